@@ -1,0 +1,124 @@
+"""Spans over a document, and a normalised copy of its text that knows its way back.
+
+Recognizers read `NormalisedText.text`, where look-alike characters are folded and invisible ones
+removed, so that a zero-width space inside a name can't hide it. Whatever they find is given back in
+offsets of the original text: those alone are exact, those alone are stored.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+ENTITY_TYPES: tuple[str, ...] = (
+    "PERSON",
+    "AGE",
+    "BIRTH_DATE",
+    "FAMILY_MEMBER",
+    "ADDRESS",
+    "PHONE",
+    "EMAIL",
+    "ID_NUMBER",
+    "ACCOUNT_NUMBER",
+    "CASE_NUMBER",
+    "ORGANIZATION",
+    "DATE",
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Characters [start, end) of the original text, and what they are.
+
+    `score` is in [0, 1]; `recognizer` is the class that found it (or `Propagation`).
+    """
+
+    start: int
+    end: int
+    type: str
+    score: float
+    recognizer: str
+
+
+def _folding() -> dict[int, str]:
+    table: dict[int, str] = {}
+    for characters, folded in (
+        ("\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))), " "),
+        ("\r\x0b\x0c\x85\u2028\u2029", "\n"),
+        ("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4`", "'"),
+        ("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+        ("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63", "-"),
+    ):
+        table.update(dict.fromkeys(map(ord, characters), folded))
+    for code in (*range(0xFF01, 0xFF5F), *range(0x1D400, 0x1D800), *range(0x2460, 0x2469)):
+        compatible = unicodedata.normalize("NFKC", chr(code))
+        if len(compatible) == 1:
+            table[code] = compatible
+    return table
+
+
+_FOLD = _folding()
+_INVISIBLE = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e01ef"
+)
+_COMBINING = r"\u0300-\u036f"
+# A base letter with its combining marks, which becomes one composed letter; or what has no width at all.
+_SHRINK = re.compile(
+    rf"\r(?=\n)|[{_INVISIBLE}]+|[^\W\d_][{_INVISIBLE}]*[{_COMBINING}][{_COMBINING}{_INVISIBLE}]*"
+)
+_NEEDS_SHRINKING = re.compile(rf"[\r{_INVISIBLE}{_COMBINING}]")
+_ONLY_INVISIBLE = re.compile(rf"[{_INVISIBLE}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class NormalisedText:
+    """Folded text, never longer than the original, with exact offsets back into it.
+
+    `_removed[k]` is the index in `text` before which the k-th removed character stood.
+    """
+
+    text: str = field(repr=False)
+    original_length: int
+    _removed: tuple[int, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, original: str) -> NormalisedText:
+        if original.isascii() and "\r" not in original:
+            return cls(original.translate({11: "\n", 12: "\n", 96: "'"}), len(original))
+        if not _NEEDS_SHRINKING.search(original):
+            return cls(original.translate(_FOLD), len(original))
+        pieces: list[str] = []
+        removed: list[int] = []
+        length = last = 0
+        for match in _SHRINK.finditer(original):
+            kept = original[last : match.start()]
+            composed = _composed(match.group())
+            pieces += (kept, composed)
+            length += len(kept) + len(composed)
+            removed += [length] * (match.end() - match.start() - len(composed))
+            last = match.end()
+        pieces.append(original[last:])
+        return cls("".join(pieces).translate(_FOLD), len(original), tuple(removed))
+
+    def to_original(self, start: int, end: int) -> tuple[int, int]:
+        """Offsets [start, end) in `text` -> offsets in the original; removed characters inside are included."""
+        if not 0 <= start <= end <= len(self.text):
+            raise ValueError(f"span [{start}, {end}) outside of a text of {len(self.text)} characters")
+        if not self._removed:
+            return start, end
+        first = start + bisect_right(self._removed, start)
+        if start == end:
+            return first, first
+        # What was removed right after the last character (a combining mark, say) belongs to it.
+        last = end + bisect_right(self._removed, end)
+        return first, last
+
+
+def _composed(run: str) -> str:
+    """One letter for a letter with combining marks; nothing for invisible characters."""
+    if run == "\r" or _ONLY_INVISIBLE.fullmatch(run):
+        return ""
+    return unicodedata.normalize("NFC", _ONLY_INVISIBLE.sub("", run))[0]
