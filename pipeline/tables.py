@@ -1,0 +1,184 @@
+"""The Arrow schema of every shard on disk, and how a part file is written and read.
+
+A part describes itself: its Parquet metadata holds the shard's key, digest and counts. The rename that puts
+it into place is therefore the one commit point of a shard; `manifest.json` is an index made from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.records import Document, Shard, ShardResult
+
+SCHEMA_VERSION = 1
+_META = b"lexveil"
+
+_DOCUMENT = [
+    pa.field("doc_id", pa.string(), nullable=False),
+    pa.field("owner", pa.string(), nullable=False),
+    pa.field("label", pa.string()),
+    pa.field("split", pa.string()),
+]
+
+RAW = pa.schema(
+    [
+        *_DOCUMENT,
+        pa.field("source_key", pa.string(), nullable=False),  # keyed hash of the document's own id
+        pa.field("n_chars", pa.int64(), nullable=False),
+        pa.field("payload", pa.large_binary(), nullable=False),  # text, AES-GCM under the document's key
+    ]
+)
+QUARANTINE = pa.schema(
+    [
+        pa.field("item", pa.string(), nullable=False),  # keyed hash of where it lies
+        pa.field("content", pa.string(), nullable=False),  # keyed hash of its bytes
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("where", pa.binary(), nullable=False),  # where it lies, encrypted under the master key
+    ]
+)
+CATALOGUE = pa.schema(
+    [
+        *_DOCUMENT,
+        pa.field("source_key", pa.string(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),
+    ]
+)
+MASKED = pa.schema(
+    [
+        *_DOCUMENT,
+        pa.field("text", pa.large_string(), nullable=False),
+        pa.field("n_spans", pa.int32(), nullable=False),
+    ]
+)
+VAULT = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("payload", pa.large_binary(), nullable=False),  # replacements, AES-GCM, the document's key
+    ]
+)
+ENCODED = pa.schema(
+    [
+        *_DOCUMENT,
+        pa.field("embedding", pa.list_(pa.float32())),
+        pa.field("tokens", pa.list_(pa.list_(pa.int32()))),
+        pa.field("topics", pa.list_(pa.float32())),
+        pa.field("chunks", pa.int32(), nullable=False),  # of the document
+        pa.field("chunks_used", pa.int32(), nullable=False),  # at most the chunk limit
+    ]
+)
+
+
+def features_schema(dimension: int) -> pa.Schema:
+    """The features table: one row a document, `features` of `dimension` float32."""
+    return pa.schema(
+        [
+            pa.field("doc_id", pa.string(), nullable=False),
+            pa.field("owner", pa.string(), nullable=False),
+            pa.field("features", pa.list_(pa.float32(), dimension), nullable=False),
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("created", pa.timestamp("us", tz="UTC"), nullable=False),
+        ]
+    )
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form, 32 hex digits."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def part_path(folder: Path, index: int) -> Path:
+    """Where the part of shard `index` lies."""
+    return folder / f"part-{index:05d}.parquet"
+
+
+def write_part(
+    folder: Path,
+    shard: Shard,
+    table: pa.Table,
+    counts: Mapping[str, int] | None = None,
+    notes: Mapping[str, str] | None = None,
+) -> ShardResult:
+    """Write one part so that it is either wholly there or not at all.
+
+    `notes` go into the file's metadata beside the shard's own (privacy statement, model name).
+    The digest covers ids, owners, labels and splits where the table has them, else every column.
+    """
+    columns = [name for name in ("doc_id", "owner", "label", "split") if name in table.column_names]
+    logical = [table.column(name).to_pylist() for name in columns]
+    result = ShardResult(
+        shard.index, shard.key, table.num_rows, digest_of([shard.key, logical]), counts or {}
+    )
+    meta = {_META: json.dumps({"schema": SCHEMA_VERSION, **result.to_json()}).encode()}
+    meta.update({f"lexveil.{name}".encode(): value.encode() for name, value in (notes or {}).items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    path = part_path(folder, shard.index)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as sink:
+        pq.write_table(table.replace_schema_metadata(meta), sink, compression="zstd")
+        sink.flush()
+        os.fsync(sink.fileno())
+    partial.replace(path)
+    sync_folder(folder)
+    return result
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_result(path: Path) -> ShardResult | None:
+    """What a part says of itself; None where there is no whole part of this schema version."""
+    try:
+        meta = pq.read_metadata(path).metadata or {}
+        data = json.loads(meta[_META])
+    except (OSError, KeyError, ValueError, pa.ArrowInvalid):
+        return None
+    return ShardResult.from_json(data) if data.get("schema") == SCHEMA_VERSION else None
+
+
+def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read one part, or some of its columns."""
+    return pq.ParquetFile(path).read(columns=columns)
+
+
+def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:
+    """Rewrite a part without the given documents, atomically. Returns how many rows went."""
+    table = read_part(path)
+    result = read_result(path)
+    gone = pc.is_in(table.column("doc_id"), value_set=pa.array(list(doc_ids), pa.string()))
+    kept = table.filter(pc.invert(gone))
+    if result is None or kept.num_rows == table.num_rows:
+        return 0
+    notes = {
+        name.decode().removeprefix("lexveil."): value.decode()
+        for name, value in (table.schema.metadata or {}).items()
+        if name.startswith(b"lexveil.")
+    }
+    write_part(path.parent, Shard(result.index, result.key), kept, result.counts, notes)
+    return table.num_rows - kept.num_rows
+
+
+def document_columns(documents: Iterable[Document]) -> dict[str, list[Any]]:
+    """The columns that every table of documents begins with."""
+    rows = list(documents)
+    return {
+        "doc_id": [row.doc_id for row in rows],
+        "owner": [row.owner for row in rows],
+        "label": [row.label for row in rows],
+        "split": [row.split for row in rows],
+    }

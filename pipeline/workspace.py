@@ -1,0 +1,266 @@
+"""Where everything of one pipeline lies, and how a stage finishes its shards exactly once.
+
+<workspace>/
+  workspace.json          schema version and id
+  protected/   (0700)     what analysts never see
+    master.key            unless the key comes from the environment or another file
+    plan.json             which source items form which shard
+    raw/ quarantine/ catalogue.parquet   documents, encrypted; what could not be read
+    vault/                what the pseudonyms stand for, encrypted
+    encoded/              inputs of the models
+    keys.sqlite ledger.sqlite
+  masked/                 masked text
+  models/<name>/          safetensors, config, labels, model card
+  features/part-*.parquet for analysts
+  runs/<run_id>/          report.html, run.json
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import tables
+from pipeline.errors import KeyProblem, WorkspaceError
+from pipeline.records import ForEach, Manifest, Shard, ShardResult, Work
+from pipeline.settings import Settings
+from privacy.vault import KeyStore, KeyUnusable, MasterKey
+
+SCHEMA_VERSION = 1
+_KEY_HELP = {
+    "missing": "there is none",
+    "unreadable": "it can't be read",
+    "unwritable": "it can't be written",
+    "mode": "others may read it; run chmod 600 on it",
+    "length": "it must hold 64 hexadecimal digits",
+    "wrong_key": "it isn't the key of this workspace",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The paths of one workspace. Create or open it; never build it by hand."""
+
+    root: Path
+
+    @classmethod
+    def create_or_open(cls, root: Path) -> Workspace:
+        """Open the workspace at `root`, or lay out a new one.
+
+        Raises:
+            WorkspaceError: the folder is another thing, or of another schema version.
+        """
+        if (root / "workspace.json").exists():
+            return cls.open(root)
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise WorkspaceError(f"{root} is neither a workspace nor an empty folder; name another with -w")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            workspace = cls(root)
+            workspace.protected.mkdir(mode=0o700)
+        except OSError:
+            raise WorkspaceError(f"can't create a workspace at {root}") from None
+        write_json(root / "workspace.json", {"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
+        return workspace
+
+    @classmethod
+    def open(cls, root: Path) -> Workspace:
+        """Open an existing workspace.
+
+        Raises:
+            WorkspaceError: there is none, or it is of another schema version.
+        """
+        found = read_json(root / "workspace.json")
+        if found is None:
+            raise WorkspaceError(
+                f"there is no workspace at {root}; `lexveil run` or `lexveil ingest` makes one"
+            )
+        if found.get("schema") != SCHEMA_VERSION:
+            raise WorkspaceError(
+                f"{root} is of workspace version {found.get('schema')}, this Lexveil reads {SCHEMA_VERSION}: "
+                "use the Lexveil that made it, or a new workspace"
+            )
+        return cls(root)
+
+    @property
+    def protected(self) -> Path:
+        return self.root / "protected"
+
+    @property
+    def plan(self) -> Path:
+        return self.protected / "plan.json"
+
+    @property
+    def raw(self) -> Path:
+        return self.protected / "raw"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.protected / "quarantine"
+
+    @property
+    def catalogue(self) -> Path:
+        return self.protected / "catalogue.parquet"
+
+    @property
+    def vault(self) -> Path:
+        return self.protected / "vault"
+
+    @property
+    def encoded(self) -> Path:
+        return self.protected / "encoded"
+
+    @property
+    def masked(self) -> Path:
+        return self.root / "masked"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def features(self) -> Path:
+        return self.root / "features"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def ledger_url(self, settings: Settings) -> str:
+        """The configured ledger, or the workspace's own."""
+        return settings.ledger.url or f"sqlite:///{self.protected.resolve() / 'ledger.sqlite'}"
+
+    @contextmanager
+    def lock(self) -> Generator[None, None, None]:
+        """Keep every other process out of the workspace. The system frees it when this process dies.
+
+        Raises:
+            WorkspaceError: another process holds it.
+        """
+        handle = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise WorkspaceError(f"another run is working on {self.root}; wait for it to end") from None
+            yield
+        finally:
+            os.close(handle)
+
+
+def master_key(workspace: Workspace | None, settings: Settings) -> MasterKey:
+    """The master key: `LEXVEIL_MASTER_KEY` (hex), else the configured file, else the workspace's own file.
+
+    Raises:
+        KeyProblem: unreadable, open to other users, or not a key.
+    """
+    try:
+        if digits := os.environ.get("LEXVEIL_MASTER_KEY"):
+            return MasterKey.from_hex(digits)
+        if settings.master_key_file is not None:
+            return MasterKey.from_file(settings.master_key_file)
+        if workspace is None:
+            raise KeyUnusable("missing")
+        return MasterKey.from_file(workspace.protected / "master.key")
+    except KeyUnusable as error:
+        raise _key_problem(error) from None
+
+
+def key_store(workspace: Workspace, settings: Settings) -> KeyStore:
+    """The table of the documents' keys.
+
+    Raises:
+        KeyProblem: the master key can't be used, or belongs to another workspace.
+    """
+    try:
+        return KeyStore(
+            f"sqlite:///{workspace.protected.resolve() / 'keys.sqlite'}", master_key(workspace, settings)
+        )
+    except KeyUnusable as error:
+        raise _key_problem(error) from None
+
+
+def _key_problem(error: KeyUnusable) -> KeyProblem:
+    return KeyProblem(f"the master key can't be used: {_KEY_HELP.get(error.code, error.code)}")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that it is either wholly there or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8") as sink:
+        json.dump(value, sink, indent=1, sort_keys=True)
+        sink.write("\n")
+        sink.flush()
+        os.fsync(sink.fileno())
+    partial.replace(path)
+    tables.sync_folder(path.parent)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read JSON; None where there is none, or only a broken one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def read_manifest(folder: Path, stage: str) -> Manifest:
+    """What a stage has finished so far."""
+    found = read_json(folder / "manifest.json") or {"shards": []}
+    return Manifest(stage, tuple(ShardResult.from_json(entry) for entry in found["shards"]))
+
+
+def run_stage(folder: Path, stage: str, shards: Sequence[Shard], work: Work, each: ForEach) -> Manifest:
+    """Carry out those shards that aren't done, and record all in the stage's manifest.
+
+    A shard is done when its part says that it was made with the shard's key. So a run that was killed
+    anywhere goes on where it was, and no finished shard is done again. Parts of shards that are no longer
+    asked for are removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    finished = {result.index: result for result in read_manifest(folder, stage).shards}
+    for shard in shards:
+        known = finished.get(shard.index)
+        path = tables.part_path(folder, shard.index)
+        if known is None or known.key != shard.key or not path.exists():
+            on_disk = tables.read_result(path)
+            finished.pop(shard.index, None)
+            if on_disk is not None and on_disk.key == shard.key:
+                finished[shard.index] = on_disk
+    pending = [shard for shard in shards if shard.index not in finished]
+    wanted = {shard.index for shard in shards}
+    for index in finished.keys() - wanted:
+        tables.part_path(folder, index).unlink(missing_ok=True)
+        del finished[index]
+    for leftover in folder.glob("*.partial"):
+        leftover.unlink(missing_ok=True)
+    if pending:
+        for result in each(stage, work, pending):
+            finished[result.index] = result
+    ordered = tuple(finished[index] for index in sorted(finished))
+    write_json(folder / "manifest.json", {"stage": stage, "shards": [result.to_json() for result in ordered]})
+    return Manifest(stage, ordered, done_now=len(pending))
+
+
+@functools.cache
+def code_digest(*places: str) -> str:
+    """Digest of the source code under the given places of the packages, such as `nlp/readers`."""
+    base = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for place in places:
+        root = base / place
+        files = sorted(root.rglob("*.py")) if root.is_dir() else [root.with_suffix(".py")]
+        for file in files:
+            digest.update(file.relative_to(base).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:32]
