@@ -1,0 +1,247 @@
+"""The models that are trained: a linear head, a small MLP or a bidirectional LSTM over public embeddings.
+
+Everything trainable is a plain `nn.Linear` or `nn.LSTM`, because the DP engine instruments these from
+outside; everything public is a buffer that is not saved. Features are bounded (norm at most 1) and logits
+are linear in them, so that the head can be served encrypted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, NamedTuple, Protocol, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, log_softmax, normalize
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PublicEncoder
+
+SCHEMA_VERSION = 1
+HIDDEN = 128
+
+Kind = Literal["linear", "mlp", "lstm"]
+Objective = Literal["classify", "denoise"]
+
+
+class Tokens(NamedTuple):
+    """Right-padded chunks. Shapes: ids (items, longest) int64, lengths (items,) int64, each at least 1."""
+
+    ids: Tensor
+    lengths: Tensor
+
+
+Inputs = Tensor | Tokens
+
+
+class Uniform(Protocol):
+    """Draws from [0, 1); a numpy Generator is one."""
+
+    def random(self, size: tuple[int, ...], /) -> NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What a model is; with its weights, all that is saved of it. Make one with `ModelConfig.of`.
+
+    input_dim: width of the encoder. feature_dim: input_dim (linear), hidden (mlp) or 2 hidden (lstm).
+    hidden: 0 for linear.
+
+    Raises: ValueError for anything that does not fit together.
+    """
+
+    kind: Kind
+    encoder_digest: str
+    input_dim: int
+    feature_dim: int
+    labels: tuple[str, ...]
+    objective: Objective
+    hidden: int
+    chunk_length: int
+    chunk_limit: int
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if self.schema_version != SCHEMA_VERSION:
+            raise ValueError(f"model schema version {self.schema_version} is not {SCHEMA_VERSION}")
+        if self.kind not in get_args(Kind) or self.objective not in get_args(Objective):
+            raise ValueError("kind or objective of the model is unknown")
+        if not re.fullmatch(r"[0-9a-f]{64}", self.encoder_digest):
+            raise ValueError("the encoder's digest is not 64 hexadecimal digits")
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"{len(self.labels)} labels: at least two are needed, and each but once")
+        if self.input_dim < 1 or self.feature_dim != _feature_dim(self.kind, self.input_dim, self.hidden):
+            raise ValueError(
+                f"feature_dim {self.feature_dim} does not follow from kind, input_dim and hidden"
+            )
+        if (self.kind == "linear") != (self.hidden == 0) or self.hidden < 0:
+            raise ValueError(f"hidden {self.hidden} does not fit the kind")
+        if self.chunk_length < 3 or self.chunk_limit < 1:
+            raise ValueError(f"chunk length {self.chunk_length} or limit {self.chunk_limit} is too small")
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        encoder: PublicEncoder,
+        labels: Sequence[str],
+        objective: Objective = "classify",
+        *,
+        hidden: int = HIDDEN,
+        chunk_length: int = CHUNK_LENGTH,
+        chunk_limit: int = CHUNK_LIMIT,
+    ) -> ModelConfig:
+        """The configuration of a model over `encoder`; dimensions follow. `hidden` is ignored for linear."""
+        hidden = 0 if kind == "linear" else hidden
+        feature_dim = _feature_dim(kind, encoder.dimension, hidden)
+        return cls(
+            kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden,
+            chunk_length, chunk_limit,
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` takes back."""
+        return {**asdict(self), "labels": list(self.labels)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ModelConfig:
+        """Raises: ValueError for another schema version, missing or unknown keys, or values of a wrong type."""
+        # Before the keys: another version may have others, and its number is the better message.
+        if value.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(f"the model's schema version is not {SCHEMA_VERSION}")
+        wanted = {f.name: str(f.type) for f in fields(cls)}
+        if set(value) != set(wanted):
+            raise ValueError("the model's configuration has missing or unknown keys")
+        for name, declared in wanted.items():
+            expected = int if declared == "int" else list if name == "labels" else str
+            if type(value[name]) is not expected:
+                raise ValueError(f"{name} in the model's configuration has a wrong type")
+        labels = cast("list[object]", value["labels"])
+        if not all(isinstance(label, str) for label in labels):
+            raise ValueError("labels in the model's configuration has a wrong type")
+        return cls(**{**value, "labels": tuple(labels)})
+
+
+class FeatureModel(nn.Module):
+    """Inputs -> features (norm at most 1) -> logits, linear in the features.
+
+    Inputs are centred embeddings (linear, mlp), Shape (items, input_dim), or `Tokens` (lstm), one chunk an
+    item. A document of several chunks has the mean of their features, and `head` of that mean as logits.
+    """
+
+    def __init__(self, config: ModelConfig, body: nn.Identity | BoundedLayer | TokenLSTM) -> None:
+        super().__init__()
+        self.config = config
+        self.body = body
+        self.head = nn.Linear(config.feature_dim, len(config.labels))
+        # Zero: the first logits say nothing, so the first clipped gradients are about the labels alone
+        # instead of undoing a random start, which would cost privacy.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def features(self, inputs: Inputs) -> Tensor:
+        """Shape: (items, feature_dim)."""
+        if isinstance(inputs, Tokens) != isinstance(self.body, TokenLSTM):
+            raise TypeError(f"a model of kind {self.config.kind} does not take {type(inputs).__name__}")
+        return self.body(inputs)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Logits. Shape: (items, labels)."""
+        return self.head(self.features(inputs))
+
+    def corrupt(self, inputs: Inputs, rng: Uniform, rate: float) -> Inputs:
+        """Inputs with a share of what they say taken away: what the denoising objective starts from.
+
+        Coordinates of embeddings are dropped with probability `rate` and the others scaled by 1/(1-rate), so
+        that the expectation stays; tokens become the encoder's mask token.
+        """
+        if not 0 <= rate < 1:
+            raise ValueError(f"corruption rate {rate} is not within [0, 1)")
+        values = inputs.ids if isinstance(inputs, Tokens) else inputs
+        dropped = torch.from_numpy(rng.random(tuple(values.shape)) < rate).to(values.device)
+        if isinstance(inputs, Tokens):
+            body = cast(TokenLSTM, self.body)
+            return Tokens(inputs.ids.masked_fill(dropped, body.mask_id), inputs.lengths)
+        return inputs.masked_fill(dropped, 0.0) / (1 - rate)
+
+
+class BoundedLayer(nn.Module):
+    """normalize(tanh(W x sqrt(input_dim) + b)): a hidden layer whose output has norm 1."""
+
+    def __init__(self, input_dim: int, hidden: int) -> None:
+        super().__init__()
+        # Inputs of unit norm have coordinates of about 1/sqrt(input_dim): scaled up, tanh bends them at all.
+        self.scale = input_dim**0.5
+        self.linear = nn.Linear(input_dim, hidden)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return normalize(torch.tanh(self.linear(inputs * self.scale)), dim=1)
+
+
+class TokenLSTM(nn.Module):
+    """A bidirectional LSTM over frozen public token embeddings; mean over positions, then norm 1."""
+
+    def __init__(self, encoder: PublicEncoder, hidden: int) -> None:
+        super().__init__()
+        table = encoder.token_embeddings
+        # Not saved: public, large, and reloaded with the encoder whose digest the configuration holds.
+        self.register_buffer("table", table, persistent=False)
+        # Public statistics of the table bring its coordinates to mean 0 and variance 1 for the gates.
+        self.register_buffer("shift", table.mean(dim=0), persistent=False)
+        self.register_buffer("scale", 1 / table.std(), persistent=False)
+        self.mask_id = encoder.mask_id
+        self.lstm = nn.LSTM(encoder.dimension, hidden, batch_first=True, bidirectional=True)
+
+    def forward(self, inputs: Tokens) -> Tensor:
+        table, shift, scale = (cast(Tensor, self.get_buffer(name)) for name in ("table", "shift", "scale"))
+        embedded = (table[inputs.ids] - shift) * scale
+        packed = pack_padded_sequence(embedded, inputs.lengths.cpu(), batch_first=True, enforce_sorted=False)
+        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
+        return normalize(hidden.sum(dim=1) / inputs.lengths[:, None], dim=1)
+
+
+def build(config: ModelConfig, encoder: PublicEncoder, seed: int = 0) -> FeatureModel:
+    """A model before training: zero head, body drawn from `seed` (public: it knows nothing of any document).
+
+    Raises: ValueError if `encoder` is not the one that `config` names.
+    """
+    if config.encoder_digest != encoder.digest or config.input_dim != encoder.dimension:
+        raise ValueError("the configuration names another encoder")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if config.kind == "linear":
+            return FeatureModel(config, nn.Identity())
+        if config.kind == "mlp":
+            return FeatureModel(config, BoundedLayer(config.input_dim, config.hidden))
+        return FeatureModel(config, TokenLSTM(encoder, config.hidden))
+
+
+def collate_tokens(chunks: Sequence[Sequence[int]], pad_id: int = 0) -> Tokens:
+    """Chunks, right-padded. An empty chunk is read as one pad token, so that its item keeps its place."""
+    lengths = torch.tensor([max(1, len(chunk)) for chunk in chunks], dtype=torch.int64)
+    ids = torch.full((len(chunks), int(lengths.max()) if chunks else 1), pad_id, dtype=torch.int64)
+    for row, chunk in zip(ids, chunks, strict=True):
+        row[: len(chunk)] = torch.tensor(list(chunk), dtype=torch.int64)
+    return Tokens(ids, lengths)
+
+
+def classification_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each item. Shapes: (items, labels), (items,) int64 -> (items,)."""
+    return cross_entropy(logits, targets, reduction="none")
+
+
+def denoising_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each item against a distribution: -sum_k t_k log softmax(logits)_k.
+
+    Each item stands alone (no in-batch negatives), so a gradient belongs to one owner.
+    Shapes: (items, labels), (items, labels) -> (items,); 0 where the target is all zeros.
+    """
+    return -(targets * log_softmax(logits, dim=1)).sum(dim=1)
+
+
+def _feature_dim(kind: Kind, input_dim: int, hidden: int) -> int:
+    return {"linear": input_dim, "mlp": hidden, "lstm": 2 * hidden}[kind]

@@ -1,0 +1,76 @@
+"""A trained model to a folder and back: safetensors and JSON, no pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from nlp.encoders.models import SCHEMA_VERSION, FeatureModel, ModelConfig, build
+from nlp.encoders.public import PublicEncoder
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+
+
+class ModelRefused(Exception):  # noqa: N818: as EncoderRefused
+    """The folder of a model cannot be used. `code` says why:
+
+    missing          no such folder, or a file of it is not there
+    schema_version   written by another version of this software
+    config           config.json is broken
+    encoder_digest   trained over another public encoder
+    weights          the weights are broken, of other shapes than the configuration says, or not finite
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def save(model: FeatureModel, folder: Path) -> None:
+    """Write `config.json` and `model.safetensors` (trained weights only; public tables are not in it)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+    config = json.dumps(model.config.to_json(), ensure_ascii=False, indent=2)
+    (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration alone, without torch's weights or an encoder. Raises: ModelRefused."""
+    try:
+        value = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelRefused("missing") from error
+    except ValueError as error:
+        raise ModelRefused("config") from error
+    if not isinstance(value, dict):
+        raise ModelRefused("config")
+    if value.get("schema_version") != SCHEMA_VERSION:
+        raise ModelRefused("schema_version")
+    try:
+        return ModelConfig.from_json(value)
+    except ValueError as error:
+        raise ModelRefused("config") from error
+
+
+def load(folder: Path, encoder: PublicEncoder) -> FeatureModel:
+    """The model in a folder, in eval mode. Raises: ModelRefused."""
+    config = read_config(folder)
+    if config.encoder_digest != encoder.digest:
+        raise ModelRefused("encoder_digest")
+    if not (folder / WEIGHTS).is_file():
+        raise ModelRefused("missing")
+    try:
+        state = load_file(folder / WEIGHTS)
+        model = build(config, encoder)
+        model.load_state_dict(state)
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise ModelRefused("weights") from error
+    if not all(bool(torch.isfinite(value).all()) for value in state.values()):
+        raise ModelRefused("weights")
+    return model.eval()

@@ -1,0 +1,114 @@
+"""Label-free targets: how much a text speaks of each of a few public groups of words.
+
+The groups are clusters of the encoder's PUBLIC token embeddings. No private text has a part in them, so a
+model trained to predict them from a corrupted text spends privacy in its training steps only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp.encoders.chunks import MASK_WORDS
+from nlp.encoders.public import PublicEncoder
+
+N_TOPICS = 64
+_SEED = 20240607
+_SHORTEST_WORD = 3
+
+# Words that every text holds: a histogram over them tells style, and drowns the subject.
+_FUNCTION_WORDS = frozenset(
+    """
+    the and for that this with not are was were been being have has had having from but his her hers him she
+    they them their theirs its our ours your yours you who whom whose which what when where why how all any
+    both each few more most other others some such nor only own same than too very can will just should shall
+    would could may might must ought into onto upon over under above below between among through during before
+    after again further then once here there out off down about against until while because since although
+    though unless whether either neither also however therefore thereof therein thereto thereby thereunder
+    herein hereof hereto hereby hereunder hereinafter wherein whereas whereby within without per via yet still
+    did does doing done one two three first second every another much many else ever never even already said
+    including include includes included etc and/or these those itself himself herself themselves ourselves
+    """.split()
+)
+
+
+class PublicTopics:
+    """Clusters of public token embeddings. Use `PublicTopics.load(encoder)`."""
+
+    _loaded: ClassVar[dict[tuple[str, int], PublicTopics]] = {}
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, topic_of_token: NDArray[np.int64], n_topics: int) -> None:
+        # One more bin than topics: tokens without a topic fall into the last, which is cut off.
+        self._topic_of_token = topic_of_token
+        self.n_topics = n_topics
+        self.names = tuple(f"topic-{i:02d}" for i in range(n_topics))
+
+    @classmethod
+    def load(cls, encoder: PublicEncoder, n_topics: int = N_TOPICS) -> PublicTopics:
+        """Topics of an encoder, once per process; the same in every process (fixed seed, one thread).
+
+        Raises: ValueError if the vocabulary has fewer words than topics, or `n_topics` is under 2.
+        """
+        key = (encoder.digest, n_topics)
+        with cls._lock:
+            if key not in cls._loaded:
+                cls._loaded[key] = cls(_cluster(encoder, n_topics), n_topics)
+            return cls._loaded[key]
+
+    def histogram(self, token_ids: Iterable[int]) -> NDArray[np.float32]:
+        """Share of each topic among the tokens that have one; function words and word endings have none.
+
+        Not smoothed: the loss it is a target of (`models.denoising_loss`) is defined at zero. A text without
+        a topic word gives zeros, so its loss and its gradient are zero.
+
+        Shape: (n_topics,), float32, summing to 1 (or 0).
+        """
+        ids = np.fromiter(token_ids, dtype=np.int64)
+        counts = np.bincount(self._topic_of_token[ids], minlength=self.n_topics + 1)[: self.n_topics]
+        return (counts / max(1, counts.sum())).astype(np.float32)
+
+
+def _cluster(encoder: PublicEncoder, n_topics: int) -> NDArray[np.int64]:
+    from sklearn.cluster import MiniBatchKMeans
+    from threadpoolctl import threadpool_limits
+
+    words = _words(encoder.vocabulary())
+    if n_topics < 2 or len(words) < n_topics:
+        raise ValueError(f"{n_topics} topics cannot be made of {len(words)} words")
+    rows = encoder.token_embeddings[words].numpy()
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    clusters = MiniBatchKMeans(n_topics, random_state=_SEED, n_init=1, batch_size=2048, max_iter=20)
+    # Sums in another order on more threads could move a word at a border, and topics are stored as targets.
+    with threadpool_limits(1):
+        assigned = clusters.fit_predict(rows)
+    topic_of_token = np.full(encoder.vocab_size, n_topics, dtype=np.int64)
+    topic_of_token[words] = assigned
+    return topic_of_token
+
+
+def _words(vocabulary: list[str]) -> list[int]:
+    """Ids of the tokens that are a word or begin one, of letters only, and neither function word nor mask.
+
+    Knows the three ways vocabularies mark it: "##" before a continuation (WordPiece), "\u0120" (byte-level
+    BPE) or "\u2581" (SentencePiece) before a beginning.
+    """
+    mark = next(
+        (mark for mark in ("\u2581", "\u0120") if sum(t.startswith(mark) for t in vocabulary) > 100), ""
+    )
+    dropped = _FUNCTION_WORDS | frozenset(MASK_WORDS.values())
+    words: list[int] = []
+    for token_id, token in enumerate(vocabulary):
+        word = token.removeprefix(mark)
+        whole = token.startswith(mark) and word.isalpha()
+        if (
+            whole
+            and (len(word) >= _SHORTEST_WORD or "\u4e00" <= word <= "\u9fff")
+            and word.lower() not in dropped
+        ):
+            words.append(token_id)
+    return words
