@@ -30,6 +30,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 KEY_BYTES = 32
@@ -49,7 +50,7 @@ class VaultError(Exception):
         self.code = code
 
 
-class KeyUnusable(VaultError):  # noqa: N818 - it names a state
+class KeyUnusable(VaultError):
     """The master key cannot be used.
 
     Codes: `missing`, `unreadable`, `unwritable`, `mode` (group or others may read the file), `length` (not 32
@@ -60,14 +61,14 @@ class KeyUnusable(VaultError):  # noqa: N818 - it names a state
         super().__init__(code, f"the master key cannot be used ({code})")
 
 
-class Tampered(VaultError):  # noqa: N818 - it names a state
+class Tampered(VaultError):
     """Sealed bytes do not open: altered, cut, of another document or purpose, or sealed under another key."""
 
     def __init__(self) -> None:
         super().__init__("tampered", "sealed bytes do not match their key and context")
 
 
-class Erased(VaultError):  # noqa: N818 - it names a state
+class Erased(VaultError):
     """A key was asked for a document that was erased. It is never made again: its text would come back."""
 
     def __init__(self, count: int) -> None:
@@ -413,9 +414,9 @@ def _open_engine(url: str) -> sa.Engine:
     # No pool: a pooled connection must not cross a fork.
     engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
     if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", _prepare_sqlite)
         # IMMEDIATE: a transaction that read first cannot fail later because another one wrote meanwhile.
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 

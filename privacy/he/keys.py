@@ -1,0 +1,110 @@
+"""The client's side: the secret key is made here, stays here, and nothing on the server may import this.
+
+Formal guarantee: CKKS encryption (Cheon, Kim, Kim & Song 2017) under these keys is IND-CPA secure if Ring-LWE
+with the parameters of `privacy.he.parameters` is hard (128 bits by the Homomorphic Encryption Standard, 2018)
+and stays so with galois keys published (circular security, which all such schemes assume). A server that
+follows the protocol learns how many ciphertexts came and when, and nothing of the features.
+
+Not covered: (1) Decrypted CKKS values carry the noise of the key; who is given them can come to know the
+secret key (IND-CPA-D: Li & Micciancio 2021). Logits stay with the client, who hands on labels only, and
+nothing decrypted goes back to the server. (2) A server that does not follow the protocol can return wrong
+answers. (3) Whoever reads this process's memory has the key; Python cannot erase it reliably.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import tenseal.sealapi as seal
+
+from privacy.he.layout import Floats, pack, unpack
+from privacy.he.parameters import Parameters
+from privacy.he.scheme import Scheme, from_bytes, to_bytes
+
+
+class SecretKeyUnusable(ValueError):
+    """The secret key file cannot be used: absent, readable by others, or not one of ours."""
+
+
+class ClientKeys:
+    """A secret key and what is made from it. Cannot be printed or pickled."""
+
+    def __init__(self, scheme: Scheme, secret_key: Any) -> None:
+        self._scheme = scheme
+        self._secret_key = secret_key
+        self._encryptor: Any = seal.Encryptor(scheme.context, secret_key)
+        self._decryptor: Any = seal.Decryptor(scheme.context, secret_key)
+
+    @classmethod
+    def generate(cls, parameters: Parameters) -> ClientKeys:
+        """Fresh keys; SEAL draws them from the system's randomness."""
+        scheme = Scheme(parameters)
+        return cls(scheme, seal.KeyGenerator(scheme.context).secret_key())
+
+    @classmethod
+    def load(cls, path: Path) -> ClientKeys:
+        """Keys saved by `save`. Raises `SecretKeyUnusable`."""
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_mode & 0o077:
+                    raise SecretKeyUnusable("the secret key file must be readable by its owner only")
+                record, _, secret = file.read().partition(b"\n")
+            scheme = Scheme(Parameters.from_json(record.decode()))
+            return cls(scheme, from_bytes(seal.SecretKey(), scheme.context, secret))
+        except SecretKeyUnusable:
+            raise
+        except (OSError, RuntimeError, ValueError):
+            raise SecretKeyUnusable("the secret key file cannot be read") from None
+
+    def save(self, path: Path) -> None:
+        """Writes the secret key to a new file of mode 0600: one line of parameters, then SEAL's bytes."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(self.parameters.to_json().encode() + b"\n" + to_bytes(self._secret_key))
+            file.flush()
+            os.fsync(file.fileno())
+
+    @property
+    def parameters(self) -> Parameters:
+        return self._scheme.parameters
+
+    def evaluation_keys(self) -> bytes:
+        """Galois keys for the rotations of this layout only, seeded: what the server is given once."""
+        generator = seal.KeyGenerator(self._scheme.context, self._secret_key)
+        return to_bytes(generator.create_galois_keys(self._scheme.galois_elements))
+
+    def encrypt(self, features: Floats) -> list[bytes]:
+        """Ciphertexts, `documents_per_ciphertext` documents each. Shape: (n, n_features).
+
+        Symmetric and seeded, which halves them. Raises ValueError for another shape or what is not finite.
+        """
+        if not np.isfinite(features).all():
+            raise ValueError("features must be finite")
+        scheme = self._scheme
+        packed = pack(self.parameters, np.asarray(features, dtype=np.float64))
+        plaintexts = (scheme.encode(slots, scheme.input_scale, scheme.input_level) for slots in packed)
+        return [to_bytes(self._encryptor.encrypt_symmetric(plaintext)) for plaintext in plaintexts]
+
+    def decrypt(self, ciphertexts: Sequence[bytes], n: int) -> Floats:
+        """Logits of n documents. Shape: (n, n_classes). Raises `Malformed` for what is not a reply."""
+        scheme = self._scheme
+        if len(ciphertexts) != -(-n // self.parameters.documents_per_ciphertext):
+            raise ValueError("the number of ciphertexts does not fit the number of documents")
+        slots = np.empty((len(ciphertexts), self.parameters.slots))
+        for row, serialised in zip(slots, ciphertexts, strict=True):
+            plaintext = seal.Plaintext()
+            self._decryptor.decrypt(
+                scheme.load(seal.Ciphertext(), serialised, scheme.output_frame), plaintext
+            )
+            row[:] = scheme.encoder.decode_double(plaintext)
+        return unpack(self.parameters, slots, n)
+
+    def __repr__(self) -> str:
+        return "ClientKeys(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("ClientKeys cannot be pickled")

@@ -1,0 +1,119 @@
+"""What client and server share of the raw SEAL bindings: the context, the encoder, bytes in and out."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import tenseal.sealapi as seal
+
+from privacy.he import frames
+from privacy.he.layout import Floats, rotation_steps
+from privacy.he.parameters import Parameters
+
+
+class Storable(Protocol):
+    """A SEAL object: it saves and loads itself, by path only."""
+
+    def save(self, path: str, /) -> None: ...
+
+
+Loaded = TypeVar("Loaded")
+
+
+class Scheme:
+    """A CKKS context for published parameters. Holds no key.
+
+    Raises ValueError when SEAL does not find the parameters 128-bit secure.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        chosen = parameters.scheme
+        encryption = seal.EncryptionParameters(seal.SCHEME_TYPE.CKKS)
+        encryption.set_poly_modulus_degree(chosen.poly_modulus_degree)
+        modulus = seal.CoeffModulus.Create(chosen.poly_modulus_degree, list(chosen.coeff_modulus_bits))
+        encryption.set_coeff_modulus(modulus)
+        self.context: Any = seal.SEALContext(encryption, True, seal.SEC_LEVEL_TYPE.TC128)
+        if not self.context.parameters_set():
+            raise ValueError(f"SEAL refuses the parameters: {self.context.parameters_error_name()}")
+        self.encoder: Any = seal.CKKSEncoder(self.context)
+
+        first = self.context.first_context_data()
+        self.input_level: list[int] = first.parms_id()
+        self.output_level: list[int] = first.next_context_data().parms_id()
+        self.input_scale = 2.0**chosen.feature_scale_bits
+        self.weight_scale = 2.0**chosen.weight_scale_bits
+        # Rescaling divides by the last prime of the data chain, which is only near its power of two.
+        dropped = [prime.value() for prime in modulus][-2]
+        self.output_scale: float = self.input_scale * self.weight_scale / float(dropped)
+        self._make_frames(len(chosen.coeff_modulus_bits))
+
+    def _make_frames(self, primes: int) -> None:
+        degree = self.parameters.scheme.poly_modulus_degree
+        version = to_bytes(seal.Plaintext())[3:5]
+        self.input_frame = frames.ciphertext_frame(
+            version, self.input_level, degree, primes - 1, self.input_scale, seeded=True
+        )
+        self.output_frame = frames.ciphertext_frame(
+            version, self.output_level, degree, primes - 2, self.output_scale, seeded=False
+        )
+        self.keys_frame = frames.galois_keys_frame(
+            version, self.context.key_parms_id(), degree, primes, self.galois_elements
+        )
+
+    @property
+    def galois_elements(self) -> list[int]:
+        """The bindings take Galois elements (3^step mod 2N) where SEAL's own interface takes steps."""
+        cycle = 2 * self.parameters.scheme.poly_modulus_degree
+        return [pow(3, step, cycle) for step in rotation_steps(self.parameters)]
+
+    def encode(self, values: Floats, scale: float, level: list[int]) -> Any:
+        """Plaintext of a slot vector. Shape: (slots,)."""
+        plaintext = seal.Plaintext()
+        self.encoder.encode(values.tolist(), level, scale, plaintext)
+        return plaintext
+
+    def load(self, empty: Loaded, serialised: bytes, frame: frames.Frame) -> Loaded:
+        """Loads a stranger's bytes into `empty`. Raises `Malformed` for anything but this frame."""
+        stored = frames.inflate(serialised, limit=frames.frame_length(frame))
+        frames.refuse_unless_framed(stored, frame)
+        try:
+            return from_bytes(empty, self.context, stored)
+        except (RuntimeError, ValueError, IndexError):
+            raise frames.Malformed("the coefficients do not fit the parameters") from None
+
+
+def to_bytes(storable: Storable) -> bytes:
+    with _PrivateFolder() as folder:
+        path = folder / "object"
+        storable.save(str(path))
+        return path.read_bytes()
+
+
+def from_bytes(empty: Loaded, context: Any, serialised: bytes) -> Loaded:
+    """Loads bytes of our own making; a stranger's go through `Scheme.load`."""
+    with _PrivateFolder() as folder:
+        path = folder / "object"
+        path.write_bytes(serialised)
+        empty.load(context, str(path))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    return empty
+
+
+class _PrivateFolder:
+    """A folder of mode 0700, in memory where the system has such a place: sealapi knows paths only."""
+
+    _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
+
+    def __enter__(self) -> Path:
+        parent = self._MEMORY if self._MEMORY.is_dir() else None
+        try:
+            self._path = Path(tempfile.mkdtemp(prefix="lexveil-", dir=parent))
+        except OSError:
+            self._path = Path(tempfile.mkdtemp(prefix="lexveil-"))
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)
