@@ -94,9 +94,8 @@ def extract(model: FeatureModel, encoded: Sequence[Encoded], batch_items: int = 
         features = torch.zeros(len(encoded), model.config.feature_dim)
         rows = [row for row, document in enumerate(encoded) if document.chunks]
         if rows:
-            features[rows] = model.features(
-                torch.from_numpy(np.stack([_embedding(encoded[r]) for r in rows]))
-            )
+            embeddings = np.stack([_embedding(encoded[row]) for row in rows])
+            features[rows] = model.features(torch.from_numpy(embeddings))
     else:
         features = _mean_chunk_features(model, encoded, batch_items)
     return Extracted(features.numpy(), model.head(features).numpy())

@@ -109,7 +109,7 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ModelConfig:
-        """Raises: ValueError for another schema version, missing or unknown keys, or values of a wrong type."""
+        """Raises: ValueError for another schema version, missing or unknown keys, wrong types."""
         # Before the keys: another version may have others, and its number is the better message.
         if value.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"the model's schema version is not {SCHEMA_VERSION}")
@@ -123,7 +123,7 @@ class ModelConfig:
         labels = cast("list[object]", value["labels"])
         if not all(isinstance(label, str) for label in labels):
             raise ValueError("labels in the model's configuration has a wrong type")
-        return cls(**{**value, "labels": tuple(labels)})
+        return cls(**cast("dict[str, Any]", {**value, "labels": tuple(labels)}))
 
 
 class FeatureModel(nn.Module):
@@ -197,7 +197,7 @@ class TokenLSTM(nn.Module):
         self.lstm = nn.LSTM(encoder.dimension, hidden, batch_first=True, bidirectional=True)
 
     def forward(self, inputs: Tokens) -> Tensor:
-        table, shift, scale = (cast(Tensor, self.get_buffer(name)) for name in ("table", "shift", "scale"))
+        table, shift, scale = (self.get_buffer(name) for name in ("table", "shift", "scale"))
         embedded = (table[inputs.ids] - shift) * scale
         packed = pack_padded_sequence(embedded, inputs.lengths.cpu(), batch_first=True, enforce_sorted=False)
         hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)

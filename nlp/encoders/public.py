@@ -24,11 +24,13 @@ PACKAGE_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 
 CHUNK_LENGTH = 128
 CHUNK_LIMIT = 16
+# Small enough for the processor's caches: at 8192 the same chunks take a quarter longer on one core.
+BATCH_TOKENS = 1024
 
 Array = NDArray[np.float32]
 
 
-class EncoderRefused(Exception):  # noqa: N818: the name says what happened, as in the rest of the house
+class EncoderRefused(Exception):
     """The folder of an encoder cannot be used. `code` says why:
 
     missing                 no such folder, or the default package is not installed
@@ -96,7 +98,7 @@ class PublicEncoder:
         return texts
 
     def chunks(self, text: str, length: int = CHUNK_LENGTH, limit: int = CHUNK_LIMIT) -> Chunked:
-        """Masked text as at most `limit` chunks of at most `length - 2` token ids (two places are for specials).
+        """Masked text as at most `limit` chunks of at most `length - 2` token ids (two are specials).
 
         A document of more chunks gives an evenly spaced selection, chosen by the counts alone; `total` says
         how many there were. A text far longer than `limit` chunks need is sampled in evenly spaced windows
@@ -119,7 +121,7 @@ class PublicEncoder:
         total = max(limit, round(len(plain) * tokens_per_character / size))
         return Chunked([window[:size] for window in ids if window], total)
 
-    def embed(self, chunks: Sequence[Sequence[int]], batch_tokens: int = 8192) -> Array:
+    def embed(self, chunks: Sequence[Sequence[int]], batch_tokens: int = BATCH_TOKENS) -> Array:
         """One embedding a chunk: mean over all positions, [CLS] and [SEP] included, then unit norm.
 
         That is sentence-transformers' pooling for this model. Chunks are batched by length, with up to

@@ -16,7 +16,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
 
-class ModelRefused(Exception):  # noqa: N818: as EncoderRefused
+class ModelRefused(Exception):
     """The folder of a model cannot be used. `code` says why:
 
     missing          no such folder, or a file of it is not there

@@ -21,19 +21,17 @@ _SEED = 20240607
 _SHORTEST_WORD = 3
 
 # Words that every text holds: a histogram over them tells style, and drowns the subject.
-_FUNCTION_WORDS = frozenset(
-    """
-    the and for that this with not are was were been being have has had having from but his her hers him she
-    they them their theirs its our ours your yours you who whom whose which what when where why how all any
-    both each few more most other others some such nor only own same than too very can will just should shall
-    would could may might must ought into onto upon over under above below between among through during before
-    after again further then once here there out off down about against until while because since although
-    though unless whether either neither also however therefore thereof therein thereto thereby thereunder
-    herein hereof hereto hereby hereunder hereinafter wherein whereas whereby within without per via yet still
-    did does doing done one two three first second every another much many else ever never even already said
-    including include includes included etc and/or these those itself himself herself themselves ourselves
-    """.split()
-)
+_FUNCTION_WORDS = """
+the and for that this with not are was were been being have has had having from but his her hers him she
+they them their theirs its our ours your yours you who whom whose which what when where why how all any
+both each few more most other others some such nor only own same than too very can will just should shall
+would could may might must ought into onto upon over under above below between among through during before
+after again further then once here there out off down about against until while because since although
+though unless whether either neither also however therefore thereof therein thereto thereby thereunder
+herein hereof hereto hereby hereunder hereinafter wherein whereas whereby within without per via yet still
+did does doing done one two three first second every another much many else ever never even already said
+including include includes included etc  these those itself himself herself themselves ourselves
+"""
 
 
 class PublicTopics:
@@ -82,7 +80,7 @@ def _cluster(encoder: PublicEncoder, n_topics: int) -> NDArray[np.int64]:
         raise ValueError(f"{n_topics} topics cannot be made of {len(words)} words")
     rows = encoder.token_embeddings[words].numpy()
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-    clusters = MiniBatchKMeans(n_topics, random_state=_SEED, n_init=1, batch_size=2048, max_iter=20)
+    clusters = MiniBatchKMeans(n_topics, random_state=_SEED, n_init="auto", batch_size=2048, max_iter=20)
     # Sums in another order on more threads could move a word at a border, and topics are stored as targets.
     with threadpool_limits(1):
         assigned = clusters.fit_predict(rows)
@@ -97,18 +95,14 @@ def _words(vocabulary: list[str]) -> list[int]:
     Knows the three ways vocabularies mark it: "##" before a continuation (WordPiece), "\u0120" (byte-level
     BPE) or "\u2581" (SentencePiece) before a beginning.
     """
-    mark = next(
-        (mark for mark in ("\u2581", "\u0120") if sum(t.startswith(mark) for t in vocabulary) > 100), ""
-    )
-    dropped = _FUNCTION_WORDS | frozenset(MASK_WORDS.values())
+    # Many, because a WordPiece vocabulary may hold such a character as a letter.
+    marks = (mark for mark in ("\u2581", "\u0120") if sum(t.startswith(mark) for t in vocabulary) > 100)
+    mark = next(marks, "")
+    dropped = {*_FUNCTION_WORDS.split(), *MASK_WORDS.values()}
     words: list[int] = []
     for token_id, token in enumerate(vocabulary):
         word = token.removeprefix(mark)
-        whole = token.startswith(mark) and word.isalpha()
-        if (
-            whole
-            and (len(word) >= _SHORTEST_WORD or "\u4e00" <= word <= "\u9fff")
-            and word.lower() not in dropped
-        ):
+        long_enough = len(word) >= _SHORTEST_WORD or "\u4e00" <= word <= "\u9fff"
+        if token.startswith(mark) and word.isalpha() and long_enough and word.lower() not in dropped:
             words.append(token_id)
     return words
