@@ -1,13 +1,13 @@
 """The server's side: a linear head on encrypted features, with public material only.
 
-Formal guarantee: the server holds ciphertexts and galois keys, from which the features cannot be told under the
-assumptions of `privacy.he.keys`. Assumption on the server: it is curious but follows the protocol.
+Formal guarantee: the server holds ciphertexts and galois keys, from which the features cannot be told under
+the assumptions of `privacy.he.keys`. Assumption on the server: it is curious but follows the protocol.
 
 What a caller learns of the head: the logits. HE does not hide the head from its callers: a linear head of d
 features is recovered from d+1 answers. The slots between the outputs hold weight-dependent partial sums; they
 are covered by uniform values in +-2^17 before the reply, so that a partial sum v differs from nothing at all
-with a statistical distance of at most |v| / 2^18 a slot and answer. The noise of the reply still depends on the
-weights (no flooding, hence no circuit privacy).
+with a statistical distance of at most |v| / 2^18 a slot and answer. The noise of the reply still depends on
+the weights (no flooding, hence no circuit privacy).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import tenseal.sealapi as seal
 
 from privacy.he import layout
+from privacy.he.frames import Frame, frame_length
 from privacy.he.layout import Floats
 from privacy.he.parameters import Parameters
 from privacy.he.scheme import Scheme, to_bytes
@@ -70,9 +71,22 @@ class LinearEvaluator:
         ]
 
     def error_bound(self, feature_norm: float) -> float:
-        """Largest absolute error of a logit, for features up to this norm (see `ParameterSet.error_floor`)."""
-        chosen = self.parameters.scheme
-        return chosen.error_floor + chosen.error_slope * self._column_norm * (1 + feature_norm)
+        """Largest absolute error of a logit for features up to this norm: see `ParameterSet`."""
+        return self.parameters.scheme.error_floor + self.error_slope * (1 + feature_norm)
+
+    @property
+    def error_slope(self) -> float:
+        return self.parameters.scheme.error_slope * self._column_norm
+
+    @property
+    def max_keys_bytes(self) -> int:
+        """No honest upload of evaluation keys is longer."""
+        return _longest(self._scheme.keys_frame)
+
+    @property
+    def max_ciphertext_bytes(self) -> int:
+        """No honest request ciphertext is longer."""
+        return _longest(self._scheme.input_frame)
 
     def load_keys(self, serialised: bytes) -> Any:
         """Galois keys of a client, for `evaluate`. Raises `Malformed` unless exactly the expected ones."""
@@ -105,6 +119,12 @@ class LinearEvaluator:
             y, scheme.encode(bias_and_cover, scheme.output_scale, scheme.output_level)
         )
         return to_bytes(y)
+
+
+def _longest(frame: Frame) -> int:
+    # What does not compress grows a little: zstandard adds 3 bytes to every 128 KiB, and a header.
+    length = frame_length(frame)
+    return length + length // 4096 + 1024
 
 
 def _cover(slots: int) -> Floats:
