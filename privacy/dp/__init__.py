@@ -1,0 +1,1 @@
+"""Differential privacy of training: accounting, ledger, clipping, sampling, noise, and their loop."""

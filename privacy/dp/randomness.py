@@ -1,0 +1,108 @@
+"""The randomness of differential privacy: cryptographic, addressable by step, replayable from one key.
+
+A run that is killed and started again must not release a second, independent output under one charge.
+So every draw is a function of (key, label, step): the holder of the key repeats the killed run bit for
+bit, and the spend stays what the ledger reserved. The same key subtracts the noise from a model, so its
+keeper wraps it, stores it with the open reservation only, and destroys it at the commit.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+import torch
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32
+# 32-bit block counter of RFC 8439: past it the keystream would repeat.
+_STREAM_BYTES = 2**32 * 64
+# 2n normals a draw with n = 2, as Holohan & Braghin recommend against known reconstruction attacks.
+_SUMMANDS = 4
+
+
+def keystream(key: bytes, nonce: bytes, n_bytes: int) -> bytes:
+    """ChaCha20 keystream (RFC 8439, section 2.4), block counter from 0.
+
+    `key` has 32 bytes and `nonce` 12. Raises ValueError for other lengths or past the counter's end.
+    """
+    if len(key) != KEY_BYTES or len(nonce) != 12:
+        raise ValueError(
+            f"ChaCha20 takes a key of 32 and a nonce of 12 bytes, found {len(key)} and {len(nonce)}"
+        )
+    if n_bytes > _STREAM_BYTES:
+        raise ValueError(f"one stream holds {_STREAM_BYTES} bytes, asked for {n_bytes}")
+    encryptor = Cipher(algorithms.ChaCha20(key, bytes(4) + nonce), mode=None).encryptor()
+    return encryptor.update(bytes(n_bytes))
+
+
+class SecureRandom:
+    """Uniform and Gaussian draws from a 256-bit key, addressed by (label, step).
+
+    The same (label, step) gives the same draw again, and a longer draw starts with the shorter one's
+    keystream: use each pair for one purpose only. Each label has a key of its own (HKDF-SHA256), each
+    step a nonce of its own, so that streams neither overlap nor tell of each other.
+
+    Formal guarantee
+    ----------------
+    Under the assumption that ChaCha20 is a pseudo-random function and HKDF-SHA256 a key derivation
+    function, draws are computationally indistinguishable from independent uniform bits to anyone without
+    the key; differential privacy that rests on them is computational. A Gaussian draw is the sum of four
+    independent Box-Muller normals over sqrt(4) in float64 (Holohan & Braghin 2021, "Secure Random
+    Sampling in Differential Privacy", section 4), which makes the inversion attack of Mironov 2012 ("On
+    significance of the least significant bits") infeasible for what is known today. It is a mitigation,
+    not a proof: the float64 grid is not the real line, tails end at 8.6 standard deviations a summand,
+    and no discrete Gaussian is offered. Draws repeat bit for bit on the same machine and library
+    versions; other vector units may round the last bit of log and cos differently.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = secrets.token_bytes(KEY_BYTES) if key is None else bytes(key)
+        if len(self._key) != KEY_BYTES:
+            raise ValueError(f"the key must have {KEY_BYTES} bytes, found {len(self._key)}")
+
+    def __repr__(self) -> str:
+        return "SecureRandom(key=<hidden>)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a SecureRandom is never pickled: it holds the key that subtracts the noise")
+
+    def export_key(self) -> bytes:
+        """The 32-byte key, for the caller to wrap and keep with an open reservation. Never log it."""
+        return self._key
+
+    def _bytes(self, label: str, step: int, n_bytes: int) -> bytes:
+        if step < 0:
+            raise ValueError(f"step must be 0 or more, found {step}")
+        info = b"lexveil/dp/randomness/1/" + label.encode()
+        subkey = HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._key)
+        return keystream(subkey, step.to_bytes(12, "little"), n_bytes)
+
+    def integers(self, label: str, step: int, n: int) -> np.ndarray:
+        """Uniform 64-bit integers. Shape: (n,), uint64."""
+        return np.frombuffer(self._bytes(label, step, 8 * n), dtype="<u8").astype(np.uint64)
+
+    def uniform(self, label: str, step: int, n: int) -> np.ndarray:
+        """Uniform in [0, 1) on the grid of 2**-53. Shape: (n,), float64."""
+        return (self.integers(label, step, n) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def normal(self, label: str, step: int, n: int) -> torch.Tensor:
+        """Standard Gaussians by the construction of the class docstring. Shape: (n,), float64, on the CPU.
+
+        Add them to a float64 sum and round afterwards: rounding before the noise is no post-processing.
+        """
+        # At least two, so that the four summands of a draw come from four different pairs: the two normals
+        # of one Box-Muller pair add up to a single one at a shifted angle.
+        m = max(n, 2)
+        uniforms = self.uniform(label, step, _SUMMANDS * m)
+        # 1 - u lies in (0, 1], where the logarithm is finite.
+        radius = np.sqrt(-2.0 * np.log1p(-uniforms[: 2 * m])).reshape(2, m)
+        angle = 2.0 * np.pi * uniforms[2 * m :].reshape(2, m)
+        cosines = radius * np.cos(angle)
+        sines = radius * np.sin(angle)
+        total = (cosines + np.roll(sines, 1, axis=1)).sum(axis=0) / np.sqrt(_SUMMANDS)
+        return torch.from_numpy(total[:n])
