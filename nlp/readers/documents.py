@@ -1,0 +1,87 @@
+"""From a file to its text, whatever its format."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from nlp.readers import docx, eml, html, pdf, plain
+from nlp.readers.compression import check_codec, open_regular, read_all, split_name
+from nlp.readers.contract import Limits, Reason, Unreadable, normalise
+
+DOCUMENT_SUFFIXES = frozenset(
+    {".txt", ".text", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".pdf", ".eml"}
+)
+"""Each may be followed by `.gz` or `.zst`."""
+_MAX_NESTING = 8
+
+
+def read_document(path: Path, limits: Limits | None = None) -> str:
+    """The normalised text of one document, chosen by its suffix and checked against its content.
+
+    Never empty, never None. Raises Unreadable with the reason, and nothing else, whatever the bytes are.
+    """
+    reason = Reason.broken
+    try:
+        return _read_file(path, limits or Limits())
+    except Unreadable as unreadable:
+        reason = unreadable.reason
+    except Exception:
+        # Six foreign parsers meet hostile bytes here: which exceptions they can raise is not knowable.
+        reason = Reason.broken
+    # Raised out here, so that no library's exception, which may quote the text, hangs on it as its context.
+    raise Unreadable(reason)
+
+
+def _read_file(path: Path, limits: Limits) -> str:
+    suffix, codec = split_name(path.name)
+    if suffix not in DOCUMENT_SUFFIXES:
+        raise Unreadable(Reason.unsupported)
+    with open_regular(path) as raw:
+        if raw.seek(0, io.SEEK_END) > limits.max_bytes:
+            raise Unreadable(Reason.over_size)
+        raw.seek(0)
+        data = raw.read(limits.max_bytes + 1)
+    return read_bytes(data, suffix, codec, limits)
+
+
+def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits, depth: int = 0) -> str:
+    """The same for content already in memory, such as an attachment, which `depth` messages enclose.
+
+    Raises Unreadable, and whatever a parser raises on damaged content.
+    """
+    if suffix not in DOCUMENT_SUFFIXES or depth > _MAX_NESTING:
+        raise Unreadable(Reason.unsupported)
+    check_codec(data[:8], codec)
+    if codec is not None:
+        data = read_all(io.BytesIO(data), codec, limits)
+    if not data.strip():
+        raise Unreadable(Reason.empty)
+    text = normalise(_parse(data, suffix, limits, depth))
+    if not text.strip():
+        raise Unreadable(Reason.empty)
+    return text
+
+
+def _parse(data: bytes, suffix: str, limits: Limits, depth: int) -> str:
+    match suffix:
+        case ".docx":
+            return docx.read(data, limits)
+        case ".pdf":
+            return pdf.read(data, limits)
+        case ".eml":
+            return eml.read(data, limits, lambda *part: _read_attachment(*part, depth=depth + 1))
+        case ".html" | ".htm" | ".xhtml":
+            return html.read(data)
+        case _:
+            return plain.read(data)
+
+
+def _read_attachment(data: bytes, suffix: str, codec: str | None, limits: Limits, *, depth: int) -> str:
+    """Damage in one attachment doesn't cost the rest of the message."""
+    try:
+        return read_bytes(data, suffix, codec, limits, depth)
+    except Unreadable:
+        raise
+    except Exception:
+        raise Unreadable(Reason.broken) from None

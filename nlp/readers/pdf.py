@@ -1,0 +1,146 @@
+"""PDF -> text by PDFium: the text layer page by page, and OCR where a page is a picture.
+
+Pages are joined by a blank line; hyphenation at line ends is left as it is. What is typed into a form or over
+a page (annotations with an appearance) is text; sticky notes are comments and aren't. Text under a drawn
+rectangle (a bad redaction) is still in the text layer, so it comes out and is masked like any other text.
+
+PDFium is not thread safe: one lock serialises this module's calls within a process. Use processes for speed.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import pypdfium2
+from pypdfium2 import raw
+
+from nlp.readers import ocr
+from nlp.readers.contract import Limits, Reason, Unreadable
+
+_LOCK = threading.Lock()
+_HEADER_WITHIN = 1024
+"""The header may stand behind that much junk: PDF 1.7 (ISO 32000-1), annex H, note 13."""
+_FEW_LETTERS = 20
+_STAMP_LETTERS = 150
+"""The court's filing stamp on top of a scanned page ("Case 1:20-cv-... Document 3 Filed ... Page 1 of 9")."""
+_PICTURE_SHARE = 0.5
+_MANY_PATHS = 200
+_SCALE = ocr.DPI / 72
+_MAX_PIXELS = 40_000_000
+_XFA = (raw.FORMTYPE_XFA_FULL,)
+"""Forms whose pages are computed by Adobe's reader: the PDF itself only says "please wait"."""
+_PASSWORD_CODES = (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY)
+
+
+def is_pdf(data: bytes) -> bool:
+    return b"%PDF-" in data[:_HEADER_WITHIN]
+
+
+def read(data: bytes, limits: Limits) -> str:
+    """The text of a PDF file.
+
+    Raises Unreadable: wrong_suffix, encrypted, broken, needs_ocr (a page is a picture and can't be read: a
+    document is never given without one of its pages), decompression_bomb.
+    """
+    if not is_pdf(data):
+        raise Unreadable(Reason.wrong_suffix)
+    with _LOCK:
+        reason = Reason.broken
+        try:
+            document = pypdfium2.PdfDocument(data)
+        except pypdfium2.PdfiumError as error:
+            if error.err_code in _PASSWORD_CODES:
+                reason = Reason.encrypted
+        else:
+            try:
+                if document.get_formtype() in _XFA:
+                    raise Unreadable(Reason.unsupported)
+                document.init_forms()
+                return _read_pages(document, limits)
+            except pypdfium2.PdfiumError:
+                pass
+            finally:
+                document.close()
+    raise Unreadable(reason)
+
+
+def _read_pages(document: pypdfium2.PdfDocument, limits: Limits) -> str:
+    pages: list[str] = []
+    size = 0
+    for index in range(len(document)):
+        page = document[index]
+        try:
+            if raw.FPDFPage_GetAnnotCount(page) > 0:
+                # Filled-in fields become part of the page's text only by this, and once it is loaded anew.
+                raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
+                page.close()
+                page = document[index]
+            text = _text_layer(page)
+            if _is_picture(page, text):
+                # The stamp is kept beside what OCR reads, which may well have lost it.
+                text = f"{text}\n{_recognise(page, limits)}"
+        finally:
+            page.close()
+        size += len(text)
+        if size > limits.max_text_bytes:
+            raise Unreadable(Reason.decompression_bomb)
+        pages.append(text.strip())
+    return "\n\n".join(page for page in pages if page)
+
+
+def _text_layer(page: pypdfium2.PdfPage) -> str:
+    textpage = page.get_textpage()
+    try:
+        text = textpage.get_text_range()
+    finally:
+        textpage.close()
+    # PDFium's own mark for a hyphen at a line's end.
+    return text.replace("\ufffe", "-").replace("\x02", "-")
+
+
+def _is_picture(page: pypdfium2.PdfPage, text: str) -> bool:
+    """Whether a reader would see more on this page than the text layer holds.
+
+    Hardly any letters and a picture of any size (or letters drawn as many paths); or no more letters than a
+    stamp's and a picture over half of the page. An empty page is none.
+    """
+    letters = sum(map(str.isalpha, text))
+    if letters >= _STAMP_LETTERS:
+        return False
+    share, paths = _coverage(page)
+    if letters < _FEW_LETTERS:
+        return share > 0.02 or paths > _MANY_PATHS
+    return share > _PICTURE_SHARE
+
+
+def _coverage(page: pypdfium2.PdfPage) -> tuple[float, int]:
+    """The share of the page under pictures (scans come in strips, so they add up), and how many paths."""
+    left, bottom, right, top = page.get_cropbox() or (0.0, 0.0, *page.get_size())
+    area, paths = 0.0, 0
+    for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_PATH]):
+        if item.type == raw.FPDF_PAGEOBJ_PATH:  # pyright: ignore[reportAttributeAccessIssue]
+            paths += 1
+            continue
+        box = item.get_bounds()
+        outer = item.container
+        while outer is not None:
+            box = outer.get_matrix().on_rect(*box)
+            outer = outer.container
+        wide, high = min(box[2], right) - max(box[0], left), min(box[3], top) - max(box[1], bottom)
+        area += max(0.0, wide) * max(0.0, high)
+    return area / max((right - left) * (top - bottom), 1.0), paths
+
+
+def _recognise(page: pypdfium2.PdfPage, limits: Limits) -> str:
+    if not (limits.ocr and ocr.is_available()):
+        raise Unreadable(Reason.needs_ocr)
+    width, height = page.get_size()
+    scale = min(_SCALE, (_MAX_PIXELS / max(width * height, 1.0)) ** 0.5)
+    bitmap = page.render(scale=scale, grayscale=True)  # pyright: ignore[reportArgumentType]
+    try:
+        rows = bytes(bitmap.buffer)
+        columns, stride = bitmap.width, bitmap.stride
+        pixels = b"".join(rows[y * stride : y * stride + columns] for y in range(bitmap.height))
+        return ocr.read_grey(pixels, columns, bitmap.height)
+    finally:
+        bitmap.close()
