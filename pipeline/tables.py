@@ -169,8 +169,17 @@ def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:
         for name, value in (table.schema.metadata or {}).items()
         if name.startswith(b"lexveil.")
     }
-    write_part(path.parent, Shard(result.index, result.key), kept, result.counts, notes)
-    return table.num_rows - kept.num_rows
+    dropped = table.num_rows - kept.num_rows
+    counts = dict(result.counts)
+    if "documents" in counts:
+        counts["documents"] -= dropped
+    write_part(path.parent, Shard(result.index, result.key), kept, counts, notes)
+    return dropped
+
+
+def strings(table: pa.Table, column: str) -> list[str]:
+    """A column of strings that holds no nulls."""
+    return [str(value) for value in table.column(column).to_pylist()]
 
 
 def document_columns(documents: Iterable[Document]) -> dict[str, list[Any]]:

@@ -97,7 +97,7 @@ class Workspace:
 
     @property
     def plan(self) -> Path:
-        return self.protected / "plan.json"
+        return self.protected / "plan"
 
     @property
     def raw(self) -> Path:

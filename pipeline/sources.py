@@ -1,0 +1,277 @@
+"""Where documents come from: files, folders, and files of records; and what their fields mean."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nlp.readers import Limits, Reason, Unreadable, read_document
+from nlp.readers import records as record_files
+from pipeline.errors import SourceError
+from pipeline.records import SourceDocument
+from pipeline.settings import IngestSettings
+from pipeline.tables import digest_of
+
+# Hugging Face's convention for what is known of the files of a folder.
+SIDECARS = ("metadata.jsonl", "metadata.csv")
+MISSING_OWNER = "missing_owner"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """A file that is one document, or a slice of a file of records.
+
+    Attributes:
+        digest: SHA-256 of the file's bytes.
+        piece: the slice, or None where the file is one document.
+        meta: what a sidecar file says of the document.
+    """
+
+    path: str = field(repr=False)
+    size: int
+    modified: int
+    digest: str
+    piece: record_files.Slice | None = None
+    meta: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def identity(self) -> str:
+        """Equal for items that hold the same content with the same metadata."""
+        piece = None if self.piece is None else asdict(self.piece)
+        return digest_of([self.path, self.digest, piece, self.meta])
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """How many documents, and about how many bytes it adds to a shard."""
+        return (1, self.size) if self.piece is None else (self.piece.count, 0)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SourceItem:
+        piece = data["piece"] and record_files.Slice(**data["piece"])
+        return cls(data["path"], data["size"], data["modified"], data["digest"], piece, data["meta"])
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something that could not be read.
+
+    Attributes:
+        where: path and record number, for the protected quarantine table only.
+        content: SHA-256 of what was found.
+    """
+
+    reason: str
+    where: str = field(repr=False)
+    content: str = field(repr=False)
+
+
+def limits(ingest: IngestSettings) -> Limits:
+    """The readers' limits from the settings."""
+    return Limits(max_bytes=ingest.max_file_bytes, max_text_bytes=ingest.max_text_bytes, ocr=ingest.ocr)
+
+
+def scan(
+    sources: Sequence[Path], ingest: IngestSettings, known: Mapping[str, SourceItem] | None = None
+) -> list[SourceItem]:
+    """Everything that the sources hold, in a stable order.
+
+    A file whose size and time are those of a `known` item (by path) isn't hashed again.
+
+    Raises:
+        SourceError: a source is missing or unreadable.
+    """
+    items: list[SourceItem] = []
+    for path, meta in _files(sources):
+        stat = path.stat()
+        seen = (known or {}).get(str(path))
+        unchanged = seen is not None and (seen.size, seen.modified) == (stat.st_size, stat.st_mtime_ns)
+        digest = seen.digest if seen is not None and unchanged else _sha256(path)
+        head = SourceItem(str(path), stat.st_size, stat.st_mtime_ns, digest, None, meta)
+        items.extend(_slices(path, head, ingest) if record_files.is_record_file(path) else [head])
+    return items
+
+
+def _slices(path: Path, head: SourceItem, ingest: IngestSettings) -> Iterator[SourceItem]:
+    pieces = 0
+    with suppress(Unreadable):
+        for piece in record_files.plan_slices(
+            path, limits(ingest), ingest.shard_documents, ingest.shard_bytes
+        ):
+            pieces += 1
+            yield replace(head, piece=piece)
+    if not pieces:
+        # Kept as an item without records: reading it gives the reason to the quarantine.
+        yield replace(head, piece=record_files.Slice(0, 0, 0))
+
+
+def read_item(item: SourceItem, ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
+    """The documents of an item, or why they can't be read. Never raises for bad content."""
+    path = Path(item.path)
+    if item.piece is None:
+        try:
+            text = read_document(path, limits(ingest))
+        except Unreadable as error:
+            yield Rejected(error.reason, item.path, item.digest)
+        else:
+            record = {**(item.meta or {}), ingest.text_field: text}
+            yield _document(record, ingest, item, path.name, item.path)
+        return
+    try:
+        if not item.piece.count and not any(record_files.plan_slices(path, limits(ingest))):
+            yield Rejected(Reason.empty, item.path, item.digest)
+        for offset, record in enumerate(record_files.read_slice(path, item.piece, limits(ingest))):
+            position = item.piece.first + offset
+            where = f"{item.path}#{position}"
+            if isinstance(record, Reason):
+                yield Rejected(record, where, digest_of([item.digest, position]))
+            else:
+                yield _document(record, ingest, item, f"{path.name}#{position}", where)
+    except Unreadable as error:
+        yield Rejected(error.reason, item.path, item.digest)
+
+
+def _document(
+    record: Mapping[str, Any], ingest: IngestSettings, item: SourceItem, fallback_id: str, where: str
+) -> SourceDocument | Rejected:
+    text = record_files.field(record, ingest.text_field)
+    owner = _word(record, ingest.owner_field)
+    reason: str | None = None
+    if not isinstance(text, str):
+        reason = Reason.missing_text
+    elif not text.strip():
+        reason = Reason.empty
+    elif len(text) > ingest.max_text_bytes:
+        reason = Reason.over_size
+    elif ingest.owner_field is not None and owner is None:
+        # Its owner would be protected less than promised if the document counted as somebody else's.
+        reason = MISSING_OWNER
+    if reason is not None or not isinstance(text, str):
+        return Rejected(reason or Reason.missing_text, where, digest_of([item.digest, where]))
+    return SourceDocument(
+        text=text,
+        source_id=_word(record, ingest.id_field) or fallback_id,
+        owner=owner,
+        label=_word(record, ingest.label_field or "label"),
+        split=_word(record, ingest.split_field),
+    )
+
+
+def _word(record: Mapping[str, Any], name: str | None) -> str | None:
+    if name is None:
+        return None
+    value = record_files.field(record, name)
+    if isinstance(value, bool | int | float | str) and str(value).strip():
+        return str(value).strip()
+    return None
+
+
+def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_labels: bool) -> None:
+    """Refuse field names that nothing in the sources has, and labels that teach nothing, before any work.
+
+    Reads no more than it needs to be sure.
+
+    Raises:
+        SourceError: a named field occurs nowhere, or there is a label field with fewer than two classes.
+    """
+    wanted = {name: name for name in (ingest.label_field, ingest.owner_field, ingest.split_field) if name}
+    labels: set[str] = set()
+    any_text = any_record = False
+    for record in _records(items, ingest):
+        any_record = True
+        any_text = any_text or record_files.field(record, ingest.text_field) is not None
+        for name in list(wanted):
+            if record_files.field(record, name) is not None:
+                del wanted[name]
+        if label := _word(record, ingest.label_field or "label"):
+            labels.add(label)
+        if not wanted and len(labels) > 1 and any_text:
+            break
+    if any_record and not any_text:
+        raise SourceError(f"no record has the text field {ingest.text_field!r}; name it with --text-field")
+    if wanted:
+        raise SourceError(
+            f"no document has the field {next(iter(wanted))!r}; check the name, dots reach inside"
+        )
+    if need_labels and (len(labels) == 1 or (ingest.label_field and not labels)):
+        raise SourceError(
+            f"the label field {ingest.label_field or 'label'!r} has {len(labels)} class, training needs two: "
+            "name another with --label-field, or train without labels with --objective denoise"
+        )
+
+
+def _records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Mapping[str, Any]]:
+    for item in items:
+        if item.piece is None:
+            yield {**(item.meta or {}), ingest.text_field: ""}
+            continue
+        try:
+            for record in record_files.read_slice(Path(item.path), item.piece, limits(ingest)):
+                if not isinstance(record, Reason):
+                    yield record
+        except Unreadable:
+            continue
+
+
+def _files(sources: Sequence[Path]) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
+    seen: set[Path] = set()
+    for source in sources:
+        if not source.exists():
+            raise SourceError(f"there is no file or folder {source}")
+        if not os.access(source, os.R_OK):
+            raise SourceError(f"can't read {source}")
+        found = _walk(source.resolve()) if source.is_dir() else iter([(source.resolve(), None)])
+        for path, meta in found:
+            if path not in seen:
+                seen.add(path)
+                yield path, meta
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
+    about: dict[Path, Mapping[str, Any]] = {}
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(root)
+        for sidecar in SIDECARS:
+            if sidecar in names:
+                rows = _sidecar(here / sidecar)
+                about |= {(here / name).resolve(): row for name, row in rows.items()}
+                if rows:
+                    names.remove(sidecar)
+        for name in sorted(names):
+            path = here / name
+            if not name.startswith(".") and path.is_file():
+                yield path, about.get(path.resolve())
+
+
+def _sidecar(path: Path) -> dict[str, Mapping[str, Any]]:
+    """What a sidecar says, by file name; empty where it is an ordinary file of records."""
+    rows: dict[str, Mapping[str, Any]] = {}
+    try:
+        for piece in record_files.plan_slices(path, Limits()):
+            for record in record_files.read_slice(path, piece, Limits()):
+                if isinstance(record, Reason):
+                    continue
+                name = record.get("file_name")
+                if isinstance(name, str):
+                    # Through JSON, so that a row read now equals the same row read from the plan later.
+                    rows[name] = json.loads(json.dumps(dict(record), default=str))
+    except Unreadable:
+        return {}
+    return rows
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "unreadable"  # reading it gives the reason to the quarantine

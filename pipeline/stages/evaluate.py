@@ -1,0 +1,176 @@
+"""Evaluate: how useful the model is on documents it never saw, and whether encrypted equals plain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nlp.encoders.documents import Encoded, Extracted, extract
+from nlp.encoders.models import FeatureModel, denoising_loss
+from pipeline.errors import SourceError
+from pipeline.models import find_model
+from pipeline.records import SourceDocument
+from pipeline.settings import Settings
+from pipeline.sources import Rejected, SourceItem, check_fields, read_item, scan
+from pipeline.stages.encode import encode_texts, encoding_of
+from pipeline.stages.extract import open_model
+from pipeline.stages.mask import mask_texts
+from pipeline.stages.train import fit, model_config, training_plan
+from pipeline.training_data import Row, Split, load_split
+from pipeline.workspace import Workspace
+from privacy.dp.randomness import SecureRandom
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Classification of `n` documents. Measured on private documents without noise: unprotected."""
+
+    micro_f1: float
+    macro_f1: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denoising:
+    """Cross-entropy of the public topics of `n` held-out documents; `uniform` knows nothing. Unprotected."""
+
+    loss: float
+    uniform: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """Encrypted against plain classification of the same features."""
+
+    documents: int
+    agreement: float
+    max_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the main job reports of a model.
+
+    Attributes:
+        utility: on the held-out documents; None where there are none.
+        without_privacy: the same model trained without clipping and noise, when asked for. It is never saved.
+    """
+
+    utility: Scores | Denoising | None
+    without_privacy: Scores | Denoising | None
+    encrypted: Encrypted
+
+
+def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) -> Evaluation:
+    """Held-out utility and the encrypted check of a model (None: the newest of the configured kind).
+
+    The encrypted check encrypts features of a held-out sample in the client's process, classifies them by
+    the server's code, which never holds a secret key, and compares the decrypted logits with the plain ones.
+
+    Raises:
+        TrainingRefused: there is no such model.
+    """
+    from pipeline.serving.client import encrypted_check
+
+    saved = find_model(workspace, name or settings.train.model)
+    model = open_model(saved.folder, settings)
+    split = load_split(workspace, settings)
+    held_out = split.held_out
+    utility = _utility(model, held_out)
+    twin = None
+    if settings.train.diagnostics and held_out:
+        config, plan = model_config(settings.train, split), training_plan(settings.train)
+        plain, _ = fit(config, split, settings.train, plan, SecureRandom(), private=False)
+        twin = _utility(plain, held_out)
+    features = extract(model, _sample(split, settings.encrypted.sample)).features
+    head = model.head
+    check = encrypted_check(
+        head.weight.detach().numpy().T, head.bias.detach().numpy(), model.config.labels, features
+    )
+    return Evaluation(utility, twin, Encrypted(check.documents, check.agreement, check.max_error))
+
+
+def evaluate_file(workspace: Workspace, settings: Settings, name: str, test: Path) -> Scores:
+    """Scores of a model on a file of labelled records, masked as the training text was masked.
+
+    A label that the model doesn't know counts as a miss.
+
+    Raises:
+        SourceError: the file is missing or has no labels.
+        TrainingRefused: there is no such model.
+    """
+    saved = find_model(workspace, name)
+    model = open_model(saved.folder, settings)
+    items = scan([test], settings.ingest)
+    check_fields(items, settings.ingest, need_labels=False)
+    known = {label: index for index, label in enumerate(model.config.labels)}
+    truth: list[int] = []
+    guesses: list[int] = []
+    for documents in _batches(_labelled(items, settings)):
+        masked = [outcome.text for outcome in mask_texts([doc.text for doc in documents], settings.mask)]
+        encoded = encode_texts(masked, settings.train, encoding_of(saved.kind))
+        guesses.extend(extract(model, encoded).logits.argmax(axis=1).tolist())
+        truth.extend(known.get(doc.label or "", -1) for doc in documents)
+    if not truth:
+        raise SourceError("the test file has no labelled document; name its field with --label-field")
+    return _scores(truth, guesses)
+
+
+def _labelled(items: Sequence[SourceItem], settings: Settings) -> Iterator[SourceDocument]:
+    for item in items:
+        for outcome in read_item(item, settings.ingest):
+            if not isinstance(outcome, Rejected) and outcome.label is not None:
+                yield outcome
+
+
+def _batches(documents: Iterator[SourceDocument]) -> Iterator[list[SourceDocument]]:
+    while batch := list(islice(documents, _BATCH)):
+        yield batch
+
+
+def _sample(split: Split, size: int) -> list[Encoded]:
+    """Held-out documents first; ids are keyed hashes, so their order is as good as random."""
+    held_out = sorted(split.held_out, key=lambda row: row.doc_id)
+    rest = sorted(split.train, key=lambda row: row.doc_id)
+    return [row.encoded for row in [*held_out, *rest][:size]]
+
+
+def _utility(model: FeatureModel, rows: Sequence[Row]) -> Scores | Denoising | None:
+    if model.config.objective == "denoise":
+        found = [row for row in rows if row.encoded.topics is not None and row.encoded.topics.any()]
+        return _denoising(model, found) if found else None
+    known = {label: index for index, label in enumerate(model.config.labels)}
+    labelled = [row for row in rows if row.label is not None]
+    if not labelled:
+        return None
+    guesses = _extract(model, labelled).logits.argmax(axis=1).tolist()
+    return _scores([known.get(row.label or "", -1) for row in labelled], guesses)
+
+
+def _denoising(model: FeatureModel, rows: Sequence[Row]) -> Denoising:
+    targets = torch.from_numpy(
+        np.stack([row.encoded.topics for row in rows if row.encoded.topics is not None])
+    )
+    logits = torch.from_numpy(_extract(model, rows).logits)
+    uniform = denoising_loss(torch.zeros_like(logits), targets)
+    return Denoising(float(denoising_loss(logits, targets).mean()), float(uniform.mean()), len(rows))
+
+
+def _extract(model: FeatureModel, rows: Sequence[Row]) -> Extracted:
+    return extract(model, [row.encoded for row in rows])
+
+
+def _scores(truth: list[int], guesses: list[int]) -> Scores:
+    from sklearn.metrics import f1_score
+
+    micro = f1_score(truth, guesses, average="micro")
+    macro = f1_score(truth, guesses, labels=sorted(set(truth)), average="macro")
+    return Scores(float(micro), float(macro), len(truth))

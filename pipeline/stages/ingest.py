@@ -1,0 +1,251 @@
+"""Ingest: source files -> encrypted documents, a catalogue of those kept, a quarantine of the others."""
+
+from __future__ import annotations
+
+import functools
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import tables
+from pipeline.records import (
+    Document,
+    ForEach,
+    Manifest,
+    Shard,
+    ShardResult,
+    SourceDocument,
+    one_by_one,
+    tally,
+)
+from pipeline.settings import IngestSettings, Settings
+from pipeline.sources import Rejected, SourceItem, read_item, scan
+from pipeline.tables import digest_of
+from pipeline.workspace import Workspace, code_digest, key_store, read_json, run_stage, write_json
+from privacy.vault import KeyStore, content_id, seal, unseal
+
+_CODE = ("nlp/readers", "pipeline/stages/ingest", "pipeline/sources")
+
+
+def ingest(
+    workspace: Workspace, settings: Settings, sources: Sequence[Path] = (), each: ForEach = one_by_one
+) -> Manifest:
+    """Read the sources into the workspace; with no sources, go on with what was planned before.
+
+    What can't be read goes to the quarantine with a reason code and a keyed hash; it never stops the batch.
+    Exact duplicates (equal after Unicode composition and folding of white space) are kept once, the first
+    in source order. The manifest's counts: documents, duplicates, erased, quarantined, `quarantine:<reason>`.
+
+    Raises:
+        SourceError: a source is missing.
+        KeyProblem: the master key can't be used.
+    """
+    key_store(workspace, settings)  # makes the key and its table before any worker needs them
+    plan = _plan(workspace, settings.ingest, sources)
+    code = code_digest(*_CODE)
+    fields = settings.ingest.model_dump(mode="json")
+    shards = [
+        Shard(index, digest_of([[item.identity for item in items], fields, code]))
+        for index, items in enumerate(plan)
+    ]
+    work = functools.partial(ingest_shard, workspace, settings)
+    manifest = run_stage(workspace.raw, "ingest", shards, work, each)
+    _write_catalogue(workspace, manifest)
+    return manifest
+
+
+def ingest_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
+    """Read, deduplicate and encrypt one shard's documents."""
+    keys = key_store(workspace, settings)
+    found: list[SourceDocument] = []
+    rejected: list[Rejected] = []
+    for item in _read_plan(workspace, shard.index) or []:
+        for outcome in read_item(item, settings.ingest):
+            if isinstance(outcome, Rejected):
+                rejected.append(outcome)
+            else:
+                found.append(outcome)
+    _write_quarantine(workspace, keys, shard, rejected)
+    counts = {"quarantined": len(rejected)}
+    counts |= {f"quarantine:{reason}": n for reason, n in tally(r.reason for r in rejected).items()}
+    return _write_raw(workspace, keys, shard, found, counts)
+
+
+def _write_raw(
+    workspace: Workspace, keys: KeyStore, shard: Shard, found: list[SourceDocument], counts: dict[str, int]
+) -> ShardResult:
+    id_key, owner_key, source_key = (keys.purpose_key(name) for name in ("doc-id", "owner-id", "source-id"))
+    unique: dict[str, SourceDocument] = {}
+    for document in found:
+        unique.setdefault(content_id(id_key, _canonical(document.text)), document)
+    erased = keys.erased(list(unique))
+    kept = {doc_id: document for doc_id, document in unique.items() if doc_id not in erased}
+    data_keys = keys.keys_for(list(kept))
+    documents = [
+        Document(
+            doc_id=doc_id,
+            owner=content_id(owner_key, document.owner.encode()) if document.owner is not None else doc_id,
+            label=document.label,
+            split=document.split,
+            text=document.text,
+        )
+        for doc_id, document in kept.items()
+    ]
+    payloads = [
+        seal(data_keys[doc_id], json.dumps({"text": doc.text, "id": doc.source_id}).encode(), f"raw:{doc_id}")
+        for doc_id, doc in kept.items()
+    ]
+    table = pa.table(
+        {
+            **tables.document_columns(documents),
+            "source_key": [content_id(source_key, doc.source_id.encode()) for doc in kept.values()],
+            "n_chars": [len(doc.text) for doc in kept.values()],
+            "payload": payloads,
+        },
+        schema=tables.RAW,
+    )
+    counts |= {
+        "documents": len(kept),
+        "duplicates": len(found) - len(unique),
+        "erased": len(erased),
+    }
+    return tables.write_part(workspace.raw, shard, table, counts)
+
+
+def _write_quarantine(workspace: Workspace, keys: KeyStore, shard: Shard, rejected: list[Rejected]) -> None:
+    key = keys.purpose_key("quarantine")
+    items = [content_id(key, entry.where.encode()) for entry in rejected]
+    table = pa.table(
+        {
+            "item": items,
+            "content": [content_id(key, entry.content.encode()) for entry in rejected],
+            "reason": [str(entry.reason) for entry in rejected],
+            "where": [
+                seal(key, entry.where.encode(), f"quarantine:{item}")
+                for item, entry in zip(items, rejected, strict=True)
+            ],
+        },
+        schema=tables.QUARANTINE,
+    )
+    tables.write_part(workspace.quarantine, shard, table)
+
+
+def read_quarantine(workspace: Workspace, settings: Settings) -> list[tuple[str, str]]:
+    """(reason, where it lies) of everything that was not read. For the holder of the master key only."""
+    key = key_store(workspace, settings).purpose_key("quarantine")
+    rows: list[tuple[str, str]] = []
+    for path in sorted(workspace.quarantine.glob("part-*.parquet")):
+        for row in tables.read_part(path).to_pylist():
+            rows.append((row["reason"], unseal(key, row["where"], f"quarantine:{row['item']}").decode()))
+    return rows
+
+
+def read_raw(workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str]) -> list[Document]:
+    """The given documents of one raw part, decrypted, in the part's order."""
+    wanted = set(doc_ids)
+    keys = key_store(workspace, settings).existing(sorted(wanted))
+    path = tables.part_path(workspace.raw, index)
+    rows = (
+        tables.read_part(path, ["doc_id", "owner", "label", "split", "payload"]).to_pylist() if wanted else []
+    )
+    return [
+        Document(
+            row["doc_id"],
+            row["owner"],
+            row["label"],
+            row["split"],
+            json.loads(unseal(keys[row["doc_id"]], row["payload"], f"raw:{row['doc_id']}"))["text"],
+        )
+        for row in rows
+        if row["doc_id"] in wanted and row["doc_id"] in keys
+    ]
+
+
+def read_catalogue(workspace: Workspace) -> pa.Table:
+    """The kept documents: ids, keyed owners, labels, and the shard each lies in."""
+    return (
+        pq.ParquetFile(workspace.catalogue).read()
+        if workspace.catalogue.exists()
+        else tables.CATALOGUE.empty_table()
+    )
+
+
+def _write_catalogue(workspace: Workspace, manifest: Manifest) -> None:
+    columns = ["doc_id", "owner", "label", "split", "source_key"]
+    seen: set[str] = set()
+    parts: list[pa.Table] = []
+    for shard in manifest.shards:
+        table = tables.read_part(tables.part_path(workspace.raw, shard.index), columns)
+        ids = tables.strings(table, "doc_id")
+        first = [doc_id not in seen for doc_id in ids]
+        seen.update(ids)
+        kept = table.filter(pa.array(first, pa.bool_()))
+        parts.append(kept.append_column("shard", pa.array([shard.index] * kept.num_rows, pa.int32())))
+    table = pa.concat_tables(
+        [part.cast(tables.CATALOGUE) for part in parts] or [tables.CATALOGUE.empty_table()]
+    )
+    partial = workspace.catalogue.with_suffix(".partial")
+    pq.write_table(table, partial)
+    partial.replace(workspace.catalogue)
+
+
+def _canonical(text: str) -> bytes:
+    return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")
+
+
+def _plan(workspace: Workspace, ingest: IngestSettings, sources: Sequence[Path]) -> list[list[SourceItem]]:
+    """The items of every shard: those known keep their place, new ones are added behind.
+
+    An item whose file has changed leaves its shard, and the new version comes in behind.
+    """
+    shards = _read_plans(workspace)
+    found = scan(sources, ingest, planned(workspace))
+    current = {item.path: item.digest for item in found}
+    kept = [
+        [item for item in items if current.get(item.path, item.digest) == item.digest] for items in shards
+    ]
+    have = {item.identity for items in kept for item in items}
+    kept.extend(_pack([item for item in found if item.identity not in have], ingest))
+    for index, items in enumerate(kept):
+        if index >= len(shards) or len(items) != len(shards[index]):
+            write_json(_plan_path(workspace, index), {"items": [item.to_json() for item in items]})
+    return kept
+
+
+def planned(workspace: Workspace) -> dict[str, SourceItem]:
+    """An item of every source file that the workspace knows, by path."""
+    return {item.path: item for items in _read_plans(workspace) for item in items}
+
+
+def _read_plans(workspace: Workspace) -> list[list[SourceItem]]:
+    shards: list[list[SourceItem]] = []
+    while (items := _read_plan(workspace, len(shards))) is not None:
+        shards.append(items)
+    return shards
+
+
+def _pack(items: Iterable[SourceItem], ingest: IngestSettings) -> list[list[SourceItem]]:
+    shards: list[list[SourceItem]] = []
+    documents = size = 0
+    for item in items:
+        count, weight = item.weight
+        if not shards or documents + count > ingest.shard_documents or size + weight > ingest.shard_bytes:
+            shards.append([])
+            documents = size = 0
+        shards[-1].append(item)
+        documents += count
+        size += weight
+    return shards
+
+
+def _plan_path(workspace: Workspace, index: int) -> Path:
+    return workspace.plan / f"{index:05d}.json"
+
+
+def _read_plan(workspace: Workspace, index: int) -> list[SourceItem] | None:
+    found = read_json(_plan_path(workspace, index))
+    return None if found is None else [SourceItem.from_json(entry) for entry in found["items"]]

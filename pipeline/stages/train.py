@@ -1,0 +1,273 @@
+"""Train: encoded documents -> a feature extractor under differential privacy, charged to the ledger first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from privacy.dp.engine import TrainingPlan, TrainingResult
+from privacy.dp.engine import train as train_privately
+
+from nlp.encoders.models import FeatureModel, Inputs, ModelConfig, build, classification_loss, denoising_loss
+from pipeline.errors import BudgetRefused
+from pipeline.models import ModelCard, SavedModel, find_recipe, now, save_model
+from pipeline.models import models as saved_models
+from pipeline.records import ForEach, one_by_one
+from pipeline.settings import Settings, TrainSettings
+from pipeline.stages.encode import encode, encoding_of, load_encoder
+from pipeline.tables import digest_of
+from pipeline.training_data import OwnerData, Split, load_split
+from pipeline.workspace import Workspace, code_digest, master_key
+from privacy.dp.accounting import noise_multiplier
+from privacy.dp.ledger import BudgetExceeded, Charge, Ledger, Population, Reservation
+from privacy.dp.randomness import SecureRandom
+from privacy.vault import seal, unseal
+
+RELATION = "add or remove one {unit} with all of its items"
+CORRUPTION = 0.3
+_CODE = ("nlp/encoders", "privacy/dp", "pipeline/stages/train", "pipeline/training_data")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Hyper-parameters of a model kind. Chosen on public and development data, never on a user's."""
+
+    sample_rate: float
+    steps: int
+    learning_rate: float
+
+
+RECIPES = {
+    "linear": Recipe(sample_rate=0.2, steps=100, learning_rate=32.0),
+    "mlp": Recipe(sample_rate=0.2, steps=100, learning_rate=4.0),
+    "lstm": Recipe(sample_rate=0.1, steps=60, learning_rate=2.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A training run's outcome.
+
+    Attributes:
+        new: whether this call trained it, or found it done.
+        unprotected_losses: the mean loss of each step, without noise: it must stay inside.
+    """
+
+    saved: SavedModel
+    new: bool
+    unprotected_losses: tuple[float, ...] = ()
+
+
+def unit_of(settings: Settings) -> str:
+    """What counts as one in the guarantee."""
+    return "owner" if settings.ingest.owner_field else "document"
+
+
+def recipe_digest(settings: Settings) -> str:
+    """Digest of the settings that decide how a model is trained, whatever the documents."""
+    recipe = settings.train.model_dump(mode="json", exclude={"diagnostics"})
+    return digest_of(
+        [recipe, settings.ledger.population, settings.ingest.owner_field, settings.ingest.label_field]
+    )
+
+
+def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None:
+    """The model that a run with these settings uses without training: the newest of the same recipe."""
+    return find_recipe(workspace, recipe_digest(settings))
+
+
+def train(
+    workspace: Workspace,
+    settings: Settings,
+    each: ForEach = one_by_one,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Trained:
+    """Train the configured model on the workspace's documents.
+
+    The ledger reserves the run before anything is computed on private data and refuses one that would
+    pass the limit. A run that was killed is replayed from the same secret randomness, so it ends with the
+    same model and is charged once. A model that is there already isn't trained again.
+
+    Raises:
+        TrainingRefused: fewer than two classes or owners.
+        BudgetRefused: the ledger's limit would be passed.
+    """
+    encoded = encode(workspace, settings, encoding_of(settings.train.model), each)
+    recipe = recipe_digest(settings)
+    digests = [shard.digest for shard in encoded.shards]
+    run = digest_of([recipe, digests, code_digest(*_CODE)])
+    split = load_split(workspace, settings)
+    plan = training_plan(settings.train)
+    ledger, population = open_ledger(workspace, settings)
+    try:
+        reservation, secret, run = _reserve(workspace, settings, ledger, population, plan, run)
+        name = f"{settings.train.model}-{run[:8]}"
+        done = next((model for model in saved_models(workspace) if model.name == name), None)
+        if done is not None:
+            if reservation.state == "open":  # killed between saving and committing
+                ledger.commit(reservation.id, plan.steps)
+            return Trained(done, new=False)
+        config = model_config(settings.train, split)
+        model, result = fit(config, split, settings.train, plan, SecureRandom(secret), on_step)
+        card = _card(
+            name, settings, config, plan, reservation, recipe, OwnerData(split, config.kind, 1).n_owners
+        )
+        saved = save_model(workspace, model, card)
+        ledger.commit(reservation.id, plan.steps)
+    finally:
+        ledger.close()
+    return Trained(saved, new=True, unprotected_losses=result.unprotected_losses)
+
+
+def open_ledger(workspace: Workspace, settings: Settings) -> tuple[Ledger, Population]:
+    """The ledger, with a limit set for the configured population."""
+    ledger = Ledger(workspace.ledger_url(settings))
+    population = Population(settings.ledger.population, unit_of(settings))
+    if ledger.limit(population) is None:
+        ledger.set_limit(population, settings.ledger.limit_epsilon, settings.ledger.limit_delta)
+    return ledger, population
+
+
+def training_plan(train: TrainSettings) -> TrainingPlan:
+    """The steps, rates and noise of a run: the recipe of its kind where the settings name none."""
+    recipe = RECIPES[train.model]
+    sample_rate = train.sample_rate or recipe.sample_rate
+    steps = train.steps or recipe.steps
+    return TrainingPlan(
+        noise_multiplier=noise_multiplier(train.epsilon, sample_rate, steps, train.delta),
+        max_grad_norm=train.max_grad_norm,
+        sample_rate=sample_rate,
+        steps=steps,
+        learning_rate=train.learning_rate or recipe.learning_rate,
+    )
+
+
+def model_config(train: TrainSettings, split: Split) -> ModelConfig:
+    """The untrained model for these documents."""
+    return ModelConfig.of(
+        train.model,
+        load_encoder(train),
+        split.labels,
+        "denoise" if split.objective == "denoise" else "classify",
+        chunk_length=train.chunk_length,
+        chunk_limit=train.chunk_limit,
+    )
+
+
+def fit(
+    config: ModelConfig,
+    split: Split,
+    train: TrainSettings,
+    plan: TrainingPlan,
+    random: SecureRandom,
+    on_step: Callable[[int, int], None] | None = None,
+    private: bool = True,
+) -> tuple[FeatureModel, TrainingResult]:
+    """Train a model on the split. `private=False` trains the diagnostic twin, which is never saved."""
+    model = build(config, load_encoder(train))
+    data = OwnerData(split, config.kind, train.max_items_per_owner)
+    loss = classification_loss
+    target: torch.nn.Module = model
+    if config.objective == "denoise":
+        loss = denoising_loss
+        target = _Denoiser(model, random)
+    result = train_privately(target, data, loss, plan, random, on_step=on_step, private=private)
+    return model.eval(), result
+
+
+class _Denoiser(torch.nn.Module):
+    """Corrupts what it is given before the model sees it. The corruption is drawn from the run's secret."""
+
+    def __init__(self, model: FeatureModel, random: SecureRandom) -> None:
+        super().__init__()
+        self.model = model
+        self._uniform = _Draws(random)
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        return self.model(self.model.corrupt(inputs, self._uniform, CORRUPTION))
+
+
+class _Draws:
+    """`SecureRandom` as the generator that corruption asks for: each call is a step of its own."""
+
+    def __init__(self, random: SecureRandom) -> None:
+        self._random = random
+        self._calls = 0
+
+    def random(self, size: tuple[int, ...], /):
+        count = 1
+        for length in size:
+            count *= length
+        self._calls += 1
+        return self._random.uniform("corruption", self._calls, count).reshape(size)
+
+
+def _reserve(
+    workspace: Workspace,
+    settings: Settings,
+    ledger: Ledger,
+    population: Population,
+    plan: TrainingPlan,
+    run: str,
+) -> tuple[Reservation, bytes, str]:
+    """The run's reservation, the secret of its randomness, and the digest that names it.
+
+    A run that is settled but whose model is gone can't be replayed, since its secret is destroyed: it is
+    reserved, and charged, anew under another name.
+    """
+    wrapping = master_key(workspace, settings).derive("training-secret")
+    charge = Charge(plan.noise_multiplier, plan.sample_rate, plan.steps)
+    names = {model.name for model in saved_models(workspace)}
+    while True:
+        secret = SecureRandom(_seed(settings.train.seed)).export_key()
+        try:
+            found = ledger.reserve(population, charge, run, seal(wrapping, secret, f"training:{run}"))
+        except BudgetExceeded as error:
+            raise BudgetRefused(
+                f"the privacy ledger refuses: {error}. Lower --epsilon, wait for new owners under another "
+                "population, or raise the limit with `lexveil ledger limit` if its keeper agrees"
+            ) from None
+        if found.state == "open":
+            assert found.secret is not None
+            return found, unseal(wrapping, found.secret, f"training:{run}"), run
+        if f"{settings.train.model}-{run[:8]}" in names:
+            return found, b"", run
+        run = digest_of([run, "again"])
+
+
+def _seed(seed: int | None) -> bytes | None:
+    return None if seed is None else seed.to_bytes(32, "big", signed=True)
+
+
+def _card(
+    name: str,
+    settings: Settings,
+    config: ModelConfig,
+    plan: TrainingPlan,
+    reservation: Reservation,
+    recipe: str,
+    owners: int,
+) -> ModelCard:
+    train = settings.train
+    return ModelCard(
+        name=name,
+        kind=config.kind,
+        objective=config.objective,
+        epsilon=reservation.charge.epsilon(train.delta),
+        delta=train.delta,
+        unit=unit_of(settings),
+        relation=RELATION.format(unit=unit_of(settings)),
+        steps=plan.steps,
+        sample_rate=plan.sample_rate,
+        noise_multiplier=plan.noise_multiplier,
+        max_grad_norm=plan.max_grad_norm,
+        owners=owners,
+        labels=len(config.labels),
+        population=settings.ledger.population,
+        reservation=reservation.id,
+        recipe=recipe,
+        encoder_digest=config.encoder_digest,
+        created=now(),
+        seeded=train.seed is not None,
+    )

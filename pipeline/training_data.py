@@ -1,0 +1,143 @@
+"""What training sees: owners with their items, labels or denoising targets, and who is held out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nlp.encoders.documents import Encoded
+from nlp.encoders.models import Inputs, Kind, collate_tokens
+from nlp.encoders.topics import PublicTopics
+from pipeline import tables
+from pipeline.errors import TrainingRefused
+from pipeline.settings import Settings
+from pipeline.stages.encode import encoded_folder, encoding_of, load_encoder, read_encoded
+from pipeline.workspace import Workspace, key_store, read_manifest
+from privacy.vault import content_id
+
+Item = list[int] | np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One document of the training data."""
+
+    doc_id: str
+    owner: str
+    label: str | None = field(repr=False)
+    encoded: Encoded = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Documents to learn from and documents held out; no owner is in both."""
+
+    train: tuple[Row, ...] = field(repr=False)
+    held_out: tuple[Row, ...] = field(repr=False)
+    objective: str
+    labels: tuple[str, ...] = field(repr=False)
+
+
+def load_split(workspace: Workspace, settings: Settings) -> Split:
+    """The encoded documents, divided by owner.
+
+    Who is held out is decided by a keyed hash of the owner (or by the split field), never by content, so
+    that adding an owner moves no other.
+
+    Raises:
+        TrainingRefused: fewer than two classes or owners.
+    """
+    train = settings.train
+    want = encoding_of(train.model)
+    folder = encoded_folder(workspace, want)
+    key = key_store(workspace, settings).purpose_key("held-out")
+    learn: list[Row] = []
+    held_out: list[Row] = []
+    for shard in read_manifest(folder, f"encode-{want}").shards:
+        table, encoded = read_encoded(tables.part_path(folder, shard.index))
+        about = table.select(["doc_id", "owner", "label", "split"]).to_pylist()
+        for row, document in zip(about, encoded, strict=True):
+            entry = Row(row["doc_id"], row["owner"], row["label"], document)
+            apart = row["split"] not in (None, "train") or _share(key, row["owner"]) < train.held_out
+            (held_out if apart else learn).append(entry)
+    owners = {row.owner for row in learn}
+    held_out = [row for row in held_out if row.owner not in owners]
+    labels = tuple(sorted({row.label for row in learn if row.label is not None}))
+    objective = train.objective
+    if objective == "auto":
+        objective = "classify" if labels else "denoise"
+    if objective == "classify":
+        if len(labels) < 2:
+            raise TrainingRefused(f"training needs two classes, the documents have {len(labels)}")
+        learn = [row for row in learn if row.label is not None]
+    else:
+        labels = PublicTopics.load(load_encoder(train)).names
+    if len({row.owner for row in learn}) < 2:
+        raise TrainingRefused("training needs documents of at least two owners")
+    return Split(tuple(learn), tuple(held_out), objective, labels)
+
+
+def _share(key: bytes, owner: str) -> float:
+    return int(content_id(key, owner.encode())[:12], 16) / 16**12
+
+
+class OwnerData:
+    """The training documents grouped by owner, as the DP engine draws them.
+
+    An item is a document's embedding, or one chunk of its tokens. An owner has at most `max_items` of them;
+    of an owner with more, an evenly spaced selection is taken in the order of keyed document ids, without a
+    look at labels. The weights of an owner's items sum to one, so a large owner pulls no harder.
+    """
+
+    def __init__(self, split: Split, kind: Kind, max_items: int) -> None:
+        class_of = {label: index for index, label in enumerate(split.labels)}
+        items: dict[str, list[tuple[Item, int | np.ndarray]]] = defaultdict(list)
+        for row in sorted(split.train, key=lambda row: row.doc_id):
+            denoise = split.objective == "denoise"
+            target = row.encoded.topics if denoise else class_of[row.label or ""]
+            assert target is not None
+            pieces: list[Item] = list(row.encoded.tokens) if kind == "lstm" else [_embedding(row.encoded)]
+            items[row.owner].extend((piece, target) for piece in pieces)
+        self._owners = [_thin(items[owner], max_items) for owner in sorted(items)]
+        self._kind: Kind = kind
+
+    @property
+    def n_owners(self) -> int:
+        return len(self._owners)
+
+    def n_items(self, owner: int) -> int:
+        """How many items an owner has."""
+        return len(self._owners[owner])
+
+    def batch(self, owners: Sequence[int]) -> tuple[Inputs, Tensor, Tensor, Tensor]:
+        """Inputs, targets, owner index (items,) int64, and weights (items,) float32 of these owners."""
+        drawn = [(place, item) for place, owner in enumerate(owners) for item in self._owners[owner]]
+        counts = [len(self._owners[owner]) for owner in owners]
+        pieces = [piece for _, (piece, _) in drawn]
+        targets = np.asarray([target for _, (_, target) in drawn])
+        if self._kind == "lstm":
+            inputs: Inputs = collate_tokens([list(piece) for piece in pieces])
+        else:
+            inputs = torch.from_numpy(np.stack([np.asarray(piece, np.float32) for piece in pieces]))
+        return (
+            inputs,
+            torch.from_numpy(targets),
+            torch.tensor([place for place, _ in drawn], dtype=torch.int64),
+            torch.tensor([1 / n for n in counts for _ in range(n)], dtype=torch.float32),
+        )
+
+
+def _embedding(encoded: Encoded) -> np.ndarray:
+    assert encoded.embedding is not None
+    return encoded.embedding
+
+
+def _thin(items: list[tuple[Item, int | np.ndarray]], most: int) -> list[tuple[Item, int | np.ndarray]]:
+    if len(items) <= most:
+        return items
+    return [items[int(place)] for place in np.linspace(0, len(items) - 1, most)]
