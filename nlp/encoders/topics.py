@@ -35,14 +35,16 @@ including include includes included etc  these those itself himself herself them
 
 
 class PublicTopics:
-    """Clusters of public token embeddings. Use `PublicTopics.load(encoder)`."""
+    """Clusters of public token embeddings. Use `PublicTopics.load(encoder)`.
+
+    of_token: the topic of each token id, `n_topics` for a token that has none. Shape: (vocab_size,).
+    """
 
     _loaded: ClassVar[dict[tuple[str, int], PublicTopics]] = {}
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, topic_of_token: NDArray[np.int64], n_topics: int) -> None:
-        # One more bin than topics: tokens without a topic fall into the last, which is cut off.
-        self._topic_of_token = topic_of_token
+    def __init__(self, of_token: NDArray[np.int64], n_topics: int) -> None:
+        self.of_token = of_token
         self.n_topics = n_topics
         self.names = tuple(f"topic-{i:02d}" for i in range(n_topics))
 
@@ -67,7 +69,7 @@ class PublicTopics:
         Shape: (n_topics,), float32, summing to 1 (or 0).
         """
         ids = np.fromiter(token_ids, dtype=np.int64)
-        counts = np.bincount(self._topic_of_token[ids], minlength=self.n_topics + 1)[: self.n_topics]
+        counts = np.bincount(self.of_token[ids], minlength=self.n_topics + 1)[: self.n_topics]
         return (counts / max(1, counts.sum())).astype(np.float32)
 
 

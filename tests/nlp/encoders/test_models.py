@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nlp.encoders.models import (
+    FeatureModel,
+    Inputs,
+    Kind,
+    ModelConfig,
+    Tokens,
+    build,
+    classification_loss,
+    collate_tokens,
+    denoising_loss,
+)
+from nlp.encoders.public import PublicEncoder
+
+LABELS = ("contract", "lease", "合同")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def model_of(kind: Kind, encoder: PublicEncoder, hidden: int = 8) -> FeatureModel:
+    return build(ModelConfig.of(kind, encoder, LABELS, hidden=hidden, chunk_length=32), encoder)
+
+
+def inputs_of(kind: Kind, encoder: PublicEncoder, items: int = 5) -> Inputs:
+    rng = np.random.default_rng(0)
+    if kind == "lstm":
+        chunks = [rng.integers(1000, 9000, size=rng.integers(1, 30)).tolist() for _ in range(items)]
+        return collate_tokens(chunks, encoder.pad_id)
+    x = torch.from_numpy(rng.standard_normal((items, encoder.dimension)).astype(np.float32))
+    return torch.nn.functional.normalize(x, dim=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_model_says_nothing_and_its_features_are_bounded(kind: Kind, tiny: PublicEncoder) -> None:
+    model, inputs = model_of(kind, tiny), inputs_of(kind, tiny)
+    features = model.features(inputs)
+    assert features.shape == (5, {"linear": 16, "mlp": 8, "lstm": 16}[kind])
+    assert features.norm(dim=1).max() < 1 + 1e-5
+    assert torch.equal(model(inputs), torch.zeros(5, 3))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_linear_and_lstm_are_trained(kind: Kind, tiny: PublicEncoder) -> None:
+    model = model_of(kind, tiny)
+    owners = [m for m in model.modules() if any(True for _ in m.parameters(recurse=False))]
+    assert all(type(m) in (nn.Linear, nn.LSTM) for m in owners)
+    nn.init.normal_(model.head.weight)
+    classification_loss(model(inputs_of(kind, tiny)), torch.tensor([0, 1, 2, 0, 1])).sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+def test_an_item_does_not_depend_on_its_batch(tiny: PublicEncoder) -> None:
+    model = model_of("lstm", tiny)
+    chunks = [[2000, 2001, 2002], [3000], list(range(4000, 4025)), []]
+    together = model.features(collate_tokens(chunks))
+    alone = torch.cat([model.features(collate_tokens([chunk])) for chunk in chunks])
+    torch.testing.assert_close(together, alone)
+
+
+def test_a_model_refuses_the_other_kind_of_input(tiny: PublicEncoder) -> None:
+    with pytest.raises(TypeError, match="linear does not take Tokens"):
+        model_of("linear", tiny)(inputs_of("lstm", tiny))
+    with pytest.raises(TypeError, match="lstm does not take Tensor"):
+        model_of("lstm", tiny)(inputs_of("mlp", tiny))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_building_is_repeatable_and_leaves_the_random_state(kind: Kind, tiny: PublicEncoder) -> None:
+    before = torch.random.get_rng_state()
+    one, two = model_of(kind, tiny).state_dict(), model_of(kind, tiny).state_dict()
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_building_on_another_encoder_is_refused(tiny: PublicEncoder, encoder: PublicEncoder) -> None:
+    with pytest.raises(ValueError, match="another encoder"):
+        build(ModelConfig.of("linear", tiny, LABELS), encoder)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_corruption_drops_coordinates_and_keeps_the_mean(kind: Kind, tiny: PublicEncoder) -> None:
+    model, inputs = model_of(kind, tiny), inputs_of(kind, tiny)
+    assert isinstance(inputs, torch.Tensor)
+    rng = np.random.default_rng(0)
+    assert torch.equal(model.corrupt(inputs, rng, 0.0), inputs)  # type: ignore[arg-type]
+    draws = torch.stack([model.corrupt(inputs, rng, 0.4) for _ in range(4000)])  # type: ignore[misc]
+    assert (draws == 0).float().mean() == pytest.approx(0.4, abs=0.01)
+    torch.testing.assert_close(draws.mean(dim=0), inputs, atol=0.05, rtol=0)
+
+
+def test_corruption_masks_tokens(tiny: PublicEncoder) -> None:
+    model = model_of("lstm", tiny)
+    tokens = collate_tokens([list(range(1000, 2000))])
+    corrupted = model.corrupt(tokens, np.random.default_rng(0), 0.3)
+    assert isinstance(corrupted, Tokens)
+    changed = corrupted.ids != tokens.ids
+    assert set(corrupted.ids[changed].tolist()) == {tiny.mask_id}
+    assert changed.float().mean() == pytest.approx(0.3, abs=0.05)
+    for rate in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="corruption rate"):
+            model.corrupt(tokens, np.random.default_rng(0), rate)
+
+
+def test_losses_are_per_item() -> None:
+    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 1.0, 1.0]])
+    log_p = logits.log_softmax(1)
+    hard = classification_loss(logits, torch.tensor([1, 0, 2]))
+    torch.testing.assert_close(hard, -log_p[torch.arange(3), torch.tensor([1, 0, 2])])
+    soft = denoising_loss(logits, torch.tensor([[0.5, 0.5, 0], [0, 0, 0], [0, 0, 1.0]]))
+    torch.testing.assert_close(soft, torch.stack([-log_p[0, :2].mean(), torch.tensor(0.0), -log_p[2, 2]]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_configuration_survives_json(kind: Kind, tiny: PublicEncoder) -> None:
+    config = ModelConfig.of(kind, tiny, LABELS, "denoise", hidden=8)
+    assert ModelConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema_version": 2},
+        {"kind": "transformer"},
+        {"objective": "guess"},
+        {"encoder_digest": "abc"},
+        {"labels": ["one"]},
+        {"labels": ["one", "one"]},
+        {"labels": ["one", 2]},
+        {"labels": "ab"},
+        {"feature_dim": 7},
+        {"hidden": -8, "feature_dim": -8},
+        {"hidden": 8.0},
+        {"chunk_length": True},
+        {"chunk_limit": 0},
+        {"surprise": 1},
+    ],
+)
+def test_a_wrong_configuration_is_refused(change: dict[str, Any], tiny: PublicEncoder) -> None:
+    good = ModelConfig.of("mlp", tiny, LABELS, hidden=8).to_json()
+    with pytest.raises(ValueError):
+        ModelConfig.from_json({**good, **change})
+    with pytest.raises(ValueError):
+        ModelConfig.from_json({name: good[name] for name in list(good)[1:]})

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from nlp.encoders.models import FeatureModel, Kind, ModelConfig, build
+from nlp.encoders.public import PublicEncoder
+from nlp.encoders.storage import CONFIG, WEIGHTS, ModelRefused, load, save
+
+
+def trained(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
+    model = build(ModelConfig.of(kind, encoder, ("a", "b"), hidden=4), encoder, seed=3)
+    torch.nn.init.normal_(model.head.weight)
+    return model
+
+
+def code(folder: Path, encoder: PublicEncoder) -> str:
+    with pytest.raises(ModelRefused) as refused:
+        load(folder, encoder)
+    return refused.value.code
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_model_comes_back_as_it_was(kind: Kind, tiny: PublicEncoder, tmp_path: Path) -> None:
+    model = trained(kind, tiny)
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model", tiny)
+    assert again.config == model.config
+    assert not again.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
+
+
+def test_only_what_was_trained_is_saved(tiny: PublicEncoder, tmp_path: Path) -> None:
+    model = trained("lstm", tiny)
+    save(model, tmp_path)
+    assert set(load_file(tmp_path / WEIGHTS)) == {name for name, _ in model.named_parameters()}
+    assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, CONFIG}
+
+
+def test_refusals_say_why(tiny: PublicEncoder, encoder: PublicEncoder, tmp_path: Path) -> None:
+    assert code(tmp_path / "absent", tiny) == "missing"
+    save(trained("mlp", tiny), tmp_path)
+    assert code(tmp_path, encoder) == "encoder_digest"
+    config = json.loads((tmp_path / CONFIG).read_text())
+    for broken, expected in [
+        ({**config, "schema_version": 99}, "schema_version"),
+        ({**config, "labels": ["a"]}, "config"),
+        ([], "config"),
+        ({**config, "hidden": 5, "feature_dim": 5}, "weights"),
+    ]:
+        (tmp_path / CONFIG).write_text(json.dumps(broken))
+        assert code(tmp_path, tiny) == expected
+    (tmp_path / CONFIG).write_text("{")
+    assert code(tmp_path, tiny) == "config"
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    state = load_file(tmp_path / WEIGHTS)
+    save_file({**state, "head.bias": torch.tensor([float("nan"), 0.0])}, tmp_path / WEIGHTS)
+    assert code(tmp_path, tiny) == "weights"
+    (tmp_path / WEIGHTS).write_bytes(b"\x80\x04pickle")
+    assert code(tmp_path, tiny) == "weights"
+    (tmp_path / WEIGHTS).unlink()
+    assert code(tmp_path, tiny) == "missing"
