@@ -23,7 +23,8 @@ ReadPart = Callable[[bytes, str, str | None, Limits], str]
 
 _SHOWN = ("From", "To", "Cc", "Bcc", "Date", "Subject")
 _KNOWN = {
-    "from", "to", "cc", "subject", "date", "received", "message-id", "mime-version", "content-type", "return-path",
+    "from", "to", "cc", "subject", "date", "received", "message-id", "mime-version", "content-type",
+    "return-path",
 }  # fmt: skip
 _SUFFIXES = {
     "application/pdf": ".pdf",

@@ -13,7 +13,7 @@ import re
 from nlp.readers.contract import Reason, Unreadable
 
 _BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with UTF-16's
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -55,40 +55,50 @@ def read(data: bytes) -> str:
 def decode(data: bytes, declared: str | None = None) -> str:
     """Bytes -> text, in the likeliest encoding. Raises Unreadable(wrong_suffix) for binary data.
 
-    declared: a charset that the surrounding format names; it is used when the bytes are valid in it.
+    declared: a charset that the surrounding format names; it is used when the bytes are valid in it. Single
+    bytes that are invalid in the likeliest encoding become U+FFFD.
     """
-    for bom, encoding in _BOMS:
-        if data.startswith(bom) and (text := _attempt(data, encoding)) is not None:
-            return text
     # Valid UTF-8 under a declared Western charset is the commonest lie; other declarations go first.
-    if declared and not _is_western(declared) and (text := _attempt(data, _widened(declared))) is not None:
+    for encoding in (_bom(data), None if _is_western(declared) else _widened(declared)):
+        if encoding and (text := _attempt(data, encoding)) is not None:
+            return text
+    if not _has_many_nuls(data) and (text := _attempt(data, "utf-8")) is not None:
         return text
-    text = _attempt(data, "utf-8")
-    if text is not None and data.count(0) * 10 <= len(data):
-        return text
-    return _guess(data)
+    return data.decode(guess_encoding(data), "replace")
 
 
-def _guess(data: bytes) -> str:
+def guess_encoding(data: bytes) -> str:
+    """The Python codec that the bytes are likeliest in; they may be the first part of something longer.
+
+    Raises Unreadable(wrong_suffix) for binary data.
+    """
+    if bom := _bom(data):
+        return bom
+    sample = _sample(data)
+    text = _partial(sample, "utf-8")
+    # A damaged byte or two in a hundred characters doesn't turn UTF-8 into something else.
+    if not _has_many_nuls(data) and text.count("\ufffd") * 20 <= sum(c > "\x7f" for c in text):
+        return "utf-8"
     if b"\0" in data:
-        best = max((_attempt(data, name) or "" for name in ("utf-16-le", "utf-16-be")), key=_plausible)
-        if _plausible(best) >= 0.9:
+        halves = {name: _plausible(_partial(data[:_SAMPLE], name)) for name in ("utf-16-le", "utf-16-be")}
+        best = max(halves, key=lambda name: halves[name])
+        if halves[best] >= 0.9:
             return best
         raise Unreadable(Reason.wrong_suffix)
-    sample = _sample(data)
     if len(_CONTROL.findall(sample)) * 50 > len(sample):
         raise Unreadable(Reason.wrong_suffix)
-    high = len(_HIGH.findall(sample))
-    if 2 * len(_COMMON_GB.findall(sample)) >= 0.85 * high and (text := _attempt(data, "gb18030")) is not None:
-        return text
-    western = _attempt(data, "cp1252")
-    if western is not None and {c for c in set(western) if ord(c) > 127} <= _WESTERN:
-        return western
+    return _guess_by_grammar(sample)
+
+
+def _guess_by_grammar(sample: bytes) -> str:
+    if 2 * len(_COMMON_GB.findall(sample)) >= 0.85 * len(_HIGH.findall(sample)):
+        return "gb18030"
+    if {c for c in _partial(sample, "cp1252") if c > "\x7f"} <= _WESTERN:
+        return "cp1252"
     from charset_normalizer import from_bytes  # heavy, and seldom needed
 
     match = from_bytes(sample, cp_isolation=_FALLBACKS).best()
-    text = _attempt(data, match.encoding) if match is not None else None
-    return text or western or data.decode("latin-1")
+    return match.encoding if match is not None else "cp1252"
 
 
 def _sample(data: bytes) -> bytes:
@@ -100,27 +110,35 @@ def _sample(data: bytes) -> bytes:
     return data[start : start + _SAMPLE]
 
 
+def _bom(data: bytes) -> str | None:
+    return next((encoding for bom, encoding in _BOMS if data.startswith(bom)), None)
+
+
+def _has_many_nuls(data: bytes) -> bool:
+    """UTF-16 and binary data have; text with a stray NUL, which is dropped later, hasn't."""
+    return data.count(0) * 10 > len(data)
+
+
 def _attempt(data: bytes, encoding: str) -> str | None:
     try:
-        text = data.decode(encoding)
+        return data.decode(encoding)
     except (ValueError, LookupError):
         return None
-    return text if isinstance(text, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
-def _is_western(declared: str) -> bool:
-    return declared.lower().replace("_", "-") in {
-        "us-ascii",
-        "ascii",
-        "iso-8859-1",
-        "latin-1",
-        "windows-1252",
-    }
+def _partial(data: bytes, encoding: str) -> str:
+    """Decoded as far as whole characters go: the sample may end within one."""
+    return codecs.getincrementaldecoder(encoding)("replace").decode(data)
 
 
-def _widened(declared: str) -> str:
-    """Browsers and mail readers take these three for their supersets; so do the files."""
-    name = declared.strip().strip("\"'").lower()
+def _is_western(declared: str | None) -> bool:
+    name = (declared or "").strip().lower().replace("_", "-")
+    return name in {"", "us-ascii", "ascii", "utf-8", "iso-8859-1", "latin-1", "windows-1252"}
+
+
+def _widened(declared: str | None) -> str:
+    """Browsers and mail readers take these for their supersets; so do those who write the files."""
+    name = (declared or "").strip().strip("\"'").lower()
     return {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-9": "cp1254"}.get(name, name)
 
 
