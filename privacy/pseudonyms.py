@@ -21,8 +21,9 @@ def entity_id(key: bytes, scope: str, type: str, name: str) -> str:  # noqa: A00
 
 
 def fold(name: str) -> str:
-    """Name without differences of width, case and spacing (Unicode NFKC, then full case folding)."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """Name without differences of width, case and spacing (compatibility caseless, Unicode section 3.13)."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return " ".join(folded.split())
 
 
 def _prefixed(part: str) -> bytes:

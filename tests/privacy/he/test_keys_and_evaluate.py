@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import pickle
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tenseal.sealapi as seal
+
+from privacy.he.evaluate import LOGIT_LIMIT, HeadRefused, LinearEvaluator
+from privacy.he.frames import Malformed
+from privacy.he.keys import ClientKeys, SecretKeyUnusable
+from privacy.he.parameters import Parameters, choose
+from privacy.he.scheme import Scheme, from_bytes
+
+PARAMETERS = choose(64, 3)
+
+
+@pytest.fixture(scope="module")
+def keys() -> ClientKeys:
+    return ClientKeys.generate(PARAMETERS)
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> LinearEvaluator:
+    random = np.random.default_rng(1)
+    return LinearEvaluator(PARAMETERS, random.normal(size=(64, 3)), random.normal(size=3))
+
+
+def features(n: int) -> np.ndarray:
+    return np.random.default_rng(2).normal(size=(n, 64)) / 8
+
+
+class TestKeys:
+    def test_neither_printed_nor_pickled(self, keys: ClientKeys) -> None:
+        assert repr(keys) == "ClientKeys(...)"
+        with pytest.raises(TypeError):
+            pickle.dumps(keys)
+
+    def test_saved_keys_decrypt_what_the_first_ones_encrypted(
+        self, keys: ClientKeys, evaluator: LinearEvaluator, tmp_path: Path
+    ) -> None:
+        before = os.umask(0)
+        try:
+            keys.save(tmp_path / "client.key")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "client.key").stat().st_mode) == 0o600
+        loaded = ClientKeys.load(tmp_path / "client.key")
+        (request,) = keys.encrypt(features(5))
+        reply = evaluator.evaluate(request, evaluator.load_keys(loaded.evaluation_keys()))
+        np.testing.assert_array_equal(loaded.decrypt([reply], 5), keys.decrypt([reply], 5))
+        with pytest.raises(FileExistsError):
+            keys.save(tmp_path / "client.key")
+
+    def test_a_key_file_others_may_read_is_refused(self, keys: ClientKeys, tmp_path: Path) -> None:
+        keys.save(tmp_path / "client.key")
+        (tmp_path / "client.key").chmod(0o644)
+        with pytest.raises(SecretKeyUnusable, match="owner"):
+            ClientKeys.load(tmp_path / "client.key")
+
+    @pytest.mark.parametrize("content", [b"", b"{}\n", PARAMETERS.to_json().encode() + b"\nnonsense"])
+    def test_another_file_is_refused(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "client.key"
+        path.write_bytes(content)
+        path.chmod(0o600)
+        with pytest.raises(SecretKeyUnusable):
+            ClientKeys.load(path)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_features_that_are_not_finite_are_refused(self, keys: ClientKeys, value: float) -> None:
+        with pytest.raises(ValueError, match="finite"):
+            keys.encrypt(np.full((1, 64), value))
+
+    def test_two_encryptions_differ(self, keys: ClientKeys) -> None:
+        assert keys.encrypt(features(1)) != keys.encrypt(features(1))
+
+    def test_a_request_is_not_a_reply(self, keys: ClientKeys) -> None:
+        with pytest.raises(Malformed):
+            keys.decrypt(keys.encrypt(features(1)), 1)
+
+    def test_nothing_is_left_in_the_private_folder(
+        self, keys: ClientKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("privacy.he.scheme._PrivateFolder._MEMORY", tmp_path)
+        keys.encrypt(features(1))
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestEvaluate:
+    def test_every_document_of_several_ciphertexts(
+        self, keys: ClientKeys, evaluator: LinearEvaluator
+    ) -> None:
+        random = np.random.default_rng(1)
+        weight, bias = random.normal(size=(64, 3)), random.normal(size=3)
+        n = 2 * PARAMETERS.documents_per_ciphertext + 3
+        galois_keys = evaluator.load_keys(keys.evaluation_keys())
+        replies = [evaluator.evaluate(request, galois_keys) for request in keys.encrypt(features(n))]
+        assert len(replies) == 3
+        plain = features(n) @ weight + bias
+        norm = float(np.linalg.norm(features(n), axis=1).max())
+        assert np.abs(keys.decrypt(replies, n) - plain).max() <= evaluator.error_bound(norm)
+
+    def test_the_largest_features_that_are_allowed_do_not_wrap(self, keys: ClientKeys) -> None:
+        weight = np.full((64, 3), 100.0) * [1, -1, 0.5]
+        evaluator = LinearEvaluator(PARAMETERS, weight, np.array([5.0, 0, 0]))
+        x = np.full((1, 64), evaluator.feature_norm / 8)
+        reply = evaluator.evaluate(keys.encrypt(x)[0], evaluator.load_keys(keys.evaluation_keys()))
+        logits = keys.decrypt([reply], 1)
+        assert np.abs(logits - (x @ weight + [5.0, 0, 0])).max() <= evaluator.error_bound(
+            evaluator.feature_norm
+        )
+        assert logits.max() == pytest.approx(evaluator.logit_bound, rel=1e-6)
+        assert evaluator.logit_bound <= LOGIT_LIMIT
+
+    @pytest.mark.parametrize(
+        ("weight", "bias"),
+        [
+            (np.zeros((64, 3)), np.zeros(3)),
+            (np.full((64, 3), np.nan), np.zeros(3)),
+            (np.ones((64, 3)), np.array([np.inf, 0, 0])),
+            (np.ones((64, 3)) * LOGIT_LIMIT, np.zeros(3)),
+            (np.ones((64, 3)), np.array([2 * LOGIT_LIMIT, 0, 0])),
+            (np.ones((3, 64)), np.zeros(3)),
+            (np.ones((64, 3)), np.zeros(2)),
+        ],
+    )
+    def test_heads_that_cannot_be_served(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        with pytest.raises(HeadRefused):
+            LinearEvaluator(PARAMETERS, weight, bias)
+
+    def test_slots_between_the_outputs_are_covered(
+        self, keys: ClientKeys, evaluator: LinearEvaluator, tmp_path: Path
+    ) -> None:
+        keys.save(tmp_path / "client.key")
+        record, _, secret = (tmp_path / "client.key").read_bytes().partition(b"\n")
+        scheme = Scheme(Parameters.from_json(record.decode()))
+        decryptor = seal.Decryptor(scheme.context, from_bytes(seal.SecretKey(), scheme.context, secret))
+        galois_keys = evaluator.load_keys(keys.evaluation_keys())
+        (request,) = keys.encrypt(features(2))
+        slots: list[np.ndarray] = []
+        for _ in range(2):
+            plaintext = seal.Plaintext()
+            reply = from_bytes(seal.Ciphertext(), scheme.context, evaluator.evaluate(request, galois_keys))
+            decryptor.decrypt(reply, plaintext)
+            slots.append(np.array(scheme.encoder.decode_double(plaintext)).reshape(-1, PARAMETERS.block_size))
+        first, second = slots
+        np.testing.assert_allclose(first[:, :3], second[:, :3], atol=1e-4)
+        hidden = first[:, 3:]
+        assert np.abs(hidden - second[:, 3:]).min() > 0
+        # Uniform in +-2^17: mean 0, standard deviation 2^18 / sqrt(12); five standard errors.
+        assert abs(hidden.mean()) < 5 * 2**18 / np.sqrt(12 * hidden.size)
+        assert hidden.std() == pytest.approx(2**18 / np.sqrt(12), rel=0.05)
+        assert np.abs(hidden).max() < 2**17 + 100
