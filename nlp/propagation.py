@@ -1,0 +1,121 @@
+"""What was found once is found everywhere in the document.
+
+One mention left readable gives the person away, whatever was done to the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from nlp.recognizers.base import HAN
+from nlp.recognizers.vocabulary import COMPOUND_SURNAMES_ZH, JURISDICTIONS, LEGAL_WORDS
+from nlp.text import Span
+
+_TYPES = frozenset(
+    {"PERSON", "ORGANIZATION", "ADDRESS", "CASE_NUMBER", "ID_NUMBER", "ACCOUNT_NUMBER", "PHONE", "EMAIL"}
+)
+_SCORE = 0.7
+_TOKEN = re.compile(r"[^\W_]+")
+_HAN = re.compile(rf"[{HAN}]")
+# Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most a line end.
+_JOINT = re.compile(r"[ .,'/&:()-]{0,3}\n?[ .'(-]{0,2}")
+# `Acme Holdings Ltd ("Acme")`
+_ALIAS = re.compile(
+    r"[ ,]{0,2}\((?:hereinafter |hereafter |also |known as |the |[\"' ])*([^\W\d_][\w&.' -]{1,30}?)[\"' ]*\)"
+)
+_SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
+
+
+def propagate(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Every further mention in `text` (normalised) of what `spans` hold, word for word.
+
+    A person is also found by the surname or the first name alone, where the document nowhere
+    uses that word in lower case (a "Mr Bond" must not mask every bond).
+    """
+    han: dict[str, str] = {}
+    names: dict[tuple[str, ...], str] = {}
+    for surface, kind in _surfaces(text, spans):
+        if _HAN.search(surface):
+            han.setdefault(surface, kind)
+        else:
+            names.setdefault(tuple(m.group() for m in _TOKEN.finditer(surface)), kind)
+    return [*_mentions(text, names), *_han_mentions(text, han)]
+
+
+def _surfaces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
+    for span in spans:
+        if span.type in _TYPES:
+            yield text[span.start : span.end], span.type
+        if span.type in ("ORGANIZATION", "PERSON"):
+            alias = _ALIAS.match(text, span.end)
+            if alias:
+                yield alias.group(1), span.type
+
+
+def _mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
+    tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
+    lower = {word for word, _, _ in tokens if word.islower()}
+    wanted: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    for name, kind in names.items():
+        for form in _forms(name, kind, lower):
+            bucket = wanted.setdefault(form[0].casefold(), [])
+            if (form, kind) not in bucket:
+                bucket.append((form, kind))
+    for bucket in wanted.values():
+        bucket.sort(key=lambda item: -len(item[0]))
+    for index, (word, start, _) in enumerate(tokens):
+        for form, kind in wanted.get(word.casefold(), ()):
+            end = _match(text, tokens, index, form)
+            if end:
+                yield Span(start, end, kind, _SCORE, "Propagation")
+                break
+
+
+def _forms(name: tuple[str, ...], kind: str, lower: set[str]) -> Iterator[tuple[str, ...]]:
+    """The name, and for a person its surname and first name alone, if nothing else goes by the word."""
+    if len(name) > 1 or (name and any(c.isdigit() for c in name[0])):
+        if sum(map(len, name)) >= 4:
+            yield name
+    elif name and _unambiguous(name[0], lower):
+        yield name
+    if kind == "PERSON" and len(name) > 1:
+        body = name[:-1] if name[-1].lower() in _SUFFIXES else name
+        for word in {body[-1], body[0]}:
+            if _unambiguous(word, lower):
+                yield (word,)
+
+
+def _unambiguous(word: str, lower: set[str]) -> bool:
+    folded = word.lower()
+    return (
+        len(word) >= 3
+        and word[0].isupper()
+        and folded not in lower
+        and folded not in LEGAL_WORDS
+        and folded not in JURISDICTIONS
+    )
+
+
+def _match(text: str, tokens: list[tuple[str, int, int]], index: int, form: tuple[str, ...]) -> int | None:
+    """The end of `form` at token `index`; capitals must stand where the form has them."""
+    if index + len(form) > len(tokens):
+        return None
+    for offset, wanted in enumerate(form):
+        word, start, _ = tokens[index + offset]
+        if word.casefold() != wanted.casefold() or (wanted[0].isupper() and not word[0].isupper()):
+            return None
+        if offset and not _JOINT.fullmatch(text, tokens[index + offset - 1][2], start):
+            return None
+    return tokens[index + len(form) - 1][2]
+
+
+def _han_mentions(text: str, names: dict[str, str]) -> Iterator[Span]:
+    for name, kind in names.items():
+        # One character of a name is a word of the language.
+        if len(name) < 2 or name in COMPOUND_SURNAMES_ZH:
+            continue
+        start = text.find(name)
+        while start >= 0:
+            yield Span(start, start + len(name), kind, _SCORE, "Propagation")
+            start = text.find(name, start + len(name))

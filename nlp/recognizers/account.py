@@ -1,0 +1,63 @@
+"""Bank accounts and payment cards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+
+_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,4})?(?!\w)")
+_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+_MASKED_CARD = re.compile(r"(?<![\w-])(?:[xX*]{4}[ -]?){3}\d{4}(?!\w)")
+_LABELLED = re.compile(
+    r"(?i)\b(?:(?:bank |checking |savings |current |deposit |escrow |client )?(?:account|acct|a/c)|sort code|routing|ABA|SWIFT|BIC|IBAN"
+    r"|(?:credit|debit) card|Konto|Kontonummer|wire)\b\s*(?:transit )?(?:\(?(?:no|nos|number|num|nr|code|ending in|#)\b\.?\)?)?"
+    r"\s*(?:is|was|of|:|#|=|ending in)?\s*((?=[A-Z\d -]*\d)(?:[A-Z]{4}[A-Z]{2}[A-Z\d]{2,5}|[\dX*][\dX* -]{3,28}[\dX*]))(?!\w)"
+)
+_LABELLED_ZH = re.compile(
+    r"(?:账号|帐号|账户|帐户|卡号|银行卡|尾号)[为是:,\s(]*(?:尾号)?(?:为|是)?([\d*xX][\d*xX -]{2,24}[\d*xX])"
+)
+
+
+def iban_is_valid(iban: str) -> bool:
+    """ISO 13616: the first four characters moved to the end, letters as 10..35, modulo 97 gives 1."""
+    compact = iban.replace(" ", "")
+    return (
+        15 <= len(compact) <= 34
+        and int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4])) % 97 == 1
+    )
+
+
+def luhn_is_valid(number: str) -> bool:
+    """ISO/IEC 7812-1, annex B."""
+    digits = [int(c) for c in number if c.isdigit()][::-1]
+    return (sum(digits[::2]) + sum(sum(divmod(2 * d, 10)) for d in digits[1::2])) % 10 == 0
+
+
+class AccountRecognizer(RuleRecognizer):
+    TYPES = ("ACCOUNT_NUMBER",)
+
+    def find(self, text: str) -> Iterator[Found]:
+        for match in _IBAN.finditer(text):
+            end = _valid_iban_end(match.group())
+            if end:
+                yield Found(match.start(), match.start() + end, "ACCOUNT_NUMBER", CHECKED)
+        for match in _CARD.finditer(text):
+            number = match.group()
+            if number[0] in "23456" and len(set(number)) > 3 and luhn_is_valid(number):
+                yield Found(match.start(), match.end(), "ACCOUNT_NUMBER", LABELLED)
+        for match in _MASKED_CARD.finditer(text):
+            yield Found(match.start(), match.end(), "ACCOUNT_NUMBER", SHAPED)
+        for pattern in (_LABELLED, _LABELLED_ZH):
+            for match in pattern.finditer(text):
+                if sum(c.isdigit() for c in match.group(1)) >= (4 if pattern is _LABELLED_ZH else 3):
+                    yield Found(match.start(1), match.end(1), "ACCOUNT_NUMBER", LABELLED)
+
+
+def _valid_iban_end(candidate: str) -> int:
+    """How much of the candidate is an IBAN: capitals of the next words may have been taken along."""
+    for end in range(len(candidate), 14, -1):
+        if candidate[end - 1] != " " and iban_is_valid(candidate[:end]):
+            return end
+    return 0

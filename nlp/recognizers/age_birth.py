@@ -1,0 +1,56 @@
+"""Ages and dates of birth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlp.recognizers.base import LABELLED, Found, RuleRecognizer
+from nlp.recognizers.date import CHINESE_DATE, ENGLISH_DATE, GERMAN_DATE, NUMERIC_DATE
+
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_UNITS = "one|two|three|four|five|six|seven|eight|nine"
+_TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
+_COUNT = rf"(?:\d{{1,3}}|(?:{_TENS})(?:[ -](?:{_UNITS}))?|{_TEENS}|{_UNITS})"
+_AGE = re.compile(
+    rf"(?i)(?<![\w.,/-])(?:(?:aged|age[d:]?|at the age of|age of|was|is) ({_COUNT})(?=\s*(?:,|\.\s|;|\)|\n|and |when|at |years? (?:old|of age)))"
+    rf"|({_COUNT}[ -]years?[ -](?:old|of[ -]age))|({_COUNT}[ -](?:months?|weeks?)[ -]old)|(\d{{1,3}} y/?o)\b)"
+)
+# Thresholds of the law, not somebody's age.
+_THRESHOLD = re.compile(
+    r"(?i)(?:under|over|least|attain(?:s|ed|ing)?|reach(?:es|ed|ing)?|above|below|than|minimum|maximum|retirement|"
+    r"turns?|until|eligible|majority)\b[^.;\n]{0,25}$"
+)
+_IS = re.compile(r"(?i)(?:was|is) ")
+_AGE_ZH = re.compile(r"(?<![\d.])(\d{1,3}|[一二三四五六七八九十]{1,3})周?岁(?![以])")
+_THRESHOLD_ZH = re.compile(r"(?:不满|未满|已满|年满|满|超过|低于)$")
+_DATE = rf"(?:{ENGLISH_DATE}|{GERMAN_DATE}|{NUMERIC_DATE}|{CHINESE_DATE}|(?:1[89]|20)\d\d)"
+_BIRTH = re.compile(
+    rf"(?:\b[Bb]orn(?: in [^\d\n,.;]{{2,40}})?,? ?(?:on|in)?(?: or about)?|[Dd]ate [Oo]f [Bb]irth|\bD\.?O\.?B\b\.?|[Bb]irth ?date|"
+    rf"\b[Bb]irthday|[Gg]eboren(?: am)?|\b[Gg]eb\.(?: am)?|[Gg]eburtsdatum|\b[Nn]ée? le|生于|出生于|出生日期|出生年月日?)"
+    rf"(?: ?(?:is|was|of|on|on the|为|是))?[:\s(]{{0,3}}(?P<date>{_DATE})(?!\w)"
+)
+_BIRTH_ZH = re.compile(rf"(?P<date>{CHINESE_DATE})(?=(?:出)?生(?!效|产|活|态))")
+_PARENTHESIS = re.compile(rf"\(\s*(?:born|b\.|\*|DOB:?)\s*(?P<date>{_DATE})\s*\)")
+
+
+class AgeBirthRecognizer(RuleRecognizer):
+    TYPES = ("AGE", "BIRTH_DATE")
+
+    def find(self, text: str) -> Iterator[Found]:
+        for match in _AGE.finditer(text):
+            group = match.lastindex or 0
+            before = text[max(0, match.start() - 40) : match.start()]
+            if _THRESHOLD.search(before) or (group == 1 and _IS.match(match.group()) and not _old(match)):
+                continue
+            yield Found(match.start(group), match.end(group), "AGE", LABELLED)
+        for match in _AGE_ZH.finditer(text):
+            if not _THRESHOLD_ZH.search(text[max(0, match.start() - 3) : match.start()]):
+                yield Found(match.start(), match.end(), "AGE", LABELLED)
+        for pattern in (_BIRTH, _BIRTH_ZH, _PARENTHESIS):
+            for match in pattern.finditer(text):
+                yield Found(match.start("date"), match.end("date"), "BIRTH_DATE", LABELLED + 0.05)
+
+
+def _old(match: re.Match[str]) -> bool:
+    return re.match(r"\s*years? (?:old|of age)", match.string[match.end() :]) is not None

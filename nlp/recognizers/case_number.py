@@ -1,0 +1,84 @@
+"""Case and docket numbers. `nlp.citations` says which of them are law rather than this case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlp.recognizers.base import HAN, LABELLED, SHAPED, Found, RuleRecognizer
+
+_NUMBER = r"(?=[\w:./-]*\d)[A-Z0-9][\w:./()-]*[\w)]"
+_FEDERAL = re.compile(
+    r"(?<![\w-])(?:\d{1,2}:)?\d{2,4}-(?:[A-Za-z]{2,4}|MJ|CV|CR)-\d{2,7}(?:-[A-Z][A-Za-z]{0,5}){0,3}(?:\([A-Z]{1,4}\))?(?![\w])"
+)
+_LABELLED = re.compile(
+    r"(?i:\b(?:case|docket|civil action|criminal action|cause|index|appeal|petition|suit|claim|file|matter|application|complaint|"
+    r"indictment|proceeding|reference|ref|warrant|incident|report|police report|Aktenzeichen|Az|decision|judgment|record|A\.?T\.?)"
+    r"s?\.?,? ?(?:(?:file|case|docket|reference|ref|report)\.? )?\(?(?:nos?\b\.?|numbers?\b|nr\b\.?|id\b|#|:)(?: is| was)?:?\s*)"
+    rf"((?:{_NUMBER})(?:(?:, | and |, and | & ){_NUMBER})*)"
+)
+_NO = re.compile(
+    r"\b[Nn]os?\. ?((?:[A-Z]{0,4}[ -]?)?\d{1,6}(?:[/-](?:[A-Z]{1,4}[/-])?\d{1,6})+(?:-[A-Z]{1,4})?"
+    r"(?:(?:, | and |, and )\d{1,6}[/-]\d{2,6})*)"
+)
+_ECHR = re.compile(r"(?<![\w/.,-])\d{2,6}/\d{2}(?![\w/]|[.,]\d)")
+_BRACKETED_NO = re.compile(r"\((?:no|nos)\. (\d{1,6}/\d{2,4}(?:(?:, | and )\d{1,6}/\d{2,4})*)\)")
+_EU_DOMESTIC = re.compile(
+    r"(?<!\w)(?:[EK]\.? ?(?:no\.? ?)?|(?:[A-Z][A-Za-z]{0,4} ){1,2})\d{1,5}/(?:19|20)?\d{2}(?![\w/])"
+)
+_YEAR_SLASH = re.compile(r"(?<![\w/.,])(?:19|20)\d{2}/\d{1,6}(?:-\d{1,6})?(?![\w/]|[.,]\d)")
+_GERMAN = re.compile(
+    r"(?<![\w§])(?:\d{1,4}|[IVX]{1,4}) (?:[A-Z][A-Za-z]{0,4}|[a-z]|ZR|StR|ZB|BvR|AZR|[A-Z]{1,3}s)(?: \([A-Za-z]+\))? "
+    r"\d{1,6}/(?:\d{2}|(?:19|20)\d{2})(?:[A-Z])?(?!\w)"
+)
+_CHINESE = re.compile(
+    rf"[(〔\[]\s?\d{{4}}\s?[)〕\]]\s?[{HAN}]{{1,3}}\d{{0,6}}[{HAN}]{{1,6}}(?:第)?\s?\d{{1,7}}(?:[-之]\d{{1,3}})?\s?号(?:之[一二三四五六七八九十]+)?"
+)
+_PLAIN_ZH = re.compile(
+    rf"[{HAN}]{{1,6}}(?:[{HAN}]诉|公诉|起诉|检\S{{0,4}}诉)(?:〔|\[|\()\d{{4}}(?:〕|\]|\))\d{{1,6}}号"
+)
+_UK_CLAIM = re.compile(
+    r"(?<!\w)(?:[A-Z]{2,3}-\d{4}-\d{5,6}|[A-Z]{1,3}\d{2}[A-Z]{1,2}\d{4,6}|[A-Z]\d{2}[A-Z]{2}\d{3})(?!\w)"
+)
+# Where a document says its own number: at its head, or in the sentence about where the case came from.
+_OWN = re.compile(
+    r"(?i:originated in (?:an|\w+) applications? |joined applications )\((?i:nos?)\. ([^)]{3,200})\)|"
+    r"(?:^|\n)[ \t]*\(?(?:Applications?|APPLICATIONS?) [Nn][Oo][Ss]?\. ([^)\n]{3,200})"
+)
+_ITEM = re.compile(r"\d{1,6}/\d{2,4}")
+_HEAD = 3000
+
+
+class CaseNumberRecognizer(RuleRecognizer):
+    TYPES = ("CASE_NUMBER",)
+
+    def find(self, text: str) -> Iterator[Found]:
+        for pattern in (_LABELLED, _NO, _BRACKETED_NO):
+            for match in pattern.finditer(text):
+                if sum(c.isdigit() for c in match.group(1)) >= 3:
+                    yield Found(match.start(1), match.end(1), "CASE_NUMBER", LABELLED)
+        for pattern in (_FEDERAL, _GERMAN, _CHINESE, _PLAIN_ZH, _UK_CLAIM, _EU_DOMESTIC, _YEAR_SLASH, _ECHR):
+            for match in pattern.finditer(text):
+                yield Found(match.start(), match.end(), "CASE_NUMBER", SHAPED)
+
+
+def own_numbers(text: str) -> frozenset[str]:
+    """The numbers of the very case a document is about: those at its head that no citation follows.
+
+    `text` is normalised. A cited case with the same number doesn't exist, so these are masked
+    wherever they stand, a citation or not.
+    """
+    found: set[str] = set()
+    for match in _OWN.finditer(text):
+        found.update(_ITEM.findall(match.group(1) or match.group(2)))
+    head = text[:_HEAD]
+    for pattern in (_FEDERAL, _CHINESE):
+        match = pattern.search(head)
+        if match:
+            found.add(match.group())
+    for match in _LABELLED.finditer(head):
+        line = head[head.rfind("\n", 0, match.start()) + 1 : match.start()]
+        # On a line of its own, or opening one: a caption. Inside a sentence it may be anybody's.
+        if len(line.strip(" \t(")) <= 30 and sum(c.isdigit() for c in match.group(1)) >= 3:
+            found.add(match.group(1))
+    return frozenset(found)

@@ -1,0 +1,80 @@
+"""Dates: English, numeric, ISO, German, Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+
+_MONTH = (
+    r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
+    r"|JANUARY|FEBRUARY|MARCH|APRIL|MAY|JUNE|JULY|AUGUST|SEPTEMBER|OCTOBER|NOVEMBER|DECEMBER"
+    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\b\.?)"
+)
+_MONAT = (
+    r"(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|Jänner"
+    r"|janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre)"
+)
+_YEAR = r"(?:1[6-9]|20)\d{2}"
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
+_DAYS = rf"{_DAY}(?:(?:,? and |,? or | to |, ?| ?- ?|/){_DAY})*"
+ENGLISH_DATE = (
+    rf"(?:{_DAYS}(?: day)?(?: of)?,? ?{_MONTH}(?:(?:,? and |,? or | to |, | ?- ?|/){_DAYS} {_MONTH})*,?(?: ?of)? ?{_YEAR}"
+    rf"|{_MONTH} {_DAYS},? ?{_YEAR}"
+    rf"|{_MONTH}(?:(?: and | to | or | ?- ?|/){_MONTH})?,?(?: of)? {_YEAR})"
+)
+NUMERIC_DATE = (
+    rf"(?:{_YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|[12]\d|3[01])(?:T\d\d:\d\d(?::\d\d)?Z?)?"
+    + "".join(
+        rf"|(?:0?[1-9]|[12]\d|3[01]){mark}(?:0?[1-9]|[12]\d|3[01]){mark}(?:{_YEAR}|\d{{2}})"
+        for mark in ("-", "/", r"\.")
+    )
+    + ")"
+)
+GERMAN_DATE = rf"(?:\d{{1,2}}\.? {_MONAT} {_YEAR}|{_MONAT} {_YEAR})"
+_DIGIT_ZH = "[〇零一二三四五六七八九]"
+CHINESE_DATE = (
+    rf"(?:(?:\d{{4}}|{_DIGIT_ZH}{{4}}) ?年 ?(?:\d{{1,2}}|[正一二三四五六七八九十]{{1,2}}) ?月"
+    rf"(?: ?(?:\d{{1,2}}|[一二三四五六七八九十廿卅]{{1,3}}|初[一二三四五六七八九十]) ?日?)?)"
+)
+_FULL = re.compile(rf"(?<![\w§])(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
+_NUMERIC = re.compile(rf"(?<![\w./-]){NUMERIC_DATE}(?![\w/-]|\.\d)")
+_CHINESE = re.compile(rf"(?<!\d){CHINESE_DATE}|(?<!\d)\d{{1,2}}月\d{{1,2}}日")
+# A day without a year is a date only with its day: "May" alone is a verb, or a name.
+_NO_YEAR = re.compile(rf"(?<![\w§])(?:{_DAYS} {_MONTH}|{_MONTH} {_DAY})(?![\w%]|[.,]\d)")
+# "Section 3 May" and "3 May the Lender": the modal verb never follows an ordinal day and "on".
+_YEAR_ALONE = re.compile(
+    rf"\b(?:[Ii]n|[Ss]ince|[Uu]ntil|[Bb]y|[Dd]uring|[Bb]efore|[Aa]fter|[Ff]rom|[Bb]etween|early|late|mid-?|year|"
+    rf"(?:[Ss]ummer|[Ss]pring|[Aa]utumn|[Ww]inter|[Ff]all)(?: of| in)?|end of|beginning of|half of|years)"
+    rf" ({_YEAR}(?:(?: and | to | or | ?- ?|, ){_YEAR})*)(?![\w/§%-]|[.,]\d)"
+)
+_YEAR_ZH = re.compile(rf"(?<!\d)(?:{_YEAR})年(?=[初底末春夏秋冬以起间至,。、]|上半年|下半年|期间)")
+
+
+class DateRecognizer(RuleRecognizer):
+    TYPES = ("DATE",)
+
+    def find(self, text: str) -> Iterator[Found]:
+        for pattern, score in (
+            (_FULL, LABELLED),
+            (_NUMERIC, SHAPED),
+            (_CHINESE, LABELLED),
+            (_YEAR_ZH, SHAPED),
+        ):
+            for match in pattern.finditer(text):
+                yield Found(match.start(), match.end(), "DATE", score)
+        for match in _NO_YEAR.finditer(text):
+            if not _is_modal(match):
+                yield Found(match.start(), match.end(), "DATE", SHAPED)
+        for match in _YEAR_ALONE.finditer(text):
+            yield Found(match.start(1), match.end(1), "DATE", SHAPED)
+
+
+def _is_modal(match: re.Match[str]) -> bool:
+    """ "Section 5 May be amended": a number and the verb."""
+    before = match.string[max(0, match.start() - 12) : match.start()].rstrip()
+    follows = re.match(r"\s+(?:not|be|have|only|also|the|a|by|in its)\b", match.string[match.end() :])
+    return "may" in match.group().lower() and (
+        follows is not None or before.endswith(("Section", "Article", "Clause", "Paragraph", "Rule"))
+    )

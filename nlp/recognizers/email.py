@@ -1,0 +1,23 @@
+"""E-mail addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlp.recognizers.base import CHECKED, Found, RuleRecognizer
+
+_EMAIL = re.compile(
+    r"(?<![\w.+%-])[\w.+%'-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![^\W_])"
+)
+
+
+class EmailRecognizer(RuleRecognizer):
+    TYPES = ("EMAIL",)
+
+    def find(self, text: str) -> Iterator[Found]:
+        if "@" not in text:
+            return
+        for match in _EMAIL.finditer(text):
+            start = match.start() + len(match.group()) - len(match.group().lstrip(".'"))
+            yield Found(start, match.end(), "EMAIL", CHECKED)

@@ -1,0 +1,133 @@
+"""Words that decide: what legal drafting capitalises without naming anybody, and Chinese surnames."""
+
+from __future__ import annotations
+
+# Capitalised in judgments and contracts, never a person by itself.
+LEGAL_WORDS: frozenset[str] = frozenset(
+    """
+    accordingly acknowledgment acquisition act action acts addendum additional additionally affidavit affiliate
+    affiliates after agency agent agents agreement agreements all also although amendment amendments an and annex any
+    appeal appeals appellant appellants appellate appellee appendix applicable applicant applicants application
+    april arbitration arbitrator article articles as assembly assets assignee assignment assignor association assize
+    assumption at attachment attorney attorneys august authority authorities award bank bankruptcy base because
+    before board bond bonds borrower borrowers branch breach business but buyer bylaws by cabinet calendar cantonal
+    capital case cause central certificate chairman chairperson chamber chancery chapter charter chief child
+    circuit city civil claim claimant claimants claims clause client closing code collateral commencement commercial
+    commission commissioner committee common commonwealth communications company competent complainant complaint
+    compensation condition conditions conduct confidential confidentiality consent constitution constitutional
+    construction consultant contract contractor contracting contracts control convention copyright corporate
+    corporation council counsel counterclaim counterparty county court courts covenant covenants credit creditor
+    criminal crown customer damages date dated day days december decision declaration decree deed default defence
+    defendant defendants defense definitions delivery department deputy development disclosure discovery dispute
+    disclosing distributor district division doctor document documents draft due during each effective either
+    employee employees employer employment entire equity escrow estate euro european event evidence except exchange
+    execution executive exhibit exhibits expert expiration facility federal fee fees february final finance financial
+    first for force foreign form formal founder franchise franchisee franchisor friday from fund further general good
+    goods governing government governor grand grant grantee grantor guarantor guaranty guarantee he hearing hereby
+    herein high higher him his holder house however human if immigration in indemnification indemnitee indemnity
+    information initial injunction inspector instance insurance insured insurer intellectual interest
+    international interpretation invoice it its january joint judge judges judgment judicial july june jurisdiction
+    jury justice justices king labour land landlord law laws lawyer lease leased lender lenders lessee lessor letter
+    liability license licensed licensee licensor lien limitation limited loan local manager marketing master material
+    may member members memorandum merger military minister ministry miscellaneous monday moreover mortgage
+    motion municipal municipality my national neither no non note notes notice notices notwithstanding november
+    obligations obligor october of offer office officer officers on operating operator opinion option or order
+    ordinary other our outsourcing owner paragraph parent part parties partner partners party patent patents payee
+    payment penal per performance period permitted person personal personnel petition petitioner petitioners
+    plaintiff plaintiffs plan pledge pledgor police policy preliminary premises president price prime principal
+    privacy procedure procedural proceedings product products prison prosecution prosecutor provider provincial
+    public purchase purchaser purposes queen quarter rate receiver receiving recipient recital recitals record
+    referee regional register registrar registry regulation regulations rent rental representative
+    representations representative republic request required reseller respondent respondents review right rights
+    royal royalty rule rules safety sale sales saturday schedule second secretary section sections secured
+    securities security seller senate senior september service services settlement share shareholder shareholders
+    shares she signature since site software sole solicitor special specifications state statement states statute
+    statutory stock sub subject sublicense subordinate subsidiary subsidiaries such summary sunday supplement
+    supplemental supplier supply supreme surety surrogate survival system taxes tax taxation technical technology
+    tenant term termination terms territory that the their then there thereafter therefore therein these they third this those
+    thursday title to tort trade trademark trademarks transaction transfer transferee treasurer treasury treaty
+    trial tribunal trust trustee trustees tuesday under union united unless upon user vendor venue vice void waiver
+    warrant warranties warranty we wednesday when where whereas while will with within without witness witnesses
+    work works year years you your facts procedure law circumstances background admissibility merits reasons
+    alleged violation held holds declares dismisses concerning nos see cf ibid mr mrs ms dr sir lord lady hon
+    plc inc llc ltd llp corp exhibitor monitor quality product web website internet online server network data
+    audit auditor budget cash day-to-day gross net sum amount total copy page table contents index preamble
+    introduction conclusion background title name address telephone phone fax email attention attn re cc by its
+    signed printed print witnessed notary seal dated january mailing copies advance prior present past future
+    new old north south east west northern southern eastern western
+    """.split()  # noqa: SIM905
+)
+
+# Places that name a jurisdiction rather than somebody's whereabouts.
+JURISDICTIONS: frozenset[str] = frozenset(
+    name.strip()
+    for name in """
+    afghanistan, albania, algeria, andorra, argentina, armenia, australia, austria, azerbaijan, bangladesh, belarus,
+    belgium, bosnia, bosnia and herzegovina, brazil, britain, great britain, bulgaria, cameroon, canada, chile, china,
+    colombia, croatia, cuba, cyprus, czech republic, czechoslovakia, denmark, ecuador, egypt, england, england and wales, estonia,
+    ethiopia, eu, europe, european union, federal republic of germany, finland, france, frg, gdr, georgia, german democratic republic,
+    germany, ghana, greece, hong kong, hungary, iceland, india, indonesia, iran, iraq, ireland, israel, italy, japan,
+    jordan, kazakhstan, kenya, korea, kosovo, kuwait, latvia, lebanon, libya, liechtenstein, lithuania, luxembourg,
+    macedonia, malaysia, malta, mexico, moldova, monaco, montenegro, morocco, netherlands, new zealand, nigeria,
+    north korea, northern ireland, norway, pakistan, panama, peru, philippines, poland, portugal, prc, qatar, romania,
+    russia, russian federation, san marino, saudi arabia, scotland, serbia, singapore, slovakia, slovenia, somalia,
+    south africa, south korea, soviet union, spain, sri lanka, sudan, sweden, switzerland, syria, taiwan, tanzania,
+    thailand, the netherlands, the united kingdom, the united states, tunisia, turkey, turkmenistan, u.k., u.s.,
+    u.s.a., uae, uganda, uk, ukraine, united arab emirates, united kingdom, united states, united states of america,
+    uruguay, us, usa, ussr, uzbekistan, venezuela, vietnam, wales, yemen, yugoslavia, zimbabwe, africa, asia,
+    north america, south america, america, strasbourg, alabama, alaska, arizona, arkansas, california, colorado, connecticut, delaware,
+    district of columbia, florida, hawaii, idaho, illinois, indiana, iowa, kansas, kentucky, louisiana, maine,
+    maryland, massachusetts, michigan, minnesota, mississippi, missouri, montana, nebraska, nevada, new hampshire,
+    new jersey, new mexico, new york, north carolina, north dakota, ohio, oklahoma, oregon, pennsylvania,
+    rhode island, south carolina, south dakota, tennessee, texas, utah, vermont, virginia, washington, west virginia,
+    wisconsin, wyoming, puerto rico, ontario, quebec, british columbia, alberta
+    """.replace("\n", " ").split(",")
+)
+
+# An organisation by any of these is a court or the state: not personal, and law needs it readable.
+PUBLIC_BODY: frozenset[str] = frozenset(
+    """
+    court courts tribunal chamber government parliament senate congress ministry minister ministries commission
+    commissioner council committee republic state states federal supreme constitutional cassation
+    prosecutor prosecutors prosecution treasury convention registry house department assembly nations union
+    """.split()  # noqa: SIM905
+)
+
+SURNAMES_ZH = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗高郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟"
+    "姜崔谭陆范汪廖石金贾夏韦付傅方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤常温康施文"
+    "牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞左柳甘祝包宁尚符舒阮柯纪梅童凌毕单季裴霍涂成苗谷盛曲"
+    "翁冉骆蓝路游辛靳管柴蒙鲍华喻祁房滕屈饶解牟艾尤时穆农司卓古吉缪简车项连芦麦褚娄窦戚岑景党宫费卜冷晏席卫柏宗瞿"
+    "桂全佟应臧闵苟邬边卞姬师和仇栾隋商刁沙荣巫寇桑郎甄丛仲虞敖巩明佘池查麻苑迟邝官封谈匡鞠惠荆乐冀郁胥南班储原栗"
+    "燕楚鄢劳谌奚皮粟冼蔺楼盘满闻位厉伊仝区郜海阚花权强帅屠豆朴盖练廉禹井祖漆巴丰支卿国狄平计索宣晋相初门云容敬来扈"
+    "晁芮都普阙浦戈伏鹿薄邸雍辜羊阿乌母裘亓修邰赫杭况那宿鲜印逯隆茹诺战慕危玉银亢嵇公哈湛宾戎勾茅利於呼居揭干但尉冶斯元束檀"
+    "衣信展阴昝智幸奉植富芳郑肇翦衡查闻翟"
+)
+COMPOUND_SURNAMES_ZH = (
+    "欧阳",
+    "司马",
+    "上官",
+    "诸葛",
+    "东方",
+    "皇甫",
+    "尉迟",
+    "公孙",
+    "慕容",
+    "令狐",
+    "司徒",
+    "夏侯",
+    "端木",
+    "宇文",
+    "长孙",
+    "南宫",
+    "独孤",
+    "西门",
+    "百里",
+    "轩辕",
+    "呼延",
+    "申屠",
+    "太史",
+    "澹台",
+    "司空",
+    "闻人",
+)
