@@ -19,6 +19,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import sqlite3
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,7 +31,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import event
+from sqlalchemy import event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 KEY_BYTES = 32
@@ -250,16 +251,21 @@ class KeyStore:
     Safe for several processes on one machine (SQLite: WAL, a write transaction from the start, first
     writer wins); every call opens and closes its own connection, so a store may be inherited by fork.
     Raises `KeyUnusable("wrong_key")` when the table belongs to another master key, also after another
-    process has rotated it.
+    process has rotated it; `VaultError("store")` when the table cannot be opened or is broken.
     """
 
     def __init__(self, url: str, master: MasterKey) -> None:
         self._master = master
-        self._engine = _open_engine(url)
-        with self._transaction(check=False) as connection:
-            _metadata.create_all(connection)
-            self._insert_missing(connection, _facts, [{"name": "master_key", "value": master.key_id}], "name")
-            self._check_master(connection)
+        own = [{"name": "master_key", "value": master.key_id}]
+        try:
+            self._engine = _open_engine(url)
+            with self._transaction(check=False) as connection:
+                _metadata.create_all(connection)
+                self._insert_missing(connection, _facts, own, "name")
+                self._check_master(connection)
+        except (OSError, sqlite3.Error, exc.SQLAlchemyError):
+            # Without the cause: its message may hold the URL, and that a password.
+            raise VaultError("store", "the key table cannot be opened or is broken") from None
 
     def __repr__(self) -> str:
         return "KeyStore(...)"
@@ -435,7 +441,7 @@ def _enter_wal(connection: Any) -> None:
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-        except Exception:
+        except sqlite3.OperationalError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)

@@ -20,6 +20,7 @@ from privacy.vault import (
     KeyUnusable,
     MasterKey,
     Tampered,
+    VaultError,
     content_id,
     hkdf_sha256,
     seal,
@@ -246,6 +247,16 @@ class TestKeyStore:
         printed = [process.communicate()[0] for process in running]
         assert [process.returncode for process in running] == [0, 0, 0]
         assert len(set(printed)) == 1
+
+    @pytest.mark.parametrize(
+        "url", ["sqlite:///{}/none/keys.db", "sqlite:///{}/broken.db", "nonsense:hunter2"]
+    )
+    def test_a_table_that_cannot_be_opened(self, tmp_path: Path, url: str) -> None:
+        (tmp_path / "broken.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
+        with pytest.raises(VaultError) as caught:
+            KeyStore(url.format(tmp_path), MasterKey(KEY))
+        assert caught.value.code == "store"
+        assert "hunter2" not in str(caught.value)
 
     def test_nothing_secret_in_reprs_and_messages(self, tmp_path: Path) -> None:
         store = open_store(tmp_path)

@@ -10,6 +10,7 @@ import random
 import struct
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import numpy as np
@@ -18,7 +19,7 @@ import zstandard
 
 from pipeline.serving import wire
 from pipeline.serving.client import EncryptedClassifier, InProcessTransport
-from pipeline.serving.server import ServedHead, create_app
+from pipeline.serving.server import Limits, ServedHead, create_app
 from privacy.he.frames import header, inflate
 from privacy.he.keys import ClientKeys
 from privacy.he.parameters import choose
@@ -93,36 +94,41 @@ def mutated(own: bytes, count: int, chance: random.Random) -> Iterator[bytes]:
         yield bytes(content)
 
 
+def client_of(app: Any) -> httpx.Client:
+    return httpx.Client(base_url="http://test", transport=InProcessTransport(app))
+
+
 def main(mutations: int, seed: int) -> None:
     chance = random.Random(seed)
-    app = create_app(HEAD)
+    # Mutated keys that happen to be valid open sessions: forgotten at once, or they would fill the server.
+    app, forgetful = create_app(HEAD), create_app(HEAD, Limits(session_seconds=0))
     keys = ClientKeys.generate(PARAMETERS)
     own_keys, (own_ciphertext,) = keys.evaluation_keys(), keys.encrypt(np.ones((1, 64)))
     refused = answered = 0
-    with httpx.Client(base_url="http://test", transport=InProcessTransport(app)) as http:
+    with client_of(app) as http, client_of(forgetful) as uploads:
 
-        def post(path: str, blob: bytes) -> None:
+        def post(client: httpx.Client, path: str, blob: bytes) -> None:
             nonlocal refused, answered
-            response = http.post(path, content=wire.bundle([blob]))
+            response = client.post(path, content=wire.bundle([blob]))
             if response.status_code in (400, 413, 422):
                 assert set(response.json()) == {"error", "message"}
                 assert b"\n" not in response.content
                 refused += 1
             else:
-                assert response.status_code in (200, 201, 503), response.status_code
+                assert response.status_code in (200, 201), response.status_code
                 answered += 1
 
         opened = http.post("/v1/sessions", content=wire.bundle([own_keys])).json()["session"]
         classify = f"/v1/sessions/{opened}/classify"
         for blob in crafted_keys(own_keys):
-            post("/v1/sessions", blob)
+            post(uploads, "/v1/sessions", blob)
         for blob in crafted_ciphertexts(own_ciphertext, own_keys):
-            post(classify, blob)
+            post(http, classify, blob)
         assert answered == 0, "a crafted upload was answered"
         for blob in mutated(own_keys, mutations // 4, chance):
-            post("/v1/sessions", blob)
+            post(uploads, "/v1/sessions", blob)
         for blob in mutated(own_ciphertext, mutations, chance):
-            post(classify, blob)
+            post(http, classify, blob)
         # The next honest request notices nothing.
         reply = wire.unbundle(http.post(classify, content=wire.bundle([own_ciphertext])).content, 1, 1 << 20)
         assert np.abs(keys.decrypt(reply, 1) - [[64, -64]]).max() < 1e-3
