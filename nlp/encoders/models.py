@@ -194,7 +194,8 @@ class TokenLSTM(nn.Module):
         self.register_buffer("shift", table.mean(dim=0), persistent=False)
         self.register_buffer("scale", 1 / table.std(), persistent=False)
         self.mask_id = encoder.mask_id
-        self.lstm = nn.LSTM(encoder.dimension, hidden, batch_first=True, bidirectional=True)
+        # Not `encoder.dimension`: some encoders (ALBERT) have narrower token embeddings.
+        self.lstm = nn.LSTM(table.shape[1], hidden, batch_first=True, bidirectional=True)
 
     def forward(self, inputs: Tokens) -> Tensor:
         table, shift, scale = (self.get_buffer(name) for name in ("table", "shift", "scale"))

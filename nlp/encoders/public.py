@@ -37,7 +37,8 @@ class EncoderRefused(Exception):
     no_safetensors          the folder has no *.safetensors (pickled weights are never opened)
     digest                  the default package's weights are not the published ones
     unreadable              transformers cannot load the folder
-    unsupported_tokenizer   no fast tokenizer, or one without [CLS], [SEP], [PAD] and [MASK]
+    unsupported_tokenizer   no fast tokenizer, one without [CLS], [SEP], [PAD] and [MASK], or one with more
+                            tokens than the model knows
     """
 
     def __init__(self, code: str) -> None:
@@ -228,7 +229,12 @@ def _open(folder: Path) -> tuple[Any, Any]:
     except Exception as error:
         raise EncoderRefused("unreadable") from error
     specials = ("cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id")
-    if not tokenizer.is_fast or any(getattr(tokenizer, name) is None for name in specials):
+    known = model.get_input_embeddings().num_embeddings
+    if (
+        not tokenizer.is_fast
+        or len(tokenizer) > known
+        or any(getattr(tokenizer, name) is None for name in specials)
+    ):
         raise EncoderRefused("unsupported_tokenizer")
     return model.eval().requires_grad_(False), tokenizer
 

@@ -90,11 +90,8 @@ def test_document_features_are_centred_by_public_text(encoder: PublicEncoder) ->
     np.testing.assert_allclose(features[3], mean / np.linalg.norm(mean), atol=1e-5)
     # Of the public text itself, nothing is left in the mean: that is what centring is for.
     passages = encoder.embed([encoder.chunks(text).ids[0] for text in public_passages()])
-    assert (
-        np.linalg.norm((passages - encoder.public_mean).mean(axis=0))
-        < 0.05
-        < np.linalg.norm(encoder.public_mean)
-    )
+    assert np.linalg.norm(encoder.public_mean) > 0.3
+    assert np.linalg.norm((passages - encoder.public_mean).mean(axis=0)) < 0.05
 
 
 def test_any_local_folder_can_be_named(tiny: PublicEncoder, tiny_folder: Path) -> None:
