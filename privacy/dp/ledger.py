@@ -231,7 +231,7 @@ class Ledger:
 
 
 def _populations(entries: Sequence[Entry]) -> tuple[Population, ...]:
-    return tuple(Population(*key) for key in dict.fromkeys((e.key for e in entries)))
+    return tuple(Population(*key) for key in dict.fromkeys(e.key for e in entries))
 
 
 def _intact(transaction: Transaction) -> list[Entry]:

@@ -1,0 +1,181 @@
+"""Each owner's share of a layer's gradient: its exact norm, and a weighted sum over the owners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+# Multiply-adds that cost as much as writing one number, reading it for its norm and again for the sum.
+_COST_OF_A_NUMBER = 40
+_MOST_NUMBERS = 2**28
+_CHUNK = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The gradient of a layer in factors: that of `weights[name]` is the sum over rows of delta (x) input.
+
+    Shapes: delta (items, rows, out); each weight's inputs (items, rows, in). Rows are an item's positions
+    or time steps. Each name in `biases` has the sum of delta over the rows as its gradient.
+    """
+
+    delta: Tensor
+    weights: dict[str, Tensor]
+    biases: tuple[str, ...]
+
+    def parameters(self) -> tuple[str, ...]:
+        """The names of all parameters."""
+        return (*self.weights, *self.biases)
+
+    @classmethod
+    def joined(cls, uses: Sequence[Factors]) -> Factors:
+        """One layer used several times: its rows side by side. Raises ValueError where items differ."""
+        if len(uses) == 1:
+            return uses[0]
+        if len({use.delta.shape[0] for use in uses}) > 1:
+            raise ValueError("a layer saw batches of different sizes between two clipped sums")
+        weights = {name: torch.cat([use.weights[name] for use in uses], 1) for name in uses[0].weights}
+        return cls(torch.cat([use.delta for use in uses], 1), weights, uses[0].biases)
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Whose each item is. `slot` numbers an owner's items from 0; `one_each`: item i is all owner i has."""
+
+    index: Tensor
+    slot: Tensor
+    count: int
+    most_items: int
+    one_each: bool
+
+    @classmethod
+    def of(cls, index: Tensor, count: int) -> Owners:
+        """Raises ValueError unless `index` has shape (items,) and integers in [0, count)."""
+        if index.dim() != 1 or index.is_floating_point():
+            raise ValueError(f"owner_index must be integers of shape (items,), found {tuple(index.shape)}")
+        if index.numel() and not (int(index.min()) >= 0 and int(index.max()) < count):
+            raise ValueError(f"owner_index must lie in [0, {count})")
+        index = index.long()
+        items = torch.bincount(index, minlength=count)
+        order = torch.argsort(index, stable=True)
+        first = torch.cumsum(items, 0) - items
+        slot = torch.empty_like(index)
+        slot[order] = torch.arange(index.numel(), device=index.device) - first[index[order]]
+        most = int(items.max()) if index.numel() else 0
+        one_each = index.numel() == count and bool((index[1:] > index[:-1]).all())
+        return cls(index, slot, count, most, one_each)
+
+    def side_by_side(self, values: Tensor) -> Tensor:
+        """(items, rows, n) -> (owners, most_items * rows, n), zeros where an owner has fewer items."""
+        if self.one_each:
+            return values
+        rows, width = values.shape[1:]
+        padded = values.new_zeros(self.count, self.most_items, rows, width)
+        padded[self.index, self.slot] = values
+        return padded.view(self.count, self.most_items * rows, width)
+
+
+class Share(Protocol):
+    """Norms are float64, shape (owners,); `squared_bounds` are never below the true squared norms."""
+
+    squared_norms: Tensor
+    squared_bounds: Tensor
+
+    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
+        """Sum over owners of factor * gradient, for `factors` of shape (owners,). Values are float64."""
+        ...
+
+
+def share(factors: Factors, owners: Owners) -> Share:
+    """The cheaper of the two ways; both are exact."""
+    items, rows, out = factors.delta.shape
+    if items != owners.index.numel():
+        raise ValueError(f"a layer saw {items} items, owner_index names {owners.index.numel()}")
+    width = sum(x.shape[-1] for x in factors.weights.values())
+    together = owners.most_items * rows
+    products = items * rows * out * width
+    numbers = owners.count * out * width
+    # Factored runs in float64, at half the speed.
+    factored = 2 * (products + owners.count * together**2 * (out + width))
+    if factored < products + _COST_OF_A_NUMBER * numbers or numbers > _MOST_NUMBERS:
+        return _Factored(factors, owners)
+    return _Formed(factors, owners)
+
+
+class _Formed:
+    """Every owner's gradient is formed. Norms are those of the formed numbers, however these were rounded."""
+
+    def __init__(self, factors: Factors, owners: Owners) -> None:
+        self._biases = factors.biases
+        self._grads = {name: _products(factors.delta, x, owners) for name, x in factors.weights.items()}
+        summed = factors.delta.sum(1)
+        self._bias = summed.new_zeros(owners.count, summed.shape[1]).index_add_(0, owners.index, summed)
+        self.squared_norms = len(self._biases) * _squared(self._bias)
+        for grads in self._grads.values():
+            self.squared_norms = self.squared_norms + _squared(grads.flatten(1))
+        self.squared_bounds = self.squared_norms
+
+    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
+        sums = {name: _weighted(grads, factors) for name, grads in self._grads.items()}
+        return sums | dict.fromkeys(self._biases, _weighted(self._bias, factors))
+
+
+class _Factored:
+    """No gradient is formed: norms come from the Gram matrices of the factors ("ghost norms"), in float64."""
+
+    def __init__(self, factors: Factors, owners: Owners) -> None:
+        self._biases = factors.biases
+        self._delta = owners.side_by_side(factors.delta.double())
+        self._inputs = {name: owners.side_by_side(x.double()) for name, x in factors.weights.items()}
+        rows = self._delta.shape[1]
+        size = self._delta.square().sum(-1)
+        input_size = torch.full_like(size, len(self._biases))
+        for x in self._inputs.values():
+            input_size += x.square().sum(-1)
+        if rows == 1:
+            self.squared_norms = self.squared_bounds = (size * input_size)[:, 0]
+            return
+        gram = torch.bmm(self._delta, self._delta.transpose(1, 2))
+        input_gram = torch.full_like(gram, len(self._biases))
+        for x in self._inputs.values():
+            input_gram.baddbmm_(x, x.transpose(1, 2))
+        self.squared_norms = (gram * input_gram).sum((1, 2)).clamp(min=0)
+        # Rows that cancel leave a small norm with the rounding error of large terms.
+        terms = rows + self._delta.shape[-1] + sum(x.shape[-1] for x in self._inputs.values())
+        largest = (size * input_size).sqrt().sum(1).square()
+        self.squared_bounds = self.squared_norms + terms * torch.finfo(torch.float64).eps * largest
+
+    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
+        delta = (self._delta * factors[:, None, None]).flatten(0, 1)
+        sums = {name: delta.t() @ x.flatten(0, 1) for name, x in self._inputs.items()}
+        return sums | dict.fromkeys(self._biases, delta.sum(0))
+
+
+def _products(delta: Tensor, x: Tensor, owners: Owners) -> Tensor:
+    """delta^T x of each owner's rows. Shape: (owners, out, in)."""
+    if owners.one_each:
+        return torch.bmm(delta.transpose(1, 2), x)
+    grads = delta.new_zeros(owners.count, delta.shape[-1], x.shape[-1])
+    # One product an owner: padding would multiply zeros where owners differ in size.
+    for owner in range(owners.count):
+        items = (owners.index == owner).nonzero()[:, 0]
+        if items.numel():
+            torch.mm(delta[items].flatten(0, 1).t(), x[items].flatten(0, 1), out=grads[owner])
+    return grads
+
+
+def _squared(rows: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square()
+
+
+def _weighted(grads: Tensor, factors: Tensor) -> Tensor:
+    """Sum of factor * gradient in float64, a few owners at a time: all of them would double the memory."""
+    flat = grads.flatten(1)
+    total = torch.zeros(flat.shape[1], dtype=torch.float64, device=flat.device)
+    for some, weights in zip(flat.split(_CHUNK), factors.split(_CHUNK), strict=True):
+        total.addmv_(some.double().t(), weights)
+    return total.view(grads.shape[1:])

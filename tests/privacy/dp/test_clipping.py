@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from privacy.dp.clipping import BookKeeper, NonFiniteGradient, UnsupportedLayer
+
+# Owner 3 has no item, owner 1 three of them.
+OWNERS = torch.tensor([1, 0, 4, 1, 2, 1])
+N_OWNERS = 5
+
+
+class Tagger(nn.Module):
+    """Masked mean of an LSTM's outputs and its final states, through a linear layer."""
+
+    def __init__(self, layers=1, bidirectional=True, bias=True, batch_first=True, width=4):
+        super().__init__()
+        self.lstm = nn.LSTM(3, width, layers, bidirectional=bidirectional, bias=bias, batch_first=batch_first)
+        directions = 2 if bidirectional else 1
+        self.head = nn.Linear(width * directions, 2)
+
+    def forward(self, x: Tensor | PackedSequence) -> Tensor:
+        out, (hidden, cells) = self.lstm(x)
+        if isinstance(out, PackedSequence):
+            out = pad_packed_sequence(out, batch_first=self.lstm.batch_first)[0]
+        time = 1 if self.lstm.batch_first else 0
+        extra = hidden.sum((0, 2)) + cells.square().sum((0, 2))
+        return self.head(out.sum(time)) + extra[:, None]
+
+
+def one_by_one(model, take, n_items, targets, owners=OWNERS, n_owners=N_OWNERS):
+    """Reference: autograd of ordinary modules, one item at a time."""
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    sums = [{n: torch.zeros_like(p) for n, p in parameters.items()} for _ in range(n_owners)]
+    for i in range(n_items):
+        loss = (model(take(i)) - targets[i]).square().sum()
+        grads = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        for name, grad in zip(parameters, grads, strict=True):
+            if grad is not None:
+                sums[int(owners[i])][name] += grad
+    norms = torch.stack([torch.cat([g.flatten() for g in s.values()]).norm() for s in sums])
+    return sums, norms
+
+
+def check(model, inputs, take, targets, tolerance=1e-12, owners=OWNERS, n_owners=N_OWNERS):
+    sums, norms = one_by_one(model, take, len(owners), targets, owners, n_owners)
+    for clip in (float(norms[norms > 0].median()), 1e6):
+        with BookKeeper(model) as keeper:
+            losses = (model(inputs) - targets).square().flatten(1).sum(1)
+            losses.sum().backward()
+            clipped = keeper.owner_clipped_sum(owners, n_owners, clip)
+        assert ((clipped.norms - norms).abs() <= tolerance * norms).all()
+        factors = clip / norms.clamp(min=clip)
+        for name in sums[0]:
+            expected = sum(f * s[name] for f, s in zip(factors, sums, strict=True))
+            assert clipped.grads[name].shape == expected.shape
+            assert (clipped.grads[name] - expected).norm() <= tolerance * expected.norm()
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 3, 5)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_layers_equal_one_by_one_autograd(shape, bias):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 7, bias), nn.Tanh(), nn.Linear(7, 3, bias)).double()
+    x = torch.randn(6, *shape, dtype=torch.float64)
+    targets = torch.randn(6, *shape[:-1], 3, dtype=torch.float64)
+    check(model, x, lambda i: x[i : i + 1], targets)
+
+
+def test_wide_layers_take_the_factored_way_and_long_ones_the_formed():
+    from privacy.dp.shares import Factors, Owners, share
+
+    owners = Owners.of(torch.arange(16), 16)
+    kinds = []
+    for rows, width in ((1, 64), (256, 16)):
+        delta, x = torch.randn(16, rows, width), torch.randn(16, rows, width)
+        kinds.append(type(share(Factors(delta, {"w": x}, ("b",)), owners)).__name__)
+    assert kinds == ["_Factored", "_Formed"]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_both_ways_agree(rows):
+    from privacy.dp import shares
+
+    torch.manual_seed(1)
+    owners = shares.Owners.of(OWNERS, N_OWNERS)
+    delta, x, h = (torch.randn(6, rows, n, dtype=torch.float64) for n in (8, 5, 4))
+    factors = shares.Factors(delta, {"w": x, "u": h}, ("b", "c"))
+    a, b = shares._Formed(factors, owners), shares._Factored(factors, owners)
+    assert torch.allclose(a.squared_norms, b.squared_norms, rtol=1e-12, atol=0)
+    weights = torch.rand(N_OWNERS, dtype=torch.float64)
+    left, right = a.weighted_sum(weights), b.weighted_sum(weights)
+    assert left.keys() == right.keys()
+    assert all(torch.allclose(left[n], right[n], rtol=1e-11, atol=1e-12) for n in left)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("packed", ["padded", "packed", "sorted"])
+def test_lstm_equals_one_by_one_autograd(layers, bidirectional, batch_first, packed):
+    torch.manual_seed(2)
+    model = Tagger(layers, bidirectional, batch_first=batch_first).double()
+    x = torch.randn(6, 5, 3, dtype=torch.float64)
+    targets = torch.randn(6, 2, dtype=torch.float64)
+    lengths = {"padded": [5] * 6, "packed": [2, 5, 1, 3, 5, 4], "sorted": [5, 5, 4, 3, 2, 1]}[packed]
+
+    def arrange(rows: Tensor, lengths: list[int]) -> Tensor | PackedSequence:
+        rows = rows if batch_first else rows.transpose(0, 1)
+        if packed == "padded":
+            return rows
+        return pack_padded_sequence(rows, lengths, batch_first, enforce_sorted=packed == "sorted")
+
+    check(
+        model,
+        arrange(x, lengths),
+        lambda i: arrange(x[i : i + 1, : lengths[i]], [lengths[i]]),
+        targets,
+    )
+
+
+def test_lstm_without_bias_and_one_item_an_owner():
+    torch.manual_seed(3)
+    model = Tagger(bias=False).double()
+    x, targets = torch.randn(6, 5, 3, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
+    check(model, x, lambda i: x[i : i + 1], targets, owners=torch.arange(6), n_owners=6)
+
+
+def test_float32_is_close():
+    torch.manual_seed(4)
+    model = Tagger(2)
+    x, targets = torch.randn(6, 9, 3), torch.randn(6, 2)
+    check(model, x, lambda i: x[i : i + 1], targets, tolerance=1e-5)
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.shared = nn.Linear(5, 5)
+        self.unused = nn.Linear(5, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shared(torch.tanh(self.shared(x)))
+
+
+def test_a_layer_used_twice_and_one_never():
+    torch.manual_seed(5)
+    model = Twice().double()
+    x, targets = (torch.randn(6, 5, dtype=torch.float64) for _ in range(2))
+    check(model, x, lambda i: x[i : i + 1], targets)
+
+
+def test_frozen_layers_are_passed_through():
+    torch.manual_seed(6)
+    model = nn.Sequential(nn.Embedding(9, 5), nn.Linear(5, 5), nn.LayerNorm(5), nn.Linear(5, 2)).double()
+    for module in (model[0], model[2], model[3].bias):
+        module.requires_grad_(False)
+    x = torch.randint(0, 9, (6,))
+    targets = torch.randn(6, 2, dtype=torch.float64)
+    check(model, x, lambda i: x[i : i + 1], targets)
+
+
+def test_a_single_layer_is_a_model():
+    torch.manual_seed(7)
+    x, targets = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
+    check(nn.Linear(3, 2).double(), x, lambda i: x[i : i + 1], targets)
+
+
+def test_agrees_with_opacus():
+    from opacus import GradSampleModule
+    from opacus.layers import DPLSTM
+
+    torch.manual_seed(8)
+    theirs = DPLSTM(3, 4, batch_first=True, bidirectional=True)
+    ours = nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(6, 5, 3)
+    wrapped = GradSampleModule(theirs, batch_first=True, loss_reduction="sum")
+    wrapped(x)[0].square().sum().backward()
+    samples = {n.removeprefix("_module."): p.grad_sample for n, p in wrapped.named_parameters()}
+    norms = torch.cat([s.flatten(1) for s in samples.values()], 1).norm(dim=1)
+    clip = float(norms.median())
+    with BookKeeper(ours) as keeper:
+        ours(x)[0].square().sum().backward()
+        clipped = keeper.owner_clipped_sum(torch.arange(6), 6, clip)
+    assert torch.allclose(clipped.norms.float(), norms, rtol=1e-5)
+    factors = clip / norms.clamp(min=clip)
+    for name, value in clipped.grads.items():
+        expected = torch.einsum("i,i...->...", factors, samples[name])
+        assert torch.allclose(value.float(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_model_is_ordinary_again_outside():
+    model = Tagger()
+    x = torch.randn(2, 3, 3)
+    before = model(x)
+    with BookKeeper(model):
+        inside = model(x)
+        with torch.no_grad():
+            assert torch.allclose(model(x), before)
+    assert torch.allclose(inside, before, atol=1e-6)
+    assert all("forward" not in vars(module) for module in model.modules())
+    model(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_dropout_between_layers_and_its_absence_in_evaluation():
+    torch.manual_seed(9)
+    model = Tagger(2)
+    model.lstm.dropout = 0.5
+    x = torch.randn(2, 3, 3)
+    with BookKeeper(model):
+        assert not torch.equal(model(x), model(x))
+        model.eval()
+        assert torch.equal(model(x), model(x))
+
+
+class Free(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.b.weight = self.a.weight
+
+
+def _half_frozen() -> nn.Module:
+    model = nn.LSTM(3, 3)
+    model.weight_hh_l0.requires_grad_(False)
+    return nn.Sequential(model)
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "name"),
+    [
+        (nn.Sequential(nn.Linear(3, 3), nn.Conv1d(3, 3, 1)), "Conv1d", "1"),
+        (nn.Sequential(nn.LayerNorm(3)), "LayerNorm", "0"),
+        (nn.Sequential(nn.MultiheadAttention(4, 2)), "MultiheadAttention", "0"),
+        (nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, affine=False)), "BatchNorm1d", "1"),
+        (nn.Sequential(nn.LSTM(3, 4, proj_size=2)), "LSTM", "0"),
+        (nn.Sequential(nn.GRU(3, 4)), "GRU", "0"),
+        (nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))), "ParametrizedLinear", "0"),
+        (nn.Sequential(Free()), "Free", "0"),
+        (nn.Sequential(Tied()), "Linear", "0.a"),
+        (_half_frozen(), "LSTM", "0"),
+    ],
+)
+def test_other_layers_are_refused_by_name(model, layer, name):
+    with pytest.raises(UnsupportedLayer) as refusal:
+        BookKeeper(model)
+    assert (refusal.value.layer, refusal.value.name) == (layer, name)
+    assert layer in str(refusal.value)
+
+
+def test_a_model_of_frozen_parameters_and_an_initial_state_are_refused():
+    with pytest.raises(ValueError, match="no trainable"):
+        BookKeeper(nn.Linear(2, 2).requires_grad_(False))
+    model = nn.LSTM(3, 4)
+    with BookKeeper(model), pytest.raises(ValueError, match="initial state"):
+        model(torch.randn(5, 2, 3), (torch.zeros(1, 2, 4), torch.zeros(1, 2, 4)))
+
+
+def test_a_parameter_used_behind_its_layer_is_found_out():
+    model = nn.Linear(3, 3)
+    with BookKeeper(model) as keeper:
+        (model(torch.ones(2, 3)) @ model.weight).sum().backward()
+        with pytest.raises(ValueError, match="past its layer"):
+            keeper.owner_clipped_sum(torch.tensor([0, 1]), 2, 1.0)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e30])
+def test_a_gradient_that_is_not_finite_stops(value):
+    model = nn.Linear(3, 3)
+    with BookKeeper(model) as keeper:
+        model(torch.full((2, 3), value)).pow(8).sum().backward()
+        with pytest.raises(NonFiniteGradient):
+            keeper.owner_clipped_sum(torch.tensor([0, 1]), 2, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("index", "n_owners"),
+    [(torch.tensor([0, 2]), 2), (torch.tensor([-1, 0]), 2), (torch.tensor([0]), 2), (torch.ones(2), 2)],
+)
+def test_an_index_that_does_not_fit_is_refused(index, n_owners):
+    model = nn.Linear(3, 3)
+    with BookKeeper(model) as keeper:
+        model(torch.ones(2, 3)).sum().backward()
+        with pytest.raises(ValueError):
+            keeper.owner_clipped_sum(index, n_owners, 1.0)
