@@ -33,7 +33,8 @@ RDP_ORDERS: tuple[float, ...] = (
 )
 
 
-def _check(noise_multiplier: float, sample_rate: float, steps: int) -> None:
+def check_run(noise_multiplier: float, sample_rate: float, steps: int) -> None:
+    """ValueError unless noise_multiplier > 0, 0 < sample_rate <= 1 and steps >= 1."""
     if not (math.isfinite(noise_multiplier) and noise_multiplier > 0):
         raise ValueError(f"noise_multiplier must be a finite number above 0, found {noise_multiplier}")
     if not 0 < sample_rate <= 1:
@@ -58,7 +59,7 @@ def event(noise_multiplier: float, sample_rate: float, steps: int) -> DpEvent:
     """The run in dp-accounting's terms: a self-composed, Poisson-sampled Gaussian."""
     import dp_accounting
 
-    _check(noise_multiplier, sample_rate, steps)
+    check_run(noise_multiplier, sample_rate, steps)
     mechanism = dp_accounting.GaussianDpEvent(noise_multiplier)
     if sample_rate < 1:
         mechanism = dp_accounting.PoissonSampledDpEvent(sample_rate, mechanism)
@@ -88,7 +89,7 @@ def epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: floa
     moves by less than 0.5 %, so it is never below the value at 1e-4 and within 1 % of it.
     """
     check_delta(delta)
-    _check(noise_multiplier, sample_rate, steps)
+    check_run(noise_multiplier, sample_rate, steps)
     return _refined_epsilon(noise_multiplier, sample_rate, steps, delta)
 
 
@@ -112,7 +113,7 @@ def noise_multiplier(target_epsilon: float, sample_rate: float, steps: int, delt
     """
     check_epsilon(target_epsilon)
     check_delta(delta)
-    _check(1.0, sample_rate, steps)
+    check_run(1.0, sample_rate, steps)
 
     def reached(sigma: float) -> float:
         return epsilon(sigma, sample_rate, steps, delta)
@@ -185,7 +186,7 @@ def cross_check(noise_multiplier: float, sample_rate: float, steps: int, delta: 
     from opacus.accountants import PRVAccountant
 
     check_delta(delta)
-    _check(noise_multiplier, sample_rate, steps)
+    check_run(noise_multiplier, sample_rate, steps)
     accountant = PRVAccountant()
     accountant.history = [(noise_multiplier, sample_rate, steps)]
     return float(accountant.get_epsilon(delta))

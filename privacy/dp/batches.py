@@ -1,0 +1,96 @@
+"""Training data by owner: what the training loop asks of a data set, and one that lies in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All items of a few owners.
+
+    `inputs` is what the model takes, with the items on dimension 0 (or in an LSTM's batch dimension);
+    `targets` is what the loss takes. `owner_index`, shape (items,), numbers the owners as they were asked
+    for, from 0. `weights`, shape (items,), multiply the items' losses: 1 / (items of the owner) makes an
+    owner's loss a mean.
+    """
+
+    inputs: Any
+    targets: Any
+    owner_index: Tensor
+    weights: Tensor
+
+
+class OwnerBatches(Protocol):
+    """A data set by owner. What it draws or augments must depend on nothing but the owners asked for."""
+
+    @property
+    def n_owners(self) -> int:
+        """How many owners there are. Taken as public: it scales the step."""
+        ...
+
+    @property
+    def item_counts(self) -> Sequence[int]:
+        """Items of each owner, shape (n_owners,)."""
+        ...
+
+    def batch(self, owners: Sequence[int]) -> Batch:
+        """All items of `owners`, every one of which has some."""
+        ...
+
+
+class TensorOwners:
+    """A data set in memory: `inputs` and `targets` with items on dimension 0, and each item's owner.
+
+    `owner_of`, shape (items,), holds integers in [0, n_owners). Losses are averaged within an owner.
+    Raises ValueError where lengths differ or the integers do not fit.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, owner_of: Tensor, n_owners: int) -> None:
+        items = owner_of.numel()
+        if not len(inputs) == len(targets) == items:
+            raise ValueError(f"{len(inputs)} inputs, {len(targets)} targets and {items} owners do not fit")
+        if items and not (int(owner_of.min()) >= 0 and int(owner_of.max()) < n_owners):
+            raise ValueError(f"owners must lie in [0, {n_owners})")
+        self.n_owners = n_owners
+        self._inputs, self._targets = inputs, targets
+        counts = torch.bincount(owner_of.long(), minlength=n_owners)
+        self.item_counts: Sequence[int] = counts.tolist()
+        order = torch.argsort(owner_of.long(), stable=True)
+        self._items = order.split(self.item_counts)  # pyright: ignore[reportArgumentType]
+
+    def batch(self, owners: Sequence[int]) -> Batch:
+        """All items of `owners`, in their order."""
+        items = torch.cat([self._items[owner] for owner in owners])
+        counts = torch.tensor([self.item_counts[owner] for owner in owners])
+        owner_index = torch.repeat_interleave(torch.arange(len(owners)), counts)
+        weights = (1.0 / counts)[owner_index]
+        return Batch(self._inputs[items], self._targets[items], owner_index, weights)
+
+
+def micro_batches(
+    owners: Sequence[int], item_counts: Sequence[int], max_items: int
+) -> Iterator[tuple[int, ...]]:
+    """Split a draw into runs of whole owners of at most `max_items` items, in order.
+
+    An owner with more items is a run by itself, since all of them are clipped together; one without items
+    is left out, since its gradient is zero.
+    """
+    run: list[int] = []
+    size = 0
+    for owner in owners:
+        count = item_counts[owner]
+        if not count:
+            continue
+        if run and size + count > max_items:
+            yield tuple(run)
+            run, size = [], 0
+        run.append(owner)
+        size += count
+    if run:
+        yield tuple(run)
