@@ -89,10 +89,10 @@ def _expand(raw: BinaryIO, codec: str, max_ratio: int) -> Iterator[bytes]:
             except (zlib.error, zstandard.ZstdError, MemoryError):
                 raise Unreadable(Reason.broken) from None
             given += len(out)
-            if given > BOMB_FLOOR and given > taken * max_ratio:
-                raise Unreadable(Reason.decompression_bomb)
             if out:
                 yield out
+            if given > BOMB_FLOOR and given > taken * max_ratio:
+                raise Unreadable(Reason.decompression_bomb)
             block = b""
             if decoder.eof:
                 block, decoder = decoder.unused_data, None

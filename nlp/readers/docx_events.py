@@ -81,6 +81,8 @@ class WordText:
             self._alternatives.append(self._written)
         elif name == "txbxContent":
             self._layouts.append(Layout())
+        elif name == "tc":
+            self._layouts[-1].open_cell()
         elif parent == "r":
             self._run_child(name, attributes)
 
@@ -114,9 +116,9 @@ class WordText:
             if len(self._layouts) == 1:
                 self._flush_boxes()
         elif name == "tc":
-            layout.cell()
+            layout.close_cell()
         elif name == "tr":
-            layout.row()
+            layout.close_row()
         elif name == "txbxContent" and len(self._layouts) > 1:
             self._boxes.append(self._layouts.pop().result())
         elif name == "mc:AlternateContent" and self._alternatives:

@@ -9,6 +9,7 @@ sheets are not applied, so text that only a sheet hides stays in.
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -29,6 +30,13 @@ _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)[^>]{0,400}?(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I
 )
 _MAX_DEPTH = 20_000
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
+_CLOSED_BY_OTHERS = {
+    "area", "base", "body", "br", "col", "colgroup", "dd", "dt", "embed", "frame", "head", "hr", "html",
+    "img", "input", "li", "link", "meta", "optgroup", "option", "p", "param", "rp", "rt", "source",
+    "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr",
+}  # fmt: skip
+"""Elements that are empty or that the next one of their kind closes: unclosed, they don't nest."""
 
 
 def read(data: bytes, charset: str | None = None) -> str:
@@ -41,11 +49,28 @@ def read(data: bytes, charset: str | None = None) -> str:
         named = found[1].decode("ascii")
         # A page whose meta element could be read byte by byte isn't in UTF-16, whatever it says.
         charset = None if named.lower().startswith("utf-16") else named
-    root = LexborHTMLParser(decode(data, charset).replace("\0", "")).root
+    page = decode(data, charset).replace("\0", "")
+    _check_depth(page)
+    root = LexborHTMLParser(page).root
     out = Layout()
     if root is not None:
         _walk(root, out)
     return out.result()
+
+
+def _check_depth(page: str) -> None:
+    """Raises Unreadable(broken): parsing time grows with the depth squared, to hours for a small file."""
+    depths: Counter[str] = Counter()
+    total = 0
+    for tag in _TAG.finditer(page):
+        name = tag[2].lower()
+        if name in _CLOSED_BY_OTHERS or (tag[1] and not depths[name]):
+            continue
+        step = -1 if tag[1] else 1
+        depths[name] += step
+        total += step
+        if total > _MAX_DEPTH:
+            raise Unreadable(Reason.broken)
 
 
 def _walk(root: LexborNode, out: Layout) -> None:
@@ -62,8 +87,6 @@ def _walk(root: LexborNode, out: Layout) -> None:
             preformatted += name == "pre"
             if node.child is not None:
                 stack.append(node)
-                if len(stack) > _MAX_DEPTH:
-                    raise Unreadable(Reason.broken)
                 node = node.child
                 continue
             preformatted -= _leave(name, out)
@@ -85,6 +108,8 @@ def _write(text: str, out: Layout, preformatted: bool) -> None:
 def _separate(name: str, out: Layout) -> None:
     if name == "br":
         out.text("\n")
+    elif name in ("td", "th"):
+        out.open_cell()
     elif name in _LINES:
         out.line()
     elif name in _PARAGRAPHS:
@@ -94,9 +119,9 @@ def _separate(name: str, out: Layout) -> None:
 def _leave(name: str, out: Layout) -> bool:
     """Closes an element; whether it was a `<pre>`."""
     if name in ("td", "th"):
-        out.cell()
+        out.close_cell()
     elif name == "tr":
-        out.row()
+        out.close_row()
     elif name != "br":
         _separate(name, out)
     return name == "pre"

@@ -10,21 +10,31 @@ class Layout:
     in their places; at most one blank line stands between two lines.
     """
 
-    __slots__ = ("_gap", "_parts")
+    __slots__ = ("_before_cell", "_gap", "_parts")
 
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._gap = ""
+        self._before_cell: int | None = None
+        """In a cell without text so far: how much of the gap was there before it."""
 
     def text(self, piece: str) -> None:
         if not piece:
             return
+        if self._before_cell is not None:
+            self._gap = self._trimmed()
+            self._before_cell = None
         if self._gap:
             if self._parts:
                 self._parts[-1] = self._parts[-1].rstrip(" ")
-                self._parts.append(self._gap.rstrip("\n") if "\t" in self._gap else self._gap)
+                self._parts.append(self._gap)
             self._gap = ""
         self._parts.append(piece)
+
+    def _trimmed(self) -> str:
+        """The gap without the lines that stand in the cell itself."""
+        before = self._before_cell or 0
+        return self._gap[:before] + self._gap[before:].strip("\n")
 
     def at_line_start(self) -> bool:
         """Whether a space written now would be the first thing on its line."""
@@ -36,10 +46,15 @@ class Layout:
         if missing > 0:
             self._gap += "\n" * missing
 
-    def cell(self) -> None:
-        self._gap = self._gap.rstrip("\n") + "\t"
+    def open_cell(self) -> None:
+        self._before_cell = len(self._gap)
 
-    def row(self) -> None:
+    def close_cell(self) -> None:
+        self._gap = self._trimmed() + "\t"
+        self._before_cell = None
+
+    def close_row(self) -> None:
+        self._before_cell = None
         self._gap = self._gap.rstrip("\t\n") + "\n"
 
     def result(self) -> str:

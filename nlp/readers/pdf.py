@@ -24,6 +24,8 @@ _FEW_LETTERS = 20
 _STAMP_LETTERS = 150
 """The court's filing stamp on top of a scanned page ("Case 1:20-cv-... Document 3 Filed ... Page 1 of 9")."""
 _PICTURE_SHARE = 0.5
+_LOGO_SHARE = 0.02
+_RULE_SHARE = 0.002
 _MANY_PATHS = 200
 _SCALE = ocr.DPI / 72
 _MAX_PIXELS = 40_000_000
@@ -109,7 +111,7 @@ def _is_picture(page: pypdfium2.PdfPage, text: str) -> bool:
         return False
     share, paths = _coverage(page)
     if letters < _FEW_LETTERS:
-        return share > 0.02 or paths > _MANY_PATHS
+        return share > (_LOGO_SHARE if letters else _RULE_SHARE) or paths > _MANY_PATHS
     return share > _PICTURE_SHARE
 
 

@@ -31,7 +31,7 @@ _HIGH = re.compile(rb"[\x80-\xff]")
 # nearly all of any Chinese text; Cyrillic or Greek read as GB falls into the rarer rows above.
 _COMMON_GB = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
 _WESTERN = frozenset(
-    "€‚„…†‡‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0¡£§¨©ª«\xad®¯°±´·¶¸º»¼½¾¿¢²³¹×"
+    "€‚„…†‡‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0¡£§¨©ª«\xad®¯°±´·¶¸º»¼½¾¿¢²×"
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ"
 )
 _FALLBACKS = [
@@ -127,8 +127,8 @@ def _attempt(data: bytes, encoding: str) -> str | None:
 
 
 def _partial(data: bytes, encoding: str) -> str:
-    """Decoded as far as whole characters go: the sample may end within one."""
-    return codecs.getincrementaldecoder(encoding)("replace").decode(data)
+    """Decoded as far as whole characters go: a full sample may end within one."""
+    return codecs.getincrementaldecoder(encoding)("replace").decode(data, final=len(data) < _SAMPLE)
 
 
 def _is_western(declared: str | None) -> bool:

@@ -3,7 +3,7 @@
 Texts are given as they are in the file, so that offsets are the file's; only lone surrogates, which have no
 UTF-8 form, become U+FFFD, one for one.
 
-A record that can't be read is given as its `Reason`, in its place. A file that breaks off (cut short, damaged,
+A record that can't be read is given as its `Reason`, in place. A file that breaks off (cut short, damaged,
 a decompression bomb) keeps the records before the break, and one more `Reason` stands for all that follows.
 `plan_slices` and `read_slice` walk through the same generators, so that they agree on what a record is.
 """

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import io
+import re
+import statistics
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from nlp.readers import Limits, Reason, read_document
+from nlp.readers.contract import BOMB_FLOOR
+
+GOLD = Path(__file__).parents[4] / "shared/corpora/real_files/docx_judgments"
+
+
+def w(name: str, *content: str) -> str:
+    return f"<w:{name}>{''.join(content)}</w:{name}>"
+
+
+def t(text: str) -> str:
+    return f'<w:r><w:t xml:space="preserve">{text}</w:t></w:r>'
+
+
+def p(*runs: str) -> str:
+    return w("p", *runs)
+
+
+def cell(*content: str) -> str:
+    return w("tc", *content)
+
+
+def row(*cells: str) -> str:
+    return w("tr", *cells)
+
+
+def r(*content: str) -> str:
+    return w("r", *content)
+
+
+TABLE = w("tbl", row(cell(p(t("a"))), cell(p(t("b")), p(t("c")))), row(cell(p()), cell(p(t("d")))))
+NESTED = w("tbl", row(cell(p(t("x")), TABLE, p()), cell(p(t("y")))))
+BOX = w("txbxContent", p(t("box")))
+FALLBACK = f"<mc:Fallback><w:pict><v:textbox>{BOX}</v:textbox></w:pict></mc:Fallback></mc:AlternateContent>"
+CHOICE = "<mc:AlternateContent><mc:Choice Requires='wps'>"
+SHAPE = f"<wps:wsp><wps:txbx>{BOX}</wps:txbx></wps:wsp>"
+FIELD = (
+    r('<w:fldChar w:fldCharType="begin"/>')
+    + r(w("instrText", "PAGEREF secret"))
+    + r('<w:fldChar w:fldCharType="separate"/>')
+    + t("12")
+    + r('<w:fldChar w:fldCharType="end"/>')
+)
+BREAKS = r("<w:t>a</w:t><w:tab/><w:t>b</w:t><w:br/><w:t>c</w:t><w:noBreakHyphen/><w:t>d</w:t>")
+SDT = w("sdt", "<w:sdtPr><w:alias w:val='secret'/></w:sdtPr>", w("sdtContent", p(t("in"))))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (p(t("One ")) + p(t("T"), t("wo")), "One\nTwo"),
+        (p(t("before")) + TABLE + p(t("after")), "before\na\tb\nc\n\td\nafter"),
+        (NESTED + p(t("after")), "x\na\tb\nc\n\td\ty\nafter"),
+        (p(t("kept "), w("ins", t("inserted")), w("moveTo", t(" moved"))), "kept inserted moved"),
+        (p(t("kept"), w("del", r(w("delText", "gone")))), "kept"),
+        (p(t("kept"), w("del", t("gone")), w("moveFrom", t("gone"))), "kept"),
+        (p(w("ins", t("a"), w("del", t("gone")))) + p(t("b")), "a\nb"),
+        (w("tbl", row(w("trPr", "<w:del/>"), cell(p(t("gone")))), row(cell(p(t("b"))))), "b"),
+        (w("tbl", row(cell(w("tcPr", "<w:cellDel/>"), p(t("gone"))), cell(p(t("b"))))), "\tb"),
+        (p(w("pPr", w("rPr", "<w:del/>")), t("Joh")) + p(t("nson")), "Johnson"),
+        (p(t("page "), FIELD), "page 12"),
+        (p(f'<w:fldSimple w:instr="AUTHOR secret">{t("12")}</w:fldSimple>'), "12"),
+        (p(BREAKS), "a\tb\nc-d"),
+        (p(r("<w:t>Schmi</w:t><w:softHyphen/><w:t>dt</w:t>")), "Schmidt"),
+        (p(w("pPr", w("tabs", '<w:tab w:val="left"/>')), t("x")), "x"),
+        (p(r('<w:sym w:font="Arial" w:char="00A7"/><w:t>7</w:t>')), "§7"),
+        (p(r(w("rPr", "<w:vanish/>"), w("t", "hidden")), t("seen")), "seen"),
+        (p(r(w("rPr", '<w:vanish w:val="0"/>'), w("t", "seen"))), "seen"),
+        (p(t("be"), r(CHOICE + SHAPE + "</mc:Choice>" + FALLBACK), t("fore")) + p(t("z")), "before\nbox\nz"),
+        (p(t("x"), r(CHOICE + "</mc:Choice>" + FALLBACK)), "x\nbox"),
+        (p(w("hyperlink", t("link")), w("smartTag", t(" tag"))), "link tag"),
+        (SDT, "in"),
+        (p(r(w("ruby", w("rt", t("zhang")), w("rubyBase", t("张"))))), "张"),
+        (p("<m:oMath><m:r><m:t>x=1</m:t></m:r></m:oMath>"), "x=1"),
+    ],
+)
+def test_body(read: Callable[..., str], docx: Callable[..., bytes], body: str, text: str) -> None:
+    assert read("a.docx", docx(p(t("START")) + body)) == f"START\n{text}"
+
+
+def test_parts_around_the_body(read: Callable[..., str], docx: Callable[..., bytes]) -> None:
+    data = docx(
+        p(t("body"), '<w:r><w:footnoteReference w:id="2"/></w:r>', t("!")),
+        header1=p(t("head")),
+        header2=p(t("head")),
+        footer1=p(t("foot")),
+        endnotes=f"<w:endnote>{p(t('end'))}</w:endnote>",
+        footnotes=f"<w:footnote>{p(t('note'))}</w:footnote>",
+        comments=f"<w:comment>{p(t('comment'))}</w:comment>",
+    )
+    assert read("a.docx", data) == "head\nbody!\nnote\nend\nfoot"
+
+
+def zipped(**entries: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_refused(refusal: Callable[..., Reason], docx: Callable[..., bytes]) -> None:
+    sound = docx(p(t("x" * 5000)))
+    ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1000)
+    password = docx(p(t("secret")))
+    password = password.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
+    reasons = {
+        Reason.wrong_suffix: [b"plain text", b"%PDF-1.4", ole, zipped(**{"xl/workbook.xml": b"<workbook/>"})],
+        Reason.encrypted: [ole + "EncryptedPackage".encode("utf-16-le"), password],
+        Reason.broken: [sound[:-200], sound[:300], docx("<w:p>")],
+        Reason.needs_ocr: [docx(p(), raw={"word/media/image1.png": b"..."})],
+        Reason.empty: [docx(p(t(" "))), b""],
+        Reason.unsupported: [docx("<w:altChunk/>")],
+    }
+    assert {r: [refusal("a.docx", data) for data in files] for r, files in reasons.items()} == {
+        reason: [reason] * len(files) for reason, files in reasons.items()
+    }
+
+
+def test_entities_are_refused(refusal: Callable[..., Reason], tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    for dtd in (f'<!ENTITY e SYSTEM "file://{tmp_path}/secret">', '<!ENTITY e "eeeeeeee">'):
+        xml = f"<!DOCTYPE d [{dtd}]><w:document xmlns:w='http://schemas.openxmlformats.org/wordprocessingml/2006/main'>"
+        data = zipped(
+            **{"word/document.xml": f"{xml}<w:p><w:r><w:t>&e;</w:t></w:r></w:p></w:document>".encode()}
+        )
+        assert refusal("a.docx", data) is Reason.broken
+
+
+def test_bombs(refusal: Callable[..., Reason], docx: Callable[..., bytes]) -> None:
+    honest = docx("<w:p/>" * (BOMB_FLOOR // 5))
+    assert refusal("a.docx", honest) is Reason.decompression_bomb
+    assert refusal("a.docx", docx(p(t("x" * 9000))), Limits(max_text_bytes=4000)) is Reason.decompression_bomb
+    # A lie about the size: the local header and the directory claim 10 bytes.
+    size = zipfile.ZipFile(io.BytesIO(honest)).getinfo("word/document.xml").file_size
+    liar = honest.replace(size.to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    assert refusal("a.docx", liar) in (Reason.broken, Reason.decompression_bomb)
+
+
+def test_recall_of_judgments_against_their_published_xml() -> None:
+    """Share of the XML's words, numbers of paragraphs apart, that our text holds as often."""
+    if not GOLD.is_dir():
+        pytest.skip("../shared/corpora/real_files/docx_judgments is absent")
+    recalls: list[float] = []
+    for xml in sorted(GOLD.glob("*.xml"))[::3]:
+        files = [f for f in GOLD.glob(f"{xml.stem}*.docx") if re.fullmatch(rf"{xml.stem}(-\w+)?", f.stem)]
+        gold = Counter(re.findall(r"\w+", _akoma_text(etree.parse(str(xml)).getroot())))
+        ours = Counter(re.findall(r"\w+", "\n".join(map(read_document, files))))
+        recalls.append((gold & ours).total() / gold.total())
+    print(f"median {statistics.median(recalls):.4f}, least {min(recalls):.4f}, n {len(recalls)}")
+    assert statistics.median(recalls) >= 0.98
+    assert min(recalls) >= 0.95
+
+
+def _akoma_text(root: etree._Element) -> str:
+    pieces: list[str] = []
+    akn = "{http://docs.oasis-open.org/legaldocml/ns/akn/3.0}"
+    for part in root.iter(f"{akn}header", f"{akn}judgmentBody"):
+        for event, element in etree.iterwalk(part, events=("start", "end")):
+            name = etree.QName(element).localname
+            if event == "start" and name != "num":
+                pieces.append(element.text or "")
+            elif event == "end" and element is not part:
+                pieces.append(element.tail or "")
+            if name in ("p", "td", "tr", "block", "heading", "br"):
+                pieces.append("\n")
+    return "".join(pieces)
