@@ -1,6 +1,6 @@
 """PDF -> text by PDFium: the text layer page by page, and OCR where a page is a picture.
 
-Pages are joined by a blank line; hyphenation at line ends is left as it is. What is typed into a form or over
+Pages are joined by a blank line. A hyphen at a line's end stays, though PDFium joins the lines. What is typed into a form or over
 a page (annotations with an appearance) is text; sticky notes are comments and aren't. Text under a drawn
 rectangle (a bad redaction) is still in the text layer, so it comes out and is masked like any other text.
 

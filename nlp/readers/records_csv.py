@@ -57,7 +57,8 @@ def _rows(
         first = next(lines, None)
     if first is None:
         return
-    reader = csv.reader(_chain(first, lines), delimiter=_delimiter(first, suffix))
+    ended: list[bool] = []
+    reader = csv.reader(_chain(first, lines, ended), delimiter=_delimiter(first, suffix))
     while True:
         try:
             row = next(reader, None)
@@ -70,13 +71,17 @@ def _rows(
             header = _unique(row)
         elif row:
             size = sum(map(len, row))
-            sound = len(row) == len(header) and not any(map(_is_undecodable, row))
+            # A row that runs into the end of the file has a quote that was never closed: it has swallowed all
+            # the rows behind it, of other owners perhaps.
+            sound = not ended and len(row) == len(header) and not any(map(_is_undecodable, row))
             yield (dict(zip(header, row, strict=True)) if sound else Reason.broken), size
 
 
-def _chain(first: str, lines: Iterator[str]) -> Iterator[str]:
+def _chain(first: str, lines: Iterator[str], ended: list[bool]) -> Iterator[str]:
+    """All lines; `ended` is filled once a line is asked for behind the last."""
     yield first
     yield from lines
+    ended.append(True)
 
 
 def _delimiter(header: str, suffix: str) -> str:
