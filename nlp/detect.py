@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nlp.citations import citations
 from nlp.overlaps import outside, resolve
-from nlp.propagation import propagate
+from nlp.propagation import plausible, propagate
 from nlp.text import NormalisedText, Span
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _of_document(document: NormalisedText, found: list[Span]) -> list[Span]:
         for number in own
         for m in re.finditer(rf"(?<!\w){re.escape(number)}(?!\w)", text)
     ]
-    first = resolve(text, [*outside(found, law), *mine])
+    first = resolve(text, [*outside(plausible(text, found), law), *mine])
     spans = resolve(text, [*first, *outside(propagate(text, first), law)])
     placed = []
     for span in spans:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from nlp.recognizers.base import HAN
+from nlp.recognizers.base import GUESSED, HAN, UPPER
 from nlp.recognizers.vocabulary import COMPOUND_SURNAMES_ZH, JURISDICTIONS, LEGAL_WORDS
 from nlp.text import Span
 
@@ -22,7 +22,16 @@ _HAN = re.compile(rf"[{HAN}]")
 _JOINT = re.compile(r"[ .,'/&:()-]{0,3}\n?[ .'(-]{0,2}")
 # `Acme Holdings Ltd ("Acme")`
 _ALIAS = re.compile(
-    r"[ ,]{0,2}\((?:hereinafter |hereafter |also |known as |the |[\"' ])*([^\W\d_][\w&.' -]{1,30}?)[\"' ]*\)"
+    rf"[ ,]{{0,2}}\((?:(?:hereinafter|hereafter|also|known as|together with its affiliates|the),? ){{0,3}}"
+    rf"(?:\"(?:the )?([{UPPER}][\w&.' -]{{1,30}}?)\"|([{UPPER}]{{2,8}})\))"
+)
+# `"Term" means`, `(the "Term")`: what a contract defines is a role or a thing.
+_DEFINED = re.compile(
+    r"\"([^\"\n]{2,60})\",? (?:means|mean|shall mean|shall have|has the|have the|refers|is defined|includes)|"
+    r"\((?:[\w ,]{0,40}(?:the|an?|each) )\"([^\"\n]{2,40})\""
+)
+_LEGAL_FORMS = frozenset(
+    "inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl bv nv ab l c p n a s".split()  # noqa: SIM905
 )
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 
@@ -50,7 +59,35 @@ def _surfaces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
         if span.type in ("ORGANIZATION", "PERSON"):
             alias = _ALIAS.match(text, span.end)
             if alias:
-                yield alias.group(1), span.type
+                yield alias.group(1) or alias.group(2), span.type
+
+
+def plausible(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Without the model's guesses that the document itself takes back.
+
+    A guess goes when each of its capitalised words is a word of drafting, is written small elsewhere
+    in the document, or belongs to a term that the document defines.
+    """
+    lower = {m.group() for m in _TOKEN.finditer(text) if m.group().islower()}
+    defined = {
+        m.group().lower()
+        for term in _DEFINED.finditer(text)
+        for m in _TOKEN.finditer(term.group(1) or term.group(2))
+    }
+
+    def common(word: str) -> bool:
+        folded = word.lower()
+        return any(
+            form in known
+            for form in (folded, folded.removesuffix("s"))
+            for known in (lower, defined, LEGAL_WORDS)
+        )
+
+    def kept(span: Span) -> bool:
+        words = [m.group() for m in _TOKEN.finditer(text, span.start, span.end)]
+        return any(not common(word) for word in words if word[0].isupper())
+
+    return [span for span in spans if span.score > GUESSED or kept(span)]
 
 
 def _mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
@@ -79,6 +116,12 @@ def _forms(name: tuple[str, ...], kind: str, lower: set[str]) -> Iterator[tuple[
             yield name
     elif name and _unambiguous(name[0], lower):
         yield name
+    if kind == "ORGANIZATION":
+        stem = name
+        while len(stem) > 1 and stem[-1].lower() in _LEGAL_FORMS:
+            stem = stem[:-1]
+        if stem != name and (len(stem) > 1 or _unambiguous(stem[0], lower)):
+            yield stem
     if kind == "PERSON" and len(name) > 1:
         body = name[:-1] if name[-1].lower() in _SUFFIXES else name
         for word in {body[-1], body[0]}:

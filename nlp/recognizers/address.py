@@ -20,7 +20,7 @@ _STREET_TYPE = (
     r"STREET|AVENUE|ROAD|BOULEVARD|LANE|DRIVE|PARKWAY|SUITE)"
 )
 _POSTCODE_UK = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}"
-_PLACE = rf"[{UPPER}][\w'-]+(?:\.? (?:of |upon |on |the |de |la )?[{UPPER}][\w'-]+){{0,3}}"
+_PLACE = rf"[{UPPER}][\w'-]+(?: (?:of |upon |on |the |de |la )?[{UPPER}][\w'-]+){{0,3}}"
 _UNIT = r"(?:(?:Suite|Ste|Apt|Apartment|Unit|Floor|Flat|Room|Rm|Building|Bldg|No|#)\.? ?#?[\w-]{1,6}|\d{1,3}(?:st|nd|rd|th) Floor)"
 _TAIL = (
     rf"(?:,?\s{{1,2}}{_UNIT})?(?:,?\s{{1,3}}{_PLACE}){{0,3}}"
@@ -74,7 +74,7 @@ class AddressRecognizer(RuleRecognizer):
         for pattern in (_RESIDES, _NAMED_PLACE):
             for match in pattern.finditer(text):
                 group = match.lastindex or 1
-                if _tells(match.group(group)):
+                if _tells(match.group(group)) or match.group().startswith(("live", "resid", "born")):
                     yield Found(match.start(group), match.end(group), "ADDRESS", SHAPED)
 
 

@@ -38,7 +38,8 @@ CHINESE_DATE = (
     rf"(?:(?:\d{{4}}|{_DIGIT_ZH}{{4}}) ?年 ?(?:\d{{1,2}}|[正一二三四五六七八九十]{{1,2}}) ?月"
     rf"(?: ?(?:\d{{1,2}}|[一二三四五六七八九十廿卅]{{1,3}}|初[一二三四五六七八九十]) ?日?)?)"
 )
-_FULL = re.compile(rf"(?<![\w§])(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
+_PART = r"(?:(?:[Tt]he )?(?:beginning|end|middle|start|first half|second half|summer|autumn|spring|winter|course) of |[Ee]arly |[Ll]ate |[Mm]id-)?"
+_FULL = re.compile(rf"(?<![\w§]){_PART}(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
 _NUMERIC = re.compile(rf"(?<![\w./-]){NUMERIC_DATE}(?![\w/-]|\.\d)")
 _CHINESE = re.compile(rf"(?<!\d){CHINESE_DATE}|(?<!\d)\d{{1,2}}月\d{{1,2}}日")
 # A day without a year is a date only with its day: "May" alone is a verb, or a name.

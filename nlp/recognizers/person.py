@@ -17,7 +17,7 @@ _WORD = rf"(?:(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|
 _PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|van|von|der|den|del|della|di|da|dos|de|du|la|le|al|el|bin|bint|ibn|ben|ter|ten|zu|af|y|e)"
 # At least one word; initials, particles and further words about it.
 NAME = (
-    rf"(?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}(?:[ ]\"[^\"\n]{{2,20}}\"|[ ]\({_WORD}\))?"
+    rf"(?<![\w])(?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}(?:[ ]\"[^\"\n]{{2,20}}\"|[ ]\({_WORD}\))?"
     rf"(?:[ ](?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}){{0,4}}(?:,? (?:Jr|Sr|II|III|IV)\b\.?)?"
 )
 _NAME_OR_INITIALS = rf"(?:{NAME}|(?:[{UPPER}]\. ?){{1,4}}(?![\w])|[{UPPER}]\.?(?=[ ,;:)'\n]|$))"
@@ -60,6 +60,14 @@ _PARTY_BLOCK = re.compile(
 )
 _CAPTION = re.compile(
     rf"(?m)^[ \t]*(?:CASE OF |In the case of |IN THE CASE OF |Re: |RE: |AFFAIRE )?([^\n]{{2,90}}?),? (?:v|vs|V|VS)\.? ([^\n]{{2,90}}?)[,.]?[ \t]*$"
+)
+_MAIDEN = re.compile(
+    rf"\b(?:maiden name|née|formerly|nicknamed|alias|surname|nickname)[ ,:]{{1,2}}(?:is |was )?[\"']?({NAME})"
+)
+# "J.P." in a judgment is somebody whom the court left half anonymous.
+_HALF_ANONYMOUS = re.compile(rf"(?<![\w.&-])((?:[{UPPER}]\. ?-?){{2,3}})(?![\w.&/-]| ?[{UPPER}\d(§])")
+_NO_INITIALS = frozenset(
+    "US UK EU EC EEC UN SA NV BV LP LLP LLC PC NA PO DC NY AM PM JD MD PHD DOB USA USC CFR PLC ID QC KC FRG GDR RA IE EG PS NB".split()  # noqa: SIM905
 )
 _CASE_OF = re.compile(rf"(?:[Ii]n the case of|CASE OF) ({NAME}(?: and Others| AND OTHERS)?) v\.")
 _IN_RE = re.compile(
@@ -113,6 +121,13 @@ class PersonRecognizer(RuleRecognizer):
         ):
             for match in pattern.finditer(text):
                 yield from _each_name(text, match.start(1), match.end(1), score, single=pattern is _SIGNATURE)
+        for match in _MAIDEN.finditer(text):
+            yield from _each_name(text, match.start(1), match.end(1), SHAPED, single=True)
+        for match in _HALF_ANONYMOUS.finditer(text):
+            if re.sub(r"[^\w]", "", match.group()) not in _NO_INITIALS:
+                yield Found(
+                    match.start(), match.start() + len(match.group().rstrip(" -")), "PERSON", GUESSED + 0.1
+                )
         for match in _PARTY_BLOCK.finditer(text):
             yield from _parties(text, match.start(1), match.end(1))
         for match in _CASE_OF.finditer(text):
@@ -208,7 +223,11 @@ class NerRecognizer(RuleRecognizer):
         return results
 
 
-_HEADING = re.compile(r"[^a-z\n]{12,}")
+# The model takes many a product for a town; somebody is in a town, at it, or from it.
+_WHEREABOUTS = re.compile(
+    r"(?:\b(?:[Ii]n|[Aa]t|[Nn]ear|[Ff]rom|[Oo]utside|[Aa]round|[Bb]etween|and|[Cc]ity of|[Tt]own of|[Vv]illage of|[Cc]ounty of|[Dd]istrict of|[Bb]orough of)"
+    r"(?: the)?|,)\s{1,2}$"
+)
 
 
 def _accepted(text: str, start: int, end: int, kind: str) -> tuple[int, int] | None:
@@ -224,6 +243,8 @@ def _accepted(text: str, start: int, end: int, kind: str) -> tuple[int, int] | N
     if not telling or _in_heading(text, start, end):
         return None
     if kind == "ADDRESS":
+        if not _WHEREABOUTS.search(text, max(0, start - 24), start):
+            return None
         name = text[start:end].lower().strip(_EDGE)
         name = name.removeprefix("the ").removesuffix("'s")
         if name in JURISDICTIONS or len(name) < 3 or any(w.lower() in PUBLIC_BODY for w in words):

@@ -55,6 +55,38 @@ LEGAL_WORDS: frozenset[str] = frozenset(
     introduction conclusion background title name address telephone phone fax email attention attn re cc by its
     signed printed print witnessed notary seal dated january mailing copies advance prior present past future
     new old north south east west northern southern eastern western
+    fourth fifth sixth seventh eighth ninth tenth grand plenary fundamental freedoms human protection basic
+    offering offerings prospectus conversion indemnified indemnifying regulatory filings filing deliverables know-how
+    know how sublicensee sublicensees subcontractor subcontractors marks mark field study studies clinical drug drugs
+    compound compounds venture venturer venturers manufacture manufacturer manufacturing commercialize commercialization
+    registration subscription subscribers subscriber equipment resources governmental approval approvals reg number app
+    applications discloser entities entity royalties copyright copyrights project projects program programs programme
+    research designee designees licenses licensees licensors licensing structured payments maintenance completion subsection
+    shipper shippers transporter center centre club indication indications pharmaceutical pharmaceuticals antibody
+    antibodies plasma source sources controlled controlling control exclusive diligent efforts effort territories
+    principal investigator investigators package packages free writing writings issuer issuers issued reorganization
+    additional stock community syndicated selected dealers dealer broker brokers remedies remedy loss losses blue sky
+    time times third renewable proportionate annual minimum guarantee combination collaboration know sponsor sponsors
+    sponsorship domain names elements element provided substance substances releasing derived content contents media
+    advertising advertisement platform users customer customers client clients materials proprietary trade secret secrets
+    development developed develop commercially reasonable best default defaults breaches insolvency bankruptcy force
+    majeure acts god severability counterparts entire waiver waivers amendment assignment assignments governing notices
+    successors assigns indemnifications warranties representations limitation limitations damages dispute resolution
+    arbitrations confidentiality disclosures nondisclosure survival terminations closing closings purchaser purchasers
+    purchase price prices shares share units unit preferred series class option options warrants restricted incentive
+    compensation benefits benefit bonus salary vesting cause reason disability death retirement severance employees
+    effectiveness inventory invoices orders delivery deliveries shipment shipments specification acceptance inspection
+    testing defects defect recall recalls facility facilities plant site sites premises building buildings lot lots
+    parking common areas area operating expenses rent rents deposit improvements alterations repairs utilities
+    environmental hazardous condemnation casualty subordination estoppel quiet enjoyment holdover sublease subleases
+    brief briefs exhibit exhibits memoranda memorandum hearing hearings trial trials pretrial discovery deposition
+    depositions interrogatories affidavits affirmation stipulation stipulations injunctive relief verdict sentencing
+    indictment arraignment bail probation parole custody visitation divorce marriage adoption guardianship probate
+    will wills trust trusts estates executor beneficiaries heirs heir intestate administrator codicil
+    incident narrative suspect suspects victim victims reporting officer evidence exhibitors vehicle vehicles plaintiff's
+    defendant's nature parties' both her his hers mine ours yours is are was were be been being has have had do does did
+    shall should would could can cannot must might until since about above below between among within over
+    complainants decedent testator landlord landlords tenants lessees lessors mortgagee mortgagor drawer payer payor
     """.split()  # noqa: SIM905
 )
 
@@ -73,7 +105,8 @@ JURISDICTIONS: frozenset[str] = frozenset(
     russia, russian federation, san marino, saudi arabia, scotland, serbia, singapore, slovakia, slovenia, somalia,
     south africa, south korea, soviet union, spain, sri lanka, sudan, sweden, switzerland, syria, taiwan, tanzania,
     thailand, the netherlands, the united kingdom, the united states, tunisia, turkey, turkmenistan, u.k., u.s.,
-    u.s.a., uae, uganda, uk, ukraine, united arab emirates, united kingdom, united states, united states of america,
+    u.s.a., uae, uganda, uk, ukraine, united arab emirates, united kingdom, united states, united states of america, united kingdom of great britain, united kingdom of great britain and northern ireland,
+    great britain and northern ireland,
     uruguay, us, usa, ussr, uzbekistan, venezuela, vietnam, wales, yemen, yugoslavia, zimbabwe, africa, asia,
     north america, south america, america, strasbourg, alabama, alaska, arizona, arkansas, california, colorado, connecticut, delaware,
     district of columbia, florida, hawaii, idaho, illinois, indiana, iowa, kansas, kentucky, louisiana, maine,
@@ -89,6 +122,7 @@ PUBLIC_BODY: frozenset[str] = frozenset(
     """
     court courts tribunal chamber government parliament senate congress ministry minister ministries commission
     commissioner council committee republic state states federal supreme constitutional cassation
+    fda sec fdic ots finra nasd irs epa irb iso cfr ucc gaap erisa ftc fcc doj occ fasb dol ofac hipaa nasdaq nyse
     prosecutor prosecutors prosecution treasury convention registry house department assembly nations union
     """.split()  # noqa: SIM905
 )
