@@ -52,7 +52,7 @@ QUARANTINE_HELP: Mapping[str, tuple[str, str]] = {
         "Name the right field with --text-field, or mend the record.",
     ),
     "missing_owner": (
-        "A record without the field that names its owner; unprotected by the guarantee, so it isn't used.",
+        "A record without the field that names its owner, whose privacy could therefore not be counted.",
         "Name the right field with --owner-field, or complete the record.",
     ),
     "inaccessible": ("Not a regular file, gone, or not readable for this user.", "Check its permissions."),
@@ -134,7 +134,8 @@ def best_guess(epsilon: float, delta: float) -> float:
 
     For an attacker who knows everything else and starts from even odds:
     (e^epsilon + delta) / (1 + e^epsilon), where the two kinds of error are equal on the bound of
-    (epsilon, delta)-DP (Kairouz, Oh & Viswanath 2015, "The Composition Theorem for Differential Privacy", theorem 2.1).
+    (epsilon, delta)-DP (Kairouz, Oh & Viswanath 2015, "The Composition Theorem for Differential
+    Privacy", theorem 2.1).
     """
     return min(1.0, (1 + delta * math.exp(-epsilon)) / (1 + math.exp(-epsilon)))
 
@@ -170,7 +171,7 @@ def _utility(evaluation: Evaluation) -> list[tuple[str, float | None, float | No
                 "macro F1",
                 found.macro_f1,
                 plain.macro_f1 if plain else None,
-                "higher is better; rare labels count in full",
+                "higher is better; every label counts alike",
             ),
         ]
     if isinstance(found, Denoising):
@@ -281,15 +282,13 @@ def _budget_plot(spent: Spent, reservation: str) -> Markup:
     axes.axvline(spent.limit, color=_ALARM, linewidth=1.5, linestyle=(0, (4, 3)))
     axes.annotate(
         f"limit {figure(spent.limit)}",
-        (spent.limit, 0),
-        (0, 4),
+        (spent.limit, 1),
+        (0, 3),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
         ha="center",
-        va="bottom",
         color=_ALARM,
-        annotation_clip=False,
-    ).set_y(4)
+    )
     axes.set_xlim(0, 1.15 * max(spent.limit, spent.total, *values, 0.0))
     alt = (
         f"Bar chart of epsilon: {len(spent.runs)} runs alone, {figure(spent.total)} spent by all together, "
@@ -301,9 +300,10 @@ def _budget_plot(spent: Spent, reservation: str) -> Markup:
 def _training_plot(losses: Sequence[float]) -> Markup | None:
     if not losses:
         return None
-    window = max(1, len(losses) // 10)
+    reach = len(losses) // 20
+    windows = [losses[max(0, n - reach) : n + reach + 1] for n in range(len(losses))]
+    smooth = [sum(window) / len(window) for window in windows]
     steps = range(1, len(losses) + 1)
-    smooth = [sum(part) / len(part) for n in steps for part in [losses[max(0, n - window) : n]]]
     drawing, axes = _canvas(2.6)
     axes.plot(steps, losses, color=_SOFT, linewidth=1.2, marker="o" if len(losses) == 1 else None)
     axes.plot(steps, smooth, color=_ACCENT, linewidth=2)
@@ -337,7 +337,7 @@ def _bars(axes: Axes, labels: Sequence[str], values: Sequence[float], colours: S
     axes.set_yticks(rows, labels=[_short(label) for label in labels], parse_math=False, color=_INK)
     axes.tick_params(axis="y", length=0)
     axes.set_xticks([])
-    axes.invert_yaxis()
+    axes.set_ylim(len(labels) - 0.5, -0.5)  # the first on top
 
 
 def _svg(drawing: Figure, name: str, alt: str) -> Markup:
