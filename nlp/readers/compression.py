@@ -57,18 +57,22 @@ def check_codec(head: bytes, codec: str | None) -> None:
         raise Unreadable(Reason.empty if not head else Reason.wrong_suffix)
 
 
-def chunks(raw: BinaryIO, codec: str | None, limits: Limits) -> Iterator[bytes]:
-    """The decompressed content, piece by piece, the same pieces on every call.
+def chunks(raw: BinaryIO, codec: str | None, limits: Limits, start: int = 0) -> Iterator[bytes]:
+    """The decompressed content from byte `start` on, piece by piece.
 
     Raises Unreadable, after every byte before the damage was given: broken (damaged or cut short),
     decompression_bomb (passes `limits.max_ratio`), inaccessible (the disk failed).
     """
     try:
         if codec is None:
+            raw.seek(start)
             while block := raw.read(_PLAIN_BLOCK):
                 yield block
         else:
-            yield from _expand(raw, codec, limits.max_ratio)
+            for block in _expand(raw, codec, limits.max_ratio):
+                if start < len(block):
+                    yield block[start:] if start else block
+                start = max(0, start - len(block))
     except OSError:
         raise Unreadable(Reason.inaccessible) from None
 

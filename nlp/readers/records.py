@@ -34,8 +34,8 @@ Record = Mapping[str, object]
 class Slice:
     """Consecutive records of one file.
 
-    first: index of the first record. count: how many records. offset: for JSON Lines the byte, in the
-    decompressed content, where the first record begins; else 0.
+    first: index of the first record. count: how many records. offset: the byte, in the decompressed content,
+    where the first record begins; 0 for Parquet, and for CSV in UTF-16, GB 18030 and the like.
     """
 
     first: int
@@ -115,8 +115,8 @@ def _sizes(path: Path, limits: Limits) -> Iterator[tuple[int, int]]:
             for offset, line in records_jsonl.lines(raw, codec, limits, 0):
                 yield offset, len(line) if isinstance(line, bytes) else 0
         else:
-            for _, size in records_csv.rows(raw, codec, limits, suffix):
-                yield 0, size
+            for _, size, position in records_csv.rows(raw, codec, limits, suffix):
+                yield position, size
 
 
 def _records(path: Path, piece: Slice, limits: Limits) -> Generator[Record | Reason]:
@@ -130,8 +130,8 @@ def _records(path: Path, piece: Slice, limits: Limits) -> Generator[Record | Rea
             for _, line in records_jsonl.lines(raw, codec, limits, piece.offset):
                 yield records_jsonl.parse(line) if isinstance(line, bytes) else line
         else:
-            rows = records_csv.rows(raw, codec, limits, suffix)
-            for row, _ in islice(rows, piece.first, None):
+            rows = records_csv.rows(raw, codec, limits, suffix, piece.offset)
+            for row, _, _ in rows if piece.offset else islice(rows, piece.first, None):
                 yield row
 
 

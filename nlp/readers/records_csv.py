@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import BinaryIO
 
 from nlp.readers.compression import chunks
@@ -16,26 +18,65 @@ from nlp.readers.contract import Limits, Reason, Unreadable
 from nlp.readers.plain import guess_encoding
 
 _SAMPLE = 1 << 20
+_ENTERED_ANYWHERE = {"utf-8", "cp1252"}
+"""Encodings whose text gives back its bytes exactly, and whose lines can be read without those before."""
 
 
-def rows(
-    raw: BinaryIO, codec: str | None, limits: Limits, suffix: str
-) -> Iterator[tuple[Mapping[str, object] | Reason, int]]:
-    """(record, its size in characters); blank rows are none.
+Row = tuple[Mapping[str, object] | Reason, int, int]
 
-    Reason.broken for a row with another number of columns than the header or of undecodable bytes. A line
-    above `limits.max_text_bytes`, or a break in the stream, ends the file with one last Reason.
+
+def rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, start: int = 0) -> Iterator[Row]:
+    """(record, its size in characters, where it begins), of all rows or of those from `start` on.
+
+    Where: the byte in the decompressed content; 0 when it isn't known, as in encodings that can't be entered
+    anywhere. Blank rows are no records. Reason.broken for a row with another number of columns than the
+    header, or of undecodable bytes. A line above `limits.max_text_bytes`, or a break in the stream, ends the
+    file with one last Reason. Raises Unreadable(wrong_suffix) for binary data.
     """
-    stream = io.BufferedReader(_Stream(chunks(raw, codec, limits)), _SAMPLE)
+    # One setting for the whole process; every caller wants it at least this wide.
+    csv.field_size_limit(max(limits.max_text_bytes, csv.field_size_limit()))
+    stream = _stream(raw, codec, limits, 0)
+    encoding = _encoding(stream)
     try:
-        encoding = _encoding(stream)
-        # Undecodable bytes come out as lone surrogates, by which their rows are known.
-        text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
-        yield from _rows(_lines(text, limits.max_text_bytes), limits.max_text_bytes, suffix)
+        lines = _Lines(stream, encoding, limits, 0)
+        first = next((line for line in lines if line.strip()), None)
+        if first is None:
+            return
+        delimiter = _delimiter(first, suffix)
+        reader = csv.reader(chain([first], lines), delimiter=delimiter)
+        header = _unique(next(reader))
+        if start:
+            raw.seek(0)
+            lines = _Lines(_stream(raw, codec, limits, start), encoding, limits, start)
+            reader = csv.reader(lines, delimiter=delimiter)
+        yield from _records(reader, lines, header)
     except Unreadable as unreadable:
-        yield unreadable.reason, 0
-    except UnicodeDecodeError:  # half a character of UTF-16, for which there is no escape
-        yield Reason.broken, 0
+        yield unreadable.reason, 0, 0
+    except (UnicodeDecodeError, csv.Error):
+        # Half a character of UTF-16, for which there is no escape; or a header that is none.
+        yield Reason.broken, 0, 0
+
+
+def _records(reader: Iterator[list[str]], lines: _Lines, header: list[str]) -> Iterator[Row]:
+    if lines.ended:
+        yield Reason.broken, 0, 0
+    while not lines.ended:
+        position = lines.position
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            yield Reason.broken, 0, position
+            continue
+        if row:
+            # A row that runs into the end of the file has a quote that was never closed: it has swallowed all
+            # the rows behind it, of other owners perhaps.
+            sound = not lines.ended and len(row) == len(header) and not any(map(_is_undecodable, row))
+            record = dict(zip(header, row, strict=True)) if sound else Reason.broken
+            yield record, sum(map(len, row)), position
+
+
+def _stream(raw: BinaryIO, codec: str | None, limits: Limits, start: int) -> io.BufferedReader[_Stream]:
+    return io.BufferedReader(_Stream(chunks(raw, codec, limits, start)), _SAMPLE)
 
 
 def _encoding(stream: io.BufferedReader[_Stream]) -> str:
@@ -46,42 +87,35 @@ def _encoding(stream: io.BufferedReader[_Stream]) -> str:
     return guess_encoding(sample)
 
 
-def _rows(
-    lines: Iterator[str], longest: int, suffix: str
-) -> Iterator[tuple[Mapping[str, object] | Reason, int]]:
-    # One setting for the whole process; every caller wants it at least this wide.
-    csv.field_size_limit(max(longest, csv.field_size_limit()))
-    header: list[str] | None = None
-    first = next(lines, None)
-    while first is not None and not first.strip():
-        first = next(lines, None)
-    if first is None:
-        return
-    ended: list[bool] = []
-    reader = csv.reader(_chain(first, lines, ended), delimiter=_delimiter(first, suffix))
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error:
-            yield Reason.broken, 0
-            continue
-        if row is None:
-            return
-        if header is None:
-            header = _unique(row)
-        elif row:
-            size = sum(map(len, row))
-            # A row that runs into the end of the file has a quote that was never closed: it has swallowed all
-            # the rows behind it, of other owners perhaps.
-            sound = not ended and len(row) == len(header) and not any(map(_is_undecodable, row))
-            yield (dict(zip(header, row, strict=True)) if sound else Reason.broken), size
+class _Lines:
+    """The lines of a table one after the other, with the place where the next one begins."""
 
+    def __init__(self, stream: io.BufferedReader[_Stream], encoding: str, limits: Limits, start: int) -> None:
+        marked = encoding == "utf-8-sig"
+        self._encoding = "utf-8" if marked else encoding
+        self._counts = self._encoding in _ENTERED_ANYWHERE
+        self._longest = limits.max_text_bytes
+        # Undecodable bytes come out as lone surrogates, by which their rows are known.
+        used = encoding if start == 0 else self._encoding
+        self._text = io.TextIOWrapper(stream, encoding=used, errors="surrogateescape", newline="")
+        self.position = start or (len(BOM_UTF8) if marked else 0)
+        self.ended = False
+        """Whether a line was asked for behind the last one."""
 
-def _chain(first: str, lines: Iterator[str], ended: list[bool]) -> Iterator[str]:
-    """All lines; `ended` is filled once a line is asked for behind the last."""
-    yield first
-    yield from lines
-    ended.append(True)
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._longest + 1)
+        if not line:
+            self.ended = True
+            raise StopIteration
+        if len(line) > self._longest:
+            raise Unreadable(Reason.over_size)
+        if self._counts:
+            ascii_only = line.isascii()
+            self.position += len(line) if ascii_only else len(line.encode(self._encoding, "surrogateescape"))
+        return line
 
 
 def _delimiter(header: str, suffix: str) -> str:
@@ -100,13 +134,6 @@ def _unique(names: list[str]) -> list[str]:
             candidate = f"{name}.{number}"
         unique.append(candidate)
     return unique
-
-
-def _lines(text: io.TextIOWrapper, longest: int) -> Iterator[str]:
-    while line := text.readline(longest + 1):
-        if len(line) > longest:
-            raise Unreadable(Reason.over_size)
-        yield line
 
 
 def _is_undecodable(value: str) -> bool:

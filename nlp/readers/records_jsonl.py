@@ -23,21 +23,22 @@ def lines(
     start = offset
     held: list[bytes] = []
     size = 0
-    for block in _from_offset(raw, codec, limits, offset):
-        if isinstance(block, Reason):
-            yield start, block
-            return
-        first, *rest = block.split(b"\n")
-        size += len(first)
-        if size <= limits.max_text_bytes:
-            held.append(first)
-        else:
-            held.clear()
-        for part in rest:
-            if line := _close(held, size, limits):
-                yield start, line
-            start += size + 1
-            held, size = [part], len(part)
+    try:
+        for block in chunks(raw, codec, limits, offset):
+            first, *rest = block.split(b"\n")
+            size += len(first)
+            if size <= limits.max_text_bytes:
+                held.append(first)
+            else:
+                held.clear()
+            for part in rest:
+                if line := _close(held, size, limits):
+                    yield start, line
+                start += size + 1
+                held, size = [part], len(part)
+    except Unreadable as unreadable:
+        yield start, unreadable.reason
+        return
     if line := _close(held, size, limits):
         yield start, line
 
@@ -47,21 +48,6 @@ def _close(held: list[bytes], size: int, limits: Limits) -> bytes | Reason | Non
         return Reason.over_size
     line = b"".join(held)
     return line if line.strip() and line.strip() != _BOM else None
-
-
-def _from_offset(raw: BinaryIO, codec: str | None, limits: Limits, offset: int) -> Iterator[bytes | Reason]:
-    if codec is None:
-        raw.seek(offset)
-        offset = 0
-    try:
-        for block in chunks(raw, codec, limits):
-            if offset >= len(block):
-                offset -= len(block)
-                continue
-            yield block[offset:] if offset else block
-            offset = 0
-    except Unreadable as unreadable:
-        yield unreadable.reason
 
 
 def parse(line: bytes) -> Mapping[str, object] | Reason:

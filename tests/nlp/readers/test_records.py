@@ -114,6 +114,7 @@ def test_slices_are_bounded_by_bytes_too(write: Write) -> None:
         ("r.csv", "id,text\n1\n1,2,3\n1,a\n", [Reason.broken, Reason.broken, {"id": "1", "text": "a"}]),
         ("r.csv", "text,text\na,b\n", [{"text": "a", "text.1": "b"}]),
         ("r.csv", 'id,text\n1,"never closed\n2,b\n', [Reason.broken]),
+        ("r.csv", 'id,"text\n1,never closed\n', [Reason.broken]),
         ("r.csv", "text\n" + "x" * 200_000 + "\n", [{"text": "x" * 200_000}]),
     ],
 )  # fmt: skip
@@ -130,6 +131,21 @@ def test_csv_encodings(write: Write, encoding: str) -> None:
 def test_csv_row_of_undecodable_bytes(write: Write) -> None:
     path = write("r.csv", b"t\nabc\n" + "张三\n".encode() * 20 + b"\xff\xfe\nend\n")
     assert read_all(path)[-2:] == [Reason.broken, {"t": "end"}]
+
+
+def test_binary_data_is_no_csv(write: Write) -> None:
+    with pytest.raises(Unreadable, match="wrong_suffix"):
+        list(plan_slices(write("r.csv", bytes(range(256)) * 10)))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "gb18030"])
+@pytest.mark.parametrize("codec", ["", ".gz"])
+def test_csv_slices_begin_where_their_rows_do(write: Write, encoding: str, codec: str) -> None:
+    mark = "é—" if encoding != "gb18030" else "张三说"
+    table = "\r\nid,text\r\n" + "".join(f'{i},"{mark * (i % 5)}\n""{i}"""\r\n\n' for i in range(200))
+    path = write("r.csv" + codec, table.encode(encoding))
+    records = read_all(path, max_records=7)
+    assert records == [{"id": str(i), "text": f'{mark * (i % 5)}\n"{i}"'} for i in range(200)]
 
 
 def test_a_csv_line_too_long_ends_the_file(write: Write) -> None:
