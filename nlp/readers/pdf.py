@@ -2,7 +2,7 @@
 
 Pages are joined by a blank line. A hyphen at a line's end stays, though PDFium joins the two lines. What is
 typed into a form or over a page (annotations with an appearance) is text; sticky notes are comments, and
-aren't. Text under a drawn rectangle (a bad redaction) is still in the text layer, so it comes out and is masked
+aren't. Text under a drawn rectangle (a bad redaction) is still in the text layer: it comes out and is masked
 like any other text.
 
 PDFium is not thread safe: one lock serialises this module's calls within a process. Use processes for speed.
