@@ -88,9 +88,9 @@ def with_card(**changes: Any) -> RunSummary:
     return replace(run, card={**run.card, **changes})
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.create_or_open(tmp_path / "workspace")
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace.create_or_open(tmp_path_factory.mktemp("report") / "workspace")
 
 
 @pytest.fixture
@@ -130,7 +130,13 @@ VARIANTS = {
     "void": with_card(seeded=True, statement="NOT PRIVATE: trained from a known seed, for a test."),
     "unit document": with_card(unit="document"),
 }
-every_variant = pytest.mark.parametrize("run", VARIANTS.values(), ids=VARIANTS.keys())
+every_variant = pytest.mark.parametrize("written", VARIANTS, indirect=True)
+
+
+@pytest.fixture(scope="module")
+def written(request: pytest.FixtureRequest, workspace: Workspace) -> str:
+    """The report of a variant, rendered once for all that is asked of it."""
+    return render(workspace, VARIANTS[request.param])
 
 
 def test_report_is_whole_private_and_where_the_summary_says(workspace: Workspace) -> None:
@@ -145,8 +151,7 @@ def test_report_is_whole_private_and_where_the_summary_says(workspace: Workspace
 
 
 @every_variant
-def test_report_asks_nothing_of_the_network(workspace: Workspace, run: RunSummary) -> None:
-    written = render(workspace, run)
+def test_report_asks_nothing_of_the_network(written: str) -> None:
     tree = html.fromstring(written)
     assert not tree.xpath("//script | //link | //iframe | //img | //object | //embed | //base | //@onload")
     pointers = tree.xpath("//@src | //@href | //@*[contains(name(), ':href')] | //@srcset | //@action")
@@ -157,8 +162,7 @@ def test_report_asks_nothing_of_the_network(workspace: Workspace, run: RunSummar
 
 
 @every_variant
-def test_report_is_well_formed(workspace: Workspace, run: RunSummary) -> None:
-    written = render(workspace, run)
+def test_report_is_well_formed(written: str) -> None:
     for drawing in re.findall(r"<svg.*?</svg>", written, flags=re.DOTALL):
         assert etree.fromstring(drawing).get("aria-label")
     tree = html.fromstring(written)
@@ -208,9 +212,8 @@ def test_every_figure_of_the_summary_stands_in_it(page: Callable[..., str], work
             assert shown in text, (name, shown)
 
 
-@every_variant
-def test_report_is_the_same_for_the_same_summary(workspace: Workspace, run: RunSummary) -> None:
-    assert render(workspace, run) == render(workspace, run)
+def test_report_is_the_same_for_the_same_summary(workspace: Workspace) -> None:
+    assert render(workspace, summary()) == render(workspace, summary())
 
 
 def test_hostile_strings_are_escaped(workspace: Workspace) -> None:
