@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 
-from nlp.recognizers.base import HAN, LOWER, UPPER
+from nlp.recognizers.base import LOWER, UPPER
 
 # A short span of text goes to eyecite: it needs 0.1 s for 1,000 characters dense with citations.
 _WINDOW_BEFORE = 240
@@ -72,7 +72,7 @@ _SIMPLE = tuple(
         rf"\b(?:[{UPPER}][\w'&-]+ |\([\w ]+\) |and |of |the |to ){{0,9}}(?:Act|Code|Ordinance|Regulations?|Rules|Directive|Convention|Protocol|Order)(?: \([\w. ]+\))? ?(?:of )?(?:1[789]|20)\d\d\b(?:/\d+(?:/E[CU])?)?(?: \(c\. ?\d+\))?",
         r"\b(?:Law|Act|Decree|Directive|Regulation|Legislative Decree|Presidential Decree)s? (?:\((?:EU|EC|EEC)\) )?(?:no|No|nos|Nos)?\.? ?\d{1,5}(?:/\d{2,4})(?:/E[CU]C?)?",
         r"\b(?:Law|Act|Decree|Legislative Decree)s? [nN]o\.? ?\d{1,5}\b",
-        rf"《[^》\n]{{2,60}}》(?:\([^()\n]{{2,20}}\))?(?:第[〇零一二三四五六七八九十百千\d]+[条款项编章节](?:之[一二三四五六七八九十]+)?(?:第?[(〇零一二三四五六七八九十百千\d)]+[款项])*[、,和及]?)+",
+        r"《[^》\n]{2,60}》(?:\([^()\n]{2,20}\))?(?:第[〇零一二三四五六七八九十百千\d]+[条款项编章节](?:之[一二三四五六七八九十]+)?(?:第?[(〇零一二三四五六七八九十百千\d)]+[款项])*[、,和及]?)+",
         r"《[^》\n]{1,60}(?:法|条例|规定|解释|办法|决定|意见|通知|细则|规则|法典|批复|宪法|公约|纪要|标准|规范|制度|修正案)(?:\([^)\n]{1,20}\))?》",
         r"第[一二三四五六七八九十百千零〇\d]+条(?:之[一二三四五六七八九十]+)?(?:第[一二三四五六七八九十(]+[)款项]+)*",
         r"法释[〔(\[]\d{4}[〕)\]]\d+号",

@@ -15,7 +15,7 @@ _UNDENIABLE = 0.95
 _EDGE = " \t\n,;:.()[]\"'-"
 _HAN = re.compile(rf"[{HAN}]")
 _JOINTS = {
-    "PERSON": re.compile(r"[ \n]?"),
+    "PERSON": re.compile(r"[ \n]?(?:[A-Z]\.?[ ]){0,2}"),
     "ADDRESS": re.compile(r",?[ \n]{0,3}"),
     "ORGANIZATION": re.compile(r" ?"),
 }
@@ -30,7 +30,7 @@ def outside(spans: Iterable[Span], ranges: Sequence[tuple[int, int]]) -> list[Sp
         return index >= 0 and ranges[index][1] > span.start
 
     return [
-        span for span in spans if span.score >= _UNDENIABLE and span.type != "PERSON" or not touches(span)
+        span for span in spans if (span.score >= _UNDENIABLE and span.type != "PERSON") or not touches(span)
     ]
 
 
@@ -44,9 +44,10 @@ def resolve(text: str, spans: Iterable[Span]) -> list[Span]:
     order = sorted(set(spans), key=lambda s: (s.score < _SURE, s.start - s.end, -s.score, s))
     for span in order:
         for start, end in _uncovered(span, accepted):
-            trimmed = _trim(text, start, end)
-            if trimmed:
-                insort(accepted, replace(span, start=trimmed[0], end=trimmed[1]))
+            whole = (start, end) == (span.start, span.end)
+            kept = (start, end) if whole else _trim(text, start, end)
+            if kept:
+                insort(accepted, replace(span, start=kept[0], end=kept[1]))
     return _joined(text, accepted)
 
 
@@ -63,9 +64,7 @@ def _uncovered(span: Span, accepted: list[Span]) -> list[tuple[int, int]]:
         index += 1
     if start < span.end:
         pieces.append((start, span.end))
-    if pieces == [(span.start, span.end)]:
-        return pieces
-    return [(first, last) for first, last in pieces]
+    return pieces
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:

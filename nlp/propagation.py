@@ -30,6 +30,9 @@ _DEFINED = re.compile(
     r"\"([^\"\n]{2,60})\",? (?:means|mean|shall mean|shall have|has the|have the|refers|is defined|includes)|"
     r"\((?:[\w ,]{0,40}(?:the|an?|each) )\"([^\"\n]{2,40})\""
 )
+# A capital inside of a sentence, where only a name has one.
+_IN_SENTENCE = re.compile(r"[a-z,] $")
+_INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
 _LEGAL_FORMS = frozenset(
     "inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl bv nv ab l c p n a s".split()  # noqa: SIM905
 )
@@ -93,40 +96,44 @@ def plausible(text: str, spans: Sequence[Span]) -> list[Span]:
 def _mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
     tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
     lower = {word for word, _, _ in tokens if word.islower()}
-    wanted: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    wanted: dict[str, list[tuple[tuple[str, ...], str, bool]]] = {}
     for name, kind in names.items():
-        for form in _forms(name, kind, lower):
+        for form, sure in _forms(name, kind, lower):
             bucket = wanted.setdefault(form[0].casefold(), [])
-            if (form, kind) not in bucket:
-                bucket.append((form, kind))
+            if (form, kind, sure) not in bucket:
+                bucket.append((form, kind, sure))
     for bucket in wanted.values():
         bucket.sort(key=lambda item: -len(item[0]))
     for index, (word, start, _) in enumerate(tokens):
-        for form, kind in wanted.get(word.casefold(), ()):
+        for form, kind, sure in wanted.get(word.casefold(), ()):
             end = _match(text, tokens, index, form)
-            if end:
-                yield Span(start, end, kind, _SCORE, "Propagation")
+            if end and (sure or _IN_SENTENCE.search(text, max(0, start - 3), start)):
+                initials = _INITIALS.search(text, max(0, start - 12), start) if kind == "PERSON" else None
+                yield Span(initials.start() if initials else start, end, kind, _SCORE, "Propagation")
                 break
 
 
-def _forms(name: tuple[str, ...], kind: str, lower: set[str]) -> Iterator[tuple[str, ...]]:
-    """The name, and for a person its surname and first name alone, if nothing else goes by the word."""
+def _forms(name: tuple[str, ...], kind: str, lower: set[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """The name and its shorter forms, each with whether the document uses it for nothing else."""
     if len(name) > 1 or (name and any(c.isdigit() for c in name[0])):
         if sum(map(len, name)) >= 4:
-            yield name
+            yield name, True
     elif name and _unambiguous(name[0], lower):
-        yield name
+        yield name, True
     if kind == "ORGANIZATION":
         stem = name
         while len(stem) > 1 and stem[-1].lower() in _LEGAL_FORMS:
             stem = stem[:-1]
         if stem != name and (len(stem) > 1 or _unambiguous(stem[0], lower)):
-            yield stem
+            yield stem, True
     if kind == "PERSON" and len(name) > 1:
         body = name[:-1] if name[-1].lower() in _SUFFIXES else name
-        for word in {body[-1], body[0]}:
-            if _unambiguous(word, lower):
-                yield (word,)
+        if len(body) > 2:
+            yield (body[0], body[-1]), True
+        if _unambiguous(body[0], lower):
+            yield (body[0],), True
+        if len(body[-1]) >= 3 and body[-1][0].isupper() and body[-1].lower() not in JURISDICTIONS:
+            yield (body[-1],), _unambiguous(body[-1], lower)
 
 
 def _unambiguous(word: str, lower: set[str]) -> bool:

@@ -32,6 +32,10 @@ _STREET = re.compile(
     rf"{_TAIL}"
 )
 _BOX = re.compile(rf"\bP\.? ?O\.? ?Box \d{{1,7}}{_TAIL}|\bPostfach \d[\d ]{{1,8}}")
+_LINE = re.compile(
+    rf"(?<![\w.$§-])\d{{1,6}}[A-Za-z]? [{UPPER}][\w'.-]*(?: [{UPPER}][\w'.-]*){{0,4}}(?:,? {_UNIT})?,\s{{1,3}}{_PLACE}(?:, {_PLACE})?,? "
+    rf"(?:{_STATE}|[A-Z]{{2}}),? \d{{5}}(?:-\d{{4}})?(?!\w)"
+)
 _CITY_ZIP = re.compile(rf"(?<!\w){_PLACE}(?:, {_PLACE})?,? {_STATE},? \d{{5}}(?:-\d{{4}})?(?!\w)")
 _UK_POSTCODE = re.compile(rf"(?<!\w)(?:{_PLACE},? )?{_POSTCODE_UK}(?!\w)")
 _GERMAN = re.compile(
@@ -39,7 +43,7 @@ _GERMAN = re.compile(
     rf" \d{{1,4}}[a-z]?(?:,? (?:D-)?\d{{5}} [{UPPER}][\w-]+(?: am [{UPPER}]\w+)?)?|(?<![\w.,])(?:D-|A-)?\d{{5}} [{UPPER}][a-zäöüß]{{3,}}(?= am | \(|,|\.|\n|$)"
 )
 _RESIDES = re.compile(
-    rf"\b(?:resid(?:es|ed|ing|ent)|liv(?:es|ed|ing)|domiciled|located|situated|born|detained|works?|working|worked|arrested|moved|living)"
+    rf"\b(?:resid(?:es|ed|ing|ent)|live[sd]?|living|domiciled|located|situated|born|detained|works?|working|worked|arrested|moved|living)"
     rf"(?: [\w ]{{0,20}})? (?:in|at|near|to|of) ((?:the (?:city|town|village|district|municipality|province) of )?{_PLACE}(?:, {_PLACE})?)"
 )
 _NAMED_PLACE = re.compile(
@@ -65,6 +69,7 @@ class AddressRecognizer(RuleRecognizer):
         for pattern, score in (
             (_STREET, LABELLED),
             (_BOX, LABELLED),
+            (_LINE, LABELLED),
             (_CITY_ZIP, LABELLED),
             (_UK_POSTCODE, SHAPED),
             (_GERMAN, SHAPED),
@@ -92,6 +97,8 @@ class ChineseAddressRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Found]:
         for match in _HOME_ZH.finditer(text):
+            if not re.search(r"[省市县区旗镇乡村屯路街巷号]", match.group(1)):
+                continue
             yield Found(match.start(1), match.end(1), "ADDRESS", LABELLED)
         for match in _CHINESE.finditer(text):
             start = match.start()

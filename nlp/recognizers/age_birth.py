@@ -13,15 +13,14 @@ _UNITS = "one|two|three|four|five|six|seven|eight|nine"
 _TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _COUNT = rf"(?:\d{{1,3}}|(?:{_TENS})(?:[ -](?:{_UNITS}))?|{_TEENS}|{_UNITS})"
 _AGE = re.compile(
-    rf"(?i)(?<![\w.,/-])(?:(?:aged|age[d:]?|at the age of|age of|was|is) ({_COUNT})(?=\s*(?:,|\.\s|;|\)|\n|and |when|at |years? (?:old|of age)))"
-    rf"|({_COUNT}[ -]years?[ -](?:old|of[ -]age))|({_COUNT}[ -](?:months?|weeks?)[ -]old)|(\d{{1,3}} y/?o)\b)"
+    rf"(?i)(?<![\w.,/-])(?:(?:aged|age[d:]?|at the age of|age of) ({_COUNT})(?=\s*(?:,|\.\s|;|\)|\n|and |when|at |years? (?:old|of age)))"
+    rf"|({_COUNT}[ -]years?[ -](?:old|of[ -]age))|({_COUNT}[ -](?:months?|weeks?)[ -]old)|(\d{{1,3}} y/?o)\b|\b(?:defendant|plaintiff|victim|suspect|witness|driver|deceased|accused|claimant), (\d{{1,2}})(?=,))"
 )
 # Thresholds of the law, not somebody's age.
 _THRESHOLD = re.compile(
     r"(?i)(?:under|over|least|attain(?:s|ed|ing)?|reach(?:es|ed|ing)?|above|below|than|minimum|maximum|retirement|"
     r"turns?|until|eligible|majority)\b[^.;\n]{0,25}$"
 )
-_IS = re.compile(r"(?i)(?:was|is) ")
 _AGE_ZH = re.compile(r"(?<![\d.])(\d{1,3}|[一二三四五六七八九十]{1,3})周?岁(?![以])")
 _THRESHOLD_ZH = re.compile(r"(?:不满|未满|已满|年满|满|超过|低于)$")
 _DATE = rf"(?:{ENGLISH_DATE}|{GERMAN_DATE}|{NUMERIC_DATE}|{CHINESE_DATE}|(?:1[89]|20)\d\d)"
@@ -41,7 +40,7 @@ class AgeBirthRecognizer(RuleRecognizer):
         for match in _AGE.finditer(text):
             group = match.lastindex or 0
             before = text[max(0, match.start() - 40) : match.start()]
-            if _THRESHOLD.search(before) or (group == 1 and _IS.match(match.group()) and not _old(match)):
+            if _THRESHOLD.search(before):
                 continue
             yield Found(match.start(group), match.end(group), "AGE", LABELLED)
         for match in _AGE_ZH.finditer(text):
@@ -50,7 +49,3 @@ class AgeBirthRecognizer(RuleRecognizer):
         for pattern in (_BIRTH, _BIRTH_ZH, _PARENTHESIS):
             for match in pattern.finditer(text):
                 yield Found(match.start("date"), match.end("date"), "BIRTH_DATE", LABELLED + 0.05)
-
-
-def _old(match: re.Match[str]) -> bool:
-    return re.match(r"\s*years? (?:old|of age)", match.string[match.end() :]) is not None

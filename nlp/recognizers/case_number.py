@@ -23,6 +23,9 @@ _NO = re.compile(
 )
 _ECHR = re.compile(r"(?<![\w/.,-])\d{2,6}/\d{2}(?![\w/]|[.,]\d)")
 _BRACKETED_NO = re.compile(r"\((?:no|nos)\. (\d{1,6}/\d{2,4}(?:(?:, | and )\d{1,6}/\d{2,4})*)\)")
+_COURT_FILE = re.compile(
+    r"(?<![\w/-])(?:[A-Z]{1,4}/\d{1,6}/(?:19|20)\d{2}|\d{2,4}-\d{2,7}-[A-Z]{2,4}|\d{3,7}/(?:19|20)\d{2})(?![\w/-])"
+)
 _EU_DOMESTIC = re.compile(
     r"(?<!\w)(?:[EK]\.? ?(?:no\.? ?)?|(?:[A-Z][A-Za-z]{0,4} ){1,2})\d{1,5}/(?:19|20)?\d{2}(?![\w/])"
 )
@@ -57,7 +60,17 @@ class CaseNumberRecognizer(RuleRecognizer):
             for match in pattern.finditer(text):
                 if sum(c.isdigit() for c in match.group(1)) >= 3:
                     yield Found(match.start(1), match.end(1), "CASE_NUMBER", LABELLED)
-        for pattern in (_FEDERAL, _GERMAN, _CHINESE, _PLAIN_ZH, _UK_CLAIM, _EU_DOMESTIC, _YEAR_SLASH, _ECHR):
+        for pattern in (
+            _FEDERAL,
+            _GERMAN,
+            _CHINESE,
+            _PLAIN_ZH,
+            _UK_CLAIM,
+            _EU_DOMESTIC,
+            _YEAR_SLASH,
+            _ECHR,
+            _COURT_FILE,
+        ):
             for match in pattern.finditer(text):
                 yield Found(match.start(), match.end(), "CASE_NUMBER", SHAPED)
 
@@ -72,7 +85,7 @@ def own_numbers(text: str) -> frozenset[str]:
     for match in _OWN.finditer(text):
         found.update(_ITEM.findall(match.group(1) or match.group(2)))
     head = text[:_HEAD]
-    for pattern in (_FEDERAL, _CHINESE):
+    for pattern in (_FEDERAL, _CHINESE, _COURT_FILE):
         match = pattern.search(head)
         if match:
             found.add(match.group())

@@ -10,7 +10,7 @@ from presidio_analyzer import RecognizerResult
 
 from nlp.recognizers.base import CHECKED, GUESSED, LABELLED, LOWER, SHAPED, UPPER, Found, RuleRecognizer
 from nlp.recognizers.organisation import SUFFIX
-from nlp.recognizers.vocabulary import JURISDICTIONS, LEGAL_WORDS, PUBLIC_BODY
+from nlp.recognizers.vocabulary import JURISDICTIONS, LEGAL_WORDS, NAMES_TOO, PUBLIC_BODY
 
 _INITIALS = rf"(?:[{UPPER}]\.[ ]?-?){{1,4}}"
 _WORD = rf"(?:(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
@@ -59,7 +59,7 @@ _PARTY_BLOCK = re.compile(
     rf"(?m)^[ \t]*({NAME}(?:(?: and|,| &) {NAME})*),?(?: et al\.?,?)?[ \t)]*\n\s*(?:[)|:]\s*)*(?i:{_ROLE})(?:s|\(s\))?(?:[-/ ]\w+)*[.,]?[ \t]*[)|]?[ \t]*$"
 )
 _CAPTION = re.compile(
-    rf"(?m)^[ \t]*(?:CASE OF |In the case of |IN THE CASE OF |Re: |RE: |AFFAIRE )?([^\n]{{2,90}}?),? (?:v|vs|V|VS)\.? ([^\n]{{2,90}}?)[,.]?[ \t]*$"
+    r"(?m)^[ \t]*(?:CASE OF |In the case of |IN THE CASE OF |Re: |RE: |AFFAIRE )?([^\n]{2,90}?),? (?:v|vs|V|VS)\.? ([^\n]{2,90}?)[,.]?[ \t]*$"
 )
 _MAIDEN = re.compile(
     rf"\b(?:maiden name|née|formerly|nicknamed|alias|surname|nickname)[ ,:]{{1,2}}(?:is |was )?[\"']?({NAME})"
@@ -146,7 +146,7 @@ def _each_name(text: str, start: int, end: int, score: float, *, single: bool) -
         last = separator.end()
     pieces.append((last, end))
     for piece_start, piece_end in pieces:
-        trimmed = trim_name(text, piece_start, piece_end)
+        trimmed = trim_name(text, piece_start, piece_end, titled=single)
         if trimmed and (single or " " in text[trimmed[0] : trimmed[1]]):
             yield Found(*trimmed, "PERSON", score)
 
@@ -166,7 +166,7 @@ _TOKEN = re.compile(r"[^\s]+")
 _EDGE = " \t\n,.;:()[]\"'-_/*•|&"
 
 
-def trim_name(text: str, start: int, end: int) -> tuple[int, int] | None:
+def trim_name(text: str, start: int, end: int, *, titled: bool = False) -> tuple[int, int] | None:
     """[start, end) without titles, and cut where drafting words begin; None if no name is left."""
     tokens = [m.span() for m in _TOKEN.finditer(text, start, end)]
 
@@ -174,10 +174,18 @@ def trim_name(text: str, start: int, end: int) -> tuple[int, int] | None:
         word = text[span[0] : span[1]].strip(_EDGE)
         return word[:-2] if word.endswith("'s") else word
 
-    while tokens and (bare(tokens[0]).lower() in _TRIM or _is_drafting(bare(tokens[0]))):
+    def begins(index: int) -> bool:
+        word = bare(tokens[index]).lower()
+        alone = len(tokens) == index + 1 or _is_drafting(bare(tokens[index + 1]))
+        return word not in _TRIM and not (
+            _is_drafting(word) and (word not in NAMES_TOO or (alone and not titled))
+        )
+
+    while tokens and not begins(0):
         tokens.pop(0)
     for index, token in enumerate(tokens):
-        if index and _is_drafting(bare(token)):
+        word = bare(token)
+        if index and _is_drafting(word) and (word.lower() not in NAMES_TOO or word.islower()):
             tokens = tokens[:index]
             break
     while tokens and not any(c.isupper() for c in bare(tokens[-1])):
@@ -239,6 +247,8 @@ def _accepted(text: str, start: int, end: int, kind: str) -> tuple[int, int] | N
         span = trim_name(text, start, end)
         return span if span and _is_a_name(text, *span) else None
     words = [m.group() for m in re.finditer(r"[^\W_]+", text[start:end])]
+    if not text[start:end].lstrip("\"'(")[:1].isupper() and not text[start:end].startswith("the "):
+        return None
     telling = [w for w in words if w[0].isupper() and len(w) > 1 and w.lower() not in LEGAL_WORDS]
     if not telling or _in_heading(text, start, end):
         return None

@@ -26,13 +26,18 @@ _ROLE = (
     r"指定辩护人|法定代表人|负责人|经营者|实际控制人|股东|员工|职工|公诉人|检察员|代理检察员|检察官助理|检察官|审判长|代理审判员|审判员|"
     r"人民陪审员|陪审员|法官助理|法官|书记员|代书记员|执行员|民警|辅警|律师|医生|司机|驾驶员|房东|租客|承租人|出租人|买方|卖方|"
     r"借款人|贷款人|出借人|担保人|保证人|债务人|债权人|继承人|被继承人|监护人|甲方|乙方|丙方|联系人|收件人|姓名|曾用名|别名|绰号|化名|自报名|"
-    r"妻子|丈夫|前妻|前夫|父亲|母亲|儿子|女儿|哥哥|弟弟|姐姐|妹妹|朋友|同事|邻居|老乡|男友|女友|男朋友|女朋友|之妻|之夫|之子|之女|其妻|其子|其父|其母|其夫|其女)"
+    r"兄弟|姐妹|叔叔|姑姑|舅舅|表哥|堂兄|岳父|岳母|受托人|委托人|收款人|付款人|开户名|户名|签名|签字|承办人|送达人|抄送|此前|妻子|丈夫|前妻|前夫|父亲|母亲|儿子|女儿|哥哥|弟弟|姐姐|妹妹|朋友|同事|邻居|老乡|男友|女友|男朋友|女朋友|之妻|之夫|之子|之女|其妻|其子|其父|其母|其夫|其女)"
 )
 _LIST = rf"(?:{_FOREIGN}|{_NAME})(?:(?:、|和|与|及|以及|,)(?:{_FOREIGN}|{_NAME}))*"
 _ROLED = re.compile(rf"{_ROLE}(?:\((?!以下)[^()]{{1,12}}\))?[:\s]{{0,4}}({_LIST})")
 _ANONYMISED = re.compile(rf"(?<![{HAN}])?{_SURNAME}(?:某{{1,2}}[甲乙丙丁]?\d?|[×*]{{1,2}})|{_FOREIGN}")
 _BEFORE = re.compile(
     rf"(?:^|[,。、;:\n\s(])({_NAME})(?=,?\(?(?:男|女)[,,。)])|(?<=[,。、;:\n\s(])({_NAME})(?=(?:的)?(?:证言|供述|陈述|笔录|身份证|户籍|到案|辨认))"
+)
+_CONTEXT = re.compile(
+    rf"接受({_NAME})(?=的?委托)|指派({_NAME})(?=律师|[,。、]|担任|为)|致:?\s?({_NAME})(?=[,:\n先女]|$)|({_NAME})(?=先生|女士|同志|小姐|医生|老师|经理)"
+    rf"|(?<=[,。;与和])({_NAME})(?=骑行|驾驶|步行|乘坐|持有|提交|辩称|诉称|主张|承认|表示|认可|签订|签署|签名|出借|借款|受伤|要求|诉至)"
+    rf"|(?m:^\s*({_NAME})\s*$)"
 )
 _SPACED = re.compile(
     rf"(?:审\s*判\s*长|审\s*判\s*员|人民陪审员|书\s*记\s*员|法\s*官\s*助\s*理|公\s*诉\s*人)[ \t:]+({_SURNAME}[ \t]{{0,6}}[{HAN}](?:[ \t]{{0,3}}[{HAN}])?)(?=[\s,。]|$)"
@@ -53,6 +58,9 @@ class ChinesePersonRecognizer(RuleRecognizer):
         for match in _BEFORE.finditer(text):
             group = match.lastindex or 1
             yield from _settled(text, match.start(group), match.end(group), LABELLED)
+        for match in _CONTEXT.finditer(text):
+            group = match.lastindex or 1
+            yield from _settled(text, match.start(group), match.end(group), SHAPED)
         for match in _SPACED.finditer(text):
             yield Found(match.start(1), match.end(1), "PERSON", LABELLED)
         for match in _ANONYMISED.finditer(text):
@@ -68,6 +76,6 @@ def _settled(text: str, start: int, end: int, score: float) -> Iterator[Found]:
         return
     if len(name) == 3 and re.fullmatch(rf"[{HAN}]{{3}}", name) and name[:2] not in COMPOUND_SURNAMES_ZH:
         whole, shorter = text.count(name), text.count(name[:2])
-        if shorter >= 3 and whole * 2 < shorter and not re.match(rf"[,。、;:()\s]|$", text[end : end + 1]):
+        if shorter >= 3 and whole * 2 < shorter and not re.match(r"[,。、;:()\s]|$", text[end : end + 1]):
             end -= 1
     yield Found(start, end, "PERSON", score)

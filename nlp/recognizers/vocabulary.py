@@ -87,6 +87,26 @@ LEGAL_WORDS: frozenset[str] = frozenset(
     defendant's nature parties' both her his hers mine ours yours is are was were be been being has have had do does did
     shall should would could can cannot must might until since about above below between among within over
     complainants decedent testator landlord landlords tenants lessees lessors mortgagee mortgagor drawer payer payor
+    turkish polish german austrian french british swedish norwegian italian russian greek spanish dutch swiss danish
+    finnish american canadian chinese japanese irish scottish welsh english hungarian romanian bulgarian
+    ukrainian czech slovak portuguese belgian cypriot indian mexican australian asian african
+    dollars dollar euros pounds liras zlotys schillings country countries generic establishment status inventions
+    invention merge consolidate acquirer portal tier bulk receipt labs lab initials schedule esq jr sr pllc
+    selling investment holding working transferring complaining performing enforcing defaulting replacement protected
+    health pending transition educational
+    iban swift bic ein ssn tel madam input drawn remarks argument arguments skeleton verified determination certainty
+    social national numbers
+    """.split()  # noqa: SIM905
+)
+
+# Words of drafting that are names of people as well: they count where a name is expected.
+NAMES_TOO: frozenset[str] = frozenset(
+    """
+    april august banks best bill bishop bond branch case cash chambers chance chase church cross day drew english field
+    fields frank french german good grace grant holder hope irish justice king land law little long lord major mark marks
+    may marshall north page park parks penny place plant post power price prior read rent rice rich rose royal sale
+    sharp short site small stock stone street summer trade trust union victor wall ward west white will wise wood
+    woods work works young june mason cook baker carter miller judge bench south east power sterling duke
     """.split()  # noqa: SIM905
 )
 
@@ -120,10 +140,10 @@ JURISDICTIONS: frozenset[str] = frozenset(
 # An organisation by any of these is a court or the state: not personal, and law needs it readable.
 PUBLIC_BODY: frozenset[str] = frozenset(
     """
-    court courts tribunal chamber government parliament senate congress ministry minister ministries commission
-    commissioner council committee republic state states federal supreme constitutional cassation
+    court courts tribunal tribunals chamber government parliament senate congress ministry minister ministries
+    republic supreme constitutional cassation convention treaty act code union nations
     fda sec fdic ots finra nasd irs epa irb iso cfr ucc gaap erisa ftc fcc doj occ fasb dol ofac hipaa nasdaq nyse
-    prosecutor prosecutors prosecution treasury convention registry house department assembly nations union
+    osha ferc pmda vat eea nato who wto
     """.split()  # noqa: SIM905
 )
 
