@@ -20,6 +20,7 @@ from sqlalchemy import event
 # The schema is part of what is hashed: entries of another version break the chain at the first one.
 GENESIS = hashlib.sha256(b"lexveil/dp/ledger/1").hexdigest()
 _LOCK_TIMEOUT_S = 60
+_CREATION_LOCK = 0x1E57E11
 
 _metadata = sa.MetaData()
 _entries = sa.Table(
@@ -166,9 +167,18 @@ class Store:
             )
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
-        else:
+        elif parsed.get_backend_name() == "postgresql":
             self._engine = sa.create_engine(parsed, isolation_level="SERIALIZABLE", pool_pre_ping=True)
-        with self._engine.execution_options(write=True).begin() as connection:
+        else:
+            raise ValueError("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
+        self._create_tables()
+
+    def _create_tables(self) -> None:
+        level = {} if self._sqlite else {"isolation_level": "READ COMMITTED"}
+        with self._engine.execution_options(write=True, **level).begin() as connection:
+            if not self._sqlite:
+                # Two first comers would both find no tables and both make them.
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
             _metadata.create_all(connection)
 
     @contextmanager

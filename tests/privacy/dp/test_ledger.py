@@ -236,6 +236,11 @@ def test_a_cut_tail_shows_in_the_head(ledger, path):
     assert (cut.head, cut.entries) != (kept.head, kept.entries)
 
 
+def test_a_database_whose_locks_are_unknown_is_refused():
+    with pytest.raises(ValueError, match="SQLite or PostgreSQL"):
+        Ledger("mysql://somewhere/ledger")
+
+
 def test_a_ledger_in_memory_is_refused():
     for url in ("sqlite://", "sqlite:///:memory:"):
         with pytest.raises(ValueError, match="memory"):
