@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nlp.readers import Limits, Reason, Unreadable, read_document
+from nlp.readers import Limits, Reason, Unreadable, normalise, read_document
 from nlp.readers import records as record_files
 from pipeline.errors import SourceError
 from pipeline.records import SourceDocument
@@ -21,6 +21,7 @@ from pipeline.tables import digest_of
 # Hugging Face's convention for what is known of the files of a folder.
 SIDECARS = ("metadata.jsonl", "metadata.csv")
 MISSING_OWNER = "missing_owner"
+FIELDS = ("text_field", "id_field", "label_field", "owner_field", "split_field")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class SourceItem:
         digest: SHA-256 of the file's bytes.
         piece: the slice, or None where the file is one document.
         meta: what a sidecar file says of the document.
+        fields: which fields mean what, as they were named when the item came in.
     """
 
     path: str = field(repr=False)
@@ -39,12 +41,13 @@ class SourceItem:
     digest: str
     piece: record_files.Slice | None = None
     meta: Mapping[str, Any] | None = field(default=None, repr=False)
+    fields: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"], repr=False)
 
     @property
     def identity(self) -> str:
         """Equal for items that hold the same content with the same metadata."""
         piece = None if self.piece is None else asdict(self.piece)
-        return digest_of([self.path, self.digest, piece, self.meta])
+        return digest_of([self.path, self.digest, piece, self.meta, self.fields])
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -57,7 +60,9 @@ class SourceItem:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SourceItem:
         piece = data["piece"] and record_files.Slice(**data["piece"])
-        return cls(data["path"], data["size"], data["modified"], data["digest"], piece, data["meta"])
+        return cls(
+            data["path"], data["size"], data["modified"], data["digest"], piece, data["meta"], data["fields"]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,13 @@ def scan(
         SourceError: a source is missing or unreadable.
     """
     items: list[SourceItem] = []
+    fields = {name: getattr(ingest, name) for name in FIELDS}
     for path, meta in _files(sources):
         stat = path.stat()
         seen = (known or {}).get(str(path))
         unchanged = seen is not None and (seen.size, seen.modified) == (stat.st_size, stat.st_mtime_ns)
         digest = seen.digest if seen is not None and unchanged else _sha256(path)
-        head = SourceItem(str(path), stat.st_size, stat.st_mtime_ns, digest, None, meta)
+        head = SourceItem(str(path), stat.st_size, stat.st_mtime_ns, digest, None, meta, fields)
         items.extend(_slices(path, head, ingest) if record_files.is_record_file(path) else [head])
     return items
 
@@ -122,12 +128,12 @@ def read_item(item: SourceItem, ingest: IngestSettings) -> Iterator[SourceDocume
         except Unreadable as error:
             yield Rejected(error.reason, item.path, item.digest)
         else:
-            record = {**(item.meta or {}), ingest.text_field: text}
+            record = {**(item.meta or {}), item.fields["text_field"] or "text": text}
             yield _document(record, ingest, item, path.name, item.path)
         return
     try:
-        if not item.piece.count and not any(record_files.plan_slices(path, limits(ingest))):
-            yield Rejected(Reason.empty, item.path, item.digest)
+        if not item.piece.count:
+            next(record_files.plan_slices(path, limits(ingest)), None)  # raises the reason
         for offset, record in enumerate(record_files.read_slice(path, item.piece, limits(ingest))):
             position = item.piece.first + offset
             where = f"{item.path}#{position}"
@@ -142,8 +148,9 @@ def read_item(item: SourceItem, ingest: IngestSettings) -> Iterator[SourceDocume
 def _document(
     record: Mapping[str, Any], ingest: IngestSettings, item: SourceItem, fallback_id: str, where: str
 ) -> SourceDocument | Rejected:
-    text = record_files.field(record, ingest.text_field)
-    owner = _word(record, ingest.owner_field)
+    names = item.fields
+    text = record_files.field(record, names["text_field"] or "text")
+    owner = _word(record, names["owner_field"])
     reason: str | None = None
     if not isinstance(text, str):
         reason = Reason.missing_text
@@ -151,17 +158,17 @@ def _document(
         reason = Reason.empty
     elif len(text) > ingest.max_text_bytes:
         reason = Reason.over_size
-    elif ingest.owner_field is not None and owner is None:
+    elif names["owner_field"] is not None and owner is None:
         # Its owner would be protected less than promised if the document counted as somebody else's.
         reason = MISSING_OWNER
     if reason is not None or not isinstance(text, str):
         return Rejected(reason or Reason.missing_text, where, digest_of([item.digest, where]))
     return SourceDocument(
-        text=text,
-        source_id=_word(record, ingest.id_field) or fallback_id,
+        text=normalise(text),
+        source_id=_word(record, names["id_field"]) or fallback_id,
         owner=owner,
-        label=_word(record, ingest.label_field or "label"),
-        split=_word(record, ingest.split_field),
+        label=_word(record, names["label_field"] or "label"),
+        split=_word(record, names["split_field"]),
     )
 
 

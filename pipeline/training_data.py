@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nlp.encoders.documents import Encoded
 from nlp.encoders.models import Inputs, Kind, collate_tokens
@@ -18,6 +17,7 @@ from pipeline.errors import TrainingRefused
 from pipeline.settings import Settings
 from pipeline.stages.encode import encoded_folder, encoding_of, load_encoder, read_encoded
 from pipeline.workspace import Workspace, key_store, read_manifest
+from privacy.dp.batches import Batch
 from privacy.vault import content_id
 
 Item = list[int] | np.ndarray
@@ -110,26 +110,22 @@ class OwnerData:
     def n_owners(self) -> int:
         return len(self._owners)
 
-    def n_items(self, owner: int) -> int:
-        """How many items an owner has."""
-        return len(self._owners[owner])
+    @property
+    def item_counts(self) -> list[int]:
+        return [len(items) for items in self._owners]
 
-    def batch(self, owners: Sequence[int]) -> tuple[Inputs, Tensor, Tensor, Tensor]:
-        """Inputs, targets, owner index (items,) int64, and weights (items,) float32 of these owners."""
-        drawn = [(place, item) for place, owner in enumerate(owners) for item in self._owners[owner]]
-        counts = [len(self._owners[owner]) for owner in owners]
-        pieces = [piece for _, (piece, _) in drawn]
-        targets = np.asarray([target for _, (_, target) in drawn])
+    def batch(self, owners: Sequence[int]) -> Batch:
+        """All items of these owners, every one of which has some."""
+        drawn = [(place, *item) for place, owner in enumerate(owners) for item in self._owners[owner]]
+        pieces = [piece for _, piece, _ in drawn]
         if self._kind == "lstm":
             inputs: Inputs = collate_tokens([list(piece) for piece in pieces])
         else:
             inputs = torch.from_numpy(np.stack([np.asarray(piece, np.float32) for piece in pieces]))
-        return (
-            inputs,
-            torch.from_numpy(targets),
-            torch.tensor([place for place, _ in drawn], dtype=torch.int64),
-            torch.tensor([1 / n for n in counts for _ in range(n)], dtype=torch.float32),
-        )
+        counts = torch.tensor([len(self._owners[owner]) for owner in owners])
+        owner_index = torch.tensor([place for place, _, _ in drawn], dtype=torch.int64)
+        targets = torch.from_numpy(np.asarray([target for _, _, target in drawn]))
+        return Batch(inputs, targets, owner_index, (1.0 / counts)[owner_index])
 
 
 def _embedding(encoded: Encoded) -> np.ndarray:

@@ -157,8 +157,21 @@ class Workspace:
             os.close(handle)
 
 
-def master_key(workspace: Workspace | None, settings: Settings) -> MasterKey:
+def master_key(workspace: Workspace, settings: Settings) -> MasterKey:
     """The master key: `LEXVEIL_MASTER_KEY` (hex), else the configured file, else the workspace's own file.
+
+    Raises:
+        KeyProblem: unreadable, open to other users, or not a key.
+    """
+    found = given_key(settings)
+    try:
+        return found or MasterKey.from_file(workspace.protected / "master.key")
+    except KeyUnusable as error:
+        raise _key_problem(error) from None
+
+
+def given_key(settings: Settings) -> MasterKey | None:
+    """The master key that the environment or the settings name; None where they name none.
 
     Raises:
         KeyProblem: unreadable, open to other users, or not a key.
@@ -166,11 +179,7 @@ def master_key(workspace: Workspace | None, settings: Settings) -> MasterKey:
     try:
         if digits := os.environ.get("LEXVEIL_MASTER_KEY"):
             return MasterKey.from_hex(digits)
-        if settings.master_key_file is not None:
-            return MasterKey.from_file(settings.master_key_file)
-        if workspace is None:
-            raise KeyUnusable("missing")
-        return MasterKey.from_file(workspace.protected / "master.key")
+        return None if settings.master_key_file is None else MasterKey.from_file(settings.master_key_file)
     except KeyUnusable as error:
         raise _key_problem(error) from None
 

@@ -23,7 +23,7 @@ from pipeline.records import (
     tally,
 )
 from pipeline.settings import IngestSettings, Settings
-from pipeline.sources import Rejected, SourceItem, read_item, scan
+from pipeline.sources import FIELDS, Rejected, SourceItem, read_item, scan
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, code_digest, key_store, read_json, run_stage, write_json
 from privacy.vault import KeyStore, content_id, seal, unseal
@@ -47,9 +47,9 @@ def ingest(
     key_store(workspace, settings)  # makes the key and its table before any worker needs them
     plan = _plan(workspace, settings.ingest, sources)
     code = code_digest(*_CODE)
-    fields = settings.ingest.model_dump(mode="json")
+    bounds = settings.ingest.model_dump(mode="json", exclude=set(FIELDS))
     shards = [
-        Shard(index, digest_of([[item.identity for item in items], fields, code]))
+        Shard(index, digest_of([[item.identity for item in items], bounds, code]))
         for index, items in enumerate(plan)
     ]
     work = functools.partial(ingest_shard, workspace, settings)
@@ -200,7 +200,7 @@ def _canonical(text: str) -> bytes:
 def _plan(workspace: Workspace, ingest: IngestSettings, sources: Sequence[Path]) -> list[list[SourceItem]]:
     """The items of every shard: those known keep their place, new ones are added behind.
 
-    An item whose file has changed leaves its shard, and the new version comes in behind.
+    An item whose file has changed, or is now read otherwise, leaves its shard; the new one comes in behind.
     """
     shards = _read_plans(workspace)
     found = scan(sources, ingest, planned(workspace))
@@ -219,6 +219,11 @@ def _plan(workspace: Workspace, ingest: IngestSettings, sources: Sequence[Path])
 def planned(workspace: Workspace) -> dict[str, SourceItem]:
     """An item of every source file that the workspace knows, by path."""
     return {item.path: item for items in _read_plans(workspace) for item in items}
+
+
+def has_owners(workspace: Workspace) -> bool:
+    """Whether documents came in with owners of their own."""
+    return any(item.fields["owner_field"] for items in _read_plans(workspace) for item in items)
 
 
 def _read_plans(workspace: Workspace) -> list[list[SourceItem]]:

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from privacy.dp.engine import TrainingPlan, TrainingResult
-from privacy.dp.engine import train as train_privately
+from numpy.typing import NDArray
 
 from nlp.encoders.models import FeatureModel, Inputs, ModelConfig, build, classification_loss, denoising_loss
-from pipeline.errors import BudgetRefused
+from pipeline.errors import BudgetRefused, TrainingRefused
 from pipeline.models import ModelCard, SavedModel, find_recipe, now, save_model
 from pipeline.models import models as saved_models
 from pipeline.records import ForEach, one_by_one
 from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encode, encoding_of, load_encoder
+from pipeline.stages.ingest import has_owners
 from pipeline.tables import digest_of
 from pipeline.training_data import OwnerData, Split, load_split
 from pipeline.workspace import Workspace, code_digest, master_key
 from privacy.dp.accounting import noise_multiplier
+from privacy.dp.clipping import NonFiniteGradient
+from privacy.dp.engine import TrainingPlan, TrainingResult
+from privacy.dp.engine import train as train_privately
 from privacy.dp.ledger import BudgetExceeded, Charge, Ledger, Population, Reservation
 from privacy.dp.randomness import SecureRandom
 from privacy.vault import seal, unseal
@@ -59,17 +63,15 @@ class Trained:
     unprotected_losses: tuple[float, ...] = ()
 
 
-def unit_of(settings: Settings) -> str:
-    """What counts as one in the guarantee."""
-    return "owner" if settings.ingest.owner_field else "document"
+def unit_of(workspace: Workspace) -> str:
+    """What counts as one in the guarantee: an owner where documents came in with owners."""
+    return "owner" if has_owners(workspace) else "document"
 
 
 def recipe_digest(settings: Settings) -> str:
     """Digest of the settings that decide how a model is trained, whatever the documents."""
     recipe = settings.train.model_dump(mode="json", exclude={"diagnostics"})
-    return digest_of(
-        [recipe, settings.ledger.population, settings.ingest.owner_field, settings.ingest.label_field]
-    )
+    return digest_of([recipe, settings.ledger.population])
 
 
 def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None:
@@ -81,7 +83,7 @@ def train(
     workspace: Workspace,
     settings: Settings,
     each: ForEach = one_by_one,
-    on_step: Callable[[int, int], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> Trained:
     """Train the configured model on the workspace's documents.
 
@@ -109,21 +111,28 @@ def train(
                 ledger.commit(reservation.id, plan.steps)
             return Trained(done, new=False)
         config = model_config(settings.train, split)
-        model, result = fit(config, split, settings.train, plan, SecureRandom(secret), on_step)
-        card = _card(
-            name, settings, config, plan, reservation, recipe, OwnerData(split, config.kind, 1).n_owners
-        )
+        try:
+            model, result = fit(config, split, settings.train, plan, SecureRandom(secret), on_step)
+        except NonFiniteGradient as error:
+            step = plan.steps - 1 if error.step is None else error.step
+            ledger.commit(reservation.id, step + 1)  # the step has looked at the data
+            raise TrainingRefused(
+                f"a loss or gradient was not finite in step {step}; the steps up to it are charged"
+            ) from None
+        owners = OwnerData(split, config.kind, 1).n_owners
+        unit = unit_of(workspace)
+        card = _card(name, settings, unit, config, plan, reservation, recipe, owners)
         saved = save_model(workspace, model, card)
         ledger.commit(reservation.id, plan.steps)
     finally:
         ledger.close()
-    return Trained(saved, new=True, unprotected_losses=result.unprotected_losses)
+    return Trained(saved, new=True, unprotected_losses=result.unprotected_loss)
 
 
 def open_ledger(workspace: Workspace, settings: Settings) -> tuple[Ledger, Population]:
     """The ledger, with a limit set for the configured population."""
     ledger = Ledger(workspace.ledger_url(settings))
-    population = Population(settings.ledger.population, unit_of(settings))
+    population = Population(settings.ledger.population, unit_of(workspace))
     if ledger.limit(population) is None:
         ledger.set_limit(population, settings.ledger.limit_epsilon, settings.ledger.limit_delta)
     return ledger, population
@@ -161,7 +170,7 @@ def fit(
     train: TrainSettings,
     plan: TrainingPlan,
     random: SecureRandom,
-    on_step: Callable[[int, int], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
     private: bool = True,
 ) -> tuple[FeatureModel, TrainingResult]:
     """Train a model on the split. `private=False` trains the diagnostic twin, which is never saved."""
@@ -171,36 +180,27 @@ def fit(
     target: torch.nn.Module = model
     if config.objective == "denoise":
         loss = denoising_loss
-        target = _Denoiser(model, random)
+        target = _Denoiser(model)
     result = train_privately(target, data, loss, plan, random, on_step=on_step, private=private)
     return model.eval(), result
 
 
 class _Denoiser(torch.nn.Module):
-    """Corrupts what it is given before the model sees it. The corruption is drawn from the run's secret."""
+    """Corrupts what it is given before the model sees it."""
 
-    def __init__(self, model: FeatureModel, random: SecureRandom) -> None:
+    def __init__(self, model: FeatureModel) -> None:
         super().__init__()
         self.model = model
-        self._uniform = _Draws(random)
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
-        return self.model(self.model.corrupt(inputs, self._uniform, CORRUPTION))
+        return self.model(self.model.corrupt(inputs, _TorchDraws(), CORRUPTION))
 
 
-class _Draws:
-    """`SecureRandom` as the generator that corruption asks for: each call is a step of its own."""
+class _TorchDraws:
+    """torch's generator, which the DP engine seeds from the run's key at every step."""
 
-    def __init__(self, random: SecureRandom) -> None:
-        self._random = random
-        self._calls = 0
-
-    def random(self, size: tuple[int, ...], /):
-        count = 1
-        for length in size:
-            count *= length
-        self._calls += 1
-        return self._random.uniform("corruption", self._calls, count).reshape(size)
+    def random(self, size: tuple[int, ...], /) -> NDArray[np.float64]:
+        return torch.rand(size, dtype=torch.float64).numpy()
 
 
 def _reserve(
@@ -243,6 +243,7 @@ def _seed(seed: int | None) -> bytes | None:
 def _card(
     name: str,
     settings: Settings,
+    unit: str,
     config: ModelConfig,
     plan: TrainingPlan,
     reservation: Reservation,
@@ -256,8 +257,8 @@ def _card(
         objective=config.objective,
         epsilon=reservation.charge.epsilon(train.delta),
         delta=train.delta,
-        unit=unit_of(settings),
-        relation=RELATION.format(unit=unit_of(settings)),
+        unit=unit,
+        relation=RELATION.format(unit=unit),
         steps=plan.steps,
         sample_rate=plan.sample_rate,
         noise_multiplier=plan.noise_multiplier,

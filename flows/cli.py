@@ -1,0 +1,427 @@
+"""The `lexveil` command. Thin: it reads options, opens the workspace, calls a stage or starts the flow.
+
+Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from flows import console
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+    from pipeline.workspace import Workspace
+
+app = typer.Typer(
+    help="Turn confidential legal documents into features, without giving the people in them away.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+ledger_app = typer.Typer(help="The privacy ledger: what has been spent, and whether it is intact.")
+app.add_typer(ledger_app, name="ledger")
+
+WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of the workspace.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings; default ./lexveil.toml.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+SourcesArgument = Annotated[list[Path], typer.Argument(help="Files, folders, or files of records.")]
+TextField = Annotated[str | None, typer.Option(help="Field of the text; dots reach inside. Default: text")]
+IdField = Annotated[str | None, typer.Option(help="Field of the document's own id. Default: id")]
+LabelField = Annotated[
+    str | None, typer.Option(help="Field of the class. Default: label, where there is one")
+]
+OwnerField = Annotated[str | None, typer.Option(help="Field of whose privacy counts as one.")]
+SplitField = Annotated[str | None, typer.Option(help="Field whose values other than train are held out.")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="linear, mlp or lstm.")]
+NameOption = Annotated[
+    str | None, typer.Option("--model", help="A model's name, or its kind for the newest.")
+]
+Epsilon = Annotated[float | None, typer.Option(help="Privacy budget of the training run. Default: 8")]
+Objective = Annotated[str | None, typer.Option(help="auto, classify or denoise.")]
+Workers = Annotated[int | None, typer.Option(help="Worker processes. Default: the cores, at most 4")]
+Diagnostics = Annotated[
+    bool | None,
+    typer.Option("--diagnostics/--no-diagnostics", help="Also train without privacy, for the report only."),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="Known randomness, for tests: VOIDS the guarantee.", hidden=True)
+]
+DEFAULT_WORKSPACE = Path(".lexveil")
+
+
+def _settings(config: Path | None, **sections: Any) -> Settings:
+    from pipeline.logs import set_up_logging
+    from pipeline.settings import load_settings
+
+    set_up_logging()
+    return load_settings(config, **sections)
+
+
+def _open(workspace: Path) -> Workspace:
+    from pipeline.workspace import Workspace
+
+    return Workspace.open(workspace)
+
+
+def _create(workspace: Path, settings: Settings, sources: list[Path], need_labels: bool = False) -> Workspace:
+    """Open or lay out the workspace, after everything that can be wrong with the request was looked at."""
+    from pipeline.sources import check_fields, scan
+    from pipeline.workspace import Workspace, given_key, key_store
+
+    check_fields(scan(sources, settings.ingest), settings.ingest, need_labels)
+    given_key(settings)
+    place = Workspace.create_or_open(workspace)
+    key_store(place, settings)
+    return place
+
+
+@app.command()
+def run(
+    sources: SourcesArgument,
+    text_field: TextField = None,
+    id_field: IdField = None,
+    label_field: LabelField = None,
+    owner_field: OwnerField = None,
+    split_field: SplitField = None,
+    model: ModelOption = None,
+    epsilon: Epsilon = None,
+    objective: Objective = None,
+    diagnostics: Diagnostics = None,
+    workers: Workers = None,
+    seed: Seed = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The main job: ingest, mask, train under differential privacy, extract, check encrypted, report."""
+    settings = _settings(
+        config,
+        ingest=_ingest_fields(text_field, id_field, label_field, owner_field, split_field),
+        train={
+            "model": model,
+            "epsilon": epsilon,
+            "objective": objective,
+            "diagnostics": diagnostics,
+            "seed": seed,
+        },
+        workers=workers,
+    )
+    place = _create(workspace, settings, sources, need_labels=settings.train.objective != "denoise")
+    from pipeline.job import request_run, unchanged
+
+    request = request_run(place, settings, sources)
+    result = unchanged(place, request)
+    if result is None:
+        from flows.main import run as run_flow
+
+        with console.progress(as_json) as progress:
+            result = run_flow(place, request.run_id, progress)
+    console.show_run(result, as_json)
+
+
+def _ingest_fields(*names: str | None) -> dict[str, str | None]:
+    return dict(
+        zip(("text_field", "id_field", "label_field", "owner_field", "split_field"), names, strict=True)
+    )
+
+
+@app.command()
+def ingest(
+    sources: SourcesArgument,
+    text_field: TextField = None,
+    id_field: IdField = None,
+    label_field: LabelField = None,
+    owner_field: OwnerField = None,
+    split_field: SplitField = None,
+    workers: Workers = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read documents into the workspace, encrypted at rest."""
+    fields = _ingest_fields(text_field, id_field, label_field, owner_field, split_field)
+    settings = _settings(config, ingest=fields, workers=workers)
+    place = _create(workspace, settings, sources)
+    from pipeline.stages.ingest import ingest as stage
+
+    with place.lock(), console.worker_pool(settings, as_json) as each:
+        manifest = stage(place, settings, sources, each)
+    console.show_manifest(manifest, as_json)
+
+
+@app.command()
+def mask(
+    workers: Workers = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Mask the personal information of all ingested documents."""
+    settings, place = _settings(config, workers=workers), _open(workspace)
+    from pipeline.stages.mask import mask as stage
+
+    with place.lock(), console.worker_pool(settings, as_json) as each:
+        manifest = stage(place, settings, each)
+    console.show_manifest(manifest, as_json)
+
+
+@app.command()
+def train(
+    model: ModelOption = None,
+    epsilon: Epsilon = None,
+    objective: Objective = None,
+    workers: Workers = None,
+    seed: Seed = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a feature extractor under differential privacy; the ledger is charged first."""
+    settings = _settings(
+        config,
+        train={"model": model, "epsilon": epsilon, "objective": objective, "seed": seed},
+        workers=workers,
+    )
+    place = _open(workspace)
+    from pipeline.models import read_card
+    from pipeline.stages.train import train as stage
+
+    with place.lock(), console.worker_pool(settings, as_json) as each:
+        trained = stage(place, settings, each)
+    console.show({"new": trained.new, **read_card(trained.saved.folder)}, as_json)
+
+
+@app.command()
+def extract(
+    model: NameOption = None,
+    workers: Workers = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the features table by a trained model."""
+    settings, place = _settings(config, workers=workers), _open(workspace)
+    from pipeline.stages.extract import extract as stage
+
+    with place.lock(), console.worker_pool(settings, as_json) as each:
+        manifest = stage(place, settings, model, each)
+    console.show_manifest(manifest, as_json, features=str(place.features))
+
+
+@app.command()
+def evaluate(
+    test: Annotated[Path, typer.Option("--test", help="File of labelled records.")],
+    model: NameOption = None,
+    text_field: TextField = None,
+    label_field: LabelField = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a model on a file of labelled records, masked as the training text was."""
+    settings = _settings(config, ingest={"text_field": text_field, "label_field": label_field})
+    place = _open(workspace)
+    from dataclasses import asdict
+
+    from pipeline.stages.evaluate import evaluate_file
+
+    console.show(asdict(evaluate_file(place, settings, model or settings.train.model, test)), as_json)
+
+
+@app.command()
+def detect(
+    source: Annotated[Path, typer.Argument(metavar="IN")],
+    target: Annotated[Path, typer.Argument(metavar="OUT")],
+    text_field: TextField = None,
+    id_field: IdField = None,
+    workers: Workers = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the spans of personal information of each record, without a workspace."""
+    from pipeline.standalone import detect_file
+
+    _convert(detect_file, source, target, text_field, id_field, workers, config, as_json)
+
+
+@app.command()
+def anonymize(
+    source: Annotated[Path, typer.Argument(metavar="IN")],
+    target: Annotated[Path, typer.Argument(metavar="OUT")],
+    text_field: TextField = None,
+    id_field: IdField = None,
+    workers: Workers = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the masked text of each record, without a workspace. Can't be undone."""
+    from pipeline.standalone import anonymize_file
+
+    _convert(anonymize_file, source, target, text_field, id_field, workers, config, as_json)
+
+
+def _convert(
+    convert: Any,
+    source: Path,
+    target: Path,
+    text_field: str | None,
+    id_field: str | None,
+    workers: int | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    settings = _settings(config, ingest={"text_field": text_field, "id_field": id_field}, workers=workers)
+    from flows.pool import WorkerPool
+
+    with WorkerPool(settings.workers) as pool:
+        result = convert(source, target, settings, pool.ordered)
+    console.show(result, as_json)
+
+
+@ledger_app.command("show")
+def ledger_show(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """What every population has spent."""
+    from flows import ledger
+
+    console.show(ledger.show(_open(workspace), _settings(config)), as_json)
+
+
+@ledger_app.command("verify")
+def ledger_verify(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Recompute the ledger's chain and totals; exit code 1 where it is broken."""
+    from flows import ledger
+
+    result = ledger.verify(_open(workspace), _settings(config))
+    console.show(result, as_json)
+    if not result["intact"]:
+        raise typer.Exit(1)
+
+
+@ledger_app.command("limit")
+def ledger_limit(
+    epsilon: Annotated[float, typer.Argument(help="The most epsilon that the population may ever spend.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set the limit of the configured population; the change is kept in the ledger."""
+    from flows import ledger
+
+    console.show(ledger.limit(_open(workspace), _settings(config), epsilon), as_json)
+
+
+@app.command()
+def erase(
+    document: Annotated[str, typer.Argument(metavar="DOC_ID", help="doc_id, or the id in the source.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Destroy a document's key and remove it from every derived table."""
+    settings, place = _settings(config), _open(workspace)
+    from dataclasses import asdict
+
+    from pipeline.erasure import erase as stage
+
+    with place.lock():
+        console.show(asdict(stage(place, settings, document)), as_json)
+
+
+@app.command()
+def restore(
+    document: Annotated[str, typer.Argument(metavar="DOC_ID")],
+    target: Annotated[Path, typer.Argument(metavar="OUT")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the exact original of a masked document. Needs the master key."""
+    settings, place = _settings(config), _open(workspace)
+    from pipeline.stages.mask import restore_document
+
+    text = restore_document(place, settings, document)
+    target.write_text(text, encoding="utf-8", newline="")
+    console.show({"doc_id": document, "characters": len(text), "output": str(target)}, as_json)
+
+
+@app.command()
+def quarantine(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """List what could not be read, and why. Needs the master key."""
+    settings, place = _settings(config), _open(workspace)
+    from pipeline.stages.ingest import read_quarantine
+
+    rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(place, settings)]
+    console.show({"quarantined": len(rows), "items": rows}, as_json)
+
+
+@app.command()
+def serve(
+    model: NameOption = None,
+    host: Annotated[str | None, typer.Option(help="Default: 127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Default: 8300")] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve encrypted classification by a model's head, until interrupted."""
+    settings, place = _settings(config, encrypted={"host": host, "port": port}), _open(workspace)
+    from pipeline.endpoint import serve_model
+
+    console.show({"url": f"http://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
+    serve_model(place, settings, model)
+
+
+@app.command()
+def classify(
+    source: Annotated[Path, typer.Argument(metavar="IN")],
+    target: Annotated[Path, typer.Argument(metavar="OUT")],
+    url: Annotated[str, typer.Option(help="Where `lexveil serve` listens.")] = "http://127.0.0.1:8300",
+    text_field: TextField = None,
+    id_field: IdField = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Classify documents by an endpoint that never sees them; labels go to OUT."""
+    settings = _settings(config, ingest={"text_field": text_field, "id_field": id_field})
+    from pipeline.endpoint import classify_file
+
+    console.show(classify_file(source, target, url, settings), as_json)
+
+
+def main() -> None:
+    """Entry point. Bad input: one line on stderr and exit code 2."""
+    from pipeline.errors import LexveilError
+
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        sys.exit(console.complain(error.format_message(), 2))
+    except click.Abort:
+        sys.exit(130)
+    except LexveilError as error:
+        sys.exit(console.complain(str(error), error.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if console.debugging():
+            raise
+        sys.exit(
+            console.complain(f"internal error: {type(error).__name__} (LEXVEIL_DEBUG=unsafe shows it)", 1)
+        )
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,133 @@
+"""What the command line shows: progress and errors on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.records import ForEach, Manifest
+    from pipeline.settings import Settings
+
+Progress = Callable[[str, int, int], None]
+
+
+def complain(message: str, code: int) -> int:
+    """One line on stderr; returns the exit code."""
+    sys.stderr.write("error: " + " ".join(message.split()) + "\n")
+    return code
+
+
+def debugging() -> bool:
+    """Whether full tracebacks, which may hold document text, were asked for."""
+    return os.environ.get("LEXVEIL_DEBUG") == "unsafe"
+
+
+def show(result: Mapping[str, Any], as_json: bool) -> None:
+    """One JSON object, or a line a value."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, default=str) + "\n")
+        sys.stdout.flush()
+        return
+    from rich.console import Console
+
+    out = Console(soft_wrap=True, highlight=False)
+    for name, value in result.items():
+        if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            out.print(_table(name, value))
+        elif isinstance(value, Mapping):
+            inside = ", ".join(f"{key} {_plain(entry)}" for key, entry in value.items())
+            out.print(f"{name.replace('_', ' ')}: {inside or 'none'}", markup=False)
+        else:
+            out.print(f"{name.replace('_', ' ')}: {_plain(value)}", markup=False)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(title: str, rows: Any) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title.replace("_", " "), title_justify="left")
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(Text(_plain(value)) for value in row.values()))
+    return table
+
+
+def show_manifest(manifest: Manifest, as_json: bool, **more: Any) -> None:
+    """What a stage has done."""
+    counts = {"stage": manifest.stage, "shards": len(manifest.shards), "shards_done_now": manifest.done_now}
+    show({**counts, "rows": manifest.rows, **manifest.counts(), **more}, as_json)
+
+
+def show_run(result: Mapping[str, Any], as_json: bool) -> None:
+    """What the main job came to; for people, the lines that matter, and last where the report lies."""
+    if as_json:
+        show(result, True)
+        return
+    names = ("ingested", "duplicates", "quarantined", "quarantine", "masked", "spans_by_type", "model")
+    lines: dict[str, Any] = {name: result[name] for name in names}
+    spent = result["spent"]
+    unit = result["unit"]
+    lines["privacy of the weights"] = (
+        f"epsilon {result['epsilon']:.3g}, delta {result['delta']:.0e}, unit {unit}"
+    )
+    lines["ledger"] = f"{spent['total']:.3g} of {spent['limit']:.3g} spent"
+    lines["utility"] = result["utility"] or "no held-out documents"
+    lines["encrypted"] = result["encrypted"]
+    lines["features"] = result["features"]
+    show(lines, False)
+    if not result["changed"]:
+        sys.stdout.write("Nothing changed since the last run; nothing was done.\n")
+    sys.stdout.write(f"Report: {result['report']}\n")
+
+
+@contextmanager
+def progress(quiet: bool) -> Generator[Progress | None, None, None]:
+    """A progress bar a stage, on stderr."""
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description:<18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total)
+        bars.update(tasks[stage], completed=done, total=total)
+
+    with bars:
+        tell("start", 0, 1)
+
+        def listener(stage: str, done: int, total: int) -> None:
+            tell("start", 1, 1)
+            tell(stage, done, total)
+
+        yield listener
+
+
+@contextmanager
+def worker_pool(settings: Settings, quiet: bool) -> Generator[ForEach, None, None]:
+    """Shards in worker processes, with a progress bar and without a scheduler."""
+    from flows.pool import WorkerPool, with_progress
+
+    with progress(quiet) as listener, WorkerPool(settings.workers) as pool:
+        yield with_progress(pool.each, listener)

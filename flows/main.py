@@ -1,0 +1,104 @@
+"""The Prefect flow behind `lexveil run`: its tasks are shards, and nothing it records has content.
+
+Parameters are the workspace's path and a run id. Results are never persisted, since Prefect would pickle
+them into readable files; resuming rests on the workspace's manifests. Exceptions leave every task and the
+flow sealed. What a run is asked to do lies in the workspace, under the protected root.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+# Before Prefect is imported. The default start-up time-out of 20 s is too short for a busy machine.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+# Lexveil prints its own one-line errors; Prefect's record of them stays in its database.
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.pool import Progress, WorkerPool, with_progress
+from pipeline.job import read_request, run_job
+from pipeline.logs import sealed
+from pipeline.records import ForEach, Shard, ShardResult, Work
+from pipeline.workspace import Workspace
+
+T = TypeVar("T")
+
+_progress: Progress | None = None
+
+
+def report_progress_to(listener: Progress | None) -> None:
+    """Have (stage, done, total) told to `listener` while a flow runs in this process."""
+    global _progress
+    _progress = listener
+
+
+def _tell(stage: str, done: int, total: int) -> None:
+    if _progress is not None:
+        _progress(stage, done, total)
+
+
+def as_tasks(pool: WorkerPool) -> ForEach:
+    """A `ForEach` whose shards are Prefect tasks, carried out by the pool's processes."""
+
+    def each(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+        # Work and results pass by this closure: a task's argument is only the shard's place.
+        results: dict[int, ShardResult] = {}
+
+        @task(name=stage, cache_policy=NO_CACHE, persist_result=False, log_prints=False, retries=1)
+        @sealed(stage)
+        def carry_out(place: int) -> int:
+            results[place] = pool.run(stage, work, shards[place])
+            return place
+
+        for future in as_completed([carry_out.submit(place) for place in range(len(shards))]):
+            yield results[future.result()]
+
+    return each
+
+
+def as_task(stage: str, work: Callable[[], T]) -> T:
+    """A `Once` that runs a whole stage as one Prefect task, in this process."""
+    outcome: list[T] = []
+
+    @task(name=stage, cache_policy=NO_CACHE, persist_result=False, log_prints=False)
+    @sealed(stage)
+    def carry_out() -> None:
+        outcome.append(work())
+
+    _tell(stage, 0, 1)
+    carry_out()
+    _tell(stage, 1, 1)
+    return outcome[0]
+
+
+@flow(name="lexveil", log_prints=False, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=8))  # type: ignore[arg-type]
+@sealed("run")
+def main_job(workspace: str, run_id: str) -> None:
+    """The main job over a request that lies in the workspace."""
+    place = Workspace.open(Path(workspace))
+    request = read_request(place, run_id)
+    with place.lock(), WorkerPool(request.settings.workers) as pool:
+        run_job(place, request, with_progress(as_tasks(pool), _tell), as_task)
+
+
+def run(workspace: Workspace, run_id: str, progress: Progress | None = None) -> dict[str, Any]:
+    """Start the flow in this process and wait. Returns the run's JSON."""
+    from pipeline.workspace import read_json
+
+    report_progress_to(progress)
+    try:
+        main_job(str(workspace.root.resolve()), run_id)
+    finally:
+        report_progress_to(None)
+    result = read_json(workspace.runs / run_id / "run.json")
+    assert result is not None
+    return result

@@ -1,0 +1,133 @@
+"""Worker processes for shards: one Python lock and one heap each, gone when their parent is gone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import TypeVar
+
+from pipeline.errors import StageError
+from pipeline.logs import sealed, set_up_logging
+from pipeline.records import ForEach, Shard, ShardResult, Work
+
+T = TypeVar("T")
+R = TypeVar("R")
+Progress = Callable[[str, int, int], None]
+_MOST_WORKERS = 4
+_ORPHAN_CHECK_SECONDS = 0.2
+
+
+def default_workers() -> int:
+    """The cores this process may use, at most 4: each worker holds models of its own in memory."""
+    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+
+
+def _start_worker(parent: int) -> None:
+    # One thread a worker: the shards are the parallelism, and torch must see this before its import.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
+        os.environ[name] = "1" if name != "TOKENIZERS_PARALLELISM" else "false"
+    set_up_logging()
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    # After kill -9 of the parent, a worker would wait for ever, and could write after a second run began.
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_CHECK_SECONDS)
+    os._exit(1)
+
+
+@sealed("shard")
+def _carry_out(work: Callable[[T], R], item: T) -> R:
+    return work(item)
+
+
+def with_progress(each: ForEach, tell: Progress | None) -> ForEach:
+    """The same `ForEach`, telling its progress."""
+    if tell is None:
+        return each
+
+    def telling(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+        tell(stage, 0, len(shards))
+        for done, result in enumerate(each(stage, work, shards), start=1):
+            tell(stage, done, len(shards))
+            yield result
+
+    return telling
+
+
+class WorkerPool:
+    """Spawned processes that keep their models between shards.
+
+    A worker that dies (out of memory, a crash in a native library) is replaced, its shard tried once more.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or default_workers()
+        self._lock = threading.Lock()
+        self._executor: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=error is None, cancel_futures=True)
+            self._executor = None
+
+    def run(self, stage: str, work: Work, shard: Shard) -> ShardResult:
+        """Carry out one shard and wait for it."""
+        for _ in range(2):
+            executor = self._current()
+            try:
+                return executor.submit(_carry_out, work, shard).result()
+            except BrokenProcessPool:
+                self._replace(executor)
+        raise StageError(f"{stage}: a worker process died twice over shard {shard.index}")
+
+    def each(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+        """A `ForEach` without a scheduler: results as they come."""
+        executor = self._current()
+        waiting = {executor.submit(_carry_out, work, shard): shard for shard in shards}
+        for done in as_completed(waiting):
+            try:
+                yield done.result()
+            except BrokenProcessPool:
+                self._replace(executor)
+                yield self.run(stage, work, waiting[done])
+
+    def ordered(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Like `map`, with a bounded number of items under way."""
+        executor = self._current()
+        waiting: list[Future[R]] = []
+        for item in items:
+            waiting.append(executor.submit(_carry_out, work, item))
+            if len(waiting) > 2 * self.workers:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+    def _current(self) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._executor is None:
+                self._executor = ProcessPoolExecutor(
+                    self.workers,
+                    mp_context=multiprocessing.get_context("spawn"),
+                    initializer=_start_worker,
+                    initargs=(os.getpid(),),
+                )
+            return self._executor
+
+    def _replace(self, broken: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._executor is broken:
+                self._executor = None
+        broken.shutdown(wait=False, cancel_futures=True)
