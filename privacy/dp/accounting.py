@@ -26,6 +26,9 @@ _CONVERGED = 0.005
 _CALIBRATED = 0.999
 _MAX_NOISE_MULTIPLIER = 2.0**40
 
+# The series sums terms near 1: below this, times the order, it is rounding, even negative.
+_RDP_ROUNDING = 1e-13
+
 # Fixed, so that totals in the ledger add up order by order. Fractional orders below 2 seldom converge.
 RDP_ORDERS: tuple[float, ...] = (
     *(2 + i / 4 for i in range(25)),
@@ -163,7 +166,7 @@ def _rdp_of_a_step(noise_multiplier: float, sample_rate: float, order: float) ->
 
     accountant = RdpAccountant([order], NeighboringRelation.ADD_OR_REMOVE_ONE)
     accountant.compose(event(noise_multiplier, sample_rate, 1))
-    return float(accountant.rdp[0])
+    return max(float(accountant.rdp[0]), order * _RDP_ROUNDING)
 
 
 def rdp_to_epsilon(total: float, order: float, delta: float) -> float:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from privacy.dp import accounting
-from privacy.dp.budget import Account, Charge, Limit, Population, Reservation, filter_order, fold
+from privacy.dp.budget import Account, Charge, Limit, Population, Reservation, alone, filter_order, fold
 from privacy.dp.chain import GENESIS, Entry, Store, Transaction, broken_at
 
 # Totals recomputed on another machine differ by rounding.
@@ -150,10 +150,8 @@ class Ledger:
             order = account.order or filter_order(charge, account.limit)
             total = account.after(charge, account.limit, order)
             if total > account.limit.epsilon:
-                delta = account.limit.delta
-                raise BudgetExceeded(
-                    account.spent(delta), charge.epsilon(delta), total, account.limit.epsilon
-                )
+                spent, asked = account.spent(account.limit.delta), alone(charge, account.limit)
+                raise BudgetExceeded(spent, asked, total, account.limit.epsilon)
             identifier = secrets.token_hex(16)
             payload: dict[str, Any] = asdict(charge) | {"order": order, "total": total}
             transaction.append(entries, "reserve", population.key, payload, identifier, idempotency_key)

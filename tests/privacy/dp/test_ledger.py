@@ -126,6 +126,18 @@ def test_without_a_secret_an_open_run_is_not_repeated(ledger):
     assert ledger.spent(OWNERS, DELTA) == pytest.approx(RUN.epsilon(DELTA))
 
 
+@pytest.mark.parametrize("charge", [Charge(1e9, 1e-4, 3), Charge(1e6, 1.0, 1), Charge(0.05, 0.9, 10)])
+def test_extreme_charges_are_counted_or_refused(ledger, charge):
+    try:
+        ledger.reserve(OWNERS, charge, "extreme")
+    except BudgetExceeded:
+        assert ledger.spent(OWNERS, DELTA) == 0
+    else:
+        assert 0 <= ledger.spent(OWNERS, DELTA) <= 3
+        ledger.reserve(OWNERS, RUN, "ordinary")
+    assert ledger.verify().ok
+
+
 def test_settling_is_final_and_bounded(ledger):
     first = ledger.reserve(OWNERS, RUN, "a")
     for steps in (-1, 101):
