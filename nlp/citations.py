@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """What is law and must stay readable: citations of cases, statutes and treaties.
 
 A citation is read before anything is masked; the parties' names inside a cited case's name are law,

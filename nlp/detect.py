@@ -118,7 +118,7 @@ def _windows(document: int, text: str, supported: Sequence[str]) -> Iterator[_Wi
 
 
 def _cut(text: str, start: int) -> int:
-    """Where a window that begins at `start` ends: after a paragraph if it can, else a line, a sentence, a word."""
+    """Where a window from `start` ends: after a paragraph if it can, else a line, a sentence, a word."""
     limit = start + _WINDOW
     if limit >= len(text):
         return len(text)

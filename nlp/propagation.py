@@ -34,7 +34,10 @@ _DEFINED = re.compile(
 _IN_SENTENCE = re.compile(r"[a-z,] $")
 _INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
 _LEGAL_FORMS = frozenset(
-    "inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl bv nv ab l c p n a s".split()  # noqa: SIM905
+    """
+    inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl bv nv
+    ab l c p n a s
+    """.split()  # noqa: SIM905
 )
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 
@@ -113,27 +116,30 @@ def _mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
                 break
 
 
-def _forms(name: tuple[str, ...], kind: str, lower: set[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
+def _forms(name: Sequence[str], kind: str, lower: set[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
     """The name and its shorter forms, each with whether the document uses it for nothing else."""
-    if len(name) > 1 or (name and any(c.isdigit() for c in name[0])):
+    if not name:
+        return
+    first, last = name[0], name[-1]
+    if len(name) > 1 or any(c.isdigit() for c in first):
         if sum(map(len, name)) >= 4:
-            yield name, True
-    elif name and _unambiguous(name[0], lower):
-        yield name, True
+            yield tuple(name), True
+    elif _unambiguous(first, lower):
+        yield (first,), True
     if kind == "ORGANIZATION":
-        stem = name
+        stem = list(name)
         while len(stem) > 1 and stem[-1].lower() in _LEGAL_FORMS:
-            stem = stem[:-1]
-        if stem != name and (len(stem) > 1 or _unambiguous(stem[0], lower)):
-            yield stem, True
+            stem.pop()
+        if len(stem) < len(name) and (len(stem) > 1 or _unambiguous(first, lower)):
+            yield tuple(stem), True
     if kind == "PERSON" and len(name) > 1:
-        body = name[:-1] if name[-1].lower() in _SUFFIXES else name
-        if len(body) > 2:
-            yield (body[0], body[-1]), True
-        if _unambiguous(body[0], lower):
-            yield (body[0],), True
-        if len(body[-1]) >= 3 and body[-1][0].isupper() and body[-1].lower() not in JURISDICTIONS:
-            yield (body[-1],), _unambiguous(body[-1], lower)
+        if len(name) > 2 and last.lower() in _SUFFIXES:
+            last = name[-2]
+        yield (first, last), True
+        if _unambiguous(first, lower):
+            yield (first,), True
+        if len(last) >= 2 and last[0].isupper() and last.lower() not in JURISDICTIONS:
+            yield (last,), len(last) >= 3 and _unambiguous(last, lower)
 
 
 def _unambiguous(word: str, lower: set[str]) -> bool:

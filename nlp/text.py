@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
 ENTITY_TYPES: tuple[str, ...] = (
@@ -77,12 +77,14 @@ _ONLY_INVISIBLE = re.compile(rf"[{_INVISIBLE}]+")
 class NormalisedText:
     """Folded text, never longer than the original, with exact offsets back into it.
 
-    `_removed[k]` is the index in `text` before which the k-th removed character stood.
+    `_removed[k]` is the index in `text` before which the k-th removed character stood; where that index
+    is in `_marked`, combining marks were among them, which belong to the letter before.
     """
 
     text: str = field(repr=False)
     original_length: int
     _removed: tuple[int, ...] = field(default=(), repr=False)
+    _marked: frozenset[int] = field(default=frozenset(), repr=False)
 
     @classmethod
     def of(cls, original: str) -> NormalisedText:
@@ -92,19 +94,22 @@ class NormalisedText:
             return cls(original.translate(_FOLD), len(original))
         pieces: list[str] = []
         removed: list[int] = []
+        marked: list[int] = []
         length = last = 0
         for match in _SHRINK.finditer(original):
             kept = original[last : match.start()]
             composed = _composed(match.group())
             pieces += (kept, composed)
             length += len(kept) + len(composed)
+            if composed:
+                marked.append(length)
             removed += [length] * (match.end() - match.start() - len(composed))
             last = match.end()
         pieces.append(original[last:])
-        return cls("".join(pieces).translate(_FOLD), len(original), tuple(removed))
+        return cls("".join(pieces).translate(_FOLD), len(original), tuple(removed), frozenset(marked))
 
     def to_original(self, start: int, end: int) -> tuple[int, int]:
-        """Offsets [start, end) in `text` -> offsets in the original; removed characters inside are included."""
+        """Offsets [start, end) in `text` -> offsets in the original, with what was removed inside of them."""
         if not 0 <= start <= end <= len(self.text):
             raise ValueError(f"span [{start}, {end}) outside of a text of {len(self.text)} characters")
         if not self._removed:
@@ -112,9 +117,8 @@ class NormalisedText:
         first = start + bisect_right(self._removed, start)
         if start == end:
             return first, first
-        # What was removed right after the last character (a combining mark, say) belongs to it.
-        last = end + bisect_right(self._removed, end)
-        return first, last
+        before_end = bisect_right if end in self._marked else bisect_left
+        return first, end + before_end(self._removed, end)
 
 
 def _composed(run: str) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Bank accounts and payment cards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Postal addresses: streets, boxes, postcodes, Chinese districts and doors."""
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _STREET = re.compile(
 )
 _BOX = re.compile(rf"\bP\.? ?O\.? ?Box \d{{1,7}}{_TAIL}|\bPostfach \d[\d ]{{1,8}}")
 _LINE = re.compile(
-    rf"(?<![\w.$§-])\d{{1,6}}[A-Za-z]? [{UPPER}][\w'.-]*(?: [{UPPER}][\w'.-]*){{0,4}}(?:,? {_UNIT})?,\s{{1,3}}{_PLACE}(?:, {_PLACE})?,? "
-    rf"(?:{_STATE}|[A-Z]{{2}}),? \d{{5}}(?:-\d{{4}})?(?!\w)"
+    rf"(?<![\w.$§-])(?:{_UNIT}, )?\d{{1,6}}[A-Za-z]? [{UPPER}][\w'.-]*(?: [{UPPER}][\w'.-]*){{0,4}}(?:,? {_UNIT})?,\s{{1,3}}{_PLACE}(?:, {_PLACE})?,? "
+    rf"(?:(?:{_STATE}|[A-Z]{{2}}),? \d{{5}}(?:-\d{{4}})?|{_POSTCODE_UK}|\d{{4,6}})(?!\w)"
 )
 _CITY_ZIP = re.compile(rf"(?<!\w){_PLACE}(?:, {_PLACE})?,? {_STATE},? \d{{5}}(?:-\d{{4}})?(?!\w)")
 _UK_POSTCODE = re.compile(rf"(?<!\w)(?:{_PLACE},? )?{_POSTCODE_UK}(?!\w)")
@@ -97,7 +98,7 @@ class ChineseAddressRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Found]:
         for match in _HOME_ZH.finditer(text):
-            if not re.search(r"[省市县区旗镇乡村屯路街巷号]", match.group(1)):
+            if not re.search(r"[省市县区旗镇乡村屯路街巷号]", match.group(1)) or "没有" in match.group(1):
                 continue
             yield Found(match.start(1), match.end(1), "ADDRESS", LABELLED)
         for match in _CHINESE.finditer(text):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Ages and dates of birth."""
 
 from __future__ import annotations

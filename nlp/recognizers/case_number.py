@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Case and docket numbers. `nlp.citations` says which of them are law rather than this case."""
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _NO = re.compile(
 _ECHR = re.compile(r"(?<![\w/.,-])\d{2,6}/\d{2}(?![\w/]|[.,]\d)")
 _BRACKETED_NO = re.compile(r"\((?:no|nos)\. (\d{1,6}/\d{2,4}(?:(?:, | and )\d{1,6}/\d{2,4})*)\)")
 _COURT_FILE = re.compile(
-    r"(?<![\w/-])(?:[A-Z]{1,4}/\d{1,6}/(?:19|20)\d{2}|\d{2,4}-\d{2,7}-[A-Z]{2,4}|\d{3,7}/(?:19|20)\d{2})(?![\w/-])"
+    r"(?<![\w/-])(?:[A-Z]{1,4}/\d{1,6}/(?:19|20)\d{2}|\d{2,4}-\d{2,7}-[A-Z]{2,4}|\d{3,7}/(?:19|20)\d{2}|\d{2}/\d{3,6}/[A-Z]{1,3})(?![\w/-])"
 )
 _EU_DOMESTIC = re.compile(
     r"(?<!\w)(?:[EK]\.? ?(?:no\.? ?)?|(?:[A-Z][A-Za-z]{0,4} ){1,2})\d{1,5}/(?:19|20)?\d{2}(?![\w/])"

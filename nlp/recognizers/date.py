@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Dates: English, numeric, ISO, German, Chinese."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Members of somebody's family: the relation, said of a person.
 
 "His wife" and "the applicant's late father" say who somebody is through somebody else; "husband and

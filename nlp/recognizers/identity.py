@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Numbers that states give to people: by their check digits where they have some, else by context."""
 
 from __future__ import annotations

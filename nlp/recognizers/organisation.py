@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Companies, law firms and other organisations. Courts and the state are not personal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Names of people: by title, role, signature, label and caption, and what the statistical model saw."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Chinese names: a surname and one to three characters behind a word that says who speaks or sits."""
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _BEFORE = re.compile(
 _CONTEXT = re.compile(
     rf"接受({_NAME})(?=的?委托)|指派({_NAME})(?=律师|[,。、]|担任|为)|致:?\s?({_NAME})(?=[,:\n先女]|$)|({_NAME})(?=先生|女士|同志|小姐|医生|老师|经理)"
     rf"|(?<=[,。;与和])({_NAME})(?=骑行|驾驶|步行|乘坐|持有|提交|辩称|诉称|主张|承认|表示|认可|签订|签署|签名|出借|借款|受伤|要求|诉至)"
+    rf"|(?:育有[一二三两]?[子女个]{{1,2}}|经办人为?|抚养|跟随|(?<=[,。;])随|名叫|名为|知情人)({_NAME})|与({_NAME})(?=登记结婚|结婚|系|之间|签订|[,。、])"
+    rf"|(?:情况|事实)(?:有|由)({_LIST})(?=证实|证明|[,。、知])"
     rf"|(?m:^\s*({_NAME})\s*$)"
 )
 _SPACED = re.compile(
@@ -60,7 +63,8 @@ class ChinesePersonRecognizer(RuleRecognizer):
             yield from _settled(text, match.start(group), match.end(group), LABELLED)
         for match in _CONTEXT.finditer(text):
             group = match.lastindex or 1
-            yield from _settled(text, match.start(group), match.end(group), SHAPED)
+            for item in _ITEM.finditer(text, match.start(group), match.end(group)):
+                yield from _settled(text, item.start(), item.end(), SHAPED)
         for match in _SPACED.finditer(text):
             yield Found(match.start(1), match.end(1), "PERSON", LABELLED)
         for match in _ANONYMISED.finditer(text):

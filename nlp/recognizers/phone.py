@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Telephone numbers: libphonenumber's matcher where a cheap pattern has seen enough digits."""
 
 from __future__ import annotations
