@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +31,8 @@ _OVERLAP = 200
 _BATCH = 16
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z]+")
+# Runs without a break (an encoded picture, a drawn line) hold no name and cost patterns a quadratic time.
+_RUN = re.compile(r"[A-Za-z0-9+/=_]{200,}|([^\w\s])\1{100,}|[^\S\n]{200,}")
 _ENGLISH_SHARE = 0.2
 _CUTS = ("\n\n", "\n", "。", ". ", ";", ", ", " ")
 
@@ -62,7 +65,7 @@ class Detector:
 
     def detect_many(self, texts: Sequence[str]) -> list[list[Span]]:
         """`detect` of each text: the model reads the windows of many short texts at once."""
-        normalised = [NormalisedText.of(text) for text in texts]
+        normalised = [_readable(NormalisedText.of(text)) for text in texts]
         found: list[list[Span]] = [[] for _ in texts]
         windows = (
             window
@@ -103,6 +106,10 @@ def _load(languages: tuple[str, ...]) -> Detector:
     from nlp.recognizers.engine import build_analyzer
 
     return Detector(build_analyzer(languages))
+
+
+def _readable(document: NormalisedText) -> NormalisedText:
+    return replace(document, text=_RUN.sub(lambda run: "\n" * len(run.group()), document.text))
 
 
 def _windows(document: int, text: str, supported: Sequence[str]) -> Iterator[_Window]:

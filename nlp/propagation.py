@@ -16,6 +16,7 @@ _TYPES = frozenset(
     {"PERSON", "ORGANIZATION", "ADDRESS", "CASE_NUMBER", "ID_NUMBER", "ACCOUNT_NUMBER", "PHONE", "EMAIL"}
 )
 _SCORE = 0.7
+_SMALL = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
 _TOKEN = re.compile(r"[^\W_]+")
 _HAN = re.compile(rf"[{HAN}]")
 # Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most a line end.
@@ -35,8 +36,8 @@ _IN_SENTENCE = re.compile(r"[a-z,] $")
 _INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
 _LEGAL_FORMS = frozenset(
     """
-    inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl bv nv
-    ab l c p n a s
+    inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl
+    bv nv ab l c p n a s
     """.split()  # noqa: SIM905
 )
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
@@ -68,13 +69,18 @@ def _surfaces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
                 yield alias.group(1) or alias.group(2), span.type
 
 
+def _written_small(text: str) -> set[str]:
+    """Words in lower case; those inside an address of the web or of e-mail are names as often as not."""
+    return {m.group() for m in _SMALL.finditer(text) if m.group().islower()}
+
+
 def plausible(text: str, spans: Sequence[Span]) -> list[Span]:
     """Without the model's guesses that the document itself takes back.
 
     A guess goes when each of its capitalised words is a word of drafting, is written small elsewhere
     in the document, or belongs to a term that the document defines.
     """
-    lower = {m.group() for m in _TOKEN.finditer(text) if m.group().islower()}
+    lower = _written_small(text)
     defined = {
         m.group().lower()
         for term in _DEFINED.finditer(text)
@@ -98,7 +104,7 @@ def plausible(text: str, spans: Sequence[Span]) -> list[Span]:
 
 def _mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
     tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
-    lower = {word for word, _, _ in tokens if word.islower()}
+    lower = _written_small(text)
     wanted: dict[str, list[tuple[tuple[str, ...], str, bool]]] = {}
     for name, kind in names.items():
         for form, sure in _forms(name, kind, lower):

@@ -232,6 +232,9 @@ class NerRecognizer(RuleRecognizer):
         return results
 
 
+_STATE_OF = re.compile(
+    r"^(?:[Tt]he )?(?:(?:State|Commonwealth|Republic|Kingdom|Province|Government) of )?(?:the )?"
+)
 # The model takes many a product for a town; somebody is in a town, at it, or from it.
 _WHEREABOUTS = re.compile(
     r"(?:\b(?:[Ii]n|[Aa]t|[Nn]ear|[Ff]rom|[Oo]utside|[Aa]round|[Bb]etween|and|[Cc]ity of|[Tt]own of|[Vv]illage of|[Cc]ounty of|[Dd]istrict of|[Bb]orough of)"
@@ -262,7 +265,7 @@ def _accepted(text: str, start: int, end: int, kind: str) -> tuple[int, int] | N
             return None
     elif (
         any(w.lower() in PUBLIC_BODY for w in words)
-        or text[start:end].lower().removeprefix("the ") in JURISDICTIONS
+        or _STATE_OF.sub("", text[start:end]).lower() in JURISDICTIONS
     ):
         return None
     if text[start : start + 4] in ("the ", "The "):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_sorted_and_merged() -> None:
         "See Doe v. Poe, 1 U.S. 1 (1800); 42 U.S.C. § 1983; Roe v. Poe, 2 U.S. 2 (1801). " * 30
     )
     assert ranges == sorted(ranges)
-    assert all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(ranges))
 
 
 def test_no_text_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:

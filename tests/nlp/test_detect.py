@@ -1,9 +1,11 @@
+# ruff: noqa: E501  -- the texts are on one line each
 """The whole detector: people and companies invented for these tests."""
 
 from __future__ import annotations
 
 import logging
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -182,7 +184,7 @@ def test_decomposed_letters(detector: Detector) -> None:
 def test_any_text_gives_exact_sorted_spans_and_round_trips(detector: Detector, pieces: list[str]) -> None:
     text = "".join(pieces)
     spans = detector.detect(text)
-    assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(spans))
     assert all(0 <= s.start < s.end <= len(text) and s.type in ENTITY_TYPES and s.recognizer for s in spans)
     masked = mask(text, spans)
     assert restore(masked.text, masked.replacements) == text
@@ -206,10 +208,9 @@ def test_a_name_across_a_window_is_found(detector: Detector) -> None:
 
 
 def test_no_limit_on_length(detector: Detector) -> None:
-    filler = "the sum was paid in full and on time as agreed between them\n" * 16_000
-    text = (
-        filler + "Mr Osgood Pell left.\n" + "9" * 100_000 + "\n" + "中" * 20_000 + "A" * 100_000 + "(" * 5_000
-    )
+    filler = "the sum was paid in full and on time as agreed between them\n" * 1_000
+    hostile = "9" * 1_000_000 + "\n" + "中" * 20_000 + "A" * 100_000 + "(" * 5_000 + "\n" * 20_000
+    text = filler + "Mr Osgood Pell left.\n" + hostile + "Osgood Pell came back.\n"
     assert len(text) > 1_000_000
     assert hidden(text, detector.detect(text), "Osgood Pell")
 

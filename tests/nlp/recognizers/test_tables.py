@@ -1,0 +1,61 @@
+"""One table a family: text, and the pieces the recognizer must find, no more and no less."""
+
+from __future__ import annotations
+
+import pytest
+
+from nlp.recognizers.account import AccountRecognizer, iban_is_valid, luhn_is_valid
+from nlp.recognizers.age_birth import AgeBirthRecognizer
+from nlp.recognizers.base import RuleRecognizer
+from nlp.recognizers.case_number import own_numbers
+from nlp.recognizers.date import DateRecognizer
+from nlp.recognizers.email import EmailRecognizer
+from nlp.recognizers.family import FamilyRecognizer
+from nlp.recognizers.identity import IdentityRecognizer, chinese_id_is_valid
+from nlp.recognizers.phone import PhoneRecognizer
+
+
+def pieces(recognizer: RuleRecognizer, text: str) -> set[str]:
+    return {text[f.start : f.end] for f in recognizer.find(text)}
+
+
+@pytest.mark.parametrize(
+    ("recognizer", "text", "found"),
+    [
+        (EmailRecognizer, "write to a.roe@mail.example.org, please", {"a.roe@mail.example.org"}),
+        (EmailRecognizer, "an @ alone", set()),
+        (PhoneRecognizer, "call (785) 555-0142 now", {"(785) 555-0142"}),
+        (PhoneRecognizer, "电话13800138000", {"13800138000"}),
+        (PhoneRecognizer, "Section 12.3 and 2019-2020", set()),
+        (AgeBirthRecognizer, "Roe, aged 47, left", {"47"}),
+        (AgeBirthRecognizer, "She is 73 years old.", {"73 years old"}),
+        (AgeBirthRecognizer, "persons under 18 years of age", set()),
+        (AgeBirthRecognizer, "1985年3月2日出生", {"1985年3月2日"}),
+        (AgeBirthRecognizer, "born on 4 May 1972 in", {"4 May 1972"}),
+        (DateRecognizer, "on 4 May 1972 and 2019-03-04", {"4 May 1972", "2019-03-04"}),
+        (DateRecognizer, "The Lender may assign. Section 5 May be amended.", set()),
+        (DateRecognizer, "2018年5月1日", {"2018年5月1日"}),
+        (FamilyRecognizer, "Roe and his wife left", {"his wife"}),
+        (FamilyRecognizer, "husband and wife", set()),
+        (IdentityRecognizer, "SSN 219-09-9999", {"219-09-9999"}),
+        (IdentityRecognizer, "000-12-3456 is none", set()),
+        (AccountRecognizer, "to DE89 3704 0044 0532 0130 00 today", {"DE89 3704 0044 0532 0130 00"}),
+        (AccountRecognizer, "card 4111 1111 1111 1112 is none", set()),
+    ],
+)
+def test_table(recognizer: type[RuleRecognizer], text: str, found: set[str]) -> None:
+    assert pieces(recognizer(), text) == found
+
+
+def test_check_digits() -> None:
+    assert chinese_id_is_valid("11010519491231002X")
+    assert not chinese_id_is_valid("110105194912310021")
+    assert iban_is_valid("GB82 WEST 1234 5698 7654 32")
+    assert not iban_is_valid("GB82 WEST 1234 5698 7654 33")
+    assert luhn_is_valid("4012888888881881")
+    assert not luhn_is_valid("4012888888881882")
+
+
+def test_own_numbers_stand_at_the_head() -> None:
+    assert own_numbers("CASE OF X\n\n(Application no. 1234/05)\n") == {"1234/05"}
+    assert own_numbers("The parties rely on Vane v. Turkey, no. 1234/05.") == frozenset()
