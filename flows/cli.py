@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from flows import console
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Turn confidential legal documents into features, without giving the people in them away.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -70,18 +68,6 @@ def _open(workspace: Path) -> Workspace:
     return Workspace.open(workspace)
 
 
-def _create(workspace: Path, settings: Settings, sources: list[Path], need_labels: bool = False) -> Workspace:
-    """Open or lay out the workspace, after everything that can be wrong with the request was looked at."""
-    from pipeline.sources import check_fields, scan
-    from pipeline.workspace import Workspace, given_key, key_store
-
-    check_fields(scan(sources, settings.ingest), settings.ingest, need_labels)
-    given_key(settings)
-    place = Workspace.create_or_open(workspace)
-    key_store(place, settings)
-    return place
-
-
 @app.command()
 def run(
     sources: SourcesArgument,
@@ -113,9 +99,9 @@ def run(
         },
         workers=workers,
     )
-    place = _create(workspace, settings, sources, need_labels=settings.train.objective != "denoise")
-    from pipeline.job import request_run, unchanged
+    from pipeline.job import prepare, request_run, unchanged
 
+    place = prepare(workspace, settings, sources, need_labels=settings.train.objective != "denoise")
     request = request_run(place, settings, sources)
     result = unchanged(place, request)
     if result is None:
@@ -148,9 +134,10 @@ def ingest(
     """Read documents into the workspace, encrypted at rest."""
     fields = _ingest_fields(text_field, id_field, label_field, owner_field, split_field)
     settings = _settings(config, ingest=fields, workers=workers)
-    place = _create(workspace, settings, sources)
+    from pipeline.job import prepare
     from pipeline.stages.ingest import ingest as stage
 
+    place = prepare(workspace, settings, sources, need_labels=False)
     with place.lock(), console.worker_pool(settings, as_json) as each:
         manifest = stage(place, settings, sources, each)
     console.show_manifest(manifest, as_json)
@@ -409,10 +396,10 @@ def main() -> None:
     from pipeline.errors import LexveilError
 
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
         sys.exit(console.complain(error.format_message(), 2))
-    except click.Abort:
+    except typer.Abort:
         sys.exit(130)
     except LexveilError as error:
         sys.exit(console.complain(str(error), error.exit_code))

@@ -8,12 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as EnvironmentUnreadable
 
+from nlp.text import ENTITY_TYPES
 from pipeline.errors import SettingsError
 
 MIB = 1 << 20
 PositiveInt = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+EntityType = Annotated[str, Field(pattern=f"^({'|'.join(ENTITY_TYPES)})$")]
 
 
 class _Section(BaseModel):
@@ -38,7 +43,7 @@ class IngestSettings(_Section):
 class MaskSettings(_Section):
     """What is masked. A later release adds policies by role."""
 
-    types: tuple[str, ...] = ()  # empty: every type the detector knows
+    types: tuple[EntityType, ...] = ()  # empty: every type the detector knows
 
 
 class TrainSettings(_Section):
@@ -139,8 +144,20 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     }
     try:
         environment = _Environment().model_dump(exclude_unset=True)
+    except EnvironmentUnreadable:
+        raise SettingsError(
+            "a variable LEXVEIL_<SECTION> of the environment holds no JSON object; "
+            "name one setting a variable, as in LEXVEIL_TRAIN__EPSILON=3"
+        ) from None
+    except ValidationError as error:
+        raise _refusal(error) from None
+    try:
         return Settings.model_validate(_merge(_merge(data, environment), given))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {where}: {first['msg']}") from None
+        raise _refusal(error) from None
+
+
+def _refusal(error: ValidationError) -> SettingsError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return SettingsError(f"setting {where}: {first['msg']}")

@@ -245,8 +245,8 @@ def _files(sources: Sequence[Path]) -> Iterator[tuple[Path, Mapping[str, Any] | 
 def _walk(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
     about: dict[Path, Mapping[str, Any]] = {}
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
         here = Path(root)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _ours(here / name))
         for sidecar in SIDECARS:
             if sidecar in names:
                 rows = _sidecar(here / sidecar)
@@ -257,6 +257,11 @@ def _walk(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
             path = here / name
             if not name.startswith(".") and path.is_file():
                 yield path, about.get(path.resolve())
+
+
+def _ours(folder: Path) -> bool:
+    """Whether a folder is a workspace, whose masked texts and features would come in as documents."""
+    return (folder / "workspace.json").is_file() and (folder / "protected").is_dir()
 
 
 def _sidecar(path: Path) -> dict[str, Mapping[str, Any]]:

@@ -113,16 +113,19 @@ def _slices(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:
 def _writer(target: Path) -> Generator[IO[str], None, None]:
     """Text to a file that appears whole or not at all, compressed as its suffix says."""
     partial = target.with_name(f".{target.name}.partial")
-    with partial.open("wb") as raw:
-        if target.suffix == ".gz":
-            sink: Any = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
-        elif target.suffix == ".zst":
-            sink = zstandard.ZstdCompressor().stream_writer(raw, closefd=False)
-        else:
-            sink = raw
-        text = io.TextIOWrapper(sink, encoding="utf-8", newline="")
-        yield text
-        text.flush()
-        if sink is not raw:
-            sink.close()
-    partial.replace(target)
+    try:
+        with partial.open("wb") as raw:
+            if target.suffix == ".gz":
+                sink: Any = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
+            elif target.suffix == ".zst":
+                sink = zstandard.ZstdCompressor().stream_writer(raw, closefd=False)
+            else:
+                sink = raw
+            text = io.TextIOWrapper(sink, encoding="utf-8", newline="")
+            yield text
+            text.flush()
+            if sink is not raw:
+                sink.close()
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -61,12 +62,12 @@ class Workspace:
         """
         if (root / "workspace.json").exists():
             return cls.open(root)
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        if root.exists() and not _is_free(root):
             raise WorkspaceError(f"{root} is neither a workspace nor an empty folder; name another with -w")
         try:
             root.mkdir(parents=True, exist_ok=True)
             workspace = cls(root)
-            workspace.protected.mkdir(mode=0o700)
+            workspace.protected.mkdir(mode=0o700, exist_ok=True)
         except OSError:
             raise WorkspaceError(f"can't create a workspace at {root}") from None
         write_json(root / "workspace.json", {"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
@@ -155,6 +156,17 @@ class Workspace:
             yield
         finally:
             os.close(handle)
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether a folder is empty, or holds no more than what a kill left of laying a workspace out."""
+    try:
+        entries = {entry.name: entry for entry in folder.iterdir()}
+        protected = entries.pop("protected", None)
+        unused = protected is None or not any(protected.iterdir())
+    except OSError:
+        return False
+    return unused and all(re.fullmatch(r"workspace\.\d+\.partial", name) for name in entries)
 
 
 def master_key(workspace: Workspace, settings: Settings) -> MasterKey:

@@ -204,9 +204,10 @@ def _plan(workspace: Workspace, ingest: IngestSettings, sources: Sequence[Path])
     """
     shards = _read_plans(workspace)
     found = scan(sources, ingest, planned(workspace))
-    current = {item.path: item.digest for item in found}
+    paths = {item.path for item in found}
+    current = {item.identity for item in found}
     kept = [
-        [item for item in items if current.get(item.path, item.digest) == item.digest] for items in shards
+        [item for item in items if item.path not in paths or item.identity in current] for items in shards
     ]
     have = {item.identity for items in kept for item in items}
     kept.extend(_pack([item for item in found if item.identity not in have], ingest))
