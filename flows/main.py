@@ -25,12 +25,14 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pool import Progress, WorkerPool, with_progress
-from pipeline.job import read_request, run_job
+from pipeline.job import Request, read_request, run_job
 from pipeline.logs import sealed
 from pipeline.records import ForEach, Shard, ShardResult, Work
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, read_json
 
 T = TypeVar("T")
+# Tasks wait for worker processes, so more of them than workers cost nothing; and few keep the server calm.
+MOST_TASKS = 8
 
 _progress: Progress | None = None
 
@@ -80,20 +82,27 @@ def as_task(stage: str, work: Callable[[], T]) -> T:
     return outcome[0]
 
 
-@flow(name="lexveil", log_prints=False, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=8))  # type: ignore[arg-type]
+@flow(  # pyright: ignore[reportCallIssue]
+    name="lexveil",
+    log_prints=False,
+    persist_result=False,
+    task_runner=ThreadPoolTaskRunner(max_workers=MOST_TASKS),  # pyright: ignore[reportArgumentType]
+)
 @sealed("run")
 def main_job(workspace: str, run_id: str) -> None:
     """The main job over a request that lies in the workspace."""
     place = Workspace.open(Path(workspace))
-    request = read_request(place, run_id)
-    with place.lock(), WorkerPool(request.settings.workers) as pool:
-        run_job(place, request, with_progress(as_tasks(pool), _tell), as_task)
+    carry_out(place, read_request(place, run_id))
+
+
+def carry_out(workspace: Workspace, request: Request) -> None:
+    """The main job inside a flow: shards as tasks, carried out by worker processes."""
+    with workspace.lock(), WorkerPool(request.settings.workers) as pool:
+        run_job(workspace, request, with_progress(as_tasks(pool), _tell), as_task)
 
 
 def run(workspace: Workspace, run_id: str, progress: Progress | None = None) -> dict[str, Any]:
     """Start the flow in this process and wait. Returns the run's JSON."""
-    from pipeline.workspace import read_json
-
     report_progress_to(progress)
     try:
         main_job(str(workspace.root.resolve()), run_id)

@@ -13,7 +13,7 @@ from pipeline.models import now, read_card
 from pipeline.records import ForEach, one_by_one, spans_by_type
 from pipeline.report import write_report
 from pipeline.settings import Settings
-from pipeline.sources import scan
+from pipeline.sources import check_fields, scan
 from pipeline.stages.encode import encode, encoding_of
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.extract import extract
@@ -22,7 +22,15 @@ from pipeline.stages.mask import mask
 from pipeline.stages.train import Trained, current_model, train
 from pipeline.summary import RunSummary, account
 from pipeline.tables import digest_of, part_path
-from pipeline.workspace import Workspace, code_digest, read_json, read_manifest, write_json
+from pipeline.workspace import (
+    Workspace,
+    code_digest,
+    given_key,
+    key_store,
+    read_json,
+    read_manifest,
+    write_json,
+)
 
 T = TypeVar("T")
 _CODE = ("pipeline", "nlp", "privacy")
@@ -52,6 +60,19 @@ class Request:
     def digest(self) -> str:
         """Equal for requests for the same work."""
         return digest_of([list(self.sources), self.settings.model_dump(mode="json", exclude={"workers"})])
+
+
+def prepare(root: Path, settings: Settings, sources: Sequence[Path], need_labels: bool) -> Workspace:
+    """Open or lay out a workspace, after everything that can be wrong with the request was looked at.
+
+    Raises:
+        UserError: a source, a field, the key or the workspace is wrong; nothing was written.
+    """
+    check_fields(scan(sources, settings.ingest), settings.ingest, need_labels)
+    given_key(settings)
+    workspace = Workspace.create_or_open(root)
+    key_store(workspace, settings)
+    return workspace
 
 
 def request_run(workspace: Workspace, settings: Settings, sources: Sequence[Path]) -> Request:
