@@ -89,7 +89,7 @@ class Ledger:
     For each population: what all reserved runs have released together is (epsilon, delta)-DP for the
     largest limit that was ever set, under its neighbouring relation, although each run may have been
     chosen after seeing the results of those before. Several runs are held by a Renyi filter (Feldman &
-    Zrnic 2021, "Individual Privacy Accounting via a Renyi Filter", theorem 3.1) at one order, fixed by
+    Zrnic 2021, "Individual Privacy Accounting via a Renyi Filter") at one order, fixed by
     the first reservation before anything is released; choosing the best order afterwards would need a
     union bound. A single run may instead be admitted by its privacy loss distribution, which is tighter,
     its numbers being fixed before any release; it then closes the population unless the filter holds it
@@ -139,7 +139,7 @@ class Ledger:
         Conflict where the key stands for another charge or an open run kept no secret to replay from,
         LedgerCorrupt where the chain is broken.
         """
-        accounting.event(charge.noise_multiplier, charge.sample_rate, charge.steps)
+        accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
         with self._store.transaction(write=True) as transaction:
             entries = _intact(transaction)
             account = fold(entries, population)
