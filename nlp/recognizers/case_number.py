@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from nlp.recognizers.base import HAN, LABELLED, SHAPED, Found, RuleRecognizer
 
-_NUMBER = r"(?=[\w:./-]*\d)[A-Z0-9][\w:./()-]*[\w)]"
+_NUMBER = r"(?=[\w:./-]*\d)[A-Z0-9](?:[\w:./-]|\(\w{1,6}\))*(?<![:./-])"
 _FEDERAL = re.compile(
     r"(?<![\w-])(?:\d{1,2}:)?\d{2,4}-(?:[A-Za-z]{2,4}|MJ|CV|CR)-\d{2,7}(?:-[A-Z][A-Za-z]{0,5}){0,3}(?:\([A-Z]{1,4}\))?(?![\w])"
 )

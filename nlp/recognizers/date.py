@@ -44,7 +44,7 @@ _FULL = re.compile(rf"(?<![\w§]){_PART}(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
 _NUMERIC = re.compile(rf"(?<![\w./-]){NUMERIC_DATE}(?![\w/-]|\.\d)")
 _CHINESE = re.compile(rf"(?<!\d){CHINESE_DATE}|(?<!\d)\d{{1,2}}月\d{{1,2}}日")
 # A day without a year is a date only with its day: "May" alone is a verb, or a name.
-_NO_YEAR = re.compile(rf"(?<![\w§])(?:{_DAYS} {_MONTH}|{_MONTH} {_DAY})(?![\w%]|[.,]\d)")
+_NO_YEAR = re.compile(rf"(?<![\w§])(?:{_DAYS} {_MONTH}|{_MONTH} {_DAY})(?![\w%]|[.,]\d|,? \d{{4}})")
 # "Section 3 May" and "3 May the Lender": the modal verb never follows an ordinal day and "on".
 _YEAR_ALONE = re.compile(
     rf"\b(?:[Ii]n|[Ss]ince|[Uu]ntil|[Bb]y|[Dd]uring|[Bb]efore|[Aa]fter|[Ff]rom|[Bb]etween|early|late|mid-?|year|"
