@@ -36,7 +36,7 @@ class IngestSettings(_Section):
     max_file_bytes: PositiveInt = 64 * MIB
     max_text_bytes: PositiveInt = 256 * MIB
     shard_documents: PositiveInt = 256
-    shard_bytes: PositiveInt = 8 * MIB
+    shard_bytes: PositiveInt = MIB  # masking reads about 60 kB a second
     ocr: bool = True
 
 
