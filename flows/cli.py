@@ -99,7 +99,7 @@ def run(
         },
         workers=workers,
     )
-    from pipeline.job import prepare, request_run, unchanged
+    from pipeline.job import prepare, request_run, submit, unchanged
 
     place = prepare(workspace, settings, sources, need_labels=settings.train.objective != "denoise")
     request = request_run(place, settings, sources)
@@ -107,6 +107,7 @@ def run(
     if result is None:
         from flows.main import run as run_flow
 
+        submit(place, request)
         with console.progress(as_json) as progress:
             result = run_flow(place, request.run_id, progress)
     console.show_run(result, as_json)

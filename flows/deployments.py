@@ -10,7 +10,7 @@ from flows.main import MOST_TASKS, carry_out  # isort: skip
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from pipeline.job import prepare, request_run, unchanged
+from pipeline.job import prepare, request_run, submit, unchanged
 from pipeline.logs import sealed
 from pipeline.settings import load_settings
 
@@ -31,4 +31,5 @@ def scheduled_job(workspace: str, sources: list[str], config: str | None = None)
     place = prepare(Path(workspace), settings, paths, need_labels=settings.train.objective != "denoise")
     request = request_run(place, settings, paths)
     if unchanged(place, request) is None:
+        submit(place, request)
         carry_out(place, request)

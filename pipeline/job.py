@@ -76,21 +76,25 @@ def prepare(root: Path, settings: Settings, sources: Sequence[Path], need_labels
 
 
 def request_run(workspace: Workspace, settings: Settings, sources: Sequence[Path]) -> Request:
-    """Write down what is asked for. A run that was killed is taken up again under its own id."""
+    """What is asked for. A run that was killed is taken up again under its own id."""
     asked = Request(_new_run_id(), tuple(str(path.resolve()) for path in sources), settings)
     pending = read_json(_pending(workspace))
     if pending and pending["digest"] == asked.digest:
         return replace(asked, run_id=pending["run_id"])
+    return asked
+
+
+def submit(workspace: Workspace, request: Request) -> None:
+    """Write a request down where `read_request` finds it, until its run has ended."""
     write_json(
         _pending(workspace),
         {
-            "run_id": asked.run_id,
-            "digest": asked.digest,
-            "sources": asked.sources,
-            "settings": settings.model_dump(mode="json"),
+            "run_id": request.run_id,
+            "digest": request.digest,
+            "sources": request.sources,
+            "settings": request.settings.model_dump(mode="json"),
         },
     )
-    return asked
 
 
 def read_request(workspace: Workspace, run_id: str) -> Request:
