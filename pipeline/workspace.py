@@ -259,11 +259,10 @@ def run_stage(folder: Path, stage: str, shards: Sequence[Shard], work: Work, eac
             if on_disk is not None and on_disk.key == shard.key:
                 finished[shard.index] = on_disk
     pending = [shard for shard in shards if shard.index not in finished]
-    wanted = {shard.index for shard in shards}
-    for index in finished.keys() - wanted:
-        tables.part_path(folder, index).unlink(missing_ok=True)
+    for index in finished.keys() - {shard.index for shard in shards}:
         del finished[index]
-    for leftover in folder.glob("*.partial"):
+    wanted = {tables.part_path(folder, shard.index) for shard in shards}
+    for leftover in {*folder.glob("part-*.parquet"), *folder.glob("*.partial")} - wanted:
         leftover.unlink(missing_ok=True)
     if pending:
         for result in each(stage, work, pending):

@@ -1,0 +1,123 @@
+"""What the tests of several packages share. Heavy things are made once, where a test asks for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCUMENTS, SEED, STEPS = 40, 7, 5
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A workspace in which the main job has run. Copy it before changing it.
+
+    gold: what is true of each document, by its text. first: the JSON of the run.
+    """
+
+    workspace: Any
+    settings: Any
+    sources: list[Path]
+    expected: dict[str, Any]
+    gold: dict[str, dict[str, Any]]
+    first: dict[str, Any]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside() -> None:
+    """Neither the environment nor a lexveil.toml of whoever runs the tests may steer them."""
+    for name in [name for name in os.environ if name.startswith("LEXVEIL_")]:
+        del os.environ[name]
+
+
+@pytest.fixture
+def write_jsonl(tmp_path: Path) -> Callable[..., Path]:
+    """Write records to a JSONL file below the test's folder."""
+
+    def write(records: Iterable[Mapping[str, Any]], name: str = "records.jsonl") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = (json.dumps(dict(record), ensure_ascii=False) + "\n" for record in records)
+        path.write_text("".join(lines), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic corpus in all formats: `corpus/`, `gold.jsonl`, `expected.json`."""
+    from fixtures.generate import generate
+
+    folder = tmp_path_factory.mktemp("synthetic")
+    generate(folder, DOCUMENTS, SEED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The main job over the corpus, in this process and without a scheduler. To read, not to change."""
+    from pipeline.job import request_run, run_job
+    from pipeline.settings import Settings
+    from pipeline.workspace import Workspace
+
+    settings = Settings.model_validate(
+        {
+            "ingest": {"owner_field": "owner", "shard_documents": 16},
+            "train": {"steps": STEPS, "held_out": 0.3},
+            "encrypted": {"sample": 8},
+        }
+    )
+    workspace = Workspace.create_or_open(tmp_path_factory.mktemp("work") / "finished")
+    sources = [corpus / "corpus"]
+    first = run_job(workspace, request_run(workspace, settings, sources))
+    rows = [json.loads(line) for line in (corpus / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
+    expected = json.loads((corpus / "expected.json").read_text(encoding="utf-8"))
+    return Finished(workspace, settings, sources, expected, {row["text"]: row for row in rows}, first)
+
+
+@pytest.fixture
+def finished(finished_once: Finished, tmp_path: Path) -> Finished:
+    """A copy of the finished workspace, to change at will."""
+    from pipeline.workspace import Workspace
+
+    root = tmp_path / "finished"
+    shutil.copytree(finished_once.workspace.root, root)
+    base = finished_once
+    return Finished(Workspace.open(root), base.settings, base.sources, base.expected, base.gold, base.first)
+
+
+@pytest.fixture(scope="session")
+def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A workspace with twelve masked documents of a few owners, ready to train on. To copy, not to change."""
+    from fixtures.generate import generate
+    from pipeline.settings import Settings
+    from pipeline.stages.ingest import ingest
+    from pipeline.stages.mask import mask
+    from pipeline.workspace import Workspace
+
+    folder = tmp_path_factory.mktemp("small")
+    generate(folder, 12, 3, layout="jsonl")
+    settings = Settings.model_validate(
+        {"ingest": {"owner_field": "owner", "shard_documents": 8}, "train": {"steps": 3, "held_out": 0.0}}
+    )
+    workspace = Workspace.create_or_open(folder / "workspace")
+    ingest(workspace, settings, [folder / "corpus"])
+    mask(workspace, settings)
+    return workspace
+
+
+@pytest.fixture
+def masked(masked_once: Any, tmp_path: Path) -> Any:
+    """A copy of the masked workspace, to train on."""
+    from pipeline.workspace import Workspace
+
+    shutil.copytree(masked_once.root, tmp_path / "masked")
+    return Workspace.open(tmp_path / "masked")

@@ -1,0 +1,58 @@
+"""The seal, and a log that holds no content."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+
+from pipeline.errors import BudgetRefused, LexveilError, SourceError, StageError, UserError
+from pipeline.logs import sealed
+
+CANARY = "Canary Wharfinger"
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+class Nested(Exception):
+    pass
+
+
+def nested() -> None:
+    try:
+        fail(ValueError(CANARY))
+    except ValueError as error:
+        raise Nested(CANARY) from error
+
+
+def test_a_foreign_error_leaves_as_its_type_alone() -> None:
+    with pytest.raises(StageError) as caught:
+        sealed("mask")(nested)()
+    assert str(caught.value) == "mask: Nested"
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("error", [StageError("a: B"), SourceError("no file"), BudgetRefused("over")])
+def test_our_own_errors_pass(error: LexveilError) -> None:
+    with pytest.raises(type(error)) as caught:
+        sealed("mask")(fail)(error)
+    assert caught.value is error
+
+
+def test_an_interrupt_is_no_failure() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        sealed("mask")(fail)(KeyboardInterrupt())
+
+
+def test_what_was_done_is_returned() -> None:
+    assert sealed("mask")(lambda text: text.upper())(text="a") == "A"
+
+
+def test_exit_codes() -> None:
+    assert LexveilError.exit_code == 1
+    assert UserError.exit_code == 2
+    assert BudgetRefused.exit_code == 3
+    assert StageError.exit_code == 1

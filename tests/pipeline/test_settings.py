@@ -1,0 +1,115 @@
+"""Settings: who wins, and what is refused, each in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import SettingsError
+from pipeline.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_command_line_over_environment_over_file_over_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lexveil.toml").write_text(
+        "[train]\nepsilon = 1\ndelta = 1e-6\nmax_grad_norm = 2\n[ingest]\ntext_field = 'body'\n"
+    )
+    monkeypatch.setenv("LEXVEIL_TRAIN__EPSILON", "2")
+    monkeypatch.setenv("LEXVEIL_TRAIN__DELTA", "1e-7")
+    found = load_settings(train={"epsilon": 3, "model": None}, ingest={"text_field": None})
+    assert (found.train.epsilon, found.train.delta, found.train.max_grad_norm) == (3, 1e-7, 2)
+    assert found.train.model == "linear"
+    assert found.ingest.text_field == "body"
+
+
+def test_a_named_file_takes_the_place_of_the_working_folders(tmp_path: Path) -> None:
+    (tmp_path / "lexveil.toml").write_text("workers = 3")
+    (tmp_path / "other.toml").write_text("[train]\nmodel = 'mlp'")
+    found = load_settings(tmp_path / "other.toml")
+    assert (found.workers, found.train.model) == (None, "mlp")
+
+
+def test_what_the_environment_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEXVEIL_WORKERS", "2")
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY_FILE", "/somewhere/key")
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", "00" * 32)
+    monkeypatch.setenv("LEXVEIL_DEBUG", "")
+    monkeypatch.setenv("LEXVEIL_MASK", '{"types": ["PERSON", "EMAIL"]}')
+    found = load_settings()
+    assert (found.workers, found.master_key_file) == (2, Path("/somewhere/key"))
+    assert found.mask.types == ("PERSON", "EMAIL")
+
+
+def test_settings_come_back_from_json() -> None:
+    found = load_settings(train={"encoder": "/a/folder", "epsilon": 2.5}, ledger={"population": "a-b"})
+    assert type(found).model_validate(found.model_dump(mode="json")) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"train": {"epsilon": 0}}, "train.epsilon"),
+        ({"train": {"epsilon": -1}}, "train.epsilon"),
+        ({"train": {"epsilon": float("inf")}}, "train.epsilon"),
+        ({"train": {"epsilon": float("nan")}}, "train.epsilon"),
+        ({"train": {"epsilon": "much"}}, "train.epsilon"),
+        ({"train": {"delta": 0}}, "train.delta"),
+        ({"train": {"delta": 1}}, "train.delta"),
+        ({"train": {"model": "forest"}}, "train.model"),
+        ({"train": {"steps": 0}}, "train.steps"),
+        ({"train": {"sample_rate": 1.5}}, "train.sample_rate"),
+        ({"train": {"max_grad_norm": 0}}, "train.max_grad_norm"),
+        ({"train": {"epsilom": 1}}, "train.epsilom"),
+        ({"mask": {"types": ["PERSON", "NAME"]}}, "mask.types"),
+        ({"ledger": {"population": "all people"}}, "ledger.population"),
+        ({"encrypted": {"port": 70000}}, "encrypted.port"),
+        ({"workers": 0}, "workers"),
+        ({"unheard_of": 1}, "unheard_of"),
+    ],
+)
+def test_refused_by_name_in_one_line(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**given)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("content", ["[train", "\xff", "train = 3", "[train]\nepsilon = 'a'\n", "colour = 1"])
+def test_files_that_are_no_settings(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "some.toml"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused_only_when_named(tmp_path: Path) -> None:
+    load_settings()
+    with pytest.raises(SettingsError, match=r"none\.toml"):
+        load_settings(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEXVEIL_TRAIN__EPSILON", "zero"),
+        ("LEXVEIL_TRAIN__EPSILOM", "1"),
+        ("LEXVEIL_TRAIN", "no json"),
+        ("LEXVEIL_TRAIN", "[1]"),
+        ("LEXVEIL_WORKERS", "many"),
+    ],
+)
+def test_a_bad_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
