@@ -399,7 +399,7 @@ def main() -> None:
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.TyperException as error:
-        sys.exit(console.complain(error.format_message(), 2))
+        sys.exit(console.complain(f"{error.format_message()} See `lexveil --help`.", 2))
     except typer.Abort:
         sys.exit(130)
     except LexveilError as error:

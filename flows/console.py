@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
 
 Progress = Callable[[str, int, int], None]
+_PIPE_WIDTH = 160
 
 
 def complain(message: str, code: int) -> int:
@@ -36,6 +37,8 @@ def show(result: Mapping[str, Any], as_json: bool) -> None:
     from rich.console import Console
 
     out = Console(soft_wrap=True, highlight=False)
+    if not out.is_terminal:
+        out = Console(soft_wrap=True, highlight=False, width=_PIPE_WIDTH)  # whole reservation ids in a file
     for name, value in result.items():
         if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             out.print(_table(name, value))
