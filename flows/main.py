@@ -7,7 +7,11 @@ flow sealed. What a run is asked to do lies in the workspace, under the protecte
 
 from __future__ import annotations
 
+import functools
 import os
+import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +26,7 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
+from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pool import Progress, WorkerPool, with_progress
@@ -33,6 +38,8 @@ from pipeline.workspace import Workspace, read_json
 T = TypeVar("T")
 # Tasks wait for worker processes, so more of them than workers cost nothing; and few keep the server calm.
 MOST_TASKS = 8
+_SERVER_CHECK_SECONDS = 0.05
+_guards: list[subprocess.Popen[bytes]] = []
 
 _progress: Progress | None = None
 
@@ -101,8 +108,31 @@ def carry_out(workspace: Workspace, request: Request) -> None:
         run_job(workspace, request, with_progress(as_tasks(pool), _tell), as_task)
 
 
+@functools.cache
+def _end_server_with_us() -> None:
+    """See to it that the ephemeral server ends with this process: after kill -9 it would stay for ever."""
+    from prefect.server.api.server import SubprocessASGIServer
+
+    server = SubprocessASGIServer()  # the one that every client in this process uses
+
+    def guard() -> None:
+        while server.server_process is None:
+            time.sleep(_SERVER_CHECK_SECONDS)
+        # The shell reads until the system closes our end of the pipe, whatever this process died of.
+        command = ["sh", "-c", 'read -r _; kill "$0"', str(server.server_process.pid)]
+        _guards.append(
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+        )
+
+    threading.Thread(target=guard, daemon=True).start()
+
+
 def run(workspace: Workspace, run_id: str, progress: Progress | None = None) -> dict[str, Any]:
     """Start the flow in this process and wait. Returns the run's JSON."""
+    if not PREFECT_API_URL.value():
+        _end_server_with_us()
     report_progress_to(progress)
     try:
         main_job(str(workspace.root.resolve()), run_id)

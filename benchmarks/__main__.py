@@ -1,0 +1,44 @@
+"""Run every benchmark and print each figure beside its target: `python -m benchmarks [NAME...]`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.contract import figure_lines
+
+HERE = Path(__file__).parent
+# The contract and this file are no benchmarks.
+NAMES = sorted(
+    path.stem for path in HERE.glob("*.py") if path.stem not in ("__init__", "__main__", "contract")
+)
+
+
+def main() -> int:
+    """Returns 1 where a benchmark failed to run; a missed target is said, and is no failure."""
+    unknown = set(sys.argv[1:]) - set(NAMES)
+    if unknown:
+        print(f"no such benchmark; there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    failed = 0
+    for name in sys.argv[1:] or NAMES:
+        print(f"== {name}", flush=True)
+        # Each in a process of its own: what one has imported must not warm up the next.
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
+        done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=False)
+        try:
+            result = json.loads(done.stdout)
+        except ValueError:
+            print(f"   failed, exit code {done.returncode}", flush=True)
+            failed = 1
+            continue
+        print("\n".join("   " + line for line in figure_lines(result["figures"])))
+        print(f"   n {json.dumps(result['n'])}, seeds {result['seeds']}")
+        print(f"   machine {json.dumps(result['machine'])}", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

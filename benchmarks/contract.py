@@ -1,0 +1,109 @@
+"""What every benchmark prints: its figures beside their targets, the machine, the sizes and the seeds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number. `target` is None for what is only shown."""
+
+    value: float
+    target: float | None
+    unit: str
+    better: Literal["higher", "lower"]
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None where there is none."""
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.better == "higher" else self.value <= self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one benchmark found.
+
+    Attributes:
+        n: the size of what was measured, by name (documents, repetitions).
+        details: what the figures were computed from, for who doubts them.
+    """
+
+    figures: Mapping[str, Figure]
+    n: Mapping[str, int]
+    seeds: Sequence[int]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "figures": {name: asdict(figure) for name, figure in self.figures.items()},
+            "machine": machine(),
+            "n": dict(self.n),
+            "seeds": list(self.seeds),
+            "details": dict(self.details),
+        }
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores this process may use, memory, system load, Python."""
+    cpu = [line for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": cpu[0].partition(":")[2].strip() if cpu else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30, 1),
+        "load_1min": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+    }
+
+
+def figure_lines(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A readable line for each figure of a benchmark's JSON."""
+    lines: list[str] = []
+    for name, raw in figures.items():
+        figure = Figure(**raw)
+        target = (
+            ""
+            if figure.target is None
+            else f"{'>=' if figure.better == 'higher' else '<='} {figure.target:g}"
+        )
+        verdict = {True: "met", False: "MISSED", None: ""}[figure.met]
+        lines.append(f"{name:<38} {figure.value:>12.4g} {figure.unit:<10} {target:<12} {verdict}".rstrip())
+    return lines
+
+
+def run(
+    description: str | None,
+    measure: Callable[[argparse.Namespace], Outcome],
+    options: Callable[[argparse.ArgumentParser], Any] = lambda _parser: None,
+) -> None:
+    """The command line of a benchmark: `--json` prints one object and nothing else on stdout."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options(parser)
+    arguments = parser.parse_args()
+    result = measure(arguments).to_json()
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    print("\n".join(figure_lines(result["figures"])))
+    for name in ("n", "seeds", "machine", "details"):
+        print(f"{name}: {json.dumps(result[name])}")
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
