@@ -26,7 +26,10 @@ app = typer.Typer(
 ledger_app = typer.Typer(help="The privacy ledger: what has been spent, and whether it is intact.")
 app.add_typer(ledger_app, name="ledger")
 
-WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of the workspace.")]
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", "-w", help="Folder of the workspace. Default: .lexveil/<name of the source>"),
+]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings; default ./lexveil.toml.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 SourcesArgument = Annotated[list[Path], typer.Argument(help="Files, folders, or files of records.")]
@@ -51,7 +54,7 @@ Diagnostics = Annotated[
 Seed = Annotated[
     int | None, typer.Option(help="Known randomness, for tests: VOIDS the guarantee.", hidden=True)
 ]
-DEFAULT_WORKSPACE = Path(".lexveil")
+WORKSPACES = Path(".lexveil")
 
 
 def _settings(config: Path | None, **sections: Any) -> Settings:
@@ -62,10 +65,24 @@ def _settings(config: Path | None, **sections: Any) -> Settings:
     return load_settings(config, **sections)
 
 
-def _open(workspace: Path) -> Workspace:
+def _open(workspace: Path | None) -> Workspace:
+    """The named workspace, or the only one that was made here without a name."""
+    from pipeline.errors import WorkspaceError
     from pipeline.workspace import Workspace
 
-    return Workspace.open(workspace)
+    if workspace is not None:
+        return Workspace.open(workspace)
+    here = [path.parent for path in sorted(WORKSPACES.glob("*/workspace.json"))]
+    if len(here) == 1:
+        return Workspace.open(here[0])
+    raise WorkspaceError(f"{len(here)} workspaces under {WORKSPACES}; name the one you mean with -w")
+
+
+def _workspace_of(sources: list[Path]) -> Path:
+    """Each source has a workspace of its own unless one is named: other documents, another model."""
+    first = sources[0].resolve()
+    name = first.name if first.is_dir() else f"{first.parent.name}-{first.name.split('.')[0]}"
+    return WORKSPACES / "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
 
 
 @app.command()
@@ -82,7 +99,7 @@ def run(
     diagnostics: Diagnostics = None,
     workers: Workers = None,
     seed: Seed = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -101,7 +118,12 @@ def run(
     )
     from pipeline.job import prepare, request_run, submit, unchanged
 
-    place = prepare(workspace, settings, sources, need_labels=settings.train.objective != "denoise")
+    place = prepare(
+        workspace or _workspace_of(sources),
+        settings,
+        sources,
+        need_labels=settings.train.objective != "denoise",
+    )
     request = request_run(place, settings, sources)
     result = unchanged(place, request)
     if result is None:
@@ -128,7 +150,7 @@ def ingest(
     owner_field: OwnerField = None,
     split_field: SplitField = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -138,7 +160,7 @@ def ingest(
     from pipeline.job import prepare
     from pipeline.stages.ingest import ingest as stage
 
-    place = prepare(workspace, settings, sources, need_labels=False)
+    place = prepare(workspace or _workspace_of(sources), settings, sources, need_labels=False)
     with place.lock(), console.worker_pool(settings, as_json) as each:
         manifest = stage(place, settings, sources, each)
     console.show_manifest(manifest, as_json)
@@ -147,7 +169,7 @@ def ingest(
 @app.command()
 def mask(
     workers: Workers = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -167,7 +189,7 @@ def train(
     objective: Objective = None,
     workers: Workers = None,
     seed: Seed = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -190,7 +212,7 @@ def train(
 def extract(
     model: NameOption = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -209,7 +231,7 @@ def evaluate(
     model: NameOption = None,
     text_field: TextField = None,
     label_field: LabelField = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -230,7 +252,7 @@ def detect(
     text_field: TextField = None,
     id_field: IdField = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -247,7 +269,7 @@ def anonymize(
     text_field: TextField = None,
     id_field: IdField = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -277,7 +299,7 @@ def _convert(
 
 @ledger_app.command("show")
 def ledger_show(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE, config: ConfigOption = None, as_json: JsonOption = False
+    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """What every population has spent."""
     from flows import ledger
@@ -287,7 +309,7 @@ def ledger_show(
 
 @ledger_app.command("verify")
 def ledger_verify(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE, config: ConfigOption = None, as_json: JsonOption = False
+    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """Recompute the ledger's chain and totals; exit code 1 where it is broken."""
     from flows import ledger
@@ -301,7 +323,7 @@ def ledger_verify(
 @ledger_app.command("limit")
 def ledger_limit(
     epsilon: Annotated[float, typer.Argument(help="The most epsilon that the population may ever spend.")],
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -314,7 +336,7 @@ def ledger_limit(
 @app.command()
 def erase(
     document: Annotated[str, typer.Argument(metavar="DOC_ID", help="doc_id, or the id in the source.")],
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -332,7 +354,7 @@ def erase(
 def restore(
     document: Annotated[str, typer.Argument(metavar="DOC_ID")],
     target: Annotated[Path, typer.Argument(metavar="OUT")],
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -347,7 +369,7 @@ def restore(
 
 @app.command()
 def quarantine(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE, config: ConfigOption = None, as_json: JsonOption = False
+    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """List what could not be read, and why. Needs the master key."""
     settings, place = _settings(config), _open(workspace)
@@ -362,7 +384,7 @@ def serve(
     model: NameOption = None,
     host: Annotated[str | None, typer.Option(help="Default: 127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="Default: 8300")] = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -381,7 +403,7 @@ def classify(
     url: Annotated[str, typer.Option(help="Where `lexveil serve` listens.")] = "http://127.0.0.1:8300",
     text_field: TextField = None,
     id_field: IdField = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

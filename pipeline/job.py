@@ -163,7 +163,7 @@ def run_job(
 
 
 def _model(workspace: Workspace, settings: Settings, each: ForEach) -> Trained:
-    """The model of this recipe, trained only where there is none: new documents alone never spend epsilon."""
+    """The model of this recipe, trained only where none fits: new documents alone never spend epsilon."""
     known = current_model(workspace, settings)
     return Trained(known, new=False) if known is not None else train(workspace, settings, each)
 

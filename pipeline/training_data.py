@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from nlp.encoders.documents import Encoded
-from nlp.encoders.models import Inputs, Kind, collate_tokens
+from nlp.encoders.models import Inputs, Kind, Objective, collate_tokens
 from nlp.encoders.topics import PublicTopics
 from pipeline import tables
 from pipeline.errors import TrainingRefused
-from pipeline.settings import Settings
+from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encoded_folder, encoding_of, load_encoder, read_encoded
 from pipeline.workspace import Workspace, key_store, read_manifest
 from privacy.dp.batches import Batch
@@ -39,7 +39,7 @@ class Split:
 
     train: tuple[Row, ...] = field(repr=False)
     held_out: tuple[Row, ...] = field(repr=False)
-    objective: str
+    objective: Objective
     labels: tuple[str, ...] = field(repr=False)
 
 
@@ -65,21 +65,29 @@ def load_split(workspace: Workspace, settings: Settings) -> Split:
             entry = Row(row["doc_id"], row["owner"], row["label"], document)
             apart = row["split"] not in (None, "train") or _share(key, row["owner"]) < train.held_out
             (held_out if apart else learn).append(entry)
-    owners = {row.owner for row in learn}
-    held_out = [row for row in held_out if row.owner not in owners]
-    labels = tuple(sorted({row.label for row in learn if row.label is not None}))
-    objective = train.objective
-    if objective == "auto":
-        objective = "classify" if labels else "denoise"
+    # Of all documents, held out or not: the set of labels counts as public.
+    labels = tuple(sorted({row.label for row in (*learn, *held_out) if row.label is not None}))
+    objective = resolve_objective(train, bool(labels))
     if objective == "classify":
         if len(labels) < 2:
             raise TrainingRefused(f"training needs two classes, the documents have {len(labels)}")
         learn = [row for row in learn if row.label is not None]
     else:
         labels = PublicTopics.load(load_encoder(train)).names
-    if len({row.owner for row in learn}) < 2:
+    owners = {row.owner for row in learn}
+    held_out = [
+        row for row in held_out if row.owner not in owners
+    ]  # with a split field, an owner may be in both
+    if len(owners) < 2:
         raise TrainingRefused("training needs documents of at least two owners")
     return Split(tuple(learn), tuple(held_out), objective, labels)
+
+
+def resolve_objective(train: TrainSettings, labelled: bool) -> Objective:
+    """What `auto` means for documents that have, or don't have, labels."""
+    if train.objective == "auto":
+        return "classify" if labelled else "denoise"
+    return train.objective
 
 
 def _share(key: bytes, owner: str) -> float:

@@ -10,15 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from nlp.encoders.models import FeatureModel, Inputs, ModelConfig, build, classification_loss, denoising_loss
+from nlp.encoders.storage import read_config
 from pipeline.errors import BudgetRefused, TrainingRefused
 from pipeline.models import ModelCard, SavedModel, find_recipe, now, save_model
 from pipeline.models import models as saved_models
 from pipeline.records import ForEach, one_by_one
 from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encode, encoding_of, load_encoder
-from pipeline.stages.ingest import has_owners
+from pipeline.stages.ingest import has_owners, read_catalogue
 from pipeline.tables import digest_of
-from pipeline.training_data import OwnerData, Split, load_split
+from pipeline.training_data import OwnerData, Split, load_split, resolve_objective
 from pipeline.workspace import Workspace, code_digest, master_key
 from privacy.dp.accounting import noise_multiplier
 from privacy.dp.clipping import NonFiniteGradient
@@ -75,8 +76,18 @@ def recipe_digest(settings: Settings) -> str:
 
 
 def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None:
-    """The model that a run with these settings uses without training: the newest of the same recipe."""
-    return find_recipe(workspace, recipe_digest(settings))
+    """The model that a run with these settings uses without training.
+
+    The newest of the same recipe, if it knows all labels of the documents.
+    """
+    found = find_recipe(workspace, recipe_digest(settings))
+    if found is None:
+        return None
+    labels = set(read_catalogue(workspace).column("label").to_pylist()) - {None}
+    known = read_config(found.folder)
+    if known.objective != resolve_objective(settings.train, bool(labels)):
+        return None
+    return found if known.objective == "denoise" or labels <= set(known.labels) else None
 
 
 def train(
@@ -158,7 +169,7 @@ def model_config(train: TrainSettings, split: Split) -> ModelConfig:
         train.model,
         load_encoder(train),
         split.labels,
-        "denoise" if split.objective == "denoise" else "classify",
+        split.objective,
         chunk_length=train.chunk_length,
         chunk_limit=train.chunk_limit,
     )
