@@ -19,7 +19,8 @@ DOCUMENTS, SEED, STEPS = 40, 7, 5
 class Finished:
     """A workspace in which the main job has run. Copy it before changing it.
 
-    gold: what is true of each document, by its text. first: the JSON of the run.
+    gold: what is true of each document, by its text without white space, since PDF files wrap lines.
+    first: the JSON of the run.
     """
 
     workspace: Any
@@ -28,6 +29,10 @@ class Finished:
     expected: dict[str, Any]
     gold: dict[str, dict[str, Any]]
     first: dict[str, Any]
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,7 +85,8 @@ def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Fin
     first = run_job(workspace, request_run(workspace, settings, sources))
     rows = [json.loads(line) for line in (corpus / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = json.loads((corpus / "expected.json").read_text(encoding="utf-8"))
-    return Finished(workspace, settings, sources, expected, {row["text"]: row for row in rows}, first)
+    gold = {squeezed(row["text"]): row for row in rows}
+    return Finished(workspace, settings, sources, expected, gold, first)
 
 
 @pytest.fixture
