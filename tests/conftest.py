@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 DOCUMENTS, SEED, STEPS = 40, 7, 5
+SERVER_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -127,3 +133,87 @@ def masked(masked_once: Any, tmp_path: Path) -> Any:
 
     shutil.copytree(masked_once.root, tmp_path / "masked")
     return Workspace.open(tmp_path / "masked")
+
+
+@dataclass(frozen=True)
+class Command:
+    """The real `lexveil` in processes of its own, with a Prefect home and a temporary folder of its own."""
+
+    folder: Path
+    entry: str = "from flows.cli import main; main()"
+
+    @property
+    def prefect_home(self) -> Path:
+        return self.folder / "prefect"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        own = {
+            "PREFECT_HOME": str(self.prefect_home),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(temporary),
+            "LEXVEIL_WORKERS": "1",
+            "LEXVEIL_TRAIN__STEPS": str(STEPS),
+        }
+        return {**outside, **own, **more}
+
+    def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-c", self.entry, *map(str, arguments)]
+        place = self.environment(**environment)
+        return subprocess.Popen(command, env=place, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def command_in() -> Callable[[Path], Command]:
+    """`lexveil` with its homes below a folder."""
+    return Command
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    url: str
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[PrefectServer]:
+    """One `prefect server start` for all tests: a start takes as long as a small run."""
+    import httpx
+
+    home = tmp_path_factory.mktemp("prefect-server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environment = Command(home).environment(PREFECT_HOME=str(home), PREFECT_SERVER_LOGGING_LEVEL="ERROR")
+    with (home / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--no-ui", "--analytics-off"], env=environment, stdout=log, stderr=log
+        )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        for _ in range(5 * SERVER_SECONDS):
+            assert server.poll() is None, "the Prefect server ended"
+            try:
+                if httpx.get(f"{url}/health", timeout=5).status_code == httpx.codes.OK:
+                    break
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.2)
+        else:
+            pytest.fail("the Prefect server did not start")
+        yield PrefectServer(url, home)
+    finally:
+        server.terminate()
+        server.wait(30)
