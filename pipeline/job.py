@@ -19,7 +19,7 @@ from pipeline.stages.evaluate import evaluate
 from pipeline.stages.extract import extract
 from pipeline.stages.ingest import ingest, planned, read_catalogue
 from pipeline.stages.mask import mask
-from pipeline.stages.train import Trained, current_model, train
+from pipeline.stages.train import Trained, current_model, settle, train
 from pipeline.summary import RunSummary, account
 from pipeline.tables import digest_of, part_path
 from pipeline.workspace import (
@@ -165,7 +165,10 @@ def run_job(
 def _model(workspace: Workspace, settings: Settings, each: ForEach) -> Trained:
     """The model of this recipe, trained only where none fits: new documents alone never spend epsilon."""
     known = current_model(workspace, settings)
-    return Trained(known, new=False) if known is not None else train(workspace, settings, each)
+    if known is None:
+        return train(workspace, settings, each)
+    settle(workspace, settings, known)
+    return Trained(known, new=False)
 
 
 class _Clock:

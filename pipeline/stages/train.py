@@ -140,6 +140,18 @@ def train(
     return Trained(saved, new=True, unprotected_losses=result.unprotected_loss)
 
 
+def settle(workspace: Workspace, settings: Settings, saved: SavedModel) -> None:
+    """Commit the run of a saved model where it was killed before it could: only then is its secret gone."""
+    ledger, _ = open_ledger(workspace, settings)
+    try:
+        for population in ledger.populations():
+            for found in ledger.reservations(population):
+                if found.id == saved.digest and found.state == "open":
+                    ledger.commit(found.id, found.charge.steps)
+    finally:
+        ledger.close()
+
+
 def open_ledger(workspace: Workspace, settings: Settings) -> tuple[Ledger, Population]:
     """The ledger, with a limit set for the configured population."""
     ledger = Ledger(workspace.ledger_url(settings))
