@@ -122,6 +122,8 @@ def write_part(
     meta.update({f"lexveil.{name}".encode(): value.encode() for name, value in (notes or {}).items()})
     folder.mkdir(parents=True, exist_ok=True)
     path = part_path(folder, shard.index)
+    for leftover in folder.glob(f"{path.stem}.*.partial"):  # of a worker that was killed over this shard
+        leftover.unlink(missing_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as sink:
         pq.write_table(table.replace_schema_metadata(meta), sink, compression="zstd")

@@ -88,7 +88,7 @@ def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Fin
     )
     workspace = Workspace.create_or_open(tmp_path_factory.mktemp("work") / "finished")
     sources = [corpus / "corpus"]
-    first = run_job(workspace, request_run(workspace, settings, sources))
+    first = json.loads(json.dumps(run_job(workspace, request_run(workspace, settings, sources))))
     rows = [json.loads(line) for line in (corpus / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = json.loads((corpus / "expected.json").read_text(encoding="utf-8"))
     gold = {squeezed(row["text"]): row for row in rows}
@@ -167,6 +167,20 @@ class Command:
         command = [sys.executable, "-c", self.entry, *map(str, arguments)]
         place = self.environment(**environment)
         return subprocess.Popen(command, env=place, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
+
+    def run_script(self, script: str, *arguments: str | Path, **environment: str) -> Any:
+        """The same with a script in place of the entry point; spawned workers import it too."""
+        path = self.folder / "entry.py"
+        path.write_text(script)
+        command = [sys.executable, str(path), *map(str, arguments)]
+        return subprocess.run(
+            command,
+            env=self.environment(**environment),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def run(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **environment)
