@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ class RunSummary:
         evaluation = data.pop("evaluation")
         return {
             **data,
+            # A step that drew no owner has no loss, and JSON has no NaN.
+            "unprotected_losses": [loss if isfinite(loss) else None for loss in self.unprotected_losses],
             "epsilon": self.card["epsilon"],
             "delta": self.card["delta"],
             "unit": self.card["unit"],

@@ -1,0 +1,72 @@
+"""Evaluate: scores on documents never seen, and the encrypted check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.documents import documents
+from pipeline.errors import SourceError, TrainingRefused
+from pipeline.settings import load_settings
+from pipeline.stages.evaluate import evaluate, evaluate_file
+
+WriteJsonl = Callable[..., Path]
+
+
+def test_the_encrypted_check_agrees(finished_once: Any) -> None:
+    encrypted = finished_once.first["encrypted"]
+    assert encrypted["documents"] == 8
+    assert encrypted["agreement"] == 1.0
+    assert 0 < encrypted["max_error"] < 1e-3
+
+
+def test_utility_is_of_the_held_out(finished_once: Any) -> None:
+    utility = finished_once.first["utility"]
+    assert 0 < utility["n"] < finished_once.first["ingested"]
+    assert 0 <= utility["macro_f1"] <= 1
+    assert 0 <= utility["micro_f1"] <= 1
+
+
+def test_without_privacy_only_when_asked(finished_once: Any) -> None:
+    assert finished_once.first["without_privacy"] is None
+    asked = finished_once.settings.model_copy(
+        update={"train": finished_once.settings.train.model_copy(update={"diagnostics": True})}
+    )
+    before = sorted(finished_once.workspace.models.iterdir())
+    found = evaluate(finished_once.workspace, asked)
+    assert found.without_privacy is not None
+    assert found.without_privacy.n == finished_once.first["utility"]["n"]
+    assert sorted(finished_once.workspace.models.iterdir()) == before
+
+
+def test_a_file_of_records(finished_once: Any, write_jsonl: WriteJsonl) -> None:
+    rows = [{"body": d.text, "area": d.label} for d in documents(8, 99)]
+    rows += [{"body": rows[0]["body"], "area": None}, {"body": rows[0]["body"], "area": "unheard of"}]
+    chosen = load_settings(ingest={"text_field": "body", "label_field": "area"})
+    scores = evaluate_file(finished_once.workspace, chosen, "linear", write_jsonl(rows))
+    assert scores.n == 9
+    assert 0 <= scores.micro_f1 < 1  # the unheard-of label is a miss
+    again = evaluate_file(finished_once.workspace, chosen, finished_once.first["model"], write_jsonl(rows))
+    assert again == scores
+
+
+def test_files_that_cannot_be_scored(finished_once: Any, write_jsonl: WriteJsonl, tmp_path: Path) -> None:
+    place = finished_once.workspace
+    path = write_jsonl([{"text": "A text."}])
+    with pytest.raises(SourceError):
+        evaluate_file(place, load_settings(), "linear", tmp_path / "none.jsonl")
+    with pytest.raises(SourceError, match="no labelled document"):
+        evaluate_file(place, load_settings(), "linear", path)
+    with pytest.raises(SourceError, match="nowhere"):
+        evaluate_file(place, load_settings(ingest={"label_field": "nowhere"}), "linear", path)
+    with pytest.raises(TrainingRefused, match="no model"):
+        evaluate_file(place, load_settings(), "lstm", path)
+
+
+def test_scores_hold_no_text(finished_once: Any) -> None:
+    shown = json.dumps({name: finished_once.first[name] for name in ("utility", "encrypted", "card")})
+    assert not [row for row in finished_once.gold.values() if row["owner"] in shown]

@@ -1,0 +1,81 @@
+"""Extract: the table that analysts read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import tables
+from pipeline.errors import TrainingRefused
+from pipeline.stages.extract import extract
+from pipeline.stages.ingest import read_catalogue
+from pipeline.workspace import Workspace
+
+
+def test_the_schema_is_the_documented_one(finished_once: Any) -> None:
+    for path in finished_once.workspace.features.glob("part-*.parquet"):
+        schema = pq.read_schema(path)
+        assert schema.names == ["doc_id", "owner", "features", "model", "created"]
+        features = schema.field("features").type
+        assert pa.types.is_fixed_size_list(features)
+        assert features.value_type == pa.float32()
+        assert schema.field("created").type == pa.timestamp("us", tz="UTC")
+
+
+def test_the_file_says_what_is_and_is_not_private(finished_once: Any) -> None:
+    card = finished_once.first["card"]
+    for path in finished_once.workspace.features.glob("part-*.parquet"):
+        metadata = pq.read_metadata(path).metadata
+        assert metadata is not None
+        assert json.loads(metadata[b"lexveil"])["schema"] == tables.SCHEMA_VERSION
+        assert metadata[b"lexveil.privacy_statement"].decode() == card["statement"]
+        assert metadata[b"lexveil.model"].decode() == card["name"]
+    assert "not differentially private" in card["statement"]
+
+
+def test_duckdb_reads_it(finished_once: Any) -> None:
+    parts = f"{finished_once.workspace.features}/part-*.parquet"
+    query = f"select count(*), count(distinct doc_id), min(len(features)), max(model) from '{parts}'"
+    (found,) = duckdb.sql(query).fetchall()
+    n = finished_once.first["ingested"]
+    assert found[:2] == (n, n)
+    assert found[2] > 0
+    assert found[3] == finished_once.first["model"]
+    kinds = dict(duckdb.sql(f"select column_name, column_type from (describe from '{parts}')").fetchall())
+    assert kinds["created"] == "TIMESTAMP WITH TIME ZONE"
+    assert kinds["features"].startswith("FLOAT[")
+
+
+def test_one_row_a_document_and_all_finite(finished_once: Any) -> None:
+    place = finished_once.workspace
+    rows = [row for path in place.features.glob("part-*") for row in tables.read_part(path).to_pylist()]
+    about = {row["doc_id"]: row["owner"] for row in read_catalogue(place).to_pylist()}
+    assert {row["doc_id"]: row["owner"] for row in rows} == about
+    values = np.asarray([row["features"] for row in rows])
+    assert np.isfinite(values).all()
+    assert len(np.unique(values.round(5), axis=0)) == len(rows)
+
+
+def test_the_same_again_does_nothing(finished_once: Any) -> None:
+    manifest = extract(finished_once.workspace, finished_once.settings)
+    assert (manifest.done_now, manifest.rows) == (0, finished_once.first["ingested"])
+
+
+def test_no_such_model(finished_once: Any) -> None:
+    with pytest.raises(TrainingRefused, match="no model 'mlp'"):
+        extract(finished_once.workspace, finished_once.settings, "mlp")
+
+
+def test_a_model_that_was_damaged(finished: Any) -> None:
+    place: Workspace = finished.workspace
+    (place.models / finished.first["model"] / "model.safetensors").write_bytes(b"no tensors")
+    for path in place.features.iterdir():
+        path.unlink()
+    with pytest.raises(TrainingRefused, match="can't be used"):
+        extract(place, finished.settings)

@@ -1,0 +1,184 @@
+"""Train: every kind of model by both objectives; charged once, refused in time, nothing trained twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from math import isnan
+from typing import Any
+
+import pytest
+
+from nlp.encoders.storage import load
+from pipeline.errors import BudgetRefused, TrainingRefused, WorkspaceError
+from pipeline.models import find_model, models, read_card
+from pipeline.settings import Settings
+from pipeline.stages.encode import encode, load_encoder
+from pipeline.stages.extract import extract
+from pipeline.stages.train import current_model, open_ledger, train
+from pipeline.workspace import Workspace
+from privacy.dp.ledger import Ledger
+
+
+def settings(**more: Any) -> Settings:
+    base = {"steps": 3, "held_out": 0.0, **more}
+    return Settings.model_validate({"ingest": {"owner_field": "owner"}, "train": base})
+
+
+def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
+    ledger, population = open_ledger(place, chosen)
+    try:
+        assert ledger.verify().ok
+        return [(found.state, found.charged_steps) for found in ledger.reservations(population)]
+    finally:
+        ledger.close()
+
+
+@pytest.fixture(scope="module")
+def encoded_once(masked_once: Any, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Encoded for every kind, since the encoder is the slow part."""
+    root = tmp_path_factory.mktemp("encoded") / "workspace"
+    shutil.copytree(masked_once.root, root)
+    place = Workspace.open(root)
+    for want in ("embedding", "tokens"):
+        encode(place, settings(), want)
+    return place
+
+
+@pytest.fixture
+def place(encoded_once: Workspace, tmp_path: Any) -> Workspace:
+    shutil.copytree(encoded_once.root, tmp_path / "workspace")
+    return Workspace.open(tmp_path / "workspace")
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "lstm"])
+@pytest.mark.parametrize("objective", ["classify", "denoise"])
+def test_every_kind_by_every_objective(place: Workspace, kind: str, objective: str) -> None:
+    chosen = settings(model=kind, objective=objective)
+    trained = train(place, chosen)
+    card = read_card(trained.saved.folder)
+    assert trained.new
+    assert len(trained.unprotected_losses) == 3
+    assert all(loss > 0 or isnan(loss) for loss in trained.unprotected_losses)  # a draw may be empty
+    assert (card["kind"], card["objective"], card["steps"], card["unit"]) == (kind, objective, 3, "owner")
+    assert 7.9 < card["epsilon"] <= 8
+    assert (card["delta"], card["max_grad_norm"]) == (1e-5, 1.0)
+    assert card["noise_multiplier"] > 0
+    assert runs(place, chosen) == [("committed", 3)]
+    manifest = extract(place, chosen, trained.saved.name)
+    assert (manifest.rows, manifest.done_now) == (12, 2)
+
+
+def test_what_lies_in_the_models_folder(place: Workspace) -> None:
+    saved = train(place, settings()).saved
+    names = {path.name for path in saved.folder.iterdir()}
+    assert names == {"model.safetensors", "config.json", "labels.json", "card.json", "MODEL_CARD.md"}
+    model = load(saved.folder, load_encoder(settings().train))
+    assert json.loads((saved.folder / "labels.json").read_text()) == list(model.config.labels)
+    card = (saved.folder / "MODEL_CARD.md").read_text()
+    for word in ("epsilon", "delta", "unit", "neighbours", "steps", "noise multiplier", "Not covered"):
+        assert word in card
+    assert "Features themselves are not differentially private" in saved.statement
+    assert not list(place.models.glob(".*"))
+
+
+def test_a_known_seed_voids_the_guarantee_and_says_so(place: Workspace) -> None:
+    saved = train(place, settings(seed=1)).saved
+    assert saved.statement.startswith("NOT PRIVATE")
+    assert "NOT PRIVATE" in (saved.folder / "MODEL_CARD.md").read_text()
+
+
+def test_the_same_again_trains_and_charges_nothing(place: Workspace) -> None:
+    first, again = (train(place, settings()) for _ in range(2))
+    assert (first.new, again.new, again.saved) == (True, False, first.saved)
+    assert runs(place, settings()) == [("committed", 3)]
+    assert current_model(place, settings()) == first.saved
+    assert current_model(place, settings(model="mlp")) is None
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_a_killed_run_is_replayed_to_the_same_model_and_charged_once(
+    place: Workspace, tmp_path: Any, step: int
+) -> None:
+    def kill(done: int) -> None:
+        if done >= step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(place, settings(), on_step=kill)
+    assert models(place) == []
+    twin = shutil.copytree(place.root, tmp_path / "twin")
+    weights: list[bytes] = []
+    for workspace in (place, Workspace.open(twin)):
+        trained = train(workspace, settings())
+        assert trained.new
+        assert runs(workspace, settings()) == [("committed", 3)]
+        weights.append((trained.saved.folder / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_killed_between_saving_and_committing(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "commit", kill)
+        with pytest.raises(Killed):
+            train(place, settings())
+    assert runs(place, settings())[0][0] == "open"
+    assert not train(place, settings()).new
+    assert runs(place, settings()) == [("committed", 3)]
+
+
+def test_a_lost_model_is_charged_anew(place: Workspace) -> None:
+    shutil.rmtree(train(place, settings(epsilon=2)).saved.folder)
+    assert train(place, settings(epsilon=2)).new
+    assert runs(place, settings()) == [("committed", 3)] * 2
+
+
+def test_the_ledger_refuses_what_would_pass_the_limit(place: Workspace) -> None:
+    train(place, settings())
+    before = runs(place, settings())
+    with pytest.raises(BudgetRefused, match="--epsilon") as caught:
+        train(place, settings(model="mlp"))
+    assert caught.value.exit_code == 3
+    assert "\n" not in str(caught.value)
+    assert runs(place, settings()) == before
+    assert len(models(place)) == 1
+
+
+def test_another_population_has_a_limit_of_its_own(place: Workspace) -> None:
+    train(place, settings())
+    other = settings(model="mlp").model_copy(
+        update={"ledger": settings().ledger.model_copy(update={"population": "second"})}
+    )
+    assert train(place, other).new
+    assert [len(runs(place, chosen)) for chosen in (settings(), other)] == [1, 1]
+
+
+def test_models_are_found_by_name_or_kind(place: Workspace) -> None:
+    first = train(place, settings(epsilon=1)).saved
+    assert find_model(place, first.name) == find_model(place, "linear") == first
+    with pytest.raises(TrainingRefused, match="lexveil train"):
+        find_model(place, "lstm")
+
+
+def test_documents_that_cannot_train(place: Workspace) -> None:
+    apart = Settings.model_validate({"train": {"steps": 3, "held_out": 0.999999}})
+    with pytest.raises(TrainingRefused):
+        train(place, apart)
+    assert not models(place)
+
+
+def test_an_encoder_that_is_none(masked: Workspace, tmp_path: Any) -> None:
+    with pytest.raises(TrainingRefused, match="encoder"):
+        train(masked, settings(encoder=str(tmp_path)))
+
+
+def test_nothing_masked(tmp_path: Any) -> None:
+    with pytest.raises(WorkspaceError, match="lexveil mask"):
+        train(Workspace.create_or_open(tmp_path), settings())

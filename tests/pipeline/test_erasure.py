@@ -1,0 +1,118 @@
+"""Erasure: the key is gone, every table has lost the row, and the same content stays out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import tables
+from pipeline.erasure import erase
+from pipeline.errors import SourceError, WorkspaceError
+from pipeline.job import request_run, run_job, unchanged
+from pipeline.settings import load_settings
+from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine
+from pipeline.stages.mask import mask, restore_document
+from pipeline.workspace import Workspace, key_store, read_manifest
+
+
+def rows_of(place: Workspace, doc_id: str) -> list[str]:
+    """Every table that still has the document."""
+    paths = [path for path in place.root.rglob("*.parquet") if "quarantine" not in path.parts]
+    about_documents = {
+        path: table for path in paths if "doc_id" in (table := tables.read_part(path)).column_names
+    }
+    assert len(about_documents) > 4
+    return [str(path) for path, table in about_documents.items() if doc_id in tables.strings(table, "doc_id")]
+
+
+@pytest.fixture
+def doc_id(finished: Any) -> str:
+    return tables.strings(read_catalogue(finished.workspace), "doc_id")[3]
+
+
+def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
+    place, settings = finished.workspace, finished.settings
+    before = {path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(place, doc_id)}
+    assert before == {"raw", "catalogue.parquet", "masked", "vault", "embedding", "features"}
+    gone = erase(place, settings, doc_id)
+    assert (gone.doc_id, gone.keys) == (doc_id, 1)
+    assert gone.rows >= len(before) - 1
+    assert gone.models == (finished.first["model"],)
+    assert rows_of(place, doc_id) == []
+    assert key_store(place, settings).existing([doc_id]) == {}
+    with pytest.raises(WorkspaceError, match="erased"):
+        restore_document(place, settings, doc_id)
+
+
+def test_the_others_stand(finished: Any, doc_id: str) -> None:
+    place, settings = finished.workspace, finished.settings
+    others = set(tables.strings(read_catalogue(place), "doc_id")) - {doc_id}
+    erase(place, settings, doc_id)
+    assert set(tables.strings(read_catalogue(place), "doc_id")) == others
+    assert restore_document(place, settings, min(others))
+    for folder, stage in ((place.raw, "ingest"), (place.masked, "mask"), (place.features, "extract")):
+        assert read_manifest(folder, stage).rows == len(others)
+
+
+def test_the_same_source_does_not_bring_it_back(finished: Any, doc_id: str) -> None:
+    place, settings = finished.workspace, finished.settings
+    erase(place, settings, doc_id)
+    request = request_run(place, settings, finished.sources)
+    assert unchanged(place, request) is None
+    result = run_job(place, request)
+    assert result["ingested"] == result["feature_rows"] == finished.first["ingested"] - 1
+    assert result["masked"] == result["ingested"]
+    assert not result["trained_now"]
+    assert rows_of(place, doc_id) == []
+    assert unchanged(place, request_run(place, settings, finished.sources)) is not None
+
+
+def test_nor_does_a_new_file_with_the_same_content(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
+    place, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
+    ingest(place, settings, [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "b"}])])
+    mask(place, settings)
+    erase(place, settings, "a")
+    again = ingest(place, settings, [write_jsonl([{"text": " One. ", "id": "c"}], "more.jsonl")])
+    assert (again.counts()["erased"], read_catalogue(place).num_rows) == (1, 1)
+    erase(place, settings, "b")
+    assert mask(place, settings).rows == 0  # shards without a document are shards
+
+
+def test_by_the_id_in_its_source(finished: Any, doc_id: str) -> None:
+    source_ids = {row["id"] for row in finished.gold.values()}
+    gone = erase(finished.workspace, finished.settings, min(source_ids))
+    assert gone.keys == 1
+    assert rows_of(finished.workspace, gone.doc_id) == []
+
+
+def test_what_is_not_there(finished: Any, doc_id: str) -> None:
+    before = read_catalogue(finished.workspace)
+    with pytest.raises(SourceError, match="no such document"):
+        erase(finished.workspace, finished.settings, "John Wharfinger")
+    assert read_catalogue(finished.workspace).equals(before)
+
+
+def test_an_id_that_several_documents_share(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
+    place, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
+    ingest(place, settings, [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "a"}])])
+    with pytest.raises(SourceError, match="2 documents"):
+        erase(place, settings, "a")
+    assert read_catalogue(place).num_rows == 2
+
+
+def test_killed_after_the_key_it_is_finished_by_the_next(finished: Any, doc_id: str) -> None:
+    place, settings = finished.workspace, finished.settings
+    key_store(place, settings).destroy([doc_id])
+    gone = erase(place, settings, doc_id)
+    assert gone.rows >= 5
+    assert gone.keys == 0
+    assert rows_of(place, doc_id) == []
+    assert erase(place, settings, doc_id).rows == 0
+
+
+def test_the_quarantine_stands(finished: Any, doc_id: str) -> None:
+    erase(finished.workspace, finished.settings, doc_id)
+    assert len(read_quarantine(finished.workspace, finished.settings)) == finished.first["quarantined"]

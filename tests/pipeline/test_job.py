@@ -1,0 +1,197 @@
+"""The main job, without a scheduler: what it says, what it leaves, and that a second run knows the first."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import BudgetRefused
+from pipeline.job import read_request, request_run, run_job, submit, unchanged
+from pipeline.records import Shard, ShardResult, Work
+from pipeline.stages.train import open_ledger
+
+# The fields that the command line promises.
+PROMISED = {
+    "run_id", "ingested", "duplicates", "quarantined", "masked", "spans_by_type", "model", "epsilon", "delta",
+    "unit", "features", "report", "encrypted",
+}  # fmt: skip
+
+
+class Counting:
+    """Carries out shards here, and remembers which."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, int]] = []
+
+    def __call__(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+        for shard in shards:
+            self.done.append((stage, shard.index))
+            yield work(shard)
+
+
+@pytest.fixture
+def sources(finished: Any, tmp_path: Path) -> list[Path]:
+    """A copy of the corpus below which things may change; the workspace has seen it."""
+    moved = shutil.copytree(finished.sources[0], tmp_path / "corpus")
+    return [moved]
+
+
+class TestJson:
+    def test_every_promised_field_is_filled(self, finished_once: Any) -> None:
+        first = finished_once.first
+        assert set(first) >= PROMISED
+        assert [name for name in PROMISED if first[name] is None] == []
+        assert set(first["encrypted"]) == {"documents", "agreement", "max_error"}
+        assert first["ingested"] == first["masked"] == first["feature_rows"]
+        assert first["unit"] == "owner"
+        assert 7.9 < first["epsilon"] <= 8
+
+    def test_it_is_json_that_any_parser_reads(self, finished_once: Any) -> None:
+        def no_constant(name: str) -> None:
+            raise ValueError(name)
+
+        text = (finished_once.workspace.runs / finished_once.first["run_id"] / "run.json").read_text()
+        assert json.loads(text, parse_constant=no_constant)["run_id"] == finished_once.first["run_id"]
+
+    def test_what_was_spent(self, finished_once: Any) -> None:
+        spent = finished_once.first["spent"]
+        assert [(epsilon, state) for _, epsilon, state in spent["runs"]] == [
+            (finished_once.first["epsilon"], "committed")
+        ]
+        assert spent["total"] <= spent["limit"]
+
+    def test_the_report_is_one_file_on_its_own(self, finished_once: Any) -> None:
+        report = Path(finished_once.first["report"]).read_text(encoding="utf-8")
+        assert 'src="http' not in report
+        assert 'href="http' not in report
+
+    def test_neither_json_nor_report_names_anybody(self, finished_once: Any) -> None:
+        run = finished_once.workspace.runs / finished_once.first["run_id"]
+        shown = "".join(path.read_text(encoding="utf-8") for path in run.iterdir())
+        names = {span["text"] for row in finished_once.gold.values() for span in row["spans"]}
+        assert [name for name in names if len(name) > 8 and name in shown] == []
+        assert not [row for row in finished_once.gold.values() if row["owner"] in shown or row["id"] in shown]
+
+
+class TestAgain:
+    def test_the_same_over_the_same_files_is_unchanged(self, finished: Any) -> None:
+        request = request_run(finished.workspace, finished.settings, finished.sources)
+        found = unchanged(finished.workspace, request)
+        assert found == {**finished.first, "changed": False}
+
+    def test_run_anyway_it_does_no_shard_and_spends_nothing(self, finished: Any) -> None:
+        each = Counting()
+        request = request_run(finished.workspace, finished.settings, finished.sources)
+        result = run_job(finished.workspace, request, each)
+        assert each.done == []
+        assert not result["trained_now"]
+        same = PROMISED - {"run_id", "features", "report", "encrypted"}
+        assert {name: result[name] for name in same} == {name: finished.first[name] for name in same}
+        assert json.loads(json.dumps(result["spent"])) == finished.first["spent"]
+
+    def test_files_added_changed_and_touched(self, finished: Any, sources: list[Path]) -> None:
+        place, settings = finished.workspace, finished.settings
+
+        def ask() -> Any:
+            return unchanged(place, request_run(place, settings, sources))
+
+        def again(each: Counting) -> dict[str, Any]:
+            return run_job(place, request_run(place, settings, sources), each)
+
+        assert ask() is None  # the same files elsewhere are other files, though their documents are known
+        first = again(Counting())
+        assert first["ingested"] == finished.first["ingested"]
+        assert ask()["changed"] is False
+        os.utime(sources[0] / "records" / "matters.csv", (1, 1))
+        assert ask()["changed"] is False
+        added = sources[0] / "records" / "zz.jsonl.gz"
+        line = json.dumps({"text": "The lessee shall pay.", "owner": "new", "label": "contract"})
+        added.write_bytes(gzip.compress(line.encode()))
+        assert ask() is None
+        each = Counting()
+        second = again(each)
+        assert second["ingested"] == first["ingested"] + 1
+        assert second["feature_rows"] == second["ingested"]
+        assert not second["trained_now"]  # new documents alone spend nothing
+        assert second["spent"] == first["spent"]
+        assert {stage for stage, _ in each.done} == {"ingest", "mask", "encode-embedding", "extract"}
+        assert len(each.done) == 4  # one shard through all four
+        added.write_bytes(gzip.compress(line.replace("lessee", "lessor").encode()))
+        assert ask() is None
+        assert again(Counting())["ingested"] == second["ingested"]
+
+    def test_a_lost_part_is_noticed(self, finished: Any) -> None:
+        next(iter(finished.workspace.features.glob("part-*"))).unlink()
+        request = request_run(finished.workspace, finished.settings, finished.sources)
+        assert unchanged(finished.workspace, request) is None
+
+    def test_other_settings_are_another_request(self, finished: Any) -> None:
+        settings = finished.settings.model_copy(
+            update={"train": finished.settings.train.model_copy(update={"epsilon": 9.0})}
+        )
+        request = request_run(finished.workspace, settings, finished.sources)
+        assert unchanged(finished.workspace, request) is None
+        with pytest.raises(BudgetRefused):
+            run_job(finished.workspace, request)
+
+    def test_other_workers_are_the_same_request(self, finished: Any) -> None:
+        settings = finished.settings.model_copy(update={"workers": 3})
+        assert unchanged(finished.workspace, request_run(finished.workspace, settings, finished.sources))
+
+
+class Killed(BaseException):
+    pass
+
+
+class TestKilled:
+    @pytest.mark.parametrize("after", range(0, 12, 2))
+    def test_it_goes_on_where_it_was(self, finished: Any, after: int) -> None:
+        place, settings = finished.workspace, finished.settings
+        for folder in (place.raw, place.masked, place.features):
+            shutil.rmtree(folder)
+        each, killing = Counting(), Counting()
+
+        def kill(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+            for result in killing(stage, work, shards):
+                if len(killing.done) > after:
+                    raise Killed
+                yield result
+
+        asked = request_run(place, settings, finished.sources)
+        submit(place, asked)
+        try:
+            run_job(place, asked, kill)
+        except Killed:
+            assert read_request(place, asked.run_id) == asked
+        resumed = request_run(place, settings, finished.sources)
+        result = run_job(place, resumed, each)
+        assert len(set(killing.done + each.done)) == len(killing.done + each.done)
+        assert result["ingested"] == finished.first["ingested"]
+        assert result["spans_by_type"] == finished.first["spans_by_type"]
+        assert result["spent"]["total"] == finished.first["spent"]["total"]
+
+    def test_a_killed_run_keeps_its_id(self, finished: Any) -> None:
+        first = request_run(finished.workspace, finished.settings, [])
+        submit(finished.workspace, first)
+        assert request_run(finished.workspace, finished.settings, []) == first
+        other = request_run(finished.workspace, finished.settings, finished.sources)
+        assert other.run_id != first.run_id
+        submit(finished.workspace, other)
+        with pytest.raises(LookupError):
+            read_request(finished.workspace, first.run_id)
+
+
+def test_the_ledger_is_intact(finished_once: Any) -> None:
+    ledger, _ = open_ledger(finished_once.workspace, finished_once.settings)
+    try:
+        assert ledger.verify().ok
+        assert ledger.verify().head == finished_once.first["spent"]["head"]
+    finally:
+        ledger.close()
