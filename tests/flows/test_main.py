@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
 import sqlite3
 import time
 from collections import Counter
@@ -14,6 +16,8 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+
+from pipeline.errors import BudgetRefused
 
 DOCUMENTS, PER_SHARD = 16, 6
 SHARDS = 3
@@ -129,12 +133,15 @@ def test_a_flow_knows_a_path_and_an_id_and_nothing_else(ran: Ran) -> None:
         assert parameters.keys() == {"workspace", "run_id"}
 
 
-def test_nothing_is_persisted_by_prefect(ran: Ran) -> None:
-    """Prefect would keep results as readable pickles, in files or beside a state."""
-    assert not [
-        path for path in ran.command.prefect_home.rglob("*") if path.is_file() and "storage" in path.parts
-    ]
+def test_prefect_keeps_no_result_and_of_a_failure_only_the_sealed_error(ran: Ran) -> None:
+    """Prefect would keep results as readable pickles; a failed flow's exception it keeps anyway."""
+    kept = [path for path in (ran.command.prefect_home / "storage").rglob("*") if path.is_file()]
+    errors = [pickle.loads(base64.b64decode(path.read_bytes())) for path in kept]
+    assert {type(error) for error in errors} <= {BudgetRefused}
+    assert all(f"error: {error}" in ran.refused.stderr for error in errors)
     assert ran.rows("select count(*) from artifact") == [(0,)]
+    names = {path.name for path in kept}
     for table in ("flow_run_state", "task_run_state"):
-        held = [json.loads(data) for (data,) in ran.rows(f"select data from {table} where data is not null")]
-        assert not [data for data in held if data is not None]
+        for (data,) in ran.rows(f"select data from {table} where data is not null"):
+            found = json.loads(data)
+            assert found is None or found["storage_key"].rpartition("/")[2] in names
