@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from types import TracebackType
 from typing import TypeVar
 
@@ -85,35 +87,42 @@ class WorkerPool:
 
     def run(self, stage: str, work: Work, shard: Shard) -> ShardResult:
         """Carry out one shard and wait for it."""
-        for _ in range(2):
-            executor = self._current()
-            try:
-                return executor.submit(_carry_out, work, shard).result()
-            except BrokenProcessPool:
-                self._replace(executor)
-        raise StageError(f"{stage}: a worker process died twice over shard {shard.index}")
+        return self._outcome(self._submit(work, shard), work, shard, stage)
 
     def each(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
         """A `ForEach` without a scheduler: results as they come."""
-        executor = self._current()
-        waiting = {executor.submit(_carry_out, work, shard): shard for shard in shards}
+        waiting = {self._submit(work, shard): shard for shard in shards}
         for done in as_completed(waiting):
-            try:
-                yield done.result()
-            except BrokenProcessPool:
-                self._replace(executor)
-                yield self.run(stage, work, waiting[done])
+            yield self._outcome(done, work, waiting[done], stage)
 
     def ordered(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """Like `map`, with a bounded number of items under way."""
-        executor = self._current()
-        waiting: list[Future[R]] = []
+        waiting: deque[tuple[Future[R], T]] = deque()
         for item in items:
-            waiting.append(executor.submit(_carry_out, work, item))
+            waiting.append((self._submit(work, item), item))
             if len(waiting) > 2 * self.workers:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+                future, oldest = waiting.popleft()
+                yield self._outcome(future, work, oldest, "records")
+        for future, item in waiting:
+            yield self._outcome(future, work, item, "records")
+
+    def _submit(self, work: Callable[[T], R], item: T) -> Future[R]:
+        while True:
+            executor = self._current()
+            try:
+                return executor.submit(_carry_out, work, item)
+            except BrokenProcessPool:  # a worker has died since over an earlier item
+                self._replace(executor)
+
+    def _outcome(self, future: Future[R], work: Callable[[T], R], item: T, stage: str) -> R:
+        # All that is under way fails with a dead worker, so the blame is not known before a second attempt.
+        with suppress(BrokenProcessPool):
+            return future.result()
+        try:
+            return self._submit(work, item).result()
+        except BrokenProcessPool:
+            which = f"shard {item.index}" if isinstance(item, Shard) else "the same records"
+            raise StageError(f"{stage}: a worker process died twice over {which}") from None
 
     def _current(self) -> ProcessPoolExecutor:
         with self._lock:
