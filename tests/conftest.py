@@ -168,11 +168,9 @@ class Command:
         place = self.environment(**environment)
         return subprocess.Popen(command, env=place, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
 
-    def run_script(self, script: str, *arguments: str | Path, **environment: str) -> Any:
+    def run_script(self, script: Path, *arguments: str | Path, **environment: str) -> Any:
         """The same with a script in place of the entry point; spawned workers import it too."""
-        path = self.folder / "entry.py"
-        path.write_text(script)
-        command = [sys.executable, str(path), *map(str, arguments)]
+        command = [sys.executable, str(script), *map(str, arguments)]
         return subprocess.run(
             command,
             env=self.environment(**environment),

@@ -44,6 +44,7 @@ CANARIES = (
     *(RECORD_ID, OWNER, FIELD, BROKEN, BROKEN_FILE, TRAINING),
 )
 IN_PLAN = {FOLDER, FILE, SIDECAR_ID, SIDECAR_OWNER, BROKEN_FILE}
+RECORDED_WITHIN_SECONDS = 60
 TEXT = (
     f"STATEMENT OF CLAIM\n\nMr Walter {PERSON} of 12 Mill Lane, Leeds LS1 4AB, brings this claim about the "
     f"{FREE} that he bought. Mr {PERSON} can be reached at {EMAIL}. The defendant denies everything."
@@ -181,10 +182,22 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], Any], sources: Path) -> Ran:
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    script = tmp_path_factory.mktemp("entry") / "failing.py"
+    script.write_text(FAILING)
+    return script
+
+
+@pytest.fixture(scope="module")
+def ran(
+    tmp_path_factory: pytest.TempPathFactory,
+    command_in: Callable[[Path], Any],
+    sources: Path,
+    failing: Path,
+) -> Ran:
     folder = tmp_path_factory.mktemp("canary")
     command = command_in(folder)
-    first = command.run_script(FAILING, *request(sources, folder))
+    first = command.run_script(failing, *request(sources, folder))
     failed = search_all(folder, first)
     second = command.run(*request(sources, folder), "--json")
     return Ran(folder, sources, first, second, failed, search_all(folder, second))
@@ -226,9 +239,9 @@ def test_the_runs_failed_and_ended_as_they_should(ran: Ran) -> None:
 
 def test_the_failures_are_in_prefect_s_database_without_their_content(ran: Ran) -> None:
     with closing(sqlite3.connect(ran.folder / "prefect" / "prefect.db")) as database:
-        messages = {row[0] or "" for row in database.execute("select message from task_run_state")}
-    assert any("shard: ValueError" in message for message in messages), messages
-    assert any("train: KeyError" in message for message in messages)
+        states = set(database.execute("select name, message from task_run_state"))
+    assert "AwaitingRetry" in {name for name, _ in states}
+    assert "Task run encountered an exception StageError: train: KeyError" in {text for _, text in states}
 
 
 def test_the_canaries_went_through_the_run(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,18 +260,31 @@ def test_the_canaries_went_through_the_run(ran: Ran, monkeypatch: pytest.MonkeyP
     assert sum(BROKEN_FILE in path for path in where) == 1
 
 
-def test_a_killed_switch_would_have_let_them_out(
-    tmp_path: Path, command_in: Callable[[Path], Any], sources: Path, prefect_server: Any
+def test_the_seal_alone_keeps_them_out_of_prefect_s_database(
+    tmp_path: Path, command_in: Callable[[Path], Any], sources: Path, failing: Path, prefect_server: Any
 ) -> None:
-    """The same failure with the seal off: the canaries reach Prefect's database, and the search sees them."""
+    """A shard that fails at every try, with the seal and without it: only then does the search find them."""
     command = command_in(tmp_path)
-    unsealed = {"LEXVEIL_DEBUG": "unsafe", "CANARY_ALWAYS": "1", "PREFECT_API_URL": prefect_server.url}
-    process = command.run_script(FAILING, *request(sources, tmp_path), **unsealed)
-    assert process.returncode == 1
-    deadline = time.monotonic() + 60
-    while FREE not in search(prefect_server.home) and time.monotonic() < deadline:
+    settings = {"CANARY_ALWAYS": "1", "PREFECT_API_URL": prefect_server.url}
+    before = search(prefect_server.home)
+    sealed = command.run_script(failing, *request(sources, tmp_path), **settings)
+    assert sealed.returncode == 1
+    assert "error: shard: ValueError" in sealed.stderr.splitlines()
+    database = list(prefect_server.home.glob("prefect.db*"))
+    assert comes(lambda: any(b"StageError: shard: ValueError" in path.read_bytes() for path in database))
+    assert search(prefect_server.home) == before == {}
+
+    unsealed = command.run_script(failing, *request(sources, tmp_path), **settings, LEXVEIL_DEBUG="unsafe")
+    assert unsealed.returncode == 1
+    assert comes(lambda: {FREE, PERSON, EMAIL} <= search(prefect_server.home).keys())
+
+
+def comes(true: Callable[[], bool]) -> bool:
+    """Whether something comes true; the server writes a little later than things happen."""
+    deadline = time.monotonic() + RECORDED_WITHIN_SECONDS
+    while not true() and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert {FREE, PERSON, EMAIL} <= search(prefect_server.home).keys()
+    return true()
 
 
 @pytest.mark.parametrize("moment", ["failed", "ended"])
