@@ -159,7 +159,9 @@ def draw_moments(
     for number in range(kills):
         training = number < in_training
         done = before_training if training else draws.randrange(total)
-        pace = seconds["train"] if training else sum(seconds.values()) / total
+        # Quick stages would otherwise be over before the wait is.
+        stage = ("ingest", "mask", "encode", "evaluate")[min(3, 3 * done // before_training)]
+        pace = seconds["train"] if training else seconds[stage] * 3 / before_training
         moments.append((done, draws.random() * pace))
     return sorted(moments)
 
