@@ -7,12 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fixtures.documents import documents
+from pipeline import tables
 from pipeline.errors import SourceError, TrainingRefused
+from pipeline.models import find_model
+from pipeline.serving.client import encrypted_check
 from pipeline.settings import load_settings
 from pipeline.stages.evaluate import evaluate, evaluate_file
+from pipeline.stages.extract import open_model
 
 WriteJsonl = Callable[..., Path]
 
@@ -21,7 +26,17 @@ def test_the_encrypted_check_agrees(finished_once: Any) -> None:
     encrypted = finished_once.first["encrypted"]
     assert encrypted["documents"] == 8
     assert encrypted["agreement"] == 1.0
-    assert 0 < encrypted["max_error"] < 1e-3
+    assert encrypted["max_error"] > 0
+
+
+def test_the_encrypted_error_is_within_the_stated(finished_once: Any) -> None:
+    place = finished_once.workspace
+    model = open_model(find_model(place, "linear").folder, finished_once.settings)
+    rows = tables.read_part(tables.part_path(place.features, 0)).column("features").to_pylist()
+    weight, bias = model.head.weight.detach().numpy().T, model.head.bias.detach().numpy()
+    check = encrypted_check(weight, bias, model.config.labels, np.asarray(rows, np.float32))
+    assert check.agreement == 1.0
+    assert 0 < check.max_error <= check.error_bound
 
 
 def test_utility_is_of_the_held_out(finished_once: Any) -> None:

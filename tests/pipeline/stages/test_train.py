@@ -62,7 +62,8 @@ def test_every_kind_by_every_objective(place: Workspace, kind: str, objective: s
     assert all(loss > 0 or isnan(loss) for loss in trained.unprotected_losses)  # a draw may be empty
     assert (card["kind"], card["objective"], card["steps"], card["unit"]) == (kind, objective, 3, "owner")
     assert 7.9 < card["epsilon"] <= 8
-    assert (card["delta"], card["max_grad_norm"]) == (1e-5, 1.0)
+    assert card["delta"] == 1e-5
+    assert card["max_grad_norm"] > 0
     assert card["noise_multiplier"] > 0
     assert runs(place, chosen) == [("committed", 3)]
     manifest = extract(place, chosen, trained.saved.name)
