@@ -240,7 +240,7 @@ def test_the_runs_failed_and_ended_as_they_should(ran: Ran) -> None:
 def test_the_failures_are_in_prefect_s_database_without_their_content(ran: Ran) -> None:
     with closing(sqlite3.connect(ran.folder / "prefect" / "prefect.db")) as database:
         states = set(database.execute("select name, message from task_run_state"))
-    assert "AwaitingRetry" in {name for name, _ in states}
+    assert "Retrying" in {name for name, _ in states}
     assert "Task run encountered an exception StageError: train: KeyError" in {text for _, text in states}
 
 
