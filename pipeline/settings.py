@@ -56,7 +56,7 @@ class TrainSettings(_Section):
     sample_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     steps: PositiveInt | None = None
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = None
     max_items_per_owner: PositiveInt = 64
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
     encoder: Path | None = None  # None: the public MiniLM package

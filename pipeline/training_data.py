@@ -42,6 +42,11 @@ class Split:
     objective: Objective
     labels: tuple[str, ...] = field(repr=False)
 
+    @property
+    def n_owners(self) -> int:
+        """How many owners are learnt from. Counts as public."""
+        return len({row.owner for row in self.train})
+
 
 def load_split(workspace: Workspace, settings: Settings) -> Split:
     """The encoded documents, divided by owner.

@@ -20,7 +20,7 @@ from pipeline.sources import Rejected, SourceItem, check_fields, read_item, scan
 from pipeline.stages.encode import encode_texts, encoding_of
 from pipeline.stages.extract import open_model
 from pipeline.stages.mask import mask_texts
-from pipeline.stages.train import fit, model_config, training_plan
+from pipeline.stages.train import fit, model_config, plain_plan, training_plan
 from pipeline.training_data import Row, Split, load_split
 from pipeline.workspace import Workspace
 from privacy.dp.randomness import SecureRandom
@@ -87,7 +87,8 @@ def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) 
     utility = _utility(model, held_out)
     twin = None
     if settings.train.diagnostics and held_out:
-        config, plan = model_config(settings.train, split), training_plan(settings.train)
+        config = model_config(settings.train, split)
+        plan = plain_plan(training_plan(settings.train, split.n_owners), config.kind)
         plain, _ = fit(config, split, settings.train, plan, SecureRandom(), private=False)
         twin = _utility(plain, held_out)
     features = extract(model, _sample(split, settings.encrypted.sample)).features

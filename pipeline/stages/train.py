@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nlp.encoders.models import FeatureModel, Inputs, ModelConfig, build, classification_loss, denoising_loss
+from nlp.encoders.models import (
+    FeatureModel,
+    Inputs,
+    Kind,
+    ModelConfig,
+    build,
+    classification_loss,
+    denoising_loss,
+)
 from nlp.encoders.storage import read_config
 from pipeline.errors import BudgetRefused, TrainingRefused
 from pipeline.models import ModelCard, SavedModel, find_recipe, now, save_model
@@ -36,18 +44,27 @@ _CODE = ("nlp/encoders", "privacy/dp", "pipeline/stages/train", "pipeline/traini
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Hyper-parameters of a model kind. Chosen on public and development data, never on a user's."""
+    """Hyper-parameters of a model kind, chosen on development data, never on a user's.
 
+    `step_noise` is the standard deviation that one step's noise gives a weight. The learning rate follows
+    from it, learning_rate = step_noise sample_rate n_owners / (noise_multiplier max_grad_norm), so that few
+    owners make small steps instead of drowning the model in noise. The number of owners counts as public.
+    `plain_rate` is the learning rate of the twin without privacy, which needs no such care.
+    """
+
+    step_noise: float
+    max_grad_norm: float
     sample_rate: float
     steps: int
-    learning_rate: float
+    plain_rate: float
 
 
 RECIPES = {
-    "linear": Recipe(sample_rate=0.2, steps=100, learning_rate=32.0),
-    "mlp": Recipe(sample_rate=0.2, steps=100, learning_rate=4.0),
-    "lstm": Recipe(sample_rate=0.1, steps=60, learning_rate=2.0),
+    "linear": Recipe(step_noise=0.17, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=16.0),
+    "mlp": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "lstm": Recipe(step_noise=0.03, max_grad_norm=0.1, sample_rate=0.1, steps=60, plain_rate=1.0),
 }
+_PLAIN_MOMENTUM = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +128,7 @@ def train(
     digests = [shard.digest for shard in encoded.shards]
     run = digest_of([recipe, digests, code_digest(*_CODE)])
     split = load_split(workspace, settings)
-    plan = training_plan(settings.train)
+    plan = training_plan(settings.train, split.n_owners)
     ledger, population = open_ledger(workspace, settings)
     try:
         reservation, secret, run = _reserve(workspace, settings, ledger, population, plan, run)
@@ -130,9 +147,8 @@ def train(
             raise TrainingRefused(
                 f"a loss or gradient was not finite in step {step}; the steps up to it are charged"
             ) from None
-        owners = OwnerData(split, config.kind, 1).n_owners
         unit = unit_of(workspace)
-        card = _card(name, settings, unit, config, plan, reservation, recipe, owners)
+        card = _card(name, settings, unit, config, plan, reservation, recipe, split.n_owners)
         saved = save_model(workspace, model, card)
         ledger.commit(reservation.id, plan.steps)
     finally:
@@ -161,18 +177,27 @@ def open_ledger(workspace: Workspace, settings: Settings) -> tuple[Ledger, Popul
     return ledger, population
 
 
-def training_plan(train: TrainSettings) -> TrainingPlan:
+def training_plan(train: TrainSettings, n_owners: int) -> TrainingPlan:
     """The steps, rates and noise of a run: the recipe of its kind where the settings name none."""
     recipe = RECIPES[train.model]
     sample_rate = train.sample_rate or recipe.sample_rate
     steps = train.steps or recipe.steps
+    max_grad_norm = train.max_grad_norm or recipe.max_grad_norm
+    sigma = noise_multiplier(train.epsilon, sample_rate, steps, train.delta)
+    learning_rate = recipe.step_noise * sample_rate * n_owners / (sigma * max_grad_norm)
     return TrainingPlan(
-        noise_multiplier=noise_multiplier(train.epsilon, sample_rate, steps, train.delta),
-        max_grad_norm=train.max_grad_norm,
+        noise_multiplier=sigma,
+        max_grad_norm=max_grad_norm,
         sample_rate=sample_rate,
         steps=steps,
-        learning_rate=train.learning_rate or recipe.learning_rate,
+        learning_rate=train.learning_rate or learning_rate,
     )
+
+
+def plain_plan(plan: TrainingPlan, kind: Kind) -> TrainingPlan:
+    """The plan of the twin without privacy: twice the steps, with momentum, at a rate for exact gradients."""
+    rate = RECIPES[kind].plain_rate
+    return replace(plan, steps=2 * plan.steps, learning_rate=rate, momentum=_PLAIN_MOMENTUM)
 
 
 def model_config(train: TrainSettings, split: Split) -> ModelConfig:
