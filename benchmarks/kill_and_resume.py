@@ -350,7 +350,8 @@ def _child(job: Job, workspace: Path) -> None:
     code = 1
     try:
         from flows.pool import WorkerPool
-        from pipeline.job import prepare, request_run, run_job, submit, unchanged
+        from pipeline.job import run_job
+        from pipeline.request import prepare, request_run, submit, unchanged
         from pipeline.settings import load_settings
 
         settings = load_settings(job.config)

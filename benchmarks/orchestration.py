@@ -119,7 +119,8 @@ def job(variant: str, corpus: Path, workspace: Path, workers: int) -> dict[str, 
     """One main job in this process. `variant` is "prefect" or "plain"."""
     import flows.main as flow
     from flows.pool import WorkerPool
-    from pipeline.job import request_run, run_job, submit
+    from pipeline.job import run_job
+    from pipeline.request import request_run, submit
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace, key_store
 

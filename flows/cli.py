@@ -116,7 +116,7 @@ def run(
         },
         workers=workers,
     )
-    from pipeline.job import prepare, request_run, submit, unchanged
+    from pipeline.request import prepare, request_run, submit, unchanged
 
     place = prepare(
         workspace or _workspace_of(sources),
@@ -157,7 +157,7 @@ def ingest(
     """Read documents into the workspace, encrypted at rest."""
     fields = _ingest_fields(text_field, id_field, label_field, owner_field, split_field)
     settings = _settings(config, ingest=fields, workers=workers)
-    from pipeline.job import prepare
+    from pipeline.request import prepare
     from pipeline.stages.ingest import ingest as stage
 
     place = prepare(workspace or _workspace_of(sources), settings, sources, need_labels=False)

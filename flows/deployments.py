@@ -10,8 +10,8 @@ from flows.main import MOST_TASKS, carry_out  # isort: skip
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from pipeline.job import prepare, request_run, submit, unchanged
 from pipeline.logs import sealed
+from pipeline.request import prepare, request_run, submit, unchanged
 from pipeline.settings import load_settings
 
 

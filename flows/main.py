@@ -30,9 +30,10 @@ from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pool import Progress, WorkerPool, with_progress
-from pipeline.job import Request, read_request, run_job
+from pipeline.job import run_job
 from pipeline.logs import sealed
 from pipeline.records import ForEach, Shard, ShardResult, Work
+from pipeline.request import Request, read_request
 from pipeline.workspace import Workspace, read_json
 
 T = TypeVar("T")

@@ -89,7 +89,7 @@ class SavedModel:
 
 def now() -> str:
     """This moment, ISO 8601, UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> SavedModel:

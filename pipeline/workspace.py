@@ -214,17 +214,21 @@ def _key_problem(error: KeyUnusable) -> KeyProblem:
     return KeyProblem(f"the master key can't be used: {_KEY_HELP.get(error.code, error.code)}")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that it is either wholly there or not at all."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is either wholly there or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8") as sink:
-        json.dump(value, sink, indent=1, sort_keys=True)
-        sink.write("\n")
+    with partial.open("wb") as sink:
+        sink.write(content)
         sink.flush()
         os.fsync(sink.fileno())
     partial.replace(path)
     tables.sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that it is either wholly there or not at all."""
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -75,7 +75,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The main job over the corpus, in this process and without a scheduler. To read, not to change."""
-    from pipeline.job import request_run, run_job
+    from pipeline.job import run_job
+    from pipeline.request import request_run
     from pipeline.settings import Settings
     from pipeline.workspace import Workspace
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import tables
+from pipeline.plan import make_plan, read_plan
 from pipeline.records import (
     Document,
     ForEach,
@@ -22,10 +23,10 @@ from pipeline.records import (
     one_by_one,
     tally,
 )
-from pipeline.settings import IngestSettings, Settings
-from pipeline.sources import FIELDS, Rejected, SourceItem, read_item, scan
+from pipeline.settings import Settings
+from pipeline.sources import FIELDS, Rejected, read_item
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, key_store, read_json, run_stage, write_json
+from pipeline.workspace import Workspace, code_digest, key_store, run_stage
 from privacy.vault import KeyStore, content_id, seal, unseal
 
 _CODE = ("nlp/readers", "pipeline/stages/ingest", "pipeline/sources")
@@ -45,7 +46,7 @@ def ingest(
         KeyProblem: the master key can't be used.
     """
     key_store(workspace, settings)  # makes the key and its table before any worker needs them
-    plan = _plan(workspace, settings.ingest, sources)
+    plan = make_plan(workspace, settings, sources)
     code = code_digest(*_CODE)
     bounds = settings.ingest.model_dump(mode="json", exclude=set(FIELDS))
     shards = [
@@ -63,7 +64,7 @@ def ingest_shard(workspace: Workspace, settings: Settings, shard: Shard) -> Shar
     keys = key_store(workspace, settings)
     found: list[SourceDocument] = []
     rejected: list[Rejected] = []
-    for item in _read_plan(workspace, shard.index) or []:
+    for item in read_plan(workspace, keys, shard.index) or []:
         for outcome in read_item(item, settings.ingest):
             if isinstance(outcome, Rejected):
                 rejected.append(outcome)
@@ -195,63 +196,3 @@ def _write_catalogue(workspace: Workspace, manifest: Manifest) -> None:
 
 def _canonical(text: str) -> bytes:
     return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")
-
-
-def _plan(workspace: Workspace, ingest: IngestSettings, sources: Sequence[Path]) -> list[list[SourceItem]]:
-    """The items of every shard: those known keep their place, new ones are added behind.
-
-    An item whose file has changed, or is now read otherwise, leaves its shard; the new one comes in behind.
-    """
-    shards = _read_plans(workspace)
-    found = scan(sources, ingest, planned(workspace))
-    paths = {item.path for item in found}
-    current = {item.identity for item in found}
-    kept = [
-        [item for item in items if item.path not in paths or item.identity in current] for items in shards
-    ]
-    have = {item.identity for items in kept for item in items}
-    kept.extend(_pack([item for item in found if item.identity not in have], ingest))
-    for index, items in enumerate(kept):
-        if index >= len(shards) or len(items) != len(shards[index]):
-            write_json(_plan_path(workspace, index), {"items": [item.to_json() for item in items]})
-    return kept
-
-
-def planned(workspace: Workspace) -> dict[str, SourceItem]:
-    """An item of every source file that the workspace knows, by path."""
-    return {item.path: item for items in _read_plans(workspace) for item in items}
-
-
-def has_owners(workspace: Workspace) -> bool:
-    """Whether documents came in with owners of their own."""
-    return any(item.fields["owner_field"] for items in _read_plans(workspace) for item in items)
-
-
-def _read_plans(workspace: Workspace) -> list[list[SourceItem]]:
-    shards: list[list[SourceItem]] = []
-    while (items := _read_plan(workspace, len(shards))) is not None:
-        shards.append(items)
-    return shards
-
-
-def _pack(items: Iterable[SourceItem], ingest: IngestSettings) -> list[list[SourceItem]]:
-    shards: list[list[SourceItem]] = []
-    documents = size = 0
-    for item in items:
-        count, weight = item.weight
-        if not shards or documents + count > ingest.shard_documents or size + weight > ingest.shard_bytes:
-            shards.append([])
-            documents = size = 0
-        shards[-1].append(item)
-        documents += count
-        size += weight
-    return shards
-
-
-def _plan_path(workspace: Workspace, index: int) -> Path:
-    return workspace.plan / f"{index:05d}.json"
-
-
-def _read_plan(workspace: Workspace, index: int) -> list[SourceItem] | None:
-    found = read_json(_plan_path(workspace, index))
-    return None if found is None else [SourceItem.from_json(entry) for entry in found["items"]]

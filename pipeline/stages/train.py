@@ -25,7 +25,7 @@ from pipeline.models import models as saved_models
 from pipeline.records import ForEach, one_by_one
 from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encode, encoding_of, load_encoder
-from pipeline.stages.ingest import has_owners, read_catalogue
+from pipeline.stages.ingest import read_catalogue
 from pipeline.tables import digest_of
 from pipeline.training_data import OwnerData, Split, load_split, resolve_objective
 from pipeline.workspace import Workspace, code_digest, master_key
@@ -82,8 +82,9 @@ class Trained:
 
 
 def unit_of(workspace: Workspace) -> str:
-    """What counts as one in the guarantee: an owner where documents came in with owners."""
-    return "owner" if has_owners(workspace) else "document"
+    """What counts as one in the guarantee: an owner, where documents have owners other than themselves."""
+    catalogue = read_catalogue(workspace)
+    return "document" if catalogue.column("owner").equals(catalogue.column("doc_id")) else "owner"
 
 
 def recipe_digest(settings: Settings) -> str:

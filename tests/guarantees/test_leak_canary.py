@@ -8,8 +8,6 @@ output, the workspace, Prefect's home with its database, the temporary folder.
 What may hold what in clear:
 
 * `masked/` holds words of the text that aren't personal information;
-* `protected/plan/` holds paths and what a sidecar file says of a document; `protected/pending.json` holds
-  paths, until the run has ended. Both lie under the protected root, mode 0700;
 * labels are taken as public and aren't searched for.
 """
 
@@ -43,7 +41,6 @@ CANARIES = (
     *(FREE, PERSON, EMAIL, FOLDER, FILE, SIDECAR_ID, SIDECAR_OWNER),
     *(RECORD_ID, OWNER, FIELD, BROKEN, BROKEN_FILE, TRAINING),
 )
-IN_PLAN = {FOLDER, FILE, SIDECAR_ID, SIDECAR_OWNER, BROKEN_FILE}
 RECORDED_WITHIN_SECONDS = 60
 TEXT = (
     f"STATEMENT OF CLAIM\n\nMr Walter {PERSON} of 12 Mill Lane, Leeds LS1 4AB, brings this claim about the "
@@ -295,16 +292,11 @@ def test_no_canary_is_where_it_may_not_be(ran: Ran, moment: str) -> None:
 
 
 def allowed(canary: str, name: str) -> bool:
-    if canary == FREE:
-        return name.startswith("workspace/masked/part-")
-    in_plan = name.startswith("workspace/protected/plan/") or name == "workspace/protected/pending.json"
-    return canary in IN_PLAN and in_plan
+    return canary == FREE and name.startswith("workspace/masked/part-")
 
 
-def test_what_is_told_above_of_the_plan_and_the_masked_text_is_so(ran: Ran) -> None:
-    """Else the permissions in `allowed` would be wider than they need to be."""
+def test_what_is_told_above_of_the_masked_text_is_so(ran: Ran) -> None:
+    """Else the permission in `allowed` would be wider than it needs to be."""
     assert any(name.startswith("workspace/masked/") for name in ran.ended[FREE])
-    for canary in IN_PLAN - {BROKEN_FILE}:
-        assert any(name.startswith("workspace/protected/plan/") for name in ran.ended[canary])
     assert not (ran.workspace / "protected" / "pending.json").exists()
     assert stat.S_IMODE((ran.workspace / "protected").stat().st_mode) == 0o700

@@ -11,7 +11,8 @@ import pytest
 from pipeline import tables
 from pipeline.erasure import erase
 from pipeline.errors import SourceError, WorkspaceError
-from pipeline.job import request_run, run_job, unchanged
+from pipeline.job import run_job
+from pipeline.request import request_run, unchanged
 from pipeline.settings import load_settings
 from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine
 from pipeline.stages.mask import mask, restore_document

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import BudgetRefused
-from pipeline.job import read_request, request_run, run_job, submit, unchanged
+from pipeline.job import run_job
 from pipeline.records import Shard, ShardResult, Work
+from pipeline.request import read_request, request_run, submit, unchanged
 from pipeline.stages.train import open_ledger
 
 # The fields that the command line promises.

@@ -1,0 +1,132 @@
+"""What a run is asked to do, where that lies until it is done, and whether there is anything to do.
+
+Light to import, so that a wrong request is refused, and an idle one answered, at once.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.plan import planned
+from pipeline.settings import Settings
+from pipeline.sources import check_fields, scan
+from pipeline.tables import digest_of, part_path
+from pipeline.workspace import (
+    Workspace,
+    code_digest,
+    given_key,
+    key_store,
+    read_json,
+    read_manifest,
+    write_json,
+)
+from privacy.vault import seal, unseal
+
+_CODE = ("pipeline", "nlp", "privacy")
+_PURPOSE = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. It lies under the protected root, so that a scheduler need only know its id."""
+
+    run_id: str
+    sources: tuple[str, ...] = field(repr=False)
+    settings: Settings = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Equal for requests for the same work."""
+        return digest_of([list(self.sources), self.settings.model_dump(mode="json", exclude={"workers"})])
+
+
+def prepare(root: Path, settings: Settings, sources: Sequence[Path], need_labels: bool) -> Workspace:
+    """Open or lay out a workspace, after everything that can be wrong with the request was looked at.
+
+    Raises:
+        UserError: a source, a field, the key or the workspace is wrong; nothing was written.
+    """
+    check_fields(scan(sources, settings.ingest), settings.ingest, need_labels)
+    given_key(settings)
+    workspace = Workspace.create_or_open(root)
+    key_store(workspace, settings)
+    return workspace
+
+
+def request_run(workspace: Workspace, settings: Settings, sources: Sequence[Path]) -> Request:
+    """What is asked for. A run that was killed is taken up again under its own id."""
+    asked = Request(_new_run_id(), tuple(str(path.resolve()) for path in sources), settings)
+    pending = read_json(_pending(workspace))
+    if pending and pending["digest"] == asked.digest:
+        return replace(asked, run_id=pending["run_id"])
+    return asked
+
+
+def submit(workspace: Workspace, request: Request) -> None:
+    """Write a request down where `read_request` finds it, until its run has ended."""
+    key = key_store(workspace, request.settings).purpose_key(_PURPOSE)
+    write_json(
+        _pending(workspace),
+        {
+            "run_id": request.run_id,
+            "digest": request.digest,
+            "sources": seal(key, json.dumps(request.sources).encode(), request.run_id).hex(),
+            "settings": request.settings.model_dump(mode="json"),
+        },
+    )
+
+
+def read_request(workspace: Workspace, run_id: str) -> Request:
+    """The request of a run that hasn't ended."""
+    found = read_json(_pending(workspace))
+    if found is None or found["run_id"] != run_id:
+        raise LookupError("no such pending run")
+    settings = Settings.model_validate(found["settings"])
+    key = key_store(workspace, settings).purpose_key(_PURPOSE)
+    sources = json.loads(unseal(key, bytes.fromhex(found["sources"]), run_id))
+    return Request(run_id, tuple(sources), settings)
+
+
+def close(workspace: Workspace, request: Request, result: dict[str, Any]) -> None:
+    """Record that a run has ended, and in what state of the workspace and the sources."""
+    last = {"digest": request.digest, "state": _state(workspace, request), "result": result}
+    write_json(workspace.runs / "last.json", last)
+    _pending(workspace).unlink(missing_ok=True)
+
+
+def unchanged(workspace: Workspace, request: Request) -> dict[str, Any] | None:
+    """The last run's JSON, where the same request over the same files would do nothing anew."""
+    last = read_json(workspace.runs / "last.json")
+    if last is None or last["digest"] != request.digest or not Path(last["result"]["report"]).is_file():
+        return None
+    if last["state"] != _state(workspace, request):
+        return None
+    return {**last["result"], "changed": False}
+
+
+def _pending(workspace: Workspace) -> Path:
+    return workspace.protected / "pending.json"
+
+
+def _new_run_id() -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def _state(workspace: Workspace, request: Request) -> str:
+    """Digest of everything that a run of this request would look at before it decides to do nothing."""
+    known = planned(workspace, request.settings)
+    items = scan([Path(source) for source in request.sources], request.settings.ingest, known)
+    folders = ((workspace.raw, "ingest"), (workspace.masked, "mask"), (workspace.features, "extract"))
+    shards = [
+        [shard.key, shard.rows, part_path(folder, shard.index).exists()]
+        for folder, stage in folders
+        for shard in read_manifest(folder, stage).shards
+    ]
+    models = sorted(card.parent.name for card in workspace.models.glob("*/card.json"))
+    return digest_of([[item.identity for item in items], shards, models, code_digest(*_CODE)])
