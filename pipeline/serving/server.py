@@ -30,14 +30,16 @@ from pipeline.serving import wire
 from privacy.he.evaluate import LinearEvaluator
 from privacy.he.frames import Malformed
 from privacy.he.layout import rotation_steps
-from privacy.he.parameters import choose
+from privacy.he.parameters import Profile, choose
 
 _log = logging.getLogger("lexveil.serving")
 
-HIDES = (
-    "the features and the result, from the server (Ring-LWE, 128 bits)",
-    "the partial sums of the weights between the outputs, from the client (covered by random values)",
+HIDES = ("the features and the result, from the server (Ring-LWE, 128 bits)",)
+SEALED_HIDES = (
+    "what a reply holds of the weights beside the logits, from a client that follows the protocol (masked, "
+    "flooded, under fresh randomness)",
 )
+FAST_DOES_NOT_HIDE = ("partial sums of the weights between the outputs, from the client",)
 DOES_NOT_HIDE = (
     "how many ciphertexts a client sends, and when",
     "the head, from a client that asks often: a linear head of d features is recovered from d+1 answers",
@@ -52,7 +54,7 @@ class ServedHead:
 
     weight: shape (n_features, n_classes), the transpose of `torch.nn.Linear.weight`. bias: shape
     (n_classes,). extractor_dir: folder with the files of `wire.EXTRACTOR_FILES` that clients may download:
-    only an extractor trained under DP, or a public one.
+    only an extractor trained under DP, or a public one. profile: `privacy.he.evaluate` says what each hides.
     """
 
     weight: NDArray[np.floating] = field(repr=False)
@@ -60,6 +62,7 @@ class ServedHead:
     labels: Sequence[str]
     extractor_dir: Path | None = None
     model_name: str = "linear"
+    profile: Profile = "sealed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Classifier:
             raise ValueError("labels must differ from one another")
         weight = np.asarray(head.weight, dtype=np.float64)
         bias = np.asarray(head.bias, dtype=np.float64)
-        self.parameters = choose(int(weight.shape[0]), len(head.labels))
+        self.parameters = choose(int(weight.shape[0]), len(head.labels), profile=head.profile)
         self.evaluator = LinearEvaluator(self.parameters, weight, bias)
         self.weights_sha256 = hashlib.sha256(weight.tobytes() + bias.tobytes()).hexdigest()
         # Loading a client's keys takes about as long as an evaluation: keep those of the busiest.
@@ -89,8 +92,8 @@ class Classifier:
 
     def classify(self, keys: bytes, ciphertexts: Sequence[bytes]) -> list[bytes]:
         """Encrypted logits of each ciphertext, in order. Raises `Malformed`."""
-        galois_keys = self.load_keys(keys)
-        return [self.evaluator.evaluate(ciphertext, galois_keys) for ciphertext in ciphertexts]
+        loaded = self.load_keys(keys)
+        return [self.evaluator.evaluate(ciphertext, loaded) for ciphertext in ciphertexts]
 
 
 class _Sessions:
@@ -173,6 +176,7 @@ def create_app(head: ServedHead, limits: Limits | None = None) -> FastAPI:
 
 def _manifest(head: ServedHead, classifier: Classifier, limits: Limits) -> wire.Manifest:
     evaluator, parameters = classifier.evaluator, classifier.parameters
+    sealed = parameters.profile == "sealed"
     folder = head.extractor_dir
     files = [] if folder is None else [name for name in wire.EXTRACTOR_FILES if (folder / name).is_file()]
     return wire.Manifest(
@@ -185,11 +189,11 @@ def _manifest(head: ServedHead, classifier: Classifier, limits: Limits) -> wire.
         extractor={name: _file_sha256(folder / name) for name in files} if folder else {},
         feature_norm=evaluator.feature_norm,
         logit_bound=evaluator.logit_bound,
-        error_floor=parameters.scheme.error_floor,
+        error_floor=evaluator.error_floor,
         error_slope=evaluator.error_slope,
         ciphertexts_per_request=limits.ciphertexts_per_request,
-        hides=list(HIDES),
-        does_not_hide=list(DOES_NOT_HIDE),
+        hides=[*HIDES, *(SEALED_HIDES if sealed else ())],
+        does_not_hide=[*DOES_NOT_HIDE, *(() if sealed else FAST_DOES_NOT_HIDE)],
     )
 
 

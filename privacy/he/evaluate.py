@@ -1,133 +1,256 @@
-"""The server's side: a linear head on encrypted features, with public material only.
+"""The server's side: a head on encrypted features, with public material only.
 
-Formal guarantee: the server holds ciphertexts and galois keys, from which the features cannot be told under
-the assumptions of `privacy.he.keys`. Assumption on the server: it is curious but follows the protocol.
+Formal guarantee: the server holds ciphertexts and evaluation keys, from which the features cannot be told
+under the assumptions of `privacy.he.keys`. Assumption on the server: it is curious but follows the protocol.
 
-What a caller learns of the head: the logits. HE does not hide the head from its callers: a linear head of d
-features is recovered from d+1 answers. The slots between the outputs hold weight-dependent partial sums; they
-are covered by uniform values in +-2^17 before the reply, so that a partial sum v differs from nothing at all
-with a statistical distance of at most |v| / 2^18 a slot and answer. The noise of the reply still depends on
-the weights (no flooding, hence no circuit privacy).
+What a caller learns of the head, beside the logits:
+
+`sealed`: slots between the outputs hold weight-dependent partial sums; the reply is multiplied by a mask, so
+that they are zero but for its rounding. The reply is then added to a fresh encryption, under the caller's
+public key, of the bias and of Gaussian noise. The fresh encryption hides the second polynomial of the reply
+(a Ring-LWE sample whose secret the caller does not have: without it, that polynomial is a known linear
+function of the weights, and noise on the first would be in vain). The noise drowns the error of the first to
+the divergence that `privacy.he.flooding` derives. Assumption: the caller makes its keys and ciphertexts as
+the protocol says (one that does not can also simply ask more often).
+
+`fast`: nothing is hidden. The caller can read partial sums of the weights, and whatever else it can compute
+from the reply.
+
+Either way HE does not hide a head from its callers: a linear one of d features is recovered from d+1 answers.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tenseal.sealapi as seal
 
-from privacy.he import layout
-from privacy.he.frames import Frame, frame_length
-from privacy.he.layout import Floats
+from privacy.he import flooding, frames, layout
+from privacy.he.activation import HeadRefused
+from privacy.he.layout import Floats, Layer, Slots
 from privacy.he.parameters import Parameters
 from privacy.he.scheme import Scheme, to_bytes
 
-COVER_BITS = 17  # the cover is uniform in +-2^17
-LOGIT_LIMIT = 2.0**14  # leaves a factor of four below the wrap-around, with the cover added
+__all__ = ["EvaluationKeys", "Evaluator", "HeadRefused", "LinearEvaluator", "SlotEvaluator"]
+
 MAX_FEATURE_NORM = 2.0**10
 
 
-class HeadRefused(ValueError):
-    """These weights cannot be served: a result could wrap around silently, or there is nothing to compute."""
+@dataclass(frozen=True, slots=True)
+class EvaluationKeys:
+    """A caller's keys, loaded. encryptor: under its public key."""
+
+    galois: Any = None
+    relin: Any = None
+    encryptor: Any = None
 
 
-class LinearEvaluator:
-    """features @ weight + bias under encryption; the weights are encoded once, here.
-
-    weight: shape (n_features, n_classes). bias: shape (n_classes,). Raises `HeadRefused`.
+class Evaluator:
+    """What heads have in common: bytes in and out, bounds, and sealing.
 
     feature_norm: largest Euclidean norm of a document's features for which nothing wraps around and
     `error_bound` holds; the client must keep to it, since the server cannot see it.
-    logit_bound: largest absolute logit of such features (Cauchy-Schwarz).
+    logit_bound: largest absolute logit of such features.
+    error_floor, error_slope: the error of a logit is at most error_floor + error_slope * (1 + norm of the
+    features), flooding included. flooding_level: standard deviation of the noise on a logit, 0 for none.
     """
 
-    def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
-        weight, bias = np.asarray(weight, dtype=np.float64), np.asarray(bias, dtype=np.float64)
-        expected = (parameters.n_features, parameters.n_classes)
-        if weight.shape != expected or bias.shape != expected[1:]:
-            raise HeadRefused(f"weight {weight.shape} and bias {bias.shape} do not fit {expected}")
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all() and weight.any()):
-            raise HeadRefused("weights must be finite and not all zero")
+    def __init__(self, parameters: Parameters, feature_norm: float, column_norm: float, gain: float) -> None:
+        chosen = parameters.scheme
         self.parameters = parameters
-        self._column_norm = float(np.linalg.norm(weight, axis=0).max())
-        self._bias_bound = float(np.abs(bias).max())
-        self.feature_norm = min((LOGIT_LIMIT - self._bias_bound) / self._column_norm, MAX_FEATURE_NORM)
-        if self.feature_norm < 1:
-            raise HeadRefused(f"logits of features of norm 1 could pass {LOGIT_LIMIT:g} and wrap around")
-        self.logit_bound = self.feature_norm * self._column_norm + self._bias_bound
-
-        self._scheme = scheme = Scheme(parameters)
-        self._evaluator: Any = seal.Evaluator(scheme.context)
-        self._bias = layout.spread(parameters, bias)
-        self._covered = layout.spread(parameters, np.ones(parameters.n_classes)) == 0
-        self._factors = [
-            [
-                scheme.encode(vector, scheme.weight_scale, scheme.input_level) if vector.any() else None
-                for vector in row
-            ]
-            for row in layout.diagonals(parameters, weight)
-        ]
+        self.feature_norm = feature_norm
+        self.error_slope = chosen.error(column_norm, 1, gain) - chosen.error(column_norm, 0, gain)
+        self.error_floor = chosen.error(column_norm, 0, gain)
+        self.flooding_level = 0.0
+        if chosen.flooding_bits:
+            drowned = chosen.rms_share * self.error_bound(min(feature_norm, flooding.NORM))
+            self.flooding_level = flooding.noise_level(
+                drowned, chosen.poly_modulus_degree, chosen.flooding_bits
+            )
+            self.error_floor += flooding.TAIL * self.flooding_level
+        self._scheme = Scheme(parameters)
+        self._seal: Any = seal.Evaluator(self._scheme.context)
+        self._mask = self._encoded_mask() if chosen.mask_scale_bits else None
 
     def error_bound(self, feature_norm: float) -> float:
         """Largest absolute error of a logit for features up to this norm: see `ParameterSet`."""
-        return self.parameters.scheme.error_floor + self.error_slope * (1 + feature_norm)
-
-    @property
-    def error_slope(self) -> float:
-        return self.parameters.scheme.error_slope * self._column_norm
+        return self.error_floor + self.error_slope * (1 + feature_norm)
 
     @property
     def max_keys_bytes(self) -> int:
         """No honest upload of evaluation keys is longer."""
-        return _longest(self._scheme.keys_frame)
+        return sum(_longest(frame) for frame in self._scheme.key_frames.values())
 
     @property
     def max_ciphertext_bytes(self) -> int:
-        """No honest request ciphertext is longer."""
-        return _longest(self._scheme.input_frame)
+        """No honest request is longer."""
+        return self.parameters.ciphertexts_per_request * _longest(self._scheme.input_frame)
 
-    def load_keys(self, serialised: bytes) -> Any:
-        """Galois keys of a client, for `evaluate`. Raises `Malformed` unless exactly the expected ones."""
-        return self._scheme.load(seal.GaloisKeys(), serialised, self._scheme.keys_frame)
+    def load_keys(self, serialised: bytes) -> EvaluationKeys:
+        """Keys of a client, for `evaluate`. Raises `Malformed` unless exactly the expected ones."""
+        scheme = self._scheme
+        kinds = {"galois": seal.GaloisKeys, "relin": seal.RelinKeys, "public": seal.PublicKey}
+        pieces = frames.split(serialised, len(scheme.key_frames))
+        loaded = {
+            name: scheme.load(kinds[name](), piece, frame)
+            for (name, frame), piece in zip(scheme.key_frames.items(), pieces, strict=True)
+        }
+        public = loaded.get("public")
+        encryptor = None if public is None else seal.Encryptor(scheme.context, public)
+        return EvaluationKeys(loaded.get("galois"), loaded.get("relin"), encryptor)
 
-    def evaluate(self, serialised: bytes, galois_keys: Any) -> bytes:
-        """Ciphertext of the logits of a fresh ciphertext of these parameters; else raises `Malformed`."""
-        scheme, evaluator = self._scheme, self._evaluator
-        x = scheme.load(seal.Ciphertext(), serialised, scheme.input_frame)
+    def evaluate(self, serialised: bytes, keys: EvaluationKeys) -> bytes:
+        """Encrypted logits of a fresh request of these parameters; else raises `Malformed`."""
+        scheme = self._scheme
+        pieces = frames.split(serialised, self.parameters.ciphertexts_per_request)
+        x = [scheme.load(seal.Ciphertext(), piece, scheme.input_frame) for piece in pieces]
+        return b"".join(to_bytes(y) for y in self._logits(x, keys))
+
+    def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
+        raise NotImplementedError
+
+    def _encoded_mask(self) -> Any:
+        outputs = layout.spread(self.parameters, np.ones(self.parameters.n_classes))
+        # The product with the mask is the last one: it is rescaled to the level of the reply.
+        level = self._scheme.levels[self._scheme.output_primes]
+        return self._scheme.encode(outputs, 2.0**self.parameters.scheme.mask_scale_bits, level)
+
+    def _encoded_diagonals(self, layer: Layer, weight: Floats, index: int, primes: int) -> list[list[Any]]:
+        """The diagonals of layer `index`, for a ciphertext of so many primes; None for zeros."""
+        scheme = self._scheme
+        scale = 2.0 ** self.parameters.scheme.weight_scale_bits[index]
+        return [
+            [scheme.encode(slots, scale, scheme.levels[primes - 1]) if slots.any() else None for slots in row]
+            for row in layout.diagonals(self.parameters, layer, weight)
+        ]
+
+    def _product(self, layer: Layer, x: Any, factors: Sequence[Sequence[Any]], keys: EvaluationKeys) -> Any:
+        """x times the weights of a layer, rescaled; outputs at the layer's `out_offset`."""
+        evaluator = self._seal
 
         def rotate(operand: Any, step: int) -> Any:
             rotated = seal.Ciphertext()
-            evaluator.rotate_vector(operand, step, galois_keys, rotated)
+            evaluator.rotate_vector(operand, step, keys.galois, rotated)
             return rotated
 
-        def times(operand: Any, factor: Any) -> Any:
-            product = seal.Ciphertext()
-            evaluator.multiply_plain(operand, factor, product)
-            return product
+        y = layout.multiply(layer, x, factors, rotate=rotate, times=self._times, add=self._add)
+        # Folded before it is rescaled: at the larger scale the noise of these rotations is lost in rounding.
+        return self._rescaled(layout.fold(layer, y, rotate=rotate, add=self._add))
 
-        def add(total: Any, operand: Any) -> Any:
-            evaluator.add_inplace(total, operand)
-            return total
+    def _times(self, operand: Any, factor: Any) -> Any:
+        product = seal.Ciphertext()
+        self._seal.multiply_plain(operand, factor, product)
+        return product
 
-        y = layout.multiply(self.parameters, x, self._factors, rotate=rotate, times=times, add=add)
-        evaluator.rescale_to_next_inplace(y)
-        y = layout.fold(self.parameters, y, rotate=rotate, add=add)
-        bias_and_cover = self._bias + np.where(self._covered, _cover(self.parameters.slots), 0.0)
-        evaluator.add_plain_inplace(
-            y, scheme.encode(bias_and_cover, scheme.output_scale, scheme.output_level)
-        )
-        return to_bytes(y)
+    def _add(self, total: Any, operand: Any) -> Any:
+        self._seal.add_inplace(total, operand)
+        return total
+
+    def _rescaled(self, y: Any) -> Any:
+        if y.coeff_modulus_size() > 1:
+            self._seal.rescale_to_next_inplace(y)
+        return y
+
+    def _add_plain(self, y: Any, values: Slots) -> Any:
+        self._seal.add_plain_inplace(y, self._scheme.encode(values, y.scale, self._scheme.level(y)))
+        return y
+
+    def _finished(self, y: Any, bias: Slots, keys: EvaluationKeys) -> Any:
+        """The logits with their bias; masked, flooded and under fresh randomness as the parameters say."""
+        if self._mask is not None:
+            y = self._rescaled(self._times(y, self._mask))
+        if not self.flooding_level:
+            return self._add_plain(y, bias)
+        noise = flooding.gaussian(self.parameters.slots, self.flooding_level)
+        plaintext = self._scheme.encode(bias + noise, y.scale, self._scheme.level(y))
+        fresh = seal.Ciphertext()
+        keys.encryptor.encrypt(plaintext, fresh)
+        return self._add(y, fresh)
 
 
-def _longest(frame: Frame) -> int:
+class LinearEvaluator(Evaluator):
+    """features @ weight + bias under encryption; the weights are encoded once, here.
+
+    weight: shape (n_features, n_classes). bias: shape (n_classes,). Raises `HeadRefused`.
+    """
+
+    def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
+        weight, bias = checked_layer(weight, bias, (parameters.n_features, parameters.n_classes))
+        norm, self.logit_bound, column_norm = linear_bounds(parameters, weight, bias)
+        super().__init__(parameters, norm, column_norm, gain=1.0)
+        (self._layer,) = layout.layers(parameters)
+        self._bias = layout.spread(parameters, bias)
+        self._factors = self._encoded_diagonals(self._layer, weight, 0, len(self._scheme.primes))
+
+    def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
+        y = self._product(self._layer, x[0], self._factors, keys)
+        return [self._finished(y, self._bias, keys)]
+
+
+class SlotEvaluator(Evaluator):
+    """A linear head for thousands of documents a request: `slot` packing, no rotation, no Galois key.
+
+    There is no slot beside the outputs, hence nothing to mask. Arguments as for `LinearEvaluator`.
+    """
+
+    def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
+        weight, bias = checked_layer(weight, bias, (parameters.n_features, parameters.n_classes))
+        norm, self.logit_bound, column_norm = linear_bounds(parameters, weight, bias)
+        super().__init__(parameters, norm, column_norm, gain=1.0)
+        scale = 2.0 ** parameters.scheme.weight_scale_bits[0]
+        self._weight, self._bias = np.where(np.abs(weight) * scale < 1, 0, weight), bias
+        if not self._weight.any(axis=0).all():
+            raise HeadRefused("a class without weights has nothing to multiply in this packing")
+
+    def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
+        scheme = self._scheme
+        scale, level = 2.0 ** self.parameters.scheme.weight_scale_bits[0], scheme.levels[-1]
+        logits: list[Any] = []
+        for column, bias in zip(self._weight.T, self._bias, strict=True):
+            total: Any = None
+            for ciphertext, weight in zip(x, column.tolist(), strict=True):
+                # Encoded here and not at load: a constant takes microseconds to encode, and 32 kB to keep.
+                if weight == 0:
+                    continue  # SEAL refuses a product that does not depend on the key
+                factor, product = seal.Plaintext(), seal.Ciphertext()
+                scheme.encoder.encode(weight, level, scale, factor)
+                self._seal.multiply_plain(ciphertext, factor, product)
+                total = product if total is None else self._add(total, product)
+            both = np.full(self.parameters.slots, complex(bias, bias))
+            logits.append(self._finished(self._rescaled(total), both, keys))
+        return logits
+
+
+def checked_layer(weight: Floats, bias: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Weight and bias in float64. Raises `HeadRefused` unless finite and of these shapes."""
+    weight, bias = np.asarray(weight, dtype=np.float64), np.asarray(bias, dtype=np.float64)
+    if weight.shape != shape or bias.shape != shape[1:]:
+        raise HeadRefused(f"weight {weight.shape} and bias {bias.shape} do not fit {shape}")
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all() and weight.any()):
+        raise HeadRefused("weights must be finite and not all zero")
+    return weight, bias
+
+
+def logit_limit(parameters: Parameters) -> float:
+    """Largest logit that is served: half of what wraps around, since partial sums of two neighbouring blocks
+    can meet in one slot."""
+    return 2.0 ** (parameters.scheme.magnitude_bits - 1)
+
+
+def linear_bounds(parameters: Parameters, weight: Floats, bias: Floats) -> tuple[float, float, float]:
+    """Largest norm of features, largest logit of such (Cauchy-Schwarz), largest norm of a column."""
+    limit = logit_limit(parameters)
+    column_norm, bias_bound = float(np.linalg.norm(weight, axis=0).max()), float(np.abs(bias).max())
+    norm = min((limit - bias_bound) / column_norm, MAX_FEATURE_NORM)
+    if norm < 1:
+        raise HeadRefused(f"logits of features of norm 1 could pass {limit:g} and wrap around")
+    return norm, norm * column_norm + bias_bound, column_norm
+
+
+def _longest(frame: frames.Frame) -> int:
     # What does not compress grows a little: zstandard adds 3 bytes to every 128 KiB, and a header.
-    length = frame_length(frame)
+    length = frames.frame_length(frame)
     return length + length // 4096 + 1024
-
-
-def _cover(slots: int) -> Floats:
-    """Uniform values in +-2^COVER_BITS from the system's randomness, on a grid of 2^-36."""
-    words = np.frombuffer(os.urandom(8 * slots), dtype=np.uint64)
-    return (words >> np.uint64(11)).astype(np.float64) * 2.0 ** (COVER_BITS + 1 - 53) - 2.0**COVER_BITS

@@ -48,6 +48,21 @@ def frame_length(frame: Frame) -> int:
     return sum(piece if isinstance(piece, int) else len(piece) for piece in frame)
 
 
+def split(serialised: bytes, count: int) -> list[bytes]:
+    """Exactly `count` serialised objects that stand one after the other, by the lengths in their headers."""
+    pieces: list[bytes] = []
+    position = 0
+    for _ in range(count):
+        if len(serialised) - position < _HEADER_BYTES or not serialised.startswith(MAGIC, position):
+            raise Malformed("not a serialised object")
+        end = position + int.from_bytes(serialised[position + 8 : position + _HEADER_BYTES], "little")
+        pieces.append(serialised[position:end])
+        position = max(end, position + _HEADER_BYTES)
+    if position != len(serialised):
+        raise Malformed("cut or padded")
+    return pieces
+
+
 def inflate(serialised: bytes, limit: int) -> bytes:
     """The object uncompressed, header included, at most `limit` bytes; anything longer is refused unread."""
     if len(serialised) < _HEADER_BYTES or serialised[: len(MAGIC)] != MAGIC:
@@ -117,11 +132,22 @@ def galois_keys_frame(
     parms_id, primes: of the key level, which has one prime (the special one) more than the data.
     """
     wanted = {(element - 1) // 2 for element in elements}
+    return _key_switching_frame(version, parms_id, degree, primes, [i in wanted for i in range(degree)])
+
+
+def relin_keys_frame(version: bytes, parms_id: Sequence[int], degree: int, primes: int) -> Frame:
+    """Frame of one seeded key, for the square of the secret key: parameters as for `galois_keys_frame`."""
+    return _key_switching_frame(version, parms_id, degree, primes, [True])
+
+
+def _key_switching_frame(
+    version: bytes, parms_id: Sequence[int], degree: int, primes: int, present: Sequence[bool]
+) -> Frame:
     one = ciphertext_frame(version, parms_id, degree, primes, 1.0, seeded=True)
     count = struct.pack("<Q", primes - 1)
-    body: list[bytes | int] = [struct.pack("<4QQ", *parms_id, degree)]
-    for index in range(degree):
-        body += [count, *one * (primes - 1)] if index in wanted else [bytes(8)]
+    body: list[bytes | int] = [struct.pack("<4QQ", *parms_id, len(present))]
+    for here in present:
+        body += [count, *one * (primes - 1)] if here else [bytes(8)]
     return _joined([header(version, frame_length(tuple(body))), *body])
 
 

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 import tenseal.sealapi as seal
 
+from privacy.he.frames import split
 from privacy.he.layout import Floats, pack, unpack
 from privacy.he.parameters import Parameters
 from privacy.he.scheme import Scheme, from_bytes, to_bytes
@@ -73,34 +74,44 @@ class ClientKeys:
         return self._scheme.parameters
 
     def evaluation_keys(self) -> bytes:
-        """Galois keys for the rotations of this layout only, seeded: what the server is given once."""
-        generator = seal.KeyGenerator(self._scheme.context, self._secret_key)
-        return to_bytes(generator.create_galois_keys(self._scheme.galois_elements))
+        """The keys that this evaluation uses and no others, seeded: what the server is given once.
+
+        See `Scheme.key_frames`; empty where no key is used.
+        """
+        scheme = self._scheme
+        generator = seal.KeyGenerator(scheme.context, self._secret_key)
+        make = {
+            "galois": lambda: generator.create_galois_keys(scheme.galois_elements),
+            "relin": generator.create_relin_keys,
+            "public": lambda: _public_key(generator),
+        }
+        return b"".join(to_bytes(make[name]()) for name in scheme.key_frames)
 
     def encrypt(self, features: Floats) -> list[bytes]:
-        """Ciphertexts, `documents_per_ciphertext` documents each. Shape: (n, n_features).
+        """Requests of `documents_per_ciphertext` documents each. Shape: (n, n_features).
 
         Symmetric and seeded, which halves them. Raises ValueError for another shape or what is not finite.
         """
         if not np.isfinite(features).all():
             raise ValueError("features must be finite")
-        scheme = self._scheme
+        scheme, each = self._scheme, self.parameters.ciphertexts_per_request
         packed = pack(self.parameters, np.asarray(features, dtype=np.float64))
-        plaintexts = (scheme.encode(slots, scheme.input_scale, scheme.input_level) for slots in packed)
-        return [to_bytes(self._encryptor.encrypt_symmetric(plaintext)) for plaintext in plaintexts]
+        plaintexts = (scheme.encode(slots, scheme.input_scale, scheme.levels[-1]) for slots in packed)
+        serialised = [to_bytes(self._encryptor.encrypt_symmetric(plaintext)) for plaintext in plaintexts]
+        return [b"".join(serialised[start : start + each]) for start in range(0, len(serialised), each)]
 
-    def decrypt(self, ciphertexts: Sequence[bytes], n: int) -> Floats:
+    def decrypt(self, replies: Sequence[bytes], n: int) -> Floats:
         """Logits of n documents. Shape: (n, n_classes). Raises `Malformed` for what is not a reply."""
-        scheme = self._scheme
-        if len(ciphertexts) != -(-n // self.parameters.documents_per_ciphertext):
+        scheme, each = self._scheme, self.parameters.ciphertexts_per_reply
+        if len(replies) != -(-n // self.parameters.documents_per_ciphertext):
             raise ValueError("the number of ciphertexts does not fit the number of documents")
-        slots = np.empty((len(ciphertexts), self.parameters.slots))
-        for row, serialised in zip(slots, ciphertexts, strict=True):
+        slots = np.empty((len(replies) * each, self.parameters.slots), dtype=np.complex128)
+        for row, serialised in enumerate(piece for reply in replies for piece in split(reply, each)):
             plaintext = seal.Plaintext()
             self._decryptor.decrypt(
                 scheme.load(seal.Ciphertext(), serialised, scheme.output_frame), plaintext
             )
-            row[:] = scheme.encoder.decode_double(plaintext)
+            slots[row] = scheme.encoder.decode_complex(plaintext)
         return unpack(self.parameters, slots, n)
 
     def __repr__(self) -> str:
@@ -108,3 +119,10 @@ class ClientKeys:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("ClientKeys cannot be pickled")
+
+
+def _public_key(generator: Any) -> Any:
+    # The bindings do not know the seeded form of this one.
+    public_key = seal.PublicKey()
+    generator.create_public_key(public_key)
+    return public_key

@@ -1,100 +1,155 @@
 """Where numbers stand in the slots of a ciphertext: pure numpy, no cryptography.
 
-Slots are cut into blocks of B, one document a block, so that one rotation serves all documents. Feature i of
-a document stands at slot R-1+i of its block, where R is the number of outputs padded to a power of two
-(the offset keeps every rotation by less than R inside the block). With
+`block` packing cuts the slots into blocks of B, one document a block, so that one rotation serves all
+documents. A layer finds input i at slot s+i of the block (s: `in_offset`) and leaves output j at slot o+j
+(o: `out_offset`). With R the number of outputs padded to a power of two and s = R-1+o,
 
-    y[p] = sum_{d<R} diagonal_d[p] * x[p+d],    diagonal_d[p] = W[p+d-(R-1), p mod R]  (0 outside W)
+    y[p] = sum_{d<R} diagonal_d[p] * x[p+d],   diagonal_d[p] = W[p+d-s, (p-o) mod R]  (0 outside W, for p < o)
 
-every product W[i, j] * x_i lands once in a slot p = j (mod R); folding y by rotations R, 2R, ... B/2 sums
-them up in slot j. This is the hybrid diagonal product of GAZELLE (Juvekar, Vaikuntanathan & Chandrakasan
-2018, section 4). Rotations by d = g*b + r are shared by baby-step giant-step (Halevi & Shoup 2018), and giant
-steps go by Horner's rule, so that one key serves all baby steps and one all giant steps.
+every product W[i, j] * x_i lands once in a slot p = o+j (mod R); summing y over p, p+R, p+2R, ... brings them
+together in slot o+j. The offset keeps every rotation by less than R inside the block. This is the hybrid
+diagonal product of GAZELLE (Juvekar, Vaikuntanathan & Chandrakasan 2018, section 4). Rotations by d = g*b + r
+are shared by baby-step giant-step (Halevi & Shoup 2018), and giant steps go by Horner's rule, so that one key
+serves all baby steps and one all giant steps. The fold quadruples its step, with one key where two doublings
+would need two: 3 rotations instead of 2, for half of the keys.
+
+`slot` packing puts feature i of thousands of documents into ciphertext i, a document in each real and each
+imaginary part: weights are real numbers, which keep the parts apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.he.parameters import Parameters
+from privacy.he.parameters import Parameters, power_of_two
 
 Floats = NDArray[np.float64]
+Slots = NDArray[Any]  # float64 or complex128
 Cipher = TypeVar("Cipher")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One matrix product in blocks. outputs: R above. span: slots from `out_offset` that hold products."""
+
+    n_in: int
+    n_out: int
+    in_offset: int
+    out_offset: int
+    outputs: int
+    baby_steps: int
+    span: int
+
+
+def layers(parameters: Parameters) -> tuple[Layer, ...]:
+    """The layers of a head, first one first; none in `slot` packing, which rotates nothing."""
+    p = parameters
+    if p.packing == "slot":
+        return ()
+    if not p.n_hidden:
+        baby = 1 << ((p.outputs.bit_length() - 1) // 2)
+        return (Layer(p.n_features, p.n_classes, p.outputs - 1, 0, p.outputs, baby, p.block_size),)
+    hidden, between = power_of_two(p.n_hidden), p.outputs - 1
+    baby = 1 << (hidden.bit_length() // 2)
+    first_span = power_of_two(p.n_features + hidden - 1)
+    second_span = power_of_two(p.n_hidden + between)
+    return (
+        Layer(p.n_features, p.n_hidden, hidden - 1 + between, between, hidden, baby, first_span),
+        # Steps of the first layer's length where possible: no key of its own.
+        Layer(p.n_hidden, p.n_classes, between, 0, p.outputs, min(baby, p.outputs), second_span),
+    )
 
 
 def rotation_steps(parameters: Parameters) -> tuple[int, ...]:
     """The left rotations that an evaluation uses, ascending: one key each."""
-    steps = set(fold_steps(parameters))
-    if parameters.baby_steps > 1:
-        steps.add(1)
-    if parameters.baby_steps < parameters.outputs:
-        steps.add(parameters.baby_steps)
+    steps: set[int] = set()
+    for layer in layers(parameters):
+        steps.update(step for step, _ in fold_steps(layer))
+        if layer.baby_steps > 1:
+            steps.add(1)
+        if layer.baby_steps < layer.outputs:
+            steps.add(layer.baby_steps)
     return tuple(sorted(steps))
 
 
-def fold_steps(parameters: Parameters) -> tuple[int, ...]:
-    steps: list[int] = []
-    step = parameters.outputs
-    while step < parameters.block_size:
-        steps.append(step)
-        step *= 2
+def fold_steps(layer: Layer) -> tuple[tuple[int, int], ...]:
+    """(step, how many times it is taken and added) of each round of the fold."""
+    steps: list[tuple[int, int]] = []
+    step = layer.outputs
+    while step < layer.span:
+        times = 3 if 2 * step < layer.span else 1
+        steps.append((step, times))
+        step *= times + 1
     return tuple(steps)
 
 
-def pack(parameters: Parameters, features: Floats) -> Floats:
-    """Documents into slots. Shape: (n, n_features) -> (ciphertexts, slots). Unused slots are zero."""
+def pack(parameters: Parameters, features: Floats) -> Slots:
+    """Documents into slots. Shape: (n, n_features) -> (ciphertexts, slots). Unused slots are zero.
+
+    In `slot` packing n_features ciphertexts make a request, and the values are complex.
+    """
     if features.ndim != 2 or features.shape[1] != parameters.n_features:
         raise ValueError(
             f"features must have shape (n, {parameters.n_features}), these have {features.shape}"
         )
-    per_ciphertext = parameters.documents_per_ciphertext
-    count = -(-len(features) // per_ciphertext)
-    blocks = np.zeros((count * per_ciphertext, parameters.block_size))
-    offset = parameters.outputs - 1
+    per_request = parameters.documents_per_ciphertext
+    count = -(-len(features) // per_request)
+    if parameters.packing == "slot":
+        documents = np.zeros((count * per_request, parameters.n_features))
+        documents[: len(features)] = features
+        real, imaginary = np.moveaxis(documents.reshape(count, 2, parameters.slots, -1), 1, 0)
+        return np.swapaxes(real + 1j * imaginary, 1, 2).reshape(-1, parameters.slots)
+    blocks = np.zeros((count * per_request, parameters.block_size))
+    offset = layers(parameters)[0].in_offset
     blocks[: len(features), offset : offset + parameters.n_features] = features
     return blocks.reshape(count, parameters.slots)
 
 
-def unpack(parameters: Parameters, slots: Floats, n: int) -> Floats:
+def unpack(parameters: Parameters, slots: Slots, n: int) -> Floats:
     """Outputs of the first n documents. Shape: (ciphertexts, slots) -> (n, n_classes)."""
-    return slots.reshape(-1, parameters.block_size)[:n, : parameters.n_classes]
+    if parameters.packing == "slot":
+        outputs = np.swapaxes(slots.reshape(-1, parameters.n_classes, parameters.slots), 1, 2)
+        both = np.stack([np.real(outputs), np.imag(outputs)], axis=1)
+        return both.reshape(-1, parameters.n_classes)[:n]
+    return np.real(slots).reshape(-1, parameters.block_size)[:n, : parameters.n_classes]
 
 
-def spread(parameters: Parameters, values: Floats) -> Floats:
-    """A value a class into the output slots of every block. Shape: (n_classes,) -> (slots,)."""
+def spread(parameters: Parameters, values: Floats, offset: int = 0) -> Floats:
+    """A value an output into every block, from slot `offset` on. Shape: (n_out,) -> (slots,)."""
     block = np.zeros(parameters.block_size)
-    block[: parameters.n_classes] = values
+    block[offset : offset + len(values)] = values
     return np.tile(block, parameters.documents_per_ciphertext)
 
 
-def diagonals(parameters: Parameters, weight: Floats) -> list[list[Floats]]:
+def diagonals(parameters: Parameters, layer: Layer, weight: Floats) -> list[list[Floats]]:
     """The weights as slot vectors: `[giant][baby]`, each of shape (slots,).
 
-    weight: shape (n_features, n_classes). Giant step g is rotated left by g*b after its products, so its
-    vectors are rotated right by as much beforehand.
+    weight: shape (n_in, n_out). Giant step g is rotated left by g*b after its products, so its vectors are
+    rotated right by as much beforehand.
     """
-    offset, baby = parameters.outputs - 1, parameters.baby_steps
+    baby = layer.baby_steps
     position = np.arange(parameters.block_size)
-    column = position % parameters.outputs
+    column = (position - layer.out_offset) % layer.outputs
     rows: list[list[Floats]] = []
-    for giant in range(parameters.outputs // baby):
+    for giant in range(layer.outputs // baby):
         row: list[Floats] = []
         for step in range(baby):
-            feature = position + giant * baby + step - offset
-            inside = (feature >= 0) & (feature < parameters.n_features) & (column < parameters.n_classes)
+            i = position + giant * baby + step - layer.in_offset
+            inside = (i >= 0) & (i < layer.n_in) & (column < layer.n_out) & (position >= layer.out_offset)
             block = np.zeros(parameters.block_size)
-            block[inside] = weight[feature[inside], column[inside]]
+            block[inside] = weight[i[inside], column[inside]]
             row.append(np.roll(np.tile(block, parameters.documents_per_ciphertext), giant * baby))
         rows.append(row)
     return rows
 
 
 def multiply(
-    parameters: Parameters,
+    layer: Layer,
     x: Cipher,
     factors: Sequence[Sequence[Any]],
     *,
@@ -108,12 +163,12 @@ def multiply(
     not None). `rotate` is to the left; `add` may change its first argument, which is always a sum.
     """
     rotated = [x]
-    for _ in range(1, parameters.baby_steps):
+    for _ in range(1, layer.baby_steps):
         rotated.append(rotate(rotated[-1], 1))
     total: Cipher | None = None
     for row in reversed(factors):
         if total is not None:
-            total = rotate(total, parameters.baby_steps)
+            total = rotate(total, layer.baby_steps)
         for operand, factor in zip(rotated, row, strict=True):
             if factor is not None:
                 product = times(operand, factor)
@@ -124,13 +179,19 @@ def multiply(
 
 
 def fold(
-    parameters: Parameters,
+    layer: Layer,
     y: Cipher,
     *,
     rotate: Callable[[Cipher, int], Cipher],
     add: Callable[[Cipher, Cipher], Cipher],
 ) -> Cipher:
-    """Sums the slots p = j (mod R) of each block into its slot j < R."""
-    for step in fold_steps(parameters):
-        y = add(y, rotate(y, step))
+    """Sums the slots p, p+R, p+2R, ... of the layer's span into slot p."""
+    for step, times in fold_steps(layer):
+        rotated = y
+        turns: list[Cipher] = []
+        for _ in range(times):
+            rotated = rotate(rotated, step)
+            turns.append(rotated)
+        for turn in turns:
+            y = add(y, turn)
     return y

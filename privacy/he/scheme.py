@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import tenseal.sealapi as seal
 
 from privacy.he import frames
-from privacy.he.layout import Floats, rotation_steps
+from privacy.he.layout import Slots, rotation_steps
 from privacy.he.parameters import Parameters
 
 
@@ -25,6 +25,9 @@ Loaded = TypeVar("Loaded")
 
 class Scheme:
     """A CKKS context for published parameters. Holds no key.
+
+    key_frames: what a client uploads as one piece of bytes, in this order: `galois` keys for the rotations,
+    `relin` for products of ciphertexts, `public` for fresh encryptions of zero; only those that are used.
 
     Raises ValueError when SEAL does not find the parameters 128-bit secure.
     """
@@ -41,28 +44,73 @@ class Scheme:
             raise ValueError(f"SEAL refuses the parameters: {self.context.parameters_error_name()}")
         self.encoder: Any = seal.CKKSEncoder(self.context)
 
-        first = self.context.first_context_data()
-        self.input_level: list[int] = first.parms_id()
-        self.output_level: list[int] = first.next_context_data().parms_id()
+        self.primes: list[int] = [prime.value() for prime in modulus][:-1]
+        self.levels = self._levels()
         self.input_scale = 2.0**chosen.feature_scale_bits
-        self.weight_scale = 2.0**chosen.weight_scale_bits
-        # Rescaling divides by the last prime of the data chain, which is only near its power of two.
-        dropped = [prime.value() for prime in modulus][-2]
-        self.output_scale: float = self.input_scale * self.weight_scale / float(dropped)
+        self.output_primes, self.output_scale = self._output()
         self._make_frames(len(chosen.coeff_modulus_bits))
+
+    def _levels(self) -> list[list[int]]:
+        """The parms_id of each level: `[primes - 1]`, the last level first."""
+        data = self.context.first_context_data()
+        levels = [data.parms_id()]
+        for _ in self.primes[1:]:
+            data = data.next_context_data()
+            levels.append(data.parms_id())
+        return levels[::-1]
+
+    def level(self, ciphertext: Any) -> list[int]:
+        return self.levels[ciphertext.coeff_modulus_size() - 1]
+
+    def _output(self) -> tuple[int, float]:
+        # The very operations of SEAL, in its order: scales are compared to the last bit. Rescaling divides by
+        # a prime, which is only near its power of two.
+        parameters, chosen = self.parameters, self.parameters.scheme
+        primes, scale = len(self.primes), self.input_scale
+
+        def rescaled(scale: float) -> float:
+            nonlocal primes
+            if primes == 1:
+                return scale
+            primes -= 1
+            return scale / float(self.primes[primes])
+
+        scale = rescaled(scale * 2.0 ** chosen.weight_scale_bits[0])
+        if parameters.n_hidden:
+            hidden = scale
+            for _ in range(parameters.degree - 1):
+                scale = rescaled(hidden * scale)
+            scale = rescaled(scale * 2.0 ** chosen.weight_scale_bits[1])
+        if chosen.mask_scale_bits:
+            scale = rescaled(scale * 2.0**chosen.mask_scale_bits)
+        return primes, scale
 
     def _make_frames(self, primes: int) -> None:
         degree = self.parameters.scheme.poly_modulus_degree
         version = to_bytes(seal.Plaintext())[3:5]
+        key_level = self.context.key_parms_id()
         self.input_frame = frames.ciphertext_frame(
-            version, self.input_level, degree, primes - 1, self.input_scale, seeded=True
+            version, self.levels[-1], degree, primes - 1, self.input_scale, seeded=True
         )
         self.output_frame = frames.ciphertext_frame(
-            version, self.output_level, degree, primes - 2, self.output_scale, seeded=False
+            version,
+            self.levels[self.output_primes - 1],
+            degree,
+            self.output_primes,
+            self.output_scale,
+            seeded=False,
         )
-        self.keys_frame = frames.galois_keys_frame(
-            version, self.context.key_parms_id(), degree, primes, self.galois_elements
-        )
+        self.key_frames: dict[str, frames.Frame] = {}
+        if self.galois_elements:
+            self.key_frames["galois"] = frames.galois_keys_frame(
+                version, key_level, degree, primes, self.galois_elements
+            )
+        if self.parameters.n_hidden:
+            self.key_frames["relin"] = frames.relin_keys_frame(version, key_level, degree, primes)
+        if self.parameters.scheme.flooding_bits:
+            self.key_frames["public"] = frames.ciphertext_frame(
+                version, key_level, degree, primes, 1.0, seeded=False
+            )
 
     @property
     def galois_elements(self) -> list[int]:
@@ -70,8 +118,8 @@ class Scheme:
         cycle = 2 * self.parameters.scheme.poly_modulus_degree
         return [pow(3, step, cycle) for step in rotation_steps(self.parameters)]
 
-    def encode(self, values: Floats, scale: float, level: list[int]) -> Any:
-        """Plaintext of a slot vector. Shape: (slots,)."""
+    def encode(self, values: Slots, scale: float, level: list[int]) -> Any:
+        """Plaintext of a slot vector. Shape: (slots,). A level is a parms_id."""
         plaintext = seal.Plaintext()
         self.encoder.encode(values.tolist(), level, scale, plaintext)
         return plaintext

@@ -26,7 +26,8 @@ def test_within_the_stated_error(n_features: int, n_classes: int, scale: float) 
 
     plain = features.astype(np.float64) @ weight + bias
     assert np.abs(predictions.logits - plain).max() <= predictions.error_bound
-    assert predictions.error_bound < 1e-4
+    # Without the flooding, whose tail is most of it, the bound is below 1e-7.
+    assert predictions.error_bound < 2e-2
     chosen = np.array([labels.index(label) for label in predictions.labels])
     distance_from_best = plain.max(axis=1) - plain[np.arange(len(plain)), chosen]
     assert distance_from_best.max() <= 2 * predictions.error_bound

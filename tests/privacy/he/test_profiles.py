@@ -1,0 +1,276 @@
+"""What each profile computes, and what stands in a reply beside the logits."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tenseal.sealapi as seal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privacy.he import flooding
+from privacy.he.activation import Activation
+from privacy.he.evaluate import Evaluator, HeadRefused, LinearEvaluator, SlotEvaluator
+from privacy.he.frames import Malformed, inflate, split
+from privacy.he.keys import ClientKeys
+from privacy.he.network import Bounds, NetworkEvaluator
+from privacy.he.parameters import Parameters, choose
+from privacy.he.scheme import Scheme, from_bytes
+
+ROOT = Path(__file__).resolve().parents[3]
+SQUARE = Activation.square((-6, 6))
+CUBIC = Activation.chebyshev(lambda x: np.tanh(x) + 0.1 * x**2, 3, (-6, 6))
+
+
+def unit(random: np.random.Generator, n: int, n_features: int) -> np.ndarray:
+    features = random.normal(size=(n, n_features))
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+def logits_of(evaluator: Evaluator, keys: ClientKeys, features: np.ndarray) -> np.ndarray:
+    loaded = evaluator.load_keys(keys.evaluation_keys())
+    replies = [evaluator.evaluate(request, loaded) for request in keys.encrypt(features)]
+    return keys.decrypt(replies, len(features))
+
+
+def within(evaluator: Evaluator, features: np.ndarray, plain: np.ndarray) -> bool:
+    logits = logits_of(evaluator, ClientKeys.generate(evaluator.parameters), features)
+    bound = evaluator.error_bound(float(np.linalg.norm(features, axis=1).max()))
+    return float(np.abs(logits - plain).max()) <= bound
+
+
+def slots_of(scheme: Scheme, secret: bytes, reply: bytes) -> np.ndarray:
+    """All slots of a reply, decrypted. Shape: (slots,)."""
+    decryptor = seal.Decryptor(scheme.context, from_bytes(seal.SecretKey(), scheme.context, secret))
+    plaintext = seal.Plaintext()
+    decryptor.decrypt(from_bytes(seal.Ciphertext(), scheme.context, reply), plaintext)
+    return np.array(scheme.encoder.decode_complex(plaintext))
+
+
+class TestEqualsPlain:
+    @settings(max_examples=6, deadline=None)
+    @given(
+        st.integers(64, 1024),
+        st.integers(2, 200),
+        st.sampled_from(["sealed", "fast"]),
+        st.floats(0.01, 1.5),
+        st.integers(0, 2**32 - 1),
+    )
+    def test_linear(self, n_features: int, n_classes: int, profile: Any, scale: float, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        parameters = choose(n_features, n_classes, profile=profile, max_error=5e-3)
+        weight = scale * random.normal(size=(n_features, n_classes)) / n_features**0.5 * 8
+        bias = random.normal(size=n_classes)
+        features = unit(random, parameters.documents_per_ciphertext + 1, n_features)
+        assert within(LinearEvaluator(parameters, weight, bias), features, features @ weight + bias)
+
+    @pytest.mark.parametrize("activation", [SQUARE, CUBIC], ids=["square", "cubic"])
+    @pytest.mark.parametrize("profile", ["sealed", "fast"])
+    @pytest.mark.parametrize("shape", [(64, 5, 2), (384, 64, 10)], ids=str)
+    def test_networks(self, shape: tuple[int, int, int], profile: Any, activation: Activation) -> None:
+        n_features, n_hidden, n_classes = shape
+        random = np.random.default_rng(sum(shape))
+        p = choose(
+            n_features,
+            n_classes,
+            n_hidden=n_hidden,
+            degree=activation.degree,
+            profile=profile,
+            max_error=1e-3,
+        )
+        first = random.normal(size=(n_features, n_hidden)) / 2, random.normal(size=n_hidden) / 10
+        second = random.normal(size=(n_hidden, n_classes)) / 8, random.normal(size=n_classes)
+        features = unit(random, p.documents_per_ciphertext, n_features)
+        evaluator = NetworkEvaluator(p, first, activation, second, features)
+        plain = activation(features @ first[0] + first[1]) @ second[0] + second[1]
+        assert within(evaluator, features, plain)
+        assert np.abs(plain).max() <= evaluator.logit_bound
+
+    @pytest.mark.parametrize(("profile", "n"), [("fast", 4100), ("sealed", 10)])
+    def test_one_document_a_slot(self, profile: Any, n: int) -> None:
+        random = np.random.default_rng(n)
+        parameters = choose(64, 3, profile=profile, packing="slot")
+        weight, bias = random.normal(size=(64, 3)), random.normal(size=3)
+        weight[:5] = 0
+        features = unit(random, n, 64)
+        assert within(SlotEvaluator(parameters, weight, bias), features, features @ weight + bias)
+
+
+class TestSealed:
+    PARAMETERS = choose(64, 3)
+
+    @pytest.fixture(scope="class")
+    def secret(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[ClientKeys, bytes]:
+        keys, path = ClientKeys.generate(self.PARAMETERS), tmp_path_factory.mktemp("keys") / "client.key"
+        keys.save(path)
+        return keys, path.read_bytes().partition(b"\n")[2]
+
+    def errors(
+        self, secret: tuple[ClientKeys, bytes], parameters: Parameters, weight: np.ndarray, **change: Any
+    ) -> np.ndarray:
+        """Slots of a reply less the logits, for full features of norm 1. Shape: (blocks, block_size)."""
+        keys, key_bytes = secret
+        evaluator = LinearEvaluator(parameters, weight, np.zeros(3))
+        for name, value in change.items():
+            setattr(evaluator, name, value)
+        features = unit(np.random.default_rng(4), parameters.documents_per_ciphertext, 64)
+        loaded = evaluator.load_keys(keys.evaluation_keys())
+        reply = evaluator.evaluate(keys.encrypt(features)[0], loaded)
+        slots = slots_of(Scheme(parameters), key_bytes, reply).reshape(-1, parameters.block_size)
+        slots[:, :3] -= features @ weight
+        return slots
+
+    def test_what_is_left_before_flooding_is_within_what_the_flooding_assumes(
+        self, secret: tuple[ClientKeys, bytes]
+    ) -> None:
+        weight = np.random.default_rng(5).normal(size=(64, 3))
+        chosen = self.PARAMETERS.scheme
+        column_norm = float(np.linalg.norm(weight, axis=0).max())
+        # Not zero, so that the reply still is under fresh randomness.
+        errors = self.errors(secret, self.PARAMETERS, weight, flooding_level=1e-30)
+        assert np.abs(errors[:, :3]).max() <= chosen.error(column_norm, 1.0) <= 1e-5
+        root_mean_square = float(np.sqrt((np.abs(errors) ** 2).mean()))
+        assert root_mean_square <= chosen.rms_share * chosen.error(column_norm, 1.0)
+
+    def test_every_slot_holds_the_stated_noise_and_no_partial_sum(
+        self, secret: tuple[ClientKeys, bytes]
+    ) -> None:
+        weight = 10 * np.random.default_rng(6).normal(size=(64, 3))
+        level = LinearEvaluator(self.PARAMETERS, weight, np.zeros(3)).flooding_level
+        errors = self.errors(secret, self.PARAMETERS, weight)
+        for part in (f(half) for f in (np.real, np.imag) for half in (errors[:, :3], errors[:, 3:])):
+            deviation = level / np.sqrt(2 * part.size)
+            assert abs(part.std() - level) < 6 * deviation
+            assert np.abs(part).max() <= 1.01 * flooding.TAIL * level
+
+    def test_both_polynomials_of_a_reply_are_fresh(self, secret: tuple[ClientKeys, bytes]) -> None:
+        """A second polynomial that is the same each time is a known function of the weights."""
+        keys, _ = secret
+        fast = ClientKeys.generate(choose(64, 3, profile="fast"))
+        for holder, differs in ((keys, True), (fast, False)):
+            parameters = holder.parameters
+            evaluator = LinearEvaluator(parameters, np.ones((64, 3)), np.zeros(3))
+            loaded = evaluator.load_keys(holder.evaluation_keys())
+            (request,) = holder.encrypt(np.ones((1, 64)) / 8)
+            halves: list[bytes] = []
+            for _ in range(2):
+                stored = inflate(evaluator.evaluate(request, loaded), 1 << 26)
+                halves.append(stored[-(len(stored) // 3) :])  # of the second polynomial
+            assert (halves[0] != halves[1]) is differs
+
+    def test_keys_without_a_public_key_are_refused(self, secret: tuple[ClientKeys, bytes]) -> None:
+        evaluator = LinearEvaluator(self.PARAMETERS, np.ones((64, 3)), np.zeros(3))
+        galois, public = split(secret[0].evaluation_keys(), 2)
+        for upload in (galois, public, public + galois, galois + public + public, galois + galois, b""):
+            with pytest.raises(Malformed):
+                evaluator.load_keys(upload)
+
+
+class TestFlooding:
+    @given(st.integers(1, 40), st.floats(1e-12, 1e-3))
+    def test_the_level_gives_the_stated_divergence(self, bits: int, error: float) -> None:
+        sigma = flooding.noise_level(error, 8192, bits)
+        # Coefficients have variance 2 sigma^2 / N; the error has an l2 norm of `error`.
+        assert error**2 / (2 * 2 * sigma**2 / 8192) == pytest.approx(2.0**-bits)
+        assert flooding.total_variation(4, bits) == pytest.approx(min(1, (2 * 2.0**-bits) ** 0.5))
+
+    def test_gaussian(self) -> None:
+        noise = flooding.gaussian(200_000, 3.0)
+        for part in (noise.real, noise.imag):
+            assert abs(part.mean()) < 6 * 3 / np.sqrt(part.size)
+            assert abs(part.std() - 3) < 6 * 3 / np.sqrt(2 * part.size)
+            # The fourth moment tells a Gaussian from others of the same variance.
+            assert (part**4).mean() == pytest.approx(3 * 3.0**4, rel=0.06)
+        assert abs((noise.real * noise.imag).mean()) < 6 * 9 / np.sqrt(noise.size)
+
+
+class TestActivation:
+    @given(st.lists(st.floats(-3, 3), min_size=2, max_size=3), st.floats(0.2, 3), st.booleans())
+    def test_what_is_computed_is_the_polynomial(
+        self, lower: list[float], leading: float, minus: bool
+    ) -> None:
+        activation = Activation((*lower, -leading if minus else leading), (-20, 20))
+        x = np.linspace(-2, 2, 9)
+        u = x + activation.shift
+        monic = u**2 if activation.degree == 2 else (u - activation.shift) * (u**2 + activation.inner)
+        computed = activation.factor * monic + activation.constant
+        np.testing.assert_allclose(computed, activation(x), atol=1e-6)
+
+    def test_chebyshev_of_an_even_part_falls_to_a_square(self) -> None:
+        relu = Activation.chebyshev(lambda x: np.maximum(x, 0), 3, (-3, 3))
+        assert relu.degree == 2
+        x = np.linspace(-3, 3, 50)
+        assert np.abs(relu(x) - np.maximum(x, 0)).max() < 0.5
+        cubic = Activation.chebyshev(np.tanh, 3, (-2, 2))
+        assert cubic.degree == 3
+        assert np.abs(cubic(x / 2) - np.tanh(x / 2)).max() < 0.1
+
+    def test_steepest(self) -> None:
+        assert Activation.square((-1, 3)).steepest == 6
+        assert Activation((0, 1, 0, -1), (-0.5, 0.5)).steepest == 1
+
+    @pytest.mark.parametrize(
+        ("coefficients", "interval"),
+        [
+            ((1.0, 1.0), (-1, 1)),
+            ((0, 0, 0, 0, 1.0), (-1, 1)),
+            ((0, 1, 0.0), (-1, 1)),
+            ((0, 1, 1e-9), (-1, 1)),
+            ((0, 0, float("nan")), (-1, 1)),
+            ((0, 0, 1), (1, 1)),
+        ],
+    )
+    def test_others_are_refused(self, coefficients: tuple[float, ...], interval: tuple[float, float]) -> None:
+        with pytest.raises(HeadRefused):
+            Activation(coefficients, interval)
+
+    def test_training_data_outside_the_interval_is_counted(self) -> None:
+        p = choose(64, 2, n_hidden=2, degree=2, max_error=1e-3)
+        first, second = (np.ones((64, 2)), np.zeros(2)), (np.ones((2, 2)), np.zeros(2))
+        features = np.zeros((3, 64))
+        features[1] = 1 / 8
+        with pytest.raises(HeadRefused, match="2 of 6 hidden values"):
+            NetworkEvaluator(p, first, SQUARE, second, features)
+
+
+class TestHeadsThatCouldWrap:
+    def test_a_fast_head_is_held_to_its_smaller_bound(self) -> None:
+        weight = np.full((64, 3), 10.0)  # logits of features of norm 1 reach 80
+        with pytest.raises(HeadRefused, match="64"):
+            LinearEvaluator(choose(64, 3, profile="fast"), weight, np.zeros(3))
+        assert LinearEvaluator(choose(64, 3), weight, np.zeros(3)).feature_norm > 1
+
+    def test_networks(self) -> None:
+        p = choose(64, 2, n_hidden=4, degree=2, max_error=1e-3)
+        first = np.ones((64, 4)), np.zeros(4)
+        with pytest.raises(HeadRefused, match="wrap"):
+            NetworkEvaluator(p, first, SQUARE, (np.full((4, 2), 10.0), np.zeros(2)), np.zeros((1, 64)))
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.sampled_from([SQUARE, CUBIC]))
+    def test_the_bound_of_a_network_holds(self, seed: int, activation: Activation) -> None:
+        random = np.random.default_rng(seed)
+        first = random.normal(size=(64, 6)), random.normal(size=6)
+        second = random.normal(size=(6, 3)) / 20, random.normal(size=3)
+        bounds = Bounds(activation, *first, *second)
+        norm = bounds.largest_norm(1e4)
+        # The worst features lie in the span of the first weights.
+        directions = random.normal(size=(200, 6)) @ first[0].T
+        features = norm * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        logits = activation(features @ first[0] + first[1]) @ second[0] + second[1]
+        assert np.abs(logits).max() <= bounds.largest_logit(norm) <= 1e4 * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    "name", ["evaluate", "network", "activation", "flooding", "scheme", "frames", "layout", "parameters"]
+)
+def test_nothing_the_server_runs_can_make_load_or_use_a_secret_key(name: str) -> None:
+    tree = ast.parse((ROOT / f"privacy/he/{name}.py").read_text())
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not names & {"SecretKey", "KeyGenerator", "Decryptor", "secret_key", "decrypt"}
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert "privacy.he.keys" not in imported
