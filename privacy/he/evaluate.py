@@ -63,7 +63,7 @@ class Evaluator:
         self.parameters = parameters
         self.feature_norm = feature_norm
         self.error_slope = chosen.error(column_norm, 1, gain) - chosen.error(column_norm, 0, gain)
-        self.error_floor = chosen.error(column_norm, 0, gain)
+        self.error_floor = max(0.0, chosen.error(column_norm, 0, gain) - self.error_slope)
         self.flooding_level = 0.0
         if chosen.flooding_bits:
             drowned = chosen.rms_share * self.error_bound(min(feature_norm, flooding.NORM))
@@ -138,7 +138,10 @@ class Evaluator:
 
         y = layout.multiply(layer, x, factors, rotate=rotate, times=self._times, add=self._add)
         # Folded before it is rescaled: at the larger scale the noise of these rotations is lost in rounding.
-        return self._rescaled(layout.fold(layer, y, rotate=rotate, add=self._add))
+        # On fewer primes a rotation takes less time, which is what a fast linear head is for.
+        last = self.parameters.profile == "fast" and self.parameters.degree == 1
+        y = layout.fold(layer, self._rescaled(y) if last else y, rotate=rotate, add=self._add)
+        return y if last else self._rescaled(y)
 
     def _times(self, operand: Any, factor: Any) -> Any:
         product = seal.Ciphertext()

@@ -85,7 +85,7 @@ TABLE: dict[tuple[Packing, Profile, int], tuple[ParameterSet, ...]] = {
     # One product without rescaling, for logits below 2^6.
     ("block", "fast", 1): (
         ParameterSet(4096, (54, 55), 29, (17,), 0, 7, 1e-5, 6e-5),
-        ParameterSet(8192, (60, 40, 60), 44, (40,), 0, 15, 1e-7, 2e-8),
+        ParameterSet(8192, (60, 40, 60), 44, (40,), 0, 15, 1e-6, 2e-8),
     ),
     ("block", "sealed", 1): (
         ParameterSet(8192, (60, 49, 49, 60), 54, (44,), 46, 13, 8e-10, 1e-12, 30, 1 / 6),
