@@ -58,7 +58,14 @@ class Evaluator:
     features), flooding included. flooding_level: standard deviation of the noise on a logit, 0 for none.
     """
 
-    def __init__(self, parameters: Parameters, feature_norm: float, column_norm: float, gain: float) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        feature_norm: float,
+        column_norm: float,
+        partial_sums: float,
+        gain: float = 1.0,
+    ) -> None:
         chosen = parameters.scheme
         self.parameters = parameters
         self.feature_norm = feature_norm
@@ -66,9 +73,8 @@ class Evaluator:
         self.error_floor = max(0.0, chosen.error(column_norm, 0, gain) - self.error_slope)
         self.flooding_level = 0.0
         if chosen.flooding_bits:
-            drowned = chosen.rms_share * self.error_bound(min(feature_norm, flooding.NORM))
             self.flooding_level = flooding.noise_level(
-                drowned, chosen.poly_modulus_degree, chosen.flooding_bits
+                chosen.drowned(partial_sums, gain), chosen.poly_modulus_degree, chosen.flooding_bits
             )
             self.error_floor += flooding.TAIL * self.flooding_level
         self._scheme = Scheme(parameters)
@@ -183,7 +189,7 @@ class LinearEvaluator(Evaluator):
     def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
         weight, bias = checked_layer(weight, bias, (parameters.n_features, parameters.n_classes))
         norm, self.logit_bound, column_norm = linear_bounds(parameters, weight, bias)
-        super().__init__(parameters, norm, column_norm, gain=1.0)
+        super().__init__(parameters, norm, column_norm, column_norm * min(norm, flooding.NORM))
         (self._layer,) = layout.layers(parameters)
         self._bias = layout.spread(parameters, bias)
         self._factors = self._encoded_diagonals(self._layer, weight, 0, len(self._scheme.primes))
@@ -202,7 +208,7 @@ class SlotEvaluator(Evaluator):
     def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
         weight, bias = checked_layer(weight, bias, (parameters.n_features, parameters.n_classes))
         norm, self.logit_bound, column_norm = linear_bounds(parameters, weight, bias)
-        super().__init__(parameters, norm, column_norm, gain=1.0)
+        super().__init__(parameters, norm, column_norm, column_norm * min(norm, flooding.NORM))
         scale = 2.0 ** parameters.scheme.weight_scale_bits[0]
         self._weight, self._bias = np.where(np.abs(weight) * scale < 1, 0, weight), bias
         if not self._weight.any(axis=0).all():

@@ -2,7 +2,7 @@
 
 Formal guarantee: let the error polynomial of a reply (everything but the logits: noise, rounding, what the
 mask leaves of partial sums) have a root mean square of at most E over the slots, measured in logits; E is
-the `rms_share` of the error bound of `ParameterSet`. The server adds a polynomial whose slots are complex
+`ParameterSet.drowned`. The server adds a polynomial whose slots are complex
 Gaussians of standard deviation sigma in each part, that is, whose N coefficients are independent Gaussians
 with variance 2 sigma^2 / N (the canonical embedding is sqrt(N) times an isometry). The error has an l2 norm
 of at most E over the coefficients in the same unit, so the replies with and without it differ by
@@ -16,7 +16,8 @@ Li, Micciancio, Schultz & Sorrell ("Securing Approximate Homomorphic Encryption 
 CRYPTO 2022, section 4), applied by the evaluator, to hide the head, instead of by who decrypts.
 
 Assumptions: a client that makes its keys and ciphertexts as `privacy.he.keys` does, and features of norm up
-to `NORM`; beyond it the divergence grows with the square of (1 + norm) at most. E is measured, not proved.
+to `NORM` (for a network: whose hidden values do not pass those of the training data); beyond it the
+divergence grows with the square of the partial sums at most. E is measured, not proved.
 
 Not covered: (1) the logits themselves, from which a head is recovered by asking; (2) IND-CPA-D towards the
 server, which knows the noise that it added: decrypted logits are not for sharing.

@@ -48,12 +48,15 @@ class NetworkEvaluator(Evaluator):
             raise HeadRefused(f"an activation of degree {activation.degree} does not fit {p.degree}")
         weight, bias = checked_layer(*first, (p.n_features, p.n_hidden))
         last_weight, last_bias = checked_layer(*second, (p.n_hidden, p.n_classes))
-        activation.refuse_outside(np.asarray(training_features, dtype=np.float64) @ weight + bias)
+        hidden = np.asarray(training_features, dtype=np.float64) @ weight + bias
+        activation.refuse_outside(hidden)
         bounds = Bounds(activation, weight, bias, last_weight, last_bias)
         norm = bounds.largest_norm(logit_limit(p))
         self.logit_bound = bounds.largest_logit(norm)
         gain = 1 + activation.steepest * float(np.linalg.norm(last_weight, axis=0).max())
-        super().__init__(p, norm, float(np.linalg.norm(weight, axis=0).max()), gain)
+        column_norm = float(np.linalg.norm(weight, axis=0).max())
+        partial_sums = float((np.abs(activation(hidden)) @ np.abs(last_weight)).max(initial=0.0))
+        super().__init__(p, norm, column_norm, partial_sums, gain)
 
         self._first, self._second = layout.layers(p)
         self._activation = activation

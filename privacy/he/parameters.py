@@ -12,6 +12,8 @@ Packing = Literal["block", "slot"]
 MIN_FEATURES, MAX_FEATURES = 64, 1024
 MIN_CLASSES, MAX_CLASSES = 2, 200
 MAX_HIDDEN = 256
+# A second layer of a larger gain raises the error that is drowned in proportion.
+RMS_GAIN = 10.0
 # What `choose` asks for where the caller states no error.
 MAX_ERROR: dict[Profile, float] = {"fast": 2e-3, "sealed": 1e-5}
 
@@ -43,8 +45,9 @@ class ParameterSet:
     error_slope (key switching) were measured over the shapes served here and rounded up at least three-fold;
     not a worst-case proof.
 
-    flooding_bits: see `privacy.he.flooding`; 0 for none. rms_share: of this bound, above the root mean square
-    of the error over all slots (measured, rounded up three-fold as well).
+    flooding_bits: see `privacy.he.flooding`; 0 for none. rms_error: above the root mean square of the error
+    over all slots, for a gain of up to `RMS_GAIN`, without what the mask leaves of partial sums (measured,
+    rounded up three-fold as well).
     """
 
     poly_modulus_degree: int
@@ -56,7 +59,7 @@ class ParameterSet:
     error_floor: float
     error_slope: float
     flooding_bits: int = 0
-    rms_share: float = 1.0
+    rms_error: float = 0.0
 
     @property
     def encoding_error(self) -> float:
@@ -70,6 +73,14 @@ class ParameterSet:
     def _rounding(self, scale_bits: int) -> float:
         # A coefficient is rounded by a uniform half at most; a slot sums N of them. 4.5 standard deviations.
         return 4.5 * (self.poly_modulus_degree / 12) ** 0.5 * 2.0**-scale_bits
+
+    def drowned(self, partial_sums: float, gain: float = 1.0) -> float:
+        """Root mean square over all slots of what the flooding must drown.
+
+        partial_sums: root mean square of what stands between the outputs before it is masked, or above.
+        """
+        left = self._rounding(self.mask_scale_bits) / 4.5 * partial_sums if self.mask_scale_bits else 0.0
+        return self.rms_error * max(1.0, gain / RMS_GAIN) + left
 
     def error(self, column_norm: float, feature_norm: float, gain: float = 1.0) -> float:
         """Bound on the error of a logit before flooding."""
@@ -88,20 +99,20 @@ TABLE: dict[tuple[Packing, Profile, int], tuple[ParameterSet, ...]] = {
         ParameterSet(8192, (60, 40, 60), 44, (40,), 0, 15, 1e-6, 2e-8),
     ),
     ("block", "sealed", 1): (
-        ParameterSet(8192, (60, 49, 49, 60), 54, (44,), 46, 13, 8e-10, 1e-12, 30, 1 / 6),
+        ParameterSet(8192, (60, 49, 49, 60), 54, (44,), 46, 13, 8e-10, 1e-12, 30, 1.4e-10),
     ),
     ("block", "fast", 2): (ParameterSet(8192, (50, 37, 41, 38, 51), 45, (34, 36), 0, 9, 2.5e-8, 1e-9),),
     # The first has room for a weak flooding only.
     ("block", "sealed", 2): (
-        ParameterSet(8192, (46, 28, 34, 31, 33, 46), 39, (29, 31), 28, 9, 3e-7, 1e-8, 10, 1 / 12),
-        ParameterSet(16384, (60, 50, 50, 50, 50, 60), 50, (50, 50), 50, 9, 1e-9, 1e-11, 28, 1 / 20),
+        ParameterSet(8192, (46, 30, 33, 30, 33, 46), 39, (28, 31), 30, 9, 3e-7, 1e-8, 10, 1.4e-7),
+        ParameterSet(16384, (60, 50, 50, 50, 50, 60), 50, (50, 50), 50, 9, 1e-9, 1e-11, 28, 2e-10),
     ),
     ("block", "fast", 3): (ParameterSet(8192, (46, 31, 32, 31, 32, 46), 38, (27, 31), 0, 9, 2.5e-5, 1e-6),),
     ("block", "sealed", 3): (
-        ParameterSet(16384, (55, 45, 45, 45, 45, 45, 56), 50, (40, 45), 45, 9, 2e-9, 5e-11, 24, 1 / 5),
+        ParameterSet(16384, (55, 45, 45, 45, 45, 45, 56), 50, (40, 45), 45, 9, 2e-9, 5e-11, 24, 5e-10),
     ),
     ("slot", "fast", 1): (ParameterSet(4096, (54, 55), 29, (17,), 0, 7, 1e-5, 6e-5),),
-    ("slot", "sealed", 1): (ParameterSet(8192, (60, 60, 60), 58, (48,), 0, 13, 5e-10, 1e-12, 30, 1 / 3),),
+    ("slot", "sealed", 1): (ParameterSet(8192, (60, 60, 60), 58, (48,), 0, 13, 5e-10, 1e-12, 30, 1.6e-10),),
 }
 
 
