@@ -1,5 +1,6 @@
 """Classification of encrypted features: CKKS on the raw SEAL bindings of TenSEAL.
 
-`parameters` and `layout` are pure; `scheme` is what both sides share; `keys` belongs to the client alone;
-`evaluate` works on public material only and never imports `keys`.
+`parameters`, `layout`, `activation` and `flooding` are pure; `scheme` and `frames` are what both sides share;
+`keys` belongs to the client alone; `evaluate` (linear heads) and `network` (two layers) work on public
+material only and never import `keys`.
 """
