@@ -12,7 +12,8 @@ from pathlib import Path
 from pipeline.settings import IngestSettings, Settings
 from pipeline.sources import SourceItem, scan
 from pipeline.workspace import Workspace, key_store, write_bytes
-from privacy.vault import KeyStore, seal, unseal
+from privacy.keystore import KeyStore
+from privacy.vault import seal, unseal
 
 _PURPOSE = "plan"
 

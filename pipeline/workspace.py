@@ -34,7 +34,8 @@ from pipeline import tables
 from pipeline.errors import KeyProblem, WorkspaceError
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, Work
 from pipeline.settings import Settings
-from privacy.vault import KeyStore, KeyUnusable, MasterKey
+from privacy.keystore import KeyStore
+from privacy.vault import KeyUnusable, MasterKey
 
 SCHEMA_VERSION = 1
 _KEY_HELP = {

@@ -27,7 +27,8 @@ from pipeline.settings import Settings
 from pipeline.sources import FIELDS, Rejected, read_item
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, code_digest, key_store, run_stage
-from privacy.vault import KeyStore, content_id, seal, unseal
+from privacy.keystore import KeyStore
+from privacy.vault import content_id, seal, unseal
 
 _CODE = ("nlp/readers", "pipeline/stages/ingest", "pipeline/sources")
 

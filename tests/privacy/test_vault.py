@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import sqlite3
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,12 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.vault import (
-    Erased,
-    KeyStore,
     KeyUnusable,
     MasterKey,
     Tampered,
-    VaultError,
     content_id,
     hkdf_sha256,
     seal,
@@ -28,10 +22,6 @@ from privacy.vault import (
 )
 
 KEY = bytes(range(32))
-
-
-def open_store(folder: Path, master: MasterKey | None = None) -> KeyStore:
-    return KeyStore(f"sqlite:///{folder / 'keys.db'}", master or MasterKey(KEY))
 
 
 class TestVectors:
@@ -157,111 +147,3 @@ class TestMasterKey:
         assert repr(master) == "MasterKey(...)"
         with pytest.raises(TypeError):
             pickle.dumps(master)
-
-
-class TestKeyStore:
-    def test_keys_are_made_once_and_differ(self, tmp_path: Path) -> None:
-        store = open_store(tmp_path)
-        keys = store.keys_for(["a", "b", "a"])
-        assert keys["a"] != keys["b"]
-        assert len(keys["a"]) == 32
-        assert open_store(tmp_path).keys_for(["b", "c"])["b"] == keys["b"]
-        assert store.existing(["a", "z"]) == {"a": keys["a"]}
-
-    def test_more_documents_than_one_statement_holds(self, tmp_path: Path) -> None:
-        ids = [f"doc-{number}" for number in range(1234)]
-        store = open_store(tmp_path)
-        assert store.keys_for(ids) == store.existing(ids)
-        assert store.destroy(ids) == 1234
-        assert store.erased(ids) == set(ids)
-
-    def test_files_are_private(self, tmp_path: Path) -> None:
-        before = os.umask(0)
-        try:
-            open_store(tmp_path).keys_for(["a"])
-        finally:
-            os.umask(before)
-        assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
-
-    def test_destroyed_keys_leave_a_tombstone_and_no_bytes(self, tmp_path: Path) -> None:
-        store = open_store(tmp_path)
-        ids = [f"doc-{number}" for number in range(300)]
-        kept = store.keys_for(ids)["doc-7"]
-        with sqlite3.connect(tmp_path / "keys.db") as connection:
-            rows = dict(connection.execute("SELECT id, wrapped FROM data_keys").fetchall())
-        connection.close()
-        gone = [doc_id for doc_id in ids if doc_id != "doc-7"]
-        assert store.destroy([*gone, "never-seen"]) == 299
-        assert store.erased(["doc-7", "doc-8", "never-seen"]) == {"doc-8", "never-seen"}
-        files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-        assert not any(rows[doc_id][13:] in files for doc_id in gone)
-        assert rows["doc-7"][13:] in files
-        assert store.existing(ids) == {"doc-7": kept}
-
-    def test_an_erased_document_gets_no_new_key(self, tmp_path: Path) -> None:
-        store = open_store(tmp_path)
-        store.keys_for(["a"])
-        store.destroy(["a"])
-        with pytest.raises(Erased) as caught:
-            store.keys_for(["a", "b"])
-        assert caught.value.count == 1
-        assert store.existing(["a", "b"]) == {}
-        assert store.destroy(["a"]) == 0
-
-    def test_exchanged_rows_are_noticed(self, tmp_path: Path) -> None:
-        store = open_store(tmp_path)
-        store.keys_for(["a", "b"])
-        with sqlite3.connect(tmp_path / "keys.db") as connection:
-            connection.execute(
-                "UPDATE data_keys SET wrapped = (SELECT wrapped FROM data_keys WHERE id = 'b') WHERE id = 'a'"
-            )
-        connection.close()
-        with pytest.raises(Tampered):
-            store.existing(["a"])
-
-    def test_rotation_keeps_data_keys_and_locks_the_old_master_out(self, tmp_path: Path) -> None:
-        store, bystander = open_store(tmp_path), open_store(tmp_path)
-        keys, purpose = store.keys_for(["a", "b"]), store.purpose_key("document-ids")
-        new = MasterKey.generate()
-        assert store.rewrap(new) == 3
-        assert open_store(tmp_path, new).existing(["a", "b"]) == keys
-        assert store.purpose_key("document-ids") == purpose
-        # A process that still holds the old key must not add rows nobody can open.
-        for use in (lambda: bystander.keys_for(["c"]), lambda: open_store(tmp_path)):
-            with pytest.raises(KeyUnusable, match="wrong_key"):
-                use()
-        assert store.existing(["c"]) == {}
-
-    def test_concurrent_processes_agree_on_every_key(self, tmp_path: Path) -> None:
-        program = (
-            "import sys, hashlib; from pathlib import Path; from privacy.vault import *\n"
-            "folder = Path(sys.argv[1])\n"
-            "store = KeyStore(f'sqlite:///{folder}/keys.db', MasterKey.from_file(folder / 'master.key'))\n"
-            "ids = [str(number) for number in range(300)]\n"
-            "keys = {}\n"
-            "for start in range(0, 300, 10): keys |= store.keys_for(ids[start:start + 10])\n"
-            "print(hashlib.sha256(b''.join(keys[name] for name in ids)).hexdigest())\n"
-        )
-        arguments = [sys.executable, "-c", program, str(tmp_path)]
-        running = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-        printed = [process.communicate()[0] for process in running]
-        assert [process.returncode for process in running] == [0, 0, 0]
-        assert len(set(printed)) == 1
-
-    @pytest.mark.parametrize(
-        "url", ["sqlite:///{}/none/keys.db", "sqlite:///{}/broken.db", "nonsense:hunter2"]
-    )
-    def test_a_table_that_cannot_be_opened(self, tmp_path: Path, url: str) -> None:
-        (tmp_path / "broken.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
-        with pytest.raises(VaultError) as caught:
-            KeyStore(url.format(tmp_path), MasterKey(KEY))
-        assert caught.value.code == "store"
-        assert "hunter2" not in str(caught.value)
-
-    def test_nothing_secret_in_reprs_and_messages(self, tmp_path: Path) -> None:
-        store = open_store(tmp_path)
-        store.keys_for(["smith-v-jones"])
-        store.destroy(["smith-v-jones"])
-        with pytest.raises(Erased) as caught:
-            store.keys_for(["smith-v-jones"])
-        assert "smith" not in repr(caught.value) + str(caught.value) + repr(store)
