@@ -13,6 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Lexveil needs Python 3.11 or newer; name one with make PYTHON=..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt $(TORCH_SOURCE) -e . --group dev

@@ -88,7 +88,7 @@ def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) 
     twin = None
     if settings.train.diagnostics and held_out:
         config = model_config(settings.train, split)
-        plan = plain_plan(training_plan(settings.train, split.n_owners), config.kind)
+        plan = plain_plan(training_plan(settings.train, split), config.kind)
         plain, _ = fit(config, split, settings.train, plan, SecureRandom(), private=False)
         twin = _utility(plain, held_out)
     features = extract(model, _sample(split, settings.encrypted.sample)).features

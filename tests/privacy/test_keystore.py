@@ -102,7 +102,8 @@ class TestKeyStore:
 
     def test_concurrent_processes_agree_on_every_key(self, tmp_path: Path) -> None:
         program = (
-            "import sys, hashlib; from pathlib import Path; from privacy.keystore import KeyStore; from privacy.vault import MasterKey\n"
+            "import sys, hashlib; from pathlib import Path\n"
+            "from privacy.keystore import KeyStore; from privacy.vault import MasterKey\n"
             "folder = Path(sys.argv[1])\n"
             "store = KeyStore(f'sqlite:///{folder}/keys.db', MasterKey.from_file(folder / 'master.key'))\n"
             "ids = [str(number) for number in range(300)]\n"
