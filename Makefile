@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/lexveil run demo/corpus --owner-field owner --diagnostics --workspace demo/workspace
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.installed
 	@$(BIN)/ruff check .
