@@ -30,6 +30,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pool import Progress, WorkerPool, with_progress
+from pipeline.errors import SourceError
 from pipeline.job import run_job
 from pipeline.logs import sealed
 from pipeline.records import ForEach, Shard, ShardResult, Work
@@ -105,8 +106,12 @@ def main_job(workspace: str, run_id: str) -> None:
 
 def carry_out(workspace: Workspace, request: Request) -> None:
     """The main job inside a flow: shards as tasks, carried out by worker processes."""
-    with workspace.lock(), WorkerPool(request.settings.workers) as pool:
-        run_job(workspace, request, with_progress(as_tasks(pool), _tell), as_task)
+    try:
+        with workspace.lock(), WorkerPool(request.settings.workers) as pool:
+            run_job(workspace, request, with_progress(as_tasks(pool), _tell), as_task)
+    except SourceError:
+        # Its message names a path, which is for the terminal and not for Prefect's database.
+        raise SourceError("a source has gone since the run was asked for; start it again") from None
 
 
 @functools.cache
