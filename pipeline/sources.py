@@ -51,8 +51,12 @@ class SourceItem:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """How many documents, and about how many bytes it adds to a shard."""
-        return (1, self.size) if self.piece is None else (self.piece.count, 0)
+        """How many documents, and about how many bytes it adds to a shard.
+
+        A slice counts with its whole file, so that only small files share a shard: slices of a large one
+        are cut to a shard's size already.
+        """
+        return (1 if self.piece is None else self.piece.count, self.size)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -236,3 +236,18 @@ class TestCheckFields:
     def test_an_owner_field_on_files_without_a_sidecar(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="owner"):
             self.check(put(tmp_path / "a.txt"), owner_field="owner")
+
+
+def test_each_slice_of_a_large_file_is_a_shard(tmp_path: Path) -> None:
+    """Packed together again, they would be one shard of many minutes, and one worker would have it."""
+    from pipeline.plan import make_plan
+    from pipeline.settings import load_settings
+    from pipeline.workspace import Workspace
+
+    source = tmp_path / "records.jsonl"
+    lines = [json.dumps({"id": n, "text": f"{n} " + "word " * 200}) for n in range(100)]
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    settings = load_settings(ingest={"shard_bytes": 10_000})
+    shards = make_plan(Workspace.create_or_open(tmp_path / "workspace"), settings, [source])
+    assert len(shards) > 5
+    assert all(len(items) == 1 for items in shards)
