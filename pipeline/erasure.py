@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from pipeline import tables
 from pipeline.errors import SourceError
 from pipeline.models import models
 from pipeline.settings import Settings
-from pipeline.stages.ingest import read_catalogue
+from pipeline.stages.ingest import read_catalogue, write_catalogue
 from pipeline.workspace import Workspace, key_store, read_manifest, write_json
 from privacy.vault import content_id
 
@@ -78,9 +76,7 @@ def _parts(workspace: Workspace) -> list[Path]:
 def _drop_from_catalogue(workspace: Workspace, doc_id: str) -> None:
     table = read_catalogue(workspace)
     keep = [value != doc_id for value in tables.strings(table, "doc_id")]
-    partial = workspace.catalogue.with_suffix(".partial")
-    pq.write_table(table.filter(keep), partial)
-    partial.replace(workspace.catalogue)
+    write_catalogue(workspace, table.filter(keep))
 
 
 def _refresh_manifests(workspace: Workspace) -> None:

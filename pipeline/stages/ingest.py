@@ -26,7 +26,7 @@ from pipeline.records import (
 from pipeline.settings import Settings
 from pipeline.sources import FIELDS, Rejected, read_item
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, key_store, run_stage
+from pipeline.workspace import Workspace, code_digest, key_store, run_stage, write_bytes
 from privacy.keystore import KeyStore
 from privacy.vault import content_id, seal, unseal
 
@@ -190,9 +190,14 @@ def _write_catalogue(workspace: Workspace, manifest: Manifest) -> None:
     table = pa.concat_tables(
         [part.cast(tables.CATALOGUE) for part in parts] or [tables.CATALOGUE.empty_table()]
     )
-    partial = workspace.catalogue.with_suffix(".partial")
-    pq.write_table(table, partial)
-    partial.replace(workspace.catalogue)
+    write_catalogue(workspace, table)
+
+
+def write_catalogue(workspace: Workspace, table: pa.Table) -> None:
+    """Put a catalogue in place of the one there is, whole or not at all."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    write_bytes(workspace.catalogue, sink.getvalue().to_pybytes())
 
 
 def _canonical(text: str) -> bytes:
