@@ -7,15 +7,32 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from flows import console
-
-if TYPE_CHECKING:
-    from pipeline.settings import Settings
-    from pipeline.workspace import Workspace
+from flows import console, detection, serving
+from flows.options import (
+    WORKSPACES,
+    ConfigOption,
+    Diagnostics,
+    Epsilon,
+    IdField,
+    JsonOption,
+    LabelField,
+    ModelOption,
+    NameOption,
+    Objective,
+    OwnerField,
+    Seed,
+    SourcesArgument,
+    SplitField,
+    TextField,
+    Workers,
+    WorkspaceOption,
+    open_workspace,
+    settings_of,
+)
 
 app = typer.Typer(
     help="Turn confidential legal documents into features, without giving the people in them away.",
@@ -25,57 +42,6 @@ app = typer.Typer(
 )
 ledger_app = typer.Typer(help="The privacy ledger: what has been spent, and whether it is intact.")
 app.add_typer(ledger_app, name="ledger")
-
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option("--workspace", "-w", help="Folder of the workspace. Default: .lexveil/<name of the source>"),
-]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings; default ./lexveil.toml.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-SourcesArgument = Annotated[list[Path], typer.Argument(help="Files, folders, or files of records.")]
-TextField = Annotated[str | None, typer.Option(help="Field of the text; dots reach inside. Default: text")]
-IdField = Annotated[str | None, typer.Option(help="Field of the document's own id. Default: id")]
-LabelField = Annotated[
-    str | None, typer.Option(help="Field of the class. Default: label, where there is one")
-]
-OwnerField = Annotated[str | None, typer.Option(help="Field of whose privacy counts as one.")]
-SplitField = Annotated[str | None, typer.Option(help="Field whose values other than train are held out.")]
-ModelOption = Annotated[str | None, typer.Option("--model", help="linear, mlp or lstm.")]
-NameOption = Annotated[
-    str | None, typer.Option("--model", help="A model's name, or its kind for the newest.")
-]
-Epsilon = Annotated[float | None, typer.Option(help="Privacy budget of the training run. Default: 8")]
-Objective = Annotated[str | None, typer.Option(help="auto, classify or denoise.")]
-Workers = Annotated[int | None, typer.Option(help="Worker processes. Default: the cores, at most 4")]
-Diagnostics = Annotated[
-    bool | None,
-    typer.Option("--diagnostics/--no-diagnostics", help="Also train without privacy, for the report only."),
-]
-Seed = Annotated[
-    int | None, typer.Option(help="Known randomness, for tests: VOIDS the guarantee.", hidden=True)
-]
-WORKSPACES = Path(".lexveil")
-
-
-def _settings(config: Path | None, **sections: Any) -> Settings:
-    from pipeline.logs import set_up_logging
-    from pipeline.settings import load_settings
-
-    set_up_logging()
-    return load_settings(config, **sections)
-
-
-def _open(workspace: Path | None) -> Workspace:
-    """The named workspace, or the only one that was made here without a name."""
-    from pipeline.errors import WorkspaceError
-    from pipeline.workspace import Workspace
-
-    if workspace is not None:
-        return Workspace.open(workspace)
-    here = [path.parent for path in sorted(WORKSPACES.glob("*/workspace.json"))]
-    if len(here) == 1:
-        return Workspace.open(here[0])
-    raise WorkspaceError(f"{len(here)} workspaces under {WORKSPACES}; name the one you mean with -w")
 
 
 def _workspace_of(sources: list[Path]) -> Path:
@@ -104,7 +70,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """The main job: ingest, mask, train under differential privacy, extract, check encrypted, report."""
-    settings = _settings(
+    settings = settings_of(
         config,
         ingest=_ingest_fields(text_field, id_field, label_field, owner_field, split_field),
         train={
@@ -156,7 +122,7 @@ def ingest(
 ) -> None:
     """Read documents into the workspace, encrypted at rest."""
     fields = _ingest_fields(text_field, id_field, label_field, owner_field, split_field)
-    settings = _settings(config, ingest=fields, workers=workers)
+    settings = settings_of(config, ingest=fields, workers=workers)
     from pipeline.request import prepare
     from pipeline.stages.ingest import ingest as stage
 
@@ -174,7 +140,7 @@ def mask(
     as_json: JsonOption = False,
 ) -> None:
     """Mask the personal information of all ingested documents."""
-    settings, place = _settings(config, workers=workers), _open(workspace)
+    settings, place = settings_of(config, workers=workers), open_workspace(workspace)
     from pipeline.stages.mask import mask as stage
 
     with place.lock(), console.worker_pool(settings, as_json) as each:
@@ -194,12 +160,12 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a feature extractor under differential privacy; the ledger is charged first."""
-    settings = _settings(
+    settings = settings_of(
         config,
         train={"model": model, "epsilon": epsilon, "objective": objective, "seed": seed},
         workers=workers,
     )
-    place = _open(workspace)
+    place = open_workspace(workspace)
     from pipeline.models import read_card
     from pipeline.stages.train import train as stage
 
@@ -217,7 +183,7 @@ def extract(
     as_json: JsonOption = False,
 ) -> None:
     """Write the features table by a trained model."""
-    settings, place = _settings(config, workers=workers), _open(workspace)
+    settings, place = settings_of(config, workers=workers), open_workspace(workspace)
     from pipeline.stages.extract import extract as stage
 
     with place.lock(), console.worker_pool(settings, as_json) as each:
@@ -236,65 +202,13 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score a model on a file of labelled records, masked as the training text was."""
-    settings = _settings(config, ingest={"text_field": text_field, "label_field": label_field})
-    place = _open(workspace)
+    settings = settings_of(config, ingest={"text_field": text_field, "label_field": label_field})
+    place = open_workspace(workspace)
     from dataclasses import asdict
 
     from pipeline.stages.evaluate import evaluate_file
 
     console.show(asdict(evaluate_file(place, settings, model or settings.train.model, test)), as_json)
-
-
-@app.command()
-def detect(
-    source: Annotated[Path, typer.Argument(metavar="IN")],
-    target: Annotated[Path, typer.Argument(metavar="OUT")],
-    text_field: TextField = None,
-    id_field: IdField = None,
-    workers: Workers = None,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write the spans of personal information of each record, without a workspace."""
-    from pipeline.standalone import detect_file
-
-    _convert(detect_file, source, target, text_field, id_field, workers, config, as_json)
-
-
-@app.command()
-def anonymize(
-    source: Annotated[Path, typer.Argument(metavar="IN")],
-    target: Annotated[Path, typer.Argument(metavar="OUT")],
-    text_field: TextField = None,
-    id_field: IdField = None,
-    workers: Workers = None,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write the masked text of each record, without a workspace. Can't be undone."""
-    from pipeline.standalone import anonymize_file
-
-    _convert(anonymize_file, source, target, text_field, id_field, workers, config, as_json)
-
-
-def _convert(
-    convert: Any,
-    source: Path,
-    target: Path,
-    text_field: str | None,
-    id_field: str | None,
-    workers: int | None,
-    config: Path | None,
-    as_json: bool,
-) -> None:
-    settings = _settings(config, ingest={"text_field": text_field, "id_field": id_field}, workers=workers)
-    from flows.pool import WorkerPool
-
-    with WorkerPool(settings.workers) as pool:
-        result = convert(source, target, settings, pool.ordered)
-    console.show(result, as_json)
 
 
 @ledger_app.command("show")
@@ -304,7 +218,7 @@ def ledger_show(
     """What every population has spent."""
     from flows import ledger
 
-    console.show(ledger.show(_open(workspace), _settings(config)), as_json)
+    console.show(ledger.show(open_workspace(workspace), settings_of(config)), as_json)
 
 
 @ledger_app.command("verify")
@@ -314,7 +228,7 @@ def ledger_verify(
     """Recompute the ledger's chain and totals; exit code 1 where it is broken."""
     from flows import ledger
 
-    result = ledger.verify(_open(workspace), _settings(config))
+    result = ledger.verify(open_workspace(workspace), settings_of(config))
     console.show(result, as_json)
     if not result["intact"]:
         raise typer.Exit(1)
@@ -330,7 +244,7 @@ def ledger_limit(
     """Set the limit of the configured population; the change is kept in the ledger."""
     from flows import ledger
 
-    console.show(ledger.limit(_open(workspace), _settings(config), epsilon), as_json)
+    console.show(ledger.limit(open_workspace(workspace), settings_of(config), epsilon), as_json)
 
 
 @app.command()
@@ -341,7 +255,7 @@ def erase(
     as_json: JsonOption = False,
 ) -> None:
     """Destroy a document's key and remove it from every derived table."""
-    settings, place = _settings(config), _open(workspace)
+    settings, place = settings_of(config), open_workspace(workspace)
     from dataclasses import asdict
 
     from pipeline.erasure import erase as stage
@@ -359,7 +273,7 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Write the exact original of a masked document. Needs the master key."""
-    settings, place = _settings(config), _open(workspace)
+    settings, place = settings_of(config), open_workspace(workspace)
     from pipeline.stages.mask import restore_document
 
     text = restore_document(place, settings, document)
@@ -372,46 +286,15 @@ def quarantine(
     workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """List what could not be read, and why. Needs the master key."""
-    settings, place = _settings(config), _open(workspace)
+    settings, place = settings_of(config), open_workspace(workspace)
     from pipeline.stages.ingest import read_quarantine
 
     rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(place, settings)]
     console.show({"quarantined": len(rows), "items": rows}, as_json)
 
 
-@app.command()
-def serve(
-    model: NameOption = None,
-    host: Annotated[str | None, typer.Option(help="Default: 127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="Default: 8300")] = None,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Serve encrypted classification by a model's head, until interrupted."""
-    settings, place = _settings(config, encrypted={"host": host, "port": port}), _open(workspace)
-    from pipeline.endpoint import serve_model
-
-    console.show({"url": f"http://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
-    serve_model(place, settings, model)
-
-
-@app.command()
-def classify(
-    source: Annotated[Path, typer.Argument(metavar="IN")],
-    target: Annotated[Path, typer.Argument(metavar="OUT")],
-    url: Annotated[str, typer.Option(help="Where `lexveil serve` listens.")] = "http://127.0.0.1:8300",
-    text_field: TextField = None,
-    id_field: IdField = None,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Classify documents by an endpoint that never sees them; labels go to OUT."""
-    settings = _settings(config, ingest={"text_field": text_field, "id_field": id_field})
-    from pipeline.endpoint import classify_file
-
-    console.show(classify_file(source, target, url, settings), as_json)
+detection.add_to(app)
+serving.add_to(app)
 
 
 def main() -> None:

@@ -17,14 +17,21 @@ ENTITY_TYPES: tuple[str, ...] = (
     "AGE",
     "BIRTH_DATE",
     "FAMILY_MEMBER",
-    "ADDRESS",
+    "ADDRESS",  # a postal address
+    "LOCATION",  # any other place
     "PHONE",
     "EMAIL",
-    "ID_NUMBER",
-    "ACCOUNT_NUMBER",
+    "URL",
+    "IP_ADDRESS",
+    "ID_NUMBER",  # of a person: passport, tax, social security, licence
+    "ACCOUNT_NUMBER",  # of a bank account or a payment card
+    "PLATE",
     "CASE_NUMBER",
     "ORGANIZATION",
     "DATE",
+    "DEMOGRAPHIC",  # nationality, ethnicity, religion, profession, health
+    "QUANTITY",  # amounts, counts and percentages
+    "MISC",  # what else may tell who somebody is
 )
 
 

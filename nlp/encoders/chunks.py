@@ -23,6 +23,13 @@ MASK_WORDS = {
     "CASE_NUMBER": "case",
     "ORGANIZATION": "organization",
     "DATE": "date",
+    "LOCATION": "place",
+    "URL": "website",
+    "IP_ADDRESS": "network",
+    "PLATE": "vehicle",
+    "DEMOGRAPHIC": "background",
+    "QUANTITY": "amount",
+    "MISC": "detail",
 }
 _MASK = re.compile(r"\[(" + "|".join(MASK_WORDS) + r")_\d+\]")
 
