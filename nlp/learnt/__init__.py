@@ -1,0 +1,61 @@
+"""Learnt detectors: names by the words about them, in the text's own context.
+
+`load` gives one by name. `light` is a linear-chain CRF over hashed features (`nlp.learnt.crf`), which
+carries no string of any corpus; `default` a token classifier (`nlp.learnt.transformer`); anything else is
+the path of a local token-classification folder. Training: `python -m nlp.learnt.train light --help`.
+
+What a detector of several parts needs of the CRF, token by token:
+
+    from nlp.learnt.crf import Crf
+    crf = Crf.load()                       # the shipped weights; Crf.load(path) for others
+    for marginals in crf.marginals(texts):
+        marginals.tokens                   # int64 (T, 2): [start, end) of each token in its text
+        marginals.probabilities            # float32 (T, L): posterior of each label, rows sum to 1
+    crf.labels                             # L names, "O" first, then "B-PERSON", "I-PERSON", ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from nlp.text import Span
+
+Sensitivity = Literal["balanced", "strict"]
+SENSITIVITIES: tuple[Sensitivity, ...] = ("balanced", "strict")
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+class Tagger(Protocol):
+    """Finds spans in windows of normalised text (`nlp.text.NormalisedText.text`).
+
+    `languages` are those it was trained on (ISO 639-1); None where only its user knows.
+    """
+
+    @property
+    def languages(self) -> frozenset[str] | None: ...
+
+    def tag(self, texts: Sequence[str]) -> list[list[Span]]:
+        """For each text its sorted spans, snapped to words, with their probability as score."""
+        ...
+
+
+def load(model: str, sensitivity: Sensitivity = "balanced") -> Tagger:
+    """The detector `light` or `default`, or the one in the folder `model`, at an operating point.
+
+    Raises:
+        ValueError: no such operating point.
+    """
+    if sensitivity not in SENSITIVITIES:
+        raise ValueError(f"sensitivity must be one of {', '.join(SENSITIVITIES)}")
+    if model == "light":
+        from nlp.learnt.crf import CrfTagger
+
+        return CrfTagger.load(sensitivity=sensitivity)
+    # The parts of a token classifier are heavy, and `light` must not need them.
+    from nlp.learnt import transformer  # pyright: ignore
+
+    if model == "default":
+        return transformer.load_default(sensitivity)
+    return transformer.load_folder(Path(model), sensitivity)
