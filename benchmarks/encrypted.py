@@ -98,7 +98,6 @@ def heads(random: np.random.Generator) -> Iterator[tuple[str, Head]]:
 def networks(random: np.random.Generator) -> Iterator[tuple[str, Head]]:
     first = random.normal(size=(FEATURES, HIDDEN)) / 2, random.normal(size=HIDDEN) / 10
     second = random.normal(size=(HIDDEN, CLASSES)) / 8, random.normal(size=CLASSES) / 10
-    training = unit_features(random, 1000)
     activations = {
         "mlp": Activation.square((-4, 4)),
         "mlp_cubic": Activation.chebyshev(lambda x: np.tanh(x) + x**2 / 10, 3, (-4, 4)),
@@ -110,7 +109,7 @@ def networks(random: np.random.Generator) -> Iterator[tuple[str, Head]]:
 
         for profile in ("fast", "sealed"):
             parameters = choose(FEATURES, CLASSES, n_hidden=HIDDEN, degree=activation.degree, profile=profile)
-            evaluator = NetworkEvaluator(parameters, first, activation, second, training)
+            evaluator = NetworkEvaluator(parameters, first, activation, second)
             full_name = name if profile == "fast" else f"{name}_sealed"
             yield full_name, Head(evaluator, network, ClientKeys.generate(parameters))
 

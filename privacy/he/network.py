@@ -27,9 +27,9 @@ from privacy.he.parameters import Parameters
 class NetworkEvaluator(Evaluator):
     """activation(features @ first + first_bias) @ second + second_bias under encryption, encoded once, here.
 
-    first: shape (n_features, n_hidden). second: shape (n_hidden, n_classes). training_features: shape
-    (n, n_features); their hidden values must lie in the interval of the activation. Batch normalisation
-    before the activation is to be folded into the first layer. Raises `HeadRefused`.
+    first: shape (n_features, n_hidden). second: shape (n_hidden, n_classes). Normalisation before the
+    activation is to be folded into the first layer. No training data is asked for: whoever trains checks the
+    interval (`Activation.refuse_outside`), and bounds here follow from the weights. Raises `HeadRefused`.
 
     The error that is stated holds for features up to `feature_norm` whose hidden values lie in that interval;
     nothing wraps around up to `feature_norm` wherever they lie.
@@ -41,21 +41,18 @@ class NetworkEvaluator(Evaluator):
         first: tuple[Floats, Floats],
         activation: Activation,
         second: tuple[Floats, Floats],
-        training_features: Floats,
     ) -> None:
         p = parameters
         if activation.degree != p.degree:
             raise HeadRefused(f"an activation of degree {activation.degree} does not fit {p.degree}")
         weight, bias = checked_layer(*first, (p.n_features, p.n_hidden))
         last_weight, last_bias = checked_layer(*second, (p.n_hidden, p.n_classes))
-        hidden = np.asarray(training_features, dtype=np.float64) @ weight + bias
-        activation.refuse_outside(hidden)
         bounds = Bounds(activation, weight, bias, last_weight, last_bias)
         norm = bounds.largest_norm(logit_limit(p))
         self.logit_bound = bounds.largest_logit(norm)
         gain = 1 + activation.steepest * float(np.linalg.norm(last_weight, axis=0).max())
         column_norm = float(np.linalg.norm(weight, axis=0).max())
-        partial_sums = float((np.abs(activation(hidden)) @ np.abs(last_weight)).max(initial=0.0))
+        partial_sums = bounds.largest_partial_sum(1.0)
         super().__init__(p, norm, column_norm, partial_sums, gain)
 
         self._first, self._second = layout.layers(p)
@@ -107,16 +104,23 @@ class Bounds:
         self._last, self._last_bias = np.abs(last_weight), np.abs(last_bias)
 
     def largest_logit(self, norm: float) -> float:
+        return float((self._last_bias + self._sums(norm)).max())
+
+    def largest_partial_sum(self, norm: float) -> float:
+        """Of anything between the outputs: a sum of some of the products that make a logit."""
+        return float(self._sums(norm).max())
+
+    def _sums(self, norm: float) -> Floats:
         each = norm * self._columns + self._bias
         all_of_them = norm * self._spectral + float(np.linalg.norm(self._bias))
-        logits = self._last_bias + self._coefficients[0] * self._last.sum(axis=0)
+        sums = self._coefficients[0] * self._last.sum(axis=0)
         for power, coefficient in enumerate(self._coefficients[1:], start=1):
             if power == 1:
                 jointly = np.linalg.norm(self._last, axis=0) * all_of_them
             else:
                 jointly = self._last.max(axis=0) * all_of_them**2 * each.max() ** (power - 2)
-            logits = logits + coefficient * np.minimum(each**power @ self._last, jointly)
-        return float(logits.max())
+            sums = sums + coefficient * np.minimum(each**power @ self._last, jointly)
+        return sums
 
     def largest_norm(self, limit: float) -> float:
         if self.largest_logit(1.0) > limit:

@@ -85,7 +85,7 @@ class TestEqualsPlain:
         first = random.normal(size=(n_features, n_hidden)) / 2, random.normal(size=n_hidden) / 10
         second = random.normal(size=(n_hidden, n_classes)) / 8, random.normal(size=n_classes)
         features = unit(random, p.documents_per_ciphertext, n_features)
-        evaluator = NetworkEvaluator(p, first, activation, second, features)
+        evaluator = NetworkEvaluator(p, first, activation, second)
         plain = activation(features @ first[0] + first[1]) @ second[0] + second[1]
         assert within(evaluator, features, plain)
         assert np.abs(plain).max() <= evaluator.logit_bound
@@ -233,12 +233,10 @@ class TestActivation:
             Activation(coefficients, interval)
 
     def test_training_data_outside_the_interval_is_counted(self) -> None:
-        p = choose(64, 2, n_hidden=2, degree=2, max_error=1e-3)
-        first, second = (np.ones((64, 2)), np.zeros(2)), (np.ones((2, 2)), np.zeros(2))
-        features = np.zeros((3, 64))
-        features[1] = 1 / 8
-        with pytest.raises(HeadRefused, match="2 of 6 hidden values"):
-            NetworkEvaluator(p, first, SQUARE, second, features)
+        hidden = np.array([[0.0, 7.0], [-7.0, 6.0], [1.0, np.nan]])
+        with pytest.raises(HeadRefused, match="3 of 6 hidden values"):
+            SQUARE.refuse_outside(hidden)
+        SQUARE.refuse_outside(hidden[:1, :1])
 
 
 class TestHeadsThatCouldWrap:
@@ -252,7 +250,7 @@ class TestHeadsThatCouldWrap:
         p = choose(64, 2, n_hidden=4, degree=2, max_error=1e-3)
         first = np.ones((64, 4)), np.zeros(4)
         with pytest.raises(HeadRefused, match="wrap"):
-            NetworkEvaluator(p, first, SQUARE, (np.full((4, 2), 10.0), np.zeros(2)), np.zeros((1, 64)))
+            NetworkEvaluator(p, first, SQUARE, (np.full((4, 2), 10.0), np.zeros(2)))
 
     @settings(max_examples=30, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.sampled_from([SQUARE, CUBIC]))
