@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pipeline.errors import ServingProblem
-from pipeline.serving import wire
+from pipeline.serving import wire_v1 as wire
 from privacy.he.frames import Malformed
 from privacy.he.keys import ClientKeys
 from privacy.he.layout import rotation_steps

@@ -26,7 +26,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 
-from pipeline.serving import wire
+from pipeline.serving import wire_v1 as wire
 from privacy.he.evaluate import LinearEvaluator
 from privacy.he.frames import Malformed
 from privacy.he.layout import rotation_steps
