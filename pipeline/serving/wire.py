@@ -9,14 +9,14 @@
 
 Who asks says so by `Authorization: Bearer API_KEY`, where the server has issued keys.
 
-Keys travel as a bundle of one blob (empty where the layout uses no key), ciphertexts as one bundle. A bundle
-is: `LXV1` | number of blobs (4 bytes, little-endian) | length (4 bytes) and content of each | SHA-256 of all
-before (32 bytes). Every body is sent with its Content-Length and `X-Request-Digest: sha256=HEX`; the reply to
+Keys travel as a bundle (`pipeline.serving.bundles`) of one blob, which is empty where the layout uses no key;
+ciphertexts as one bundle. Every body is sent with its Content-Length and `X-Request-Digest: sha256=HEX`; the reply to
 it carries `X-Reply-Digest`, which `reply_digest` binds to the request: an answer to another request is found
 out. These digests find accidents (half of the bit flips in a ciphertext would otherwise load and give wrong
 logits) and mixed-up answers; against an attacker on the way there is TLS.
 
-A refusal is a 4xx or 5xx with a one-line JSON body, `Refusal`. With 429 and 503 comes `Retry-After`, in seconds.
+A refusal is a 4xx or 5xx with a one-line JSON body, `Refusal`. With 429 and 503 comes `Retry-After`, in
+seconds.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ import base64
 import binascii
 import hashlib
 import json
-import struct
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.serving.bundles import WireError, bundle, max_bundle_bytes, unbundle
+
+__all__ = ["WireError", "bundle", "max_bundle_bytes", "unbundle"]
 
 PROTOCOL = 2
 LayoutName = Literal["block", "slot"]
@@ -40,13 +42,6 @@ REQUEST_DIGEST = "X-Request-Digest"
 REPLY_DIGEST = "X-Reply-Digest"
 
 _MANIFEST_CONTEXT = b"lexveil manifest 2\n"
-_MAGIC = b"LXV1"
-_COUNT = struct.Struct("<I")
-_DIGEST_BYTES = 32
-
-
-class WireError(ValueError):
-    """A message is not one, or was damaged on the way. The text holds no content."""
 
 
 class _Message(BaseModel):
@@ -72,6 +67,16 @@ class Layout(_Message):
     ciphertexts_per_request: int = Field(gt=0)
 
 
+class Probes(_Message):
+    """Known answers: logits that the served head gives for public features of norm 1, so that the signature
+    holds the server to them. Made by `privacy.he.probes.known_answers`; `rounding` is what it rounded by.
+    """
+
+    seed: str = Field(min_length=16, max_length=128)
+    answers: list[list[float]] = Field(min_length=1, max_length=64)
+    rounding: float = Field(ge=0, allow_inf_nan=False)
+
+
 class Manifest(_Message):
     """What the server publishes before a client sends anything.
 
@@ -91,6 +96,7 @@ class Manifest(_Message):
     issued_at: str
     weights_commitment: str = Field(pattern=r"^[0-9a-f]{64}$")
     session_seconds: int = Field(gt=0)
+    probes: Probes | None = None
 
 
 class SignedManifest(_Message):
@@ -154,42 +160,3 @@ def digest(body: bytes) -> str:
 def reply_digest(request_digest: str, body: bytes) -> str:
     """What stands in `X-Reply-Digest`: of the reply's body, bound to the digest of the request."""
     return "sha256=" + hashlib.sha256(request_digest.encode() + b"\n" + body).hexdigest()
-
-
-def bundle(blobs: Sequence[bytes]) -> bytes:
-    parts = [_MAGIC, _COUNT.pack(len(blobs))]
-    for blob in blobs:
-        parts += [_COUNT.pack(len(blob)), blob]
-    content = b"".join(parts)
-    return content + hashlib.sha256(content).digest()
-
-
-def unbundle(body: bytes, max_count: int, max_bytes: int) -> list[bytes]:
-    """The blobs of a bundle: 1 to `max_count` of at most `max_bytes` each. Raises `WireError`."""
-    content, found = body[:-_DIGEST_BYTES], body[-_DIGEST_BYTES:]
-    if len(content) < len(_MAGIC) + _COUNT.size or not content.startswith(_MAGIC):
-        raise WireError("not a bundle")
-    if hashlib.sha256(content).digest() != found:
-        raise WireError("the digest does not match: damaged on the way")
-    (count,) = _COUNT.unpack_from(content, len(_MAGIC))
-    if not 1 <= count <= max_count:
-        raise WireError(f"a bundle here holds 1 to {max_count} blobs")
-    blobs: list[bytes] = []
-    position = len(_MAGIC) + _COUNT.size
-    for _ in range(count):
-        if position + _COUNT.size > len(content):
-            raise WireError("the bundle is cut")
-        (length,) = _COUNT.unpack_from(content, position)
-        position += _COUNT.size
-        if length > max_bytes or position + length > len(content):
-            raise WireError("a blob is too long")
-        blobs.append(content[position : position + length])
-        position += length
-    if position != len(content):
-        raise WireError("the bundle is padded")
-    return blobs
-
-
-def max_bundle_bytes(max_count: int, max_bytes: int) -> int:
-    """No bundle within these limits is longer."""
-    return len(_MAGIC) + _COUNT.size + max_count * (_COUNT.size + max_bytes) + _DIGEST_BYTES
