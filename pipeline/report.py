@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +21,7 @@ from markupsafe import Markup
 from pipeline.models import NOT_COVERED
 from pipeline.stages.evaluate import Denoising, Evaluation, Scores
 from pipeline.summary import RunSummary, Spent, report_path
-from pipeline.tables import sync_folder
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,20 +77,8 @@ def write_report(workspace: Workspace, summary: RunSummary) -> Path:
 
     The same summary gives the same bytes. Returns the path, `runs/<run_id>/report.html`.
     """
-    html = render(workspace, summary)
     path = report_path(workspace, summary.run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.unlink(missing_ok=True)
-    # The mode at creation: set afterwards, others could have opened the file in between.
-    with os.fdopen(
-        os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as sink:
-        sink.write(html)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
+    write_bytes(path, render(workspace, summary).encode(), mode=0o600)
     return path
 
 

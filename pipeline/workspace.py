@@ -215,11 +215,13 @@ def _key_problem(error: KeyUnusable) -> KeyProblem:
     return KeyProblem(f"the master key can't be used: {_KEY_HELP.get(error.code, error.code)}")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it is either wholly there or not at all."""
+def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file so that it is either wholly there or not at all; `mode` is cut by the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as sink:
+    partial.unlink(missing_ok=True)
+    # The mode at creation: set afterwards, others could have opened the file in between.
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as sink:
         sink.write(content)
         sink.flush()
         os.fsync(sink.fileno())
