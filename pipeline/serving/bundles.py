@@ -1,7 +1,7 @@
 """Bundles: how blobs of ciphertexts travel. Pure, and light enough for a worker process.
 
-A bundle is: `LXV1` | number of blobs (4 bytes, little-endian) | length (4 bytes) and content of each | SHA-256
-of all before (32 bytes).
+A bundle is: `LXV1` | number of blobs (4 bytes, little-endian) | length (4 bytes) and content of each |
+SHA-256 of all before (32 bytes).
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@
 Who asks says so by `Authorization: Bearer API_KEY`, where the server has issued keys.
 
 Keys travel as a bundle (`pipeline.serving.bundles`) of one blob, which is empty where the layout uses no key;
-ciphertexts as one bundle. Every body is sent with its Content-Length and `X-Request-Digest: sha256=HEX`; the reply to
-it carries `X-Reply-Digest`, which `reply_digest` binds to the request: an answer to another request is found
-out. These digests find accidents (half of the bit flips in a ciphertext would otherwise load and give wrong
-logits) and mixed-up answers; against an attacker on the way there is TLS.
+ciphertexts as one bundle. Every body is sent with its Content-Length and `X-Request-Digest: sha256=HEX`; the
+reply to it carries `X-Reply-Digest`, which `reply_digest` binds to the request: an answer to another request
+is found out. These digests find accidents (half of the bit flips in a ciphertext would otherwise load and
+give wrong logits) and mixed-up answers; against an attacker on the way there is TLS.
 
 A refusal is a 4xx or 5xx with a one-line JSON body, `Refusal`. With 429 and 503 comes `Retry-After`, in
 seconds.
