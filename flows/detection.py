@@ -6,15 +6,46 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from flows import console
-from flows.options import ConfigOption, IdField, JsonOption, TextField, Workers, WorkspaceOption, settings_of
+from flows.options import (
+    ConfigOption,
+    IdField,
+    JsonOption,
+    TextField,
+    Workers,
+    WorkspaceOption,
+    open_workspace,
+    settings_of,
+)
+
+_FILES = "files"
+
+
+class _FileFormByDefault(TyperGroup):
+    """`lexveil detect IN OUT` without a word between: any first word that is no command is a file."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = bool(args) and args[0] in self.commands and args[0] != _FILES
+        return super().parse_args(ctx, args if named else [_FILES, *args])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return "" if name == _FILES else name, command, rest
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
-    for command in (detect, anonymize):
-        app.command()(command)
+    group = typer.Typer(cls=_FileFormByDefault, rich_markup_mode=None)
+    group.command(_FILES)(detect)
+    group.command()(evaluate)
+    app.add_typer(
+        group,
+        name="detect",
+        help="Find personal information in a file; `detect evaluate` scores the detector.",
+    )
+    app.command()(anonymize)
 
 
 def detect(
@@ -27,10 +58,41 @@ def detect(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the spans of personal information of each record, without a workspace."""
+    """Write the spans of personal information of each record, without a workspace.
+
+    `lexveil detect evaluate GOLD` scores the detector instead, on documents that people have marked.
+    """
     from pipeline.standalone import detect_file
 
     _convert(detect_file, source, target, text_field, id_field, workers, config, as_json)
+
+
+def evaluate(
+    gold: Annotated[Path, typer.Argument(metavar="GOLD", help="TAB JSON or span-JSONL, .gz or .zst too.")],
+    workers: Workers = None,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", "-w", help="Keep the scores here, for the reports of its runs."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score the detector on documents in which people have marked the personal information.
+
+    er_di and er_qi: the share of DIRECT and QUASI entities masked at every mention (TAB's metrics). The
+    detector and its sensitivity come from the settings ([mask] detector, sensitivity).
+    """
+    settings = settings_of(config, workers=workers)
+    place = None if workspace is None else open_workspace(workspace)
+    from flows.pool import WorkerPool
+    from pipeline.detection_scores import evaluate_gold
+
+    with WorkerPool(settings.workers) as pool:
+        result = evaluate_gold(gold, settings, place, pool.ordered)
+    if not as_json:
+        rows = [{"type": name, **scores} for name, scores in result.pop("by_type").items()]
+        result = {**result, "by_type": rows}
+    console.show(result, as_json)
 
 
 def anonymize(

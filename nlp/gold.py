@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, field_validator
 
+from nlp.policy import DIRECT_TYPES
 from nlp.readers.compression import check_codec, open_regular, read_all, split_name
 from nlp.readers.contract import Limits, Reason, Unreadable
 from nlp.readers.records_jsonl import parse
@@ -88,11 +89,6 @@ FOREIGN_TYPES: dict[str, str] = {
     "JURISPRUDENCIA": NOT_PERSONAL,
 }
 """Names of other corpora -> ours, or `NOT_PERSONAL`: such a span is left out."""
-
-DIRECT_TYPES = frozenset(
-    {"PERSON", "ADDRESS", "PHONE", "EMAIL", "ID_NUMBER", "ACCOUNT_NUMBER", "PLATE", "CASE_NUMBER"}
-)
-"""What tells by itself who somebody is: DIRECT where span-JSONL doesn't say; every other type is QUASI."""
 
 _TYPE_NAME = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _LIMITS = Limits(max_text_bytes=1 << 30)

@@ -147,10 +147,10 @@ def forget_review(workspace: Workspace, doc_id: str) -> int:
     for path in there:
         path.unlink()
     gold = folder / "gold.jsonl"
-    lines = gold.read_bytes().splitlines(keepends=True) if gold.exists() else []
+    lines = gold.read_bytes().strip().split(b"\n") if gold.exists() else []
     kept = [line for line in lines if json.loads(line)["id"] != doc_id]
     if len(kept) < len(lines):
-        write_bytes(gold, b"".join(kept), mode=0o600)
+        write_bytes(gold, b"".join(line + b"\n" for line in kept), mode=0o600)
     return len(there) + len(lines) - len(kept)
 
 
