@@ -19,11 +19,16 @@ from flows.options import (
     settings_of,
 )
 
+DEFAULT_URL = "http://127.0.0.1:8300"
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     for command in (serve, classify):
         app.command()(command)
+    keys = typer.Typer(no_args_is_help=True, help="The secret keys of this client.")
+    keys.command("rotate")(keys_rotate)
+    app.add_typer(keys, name="keys")
 
 
 def serve(
@@ -42,18 +47,65 @@ def serve(
     serve_model(place, settings, model)
 
 
+UrlOption = Annotated[str, typer.Option(help="Where `lexveil serve` listens; https beyond this machine.")]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", help="Folder of secret keys and pins. Default: ~/.local/state/lexveil/endpoints"),
+]
+ApiKeyOption = Annotated[
+    Path | None, typer.Option("--api-key-file", help="File with the API key; else LEXVEIL_API_KEY.")
+]
+ServerKeyOption = Annotated[
+    str | None, typer.Option("--server-key", help="The server's public key; else the first seen is pinned.")
+]
+CaOption = Annotated[Path | None, typer.Option("--ca", help="PEM file of a private authority.")]
+CertificateOption = Annotated[Path | None, typer.Option("--certificate", help="PEM file, for mutual TLS.")]
+CertificateKeyOption = Annotated[Path | None, typer.Option("--certificate-key", help="PEM file.")]
+
+
 def classify(
     source: Annotated[Path, typer.Argument(metavar="IN")],
     target: Annotated[Path, typer.Argument(metavar="OUT")],
-    url: Annotated[str, typer.Option(help="Where `lexveil serve` listens.")] = "http://127.0.0.1:8300",
+    url: UrlOption = DEFAULT_URL,
+    api_key_file: ApiKeyOption = None,
+    state: StateOption = None,
+    server_key: ServerKeyOption = None,
+    checks: Annotated[
+        bool, typer.Option("--checks/--no-checks", help="Mix known answers in, to find out a lying server.")
+    ] = True,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
+    certificate_key: CertificateKeyOption = None,
     text_field: TextField = None,
     id_field: IdField = None,
-    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Classify documents by an endpoint that never sees them; labels go to OUT."""
     settings = settings_of(config, ingest={"text_field": text_field, "id_field": id_field})
-    from pipeline.endpoint import classify_file
+    from pipeline.classify import Endpoint, classify_file, read_api_key
 
-    console.show(classify_file(source, target, url, settings), as_json)
+    endpoint = Endpoint(
+        url, read_api_key(api_key_file), state, server_key, checks, ca, certificate, certificate_key
+    )
+    console.show(classify_file(source, target, endpoint, settings), as_json)
+
+
+def keys_rotate(
+    url: UrlOption = DEFAULT_URL,
+    api_key_file: ApiKeyOption = None,
+    state: StateOption = None,
+    server_key: ServerKeyOption = None,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
+    certificate_key: CertificateKeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove this client's secret keys for an endpoint; the next request makes and uploads new ones."""
+    settings_of(None)
+    from pipeline.classify import Endpoint, read_api_key, rotate_keys
+
+    endpoint = Endpoint(
+        url, read_api_key(api_key_file), state, server_key, True, ca, certificate, certificate_key
+    )
+    console.show(rotate_keys(endpoint), as_json)

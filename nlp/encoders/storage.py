@@ -14,6 +14,7 @@ from nlp.encoders.public import PublicEncoder
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+_HEAD = "head."
 
 
 class ModelRefused(Exception):
@@ -33,11 +34,17 @@ class ModelRefused(Exception):
 
 def save(model: FeatureModel, folder: Path) -> None:
     """Write `config.json` and `model.safetensors` (trained weights only; public tables are not in it)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
-    config = json.dumps(model.config.to_json(), ensure_ascii=False, indent=2)
-    (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
+    _write(model, folder, set(model.state_dict()))
+
+
+def save_extractor(model: FeatureModel, folder: Path) -> None:
+    """Write a model without its head: what a client may have that is not to know the head."""
+    _write(model, folder, {name for name in model.state_dict() if not name.startswith(_HEAD)})
+
+
+def load_extractor(folder: Path, encoder: PublicEncoder) -> FeatureModel:
+    """The model that `save_extractor` wrote, in eval mode; its head is untrained. Raises: ModelRefused."""
+    return _load(folder, encoder, with_head=False)
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -60,6 +67,10 @@ def read_config(folder: Path) -> ModelConfig:
 
 def load(folder: Path, encoder: PublicEncoder) -> FeatureModel:
     """The model in a folder, in eval mode. Raises: ModelRefused."""
+    return _load(folder, encoder, with_head=True)
+
+
+def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureModel:
     config = read_config(folder)
     if config.encoder_digest != encoder.digest:
         raise ModelRefused("encoder_digest")
@@ -68,9 +79,22 @@ def load(folder: Path, encoder: PublicEncoder) -> FeatureModel:
     try:
         state = load_file(folder / WEIGHTS)
         model = build(config, encoder)
+        if not with_head:
+            untrained = model.state_dict()
+            state |= {name: value for name, value in untrained.items() if name.startswith(_HEAD)}
         model.load_state_dict(state)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise ModelRefused("weights") from error
     if not all(bool(torch.isfinite(value).all()) for value in state.values()):
         raise ModelRefused("weights")
     return model.eval()
+
+
+def _write(model: FeatureModel, folder: Path, names: set[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items() if name in names
+    }
+    save_file(state, folder / WEIGHTS)
+    config = json.dumps(model.config.to_json(), ensure_ascii=False, indent=2)
+    (folder / CONFIG).write_text(config + "\n", encoding="utf-8")

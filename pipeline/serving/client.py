@@ -1,91 +1,146 @@
-"""The key holder's side: features are encrypted here, and results are decrypted here.
+"""The key holder's side: texts are masked, embedded and encrypted here, and results are decrypted here.
 
-`EncryptedClassifier.connect(url).classify(features)`. The secret key is made in this process and never leaves
-it. Results are for the caller: hand on labels, never logits (`privacy.he.keys` says why).
+    with EncryptedClassifier.connect("https://classify.example", api_key) as classifier:
+        predictions = classifier.predict(texts)
+
+The secret key is made in this process and never leaves this machine. Results are for the caller: hand on
+labels, never scores or logits (`privacy.he.keys` says why).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import ssl
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import numpy as np
-from anyio.from_thread import start_blocking_portal
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pipeline.errors import ServingProblem
-from pipeline.serving import wire_v1 as wire
+from pipeline.serving import bundles, honesty, wire
+from pipeline.serving.channel import Channel, InProcessTransport, Patience, ServingError
+from pipeline.serving.extractor import LocalExtractor
+from pipeline.serving.pins import State
 from privacy.he.frames import Malformed
 from privacy.he.keys import ClientKeys
-from privacy.he.layout import rotation_steps
+from privacy.he.layout import Floats, rotation_steps
 from privacy.he.parameters import Parameters
+from privacy.he.probes import probe_features
 
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+__all__ = ["EncryptedClassifier", "InProcessTransport", "Patience", "Predictions", "ServingError"]
+
+OWN_PROBES = 4
 _TIMEOUT_SECONDS = 60.0
-_MANIFEST_BYTES = 1 << 20
+_SESSIONS_TRIED = 3
+_MESSAGE_BYTES = 1 << 20
 _FILE_BYTES = 1 << 30
-_REPLY_BYTES = 1 << 20  # a ciphertext of a reply
-
-
-class ServingError(ServingProblem):
-    """The endpoint cannot be reached, refuses, or answers what the protocol does not allow.
-
-    Codes: `unreachable`, `protocol`, `manifest`, `features`, or the code of the server's refusal.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What the features were classified as.
+    """What documents were classified as. All but the labels is for the key holder alone.
 
-    labels: one a document. logits: shape (n, n_classes); they stay with the key holder. error_bound: largest
-    absolute error of a logit that the server states for these features.
+    labels: one a document. logits: shape (n, n_classes). error_bound: largest absolute error of a logit that
+    the server states for these features. layout: how they were packed. found: how the server did in the
+    checks of its honesty, None where none were made.
     """
 
     labels: list[str] = field(repr=False)
     logits: NDArray[np.float64] = field(repr=False)
     error_bound: float
+    layout: wire.LayoutName
+    found: honesty.Found | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class EncryptedCheck:
-    """Encrypted against plain classification of the same features.
-
-    agreement: share of documents with the same label. max_error: largest absolute error of a logit.
-    """
-
-    documents: int
-    agreement: float
-    max_error: float
-    error_bound: float
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Softmax of the logits. Shape: (n, n_classes)."""
+        powers = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
 
 
 class EncryptedClassifier:
-    """A client of one endpoint. The manifest is fetched, and keys are made, at the first use.
+    """A client of one endpoint. Keys are made, and uploaded, when they are first needed.
 
     Not for several threads at once.
     """
 
-    def __init__(self, http: httpx.Client) -> None:
-        self._http = http
+    def __init__(
+        self,
+        channel: Channel,
+        state: State,
+        *,
+        settings: Settings | None = None,
+        public_key: str | None = None,
+        checks: bool = True,
+    ) -> None:
+        self._channel, self._state, self._settings = channel, state, settings
+        self._public_key, self._checks = public_key, checks
         self._manifest: wire.Manifest | None = None
-        self._keys: ClientKeys | None = None
-        self._session: str | None = None
+        self._extractor: LocalExtractor | None = None
 
     @classmethod
-    def connect(cls, url: str) -> EncryptedClassifier:
-        """Client of the endpoint at `url`; raises `ServingError` when there is none to talk to."""
-        client = cls(httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS))
+    def connect(
+        cls,
+        url: str,
+        api_key: str | None = None,
+        *,
+        state: Path | None = None,
+        public_key: str | None = None,
+        settings: Settings | None = None,
+        checks: bool = True,
+        patience: Patience | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> EncryptedClassifier:
+        """A client of the endpoint at `url`, its manifest fetched and checked.
+
+        state: folder in which secret keys (mode 0600) and what is known of endpoints are kept; None: nothing
+        outlives this process, and the server's public key is taken on trust each time. public_key: base64
+        Ed25519, told by the endpoint's keeper; None: the first one seen is pinned. settings: of masking and
+        of the public encoder; None: the usual ones. checks: mix known answers and duplicates into requests.
+        tls: for a private authority or a certificate of the client's own.
+
+        Raises `ServingError` when there is none to talk to, or none to be trusted.
+        """
+        http = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, verify=True if tls is None else tls)
+        channel = Channel(http, api_key, patience)
+        return cls._connected(channel, State.of(state, url), settings, public_key, checks)
+
+    @classmethod
+    def in_process(
+        cls,
+        app: Any,
+        api_key: str | None = None,
+        *,
+        state: Path | None = None,
+        settings: Settings | None = None,
+        checks: bool = True,
+    ) -> EncryptedClassifier:
+        """A client of an ASGI application in this process, by the same messages. Raises `ServingError`."""
+        url = "http://in-process"
+        http = httpx.Client(base_url=url, transport=InProcessTransport(app))
+        return cls._connected(Channel(http, api_key), State.of(state, url), settings, None, checks)
+
+    @classmethod
+    def _connected(
+        cls,
+        channel: Channel,
+        state: State,
+        settings: Settings | None,
+        public_key: str | None,
+        checks: bool,
+    ) -> EncryptedClassifier:
+        client = cls(channel, state, settings=settings, public_key=public_key, checks=checks)
         try:
             _ = client.manifest
         except BaseException:
@@ -93,13 +148,8 @@ class EncryptedClassifier:
             raise
         return client
 
-    @classmethod
-    def in_process(cls, app: Any) -> EncryptedClassifier:
-        """Client of an ASGI application in this process, through the same messages."""
-        return cls(httpx.Client(base_url="http://in-process", transport=InProcessTransport(app)))
-
     def close(self) -> None:
-        self._http.close()
+        self._channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -114,28 +164,35 @@ class EncryptedClassifier:
 
     @property
     def manifest(self) -> wire.Manifest:
-        """What the server publishes, checked."""
+        """What the server publishes: its signature right, its content consistent, its key the pinned one."""
         if self._manifest is None:
-            content = self._request("GET", "/v1/manifest", max_bytes=_MANIFEST_BYTES)
-            self._manifest = _checked_manifest(content)
+            self._manifest = self._trusted_manifest()
         return self._manifest
 
+    def predict(self, texts: Sequence[str]) -> Predictions:
+        """Labels and scores of texts. They are masked and embedded here; the server sees ciphertexts.
+
+        Raises `ServingError`, and `TrainingRefused` for an extractor that cannot be used here.
+        """
+        if not texts:
+            raise ServingError("features", "there is no text to classify")
+        if self._extractor is None:
+            self._extractor = self._downloaded_extractor()
+        return self.classify(self._extractor.features(texts))
+
     def classify(self, features: NDArray[np.floating]) -> Predictions:
-        """Labels of documents by their features, which the server does not see. Shape: (n, n_features)."""
-        manifest, keys = self.manifest, self._ready_keys()
+        """Labels and scores of features. Shape: (n, n_features). Raises `ServingError`."""
         matrix = np.asarray(features, dtype=np.float64)
-        norm = _checked_norm(matrix, manifest, keys.parameters)
-        ciphertexts = keys.encrypt(matrix)
-        per_request = manifest.ciphertexts_per_request
-        replies: list[bytes] = []
-        for start in range(0, len(ciphertexts), per_request):
-            replies += self._classify(ciphertexts[start : start + per_request])
-        try:
-            logits = keys.decrypt(replies, len(matrix))
-        except Malformed as error:
-            raise ServingError("protocol", f"the server's answer was refused: {error}") from None
-        labels = [manifest.labels[index] for index in logits.argmax(axis=1)]
-        return Predictions(labels, logits, manifest.error_floor + manifest.error_slope * (1 + norm))
+        name = self._layout_for(len(matrix))
+        layout = self.manifest.layouts[name]
+        parameters = _parameters(layout)
+        bound = _error_bound(layout, _checked_norm(matrix, layout, parameters))
+        if not self._checks:
+            logits, found = self._logits(name, matrix), None
+        else:
+            logits, found = self._checked_logits(name, matrix, bound)
+        labels = [self.manifest.labels[index] for index in logits.argmax(axis=1)]
+        return Predictions(labels, logits, bound, name, found)
 
     def download_extractor(self, folder: Path) -> list[Path]:
         """Downloads the extractor whose features the head expects into `folder`; digests are checked."""
@@ -144,7 +201,7 @@ class EncryptedClassifier:
             digest = self.manifest.extractor.get(name)
             if digest is None:
                 continue
-            content = self._request("GET", f"/v1/extractor/{name}", max_bytes=_FILE_BYTES)
+            content = self._channel.get(f"/v1/extractor/{name}", _FILE_BYTES)
             if hashlib.sha256(content).hexdigest() != digest:
                 raise ServingError("protocol", f"{name} is not the file of the manifest")
             path = folder / name
@@ -152,142 +209,175 @@ class EncryptedClassifier:
             paths.append(path)
         return paths
 
-    def _ready_keys(self) -> ClientKeys:
-        if self._keys is None:
-            self._keys = ClientKeys.generate(_parameters(self.manifest))
-        return self._keys
+    def rotate_keys(self) -> int:
+        """Makes the server forget the evaluation keys, and removes the secret ones; returns how many files.
 
-    def _classify(self, ciphertexts: Sequence[bytes]) -> list[bytes]:
-        body = wire.bundle(ciphertexts)
-        try:
-            return self._classify_once(body, len(ciphertexts))
-        except ServingError as error:
-            if error.code != "session":
-                raise
-        # The server forgot us: restarted, or the session ended.
-        self._session = None
-        return self._classify_once(body, len(ciphertexts))
+        The server is asked, not trusted, to forget: what counts is that the secret key is gone.
+        """
+        for session in self._state.pin.sessions.values():
+            with suppress(ServingError):
+                self._channel.delete(f"/v1/sessions/{session}")
+        return self._state.rotate()
 
-    def _classify_once(self, body: bytes, count: int) -> list[bytes]:
-        if self._session is None:
-            self._session = self._open_session()
-        limit = wire.max_bundle_bytes(count, _REPLY_BYTES)
-        content = self._request("POST", f"/v1/sessions/{self._session}/classify", body, max_bytes=limit)
+    def _trusted_manifest(self) -> wire.Manifest:
+        pin = self._state.pin
+        content = self._channel.get("/v1/manifest", _MESSAGE_BYTES)
         try:
-            replies = wire.unbundle(content, count, _REPLY_BYTES)
-        except wire.WireError as error:
+            signed = wire.SignedManifest.model_validate_json(content)
+            manifest = signed.verified(self._public_key or pin.public_key or None)
+        except ValidationError:
+            raise ServingError("manifest", "the server's manifest is not one") from None
+        except bundles.WireError as error:
+            raise ServingError("manifest", str(error)) from None
+        _refuse_inconsistent(manifest)
+        if manifest.weights_commitment != pin.commitment:
+            if manifest.issued_at < pin.issued_at:
+                raise ServingError("dishonest", "the server shows an older manifest, of other weights")
+            pin.answers, pin.tolerance = [], 0.0  # another head: what was answered before no longer counts
+        pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
+        pin.issued_at = max(pin.issued_at, manifest.issued_at)
+        self._state.save()
+        return manifest
+
+    def _downloaded_extractor(self) -> LocalExtractor:
+        from pipeline.settings import load_settings
+
+        settings = self._settings or load_settings()
+        with tempfile.TemporaryDirectory(prefix="lexveil-") as folder:
+            self.download_extractor(Path(folder))
+            return LocalExtractor(Path(folder), settings)
+
+    def _layout_for(self, documents: int) -> wire.LayoutName:
+        """`slot` where a request would be half full: below, blocks cost less to send and to evaluate."""
+        slot = self.manifest.layouts.get("slot")
+        if slot is None or "block" not in self.manifest.layouts:
+            return next(iter(self.manifest.layouts))
+        full = _parameters(slot).documents_per_ciphertext
+        return "slot" if 2 * documents >= full else "block"
+
+    def _checked_logits(self, name: wire.LayoutName, matrix: Floats, bound: float) -> tuple[Floats, Any]:
+        """The documents' logits, once the known answers and duplicates among them have come out right."""
+        layout, pin = self.manifest.layouts[name], self._state.pin
+        bound = max(bound, _error_bound(layout, 1.0))  # probes have norm 1
+        own = probe_features(pin.probe_seed, OWN_PROBES, matrix.shape[1])
+        known = [_published(self.manifest, matrix.shape[1])]
+        if pin.answers:
+            known.append(honesty.KnownAnswers(own, np.array(pin.answers), pin.tolerance))
+        first_time = None if pin.answers else own
+        mixed = honesty.mix(matrix, known, _parameters(layout).documents_per_ciphertext, first_time)
+        logits = self._logits(name, mixed.features)
+        found = honesty.check(mixed, logits, known, bound)
+        if not found.honest:
+            raise ServingError(
+                "dishonest",
+                f"the server's answers are wrong: {found.wrong_probes} of {found.probes} known ones, "
+                f"{found.unequal_twins} of {found.twins} duplicates; nothing was kept",
+            )
+        answers = logits[mixed.documents]
+        if first_time is not None:
+            pin.answers, pin.tolerance = answers[len(matrix) :].tolist(), bound
+            self._state.save()
+        return answers[: len(matrix)], found
+
+    def _logits(self, name: wire.LayoutName, matrix: Floats) -> Floats:
+        layout = self.manifest.layouts[name]
+        keys = self._state.keys(name, _parameters(layout))
+        ciphertexts = keys.encrypt(matrix)
+        replies: list[bytes] = []
+        for start in range(0, len(ciphertexts), layout.ciphertexts_per_request):
+            part = ciphertexts[start : start + layout.ciphertexts_per_request]
+            replies += self._evaluated(name, part, keys)
+        try:
+            return keys.decrypt(replies, len(matrix))
+        except Malformed as error:
             raise ServingError("protocol", f"the server's answer was refused: {error}") from None
-        if len(replies) != count:
+
+    def _evaluated(
+        self, name: wire.LayoutName, ciphertexts: Sequence[bytes], keys: ClientKeys
+    ) -> list[bytes]:
+        body, sessions = bundles.bundle(ciphertexts), self._state.pin.sessions
+        limit = bundles.max_bundle_bytes(len(ciphertexts), keys.max_reply_bytes)
+        content: bytes | None = None
+        for _ in range(_SESSIONS_TRIED):
+            if name not in sessions:
+                sessions[name] = self._open_session(name, keys)
+                self._state.save()
+            try:
+                content = self._channel.post(f"/v1/sessions/{sessions[name]}/classify", body, limit)
+                break
+            except ServingError as error:
+                if error.code != "session":
+                    raise
+                del sessions[name]  # forgotten: expired, or the server lost its disk
+        if content is None:
+            raise ServingError("session", "the server forgets the keys as soon as they are uploaded")
+        try:
+            replies = bundles.unbundle(content, len(ciphertexts), keys.max_reply_bytes)
+        except bundles.WireError as error:
+            raise ServingError("protocol", f"the server's answer was refused: {error}") from None
+        if len(replies) != len(ciphertexts):
             raise ServingError("protocol", "the server answered another number of ciphertexts")
         return replies
 
-    def _open_session(self) -> str:
-        body = wire.bundle([self._ready_keys().evaluation_keys()])
-        content = self._request("POST", "/v1/sessions", body, max_bytes=_MANIFEST_BYTES)
+    def _open_session(self, name: wire.LayoutName, keys: ClientKeys) -> str:
+        body = bundles.bundle([keys.evaluation_keys()])
+        content = self._channel.post(f"/v1/sessions?layout={name}", body, _MESSAGE_BYTES)
         try:
-            session = wire.SessionOpened.model_validate_json(content).session
+            return wire.SessionOpened.model_validate_json(content).session
         except ValidationError:
             raise ServingError("protocol", "the server opened no session") from None
-        if not session.replace("-", "").replace("_", "").isalnum():
-            raise ServingError("protocol", "the server opened no session")
-        return session
 
-    def _request(self, method: str, path: str, body: bytes | None = None, *, max_bytes: int) -> bytes:
-        content = bytearray()
+
+def _refuse_inconsistent(manifest: wire.Manifest) -> None:
+    """Raises `ServingError` for a manifest that contradicts itself or our own table of parameters."""
+    problem = ""
+    for name, layout in manifest.layouts.items():
         try:
-            with self._http.stream(method, path, content=body) as response:
-                for chunk in response.iter_bytes():
-                    content += chunk
-                    if len(content) > max_bytes:
-                        raise ServingError("protocol", "the server's answer is too long")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServingError("unreachable", f"no answer ({type(error).__name__})") from None
-        if response.is_success:
-            return bytes(content)
-        raise _refusal(response.status_code, bytes(content))
+            parameters = _parameters(layout)
+        except ValueError:
+            raise ServingError(
+                "manifest", "the manifest names parameters that are not in the table"
+            ) from None
+        agreeing = (
+            parameters.packing == name
+            and parameters.profile == manifest.profile
+            and layout.steps == list(rotation_steps(parameters))
+            and len(manifest.labels) == parameters.n_classes == len(set(manifest.labels))
+            and all(len(answer) == parameters.n_classes for answer in _answers(manifest))
+        )
+        problem = problem or ("" if agreeing else "the manifest contradicts itself")
+    if not _answers(manifest):
+        problem = problem or "the manifest states no known answers"
+    if problem:
+        raise ServingError("manifest", problem)
 
 
-def encrypted_check(
-    weight: NDArray[np.floating],
-    bias: NDArray[np.floating],
-    labels: Sequence[str],
-    features: NDArray[np.floating],
-) -> EncryptedCheck:
-    """Classifies the features encrypted, through the endpoint's application, and plain; compares.
-
-    weight: shape (n_features, n_classes). bias: shape (n_classes,). features: shape (n, n_features).
-    Raises ValueError for a head that cannot be served, `ServingError` for features that cannot be sent.
-    """
-    from pipeline.serving.server import ServedHead, create_app
-
-    with EncryptedClassifier.in_process(create_app(ServedHead(weight, bias, labels))) as client:
-        predictions = client.classify(features)
-    plain = np.asarray(features, np.float64) @ np.asarray(weight, np.float64) + np.asarray(bias, np.float64)
-    same = plain.argmax(axis=1) == predictions.logits.argmax(axis=1)
-    error = np.abs(plain - predictions.logits).max()
-    return EncryptedCheck(len(features), float(same.mean()), float(error), predictions.error_bound)
+def _answers(manifest: wire.Manifest) -> list[list[float]]:
+    return [] if manifest.probes is None else manifest.probes.answers
 
 
-class InProcessTransport(httpx.BaseTransport):
-    """Runs an ASGI application in a thread of this process, for a synchronous client."""
-
-    def __init__(self, app: Any) -> None:
-        self._transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        self._context = start_blocking_portal()
-        self._portal = self._context.__enter__()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.read()  # makes the body readable for both kinds of client
-        return self._portal.call(self._send, request)
-
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        response = await self._transport.handle_async_request(request)
-        content = await response.aread()
-        return httpx.Response(response.status_code, headers=response.headers, content=content)
-
-    def close(self) -> None:
-        self._context.__exit__(None, None, None)
+def _published(manifest: wire.Manifest, n_features: int) -> honesty.KnownAnswers:
+    probes = manifest.probes
+    assert probes is not None  # else the manifest was refused
+    features = probe_features(probes.seed, len(probes.answers), n_features)
+    return honesty.KnownAnswers(features, np.array(probes.answers), probes.rounding)
 
 
-def _checked_manifest(content: bytes) -> wire.Manifest:
-    try:
-        manifest = wire.Manifest.model_validate_json(content)
-        parameters = _parameters(manifest)
-    except ValueError:
-        raise ServingError(
-            "manifest", "the manifest is not one, or names parameters we do not accept"
-        ) from None
-    consistent = (
-        manifest.protocol == wire.PROTOCOL
-        and manifest.steps == list(rotation_steps(parameters))
-        and len(manifest.labels) == parameters.n_classes == len(set(manifest.labels))
-    )
-    if not consistent:
-        raise ServingError("manifest", "the manifest contradicts itself or speaks another protocol")
-    return manifest
-
-
-def _parameters(manifest: wire.Manifest) -> Parameters:
+def _parameters(layout: wire.Layout) -> Parameters:
     # Checked against our own table: a server cannot talk a client into weak parameters.
-    return Parameters.from_json(json.dumps(manifest.parameters))
+    return Parameters.from_json(json.dumps(layout.parameters))
 
 
-def _checked_norm(features: NDArray[np.float64], manifest: wire.Manifest, parameters: Parameters) -> float:
+def _error_bound(layout: wire.Layout, norm: float) -> float:
+    return layout.error_floor + layout.error_slope * (1 + norm)
+
+
+def _checked_norm(features: Floats, layout: wire.Layout, parameters: Parameters) -> float:
     if features.ndim != 2 or features.shape[1] != parameters.n_features or len(features) == 0:
         raise ServingError(
             "features", f"features must have shape (n, {parameters.n_features}), these have {features.shape}"
         )
     norm = float(np.linalg.norm(features, axis=1).max())
-    if not norm <= manifest.feature_norm:  # also refuses what is not a number
-        raise ServingError("features", f"features must be finite, of norm {manifest.feature_norm:g} at most")
+    if not norm <= layout.feature_norm:  # also refuses what is not a number
+        raise ServingError("features", f"features must be finite, of norm {layout.feature_norm:g} at most")
     return norm
-
-
-def _refusal(status: int, content: bytes) -> ServingError:
-    try:
-        refusal = wire.Refusal.model_validate_json(content)
-    except ValidationError:
-        return ServingError("protocol", f"the server answered with status {status}")
-    # What a server says is printed by a command: one line, not longer than a sentence.
-    message = " ".join(refusal.message.split())[:200]
-    return ServingError(refusal.error[:40], f"the server refused ({status}): {message}")

@@ -13,6 +13,7 @@ import torch
 from nlp.encoders.documents import Encoded, Extracted, extract
 from nlp.encoders.models import FeatureModel, denoising_loss
 from pipeline.errors import SourceError
+from pipeline.heads import encrypted_check, head_of
 from pipeline.models import find_model
 from pipeline.records import SourceDocument
 from pipeline.settings import Settings
@@ -78,8 +79,6 @@ def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) 
     Raises:
         TrainingRefused: there is no such model.
     """
-    from pipeline.serving.client import encrypted_check
-
     saved = find_model(workspace, name or settings.train.model)
     model = open_model(saved.folder, settings)
     split = load_split(workspace, settings)
@@ -92,10 +91,7 @@ def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) 
         plain, _ = fit(config, split, settings.train, plan, SecureRandom(), private=False)
         twin = _utility(plain, held_out)
     features = extract(model, _sample(split, settings.encrypted.sample)).features
-    head = model.head
-    check = encrypted_check(
-        head.weight.detach().numpy().T, head.bias.detach().numpy(), model.config.labels, features
-    )
+    check = encrypted_check(head_of(model), features)
     return Evaluation(utility, twin, Encrypted(check.documents, check.agreement, check.max_error))
 
 

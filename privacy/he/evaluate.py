@@ -88,12 +88,12 @@ class Evaluator:
     @property
     def max_keys_bytes(self) -> int:
         """No honest upload of evaluation keys is longer."""
-        return sum(_longest(frame) for frame in self._scheme.key_frames.values())
+        return sum(frames.longest(frame) for frame in self._scheme.key_frames.values())
 
     @property
     def max_ciphertext_bytes(self) -> int:
         """No honest request is longer."""
-        return self.parameters.ciphertexts_per_request * _longest(self._scheme.input_frame)
+        return self.parameters.ciphertexts_per_request * frames.longest(self._scheme.input_frame)
 
     def load_keys(self, serialised: bytes) -> EvaluationKeys:
         """Keys of a client, for `evaluate`. Raises `Malformed` unless exactly the expected ones."""
@@ -257,9 +257,3 @@ def linear_bounds(parameters: Parameters, weight: Floats, bias: Floats) -> tuple
     if norm < 1:
         raise HeadRefused(f"logits of features of norm 1 could pass {limit:g} and wrap around")
     return norm, norm * column_norm + bias_bound, column_norm
-
-
-def _longest(frame: frames.Frame) -> int:
-    # What does not compress grows a little: zstandard adds 3 bytes to every 128 KiB, and a header.
-    length = frames.frame_length(frame)
-    return length + length // 4096 + 1024

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 import tenseal.sealapi as seal
 
-from privacy.he.frames import split
+from privacy.he.frames import longest, split
 from privacy.he.layout import Floats, pack, unpack
 from privacy.he.parameters import Parameters
 from privacy.he.scheme import Scheme, from_bytes, to_bytes
@@ -72,6 +72,11 @@ class ClientKeys:
     @property
     def parameters(self) -> Parameters:
         return self._scheme.parameters
+
+    @property
+    def max_reply_bytes(self) -> int:
+        """No honest reply to one request of `encrypt` is longer."""
+        return self.parameters.ciphertexts_per_reply * longest(self._scheme.output_frame)
 
     def evaluation_keys(self) -> bytes:
         """The keys that this evaluation uses and no others, seeded: what the server is given once.
