@@ -1,81 +1,139 @@
-"""Spans -> masked text, and back again, byte for byte, for whoever holds the replacements."""
+"""Spans -> masked text by a policy, and back again, byte for byte, for whoever holds the replacements."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nlp.identity import cluster
-from nlp.text import ENTITY_TYPES, Span
+from nlp.generalise import generalise
+from nlp.identity import Mention, mention_of
+from nlp.policy import Action, Policy, decide
+from nlp.scope import Named, Scope
+from nlp.text import Span
+
+NO_ALIASES: Mapping[tuple[int, int], Mention] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A token at [start, end) of the MASKED text that stands for `original`. Secret: it undoes the mask."""
+    """What stands at [start, end) of the MASKED text for `original`. Secret: it undoes the mask.
+
+    Attributes:
+        original: the characters at [source_start, source_end) of the text as it was.
+        text: the token, surrogate or generalisation in their place.
+        entity: number of the entity within its scope.
+    """
 
     start: int
     end: int
     original: str = field(repr=False)
-    token: str
+    text: str = field(repr=False)
     type: str
     entity: int
+    action: Action
+    role: str
+    source_start: int
+    source_end: int
+    score: float
+    recognizer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A finding that the policy leaves readable, in characters of the original text."""
+
+    span: Span
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
     text: str = field(repr=False)
     replacements: tuple[Replacement, ...]
+    kept: tuple[Kept, ...] = ()
 
 
-_TOKEN = re.compile(rf"\[({'|'.join(ENTITY_TYPES)})_([0-9]+)\]")
+def no_seed(kind: str, name: str, attempt: int) -> int:
+    """The seed of a policy without surrogates, within one document: nothing depends on it."""
+    del kind, name
+    return attempt
 
 
-def mask(text: str, spans: Sequence[Span]) -> Masked:
-    """Replace every span by a token such as `[PERSON_1]`.
+def mask(
+    text: str,
+    spans: Sequence[Span],
+    policy: Policy | None = None,
+    scope: Scope | None = None,
+    aliases: Mapping[tuple[int, int], Mention] = NO_ALIASES,
+) -> Masked:
+    """Replace every span by what the policy says of it.
 
-    Numbers count the entities of a type by first appearance. A number that the text already holds in
-    a token of its own is passed over, so that no reader takes the one for the other.
+    `scope` is the document's own where None is given. `aliases` says of a (start, end) which mention it is
+    a form of, where that can't be read from its characters.
 
     Raises:
         ValueError: spans unsorted, overlapping, empty or outside of the text (indices only are named).
     """
-    _check(len(text), spans)
-    taken = {(kind, int(number)) for kind, number in _TOKEN.findall(text)}
-    tokens: dict[int, str] = {}
-    last_number: dict[str, int] = {}
+    check_spans(len(text), spans)
+    policy = policy or Policy()
+    scope = scope or Scope([Named.of(text, spans)], no_seed)
     pieces: list[str] = []
     replacements: list[Replacement] = []
+    kept: list[Kept] = []
     length = end_of_last = 0
-    for span, entity in zip(spans, cluster(text, spans), strict=True):
-        if entity not in tokens:
-            number = last_number.get(span.type, 0) + 1
-            while (span.type, number) in taken:
-                number += 1
-            last_number[span.type] = number
-            tokens[entity] = f"[{span.type}_{number}]"
-        token = tokens[entity]
-        kept = text[end_of_last : span.start]
-        start = length + len(kept)
-        pieces += (kept, token)
-        length = start + len(token)
-        replacements.append(Replacement(start, length, text[span.start : span.end], token, span.type, entity))
+    for span in spans:
+        mention = aliases.get((span.start, span.end)) or mention_of(text, span)
+        entity = scope.entity(mention)
+        role = scope.role(entity)
+        action = decide(policy, span, role)
+        if action == "keep":
+            kept.append(Kept(span, role))
+            continue
+        original = text[span.start : span.end]
+        action, shown = _shown(action, original, mention, policy, scope)
+        between = text[end_of_last : span.start]
+        start = length + len(between)
+        pieces += (between, shown)
+        length = start + len(shown)
+        replacements.append(
+            Replacement(
+                start, length, original, shown, span.type, entity, action, role,
+                span.start, span.end, span.score, span.recognizer,
+            )
+        )  # fmt: skip
         end_of_last = span.end
     pieces.append(text[end_of_last:])
-    return Masked("".join(pieces), tuple(replacements))
+    return Masked("".join(pieces), tuple(replacements), tuple(kept))
+
+
+def _shown(
+    action: Action, original: str, mention: Mention, policy: Policy, scope: Scope
+) -> tuple[Action, str]:
+    """What stands in place of a mention; a token where there is nothing else to put."""
+    shown: str | None = None
+    if action == "surrogate":
+        shown = scope.surrogate(mention, original)
+    elif action == "generalise":
+        person = mention.type == "PERSON"
+        shown = (
+            scope.initials(scope.entity(mention))
+            if person
+            else generalise(mention.type, original, policy.dates)
+        )
+    return (action, shown) if shown else ("token", scope.token(scope.entity(mention)))
 
 
 def restore(masked_text: str, replacements: Sequence[Replacement]) -> str:
     """The original text.
 
     Raises:
-        ValueError: a replacement's token doesn't stand where it should (its index only is named).
+        ValueError: a replacement doesn't stand where it should (its index only is named).
     """
     pieces: list[str] = []
     last = 0
     for index, replacement in enumerate(replacements):
         found = masked_text[replacement.start : replacement.end]
-        if replacement.start < last or found != replacement.token:
+        if replacement.start < last or found != replacement.text:
             raise ValueError(f"replacement {index} doesn't fit the masked text")
         pieces += (masked_text[last : replacement.start], replacement.original)
         last = replacement.end
@@ -83,7 +141,8 @@ def restore(masked_text: str, replacements: Sequence[Replacement]) -> str:
     return "".join(pieces)
 
 
-def _check(length: int, spans: Sequence[Span]) -> None:
+def check_spans(length: int, spans: Sequence[Span]) -> None:
+    """Raises ValueError (indices only) for spans that are unsorted, overlapping, empty or out of the text."""
     last = 0
     for index, span in enumerate(spans):
         if not last <= span.start < span.end <= length:

@@ -99,7 +99,8 @@ def policy_of(
     Raises:
         PolicyRefused: the policy contradicts itself, or asks for what a type can't have.
     """
-    types, roles = types or {}, roles or {}
+    types = {} if types is None else types
+    roles = {} if roles is None else roles
     _check_actions(types, roles)
     if preset == "strict":
         _check_strict(direct, types, roles)
@@ -113,8 +114,8 @@ def policy_of(
     policy = Policy(
         direct or "token",
         quasi or "token",
-        tuple(sorted({**kept, **types}.items())),
-        tuple(sorted({**base_roles, **roles}.items())),
+        _pairs(kept, types),
+        _pairs(base_roles, roles),
         dates,
     )
     if preset == "court-publication" and _of_type(policy, "PERSON") == "keep":
@@ -133,6 +134,11 @@ def decide(policy: Policy, span: Span, role: str = "") -> Action:
             if name == role:
                 return action
     return _of_type(policy, span.type)
+
+
+def _pairs(base: Mapping[str, Action], over: Mapping[str, Action]) -> tuple[tuple[str, Action], ...]:
+    merged: dict[str, Action] = {**base, **over}
+    return tuple((name, merged[name]) for name in sorted(merged))
 
 
 def _of_type(policy: Policy, kind: str) -> Action:

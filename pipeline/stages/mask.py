@@ -105,7 +105,7 @@ def restore_document(workspace: Workspace, settings: Settings, doc_id: str) -> s
     masked = _row(tables.read_part(tables.part_path(workspace.masked, shard)), doc_id)
     sealed = _row(tables.read_part(tables.part_path(workspace.vault, shard)), doc_id)
     entries = json.loads(unseal(key, sealed["payload"], f"vault:{doc_id}"))
-    return restore(masked["text"], [Replacement(*entry[:6]) for entry in entries])
+    return restore(masked["text"], [Replacement(*entry[:12]) for entry in entries])
 
 
 def _row(table: pa.Table, doc_id: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def test_round_trip_is_exact(case: tuple[str, list[Span]]) -> None:
     text, spans = case
     masked = mask(text, spans)
     assert restore(masked.text, masked.replacements) == text
-    assert all(masked.text[r.start : r.end] == r.token for r in masked.replacements)
+    assert all(masked.text[r.start : r.end] == r.text for r in masked.replacements)
 
 
 def test_numbers_follow_first_appearance_and_entities() -> None:

@@ -118,7 +118,7 @@ def test_one_person_is_one_token_in_a_document_and_texts_keep_apart() -> None:
     assert "Wharfinger" not in first.text
     tokens: dict[str, set[str]] = defaultdict(set)
     for replacement in first.replacements:
-        tokens[replacement.token].add(replacement.original)
+        tokens[replacement.text].add(replacement.original)
     assert any(len(originals) > 1 for originals in tokens.values())
 
 
