@@ -1,0 +1,260 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""Cited cases of the courts that name a case "X v. Y": the name, and the report that makes it law.
+
+A name without any report is law only where the text says so ("see Vane v. Turkey"), or where the case
+was cited before; else it may be the name of the very case a document is about.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from nlp.citations.names import VERSUS, CaseName, case_names, name_before
+from nlp.citations.rule import Range, matches, rule
+from nlp.recognizers.base import UPPER
+
+_DAY = r"(?:\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December) \d{4})"
+_APPLICATIONS = r"(?:application )?nos?\. ?\d{1,6}/\d{2,4}(?:(?:, |,? and |, and |-)(?:no\. ?)?\d{1,6}/\d{2,4})*(?:,? and \d+ others?)?"
+_PAGES = r"\d{1,5}(?:[-,] ?\d{1,5}(?![\d/]| ?[A-Z]))*"
+_UK = r"UKHL|UKSC|UKPC|EWCA|EWHC|EWCOP|EWFC|EWCC|UKUT|UKFTT|UKEAT|EAT|UKAITUR|UKSIAC|UKIPTrib|CSIH|CSOH|HCJAC|HCJ|ScotCS|NICA|NIQB|NIKB|NICh|NICty|NIFam|IEHC|IECA|IESC|JCA|JRC|GCA|DIFC|CAT"
+_AUSTRALIA = r"HCATrans|HCASL|HCA|FCAFC|FCA|FedCFamC\dA|FCCA|FamCAFC|FamCA|NSWCCA|NSWCA|NSWSC|NSWDC|NSWLEC|NSWCATAD|VSCA|VSC|VCAT|VCC|QCA|QSC|QDC|QCAT|WASCA|WASC|WADC|SASCFC|SASCA|SASC|SADC|TASSC|TASFC|TASCCA|ACTCA|ACTSC|NTCA|NTSC|AATA|FWCFB|FWC"
+_OTHERS = r"NZSC|NZCA|NZHC|NZFC|NZEmpC|SGCA|SGHC|HKCFA|HKCA|HKCFI|HKDC|ZACC|ZASCA|INSC|KESC"
+_CANADA = r"SCC|CSC|FCA|CAF|FC|CF|TCC|CCI|ONCA|ONSC|ONCJ|ONSCDC|ONLTB|ONWSIAT|BCCA|BCSC|BCPC|ABCA|ABQB|ABKB|ABPC|ABCJ|SKCA|SKQB|SKKB|MBCA|MBQB|MBKB|QCCA|QCCS|QCCQ|QCTAT|NBCA|NBQB|NBKB|NSCA|NSSC|PECA|PESC|NLCA|NLSC|NLTD|YKCA|YKSC|NWTCA|NWTSC|NUCA|NUCJ|CHRT|TCDP|HRTO|CMAC|CACM|CanLII|CarswellOnt|CarswellNat|OJ No|INSC"
+_REPORTS = (
+    r"AC|QB|KB|Ch|Fam|P|WLR|All ER(?: \((?:Comm|EC)\))?|EHRR|CMLR|ECR|Cr ?App ?R(?: ?\(S\))?|Lloyd's Rep|BCLC|BCC|FLR|FCR|IRLR|ICR|CLR|ALR|ALJR|NSWLR|VR|Qd R|SASR|WAR|FCR|A Crim R|FLC|"
+    r"S\.C\.R\.|A\.C\.|Q\.B\.|K\.B\.|W\.L\.R\.|All E\.R\.|D\.L\.R\.|O\.R\.|C\.L\.R\.|A\.L\.R\.|S\.C\.C\.|E\.H\.R\.R\.|C\.M\.L\.R\.|E\.C\.R\.|W\.W\.R\.|C\.C\.C\.|F\.C\.|"
+    r"SCR|RCS|DLR|OR|WWR|CCC|CR|BCLR|Alta LR|NZLR|SLR|HKCFAR|IR|ILRM|SC|SLT|SCLR|PLC|EG|HLR|TC|STC|WTLR|Ll L Rep|TLR|LT|JP|RPC|FSR|EMLR|UKHRR|P & CR|B & S|E & B|App Cas|QBD|KBD|ChD|PD|ER|"
+    r"SCC(?: \((?:Cri|Civ|L&S)\))?|SCJ|Scale|SCALE|JT|Bom LR|Cri ?LJ|DLT|MLJ|ILR|ITR|STR|ELT|Comp Cas|SCW|KLT|CTC|ACJ|UC|LIC|SLR|SCALE"
+)
+_SERIES = r"(?: \((?:\dd|\dth|\dnd|\drd|Ser)\)| ?\dd| ?\dth)?"
+# What makes a name a citation: application numbers, years with courts, volumes with reports.
+_CORE = (
+    rf"(?:{_APPLICATIONS}|\[GC\]|\((?:dec|just satisfaction|merits|preliminary objections?|revision|striking out|friendly settlement)[^()\n]{{0,40}}\)"
+    rf"|(?:judgments?|decision|Commission decision|Commission's report) of {_DAY}|{_DAY}|Series [AB],? no\. ?\d+(?:-[A-Z])?|ECHR \d{{4}}-?[IVX]*(?: \(extracts\))?|Reports(?: of Judgments and Decisions)? \d{{4}}-[IVX]+"
+    rf"|Decisions and Reports(?: \(DR\))? \d+|\bDR \d+|EU:[CTF]:\d{{4}}:\d+|ECLI:[A-Z]{{2}}:\w+:\d{{4}}:[\w.]*\w"
+    rf"|[\[(]\d{{4}}[\])] (?:{_UK}|{_AUSTRALIA}|{_OTHERS}|[A-Z]{{2,7}})(?: (?:Civ|Crim|Admin|Ch|Comm|Fam|Pat|QB|KB|TCC|IPEC))? \d{{1,5}}(?: \([A-Z][A-Za-z&]*\))?"
+    rf"|(?:19|20)\d{{2}} (?:{_CANADA})(?: \([A-Z]{{2,4}}\))? (?:No )?\d{{1,7}}(?: \([A-Z][A-Za-z ]{{1,12}}\))?"
+    rf"|[\[(]\d{{4}}(?:[-/]\d{{2,4}})?[\])],? (?:(?:Supp\.? ?)?\(?\d{{1,4}}\)? )?(?:{_REPORTS}){_SERIES},?(?: I{{1,3}}-| Div Ct)? ?\d{{1,5}}(?: \([A-Z][A-Za-z ]{{0,8}}\))?"
+    rf"|AIR \d{{4}} (?:SC|[A-Z][A-Za-z]+(?: [A-Z][a-z]+)?) \d{{1,5}}|\d{{4}} (?:Supp )?\(\d{{1,2}}\) (?:SCC|SCR|SCALE|JT) \d{{1,5}}|\d{{4}} SCC OnLine [A-Z][A-Za-z&]* \d{{1,5}}|\d{{4}} ?INSC ?\d{{1,5}}|\d{{4}}:[A-Z]{{2,6}}:\d{{1,6}}(?:-DB)?|MANU/[A-Z]{{2}}/\d{{4}}/\d{{4}}|JT \d{{4}} ?\(\d+\) SC \d+"
+    r"|\d{1,4} (?:CLR|ALR|ALJR|NSWLR|DLR|OR|CCC|SCR|WWR|BCLR|HKCFAR|EHRR|ER)(?: ?\(\d\w{1,2}\))? \d{1,5}"
+    r"|(?:Joined )?(?:Cases? )?[CTF] ?-\d{1,4}/\d{2}(?: ?(?:P|PPU|RX))*(?:(?:,| and| to|, and) [CTF]-\d{1,4}/\d{2}(?: P)?)*|cited above)"
+)
+_PIN = rf"(?:§§? ?\d+(?:(?:-|, ?|,? and )(?:§§? ?)?\d+\b(?! [A-Z]|/))*|(?:at )?(?:paras?\.?|\[|pp?\.? ?|paragraphs?) ?\d+\]?(?:(?:[-,]| and | to ) ?\[?\d+\]?)*|at {_PAGES}|in fine|cited above|ibid\.?|per [A-Z]\w+ (?:L?JJ?|CJ|MR|P|LC|JSC|LJJ)\b)"
+_TAIL = re.compile(
+    rf",?(?: judgments?| decision| case)? ?\({{0,2}},?(?:(?:in |of )?{_CORE}|of {_DAY})\)?(?:[,;]? ?\(?(?:{_CORE}|{_PIN})\)?)*"
+)
+_ALONE = tuple(
+    rule(pattern, *needs)
+    for pattern, *needs in (
+        (
+            rf"[\[(]\d{{4}}[\])] (?:{_UK}|{_AUSTRALIA}|{_OTHERS})(?: (?:Civ|Crim|Admin|Ch|Comm|Fam|Pat|QB|KB|TCC|IPEC))? \d{{1,5}}(?: \([A-Z][A-Za-z&]*\))?(?:,? (?:at )?\[\d+\](?:-\[\d+\])?)?",
+            "[",
+            "(",
+        ),
+        (
+            rf"(?<![\w/])(?:19|20)\d{{2}} (?:{_CANADA})(?: \([A-Z]{{2,4}}\))? (?:No )?\d{{1,7}}(?: \([A-Z][A-Za-z ]{{1,12}}\))?(?: at (?:paras? )?\d+)?",
+            *(f" {court} " for court in re.sub(r"\w+ No", "", _CANADA).split("|") if court),
+        ),
+        (
+            rf"\[\d{{4}}\] (?:\d{{1,3}} )?(?:{_REPORTS}){_SERIES}(?: I{{1,3}}-)? ?\d{{1,5}}|\(\d{{4}}(?:[-/]\d{{2,4}})?\) \d{{1,3}} (?:{_REPORTS}){_SERIES} \d{{1,5}}",
+            "[",
+            "(",
+        ),
+        (
+            r"\bAIR \d{4} (?:SC|[A-Z][A-Za-z]+) \d{1,5}|\b\d{4} (?:Supp )?\(\d{1,2}\) (?:SCC|SCR|SCALE|JT) \d{1,5}|\b\d{4} SCC OnLine [A-Z]\w* \d{1,5}|\b\d{4} ?INSC ?\d{1,5}|\bMANU/[A-Z]{2}/\d{4}/\d{4}|\b\d{4}:[A-Z]{2,6}:\d{1,6}(?:-DB)?",
+            "AIR ",
+            "SCC",
+            "SCR",
+            "SCALE",
+            "INSC",
+            "MANU/",
+            "JT ",
+            "HC:",
+        ),
+        (
+            r"\b(?:Joined )?[Cc]ases? [CTF] ?-\d{1,4}/\d{2}(?: P)?(?:(?:,| and| to|, and) [CTF]-\d{1,4}/\d{2}(?: P)?)*(?:,? [A-Z][^\n;()]{2,80}? EU:[CTF]:\d{4}:\d+)?|(?<![\w/-])[CTF]-\d{1,4}/\d{2}(?: (?:P|PPU))?(?![\w/-])|\bEU:[CTF]:\d{4}:\d+|\bECLI:[A-Z]{2}:[A-Za-z0-9]+:\d{4}:[A-Za-z0-9.]*[A-Za-z0-9]",
+            "C-",
+            "T-",
+            "F-",
+            "C -",
+            "EU:",
+            "ECLI:",
+        ),
+    )
+)
+# A name in plain sight of the reporter: "In re Vane, 5 F.3d 12", "Ex parte Roe".
+_IN_RE = re.compile(r"\b(?:In re|Ex parte|In the matter of|Re|Estate of|Matter of)(?: the)? $")
+_RE = re.compile(
+    rf"\b(?:In re|Re|Ex parte|In the [Mm]atter of) [{UPPER}][\w.'&-]*(?: (?:[{UPPER}][\w.'&-]*|&|and|of|\([^()\n]{{1,40}}\))){{0,6}}(?=,? ?[\[(]?\d)"
+)
+_CUE = re.compile(
+    r"(?i)(?:\b(?:see|cf\.?|compare|following|applied|applying|citing|quoting|distinguish(?:ed|ing)|overrul(?:ed|ing)|per|accord|rule in|decision in|judgment in|held in|case of|principles? in|as in|under|since)"
+    r"(?: also)?(?:,? e\.g\.,?)?(?: the)?(?: case of)?,? )$"
+)
+_CAPTION = re.compile(r"(?i)(?:case of|in the case of|affaire|between:?|in re:?)\s*$|\n\s*$")
+_HEAD = 2500
+_CITED_ABOVE = re.compile(r",? \(?cited above")
+_SHORT_FORM = re.compile(
+    rf"\b[{UPPER}][\w'-]{{3,}}(?= (?:judgments?|decision|case|ruling|test|rule|principles?|line of)\b|'s case\b|,? \(?cited above|,? (?:supra|above)\b|,? at \[?\d|,? § ?\d)"
+)
+
+
+def case_citations(text: str) -> Iterator[Range]:
+    yield from matches(_ALONE, text)
+    reported: list[CaseName] = []
+    bare: list[CaseName] = []
+    if VERSUS.search(text):
+        for name in case_names(text):
+            tail = _TAIL.match(text, name.end)
+            if tail:
+                reported.append(name)
+                yield name.start, tail.end()
+            else:
+                bare.append(name)
+    for opened in (
+        _RE.finditer(text) if "Re " in text or "re " in text or "arte " in text or "atter " in text else ()
+    ):
+        tail = _TAIL.match(text, opened.end())
+        if tail:
+            yield opened.start(), tail.end()
+    us = list(_us_cases(text))
+    yield from us
+    known = {name.short for name in reported} | _shorts_of(text, us)
+    own = {
+        name.short
+        for name in case_names(text[:_HEAD])
+        if _CAPTION.search(text, max(0, name.start - 40), name.start)
+    }
+    for name in bare:
+        cue = _CUE.search(text, max(0, name.start - 40), name.start)
+        if (
+            name.short
+            and name.short not in own
+            and (name.short in known or cue)
+            and not (name.start < _HEAD and _CAPTION.search(text, max(0, name.start - 40), name.start))
+        ):
+            yield name.start, name.end
+    if "cited above" in text:
+        for above in _CITED_ABOVE.finditer(text):
+            start = name_before(text, above.start())
+            if start < above.start():
+                yield start, above.end()
+    yield from _short_forms(text, {short for short in known - own if len(short) > 3})
+
+
+def _short_forms(text: str, shorts: set[str]) -> Iterator[Range]:
+    """ "the Vane judgment", "Vane, § 44": a case that was cited before, by its first party alone."""
+    if shorts:
+        for match in _SHORT_FORM.finditer(text):
+            if match.group() in shorts:
+                yield match.span()
+
+
+def _shorts_of(text: str, ranges: list[Range]) -> set[str]:
+    return {name.short for start, end in ranges for name in case_names(text[start:end]) if name.short}
+
+
+# -- The United States ------------------------------------------------------------------------------
+
+_VOLUME = re.compile(
+    r"(?<![\w$§./-])\d{1,4} ([A-Z][A-Za-z'.&() ]{0,28}?(?:[.A-Za-z)]|\d(?:d|th|st|nd|rd))\.?),? (?:at )?(?:\d{1,6}\b|_{2,})"
+)
+_LATE = re.compile(
+    r"\b\d{4} (?:WL|U\.S\. (?:Dist\. |App\. )?LEXIS|LEXIS|NY Slip Op|IL App \(\d\w{2}\)|[A-Z][a-z]*\.? ?App\.?) \d+"
+)
+_AFTER = re.compile(
+    r"(?:(?:, | & |-|, at |, n\.|, nn\.| n\.)\*?\d{1,6}(?! [A-Z])| & n\.\d+)*(?: ?\((?:(?:[^()\n]{0,60} )?(?:1[6-9]|20)\d{2})(?:, [^()\n]{1,40})?\))?(?: ?\((?:en banc|per curiam|plurality(?: opinion)?|mem\.|[A-Z][a-z]+,? (?:C\.)?J\.,[^()\n]{1,40})\))?"
+)
+_BACK = 240
+_MOST_PARSED = 1200
+
+
+@cache
+def _reporters() -> frozenset[str]:
+    """Names of US reporters and their variants, as eyecite knows them, without spaces and points."""
+    from reporters_db import EDITIONS, VARIATIONS_ONLY
+
+    return frozenset(_plain(name) for name in (*EDITIONS, *VARIATIONS_ONLY))
+
+
+def _plain(reporter: str) -> str:
+    return re.sub(r"[ .']", "", reporter)
+
+
+def _us_cases(text: str) -> Iterator[Range]:
+    """Reports in the plain form "Roe v. Poe, 1 U.S. 2, 3 (1801)" are read here; the rest is eyecite's.
+
+    eyecite reads 8,000 to 100,000 characters of dense citations in a second, this fifty times as many.
+    """
+    covered = 0
+    rest: list[Range] = []
+    for pattern in (_VOLUME, _LATE):
+        for match in pattern.finditer(text):
+            if pattern is _VOLUME and _plain(match.group(1)) not in _reporters():
+                if _MAYBE_REPORTER.match(match.group(1)):
+                    rest.append(match.span())
+                continue
+            after = _AFTER.match(text, match.end())
+            end = after.end() if after else match.end()
+            yield _with_name(text, match.start(), covered), end
+            covered = end
+    yield from _parsed(text, rest)
+
+
+_MAYBE_REPORTER = re.compile(r"[A-Z][\w']*\.(?: ?[A-Z\d][\w']*\.?){0,4}$")
+
+
+def _with_name(text: str, start: int, floor: int) -> int:
+    """Where the case's name begins before its report; a parallel report has none of its own."""
+    base = max(floor, start - _BACK)
+    for name in case_names(text[base:start]):
+        if _ONLY_LIGHT.fullmatch(text, base + name.end, start):
+            return base + name.start
+    if text[start - 2 : start] == ", ":
+        named = name_before(text, start - 2)
+        opening = _IN_RE.search(text, max(0, named - 24), named)
+        return opening.start() if opening else start
+    return start
+
+
+_ONLY_LIGHT = re.compile(
+    r"(?:[ ,]|\([^()\n]{0,60}\)|(?:No|Nos)\. [\w:-]+|\d{1,4} [A-Z][\w. ]{1,20} \d{1,5}(?:, \d{1,5})?)*"
+)
+
+
+def _parsed(text: str, hits: list[Range]) -> Iterator[Range]:
+    """What eyecite makes of the neighbourhood of `hits`, in windows short enough for it to stay fast."""
+    if not hits:
+        return
+    from eyecite import get_citations
+    from eyecite.models import CaseCitation, FullLawCitation
+
+    # eyecite writes the text of what it can't settle to its log.
+    logging.getLogger("eyecite").setLevel(logging.CRITICAL + 1)
+    for start, end in _windows(hits, len(text)):
+        window = text[start:end]
+        for citation in get_citations(window):
+            if isinstance(citation, CaseCitation | FullLawCitation):
+                first, last = citation.full_span()
+                pin_first, pin_last = citation.span_with_pincite()
+                first, last = min(first, pin_first), max(last, pin_last)
+                # A name can't reach over a paragraph.
+                paragraph = window.rfind("\n\n", first, citation.span()[0])
+                yield start + (paragraph + 2 if paragraph >= 0 else first), start + last
+
+
+def _windows(hits: list[Range], length: int) -> Iterator[Range]:
+    last: Range | None = None
+    for first, end in sorted(hits):
+        start, end = max(0, first - _BACK), min(length, end + 160)
+        if last and start <= last[1] and end - last[0] <= _MOST_PARSED:
+            last = (last[0], end)
+            continue
+        if last:
+            yield last
+        last = (start, end)
+    if last:
+        yield last
