@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nlp.generalise import generalise
@@ -11,7 +11,8 @@ from nlp.policy import Action, Policy, decide
 from nlp.scope import Named, Scope
 from nlp.text import Span
 
-NO_ALIASES: Mapping[tuple[int, int], Mention] = {}
+Place = tuple[int, int]
+NOBODY: Mapping[Place, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,13 @@ def mask(
     spans: Sequence[Span],
     policy: Policy | None = None,
     scope: Scope | None = None,
-    aliases: Mapping[tuple[int, int], Mention] = NO_ALIASES,
+    aliases: Mapping[Place, int] = NOBODY,
+    plain: Collection[Place] = (),
 ) -> Masked:
     """Replace every span by what the policy says of it.
 
-    `scope` is the document's own where None is given. `aliases` says of a (start, end) which mention it is
-    a form of, where that can't be read from its characters.
+    `scope` is the document's own where None is given. `aliases` says which entity a span names where that
+    can't be read from its characters; spans in `plain` get a token whatever the policy replaces them by.
 
     Raises:
         ValueError: spans unsorted, overlapping, empty or outside of the text (indices only are named).
@@ -82,15 +84,18 @@ def mask(
     kept: list[Kept] = []
     length = end_of_last = 0
     for span in spans:
-        mention = aliases.get((span.start, span.end)) or mention_of(text, span)
-        entity = scope.entity(mention)
+        place = span.start, span.end
+        mention = mention_of(text, span)
+        entity = aliases[place] if place in aliases else scope.entity(mention)
         role = scope.role(entity)
         action = decide(policy, span, role)
         if action == "keep":
             kept.append(Kept(span, role))
             continue
         original = text[span.start : span.end]
-        action, shown = _shown(action, original, mention, policy, scope)
+        if place in plain:
+            action = "token"
+        action, shown = _shown(action, original, entity, mention, policy, scope)
         between = text[end_of_last : span.start]
         start = length + len(between)
         pieces += (between, shown)
@@ -107,20 +112,17 @@ def mask(
 
 
 def _shown(
-    action: Action, original: str, mention: Mention, policy: Policy, scope: Scope
+    action: Action, original: str, entity: int, mention: Mention, policy: Policy, scope: Scope
 ) -> tuple[Action, str]:
     """What stands in place of a mention; a token where there is nothing else to put."""
     shown: str | None = None
     if action == "surrogate":
-        shown = scope.surrogate(mention, original)
+        shown = scope.surrogate(entity, mention, original)
+    elif action == "generalise" and mention.type == "PERSON":
+        shown = scope.initials(entity)
     elif action == "generalise":
-        person = mention.type == "PERSON"
-        shown = (
-            scope.initials(scope.entity(mention))
-            if person
-            else generalise(mention.type, original, policy.dates)
-        )
-    return (action, shown) if shown else ("token", scope.token(scope.entity(mention)))
+        shown = generalise(mention.type, original, policy.dates)
+    return (action, shown) if shown else ("token", scope.token(entity))
 
 
 def restore(masked_text: str, replacements: Sequence[Replacement]) -> str:

@@ -100,9 +100,8 @@ class Scope:
             )
         return f"[{canonical.type}_{self._numbers[entity]}]"
 
-    def surrogate(self, mention: Mention, surface: str) -> str | None:
-        """What realistically stands for a mention; None where nothing is free."""
-        entity = self.entity(mention)
+    def surrogate(self, entity: int, mention: Mention, surface: str) -> str | None:
+        """What realistically stands for an entity in the form of a mention; None where nothing is free."""
         canonical = self.canonical(entity)
         if canonical.type not in self._drawn:
             self._drawn.add(canonical.type)
