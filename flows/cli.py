@@ -134,6 +134,12 @@ def ingest(
 
 @app.command()
 def mask(
+    decisions: Annotated[
+        Path | None,
+        typer.Option(
+            "--decisions", help="File that a review page exported, or a folder of them: keep, apply."
+        ),
+    ] = None,
     workers: Workers = None,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
@@ -141,11 +147,13 @@ def mask(
 ) -> None:
     """Mask the personal information of all ingested documents."""
     settings, place = settings_of(config, workers=workers), open_workspace(workspace)
+    from pipeline.review import store_decisions
     from pipeline.stages.mask import mask as stage
 
     with place.lock(), console.worker_pool(settings, as_json) as each:
+        stored = {} if decisions is None else {"reviewed": store_decisions(place, settings, decisions)}
         manifest = stage(place, settings, each)
-    console.show_manifest(manifest, as_json)
+    console.show_manifest(manifest, as_json, **stored)
 
 
 @app.command()

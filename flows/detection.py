@@ -1,7 +1,8 @@
-"""`lexveil detect` and `anonymize`: personal information in files, without a workspace."""
+"""`lexveil detect` and `anonymize` for files without a workspace, `lexveil review` for people."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +47,7 @@ def add_to(app: typer.Typer) -> None:
         help="Find personal information in a file; `detect evaluate` scores the detector.",
     )
     app.command()(anonymize)
+    app.command()(review)
 
 
 def detect(
@@ -127,3 +129,37 @@ def _convert(
     with WorkerPool(settings.workers) as pool:
         result = convert(source, target, settings, pool.ordered)
     console.show(result, as_json)
+
+
+def review(
+    documents: Annotated[
+        list[str] | None, typer.Argument(metavar="DOC_ID", help="doc_id, or the id in the source.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="A page for every document.")] = False,
+    gold: Annotated[
+        bool, typer.Option("--gold", help="Write the reviewed documents as gold for training and scoring.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write pages on which people accept, reject and add what is masked. Needs the master key.
+
+    Open a page in a browser and press ? there. It exports a file without text, which `lexveil mask
+    --decisions FILE` applies. Pages and gold hold the original text: they lie under protected/review.
+    """
+    settings, place = settings_of(config), open_workspace(workspace)
+    from pipeline.errors import SourceError
+    from pipeline.review_page import write_gold, write_reviews
+
+    if bool(documents) + every + gold != 1:
+        raise SourceError("name documents, or give --all or --gold")
+    if gold:
+        console.show(write_gold(place, settings), as_json)
+        return
+    with place.lock(), console.progress(as_json) as tell:
+        paths = write_reviews(
+            place, settings, documents or [], None if tell is None else partial(tell, "review")
+        )
+    shown = {"page": str(paths[0])} if len(paths) == 1 else {"folder": str(paths[0].parent)} if paths else {}
+    console.show({"pages": len(paths), **shown}, as_json)

@@ -8,6 +8,8 @@ from pathlib import Path
 from pipeline import tables
 from pipeline.errors import SourceError
 from pipeline.models import models
+from pipeline.review import forget_review
+from pipeline.review import forget_review
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue, write_catalogue
 from pipeline.workspace import Workspace, key_store, read_manifest, write_json
@@ -52,7 +54,9 @@ def erase(workspace: Workspace, settings: Settings, name: str) -> Erasure:
         raise SourceError(f"{len(found)} documents have this id in their sources; give the doc_id of one")
     doc_id = found.pop()
     destroyed = keys.destroy([doc_id])
+    forget_review(workspace, doc_id)
     rows = sum(tables.drop_documents(path, [doc_id]) for path in _parts(workspace))
+    rows += forget_review(workspace, doc_id)
     _drop_from_catalogue(workspace, doc_id)
     _refresh_manifests(workspace)
     return Erasure(doc_id, rows, destroyed, tuple(model.name for model in models(workspace)))
@@ -62,6 +66,7 @@ def _folders(workspace: Workspace) -> list[tuple[Path, str]]:
     encoded = [(folder, f"encode-{folder.name}") for folder in sorted(workspace.encoded.glob("*"))]
     return [
         (workspace.raw, "ingest"),
+        (workspace.found, "find"),
         (workspace.masked, "mask"),
         (workspace.features, "extract"),
         *encoded,
@@ -70,7 +75,7 @@ def _folders(workspace: Workspace) -> list[tuple[Path, str]]:
 
 def _parts(workspace: Workspace) -> list[Path]:
     folders = [folder for folder, _ in _folders(workspace)]
-    return [path for folder in (*folders, workspace.vault) for path in sorted(folder.glob("part-*.parquet"))]
+    return [path for folder in (*folders, workspace.vault, workspace.held_back) for path in sorted(folder.glob("part-*.parquet"))]
 
 
 def _drop_from_catalogue(workspace: Workspace, doc_id: str) -> None:
