@@ -8,6 +8,7 @@ keeper wraps it, stores it with the open reservation only, and destroys it at th
 
 from __future__ import annotations
 
+import math
 import secrets
 
 import numpy as np
@@ -21,6 +22,7 @@ KEY_BYTES = 32
 _STREAM_BYTES = 2**32 * 64
 # 2n normals a draw with n = 2, as Holohan & Braghin recommend against known reconstruction attacks.
 _SUMMANDS = 4
+_IN_CACHE = 1 << 14
 
 
 def keystream(key: bytes, nonce: bytes, n_bytes: int) -> bytes:
@@ -98,11 +100,18 @@ class SecureRandom:
         # At least two, so that the four summands of a draw come from four different pairs: the two normals
         # of one Box-Muller pair add up to a single one at a shifted angle.
         m = max(n, 2)
-        uniforms = self.uniform(label, step, _SUMMANDS * m)
-        # 1 - u lies in (0, 1], where the logarithm is finite.
-        radius = np.sqrt(-2.0 * np.log1p(-uniforms[: 2 * m])).reshape(2, m)
-        angle = 2.0 * np.pi * uniforms[2 * m :].reshape(2, m)
-        cosines = radius * np.cos(angle)
-        sines = radius * np.sin(angle)
-        total = (cosines + np.roll(sines, 1, axis=1)).sum(axis=0) / np.sqrt(_SUMMANDS)
-        return torch.from_numpy(total[:n])
+        uniforms = torch.from_numpy(self.uniform(label, step, _SUMMANDS * m)).view(_SUMMANDS, m)
+        total = torch.zeros(m, dtype=torch.float64)
+        for first, angle in zip(uniforms[:2], uniforms[2:], strict=True):
+            for start in range(0, m, _IN_CACHE):
+                end = min(start + _IN_CACHE, m)
+                # 1 - u lies in (0, 1], where the logarithm is finite.
+                radius = torch.log1p(-first[start:end]).mul_(-2 / _SUMMANDS).sqrt_()
+                turned = angle[start:end] * (2 * math.pi)
+                total[start:end] += radius * torch.cos(turned)
+                sines = radius.mul_(torch.sin(turned))
+                # The sine goes to the next draw over, so that no draw holds both halves of a pair.
+                inside = min(end + 1, m) - (start + 1)
+                total[start + 1 : start + 1 + inside] += sines[:inside]
+                total[:1] += sines[inside:].sum()
+        return total[:n]

@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from privacy.dp.products import transposed
+
 # Multiply-adds that cost as much as writing one number, reading it for its norm and again for the sum.
 _COST_OF_A_NUMBER = 40
 _MOST_NUMBERS = 2**28
@@ -111,16 +113,18 @@ class _Formed:
 
     def __init__(self, factors: Factors, owners: Owners) -> None:
         self._biases = factors.biases
-        self._grads = {name: _products(factors.delta, x, owners) for name, x in factors.weights.items()}
-        summed = factors.delta.sum(1)
+        self._widths = {name: x.shape[-1] for name, x in factors.weights.items()}
+        delta = factors.delta.contiguous()
+        # One wide product is faster than one for each weight.
+        self._grads = _products(delta, torch.cat(list(factors.weights.values()), -1), owners)
+        summed = delta.sum(1)
         self._bias = summed.new_zeros(owners.count, summed.shape[1]).index_add_(0, owners.index, summed)
-        self.squared_norms = len(self._biases) * _squared(self._bias)
-        for grads in self._grads.values():
-            self.squared_norms = self.squared_norms + _squared(grads.flatten(1))
+        self.squared_norms = len(self._biases) * _squared(self._bias) + _squared(self._grads.flatten(1))
         self.squared_bounds = self.squared_norms
 
     def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        sums = {name: _weighted(grads, factors) for name, grads in self._grads.items()}
+        parts = _weighted(self._grads, factors).split(list(self._widths.values()), -1)
+        sums = dict(zip(self._widths, parts, strict=True))
         return sums | dict.fromkeys(self._biases, _weighted(self._bias, factors))
 
 
@@ -157,19 +161,24 @@ class _Factored:
 
 def _products(delta: Tensor, x: Tensor, owners: Owners) -> Tensor:
     """delta^T x of each owner's rows. Shape: (owners, out, in)."""
+    shape = (owners.count, delta.shape[-1], x.shape[-1])
     if owners.one_each:
-        return torch.bmm(delta.transpose(1, 2), x)
-    grads = delta.new_zeros(owners.count, delta.shape[-1], x.shape[-1])
+        grads = delta.new_empty(shape)
+        for grad, one_delta, one_x in zip(grads, delta, x, strict=True):
+            grad.copy_(transposed(one_delta, one_x))
+        return grads
+    grads = delta.new_zeros(shape)
     # One product an owner: padding would multiply zeros where owners differ in size.
     for owner in range(owners.count):
         items = (owners.index == owner).nonzero()[:, 0]
         if items.numel():
-            torch.mm(delta[items].flatten(0, 1).t(), x[items].flatten(0, 1), out=grads[owner])
+            grads[owner] = transposed(delta[items].flatten(0, 1), x[items].flatten(0, 1))
     return grads
 
 
 def _squared(rows: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square()
+    # A few at a time: converted within the cache, and vector_norm's own conversion is 5 times slower.
+    return torch.cat([torch.linalg.vector_norm(some.double(), dim=1) for some in rows.split(_CHUNK)]).square()
 
 
 def _weighted(grads: Tensor, factors: Tensor) -> Tensor:
