@@ -192,7 +192,9 @@ def _content(path: Path) -> bytes:
             raw.seek(0)
             return read_all(raw, codec, _LIMITS).removeprefix(b"\xef\xbb\xbf")
     except Unreadable as unreadable:
-        raise GoldError(f"the gold file can't be read ({unreadable.reason.value})") from None
+        absent = unreadable.reason is Reason.inaccessible
+        why = "there is no such file, or it may not be read" if absent else unreadable.reason.value
+        raise GoldError(f"the gold file can't be read: {why}") from None
 
 
 def _tab_cases(content: bytes) -> Iterator[tuple[int, _Case]]:
