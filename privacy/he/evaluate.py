@@ -5,13 +5,14 @@ under the assumptions of `privacy.he.keys`. Assumption on the server: it is curi
 
 What a caller learns of the head, beside the logits:
 
-`sealed`: slots between the outputs hold weight-dependent partial sums; the reply is multiplied by a mask, so
-that they are zero but for its rounding. The reply is then added to a fresh encryption, under the caller's
-public key, of the bias and of Gaussian noise. The fresh encryption hides the second polynomial of the reply
-(a Ring-LWE sample whose secret the caller does not have: without it, that polynomial is a known linear
-function of the weights, and noise on the first would be in vain). The noise drowns the error of the first to
-the divergence that `privacy.he.flooding` derives. Assumption: the caller makes its keys and ciphertexts as
-the protocol says (one that does not can also simply ask more often).
+`sealed`: slots between the outputs hold weight-dependent partial sums, and the outputs an error that depends
+on the weights. Before its last rescaling the reply is added to a fresh encryption, under the caller's public
+key, of the bias, and to Gaussian noise: much in every place that is no output, a little in the outputs. The
+fresh encryption hides the second polynomial of the reply (a Ring-LWE sample whose secret the caller does not
+have: without it, that polynomial is a known linear function of the weights, and noise on the first would be
+in vain). The noise masks the partial sums and drowns the error, both to the one divergence that
+`privacy.he.flooding` derives. Assumption: the caller makes its keys and ciphertexts as the protocol says (one
+that does not can also simply ask more often).
 
 `fast`: nothing is hidden. The caller can read partial sums of the weights, and whatever else it can compute
 from the reply.
@@ -66,20 +67,21 @@ class Evaluator:
         partial_sums: float,
         gain: float = 1.0,
     ) -> None:
-        chosen = parameters.scheme
+        chosen, bits = parameters.scheme, parameters.scheme.flooding_bits
         self.parameters = parameters
         self.feature_norm = feature_norm
         self.error_slope = chosen.error(column_norm, 1, gain) - chosen.error(column_norm, 0, gain)
         self.error_floor = max(0.0, chosen.error(column_norm, 0, gain) - self.error_slope)
-        self.flooding_level = 0.0
-        if chosen.flooding_bits:
-            self.flooding_level = flooding.noise_level(
-                chosen.drowned(partial_sums, gain), chosen.poly_modulus_degree, chosen.flooding_bits
-            )
+        self.flooding_level = self.masking_level = 0.0
+        self._outputs = layout.outputs(parameters)
+        if bits:
+            n = int(np.count_nonzero(np.real(self._outputs)) + np.count_nonzero(np.imag(self._outputs)))
+            self.flooding_level = flooding.noise_level(chosen.drowned(column_norm, gain), n, bits)
             self.error_floor += flooding.TAIL * self.flooding_level
+            if n < 2 * parameters.slots:
+                self.masking_level = flooding.noise_level(partial_sums, parameters.slots, bits)
         self._scheme = Scheme(parameters)
         self._seal: Any = seal.Evaluator(self._scheme.context)
-        self._mask = self._encoded_mask() if chosen.mask_scale_bits else None
 
     def error_bound(self, feature_norm: float) -> float:
         """Largest absolute error of a logit for features up to this norm: see `ParameterSet`."""
@@ -118,12 +120,6 @@ class Evaluator:
     def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
         raise NotImplementedError
 
-    def _encoded_mask(self) -> Any:
-        outputs = layout.spread(self.parameters, np.ones(self.parameters.n_classes))
-        # The product with the mask is the last one: it is rescaled to the level of the reply.
-        level = self._scheme.levels[self._scheme.output_primes]
-        return self._scheme.encode(outputs, 2.0**self.parameters.scheme.mask_scale_bits, level)
-
     def _encoded_diagonals(self, layer: Layer, weight: Floats, index: int, primes: int) -> list[list[Any]]:
         """The diagonals of layer `index`, for a ciphertext of so many primes; None for zeros."""
         scheme = self._scheme
@@ -134,7 +130,7 @@ class Evaluator:
         ]
 
     def _product(self, layer: Layer, x: Any, factors: Sequence[Sequence[Any]], keys: EvaluationKeys) -> Any:
-        """x times the weights of a layer, rescaled; outputs at the layer's `out_offset`."""
+        """x times the weights of a layer, not rescaled yet; outputs at the layer's `out_offset`."""
         evaluator = self._seal
 
         def rotate(operand: Any, step: int) -> Any:
@@ -145,9 +141,9 @@ class Evaluator:
         y = layout.multiply(layer, x, factors, rotate=rotate, times=self._times, add=self._add)
         # Folded before it is rescaled: at the larger scale the noise of these rotations is lost in rounding.
         # On fewer primes a rotation takes less time, which is what a fast linear head is for.
-        last = self.parameters.profile == "fast" and self.parameters.degree == 1
-        y = layout.fold(layer, self._rescaled(y) if last else y, rotate=rotate, add=self._add)
-        return y if last else self._rescaled(y)
+        if self.parameters.profile == "fast" and self.parameters.degree == 1:
+            y = self._rescaled(y)
+        return layout.fold(layer, y, rotate=rotate, add=self._add)
 
     def _times(self, operand: Any, factor: Any) -> Any:
         product = seal.Ciphertext()
@@ -168,16 +164,18 @@ class Evaluator:
         return y
 
     def _finished(self, y: Any, bias: Slots, keys: EvaluationKeys) -> Any:
-        """The logits with their bias; masked, flooded and under fresh randomness as the parameters say."""
-        if self._mask is not None:
-            y = self._rescaled(self._times(y, self._mask))
+        """The logits with their bias, rescaled; flooded and under fresh randomness as the parameters say."""
         if not self.flooding_level:
-            return self._add_plain(y, bias)
-        noise = flooding.gaussian(self.parameters.slots, self.flooding_level)
-        plaintext = self._scheme.encode(bias + noise, y.scale, self._scheme.level(y))
+            return self._rescaled(self._add_plain(y, bias))
         fresh = seal.Ciphertext()
-        keys.encryptor.encrypt(plaintext, fresh)
-        return self._add(y, fresh)
+        keys.encryptor.encrypt(self._scheme.encode(bias, y.scale, self._scheme.level(y)), fresh)
+        y = self._add(y, fresh)
+        for layer in flooding.layers(self._outputs, self.flooding_level, self.masking_level):
+            # Twice a half: the encoder refuses what passes a quarter of the modulus, though a half has room.
+            half = self._scheme.encode(layer / 2, y.scale, self._scheme.level(y))
+            for _ in range(2):
+                self._seal.add_plain_inplace(y, half)
+        return self._rescaled(y)
 
 
 class LinearEvaluator(Evaluator):
@@ -229,7 +227,7 @@ class SlotEvaluator(Evaluator):
                 self._seal.multiply_plain(ciphertext, factor, product)
                 total = product if total is None else self._add(total, product)
             both = np.full(self.parameters.slots, complex(bias, bias))
-            logits.append(self._finished(self._rescaled(total), both, keys))
+            logits.append(self._finished(total, both, keys))
         return logits
 
 

@@ -1,23 +1,28 @@
 """Noise that drowns what a reply would tell beside the logits.
 
-Formal guarantee: let the error polynomial of a reply (everything but the logits: noise, rounding, what the
-mask leaves of partial sums) have a root mean square of at most E over the slots, measured in logits; E is
-`ParameterSet.drowned`. The server adds a polynomial whose slots are complex
-Gaussians of standard deviation sigma in each part, that is, whose N coefficients are independent Gaussians
-with variance 2 sigma^2 / N (the canonical embedding is sqrt(N) times an isometry). The error has an l2 norm
-of at most E over the coefficients in the same unit, so the replies with and without it differ by
+Formal guarantee: let the polynomial of a reply without flooding decrypt to the logits plus an error, over
+the slots, in the unit of a logit. Of this error let E be the root mean square over the n outputs, where the
+real parts count alone (`ParameterSet.drowned`), and P that of the absolute value over the N/2 slots, which
+hold partial sums of the weights beside the outputs. The server adds a polynomial whose slots have independent
+Gaussians as real and imaginary parts: of standard deviation sigma where an output stands, and tau everywhere
+else. The canonical embedding is sqrt(N/2) times an isometry, so this is a Gaussian over the coefficients, and
+replies with and without the error differ by
 
-    KL <= E^2 / (2 * 2 sigma^2 / N) = N E^2 / (4 sigma^2) = 2^-flooding_bits
+    KL <= n E^2 / (2 sigma^2) + (N/2) P^2 / (2 tau^2),
+    sigma = E sqrt(n 2^b), tau = P sqrt(N/2 2^b): KL <= 2^-b, with b = flooding_bits
 
-by the divergence of shifted Gaussians. Rounding to integers afterwards is post-processing of a sum, since the
-error is integral. KL adds up over answers (chain rule), and by Pinsker's inequality q answers differ in total
-variation by at most sqrt(q 2^-flooding_bits / 2). This is the Gaussian mechanism under the KL divergence of
-Li, Micciancio, Schultz & Sorrell ("Securing Approximate Homomorphic Encryption Using Differential Privacy",
-CRYPTO 2022, section 4), applied by the evaluator, to hide the head, instead of by who decrypts.
+by the divergence of shifted Gaussians. What the server does afterwards (rounding to integers, rescaling) is
+post-processing. KL adds up over answers (chain rule), and by Pinsker's inequality q answers differ in total
+variation by at most sqrt(q 2^-b / 2). This is the Gaussian mechanism under the KL divergence of Li,
+Micciancio, Schultz & Sorrell ("Securing Approximate Homomorphic Encryption Using Differential Privacy",
+CRYPTO 2022, section 4), applied by the evaluator, to hide the head, instead of by who decrypts. Drowning the
+partial sums costs room in the modulus, where multiplying them by a mask of zeros would cost a rescaling,
+with its error, its time and its part of the keys; and it states for both what is left.
 
 Assumptions: a client that makes its keys and ciphertexts as `privacy.he.keys` does, and features of norm up
-to `NORM` (for a network: whose hidden values do not pass those of the training data); beyond it the
-divergence grows with the square of the partial sums at most. E is measured, not proved.
+to `NORM` (1 for a network); beyond it the divergence grows with the square of the partial sums at most. E is
+measured, not proved. Gaussians are double precision numbers: each layer of noise is finer than the last by
+`_LAYER_BITS`, so that together they reach below the noise of encryption.
 
 Not covered: (1) the logits themselves, from which a head is recovered by asking; (2) IND-CPA-D towards the
 server, which knows the noise that it added: decrypted logits are not for sharing.
@@ -27,6 +32,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,16 +40,35 @@ from numpy.typing import NDArray
 NORM = 8.0
 # Box-Muller on 53-bit uniforms ends at sqrt(2 ln 2^53) standard deviations.
 TAIL = math.sqrt(2 * 53 * math.log(2))
+# A coefficient sums thousands of these: one of a reply passes 7.5 standard deviations once in 2^30 replies.
+ROOM = 7.5
+# Doubles have 52 bits; what the transform to coefficients loses of them is far less than 12.
+_LAYER_BITS = 40
+_LAYERS = 3
 
 
-def noise_level(error: float, poly_modulus_degree: int, flooding_bits: int) -> float:
-    """sigma for which an error of `error` is drowned to a divergence of 2^-flooding_bits an answer."""
-    return error * math.sqrt(poly_modulus_degree * 2.0**flooding_bits / 4)
+def noise_level(error: float, count: int, flooding_bits: int) -> float:
+    """Standard deviation that drowns `count` values of root mean square `error`: KL of half of 2^-bits."""
+    return error * math.sqrt(count * 2.0**flooding_bits)
 
 
 def total_variation(answers: int, flooding_bits: int) -> float:
     """Largest total variation distance after so many answers (Pinsker)."""
     return min(1.0, math.sqrt(answers * 2.0**-flooding_bits / 2))
+
+
+def layers(outputs: NDArray[np.complex128], sigma: float, tau: float) -> Iterator[NDArray[np.complex128]]:
+    """The noise, as slot vectors to be encoded apart and summed, the coarsest first. Shape: (slots,) each.
+
+    outputs: 1 where the real part of a slot is an output, plus 1j where the imaginary part is; 0 elsewhere.
+    """
+    if tau:
+        everything = gaussian(len(outputs), tau)
+        yield np.where(outputs.real > 0, 0, everything.real) + 1j * np.where(
+            outputs.imag > 0, 0, everything.imag
+        )
+    for layer in range(_LAYERS - 1):
+        yield gaussian(len(outputs), sigma * 2.0 ** (-_LAYER_BITS * layer))
 
 
 def gaussian(slots: int, sigma: float) -> NDArray[np.complex128]:

@@ -126,6 +126,13 @@ def spread(parameters: Parameters, values: Floats, offset: int = 0) -> Floats:
     return np.tile(block, parameters.documents_per_ciphertext)
 
 
+def outputs(parameters: Parameters) -> Slots:
+    """Where logits stand: 1 for a real part, 1j for an imaginary one. Shape: (slots,)."""
+    if parameters.packing == "slot":
+        return np.full(parameters.slots, 1 + 1j)
+    return spread(parameters, np.ones(parameters.n_classes)).astype(np.complex128)
+
+
 def diagonals(parameters: Parameters, layer: Layer, weight: Floats) -> list[list[Floats]]:
     """The weights as slot vectors: `[giant][baby]`, each of shape (slots,).
 

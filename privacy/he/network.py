@@ -67,7 +67,8 @@ class NetworkEvaluator(Evaluator):
         self._bias = layout.spread(p, last_bias + activation.constant * last_weight.sum(axis=0))
 
     def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
-        u = self._add_plain(self._product(self._first, x[0], self._factors, keys), self._hidden_bias)
+        u = self._rescaled(self._product(self._first, x[0], self._factors, keys))
+        u = self._add_plain(u, self._hidden_bias)
         y = self._product(self._second, self._activated(u, keys), self._last_factors, keys)
         return [self._finished(y, self._bias, keys)]
 

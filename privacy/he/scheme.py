@@ -81,8 +81,6 @@ class Scheme:
             for _ in range(parameters.degree - 1):
                 scale = rescaled(hidden * scale)
             scale = rescaled(scale * 2.0 ** chosen.weight_scale_bits[1])
-        if chosen.mask_scale_bits:
-            scale = rescaled(scale * 2.0**chosen.mask_scale_bits)
         return primes, scale
 
     def _make_frames(self, primes: int) -> None:

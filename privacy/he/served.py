@@ -91,13 +91,14 @@ Head = LinearHead | NetworkHead
 class ServedModel:
     """A head and how it is served. It can be pickled for a worker process.
 
-    profile: `privacy.he.evaluate` says what each hides. max_error: asked of a logit before flooding; None for
-    the profile's own (`privacy.he.parameters.MAX_ERROR`).
+    profile: `privacy.he.evaluate` says what each hides. max_error: asked of a logit before flooding;
+    flooding_bits: asked of the flooding; None for the profile's own (`privacy.he.parameters`).
     """
 
     head: Head
     profile: Profile = "sealed"
     max_error: float | None = None
+    flooding_bits: int | None = None
 
 
 def parameters(model: ServedModel, layout: Layout = "block") -> Parameters:
@@ -113,6 +114,7 @@ def parameters(model: ServedModel, layout: Layout = "block") -> Parameters:
         profile=model.profile,
         packing=packing,
         max_error=model.max_error,
+        flooding_bits=model.flooding_bits,
     )
 
 

@@ -103,7 +103,7 @@ class TestEvaluate:
         assert np.abs(keys.decrypt(replies, n) - plain).max() <= evaluator.error_bound(norm)
 
     def test_the_largest_features_that_are_allowed_do_not_wrap(self, keys: ClientKeys) -> None:
-        weight = np.full((64, 3), 100.0) * [1, -1, 0.5]
+        weight = np.full((64, 3), 30.0) * [1, -1, 0.5]
         evaluator = LinearEvaluator(PARAMETERS, weight, np.array([5.0, 0, 0]))
         x = np.full((1, 64), evaluator.feature_norm / 8)
         reply = evaluator.evaluate(keys.encrypt(x)[0], evaluator.load_keys(keys.evaluation_keys()))

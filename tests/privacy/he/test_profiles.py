@@ -18,7 +18,7 @@ from privacy.he.evaluate import Evaluator, HeadRefused, LinearEvaluator, SlotEva
 from privacy.he.frames import Malformed, inflate, split
 from privacy.he.keys import ClientKeys
 from privacy.he.network import Bounds, NetworkEvaluator
-from privacy.he.parameters import Parameters, choose
+from privacy.he.parameters import TABLE, choose
 from privacy.he.scheme import Scheme, from_bytes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -114,10 +114,11 @@ class TestSealed:
         return keys, path.read_bytes().partition(b"\n")[2]
 
     def errors(
-        self, secret: tuple[ClientKeys, bytes], parameters: Parameters, weight: np.ndarray, **change: Any
-    ) -> np.ndarray:
+        self, secret: tuple[ClientKeys, bytes], weight: np.ndarray, **change: Any
+    ) -> tuple[LinearEvaluator, np.ndarray]:
         """Slots of a reply less the logits, for full features of norm 1. Shape: (blocks, block_size)."""
         keys, key_bytes = secret
+        parameters = self.PARAMETERS
         evaluator = LinearEvaluator(parameters, weight, np.zeros(3))
         for name, value in change.items():
             setattr(evaluator, name, value)
@@ -126,30 +127,59 @@ class TestSealed:
         reply = evaluator.evaluate(keys.encrypt(features)[0], loaded)
         slots = slots_of(Scheme(parameters), key_bytes, reply).reshape(-1, parameters.block_size)
         slots[:, :3] -= features @ weight
-        return slots
+        return evaluator, slots
 
-    def test_what_is_left_before_flooding_is_within_what_the_flooding_assumes(
-        self, secret: tuple[ClientKeys, bytes]
-    ) -> None:
+    def test_without_flooding_the_error_is_within_its_bound(self, secret: tuple[ClientKeys, bytes]) -> None:
         weight = np.random.default_rng(5).normal(size=(64, 3))
-        chosen = self.PARAMETERS.scheme
         column_norm = float(np.linalg.norm(weight, axis=0).max())
         # Not zero, so that the reply still is under fresh randomness.
-        errors = self.errors(secret, self.PARAMETERS, weight, flooding_level=1e-30)
+        _, errors = self.errors(secret, weight, flooding_level=1e-30, masking_level=0.0)
+        chosen = self.PARAMETERS.scheme
         assert np.abs(errors[:, :3]).max() <= chosen.error(column_norm, 1.0) <= 1e-5
-        root_mean_square = float(np.sqrt((np.abs(errors) ** 2).mean()))
-        assert root_mean_square <= chosen.drowned(column_norm)
+        # What stands between the outputs is of their size: this is what must be masked.
+        assert np.abs(errors[:, 3:]).max() > 1
 
     def test_every_slot_holds_the_stated_noise_and_no_partial_sum(
         self, secret: tuple[ClientKeys, bytes]
     ) -> None:
         weight = 10 * np.random.default_rng(6).normal(size=(64, 3))
-        level = LinearEvaluator(self.PARAMETERS, weight, np.zeros(3)).flooding_level
-        errors = self.errors(secret, self.PARAMETERS, weight)
-        for part in (f(half) for f in (np.real, np.imag) for half in (errors[:, :3], errors[:, 3:])):
-            deviation = level / np.sqrt(2 * part.size)
-            assert abs(part.std() - level) < 6 * deviation
-            assert np.abs(part).max() <= 1.01 * flooding.TAIL * level
+        evaluator, errors = self.errors(secret, weight)
+        outputs, between = errors[:, :3], errors[:, 3:]
+        level, mask = evaluator.flooding_level, evaluator.masking_level
+        expected = [
+            (np.real(outputs), level),
+            (np.imag(outputs), mask),
+            (np.real(between), mask),
+            (np.imag(between), mask),
+        ]
+        for part, deviation in expected:
+            assert abs(part.std() - deviation) < 6 * deviation / np.sqrt(2 * part.size)
+            assert np.abs(part).max() <= 1.01 * flooding.TAIL * deviation
+        _, unmasked = self.errors(secret, weight, flooding_level=1e-30, masking_level=0.0)
+        partial_sums, masked = np.real(unmasked[:, 3:]).ravel(), np.real(between).ravel()
+        correlation = np.corrcoef(partial_sums, masked)[0, 1]
+        assert abs(correlation) < 6 / np.sqrt(partial_sums.size)
+
+    @pytest.mark.parametrize("key", [key for key in TABLE if key[:2] == ("block", "sealed")], ids=str)
+    def test_the_noise_has_room_in_the_modulus(self, key: tuple[Any, Any, int]) -> None:
+        packing, profile, degree = key
+        for row in TABLE[key]:
+            p = choose(
+                64,
+                3,
+                n_hidden=0 if degree == 1 else 64,
+                degree=degree,
+                profile=profile,
+                packing=packing,
+                flooding_bits=row.flooding_bits,
+            )
+            scheme = Scheme(p)
+            # Noise is added before the last rescaling, which takes the prime after those of the reply.
+            modulus = float(np.prod([float(q) for q in scheme.primes[: scheme.output_primes + 1]]))
+            scale = scheme.output_scale * scheme.primes[scheme.output_primes]
+            largest = flooding.noise_level(2.0 ** (row.magnitude_bits - 1), p.slots, row.flooding_bits)
+            coefficient = flooding.ROOM * largest * np.sqrt(1 / p.slots)
+            assert scale * (coefficient + 2.0**row.magnitude_bits) <= modulus / 2
 
     def test_both_polynomials_of_a_reply_are_fresh(self, secret: tuple[ClientKeys, bytes]) -> None:
         """A second polynomial that is the same each time is a known function of the weights."""
@@ -175,12 +205,21 @@ class TestSealed:
 
 
 class TestFlooding:
-    @given(st.integers(1, 40), st.floats(1e-12, 1e-3))
-    def test_the_level_gives_the_stated_divergence(self, bits: int, error: float) -> None:
-        sigma = flooding.noise_level(error, 8192, bits)
-        # Coefficients have variance 2 sigma^2 / N; the error has an l2 norm of `error`.
-        assert error**2 / (2 * 2 * sigma**2 / 8192) == pytest.approx(2.0**-bits)
+    @given(st.integers(1, 40), st.floats(1e-12, 1e-3), st.integers(1, 8192))
+    def test_the_level_gives_the_stated_divergence(self, bits: int, error: float, count: int) -> None:
+        sigma = flooding.noise_level(error, count, bits)
+        assert count * error**2 / (2 * sigma**2) == pytest.approx(2.0**-bits / 2)
         assert flooding.total_variation(4, bits) == pytest.approx(min(1, (2 * 2.0**-bits) ** 0.5))
+
+    def test_layers_reach_below_the_steps_of_the_coarser_ones(self) -> None:
+        outputs = np.zeros(5000, complex)
+        outputs[:100] = 1
+        coarse, fine, finest = flooding.layers(outputs, 1e-4, 1e8)
+        assert not coarse.real[:100].any()
+        assert coarse.imag[:100].all()
+        assert 1e-2 * fine.std() > 1e8 * 2.0**-52
+        assert 1e-2 * finest.std() > 1e-4 * 2.0**-52
+        assert len(list(flooding.layers(outputs + 1j, 1e-4, 0.0))) == 2
 
     def test_gaussian(self) -> None:
         noise = flooding.gaussian(200_000, 3.0)
