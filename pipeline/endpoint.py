@@ -1,29 +1,86 @@
-"""The encrypted classification endpoint: what a model serves."""
+"""The encrypted classification endpoint: what a model serves, where its state stands, who may ask."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from nlp.encoders.models import FeatureModel
+from pipeline.errors import TrainingRefused
+from pipeline.heads import head_of
 from pipeline.models import find_model
-from pipeline.serving.server import ServedHead, serve
-from pipeline.settings import Settings
+from pipeline.serving.access import ApiKeys, QuotaLimits
+from pipeline.serving.app import Limits, Offer
+from pipeline.serving.server import Listen, serve
+from pipeline.serving.sessions import SessionLimits
+from pipeline.serving.state import State
+from pipeline.serving.workers import WorkerLimits
+from pipeline.settings import MIB, EncryptedSettings, Settings
 from pipeline.stages.extract import open_model
 from pipeline.workspace import Workspace
+from privacy.he.parameters import Profile
+from privacy.he.served import HeadRefused, ServedModel, ShapeRefused
 
 
-def served_head(model: FeatureModel, folder: Path, name: str) -> ServedHead:
-    """The linear head of a model, and the extractor that its clients may download."""
-    weight = model.head.weight.detach().numpy().T
-    return ServedHead(weight, model.head.bias.detach().numpy(), model.config.labels, folder, name)
+def offer_of(model: FeatureModel, folder: Path, name: str, profile: Profile = "sealed") -> Offer:
+    """The head of a model, and the extractor that its clients may download."""
+    return Offer(ServedModel(head_of(model), profile), model.config.labels, name, folder)
 
 
 def serve_model(workspace: Workspace, settings: Settings, name: str | None) -> None:
     """Serve a model's head until interrupted. The process holds no secret key and no document.
 
     Raises:
-        TrainingRefused: there is no such model.
+        TrainingRefused: there is no such model, or its head can't be served encrypted.
+        ServingProblem: the address or the endpoint's folder can't be used.
     """
     saved = find_model(workspace, name or settings.train.model)
-    head = served_head(open_model(saved.folder, settings), saved.folder, saved.name)
-    serve(head, settings.encrypted.host, settings.encrypted.port)
+    model = open_model(saved.folder, settings)
+    wanted = settings.encrypted
+    offer = offer_of(model, saved.folder, saved.name, wanted.profile)
+    try:
+        serve(offer, state_folder(workspace), _listen(wanted), _limits(wanted))
+    except (HeadRefused, ShapeRefused) as error:
+        raise TrainingRefused(f"this model's head can't be served encrypted: {error}") from None
+
+
+def issue_api_key(workspace: Workspace, tenant: str) -> str:
+    """A new API key for a tenant, kept as a hash: it can't be shown again. Raises `ServingProblem`."""
+    return ApiKeys(State(state_folder(workspace)).folder).issue(tenant)
+
+
+def revoke_api_key(workspace: Workspace, key_id: str) -> None:
+    """From the next request on the key is refused, by a running endpoint too. Raises `ServingProblem`."""
+    ApiKeys(State(state_folder(workspace)).folder).revoke(key_id)
+
+
+def state_folder(workspace: Workspace) -> Path:
+    """Where the endpoint keeps its signing key, sessions and API keys."""
+    return workspace.protected / "endpoint"
+
+
+def _listen(wanted: EncryptedSettings) -> Listen:
+    return Listen(
+        wanted.host,
+        wanted.port,
+        certificate=wanted.tls_certificate,
+        key=wanted.tls_key,
+        client_authority=wanted.tls_client_authority,
+    )
+
+
+def _limits(wanted: EncryptedSettings) -> Limits:
+    return Limits(
+        sessions=SessionLimits(
+            seconds=wanted.session_seconds,
+            per_tenant=wanted.sessions_per_tenant,
+            tenant_bytes=wanted.key_bytes_per_tenant,
+        ),
+        quotas=QuotaLimits(wanted.slots_per_minute, wanted.slots_per_day, wanted.requests_at_once),
+        workers=WorkerLimits(
+            workers=wanted.workers or max(1, len(os.sched_getaffinity(0)) - 1),
+            memory_bytes=wanted.worker_mib * MIB,
+            request_seconds=wanted.request_seconds,
+            waiting=wanted.waiting,
+        ),
+    )

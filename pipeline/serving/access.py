@@ -16,7 +16,8 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ OPERATOR = "operator"  # the tenant whose key opens /metrics to others than this
 _KEY = re.compile(r"lxv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ABSENT = {"tenant": "", "salt": "", "hash": ""}
+_STRIKES, _STRIKE_SECONDS = 5, 600.0
 _SIGNS_OF_OTHERS = ("origin", "forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
@@ -168,17 +170,28 @@ class Quotas:
         self._now = now
         self._buckets: dict[str, tuple[float, float]] = {}
         self._at_once: dict[str, int] = {}
+        self._strikes: dict[str, list[float]] = {}
 
-    def enter(self, tenant: str) -> None:
-        """A request begins. Raises `OverQuota`."""
+    @contextmanager
+    def request(self, tenant: str) -> Generator[None, None, None]:
+        """While a request is served. Raises `OverQuota`."""
         if self._at_once.get(tenant, 0) >= self._limits.requests_at_once:
             raise OverQuota("too many requests at a time", 1)
+        strikes = self._strikes.get(tenant, [])
+        if len(strikes) >= _STRIKES and strikes[-_STRIKES] > self._now() - _STRIKE_SECONDS:
+            wait = strikes[-_STRIKES] + _STRIKE_SECONDS - self._now()
+            raise OverQuota("too many requests that ended a worker", math.ceil(wait))
         self._at_once[tenant] = self._at_once.get(tenant, 0) + 1
+        try:
+            yield
+        finally:
+            left = self._at_once.pop(tenant) - 1
+            if left > 0:
+                self._at_once[tenant] = left
 
-    def leave(self, tenant: str) -> None:
-        left = self._at_once.pop(tenant, 1) - 1
-        if left > 0:
-            self._at_once[tenant] = left
+    def strike(self, tenant: str) -> None:
+        """The tenant sent a request that ended two workers."""
+        self._strikes[tenant] = [*self._strikes.get(tenant, [])[-_STRIKES:], self._now()]
 
     def charge(self, tenant: str, slots: int) -> None:
         """Raises `OverQuota`, and then charges nothing."""

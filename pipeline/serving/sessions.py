@@ -1,8 +1,8 @@
 """Sessions: evaluation keys on disk, with a time to live and caps; they outlive the server's process.
 
-A session's id is 256 random bits, of which only the SHA-256 is kept. It is bound to the tenant that opened it,
-to the layout, and to the head that was served then: for anybody else, and after the head has changed, there is
-no such session.
+A session's id is 256 random bits, of which only the SHA-256 is kept. It is bound to the tenant that opened
+it, to the layout, and to the head that was served then: for anybody else, and after the head has changed,
+there is no such session.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Full(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """seconds: a session's time to live. After `idle_seconds` a tenant's oldest may make room for its next."""
+    """seconds: a session's time to live. idle_seconds: then a tenant's oldest may make room for its next."""
 
     seconds: int = 8 * 3600
     per_tenant: int = 16
