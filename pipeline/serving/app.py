@@ -212,7 +212,7 @@ class _Endpoint:
             raise RequestRefused(404, "file", "the manifest names no such file")
         return FileResponse(self.offer.extractor_dir / file, media_type="application/octet-stream")
 
-    async def open_session(self, request: Request, layout: wire.LayoutName = "block") -> wire.SessionOpened:
+    async def open_session(self, request: Request, layout: wire.LayoutName = "block") -> Response:
         tenant = self._tenant(request)
         offered = self.served.get(layout)
         if offered is None:
@@ -222,7 +222,8 @@ class _Endpoint:
             await self._evaluated({"layout": layout, "max_count": 1}, body, tenant)
             session, expires = await self.sessions.open(tenant, layout, body)
         expires_at = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
-        return wire.SessionOpened(session=session, expires_at=expires_at)
+        opened = wire.SessionOpened(session=session, expires_at=expires_at)
+        return _bound(body, opened.model_dump_json().encode(), "application/json", 201)
 
     async def classify(self, request: Request, session: str) -> Response:
         tenant = self._tenant(request)
@@ -248,8 +249,7 @@ class _Endpoint:
                 self.quotas.refund(tenant, slots)
                 raise
         self.metrics.slots.labels(tenant).inc(slots)
-        digest = wire.reply_digest(wire.digest(body), reply)
-        return Response(reply, media_type="application/octet-stream", headers={wire.REPLY_DIGEST: digest})
+        return _bound(body, reply, "application/octet-stream", 200)
 
     async def close_session(self, request: Request, session: str) -> Response:
         self.sessions.close(session, self._tenant(request))
@@ -363,6 +363,12 @@ def _head_digest(manifest: wire.Manifest) -> str:
 def _file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _bound(body: bytes, reply: bytes, media_type: str, status: int) -> Response:
+    """A reply that a client can tell from the answer to any other request."""
+    headers = {wire.REPLY_DIGEST: wire.reply_digest(wire.digest(body), reply)}
+    return Response(reply, status, headers, media_type)
 
 
 def _peer(request: Request) -> str | None:
