@@ -35,16 +35,36 @@ def serve(
     model: NameOption = None,
     host: Annotated[str | None, typer.Option(help="Default: 127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="Default: 8300")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: the cores less one")] = None,
+    new_api_key: Annotated[
+        str | None, typer.Option(metavar="TENANT", help="Print an API key for a tenant, and serve nothing.")
+    ] = None,
+    revoke_api_key: Annotated[
+        str | None, typer.Option(metavar="ID", help="Revoke the API key lxv_ID_..., and serve nothing.")
+    ] = None,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve encrypted classification by a model's head, until interrupted."""
-    settings, place = settings_of(config, encrypted={"host": host, "port": port}), open_workspace(workspace)
-    from pipeline.endpoint import serve_model
+    """Serve encrypted classification by a model's head, until interrupted.
 
-    console.show({"url": f"http://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
-    serve_model(place, settings, model)
+    Without API keys only this machine is served. Other settings stand in [encrypted] of lexveil.toml.
+    """
+    settings = settings_of(config, encrypted={"host": host, "port": port, "workers": workers})
+    place = open_workspace(workspace)
+    from pipeline import endpoint
+
+    if new_api_key is not None:
+        key = endpoint.issue_api_key(place, new_api_key)
+        console.show({"tenant": new_api_key, "api_key": key, "note": "shown this once"}, as_json)
+        return
+    if revoke_api_key is not None:
+        endpoint.revoke_api_key(place, revoke_api_key)
+        console.show({"revoked": revoke_api_key}, as_json)
+        return
+    scheme = "https" if settings.encrypted.tls_certificate else "http"
+    console.show({"url": f"{scheme}://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
+    endpoint.serve_model(place, settings, model)
 
 
 UrlOption = Annotated[str, typer.Option(help="Where `lexveil serve` listens; https beyond this machine.")]
