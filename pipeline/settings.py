@@ -76,11 +76,29 @@ class LedgerSettings(_Section):
 
 
 class EncryptedSettings(_Section):
-    """The encrypted check of the main job, and the endpoint."""
+    """The encrypted check of the main job, and the endpoint.
+
+    A document slot is room for a document in a ciphertext, whether it is filled or not. `waiting`: requests
+    that may wait for a worker before others are sent away with 503.
+    """
 
     sample: PositiveInt = 64
+    profile: Literal["sealed", "fast"] = "sealed"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8300
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_authority: Path | None = None  # mutual TLS: clients need a certificate of it
+    workers: PositiveInt | None = None  # None: the machine's cores less one
+    worker_mib: Annotated[int, Field(ge=256)] = 3072
+    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    waiting: PositiveInt = 64
+    session_seconds: PositiveInt = 8 * 3600
+    sessions_per_tenant: PositiveInt = 16
+    key_bytes_per_tenant: PositiveInt = 256 * MIB
+    slots_per_minute: PositiveInt = 200_000
+    slots_per_day: PositiveInt = 2_000_000
+    requests_at_once: PositiveInt = 16  # of a tenant
 
 
 class Settings(_Section):
