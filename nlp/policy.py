@@ -16,6 +16,7 @@ Action = Literal["keep", "token", "surrogate", "generalise"]
 Preset = Literal["balanced", "strict", "court-publication"]
 Dates = Literal["month", "year"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
+REVIEWER = "Reviewer"  # the recognizer of what a person added
 
 # What tells who somebody is by itself; all other types do so only together with what else is known.
 DIRECT_TYPES: frozenset[str] = frozenset(
@@ -128,12 +129,20 @@ def policy_of(
 
 
 def decide(policy: Policy, span: Span, role: str = "") -> Action:
-    """What becomes of one finding. Pure: the same three always have the same answer."""
+    """What becomes of one finding. Pure: the same three always have the same answer.
+
+    What a reviewer has added is never kept, whatever the policy says of its type or role.
+    """
+    action = _by_role(policy, span, role) or _of_type(policy, span.type)
+    return "token" if action == "keep" and span.recognizer == REVIEWER else action
+
+
+def _by_role(policy: Policy, span: Span, role: str) -> Action | None:
     if span.type in ROLE_TYPES and role_applies(role, span.type):
         for name, action in policy.roles:
             if name == role:
                 return action
-    return _of_type(policy, span.type)
+    return None
 
 
 def _pairs(base: Mapping[str, Action], over: Mapping[str, Action]) -> tuple[tuple[str, Action], ...]:

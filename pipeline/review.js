@@ -40,7 +40,7 @@
       item = make(start, end, { type, kind: verdict === "add" ? "added" : "found", recognizer: "earlier review" });
       items.push(item);
     }
-    if (verdict === "add") item.kind = "added";
+    if (verdict === "add" && item.kind === "found") item.kind = "added";
     item.verdict = verdict;
     item.type = type;
   }
@@ -196,10 +196,12 @@
     const chosen = current;
     const touched = all && chosen.entity !== ""
       ? items.filter((item) => item.entity === chosen.entity && item.kind !== "added") : [chosen];
-    const same = touched.every((item) => item.verdict === verdict);
+    // What the policy keeps is masked only if a person adds it.
+    const wanted = (item) => verdict === "accept" && item.kind === "kept" ? "add" : verdict;
+    const same = touched.every((item) => item.verdict === wanted(item));
     change(touched, (item) => {
       if (item.kind === "added") { if (verdict === "reject") remove(item); return; }
-      item.verdict = same ? "" : verdict;
+      item.verdict = same ? "" : wanted(item);
       if (verdict === "reject" || same) item.type = item.first;
     });
     if (same) { if (current) goTo(current, true); say("Undecided again."); return; }
@@ -257,18 +259,19 @@
     while (end > start && /\s/.test(text[end - 1])) end--;
     return start < end ? { start, end } : null;
   }
+  const uphold = (item) => { item.verdict = item.kind === "found" ? "accept" : "add"; };
   function giveType(type) {
     const place = selected();
     if (!place) {
       if (!current) { say("Select text, or go to a span, and press the key of a type."); return; }
       const chosen = current;
-      change([chosen], (item) => { item.type = type; if (item.kind !== "added") item.verdict = "accept"; });
+      change([chosen], (item) => { item.type = type; uphold(item); });
       goTo(chosen, true);
       say(`Now ${type}.`);
       return;
     }
     let item = items.find((known) => known.start === place.start && known.end === place.end);
-    if (item) change([item], (known) => { known.type = type; if (known.kind !== "added") known.verdict = "accept"; });
+    if (item) change([item], (known) => { known.type = type; uphold(known); });
     else {
       item = make(place.start, place.end, { type, kind: "added", verdict: "add", recognizer: "you" });
       history.push([{ ...state(item), there: false }]);

@@ -11,7 +11,7 @@ another replaces it. `digest` is keyed, so that nobody can confirm a guess of th
 * **reject**: what was found at or within these characters stays readable, and so does every other span of the
   same string, unless some decision of the document says that this string is personal.
 * **add**: these characters are masked, and so is every identical string of the document (as whole words; not
-  strings of one or two letters, which are words of their own elsewhere).
+  strings of one or two letters, which are words of their own elsewhere). No policy leaves them readable.
 
 Where decisions contradict each other, what masks more wins.
 """
@@ -27,6 +27,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
+from nlp.policy import REVIEWER
 from nlp.text import NormalisedText, Span
 from pipeline.errors import SourceError
 from pipeline.records import Document
@@ -36,7 +37,6 @@ from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, key_store, write_bytes
 from privacy.vault import content_id
 
-REVIEWER = "Reviewer"
 Verdict = Literal["accept", "reject", "add"]
 _PURPOSE = "review"
 _BEYOND_LATIN = "\u2e80"  # from here on, scripts write no space between words
@@ -171,7 +171,9 @@ def apply_decisions(spans: Sequence[Span], decisions: Sequence[Decision], text: 
         return any(d.start <= start and end <= d.end for d in rejected)
 
     made = [
-        replace(found.get((d.start, d.end), Span(d.start, d.end, d.type, 1.0, REVIEWER)), type=d.type)
+        replace(found[d.start, d.end], type=d.type)
+        if d.verdict == "accept" and (d.start, d.end) in found
+        else Span(d.start, d.end, d.type, 1.0, REVIEWER)
         for d in upheld
     ]
     added = [d for d in upheld if d.verdict == "add"]

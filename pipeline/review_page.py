@@ -24,18 +24,31 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nlp.text import ENTITY_TYPES
-from pipeline import tables
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.records import Document
 from pipeline.review import Decision, review_folder, stored_decisions, text_digest
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue, read_raw
+from pipeline.stages.mask import VaultEntry, read_vault
 from pipeline.workspace import Workspace, key_store, write_bytes
-from privacy.vault import content_id, unseal
+from privacy.vault import content_id
 
 KEYS = "1234567890qwtyzxcvb"
 """The key of each entity type on the page, in the order of `ENTITY_TYPES`."""
 assert len(KEYS) >= len(ENTITY_TYPES)
+
+REASONS: Mapping[str, str] = {
+    "string": "a masked string is left",
+    "surname": "a masked surname is left",
+    "rule": "a rule finds more",
+    "revealed": "a replacement gives itself away",
+    "near": "spellings near a masked name",
+    "ambiguous": "words that may be a masked name",
+    "language": "no detector speaks this language",
+    "reviewer": "left readable by a reviewer",
+    "repaired": "masked on a second look",
+}
+"""The reasons of the second pass (`nlp.anonymise`), in words."""
 
 _GOLDEN_ANGLE = 137.508  # neighbours in the list of types get hues far apart
 
@@ -65,8 +78,10 @@ class Reviewable:
     document: Document = field(repr=False)
     spans: tuple[ReviewSpan, ...]
     decisions: tuple[Decision, ...]
-    facts: str
     digest: str
+    verdict: str = ""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    language: str = ""
 
 
 def write_reviews(
@@ -147,8 +162,9 @@ def render_review(reviewable: Reviewable) -> str:
         .get_template("review.html.j2")
         .render(
             doc_id=reviewable.document.doc_id,
-            facts=reviewable.facts,
-            language="",
+            verdict=reviewable.verdict,
+            reasons=[(REASONS.get(name, name), n) for name, n in sorted(reviewable.reasons.items())],
+            language=reviewable.language,
             types=list(zip(ENTITY_TYPES, KEYS, strict=False)),
             style=Markup(style),  # noqa: S704  ours
             script=Markup(script),  # noqa: S704  ours
@@ -226,23 +242,30 @@ def _of_shard(
     workspace: Workspace, settings: Settings, shard: int, doc_ids: Iterable[str]
 ) -> Iterator[Reviewable]:
     documents = read_raw(workspace, settings, shard, doc_ids)
-    keys = key_store(workspace, settings).existing([document.doc_id for document in documents])
-    path = tables.part_path(workspace.vault, shard)
-    sealed = {row["doc_id"]: row["payload"] for row in tables.read_part(path).to_pylist()}
+    entries = read_vault(workspace, settings, shard, [document.doc_id for document in documents])
     decisions = stored_decisions(workspace, settings, documents)
     digests = text_digest(workspace, settings, [document.text for document in documents])
     for document, digest in zip(documents, digests, strict=True):
-        doc_id = document.doc_id
-        if doc_id not in sealed:  # ingested since
-            continue
-        entries = json.loads(unseal(keys[doc_id], sealed[doc_id], f"vault:{doc_id}"))
-        spans = tuple(_spans(entries))
-        yield Reviewable(document, spans, decisions.get(doc_id, ()), "", digest)
+        entry = entries.get(document.doc_id)
+        if entry is not None:  # None: ingested since
+            yield Reviewable(
+                document,
+                tuple(_spans(entry)),
+                decisions.get(document.doc_id, ()),
+                digest,
+                entry.verdict,
+                entry.reasons,
+                entry.language,
+            )
 
 
-def _spans(entries: Sequence[Sequence[Any]]) -> Iterator[ReviewSpan]:
-    shift = 0
-    for start, end, original, token, kind, entity, *_ in entries:
-        first = start + shift
-        yield ReviewSpan(first, first + len(original), kind, 1.0, "", "", str(entity), token)
-        shift += len(original) - (end - start)
+def _spans(entry: VaultEntry) -> Iterator[ReviewSpan]:
+    for r in entry.replacements:
+        yield ReviewSpan(
+            r.source_start, r.source_end, r.type, r.score, r.recognizer, r.role, str(r.entity), r.text
+        )
+    for kept in entry.kept:
+        span = kept.span
+        yield ReviewSpan(
+            span.start, span.end, span.type, span.score, span.recognizer, kept.role, "", "", "kept"
+        )

@@ -38,7 +38,7 @@ def reviewable(decisions: tuple[Decision, ...] = ()) -> Reviewable:
         ReviewSpan(*firm, "ORGANIZATION", 0.7, "Propagation", "company", "2", "[ORGANIZATION_1]"),
         ReviewSpan(*second, "PERSON", 0.7, "Propagation", "party", "0", "[PERSON_1]"),
     )
-    return Reviewable(Document(DOC_ID, "owner", None, None, TEXT), spans, decisions, "", DIGEST)
+    return Reviewable(Document(DOC_ID, "owner", None, None, TEXT), spans, decisions, DIGEST)
 
 
 class TestTheFile:
@@ -185,7 +185,7 @@ class TestInTheBrowser:
             )
             for n in range(0, 12_000, 4)
         )
-        long = Reviewable(Document(DOC_ID, "o", None, None, text), spans, (), "", DIGEST)
+        long = Reviewable(Document(DOC_ID, "o", None, None, text), spans, (), DIGEST)
         page = Page(browser, tmp_path, long)
         page.press("k", "r")
         last = spans[-1]
