@@ -1,40 +1,50 @@
 """Text -> spans of personal information.
 
-normalise -> citations -> recognizers, window by window -> settle overlaps -> propagate through the
-document -> settle again -> offsets of the original text.
+normalise -> language -> rules and the learnt detector, window by window -> citations shielded -> settle
+overlaps -> propagate through the document -> settle again -> offsets of the original text.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import groupby
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from nlp.citations import citations
+from nlp.language import SERVED, language_of, rules_for
 from nlp.overlaps import outside, resolve
 from nlp.propagation import plausible, propagate
 from nlp.text import NormalisedText, Span
+from nlp.windows import windows
 
 if TYPE_CHECKING:
     from presidio_analyzer import RecognizerResult
-    from presidio_analyzer.nlp_engine import NlpArtifacts
 
-    from nlp.recognizers.engine import Analyzer
+    from nlp.learnt import Sensitivity, Tagger
 
-# Presidio compares all results of a call with each other, so windows are short; they overlap so that
-# what stands across a cut is whole in one of the two.
-_WINDOW = 4000
-_OVERLAP = 200
-_BATCH = 16
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
-_LATIN = re.compile(r"[A-Za-z]+")
+RULES_ALONE = "rules"
+DEFAULT_MODEL = "light"
+# Languages whose rules alone find what a learnt detector finds elsewhere.
+_BY_RULES = frozenset({"zh"})
+_BATCH = 32
 # Runs without a break (an encoded picture, a drawn line) hold no name and cost patterns a quadratic time.
 _RUN = re.compile(r"[A-Za-z0-9+/=_]{200,}|([^\w\s])\1{100,}|[^\S\n]{200,}")
-_ENGLISH_SHARE = 0.2
-_CUTS = ("\n\n", "\n", "。", ". ", ";", ", ", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What was found in a text: sorted, non-overlapping spans in characters of the text as given.
+
+    `language` is ISO 639-1, "" where there is too little text to say. `served` is False where neither a
+    learnt detector nor a whole set of rules speaks it: such a document needs a person's eyes.
+    """
+
+    spans: tuple[Span, ...] = field(repr=False)
+    language: str
+    served: bool
 
 
 class _Window(NamedTuple):
@@ -45,115 +55,79 @@ class _Window(NamedTuple):
 
 
 class Detector:
-    """Finds personal information. Heavy to load, so one per process: use `Detector.load`."""
+    """Finds personal information by rules and, if given, a learnt detector.
 
-    def __init__(self, analyzer: Analyzer) -> None:
-        self._analyzer = analyzer
+    Heavy to load, so one per process: use `Detector.load`.
+    """
+
+    def __init__(self, tagger: Tagger | None) -> None:
+        from nlp.recognizers.engine import build_analyzer
+
+        self._analyzer = build_analyzer(tagger)
+        self._served = SERVED if tagger is None else _BY_RULES | (tagger.languages or frozenset())
+        self._any_language = tagger is not None and tagger.languages is None
 
     @classmethod
-    def load(cls, languages: Sequence[str] = ("en", "zh")) -> Detector:
-        """The process's detector for these languages.
+    def load(cls, model: str = DEFAULT_MODEL, sensitivity: Sensitivity = "balanced") -> Detector:
+        """The process's detector of this kind.
+
+        `model` is "light", "default", "rules" (no learnt detector) or the path of a local
+        token-classification folder.
 
         Raises:
-            ValueError: a language without recognizers.
+            ValueError: no such sensitivity.
         """
-        return _load(tuple(sorted(set(languages))))
+        return _load(model, sensitivity)
 
     def detect(self, text: str) -> list[Span]:
         """Sorted, non-overlapping spans in characters of `text`, which may have any length."""
-        return self.detect_many([text])[0]
+        return list(self.detect_many([text])[0].spans)
 
-    def detect_many(self, texts: Sequence[str]) -> list[list[Span]]:
-        """`detect` of each text: the model reads the windows of many short texts at once."""
+    def detect_many(self, texts: Sequence[str]) -> list[Detection]:
+        """`detect` of each text, and its language: the model reads the windows of many texts at once."""
         normalised = [_readable(NormalisedText.of(text)) for text in texts]
-        found: list[list[Span]] = [[] for _ in texts]
-        windows = (
-            window
-            for index, document in enumerate(normalised)
-            for window in _windows(index, document.text, self._analyzer.supported_languages)
+        languages = [language_of(document.text) for document in normalised]
+        found: list[set[Span]] = [set() for _ in texts]
+        pieces = (
+            _Window(index, window.start, window.text, rules_for(window.text, language))
+            for index, (document, language) in enumerate(zip(normalised, languages, strict=True))
+            for window in windows(document.text)
         )
-        for window, artifacts in self._read(windows):
-            for language in window.languages:
-                results = self._analyzer.analyze(window.text, language, nlp_artifacts=artifacts)
-                found[window.document] += (_span(result, window.start) for result in results)
-        return [_of_document(document, spans) for document, spans in zip(normalised, found, strict=True)]
+        for window, spans in self._read(pieces):
+            found[window.document].update(spans)
+        return [
+            Detection(tuple(_of_document(document, spans)), language, self._serves(language))
+            for document, spans, language in zip(normalised, found, languages, strict=True)
+        ]
 
-    def _read(self, windows: Iterable[_Window]) -> Iterator[tuple[_Window, NlpArtifacts]]:
-        """Windows in order, each with its artifacts; the model reads those that hold English."""
+    def _serves(self, language: str) -> bool:
+        return self._any_language or language in self._served or not language
+
+    def _read(self, pieces: Iterable[_Window]) -> Iterator[tuple[_Window, list[Span]]]:
         engine = self._analyzer.nlp_engine
-        for language, run in groupby(windows, key=lambda w: "en" if "en" in w.languages else w.languages[0]):
-            batch: list[_Window] = []
-            for window in run:
-                batch.append(window)
-                if len(batch) == _BATCH:
-                    yield from _artifacts_of(engine, batch, language)
-                    batch = []
-            yield from _artifacts_of(engine, batch, language)
-
-
-def _artifacts_of(
-    engine: object, batch: list[_Window], language: str
-) -> Iterator[tuple[_Window, NlpArtifacts]]:
-    from nlp.recognizers.engine import NerEngine
-
-    assert isinstance(engine, NerEngine)
-    read = engine.process_batch((window.text for window in batch), language)
-    yield from ((window, artifacts) for window, (_, artifacts) in zip(batch, read, strict=True))
+        for batch in _batches(pieces):
+            read = engine.process_batch((window.text for window in batch), "en")
+            for window, (_, artifacts) in zip(batch, read, strict=True):
+                for language in window.languages:
+                    results = self._analyzer.analyze(window.text, language, nlp_artifacts=artifacts)
+                    yield window, [_span(result, window.start) for result in results]
 
 
 @lru_cache(maxsize=4)
-def _load(languages: tuple[str, ...]) -> Detector:
-    from nlp.recognizers.engine import build_analyzer
+def _load(model: str, sensitivity: Sensitivity) -> Detector:
+    from nlp import learnt
 
-    return Detector(build_analyzer(languages))
+    return Detector(None if model == RULES_ALONE else learnt.load(model, sensitivity))
+
+
+def _batches(pieces: Iterable[_Window]) -> Iterator[list[_Window]]:
+    pieces = iter(pieces)
+    while batch := list(islice(pieces, _BATCH)):
+        yield batch
 
 
 def _readable(document: NormalisedText) -> NormalisedText:
     return replace(document, text=_RUN.sub(lambda run: "\n" * len(run.group()), document.text))
-
-
-def _windows(document: int, text: str, supported: Sequence[str]) -> Iterator[_Window]:
-    start = 0
-    while start < len(text):
-        end = _cut(text, start)
-        piece = text[start:end]
-        languages = tuple(language for language in _languages(piece) if language in supported)
-        yield _Window(document, start, piece, languages or (supported[0],))
-        if end == len(text):
-            return
-        start = _resume(text, start, end)
-
-
-def _cut(text: str, start: int) -> int:
-    """Where a window from `start` ends: after a paragraph if it can, else a line, a sentence, a word."""
-    limit = start + _WINDOW
-    if limit >= len(text):
-        return len(text)
-    for mark in _CUTS:
-        at = text.rfind(mark, start + _WINDOW // 2, limit)
-        if at >= 0:
-            return at + len(mark)
-    return limit
-
-
-def _resume(text: str, start: int, end: int) -> int:
-    """The next window begins at a word about `_OVERLAP` characters before the last one's end."""
-    if text.startswith("\n\n", end - 2):
-        return end
-    earliest = max(start + 1, end - _OVERLAP)
-    line = text.find("\n", earliest, end - 1)
-    if line >= 0:
-        return line + 1
-    space = text.find(" ", earliest, end - 1)
-    return space + 1 if space >= 0 else earliest
-
-
-def _languages(text: str) -> tuple[str, ...]:
-    """Chinese rules where there is a Chinese character, English ones where there is enough English."""
-    chinese = _HAN.search(text) is not None
-    letters = sum(len(m.group()) for m in _LATIN.finditer(text))
-    english = not chinese or letters > _ENGLISH_SHARE * len(text)
-    return (("en",) if english else ()) + (("zh",) if chinese else ())
 
 
 def _span(result: RecognizerResult, offset: int) -> Span:

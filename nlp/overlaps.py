@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from nlp.recognizers.base import HAN
+from nlp.recognizers.base import HAN, LEARNT
 from nlp.text import Span
 
 _SURE = 0.75
@@ -22,16 +22,20 @@ _JOINTS = {
 
 
 def outside(spans: Iterable[Span], ranges: Sequence[tuple[int, int]]) -> list[Span]:
-    """Spans that touch no range; what can't be mistaken (an e-mail address, say) stays all the same."""
+    """Spans that touch no range; what can't be mistaken (an e-mail address, say) stays all the same.
+
+    A probability near 1 is no check digit: a learnt detector never reaches into a range.
+    """
     starts = [start for start, _ in ranges]
 
     def touches(span: Span) -> bool:
         index = bisect_left(starts, span.end) - 1
         return index >= 0 and ranges[index][1] > span.start
 
-    return [
-        span for span in spans if (span.score >= _UNDENIABLE and span.type != "PERSON") or not touches(span)
-    ]
+    def undeniable(span: Span) -> bool:
+        return span.score >= _UNDENIABLE and span.type != "PERSON" and span.recognizer != LEARNT
+
+    return [span for span in spans if undeniable(span) or not touches(span)]
 
 
 def resolve(text: str, spans: Iterable[Span]) -> list[Span]:
@@ -41,7 +45,7 @@ def resolve(text: str, spans: Iterable[Span]) -> list[Span]:
     readable by settling.
     """
     accepted: list[Span] = []
-    order = sorted(set(spans), key=lambda s: (s.score < _SURE, s.start - s.end, -s.score, s))
+    order = sorted(set(spans), key=lambda s: (_is_guess(s), s.start - s.end, -s.score, s))
     for span in order:
         for start, end in _uncovered(span, accepted):
             whole = (start, end) == (span.start, span.end)
@@ -49,6 +53,11 @@ def resolve(text: str, spans: Iterable[Span]) -> list[Span]:
             if kept:
                 insort(accepted, replace(span, start=kept[0], end=kept[1]))
     return _joined(text, accepted)
+
+
+def _is_guess(span: Span) -> bool:
+    # Rules know types better than a model that knows few of them.
+    return span.score < _SURE or span.recognizer == LEARNT
 
 
 def _uncovered(span: Span, accepted: list[Span]) -> list[tuple[int, int]]:

@@ -212,9 +212,7 @@ def posteriors(scores: Floats, transition: Floats, sequence: Integers) -> Floats
     return result
 
 
-def decode(
-    marginals: Marginals, labels: Sequence[str], threshold: float, recognizer: str
-) -> list[Span]:
+def decode(marginals: Marginals, labels: Sequence[str], threshold: float, recognizer: str) -> list[Span]:
     """Runs of tokens that are part of something with at least `threshold`, each of its likeliest type.
 
     A run ends where the type changes, where the next token rather begins something, and with the sentence.

@@ -244,9 +244,13 @@ def neighbour(ids: Integers, text: Integers, offset: int, none: int) -> Integers
     if offset == 0:
         moved[:] = ids
     elif abs(offset) < len(ids):
-        here, there = (slice(None, -offset), slice(offset, None)) if offset > 0 else (
-            slice(-offset, None),
-            slice(None, offset),
+        here, there = (
+            (slice(None, -offset), slice(offset, None))
+            if offset > 0
+            else (
+                slice(-offset, None),
+                slice(None, offset),
+            )
         )
         same = text[here] == text[there]
         moved[here] = np.where(same, ids[there], none)

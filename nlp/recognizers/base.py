@@ -17,6 +17,8 @@ CHECKED = 1.0  # a check digit or an unmistakable form
 LABELLED = 0.9  # the context says what it is
 SHAPED = 0.8  # the form alone
 GUESSED = 0.6  # a statistical model
+# The recognizer whose scores are probabilities and stand on no such scale.
+LEARNT = "LearntRecognizer"
 
 
 class Found(NamedTuple):

