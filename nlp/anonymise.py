@@ -11,9 +11,8 @@ from typing import Literal
 from nlp.citations import citations
 from nlp.mask import Masked, Place, mask
 from nlp.policy import Policy, decide
-from nlp.scope import Named, Scope
+from nlp.scope import Scope
 from nlp.second_pass import FATAL, Leftover, leftovers, near_spellings
-from nlp.surrogates import Seed
 from nlp.text import ENTITY_TYPES, NormalisedText, Span
 
 Verdict = Literal["PASS", "REVIEW", "FAIL"]
@@ -36,29 +35,30 @@ class Checked:
     verdict: Verdict
     reasons: Mapping[str, int]
 
+    @property
+    def text(self) -> str:
+        return self.masked.text
+
 
 def anonymise(
     text: str,
     spans: Sequence[Span],
     policy: Policy,
-    seed: Seed,
+    scope: Scope,
     *,
-    language: str = "",
     served: bool = True,
-    scope: Scope | None = None,
     readable: Sequence[Place] = (),
 ) -> Checked:
     """Mask `spans` by `policy`, and check the outcome.
 
-    `scope` is that of the matter; None makes the document's own. `readable` are places that a reviewer wants
-    kept, with every other place of the same string. `served` tells whether a learnt detector speaks the
-    language: where none does, the document is to be reviewed.
+    `scope` knows the mentions of the document, alone or with those of its matter. `readable` are places that
+    a reviewer wants kept, with every other place of the same string. `served` tells whether a learnt
+    detector speaks the language: where none does, the document is to be reviewed.
 
     Raises:
         ValueError: spans unsorted, overlapping, empty or outside of the text.
     """
-    whose = scope or Scope([Named.of(text, spans)], seed, language)
-    work = _Work(text, list(spans), policy, whose, readable)
+    work = _Work(text, list(spans), policy, scope, readable)
     masked, left = work.once()
     repaired = 0
     for _ in range(_REPAIRS):

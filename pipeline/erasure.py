@@ -9,7 +9,6 @@ from pipeline import tables
 from pipeline.errors import SourceError
 from pipeline.models import models
 from pipeline.review import forget_review
-from pipeline.review import forget_review
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue, write_catalogue
 from pipeline.workspace import Workspace, key_store, read_manifest, write_json
@@ -56,7 +55,6 @@ def erase(workspace: Workspace, settings: Settings, name: str) -> Erasure:
     destroyed = keys.destroy([doc_id])
     forget_review(workspace, doc_id)
     rows = sum(tables.drop_documents(path, [doc_id]) for path in _parts(workspace))
-    rows += forget_review(workspace, doc_id)
     _drop_from_catalogue(workspace, doc_id)
     _refresh_manifests(workspace)
     return Erasure(doc_id, rows, destroyed, tuple(model.name for model in models(workspace)))
@@ -74,8 +72,8 @@ def _folders(workspace: Workspace) -> list[tuple[Path, str]]:
 
 
 def _parts(workspace: Workspace) -> list[Path]:
-    folders = [folder for folder, _ in _folders(workspace)]
-    return [path for folder in (*folders, workspace.vault, workspace.held_back) for path in sorted(folder.glob("part-*.parquet"))]
+    folders = [*(folder for folder, _ in _folders(workspace)), workspace.vault, workspace.held_back]
+    return [path for folder in folders for path in sorted(folder.glob("part-*.parquet"))]
 
 
 def _drop_from_catalogue(workspace: Workspace, doc_id: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from pipeline.detection_scores import scores_in_use
 from pipeline.models import now, read_card
 from pipeline.records import ForEach, one_by_one, spans_by_type
 from pipeline.report import write_report
@@ -16,7 +17,7 @@ from pipeline.stages.encode import encode, encoding_of
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.extract import extract
 from pipeline.stages.ingest import ingest, read_catalogue
-from pipeline.stages.mask import mask
+from pipeline.stages.mask import HELD_BACK, mask
 from pipeline.stages.train import Trained, current_model, settle, train
 from pipeline.summary import RunSummary, account
 from pipeline.workspace import Workspace, write_json
@@ -51,7 +52,7 @@ def run_job(
     outcome = clock.time(
         "evaluate", lambda: once("evaluate", lambda: evaluate(workspace, settings, trained.saved.name))
     )
-    counts = ingested.counts()
+    counts, held_back = ingested.counts(), masked.counts().get(f"quarantine:{HELD_BACK}", 0)
     kept = read_catalogue(workspace).num_rows
     summary = RunSummary(
         run_id=request.run_id,
@@ -60,10 +61,13 @@ def run_job(
         ingested=kept,
         duplicates=counts.get("duplicates", 0) + counts.get("documents", 0) - kept,
         erased=counts.get("erased", 0),
-        quarantined=counts.get("quarantined", 0),
-        quarantine=_by_reason(counts),
+        quarantined=counts.get("quarantined", 0) + held_back,
+        quarantine=_by_name({**counts, **masked.counts()}, "quarantine:"),
         masked=masked.rows,
         spans_by_type=spans_by_type(masked.counts()),
+        verdicts=_by_name(masked.counts(), "verdict:"),
+        reasons=_by_name(masked.counts(), "reason:"),
+        detection=scores_in_use(workspace, settings.mask),
         chunks=encoded.counts(),
         model=trained.saved.name,
         card=read_card(trained.saved.folder),
@@ -104,6 +108,5 @@ class _Clock:
             self.seconds[stage] = round(time.monotonic() - start, 3)
 
 
-def _by_reason(counts: Mapping[str, int]) -> dict[str, int]:
-    prefix = "quarantine:"
+def _by_name(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
     return {name.removeprefix(prefix): n for name, n in sorted(counts.items()) if name.startswith(prefix)}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
+from nlp.policy import Action, Dates, Policy, PolicyRefused, Preset, policy_of
 from nlp.text import ENTITY_TYPES
 from pipeline.errors import SettingsError
 
 MIB = 1 << 20
+_REFUSED = "lexveil_refused"
+DETECTORS = ("default", "light", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -41,15 +45,46 @@ class IngestSettings(_Section):
 
 
 class MaskSettings(_Section):
-    """What is masked. A later release adds policies by role."""
+    """What is masked, how, and by which detector. `nlp.policy` says what the actions mean.
 
-    types: tuple[EntityType, ...] = ()  # empty: every type the detector knows
+    `detector` is "default", "light", "rules" (no learnt detector) or the path of a token-classification
+    folder. With `scope` = "matter", all documents of an owner share their pseudonyms.
+    """
+
+    preset: Preset = "balanced"
+    detector: str = "light"
+    scope: Literal["document", "matter"] = "document"
+    direct: Action | None = None  # None: as the preset says
+    quasi: Action | None = None
+    types: dict[EntityType, Action] = {}
+    roles: dict[str, Action] = {}
+    dates: Dates = "year"
+
+    @property
+    def sensitivity(self) -> Literal["balanced", "strict"]:
+        """The operating point of the detector."""
+        return "strict" if self.preset == "strict" else "balanced"
+
+    @property
+    def policy(self) -> Policy:
+        return policy_of(self.preset, self.direct, self.quasi, self.types, self.roles, self.dates)
+
+    @model_validator(mode="after")
+    def _without_contradiction(self) -> Self:
+        try:
+            _ = self.policy
+        except PolicyRefused as error:
+            raise PydanticCustomError(_REFUSED, "{reason}", {"reason": str(error)}) from None
+        if self.detector not in DETECTORS and not Path(self.detector).is_dir():
+            names = ", ".join(DETECTORS)
+            raise PydanticCustomError(_REFUSED, f"detector: neither one of {names} nor a folder")
+        return self
 
 
 class TrainSettings(_Section):
     """The differentially private training run. `None` takes the recipe of the model kind."""
 
-    model: Literal["linear", "mlp", "lstm"] = "linear"
+    model: Literal["linear", "mlp", "lstm", "square", "cubic"] = "linear"
     objective: Literal["auto", "classify", "denoise"] = "auto"
     epsilon: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
     delta: Probability = 1e-5
@@ -178,4 +213,5 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
 def _refusal(error: ValidationError) -> SettingsError:
     first = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return SettingsError(f"setting {where}: {first['msg']}")
+    within = "." if first["type"] == _REFUSED else ": "  # such a message begins with the name of the setting
+    return SettingsError(f"setting {where}{within}{first['msg']}")

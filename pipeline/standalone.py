@@ -6,6 +6,7 @@ import functools
 import gzip
 import io
 import json
+import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,10 +17,10 @@ import zstandard
 
 from nlp.readers import Reason, Unreadable, read_document
 from nlp.readers import records as record_files
-from pipeline.errors import SourceError
+from pipeline.errors import SettingsError, SourceError
 from pipeline.settings import Settings
 from pipeline.sources import limits
-from pipeline.stages.mask import detect_texts, mask_texts
+from pipeline.stages.mask import HELD_BACK, mask_texts, spans_to_mask
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,7 +28,7 @@ Ordered = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 def detect_file(source: Path, target: Path, settings: Settings, ordered: Ordered = map) -> dict[str, Any]:
-    """Write `{"id", "spans": [...]}` for every record of `source`, in order.
+    """Write `{"id", "spans": [...]}` for every record of `source`, in order: what the policy would mask.
 
     Offsets count characters of the record's text field as it stands in the file; for a file that is one
     document, of its text as the reader gives it. A record that can't be read has `"error"` instead of spans.
@@ -42,27 +43,38 @@ def anonymize_file(source: Path, target: Path, settings: Settings, ordered: Orde
     """Write `{"id", "text"}` with masked text for every record; of a single document, the masked text.
 
     No other field of a record is carried over, since nothing would mask it. The replacements are not kept:
-    this can't be undone. Masking is not anonymity.
+    this can't be undone. A record that fails the second pass has `"error"` instead of text. Masking is not
+    anonymity.
 
     Raises:
         SourceError: `source` can't be read or `target` can't be written.
+        SettingsError: the policy asks for pseudonyms over whole matters, which only a workspace knows.
     """
-    return _convert(source, target, settings, functools.partial(_anonymize, settings), ordered)
+    if settings.mask.scope == "matter":
+        raise SettingsError("setting mask.scope: matter needs a workspace; see `lexveil mask`")
+    key = secrets.token_bytes(32)
+    return _convert(source, target, settings, functools.partial(_anonymize, settings, key), ordered)
 
 
 def _detect(settings: Settings, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = iter(detect_texts([r["text"] for r in records if "text" in r], settings.mask))
+    found = iter(spans_to_mask([r["text"] for r in records if "text" in r], settings.mask))
     return [
         {"id": record["id"], "spans": [asdict(span) for span in next(found)]} if "text" in record else record
         for record in records
     ]
 
 
-def _anonymize(settings: Settings, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    masked = iter(mask_texts([r["text"] for r in records if "text" in r], settings.mask))
-    return [
-        {"id": record["id"], "text": next(masked).text} if "text" in record else record for record in records
-    ]
+def _anonymize(settings: Settings, key: bytes, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    masked = iter(mask_texts([r["text"] for r in records if "text" in r], settings.mask, key))
+    results: list[dict[str, Any]] = []
+    for record in records:
+        if "text" not in record:
+            results.append(record)
+            continue
+        outcome = next(masked)
+        failed = outcome.verdict == "FAIL"
+        results.append({"id": record["id"], **({"error": HELD_BACK} if failed else {"text": outcome.text})})
+    return results
 
 
 def _convert(

@@ -56,6 +56,9 @@ class RunSummary:
     spent: Spent
     evaluation: Evaluation
     seconds: Mapping[str, float] = field(default_factory=dict)
+    verdicts: Mapping[str, int] = field(default_factory=dict)  # of the second pass: PASS, REVIEW, FAIL
+    reasons: Mapping[str, int] = field(default_factory=dict)  # of the verdicts; language: documents not served
+    detection: Mapping[str, Any] = field(default_factory=dict)  # `pipeline.detection_scores.scores_in_use`
     changed: bool = True
 
     def to_json(self, workspace: Workspace) -> dict[str, Any]:

@@ -52,11 +52,27 @@ CATALOGUE = pa.schema(
         pa.field("shard", pa.int32(), nullable=False),
     ]
 )
+FOUND = pa.schema(
+    [
+        *_DOCUMENT,
+        pa.field("payload", pa.large_binary(), nullable=False),  # spans, AES-GCM, the document's key
+        pa.field("names", pa.large_binary(), nullable=False),  # who is named, AES-GCM, the document's key
+    ]
+)
 MASKED = pa.schema(
     [
         *_DOCUMENT,
         pa.field("text", pa.large_string(), nullable=False),
         pa.field("n_spans", pa.int32(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),  # of the second pass: PASS or REVIEW
+        pa.field("reasons", pa.string(), nullable=False),  # counts by reason, JSON
+    ]
+)
+HELD_BACK = pa.schema(  # documents that failed the second pass
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("reasons", pa.string(), nullable=False),  # counts by reason, JSON
     ]
 )
 VAULT = pa.schema(

@@ -6,6 +6,8 @@
     master.key            unless the key comes from the environment or another file
     plan.json             which source items form which shard
     raw/ quarantine/ catalogue.parquet   documents, encrypted; what could not be read
+    quarantine/held_back/ documents that failed the second pass over their masked text
+    found/                the spans that the detector found, encrypted
     vault/                what the pseudonyms stand for, encrypted
     encoded/              inputs of the models
     keys.sqlite ledger.sqlite
@@ -112,6 +114,14 @@ class Workspace:
     @property
     def catalogue(self) -> Path:
         return self.protected / "catalogue.parquet"
+
+    @property
+    def found(self) -> Path:
+        return self.protected / "found"
+
+    @property
+    def held_back(self) -> Path:
+        return self.quarantine / "held_back"
 
     @property
     def vault(self) -> Path:

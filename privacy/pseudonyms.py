@@ -16,8 +16,18 @@ def entity_id(key: bytes, scope: str, type: str, name: str) -> str:  # noqa: A00
     sealed. Whoever holds `key` can confirm a guessed name, so it is guarded like the documents; without it
     an id tells nothing but that two mentions in one scope are the same entity.
     """
-    message = b"".join(_prefixed(part) for part in ("lexveil/entity/v1", scope, type, fold(name)))
-    return hmac.digest(key, message, "sha256").hex()[:32]
+    return _keyed(key, "lexveil/entity/v1", scope, type, fold(name)).hex()[:32]
+
+
+def seed(key: bytes, scope: str, type: str, name: str, attempt: int) -> int:  # noqa: A002
+    """A number below 2^128 to draw an entity's surrogate by, the same for every spelling of its name.
+
+    HMAC-SHA256 over (scope, type, folded name, attempt), under another label than `entity_id`: an id that
+    became known tells nothing of the surrogate, and a surrogate nothing of the name to anybody without
+    `key`. `attempt` gives an entity further draws where one is taken.
+    """
+    digest = _keyed(key, "lexveil/surrogate/v1", scope, type, fold(name), str(attempt))
+    return int.from_bytes(digest[:16])
 
 
 def fold(name: str) -> str:
@@ -26,7 +36,11 @@ def fold(name: str) -> str:
     return " ".join(folded.split())
 
 
+def _keyed(key: bytes, *parts: str) -> bytes:
+    return hmac.digest(key, b"".join(_prefixed(part) for part in parts), "sha256")
+
+
 def _prefixed(part: str) -> bytes:
-    # Lengths keep ("ab", "c") and ("a", "bc") apart.
-    encoded = part.encode()
+    # Lengths keep ("ab", "c") and ("a", "bc") apart. A text may hold half of a surrogate pair.
+    encoded = part.encode("utf-8", "surrogatepass")
     return len(encoded).to_bytes(4, "big") + encoded

@@ -137,12 +137,17 @@ def _write_quarantine(workspace: Workspace, keys: KeyStore, shard: Shard, reject
 
 
 def read_quarantine(workspace: Workspace, settings: Settings) -> list[tuple[str, str]]:
-    """(reason, where it lies) of everything that was not read. For the holder of the master key only."""
+    """(reason, where it lies) of what was not read, and (reason, doc_id) of what masking held back.
+
+    For the holder of the master key only.
+    """
     key = key_store(workspace, settings).purpose_key("quarantine")
     rows: list[tuple[str, str]] = []
     for path in sorted(workspace.quarantine.glob("part-*.parquet")):
         for row in tables.read_part(path).to_pylist():
             rows.append((row["reason"], unseal(key, row["where"], f"quarantine:{row['item']}").decode()))
+    for path in sorted(workspace.held_back.glob("part-*.parquet")):
+        rows += ((row["reason"], row["doc_id"]) for row in tables.read_part(path).to_pylist())
     return rows
 
 

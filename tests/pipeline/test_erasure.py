@@ -37,7 +37,7 @@ def doc_id(finished: Any) -> str:
 def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     before = {path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(place, doc_id)}
-    assert before == {"raw", "catalogue.parquet", "masked", "vault", "embedding", "features"}
+    assert before == {"raw", "catalogue.parquet", "found", "masked", "vault", "embedding", "features"}
     gone = erase(place, settings, doc_id)
     assert (gone.doc_id, gone.keys) == (doc_id, 1)
     assert gone.rows >= len(before) - 1

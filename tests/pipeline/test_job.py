@@ -122,7 +122,7 @@ class TestAgain:
         assert second["feature_rows"] == second["ingested"]
         assert not second["trained_now"]  # new documents alone spend nothing
         assert second["spent"] == first["spent"]
-        assert {stage for stage, _ in each.done} == {"ingest", "mask", "encode-embedding", "extract"}
+        assert {stage for stage, _ in each.done} == {"ingest", "find", "mask", "encode-embedding", "extract"}
         assert len(each.done) == 4  # one shard through all four
         added.write_bytes(gzip.compress(line.replace("lessee", "lessor").encode()))
         assert ask() is None

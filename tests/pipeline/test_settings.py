@@ -42,10 +42,10 @@ def test_what_the_environment_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEXVEIL_MASTER_KEY_FILE", "/somewhere/key")
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", "00" * 32)
     monkeypatch.setenv("LEXVEIL_DEBUG", "")
-    monkeypatch.setenv("LEXVEIL_MASK", '{"types": ["PERSON", "EMAIL"]}')
+    monkeypatch.setenv("LEXVEIL_MASK", '{"types": {"PERSON": "surrogate"}}')
     found = load_settings()
     assert (found.workers, found.master_key_file) == (2, Path("/somewhere/key"))
-    assert found.mask.types == ("PERSON", "EMAIL")
+    assert found.mask.types == {"PERSON": "surrogate"}
 
 
 def test_settings_come_back_from_json() -> None:
@@ -68,7 +68,20 @@ def test_settings_come_back_from_json() -> None:
         ({"train": {"sample_rate": 1.5}}, "train.sample_rate"),
         ({"train": {"max_grad_norm": 0}}, "train.max_grad_norm"),
         ({"train": {"epsilom": 1}}, "train.epsilom"),
-        ({"mask": {"types": ["PERSON", "NAME"]}}, "mask.types"),
+        ({"mask": {"types": ["PERSON"]}}, "mask.types"),
+        ({"mask": {"types": {"NAME": "token"}}}, "mask.types"),
+        ({"mask": {"types": {"PERSON": "hide"}}}, "mask.types.PERSON"),
+        ({"mask": {"types": {"EMAIL": "generalise"}}}, "mask.types.EMAIL"),
+        ({"mask": {"types": {"CASE_NUMBER": "surrogate"}}}, "mask.types.CASE_NUMBER"),
+        ({"mask": {"roles": {"king": "keep"}}}, "mask.roles"),
+        ({"mask": {"roles": {"company": "generalise"}}}, "mask.roles.company"),
+        ({"mask": {"preset": "strict", "types": {"PERSON": "keep"}}}, "mask.types.PERSON"),
+        ({"mask": {"preset": "strict", "direct": "generalise"}}, "mask.direct"),
+        ({"mask": {"preset": "strict", "roles": {"judge": "keep"}}}, "mask.roles.judge"),
+        ({"mask": {"preset": "court-publication", "types": {"PERSON": "keep"}}}, "mask.types.PERSON"),
+        ({"mask": {"direct": "keep", "quasi": "keep"}}, "mask.types"),
+        ({"mask": {"preset": "lax"}}, "mask.preset"),
+        ({"mask": {"detector": "/no/such/folder"}}, "mask.detector"),
         ({"ledger": {"population": "all people"}}, "ledger.population"),
         ({"encrypted": {"port": 70000}}, "encrypted.port"),
         ({"workers": 0}, "workers"),
