@@ -1,5 +1,8 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Numbers that states give to people: by their check digits where they have some, else by context."""
+"""Numbers that states and others give to people, behind a label or by a shape of their own.
+
+Those with a pattern and check digits in Presidio are read by `nlp.recognizers.national`.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +11,30 @@ from collections.abc import Iterator
 
 from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
 
-_SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _SSN_MASKED = re.compile(r"(?<![\w-])[xX*]{3}-?[xX*]{2}-?\d{4}(?![\w-])")
-_NINO = re.compile(
-    r"(?<!\w)(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D](?!\w)"
-)
 _CHINESE_ID = re.compile(
     r"(?<!\d)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\d)"
 )
 _CHINESE_ID_MASKED = re.compile(r"(?<!\d)[1-9]\d{5}[\d*xX]{8}[\d*xX]{3}[\dXx*](?!\d)")
 _CREDIT_CODE = re.compile(r"(?<![0-9A-Z])[159Y][1239]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![0-9A-Z])")
-_GERMAN_TAX = re.compile(r"(?<!\d)[1-9]\d{10}(?!\d)|(?<!\d)[1-9]\d \d{3} \d{3} \d{3}(?!\d)")
 _FRENCH_NIR = re.compile(r"(?<!\d)[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}(?!\d)")
 _VAT = re.compile(
     r"(?<!\w)(?:ATU\d{8}|BE ?[01]\d{3}\.?\d{3}\.?\d{3}|DE ?\d{9}|DK ?\d{8}|ES ?[A-Z\d]\d{7}[A-Z\d]|FR ?[A-Z\d]{2} ?\d{9}"
     r"|GB ?\d{3} ?\d{4} ?\d{2}|IT ?\d{11}|NL ?\d{9}B\d{2}|PL ?\d{10}|CHE-?\d{3}\.\d{3}\.\d{3})(?!\w)"
 )
+# A telephone or an account of the same length is the better guess.
+_BARE = SHAPED - 0.03
 # What stands between the label and the number: a colon, "no.", "is", brackets; never a sentence.
 _GAP = r"\s*(?:\(?(?:no|nos|number|num|nr|card|id|#)\b\.?\)?)?\s*(?:is|was|of|:|#|=)?\s*"
 _LABELLED = re.compile(
-    r"(?i)\b(?:passport|driver'?s?'? licen[cs]e|driving licen[cs]e|licen[cs]e plate|licen[cs]e no|plate no|registration plate"
+    r"(?i)\b(?:passport|driver'?s?'? licen[cs]e|driving licen[cs]e|licen[cs]e(?= no)"
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|alien registration|A-number|badge"
     r"|bar (?:no|number|roll)|SBN|state bar|inmate|prisoner|booking|employee (?:id|no|number)|employer identification"
     r"|patient (?:id|no|number)|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
     r"|registration|registered (?:no|number)|VAT(?: registration)?|PESEL|NIP|BSN|CPF|CNPJ|codice fiscale|Steuer-?ID"
     r"|Steueridentifikationsnummer|Steuernummer|USt-?Id(?:Nr)?|Personalausweis|Reisepass|Personalausweisnummer"
-    r"|Sozialversicherungsnummer|HRB|HRA)"
+    r"|Sozialversicherungsnummer|HRB|HRA)\b"
     + _GAP
     + r"((?=[A-Z\d./ -]*\d)[A-Z]{0,4}[ -]?\d[A-Z\d]*(?:[ ./-][A-Z\d]*\d[A-Z\d]*){0,5})(?!\w)"
 )
@@ -42,8 +42,13 @@ _LABELLED_ZH = re.compile(
     r"(?:身份证号?码?|公民身份号码|公民身份证号码?|护照号?码?|驾驶证号?码?|社会信用代码|证件号码?|车牌号?码?|执业证号)[为是:,\s]*"
     r"([A-Z\d\u4e00-\u9fff]?[A-Z\d*]{4,20})"
 )
-_CHINESE_PLATE = re.compile(
-    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-Z][·.]?(?=[A-Z\d*×]*[\d*×])[A-Z\d*×]{5,6}(?![A-Z\d])"
+_BRAZILIAN = re.compile(
+    r"(?<![\w.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\w)|(?<![\w.])\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}(?!\w)"
+)
+# A number this long that counts nothing says who somebody is, whoever gave it.
+_LONG = re.compile(r"(?<![\w.,/$€£#-])\d{9,20}(?![\w%]|[.,/-]\d| (?:euros?|dollars?|EUR|USD|liras?|TRL|元))")
+_PLOTS = re.compile(
+    r"(?i:\b(?:plots?|parcels?|cadastral (?:units?|plots?|parcels?)|land regist\w{1,6}(?: entry| folio)?|folio|title|deed)(?: of land)?,? (?:nos?\.?|numbers?|under nos?\.) ?)(\d[\d/.-]*(?:(?:, | and |, and )\d[\d/.-]*)*(?<=\d))"
 )
 
 
@@ -51,19 +56,6 @@ def chinese_id_is_valid(number: str) -> bool:
     """GB 11643-1999, section 4.3: weights 2^(17-i) mod 11 over the first 17 digits."""
     total = sum(int(digit) * (2 ** (17 - i) % 11) for i, digit in enumerate(number[:17]))
     return "10X98765432"[total % 11] == number[17].upper()
-
-
-def german_tax_id_is_valid(number: str) -> bool:
-    """ISO 7064, MOD 11,10, and one digit that stands two or three times among the first ten."""
-    digits = [int(d) for d in number if d.isdigit()]
-    counts = sorted((digits[:10].count(d) for d in range(10)), reverse=True)
-    if counts[0] not in (2, 3) or counts[1] > 1:
-        return False
-    product = 10
-    for digit in digits[:10]:
-        total = (digit + product) % 10 or 10
-        product = total * 2 % 11
-    return (11 - product) % 10 == digits[10]
 
 
 def french_nir_is_valid(number: str) -> bool:
@@ -77,21 +69,21 @@ class IdentityRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Found]:
         for pattern, check, score in (
-            (_SSN, None, LABELLED),
             (_SSN_MASKED, None, SHAPED),
-            (_NINO, None, LABELLED),
             (_CHINESE_ID, chinese_id_is_valid, CHECKED),
-            (_GERMAN_TAX, german_tax_id_is_valid, LABELLED),
             (_FRENCH_NIR, french_nir_is_valid, LABELLED),
             (_CHINESE_ID, None, SHAPED),
             (_CHINESE_ID_MASKED, None, SHAPED),
             (_CREDIT_CODE, None, SHAPED),
-            (_CHINESE_PLATE, None, SHAPED),
             (_VAT, None, SHAPED),
+            (_BRAZILIAN, None, SHAPED),
+            (_LONG, None, _BARE),
         ):
             for match in pattern.finditer(text):
                 if check is None or check(match.group()):
                     yield Found(match.start(), match.end(), "ID_NUMBER", score)
+        for match in _PLOTS.finditer(text):
+            yield Found(match.start(1), match.end(1), "ID_NUMBER", LABELLED)
         for pattern in (_LABELLED, _LABELLED_ZH):
             for match in pattern.finditer(text):
                 # A short number after a label is a paragraph or a count.

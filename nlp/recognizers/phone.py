@@ -8,17 +8,22 @@ from collections.abc import Iterator
 
 from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
 
+_NUMBER = r"(?:\+|00)?[\d(][\d ().\-/]{5,22}\d(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
 _LABEL = re.compile(
-    r"(?i)\b(?:tele?(?:phone|fax)?|phone|mobile|cell(?:phone)?|fax|facsimile|call(?:ing)?|tel\. ?no)\b\.?"
-    r"[^\n\d+(]{0,20}(\+?[\d(][\d ().\-/]{5,20}\d)|(?:电话|手机号?码?|联系方式)[^\n\d+(]{0,8}(\+?[\d(][\d() -]{5,18}\d)"
+    rf"(?i:\b(?:tele?(?:phone|fax)?s?|phone|mobile|cell(?:phone)?|fax|facsimile|call(?:ing|ed)?|reach(?:ed)? (?:\w+ )?(?:at|on)|dial(?:led)?|text|SMS|WhatsApp|Telefon|Tel|Handy|Mobil|téléphone|portable|móvil|teléfono)\b\.?)"
+    rf"[^\n\d+(]{{0,20}}({_NUMBER})|(?:电话|手机号?码?|联系方式)[^\n\d+(]{{0,8}}(\+?[\d(][\d() -]{{5,18}}\d)"
 )
-_NORTH_AMERICAN = re.compile(
-    r"(?<![\w.-])(?:\+?1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]?\d{2}[ .-]\d{4}"
-    r"(?: ?(?:x|ext\.?) ?\d{1,5})?(?![\w-])"
-)
-_INTERNATIONAL = re.compile(r"(?<![\w+])\+[1-9]\d{0,2}[ ().-]{0,2}\d[\d ().-]{5,17}\d")
-_BRITISH = re.compile(r"(?<![\w.-])0[1-9]\d{1,3} ?\d{3,4} ?\d{3,4}(?![\w-])")
+_CANDIDATE = re.compile(rf"(?<![\w.,/§$€£+(-]){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
 _CHINESE = re.compile(r"(?<![\dA-Za-z])1[3-9]\d[\d*xX]{4}\d{4}(?!\d)|(?<!\d)0\d{2,3}-[2-9]\d{6,7}(?!\d)")
+# Dates, years, numbers of cases, amounts, addresses of machines, social security.
+_NOT_ONE = re.compile(
+    r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|(?:1[6-9]|20)\d\d ?[-/] ?(?:1[6-9]|20)\d\d|\d{1,6}/\d{2,6}|\d{1,3}(?:[ .]\d{3})+(?:,\d\d?)?|(?:\d{1,3}\.){3}\d{1,3}|\d{3}-\d{2}-\d{4}"
+    r"|\d{2}-\d{7}|(?:\d{4}[ -]){3}\d{1,7}|(?:1[6-9]|20)\d\d[ -].*|\d{1,2} \d{4}.*|\d{5}-\d{4}|\(?\d{4}\).*|\d+\).*"
+)
+# Where a number without a country's code may be from; each is asked in turn.
+_REGIONS = ("US", "GB", "DE", "FR", "IT", "ES", "PL", "TR", "IN", "CN", "AU", "BR")
+_FEWEST, _MOST = 7, 15
+_NATIONAL = 9
 
 
 class PhoneRecognizer(RuleRecognizer):
@@ -27,25 +32,37 @@ class PhoneRecognizer(RuleRecognizer):
     def find(self, text: str) -> Iterator[Found]:
         for match in _LABEL.finditer(text):
             group = 1 if match.group(1) else 2
-            if 7 <= sum(c.isdigit() for c in match.group(group)) <= 15:
+            number = match.group(group)
+            if _FEWEST <= _digits(number) <= _MOST + 5 and not _NOT_ONE.fullmatch(number):
                 yield Found(match.start(group), match.end(group), "PHONE", LABELLED)
-        for pattern in (_NORTH_AMERICAN, _CHINESE):
-            for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), "PHONE", SHAPED)
-        for match in _INTERNATIONAL.finditer(text):
-            if _valid(match.group(), None):
-                yield Found(match.start(), match.end(), "PHONE", CHECKED)
-            else:
-                yield Found(match.start(), match.end(), "PHONE", SHAPED)
-        for match in _BRITISH.finditer(text):
-            if _valid(match.group(), "GB"):
-                yield Found(match.start(), match.end(), "PHONE", SHAPED)
+        for match in _CHINESE.finditer(text):
+            yield Found(match.start(), match.end(), "PHONE", SHAPED)
+        for match in _CANDIDATE.finditer(text):
+            score = _score(match.group())
+            if score:
+                yield Found(match.start(), match.end(), "PHONE", score)
+
+
+def _score(number: str) -> float:
+    count = _digits(number)
+    if not _FEWEST <= count <= _MOST + 5:
+        return 0.0
+    if number.startswith(("+", "00")):
+        return CHECKED if _valid(number, None) else SHAPED
+    if _NOT_ONE.fullmatch(number) or (count < _NATIONAL and not number.startswith("0")):
+        return 0.0
+    return SHAPED if any(_valid(number, region) for region in _REGIONS) else 0.0
+
+
+def _digits(number: str) -> int:
+    return sum(map(str.isdigit, number))
 
 
 def _valid(number: str, region: str | None) -> bool:
     import phonenumbers
 
     try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(number, region))
+        parsed = phonenumbers.parse("+" + number[2:] if number.startswith("00") else number, region)
     except phonenumbers.NumberParseException:
         return False
+    return phonenumbers.is_valid_number(parsed)

@@ -1,0 +1,122 @@
+# ruff: noqa: E501, SIM905  -- patterns and lists read best on one line
+"""Numbers that the states of the world give out, by the patterns and check digits that Presidio ships.
+
+Presidio reads a whole text once for each of its patterns, more than a hundred; here they read only the few
+pieces of a text that hold enough digits, and a pattern without a check digit counts only behind a
+word of its context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+import regex
+from presidio_analyzer import PatternRecognizer
+
+from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+
+_ACCOUNTS = ("AbaRoutingRecognizer", "CryptoRecognizer", "UsBankRecognizer")
+_PLATES = (
+    "DeKfzRecognizer",
+    "InVehicleRegistrationRecognizer",
+    "NgVehicleRegistrationRecognizer",
+    "TrLicensePlateRecognizer",
+    "UkVehicleRegistrationRecognizer",
+    "ZaLicensePlateRecognizer",
+)
+_IDENTITIES = (
+    "AuAbnRecognizer AuAcnRecognizer AuMedicareRecognizer AuTfnRecognizer CaSinRecognizer DeBsnrRecognizer "
+    "DeFuehrerscheinRecognizer DeHandelsregisterRecognizer DeHealthInsuranceRecognizer DeIdCardRecognizer "
+    "DeLanrRecognizer DePassportRecognizer DeSocialSecurityRecognizer DeTaxIdRecognizer DeTaxNumberRecognizer "
+    "DeVatIdRecognizer EsNieRecognizer EsNifRecognizer EsPassportRecognizer FiPersonalIdentityCodeRecognizer "
+    "InAadhaarRecognizer InGstinRecognizer InPanRecognizer InPassportRecognizer InVoterRecognizer "
+    "ItDriverLicenseRecognizer ItFiscalCodeRecognizer ItIdentityCardRecognizer ItPassportRecognizer "
+    "ItVatCodeRecognizer KrBrnRecognizer KrDriverLicenseRecognizer KrFrnRecognizer KrPassportRecognizer "
+    "KrRrnRecognizer MedicalLicenseRecognizer NgNinRecognizer NhsRecognizer PhPassportRecognizer PhTinRecognizer "
+    "PhUmidRecognizer PlPeselRecognizer SeOrganisationsnummerRecognizer SePersonnummerRecognizer SgFinRecognizer "
+    "SgUenRecognizer ThTninRecognizer TrNationalIdRecognizer UkDrivingLicenceRecognizer UkNinoRecognizer "
+    "UkPassportRecognizer UsHealthInsuranceMemberIdRecognizer UsItinRecognizer UsLicenseRecognizer UsMbiRecognizer "
+    "UsNpiRecognizer UsPassportRecognizer UsPrescriptionNumberRecognizer UsPriorAuthorizationNumberRecognizer "
+    "UsProviderTaxIdRecognizer UsReferralNumberRecognizer UsClaimNumberRecognizer UsSsnRecognizer "
+    "ZaCompanyRegistrationRecognizer ZaDriverLicenseRecognizer ZaIdNumberRecognizer ZaIncomeTaxNumberRecognizer "
+    "ZaPassportRecognizer ZaTrafficRegisterNumberRecognizer ZaVatNumberRecognizer"
+).split()
+# Words of context that stand before every second number of a judgment.
+_TELL_NOTHING = frozenset("number no code card account id the of claim state registration company".split())
+_CANDIDATE = re.compile(r"(?<![\w,.$€£])[A-Z\d](?:[ ./-]?[A-Z\d]){6,24}(?!\w|[.,]\d)")
+# Dates and numbers of cases: by far the most of what looks like a candidate.
+_NOT_ONE = re.compile(
+    r"\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./-]\d{2}[./-]\d{2}|(?:19|20)\d\d[-/](?:19|20)\d\d|\d{3,6}/\d{2,4}|(?:\d{1,3} )+(?:000)"
+)
+_REACH = 80
+_FEWEST_DIGITS = 4
+_SURE_SHAPE = 0.5
+_LONG = 9
+
+
+class _Kind(NamedTuple):
+    type: str
+    recognizer: PatternRecognizer
+    patterns: tuple[tuple[regex.Pattern[str], float], ...]
+    checked: bool
+
+
+@cache
+def _kinds() -> tuple[tuple[_Kind, ...], re.Pattern[str], dict[str, frozenset[int]]]:
+    """The kinds, a pattern for all words of their contexts, and the kinds of each word."""
+    from presidio_analyzer import predefined_recognizers
+
+    kinds: list[_Kind] = []
+    contexts: dict[str, set[int]] = {}
+    named = [("ID_NUMBER", n) for n in _IDENTITIES] + [("PLATE", n) for n in _PLATES]
+    for type_, name in (*named, *(("ACCOUNT_NUMBER", n) for n in _ACCOUNTS)):
+        recognizer: PatternRecognizer = getattr(predefined_recognizers, name)()
+        flags = recognizer.global_regex_flags or 0
+        patterns = tuple((regex.compile(p.regex, flags), p.score) for p in recognizer.patterns)
+        checked = type(recognizer).validate_result is not PatternRecognizer.validate_result
+        for word in recognizer.context or []:
+            if word.lower() not in _TELL_NOTHING:
+                contexts.setdefault(word.lower(), set()).add(len(kinds))
+        kinds.append(_Kind(type_, recognizer, patterns, checked))
+    words = "|".join(sorted(map(re.escape, contexts), key=len, reverse=True))
+    return tuple(kinds), re.compile(rf"\b(?:{words})\b"), {w: frozenset(k) for w, k in contexts.items()}
+
+
+class NationalNumberRecognizer(RuleRecognizer):
+    TYPES = ("ID_NUMBER", "ACCOUNT_NUMBER", "PLATE")
+
+    def find(self, text: str) -> Iterator[Found]:
+        for match in _CANDIDATE.finditer(text):
+            piece = match.group()
+            if sum(map(str.isdigit, piece)) >= _FEWEST_DIGITS and not _NOT_ONE.fullmatch(piece):
+                yield from _read(text, match.start(), match.end())
+
+
+def _read(text: str, start: int, end: int) -> Iterator[Found]:
+    kinds, words, kinds_of = _kinds()
+    before = text[max(0, start - _REACH) : start].lower()
+    expected: set[int] = set()
+    for word in words.finditer(before):
+        expected |= kinds_of[word.group()]
+    for index, kind in enumerate(kinds):
+        if not (kind.checked or index in expected):
+            continue
+        for pattern, score in kind.patterns:
+            for match in pattern.finditer(text, start, end):
+                sure = _score(kind.recognizer, match.group(), score, index in expected)
+                if sure:
+                    yield Found(match.start(), match.end(), kind.type, sure)
+
+
+def _score(recognizer: PatternRecognizer, number: str, score: float, expected: bool) -> float:
+    valid = recognizer.validate_result(number)
+    if valid is False or recognizer.invalidate_result(number):
+        return 0.0
+    if expected:
+        return CHECKED if valid else LABELLED
+    # One number in ten passes a single check digit.
+    long = sum(map(str.isalnum, number)) >= _LONG
+    return SHAPED if long and (valid or score >= _SURE_SHAPE) else 0.0

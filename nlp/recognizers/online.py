@@ -1,0 +1,94 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""Addresses of the web and of machines."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+
+# The domains under which people and firms register, and those of the countries.
+_TLD = (
+    r"(?:com|org|net|edu|gov|mil|int|info|biz|name|pro|aero|coop|museum|jobs|mobi|travel|tel|cat|asia|post|io|ai|app|dev|online|site|shop|"
+    r"store|tech|club|xyz|top|live|blog|cloud|news|law|legal|bank|example|a[cdefgilmoqrstuwxz]|b[abdefghijmnorstwyz]|c[acdfghiklmnoruvwxyz]|"
+    r"d[ejkmoz]|e[cegrstu]|f[ijkmor]|g[abdefghilmnpqrstuwy]|h[kmnrtu]|i[delmnoqrst]|j[emop]|k[eghimnprwyz]|l[abcikrstuvy]|m[acdeghklmnopqrstuvwxyz]|"
+    r"n[acefgilopruz]|om|p[aefghklmnrstwy]|qa|r[eosuw]|s[abcdeghijklmnorstuvxyz]|t[cdfghjklmnortvwz]|u[agksyz]|v[aceginu]|w[fs]|y[et]|z[amw])"
+)
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PATH = r"(?::\d{1,5})?(?:[/?#][^\s<>\"'\u4e00-\u9fff]*[^\s<>\"'.,;:!?)\]}\u4e00-\u9fff]|/)?"
+_SCHEMED = re.compile(
+    rf"(?i)\b(?:https?|ftps?|file|ssh|git|wss?)://[^\s<>\"'\u4e00-\u9fff]*[^\s<>\"'.,;:!?)\]}}\u4e00-\u9fff]|\bwww\.{_LABEL}(?:\.{_LABEL}){{1,6}}{_PATH}"
+)
+_BARE = re.compile(rf"(?<![\w@.-])(?:{_LABEL}\.){{1,5}}{_TLD}(?![\w-]|\.\w|@){_PATH}")
+_V4 = re.compile(
+    r"(?<![\w.:-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{1,2}|:\d{2,5})?(?![\w-]|\.\d)"
+)
+_V6 = re.compile(r"(?<![\w.:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:%\w+|/\d{1,3})?(?![\w:])")
+_MAC = re.compile(
+    r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})(?![\w:-])"
+)
+# "v. Union", "S.p.A": words of a text that end like a domain. A name on the web has a small letter before its point.
+_WEBLIKE = re.compile(r"[a-z0-9]\.[a-z]|[A-Z]{3,}\.(?:COM|ORG|NET)")
+
+
+class OnlineRecognizer(RuleRecognizer):
+    TYPES = ("URL", "IP_ADDRESS")
+
+    def find(self, text: str) -> Iterator[Found]:
+        if "://" in text or "www." in text or "WWW." in text:
+            for match in _SCHEMED.finditer(text):
+                yield Found(match.start(), match.end(), "URL", CHECKED)
+        for hint in _WEBLIKE.finditer(text):
+            yield from _domain(text, hint.start())
+        for match in _V4.finditer(text):
+            if not text[max(0, match.start() - 12) : match.start()].rstrip().lower().endswith(_NOT_BEFORE):
+                yield Found(match.start(), match.end(), "IP_ADDRESS", LABELLED)
+        if ":" in text:
+            for match in _V6.finditer(text):
+                if _is_v6(match.group()):
+                    yield Found(match.start(), match.end(), "IP_ADDRESS", LABELLED)
+            for match in _MAC.finditer(text):
+                yield Found(match.start(), match.end(), "IP_ADDRESS", LABELLED)
+
+
+_NOT_BEFORE = (
+    "section",
+    "clause",
+    "version",
+    "§",
+    "paragraph",
+    "para",
+    "art.",
+    "v.",
+    "ziffer",
+    "article",
+    "rule",
+)
+
+
+_LONGEST = 200
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
+
+
+def _domain(text: str, hint: int) -> Iterator[Found]:
+    """The domain about the point at `hint` + 1, if it is one."""
+    start = hint
+    while start and hint - start < _LONGEST and text[start - 1] in _HOST:
+        start -= 1
+    match = _BARE.match(text, start)
+    if match and match.end() > hint + 1:
+        yield Found(match.start(), match.end(), "URL", SHAPED)
+
+
+def _is_v6(candidate: str) -> bool:
+    address = candidate.partition("%")[0].partition("/")[0]
+    # "::" alone, and the time "10:20:30", are none.
+    if sum(c.isalnum() for c in address) < 3 or ("::" not in address and address.count(":") != 7):
+        return False
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,37 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""Number plates of vehicles: the shapes that nothing else has, and others behind a word about a vehicle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+
+_LABELLED = re.compile(
+    r"(?i:\b(?:licen[cs]e|number|registration|vehicle|index)[ -](?:plates?|marks?|registration)|\bplates?|\bregistration|\bregistered (?:as|under)|\bKennzeichen|\bamtlichen? Kennzeichen|\bimmatricul\w+|\bplaque|\btarga|\bmatrícula|\bplaca)"
+    r"(?i: ?\(?(?:nos?\b\.?|numbers?|mark|index|was|is|of|:|#)\)?){0,3}[ \"'(]{1,3}(?=[A-ZÄÖÜ0-9 ·.-]{0,10}\d)((?:[A-ZÄÖÜ]{1,3}|\d{1,4})(?:[ ·.-]?(?:[A-ZÄÖÜ]{1,3}|\d{1,4})){1,4})(?![\w/])"
+)
+_VEHICLE = re.compile(
+    r"(?i:\b(?:car|vehicle|van|truck|lorry|motorcycle|motorbike|taxi|bus|sedan|SUV|Fahrzeug|Pkw|PKW|véhicule|voiture|BMW|Audi|Mercedes|Toyota|Ford|Volkswagen|VW|Opel|Renault|Peugeot|Honda|Nissan|Fiat|Škoda|Lada)\b)[^.;\n\d]{0,40}[ (]"
+    r"(?=[A-ZÄÖÜ0-9 -]{0,9}\d)([A-ZÄÖÜ]{1,3}[ -]?[A-Z]{1,2}[ -]?\d{1,4}|[A-Z]{2}\d{2} ?[A-Z]{3}|\d{1,4}[ -]?[A-Z]{2,3}[ -]?\d{1,4}|\d{2} [A-Z]{1,3} \d{2,4}|[A-Z]{3}[ -]?\d{3,4})(?![\w/-])"
+)
+_SHAPED = re.compile(
+    r"(?<![\w-])(?:[A-HJ-NP-TV-Z]{2}-\d{3}-[A-HJ-NP-TV-Z]{2}|[A-Y]{2}(?:0[2-9]|[1-7]\d) ?[A-Z]{3}|[A-Z]{2} ?\d{1,2} ?[A-Z]{1,2} ?\d{4})(?![\w-])"
+)
+_CHINESE = re.compile(
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-Z][·.]?(?=[A-Z\d*×]*[\d*×])[A-Z\d*×]{5,6}(?![A-Z\d])"
+)
+
+
+class PlateRecognizer(RuleRecognizer):
+    TYPES = ("PLATE",)
+
+    def find(self, text: str) -> Iterator[Found]:
+        for pattern in (_LABELLED, _VEHICLE):
+            for match in pattern.finditer(text):
+                if 4 <= sum(map(str.isalnum, match.group(1))) <= 10:
+                    yield Found(match.start(1), match.end(1), "PLATE", LABELLED)
+        for pattern in (_SHAPED, _CHINESE):
+            for match in pattern.finditer(text):
+                yield Found(match.start(), match.end(), "PLATE", SHAPED)
