@@ -10,6 +10,9 @@ not personal information. The number of the very case a document is about is ano
 | `continental` | German and French decisions, journals, statutes; ECLI |
 | `statutes` | acts, codes, articles, sections, directives, treaties in English; US codes |
 | `chinese` | statutes in 《》, articles, guiding cases, judgments cited for comparison |
+
+The seats of Chinese courts, prosecutors and police (`nlp.recognizers.address_zh.seats`) count as law too: who
+lives in the court's district is not given away by the court's name.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import re
 from nlp.citations import chinese, continental, statutes
 from nlp.citations.cases import case_citations
 from nlp.citations.rule import Range, matches
+from nlp.recognizers.address_zh import seats
 
 _JOINT = re.compile(r"[ ,;:()]{0,3}")
 _RULES = (*chinese.RULES, *continental.RULES, *statutes.RULES)
@@ -27,7 +31,7 @@ _RULES = (*chinese.RULES, *continental.RULES, *statutes.RULES)
 def citations(text: str) -> list[Range]:
     """Ranges [start, end) of `text` (normalised) that no span may touch: sorted, none over another."""
     merged: list[Range] = []
-    for start, end in sorted((*matches(_RULES, text), *case_citations(text))):
+    for start, end in sorted((*matches(_RULES, text), *case_citations(text), *seats(text))):
         # "Criminal Code, RSC 1985", "Roe v. Poe, § 4": one citation of several rules.
         if merged and (start <= merged[-1][1] or _JOINT.fullmatch(text, merged[-1][1], start)):
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))

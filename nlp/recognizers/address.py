@@ -1,12 +1,12 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Postal addresses: streets, boxes, postcodes, Chinese districts and doors."""
+"""Postal addresses: streets, boxes, postcodes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import HAN, LABELLED, SHAPED, UPPER, Found, RuleRecognizer
+from nlp.recognizers.base import LABELLED, SHAPED, UPPER, Found, RuleRecognizer
 
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]|"
@@ -51,16 +51,6 @@ _NAMED_PLACE = re.compile(
     rf"\b((?:{_PLACE}) (?:[Vv]illage|[Tt]own|[Dd]istrict|[Pp]rovince|[Cc]ounty|[Mm]unicipality|[Nn]eighbourhood))\b(?! (?:Court|court|Council|Attorney))"
     rf"|\b((?:village|town|city|district|province|municipality|suburb|hamlet) of {_PLACE})"
 )
-_CHINESE = re.compile(
-    rf"(?:[{HAN}]{{2,9}}?(?:省|自治区|市|自治州|县|区|镇|乡|街道|村|屯|大道|路|街|巷|弄|胡同|小区)|[{HAN}]{{0,6}}?[\dA-Za-z一二三四五六七八九十]{{1,5}}-?\d{{0,5}}(?:组|队|栋|幢|座|号楼|号院|单元|室|号|楼|层|弄)(?:附\d+号?)?){{2,10}}"
-)
-_HOME_ZH = re.compile(
-    rf"(?:住址?|住所地?|户籍所在地|户籍地|现住|居住地|暂住地?|出生地|籍贯|家住|地址)(?:为|是|:|在|于)?\s?(?!所|址)([{HAN}\dA-Za-z-]{{2,40}}?)(?=[,。;、()\s]|$)"
-)
-_CUT_ZH = re.compile(
-    r"户籍所在地|户籍地|现住|居住地|暂住地?|居住于|居住在|住所地|住址|住|出生地|籍贯|位于|出生于|出生|生于|在|至|到|从|由|往|经|将|于|窜至|来到|行驶|沿|途经|的|与|和|系|向|被|因|对|民族|汉族|族|日|年|月"
-)
-_PUBLIC_ZH = re.compile(r"[人中高级]?民?(?:法院|检察院)|公安|看守所|监狱|司法局|派出所|政府|人民")
 
 
 class AddressRecognizer(RuleRecognizer):
@@ -91,19 +81,3 @@ def _tells(place: str) -> bool:
     return place.lower() not in JURISDICTIONS and any(
         w[0].isupper() and w.lower() not in LEGAL_WORDS for w in words
     )
-
-
-class ChineseAddressRecognizer(RuleRecognizer):
-    TYPES = ("ADDRESS",)
-
-    def find(self, text: str) -> Iterator[Found]:
-        for match in _HOME_ZH.finditer(text):
-            if not re.search(r"[省市县区旗镇乡村屯路街巷号]", match.group(1)) or "没有" in match.group(1):
-                continue
-            yield Found(match.start(1), match.end(1), "ADDRESS", LABELLED)
-        for match in _CHINESE.finditer(text):
-            start = match.start()
-            for cut in _CUT_ZH.finditer(text, start, match.end()):
-                start = cut.end()
-            if match.end() - start >= 4 and not _PUBLIC_ZH.match(text, match.end()):
-                yield Found(start, match.end(), "ADDRESS", SHAPED)

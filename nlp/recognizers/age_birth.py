@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from nlp.recognizers.base import LABELLED, Found, RuleRecognizer
-from nlp.recognizers.date import CHINESE_DATE, ENGLISH_DATE, GERMAN_DATE, NUMERIC_DATE
+from nlp.recognizers.date import ENGLISH_DATE, GERMAN_DATE, NUMERIC_DATE
 
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _UNITS = "one|two|three|four|five|six|seven|eight|nine"
@@ -22,15 +22,12 @@ _THRESHOLD = re.compile(
     r"(?i)(?:under|over|least|attain(?:s|ed|ing)?|reach(?:es|ed|ing)?|above|below|than|minimum|maximum|retirement|"
     r"turns?|until|eligible|majority)\b[^.;\n]{0,25}$"
 )
-_AGE_ZH = re.compile(r"(?<![\d.])(\d{1,3}|[一二三四五六七八九十]{1,3})周?岁(?![以])")
-_THRESHOLD_ZH = re.compile(r"(?:不满|未满|已满|年满|满|超过|低于)$")
-_DATE = rf"(?:{ENGLISH_DATE}|{GERMAN_DATE}|{NUMERIC_DATE}|{CHINESE_DATE}|(?:1[89]|20)\d\d)"
+_DATE = rf"(?:{ENGLISH_DATE}|{GERMAN_DATE}|{NUMERIC_DATE}|(?:1[89]|20)\d\d)"
 _BIRTH = re.compile(
     rf"(?:\b[Bb]orn(?: in [^\d\n,.;]{{2,40}})?,? ?(?:on|in)?(?: or about)?|[Dd]ate [Oo]f [Bb]irth|\bD\.?O\.?B\b\.?|[Bb]irth ?date|"
-    rf"\b[Bb]irthday|[Gg]eboren(?: am)?|\b[Gg]eb\.(?: am)?|[Gg]eburtsdatum|\b[Nn]ée? le|生于|出生于|出生日期|出生年月日?)"
+    rf"\b[Bb]irthday|[Gg]eboren(?: am)?|\b[Gg]eb\.(?: am)?|[Gg]eburtsdatum|\b[Nn]ée? le)"
     rf"(?: ?(?:is|was|of|on|on the|为|是))?[:\s(]{{0,3}}(?P<date>{_DATE})(?!\w)"
 )
-_BIRTH_ZH = re.compile(rf"(?P<date>{CHINESE_DATE})(?=(?:出)?生(?!效|产|活|态))")
 _PARENTHESIS = re.compile(rf"\(\s*(?:born|b\.|\*|DOB:?)\s*(?P<date>{_DATE})\s*\)")
 
 
@@ -44,9 +41,6 @@ class AgeBirthRecognizer(RuleRecognizer):
             if _THRESHOLD.search(before):
                 continue
             yield Found(match.start(group), match.end(group), "AGE", LABELLED)
-        for match in _AGE_ZH.finditer(text):
-            if not _THRESHOLD_ZH.search(text[max(0, match.start() - 3) : match.start()]):
-                yield Found(match.start(), match.end(), "AGE", LABELLED)
-        for pattern in (_BIRTH, _BIRTH_ZH, _PARENTHESIS):
+        for pattern in (_BIRTH, _PARENTHESIS):
             for match in pattern.finditer(text):
                 yield Found(match.start("date"), match.end("date"), "BIRTH_DATE", LABELLED + 0.05)

@@ -1,5 +1,9 @@
-# ruff: noqa: E501  -- patterns read best on one line
-"""Chinese names: a surname and one to three characters behind a word that says who speaks or sits."""
+# ruff: noqa: E501, SIM905  -- patterns and lists of words read best on one line
+"""Chinese names: by the role or the phrase before them, by how courts shorten them, by what the document repeats.
+
+A Chinese sentence has no spaces, so where a name ends is the question. It is settled by what follows
+(`_FOLLOW`: words that go on with the sentence), and by what the document itself repeats.
+"""
 
 from __future__ import annotations
 
@@ -9,77 +13,290 @@ from collections.abc import Iterator
 from nlp.recognizers.base import HAN, LABELLED, SHAPED, Found, RuleRecognizer
 from nlp.recognizers.vocabulary import COMPOUND_SURNAMES_ZH, SURNAMES_ZH
 
+_H = f"[{HAN}]"
 _SURNAME = rf"(?:{'|'.join(COMPOUND_SURNAMES_ZH)}|[{''.join(dict.fromkeys(SURNAMES_ZH))}])"
-# Characters that go on with the sentence rather than with the name.
-_STOP = (
-    "犯在于与和及等的因以被将对向为是系到从至称供述经由均也不未并其又持窜驾酒伙辩认诉案付驶进出去来打把用自如没无有还贩容留"
-    "实死受委提收支返赔归某这那该此都就让使则之后前上下内外间时年月日说问找给叫带同约听看见所或且但而先再即仍只各另亦曾已于携"
-    "非涉吸抢盗骗殴购卖拿取乘骑坐驻辖人"
+# Never inside a given name.
+_NEVER_GIVEN = "的犯在于因与及到被称系未持等是趁驾窜某供诉辩认述伙把给让叫跟就不都这那各每且或但至某这刑罪案判审款号条第岁"
+# Seldom inside a given name: believed only where the document repeats it or the sentence halts behind it.
+_SELDOM_GIVEN = (
+    "元和由自从向均对将为经也其又酒付进出去来打用如没无有还贩容留实死受委提收支返赔归该使则之后前上下内外间时年月日说问找带同约"
+    "听看见所而先再即仍只另亦曾已携非涉吸抢盗骗殴购卖拿取乘骑坐驻辖人两二三四五六七八九十百余名个位当庭主动本"
 )
-_GIVEN = rf"(?![{_STOP}])[{HAN}]"
-_MASKED = r"(?:某{1,2}[甲乙丙丁戊己庚辛]?\d?|[×xX*]{1,2}\d?|[甲乙丙丁](?![" + HAN + r"]))"
-_NAME = rf"(?:{_SURNAME}[ ]?(?:{_MASKED}|{_GIVEN}[ ]?(?:{_GIVEN})?(?:某|[×xX*])?))"
-_FOREIGN = rf"[{HAN}]{{2,8}}[·•・][{HAN}]{{2,8}}(?:[·•・][{HAN}]{{2,8}})?"
-_ROLE = (
-    r"(?:被告单位诉讼代表人|诉讼代表人|附带民事诉讼原告人|附带民事诉讼被告人|反诉原告|反诉被告|再审申请人|被申请人|申请执行人|被执行人|"
-    r"被上诉人|上诉人|申请人|第三人|原审被告人|被告人|原告人|原告|被告|被害人近亲属|被害人|受害人|死者|证人|鉴定人|翻译人员|"
-    r"犯罪嫌疑人|嫌疑人|同案犯|同案人|吸毒人员|违法行为人|报案人|举报人|辩护人|委托诉讼代理人|诉讼代理人|委托代理人|法定代理人|代理人|"
-    r"指定辩护人|法定代表人|负责人|经营者|实际控制人|股东|员工|职工|公诉人|检察员|代理检察员|检察官助理|检察官|审判长|代理审判员|审判员|"
-    r"人民陪审员|陪审员|法官助理|法官|书记员|代书记员|执行员|民警|辅警|律师|医生|司机|驾驶员|房东|租客|承租人|出租人|买方|卖方|"
-    r"借款人|贷款人|出借人|担保人|保证人|债务人|债权人|继承人|被继承人|监护人|甲方|乙方|丙方|联系人|收件人|姓名|曾用名|别名|绰号|化名|自报名|"
-    r"兄弟|姐妹|叔叔|姑姑|舅舅|表哥|堂兄|岳父|岳母|受托人|委托人|收款人|付款人|开户名|户名|签名|签字|承办人|送达人|抄送|此前|妻子|丈夫|前妻|前夫|父亲|母亲|儿子|女儿|哥哥|弟弟|姐姐|妹妹|朋友|同事|邻居|老乡|男友|女友|男朋友|女朋友|之妻|之夫|之子|之女|其妻|其子|其父|其母|其夫|其女)"
+_MIDDOT = "·•・‧⋅∙"
+_FOREIGN = rf"{_H}{{1,8}}(?:[{_MIDDOT}]{_H}{{1,8}}){{1,3}}"
+# 张某, 张某某, 张某甲, 张某1, 张某一, 张××, 张xx, 张甲
+_FILLER = r"(?:某{1,2}[甲乙丙丁戊己庚辛壬癸]?(?:\d{1,2}|[A-H](?![A-Za-z]))?|[×xX*]{1,3}\d{0,2})"
+# What 某 says of things: "a certain company".
+_THING = (
+    r"(?:日|年|月|天|时|公司|村|小区|宾馆|酒店|饭店|网吧|银行|学校|大学|中学|医院|地|单位|国|市|县|镇|乡|路|街|栋|号|处|种|些|个|次|项|厂|店|超市|工地|房|室|区|"
+    r"集团|部|局|所|平台|网|群|车|牌|款|\()"
 )
-_LIST = rf"(?:{_FOREIGN}|{_NAME})(?:(?:、|和|与|及|以及|,)(?:{_FOREIGN}|{_NAME}))*"
-_ROLED = re.compile(rf"{_ROLE}(?:\((?!以下)[^()]{{1,12}}\))?[:\s]{{0,4}}({_LIST})")
-_ANONYMISED = re.compile(rf"(?<![{HAN}])?{_SURNAME}(?:某{{1,2}}[甲乙丙丁]?\d?|[×*]{{1,2}})|{_FOREIGN}")
+_SHORTENED = re.compile(
+    rf"(?:{_SURNAME}|(?<=证人){_H}|(?<=害人){_H}|(?<=告人){_H}|(?<=、){_H}){_FILLER}(?!{_THING})"
+)
+_ORDINAL = "一二三四五六七八九"
+_ROLE_WORDS = (
+    "诉讼代表人 附带民事诉讼原告人 附带民事诉讼被告人 反诉原告 反诉被告 再审申请人 被申请人 申请执行人 被执行人 被上诉人 上诉人 申请人 申诉人 第三人 "
+    "原审被告人 被告人 原告人 原告 被告 罪犯 服刑人员 被害人近亲属 被害人 受害人 死者 证人 鉴定人 犯罪嫌疑人 嫌疑人 同案犯 同案人 同案被告人 同伙 吸毒人员 违法行为人 报案人 举报人 "
+    "指定辩护人 辩护人 委托诉讼代理人 诉讼代理人 委托代理人 法定代理人 代理人 法定代表人 负责人 经营者 实际控制人 股东 员工 职工 经理 会计 出纳 "
+    "公诉人 代理检察员 助理检察员 检察员 检察官助理 检察官 检察长 审判长 代理审判员 助理审判员 审判员 人民陪审员 陪审员 法官助理 法官 代理书记员 代书记员 书记员 速录员 执行员 "
+    "翻译人员 翻译 侦查人员 民警 辅警 警察 律师 医生 司机 驾驶员 驾驶人 乘客 车主 房东 租客 承租人 出租人 买方 卖方 借款人 贷款人 出借人 担保人 保证人 债务人 债权人 "
+    "继承人 被继承人 监护人 甲方 乙方 丙方 联系人 收件人 姓名 受托人 委托人 收款人 付款人 开户名 户名 持卡人 签名 签字 承办人 送达人 抄送 "
+    "妻子 丈夫 前妻 前夫 老公 老婆 父亲 母亲 爸爸 妈妈 父母 儿子 女儿 长子 次子 长女 次女 哥哥 弟弟 姐姐 妹妹 兄弟 姐妹 叔叔 姑姑 舅舅 阿姨 岳父 岳母 妹夫 姐夫 妻弟 "
+    "表哥 表弟 表姐 表妹 堂兄 堂哥 堂弟 堂姐 堂妹 侄子 侄女 外甥 女婿 儿媳 爷爷 奶奶 之妻 之夫 之子 之女 之父 之母 其妻 其夫 其子 其女 其父 其母 其兄 其弟 其姐 其妹 "
+    "朋友 同事 邻居 老乡 同学 男友 女友 男朋友 女朋友 村民 居民 学生 村支书 支部书记 村主任 会计员 秘书 校长 老师 教授"
+).split()
+_ROLE = rf"(?:{'|'.join(sorted(_ROLE_WORDS, key=len, reverse=True))})"
+_BENCH = (
+    r"(?:代理检察员|助理检察员|检察员|检察官助理|检察官|公诉人|审判长|代理审判员|助理审判员|审判员|人民陪审员|陪审员|法官助理|代理书记员|代书记员|书记员|速录员|执行员|"
+    r"翻译人员|翻译|辩护人|诉讼代理人)"
+)
+# Words that go on with the sentence behind a name.
+_FOLLOW = re.compile(
+    r"[犯的在于因与及等被系未持是趁窜供称诉辩认述到至]|[,。、;:()\"'\s]|$|和|以|对|将|向|从|由|为|曾|均|也|又|已|经|且|现|所|该|之|其|男|女|酒后|醉酒|无证|饮酒|"
+    r"出庭|到庭|当庭|支持|参加|担任|履行|依法|陈述|证言|证实|证明|提出|提供|自愿|如实|主动|归案|到案|案发|驾驶|伙同|来到|前往|进入|实施|盗|诈骗|贩|抢|强|殴打|持|"
+    r"使用|利用|通过|无视|违反|非法|故意|明知|多次|家|之间|一起|打|先后|再次|身上|处|名下|经营|开设|容留|介绍|乘|携带|拿|要求|同意|表示|承认|取得|赔偿|退|有期|"
+    r"共同|受|死亡|发生|报案|报警|有|没|说|问|找|给|让|叫|带|约|听|看|见|用|把|并|而|后|前|时|还|各|两|二人|三人|四人|一人|某|收|付|签|上诉|申请|起诉|请求|主张|认可|"
+    r"转|分|合|借|欠|租|买|卖|购|送|接|住|跑|逃|抓|帮|去|来|走|站|坐|跟|同|都|就|不|拒|负|承担|支付|返还|损失|人民币|户籍|身份|年龄|出生|家属|亲属|本人|个人|夫妇|夫妻|先生|女士|教授|老师|医生|律师"
+)
+_HALT = re.compile(r"[,。、;:()\"'\s]|$|出庭|到庭|支持|参加|的|担任|等|犯|及|与")
+_NAME = rf"(?:{_SURNAME}[{HAN}]{{1,2}}|{_SURNAME}{_FILLER})"
+_NOTE = r"(?:\([^()]{1,40}\))?"
+_ITEMS = rf"(?:{_FOREIGN}|{_SURNAME}{_FILLER}[{HAN}]?|{_SURNAME}[{HAN}]{{1,2}}){_NOTE}"
+_ROLED = re.compile(
+    rf"{_ROLE}(?:\((?!以下)[^()]{{1,12}}\))?(?:[ \t]?:)?[ \t\n]{{0,3}}\"?(?=({_FOREIGN}|{_SURNAME}))"
+)
+# The bench signs with names of any sort, each to the next space or role.
+_SIGNED = re.compile(
+    rf"{_BENCH}[ \t\n:]{{0,4}}(?!独任|依法|公开|名单|组成|担任|出庭|一名|二名|发表|认为|提出|当庭|宣读|意见|代表|为其|均)({_H}{{2,4}}?)"
+    rf"(?=[\s,。、(]|$|{_BENCH}|(?:及|和)[{HAN}]{{2,4}}(?:出庭|到庭)|出庭|到庭|支持公诉|参加诉讼|担任|履行职务|依法出庭)"
+)
+_SIGNED_AFTER = re.compile(rf"书记员[ ]?{_H}{{2,3}}[ ]({_H}{{2,3}})(?=\s*$|\s*。\s*$|[ ]附)")
+_SPACED_ROLE = r"(?:审\s*判\s*长|(?:代\s*理\s*)?审\s*判\s*员|人\s*民\s*陪\s*审\s*员|(?:代\s*)?书\s*记\s*员|法\s*官\s*助\s*理|公\s*诉\s*人|检\s*察\s*员)"
+_SPACED = re.compile(
+    rf"{_SPACED_ROLE}[ \t:]{{1,12}}({_SURNAME}[ \t]{{1,6}}{_H}(?:[ \t]{{1,3}}{_H})?)(?=[\s,。]|$)"
+)
+# A surname that no list holds stands first in a list of names.
+_RARE_ROLED = re.compile(
+    rf"(?:证人|被害人|被告人|同案犯|同案人|上诉人|原告|辩护人|民警)(?!{_SURNAME}|[证家亲身辩及本损户提自以未已不无有系的之在因为所其他各二三四两等均被对])"
+    rf"({_H}{{2,3}})(?=、{_SURNAME})"
+)
+_CRIME = (
+    r"(?:犯|盗窃|诈骗|走私|贩卖|故意|过失|危险|交通|容留|寻衅|非法|强奸|强制|抢|开设|赌博|重婚|滥伐|盗伐|生产|销售|组织|职务|挪用|受贿|行贿|贪污|妨害|拒不|猥亵|放火|污染|"
+    r"敲诈|聚众|伪造|合同|信用卡|贷款|集资|虚开|传授|引诱|掩饰|窝藏|包庇|诬告|侮辱|虐待|遗弃|拐|绑架|侵占|破坏|爆炸|投放|假冒|侵犯|持有|运输|制造|挪|骗|失火|逃|与|诉|等)"
+)
+_TITLE = re.compile(rf"\A\s*({_NAME}(?:[、,]{_NAME})*)(?={_CRIME}.{{0,60}}(?:判决书|裁定书|决定书|调解书))")
 _BEFORE = re.compile(
-    rf"(?:^|[,。、;:\n\s(])({_NAME})(?=,?\(?(?:男|女)[,,。)])|(?<=[,。、;:\n\s(])({_NAME})(?=(?:的)?(?:证言|供述|陈述|笔录|身份证|户籍|到案|辨认))"
+    rf"(?:^|[,。、;:\n\s(])({_NAME})(?=,?\(?(?:男|女)[,。)])|"
+    rf"(?<=[,。、;:\n\s(])({_NAME})(?=(?:的)?(?:证言|供述|陈述|笔录|身份证|户籍|到案|辨认|QQ|微信|手机|电话|银行|账户|名义|身份))"
 )
 _CONTEXT = re.compile(
-    rf"接受({_NAME})(?=的?委托)|指派({_NAME})(?=律师|[,。、]|担任|为)|致:?\s?({_NAME})(?=[,:\n先女]|$)|({_NAME})(?=先生|女士|同志|小姐|医生|老师|经理)"
-    rf"|(?<=[,。;与和])({_NAME})(?=骑行|驾驶|步行|乘坐|持有|提交|辩称|诉称|主张|承认|表示|认可|签订|签署|签名|出借|借款|受伤|要求|诉至)"
-    rf"|(?:育有[一二三两]?[子女个]{{1,2}}|经办人为?|抚养|跟随|(?<=[,。;])随|名叫|名为|知情人)({_NAME})|与({_NAME})(?=登记结婚|结婚|系|之间|签订|[,。、])"
-    rf"|(?:情况|事实)(?:有|由)({_LIST})(?=证实|证明|[,。、知])"
+    rf"接受({_NAME})(?=的?委托)|指派({_NAME})(?=律师|[,。、]|担任|为)|致:?\s?({_NAME})(?=[,:\n先女]|$)|({_NAME})(?=先生|女士|同志|小姐|医生|老师|教授|经理|夫妇|夫妻)"
+    rf"|(?<=[,。;与和])({_NAME})(?=骑行|驾驶|步行|乘坐|持有|提交|辩称|诉称|主张|承认|表示|认可|签订|签署|签名|出借|借款|受伤|要求|诉至|登记结婚|登记离婚|打电话|冲进|报警|报案)"
+    rf"|(?:育有[一二三两]?[子女个]{{1,2}}|经办人为?|抚养|跟随|(?<=[,。;])随|名叫|名为|知情人|冒充|雇佣|雇请|纠集|邀约|联系|指使|顶替|户名为?|发还给|发还|返还|退赔|赔偿给?|交给|转给|伙同|容留|带领)({_NAME})|与({_NAME})(?=登记结婚|登记离婚|结婚|离婚|系|之间|签订|相识|同居|商量|商议|发生|[,。、])"
+    rf"|({_NAME})(?=家(?:中|里|院|门|吃|附近|房|楼|的))|(?<=[,。])({_NAME})(?=的?(?:父亲|母亲|妻子|丈夫|儿子|女儿|哥哥|弟弟|姐姐|妹妹))"
+    rf"|(?:情况|事实)(?:有|由)({_NAME})(?=[、,]|证实|证明|知)"
     rf"|(?m:^\s*({_NAME})\s*$)"
 )
-_SPACED = re.compile(
-    rf"(?:审\s*判\s*长|审\s*判\s*员|人民陪审员|书\s*记\s*员|法\s*官\s*助\s*理|公\s*诉\s*人)[ \t:]+({_SURNAME}[ \t]{{0,6}}[{HAN}](?:[ \t]{{0,3}}[{HAN}])?)(?=[\s,。]|$)"
+_ALIAS = re.compile(
+    rf"(?:绰号|外号|诨名|又名|别名|曾用名|化名|自报名|自报姓名|网名|小名|乳名|昵称|艺名|花名|人称)(?:为|叫|是|:)?(?:\"([^\"\n]{{1,12}})\"|'([^'\n]{{1,12}})'|({_H}{{2,4}}?)(?=[,。、;)(\s]))"
 )
-_ITEM = re.compile(rf"{_FOREIGN}|{_NAME}")
-_NEVER = re.compile(
-    rf"(?:{_SURNAME}(?:法|律|院|司|告|案|方|公|家|个|种|次|名|位|某某人民))|方法|方式|时间|和平|同意|公司|任何|安全|安排|高度|高速|明知|明显|成立|成年|都是|单位|经营|经济|经过|金额|金钱|全部|全体|相关|相同|相应|相互|应当|常住|向前|多次|关于|关系|平时|平台|程序|程度|温度|水平|水泥|万元|时候|时许|连续|单独|左右|路口|路段|白色|黄色|黑色|红色|宁波|计算|计划|解除|解释|支付|国家|国籍|文化|文书|后果|申请|车辆|车牌|严重|严格|富强|危险|危害|盛某人民"
+# Whole names only: a person may be called after each of them, but seldom.
+_WORDS = frozenset(
+    """
+    方法 方式 方面 方向 时间 时许 时候 时任 和平 同意 同时 同年 同月 同日 同样 同车 公司 公安 任何 任务 安全 安排 高度 高速 高新 高中 明知 明显 明确 明细 成立 成年 成功 都是 单位 单独 单方 经营 经济 经过 经本
+    经审 经鉴 经查 经检 经办 经手 经理 金额 金钱 全部 全体 全国 全案 相关 相同 相应 相互 相识 相继 应当 应予 应依 应付 常住 常委 向前 向本 向其 向他 向被 向上 多次 关于 关系 关联 平时 平台 平均 程序 程度 温度 水平 水泥
+    水果 水库 万元 万余 连续 连同 左右 左侧 左手 左臂 左腿 左肩 左眼 路口 路段 路边 路面 路人 白色 白粉 黄色 黄金 黑色 红色 蓝色 宁波 计算 计划 计人 解除 解释 解决 解回 支付 支持 国家 国籍 国道 文化 文书 文件 后果 申请 申诉
+    车辆 车牌 严重 严格 严惩 富强 危险 危害 家属 家庭 家人 家中 家里 万人 农民 农村 农业 农用 农商 农历 包括 包庇 包装 包厢 包间 项目 应聘 金属 金融 石头 石块 水电 水沟 江苏 江西 江南 江北 湖南 湖北 云南 贵州 甘肃 安徽 宁夏 海南
+    广东 广西 山东 山西 河南 河北 陕西 四川 福建 浙江 辽宁 吉林 上海 北京 天津 重庆 尚未 尚有 尚需 曾因 曾经 曾于 向公 向法 温州 徐州 常州 郑州 杭州 苏州 广州 福州 泉州 柳州 汉族 满族 苗族 回族 壮族 蒙古 牛奶 牛肉 马路 马上 马力
+    单价 单据 单元 车主 车站 房屋 房间 房东 房产 房门 房内 毛发 毛重 白酒 雷管 石油 华为 乐器 巴士 党员 党委 党支 党组 和解 和解协 项下 查明 查获 查询 查看 查封 查扣 查实 查证 查缴 干部 干活 后又 后来 后经 后因 后于 后被 后将 何人 何时 何种
+    游戏 游乐 游客 辛苦 冷静 冷冻 古董 官员 官方 封闭 封存 位于 位置 区分 区别 区域 区间 权利 权益 权属 花园 花费 花销 练习 盖章 商品 商店 商场 商铺 商量 商议 商标 盛大 强制 强行 强奸 强迫 戒毒 钱款 钱财 钱包 钱物 贺卡 简易 简单 简称 司机 司法
+    步行 乘坐 原告 原审 原判 原因 原籍 原系 原件 原则 原为 原有 索要 索取 索赔 宣告 宣判 宣读 容留 容器 来到 来源 来往 印章 印刷 于本 于同 于当 于上 于下 于今 于次 于其 于判 柴油 柴火 管理 管制 管辖 解放 鲜血 鲁某 路某 师傅 师父 连夜 连带 麻将 麻黄
+    怀疑 怀孕 怀里 怀有 步入 支撑 支部 支行 红包 红酒 红河 展开 展示 展览 习惯 慎重 扶养 扶助 诸多 诸如 秋天 秋季 松开 松树 松林 籍贯 堵截 堵住 堵塞 暨附 米宽 米处 米长 米外 洪水 苍白 阳光 阳性 阳台 畅通 撒谎 鱼塘 鱼类 弓箭 阴部 阴道 阴茎 阴毛 强制
+    祖父 祖母 边上 边界 查找 费用 顾客 利用 利息 利润 能力 能够 任职 任意 沙发 沙场 沙滩 危房 乔装 麦地 简要 凌晨 毕业 裴某 束缚 束手 元整 元月 那么 那个 那里 那天 呼吸 呼叫 呼救 呼喊 居民 居住 居委 居间 隆重 印有 印发 斯诺 冶炼 楼下 楼上 楼道 楼梯 楼房 楼顶
+    """.split()
 )
+_WORD_STARTS = frozenset(word for word in _WORDS if len(word) == 2)
 
 
 class ChinesePersonRecognizer(RuleRecognizer):
     TYPES = ("PERSON",)
 
     def find(self, text: str) -> Iterator[Found]:
-        for match in _ROLED.finditer(text):
-            for item in _ITEM.finditer(text, match.start(1), match.end(1)):
-                yield from _settled(text, item.start(), item.end(), LABELLED)
-        for match in _BEFORE.finditer(text):
-            group = match.lastindex or 1
-            yield from _settled(text, match.start(group), match.end(group), LABELLED)
-        for match in _CONTEXT.finditer(text):
-            group = match.lastindex or 1
-            for item in _ITEM.finditer(text, match.start(group), match.end(group)):
-                yield from _settled(text, item.start(), item.end(), SHAPED)
-        for match in _SPACED.finditer(text):
-            yield Found(match.start(1), match.end(1), "PERSON", LABELLED)
-        for match in _ANONYMISED.finditer(text):
-            yield Found(match.start(), match.end(), "PERSON", SHAPED)
+        found = list(_full_names(text))
+        yield from found
+        yield from _short_forms(text, {text[name.start : name.end] for name in found})
 
 
-def _settled(text: str, start: int, end: int, score: float) -> Iterator[Found]:
-    """Two characters or three? What a document repeats with other characters behind it is the name."""
-    while end > start and text[end - 1] == " ":
-        end -= 1
-    name = text[start:end]
-    if _NEVER.match(name):
-        return
-    if len(name) == 3 and re.fullmatch(rf"[{HAN}]{{3}}", name) and name[:2] not in COMPOUND_SURNAMES_ZH:
-        whole, shorter = text.count(name), text.count(name[:2])
-        if shorter >= 3 and whole * 2 < shorter and not re.match(r"[,。、;:()\s]|$", text[end : end + 1]):
-            end -= 1
-    yield Found(start, end, "PERSON", score)
+def _full_names(text: str) -> Iterator[Found]:
+    for match in _ROLED.finditer(text):
+        yield from _listed(text, match.end())
+    for pattern in (_SIGNED, _SIGNED_AFTER, _SPACED):
+        for match in pattern.finditer(text):
+            if match.group(1)[:2] not in _WORD_STARTS:
+                yield Found(match.start(1), match.end(1), "PERSON", LABELLED)
+    title = _TITLE.match(text)
+    if title:
+        yield from _listed(text, title.start(1))
+    for pattern, score in ((_BEFORE, LABELLED), (_CONTEXT, SHAPED)):
+        for match in pattern.finditer(text):
+            group = match.lastindex or 1
+            name = match.group(group)
+            if not _is_word(name) and not any(c in _NEVER_GIVEN for c in name[1:] if c != "某"):
+                end = _end(text, match.start(group))
+                # Where the phrase behind the name decides, it says where the name ends.
+                end = end if end and end < match.end(group) else match.end(group)
+                yield Found(match.start(group), end, "PERSON", score)
+                separator = _SEPARATOR.match(text, end)
+                if separator:
+                    yield from _listed(text, separator.end())
+    for match in _RARE_ROLED.finditer(text):
+        if not _is_word(match.group(1)):
+            yield Found(match.start(1), match.end(1), "PERSON", SHAPED)
+    for match in _ALIAS.finditer(text):
+        group = match.lastindex or 1
+        yield Found(match.start(group), match.end(group), "PERSON", LABELLED)
+    for match in _SHORTENED.finditer(text):
+        yield Found(match.start(), _end_of_shortened(text, match.end()), "PERSON", SHAPED)
+    for match in re.finditer(_FOREIGN, text):
+        yield from _foreign(text, match)
+
+
+_SEPARATOR = re.compile(rf"{_NOTE}(?:、|和|与|及其|以及|及)(?=(?:{_SURNAME}|{_H}{{2,3}}[、(]))")
+_FOREIGN_AT = re.compile(_FOREIGN)
+_UNKNOWN = re.compile(rf"({_H}{{2,3}})(?=[、(])")
+
+
+def _listed(text: str, start: int) -> Iterator[Found]:
+    """The name at `start`, and those that follow it in one list."""
+    while True:
+        foreign = _FOREIGN_AT.match(text, start)
+        end = foreign.end() if foreign else _end(text, start)
+        if foreign:
+            yield from _foreign(text, foreign)
+        elif end is None:
+            return
+        elif not _is_word(text[start:end]):
+            yield Found(start, end, "PERSON", LABELLED)
+        if end is None:
+            return
+        separator = _SEPARATOR.match(text, end)
+        if separator is None:
+            return
+        start = separator.end()
+        if _end(text, start) is None:
+            unknown = _UNKNOWN.match(text, start)
+            if unknown is None or _is_word(unknown.group(1)):
+                return
+
+
+_SURNAME_AT = re.compile(_SURNAME)
+_FILLER_AT = re.compile(_FILLER)
+
+
+def _end(text: str, start: int) -> int | None:
+    """Where the name ends that begins with a surname at `start`; None where none does."""
+    surname = _SURNAME_AT.match(text, start)
+    if surname is None:
+        return None
+    at = surname.end()
+    filler = _FILLER_AT.match(text, at)
+    if filler:
+        return _end_of_shortened(text, filler.end())
+    if not _is_given(text, at):
+        return None
+    if not _is_given(text, at + 1):
+        return at + 1
+    short, whole = text.count(text[start : at + 1]), text.count(text[start : at + 2])
+    goes_on = _FOLLOW.match(text, at + 1) is not None
+    halts = _HALT.match(text, at + 2) is not None
+    if short >= 3 and whole * 2 < short:
+        return at + 1
+    if whole >= 3 and not goes_on:
+        return at + 2
+    if goes_on or text[at + 1] in _SELDOM_GIVEN:
+        # "李慢犯": the sentence goes on. "王自成窜至": it does only behind the third.
+        return (
+            at + 2 if halts or (whole >= 3 and whole == short and text[at + 1] in _SELDOM_GIVEN) else at + 1
+        )
+    return at + 2
+
+
+def _is_given(text: str, at: int) -> bool:
+    return at < len(text) and _HAN_ONE.match(text, at) is not None and text[at] not in _NEVER_GIVEN
+
+
+_HAN_ONE = re.compile(_H)
+_BEHIND_SHORTENED = re.compile(
+    rf"([{_ORDINAL}])(?=[、,。(\s]|等|的|吸|在|于|和|与|及|因|到)|({_H})(?=[、,。(的]|到庭|经营|登记|驾驶|$)"
+)
+_NO_TAIL = frozenset(
+    "的在于因与及等被系未持是趁窜供称诉辩认述到至犯某证陈说听看见家处人和从向对将把给让叫跟由为之其又也都就不均二三四五六七八九十两一女男上下内外前后时"
+)
+
+
+def _end_of_shortened(text: str, end: int) -> int:
+    """张某一, 张某军: an ordinal or the last character of the name behind the filler."""
+    if text[end - 1] != "某":
+        return end
+    tail = _BEHIND_SHORTENED.match(text, end)
+    if tail is None:
+        return end
+    if tail.group(1) or text[end] not in _NO_TAIL:
+        return end + 1
+    # "黄某和、谢某": no "and" stands before a comma.
+    return end + 1 if text[end] in "和均" and text[end + 1 : end + 2] in ("、", ",") else end
+
+
+def _foreign(text: str, match: re.Match[str]) -> Iterator[Found]:
+    """A name with middle dots, without the words that the sentence has before and behind it."""
+    start, end = match.span()
+    first, last = match.group().find("·"), 0
+    for index, char in enumerate(match.group()):
+        if char in _MIDDOT:
+            first = index if first < 0 else first
+            last = index
+    before = match.group()[:first] if first > 0 else ""
+    cut = max((before.rfind(c) for c in _NEVER_GIVEN + "人员和由向对为从将长者"), default=-1)
+    start += cut + 1
+    for index in range(match.start() + last + 2, end):
+        if _FOLLOW.match(text, index) or text[index] in _NEVER_GIVEN:
+            end = index
+            break
+    if first > cut + 1:
+        yield Found(start, end, "PERSON", SHAPED)
+
+
+def _is_word(name: str) -> bool:
+    return name[:2] in _WORD_STARTS
+
+
+# Surnames that are words by themselves; alone they name nobody.
+_SURNAME_WORDS = frozenset(
+    "于和向时成经明同方单车水金高任应常安平全何关连白黄红万路家文公司后相解国富严盖来去危能位区原都容云党查干毛古"
+)
+
+
+_SURNAME_ALONE = re.compile(
+    rf"姓({_H})(?=[的,。、某])|\"({_H})\"|(?<=[去到在且从至往])({_H})(?=家[中里院实附门,。的内])|"
+    rf"(?<![{HAN}])(?:老|小)({_H})(?=[说称讲叫让的,。、家])|(?<=老乡)老({_H})|(?<=[与和])({_H})(?=发生|的(?:父|母|妻|丈|儿|女))|"
+    rf"(?<=[,。;]后)({_H})(?=因|遂|便|又)|(?<=谎称)({_H})(?=与)"
+)
+_GIVEN_ALONE = re.compile(
+    rf"(?<=[、,。和与叫跟对被给向\"；后])({_H}{{2}})(?=[、,。和与都均二等说称将把对被\"])"
+)
+_ALL_HAN = re.compile(rf"{_H}{{3}}")
+
+
+def _short_forms(text: str, names: set[str]) -> Iterator[Found]:
+    """The surname alone, or the given name alone, of people whom the text names in full."""
+    surnames = {name[:1] for name in names if _SURNAME_AT.match(name)} - _SURNAME_WORDS
+    for match in _SURNAME_ALONE.finditer(text):
+        group = match.lastindex or 1
+        if match.group(group) in surnames:
+            old = text[match.start(group) - 1] == "老"
+            yield Found(match.start(group) - old, match.end(group), "PERSON", SHAPED)
+    given = {name[1:] for name in names if _ALL_HAN.fullmatch(name)} - _WORDS
+    for match in _GIVEN_ALONE.finditer(text):
+        if match.group(1) in given:
+            yield Found(match.start(1), match.end(1), "PERSON", SHAPED)

@@ -30,7 +30,6 @@ def pieces(recognizer: RuleRecognizer, text: str) -> set[str]:
         (AgeBirthRecognizer, "Roe, aged 47, left", {"47"}),
         (AgeBirthRecognizer, "She is 73 years old.", {"73 years old"}),
         (AgeBirthRecognizer, "persons under 18 years of age", set()),
-        (AgeBirthRecognizer, "1985年3月2日出生", {"1985年3月2日"}),
         (AgeBirthRecognizer, "born on 4 May 1972 in", {"4 May 1972"}),
         (DateRecognizer, "on 4 May 1972 and 2019-03-04", {"4 May 1972", "2019-03-04"}),
         (DateRecognizer, "The Lender may assign. Section 5 May be amended.", set()),

@@ -1,0 +1,44 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""Telephone numbers as Chinese documents write them: mobiles, lines with an area code, service numbers.
+
+The numbering plan is that of the Ministry of Industry and Information Technology (2017 edition): mobiles are
+11 digits from 13 to 19; area codes are 010, 02x and 03xx to 09xx; lines have 7 or 8 digits and begin with 2
+to 8.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+
+_CODE = r"(?:\(?(?:\+|00)?86\)?[ -]{0,2})?"
+_MOBILE = re.compile(
+    rf"(?<![\dA-Za-z.+-]){_CODE}1[3-9](?:\d[ -]?[\d*xX]{{4}}[ -]?\d{{4}}|\d{{3}}[ -]\d{{3}}[ -]\d{{3}}|\d[ -]\d{{3}}[ -]\d{{5}}|[\d*xX]{{9}}(?<=\d))(?![\dA-Za-z])"
+)
+_AREA = r"(?:010|02\d|0[3-9]\d\d)"
+_LINE = re.compile(
+    rf"(?<![\dA-Za-z.+-])(?:\(?(?:\+|00)?86\)?[ -]{{0,2}}0?(?:10|2\d|[3-9]\d\d)[ -]|\({_AREA}\)[ -]?|{_AREA}[ -]{{0,2}})"
+    r"[2-8]\d{2,3}[ -]?\d{4}(?:(?: ?转 ?|-)\d{1,6})?(?!\d)"
+)
+# "0431 2227 982": a line of seven digits in a group of four and a rest.
+_GROUPED = re.compile(rf"(?<![\dA-Za-z.+-])\(?{_AREA}\)?[ -][2-8]\d{{3}}[ -]\d{{3}}(?!\d)")
+_SERVICE = re.compile(r"(?<![\dA-Za-z.+-])[48]00-?\d{3,4}-?\d{3,4}(?!\d)")
+_LABELLED = re.compile(
+    r"(?:电话|手机|座机|传真|联系方式|热线|Tel|TEL)(?:号码|号)?[^\n\d+(]{0,6}(\(?\+?[\d*][\d() *xX-]{5,18}\d)(?!\d)"
+)
+
+
+class ChinesePhoneRecognizer(RuleRecognizer):
+    TYPES = ("PHONE",)
+
+    def find(self, text: str) -> Iterator[Found]:
+        for pattern in (_MOBILE, _LINE, _GROUPED):
+            for match in pattern.finditer(text):
+                yield Found(match.start(), match.end(), "PHONE", LABELLED)
+        for match in _SERVICE.finditer(text):
+            yield Found(match.start(), match.end(), "PHONE", SHAPED)
+        for match in _LABELLED.finditer(text):
+            if 7 <= sum(c.isdigit() or c in "*xX" for c in match.group(1)) <= 15:
+                yield Found(match.start(1), match.end(1), "PHONE", LABELLED)
