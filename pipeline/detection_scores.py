@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from nlp.detect import Detector
 from nlp.gold import GoldDocument, GoldError, read_gold
 from nlp.learnt import WEIGHTS
 from nlp.scoring import score
 from nlp.text import Span
 from pipeline.errors import SourceError
-from pipeline.models import now
 from pipeline.settings import MaskSettings, Settings
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, read_json, write_json
@@ -45,7 +44,11 @@ def evaluate_gold(
     found = [spans for batch in ordered(work, _batches(documents)) for spans in batch]
     measured = {**detector_in_use(settings.mask), **score(documents, found).as_dict()}
     if workspace is not None:
-        write_json(_place(workspace), {"measured": now(), **measured})
+        weights = _weights(settings.mask)
+        write_json(
+            _place(workspace),
+            {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "weights": weights, **measured},
+        )
     return {"gold": str(gold), **measured, "stored": workspace is not None}
 
 
@@ -63,16 +66,14 @@ def _batches(documents: Sequence[GoldDocument]) -> Iterator[list[str]]:
 
 
 def _detect(settings: MaskSettings, texts: list[str]) -> list[list[Span]]:
-    del settings
-    return [list(getattr(found, "spans", found)) for found in Detector.load().detect_many(texts)]
+    from pipeline.stages.find import detect  # heavy, and whether there is anything to do is asked at once
+
+    return [list(found.spans) for found in detect(settings, texts)]
 
 
 def detector_in_use(settings: MaskSettings) -> dict[str, str]:
     """The detector's name and its operating point."""
-    return {
-        "detector": str(getattr(settings, "detector", "rules")),
-        "sensitivity": str(getattr(settings, "sensitivity", "balanced")),
-    }
+    return {"detector": settings.detector, "sensitivity": settings.sensitivity}
 
 
 def scores_in_use(workspace: Workspace, settings: MaskSettings) -> dict[str, Any]:
@@ -82,10 +83,11 @@ def scores_in_use(workspace: Workspace, settings: MaskSettings) -> dict[str, Any
     own: scores on the user's gold, or None where this detector was never measured; note: how to read them.
     """
     used = detector_in_use(settings)
-    own = read_json(_place(workspace))
-    if own is not None and {name: own.get(name) for name in used} != used:
-        own = None
-    return {**used, "shipped": _shipped(**used), "own": own, "note": OTHER_DOCUMENTS}
+    own = read_json(_place(workspace)) or {}
+    measured = {name: own.get(name) for name in (*used, "weights")}
+    if measured != {**used, "weights": _weights(settings)}:  # another detector's, or of other weights
+        own = {}
+    return {**used, "shipped": _shipped(**used), "own": own or None, "note": OTHER_DOCUMENTS}
 
 
 def scores_digest(workspace: Workspace) -> str:
@@ -94,15 +96,18 @@ def scores_digest(workspace: Workspace) -> str:
 
 
 def _shipped(detector: str, sensitivity: str) -> Mapping[str, Any] | None:
-    """`card.json` holds {"measured_on": sentence, "n": ..., "scores": {sensitivity: {er_di, ...}}}."""
-    if Path(detector).name != detector:
-        return None  # the user's own model: what is known of it is what the user measured
-    card = read_json(WEIGHTS / detector / "card.json") or {}
-    scores: Any = card.get("scores")
-    found: Any = cast("dict[str, Any]", scores).get(sensitivity) if isinstance(scores, dict) else None
-    if not isinstance(found, dict):
+    """What `benchmarks/masking.py` measured: {detector: {"measured_on", "n", sensitivity: {er_di, ...}}}."""
+    told: Any = (read_json(WEIGHTS / "scores.json") or {}).get(detector)
+    if not isinstance(told, dict) or sensitivity not in told:
         return None
-    return {"measured_on": card.get("measured_on", ""), "n": card.get("n"), **cast("dict[str, Any]", found)}
+    known = cast("dict[str, Any]", told)
+    return {"measured_on": known.get("measured_on", ""), "n": known.get("n", 0), **known[sensitivity]}
+
+
+def _weights(settings: MaskSettings) -> str:
+    from pipeline.stages.find import detector_digest
+
+    return detector_digest(settings.detector)
 
 
 def _place(workspace: Workspace) -> Path:

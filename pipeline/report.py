@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.models import NOT_COVERED
+from pipeline.review import REASONS
 from pipeline.stages.evaluate import Denoising, Evaluation, Scores
 from pipeline.summary import RunSummary, Spent, report_path
 from pipeline.workspace import Workspace, write_bytes
@@ -53,7 +54,25 @@ QUARANTINE_HELP: Mapping[str, tuple[str, str]] = {
         "A record without the field that names its owner, whose privacy could therefore not be counted.",
         "Name the right field with --owner-field, or complete the record.",
     ),
+    "second_pass": (
+        "Masked, and the second pass still found what was masked, or something else that can't be mistaken.",
+        "Run `lexveil review` with its doc_id, decide about what is left, and apply it with "
+        "`lexveil mask --decisions`.",
+    ),
     "inaccessible": ("Not a regular file, gone, or not readable for this user.", "Check its permissions."),
+}
+VERDICTS: Mapping[str, str] = {
+    "PASS": "Nothing of what was masked is left, in any form that was looked for.",
+    "REVIEW": "A person should look: `lexveil review` writes a page for each document.",
+    "FAIL": "Something is left. Held back: it is not among the masked documents.",
+}
+MEASURES: Mapping[str, str] = {
+    "er_di": "direct identifiers of which every mention was masked whole",
+    "er_qi": "quasi-identifiers of which every mention was masked whole",
+    "token_recall": "words to be masked that were",
+    "token_precision": "masked words that had to be",
+    "span_f1": "same characters and same type",
+    "overlap_f1": "overlapping at all",
 }
 _UNKNOWN_REASON = ("A reason that this report has no words for.", "Ask whoever keeps this installation.")
 
@@ -104,6 +123,14 @@ def render(workspace: Workspace, summary: RunSummary) -> str:
             (code, n, *QUARANTINE_HELP.get(code, _UNKNOWN_REASON)) for code, n in _falling(summary.quarantine)
         ],
         spans=_falling(summary.spans_by_type),
+        verdicts=[
+            (name, summary.verdicts[name], VERDICTS[name]) for name in VERDICTS if name in summary.verdicts
+        ],
+        second_pass=[
+            (REASONS.get(name, name), n) for name, n in _falling(summary.reasons) if name != "language"
+        ],
+        unserved=summary.reasons.get("language", 0),
+        measures=MEASURES,
         not_covered=[line.format(unit=card["unit"]) for line in NOT_COVERED],
         utility=_utility(summary.evaluation),
         attention=_attention(summary),
@@ -194,6 +221,21 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
             not sum(summary.spans_by_type.values()),
             "masking",
             "Nothing was masked: check the language of the texts and the settings.",
+        ),
+        (
+            summary.verdicts.get("FAIL", 0),
+            "masking",
+            f"Held back by the second pass: {count(summary.verdicts.get('FAIL', 0))}.",
+        ),
+        (
+            summary.verdicts.get("REVIEW", 0),
+            "masking",
+            f"Masked, but a person should look at them: {count(summary.verdicts.get('REVIEW', 0))}.",
+        ),
+        (
+            summary.reasons.get("language", 0),
+            "masking",
+            f"In a language that no detector serves: {count(summary.reasons.get('language', 0))}.",
         ),
         (unsettled, "privacy", f"Training runs that never ended, charged in full: {count(unsettled)}."),
         (

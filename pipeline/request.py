@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.detection_scores import scores_digest
 from pipeline.plan import planned
 from pipeline.settings import Settings
 from pipeline.sources import check_fields, scan
@@ -129,4 +130,5 @@ def _state(workspace: Workspace, request: Request) -> str:
         for shard in read_manifest(folder, stage).shards
     ]
     models = sorted(card.parent.name for card in workspace.models.glob("*/card.json"))
-    return digest_of([[item.identity for item in items], shards, models, code_digest(*_CODE)])
+    measured = scores_digest(workspace)  # the report shows them
+    return digest_of([[item.identity for item in items], shards, models, measured, code_digest(*_CODE)])

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -36,6 +36,19 @@ from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, key_store, write_bytes
 from privacy.vault import content_id
+
+REASONS: Mapping[str, str] = {
+    "string": "a masked string is left",
+    "surname": "a masked surname is left",
+    "rule": "a rule finds more",
+    "revealed": "a replacement gives itself away",
+    "near": "spellings near a masked name",
+    "ambiguous": "words that may be a masked name",
+    "language": "no detector speaks this language",
+    "reviewer": "left readable by a reviewer",
+    "repaired": "masked on a second look",
+}
+"""The reasons of the second pass (`nlp.anonymise`), in words."""
 
 Verdict = Literal["accept", "reject", "add"]
 _PURPOSE = "review"

@@ -26,7 +26,7 @@ from markupsafe import Markup
 from nlp.text import ENTITY_TYPES
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.records import Document
-from pipeline.review import Decision, review_folder, stored_decisions, text_digest
+from pipeline.review import REASONS, Decision, review_folder, stored_decisions, text_digest
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.stages.mask import VaultEntry, read_vault
@@ -36,19 +36,6 @@ from privacy.vault import content_id
 KEYS = "1234567890qwtyzxcvb"
 """The key of each entity type on the page, in the order of `ENTITY_TYPES`."""
 assert len(KEYS) >= len(ENTITY_TYPES)
-
-REASONS: Mapping[str, str] = {
-    "string": "a masked string is left",
-    "surname": "a masked surname is left",
-    "rule": "a rule finds more",
-    "revealed": "a replacement gives itself away",
-    "near": "spellings near a masked name",
-    "ambiguous": "words that may be a masked name",
-    "language": "no detector speaks this language",
-    "reviewer": "left readable by a reviewer",
-    "repaired": "masked on a second look",
-}
-"""The reasons of the second pass (`nlp.anonymise`), in words."""
 
 _GOLDEN_ANGLE = 137.508  # neighbours in the list of types get hues far apart
 

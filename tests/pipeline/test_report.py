@@ -16,9 +16,11 @@ from lxml import etree, html
 
 from nlp.readers import Reason
 from pipeline import tables
+from pipeline.detection_scores import OTHER_DOCUMENTS
 from pipeline.report import QUARANTINE_HELP, best_guess, figure, percent, render, write_report
 from pipeline.sources import MISSING_OWNER
 from pipeline.stages.evaluate import Denoising, Encrypted, Evaluation, Scores
+from pipeline.stages.mask import HELD_BACK
 from pipeline.summary import RunSummary, Spent
 from pipeline.workspace import Workspace
 
@@ -79,6 +81,26 @@ def summary(**changes: Any) -> RunSummary:
             Scores(0.8123, 0.6234, 1051), Scores(0.8765, 0.7543, 1049), Encrypted(64, 0.984375, 3.21e-6)
         ),
         seconds={"ingest": 12.3, "mask": 345.6, "train": 78.9},
+        verdicts={"PASS": 10_401, "REVIEW": 118, "FAIL": 4},
+        reasons={"near": 61, "language": 77, "repaired": 13},
+        detection={
+            "detector": "light",
+            "sensitivity": "balanced",
+            "shipped": {
+                "measured_on": "public judgments, by 5-fold cross-validation",
+                "n": 113,
+                "er_di": 0.9871,
+            },
+            "own": {
+                "measured": "2025-03-01T00:00:00+00:00",
+                "n": 27,
+                "er_di": 0.9123,
+                "er_qi": None,
+                "token_precision": 0.8234,
+                "by_type": {"PERSON": {"n": 341, "recall": 0.9345, "found": 352, "precision": None}},
+            },
+            "note": OTHER_DOCUMENTS,
+        },
     )
     return replace(run, **changes)
 
@@ -110,7 +132,10 @@ VARIANTS = {
     "one loss": summary(unprotected_losses=(1.5,)),
     "losses that are no numbers": summary(unprotected_losses=(float("nan"), float("inf"))),
     "empty quarantine": summary(quarantined=0, quarantine={}),
-    "nothing masked": summary(spans_by_type={}),
+    "nothing masked": summary(spans_by_type={}, verdicts={}, reasons={}, detection={}),
+    "nothing known of the detector": summary(
+        detection={"detector": "x/y", "sensitivity": "strict", "shipped": None, "own": None, "note": ""}
+    ),
     "no seconds": summary(seconds={}, chunks={}),
     "nothing in the ledger": summary(spent=Spent("clients", "owner", 0.0, 10.0, 1e-5, (), "0" * 64)),
     "many runs": summary(
@@ -201,9 +226,18 @@ def test_every_figure_of_the_summary_stands_in_it(page: Callable[..., str], work
     agreement = run["encrypted"].pop("agreement")
     assert percent(agreement) == "98.43 %"
     assert "98.43 %" in text
+    inside = ("card", "spent", "encrypted", "reasons")
+    found = run.pop("detection")
+    tables = [found, found["shipped"], found["own"], found["own"]["by_type"]["PERSON"]]
+    run["scores"] = [value for table in tables for value in table.values() if not isinstance(value, dict)]
     for name, part in run.items():
-        for value in leaves(list(part.values()) if name in ("card", "spent", "encrypted") else part):
-            if name in names or isinstance(value, bool) or value in ("micro_f1", "macro_f1", "n"):
+        for value in leaves(list(part.values()) if name in inside else part):
+            if (
+                name in names
+                or value is None
+                or isinstance(value, bool)
+                or value in ("micro_f1", "macro_f1", "n")
+            ):
                 continue
             shown = f"{value:,}" if isinstance(value, int) else None
             shown = figure(value) if isinstance(value, float) else shown or value
@@ -237,7 +271,7 @@ def test_hostile_strings_are_escaped(workspace: Workspace) -> None:
 
 
 def test_every_reason_is_explained(page: Callable[..., str]) -> None:
-    codes = [*(reason.value for reason in Reason), MISSING_OWNER]
+    codes = [*(reason.value for reason in Reason), MISSING_OWNER, HELD_BACK]
     assert set(codes) == set(QUARANTINE_HELP)
     text = page(summary(quarantine=dict.fromkeys(codes, 1)))
     for code in codes:
@@ -278,6 +312,8 @@ def test_what_is_missing_is_said(page: Callable[..., str]) -> None:
     assert "No spans were masked" in page(VARIANTS["nothing masked"])
     assert "Without privacy" not in page(VARIANTS["no diagnostics"])
     assert "do not agree on every document" in page(VARIANTS["no diagnostics"])
+    assert "No scores are known for it" in page(VARIANTS["nothing known of the detector"])
+    assert "masked by rules alone and marked for review: 77" in page(summary())
     assert "the ledger may refuse another run" in page(VARIANTS["many runs"])
 
 
