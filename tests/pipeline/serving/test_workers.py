@@ -1,0 +1,188 @@
+"""Workers die here by accident, by force and by their requests; who asks next must not notice."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.serving import bundles
+from pipeline.serving.worker import Refused
+from pipeline.serving.workers import Busy, Killed, Unavailable, WorkerLimits, WorkerPool
+
+# An evaluator that does what a request says. Workers import it by name, hence a module of its own.
+EVALUATORS = """
+import json, os, resource, time
+
+class Told:
+    max_keys_bytes = max_ciphertext_bytes = 1 << 20
+    served = 0
+
+    def load_keys(self, blob):
+        return blob
+
+    def evaluate(self, blob, keys):
+        self.served += 1
+        match blob:
+            case b"crash": os.abort()
+            case b"late crash" if self.served > 1: os.abort()
+            case b"hang":
+                while True: pass
+            case b"memory": bytearray(1 << 34)
+            case b"slow": time.sleep(0.5)
+            case b"value": raise ValueError("what the caller sent")
+            case b"environment": return json.dumps(dict(os.environ)).encode()
+            case b"limits": return json.dumps(resource.getrlimit(resource.RLIMIT_AS)).encode()
+        return keys + blob
+
+def evaluators():
+    return {"block": Told()}
+
+def broken():
+    raise ValueError
+"""
+CHECK = {"layout": "block", "max_count": 1}
+
+
+@pytest.fixture
+def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    (tmp_path / "told_evaluators.py").write_text(EVALUATORS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", "secret")
+    yield importlib.import_module("told_evaluators").evaluators
+    del sys.modules["told_evaluators"]
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> dict[str, Any]:
+    keys = bundles.bundle([b"key "])
+    (tmp_path / "keys").write_bytes(keys)
+    digest = hashlib.sha256(keys).hexdigest()
+    return {**CHECK, "session": "s", "keys": str(tmp_path / "keys"), "keys_sha256": digest}
+
+
+def with_pool(factory: Any, test: Callable[[WorkerPool, list[None]], Awaitable[None]], **limits: Any) -> None:
+    async def run() -> None:
+        deaths: list[None] = []
+        pool = WorkerPool(factory, WorkerLimits(**limits), lambda: deaths.append(None))
+        await pool.start()
+        try:
+            await test(pool, deaths)
+        finally:
+            await pool.close()
+        assert not any(Path(f"/proc/{process}").exists() for process in pool.process_ids())
+
+    asyncio.run(run())
+
+
+def asked(pool: WorkerPool, head: dict[str, Any], blob: bytes) -> Awaitable[bytes]:
+    return pool.answer(head, bundles.bundle([blob]), repr(blob))
+
+
+@pytest.mark.parametrize("killer", [b"crash", b"hang", b"memory"])
+def test_a_killer_is_refused_after_two_workers_and_kills_no_more(
+    factory: Any, head: dict[str, Any], killer: bytes
+) -> None:
+    async def test(pool: WorkerPool, deaths: list[None]) -> None:
+        with pytest.raises(Killed) as caught:
+            await asked(pool, head, killer)
+        assert (caught.value.first, len(deaths)) == (True, 2)
+        assert await asked(pool, head, b"honest") == bundles.bundle([b"key honest"])
+        with pytest.raises(Killed) as caught:
+            await asked(pool, head, killer)
+        assert (caught.value.first, len(deaths)) == (False, 2)
+
+    with_pool(factory, test, request_seconds=0.5)
+
+
+def test_a_late_crash_is_not_blamed_on_the_request_that_meets_it(factory: Any, head: dict[str, Any]) -> None:
+    async def test(pool: WorkerPool, deaths: list[None]) -> None:
+        await asked(pool, head, b"honest")
+        assert await asked(pool, head, b"late crash") == bundles.bundle([b"key late crash"])
+        assert len(deaths) == 1
+
+    with_pool(factory, test)
+
+
+def test_requests_outlive_workers_that_somebody_kills(factory: Any, head: dict[str, Any]) -> None:
+    async def test(pool: WorkerPool, deaths: list[None]) -> None:
+        tasks = [asyncio.ensure_future(asked(pool, head, blob)) for blob in (b"slow", b"a", b"b")]
+        await asyncio.sleep(0.1)
+        for process in pool.process_ids():
+            os.kill(process, signal.SIGKILL)
+        answers = await asyncio.gather(*tasks)
+        assert answers == [bundles.bundle([b"key " + blob]) for blob in (b"slow", b"a", b"b")]
+        assert deaths
+        assert pool.state().ready
+
+    with_pool(factory, test)
+
+
+def test_who_would_wait_too_long_is_sent_away(factory: Any, head: dict[str, Any]) -> None:
+    async def test(pool: WorkerPool, _: list[None]) -> None:
+        tasks = [asyncio.ensure_future(asked(pool, head, b"slow")) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(Busy) as caught:
+            await asked(pool, head, b"honest")
+        assert caught.value.retry_after >= 1
+        await asyncio.gather(*tasks)
+
+    with_pool(factory, test, waiting=1)
+
+
+def test_workers_compute_at_the_same_time(factory: Any, head: dict[str, Any]) -> None:
+    async def test(pool: WorkerPool, _: list[None]) -> None:
+        while pool.state().alive < 3:  # two, and a spare
+            await asyncio.sleep(0.05)
+        tasks = [asyncio.ensure_future(asked(pool, head, b"slow")) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert (pool.state().busy, pool.state().waiting) == (2, 1)
+        await asyncio.gather(*tasks)
+
+    with_pool(factory, test, workers=2)
+
+
+def test_a_worker_gets_limits_and_no_secret(factory: Any, head: dict[str, Any]) -> None:
+    async def test(pool: WorkerPool, _: list[None]) -> None:
+        head_of_nothing = {**head, "session": "other"}
+        (told,) = bundles.unbundle(await asked(pool, head, b"environment"), 1, 1 << 20)
+        assert "LEXVEIL_MASTER_KEY" not in json.loads(told)
+        (told,) = bundles.unbundle(await asked(pool, head_of_nothing, b"limits"), 1, 1 << 20)
+        assert json.loads(told) == [1 << 30, 1 << 30]
+
+    with_pool(factory, test, memory_bytes=1 << 30)
+
+
+def test_refusals_name_the_guard_and_quote_nothing(factory: Any, head: dict[str, Any]) -> None:
+    async def test(pool: WorkerPool, deaths: list[None]) -> None:
+        cases = [
+            ({**head, "max_count": 0}, b"x", "bundle"),
+            (head, b"value", "malformed"),
+            ({**head, "session": "new", "keys": "/nowhere"}, b"x", "session"),
+            ({**head, "session": "new", "keys_sha256": "0"}, b"x", "session"),
+        ]
+        for told, blob, code in cases:
+            with pytest.raises(Refused) as caught:
+                await asked(pool, told, blob)
+            assert caught.value.code == code
+            assert "what the caller sent" not in str(caught.value)
+        assert not deaths
+
+    with_pool(factory, test)
+
+
+def test_workers_that_cannot_start_are_told(factory: Any) -> None:
+    broken = functools.partial(sys.modules["told_evaluators"].broken)
+    with pytest.raises(Unavailable):
+        asyncio.run(WorkerPool(broken, WorkerLimits()).start())
