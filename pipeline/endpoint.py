@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from nlp.encoders.models import FeatureModel
+from nlp.encoders.storage import save_extractor
 from pipeline.errors import TrainingRefused
 from pipeline.heads import head_of
 from pipeline.models import find_model
@@ -23,7 +24,7 @@ from privacy.he.served import HeadRefused, ServedModel, ShapeRefused
 
 
 def offer_of(model: FeatureModel, folder: Path, name: str, profile: Profile = "sealed") -> Offer:
-    """The head of a model, and the extractor that its clients may download."""
+    """The head of a model, and the folder of the extractor, without the head, that clients may download."""
     return Offer(ServedModel(head_of(model), profile), model.config.labels, name, folder)
 
 
@@ -37,7 +38,9 @@ def serve_model(workspace: Workspace, settings: Settings, name: str | None) -> N
     saved = find_model(workspace, name or settings.train.model)
     model = open_model(saved.folder, settings)
     wanted = settings.encrypted
-    offer = offer_of(model, saved.folder, saved.name, wanted.profile)
+    extractor = state_folder(workspace) / "extractors" / saved.name
+    save_extractor(model, extractor)
+    offer = offer_of(model, extractor, saved.name, wanted.profile)
     try:
         serve(offer, state_folder(workspace), _listen(wanted), _limits(wanted))
     except (HeadRefused, ShapeRefused) as error:

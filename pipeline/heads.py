@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from nlp.encoders.models import FeatureModel
+from nlp.encoders.models import FeatureModel, PolynomialHead
+from privacy.he.activation import Activation
 from privacy.he.keys import ClientKeys
 from privacy.he.layout import Floats
 from privacy.he.parameters import Profile
-from privacy.he.served import Head, LinearHead, ServedModel, evaluator
+from privacy.he.served import Head, LinearHead, NetworkHead, ServedModel, evaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,15 @@ class EncryptedCheck:
 
 def head_of(model: FeatureModel) -> Head:
     """The head of a model, as the endpoint serves it."""
-    return LinearHead(*_layer(model.head))
+    head = model.head
+    if not isinstance(head, PolynomialHead):
+        return LinearHead(*_layer(head))
+    head.fold()
+    (first, first_bias), (last, last_bias) = _layer(head.first), _layer(head.last)
+    # No hidden value of features of norm 1 lies outside (Cauchy-Schwarz): of the training data none either.
+    farthest = float((np.linalg.norm(first, axis=0) + np.abs(first_bias)).max())
+    activation = Activation(head.coefficients(), (-farthest, farthest))
+    return NetworkHead(first, first_bias, activation, last, last_bias)
 
 
 def encrypted_check(

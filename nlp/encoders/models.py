@@ -1,8 +1,9 @@
-"""The models that are trained: a linear head, a small MLP or a bidirectional LSTM over public embeddings.
+"""The models that are trained: a head, a small MLP or a bidirectional LSTM over public embeddings.
 
 Everything trainable is a plain `nn.Linear` or `nn.LSTM`, because the DP engine instruments these from
 outside; everything public is a buffer that is not saved. Features are bounded (norm at most 1) and logits
-are linear in them, so that the head can be served encrypted.
+are linear in them, or a two-layer network with a polynomial of degree 2 or 3, so that the head can be served
+encrypted.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PublicEncoder
 
 SCHEMA_VERSION = 1
 HIDDEN = 128
+# Of a head that is evaluated encrypted: 64 units over 384 features leave eight documents to a ciphertext.
+HEAD_HIDDEN = 64
 
-Kind = Literal["linear", "mlp", "lstm"]
+Kind = Literal["linear", "mlp", "lstm", "square", "cubic"]
+Activation = Literal["square", "cubic", "relu"]
 Objective = Literal["classify", "denoise"]
 
 
@@ -37,6 +41,9 @@ class Tokens(NamedTuple):
 
 Inputs = Tensor | Tokens
 
+# What a cubic's coefficients start from, ascending, without a constant: increasing, and bent on both sides.
+CUBIC = (0.5, 0.25, 0.05)
+
 
 class Uniform(Protocol):
     """Draws from [0, 1); a numpy Generator is one."""
@@ -48,8 +55,8 @@ class Uniform(Protocol):
 class ModelConfig:
     """What a model is; with its weights, all that is saved of it. Make one with `ModelConfig.of`.
 
-    input_dim: width of the encoder. feature_dim: input_dim (linear), hidden (mlp) or 2 hidden (lstm).
-    hidden: 0 for linear.
+    input_dim: width of the encoder. feature_dim: input_dim (linear, square, cubic), hidden (mlp) or 2 hidden
+    (lstm). hidden: 0 for linear; of the head for square and cubic.
 
     Raises: ValueError for anything that does not fit together.
     """
@@ -91,12 +98,13 @@ class ModelConfig:
         labels: Sequence[str],
         objective: Objective = "classify",
         *,
-        hidden: int = HIDDEN,
+        hidden: int | None = None,
         chunk_length: int = CHUNK_LENGTH,
         chunk_limit: int = CHUNK_LIMIT,
     ) -> ModelConfig:
         """The configuration of a model over `encoder`; dimensions follow. `hidden` is ignored for linear."""
-        hidden = 0 if kind == "linear" else hidden
+        usual = HEAD_HIDDEN if kind in ("square", "cubic") else HIDDEN
+        hidden = 0 if kind == "linear" else hidden or usual
         feature_dim = _feature_dim(kind, encoder.dimension, hidden)
         return cls(
             kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden,
@@ -129,19 +137,25 @@ class ModelConfig:
 class FeatureModel(nn.Module):
     """Inputs -> features (norm at most 1) -> logits, linear in the features.
 
-    Inputs are centred embeddings (linear, mlp), Shape (items, input_dim), or `Tokens` (lstm), one chunk an
-    item. A document of several chunks has the mean of their features, and `head` of that mean as logits.
+    Inputs are centred embeddings, Shape (items, input_dim), or `Tokens` (lstm), one chunk an item. A document
+    of several chunks has the mean of their features, and `head` of that mean as logits.
     """
 
-    def __init__(self, config: ModelConfig, body: nn.Identity | BoundedLayer | TokenLSTM) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        body: nn.Identity | BoundedLayer | TokenLSTM,
+        head: nn.Linear | PolynomialHead,
+    ) -> None:
         super().__init__()
         self.config = config
         self.body = body
-        self.head = nn.Linear(config.feature_dim, len(config.labels))
-        # Zero: the first logits say nothing, so the first clipped gradients are about the labels alone
-        # instead of undoing a random start, which would cost privacy.
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = head
+
+    @property
+    def output(self) -> nn.Linear:
+        """The last layer, whose outputs are the logits."""
+        return self.head.last if isinstance(self.head, PolynomialHead) else self.head
 
     def features(self, inputs: Inputs) -> Tensor:
         """Shape: (items, feature_dim)."""
@@ -182,6 +196,84 @@ class BoundedLayer(nn.Module):
         return normalize(torch.tanh(self.linear(inputs * self.scale)), dim=1)
 
 
+class PolynomialHead(nn.Module):
+    """last(activation(normalised(first(x)))): the network that is served encrypted, trained as it is served.
+
+    The activation is a polynomial from the start, a square or a cubic without constant whose coefficients are
+    trained; `relu` is for comparison only. Before it stands the normalisation of a batch normalisation, but
+    by the mean and variance that *public* text has at the present weights: those of private batches would
+    couple examples and be a statistic nobody was charged for. `fold` makes it part of the first layer.
+    """
+
+    def __init__(
+        self, input_dim: int, hidden: int, labels: int, activation: Activation, encoder: PublicEncoder
+    ) -> None:
+        super().__init__()
+        self.activation: Activation = activation
+        self.folded = False
+        self._encoder = encoder
+        self.first = nn.Linear(input_dim, hidden)
+        # Features of norm 1 get hidden values of variance 1. Half of the units lean to each side: a square
+        # has a slope only off its axis.
+        nn.init.normal_(self.first.weight)
+        nn.init.ones_(self.first.bias)
+        with torch.no_grad():
+            self.first.bias[::2] = -1.0
+        if activation == "cubic":
+            # A linear layer from the powers, shared by all units, so that the DP engine can clip it.
+            self.powers = nn.Linear(3, 1, bias=False)
+            with torch.no_grad():
+                self.powers.weight.copy_(torch.tensor([CUBIC]))
+        self.last = _silent_layer(hidden, labels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Shape: (items, input_dim) -> (items, labels)."""
+        hidden = self.first(features)
+        if not self.folded:
+            shift, scale = self._normalisation()
+            hidden = (hidden - shift) * scale
+        return self.last(self._activated(hidden))
+
+    def fold(self) -> None:
+        """Make the normalisation a part of the first layer, for good: logits stay what they are."""
+        if self.folded:
+            return
+        shift, scale = self._normalisation()
+        with torch.no_grad():
+            self.first.weight.mul_(scale[:, None])
+            self.first.bias.sub_(shift).mul_(scale)
+        self.folded = True
+
+    def coefficients(self) -> tuple[float, ...]:
+        """Of the polynomial, in ascending order of the powers."""
+        if self.activation == "square":
+            return (0.0, 0.0, 1.0)
+        return (0.0, *(float(value) for value in self.powers.weight.detach()[0]))
+
+    def _activated(self, hidden: Tensor) -> Tensor:
+        if self.activation == "relu":
+            return hidden.clamp(min=0)
+        if self.activation == "square":
+            return hidden * hidden
+        squared = hidden * hidden
+        return self.powers(torch.stack([hidden, squared, squared * hidden], dim=-1)).squeeze(-1)
+
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        """What public text has at the present weights, as constants: mean, 1 / deviation. (hidden,) each."""
+        weight = self.first.weight.detach()
+        mean, covariance = (torch.from_numpy(value).to(weight) for value in self._encoder.public_moments)
+        return weight @ mean, ((weight @ covariance) * weight).sum(dim=1).clamp(min=1e-12).rsqrt()
+
+
+def _silent_layer(inputs: int, labels: int) -> nn.Linear:
+    layer = nn.Linear(inputs, labels)
+    # Zero: the first logits say nothing, so the first clipped gradients are about the labels alone instead of
+    # undoing a random start, which would cost privacy.
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class TokenLSTM(nn.Module):
     """A bidirectional LSTM over frozen public token embeddings; mean over positions, then norm 1."""
 
@@ -205,20 +297,29 @@ class TokenLSTM(nn.Module):
         return normalize(hidden.sum(dim=1) / inputs.lengths[:, None], dim=1)
 
 
-def build(config: ModelConfig, encoder: PublicEncoder, seed: int = 0) -> FeatureModel:
+def build(
+    config: ModelConfig, encoder: PublicEncoder, seed: int = 0, activation: Activation | None = None
+) -> FeatureModel:
     """A model before training: zero head, body drawn from `seed` (public: it knows nothing of any document).
 
-    Raises: ValueError if `encoder` is not the one that `config` names.
+    activation: another one than the kind's, for a comparison. Raises: ValueError if `encoder` is not the one
+    that `config` names.
     """
     if config.encoder_digest != encoder.digest or config.input_dim != encoder.dimension:
         raise ValueError("the configuration names another encoder")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if config.kind == "linear":
-            return FeatureModel(config, nn.Identity())
+        labels = len(config.labels)
+        if config.kind == "square" or config.kind == "cubic":
+            wanted = activation or config.kind
+            head = PolynomialHead(config.input_dim, config.hidden, labels, wanted, encoder)
+            return FeatureModel(config, nn.Identity(), head)
+        body: nn.Identity | BoundedLayer | TokenLSTM = nn.Identity()
         if config.kind == "mlp":
-            return FeatureModel(config, BoundedLayer(config.input_dim, config.hidden))
-        return FeatureModel(config, TokenLSTM(encoder, config.hidden))
+            body = BoundedLayer(config.input_dim, config.hidden)
+        elif config.kind == "lstm":
+            body = TokenLSTM(encoder, config.hidden)
+        return FeatureModel(config, body, _silent_layer(config.feature_dim, labels))
 
 
 def collate_tokens(chunks: Sequence[Sequence[int]], pad_id: int = 0) -> Tokens:
@@ -245,4 +346,4 @@ def denoising_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _feature_dim(kind: Kind, input_dim: int, hidden: int) -> int:
-    return {"linear": input_dim, "mlp": hidden, "lstm": 2 * hidden}[kind]
+    return {"mlp": hidden, "lstm": 2 * hidden}.get(kind, input_dim)

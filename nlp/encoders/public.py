@@ -155,6 +155,19 @@ class PublicEncoder:
         return features
 
     @cached_property
+    def public_moments(self) -> tuple[Array, Array]:
+        """Mean and covariance of the features of the packaged public text: by these, not by statistics of
+        private documents, hidden layers are normalised. Shapes: (dimension,), (dimension, dimension).
+
+        The covariance of so few passages is shrunk half-way to that of features without a direction.
+        """
+        length = min(CHUNK_LENGTH, self.max_length)
+        features = self.document_features([self.chunks(p, length).ids for p in public_passages()])
+        covariance = np.cov(features, rowvar=False, bias=True).astype(np.float32)
+        round_one = np.eye(self.dimension, dtype=np.float32) * (np.trace(covariance) / self.dimension)
+        return features.mean(axis=0), (covariance + round_one) / 2
+
+    @cached_property
     def public_mean(self) -> Array:
         """Mean embedding of the packaged public text, by which features are centred. Shape: (dimension,).
 

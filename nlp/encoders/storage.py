@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from nlp.encoders.models import SCHEMA_VERSION, FeatureModel, ModelConfig, build
+from nlp.encoders.models import SCHEMA_VERSION, FeatureModel, ModelConfig, PolynomialHead, build
 from nlp.encoders.public import PublicEncoder
 
 WEIGHTS = "model.safetensors"
@@ -83,6 +83,8 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
             untrained = model.state_dict()
             state |= {name: value for name, value in untrained.items() if name.startswith(_HEAD)}
         model.load_state_dict(state)
+        if isinstance(model.head, PolynomialHead):
+            model.head.folded = True  # as it was saved
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise ModelRefused("weights") from error
     if not all(bool(torch.isfinite(value).all()) for value in state.values()):
@@ -91,6 +93,8 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
 
 
 def _write(model: FeatureModel, folder: Path, names: set[str]) -> None:
+    if isinstance(model.head, PolynomialHead):
+        model.head.fold()
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items() if name in names

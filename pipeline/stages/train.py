@@ -15,6 +15,7 @@ from nlp.encoders.models import (
     Inputs,
     Kind,
     ModelConfig,
+    PolynomialHead,
     build,
     classification_loss,
     denoising_loss,
@@ -63,6 +64,8 @@ class Recipe:
 RECIPES = {
     "linear": Recipe(step_noise=0.17, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=16.0),
     "mlp": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "square": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "cubic": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "lstm": Recipe(step_noise=0.03, max_grad_norm=0.1, sample_rate=0.1, steps=60, plain_rate=1.0),
 }
 _PLAIN_MOMENTUM = 0.9
@@ -235,6 +238,8 @@ def fit(
         loss = denoising_loss
         target = _Denoiser(model)
     result = train_privately(target, data, loss, plan, random, on_step=on_step, private=private)
+    if isinstance(model.head, PolynomialHead):
+        model.head.fold()
     return model.eval(), result
 
 

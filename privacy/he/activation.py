@@ -83,14 +83,6 @@ class Activation:
         remainder = self.factor * self.shift**2 if self.degree == 2 else 0.0
         return self.coefficients[0] - remainder
 
-    @property
-    def steepest(self) -> float:
-        """Largest absolute derivative on the interval."""
-        derivative = Polynomial(self.coefficients).deriv()
-        points = [*self.interval, *(root.real for root in derivative.deriv().roots())]
-        low, high = self.interval
-        return max(abs(float(derivative(point))) for point in points if low <= point <= high)
-
     def __call__(self, hidden: Floats) -> Floats:
         return Polynomial(self.coefficients)(hidden)
 

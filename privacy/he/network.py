@@ -14,7 +14,6 @@ import tenseal.sealapi as seal
 from privacy.he import layout
 from privacy.he.activation import Activation, HeadRefused
 from privacy.he.evaluate import (
-    MAX_FEATURE_NORM,
     EvaluationKeys,
     Evaluator,
     checked_layer,
@@ -22,6 +21,9 @@ from privacy.he.evaluate import (
 )
 from privacy.he.layout import Floats
 from privacy.he.parameters import Parameters
+
+# Of features: 1, and what float32 may make of it.
+NORM = 1.001
 
 
 class NetworkEvaluator(Evaluator):
@@ -31,8 +33,8 @@ class NetworkEvaluator(Evaluator):
     activation is to be folded into the first layer. No training data is asked for: whoever trains checks the
     interval (`Activation.refuse_outside`), and bounds here follow from the weights. Raises `HeadRefused`.
 
-    The error that is stated holds for features up to `feature_norm` whose hidden values lie in that interval;
-    nothing wraps around up to `feature_norm` wherever they lie.
+    Features have norm 1: errors, noise and what could wrap around are bounded for all such features, whatever
+    their hidden values (`Bounds`).
     """
 
     def __init__(
@@ -48,12 +50,13 @@ class NetworkEvaluator(Evaluator):
         weight, bias = checked_layer(*first, (p.n_features, p.n_hidden))
         last_weight, last_bias = checked_layer(*second, (p.n_hidden, p.n_classes))
         bounds = Bounds(activation, weight, bias, last_weight, last_bias)
-        norm = bounds.largest_norm(logit_limit(p))
-        self.logit_bound = bounds.largest_logit(norm)
-        gain = 1 + activation.steepest * float(np.linalg.norm(last_weight, axis=0).max())
+        self.logit_bound = bounds.largest_logit(NORM)
+        if self.logit_bound > logit_limit(p):
+            raise HeadRefused(
+                f"logits could reach {self.logit_bound:.3g}: above {logit_limit(p):g} they wrap"
+            )
         column_norm = float(np.linalg.norm(weight, axis=0).max())
-        partial_sums = bounds.largest_partial_sum(1.0)
-        super().__init__(p, norm, column_norm, partial_sums, gain)
+        super().__init__(p, NORM, column_norm, bounds.largest_partial_sum(NORM), 1 + bounds.gain(NORM))
 
         self._first, self._second = layout.layers(p)
         self._activation = activation
@@ -89,20 +92,29 @@ class NetworkEvaluator(Evaluator):
 
 
 class Bounds:
-    """How large a logit can get for features up to a norm.
+    """What features x up to a norm can do: with hidden values h = W^T x + b and last weights v of a class,
 
-    With h the hidden values, |h_k| <= m_k = norm |w_k| + |b_k| and |h| <= H = norm * (spectral norm) + |b|;
-    a logit's part of power n is at most the smaller of sum_k |v_k| m_k^n and, by Cauchy-Schwarz and Hoelder,
-    |v| H for n = 1 and max|v| H^2 max(m)^(n-2) for n > 1.
+        |h_k| <= m_k = norm |w_k| + |b_k|
+        sum_k |v_k| h_k^2 <= Q = (norm ||W diag(sqrt|v|)|| + |sqrt|v| b|)^2      (spectral norm, Minkowski)
+        sum_k |v_k h_k^n| <= min(sum_k |v_k| m_k^n, Q max(m)^(n-2)) for n >= 2, and for n = 1 at most
+        sqrt(Q sum|v|), by Cauchy-Schwarz;
+        |v p'(h)| <= |c1| |v| + (2 |c2| + 3 |c3| max(m)) (norm ||W diag(v)|| + |v b|)
+
+    the last of which is by how much an error of the hidden values can grow.
     """
 
     def __init__(
         self, activation: Activation, weight: Floats, bias: Floats, last_weight: Floats, last_bias: Floats
     ) -> None:
-        self._coefficients = np.abs(activation.coefficients)
+        self._coefficients = np.abs([*activation.coefficients, 0.0])
         self._columns, self._bias = np.linalg.norm(weight, axis=0), np.abs(bias)
-        self._spectral = float(np.linalg.norm(weight, 2))
         self._last, self._last_bias = np.abs(last_weight), np.abs(last_bias)
+        gram = weight.T @ weight
+        roots = np.sqrt(self._last)
+        self._root_norms = np.array([_spectral(gram, column) for column in roots.T])
+        self._root_bias = np.linalg.norm(roots * self._bias[:, None], axis=0)
+        self._norms = np.array([_spectral(gram, column) for column in self._last.T])
+        self._norm_bias = np.linalg.norm(self._last * self._bias[:, None], axis=0)
 
     def largest_logit(self, norm: float) -> float:
         return float((self._last_bias + self._sums(norm)).max())
@@ -111,25 +123,26 @@ class Bounds:
         """Of anything between the outputs: a sum of some of the products that make a logit."""
         return float(self._sums(norm).max())
 
+    def gain(self, norm: float) -> float:
+        """How many times larger a logit's error can be than independent errors of the hidden values."""
+        _, linear, square, cubic = self._coefficients[:4]
+        largest = float((norm * self._columns + self._bias).max())
+        reached = norm * self._norms + self._norm_bias
+        steep = linear * np.linalg.norm(self._last, axis=0) + (2 * square + 3 * cubic * largest) * reached
+        return float(steep.max())
+
     def _sums(self, norm: float) -> Floats:
         each = norm * self._columns + self._bias
-        all_of_them = norm * self._spectral + float(np.linalg.norm(self._bias))
-        sums = self._coefficients[0] * self._last.sum(axis=0)
+        squares = (norm * self._root_norms + self._root_bias) ** 2
+        totals = self._last.sum(axis=0)
+        sums = self._coefficients[0] * totals
         for power, coefficient in enumerate(self._coefficients[1:], start=1):
-            if power == 1:
-                jointly = np.linalg.norm(self._last, axis=0) * all_of_them
-            else:
-                jointly = self._last.max(axis=0) * all_of_them**2 * each.max() ** (power - 2)
+            jointly = np.sqrt(squares * totals) if power == 1 else squares * each.max() ** (power - 2)
             sums = sums + coefficient * np.minimum(each**power @ self._last, jointly)
         return sums
 
-    def largest_norm(self, limit: float) -> float:
-        if self.largest_logit(1.0) > limit:
-            raise HeadRefused(f"logits of features of norm 1 could pass {limit:g} and wrap around")
-        low, high = 1.0, MAX_FEATURE_NORM
-        if self.largest_logit(high) <= limit:
-            return high
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.largest_logit(middle) <= limit else (low, middle)
-        return low
+
+def _spectral(gram: Floats, factors: Floats) -> float:
+    """Spectral norm of W diag(factors), where gram = W^T W."""
+    scaled = gram * np.outer(factors, factors)
+    return float(np.sqrt(max(0.0, np.linalg.eigvalsh(scaled)[-1])))

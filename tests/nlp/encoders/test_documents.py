@@ -22,8 +22,8 @@ TEXTS = [
 def trained(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
     config = ModelConfig.of(kind, encoder, ("a", "b", "c"), hidden=4, chunk_length=32, chunk_limit=4)
     model = build(config, encoder)
-    torch.nn.init.normal_(model.head.weight)
-    torch.nn.init.normal_(model.head.bias)
+    torch.nn.init.normal_(model.output.weight)
+    torch.nn.init.normal_(model.output.bias)
     return model
 
 
@@ -50,8 +50,8 @@ def test_logits_are_the_head_of_the_features(kind: Kind, tiny: PublicEncoder) ->
     encoded = encode_documents(TEXTS, tiny, wanted_by(model.config), None, 32, 4)
     extracted = extract(model, encoded, batch_items=2)
     assert extracted.features.shape == (4, model.config.feature_dim)
-    weight, bias = (p.detach().numpy() for p in (model.head.weight, model.head.bias))
-    np.testing.assert_allclose(extracted.logits, extracted.features @ weight.T + bias, atol=1e-5)
+    logits = model.head(torch.from_numpy(extracted.features)).detach().numpy()
+    np.testing.assert_allclose(extracted.logits, logits, atol=1e-5)
     assert np.linalg.norm(extracted.features, axis=1).max() < 1 + 1e-5
     assert not extracted.features[2].any()
     assert extract(model, []).logits.shape == (0, 3)

@@ -13,6 +13,7 @@ from nlp.encoders.models import (
     Inputs,
     Kind,
     ModelConfig,
+    PolynomialHead,
     Tokens,
     build,
     classification_loss,
@@ -42,7 +43,7 @@ def inputs_of(kind: Kind, encoder: PublicEncoder, items: int = 5) -> Inputs:
 def test_a_new_model_says_nothing_and_its_features_are_bounded(kind: Kind, tiny: PublicEncoder) -> None:
     model, inputs = model_of(kind, tiny), inputs_of(kind, tiny)
     features = model.features(inputs)
-    assert features.shape == (5, {"linear": 16, "mlp": 8, "lstm": 16}[kind])
+    assert features.shape == (5, {"mlp": 8}.get(kind, 16))
     assert features.norm(dim=1).max() < 1 + 1e-5
     assert torch.equal(model(inputs), torch.zeros(5, 3))
 
@@ -52,9 +53,36 @@ def test_only_linear_and_lstm_are_trained(kind: Kind, tiny: PublicEncoder) -> No
     model = model_of(kind, tiny)
     owners = [m for m in model.modules() if any(True for _ in m.parameters(recurse=False))]
     assert all(type(m) in (nn.Linear, nn.LSTM) for m in owners)
-    nn.init.normal_(model.head.weight)
+    nn.init.normal_(model.output.weight)
     classification_loss(model(inputs_of(kind, tiny)), torch.tensor([0, 1, 2, 0, 1])).sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["square", "cubic"])
+def test_folding_a_normalisation_leaves_the_logits(kind: Kind, tiny: PublicEncoder) -> None:
+    model, inputs = model_of(kind, tiny), inputs_of(kind, tiny)
+    head = model.head
+    assert isinstance(head, PolynomialHead)
+    nn.init.normal_(head.last.weight)
+    before, shifted = model(inputs), head.first.weight.clone()
+    head.fold()
+    torch.testing.assert_close(model(inputs), before, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(head.first.weight, shifted)
+    once = head.first.weight.clone()
+    head.fold()
+    assert torch.equal(head.first.weight, once)
+
+
+def test_hidden_values_of_public_text_are_normalised(tiny: PublicEncoder) -> None:
+    model = model_of("square", tiny)
+    head = model.head
+    assert isinstance(head, PolynomialHead)
+    head.fold()
+    mean, covariance = tiny.public_moments
+    weight = head.first.weight.detach().numpy()
+    np.testing.assert_allclose(((weight @ covariance) * weight).sum(axis=1), 1, rtol=1e-3)
+    # Biases of one deviation to either side are what is left of the mean.
+    assert np.abs(np.abs(weight @ mean + head.first.bias.detach().numpy())).max() < 10
 
 
 def test_an_item_does_not_depend_on_its_batch(tiny: PublicEncoder) -> None:

@@ -10,12 +10,20 @@ from safetensors.torch import load_file, save_file
 
 from nlp.encoders.models import FeatureModel, Kind, ModelConfig, build
 from nlp.encoders.public import PublicEncoder
-from nlp.encoders.storage import CONFIG, WEIGHTS, ModelRefused, load, save
+from nlp.encoders.storage import (
+    CONFIG,
+    WEIGHTS,
+    ModelRefused,
+    load,
+    load_extractor,
+    save,
+    save_extractor,
+)
 
 
 def trained(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
     model = build(ModelConfig.of(kind, encoder, ("a", "b"), hidden=4), encoder, seed=3)
-    torch.nn.init.normal_(model.head.weight)
+    torch.nn.init.normal_(model.output.weight)
     return model
 
 
@@ -34,6 +42,18 @@ def test_a_model_comes_back_as_it_was(kind: Kind, tiny: PublicEncoder, tmp_path:
     assert not again.training
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_an_extractor_holds_no_head(kind: Kind, tiny: PublicEncoder, tmp_path: Path) -> None:
+    model = trained(kind, tiny)
+    save_extractor(model, tmp_path)
+    assert not [name for name in load_file(tmp_path / WEIGHTS) if name.startswith("head")]
+    again = load_extractor(tmp_path, tiny)
+    for name, value in model.body.state_dict().items():
+        assert torch.equal(value, again.body.state_dict()[name])
+    assert not again.output.weight.any()
+    assert code(tmp_path, tiny) == "weights"
 
 
 def test_only_what_was_trained_is_saved(tiny: PublicEncoder, tmp_path: Path) -> None:
