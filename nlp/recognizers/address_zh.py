@@ -27,6 +27,8 @@ _CLOSED = re.compile(rf"{_AREA}|{_DOOR}")
 _ROW = re.compile(
     rf"(?:{_ANY}{{1,9}}?{_AREA}{{1,2}}){{1,7}}(?:{_H}{{0,8}}?{_DOOR}){{0,6}}|{_H}{{2,10}}?(?:{_DOOR}){{2,6}}"
 )
+_UNBROKEN = re.compile(rf"{_ANY}{{3,}}")
+_CLOSING = re.compile(r"[省市县区旗镇乡村屯路街巷弄苑庄坊园道寓厦场同州处会号栋幢座元层楼室房舍组社队门铺户]")
 # What the sentence says before a place; never in a place's name.
 _CUT = re.compile(
     r"户籍所在地|户籍地|户籍|户口所在地|现住址?|居住地|居住[于在]|暂住[于在地]?|租住[于在]?|家住|住所地|住所|住址|经常居住地|住在|住|出生地|籍贯|位于|坐落于?|出生于|出生|生于|窜至|来到|行驶至|行至|送到|送至|带至|带到|搬至|搬到|"
@@ -78,16 +80,18 @@ class ChineseAddressRecognizer(RuleRecognizer):
                 yield Found(match.start(1), match.end(1), "ADDRESS", LABELLED)
         for match in _ROOM.finditer(text):
             yield Found(match.start(), match.end(), "ADDRESS", SHAPED)
-        for match in _ROW.finditer(text):
-            for start, end in _places(text, match.start(), match.end()):
-                if (
-                    end - start < 3
-                    or _NO_PLACE.search(text, start, end)
-                    or _PUBLIC.search(text, start, end + 3)
-                ):
-                    continue
-                home = _DOORS.search(text, start, end) is not None or _AT_HOME.match(text, end) is not None
-                yield Found(start, end, "ADDRESS" if home else "LOCATION", SHAPED)
+        for start, end in _rows(text):
+            if end - start < 3 or _NO_PLACE.search(text[start:end]) or _PUBLIC.search(text, start, end + 3):
+                continue
+            home = _DOORS.search(text, start, end) is not None or _AT_HOME.match(text, end) is not None
+            yield Found(start, end, "ADDRESS" if home else "LOCATION", SHAPED)
+
+
+def _rows(text: str) -> Iterator[tuple[int, int]]:
+    for run in _UNBROKEN.finditer(text):
+        if _CLOSING.search(text, *run.span()):
+            for row in _ROW.finditer(text, *run.span()):
+                yield from _places(text, *row.span())
 
 
 def seats(text: str) -> list[tuple[int, int]]:

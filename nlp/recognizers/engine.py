@@ -35,11 +35,9 @@ from nlp.text import ENTITY_TYPES
 
 _ANY_LANGUAGE = (
     AccountRecognizer,
-    AgeBirthRecognizer,
     CaseNumberRecognizer,
     DateRecognizer,
     EmailRecognizer,
-    FamilyRecognizer,
     IdentityRecognizer,
     NationalNumberRecognizer,
     OnlineRecognizer,
@@ -47,9 +45,16 @@ _ANY_LANGUAGE = (
     PlateRecognizer,
     QuantityRecognizer,
 )
+_LATIN = (
+    AddressRecognizer,
+    AgeBirthRecognizer,
+    FamilyRecognizer,
+    OrganisationRecognizer,
+    PersonRecognizer,
+)
 _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
-    "de": (PersonRecognizer, OrganisationRecognizer, AddressRecognizer),
-    "en": (PersonRecognizer, OrganisationRecognizer, AddressRecognizer),
+    "de": _LATIN,
+    "en": _LATIN,
     "zh": (
         ChineseAddressRecognizer,
         ChineseAgeBirthRecognizer,
