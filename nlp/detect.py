@@ -135,7 +135,7 @@ def _span(result: RecognizerResult, offset: int) -> Span:
     return Span(result.start + offset, result.end + offset, result.entity_type, result.score, name)
 
 
-def _of_document(document: NormalisedText, found: list[Span]) -> list[Span]:
+def _of_document(document: NormalisedText, found: Iterable[Span]) -> list[Span]:
     from nlp.recognizers.case_number import own_numbers
 
     text = document.text
@@ -146,7 +146,7 @@ def _of_document(document: NormalisedText, found: list[Span]) -> list[Span]:
         for number in own
         for m in re.finditer(rf"(?<!\w){re.escape(number)}(?!\w)", text)
     ]
-    first = resolve(text, [*outside(plausible(text, found), law), *mine])
+    first = resolve(text, [*outside(plausible(text, sorted(found)), law), *mine])
     spans = resolve(text, [*first, *outside(propagate(text, first), law)])
     placed = []
     for span in spans:

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from nlp.learnt.features import (
     Hashes,
     Integers,
     Tokens,
-    Words,
     describe,
     neighbour,
     segments,
@@ -193,7 +192,7 @@ def posteriors(scores: Floats, transition: Floats, sequence: Integers) -> Floats
     emission = np.exp(scores - scores.max(axis=1, keepdims=True))[place]
     forward = np.empty_like(emission)
     backward = np.ones_like(emission)
-    steps = [slice(int(a), int(b)) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    steps = [slice(begin, end) for begin, end in pairwise(offsets.tolist())]
     last = emission[steps[0]]
     forward[steps[0]] = last = last / last.sum(axis=1, keepdims=True)
     for step in steps[1:]:

@@ -1,17 +1,14 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Names of people: by title, role, signature, label and caption, and what the statistical model saw."""
+"""Names of people: by title, role, signature, label and caption."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
-
-from presidio_analyzer import RecognizerResult
 
 from nlp.recognizers.base import CHECKED, GUESSED, LABELLED, LOWER, SHAPED, UPPER, Found, RuleRecognizer
 from nlp.recognizers.organisation import SUFFIX
-from nlp.recognizers.vocabulary import JURISDICTIONS, LEGAL_WORDS, NAMES_TOO, PUBLIC_BODY
+from nlp.recognizers.vocabulary import JURISDICTIONS, LEGAL_WORDS, NAMES_TOO
 
 _INITIALS = rf"(?:[{UPPER}]\.[ ]?-?){{1,4}}"
 _WORD = rf"(?:(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
@@ -207,75 +204,8 @@ def _is_drafting(word: str) -> bool:
     return len(word) > 1 and (word.lower() in LEGAL_WORDS or word.isdigit())
 
 
-class NerRecognizer(RuleRecognizer):
-    """What spaCy's model saw, less what legal drafting makes it see.
-
-    Places become ADDRESS unless they name a jurisdiction: the law of a state isn't anybody's home.
-    """
-
-    TYPES = ("PERSON", "ORGANIZATION", "ADDRESS")
-    _KINDS = {"PERSON": "PERSON", "ORG": "ORGANIZATION", "GPE": "ADDRESS", "LOC": "ADDRESS", "FAC": "ADDRESS"}  # noqa: RUF012
-
-    def find(self, text: str) -> Iterator[Found]:
-        del text
-        return iter(())
-
-    def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
-        results: list[RecognizerResult] = []
-        for entity in nlp_artifacts.entities if nlp_artifacts else ():
-            kind = self._KINDS.get(entity.label_)
-            if kind not in entities:
-                continue
-            span = _accepted(text, entity.start_char, entity.end_char, kind)
-            if span:
-                results.append(self.result(Found(*span, kind, GUESSED)))
-        return results
-
-
-_STATE_OF = re.compile(
-    r"^(?:[Tt]he )?(?:(?:State|Commonwealth|Republic|Kingdom|Province|Government) of )?(?:the )?"
-)
-# The model takes many a product for a town; somebody is in a town, at it, or from it.
-_WHEREABOUTS = re.compile(
-    r"(?:\b(?:[Ii]n|[Aa]t|[Nn]ear|[Ff]rom|[Oo]utside|[Aa]round|[Bb]etween|and|[Cc]ity of|[Tt]own of|[Vv]illage of|[Cc]ounty of|[Dd]istrict of|[Bb]orough of)"
-    r"(?: the)?|,)\s{1,2}$"
-)
-
-
-def _accepted(text: str, start: int, end: int, kind: str) -> tuple[int, int] | None:
-    # The model reads over line ends; a name seldom does, a heading and its paragraph often.
-    gap = text.find("\n", start, end)
-    if gap > 0 and (text[gap : gap + 2] == "\n\n" or kind != "PERSON"):
-        end = gap
-    if kind == "PERSON":
-        span = trim_name(text, start, end)
-        return span if span and _is_a_name(text, *span) else None
-    words = [m.group() for m in re.finditer(r"[^\W_]+", text[start:end])]
-    if not text[start:end].lstrip("\"'(")[:1].isupper() and not text[start:end].startswith("the "):
-        return None
-    telling = [w for w in words if w[0].isupper() and len(w) > 1 and w.lower() not in LEGAL_WORDS]
-    if not telling or _in_heading(text, start, end):
-        return None
-    if kind == "ADDRESS":
-        if not _WHEREABOUTS.search(text, max(0, start - 24), start):
-            return None
-        name = text[start:end].lower().strip(_EDGE)
-        name = name.removeprefix("the ").removesuffix("'s")
-        if name in JURISDICTIONS or len(name) < 3 or any(w.lower() in PUBLIC_BODY for w in words):
-            return None
-    elif (
-        any(w.lower() in PUBLIC_BODY for w in words)
-        or _STATE_OF.sub("", text[start:end]).lower() in JURISDICTIONS
-    ):
-        return None
-    if text[start : start + 4] in ("the ", "The "):
-        start += 4
-    if text[start:end].endswith("'s"):
-        end -= 2
-    return (start, end) if end > start else None
-
-
-def _is_a_name(text: str, start: int, end: int) -> bool:
+def is_a_name(text: str, start: int, end: int) -> bool:
+    """Whether what a model calls a name can be one."""
     name = text[start:end]
     words = name.split()
     if any(c.isdigit() for c in name) or not name[0].isupper() or len(name) < 3 or len(words) > 6:
