@@ -13,8 +13,8 @@ import pytest
 from fixtures.documents import documents
 from pipeline import tables
 from pipeline.errors import SourceError, TrainingRefused
+from pipeline.heads import encrypted_check, head_of
 from pipeline.models import find_model
-from pipeline.serving.client import encrypted_check
 from pipeline.settings import load_settings
 from pipeline.stages.evaluate import evaluate, evaluate_file
 from pipeline.stages.extract import open_model
@@ -33,8 +33,7 @@ def test_the_encrypted_error_is_within_the_stated(finished_once: Any) -> None:
     place = finished_once.workspace
     model = open_model(find_model(place, "linear").folder, finished_once.settings)
     rows = tables.read_part(tables.part_path(place.features, 0)).column("features").to_pylist()
-    weight, bias = model.head.weight.detach().numpy().T, model.head.bias.detach().numpy()
-    check = encrypted_check(weight, bias, model.config.labels, np.asarray(rows, np.float32))
+    check = encrypted_check(head_of(model), np.asarray(rows, np.float32))
     assert check.agreement == 1.0
     assert 0 < check.max_error <= check.error_bound
 

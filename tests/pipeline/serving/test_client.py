@@ -1,0 +1,365 @@
+"""The client against the endpoint's application, against servers that lie, and against ones that are busy."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from pipeline.serving import bundles, wire
+from pipeline.serving.app import Offer, create_app
+from pipeline.serving.channel import Channel, InProcessTransport, Patience, ServingError
+from pipeline.serving.client import EncryptedClassifier
+from pipeline.serving.pins import State
+from privacy.he.activation import Activation
+from privacy.he.served import LinearHead, NetworkHead, ServedModel
+
+RANDOM = np.random.default_rng(3)
+HEAD = LinearHead(RANDOM.normal(size=(64, 3)), RANDOM.normal(size=3))
+OTHER = LinearHead(RANDOM.normal(size=(64, 3)), RANDOM.normal(size=3))
+LABELS = ["lease", "loan", "merger"]
+FEATURES = RANDOM.normal(size=(70, 64)).astype(np.float32) / 9
+URL = "http://test"
+Answer = Callable[[httpx.Request, Callable[[httpx.Request], httpx.Response]], httpx.Response]
+
+
+def labels_of(head: Any, features: np.ndarray = FEATURES) -> list[str]:
+    return [LABELS[index] for index in head.logits(features).argmax(axis=1)]
+
+
+def app_of(head: Any = HEAD, profile: Any = "sealed") -> Any:
+    return create_app(Offer(ServedModel(head, profile), LABELS))
+
+
+class Between(httpx.BaseTransport):
+    """Stands between client and server; `answer` may change whatever passes."""
+
+    def __init__(self, app: Any, answer: Answer) -> None:
+        self._inner = InProcessTransport(app)
+        self._answer = answer
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        return self._answer(request, self._inner.handle_request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def client_of(transport: httpx.BaseTransport, state: State | None = None, **more: Any) -> EncryptedClassifier:
+    http = httpx.Client(base_url=URL, transport=transport)
+    patience = more.pop("patience", Patience(total=0.0))
+    return EncryptedClassifier(Channel(http, None, patience), state or State(), **more)
+
+
+def code_of(work: Callable[[], object]) -> str:
+    with pytest.raises(ServingError) as caught:
+        work()
+    assert "\n" not in str(caught.value)
+    return caught.value.code
+
+
+class TestTogether:
+    @pytest.mark.parametrize("profile", ["sealed", "fast"])
+    def test_labels_and_scores(self, profile: Any) -> None:
+        with EncryptedClassifier.in_process(app_of(profile=profile)) as client:
+            found = client.classify(FEATURES)
+            assert found.labels == labels_of(HEAD)
+            assert found.layout == "block"
+            assert found.found is not None
+            assert found.found.honest
+            assert found.found.probes > 1
+            np.testing.assert_allclose(found.scores.sum(axis=1), 1)
+            assert np.abs(found.logits - HEAD.logits(FEATURES)).max() <= found.error_bound
+            assert client.classify(FEATURES[:1]).labels == labels_of(HEAD)[:1]
+            assert "lease" not in repr(found) + repr(client)
+            assert "logits" not in repr(found)
+
+    def test_thousands_go_by_slots(self) -> None:
+        many = np.random.default_rng(5).normal(size=(2100, 64)) / 9
+        with EncryptedClassifier.in_process(app_of(profile="fast")) as client:
+            found = client.classify(many)
+        assert found.layout == "slot"
+        plain = HEAD.logits(many)
+        assert np.abs(found.logits - plain).max() <= found.error_bound
+
+    def test_a_network(self) -> None:
+        first = RANDOM.normal(size=(64, 8)) / 3, RANDOM.normal(size=8) / 5
+        last = RANDOM.normal(size=(8, 3)) / 4, RANDOM.normal(size=3)
+        head = NetworkHead(*first, Activation((0.0, 0.5, 0.3), (-9, 9)), *last)
+        unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
+        with EncryptedClassifier.in_process(app_of(head)) as client:
+            found = client.classify(unit)
+        assert np.abs(found.logits - head.logits(unit)).max() <= found.error_bound
+
+    @pytest.mark.parametrize(
+        "features",
+        [np.zeros((2, 63)), np.zeros(64), np.zeros((0, 64)), np.full((1, 64), np.nan), np.full((1, 64), 1e6)],
+        ids=["narrow", "flat", "none", "nan", "long"],
+    )
+    def test_features_that_cannot_be_sent(self, features: np.ndarray) -> None:
+        with EncryptedClassifier.in_process(app_of()) as client:
+            assert code_of(lambda: client.classify(features)) == "features"
+            assert code_of(lambda: client.predict([])) == "features"
+
+
+class TestState:
+    def test_keys_session_and_pin_outlive_the_process_and_are_rotated(self, tmp_path: Path) -> None:
+        paths: list[str] = []
+
+        def count(request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
+            paths.append(f"{request.method} {request.url.path.split('/')[-1][:8]}")
+            return send(request)
+
+        transport = Between(app_of(), count)
+        for _ in range(2):
+            with client_of(_Open(transport), State.of(tmp_path, URL)) as client:
+                assert client.classify(FEATURES[:3]).labels == labels_of(HEAD)[:3]
+        assert paths.count("POST sessions") == 1
+        (folder,) = tmp_path.iterdir()
+        for path in (folder, *folder.iterdir()):
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+        secret = (folder / "block.key").read_bytes()
+        with client_of(_Open(transport), State.of(tmp_path, URL)) as client:
+            assert client.rotate_keys() == 1
+            assert not (folder / "block.key").exists()
+            assert client.classify(FEATURES[:3]).labels == labels_of(HEAD)[:3]
+        assert (folder / "block.key").read_bytes() != secret
+        assert paths.count("POST sessions") == 2
+        transport.close()
+
+    def test_a_key_file_that_others_can_read_is_refused(self, tmp_path: Path) -> None:
+        with InProcessTransport(app_of()) as server:
+            with client_of(_Open(server), State.of(tmp_path, URL)) as client:
+                client.classify(FEATURES[:1])
+            (path,) = tmp_path.glob("*/block.key")
+            path.chmod(0o644)
+            with client_of(_Open(server), State.of(tmp_path, URL)) as client:
+                assert code_of(lambda: client.classify(FEATURES[:1])) == "state"
+
+    def test_a_broken_pin_is_not_replaced_silently(self, tmp_path: Path) -> None:
+        state = State.of(tmp_path, URL)
+        state.save()
+        (path,) = tmp_path.glob("*/pin.json")
+        path.write_text("{}x")
+        assert code_of(lambda: State.of(tmp_path, URL)) == "state"
+
+    def test_keys_are_uploaded_again_when_the_server_forgot_them(self) -> None:
+        state = State()
+        with client_of(InProcessTransport(app_of()), state) as client:
+            client.classify(FEATURES[:3])
+            state.pin.sessions["block"] = "x" * 43  # what a server that lost its disk makes of it
+            assert client.classify(FEATURES[:3]).labels == labels_of(HEAD)[:3]
+
+
+class _Open(httpx.BaseTransport):
+    """The same server for several clients: not closed with the first."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._inner.handle_request(request)
+
+
+class TestALyingServer:
+    def lying(self, head: Any, profile: Any = "sealed") -> httpx.BaseTransport:
+        """Shows the manifest of `HEAD` and computes with `head`."""
+        shown = InProcessTransport(app_of(HEAD, profile))
+
+        def answer(request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
+            return shown.handle_request(request) if request.url.path == "/v1/manifest" else send(request)
+
+        return Between(app_of(head, profile), answer)
+
+    @pytest.mark.parametrize("n", [1, 70])
+    def test_other_weights_are_found_out_at_first_use(self, n: int) -> None:
+        with client_of(self.lying(OTHER)) as client:
+            assert code_of(lambda: client.classify(FEATURES[:n])) == "dishonest"
+
+    def test_slightly_other_weights_too(self) -> None:
+        stale = LinearHead(HEAD.weight * 1.02, HEAD.bias)
+        with client_of(self.lying(stale)) as client:
+            assert code_of(lambda: client.classify(FEATURES)) == "dishonest"
+
+    def test_weights_that_only_the_clients_own_probes_see_are_found_out_later(self) -> None:
+        """They differ from the stated ones only where no published probe looks."""
+        state = State()
+        honest = app_of()
+        with client_of(InProcessTransport(honest), state) as client:
+            client.classify(FEATURES[:8])
+            manifest = client.manifest
+        assert manifest.probes is not None
+        from privacy.he.probes import probe_features
+
+        seen = probe_features(manifest.probes.seed, len(manifest.probes.answers), 64)
+        unseen = np.eye(64) - np.linalg.pinv(seen) @ seen
+        crafted = LinearHead(HEAD.weight + unseen @ OTHER.weight, HEAD.bias)
+        inner = InProcessTransport(honest)
+
+        def answer(request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
+            return inner.handle_request(request) if request.url.path == "/v1/manifest" else send(request)
+
+        with client_of(Between(app_of(crafted), answer), state) as client:
+            assert code_of(lambda: client.classify(FEATURES)) == "dishonest"
+
+    def test_answers_of_other_ciphertexts(self) -> None:
+        def mixed_up(
+            request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]
+        ) -> httpx.Response:
+            response = send(request)
+            if "classify" not in request.url.path:
+                return response
+            replies = bundles.unbundle(response.content, 32, 1 << 24)
+            body = bundles.bundle(replies[::-1])
+            digest = wire.reply_digest(request.headers[wire.REQUEST_DIGEST], body)
+            return httpx.Response(200, content=body, headers={wire.REPLY_DIGEST: digest})
+
+        with client_of(Between(app_of(HEAD, "fast"), mixed_up)) as client:
+            assert code_of(lambda: client.classify(FEATURES)) == "dishonest"
+
+
+class TestManifest:
+    KEY = Ed25519PrivateKey.generate()
+
+    def shown(self, change: dict[str, Any], key: Ed25519PrivateKey | None = None, **more: Any) -> str:
+        """The code with which a changed manifest, rightly signed, is refused."""
+        with EncryptedClassifier.in_process(app_of()) as client:
+            manifest = client.manifest.model_copy(update=change)
+        signed = wire.SignedManifest.of(manifest, key or self.KEY)
+        answer = httpx.MockTransport(lambda _: httpx.Response(200, content=signed.model_dump_json()))
+        return code_of(lambda: client_of(answer, **more).manifest)
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"labels": ["a", "b"]}, {"labels": ["a", "a", "b"]}, {"profile": "fast"}, {"probes": None}],
+        ids=["few", "twice", "profile", "probes"],
+    )
+    def test_one_that_contradicts_itself(self, change: dict[str, Any]) -> None:
+        assert self.shown(change) == "manifest"
+
+    def test_weak_parameters(self) -> None:
+        with EncryptedClassifier.in_process(app_of()) as client:
+            layout = client.manifest.layouts["block"]
+        scheme = {**layout.parameters["scheme"], "coeff_modulus_bits": [60, 60, 60, 60]}
+        weak = layout.model_copy(update={"parameters": {**layout.parameters, "scheme": scheme}})
+        assert self.shown({"layouts": {"block": weak}}) == "manifest"
+
+    def test_another_key_than_the_pinned_one(self) -> None:
+        other = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+        assert self.shown({}, public_key=other) == "manifest"
+        state = State()
+        with client_of(InProcessTransport(app_of()), state) as client:
+            assert client.manifest.labels == LABELS
+        assert self.shown({}, state=state) == "manifest"
+
+    def test_an_older_manifest_of_other_weights(self) -> None:
+        state = State()
+        state.pin.issued_at, state.pin.commitment = "9999", "0" * 64
+        assert self.shown({}, state=state) == "dishonest"
+
+    def test_a_wrong_signature(self) -> None:
+        def damage(request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
+            record = json.loads(send(request).content)
+            return httpx.Response(
+                200, json={**record, "manifest": record["manifest"].replace("lease", "leash")}
+            )
+
+        assert code_of(lambda: client_of(Between(app_of(), damage)).manifest) == "manifest"
+
+
+class TestPatience:
+    def busy(
+        self, times: int, response: Callable[[], httpx.Response]
+    ) -> tuple[httpx.BaseTransport, list[float]]:
+        left = [times]
+
+        def answer(request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
+            if "classify" in request.url.path and left[0]:
+                left[0] -= 1
+                return response()
+            return send(request)
+
+        return Between(app_of(), answer), []
+
+    @pytest.mark.parametrize(
+        ("status", "header", "least"), [(503, "7", 7), (429, "11", 11), (503, None, 0), (502, "soon", 0)]
+    )
+    def test_waits_as_long_as_it_is_asked_to(self, status: int, header: str | None, least: float) -> None:
+        headers = {} if header is None else {"Retry-After": header}
+        refusal = wire.Refusal(error="busy", message="try again").model_dump()
+        transport, waits = self.busy(2, lambda: httpx.Response(status, json=refusal, headers=headers))
+        with client_of(transport, patience=Patience(sleep=waits.append)) as client:
+            assert client.classify(FEATURES[:1]).labels == labels_of(HEAD)[:1]
+        assert len(waits) == 2
+        assert min(waits) >= least
+
+    def test_a_lost_connection_is_tried_again(self) -> None:
+        def lost() -> httpx.Response:
+            raise httpx.ConnectError("gone")
+
+        transport, waits = self.busy(3, lost)
+        with client_of(transport, patience=Patience(sleep=waits.append)) as client:
+            assert client.classify(FEATURES[:1]).labels == labels_of(HEAD)[:1]
+        assert len(waits) == 3
+        assert waits[2] > waits[0] / 2  # backs off, at random
+
+    def test_but_not_for_ever(self) -> None:
+        refusal = wire.Refusal(error="busy", message="try\nagain").model_dump()
+        transport, waits = self.busy(
+            99, lambda: httpx.Response(503, json=refusal, headers={"Retry-After": "50"})
+        )
+        with client_of(transport, patience=Patience(total=120, sleep=waits.append)) as client:
+            assert code_of(lambda: client.classify(FEATURES[:1])) == "busy"
+        assert sum(waits) <= 120
+
+    @pytest.mark.parametrize("status", [401, 413, 422])
+    def test_a_refusal_is_not_argued_with(self, status: int) -> None:
+        refusal = wire.Refusal(error="no", message="no").model_dump()
+        transport, waits = self.busy(1, lambda: httpx.Response(status, json=refusal))
+        with client_of(transport, patience=Patience(sleep=waits.append)) as client:
+            assert code_of(lambda: client.classify(FEATURES[:1])) == "no"
+        assert waits == []
+
+
+@pytest.mark.parametrize("url", ["http://", "nonsense", "ftp://127.0.0.1", "http://127.0.0.1:99999"])
+def test_no_url(url: str) -> None:
+    assert code_of(lambda: EncryptedClassifier.connect(url, patience=Patience(total=0))) == "unreachable"
+
+
+def test_an_answer_to_another_request_is_refused() -> None:
+    kept: list[httpx.Response] = []
+
+    def replay(request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
+        if "classify" not in request.url.path:
+            return send(request)
+        if not kept:
+            kept.append(send(request))
+        return httpx.Response(200, content=kept[0].content, headers=kept[0].headers)
+
+    with client_of(Between(app_of(), replay)) as client:
+        client.classify(FEATURES[:1])
+        assert code_of(lambda: client.classify(FEATURES[:1])) == "protocol"
+
+
+@pytest.mark.parametrize(
+    "blobs", [[b"x", b"y"], [b"not a ciphertext"], [bytes(3_000_000)]], ids=["two", "no", "long"]
+)
+def test_an_answer_that_is_none(blobs: list[bytes]) -> None:
+    def answer(request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
+        if "classify" not in request.url.path:
+            return send(request)
+        body = bundles.bundle(blobs)
+        digest = wire.reply_digest(request.headers[wire.REQUEST_DIGEST], body)
+        return httpx.Response(200, content=body, headers={wire.REPLY_DIGEST: digest})
+
+    with client_of(Between(app_of(), answer)) as client:
+        assert code_of(lambda: client.classify(FEATURES[:1])) == "protocol"
