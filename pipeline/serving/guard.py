@@ -168,7 +168,8 @@ class _Exchange:
             message = {**message, "headers": [*message["headers"], *added]}
         else:
             self.bytes_out += len(message.get("body", b""))
-            if self._unread and self._drainable and not message.get("more_body", False):
+            drainable = self._drainable and self.status != 408
+            if self._unread and drainable and not message.get("more_body", False):
                 await self._send({**message, "more_body": True})
                 await self._drain()
                 message = {"type": "http.response.body", "body": b""}

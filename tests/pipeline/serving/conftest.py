@@ -1,0 +1,142 @@
+"""A caller without the client's good manners, and a server as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from pipeline.serving import wire
+from pipeline.serving.channel import InProcessTransport
+from privacy.he.keys import ClientKeys
+from privacy.he.served import LinearHead, ServedModel, parameters
+
+ROOT = Path(__file__).resolve().parents[3]
+SERVE = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from pipeline.serving.app import Limits, Offer
+from pipeline.serving.guard import BodyLimits
+from pipeline.serving.server import Listen, serve
+from pipeline.serving.workers import WorkerLimits
+from privacy.he.served import LinearHead, ServedModel
+told = json.loads(sys.argv[1])
+random = np.random.default_rng(3)
+head = LinearHead(random.normal(size=(64, 3)), random.normal(size=3))
+limits = Limits(bodies=BodyLimits(**told["bodies"]), workers=WorkerLimits(workers=1))
+serve(Offer(ServedModel(head), ["a", "b", "c"]), Path(told["folder"]), Listen(**told["listen"]), limits)
+"""
+
+
+class Caller:
+    """Posts bundles with their digest, and nothing else."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self.http = http
+
+    def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
+        return self.http.post(path, content=body, headers={wire.REQUEST_DIGEST: wire.digest(body), **headers})
+
+    def open(self, keys: bytes, **headers: str) -> str:
+        response = self.post("/v1/sessions", wire.bundle([keys]), **headers)
+        assert response.status_code == 201, response.text
+        return response.json()["session"]
+
+    def classify(self, session: str, *blobs: bytes, **headers: str) -> httpx.Response:
+        return self.post(f"/v1/sessions/{session}/classify", wire.bundle(blobs), **headers)
+
+
+class RunningServer:
+    """`serve` in a process; can be ended, killed and started again at the same address."""
+
+    def __init__(self, folder: Path, listen: dict[str, Any], bodies: dict[str, Any]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port: int = listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        told = {"folder": str(folder), "listen": {"port": self.port, **listen}, "bodies": bodies}
+        self._told = json.dumps(told, default=str)
+        self.log = folder.with_name(folder.name + ".log")
+
+    def start(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SERVE, self._told], cwd=ROOT, env=environment, stderr=log
+            )
+        while self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError(self.log.read_text()[-2000:])
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.wait(timeout=60)
+
+    def workers(self) -> list[int]:
+        """Its children, by /proc."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(child) for child in children.split()]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Any]:
+    """Called with settings of `Listen` and `BodyLimits`."""
+    started: list[RunningServer] = []
+
+    def start(listen: dict[str, Any] | None = None, **bodies: Any) -> RunningServer:
+        started.append(RunningServer(tmp_path / "endpoint", listen or {}, bodies))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def calling() -> Any:
+    """A caller of an application in this process, as a context."""
+
+    @contextmanager
+    def call(app: Any) -> Iterator[Caller]:
+        with httpx.Client(base_url="http://test", transport=InProcessTransport(app)) as http:
+            yield Caller(http)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def head() -> LinearHead:
+    random = np.random.default_rng(3)
+    return LinearHead(random.normal(size=(64, 3)), random.normal(size=3))
+
+
+@pytest.fixture(scope="session")
+def honest(head: LinearHead) -> Any:
+    """Keys of an honest client, its evaluation keys, a request for one document, and the right answer."""
+    keys = ClientKeys.generate(parameters(ServedModel(head)))
+    features = np.ones((1, 64)) / 8
+    return SimpleNamespace(
+        keys=keys,
+        evaluation=keys.evaluation_keys(),
+        request=keys.encrypt(features)[0],
+        answer=head.logits(features),
+    )

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ServingProblem
+from pipeline.serving.access import LOCAL, Access, ApiKeys, OverQuota, QuotaLimits, Quotas, Unauthorized
+from pipeline.serving.state import State
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+class TestApiKeys:
+    def test_a_key_tells_its_tenant_until_it_is_revoked(self, tmp_path: Path) -> None:
+        issued, running = ApiKeys(tmp_path), ApiKeys(tmp_path)  # the command, and the server
+        first, second = issued.issue("court"), issued.issue("firm")
+        assert [running.tenant_of(key) for key in (first, second)] == ["court", "firm"]
+        issued.revoke(first.split("_")[1])
+        with pytest.raises(Unauthorized):
+            running.tenant_of(first)
+        assert running.tenant_of(second) == "firm"
+
+    def test_the_file_is_private_and_holds_no_key(self, tmp_path: Path) -> None:
+        secret = ApiKeys(tmp_path).issue("court").split("_", 2)[2]
+        path = tmp_path / "api-keys.json"
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert secret not in path.read_text()
+
+    def test_what_is_no_key(self, tmp_path: Path) -> None:
+        keys = ApiKeys(tmp_path)
+        key = keys.issue("court")
+        wrong = key[:-1] + ("A" if key[-1] != "A" else "B")
+        for text in ("", "lxv_", wrong, key + "x", key.upper(), "lxv_000000000000_" + key.split("_", 2)[2]):
+            with pytest.raises(Unauthorized):
+                keys.tenant_of(text)
+
+    @pytest.mark.parametrize("tenant", ["", "local", "a b", "x" * 65, "ünï", "a\nb"])
+    def test_what_is_no_tenant(self, tmp_path: Path, tenant: str) -> None:
+        with pytest.raises(ServingProblem):
+            ApiKeys(tmp_path).issue(tenant)
+
+    def test_a_file_that_goes_missing_lets_nobody_in(self, tmp_path: Path) -> None:
+        access, keys = Access(ApiKeys(tmp_path)), ApiKeys(tmp_path)
+        key = keys.issue("court")
+        assert access.tenant(bearer(key), "10.0.0.1") == "court"
+        (tmp_path / "api-keys.json").unlink()
+        with pytest.raises(Unauthorized):
+            access.tenant({}, "127.0.0.1")
+
+
+class TestAccess:
+    def test_without_keys_this_machine_is_served_and_neither_browsers_nor_proxies(
+        self, tmp_path: Path
+    ) -> None:
+        access = Access(ApiKeys(tmp_path))
+        assert access.tenant({}, "127.0.0.1") == access.tenant({}, "::1") == LOCAL
+        for headers, client in (
+            ({}, "10.0.0.1"),
+            ({}, None),
+            ({}, "localhost.example.org"),
+            ({"origin": "https://example.org"}, "127.0.0.1"),
+            ({"x-forwarded-for": "127.0.0.1"}, "127.0.0.1"),
+            ({"forwarded": "for=127.0.0.1"}, "::1"),
+        ):
+            with pytest.raises(Unauthorized):
+                access.tenant(headers, client)
+
+    def test_with_keys_this_machine_needs_one_too(self, tmp_path: Path) -> None:
+        key = ApiKeys(tmp_path).issue("court")
+        access = Access(ApiKeys(tmp_path))
+        assert access.tenant(bearer(key), "10.0.0.1") == "court"
+        for headers in ({}, {"authorization": key}, {"authorization": f"Basic {key}"}):
+            with pytest.raises(Unauthorized):
+                access.tenant(headers, "127.0.0.1")
+
+    def test_metrics_are_for_this_machine_and_the_operator(self, tmp_path: Path) -> None:
+        keys = ApiKeys(tmp_path)
+        operator, other = bearer(keys.issue("operator")), bearer(keys.issue("court"))
+        access = Access(keys)
+        assert access.may_read_metrics({}, "127.0.0.1")
+        assert access.may_read_metrics(operator, "10.0.0.1")
+        assert not access.may_read_metrics(other, "10.0.0.1")
+        assert not access.may_read_metrics({}, "10.0.0.1")
+
+
+class TestQuotas:
+    def test_slots_a_minute_come_back_with_time(self) -> None:
+        state, now = State.temporary(), [0.0]
+        quotas = Quotas(state.database, QuotaLimits(slots_per_minute=60), 1, lambda: now[0])
+        quotas.charge("a", 50)
+        with pytest.raises(OverQuota) as caught:
+            quotas.charge("a", 20)
+        assert caught.value.retry_after == 10
+        quotas.charge("b", 60)
+        now[0] += 10
+        quotas.charge("a", 20)
+
+    def test_slots_a_day_outlive_a_restart_and_end_at_midnight(self, tmp_path: Path) -> None:
+        now, limits = [86_400.0 - 100], QuotaLimits(slots_per_day=100)
+        Quotas(State(tmp_path / "endpoint").database, limits, 1, lambda: now[0]).charge("a", 90)
+        quotas = Quotas(State(tmp_path / "endpoint").database, limits, 1, lambda: now[0])
+        with pytest.raises(OverQuota) as caught:
+            quotas.charge("a", 20)
+        assert caught.value.retry_after == 100
+        quotas.refund("a", 10)
+        quotas.charge("a", 20)
+        now[0] += 100
+        quotas.charge("a", 100)
+
+    def test_the_largest_request_always_fits_a_minute(self) -> None:
+        quotas = Quotas(State.temporary().database, QuotaLimits(slots_per_minute=60), 8192)
+        quotas.charge("a", 8192)
+
+    def test_requests_at_a_time(self) -> None:
+        quotas = Quotas(State.temporary().database, QuotaLimits(requests_at_once=1), 1)
+        with quotas.request("a"), quotas.request("b"), pytest.raises(OverQuota), quotas.request("a"):
+            pass
+        with quotas.request("a"):
+            pass
+
+    def test_who_ends_workers_again_and_again_is_kept_out_for_a_while(self) -> None:
+        now = [1e9]
+        quotas = Quotas(State.temporary().database, QuotaLimits(), 1, lambda: now[0])
+        for _ in range(5):
+            with quotas.request("a"):
+                quotas.strike("a")
+        with pytest.raises(OverQuota) as caught, quotas.request("a"):
+            pass
+        assert caught.value.retry_after == 600
+        with quotas.request("b"):
+            pass
+        now[0] += 601
+        with quotas.request("a"):
+            pass

@@ -1,0 +1,278 @@
+"""What the application answers to callers of every kind, in this process."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from fixtures import uploads
+from pipeline.serving import wire
+from pipeline.serving.access import ApiKeys, QuotaLimits
+from pipeline.serving.app import Limits, Offer, create_app
+from pipeline.serving.sessions import SessionLimits
+from pipeline.serving.state import State
+from privacy.he.served import LinearHead, ServedModel
+
+ROOT = Path(__file__).resolve().parents[3]
+LABELS = ["lease", "loan", "merger"]
+
+
+@pytest.fixture
+def offer(head: LinearHead) -> Offer:
+    return Offer(ServedModel(head), LABELS)
+
+
+class TestNoSecretKey:
+    def test_nothing_it_imports_holds_secret_keys(self) -> None:
+        program = (
+            "import sys, pipeline.serving.server, pipeline.serving.worker\n"
+            "found = {'privacy.he.keys', 'pipeline.serving.client'} & set(sys.modules)\n"
+            "sys.exit(f'imported {found}' if found else 0)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    @pytest.mark.parametrize(
+        "file",
+        [f"pipeline/serving/{name}.py" for name in ("app", "server", "sessions", "worker", "workers", "wire")]
+        + [
+            f"privacy/he/{name}.py"
+            for name in ("evaluate", "network", "scheme", "frames", "layout", "served")
+        ],
+    )
+    def test_nothing_it_runs_can_make_load_or_use_one(self, file: str) -> None:
+        tree = ast.parse((ROOT / file).read_text())
+        names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not names & {"SecretKey", "KeyGenerator", "Decryptor", "secret_key", "decrypt"}
+
+    def test_one_that_is_uploaded_is_refused_and_not_stored(
+        self, calling: Any, offer: Offer, honest: Any, tmp_path: Path
+    ) -> None:
+        state = State(tmp_path / "endpoint")
+        secret = uploads.secret_key(honest.keys)
+        with calling(create_app(offer, state=state)) as caller:
+            session = caller.open(honest.evaluation)
+            kept = list(state.keys_folder.iterdir())
+            for blob in (secret, secret + honest.evaluation, honest.evaluation + secret):
+                response = caller.post("/v1/sessions", wire.bundle([blob]))
+                assert response.status_code in (413, 422)
+            assert caller.classify(session, secret).status_code in (400, 422)
+            assert list(state.keys_folder.iterdir()) == kept
+        for path in (tmp_path / "endpoint").rglob("*"):
+            assert path.is_dir() or secret[100:200] not in path.read_bytes()
+
+
+class TestManifest:
+    def test_it_is_signed_by_a_key_that_stays(self, calling: Any, offer: Offer, tmp_path: Path) -> None:
+        signed: list[wire.SignedManifest] = []
+        for _ in range(2):
+            with calling(create_app(offer, state=State(tmp_path / "endpoint"))) as caller:
+                content = caller.http.get("/v1/manifest").content
+                signed.append(wire.SignedManifest.model_validate_json(content))
+        first, second = signed[0].verified(), signed[1].verified(signed[0].public_key)
+        assert first.labels == LABELS
+        assert first.weights_commitment == second.weights_commitment
+        assert set(first.layouts) == {"block", "slot"}
+        assert "slots" in first.layouts["block"].reason or "documents" in first.layouts["block"].reason
+
+    def test_another_text_key_or_signature_is_found_out(self, calling: Any, offer: Offer) -> None:
+        with calling(create_app(offer)) as caller:
+            signed = wire.SignedManifest.model_validate_json(caller.http.get("/v1/manifest").content)
+        with calling(create_app(offer)) as caller:
+            other = wire.SignedManifest.model_validate_json(caller.http.get("/v1/manifest").content)
+        assert other.verified().weights_commitment != signed.verified().weights_commitment  # another salt
+        for change in (
+            {"manifest": signed.manifest.replace("lease", "loans")},
+            {"signature": other.signature},
+            {"public_key": other.public_key},
+            {"public_key": "?"},
+        ):
+            with pytest.raises(wire.WireError):
+                signed.model_copy(update=change).verified()
+        with pytest.raises(wire.WireError):
+            signed.verified(pinned=other.public_key)
+
+    def test_other_weights_are_told_and_end_sessions(
+        self, calling: Any, offer: Offer, head: LinearHead, honest: Any, tmp_path: Path
+    ) -> None:
+        with calling(create_app(offer, state=State(tmp_path / "endpoint"))) as caller:
+            session = caller.open(honest.evaluation)
+        other = Offer(ServedModel(LinearHead(head.weight * 2, head.bias)), LABELS)
+        with calling(create_app(other, state=State(tmp_path / "endpoint"))) as caller:
+            response = caller.classify(session, honest.request)
+            assert (response.status_code, response.json()["error"]) == (404, "session")
+
+    def test_labels_must_differ_and_fit(self, head: LinearHead) -> None:
+        for labels in (["a", "a", "b"], ["a", "b"]):
+            with pytest.raises(ValueError):
+                create_app(Offer(ServedModel(head), labels))
+
+
+class TestRequests:
+    def test_an_answer_is_right_and_bound_to_its_request(
+        self, calling: Any, offer: Offer, honest: Any
+    ) -> None:
+        with calling(create_app(offer)) as caller:
+            response = caller.classify(caller.open(honest.evaluation), honest.request)
+        request = wire.digest(wire.bundle([honest.request]))
+        assert response.headers[wire.REPLY_DIGEST] == wire.reply_digest(request, response.content)
+        logits = honest.keys.decrypt(wire.unbundle(response.content, 1, 1 << 20), 1)
+        assert np.abs(logits - honest.answer).max() < 1e-2
+
+    def test_refusals_are_one_line_of_json(self, calling: Any, offer: Offer, honest: Any) -> None:
+        keys = honest.evaluation
+        with calling(create_app(offer)) as caller:
+            session = caller.open(keys)
+            classify, too_long = f"/v1/sessions/{session}/classify", bytes(10_000_000)
+            unsigned = caller.http.post(classify, content=wire.bundle([honest.request]))
+            chunked = caller.http.post(classify, content=iter([b"chunks"]))
+            closed = caller.open(keys)
+            assert caller.http.delete(f"/v1/sessions/{closed}").status_code == 204
+            cases = [
+                (caller.http.get("/nothing"), 404, "http"),
+                (caller.http.get("/v1/extractor/config.json"), 404, "file"),
+                (caller.http.get("/v1/sessions"), 405, "http"),
+                (caller.post("/v1/sessions?layout=circle", b""), 422, "query"),
+                (caller.post("/v1/sessions", b""), 400, "bundle"),
+                (caller.post("/v1/sessions", b"{}"), 400, "bundle"),
+                (caller.post("/v1/sessions", wire.bundle([keys, keys])), 413, "too_large"),
+                (caller.post("/v1/sessions", wire.bundle([b"short"])), 422, "malformed"),
+                (caller.post("/v1/sessions", too_long), 413, "too_large"),
+                (caller.post(classify, too_long), 413, "too_large"),
+                (caller.post(classify, wire.bundle([keys])), 400, "bundle"),
+                (caller.post(classify, wire.bundle([b""])), 422, "malformed"),
+                (caller.post(classify, wire.bundle([b""] * 33)), 400, "bundle"),
+                (caller.post("/v1/sessions/unknown/classify", b""), 404, "session"),
+                (caller.classify(closed, honest.request), 404, "session"),
+                (caller.http.delete(f"/v1/sessions/{closed}"), 404, "session"),
+                (caller.http.delete("/v1/sessions/unknown"), 404, "session"),
+                (unsigned, 400, "digest"),
+                (chunked, 411, "length"),
+            ]
+        for response, status, code in cases:
+            assert (response.status_code, response.json()["error"]) == (status, code)
+            assert set(response.json()) == {"error", "message"}
+            assert b"\n" not in response.content
+
+    def test_sessions_and_slots_are_limited(self, calling: Any, offer: Offer, honest: Any) -> None:
+        limits = Limits(sessions=SessionLimits(per_tenant=1), quotas=QuotaLimits(slots_per_day=1))
+        with calling(create_app(offer, limits)) as caller:
+            session = caller.open(honest.evaluation)
+            full = caller.post("/v1/sessions", wire.bundle([honest.evaluation]))
+            spent = caller.classify(session, honest.request)
+        for response, code in ((full, "sessions"), (spent, "quota")):
+            assert (response.status_code, response.json()["error"]) == (429, code)
+            assert int(response.headers["Retry-After"]) >= 1
+
+    def test_a_session_ends_in_time(self, calling: Any, offer: Offer, honest: Any) -> None:
+        with calling(create_app(offer, Limits(sessions=SessionLimits(seconds=0)))) as caller:
+            response = caller.classify(caller.open(honest.evaluation), honest.request)
+        assert (response.status_code, response.json()["error"]) == (404, "session")
+
+    def test_the_extractor_and_nothing_beside_it(
+        self, calling: Any, head: LinearHead, tmp_path: Path
+    ) -> None:
+        for name in (*wire.EXTRACTOR_FILES, "training_texts.txt"):
+            (tmp_path / name).write_text(name)
+        app = create_app(Offer(ServedModel(head), LABELS, extractor_dir=tmp_path))
+        with calling(app) as caller:
+            assert caller.http.get("/v1/extractor/config.json").text == "config.json"
+            for name in ("training_texts.txt", "..%2Fconfig.json", "%2e%2e", ".", "config.json%00"):
+                assert caller.http.get(f"/v1/extractor/{name}").status_code == 404
+
+
+class TestTenants:
+    def test_a_key_is_needed_and_a_session_is_its_tenants(
+        self, calling: Any, offer: Offer, honest: Any, tmp_path: Path
+    ) -> None:
+        state = State(tmp_path / "endpoint")
+        court, firm = (f"Bearer {ApiKeys(state.folder).issue(name)}" for name in ("court", "firm"))
+        with calling(create_app(offer, state=state)) as caller:
+            for method, path in (
+                ("GET", "/v1/manifest"),
+                ("POST", "/v1/sessions"),
+                ("GET", "/v1/extractor/x"),
+            ):
+                refused = caller.http.request(method, path)
+                assert (refused.status_code, refused.json()["error"]) == (401, "unauthorized")
+                assert refused.headers["WWW-Authenticate"] == "Bearer"
+            assert caller.http.get("/healthz").status_code == caller.http.get("/readyz").status_code == 200
+            session = caller.open(honest.evaluation, Authorization=court)
+            assert caller.classify(session, honest.request, Authorization=court).status_code == 200
+            stolen = caller.classify(session, honest.request, Authorization=firm)
+            unknown = caller.classify("x" * 43, honest.request, Authorization=firm)
+            assert (stolen.status_code, stolen.content) == (404, unknown.content)
+            closed = caller.http.delete(f"/v1/sessions/{session}", headers={"Authorization": firm})
+            assert closed.status_code == 404
+            assert caller.classify(session, honest.request, Authorization=court).status_code == 200
+            metrics = caller.http.get("/metrics").text
+        assert 'lexveil_document_slots_total{tenant="court"}' in metrics
+        assert 'tenant="firm"' in metrics
+        assert session not in metrics
+
+    def test_callers_from_elsewhere_need_keys_to_be_issued(self, offer: Offer) -> None:
+        async def get(path: str, client: tuple[str, int]) -> int:
+            transport = httpx.ASGITransport(app=app, client=client)
+            async with httpx.AsyncClient(base_url="http://test", transport=transport) as http:
+                return (await http.get(path)).status_code
+
+        state = State.temporary()
+        app = create_app(offer, state=state)
+        for path in ("/v1/manifest", "/metrics"):
+            assert asyncio.run(get(path, ("127.0.0.1", 1))) == 200
+            assert asyncio.run(get(path, ("192.0.2.1", 1))) == 401
+
+
+class TestOperators:
+    def test_logs_tell_route_and_tenant_and_hold_neither_sessions_nor_bodies(
+        self, calling: Any, offer: Offer, honest: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        from pipeline.serving.observe import JsonLines
+
+        caplog.set_level(logging.DEBUG)
+        logging.getLogger("lexveil.serving").propagate = True
+        with calling(create_app(offer)) as caller:
+            session = caller.open(honest.evaluation)
+            caller.classify(session, honest.request)
+            caller.classify(session, b"refused")
+        own = [JsonLines().format(record) for record in caplog.records if record.name == "lexveil.serving"]
+        lines = [json.loads(line) for line in own]
+        assert [line["status"] for line in lines] == [201, 200, 422]
+        assert lines[1]["route"] == "/v1/sessions/{session}/classify"
+        assert (lines[1]["tenant"], lines[2]["code"]) == ("local", "malformed")
+        assert not any(session in line or "refused" in line for line in own)
+
+    def test_an_error_of_the_server_is_told_by_its_type_alone(
+        self, calling: Any, offer: Offer, honest: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    ) -> None:
+        state = State(tmp_path / "endpoint")
+        caplog.set_level(logging.INFO)
+        logging.getLogger("lexveil.serving").propagate = True
+        with calling(create_app(offer, state=state)) as caller:
+            session = caller.open(honest.evaluation)
+            state.database.close()
+            response = caller.classify(session, honest.request)
+        assert (response.status_code, response.json()["error"]) == (500, "internal")
+        (*_, last) = [record for record in caplog.records if record.name == "lexveil.serving"]
+        assert last.__dict__["fields"]["error"] == "ProgrammingError"
+        assert "database" not in response.text + caplog.text
+
+    def test_the_api_is_described_without_loading_anything(self, calling: Any, offer: Offer) -> None:
+        with calling(create_app(offer)) as caller:
+            described = caller.http.get("/openapi.json").json()
+            page = caller.http.get("/docs").text
+        operation = described["paths"]["/v1/sessions/{session}/classify"]["post"]
+        assert {"200", "401", "404", "413", "429", "503"} <= set(operation["responses"])
+        assert all(path in page for path in described["paths"])
+        assert "http" not in page.replace("https", "http").split("<table>")[0].replace("charset", "")
+        assert "<script" not in page

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.serving.sessions import Full, NoSuchSession, SessionLimits, Sessions
+from pipeline.serving.state import State
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def opened(sessions: Sessions, tenant: str = "a", keys: bytes = b"keys") -> str:
+    return asyncio.run(sessions.open(tenant, "block", keys))[0]
+
+
+def test_keys_stand_on_disk_under_a_hash_for_their_owner_alone(tmp_path: Path) -> None:
+    state = State(tmp_path / "endpoint")
+    session = opened(Sessions(state, SessionLimits(), "head"))
+    (file,) = state.keys_folder.iterdir()
+    assert file.read_bytes() == b"keys"
+    for path in (tmp_path / "endpoint").rglob("*"):
+        if path.name != "lock":
+            assert path.stat().st_mode & 0o077 == 0
+        assert session not in path.name
+        assert path.is_dir() or session.encode() not in path.read_bytes()
+
+
+def test_a_session_outlives_the_process(tmp_path: Path) -> None:
+    session = opened(Sessions(State(tmp_path / "endpoint"), SessionLimits(), "head"))
+    again = Sessions(State(tmp_path / "endpoint"), SessionLimits(), "head")
+    assert again.find(session, "a").keys.read_bytes() == b"keys"
+
+
+def test_nobody_else_has_it(tmp_path: Path) -> None:
+    clock, state = Clock(), State(tmp_path / "endpoint")
+    sessions = Sessions(state, SessionLimits(seconds=10), "head", clock)
+    session = opened(sessions)
+    for name, tenant in ((session, "b"), (session + "x", "a"), ("", "a")):
+        with pytest.raises(NoSuchSession):
+            sessions.find(name, tenant)
+    with pytest.raises(NoSuchSession):
+        sessions.close(session, "b")
+    clock.time += 9
+    assert sessions.find(session, "a").layout == "block"
+    clock.time += 1
+    with pytest.raises(NoSuchSession):
+        sessions.find(session, "a")
+
+
+def test_closed_expired_and_foreign_keys_are_deleted(tmp_path: Path) -> None:
+    clock, state = Clock(), State(tmp_path / "endpoint")
+    sessions = Sessions(state, SessionLimits(seconds=10), "head", clock)
+    closed, _ = opened(sessions), opened(sessions)
+    sessions.close(closed, "a")
+    with pytest.raises(NoSuchSession):
+        sessions.find(closed, "a")
+    (state.keys_folder / "orphan.keys").write_bytes(b"of a server that was killed")
+    for path in state.keys_folder.iterdir():
+        os.utime(path, (0, 0))
+    clock.time += 10
+    sessions.purge()
+    assert not list(state.keys_folder.iterdir())
+
+
+def test_another_head_forgets_all_sessions(tmp_path: Path) -> None:
+    state = State(tmp_path / "endpoint")
+    session = opened(Sessions(state, SessionLimits(), "head"))
+    with pytest.raises(NoSuchSession):
+        Sessions(state, SessionLimits(), "other").find(session, "a")
+
+
+def test_caps_by_tenant_and_over_all(tmp_path: Path) -> None:
+    limits = SessionLimits(per_tenant=2, tenant_bytes=100, total=3, idle_seconds=60)
+    clock = Clock()
+    sessions = Sessions(State(tmp_path / "endpoint"), limits, "head", clock)
+    first = opened(sessions)
+    clock.time += 1
+    second = opened(sessions)
+    with pytest.raises(Full) as caught:
+        opened(sessions)
+    assert 1 <= caught.value.retry_after <= 60
+    with pytest.raises(Full):
+        opened(sessions, "b", bytes(101))
+    opened(sessions, "b")
+    with pytest.raises(Full):
+        opened(sessions, "c")
+    clock.time += 61
+    sessions.find(first, "a")  # in use: it is the second that makes room
+    third = opened(sessions)
+    assert sessions.find(first, "a")
+    assert sessions.find(third, "a")
+    with pytest.raises(NoSuchSession):
+        sessions.find(second, "a")
+    assert sessions.usage() == (3, 12)
