@@ -33,6 +33,10 @@ DIRECT_TYPES: frozenset[str] = frozenset(
         "CASE_NUMBER",
     }
 )
+# Personal by what is said, not by the word: the same word elsewhere says nothing about anybody.
+CONTEXTUAL_TYPES: frozenset[str] = frozenset(
+    {"AGE", "BIRTH_DATE", "FAMILY_MEMBER", "DATE", "DEMOGRAPHIC", "QUANTITY", "MISC"}
+)
 SURROGATE_TYPES: frozenset[str] = frozenset(
     {"PERSON", "ORGANIZATION", "ADDRESS", "LOCATION", "PHONE", "EMAIL", "URL"}
 )

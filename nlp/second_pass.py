@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nlp.identity import TITLES
 from nlp.mask import Masked, Replacement
+from nlp.policy import CONTEXTUAL_TYPES
 from nlp.recognizers.vocabulary import JURISDICTIONS, LEGAL_WORDS
 from nlp.text import NormalisedText
 
@@ -41,8 +42,6 @@ _GAP = re.compile(r"[ .,'/&:;()\[\]\n\t-]{0,4}")
 _SMALL_WORDS = frozenset(
     "a an and at by de del der des di du for in la le of on the to und van von zu".split()  # noqa: SIM905
 )
-# Personal by what is said, not by the word: the same word elsewhere says nothing about anybody.
-_CONTEXTUAL = frozenset({"AGE", "DATE", "BIRTH_DATE", "QUANTITY", "DEMOGRAPHIC", "MISC"})
 _SHORTEST, _SHORTEST_NUMBER = 4, 5
 _MOST_PREFIXES = 500_000
 _NEAR_SHORT, _NEAR_LONG = 5, 8
@@ -297,7 +296,9 @@ class _Targets:
         shown = NormalisedText.of(replacement.text).text
         found = [target for _, _, target in self.in_words(list(_tokens(shown)), shown, frozenset())]
         found += [target for _, _, target in self.in_han(shown)]
-        return any(target.entity != replacement.entity and target.type not in _CONTEXTUAL for target in found)
+        return any(
+            target.entity != replacement.entity and target.type not in CONTEXTUAL_TYPES for target in found
+        )
 
 
 def _counts(target: _Target, tokens: Sequence[_Token], text: str, small: frozenset[str]) -> bool:
@@ -322,7 +323,7 @@ def _forms(kind: str, surface: str) -> Iterator[tuple[tuple[str, ...], Reason]]:
     if _HAN_RUN.search(text):
         joined = "".join(c for c in text if c.isalnum() or c == "○")
         digits = any(c.isdigit() for c in joined)
-        if len(joined) >= (_SHORTEST_NUMBER if digits or kind in _CONTEXTUAL else 2):
+        if len(joined) >= (_SHORTEST_NUMBER if digits or kind in CONTEXTUAL_TYPES else 2):
             yield (joined,), "string"
         return
     words = tuple(_words(text))
@@ -357,7 +358,7 @@ def _tells(kind: str, words: Sequence[str], surface: str) -> bool:
         return True
     if all(_ordinary(word, kind) or _ordinary(word.removesuffix("s"), kind) for word in words):
         return False
-    if kind in _CONTEXTUAL:
+    if kind in CONTEXTUAL_TYPES:
         capitals = sum(word[0].isupper() for word in surface.split() if word)
         return kind in ("DEMOGRAPHIC", "MISC") and len(words) > 1 and capitals > 1
     cased = surface.lower() != surface.upper()

@@ -1,0 +1,110 @@
+"""One document of 50 MB through ingest and masking, in a process of its own: peak memory and speed.
+
+The document is made of synthetic matters (`fixtures.documents`), so it names thousands of different people,
+as a data room's index or a class action's list would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contract import Figure, Outcome, run
+
+GIB = 1 << 30
+
+
+def write(path: Path, megabytes: float, seed: int) -> int:
+    """Write a text of about `megabytes` million characters; returns how many it holds."""
+    from fixtures.documents import documents
+
+    length = 0
+    with path.open("w", encoding="utf-8") as sink:
+        for document in documents(10**9, seed):
+            if length >= megabytes * 1e6:
+                return length
+            sink.write(document.text + "\n\n")
+            length += len(document.text) + 2
+    return length
+
+
+def child(folder: Path, detector: str) -> None:
+    """Ingest and mask what lies in `folder`, here; prints what it took."""
+    from pipeline.settings import Settings
+    from pipeline.stages.find import find
+    from pipeline.stages.ingest import ingest, read_catalogue
+    from pipeline.stages.mask import mask, restore_document
+    from pipeline.workspace import Workspace
+
+    settings = Settings.model_validate({"mask": {"detector": detector}})
+    workspace = Workspace.create_or_open(folder / "workspace")
+    took: dict[str, Any] = {}
+
+    def timed(name: str, work: Any) -> Any:
+        start = time.process_time()
+        result = work()
+        took[f"{name}_seconds"] = round(time.process_time() - start, 1)
+        took[f"{name}_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return result
+
+    timed("ingest", lambda: ingest(workspace, settings, [folder / "corpus"]))
+    timed("find", lambda: find(workspace, settings))
+    manifest = timed("mask", lambda: mask(workspace, settings))
+    doc_id = str(read_catalogue(workspace).column("doc_id")[0])
+    text = restore_document(workspace, settings, doc_id)
+    same = text == (folder / "corpus" / "large.txt").read_text(encoding="utf-8")
+    print(json.dumps({**took, "counts": manifest.counts(), "restored": same}))
+
+
+def measure(arguments: argparse.Namespace) -> Outcome:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "corpus").mkdir()
+        length = write(folder / "corpus" / "large.txt", arguments.megabytes, arguments.seed)
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.large_document",
+            "--child",
+            name,
+            "--detector",
+            arguments.detector,
+        ]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        took = json.loads(done.stdout)
+    peak = max(took["find_peak_mib"], took["mask_peak_mib"])
+    seconds = took["find_seconds"] + took["mask_seconds"]
+    return Outcome(
+        figures={
+            "peak_memory": Figure(peak, 1024, "MiB", "lower"),
+            "restored": Figure(float(took["restored"]), 1, "share", "higher"),
+            "kchar_per_cpu_second": Figure(round(length / 1000 / seconds, 1), None, "kchar/s", "higher"),
+        },
+        n={"characters": length},
+        seeds=[arguments.seed],
+        details={"detector": arguments.detector, **took},
+    )
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--megabytes", type=float, default=50)
+    parser.add_argument("--detector", default="light")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+
+
+if __name__ == "__main__":
+    if "--child" in sys.argv:
+        parser = argparse.ArgumentParser()
+        options(parser)
+        given = parser.parse_args()
+        child(given.child, given.detector)
+    else:
+        run(__doc__, measure, options)
