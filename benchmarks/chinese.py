@@ -190,7 +190,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         documents = labelled(split)
         detector.detect_many([document.text for document in documents[:2]])
         begin = time.process_time()
-        found = [_spans(one) for one in detector.detect_many([document.text for document in documents])]
+        found = [one.spans for one in detector.detect_many([document.text for document in documents])]
         seconds += time.process_time() - begin
         characters += sum(len(document.text) for document in documents)
         n[f"{split} documents"] = len(documents)
@@ -200,10 +200,6 @@ def measure(arguments: argparse.Namespace) -> Outcome:
             figures[f"{split} {kind} precision"] = Figure(count.precision, None, "share", "higher")
     figures["speed"] = Figure(characters / 1000 / seconds, 200, "kchar/CPU-s", "higher")
     return Outcome(figures, n, (SEED,))
-
-
-def _spans(detection: object) -> Sequence[Span]:
-    return getattr(detection, "spans", detection)  # pyright: ignore[reportReturnType]
 
 
 def _options(parser: argparse.ArgumentParser) -> None:

@@ -49,7 +49,7 @@ _HOME = re.compile(
 _HOME_BEFORE = re.compile(rf"在({_H}{{2,12}}?[省市县区])(?=(?:暂住|居住|租住))")
 # A door alone, inside a house that was named before.
 _ROOM = re.compile(
-    r"(?<![\dA-Za-z.第])(?:[A-Z]-?)?\d{3,4}(?:室|号房间?|房间|房(?![产屋地价租]))|(?<=所住)\d{1,4}宿舍"
+    r"(?<![\dA-Za-z.第元楼栋幢号座层弄])(?:[A-Z]-?)?\d{3,4}(?:室|号房间?|房间|房(?![产屋地价租]))|(?<=所住)\d{1,4}宿舍"
 )
 _HOME_TELLS = re.compile(
     r"[省市县区旗镇乡村屯路街巷号州盟庄园苑]|自治|新疆|西藏|宁夏|广西|内蒙古|香港|澳门|台湾|北京|上海|天津|重庆"

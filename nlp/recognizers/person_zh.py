@@ -257,6 +257,9 @@ def _end_of_shortened(text: str, end: int) -> int:
     return end + 1 if text[end] in "和均" and text[end + 1 : end + 2] in ("、", ",") else end
 
 
+_AFTER_FOREIGN = _NEVER_GIVEN + "驾经从对将向以和均由其曾共同"
+
+
 def _foreign(text: str, match: re.Match[str]) -> Iterator[Found]:
     """A name with middle dots, without the words that the sentence has before and behind it."""
     start, end = match.span()
@@ -269,7 +272,7 @@ def _foreign(text: str, match: re.Match[str]) -> Iterator[Found]:
     cut = max((before.rfind(c) for c in _NEVER_GIVEN + "人员和由向对为从将长者"), default=-1)
     start += cut + 1
     for index in range(match.start() + last + 2, end):
-        if _FOLLOW.match(text, index) or text[index] in _NEVER_GIVEN:
+        if text[index] in _AFTER_FOREIGN:
             end = index
             break
     if first > cut + 1:
@@ -292,7 +295,7 @@ _SURNAME_ALONE = re.compile(
     rf"(?<=[,。;]后)({_H})(?=因|遂|便|又)|(?<=谎称)({_H})(?=与)"
 )
 _GIVEN_ALONE = re.compile(
-    rf"(?<=[、,。和与叫跟对被给向\"；后])({_H}{{2}})(?=[、,。和与都均二等说称将把对被\"])"
+    rf"(?<=[、,。和与叫跟对被给向\"；后])({_H}{{2}})(?=[、,。和与都均二后等说称将把对被\"])"
 )
 _ALL_HAN = re.compile(rf"{_H}{{3}}")
 
