@@ -6,18 +6,35 @@ One mention left readable gives the person away, whatever was done to the others
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from nlp.recognizers.base import GUESSED, HAN, UPPER
+from nlp.recognizers.base import GUESSED, HAN, LEARNT, UPPER
 from nlp.recognizers.vocabulary import COMPOUND_SURNAMES_ZH, JURISDICTIONS, LEGAL_WORDS
 from nlp.text import Span
 
 _TYPES = frozenset(
-    {"PERSON", "ORGANIZATION", "ADDRESS", "CASE_NUMBER", "ID_NUMBER", "ACCOUNT_NUMBER", "PHONE", "EMAIL"}
+    {
+        "PERSON",
+        "ORGANIZATION",
+        "ADDRESS",
+        "LOCATION",
+        "CASE_NUMBER",
+        "ID_NUMBER",
+        "ACCOUNT_NUMBER",
+        "PLATE",
+        "PHONE",
+        "EMAIL",
+    }
 )
 _SCORE = 0.7
+# What a model holds for less likely than not may be masked where it stands, but is no news of other places.
+_LIKELY = 0.5
+# Tokens of so many characters are in memory at once; no name is longer than what is looked ahead.
+_STRETCH, _AHEAD = 1 << 18, 1 << 10
 _SMALL = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
 _TOKEN = re.compile(r"[^\W_]+")
+_SPACE = re.compile(r"\s")
 _HAN = re.compile(rf"[{HAN}]")
 # Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most a line end.
 _JOINT = re.compile(r"[ .,'/&:()-]{0,3}\n?[ .'(-]{0,2}")
@@ -61,6 +78,8 @@ def propagate(text: str, spans: Sequence[Span]) -> list[Span]:
 
 def _surfaces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
     for span in spans:
+        if span.recognizer == LEARNT and span.score < _LIKELY:
+            continue
         if span.type in _TYPES:
             yield text[span.start : span.end], span.type
         if span.type in ("ORGANIZATION", "PERSON"):
@@ -103,7 +122,8 @@ def plausible(text: str, spans: Sequence[Span]) -> list[Span]:
 
 
 def _mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
-    tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
+    if not names:
+        return
     lower = _written_small(text)
     wanted: dict[str, list[tuple[tuple[str, ...], str, bool]]] = {}
     for name, kind in names.items():
@@ -113,13 +133,26 @@ def _mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
                 bucket.append((form, kind, sure))
     for bucket in wanted.values():
         bucket.sort(key=lambda item: -len(item[0]))
-    for index, (word, start, _) in enumerate(tokens):
-        for form, kind, sure in wanted.get(word.casefold(), ()):
-            end = _match(text, tokens, index, form)
-            if end and (sure or _IN_SENTENCE.search(text, max(0, start - 3), start)):
-                initials = _INITIALS.search(text, max(0, start - 12), start) if kind == "PERSON" else None
-                yield Span(initials.start() if initials else start, end, kind, _SCORE, "Propagation")
-                break
+    for tokens, own in _stretches(text):
+        for index, (word, start, _) in enumerate(tokens[:own]):
+            for form, kind, sure in wanted.get(word.casefold(), ()):
+                end = _match(text, tokens, index, form)
+                if end and (sure or _IN_SENTENCE.search(text, max(0, start - 3), start)):
+                    initials = _INITIALS.search(text, max(0, start - 12), start) if kind == "PERSON" else None
+                    yield Span(initials.start() if initials else start, end, kind, _SCORE, "Propagation")
+                    break
+
+
+def _stretches(text: str) -> Iterator[tuple[list[tuple[str, int, int]], int]]:
+    """Stretch by stretch (word, start, end) of its tokens and of some behind it, and how many are its own."""
+    start = 0
+    while start < len(text):
+        space = _SPACE.search(text, start + _STRETCH, start + 2 * _STRETCH)
+        end = space.end() if space else min(len(text), start + 2 * _STRETCH)
+        tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text, start, end + _AHEAD)]
+        own = bisect_left(tokens, end, key=lambda token: token[1])
+        yield tokens, own
+        start = end
 
 
 def _forms(name: Sequence[str], kind: str, lower: set[str]) -> Iterator[tuple[tuple[str, ...], bool]]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nlp.gold import GoldDocument, GoldSpan, read_gold
+from nlp.language import language_of
 from nlp.recognizers.vocabulary import LEGAL_WORDS
 
 LEARNT_TYPES = frozenset(
@@ -28,7 +29,7 @@ LEARNT_TYPES = frozenset(
         "MISC",
     }
 )
-_TITLES = re.compile(r"(?:(?:Mr|Mrs|Ms|Miss|Messrs)\b\.?\s+)+")
+_TITLES = re.compile(r"(?:M(?:r|rs|s)\b\.?\s+)+")
 _WORD = re.compile(r"[^\W\d_]+")
 # Of documents in which nothing is marked, as of shuffled sentences, a part says enough.
 _EMPTY_SHARE = 0.15
@@ -52,12 +53,13 @@ def thinned(documents: Sequence[GoldDocument], seed: int) -> list[GoldDocument]:
 
 
 def prepared(document: GoldDocument) -> GoldDocument:
-    """The same document in the convention of the detectors."""
+    """The same document in the convention of the detectors, with its language."""
     annotations = tuple(
         tuple(kept for span in annotation if (kept := _kept(document.text, span)))
         for annotation in document.annotations
     )
-    return replace(document, annotations=annotations)
+    language = document.language or language_of(document.text)
+    return replace(document, language=language, annotations=annotations)
 
 
 def _kept(text: str, span: GoldSpan) -> GoldSpan | None:

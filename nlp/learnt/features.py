@@ -155,7 +155,7 @@ def tokenise(texts: Sequence[str]) -> Tokens:
 
 
 def shape(word: str) -> str:
-    """Runs of capitals, small letters and digits as a letter each; all digits or capitals with their count."""
+    """Runs of capitals, small letters and digits as a letter each; digits and capitals with their count."""
     if word.isdigit():
         return f"d{min(len(word), 7)}"
     if word.isupper():
