@@ -12,8 +12,9 @@ import torch
 
 from nlp.encoders.documents import Encoded, Extracted, extract
 from nlp.encoders.models import FeatureModel, denoising_loss
+from pipeline.encrypted_check import encrypted_check
 from pipeline.errors import SourceError
-from pipeline.heads import encrypted_check, head_of
+from pipeline.heads import head_of
 from pipeline.models import find_model
 from pipeline.records import SourceDocument
 from pipeline.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.heads import encrypted_check
+from pipeline.encrypted_check import encrypted_check
 from pipeline.serving.app import Offer, create_app
 from pipeline.serving.client import EncryptedClassifier
 from privacy.he.activation import Activation

@@ -12,8 +12,9 @@ import pytest
 
 from fixtures.documents import documents
 from pipeline import tables
+from pipeline.encrypted_check import encrypted_check
 from pipeline.errors import SourceError, TrainingRefused
-from pipeline.heads import encrypted_check, head_of
+from pipeline.heads import head_of
 from pipeline.models import find_model
 from pipeline.settings import load_settings
 from pipeline.stages.evaluate import evaluate, evaluate_file
