@@ -24,7 +24,7 @@ RULES = (
         "ection", "rticle", "ule", "egulation", "rt. ", "rts. ", "ec. ", "eg. ", "chedule", "anon",
     ),
     rule(rf"(?<!\w)(?:ss?|rr?|regs?|cls?|sch|O|o)\.? \d[\w.]*(?:\([\dA-Za-z]{{1,4}}\))*(?:(?:, | and |-){_NUMBER})*,? (?:of|to) (?:the )?(?:{_TITLE_WORD} ){{0,11}}{_KIND}\b{_YEAR}", " of ", " to "),
-    rule(r"(?<![\w,.-])ss? \d{1,4}[A-Z]{0,2}(?:\([\dA-Za-z]{1,4}\))*(?!\w|[:.]\d)", "s "),
+    rule(r"(?<![\w,.'-])ss? \d{1,4}[A-Z]{0,2}(?:\([\dA-Za-z]{1,4}\))*(?!\w|[:./]\d)", "s "),
     rule(rf"(?<!\w)(?:[{UPPER}][\w'&-]* (?:\([\w' ]{{1,30}}\) )?(?:(?:and|of|the|to|on|for|in|against|with|from|by) ){{0,3}}){{1,10}}(?:Act|Code|Ordinance|Regulations?|Rules|Directive|Convention|Protocol|Order|Charter|Covenant|Constitution|Decree)\b(?: No\.? ?\d+)?{_ON}{_YEAR}(?:,? (?:ss?|section|sections|cl|r|reg|art|sch) \d+\w*(?:\(\w{{1,4}}\))*)?",
          "Act", "Code", "Ordinance", "Regulation", "Rules", "Directive", "Convention", "Protocol", "Order", "Charter", "Covenant", "Constitution", "Decree"),
     rule(r"\b(?:Law|Act|Decree|Decree-Law|Legislative Decree|Presidential Decree|Government Decree|Regulation|Protocol|Circular|Ordinance)s? [Nn]os?\.? ?\d{1,5}(?:[/-][\w-]{1,8})*(?: of \d{1,2} \w+ \d{4})?(?: and \d{1,5}(?:/\d{2,4})?)*", "No", "no"),

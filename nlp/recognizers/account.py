@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
 
-_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,4})?(?!\w)")
-_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+_IBAN = re.compile(
+    r"(?<!\w)(?:[A-Z]{2}\d{2}(?:[ -]?[A-Z\d]{4}){2,7}(?:[ -]?[A-Z\d]{1,4})?|[a-z]{2}\d{2}[a-z\d]{11,30})(?!\w)"
+)
+_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w-])")
 _MASKED_CARD = re.compile(r"(?<![\w-])(?:[xX*]{4}[ -]?){3}\d{4}(?!\w)")
 _LABELLED = re.compile(
     r"(?i)\b(?:(?:bank |checking |savings |current |deposit |escrow |client )?(?:account|acct|a/c)|sort code|routing|ABA|SWIFT|BIC|IBAN"
@@ -23,7 +25,7 @@ _LABELLED_ZH = re.compile(
 
 def iban_is_valid(iban: str) -> bool:
     """ISO 13616: the first four characters moved to the end, letters as 10..35, modulo 97 gives 1."""
-    compact = iban.replace(" ", "")
+    compact = iban.replace(" ", "").replace("-", "")
     return (
         15 <= len(compact) <= 34
         and int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4])) % 97 == 1
@@ -46,7 +48,7 @@ class AccountRecognizer(RuleRecognizer):
                 yield Found(match.start(), match.start() + end, "ACCOUNT_NUMBER", CHECKED)
         for match in _CARD.finditer(text):
             number = match.group()
-            if number[0] in "23456" and len(set(number)) > 3 and luhn_is_valid(number):
+            if number[0] != "0" and len(set(number)) > 3 and luhn_is_valid(number):
                 yield Found(match.start(), match.end(), "ACCOUNT_NUMBER", LABELLED)
         for match in _MASKED_CARD.finditer(text):
             yield Found(match.start(), match.end(), "ACCOUNT_NUMBER", SHAPED)

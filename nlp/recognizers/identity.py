@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
 
+_SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _SSN_MASKED = re.compile(r"(?<![\w-])[xX*]{3}-?[xX*]{2}-?\d{4}(?![\w-])")
 _CHINESE_ID = re.compile(
     r"(?<!\d)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\d)"
@@ -69,6 +70,7 @@ class IdentityRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Found]:
         for pattern, check, score in (
+            (_SSN, None, LABELLED + 0.01),
             (_SSN_MASKED, None, SHAPED),
             (_CHINESE_ID, chinese_id_is_valid, CHECKED),
             (_FRENCH_NIR, french_nir_is_valid, LABELLED),

@@ -15,6 +15,10 @@ _LABEL = re.compile(
 )
 _CANDIDATE = re.compile(rf"(?<![\w.,/§$€£+(-]){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
 _CHINESE = re.compile(r"(?<![\dA-Za-z])1[3-9]\d[\d*xX]{4}\d{4}(?!\d)|(?<!\d)0\d{2,3}-[2-9]\d{6,7}(?!\d)")
+# Valid or not: nothing else is written so.
+_AMERICAN = re.compile(
+    r"(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[.-]\d{4}(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
+)
 # Dates, years, numbers of cases, amounts, addresses of machines, social security.
 _NOT_ONE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|(?:1[6-9]|20)\d\d ?[-/] ?(?:1[6-9]|20)\d\d|\d{1,6}/\d{2,6}|\d{1,3}(?:[ .]\d{3})+(?:,\d\d?)?|(?:\d{1,3}\.){3}\d{1,3}|\d{3}-\d{2}-\d{4}"
@@ -49,6 +53,8 @@ def _score(number: str) -> float:
         return 0.0
     if number.startswith(("+", "00")):
         return CHECKED if _valid(number, None) else SHAPED
+    if _AMERICAN.fullmatch(number):
+        return SHAPED + 0.05
     if _NOT_ONE.fullmatch(number) or (count < _NATIONAL and not number.startswith("0")):
         return 0.0
     return SHAPED if any(_valid(number, region) for region in _REGIONS) else 0.0
