@@ -264,7 +264,7 @@ def scores() -> dict[str, Any]:
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
-    figures, n, details = speed(arguments.speed)
+    figures, n, details = speed(arguments.speed) if arguments.speed else ({}, {}, {})
     if arguments.model != "none":
         more, sizes, told = cross_validate(arguments.model, arguments.folds)
         figures, n, details = {**figures, **more}, {**n, **sizes}, {**details, **told}

@@ -296,5 +296,6 @@ def _surroundings(tokens: Tokens, ids: Integers, words: Words) -> Integers:
     says = words.german[ids]
     texts = int(tokens.text[-1]) + 1 if len(ids) else 0
     german = np.bincount(tokens.text, says, texts) > 0
-    behind = np.append(tokens.gap[1:], 2) if len(ids) else tokens.gap
+    behind = np.full(len(ids), 2, np.int64)
+    behind[:-1] = np.where(tokens.text[1:] == tokens.text[:-1], tokens.gap[1:], 2)
     return tokens.gap.astype(np.int64) + 3 * behind + 9 * german[tokens.text]
