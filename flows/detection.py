@@ -161,5 +161,5 @@ def review(
         paths = write_reviews(
             place, settings, documents or [], None if tell is None else partial(tell, "review")
         )
-    shown = {"page": str(paths[0])} if len(paths) == 1 else {"folder": str(paths[0].parent)} if paths else {}
-    console.show({"pages": len(paths), **shown}, as_json)
+    pages = len(paths) - every
+    console.show({"pages": pages, "open": str(paths[0]) if pages else "none"}, as_json)

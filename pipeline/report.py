@@ -56,14 +56,14 @@ QUARANTINE_HELP: Mapping[str, tuple[str, str]] = {
     ),
     "second_pass": (
         "Masked, and the second pass still found what was masked, or something else that can't be mistaken.",
-        "Run `lexveil review` with its doc_id, decide about what is left, and apply it with "
-        "`lexveil mask --decisions`.",
+        "Run lexveil review with its doc_id, decide about what is left, and apply it with "
+        "lexveil mask --decisions.",
     ),
     "inaccessible": ("Not a regular file, gone, or not readable for this user.", "Check its permissions."),
 }
 VERDICTS: Mapping[str, str] = {
     "PASS": "Nothing of what was masked is left, in any form that was looked for.",
-    "REVIEW": "A person should look: `lexveil review` writes a page for each document.",
+    "REVIEW": "A person should look: lexveil review writes a page for each document.",
     "FAIL": "Something is left. Held back: it is not among the masked documents.",
 }
 MEASURES: Mapping[str, str] = {

@@ -157,6 +157,8 @@ def forget_review(workspace: Workspace, doc_id: str) -> int:
     """Remove the page, the decisions and the gold of a document. Returns how many were there."""
     folder = review_folder(workspace)
     there = [path for path in (_place(workspace, doc_id), folder / f"{doc_id}.html") if path.exists()]
+    if there:
+        (folder / "index.html").unlink(missing_ok=True)  # it names the document
     for path in there:
         path.unlink()
     gold = folder / "gold.jsonl"

@@ -37,6 +37,7 @@ KEYS = "1234567890qwtyzxcvb"
 """The key of each entity type on the page, in the order of `ENTITY_TYPES`."""
 assert len(KEYS) >= len(ENTITY_TYPES)
 
+_DOUBTFUL_FIRST = ("FAIL", "REVIEW", "PASS")
 _GOLDEN_ANGLE = 137.508  # neighbours in the list of types get hues far apart
 
 
@@ -77,23 +78,50 @@ def write_reviews(
     names: Sequence[str],
     tell: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write the page of each of these documents (doc_id, or id in the source); of all, where none is named.
+    """Write the page of each of these documents (doc_id, or id in the source).
 
-    Returns the paths, in the order of the catalogue.
+    Where none is named, of all documents, and first of all a list of them that begins with what the second
+    pass doubts. Returns the paths.
 
     Raises:
         WorkspaceError: nothing has been masked. SourceError: there is no such document.
     """
     wanted = _wanted(workspace, settings, names)
     folder = _folder(workspace)
-    paths: list[Path] = []
+    rows: list[dict[str, Any]] = []
     for reviewable in _read(workspace, settings, wanted):
-        path = folder / f"{reviewable.document.doc_id}.html"
-        write_bytes(path, render_review(reviewable).encode(), mode=0o600)
-        paths.append(path)
+        write_bytes(_page(folder, reviewable.document.doc_id), render_review(reviewable).encode(), mode=0o600)
+        rows.append(_row(reviewable))
         if tell is not None:
-            tell(len(paths), len(wanted))
-    return paths
+            tell(len(rows), len(wanted))
+    paths = [_page(folder, row["doc_id"]) for row in rows]
+    if names:
+        return paths
+    rows.sort(key=lambda row: (_DOUBTFUL_FIRST.index(row["verdict"]), -len(row["reasons"]), row["doc_id"]))
+    style, _ = _assets()
+    template = _environment().get_template("review_index.html.j2")
+    listed = template.render(rows=rows, style=Markup(style), style_hash=_csp_hash(style))  # noqa: S704  ours
+    write_bytes(folder / "index.html", listed.encode(), mode=0o600)
+    return [folder / "index.html", *paths]
+
+
+def _page(folder: Path, doc_id: str) -> Path:
+    return folder / f"{doc_id}.html"
+
+
+def _row(reviewable: Reviewable) -> dict[str, Any]:
+    return {
+        "doc_id": reviewable.document.doc_id,
+        "verdict": reviewable.verdict,
+        "reasons": _in_words(reviewable.reasons),
+        "language": reviewable.language,
+        "spans": len(reviewable.spans),
+        "decisions": len(reviewable.decisions),
+    }
+
+
+def _in_words(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    return [(REASONS.get(name, name), n) for name, n in sorted(reasons.items())]
 
 
 def write_gold(workspace: Workspace, settings: Settings) -> dict[str, Any]:
@@ -150,7 +178,7 @@ def render_review(reviewable: Reviewable) -> str:
         .render(
             doc_id=reviewable.document.doc_id,
             verdict=reviewable.verdict,
-            reasons=[(REASONS.get(name, name), n) for name, n in sorted(reviewable.reasons.items())],
+            reasons=_in_words(reviewable.reasons),
             language=reviewable.language,
             types=list(zip(ENTITY_TYPES, KEYS, strict=False)),
             style=Markup(style),  # noqa: S704  ours

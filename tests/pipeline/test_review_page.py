@@ -202,7 +202,9 @@ def test_pages_and_gold_lie_under_the_protected_root(masked: Any) -> None:
 
     settings = Settings()
     count = read_catalogue(masked).num_rows
-    paths = write_reviews(masked, settings, [])
+    index, *paths = write_reviews(masked, settings, [])
+    links = html.fromstring(index.read_text(encoding="utf-8")).xpath("//@href")
+    assert sorted(links) == sorted(path.name for path in paths)
     assert len(paths) == count
     assert {path.parent for path in paths} == {masked.protected / "review"}
     assert stat.S_IMODE(paths[0].parent.stat().st_mode) == 0o700
