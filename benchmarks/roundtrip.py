@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contract import Figure, Outcome, run
-from nlp.anonymise import Checked, anonymise
+from nlp.anonymise import Checked, anonymise_text
 from nlp.citations import citations
 from nlp.detect import Detection, Detector
 from nlp.mask import restore
@@ -156,7 +156,7 @@ def examine(document: Text, found: Detection, policy: Policy) -> tuple[bool, Che
         return seed(KEY, document.id, kind, name, attempt)
 
     scope = Scope([Named.of(document.text, found.spans)], keyed, found.language)
-    checked = anonymise(document.text, found.spans, policy, scope, served=found.served)
+    checked = anonymise_text(document.text, found.spans, policy, scope, found.served)
     return restore(checked.text, checked.masked.replacements) == document.text, checked
 
 

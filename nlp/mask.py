@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nlp.generalise import generalise
 from nlp.identity import Mention, mention_of
@@ -38,6 +38,16 @@ class Replacement:
     score: float
     recognizer: str
 
+    def moved(self, masked: int, source: int) -> Replacement:
+        """The same further on: by `masked` in the masked text and by `source` in the original."""
+        return replace(
+            self,
+            start=self.start + masked,
+            end=self.end + masked,
+            source_start=self.source_start + source,
+            source_end=self.source_end + source,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -45,6 +55,11 @@ class Kept:
 
     span: Span
     role: str
+
+    def moved(self, source: int) -> Kept:
+        """The same further on in the original."""
+        span = self.span
+        return replace(self, span=replace(span, start=span.start + source, end=span.end + source))
 
 
 @dataclass(frozen=True, slots=True)

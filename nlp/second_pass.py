@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from functools import cache
-from itertools import chain, combinations
+from functools import cache, cached_property
+from itertools import accumulate, chain, combinations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nlp.identity import TITLES
@@ -32,7 +32,6 @@ Reason = Literal["string", "surname", "rule", "revealed", "ambiguous", "near"]
 FATAL: frozenset[Reason] = frozenset({"string", "surname", "rule", "revealed"})
 
 CUT = "\x1f"  # stands where something was replaced
-_CHUNK, _OVERLAP = 1 << 20, 400
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[^\W_{_HAN}]+(?:'[^\W_{_HAN}]+)*")
 _HAN_RUN = re.compile(rf"[^\W_]*[{_HAN}〇○](?:[^\W_]|[○])*")
@@ -43,7 +42,7 @@ _SMALL_WORDS = frozenset(
     "a an and at by de del der des di du for in la le of on the to und van von zu".split()  # noqa: SIM905
 )
 _SHORTEST, _SHORTEST_NUMBER = 4, 5
-_MOST_PREFIXES = 500_000
+_MOST_PREFIXES = 300_000
 _NEAR_SHORT, _NEAR_LONG = 5, 8
 _MOST_NEAR_NAMES = 20_000
 _CHECKED = 0.95
@@ -68,6 +67,7 @@ class _Target(NamedTuple):
     single: bool  # one Latin word, which may be a word of the language too
     lower: bool  # written small where it was masked, or holding digits: case tells nothing
     entity: int
+    joined: str
 
 
 class _Token(NamedTuple):
@@ -77,59 +77,74 @@ class _Token(NamedTuple):
     capital: bool
 
 
-def leftovers(
-    masked: Masked, unmasked_types: frozenset[str] = frozenset(), readable: Iterable[str] = ()
-) -> list[Leftover]:
-    """What is left, sorted, in characters of the original text; law is not told from other text here.
+class SecondPass:
+    """The check of one document, piece by piece: `learn` all its pieces, then ask for what is left in each.
 
     `unmasked_types` are those that the policy keeps; `readable` are strings that a reviewer wants kept.
     """
-    output = _Output(masked)
-    targets = _Targets(masked, {_joined(string) for string in readable})
-    small = output.written_small()
-    found: set[Leftover] = set()
-    for start, chunk in output.chunks():
-        words = targets.in_words(list(_tokens(chunk.text)), chunk.text, small)
-        for first, last, target in chain(words, targets.in_han(chunk.text)):
-            hit = output.leftover(start, chunk, first, last, target.type, target.reason, target.entity)
+
+    def __init__(self, unmasked_types: frozenset[str] = frozenset(), readable: Iterable[str] = ()) -> None:
+        self._unmasked_types = unmasked_types
+        self._targets = _Targets({_joined(string) for string in readable})
+        self._small: set[str] = set()
+        self._kept: set[str] = set()
+        self._names: set[str] = set()
+        self._seen: set[str] = set()
+
+    def learn(self, masked: Masked) -> None:
+        """Take in what was masked, what is kept, and which words are written small."""
+        output = _Output(masked)
+        for kept in masked.kept:
+            words = output.words_between(kept.span.start, kept.span.end)
+            self._kept.update(words, ("".join(words),))
+        self._small.update(output.written_small())
+        for replacement in masked.replacements:
+            self._targets.add(replacement)
+            if replacement.type == "PERSON":
+                self._names.update(_words(replacement.original))
+
+    def leftovers(self, masked: Masked) -> list[Leftover]:
+        """What is left in a piece, sorted, in its original characters; law is not told from other text."""
+        output = _Output(masked)
+        text = output.normalised.text
+        found: set[Leftover] = set()
+        words = self._targets.in_words(list(_tokens(text)), text, self._small)
+        for start, end, target in chain(words, self._targets.in_han(text)):
+            reason = "ambiguous" if target.joined in self._kept else target.reason
+            hit = output.leftover(start, end, target.type, reason, target.entity)
             if not output.keeps(hit):
                 found.add(hit)
-        for first, last, kind in _rule_findings(chunk.text):
-            if kind not in unmasked_types:
-                found.add(output.leftover(start, chunk, first, last, kind, "rule", None))
-    for replacement in masked.replacements:
-        if replacement.action == "generalise" and targets.reveals(replacement):
-            found.add(
-                Leftover(replacement.source_start, replacement.source_end, replacement.type, "revealed")
-            )
-    return _longest(found)
+        for start, end, kind in _rule_findings(text):
+            if kind not in self._unmasked_types:
+                found.add(output.leftover(start, end, kind, "rule"))
+        for r in masked.replacements:
+            if r.action == "generalise" and self._targets.reveals(r):
+                found.add(Leftover(r.source_start, r.source_end, r.type, "revealed"))
+        return _longest(found)
 
-
-def near_spellings(masked: Masked) -> list[Leftover]:
-    """Words nearly spelt like a masked name, once each: one letter off from five letters on, two from eight."""
-    output = _Output(masked)
-    names = {
-        word
-        for replacement in masked.replacements
-        if replacement.type == "PERSON" and replacement.action != "keep"
-        for word in _words(replacement.original)
-        if len(word) >= _NEAR_SHORT and word.isalpha() and word not in LEGAL_WORDS and word not in TITLES
-    }
-    kept = {word for kept in masked.kept for word in output.words_between(kept.span.start, kept.span.end)}
-    small = output.written_small()
-    index = _NearIndex(sorted(names)[:_MOST_NEAR_NAMES])
-    seen: set[str] = set()
-    found: list[Leftover] = []
-    for start, chunk in output.chunks():
-        for token in _tokens(chunk.text):
+    def near_spellings(self, masked: Masked) -> list[Leftover]:
+        """Words nearly spelt like a masked name, each once a document: one letter off from five letters on,
+        two from eight."""
+        output = _Output(masked)
+        found: list[Leftover] = []
+        for token in _tokens(output.normalised.text):
             word = token.folded
-            if not token.capital or word in seen or len(word) < _NEAR_SHORT:
-                continue
-            seen.add(word)
-            ordinary = word in small or word in LEGAL_WORDS or word in JURISDICTIONS or word in kept
-            if word not in names and not ordinary and word.isalpha() and index.near(word):
-                found.append(output.leftover(start, chunk, token.start, token.end, "PERSON", "near", None))
-    return found
+            if token.capital and len(word) >= _NEAR_SHORT and word not in self._seen:
+                self._seen.add(word)
+                ordinary = word in self._small or word in self._kept or word in self._names
+                if not ordinary and _may_name(word) and self._near_index.near(word):
+                    found.append(output.leftover(token.start, token.end, "PERSON", "near"))
+        return found
+
+    @cached_property
+    def _near_index(self) -> _NearIndex:
+        names = sorted(word for word in self._names if len(word) >= _NEAR_SHORT and _may_name(word))
+        return _NearIndex(names[:_MOST_NEAR_NAMES])
+
+
+def _may_name(word: str) -> bool:
+    ordinary = word in LEGAL_WORDS or word in JURISDICTIONS or word in TITLES
+    return word.isalpha() and not ordinary
 
 
 class _Output:
@@ -150,7 +165,7 @@ class _Output:
         self._place(length, source)
         pieces.append(masked.text[last:])
         self.text = "".join(pieces)
-        self._small: frozenset[str] | None = None
+        self.normalised = NormalisedText.of(self.text)
 
     def _place(self, length: int, source: int) -> None:
         self._starts.append(length)
@@ -173,78 +188,55 @@ class _Output:
         place = bisect_right(self._kept, found.start, key=lambda kept: kept.span.start) - 1
         return place >= 0 and found.end <= self._kept[place].span.end
 
-    def chunks(self) -> Iterator[tuple[int, NormalisedText]]:
-        """(offset, normalised text) of overlapping pieces, so that memory stays bounded."""
-        start = 0
-        while start < len(self.text):
-            end = min(len(self.text), start + _CHUNK)
-            yield start, NormalisedText.of(self.text[start:end])
-            if end == len(self.text):
-                return
-            start = end - _OVERLAP
-
-    def written_small(self) -> frozenset[str]:
-        if self._small is None:
-            words: set[str] = set()
-            for _, chunk in self.chunks():
-                words.update(m.group() for m in _WORD.finditer(chunk.text) if m.group().islower())
-            self._small = frozenset(_fold(word) for word in words)
-        return self._small
+    def written_small(self) -> set[str]:
+        found = {m.group() for m in _WORD.finditer(self.normalised.text) if m.group().islower()}
+        return {_fold(word) for word in found}
 
     def leftover(
-        self,
-        offset: int,
-        chunk: NormalisedText,
-        first: int,
-        last: int,
-        kind: str,
-        reason: Reason,
-        entity: int | None,
+        self, first: int, last: int, kind: str, reason: Reason, entity: int | None = None
     ) -> Leftover:
-        start, end = chunk.to_original(first, last)
-        start, end = self.original(offset + start, offset + end)
+        start, end = self.original(*self.normalised.to_original(first, last))
         return Leftover(start, end, kind, reason, entity)
 
 
 class _Targets:
     """The strings that must be gone, in the forms that can be looked up while reading once through a text."""
 
-    def __init__(self, masked: Masked, readable: set[str]) -> None:
+    def __init__(self, readable: set[str]) -> None:
+        self._readable = readable
         self._words: dict[str, _Target] = {}
         self._han: dict[str, _Target] = {}
-        forms: list[tuple[str, ...]] = []
-        output = _Output(masked)
-        kept = {_joined(" ".join(output.words_between(k.span.start, k.span.end))) for k in masked.kept}
-        kept |= {word for k in masked.kept for word in output.words_between(k.span.start, k.span.end)}
-        seen: set[tuple[str, str]] = set()
-        for replacement in masked.replacements:
-            if (replacement.type, replacement.original) in seen or replacement.original == replacement.text:
+        self._prefixes: set[str] = set()
+        self._longest = 0
+        self._han_starts: set[str] = set()
+        self._han_lengths: list[int] = []
+        self._seen: set[tuple[str, str]] = set()
+
+    def add(self, replacement: Replacement) -> None:
+        kind, original = replacement.type, replacement.original
+        if (kind, original) in self._seen or original == replacement.text:
+            return
+        self._seen.add((kind, original))
+        surface = NormalisedText.of(original).text
+        for words, reason in _forms(kind, original):
+            joined = "".join(words)
+            if joined in self._readable:
                 continue
-            seen.add((replacement.type, replacement.original))
-            for words, reason in _forms(replacement.type, replacement.original):
-                joined = "".join(words)
-                if joined in readable:
-                    continue
-                surface = NormalisedText.of(replacement.original).text
-                lower = surface == surface.lower() or any(c.isdigit() for c in joined)
-                target = _Target(
-                    replacement.type,
-                    "ambiguous" if joined in kept else reason,
-                    len(words) == 1,
-                    lower,
-                    replacement.entity,
-                )
-                table = self._han if _HAN_RUN.search(joined) else self._words
-                if joined not in table or table[joined].reason == "surname":
-                    table[joined] = target
-                forms.append(words)
-        self._prefixes = _prefixes(forms)
-        self._longest = max(map(len, self._words), default=0)
-        self._han_starts = {name[:2] for name in self._han}
-        self._han_lengths = sorted({len(name) for name in self._han}, reverse=True)
+            lower = surface == surface.lower() or any(c.isdigit() for c in joined)
+            target = _Target(kind, reason, len(words) == 1, lower, replacement.entity, joined)
+            if _HAN_RUN.search(joined):
+                self._han.setdefault(joined, target)
+                self._han_starts.add(joined[:2])
+                if len(joined) not in self._han_lengths:
+                    self._han_lengths = sorted([*self._han_lengths, len(joined)], reverse=True)
+            else:
+                if joined not in self._words or self._words[joined].reason == "surname":
+                    self._words[joined] = target
+                self._longest = max(self._longest, len(joined))
+                self._prefixes.update(_prefixes(words, every=len(self._prefixes) < _MOST_PREFIXES))
 
     def in_words(
-        self, tokens: Sequence[_Token], text: str, small: frozenset[str]
+        self, tokens: Sequence[_Token], text: str, small: Set[str]
     ) -> Iterator[tuple[int, int, _Target]]:
         if not self._words:
             return
@@ -257,7 +249,7 @@ class _Targets:
                     yield token.start, found[0], found[1]
 
     def _match(
-        self, tokens: Sequence[_Token], place: int, text: str, small: frozenset[str]
+        self, tokens: Sequence[_Token], place: int, text: str, small: Set[str]
     ) -> tuple[int, _Target] | None:
         """The longest target that begins at a token."""
         joined, best = "", None
@@ -301,7 +293,7 @@ class _Targets:
         )
 
 
-def _counts(target: _Target, tokens: Sequence[_Token], text: str, small: frozenset[str]) -> bool:
+def _counts(target: _Target, tokens: Sequence[_Token], text: str, small: Set[str]) -> bool:
     """Whether an occurrence says the name, and not a word or two of the language."""
     if target.lower:
         return True
@@ -371,18 +363,12 @@ def _ordinary(word: str, kind: str) -> bool:
     return word in LEGAL_WORDS or word in _SMALL_WORDS or (name and word in JURISDICTIONS)
 
 
-def _prefixes(forms: Sequence[tuple[str, ...]]) -> frozenset[str]:
-    """What a target may begin with. Every prefix, so that "Mac Donald" finds MacDonald, unless too many."""
-    found: set[str] = set()
-    for words in forms:
-        joined = ""
-        for word in words:
-            joined += word
-            found.add(joined)
-    total = sum(sum(map(len, words)) for words in forms)
-    if total <= _MOST_PREFIXES:
-        found.update(joined[:end] for joined in list(found) for end in range(2, len(joined)))
-    return frozenset(found)
+def _prefixes(words: Sequence[str], every: bool) -> set[str]:
+    """What a target may begin with; with `every` prefix, "Mac Donald" is found for MacDonald."""
+    joined = "".join(words)
+    if every:
+        return {joined[:end] for end in range(2, len(joined) + 1)} | {words[0]}
+    return set(accumulate(words))
 
 
 def _tokens(text: str) -> Iterator[_Token]:

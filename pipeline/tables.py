@@ -52,10 +52,14 @@ CATALOGUE = pa.schema(
         pa.field("shard", pa.int32(), nullable=False),
     ]
 )
-FOUND = pa.schema(
+FOUND = pa.schema(  # one row a piece of a document, in order
     [
         *_DOCUMENT,
-        pa.field("payload", pa.large_binary(), nullable=False),  # spans, AES-GCM, the document's key
+        pa.field("start", pa.int64(), nullable=False),  # of the piece, in characters of the document
+        pa.field("end", pa.int64(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("served", pa.bool_(), nullable=False),  # whether a learnt detector speaks the language
+        pa.field("spans", pa.large_binary(), nullable=False),  # AES-GCM, the document's key
         pa.field("names", pa.large_binary(), nullable=False),  # who is named, AES-GCM, the document's key
     ]
 )
@@ -75,9 +79,10 @@ HELD_BACK = pa.schema(  # documents that failed the second pass
         pa.field("reasons", pa.string(), nullable=False),  # counts by reason, JSON
     ]
 )
-VAULT = pa.schema(
+VAULT = pa.schema(  # one row a piece of a document, in order
     [
         pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),  # of the piece, in characters of the document
         pa.field("payload", pa.large_binary(), nullable=False),  # replacements, AES-GCM, the document's key
     ]
 )

@@ -10,13 +10,14 @@ import functools
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from nlp.anonymise import PIECE, Piece, pieces_of
 from nlp.detect import Detection, Detector
 from nlp.identity import Mention
 from nlp.learnt import WEIGHTS
@@ -31,6 +32,7 @@ from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, code_digest, key_store, read_manifest, run_stage
 from privacy.vault import seal, unseal
 
+T = TypeVar("T")
 _CODE = (
     "nlp/text",
     "nlp/citations",
@@ -44,17 +46,9 @@ _CODE = (
     "nlp/identity",
     "nlp/roles",
     "nlp/scope",
+    "nlp/anonymise",
     "pipeline/stages/find",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the detector found in one document, in characters of its text."""
-
-    spans: tuple[Span, ...] = field(repr=False)
-    language: str
-    served: bool
 
 
 def find(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -> Manifest:
@@ -77,22 +71,33 @@ def find(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
 
 
 def find_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
-    """Detect in one shard's documents."""
+    """Detect in one shard's documents; in a large one, piece by piece."""
     documents = read_raw(workspace, settings, shard.index, wanted_by_shard(workspace)[shard.index])
-    detections = detect(settings.mask, [document.text for document in documents])
     keys = key_store(workspace, settings).existing([document.doc_id for document in documents])
-    payloads: list[bytes] = []
-    names: list[bytes] = []
-    for document, found in zip(documents, detections, strict=True):
-        doc_id, key = document.doc_id, keys[document.doc_id]
-        told = {"language": found.language, "served": found.served, "spans": _columns(found.spans)}
-        payloads.append(seal(key, json.dumps(told).encode(), f"found:{doc_id}"))
-        who = json.dumps(_named_to_json(Named.of(document.text, found.spans), found.language))
-        names.append(seal(key, who.encode(), f"names:{doc_id}"))
-    table = pa.table(
-        {**tables.document_columns(documents), "payload": payloads, "names": names}, schema=tables.FOUND
-    )
-    counts = {"documents": len(documents), "found": sum(len(found.spans) for found in detections)}
+    owners: list[Document] = []
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("start", "end", "language", "served", "spans", "names")
+    }
+    counts = {"documents": len(documents), "found": 0}
+    pieces = ((document, piece) for document in documents for piece in pieces_of(document.text, ()))
+    for batch in _batches(pieces):
+        for (document, piece), found in zip(
+            batch, detect(settings.mask, [piece.text for _, piece in batch]), strict=True
+        ):
+            key, place = keys[document.doc_id], f"{document.doc_id}:{piece.start}"
+            told = {
+                "start": piece.start,
+                "end": piece.start + len(piece.text),
+                "language": found.language,
+                "served": found.served,
+                "spans": _sealed(key, _columns(found.spans), f"spans:{place}"),
+                "names": _sealed(key, _named_to_json(Named.of(piece.text, found.spans)), f"names:{place}"),
+            }
+            owners.append(document)
+            for name, value in told.items():
+                columns[name].append(value)
+            counts["found"] += len(found.spans)
+    table = pa.table({**tables.document_columns(owners), **columns}, schema=tables.FOUND)
     return tables.write_part(workspace.found, shard, table, counts)
 
 
@@ -101,26 +106,65 @@ def detect(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
     return Detector.load(settings.detector, settings.sensitivity).detect_many(texts)
 
 
-def read_found(
-    workspace: Workspace, settings: Settings, index: int, documents: Sequence[Document]
-) -> list[Found]:
-    """What was found in documents of one part, in their order."""
-    ids = [document.doc_id for document in documents]
-    opened = _opened(workspace, settings, index, ids, "payload", "found")
-    result: list[Found] = []
-    for doc_id in ids:
-        told = json.loads(opened[doc_id])
-        spans = tuple(Span(*row) for row in zip(*told["spans"], strict=True))
-        result.append(Found(spans, told["language"], told["served"]))
-    return result
+def detect_whole(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
+    """The same for texts of any length, whose pieces are read one after the other."""
+    cut = [(number, piece) for number, text in enumerate(texts) for piece in pieces_of(text, ())]
+    parts: list[list[tuple[Piece, Detection]]] = [[] for _ in texts]
+    for batch in _batches(cut):
+        found = detect(settings, [piece.text for _, piece in batch])
+        for (number, piece), detection in zip(batch, found, strict=True):
+            parts[number].append((piece, detection))
+    return [
+        Detection(
+            tuple(_moved(span, piece.start) for piece, detection in part for span in detection.spans),
+            part[0][1].language,
+            all(detection.served for _, detection in part),
+        )
+        for part in parts
+    ]
 
 
-def read_names(
-    workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str]
-) -> dict[str, tuple[Named, str]]:
-    """(who is named, language) of those of the documents that lie in one part and were not erased."""
-    opened = _opened(workspace, settings, index, list(doc_ids), "names", "names")
-    return {doc_id: _named_from_json(json.loads(content)) for doc_id, content in opened.items()}
+class FoundPart:
+    """What was found in documents of one part; opened document by document, piece by piece."""
+
+    def __init__(
+        self, workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str], what: str
+    ) -> None:
+        self._keys = key_store(workspace, settings).existing(list(doc_ids))
+        self._what = what
+        names = ["doc_id", "start", "end", "language", "served", what]
+        path = tables.part_path(workspace.found, index)
+        self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in tables.read_part(path, names).to_pylist() if self._keys else []:
+            if row["doc_id"] in self._keys:
+                self._rows[row["doc_id"]].append(row)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def language(self, doc_id: str) -> str:
+        return self._rows[doc_id][0]["language"]
+
+    def served(self, doc_id: str) -> bool:
+        return all(row["served"] for row in self._rows[doc_id])
+
+    def pieces(self, document: Document) -> Iterator[Piece]:
+        """The pieces of a document with their spans. Needs "spans"."""
+        for row in self._rows[document.doc_id]:
+            spans = tuple(Span(*span) for span in zip(*self._opened(row), strict=True))
+            yield Piece(row["start"], document.text[row["start"] : row["end"]], spans)
+
+    def spans(self, document: Document) -> list[Span]:
+        """All spans of a document, in its characters."""
+        return [_moved(span, piece.start) for piece in self.pieces(document) for span in piece.spans]
+
+    def named(self, doc_id: str) -> Iterator[Named]:
+        """Who is named in each piece of a document. Needs "names"."""
+        return (_named_from_json(self._opened(row)) for row in self._rows[doc_id])
+
+    def _opened(self, row: dict[str, Any]) -> Any:
+        place = f"{self._what}:{row['doc_id']}:{row['start']}"
+        return json.loads(unseal(self._keys[row["doc_id"]], row[self._what], place))
 
 
 def wanted_by_shard(workspace: Workspace) -> dict[int, list[str]]:
@@ -145,17 +189,26 @@ def detector_digest(detector: str) -> str:
     return digest.hexdigest()[:32]
 
 
-def _opened(
-    workspace: Workspace, settings: Settings, index: int, doc_ids: list[str], column: str, purpose: str
-) -> dict[str, bytes]:
-    keys = key_store(workspace, settings).existing(doc_ids)
-    path = tables.part_path(workspace.found, index)
-    rows = tables.read_part(path, ["doc_id", column]).to_pylist() if keys else []
-    return {
-        row["doc_id"]: unseal(keys[row["doc_id"]], row[column], f"{purpose}:{row['doc_id']}")
-        for row in rows
-        if row["doc_id"] in keys
-    }
+def _batches(pieces: Iterable[tuple[T, Piece]]) -> Iterator[list[tuple[T, Piece]]]:
+    """Pieces that are detected in at once: many short ones, or a long one alone."""
+    batch: list[tuple[T, Piece]] = []
+    length = 0
+    for entry in pieces:
+        if batch and length + len(entry[1].text) > PIECE:
+            yield batch
+            batch, length = [], 0
+        batch.append(entry)
+        length += len(entry[1].text)
+    if batch:
+        yield batch
+
+
+def _moved(span: Span, by: int) -> Span:
+    return replace(span, start=span.start + by, end=span.end + by) if by else span
+
+
+def _sealed(key: bytes, value: object, context: str) -> bytes:
+    return seal(key, json.dumps(value).encode(), context)
 
 
 def _columns(spans: Sequence[Span]) -> list[list[object]]:
@@ -164,11 +217,10 @@ def _columns(spans: Sequence[Span]) -> list[list[object]]:
     )
 
 
-def _named_to_json(named: Named, language: str) -> dict[str, object]:
+def _named_to_json(named: Named) -> dict[str, object]:
     mentions = sorted({mention for mention, _ in named.mentions})
     place = {mention: number for number, mention in enumerate(mentions)}
     return {
-        "language": language,
         "mentions": [astuple(mention) for mention in mentions],
         "roles": sorted([place[mention], role] for mention, role in named.mentions),
         "apart": sorted([place[a], place[b]] for a, b in named.apart),
@@ -176,14 +228,13 @@ def _named_to_json(named: Named, language: str) -> dict[str, object]:
     }
 
 
-def _named_from_json(told: dict[str, Any]) -> tuple[Named, str]:
+def _named_from_json(told: dict[str, Any]) -> Named:
     mentions = [
         Mention(kind, form, tuple(words), generation, gender)
         for kind, form, words, generation, gender in told["mentions"]
     ]
-    named = Named(
+    return Named(
         frozenset((mentions[place], role) for place, role in told["roles"]),
         frozenset((mentions[a], mentions[b]) for a, b in told["apart"]),
         frozenset((kind, number) for kind, number in told["taken"]),
     )
-    return named, told["language"]

@@ -10,24 +10,32 @@ import functools
 import json
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from nlp.anonymise import Checked, anonymise
-from nlp.mask import Kept, Place, Replacement, no_seed, restore
+from nlp.anonymise import (
+    Checked,
+    Piece,
+    Verdict,
+    anonymise,
+    anonymise_text,
+    pieces_of,
+    united,
+    verdict_of,
+)
+from nlp.mask import Kept, Masked, Replacement, restore
 from nlp.mask import mask as mask_spans
 from nlp.scope import Named, Scope
-from nlp.surrogates import Seed
 from nlp.text import Span
 from pipeline import tables
 from pipeline.errors import WorkspaceError
 from pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.review import apply_decisions, decisions_digests, stored_decisions
 from pipeline.settings import MaskSettings, Settings
-from pipeline.stages.find import detect, find, read_found, read_names, wanted_by_shard
+from pipeline.stages.find import FoundPart, detect_whole, find, wanted_by_shard
 from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, code_digest, key_store, run_stage
@@ -59,14 +67,17 @@ class VaultEntry:
 
     Attributes:
         entity_ids: keyed id of each replacement's entity, the same in all documents of the owner.
+        reasons: what the second pass met, by name.
     """
 
     replacements: tuple[Replacement, ...] = field(repr=False)
     entity_ids: tuple[str, ...]
     kept: tuple[Kept, ...]
-    verdict: str
     reasons: Mapping[str, int]
-    language: str
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.reasons)
 
 
 def mask(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -> Manifest:
@@ -93,58 +104,113 @@ def mask(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
 def mask_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
     """Mask and check one shard's documents."""
     documents = read_raw(workspace, settings, shard.index, wanted_by_shard(workspace)[shard.index])
-    reviewed = _reviewed(workspace, settings, shard.index, documents)
-    seeds = _Seeds(key_store(workspace, settings).purpose_key("pseudonyms"))
-    matters = _Matters(workspace, settings, documents, seeds) if settings.mask.scope == "matter" else None
-    policy = settings.mask.policy
-    scopes: list[Scope] = []
-    outcomes: list[Checked] = []
-    for document, found in zip(documents, reviewed, strict=True):
-        scope = (
-            matters.scope(document.owner)
-            if matters
-            else Scope([Named.of(document.text, found.spans)], seeds.of(document.doc_id), found.language)
-        )
-        scopes.append(scope)
-        outcomes.append(
-            anonymise(document.text, found.spans, policy, scope, served=found.served, readable=found.readable)
-        )
-    entries = [
-        VaultEntry(
-            outcome.masked.replacements,
-            tuple(
-                entity_id(seeds.key, document.owner, r.type, scope.canonical(r.entity).surface)
-                for r in outcome.masked.replacements
-            ),
-            outcome.masked.kept,
-            outcome.verdict,
-            outcome.reasons,
-            found.language,
-        )
-        for document, found, scope, outcome in zip(documents, reviewed, scopes, outcomes, strict=True)
+    work = _Work(workspace, settings, shard.index, documents)
+    outcomes = [work.carry_out(document) for document in documents]
+    vault = [row for outcome in outcomes for row in outcome.vault]
+    tables.write_part(workspace.vault, shard, pa.Table.from_pylist(vault, schema=tables.VAULT))
+    failed = [
+        {"doc_id": document.doc_id, "reason": HELD_BACK, "reasons": json.dumps(outcome.reasons)}
+        for document, outcome in zip(documents, outcomes, strict=True)
+        if outcome.verdict == "FAIL"
     ]
-    _write_vault(workspace, settings, shard, documents, entries)
-    _write_held_back(workspace, shard, documents, outcomes)
+    tables.write_part(workspace.held_back, shard, pa.Table.from_pylist(failed, schema=tables.HELD_BACK))
     return _write_masked(workspace, shard, documents, outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    text: str = field(repr=False)
+    spans: Mapping[str, int]  # by type
+    reasons: Mapping[str, int]
+    vault: tuple[dict[str, Any], ...] = field(repr=False)
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.reasons)
+
+
+class _Work:
+    """The documents of one shard with what was found in them, their reviewers' decisions and their scopes."""
+
+    def __init__(
+        self, workspace: Workspace, settings: Settings, index: int, documents: Sequence[Document]
+    ) -> None:
+        doc_ids = [document.doc_id for document in documents]
+        self._policy = settings.mask.policy
+        self._found = FoundPart(workspace, settings, index, doc_ids, "spans")
+        self._names = FoundPart(workspace, settings, index, doc_ids, "names")
+        self._decisions = stored_decisions(workspace, settings, documents)
+        store = key_store(workspace, settings)
+        self._keys = store.existing(doc_ids)
+        self._pseudonym_key = store.purpose_key("pseudonyms")
+        matter = settings.mask.scope == "matter"
+        self._matters = _Matters(workspace, settings, documents, self._pseudonym_key) if matter else None
+
+    def carry_out(self, document: Document) -> _Outcome:
+        doc_id = document.doc_id
+        pieces, scope = self._prepared(document)
+        texts: list[str] = []
+        vault: list[dict[str, Any]] = []
+        spans: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        checked = anonymise(pieces, self._policy, scope, self._found.served(doc_id))
+        for piece, done in zip(pieces(), checked, strict=True):
+            texts.append(done.text)
+            spans.update(r.type for r in done.masked.replacements)
+            reasons.update(done.reasons)
+            payload = json.dumps(self._entry(document.owner, scope, done)).encode()
+            sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}")
+            vault.append({"doc_id": doc_id, "start": piece.start, "payload": sealed})
+        return _Outcome("".join(texts), spans, dict(sorted(reasons.items())), tuple(vault))
+
+    def _prepared(self, document: Document) -> tuple[Callable[[], Iterable[Piece]], Scope]:
+        """The document's pieces after review, and who is who in it."""
+        doc_id = document.doc_id
+        decided = self._decisions.get(doc_id, ())
+        if decided:
+            spans = apply_decisions(self._found.spans(document), decided, document.text)
+            rejected = [(d.start, d.end) for d in decided if d.verdict == "reject"]
+            cut = list(pieces_of(document.text, spans, rejected))
+            named = [Named.of(document.text, spans)]
+            pieces: Callable[[], Iterable[Piece]] = functools.partial(iter, cut)
+        else:
+            named = self._names.named(doc_id)
+            pieces = functools.partial(self._found.pieces, document)
+        if self._matters:
+            return pieces, self._matters.scope(document.owner)
+        keyed = functools.partial(seed, self._pseudonym_key, doc_id)
+        return pieces, Scope(named, keyed, self._found.language(doc_id))
+
+    def _entry(self, owner: str, scope: Scope, done: Checked) -> dict[str, Any]:
+        def known(entity: int) -> str:
+            name = scope.canonical(entity)
+            return entity_id(self._pseudonym_key, owner, name.type, name.surface)
+
+        ids = {entity: known(entity) for entity in {r.entity for r in done.masked.replacements}}
+        return {
+            "length": len(done.text),
+            "replacements": [astuple(replacement) for replacement in done.masked.replacements],
+            "entity_ids": [ids[r.entity] for r in done.masked.replacements],
+            "kept": [[*astuple(kept.span), kept.role] for kept in done.masked.kept],
+            "reasons": dict(done.reasons),
+        }
 
 
 def mask_texts(texts: Sequence[str], settings: MaskSettings, key: bytes | None = None) -> list[Checked]:
     """Each text masked and checked by itself; surrogates follow `key`, or one made for this call."""
-    seeds = _Seeds(key or secrets.token_bytes(32))
+    keyed = functools.partial(seed, key or secrets.token_bytes(32), "")
     result: list[Checked] = []
-    for text, found in zip(texts, detect(settings, texts), strict=True):
-        scope = Scope([Named.of(text, found.spans)], seeds.of(""), found.language)
-        result.append(anonymise(text, found.spans, settings.policy, scope, served=found.served))
+    for text, found in zip(texts, detect_whole(settings, texts), strict=True):
+        scope = Scope([Named.of(text, found.spans)], keyed, found.language)
+        result.append(anonymise_text(text, found.spans, settings.policy, scope, found.served))
     return result
 
 
 def spans_to_mask(texts: Sequence[str], settings: MaskSettings) -> list[list[Span]]:
     """The spans of each text that the policy doesn't keep: sorted, none overlapping."""
     result: list[list[Span]] = []
-    for text, found in zip(texts, detect(settings, texts), strict=True):
-        scope = Scope([Named.of(text, found.spans)], no_seed, found.language)
-        masked = mask_spans(text, found.spans, settings.policy, scope)
-        kept = {kept.span for kept in masked.kept}
+    for text, found in zip(texts, detect_whole(settings, texts), strict=True):
+        kept = {kept.span for kept in mask_spans(text, found.spans, settings.policy).kept}
         result.append([span for span in found.spans if span not in kept])
     return result
 
@@ -157,70 +223,61 @@ def restore_document(workspace: Workspace, settings: Settings, doc_id: str) -> s
     """
     places = {row["doc_id"]: row["shard"] for row in read_catalogue(workspace).to_pylist()}
     index = places.get(doc_id)
-    entry = None if index is None else read_vault(workspace, settings, index, [doc_id]).get(doc_id)
-    if index is None or entry is None:
+    rows = [] if index is None else list(_vault_rows(workspace, settings, index, [doc_id]))
+    if index is None or not rows:
         raise WorkspaceError("there is no such document in this workspace, or it was erased")
     table = tables.read_part(tables.part_path(workspace.masked, index), ["doc_id", "text"])
     text = next((row["text"] for row in table.to_pylist() if row["doc_id"] == doc_id), None)
     if text is None:
         raise WorkspaceError("the second pass held this document back: it has no masked text to restore")
-    return restore(text, entry.replacements)
+    originals: list[str] = []
+    place = 0
+    for _, _, told in rows:
+        replacements = [Replacement(*row) for row in told["replacements"]]
+        originals.append(restore(text[place : place + told["length"]], replacements))
+        place += told["length"]
+    return "".join(originals)
 
 
 def read_vault(
     workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str]
 ) -> dict[str, VaultEntry]:
     """What the vault holds of those of the documents that lie in one part and were not erased."""
-    keys = key_store(workspace, settings).existing(list(doc_ids))
-    path = tables.part_path(workspace.vault, index)
-    rows = tables.read_part(path).to_pylist() if keys and path.exists() else []
-    return {
-        row["doc_id"]: _entry_from_json(
-            json.loads(unseal(keys[row["doc_id"]], row["payload"], f"vault:{row['doc_id']}"))
+    done: dict[str, list[tuple[Piece, Checked]]] = defaultdict(list)
+    ids: dict[str, list[str]] = defaultdict(list)
+    for doc_id, start, told in _vault_rows(workspace, settings, index, list(doc_ids)):
+        masked = Masked(
+            " " * told["length"],
+            tuple(Replacement(*row) for row in told["replacements"]),
+            tuple(Kept(Span(*row[:-1]), row[-1]) for row in told["kept"]),
         )
-        for row in rows
-        if row["doc_id"] in keys
-    }
+        done[doc_id].append((Piece(start, "", ()), Checked(masked, told["reasons"])))
+        ids[doc_id] += told["entity_ids"]
+    entries: dict[str, VaultEntry] = {}
+    for doc_id, pieces in done.items():
+        whole = united(pieces)
+        masked = whole.masked
+        entries[doc_id] = VaultEntry(masked.replacements, tuple(ids[doc_id]), masked.kept, whole.reasons)
+    return entries
 
 
-@dataclass(frozen=True, slots=True)
-class _Reviewed:
-    """What was found in a document, after its reviewers' decisions."""
-
-    spans: tuple[Span, ...] = field(repr=False)
-    language: str
-    served: bool
-    readable: tuple[Place, ...] = ()
-
-
-def _reviewed(
-    workspace: Workspace, settings: Settings, index: int, documents: Sequence[Document]
-) -> list[_Reviewed]:
-    decisions = stored_decisions(workspace, settings, documents)
-    result: list[_Reviewed] = []
-    for document, found in zip(documents, read_found(workspace, settings, index, documents), strict=True):
-        decided = decisions.get(document.doc_id, ())
-        spans = apply_decisions(found.spans, decided, document.text)
-        rejected = tuple((d.start, d.end) for d in decided if d.verdict == "reject")
-        result.append(_Reviewed(tuple(spans), found.language, found.served, rejected))
-    return result
-
-
-@dataclass(frozen=True, slots=True)
-class _Seeds:
-    """Keyed numbers to draw pseudonyms by, one sequence a scope."""
-
-    key: bytes = field(repr=False)
-
-    def of(self, scope: str) -> Seed:
-        return functools.partial(seed, self.key, scope)
+def _vault_rows(
+    workspace: Workspace, settings: Settings, index: int, doc_ids: Sequence[str]
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """(doc_id, start of the piece, what is told of it), in order."""
+    keys = key_store(workspace, settings).existing(doc_ids)
+    path = tables.part_path(workspace.vault, index)
+    for row in tables.read_part(path).to_pylist() if keys and path.exists() else []:
+        doc_id, start = row["doc_id"], row["start"]
+        if doc_id in keys:
+            yield doc_id, start, json.loads(unseal(keys[doc_id], row["payload"], f"vault:{doc_id}:{start}"))
 
 
 class _Matters:
     """The scopes of the owners of some documents: all that is named in all documents of each owner."""
 
     def __init__(
-        self, workspace: Workspace, settings: Settings, documents: Sequence[Document], seeds: _Seeds
+        self, workspace: Workspace, settings: Settings, documents: Sequence[Document], key: bytes
     ) -> None:
         owners = {document.owner for document in documents}
         rows = read_catalogue(workspace).select(["doc_id", "owner", "shard"]).to_pylist()
@@ -229,28 +286,46 @@ class _Matters:
         for row in rows:
             if row["doc_id"] in owner_of:
                 by_shard[row["shard"]].append(row["doc_id"])
-        self._seeds = seeds
+        self._key = key
         self._named: dict[str, list[Named]] = defaultdict(list)
         self._languages: dict[str, Counter[str]] = defaultdict(Counter)
         self._scopes: dict[str, Scope] = {}
         decided = decisions_digests(workspace)
         for index, doc_ids in sorted(by_shard.items()):
-            names = read_names(workspace, settings, index, doc_ids)
-            again = read_raw(workspace, settings, index, [doc_id for doc_id in doc_ids if doc_id in decided])
-            for document, found in zip(again, _reviewed(workspace, settings, index, again), strict=True):
-                names[document.doc_id] = Named.of(document.text, found.spans), found.language
-            for doc_id, (named, language) in names.items():
-                self._named[owner_of[doc_id]].append(named)
-                self._languages[owner_of[doc_id]][language] += 1
+            names = FoundPart(workspace, settings, index, doc_ids, "names")
+            again = [doc_id for doc_id in doc_ids if doc_id in decided]
+            reviewed = _named_after_review(workspace, settings, index, again)
+            for doc_id in names:
+                self._named[owner_of[doc_id]] += reviewed.get(doc_id) or names.named(doc_id)
+                self._languages[owner_of[doc_id]][names.language(doc_id)] += 1
 
     def scope(self, owner: str) -> Scope:
         if owner not in self._scopes:
             # The most frequent language; of several, the first by name, so that the order of work is nothing.
             languages = sorted(self._languages[owner].items(), key=lambda found: (-found[1], found[0]))
-            self._scopes[owner] = Scope(
-                self._named.pop(owner), self._seeds.of(owner), languages[0][0], seeded=True
-            )
+            keyed = functools.partial(seed, self._key, owner)
+            self._scopes[owner] = Scope(self._named.pop(owner), keyed, languages[0][0], seeded=True)
         return self._scopes[owner]
+
+
+def _named_after_review(
+    workspace: Workspace, settings: Settings, index: int, doc_ids: Sequence[str]
+) -> dict[str, list[Named]]:
+    """Who is named in documents that a reviewer decided about."""
+    if not doc_ids:
+        return {}
+    documents = read_raw(workspace, settings, index, doc_ids)
+    found = FoundPart(workspace, settings, index, doc_ids, "spans")
+    decisions = stored_decisions(workspace, settings, documents)
+    return {
+        document.doc_id: [
+            Named.of(
+                document.text,
+                apply_decisions(found.spans(document), decisions.get(document.doc_id, ()), document.text),
+            )
+        ]
+        for document in documents
+    }
 
 
 def _dependencies(workspace: Workspace, settings: MaskSettings, found: Manifest) -> dict[int, list[Any]]:
@@ -271,22 +346,17 @@ def _dependencies(workspace: Workspace, settings: MaskSettings, found: Manifest)
 
 
 def _write_masked(
-    workspace: Workspace, shard: Shard, documents: Sequence[Document], outcomes: Sequence[Checked]
+    workspace: Workspace, shard: Shard, documents: Sequence[Document], outcomes: Sequence[_Outcome]
 ) -> ShardResult:
-    passed = [
-        (document, outcome)
-        for document, outcome in zip(documents, outcomes, strict=True)
-        if outcome.verdict != "FAIL"
-    ]
-    counts: dict[str, int] = defaultdict(int)
+    pairs = zip(documents, outcomes, strict=True)
+    passed = [(document, outcome) for document, outcome in pairs if outcome.verdict != "FAIL"]
+    counts: Counter[str] = Counter()
     for outcome in outcomes:
         counts[f"verdict:{outcome.verdict}"] += 1
-        for reason, n in outcome.reasons.items():
-            counts[f"reason:{reason}"] += n
+        counts.update({f"reason:{reason}": n for reason, n in outcome.reasons.items()})
     for _, outcome in passed:
-        for replacement in outcome.masked.replacements:
-            counts[f"span:{replacement.type}"] += 1
-        counts["spans"] += len(outcome.masked.replacements)
+        counts.update({f"span:{kind}": n for kind, n in outcome.spans.items()})
+        counts["spans"] += sum(outcome.spans.values())
     counts["documents"] = len(passed)
     if len(passed) < len(outcomes):
         counts[f"quarantine:{HELD_BACK}"] = len(outcomes) - len(passed)
@@ -294,61 +364,10 @@ def _write_masked(
         {
             **tables.document_columns([document for document, _ in passed]),
             "text": [outcome.text for _, outcome in passed],
-            "n_spans": [len(outcome.masked.replacements) for _, outcome in passed],
+            "n_spans": [sum(outcome.spans.values()) for _, outcome in passed],
             "verdict": [outcome.verdict for _, outcome in passed],
             "reasons": [json.dumps(outcome.reasons) for _, outcome in passed],
         },
         schema=tables.MASKED,
     )
     return tables.write_part(workspace.masked, shard, table, counts)
-
-
-def _write_held_back(
-    workspace: Workspace, shard: Shard, documents: Sequence[Document], outcomes: Sequence[Checked]
-) -> None:
-    failed = [
-        {"doc_id": document.doc_id, "reason": HELD_BACK, "reasons": json.dumps(outcome.reasons)}
-        for document, outcome in zip(documents, outcomes, strict=True)
-        if outcome.verdict == "FAIL"
-    ]
-    tables.write_part(workspace.held_back, shard, pa.Table.from_pylist(failed, schema=tables.HELD_BACK))
-
-
-def _write_vault(
-    workspace: Workspace,
-    settings: Settings,
-    shard: Shard,
-    documents: Sequence[Document],
-    entries: Sequence[VaultEntry],
-) -> None:
-    keys = key_store(workspace, settings).existing([document.doc_id for document in documents])
-    payloads = [
-        seal(keys[document.doc_id], json.dumps(_entry_to_json(entry)).encode(), f"vault:{document.doc_id}")
-        for document, entry in zip(documents, entries, strict=True)
-    ]
-    ids = [document.doc_id for document in documents]
-    tables.write_part(
-        workspace.vault, shard, pa.table({"doc_id": ids, "payload": payloads}, schema=tables.VAULT)
-    )
-
-
-def _entry_to_json(entry: VaultEntry) -> dict[str, Any]:
-    return {
-        "replacements": [astuple(replacement) for replacement in entry.replacements],
-        "entity_ids": entry.entity_ids,
-        "kept": [[*astuple(kept.span), kept.role] for kept in entry.kept],
-        "verdict": entry.verdict,
-        "reasons": dict(entry.reasons),
-        "language": entry.language,
-    }
-
-
-def _entry_from_json(told: dict[str, Any]) -> VaultEntry:
-    return VaultEntry(
-        tuple(Replacement(*row) for row in told["replacements"]),
-        tuple(told["entity_ids"]),
-        tuple(Kept(Span(*row[:-1]), row[-1]) for row in told["kept"]),
-        told["verdict"],
-        told["reasons"],
-        told["language"],
-    )
