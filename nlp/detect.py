@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from nlp.citations import citations
+from nlp.citations.cases import case_citations
 from nlp.language import SERVED, language_of, rules_for
 from nlp.overlaps import outside, resolve
 from nlp.propagation import plausible, propagate
@@ -135,12 +136,28 @@ def _span(result: RecognizerResult, offset: int) -> Span:
     return Span(result.start + offset, result.end + offset, result.entity_type, result.score, name)
 
 
+def _law(text: str, own: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """What stays readable: the citations but those of the very case that the document is about."""
+
+    def is_own(start: int, end: int) -> bool:
+        return any(number in text[start:end] for number in own)
+
+    for start, end in citations(text):
+        if not is_own(start, end):
+            yield start, end
+            continue
+        # Citations in a row are one range.
+        for first, last in case_citations(text[start:end]):
+            if not is_own(start + first, start + last):
+                yield start + first, start + last
+
+
 def _of_document(document: NormalisedText, found: Iterable[Span]) -> list[Span]:
     from nlp.recognizers.case_number import own_numbers
 
     text = document.text
     own = own_numbers(text)
-    law = [(s, e) for s, e in citations(text) if not any(number in text[s:e] for number in own)]
+    law = list(_law(text, own))
     mine = [
         Span(m.start(), m.end(), "CASE_NUMBER", 0.95, "CaseNumberRecognizer")
         for number in own

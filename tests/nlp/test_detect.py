@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -41,7 +43,7 @@ CHINESE = """北京市海淀区人民法院刑事判决书
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector.load()
+    return Detector.load("light")
 
 
 def hidden(text: str, spans: list[Span], piece: str) -> bool:
@@ -192,7 +194,63 @@ def test_any_text_gives_exact_sorted_spans_and_round_trips(detector: Detector, p
 
 def test_many_is_one_by_one(detector: Detector) -> None:
     texts = [JUDGMENT, "", CHINESE, "Nothing here.", JUDGMENT + CHINESE]
-    assert detector.detect_many(texts) == [detector.detect(text) for text in texts]
+    assert [list(found.spans) for found in detector.detect_many(texts)] == [detector.detect(t) for t in texts]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "served"),
+    [
+        ("The applicant lives in the town and was heard by the court on the same day.", "en", True),
+        ("Der Kläger wohnt in der Stadt und wurde am selben Tag von dem Gericht angehört.", "de", True),
+        (CHINESE, "zh", True),
+        ("Le requérant habite dans la ville et a été entendu par la cour le même jour.", "fr", False),
+        ("Osgood", "", True),
+    ],
+    ids=["English", "German", "Chinese", "French", "too little"],
+)
+def test_says_whether_a_language_is_served(
+    detector: Detector, text: str, language: str, served: bool
+) -> None:
+    (found,) = detector.detect_many([text])
+    assert (found.language, found.served) == (language, served)
+
+
+def test_a_detection_shows_no_text(detector: Detector) -> None:
+    assert "start" not in repr(detector.detect_many([JUDGMENT])[0])
+
+
+def test_rules_alone() -> None:
+    spans = Detector.load("rules").detect(JUDGMENT)
+    assert hidden(JUDGMENT, spans, "Margaret Thornbury")
+    assert all(span.recognizer != "LearntRecognizer" for span in spans)
+
+
+def test_a_learnt_detector_of_the_users_own() -> None:
+    class Every:
+        """Finds each "zig", surely, and nothing else."""
+
+        languages = None
+
+        def tag(self, texts: Sequence[str]) -> list[list[Span]]:
+            return [
+                [Span(m.start(), m.end(), "MISC", 1.0, "Every") for m in re.finditer("zig", text)]
+                for text in texts
+            ]
+
+    text = "so zig and Vane v. Ostler, 512 U.S. 477 (1994), zig " * 300
+    (found,) = Detector(Every()).detect_many([text])
+    assert found.served
+    assert [text[s.start : s.end] for s in found.spans] == ["zig"] * 600
+
+
+def test_a_learnt_detector_touches_no_citation() -> None:
+    class Greedy:
+        languages = frozenset({"en"})
+
+        def tag(self, texts: Sequence[str]) -> list[list[Span]]:
+            return [[Span(0, len(text), "CASE_NUMBER", 1.0, "Greedy")] for text in texts]
+
+    assert Detector(Greedy()).detect("Vane v. Ostler, 512 U.S. 477 (1994)") == []
 
 
 def test_a_name_across_a_window_is_found(detector: Detector) -> None:
@@ -216,12 +274,12 @@ def test_no_limit_on_length(detector: Detector) -> None:
 
 
 def test_loaded_once() -> None:
-    assert Detector.load() is Detector.load(("zh", "en"))
+    assert Detector.load("light") is Detector.load("light")
 
 
-def test_unknown_language() -> None:
-    with pytest.raises(ValueError, match="languages"):
-        Detector.load(("xx",))
+def test_unknown_sensitivity() -> None:
+    with pytest.raises(ValueError, match="sensitivity"):
+        Detector.load("light", "loose")  # pyright: ignore[reportArgumentType]
 
 
 def test_no_text_in_logs(detector: Detector, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,142 @@
+"""Training `light` on invented judgments: small, seeded, and forgetful of names."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nlp.gold import GoldDocument, GoldSpan
+from nlp.learnt.corpora import prepared
+from nlp.learnt.crf import Crf, CrfTagger, Parameters
+from nlp.learnt.crf_training import FEWEST_DOCUMENTS, train_crf
+from nlp.learnt.features import Clusters, hashed
+from nlp.learnt.operating import operating_points
+from nlp.learnt.train import folds, main
+from nlp.scoring import score
+
+NO_CLUSTERS = Clusters(np.zeros(0, np.uint32), np.zeros((0, 3), np.uint16))
+SYLLABLES = ("bor", "ka", "lin", "mo", "ster", "vay", "dun", "rel")
+
+
+def invented(n: int, seed: int) -> list[GoldDocument]:
+    rng = random.Random(seed)
+    documents: list[GoldDocument] = []
+    for index in range(n):
+        name = f"{''.join(rng.sample(SYLLABLES, 2)).title()} {''.join(rng.sample(SYLLABLES, 3)).title()}"
+        text = f"The applicant, Ms {name}, was heard by the court.\nThe State replied to {name} at length.\n"
+        spans = [
+            GoldSpan(at - 3 * (at < 30), at + len(name), "PERSON", "e1", "DIRECT")
+            for at in (text.index(name), text.rindex(name))
+        ]
+        documents.append(GoldDocument(f"d{index}", text, "en", (tuple(spans),)))
+    return documents
+
+
+@pytest.fixture(scope="module")
+def parameters() -> Parameters:
+    return train_crf([prepared(one) for one in invented(30, 1)], 7, clusters=NO_CLUSTERS)
+
+
+def test_names_never_seen_are_found(parameters: Parameters) -> None:
+    documents = [prepared(one) for one in invented(10, 2)]
+    found = CrfTagger(Crf(parameters), 0.5).tag([one.text for one in documents])
+    assert score(documents, found).er_di == 1.0
+    assert score(documents, found).token_precision == 1.0
+
+
+def test_what_few_documents_share_is_forgotten() -> None:
+    common = invented(30, 1)
+    rare = [
+        GoldDocument(
+            f"r{i}", "The witness Zyxwvut left.", "en", ((GoldSpan(12, 19, "PERSON", "e", "DIRECT"),),)
+        )
+        for i in range(FEWEST_DOCUMENTS - 1)
+    ]
+    without = train_crf([*common, *rare], 7, clusters=NO_CLUSTERS)
+    known = train_crf([*common, *rare, replaced(rare[0])], 7, clusters=NO_CLUSTERS)
+    word = lower_feature("zyxwvut")
+    assert word not in without.features
+    assert word in known.features
+
+
+def replaced(document: GoldDocument) -> GoldDocument:
+    return GoldDocument("again", document.text, document.language, document.annotations)
+
+
+def lower_feature(word: str) -> int:
+    from nlp.learnt.features import TEMPLATES, describe, word_features
+
+    columns = [name for name, offsets in TEMPLATES if 0 in offsets]
+    return int(word_features(describe([word], NO_CLUSTERS), 0)[0, columns.index("lower")])
+
+
+def test_the_same_seed_gives_the_same_detector(parameters: Parameters, tmp_path: Path) -> None:
+    again = train_crf([prepared(one) for one in invented(30, 1)], 7, clusters=NO_CLUSTERS)
+    for number, each in enumerate((parameters, again)):
+        each.save(tmp_path / str(number))
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+
+
+def test_no_string_of_the_corpus_is_stored(parameters: Parameters, tmp_path: Path) -> None:
+    parameters.save(tmp_path / "light.npz")
+    with np.load(tmp_path / "light.npz", allow_pickle=False) as stored:
+        content = b"".join(stored[name].tobytes() for name in stored.files).lower()
+    assert b"applicant" not in content
+    assert hashed("applicant") != 0
+
+
+def test_preparing() -> None:
+    text = "Mr Vane sued the Borrower, tel. 123."
+    spans = (
+        GoldSpan(0, 7, "PERSON", "e1", "DIRECT"),
+        GoldSpan(17, 25, "PERSON", "e2", "DIRECT"),
+        GoldSpan(32, 35, "PHONE", "e3", "DIRECT"),
+    )
+    document = prepared(GoldDocument("d", text, "en", (spans,)))
+    assert [text[s.start : s.end] for s in document.annotations[0]] == ["Vane"]
+
+
+def test_operating_points_keep_their_precision() -> None:
+    from nlp.scoring import Scores
+
+    empty = score([], [])
+
+    def score_at(threshold: float) -> Scores:
+        from dataclasses import replace
+
+        return replace(empty, token_precision=0.7 + threshold)
+
+    assert operating_points(score_at) == {"balanced": 0.15, "strict": 0.02}
+
+
+def test_folds_are_a_partition() -> None:
+    parts = [held for _, held in folds(list(range(13)), 5, 3)]
+    assert sorted(item for part in parts for item in part) == list(range(13))
+    assert all(not set(rest) & set(held) for rest, held in folds(list(range(13)), 5, 3))
+
+
+def test_the_script(tmp_path: Path) -> None:
+    gold, reviewed = tmp_path / "gold.jsonl", tmp_path / "review"
+    reviewed.mkdir()
+    for path, documents in ((gold, invented(12, 1)), (reviewed / "gold.jsonl", invented(4, 5))):
+        lines = [
+            json.dumps(
+                {
+                    "id": one.id,
+                    "text": one.text,
+                    "language": "en",
+                    "spans": [{"start": s.start, "end": s.end, "type": s.type} for s in one.annotations[0]],
+                }
+            )
+            for one in documents
+        ]
+        path.write_text("\n".join(lines))
+    out = tmp_path / "weights"
+    main(["light", "--gold", str(gold), "--decisions", str(reviewed), "--out", str(out), "--seed", "7"])
+    tagger = CrfTagger.load(out / "light.npz")
+    text = "The applicant, Ms Kamo Dunrel, was heard by the court.\n"
+    assert [text[s.start : s.end] for s in tagger.tag([text])[0]] == ["Kamo Dunrel"]
