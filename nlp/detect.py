@@ -93,6 +93,7 @@ class Detector:
             _Window(index, window.start, window.text, rules_for(window.text, language))
             for index, (document, language) in enumerate(zip(normalised, languages, strict=True))
             for window in windows(document.text)
+            if not window.text.isspace()
         )
         for window, spans in self._read(pieces):
             found[window.document].update(spans)

@@ -18,6 +18,7 @@ from nlp.gold import GoldDocument
 from nlp.learnt.corpora import read_documents
 from nlp.learnt.crf import Crf, CrfTagger, Parameters
 from nlp.learnt.crf_training import public_clusters, train_crf
+from nlp.learnt.features import Clusters
 from nlp.learnt.operating import operating_points
 from nlp.scoring import Scores, score
 from nlp.text import Span
@@ -37,13 +38,18 @@ def folds(items: Sequence[T], k: int, seed: int) -> Iterator[tuple[list[T], list
         )
 
 
-def train_light(judged: Sequence[GoldDocument], others: Sequence[GoldDocument], seed: int) -> Parameters:
+def train_light(
+    judged: Sequence[GoldDocument],
+    others: Sequence[GoldDocument],
+    seed: int,
+    clusters: Clusters | None = None,
+) -> Parameters:
     """The CRF of all documents, at operating points chosen on held-out parts of `judged`.
 
     The models behind the choice learn from `judged` alone, which is quicker and, measured on TAB, as precise
     at a threshold.
     """
-    clusters = public_clusters(seed)
+    clusters = clusters or public_clusters(seed)
     held: list[tuple[Crf, list[GoldDocument]]] = [
         (Crf(train_crf(training, seed, clusters=clusters)), left)
         for training, left in folds(judged, INNER_FOLDS, seed)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nlp.gold import GoldDocument, GoldSpan
-from nlp.learnt.corpora import prepared
+from nlp.learnt.corpora import prepared, read_documents
 from nlp.learnt.crf import Crf, CrfTagger, Parameters
 from nlp.learnt.crf_training import FEWEST_DOCUMENTS, train_crf
-from nlp.learnt.features import Clusters, hashed
+from nlp.learnt.features import TEMPLATES, Clusters, describe, hashed, word_features
 from nlp.learnt.operating import operating_points
-from nlp.learnt.train import folds, main
+from nlp.learnt.train import folds, train_light
 from nlp.scoring import score
 
 NO_CLUSTERS = Clusters(np.zeros(0, np.uint32), np.zeros((0, 3), np.uint16))
@@ -50,28 +51,21 @@ def test_names_never_seen_are_found(parameters: Parameters) -> None:
 
 def test_what_few_documents_share_is_forgotten() -> None:
     common = invented(30, 1)
-    rare = [
-        GoldDocument(
-            f"r{i}", "The witness Zyxwvut left.", "en", ((GoldSpan(12, 19, "PERSON", "e", "DIRECT"),),)
-        )
-        for i in range(FEWEST_DOCUMENTS - 1)
-    ]
-    without = train_crf([*common, *rare], 7, clusters=NO_CLUSTERS)
-    known = train_crf([*common, *rare, replaced(rare[0])], 7, clusters=NO_CLUSTERS)
-    word = lower_feature("zyxwvut")
-    assert word not in without.features
-    assert word in known.features
+    line = "Zyxwvut came.\nFurniture came.\n"
+    spans = tuple(GoldSpan(at, at + 7, "PERSON", "e", "DIRECT") for at in range(0, 20 * len(line), len(line)))
+    rare = [GoldDocument(f"r{i}", 20 * line, "en", (spans,)) for i in range(FEWEST_DOCUMENTS)]
+    without = train_crf([*common, *rare[1:]], 7, clusters=NO_CLUSTERS)
+    known = train_crf([*common, *rare], 7, clusters=NO_CLUSTERS)
+    word = features_of("zyxwvut")
+    assert not np.isin(word, without.features).any()
+    assert np.isin(word, known.features).any()
 
 
-def replaced(document: GoldDocument) -> GoldDocument:
-    return GoldDocument("again", document.text, document.language, document.annotations)
-
-
-def lower_feature(word: str) -> int:
-    from nlp.learnt.features import TEMPLATES, describe, word_features
-
+def features_of(word: str) -> NDArray[np.uint32]:
+    """The features that only this word has."""
     columns = [name for name, offsets in TEMPLATES if 0 in offsets]
-    return int(word_features(describe([word], NO_CLUSTERS), 0)[0, columns.index("lower")])
+    own = [columns.index(name) for name in ("word", "lower", "prefix3", "suffix4")]
+    return word_features(describe([word], NO_CLUSTERS), 0)[0, own]
 
 
 def test_the_same_seed_gives_the_same_detector(parameters: Parameters, tmp_path: Path) -> None:
@@ -119,7 +113,7 @@ def test_folds_are_a_partition() -> None:
     assert all(not set(rest) & set(held) for rest, held in folds(list(range(13)), 5, 3))
 
 
-def test_the_script(tmp_path: Path) -> None:
+def test_reviewers_decisions_are_gold(tmp_path: Path) -> None:
     gold, reviewed = tmp_path / "gold.jsonl", tmp_path / "review"
     reviewed.mkdir()
     for path, documents in ((gold, invented(12, 1)), (reviewed / "gold.jsonl", invented(4, 5))):
@@ -135,8 +129,13 @@ def test_the_script(tmp_path: Path) -> None:
             for one in documents
         ]
         path.write_text("\n".join(lines))
-    out = tmp_path / "weights"
-    main(["light", "--gold", str(gold), "--decisions", str(reviewed), "--out", str(out), "--seed", "7"])
-    tagger = CrfTagger.load(out / "light.npz")
+    documents = read_documents([gold], reviewed, 7)
+    assert [one.text for one in documents] == [one.text for one in (*invented(12, 1), *invented(4, 5))]
+
+
+def test_light_brings_its_operating_points(tmp_path: Path) -> None:
+    judged = [prepared(one) for one in invented(12, 1)]
+    train_light(judged, [], 7, NO_CLUSTERS).save(tmp_path / "light.npz")
+    tagger = CrfTagger.load(tmp_path / "light.npz", "strict")
     text = "The applicant, Ms Kamo Dunrel, was heard by the court.\n"
-    assert [text[s.start : s.end] for s in tagger.tag([text])[0]] == ["Kamo Dunrel"]
+    assert "Kamo Dunrel" in [text[s.start : s.end] for s in tagger.tag([text])[0]]
