@@ -64,8 +64,8 @@ class Recipe:
 RECIPES = {
     "linear": Recipe(step_noise=0.17, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=16.0),
     "mlp": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
-    "square": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
-    "cubic": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "square": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "cubic": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "lstm": Recipe(step_noise=0.03, max_grad_norm=0.1, sample_rate=0.1, steps=60, plain_rate=1.0),
 }
 _PLAIN_MOMENTUM = 0.9
