@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from itertools import pairwise
 
 import pytest
 
+from fixtures.citations import CitedSentence, OwnCase, citation_sentences, own_cases
 from nlp.citations import citations
+from nlp.recognizers.case_number import CaseNumberRecognizer, own_numbers
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,67 @@ from nlp.citations import citations
 def test_kept(text: str, kept: str) -> None:
     start = text.index(kept)
     assert any(s <= start and start + len(kept) <= e for s, e in citations(text))
+
+
+def _kept(sentence: CitedSentence) -> bool:
+    return any(s <= sentence.start and sentence.end <= e for s, e in citations(sentence.text))
+
+
+def test_ten_systems_of_law_stay_readable() -> None:
+    sentences = citation_sentences()
+    kept = [sentence for sentence in sentences if _kept(sentence)]
+    assert len(sentences) >= 300
+    assert len({sentence.system for sentence in sentences}) == 10
+    assert len(kept) >= 0.99 * len(sentences)
+
+
+@pytest.mark.parametrize("own", own_cases(), ids=lambda own: own.system)
+def test_a_cases_own_number_is_found_and_no_citation(own: OwnCase) -> None:
+    numbers = own_numbers(own.text)
+    law = [(s, e) for s, e in citations(own.text) if not any(number in own.text[s:e] for number in numbers)]
+    found = [
+        (f.start, f.end)
+        for f in CaseNumberRecognizer().find(own.text)
+        if not any(s < f.end and f.start < e for s, e in law)
+    ]
+    found += [m.span() for number in numbers for m in re.finditer(re.escape(number), own.text)]
+    for mention in re.finditer(re.escape(own.number), own.text):
+        assert any(s <= mention.start() and mention.end() <= e for s, e in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "according to Mr Roe. In Vane v. Turkey, no. 12345/67, the Court",
+        "said Mr Roe, who left. See Vane v. Poe, 1 U.S. 2 (1801).",
+        "Mr Roe's 6/24/1991 letter cites Vane v. Turkey, no. 12345/67.",
+        "under the Code of Obligations and Mr Roe was heard",
+        "Agent, Ambassador Roe, Head of the International Law Department",
+    ],
+)
+def test_a_citation_takes_no_neighbour_along(text: str) -> None:
+    at = text.index("Roe")
+    assert not any(s <= at < e for s, e in citations(text))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "A v. ",
+        "§ 1, ",
+        "Vane and ",
+        "(",
+        "Art. 1 ",
+        "1 U.S. 1, ",
+        "no. 1/1, ",
+        "第一条",
+        "[2000] ",
+        "of the ",
+    ],
+)
+def test_no_pattern_backtracks(unit: str) -> None:
+    """Twice the text takes about twice the steps: a hostile run of 40,000 characters ends at all."""
+    citations(unit * (40_000 // len(unit)))
 
 
 @pytest.mark.parametrize(
