@@ -63,7 +63,7 @@ class State:
     @contextlib.contextmanager
     def exclusively(self) -> Generator[None, None, None]:
         """Raises `ServingProblem` while another server uses this folder."""
-        with (self.folder / "lock").open("w") as file:
+        with os.fdopen(os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
