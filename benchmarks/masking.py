@@ -61,8 +61,13 @@ def tab() -> list[GoldDocument]:
 
 
 def with_gold() -> dict[str, list[GoldDocument]]:
-    """The other corpora that have gold and may train."""
-    return {name: read_gold(CORPORA / name / "data.jsonl.zst") for name in ("german_ler", "sec_loan_ner")}
+    """The other corpora that have gold and may train, without the roles that one of them marks as people."""
+    from nlp.learnt.corpora import prepared
+
+    return {
+        name: [prepared(one) for one in read_gold(CORPORA / name / "data.jsonl.zst")]
+        for name in ("german_ler", "sec_loan_ner")
+    }
 
 
 def synthetic(n: int, seed: int) -> list[GoldDocument]:
