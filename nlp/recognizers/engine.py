@@ -11,6 +11,7 @@ from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 from nlp.learnt import Tagger
 from nlp.recognizers.account import AccountRecognizer
 from nlp.recognizers.address import AddressRecognizer
+from nlp.recognizers.address_de import GermanAddressRecognizer
 from nlp.recognizers.address_zh import ChineseAddressRecognizer
 from nlp.recognizers.age_birth import AgeBirthRecognizer
 from nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
@@ -21,11 +22,14 @@ from nlp.recognizers.family import FamilyRecognizer
 from nlp.recognizers.family_zh import ChineseFamilyRecognizer
 from nlp.recognizers.identity import IdentityRecognizer
 from nlp.recognizers.learnt import LearntRecognizer
+from nlp.recognizers.life_de import GermanLifeRecognizer
 from nlp.recognizers.national import NationalNumberRecognizer
 from nlp.recognizers.online import OnlineRecognizer
 from nlp.recognizers.organisation import OrganisationRecognizer
+from nlp.recognizers.organisation_de import GermanOrganisationRecognizer
 from nlp.recognizers.organisation_zh import ChineseOrganisationRecognizer
 from nlp.recognizers.person import PersonRecognizer
+from nlp.recognizers.person_de import GermanPersonRecognizer
 from nlp.recognizers.person_zh import ChinesePersonRecognizer
 from nlp.recognizers.phone import PhoneRecognizer
 from nlp.recognizers.phone_zh import ChinesePhoneRecognizer
@@ -45,16 +49,20 @@ _ANY_LANGUAGE = (
     PlateRecognizer,
     QuantityRecognizer,
 )
-_LATIN = (
-    AddressRecognizer,
-    AgeBirthRecognizer,
-    FamilyRecognizer,
-    OrganisationRecognizer,
-    PersonRecognizer,
-)
 _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
-    "de": _LATIN,
-    "en": _LATIN,
+    "de": (
+        GermanAddressRecognizer,
+        GermanLifeRecognizer,
+        GermanOrganisationRecognizer,
+        GermanPersonRecognizer,
+    ),
+    "en": (
+        AddressRecognizer,
+        AgeBirthRecognizer,
+        FamilyRecognizer,
+        OrganisationRecognizer,
+        PersonRecognizer,
+    ),
     "zh": (
         ChineseAddressRecognizer,
         ChineseAgeBirthRecognizer,
