@@ -66,9 +66,11 @@ def _batches(documents: Sequence[GoldDocument]) -> Iterator[list[str]]:
 
 
 def _detect(settings: MaskSettings, texts: list[str]) -> list[list[Span]]:
-    from pipeline.stages.find import detect  # heavy, and whether there is anything to do is asked at once
+    from pipeline.stages.find import (
+        detect_whole,
+    )  # heavy, and whether there is anything to do is asked at once
 
-    return [list(found.spans) for found in detect(settings, texts)]
+    return [list(found.spans) for found in detect_whole(settings, texts)]
 
 
 def detector_in_use(settings: MaskSettings) -> dict[str, str]:

@@ -28,6 +28,7 @@ from pipeline.errors import SourceError, WorkspaceError
 from pipeline.records import Document
 from pipeline.review import REASONS, Decision, review_folder, stored_decisions, text_digest
 from pipeline.settings import Settings
+from pipeline.stages.find import FoundPart
 from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.stages.mask import VaultEntry, read_vault
 from pipeline.workspace import Workspace, key_store, write_bytes
@@ -258,6 +259,7 @@ def _of_shard(
 ) -> Iterator[Reviewable]:
     documents = read_raw(workspace, settings, shard, doc_ids)
     entries = read_vault(workspace, settings, shard, [document.doc_id for document in documents])
+    found = FoundPart(workspace, settings, shard, list(entries), "spans")
     decisions = stored_decisions(workspace, settings, documents)
     digests = text_digest(workspace, settings, [document.text for document in documents])
     for document, digest in zip(documents, digests, strict=True):
@@ -270,7 +272,7 @@ def _of_shard(
                 digest,
                 entry.verdict,
                 entry.reasons,
-                entry.language,
+                found.language(document.doc_id),
             )
 
 
