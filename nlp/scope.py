@@ -111,7 +111,8 @@ class Scope:
         found = self._draw(entity, surface)
         if found is None or canonical.type != "PERSON":
             return found.text if found else None
-        return rendered(found, canonical, mention, surface)
+        shown = rendered(found, canonical, mention, surface)
+        return None if self._surrogates.is_real(shown) else shown
 
     def initials(self, entity: int) -> str:
         """A person's initials, as courts publish them; the second J.S. of a scope becomes J.T."""

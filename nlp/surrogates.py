@@ -55,8 +55,13 @@ class Surrogates:
         self._seed = seed
         self._language = language
         self._real = real
+        self._surnames = {word[0] for word in real if "\u3400" <= word[0] <= "\u9fff"}
         self._taken: set[str] = set()
         self._made: dict[int, Surrogate | None] = {}
+
+    def is_real(self, shown: str) -> bool:
+        """Whether a text is a name of the scope itself."""
+        return shown.casefold() in self._real
 
     def of(self, entity: int, canonical: Mention, surface: str, gender: str = "") -> Surrogate | None:
         """The surrogate of an entity; None where the lists hold none that is free."""
@@ -70,8 +75,10 @@ class Surrogates:
             chosen = self._seed(canonical.type, canonical.surface, attempt)
             candidate = _candidate(canonical, locale, gender, chosen)
             folded = candidate.text.casefold()
-            words = {*_words(candidate.text), *_words(candidate.first), *_words(candidate.last)}
-            if folded not in self._taken and not words & self._real and folded not in self._real:
+            words = {folded, *_words(candidate.text), *_words(candidate.first), *_words(candidate.last)}
+            # A Chinese surname stands alone in forms like 张某, so it should be nobody's of the case either.
+            common = candidate.last in self._surnames and attempt < _TRIES // 2
+            if folded not in self._taken and not words & self._real and not common:
                 self._taken.add(folded)
                 return candidate
         return None

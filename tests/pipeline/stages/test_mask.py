@@ -11,8 +11,8 @@ from nlp.text import ENTITY_TYPES
 from pipeline import tables
 from pipeline.errors import KeyProblem, WorkspaceError
 from pipeline.settings import MaskSettings, Settings
-from pipeline.stages.ingest import read_catalogue, read_raw
-from pipeline.stages.mask import mask, mask_texts, restore_document, spans_to_mask
+from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine, read_raw
+from pipeline.stages.mask import mask, mask_texts, read_vault, restore_document, spans_to_mask
 from pipeline.workspace import Workspace
 
 # A little below what was measured on this corpus; the benchmarks follow the figures themselves.
@@ -132,3 +132,125 @@ def test_spans_are_offsets_of_the_text_as_given() -> None:
     assert "john@example.com" in {text[span.start : span.end] for span in spans}
     assert any("Wharfinger" in text[span.start : span.end] for span in spans if span.type == "PERSON")
     assert spans == sorted(spans)
+
+
+CASE = (
+    "1. The applicant, Mr John Wharfinger, was born in 1960 and lives in York. He is represented by Ms Mary "
+    "Quill, a lawyer practising in London.\n"
+    "2. Mr Wharfinger wrote to j.wharf@example.org on 12 March 2004."
+)
+ANSWER = (
+    "1. The applicant, Mr John Wharfinger, was heard. Mr Wharfinger said nothing.\n"
+    "2. Ms Mary Quill asked for time."
+)
+
+
+@pytest.fixture
+def matter(tmp_path: Any, write_jsonl: Any) -> Workspace:
+    """Two documents of one owner in shards of their own, and one of another."""
+    rows = [
+        {"text": CASE, "owner": "a"},
+        {"text": ANSWER, "owner": "a"},
+        {"text": CASE + " End.", "owner": "b"},
+    ]
+    place = Workspace.create_or_open(tmp_path / "workspace")
+    ingest(place, policy(), [write_jsonl(rows)])
+    return place
+
+
+def policy(**mask_settings: Any) -> Settings:
+    fields = {"owner_field": "owner", "shard_documents": 1}
+    return Settings.model_validate({"ingest": fields, "mask": mask_settings})
+
+
+def texts(place: Workspace) -> list[str]:
+    return sorted(text for table in parts(place) for text in tables.strings(table, "text"))
+
+
+def stand_ins(place: Workspace, settings: Settings) -> dict[str, dict[str, set[str]]]:
+    """What stands for each original, by owner."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in read_catalogue(place).to_pylist():
+        entry = read_vault(place, settings, row["shard"], [row["doc_id"]])[row["doc_id"]]
+        for r in entry.replacements:
+            found[row["owner"]][r.original].add(r.text)
+    return found
+
+
+@pytest.mark.parametrize("style", ["token", "surrogate"])
+def test_over_a_matter_one_name_has_one_pseudonym(matter: Workspace, style: str) -> None:
+    settings = policy(scope="matter", direct=style, quasi=style)
+    mask(matter, settings)
+    by_owner = stand_ins(matter, settings)
+    assert len(by_owner) == 2
+    for stand_in in by_owner.values():
+        assert all(len(shown) == 1 for shown in stand_in.values())
+    if style == "surrogate":
+        first, second = ({n: s for n, s in o.items() if "Wharf" in n} for o in by_owner.values())
+        assert first != second
+    for row in read_catalogue(matter).to_pylist():
+        assert restore_document(matter, settings, row["doc_id"]) in {CASE, ANSWER, CASE + " End."}
+
+
+def test_the_order_of_shards_is_nothing_to_a_matter(matter: Workspace) -> None:
+    settings = policy(scope="matter", direct="surrogate")
+
+    def backwards(stage: str, work: Any, shards: Any) -> Any:
+        return map(work, reversed(list(shards)))
+
+    mask(matter, settings)
+    before = texts(matter)
+    mask(matter, policy())
+    mask(matter, settings, backwards)
+    assert texts(matter) == before
+
+
+def test_another_policy_masks_anew_without_detecting_anew(matter: Workspace) -> None:
+    done: list[str] = []
+
+    def watched(stage: str, work: Any, shards: Any) -> Any:
+        done.extend([stage] * len(shards))
+        return map(work, shards)
+
+    mask(matter, policy(), watched)
+    assert done == ["find"] * 3 + ["mask"] * 3
+    mask(matter, policy(types={"DATE": "generalise"}), watched)
+    assert done[6:] == ["mask"] * 3
+    mask(matter, policy(types={"DATE": "generalise"}), watched)
+    assert len(done) == 9
+
+
+def test_what_fails_the_second_pass_is_held_back(matter: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = policy()
+    with monkeypatch.context() as patch:
+        patch.setattr("nlp.anonymise.verdict_of", lambda reasons: "FAIL")
+        patch.setattr("pipeline.stages.mask.verdict_of", lambda reasons: "FAIL")
+        manifest = mask(matter, settings)
+    assert (manifest.rows, manifest.counts()["quarantine:second_pass"]) == (0, 3)
+    assert texts(matter) == []
+    ids = tables.strings(read_catalogue(matter), "doc_id")
+    assert sorted(read_quarantine(matter, settings)) == sorted(("second_pass", doc_id) for doc_id in ids)
+    with pytest.raises(WorkspaceError, match="held this document back"):
+        restore_document(matter, settings, ids[0])
+
+
+def test_the_verdict_stands_beside_the_text(matter: Workspace) -> None:
+    manifest = mask(matter, policy())
+    verdicts = [verdict for table in parts(matter) for verdict in tables.strings(table, "verdict")]
+    assert sum(manifest.counts().get(f"verdict:{verdict}", 0) for verdict in ("PASS", "REVIEW")) == 3
+    assert set(verdicts) <= {"PASS", "REVIEW"}
+
+
+def test_the_vault_tells_where_and_why(matter: Workspace) -> None:
+    settings = policy()
+    mask(matter, settings)
+    for row in read_catalogue(matter).to_pylist():
+        (document,) = read_raw(matter, settings, row["shard"], [row["doc_id"]])
+        entry = read_vault(matter, settings, row["shard"], [row["doc_id"]])[row["doc_id"]]
+        assert entry.replacements
+        assert len(entry.entity_ids) == len(entry.replacements)
+        for r in entry.replacements:
+            assert document.text[r.source_start : r.source_end] == r.original
+            assert r.recognizer
+            assert 0 < r.score <= 1
+        assert {r.role for r in entry.replacements if "Wharfinger" in r.original} == {"party"}
