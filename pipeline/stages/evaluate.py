@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nlp.encoders.documents import Encoded, Extracted, extract
-from nlp.encoders.models import FeatureModel, denoising_loss
+from nlp.encoders.models import FeatureModel, PolynomialHead, denoising_loss
 from pipeline.encrypted_check import encrypted_check
 from pipeline.errors import SourceError
 from pipeline.heads import head_of
@@ -64,11 +64,14 @@ class Evaluation:
     Attributes:
         utility: on the held-out documents; None where there are none.
         without_privacy: the same model trained without clipping and noise, when asked for. It is never saved.
+        with_relu: likewise, of a polynomial head, with ReLU in the place of its polynomial: what serving it
+            encrypted costs, beside `without_privacy`.
     """
 
     utility: Scores | Denoising | None
     without_privacy: Scores | Denoising | None
     encrypted: Encrypted
+    with_relu: Scores | Denoising | None = None
 
 
 def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) -> Evaluation:
@@ -85,15 +88,21 @@ def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) 
     split = load_split(workspace, settings)
     held_out = split.held_out
     utility = _utility(model, held_out)
-    twin = None
+    twin = relu = None
     if settings.train.diagnostics and held_out:
         config = model_config(settings.train, split)
         plan = plain_plan(training_plan(settings.train, split), config.kind)
         plain, _ = fit(config, split, settings.train, plan, SecureRandom(), private=False)
         twin = _utility(plain, held_out)
+        if isinstance(plain.head, PolynomialHead):
+            bent, _ = fit(
+                config, split, settings.train, plan, SecureRandom(), private=False, activation="relu"
+            )
+            relu = _utility(bent, held_out)
     features = extract(model, _sample(split, settings.encrypted.sample)).features
     check = encrypted_check(head_of(model), features)
-    return Evaluation(utility, twin, Encrypted(check.documents, check.agreement, check.max_error))
+    encrypted = Encrypted(check.documents, check.agreement, check.max_error)
+    return Evaluation(utility, twin, encrypted, relu)
 
 
 def evaluate_file(workspace: Workspace, settings: Settings, name: str, test: Path) -> Scores:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nlp.encoders.models import (
+    Activation,
     FeatureModel,
     Inputs,
     Kind,
@@ -228,9 +229,13 @@ def fit(
     random: SecureRandom,
     on_step: Callable[[int], None] | None = None,
     private: bool = True,
+    activation: Activation | None = None,
 ) -> tuple[FeatureModel, TrainingResult]:
-    """Train a model on the split. `private=False` trains the diagnostic twin, which is never saved."""
-    model = build(config, load_encoder(train))
+    """Train a model on the split. `private=False` trains the diagnostic twin, which is never saved.
+
+    activation: another one than the kind's, for a comparison.
+    """
+    model = build(config, load_encoder(train), activation=activation)
     data = OwnerData(split, config.kind, train.max_items_per_owner)
     loss = classification_loss
     target: torch.nn.Module = model

@@ -51,7 +51,7 @@ def place(encoded_once: Workspace, tmp_path: Any) -> Workspace:
     return Workspace.open(tmp_path / "workspace")
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp", "lstm"])
+@pytest.mark.parametrize("kind", ["linear", "mlp", "lstm", "square", "cubic"])
 @pytest.mark.parametrize("objective", ["classify", "denoise"])
 def test_every_kind_by_every_objective(place: Workspace, kind: str, objective: str) -> None:
     chosen = settings(model=kind, objective=objective)
