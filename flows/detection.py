@@ -82,7 +82,10 @@ def evaluate(
     """Score the detector on documents in which people have marked the personal information.
 
     er_di and er_qi: the share of DIRECT and QUASI entities masked at every mention (TAB's metrics). The
-    detector and its sensitivity come from the settings ([mask] detector, sensitivity).
+    detector and its operating point come from the settings ([mask] detector, preset).
+
+    Score on documents that the detector has not been trained on: those that ship learnt from TAB's train and
+    dev cases, so scores on these are too good.
     """
     settings = settings_of(config, workers=workers)
     place = None if workspace is None else open_workspace(workspace)
