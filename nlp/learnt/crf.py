@@ -238,7 +238,8 @@ def decode(marginals: Marginals, labels: Sequence[str], threshold: float, recogn
             int(marginals.tokens[at[start], 0]),
             int(marginals.tokens[at[end - 1], 1]),
             kinds[kind[start]],
-            min(float(probability), 1.0),
+            # The last digits depend on what else was in the batch.
+            min(round(float(probability), 3), 1.0),
             recognizer,
         )
         for start, end, probability in zip(starts.tolist(), ends.tolist(), score, strict=True)
