@@ -35,9 +35,13 @@ from typing import Any
 from benchmarks.contract import Figure, Outcome, run
 
 ROOT = Path(__file__).parent.parent
-COMMITTED = ("protected/raw", "masked", "protected/encoded/*", "features")
+COMMITTED = ("protected/raw", "protected/found", "masked", "protected/encoded/*", "features")
 # Written before the part that commits them, so they are final only with it.
-COMPANIONS = {"protected/quarantine": "protected/raw", "protected/vault": "masked"}
+COMPANIONS = {
+    "protected/quarantine": "protected/raw",
+    "protected/quarantine/held_back": "masked",
+    "protected/vault": "masked",
+}
 MARK = "LEXVEIL_TEST_MARK"
 PURPOSES = ("doc-id", "owner-id", "source-id", "quarantine", "pseudonyms", "held-out")
 POLL_SECONDS = 0.004
@@ -253,7 +257,9 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
             "masked": digest(rows(place.masked)),
             "vault": digest(
                 [
-                    unseal(opened[row["doc_id"]], row["payload"], f"vault:{row['doc_id']}").decode()
+                    unseal(
+                        opened[row["doc_id"]], row["payload"], f"vault:{row['doc_id']}:{row['start']}"
+                    ).decode()
                     for row in vault
                 ]
             ),

@@ -4,8 +4,8 @@ Every folder of the corpora that holds text is sampled. Each document is detecte
 policies (tokens, surrogates, generalisations, court publication); each time the original is restored from the
 replacements and compared, and the second pass's verdict is counted. `strings_left` is counted by another and
 simpler way than the second pass takes: the masked strings (names, places, contacts, numbers) that still
-stand, letter by letter and as whole words, outside of citations and of what the policy keeps. Words that the
-document also writes small, and words of drafting, are told apart as `ordinary`.
+stand, letter by letter and as whole words. Told apart from them: `law` (inside of a citation), `kept` (what the
+policy keeps, or a word of it), and `ordinary` (words of drafting, and those that the document writes small).
 
 No text is ever printed.
 """
@@ -99,6 +99,7 @@ def strings_left(text: str, checked: Checked) -> Counter[str]:
     small = {m.group().lower() for m in _WORD.finditer(text) if m.group().islower()}
     law = _law(text)
     kept = [(k.span.start, k.span.end) for k in masked.kept]
+    names_kept = " | ".join({text[start:end] for start, end in kept}).casefold()
     counts: Counter[str] = Counter()
     for string in wanted:
         bounded = rf"(?<!\w){re.escape(string)}(?!\w)"
@@ -109,7 +110,7 @@ def strings_left(text: str, checked: Checked) -> Counter[str]:
             there = place, place + len(string)
             if _inside(there, law):
                 counts["law"] += 1
-            elif _inside(there, kept):
+            elif _inside(there, kept) or re.search(bounded.casefold(), names_kept):
                 counts["kept"] += 1
             elif _is_ordinary(string, small):
                 counts["ordinary"] += 1
