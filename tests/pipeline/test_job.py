@@ -123,7 +123,7 @@ class TestAgain:
         assert not second["trained_now"]  # new documents alone spend nothing
         assert second["spent"] == first["spent"]
         assert {stage for stage, _ in each.done} == {"ingest", "find", "mask", "encode-embedding", "extract"}
-        assert len(each.done) == 4  # one shard through all four
+        assert len(each.done) == 5  # one shard through all five
         added.write_bytes(gzip.compress(line.replace("lessee", "lessor").encode()))
         assert ask() is None
         assert again(Counting())["ingested"] == second["ingested"]
