@@ -18,6 +18,7 @@ from nlp.citations.cases import case_citations
 from nlp.language import SERVED, language_of, rules_for
 from nlp.overlaps import outside, resolve
 from nlp.propagation import plausible, propagate
+from nlp.recognizers.base import LEARNT
 from nlp.text import NormalisedText, Span
 from nlp.windows import windows
 
@@ -67,6 +68,7 @@ class Detector:
         self._analyzer = build_analyzer(tagger)
         self._served = SERVED if tagger is None else _BY_RULES | (tagger.languages or frozenset())
         self._any_language = tagger is not None and tagger.languages is None
+        self._insists = bool(getattr(tagger, "insists", False))
 
     @classmethod
     def load(cls, model: str = DEFAULT_MODEL, sensitivity: Sensitivity = "balanced") -> Detector:
@@ -98,7 +100,7 @@ class Detector:
         for window, spans in self._read(pieces):
             found[window.document].update(spans)
         return [
-            Detection(tuple(_of_document(document, spans)), language, self._serves(language))
+            Detection(tuple(_of_document(document, spans, self._insists)), language, self._serves(language))
             for document, spans, language in zip(normalised, found, languages, strict=True)
         ]
 
@@ -153,7 +155,7 @@ def _law(text: str, own: Iterable[str]) -> Iterator[tuple[int, int]]:
                 yield start + first, start + last
 
 
-def _of_document(document: NormalisedText, found: Iterable[Span]) -> list[Span]:
+def _of_document(document: NormalisedText, found: Iterable[Span], insists: bool) -> list[Span]:
     from nlp.recognizers.case_number import own_numbers
 
     text = document.text
@@ -164,7 +166,12 @@ def _of_document(document: NormalisedText, found: Iterable[Span]) -> list[Span]:
         for number in own
         for m in re.finditer(rf"(?<!\w){re.escape(number)}(?!\w)", text)
     ]
-    first = resolve(text, [*outside(plausible(text, sorted(found)), law), *mine])
+    guesses = sorted(found)
+    # At the strict point what is masked too much is the smaller harm.
+    sure = [span for span in guesses if insists and span.recognizer == LEARNT]
+    rest = [span for span in guesses if not (insists and span.recognizer == LEARNT)]
+    kept = [*plausible(text, rest), *sure]
+    first = resolve(text, [*outside(kept, law), *mine])
     spans = resolve(text, [*first, *outside(propagate(text, first), law)])
     placed = []
     for span in spans:

@@ -67,13 +67,16 @@ class TokenClassifier:
         threshold: float,
         *,
         languages: frozenset[str] | None,
+        insists: bool = False,
         size: int = PIECE,
         first: bool = False,
     ) -> None:
         """`labels` are of `ENTITY_TYPES`, or anything else for what may stay. `size` is the longest input;
-        `first`: the first piece of a word speaks for it, else all do."""
+        `first`: the first piece of a word speaks for it, else all do. `insists`: what it finds is masked even
+        where the document's wording speaks against it (`nlp.propagation.plausible`)."""
         self.types = tuple(sorted(set(labels).intersection(ENTITY_TYPES)))
         self.languages = languages
+        self.insists = insists
         self._forward = forward
         self._pieces = pieces
         self._threshold = threshold
@@ -166,7 +169,12 @@ def _load_adapter(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
     except Exception:
         raise TaggerRefused("unsupported_tokenizer") from None
     return TokenClassifier(
-        forward, pieces, card.labels, card.operating[sensitivity], languages=frozenset(card.languages)
+        forward,
+        pieces,
+        card.labels,
+        card.operating[sensitivity],
+        languages=frozenset(card.languages),
+        insists=sensitivity == "strict",
     )
 
 
@@ -200,6 +208,7 @@ def _load_foreign(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
         labels,
         _OPERATING[sensitivity],
         languages=None,
+        insists=sensitivity == "strict",
         # Positions of RoBERTa start at 2, and only its tokenizer says so.
         size=min(PIECE, tokenizer.model_max_length, model.config.max_position_embeddings),
         first=True,
