@@ -44,7 +44,7 @@ POLICIES: dict[str, Policy] = {
     "court-publication": policy_of("court-publication"),
 }
 KEY = bytes(range(32))
-_SHORTEST = 4
+_SHORTEST, _SHORTEST_WITH_DIGITS = 4, 5
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -95,7 +95,7 @@ def strings_left(text: str, checked: Checked) -> Counter[str]:
     wanted = {
         r.original
         for r in masked.replacements
-        if r.type not in CONTEXTUAL_TYPES and len(r.original) >= _SHORTEST and r.original != r.text
+        if r.type not in CONTEXTUAL_TYPES and _tells(r.original) and r.original != r.text
     }
     small = {m.group().lower() for m in _WORD.finditer(text) if m.group().islower()}
     law = _law(text)
@@ -118,6 +118,11 @@ def strings_left(text: str, checked: Checked) -> Counter[str]:
             else:
                 counts["left"] += 1
     return counts
+
+
+def _tells(string: str) -> bool:
+    letters = [c for c in string if c.isalnum()]
+    return len(letters) >= (_SHORTEST_WITH_DIGITS if any(c.isdigit() for c in letters) else _SHORTEST)
 
 
 def _law(text: str) -> list[tuple[int, int]]:

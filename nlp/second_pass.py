@@ -37,7 +37,7 @@ _WORD = re.compile(rf"[^\W_{_HAN}]+(?:'[^\W_{_HAN}]+)*")
 _HAN_RUN = re.compile(rf"[^\W_]*[{_HAN}〇○](?:[^\W_]|[○])*")
 # A court or an authority is named after its place, which is no secret.
 _INSTITUTION = re.compile(rf"[{_HAN}]{{0,12}}?(?:法院|检察院|公安|政府|看守所|司法局|监狱|委员会)")
-_GAP = re.compile(r"[ .,'/&:;()\[\]\n\t-]{0,4}")
+_GAP = re.compile(r"[ .,'/&:;()\[\]\n\t-]{0,4}|\s{0,40}")  # columns stand far apart
 _SMALL_WORDS = frozenset(
     "a an and at by de del der des di du for in la le of on the to und van von zu".split()  # noqa: SIM905
 )

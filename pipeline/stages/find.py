@@ -73,6 +73,7 @@ def find(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
 def find_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
     """Detect in one shard's documents; in a large one, piece by piece."""
     documents = read_raw(workspace, settings, shard.index, wanted_by_shard(workspace)[shard.index])
+    pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
     keys = key_store(workspace, settings).existing([document.doc_id for document in documents])
     owners: list[Document] = []
     columns: dict[str, list[Any]] = {

@@ -104,6 +104,7 @@ def mask(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
 def mask_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
     """Mask and check one shard's documents."""
     documents = read_raw(workspace, settings, shard.index, wanted_by_shard(workspace)[shard.index])
+    pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
     work = _Work(workspace, settings, shard.index, documents)
     outcomes = [work.carry_out(document) for document in documents]
     vault = [row for outcome in outcomes for row in outcome.vault]
