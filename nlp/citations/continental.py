@@ -26,7 +26,7 @@ _LOCATOR_DE = r"(?:Rn\.?|RdNr\.?|Rdnr\.?|Rdn\.?|Rz\.?|Tz\.?|S\.|Nr\.|juris|Ls\.)
 _REPORT_DE = rf"{_JOURNAL_DE}(?:,? (?:I{{1,3}} )?\d{{1,4}}(?:[ ,]{{1,2}}(?:{_LOCATOR_DE} ?)?(?:<|\()?\d{{1,5}}[a-z]?(?: ?f{{1,2}}\.)?(?: ?[>)])?)*)(?:[ ,]{{1,2}}{_LOCATOR_DE} ?\d+(?: ?f{{1,2}}\.?)?)*"
 _SUB_DE = (
     r"(?:(?:,|;)? ?(?:und |bis |oder |sowie |i\. ?V\. ?m\. |iVm\.? |in Verbindung mit |auch |bzw\. |- ?)?(?:§§? ?|Art\.? ?)?"
-    r"(?:(?:Abs(?:ätzen?|atz|\.)?|Sätzen?|Satz|S\.?|Nrn?\.?|Nummern?|Alt(?:ernative|\.)?|Var\.|Halbs(?:atz|\.)?|Hs\.?|lit\.|Buchst(?:abe|\.)?|Unterabs\.|UAbs\.|Ziff(?:er|\.)?|Teils(?:atz|\.)|Fall) ?(?:\d+[a-z]?|[a-z]{1,2}|[IVX]+)\b|\d{1,4}[a-z]?\b(?!\.\d|/| ?[€%]|\. ?[A-Z])|ff?\.))*"
+    r"(?:(?:Abs(?:ätzen?|atz|\.)?|Sätzen?|Satz|S\.?|Nrn?\.?|Nummern?|Alt(?:ernative|\.)?|Var\.|Halbs(?:atz|\.)?|Hs\.?|lit\.|Buchst(?:abe|\.)?|Unterabs\.|UAbs\.|Ziff(?:er|\.)?|Teils(?:atz|\.)|Fall) ?(?:\d+[a-z]?|[a-z]{1,2}|[IVX]+)\b|\d{1,4}[a-z]?\b(?!\.\d|/| ?[€%]|\. ?[A-Z])|ff?\.)){0,20}"  # bounded: a run of articles without a code would be read from each of them to its end
 )
 _CODE_DE = rf"(?:(?:[{UPPER}][{LOWER}]{{0,8}}){{1,4}}[{UPPER}][{LOWER}{UPPER}]{{0,4}}(?:-[{UPPER}]+)?(?: (?:[IVX]{{1,4}}|\d{{1,2}})\b)?(?: (?:19|20)\d\d\b)?|(?:des|der|dieses) (?:[{UPPER}a-zäöü][\w-]*[ ]){{0,4}}?[{UPPER}][\w-]*(?:gesetz(?:es|buch(?:e?s)?)?|ordnung|verordnung|satzung|richtlinie|vertrag(?:e?s)?|konvention|verfassung)\b)"
 
