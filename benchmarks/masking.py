@@ -138,8 +138,14 @@ def cross_validate(model: str, k: int) -> tuple[dict[str, Figure], dict[str, int
     from nlp.learnt.corpora import prepared, thinned
     from nlp.learnt.train import folds
 
-    corpora = {"tab": tab(), **with_gold()}
-    always = [prepared(document) for document in (*synthetic(FIXTURES, FIXTURES_SEED), *silver())]
+    # `default` learns at some 70 CPU-seconds for 100,000 characters, so from what its shipped weights saw.
+    corpora = {"tab": tab(), **({} if model == "default" else with_gold())}
+    made = (
+        synthetic(FIXTURES // 2, FIXTURES_SEED)
+        if model == "default"
+        else [*synthetic(FIXTURES, FIXTURES_SEED), *silver()]
+    )
+    always = [prepared(document) for document in made]
     held: dict[tuple[str, Sensitivity], tuple[list[GoldDocument], list[Sequence[Span]]]] = {}
     parts = {name: list(folds(documents, k, SEED)) for name, documents in corpora.items()}
     for fold in range(k):
