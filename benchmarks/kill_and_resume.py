@@ -39,7 +39,7 @@ COMMITTED = ("protected/raw", "protected/found", "masked", "protected/encoded/*"
 # Written before the part that commits them, so they are final only with it.
 COMPANIONS = {
     "protected/quarantine": "protected/raw",
-    "protected/quarantine/held_back": "masked",
+    "protected/held_back": "masked",
     "protected/vault": "masked",
 }
 MARK = "LEXVEIL_TEST_MARK"

@@ -6,7 +6,7 @@
     master.key            unless the key comes from the environment or another file
     plan.json             which source items form which shard
     raw/ quarantine/ catalogue.parquet   documents, encrypted; what could not be read
-    quarantine/held_back/ documents that failed the second pass over their masked text
+    held_back/            documents that failed the second pass over their masked text
     found/                the spans that the detector found, encrypted
     vault/                what the pseudonyms stand for, encrypted
     encoded/              inputs of the models
@@ -121,7 +121,7 @@ class Workspace:
 
     @property
     def held_back(self) -> Path:
-        return self.quarantine / "held_back"
+        return self.protected / "held_back"
 
     @property
     def vault(self) -> Path:

@@ -156,20 +156,17 @@ def read_raw(workspace: Workspace, settings: Settings, index: int, doc_ids: Iter
     wanted = set(doc_ids)
     keys = key_store(workspace, settings).existing(sorted(wanted))
     path = tables.part_path(workspace.raw, index)
-    rows = (
-        tables.read_part(path, ["doc_id", "owner", "label", "split", "payload"]).to_pylist() if wanted else []
-    )
-    return [
-        Document(
-            row["doc_id"],
-            row["owner"],
-            row["label"],
-            row["split"],
-            json.loads(unseal(keys[row["doc_id"]], row["payload"], f"raw:{row['doc_id']}"))["text"],
-        )
-        for row in rows
-        if row["doc_id"] in wanted and row["doc_id"] in keys
-    ]
+    columns = ["doc_id", "owner", "label", "split", "payload"]
+    rows = tables.read_part(path, columns).to_pylist() if wanted else []
+    documents: list[Document] = []
+    for row in rows:
+        doc_id, sealed = row["doc_id"], row.pop("payload")  # each ciphertext goes as its text comes
+        if doc_id in wanted and doc_id in keys:
+            opened = unseal(keys[doc_id], sealed, f"raw:{doc_id}")
+            del sealed
+            text = json.loads(opened)["text"]
+            documents.append(Document(doc_id, row["owner"], row["label"], row["split"], text))
+    return documents
 
 
 def read_catalogue(workspace: Workspace) -> pa.Table:

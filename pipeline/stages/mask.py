@@ -106,9 +106,11 @@ def mask_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardR
     documents = read_raw(workspace, settings, shard.index, wanted_by_shard(workspace)[shard.index])
     pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
     work = _Work(workspace, settings, shard.index, documents)
-    outcomes = [work.carry_out(document) for document in documents]
-    vault = [row for outcome in outcomes for row in outcome.vault]
+    vault: list[dict[str, Any]] = []
+    outcomes = [work.carry_out(document, vault) for document in documents]
+    del work
     tables.write_part(workspace.vault, shard, pa.Table.from_pylist(vault, schema=tables.VAULT))
+    vault.clear()
     failed = [
         {"doc_id": document.doc_id, "reason": HELD_BACK, "reasons": json.dumps(outcome.reasons)}
         for document, outcome in zip(documents, outcomes, strict=True)
@@ -123,7 +125,6 @@ class _Outcome:
     text: str = field(repr=False)
     spans: Mapping[str, int]  # by type
     reasons: Mapping[str, int]
-    vault: tuple[dict[str, Any], ...] = field(repr=False)
 
     @property
     def verdict(self) -> Verdict:
@@ -147,11 +148,11 @@ class _Work:
         matter = settings.mask.scope == "matter"
         self._matters = _Matters(workspace, settings, documents, self._pseudonym_key) if matter else None
 
-    def carry_out(self, document: Document) -> _Outcome:
+    def carry_out(self, document: Document, vault: list[dict[str, Any]]) -> _Outcome:
+        """Mask one document; its rows of the vault go into `vault`."""
         doc_id = document.doc_id
         pieces, scope = self._prepared(document)
         texts: list[str] = []
-        vault: list[dict[str, Any]] = []
         spans: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         checked = anonymise(pieces, self._policy, scope, self._found.served(doc_id))
@@ -162,7 +163,7 @@ class _Work:
             payload = json.dumps(self._entry(document.owner, scope, done)).encode()
             sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}")
             vault.append({"doc_id": doc_id, "start": piece.start, "payload": sealed})
-        return _Outcome("".join(texts), spans, dict(sorted(reasons.items())), tuple(vault))
+        return _Outcome("".join(texts), spans, dict(sorted(reasons.items())))
 
     def _prepared(self, document: Document) -> tuple[Callable[[], Iterable[Piece]], Scope]:
         """The document's pieces after review, and who is who in it."""
