@@ -24,11 +24,12 @@ from nlp.windows import windows
 
 if TYPE_CHECKING:
     from presidio_analyzer import RecognizerResult
+    from presidio_analyzer.nlp_engine import NlpArtifacts
 
     from nlp.learnt import Sensitivity, Tagger
 
 RULES_ALONE = "rules"
-DEFAULT_MODEL = "light"
+DEFAULT_MODEL = "default"
 # Languages whose rules alone find what a learnt detector finds elsewhere.
 _BY_RULES = frozenset({"zh"})
 _BATCH = 32
@@ -57,18 +58,20 @@ class _Window(NamedTuple):
 
 
 class Detector:
-    """Finds personal information by rules and, if given, a learnt detector.
+    """Finds personal information by rules and, if given, learnt detectors.
 
     Heavy to load, so one per process: use `Detector.load`.
     """
 
-    def __init__(self, tagger: Tagger | None) -> None:
-        from nlp.recognizers.engine import build_analyzer
+    def __init__(self, *taggers: Tagger) -> None:
+        """`taggers` are the learnt detectors; a text is read by the first that speaks its language."""
+        from nlp.recognizers.engine import build_analyzer, taggers_by_language
 
-        self._analyzer = build_analyzer(tagger)
-        self._served = SERVED if tagger is None else _BY_RULES | (tagger.languages or frozenset())
-        self._any_language = tagger is not None and tagger.languages is None
-        self._insists = bool(getattr(tagger, "insists", False))
+        self._taggers = taggers_by_language(taggers)
+        self._analyzer = build_analyzer(self._taggers)
+        self._served = _BY_RULES.union(self._taggers) if taggers else SERVED
+        self._any_language = any(tagger.languages is None for tagger in taggers)
+        self._insists = any(getattr(tagger, "insists", False) for tagger in taggers)
 
     @classmethod
     def load(cls, model: str = DEFAULT_MODEL, sensitivity: Sensitivity = "balanced") -> Detector:
@@ -110,18 +113,27 @@ class Detector:
     def _read(self, pieces: Iterable[_Window]) -> Iterator[tuple[_Window, list[Span]]]:
         engine = self._analyzer.nlp_engine
         for batch in _batches(pieces):
-            read = engine.process_batch((window.text for window in batch), "en")
-            for window, (_, artifacts) in zip(batch, read, strict=True):
+            seen: dict[int, NlpArtifacts] = {}
+            speaker = [self._speaker(window.languages) for window in batch]
+            for language in set(speaker):
+                mine = [place for place, spoken in enumerate(speaker) if spoken == language]
+                read = engine.process_batch((batch[place].text for place in mine), language)
+                seen.update(zip(mine, (artifacts for _, artifacts in read), strict=True))
+            for place, window in enumerate(batch):
                 for language in window.languages:
-                    results = self._analyzer.analyze(window.text, language, nlp_artifacts=artifacts)
+                    results = self._analyzer.analyze(window.text, language, nlp_artifacts=seen[place])
                     yield window, [_span(result, window.start) for result in results]
+
+    def _speaker(self, languages: Sequence[str]) -> str:
+        """The language whose learnt detector reads a window."""
+        return next((language for language in languages if language in self._taggers), languages[0])
 
 
 @lru_cache(maxsize=4)
 def _load(model: str, sensitivity: Sensitivity) -> Detector:
     from nlp import learnt
 
-    return Detector(None if model == RULES_ALONE else learnt.load(model, sensitivity))
+    return Detector(*(() if model == RULES_ALONE else learnt.load(model, sensitivity)))
 
 
 def _batches(pieces: Iterable[_Window]) -> Iterator[list[_Window]]:

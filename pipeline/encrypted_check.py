@@ -1,4 +1,4 @@
-"""The check of the main job that encrypted and plain classification agree. It makes keys: not for a server."""
+"""The main job's check that encrypted and plain classification agree. It makes keys: not for a server."""
 
 from __future__ import annotations
 

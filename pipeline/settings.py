@@ -52,7 +52,7 @@ class MaskSettings(_Section):
     """
 
     preset: Preset = "balanced"
-    detector: str = "light"
+    detector: str = "default"
     scope: Literal["document", "matter"] = "document"
     direct: Action | None = None  # None: as the preset says
     quasi: Action | None = None

@@ -57,7 +57,9 @@ class RunSummary:
     evaluation: Evaluation
     seconds: Mapping[str, float] = field(default_factory=dict)
     verdicts: Mapping[str, int] = field(default_factory=dict)  # of the second pass: PASS, REVIEW, FAIL
-    reasons: Mapping[str, int] = field(default_factory=dict)  # of the verdicts; language: documents not served
+    reasons: Mapping[str, int] = field(
+        default_factory=dict
+    )  # of the verdicts; language: documents not served
     detection: Mapping[str, Any] = field(default_factory=dict)  # `pipeline.detection_scores.scores_in_use`
     changed: bool = True
 

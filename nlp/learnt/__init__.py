@@ -41,21 +41,24 @@ class Tagger(Protocol):
         ...
 
 
-def load(model: str, sensitivity: Sensitivity = "balanced") -> Tagger:
+def load(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tagger, ...]:
     """The detector `light` or `default`, or the one in the folder `model`, at an operating point.
 
+    `default` is the token classifier for English, and `light` for the other languages that it knows: of
+    several taggers, the first that speaks a text's language reads it.
+
     Raises:
-        ValueError: no such operating point.
+        ValueError: no such operating point, or a folder that can't be used.
     """
     if sensitivity not in SENSITIVITIES:
         raise ValueError(f"sensitivity must be one of {', '.join(SENSITIVITIES)}")
     if model == "light":
         from nlp.learnt.crf import CrfTagger
 
-        return CrfTagger.load(sensitivity=sensitivity)
+        return (CrfTagger.load(sensitivity=sensitivity),)
     # The parts of a token classifier are heavy, and `light` must not need them.
-    from nlp.learnt import transformer  # pyright: ignore
+    from nlp.learnt import transformer
 
     if model == "default":
-        return transformer.load_default(sensitivity)
-    return transformer.load_folder(Path(model), sensitivity)
+        return (transformer.load_default(sensitivity), *load("light", sensitivity))
+    return (transformer.load_folder(Path(model), sensitivity),)

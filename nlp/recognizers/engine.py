@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
@@ -75,14 +75,14 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
 
 
 class LearntEngine(NlpEngine):
-    """The learnt detector's spans and nothing else, as the artifacts of a window.
+    """What the learnt detector of a language saw and nothing else, as the artifacts of a window.
 
     Presidio's context enhancement would need lemmas, which cost more than everything else here; our rules
     hold their context in their patterns.
     """
 
-    def __init__(self, tagger: Tagger | None) -> None:
-        self._tagger = tagger
+    def __init__(self, taggers: Mapping[str, Tagger]) -> None:
+        self._taggers = taggers
 
     def load(self) -> None:
         """Nothing to load: the detector comes loaded."""
@@ -97,7 +97,8 @@ class LearntEngine(NlpEngine):
         self, texts: Iterable[str], language: str, batch_size: int = 32, n_process: int = 1, **_: Any
     ) -> Iterator[tuple[str, NlpArtifacts]]:
         read = list(texts)
-        found = self._tagger.tag(read) if self._tagger else [[] for _ in read]
+        tagger = self._taggers.get(language)
+        found = tagger.tag(read) if tagger else [[] for _ in read]
         none: Any = None
         for text, spans in zip(read, found, strict=True):
             entities: Any = spans
@@ -125,14 +126,26 @@ class Analyzer(AnalyzerEngine):
         return raw_results
 
 
-def build_analyzer(tagger: Tagger | None) -> Analyzer:
-    """All rules of all languages, beside a learnt detector if there is one."""
+def taggers_by_language(taggers: Sequence[Tagger]) -> dict[str, Tagger]:
+    """The first of `taggers` that speaks it, for each language that has rules."""
+    found: dict[str, Tagger] = {}
+    for tagger in reversed(taggers):
+        spoken = _BY_LANGUAGE if tagger.languages is None else tagger.languages & set(_BY_LANGUAGE)
+        found.update(dict.fromkeys(spoken, tagger))
+    return found
+
+
+def build_analyzer(taggers: Mapping[str, Tagger]) -> Analyzer:
+    """All rules of all languages, beside the learnt detectors of some."""
     languages = sorted(_BY_LANGUAGE)
-    learnt = (LearntRecognizer,) if tagger else ()
     recognizers = [
         recognizer(supported_language=language)  # pyright: ignore[reportCallIssue]
         for language in languages
-        for recognizer in (*learnt, *_ANY_LANGUAGE, *_BY_LANGUAGE[language])
+        for recognizer in (
+            *((LearntRecognizer,) if language in taggers else ()),
+            *_ANY_LANGUAGE,
+            *_BY_LANGUAGE[language],
+        )
     ]
     registry = RecognizerRegistry(recognizers=recognizers, supported_languages=languages)
-    return Analyzer(registry=registry, nlp_engine=LearntEngine(tagger), supported_languages=languages)
+    return Analyzer(registry=registry, nlp_engine=LearntEngine(taggers), supported_languages=languages)

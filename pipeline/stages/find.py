@@ -24,7 +24,7 @@ from nlp.learnt import WEIGHTS
 from nlp.scope import Named
 from nlp.text import Span
 from pipeline import tables
-from pipeline.errors import WorkspaceError
+from pipeline.errors import SettingsError, WorkspaceError
 from pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.settings import DETECTORS, MaskSettings, Settings
 from pipeline.stages.ingest import read_catalogue, read_raw
@@ -103,8 +103,18 @@ def find_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardR
 
 
 def detect(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
-    """What the configured detector finds in each text."""
-    return Detector.load(settings.detector, settings.sensitivity).detect_many(texts)
+    """What the configured detector finds in each text.
+
+    Raises:
+        SettingsError: the detector can't be used; the code of `nlp.learnt.quantised.TaggerRefused` says why.
+    """
+    from nlp.learnt.quantised import TaggerRefused
+
+    try:
+        detector = Detector.load(settings.detector, settings.sensitivity)
+    except TaggerRefused as refused:
+        raise SettingsError(f"setting mask.detector: it can't be used ({refused.code})") from None
+    return detector.detect_many(texts)
 
 
 def detect_whole(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
