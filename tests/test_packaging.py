@@ -41,7 +41,7 @@ def test_imports_go_one_way() -> None:
 
 @pytest.mark.parametrize("package", ["pipeline", "nlp", "privacy", "flows"])
 def test_nothing_that_ships_imports_the_workshop(package: str) -> None:
-    shop = ("fixtures", "tests", "benchmarks", "hypothesis", "pytest", "faker")
+    shop = ("fixtures", "tests", "benchmarks", "hypothesis", "pytest")
     lines = [
         line.split()
         for path in (ROOT / package).rglob("*.py")
