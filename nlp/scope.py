@@ -69,7 +69,7 @@ class Scope:
         self._initials: dict[int, str] = {}
         self._used: set[str] = set()
         self._seed = seed
-        self._surrogates = Surrogates(seed, language, self._words())
+        self._surrogates = Surrogates(seed, language, self._words)
         self._drawn: set[str] = set()
         self._seeded = seeded
         self._ranked = self._by_seed() if seeded else ()

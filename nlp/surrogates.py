@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from nlp.identity import TITLES, Mention
@@ -47,17 +47,24 @@ class Surrogate:
 class Surrogates:
     """Hands out surrogates within one scope (a document, a matter); no two entities share one.
 
-    `real` holds the folded words of all names in the scope: no surrogate uses any of them, so none is
+    `names` gives the folded words of all names in the scope: no surrogate uses any of them, so none is
     taken for somebody who is in the case.
     """
 
-    def __init__(self, seed: Seed, language: str, real: frozenset[str]) -> None:
+    def __init__(self, seed: Seed, language: str, names: Callable[[], frozenset[str]]) -> None:
         self._seed = seed
         self._language = language
-        self._real = real
-        self._surnames = {word[0] for word in real if "\u3400" <= word[0] <= "\u9fff"}
+        self._names = names
         self._taken: set[str] = set()
         self._made: dict[int, Surrogate | None] = {}
+
+    @cached_property
+    def _real(self) -> frozenset[str]:
+        return self._names()  # many in a long document, and needed for surrogates alone
+
+    @cached_property
+    def _surnames(self) -> frozenset[str]:
+        return frozenset(word[0] for word in self._real if "\u3400" <= word[0] <= "\u9fff")
 
     def is_real(self, shown: str) -> bool:
         """Whether a text is a name of the scope itself."""
