@@ -98,6 +98,7 @@ def classify(
     certificate_key: CertificateKeyOption = None,
     text_field: TextField = None,
     id_field: IdField = None,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -119,10 +120,12 @@ def keys_rotate(
     ca: CaOption = None,
     certificate: CertificateOption = None,
     certificate_key: CertificateKeyOption = None,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Remove this client's secret keys for an endpoint; the next request makes and uploads new ones."""
-    settings_of(None)
+    settings_of(config)
     from pipeline.classify import Endpoint, read_api_key, rotate_keys
 
     endpoint = Endpoint(

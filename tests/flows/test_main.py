@@ -93,8 +93,8 @@ def test_a_refusal_of_the_ledger_keeps_its_exit_code_and_its_line(ran: Ran) -> N
 def test_tasks_are_shards_and_whole_stages(ran: Ran) -> None:
     (first, first_state, _), (second, second_state, _) = ran.flow_runs()
     assert (first_state, second_state) == ("FAILED", "COMPLETED")
-    stages = ("ingest", "mask", "encode-embedding")
-    assert ran.tasks(first, 3 * SHARDS + 1) == {
+    stages = ("ingest", "find", "mask", "encode-embedding")
+    assert ran.tasks(first, 4 * SHARDS + 1) == {
         **{(stage, "COMPLETED"): SHARDS for stage in stages},
         ("train", "FAILED"): 1,
     }
