@@ -27,6 +27,9 @@ R = TypeVar("R")
 Ordered = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
+_COUNT = "replacements"  # of a masked text, until they are counted
+
+
 def detect_file(source: Path, target: Path, settings: Settings, ordered: Ordered = map) -> dict[str, Any]:
     """Write `{"id", "spans": [...]}` for every record of `source`, in order: what the policy would mask.
 
@@ -73,7 +76,12 @@ def _anonymize(settings: Settings, key: bytes, records: list[dict[str, Any]]) ->
             continue
         outcome = next(masked)
         failed = outcome.verdict == "FAIL"
-        results.append({"id": record["id"], **({"error": HELD_BACK} if failed else {"text": outcome.text})})
+        told = (
+            {"error": HELD_BACK}
+            if failed
+            else {"text": outcome.text, _COUNT: len(outcome.masked.replacements)}
+        )
+        results.append({"id": record["id"], **told})
     return results
 
 
@@ -96,7 +104,7 @@ def _convert(
             for results in ordered(work, batches):
                 for result in results:
                     counts["unreadable" if "error" in result else "documents"] += 1
-                    counts["spans"] += len(result.get("spans", ()))
+                    counts["spans"] += result.pop(_COUNT, len(result.get("spans", ())))
                     plain = "text" in result and not record_files.is_record_file(target)
                     out.write(result["text"] if plain else json.dumps(result, ensure_ascii=False) + "\n")
     except Unreadable as error:
