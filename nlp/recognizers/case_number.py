@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from nlp.citations.continental import FILE_DE
 from nlp.recognizers.base import HAN, LABELLED, SHAPED, Found, RuleRecognizer
@@ -75,6 +76,11 @@ _BELOW_LINE = re.compile(
     rf"(?m)^(?:[A-Z]\w*|[A-Z]\w+ [\w()/ .-]{{2,40}}),? (?:Entscheidung|Urteil|Beschluss) vom \d{{1,2}}\.\d{{1,2}}\.\d{{4}} - ({FILE_DE})"
 )
 _HEAD = 3000
+# What follows a Chinese number that is cited: the kind of decision, or the next number of a row.
+_OF_ANOTHER = re.compile(r"\s?(?:[、,，]\s?[(〔\[]|(?:民事|刑事|行政|执行)?(?:判决|裁定|决定|调解)|等?一?案)")
+_ACT = re.compile(
+    r"\b(?:Regulation|Directive|Decision|Law|Act|Decree|Protocol|Convention|Ordinance|Circular)s?\b"
+)
 
 
 class CaseNumberRecognizer(RuleRecognizer):
@@ -107,9 +113,13 @@ def own_numbers(text: str) -> frozenset[str]:
         found.update(_ITEM.findall(match.group(1) or match.group(2)))
     head = text[:_HEAD]
     for pattern in (_FEDERAL, _CHINESE, _COURT_FILE):
-        match = pattern.search(head)
-        if match:
-            found.add(match.group())
+        own = (
+            match.group()
+            for match in pattern.finditer(head)
+            if not _OF_ANOTHER.match(head, match.end())
+            and not _ACT.search(head, max(0, match.start() - 25), match.start())
+        )
+        found.update(islice(own, 1))
     for pattern in _OWN_AT_HEAD:
         for match in pattern.finditer(head):
             found.update(number for number in match.groups() if number)
@@ -117,7 +127,11 @@ def own_numbers(text: str) -> frozenset[str]:
         for match in pattern.finditer(head):
             line = head[head.rfind("\n", 0, match.start()) + 1 : match.start()]
             # On a line of its own, or opening one: a caption. Inside a sentence it may be anybody's.
-            if len(line.strip(" \t(")) <= 30 and sum(c.isdigit() for c in match.group(1)) >= 3:
+            if (
+                len(line.strip(" \t(")) <= 30
+                and not _ACT.search(line)
+                and sum(c.isdigit() for c in match.group(1)) >= 3
+            ):
                 found.add(match.group(1))
     if "orinstanz" in text or "Entscheidung vom" in text:
         found.update(match.group(1) for match in _BELOW_LINE.finditer(text))
