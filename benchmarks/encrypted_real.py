@@ -23,8 +23,9 @@ from nlp.encoders.documents import Encoded, encode_documents
 from nlp.encoders.models import Activation, FeatureModel, Kind, PolynomialHead, build, classification_loss
 from nlp.encoders.public import PublicEncoder
 from pipeline.heads import head_of
+from pipeline.recipes import training_plan
 from pipeline.settings import TrainSettings
-from pipeline.stages.train import model_config, training_plan
+from pipeline.stages.train import model_config
 from pipeline.training_data import OwnerData, Row, Split
 from privacy.dp.engine import train
 from privacy.dp.randomness import SecureRandom
@@ -59,7 +60,7 @@ def real_figures(documents: int, cache: Path | None) -> dict[str, Figure]:
     plain_f1: dict[str, float] = {}
     for kind in ("linear", "square", "cubic"):
         head = head_of(_trained(kind, split, encoder))
-        plain_f1[kind] = _f1(truth, head.logits(held_out))
+        plain_f1[kind] = _f1(truth, head.logits(held_out.astype(np.float64)))
         name = f"real_{kind}"
         same, far, encrypted = _compared(head, corpus, held_out)
         found[f"{name}_agreement"] = Figure(same, 0.999, "share", "higher")

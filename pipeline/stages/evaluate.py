@@ -16,13 +16,14 @@ from pipeline.encrypted_check import encrypted_check
 from pipeline.errors import SourceError
 from pipeline.heads import head_of
 from pipeline.models import find_model
+from pipeline.recipes import plain_plan, training_plan
 from pipeline.records import SourceDocument
 from pipeline.settings import Settings
 from pipeline.sources import Rejected, SourceItem, check_fields, read_item, scan
 from pipeline.stages.encode import encode_texts, encoding_of
 from pipeline.stages.extract import open_model
 from pipeline.stages.mask import mask_texts
-from pipeline.stages.train import fit, model_config, plain_plan, training_plan
+from pipeline.stages.train import fit, model_config
 from pipeline.training_data import Row, Split, load_split
 from pipeline.workspace import Workspace
 from privacy.dp.randomness import SecureRandom

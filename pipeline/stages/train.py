@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from nlp.encoders.models import (
     Activation,
     FeatureModel,
     Inputs,
-    Kind,
     ModelConfig,
     PolynomialHead,
     build,
@@ -25,6 +23,7 @@ from nlp.encoders.storage import read_config
 from pipeline.errors import BudgetRefused, TrainingRefused
 from pipeline.models import ModelCard, SavedModel, find_recipe, now, save_model
 from pipeline.models import models as saved_models
+from pipeline.recipes import training_plan
 from pipeline.records import ForEach, one_by_one
 from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encode, encoding_of, load_encoder
@@ -32,7 +31,6 @@ from pipeline.stages.ingest import read_catalogue
 from pipeline.tables import digest_of
 from pipeline.training_data import OwnerData, Split, load_split, resolve_objective
 from pipeline.workspace import Workspace, code_digest, master_key
-from privacy.dp.accounting import noise_multiplier
 from privacy.dp.clipping import NonFiniteGradient
 from privacy.dp.engine import TrainingPlan, TrainingResult
 from privacy.dp.engine import train as train_privately
@@ -42,36 +40,7 @@ from privacy.vault import seal, unseal
 
 RELATION = "add or remove one {unit} with all of its items"
 CORRUPTION = 0.3
-_CODE = ("nlp/encoders", "privacy/dp", "pipeline/stages/train", "pipeline/training_data")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Hyper-parameters of a model kind, chosen on development data, never on a user's.
-
-    `step_noise` is the standard deviation that one step's noise gives a weight. The learning rate follows
-    from it, learning_rate = step_noise sample_rate n_owners / (noise_multiplier max_grad_norm), so that few
-    owners make small steps instead of drowning the model in noise. The number of owners counts as public.
-    `plain_rate` is the learning rate of the twin without privacy, which needs no such care.
-    """
-
-    step_noise: float
-    max_grad_norm: float
-    sample_rate: float
-    steps: int
-    plain_rate: float
-
-
-RECIPES = {
-    "linear": Recipe(step_noise=0.17, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=16.0),
-    "mlp": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
-    "square": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
-    "cubic": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
-    "lstm": Recipe(step_noise=0.03, max_grad_norm=0.1, sample_rate=0.1, steps=60, plain_rate=1.0),
-}
-_PLAIN_MOMENTUM = 0.9
-# Soft targets over many topics give smaller gradients than classes do: less noise suits them.
-_DENOISE_STEP_NOISE = 0.03
+_CODE = ("nlp/encoders", "privacy/dp", "pipeline/stages/train", "pipeline/recipes", "pipeline/training_data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,30 +152,6 @@ def open_ledger(workspace: Workspace, settings: Settings) -> tuple[Ledger, Popul
     if ledger.limit(population) is None:
         ledger.set_limit(population, settings.ledger.limit_epsilon, settings.ledger.limit_delta)
     return ledger, population
-
-
-def training_plan(train: TrainSettings, split: Split) -> TrainingPlan:
-    """The steps, rates and noise of a run: the recipe of its kind where the settings name none."""
-    recipe = RECIPES[train.model]
-    sample_rate = train.sample_rate or recipe.sample_rate
-    steps = train.steps or recipe.steps
-    max_grad_norm = train.max_grad_norm or recipe.max_grad_norm
-    sigma = noise_multiplier(train.epsilon, sample_rate, steps, train.delta)
-    step_noise = min(recipe.step_noise, _DENOISE_STEP_NOISE if split.objective == "denoise" else math.inf)
-    learning_rate = step_noise * sample_rate * split.n_owners / (sigma * max_grad_norm)
-    return TrainingPlan(
-        noise_multiplier=sigma,
-        max_grad_norm=max_grad_norm,
-        sample_rate=sample_rate,
-        steps=steps,
-        learning_rate=train.learning_rate or learning_rate,
-    )
-
-
-def plain_plan(plan: TrainingPlan, kind: Kind) -> TrainingPlan:
-    """The plan of the twin without privacy: twice the steps, with momentum, at a rate for exact gradients."""
-    rate = RECIPES[kind].plain_rate
-    return replace(plan, steps=2 * plan.steps, learning_rate=rate, momentum=_PLAIN_MOMENTUM)
 
 
 def model_config(train: TrainSettings, split: Split) -> ModelConfig:

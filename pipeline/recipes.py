@@ -1,0 +1,65 @@
+"""Hyper-parameters of each kind of model: public numbers, chosen on development data, never on a user's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from nlp.encoders.models import Kind
+from pipeline.settings import TrainSettings
+from pipeline.training_data import Split
+from privacy.dp.accounting import noise_multiplier
+from privacy.dp.engine import TrainingPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Hyper-parameters of a model kind, chosen on development data, never on a user's.
+
+    `step_noise` is the standard deviation that one step's noise gives a weight. The learning rate follows
+    from it, learning_rate = step_noise sample_rate n_owners / (noise_multiplier max_grad_norm), so that few
+    owners make small steps instead of drowning the model in noise. The number of owners counts as public.
+    `plain_rate` is the learning rate of the twin without privacy, which needs no such care.
+    """
+
+    step_noise: float
+    max_grad_norm: float
+    sample_rate: float
+    steps: int
+    plain_rate: float
+
+
+RECIPES = {
+    "linear": Recipe(step_noise=0.17, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=16.0),
+    "mlp": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "square": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "cubic": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "lstm": Recipe(step_noise=0.03, max_grad_norm=0.1, sample_rate=0.1, steps=60, plain_rate=1.0),
+}
+_PLAIN_MOMENTUM = 0.9
+# Soft targets over many topics give smaller gradients than classes do: less noise suits them.
+_DENOISE_STEP_NOISE = 0.03
+
+
+def training_plan(train: TrainSettings, split: Split) -> TrainingPlan:
+    """The steps, rates and noise of a run: the recipe of its kind where the settings name none."""
+    recipe = RECIPES[train.model]
+    sample_rate = train.sample_rate or recipe.sample_rate
+    steps = train.steps or recipe.steps
+    max_grad_norm = train.max_grad_norm or recipe.max_grad_norm
+    sigma = noise_multiplier(train.epsilon, sample_rate, steps, train.delta)
+    step_noise = min(recipe.step_noise, _DENOISE_STEP_NOISE if split.objective == "denoise" else math.inf)
+    learning_rate = step_noise * sample_rate * split.n_owners / (sigma * max_grad_norm)
+    return TrainingPlan(
+        noise_multiplier=sigma,
+        max_grad_norm=max_grad_norm,
+        sample_rate=sample_rate,
+        steps=steps,
+        learning_rate=train.learning_rate or learning_rate,
+    )
+
+
+def plain_plan(plan: TrainingPlan, kind: Kind) -> TrainingPlan:
+    """The plan of the twin without privacy: twice the steps, with momentum, at a rate for exact gradients."""
+    rate = RECIPES[kind].plain_rate
+    return replace(plan, steps=2 * plan.steps, learning_rate=rate, momentum=_PLAIN_MOMENTUM)
