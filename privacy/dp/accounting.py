@@ -11,6 +11,7 @@ The unit is the owner, the neighbouring relation is adding or removing one owner
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,22 @@ RDP_ORDERS: tuple[float, ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """Of a Poisson draw from `n_owners` owners, at most `max_batch` are kept, chosen uniformly.
+
+    `n_owners` is public: it decides how often a draw is cut. Raises ValueError below 1.
+    """
+
+    max_batch: int
+    n_owners: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_batch", self.max_batch), ("n_owners", self.n_owners)):
+            if value < 1 or value != int(value):
+                raise ValueError(f"{name} must be a whole number of at least 1, found {value}")
+
+
 def check_run(noise_multiplier: float, sample_rate: float, steps: int) -> None:
     """ValueError unless noise_multiplier > 0, 0 < sample_rate <= 1 and steps >= 1."""
     if not (math.isfinite(noise_multiplier) and noise_multiplier > 0):
@@ -58,13 +75,23 @@ def check_epsilon(epsilon: float) -> None:
         raise ValueError(f"epsilon must be a finite number above 0, found {epsilon}")
 
 
-def event(noise_multiplier: float, sample_rate: float, steps: int) -> DpEvent:
-    """The run in dp-accounting's terms: a self-composed, Poisson-sampled Gaussian."""
+def event(
+    noise_multiplier: float, sample_rate: float, steps: int, truncation: Truncation | None = None
+) -> DpEvent:
+    """The run in dp-accounting's terms: a self-composed, (truncated) Poisson-sampled Gaussian."""
     import dp_accounting
 
     check_run(noise_multiplier, sample_rate, steps)
     mechanism = dp_accounting.GaussianDpEvent(noise_multiplier)
-    if sample_rate < 1:
+    if truncation is not None:
+        # The larger of two neighbours may have one owner more, and is cut the more often.
+        mechanism = dp_accounting.TruncatedSubsampledGaussianDpEvent(
+            dataset_size=truncation.n_owners + 1,
+            sampling_probability=sample_rate,
+            truncated_batch_size=truncation.max_batch,
+            noise_multiplier=noise_multiplier,
+        )
+    elif sample_rate < 1:
         mechanism = dp_accounting.PoissonSampledDpEvent(sample_rate, mechanism)
     return dp_accounting.SelfComposedDpEvent(mechanism, int(steps))
 
@@ -78,7 +105,14 @@ def _pld_epsilon(run: DpEvent, delta: float, interval: float) -> float:
     return float(accountant.compose(run).get_epsilon(delta))
 
 
-def epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+def epsilon(
+    noise_multiplier: float,
+    sample_rate: float,
+    steps: int,
+    delta: float,
+    *,
+    truncation: Truncation | None = None,
+) -> float:
     """Epsilon of `steps` DP-SGD steps at `delta`, under adding or removing one owner.
 
     Raises ValueError outside noise_multiplier > 0, 0 < sample_rate <= 1, steps >= 1, 0 < delta < 1.
@@ -90,15 +124,20 @@ def epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: floa
     privacy loss distributions (Koskela et al. 2020) rounded pessimistically by connect-the-dots
     (Doroshenko et al. 2022), convolved by FFT. The interval is refined, down to 1e-4, until the result
     moves by less than 0.5 %, so it is never below the value at 1e-4 and within 1 % of it.
+
+    A draw cut to `truncation.max_batch` owners replaces one of them where it is cut, so that step counts
+    as a mixture of sensitivities 1 and 2 (Ganesh et al. 2025, arXiv 2508.15089, as in dp-accounting).
     """
     check_delta(delta)
     check_run(noise_multiplier, sample_rate, steps)
-    return _refined_epsilon(noise_multiplier, sample_rate, steps, delta)
+    return _refined_epsilon(noise_multiplier, sample_rate, steps, delta, truncation)
 
 
 @lru_cache(maxsize=256)
-def _refined_epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
-    run = event(noise_multiplier, sample_rate, steps)
+def _refined_epsilon(
+    noise_multiplier: float, sample_rate: float, steps: int, delta: float, truncation: Truncation | None
+) -> float:
+    run = event(noise_multiplier, sample_rate, steps, truncation)
     value = _pld_epsilon(run, delta, _INTERVALS[0])
     for interval in _INTERVALS[1:]:
         finer = _pld_epsilon(run, delta, interval)
@@ -108,7 +147,14 @@ def _refined_epsilon(noise_multiplier: float, sample_rate: float, steps: int, de
     return value
 
 
-def noise_multiplier(target_epsilon: float, sample_rate: float, steps: int, delta: float) -> float:
+def noise_multiplier(
+    target_epsilon: float,
+    sample_rate: float,
+    steps: int,
+    delta: float,
+    *,
+    truncation: Truncation | None = None,
+) -> float:
     """The smallest noise multiplier, to 0.1 % of epsilon, whose `epsilon` is at most `target_epsilon`.
 
     Raises ValueError outside target_epsilon > 0, 0 < sample_rate <= 1, steps >= 1, 0 < delta < 1, and
@@ -119,7 +165,7 @@ def noise_multiplier(target_epsilon: float, sample_rate: float, steps: int, delt
     check_run(1.0, sample_rate, steps)
 
     def reached(sigma: float) -> float:
-        return epsilon(sigma, sample_rate, steps, delta)
+        return epsilon(sigma, sample_rate, steps, delta, truncation=truncation)
 
     low = high = 1.0
     low_value = high_value = reached(1.0)
@@ -151,22 +197,63 @@ def noise_multiplier(target_epsilon: float, sample_rate: float, steps: int, delt
     return high
 
 
-def rdp(noise_multiplier: float, sample_rate: float, steps: int, order: float) -> float:
+def rdp(
+    noise_multiplier: float,
+    sample_rate: float,
+    steps: int,
+    order: float,
+    *,
+    truncation: Truncation | None = None,
+) -> float:
     """Renyi divergence of order `order` that the run spends (Mironov, Talwar & Zhang 2019, section 3.3).
 
     Infinite where the series does not converge, which a filter reads as "never fits".
+
+    Formal guarantee
+    ----------------
+    With `truncation`, let R be the draw of all owners but the one in question, which has the same law in
+    both neighbours. Where |R| < max_batch the step is a Poisson-sampled Gaussian. Where |R| >= max_batch,
+    the batch is uniform among those of max_batch owners whatever |R|, and with the owner present it is in
+    the batch, in the place of another, with probability at most q B / (B + 1): a Poisson-sampled Gaussian
+    of sensitivity 2. exp((order - 1) divergence) is jointly convex (van Erven & Harremoes 2014, theorem
+    13 and section II.A), so its mean over R, with P(Binomial(n_owners, q) >= B), bounds the step's.
     """
-    return _rdp_of_a_step(noise_multiplier, sample_rate, order) * steps
+    return _rdp_of_a_step(noise_multiplier, sample_rate, order, truncation) * steps
 
 
 @lru_cache(maxsize=4096)
-def _rdp_of_a_step(noise_multiplier: float, sample_rate: float, order: float) -> float:
+def _rdp_of_a_step(
+    noise_multiplier: float, sample_rate: float, order: float, truncation: Truncation | None
+) -> float:
     from dp_accounting import NeighboringRelation
     from dp_accounting.rdp import RdpAccountant
 
     accountant = RdpAccountant([order], NeighboringRelation.ADD_OR_REMOVE_ONE)
     accountant.compose(event(noise_multiplier, sample_rate, 1))
-    return max(float(accountant.rdp[0]), order * _RDP_ROUNDING)
+    whole = max(float(accountant.rdp[0]), order * _RDP_ROUNDING)
+    if truncation is None:
+        return whole
+    from scipy.stats import binom
+
+    most = truncation.max_batch
+    cut = float(binom.logsf(most - 1, truncation.n_owners, sample_rate))
+    if cut == -math.inf:
+        return whole
+    rate = sample_rate * most / (most + 1)
+    replaced = max(whole, _rdp_of_a_step(noise_multiplier / 2, rate, order, None))
+    # log((1 - p) e^a + p e^b) with b >= a, written so that neither overflows nor falls below a.
+    a, b = (order - 1) * whole, (order - 1) * replaced
+    if not math.isfinite(b):
+        return math.inf
+    gap = b - a
+    mean = math.log1p(math.exp(cut) * math.expm1(gap)) if gap < 1 else _log_add(0.0, cut + gap)
+    return (a + min(mean, gap)) / (order - 1)
+
+
+def _log_add(a: float, b: float) -> float:
+    """log(exp(a) + exp(b))."""
+    high, low = max(a, b), min(a, b)
+    return high + math.log1p(math.exp(low - high))
 
 
 def rdp_to_epsilon(total: float, order: float, delta: float) -> float:
@@ -177,11 +264,21 @@ def rdp_to_epsilon(total: float, order: float, delta: float) -> float:
     return max(0.0, total + math.log1p(-1 / order) - math.log(delta * order) / (order - 1))
 
 
-def rdp_epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+def rdp_epsilon(
+    noise_multiplier: float,
+    sample_rate: float,
+    steps: int,
+    delta: float,
+    *,
+    truncation: Truncation | None = None,
+) -> float:
     """Epsilon of the run by Renyi DP over RDP_ORDERS: looser than `epsilon`, in the ledger's terms."""
-    return min(
-        rdp_to_epsilon(rdp(noise_multiplier, sample_rate, steps, order), order, delta) for order in RDP_ORDERS
-    )
+
+    def at(order: float) -> float:
+        spent = rdp(noise_multiplier, sample_rate, steps, order, truncation=truncation)
+        return rdp_to_epsilon(spent, order, delta)
+
+    return min(at(order) for order in RDP_ORDERS)
 
 
 def cross_check(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:

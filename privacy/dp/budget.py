@@ -5,11 +5,12 @@ Pure functions of the entries, so that `verify` recomputes what `reserve` decide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from privacy.dp import accounting
+from privacy.dp.accounting import Truncation
 from privacy.dp.chain import Entry
 
 # Renyi DP overstates epsilon by less than this.
@@ -43,20 +44,46 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A run of DP-SGD: Poisson-sampled Gaussian, `steps` times."""
+    """A run of DP-SGD: Poisson-sampled Gaussian, `steps` times; with `truncation`, truncated Poisson."""
 
     noise_multiplier: float
     sample_rate: float
     steps: int
+    truncation: Truncation | None = None
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Charge:
+        """The charge of a reservation's payload, whose other fields are passed over."""
+        cut = data.get("truncation")
+        return cls(
+            data["noise_multiplier"], data["sample_rate"], data["steps"], Truncation(**cut) if cut else None
+        )
+
+    def data(self) -> dict[str, Any]:
+        """What a reservation's payload says of the charge."""
+        data = asdict(self)
+        if self.truncation is None:
+            del data["truncation"]
+        return data
 
     def epsilon(self, delta: float) -> float:
         """Epsilon of this run alone (privacy loss distributions)."""
-        return accounting.epsilon(self.noise_multiplier, self.sample_rate, self.steps, delta)
+        return accounting.epsilon(
+            self.noise_multiplier, self.sample_rate, self.steps, delta, truncation=self.truncation
+        )
+
+    def rdp_epsilon(self, delta: float) -> float:
+        """Epsilon of this run alone by Renyi DP: looser, and quick."""
+        return accounting.rdp_epsilon(
+            self.noise_multiplier, self.sample_rate, self.steps, delta, truncation=self.truncation
+        )
 
     def rdp(self, order: float, steps: int | None = None) -> float:
         """Renyi divergence of `order`, of all steps or of `steps` of them."""
         count = self.steps if steps is None else steps
-        return accounting.rdp(self.noise_multiplier, self.sample_rate, count, order)
+        return accounting.rdp(
+            self.noise_multiplier, self.sample_rate, count, order, truncation=self.truncation
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +114,7 @@ def filter_order(charge: Charge, limit: Limit) -> float:
 
 def alone(charge: Charge, limit: Limit) -> float:
     """Epsilon of one run, loosely where it passes `limit` by far: the tight bound would take minutes."""
-    loose = accounting.rdp_epsilon(charge.noise_multiplier, charge.sample_rate, charge.steps, limit.delta)
+    loose = charge.rdp_epsilon(limit.delta)
     return loose if loose > _HOPELESS * limit.epsilon else min(loose, charge.epsilon(limit.delta))
 
 
@@ -152,7 +179,7 @@ def fold(entries: Sequence[Entry], population: Population) -> Account:
             limit = Limit(**data)
         elif entry.kind == "reserve":
             order = order or data["order"]
-            charge = Charge(data["noise_multiplier"], data["sample_rate"], data["steps"])
+            charge = Charge.of(data)
             runs[run] = Reservation(run, population, charge, "open", None)
             keys[entry.idempotency_key or ""] = run
         elif entry.kind == "commit":

@@ -153,7 +153,7 @@ class Ledger:
                 spent, asked = account.spent(account.limit.delta), alone(charge, account.limit)
                 raise BudgetExceeded(spent, asked, total, account.limit.epsilon)
             identifier = secrets.token_hex(16)
-            payload: dict[str, Any] = asdict(charge) | {"order": order, "total": total}
+            payload: dict[str, Any] = charge.data() | {"order": order, "total": total}
             transaction.append(entries, "reserve", population.key, payload, identifier, idempotency_key)
             if secret is not None:
                 transaction.keep_secret(identifier, secret)
@@ -258,7 +258,7 @@ def _wrongly_admitted(entries: Sequence[Entry]) -> int | None:
             continue
         account = fold(entries[: seq - 1], Population(*entry.key))
         data = entry.data()
-        charge = Charge(data["noise_multiplier"], data["sample_rate"], data["steps"])
+        charge = Charge.of(data)
         if account.limit is None or (account.order or data["order"]) != data["order"]:
             return seq
         total = account.after(charge, account.limit, data["order"])

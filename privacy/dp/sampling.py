@@ -7,10 +7,20 @@ import numpy as np
 from privacy.dp.randomness import SecureRandom
 
 _LABEL = "poisson-sample"
+_CUT = "poisson-truncate"
 
 
-def poisson_sample(n_owners: int, sample_rate: float, random: SecureRandom, step: int) -> np.ndarray:
+def poisson_sample(
+    n_owners: int,
+    sample_rate: float,
+    random: SecureRandom,
+    step: int,
+    max_batch: int | None = None,
+) -> np.ndarray:
     """Owners drawn for `step`, each alone with probability `sample_rate`. Shape: (drawn,), int64, ascending.
+
+    Of a draw of more than `max_batch` owners, that many are kept, chosen uniformly. Raises ValueError
+    outside n_owners >= 1, 0 < sample_rate <= 1, max_batch >= 1.
 
     Formal guarantee
     ----------------
@@ -18,10 +28,18 @@ def poisson_sample(n_owners: int, sample_rate: float, random: SecureRandom, step
     owner changes no other owner's draw. That is what amplification by sampling in `accounting` assumes;
     shuffled batches of a fixed size are not offered, since their epsilon is larger than the one reported
     for Poisson sampling. An empty draw is a step like any other: it is charged, and it gets its noise.
+    With `max_batch` the sampling is truncated Poisson and must be accounted as such, by
+    `accounting.Truncation(max_batch, n_owners)`: where a draw is cut, one owner more displaces another.
     """
     if n_owners < 1:
         raise ValueError(f"n_owners must be at least 1, found {n_owners}")
     if not 0 < sample_rate <= 1:
         raise ValueError(f"sample_rate must lie in (0, 1], found {sample_rate}")
-    drawn = random.uniform(_LABEL, step, n_owners) < sample_rate
-    return np.flatnonzero(drawn).astype(np.int64)
+    if max_batch is not None and max_batch < 1:
+        raise ValueError(f"max_batch must be at least 1, found {max_batch}")
+    drawn = np.flatnonzero(random.uniform(_LABEL, step, n_owners) < sample_rate).astype(np.int64)
+    if max_batch is None or drawn.size <= max_batch:
+        return drawn
+    # The smallest of independent uniform numbers stand at uniformly chosen places.
+    places = np.argsort(random.integers(_CUT, step, drawn.size), kind="stable")[:max_batch]
+    return np.sort(drawn[places])
