@@ -10,7 +10,6 @@ labels, never scores or logits (`privacy.he.keys` says why).
 from __future__ import annotations
 
 import hashlib
-import json
 import ssl
 import tempfile
 from collections.abc import Sequence
@@ -25,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pipeline.serving import bundles, honesty, wire
+from pipeline.serving import bundles, honesty, promises, wire
 from pipeline.serving.channel import Channel, InProcessTransport, Patience, ServingError
 from pipeline.serving.extractor import LocalExtractor
 from pipeline.serving.pins import State
 from privacy.he.frames import Malformed
 from privacy.he.keys import ClientKeys
-from privacy.he.layout import Floats, rotation_steps
+from privacy.he.layout import Floats
 from privacy.he.parameters import Parameters
 from privacy.he.probes import probe_features
 
@@ -185,8 +184,8 @@ class EncryptedClassifier:
         matrix = np.asarray(features, dtype=np.float64)
         name = self._layout_for(len(matrix))
         layout = self.manifest.layouts[name]
-        parameters = _parameters(layout)
-        bound = _error_bound(layout, _checked_norm(matrix, layout, parameters))
+        parameters = promises.parameters(layout)
+        bound = promises.error_bound(layout, _checked_norm(matrix, layout, parameters))
         if not self._checks:
             logits, found = self._logits(name, matrix), None
         else:
@@ -229,7 +228,7 @@ class EncryptedClassifier:
             raise ServingError("manifest", "the server's manifest is not one") from None
         except bundles.WireError as error:
             raise ServingError("manifest", str(error)) from None
-        _refuse_inconsistent(manifest)
+        promises.refuse_incredible(manifest)
         if manifest.weights_commitment != pin.commitment:
             if manifest.issued_at < pin.issued_at:
                 raise ServingError("dishonest", "the server shows an older manifest, of other weights")
@@ -252,19 +251,19 @@ class EncryptedClassifier:
         slot = self.manifest.layouts.get("slot")
         if slot is None or "block" not in self.manifest.layouts:
             return next(iter(self.manifest.layouts))
-        full = _parameters(slot).documents_per_ciphertext
+        full = promises.parameters(slot).documents_per_ciphertext
         return "slot" if 2 * documents >= full else "block"
 
     def _checked_logits(self, name: wire.LayoutName, matrix: Floats, bound: float) -> tuple[Floats, Any]:
         """The documents' logits, once the known answers and duplicates among them have come out right."""
         layout, pin = self.manifest.layouts[name], self._state.pin
-        bound = max(bound, _error_bound(layout, 1.0))  # probes have norm 1
+        bound = max(bound, promises.error_bound(layout, 1.0))  # probes have norm 1
         own = probe_features(pin.probe_seed, OWN_PROBES, matrix.shape[1])
-        known = [_published(self.manifest, matrix.shape[1])]
+        known = [promises.known_answers(self.manifest, matrix.shape[1])]
         if pin.answers:
             known.append(honesty.KnownAnswers(own, np.array(pin.answers), pin.tolerance))
         first_time = None if pin.answers else own
-        mixed = honesty.mix(matrix, known, _parameters(layout).documents_per_ciphertext, first_time)
+        mixed = honesty.mix(matrix, known, promises.parameters(layout).documents_per_ciphertext, first_time)
         logits = self._logits(name, mixed.features)
         found = honesty.check(mixed, logits, known, bound)
         if not found.honest:
@@ -281,7 +280,7 @@ class EncryptedClassifier:
 
     def _logits(self, name: wire.LayoutName, matrix: Floats) -> Floats:
         layout = self.manifest.layouts[name]
-        keys = self._state.keys(name, _parameters(layout))
+        keys = self._state.keys(name, promises.parameters(layout))
         ciphertexts = keys.encrypt(matrix)
         replies: list[bytes] = []
         for start in range(0, len(ciphertexts), layout.ciphertexts_per_request):
@@ -326,50 +325,6 @@ class EncryptedClassifier:
             return wire.SessionOpened.model_validate_json(content).session
         except ValidationError:
             raise ServingError("protocol", "the server opened no session") from None
-
-
-def _refuse_inconsistent(manifest: wire.Manifest) -> None:
-    """Raises `ServingError` for a manifest that contradicts itself or our own table of parameters."""
-    problem = ""
-    for name, layout in manifest.layouts.items():
-        try:
-            parameters = _parameters(layout)
-        except ValueError:
-            raise ServingError(
-                "manifest", "the manifest names parameters that are not in the table"
-            ) from None
-        agreeing = (
-            parameters.packing == name
-            and parameters.profile == manifest.profile
-            and layout.steps == list(rotation_steps(parameters))
-            and len(manifest.labels) == parameters.n_classes == len(set(manifest.labels))
-            and all(len(answer) == parameters.n_classes for answer in _answers(manifest))
-        )
-        problem = problem or ("" if agreeing else "the manifest contradicts itself")
-    if not _answers(manifest):
-        problem = problem or "the manifest states no known answers"
-    if problem:
-        raise ServingError("manifest", problem)
-
-
-def _answers(manifest: wire.Manifest) -> list[list[float]]:
-    return [] if manifest.probes is None else manifest.probes.answers
-
-
-def _published(manifest: wire.Manifest, n_features: int) -> honesty.KnownAnswers:
-    probes = manifest.probes
-    assert probes is not None  # else the manifest was refused
-    features = probe_features(probes.seed, len(probes.answers), n_features)
-    return honesty.KnownAnswers(features, np.array(probes.answers), probes.rounding)
-
-
-def _parameters(layout: wire.Layout) -> Parameters:
-    # Checked against our own table: a server cannot talk a client into weak parameters.
-    return Parameters.from_json(json.dumps(layout.parameters))
-
-
-def _error_bound(layout: wire.Layout, norm: float) -> float:
-    return layout.error_floor + layout.error_slope * (1 + norm)
 
 
 def _checked_norm(features: Floats, layout: wire.Layout, parameters: Parameters) -> float:

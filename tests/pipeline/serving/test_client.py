@@ -253,6 +253,19 @@ class TestManifest:
         weak = layout.model_copy(update={"parameters": {**layout.parameters, "scheme": scheme}})
         assert self.shown({"layouts": {"block": weak}}) == "manifest"
 
+    @pytest.mark.parametrize("inflated", ["error_floor", "error_slope"])
+    def test_an_error_so_large_that_any_answer_would_pass(self, inflated: str) -> None:
+        with EncryptedClassifier.in_process(app_of()) as client:
+            layouts = client.manifest.layouts
+        vague = layouts["block"].model_copy(update={inflated: 1.0})
+        assert self.shown({"layouts": {**layouts, "block": vague}}) == "manifest"
+
+    def test_answers_rounded_until_any_would_pass(self) -> None:
+        with EncryptedClassifier.in_process(app_of()) as client:
+            probes = client.manifest.probes
+        assert probes is not None
+        assert self.shown({"probes": probes.model_copy(update={"rounding": 1.0})}) == "manifest"
+
     def test_another_key_than_the_pinned_one(self) -> None:
         other = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
         assert self.shown({}, public_key=other) == "manifest"
