@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -25,6 +25,22 @@ class Batch:
     owner_index: Tensor
     weights: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        if self.weights.device == device:
+            return self
+        inputs, targets = _moved(self.inputs, device), _moved(self.targets, device)
+        return Batch(inputs, targets, self.owner_index.to(device), self.weights.to(device))
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _moved(part, device) for name, part in cast("Mapping[str, Any]", value).items()}
+    if hasattr(value, "to"):
+        return value.to(device)
+    parts = [_moved(part, device) for part in value]  # a tuple, with names or without
+    return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+
 
 class OwnerBatches(Protocol):
     """A data set by owner. What it draws or augments must depend on nothing but the owners asked for."""
@@ -39,8 +55,11 @@ class OwnerBatches(Protocol):
         """Items of each owner, shape (n_owners,)."""
         ...
 
-    def batch(self, owners: Sequence[int]) -> Batch:
-        """All items of `owners`, every one of which has some."""
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """All items of `owners`, every one of which has some; of a single owner, those at `items` only.
+
+        Weights stay those of the whole: the parts of an owner add up to it.
+        """
         ...
 
 
@@ -64,13 +83,14 @@ class TensorOwners:
         order = torch.argsort(owner_of.long(), stable=True)
         self._items = order.split(self.item_counts)  # pyright: ignore[reportArgumentType]
 
-    def batch(self, owners: Sequence[int]) -> Batch:
-        """All items of `owners`, in their order."""
-        items = torch.cat([self._items[owner] for owner in owners])
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """All items of `owners`, in their order; of a single owner, those at `items` only."""
+        places = torch.cat([self._items[owner] for owner in owners])
         counts = torch.tensor([self.item_counts[owner] for owner in owners])
         owner_index = torch.repeat_interleave(torch.arange(len(owners)), counts)
-        weights = (1.0 / counts)[owner_index]
-        return Batch(self._inputs[items], self._targets[items], owner_index, weights)
+        if items is not None:
+            places, owner_index = places[items.start : items.stop], owner_index[items.start : items.stop]
+        return Batch(self._inputs[places], self._targets[places], owner_index, (1.0 / counts)[owner_index])
 
 
 def micro_batches(
@@ -78,8 +98,8 @@ def micro_batches(
 ) -> Iterator[tuple[int, ...]]:
     """Split a draw into runs of whole owners of at most `max_items` items, in order.
 
-    An owner with more items is a run by itself, since all of them are clipped together; one without items
-    is left out, since its gradient is zero.
+    An owner with more items is a run by itself, whose items are seen in several passes, since all of them
+    are clipped together; one without items is left out, since its gradient is zero.
     """
     run: list[int] = []
     size = 0

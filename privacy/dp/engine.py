@@ -8,22 +8,28 @@ several: max_grad_norm .1, learning_rate 192 at epsilon 8, 96 at epsilon 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+import sys
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from privacy.dp import accounting
+from privacy.dp.accounting import Truncation
 from privacy.dp.batches import Batch, OwnerBatches, micro_batches
+from privacy.dp.checkpoint import Checkpoint, Position
 from privacy.dp.clipping import BookKeeper, NonFiniteGradient
+from privacy.dp.group import ALONE, Group
 from privacy.dp.randomness import SecureRandom
 from privacy.dp.sampling import poisson_sample
 
 Loss = Callable[[Any, Any], Tensor]
 Gradients = dict[str, Tensor]
+# A clipping norm that scales nothing: an owner seen in parts is clipped when they are together.
+_UNCLIPPED = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class TrainingPlan:
 
     The noise has standard deviation noise_multiplier * max_grad_norm on each coordinate of the sum;
     `average_last` is the share of the steps whose iterates are averaged into the result (0: the last).
+    With `truncation` a draw has a largest size, and the run costs what truncated Poisson sampling costs.
     """
 
     noise_multiplier: float
@@ -41,6 +48,7 @@ class TrainingPlan:
     learning_rate: float
     momentum: float = 0.0
     average_last: float = 0.5
+    truncation: Truncation | None = None
 
     def __post_init__(self) -> None:
         accounting.check_run(self.noise_multiplier, self.sample_rate, self.steps)
@@ -55,7 +63,9 @@ class TrainingPlan:
 
     def epsilon(self, delta: float) -> float:
         """Epsilon of the whole run at `delta`, under adding or removing one owner."""
-        return accounting.epsilon(self.noise_multiplier, self.sample_rate, self.steps, delta)
+        return accounting.epsilon(
+            self.noise_multiplier, self.sample_rate, self.steps, delta, truncation=self.truncation
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +90,25 @@ def train(
     on_step: Callable[[int], None] | None = None,
     private: bool = True,
     max_items: int = 256,
+    checkpoint: Checkpoint | None = None,
+    group: Group = ALONE,
 ) -> TrainingResult:
-    """Train `model` in place; its trainable parameters end as the averaged iterates.
+    """Train `model` in place, on its device; its trainable parameters end as the averaged iterates.
 
     `loss(outputs, targets)` gives one loss an item, shape (items,). A draw is processed in micro-batches
-    of whole owners of about `max_items` items, which costs no privacy. `on_step(step)` is called after
-    each step, from 0. `private=False` runs the same loop without clipping and noise, for comparisons that
+    of at most `max_items` items, which costs no privacy. `on_step(step)` is called after each step, from 0
+    or from where `checkpoint` lets the run go on. The processes of a `group` call this with equal
+    arguments; they share the micro-batches of each draw, and the first alone draws the noise and writes
+    the checkpoint. `private=False` runs the same loop without clipping and noise, for comparisons that
     stay inside: it guarantees nothing.
 
     The result is a function of the arguments and of the key in `random`, bit for bit on one machine with
-    one number of threads: dropout and other draws of the model come from the key as well.
+    one number of threads on the CPU: dropout and other draws of the model are addressed by step and
+    micro-batch. So a run that goes on from its checkpoint ends as if it had never been killed, and one
+    that is shared by a group differs by the rounding of float64 sums only.
 
-    Raises NonFiniteGradient with the step, which is to be charged: it has looked at the data.
+    Raises NonFiniteGradient with the step, which is to be charged: it has looked at the data. All of a
+    group raise it. ValueError for a plan that counts another number of owners.
 
     Formal guarantee
     ----------------
@@ -99,97 +116,187 @@ def train(
     adding or removing one owner with all items, against anyone without the key. Assumed: those of
     BookKeeper, SecureRandom and poisson_sample; initial parameters, preprocessing and the plan do not
     depend on private data, or are charged apart; `data.n_owners` is public; stopping with
-    NonFiniteGradient is not observed.
+    NonFiniteGradient is not observed; nor is what passes between the processes of a group.
     """
+    if plan.truncation is not None and plan.truncation.n_owners != data.n_owners:
+        raise ValueError(f"the plan counts {plan.truncation.n_owners} owners, the data {data.n_owners}")
     was_training = model.training
     model.train()
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    velocity = {n: torch.zeros(p.shape, dtype=torch.float64, device=p.device) for n, p in parameters.items()}
-    average = {n: torch.zeros_like(v) for n, v in velocity.items()}
-    averaged_from = plan.steps - max(1, round(plan.average_last * plan.steps))
-    expected_batch_size = plan.sample_rate * data.n_owners
+    iterates = _Iterates(model, plan, data.n_owners)
+    key, about = random.derive("checkpoint"), {"plan": asdict(plan), "n_owners": data.n_owners}
     losses: list[float] = []
+    if checkpoint is not None and group.rank == 0:
+        found = checkpoint.load(key, about, iterates.state())
+        if found is not None:
+            iterates.resume(found.tensors)
+            losses = list(found.losses)
+    made = torch.tensor([len(losses)])
+    group.follow_first([made, *iterates.state().values()])
+    losses = losses or [math.nan] * int(made)
     with BookKeeper(model) if private else nullcontext() as keeper:
-        for step in range(plan.steps):
-            total, mean_loss = _step_sum(model, data, loss, plan, random, step, keeper, max_items)
+        draws = _Draws(model, data, loss, plan, random, keeper, max_items, group)
+        for step in range(int(made), plan.steps):
+            total, mean_loss = draws.sum_at(step)
             losses.append(mean_loss)
-            if private:
-                _add_noise(total, plan.noise_multiplier * plan.max_grad_norm, random, step)
-            for name, parameter in parameters.items():
-                velocity[name].mul_(plan.momentum).add_(total[name], alpha=1 / expected_batch_size)
-                with torch.no_grad():
-                    parameter.sub_((plan.learning_rate * velocity[name]).to(parameter.dtype))
-                if step >= averaged_from:
-                    newest = parameter.detach().double()
-                    average[name].add_(newest - average[name], alpha=1 / (step - averaged_from + 1))
+            iterates.move(total, step)
             if on_step is not None:
                 on_step(step)
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(average[name])
-            parameter.grad = None
+            if checkpoint is not None and group.rank == 0 and checkpoint.due():
+                checkpoint.save(Position(tuple(losses), iterates.state()), key, about)
+    iterates.finish()
     model.train(was_training)
     return TrainingResult(plan.steps, private, tuple(losses))
 
 
-def _step_sum(
-    model: nn.Module,
-    data: OwnerBatches,
-    loss: Loss,
-    plan: TrainingPlan,
-    random: SecureRandom,
-    step: int,
-    keeper: BookKeeper | None,
-    max_items: int,
-) -> tuple[Gradients, float]:
-    """Sum of the drawn owners' gradients, clipped if there is a keeper, and their mean loss."""
-    owners: list[int] = poisson_sample(data.n_owners, plan.sample_rate, random, step).tolist()
-    runs = list(micro_batches(owners, data.item_counts, max_items))
-    seeds = random.integers("torch", step, len(runs))
-    total = {
-        name: torch.zeros(p.shape, dtype=torch.float64, device=p.device)
-        for name, p in model.named_parameters()
-        if p.requires_grad
-    }
-    loss_sum = 0.0
-    for run, seed in zip(runs, seeds, strict=True):
-        batch = data.batch(run)
-        with _seeded(int(seed)):
-            loss_sum += _backward(model, batch, loss, step)
-        if keeper is None:
-            clipped = _plain_gradients(model, step)
-        else:
-            try:
-                clipped = keeper.owner_clipped_sum(batch.owner_index, len(run), plan.max_grad_norm).grads
-            except NonFiniteGradient:
-                raise NonFiniteGradient(step) from None
-        for name, gradient in clipped.items():
-            total[name] += gradient
-    return total, loss_sum / len(owners) if owners else math.nan
+class _Iterates:
+    """The parameters as they move: momentum, and the average of the last iterates, in float64."""
 
+    def __init__(self, model: nn.Module, plan: TrainingPlan, n_owners: int) -> None:
+        self._plan = plan
+        self._parameters = trainable(model)
+        # The constant qN, never the size of a draw, which is private.
+        self._expected_batch_size = plan.sample_rate * n_owners
+        self._averaged_from = plan.steps - max(1, round(plan.average_last * plan.steps))
+        self._velocity = zeros(model) if plan.momentum else {}
+        self._average = zeros(model)
 
-def _backward(model: nn.Module, batch: Batch, loss: Loss, step: int) -> float:
-    losses = loss(model(batch.inputs), batch.targets)
-    if losses.shape != batch.weights.shape:
-        raise ValueError(
-            f"the loss must give one value an item, {tuple(batch.weights.shape)}, found {tuple(losses.shape)}"
-        )
-    weighted = (losses * batch.weights.to(losses.dtype)).sum()
-    if not bool(torch.isfinite(weighted)):
-        raise NonFiniteGradient(step)
-    weighted.backward()
-    return float(weighted.detach())
+    def state(self) -> dict[str, Tensor]:
+        """All that moves, by name; the tensors themselves."""
+        parameters = {name: parameter.detach() for name, parameter in self._parameters.items()}
+        parts = {"parameter": parameters, "velocity": self._velocity, "average": self._average}
+        return {f"{part}.{name}": tensor for part, all_ in parts.items() for name, tensor in all_.items()}
 
+    def resume(self, state: Gradients) -> None:
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
 
-def _plain_gradients(model: nn.Module, step: int) -> Gradients:
-    gradients: Gradients = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and parameter.grad is not None:
-            gradients[name] = parameter.grad.double()
-            if not bool(torch.isfinite(gradients[name]).all()):
-                raise NonFiniteGradient(step)
+    @torch.no_grad()
+    def move(self, total: Gradients, step: int) -> None:
+        """One step along `total`, which is used up."""
+        for name, parameter in self._parameters.items():
+            direction = total[name].div_(self._expected_batch_size)
+            if self._plan.momentum:
+                direction = self._velocity[name].mul_(self._plan.momentum).add_(direction)
+            parameter.sub_((self._plan.learning_rate * direction).to(parameter.dtype))
+            if step >= self._averaged_from:
+                average = self._average[name]
+                average.add_(parameter - average, alpha=1 / (step - self._averaged_from + 1))
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._average[name])
             parameter.grad = None
-    return gradients
+
+
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """The noisy sums of the drawn owners' clipped gradients."""
+
+    model: nn.Module
+    data: OwnerBatches
+    loss: Loss
+    plan: TrainingPlan
+    random: SecureRandom
+    keeper: BookKeeper | None
+    max_items: int
+    group: Group
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def sum_at(self, step: int) -> tuple[Gradients, float]:
+        """The owners of all processes and the noise together, and the mean loss. Raises NonFiniteGradient."""
+        cut = self.plan.truncation and self.plan.truncation.max_batch
+        drawn = poisson_sample(self.data.n_owners, self.plan.sample_rate, self.random, step, cut)
+        runs = list(micro_batches(drawn.tolist(), self.data.item_counts, self.max_items))
+        # Addressed by micro-batch, whoever works on it: dropout is the same for any number of processes.
+        seeds = self.random.integers("torch", step, len(runs)).tolist()
+        mine = slice(self.group.rank, None, self.group.size)
+        total = zeros(self.model)
+        # The sum of the losses, and how many processes met a number that isn't finite: all must stop then.
+        found = torch.zeros(2, dtype=torch.float64)
+        try:
+            for run, seed in zip(runs[mine], seeds[mine], strict=True):
+                with _seeded(seed, self.device):
+                    found[0] += self._add_run(run, total)
+        except NonFiniteGradient:
+            found[1] = 1
+        self.group.add_up([found])
+        if found[1]:
+            raise NonFiniteGradient(step)
+        if self.keeper is not None and self.group.rank == 0:
+            _add_noise(total, self.plan.noise_multiplier * self.plan.max_grad_norm, self.random, step)
+        self.group.add_up(total.values())
+        return total, float(found[0]) / drawn.size if drawn.size else math.nan
+
+    def _add_run(self, run: Sequence[int], total: Gradients) -> float:
+        """Add a micro-batch's clipped gradients to `total`. Returns the sum of its losses."""
+        items = self.data.item_counts[run[0]]
+        if len(run) > 1 or items <= self.max_items:
+            batch = self.data.batch(run).to(self.device)
+            loss = self._backward(batch)
+            _add(total, self._clipped(batch, len(run), self.plan.max_grad_norm))
+            return loss
+        # An owner larger than a micro-batch: its gradient is the sum over its parts, clipped when whole.
+        gradient, loss = zeros(self.model), 0.0
+        for start in range(0, items, self.max_items):
+            part = range(start, min(start + self.max_items, items))
+            batch = self.data.batch(run, part).to(self.device)
+            loss += self._backward(batch)
+            _add(gradient, self._clipped(batch, 1, _UNCLIPPED))
+        factor = 1.0
+        if self.keeper is not None:
+            norm = math.sqrt(sum(float(part.square().sum()) for part in gradient.values()))
+            factor = self.plan.max_grad_norm / max(norm, self.plan.max_grad_norm)
+        _add(total, gradient, factor)
+        return loss
+
+    def _backward(self, batch: Batch) -> float:
+        losses = self.loss(self.model(batch.inputs), batch.targets)
+        if losses.shape != batch.weights.shape:
+            raise ValueError(
+                f"the loss must give one value an item, {tuple(batch.weights.shape)}, "
+                f"found {tuple(losses.shape)}"
+            )
+        weighted = (losses * batch.weights.to(losses.dtype)).sum()
+        value = float(weighted.detach())
+        if not math.isfinite(value):
+            raise NonFiniteGradient
+        weighted.backward()
+        return value
+
+    def _clipped(self, batch: Batch, n_owners: int, max_grad_norm: float) -> Gradients:
+        """The gradients of the last backward pass: clipped if there is a keeper."""
+        if self.keeper is not None:
+            return self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm).grads
+        gradients: Gradients = {}
+        for name, parameter in trainable(self.model).items():
+            if parameter.grad is not None:
+                gradients[name] = parameter.grad.double()
+                if not bool(torch.isfinite(gradients[name]).all()):
+                    raise NonFiniteGradient
+                parameter.grad = None
+        return gradients
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that are trained, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def zeros(model: nn.Module) -> Gradients:
+    """A float64 zero for each trainable parameter, on its device."""
+    return {
+        name: torch.zeros(p.shape, dtype=torch.float64, device=p.device)
+        for name, p in trainable(model).items()
+    }
+
+
+def _add(total: Gradients, gradients: Gradients, factor: float = 1.0) -> None:
+    for name, gradient in gradients.items():
+        total[name].add_(gradient, alpha=factor)
 
 
 def _add_noise(total: Gradients, standard_deviation: float, random: SecureRandom, step: int) -> None:
@@ -201,7 +308,7 @@ def _add_noise(total: Gradients, standard_deviation: float, random: SecureRandom
 
 
 @contextmanager
-def _seeded(seed: int) -> Generator[None]:
-    with torch.random.fork_rng():
+def _seeded(seed: int, device: torch.device) -> Generator[None]:
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

@@ -77,11 +77,17 @@ class SecureRandom:
         """The 32-byte key, for the caller to wrap and keep with an open reservation. Never log it."""
         return self._key
 
+    def derive(self, purpose: str) -> bytes:
+        """A 32-byte key for another purpose than drawing, which tells nothing of the draws."""
+        return self._subkey(b"lexveil/dp/key/1/" + purpose.encode())
+
+    def _subkey(self, info: bytes) -> bytes:
+        return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._key)
+
     def _bytes(self, label: str, step: int, n_bytes: int) -> bytes:
         if step < 0:
             raise ValueError(f"step must be 0 or more, found {step}")
-        info = b"lexveil/dp/randomness/1/" + label.encode()
-        subkey = HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._key)
+        subkey = self._subkey(b"lexveil/dp/randomness/1/" + label.encode())
         return keystream(subkey, step.to_bytes(12, "little"), n_bytes)
 
     def integers(self, label: str, step: int, n: int) -> np.ndarray:

@@ -27,6 +27,7 @@ def run(folder: Path) -> None:
     from torch.nn import functional
 
     from privacy.dp.batches import TensorOwners
+    from privacy.dp.checkpoint import Checkpoint
     from privacy.dp.engine import TrainingPlan, train
     from privacy.dp.ledger import Charge, Ledger, Population
     from privacy.dp.randomness import SecureRandom
@@ -55,6 +56,7 @@ def run(folder: Path) -> None:
 
     data = TensorOwners(inputs, labels, torch.arange(12) // 2, 6)
     random = SecureRandom(reservation.secret)
+    checkpoint = Checkpoint(folder / "checkpoint", "digest of the inputs", every_seconds=0)
     # What a run may have let out before it died; a replay must let out the same.
     with (folder / "seen.jsonl").open("a") as seen:
         train(
@@ -64,11 +66,13 @@ def run(folder: Path) -> None:
             plan,
             random,
             on_step=lambda step: print(json.dumps([step, model.weight.tolist()]), file=seen, flush=True),
+            checkpoint=checkpoint,
         )
     partial = folder / "model.partial"
     partial.write_text(json.dumps(model.weight.tolist()))
     partial.rename(folder / "model.json")
     ledger.commit(reservation.id, plan.steps)
+    checkpoint.discard()
 
 
 def killed_after(lines: int, folder: Path) -> int:
@@ -117,7 +121,7 @@ def state(folder: Path) -> dict:
         "ok": verification.ok,
         "entries": [e.kind for e in ledger.entries()],
         "seen": sorted(set(seen.read_text().splitlines())) if seen.exists() else [],
-        "model": (folder / "model.json").exists(),
+        "model": (folder / "model.json").read_text() if (folder / "model.json").exists() else None,
     }
 
 
@@ -217,6 +221,8 @@ def test_started_again_it_spends_the_same_and_gives_the_same(killed):
         ended = case["ended"]
         assert ended["ok"]
         assert ended["model"]
+        if case["first"]:
+            assert ended["model"] == undisturbed["model"]
         assert ended["entries"] == ["limit", "reserve", "commit"]
         assert ended["spent"] == undisturbed["spent"]
         # Each step was seen once or more, and always with the same weights.
