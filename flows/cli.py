@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows import console, detection, serving
+from flows import actions, console, detection, log, serving
 from flows.options import (
     WORKSPACES,
     ConfigOption,
@@ -127,8 +127,9 @@ def ingest(
     from pipeline.stages.ingest import ingest as stage
 
     place = prepare(workspace or _workspace_of(sources), settings, sources, need_labels=False)
-    with place.lock(), console.worker_pool(settings, as_json) as each:
+    with actions.alone(place, settings, "ingest") as done, console.worker_pool(settings, as_json) as each:
         manifest = stage(place, settings, sources, each)
+        done |= actions.of_manifest(manifest)
     console.show_manifest(manifest, as_json)
 
 
@@ -150,9 +151,10 @@ def mask(
     from pipeline.review import store_decisions
     from pipeline.stages.mask import mask as stage
 
-    with place.lock(), console.worker_pool(settings, as_json) as each:
+    with actions.alone(place, settings, "mask") as done, console.worker_pool(settings, as_json) as each:
         stored = {} if decisions is None else {"reviewed": store_decisions(place, settings, decisions)}
         manifest = stage(place, settings, each)
+        done |= actions.of_manifest(manifest) | stored
     console.show_manifest(manifest, as_json, **stored)
 
 
@@ -177,9 +179,11 @@ def train(
     from pipeline.models import read_card
     from pipeline.stages.train import train as stage
 
-    with place.lock(), console.worker_pool(settings, as_json) as each:
+    with actions.alone(place, settings, "train") as done, console.worker_pool(settings, as_json) as each:
         trained = stage(place, settings, each)
-    console.show({"new": trained.new, **read_card(trained.saved.folder)}, as_json)
+        card = read_card(trained.saved.folder)
+        done |= actions.of_model(card) | {"new": trained.new}
+    console.show({"new": trained.new, **card}, as_json)
 
 
 @app.command()
@@ -194,8 +198,9 @@ def extract(
     settings, place = settings_of(config, workers=workers), open_workspace(workspace)
     from pipeline.stages.extract import extract as stage
 
-    with place.lock(), console.worker_pool(settings, as_json) as each:
+    with actions.alone(place, settings, "extract") as done, console.worker_pool(settings, as_json) as each:
         manifest = stage(place, settings, model, each)
+        done |= actions.of_manifest(manifest)
     console.show_manifest(manifest, as_json, features=str(place.features))
 
 
@@ -214,9 +219,12 @@ def evaluate(
     place = open_workspace(workspace)
     from dataclasses import asdict
 
+    from pipeline import audit_log
     from pipeline.stages.evaluate import evaluate_file
 
-    console.show(asdict(evaluate_file(place, settings, model or settings.train.model, test)), as_json)
+    with audit_log.recorded(place, settings, "evaluate"):
+        scores = evaluate_file(place, settings, model or settings.train.model, test)
+    console.show(asdict(scores), as_json)
 
 
 @ledger_app.command("show")
@@ -250,26 +258,37 @@ def ledger_limit(
     as_json: JsonOption = False,
 ) -> None:
     """Set the limit of the configured population; the change is kept in the ledger."""
+    settings, place = settings_of(config), open_workspace(workspace)
     from flows import ledger
+    from pipeline import audit_log
 
-    console.show(ledger.limit(open_workspace(workspace), settings_of(config), epsilon), as_json)
+    with audit_log.recorded(place, settings, "ledger-limit", {"epsilon": epsilon}):
+        limits = ledger.limit(place, settings, epsilon)
+    console.show(limits, as_json)
 
 
 @app.command()
 def erase(
-    document: Annotated[str, typer.Argument(metavar="DOC_ID", help="doc_id, or the id in the source.")],
+    document: Annotated[
+        str | None, typer.Argument(metavar="[DOC_ID]", help="doc_id, or the id in the source.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="All documents of this owner, as the source or the tables name it.")
+    ] = None,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Destroy a document's key and remove it from every derived table."""
+    """Destroy the keys of a document, or of an owner's, remove them from every table, and prove it."""
     settings, place = settings_of(config), open_workspace(workspace)
-    from dataclasses import asdict
-
     from pipeline.erasure import erase as stage
 
-    with place.lock():
-        console.show(asdict(stage(place, settings, document)), as_json)
+    with actions.alone(place, settings, "erase") as done:
+        erasure = stage(place, settings, document, owner)
+        done |= erasure.to_json()  # signed, and chained: the record of the erasure
+    console.show(erasure.to_json(), as_json)
+    if erasure.scan.left:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -282,10 +301,13 @@ def restore(
 ) -> None:
     """Write the exact original of a masked document. Needs the master key."""
     settings, place = settings_of(config), open_workspace(workspace)
+    from pipeline import audit_log
     from pipeline.stages.mask import restore_document
 
-    text = restore_document(place, settings, document)
-    target.write_text(text, encoding="utf-8", newline="")
+    with audit_log.recorded(place, settings, "restore") as done:
+        text = restore_document(place, settings, document)
+        target.write_text(text, encoding="utf-8", newline="")
+        done["doc_id"] = document
     console.show({"doc_id": document, "characters": len(text), "output": str(target)}, as_json)
 
 
@@ -295,12 +317,16 @@ def quarantine(
 ) -> None:
     """List what could not be read, and why. Needs the master key."""
     settings, place = settings_of(config), open_workspace(workspace)
+    from pipeline import audit_log
     from pipeline.stages.ingest import read_quarantine
 
-    rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(place, settings)]
+    with audit_log.recorded(place, settings, "quarantine") as done:
+        rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(place, settings)]
+        done["rows"] = len(rows)
     console.show({"quarantined": len(rows), "items": rows}, as_json)
 
 
+log.add_to(app)
 detection.add_to(app)
 serving.add_to(app)
 

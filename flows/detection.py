@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows import console
+from flows import actions, console
 from flows.options import (
     ConfigOption,
     IdField,
@@ -158,11 +158,14 @@ def review(
     if bool(documents) + every + gold != 1:
         raise SourceError("name documents, or give --all or --gold")
     if gold:
-        console.show(write_gold(place, settings), as_json)
+        with actions.alone(place, settings, "review-gold"):
+            written = write_gold(place, settings)
+        console.show(written, as_json)
         return
-    with place.lock(), console.progress(as_json) as tell:
+    with actions.alone(place, settings, "review") as done, console.progress(as_json) as tell:
         paths = write_reviews(
             place, settings, documents or [], None if tell is None else partial(tell, "review")
         )
+        done["pages"] = len(paths)
     pages = len(paths) - every
     console.show({"pages": pages, "open": str(paths[0]) if pages else "none"}, as_json)

@@ -29,6 +29,7 @@ from prefect.futures import as_completed
 from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.actions import alone
 from flows.pool import Progress, WorkerPool, with_progress
 from pipeline.errors import SourceError
 from pipeline.job import run_job
@@ -107,8 +108,12 @@ def main_job(workspace: str, run_id: str) -> None:
 def carry_out(workspace: Workspace, request: Request) -> None:
     """The main job inside a flow: shards as tasks, carried out by worker processes."""
     try:
-        with workspace.lock(), WorkerPool(request.settings.workers) as pool:
-            run_job(workspace, request, with_progress(as_tasks(pool), _tell), as_task)
+        with (
+            alone(workspace, request.settings, "run", {"run": request.run_id}) as done,
+            WorkerPool(request.settings.workers) as pool,
+        ):
+            result = run_job(workspace, request, with_progress(as_tasks(pool), _tell), as_task)
+            done |= {name: result[name] for name in ("run_id", "masked", "model", "epsilon", "delta", "unit")}
     except SourceError:
         # Its message names a path, which is for the terminal and not for Prefect's database.
         raise SourceError("a source has gone since the run was asked for; start it again") from None

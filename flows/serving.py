@@ -52,19 +52,22 @@ def serve(
     """
     settings = settings_of(config, encrypted={"host": host, "port": port, "workers": workers})
     place = open_workspace(workspace)
-    from pipeline import endpoint
+    from pipeline import audit_log, endpoint
 
     if new_api_key is not None:
-        key = endpoint.issue_api_key(place, new_api_key)
+        with audit_log.recorded(place, settings, "issue-api-key"):
+            key = endpoint.issue_api_key(place, new_api_key)
         console.show({"tenant": new_api_key, "api_key": key, "note": "shown this once"}, as_json)
         return
     if revoke_api_key is not None:
-        endpoint.revoke_api_key(place, revoke_api_key)
+        with audit_log.recorded(place, settings, "revoke-api-key"):
+            endpoint.revoke_api_key(place, revoke_api_key)
         console.show({"revoked": revoke_api_key}, as_json)
         return
     scheme = "https" if settings.encrypted.tls_certificate else "http"
     console.show({"url": f"{scheme}://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
-    endpoint.serve_model(place, settings, model)
+    with audit_log.recorded(place, settings, "serve"):
+        endpoint.serve_model(place, settings, model)
 
 
 UrlOption = Annotated[str, typer.Option(help="Where `lexveil serve` listens; https beyond this machine.")]

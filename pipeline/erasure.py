@@ -1,18 +1,40 @@
-"""Erasure of one document: its key is destroyed, and every derived table loses its row."""
+"""Erasure of documents: keys are destroyed, every derived table loses the rows, and a scan proves it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import tables
 from pipeline.errors import SourceError
-from pipeline.models import models
+from pipeline.models import models, now, read_card
 from pipeline.review import forget_review
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue, write_catalogue
-from pipeline.workspace import Workspace, key_store, read_manifest, write_json
+from pipeline.workspace import Workspace, key_store, read_json, read_manifest, write_json
+from privacy.keystore import KeyStore
 from privacy.vault import content_id
+
+ERASURES = "erasures.json"
+# What must remember the ids: tombstones keep the same content out, and the log says what was erased.
+_REMEMBERS = ("keys.sqlite", "keys.sqlite-wal", "log.jsonl", ERASURES)
+_WINDOW = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A search of the whole workspace for ids. `left`: files in which one still stands, beside those that
+    must remember it; keys that still open something count as one each."""
+
+    files: int
+    bytes: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +42,86 @@ class Erasure:
     """What an erasure removed.
 
     Attributes:
+        doc_ids: the documents.
         rows: rows removed, over all tables.
         keys: document keys destroyed.
-        models: models that may have been trained on the document. Their weights stay: differential
-            privacy bounds what they tell of one unit, and the ledger refunds nothing.
+        models: models that may have been trained on a document, each of which now says so. Their weights
+            stay: differential privacy bounds what they tell of one unit, and the ledger refunds nothing.
+        scan: what a search of the workspace found afterwards.
     """
 
-    doc_id: str
+    doc_ids: tuple[str, ...]
     rows: int
     keys: int
     models: tuple[str, ...]
+    scan: Scan
+
+    def to_json(self) -> dict[str, Any]:
+        """For the log and the command line."""
+        return {**asdict(self), "documents": len(self.doc_ids)}
 
 
-def erase(workspace: Workspace, settings: Settings, name: str) -> Erasure:
-    """Erase the document of that id, or of that id in its source.
+def erase(
+    workspace: Workspace, settings: Settings, name: str | None = None, owner: str | None = None
+) -> Erasure:
+    """Erase the document of that id, or of that id in its source; or all documents of an owner.
 
-    The key goes first: after that the encrypted copies, and backups of them, can't be opened any more. A
-    tombstone keeps the same content from coming in again. Backups of the key table itself, the source files
-    and what others have copied are out of reach. Erasing again what is half erased finishes the work.
+    The keys go first: after that the encrypted copies, and backups of them, can't be opened any more, and
+    with the vault's rows the pseudonyms are forgotten. A tombstone keeps the same content from coming in
+    again. Backups of the key table itself, the source files and what others have copied are out of reach.
+    Erasing again what is half erased finishes the work.
 
     Raises:
-        SourceError: there is no such document.
+        SourceError: there is no such document or owner, or both or neither was named.
     """
+    if (name is None) == (owner is None):
+        raise SourceError("name a document, or an owner with --owner")
     keys = key_store(workspace, settings)
+    doc_ids = _of_owner(workspace, keys, owner) if name is None else [_document(workspace, keys, name or "")]
+    trained = _trained_on(workspace, keys, doc_ids)
+    destroyed = keys.destroy(doc_ids)
+    for doc_id in doc_ids:
+        forget_review(workspace, doc_id)
+    rows = sum(tables.drop_documents(path, doc_ids) for path in _parts(workspace))
+    _refresh_manifests(workspace)
+    _mark(workspace, trained, len(doc_ids))
+    _drop_from_catalogue(workspace, doc_ids)  # last: it is where a second try finds an owner's documents
+    return Erasure(tuple(doc_ids), rows, destroyed, tuple(trained), scan(workspace, keys, doc_ids))
+
+
+def scan(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> Scan:
+    """Search every file of the workspace for these ids: tables by their columns, other files byte by byte."""
+    files = size = 0
+    left = len(keys.existing(doc_ids))
+    needles = [doc_id.encode() for doc_id in doc_ids]
+    for path in sorted(workspace.root.rglob("*")):
+        if not path.is_file() or path.name in _REMEMBERS:
+            continue
+        files += 1
+        size += path.stat().st_size
+        left += _table_names(path, doc_ids) if path.suffix == ".parquet" else _bytes_name(path, needles)
+    return Scan(files, size, left)
+
+
+def _table_names(path: Path, doc_ids: Sequence[str]) -> bool:
+    wanted = pa.array(list(doc_ids), pa.string())
+    table = tables.read_part(path, [n for n in ("doc_id", "owner") if n in tables.columns(path)])
+    return any(pc.any(pc.is_in(column, value_set=wanted)).as_py() for column in table.columns)
+
+
+def _bytes_name(path: Path, needles: Sequence[bytes]) -> bool:
+    longest = max(len(needle) for needle in needles)
+    before = b""
+    with path.open("rb") as file:
+        while window := file.read(_WINDOW):
+            seen = before + window
+            if any(needle in seen for needle in needles):
+                return True
+            before = seen[-longest:]
+    return False
+
+
+def _document(workspace: Workspace, keys: KeyStore, name: str) -> str:
     source_key = content_id(keys.purpose_key("source-id"), name.encode())
     catalogue = read_catalogue(workspace).to_pylist()
     found = {row["doc_id"] for row in catalogue if name == row["doc_id"] or source_key == row["source_key"]}
@@ -51,13 +130,40 @@ def erase(workspace: Workspace, settings: Settings, name: str) -> Erasure:
         raise SourceError("there is no such document in this workspace")
     if len(found) > 1:
         raise SourceError(f"{len(found)} documents have this id in their sources; give the doc_id of one")
-    doc_id = found.pop()
-    destroyed = keys.destroy([doc_id])
-    forget_review(workspace, doc_id)
-    rows = sum(tables.drop_documents(path, [doc_id]) for path in _parts(workspace))
-    _drop_from_catalogue(workspace, doc_id)
-    _refresh_manifests(workspace)
-    return Erasure(doc_id, rows, destroyed, tuple(model.name for model in models(workspace)))
+    return found.pop()
+
+
+def _of_owner(workspace: Workspace, keys: KeyStore, owner: str | None) -> list[str]:
+    named = {owner, content_id(keys.purpose_key("owner-id"), (owner or "").encode())}
+    found = [row["doc_id"] for row in read_catalogue(workspace).to_pylist() if row["owner"] in named]
+    if not found:
+        raise SourceError("there is no document of such an owner in this workspace")
+    return found
+
+
+def _trained_on(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> list[str]:
+    """Models that were made after a document came in; all where that is no longer known."""
+    since = keys.created(doc_ids)
+    first = min(since.values()) if len(since) == len(doc_ids) else 0.0
+    came_in = datetime.fromtimestamp(first, UTC)
+    return [
+        model.name
+        for model in models(workspace)
+        if datetime.fromisoformat(read_card(model.folder)["created"]) >= came_in
+    ]
+
+
+def _mark(workspace: Workspace, names: Iterable[str], documents: int) -> None:
+    for model in models(workspace):
+        if model.name not in names:
+            continue
+        known = (read_json(model.folder / ERASURES) or {"erasures": []})["erasures"]
+        entry = {
+            "at": now(),
+            "documents": documents,
+            "statement": f"Erased after training. The weights stay. {model.statement}",
+        }
+        write_json(model.folder / ERASURES, {"erasures": [*known, entry]})
 
 
 def _folders(workspace: Workspace) -> list[tuple[Path, str]]:
@@ -76,10 +182,10 @@ def _parts(workspace: Workspace) -> list[Path]:
     return [path for folder in folders for path in sorted(folder.glob("part-*.parquet"))]
 
 
-def _drop_from_catalogue(workspace: Workspace, doc_id: str) -> None:
+def _drop_from_catalogue(workspace: Workspace, doc_ids: Sequence[str]) -> None:
     table = read_catalogue(workspace)
-    keep = [value != doc_id for value in tables.strings(table, "doc_id")]
-    write_catalogue(workspace, table.filter(keep))
+    gone = set(doc_ids)
+    write_catalogue(workspace, table.filter([value not in gone for value in tables.strings(table, "doc_id")]))
 
 
 def _refresh_manifests(workspace: Workspace) -> None:

@@ -179,6 +179,11 @@ def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
     return pq.ParquetFile(path).read(columns=columns)
 
 
+def columns(path: Path) -> list[str]:
+    """The names of a part's columns."""
+    return pq.read_schema(path).names
+
+
 def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:
     """Rewrite a part without the given documents, atomically. Returns how many rows went."""
     table = read_part(path)

@@ -98,6 +98,15 @@ class KeyStore:
         with self._transaction() as connection:
             return self._read_keys(connection, doc_ids)
 
+    def created(self, doc_ids: Sequence[str]) -> dict[str, float]:
+        """When the key of each of the documents that have one was made, in seconds since 1970."""
+        found: dict[str, float] = {}
+        with self._transaction() as connection:
+            for chunk in _chunks(doc_ids):
+                query = sa.select(_data_keys.c.id, _data_keys.c.created).where(_data_keys.c.id.in_(chunk))
+                found |= {row.id: row.created for row in connection.execute(query)}
+        return found
+
     def purpose_key(self, purpose: str) -> bytes:
         """A 32-byte key for one purpose (document ids, pseudonyms), the same after a rotation.
 

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import tables
-from pipeline.erasure import erase
+from pipeline.erasure import ERASURES, erase, scan
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.job import run_job
 from pipeline.request import request_run, unchanged
 from pipeline.settings import load_settings
 from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine
 from pipeline.stages.mask import mask, restore_document
-from pipeline.workspace import Workspace, key_store, read_manifest
+from pipeline.workspace import Workspace, key_store, read_json, read_manifest
+
+
+def rows_with(place: Workspace, doc_id: str) -> list[str]:
+    """Every table that has the document."""
+    paths = [path for path in place.root.rglob("*.parquet") if "doc_id" in tables.columns(path)]
+    return [str(path) for path in paths if doc_id in tables.strings(tables.read_part(path), "doc_id")]
 
 
 def rows_of(place: Workspace, doc_id: str) -> list[str]:
-    """Every table that still has the document."""
-    paths = [path for path in place.root.rglob("*.parquet") if "quarantine" not in path.parts]
-    about_documents = {
-        path: table for path in paths if "doc_id" in (table := tables.read_part(path)).column_names
-    }
-    assert len(about_documents) > 4
-    return [str(path) for path, table in about_documents.items() if doc_id in tables.strings(table, "doc_id")]
+    """The same for a workspace with all of its tables."""
+    paths = [path for path in place.root.rglob("*.parquet") if "doc_id" in tables.columns(path)]
+    assert len(paths) > 4
+    return rows_with(place, doc_id)
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
     before = {path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(place, doc_id)}
     assert before == {"raw", "catalogue.parquet", "found", "masked", "vault", "embedding", "features"}
     gone = erase(place, settings, doc_id)
-    assert (gone.doc_id, gone.keys) == (doc_id, 1)
+    assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1, 0)
     assert gone.rows >= len(before) - 1
     assert gone.models == (finished.first["model"],)
     assert rows_of(place, doc_id) == []
@@ -86,7 +90,7 @@ def test_by_the_id_in_its_source(finished: Any, doc_id: str) -> None:
     source_ids = {row["id"] for row in finished.gold.values()}
     gone = erase(finished.workspace, finished.settings, min(source_ids))
     assert gone.keys == 1
-    assert rows_of(finished.workspace, gone.doc_id) == []
+    assert rows_of(finished.workspace, gone.doc_ids[0]) == []
 
 
 def test_what_is_not_there(finished: Any, doc_id: str) -> None:
@@ -117,3 +121,45 @@ def test_killed_after_the_key_it_is_finished_by_the_next(finished: Any, doc_id: 
 def test_the_quarantine_stands(finished: Any, doc_id: str) -> None:
     erase(finished.workspace, finished.settings, doc_id)
     assert len(read_quarantine(finished.workspace, finished.settings)) == finished.first["quarantined"]
+
+
+def test_an_owner_goes_with_all_documents(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
+    place, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
+    records = [{"text": f"Clause {n}.", "id": str(n), "matter": f"m{n % 2}"} for n in range(6)]
+    asked = settings.model_copy(
+        update={"ingest": settings.ingest.model_copy(update={"owner_field": "matter"})}
+    )
+    ingest(place, asked, [write_jsonl(records)])
+    mask(place, asked)
+    gone = erase(place, asked, owner="m1")
+    assert (len(gone.doc_ids), gone.keys, gone.scan.left) == (3, 3, 0)
+    assert gone.scan.files > 4
+    assert all(rows_left == [] for rows_left in map(partial(rows_with, place), gone.doc_ids))
+    assert read_catalogue(place).num_rows == 3
+    with pytest.raises(SourceError, match="owner"):
+        erase(place, asked, owner="m1")
+
+
+def test_models_say_that_they_saw_it(finished: Any, doc_id: str) -> None:
+    gone = erase(finished.workspace, finished.settings, doc_id)
+    said = read_json(finished.workspace.models / gone.models[0] / ERASURES)
+    assert said is not None
+    (entry,) = said["erasures"]
+    assert entry["documents"] == 1
+    assert "differential privacy" in entry["statement"]
+
+
+def test_the_scan_sees_what_was_left(finished: Any, doc_id: str) -> None:
+    place, settings = finished.workspace, finished.settings
+    keys = key_store(place, settings)
+    assert scan(place, keys, [doc_id]).left > 5
+    erase(place, settings, doc_id)
+    note = place.features / "notes.txt"
+    note.write_bytes(b"x" * ((1 << 22) - 10) + doc_id.encode())
+    assert scan(place, keys, [doc_id]).left == 1
+
+
+def test_a_document_or_an_owner(finished: Any, doc_id: str) -> None:
+    for name, owner in ((None, None), (doc_id, "m1")):
+        with pytest.raises(SourceError, match="--owner"):
+            erase(finished.workspace, finished.settings, name, owner)

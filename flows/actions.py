@@ -1,0 +1,40 @@
+"""What every command does around its work: keep others out of the workspace, and write the log."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.records import Manifest
+    from pipeline.settings import Settings
+    from pipeline.workspace import Workspace
+
+
+@contextmanager
+def alone(
+    place: Workspace, settings: Settings, action: str, facts: Mapping[str, Any] | None = None
+) -> Generator[dict[str, Any], None, None]:
+    """The workspace to ourselves; its log says that the action started and how it ended.
+
+    What is put into the yielded dict stands in the log's last entry: digests, counts and sums only.
+    """
+    from pipeline import audit_log
+
+    with place.lock(), audit_log.recorded(place, settings, action, facts) as found:
+        yield found
+
+
+def of_manifest(manifest: Manifest) -> dict[str, Any]:
+    """What the log keeps of a stage."""
+    from pipeline.tables import digest_of
+
+    digests = [shard.digest for shard in manifest.shards]
+    return {"rows": manifest.rows, "shards_done": manifest.done_now, "digest": digest_of(digests)}
+
+
+def of_model(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log keeps of a training run."""
+    names = ("name", "epsilon", "delta", "unit", "population", "reservation")
+    return {name: card[name] for name in names}

@@ -1,0 +1,220 @@
+"""Who did what to a workspace, on which digests, with what spending: a log that cannot be changed unnoticed.
+
+One JSON object a line in `protected/log.jsonl`. Each holds the SHA-256 of the one before it and an Ed25519
+signature, whose key is derived from the workspace's. It holds names of actions, digests, counts and sums; of
+people it names the operator alone. A command that changes something, or shows what is protected, leaves two
+entries, `started` and how it ended: a killed one has the first only.
+
+What it can show: an entry that was changed, removed, put in or put elsewhere. What it cannot: entries cut off
+at its end, unless a later head is known (`lexveil log show` prints it; run reports and erasure certificates
+keep it), and what the holder of the master key forges from the beginning.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from pipeline.errors import WorkspaceError
+from pipeline.settings import Settings
+from pipeline.workspace import Workspace, key_store
+
+GENESIS = hashlib.sha256(b"lexveil/audit-log/1").hexdigest()
+_PURPOSE = "audit-log"
+_TAIL = 1 << 16  # an entry is far shorter
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. `facts` holds digests, counts and sums. `hash` covers all before it, `signature` the hash."""
+
+    seq: int
+    at: str
+    actor: str
+    action: str
+    outcome: str
+    facts: dict[str, Any]
+    previous: str
+    hash: str = ""
+    signature: str = ""
+
+    def digest(self) -> str:
+        """The hash that this entry ought to have."""
+        content = asdict(self)
+        del content["hash"], content["signature"]
+        return hashlib.sha256(_canonical(content).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`broken_at`: position of the first entry that is not what was written, from 1. `known`: whether the
+    head that was asked for stands in the log; None where none was."""
+
+    entries: int
+    broken_at: int | None
+    head: str
+    public_key: str
+    known: bool | None = None
+
+    @property
+    def intact(self) -> bool:
+        return self.broken_at is None and self.known is not False
+
+
+@contextmanager
+def recorded(
+    workspace: Workspace, settings: Settings, action: str, facts: Mapping[str, Any] | None = None
+) -> Generator[dict[str, Any], None, None]:
+    """Log that an action starts, and how it ended, with the facts that were put into the yielded dict.
+
+    Of an error the log keeps the type. Raises WorkspaceError where the log cannot be written: what is not
+    logged is not done.
+    """
+    started = append(workspace, settings, action, "started", dict(facts or {}))
+    found: dict[str, Any] = {"of": started.seq}
+    try:
+        yield found
+    except BaseException as error:
+        append(workspace, settings, action, f"failed: {type(error).__name__}", found)
+        raise
+    append(workspace, settings, action, "done", found)
+
+
+def append(
+    workspace: Workspace, settings: Settings, action: str, outcome: str, facts: dict[str, Any]
+) -> Entry:
+    """Add an entry and see it on disk. Raises WorkspaceError where that fails or the log's end is broken."""
+    key = _signing_key(workspace, settings)
+    try:
+        handle = os.open(log_path(workspace), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:
+        raise WorkspaceError("the workspace's log can't be opened; nothing was done") from None
+    with os.fdopen(handle, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            last = _last(file)
+            entry = Entry(
+                seq=last.seq + 1 if last else 1,
+                at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                actor=_actor(),
+                action=action,
+                outcome=outcome,
+                facts=facts,
+                previous=last.hash if last else GENESIS,
+            )
+            digest = entry.digest()
+            signature = base64.b64encode(key.sign(digest.encode())).decode()
+            line = _canonical({**asdict(entry), "hash": digest, "signature": signature})
+            file.write(line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        except (OSError, ValueError, TypeError):
+            raise WorkspaceError("the workspace's log is broken or can't be written") from None
+    return _entry(line.encode())
+
+
+def read(path: Path) -> list[Entry]:
+    """All entries of a log, unchecked; none where there is none. Raises WorkspaceError for a broken line."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    try:
+        # What follows the last line's end was being written when a process died.
+        return [_entry(line) for line in lines[:-1]]
+    except ValueError:
+        raise WorkspaceError("the workspace's log has a line that is no entry") from None
+
+
+def verify(workspace: Workspace, settings: Settings, head: str | None = None) -> Verification:
+    """Recompute the chain and check every signature. `head`: a hash that the log once had."""
+    public = _signing_key(workspace, settings).public_key()
+    return verify_entries(log_path(workspace), public, head)
+
+
+def verify_entries(path: Path, public: Ed25519PublicKey, head: str | None = None) -> Verification:
+    """The same for a copy of the log, by the public key alone."""
+    shown = base64.b64encode(public.public_bytes_raw()).decode()
+    try:
+        entries = read(path)
+    except WorkspaceError:
+        return Verification(0, 1, GENESIS, shown, None if head is None else False)
+    broken = next((at for at, ok in enumerate(_sound(entries, public), start=1) if not ok), None)
+    sound = entries if broken is None else entries[: broken - 1]
+    last = sound[-1].hash if sound else GENESIS
+    known = None if head is None else head in {GENESIS, *(entry.hash for entry in sound)}
+    return Verification(len(entries), broken, last, shown, known)
+
+
+def log_path(workspace: Workspace) -> Path:
+    """Where the log lies."""
+    return workspace.protected / "log.jsonl"
+
+
+def _sound(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool, None, None]:
+    previous = GENESIS
+    for seq, entry in enumerate(entries, start=1):
+        try:
+            signature = base64.b64decode(entry.signature, validate=True)
+            public.verify(signature, entry.hash.encode())
+        except (InvalidSignature, ValueError):
+            yield False
+            continue
+        # Written again, because several strings stand for the same bytes.
+        same = base64.b64encode(signature).decode() == entry.signature
+        yield same and (entry.seq, entry.previous, entry.hash) == (seq, previous, entry.digest())
+        previous = entry.hash
+
+
+def _signing_key(workspace: Workspace, settings: Settings) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(key_store(workspace, settings).purpose_key(_PURPOSE))
+
+
+def _last(file: Any) -> Entry | None:
+    """The last whole entry; what a killed process left of another one is cut off."""
+    start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
+    file.seek(start)
+    content: bytes = file.read()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        file.truncate(start + whole)
+    if not whole:
+        return None
+    return _entry(content[content.rfind(b"\n", 0, whole - 1) + 1 : whole])
+
+
+def _entry(line: bytes) -> Entry:
+    """Raises ValueError for anything else."""
+    found = json.loads(line)
+    kinds = {field.name: field.type for field in fields(Entry)}
+    if not isinstance(found, dict) or set(found) != set(kinds):
+        raise ValueError("no entry")
+    for name, kind in kinds.items():
+        wanted = int if kind == "int" else str if kind == "str" else dict
+        if type(found[name]) is not wanted:
+            raise ValueError("no entry")
+    return Entry(**found)
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
