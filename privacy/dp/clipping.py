@@ -9,29 +9,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from privacy.dp import lstm
-from privacy.dp.shares import Factors, Owners, share
+from privacy.dp.layers import Site, UnsupportedLayer, check_supported, traced_forward
+from privacy.dp.shares import Kept, Owners, Share, share
 
-
-class UnsupportedLayer(ValueError):
-    """A trainable parameter, or a coupling of examples, that book-keeping cannot clip."""
-
-    def __init__(self, name: str, module: nn.Module, reason: str) -> None:
-        super().__init__(
-            f"{type(module).__name__} at '{name}': {reason}; train nn.Linear and nn.LSTM, freeze the rest"
-        )
-        self.name, self.layer = name, type(module).__name__
+__all__ = ["BookKeeper", "ClippedSum", "NonFiniteGradient", "UnsupportedLayer"]
 
 
 class NonFiniteGradient(ArithmeticError):
@@ -62,11 +52,13 @@ class BookKeeper:
             losses.sum().backward()
             clipped = keeper.owner_clipped_sum(owner_index, n_owners, max_grad_norm)
 
-    The model is an ordinary module whose trainable parameters all lie in nn.Linear and nn.LSTM layers
-    (several layers, both directions, batch first or not, dropout, packed or padded, zero initial state);
-    frozen parameters may lie anywhere. Dimension 0 (an LSTM's batch dimension) of what these layers see
-    must be the items, in the order of the batch. Parameters get no `.grad`; on leaving, the model is as
-    it was. Raises UnsupportedLayer on construction for any other model.
+    The model is an ordinary module whose trainable parameters all lie in nn.Linear, nn.Embedding,
+    nn.LayerNorm, RMSNorm (torch's, and those of Hugging Face that scale by a single weight) and nn.LSTM
+    layers (several layers, both directions, batch first or not, dropout, packed or padded, zero initial
+    state); frozen parameters may lie anywhere. Dimension 0 (an LSTM's batch dimension) of what these layers
+    see must be the items, in the order of the batch: an embedding of positions, which all items share, must
+    be frozen. Parameters get no `.grad`; on leaving, the model is as it was. Raises UnsupportedLayer on
+    construction for any other model.
 
     Formal guarantee
     ----------------
@@ -80,21 +72,19 @@ class BookKeeper:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._model = model
         self._layers = _trainable_layers(model)
         self._parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         if not self._parameters:
             raise ValueError("the model has no trainable parameter")
         device = next(iter(self._parameters.values())).device
         self._anchor = torch.zeros((), device=device, requires_grad=True)
-        self._kept: dict[tuple[str, ...], list[Factors]] = {}
+        self._kept: dict[tuple[str, ...], list[Kept]] = {}
 
     def __enter__(self) -> Self:
         for parameter in self._parameters.values():
             parameter.grad = None
         for name, module in self._layers.items():
-            traced = self._lstm if isinstance(module, nn.LSTM) else self._linear
-            module.forward = partial(traced, name, module, module.forward)
+            module.forward = traced_forward(Site(name, module, self._anchor, partial(self._keep, name)))
         return self
 
     def __exit__(
@@ -110,17 +100,13 @@ class BookKeeper:
         `owner_index`: the owner of each item, integers in [0, n_owners), shape (items,). An owner's
         gradient is the sum over its items: weigh the losses where a mean is wanted.
 
-        Raises NonFiniteGradient, and ValueError for an index that does not fit the batch or a parameter
-        that was used past its layer's forward.
+        Raises NonFiniteGradient; UnsupportedLayer for a layer that saw something else than the items, or
+        whose parameter was used past its forward; ValueError for an index that does not fit the batch.
         """
         if not 0 < max_grad_norm < math.inf:
             raise ValueError(f"max_grad_norm must be finite and above 0, found {max_grad_norm}")
         owners = Owners.of(owner_index, n_owners)
-        kept, self._kept = self._kept, {}
-        for name, parameter in self._parameters.items():
-            if parameter.grad is not None:
-                raise ValueError(f"the parameter '{name}' was used past its layer's forward")
-        shares = [share(Factors.joined(uses), owners) for uses in kept.values()]
+        shares = self._shares(owners)
         device = self._anchor.device
         squared = torch.zeros(n_owners, dtype=torch.float64, device=device)
         bound = squared.clone()
@@ -139,91 +125,46 @@ class BookKeeper:
                 grads[name] += gradient
         return ClippedSum(grads, squared.sqrt())
 
-    def _keep(self, name: str, factors: Factors) -> None:
-        self._kept.setdefault((name, *factors.parameters()), []).append(factors)
+    def _keep(self, name: str, kept: Kept) -> None:
+        self._kept.setdefault((name, *kept.parameters()), []).append(kept)
 
-    def _linear(
-        self, name: str, module: nn.Linear, original: Callable[[Tensor], Tensor], inputs: Tensor
-    ) -> Tensor:
-        if not torch.is_grad_enabled():
-            return original(inputs)
-        bias = cast("Tensor | None", module.bias)
-        constant = None if bias is None else bias.detach()
-
-        def keep(x: Tensor, dy: Tensor) -> None:
-            rows = (x.shape[0], -1)
-            weights = {f"{name}.weight": x.reshape(*rows, x.shape[-1])} if module.weight.requires_grad else {}
-            biases = (f"{name}.bias",) if bias is not None and bias.requires_grad else ()
-            self._keep(name, _named(Factors(dy.reshape(*rows, dy.shape[-1]), weights, biases)))
-
-        return _TracedLinear.apply(inputs, self._anchor, module.weight.detach(), constant, keep)
-
-    def _lstm(
-        self, name: str, module: nn.LSTM, original: Callable[..., Any], inputs: Any, hx: Any = None
-    ) -> Any:
-        if not torch.is_grad_enabled():
-            return original(inputs, hx)
-
-        def keep(layer: int, trace: lstm.LayerTrace) -> None:
-            for k, x in enumerate(trace.inputs):
-                names = [f"{name}.{p}" for p in lstm.parameter_names(module, layer, k)]
-                weights = {names[0]: x.transpose(0, 1), names[1]: trace.hidden[k].transpose(0, 1)}
-                biases = tuple(names[2:]) if module.bias else ()
-                self._keep(name, _named(Factors(trace.delta[k].transpose(0, 1), weights, biases)))
-
-        return lstm.forward(module, inputs, hx, self._anchor, keep)
+    def _shares(self, owners: Owners) -> list[Share]:
+        kept, self._kept = self._kept, {}
+        for name, module in self._layers.items():
+            if any(p.grad is not None for p in module.parameters(recurse=False)):
+                raise UnsupportedLayer(name, module, "its parameter was used past its layer's forward")
+        items = owners.index.numel()
+        seen = {use.items for uses in kept.values() for use in uses}
+        for (name, *_), uses in kept.items():
+            wrong = [use.items for use in uses if use.items != items]
+            if wrong and items in seen:
+                reason = f"it saw {wrong[0]} items in a batch of {items}: dimension 0 must be the items"
+                raise UnsupportedLayer(name, self._layers[name], reason)
+            if wrong:
+                raise ValueError(f"the model saw {wrong[0]} items, owner_index names {items}")
+        return [share(uses[0].joined(uses[1:]), owners) for uses in kept.values()]
 
 
-class _TracedLinear(torch.autograd.Function):
-    """A linear layer whose weights are constants; `keep(x, dy)` in the backward pass."""
-
-    @staticmethod
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any,
-        x: Tensor,
-        anchor: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        keep: Callable[[Tensor, Tensor], None],
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.keep = keep
-        return functional.linear(x, weight, bias)
-
-    @staticmethod
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, dy: Tensor
-    ) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        ctx.keep(x.detach(), dy.detach())
-        return (dy @ weight if ctx.needs_input_grad[0] else None, None, None, None, None)
-
-
-def _named(factors: Factors) -> Factors:
-    # A layer that is itself the model has no name of its own.
-    weights = {name.removeprefix("."): x for name, x in factors.weights.items()}
-    return Factors(factors.delta, weights, tuple(name.removeprefix(".") for name in factors.biases))
-
-
-def _trainable_layers(model: nn.Module) -> dict[str, nn.Linear | nn.LSTM]:
-    layers: dict[str, nn.Linear | nn.LSTM] = {}
-    uses = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
+def _trainable_layers(model: nn.Module) -> dict[str, nn.Module]:
+    layers: dict[str, nn.Module] = {}
+    # By the modules that hold it: one that stands at two places is one layer, used twice.
+    uses = Counter(
+        id(p)
+        for module in model.modules()
+        for _, p in module.named_parameters(recurse=False, remove_duplicate=False)
+    )
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) and (module.training or not module.track_running_stats):
             raise UnsupportedLayer(name, module, "it mixes the examples of a batch")
         trained = [p for p in module.parameters(recurse=False) if p.requires_grad]
         if not trained:
             continue
-        # Exact types: a subclass may use its weights in another way than through forward.
-        if type(module) is nn.LSTM:
-            reason = lstm.check_supported(module)
-            if reason is not None:
-                raise UnsupportedLayer(name, module, reason)
-        elif type(module) is not nn.Linear:
-            raise UnsupportedLayer(name, module, "its trainable parameters cannot be clipped per owner")
+        reason = check_supported(module)
         if any(uses[id(p)] > 1 for p in trained):
-            raise UnsupportedLayer(name, module, "it shares a parameter with another layer")
+            reason = reason or "it shares a parameter with another layer"
         if "forward" in vars(module):
-            raise UnsupportedLayer(name, module, "its forward is replaced already")
+            reason = reason or "its forward is replaced already"
+        if reason is not None:
+            raise UnsupportedLayer(name, module, reason)
         layers[name] = module
     return layers

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ _CHUNK = 8
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """The gradient of a layer in factors: that of `weights[name]` is the sum over rows of delta (x) input.
+    """A linear layer's gradient in factors: that of `weights[name]` is the sum over rows of delta (x) input.
 
     Shapes: delta (items, rows, out); each weight's inputs (items, rows, in). Rows are an item's positions
     or time steps. Each name in `biases` has the sum of delta over the rows as its gradient.
@@ -29,19 +29,78 @@ class Factors:
     weights: dict[str, Tensor]
     biases: tuple[str, ...]
 
+    @property
+    def items(self) -> int:
+        return self.delta.shape[0]
+
     def parameters(self) -> tuple[str, ...]:
         """The names of all parameters."""
         return (*self.weights, *self.biases)
 
-    @classmethod
-    def joined(cls, uses: Sequence[Factors]) -> Factors:
-        """One layer used several times: its rows side by side. Raises ValueError where items differ."""
-        if len(uses) == 1:
-            return uses[0]
-        if len({use.delta.shape[0] for use in uses}) > 1:
-            raise ValueError("a layer saw batches of different sizes between two clipped sums")
-        weights = {name: torch.cat([use.weights[name] for use in uses], 1) for name in uses[0].weights}
-        return cls(torch.cat([use.delta for use in uses], 1), weights, uses[0].biases)
+    def joined(self, others: Sequence[Any]) -> Self:
+        """With the layer's other uses: its rows side by side."""
+        if not others:
+            return self
+        uses = (self, *others)
+        weights = {name: torch.cat([use.weights[name] for use in uses], 1) for name in self.weights}
+        return replace(self, delta=torch.cat([use.delta for use in uses], 1), weights=weights)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGradients:
+    """The gradient of an embedding: row `ids` of the table has the sum of delta where that token stands.
+
+    Shapes: ids (items, rows), delta (items, rows, dim). `tokens` is the height of the table; the row
+    `padding` is a constant.
+    """
+
+    name: str
+    ids: Tensor
+    delta: Tensor
+    tokens: int
+    padding: int | None
+
+    @property
+    def items(self) -> int:
+        return self.ids.shape[0]
+
+    def parameters(self) -> tuple[str, ...]:
+        """The name of the table."""
+        return (self.name,)
+
+    def joined(self, others: Sequence[Any]) -> Self:
+        """With the table's other uses: its rows side by side."""
+        if not others:
+            return self
+        uses = (self, *others)
+        ids, delta = torch.cat([use.ids for use in uses], 1), torch.cat([use.delta for use in uses], 1)
+        return replace(self, ids=ids, delta=delta)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemGradients:
+    """Each item's gradient itself, of parameters as small as a normalisation's: (items, *parameter)."""
+
+    values: dict[str, Tensor]
+
+    @property
+    def items(self) -> int:
+        return next(iter(self.values.values())).shape[0]
+
+    def parameters(self) -> tuple[str, ...]:
+        """The names of all parameters."""
+        return tuple(self.values)
+
+    def joined(self, others: Sequence[Any]) -> Self:
+        """With the layer's other uses: the sums."""
+        uses = (self, *others)
+        return replace(
+            self,
+            values={name: torch.stack([use.values[name] for use in uses]).sum(0) for name in self.values},
+        )
+
+
+Kept = Factors | TokenGradients | ItemGradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +151,62 @@ class Share(Protocol):
         ...
 
 
-def share(factors: Factors, owners: Owners) -> Share:
-    """The cheaper of the two ways; both are exact."""
-    items, rows, out = factors.delta.shape
-    if items != owners.index.numel():
-        raise ValueError(f"a layer saw {items} items, owner_index names {owners.index.numel()}")
-    width = sum(x.shape[-1] for x in factors.weights.values())
+def share(kept: Kept, owners: Owners) -> Share:
+    """Of the ways that there are, the cheapest; all are exact."""
+    if isinstance(kept, TokenGradients):
+        return _Sparse(kept, owners)
+    if isinstance(kept, ItemGradients):
+        return _Small(kept, owners)
+    items, rows, out = kept.delta.shape
+    width = sum(x.shape[-1] for x in kept.weights.values())
     together = owners.most_items * rows
     products = items * rows * out * width
     numbers = owners.count * out * width
     # Factored runs in float64, at half the speed.
     factored = 2 * (products + owners.count * together**2 * (out + width))
     if factored < products + _COST_OF_A_NUMBER * numbers or numbers > _MOST_NUMBERS:
-        return _Factored(factors, owners)
-    return _Formed(factors, owners)
+        return _Factored(kept, owners)
+    return _Formed(kept, owners)
+
+
+class _Small:
+    """Every owner's gradient is formed, in float64."""
+
+    def __init__(self, kept: ItemGradients, owners: Owners) -> None:
+        self._grads = {
+            name: torch.zeros(owners.count, *values.shape[1:], dtype=torch.float64, device=values.device)
+            .index_add_(0, owners.index, values.double())
+            for name, values in kept.values.items()
+        }  # fmt: skip
+        squares = [grads.flatten(1).square().sum(1) for grads in self._grads.values()]
+        self.squared_norms = self.squared_bounds = torch.stack(squares).sum(0)
+
+    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
+        return {name: torch.tensordot(factors, grads, 1) for name, grads in self._grads.items()}
+
+
+class _Sparse:
+    """Formed, of a table, are the rows of the tokens that an owner has: never a table an owner."""
+
+    def __init__(self, kept: TokenGradients, owners: Owners) -> None:
+        self._name, self._shape = kept.name, (kept.tokens, kept.delta.shape[-1])
+        ids, delta = kept.ids.flatten(), kept.delta.flatten(0, 1)
+        owner = owners.index.repeat_interleave(kept.ids.shape[1])
+        if kept.padding is not None:
+            real = ids != kept.padding
+            ids, delta, owner = ids[real], delta[real], owner[real]
+        pairs, place = torch.unique(owner * kept.tokens + ids, return_inverse=True)
+        self._owner, self._ids = pairs // kept.tokens, pairs % kept.tokens
+        self._rows = delta.new_zeros(pairs.numel(), delta.shape[1]).index_add_(0, place, delta)
+        squares = torch.zeros(owners.count, dtype=torch.float64, device=delta.device)
+        if pairs.numel():
+            squares.index_add_(0, self._owner, _squared(self._rows))
+        self.squared_norms = self.squared_bounds = squares
+
+    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
+        table = torch.zeros(self._shape, dtype=torch.float64, device=self._rows.device)
+        weighted = self._rows.double().mul_(factors[self._owner, None])
+        return {self._name: table.index_add_(0, self._ids, weighted)}
 
 
 class _Formed:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from privacy.dp.clipping import BookKeeper, NonFiniteGradient, UnsupportedLayer
@@ -163,6 +164,63 @@ def test_frozen_layers_are_passed_through():
     check(model, x, lambda i: x[i : i + 1], targets)
 
 
+class Words(nn.Module):
+    """A table read at two places, through a norm, to a small tensor an item."""
+
+    def __init__(self, norm, padding_idx=None):
+        super().__init__()
+        self.table = nn.Embedding(7, 4, padding_idx=padding_idx)
+        self.norm = norm
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        both = self.table(ids).tanh() + self.table((ids + 1) % 7)
+        return self.head(self.norm(both))
+
+
+def _hugging_face_norm(kind):
+    from transformers.models.gemma3.modeling_gemma3 import Gemma3RMSNorm
+    from transformers.models.llama.modeling_llama import LlamaRMSNorm
+    from transformers.models.t5.modeling_t5 import T5LayerNorm
+
+    return {"llama": LlamaRMSNorm, "gemma": Gemma3RMSNorm, "t5": T5LayerNorm}[kind](4)
+
+
+@pytest.mark.parametrize("padding_idx", [None, 2, -1])
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3)])
+def test_embeddings_equal_one_by_one_autograd(padding_idx, shape):
+    torch.manual_seed(10)
+    model = Words(nn.Identity(), padding_idx).double()
+    ids = torch.randint(0, 7, (6, *shape))
+    check(model, ids, lambda i: ids[i : i + 1], torch.randn(6, *shape, 2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    "kind", ["layer", "layer without bias", "layer over two", "rms", "rms over two", "llama", "gemma", "t5"]
+)
+def test_norms_equal_one_by_one_autograd(kind):
+    torch.manual_seed(11)
+    ours = {
+        "layer": lambda: nn.LayerNorm(4),
+        "layer without bias": lambda: nn.LayerNorm(4, bias=False),
+        "layer over two": lambda: nn.LayerNorm((5, 4)),
+        "rms": lambda: nn.RMSNorm(4),
+        "rms over two": lambda: nn.RMSNorm((5, 4)),
+    }
+    model = Words(ours[kind]() if kind in ours else _hugging_face_norm(kind)).double()
+    with torch.no_grad():
+        for parameter in model.norm.parameters():
+            parameter.copy_(torch.rand_like(parameter))
+    ids = torch.randint(0, 7, (6, 5))
+    targets = torch.randn(6, 5, 2, dtype=torch.float64)
+    # Gemma's gradient is rounded to float32, by autograd's reference too.
+    tolerance = 1e-6 if kind == "gemma" else 1e-12
+    check(model, ids, lambda i: ids[i : i + 1], targets, tolerance)
+    model.table.requires_grad_(False)
+    next(model.norm.parameters()).requires_grad_(False)
+    check(model, ids, lambda i: ids[i : i + 1], targets, tolerance)
+
+
 def test_a_single_layer_is_a_model():
     torch.manual_seed(7)
     x, targets = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
@@ -234,6 +292,17 @@ class Tied(nn.Module):
         self.b.weight = self.a.weight
 
 
+class MixingRMSNorm(nn.Module):
+    """Named like a normalisation, yet its weight multiplies what stands before the norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.normalize(x * self.weight, dim=-1)
+
+
 def _half_frozen() -> nn.Module:
     model = nn.LSTM(3, 3)
     model.weight_hh_l0.requires_grad_(False)
@@ -244,7 +313,11 @@ def _half_frozen() -> nn.Module:
     ("model", "layer", "name"),
     [
         (nn.Sequential(nn.Linear(3, 3), nn.Conv1d(3, 3, 1)), "Conv1d", "1"),
-        (nn.Sequential(nn.LayerNorm(3)), "LayerNorm", "0"),
+        (nn.Sequential(nn.GroupNorm(1, 3)), "GroupNorm", "0"),
+        (nn.Sequential(nn.Embedding(5, 3, max_norm=1.0)), "Embedding", "0"),
+        (nn.Sequential(nn.Embedding(5, 3, scale_grad_by_freq=True)), "Embedding", "0"),
+        (nn.Sequential(nn.EmbeddingBag(5, 3)), "EmbeddingBag", "0"),
+        (nn.Sequential(MixingRMSNorm()), "MixingRMSNorm", "0"),
         (nn.Sequential(nn.MultiheadAttention(4, 2)), "MultiheadAttention", "0"),
         (nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, affine=False)), "BatchNorm1d", "1"),
         (nn.Sequential(nn.LSTM(3, 4, proj_size=2)), "LSTM", "0"),
@@ -274,7 +347,7 @@ def test_a_parameter_used_behind_its_layer_is_found_out():
     model = nn.Linear(3, 3)
     with BookKeeper(model) as keeper:
         (model(torch.ones(2, 3)) @ model.weight).sum().backward()
-        with pytest.raises(ValueError, match="past its layer"):
+        with pytest.raises(UnsupportedLayer, match="past its layer"):
             keeper.owner_clipped_sum(torch.tensor([0, 1]), 2, 1.0)
 
 
