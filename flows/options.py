@@ -25,7 +25,9 @@ LabelField = Annotated[
 ]
 OwnerField = Annotated[str | None, typer.Option(help="Field of whose privacy counts as one.")]
 SplitField = Annotated[str | None, typer.Option(help="Field whose values other than train are held out.")]
-ModelOption = Annotated[str | None, typer.Option("--model", help="linear, mlp, lstm, square or cubic.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="linear, mlp, lstm, square, cubic, lora, last_layers or full.")
+]
 NameOption = Annotated[
     str | None, typer.Option("--model", help="A model's name, or its kind for the newest.")
 ]

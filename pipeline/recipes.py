@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nlp.encoders.models import Kind
 from pipeline.settings import TrainSettings
 from pipeline.training_data import Split
-from privacy.dp.accounting import noise_multiplier
+from privacy.dp.accounting import Truncation, noise_multiplier
 from privacy.dp.engine import TrainingPlan
 
 
@@ -19,7 +19,8 @@ class Recipe:
     `step_noise` is the standard deviation that one step's noise gives a weight. The learning rate follows
     from it, learning_rate = step_noise sample_rate n_owners / (noise_multiplier max_grad_norm), so that few
     owners make small steps instead of drowning the model in noise. The number of owners counts as public.
-    `plain_rate` is the learning rate of the twin without privacy, which needs no such care.
+    `plain_rate` is the learning rate of the twin without privacy, which needs no such care. `owners_a_step`
+    bounds the sample rate by what a CPU can do in a step; None: no bound.
     """
 
     step_noise: float
@@ -27,6 +28,7 @@ class Recipe:
     sample_rate: float
     steps: int
     plain_rate: float
+    owners_a_step: int | None = None
 
 
 RECIPES = {
@@ -35,6 +37,12 @@ RECIPES = {
     "square": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "cubic": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "lstm": Recipe(step_noise=0.03, max_grad_norm=0.1, sample_rate=0.1, steps=60, plain_rate=1.0),
+    # Barely tuned.
+    "lora": Recipe(0.17, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=4.0, owners_a_step=128),
+    "last_layers": Recipe(
+        0.05, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.1, owners_a_step=128
+    ),
+    "full": Recipe(0.05, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.1, owners_a_step=128),
 }
 _PLAIN_MOMENTUM = 0.9
 # Soft targets over many topics give smaller gradients than classes do: less noise suits them.
@@ -44,10 +52,12 @@ _DENOISE_STEP_NOISE = 0.03
 def training_plan(train: TrainSettings, split: Split) -> TrainingPlan:
     """The steps, rates and noise of a run: the recipe of its kind where the settings name none."""
     recipe = RECIPES[train.model]
-    sample_rate = train.sample_rate or recipe.sample_rate
+    affordable = math.inf if recipe.owners_a_step is None else recipe.owners_a_step / split.n_owners
+    sample_rate = train.sample_rate or min(recipe.sample_rate, affordable)
     steps = train.steps or recipe.steps
     max_grad_norm = train.max_grad_norm or recipe.max_grad_norm
-    sigma = noise_multiplier(train.epsilon, sample_rate, steps, train.delta)
+    truncation = None if train.max_batch is None else Truncation(train.max_batch, split.n_owners)
+    sigma = noise_multiplier(train.epsilon, sample_rate, steps, train.delta, truncation=truncation)
     step_noise = min(recipe.step_noise, _DENOISE_STEP_NOISE if split.objective == "denoise" else math.inf)
     learning_rate = step_noise * sample_rate * split.n_owners / (sigma * max_grad_norm)
     return TrainingPlan(
@@ -56,6 +66,7 @@ def training_plan(train: TrainSettings, split: Split) -> TrainingPlan:
         sample_rate=sample_rate,
         steps=steps,
         learning_rate=train.learning_rate or learning_rate,
+        truncation=truncation,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nlp.encoders.documents import Encoded
-from nlp.encoders.models import Inputs, Kind, Objective, collate_tokens
+from nlp.encoders.models import Inputs, Kind, Objective, collate_tokens, takes_tokens
 from nlp.encoders.topics import PublicTopics
 from pipeline import tables
 from pipeline.errors import TrainingRefused
@@ -108,16 +108,19 @@ class OwnerData:
     """
 
     def __init__(self, split: Split, kind: Kind, max_items: int) -> None:
+        self._tokens = takes_tokens(kind)
         class_of = {label: index for index, label in enumerate(split.labels)}
         items: dict[str, list[tuple[Item, int | np.ndarray]]] = defaultdict(list)
         for row in sorted(split.train, key=lambda row: row.doc_id):
             denoise = split.objective == "denoise"
             target = row.encoded.topics if denoise else class_of[row.label or ""]
             assert target is not None
-            pieces: list[Item] = list(row.encoded.tokens) if kind == "lstm" else [_embedding(row.encoded)]
+            pieces: list[Item] = list(row.encoded.tokens) if self._tokens else [_embedding(row.encoded)]
             items[row.owner].extend((piece, target) for piece in pieces)
         self._owners = [_thin(items[owner], max_items) for owner in sorted(items)]
-        self._kind: Kind = kind
+        if self._tokens:
+            # Owners that are drawn side by side are padded to the longest chunk of them.
+            self._owners.sort(key=lambda owner: max((len(piece) for piece, _ in owner), default=0))
 
     @property
     def n_owners(self) -> int:
@@ -127,11 +130,12 @@ class OwnerData:
     def item_counts(self) -> list[int]:
         return [len(items) for items in self._owners]
 
-    def batch(self, owners: Sequence[int]) -> Batch:
-        """All items of these owners, every one of which has some."""
-        drawn = [(place, *item) for place, owner in enumerate(owners) for item in self._owners[owner]]
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """All items of these owners, every one of which has some; of a single owner, those at `items` only."""
+        chosen = slice(None) if items is None else slice(items.start, items.stop, items.step)
+        drawn = [(place, *item) for place, owner in enumerate(owners) for item in self._owners[owner][chosen]]
         pieces = [piece for _, piece, _ in drawn]
-        if self._kind == "lstm":
+        if self._tokens:
             inputs: Inputs = collate_tokens([list(piece) for piece in pieces])
         else:
             inputs = torch.from_numpy(np.stack([np.asarray(piece, np.float32) for piece in pieces]))

@@ -108,6 +108,42 @@ def finished(finished_once: Finished, tmp_path: Path) -> Finished:
 
 
 @pytest.fixture(scope="session")
+def bert_in() -> Callable[..., Path]:
+    """A small BERT of random weights in a folder, with the commonest tokens of the default's tokenizer."""
+
+    def make(folder: Path, *, vocab_size: int = 4000, **config: int) -> Path:
+        import importlib.util
+
+        import torch
+        from transformers import BertConfig, BertModel
+        from transformers.utils import logging
+
+        from nlp.encoders.public import PACKAGE
+
+        spec = importlib.util.find_spec(PACKAGE)
+        assert spec is not None
+        assert spec.origin is not None
+        package = Path(spec.origin).parent / "model"
+        small = {
+            "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
+            "max_position_embeddings": 64, "vocab_size": vocab_size,
+        }  # fmt: skip
+        logging.disable_progress_bar()
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            BertModel(BertConfig(**{**small, **config})).save_pretrained(folder)
+        for name in ("tokenizer_config.json", "special_tokens_map.json"):
+            shutil.copyfile(package / name, folder / name)
+        tokenizer = json.loads((package / "tokenizer.json").read_text(encoding="utf-8"))
+        known = tokenizer["model"]["vocab"]
+        tokenizer["model"]["vocab"] = {token: i for token, i in known.items() if i < vocab_size}
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A workspace with twelve masked documents of a few owners, ready to train on. To copy, not to change."""
     from fixtures.generate import generate

@@ -9,11 +9,21 @@ from typing import Literal
 import numpy as np
 import torch
 
-from nlp.encoders.models import FeatureModel, ModelConfig, collate_tokens
-from nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, Array, PublicEncoder
+from nlp.encoders.models import FeatureModel, ModelConfig, collate_tokens, takes_tokens
+from nlp.encoders.public import (
+    BATCH_TOKENS,
+    CHUNK_LENGTH,
+    CHUNK_LIMIT,
+    Array,
+    PublicEncoder,
+    batches_by_length,
+)
 from nlp.encoders.topics import PublicTopics
 
 Want = Literal["embedding", "tokens"]
+
+# Wide, because an LSTM goes through a batch one position at a time.
+_LSTM_BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class Extracted:
 
 def wanted_by(config: ModelConfig) -> Want:
     """What a model of this configuration takes."""
-    return "tokens" if config.kind == "lstm" else "embedding"
+    return "tokens" if takes_tokens(config.kind) else "embedding"
 
 
 def encode_documents(
@@ -82,11 +92,13 @@ def encode_document(
 
 
 @torch.inference_mode()
-def extract(model: FeatureModel, encoded: Sequence[Encoded], batch_items: int = 64) -> Extracted:
+def extract(model: FeatureModel, encoded: Sequence[Encoded], batch_tokens: int | None = None) -> Extracted:
     """Features and logits of documents. A document of several chunks has the mean of their features.
 
     Logits are `head(features)`, exactly what the encrypted head computes. A document without a token has
     zero features, and the head's bias as logits.
+
+    batch_tokens: positions in a batch of chunks, padding included; None: what suits the kind.
 
     Raises: ValueError if a document was encoded for another kind of model.
     """
@@ -97,18 +109,18 @@ def extract(model: FeatureModel, encoded: Sequence[Encoded], batch_items: int = 
             embeddings = np.stack([_embedding(encoded[row]) for row in rows])
             features[rows] = model.features(torch.from_numpy(embeddings))
     else:
-        features = _mean_chunk_features(model, encoded, batch_items)
+        usual = _LSTM_BATCH_TOKENS if model.config.kind == "lstm" else BATCH_TOKENS
+        features = _mean_chunk_features(model, encoded, batch_tokens or usual)
     return Extracted(features.numpy(), model.head(features).numpy())
 
 
-def _mean_chunk_features(model: FeatureModel, encoded: Sequence[Encoded], batch_items: int) -> torch.Tensor:
+def _mean_chunk_features(model: FeatureModel, encoded: Sequence[Encoded], batch_tokens: int) -> torch.Tensor:
     if any(len(document.tokens) != document.chunks for document in encoded):
         raise ValueError("a document has no tokens: it was encoded for another kind of model")
     items = [(row, chunk) for row, document in enumerate(encoded) for chunk in document.tokens]
-    items.sort(key=lambda item: len(item[1]))
     features = torch.zeros(len(encoded), model.config.feature_dim)
-    for start in range(0, len(items), batch_items):
-        batch = items[start : start + batch_items]
+    for places in batches_by_length([len(chunk) for _, chunk in items], batch_tokens):
+        batch = [items[place] for place in places]
         rows = torch.tensor([row for row, _ in batch])
         features.index_add_(0, rows, model.features(collate_tokens([chunk for _, chunk in batch])))
     counts = torch.tensor([max(1, document.chunks) for document in encoded])

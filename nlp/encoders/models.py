@@ -1,7 +1,8 @@
-"""The models that are trained: a head, a small MLP or a bidirectional LSTM over public embeddings.
+"""The models that are trained: a head, a small MLP or a bidirectional LSTM over public embeddings, or the
+encoder itself (`transformer.py`).
 
-Everything trainable is a plain `nn.Linear` or `nn.LSTM`, because the DP engine instruments these from
-outside; everything public is a buffer that is not saved. Features are bounded (norm at most 1) and logits
+Everything trainable lies in plain layers that the DP engine can instrument from outside; everything public
+is frozen and not saved. Features are bounded (norm at most 1) and logits
 are linear in them, or a two-layer network with a polynomial of degree 2 or 3, so that the head can be served
 encrypted.
 """
@@ -21,13 +22,17 @@ from torch.nn.functional import cross_entropy, log_softmax, normalize
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PublicEncoder
+from nlp.encoders.transformer import TokenTransformer
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 HIDDEN = 128
 # Of a head that is evaluated encrypted: 64 units over 384 features leave eight documents to a ciphertext.
 HEAD_HIDDEN = 64
 
-Kind = Literal["linear", "mlp", "lstm", "square", "cubic"]
+Kind = Literal["linear", "mlp", "lstm", "square", "cubic", "lora", "last_layers", "full"]
+TRANSFORMERS: tuple[Kind, ...] = ("lora", "last_layers", "full")
+# Rank of the adapters, and number of layers: what `size` is of each kind that has one.
+SIZES: dict[Kind, int] = {"lora": 8, "last_layers": 1}
 Activation = Literal["square", "cubic", "relu"]
 Objective = Literal["classify", "denoise"]
 
@@ -57,8 +62,9 @@ class Uniform(Protocol):
 class ModelConfig:
     """What a model is; with its weights, all that is saved of it. Make one with `ModelConfig.of`.
 
-    input_dim: width of the encoder. feature_dim: input_dim (linear, square, cubic), hidden (mlp) or 2 hidden
-    (lstm). hidden: 0 for linear; of the head for square and cubic.
+    input_dim: width of the encoder. feature_dim: hidden (mlp), 2 hidden (lstm), else input_dim. hidden: of
+    the head for square and cubic; 0 for linear and transformers. size: rank of the adapters (lora), number of
+    trained layers (last_layers), else 0.
 
     Raises: ValueError for anything that does not fit together.
     """
@@ -70,6 +76,7 @@ class ModelConfig:
     labels: tuple[str, ...]
     objective: Objective
     hidden: int
+    size: int
     chunk_length: int
     chunk_limit: int
     schema_version: int = SCHEMA_VERSION
@@ -87,8 +94,10 @@ class ModelConfig:
             raise ValueError(
                 f"feature_dim {self.feature_dim} does not follow from kind, input_dim and hidden"
             )
-        if (self.kind == "linear") != (self.hidden == 0) or self.hidden < 0:
+        if (self.kind in ("linear", *TRANSFORMERS)) != (self.hidden == 0) or self.hidden < 0:
             raise ValueError(f"hidden {self.hidden} does not fit the kind")
+        if (self.kind in SIZES) != (self.size != 0) or self.size < 0:
+            raise ValueError(f"size {self.size} does not fit the kind")
         if self.chunk_length < 3 or self.chunk_limit < 1:
             raise ValueError(f"chunk length {self.chunk_length} or limit {self.chunk_limit} is too small")
 
@@ -101,15 +110,19 @@ class ModelConfig:
         objective: Objective = "classify",
         *,
         hidden: int | None = None,
+        size: int | None = None,
         chunk_length: int = CHUNK_LENGTH,
         chunk_limit: int = CHUNK_LIMIT,
     ) -> ModelConfig:
-        """The configuration of a model over `encoder`; dimensions follow. `hidden` is ignored for linear."""
+        """The configuration of a model over `encoder`; dimensions follow. `hidden` and `size` are ignored by
+        kinds that have none.
+        """
         usual = HEAD_HIDDEN if kind in ("square", "cubic") else HIDDEN
-        hidden = 0 if kind == "linear" else hidden or usual
+        hidden = 0 if kind in ("linear", *TRANSFORMERS) else hidden or usual
+        size = (size or SIZES[kind]) if kind in SIZES else 0
         feature_dim = _feature_dim(kind, encoder.dimension, hidden)
         return cls(
-            kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden,
+            kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden, size,
             chunk_length, chunk_limit,
         )  # fmt: skip
 
@@ -139,14 +152,14 @@ class ModelConfig:
 class FeatureModel(nn.Module):
     """Inputs -> features (norm at most 1) -> logits, linear in the features.
 
-    Inputs are centred embeddings, Shape (items, input_dim), or `Tokens` (lstm), one chunk an item. A document
-    of several chunks has the mean of their features, and `head` of that mean as logits.
+    Inputs are centred embeddings, Shape (items, input_dim), or `Tokens` (`takes_tokens`), one chunk an item.
+    A document of several chunks has the mean of their features, and `head` of that mean as logits.
     """
 
     def __init__(
         self,
         config: ModelConfig,
-        body: nn.Identity | BoundedLayer | TokenLSTM,
+        body: Body,
         head: nn.Linear | PolynomialHead,
     ) -> None:
         super().__init__()
@@ -161,7 +174,7 @@ class FeatureModel(nn.Module):
 
     def features(self, inputs: Inputs) -> Tensor:
         """Shape: (items, feature_dim)."""
-        if isinstance(inputs, Tokens) != isinstance(self.body, TokenLSTM):
+        if isinstance(inputs, Tokens) != takes_tokens(self.config.kind):
             raise TypeError(f"a model of kind {self.config.kind} does not take {type(inputs).__name__}")
         return self.body(inputs)
 
@@ -180,7 +193,7 @@ class FeatureModel(nn.Module):
         values = inputs.ids if isinstance(inputs, Tokens) else inputs
         dropped = torch.from_numpy(rng.random(tuple(values.shape)) < rate).to(values.device)
         if isinstance(inputs, Tokens):
-            body = cast(TokenLSTM, self.body)
+            body = cast("TokenLSTM | TokenTransformer", self.body)
             return Tokens(inputs.ids.masked_fill(dropped, body.mask_id), inputs.lengths)
         return inputs.masked_fill(dropped, 0.0) / (1 - rate)
 
@@ -303,13 +316,16 @@ class TokenLSTM(nn.Module):
         return normalize(hidden.sum(dim=1) / inputs.lengths[:, None], dim=1)
 
 
+Body = nn.Identity | BoundedLayer | TokenLSTM | TokenTransformer
+
+
 def build(
     config: ModelConfig, encoder: PublicEncoder, seed: int = 0, activation: Activation | None = None
 ) -> FeatureModel:
     """A model before training: zero head, body drawn from `seed` (public: it knows nothing of any document).
 
     activation: another one than the kind's, for a comparison. Raises: ValueError if `encoder` is not the one
-    that `config` names.
+    that `config` names; NotTrainable if it has no part that this kind trains.
     """
     if config.encoder_digest != encoder.digest or config.input_dim != encoder.dimension:
         raise ValueError("the configuration names another encoder")
@@ -320,12 +336,19 @@ def build(
             wanted = activation or config.kind
             head = PolynomialHead(config.input_dim, config.hidden, labels, wanted, encoder)
             return FeatureModel(config, nn.Identity(), head)
-        body: nn.Identity | BoundedLayer | TokenLSTM = nn.Identity()
-        if config.kind == "mlp":
+        body: Body = nn.Identity()
+        if config.kind == "lora" or config.kind == "last_layers" or config.kind == "full":
+            body = TokenTransformer(encoder, config.kind, config.size)
+        elif config.kind == "mlp":
             body = BoundedLayer(config.input_dim, config.hidden)
         elif config.kind == "lstm":
             body = TokenLSTM(encoder, config.hidden)
         return FeatureModel(config, body, _silent_layer(config.feature_dim, labels))
+
+
+def takes_tokens(kind: Kind) -> bool:
+    """Whether a model of this kind takes `Tokens`, not embeddings."""
+    return kind == "lstm" or kind in TRANSFORMERS
 
 
 def collate_tokens(chunks: Sequence[Sequence[int]], pad_id: int = 0) -> Tokens:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 import os
@@ -64,8 +65,8 @@ class PublicEncoder:
         # A document that writes "[MASK]" or "[SEP]" must get the letters, not the special token.
         self._tokenizer.encode_special_tokens = True
         self.digest = digest
-        self._cls: int = tokenizer.cls_token_id
-        self._sep: int = tokenizer.sep_token_id
+        self.cls_id: int = tokenizer.cls_token_id
+        self.sep_id: int = tokenizer.sep_token_id
         self.pad_id: int = tokenizer.pad_token_id
         self.mask_id: int = tokenizer.mask_token_id
         self.token_embeddings: torch.Tensor = model.get_input_embeddings().weight.detach().float()
@@ -92,6 +93,11 @@ class PublicEncoder:
         if folder is None and encoder.digest != PACKAGE_DIGEST:
             raise EncoderRefused("digest")
         return encoder
+
+    def transformer_copy(self) -> Any:
+        """The transformer, in modules of its own over the shared, frozen tensors: never write to these."""
+        shared: dict[int, Any] = {id(t): t for t in (*self._model.parameters(), *self._model.buffers())}
+        return copy.deepcopy(self._model, shared)
 
     def vocabulary(self) -> list[str]:
         """The text of each token id; an empty string where the tokenizer leaves an id unused."""
@@ -133,7 +139,7 @@ class PublicEncoder:
         Shape: (len(chunks), dimension), float32.
         """
         result = np.empty((len(chunks), self.dimension), dtype=np.float32)
-        for batch in _batches([len(chunk) + 2 for chunk in chunks], batch_tokens):
+        for batch in batches_by_length([len(chunk) + 2 for chunk in chunks], batch_tokens):
             result[batch] = self._embed_batch([chunks[i] for i in batch])
         return result
 
@@ -187,7 +193,7 @@ class PublicEncoder:
         lengths = torch.tensor([len(chunk) + 2 for chunk in chunks])
         ids = torch.full((len(chunks), int(lengths.max())), self.pad_id)
         for row, chunk in zip(ids, chunks, strict=True):
-            row[: len(chunk) + 2] = torch.tensor([self._cls, *chunk, self._sep])
+            row[: len(chunk) + 2] = torch.tensor([self.cls_id, *chunk, self.sep_id])
         mask = torch.arange(ids.shape[1]) < lengths[:, None]
         hidden = self._model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         pooled = (hidden * mask[..., None]).sum(1) / lengths[:, None]
@@ -252,7 +258,7 @@ def _open(folder: Path) -> tuple[Any, Any]:
     return model.eval().requires_grad_(False), tokenizer
 
 
-def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indices by falling length, in batches whose padded size stays within `batch_tokens`.
 
     Falling, so that the largest batch comes first and memory, if it is short, is short at once.

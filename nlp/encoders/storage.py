@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from nlp.encoders.models import SCHEMA_VERSION, FeatureModel, ModelConfig, PolynomialHead, build
 from nlp.encoders.public import PublicEncoder
+from nlp.encoders.transformer import NotTrainable, trained_state
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -24,6 +26,7 @@ class ModelRefused(Exception):
     schema_version   written by another version of this software
     config           config.json is broken
     encoder_digest   trained over another public encoder
+    encoder          the public encoder has no part of the kind that was trained
     weights          the weights are broken, of other shapes than the configuration says, or not finite
     """
 
@@ -33,13 +36,14 @@ class ModelRefused(Exception):
 
 
 def save(model: FeatureModel, folder: Path) -> None:
-    """Write `config.json` and `model.safetensors` (trained weights only; public tables are not in it)."""
-    _write(model, folder, set(model.state_dict()))
+    """Write `config.json` and `model.safetensors`: trained weights only, nothing that is public."""
+    _write(model, folder, trained_state(model))
 
 
 def save_extractor(model: FeatureModel, folder: Path) -> None:
     """Write a model without its head: what a client may have that is not to know the head."""
-    _write(model, folder, {name for name in model.state_dict() if not name.startswith(_HEAD)})
+    state = trained_state(model)
+    _write(model, folder, {name: value for name, value in state.items() if not name.startswith(_HEAD)})
 
 
 def load_extractor(folder: Path, encoder: PublicEncoder) -> FeatureModel:
@@ -79,12 +83,16 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
     try:
         state = load_file(folder / WEIGHTS)
         model = build(config, encoder)
+        trained = trained_state(model)
         if not with_head:
-            untrained = model.state_dict()
-            state |= {name: value for name, value in untrained.items() if name.startswith(_HEAD)}
-        model.load_state_dict(state)
+            state |= {name: value for name, value in trained.items() if name.startswith(_HEAD)}
+        if set(state) != set(trained):
+            raise ModelRefused("weights")
+        model.load_state_dict(state, strict=False)
         if isinstance(model.head, PolynomialHead):
             model.head.folded = True  # as it was saved
+    except NotTrainable as error:
+        raise ModelRefused("encoder") from error
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise ModelRefused("weights") from error
     if not all(bool(torch.isfinite(value).all()) for value in state.values()):
@@ -92,13 +100,11 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
     return model.eval()
 
 
-def _write(model: FeatureModel, folder: Path, names: set[str]) -> None:
+def _write(model: FeatureModel, folder: Path, trained: dict[str, Tensor]) -> None:
     if isinstance(model.head, PolynomialHead):
         model.head.fold()
     folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items() if name in names
-    }
+    state = {name: value.cpu().contiguous() for name, value in trained.items()}
     save_file(state, folder / WEIGHTS)
     config = json.dumps(model.config.to_json(), ensure_ascii=False, indent=2)
     (folder / CONFIG).write_text(config + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from nlp.encoders.documents import Encoded, Want, encode_documents
-from nlp.encoders.models import Kind
+from nlp.encoders.models import Kind, takes_tokens
 from nlp.encoders.public import EncoderRefused, PublicEncoder, weights_digest
 from nlp.encoders.topics import PublicTopics
 from pipeline import tables
@@ -39,7 +39,7 @@ def load_encoder(train: TrainSettings) -> PublicEncoder:
 
 def encoding_of(kind: Kind) -> Want:
     """What a model of this kind takes."""
-    return "tokens" if kind == "lstm" else "embedding"
+    return "tokens" if takes_tokens(kind) else "embedding"
 
 
 def encoded_folder(workspace: Workspace, want: Want) -> Path:

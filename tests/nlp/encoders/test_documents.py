@@ -48,7 +48,7 @@ def test_one_by_one_or_together_is_the_same(kind: Kind, tiny: PublicEncoder) -> 
 def test_logits_are_the_head_of_the_features(kind: Kind, tiny: PublicEncoder) -> None:
     model = trained(kind, tiny)
     encoded = encode_documents(TEXTS, tiny, wanted_by(model.config), None, 32, 4)
-    extracted = extract(model, encoded, batch_items=2)
+    extracted = extract(model, encoded, batch_tokens=40)
     assert extracted.features.shape == (4, model.config.feature_dim)
     logits = model.head(torch.from_numpy(extracted.features)).detach().numpy()
     np.testing.assert_allclose(extracted.logits, logits, atol=1e-5)

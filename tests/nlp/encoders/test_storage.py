@@ -56,10 +56,13 @@ def test_an_extractor_holds_no_head(kind: Kind, tiny: PublicEncoder, tmp_path: P
     assert code(tmp_path, tiny) == "weights"
 
 
-def test_only_what_was_trained_is_saved(tiny: PublicEncoder, tmp_path: Path) -> None:
-    model = trained("lstm", tiny)
+@pytest.mark.parametrize("kind", ["lstm", "lora", "last_layers", "full"])
+def test_only_what_was_trained_is_saved(kind: Kind, tiny: PublicEncoder, tmp_path: Path) -> None:
+    model = trained(kind, tiny)
     save(model, tmp_path)
-    assert set(load_file(tmp_path / WEIGHTS)) == {name for name, _ in model.named_parameters()}
+    assert set(load_file(tmp_path / WEIGHTS)) == {
+        name for name, p in model.named_parameters() if p.requires_grad
+    }
     assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, CONFIG}
 
 
