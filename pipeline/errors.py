@@ -9,6 +9,8 @@
         TrainingRefused                        the data can't train what was asked (labels, owners, model)
         ServingProblem                         the classification endpoint can't be reached or used
       BudgetRefused              exit code 3   the privacy ledger refuses the run
+      AuditFailed                exit code 4   the software's attack on itself has broken a claim
+      TrainingStopped            exit code 5   a training run met a number that isn't finite; it is charged
       StageError                 exit code 1   a stage failed; holds the stage and the type of the cause only
 
 No message holds document text, a personal name, a path that a document brought along, or a key. A path that
@@ -58,6 +60,18 @@ class BudgetRefused(LexveilError):
     """The privacy ledger refuses a run that would pass the limit of its population."""
 
     exit_code = 3
+
+
+class AuditFailed(LexveilError):
+    """The audit of a model has failed: what its card says of privacy can't be relied on."""
+
+    exit_code = 4
+
+
+class TrainingStopped(LexveilError):
+    """A training run met a loss or gradient that isn't finite. Its steps are charged, that one included."""
+
+    exit_code = 5
 
 
 class StageError(LexveilError):

@@ -90,7 +90,7 @@ def _model(workspace: Workspace, settings: Settings, each: ForEach) -> Trained:
     known = current_model(workspace, settings)
     if known is None:
         return train(workspace, settings, each)
-    settle(workspace, settings, known)
+    settle(workspace, settings)
     return Trained(known, new=False)
 
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nlp.encoders.models import FeatureModel, Kind
-from nlp.encoders.storage import save
+from nlp.encoders.storage import ModelRefused, save
 from pipeline.errors import TrainingRefused
 from pipeline.tables import sync_folder
-from pipeline.workspace import Workspace, read_json, write_json
+from pipeline.workspace import Workspace, read_json, write_bytes, write_json
 
 CARD = "card.json"
+_CARD_FOR_PEOPLE = "MODEL_CARD.md"
+_AUDIT_HEAD = "\n## Audit\n"
 
+_REFUSALS = {
+    "missing": "a file of its folder is missing",
+    "schema_version": "another version of Lexveil wrote it",
+    "config": "its config.json is broken",
+    "encoder_digest": "it was trained over another public encoder",
+    "weights": "its weights are broken, or don't fit its configuration",
+}
 NOT_COVERED = (
     "The features: the model's weights are differentially private, a feature row is not. It depends on its "
     "own document without noise.",
@@ -32,6 +42,8 @@ class ModelCard:
     """What was spent on a model, and what that does not cover.
 
     Attributes:
+        max_batch: the most owners of a step, None where a draw may have any size.
+        max_items_per_owner: of an owner with more, that many were taken, without a look at labels.
         unit: what the guarantee protects as one: "owner" or "document".
         relation: the neighbouring relation.
         recipe: digest of the settings that the model was trained with.
@@ -49,6 +61,8 @@ class ModelCard:
     sample_rate: float
     noise_multiplier: float
     max_grad_norm: float
+    max_batch: int | None
+    max_items_per_owner: int
     owners: int
     labels: int
     population: str
@@ -72,7 +86,10 @@ class ModelCard:
         """The card for people."""
         rows = "\n".join(f"| {f.name.replace('_', ' ')} | {getattr(self, f.name)} |" for f in fields(self))
         gaps = "\n".join(f"- {line.format(unit=self.unit)}" for line in NOT_COVERED)
-        return f"# {self.name}\n\n{self.statement}\n\n| | |\n|---|---|\n{rows}\n\n## Not covered\n{gaps}\n"
+        return (
+            f"# {self.name}\n\n{self.statement}\n\n| | |\n|---|---|\n{rows}\n\n## Not covered\n{gaps}\n"
+            f"{_AUDIT_HEAD}{audit_line({})}\n"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +117,7 @@ def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> Sa
     save(model, partial)
     write_json(partial / CARD, {**asdict(card), "statement": card.statement})
     (partial / "labels.json").write_text(json.dumps(list(model.config.labels), ensure_ascii=False, indent=1))
-    (partial / "MODEL_CARD.md").write_text(card.markdown(), encoding="utf-8")
+    (partial / _CARD_FOR_PEOPLE).write_text(card.markdown(), encoding="utf-8")
     partial.replace(folder)
     sync_folder(workspace.models)
     return _saved(folder, read_card(folder))
@@ -118,11 +135,41 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
+def record_audit(folder: Path, audit: Mapping[str, Any]) -> None:
+    """Put the verdict of an audit on a model's card, in the place of an earlier one."""
+    card = {**read_card(folder), "audit": dict(audit)}
+    write_json(folder / CARD, card)
+    path = folder / _CARD_FOR_PEOPLE
+    text = path.read_text(encoding="utf-8") if path.exists() else f"# {card['name']}\n\n{card['statement']}\n"
+    kept = text.partition(_AUDIT_HEAD)[0]
+    write_bytes(path, f"{kept}{_AUDIT_HEAD}{audit_line(card)}\n".encode())
+
+
+def audit_line(card: Mapping[str, Any]) -> str:
+    """What a card says of the audit, in one line; a card of a time without audits says that there was none."""
+    found = card.get("audit")
+    if found is None:
+        return "Not audited."
+    passed, failed = len(found["tests"]) - len(found["failed"]), ", ".join(found["failed"])
+    verdict = f"FAILED: {failed}" if failed else "Passed"
+    return (
+        f"{verdict}. {passed} of {len(found['tests'])} tests held on {found['date'][:10]}; run at a claimed "
+        f"epsilon of {found['claimed_epsilon']:g}, the code let the auditor prove {found['epsilon_lower_bound']:.2g} "
+        f"at {found['confidence']:.0%} confidence."
+    )
+
+
 def models(workspace: Workspace) -> list[SavedModel]:
     """The workspace's models, oldest first."""
     folders = [folder for folder in workspace.models.glob("*") if (folder / CARD).is_file()]
     cards = [(read_card(folder), folder) for folder in folders if not folder.name.startswith(".")]
     return [_saved(folder, card) for card, folder in sorted(cards, key=lambda pair: pair[0]["created"])]
+
+
+def refusal(error: ModelRefused) -> TrainingRefused:
+    """Why a model's folder can't be used, for people."""
+    reason = _REFUSALS.get(error.code, error.code)
+    return TrainingRefused(f"the model can't be used: {reason}; train it again, or put the right folder back")
 
 
 def find_model(workspace: Workspace, name: str) -> SavedModel:

@@ -84,7 +84,7 @@ class MaskSettings(_Section):
 class TrainSettings(_Section):
     """The differentially private training run. `None` takes the recipe of the model kind."""
 
-    model: Literal["linear", "mlp", "lstm", "square", "cubic"] = "linear"
+    model: Literal["linear", "mlp", "lstm", "square", "cubic", "lora", "last_layers", "full"] = "linear"
     objective: Literal["auto", "classify", "denoise"] = "auto"
     epsilon: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
     delta: Probability = 1e-5
@@ -92,7 +92,13 @@ class TrainSettings(_Section):
     steps: PositiveInt | None = None
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     max_grad_norm: Annotated[float, Field(gt=0)] | None = None
+    max_batch: PositiveInt | None = None  # the most owners a step; accounted as truncated Poisson sampling
     max_items_per_owner: PositiveInt = 64
+    micro_batch: PositiveInt | None = None  # items in memory at once; costs no privacy
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
+    lora_rank: Annotated[int, Field(ge=1, le=256)] = 8
+    last_layers: Annotated[int, Field(ge=1, le=2)] = 1
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
     encoder: Path | None = None  # None: the public MiniLM package
     chunk_length: Annotated[int, Field(ge=8, le=512)] = 128

@@ -8,9 +8,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from pipeline.charging import open_ledger
 from pipeline.settings import Settings
 from pipeline.stages.evaluate import Evaluation
-from pipeline.stages.train import open_ledger
 from pipeline.workspace import Workspace
 
 

@@ -10,6 +10,7 @@
     found/                the spans that the detector found, encrypted
     vault/                what the pseudonyms stand for, encrypted
     encoded/              inputs of the models
+    training/             where unfinished training runs stand, sealed
     keys.sqlite ledger.sqlite
   masked/                 masked text
   models/<name>/          safetensors, config, labels, model card
@@ -130,6 +131,10 @@ class Workspace:
     @property
     def encoded(self) -> Path:
         return self.protected / "encoded"
+
+    @property
+    def training(self) -> Path:
+        return self.protected / "training"
 
     @property
     def masked(self) -> Path:

@@ -12,8 +12,7 @@ from nlp.encoders.documents import extract as extract_features
 from nlp.encoders.models import FeatureModel
 from nlp.encoders.storage import ModelRefused, load
 from pipeline import tables
-from pipeline.errors import TrainingRefused
-from pipeline.models import SavedModel, find_model
+from pipeline.models import SavedModel, find_model, refusal
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.settings import Settings
 from pipeline.stages.encode import encode, encoded_folder, encoding_of, load_encoder, read_encoded
@@ -83,6 +82,6 @@ def open_model(folder: Path, settings: Settings) -> FeatureModel:
     try:
         return _open(folder, settings.train.encoder, (folder / "model.safetensors").stat().st_mtime_ns)
     except ModelRefused as error:
-        raise TrainingRefused(f"the model can't be used: {error.code}") from None
+        raise refusal(error) from None
     except OSError:
-        raise TrainingRefused("the model can't be used: missing") from None
+        raise refusal(ModelRefused("missing")) from None

@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nlp.encoders.models import (
+    TRANSFORMERS,
     Activation,
     FeatureModel,
-    Inputs,
     ModelConfig,
     PolynomialHead,
     build,
-    classification_loss,
-    denoising_loss,
 )
-from nlp.encoders.storage import read_config
-from pipeline.errors import BudgetRefused, TrainingRefused
-from pipeline.models import ModelCard, SavedModel, find_recipe, now, save_model
-from pipeline.models import models as saved_models
+from nlp.encoders.storage import ModelRefused, read_config
+from nlp.encoders.transformer import NotTrainable
+from pipeline.charging import (
+    Reserved,
+    checkpoint_of,
+    model_name,
+    reserve,
+    settled_ledger,
+    unit_of,
+)
+from pipeline.errors import TrainingRefused, TrainingStopped
+from pipeline.models import ModelCard, SavedModel, find_model, find_recipe, now, refusal, save_model
+from pipeline.objectives import objective_of, try_one_step
 from pipeline.recipes import training_plan
 from pipeline.records import ForEach, one_by_one
 from pipeline.settings import Settings, TrainSettings
-from pipeline.stages.encode import encode, encoding_of, load_encoder
+from pipeline.stages.encode import encode, encoded_folder, encoding_of, load_encoder
 from pipeline.stages.ingest import read_catalogue
 from pipeline.tables import digest_of
 from pipeline.training_data import OwnerData, Split, load_split, resolve_objective
-from pipeline.workspace import Workspace, code_digest, master_key
+from pipeline.workspace import Workspace, code_digest, read_manifest
+from privacy.dp.checkpoint import Checkpoint
 from privacy.dp.clipping import NonFiniteGradient
 from privacy.dp.engine import TrainingPlan, TrainingResult
 from privacy.dp.engine import train as train_privately
-from privacy.dp.ledger import BudgetExceeded, Charge, Ledger, Population, Reservation
+from privacy.dp.group import ALONE, Group, local_rank
 from privacy.dp.randomness import SecureRandom
-from privacy.vault import seal, unseal
 
 RELATION = "add or remove one {unit} with all of its items"
-CORRUPTION = 0.3
-_CODE = ("nlp/encoders", "privacy/dp", "pipeline/stages/train", "pipeline/recipes", "pipeline/training_data")
+# Settings that change how a model is trained, but not which model it is.
+_NOT_RECIPE = {"diagnostics", "device", "micro_batch", "checkpoint_seconds"}
+# Items that go through a model together: of a transformer, as many as bring 2 GB of activations.
+_ITEMS, _TRANSFORMER_ITEMS = 256, 32
+_CODE = (
+    "nlp/encoders",
+    "privacy/dp",
+    "pipeline/stages/train",
+    "pipeline/recipes",
+    "pipeline/training_data",
+    "pipeline/objectives",
+    "pipeline/charging",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +74,9 @@ class Trained:
     unprotected_losses: tuple[float, ...] = ()
 
 
-def unit_of(workspace: Workspace) -> str:
-    """What counts as one in the guarantee: an owner, where documents have owners other than themselves."""
-    catalogue = read_catalogue(workspace)
-    return "document" if catalogue.column("owner").equals(catalogue.column("doc_id")) else "owner"
-
-
 def recipe_digest(settings: Settings) -> str:
     """Digest of the settings that decide how a model is trained, whatever the documents."""
-    recipe = settings.train.model_dump(mode="json", exclude={"diagnostics"})
+    recipe = settings.train.model_dump(mode="json", exclude=_NOT_RECIPE)
     return digest_of([recipe, settings.ledger.population])
 
 
@@ -78,7 +89,10 @@ def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None
     if found is None:
         return None
     labels = set(read_catalogue(workspace).column("label").to_pylist()) - {None}
-    known = read_config(found.folder)
+    try:
+        known = read_config(found.folder)
+    except ModelRefused as error:
+        raise refusal(error) from None
     if known.objective != resolve_objective(settings.train, bool(labels)):
         return None
     return found if known.objective == "denoise" or labels <= set(known.labels) else None
@@ -93,77 +107,152 @@ def train(
     """Train the configured model on the workspace's documents.
 
     The ledger reserves the run before anything is computed on private data and refuses one that would
-    pass the limit. A run that was killed is replayed from the same secret randomness, so it ends with the
-    same model and is charged once. A model that is there already isn't trained again.
+    pass the limit. A run that was killed goes on from its last checkpoint, else from the start, with the
+    same secret randomness: it ends with the same model and is charged once. A model that is there already
+    isn't trained again. Started by torchrun, this is for the first process; the others call `assist`.
 
     Raises:
-        TrainingRefused: fewer than two classes or owners.
-        BudgetRefused: the ledger's limit would be passed.
+        TrainingRefused: the documents, the settings or the machine can't train the model.
+        TrainingStopped: a loss or gradient was not finite.
+        BudgetRefused: the ledger's limit would be passed, or the ledger is broken.
     """
-    encoded = encode(workspace, settings, encoding_of(settings.train.model), each)
-    recipe = recipe_digest(settings)
-    digests = [shard.digest for shard in encoded.shards]
-    run = digest_of([recipe, digests, code_digest(*_CODE)])
-    split = load_split(workspace, settings)
-    plan = training_plan(settings.train, split)
-    ledger, population = open_ledger(workspace, settings)
+    device_of(settings.train)
+    encode(workspace, settings, encoding_of(settings.train.model), each)
+    group = Group.join()
     try:
-        reservation, secret, run = _reserve(workspace, settings, ledger, population, plan, run)
-        name = f"{settings.train.model}-{run[:8]}"
-        done = next((model for model in saved_models(workspace) if model.name == name), None)
-        if done is not None:
-            if reservation.state == "open":  # killed between saving and committing
-                ledger.commit(reservation.id, plan.steps)
-            return Trained(done, new=False)
-        config = model_config(settings.train, split)
-        try:
-            model, result = fit(config, split, settings.train, plan, SecureRandom(secret), on_step)
-        except NonFiniteGradient as error:
-            step = plan.steps - 1 if error.step is None else error.step
-            ledger.commit(reservation.id, step + 1)  # the step has looked at the data
-            raise TrainingRefused(
-                f"a loss or gradient was not finite in step {step}; the steps up to it are charged"
-            ) from None
-        unit = unit_of(workspace)
-        card = _card(name, settings, unit, config, plan, reservation, recipe, split.n_owners)
-        saved = save_model(workspace, model, card)
-        ledger.commit(reservation.id, plan.steps)
+        split, plan, run = _prepared(workspace, settings, group)
+        with _telling(group) as tell, settled_ledger(workspace, settings) as (ledger, population):
+            reserved = reserve(workspace, settings, ledger, population, plan, run)
+            if reserved.secret is None:
+                return Trained(find_model(workspace, model_name(settings, reserved.run)), new=False)
+            tell(reserved.secret)
+            checkpoint = checkpoint_of(workspace, settings, reserved)
+            random = SecureRandom(reserved.secret)
+            config = model_config(settings.train, split)
+            try:
+                model, result = fit(
+                    config, split, settings.train, plan, random, on_step, checkpoint=checkpoint, group=group
+                )
+            except NonFiniteGradient as error:
+                step = plan.steps - 1 if error.step is None else error.step
+                ledger.commit(reserved.reservation.id, step + 1)  # the step has looked at the data
+                checkpoint.discard()
+                raise TrainingStopped(
+                    f"a loss or gradient was not finite in step {step}; the steps up to it are charged. "
+                    "Lower the learning rate, or look for damaged documents"
+                ) from None
+            unit = unit_of(workspace)
+            card = _card(settings, unit, config, plan, reserved, split.n_owners)
+            saved = save_model(workspace, model, card)
+            ledger.commit(reserved.reservation.id, plan.steps)
+            checkpoint.discard()
     finally:
-        ledger.close()
+        group.leave()
     return Trained(saved, new=True, unprotected_losses=result.unprotected_loss)
 
 
-def settle(workspace: Workspace, settings: Settings, saved: SavedModel) -> None:
-    """Commit the run of a saved model where it was killed before it could: only then is its secret gone."""
-    ledger, _ = open_ledger(workspace, settings)
+def assist(workspace: Workspace, settings: Settings) -> None:
+    """What each process that torchrun started does beside the first: a share of each step, and no more.
+
+    It reads the workspace and writes nothing; whether there is anything to train, the first decides.
+
+    Raises:
+        TrainingRefused: as in `train`, and where this process sees something else than the first.
+    """
+    device_of(settings.train)
+    group = Group.join()
     try:
-        for population in ledger.populations():
-            for found in ledger.reservations(population):
-                if found.id == saved.digest and found.state == "open":
-                    ledger.commit(found.id, found.charge.steps)
+        split, plan, _ = _prepared(workspace, settings, group)
+        secret = group.tell()
+        if secret:
+            config = model_config(settings.train, split)
+            with suppress(NonFiniteGradient):  # the first says so
+                fit(config, split, settings.train, plan, SecureRandom(secret), group=group)
     finally:
-        ledger.close()
+        group.leave()
 
 
-def open_ledger(workspace: Workspace, settings: Settings) -> tuple[Ledger, Population]:
-    """The ledger, with a limit set for the configured population."""
-    ledger = Ledger(workspace.ledger_url(settings))
-    population = Population(settings.ledger.population, unit_of(workspace))
-    if ledger.limit(population) is None:
-        ledger.set_limit(population, settings.ledger.limit_epsilon, settings.ledger.limit_delta)
-    return ledger, population
+def settle(workspace: Workspace, settings: Settings) -> None:
+    """Bring the ledger up to date with the saved models."""
+    with settled_ledger(workspace, settings):
+        pass
+
+
+def device_of(train: TrainSettings) -> torch.device:
+    """Where the model is trained. Each process that torchrun started has a GPU of its own.
+
+    Raises:
+        TrainingRefused: CUDA was asked for, and there is none.
+    """
+    there = torch.cuda.is_available()
+    if train.device == "cuda" and not there:
+        raise TrainingRefused(
+            "setting train.device is cuda, but PyTorch finds no CUDA device here; set it to auto or cpu"
+        )
+    if train.device == "cpu" or not there:
+        return torch.device("cpu")
+    return torch.device("cuda", local_rank() % torch.cuda.device_count())
+
+
+def _prepared(workspace: Workspace, settings: Settings, group: Group) -> tuple[Split, TrainingPlan, str]:
+    """What is trained on, how, and the digest that names it, which is the same in every process."""
+    split = load_split(workspace, settings)
+    try:
+        plan = training_plan(settings.train, split)
+    except ValueError as error:
+        raise TrainingRefused(f"no training run is possible with these settings: {error}") from None
+    check_trainable(model_config(settings.train, split), settings.train)
+    want = encoding_of(settings.train.model)
+    encoded = read_manifest(encoded_folder(workspace, want), f"encode-{want}")
+    run = digest_of([recipe_digest(settings), [s.digest for s in encoded.shards], code_digest(*_CODE)])
+    if not group.agrees(digest_of([run, asdict(plan)]).encode()):
+        raise TrainingRefused("the processes of this run see different documents, settings or code")
+    return split, plan, run
+
+
+@contextmanager
+def _telling(group: Group) -> Generator[Callable[[bytes], object]]:
+    """Tell the others the run's key; where it comes to none, that there is nothing to do."""
+    told = False
+
+    def tell(secret: bytes) -> None:
+        nonlocal told
+        told = True
+        group.tell(secret)
+
+    try:
+        yield tell
+    finally:
+        if not told:
+            group.tell()
 
 
 def model_config(train: TrainSettings, split: Split) -> ModelConfig:
     """The untrained model for these documents."""
+    chosen = {"lora": train.lora_rank, "last_layers": train.last_layers}
     return ModelConfig.of(
         train.model,
         load_encoder(train),
         split.labels,
         split.objective,
+        size=chosen.get(train.model),
         chunk_length=train.chunk_length,
         chunk_limit=train.chunk_limit,
     )
+
+
+def check_trainable(config: ModelConfig, train: TrainSettings) -> None:
+    """One step of this model on random inputs, before anything is charged.
+
+    Raises:
+        TrainingRefused: the model can't be trained under DP; the line names the layer.
+    """
+    encoder = load_encoder(train)
+    try:
+        model = build(config, encoder)
+    except NotTrainable as error:
+        raise TrainingRefused(f"kind {config.kind} can't be trained: {error}") from None
+    try_one_step(model, encoder)
 
 
 def fit(
@@ -175,95 +264,50 @@ def fit(
     on_step: Callable[[int], None] | None = None,
     private: bool = True,
     activation: Activation | None = None,
+    *,
+    checkpoint: Checkpoint | None = None,
+    group: Group = ALONE,
 ) -> tuple[FeatureModel, TrainingResult]:
     """Train a model on the split. `private=False` trains the diagnostic twin, which is never saved.
 
     activation: another one than the kind's, for a comparison.
     """
-    model = build(config, load_encoder(train), activation=activation)
+    model = build(config, load_encoder(train), activation=activation).to(device_of(train))
     data = OwnerData(split, config.kind, train.max_items_per_owner)
-    loss = classification_loss
-    target: torch.nn.Module = model
-    if config.objective == "denoise":
-        loss = denoising_loss
-        target = _Denoiser(model)
-    result = train_privately(target, data, loss, plan, random, on_step=on_step, private=private)
+    target, loss = objective_of(model)
+    usual = _TRANSFORMER_ITEMS if config.kind in TRANSFORMERS else _ITEMS
+    result = train_privately(
+        target,
+        data,
+        loss,
+        plan,
+        random,
+        on_step=on_step,
+        private=private,
+        max_items=train.micro_batch or usual,
+        checkpoint=checkpoint,
+        group=group,
+    )
+    model.cpu()
     if isinstance(model.head, PolynomialHead):
         model.head.fold()
     return model.eval(), result
 
 
-class _Denoiser(torch.nn.Module):
-    """Corrupts what it is given before the model sees it."""
-
-    def __init__(self, model: FeatureModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Inputs) -> torch.Tensor:
-        return self.model(self.model.corrupt(inputs, _TorchDraws(), CORRUPTION))
-
-
-class _TorchDraws:
-    """torch's generator, which the DP engine seeds from the run's key at every step."""
-
-    def random(self, size: tuple[int, ...], /) -> NDArray[np.float64]:
-        return torch.rand(size, dtype=torch.float64).numpy()
-
-
-def _reserve(
-    workspace: Workspace,
-    settings: Settings,
-    ledger: Ledger,
-    population: Population,
-    plan: TrainingPlan,
-    run: str,
-) -> tuple[Reservation, bytes, str]:
-    """The run's reservation, the secret of its randomness, and the digest that names it.
-
-    A run that is settled but whose model is gone can't be replayed, since its secret is destroyed: it is
-    reserved, and charged, anew under another name.
-    """
-    wrapping = master_key(workspace, settings).derive("training-secret")
-    charge = Charge(plan.noise_multiplier, plan.sample_rate, plan.steps)
-    names = {model.name for model in saved_models(workspace)}
-    while True:
-        secret = SecureRandom(_seed(settings.train.seed)).export_key()
-        try:
-            found = ledger.reserve(population, charge, run, seal(wrapping, secret, f"training:{run}"))
-        except BudgetExceeded as error:
-            raise BudgetRefused(
-                f"the privacy ledger refuses: {error}. Lower --epsilon, wait for new owners under another "
-                "population, or raise the limit with `lexveil ledger limit` if its keeper agrees"
-            ) from None
-        if found.state == "open":
-            assert found.secret is not None
-            return found, unseal(wrapping, found.secret, f"training:{run}"), run
-        if f"{settings.train.model}-{run[:8]}" in names:
-            return found, b"", run
-        run = digest_of([run, "again"])
-
-
-def _seed(seed: int | None) -> bytes | None:
-    return None if seed is None else seed.to_bytes(32, "big", signed=True)
-
-
 def _card(
-    name: str,
     settings: Settings,
     unit: str,
     config: ModelConfig,
     plan: TrainingPlan,
-    reservation: Reservation,
-    recipe: str,
+    reserved: Reserved,
     owners: int,
 ) -> ModelCard:
     train = settings.train
     return ModelCard(
-        name=name,
+        name=model_name(settings, reserved.run),
         kind=config.kind,
         objective=config.objective,
-        epsilon=reservation.charge.epsilon(train.delta),
+        epsilon=reserved.reservation.charge.epsilon(train.delta),
         delta=train.delta,
         unit=unit,
         relation=RELATION.format(unit=unit),
@@ -271,11 +315,13 @@ def _card(
         sample_rate=plan.sample_rate,
         noise_multiplier=plan.noise_multiplier,
         max_grad_norm=plan.max_grad_norm,
+        max_batch=train.max_batch,
+        max_items_per_owner=train.max_items_per_owner,
         owners=owners,
         labels=len(config.labels),
         population=settings.ledger.population,
-        reservation=reservation.id,
-        recipe=recipe,
+        reservation=reserved.reservation.id,
+        recipe=recipe_digest(settings),
         encoder_digest=config.encoder_digest,
         created=now(),
         seeded=train.seed is not None,

@@ -20,6 +20,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def local_rank() -> int:
+    """The place of this process among those of this machine; 0 where it was started alone."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """`size` processes, of which this is number `rank`, counted from 0; by default one alone.
@@ -62,6 +67,12 @@ class Group:
         said = torch.tensor(list(message.ljust(int(length))), dtype=torch.uint8)
         dist.broadcast(said, src=0)
         return bytes(said.tolist())
+
+    def agrees(self, message: bytes) -> bool:
+        """Whether all processes say the same; each of them gets the same answer."""
+        same = torch.tensor([int(self.tell(message) == message)])
+        self.add_up([same])
+        return int(same) == self.size
 
     def leave(self) -> None:
         """Let go of the others."""

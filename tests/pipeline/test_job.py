@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.charging import open_ledger
 from pipeline.errors import BudgetRefused
 from pipeline.job import run_job
 from pipeline.records import Shard, ShardResult, Work
 from pipeline.request import read_request, request_run, submit, unchanged
-from pipeline.stages.train import open_ledger
 
 # The fields that the command line promises.
 PROMISED = {

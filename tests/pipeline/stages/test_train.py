@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from nlp.encoders.storage import load
+from pipeline.charging import open_ledger
 from pipeline.errors import BudgetRefused, TrainingRefused, WorkspaceError
 from pipeline.models import find_model, models, read_card
 from pipeline.settings import Settings
 from pipeline.stages.encode import encode, load_encoder
 from pipeline.stages.extract import extract
-from pipeline.stages.train import current_model, open_ledger, train
+from pipeline.stages.train import current_model, train
 from pipeline.workspace import Workspace
 from privacy.dp.ledger import Ledger
 
