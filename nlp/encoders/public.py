@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -95,9 +95,10 @@ class PublicEncoder:
         return encoder
 
     def transformer_copy(self) -> Any:
-        """The transformer, in modules of its own over the shared, frozen tensors: never write to these."""
-        shared: dict[int, Any] = {id(t): t for t in (*self._model.parameters(), *self._model.buffers())}
-        return copy.deepcopy(self._model, shared)
+        """The transformer, in modules of its own over the shared, frozen weights: never write to these."""
+        # Parameters of its own, too: one that is moved or converted takes only itself along.
+        parameters = {id(p): torch.nn.Parameter(p.detach(), False) for p in self._model.parameters()}
+        return copy.deepcopy(self._model, cast("dict[int, Any]", parameters))
 
     def vocabulary(self) -> list[str]:
         """The text of each token id; an empty string where the tokenizer leaves an id unused."""

@@ -1,0 +1,101 @@
+"""A public encoder that is trained further: what is trained, what is shared, what a text decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from nlp.encoders.documents import encode_documents, extract
+from nlp.encoders.models import FeatureModel, Kind, ModelConfig, Tokens, build, collate_tokens
+from nlp.encoders.public import PublicEncoder
+from nlp.encoders.transformer import NotTrainable, TokenTransformer, trained_state
+
+KINDS: tuple[Kind, ...] = ("lora", "last_layers", "full")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, bert_in: Callable[..., Path]) -> PublicEncoder:
+    return PublicEncoder.load(bert_in(tmp_path_factory.mktemp("bert")))
+
+
+def model_of(kind: Kind, encoder: PublicEncoder, size: int | None = None) -> FeatureModel:
+    return build(ModelConfig.of(kind, encoder, ("a", "b", "c"), size=size, chunk_length=24), encoder)
+
+
+def trained_names(model: FeatureModel) -> set[str]:
+    return {name.removeprefix("body.transformer.") for name in trained_state(model)}
+
+
+def test_an_untrained_body_says_what_the_public_encoder_says(small: PublicEncoder) -> None:
+    texts = ["The lease ends.", "A court of appeal affirmed the judgment below."]
+    public = encode_documents(texts, small, "embedding", None, 24, 1)
+    tokens = encode_documents(texts, small, "tokens", None, 24, 1)
+    for kind in KINDS:
+        features = extract(model_of(kind, small), tokens).features
+        for row, document in zip(features, public, strict=True):
+            assert document.embedding is not None
+            torch.testing.assert_close(
+                torch.from_numpy(row), torch.from_numpy(document.embedding), atol=1e-5, rtol=0
+            )
+
+
+def test_what_is_trained(small: PublicEncoder) -> None:
+    adapters = trained_names(model_of("lora", small, size=3))
+    assert len(adapters) == 2 * 2 * 2 + 2
+    assert all(".query.lora_" in n or ".value.lora_" in n for n in adapters if "layer" in n)
+    last = trained_names(model_of("last_layers", small))
+    assert {n.split(".")[2] for n in last if "layer" in n} == {"1"}
+    assert {n.split(".")[2] for n in trained_names(model_of("last_layers", small, 2)) if "layer" in n} == {
+        "0",
+        "1",
+    }
+    full = trained_names(model_of("full", small))
+    assert last < full
+    assert "embeddings.word_embeddings.weight" in full
+    assert "embeddings.LayerNorm.weight" in full
+    # Broadcast over the items of a batch; and what no feature depends on.
+    assert not [n for n in full if "position" in n or "token_type" in n or "pooler" in n]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_public_encoder_keeps_its_weights(kind: Kind, small: PublicEncoder) -> None:
+    before = {name: value.clone() for name, value in small.transformer_copy().state_dict().items()}
+    model = model_of(kind, small)
+    with torch.no_grad():
+        for value in trained_state(model).values():
+            value.add_(1.0)
+    model.double()
+    after = small.transformer_copy().state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert after["embeddings.word_embeddings.weight"].dtype == torch.float32
+
+
+def test_frozen_weights_are_shared_not_copied(small: PublicEncoder) -> None:
+    one, other = (model_of("lora", small).body for _ in range(2))
+    table = "transformer.embeddings.word_embeddings"
+    assert one.get_submodule(table).weight.data_ptr() == other.get_submodule(table).weight.data_ptr()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_has_no_dropout_and_padding_no_influence(kind: Kind, small: PublicEncoder) -> None:
+    model = model_of(kind, small).train()
+    inputs = collate_tokens([[2000, 2001, 2002], [3000], list(range(2100, 2120))])
+    once, twice = model.features(inputs), model.features(inputs)
+    assert torch.equal(once, twice)
+    torch.testing.assert_close(once.norm(dim=1), torch.ones(3))
+    padded = Tokens(nn.functional.pad(inputs.ids, (0, 4), value=77), inputs.lengths)
+    torch.testing.assert_close(model.features(padded), once)
+
+
+def test_parts_that_are_not_there(tmp_path: Path, bert_in: Callable[..., Path]) -> None:
+    encoder = PublicEncoder.load(bert_in(tmp_path))
+    for layer in encoder.transformer_copy().encoder.layer:
+        assert isinstance(layer, nn.Module)
+    inner = encoder._model  # pyright: ignore[reportPrivateUsage]
+    inner.encoder.layer = nn.Sequential(*inner.encoder.layer)
+    with pytest.raises(NotTrainable, match="no list of its 2 layers"):
+        TokenTransformer(encoder, "last_layers", 1)
