@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.dp.batches import TensorOwners, micro_batches
+from privacy.dp.accounting import Truncation
+from privacy.dp.batches import Batch, TensorOwners, micro_batches
 from privacy.dp.clipping import NonFiniteGradient
 from privacy.dp.engine import TrainingPlan, train
 from privacy.dp.randomness import SecureRandom
@@ -127,6 +129,76 @@ def test_micro_batches_change_rounding_only():
         weights.append(model.weight.detach().clone())
     for other in weights[1:]:
         assert torch.allclose(weights[0], other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_an_owner_larger_than_a_micro_batch_is_clipped_as_one(private):
+    """Owners of 1 to 13 items, some clipped and some not, in passes of 3 items and all at once."""
+    generator = torch.Generator().manual_seed(2)
+    owner = torch.repeat_interleave(torch.arange(8), torch.tensor([13, 1, 4, 3, 12, 2, 7, 6]))
+    inputs = torch.randn(len(owner), 16, generator=generator).double() * (1 + owner)[:, None]
+    labels = owner % 3
+    weights = []
+    sizes: list[int] = []
+
+    for max_items in (3, 1000):
+        model = fresh(nn.Sequential(nn.Linear(16, 3))).double()
+        model.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
+        data = TensorOwners(inputs, labels, owner, 8)
+        chosen = plan(steps=3, sample_rate=0.9, max_grad_norm=3.0, learning_rate=0.1)
+        train(model, data, cross_entropy, chosen, SecureRandom(KEY), max_items=max_items, private=private)
+        weights.append(model[0].weight.detach().clone())
+        if max_items == 3:
+            assert max(sizes) == 3
+    assert torch.allclose(weights[0], weights[1], rtol=1e-10, atol=1e-12)
+
+
+def test_parts_of_an_owner_add_up_to_the_whole():
+    inputs, labels, owner = clusters(n_owners=2, items=5)
+    data = TensorOwners(inputs, labels, owner, 2)
+    whole = data.batch([1])
+    parts = [data.batch([1], range(start, min(start + 2, 5))) for start in (0, 2, 4)]
+    assert torch.equal(torch.cat([part.inputs for part in parts]), whole.inputs)
+    assert torch.equal(torch.cat([part.targets for part in parts]), whole.targets)
+    assert torch.equal(torch.cat([part.weights for part in parts]), whole.weights)
+    assert [part.owner_index.tolist() for part in parts] == [[0, 0], [0, 0], [0]]
+
+
+def test_a_draw_has_at_most_max_batch_owners():
+    inputs, labels, owner = clusters(n_owners=50, items=1)
+    data = TensorOwners(inputs, labels, owner, 50)
+    drawn: list[int] = []
+    take = data.batch
+    data.batch = lambda owners, items=None: (drawn.append(len(owners)), take(owners, items))[1]
+    cut = plan(steps=20, sample_rate=0.5, truncation=Truncation(20, 50))
+    train(fresh(nn.Linear(16, 3)), data, cross_entropy, cut, SecureRandom(KEY))
+    assert max(drawn) == 20
+    assert min(drawn) < 20
+    whole = plan(steps=20, sample_rate=0.5)
+    assert cut.epsilon(1e-5) > whole.epsilon(1e-5)
+
+
+def test_a_plan_for_another_number_of_owners_is_refused():
+    inputs, labels, owner = clusters(n_owners=50)
+    data = TensorOwners(inputs, labels, owner, 50)
+    with pytest.raises(ValueError, match="51 owners, the data 50"):
+        train(nn.Linear(16, 3), data, cross_entropy, plan(truncation=Truncation(9, 51)), SecureRandom(KEY))
+
+
+class Pair(NamedTuple):
+    first: Tensor
+    second: Tensor
+
+
+def test_a_batch_moves_whatever_shape_its_inputs_have():
+    index, weights = torch.zeros(2, dtype=torch.int64), torch.ones(2)
+    inputs = {"pair": Pair(torch.ones(2), torch.zeros(2)), "rest": (torch.ones(2),)}
+    here = Batch(inputs, torch.ones(2), index, weights)
+    assert here.to(torch.device("cpu")) is here
+    moved = here.to(torch.device("meta"))
+    assert isinstance(moved.inputs["pair"], Pair)
+    tensors = [*moved.inputs["pair"], *moved.inputs["rest"], moved.targets, moved.owner_index, moved.weights]
+    assert all(tensor.device.type == "meta" for tensor in tensors)
 
 
 def test_micro_batches_hold_whole_owners():
