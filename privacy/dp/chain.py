@@ -1,26 +1,42 @@
 """Where the ledger's entries lie: one append-only table whose rows are chained by SHA-256.
 
-SQLite by default; another database by URL. One transaction writes at a time, whatever the database.
+SQLite by default, PostgreSQL by URL. One transaction writes at a time, whatever the database.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import event, exc
 
 # The schema is part of what is hashed: entries of another version break the chain at the first one.
 GENESIS = hashlib.sha256(b"lexveil/dp/ledger/1").hexdigest()
 _LOCK_TIMEOUT_S = 60
 _CREATION_LOCK = 0x1E57E11
+# A server that is restarted answers again within seconds.
+_ATTEMPTS = 6
+_FIRST_PAUSE_S = 0.1
+T = TypeVar("T")
+
+
+class LedgerError(RuntimeError):
+    """The ledger refuses; subclasses say why. Messages hold numbers only."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The database does not answer, or not as a ledger's. Holds the type of the cause only."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"the ledger's database does not answer ({cause})")
+
 
 _metadata = sa.MetaData()
 _entries = sa.Table(
@@ -56,6 +72,13 @@ for _operation in ("UPDATE", "DELETE"):
             "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
         ).execute_if(dialect="sqlite"),
     )
+for _statement in (
+    "CREATE OR REPLACE FUNCTION entries_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+    "CREATE TRIGGER entries_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON entries "
+    "FOR EACH STATEMENT EXECUTE FUNCTION entries_refuse()",
+):
+    event.listen(_entries, "after_create", sa.DDL(_statement).execute_if(dialect="postgresql"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,11 @@ class Entry:
     def key(self) -> tuple[str, str, str]:
         """(population, unit, relation)."""
         return (self.population, self.unit, self.relation)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Entry:
+        """The entry of a row. Raises TypeError for other columns than an entry's."""
+        return cls(**row)
 
     def data(self) -> dict[str, Any]:
         """The payload, parsed."""
@@ -114,7 +142,7 @@ class Transaction:
     def entries(self) -> list[Entry]:
         """All entries in order."""
         rows = self._connection.execute(sa.select(_entries).order_by(_entries.c.seq))
-        return [Entry(**dict(row)) for row in rows.mappings()]
+        return [Entry.of(dict(row)) for row in rows.mappings()]
 
     def append(
         self,
@@ -150,28 +178,37 @@ class Transaction:
 
 
 class Store:
-    """The database behind a URL. A SQLite file is made with mode 0600."""
+    """The database behind a URL. A SQLite file is made with mode 0600. LedgerUnavailable where it fails."""
 
     def __init__(self, url: str) -> None:
         parsed = sa.make_url(url)
         self._sqlite = parsed.get_backend_name() == "sqlite"
+        # No pool: a connection must not cross a fork, and opening one is cheap beside a run. No parameters
+        # in errors: among them are wrapped secrets.
+        options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
         if self._sqlite:
             if not parsed.database or parsed.database == ":memory:":
                 raise ValueError("a ledger in memory would forget what was spent: name a file")
             path = Path(parsed.database)
             path.touch(mode=0o600, exist_ok=True)
             path.chmod(0o600)
-            # No pool: a connection must not cross a fork, and opening a file is cheap.
-            self._engine = sa.create_engine(
-                parsed, poolclass=sa.NullPool, connect_args={"timeout": _LOCK_TIMEOUT_S}
-            )
+            self._engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_TIMEOUT_S}, **options)
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
         elif parsed.get_backend_name() == "postgresql":
-            self._engine = sa.create_engine(parsed, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+            # Repeatable read: a reader sees one state of the chain, and never fails to.
+            self._engine = sa.create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                isolation_level="REPEATABLE READ",
+                connect_args={
+                    "connect_timeout": 10,
+                    "options": f"-c lock_timeout={_LOCK_TIMEOUT_S}s -c client_min_messages=warning",
+                },
+                **options,
+            )
         else:
             raise ValueError("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
-        self._create_tables()
+        self._repeated(self._create_tables)
 
     def _create_tables(self) -> None:
         level = {} if self._sqlite else {"isolation_level": "READ COMMITTED"}
@@ -181,15 +218,42 @@ class Store:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
             _metadata.create_all(connection)
 
-    @contextmanager
-    def transaction(self, *, write: bool) -> Generator[Transaction]:
-        """All or nothing; writers wait for each other."""
-        with self._engine.execution_options(write=write).begin() as connection:
-            if write and not self._sqlite:
-                # Serializable alone would make one of two writers fail instead of wait. The lock comes
-                # before the first query, so the snapshot holds what the other writer committed.
-                connection.execute(sa.text("LOCK TABLE entries IN SHARE ROW EXCLUSIVE MODE"))
-            yield Transaction(connection)
+    def entries(self) -> list[Entry]:
+        """All entries in order, as of one moment."""
+
+        def read() -> list[Entry]:
+            with self._engine.execution_options(write=False).begin() as connection:
+                return Transaction(connection).entries()
+
+        return self._repeated(read)
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Do `work` in a transaction: all of it or nothing, one writer after the other.
+
+        Where the connection is lost, `work` is done again, and may find what it did the first time: the
+        answer may have been lost and not the question. It must then say the same.
+        """
+
+        def once() -> T:
+            with self._engine.execution_options(write=True).begin() as connection:
+                if not self._sqlite:
+                    # The lock comes before the first query, so the snapshot holds what the writer before
+                    # has committed, and no writer fails for it.
+                    connection.execute(sa.text("LOCK TABLE entries IN SHARE ROW EXCLUSIVE MODE"))
+                return work(Transaction(connection))
+
+        return self._repeated(once)
+
+    def _repeated(self, work: Callable[[], T]) -> T:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return work()
+            except exc.DBAPIError as error:
+                lost = isinstance(error, exc.OperationalError | exc.InterfaceError)
+                if self._sqlite or not lost or attempt + 1 == _ATTEMPTS:
+                    raise LedgerUnavailable(type(error.orig).__name__) from None
+            time.sleep(_FIRST_PAUSE_S * 2**attempt)
+        raise AssertionError("unreachable")
 
     def close(self) -> None:
         """Let go of the database."""

@@ -16,14 +16,17 @@ from typing import Any, Literal
 
 from privacy.dp import accounting
 from privacy.dp.budget import Account, Charge, Limit, Population, Reservation, alone, filter_order, fold
-from privacy.dp.chain import GENESIS, Entry, Store, Transaction, broken_at
+from privacy.dp.chain import (
+    GENESIS,
+    Entry,
+    LedgerError,
+    Store,
+    Transaction,
+    broken_at,
+)
 
 # Totals recomputed on another machine differ by rounding.
 _TOLERANCE = 1e-6
-
-
-class LedgerError(RuntimeError):
-    """The ledger refuses; subclasses say why. Messages hold numbers only."""
 
 
 class NoLimit(LedgerError):
@@ -82,7 +85,10 @@ class Verification:
 
 
 class Ledger:
-    """The ledger at a SQLAlchemy URL, by default `sqlite:///path`; for as many processes as like.
+    """The ledger at a SQLAlchemy URL, `sqlite:///path` or `postgresql://...`; for as many processes as like.
+
+    A writer waits for the one before. A PostgreSQL connection that is lost is opened again and the question
+    repeated, under the same identity; LedgerUnavailable where that does not help.
 
     Formal guarantee
     ----------------
@@ -120,11 +126,14 @@ class Ledger:
         accounting.check_epsilon(epsilon)
         accounting.check_delta(delta)
         limit = Limit(float(epsilon), float(delta))
-        with self._store.transaction(write=True) as transaction:
-            entries = _intact(transaction)
+
+        def set_it(transaction: Transaction) -> Limit:
+            entries = _intact(transaction.entries())
             if fold(entries, population).limit != limit:
                 transaction.append(entries, "limit", population.key, asdict(limit))
-        return limit
+            return limit
+
+        return self._store.write(set_it)
 
     def reserve(
         self, population: Population, charge: Charge, idempotency_key: str, secret: bytes | None = None
@@ -140,24 +149,24 @@ class Ledger:
         LedgerCorrupt where the chain is broken.
         """
         accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
-        with self._store.transaction(write=True) as transaction:
-            entries = _intact(transaction)
+        identifier = secrets.token_hex(16)
+
+        def append(transaction: Transaction) -> Reservation:
+            entries = _intact(transaction.entries())
             account = fold(entries, population)
             if idempotency_key in account.keys:
-                return _found(transaction, account, charge, account.keys[idempotency_key])
-            if account.limit is None:
-                raise NoLimit("the population has no limit: set one before anything is trained on it")
-            order = account.order or filter_order(charge, account.limit)
-            total = account.after(charge, account.limit, order)
-            if total > account.limit.epsilon:
-                spent, asked = account.spent(account.limit.delta), alone(charge, account.limit)
-                raise BudgetExceeded(spent, asked, total, account.limit.epsilon)
-            identifier = secrets.token_hex(16)
+                known = account.keys[idempotency_key]
+                if known == identifier:  # ours: the connection was lost before the answer came
+                    return Reservation(identifier, population, charge, "open", None, secret)
+                return _found(transaction, account, charge, known)
+            order, total = _admit(account, charge)
             payload: dict[str, Any] = charge.data() | {"order": order, "total": total}
             transaction.append(entries, "reserve", population.key, payload, identifier, idempotency_key)
             if secret is not None:
                 transaction.keep_secret(identifier, secret)
-        return Reservation(identifier, population, charge, "open", None, secret)
+            return Reservation(identifier, population, charge, "open", None, secret)
+
+        return self._store.write(append)
 
     def commit(self, reservation_id: str, actual_steps: int) -> None:
         """Settle a run that is over: it is charged `actual_steps`, and its secret is destroyed.
@@ -185,34 +194,22 @@ class Ledger:
 
     def populations(self) -> tuple[Population, ...]:
         """All populations with an entry, in order of their first."""
-        with self._store.transaction(write=False) as transaction:
-            return _populations(transaction.entries())
+        return _populations(self._store.entries())
 
     def entries(self, population: Population | None = None) -> tuple[Entry, ...]:
         """The entries, of one population or all, in order."""
-        with self._store.transaction(write=False) as transaction:
-            entries = transaction.entries()
-        return tuple(e for e in entries if population is None or e.key == population.key)
+        return tuple(e for e in self._store.entries() if population is None or e.key == population.key)
 
     def verify(self) -> Verification:
         """Recompute the chain, every admission and all totals."""
-        with self._store.transaction(write=False) as transaction:
-            entries = transaction.entries()
-        broken = broken_at(entries)
-        if broken is None:
-            broken = _wrongly_admitted(entries)
-        sound = entries if broken is None else entries[: broken - 1]
-        totals = tuple(_total(fold(sound, population)) for population in _populations(sound))
-        head = entries[-1].hash if entries else GENESIS
-        return Verification(broken is None, len(entries), broken, head, totals)
+        return verify(self._store.entries())
 
     def _account(self, population: Population) -> Account:
-        with self._store.transaction(write=False) as transaction:
-            return fold(_intact(transaction), population)
+        return fold(_intact(self._store.entries()), population)
 
     def _settle(self, identifier: str, kind: Literal["commit", "abandon"], steps: int | None) -> None:
-        with self._store.transaction(write=True) as transaction:
-            entries = _intact(transaction)
+        def settle(transaction: Transaction) -> None:
+            entries = _intact(transaction.entries())
             reserved = next((e for e in entries if (e.kind, e.reservation) == ("reserve", identifier)), None)
             if reserved is None:
                 raise Conflict("there is no such reservation")
@@ -227,13 +224,37 @@ class Ledger:
             elif (settled.kind, settled.data()) != (kind, payload):
                 raise Conflict("the reservation is settled already, otherwise than asked")
 
+        self._store.write(settle)
+
+
+def verify(entries: Sequence[Entry]) -> Verification:
+    """Recompute the chain, every admission and all totals of `entries`, wherever they were kept."""
+    broken = broken_at(entries)
+    if broken is None:
+        broken = _wrongly_admitted(entries)
+    sound = entries if broken is None else entries[: broken - 1]
+    totals = tuple(_total(fold(sound, population)) for population in _populations(sound))
+    head = entries[-1].hash if entries else GENESIS
+    return Verification(broken is None, len(entries), broken, head, totals)
+
 
 def _populations(entries: Sequence[Entry]) -> tuple[Population, ...]:
     return tuple(Population(*key) for key in dict.fromkeys(e.key for e in entries))
 
 
-def _intact(transaction: Transaction) -> list[Entry]:
-    entries = transaction.entries()
+def _admit(account: Account, charge: Charge) -> tuple[float, float]:
+    """The filter's order, and the total with `charge`. Raises NoLimit or BudgetExceeded."""
+    if account.limit is None:
+        raise NoLimit("the population has no limit: set one before anything is trained on it")
+    order = account.order or filter_order(charge, account.limit)
+    total = account.after(charge, account.limit, order)
+    if total > account.limit.epsilon:
+        spent, asked = account.spent(account.limit.delta), alone(charge, account.limit)
+        raise BudgetExceeded(spent, asked, total, account.limit.epsilon)
+    return order, total
+
+
+def _intact(entries: list[Entry]) -> list[Entry]:
     broken = broken_at(entries)
     if broken is not None:
         raise LedgerCorrupt(broken)

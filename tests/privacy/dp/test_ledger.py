@@ -233,9 +233,8 @@ def test_verify_recomputes_admissions(ledger, path):
 
     ledger.reserve(OWNERS, RUN, "a")
     store = Store(f"sqlite:///{path}")
-    with store.transaction(write=True) as transaction:
-        payload = {"noise_multiplier": 0.5, "sample_rate": 0.2, "steps": 100, "order": 4.0, "total": 1.0}
-        transaction.append(transaction.entries(), "reserve", OWNERS.key, payload, "ff", "forged")
+    payload = {"noise_multiplier": 0.5, "sample_rate": 0.2, "steps": 100, "order": 4.0, "total": 1.0}
+    store.write(lambda t: t.append(t.entries(), "reserve", OWNERS.key, payload, "ff", "forged"))
     assert ledger.verify().broken_at == 3
 
 
