@@ -86,17 +86,17 @@ class TrainSettings(_Section):
 
     model: Literal["linear", "mlp", "lstm", "square", "cubic", "lora", "last_layers", "full"] = "linear"
     objective: Literal["auto", "classify", "denoise"] = "auto"
-    epsilon: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
-    delta: Probability = 1e-5
-    sample_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    steps: PositiveInt | None = None
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    max_grad_norm: Annotated[float, Field(gt=0)] | None = None
+    epsilon: Annotated[float, Field(gt=0, le=1000)] = 8.0  # past it accounting takes memory without end
+    delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-5
+    sample_rate: Annotated[float, Field(ge=1e-6, le=1)] | None = None
+    steps: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     max_batch: PositiveInt | None = None  # the most owners a step; accounted as truncated Poisson sampling
     max_items_per_owner: PositiveInt = 64
     micro_batch: PositiveInt | None = None  # items in memory at once; costs no privacy
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
     lora_rank: Annotated[int, Field(ge=1, le=256)] = 8
     last_layers: Annotated[int, Field(ge=1, le=2)] = 1
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
