@@ -1,4 +1,4 @@
-"""`lexveil deploy` and `up`: the work by schedule."""
+"""`lexveil deploy`, `up` and `rotate-master-key`: the work by schedule, and its keeper's."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command()(deploy)
     app.command()(up)
+    app.command("rotate-master-key")(rotate_master_key)
 
 
 def deploy(
@@ -80,6 +81,21 @@ def up(
         serve if endpoint else None,
         lambda line: console.show({"up": line}, False),
     )
+
+
+def rotate_master_key(
+    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Put a new master key in the place of the old one; no document is encrypted again."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from dataclasses import asdict
+
+    from pipeline.rotation import rotate_master_key as rotate
+
+    with actions.alone(place, settings, "rotate-master-key") as done:
+        rotation = asdict(rotate(place, settings))
+        done |= rotation
+    console.show(rotation, as_json)
 
 
 def _refuse_early(sources: list[Path], config: Path | None) -> None:

@@ -11,7 +11,7 @@ from pipeline.models import models as saved_models
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, master_key
+from pipeline.workspace import Workspace, key_store
 from privacy.dp.checkpoint import Checkpoint
 from privacy.dp.engine import TrainingPlan
 from privacy.dp.ledger import BudgetExceeded, Charge, Ledger, LedgerError, Population, Reservation
@@ -98,7 +98,7 @@ def reserve(
     Raises:
         BudgetRefused: the ledger's limit would be passed.
     """
-    wrapping = master_key(workspace, settings).derive("training-secret")
+    wrapping = key_store(workspace, settings).purpose_key("training-secret")  # outlives a rotation
     charge = Charge(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.truncation)
     names = {model.name for model in saved_models(workspace)}
     while True:

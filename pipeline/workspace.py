@@ -212,18 +212,44 @@ def given_key(settings: Settings) -> MasterKey | None:
         raise _key_problem(error) from None
 
 
+def key_file(workspace: Workspace, settings: Settings) -> Path | None:
+    """Where the master key lies; None where the environment holds it."""
+    if os.environ.get("LEXVEIL_MASTER_KEY"):
+        return None
+    return settings.master_key_file or workspace.protected / "master.key"
+
+
+def next_key(path: Path) -> Path:
+    """Where a new master key waits until all keys are wrapped by it."""
+    return path.with_name(path.name + ".next")
+
+
 def key_store(workspace: Workspace, settings: Settings) -> KeyStore:
     """The table of the documents' keys.
 
     Raises:
         KeyProblem: the master key can't be used, or belongs to another workspace.
     """
+    url = f"sqlite:///{workspace.protected.resolve() / 'keys.sqlite'}"
     try:
-        return KeyStore(
-            f"sqlite:///{workspace.protected.resolve() / 'keys.sqlite'}", master_key(workspace, settings)
-        )
+        return KeyStore(url, master_key(workspace, settings))
+    except KeyUnusable as error:
+        path = key_file(workspace, settings)
+        if error.code != "wrong_key" or path is None or not next_key(path).exists():
+            raise _key_problem(error) from None
+        return _rotated(url, path)
+
+
+def _rotated(url: str, path: Path) -> KeyStore:
+    """The table after a rotation that was killed once the keys were wrapped by the new one."""
+    waiting = next_key(path)
+    try:
+        store = KeyStore(url, MasterKey.from_file(waiting, create=False))
     except KeyUnusable as error:
         raise _key_problem(error) from None
+    waiting.replace(path)
+    tables.sync_folder(path.parent)
+    return store
 
 
 def _key_problem(error: KeyUnusable) -> KeyProblem:
