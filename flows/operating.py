@@ -7,8 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import console
-from flows.options import ConfigOption, JsonOption, SourcesArgument, settings_of
+from flows import actions, console
+from flows.options import (
+    ConfigOption,
+    JsonOption,
+    SourcesArgument,
+    WorkspaceOption,
+    open_workspace,
+    settings_of,
+)
 
 NightlyOption = Annotated[
     str, typer.Option(help="When new documents are worked on: cron in quotes, or seconds between runs.")
