@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows import actions, console, detection, log, serving
+from flows import actions, console, detection, ledger, log, serving
 from flows.options import (
     WORKSPACES,
     ConfigOption,
@@ -40,8 +40,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-ledger_app = typer.Typer(help="The privacy ledger: what has been spent, and whether it is intact.")
-app.add_typer(ledger_app, name="ledger")
 
 
 def _workspace_of(sources: list[Path]) -> Path:
@@ -227,46 +225,6 @@ def evaluate(
     console.show(asdict(scores), as_json)
 
 
-@ledger_app.command("show")
-def ledger_show(
-    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
-) -> None:
-    """What every population has spent."""
-    from flows import ledger
-
-    console.show(ledger.show(open_workspace(workspace), settings_of(config)), as_json)
-
-
-@ledger_app.command("verify")
-def ledger_verify(
-    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
-) -> None:
-    """Recompute the ledger's chain and totals; exit code 1 where it is broken."""
-    from flows import ledger
-
-    result = ledger.verify(open_workspace(workspace), settings_of(config))
-    console.show(result, as_json)
-    if not result["intact"]:
-        raise typer.Exit(1)
-
-
-@ledger_app.command("limit")
-def ledger_limit(
-    epsilon: Annotated[float, typer.Argument(help="The most epsilon that the population may ever spend.")],
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Set the limit of the configured population; the change is kept in the ledger."""
-    settings, place = settings_of(config), open_workspace(workspace)
-    from flows import ledger
-    from pipeline import audit_log
-
-    with audit_log.recorded(place, settings, "ledger-limit", {"epsilon": epsilon}):
-        limits = ledger.limit(place, settings, epsilon)
-    console.show(limits, as_json)
-
-
 @app.command()
 def erase(
     document: Annotated[
@@ -326,6 +284,7 @@ def quarantine(
     console.show({"quarantined": len(rows), "items": rows}, as_json)
 
 
+ledger.add_to(app)
 log.add_to(app)
 detection.add_to(app)
 serving.add_to(app)

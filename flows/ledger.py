@@ -1,91 +1,92 @@
-"""The ledger as the command line shows it."""
+"""`lexveil ledger`: what was spent, the limit, and what an auditor needs."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Annotated
 
-from pipeline.errors import SettingsError
-from pipeline.settings import Settings
-from pipeline.workspace import Workspace
-from privacy.dp.ledger import Ledger, Population
+import typer
 
+from flows import console
+from flows.options import ConfigOption, JsonOption, WorkspaceOption, open_workspace, settings_of
 
-@contextmanager
-def _ledger(workspace: Workspace, settings: Settings) -> Generator[Ledger, None, None]:
-    ledger = Ledger(workspace.ledger_url(settings))
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+Head = Annotated[str | None, typer.Option(help="A head that was kept: it must still be there.")]
 
 
-def show(workspace: Workspace, settings: Settings) -> dict[str, Any]:
-    """Limits, totals and runs of all populations."""
-    with _ledger(workspace, settings) as ledger:
-        populations = [_population(ledger, population) for population in ledger.populations()]
-        runs = [
-            {
-                "population": population.name,
-                "unit": population.unit,
-                "state": run.state,
-                "epsilon": run.charge.epsilon(limit.delta if limit else settings.ledger.limit_delta),
-                "noise_multiplier": run.charge.noise_multiplier,
-                "sample_rate": run.charge.sample_rate,
-                "steps": run.charge.steps,
-                "reservation": run.id,
-            }
-            for population in ledger.populations()
-            for limit in [ledger.limit(population)]
-            for run in ledger.reservations(population)
-        ]
-    return {"populations": populations, "runs": runs}
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    group = typer.Typer(
+        no_args_is_help=True, help="The privacy ledger: what has been spent, and whether it is intact."
+    )
+    for command in (show, verify, limit, export):
+        group.command(command.__name__)(command)
+    app.add_typer(group, name="ledger")
 
 
-def _population(ledger: Ledger, population: Population) -> dict[str, Any]:
-    limit = ledger.limit(population)
-    spent = ledger.spent(population, limit.delta) if limit else 0.0
-    return {
-        "population": population.name,
-        "unit": population.unit,
-        "relation": population.relation,
-        "spent": spent,
-        "limit": limit and limit.epsilon,
-        "delta": limit and limit.delta,
-        "left": limit and max(0.0, limit.epsilon - spent),
-    }
+def show(
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw it over time, as .svg or .png.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What every population has spent."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from pipeline import account
+
+    shown = account.show(place, settings)
+    if plot is not None:
+        account.draw(place, settings, plot)
+        shown |= {"plot": str(plot)}
+    console.show(shown, as_json)
 
 
-def verify(workspace: Workspace, settings: Settings) -> dict[str, Any]:
-    """Whether chain, admissions and totals hold. A lost tail shows only against a head kept elsewhere."""
-    with _ledger(workspace, settings) as ledger:
-        found = ledger.verify()
-    totals = [
-        {"population": total.population.name, "unit": total.population.unit, "spent": total.epsilon}
-        for total in found.totals
-    ]
-    return {
-        "intact": found.ok,
-        "entries": found.entries,
-        "broken_at": found.broken_at,
-        "head": found.head,
-        "totals": totals,
-    }
+def verify(
+    of: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FILE", help="An exported ledger, in place of a workspace's."),
+    ] = None,
+    head: Head = None,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute the ledger's chain and totals; exit code 1 where it is broken."""
+    from pipeline import account
+
+    if of is not None:
+        result = account.verify_export(of, head)
+    else:
+        result = account.verify(open_workspace(workspace), settings_of(config), head)
+    console.show(result, as_json)
+    if not result["intact"]:
+        raise typer.Exit(1)
 
 
-def limit(workspace: Workspace, settings: Settings, epsilon: float) -> dict[str, Any]:
-    """Set the limit of every unit of the configured population.
+def limit(
+    epsilon: Annotated[float, typer.Argument(help="The most epsilon that the population may ever spend.")],
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set the limit of the configured population; the change is kept in the ledger."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from pipeline import account, audit_log
 
-    Raises:
-        SettingsError: epsilon isn't above 0.
-    """
-    name = settings.ledger.population
-    with _ledger(workspace, settings) as ledger:
-        known = [population for population in ledger.populations() if population.name == name]
-        try:
-            for population in known or [Population(name)]:
-                ledger.set_limit(population, epsilon, settings.ledger.limit_delta)
-        except ValueError as error:
-            raise SettingsError(str(error)) from None
-        return {"populations": [_population(ledger, population) for population in ledger.populations()]}
+    with audit_log.recorded(place, settings, "ledger-limit", {"epsilon": epsilon}):
+        limits = account.limit(place, settings, epsilon)
+    console.show(limits, as_json)
+
+
+def export(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="Where the JSON document goes.")],
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write every entry and total for an auditor, who checks them with `ledger verify --export FILE`."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from pipeline import account
+
+    console.show(account.export(place, settings, target), as_json)

@@ -187,3 +187,24 @@ def fold(entries: Sequence[Entry], population: Population) -> Account:
         else:
             runs[run] = Reservation(run, population, runs[run].charge, "abandoned", None)
     return Account(population, limit, order, tuple(runs.values()), keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a population had spent after an entry, at the delta of the limit in force."""
+
+    seq: int
+    at: str
+    spent: float
+    limit: Limit
+
+
+def history(entries: Sequence[Entry], population: Population) -> tuple[Moment, ...]:
+    """One moment for each entry of a population, from its first limit on."""
+    mine = [entry for entry in entries if entry.key == population.key]
+    moments: list[Moment] = []
+    for count, entry in enumerate(mine, start=1):
+        account = fold(mine[:count], population)
+        if account.limit is not None:
+            moments.append(Moment(entry.seq, entry.at, account.spent(account.limit.delta), account.limit))
+    return tuple(moments)
