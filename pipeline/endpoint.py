@@ -37,6 +37,8 @@ def serve_model(workspace: Workspace, settings: Settings, name: str | None) -> N
     """
     saved = find_model(workspace, name or settings.train.model)
     model = open_model(saved.folder, settings)
+    if model.config.objective == "multilabel":
+        raise TrainingRefused("the endpoint answers one label a document; this model tells several labels")
     wanted = settings.encrypted
     extractor = state_folder(workspace) / "extractors" / saved.name
     save_extractor(model, extractor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from nlp.encoders.models import (
     Tokens,
     classification_loss,
     denoising_loss,
+    multilabel_loss,
     takes_tokens,
 )
 from nlp.encoders.public import PublicEncoder
@@ -27,7 +29,7 @@ def objective_of(model: FeatureModel) -> tuple[nn.Module, Loss]:
     """The module that is trained, with `model` in it, and the loss of its outputs, one value an item."""
     if model.config.objective == "denoise":
         return _Denoiser(model), denoising_loss
-    return model, classification_loss
+    return model, multilabel_loss if model.config.objective == "multilabel" else classification_loss
 
 
 def try_one_step(model: FeatureModel, encoder: PublicEncoder) -> None:
@@ -100,5 +102,5 @@ class _Denoiser(nn.Module):
 class _TorchDraws:
     """torch's generator, which the DP engine seeds from the run's key at every step."""
 
-    def random(self, size: tuple[int, ...], /) -> NDArray:
+    def random(self, size: tuple[int, ...], /) -> NDArray[np.float64]:
         return torch.rand(size, dtype=torch.float64).numpy()

@@ -14,6 +14,7 @@ from typing import Any
 from nlp.readers import Limits, Reason, Unreadable, normalise, read_document
 from nlp.readers import records as record_files
 from pipeline.errors import SourceError
+from pipeline.labels import classes, written
 from pipeline.records import SourceDocument
 from pipeline.settings import IngestSettings
 from pipeline.tables import digest_of
@@ -171,7 +172,7 @@ def _document(
         text=normalise(text),
         source_id=_word(record, names["id_field"]) or fallback_id,
         owner=owner,
-        label=_word(record, names["label_field"] or "label"),
+        label=_label(record, names["label_field"]),
         split=_word(record, names["split_field"]),
     )
 
@@ -183,6 +184,12 @@ def _word(record: Mapping[str, Any], name: str | None) -> str | None:
     if isinstance(value, bool | int | float | str) and str(value).strip():
         return str(value).strip()
     return None
+
+
+def _label(record: Mapping[str, Any], name: str | None) -> str | None:
+    if name is None:
+        return _label(record, "label") or _label(record, "labels")
+    return written(record_files.field(record, name))
 
 
 def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_labels: bool) -> None:
@@ -202,8 +209,7 @@ def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_label
         for name in list(wanted):
             if record_files.field(record, name) is not None:
                 del wanted[name]
-        if label := _word(record, ingest.label_field or "label"):
-            labels.add(label)
+        labels.update(classes(_label(record, ingest.label_field)))
         if not wanted and len(labels) > 1 and any_text:
             break
     if any_record and not any_text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from nlp.encoders.models import Inputs, Kind, Objective, collate_tokens, takes_t
 from nlp.encoders.topics import PublicTopics
 from pipeline import tables
 from pipeline.errors import TrainingRefused
+from pipeline.labels import classes, several
 from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encoded_folder, encoding_of, load_encoder, read_encoded
 from pipeline.workspace import Workspace, key_store, read_manifest
@@ -71,12 +72,18 @@ def load_split(workspace: Workspace, settings: Settings) -> Split:
             apart = row["split"] not in (None, "train") or _share(key, row["owner"]) < train.held_out
             (held_out if apart else learn).append(entry)
     # Of all documents, held out or not: the set of labels counts as public.
-    labels = tuple(sorted({row.label for row in (*learn, *held_out) if row.label is not None}))
-    objective = resolve_objective(train, bool(labels))
-    if objective == "classify":
+    found = {row.label for row in (*learn, *held_out)}
+    labels = tuple(sorted({name for label in found for name in classes(label)}))
+    objective = resolve_objective(train, found)
+    if objective != "denoise":
         if len(labels) < 2:
             raise TrainingRefused(f"training needs two classes, the documents have {len(labels)}")
         learn = [row for row in learn if row.label is not None]
+        if len(labels) > len(learn):
+            raise TrainingRefused(
+                f"training needs more documents than classes; {len(learn)} labelled ones are not held out, "
+                f"of {len(labels)} classes"
+            )
     else:
         labels = PublicTopics.load(load_encoder(train)).names
     owners = {row.owner for row in learn}
@@ -88,11 +95,22 @@ def load_split(workspace: Workspace, settings: Settings) -> Split:
     return Split(tuple(learn), tuple(held_out), objective, labels)
 
 
-def resolve_objective(train: TrainSettings, labelled: bool) -> Objective:
-    """What `auto` means for documents that have, or don't have, labels."""
-    if train.objective == "auto":
-        return "classify" if labelled else "denoise"
-    return train.objective
+def resolve_objective(train: TrainSettings, labels: Collection[str | None]) -> Objective:
+    """What the setting means for documents with these labels, one or several each, or none at all."""
+    if train.objective == "denoise" or (train.objective == "auto" and set(labels) <= {None}):
+        return "denoise"
+    return "multilabel" if any(several(label) for label in labels) else "classify"
+
+
+def target_of(row: Row, objective: Objective, labels: Sequence[str]) -> int | np.ndarray:
+    """What a model is to say of a document: its class, a 1 for each of its classes, or its topics."""
+    if objective == "denoise":
+        assert row.encoded.topics is not None
+        return row.encoded.topics
+    if objective == "multilabel":
+        own = set(classes(row.label))
+        return np.array([name in own for name in labels], dtype=np.float32)
+    return labels.index(row.label or "")
 
 
 def _share(key: bytes, owner: str) -> float:
@@ -109,12 +127,9 @@ class OwnerData:
 
     def __init__(self, split: Split, kind: Kind, max_items: int) -> None:
         self._tokens = takes_tokens(kind)
-        class_of = {label: index for index, label in enumerate(split.labels)}
         items: dict[str, list[tuple[Item, int | np.ndarray]]] = defaultdict(list)
         for row in sorted(split.train, key=lambda row: row.doc_id):
-            denoise = split.objective == "denoise"
-            target = row.encoded.topics if denoise else class_of[row.label or ""]
-            assert target is not None
+            target = target_of(row, split.objective, split.labels)
             pieces: list[Item] = list(row.encoded.tokens) if self._tokens else [_embedding(row.encoded)]
             items[row.owner].extend((piece, target) for piece in pieces)
         self._owners = [_thin(items[owner], max_items) for owner in sorted(items)]
@@ -131,7 +146,7 @@ class OwnerData:
         return [len(items) for items in self._owners]
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """All items of these owners, every one of which has some; of a single owner, those at `items` only."""
+        """All items of these owners, each of which has some; of a single owner, those at `items` only."""
         chosen = slice(None) if items is None else slice(items.start, items.stop, items.step)
         drawn = [(place, *item) for place, owner in enumerate(owners) for item in self._owners[owner][chosen]]
         pieces = [piece for _, piece, _ in drawn]

@@ -37,11 +37,13 @@ class ModelRefused(Exception):
 
 def save(model: FeatureModel, folder: Path) -> None:
     """Write `config.json` and `model.safetensors`: trained weights only, nothing that is public."""
+    model.fold()
     _write(model, folder, trained_state(model))
 
 
 def save_extractor(model: FeatureModel, folder: Path) -> None:
     """Write a model without its head: what a client may have that is not to know the head."""
+    model.fold()
     state = trained_state(model)
     _write(model, folder, {name: value for name, value in state.items() if not name.startswith(_HEAD)})
 
@@ -89,8 +91,9 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
         if set(state) != set(trained):
             raise ModelRefused("weights")
         model.load_state_dict(state, strict=False)
+        model.logit_scale = 1.0  # folded, as it was saved
         if isinstance(model.head, PolynomialHead):
-            model.head.folded = True  # as it was saved
+            model.head.folded = True
     except NotTrainable as error:
         raise ModelRefused("encoder") from error
     except (SafetensorError, RuntimeError, ValueError) as error:
@@ -101,8 +104,6 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
 
 
 def _write(model: FeatureModel, folder: Path, trained: dict[str, Tensor]) -> None:
-    if isinstance(model.head, PolynomialHead):
-        model.head.fold()
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.cpu().contiguous() for name, value in trained.items()}
     save_file(state, folder / WEIGHTS)

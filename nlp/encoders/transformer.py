@@ -6,6 +6,7 @@ nothing of it is ever saved with a model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -35,6 +36,8 @@ _QUERY_VALUE = frozenset(
     )
 )
 
+_DRAWN = ".lora_A."
+
 
 class NotTrainable(ValueError):
     """The encoder has no such part as is to be trained; the line says which and why."""
@@ -49,9 +52,10 @@ class TokenTransformer(nn.Module):
     model is to be trained as it is served.
 
     part: what is trained. "lora": low-rank adapters (Hu et al. 2022) of rank `size` on the query and value
-        projections; "last_layers": the last `size` layers; "full": all that the features depend on but
-        embeddings of anything else than words, which are broadcast over the items of a batch, so that no
-        gradient of one item can be told from another's.
+        projections, of which the first factor stays as it was drawn: the noise of two would be multiplied
+        (Sun et al. 2024, "Improving LoRA in Privacy-preserving Federated Learning"). "last_layers": the last
+        `size` layers. "full": all that the features depend on but embeddings of anything else than words,
+        which are broadcast over the items of a batch, so that gradients of items can't be told apart.
 
     Raises: NotTrainable.
     """
@@ -95,13 +99,14 @@ class TokenTransformer(nn.Module):
         trained = [p for p in self.parameters() if p.requires_grad]
         ids = torch.arange(4).remainder(vocab_size)[None]
         out = self((ids, torch.tensor([ids.shape[1]]))).sum()
-        found = torch.autograd.grad(out, trained, allow_unused=True)
+        found: Sequence[Tensor | None] = torch.autograd.grad(out, trained, allow_unused=True)
         return [p for p, gradient in zip(trained, found, strict=True) if gradient is None]
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """What training may change, by name; all else of a model is public."""
-    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    """What is a model's own, by name: all that is trained, and the drawn factors of adapters."""
+    named = model.named_parameters()
+    return {name: p.detach() for name, p in named if p.requires_grad or _DRAWN in name}
 
 
 def _add_adapters(model: Any, rank: int) -> None:
@@ -116,6 +121,7 @@ def _add_adapters(model: Any, rank: int) -> None:
         )
     wanted = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, bias="none", target_modules=targets)
     inject_adapter_in_model(wanted, model)
+    _freeze([parameter for name, parameter in model.named_parameters() if _DRAWN in name])
 
 
 def _layers(model: Any) -> list[nn.Module]:

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from nlp.encoders.documents import Encoded, Extracted, extract
-from nlp.encoders.models import FeatureModel, PolynomialHead, denoising_loss
+from nlp.encoders.models import FeatureModel, ModelConfig, PolynomialHead, denoising_loss
 from pipeline.encrypted_check import encrypted_check
 from pipeline.errors import SourceError
 from pipeline.heads import head_of
+from pipeline.labels import classes
 from pipeline.models import find_model
 from pipeline.recipes import plain_plan, training_plan
 from pipeline.records import SourceDocument
@@ -119,17 +121,16 @@ def evaluate_file(workspace: Workspace, settings: Settings, name: str, test: Pat
     model = open_model(saved.folder, settings)
     items = scan([test], settings.ingest)
     check_fields(items, settings.ingest, need_labels=False)
-    known = {label: index for index, label in enumerate(model.config.labels)}
-    truth: list[int] = []
-    guesses: list[int] = []
+    truth: list[str | None] = []
+    logits: list[np.ndarray] = []
     for documents in _batches(_labelled(items, settings)):
         masked = [outcome.text for outcome in mask_texts([doc.text for doc in documents], settings.mask)]
         encoded = encode_texts(masked, settings.train, encoding_of(saved.kind))
-        guesses.extend(extract(model, encoded).logits.argmax(axis=1).tolist())
-        truth.extend(known.get(doc.label or "", -1) for doc in documents)
+        logits.append(extract(model, encoded).logits)
+        truth.extend(doc.label for doc in documents)
     if not truth:
         raise SourceError("the test file has no labelled document; name its field with --label-field")
-    return _scores(truth, guesses)
+    return _scores(model.config, truth, np.concatenate(logits))
 
 
 def _labelled(items: Sequence[SourceItem], settings: Settings) -> Iterator[SourceDocument]:
@@ -155,12 +156,10 @@ def _utility(model: FeatureModel, rows: Sequence[Row]) -> Scores | Denoising | N
     if model.config.objective == "denoise":
         found = [row for row in rows if row.encoded.topics is not None and row.encoded.topics.any()]
         return _denoising(model, found) if found else None
-    known = {label: index for index, label in enumerate(model.config.labels)}
     labelled = [row for row in rows if row.label is not None]
     if not labelled:
         return None
-    guesses = _extract(model, labelled).logits.argmax(axis=1).tolist()
-    return _scores([known.get(row.label or "", -1) for row in labelled], guesses)
+    return _scores(model.config, [row.label for row in labelled], _extract(model, labelled).logits)
 
 
 def _denoising(model: FeatureModel, rows: Sequence[Row]) -> Denoising:
@@ -176,9 +175,26 @@ def _extract(model: FeatureModel, rows: Sequence[Row]) -> Extracted:
     return extract(model, [row.encoded for row in rows])
 
 
-def _scores(truth: list[int], guesses: list[int]) -> Scores:
+def _scores(config: ModelConfig, written: Sequence[str | None], logits: np.ndarray) -> Scores:
+    """Of one label a document: the likeliest; of several: all that are likelier than not."""
     from sklearn.metrics import f1_score
 
-    micro = f1_score(truth, guesses, average="micro")
-    macro = f1_score(truth, guesses, labels=sorted(set(truth)), average="macro")
-    return Scores(float(micro), float(macro), len(truth))
+    known = set(config.labels)
+    # Labels that the model does not know, and so never finds, count as misses.
+    names = [*config.labels, *sorted({name for label in written for name in classes(label)} - known)]
+    place = {name: index for index, name in enumerate(names)}
+    if config.objective == "multilabel":
+        truth = np.zeros((len(written), len(names)), dtype=bool)
+        for row, label in zip(truth, written, strict=True):
+            row[[place[name] for name in classes(label)]] = True
+        guesses = np.pad(logits > 0, ((0, 0), (0, len(names) - len(config.labels))))
+        present = np.flatnonzero(truth.any(axis=0))
+    else:
+        found = [classes(label) for label in written]
+        truth = np.array([place[own[0]] if len(own) == 1 else -1 for own in found])
+        guesses = logits.argmax(axis=1)
+        present = np.unique(truth)
+    never: Any = 0.0  # the F1 of a label that is neither there nor found
+    micro = f1_score(truth, guesses, average="micro", zero_division=never)
+    macro = f1_score(truth, guesses, labels=present, average="macro", zero_division=never)
+    return Scores(float(micro), float(macro), len(written))

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from nlp.encoders.label_start import start_from_labels
 from nlp.encoders.models import (
     TRANSFORMERS,
     Activation,
     FeatureModel,
     ModelConfig,
-    PolynomialHead,
     build,
 )
 from nlp.encoders.storage import ModelRefused, read_config
@@ -27,6 +27,7 @@ from pipeline.charging import (
     unit_of,
 )
 from pipeline.errors import TrainingRefused, TrainingStopped
+from pipeline.labels import classes
 from pipeline.models import ModelCard, SavedModel, find_model, find_recipe, now, refusal, save_model
 from pipeline.objectives import objective_of, try_one_step
 from pipeline.recipes import training_plan
@@ -88,13 +89,14 @@ def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None
     found = find_recipe(workspace, recipe_digest(settings))
     if found is None:
         return None
-    labels = set(read_catalogue(workspace).column("label").to_pylist()) - {None}
+    written = set(read_catalogue(workspace).column("label").to_pylist())
     try:
         known = read_config(found.folder)
     except ModelRefused as error:
         raise refusal(error) from None
-    if known.objective != resolve_objective(settings.train, bool(labels)):
+    if known.objective != resolve_objective(settings.train, written):
         return None
+    labels = {name for label in written for name in classes(label)}
     return found if known.objective == "denoise" or labels <= set(known.labels) else None
 
 
@@ -272,7 +274,9 @@ def fit(
 
     activation: another one than the kind's, for a comparison.
     """
-    model = build(config, load_encoder(train), activation=activation).to(device_of(train))
+    model = build(config, load_encoder(train), activation=activation)
+    start_from_labels(model, load_encoder(train))
+    model.to(device_of(train))
     data = OwnerData(split, config.kind, train.max_items_per_owner)
     target, loss = objective_of(model)
     usual = _TRANSFORMER_ITEMS if config.kind in TRANSFORMERS else _ITEMS
@@ -289,8 +293,7 @@ def fit(
         group=group,
     )
     model.cpu()
-    if isinstance(model.head, PolynomialHead):
-        model.head.fold()
+    model.fold()
     return model.eval(), result
 
 

@@ -11,14 +11,19 @@ import numpy as np
 import pytest
 
 from fixtures.documents import documents
+from nlp.encoders.storage import read_config
 from pipeline import tables
 from pipeline.encrypted_check import encrypted_check
+from pipeline.endpoint import serve_model
 from pipeline.errors import SourceError, TrainingRefused
 from pipeline.heads import head_of
+from pipeline.job import run_job
 from pipeline.models import find_model
-from pipeline.settings import load_settings
+from pipeline.request import request_run
+from pipeline.settings import Settings, load_settings
 from pipeline.stages.evaluate import evaluate, evaluate_file
 from pipeline.stages.extract import open_model
+from pipeline.workspace import Workspace
 
 WriteJsonl = Callable[..., Path]
 
@@ -85,3 +90,36 @@ def test_files_that_cannot_be_scored(finished_once: Any, write_jsonl: WriteJsonl
 def test_scores_hold_no_text(finished_once: Any) -> None:
     shown = json.dumps({name: finished_once.first[name] for name in ("utility", "encrypted", "card")})
     assert not [row for row in finished_once.gold.values() if row["owner"] in shown]
+
+
+def test_documents_of_several_labels(write_jsonl: WriteJsonl, bert_in: Any, tmp_path: Path) -> None:
+    """Trained by binary cross-entropy, scored label by label; a document may have none."""
+    text = {"lease": "The tenant shall pay the rent of the premises.", "tax": "The tax return was late."}
+    sets = [["lease"], ["tax"], ["lease", "tax"], []]
+    rows = [
+        {"text": f"Matter {i}. " + " ".join(text[name] for name in sets[i % 4]), "labels": sets[i % 4]}
+        for i in range(24)
+    ]
+    chosen = Settings.model_validate(
+        {
+            "mask": {"detector": "rules"},
+            "train": {
+                "encoder": bert_in(tmp_path / "bert"), "chunk_length": 24, "steps": 3, "held_out": 0.3,
+                "epsilon": 50,
+            },
+            "ledger": {"limit_epsilon": 100},
+            "encrypted": {"sample": 4},
+        }
+    )  # fmt: skip
+    place = Workspace.create_or_open(tmp_path / "workspace")
+    result = run_job(place, request_run(place, chosen, [write_jsonl(rows)]))
+    assert (result["card"]["objective"], result["card"]["labels"]) == ("multilabel", 2)
+    assert 0 <= result["utility"]["micro_f1"] <= 1
+    model = find_model(place, result["model"])
+    assert read_config(model.folder).labels == ("lease", "tax")
+    apart = [{"text": "A text.", "label": ["lease", "unheard"]}, {"text": "Another.", "label": "[]"}]
+    scores = evaluate_file(place, chosen, result["model"], write_jsonl(apart, "apart.jsonl"))
+    assert scores.n == 2
+    assert scores.micro_f1 <= 2 / 3  # one of the two labels is none of the model's
+    with pytest.raises(TrainingRefused, match="several labels"):
+        serve_model(place, chosen, result["model"])
