@@ -177,13 +177,10 @@ def _scaled(site: Site, outputs: Tensor, inputs: Tensor, normalised: Callable[[T
 def _lstm(site: Site, inputs: Any, hx: Any = None) -> Any:
     module = cast(nn.LSTM, site.module)
 
-    def keep(layer: int, trace: lstm.LayerTrace) -> None:
-        for k, x in enumerate(trace.inputs):
-            names = [site.parameter(p) for p in lstm.parameter_names(module, layer, k)]
-            weights = {names[0]: x.transpose(0, 1), names[1]: trace.hidden[k].transpose(0, 1)}
-            site.keep(
-                Factors(trace.delta[k].transpose(0, 1), weights, tuple(names[2:]) if module.bias else ())
-            )
+    def keep(layer: int, direction: int, trace: lstm.Trace) -> None:
+        names = [site.parameter(name) for name in lstm.parameter_names(layer, direction)]
+        weights = {names[0]: trace.inputs.transpose(0, 1), names[1]: trace.hidden.transpose(0, 1)}
+        site.keep(Factors(trace.delta.transpose(0, 1), weights, tuple(names[2:]) if module.bias else ()))
 
     return lstm.forward(module, inputs, hx, site.anchor, keep)
 

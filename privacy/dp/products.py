@@ -16,15 +16,25 @@ from torch.nn import functional
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias, as functional.linear. Shapes: x (rows, in), weight (out, in), bias (out,)."""
-    if _onednn_takes(x, weight):
+    if has_onednn(x, weight):
         return torch.ops.mkldnn._linear_pointwise(_dense(x), _dense(weight), bias, "none", [], "")
     return functional.linear(x, weight, bias)
 
 
+def packed(weight: Tensor, rows: int) -> Tensor:
+    """A weight for `linear_added`, in the order in which oneDNN reads it for x of so many rows.
+
+    Worth while for a weight that is used many times: (out, in) as it is where oneDNN does not multiply.
+    """
+    if has_onednn(weight):
+        return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+    return weight
+
+
 def linear_added(x: Tensor, weight: Tensor, added: Tensor) -> Tensor:
-    """x weight^T + added, in one pass. Shapes: x (rows, in), weight (out, in), added (rows, out)."""
-    if _onednn_takes(x, weight) and added.is_contiguous():
-        return torch.ops.mkldnn._linear_pointwise.binary(_dense(x), added, _dense(weight), None, "add")
+    """x weight^T + added, in one pass. Shapes: x (rows, in), weight `packed`, added (rows, out)."""
+    if weight.is_mkldnn:
+        return torch.ops.mkldnn._linear_pointwise.binary(_dense(x), added.contiguous(), weight, None, "add")
     return torch.addmm(added, x, weight.t())
 
 
@@ -33,8 +43,9 @@ def transposed(delta: Tensor, x: Tensor) -> Tensor:
     return linear(delta.t(), x.t())
 
 
-def _onednn_takes(x: Tensor, weight: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and _has_onednn()
+def has_onednn(*operands: Tensor) -> bool:
+    """Whether these are multiplied by oneDNN: float32, on the CPU, where torch was built with it."""
+    return all(x.device.type == "cpu" and x.dtype == torch.float32 for x in operands) and _is_there()
 
 
 def _dense(matrix: Tensor) -> Tensor:
@@ -43,12 +54,13 @@ def _dense(matrix: Tensor) -> Tensor:
 
 
 @cache
-def _has_onednn() -> bool:
-    """Whether the operator that torch's compiler emits for oneDNN is there and right."""
+def _is_there() -> bool:
+    """Whether the operators that torch's compiler emits for oneDNN are there and right."""
     try:
         probe = torch.arange(6.0).view(2, 3)
         product = torch.ops.mkldnn._linear_pointwise(probe, probe, None, "none", [], "")
-        doubled = torch.ops.mkldnn._linear_pointwise.binary(probe, product, probe, None, "add")
+        weight = torch.ops.mkldnn._reorder_linear_weight(probe, 2)
+        doubled = torch.ops.mkldnn._linear_pointwise.binary(probe, product, weight, None, "add")
     except (AttributeError, RuntimeError):
         return False
     return torch.equal(product, probe @ probe.t()) and torch.equal(doubled, 2 * product)
