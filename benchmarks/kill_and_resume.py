@@ -282,7 +282,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         job = Job(_source(arguments, root), root / "lexveil.toml", tuple(arguments.options), arguments.mode)
         job.config.write_text(
             f"workers = {arguments.workers}\n[ingest]\nshard_documents = {arguments.shard_documents}\n"
-            f"[train]\nseed = {arguments.seed}\nsteps = {arguments.steps}\n"
+            f"[train]\nseed = {arguments.seed}\nsteps = {arguments.steps}\ncheckpoint_seconds = 0\n"
         )
         os.environ["PREFECT_HOME"] = str(root / "prefect")
         if job.mode == "fork":

@@ -86,7 +86,7 @@ class TrainSettings(_Section):
 
     model: Literal["linear", "mlp", "lstm", "square", "cubic", "lora", "last_layers", "full"] = "linear"
     objective: Literal["auto", "classify", "denoise"] = "auto"
-    epsilon: Annotated[float, Field(gt=0, le=1000)] = 8.0  # past it accounting takes memory without end
+    epsilon: Annotated[float, Field(ge=1e-6, le=1000)] = 8.0  # past them accounting finds no end
     delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-5
     sample_rate: Annotated[float, Field(ge=1e-6, le=1)] | None = None
     steps: Annotated[int, Field(gt=0, le=1_000_000)] | None = None

@@ -89,8 +89,17 @@ def encode_shard(workspace: Workspace, settings: Settings, want: Want, shard: Sh
 
 
 def encode_texts(texts: list[str], train: TrainSettings, want: Want) -> list[Encoded]:
-    """Masked texts as a model takes them, in order."""
+    """Masked texts as a model takes them, in order.
+
+    Raises:
+        TrainingRefused: the public encoder can't be used, or takes no chunks of this length.
+    """
     encoder = load_encoder(train)
+    if train.chunk_length > encoder.max_length:
+        raise TrainingRefused(
+            f"setting train.chunk_length is {train.chunk_length}, this public encoder takes at most "
+            f"{encoder.max_length}"
+        )
     topics = PublicTopics.load(encoder)
     return encode_documents(texts, encoder, want, topics, train.chunk_length, train.chunk_limit)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nlp.encoders.documents import extract as extract_features
 from nlp.encoders.models import FeatureModel
-from nlp.encoders.storage import ModelRefused, load
+from nlp.encoders.storage import ModelRefused, load, read_config
 from pipeline import tables
 from pipeline.models import SavedModel, find_model, refusal
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
@@ -35,6 +35,10 @@ def extract(
         WorkspaceError: nothing has been masked.
     """
     saved = find_model(workspace, name or settings.train.model)
+    try:
+        read_config(saved.folder)  # before any worker starts
+    except ModelRefused as error:
+        raise refusal(error) from None
     want = encoding_of(saved.kind)
     facts = [saved.name, saved.digest, code_digest(*_CODE)]
     shards = [
