@@ -24,6 +24,12 @@ from privacy.dp.shares import Kept, Owners, Share, share
 __all__ = ["BookKeeper", "ClippedSum", "NonFiniteGradient", "UnsupportedLayer"]
 
 
+# What clipping leaves to rounding where sums over owners are in single precision, as a share of the norm.
+ROUNDING = 2.0**-7
+# Below it, factors of single precision may vanish.
+_SMALLEST_NORM = 1e-12
+
+
 class NonFiniteGradient(ArithmeticError):
     """An owner's gradient is infinite or not a number. `step` is known to the training loop only."""
 
@@ -62,13 +68,15 @@ class BookKeeper:
 
     Formal guarantee
     ----------------
-    What one owner adds to `owner_clipped_sum` has an L2 norm, over all trainable parameters together, of
-    at most max_grad_norm * (1 + 1e-6), whatever the data: the norm is computed in float64 from the very
-    numbers that are added, or, where they are never formed, with its rounding error added to it; sums are
-    float64. So the sum changes by no more when an owner is added or removed, up to the rounding by which
-    the matrix products of the others' gradients depend on the size of the batch (some 1e-7 of their norms
-    in a float32 model, 1e-16 in a float64 one). Assumed: the model treats items independently (batch
-    normalisation is refused; a coupling inside a custom forward cannot be seen), and so does the loss.
+    The sum changes by an L2 norm, over all trainable parameters together, of at most
+    max_grad_norm * (1 + 1e-6) when an owner is added or removed, whatever the data. Norms are those of the
+    very numbers that are added, or have their rounding error added to them. In a single-precision model
+    owners are clipped to max_grad_norm * (1 - ROUNDING), and the sum is computed so that its rounding errors,
+    which depend on who else is in it, make up for no more than the rest, `parts` being what it says (`shares`
+    has the bound and its source). This holds up to the rounding by which the matrix products behind the
+    others' inputs, gradients and norms depend on the size of the batch: some 1e-7 of their norms in a
+    single-precision model, 1e-16 in a double-precision one. Assumed: the model treats items independently
+    (batch normalisation is refused; a coupling inside a custom forward cannot be seen), and so does the loss.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -76,6 +84,7 @@ class BookKeeper:
         self._parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         if not self._parameters:
             raise ValueError("the model has no trainable parameter")
+        self._single = any(p.dtype != torch.float64 for p in self._parameters.values())
         device = next(iter(self._parameters.values())).device
         self._anchor = torch.zeros((), device=device, requires_grad=True)
         self._kept: dict[tuple[str, ...], list[Kept]] = {}
@@ -94,36 +103,47 @@ class BookKeeper:
             del module.forward
         self._kept.clear()
 
-    def owner_clipped_sum(self, owner_index: Tensor, n_owners: int, max_grad_norm: float) -> ClippedSum:
+    def owner_clipped_sum(
+        self, owner_index: Tensor, n_owners: int, max_grad_norm: float, parts: int = 1
+    ) -> ClippedSum:
         """Clip each owner's summed gradient of the backward passes since the last call, and add them up.
 
         `owner_index`: the owner of each item, integers in [0, n_owners), shape (items,). An owner's
-        gradient is the sum over its items: weigh the losses where a mean is wanted.
+        gradient is the sum over its items: weigh the losses where a mean is wanted. `parts`: how many such
+        sums, in all processes, make the sum that is released; they share what may be rounded.
 
         Raises NonFiniteGradient; UnsupportedLayer for a layer that saw something else than the items, or
         whose parameter was used past its forward; ValueError for an index that does not fit the batch.
         """
         if not 0 < max_grad_norm < math.inf:
             raise ValueError(f"max_grad_norm must be finite and above 0, found {max_grad_norm}")
+        if parts < 1:
+            raise ValueError(f"parts must be at least 1, found {parts}")
         owners = Owners.of(owner_index, n_owners)
         shares = self._shares(owners)
-        device = self._anchor.device
-        squared = torch.zeros(n_owners, dtype=torch.float64, device=device)
-        bound = squared.clone()
+        squared = torch.zeros(n_owners, dtype=torch.float64, device=self._anchor.device)
+        bounds = squared.clone()
         for one in shares:
             squared += one.squared_norms
-            bound += one.squared_bounds
-        if not bool(torch.isfinite(bound).all()):
+            bounds += one.squared_bounds
+        if not bool(torch.isfinite(bounds).all()):
             raise NonFiniteGradient
-        factors = max_grad_norm / bound.sqrt().clamp(min=max_grad_norm)
-        grads = {
-            name: torch.zeros(p.shape, dtype=torch.float64, device=p.device)
-            for name, p in self._parameters.items()
-        }
-        for one in shares:
-            for name, gradient in one.weighted_sum(factors).items():
-                grads[name] += gradient
+        limit = self.limit(max_grad_norm)
+        factors = limit / bounds.sqrt().clamp(min=limit)
+        terms = _terms(shares, factors, max_grad_norm, parts)
+        grads: dict[str, Tensor] = {}
+        shares.reverse()
+        while shares:
+            # One at a time: what a layer has kept is let go as soon as its sum stands.
+            grads |= shares.pop().weighted_sum(factors, terms)
+        for name, p in self._parameters.items():
+            if name not in grads:
+                grads[name] = torch.zeros(p.shape, dtype=torch.float64, device=p.device)
         return ClippedSum(grads, squared.sqrt())
+
+    def limit(self, max_grad_norm: float) -> float:
+        """What owners are clipped to: in a single-precision model less than max_grad_norm, for rounding."""
+        return max_grad_norm * (1 - ROUNDING if self._single else 1.0)
 
     def _keep(self, name: str, kept: Kept) -> None:
         self._kept.setdefault((name, *kept.parameters()), []).append(kept)
@@ -143,6 +163,16 @@ class BookKeeper:
             if wrong:
                 raise ValueError(f"the model saw {wrong[0]} items, owner_index names {items}")
         return [share(uses[0].joined(uses[1:]), owners) for uses in kept.values()]
+
+
+def _terms(shares: list[Share], factors: Tensor, max_grad_norm: float, parts: int) -> int:
+    """How many terms of different owners may be added in single precision, so that what rounding moves,
+    in the sum with an owner and in the one without, stays within ROUNDING * max_grad_norm."""
+    mass = math.hypot(*(one.mass(factors) for one in shares))
+    if not mass or max_grad_norm < _SMALLEST_NORM:
+        return 0
+    room = ROUNDING / 2 * max_grad_norm / parts
+    return int(min(room / (1.01 * 2.0**-24 * mass), 2**20)) - 3
 
 
 def _trainable_layers(model: nn.Module) -> dict[str, nn.Module]:

@@ -220,7 +220,7 @@ class _Draws:
         try:
             for run, seed in zip(runs[mine], seeds[mine], strict=True):
                 with _seeded(seed, self.device):
-                    found[0] += self._add_run(run, total)
+                    found[0] += self._add_run(run, total, len(runs))
         except NonFiniteGradient:
             found[1] = 1
         self.group.add_up([found])
@@ -231,13 +231,13 @@ class _Draws:
         self.group.add_up(total.values())
         return total, float(found[0]) / drawn.size if drawn.size else math.nan
 
-    def _add_run(self, run: Sequence[int], total: Gradients) -> float:
-        """Add a micro-batch's clipped gradients to `total`. Returns the sum of its losses."""
+    def _add_run(self, run: Sequence[int], total: Gradients, runs: int) -> float:
+        """Add a micro-batch's clipped gradients, one of `runs`, to `total`. Returns the sum of its losses."""
         items = self.data.item_counts[run[0]]
         if len(run) > 1 or items <= self.max_items:
             batch = self.data.batch(run).to(self.device)
             loss = self._backward(batch)
-            _add(total, self._clipped(batch, len(run), self.plan.max_grad_norm))
+            _add(total, self._clipped(batch, len(run), self.plan.max_grad_norm, runs))
             return loss
         # An owner larger than a micro-batch: its gradient is the sum over its parts, clipped when whole.
         gradient, loss = zeros(self.model), 0.0
@@ -249,7 +249,8 @@ class _Draws:
         factor = 1.0
         if self.keeper is not None:
             norm = math.sqrt(sum(float(part.square().sum()) for part in gradient.values()))
-            factor = self.plan.max_grad_norm / max(norm, self.plan.max_grad_norm)
+            limit = self.keeper.limit(self.plan.max_grad_norm)
+            factor = limit / max(norm, limit)
         _add(total, gradient, factor)
         return loss
 
@@ -267,10 +268,10 @@ class _Draws:
         weighted.backward()
         return value
 
-    def _clipped(self, batch: Batch, n_owners: int, max_grad_norm: float) -> Gradients:
+    def _clipped(self, batch: Batch, n_owners: int, max_grad_norm: float, parts: int = 1) -> Gradients:
         """The gradients of the last backward pass: clipped if there is a keeper."""
         if self.keeper is not None:
-            return self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm).grads
+            return self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm, parts).grads
         gradients: Gradients = {}
         for name, parameter in trainable(self.model).items():
             if parameter.grad is not None:

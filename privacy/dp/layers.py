@@ -16,7 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from privacy.dp import lstm
+from privacy.dp.products import linear
 from privacy.dp.shares import Factors, ItemGradients, Kept, TokenGradients
+
+# A multiple of it is a common number of rows; a product of more multiply-adds is worth a kernel of its own.
+_ROWS, _LARGE = 256, 2**28
 
 
 class UnsupportedLayer(ValueError):
@@ -94,8 +98,11 @@ def _linear(site: Site, inputs: Tensor) -> Tensor:
 
     def keep(x: Tensor, dy: Tensor) -> None:
         rows = (x.shape[0], -1)
-        inputs = dict.fromkeys(weights, x.reshape(*rows, x.shape[-1]))
-        site.keep(Factors(dy.reshape(*rows, dy.shape[-1]), inputs, biases))
+        delta = dy.reshape(*rows, dy.shape[-1])
+        if weights:
+            site.keep(Factors(delta, dict.fromkeys(weights, x.reshape(*rows, x.shape[-1])), biases))
+        else:
+            site.keep(ItemGradients(dict.fromkeys(biases, delta.sum(1))))
 
     if inputs.dim() < 2:
         raise site.refused("its input has no dimension of items")
@@ -194,6 +201,16 @@ _FORWARD: Mapping[type[nn.Module], Callable[..., Any]] = {
 }
 
 
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x weight^T + bias. oneDNN makes a kernel for every new shape: small products must not pay for it."""
+    rows = x.shape[0]
+    whole = rows - rows % _ROWS
+    if rows * weight.numel() > _LARGE or whole == rows:
+        return linear(x, weight, bias)
+    rest = functional.linear(x[whole:], weight, bias)
+    return torch.cat([linear(x[:whole], weight, bias), rest]) if whole else rest
+
+
 class _TracedLinear(torch.autograd.Function):
     """A linear layer whose weights are constants; `keep(x, dy)` in the backward pass."""
 
@@ -208,15 +225,19 @@ class _TracedLinear(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.keep = keep
-        return functional.linear(x, weight, bias)
+        return _product(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, dy: Tensor
     ) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        ctx.keep(x.detach(), dy.detach())
-        return (dy @ weight if ctx.needs_input_grad[0] else None, None, None, None, None)
+        dy = dy.detach().contiguous()
+        ctx.keep(x.detach(), dy)
+        if not ctx.needs_input_grad[0]:
+            return (None,) * 5
+        dx = _product(dy.view(-1, dy.shape[-1]), weight.t()).view(x.shape)
+        return (dx, None, None, None, None)
 
 
 class _Tapped(torch.autograd.Function):

@@ -1,20 +1,43 @@
-"""Each owner's share of a layer's gradient: its exact norm, and a weighted sum over the owners."""
+"""Each owner's share of a layer's gradient: its norm, and a weighted sum over the owners.
+
+Single-precision factors are multiplied in single precision, which is several times faster, and what that
+rounds away is bounded: a product of n terms, in whatever order they are added, misses the true one by at most
+g(n) = n u / (1 - n u) times the product of the absolute values, with u = 2^-24 (Higham, "Accuracy and
+Stability of Numerical Algorithms", 2nd edition, section 3.1 and (3.13); section 4.2 for sums by blocks).
+
+- An owner's own rounding is added to the norm (`squared_bounds`), by a rule that looks at nothing but the
+  owner, whichever way the norm is computed: so it moves nobody else's clipping.
+- Where the terms of several owners are added in single precision, one owner's presence changes how the
+  others round. `mass` says how much there is to be rounded, and `terms` how many may be added so: sums of
+  that many terms are added up in double precision.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from privacy.dp.products import transposed
+from privacy.dp.products import linear, transposed
 
-# Multiply-adds that cost as much as writing one number, reading it for its norm and again for the sum.
-_COST_OF_A_NUMBER = 40
-_MOST_NUMBERS = 2**28
+# Formed gradients may take this much of the room of the factors they replace.
+_ROOM = 1.4
+# From this many rows an item, products are made owner by owner.
+_LONG = 16
+# Owners of no more rows are taken together, in windows of twice as many.
+_WINDOW = 32
+# oneDNN makes a kernel for every new shape: small products of all sizes are not worth it.
+_SMALL = 128
+# Below this, products in single precision are no faster than in double.
+_FEWEST_TERMS = 16
+_BLOCK = 512
 _CHUNK = 8
+# Beyond it, products of four single-precision numbers may overflow.
+_LARGEST = 1e8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +117,8 @@ class ItemGradients:
     def joined(self, others: Sequence[Any]) -> Self:
         """With the layer's other uses: the sums."""
         uses = (self, *others)
-        return replace(
-            self,
-            values={name: torch.stack([use.values[name] for use in uses]).sum(0) for name in self.values},
-        )
+        values = {name: torch.stack([use.values[name] for use in uses]).sum(0) for name in self.values}
+        return replace(self, values=values)
 
 
 Kept = Factors | TokenGradients | ItemGradients
@@ -105,83 +126,100 @@ Kept = Factors | TokenGradients | ItemGradients
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Whose each item is. `slot` numbers an owner's items from 0; `one_each`: item i is all owner i has."""
+    """Whose each item is. `index` is sorted, by `order` where the items were not; `sizes` (owners,) counts.
+
+    `one_each`: item i is all that owner i has.
+    """
 
     index: Tensor
-    slot: Tensor
-    count: int
-    most_items: int
+    order: Tensor | None
+    sizes: Tensor
     one_each: bool
+
+    @property
+    def count(self) -> int:
+        return self.sizes.numel()
 
     @classmethod
     def of(cls, index: Tensor, count: int) -> Owners:
         """Raises ValueError unless `index` has shape (items,) and integers in [0, count)."""
         if index.dim() != 1 or index.is_floating_point():
             raise ValueError(f"owner_index must be integers of shape (items,), found {tuple(index.shape)}")
-        if index.numel() and not (int(index.min()) >= 0 and int(index.max()) < count):
+        index, order, steps = index.long(), None, (1, 1)
+        if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < count:
             raise ValueError(f"owner_index must lie in [0, {count})")
-        index = index.long()
-        items = torch.bincount(index, minlength=count)
-        order = torch.argsort(index, stable=True)
-        first = torch.cumsum(items, 0) - items
-        slot = torch.empty_like(index)
-        slot[order] = torch.arange(index.numel(), device=index.device) - first[index[order]]
-        most = int(items.max()) if index.numel() else 0
-        one_each = index.numel() == count and bool((index[1:] > index[:-1]).all())
-        return cls(index, slot, count, most, one_each)
+        if index.numel() > 1:
+            steps = tuple(int(step) for step in torch.aminmax(index[1:] - index[:-1]))
+        if steps[0] < 0:
+            order = torch.argsort(index, stable=True)
+            index = index[order]
+        one_each = index.numel() == count and steps == (1, 1)
+        sizes = torch.ones_like(index) if one_each else torch.bincount(index, minlength=count)
+        return cls(index, order, sizes, one_each)
 
-    def side_by_side(self, values: Tensor) -> Tensor:
-        """(items, rows, n) -> (owners, most_items * rows, n), zeros where an owner has fewer items."""
+    def arranged(self, values: Tensor) -> Tensor:
+        """Values of items, in the order of the owners."""
+        return values if self.order is None else values[self.order]
+
+    def summed(self, values: Tensor) -> Tensor:
+        """Sums over the items of each owner. Shape: (items, ...), arranged -> (owners, ...)."""
         if self.one_each:
             return values
-        rows, width = values.shape[1:]
-        padded = values.new_zeros(self.count, self.most_items, rows, width)
-        padded[self.index, self.slot] = values
-        return padded.view(self.count, self.most_items * rows, width)
+        return values.new_zeros(self.count, *values.shape[1:]).index_add_(0, self.index, values)
+
+    def spans(self, rows: int) -> Iterator[tuple[int, slice]]:
+        """Each owner who has items, and where its rows stand, `rows` of them an item."""
+        start = 0
+        for owner, size in enumerate(self.sizes.tolist()):
+            if size:
+                yield owner, slice(start, start + size * rows)
+            start += size * rows
 
 
 class Share(Protocol):
-    """Norms are float64, shape (owners,); `squared_bounds` are never below the true squared norms."""
+    """One layer's part in the clipping. Tensors are float64, shape (owners,).
+
+    `squared_bounds` are never below the square of the norm of what `weighted_sum` adds for an owner, at
+    factor 1, nor below the true one.
+    """
 
     squared_norms: Tensor
     squared_bounds: Tensor
 
-    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
+    def mass(self, factors: Tensor) -> float:
+        """What g(terms + 3) times bounds the norm of what rounding adds across owners; 0 if nothing does."""
+        ...
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
         """Sum over owners of factor * gradient, for `factors` of shape (owners,). Values are float64."""
         ...
 
 
 def share(kept: Kept, owners: Owners) -> Share:
-    """Of the ways that there are, the cheapest; all are exact."""
+    """The share of one layer, by the way that suits its shapes."""
     if isinstance(kept, TokenGradients):
         return _Sparse(kept, owners)
     if isinstance(kept, ItemGradients):
         return _Small(kept, owners)
-    items, rows, out = kept.delta.shape
-    width = sum(x.shape[-1] for x in kept.weights.values())
-    together = owners.most_items * rows
-    products = items * rows * out * width
-    numbers = owners.count * out * width
-    # Factored runs in float64, at half the speed.
-    factored = 2 * (products + owners.count * together**2 * (out + width))
-    if factored < products + _COST_OF_A_NUMBER * numbers or numbers > _MOST_NUMBERS:
-        return _Factored(kept, owners)
-    return _Formed(kept, owners)
+    flat = _Flat.of(kept, owners)
+    out, width = flat.delta.shape[1], sum(x.shape[1] for x in flat.inputs.values())
+    room = _ROOM * flat.delta.shape[0] * (out + width)
+    return (_Formed if owners.count * out * width <= room else _Factored)(flat, owners)
 
 
 class _Small:
     """Every owner's gradient is formed, in float64."""
 
     def __init__(self, kept: ItemGradients, owners: Owners) -> None:
-        self._grads = {
-            name: torch.zeros(owners.count, *values.shape[1:], dtype=torch.float64, device=values.device)
-            .index_add_(0, owners.index, values.double())
-            for name, values in kept.values.items()
-        }  # fmt: skip
+        values = {name: owners.arranged(one.double()) for name, one in kept.values.items()}
+        self._grads = {name: owners.summed(one) for name, one in values.items()}
         squares = [grads.flatten(1).square().sum(1) for grads in self._grads.values()]
         self.squared_norms = self.squared_bounds = torch.stack(squares).sum(0)
 
-    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
+    def mass(self, factors: Tensor) -> float:
+        return 0.0
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
         return {name: torch.tensordot(factors, grads, 1) for name, grads in self._grads.items()}
 
 
@@ -190,7 +228,7 @@ class _Sparse:
 
     def __init__(self, kept: TokenGradients, owners: Owners) -> None:
         self._name, self._shape = kept.name, (kept.tokens, kept.delta.shape[-1])
-        ids, delta = kept.ids.flatten(), kept.delta.flatten(0, 1)
+        ids, delta = owners.arranged(kept.ids).flatten(), owners.arranged(kept.delta).flatten(0, 1)
         owner = owners.index.repeat_interleave(kept.ids.shape[1])
         if kept.padding is not None:
             real = ids != kept.padding
@@ -199,93 +237,285 @@ class _Sparse:
         self._owner, self._ids = pairs // kept.tokens, pairs % kept.tokens
         self._rows = delta.new_zeros(pairs.numel(), delta.shape[1]).index_add_(0, place, delta)
         squares = torch.zeros(owners.count, dtype=torch.float64, device=delta.device)
-        if pairs.numel():
-            squares.index_add_(0, self._owner, _squared(self._rows))
+        squares.index_add_(0, self._owner, self._rows.double().square().sum(1))
         self.squared_norms = self.squared_bounds = squares
 
-    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
+    def mass(self, factors: Tensor) -> float:
+        return 0.0
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
         table = torch.zeros(self._shape, dtype=torch.float64, device=self._rows.device)
         weighted = self._rows.double().mul_(factors[self._owner, None])
         return {self._name: table.index_add_(0, self._ids, weighted)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Flat:
+    """Factors in the order of the owners, `per_item` rows an item: delta (rows, out), inputs (rows, in).
+
+    `sizes`, float64, shape (2, rows): |delta| and |input|. `charges`, float64, shape (owners,): what rounding
+    may take from, or add to, the square of an owner's norm.
+    """
+
+    delta: Tensor
+    inputs: dict[str, Tensor]
+    biases: tuple[str, ...]
+    per_item: int
+    sizes: Tensor
+    charges: Tensor
+
+    @property
+    def single(self) -> bool:
+        """Whether products are in single precision."""
+        return self.delta.dtype == torch.float32
+
+    @classmethod
+    def of(cls, kept: Factors, owners: Owners) -> Self:
+        delta = owners.arranged(kept.delta).flatten(0, 1)
+        inputs = {name: owners.arranged(x).flatten(0, 1) for name, x in kept.weights.items()}
+        if delta.dtype not in (torch.float32, torch.float64):
+            delta, inputs = delta.float(), {name: x.float() for name, x in inputs.items()}
+        sizes = _sizes(delta, inputs, len(kept.biases))
+        if delta.dtype == torch.float32 and not bool((sizes <= _LARGEST).all()):
+            delta, inputs = delta.double(), {name: x.double() for name, x in inputs.items()}
+            sizes = _sizes(delta, inputs, len(kept.biases))
+        per_item = kept.delta.shape[1]
+        charges = _charges(sizes, delta, inputs, per_item, owners)
+        return cls(delta, inputs, kept.biases, per_item, sizes, charges)
+
+
+def _sizes(delta: Tensor, inputs: dict[str, Tensor], biases: int) -> Tensor:
+    """|delta| and |input| of each row, a bias being the weight of an input of 1. Float64, shape (2, rows)."""
+    norms = [torch.linalg.vector_norm(x, dim=1) for x in (delta, *inputs.values())]
+    squares = torch.stack(norms).double().square_()
+    return torch.stack([squares[0], squares[1:].sum(0).add_(biases)]).sqrt_()
+
+
+def _charges(
+    sizes: Tensor, delta: Tensor, inputs: dict[str, Tensor], per_item: int, owners: Owners
+) -> Tensor:
+    """The charges of `_Flat`: g(terms) times the square of the sum over the rows of |delta| |input|.
+
+    Terms are counted for all ways at once: the inner products and the sum of a Gram matrix, the sum of a
+    product and its norm. Rows without a gradient, such as padding, round nothing and don't count: how long
+    the others' items are must not matter.
+    """
+    kind = torch.finfo(delta.dtype)
+    width = delta.shape[1] + sum(x.shape[1] for x in inputs.values()) + 16
+    mass, total, rows = sizes[0] * sizes[1], sizes.sum(0) + 1, owners.sizes
+    if per_item > 1:
+        of_items = torch.stack([mass, total, (sizes[0] > 0).double()]).view(3, -1, per_item).sum(2)
+        mass, total, rows = owners.summed(of_items.t()).t()
+    elif not owners.one_each:
+        mass, total = owners.summed(torch.stack([mass, total], 1)).t()
+    terms = 4 * rows + width
+    # 3 % for what the sizes are rounded by; and what squares too small for the type have lost.
+    return (mass.square() * (1.03 * kind.eps / 2)).addcmul_(
+        terms, total.square(), value=4 * kind.tiny
+    ) * terms
+
+
 class _Formed:
-    """Every owner's gradient is formed. Norms are those of the formed numbers, however these were rounded."""
+    """Every owner's gradient is formed, and the factors are let go."""
 
-    def __init__(self, factors: Factors, owners: Owners) -> None:
-        self._biases = factors.biases
-        self._widths = {name: x.shape[-1] for name, x in factors.weights.items()}
-        delta = factors.delta.contiguous()
+    def __init__(self, flat: _Flat, owners: Owners) -> None:
+        self._biases = flat.biases
+        self._widths = {name: x.shape[1] for name, x in flat.inputs.items()}
+        inputs = list(flat.inputs.values())
         # One wide product is faster than one for each weight.
-        self._grads = _products(delta, torch.cat(list(factors.weights.values()), -1), owners)
-        summed = delta.sum(1)
-        self._bias = summed.new_zeros(owners.count, summed.shape[1]).index_add_(0, owners.index, summed)
-        self.squared_norms = len(self._biases) * _squared(self._bias) + _squared(self._grads.flatten(1))
-        self.squared_bounds = self.squared_norms
+        x = torch.cat(inputs, 1) if len(inputs) > 1 else inputs[0]
+        self._grads = flat.delta.new_zeros(owners.count, flat.delta.shape[1], x.shape[1])
+        squares = torch.zeros(owners.count, dtype=torch.float64, device=x.device)
+        for owner, rows in owners.spans(flat.per_item):
+            gradient = transposed(flat.delta[rows], x[rows])
+            # While it lies in the cache.
+            squares[owner] = _squared(gradient)
+            self._grads[owner] = gradient
+        self._bias = _summed_rows(flat, owners)
+        self.squared_norms = squares + len(self._biases) * self._bias.square().sum(1)
+        self.squared_bounds = self.squared_norms + flat.charges
 
-    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        parts = _weighted(self._grads, factors).split(list(self._widths.values()), -1)
-        sums = dict(zip(self._widths, parts, strict=True))
-        return sums | dict.fromkeys(self._biases, _weighted(self._bias, factors))
+    def mass(self, factors: Tensor) -> float:
+        if self._grads.dtype == torch.float64:
+            return 0.0
+        return float(factors @ self.squared_bounds.sqrt())
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
+        total = _weighted(self._grads.flatten(1), factors, terms).view(self._grads.shape[1:])
+        sums = dict(zip(self._widths, total.split(list(self._widths.values()), 1), strict=True))
+        return sums | dict.fromkeys(self._biases, factors @ self._bias)
 
 
 class _Factored:
-    """No gradient is formed: norms come from the Gram matrices of the factors ("ghost norms"), in float64."""
+    """No gradient is kept: norms come from Gram matrices ("ghost norms"), or a product at a time."""
 
-    def __init__(self, factors: Factors, owners: Owners) -> None:
-        self._biases = factors.biases
-        self._delta = owners.side_by_side(factors.delta.double())
-        self._inputs = {name: owners.side_by_side(x.double()) for name, x in factors.weights.items()}
-        rows = self._delta.shape[1]
-        size = self._delta.square().sum(-1)
-        input_size = torch.full_like(size, len(self._biases))
-        for x in self._inputs.values():
-            input_size += x.square().sum(-1)
-        if rows == 1:
-            self.squared_norms = self.squared_bounds = (size * input_size)[:, 0]
-            return
-        gram = torch.bmm(self._delta, self._delta.transpose(1, 2))
-        input_gram = torch.full_like(gram, len(self._biases))
-        for x in self._inputs.values():
-            input_gram.baddbmm_(x, x.transpose(1, 2))
-        self.squared_norms = (gram * input_gram).sum((1, 2)).clamp(min=0)
-        # Rows that cancel leave a small norm with the rounding error of large terms.
-        terms = rows + self._delta.shape[-1] + sum(x.shape[-1] for x in self._inputs.values())
-        largest = (size * input_size).sqrt().sum(1).square()
-        self.squared_bounds = self.squared_norms + terms * torch.finfo(torch.float64).eps * largest
+    def __init__(self, flat: _Flat, owners: Owners) -> None:
+        self._flat, self._owners = flat, owners
+        self._by_owner = flat.single and flat.per_item >= _LONG
+        self.squared_norms = _squared_norms(flat, owners)
+        self.squared_bounds = self.squared_norms + flat.charges
 
-    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        delta = (self._delta * factors[:, None, None]).flatten(0, 1)
-        sums = {name: delta.t() @ x.flatten(0, 1) for name, x in self._inputs.items()}
-        return sums | dict.fromkeys(self._biases, delta.sum(0))
+    def mass(self, factors: Tensor) -> float:
+        flat = self._flat
+        if self._by_owner or not flat.single:
+            return 0.0
+        # Of the matrix that all |delta| |input|^T make, row by row: |input| is a row's norm.
+        weights = self._row_weights(factors) * flat.sizes[1]
+        return 1.01 * float(torch.mv(flat.delta.abs().t(), weights.float()).norm())
 
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
+        flat = self._flat
+        if self._by_owner:
+            sums = {name: self._sum_by_owner(x, factors) for name, x in flat.inputs.items()}
+            return sums | dict.fromkeys(flat.biases, factors @ _summed_rows(flat, self._owners))
+        weights = self._row_weights(factors)
+        if flat.single and terms >= _FEWEST_TERMS:
+            delta = flat.delta * weights.float()[:, None]
+            sums = {name: _sum_of_blocks(delta, x, terms) for name, x in flat.inputs.items()}
+        else:
+            delta = flat.delta.double() * weights[:, None]
+            sums = {name: delta.t() @ x.double() for name, x in flat.inputs.items()}
+        return sums | dict.fromkeys(flat.biases, delta.sum(0, dtype=torch.float64))
 
-def _products(delta: Tensor, x: Tensor, owners: Owners) -> Tensor:
-    """delta^T x of each owner's rows. Shape: (owners, out, in)."""
-    shape = (owners.count, delta.shape[-1], x.shape[-1])
-    if owners.one_each:
-        grads = delta.new_empty(shape)
-        for grad, one_delta, one_x in zip(grads, delta, x, strict=True):
-            grad.copy_(transposed(one_delta, one_x))
-        return grads
-    grads = delta.new_zeros(shape)
-    # One product an owner: padding would multiply zeros where owners differ in size.
-    for owner in range(owners.count):
-        items = (owners.index == owner).nonzero()[:, 0]
-        if items.numel():
-            grads[owner] = transposed(delta[items].flatten(0, 1), x[items].flatten(0, 1))
-    return grads
+    def _row_weights(self, factors: Tensor) -> Tensor:
+        weights = factors if self._owners.one_each else factors[self._owners.index]
+        return weights if self._flat.per_item == 1 else weights.repeat_interleave(self._flat.per_item)
+
+    def _sum_by_owner(self, x: Tensor, factors: Tensor) -> Tensor:
+        """What is added in single precision is one owner's alone."""
+        total = torch.zeros(self._flat.delta.shape[1], x.shape[1], dtype=torch.float64, device=x.device)
+        weights = factors.tolist()
+        for owner, rows in self._owners.spans(self._flat.per_item):
+            total.add_(transposed(self._flat.delta[rows], x[rows]), alpha=weights[owner])
+        return total
 
 
-def _squared(rows: Tensor) -> Tensor:
-    # A few at a time: converted within the cache, and vector_norm's own conversion is 5 times slower.
-    return torch.cat([torch.linalg.vector_norm(some.double(), dim=1) for some in rows.split(_CHUNK)]).square()
+def _squared_norms(flat: _Flat, owners: Owners) -> Tensor:
+    rows = owners.sizes * flat.per_item
+    most = int(rows.max()) if rows.numel() else 0
+    if most <= 1:
+        return owners.summed((flat.sizes[0] * flat.sizes[1]).square())
+    squares = torch.zeros_like(rows, dtype=torch.float64)
+    short = rows <= _WINDOW
+    if int(short.sum()) > 1:
+        squares = _squared_norms_of_short(flat, owners)
+    else:
+        short = torch.zeros_like(short)
+    if most > _WINDOW or not bool(short.any()):
+        done = short.tolist()
+        for owner, of_owner in owners.spans(flat.per_item):
+            if not done[owner]:
+                squares[owner] = _squared_norm(flat, of_owner)
+    return squares.clamp(min=0)
 
 
-def _weighted(grads: Tensor, factors: Tensor) -> Tensor:
-    """Sum of factor * gradient in float64, a few owners at a time: all of them would double the memory."""
-    flat = grads.flatten(1)
-    total = torch.zeros(flat.shape[1], dtype=torch.float64, device=flat.device)
-    for some, weights in zip(flat.split(_CHUNK), factors.split(_CHUNK), strict=True):
-        total.addmv_(some.double().t(), weights)
-    return total.view(grads.shape[1:])
+def _squared_norm(flat: _Flat, rows: slice) -> Tensor:
+    """Of one owner's gradient: from the product, or from the Gram matrices where they are smaller."""
+    delta, inputs = flat.delta[rows], [x[rows] for x in flat.inputs.values()]
+    n, out = delta.shape
+    width = sum(x.shape[1] for x in inputs)
+    if n * (out + width) > out * width:
+        squares = [_squared(transposed(delta, x)) for x in inputs]
+        return torch.stack([*squares, len(flat.biases) * delta.sum(0).double().square().sum()]).sum()
+    total = torch.zeros((), dtype=torch.float64, device=delta.device)
+    for start in range(0, n, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        product = functional.linear if n < _SMALL else linear
+        gram = product(delta[block], delta[start:])
+        input_gram = _added([product(x[block], x[start:]) for x in inputs])
+        gram.mul_(input_gram.add_(len(flat.biases)))
+        # What stands to the right of the diagonal block stands below it as well.
+        total += 2 * gram.sum(1).double().sum() - gram[:, :_BLOCK].sum(1).double().sum()
+    return total
+
+
+def _squared_norms_of_short(flat: _Flat, owners: Owners) -> Tensor:
+    """Right for the owners of up to _WINDOW rows: each row with itself and the next ones of its owner.
+
+    Rows are taken in blocks of _WINDOW, each block against itself and the next.
+    """
+    owner = owners.index.repeat_interleave(flat.per_item)
+    blocks = max(owner.numel() // _WINDOW - 1, 0)
+    done = blocks * _WINDOW
+    sums: list[Tensor] = []
+    if blocks:
+        gram = _windows(flat.delta, blocks)
+        input_gram = _added([_windows(x, blocks) for x in flat.inputs.values()])
+        sums.append(_upper(gram, input_gram, owner[:done].view(blocks, -1), _paired(owner, blocks), flat))
+    rest = slice(done, None)
+    gram = flat.delta[rest] @ flat.delta[rest].t()
+    input_gram = _added([x[rest] @ x[rest].t() for x in flat.inputs.values()])
+    sums.append(_upper(gram[None], input_gram[None], owner[None, rest], owner[None, rest], flat))
+    squares = torch.zeros(owners.count, dtype=torch.float64, device=owner.device)
+    return squares.index_add_(0, owner, torch.cat(sums).double())
+
+
+def _paired(values: Tensor, blocks: int) -> Tensor:
+    """Blocks of 2 _WINDOW rows, one starting every _WINDOW rows, as a view."""
+    step = values.stride(0)
+    shape, strides = (blocks, 2 * _WINDOW, *values.shape[1:]), (_WINDOW * step, step, *values.stride()[1:])
+    return values.as_strided(shape, strides, values.storage_offset())
+
+
+def _windows(x: Tensor, blocks: int) -> Tensor:
+    rows = x[: blocks * _WINDOW].view(blocks, _WINDOW, -1)
+    return torch.bmm(rows, _paired(x, blocks).transpose(1, 2))
+
+
+def _upper(gram: Tensor, input_gram: Tensor, owner: Tensor, other: Tensor, flat: _Flat) -> Tensor:
+    """Each row's sum over the rows of its owner from itself on, those after it twice. Shape: (rows,)."""
+    weights = torch.full_like(gram[0], 2.0).triu_(1)
+    weights.diagonal().fill_(1.0)
+    same = owner[:, :, None] == other[:, None, :]
+    return gram.mul_(input_gram.add_(len(flat.biases))).mul_(weights).mul_(same).sum(2).flatten()
+
+
+def _added(values: list[Tensor]) -> Tensor:
+    total = values[0]
+    for value in values[1:]:
+        total += value
+    return total
+
+
+def _summed_rows(flat: _Flat, owners: Owners) -> Tensor:
+    """Each owner's sum of delta over its rows. Float64, shape (owners, out)."""
+    of_items = flat.delta.view(-1, flat.per_item, flat.delta.shape[1]).sum(1)
+    return owners.summed(of_items.double())
+
+
+def _sum_of_blocks(delta: Tensor, x: Tensor, terms: int) -> Tensor:
+    """delta^T x: up to `terms` roundings on the way of a number in single precision, the rest in double.
+
+    Blocks of rows are multiplied, their products added up in groups (blocked summation).
+    """
+    rows = delta.shape[0]
+    # Powers of two: oneDNN makes a kernel for every new shape, which takes as long as such a product.
+    block = 1 << (rows.bit_length() - 1)
+    while block > 1 and block + min(-(-rows // block), block) > terms:
+        block //= 2
+    groups: list[Tensor] = []
+    for k, (some, inputs) in enumerate(zip(delta.split(block), x.split(block), strict=True)):
+        product = transposed(some, inputs) if len(some) == block else some.t() @ inputs
+        if k % (terms - block):
+            groups[-1].add_(product)
+        else:
+            groups.append(product)
+    return _added([group.double() for group in groups])
+
+
+def _weighted(grads: Tensor, factors: Tensor, terms: int) -> Tensor:
+    """Sum of factor * gradient over (owners, n), `terms` owners at a time in single precision."""
+    if grads.dtype == torch.float64:
+        return factors @ grads
+    single = terms >= _FEWEST_TERMS
+    total = torch.zeros(grads.shape[1], dtype=torch.float64, device=grads.device)
+    # All of them in double precision would double the memory.
+    step = terms if single else _CHUNK
+    for some, weights in zip(grads.split(step), factors.split(step), strict=True):
+        total += torch.mv(some.t(), weights.float()) if single else torch.mv(some.double().t(), weights)
+    return total
+
+
+def _squared(matrix: Tensor) -> Tensor:
+    """The squared norm, in double precision from the norms of the rows."""
+    return torch.linalg.vector_norm(matrix, dim=1).double().square().sum()

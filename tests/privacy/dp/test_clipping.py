@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from privacy.dp.clipping import BookKeeper, NonFiniteGradient, UnsupportedLayer
+from privacy.dp import shares
+from privacy.dp.clipping import ROUNDING, BookKeeper, NonFiniteGradient, UnsupportedLayer
 
 # Owner 3 has no item, owner 1 three of them.
 OWNERS = torch.tensor([1, 0, 4, 1, 2, 1])
@@ -52,6 +53,7 @@ def check(model, inputs, take, targets, tolerance=1e-12, owners=OWNERS, n_owners
             losses = (model(inputs) - targets).square().flatten(1).sum(1)
             losses.sum().backward()
             clipped = keeper.owner_clipped_sum(owners, n_owners, clip)
+            clip = keeper.limit(clip)
         assert ((clipped.norms - norms).abs() <= tolerance * norms).all()
         factors = clip / norms.clamp(min=clip)
         for name in sums[0]:
@@ -71,31 +73,74 @@ def test_linear_layers_equal_one_by_one_autograd(shape, bias):
     check(model, x, lambda i: x[i : i + 1], targets)
 
 
-def test_wide_layers_take_the_factored_way_and_long_ones_the_formed():
-    from privacy.dp.shares import Factors, Owners, share
-
-    owners = Owners.of(torch.arange(16), 16)
-    kinds = []
-    for rows, width in ((1, 64), (256, 16)):
-        delta, x = torch.randn(16, rows, width), torch.randn(16, rows, width)
-        kinds.append(type(share(Factors(delta, {"w": x}, ("b",)), owners)).__name__)
-    assert kinds == ["_Factored", "_Formed"]
+def _factors(items, rows, dtype=torch.float64):
+    delta, x, h = (torch.randn(items, rows, n, dtype=dtype) for n in (8, 5, 4))
+    return shares.Factors(delta, {"w": x, "u": h}, ("b", "c"))
 
 
-@pytest.mark.parametrize("rows", [1, 3, 100])
-def test_both_ways_agree(rows):
-    from privacy.dp import shares
+def test_gradients_are_formed_where_they_take_less_room_than_their_factors():
+    for rows, formed in ((1, False), (64, True)):
+        share = shares.share(_factors(16, rows), shares.Owners.of(torch.arange(16), 16))
+        assert isinstance(share, shares._Formed) == formed
 
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("rows", [1, 3, 20, 100, 700])
+@pytest.mark.parametrize("kind", ["few", "one each", "many short", "short and long", "unsorted"])
+def test_all_ways_agree(rows, kind, dtype):
     torch.manual_seed(1)
-    owners = shares.Owners.of(OWNERS, N_OWNERS)
-    delta, x, h = (torch.randn(6, rows, n, dtype=torch.float64) for n in (8, 5, 4))
-    factors = shares.Factors(delta, {"w": x, "u": h}, ("b", "c"))
-    a, b = shares._Formed(factors, owners), shares._Factored(factors, owners)
-    assert torch.allclose(a.squared_norms, b.squared_norms, rtol=1e-12, atol=0)
-    weights = torch.rand(N_OWNERS, dtype=torch.float64)
-    left, right = a.weighted_sum(weights), b.weighted_sum(weights)
-    assert left.keys() == right.keys()
-    assert all(torch.allclose(left[n], right[n], rtol=1e-11, atol=1e-12) for n in left)
+    index = {
+        "few": torch.tensor([0, 1, 1, 1, 2, 4]),
+        "one each": torch.arange(7),
+        "many short": torch.arange(40) // 3,
+        "short and long": torch.cat([torch.arange(20), torch.full((25,), 20), torch.arange(21, 40)]),
+        "unsorted": OWNERS,
+    }[kind]
+    n_owners = int(index.max()) + 1
+    if rows * index.numel() > 5000:
+        index, n_owners = index[:5], int(index[:5].max()) + 1
+    owners = shares.Owners.of(index, n_owners)
+    factors = _factors(index.numel(), rows, dtype)
+    flat = shares._Flat.of(factors, owners)
+    weights = torch.rand(n_owners, dtype=torch.float64)
+    w, u, b = torch.zeros(n_owners, 8, 5), torch.zeros(n_owners, 8, 4), torch.zeros(n_owners, 8)
+    expected = [t.double() for t in (w, u, b)]
+    for i, owner in enumerate(index.tolist()):
+        delta = factors.delta[i].double()
+        expected[0][owner] += delta.t() @ factors.weights["w"][i].double()
+        expected[1][owner] += delta.t() @ factors.weights["u"][i].double()
+        expected[2][owner] += delta.sum(0)
+    squares = sum(k * e.flatten(1).square().sum(1) for k, e in zip((1, 1, 2), expected, strict=True))
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-5
+    for way in (shares._Formed, shares._Factored):
+        share = way(flat, owners)
+        assert torch.allclose(share.squared_norms, squares, rtol=tolerance, atol=0)
+        assert (share.squared_bounds >= squares).all()
+        for terms in (0, 16, 50):
+            sums = share.weighted_sum(weights, terms)
+            assert sums.keys() == {"w", "u", "b", "c"}
+            for name, e in zip(("w", "u", "b", "c"), (*expected, expected[2]), strict=True):
+                want = torch.tensordot(weights, e, 1)
+                assert (sums[name] - want).norm() <= tolerance * want.norm()
+
+
+def test_what_single_precision_rounds_away_stays_within_its_bound():
+    torch.manual_seed(2)
+    owners = shares.Owners.of(torch.arange(3000) // 3, 1000)
+    delta = torch.rand(3000, 1, 8) - 0.3
+    factors = shares.Factors(delta, {"w": torch.rand(3000, 1, 6)}, ())
+    share, exact = (
+        shares.share(shares.Factors(f(factors.delta), {"w": f(factors.weights["w"])}, ()), owners)
+        for f in (torch.Tensor.float, torch.Tensor.double)
+    )
+    weights = torch.rand(1000, dtype=torch.float64)
+    assert exact.mass(weights) == 0
+    errors = []
+    for terms in (16, 100, 3000):
+        error = share.weighted_sum(weights, terms)["w"] - exact.weighted_sum(weights, terms)["w"]
+        errors.append(float(error.norm()))
+        assert 0 < errors[-1] <= 1.01 * (terms + 3) * 2.0**-24 * share.mass(weights)
+    assert errors[0] < errors[2]
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -245,6 +290,7 @@ def test_agrees_with_opacus():
         ours(x)[0].square().sum().backward()
         clipped = keeper.owner_clipped_sum(torch.arange(6), 6, clip)
     assert torch.allclose(clipped.norms.float(), norms, rtol=1e-5)
+    clip *= 1 - ROUNDING
     factors = clip / norms.clamp(min=clip)
     for name, value in clipped.grads.items():
         expected = torch.einsum("i,i...->...", factors, samples[name])
