@@ -21,7 +21,7 @@ SourcesArgument = Annotated[list[Path], typer.Argument(help="Files, folders, or 
 TextField = Annotated[str | None, typer.Option(help="Field of the text; dots reach inside. Default: text")]
 IdField = Annotated[str | None, typer.Option(help="Field of the document's own id. Default: id")]
 LabelField = Annotated[
-    str | None, typer.Option(help="Field of the class. Default: label, where there is one")
+    str | None, typer.Option(help="Field of the class, or of a list of them. Default: label, else labels")
 ]
 OwnerField = Annotated[str | None, typer.Option(help="Field of whose privacy counts as one.")]
 SplitField = Annotated[str | None, typer.Option(help="Field whose values other than train are held out.")]

@@ -111,7 +111,7 @@ def finished(finished_once: Finished, tmp_path: Path) -> Finished:
 def bert_in() -> Callable[..., Path]:
     """A small BERT of random weights in a folder, with the commonest tokens of the default's tokenizer."""
 
-    def make(folder: Path, *, vocab_size: int = 4000, **config: int) -> Path:
+    def make(folder: Path, *, vocab_size: int = 4000, **config: Any) -> Path:
         import importlib.util
 
         import torch
@@ -124,7 +124,7 @@ def bert_in() -> Callable[..., Path]:
         assert spec is not None
         assert spec.origin is not None
         package = Path(spec.origin).parent / "model"
-        small = {
+        small: dict[str, Any] = {
             "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
             "max_position_embeddings": 64, "vocab_size": vocab_size,
         }  # fmt: skip

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, normalize
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PublicEncoder
+from nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PublicEncoder, public_passages
 from nlp.encoders.transformer import TokenTransformer
 
 SCHEMA_VERSION = 2
@@ -34,9 +34,10 @@ Kind = Literal["linear", "mlp", "lstm", "square", "cubic", "lora", "last_layers"
 TRANSFORMERS: tuple[Kind, ...] = ("lora", "last_layers", "full")
 # Rank of the adapters, and number of layers: what `size` is of each kind that has one.
 SIZES: dict[Kind, int] = {"lora": 8, "last_layers": 1}
-# One rate, one norm and one noise go for all weights. A head takes large steps and a transformer small ones,
-# and a large head would leave it most of the norm: scaled, its steps are this number squared times as large.
-LOGIT_SCALE = 20.0
+# One rate, one norm and one noise go for all weights, but a head bears larger steps and more noise than what
+# lies under it, the more so the more weights that are. Its logits are scaled in training: by this number its
+# gradient grows, and by the square of it what a step changes in the logits.
+LOGIT_SCALES: dict[Kind, float] = {"lstm": 100.0, "lora": 20.0, "last_layers": 100.0, "full": 300.0}
 Activation = Literal["square", "cubic", "relu"]
 Objective = Literal["classify", "multilabel", "denoise"]
 
@@ -170,7 +171,7 @@ class FeatureModel(nn.Module):
         self.config = config
         self.body = body
         self.head = head
-        self.logit_scale = LOGIT_SCALE if isinstance(body, TokenTransformer) else 1.0
+        self.logit_scale = LOGIT_SCALES.get(config.kind, 1.0)
 
     @property
     def output(self) -> nn.Linear:
@@ -317,7 +318,8 @@ def _silent_layer(inputs: int, labels: int) -> nn.Linear:
 
 
 class TokenLSTM(nn.Module):
-    """A bidirectional LSTM over frozen public token embeddings; mean over positions, then norm 1."""
+    """A bidirectional LSTM over frozen public token embeddings; mean over positions, less that of public text
+    before training, then norm 1."""
 
     def __init__(self, encoder: PublicEncoder, hidden: int) -> None:
         super().__init__()
@@ -330,13 +332,28 @@ class TokenLSTM(nn.Module):
         self.mask_id = encoder.mask_id
         # Not `encoder.dimension`: some encoders (ALBERT) have narrower token embeddings.
         self.lstm = nn.LSTM(table.shape[1], hidden, batch_first=True, bidirectional=True)
+        self.register_buffer("centre", self._centre(encoder, hidden), persistent=False)
 
     def forward(self, inputs: Tokens) -> Tensor:
+        return normalize(self._mean_states(self.lstm, inputs) - self.get_buffer("centre"), dim=1)
+
+    def _mean_states(self, lstm: nn.LSTM, inputs: Tokens) -> Tensor:
         table, shift, scale = (self.get_buffer(name) for name in ("table", "shift", "scale"))
         embedded = (table[inputs.ids] - shift) * scale
         packed = pack_padded_sequence(embedded, inputs.lengths.cpu(), batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
-        return normalize(hidden.sum(dim=1) / inputs.lengths[:, None], dim=1)
+        hidden, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)
+        return hidden.sum(dim=1) / inputs.lengths[:, None]
+
+    @torch.no_grad()
+    def _centre(self, encoder: PublicEncoder, hidden: int) -> Tensor:
+        """What all texts share before training, as public text shows it. Shape: (2 hidden,)."""
+        with torch.random.fork_rng(devices=[]):
+            # Of the LSTM that `build` draws unless told otherwise: a saved model is loaded with the same.
+            torch.manual_seed(0)
+            lstm = nn.LSTM(self.lstm.input_size, hidden, batch_first=True, bidirectional=True)
+        length = min(CHUNK_LENGTH, encoder.max_length)
+        chunks = [ids for passage in public_passages() for ids in encoder.chunks(passage, length).ids]
+        return self._mean_states(lstm, collate_tokens(chunks)).mean(dim=0)
 
 
 Body = nn.Identity | BoundedLayer | TokenLSTM | TokenTransformer
