@@ -7,7 +7,7 @@ nothing of it is ever saved with a model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +99,7 @@ class TokenTransformer(nn.Module):
         trained = [p for p in self.parameters() if p.requires_grad]
         ids = torch.arange(4).remainder(vocab_size)[None]
         out = self((ids, torch.tensor([ids.shape[1]]))).sum()
-        found: Sequence[Tensor | None] = torch.autograd.grad(out, trained, allow_unused=True)
+        found = cast("Sequence[Tensor | None]", torch.autograd.grad(out, trained, allow_unused=True))
         return [p for p, gradient in zip(trained, found, strict=True) if gradient is None]
 
 
