@@ -15,6 +15,7 @@ from nlp.encoders.models import (
     FeatureModel,
     ModelConfig,
     build,
+    takes_tokens,
 )
 from nlp.encoders.storage import ModelRefused, read_config
 from nlp.encoders.transformer import NotTrainable
@@ -49,7 +50,8 @@ RELATION = "add or remove one {unit} with all of its items"
 # Settings that change how a model is trained, but not which model it is.
 _NOT_RECIPE = {"diagnostics", "device", "micro_batch", "checkpoint_seconds"}
 # Items that go through a model together: of a transformer, as many as bring 2 GB of activations.
-_ITEMS, _TRANSFORMER_ITEMS = 256, 32
+# Heads take as many as amortise a micro-batch's overhead: half the time of 256.
+_HEAD_ITEMS, _LSTM_ITEMS, _TRANSFORMER_ITEMS = 2048, 256, 32
 _CODE = (
     "nlp/encoders",
     "privacy/dp",
@@ -279,7 +281,8 @@ def fit(
     model.to(device_of(train))
     data = OwnerData(split, config.kind, train.max_items_per_owner)
     target, loss = objective_of(model)
-    usual = _TRANSFORMER_ITEMS if config.kind in TRANSFORMERS else _ITEMS
+    tokens = _TRANSFORMER_ITEMS if config.kind in TRANSFORMERS else _LSTM_ITEMS
+    usual = tokens if takes_tokens(config.kind) else _HEAD_ITEMS
     result = train_privately(
         target,
         data,

@@ -102,25 +102,60 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.parametrize("kind", ["linear", "lstm"])
 @pytest.mark.parametrize("step", [0, 2])
-def test_a_killed_run_is_replayed_to_the_same_model_and_charged_once(
-    place: Workspace, tmp_path: Any, step: int
+def test_a_killed_run_ends_in_the_same_model_and_is_charged_once(
+    place: Workspace, tmp_path: Any, step: int, kind: str
 ) -> None:
+    """From its checkpoint, from the start where the checkpoint is gone, and where it is torn."""
+    chosen = settings(model=kind, checkpoint_seconds=0, held_out=0.5)
+
     def kill(done: int) -> None:
         if done >= step:
             raise Killed
 
     with pytest.raises(Killed):
-        train(place, settings(), on_step=kill)
+        train(place, chosen, on_step=kill)
     assert models(place) == []
-    twin = shutil.copytree(place.root, tmp_path / "twin")
+    assert len(list(place.training.glob("*"))) == (step > 0)
+    gone, torn = (shutil.copytree(place.root, tmp_path / name) for name in ("gone", "torn"))
+    shutil.rmtree(gone / "protected" / "training", ignore_errors=True)
+    for path in (torn / "protected" / "training").glob("*"):
+        path.write_bytes(path.read_bytes()[:-100])
     weights: list[bytes] = []
-    for workspace in (place, Workspace.open(twin)):
-        trained = train(workspace, settings())
+    made: list[list[int]] = []
+    for workspace in (place, Workspace.open(gone), Workspace.open(torn)):
+        steps: list[int] = []
+        trained = train(workspace, chosen, on_step=steps.append)
         assert trained.new
-        assert runs(workspace, settings()) == [("committed", 3)]
+        assert len(trained.unprotected_losses) == 3
+        assert runs(workspace, chosen) == [("committed", 3)]
+        assert list(workspace.training.glob("*")) == []
         weights.append((trained.saved.folder / "model.safetensors").read_bytes())
-    assert weights[0] == weights[1]
+        made.append(steps)
+    assert weights[0] == weights[1] == weights[2]
+    assert made == [list(range(step, 3)), [0, 1, 2], [0, 1, 2]]
+
+
+def test_a_checkpoint_stays_with_its_open_run_and_leaves_with_it(place: Workspace) -> None:
+    chosen = settings(epsilon=1, checkpoint_seconds=0)
+
+    def kill(done: int) -> None:
+        if done:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(place, chosen, on_step=kill)
+    (kept,) = place.training.iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    # Another recipe's run neither uses nor removes it.
+    assert train(place, settings(epsilon=2)).new
+    assert list(place.training.iterdir()) == [kept]
+    ledger, _ = open_ledger(place, chosen)
+    ledger.abandon(kept.name.split(".")[0])
+    ledger.close()
+    train(place, settings(epsilon=2))
+    assert list(place.training.iterdir()) == []
 
 
 def test_killed_between_saving_and_committing(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
