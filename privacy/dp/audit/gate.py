@@ -1,0 +1,455 @@
+"""The gate: the real sampling, clipping and noise are attacked on synthetic owners, at epsilon 1.
+
+Every test calls `engine.train` as a training run does and looks at nothing but what it gives away: the
+iterates, and which owners it asks its data for. Nothing private is touched, so nothing is charged.
+
+At a claimed epsilon of 8 no audit by guesses falsifies anything: a few owners more or less are then allowed
+to be told apart. So the claim is 1, whatever the models of a workspace claim: it is the same code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from privacy.dp import accounting
+from privacy.dp.audit.guesses import epsilon_lower_bound, p_value
+from privacy.dp.batches import Batch
+from privacy.dp.engine import TrainingPlan, train
+from privacy.dp.randomness import KEY_BYTES, SecureRandom
+
+EPSILON, DELTA = 1.0, 1e-9
+CONFIDENCE = 0.95
+ALPHA = 1e-4
+
+Randomness = Callable[[bytes], SecureRandom]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_SIDE = 256  # canaries are the weights of a square layer
+_COPIES = 3
+_GUESSES = 1 / 64
+_FAR_PAST_THE_CLIP = 100.0
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One test. `p_value`: the probability of what was seen, or worse, if the claim holds.
+
+    A test without chance has 1 (held) or 0 (broken).
+    """
+
+    name: str
+    p_value: float
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate found. Everything in it comes from synthetic owners: it may leave the house.
+
+    Formal guarantee
+    ----------------
+    If the code does what it claims, `passed` is false with probability at most `alpha` (Bonferroni over the
+    findings). `epsilon_lower_bound` exceeds the epsilon of the audited code with probability at most
+    1 - `confidence`. Neither says that the code is right: a fault that these tests do not look for passes.
+    """
+
+    findings: tuple[Finding, ...]
+    epsilon: float
+    delta: float
+    alpha: float
+    epsilon_lower_bound: float
+    confidence: float
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the tests whose p-value is below alpha / (number of tests)."""
+        return tuple(f.name for f in self.findings if f.p_value < self.alpha / len(self.findings))
+
+    @property
+    def passed(self) -> bool:
+        """Whether no test failed."""
+        return not self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a run says of its steps; the gate holds the code to these very numbers."""
+
+    noise_multiplier: float
+    max_grad_norm: float
+    sample_rate: float
+
+    def plan(self, steps: int, **changes: float) -> TrainingPlan:
+        """A plan whose last iterate is the result and whose step is its sum over `expected_batch_size`."""
+        return TrainingPlan(
+            self.noise_multiplier, self.max_grad_norm, changes.get("sample_rate", self.sample_rate), steps,
+            learning_rate=changes.get("learning_rate", 1.0), average_last=0.0,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A model whose clipping is tested.
+
+    model: a fresh one, the same at every call, of the precision that it is trained in. items: inputs and
+    targets of one item a seed, a function of the seeds alone. loss: as the engine takes it. draws: whether
+    the model itself draws (dropout, corruption); the owner in question then has micro-batches of its own, so
+    that the others see the same.
+    """
+
+    name: str
+    model: Callable[[], nn.Module]
+    items: Callable[[Sequence[int]], tuple[Any, Any]]
+    loss: Callable[[Any, Any], Tensor]
+    draws: bool = False
+
+
+def gate(
+    randomness: Randomness = SecureRandom,
+    *,
+    claim: Claim | None = None,
+    probes: Sequence[Probe] | None = None,
+    seed: int | None = None,
+    alpha: float = ALPHA,
+) -> Verdict:
+    """All tests of this file.
+
+    claim: of the model at hand, for the tests of noise, sampling and clipping; None: the one at epsilon 1.
+    probes: models to clip; None: a linear, a two-layer and a recurrent one. seed: for tests; None: from the
+    system. randomness: makes the engine's source of chance from a key.
+    """
+    dice = np.random.default_rng(seed)
+    at_one = _claim_at_one()
+    claim = claim or at_one
+    guesses, lower = one_run(randomness, dice, at_one)
+    findings = (
+        guesses,
+        *noise(randomness, dice, claim),
+        *sampling(randomness, dice, claim),
+        sensitivity(randomness, dice, claim, probes or default_probes()),
+    )
+    return Verdict(findings, EPSILON, DELTA, alpha, lower, CONFIDENCE)
+
+
+_STEPS, _RATE, _CLIP = 4, 0.5, 0.7
+
+
+def _claim_at_one() -> Claim:
+    return Claim(accounting.noise_multiplier(EPSILON, _RATE, _STEPS, DELTA), _CLIP, _RATE)
+
+
+def one_run(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, float]:
+    """The one-run audit (Steinke, Nasr & Jagielski 2023, algorithm 1): its finding and epsilon's lower bound.
+
+    65,536 canaries, each an owner of three like items whose gradient is one weight of a linear layer, far
+    past the clip. A fair coin decides of each whether it takes part in one run of four steps at a sampling
+    rate of a half; from the final weights the auditor guesses the highest 512 in and the lowest 512 out.
+
+    It can falsify: no noise, a clip missed by a factor of 3, items clipped one by one, and whatever else
+    makes owners far easier to tell apart than epsilon 1 allows, wherever in the loop the fault is. It cannot
+    falsify: faults within a factor of about two in noise or rate (other tests look for these), leaks that
+    the final weights of a linear layer do not show, an epsilon of 3 or more. It proves nothing by passing.
+    """
+    data = _Canaries(dice.random(_SIDE**2) < 0.5, claim.max_grad_norm)
+    model = nn.Linear(_SIDE, _SIDE, bias=False).double()
+    nn.init.zeros_(model.weight)
+    train(model, data, _linear_loss, claim.plan(_STEPS), _random(randomness, dice), max_items=4096)
+    order = np.argsort(model.weight.detach().numpy().ravel(), kind="stable")
+    half = round(_GUESSES * len(order)) // 2
+    correct = int(data.took_part[order[-half:]].sum()) + int((~data.took_part[order[:half]]).sum())
+    found = len(order), 2 * half, correct
+    lower = epsilon_lower_bound(*found, DELTA, CONFIDENCE)
+    figures = {"canaries": len(order), "guesses": 2 * half, "correct": correct, "epsilon_lower_bound": lower}
+    return Finding("one_run", p_value(*found, EPSILON, DELTA), figures), lower
+
+
+def noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
+    """The noise on weights that no item touches, in units of noise_multiplier * max_grad_norm.
+
+    Two layers are trained for four steps with owners and four in which nobody is drawn; half of the noise
+    is looked at alone, as half of the inputs are zero. `noise_variance`: chi-square, two-sided.
+    `noise_shape`: Kolmogorov-Smirnov against the standard normal. `noise_independence`: Pearson's exact test
+    for each pair of (step, layer), and of each weight with the next.
+
+    They can falsify: noise missing, too small or too large by 2 %, left out of empty draws or of one layer,
+    of another shape, repeated between steps, layers or weights. They cannot falsify: noise that somebody
+    can predict (a known seed, a weak generator), faults of the far tails, faults that need several machines.
+    """
+    vectors = np.concatenate(
+        [
+            _blank_noise(randomness, dice, claim),
+            _blank_noise(randomness, dice, replace(claim, sample_rate=1e-12)),
+        ]
+    )
+    from scipy import stats
+
+    pearson: Any = stats.pearsonr
+    flat = vectors.ravel()
+    square = float(flat @ flat)
+    variance = _two_sided(square, flat.size)
+    shape = stats.kstest(flat, "norm").pvalue
+    pairs = [(a, b) for i, a in enumerate(vectors) for b in vectors[:i]] + [(flat[:-1], flat[1:])]
+    # A constant, as no noise is, correlates with nothing.
+    alike = [float(pearson(a, b).pvalue) for a, b in pairs if a.std() > 0 and b.std() > 0]
+    deviation = math.sqrt(square / flat.size)
+    return (
+        Finding("noise_variance", variance, {"draws": flat.size, "relative_deviation": deviation}),
+        Finding("noise_shape", float(shape), {"draws": flat.size}),
+        Finding("noise_independence", min(1.0, len(pairs) * min(alike, default=1.0)), {"pairs": len(pairs)}),
+    )
+
+
+def sampling(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
+    """Who was drawn, by what the engine asked of its data. 2,000 owners of one item, at least 40 steps.
+
+    `sample_rate`: all draws together against binomial(owners * steps, sample_rate), exact and two-sided.
+    `sample_independence`: chi-square of the draws a step and of the draws an owner, two-sided: batches of a
+    fixed size, or epochs in which everyone has a turn, vary too little; draws that hang together, too much.
+
+    They can falsify: a rate wrong by 5 %, sampling that is not Poisson's. They cannot falsify: draws that
+    somebody can predict; which *items* of a drawn owner are looked at.
+    """
+    rate = claim.sample_rate
+    steps = 40 if rate == 1 else min(4000, max(40, math.ceil(10 / (rate * (1 - rate)))))
+    data = _Roll(2000, steps)
+    model = nn.Linear(1, 1, bias=False).double()
+    random = _random(randomness, dice)
+    train(model, data, _linear_loss, claim.plan(steps), random, on_step=data.next_step, max_items=2000)
+    from scipy import stats
+
+    drawn = int(data.drawn.sum())
+    exact = stats.binomtest(drawn, data.drawn.size, rate).pvalue
+    spread = [_dispersion(data.drawn.sum(axis), data.drawn.shape[axis], rate) for axis in (0, 1)]
+    figures = {"trials": data.drawn.size, "drawn_share": drawn / data.drawn.size}
+    return (
+        Finding("sample_rate", float(exact), {**figures, "sample_rate": rate}),
+        Finding("sample_independence", min(1.0, 2 * min(spread)), {"steps": steps, "owners": data.n_owners}),
+    )
+
+
+def sensitivity(
+    randomness: Randomness, dice: np.random.Generator, claim: Claim, probes: Sequence[Probe]
+) -> Finding:
+    """How far one owner moves the sum of a step: the same step with and without, under the same noise.
+
+    The owner has one item, or many that are alike, or many that differ, also more than a micro-batch holds;
+    their gradients are far past the clip, which is lowered for the purpose. No chance is involved: the move
+    must be at most max_grad_norm * (1 + 1e-6). It must also reach half of it for an owner of one or of like
+    items: otherwise the clip was not put to the test, and the finding is broken as well.
+
+    It can falsify: a clip that is missed, that counts items, layers or micro-batches instead of owners, that
+    sees only some of the parameters; noise that does not follow from the key. It cannot falsify: a coupling
+    of owners in models other than the probes, or for data other than these. The tests of sensitivity under
+    arbitrary data stand beside the code.
+    """
+    moves: dict[str, float] = {}
+    least = math.inf
+    for probe in probes:
+        key = dice.bytes(KEY_BYTES)
+        moves[probe.name] = 0.0
+        for count, alike in ((1, True), (3, True), (17, True), (17, False)):
+            seeds = [1000] * count if alike else list(range(1000, 1000 + count))
+            move = _move(probe, claim, lambda key=key: randomness(key), seeds)
+            moves[probe.name] = max(moves[probe.name], move)
+            least = min(least, move) if alike else least
+    held = max(moves.values()) <= 1 + _ROUNDING and least >= 0.5
+    figures = {f"largest_move_{name}": move for name, move in moves.items()}
+    return Finding("sensitivity", float(held), {**figures, "least_move": least})
+
+
+def default_probes() -> tuple[Probe, ...]:
+    """A linear, a two-layer and a recurrent model over random sequences."""
+    time, width = 4, 3
+
+    def items(seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+        drawn = [torch.randn(time, width, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.stack(drawn), torch.tensor([seed % 3 for seed in seeds])
+
+    loss = partial(functional.cross_entropy, reduction="none")
+    kinds: Mapping[str, Callable[[], nn.Module]] = {
+        "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(time * width, 3)),
+        "two_layers": lambda: nn.Sequential(
+            nn.Flatten(), nn.Linear(time * width, 8), nn.Tanh(), nn.Linear(8, 3)
+        ),
+        "recurrent": lambda: _Recurrent(width),
+    }
+    return tuple(Probe(name, partial(_seeded_model, build), items, loss) for name, build in kinds.items())
+
+
+class _Recurrent(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(width, 5, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(10, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.lstm(x)[0].mean(1))
+
+
+def _seeded_model(build: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build()
+
+
+def _random(randomness: Randomness, dice: np.random.Generator) -> SecureRandom:
+    return randomness(dice.bytes(KEY_BYTES))
+
+
+def _linear_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    return -(outputs * targets).sum(1)
+
+
+def _part(values: Tensor, items: range | None) -> Tensor:
+    return values if items is None else values[items.start : items.stop]
+
+
+class _Canaries:
+    """Owner o's gradient is weight o of a square layer: row o // side, column o % side."""
+
+    def __init__(self, took_part: NDArray[np.bool_], max_grad_norm: float) -> None:
+        self.took_part = took_part
+        self.n_owners = len(took_part)
+        self.item_counts: list[int] = (_COPIES * took_part).tolist()
+        self._scale = _FAR_PAST_THE_CLIP * max_grad_norm
+
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """Inputs pick the column, targets the row."""
+        index = _part(torch.arange(len(owners)).repeat_interleave(_COPIES), items)
+        canaries, items_here = torch.tensor(owners)[index], torch.arange(len(index))
+        inputs, targets = (torch.zeros(len(index), _SIDE, dtype=torch.float64) for _ in range(2))
+        inputs[items_here, canaries % _SIDE] = 1.0
+        targets[items_here, canaries // _SIDE] = self._scale
+        return Batch(inputs, targets, index, torch.full(index.shape, 1 / _COPIES))
+
+
+class _Roll:
+    """Owners of one item without a gradient, who note in which steps they were asked for."""
+
+    def __init__(self, n_owners: int, steps: int) -> None:
+        self.n_owners = n_owners
+        self.item_counts = [1] * n_owners
+        self.drawn = np.zeros((steps, n_owners), np.int64)
+        self._step = 0
+
+    def next_step(self, done: int) -> None:
+        self._step = done + 1
+
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """One zero each."""
+        np.add.at(self.drawn[self._step], list(owners), 1)
+        zeros = torch.zeros(len(owners), 1, dtype=torch.float64)
+        return Batch(zeros, zeros, torch.arange(len(owners)), torch.ones(len(owners)))
+
+
+class _TwoLayers(nn.Module):
+    """Two layers side by side over inputs of which the second half is zero."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.left, self.right = (nn.Linear(width, width, bias=False).double() for _ in range(2))
+
+    def blank(self) -> Floats:
+        """The weights that no item touches. Shape: (2, half of a layer)."""
+        half = self.left.in_features // 2
+        layers = [layer.weight.detach()[:, half:].reshape(-1).numpy() for layer in (self.left, self.right)]
+        return np.stack(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.left(x) + self.right(x)
+
+
+@dataclass(frozen=True, slots=True)
+class _HalfZero:
+    """Owners of one random item whose second half is zero."""
+
+    width: int
+    n_owners: int = 64
+    item_counts: Sequence[int] = field(default=(1,) * 64)
+
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """Each item is a function of its owner."""
+        spread = torch.arange(self.width, dtype=torch.float64)
+        inputs = torch.cos(spread * (1 + torch.tensor(owners, dtype=torch.float64)[:, None]))
+        inputs[:, self.width // 2 :] = 0
+        return Batch(inputs, inputs.flip(1), torch.arange(len(owners)), torch.ones(len(owners)))
+
+
+def _blank_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> Floats:
+    """The noise of four steps on untouched weights, which ought to be standard. Shape: (8, draws)."""
+    model = _TwoLayers(128)
+    data = _HalfZero(128)
+    iterates = [model.blank()]
+    # A step is learning_rate / expected_batch_size times the sum, clean or noisy.
+    plan = claim.plan(_STEPS, learning_rate=claim.sample_rate * data.n_owners)
+    random = _random(randomness, dice)
+    train(model, data, _linear_loss, plan, random, on_step=lambda _: iterates.append(model.blank().copy()))
+    steps = np.diff(np.stack(iterates), axis=0).reshape(2 * _STEPS, -1)
+    return steps / (claim.noise_multiplier * claim.max_grad_norm)
+
+
+def _two_sided(statistic: float, freedom: float) -> float:
+    """p-value of a chi-square that may be too small as well as too large."""
+    from scipy.stats import chi2
+
+    return min(1.0, 2 * float(min(chi2.cdf(statistic, freedom), chi2.sf(statistic, freedom))))
+
+
+def _dispersion(counts: Ints, trials: int, rate: float) -> float:
+    """p-value of the counts' variance being that of binomial(trials, rate), two-sided."""
+    if rate == 1:
+        return float((counts == trials).all())
+    variance = trials * rate * (1 - rate)
+    # A squared binomial varies a little otherwise than a squared normal: the chi-square of equal moments.
+    stretch = 1 + (1 - 6 * rate * (1 - rate)) / (2 * variance)
+    statistic = float(((counts - trials * rate) ** 2).sum()) / variance / stretch
+    freedom = len(counts) / stretch
+    return _two_sided(statistic, freedom)
+
+
+@dataclass(frozen=True, slots=True)
+class _OneMore:
+    """Three owners of one item, and a fourth with the items of `seeds`, perhaps none."""
+
+    probe: Probe
+    seeds: Sequence[int]
+    n_owners: int = 4
+
+    @property
+    def item_counts(self) -> list[int]:
+        return [1, 1, 1, len(self.seeds)]
+
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """Losses are averaged within an owner."""
+        counts = torch.tensor([self.item_counts[owner] for owner in owners])
+        index = _part(torch.arange(len(owners)).repeat_interleave(counts), items)
+        seeds = [seed for owner in owners for seed in (self.seeds if owner == 3 else (owner,))]
+        inputs, targets = self.probe.items(seeds if items is None else seeds[items.start : items.stop])
+        return Batch(inputs, targets, index, (1.0 / counts)[index])
+
+
+def _move(probe: Probe, claim: Claim, random: Callable[[], SecureRandom], seeds: Sequence[int]) -> float:
+    """What the fourth owner adds to one step's sum at least, in units of max_grad_norm."""
+    strict = replace(claim, max_grad_norm=1e-4 * claim.max_grad_norm, sample_rate=1.0)
+    plan = strict.plan(1, learning_rate=4 / strict.max_grad_norm)
+    ends: list[Tensor] = []
+    for present in (seeds, ()):
+        model = probe.model()
+        most = 3 if probe.draws else 4
+        train(model, _OneMore(probe, present), probe.loss, plan, random(), max_items=most)
+        ends.append(torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad]))
+    # Both are rounded when the step is added to the weights, and that is no doing of the owner's.
+    rounding = 2 * torch.finfo(ends[0].dtype).eps * float(ends[0].double().norm())
+    return float((ends[0].double() - ends[1].double()).norm()) - rounding

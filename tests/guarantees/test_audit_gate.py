@@ -1,0 +1,33 @@
+"""Promise: at a claimed epsilon of 1, the audit passes the right code and finds each of its faults."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.audit import FAULTS, RIGHT, Fault, watched
+
+# Which tests must find a fault, whatever else does. Rates over many seeds: python -m benchmarks.audit
+FINDERS = {
+    "no_noise": {"one_run", "noise_variance", "noise_shape"},
+    "clip_missed_by_3": {"one_run", "sensitivity"},
+    "twice_the_rate": {"sample_rate"},
+    "clipped_item_by_item": {"one_run", "sensitivity"},
+    "large_owner_unclipped": {"sensitivity"},
+    "half_noise": {"noise_variance", "noise_shape"},
+    "same_noise_each_step": {"noise_independence"},
+}
+_NAMES = [fault.name for fault in FAULTS]
+
+
+def test_the_right_code_passes() -> None:
+    verdict, _ = watched(RIGHT, seed=0)
+    assert verdict.passed, verdict.failed
+    assert (verdict.epsilon, verdict.failed) == (1.0, ())
+    assert 0 < verdict.epsilon_lower_bound < 1
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=_NAMES)
+def test_a_fault_is_found(fault: Fault) -> None:
+    verdict, _ = watched(fault, seed=1)
+    assert not verdict.passed
+    assert set(verdict.failed) >= FINDERS[fault.name]
