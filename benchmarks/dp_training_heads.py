@@ -1,6 +1,6 @@
-"""A head on cached features: its private step against the same step without privacy. CPU time, one thread.
+"""A head on cached features: its private step against the same step without privacy, one thread.
 
-A step is forward pass, backward pass and update; the private one clips each owner's gradient and adds them up.
+A step is forward pass, backward pass and update; the private one clips and adds up each owner's gradient.
 Noise is no part of it: `benchmarks.dp_training` shows what it costs. Both sides run in turns in one process;
 the ratio is that of the medians. Features are random of norm 1, labels random: the cost does not depend on
 them. The figure is the worst of four steps: 512 and 1400 items (what a fifth of contract_provisions' training
