@@ -175,8 +175,13 @@ def train(
     )
     place = open_workspace(workspace)
     from pipeline.models import read_card
+    from pipeline.stages.train import assist
     from pipeline.stages.train import train as stage
+    from privacy.dp.group import rank
 
+    if rank() > 0:  # started by torchrun: the first process alone writes and speaks
+        assist(place, settings)
+        return
     with actions.alone(place, settings, "train") as done, console.worker_pool(settings, as_json) as each:
         trained = stage(place, settings, each)
         card = read_card(trained.saved.folder)

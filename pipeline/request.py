@@ -55,6 +55,10 @@ def prepare(root: Path, settings: Settings, sources: Sequence[Path], need_labels
     """
     check_fields(scan(sources, settings.ingest), settings.ingest, need_labels)
     given_key(settings)
+    if settings.train.device == "cuda":
+        from pipeline.stages.train import device_of  # heavy, so only where it may refuse
+
+        device_of(settings.train)
     workspace = Workspace.create_or_open(root)
     key_store(workspace, settings)
     return workspace
