@@ -58,6 +58,7 @@ _CODE = (
     "pipeline/stages/train",
     "pipeline/recipes",
     "pipeline/training_data",
+    "pipeline/labels",
     "pipeline/objectives",
     "pipeline/charging",
 )

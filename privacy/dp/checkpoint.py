@@ -58,7 +58,9 @@ class Checkpoint:
 
         The old file stays until the new one is whole.
         """
-        body = serialise({name: tensor.detach().cpu() for name, tensor in position.tensors.items()})
+        body = serialise(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in position.tensors.items()}
+        )
         head = json.dumps(position.losses).encode()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._partial.unlink(missing_ok=True)
