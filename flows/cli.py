@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows import actions, console, detection, ledger, log, serving
+from flows import actions, console, detection, ledger, log, search, serving
 from flows.options import (
     WORKSPACES,
     ConfigOption,
@@ -292,6 +292,7 @@ def quarantine(
 ledger.add_to(app)
 log.add_to(app)
 detection.add_to(app)
+search.add_to(app)
 serving.add_to(app)
 
 
