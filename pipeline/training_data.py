@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nlp.encoders.documents import Encoded
-from nlp.encoders.models import Inputs, Kind, Objective, collate_tokens, takes_tokens
+from nlp.encoders.models import Kind, Objective, collate_tokens, takes_tokens
 from nlp.encoders.topics import PublicTopics
 from pipeline import tables
 from pipeline.errors import TrainingRefused
@@ -18,7 +18,7 @@ from pipeline.labels import classes, several
 from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encoded_folder, encoding_of, load_encoder, read_encoded
 from pipeline.workspace import Workspace, key_store, read_manifest
-from privacy.dp.batches import Batch
+from privacy.dp.batches import Batch, TensorOwners
 from privacy.vault import content_id
 
 Item = list[int] | np.ndarray
@@ -136,24 +136,25 @@ class OwnerData:
         if self._tokens:
             # Owners that are drawn side by side are padded to the longest chunk of them.
             self._owners.sort(key=lambda owner: max((len(piece) for piece, _ in owner), default=0))
+        self.n_owners = len(self._owners)
+        self.item_counts = [len(owner) for owner in self._owners]
+        self._embeddings = None if self._tokens else self._stacked()
 
-    @property
-    def n_owners(self) -> int:
-        return len(self._owners)
-
-    @property
-    def item_counts(self) -> list[int]:
-        return [len(items) for items in self._owners]
+    def _stacked(self) -> TensorOwners:
+        """Embeddings side by side: gathering thousands of small arrays would take longer than the step."""
+        drawn = [item for owner in self._owners for item in owner]
+        inputs = torch.from_numpy(np.stack([np.asarray(piece, np.float32) for piece, _ in drawn]))
+        targets = torch.from_numpy(np.asarray([target for _, target in drawn]))
+        owner_of = torch.repeat_interleave(torch.tensor(self.item_counts))
+        return TensorOwners(inputs, targets, owner_of, self.n_owners)
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
         """All items of these owners, each of which has some; of a single owner, those at `items` only."""
+        if self._embeddings is not None:
+            return self._embeddings.batch(owners, items)
         chosen = slice(None) if items is None else slice(items.start, items.stop, items.step)
         drawn = [(place, *item) for place, owner in enumerate(owners) for item in self._owners[owner][chosen]]
-        pieces = [piece for _, piece, _ in drawn]
-        if self._tokens:
-            inputs: Inputs = collate_tokens([list(piece) for piece in pieces])
-        else:
-            inputs = torch.from_numpy(np.stack([np.asarray(piece, np.float32) for piece in pieces]))
+        inputs = collate_tokens([list(piece) for _, piece, _ in drawn])
         counts = torch.tensor([len(self._owners[owner]) for owner in owners])
         owner_index = torch.tensor([place for place, _, _ in drawn], dtype=torch.int64)
         targets = torch.from_numpy(np.asarray([target for _, _, target in drawn]))
