@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,6 +38,9 @@ class Trace:
 
 # Called with the layer, the direction (1 is the reverse) and the trace.
 Keep = Callable[[int, int, Trace], None]
+# Called with the layer, the direction, inputs and hidden as in `Trace`. What it returns stands for the gates'
+# pre-activations, (time, batch, 4 hidden): its values are not looked at, its gradient will be delta.
+Tap = Callable[[int, int, Tensor, Tensor], Tensor]
 
 
 def parameter_names(layer: int, direction: int) -> tuple[str, str, str, str]:
@@ -59,28 +63,45 @@ def forward(
 ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
     """What `module(inputs)` returns, traced: `keep` is called in the backward pass.
 
-    `inputs` is a padded tensor, batch first or not as the module says, or a PackedSequence. `anchor` is
-    any scalar that requires a gradient: it makes autograd call the backward pass of the first layer.
-    Traces hold the batch in the order of the caller. Raises ValueError for a given initial state or an
-    input without batch dimension.
+    `anchor` is any scalar that requires a gradient: it makes autograd call the backward pass of the first
+    layer. The rest is as in `tapped_forward`.
+    """
+
+    def tap(layer: int, direction: int, x: Tensor, hidden: Tensor) -> Tensor:
+        width = 4 * hidden.shape[-1]
+        return _Kept.apply(anchor, x, hidden, width, lambda trace: keep(layer, direction, trace))
+
+    return tapped_forward(module, inputs, state, tap)
+
+
+def tapped_forward(
+    module: Any, inputs: Tensor | PackedSequence, state: object, tap: Tap
+) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
+    """What `module(inputs)` returns, its weights being constants but for what `tap` does with delta.
+
+    `module` is an nn.LSTM, or has its attributes.
+
+    `inputs` is a padded tensor, batch first or not as the module says, or a PackedSequence. The tap sees the
+    batch in the order of the caller. Raises ValueError for a given initial state, an input without batch
+    dimension or without a time step.
     """
     if state is not None:
         raise ValueError("an initial state is not supported in private training: it must be zero")
     if isinstance(inputs, PackedSequence):
-        return _packed(module, inputs, anchor, keep)
+        return _packed(module, inputs, tap)
     if inputs.dim() != 3:
         raise ValueError(f"inputs must have 3 dimensions, found shape {tuple(inputs.shape)}")
     x = inputs.transpose(0, 1) if module.batch_first else inputs
-    out, last_h, last_c = _layers(module, x, None, anchor, keep)
+    if not x.shape[0]:
+        raise ValueError("inputs must have at least one time step")
+    out, last_h, last_c = _layers(module, x, None, tap)
     return (out.transpose(0, 1) if module.batch_first else out), (last_h, last_c)
 
 
-def _packed(
-    module: nn.LSTM, packed: PackedSequence, anchor: Tensor, keep: Keep
-) -> tuple[PackedSequence, tuple[Tensor, Tensor]]:
+def _packed(module: Any, packed: PackedSequence, tap: Tap) -> tuple[PackedSequence, tuple[Tensor, Tensor]]:
     # In the order of the caller throughout, so that rows of the traces are rows of the batch.
     x, lengths = pad_packed_sequence(packed)
-    out, last_h, last_c = _layers(module, x, lengths.to(x.device), anchor, keep)
+    out, last_h, last_c = _layers(module, x, lengths.to(x.device), tap)
     ordered = out if packed.sorted_indices is None else out.index_select(1, packed.sorted_indices)
     rank = torch.arange(out.shape[1], device=out.device)
     valid = rank < packed.batch_sizes.to(out.device)[:, None]
@@ -90,9 +111,7 @@ def _packed(
     return result, (last_h, last_c)
 
 
-def _layers(
-    module: nn.LSTM, x: Tensor, lengths: Tensor | None, anchor: Tensor, keep: Keep
-) -> tuple[Tensor, Tensor, Tensor]:
+def _layers(module: Any, x: Tensor, lengths: Tensor | None, tap: Tap) -> tuple[Tensor, Tensor, Tensor]:
     last_h: list[Tensor] = []
     last_c: list[Tensor] = []
     for layer in range(module.num_layers):
@@ -102,7 +121,7 @@ def _layers(
         for direction in range(2 if module.bidirectional else 1):
             weights = _weights(module, layer, direction)
             ordered = _reversed(x, lengths) if direction else x
-            hidden, cells = _Pass.apply(ordered, anchor, weights, keep, layer, direction)
+            hidden, cells = _pass(ordered, weights, partial(tap, layer, direction))
             outs.append(_reversed(hidden, lengths) if direction else hidden)
             last_h.append(_last(hidden, lengths))
             last_c.append(_last(cells, lengths))
@@ -110,7 +129,7 @@ def _layers(
     return x, torch.stack(last_h), torch.stack(last_c)
 
 
-def _weights(module: nn.LSTM, layer: int, direction: int) -> recurrence.Weights:
+def _weights(module: Any, layer: int, direction: int) -> recurrence.Weights:
     names = parameter_names(layer, direction)
     values = [getattr(module, name).detach() for name in (names if module.bias else names[:2])]
     bias = values[2] + values[3] if module.bias else values[0].new_zeros(values[0].shape[0])
@@ -133,39 +152,62 @@ def _last(states: Tensor, lengths: Tensor | None) -> Tensor:
     return states[lengths - 1, torch.arange(states.shape[1], device=states.device)]
 
 
-class _Pass(torch.autograd.Function):
-    """One direction of a layer: inputs (time, batch, in) to hidden and cell states (time, batch, hidden).
+def _pass(x: Tensor, weights: recurrence.Weights, tap: Callable[[Tensor, Tensor], Tensor]) -> Any:
+    """One direction of a layer: x (time, batch, in) to hidden and cell states (time, batch, hidden)."""
+    with torch.no_grad():
+        states = recurrence.forward(x, weights)
+        before = torch.cat([torch.zeros_like(states.hidden[:1]), states.hidden[:-1]])
+    tapped = tap(x.detach(), before)
+    return _Pass.apply(x, tapped, weights, states.gates, states.hidden, states.cells)
 
-    The weights are constants.
-    """
+
+class _Pass(torch.autograd.Function):
+    """The states as functions of the inputs and the pre-activations, which are both handed their gradient."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any,
-        inputs: Tensor,
-        anchor: Tensor,
+        x: Tensor,
+        tapped: Tensor,
         weights: recurrence.Weights,
-        keep: Keep,
-        layer: int,
-        direction: int,
+        gates: Tensor,
+        hidden: Tensor,
+        cells: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        states = recurrence.forward(inputs, weights)
-        ctx.save_for_backward(inputs, states.gates, states.hidden, states.cells)
-        ctx.weights, ctx.keep, ctx.layer, ctx.direction = weights, keep, layer, direction
+        ctx.save_for_backward(gates, hidden, cells)
+        ctx.weights = weights
         ctx.set_materialize_grads(False)
-        return states.hidden, states.cells
+        return hidden, cells
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, d_hidden: Tensor | None, d_cells: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        inputs, gates, hidden, cells = ctx.saved_tensors
+        gates, hidden, cells = (saved.detach() for saved in ctx.saved_tensors)
         weights: recurrence.Weights = ctx.weights
-        states = recurrence.States(gates.detach(), hidden.detach(), cells.detach())
-        d_hidden = torch.zeros_like(states.hidden) if d_hidden is None else d_hidden.contiguous()
+        d_hidden = torch.zeros_like(hidden) if d_hidden is None else d_hidden.contiguous()
+        states = recurrence.States(gates, hidden, cells)
         delta = recurrence.backward(states, weights.recurrent, d_hidden, d_cells)
-        before = torch.cat([torch.zeros_like(states.hidden[:1]), states.hidden[:-1]])
-        ctx.keep(ctx.layer, ctx.direction, Trace(delta, inputs.detach(), before))
-        if not ctx.needs_input_grad[0]:
-            return (None,) * 6
-        return (recurrence.linear(delta, weights.input.t()), *(None,) * 5)
+        d_x = recurrence.linear(delta, weights.input.t()) if ctx.needs_input_grad[0] else None
+        return (d_x, delta, *(None,) * 4)
+
+
+class _Kept(torch.autograd.Function):
+    """Stands for the pre-activations: `keep(trace)` in the backward pass."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, anchor: Tensor, x: Tensor, hidden: Tensor, width: int, keep: Callable[[Trace], None]
+    ) -> Tensor:
+        # Saved, not held by `keep`: autograd lets them go as soon as the backward pass is over them.
+        ctx.save_for_backward(x, hidden)
+        ctx.keep = keep
+        return hidden.new_zeros(()).expand(*hidden.shape[:2], width)
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, delta: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        x, hidden = ctx.saved_tensors
+        ctx.keep(Trace(delta.detach(), x, hidden))
+        return (None,) * 5

@@ -44,8 +44,9 @@ def transposed(delta: Tensor, x: Tensor) -> Tensor:
 
 
 def has_onednn(*operands: Tensor) -> bool:
-    """Whether these are multiplied by oneDNN: float32, on the CPU, where torch was built with it."""
-    return all(x.device.type == "cpu" and x.dtype == torch.float32 for x in operands) and _is_there()
+    """Whether oneDNN multiplies these: not empty, float32, on the CPU, where torch was built with it."""
+    suitable = all(x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() for x in operands)
+    return suitable and _is_there()
 
 
 def _dense(matrix: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ class States:
 
 
 def forward(inputs: Tensor, weights: Weights) -> States:
-    """All states, from zero ones. Shape of inputs: (time, batch, in), neither time nor batch empty."""
+    """All states, from zero ones. Shape of inputs: (time, batch, in), of one step at least."""
     return _by_fused_kernel(inputs, weights) or _by_steps(inputs, weights)
 
 
