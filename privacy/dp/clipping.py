@@ -126,7 +126,8 @@ class BookKeeper:
         for one in shares:
             squared += one.squared_norms
             bounds += one.squared_bounds
-        if not bool(torch.isfinite(bounds).all()):
+        # Squares: their sum is finite if each of them is.
+        if not math.isfinite(float(bounds.sum())):
             raise NonFiniteGradient
         limit = self.limit(max_grad_norm)
         factors = limit / bounds.sqrt().clamp(min=limit)

@@ -28,8 +28,8 @@ from privacy.dp.products import linear, transposed
 _ROOM = 1.4
 # From this many rows an item, products are made owner by owner.
 _LONG = 16
-# Owners of no more rows are taken together, in windows of twice as many.
-_WINDOW = 32
+# Owners of up to _REACH rows are taken together: _WINDOW rows against themselves and the next _REACH.
+_WINDOW, _REACH = 16, 32
 # oneDNN makes a kernel for every new shape: small products of all sizes are not worth it.
 _SMALL = 128
 # Below this, products in single precision are no faster than in double.
@@ -372,10 +372,10 @@ class _Factored:
         if flat.single and terms >= _FEWEST_TERMS:
             delta = flat.delta * weights.float()[:, None]
             sums = {name: _sum_of_blocks(delta, x, terms) for name, x in flat.inputs.items()}
-        else:
-            delta = flat.delta.double() * weights[:, None]
-            sums = {name: delta.t() @ x.double() for name, x in flat.inputs.items()}
-        return sums | dict.fromkeys(flat.biases, delta.sum(0, dtype=torch.float64))
+            return sums | dict.fromkeys(flat.biases, _column_sums(delta, terms))
+        delta = flat.delta.double() * weights[:, None]
+        sums = {name: delta.t() @ x.double() for name, x in flat.inputs.items()}
+        return sums | dict.fromkeys(flat.biases, delta.sum(0))
 
     def _row_weights(self, factors: Tensor) -> Tensor:
         weights = factors if self._owners.one_each else factors[self._owners.index]
@@ -396,12 +396,12 @@ def _squared_norms(flat: _Flat, owners: Owners) -> Tensor:
     if most <= 1:
         return owners.summed((flat.sizes[0] * flat.sizes[1]).square())
     squares = torch.zeros_like(rows, dtype=torch.float64)
-    short = rows <= _WINDOW
+    short = rows <= _REACH
     if int(short.sum()) > 1:
         squares = _squared_norms_of_short(flat, owners)
     else:
         short = torch.zeros_like(short)
-    if most > _WINDOW or not bool(short.any()):
+    if most > _REACH or not bool(short.any()):
         done = short.tolist()
         for owner, of_owner in owners.spans(flat.per_item):
             if not done[owner]:
@@ -430,12 +430,9 @@ def _squared_norm(flat: _Flat, rows: slice) -> Tensor:
 
 
 def _squared_norms_of_short(flat: _Flat, owners: Owners) -> Tensor:
-    """Right for the owners of up to _WINDOW rows: each row with itself and the next ones of its owner.
-
-    Rows are taken in blocks of _WINDOW, each block against itself and the next.
-    """
-    owner = owners.index.repeat_interleave(flat.per_item)
-    blocks = max(owner.numel() // _WINDOW - 1, 0)
+    """Right for the owners of up to _REACH rows: each row with itself and the next ones of its owner."""
+    owner = owners.index if flat.per_item == 1 else owners.index.repeat_interleave(flat.per_item)
+    blocks = max((owner.numel() - _REACH) // _WINDOW, 0)
     done = blocks * _WINDOW
     sums: list[Tensor] = []
     if blocks:
@@ -451,10 +448,10 @@ def _squared_norms_of_short(flat: _Flat, owners: Owners) -> Tensor:
 
 
 def _paired(values: Tensor, blocks: int) -> Tensor:
-    """Blocks of 2 _WINDOW rows, one starting every _WINDOW rows, as a view."""
+    """Blocks of _WINDOW + _REACH rows, one starting every _WINDOW rows, as a view."""
     step = values.stride(0)
-    shape, strides = (blocks, 2 * _WINDOW, *values.shape[1:]), (_WINDOW * step, step, *values.stride()[1:])
-    return values.as_strided(shape, strides, values.storage_offset())
+    shape = (blocks, _WINDOW + _REACH, *values.shape[1:])
+    return values.as_strided(shape, (_WINDOW * step, *values.stride()), values.storage_offset())
 
 
 def _windows(x: Tensor, blocks: int) -> Tensor:
@@ -488,19 +485,41 @@ def _sum_of_blocks(delta: Tensor, x: Tensor, terms: int) -> Tensor:
 
     Blocks of rows are multiplied, their products added up in groups (blocked summation).
     """
-    rows = delta.shape[0]
-    # Powers of two: oneDNN makes a kernel for every new shape, which takes as long as such a product.
-    block = 1 << (rows.bit_length() - 1)
-    while block > 1 and block + min(-(-rows // block), block) > terms:
-        block //= 2
     groups: list[Tensor] = []
-    for k, (some, inputs) in enumerate(zip(delta.split(block), x.split(block), strict=True)):
-        product = transposed(some, inputs) if len(some) == block else some.t() @ inputs
-        if k % (terms - block):
+    blocks = _blocks(delta.shape[0], terms)
+    for k, rows in enumerate(blocks):
+        small = rows.stop - rows.start < _FEWEST_TERMS
+        product = delta[rows].t() @ x[rows] if small else transposed(delta[rows], x[rows])
+        if k % (terms - (blocks[0].stop - blocks[0].start)):
             groups[-1].add_(product)
         else:
             groups.append(product)
     return _added([group.double() for group in groups])
+
+
+def _blocks(rows: int, terms: int) -> list[slice]:
+    """Rows by powers of two, the largest first, so that a block and the number of blocks stay within `terms`.
+
+    Powers of two, because oneDNN makes a kernel for every new shape, which takes as long as such a product.
+    """
+    size = 1 << (rows.bit_length() - 1)
+    while size > 1 and size + min(-(-rows // size) + size.bit_length(), size) > terms:
+        size //= 2
+    blocks: list[slice] = []
+    start = 0
+    while start < rows:
+        while size > rows - start >= _FEWEST_TERMS:
+            size //= 2
+        stop = min(start + size, rows)
+        blocks.append(slice(start, stop))
+        start = stop
+    return blocks
+
+
+def _column_sums(values: Tensor, terms: int) -> Tensor:
+    """Sums over the rows, `terms` of them at a time in single precision. Float64."""
+    parts = [some.sum(0) for some in values.split(max(terms, 1))]
+    return torch.stack(parts).sum(0, dtype=torch.float64)
 
 
 def _weighted(grads: Tensor, factors: Tensor, terms: int) -> Tensor:
