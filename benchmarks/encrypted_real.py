@@ -20,14 +20,13 @@ import zstandard
 
 from benchmarks.contract import Figure
 from nlp.encoders.documents import Encoded, encode_documents
-from nlp.encoders.models import Activation, FeatureModel, Kind, PolynomialHead, build, classification_loss
+from nlp.encoders.models import Activation, FeatureModel, Kind
 from nlp.encoders.public import PublicEncoder
 from pipeline.heads import head_of
 from pipeline.recipes import training_plan
 from pipeline.settings import TrainSettings
-from pipeline.stages.train import model_config
-from pipeline.training_data import OwnerData, Row, Split
-from privacy.dp.engine import train
+from pipeline.stages.train import fit, model_config
+from pipeline.training_data import Row, Split
 from privacy.dp.randomness import SecureRandom
 from privacy.he.keys import ClientKeys
 from privacy.he.served import Head, ServedModel, evaluator
@@ -45,9 +44,9 @@ def real_figures(documents: int, cache: Path | None) -> dict[str, Figure]:
         print("no ../shared/corpora: figures on real text are left out")
         return {}
     encoder = PublicEncoder.load(None)
-    records = list(_records(PROVISIONS))
+    records = list(records_of(PROVISIONS))
     features = _embedded(encoder, PROVISIONS, records, cache)
-    others = list(_records(SENTENCES))
+    others = list(records_of(SENTENCES))
     others = others[:: max(1, len(others) // max(1, documents - len(records)))]
     corpus = np.concatenate([features, _embedded(encoder, SENTENCES, others, cache)])[:documents]
     split = _split(records, features)
@@ -59,7 +58,7 @@ def real_figures(documents: int, cache: Path | None) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     plain_f1: dict[str, float] = {}
     for kind in ("linear", "square", "cubic"):
-        head = head_of(_trained(kind, split, encoder))
+        head = head_of(_trained(kind, split))
         plain_f1[kind] = _f1(truth, head.logits(held_out.astype(np.float64)))
         name = f"real_{kind}"
         same, far, encrypted = _compared(head, corpus, held_out)
@@ -69,7 +68,7 @@ def real_figures(documents: int, cache: Path | None) -> dict[str, Figure]:
         found[f"{name}_f1_lost_by_encryption"] = Figure(
             plain_f1[kind] - _f1(truth, encrypted), 0, "micro-F1", "lower"
         )
-    relu = _logits(_trained("square", split, encoder, "relu"), held_out)
+    relu = _logits(_trained("square", split, "relu"), held_out)
     found["real_relu_f1"] = Figure(_f1(truth, relu), None, "micro-F1", "higher")
     for kind in ("square", "cubic"):
         lost = found["real_relu_f1"].value - plain_f1[kind]
@@ -77,7 +76,7 @@ def real_figures(documents: int, cache: Path | None) -> dict[str, Figure]:
     return found
 
 
-def _records(corpus: str) -> Iterator[dict[str, Any]]:
+def records_of(corpus: str) -> Iterator[dict[str, Any]]:
     with (CORPORA / corpus / "data.jsonl.zst").open("rb") as file:
         stream = zstandard.ZstdDecompressor().stream_reader(file)
         for line in io.TextIOWrapper(stream, encoding="utf-8", newline="\n"):
@@ -115,18 +114,12 @@ def _split(records: list[dict[str, Any]], features: np.ndarray) -> Split:
     return Split(tuple(parts[True]), tuple(parts[False]), "classify", labels)
 
 
-def _trained(
-    kind: Kind, split: Split, encoder: PublicEncoder, activation: Activation | None = None
-) -> FeatureModel:
+def _trained(kind: Kind, split: Split, activation: Activation | None = None) -> FeatureModel:
     settings = TrainSettings.model_validate({"model": kind})
     plan = training_plan(settings, split)
-    model = build(model_config(settings, split), encoder, activation=activation)
-    data = OwnerData(split, kind, settings.max_items_per_owner)
     random = SecureRandom(SEED.to_bytes(32, "big"))
-    train(model, data, classification_loss, plan, random)
-    if isinstance(model.head, PolynomialHead):
-        model.head.fold()
-    return model.eval()
+    model, _ = fit(model_config(settings, split), split, settings, plan, random, activation=activation)
+    return model
 
 
 def _logits(model: FeatureModel, features: np.ndarray) -> np.ndarray:

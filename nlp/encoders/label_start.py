@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn.functional import normalize
 
-from nlp.encoders.models import FeatureModel, Inputs, collate_tokens, takes_tokens
+from nlp.encoders.models import FeatureModel, Inputs, PolynomialHead, collate_tokens, takes_tokens
 from nlp.encoders.public import PublicEncoder
 
 # Norm of a class's weights for each unit of log(classes): a sure answer among many needs larger logits.
@@ -20,13 +20,15 @@ def start_from_labels(model: FeatureModel, encoder: PublicEncoder) -> None:
     less the mean of all names.
 
     A text is so first given the class whose name is nearest to it, and privacy is spent on the difference
-    only. Names count as public. Those that mean nothing ("A7") do little harm: they are soon unlearnt. Only
-    for `classify`: topics have no names, and classes that don't exclude each other are no nearest neighbours.
+    only. Names count as public. Those that mean nothing ("A7") do little harm: they are soon unlearnt.
+
+    Only for `classify` by a linear head: topics have no names, classes that don't exclude each other are no
+    nearest neighbours, and neither are what a polynomial makes of texts.
     """
-    if model.config.objective != "classify":
+    if model.config.objective != "classify" or isinstance(model.head, PolynomialHead):
         return
     names = model.config.labels
-    seen = model.seen(_inputs(model, encoder))
+    seen = model.features(_inputs(model, encoder))
     apart = normalize(seen - seen.mean(dim=0), dim=1)
     model.output.weight.copy_(_SCALE * math.log(len(names)) * apart / model.logit_scale)
 
