@@ -14,7 +14,7 @@ Stability of Numerical Algorithms", 2nd edition, section 3.1 and (3.13); section
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
@@ -202,7 +202,7 @@ def share(kept: Kept, owners: Owners) -> Share:
     if isinstance(kept, ItemGradients):
         return _Small(kept, owners)
     flat = _Flat.of(kept, owners)
-    out, width = flat.delta.shape[1], sum(x.shape[1] for x in flat.inputs.values())
+    out, width = flat.delta.shape[1], flat.inputs.shape[1]
     room = _ROOM * flat.delta.shape[0] * (out + width)
     return (_Formed if owners.count * out * width <= room else _Factored)(flat, owners)
 
@@ -253,12 +253,15 @@ class _Sparse:
 class _Flat:
     """Factors in the order of the owners, `per_item` rows an item: delta (rows, out), inputs (rows, in).
 
+    Several weights are one: their inputs stand side by side, as wide as `widths` says by name.
+
     `sizes`, float64, shape (2, rows): |delta| and |input|. `charges`, float64, shape (owners,): what rounding
     may take from, or add to, the square of an owner's norm.
     """
 
     delta: Tensor
-    inputs: dict[str, Tensor]
+    inputs: Tensor
+    widths: dict[str, int]
     biases: tuple[str, ...]
     per_item: int
     sizes: Tensor
@@ -272,28 +275,39 @@ class _Flat:
     @classmethod
     def of(cls, kept: Factors, owners: Owners) -> Self:
         delta = owners.arranged(kept.delta).flatten(0, 1)
-        inputs = {name: owners.arranged(x).flatten(0, 1) for name, x in kept.weights.items()}
+        several = list(kept.weights.values())
+        inputs = owners.arranged(torch.cat(several, -1) if len(several) > 1 else several[0]).flatten(0, 1)
         if delta.dtype not in (torch.float32, torch.float64):
-            delta, inputs = delta.float(), {name: x.float() for name, x in inputs.items()}
+            delta, inputs = delta.float(), inputs.float()
         sizes = _sizes(delta, inputs, len(kept.biases))
         if delta.dtype == torch.float32 and not bool((sizes <= _LARGEST).all()):
-            delta, inputs = delta.double(), {name: x.double() for name, x in inputs.items()}
+            delta, inputs = delta.double(), inputs.double()
             sizes = _sizes(delta, inputs, len(kept.biases))
         per_item = kept.delta.shape[1]
         charges = _charges(sizes, delta, inputs, per_item, owners)
-        return cls(delta, inputs, kept.biases, per_item, sizes, charges)
+        widths = {name: x.shape[-1] for name, x in kept.weights.items()}
+        return cls(delta, inputs, widths, kept.biases, per_item, sizes, charges)
 
 
-def _sizes(delta: Tensor, inputs: dict[str, Tensor], biases: int) -> Tensor:
+def _names(flat: _Flat) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+    """What names a sum (out, in) and one of a bias by their parameters; it holds no factors."""
+    widths, biases = flat.widths, flat.biases
+
+    def named(total: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        parts = total.split(list(widths.values()), 1)
+        return dict(zip(widths, parts, strict=True)) | dict.fromkeys(biases, bias)
+
+    return named
+
+
+def _sizes(delta: Tensor, inputs: Tensor, biases: int) -> Tensor:
     """|delta| and |input| of each row, a bias being the weight of an input of 1. Float64, shape (2, rows)."""
-    norms = [torch.linalg.vector_norm(x, dim=1) for x in (delta, *inputs.values())]
-    squares = torch.stack(norms).double().square_()
-    return torch.stack([squares[0], squares[1:].sum(0).add_(biases)]).sqrt_()
+    sizes = torch.stack([torch.linalg.vector_norm(x, dim=1) for x in (delta, inputs)]).double()
+    sizes[1].square_().add_(biases).sqrt_()
+    return sizes
 
 
-def _charges(
-    sizes: Tensor, delta: Tensor, inputs: dict[str, Tensor], per_item: int, owners: Owners
-) -> Tensor:
+def _charges(sizes: Tensor, delta: Tensor, inputs: Tensor, per_item: int, owners: Owners) -> Tensor:
     """The charges of `_Flat`: g(terms) times the square of the sum over the rows of |delta| |input|.
 
     Terms are counted for all ways at once: the inner products and the sum of a Gram matrix, the sum of a
@@ -301,7 +315,7 @@ def _charges(
     the others' items are must not matter.
     """
     kind = torch.finfo(delta.dtype)
-    width = delta.shape[1] + sum(x.shape[1] for x in inputs.values()) + 16
+    width = delta.shape[1] + inputs.shape[1] + 16
     mass, total, rows = sizes[0] * sizes[1], sizes.sum(0) + 1, owners.sizes
     if per_item > 1:
         of_items = torch.stack([mass, total, (sizes[0] > 0).double()]).view(3, -1, per_item).sum(2)
@@ -319,20 +333,16 @@ class _Formed:
     """Every owner's gradient is formed, and the factors are let go."""
 
     def __init__(self, flat: _Flat, owners: Owners) -> None:
-        self._biases = flat.biases
-        self._widths = {name: x.shape[1] for name, x in flat.inputs.items()}
-        inputs = list(flat.inputs.values())
-        # One wide product is faster than one for each weight.
-        x = torch.cat(inputs, 1) if len(inputs) > 1 else inputs[0]
-        self._grads = flat.delta.new_zeros(owners.count, flat.delta.shape[1], x.shape[1])
-        squares = torch.zeros(owners.count, dtype=torch.float64, device=x.device)
+        self._grads = flat.delta.new_zeros(owners.count, flat.delta.shape[1], flat.inputs.shape[1])
+        squares = torch.zeros(owners.count, dtype=torch.float64, device=flat.delta.device)
         for owner, rows in owners.spans(flat.per_item):
-            gradient = transposed(flat.delta[rows], x[rows])
+            gradient = transposed(flat.delta[rows], flat.inputs[rows])
             # While it lies in the cache.
             squares[owner] = _squared(gradient)
             self._grads[owner] = gradient
         self._bias = _summed_rows(flat, owners)
-        self.squared_norms = squares + len(self._biases) * self._bias.square().sum(1)
+        self._named = _names(flat)
+        self.squared_norms = squares + len(flat.biases) * self._bias.square().sum(1)
         self.squared_bounds = self.squared_norms + flat.charges
 
     def mass(self, factors: Tensor) -> float:
@@ -342,8 +352,7 @@ class _Formed:
 
     def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
         total = _weighted(self._grads.flatten(1), factors, terms).view(self._grads.shape[1:])
-        sums = dict(zip(self._widths, total.split(list(self._widths.values()), 1), strict=True))
-        return sums | dict.fromkeys(self._biases, factors @ self._bias)
+        return self._named(total, factors @ self._bias)
 
 
 class _Factored:
@@ -364,29 +373,27 @@ class _Factored:
         return 1.01 * float(torch.mv(flat.delta.abs().t(), weights.float()).norm())
 
     def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
-        flat = self._flat
+        flat, named = self._flat, _names(self._flat)
         if self._by_owner:
-            sums = {name: self._sum_by_owner(x, factors) for name, x in flat.inputs.items()}
-            return sums | dict.fromkeys(flat.biases, factors @ _summed_rows(flat, self._owners))
+            return named(self._sum_by_owner(factors), factors @ _summed_rows(flat, self._owners))
         weights = self._row_weights(factors)
         if flat.single and terms >= _FEWEST_TERMS:
             delta = flat.delta * weights.float()[:, None]
-            sums = {name: _sum_of_blocks(delta, x, terms) for name, x in flat.inputs.items()}
-            return sums | dict.fromkeys(flat.biases, _column_sums(delta, terms))
+            return named(_sum_of_blocks(delta, flat.inputs, terms), _column_sums(delta, terms))
         delta = flat.delta.double() * weights[:, None]
-        sums = {name: delta.t() @ x.double() for name, x in flat.inputs.items()}
-        return sums | dict.fromkeys(flat.biases, delta.sum(0))
+        return named(delta.t() @ flat.inputs.double(), delta.sum(0))
 
     def _row_weights(self, factors: Tensor) -> Tensor:
         weights = factors if self._owners.one_each else factors[self._owners.index]
         return weights if self._flat.per_item == 1 else weights.repeat_interleave(self._flat.per_item)
 
-    def _sum_by_owner(self, x: Tensor, factors: Tensor) -> Tensor:
+    def _sum_by_owner(self, factors: Tensor) -> Tensor:
         """What is added in single precision is one owner's alone."""
-        total = torch.zeros(self._flat.delta.shape[1], x.shape[1], dtype=torch.float64, device=x.device)
+        delta, inputs = self._flat.delta, self._flat.inputs
+        total = torch.zeros(delta.shape[1], inputs.shape[1], dtype=torch.float64, device=delta.device)
         weights = factors.tolist()
         for owner, rows in self._owners.spans(self._flat.per_item):
-            total.add_(transposed(self._flat.delta[rows], x[rows]), alpha=weights[owner])
+            total.add_(transposed(delta[rows], inputs[rows]), alpha=weights[owner])
         return total
 
 
@@ -411,19 +418,16 @@ def _squared_norms(flat: _Flat, owners: Owners) -> Tensor:
 
 def _squared_norm(flat: _Flat, rows: slice) -> Tensor:
     """Of one owner's gradient: from the product, or from the Gram matrices where they are smaller."""
-    delta, inputs = flat.delta[rows], [x[rows] for x in flat.inputs.values()]
-    n, out = delta.shape
-    width = sum(x.shape[1] for x in inputs)
+    delta, inputs = flat.delta[rows], flat.inputs[rows]
+    (n, out), width = delta.shape, inputs.shape[1]
     if n * (out + width) > out * width:
-        squares = [_squared(transposed(delta, x)) for x in inputs]
-        return torch.stack([*squares, len(flat.biases) * delta.sum(0).double().square().sum()]).sum()
+        return _squared(transposed(delta, inputs)) + len(flat.biases) * delta.sum(0).double().square().sum()
     total = torch.zeros((), dtype=torch.float64, device=delta.device)
     for start in range(0, n, _BLOCK):
         block = slice(start, start + _BLOCK)
         product = functional.linear if n < _SMALL else linear
         gram = product(delta[block], delta[start:])
-        input_gram = _added([product(x[block], x[start:]) for x in inputs])
-        gram.mul_(input_gram.add_(len(flat.biases)))
+        gram.mul_(product(inputs[block], inputs[start:]).add_(len(flat.biases)))
         # What stands to the right of the diagonal block stands below it as well.
         total += 2 * gram.sum(1).double().sum() - gram[:, :_BLOCK].sum(1).double().sum()
     return total
@@ -437,11 +441,11 @@ def _squared_norms_of_short(flat: _Flat, owners: Owners) -> Tensor:
     sums: list[Tensor] = []
     if blocks:
         gram = _windows(flat.delta, blocks)
-        input_gram = _added([_windows(x, blocks) for x in flat.inputs.values()])
+        input_gram = _windows(flat.inputs, blocks)
         sums.append(_upper(gram, input_gram, owner[:done].view(blocks, -1), _paired(owner, blocks), flat))
     rest = slice(done, None)
     gram = flat.delta[rest] @ flat.delta[rest].t()
-    input_gram = _added([x[rest] @ x[rest].t() for x in flat.inputs.values()])
+    input_gram = flat.inputs[rest] @ flat.inputs[rest].t()
     sums.append(_upper(gram[None], input_gram[None], owner[None, rest], owner[None, rest], flat))
     squares = torch.zeros(owners.count, dtype=torch.float64, device=owner.device)
     return squares.index_add_(0, owner, torch.cat(sums).double())
@@ -467,13 +471,6 @@ def _upper(gram: Tensor, input_gram: Tensor, owner: Tensor, other: Tensor, flat:
     return gram.mul_(input_gram.add_(len(flat.biases))).mul_(weights).mul_(same).sum(2).flatten()
 
 
-def _added(values: list[Tensor]) -> Tensor:
-    total = values[0]
-    for value in values[1:]:
-        total += value
-    return total
-
-
 def _summed_rows(flat: _Flat, owners: Owners) -> Tensor:
     """Each owner's sum of delta over its rows. Float64, shape (owners, out)."""
     of_items = flat.delta.view(-1, flat.per_item, flat.delta.shape[1]).sum(1)
@@ -494,7 +491,7 @@ def _sum_of_blocks(delta: Tensor, x: Tensor, terms: int) -> Tensor:
             groups[-1].add_(product)
         else:
             groups.append(product)
-    return _added([group.double() for group in groups])
+    return groups[0].double() if len(groups) == 1 else torch.stack(groups).sum(0, dtype=torch.float64)
 
 
 def _blocks(rows: int, terms: int) -> list[slice]:

@@ -143,6 +143,42 @@ def test_what_single_precision_rounds_away_stays_within_its_bound():
     assert errors[0] < errors[2]
 
 
+@pytest.mark.parametrize("parts", [1, 7])
+@pytest.mark.parametrize("items", [1, 3])
+@pytest.mark.parametrize("scale", [1.0, 1e-20, 1e12])
+def test_neighbouring_sums_in_single_precision_differ_by_at_most_the_clip(parts, items, scale):
+    """What rounding moves, in all parts together, stays within what clipping has left for it."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(20, 6), nn.Tanh(), nn.Linear(6, 4))
+    x, labels = torch.randn(400 * items, 20), torch.randint(0, 4, (400 * items,))
+    owners = torch.arange(400 * items) // items
+
+    def total(there: Tensor) -> Tensor:
+        sums = []
+        with BookKeeper(model) as keeper:
+            # Whole owners: the parts of one would be clipped apart.
+            for whole in owners[there].view(-1, items).tensor_split(parts):
+                part = (items * whole + torch.arange(items)).flatten()
+                losses = functional.cross_entropy(model(x[part]), labels[part], reduction="none")
+                (scale * losses.sum()).backward()
+                index = owners[part] - owners[part[0]]
+                grads = keeper.owner_clipped_sum(index, int(index[-1]) + 1, 0.5, parts).grads
+                sums.append(torch.cat([g.flatten() for g in grads.values()]))
+        return torch.stack(sums).sum(0)
+
+    everybody = torch.ones_like(owners, dtype=torch.bool)
+    for leaving in (0, 200, 399) if parts == 1 else (399,):
+        moved = float((total(everybody) - total(owners != leaving)).norm())
+        assert 0 < moved <= 0.5
+        assert moved <= scale * 1e3
+
+
+def test_the_number_of_parts_must_be_one_at_least():
+    model = nn.Linear(3, 3)
+    with BookKeeper(model) as keeper, pytest.raises(ValueError, match="parts"):
+        keeper.owner_clipped_sum(torch.tensor([0]), 1, 1.0, 0)
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("batch_first", [False, True])
