@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dp_accounting import DpEvent
     from dp_accounting.pld.pld_pmf import PLDPmf
 
+# epsilon() says at most this share too much; another version of it may differ by as much.
+ACCURACY = 0.01
 # The interval of level n is FINEST * 4**n: each a multiple of the next finer one, so that connect-the-dots
 # estimates only fall as they are refined.
 FINEST = 1e-4
@@ -32,9 +34,13 @@ _FIRST_INTERVALS = (100, 6400)
 _CONVERGED = 0.005
 # noise_multiplier() stops between this share of the target and the target.
 _CALIBRATED = 0.999
+# Past this many losses an array of them takes gigabytes; past this epsilon nothing is told apart.
+_MOST_POINTS = 4_000_000
+_HOPELESS = 1e6
+_LARGE = 500.0
 # Added, so that no rounding of differences and convolutions puts an estimate below a finer one.
 _ROUNDING = 1e-5
-_MAX_NOISE_MULTIPLIER = 2.0**40
+_MIN_NOISE_MULTIPLIER, _MAX_NOISE_MULTIPLIER = 2.0**-7, 2.0**40
 # On the logarithm of the noise.
 _LONGEST_STRIDE = 4.0
 _SEARCHES = 4
@@ -107,20 +113,29 @@ class _Run:
     delta: float
     truncation: Truncation | None
 
+    def finest(self, sigma: float) -> int:
+        """The finest level worth its memory: 0, but where next to no noise spreads the losses of a step."""
+        narrow = sigma / math.sqrt(self.steps) if self.sample_rate == 1 else sigma
+        if self.truncation is not None:
+            narrow /= 2  # a replacement has sensitivity 2
+        losses = 0.5 / narrow**2 + 10 / narrow
+        return max(0, math.ceil(math.log(losses / (_MOST_POINTS * FINEST), 4)))
+
     def first_level(self, sigma: float) -> int:
         """A level to try first, by the Renyi bound's order of magnitude."""
         loose = rdp_epsilon(sigma, self.sample_rate, self.steps, self.delta, truncation=self.truncation)
+        loose = min(loose, _HOPELESS)
         few, many = _FIRST_INTERVALS
-        level = 0
+        level = self.finest(sigma)
         while _interval(level + 1) * few <= loose and (level < 3 or _interval(level) * many < loose):
             level += 1
         return level
 
     def converged(self, sigma: float) -> tuple[float, int]:
         """(epsilon, the level at which it has converged)."""
-        level = self.first_level(sigma)
+        level, finest = self.first_level(sigma), self.finest(sigma)
         value = _pld_epsilon(sigma, self, level)
-        while level:
+        while level > finest:
             level -= 1
             finer = _pld_epsilon(sigma, self, level)
             if math.isfinite(value) and value - finer <= _CONVERGED * finer:
@@ -173,9 +188,13 @@ def _sampled_gaussian(sigma: float, sample_rate: float, adjacency: str, interval
     # Of removing, a loss is never below log(1 - q); of adding, never above its negative.
     sign = 1 if adjacency == "REMOVE" else -1
     inside = sign * losses > math.log1p(-sample_rate) * (1 - 1e-9)
-    deltas = np.zeros(losses.size) if sign < 0 else -np.expm1(losses)
-    unsampled = sign * np.log1p(np.expm1(sign * losses[inside]) / sample_rate)
-    at = -sign * 0.5 - unsampled * sigma**2
+    deltas = np.zeros(losses.size) if sign < 0 else -np.expm1(np.minimum(losses, 0.0))
+    # log(1 + (exp(x) - 1) / q), where exp(x) may overflow.
+    x = sign * losses[inside]
+    unsampled = np.where(
+        x < _LARGE, np.log1p(np.expm1(np.minimum(x, _LARGE)) / sample_rate), x - math.log(sample_rate)
+    )
+    at = -sign * 0.5 - sign * unsampled * sigma**2
     deltas[inside] = mechanism.mu_upper_cdf(at) - np.exp(losses[inside] + mechanism.mu_lower_log_cdf(at))
     pmf = pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(interval, low, high, np.clip(deltas, 0, 1))
     # Composing the dictionary of a short one would start by raising its length to the power of the steps.
@@ -220,6 +239,7 @@ def noise_multiplier(
 ) -> float:
     """The smallest noise multiplier, to 0.1 % of epsilon, whose `epsilon` is at most `target_epsilon`.
 
+    At least 2**-7, also where sampling alone would do (delta at least the sample rate).
     Raises ValueError outside target_epsilon > 0, 0 < sample_rate <= 1, steps >= 1, 0 < delta < 1, and
     when no noise up to 2**40 reaches the target.
     """
@@ -231,22 +251,28 @@ def noise_multiplier(
     # sampled steps, mu^2 is about q^2 T (exp(1 / sigma^2) - 1). No bound: only where the search starts.
     tail = -2 * math.log(delta)
     mu = math.sqrt(tail + 2 * target_epsilon) - math.sqrt(tail)
-    sigma = 1 / math.sqrt(math.log1p((mu / sample_rate) ** 2 / steps))
+    sigma = max(1 / math.sqrt(math.log1p((mu / sample_rate) ** 2 / steps)), _MIN_NOISE_MULTIPLIER)
     first, level = run.converged(sigma)
     if not _CALIBRATED * target_epsilon <= first <= target_epsilon:
         # A coarser estimate takes a fraction of the time and is off by a share that changes slowly.
         estimate = _pld_epsilon(sigma, run, level + 1)
         share = estimate / first if 0 < first < math.inf else 1.0
-        sigma = _search(lambda s: _pld_epsilon(s, run, level + 1), share * target_epsilon, sigma)
+        sigma = _search(partial(_estimate, run, level + 1), share * target_epsilon, sigma)
     for _ in range(_SEARCHES):
         value, level = run.converged(sigma)
         if _CALIBRATED * target_epsilon <= value <= target_epsilon:
             return sigma
+        if value <= target_epsilon and sigma == _MIN_NOISE_MULTIPLIER:
+            return sigma
         # One interval throughout a search: where it changes, epsilon jumps by a little.
-        sigma = _search(lambda s, at=level: _pld_epsilon(s, run, at), target_epsilon, sigma)
+        sigma = _search(partial(_estimate, run, level), target_epsilon, sigma)
     while run.converged(sigma)[0] > target_epsilon:
         sigma *= 2 - _CALIBRATED
     return sigma
+
+
+def _estimate(run: _Run, level: int, sigma: float) -> float:
+    return _pld_epsilon(sigma, run, max(level, run.finest(sigma)))
 
 
 def _search(epsilon_of: Callable[[float], float], target: float, sigma: float) -> float:
@@ -256,7 +282,7 @@ def _search(epsilon_of: Callable[[float], float], target: float, sigma: float) -
     slope, last = -1.5, None
     while sigma <= _MAX_NOISE_MULTIPLIER:
         value = epsilon_of(sigma)
-        if _CALIBRATED * target <= value <= target:
+        if _CALIBRATED * target <= value <= target or (value <= target and sigma == _MIN_NOISE_MULTIPLIER):
             return sigma
         low, high = (sigma, high) if value > target else (low, sigma)
         if high < low * (1 + 1e-9):
@@ -269,7 +295,7 @@ def _search(epsilon_of: Callable[[float], float], target: float, sigma: float) -
         following = sigma * math.exp(stride)
         if not low < following < high:
             following = math.sqrt(low * high) if low > 0 and math.isfinite(high) else sigma
-        sigma = following
+        sigma = max(following, _MIN_NOISE_MULTIPLIER)
     raise ValueError(f"no noise multiplier reaches epsilon {target}")
 
 

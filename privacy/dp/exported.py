@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from privacy.dp.accounting import ACCURACY
 from privacy.dp.chain import GENESIS, Entry
 from privacy.dp.ledger import Total, Verification, verify
 
 FORMAT = "lexveil-ledger"
 VERSION = 1
-_TOLERANCE = 1e-6
 _RECOMPUTE = {
     "hash": "SHA-256 of the entry without `hash`, as JSON with sorted keys, separators ',' and ':', ASCII; "
     "`previous` is the hash of the entry before, of the first `genesis`; `seq` counts from 1.",
@@ -110,5 +110,5 @@ def _agree(ours: dict[str, Any], theirs: Any) -> bool:
     epsilon = theirs["epsilon"]
     if not isinstance(epsilon, float | int):
         return False
-    close = abs(ours["epsilon"] - epsilon) <= _TOLERANCE * max(1.0, ours["epsilon"])
+    close = abs(ours["epsilon"] - epsilon) <= ACCURACY * ours["epsilon"]
     return close and all(theirs[name] == value for name, value in ours.items() if name != "epsilon")

@@ -98,6 +98,19 @@ def test_the_inverse_is_an_inverse(target, rate, steps, delta):
     assert accounting.epsilon(1.02 * noise, rate, steps, delta) < target
 
 
+@pytest.mark.parametrize(
+    ("target", "rate", "steps", "delta"),
+    [(1000.0, 0.5, 60, 1e-5), (1000.0, 1e-4, 10, 1e-5), (8.0, 1e-6, 10**6, 1e-5), (0.001, 0.2, 100, 1e-9)],
+)
+def test_what_settings_allow_takes_neither_time_nor_memory_without_end(target, rate, steps, delta):
+    noise = accounting.noise_multiplier(target, rate, steps, delta)
+    assert 0.99 * target <= accounting.epsilon(noise, rate, steps, delta) <= target
+
+
+def test_where_sampling_alone_would_do_there_is_some_noise():
+    assert 0 < accounting.noise_multiplier(0.5, 0.2, 1, 0.5) < 0.05
+
+
 def test_an_epsilon_that_no_noise_reaches_is_refused():
     with pytest.raises(ValueError, match="no noise multiplier"):
         accounting.noise_multiplier(1.0, 0.1, 10, 1e-30)

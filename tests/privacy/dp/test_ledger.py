@@ -8,12 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy.dp import accounting
+from privacy.dp.accounting import Truncation
 from privacy.dp.ledger import (
     BudgetExceeded,
     Charge,
     Conflict,
     Ledger,
     LedgerCorrupt,
+    Limit,
     NoLimit,
     Population,
     filter_order,
@@ -236,6 +238,30 @@ def test_verify_recomputes_admissions(ledger, path):
     payload = {"noise_multiplier": 0.5, "sample_rate": 0.2, "steps": 100, "order": 4.0, "total": 1.0}
     store.write(lambda t: t.append(t.entries(), "reserve", OWNERS.key, payload, "ff", "forged"))
     assert ledger.verify().broken_at == 3
+
+
+@pytest.mark.parametrize(("share", "ok"), [(1.004, True), (0.9, False)])
+def test_a_single_runs_total_may_be_that_of_another_version_of_the_accountant(ledger, path, share, ok):
+    from privacy.dp.chain import Store
+
+    total = share * RUN.epsilon(DELTA)
+    order = filter_order(RUN, Limit(3.0, DELTA))
+    payload = RUN.data() | {"order": order, "total": total}
+    store = Store(f"sqlite:///{path}")
+    store.write(lambda t: t.append(t.entries(), "reserve", OWNERS.key, payload, "ff", "other version"))
+    assert ledger.verify().ok is ok
+
+
+def test_a_truncated_run_is_charged_as_one(ledger):
+    cut = Charge(8.0, 0.2, 100, Truncation(40, 150))
+    first = ledger.reserve(OWNERS, cut, "a", SECRET)
+    assert ledger.reservations(OWNERS)[0].charge == cut
+    assert ledger.spent(OWNERS, DELTA) == cut.epsilon(DELTA) > RUN.epsilon(DELTA)
+    assert ledger.reserve(OWNERS, cut, "a").id == first.id
+    with pytest.raises(Conflict):
+        ledger.reserve(OWNERS, RUN, "a")
+    assert ledger.verify().ok
+    assert "truncation" not in RUN.data()  # entries of before it was offered keep their hashes
 
 
 def test_a_cut_tail_shows_in_the_head(ledger, path):
