@@ -185,7 +185,8 @@ def usual_source(folder: Path) -> Path:
     ("name", "value"),
     [
         ("epsilon", "1e9"), ("epsilon", "nan"), ("epsilon", "0"), ("epsilon", "1e-300"),
-        ("delta", "0"), ("delta", "1"), ("sample_rate", "0"), ("sample_rate", "1.5"), ("steps", "0"), ("steps", "10000000000"),
+        ("delta", "0"), ("delta", "1"), ("sample_rate", "0"), ("sample_rate", "1.5"),
+        ("steps", "0"), ("steps", "10000000000"),
         ("learning_rate", "inf"), ("max_grad_norm", "nan"), ("max_batch", "0"), ("micro_batch", "0"),
         ("max_items_per_owner", "0"), ("checkpoint_seconds", "-1"),
     ],
