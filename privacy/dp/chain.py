@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,10 @@ class LedgerUnavailable(LedgerError):
 
     def __init__(self, cause: str) -> None:
         super().__init__(f"the ledger's database does not answer ({cause})")
+
+
+class UnknownDatabase(LedgerError, ValueError):
+    """A URL at which no ledger can lie."""
 
 
 _metadata = sa.MetaData()
@@ -178,17 +183,23 @@ class Transaction:
 
 
 class Store:
-    """The database behind a URL. A SQLite file is made with mode 0600. LedgerUnavailable where it fails."""
+    """The database behind a URL. A SQLite file is made with mode 0600. LedgerUnavailable where it fails.
+
+    Raises UnknownDatabase for a URL at which no ledger can lie.
+    """
 
     def __init__(self, url: str) -> None:
-        parsed = sa.make_url(url)
+        try:
+            parsed = sa.make_url(url)
+        except exc.ArgumentError:
+            raise UnknownDatabase("the ledger's URL is none: sqlite:///FILE or postgresql://...") from None
         self._sqlite = parsed.get_backend_name() == "sqlite"
         # No pool: a connection must not cross a fork, and opening one is cheap beside a run. No parameters
         # in errors: among them are wrapped secrets.
         options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
         if self._sqlite:
             if not parsed.database or parsed.database == ":memory:":
-                raise ValueError("a ledger in memory would forget what was spent: name a file")
+                raise UnknownDatabase("a ledger in memory would forget what was spent: name a file")
             path = Path(parsed.database)
             path.touch(mode=0o600, exist_ok=True)
             path.chmod(0o600)
@@ -196,6 +207,8 @@ class Store:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
         elif parsed.get_backend_name() == "postgresql":
+            if find_spec("psycopg") is None:
+                raise LedgerUnavailable("psycopg is not installed: pip install lexveil[postgres]")
             # Repeatable read: a reader sees one state of the chain, and never fails to.
             self._engine = sa.create_engine(
                 parsed.set(drivername="postgresql+psycopg"),
@@ -207,7 +220,7 @@ class Store:
                 **options,
             )
         else:
-            raise ValueError("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
+            raise UnknownDatabase("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
         self._repeated(self._create_tables)
 
     def _create_tables(self) -> None:

@@ -115,3 +115,12 @@ def test_a_ledger_that_does_not_answer_is_one_line(lexveil: Call, monkeypatch: p
     assert code == 3
     assert "does not answer" in said
     assert "password" not in said
+
+
+@pytest.mark.parametrize("url", ["mysql://somebody:password@host/ledger", "nonsense password", "sqlite://"])
+def test_a_url_of_another_thing_is_one_line(lexveil: Call, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("LEXVEIL_LEDGER__URL", url)
+    code, said = lexveil("show", "-w", "w")
+    assert code == 3
+    assert "the privacy ledger refuses" in said
+    assert "password" not in said
