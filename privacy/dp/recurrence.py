@@ -107,9 +107,9 @@ def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
 
 
 def _gates(workspace: Tensor, time: int, batch: int, width: int) -> Tensor | None:
-    """Shape: (time, batch, width), rows padded to 64 bytes but not to a multiple of 256."""
+    """Shape: (time, batch, width). Rows are padded to 16 numbers, and by 16 more from a multiple of 256."""
     stride = -(-width // 16) * 16
-    stride += 16 if stride % 64 == 0 else 0
+    stride += 16 if stride % 256 == 0 else 0
     numbers = time * batch * stride
     if workspace.dtype != torch.uint8 or workspace.numel() < 4 * numbers:
         return None
