@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows import actions, console, detection, ledger, log, search, serving
+from flows import actions, audit, console, detection, ledger, log, operating, search, serving
 from flows.options import (
     WORKSPACES,
     ConfigOption,
@@ -291,9 +291,11 @@ def quarantine(
 
 ledger.add_to(app)
 log.add_to(app)
+audit.add_to(app)
 detection.add_to(app)
 search.add_to(app)
 serving.add_to(app)
+operating.add_to(app)
 
 
 def main() -> None:
@@ -317,3 +319,7 @@ def main() -> None:
             console.complain(f"internal error: {type(error).__name__} (LEXVEIL_DEBUG=unsafe shows it)", 1)
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -146,16 +146,17 @@ def record_audit(folder: Path, audit: Mapping[str, Any]) -> None:
 
 
 def audit_line(card: Mapping[str, Any]) -> str:
-    """What a card says of the audit, in one line; a card of a time without audits says that there was none."""
+    """What a card says of the audit, in one line; a card without one, such as an old one, says so."""
     found = card.get("audit")
     if found is None:
         return "Not audited."
-    passed, failed = len(found["tests"]) - len(found["failed"]), ", ".join(found["failed"])
-    verdict = f"FAILED: {failed}" if failed else "Passed"
+    tests, failed = len(found["tests"]), found["failed"]
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "Passed"
+    held = f"{tests - len(failed)} of {tests} tests held on {found['date'][:10]}"
+    bound = f"{found['epsilon_lower_bound']:.2g} at {found['confidence']:.0%} confidence"
     return (
-        f"{verdict}. {passed} of {len(found['tests'])} tests held on {found['date'][:10]}; run at a claimed "
-        f"epsilon of {found['claimed_epsilon']:g}, the code let the auditor prove {found['epsilon_lower_bound']:.2g} "
-        f"at {found['confidence']:.0%} confidence."
+        f"{verdict}. {held}. Of a claimed epsilon of "
+        f"{found['claimed_epsilon']:g} the one-run audit proves {bound}."
     )
 
 

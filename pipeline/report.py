@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.models import NOT_COVERED
+from pipeline.models import NOT_COVERED, audit_line
 from pipeline.review import REASONS
 from pipeline.stages.evaluate import Denoising, Evaluation, Scores
 from pipeline.summary import RunSummary, Spent, report_path
@@ -115,6 +115,7 @@ def render(workspace: Workspace, summary: RunSummary) -> str:
     return environment.get_template("report.html.j2").render(
         run=summary,
         card=card,
+        audit=audit_line(card),
         spent=spent,
         left=max(0.0, spent.limit - spent.total),
         best_guess=best_guess(card["epsilon"], card["delta"]),
@@ -248,6 +249,11 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
             spent.limit - spent.total < summary.card["epsilon"],
             "privacy",
             "Less is left than this model cost: the ledger may refuse another run like it.",
+        ),
+        (
+            bool((summary.card.get("audit") or {}).get("failed")),
+            "privacy",
+            "The audit of this model has failed: its epsilon can't be relied on.",
         ),
         (
             evaluation.utility is None,

@@ -133,6 +133,8 @@ def _state(workspace: Workspace, request: Request) -> str:
         for folder, stage in folders
         for shard in read_manifest(folder, stage).shards
     ]
-    models = sorted(card.parent.name for card in workspace.models.glob("*/card.json"))
-    measured = scores_digest(workspace)  # the report shows them
+    cards = sorted(workspace.models.glob("*/card.json"))
+    # The report shows the models' audits and the detector's scores.
+    models = [[card.parent.name, (read_json(card) or {}).get("audit")] for card in cards]
+    measured = scores_digest(workspace)
     return digest_of([[item.identity for item in items], shards, models, measured, code_digest(*_CODE)])

@@ -1,0 +1,155 @@
+"""Audit of a saved model: verdict on the card, unprotected figures inside, a broken claim found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.charging import open_ledger
+from pipeline.errors import TrainingRefused
+from pipeline.models import audit_line, read_card
+from pipeline.settings import Settings
+from pipeline.stages.audit import audit, check_card
+from pipeline.stages.ingest import ingest
+from pipeline.stages.mask import mask
+from pipeline.stages.train import train
+from pipeline.workspace import Workspace, write_json
+
+GATE = {
+    "one_run", "noise_variance", "noise_shape", "noise_independence", "sample_rate", "sample_independence",
+    "sensitivity", "accounting", "secret_randomness",
+}  # fmt: skip
+CANARY = "Wharfinger"
+
+
+def settings(**more: Any) -> Settings:
+    return Settings.model_validate({"train": {"steps": 5, "held_out": 0.4, **more}})
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Seventy short documents, each its own owner, and a model of them."""
+    folder = tmp_path_factory.mktemp("audit")
+    words = "lease rent tenant notice board vote share merger quorum patent licence royalty"
+    bag = words.split()
+    dice = np.random.default_rng(3)
+    rows = [
+        {"id": f"{CANARY}-{i}", "text": " ".join(dice.choice(bag[:6] if i % 2 else bag[6:], 9)),
+         "label": f"{CANARY}-{'ab'[i % 2]}"}
+        for i in range(70)
+    ]  # fmt: skip
+    source = folder / "records.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    place = Workspace.create_or_open(folder / "workspace")
+    ingest(place, settings(), [source])
+    mask(place, settings())
+    train(place, settings())
+    return place
+
+
+@pytest.fixture
+def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
+    shutil.copytree(trained_once.root, tmp_path / "workspace")
+    return Workspace.open(tmp_path / "workspace")
+
+
+def spent(place: Workspace) -> float:
+    ledger, population = open_ledger(place, settings())
+    try:
+        return ledger.spent(population, 1e-5)
+    finally:
+        ledger.close()
+
+
+def test_the_whole_audit(trained: Workspace) -> None:
+    before = spent(trained)
+    found = audit(trained, settings())
+    assert found.card["failed"] == []
+    assert {finding.name for finding in found.findings} == {*GATE, "membership"}
+    assert spent(trained) == before
+    card = read_card(found.saved.folder)
+    assert card["audit"] == found.card
+    assert audit_line(card).startswith("Passed. 10 of 10 tests held on 20")
+    for_people = (found.saved.folder / "MODEL_CARD.md").read_text()
+    assert for_people.count("## Audit") == 1
+    assert audit_line(card) in for_people
+
+    attacked, path = found.attacked, found.unprotected
+    assert attacked is not None
+    assert path is not None
+    assert attacked.references == 4
+    for one in (attacked.membership, attacked.membership_without_privacy):
+        assert one is not None
+        assert one.members + one.others == 70
+    assert attacked.exposure is not None
+    assert attacked.exposure_without_privacy is not None
+    # The figures lie inside; of them, the card has but whether the test held.
+    assert path.is_relative_to(trained.protected)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    inside = json.loads(path.read_text())
+    assert inside["membership"]["auc"] == attacked.membership.auc  # pyright: ignore
+    assert "auc" not in json.dumps(card)
+    assert "auc" not in repr(found)
+    assert CANARY not in json.dumps([inside, card["audit"]]) + repr(found)
+
+    again = audit(trained, settings(), attacks=False)
+    assert read_card(again.saved.folder)["audit"] == again.card
+    assert again.card["date"] > found.card["date"]
+    assert (again.saved.folder / "MODEL_CARD.md").read_text().count("## Audit") == 1
+
+
+def test_a_card_that_lies_fails(trained: Workspace) -> None:
+    (path,) = trained.models.glob("*/card.json")
+    write_json(path, json.loads(path.read_text()) | {"noise_multiplier": 9.0, "seeded": True})
+    found = audit(trained, settings(), attacks=False)
+    assert {finding.name for finding in found.findings} == GATE
+    assert (found.attacked, found.unprotected) == (None, None)
+    assert found.card["failed"] == ["accounting", "secret_randomness"]
+    line = audit_line(read_card(found.saved.folder))
+    assert line.startswith("FAILED: accounting, secret_randomness. 7 of 9")
+
+
+@pytest.mark.parametrize(
+    ("changes", "held"),
+    [
+        ({}, [1, 1]),
+        ({"epsilon": 1.0}, [0, 1]),
+        ({"reservation": "0" * 32}, [0, 1]),
+        ({"noise_multiplier": 99.0}, [0, 1]),
+        ({"steps": 6}, [0, 1]),
+        ({"seeded": True}, [1, 0]),
+    ],
+    ids=["right", "epsilon", "reservation", "noise", "steps", "seed"],
+)
+def test_what_a_card_claims_is_looked_up(
+    trained: Workspace, changes: dict[str, Any], held: list[float]
+) -> None:
+    (path,) = trained.models.glob("*/card.json")
+    found = check_card(trained, settings(), json.loads(path.read_text()) | changes)
+    assert [finding.p_value for finding in found] == held
+
+
+def test_few_owners_are_not_attacked(masked: Workspace) -> None:
+    chosen = Settings.model_validate(
+        {"ingest": {"owner_field": "owner"}, "train": {"steps": 3, "held_out": 0.0}}
+    )
+    train(masked, chosen)
+    found = audit(masked, chosen)
+    assert {finding.name for finding in found.findings} == GATE
+    assert not found.card["attacked"]
+
+
+def test_no_model(masked: Workspace) -> None:
+    for name in (None, "linear"):
+        with pytest.raises(TrainingRefused, match="no model"):
+            audit(masked, settings(), name)
+
+
+def test_an_old_card_says_that_there_was_no_audit() -> None:
+    assert audit_line({"name": "of-old"}) == "Not audited."
