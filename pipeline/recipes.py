@@ -36,7 +36,7 @@ RECIPES = {
     "linear": Recipe(step_noise=0.2, max_grad_norm=0.1, sample_rate=0.5, steps=60, plain_rate=16.0),
     "mlp": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "square": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
-    "cubic": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "cubic": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "lstm": Recipe(step_noise=0.002, max_grad_norm=0.1, sample_rate=0.1, steps=50, plain_rate=0.0016),
     # Barely tuned: a few runs on 3,000 provisions. Rates suit heads whose logits are scaled (LOGIT_SCALES).
     "lora": Recipe(0.01, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.04, owners_a_step=128),
