@@ -91,6 +91,24 @@ def scheduled_training(workspace: str, config: str | None = None) -> None:
         done |= of_model(read_card(trained.saved.folder)) | {"new": trained.new}
 
 
+@_scheduled(name="lexveil-audit", timeout_seconds=12 * _HOUR)
+@sealed("audit")
+def scheduled_audit(workspace: str, config: str | None = None) -> None:
+    """Attack the training code and the newest model; the verdict goes on its card, and a failed test fails
+    the run.
+    """
+    settings, place = load_settings(None if config is None else Path(config)), Workspace.open(Path(workspace))
+    from pipeline.errors import AuditFailed
+    from pipeline.stages.audit import audit
+
+    with alone(place, settings, "audit") as done:
+        found = audit(place, settings)
+        failed = found.card["failed"]
+        done |= {"name": found.saved.name, "tests": len(found.findings), "failed": len(failed)}
+    if failed:
+        raise AuditFailed(f"{len(failed)} tests of the audit have failed: do not rely on the model's epsilon")
+
+
 @dataclass(frozen=True, slots=True)
 class Schedules:
     """When what is run: five fields of cron, or a number of seconds between runs; None: only by hand."""
@@ -131,6 +149,7 @@ def register(
     wanted: list[tuple[str, Any, str | None, dict[str, Any]]] = [
         ("nightly", scheduled_job, schedules.nightly, {**place, "sources": everything}),
         ("train", scheduled_training, schedules.train, place),
+        ("audit", scheduled_audit, schedules.audit, place),
     ]
     run_coro_as_sync(_pool_and_watch())
     for name, function, when, parameters in wanted:
