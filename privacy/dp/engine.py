@@ -1,8 +1,6 @@
 """DP-SGD over owners: sample, clip, add noise, step, and average the iterates.
 
-What worked for a linear head on frozen, unit-norm features (83 classes): sample_rate .2, 100 steps, iterates
-averaged over the second half; 6,900 owners of one item: max_grad_norm 1, learning_rate 96; 800 owners of
-several: max_grad_norm .1, learning_rate 192 at epsilon 8, 96 at epsilon 3.
+Which numbers work, and on what that was tried: `pipeline.recipes` and docs/utility.md.
 """
 
 from __future__ import annotations

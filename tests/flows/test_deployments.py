@@ -50,7 +50,7 @@ def test_registering_again_changes_and_does_not_double(registered: str) -> None:
     assert {"nightly", "train", "audit"} <= set(found)
     (schedule,) = found["nightly"]["schedules"]
     assert schedule["schedule"]["interval"] == 3600
-    assert found["nightly"]["concurrency_limit"] == 1
+    assert found["nightly"]["global_concurrency_limit"]["limit"] == 1
     assert found["nightly"]["entrypoint"] == "flows.deployments.scheduled_job"
     watches = [one for one in asked(registered, "automations") if "heartbeat" in one["name"]]
     assert len(watches) == 1

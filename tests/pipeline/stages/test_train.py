@@ -108,7 +108,7 @@ def test_a_killed_run_ends_in_the_same_model_and_is_charged_once(
     place: Workspace, tmp_path: Any, step: int, kind: str
 ) -> None:
     """From its checkpoint, from the start where the checkpoint is gone, and where it is torn."""
-    chosen = settings(model=kind, checkpoint_seconds=0, held_out=0.5)
+    chosen = settings(model=kind, checkpoint_seconds=0)
 
     def kill(done: int) -> None:
         if done >= step:
