@@ -189,6 +189,8 @@ def _draw_lines(axes: Axes, lines: list[tuple[Population, tuple[Moment, ...]]]) 
         limits = [m.limit.epsilon for m in moments]
         axes.step(where, limits, where="post", color=colour, linestyle="--", label="its limit")
     axes.set_xlabel("date" if dated else "ledger entry")
+    if not dated:
+        axes.locator_params(axis="x", integer=True)
     axes.set_ylabel("epsilon")
     axes.set_ylim(bottom=0)
     axes.set_title("What all runs together have spent")
