@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.records import Manifest
     from pipeline.settings import Settings
+    from pipeline.stages.audit import Audited
     from pipeline.workspace import Workspace
 
 
@@ -38,3 +39,9 @@ def of_model(card: Mapping[str, Any]) -> dict[str, Any]:
     """What the log keeps of a training run."""
     names = ("name", "epsilon", "delta", "unit", "population", "reservation")
     return {name: card[name] for name in names}
+
+
+def of_audit(found: Audited) -> dict[str, Any]:
+    """What the log keeps of an audit."""
+    failed = len(found.card["failed"])
+    return {"name": found.saved.name, "tests": len(found.findings), "failed": failed}

@@ -40,7 +40,7 @@ def audit(
     with actions.alone(place, settings, "audit") as done, console.progress(as_json) as tell:
         found = stage(place, settings, model, attacks=attacks, tell=tell)
         failed = found.card["failed"]
-        done |= {"name": found.saved.name, "tests": len(found.findings), "failed": len(failed)}
+        done |= actions.of_audit(found)
     shown: dict[str, Any] = {
         "model": found.saved.name,
         "passed": not failed,

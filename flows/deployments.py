@@ -23,7 +23,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 
-from flows.actions import alone, of_model
+from flows.actions import alone, of_audit, of_model
 from flows.pool import WorkerPool
 from pipeline.logs import sealed
 from pipeline.request import prepare, request_run, submit, unchanged
@@ -103,9 +103,8 @@ def scheduled_audit(workspace: str, config: str | None = None) -> None:
 
     with alone(place, settings, "audit") as done:
         found = audit(place, settings)
-        failed = found.card["failed"]
-        done |= {"name": found.saved.name, "tests": len(found.findings), "failed": len(failed)}
-    if failed:
+        done |= of_audit(found)
+    if failed := found.card["failed"]:
         raise AuditFailed(f"{len(failed)} tests of the audit have failed: do not rely on the model's epsilon")
 
 
@@ -113,10 +112,10 @@ def scheduled_audit(workspace: str, config: str | None = None) -> None:
 class Schedules:
     """When what is run: five fields of cron, or a number of seconds between runs; None: only by hand."""
 
-    nightly: str | None = "0 2 * * *"
-    train: str | None = "0 4 * * 6"
-    audit: str | None = "0 5 1 * *"
-    timezone: str = "UTC"
+    nightly: str | None
+    train: str | None
+    audit: str | None
+    timezone: str
 
 
 def schedule_of(when: str | None, timezone: str) -> Any:

@@ -17,6 +17,7 @@ from flows.options import (
     settings_of,
 )
 
+NIGHTLY, TRAIN, AUDIT = "0 2 * * *", "0 4 * * 6", "0 5 1 * *"
 NightlyOption = Annotated[
     str, typer.Option(help="When new documents are worked on: cron in quotes, or seconds between runs.")
 ]
@@ -36,9 +37,9 @@ def add_to(app: typer.Typer) -> None:
 def deploy(
     sources: SourcesArgument,
     workspace: PoolWorkspace,
-    nightly: NightlyOption = "0 2 * * *",
-    train: TrainOption = "0 4 * * 6",
-    audit: AuditOption = "0 5 1 * *",
+    nightly: NightlyOption = NIGHTLY,
+    train: TrainOption = TRAIN,
+    audit: AuditOption = AUDIT,
     timezone: TimezoneOption = "UTC",
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -60,9 +61,9 @@ def deploy(
 def up(
     sources: SourcesArgument,
     workspace: PoolWorkspace,
-    nightly: NightlyOption = "0 2 * * *",
-    train: TrainOption = "0 4 * * 6",
-    audit: AuditOption = "0 5 1 * *",
+    nightly: NightlyOption = NIGHTLY,
+    train: TrainOption = TRAIN,
+    audit: AuditOption = AUDIT,
     timezone: TimezoneOption = "UTC",
     port: Annotated[int, typer.Option(help="Of the Prefect server.")] = 4200,
     endpoint: Annotated[bool, typer.Option(help="Serve encrypted classification as well.")] = True,
