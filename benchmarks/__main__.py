@@ -10,9 +10,11 @@ from pathlib import Path
 from benchmarks.contract import figure_lines
 
 HERE = Path(__file__).parent
-# The contract and this file are no benchmarks.
+# What can't be started by itself is a part of another; and this file is no benchmark.
 NAMES = sorted(
-    path.stem for path in HERE.glob("*.py") if path.stem not in ("__init__", "__main__", "contract")
+    path.stem
+    for path in HERE.glob("*.py")
+    if path.stem != "__main__" and 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
 )
 
 
