@@ -42,6 +42,8 @@ class IngestSettings(_Section):
     shard_documents: PositiveInt = 256
     shard_bytes: PositiveInt = MIB  # masking reads about 60 kB a second
     ocr: bool = True
+    removed: Literal["keep", "erase"] = "keep"  # documents whose file is no longer in its source folder
+    removed_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # the most of one folder that may go at once
 
 
 class MaskSettings(_Section):
@@ -110,10 +112,17 @@ class TrainSettings(_Section):
 class LedgerSettings(_Section):
     """Where spending is kept, and how far one population may go."""
 
-    url: str | None = None  # None: SQLite under the workspace's protected root
+    url: str | None = Field(None, repr=False)  # None: the database, else SQLite under the protected root
     population: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     limit_epsilon: Annotated[float, Field(gt=0)] = 10.0
     limit_delta: Probability = 1e-5
+
+
+class DatabaseSettings(_Section):
+    """A PostgreSQL database that keeps the keys, the catalogue and the log; the ledger too, unless
+    `ledger.url` names another. Several workspaces may share it."""
+
+    url: Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")] | None = Field(None, repr=False)
 
 
 class EncryptedSettings(_Section):
@@ -149,8 +158,13 @@ class Settings(_Section):
     mask: MaskSettings = MaskSettings()
     train: TrainSettings = TrainSettings()
     ledger: LedgerSettings = LedgerSettings()
+    database: DatabaseSettings = DatabaseSettings()
     encrypted: EncryptedSettings = EncryptedSettings()
     master_key_file: Path | None = None  # None: <workspace>/protected/master.key, made on first use
+    # vault://<transit mount>/<key> or aws-kms://<key id or alias>; goes before the file and the environment
+    master_key_service: Annotated[str, Field(pattern=r"^(vault://[^/]+(/[^/]+)+|aws-kms://.+)$")] | None = (
+        None
+    )
     workers: PositiveInt | None = None  # None: the machine's cores, at most 4
 
 
@@ -163,8 +177,10 @@ class _Environment(BaseSettings):
     mask: dict[str, Any] = {}
     train: dict[str, Any] = {}
     ledger: dict[str, Any] = {}
+    database: dict[str, Any] = {}
     encrypted: dict[str, Any] = {}
     master_key_file: str | None = None
+    master_key_service: str | None = None
     workers: str | None = None
 
 
