@@ -49,7 +49,7 @@ def ingest(
     key_store(workspace, settings)  # makes the key and its table before any worker needs them
     plan = make_plan(workspace, settings, sources)
     code = code_digest(*_CODE)
-    bounds = settings.ingest.model_dump(mode="json", exclude=set(FIELDS))
+    bounds = settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
     shards = [
         Shard(index, digest_of([[item.identity for item in items], bounds, code]))
         for index, items in enumerate(plan)
