@@ -31,6 +31,8 @@ from privacy.vault import seal, unseal
 
 _CODE = ("pipeline", "nlp", "privacy")
 _PURPOSE = "request"
+# Settings that say how a run is carried out, and nothing of what it comes to.
+HOW = ("workers", "runner", "runner_address", "shard_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Request:
     @property
     def digest(self) -> str:
         """Equal for requests for the same work."""
-        return digest_of([list(self.sources), self.settings.model_dump(mode="json", exclude={"workers"})])
+        return digest_of([list(self.sources), self.settings.model_dump(mode="json", exclude=set(HOW))])
 
 
 def prepare(root: Path, settings: Settings, sources: Sequence[Path], need_labels: bool) -> Workspace:

@@ -166,6 +166,9 @@ class Settings(_Section):
         None
     )
     workers: PositiveInt | None = None  # None: the machine's cores, at most 4
+    runner: Literal["processes", "dask", "ray"] = "processes"  # where the shards of a run are carried out
+    runner_address: str | None = Field(default=None, repr=False)  # a Dask or Ray cluster; None: one made here
+    shard_seconds: PositiveInt = 7200  # a worker is ended that takes longer over a shard
 
 
 class _Environment(BaseSettings):
@@ -182,6 +185,9 @@ class _Environment(BaseSettings):
     master_key_file: str | None = None
     master_key_service: str | None = None
     workers: str | None = None
+    runner: str | None = None
+    runner_address: str | None = None
+    shard_seconds: str | None = None
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
