@@ -13,7 +13,7 @@ from typing import Any
 from nlp.encoders.models import FeatureModel, Kind
 from nlp.encoders.storage import ModelRefused, save
 from pipeline.errors import TrainingRefused
-from pipeline.tables import sync_folder
+from pipeline.storage import sync_folder
 from pipeline.workspace import Workspace, read_json, write_bytes, write_json
 
 CARD = "card.json"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.records import Document, Shard, ShardResult
+from pipeline.storage import is_remote, put, sync_folder, trouble
 
 SCHEMA_VERSION = 1
 _META = b"lexveil"
+_TAIL = 1 << 16  # holds the footer of nearly every part
 
 _DOCUMENT = [
     pa.field("doc_id", pa.string(), nullable=False),
@@ -141,13 +144,19 @@ def write_part(
     )
     meta = {_META: json.dumps({"schema": SCHEMA_VERSION, **result.to_json()}).encode()}
     meta.update({f"lexveil.{name}".encode(): value.encode() for name, value in (notes or {}).items()})
-    folder.mkdir(parents=True, exist_ok=True)
     path = part_path(folder, shard.index)
+    described = table.replace_schema_metadata(meta)
+    if is_remote(path):
+        sink = pa.BufferOutputStream()
+        pq.write_table(described, sink, compression="zstd")
+        put(path, sink.getvalue().to_pybytes())
+        return result
+    folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(f"{path.stem}.*.partial"):  # of a worker that was killed over this shard
         leftover.unlink(missing_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as sink:
-        pq.write_table(table.replace_schema_metadata(meta), sink, compression="zstd")
+        pq.write_table(described, sink, compression="zstd")
         sink.flush()
         os.fsync(sink.fileno())
     partial.replace(path)
@@ -155,33 +164,42 @@ def write_part(
     return result
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def read_result(path: Path) -> ShardResult | None:
     """What a part says of itself; None where there is no whole part of this schema version."""
     try:
-        meta = pq.read_metadata(path).metadata or {}
+        with _opened(path, _TAIL) as part:
+            meta = part.metadata.metadata or {}
         data = json.loads(meta[_META])
-    except (OSError, KeyError, ValueError, pa.ArrowInvalid):
+    except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
+        if trouble(error) is not None and not isinstance(error, FileNotFoundError):
+            raise  # an outage is no missing part
         return None
     return ShardResult.from_json(data) if data.get("schema") == SCHEMA_VERSION else None
 
 
 def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read one part, or some of its columns."""
-    return pq.ParquetFile(path).read(columns=columns)
+    with _opened(path) as part:
+        return part.read(columns=columns)
 
 
 def columns(path: Path) -> list[str]:
     """The names of a part's columns."""
-    return pq.read_schema(path).names
+    with _opened(path, _TAIL) as part:
+        return part.schema_arrow.names
+
+
+@contextmanager
+def _opened(path: Path, block: int | None = None) -> Generator[pq.ParquetFile, None, None]:
+    """A part; one on a bucket is fetched whole, or in blocks of `block` bytes where its end is enough."""
+    if not is_remote(path):
+        with pq.ParquetFile(path) as part:
+            yield part
+    elif block is None:
+        yield pq.ParquetFile(pa.BufferReader(path.read_bytes()))
+    else:
+        with path.open("rb", block) as file, pq.ParquetFile(file) as part:
+            yield part
 
 
 def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:

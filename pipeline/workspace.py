@@ -33,8 +33,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import tables
-from pipeline.errors import KeyProblem, WorkspaceError
+from pipeline import storage, tables
+from pipeline.errors import KeyProblem, SettingsError, WorkspaceError
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, Work
 from pipeline.settings import Settings
 from privacy.keystore import KeyStore
@@ -53,38 +53,52 @@ _KEY_HELP = {
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The paths of one workspace. Create or open it; never build it by hand."""
+    """The paths of one workspace. Create or open it; never build it by hand.
+
+    `root` is a folder, or lies on an object store: then it and all paths below it have pathlib's methods but
+    no `os.fspath`. `id` tells it from every other workspace.
+    """
 
     root: Path
+    id: str = ""
 
     @classmethod
-    def create_or_open(cls, root: Path) -> Workspace:
-        """Open the workspace at `root`, or lay out a new one.
+    def create_or_open(cls, place: str | Path) -> Workspace:
+        """Open the workspace at `place`, a folder or an fsspec URL, or lay out a new one.
 
         Raises:
-            WorkspaceError: the folder is another thing, or of another schema version.
+            WorkspaceError: the folder is another thing, or of another schema version; or the storage of a URL
+                can't be reached, refuses, or has no such bucket.
         """
-        if (root / "workspace.json").exists():
-            return cls.open(root)
-        if root.exists() and not _is_free(root):
-            raise WorkspaceError(f"{root} is neither a workspace nor an empty folder; name another with -w")
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            workspace = cls(root)
-            workspace.protected.mkdir(mode=0o700, exist_ok=True)
-        except OSError:
-            raise WorkspaceError(f"can't create a workspace at {root}") from None
-        write_json(root / "workspace.json", {"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
-        return workspace
+        root = _located(place)
+        with storage_told(root):
+            if (root / "workspace.json").exists():
+                return cls.open(root)
+            if root.exists() and not _is_free(root):
+                raise WorkspaceError(
+                    f"{root} is neither a workspace nor an empty folder; name another with -w"
+                )
+            try:
+                root.mkdir(parents=True, exist_ok=True)
+                (root / "protected").mkdir(mode=0o700, exist_ok=True)
+            except OSError:
+                raise WorkspaceError(f"can't create a workspace at {root}") from None
+            storage.put_first(
+                root / "workspace.json", _json({"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
+            )
+        return cls.open(root)
 
     @classmethod
-    def open(cls, root: Path) -> Workspace:
-        """Open an existing workspace.
+    def open(cls, place: str | Path) -> Workspace:
+        """Open an existing workspace, a folder or an fsspec URL.
 
         Raises:
-            WorkspaceError: there is none, or it is of another schema version.
+            WorkspaceError: there is none, or it is of another schema version; or the storage of a URL can't
+                be reached or refuses.
         """
-        found = read_json(root / "workspace.json")
+        root = _located(place)
+        with storage_told(root):
+            found = read_json(root / "workspace.json")
         if found is None:
             raise WorkspaceError(
                 f"there is no workspace at {root}; `lexveil run` or `lexveil ingest` makes one"
@@ -94,7 +108,22 @@ class Workspace:
                 f"{root} is of workspace version {found.get('schema')}, this Lexveil reads {SCHEMA_VERSION}: "
                 "use the Lexveil that made it, or a new workspace"
             )
-        return cls(root)
+        return cls(root, found["id"])
+
+    @property
+    def remote(self) -> bool:
+        """Whether it lies on an object store, where nothing can be locked and no database can live."""
+        return storage.is_remote(self.root)
+
+    @property
+    def url(self) -> str:
+        """What to print, and what `open` takes again from anywhere: a URL, or an absolute path."""
+        return storage.url_of(self.root)
+
+    @property
+    def local(self) -> Path:
+        """A folder of this machine (0700) for what can't lie on an object store: logs, sessions, caches."""
+        return storage.state_folder(f"workspaces/{self.id}") if self.remote else self.protected
 
     @property
     def protected(self) -> Path:
@@ -153,8 +182,27 @@ class Workspace:
         return self.root / "runs"
 
     def ledger_url(self, settings: Settings) -> str:
-        """The configured ledger, or the workspace's own."""
-        return settings.ledger.url or f"sqlite:///{self.protected.resolve() / 'ledger.sqlite'}"
+        """The configured ledger, or the workspace's own.
+
+        Raises:
+            SettingsError: the workspace is remote, and no database is configured.
+        """
+        return settings.ledger.url or self.database_url(settings, "ledger.sqlite")
+
+    def database_url(self, settings: Settings, file: str) -> str:
+        """The configured database, or SQLite in a file of the workspace.
+
+        Raises:
+            SettingsError: the workspace is remote, and no database is configured.
+        """
+        if settings.database.url is not None:
+            return settings.database.url
+        if self.remote:
+            raise SettingsError(
+                "a workspace on an object store needs a database for its keys, ledger and log: "
+                "set LEXVEIL_DATABASE__URL=postgresql://..."
+            )
+        return f"sqlite:///{self.protected.resolve() / file}"
 
     @contextmanager
     def lock(self) -> Generator[None, None, None]:
@@ -172,6 +220,28 @@ class Workspace:
             yield
         finally:
             os.close(handle)
+
+
+def _located(place: str | Path) -> Path:
+    try:
+        return storage.located(place)
+    except storage.StorageUnknown as error:
+        raise WorkspaceError(str(error)) from None
+
+
+@contextmanager
+def storage_told(root: Path) -> Generator[None, None, None]:
+    """Say in one line what an object store refuses; on a folder of this machine nothing is changed.
+
+    Raises:
+        WorkspaceError: the store can't be reached or refuses.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not storage.is_remote(root) or (told := storage.trouble(error)) is None:
+            raise
+        raise WorkspaceError(f"the storage of {root} can't be used: {told}") from None
 
 
 def _is_free(folder: Path) -> bool:
@@ -192,6 +262,11 @@ def master_key(workspace: Workspace, settings: Settings) -> MasterKey:
         KeyProblem: unreadable, open to other users, or not a key.
     """
     found = given_key(settings)
+    if found is None and workspace.remote:
+        raise KeyProblem(
+            "a workspace on an object store never keeps its master key beside the documents: set "
+            "master_key_service, master_key_file or LEXVEIL_MASTER_KEY"
+        )
     try:
         return found or MasterKey.from_file(workspace.protected / "master.key")
     except KeyUnusable as error:
@@ -229,8 +304,9 @@ def key_store(workspace: Workspace, settings: Settings) -> KeyStore:
 
     Raises:
         KeyProblem: the master key can't be used, or belongs to another workspace.
+        SettingsError: the workspace is remote, and no database is configured.
     """
-    url = f"sqlite:///{workspace.protected.resolve() / 'keys.sqlite'}"
+    url = workspace.database_url(settings, "keys.sqlite")
     try:
         return KeyStore(url, master_key(workspace, settings))
     except KeyUnusable as error:
@@ -258,28 +334,25 @@ def _key_problem(error: KeyUnusable) -> KeyProblem:
 
 def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file so that it is either wholly there or not at all; `mode` is cut by the umask."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.unlink(missing_ok=True)
-    # The mode at creation: set afterwards, others could have opened the file in between.
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as sink:
-        sink.write(content)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.replace(path)
-    tables.sync_folder(path.parent)
+    storage.put(path, content, mode)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that it is either wholly there or not at all."""
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    write_bytes(path, _json(value))
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read JSON; None where there is none, or only a broken one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if storage.trouble(error) is not None and not isinstance(error, FileNotFoundError):
+            raise  # an outage is no missing file
         return None
 
 
