@@ -126,18 +126,18 @@ class KeyStore:
         with self._transaction() as connection:
             return self._select_ids(connection, _tombstones, doc_ids)
 
-    def destroy(self, doc_ids: Sequence[str]) -> int:
+    def destroy(self, doc_ids: Sequence[str], *, tombstones: bool = True) -> int:
         """Destroys the keys of these documents for good; returns how many keys there were.
 
         Each id leaves a tombstone with the time, so that a later run cannot take the document in again
-        unnoticed. With SQLite the deleted bytes are overwritten and the write-ahead log is emptied; should
+        unnoticed; without `tombstones` the same content may come again, under another key. With SQLite the deleted bytes are overwritten and the write-ahead log is emptied; should
         another process hold it, `VaultError("erase_incomplete")` says so: the keys are gone from the
         table, and calling again finishes the cleaning.
         """
         now = time.time()
         with self._transaction() as connection:
-            tombstones = [{"id": doc_id, "erased": now} for doc_id in dict.fromkeys(doc_ids)]
-            self._insert_missing(connection, _tombstones, tombstones, "id")
+            stones = [{"id": doc_id, "erased": now} for doc_id in dict.fromkeys(doc_ids)]
+            self._insert_missing(connection, _tombstones, stones if tombstones else [], "id")
             count = 0
             for chunk in _chunks(doc_ids):
                 count += connection.execute(sa.delete(_data_keys).where(_data_keys.c.id.in_(chunk))).rowcount

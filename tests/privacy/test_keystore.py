@@ -76,6 +76,15 @@ class TestKeyStore:
         assert store.existing(["a", "b"]) == {}
         assert store.destroy(["a"]) == 0
 
+    def test_without_a_tombstone_it_may_come_again_under_another_key(self, tmp_path: Path) -> None:
+        store = open_store(tmp_path)
+        before = store.keys_for(["a", "b"])
+        assert store.destroy(["a"], tombstones=False) == 1
+        assert store.erased(["a"]) == set()
+        again = store.keys_for(["a", "b"])
+        assert again["a"] != before["a"]
+        assert again["b"] == before["b"]
+
     def test_exchanged_rows_are_noticed(self, tmp_path: Path) -> None:
         store = open_store(tmp_path)
         store.keys_for(["a", "b"])
