@@ -7,26 +7,33 @@ counts and scores only, so it can't hold a document's text, a name or the path o
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.drawing import (
+    ACCENT,
+    ALARM,
+    INK,
+    LINE,
+    MUTED,
+    SOFT,
+    bars,
+    canvas,
+    count,
+    drawing_style,
+    figure,
+    pages,
+    svg,
+)
 from pipeline.models import NOT_COVERED, audit_line
 from pipeline.review import REASONS
 from pipeline.stages.evaluate import Denoising, Evaluation, Scores
 from pipeline.summary import RunSummary, Spent, report_path
 from pipeline.workspace import Workspace, write_bytes
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 QUARANTINE_HELP: Mapping[str, tuple[str, str]] = {
     "empty": (
@@ -76,18 +83,6 @@ MEASURES: Mapping[str, str] = {
 }
 _UNKNOWN_REASON = ("A reason that this report has no words for.", "Ask whoever keeps this installation.")
 
-# The drawing library gets these stand-ins, the page the names of its style sheet: one drawing serves both
-# the light and the dark page.
-_INKS = {
-    "#0a0b01": "var(--ink)",
-    "#0a0b02": "var(--muted)",
-    "#0a0b03": "var(--line)",
-    "#0a0b04": "var(--accent)",
-    "#0a0b05": "var(--soft)",
-    "#0a0b06": "var(--alarm)",
-}
-_INK, _MUTED, _LINE, _ACCENT, _SOFT, _ALARM = _INKS
-_WIDTH = 6.4  # inches of 72 units: near the width on the page, so that letters keep their size
 _MOST_RUNS = 10
 
 
@@ -103,43 +98,42 @@ def write_report(workspace: Workspace, summary: RunSummary) -> Path:
 
 def render(workspace: Workspace, summary: RunSummary) -> str:
     """The report as HTML. Strings of the summary are escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": count, "figure": figure, "percent": percent}
     card, spent = summary.card, summary.spent
-    return environment.get_template("report.html.j2").render(
-        run=summary,
-        card=card,
-        audit=audit_line(card),
-        spent=spent,
-        left=max(0.0, spent.limit - spent.total),
-        best_guess=best_guess(card["epsilon"], card["delta"]),
-        best_guess_of_all=best_guess(spent.total, spent.delta),
-        reasons=[
-            (code, n, *QUARANTINE_HELP.get(code, _UNKNOWN_REASON)) for code, n in _falling(summary.quarantine)
-        ],
-        spans=_falling(summary.spans_by_type),
-        verdicts=[
-            (name, summary.verdicts[name], VERDICTS[name]) for name in VERDICTS if name in summary.verdicts
-        ],
-        second_pass=[
-            (REASONS.get(name, name), n) for name, n in _falling(summary.reasons) if name != "language"
-        ],
-        unserved=summary.reasons.get("language", 0),
-        measures=MEASURES,
-        not_covered=[line.format(unit=card["unit"]) for line in NOT_COVERED],
-        utility=_utility(summary.evaluation),
-        attention=_attention(summary),
-        query=_query(workspace),
-        workspace=str(workspace.root),
-        features=str(workspace.features),
-        total_seconds=sum(summary.seconds.values()),
-        **_plots(summary),
+    return (
+        pages()
+        .get_template("report.html.j2")
+        .render(
+            run=summary,
+            card=card,
+            audit=audit_line(card),
+            spent=spent,
+            left=max(0.0, spent.limit - spent.total),
+            best_guess=best_guess(card["epsilon"], card["delta"]),
+            best_guess_of_all=best_guess(spent.total, spent.delta),
+            reasons=[
+                (code, n, *QUARANTINE_HELP.get(code, _UNKNOWN_REASON))
+                for code, n in _falling(summary.quarantine)
+            ],
+            spans=_falling(summary.spans_by_type),
+            verdicts=[
+                (name, summary.verdicts[name], VERDICTS[name])
+                for name in VERDICTS
+                if name in summary.verdicts
+            ],
+            second_pass=[
+                (REASONS.get(name, name), n) for name, n in _falling(summary.reasons) if name != "language"
+            ],
+            unserved=summary.reasons.get("language", 0),
+            measures=MEASURES,
+            not_covered=[line.format(unit=card["unit"]) for line in NOT_COVERED],
+            utility=_utility(summary.evaluation),
+            attention=_attention(summary),
+            query=_query(workspace),
+            workspace=str(workspace.root),
+            features=str(workspace.features),
+            total_seconds=sum(summary.seconds.values()),
+            **_plots(summary),
+        )
     )
 
 
@@ -152,22 +146,6 @@ def best_guess(epsilon: float, delta: float) -> float:
     Privacy", theorem 2.1).
     """
     return min(1.0, (1 + delta * math.exp(-epsilon)) / (1 + math.exp(-epsilon)))
-
-
-def count(number: int) -> str:
-    """`12345` -> `12,345`."""
-    return f"{number:,}"
-
-
-def figure(number: float) -> str:
-    """Four significant digits: `1e-05` -> `1e-5`."""
-    return re.sub(r"e([+-])0+", r"e\1", f"{number:.4g}")
-
-
-def percent(share: float, up: bool = False) -> str:
-    """A share in percent, rounded down, so that 100 % means every one; a bound is rounded `up`."""
-    hundredths = round(share * 10_000, 6)
-    return f"{(math.ceil(hundredths) if up else math.floor(hundredths)) / 100:.4g} %"
 
 
 def _falling(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -276,11 +254,8 @@ def _query(workspace: Workspace) -> str:
 
 
 def _plots(summary: RunSummary) -> dict[str, Markup | None]:
-    import matplotlib
-
     losses = [loss for loss in summary.unprotected_losses if math.isfinite(loss)]
-    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "lexveil", "font.size": 10.5}
-    with matplotlib.rc_context(style):
+    with drawing_style():
         return {
             "spans_plot": _spans_plot(summary.spans_by_type),
             "budget_plot": _budget_plot(summary.spent, summary.card["reservation"]),
@@ -288,22 +263,18 @@ def _plots(summary: RunSummary) -> dict[str, Markup | None]:
         }
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= 26 else f"{label[:25]}…"
-
-
 def _spans_plot(spans: Mapping[str, int]) -> Markup | None:
     if not spans:
         return None
     total = sum(spans.values())
-    bars = _falling(spans)
-    drawing, axes = _canvas(0.28 * len(bars) + 0.25)
-    _bars(axes, [label for label, _ in bars], [float(n) for _, n in bars], [_ACCENT] * len(bars))
-    for row, (_, n) in enumerate(bars):
-        axes.annotate(count(n), (n, row), (4, 0), textcoords="offset points", va="center", color=_INK)
-    axes.set_xlim(0, 1.18 * max(1, bars[0][1]))
-    named = ", ".join(f"{label} {count(n)}" for label, n in bars)
-    return _svg(drawing, "spans", f"Bar chart of {count(total)} masked spans by type: {named}.")
+    rows = _falling(spans)
+    drawing, axes = canvas(0.28 * len(rows) + 0.25)
+    bars(axes, [label for label, _ in rows], [float(n) for _, n in rows], [ACCENT] * len(rows))
+    for row, (_, n) in enumerate(rows):
+        axes.annotate(count(n), (n, row), (4, 0), textcoords="offset points", va="center", color=INK)
+    axes.set_xlim(0, 1.18 * max(1, rows[0][1]))
+    named = ", ".join(f"{label} {count(n)}" for label, n in rows)
+    return svg(drawing, "spans", f"Bar chart of {count(total)} masked spans by type: {named}.")
 
 
 def _budget_plot(spent: Spent, reservation: str) -> Markup:
@@ -312,14 +283,12 @@ def _budget_plot(spent: Spent, reservation: str) -> Markup:
     shown = list(enumerate(spent.runs, start=1))[first:]
     labels = [f"run {n}{' · this model' if run[0] == reservation else ''}" for n, run in shown]
     values = [run[1] for _, run in shown]
-    colours = [_ACCENT if run[0] == reservation else _SOFT for _, run in shown]
-    drawing, axes = _canvas(0.3 * (len(shown) + 1) + 0.55)
-    _bars(axes, [*labels, "all together"], [*values, spent.total], [*colours, _INK])
+    colours = [ACCENT if run[0] == reservation else SOFT for _, run in shown]
+    drawing, axes = canvas(0.3 * (len(shown) + 1) + 0.55)
+    bars(axes, [*labels, "all together"], [*values, spent.total], [*colours, INK])
     for row, value in enumerate([*values, spent.total]):
-        axes.annotate(
-            figure(value), (value, row), (4, 0), textcoords="offset points", va="center", color=_INK
-        )
-    axes.axvline(spent.limit, color=_ALARM, linewidth=1.5, linestyle=(0, (4, 3)))
+        axes.annotate(figure(value), (value, row), (4, 0), textcoords="offset points", va="center", color=INK)
+    axes.axvline(spent.limit, color=ALARM, linewidth=1.5, linestyle=(0, (4, 3)))
     axes.annotate(
         f"limit {figure(spent.limit)}",
         (spent.limit, 1),
@@ -327,14 +296,14 @@ def _budget_plot(spent: Spent, reservation: str) -> Markup:
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
         ha="center",
-        color=_ALARM,
+        color=ALARM,
     )
     axes.set_xlim(0, 1.15 * max(spent.limit, spent.total, *values, 0.0))
     alt = (
         f"Bar chart of epsilon: {len(spent.runs)} runs alone, {figure(spent.total)} spent by all together, "
         f"limit {figure(spent.limit)}. The table holds every figure."
     )
-    return _svg(drawing, "budget", alt)
+    return svg(drawing, "budget", alt)
 
 
 def _training_plot(losses: Sequence[float]) -> Markup | None:
@@ -344,53 +313,14 @@ def _training_plot(losses: Sequence[float]) -> Markup | None:
     windows = [losses[max(0, n - reach) : n + reach + 1] for n in range(len(losses))]
     smooth = [sum(window) / len(window) for window in windows]
     steps = range(1, len(losses) + 1)
-    drawing, axes = _canvas(2.6)
-    axes.plot(steps, losses, color=_SOFT, linewidth=1.2, marker="o" if len(losses) == 1 else None)
-    axes.plot(steps, smooth, color=_ACCENT, linewidth=2)
-    axes.set_xlabel("step", color=_MUTED)
-    axes.set_ylabel("loss", color=_MUTED)
-    axes.grid(axis="y", color=_LINE, linewidth=0.8)
-    axes.tick_params(colors=_MUTED, length=0)
+    drawing, axes = canvas(2.6)
+    axes.plot(steps, losses, color=SOFT, linewidth=1.2, marker="o" if len(losses) == 1 else None)
+    axes.plot(steps, smooth, color=ACCENT, linewidth=2)
+    axes.set_xlabel("step", color=MUTED)
+    axes.set_ylabel("loss", color=MUTED)
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
+    axes.tick_params(colors=MUTED, length=0)
     axes.spines["bottom"].set_visible(True)
     ends = f"from {figure(smooth[0])} to {figure(smooth[-1])}"
     alt = f"Line chart of the training loss over {len(losses)} steps: {ends}."
-    return _svg(drawing, "training", alt)
-
-
-def _canvas(height: float) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure  # not pyplot: no global state, no display
-
-    drawing = Figure(figsize=(_WIDTH, height), layout="constrained")
-    drawing.patch.set_visible(False)
-    axes = drawing.add_subplot()
-    axes.patch.set_visible(False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-        spine.set_color(_LINE)
-    return drawing, axes
-
-
-def _bars(axes: Axes, labels: Sequence[str], values: Sequence[float], colours: Sequence[str]) -> None:
-    rows = range(len(labels))
-    axes.barh(rows, values, color=list(colours), height=0.62)
-    # A dollar sign would start a formula.
-    axes.set_yticks(rows, labels=[_short(label) for label in labels], parse_math=False, color=_INK)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xticks([])
-    axes.set_ylim(len(labels) - 0.5, -0.5)  # the first on top
-
-
-def _svg(drawing: Figure, name: str, alt: str) -> Markup:
-    """Inline SVG with text as text. Ids are made unique to the page, colours left to its style sheet."""
-    buffer = io.StringIO()
-    drawing.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = svg.replace("url(#", f"url(#{name}-")
-    for stand_in, ink in _INKS.items():
-        svg = svg.replace(stand_in, ink)
-    head = Markup('<svg role="img" aria-label="{}" ').format(alt)
-    return head + Markup(svg.removeprefix("<svg "))  # noqa: S704  escaped by the drawing library
+    return svg(drawing, "training", alt)

@@ -17,7 +17,8 @@ from lxml import etree, html
 from nlp.readers import Reason
 from pipeline import tables
 from pipeline.detection_scores import OTHER_DOCUMENTS
-from pipeline.report import QUARANTINE_HELP, best_guess, figure, percent, render, write_report
+from pipeline.drawing import figure, percent
+from pipeline.report import QUARANTINE_HELP, best_guess, render, write_report
 from pipeline.sources import MISSING_OWNER
 from pipeline.stages.evaluate import Denoising, Encrypted, Evaluation, Scores
 from pipeline.stages.mask import HELD_BACK
