@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from types import TracebackType
@@ -21,8 +22,19 @@ from pipeline.records import ForEach, Shard, ShardResult, Work
 T = TypeVar("T")
 R = TypeVar("R")
 Progress = Callable[[str, int, int], None]
+# One thread a worker: the shards are the parallelism, and torch must see this before its import.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 _MOST_WORKERS = 4
 _ORPHAN_CHECK_SECONDS = 0.2
+
+
+class Stopped(StageError):
+    """The workers were sent home before the shard was done; trying again is of no use."""
 
 
 def default_workers() -> int:
@@ -31,9 +43,7 @@ def default_workers() -> int:
 
 
 def _start_worker(parent: int) -> None:
-    # One thread a worker: the shards are the parallelism, and torch must see this before its import.
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
-        os.environ[name] = "1" if name != "TOKENIZERS_PARALLELISM" else "false"
+    os.environ.update(ONE_THREAD)
     set_up_logging()
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
@@ -45,9 +55,22 @@ def _leave_with(parent: int) -> None:
     os._exit(1)
 
 
-@sealed("shard")
-def _carry_out(work: Callable[[T], R], item: T) -> R:
-    return work(item)
+def carry_out(stage: str, work: Callable[[T], R], item: T, seconds: int | None) -> R:
+    """One item in a worker process, which dies where it takes longer than `seconds`."""
+    # The system's own timer: a thread or an exception would wait for a regular expression that never ends.
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        return sealed(stage)(work)(item)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def died_twice(stage: str, item: object) -> StageError:
+    """The error of an item that no worker survives."""
+    which = f"shard {item.index}" if isinstance(item, Shard) else "the same records"
+    return StageError(
+        f"{stage}: a worker process died twice over {which}, of too little memory or past its time limit"
+    )
 
 
 def with_progress(each: ForEach, tell: Progress | None) -> ForEach:
@@ -67,11 +90,14 @@ def with_progress(each: ForEach, tell: Progress | None) -> ForEach:
 class WorkerPool:
     """Spawned processes that keep their models between shards.
 
-    A worker that dies (out of memory, a crash in a native library) is replaced, its shard tried once more.
+    A worker that dies (out of memory, a crash in a native library, `seconds` over one item) is replaced, its
+    shard tried once more.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, seconds: int | None = None) -> None:
         self.workers = workers or default_workers()
+        self._seconds = seconds
+        self._closed = False
         self._lock = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
 
@@ -81,17 +107,19 @@ class WorkerPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=error is None, cancel_futures=True)
-            self._executor = None
+        with self._lock:
+            self._closed = True
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=error is None, cancel_futures=True)
 
     def run(self, stage: str, work: Work, shard: Shard) -> ShardResult:
         """Carry out one shard and wait for it."""
-        return self._outcome(self._submit(work, shard), work, shard, stage)
+        return self._outcome(self._submit(stage, work, shard), work, shard, stage)
 
     def each(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
         """A `ForEach` without a scheduler: results as they come."""
-        waiting = {self._submit(work, shard): shard for shard in shards}
+        waiting = {self._submit(stage, work, shard): shard for shard in shards}
         for done in as_completed(waiting):
             yield self._outcome(done, work, waiting[done], stage)
 
@@ -99,33 +127,36 @@ class WorkerPool:
         """Like `map`, with a bounded number of items under way."""
         waiting: deque[tuple[Future[R], T]] = deque()
         for item in items:
-            waiting.append((self._submit(work, item), item))
+            waiting.append((self._submit("records", work, item), item))
             if len(waiting) > 2 * self.workers:
                 future, oldest = waiting.popleft()
                 yield self._outcome(future, work, oldest, "records")
         for future, item in waiting:
             yield self._outcome(future, work, item, "records")
 
-    def _submit(self, work: Callable[[T], R], item: T) -> Future[R]:
+    def _submit(self, stage: str, work: Callable[[T], R], item: T) -> Future[R]:
         while True:
             executor = self._current()
             try:
-                return executor.submit(_carry_out, work, item)
+                return executor.submit(carry_out, stage, work, item, self._seconds)
             except BrokenProcessPool:  # a worker has died since over an earlier item
                 self._replace(executor)
 
     def _outcome(self, future: Future[R], work: Callable[[T], R], item: T, stage: str) -> R:
         # All that is under way fails with a dead worker, so the blame is not known before a second attempt.
-        with suppress(BrokenProcessPool):
-            return future.result()
         try:
-            return self._submit(work, item).result()
+            with suppress(BrokenProcessPool):
+                return future.result()
+            return self._submit(stage, work, item).result()
         except BrokenProcessPool:
-            which = f"shard {item.index}" if isinstance(item, Shard) else "the same records"
-            raise StageError(f"{stage}: a worker process died twice over {which}") from None
+            raise died_twice(stage, item) from None
+        except CancelledError:
+            raise Stopped(f"{stage}: stopped") from None
 
     def _current(self) -> ProcessPoolExecutor:
         with self._lock:
+            if self._closed:
+                raise Stopped("the workers were sent home")
             if self._executor is None:
                 self._executor = ProcessPoolExecutor(
                     self.workers,
