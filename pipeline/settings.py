@@ -1,4 +1,7 @@
-"""One typed configuration: defaults < `lexveil.toml` < environment (`LEXVEIL_...`) < command line."""
+"""One typed configuration: defaults < `lexveil.toml` < environment (`LEXVEIL_...`) < command line.
+
+The comment beside or above a setting is its entry in the reference of the documentation (docs/hooks.py).
+"""
 
 from __future__ import annotations
 
@@ -32,16 +35,16 @@ class _Section(BaseModel):
 class IngestSettings(_Section):
     """Which fields of a record mean what, and how much one document may weigh."""
 
-    text_field: str = "text"
-    id_field: str = "id"
-    label_field: str | None = None  # None: "label" where records have it
-    owner_field: str | None = None  # None: every document is its own owner
+    text_field: str = "text"  # field of the text; dots reach into nested records
+    id_field: str = "id"  # field of the document's own id
+    label_field: str | None = None  # the class, or a list of them; None: "label" where records have it
+    owner_field: str | None = None  # whose privacy counts as one; None: every document is its own owner
     split_field: str | None = None  # records whose value isn't "train" are held out
-    max_file_bytes: PositiveInt = 64 * MIB
-    max_text_bytes: PositiveInt = 256 * MIB
-    shard_documents: PositiveInt = 256
-    shard_bytes: PositiveInt = MIB  # masking reads about 60 kB a second
-    ocr: bool = True
+    max_file_bytes: PositiveInt = 64 * MIB  # a larger file that is one document goes to the quarantine
+    max_text_bytes: PositiveInt = 256 * MIB  # the same for what a file unpacks to
+    shard_documents: PositiveInt = 256  # the most documents a shard, the unit of work
+    shard_bytes: PositiveInt = MIB  # the most text a shard; masking reads about 60 kB a second
+    ocr: bool = True  # read scanned pages where Tesseract is installed
     removed: Literal["keep", "erase"] = "keep"  # documents whose file is no longer in its source folder
     removed_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # the most of one folder that may go at once
 
@@ -53,14 +56,14 @@ class MaskSettings(_Section):
     folder. With `scope` = "matter", all documents of an owner share their pseudonyms.
     """
 
-    preset: Preset = "balanced"
-    detector: str = "default"
-    scope: Literal["document", "matter"] = "document"
-    direct: Action | None = None  # None: as the preset says
-    quasi: Action | None = None
-    types: dict[EntityType, Action] = {}
-    roles: dict[str, Action] = {}
-    dates: Dates = "year"
+    preset: Preset = "balanced"  # the policy to start from
+    detector: str = "default"  # "default", "light", "rules" or a folder
+    scope: Literal["document", "matter"] = "document"  # within what a person keeps one pseudonym
+    direct: Action | None = None  # names, contacts, numbers; None: as the preset says
+    quasi: Action | None = None  # all else: dates, ages, places, companies; None: as the preset says
+    types: dict[EntityType, Action] = {}  # single types, before direct and quasi
+    roles: dict[str, Action] = {}  # who somebody is in the case, before the type
+    dates: Dates = "year"  # what is left of a generalised date
 
     @property
     def sensitivity(self) -> Literal["balanced", "strict"]:
@@ -86,26 +89,27 @@ class MaskSettings(_Section):
 class TrainSettings(_Section):
     """The differentially private training run. `None` takes the recipe of the model kind."""
 
+    # The kind of the extractor: docs/utility.md compares them.
     model: Literal["linear", "mlp", "lstm", "square", "cubic", "lora", "last_layers", "full"] = "linear"
-    objective: Literal["auto", "classify", "denoise"] = "auto"
-    epsilon: Annotated[float, Field(ge=1e-6, le=1000)] = 8.0  # past them accounting finds no end
-    delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-5
-    sample_rate: Annotated[float, Field(ge=1e-6, le=1)] | None = None
-    steps: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    objective: Literal["auto", "classify", "denoise"] = "auto"  # auto: classify where there are labels
+    epsilon: Annotated[float, Field(ge=1e-6, le=1000)] = 8.0  # of the whole run
+    delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-5  # below one over the number of owners
+    sample_rate: Annotated[float, Field(ge=1e-6, le=1)] | None = None  # probability of an owner in a step
+    steps: Annotated[int, Field(gt=0, le=1_000_000)] | None = None  # of noise and descent
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # size of a step
+    max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # of an owner's gradient
     max_batch: PositiveInt | None = None  # the most owners a step; accounted as truncated Poisson sampling
-    max_items_per_owner: PositiveInt = 64
+    max_items_per_owner: PositiveInt = 64  # documents or chunks that an owner may contribute
     micro_batch: PositiveInt | None = None  # items in memory at once; costs no privacy
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
-    lora_rank: Annotated[int, Field(ge=1, le=256)] = 8
-    last_layers: Annotated[int, Field(ge=1, le=2)] = 1
-    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    encoder: Path | None = None  # None: the public MiniLM package
-    chunk_length: Annotated[int, Field(ge=8, le=512)] = 128
-    chunk_limit: PositiveInt = 16
-    diagnostics: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU where there is one
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0  # 0: after each step
+    lora_rank: Annotated[int, Field(ge=1, le=256)] = 8  # of the adapters of model "lora"
+    last_layers: Annotated[int, Field(ge=1, le=2)] = 1  # how many model "last_layers" trains
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the owners never trained on
+    encoder: Path | None = None  # folder of a Hugging Face encoder; None: the public MiniLM package
+    chunk_length: Annotated[int, Field(ge=8, le=512)] = 128  # tokens that the encoder reads at once
+    chunk_limit: PositiveInt = 16  # chunks of a document, evenly spaced where it has more
+    diagnostics: bool = False  # also train without privacy, for the report only
     seed: int | None = None  # tests only: a known seed voids the guarantee, and the model card says so
 
 
@@ -113,41 +117,42 @@ class LedgerSettings(_Section):
     """Where spending is kept, and how far one population may go."""
 
     url: str | None = Field(None, repr=False)  # None: the database, else SQLite under the protected root
+    # One name for one set of people, in every workspace that holds them.
     population: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
-    limit_epsilon: Annotated[float, Field(gt=0)] = 10.0
-    limit_delta: Probability = 1e-5
+    limit_epsilon: Annotated[float, Field(gt=0)] = 10.0  # at first use; later by `lexveil ledger limit`
+    limit_delta: Probability = 1e-5  # the same
 
 
 class DatabaseSettings(_Section):
     """A PostgreSQL database that keeps the keys, the catalogue and the log; the ledger too, unless
     `ledger.url` names another. Several workspaces may share it."""
 
+    # None: files under the workspace's protected root.
     url: Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")] | None = Field(None, repr=False)
 
 
 class EncryptedSettings(_Section):
     """The encrypted check of the main job, and the endpoint.
 
-    A document slot is room for a document in a ciphertext, whether it is filled or not. `waiting`: requests
-    that may wait for a worker before others are sent away with 503.
+    A document slot is room for a document in a ciphertext, whether it is filled or not.
     """
 
-    sample: PositiveInt = 64
-    profile: Literal["sealed", "fast"] = "sealed"
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8300
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
+    sample: PositiveInt = 64  # documents of the check
+    profile: Literal["sealed", "fast"] = "sealed"  # whether replies are flooded; docs/threat-model.md
+    host: str = "127.0.0.1"  # interface; on another than the loopback it needs API keys and TLS
+    port: Annotated[int, Field(ge=0, le=65535)] = 8300  # 0: any free one
+    tls_certificate: Path | None = None  # PEM file
+    tls_key: Path | None = None  # PEM file
     tls_client_authority: Path | None = None  # mutual TLS: clients need a certificate of it
     workers: PositiveInt | None = None  # None: the machine's cores less one
-    worker_mib: Annotated[int, Field(ge=256)] = 3072
-    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    waiting: PositiveInt = 64
-    session_seconds: PositiveInt = 8 * 3600
-    sessions_per_tenant: PositiveInt = 16
-    key_bytes_per_tenant: PositiveInt = 256 * MIB
-    slots_per_minute: PositiveInt = 200_000
-    slots_per_day: PositiveInt = 2_000_000
+    worker_mib: Annotated[int, Field(ge=256)] = 3072  # the most memory of a worker process
+    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0  # the most time for an evaluation
+    waiting: PositiveInt = 64  # requests that may wait for a worker before others get 503
+    session_seconds: PositiveInt = 8 * 3600  # how long a client's evaluation keys are kept
+    sessions_per_tenant: PositiveInt = 16  # at a time
+    key_bytes_per_tenant: PositiveInt = 256 * MIB  # evaluation keys on disk
+    slots_per_minute: PositiveInt = 200_000  # document slots of a tenant; more get 429
+    slots_per_day: PositiveInt = 2_000_000  # the same over a day
     requests_at_once: PositiveInt = 16  # of a tenant
 
 
