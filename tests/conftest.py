@@ -63,6 +63,19 @@ def write_jsonl(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Generator[str]:
+    """The URL of a database on a real PostgreSQL server, which all tests of a process share."""
+    from fixtures.postgres import NoPostgres, server
+
+    pytest.importorskip("psycopg")
+    try:
+        with server() as url:
+            yield url
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic corpus in all formats: `corpus/`, `gold.jsonl`, `expected.json`."""
     from fixtures.generate import generate

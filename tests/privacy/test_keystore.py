@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from privacy.keystore import KeyStore
 from privacy.vault import (
@@ -23,12 +27,32 @@ from privacy.vault import (
 KEY = bytes(range(32))
 
 
-def open_store(folder: Path, master: MasterKey | None = None) -> KeyStore:
+Opener = Callable[..., KeyStore]
+
+
+def open_sqlite(folder: Path, master: MasterKey | None = None) -> KeyStore:
     return KeyStore(f"sqlite:///{folder / 'keys.db'}", master or MasterKey(KEY))
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_store(request: pytest.FixtureRequest) -> Opener:
+    """Opens the key table of a folder; in PostgreSQL it has a schema of its own."""
+    if request.param == "sqlite":
+        return open_sqlite
+    url = request.getfixturevalue("postgres")
+
+    def open_schema(folder: Path, master: MasterKey | None = None) -> KeyStore:
+        return KeyStore(url, master or MasterKey(KEY), schema_of(folder))
+
+    return open_schema
+
+
+def schema_of(folder: Path) -> str:
+    return f"lexveil_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+
+
 class TestKeyStore:
-    def test_keys_are_made_once_and_differ(self, tmp_path: Path) -> None:
+    def test_keys_are_made_once_and_differ(self, open_store: Opener, tmp_path: Path) -> None:
         store = open_store(tmp_path)
         keys = store.keys_for(["a", "b", "a"])
         assert keys["a"] != keys["b"]
@@ -36,7 +60,7 @@ class TestKeyStore:
         assert open_store(tmp_path).keys_for(["b", "c"])["b"] == keys["b"]
         assert store.existing(["a", "z"]) == {"a": keys["a"]}
 
-    def test_more_documents_than_one_statement_holds(self, tmp_path: Path) -> None:
+    def test_more_documents_than_one_statement_holds(self, open_store: Opener, tmp_path: Path) -> None:
         ids = [f"doc-{number}" for number in range(1234)]
         store = open_store(tmp_path)
         assert store.keys_for(ids) == store.existing(ids)
@@ -46,13 +70,13 @@ class TestKeyStore:
     def test_files_are_private(self, tmp_path: Path) -> None:
         before = os.umask(0)
         try:
-            open_store(tmp_path).keys_for(["a"])
+            open_sqlite(tmp_path).keys_for(["a"])
         finally:
             os.umask(before)
         assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
 
     def test_destroyed_keys_leave_a_tombstone_and_no_bytes(self, tmp_path: Path) -> None:
-        store = open_store(tmp_path)
+        store = open_sqlite(tmp_path)
         ids = [f"doc-{number}" for number in range(300)]
         kept = store.keys_for(ids)["doc-7"]
         with sqlite3.connect(tmp_path / "keys.db") as connection:
@@ -66,7 +90,7 @@ class TestKeyStore:
         assert rows["doc-7"][13:] in files
         assert store.existing(ids) == {"doc-7": kept}
 
-    def test_an_erased_document_gets_no_new_key(self, tmp_path: Path) -> None:
+    def test_an_erased_document_gets_no_new_key(self, open_store: Opener, tmp_path: Path) -> None:
         store = open_store(tmp_path)
         store.keys_for(["a"])
         store.destroy(["a"])
@@ -76,7 +100,9 @@ class TestKeyStore:
         assert store.existing(["a", "b"]) == {}
         assert store.destroy(["a"]) == 0
 
-    def test_without_a_tombstone_it_may_come_again_under_another_key(self, tmp_path: Path) -> None:
+    def test_without_a_tombstone_it_may_come_again_under_another_key(
+        self, open_store: Opener, tmp_path: Path
+    ) -> None:
         store = open_store(tmp_path)
         before = store.keys_for(["a", "b"])
         assert store.destroy(["a"], tombstones=False) == 1
@@ -86,7 +112,7 @@ class TestKeyStore:
         assert again["b"] == before["b"]
 
     def test_exchanged_rows_are_noticed(self, tmp_path: Path) -> None:
-        store = open_store(tmp_path)
+        store = open_sqlite(tmp_path)
         store.keys_for(["a", "b"])
         with sqlite3.connect(tmp_path / "keys.db") as connection:
             connection.execute(
@@ -96,7 +122,9 @@ class TestKeyStore:
         with pytest.raises(Tampered):
             store.existing(["a"])
 
-    def test_rotation_keeps_data_keys_and_locks_the_old_master_out(self, tmp_path: Path) -> None:
+    def test_rotation_keeps_data_keys_and_locks_the_old_master_out(
+        self, open_store: Opener, tmp_path: Path
+    ) -> None:
         store, bystander = open_store(tmp_path), open_store(tmp_path)
         keys, purpose = store.keys_for(["a", "b"]), store.purpose_key("document-ids")
         new = MasterKey.generate()
@@ -109,18 +137,22 @@ class TestKeyStore:
                 use()
         assert store.existing(["c"]) == {}
 
-    def test_concurrent_processes_agree_on_every_key(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+    def test_concurrent_processes_agree_on_every_key(
+        self, kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    ) -> None:
+        url = f"sqlite:///{tmp_path}/keys.db" if kind == "sqlite" else request.getfixturevalue("postgres")
         program = (
             "import sys, hashlib; from pathlib import Path\n"
             "from privacy.keystore import KeyStore; from privacy.vault import MasterKey\n"
-            "folder = Path(sys.argv[1])\n"
-            "store = KeyStore(f'sqlite:///{folder}/keys.db', MasterKey.from_file(folder / 'master.key'))\n"
+            "url, key, schema = sys.argv[1:]\n"
+            "store = KeyStore(url, MasterKey.from_file(Path(key)), schema)\n"
             "ids = [str(number) for number in range(300)]\n"
             "keys = {}\n"
             "for start in range(0, 300, 10): keys |= store.keys_for(ids[start:start + 10])\n"
             "print(hashlib.sha256(b''.join(keys[name] for name in ids)).hexdigest())\n"
         )
-        arguments = [sys.executable, "-c", program, str(tmp_path)]
+        arguments = [sys.executable, "-c", program, url, str(tmp_path / "master.key"), schema_of(tmp_path)]
         running = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(3)]
         printed = [process.communicate()[0] for process in running]
         assert [process.returncode for process in running] == [0, 0, 0]
@@ -136,7 +168,7 @@ class TestKeyStore:
         assert caught.value.code == "store"
         assert "hunter2" not in str(caught.value)
 
-    def test_nothing_secret_in_reprs_and_messages(self, tmp_path: Path) -> None:
+    def test_nothing_secret_in_reprs_and_messages(self, open_store: Opener, tmp_path: Path) -> None:
         store = open_store(tmp_path)
         store.keys_for(["smith-v-jones"])
         store.destroy(["smith-v-jones"])
@@ -144,7 +176,9 @@ class TestKeyStore:
             store.keys_for(["smith-v-jones"])
         assert "smith" not in repr(caught.value) + str(caught.value) + repr(store)
 
-    def test_two_tables_of_one_master_key_name_a_document_alike(self, tmp_path: Path) -> None:
+    def test_two_tables_of_one_master_key_name_a_document_alike(
+        self, open_store: Opener, tmp_path: Path
+    ) -> None:
         one, two, other = (tmp_path / name for name in ("one", "two", "other"))
         for folder in (one, two, other):
             folder.mkdir()
@@ -152,3 +186,79 @@ class TestKeyStore:
         assert open_store(two).purpose_key("doc-id") == purpose
         assert open_store(other, MasterKey(bytes(32))).purpose_key("doc-id") != purpose
         assert open_store(one).keys_for(["d"]) != open_store(two).keys_for(["d"])
+
+
+class TestPostgres:
+    def test_destroyed_keys_are_gone_from_the_servers_files(self, postgres: str, tmp_path: Path) -> None:
+        store, schema = KeyStore(postgres, MasterKey(KEY), schema_of(tmp_path)), schema_of(tmp_path)
+        ids = [f"doc-{number}" for number in range(300)]
+        kept = store.keys_for(ids)["doc-7"]
+        server = sa.create_engine(
+            postgres.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool
+        )
+        with server.connect() as watcher:
+            # An old transaction that still sees the rows, as a dump would: VACUUM had to spare them.
+            watcher = watcher.execution_options(isolation_level="REPEATABLE READ")
+            rows = dict(
+                watcher.execute(sa.text(f"SELECT id, wrapped FROM {schema}.data_keys")).tuples().all()
+            )
+            watcher.rollback()
+            watcher.execute(sa.text("SELECT count(*) FROM pg_class"))
+            assert store.destroy([doc_id for doc_id in ids if doc_id != "doc-7"]) == 299
+            with server.connect() as other:
+                other.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("CHECKPOINT"))
+                folder = other.scalar(
+                    sa.text("SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()")
+                )
+        data = Path(sa.make_url(postgres).query["host"]) / "data" / str(folder)
+        try:
+            files = b"".join(path.read_bytes() for path in data.iterdir())
+        except PermissionError:
+            pytest.skip("the server's files can be read by its own user only")
+        assert not any(bytes(rows[doc_id])[13:] in files for doc_id in ids if doc_id != "doc-7")
+        assert bytes(rows["doc-7"])[13:] in files
+        assert store.existing(ids) == {"doc-7": kept}
+
+    def test_workspaces_share_a_database_and_nothing_else(self, postgres: str, tmp_path: Path) -> None:
+        one, two = (
+            KeyStore(postgres, MasterKey(bytes([number]) * 32), schema_of(tmp_path / str(number)))
+            for number in (1, 2)
+        )
+        keys = one.keys_for(["a"]), two.keys_for(["a"])
+        assert keys[0] != keys[1]
+        one.destroy(["a"])
+        assert two.existing(["a"]) == keys[1]
+        assert two.erased(["a"]) == set()
+
+    def test_a_connection_that_is_cut_is_opened_again(self, postgres: str, tmp_path: Path) -> None:
+        store = KeyStore(postgres, MasterKey(KEY), schema_of(tmp_path))
+        keys = store.keys_for(["a"])
+        cut_all(postgres)
+        assert store.keys_for(["a", "b"])["a"] == keys["a"]
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://someone:hunter2@127.0.0.1:9/none",
+            "postgresql+psycopg://someone:hunter2@/none?host=/nowhere",
+            "mysql://someone:hunter2@127.0.0.1/none",
+        ],
+    )
+    def test_a_database_out_of_reach(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("privacy.database._PAUSES", ())
+        with pytest.raises(VaultError) as caught:
+            KeyStore(url, MasterKey(KEY))
+        assert caught.value.code == "store"
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def cut_all(url: str) -> None:
+    """End all other sessions of the database, as a restart of the server would."""
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                "AND datname = current_database()"
+            )
+        )

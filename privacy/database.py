@@ -1,0 +1,230 @@
+"""Where tables lie: in a SQLite file, or in a schema of a PostgreSQL database that several may share."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from privacy.vault import VaultError
+
+T = TypeVar("T")
+_BUSY_SECONDS = 30
+_LOCK_SECONDS = 60
+_CONNECT_SECONDS = 10
+_CREATION_LOCK = 0x1E57E12
+# A server that is restarted answers again within seconds.
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
+# SQLSTATE of what passes: connection lost, serialisation, too many connections, server going down or up.
+_PASSING = re.compile(r"08|40|53300|57P0[123]")
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+class StoreUnavailable(VaultError):
+    """The database does not answer, or not as ours. Holds the type of the cause only: never URL or row."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("store", f"the database of the keys cannot be opened or used ({cause})")
+
+
+class Database:
+    """Tables in a SQLite file, or in one schema of a PostgreSQL database.
+
+    One transaction writes at a time, whatever the database, and each reader sees one moment. Connections
+    never cross a fork. A PostgreSQL connection that is lost is opened again and the work repeated: it must
+    say the same where its first try was committed after all.
+
+    A schema a workspace, not a column: its tables are the same as in SQLite, they can be granted, dumped,
+    restored and dropped alone, and an erasure rewrites no other workspace's rows.
+
+    Raises `StoreUnavailable`, here and later.
+    """
+
+    def __init__(self, url: str, tables: sa.MetaData, schema: str | None = None) -> None:
+        if schema is not None and not _SCHEMA.fullmatch(schema):
+            raise ValueError("a schema has a plain name")
+        self._tables = tables
+        self._schema = schema or "public"
+        try:
+            parsed = sa.make_url(url)
+        except exc.ArgumentError:
+            raise StoreUnavailable("its URL is none") from None
+        self.sqlite = parsed.get_backend_name() == "sqlite"
+        self._engine = self._opened(parsed)
+        if self.sqlite:
+            self.write(tables.create_all)
+        else:
+            self._retried(self._create_schema)
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do `work`, which only reads, in a transaction that sees one moment."""
+        return self._retried(lambda: self._carry_out(work, "ACCESS SHARE"))
+
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do `work` in a transaction, all of it or nothing, one writer after the other."""
+        return self._retried(lambda: self._carry_out(work, "SHARE ROW EXCLUSIVE"))
+
+    def scrub(self) -> bool:
+        """Remove deleted rows from a SQLite file itself; False where another process holds it.
+
+        In PostgreSQL, rows that must vanish are left out when their table is rewritten (`rewrite`).
+        """
+        if not self.sqlite:
+            return True
+        return self._retried(self._vacuum)
+
+    def rewrite(self, connection: sa.Connection, table: sa.Table) -> None:
+        """Give a PostgreSQL table a new file with the rows that this transaction sees; no change in SQLite.
+
+        Deleted rows would stand in the pages of the old file until they are written over. VACUUM would not
+        do: it leaves the bytes, and VACUUM FULL copies what the oldest open transaction may still look at.
+        """
+        if self.sqlite:
+            return
+        connection.exec_driver_sql(
+            f"CREATE TEMPORARY TABLE kept ON COMMIT DROP AS TABLE {table.name}; TRUNCATE {table.name}"
+        )
+        kept = sa.table("kept", *(sa.column(column.name) for column in table.columns))
+        connection.execute(
+            sa.insert(table).from_select([column.name for column in table.columns], kept.select())
+        )
+
+    def _opened(self, url: sa.URL) -> sa.Engine:
+        if self.sqlite:
+            return self._retried(lambda: _sqlite_engine(url))
+        if url.get_backend_name() != "postgresql":
+            raise StoreUnavailable("neither SQLite nor PostgreSQL")
+        if find_spec("psycopg") is None:
+            raise StoreUnavailable("psycopg is not installed: pip install lexveil[postgres]")
+        return self._retried(lambda: _postgres_engine(url, os.getpid()))
+
+    def _carry_out(self, work: Callable[[sa.Connection], T], mode: str) -> T:
+        with self._engine.execution_options(write=mode != "ACCESS SHARE").begin() as connection:
+            if not self.sqlite:
+                self._enter_schema(connection)
+                # The lock comes before the first query, so the snapshot holds what the writer before has
+                # committed, and no reader can meet a table while it is rewritten.
+                names = ", ".join(table.name for table in self._tables.sorted_tables)
+                connection.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
+            return work(connection)
+
+    def _enter_schema(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {self._schema}")
+
+    def _create_schema(self) -> None:
+        inspected = sa.inspect(self._engine)
+        wanted = {table.name for table in self._tables.sorted_tables}
+        if wanted <= set(inspected.get_table_names(self._schema)):
+            return
+        with self._engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+            # Two first comers would both find nothing and both make it.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
+            if self._schema not in sa.inspect(connection).get_schema_names():
+                connection.exec_driver_sql(f"CREATE SCHEMA {self._schema}")
+            self._enter_schema(connection)
+            self._tables.create_all(connection)
+
+    def _vacuum(self) -> bool:
+        connection = self._engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            # secure_delete zeroes freed cells, but pages that were rebuilt may keep a copy: write all anew.
+            cursor.execute("VACUUM")
+            return not cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            connection.close()
+
+    def _retried(self, work: Callable[[], T]) -> T:
+        for pause in (*_PAUSES, None):
+            try:
+                return work()
+            except exc.DBAPIError as error:
+                state = getattr(error.orig, "sqlstate", None)
+                lost = isinstance(error, exc.OperationalError | exc.InterfaceError) and state is None
+                if pause is None or self.sqlite or not (lost or _PASSING.match(state or "")):
+                    # Without the cause: its message may hold the URL, and that a password.
+                    raise StoreUnavailable(type(error.orig).__name__) from None
+            except (OSError, sqlite3.Error, exc.SQLAlchemyError) as error:
+                raise StoreUnavailable(type(error).__name__) from None
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+
+def insert_missing(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert those of the rows whose primary key isn't there yet."""
+    if not rows:
+        return
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def connect_options(**given: str | int) -> dict[str, Any]:
+    """What a connection to PostgreSQL is opened with; `given` are settings of the session."""
+    settings = {"lock_timeout": f"{_LOCK_SECONDS}s", "client_min_messages": "warning", **given}
+    return {
+        "connect_timeout": _CONNECT_SECONDS,
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+    }
+
+
+@functools.cache
+def _postgres_engine(url: sa.URL, process: int) -> sa.Engine:
+    """An engine a process: a connection in use must not cross a fork."""
+    del process
+    # Repeatable read: a reader sees one state. No parameters in errors: among them are wrapped keys.
+    return sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="REPEATABLE READ",
+        connect_args=connect_options(),
+        pool_size=1,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    if url.database:
+        # Made before SQLite does: it would use the umask, and its log files copy the mode of this one.
+        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, 0o600))
+    # No pool: a pooled connection must not cross a fork, and opening a file is cheap.
+    engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # IMMEDIATE: a transaction that read first cannot fail later because another one wrote meanwhile.
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by us, not by the driver
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")  # VACUUM's working copy stays off the disk
+    connection.execute("PRAGMA synchronous = FULL")  # a key must be on disk before text sealed with it
+    _enter_wal(connection)
+
+
+def _enter_wal(connection: Any) -> None:
+    # The change of journal mode does not wait for a busy file, unlike every other statement.
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
