@@ -300,7 +300,7 @@ operating.add_to(app)
 
 def main() -> None:
     """Entry point. Bad input: one line on stderr and exit code 2."""
-    from pipeline.errors import LexveilError
+    from pipeline.errors import LexveilError, WorkspaceError
 
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -315,6 +315,10 @@ def main() -> None:
     except Exception as error:
         if console.debugging():
             raise
+        from pipeline.storage import STORAGE_FAILED, trouble
+
+        if (told := trouble(error)) is not None:
+            sys.exit(console.complain(f"{STORAGE_FAILED} {told}", WorkspaceError.exit_code))
         sys.exit(
             console.complain(f"internal error: {type(error).__name__} (LEXVEIL_DEBUG=unsafe shows it)", 1)
         )

@@ -73,7 +73,7 @@ def evaluate(
     gold: Annotated[Path, typer.Argument(metavar="GOLD", help="TAB JSON or span-JSONL, .gz or .zst too.")],
     workers: Workers = None,
     workspace: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--workspace", "-w", help="Keep the scores here, for the reports of its runs."),
     ] = None,
     config: ConfigOption = None,

@@ -13,7 +13,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 # Before Prefect is imported. The default start-up time-out of 20 s is too short for a busy machine.
@@ -101,7 +100,7 @@ def as_task(stage: str, work: Callable[[], T]) -> T:
 @sealed("run")
 def main_job(workspace: str, run_id: str) -> None:
     """The main job over a request that lies in the workspace."""
-    place = Workspace.open(Path(workspace))
+    place = Workspace.open(workspace)
     carry_out(place, read_request(place, run_id))
 
 
@@ -146,7 +145,7 @@ def run(workspace: Workspace, run_id: str, progress: Progress | None = None) -> 
         _end_server_with_us()
     report_progress_to(progress)
     try:
-        main_job(str(workspace.root.resolve()), run_id)
+        main_job(workspace.url, run_id)
     finally:
         report_progress_to(None)
     result = read_json(workspace.runs / run_id / "run.json")

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from pipeline.workspace import Workspace
 
 WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option("--workspace", "-w", help="Folder of the workspace. Default: .lexveil/<name of the source>"),
+    str | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        help="Folder of the workspace, or a URL: s3://bucket/prefix. Default: .lexveil/<name of the source>",
+    ),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings; default ./lexveil.toml.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -52,7 +56,7 @@ def settings_of(config: Path | None, **sections: Any) -> Settings:
     return load_settings(config, **sections)
 
 
-def open_workspace(workspace: Path | None) -> Workspace:
+def open_workspace(workspace: str | None) -> Workspace:
     """The named workspace, or the only one that was made here without a name."""
     from pipeline.errors import WorkspaceError
     from pipeline.workspace import Workspace

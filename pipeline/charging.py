@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.errors import BudgetRefused
 from pipeline.models import models as saved_models
@@ -77,7 +78,7 @@ def _settle(workspace: Workspace, ledger: Ledger) -> None:
                 ledger.commit(run.id, run.charge.steps)
             elif run.state == "open":
                 unfinished.add(run.id)
-    for path in workspace.training.glob(f"*{_SUFFIX}*"):
+    for path in _checkpoints(workspace).glob(f"*{_SUFFIX}*"):
         if path.name.split(".")[0] not in unfinished:
             path.unlink(missing_ok=True)
 
@@ -125,8 +126,12 @@ def model_name(settings: Settings, run: str) -> str:
 
 def checkpoint_of(workspace: Workspace, settings: Settings, reserved: Reserved) -> Checkpoint:
     """Where a run keeps its position until it is settled."""
-    path = workspace.training / f"{reserved.reservation.id}{_SUFFIX}"
+    path = _checkpoints(workspace) / f"{reserved.reservation.id}{_SUFFIX}"
     return Checkpoint(path, reserved.run, settings.train.checkpoint_seconds)
+
+
+def _checkpoints(workspace: Workspace) -> Path:
+    return workspace.local / workspace.training.name
 
 
 def _seed(seed: int | None) -> bytes | None:

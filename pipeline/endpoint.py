@@ -61,7 +61,7 @@ def revoke_api_key(workspace: Workspace, key_id: str) -> None:
 
 def state_folder(workspace: Workspace) -> Path:
     """Where the endpoint keeps its signing key, sessions and API keys."""
-    return workspace.protected / "endpoint"
+    return workspace.local / "endpoint"
 
 
 def _listen(wanted: EncryptedSettings) -> Listen:

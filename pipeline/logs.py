@@ -10,7 +10,8 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from pipeline.errors import LexveilError, StageError
+from pipeline.errors import LexveilError, StageError, WorkspaceError
+from pipeline.storage import STORAGE_FAILED, trouble
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,9 +25,10 @@ _TALKATIVE = ("presidio-analyzer", "presidio_analyzer", "spacy", "transformers",
 def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only content-free errors out of a function.
 
-    Lexveil's own errors hold no content and pass. Any other exception is replaced by
-    `StageError("stage: TypeName")` without its message, arguments or traceback chain: a library's message can
-    quote the text it choked on, and Prefect writes exception messages into five of its tables.
+    Lexveil's own errors hold no content and pass, and a failing object store is told as one. Any other
+    exception is replaced by `StageError("stage: TypeName")` without its message, arguments or traceback
+    chain: a library's message can quote the text it choked on, and Prefect writes exception messages into
+    five of its tables.
     """
 
     def seal(function: Callable[P, R]) -> Callable[P, R]:
@@ -39,6 +41,8 @@ def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except Exception as error:
                 if os.environ.get("LEXVEIL_DEBUG") == "unsafe":
                     raise
+                if (told := trouble(error)) is not None:
+                    raise WorkspaceError(f"{STORAGE_FAILED} {told}") from None
                 raise StageError(f"{stage}: {type(error).__name__}") from None
 
         return guarded

@@ -112,14 +112,17 @@ def now() -> str:
 def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> SavedModel:
     """Save a trained model with its card; the folder appears whole or not at all."""
     folder = workspace.models / card.name
-    partial = workspace.models / f".{card.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    save(model, partial)
-    write_json(partial / CARD, {**asdict(card), "statement": card.statement})
-    (partial / "labels.json").write_text(json.dumps(list(model.config.labels), ensure_ascii=False, indent=1))
-    (partial / _CARD_FOR_PEOPLE).write_text(card.markdown(), encoding="utf-8")
-    partial.replace(folder)
-    sync_folder(workspace.models)
+    made = folder if workspace.remote else workspace.models / f".{card.name}.partial"
+    if not workspace.remote:
+        shutil.rmtree(made, ignore_errors=True)
+    save(model, made)
+    (made / "labels.json").write_text(json.dumps(list(model.config.labels), ensure_ascii=False, indent=1))
+    (made / _CARD_FOR_PEOPLE).write_text(card.markdown(), encoding="utf-8")
+    # Last: an object store can't rename a folder, and without its card a model isn't one.
+    write_json(made / CARD, {**asdict(card), "statement": card.statement})
+    if not workspace.remote:
+        made.replace(folder)
+        sync_folder(workspace.models)
     return _saved(folder, read_card(folder))
 
 

@@ -86,8 +86,13 @@ class _File(BaseModel):
 
 
 def review_folder(workspace: Workspace) -> Path:
-    """Where pages, decisions and gold lie: under the protected root, since pages and gold hold raw text."""
+    """Where decisions lie: under the protected root, where every worker finds them."""
     return workspace.protected / "review"
+
+
+def pages_folder(workspace: Workspace) -> Path:
+    """Where pages and gold lie. They hold raw text, so they never leave this machine."""
+    return workspace.local / "review"
 
 
 def text_digest(workspace: Workspace, settings: Settings, texts: Sequence[str]) -> list[str]:
@@ -132,10 +137,11 @@ def stored_decisions(
     workspace: Workspace, settings: Settings, documents: Iterable[Document]
 ) -> dict[str, tuple[Decision, ...]]:
     """The decisions about each of these documents that has any, if its text is still the one reviewed."""
+    there = {path.name for path in review_folder(workspace).glob("decisions-*.json")}
     files = {
         document.doc_id: (document, _read(_place(workspace, document.doc_id)))
         for document in documents
-        if _place(workspace, document.doc_id).exists()
+        if _place(workspace, document.doc_id).name in there
     }
     digests = text_digest(workspace, settings, [document.text for document, _ in files.values()])
     return {
@@ -155,7 +161,7 @@ def decisions_digests(workspace: Workspace) -> dict[str, str]:
 
 def forget_review(workspace: Workspace, doc_id: str) -> int:
     """Remove the page, the decisions and the gold of a document. Returns how many were there."""
-    folder = review_folder(workspace)
+    folder = pages_folder(workspace)
     there = [path for path in (_place(workspace, doc_id), folder / f"{doc_id}.html") if path.exists()]
     if there:
         (folder / "index.html").unlink(missing_ok=True)  # it names the document

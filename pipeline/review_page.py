@@ -26,7 +26,14 @@ from markupsafe import Markup
 from nlp.text import ENTITY_TYPES
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.records import Document
-from pipeline.review import REASONS, Decision, review_folder, stored_decisions, text_digest
+from pipeline.review import (
+    REASONS,
+    Decision,
+    pages_folder,
+    review_folder,
+    stored_decisions,
+    text_digest,
+)
 from pipeline.settings import Settings
 from pipeline.stages.find import FoundPart
 from pipeline.stages.ingest import read_catalogue, read_raw
@@ -126,7 +133,7 @@ def _in_words(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def write_gold(workspace: Workspace, settings: Settings) -> dict[str, Any]:
-    """Write `protected/review/gold.jsonl`: span-JSONL of every document that has decisions.
+    """Write `gold.jsonl` beside the pages: span-JSONL of every document that has decisions.
 
     Its spans are what is masked after the decisions: accepted, added, and whatever nobody objected to.
     Returns the path, and how many documents, spans and undecided spans it holds.
@@ -223,7 +230,7 @@ def _csp_hash(content: str) -> str:
 
 
 def _folder(workspace: Workspace) -> Path:
-    folder = review_folder(workspace)
+    folder = pages_folder(workspace)
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 

@@ -16,7 +16,17 @@ from urllib.parse import unquote
 # One slash is enough: pathlib folds two into one.
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
 _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "s3fs", "fsspec", "gcsfs", "adlfs", "azure", "google")
+_NO_CREDENTIALS = {
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "ProfileNotFound",
+}
 _EXTRAS = {"s3": "aws", "s3a": "aws"}
+
+
+STORAGE_FAILED = "the storage of the workspace can't be used:"
 
 
 class StorageUnknown(Exception):
@@ -103,23 +113,21 @@ def sync_folder(folder: Path) -> None:
 
 
 def trouble(error: BaseException) -> str | None:
-    """What an object store's error means, in one line without a name; None where it is another's error."""
+    """What an object store's failure means, in one line without a name; None where it is no such failure.
+
+    A file that is missing, or there already, is none.
+    """
     told = [one for one in (error, error.__cause__) if _of_a_store(one)]
-    if not told:
-        return None
-    names = {type(one).__name__ for one in (error, *told)}
-    if names & {"NoSuchBucket"} or isinstance(error, FileNotFoundError):
+    names = {type(one).__name__ for one in told}
+    if "NoSuchBucket" in names:
         return "there is no such bucket"
-    if names & {
-        "NoCredentialsError",
-        "PartialCredentialsError",
-        "CredentialRetrievalError",
-        "TokenRetrievalError",
-    }:
-        return "it knows no credentials; give it some, for S3 in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    if not told or isinstance(error, FileNotFoundError | FileExistsError):
+        return None
+    if names & _NO_CREDENTIALS:
+        return "no credentials are known; for S3 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if isinstance(error, PermissionError):
         return "it refuses these credentials"
-    if any(name.endswith(("ConnectionError", "TimeoutError", "ConnectorError")) for name in names):
+    if any("Connect" in name or "Timeout" in name for name in names):
         return "it can't be reached"
     return f"it answers with an error ({type(told[-1]).__name__})"
 

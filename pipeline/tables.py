@@ -171,10 +171,18 @@ def read_result(path: Path) -> ShardResult | None:
             meta = part.metadata.metadata or {}
         data = json.loads(meta[_META])
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
-        if trouble(error) is not None and not isinstance(error, FileNotFoundError):
+        if trouble(error) is not None:
             raise  # an outage is no missing part
         return None
     return ShardResult.from_json(data) if data.get("schema") == SCHEMA_VERSION else None
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The notes in a part's metadata, by their names without the prefix."""
+    with _opened(path, _TAIL) as part:
+        meta = part.metadata.metadata or {}
+    prefix = _META + b"."
+    return {k.removeprefix(prefix).decode(): v.decode() for k, v in meta.items() if k.startswith(prefix)}
 
 
 def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -204,17 +212,15 @@ def _opened(path: Path, block: int | None = None) -> Generator[pq.ParquetFile, N
 
 def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:
     """Rewrite a part without the given documents, atomically. Returns how many rows went."""
-    table = read_part(path)
-    result = read_result(path)
-    gone = pc.is_in(table.column("doc_id"), value_set=pa.array(list(doc_ids), pa.string()))
-    kept = table.filter(pc.invert(gone))
-    if result is None or kept.num_rows == table.num_rows:
+    wanted = pa.array(list(doc_ids), pa.string())
+    gone = pc.is_in(read_part(path, ["doc_id"]).column("doc_id"), value_set=wanted)
+    if not pc.any(gone).as_py():  # most parts, of which no more than the ids are read
         return 0
-    notes = {
-        name.decode().removeprefix("lexveil."): value.decode()
-        for name, value in (table.schema.metadata or {}).items()
-        if name.startswith(b"lexveil.")
-    }
+    result = read_result(path)
+    if result is None:
+        return 0
+    table, notes = read_part(path), read_notes(path)
+    kept = table.filter(pc.invert(gone))
     dropped = table.num_rows - kept.num_rows
     counts = dict(result.counts)
     if "documents" in counts:

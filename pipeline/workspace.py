@@ -239,9 +239,12 @@ def storage_told(root: Path) -> Generator[None, None, None]:
     try:
         yield
     except Exception as error:
-        if not storage.is_remote(root) or (told := storage.trouble(error)) is None:
+        if not storage.is_remote(root):
             raise
-        raise WorkspaceError(f"the storage of {root} can't be used: {told}") from None
+        missing = "there is no such bucket" if isinstance(error, FileNotFoundError) else None
+        if (told := missing or storage.trouble(error)) is None:
+            raise
+        raise WorkspaceError(f"{storage.STORAGE_FAILED} {told} ({root})") from None
 
 
 def _is_free(folder: Path) -> bool:
@@ -351,7 +354,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        if storage.trouble(error) is not None and not isinstance(error, FileNotFoundError):
+        if storage.trouble(error) is not None:
             raise  # an outage is no missing file
         return None
 

@@ -1,13 +1,17 @@
-"""A trained model to a folder and back: safetensors and JSON, no pickle."""
+"""A trained model to a folder, or a prefix of an object store, and back: safetensors and JSON, no pickle."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load as load_bytes
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from nlp.encoders.models import SCHEMA_VERSION, FeatureModel, ModelConfig, PolynomialHead, build
@@ -83,7 +87,7 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
     if not (folder / WEIGHTS).is_file():
         raise ModelRefused("missing")
     try:
-        state = load_file(folder / WEIGHTS)
+        state = _read(folder / WEIGHTS)
         model = build(config, encoder)
         trained = trained_state(model)
         if not with_head:
@@ -103,9 +107,22 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
     return model.eval()
 
 
+def _on_disk(path: Any) -> bool:
+    # A path of an object store only looks like one of ours: the system can't open it or map it into memory.
+    return isinstance(path, os.PathLike)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    return load_file(path) if _on_disk(path) else load_bytes(path.read_bytes())
+
+
 def _write(model: FeatureModel, folder: Path, trained: dict[str, Tensor]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.cpu().contiguous() for name, value in trained.items()}
-    save_file(state, folder / WEIGHTS)
+    weights = folder / WEIGHTS
+    if _on_disk(weights):
+        save_file(state, weights)
+    else:
+        weights.write_bytes(save_bytes(state))
     config = json.dumps(model.config.to_json(), ensure_ascii=False, indent=2)
     (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
