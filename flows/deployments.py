@@ -1,16 +1,14 @@
 """What is run by schedule, and how it is registered: every night, every week, every month.
 
-`lexveil deploy` registers the flows below at a Prefect server, for a process work pool whose workers import
-them from the installed package; `deploy/prefect.yaml` says the same to those who keep deployments in files.
+`lexveil deploy` registers the flows below at a Prefect server, for a work pool whose workers import them from
+the installed package; `deploy/prefect.yaml` says the same to those who keep deployments in files.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import os
-import urllib.request
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,37 +22,27 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 
 from flows.actions import alone, of_audit, of_model
+from flows.failures import DELAYS, RETRIES, WEBHOOK, again_later, message, notify
 from flows.pool import WorkerPool
+from pipeline.errors import SettingsError
 from pipeline.logs import sealed
 from pipeline.request import prepare, request_run, submit, unchanged
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
+from pipeline.standing import keep_sources, kept_sources, located_sources
 from pipeline.workspace import Workspace
 
-POOL = "lexveil"
-WEBHOOK = "LEXVEIL_WEBHOOK"
 _HOUR = 3600
-_WEBHOOK_SECONDS = 10
-
-
-def notify(flow: Any, flow_run: Any, state: Any) -> None:
-    """Tell the address in LEXVEIL_WEBHOOK that a run failed: names, ids and states only."""
-    if not (url := os.environ.get(WEBHOOK)):
-        return
-    body = {"flow": flow.name, "run": str(flow_run.id), "state": state.name}
-    request = urllib.request.Request(  # noqa: S310 - the operator's own address
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=_WEBHOOK_SECONDS):  # noqa: S310
-        pass
-
+_WATCH = "lexveil: a run without heartbeat has crashed"
+_WATCH_BLOCK = "lexveil-failures"
+_HEARTBEAT_SECONDS = 120  # four beats of PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30
 
 # What Prefect does around each run. Runs are idempotent, so trying again costs only what was not finished.
 _scheduled: Any = functools.partial(
     cast(Any, flow),
     log_prints=False,
     persist_result=False,
-    retries=2,
-    retry_delay_seconds=60,
+    retries=RETRIES,
+    retry_delay_seconds=DELAYS[0],
     on_failure=[notify],
     on_crashed=[notify],
     task_runner=ThreadPoolTaskRunner(max_workers=MOST_TASKS),  # pyright: ignore[reportArgumentType]
@@ -62,14 +50,18 @@ _scheduled: Any = functools.partial(
 
 
 @_scheduled(name="lexveil-scheduled", timeout_seconds=12 * _HOUR)
+@again_later
 @sealed("scheduled")
-def scheduled_job(workspace: str, sources: list[str], config: str | None = None) -> None:
+def scheduled_job(workspace: str, sources: list[str] | None = None, config: str | None = None) -> None:
     """Work on what is new in the sources. A model of the same recipe is used again, so that a night with
     new documents spends no epsilon; a night without any does nothing.
+
+    sources: None: those that `lexveil deploy` has written down in the workspace.
     """
-    settings = load_settings(None if config is None else Path(config))
-    paths = [Path(source) for source in sources]
-    place = prepare(Path(workspace), settings, paths, need_labels=settings.train.objective != "denoise")
+    settings = _settings(config)
+    names = kept_sources(Workspace.open(workspace), settings) if sources is None else sources
+    paths = located_sources(names)
+    place = prepare(workspace, settings, paths, need_labels=settings.train.objective != "denoise")
     request = request_run(place, settings, paths)
     if unchanged(place, request) is None:
         submit(place, request)
@@ -77,12 +69,13 @@ def scheduled_job(workspace: str, sources: list[str], config: str | None = None)
 
 
 @_scheduled(name="lexveil-train", timeout_seconds=24 * _HOUR)
+@again_later
 @sealed("train")
 def scheduled_training(workspace: str, config: str | None = None) -> None:
     """Train anew on what the workspace holds. The ledger is charged first and refuses what would pass the
     limit: then the run fails, the night goes on with the model there is, and nothing was looked at.
     """
-    settings, place = load_settings(None if config is None else Path(config)), Workspace.open(Path(workspace))
+    settings, place = _settings(config), Workspace.open(workspace)
     from pipeline.models import read_card
     from pipeline.stages.train import train
 
@@ -92,12 +85,13 @@ def scheduled_training(workspace: str, config: str | None = None) -> None:
 
 
 @_scheduled(name="lexveil-audit", timeout_seconds=12 * _HOUR)
+@again_later
 @sealed("audit")
 def scheduled_audit(workspace: str, config: str | None = None) -> None:
     """Attack the training code and the newest model; the verdict goes on its card, and a failed test fails
     the run.
     """
-    settings, place = load_settings(None if config is None else Path(config)), Workspace.open(Path(workspace))
+    settings, place = _settings(config), Workspace.open(workspace)
     from pipeline.errors import AuditFailed
     from pipeline.stages.audit import audit
 
@@ -131,80 +125,125 @@ def schedule_of(when: str | None, timezone: str) -> Any:
     return Cron(when, timezone=timezone)
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Where the runs are carried out. `image`: of the containers, for pools that start some."""
+
+    name: str = "lexveil"
+    kind: str = "process"
+    image: str | None = None
+
+
 def register(
-    workspace: Path, sources: list[Path], config: Path | None, schedules: Schedules
+    place: Workspace,
+    settings: Settings,
+    sources: Sequence[str],
+    config: Path | None,
+    schedules: Schedules,
+    pool: Pool,
+    name: str | None = None,
 ) -> Mapping[str, str]:
     """Register work pool, deployments and the watch over heartbeats at PREFECT_API_URL; again is no change.
 
+    name: what the deployments' names begin with, where several workspaces share a server.
     Returns each deployment's schedule.
     """
     from prefect.utilities.asyncutils import run_coro_as_sync
 
-    place = {
-        "workspace": str(workspace.resolve()),
-        "config": None if config is None else str(config.resolve()),
-    }
-    everything = [str(source.resolve()) for source in sources]
-    wanted: list[tuple[str, Any, str | None, dict[str, Any]]] = [
-        ("nightly", scheduled_job, schedules.nightly, {**place, "sources": everything}),
-        ("train", scheduled_training, schedules.train, place),
-        ("audit", scheduled_audit, schedules.audit, place),
+    keep_sources(place, settings, sources)
+    where = {"workspace": place.url, "config": None if config is None else str(config.resolve())}
+    wanted: list[tuple[str, Any, str | None]] = [
+        ("nightly", scheduled_job, schedules.nightly),
+        ("train", scheduled_training, schedules.train),
+        ("audit", scheduled_audit, schedules.audit),
     ]
-    run_coro_as_sync(_pool_and_watch())
-    for name, function, when, parameters in wanted:
+    run_coro_as_sync(_make_pool(pool))
+    run_coro_as_sync(_watch_heartbeats(os.environ.get(WEBHOOK)))
+    found: dict[str, str] = {}
+    for kind, function, when in wanted:
+        called = kind if name is None else f"{name}-{kind}"
         deployment = function.to_deployment(
-            name=name,
+            name=called,
             schedule=schedule_of(when, schedules.timezone),
-            parameters=parameters,
+            parameters=where,
             concurrency_limit=1,
-            work_pool_name=POOL,
+            work_pool_name=pool.name,
+            job_variables={} if pool.image is None else {"image": pool.image},
             description=(function.__doc__ or "").split(".")[0] + ".",
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
         deployment.apply()
-    return {name: when or "by hand" for name, _, when, _ in wanted}
+        found[called] = when or "by hand"
+    return found
 
 
-def _pool_and_watch() -> Coroutine[Any, Any, None]:
-    async def make() -> None:
-        from datetime import timedelta
+async def _make_pool(pool: Pool) -> None:
+    from prefect import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
-        from prefect import get_client
-        from prefect.automations import Automation
-        from prefect.client.schemas.actions import WorkPoolCreate
-        from prefect.events.actions import ChangeFlowRunState
-        from prefect.events.schemas.automations import EventTrigger, Posture
-        from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+    async with get_client() as client:
+        with suppress(ObjectNotFound):
+            known = await client.read_work_pool(pool.name)
+            if known.type != pool.kind:
+                raise SettingsError(f"the work pool {pool.name} is there, of type {known.type}")
+            return
+        template = await get_default_base_job_template_for_infrastructure_type(pool.kind)
+        if template is None:
+            raise SettingsError(f"Prefect knows no work pool of type {pool.kind}")
+        await client.create_work_pool(
+            WorkPoolCreate(name=pool.name, type=pool.kind, base_job_template=template)
+        )
 
-        async with get_client() as client:
-            with suppress(ObjectAlreadyExists):
-                await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-            watch = Automation(
-                name="lexveil: a run without heartbeat has crashed",
-                trigger=EventTrigger(
-                    after={"prefect.flow-run.heartbeat"},
-                    expect={
-                        "prefect.flow-run.heartbeat",
-                        "prefect.flow-run.Completed",
-                        "prefect.flow-run.Failed",
-                        "prefect.flow-run.Cancelled",
-                        "prefect.flow-run.Crashed",
-                    },
-                    match={"prefect.resource.id": ["prefect.flow-run.*"]},
-                    for_each={"prefect.resource.id"},
-                    posture=Posture.Proactive,
-                    threshold=1,
-                    within=timedelta(seconds=120),
-                ),
-                actions=[
-                    ChangeFlowRunState.model_validate(
-                        {"state": "CRASHED", "message": "no heartbeat: the process is gone"}
-                    )
-                ],
-            )
-            try:
-                await Automation.aread(name=watch.name)
-            except (ValueError, ObjectNotFound):
-                await watch.acreate()
 
-    return make()
+async def _watch_heartbeats(webhook: str | None) -> None:
+    """A run whose machine is gone can't say so: the server finds it out, calls it crashed, and tells."""
+    from datetime import timedelta
+
+    from prefect.automations import Automation
+    from prefect.events.actions import CallWebhook, ChangeFlowRunState
+    from prefect.events.schemas.automations import EventTrigger, Posture
+    from prefect.exceptions import ObjectNotFound
+
+    ended = ("Completed", "Failed", "Cancelled", "Crashed")
+    actions: list[Any] = [
+        ChangeFlowRunState.model_validate(
+            {"state": "CRASHED", "message": "no heartbeat: the process is gone"}
+        )
+    ]
+    if webhook:
+        payload = message("{{ flow.name }}", "{{ flow_run.id }}", "Crashed").decode()
+        actions.append(CallWebhook(block_document_id=await _receiver(webhook), payload=payload))
+    watch = Automation(
+        name=_WATCH,
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{state}" for state in ended)},
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=_HEARTBEAT_SECONDS),
+        ),
+        actions=actions,
+    )
+    with suppress(ValueError, ObjectNotFound):
+        known = await Automation.aread(name=watch.name)
+        watch.id = known.id
+        await watch.aupdate()
+        return
+    await watch.acreate()
+
+
+async def _receiver(url: str) -> Any:
+    from prefect.blocks.webhook import Webhook
+    from prefect.types import SecretDict
+    from pydantic import SecretStr
+
+    block = Webhook(url=SecretStr(url), headers=SecretDict({"Content-Type": "application/json"}))
+    return await block.asave(_WATCH_BLOCK, overwrite=True)
+
+
+def _settings(config: str | None) -> Settings:
+    return load_settings(None if config is None else Path(config))

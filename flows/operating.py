@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,10 @@ from flows.options import (
     settings_of,
 )
 
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+    from pipeline.workspace import Workspace
+
 NIGHTLY, TRAIN, AUDIT = "0 2 * * *", "0 4 * * 6", "0 5 1 * *"
 NightlyOption = Annotated[
     str, typer.Option(help="When new documents are worked on: cron in quotes, or seconds between runs.")
@@ -24,7 +28,10 @@ NightlyOption = Annotated[
 TrainOption = Annotated[str, typer.Option("--train", help="When a model is trained anew; the same.")]
 AuditOption = Annotated[str, typer.Option("--audit", help="When the newest model is audited; the same.")]
 TimezoneOption = Annotated[str, typer.Option(help="Of the schedules, such as Europe/Brussels.")]
-PoolWorkspace = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of the workspace.")]
+PoolWorkspace = Annotated[str, typer.Option("--workspace", "-w", help="Folder or URL of the workspace.")]
+NameOption = Annotated[
+    str | None, typer.Option(help="What the deployments' names begin with, where workspaces share a server.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,6 +48,10 @@ def deploy(
     train: TrainOption = TRAIN,
     audit: AuditOption = AUDIT,
     timezone: TimezoneOption = "UTC",
+    pool: Annotated[str, typer.Option(help="Work pool; made where there is none.")] = "lexveil",
+    pool_type: Annotated[str, typer.Option(help="Of a new work pool: process, kubernetes.")] = "process",
+    image: Annotated[str | None, typer.Option(help="Container image of the runs, for kubernetes.")] = None,
+    name: NameOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,14 +59,21 @@ def deploy(
 
     A worker carries them out: `prefect worker start --pool lexveil`. Again with other schedules changes them.
     """
-    _refuse_early(sources, config)
+    settings = settings_of(config)
+    names = _refuse_early(sources)
     import os
 
     from pipeline.errors import SettingsError
 
     if not os.environ.get("PREFECT_API_URL"):
         raise SettingsError("PREFECT_API_URL is not set; `lexveil up` starts a server of its own")
-    console.show(_register(sources, workspace, config, (nightly, train, audit, timezone)), as_json)
+    from pipeline.workspace import Workspace
+
+    place = Workspace.create_or_open(workspace)
+    schedules = (nightly, train, audit, timezone)
+    console.show(
+        _register(place, settings, names, config, schedules, (pool, pool_type, image), name), as_json
+    )
 
 
 def up(
@@ -73,19 +91,20 @@ def up(
 
     Ctrl-C or SIGTERM ends all of them. Where PREFECT_API_URL is set, that server is used.
     """
-    _refuse_early(sources, config)
+    settings = settings_of(config)
+    names = _refuse_early(sources)
     from flows.up import bring_up
     from pipeline.workspace import Workspace
 
     place = Workspace.create_or_open(workspace)
-    serve = ("flows.cli", "serve", "-w", str(workspace.resolve()))
+    serve = ("flows.cli", "serve", "-w", place.url)
     if config is not None:
         serve = (*serve, "--config", str(config.resolve()))
     schedules = (nightly, train, audit, timezone)
     bring_up(
         place,
         port,
-        lambda: console.show(_register(sources, workspace, config, schedules), False),
+        lambda: console.show(_register(place, settings, names, config, schedules), False),
         serve if endpoint else None,
         lambda line: console.show({"up": line}, False),
     )
@@ -106,25 +125,34 @@ def rotate_master_key(
     console.show(rotation, as_json)
 
 
-def _refuse_early(sources: list[Path], config: Path | None) -> None:
-    """What the first night would stumble over is said now."""
+def _refuse_early(sources: list[Path]) -> list[str]:
+    """The sources as a run finds them again. What the first night would stumble over is said now."""
     from pipeline.errors import SourceError
+    from pipeline.standing import located_sources
+    from pipeline.storage import url_of
 
-    settings_of(config)
-    for source in sources:
+    found = located_sources(sources)
+    for source in found:
         if not source.exists():
             raise SourceError(f"there is nothing at {source}")
+    return [url_of(source) for source in found]
 
 
 def _register(
-    sources: list[Path], workspace: Path, config: Path | None, schedules: tuple[str, str, str, str]
+    place: Workspace,
+    settings: Settings,
+    sources: list[str],
+    config: Path | None,
+    schedules: tuple[str, str, str, str],
+    pool: tuple[str, str, str | None] = ("lexveil", "process", None),
+    name: str | None = None,
 ) -> dict[str, Any]:
-    from flows.deployments import Schedules, register
+    from flows.deployments import Pool, Schedules, register
     from pipeline.errors import LexveilError, SettingsError
 
     wanted = Schedules(*schedules)
     try:
-        return {"deployed": dict(register(workspace, sources, config, wanted))}
+        return {"deployed": dict(register(place, settings, sources, config, wanted, Pool(*pool), name))}
     except ValueError as error:
         raise SettingsError(f"a schedule is neither cron nor a number of seconds: {error}") from None
     except OSError:

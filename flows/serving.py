@@ -66,7 +66,12 @@ def serve(
         return
     scheme = "https" if settings.encrypted.tls_certificate else "http"
     console.show({"url": f"{scheme}://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
-    with audit_log.recorded(place, settings, "serve"):
+    import signal
+    from contextlib import suppress
+
+    # By default SIGTERM would end the process before the log knows how the serving ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with audit_log.recorded(place, settings, "serve"), suppress(KeyboardInterrupt):
         endpoint.serve_model(place, settings, model)
 
 

@@ -19,9 +19,13 @@ from pipeline.workspace import Workspace
 _START_SECONDS = 180
 _STOP_SECONDS = 30
 _LOOK_SECONDS = 0.5
-# A run whose process is gone is found by its missing heartbeat.
+_LARGEST_LOG = 8 << 20
 _ENVIRONMENT = {
+    # A run whose process is gone is found by its missing heartbeat.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    # In memory, where they are otherwise kept, a killed server would forget who holds a deployment's slot.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "WARNING",
@@ -34,7 +38,7 @@ class PartEnded(LexveilError):
 
 @dataclass(slots=True)
 class Machine:
-    """The running parts by name. Their output goes to `protected/logs`, which holds no document text."""
+    """The running parts by name. Their output, without document text, goes to `logs` of `Workspace.local`."""
 
     place: Workspace
     environment: dict[str, str]
@@ -42,9 +46,12 @@ class Machine:
 
     def start(self, name: str, *command: str) -> None:
         """Start a part as a process of its own group, so that a Ctrl-C reaches it only through `stop`."""
-        folder = self.place.protected / "logs"
+        folder = self.place.local / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
-        with (folder / f"{name}.log").open("ab") as output:
+        path = folder / f"{name}.log"
+        if path.exists() and path.stat().st_size > _LARGEST_LOG:
+            path.replace(folder / f"{name}.log.1")
+        with path.open("ab") as output:
             self.parts[name] = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 env=self.environment,
@@ -58,8 +65,9 @@ class Machine:
         """Raises PartEnded when a part is gone."""
         for name, process in self.parts.items():
             if process.poll() is not None:
+                where = self.place.local / "logs"
                 raise PartEnded(
-                    f"the {name} ended with code {process.returncode}; its output lies in protected/logs"
+                    f"the {name} ended with code {process.returncode}; its output lies in {where}"
                 )
 
     def stop(self) -> None:
@@ -87,7 +95,7 @@ def bring_up(
     """
     given = os.environ.get("PREFECT_API_URL")
     url = given or f"http://127.0.0.1:{port}/api"
-    os.environ |= {"PREFECT_API_URL": url, **_ENVIRONMENT}  # before Prefect is imported here
+    os.environ |= {**_ENVIRONMENT, **os.environ, "PREFECT_API_URL": url}  # before Prefect is imported here
     machine = Machine(place, dict(os.environ))
     with _until_signalled() as ended:
         try:

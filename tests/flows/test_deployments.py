@@ -1,9 +1,19 @@
-"""Registered at a real Prefect server: schedules that start, one work pool, one watch over heartbeats."""
+"""At a real Prefect server: schedules that start, one work pool, one watch over heartbeats, and a process
+worker whose failed and killed runs are told of.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +46,7 @@ def registered(
 
 def test_the_server_plans_the_next_nights(registered: str) -> None:
     """By SQLAlchemy 2.1 it accepted the schedules and never planned a run."""
+    found: list[dict[str, Any]] = []
     for _ in range(300):
         found = asked(registered, "flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
         if found:
@@ -82,6 +93,217 @@ def test_without_a_server_it_says_so(command_in: Callable[[Path], Any], tmp_path
     (tmp_path / "inbox").mkdir()
     done = command_in(tmp_path).run("deploy", "inbox", "-w", "work")
     assert (done.returncode, "PREFECT_API_URL" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--pool-type", "kubernetes"), "of type process"),
+        (("--pool", "other", "--pool-type", "tent"), "tent"),
+    ],
+    ids=["another_type", "unknown_type"],
+)
+def test_work_pools_are_not_mixed_up(
+    registered: str,
+    arguments: tuple[str, ...],
+    message: str,
+    command_in: Callable[[Path], Any],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    done = command_in(tmp_path).run("deploy", "inbox", "-w", "work", *arguments, PREFECT_API_URL=registered)
+    assert (done.returncode, message in done.stderr, done.stderr.count("\n")) == (2, True, 1)
+
+
+def test_runs_may_be_containers_of_a_cluster(
+    registered: str, command_in: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    options = (
+        "--pool",
+        "cluster",
+        "--pool-type",
+        "kubernetes",
+        "--image",
+        "office/lexveil:1",
+        "--name",
+        "cl",
+    )
+    done = command_in(tmp_path).run("deploy", "inbox", "-w", "work", *options, PREFECT_API_URL=registered)
+    assert done.returncode == 0, done.stderr
+    (pool,) = (one for one in asked(registered, "work_pools") if one["name"] == "cluster")
+    assert (pool["type"], "image" in pool["base_job_template"]["variables"]["properties"]) == (
+        "kubernetes",
+        True,
+    )
+    (night,) = (one for one in asked(registered, "deployments") if one["name"] == "cl-nightly")
+    assert (night["work_pool_name"], night["job_variables"]) == ("cluster", {"image": "office/lexveil:1"})
+
+
+@dataclass
+class Receiver:
+    """Keeps what it is sent, and answers with `answer`."""
+
+    answer: int = 200
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+
+    def waits_for(self, number: int) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + 90
+        while len(self.bodies) < number and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return self.bodies
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Generator[Receiver]:
+    kept = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            kept.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(kept.answer)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+            del args
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    kept.url = f"http://127.0.0.1:{server.server_port}/secret"
+    yield kept
+    server.shutdown()
+
+
+@dataclass
+class Scheduled:
+    """Deployments of one workspace, and a worker that carries their runs out."""
+
+    url: str
+    worker: subprocess.Popen[bytes]
+
+    def start(self, deployment: str, **parameters: Any) -> str:
+        found = {one["name"]: one["id"] for one in asked(self.url, "deployments")}
+        body = {"parameters": parameters}
+        answer = httpx.post(f"{self.url}/deployments/{found[deployment]}/create_flow_run", json=body)
+        answer.raise_for_status()
+        return answer.json()["id"]
+
+    def until(self, run: str, *kinds: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 120
+        while True:
+            found = httpx.get(f"{self.url}/flow_runs/{run}", timeout=30).json()
+            if found["state_type"] in kinds or time.monotonic() > deadline:
+                return found
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def scheduled(
+    prefect_server: Any,
+    receiver: Receiver,
+    command_in: Callable[[Path], Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Generator[Scheduled]:
+    folder = tmp_path_factory.mktemp("scheduled")
+    command, url = command_in(folder), prefect_server.url
+    (folder / "client of a name").mkdir()
+    names = ("--name", "tried", "--pool", "tried", "--nightly", "99999999")
+    done = command.run("deploy", "client of a name", "-w", "work", *names, PREFECT_API_URL=url)
+    assert done.returncode == 0, done.stderr
+    place = command.environment(
+        PREFECT_API_URL=url, LEXVEIL_WEBHOOK=receiver.url, PREFECT_WORKER_QUERY_SECONDS="1"
+    )
+    start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tried", "--type", "process"]
+    worker = subprocess.Popen(start, env=place, cwd=folder, start_new_session=True)
+    yield Scheduled(url, worker)
+    worker.terminate()
+    worker.wait(60)
+
+
+def test_no_parameter_tells_a_source(scheduled: Scheduled) -> None:
+    found = [one for one in asked(scheduled.url, "deployments") if one["name"].startswith("tried-")]
+    assert len(found) == 3
+    assert "client" not in json.dumps(found)
+
+
+def test_a_refusal_is_told_once_and_not_tried_again(scheduled: Scheduled, receiver: Receiver) -> None:
+    run = scheduled.start("tried-train", config="/nowhere/lexveil.toml")
+    ended = scheduled.until(run, "FAILED", "COMPLETED", "CRASHED")
+    assert (ended["state_type"], ended["run_count"]) == ("FAILED", 1)
+    assert receiver.waits_for(1) == [{"flow": "lexveil-train", "run": run, "state": "Failed"}]
+
+
+def test_a_fault_is_tried_again_later_and_a_killed_run_is_told(
+    scheduled: Scheduled, receiver: Receiver
+) -> None:
+    """The folder of the sources is empty, so there is nothing to learn from; then the process is killed
+    while it waits, and the receiver fails.
+    """
+    before = len(receiver.bodies)
+    receiver.answer = 500
+    run = scheduled.start("tried-nightly", workspace="/nowhere/work")
+    waiting = scheduled.until(run, "SCHEDULED", "FAILED", "COMPLETED", "CRASHED")
+    while waiting["state_name"] != "AwaitingRetry":
+        assert waiting["state_type"] in ("SCHEDULED", "PENDING", "RUNNING"), waiting["state_name"]
+        time.sleep(0.2)
+        waiting = scheduled.until(run, "SCHEDULED", "RUNNING", "FAILED", "COMPLETED", "CRASHED")
+    assert (waiting["empirical_policy"]["retries"], waiting["empirical_policy"]["retry_delay"]) == (3, 60)
+    for process in children_of(scheduled.worker.pid):
+        os.kill(process, signal.SIGKILL)
+    ended = scheduled.until(run, "CRASHED", "FAILED", "COMPLETED")
+    assert ended["state_type"] == "CRASHED"
+    assert receiver.waits_for(before + 1)[before:] == [
+        {"flow": "lexveil-scheduled", "run": run, "state": "Crashed"}
+    ]
+    assert scheduled.worker.poll() is None
+
+
+def children_of(process: int) -> list[int]:
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(one) for one in found]
+
+
+def test_delays_grow_and_a_refusal_ends_them(
+    prefect_server: Any, command_in: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    script = tmp_path / "growing.py"
+    script.write_text(GROWING)
+    done = command_in(tmp_path).run_script(script, PREFECT_API_URL=prefect_server.url)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["tries"] == {"fault": 4, "refusal": 1}
+    assert told["delays"] == [1, 2, 3]
+
+
+GROWING = """
+import json
+from flows import deployments, failures
+from pipeline.errors import BudgetRefused
+
+failures.DELAYS = (1, 2, 3)
+tries = {"fault": 0, "refusal": 0}
+delays = []
+kept = failures._set_next_try
+
+def noted(final):
+    from prefect.client.orchestration import get_client
+    from prefect.context import FlowRunContext
+    kept(final)
+    with get_client(sync_client=True) as client:
+        if not final:
+            delays.append(client.read_flow_run(FlowRunContext.get().flow_run.id).empirical_policy.retry_delay)
+
+failures._set_next_try = noted
+
+def body(kind: str) -> None:
+    tries[kind] += 1
+    raise BudgetRefused("no") if kind == "refusal" else OSError()
+
+for kind in tries:
+    deployments._scheduled(name="growing")(failures.again_later(body))(kind, return_state=True)
+print(json.dumps({"tries": tries, "delays": delays[:3]}))
+"""
 
 
 def test_schedules() -> None:
