@@ -36,11 +36,10 @@ def show(result: Mapping[str, Any], as_json: bool) -> None:
         return
     from rich.console import Console
 
-    out = Console(soft_wrap=True, highlight=False, emoji=False)  # "span:DATE:" is no calendar
+    style: dict[str, Any] = {"soft_wrap": True, "highlight": False, "emoji": False}  # ":DATE:" is no calendar
+    out = Console(**style)
     if not out.is_terminal:
-        out = Console(
-            soft_wrap=True, highlight=False, emoji=False, width=_PIPE_WIDTH
-        )  # whole reservation ids in a file
+        out = Console(**style, width=_PIPE_WIDTH)  # whole reservation ids in a file
     for name, value in result.items():
         if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             out.print(_table(name, value))
