@@ -23,7 +23,7 @@ def alone(
     """
     from pipeline import audit_log
 
-    with place.lock(), audit_log.recorded(place, settings, action, facts) as found:
+    with place.lock(settings), audit_log.recorded(place, settings, action, facts) as found:
         yield found
 
 

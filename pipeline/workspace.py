@@ -41,6 +41,7 @@ from privacy.keystore import KeyStore
 from privacy.vault import KeyUnusable, MasterKey
 
 SCHEMA_VERSION = 1
+_MANIFEST = "_manifest.json"  # readers of a whole folder of Parquet files pass over such a name
 _KEY_HELP = {
     "missing": "there is none",
     "unreadable": "it can't be read",
@@ -205,12 +206,21 @@ class Workspace:
         return f"sqlite:///{self.protected.resolve() / file}"
 
     @contextmanager
-    def lock(self) -> Generator[None, None, None]:
+    def lock(self, settings: Settings | None = None) -> Generator[None, None, None]:
         """Keep every other process out of the workspace. The system frees it when this process dies.
+
+        A remote one is locked by its database, on whatever machine the others run.
 
         Raises:
             WorkspaceError: another process holds it.
+            SettingsError: the workspace is remote, and no database is configured.
         """
+        if self.remote:
+            from pipeline.database import database_lock
+
+            with database_lock(self.database_url(settings or Settings(), ""), self.id):
+                yield
+            return
         handle = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
@@ -309,25 +319,29 @@ def key_store(workspace: Workspace, settings: Settings) -> KeyStore:
         KeyProblem: the master key can't be used, or belongs to another workspace.
         SettingsError: the workspace is remote, and no database is configured.
     """
-    url = workspace.database_url(settings, "keys.sqlite")
+    url, schema = workspace.database_url(settings, "keys.sqlite"), None
+    if settings.database.url is not None:
+        from pipeline.database import schema_of
+
+        schema = schema_of(workspace.id)
     try:
-        return KeyStore(url, master_key(workspace, settings))
+        return KeyStore(url, master_key(workspace, settings), schema)
     except KeyUnusable as error:
         path = key_file(workspace, settings)
         if error.code != "wrong_key" or path is None or not next_key(path).exists():
             raise _key_problem(error) from None
-        return _rotated(url, path)
+        return _rotated(url, path, schema)
 
 
-def _rotated(url: str, path: Path) -> KeyStore:
+def _rotated(url: str, path: Path, schema: str | None) -> KeyStore:
     """The table after a rotation that was killed once the keys were wrapped by the new one."""
     waiting = next_key(path)
     try:
-        store = KeyStore(url, MasterKey.from_file(waiting, create=False))
+        store = KeyStore(url, MasterKey.from_file(waiting, create=False), schema)
     except KeyUnusable as error:
         raise _key_problem(error) from None
     waiting.replace(path)
-    tables.sync_folder(path.parent)
+    storage.sync_folder(path.parent)
     return store
 
 
@@ -361,8 +375,13 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def read_manifest(folder: Path, stage: str) -> Manifest:
     """What a stage has finished so far."""
-    found = read_json(folder / "manifest.json") or {"shards": []}
+    found = read_json(folder / _MANIFEST) or {"shards": []}
     return Manifest(stage, tuple(ShardResult.from_json(entry) for entry in found["shards"]))
+
+
+def write_manifest(folder: Path, stage: str, shards: Sequence[ShardResult]) -> None:
+    """Record what a stage has finished."""
+    write_json(folder / _MANIFEST, {"stage": stage, "shards": [result.to_json() for result in shards]})
 
 
 def run_stage(folder: Path, stage: str, shards: Sequence[Shard], work: Work, each: ForEach) -> Manifest:
@@ -392,7 +411,7 @@ def run_stage(folder: Path, stage: str, shards: Sequence[Shard], work: Work, eac
         for result in each(stage, work, pending):
             finished[result.index] = result
     ordered = tuple(finished[index] for index in sorted(finished))
-    write_json(folder / "manifest.json", {"stage": stage, "shards": [result.to_json() for result in ordered]})
+    write_manifest(folder, stage, ordered)
     return Manifest(stage, ordered, done_now=len(pending))
 
 
