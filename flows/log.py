@@ -31,7 +31,7 @@ def show(
     from pipeline import audit_log
 
     found = audit_log.verify(place, settings)
-    entries = audit_log.read(audit_log.log_path(place))[-last:]
+    entries = audit_log.read(place, settings)[-last:]
     rows = [
         {
             "seq": entry.seq,

@@ -1,9 +1,9 @@
 """Who did what to a workspace, on which digests, with what spending: a log that cannot be changed unnoticed.
 
-One JSON object a line in `protected/log.jsonl`. Each holds the SHA-256 of the one before it and an Ed25519
-signature, whose key is derived from the workspace's. It holds names of actions, digests, counts and sums; of
-people it names the operator alone. A command that changes something, or shows what is protected, leaves two
-entries, `started` and how it ended: a killed one has the first only.
+One JSON object a line in `protected/log.jsonl`, or a row in the database. Each holds the SHA-256 of the one
+before it and an Ed25519 signature, whose key is derived from the workspace's. It holds names of actions,
+digests, counts and sums; of people it names the operator alone. A command that changes something, or shows
+what is protected, leaves two entries, `started` and how it ended: a killed one has the first only.
 
 What it can show: an entry that was changed, removed, put in or put elsewhere. What it cannot: entries cut off
 at its end, unless a later head is known (`lexveil log show` prints it; run reports and erasure certificates
@@ -18,7 +18,7 @@ import getpass
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from pipeline.database import tables_of
 from pipeline.errors import WorkspaceError
 from pipeline.settings import Settings
 from pipeline.workspace import Workspace, key_store
@@ -98,43 +99,35 @@ def append(
 ) -> Entry:
     """Add an entry and see it on disk. Raises WorkspaceError where that fails or the log's end is broken."""
     key = _signing_key(workspace, settings)
+
+    def follow(line: bytes | None) -> bytes:
+        last = None if line is None else _entry(line)
+        entry = Entry(
+            seq=last.seq + 1 if last else 1,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            actor=_actor(),
+            action=action,
+            outcome=outcome,
+            facts=facts,
+            previous=last.hash if last else GENESIS,
+        )
+        digest = entry.digest()
+        signature = base64.b64encode(key.sign(digest.encode())).decode()
+        return _canonical({**asdict(entry), "hash": digest, "signature": signature}).encode()
+
+    database = tables_of(workspace, settings)
     try:
-        handle = os.open(log_path(workspace), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-    except OSError:
-        raise WorkspaceError("the workspace's log can't be opened; nothing was done") from None
-    with os.fdopen(handle, "r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            last = _last(file)
-            entry = Entry(
-                seq=last.seq + 1 if last else 1,
-                at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                actor=_actor(),
-                action=action,
-                outcome=outcome,
-                facts=facts,
-                previous=last.hash if last else GENESIS,
-            )
-            digest = entry.digest()
-            signature = base64.b64encode(key.sign(digest.encode())).decode()
-            line = _canonical({**asdict(entry), "hash": digest, "signature": signature})
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        except (OSError, ValueError, TypeError):
-            raise WorkspaceError("the workspace's log is broken or can't be written") from None
-    return _entry(line.encode())
+        if database is not None:
+            return _entry(database.append_to_log(follow))
+        return _entry(_append_to_file(log_path(workspace), follow))
+    except (OSError, ValueError, TypeError):
+        raise WorkspaceError("the workspace's log is broken or can't be written; nothing was done") from None
 
 
-def read(path: Path) -> list[Entry]:
-    """All entries of a log, unchecked; none where there is none. Raises WorkspaceError for a broken line."""
+def read(workspace: Workspace, settings: Settings) -> list[Entry]:
+    """All entries, unchecked; none where there is no log. Raises WorkspaceError for a broken line."""
     try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    try:
-        # What follows the last line's end was being written when a process died.
-        return [_entry(line) for line in lines[:-1]]
+        return [_entry(line) for line in _lines(workspace, settings)]
     except ValueError:
         raise WorkspaceError("the workspace's log has a line that is no entry") from None
 
@@ -142,14 +135,9 @@ def read(path: Path) -> list[Entry]:
 def verify(workspace: Workspace, settings: Settings, head: str | None = None) -> Verification:
     """Recompute the chain and check every signature. `head`: a hash that the log once had."""
     public = _signing_key(workspace, settings).public_key()
-    return verify_entries(log_path(workspace), public, head)
-
-
-def verify_entries(path: Path, public: Ed25519PublicKey, head: str | None = None) -> Verification:
-    """The same for a copy of the log, by the public key alone."""
     shown = base64.b64encode(public.public_bytes_raw()).decode()
     try:
-        entries = read(path)
+        entries = read(workspace, settings)
     except WorkspaceError:
         return Verification(0, 1, GENESIS, shown, None if head is None else False)
     broken = next((at for at, ok in enumerate(_sound(entries, public), start=1) if not ok), None)
@@ -160,8 +148,19 @@ def verify_entries(path: Path, public: Ed25519PublicKey, head: str | None = None
 
 
 def log_path(workspace: Workspace) -> Path:
-    """Where the log lies."""
+    """Where the log lies, where no database keeps it."""
     return workspace.protected / "log.jsonl"
+
+
+def _lines(workspace: Workspace, settings: Settings) -> list[bytes]:
+    database = tables_of(workspace, settings)
+    if database is not None:
+        return database.read_log()
+    try:
+        # What follows the last line's end was being written when a process died.
+        return log_path(workspace).read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
 
 
 def _sound(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool, None, None]:
@@ -183,8 +182,19 @@ def _signing_key(workspace: Workspace, settings: Settings) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(key_store(workspace, settings).purpose_key(_PURPOSE))
 
 
-def _last(file: Any) -> Entry | None:
-    """The last whole entry; what a killed process left of another one is cut off."""
+def _append_to_file(path: Path, follow: Callable[[bytes | None], bytes]) -> bytes:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(handle, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        line = follow(_last(file))
+        file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return line
+
+
+def _last(file: Any) -> bytes | None:
+    """The last whole line; what a killed process left of another one is cut off."""
     start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
     file.seek(start)
     content: bytes = file.read()
@@ -193,7 +203,7 @@ def _last(file: Any) -> Entry | None:
         file.truncate(start + whole)
     if not whole:
         return None
-    return _entry(content[content.rfind(b"\n", 0, whole - 1) + 1 : whole])
+    return content[content.rfind(b"\n", 0, whole - 1) + 1 : whole - 1]
 
 
 def _entry(line: bytes) -> Entry:

@@ -32,7 +32,7 @@ class StoreUnavailable(VaultError):
     """The database does not answer, or not as ours. Holds the type of the cause only: never URL or row."""
 
     def __init__(self, cause: str) -> None:
-        super().__init__("store", f"the database of the keys cannot be opened or used ({cause})")
+        super().__init__("store", f"the database cannot be opened or used ({cause})")
 
 
 class Database:
@@ -53,15 +53,16 @@ class Database:
             raise ValueError("a schema has a plain name")
         self._tables = tables
         self._schema = schema or "public"
-        try:
-            parsed = sa.make_url(url)
-        except exc.ArgumentError:
-            raise StoreUnavailable("its URL is none") from None
-        self.sqlite = parsed.get_backend_name() == "sqlite"
-        self._engine = self._opened(parsed)
+        self.sqlite = url.startswith("sqlite:")
+        self._engine: Callable[[], sa.Engine]
         if self.sqlite:
+            engine = self._retried(lambda: _sqlite_engine(url))
+            self._engine = lambda: engine
             self.write(tables.create_all)
         else:
+            address = postgres_url(url)
+            # Asked for anew each time: after a fork it is another one.
+            self._engine = lambda: _postgres_engine(address, os.getpid())
             self._retried(self._create_schema)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
@@ -97,17 +98,8 @@ class Database:
             sa.insert(table).from_select([column.name for column in table.columns], kept.select())
         )
 
-    def _opened(self, url: sa.URL) -> sa.Engine:
-        if self.sqlite:
-            return self._retried(lambda: _sqlite_engine(url))
-        if url.get_backend_name() != "postgresql":
-            raise StoreUnavailable("neither SQLite nor PostgreSQL")
-        if find_spec("psycopg") is None:
-            raise StoreUnavailable("psycopg is not installed: pip install lexveil[postgres]")
-        return self._retried(lambda: _postgres_engine(url, os.getpid()))
-
     def _carry_out(self, work: Callable[[sa.Connection], T], mode: str) -> T:
-        with self._engine.execution_options(write=mode != "ACCESS SHARE").begin() as connection:
+        with self._engine().execution_options(write=mode != "ACCESS SHARE").begin() as connection:
             if not self.sqlite:
                 self._enter_schema(connection)
                 # The lock comes before the first query, so the snapshot holds what the writer before has
@@ -120,11 +112,11 @@ class Database:
         connection.exec_driver_sql(f"SET LOCAL search_path TO {self._schema}")
 
     def _create_schema(self) -> None:
-        inspected = sa.inspect(self._engine)
+        inspected = sa.inspect(self._engine())
         wanted = {table.name for table in self._tables.sorted_tables}
         if wanted <= set(inspected.get_table_names(self._schema)):
             return
-        with self._engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+        with self._engine().execution_options(isolation_level="READ COMMITTED").begin() as connection:
             # Two first comers would both find nothing and both make it.
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
             if self._schema not in sa.inspect(connection).get_schema_names():
@@ -133,7 +125,7 @@ class Database:
             self._tables.create_all(connection)
 
     def _vacuum(self) -> bool:
-        connection = self._engine.raw_connection()
+        connection = self._engine().raw_connection()
         try:
             cursor = connection.cursor()
             # secure_delete zeroes freed cells, but pages that were rebuilt may keep a copy: write all anew.
@@ -168,7 +160,20 @@ def insert_missing(connection: sa.Connection, table: sa.Table, rows: list[dict[s
     connection.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
-def connect_options(**given: str | int) -> dict[str, Any]:
+def postgres_url(url: str | sa.URL) -> sa.URL:
+    """The URL with the driver that is used here. Raises `StoreUnavailable` for another, or without driver."""
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError:
+        raise StoreUnavailable("its URL is none") from None
+    if parsed.get_backend_name() != "postgresql":
+        raise StoreUnavailable("neither SQLite nor PostgreSQL")
+    if find_spec("psycopg") is None:
+        raise StoreUnavailable("psycopg is not installed: pip install lexveil[postgres]")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def session_options(**given: str | int) -> dict[str, Any]:
     """What a connection to PostgreSQL is opened with; `given` are settings of the session."""
     settings = {"lock_timeout": f"{_LOCK_SECONDS}s", "client_min_messages": "warning", **given}
     return {
@@ -183,19 +188,19 @@ def _postgres_engine(url: sa.URL, process: int) -> sa.Engine:
     del process
     # Repeatable read: a reader sees one state. No parameters in errors: among them are wrapped keys.
     return sa.create_engine(
-        url.set(drivername="postgresql+psycopg"),
+        url,
         isolation_level="REPEATABLE READ",
-        connect_args=connect_options(),
+        connect_args=session_options(),
         pool_size=1,
         pool_pre_ping=True,
         hide_parameters=True,
     )
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    if url.database:
+def _sqlite_engine(url: str) -> sa.Engine:
+    if file := sa.make_url(url).database:
         # Made before SQLite does: it would use the umask, and its log files copy the mode of this one.
-        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     # No pool: a pooled connection must not cross a fork, and opening a file is cheap.
     engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)

@@ -25,13 +25,13 @@ def place(tmp_path: Path) -> Workspace:
 def fill(place: Workspace, n: int) -> list[audit_log.Entry]:
     for number in range(n):
         audit_log.append(place, SETTINGS, "train", "done", {"epsilon": 0.5 * number, "model": f"m{number}"})
-    return audit_log.read(audit_log.log_path(place))
+    return audit_log.read(place, SETTINGS)
 
 
 def test_an_action_leaves_its_start_and_its_end(place: Workspace) -> None:
     with audit_log.recorded(place, SETTINGS, "mask", {"settings": "0" * 32}) as facts:
         facts["rows"] = 7
-    started, ended = audit_log.read(audit_log.log_path(place))
+    started, ended = audit_log.read(place, SETTINGS)
     assert (started.action, started.outcome, started.facts) == ("mask", "started", {"settings": "0" * 32})
     assert (ended.outcome, ended.facts) == ("done", {"of": 1, "rows": 7})
     found = audit_log.verify(place, SETTINGS)
@@ -42,7 +42,7 @@ def test_an_action_leaves_its_start_and_its_end(place: Workspace) -> None:
 def test_of_an_error_the_type_is_kept_alone(place: Workspace) -> None:
     with pytest.raises(ValueError, match="Smith"), audit_log.recorded(place, SETTINGS, "ingest"):
         raise ValueError("Smith")
-    assert audit_log.read(audit_log.log_path(place))[-1].outcome == "failed: ValueError"
+    assert audit_log.read(place, SETTINGS)[-1].outcome == "failed: ValueError"
     assert b"Smith" not in audit_log.log_path(place).read_bytes()
 
 
