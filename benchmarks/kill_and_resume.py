@@ -35,7 +35,7 @@ from typing import Any
 from benchmarks.contract import Figure, Outcome, run
 
 ROOT = Path(__file__).parent.parent
-COMMITTED = ("protected/raw", "protected/found", "masked", "protected/encoded/*", "features")
+COMMITTED = ("protected/raw", "protected/found", "masked", "protected/encoded/*", "features/*")
 # Written before the part that commits them, so they are final only with it.
 COMPANIONS = {
     "protected/quarantine": "protected/raw",
@@ -121,6 +121,8 @@ def parts(workspace: Path, folders: tuple[str, ...] = COMMITTED) -> dict[str, St
     found: dict[str, State] = {}
     for folder in folders:
         for path in workspace.glob(f"{folder}/part-*.parquet"):
+            if path.parent.is_symlink():  # features/current
+                continue
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()
                 found[str(path.relative_to(workspace))] = (stat.st_ino, stat.st_mtime_ns)
@@ -217,6 +219,7 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
     import hashlib
 
     from pipeline import tables
+    from pipeline.features import current_features
     from pipeline.settings import load_settings
     from pipeline.stages.ingest import read_catalogue, read_raw
     from pipeline.workspace import Workspace, key_store
@@ -235,7 +238,7 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
 
     vault = [row for part in rows(place.vault) for row in part]
     opened = keys.existing([row["doc_id"] for row in vault])
-    catalogue = read_catalogue(place).to_pylist()
+    catalogue = read_catalogue(place, settings).to_pylist()
     in_shard: dict[int, list[str]] = {}
     for row in catalogue:
         in_shard.setdefault(row["shard"], []).append(row["doc_id"])
@@ -263,7 +266,7 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
                     for row in vault
                 ]
             ),
-            "features": digest(rows(place.features, "created")),
+            "features": digest(rows(current_features(place), "created")),
             "models": [hashlib.sha256(data).hexdigest()[:16] for data in weights],
             "told": digest([[result[name] for name in (*told, "utility")], result["encrypted"]["agreement"]]),
             "ledger_total": ledger.spent(population, settings.ledger.limit_delta),

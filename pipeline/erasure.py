@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 
 from pipeline import tables
 from pipeline.errors import SourceError
+from pipeline.features import versions
 from pipeline.models import models, now, read_card
 from pipeline.review import forget_review
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue, write_catalogue
-from pipeline.workspace import Workspace, key_store, read_json, read_manifest, write_json
+from pipeline.workspace import Workspace, key_store, read_json, read_manifest, write_json, write_manifest
 from privacy.keystore import KeyStore
 from privacy.vault import content_id
 
@@ -77,7 +78,11 @@ def erase(
     if (name is None) == (owner is None):
         raise SourceError("name a document, or an owner with --owner")
     keys = key_store(workspace, settings)
-    doc_ids = _of_owner(workspace, keys, owner) if name is None else [_document(workspace, keys, name or "")]
+    doc_ids = (
+        _of_owner(workspace, settings, keys, owner)
+        if name is None
+        else [_document(workspace, settings, keys, name or "")]
+    )
     trained = _trained_on(workspace, keys, doc_ids)
     destroyed = keys.destroy(doc_ids)
     for doc_id in doc_ids:
@@ -85,7 +90,9 @@ def erase(
     rows = sum(tables.drop_documents(path, doc_ids) for path in _parts(workspace))
     _refresh_manifests(workspace)
     _mark(workspace, trained, len(doc_ids))
-    _drop_from_catalogue(workspace, doc_ids)  # last: it is where a second try finds an owner's documents
+    _drop_from_catalogue(
+        workspace, settings, doc_ids
+    )  # last: it is where a second try finds an owner's documents
     return Erasure(tuple(doc_ids), rows, destroyed, tuple(trained), scan(workspace, keys, doc_ids))
 
 
@@ -121,9 +128,9 @@ def _bytes_name(path: Path, needles: Sequence[bytes]) -> bool:
     return False
 
 
-def _document(workspace: Workspace, keys: KeyStore, name: str) -> str:
+def _document(workspace: Workspace, settings: Settings, keys: KeyStore, name: str) -> str:
     source_key = content_id(keys.purpose_key("source-id"), name.encode())
-    catalogue = read_catalogue(workspace).to_pylist()
+    catalogue = read_catalogue(workspace, settings).to_pylist()
     found = {row["doc_id"] for row in catalogue if name == row["doc_id"] or source_key == row["source_key"]}
     found |= keys.erased([name])
     if not found:
@@ -133,9 +140,11 @@ def _document(workspace: Workspace, keys: KeyStore, name: str) -> str:
     return found.pop()
 
 
-def _of_owner(workspace: Workspace, keys: KeyStore, owner: str | None) -> list[str]:
+def _of_owner(workspace: Workspace, settings: Settings, keys: KeyStore, owner: str | None) -> list[str]:
     named = {owner, content_id(keys.purpose_key("owner-id"), (owner or "").encode())}
-    found = [row["doc_id"] for row in read_catalogue(workspace).to_pylist() if row["owner"] in named]
+    found = [
+        row["doc_id"] for row in read_catalogue(workspace, settings).to_pylist() if row["owner"] in named
+    ]
     if not found:
         raise SourceError("there is no document of such an owner in this workspace")
     return found
@@ -172,7 +181,7 @@ def _folders(workspace: Workspace) -> list[tuple[Path, str]]:
         (workspace.raw, "ingest"),
         (workspace.found, "find"),
         (workspace.masked, "mask"),
-        (workspace.features, "extract"),
+        *((folder, "extract") for folder in versions(workspace)),
         *encoded,
     ]
 
@@ -182,10 +191,11 @@ def _parts(workspace: Workspace) -> list[Path]:
     return [path for folder in folders for path in sorted(folder.glob("part-*.parquet"))]
 
 
-def _drop_from_catalogue(workspace: Workspace, doc_ids: Sequence[str]) -> None:
-    table = read_catalogue(workspace)
+def _drop_from_catalogue(workspace: Workspace, settings: Settings, doc_ids: Sequence[str]) -> None:
+    table = read_catalogue(workspace, settings)
     gone = set(doc_ids)
-    write_catalogue(workspace, table.filter([value not in gone for value in tables.strings(table, "doc_id")]))
+    kept = [value not in gone for value in tables.strings(table, "doc_id")]
+    write_catalogue(workspace, settings, table.filter(kept))
 
 
 def _refresh_manifests(workspace: Workspace) -> None:
@@ -193,5 +203,4 @@ def _refresh_manifests(workspace: Workspace) -> None:
         shards = read_manifest(folder, stage).shards
         found = [tables.read_result(tables.part_path(folder, shard.index)) for shard in shards]
         if shards:
-            entries = [result.to_json() for result in found if result is not None]
-            write_json(folder / "manifest.json", {"stage": stage, "shards": entries})
+            write_manifest(folder, stage, [result for result in found if result is not None])

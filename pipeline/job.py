@@ -48,12 +48,14 @@ def run_job(
     want = encoding_of(settings.train.model)
     encoded = clock.time("encode", lambda: encode(workspace, settings, want, each))
     trained = clock.time("train", lambda: once("train", lambda: _model(workspace, settings, each)))
-    features = clock.time("extract", lambda: extract(workspace, settings, trained.saved.name, each))
+    features = clock.time(
+        "extract", lambda: extract(workspace, settings, trained.saved.name, each, request.run_id)
+    )
     outcome = clock.time(
         "evaluate", lambda: once("evaluate", lambda: evaluate(workspace, settings, trained.saved.name))
     )
     counts, held_back = ingested.counts(), masked.counts().get(f"quarantine:{HELD_BACK}", 0)
-    kept = read_catalogue(workspace).num_rows
+    kept = read_catalogue(workspace, settings).num_rows
     summary = RunSummary(
         run_id=request.run_id,
         started=started,

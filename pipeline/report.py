@@ -29,6 +29,7 @@ from pipeline.drawing import (
     pages,
     svg,
 )
+from pipeline.features import shown_features
 from pipeline.models import NOT_COVERED, audit_line
 from pipeline.review import REASONS
 from pipeline.stages.evaluate import Denoising, Evaluation, Scores
@@ -130,7 +131,7 @@ def render(workspace: Workspace, summary: RunSummary) -> str:
             attention=_attention(summary),
             query=_query(workspace),
             workspace=str(workspace.root),
-            features=str(workspace.features),
+            features=shown_features(workspace),
             total_seconds=sum(summary.seconds.values()),
             **_plots(summary),
         )
@@ -248,9 +249,15 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
 
 
 def _query(workspace: Workspace) -> str:
-    pattern = str(workspace.features.resolve() / "part-*.parquet").replace("'", "''")
-    sql = f"SELECT doc_id, owner, model, features FROM '{pattern}'"  # noqa: S608  shown, not run
-    return f"import duckdb\nduckdb.sql({json.dumps(sql, ensure_ascii=False)}).show()"
+    place = json.dumps(shown_features(workspace), ensure_ascii=False)
+    return (
+        "import os\nimport duckdb\n\n"  # noqa: S608  shown, not run
+        f"features = {place}\n"
+        # A query that read through the link could meet a switch, and read half of either version.
+        "features = os.path.realpath(features) if os.path.isdir(features) else features\n"
+        'sql = "SELECT doc_id, owner, model, features FROM read_parquet($1)"\n'
+        'duckdb.sql(sql, params=[features + "/part-*.parquet"]).show()'
+    )
 
 
 def _plots(summary: RunSummary) -> dict[str, Markup | None]:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.detection_scores import scores_digest
+from pipeline.features import read_current
 from pipeline.plan import planned
 from pipeline.settings import Settings
 from pipeline.sources import check_fields, scan
+from pipeline.storage import located
 from pipeline.tables import digest_of, part_path
 from pipeline.workspace import (
     Workspace,
@@ -49,7 +51,7 @@ class Request:
         return digest_of([list(self.sources), self.settings.model_dump(mode="json", exclude=set(HOW))])
 
 
-def prepare(root: Path, settings: Settings, sources: Sequence[Path], need_labels: bool) -> Workspace:
+def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool) -> Workspace:
     """Open or lay out a workspace, after everything that can be wrong with the request was looked at.
 
     Raises:
@@ -61,7 +63,7 @@ def prepare(root: Path, settings: Settings, sources: Sequence[Path], need_labels
         from pipeline.stages.train import device_of  # heavy, so only where it may refuse
 
         device_of(settings.train)
-    workspace = Workspace.create_or_open(root)
+    workspace = Workspace.create_or_open(place)
     key_store(workspace, settings)
     return workspace
 
@@ -110,7 +112,7 @@ def close(workspace: Workspace, request: Request, result: dict[str, Any]) -> Non
 def unchanged(workspace: Workspace, request: Request) -> dict[str, Any] | None:
     """The last run's JSON, where the same request over the same files would do nothing anew."""
     last = read_json(workspace.runs / "last.json")
-    if last is None or last["digest"] != request.digest or not Path(last["result"]["report"]).is_file():
+    if last is None or last["digest"] != request.digest or not located(last["result"]["report"]).is_file():
         return None
     if last["state"] != _state(workspace, request):
         return None
@@ -129,12 +131,12 @@ def _state(workspace: Workspace, request: Request) -> str:
     """Digest of everything that a run of this request would look at before it decides to do nothing."""
     known = planned(workspace, request.settings)
     items = scan([Path(source) for source in request.sources], request.settings.ingest, known)
-    folders = ((workspace.raw, "ingest"), (workspace.masked, "mask"), (workspace.features, "extract"))
-    shards = [
-        [shard.key, shard.rows, part_path(folder, shard.index).exists()]
-        for folder, stage in folders
-        for shard in read_manifest(folder, stage).shards
-    ]
+    features = workspace.features / (read_current(workspace) or {"version": "none"})["version"]
+    shards: list[list[Any]] = []
+    for folder, stage in ((workspace.raw, "ingest"), (workspace.masked, "mask"), (features, "extract")):
+        there = {path.name for path in folder.glob("part-*.parquet")}
+        for shard in read_manifest(folder, stage).shards:
+            shards.append([shard.key, shard.rows, part_path(folder, shard.index).name in there])
     cards = sorted(workspace.models.glob("*/card.json"))
     # The report shows the models' audits and the detector's scores.
     models = [[card.parent.name, (read_json(card) or {}).get("audit")] for card in cards]

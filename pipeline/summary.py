@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.charging import open_ledger
+from pipeline.features import shown_features
 from pipeline.settings import Settings
 from pipeline.stages.evaluate import Evaluation
 from pipeline.workspace import Workspace
@@ -74,7 +75,7 @@ class RunSummary:
             "epsilon": self.card["epsilon"],
             "delta": self.card["delta"],
             "unit": self.card["unit"],
-            "features": str(workspace.features),
+            "features": shown_features(workspace),
             "report": str(report_path(workspace, self.run_id)),
             **evaluation,
         }

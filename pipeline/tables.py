@@ -1,7 +1,7 @@
 """The Arrow schema of every shard on disk, and how a part file is written and read.
 
 A part describes itself: its Parquet metadata holds the shard's key, digest and counts. The rename that puts
-it into place is therefore the one commit point of a shard; `manifest.json` is an index made from it.
+it into place is therefore the one commit point of a shard; `_manifest.json` is an index made from it.
 """
 
 from __future__ import annotations

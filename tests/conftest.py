@@ -115,7 +115,7 @@ def finished(finished_once: Finished, tmp_path: Path) -> Finished:
     from pipeline.workspace import Workspace
 
     root = tmp_path / "finished"
-    shutil.copytree(finished_once.workspace.root, root)
+    shutil.copytree(finished_once.workspace.root, root, symlinks=True)
     base = finished_once
     return Finished(Workspace.open(root), base.settings, base.sources, base.expected, base.gold, base.first)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,11 +58,19 @@ def encode(workspace: Workspace, settings: Settings, want: Want, each: ForEach =
     masked = read_manifest(workspace.masked, "mask")
     if not masked.shards:
         raise WorkspaceError("nothing has been masked in this workspace; run `lexveil mask` first")
-    train = settings.train
-    facts = [want, train.chunk_length, train.chunk_limit, _encoder_digest(train), code_digest(*_CODE)]
+    facts = encoding_facts(settings.train, want)
     shards = [Shard(entry.index, digest_of([entry.digest, *facts])) for entry in masked.shards]
     work = functools.partial(encode_shard, workspace, settings, want)
     return run_stage(encoded_folder(workspace, want), f"encode-{want}", shards, work, each)
+
+
+def encoding_facts(train: TrainSettings, want: Want) -> list[Any]:
+    """What an encoded document depends on beside its text.
+
+    Raises:
+        TrainingRefused: the public encoder can't be used.
+    """
+    return [want, train.chunk_length, train.chunk_limit, _encoder_digest(train), code_digest(*_CODE)]
 
 
 def encode_shard(workspace: Workspace, settings: Settings, want: Want, shard: Shard) -> ShardResult:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,23 +14,45 @@ from nlp.encoders.documents import extract as extract_features
 from nlp.encoders.models import FeatureModel
 from nlp.encoders.storage import ModelRefused, load, read_config
 from pipeline import tables
-from pipeline.models import SavedModel, find_model, refusal
+from pipeline.features import Lineage, current_features, shown_features, switch
+from pipeline.models import SavedModel, find_model, now, refusal
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.settings import Settings
-from pipeline.stages.encode import encode, encoded_folder, encoding_of, load_encoder, read_encoded
+from pipeline.stages.encode import (
+    encode,
+    encoded_folder,
+    encoding_facts,
+    encoding_of,
+    load_encoder,
+    read_encoded,
+)
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, run_stage
+from pipeline.workspace import Workspace, code_digest, read_manifest, run_stage
+
+__all__ = ["current_features", "extract", "extract_shard", "open_model", "shown_features"]
 
 _CODE = ("nlp/encoders", "pipeline/stages/extract")
+_PROGRAM = ("nlp", "privacy", "pipeline")
 
 
 def extract(
-    workspace: Workspace, settings: Settings, name: str | None = None, each: ForEach = one_by_one
+    workspace: Workspace,
+    settings: Settings,
+    name: str | None = None,
+    each: ForEach = one_by_one,
+    run: str | None = None,
 ) -> Manifest:
     """Features of every masked document by the named model (None: the newest of the configured kind).
 
+    A version of the features is made by one model, one encoding and one way of masking. Documents that are
+    new or changed go into the version there is; another version is made beside it, and read from when it is
+    whole (`pipeline.features`).
+
     The features are NOT differentially private: the model's weights are. Each row depends on its own
     document, and a reader of the features may learn of it what they show.
+
+    Args:
+        run: id of the run, for the lineage.
 
     Raises:
         TrainingRefused: there is no such model, or its folder can't be used.
@@ -39,35 +63,69 @@ def extract(
         read_config(saved.folder)  # before any worker starts
     except ModelRefused as error:
         raise refusal(error) from None
-    want = encoding_of(saved.kind)
-    facts = [saved.name, saved.digest, code_digest(*_CODE)]
-    shards = [
-        Shard(entry.index, digest_of([entry.digest, *facts]))
-        for entry in encode(workspace, settings, want, each).shards
-    ]
-    work = functools.partial(extract_shard, workspace, settings, saved)
-    return run_stage(workspace.features, "extract", shards, work, each)
+    encoded = encode(workspace, settings, encoding_of(saved.kind), each).shards
+    lineage = _lineage(workspace, settings, saved, run)
+    folder = workspace.features / lineage.version
+    shards = [Shard(entry.index, digest_of([entry.digest, lineage.version])) for entry in encoded]
+    work = functools.partial(extract_shard, workspace, settings, saved, lineage)
+    manifest = run_stage(folder, "extract", shards, work, each)
+    masked = [entry.digest for entry in read_manifest(workspace.masked, "mask").shards]
+    switch(workspace, lineage, digest_of(masked), manifest.rows, now())
+    return manifest
 
 
-def extract_shard(workspace: Workspace, settings: Settings, saved: SavedModel, shard: Shard) -> ShardResult:
+def extract_shard(
+    workspace: Workspace, settings: Settings, saved: SavedModel, lineage: Lineage, shard: Shard
+) -> ShardResult:
     """Features of one shard's documents."""
     model = open_model(saved.folder, settings)
     path = tables.part_path(encoded_folder(workspace, encoding_of(saved.kind)), shard.index)
     table, encoded = read_encoded(path)
     features = extract_features(model, encoded).features
     dimension = model.config.feature_dim
+    created = datetime.now(UTC)
     out = pa.table(
         {
             "doc_id": table.column("doc_id"),
             "owner": table.column("owner"),
             "features": pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), dimension),
             "model": pa.array([saved.name] * table.num_rows, pa.string()),
-            "created": pa.array([datetime.now(UTC)] * table.num_rows, pa.timestamp("us", tz="UTC")),
+            "created": pa.array([created] * table.num_rows, pa.timestamp("us", tz="UTC")),
         },
         schema=tables.features_schema(dimension),
     )
-    notes = {"privacy_statement": saved.statement, "model": saved.name}
-    return tables.write_part(workspace.features, shard, out, {"documents": table.num_rows}, notes)
+    source = tables.read_result(tables.part_path(workspace.masked, shard.index))
+    notes = {
+        **lineage.notes(),
+        "source": source.digest if source else "",
+        "created": created.isoformat(timespec="milliseconds"),
+    }
+    folder = workspace.features / lineage.version
+    return tables.write_part(folder, shard, out, {"documents": table.num_rows}, notes)
+
+
+def _lineage(workspace: Workspace, settings: Settings, saved: SavedModel, run: str | None) -> Lineage:
+    masked = tables.part_path(workspace.masked, read_manifest(workspace.masked, "mask").shards[0].index)
+    made_by = [
+        tables.read_notes(masked).get("settings"),
+        encoding_facts(settings.train, encoding_of(saved.kind)),
+    ]
+    try:
+        with (saved.folder / "model.safetensors").open("rb") as file:
+            weights = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        raise refusal(ModelRefused("missing")) from None
+    version = digest_of([saved.digest, weights, code_digest(*_CODE), made_by])
+    return Lineage(
+        version=f"{saved.name}-{version[:8]}",
+        model=saved.name,
+        weights=weights,
+        statement=saved.statement,
+        settings=digest_of(made_by),
+        code=code_digest(*_PROGRAM),
+        program=metadata.version("lexveil"),
+        run=run,
+    )
 
 
 @functools.lru_cache(maxsize=2)

@@ -27,7 +27,7 @@ from pipeline import tables
 from pipeline.errors import SettingsError, WorkspaceError
 from pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.settings import DETECTORS, MaskSettings, Settings
-from pipeline.stages.ingest import read_catalogue, read_raw
+from pipeline.stages.ingest import has_catalogue, read_catalogue, read_raw
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, code_digest, key_store, read_manifest, run_stage
 from privacy.vault import seal, unseal
@@ -57,11 +57,10 @@ def find(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
     Raises:
         WorkspaceError: nothing has been ingested.
     """
-    if not workspace.catalogue.exists():
+    if not has_catalogue(workspace, settings):
         raise WorkspaceError("nothing has been ingested into this workspace; run `lexveil ingest` first")
-    wanted = wanted_by_shard(workspace)
-    mask = settings.mask
-    facts = [mask.detector, mask.sensitivity, detector_digest(mask.detector), code_digest(*_CODE)]
+    wanted = wanted_by_shard(workspace, settings)
+    facts = finding_facts(settings.mask)
     shards = [
         Shard(entry.index, digest_of([entry.digest, wanted[entry.index], *facts]))
         for entry in read_manifest(workspace.raw, "ingest").shards
@@ -70,9 +69,14 @@ def find(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
     return run_stage(workspace.found, "find", shards, work, each)
 
 
+def finding_facts(mask: MaskSettings) -> list[Any]:
+    """What is found in a document depends on, beside its text."""
+    return [mask.detector, mask.sensitivity, detector_digest(mask.detector), code_digest(*_CODE)]
+
+
 def find_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
     """Detect in one shard's documents; in a large one, piece by piece."""
-    documents = read_raw(workspace, settings, shard.index, wanted_by_shard(workspace)[shard.index])
+    documents = read_raw(workspace, settings, shard.index, wanted_in(workspace, settings, shard.index))
     pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
     keys = key_store(workspace, settings).existing([document.doc_id for document in documents])
     owners: list[Document] = []
@@ -178,13 +182,18 @@ class FoundPart:
         return json.loads(unseal(self._keys[row["doc_id"]], row[self._what], place))
 
 
-def wanted_by_shard(workspace: Workspace) -> dict[int, list[str]]:
+def wanted_by_shard(workspace: Workspace, settings: Settings) -> dict[int, list[str]]:
     """The kept documents of each raw part."""
     wanted: dict[int, list[str]] = defaultdict(list)
-    catalogue = read_catalogue(workspace)
+    catalogue = read_catalogue(workspace, settings)
     for row in catalogue.select(["doc_id", "shard"]).to_pylist():
         wanted[row["shard"]].append(row["doc_id"])
     return wanted
+
+
+def wanted_in(workspace: Workspace, settings: Settings, index: int) -> list[str]:
+    """The kept documents of one raw part. Every shard asks, so no more than its own rows become objects."""
+    return tables.strings(read_catalogue(workspace, settings, index), "doc_id")
 
 
 @functools.cache

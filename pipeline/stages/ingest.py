@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import tables
+from pipeline.database import tables_of
 from pipeline.plan import make_plan, read_plan
 from pipeline.records import (
     Document,
@@ -56,7 +58,7 @@ def ingest(
     ]
     work = functools.partial(ingest_shard, workspace, settings)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each)
-    _write_catalogue(workspace, manifest)
+    _write_catalogue(workspace, settings, manifest)
     return manifest
 
 
@@ -169,16 +171,24 @@ def read_raw(workspace: Workspace, settings: Settings, index: int, doc_ids: Iter
     return documents
 
 
-def read_catalogue(workspace: Workspace) -> pa.Table:
-    """The kept documents: ids, keyed owners, labels, and the shard each lies in."""
-    return (
-        pq.ParquetFile(workspace.catalogue).read()
-        if workspace.catalogue.exists()
-        else tables.CATALOGUE.empty_table()
-    )
+def has_catalogue(workspace: Workspace, settings: Settings) -> bool:
+    """Whether anything was ever ingested, be it of no documents."""
+    database = tables_of(workspace, settings)
+    return workspace.catalogue.exists() if database is None else database.has_catalogue()
 
 
-def _write_catalogue(workspace: Workspace, manifest: Manifest) -> None:
+def read_catalogue(workspace: Workspace, settings: Settings, shard: int | None = None) -> pa.Table:
+    """The kept documents, or those of one shard: ids, keyed owners, labels, and the shard each lies in."""
+    database = tables_of(workspace, settings)
+    if database is not None:
+        return database.read_catalogue(shard)
+    if not workspace.catalogue.exists():
+        return tables.CATALOGUE.empty_table()
+    table = tables.read_part(workspace.catalogue)
+    return table if shard is None else table.filter(pc.equal(table.column("shard"), shard))
+
+
+def _write_catalogue(workspace: Workspace, settings: Settings, manifest: Manifest) -> None:
     columns = ["doc_id", "owner", "label", "split", "source_key"]
     seen: set[str] = set()
     parts: list[pa.Table] = []
@@ -192,11 +202,15 @@ def _write_catalogue(workspace: Workspace, manifest: Manifest) -> None:
     table = pa.concat_tables(
         [part.cast(tables.CATALOGUE) for part in parts] or [tables.CATALOGUE.empty_table()]
     )
-    write_catalogue(workspace, table)
+    write_catalogue(workspace, settings, table)
 
 
-def write_catalogue(workspace: Workspace, table: pa.Table) -> None:
+def write_catalogue(workspace: Workspace, settings: Settings, table: pa.Table) -> None:
     """Put a catalogue in place of the one there is, whole or not at all."""
+    database = tables_of(workspace, settings)
+    if database is not None:
+        database.write_catalogue(table)
+        return
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
     write_bytes(workspace.catalogue, sink.getvalue().to_pybytes())

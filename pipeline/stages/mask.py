@@ -35,7 +35,7 @@ from pipeline.errors import WorkspaceError
 from pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.review import apply_decisions, decisions_digests, stored_decisions
 from pipeline.settings import MaskSettings, Settings
-from pipeline.stages.find import FoundPart, detect_whole, find, wanted_by_shard
+from pipeline.stages.find import FoundPart, detect_whole, find, finding_facts, wanted_in
 from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, code_digest, key_store, run_stage
@@ -94,16 +94,21 @@ def mask(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
         WorkspaceError: nothing has been ingested.
     """
     found = find(workspace, settings, each)
-    facts = [settings.mask.model_dump(mode="json", exclude={"detector"}), code_digest(*_CODE)]
-    depends = _dependencies(workspace, settings.mask, found)
+    facts = masking_facts(settings.mask)
+    depends = _dependencies(workspace, settings, found)
     shards = [Shard(entry.index, digest_of([*depends[entry.index], *facts])) for entry in found.shards]
     work = functools.partial(mask_shard, workspace, settings)
     return run_stage(workspace.masked, "mask", shards, work, each)
 
 
+def masking_facts(mask: MaskSettings) -> list[Any]:
+    """What a masked text depends on, beside what was found in it."""
+    return [mask.model_dump(mode="json", exclude={"detector"}), code_digest(*_CODE)]
+
+
 def mask_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
     """Mask and check one shard's documents."""
-    documents = read_raw(workspace, settings, shard.index, wanted_by_shard(workspace)[shard.index])
+    documents = read_raw(workspace, settings, shard.index, wanted_in(workspace, settings, shard.index))
     pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
     work = _Work(workspace, settings, shard.index, documents)
     vault: list[dict[str, Any]] = []
@@ -117,7 +122,8 @@ def mask_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardR
         if outcome.verdict == "FAIL"
     ]
     tables.write_part(workspace.held_back, shard, pa.Table.from_pylist(failed, schema=tables.HELD_BACK))
-    return _write_masked(workspace, shard, documents, outcomes)
+    made_by = digest_of([finding_facts(settings.mask), masking_facts(settings.mask)])
+    return _write_masked(workspace, shard, documents, outcomes, made_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +229,7 @@ def restore_document(workspace: Workspace, settings: Settings, doc_id: str) -> s
     Raises:
         WorkspaceError: no such document, or it was erased, or the second pass held it back.
     """
-    places = {row["doc_id"]: row["shard"] for row in read_catalogue(workspace).to_pylist()}
+    places = {row["doc_id"]: row["shard"] for row in read_catalogue(workspace, settings).to_pylist()}
     index = places.get(doc_id)
     rows = [] if index is None else list(_vault_rows(workspace, settings, index, [doc_id]))
     if index is None or not rows:
@@ -282,7 +288,7 @@ class _Matters:
         self, workspace: Workspace, settings: Settings, documents: Sequence[Document], key: bytes
     ) -> None:
         owners = {document.owner for document in documents}
-        rows = read_catalogue(workspace).select(["doc_id", "owner", "shard"]).to_pylist()
+        rows = read_catalogue(workspace, settings).select(["doc_id", "owner", "shard"]).to_pylist()
         owner_of = {row["doc_id"]: row["owner"] for row in rows if row["owner"] in owners}
         by_shard: dict[int, list[str]] = defaultdict(list)
         for row in rows:
@@ -330,17 +336,20 @@ def _named_after_review(
     }
 
 
-def _dependencies(workspace: Workspace, settings: MaskSettings, found: Manifest) -> dict[int, list[Any]]:
+def _dependencies(workspace: Workspace, settings: Settings, found: Manifest) -> dict[int, list[Any]]:
     """What the outcome of each shard rests on: what was found in it, or in all documents of its owners."""
-    rows = read_catalogue(workspace).select(["doc_id", "owner", "shard"]).to_pylist()
+    rows = read_catalogue(workspace, settings).select(["doc_id", "owner", "shard"]).to_pylist()
     digests = {shard.index: shard.digest for shard in found.shards}
     decided = decisions_digests(workspace)
     facts: dict[int, list[Any]] = {index: [digest] for index, digest in digests.items()}
-    by_owner: dict[str, list[Any]] = defaultdict(list)
+    # By document: a shard's digest would have one changed file mask the matters of its neighbours anew.
+    finding = digest_of(finding_facts(settings.mask))
+    by_owner: dict[str, list[Any]] = defaultdict(lambda: [finding])
     for row in rows:
-        facts[row["shard"]].append([row["doc_id"], decided.get(row["doc_id"])])
-        by_owner[row["owner"]].append([digests[row["shard"]], row["doc_id"], decided.get(row["doc_id"])])
-    if settings.scope == "matter":
+        entry = [row["doc_id"], decided.get(row["doc_id"])]
+        facts[row["shard"]].append(entry)
+        by_owner[row["owner"]].append(entry)
+    if settings.mask.scope == "matter":
         of_owner = {owner: digest_of(rested) for owner, rested in by_owner.items()}
         for row in rows:
             facts[row["shard"]].append(of_owner[row["owner"]])
@@ -348,7 +357,11 @@ def _dependencies(workspace: Workspace, settings: MaskSettings, found: Manifest)
 
 
 def _write_masked(
-    workspace: Workspace, shard: Shard, documents: Sequence[Document], outcomes: Sequence[_Outcome]
+    workspace: Workspace,
+    shard: Shard,
+    documents: Sequence[Document],
+    outcomes: Sequence[_Outcome],
+    made_by: str,
 ) -> ShardResult:
     pairs = zip(documents, outcomes, strict=True)
     passed = [(document, outcome) for document, outcome in pairs if outcome.verdict != "FAIL"]
@@ -372,4 +385,4 @@ def _write_masked(
         },
         schema=tables.MASKED,
     )
-    return tables.write_part(workspace.masked, shard, table, counts)
+    return tables.write_part(workspace.masked, shard, table, counts, {"settings": made_by})

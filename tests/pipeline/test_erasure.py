@@ -12,9 +12,10 @@ import pytest
 from pipeline import tables
 from pipeline.erasure import ERASURES, erase, scan
 from pipeline.errors import SourceError, WorkspaceError
+from pipeline.features import current_features
 from pipeline.job import run_job
 from pipeline.request import request_run, unchanged
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine
 from pipeline.stages.mask import mask, restore_document
 from pipeline.workspace import Workspace, key_store, read_json, read_manifest
@@ -35,13 +36,14 @@ def rows_of(place: Workspace, doc_id: str) -> list[str]:
 
 @pytest.fixture
 def doc_id(finished: Any) -> str:
-    return tables.strings(read_catalogue(finished.workspace), "doc_id")[3]
+    return tables.strings(read_catalogue(finished.workspace, Settings()), "doc_id")[3]
 
 
 def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     before = {path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(place, doc_id)}
-    assert before == {"raw", "catalogue.parquet", "found", "masked", "vault", "embedding", "features"}
+    version = current_features(place).name
+    assert before == {"raw", "catalogue.parquet", "found", "masked", "vault", "embedding", version}
     gone = erase(place, settings, doc_id)
     assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1, 0)
     assert gone.rows >= len(before) - 1
@@ -54,11 +56,12 @@ def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
 
 def test_the_others_stand(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
-    others = set(tables.strings(read_catalogue(place), "doc_id")) - {doc_id}
+    others = set(tables.strings(read_catalogue(place, Settings()), "doc_id")) - {doc_id}
     erase(place, settings, doc_id)
-    assert set(tables.strings(read_catalogue(place), "doc_id")) == others
+    assert set(tables.strings(read_catalogue(place, Settings()), "doc_id")) == others
     assert restore_document(place, settings, min(others))
-    for folder, stage in ((place.raw, "ingest"), (place.masked, "mask"), (place.features, "extract")):
+    features = current_features(place)
+    for folder, stage in ((place.raw, "ingest"), (place.masked, "mask"), (features, "extract")):
         assert read_manifest(folder, stage).rows == len(others)
 
 
@@ -81,7 +84,7 @@ def test_nor_does_a_new_file_with_the_same_content(tmp_path: Path, write_jsonl: 
     mask(place, settings)
     erase(place, settings, "a")
     again = ingest(place, settings, [write_jsonl([{"text": " One. ", "id": "c"}], "more.jsonl")])
-    assert (again.counts()["erased"], read_catalogue(place).num_rows) == (1, 1)
+    assert (again.counts()["erased"], read_catalogue(place, Settings()).num_rows) == (1, 1)
     erase(place, settings, "b")
     assert mask(place, settings).rows == 0  # shards without a document are shards
 
@@ -94,10 +97,10 @@ def test_by_the_id_in_its_source(finished: Any, doc_id: str) -> None:
 
 
 def test_what_is_not_there(finished: Any, doc_id: str) -> None:
-    before = read_catalogue(finished.workspace)
+    before = read_catalogue(finished.workspace, Settings())
     with pytest.raises(SourceError, match="no such document"):
         erase(finished.workspace, finished.settings, "John Wharfinger")
-    assert read_catalogue(finished.workspace).equals(before)
+    assert read_catalogue(finished.workspace, Settings()).equals(before)
 
 
 def test_an_id_that_several_documents_share(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
@@ -105,7 +108,7 @@ def test_an_id_that_several_documents_share(tmp_path: Path, write_jsonl: Callabl
     ingest(place, settings, [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "a"}])])
     with pytest.raises(SourceError, match="2 documents"):
         erase(place, settings, "a")
-    assert read_catalogue(place).num_rows == 2
+    assert read_catalogue(place, Settings()).num_rows == 2
 
 
 def test_killed_after_the_key_it_is_finished_by_the_next(finished: Any, doc_id: str) -> None:
@@ -135,7 +138,7 @@ def test_an_owner_goes_with_all_documents(tmp_path: Path, write_jsonl: Callable[
     assert (len(gone.doc_ids), gone.keys, gone.scan.left) == (3, 3, 0)
     assert gone.scan.files > 4
     assert all(rows_left == [] for rows_left in map(partial(rows_with, place), gone.doc_ids))
-    assert read_catalogue(place).num_rows == 3
+    assert read_catalogue(place, Settings()).num_rows == 3
     with pytest.raises(SourceError, match="owner"):
         erase(place, asked, owner="m1")
 

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.charging import open_ledger
 from pipeline.errors import BudgetRefused
+from pipeline.features import current_features
 from pipeline.job import run_job
 from pipeline.records import Shard, ShardResult, Work
 from pipeline.request import read_request, request_run, submit, unchanged
@@ -129,7 +130,7 @@ class TestAgain:
         assert again(Counting())["ingested"] == second["ingested"]
 
     def test_a_lost_part_is_noticed(self, finished: Any) -> None:
-        next(iter(finished.workspace.features.glob("part-*"))).unlink()
+        next(iter(current_features(finished.workspace).glob("part-*"))).unlink()
         request = request_run(finished.workspace, finished.settings, finished.sources)
         assert unchanged(finished.workspace, request) is None
 

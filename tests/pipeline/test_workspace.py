@@ -186,7 +186,7 @@ class TestRunStage:
 
     def test_a_part_without_an_entry_is_adopted(self, tmp_path: Path) -> None:
         first, _ = finish(tmp_path, shards("a", "b"))
-        (tmp_path / "manifest.json").unlink()
+        (tmp_path / "_manifest.json").unlink()
         again, done = finish(tmp_path, shards("a", "b"))
         assert done == []
         assert again.shards == first.shards
@@ -207,7 +207,7 @@ class TestRunStage:
     def test_parts_no_longer_asked_for_are_removed(self, tmp_path: Path, recorded: bool) -> None:
         finish(tmp_path, shards("a", "b", "c"))
         if not recorded:
-            (tmp_path / "manifest.json").unlink()
+            (tmp_path / "_manifest.json").unlink()
         manifest, done = finish(tmp_path, shards("a"))
         assert (done, len(manifest.shards)) == ([], 1)
         assert [path.name for path in tmp_path.glob("*.parquet")] == ["part-00000.parquet"]
@@ -219,7 +219,7 @@ class TestRunStage:
 
     def test_a_broken_manifest_is_made_anew(self, tmp_path: Path) -> None:
         first, _ = finish(tmp_path, shards("a"))
-        (tmp_path / "manifest.json").write_text('{"shards": [{"ind')
+        (tmp_path / "_manifest.json").write_text('{"shards": [{"ind')
         assert finish(tmp_path, shards("a")) == (Manifest("stage", first.shards, 0), [])
 
     def test_no_shards_at_all(self, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pipeline import tables
 from pipeline.encrypted_check import encrypted_check
 from pipeline.endpoint import serve_model
 from pipeline.errors import SourceError, TrainingRefused
+from pipeline.features import current_features
 from pipeline.heads import head_of
 from pipeline.job import run_job
 from pipeline.models import find_model
@@ -38,7 +39,7 @@ def test_the_encrypted_check_agrees(finished_once: Any) -> None:
 def test_the_encrypted_error_is_within_the_stated(finished_once: Any) -> None:
     place = finished_once.workspace
     model = open_model(find_model(place, "linear").folder, finished_once.settings)
-    rows = tables.read_part(tables.part_path(place.features, 0)).column("features").to_pylist()
+    rows = tables.read_part(tables.part_path(current_features(place), 0)).column("features").to_pylist()
     check = encrypted_check(head_of(model), np.asarray(rows, np.float32))
     assert check.agreement == 1.0
     assert 0 < check.max_error <= check.error_bound

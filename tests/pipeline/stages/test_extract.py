@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -13,13 +14,19 @@ import pytest
 
 from pipeline import tables
 from pipeline.errors import TrainingRefused
+from pipeline.features import current_features
+from pipeline.settings import Settings
 from pipeline.stages.extract import extract
 from pipeline.stages.ingest import read_catalogue
 from pipeline.workspace import Workspace
 
 
+def parts(place: Workspace) -> list[Path]:
+    return sorted(current_features(place).glob("part-*.parquet"))
+
+
 def test_the_schema_is_the_documented_one(finished_once: Any) -> None:
-    for path in finished_once.workspace.features.glob("part-*.parquet"):
+    for path in parts(finished_once.workspace):
         schema = pq.read_schema(path)
         assert schema.names == ["doc_id", "owner", "features", "model", "created"]
         features = schema.field("features").type
@@ -30,7 +37,7 @@ def test_the_schema_is_the_documented_one(finished_once: Any) -> None:
 
 def test_the_file_says_what_is_and_is_not_private(finished_once: Any) -> None:
     card = finished_once.first["card"]
-    for path in finished_once.workspace.features.glob("part-*.parquet"):
+    for path in parts(finished_once.workspace):
         metadata = pq.read_metadata(path).metadata
         assert metadata is not None
         assert json.loads(metadata[b"lexveil"])["schema"] == tables.SCHEMA_VERSION
@@ -40,22 +47,31 @@ def test_the_file_says_what_is_and_is_not_private(finished_once: Any) -> None:
 
 
 def test_duckdb_reads_it(finished_once: Any) -> None:
-    parts = f"{finished_once.workspace.features}/part-*.parquet"
-    query = f"select count(*), count(distinct doc_id), min(len(features)), max(model) from '{parts}'"
+    pattern = f"{finished_once.first['features']}/part-*.parquet"
+    query = f"select count(*), count(distinct doc_id), min(len(features)), max(model) from '{pattern}'"
     (found,) = duckdb.sql(query).fetchall()
     n = finished_once.first["ingested"]
     assert found[:2] == (n, n)
     assert found[2] > 0
     assert found[3] == finished_once.first["model"]
-    kinds = dict(duckdb.sql(f"select column_name, column_type from (describe from '{parts}')").fetchall())
+    kinds = dict(duckdb.sql(f"select column_name, column_type from (describe from '{pattern}')").fetchall())
     assert kinds["created"] == "TIMESTAMP WITH TIME ZONE"
     assert kinds["features"].startswith("FLOAT[")
 
 
+def test_the_folder_is_read_as_pandas_and_polars_do(finished_once: Any) -> None:
+    """pandas hands a folder to Arrow's datasets, Polars a pattern to the file system."""
+    import pyarrow.dataset as ds
+
+    folder, n = Path(finished_once.first["features"]), finished_once.first["ingested"]
+    assert ds.dataset(folder, format="parquet").count_rows() == n
+    assert sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet")) == n
+
+
 def test_one_row_a_document_and_all_finite(finished_once: Any) -> None:
     place = finished_once.workspace
-    rows = [row for path in place.features.glob("part-*") for row in tables.read_part(path).to_pylist()]
-    about = {row["doc_id"]: row["owner"] for row in read_catalogue(place).to_pylist()}
+    rows = [row for path in parts(place) for row in tables.read_part(path).to_pylist()]
+    about = {row["doc_id"]: row["owner"] for row in read_catalogue(place, Settings()).to_pylist()}
     assert {row["doc_id"]: row["owner"] for row in rows} == about
     values = np.asarray([row["features"] for row in rows])
     assert np.isfinite(values).all()
@@ -63,8 +79,11 @@ def test_one_row_a_document_and_all_finite(finished_once: Any) -> None:
 
 
 def test_the_same_again_does_nothing(finished_once: Any) -> None:
+    switch = finished_once.workspace.features / "current.json"
+    before = switch.read_bytes()
     manifest = extract(finished_once.workspace, finished_once.settings)
     assert (manifest.done_now, manifest.rows) == (0, finished_once.first["ingested"])
+    assert switch.read_bytes() == before
 
 
 def test_no_such_model(finished_once: Any) -> None:
@@ -75,7 +94,7 @@ def test_no_such_model(finished_once: Any) -> None:
 def test_a_model_that_was_damaged(finished: Any) -> None:
     place: Workspace = finished.workspace
     (place.models / finished.first["model"] / "model.safetensors").write_bytes(b"no tensors")
-    for path in place.features.iterdir():
-        path.unlink()
+    before = {path.name: path.read_bytes() for path in parts(place)}
     with pytest.raises(TrainingRefused, match="can't be used"):
         extract(place, finished.settings)
+    assert {path.name: path.read_bytes() for path in parts(place)} == before

@@ -18,6 +18,7 @@ from nlp.encoders.storage import save_extractor
 from nlp.encoders.transformer import trained_state
 from pipeline import tables
 from pipeline.errors import TrainingRefused
+from pipeline.features import current_features
 from pipeline.job import run_job
 from pipeline.models import models
 from pipeline.request import request_run
@@ -77,8 +78,11 @@ def test_the_main_job_over_a_trained_transformer(
     result = run_job(place, request_run(place, chosen, [masked_once.root.parent / "corpus"]))
     assert result["model"].startswith("lora-")
     assert result["encrypted"]["agreement"] == 1.0
-    rows = [row for path in place.features.glob("part-*") for row in tables.read_part(path).to_pylist()]
-    assert {row["doc_id"] for row in rows} == set(read_catalogue(place).column("doc_id").to_pylist())
+    parts = current_features(place).glob("part-*")
+    rows = [row for path in parts for row in tables.read_part(path).to_pylist()]
+    assert {row["doc_id"] for row in rows} == set(
+        read_catalogue(place, Settings()).column("doc_id").to_pylist()
+    )
     norms = np.linalg.norm([row["features"] for row in rows], axis=1)
     assert norms.max() < 1 + 1e-5
 
