@@ -71,6 +71,7 @@ MASKED = pa.schema(
         *_DOCUMENT,
         pa.field("text", pa.large_string(), nullable=False),
         pa.field("n_spans", pa.int32(), nullable=False),
+        pa.field("spans", pa.string(), nullable=False),  # counts by type, JSON
         pa.field("verdict", pa.string(), nullable=False),  # of the second pass: PASS or REVIEW
         pa.field("reasons", pa.string(), nullable=False),  # counts by reason, JSON
     ]

@@ -380,6 +380,7 @@ def _write_masked(
             **tables.document_columns([document for document, _ in passed]),
             "text": [outcome.text for _, outcome in passed],
             "n_spans": [sum(outcome.spans.values()) for _, outcome in passed],
+            "spans": [json.dumps(outcome.spans, sort_keys=True) for _, outcome in passed],
             "verdict": [outcome.verdict for _, outcome in passed],
             "reasons": [json.dumps(outcome.reasons) for _, outcome in passed],
         },

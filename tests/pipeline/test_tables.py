@@ -23,7 +23,7 @@ fast = settings(max_examples=30, deadline=None, suppress_health_check=[HealthChe
 
 def masked_table(ids: list[str]) -> pa.Table:
     documents = [Document(name, f"o{name}", None, None, f"text {name}") for name in ids]
-    texts = {"text": [d.text for d in documents], "n_spans": [0] * len(ids)}
+    texts = {"text": [d.text for d in documents], "n_spans": [0] * len(ids), "spans": ["{}"] * len(ids)}
     texts |= {"verdict": ["PASS"] * len(ids), "reasons": ["{}"] * len(ids)}
     return pa.table({**tables.document_columns(documents), **texts}, schema=tables.MASKED)
 
