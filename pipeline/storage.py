@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any, cast
@@ -72,6 +73,15 @@ def is_remote(path: Path) -> bool:
 def url_of(path: Path) -> str:
     """What to print, and what `located` takes again from any folder: a URL, or an absolute path."""
     return str(path) if is_remote(path) else str(path.resolve())
+
+
+def read_all(paths: Sequence[Path]) -> list[bytes]:
+    """The content of each of these files; from an object store, many at once. Raises FileNotFoundError."""
+    if not paths or not is_remote(paths[0]):
+        return [path.read_bytes() for path in paths]
+    names = [cast(Any, path).path for path in paths]
+    found: dict[str, bytes] = cast(Any, paths[0]).fs.cat(names)
+    return [found[name] for name in names]
 
 
 def put(path: Path, content: bytes, mode: int = 0o666) -> None:

@@ -393,19 +393,20 @@ def run_stage(folder: Path, stage: str, shards: Sequence[Shard], work: Work, eac
     """
     folder.mkdir(parents=True, exist_ok=True)
     finished = {result.index: result for result in read_manifest(folder, stage).shards}
-    for shard in shards:
+    there = {path.name: path for path in folder.glob("part-*.parquet")}  # one question, not one a part
+    wanted = {tables.part_path(folder, shard.index).name: shard for shard in shards}
+    for name, shard in wanted.items():
         known = finished.get(shard.index)
-        path = tables.part_path(folder, shard.index)
-        if known is None or known.key != shard.key or not path.exists():
-            on_disk = tables.read_result(path)
+        if known is None or known.key != shard.key or name not in there:
+            on_disk = tables.read_result(there[name]) if name in there else None
             finished.pop(shard.index, None)
             if on_disk is not None and on_disk.key == shard.key:
                 finished[shard.index] = on_disk
     pending = [shard for shard in shards if shard.index not in finished]
     for index in finished.keys() - {shard.index for shard in shards}:
         del finished[index]
-    wanted = {tables.part_path(folder, shard.index) for shard in shards}
-    for leftover in {*folder.glob("part-*.parquet"), *folder.glob("*.partial")} - wanted:
+    unasked = [path for name, path in there.items() if name not in wanted]
+    for leftover in (*unasked, *folder.glob("*.partial")):
         leftover.unlink(missing_ok=True)
     if pending:
         for result in each(stage, work, pending):
