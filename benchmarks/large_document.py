@@ -57,7 +57,7 @@ def child(folder: Path, detector: str) -> None:
     timed("ingest", lambda: ingest(workspace, settings, [folder / "corpus"]))
     timed("find", lambda: find(workspace, settings))
     manifest = timed("mask", lambda: mask(workspace, settings))
-    doc_id = str(read_catalogue(workspace).column("doc_id")[0])
+    doc_id = str(read_catalogue(workspace, settings).column("doc_id")[0])
     text = restore_document(workspace, settings, doc_id)
     same = text == (folder / "corpus" / "large.txt").read_text(encoding="utf-8")
     print(json.dumps({**took, "counts": manifest.counts(), "restored": same}))

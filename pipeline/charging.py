@@ -33,16 +33,16 @@ class Reserved:
     secret: bytes | None = field(repr=False)
 
 
-def unit_of(workspace: Workspace) -> str:
+def unit_of(workspace: Workspace, settings: Settings) -> str:
     """What counts as one in the guarantee: an owner, where documents have owners other than themselves."""
-    catalogue = read_catalogue(workspace)
+    catalogue = read_catalogue(workspace, settings)
     return "document" if catalogue.column("owner").equals(catalogue.column("doc_id")) else "owner"
 
 
 def open_ledger(workspace: Workspace, settings: Settings) -> tuple[Ledger, Population]:
     """The ledger, with a limit set for the configured population."""
     ledger = Ledger(workspace.ledger_url(settings))
-    population = Population(settings.ledger.population, unit_of(workspace))
+    population = Population(settings.ledger.population, unit_of(workspace, settings))
     if ledger.limit(population) is None:
         ledger.set_limit(population, settings.ledger.limit_epsilon, settings.ledger.limit_delta)
     return ledger, population

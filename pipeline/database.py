@@ -6,7 +6,7 @@ Each workspace has a schema of its own (`privacy.database` says why), named afte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -125,17 +125,20 @@ class WorkspaceTables:
     def __init__(self, url: str, workspace_id: str) -> None:
         self._database = Database(url, _metadata, schema_of(workspace_id))
 
-    def read_catalogue(self) -> pa.Table | None:
-        """The catalogue in its order, schema `tables.CATALOGUE`; None where none was ever written."""
+    def has_catalogue(self) -> bool:
+        """Whether a catalogue was ever written, be it an empty one."""
+        return (
+            self._database.read(lambda connection: connection.scalar(sa.select(_written.c.rows))) is not None
+        )
 
-        def read(connection: sa.Connection) -> Sequence[sa.Row[Any]] | None:
-            if connection.scalar(sa.select(_written.c.rows)) is None:
-                return None
-            return connection.execute(sa.select(*_columns).order_by(_catalogue.c.place)).all()
-
-        rows = self._database.read(read)
+    def read_catalogue(self, shard: int | None = None) -> pa.Table:
+        """The catalogue in its order, or the rows of one shard; schema `tables.CATALOGUE`."""
+        query = sa.select(*_columns).order_by(_catalogue.c.place)
+        if shard is not None:
+            query = query.where(_catalogue.c.shard == shard)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
         if not rows:
-            return None if rows is None else tables.CATALOGUE.empty_table()
+            return tables.CATALOGUE.empty_table()
         return pa.table([list(column) for column in zip(*rows, strict=True)], schema=tables.CATALOGUE)
 
     def write_catalogue(self, table: pa.Table) -> None:

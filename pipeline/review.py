@@ -291,7 +291,7 @@ def _texts(workspace: Workspace, settings: Settings, doc_ids: Iterable[str]) -> 
     """The text of each of these documents that is there."""
     wanted = set(doc_ids)
     by_shard: dict[int, list[str]] = {}
-    for row in read_catalogue(workspace).select(["doc_id", "shard"]).to_pylist():
+    for row in read_catalogue(workspace, settings).select(["doc_id", "shard"]).to_pylist():
         if row["doc_id"] in wanted:
             by_shard.setdefault(row["shard"], []).append(row["doc_id"])
     return {

@@ -239,7 +239,7 @@ def _wanted(workspace: Workspace, settings: Settings, names: Sequence[str]) -> d
     """doc_id -> shard of the named documents, in the order of the catalogue."""
     if not list(workspace.vault.glob("part-*.parquet")):
         raise WorkspaceError("nothing has been masked in this workspace; run `lexveil mask` first")
-    rows = read_catalogue(workspace).select(["doc_id", "source_key", "shard"]).to_pylist()
+    rows = read_catalogue(workspace, settings).select(["doc_id", "source_key", "shard"]).to_pylist()
     if not names:
         return {row["doc_id"]: row["shard"] for row in rows}
     key = key_store(workspace, settings).purpose_key("source-id")

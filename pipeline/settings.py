@@ -22,6 +22,7 @@ MIB = 1 << 20
 _REFUSED = "lexveil_refused"
 DETECTORS = ("default", "light", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
+PostgresUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -116,7 +117,8 @@ class TrainSettings(_Section):
 class LedgerSettings(_Section):
     """Where spending is kept, and how far one population may go."""
 
-    url: str | None = Field(None, repr=False)  # None: the database, else SQLite under the protected root
+    # None: the database, else SQLite under the protected root.
+    url: Annotated[str | None, Field(repr=False)] = None
     # One name for one set of people, in every workspace that holds them.
     population: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     limit_epsilon: Annotated[float, Field(gt=0)] = 10.0  # at first use; later by `lexveil ledger limit`
@@ -128,7 +130,7 @@ class DatabaseSettings(_Section):
     `ledger.url` names another. Several workspaces may share it."""
 
     # None: files under the workspace's protected root.
-    url: Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")] | None = Field(None, repr=False)
+    url: Annotated[PostgresUrl | None, Field(repr=False)] = None
 
 
 class EncryptedSettings(_Section):

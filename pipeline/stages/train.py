@@ -92,7 +92,7 @@ def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None
     found = find_recipe(workspace, recipe_digest(settings))
     if found is None:
         return None
-    written = set(read_catalogue(workspace).column("label").to_pylist())
+    written = set(read_catalogue(workspace, settings).column("label").to_pylist())
     try:
         known = read_config(found.folder)
     except ModelRefused as error:
@@ -146,7 +146,7 @@ def train(
                     f"a loss or gradient was not finite in step {step}; the steps up to it are charged. "
                     "Lower the learning rate, or look for damaged documents"
                 ) from None
-            unit = unit_of(workspace)
+            unit = unit_of(workspace, settings)
             card = _card(settings, unit, config, plan, reserved, split.n_owners)
             saved = save_model(workspace, model, card)
             ledger.commit(reserved.reservation.id, plan.steps)

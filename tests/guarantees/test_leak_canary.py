@@ -251,7 +251,7 @@ def test_the_canaries_went_through_the_run(ran: Ran, monkeypatch: pytest.MonkeyP
     from pipeline.workspace import Workspace
 
     place, settings = Workspace.open(ran.workspace), Settings()
-    ids = read_catalogue(place).column("doc_id").to_pylist()
+    ids = read_catalogue(place, Settings()).column("doc_id").to_pylist()
     texts = [restore_document(place, settings, doc_id) for doc_id in ids]
     for canary in (FREE, PERSON, EMAIL):
         assert sum(canary in text for text in texts) == 2

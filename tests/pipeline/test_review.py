@@ -144,7 +144,7 @@ class TestFiles:
 
     @pytest.fixture
     def document(self, place: Any) -> Any:
-        row = read_catalogue(place).to_pylist()[0]
+        row = read_catalogue(place, Settings()).to_pylist()[0]
         (document,) = read_raw(place, Settings(), row["shard"], [row["doc_id"]])
         return document
 

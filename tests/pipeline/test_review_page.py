@@ -201,7 +201,7 @@ def test_pages_and_gold_lie_under_the_protected_root(masked: Any) -> None:
     from pipeline.stages.ingest import read_catalogue
 
     settings = Settings()
-    count = read_catalogue(masked).num_rows
+    count = read_catalogue(masked, Settings()).num_rows
     index, *paths = write_reviews(masked, settings, [])
     links = html.fromstring(index.read_text(encoding="utf-8")).xpath("//@href")
     assert sorted(links) == sorted(path.name for path in paths)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_everything_opens_as_before(masked: Workspace) -> None:
     settings = Settings()
-    doc_id = read_catalogue(masked).column("doc_id")[0].as_py()
+    doc_id = read_catalogue(masked, Settings()).column("doc_id")[0].as_py()
     before = restore_document(masked, settings, doc_id)
     audit_log.append(masked, settings, "mask", "done", {})
     old = (masked.protected / "master.key").read_bytes()
@@ -58,7 +58,7 @@ rotate_master_key(place, Settings())
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_around_the_wrapping(masked: Workspace, when: str) -> None:
-    doc_id = read_catalogue(masked).column("doc_id")[0].as_py()
+    doc_id = read_catalogue(masked, Settings()).column("doc_id")[0].as_py()
     before = restore_document(masked, Settings(), doc_id)
     command = [sys.executable, "-c", KILLED, str(masked.root), when]
     died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)

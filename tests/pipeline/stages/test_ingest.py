@@ -31,7 +31,7 @@ def settings(**fields: Any) -> Settings:
 
 def texts(workspace: Workspace, chosen: Settings) -> list[str]:
     found: list[str] = []
-    rows = read_catalogue(workspace).to_pylist()
+    rows = read_catalogue(workspace, Settings()).to_pylist()
     for index in sorted({row["shard"] for row in rows}):
         ids = [row["doc_id"] for row in rows if row["shard"] == index]
         found += [document.text for document in read_raw(workspace, chosen, index, ids)]
@@ -68,7 +68,7 @@ class TestCorpus:
         assert [gone for gone in finished_once.expected["deleted"] if gone[:14] in everything] == []
 
     def test_owners_and_labels(self, finished_once: Any) -> None:
-        rows = read_catalogue(finished_once.workspace).to_pylist()
+        rows = read_catalogue(finished_once.workspace, Settings()).to_pylist()
         gold = list(finished_once.gold.values())
         assert len({row["owner"] for row in rows}) == len({row["owner"] for row in gold})
         assert sorted(row["label"] for row in rows) == sorted(row["label"] for row in gold)
@@ -164,7 +164,7 @@ class TestAgain:
         self.run(place, [path])
         other = settings(shard_documents=4, **{name: "owner"})
         assert self.run(place, [path], other).counts()["documents"] == start
-        rows = read_catalogue(place).to_pylist()
+        rows = read_catalogue(place, Settings()).to_pylist()
         assert len(rows) == start
         if name == "owner_field":
             assert len({row["owner"] for row in rows}) == start // 2
@@ -185,7 +185,7 @@ class TestAgain:
         shutil.copy(path, tmp_path / "copy.jsonl")
         (tmp_path / "copy.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
         self.run(place, [tmp_path / "copy.jsonl", tmp_path / "copy.jsonl.gz"])
-        assert read_catalogue(place).num_rows == 4
+        assert read_catalogue(place, Settings()).num_rows == 4
 
 
 def test_duplicates_are_equal_after_composition_and_white_space(
@@ -203,7 +203,9 @@ def test_ids_are_keyed(place: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
     other = Workspace.create_or_open(tmp_path / "other")
     for workspace in (place, other):
         ingest(workspace, settings(), [path])
-    ids = [set(tables.strings(read_catalogue(workspace), "doc_id")) for workspace in (place, other)]
+    ids = [
+        set(tables.strings(read_catalogue(workspace, Settings()), "doc_id")) for workspace in (place, other)
+    ]
     assert not ids[0] & ids[1]
 
 
@@ -218,4 +220,4 @@ def test_no_document_at_all(place: Workspace, tmp_path: Path) -> None:
     assert ingest(place, settings(), [tmp_path / "in"]).counts() == {}
     (tmp_path / "in" / "a.jsonl").write_text(json.dumps({"text": ""}) + "\n")
     assert ingest(place, settings(), [tmp_path / "in"]).counts()["quarantine:empty"] == 1
-    assert read_catalogue(place).num_rows == 0
+    assert read_catalogue(place, Settings()).num_rows == 0

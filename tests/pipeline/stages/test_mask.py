@@ -33,8 +33,10 @@ def squeezed(text: str) -> str:
 
 def test_every_document_is_restored_character_by_character(finished_once: Any) -> None:
     place, settings = finished_once.workspace, finished_once.settings
-    for shard in sorted({row["shard"] for row in read_catalogue(place).to_pylist()}):
-        ids = [row["doc_id"] for row in read_catalogue(place).to_pylist() if row["shard"] == shard]
+    for shard in sorted({row["shard"] for row in read_catalogue(place, Settings()).to_pylist()}):
+        ids = [
+            row["doc_id"] for row in read_catalogue(place, Settings()).to_pylist() if row["shard"] == shard
+        ]
         for document in read_raw(place, settings, shard, ids):
             assert restore_document(place, settings, document.doc_id) == document.text
 
@@ -170,7 +172,7 @@ def texts(place: Workspace) -> list[str]:
 def stand_ins(place: Workspace, settings: Settings) -> dict[str, dict[str, set[str]]]:
     """What stands for each original, by owner."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for row in read_catalogue(place).to_pylist():
+    for row in read_catalogue(place, Settings()).to_pylist():
         entry = read_vault(place, settings, row["shard"], [row["doc_id"]])[row["doc_id"]]
         for r in entry.replacements:
             found[row["owner"]][r.original].add(r.text)
@@ -188,7 +190,7 @@ def test_over_a_matter_one_name_has_one_pseudonym(matter: Workspace, style: str)
     if style == "surrogate":
         first, second = ({n: s for n, s in o.items() if "Wharf" in n} for o in by_owner.values())
         assert first != second
-    for row in read_catalogue(matter).to_pylist():
+    for row in read_catalogue(matter, Settings()).to_pylist():
         assert restore_document(matter, settings, row["doc_id"]) in {CASE, ANSWER, CASE + " End."}
 
 
@@ -228,7 +230,7 @@ def test_what_fails_the_second_pass_is_held_back(matter: Workspace, monkeypatch:
         manifest = mask(matter, settings)
     assert (manifest.rows, manifest.counts()["quarantine:second_pass"]) == (0, 3)
     assert texts(matter) == []
-    ids = tables.strings(read_catalogue(matter), "doc_id")
+    ids = tables.strings(read_catalogue(matter, Settings()), "doc_id")
     assert sorted(read_quarantine(matter, settings)) == sorted(("second_pass", doc_id) for doc_id in ids)
     with pytest.raises(WorkspaceError, match="held this document back"):
         restore_document(matter, settings, ids[0])
@@ -244,7 +246,7 @@ def test_the_verdict_stands_beside_the_text(matter: Workspace) -> None:
 def test_the_vault_tells_where_and_why(matter: Workspace) -> None:
     settings = policy()
     mask(matter, settings)
-    for row in read_catalogue(matter).to_pylist():
+    for row in read_catalogue(matter, Settings()).to_pylist():
         (document,) = read_raw(matter, settings, row["shard"], [row["doc_id"]])
         entry = read_vault(matter, settings, row["shard"], [row["doc_id"]])[row["doc_id"]]
         assert entry.replacements
