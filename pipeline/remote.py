@@ -11,6 +11,7 @@ from typing import IO, Any, Self
 
 from upath.extensions import ProxyUPath
 
+_NO_VERSIONS = ("NotImplemented", "MethodNotAllowed")  # of S3's imitators
 _BLOCK = 5 << 20  # read ahead, and the least that S3 takes as a part of an upload
 
 
@@ -112,3 +113,38 @@ class RemotePath(ProxyUPath):
         except FileNotFoundError:
             if not missing_ok:
                 raise
+
+    def forget_versions(self) -> int:
+        """Delete what an S3 bucket keeps of former versions below this prefix; returns how many.
+
+        Raises PermissionError where the credentials may not list or delete versions.
+        """
+        if self.protocol not in ("s3", "s3a"):
+            return 0
+        bucket, _, prefix = self.path.rstrip("/").partition("/")
+        page: dict[str, Any] = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else ""}
+        count, more = 0, True
+        call: Any = self.fs
+        while more:
+            try:
+                found = call.call_s3("list_object_versions", **page)
+            except OSError as error:
+                code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code")
+                if code in _NO_VERSIONS:
+                    return 0
+                raise
+            former = [
+                {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+                for entry in found.get("Versions", ())
+                if not entry["IsLatest"]
+            ]
+            if former:
+                done = call.call_s3(
+                    "delete_objects", Bucket=bucket, Delete={"Objects": former, "Quiet": True}
+                )
+                if done.get("Errors"):
+                    raise PermissionError("the bucket keeps older versions")
+            count += len(former)
+            more = found["IsTruncated"]
+            page |= {f"{name}Marker": found.get(f"Next{name}Marker", "") for name in ("Key", "VersionId")}
+        return count

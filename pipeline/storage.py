@@ -14,6 +14,8 @@ from pathlib import Path, PurePath
 from typing import Any, cast
 from urllib.parse import unquote
 
+from pipeline.errors import WorkspaceError
+
 # One slash is enough: pathlib folds two into one.
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
 _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "s3fs", "fsspec", "gcsfs", "adlfs", "azure", "google")
@@ -111,6 +113,25 @@ def put_first(path: Path, content: bytes) -> None:
             cast(Any, path).write_new(content)
     else:
         put(path, content)
+
+
+def forget_versions(folder: Path) -> int:
+    """Delete the older versions that a bucket keeps of what lies below a prefix. Returns how many there were.
+
+    A bucket with versioning keeps what was written over and what was deleted.
+
+    Raises:
+        WorkspaceError: the credentials may not look at versions, or not delete them.
+    """
+    if not is_remote(folder):
+        return 0
+    try:
+        return cast(Any, folder).forget_versions()
+    except PermissionError:
+        raise WorkspaceError(
+            "the bucket may keep older versions of what was erased, and these credentials may not delete "
+            "them: grant s3:ListBucketVersions and s3:DeleteObjectVersion, and erase again"
+        ) from None
 
 
 def sync_folder(folder: Path) -> None:
