@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ def add_to(app: typer.Typer) -> None:
     )
     group.command("show")(show)
     group.command("verify")(verify)
+    group.command("export")(export)
     app.add_typer(group, name="log")
 
 
@@ -62,3 +64,18 @@ def verify(
     console.show({"intact": found.intact, **asdict(found)}, as_json)
     if not found.intact:
         raise typer.Exit(1)
+
+
+def export(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="Where the lines go.")],
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a copy to keep elsewhere: `lexveil recover --log` knows by it what was erased after a backup."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from pipeline import audit_log, storage
+
+    lines = audit_log.exported(place, settings)
+    storage.put(target, lines, 0o600)
+    console.show({"entries": lines.count(b"\n"), "output": str(target)}, as_json)

@@ -1,4 +1,4 @@
-"""`lexveil deploy`, `up` and `rotate-master-key`: the work by schedule, and its keeper's."""
+"""`lexveil deploy`, `up`, `backup`, `recover`, `rotate-master-key`: work by schedule, and its keeper's."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command()(deploy)
     app.command()(up)
+    app.command()(backup)
+    app.command()(recover)
     app.command("rotate-master-key")(rotate_master_key)
 
 
@@ -123,6 +125,58 @@ def rotate_master_key(
         rotation = asdict(rotate(place, settings))
         done |= rotation
     console.show(rotation, as_json)
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
+    with_master_key: Annotated[
+        bool, typer.Option(help="Put the key file in: whoever finds the backup can open every document.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the workspace, its databases included, while no run works on it.
+
+    The master key is not in it: keep that elsewhere, since without it no document can be opened again.
+    """
+    settings, place = settings_of(config), open_workspace(workspace)
+    from dataclasses import asdict
+
+    from pipeline.backup import back_up
+
+    with actions.alone(place, settings, "backup") as done:
+        made = asdict(back_up(place, settings, target, with_master_key))
+        done |= made
+    console.show({**made, "output": str(target)}, as_json)
+
+
+def recover(
+    backup: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `lexveil backup` has written.")],
+    workspace: PoolWorkspace,
+    log: Annotated[
+        Path | None, typer.Option(help="A later copy of the log: what was erased since is erased again.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lay a backup out as a new workspace, check it, and erase again what was erased since.
+
+    Exit code 1: the log or the ledger is broken, or the ledger lacks trainings of the later log.
+    """
+    settings = settings_of(config)
+    from dataclasses import asdict
+
+    from pipeline.backup import catch_up
+    from pipeline.backup import recover as lay_out
+
+    place = lay_out(backup, workspace, settings, log)
+    with actions.alone(place, settings, "recover") as done:
+        found = catch_up(place, settings, backup)
+        done |= asdict(found)
+    console.show({**asdict(found), "workspace": place.url}, as_json)
+    if not (found.log_intact and found.ledger_intact) or found.charges_missing:
+        raise typer.Exit(1)
 
 
 def _refuse_early(sources: list[Path]) -> list[str]:

@@ -147,6 +147,34 @@ def verify(workspace: Workspace, settings: Settings, head: str | None = None) ->
     return Verification(len(entries), broken, last, shown, known)
 
 
+def exported(workspace: Workspace, settings: Settings) -> bytes:
+    """The log as one JSON object a line, for a copy that is kept elsewhere."""
+    return b"".join(line + b"\n" for line in _lines(workspace, settings))
+
+
+def adopt(workspace: Workspace, settings: Settings, copy: bytes) -> int:
+    """Put behind the log what a later copy of it has more. Returns how many entries that is.
+
+    Raises:
+        WorkspaceError: the copy was changed, or doesn't go on where this log ends.
+    """
+    own, lines = _lines(workspace, settings), copy.split(b"\n")[:-1]
+    public = _signing_key(workspace, settings).public_key()
+    try:
+        sound = all(_sound([_entry(line) for line in lines], public))
+    except ValueError:
+        sound = False
+    if not sound or lines[: len(own)] != own:
+        raise WorkspaceError("the copy of the log was changed, or isn't a later one of this workspace")
+    database = tables_of(workspace, settings)
+    for line in lines[len(own) :]:
+        if database is not None:
+            database.append_to_log(lambda _last, line=line: line)
+        else:
+            _append_to_file(log_path(workspace), lambda _last, line=line: line)
+    return len(lines) - len(own)
+
+
 def log_path(workspace: Workspace) -> Path:
     """Where the log lies, where no database keeps it."""
     return workspace.protected / "log.jsonl"
