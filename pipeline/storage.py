@@ -144,10 +144,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def trouble(error: BaseException) -> str | None:
-    """What an object store's failure means, in one line without a name; None where it is no such failure.
+    """What a failure of an object store or the database means, in one line without a name; None where it is no such failure.
 
     A file that is missing, or there already, is none.
     """
+    from privacy.vault import VaultError  # loads cryptography, which `lexveil --help` can do without
+
+    if isinstance(error, VaultError) and error.code == "store":
+        return str(error)
     told = [one for one in (error, error.__cause__) if _of_a_store(one)]
     names = {type(one).__name__ for one in told}
     if "NoSuchBucket" in names:

@@ -32,7 +32,7 @@ class StoreUnavailable(VaultError):
     """The database does not answer, or not as ours. Holds the type of the cause only: never URL or row."""
 
     def __init__(self, cause: str) -> None:
-        super().__init__("store", f"the database cannot be opened or used ({cause})")
+        super().__init__("store", f"the database can't be opened or used ({cause})")
 
 
 class Database:
