@@ -144,7 +144,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def trouble(error: BaseException) -> str | None:
-    """What a failure of an object store or the database means, in one line without a name; None where it is no such failure.
+    """What a failure of an object store or the database means, in one line without a name; None for others.
 
     A file that is missing, or there already, is none.
     """
