@@ -1,4 +1,4 @@
-# make demo | test | check | bench | format | clean.  Each builds .venv first where it is absent or out of date.
+# make demo | install | test | check | bench | docs | format | clean.  Each builds .venv first where it is out of date.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Where a folder of wheels is named, take torch from it; elsewhere let uv choose the build for this machine.
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend=auto)
 
-.PHONY: demo test check bench format clean
+.PHONY: demo install test check bench docs format clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -23,6 +23,8 @@ demo: $(VENV)/.installed
 	@test -f demo/expected.json || $(BIN)/python -m fixtures.generate demo --documents 1000 --seed 7
 	@$(BIN)/lexveil run demo/corpus --owner-field owner --diagnostics --workspace demo/workspace
 
+install: $(VENV)/.installed
+
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -34,6 +36,11 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks
+
+# The notice of the theme's future is nothing that a reader of the log can act on.
+docs: $(VENV)/.installed
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 format: $(VENV)/.installed
 	@$(BIN)/ruff check --fix .
