@@ -24,6 +24,7 @@ from flows.options import (
     NameOption,
     Objective,
     OwnerField,
+    RemovedShare,
     Seed,
     SourcesArgument,
     SplitField,
@@ -57,6 +58,7 @@ def run(
     label_field: LabelField = None,
     owner_field: OwnerField = None,
     split_field: SplitField = None,
+    removed_share: RemovedShare = None,
     model: ModelOption = None,
     epsilon: Epsilon = None,
     objective: Objective = None,
@@ -70,7 +72,10 @@ def run(
     """The main job: ingest, mask, train under differential privacy, extract, check encrypted, report."""
     settings = settings_of(
         config,
-        ingest=_ingest_fields(text_field, id_field, label_field, owner_field, split_field),
+        ingest={
+            **_ingest_fields(text_field, id_field, label_field, owner_field, split_field),
+            "removed_share": removed_share,
+        },
         train={
             "model": model,
             "epsilon": epsilon,
@@ -80,17 +85,13 @@ def run(
         },
         workers=workers,
     )
-    from pipeline.request import prepare, request_run, submit, unchanged
+    from pipeline.request import idle, prepare, request_run, submit
 
-    place = prepare(
-        workspace or _workspace_of(sources),
-        settings,
-        sources,
-        need_labels=settings.train.objective != "denoise",
-    )
-    request = request_run(place, settings, sources)
-    result = unchanged(place, request)
+    where = workspace or _workspace_of(sources)
+    result = idle(where, settings, sources)
     if result is None:
+        place = prepare(where, settings, sources, need_labels=settings.train.objective != "denoise")
+        request = request_run(place, settings, sources)
         from flows.main import run as run_flow
 
         submit(place, request)
@@ -113,6 +114,7 @@ def ingest(
     label_field: LabelField = None,
     owner_field: OwnerField = None,
     split_field: SplitField = None,
+    removed_share: RemovedShare = None,
     workers: Workers = None,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
@@ -120,7 +122,7 @@ def ingest(
 ) -> None:
     """Read documents into the workspace, encrypted at rest."""
     fields = _ingest_fields(text_field, id_field, label_field, owner_field, split_field)
-    settings = settings_of(config, ingest=fields, workers=workers)
+    settings = settings_of(config, ingest={**fields, "removed_share": removed_share}, workers=workers)
     from pipeline.request import prepare
     from pipeline.stages.ingest import ingest as stage
 
@@ -199,12 +201,18 @@ def extract(
 ) -> None:
     """Write the features table by a trained model."""
     settings, place = settings_of(config, workers=workers), open_workspace(workspace)
+    from pipeline.features import shown_features
+    from pipeline.request import new_run_id
     from pipeline.stages.extract import extract as stage
 
-    with actions.alone(place, settings, "extract") as done, console.worker_pool(settings, as_json) as each:
-        manifest = stage(place, settings, model, each)
+    run = new_run_id()
+    with (
+        actions.alone(place, settings, "extract", {"run": run}) as done,
+        console.worker_pool(settings, as_json) as each,
+    ):
+        manifest = stage(place, settings, model, each, run)
         done |= actions.of_manifest(manifest)
-    console.show_manifest(manifest, as_json, features=str(place.features))
+    console.show_manifest(manifest, as_json, features=shown_features(place))
 
 
 @app.command()

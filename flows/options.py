@@ -29,6 +29,10 @@ LabelField = Annotated[
 ]
 OwnerField = Annotated[str | None, typer.Option(help="Field of whose privacy counts as one.")]
 SplitField = Annotated[str | None, typer.Option(help="Field whose values other than train are held out.")]
+RemovedShare = Annotated[
+    float | None,
+    typer.Option(help="With ingest.removed = erase: the share of a folder's documents that may go at once."),
+]
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="linear, mlp, lstm, square, cubic, lora, last_layers or full.")
 ]

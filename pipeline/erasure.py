@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import tables
+from pipeline import audit_log, tables
 from pipeline.errors import SourceError
 from pipeline.features import versions
 from pipeline.models import models, now, read_card
 from pipeline.review import forget_review
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue, write_catalogue
+from pipeline.storage import forget_versions, is_remote
 from pipeline.workspace import Workspace, key_store, read_json, read_manifest, write_json, write_manifest
 from privacy.keystore import KeyStore
 from privacy.vault import content_id
@@ -62,6 +63,12 @@ class Erasure:
         return {**asdict(self), "documents": len(self.doc_ids)}
 
 
+class _Removed(NamedTuple):
+    rows: int
+    keys: int
+    models: tuple[str, ...]
+
+
 def erase(
     workspace: Workspace, settings: Settings, name: str | None = None, owner: str | None = None
 ) -> Erasure:
@@ -69,7 +76,8 @@ def erase(
 
     The keys go first: after that the encrypted copies, and backups of them, can't be opened any more, and
     with the vault's rows the pseudonyms are forgotten. A tombstone keeps the same content from coming in
-    again. Backups of the key table itself, the source files and what others have copied are out of reach.
+    again. A bucket's older versions of the workspace's objects are deleted. Backups of the key table itself,
+    the source files and what others have copied are out of reach.
     Erasing again what is half erased finishes the work.
 
     Raises:
@@ -83,17 +91,39 @@ def erase(
         if name is None
         else [_document(workspace, settings, keys, name or "")]
     )
-    trained = _trained_on(workspace, keys, doc_ids)
-    destroyed = keys.destroy(doc_ids)
+    gone = _remove(workspace, keys, doc_ids, tombstones=True, mark=True)
+    _drop_from_catalogue(workspace, settings, doc_ids)  # last: a second try finds an owner's documents there
+    return Erasure(tuple(doc_ids), *gone, scan(workspace, keys, doc_ids))
+
+
+def forget(workspace: Workspace, settings: Settings, doc_ids: Sequence[str]) -> None:
+    """Remove documents that no source has any more in this form, changed or gone, and log it.
+
+    As in an erasure, their keys are destroyed and every table loses their rows; but nobody asked that their
+    content be kept out, so there is no tombstone, and it comes in again where a source brings it back. Where
+    it is the policy that what leaves its source leaves the workspace, the models say so. The catalogue is the
+    caller's.
+    """
+    facts = {"documents": len(doc_ids), "digest": tables.digest_of(sorted(doc_ids))}
+    with audit_log.recorded(workspace, settings, "forget", facts) as done:
+        mark = settings.ingest.removed == "erase"
+        keys = key_store(workspace, settings)
+        gone = _remove(workspace, keys, doc_ids, tombstones=False, mark=mark)
+        done |= {"rows": gone.rows, "keys": gone.keys, "models": list(gone.models)}
+
+
+def _remove(
+    workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str], tombstones: bool, mark: bool
+) -> _Removed:
+    trained = _trained_on(workspace, keys, doc_ids) if mark else []
+    destroyed = keys.destroy(doc_ids, tombstones=tombstones)
     for doc_id in doc_ids:
         forget_review(workspace, doc_id)
     rows = sum(tables.drop_documents(path, doc_ids) for path in _parts(workspace))
     _refresh_manifests(workspace)
     _mark(workspace, trained, len(doc_ids))
-    _drop_from_catalogue(
-        workspace, settings, doc_ids
-    )  # last: it is where a second try finds an owner's documents
-    return Erasure(tuple(doc_ids), rows, destroyed, tuple(trained), scan(workspace, keys, doc_ids))
+    forget_versions(workspace.root)
+    return _Removed(rows, destroyed, tuple(trained))
 
 
 def scan(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> Scan:
@@ -101,13 +131,20 @@ def scan(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> Scan:
     files = size = 0
     left = len(keys.existing(doc_ids))
     needles = [doc_id.encode() for doc_id in doc_ids]
-    for path in sorted(workspace.root.rglob("*")):
-        if not path.is_file() or path.name in _REMEMBERS:
+    for path in _everything(workspace):
+        if path.name in _REMEMBERS:
             continue
         files += 1
         size += path.stat().st_size
         left += _table_names(path, doc_ids) if path.suffix == ".parquet" else _bytes_name(path, needles)
     return Scan(files, size, left)
+
+
+def _everything(workspace: Workspace) -> Iterator[Path]:
+    """All files: of a remote workspace, those too that this machine keeps for it."""
+    yield from sorted(path for path in workspace.root.rglob("*") if is_remote(path) or path.is_file())
+    if workspace.remote:
+        yield from sorted(path for path in workspace.local.rglob("*") if path.is_file())
 
 
 def _table_names(path: Path, doc_ids: Sequence[str]) -> bool:
@@ -188,6 +225,7 @@ def _folders(workspace: Workspace) -> list[tuple[Path, str]]:
 
 def _parts(workspace: Workspace) -> list[Path]:
     folders = [*(folder for folder, _ in _folders(workspace)), workspace.vault, workspace.held_back]
+    folders.append(workspace.features)  # of a Lexveil that knew no versions
     return [path for folder in folders for path in sorted(folder.glob("part-*.parquet"))]
 
 

@@ -4,6 +4,7 @@
       UserError                  exit code 2   what was asked can't be done as asked; nothing was written
         SettingsError                          an option, environment variable or lexveil.toml is wrong
         SourceError                            a source is missing, or lacks the fields that were named
+        RemovalRefused                         more documents would go with their files than may go at once
         WorkspaceError                         the workspace is absent, locked, or of another schema version
         KeyProblem                             the master key is unreadable, unsafe or not this workspace's
         TrainingRefused                        the data can't train what was asked (labels, owners, model)
@@ -38,6 +39,10 @@ class SettingsError(UserError):
 
 class SourceError(UserError):
     """A source is missing or lacks a field that was named."""
+
+
+class RemovalRefused(UserError):
+    """So many files of a source folder are gone that it may not be mounted. Nothing was erased."""
 
 
 class WorkspaceError(UserError):

@@ -77,19 +77,20 @@ class ShardResult:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one stage has finished, shard by shard."""
+    """What one stage has finished, shard by shard; `more`: what it counted beside its shards."""
 
     stage: str
     shards: tuple[ShardResult, ...]
     done_now: int = 0
+    more: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def rows(self) -> int:
         return sum(shard.rows for shard in self.shards)
 
     def counts(self) -> dict[str, int]:
-        """The sum of the shards' counts."""
-        total: dict[str, int] = {}
+        """The sum of the shards' counts, and what was counted beside."""
+        total = dict(self.more)
         for shard in self.shards:
             for name, value in shard.counts.items():
                 total[name] = total.get(name, 0) + value

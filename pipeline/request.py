@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.detection_scores import scores_digest
 from pipeline.features import read_current
-from pipeline.plan import planned
+from pipeline.plan import planned, removed
 from pipeline.settings import Settings
-from pipeline.sources import check_fields, scan
+from pipeline.sources import SourceItem, check_fields, scan
 from pipeline.storage import located
 from pipeline.tables import digest_of, part_path
 from pipeline.workspace import (
@@ -54,10 +54,16 @@ class Request:
 def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool) -> Workspace:
     """Open or lay out a workspace, after everything that can be wrong with the request was looked at.
 
+    Sources whose fields were looked at before are not read again: a night's cost is that of what is new.
+
     Raises:
         UserError: a source, a field, the key or the workspace is wrong; nothing was written.
     """
-    check_fields(scan(sources, settings.ingest), settings.ingest, need_labels)
+    known = planned(Workspace.open(place), settings) if Workspace.exists(place) else {}
+    items = scan(sources, settings.ingest, known)
+    if not any(_looked_at(item, known) for item in items):
+        check_fields(items, settings.ingest, need_labels)
+    removed(known, items, sources, settings.ingest)
     given_key(settings)
     if settings.train.device == "cuda":
         from pipeline.stages.train import device_of  # heavy, so only where it may refuse
@@ -68,9 +74,23 @@ def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need
     return workspace
 
 
+def idle(place: str | Path, settings: Settings, sources: Sequence[Path]) -> dict[str, Any] | None:
+    """The last run's JSON, where the same request was carried out before and nothing has changed since.
+
+    Asked first: a night without anything new looks at the sizes and times of files, and at nothing else.
+
+    Raises:
+        UserError: a source is missing, or the key or the workspace is wrong.
+    """
+    if not Workspace.exists(place):
+        return None
+    workspace = Workspace.open(place)
+    return unchanged(workspace, request_run(workspace, settings, sources))
+
+
 def request_run(workspace: Workspace, settings: Settings, sources: Sequence[Path]) -> Request:
     """What is asked for. A run that was killed is taken up again under its own id."""
-    asked = Request(_new_run_id(), tuple(str(path.resolve()) for path in sources), settings)
+    asked = Request(new_run_id(), tuple(str(path.resolve()) for path in sources), settings)
     pending = read_json(_pending(workspace))
     if pending and pending["digest"] == asked.digest:
         return replace(asked, run_id=pending["run_id"])
@@ -119,11 +139,16 @@ def unchanged(workspace: Workspace, request: Request) -> dict[str, Any] | None:
     return {**last["result"], "changed": False}
 
 
+def _looked_at(item: SourceItem, known: Mapping[str, Sequence[SourceItem]]) -> bool:
+    return any(other.fields == item.fields for other in known.get(item.path, ()))
+
+
 def _pending(workspace: Workspace) -> Path:
-    return workspace.protected / "pending.json"
+    return workspace.local / "pending.json"  # its settings may hold the URL of a database
 
 
-def _new_run_id() -> str:
+def new_run_id() -> str:
+    """An id that no other run has; it begins with the time."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
 
 

@@ -17,6 +17,7 @@ from pipeline.errors import SourceError
 from pipeline.labels import classes, written
 from pipeline.records import SourceDocument
 from pipeline.settings import IngestSettings
+from pipeline.storage import located
 from pipeline.tables import digest_of
 
 # Hugging Face's convention for what is known of the files of a folder.
@@ -32,6 +33,7 @@ class SourceItem:
     Attributes:
         digest: SHA-256 of the file's bytes.
         piece: the slice, or None where the file is one document.
+        pieces: how many slices the file has.
         meta: what a sidecar file says of the document.
         fields: which fields mean what, as they were named when the item came in.
     """
@@ -43,12 +45,15 @@ class SourceItem:
     piece: record_files.Slice | None = None
     meta: Mapping[str, Any] | None = field(default=None, repr=False)
     fields: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"], repr=False)
+    pieces: int = 1
 
     @property
     def identity(self) -> str:
-        """Equal for items that hold the same content with the same metadata."""
-        piece = None if self.piece is None else asdict(self.piece)
-        return digest_of([self.path, self.digest, piece, self.meta, self.fields])
+        """Equal for items of the same content and metadata, wherever in their file it begins."""
+        content = [self.digest] if self.piece is None else [self.piece.first, self.piece.count]
+        if self.piece is not None:
+            content += [self.piece.digest] if self.piece.digest else [self.digest, self.piece.offset]
+        return digest_of([self.path, content, self.meta, self.fields])
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -65,9 +70,8 @@ class SourceItem:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SourceItem:
         piece = data["piece"] and record_files.Slice(**data["piece"])
-        return cls(
-            data["path"], data["size"], data["modified"], data["digest"], piece, data["meta"], data["fields"]
-        )
+        told: dict[str, Any] = {"pieces": 0, **data, "piece": piece}
+        return cls(**told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,11 @@ def limits(ingest: IngestSettings) -> Limits:
 
 
 def scan(
-    sources: Sequence[Path], ingest: IngestSettings, known: Mapping[str, SourceItem] | None = None
+    sources: Sequence[Path], ingest: IngestSettings, known: Mapping[str, Sequence[SourceItem]] | None = None
 ) -> list[SourceItem]:
     """Everything that the sources hold, in a stable order.
 
-    A file whose size and time are those of a `known` item (by path) isn't hashed again.
+    A file whose size and time are those of its `known` items (by path) isn't read again.
 
     Raises:
         SourceError: a source is missing or unreadable.
@@ -103,25 +107,46 @@ def scan(
     fields = {name: getattr(ingest, name) for name in FIELDS}
     for path, meta in _files(sources):
         stat = path.stat()
-        seen = (known or {}).get(str(path))
-        unchanged = seen is not None and (seen.size, seen.modified) == (stat.st_size, stat.st_mtime_ns)
-        digest = seen.digest if seen is not None and unchanged else _sha256(path)
+        seen = (known or {}).get(str(path), ())
+        if any((item.size, item.modified) != (stat.st_size, stat.st_mtime_ns) for item in seen):
+            seen = ()
+        digest = seen[0].digest if seen else _sha256(path)
         head = SourceItem(str(path), stat.st_size, stat.st_mtime_ns, digest, None, meta, fields)
-        items.extend(_slices(path, head, ingest) if record_files.is_record_file(path) else [head])
+        if not record_files.is_record_file(path):
+            items.append(head)
+            continue
+        # A run that was killed over its plan may know some slices of a file only.
+        whole = all(item.pieces == len(seen) and item.piece and item.piece.count for item in seen)
+        known_pieces = sorted((item.piece for item in seen if item.piece), key=lambda piece: piece.first)
+        pieces = known_pieces if known_pieces and whole else list(_slices(path, ingest))
+        items.extend(replace(head, piece=piece, pieces=len(pieces)) for piece in pieces)
     return items
 
 
-def _slices(path: Path, head: SourceItem, ingest: IngestSettings) -> Iterator[SourceItem]:
+def _slices(path: Path, ingest: IngestSettings) -> Iterator[record_files.Slice]:
     pieces = 0
     with suppress(Unreadable):
         for piece in record_files.plan_slices(
             path, limits(ingest), ingest.shard_documents, ingest.shard_bytes
         ):
             pieces += 1
-            yield replace(head, piece=piece)
+            yield piece
     if not pieces:
         # Kept as an item without records: reading it gives the reason to the quarantine.
-        yield replace(head, piece=record_files.Slice(0, 0, 0))
+        yield record_files.Slice(0, 0, 0)
+
+
+def roots(sources: Sequence[Path]) -> list[str]:
+    """What the paths of each source begin with that is a folder: where a file can be seen to be missing."""
+    return [f"{source.resolve()}{os.sep}" for source in sources if source.is_dir()]
+
+
+def has_gone(item: SourceItem) -> bool:
+    """Whether an item's file is certainly no more; one that can't be looked at may be there."""
+    try:
+        return not located(item.path).exists()
+    except OSError:
+        return False
 
 
 def read_item(item: SourceItem, ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:

@@ -111,6 +111,17 @@ class Workspace:
             )
         return cls(root, found["id"])
 
+    @staticmethod
+    def exists(place: str | Path) -> bool:
+        """Whether there is a workspace at `place`, a folder or an fsspec URL.
+
+        Raises:
+            WorkspaceError: the storage of a URL can't be reached or refuses.
+        """
+        root = _located(place)
+        with storage_told(root):
+            return (root / "workspace.json").exists()
+
     @property
     def remote(self) -> bool:
         """Whether it lies on an object store, where nothing can be locked and no database can live."""

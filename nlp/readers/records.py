@@ -10,9 +10,12 @@ a decompression bomb) keeps the records before the break, and one more `Reason` 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from itertools import islice
 from pathlib import Path
 
@@ -35,12 +38,14 @@ class Slice:
     """Consecutive records of one file.
 
     first: index of the first record. count: how many records. offset: the byte, in the decompressed content,
-    where the first record begins; 0 for Parquet, and for CSV in UTF-16, GB 18030 and the like.
+    where the first record begins; 0 for Parquet, and for CSV in UTF-16, GB 18030 and the like. digest:
+    SHA-256 of the records, so that a file that has grown keeps the slices it had; empty for Parquet.
     """
 
     first: int
     count: int
     offset: int = 0
+    digest: str = attribute(default="", compare=False)
 
 
 def is_record_file(path: Path) -> bool:
@@ -59,17 +64,20 @@ def plan_slices(
     """
     limits = limits or Limits()
     first = count = size = start = 0
-    for offset, length in _sizes(path, limits):
+    digest, hashed = hashlib.sha256(), False
+    for offset, length, content in _sizes(path, limits):
         if count and (count >= max_records or size + length > max_bytes):
-            yield Slice(first, count, start)
-            first, count, size = first + count, 0, 0
+            yield Slice(first, count, start, digest.hexdigest() if hashed else "")
+            first, count, size, digest = first + count, 0, 0, hashlib.sha256()
         if not count:
             start = offset
         count, size = count + 1, size + length
+        digest.update(content)
+        hashed = bool(content)
     if not first and not count:
         raise Unreadable(Reason.empty)
     if count:
-        yield Slice(first, count, start)
+        yield Slice(first, count, start, digest.hexdigest() if hashed else "")
 
 
 def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterator[Record | Reason]:
@@ -103,20 +111,21 @@ def field(record: Record, dotted: str) -> object | None:
         record = inner
 
 
-def _sizes(path: Path, limits: Limits) -> Iterator[tuple[int, int]]:
-    """(offset, size in bytes, about) of every record."""
+def _sizes(path: Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
+    """(offset, size in bytes, about, what to hash) of every record; b"" for Parquet, which isn't read."""
     suffix = _check(path)
     if suffix == ".parquet":
-        yield from records_parquet.sizes(path)
+        yield from ((offset, size, b"") for offset, size in records_parquet.sizes(path))
         return
     _, codec = split_name(path.name)
     with open_regular(path) as raw:
         if suffix in _JSONL:
             for offset, line in records_jsonl.lines(raw, codec, limits, 0):
-                yield offset, len(line) if isinstance(line, bytes) else 0
+                known = isinstance(line, bytes)
+                yield offset, len(line) if known else 0, (line.strip() if known else line.encode()) + b"\n"
         else:
-            for _, size, position in records_csv.rows(raw, codec, limits, suffix):
-                yield position, size
+            for row, size, position in records_csv.rows(raw, codec, limits, suffix):
+                yield position, size, json.dumps(row).encode() + b"\n"
 
 
 def _records(path: Path, piece: Slice, limits: Limits) -> Generator[Record | Reason]:

@@ -6,6 +6,7 @@ import functools
 import json
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,10 +43,13 @@ def ingest(
 
     What can't be read goes to the quarantine with a reason code and a keyed hash; it never stops the batch.
     Exact duplicates (equal after Unicode composition and folding of white space) are kept once, the first
-    in source order. The manifest's counts: documents, duplicates, erased, quarantined, `quarantine:<reason>`.
+    in source order. What a changed file held before is forgotten: its key is destroyed, every table loses its
+    rows; with `ingest.removed` = "erase" likewise what a file held that is gone from its folder.
+    The manifest's counts: documents, duplicates, erased, forgotten, quarantined, `quarantine:<reason>`.
 
     Raises:
         SourceError: a source is missing.
+        RemovalRefused: more would be erased with its files than may be at once.
         KeyProblem: the master key can't be used.
     """
     key_store(workspace, settings)  # makes the key and its table before any worker needs them
@@ -58,8 +62,14 @@ def ingest(
     ]
     work = functools.partial(ingest_shard, workspace, settings)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each)
-    _write_catalogue(workspace, settings, manifest)
-    return manifest
+    catalogue = _catalogue_of(workspace, manifest)
+    gone = _ids(read_catalogue(workspace, settings)) - _ids(catalogue)
+    if gone:
+        from pipeline.erasure import forget  # stands on this stage
+
+        forget(workspace, settings, sorted(gone))
+    write_catalogue(workspace, settings, catalogue)  # after: it tells a second try what is to be forgotten
+    return replace(manifest, more={"forgotten": len(gone)} if gone else {})
 
 
 def ingest_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
@@ -185,10 +195,18 @@ def read_catalogue(workspace: Workspace, settings: Settings, shard: int | None =
     if not workspace.catalogue.exists():
         return tables.CATALOGUE.empty_table()
     table = tables.read_part(workspace.catalogue)
-    return table if shard is None else table.filter(pc.equal(table.column("shard"), shard))
+    return (
+        table
+        if shard is None
+        else table.filter(pc.equal(table.column("shard"), pa.scalar(shard, pa.int32())))
+    )
 
 
-def _write_catalogue(workspace: Workspace, settings: Settings, manifest: Manifest) -> None:
+def _ids(catalogue: pa.Table) -> set[str]:
+    return set(tables.strings(catalogue, "doc_id"))
+
+
+def _catalogue_of(workspace: Workspace, manifest: Manifest) -> pa.Table:
     columns = ["doc_id", "owner", "label", "split", "source_key"]
     seen: set[str] = set()
     parts: list[pa.Table] = []
@@ -199,10 +217,9 @@ def _write_catalogue(workspace: Workspace, settings: Settings, manifest: Manifes
         seen.update(ids)
         kept = table.filter(pa.array(first, pa.bool_()))
         parts.append(kept.append_column("shard", pa.array([shard.index] * kept.num_rows, pa.int32())))
-    table = pa.concat_tables(
+    return pa.concat_tables(
         [part.cast(tables.CATALOGUE) for part in parts] or [tables.CATALOGUE.empty_table()]
     )
-    write_catalogue(workspace, settings, table)
 
 
 def write_catalogue(workspace: Workspace, settings: Settings, table: pa.Table) -> None:

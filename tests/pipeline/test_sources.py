@@ -68,7 +68,7 @@ class TestWalking:
         stat = path.stat()
         path.write_text("B text.")
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        assert scan([path], IngestSettings(), {item.path: item})[0].digest == item.digest
+        assert scan([path], IngestSettings(), {item.path: [item]})[0].digest == item.digest
         assert scan([path], IngestSettings())[0].digest != item.digest
 
     def test_a_touch_changes_no_identity(self, tmp_path: Path) -> None:
