@@ -85,12 +85,23 @@ def canvas(height: float) -> tuple[Figure, Axes]:
 
     drawing = Figure(figsize=(WIDTH, height), layout="constrained")
     drawing.patch.set_visible(False)
-    axes = drawing.add_subplot()
+    return drawing, _plain(drawing.add_subplot())
+
+
+def panels(number: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Small drawings side by side, `height` inches each."""
+    rows = -(-number // columns)
+    drawing, first = canvas(rows * height)
+    first.remove()
+    return drawing, [_plain(drawing.add_subplot(rows, columns, place + 1)) for place in range(number)]
+
+
+def _plain(axes: Axes) -> Axes:
     axes.patch.set_visible(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
         spine.set_color(LINE)
-    return drawing, axes
+    return axes
 
 
 def bars(axes: Axes, labels: Sequence[str], values: Sequence[float], colours: Sequence[str]) -> None:

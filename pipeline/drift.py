@@ -1,8 +1,8 @@
 """Is a batch of new documents like those before it? Rates of what is counted, and the cloud of its features.
 
-Both questions are put so that a batch from the same stream is flagged about once in a hundred times (`ALARMS`),
-half of it for the rates, half for the features. Documents of one owner resemble each other, so owners, not
-documents, are the units of chance everywhere here.
+Both questions are put so that a batch from the same stream is flagged about once in a hundred times at most
+(`ALARMS`), half of it for the rates, half for the features. Documents of one owner resemble each other, so
+owners, not documents, are the units of chance everywhere here.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Batch:
         return self.documents > 0 and self.owners >= FEWEST_OWNERS
 
     def rate(self, name: str) -> float:
-        """Events a document."""
-        return self.rates[name].total / self.documents if name in self.rates else 0.0
+        """Events a document; 0 where there is none."""
+        return self.rates[name].total / self.documents if self.documents and name in self.rates else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def rate_of(counts: Sequence[int], owners: Sequence[str]) -> Rate:
 
 
 def judge_rates(batch: Batch, earlier: Sequence[Batch]) -> dict[str, Expected]:
-    """What earlier batches, the oldest first, predict for each rate of a batch; nothing where either is too few.
+    """What earlier batches, the oldest first, predict for each rate of a batch; {} where they are too few.
 
     A count is held against a negative binomial distribution whose mean and variance earlier batches predict:
     their pooled rate; the dispersion within batches; and what batches differ among each other, by the method
@@ -210,10 +210,11 @@ def judge_features(
     """How far a batch's features lie from earlier ones; None where either has too few owners.
 
     The energy distance, which is 0 only for equal distributions, with its permutation test (Szekely & Rizzo
-    2013, "Energy statistics: A class of statistics based on distances", J. Stat. Plan. Inference 143, sections
-    3 and 6), in which owners change sides with all of their documents. A small difference is soon significant
-    and means nothing, so the distance must pass what earlier batches (`distances`, as they were measured) have
-    shown too: their median and three standard deviations, estimated by the median absolute deviation.
+    2013, "Energy statistics: A class of statistics based on distances", J. Stat. Plan. Inference 143,
+    sections 3 and 6), in which owners change sides with all of their documents. A small difference is soon
+    significant and means nothing, so the distance must also pass what earlier batches (`distances`, as they
+    were measured) have shown: their median and three standard deviations, estimated by the median absolute
+    deviation.
     """
     units = [*((0, owner) for owner in batch.owners), *((1, owner) for owner in earlier.owners)]
     places = {unit: place for place, unit in enumerate(dict.fromkeys(units))}

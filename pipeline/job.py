@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pipeline.detection_scores import scores_in_use
+from pipeline.history import measure
+from pipeline.history_page import write_history
 from pipeline.models import now, read_card
 from pipeline.records import ForEach, one_by_one, spans_by_type
 from pipeline.report import write_report
@@ -63,6 +65,7 @@ def run_job(
         ingested=kept,
         duplicates=counts.get("duplicates", 0) + counts.get("documents", 0) - kept,
         erased=counts.get("erased", 0),
+        forgotten=counts.get("forgotten", 0),
         quarantined=counts.get("quarantined", 0) + held_back,
         quarantine=_by_name({**counts, **masked.counts()}, "quarantine:"),
         masked=masked.rows,
@@ -78,11 +81,13 @@ def run_job(
         feature_rows=features.rows,
         spent=account(workspace, settings),
         evaluation=outcome,
+        batch=clock.time("history", lambda: measure(workspace, settings, request.run_id, ingested, masked)),
         seconds=clock.seconds,
     )
     write_report(workspace, summary)
     result = summary.to_json(workspace)
     write_json(workspace.runs / request.run_id / "run.json", result)
+    write_history(workspace)
     close(workspace, request, result)
     return result
 

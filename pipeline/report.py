@@ -192,7 +192,14 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
     spent, evaluation = summary.spent, summary.evaluation
     truncated = summary.chunks.get("truncated", 0)
     unsettled = sum(state == "open" for _, _, state in spent.runs)
+    unlike = summary.batch.get("unlike", ())
     checks = (
+        (
+            len(unlike),
+            "documents",
+            f"The documents that are new in this run are unlike earlier ones ({', '.join(unlike)}); the history "
+            "page shows how.",
+        ),
         (
             summary.quarantined,
             "documents",

@@ -62,7 +62,9 @@ class RunSummary:
         default_factory=dict
     )  # of the verdicts; language: documents not served
     detection: Mapping[str, Any] = field(default_factory=dict)  # `pipeline.detection_scores.scores_in_use`
+    batch: Mapping[str, Any] = field(default_factory=dict)  # `pipeline.history.measure`
     changed: bool = True
+    forgotten: int = 0  # versions of changed documents, and documents erased because their file is gone
 
     def to_json(self, workspace: Workspace) -> dict[str, Any]:
         """The object that `lexveil run --json` prints."""
