@@ -192,6 +192,19 @@ def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
         return part.read(columns=columns)
 
 
+def read_rows(path: Path, column: str, value: int) -> pa.Table:
+    """The rows of a file whose `column` of integers has a value. Reads only row groups that may hold it."""
+    with _opened(path) as part:
+        place = part.schema_arrow.get_field_index(column)
+        bounds: list[Any] = [
+            part.metadata.row_group(n).column(place).statistics for n in range(part.num_row_groups)
+        ]
+        groups = [n for n, found in enumerate(bounds) if found is None or found.min <= value <= found.max]
+        table = part.read_row_groups(groups)
+    found = table.column(column)
+    return table.filter(pc.equal(found, pa.scalar(value, found.type)))
+
+
 def columns(path: Path) -> list[str]:
     """The names of a part's columns."""
     with _opened(path, _TAIL) as part:
