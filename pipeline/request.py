@@ -15,20 +15,13 @@ from typing import Any
 
 from pipeline.detection_scores import scores_digest
 from pipeline.features import read_current
+from pipeline.keys import given_key, key_store
 from pipeline.plan import planned, removed
 from pipeline.settings import Settings
 from pipeline.sources import SourceItem, check_fields, scan
 from pipeline.storage import located
 from pipeline.tables import digest_of, part_path
-from pipeline.workspace import (
-    Workspace,
-    code_digest,
-    given_key,
-    key_store,
-    read_json,
-    read_manifest,
-    write_json,
-)
+from pipeline.workspace import Workspace, code_digest, read_json, read_manifest, write_json
 from privacy.vault import seal, unseal
 
 _CODE = ("pipeline", "nlp", "privacy")
@@ -61,7 +54,7 @@ def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need
     """
     known = planned(Workspace.open(place), settings) if Workspace.exists(place) else {}
     items = scan(sources, settings.ingest, known)
-    if not any(_looked_at(item, known) for item in items):
+    if not known or (items and not any(_looked_at(item, known) for item in items)):
         check_fields(items, settings.ingest, need_labels)
     removed(known, items, sources, settings.ingest)
     given_key(settings)
