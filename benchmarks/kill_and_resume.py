@@ -144,8 +144,9 @@ def settled(workspace: Path) -> dict[str, State]:
 
 def lay_out(root: Path, names: tuple[str, str]) -> None:
     """Two empty workspaces whose keyed ids are the same: a workspace's own keys are random."""
+    from pipeline.keys import key_store
     from pipeline.settings import load_settings
-    from pipeline.workspace import Workspace, key_store
+    from pipeline.workspace import Workspace
 
     first, second = (root / name for name in names)
     keys = key_store(Workspace.create_or_open(first), load_settings())
@@ -220,9 +221,10 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
 
     from pipeline import tables
     from pipeline.features import current_features
+    from pipeline.keys import key_store
     from pipeline.settings import load_settings
     from pipeline.stages.ingest import read_catalogue, read_raw
-    from pipeline.workspace import Workspace, key_store
+    from pipeline.workspace import Workspace
     from privacy.dp.ledger import Ledger
     from privacy.vault import unseal
 

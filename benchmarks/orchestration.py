@@ -120,9 +120,10 @@ def job(variant: str, corpus: Path, workspace: Path, workers: int) -> dict[str, 
     import flows.main as flow
     from flows.pool import WorkerPool
     from pipeline.job import run_job
+    from pipeline.keys import key_store
     from pipeline.request import request_run, submit
     from pipeline.settings import load_settings
-    from pipeline.workspace import Workspace, key_store
+    from pipeline.workspace import Workspace
 
     settings = load_settings(None, workers=workers)
     place = Workspace.create_or_open(workspace)

@@ -113,18 +113,28 @@ def up(
 
 
 def rotate_master_key(
-    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
+    rewrap: Annotated[
+        bool, typer.Option("--rewrap", help="Only have the key service wrap the same key by its newest one.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Put a new master key in the place of the old one; no document is encrypted again."""
-    settings, place = settings_of(config), open_workspace(workspace)
-    from dataclasses import asdict
+    """Put a new master key in the place of the old one; no document is encrypted again.
 
-    from pipeline.rotation import rotate_master_key as rotate
+    It is kept where the settings say, be that another place than the old one's.
+    """
+    settings, place = settings_of(config), open_workspace(workspace)
+    from pipeline import rotation
 
     with actions.alone(place, settings, "rotate-master-key") as done:
-        rotation = asdict(rotate(place, settings))
-        done |= rotation
-    console.show(rotation, as_json)
+        if rewrap:
+            rotation.rewrap_master_key(place, settings)
+            done["rewrapped"] = True
+        else:
+            done["keys"] = rotation.rotate_master_key(place, settings)
+        shown = {name: done[name] for name in ("keys", "rewrapped") if name in done}
+    console.show(shown, as_json)
 
 
 def backup(

@@ -30,8 +30,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from pipeline.database import tables_of
 from pipeline.errors import WorkspaceError
+from pipeline.keys import current_store
 from pipeline.settings import Settings
-from pipeline.workspace import Workspace, key_store
+from pipeline.workspace import Workspace
 
 GENESIS = hashlib.sha256(b"lexveil/audit-log/1").hexdigest()
 _PURPOSE = "audit-log"
@@ -207,7 +208,7 @@ def _sound(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool
 
 
 def _signing_key(workspace: Workspace, settings: Settings) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(key_store(workspace, settings).purpose_key(_PURPOSE))
+    return Ed25519PrivateKey.from_private_bytes(current_store(workspace, settings).purpose_key(_PURPOSE))
 
 
 def _append_to_file(path: Path, follow: Callable[[bytes | None], bytes]) -> bytes:

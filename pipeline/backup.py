@@ -31,8 +31,9 @@ from pipeline.charging import open_ledger
 from pipeline.database import schema_of
 from pipeline.erasure import erase
 from pipeline.errors import KeyProblem, SourceError, WorkspaceError
+from pipeline.keys import given_key, key_store
 from pipeline.settings import Settings
-from pipeline.workspace import Workspace, given_key, key_store, read_json, write_json
+from pipeline.workspace import Workspace, read_json, write_json
 
 _VERSION = 1
 _MANIFEST, _FILES, _DUMP = "backup.json", "files", "database.dump"
@@ -121,7 +122,8 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
             else "in files: unset database.url"
         )
         raise WorkspaceError(f"this backup's keys and log were kept {kept}")
-    if given_key(settings) is None and _KEY not in found["files"]:
+    given = settings.master_key_service is not None or given_key(settings) is not None
+    if not given and _KEY not in found["files"]:
         raise KeyProblem(
             "the backup holds no master key: set LEXVEIL_MASTER_KEY, or name its file or service"
         )

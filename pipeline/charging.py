@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import BudgetRefused
+from pipeline.keys import key_store
 from pipeline.models import models as saved_models
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, key_store
+from pipeline.workspace import Workspace
 from privacy.dp.checkpoint import Checkpoint
 from privacy.dp.engine import TrainingPlan
 from privacy.dp.ledger import BudgetExceeded, Charge, Ledger, LedgerError, Population, Reservation

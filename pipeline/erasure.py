@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from pipeline import audit_log, tables
 from pipeline.errors import SourceError
 from pipeline.features import versions
+from pipeline.keys import key_store
 from pipeline.models import models, now, read_card
 from pipeline.review import forget_review
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue, write_catalogue
 from pipeline.storage import forget_versions, is_remote
-from pipeline.workspace import Workspace, key_store, read_json, read_manifest, write_json, write_manifest
+from pipeline.workspace import Workspace, read_json, read_manifest, write_json, write_manifest
 from privacy.keystore import KeyStore
 from privacy.vault import content_id
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import RemovalRefused
+from pipeline.keys import key_store
 from pipeline.settings import IngestSettings, Settings
 from pipeline.sources import SourceItem, has_gone, roots, scan
 from pipeline.storage import read_all
-from pipeline.workspace import Workspace, key_store, write_bytes
+from pipeline.workspace import Workspace, write_bytes
 from privacy.keystore import KeyStore
 from privacy.vault import seal, unseal
 

@@ -30,11 +30,12 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 from nlp.policy import REVIEWER
 from nlp.text import NormalisedText, Span
 from pipeline.errors import SourceError
+from pipeline.keys import key_store
 from pipeline.records import Document
 from pipeline.settings import EntityType, Settings
 from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, key_store, write_bytes
+from pipeline.workspace import Workspace, write_bytes
 from privacy.vault import content_id
 
 REASONS: Mapping[str, str] = {

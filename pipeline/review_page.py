@@ -25,6 +25,7 @@ from markupsafe import Markup
 
 from nlp.text import ENTITY_TYPES
 from pipeline.errors import SourceError, WorkspaceError
+from pipeline.keys import key_store
 from pipeline.records import Document
 from pipeline.review import (
     REASONS,
@@ -38,7 +39,7 @@ from pipeline.settings import Settings
 from pipeline.stages.find import FoundPart
 from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.stages.mask import VaultEntry, read_vault
-from pipeline.workspace import Workspace, key_store, write_bytes
+from pipeline.workspace import Workspace, write_bytes
 from privacy.vault import content_id
 
 KEYS = "1234567890qwtyzxcvb"

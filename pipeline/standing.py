@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
+from pipeline.keys import key_store
 from pipeline.settings import Settings
 from pipeline.storage import StorageUnknown, located
-from pipeline.workspace import Workspace, key_store, write_bytes
+from pipeline.workspace import Workspace, write_bytes
 from privacy.vault import seal, unseal
 
 _NAME = "standing"

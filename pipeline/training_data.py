@@ -14,10 +14,11 @@ from nlp.encoders.models import Kind, Objective, collate_tokens, takes_tokens
 from nlp.encoders.topics import PublicTopics
 from pipeline import tables
 from pipeline.errors import TrainingRefused
+from pipeline.keys import key_store
 from pipeline.labels import classes, several
 from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encoded_folder, encoding_of, load_encoder, read_encoded
-from pipeline.workspace import Workspace, key_store, read_manifest
+from pipeline.workspace import Workspace, read_manifest
 from privacy.dp.batches import Batch, TensorOwners
 from privacy.vault import content_id
 

@@ -34,22 +34,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import storage, tables
-from pipeline.errors import KeyProblem, SettingsError, WorkspaceError
+from pipeline.errors import SettingsError, WorkspaceError
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, Work
 from pipeline.settings import Settings
-from privacy.keystore import KeyStore
-from privacy.vault import KeyUnusable, MasterKey
 
 SCHEMA_VERSION = 1
 _MANIFEST = "_manifest.json"  # readers of a whole folder of Parquet files pass over such a name
-_KEY_HELP = {
-    "missing": "there is none",
-    "unreadable": "it can't be read",
-    "unwritable": "it can't be written",
-    "mode": "others may read it; run chmod 600 on it",
-    "length": "it must hold 64 hexadecimal digits",
-    "wrong_key": "it isn't the key of this workspace",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,87 +267,6 @@ def _is_free(folder: Path) -> bool:
     except OSError:
         return False
     return unused and all(re.fullmatch(r"workspace\.\d+\.partial", name) for name in entries)
-
-
-def master_key(workspace: Workspace, settings: Settings) -> MasterKey:
-    """The master key: `LEXVEIL_MASTER_KEY` (hex), else the configured file, else the workspace's own file.
-
-    Raises:
-        KeyProblem: unreadable, open to other users, or not a key.
-    """
-    found = given_key(settings)
-    if found is None and workspace.remote:
-        raise KeyProblem(
-            "a workspace on an object store never keeps its master key beside the documents: set "
-            "master_key_service, master_key_file or LEXVEIL_MASTER_KEY"
-        )
-    try:
-        return found or MasterKey.from_file(workspace.protected / "master.key")
-    except KeyUnusable as error:
-        raise _key_problem(error) from None
-
-
-def given_key(settings: Settings) -> MasterKey | None:
-    """The master key that the environment or the settings name; None where they name none.
-
-    Raises:
-        KeyProblem: unreadable, open to other users, or not a key.
-    """
-    try:
-        if digits := os.environ.get("LEXVEIL_MASTER_KEY"):
-            return MasterKey.from_hex(digits)
-        return None if settings.master_key_file is None else MasterKey.from_file(settings.master_key_file)
-    except KeyUnusable as error:
-        raise _key_problem(error) from None
-
-
-def key_file(workspace: Workspace, settings: Settings) -> Path | None:
-    """Where the master key lies; None where the environment holds it."""
-    if os.environ.get("LEXVEIL_MASTER_KEY"):
-        return None
-    return settings.master_key_file or workspace.protected / "master.key"
-
-
-def next_key(path: Path) -> Path:
-    """Where a new master key waits until all keys are wrapped by it."""
-    return path.with_name(path.name + ".next")
-
-
-def key_store(workspace: Workspace, settings: Settings) -> KeyStore:
-    """The table of the documents' keys.
-
-    Raises:
-        KeyProblem: the master key can't be used, or belongs to another workspace.
-        SettingsError: the workspace is remote, and no database is configured.
-    """
-    url, schema = workspace.database_url(settings, "keys.sqlite"), None
-    if settings.database.url is not None:
-        from pipeline.database import schema_of
-
-        schema = schema_of(workspace.id)
-    try:
-        return KeyStore(url, master_key(workspace, settings), schema)
-    except KeyUnusable as error:
-        path = key_file(workspace, settings)
-        if error.code != "wrong_key" or path is None or not next_key(path).exists():
-            raise _key_problem(error) from None
-        return _rotated(url, path, schema)
-
-
-def _rotated(url: str, path: Path, schema: str | None) -> KeyStore:
-    """The table after a rotation that was killed once the keys were wrapped by the new one."""
-    waiting = next_key(path)
-    try:
-        store = KeyStore(url, MasterKey.from_file(waiting, create=False), schema)
-    except KeyUnusable as error:
-        raise _key_problem(error) from None
-    waiting.replace(path)
-    storage.sync_folder(path.parent)
-    return store
-
-
-def _key_problem(error: KeyUnusable) -> KeyProblem:
-    return KeyProblem(f"the master key can't be used: {_KEY_HELP.get(error.code, error.code)}")
 
 
 def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:

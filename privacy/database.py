@@ -90,10 +90,11 @@ class Database:
         """
         if self.sqlite:
             return
+        kept_name = f"kept_{table.name}"
         connection.exec_driver_sql(
-            f"CREATE TEMPORARY TABLE kept ON COMMIT DROP AS TABLE {table.name}; TRUNCATE {table.name}"
+            f"CREATE TEMPORARY TABLE {kept_name} ON COMMIT DROP AS TABLE {table.name}; TRUNCATE {table.name}"
         )
-        kept = sa.table("kept", *(sa.column(column.name) for column in table.columns))
+        kept = sa.table(kept_name, *(sa.column(column.name) for column in table.columns))
         connection.execute(
             sa.insert(table).from_select([column.name for column in table.columns], kept.select())
         )

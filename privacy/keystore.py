@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import sqlalchemy as sa
 
 from privacy.database import Database, insert_missing
+from privacy.key_services import KeyService, opened
 from privacy.vault import KEY_BYTES, Erased, KeyUnusable, MasterKey, VaultError, seal, unseal
 
 _CHUNK = 500  # ids in one statement: SQLite allows 32,766 bound variables, PostgreSQL fewer in practice
@@ -37,7 +38,8 @@ _facts = sa.Table(
     sa.Column("value", sa.String, nullable=False),
 )
 _PURPOSE = "purpose/"
-_MASTER = "master_key"
+# Facts: the master key's id; where a key service keeps it, its wrapped form and the service's address.
+_MASTER, _WRAPPED, _SERVICE = "master_key", "master_key_wrapped", "master_key_service"
 
 
 class KeyStore:
@@ -57,13 +59,22 @@ class KeyStore:
     the master key after an erasure and see the old one destroyed.
     """
 
-    def __init__(self, url: str, master: MasterKey, schema: str | None = None) -> None:
-        """Open or make the tables at a SQLAlchemy URL; `schema` is one workspace's place in PostgreSQL."""
-        self._master = master
+    def __init__(self, url: str, master: MasterKey | KeyService, schema: str | None = None) -> None:
+        """Open or make the tables at a SQLAlchemy URL; `schema` is one workspace's place in PostgreSQL.
+
+        Of a master key that a service keeps, the wrapped form lies in the tables. Raises
+        `KeyUnusable("elsewhere")` where the tables' master key is not kept by that service.
+        """
         self._database = Database(url, _metadata, schema)
-        if self._database.read(_master_id) is None:
-            own = [{"name": _MASTER, "value": master.key_id}]
-            self._database.write(lambda connection: insert_missing(connection, _facts, own))
+        known = self._database.read(_read_facts)
+        if _MASTER not in known:
+            own, _ = _fresh_facts(master)
+            known = self._database.write(lambda connection: _begin(connection, own))
+        if known.get(_SERVICE) != (None if isinstance(master, MasterKey) else master.address):
+            raise KeyUnusable("elsewhere")
+        if not isinstance(master, MasterKey):
+            master = opened(master, known[_WRAPPED])
+        self._master = master
         self._database.read(self._check_master)
 
     def __repr__(self) -> str:
@@ -163,34 +174,56 @@ class KeyStore:
         self._scrub()
         return count
 
-    def rewrap(self, new_master: MasterKey) -> int:
+    def rewrap(self, new_master: MasterKey | KeyService) -> int:
         """Wraps all data keys under another master key, all or none; returns their number.
 
-        Sealed documents stay as they are. The old master key opens nothing of this store any more.
+        A service makes a new one. Sealed documents stay as they are. The old master key opens nothing of this
+        store any more.
         """
+        facts, new = _fresh_facts(new_master)
 
         def wrap_anew(connection: sa.Connection) -> int:
             rows = connection.execute(sa.select(_data_keys.c.id, _data_keys.c.wrapped)).all()
-            if _master_id(connection) == new_master.key_id:
+            if _master_id(connection) == new.key_id:
                 return len(rows)  # ours: the connection was lost before the answer came
             self._check_master(connection)
-            key = _wrapping_key(new_master)
+            key = _wrapping_key(new)
             renewed = [
                 {"row": row.id, "new": seal(key, self._unwrap(row.wrapped, row.id), row.id)} for row in rows
             ]
             if renewed:
                 update = sa.update(_data_keys).where(_data_keys.c.id == sa.bindparam("row"))
                 connection.execute(update.values(wrapped=sa.bindparam("new")), renewed)
-            connection.execute(
-                sa.update(_facts).where(_facts.c.name == _MASTER).values(value=new_master.key_id)
-            )
-            self._database.rewrite(connection, _data_keys)
+            connection.execute(sa.delete(_facts).where(_facts.c.name.in_([_MASTER, _WRAPPED, _SERVICE])))
+            _begin(connection, facts)
+            for table in (_data_keys, _facts):
+                self._database.rewrite(connection, table)
             return len(rows)
 
         count = self._database.write(wrap_anew)
-        self._master = new_master
+        self._master = new
         self._scrub()
         return count
+
+    def rewrap_master(self, service: KeyService) -> None:
+        """Has the service wrap the same master key by the newest version of its own key.
+
+        The old wrapped form leaves the tables once the new one was seen to open.
+        """
+        before = self._database.read(_read_facts)
+        if before.get(_SERVICE) != service.address:
+            raise KeyUnusable("elsewhere")
+        renewed = service.rewrap(before[_WRAPPED])
+        if opened(service, renewed).key_id != self._master.key_id:
+            raise KeyUnusable("service_wrong_key")
+
+        def replace(connection: sa.Connection) -> None:
+            self._check_master(connection)
+            connection.execute(sa.update(_facts).where(_facts.c.name == _WRAPPED).values(value=renewed))
+            self._database.rewrite(connection, _facts)
+
+        self._database.write(replace)
+        self._scrub()
 
     def _check_master(self, connection: sa.Connection) -> None:
         if _master_id(connection) != self._master.key_id:
@@ -216,6 +249,35 @@ class KeyStore:
     def _scrub(self) -> None:
         if not self._database.scrub():
             raise VaultError("erase_incomplete", "another process held the key table; erase again")
+
+
+def service_of(url: str, schema: str, otherwise: str | None) -> str | None:
+    """The address of the key service that keeps the tables' master key, None where none does; `otherwise`
+    where the tables were not begun."""
+    known = Database(url, _metadata, schema).read(_read_facts)
+    return known.get(_SERVICE) if _MASTER in known else otherwise
+
+
+def _fresh_facts(master: MasterKey | KeyService) -> tuple[dict[str, str], MasterKey]:
+    """What tables say of the master key that they are begun with, and the key. A service makes a new one."""
+    if isinstance(master, MasterKey):
+        return {_MASTER: master.key_id}, master
+    secret, wrapped = master.generate()
+    key = MasterKey(secret)
+    return {_MASTER: key.key_id, _WRAPPED: wrapped, _SERVICE: master.address}, key
+
+
+def _begin(connection: sa.Connection, facts: dict[str, str]) -> dict[str, str]:
+    """Put the facts in where there are none; the ones that hold."""
+    if _master_id(connection) is None:
+        connection.execute(
+            sa.insert(_facts), [{"name": name, "value": value} for name, value in facts.items()]
+        )
+    return _read_facts(connection)
+
+
+def _read_facts(connection: sa.Connection) -> dict[str, str]:
+    return {row.name: row.value for row in connection.execute(sa.select(_facts))}
 
 
 def _master_id(connection: sa.Connection) -> str | None:

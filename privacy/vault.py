@@ -47,7 +47,9 @@ class KeyUnusable(VaultError):
     """The master key cannot be used.
 
     Codes: `missing`, `unreadable`, `unwritable`, `mode` (group or others may read the file), `length` (not 32
-    bytes or 64 hexadecimal digits), `wrong_key` (the key store was made under another master key).
+    bytes or 64 hexadecimal digits), `wrong_key` (the key store was made under another master key),
+    `elsewhere` (it is not kept by the service that was named, or by another one); and `service_...`, said
+    of a key service by `privacy.key_services`.
     """
 
     def __init__(self, code: str) -> None:

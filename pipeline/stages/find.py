@@ -25,11 +25,12 @@ from nlp.scope import Named
 from nlp.text import Span
 from pipeline import tables
 from pipeline.errors import SettingsError, WorkspaceError
+from pipeline.keys import key_store
 from pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.settings import DETECTORS, MaskSettings, Settings
 from pipeline.stages.ingest import has_catalogue, read_catalogue, read_raw
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, key_store, read_manifest, run_stage
+from pipeline.workspace import Workspace, code_digest, read_manifest, run_stage
 from privacy.vault import seal, unseal
 
 T = TypeVar("T")

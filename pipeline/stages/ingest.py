@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import tables
 from pipeline.database import tables_of
+from pipeline.keys import key_store
 from pipeline.plan import make_plan, read_plan
 from pipeline.records import (
     Document,
@@ -29,11 +29,12 @@ from pipeline.records import (
 from pipeline.settings import Settings
 from pipeline.sources import FIELDS, Rejected, read_item
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, key_store, run_stage, write_bytes
+from pipeline.workspace import Workspace, code_digest, run_stage, write_bytes
 from privacy.keystore import KeyStore
 from privacy.vault import content_id, seal, unseal
 
 _CODE = ("nlp/readers", "pipeline/stages/ingest", "pipeline/sources")
+_CATALOGUE_GROUP = 4096  # rows
 
 
 def ingest(
@@ -194,12 +195,9 @@ def read_catalogue(workspace: Workspace, settings: Settings, shard: int | None =
         return database.read_catalogue(shard)
     if not workspace.catalogue.exists():
         return tables.CATALOGUE.empty_table()
-    table = tables.read_part(workspace.catalogue)
-    return (
-        table
-        if shard is None
-        else table.filter(pc.equal(table.column("shard"), pa.scalar(shard, pa.int32())))
-    )
+    if shard is None:
+        return tables.read_part(workspace.catalogue)
+    return tables.read_rows(workspace.catalogue, "shard", shard)
 
 
 def _ids(catalogue: pa.Table) -> set[str]:
@@ -229,7 +227,8 @@ def write_catalogue(workspace: Workspace, settings: Settings, table: pa.Table) -
         database.write_catalogue(table)
         return
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
+    # In the order of its shards and in small groups, so that a shard's work doesn't read those of the others.
+    pq.write_table(table, sink, row_group_size=_CATALOGUE_GROUP)
     write_bytes(workspace.catalogue, sink.getvalue().to_pybytes())
 
 

@@ -32,13 +32,14 @@ from nlp.scope import Named, Scope
 from nlp.text import Span
 from pipeline import tables
 from pipeline.errors import WorkspaceError
+from pipeline.keys import key_store
 from pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.review import apply_decisions, decisions_digests, stored_decisions
 from pipeline.settings import MaskSettings, Settings
 from pipeline.stages.find import FoundPart, detect_whole, find, finding_facts, wanted_in
 from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, key_store, run_stage
+from pipeline.workspace import Workspace, code_digest, run_stage
 from privacy.pseudonyms import entity_id, seed
 from privacy.vault import seal, unseal
 

@@ -17,10 +17,11 @@ from pipeline.backup import back_up, catch_up, recover
 from pipeline.charging import open_ledger
 from pipeline.erasure import erase
 from pipeline.errors import KeyProblem, WorkspaceError
+from pipeline.keys import key_store
 from pipeline.settings import Settings
 from pipeline.stages.ingest import ingest, read_catalogue
 from pipeline.stages.mask import mask, restore_document
-from pipeline.workspace import Workspace, key_store
+from pipeline.workspace import Workspace
 from privacy.dp.budget import Charge
 
 KEY = "ab" * 32

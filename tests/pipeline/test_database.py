@@ -18,10 +18,11 @@ from fixtures.postgres import cut_connections
 from pipeline import audit_log, tables
 from pipeline.database import database_lock, schema_of, tables_of
 from pipeline.errors import WorkspaceError
+from pipeline.keys import key_store
 from pipeline.logs import log
 from pipeline.settings import DatabaseSettings, Settings
 from pipeline.stages.ingest import has_catalogue, ingest, read_catalogue, read_raw, write_catalogue
-from pipeline.workspace import Workspace, key_store
+from pipeline.workspace import Workspace
 from privacy.database import StoreUnavailable
 
 psycopg = pytest.importorskip("psycopg")

@@ -14,11 +14,12 @@ from pipeline.erasure import ERASURES, erase, scan
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.features import current_features
 from pipeline.job import run_job
+from pipeline.keys import key_store
 from pipeline.request import request_run, unchanged
 from pipeline.settings import Settings, load_settings
 from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine
 from pipeline.stages.mask import mask, restore_document
-from pipeline.workspace import Workspace, key_store, read_json, read_manifest
+from pipeline.workspace import Workspace, read_json, read_manifest
 
 
 def rows_with(place: Workspace, doc_id: str) -> list[str]:

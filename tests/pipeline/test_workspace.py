@@ -17,18 +17,10 @@ from hypothesis import strategies as st
 
 from pipeline import tables
 from pipeline.errors import KeyProblem, WorkspaceError
+from pipeline.keys import key_store, master_key
 from pipeline.records import Manifest, Shard, ShardResult, Work, one_by_one
 from pipeline.settings import Settings
-from pipeline.workspace import (
-    Workspace,
-    code_digest,
-    key_store,
-    master_key,
-    read_json,
-    read_manifest,
-    run_stage,
-    write_json,
-)
+from pipeline.workspace import Workspace, code_digest, read_json, read_manifest, run_stage, write_json
 
 
 def mode(path: Path) -> int:
