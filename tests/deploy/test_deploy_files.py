@@ -1,0 +1,248 @@
+"""The files under deploy/: each is what its reader takes, and all agree with the code and each other."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shlex
+import tomllib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from flows.cli import app
+from pipeline.settings import Settings, load_settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+CLUSTER = DEPLOY / "kubernetes"
+VERSION = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["version"]
+# Not settings: what only a process is told.
+OTHERS = {"LEXVEIL_MASTER_KEY", "LEXVEIL_WEBHOOK", "LEXVEIL_INBOX", "LEXVEIL_API_KEY"}
+
+
+def documents() -> list[dict[str, Any]]:
+    """Every object of the manifests."""
+    names = kustomization()["resources"]
+    return [one for name in names for one in yaml.safe_load_all((CLUSTER / name).read_text())]
+
+
+def kustomization() -> dict[str, Any]:
+    return yaml.safe_load((CLUSTER / "kustomization.yaml").read_text())
+
+
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+
+
+def template() -> dict[str, Any]:
+    return json.loads((CLUSTER / "job-template.json").read_text())
+
+
+def pods() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The specification of every pod that the manifests make, runs included."""
+    for one in documents():
+        if one["kind"] in ("Deployment", "StatefulSet", "Job"):
+            yield one["metadata"]["name"], one["spec"]["template"]["spec"]
+    yield "run", template()["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
+
+
+def of_kind(kind: str, name: str) -> dict[str, Any]:
+    (found,) = (one for one in documents() if one["kind"] == kind and one["metadata"]["name"] == name)
+    return found
+
+
+def literals() -> dict[str, dict[str, str]]:
+    """The maps of variables that Kustomize makes."""
+    maps = kustomization()["configMapGenerator"]
+    return {one["name"]: dict(line.split("=", 1) for line in one.get("literals", ())) for one in maps}
+
+
+def check_command(words: list[str]) -> None:
+    """A command line of `lexveil`: the command and its options exist."""
+    group = typer.main.get_command(app)
+    assert words[0] in group.commands  # type: ignore[attr-defined]
+    known = {option for one in group.commands[words[0]].params for option in one.opts}  # type: ignore[attr-defined]
+    used = {word.split("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
+    assert used <= known, used - known
+
+
+def test_every_file_parses() -> None:
+    for path in DEPLOY.rglob("*"):
+        if path.suffix in (".yaml", ".yml"):
+            assert list(yaml.safe_load_all(path.read_text())), path.name
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".toml":
+            load_settings(path)
+
+
+def test_manifests_are_valid() -> None:
+    validate = pytest.importorskip("kubernetes_validate")
+    kinds: set[str] = set()
+    for one in documents():
+        validate.validate(one, "1.31", strict=True)
+        kinds.add(one["kind"])
+    assert kinds >= {"Deployment", "StatefulSet", "Service", "NetworkPolicy", "Role", "PersistentVolumeClaim"}
+
+
+def test_a_run_is_a_valid_job() -> None:
+    """By Prefect's own worker, which fills the template as it does in a cluster."""
+    validate = pytest.importorskip("kubernetes_validate")
+    worker = pytest.importorskip("prefect_kubernetes").KubernetesWorker
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.utilities.templating import apply_values
+
+    values = {"image": "office/lexveil:1", "env": {"A": "1"}, "namespace": "lexveil"}
+    filled = apply_values(template()["job_configuration"], values, remove_notset=True)
+    made = worker.job_configuration.model_validate(filled)
+    made.prepare_for_flow_run(FlowRun(flow_id=uuid.uuid4(), name="night"))
+    job = made.job_manifest
+    validate.validate(job, "1.31", strict=True)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "office/lexveil:1"
+    assert {"name": "A", "value": "1"} in container["env"]
+    assert [*container["command"], *container["args"]][:2] == ["env", "prefect"]
+
+
+def test_no_pod_has_more_rights_than_it_needs() -> None:
+    for name, pod in pods():
+        assert pod["securityContext"]["runAsNonRoot"], name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not pod.get("hostNetwork"), name
+        for container in pod["containers"]:
+            rights = container["securityContext"]
+            assert rights["readOnlyRootFilesystem"], name
+            assert rights["allowPrivilegeEscalation"] is False, name
+            assert rights["capabilities"] == {"drop": ["ALL"]}, name
+            assert {"requests", "limits"} <= set(container["resources"]), name
+            mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+            assert "/tmp" in mounts, name
+    role = of_kind("Role", "worker")
+    granted = {resource for rule in role["rules"] for resource in rule["resources"]}
+    assert not granted & {"secrets", "configmaps", "*"}
+    assert of_kind("ServiceAccount", "run")["automountServiceAccountToken"] is False
+    accounts = {name: pod.get("serviceAccountName") for name, pod in pods()}
+    assert accounts == {
+        "server": None,
+        "worker": "worker",
+        "register": "run",
+        "endpoint": "run",
+        "run": "run",
+    }
+
+
+def test_what_pods_refer_to_is_there() -> None:
+    claims = {one["metadata"]["name"] for one in documents() if one["kind"] == "PersistentVolumeClaim"}
+    secrets = {path.name.removesuffix(".example.env") for path in CLUSTER.glob("*.example.env")}
+    maps = literals()
+    for name, pod in pods():
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}
+        for volume in volumes.values():
+            if "persistentVolumeClaim" in volume:
+                assert volume["persistentVolumeClaim"]["claimName"] in claims, name
+            if "configMap" in volume:
+                assert volume["configMap"]["name"] in maps, name
+        for container in pod["containers"]:
+            for source in container.get("envFrom", ()):
+                for kind, one in source.items():
+                    assert one["name"] in (maps if kind == "configMapRef" else secrets), name
+            known = {variable for values in maps.values() for variable in values}
+            assert set(re.findall(r"\$\(([A-Z]+)\)", str(container.get("args", "")))) <= known, name
+    files = next(one["files"] for one in kustomization()["configMapGenerator"] if "files" in one)
+    assert all((CLUSTER / name).is_file() for name in files)
+
+
+def test_doors_agree() -> None:
+    for name, port in (("server", 4200), ("endpoint", 8300)):
+        kind = "StatefulSet" if name == "server" else "Deployment"
+        (container,) = of_kind(kind, name)["spec"]["template"]["spec"]["containers"]
+        assert [one["containerPort"] for one in container["ports"]] == [port]
+        assert [one["port"] for one in of_kind("Service", name)["spec"]["ports"]] == [port]
+        rules = of_kind("NetworkPolicy", name)["spec"]["ingress"]
+        assert [one["port"] for rule in rules for one in rule["ports"]] == [port]
+        (published,) = compose()["services"][name]["ports"]
+        assert published == f"127.0.0.1:{port}:{port}"
+    assert Settings().encrypted.port == 8300
+    assert literals()["run-environment"]["PREFECT_API_URL"] == "http://server:4200/api"
+    served = (Path(__file__).parents[2] / "pipeline" / "serving" / "app.py").read_text()
+    endpoint = of_kind("Deployment", "endpoint")["spec"]["template"]["spec"]["containers"][0]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert f'"{endpoint[probe]["httpGet"]["path"]}"' in served
+
+
+def test_images_agree() -> None:
+    assert template()["variables"]["properties"]["image"]["default"] == f"lexveil:{VERSION}"
+    assert literals()["site"]["IMAGE"] == f"lexveil:{VERSION}"
+    assert kustomization()["images"] == [{"name": "lexveil", "newTag": VERSION}]
+    own = {one["image"] for one in compose()["services"].values() if "build" in one}
+    assert own == {f"lexveil:{VERSION}"}
+    text = (DEPLOY / "Dockerfile").read_text()
+    user = re.search(r"^USER (\d+):\1$", text, re.MULTILINE)
+    assert user is not None
+    assert {pod["securityContext"]["runAsUser"] for _, pod in pods()} == {int(user[1])}
+    extras = re.search(r"^ARG EXTRAS=(.*)$", text, re.MULTILINE)
+    assert extras is not None
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]
+    assert set(extras[1].split(",")) <= set(project["optional-dependencies"])
+    for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE):
+        *sources, _target = line.split()
+        assert all((DEPLOY.parent / source).exists() for source in sources), line
+
+
+def test_commands_exist() -> None:
+    for name, pod in pods():
+        for container in pod["containers"]:
+            if "command" not in container:
+                check_command(container["args"])
+            elif name != "run":
+                assert container["command"][0] == "prefect"
+    for service in compose()["services"].values():
+        if service.get("command") and "build" in service:
+            check_command(service["command"])
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(DEPLOY / "lexveil.service")
+    program, *words = shlex.split(unit["Service"]["ExecStart"])
+    assert Path(program).name == "lexveil"
+    check_command(words)
+    assert unit["Service"]["Restart"] == "always"
+    for path in DEPLOY.rglob("*"):
+        if path.is_file():
+            for line in re.findall(
+                r"(?<![-/\w])lexveil (?=[a-z])([^`\n\\]*)", path.read_text(errors="replace")
+            ):
+                words = line.split()
+                if words[0] in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+                    check_command([word for word in words if word != "..."])
+
+
+def test_environment_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every `LEXVEIL_...` that is set somewhere is read by something."""
+    named: set[str] = set()
+    for path in DEPLOY.rglob("*"):
+        if path.is_file():
+            named |= set(re.findall(r"LEXVEIL_[A-Z_]*[A-Z]", path.read_text(errors="replace")))
+    for name in sorted(named - OTHERS):
+        section, _, field = name.removeprefix("LEXVEIL_").lower().partition("__")
+        assert section in Settings.model_fields, name
+        if field:
+            assert field in type(getattr(Settings(), section)).model_fields, name
+
+
+def test_flows_of_the_prefect_file_take_their_parameters() -> None:
+    import inspect
+
+    import flows.deployments as deployments
+
+    for one in yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["deployments"]:
+        module, _, function = one["entrypoint"].rpartition(".")
+        assert module == "flows.deployments"
+        wanted = inspect.signature(getattr(deployments, function).fn).parameters
+        assert set(one["parameters"]) <= set(wanted), one["name"]
+        assert one["concurrency_limit"] == 1
