@@ -64,7 +64,7 @@ def _command(name: str, command: Any) -> str:
     usage = " ".join([name, *(_metavar(one) for one in arguments), *(["[OPTIONS]"] if options else [])])
     rows = [f"| `{_metavar(one)}` | {_cell(one.help)} |" for one in arguments]
     rows += [f"| {_flags(one)} | {_cell(one.help)}{_default(one)} |" for one in options]
-    table = ["| | |", "|---|---|", *rows, ""] if rows else []
+    table = ["| option | meaning |", "|---|---|", *rows, ""] if rows else []
     return "\n".join([f"## {name}\n", f"`{usage}`\n", inspect.cleandoc(command.help or ""), "", *table])
 
 
@@ -76,9 +76,9 @@ def _metavar(argument: Any) -> str:
 
 
 def _flags(option: Any) -> str:
-    both = [*option.opts, *option.secondary_opts]
+    both = [*sorted(option.opts, key=len, reverse=True), *option.secondary_opts]
     value = "" if option.is_flag else f" {option.metavar or _kind(option.type_descriptor.annotation)}"
-    return ", ".join(f"`{flag}{value}`" for flag in sorted(both, key=len, reverse=True))
+    return ", ".join(f"`{flag}{value}`" for flag in both)
 
 
 def _kind(annotation: Any) -> str:

@@ -1,0 +1,248 @@
+"""A reader of README and docs/: takes the blocks of a page, and does in one shell what they say.
+
+A comment above a block says what is to be done with it; `tests/test_docs.py` lists them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SHELLS = ("console", "sh", "bash")
+DATA = ("toml", "yaml", "json", "text", "sql")
+FEWER = ("--documents 60", "--documents 24")
+SECONDS = 300
+# The smallest run of everything. The settings of the pages' own files give way to these.
+SMALL = {
+    "LEXVEIL_MASK__DETECTOR": "rules",
+    "LEXVEIL_TRAIN__STEPS": "4",
+    "LEXVEIL_TRAIN__HELD_OUT": "0.2",
+    "LEXVEIL_WORKERS": "1",
+    "LEXVEIL_ENCRYPTED__SAMPLE": "4",
+    "LEXVEIL_ENCRYPTED__WORKERS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page. Its directive is the comment above it, as (what, its value)."""
+
+    page: str
+    line: int
+    language: str
+    text: str = field(repr=False)
+    directive: tuple[str, str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """Each command with what the page says that it prints."""
+        if self.language != "console":
+            return [(self.text, "")]
+        found: list[tuple[str, str]] = []
+        for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
+            lines = part.splitlines(keepends=True)
+            end = next(n for n, line in enumerate(lines) if not line.rstrip("\n").endswith("\\"))
+            found.append(("".join(lines[: end + 1]), "".join(lines[end + 1 :])))
+        return found
+
+
+FENCE = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"<!-- ([^:>]+?)(?:: ((?:(?!-->).)*?))? -->\s*\Z", re.DOTALL)
+
+
+@cache
+def blocks(page: str) -> list[Block]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found: list[Block] = []
+    for fence in FENCE.finditer(text):
+        indent, language, body = fence.groups()
+        comment = _COMMENT.search(text, 0, fence.start())
+        directive = (comment[1], " ".join((comment[2] or "").split())) if comment else ("", "")
+        line = text.count("\n", 0, fence.start()) + 1
+        plain = "".join(row.removeprefix(indent) for row in body.splitlines(keepends=True))
+        found.append(Block(page, line, language, plain, directive))
+    return found
+
+
+@dataclass
+class Shell:
+    """One bash for a page, its folder, and the servers that the page has started."""
+
+    folder: Path
+    environment: dict[str, str]
+    ports: dict[str, str]
+    process: subprocess.Popen[str] = field(init=False)
+    servers: list[tuple[Block, subprocess.Popen[bytes], Path]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.process = subprocess.Popen(
+            ["bash", "--norc"], cwd=self.folder, env=self.environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def here(self, text: str) -> str:
+        """A page's text with the ports of this test in place of the usual ones."""
+        for usual, own in self.ports.items():
+            text = re.sub(rf"(?<=[:= ]){usual}\b", own, text)
+        text = text.replace(*FEWER)
+        return re.sub(r"^(\s*lexveil up )", rf"\1--port {self.ports['4200']} ", text, flags=re.MULTILINE)
+
+    def run(self, text: str) -> tuple[int, str, str]:
+        """Exit code and output of a piece of shell, in the page's shell: what it exports stays exported."""
+        script, out, err = (self.folder.parent / name for name in ("block.sh", "out", "err"))
+        script.write_text(self.here(text), encoding="utf-8")
+        pipe = self.process.stdin
+        assert pipe is not None
+        assert self.process.stdout is not None
+        pipe.write(f"set -e; . {script} >{out} 2>{err} </dev/null; set +e; echo ended\n")
+        pipe.flush()
+        ended = self.process.stdout.readline() == "ended\n"
+        code = 0 if ended else self.process.wait()
+        return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
+
+    def refused(self, text: str, code: int) -> tuple[int, str, str]:
+        """The same of a command that is meant to fail."""
+        return self.run(f"refused=0\n{text.rstrip()} || refused=$?\n[ $refused = {code} ]\n")
+
+    def serve(self, block: Block, ready: str) -> None:
+        """Start what goes on until the page ends, and wait until it is ready."""
+        log = self.folder.parent / f"server-{len(self.servers)}.log"
+        script = log.with_suffix(".sh")
+        script.write_text(self.here(block.text), encoding="utf-8")
+        with log.open("wb") as output:
+            command = ["bash", "-e", str(script)]
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdout=output, stderr=output,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        self.servers.append((block, process, log))
+        deadline = time.monotonic() + SECONDS
+        while not _is_ready(self.here(ready), log):
+            said = log.read_text(encoding="utf-8")
+            assert process.poll() is None, f"{block.name} ended: {said}"
+            assert time.monotonic() < deadline, f"{block.name} is not ready: {said}"
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            self.process.stdin.close()
+        self.process.wait(SECONDS)
+        for block, process, log in reversed(self.servers):
+            os.killpg(process.pid, signal.SIGTERM)
+            code = process.wait(SECONDS)
+            assert code in (0, 130, 143, -signal.SIGTERM), f"{block.name}: {log.read_text(encoding='utf-8')}"
+
+
+def _is_ready(ready: str, log: Path) -> bool:
+    if not ready.startswith("http"):
+        return ready in log.read_text(encoding="utf-8")
+    import httpx
+
+    with suppress(httpx.HTTPError):
+        httpx.get(ready, timeout=5)
+        return True
+    return False
+
+
+def free_ports(count: int) -> list[str]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [str(probe.getsockname()[1]) for probe in probes]
+
+
+@contextmanager
+def shell_in(folder: Path, programs: Path) -> Iterator[Shell]:
+    """A shell as a reader has it who has installed Lexveil into .venv."""
+    (folder / ".venv").mkdir(exist_ok=True)
+    with suppress(FileExistsError):
+        (folder / ".venv" / "bin").symlink_to(programs)
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "XDG_"))}
+    endpoint, server = free_ports(2)
+    shell = Shell(
+        folder,
+        outside
+        | SMALL
+        | {
+            "HOME": str(home),
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "LEXVEIL_ENCRYPTED__PORT": endpoint,
+        },
+        {"8300": endpoint, "4200": server},
+    )
+    try:
+        yield shell
+    finally:
+        shell.close()
+
+
+def follow(page: str, shell: Shell) -> None:
+    """Do what the page says."""
+    for block in blocks(page):
+        what, value = block.directive
+        if what == "file":
+            target = shell.folder / value
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.text, encoding="utf-8")
+        elif what == "keeps running, ready":
+            shell.serve(block, value)
+        elif what == "not run" or block.language in DATA:
+            continue
+        elif block.language == "python":
+            script = shell.folder.parent / "block.py"
+            script.write_text(shell.here(block.text), encoding="utf-8")
+            outcome(block, block.text, shell.run(f"lexveil --script {shlex.quote(str(script))}\n"))
+        else:
+            for command, printed in block.commands:
+                run = shell.refused(command, int(value)) if what == "exit code" else shell.run(command)
+                out = outcome(block, command, run)
+                compare(block, printed, out)
+
+
+def outcome(block: Block, command: str, run: tuple[int, str, str]) -> str:
+    code, out, err = run
+    assert code == 0, f"{block.name}: exit code {code}\n{command}\n{out[-1500:]}\n{err[-1500:]}"
+    return out
+
+
+def compare(block: Block, printed: str, out: str) -> None:
+    """Each line that the page shows is printed, in this order, but for numbers, digests and paths; of one
+    that ends in dots the beginning is."""
+    left = iter([_shape(line) for line in out.splitlines()])
+    for line in printed.splitlines():
+        begun, dots, _ = line.partition("...")
+        if begun.strip() or (line.strip() and not dots):
+            shape = _shape(begun)
+            found = any(one.startswith(shape) if dots else one == shape for one in left)
+            assert found, f"{block.name} shows {line!r}, which is not what is printed:\n{out[-3000:]}"
+
+
+def _shape(line: str) -> str:
+    line = re.sub(r"[━┏┳┓┡╇┩│┃└┴┘─]+", "|", line)
+    line = re.sub(r"[^\s|,]*[\d/][^\s|,]*", "#", line)
+    return re.sub(r"\s+", "", re.sub(r"(#[\s,]*)+", "#", line))
