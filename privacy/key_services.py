@@ -158,11 +158,12 @@ class AwsKms:
 
     @staticmethod
     def _client() -> Any:
-        import boto3
+        from boto3.session import Session
         from botocore.config import Config
 
         attempts = {"total_max_attempts": 3, "mode": "standard"}
-        return boto3.client(
+        # A session of its own: the module's is not safe for threads.
+        return Session().client(
             "kms", config=Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries=attempts)
         )
 
@@ -203,7 +204,9 @@ def _told_by_kms() -> Generator[None, None, None]:
             raise KeyUnusable("service_wrong_key") from None
         if code in _KMS_NO_KEY:
             raise KeyUnusable("service_no_key") from None
-        raise KeyUnusable("service_refused" if code in _KMS_REFUSED else "service_unreachable") from None
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        refused = code in _KMS_REFUSED or status in (401, 403)
+        raise KeyUnusable("service_refused" if refused else "service_unreachable") from None
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.NoRegionError):
         raise KeyUnusable("service_refused") from None
     except exceptions.BotoCoreError:

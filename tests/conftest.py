@@ -76,6 +76,31 @@ def postgres() -> Generator[str]:
 
 
 @pytest.fixture(scope="session")
+def aws_server() -> Generator[str]:
+    """The URL of moto's HTTP server, which answers for AWS; all tests of a process share it."""
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        yield "http://{}:{}".format(*server.get_host_and_port())
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same, as boto3 and s3fs find it: by the environment."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws_server,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return aws_server
+
+
+@pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic corpus in all formats: `corpus/`, `gold.jsonl`, `expected.json`."""
     from fixtures.generate import generate
