@@ -291,7 +291,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
         for name in sorted(names):
             path = here / name
             if not name.startswith(".") and path.is_file():
-                yield path, about.get(path.resolve())
+                yield path, about.get(path.resolve()) if about else None
 
 
 def _ours(folder: Path) -> bool:
