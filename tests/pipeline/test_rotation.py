@@ -6,19 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures.transit import Transit, transit
 from pipeline import audit_log
 from pipeline.errors import KeyProblem
 from pipeline.keys import key_store
-from pipeline.rotation import rotate_master_key
+from pipeline.rotation import rewrap_master_key, rotate_master_key
 from pipeline.settings import Settings
 from pipeline.stages.ingest import read_catalogue
 from pipeline.stages.mask import restore_document
 from pipeline.workspace import Workspace
+from privacy.key_services import opened
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,3 +79,99 @@ def test_a_key_of_the_environment_is_rotated_by_its_keeper(masked: Workspace, mo
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", digits)
     with pytest.raises(KeyProblem, match="LEXVEIL_MASTER_KEY"):
         rotate_master_key(masked, Settings())
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Transit]:
+    pytest.importorskip("hvac")
+    with transit() as engine:
+        monkeypatch.setenv("VAULT_ADDR", engine.url)
+        monkeypatch.setenv("VAULT_TOKEN", engine.token)
+        yield engine
+
+
+VAULT = Settings(master_key_service="vault://transit/lexveil")
+
+
+class TestService:
+    def test_from_a_file_to_services_and_back(self, masked: Workspace, vault: Transit, aws: str) -> None:
+        import boto3
+
+        key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        own = masked.protected / "master.key"
+        file, kms = Settings(), Settings(master_key_service=f"aws-kms://{key}")
+        doc_id = read_catalogue(masked, file).column("doc_id")[0].as_py()
+        before, now = restore_document(masked, file, doc_id), file
+        for target in (VAULT, kms, kms, file):
+            if target.master_key_service != now.master_key_service:
+                with pytest.raises(KeyProblem, match="rotate-master-key"):
+                    key_store(masked, target)
+            audit_log.append(masked, target, "rotate-master-key", "started", {})  # before it is there
+            assert rotate_master_key(masked, target) > 12
+            opened.cache_clear()
+            assert restore_document(masked, target, doc_id) == before
+            assert own.exists() == (target is file)
+            now = target
+        assert audit_log.verify(masked, file).intact
+
+    def test_from_the_environment_to_a_service_and_back(
+        self, masked: Workspace, vault: Transit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = masked.protected / "master.key"
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", own.read_text().strip())
+        own.unlink()
+        assert rotate_master_key(masked, VAULT) > 12
+        key_store(masked, VAULT)
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
+        assert rotate_master_key(masked, Settings()) > 12
+        key_store(masked, Settings())
+        with pytest.raises(KeyProblem, match="LEXVEIL_MASTER_KEY"):
+            rotate_master_key(masked, Settings())
+
+    def test_a_workspace_begun_at_a_service_has_no_key_file(self, tmp_path: Path, vault: Transit) -> None:
+        place = Workspace.create_or_open(tmp_path / "w")
+        audit_log.append(place, VAULT, "ingest", "started", {})
+        keys = key_store(place, VAULT).keys_for(["a"])
+        assert not (place.protected / "master.key").exists()
+        assert vault.calls == ["datakey", "decrypt"]  # one of each, however often the table is opened
+        opened.cache_clear()
+        assert key_store(place, VAULT).existing(["a"]) == keys
+
+    def test_wrapped_anew_after_the_services_key_was_rotated(self, tmp_path: Path, vault: Transit) -> None:
+        place = Workspace.create_or_open(tmp_path / "w")
+        keys = key_store(place, VAULT).keys_for(["a"])
+        vault.keys["lexveil"].rotate()
+        rewrap_master_key(place, VAULT)
+        vault.keys["lexveil"].least = 2
+        opened.cache_clear()
+        assert key_store(place, VAULT).existing(["a"]) == keys
+        with pytest.raises(KeyProblem, match="no service"):
+            rewrap_master_key(place, Settings())
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize("way", ["to", "from"])
+    def test_a_kill_around_the_wrapping(self, tmp_path: Path, vault: Transit, when: str, way: str) -> None:
+        place, file = Workspace.create_or_open(tmp_path / "w"), Settings()
+        old, new = (file, VAULT) if way == "to" else (VAULT, file)
+        keys = key_store(place, old).keys_for(["a"])
+        program = KILLED.replace("Settings()", f"Settings(master_key_service={new.master_key_service!r})")
+        command = [sys.executable, "-c", program, str(place.root), when]
+        died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+        assert died.returncode == -signal.SIGKILL
+        settings = new if when == "after" else old
+        assert key_store(place, settings).existing(["a"]) == keys
+        rotate_master_key(place, new)
+        assert key_store(place, new).existing(["a"]) == keys
+        assert (place.protected / "master.key").exists() == (way == "from")
+        assert not list(place.protected.glob("master.key.*"))
+
+    def test_a_service_out_of_reach_is_one_line(
+        self, tmp_path: Path, vault: Transit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place = Workspace.create_or_open(tmp_path / "w")
+        key_store(place, VAULT)
+        opened.cache_clear()
+        monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")
+        with pytest.raises(KeyProblem, match="can't be reached") as caught:
+            key_store(place, VAULT)
+        assert vault.token not in "".join(traceback.format_exception(caught.value))
