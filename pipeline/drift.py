@@ -136,8 +136,26 @@ def judge_rates(batch: Batch, earlier: Sequence[Batch]) -> dict[str, Expected]:
     if not batch.enough or not known:
         return {}
     names = sorted({name for other in (*known, batch) for name in other.rates})
-    alarm = ALARMS / 2 / max(1, len(names))
-    return {name: _judge_rate(name, batch, _measure(name, known), alarm) for name in names}
+    return _judge(batch, names, [_predict(name, batch, _measure(name, known)) for name in names])
+
+
+def _judge(
+    batch: Batch, names: Sequence[str], predicted: Sequence[tuple[float, float]]
+) -> dict[str, Expected]:
+    from scipy.stats import nbinom
+
+    n, alarm = batch.documents, ALARMS / 2 / max(1, len(names))
+    mean = n * np.array([rate for rate, _ in predicted])
+    # A little above Poisson's variance, which the negative binomial only approaches.
+    variance = np.maximum(n**2 * np.array([variance for _, variance in predicted]), mean * (1 + 1e-6))
+    size, chance = mean**2 / (variance - mean), mean / variance
+    found = np.array([batch.rates[name].total if name in batch.rates else 0 for name in names])
+    p = np.minimum(1, 2 * np.minimum(nbinom.cdf(found, size, chance), nbinom.sf(found - 1, size, chance)))
+    low, high = (nbinom.ppf(q, size, chance) / n for q in (alarm / 2, 1 - alarm / 2))
+    return {
+        name: Expected(predicted[place][0], float(low[place]), float(high[place]), float(p[place]), alarm)
+        for place, name in enumerate(names)
+    }
 
 
 def _measure(name: str, known: Sequence[Batch]) -> list[Batch]:
@@ -150,29 +168,17 @@ def _measure(name: str, known: Sequence[Batch]) -> list[Batch]:
     return [batch for batch, out in zip(known, alone, strict=True) if not out] or list(known)
 
 
-def _judge_rate(name: str, batch: Batch, known: Sequence[Batch], alarm: float) -> Expected:
-    from scipy.stats import nbinom, poisson
-
+def _predict(name: str, batch: Batch, known: Sequence[Batch]) -> tuple[float, float]:
+    """The rate that a batch should have, and the variance around it."""
     sizes = np.array([other.documents for other in known], float)
     totals = np.array([other.rates[name].total if name in other.rates else 0 for other in known], float)
     documents = float(sizes.sum())
     rate = max(float(totals.sum()), 0.5) / documents  # Jeffreys' half where nothing was ever counted
     dispersion = _dispersion(name, batch, known, totals)
-    between = max(
-        _between(totals, sizes, rate, dispersion), _RATES_DIFFER**2 * (1 + _WHILE_FEW / len(known)) * rate**2
-    )
+    least = (_RATES_DIFFER * rate) ** 2 * (1 + _WHILE_FEW / len(known))
+    between = max(_between(totals, sizes, rate, dispersion), least)
     of_rate = dispersion * rate / documents + between * float((sizes**2).sum()) / documents**2
-    n = batch.documents
-    mean = n * rate
-    variance = n * dispersion * rate + n**2 * (between + of_rate)
-    if variance > mean * (1 + 1e-9):
-        law = nbinom(mean**2 / (variance - mean), mean / variance)
-    else:
-        law = poisson(mean)
-    found = batch.rates[name].total if name in batch.rates else 0
-    p = min(1.0, 2 * min(float(law.cdf(found)), float(law.sf(found - 1))))
-    low, high = float(law.ppf(alarm / 2)) / n, float(law.ppf(1 - alarm / 2)) / n
-    return Expected(rate, low, high, p, alarm)
+    return rate, dispersion * rate / batch.documents + between + of_rate
 
 
 def _dispersion(name: str, batch: Batch, known: Sequence[Batch], totals: Floats) -> float:

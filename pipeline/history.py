@@ -1,20 +1,18 @@
 """What each run brought: the batch of documents that were new in it, held against those of earlier runs.
 
-New and changed documents form shards of their own behind the known ones (`pipeline.plan`), so a batch is the
-shards that no earlier run has counted. `run.json` keeps counts of it, never rows: a kept mean of the features
-of one document would outlive its erasure.
+A document is new from the moment its key was made, so a batch is what lies between two such moments.
+`run.json` keeps counts of it, never rows: a kept mean of one document's features would outlive its erasure.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from pipeline import tables
 from pipeline.drift import (
@@ -32,16 +30,18 @@ from pipeline.drift import (
 )
 from pipeline.errors import WorkspaceError
 from pipeline.features import current_features
+from pipeline.keys import key_store
 from pipeline.records import Manifest
 from pipeline.settings import Settings
+from pipeline.stages.ingest import read_catalogue
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, read_json, read_manifest
+from pipeline.workspace import Workspace, read_json
 
 MOST_RUNS = 60  # the newest; older ones stay in their folders
 FEATURES = "features"  # among what is unlike, beside the names of the rates
 QUARANTINED, REVIEW, HELD_BACK = "quarantined", "for review", "held back"
 _SHARDS_OF_NEW, _ROWS_OF_NEW = 8, 400
-_SHARDS_OF_EARLIER, _ROWS_OF_EARLIER = 2, 40
+_SHARDS_OF_EARLIER, _ROWS_OF_EARLIER = 4, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,9 @@ class Past:
         return from_json(self.data["batch"])
 
     @property
-    def shards(self) -> range:
-        return range(*self.data["batch"]["shards"])
+    def until(self) -> float:
+        """When the newest key of its documents was made, in seconds since 1970."""
+        return self.data["batch"]["until"]
 
     @property
     def recipe(self) -> str:
@@ -83,32 +84,31 @@ def past_runs(workspace: Workspace, but: str | None = None) -> list[Past]:
     return sorted(found, key=lambda run: (run.data["started"], run.data["run_id"]))
 
 
-def measure(
-    workspace: Workspace, settings: Settings, run_id: str, ingested: Manifest, masked: Manifest
-) -> dict[str, Any]:
+def measure(workspace: Workspace, settings: Settings, run_id: str, ingested: Manifest) -> dict[str, Any]:
     """What `run.json` keeps of the batch that is new in a run.
 
-    shards (first, behind the last), documents, owners, `rates` (name: total, dispersion), `expected` (name:
-    rate, low, high), `distance` of the features, `unlike` (what stands out, by name), `recipe`.
+    documents, owners, `rates` (name: total, dispersion), `expected` (name: rate, low, high), `distance` of
+    the features, `unlike` (what stands out, by name); for the next run `until`, `quarantine` and `recipe`.
     """
     past = past_runs(workspace, run_id)
-    first = max((run.shards.stop for run in past), default=0)
-    behind = max((shard.index for shard in ingested.shards), default=-1) + 1
-    shards = range(min(first, behind), behind)
-    batch = batch_of(workspace, ingested, masked, shards)
+    arrivals = _arrivals(workspace, settings)
+    since = past[-1].until if past else 0.0
+    new = [arrival for arrival in arrivals if arrival.at > since]
+    waiting = ingested.counts().get("quarantined", 0)
+    quarantined = max(0, waiting - (past[-1].data["batch"]["quarantine"] if past else 0))
+    batch = batch_of(workspace, new, quarantined)
     recipe = digest_of(settings.mask.model_dump(mode="json"))
     # What was masked otherwise on purpose is no measure for what is masked so now.
-    alike = [run for run in past if run.recipe == recipe and run.batch.enough]
-    expected = judge_rates(batch, [run.batch for run in alike])
-    distance = (
-        _distance(workspace, shards, [run for run in past if run.batch.enough]) if batch.enough else None
-    )
+    alike = [run.batch for run in past if run.recipe == recipe and run.batch.enough]
+    expected = judge_rates(batch, alike)
+    distance = _distance(workspace, arrivals, since, past) if batch.enough else None
     unlike = {name for name, found in expected.items() if found.unlike}
     if distance is not None and distance.unlike:
         unlike.add(FEATURES)
     return {
         **to_json(Batch(batch.documents, batch.owners, batch.rates, frozenset(unlike))),
-        "shards": [shards.start, shards.stop],
+        "until": max((arrival.at for arrival in new), default=since),
+        "quarantine": waiting,
         "recipe": recipe,
         "expected": {name: _expected(found) for name, found in expected.items()},
         "distance": distance
@@ -116,56 +116,82 @@ def measure(
     }
 
 
-def batch_of(workspace: Workspace, ingested: Manifest, masked: Manifest, shards: range) -> Batch:
-    """The counts of the documents of some shards."""
-    owners: list[str] = []
-    by_type: dict[str, list[int]] = {}
-    review: list[int] = []
-    for index in _present(workspace.masked, shards):
-        table = tables.read_part(tables.part_path(workspace.masked, index), ["owner", "spans", "verdict"])
-        columns = (tables.strings(table, name) for name in ("owner", "spans", "verdict"))
-        for owner, spans, verdict in zip(*columns, strict=True):
-            for kind, n in json.loads(spans).items():
-                counts = by_type.setdefault(kind, [])
-                counts.extend([0] * (len(owners) - len(counts)))
-                counts.append(n)
-            review.append(verdict == "REVIEW")
-            owners.append(owner)
-    for counts in by_type.values():
-        counts.extend([0] * (len(owners) - len(counts)))
-    rates = {kind: rate_of(counts, owners) for kind, counts in by_type.items()}
-    rates[REVIEW] = rate_of(review, owners)
-    rates[QUARANTINED] = Rate(_counted(ingested, shards, "quarantined"))
-    rates[HELD_BACK] = Rate(_counted(masked, shards, "verdict:FAIL"))
-    return Batch(len(owners), len(set(owners)), rates)
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A kept document, where it lies, and when it came: seconds since 1970."""
+
+    doc_id: str
+    shard: int
+    at: float
 
 
-def _counted(manifest: Manifest, shards: range, name: str) -> int:
-    return sum(shard.counts.get(name, 0) for shard in manifest.shards if shard.index in shards)
-
-
-def _present(folder: Path, shards: range, stage: str = "mask") -> list[int]:
+def _arrivals(workspace: Workspace, settings: Settings) -> list[Arrival]:
+    catalogue = read_catalogue(workspace, settings)
+    ids = tables.strings(catalogue, "doc_id")
+    created = key_store(workspace, settings).created(ids)
+    shards: list[Any] = catalogue.column("shard").to_pylist()
     return [
-        shard.index for shard in read_manifest(folder, stage).shards if shard.index in shards and shard.rows
+        Arrival(name, shard, created[name])
+        for name, shard in zip(ids, shards, strict=True)
+        if name in created
     ]
 
 
-def _distance(workspace: Workspace, shards: range, past: Sequence[Past]) -> Distance | None:
+def batch_of(workspace: Workspace, documents: Sequence[Arrival], quarantined: int) -> Batch:
+    """The counts of some documents."""
+    owners: list[str] = []
+    spans: list[Mapping[str, int]] = []
+    review: list[int] = []
+    held_back = 0
+    for shard, ids in _by_shard(documents).items():
+        for row in _rows(workspace.masked, shard, ids, ["owner", "spans", "verdict"]):
+            owners.append(row["owner"])
+            spans.append(json.loads(row["spans"]))
+            review.append(row["verdict"] == "REVIEW")
+        held_back += len(_rows(workspace.held_back, shard, ids, []))
+    types = sorted({kind for found in spans for kind in found})
+    rates = {kind: rate_of([found.get(kind, 0) for found in spans], owners) for kind in types}
+    rates |= {REVIEW: rate_of(review, owners), QUARANTINED: Rate(quarantined), HELD_BACK: Rate(held_back)}
+    return Batch(len(owners), len(set(owners)), rates)
+
+
+def _by_shard(documents: Sequence[Arrival]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for arrival in documents:
+        found.setdefault(arrival.shard, set()).add(arrival.doc_id)
+    return dict(sorted(found.items()))
+
+
+def _rows(folder: Path, shard: int, ids: set[str], columns: list[str]) -> list[dict[str, Any]]:
+    """Some columns of those of the documents that lie in a part."""
+    path = tables.part_path(folder, shard)
+    if not path.exists():
+        return []
+    rows = tables.read_part(path, ["doc_id", *columns]).to_pylist()
+    return [row for row in rows if row["doc_id"] in ids]
+
+
+def _distance(
+    workspace: Workspace, arrivals: Sequence[Arrival], since: float, past: Sequence[Past]
+) -> Distance | None:
     """How far the features of a batch lie from those of earlier batches, all made by the model in use."""
-    known = past[-WINDOW:]
     try:
         folder = current_features(workspace)
     except WorkspaceError:
         return None
-    found = _sample(folder, shards, _SHARDS_OF_NEW, _ROWS_OF_NEW)
-    others = [_sample(folder, run.shards, _SHARDS_OF_EARLIER, _ROWS_OF_EARLIER) for run in known]
-    # An owner whose documents came in two nights is two units of chance there too.
-    earlier = [(row, f"{n}:{owner}") for n, rows in enumerate(others) for row, owner in rows]
+    begins = (0.0, *(run.until for run in past))
+    known = [(begin, run) for begin, run in zip(begins, past, strict=False) if run.batch.enough][-WINDOW:]
+    found = _sample(folder, [one for one in arrivals if one.at > since], _SHARDS_OF_NEW, _ROWS_OF_NEW)
+    earlier: list[_Row] = []
+    for number, (begin, run) in enumerate(known):
+        came = [one for one in arrivals if begin < one.at <= run.until]
+        rows = _sample(folder, came, _SHARDS_OF_EARLIER, _ROWS_OF_EARLIER)
+        # An owner whose documents came in two nights is two units of chance there too.
+        earlier += [(features, f"{number}:{owner}") for features, owner in rows]
     if not found or not earlier:
         return None
-    return judge_features(
-        _cloud(found), _cloud(earlier), [run.distance for run in known if run.distance is not None]
-    )
+    distances = [run.distance for _, run in known if run.distance is not None]
+    return judge_features(_cloud(found), _cloud(earlier), distances)
 
 
 _Row = tuple[Any, str]
@@ -175,22 +201,17 @@ def _cloud(rows: Sequence[_Row]) -> Cloud:
     return Cloud(np.array([features for features, _ in rows], np.float64), [owner for _, owner in rows])
 
 
-def _sample(folder: Path, shards: range, most_shards: int, most_rows: int) -> list[_Row]:
-    """(features, owner) of some documents out of shards that are spread evenly."""
-    present = _present(folder, shards, "extract")
-    places = np.unique(np.linspace(0, max(0, len(present) - 1), most_shards).astype(int))
-    spread = [present[place] for place in places] if present else []
-    rows = [row for index in spread for row in _rows(tables.part_path(folder, index))]
-    if len(rows) <= most_rows:
-        return rows
-    chosen = np.random.default_rng(0).choice(len(rows), most_rows, replace=False)
-    return [rows[place] for place in sorted(chosen)]
-
-
-def _rows(path: Path) -> Iterator[_Row]:
-    table = tables.read_part(path, ["owner", "features"])
-    features = pc.list_flatten(table.column("features")).to_numpy().reshape(table.num_rows, -1)
-    yield from zip(features, tables.strings(table, "owner"), strict=True)
+def _sample(folder: Path, documents: Sequence[Arrival], most_shards: int, most_rows: int) -> list[_Row]:
+    """(features, owner) of some of the documents, out of shards that are spread evenly."""
+    by_shard = _by_shard(documents)
+    shards = list(by_shard)
+    places = np.unique(np.linspace(0, len(shards) - 1, most_shards).astype(int)) if shards else []
+    chosen = [shards[place] for place in places]
+    rows = [row for shard in chosen for row in _rows(folder, shard, by_shard[shard], ["owner", "features"])]
+    if len(rows) > most_rows:
+        kept = np.random.default_rng(0).choice(len(rows), most_rows, replace=False)
+        rows = [rows[place] for place in sorted(kept)]
+    return [(row["features"], row["owner"]) for row in rows]
 
 
 def _expected(found: Expected) -> list[float]:

@@ -81,7 +81,7 @@ def run_job(
         feature_rows=features.rows,
         spent=account(workspace, settings),
         evaluation=outcome,
-        batch=clock.time("history", lambda: measure(workspace, settings, request.run_id, ingested, masked)),
+        batch=clock.time("history", lambda: measure(workspace, settings, request.run_id, ingested)),
         seconds=clock.seconds,
     )
     write_report(workspace, summary)
