@@ -204,7 +204,7 @@ class Chaos:
     def end_of(self, here: Site, night: str, place: Path, full: bool) -> str:
         """How a run ended. One that nobody carries out any more is left behind, as the schedule would."""
         begin = silent = time.monotonic()
-        while time.monotonic() - begin < NIGHT_SECONDS:
+        while True:
             state = here.state(night)
             if state["state_type"] in ENDED:
                 if full:
@@ -217,8 +217,9 @@ class Chaos:
                 silent = time.monotonic()
             if time.monotonic() - silent > SILENT_SECONDS:
                 return f"LEFT {state['state_name']}"
+            if time.monotonic() - begin > NIGHT_SECONDS:
+                return f"STUCK {state['state_name']}"
             time.sleep(1)
-        return f"STUCK {state['state_name']}"
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:

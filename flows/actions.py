@@ -22,9 +22,12 @@ def alone(
     What is put into the yielded dict stands in the log's last entry: digests, counts and sums only.
     """
     from pipeline import audit_log
+    from pipeline.workspace import sweep
 
-    with place.lock(settings), audit_log.recorded(place, settings, action, facts) as found:
-        yield found
+    with place.lock(settings):
+        sweep(place)
+        with audit_log.recorded(place, settings, action, facts) as found:
+            yield found
 
 
 def of_manifest(manifest: Manifest) -> dict[str, Any]:

@@ -64,14 +64,18 @@ def serve(
             endpoint.revoke_api_key(place, revoke_api_key)
         console.show({"revoked": revoke_api_key}, as_json)
         return
-    scheme = "https" if settings.encrypted.tls_certificate else "http"
-    console.show({"url": f"{scheme}://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
     import signal
     from contextlib import suppress
 
-    # By default SIGTERM would end the process before the log knows how the serving ended.
+    # By default SIGTERM would end the process before the log knows how the serving ended. Until the log
+    # says that it has started, an end has to wait.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ends = {signal.SIGTERM, signal.SIGINT}
+    scheme = "https" if settings.encrypted.tls_certificate else "http"
+    console.show({"url": f"{scheme}://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with audit_log.recorded(place, settings, "serve"), suppress(KeyboardInterrupt):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
         endpoint.serve_model(place, settings, model)
 
 

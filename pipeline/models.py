@@ -25,6 +25,7 @@ _REFUSALS = {
     "schema_version": "another version of Lexveil wrote it",
     "config": "its config.json is broken",
     "encoder_digest": "it was trained over another public encoder",
+    "precision": "it was trained on embeddings of another precision (setting train.precision)",
     "weights": "its weights are broken, or don't fit its configuration",
 }
 NOT_COVERED = (
@@ -121,6 +122,8 @@ def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> Sa
     # Last: an object store can't rename a folder, and without its card a model isn't one.
     write_json(made / CARD, {**asdict(card), "statement": card.statement})
     if not workspace.remote:
+        for path in (*made.iterdir(), made):  # or a power cut could leave the name and not the weights
+            sync_folder(path)
         made.replace(folder)
         sync_folder(workspace.models)
     return _saved(folder, read_card(folder))

@@ -97,12 +97,16 @@ def put(path: Path, content: bytes, mode: int = 0o666) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
-    # The mode at creation: set afterwards, others could have opened the file in between.
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as sink:
-        sink.write(content)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.replace(path)
+    try:
+        # The mode at creation: set afterwards, others could have opened the file in between.
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as sink:
+            sink.write(content)
+            sink.flush()
+            os.fsync(sink.fileno())
+        partial.replace(path)
+    except OSError:  # on a full disk half a file would take the room that is wanted
+        partial.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

@@ -27,6 +27,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -231,6 +232,20 @@ class Workspace:
             yield
         finally:
             os.close(handle)
+
+
+def sweep(workspace: Workspace) -> None:
+    """Remove what processes were writing when they were killed. The caller holds the workspace's lock."""
+    if workspace.remote:  # an object appears whole or not at all
+        return
+    # The endpoint writes beside whoever holds the lock.
+    for path in workspace.root.rglob("*.partial"):
+        if path.is_relative_to(workspace.protected / "endpoint"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _located(place: str | Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -20,7 +21,16 @@ from pipeline.errors import KeyProblem, WorkspaceError
 from pipeline.keys import key_store, master_key
 from pipeline.records import Manifest, Shard, ShardResult, Work, one_by_one
 from pipeline.settings import Settings
-from pipeline.workspace import Workspace, code_digest, read_json, read_manifest, run_stage, write_json
+from pipeline.workspace import (
+    Workspace,
+    code_digest,
+    read_json,
+    read_manifest,
+    run_stage,
+    sweep,
+    write_bytes,
+    write_json,
+)
 
 
 def mode(path: Path) -> int:
@@ -261,3 +271,34 @@ def test_the_code_digest_knows_files_and_folders() -> None:
         len({code_digest("nlp/text"), code_digest("nlp/readers"), code_digest("nlp/text", "nlp/readers")})
         == 3
     )
+
+
+def test_what_killed_processes_were_writing_is_swept(tmp_path: Path) -> None:
+    place = Workspace.create_or_open(tmp_path / "work")
+    half = [
+        place.runs / "last.7.partial",
+        place.models / ".linear.partial" / "w",
+        place.protected / "plan.7.partial",
+    ]
+    kept = place.protected / "endpoint" / ".salt.ab.partial"
+    for path in (*half, kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    (place.root / ".current.7.partial").symlink_to("nowhere")
+    sweep(place)
+    assert list(place.root.rglob("*.partial")) == [kept]
+    assert not half[1].exists()
+
+
+def test_a_full_disk_keeps_no_half_of_a_file(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_bytes(tmp_path / "large", b"x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
