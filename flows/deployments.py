@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, cast
 
 # Sets Prefect's environment, so it comes before Prefect.
-from flows.main import MOST_TASKS, carry_out  # isort: skip
+from flows.main import carry_out  # isort: skip
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 
 from flows.actions import alone, of_audit, of_model
 from flows.failures import DELAYS, RETRIES, WEBHOOK, again_later, message, notify
-from flows.pool import WorkerPool
+from flows.runners import shard_tasks
 from pipeline.errors import SettingsError
 from pipeline.logs import sealed
 from pipeline.request import prepare, request_run, submit, unchanged
@@ -45,7 +44,6 @@ _scheduled: Any = functools.partial(
     retry_delay_seconds=DELAYS[0],
     on_failure=[notify],
     on_crashed=[notify],
-    task_runner=ThreadPoolTaskRunner(max_workers=MOST_TASKS),  # pyright: ignore[reportArgumentType]
 )
 
 
@@ -79,8 +77,8 @@ def scheduled_training(workspace: str, config: str | None = None) -> None:
     from pipeline.models import read_card
     from pipeline.stages.train import train
 
-    with alone(place, settings, "train") as done, WorkerPool(settings.workers) as pool:
-        trained = train(place, settings, pool.each)
+    with alone(place, settings, "train") as done, shard_tasks(settings) as each:
+        trained = train(place, settings, each)
         done |= of_model(read_card(trained.saved.folder)) | {"new": trained.new}
 
 

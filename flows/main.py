@@ -8,38 +8,27 @@ flow sealed. What a run is asked to do lies in the workspace, under the protecte
 from __future__ import annotations
 
 import functools
-import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-# Before Prefect is imported. The default start-up time-out of 20 s is too short for a busy machine.
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-# Lexveil prints its own one-line errors; Prefect's record of them stays in its database.
-os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+# Sets Prefect's environment, so it comes before Prefect.
+from flows.runners import check_runner, shard_tasks  # isort: skip
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import as_completed
 from prefect.settings import PREFECT_API_URL
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.actions import alone
-from flows.pool import Progress, WorkerPool, with_progress
+from flows.pool import Progress, with_progress
 from pipeline.errors import SourceError
-from pipeline.job import run_job
 from pipeline.logs import sealed
-from pipeline.records import ForEach, Shard, ShardResult, Work
 from pipeline.request import Request, read_request
 from pipeline.workspace import Workspace, read_json
 
 T = TypeVar("T")
-# Tasks wait for worker processes, so more of them than workers cost nothing; and few keep the server calm.
-MOST_TASKS = 8
 _SERVER_CHECK_SECONDS = 0.05
 _guards: list[subprocess.Popen[bytes]] = []
 
@@ -57,25 +46,6 @@ def _tell(stage: str, done: int, total: int) -> None:
         _progress(stage, done, total)
 
 
-def as_tasks(pool: WorkerPool) -> ForEach:
-    """A `ForEach` whose shards are Prefect tasks, carried out by the pool's processes."""
-
-    def each(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
-        # Work and results pass by this closure: a task's argument is only the shard's place.
-        results: dict[int, ShardResult] = {}
-
-        @task(name=stage, cache_policy=NO_CACHE, persist_result=False, log_prints=False, retries=1)
-        @sealed(stage)
-        def carry_out(place: int) -> int:
-            results[place] = pool.run(stage, work, shards[place])
-            return place
-
-        for future in as_completed([carry_out.submit(place) for place in range(len(shards))]):
-            yield results[future.result()]
-
-    return each
-
-
 def as_task(stage: str, work: Callable[[], T]) -> T:
     """A `Once` that runs a whole stage as one Prefect task, in this process."""
     outcome: list[T] = []
@@ -91,12 +61,7 @@ def as_task(stage: str, work: Callable[[], T]) -> T:
     return outcome[0]
 
 
-@flow(  # pyright: ignore[reportCallIssue]
-    name="lexveil",
-    log_prints=False,
-    persist_result=False,
-    task_runner=ThreadPoolTaskRunner(max_workers=MOST_TASKS),  # pyright: ignore[reportArgumentType]
-)
+@flow(name="lexveil", log_prints=False, persist_result=False)
 @sealed("run")
 def main_job(workspace: str, run_id: str) -> None:
     """The main job over a request that lies in the workspace."""
@@ -105,13 +70,15 @@ def main_job(workspace: str, run_id: str) -> None:
 
 
 def carry_out(workspace: Workspace, request: Request) -> None:
-    """The main job inside a flow: shards as tasks, carried out by worker processes."""
+    """The main job inside a flow: shards as tasks, carried out where `settings.runner` says."""
+    from pipeline.job import run_job  # heavy: a night with nothing new never comes here
+
     try:
         with (
             alone(workspace, request.settings, "run", {"run": request.run_id}) as done,
-            WorkerPool(request.settings.workers) as pool,
+            shard_tasks(request.settings) as each,
         ):
-            result = run_job(workspace, request, with_progress(as_tasks(pool), _tell), as_task)
+            result = run_job(workspace, request, with_progress(each, _tell), as_task)
             done |= {name: result[name] for name in ("run_id", "masked", "model", "epsilon", "delta", "unit")}
     except SourceError:
         # Its message names a path, which is for the terminal and not for Prefect's database.
@@ -141,6 +108,7 @@ def _end_server_with_us() -> None:
 
 def run(workspace: Workspace, run_id: str, progress: Progress | None = None) -> dict[str, Any]:
     """Start the flow in this process and wait. Returns the run's JSON."""
+    check_runner(read_request(workspace, run_id).settings)
     if not PREFECT_API_URL.value():
         _end_server_with_us()
     report_progress_to(progress)
