@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -11,6 +10,7 @@ from pipeline.detection_scores import scores_in_use
 from pipeline.history import measure
 from pipeline.history_page import write_history
 from pipeline.models import now, read_card
+from pipeline.observe import Watch, watched
 from pipeline.records import ForEach, one_by_one, spans_by_type
 from pipeline.report import write_report
 from pipeline.request import Request, close
@@ -43,17 +43,27 @@ def run_job(
     workspace: Workspace, request: Request, each: ForEach = one_by_one, once: Once = at_once
 ) -> dict[str, Any]:
     """Carry out the main job and write its report. Returns what `lexveil run --json` prints."""
-    settings, started, clock = request.settings, now(), _Clock()
-    sources = [Path(source) for source in request.sources]
-    ingested = clock.time("ingest", lambda: ingest(workspace, settings, sources, each))
-    masked = clock.time("mask", lambda: mask(workspace, settings, each))
+    with watched(workspace, "run") as watch:
+        result = _carry_out(workspace, request, watch, watch.each(each), once)
+        watch.summed_up(result)
+    close(workspace, request, result)
+    return result
+
+
+def _carry_out(
+    workspace: Workspace, request: Request, watch: Watch, each: ForEach, once: Once
+) -> dict[str, Any]:
+    settings, started = request.settings, now()
+    sources = [located(source) for source in request.sources]
+    ingested = watch.time("ingest", lambda: ingest(workspace, settings, sources, each))
+    masked = watch.time("mask", lambda: mask(workspace, settings, each))
     want = encoding_of(settings.train.model)
-    encoded = clock.time("encode", lambda: encode(workspace, settings, want, each))
-    trained = clock.time("train", lambda: once("train", lambda: _model(workspace, settings, each)))
-    features = clock.time(
+    encoded = watch.time("encode", lambda: encode(workspace, settings, want, each))
+    trained = watch.time("train", lambda: once("train", lambda: _model(workspace, settings, each)))
+    features = watch.time(
         "extract", lambda: extract(workspace, settings, trained.saved.name, each, request.run_id)
     )
-    outcome = clock.time(
+    outcome = watch.time(
         "evaluate", lambda: once("evaluate", lambda: evaluate(workspace, settings, trained.saved.name))
     )
     counts, held_back = ingested.counts(), masked.counts().get(f"quarantine:{HELD_BACK}", 0)
@@ -81,14 +91,13 @@ def run_job(
         feature_rows=features.rows,
         spent=account(workspace, settings),
         evaluation=outcome,
-        batch=clock.time("history", lambda: measure(workspace, settings, request.run_id, ingested)),
-        seconds=clock.seconds,
+        batch=watch.time("history", lambda: measure(workspace, settings, request.run_id, ingested)),
+        seconds=watch.seconds,
     )
     write_report(workspace, summary)
     result = summary.to_json(workspace)
     write_json(workspace.runs / request.run_id / "run.json", result)
     write_history(workspace)
-    close(workspace, request, result)
     return result
 
 
@@ -99,20 +108,6 @@ def _model(workspace: Workspace, settings: Settings, each: ForEach) -> Trained:
         return train(workspace, settings, each)
     settle(workspace, settings)
     return Trained(known, new=False)
-
-
-class _Clock:
-    """Wall seconds of each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def time(self, stage: str, work: Callable[[], T]) -> T:
-        start = time.monotonic()
-        try:
-            return work()
-        finally:
-            self.seconds[stage] = round(time.monotonic() - start, 3)
 
 
 def _by_name(counts: Mapping[str, int], prefix: str) -> dict[str, int]:

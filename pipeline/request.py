@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline import observe
 from pipeline.detection_scores import scores_digest
 from pipeline.features import read_current
 from pipeline.keys import given_key, key_store
 from pipeline.plan import planned, removed
 from pipeline.settings import Settings
 from pipeline.sources import SourceItem, check_fields, scan
-from pipeline.storage import located
+from pipeline.storage import located, url_of
 from pipeline.tables import digest_of, part_path
 from pipeline.workspace import Workspace, code_digest, read_json, read_manifest, write_json
 from privacy.vault import seal, unseal
@@ -78,12 +79,15 @@ def idle(place: str | Path, settings: Settings, sources: Sequence[Path]) -> dict
     if not Workspace.exists(place):
         return None
     workspace = Workspace.open(place)
-    return unchanged(workspace, request_run(workspace, settings, sources))
+    last = unchanged(workspace, request_run(workspace, settings, sources))
+    if last is not None:
+        observe.idle(workspace)
+    return last
 
 
 def request_run(workspace: Workspace, settings: Settings, sources: Sequence[Path]) -> Request:
     """What is asked for. A run that was killed is taken up again under its own id."""
-    asked = Request(new_run_id(), tuple(str(path.resolve()) for path in sources), settings)
+    asked = Request(new_run_id(), tuple(url_of(path) for path in sources), settings)
     pending = read_json(_pending(workspace))
     if pending and pending["digest"] == asked.digest:
         return replace(asked, run_id=pending["run_id"])
@@ -148,7 +152,7 @@ def new_run_id() -> str:
 def _state(workspace: Workspace, request: Request) -> str:
     """Digest of everything that a run of this request would look at before it decides to do nothing."""
     known = planned(workspace, request.settings)
-    items = scan([Path(source) for source in request.sources], request.settings.ingest, known)
+    items = scan([located(source) for source in request.sources], request.settings.ingest, known)
     features = workspace.features / (read_current(workspace) or {"version": "none"})["version"]
     shards: list[list[Any]] = []
     for folder, stage in ((workspace.raw, "ingest"), (workspace.masked, "mask"), (features, "extract")):
