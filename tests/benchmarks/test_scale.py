@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.contract import Figure, Outcome, figure_lines
-from benchmarks.orchestration import starved_seconds
+from benchmarks.scale_jobs import starved_seconds
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,326 @@
+"""The jobs that `benchmarks.scale` measures, each in a process of its own, and the meters inside them.
+
+`python -m benchmarks.scale_jobs JOB JSON` prints one JSON object as its last line.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pipeline.records import ForEach, Shard, ShardResult
+    from pipeline.settings import Settings
+    from pipeline.workspace import Workspace
+
+T = TypeVar("T")
+Interval = tuple[float, float]
+_WARM_SECONDS = 3.0
+
+
+def starved_seconds(begin: float, end: float, at_pool: Sequence[Interval], workers: int) -> float:
+    """Wall seconds of a stage that its workers lost to the engine.
+
+    Args:
+        begin, end: when the stage's shards were handed to the engine, and when it gave back the last result.
+        at_pool: for each shard, when it reached the pool of workers and when it left.
+    """
+    if not at_pool:
+        return end - begin
+    # A sweep over the moments: what is under way, and what is unfinished, between each two of them.
+    changes: dict[float, list[int]] = {}
+    for since, until in at_pool:
+        changes.setdefault(since, [0, 0])[0] += 1
+        changes.setdefault(until, [0, 0])[1] += 1
+    changes.setdefault(begin, [0, 0])
+    lost, here, unfinished = 0.0, 0, len(at_pool)
+    for start, stop in itertools.pairwise(sorted(changes)):
+        came, went = changes[start]
+        here, unfinished = here + came - went, unfinished - went
+        lost += max(0, min(workers, unfinished) - here) * (stop - start)
+    return lost / workers + (end - max(changes))
+
+
+class Meter:
+    """What a job loses to orchestration: to Prefect, and to our own planning and bookkeeping.
+
+    `lost` = time in which workers starve within the stages
+           + wall time outside of them (plans, catalogue, manifests)
+           + CPU seconds of the server and of this process within the stages, over the cores: on full cores
+             each of them is taken from a worker.
+    """
+
+    def __init__(self, workers: int, server_cpu: Callable[[], float]) -> None:
+        self.workers = workers
+        self.stages: dict[str, dict[str, float]] = {}
+        self._at_pool: list[Interval] = []
+        self._server_cpu = server_cpu
+        self._begin, self._server = time.monotonic(), server_cpu()
+
+    def pool_run(self, original: Callable[..., T]) -> Callable[..., T]:
+        """Around `WorkerPool.run`."""
+
+        def timed(*arguments: Any) -> T:
+            since = time.monotonic()
+            try:
+                return original(*arguments)
+            finally:
+                self._at_pool.append((since, time.monotonic()))
+
+        return timed
+
+    def each(self, original: ForEach) -> ForEach:
+        """Around a `ForEach`."""
+
+        def timed(stage: str, work: Any, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+            self._at_pool.clear()
+            begin, cpu = time.monotonic(), own_cpu()
+            yield from original(stage, work, shards)
+            end = time.monotonic()
+            self.stages[stage] = {
+                "wall": end - begin,
+                "starved": starved_seconds(begin, end, self._at_pool, self.workers),
+                "cpu": own_cpu() - cpu,
+                "shards": len(shards),
+            }
+
+        return timed
+
+    def restart(self) -> None:
+        """Begin to count here."""
+        self.stages.clear()
+        self._begin, self._server = time.monotonic(), self._server_cpu()
+
+    def told(self) -> dict[str, Any]:
+        wall = time.monotonic() - self._begin
+        server = self._server_cpu() - self._server
+        starved = sum(stage["starved"] for stage in self.stages.values())
+        between = wall - sum(stage["wall"] for stage in self.stages.values())
+        engine = server + sum(stage["cpu"] for stage in self.stages.values())
+        lost = starved + between + engine / len(os.sched_getaffinity(0))
+        told = {"wall": wall, "starved": starved, "between": between, "server_cpu": server}
+        return {**told, "engine_cpu": engine, "lost": lost, "share": lost / wall, "stages": self.stages}
+
+
+def own_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def children_cpu() -> float:
+    """Of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def server_cpu() -> float:
+    """CPU seconds of the ephemeral servers that this process has started."""
+    from prefect.server.api.server import SubprocessASGIServer
+
+    ticks = 0
+    for server in SubprocessASGIServer._instances.values():  # pyright: ignore[reportPrivateUsage]
+        process = server.server_process
+        if process is not None and process.poll() is None:
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def warm(settings: Settings, encode: bool, shard: Shard) -> ShardResult:
+    """Load what a worker needs, and take long enough that every worker gets one of these."""
+    from pipeline.records import ShardResult
+    from pipeline.stages.encode import encode_texts
+    from pipeline.stages.find import detect
+
+    until = time.monotonic() + _WARM_SECONDS
+    detect(settings.mask, ["The claimant resides in Springfield."])
+    if encode:
+        encode_texts(["The claimant resides in Springfield."], settings.train, "embedding")
+    time.sleep(max(0.0, until - time.monotonic()))
+    return ShardResult(shard.index, shard.key, 0, "", {})
+
+
+def warm_up(each: ForEach, settings: Settings, workers: int, encode: bool) -> None:
+    from pipeline.records import Shard
+
+    shards = [Shard(index, "warm") for index in range(2 * workers)]
+    list(each("warm", functools.partial(warm, settings, encode), shards))
+
+
+def start_server() -> float:
+    """Start the ephemeral server. Returns the seconds it took."""
+    from prefect import flow
+
+    @flow(name="start", log_prints=False, persist_result=False)
+    def nothing() -> None:
+        return None
+
+    begin = time.monotonic()
+    nothing()
+    return time.monotonic() - begin
+
+
+def settings_of(detector: str, workers: int, runner: str = "processes") -> Settings:
+    from pipeline.settings import load_settings
+
+    return load_settings(None, workers=workers, runner=runner, mask={"detector": detector})
+
+
+def in_flow(body: Callable[[], T]) -> T:
+    """Run something as a Prefect flow."""
+    from prefect import flow
+
+    result: list[T] = []
+
+    @flow(name="scale", log_prints=False, persist_result=False)
+    def measured() -> None:
+        result.append(body())
+
+    measured()
+    return result[0]
+
+
+def ingest_mask(corpus: str, workspace: str, detector: str, workers: int) -> dict[str, Any]:
+    """Sources to masked text through Prefect, from the moment that the workers are warm."""
+    from flows.pool import WorkerPool
+    from flows.runners import shard_tasks
+    from pipeline.stages.ingest import ingest
+    from pipeline.stages.mask import mask
+    from pipeline.workspace import Workspace
+
+    settings = settings_of(detector, workers)
+    place = Workspace.create_or_open(workspace)
+    started = start_server()
+    meter = Meter(workers, server_cpu)
+    WorkerPool.run = meter.pool_run(WorkerPool.run)  # type: ignore[method-assign]
+
+    def body() -> dict[str, Any]:
+        with place.lock(), shard_tasks(settings) as each:
+            warm_up(each, settings, workers, encode=False)
+            meter.restart()
+            begin, cpu = time.monotonic(), own_cpu()
+            ingested = ingest(place, settings, [Path(corpus)], meter.each(each))
+            mask(place, settings, meter.each(each))
+            wall = time.monotonic() - begin
+            return {**meter.told(), "documents": ingested.rows, "wall": wall, "own_cpu": own_cpu() - cpu}
+
+    before = children_cpu()
+    told = in_flow(body)
+    return {**told, "workers_cpu": children_cpu() - before, "server_start": started}
+
+
+def prepare_nightly(corpus: str, workspace: str, workers: int) -> dict[str, Any]:
+    """A workspace in which all of a corpus is ingested and its run is closed, as after the last night."""
+    from flows.pool import WorkerPool
+    from pipeline.request import close, prepare, request_run
+    from pipeline.stages.ingest import ingest
+    from pipeline.workspace import write_bytes
+
+    settings, sources = settings_of("rules", workers), [Path(corpus)]
+    begin = time.monotonic()
+    place = prepare(Path(workspace), settings, sources, need_labels=True)
+    request = request_run(place, settings, sources)
+    with place.lock(), WorkerPool(workers) as pool:
+        ingested = ingest(place, settings, sources, pool.each)
+    report = place.runs / request.run_id / "report.html"
+    write_bytes(report, b"")
+    close(place, request, {"report": str(report), "run_id": request.run_id})
+    return {"documents": ingested.rows, "wall": time.monotonic() - begin}
+
+
+def nightly(corpus: str, workspace: str) -> dict[str, Any]:
+    """The scheduled flow over a workspace that has everything already; the server is up."""
+    started = start_server()
+    from flows.deployments import scheduled_job
+
+    begin, cpu = time.monotonic(), own_cpu()
+    scheduled_job(workspace, [corpus])
+    wall = time.monotonic() - begin
+    return {"wall": wall, "cpu": own_cpu() - cpu, "server_start": started}
+
+
+def prepare_runners(corpus: str, small: str, workspace: str, detector: str, workers: int) -> dict[str, Any]:
+    """A workspace with the corpus ingested, and a model of another corpus; to be copied for every runner."""
+    from flows.pool import WorkerPool
+    from pipeline.stages.ingest import ingest
+    from pipeline.stages.mask import mask
+    from pipeline.stages.train import train
+    from pipeline.workspace import Workspace
+
+    settings = settings_of(detector, workers)
+    few = settings.model_copy(update={"train": settings.train.model_copy(update={"steps": 3})})
+    place, other = Workspace.create_or_open(workspace), Workspace.create_or_open(f"{workspace}-small")
+    with place.lock(), WorkerPool(workers) as pool:
+        ingested = ingest(place, settings, [Path(corpus)], pool.each)
+        ingest(other, settings, [Path(small)], pool.each)
+        mask(other, settings, pool.each)
+        train(other, few, pool.each)
+    shutil.copytree(Path(str(other.models)), Path(str(place.models)), dirs_exist_ok=True)
+    return {"documents": ingested.rows}
+
+
+def mask_extract(workspace: str, detector: str, workers: int, runner: str) -> dict[str, Any]:
+    """Mask and extract on a runner. `start`: until its workers are warm; `steady`: from there."""
+    from flows.runners import shard_tasks
+    from pipeline.stages.extract import extract
+    from pipeline.stages.mask import mask
+    from pipeline.workspace import Workspace
+
+    settings = settings_of(detector, workers, runner)
+    place = Workspace.open(workspace)
+    started = start_server()
+
+    def body() -> dict[str, float]:
+        begin = time.monotonic()
+        with place.lock(), shard_tasks(settings) as each:
+            warm_up(each, settings, workers, encode=True)
+            warmed = time.monotonic()
+            mask(place, settings, each)
+            masked = time.monotonic()
+            extract(place, settings, None, each)
+            done = time.monotonic()
+        told = {"start": warmed - begin, "mask": masked - warmed, "extract": done - masked}
+        return {**told, "steady": done - warmed, "total": time.monotonic() - begin}
+
+    return {**in_flow(body), "server_start": started, "tables": tables_digest(place)}
+
+
+def tables_digest(place: Workspace) -> str:
+    """Digest of all masked texts and features, with the documents they belong to."""
+    from pipeline import tables
+    from pipeline.stages.extract import current_features
+
+    digest = hashlib.sha256()
+    for folder, columns in (
+        (place.masked, ["doc_id", "owner", "text", "n_spans", "verdict"]),
+        (current_features(place), ["doc_id", "owner", "features"]),
+    ):
+        for path in sorted(folder.glob("part-*.parquet")):
+            digest.update(path.name.encode())
+            digest.update(repr(tables.read_part(path, columns).to_pylist()).encode())
+    return digest.hexdigest()
+
+
+JOBS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "ingest_mask": ingest_mask,
+    "prepare_nightly": prepare_nightly,
+    "nightly": nightly,
+    "prepare_runners": prepare_runners,
+    "mask_extract": mask_extract,
+}
+
+if __name__ == "__main__":
+    # By its importable name, so that what workers are sent does not belong to `__main__`.
+    from benchmarks import scale_jobs
+
+    print(json.dumps(scale_jobs.JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))
