@@ -7,6 +7,7 @@ the installed package; `deploy/prefect.yaml` says the same to those who keep dep
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from flows.failures import DELAYS, RETRIES, WEBHOOK, again_later, message, notif
 from flows.runners import shard_tasks
 from pipeline.errors import SettingsError
 from pipeline.logs import sealed
-from pipeline.request import prepare, request_run, submit, unchanged
+from pipeline.request import idle, prepare, request_run, submit
 from pipeline.settings import Settings, load_settings
 from pipeline.standing import keep_sources, kept_sources, located_sources
 from pipeline.workspace import Workspace
@@ -59,11 +60,12 @@ def scheduled_job(workspace: str, sources: list[str] | None = None, config: str 
     settings = _settings(config)
     names = kept_sources(Workspace.open(workspace), settings) if sources is None else sources
     paths = located_sources(names)
+    if idle(workspace, settings, paths) is not None:
+        return
     place = prepare(workspace, settings, paths, need_labels=settings.train.objective != "denoise")
     request = request_run(place, settings, paths)
-    if unchanged(place, request) is None:
-        submit(place, request)
-        carry_out(place, request)
+    submit(place, request)
+    carry_out(place, request)
 
 
 @_scheduled(name="lexveil-train", timeout_seconds=24 * _HOUR)
@@ -125,11 +127,16 @@ def schedule_of(when: str | None, timezone: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Where the runs are carried out. `image`: of the containers, for pools that start some."""
+    """Where the runs are carried out.
+
+    For pools that start containers, `image` names theirs, and `template` is Prefect's base job template in
+    JSON, such as `deploy/kubernetes/job-template.json`; None: the one of Prefect's integration.
+    """
 
     name: str = "lexveil"
     kind: str = "process"
     image: str | None = None
+    template: Path | None = None
 
 
 def register(
@@ -177,22 +184,32 @@ def register(
 
 async def _make_pool(pool: Pool) -> None:
     from prefect import get_client
-    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectNotFound
     from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
+    given = None if pool.template is None else _json_object(pool.template)
     async with get_client() as client:
         with suppress(ObjectNotFound):
             known = await client.read_work_pool(pool.name)
             if known.type != pool.kind:
                 raise SettingsError(f"the work pool {pool.name} is there, of type {known.type}")
+            if given is not None:
+                await client.update_work_pool(pool.name, WorkPoolUpdate(base_job_template=given))
             return
-        template = await get_default_base_job_template_for_infrastructure_type(pool.kind)
+        template = given or await get_default_base_job_template_for_infrastructure_type(pool.kind)
         if template is None:
             raise SettingsError(f"Prefect knows no work pool of type {pool.kind}")
         await client.create_work_pool(
             WorkPoolCreate(name=pool.name, type=pool.kind, base_job_template=template)
         )
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise SettingsError(f"{path} holds no JSON object") from None
 
 
 async def _watch_heartbeats(webhook: str | None) -> None:

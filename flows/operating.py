@@ -53,6 +53,9 @@ def deploy(
     pool: Annotated[str, typer.Option(help="Work pool; made where there is none.")] = "lexveil",
     pool_type: Annotated[str, typer.Option(help="Of a new work pool: process, kubernetes.")] = "process",
     image: Annotated[str | None, typer.Option(help="Container image of the runs, for kubernetes.")] = None,
+    job_template: Annotated[
+        Path | None, typer.Option(help="How a run's container is started; Prefect's JSON.")
+    ] = None,
     name: NameOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -73,9 +76,8 @@ def deploy(
 
     place = Workspace.create_or_open(workspace)
     schedules = (nightly, train, audit, timezone)
-    console.show(
-        _register(place, settings, names, config, schedules, (pool, pool_type, image), name), as_json
-    )
+    where = (pool, pool_type, image, job_template)
+    console.show(_register(place, settings, names, config, schedules, where, name), as_json)
 
 
 def up(
@@ -177,12 +179,11 @@ def recover(
     settings = settings_of(config)
     from dataclasses import asdict
 
-    from pipeline.backup import catch_up
-    from pipeline.backup import recover as lay_out
+    from pipeline import backup as backups
 
-    place = lay_out(backup, workspace, settings, log)
+    place = backups.recover(backup, workspace, settings, log)
     with actions.alone(place, settings, "recover") as done:
-        found = catch_up(place, settings, backup)
+        found = backups.catch_up(place, settings, backup)
         done |= asdict(found)
     console.show({**asdict(found), "workspace": place.url}, as_json)
     if not (found.log_intact and found.ledger_intact) or found.charges_missing:
@@ -208,7 +209,7 @@ def _register(
     sources: list[str],
     config: Path | None,
     schedules: tuple[str, str, str, str],
-    pool: tuple[str, str, str | None] = ("lexveil", "process", None),
+    pool: tuple[str, str, str | None, Path | None] = ("lexveil", "process", None, None),
     name: str | None = None,
 ) -> dict[str, Any]:
     from flows.deployments import Pool, Schedules, register

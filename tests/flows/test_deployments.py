@@ -22,6 +22,8 @@ import pytest
 
 from flows.deployments import schedule_of
 
+TEMPLATE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "job-template.json"
+
 
 def asked(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
     answer = httpx.post(f"{url}/{kind}/filter", json=body, timeout=30)
@@ -29,114 +31,110 @@ def asked(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
     return answer.json()
 
 
+COMMANDS = """
+import json, sys
+from flows.cli import app
+from pipeline.errors import LexveilError
+
+told = []
+for words in json.loads(sys.argv[1]):
+    try:
+        app(words, standalone_mode=False)
+        told.append([0, ""])
+    except LexveilError as error:
+        told.append([error.exit_code, str(error)])
+print(json.dumps(told))
+"""
+
+
+@dataclass
+class Registered:
+    """A server at which things were registered by `lexveil deploy`; what its refusals said."""
+
+    url: str
+    folder: Path
+    refused: list[str]
+
+
 @pytest.fixture(scope="module")
 def registered(
     prefect_server: Any, command_in: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    """The server's address, after two registrations with different schedules."""
+) -> Registered:
+    """Twice with different schedules, for clusters, for the worker of these tests, and wrongly."""
     folder = tmp_path_factory.mktemp("deploy")
-    (folder / "inbox").mkdir()
-    for nightly in ("0 3 * * *", "3600"):
-        done = command_in(folder).run(
-            "deploy", "inbox", "-w", "work", "--nightly", nightly, PREFECT_API_URL=prefect_server.url
-        )
-        assert done.returncode == 0, done.stderr
-    return prefect_server.url
+    (folder / "client of a name").mkdir()
+    (folder / "commands.py").write_text(COMMANDS)
+    right = (
+        ("--nightly", "0 3 * * *"),
+        ("--nightly", "3600"),
+        ("--pool", "cluster", "--pool-type", "kubernetes", "--image", "office/lexveil:1", "--name", "cl"),
+        ("--pool", "templated", "--pool-type", "kubernetes", "--job-template", str(TEMPLATE), "--name", "te"),
+        ("--pool", "tried", "--name", "tried", "--nightly", "99999999"),
+    )
+    wrong = (
+        ("--pool-type", "kubernetes"),
+        ("--pool", "other", "--pool-type", "tent"),
+        ("--nightly", "tomorrow"),
+        ("--pool", "other", "--job-template", str(folder / "commands.py")),
+    )
+    words = [["deploy", "client of a name", "-w", "work", *more] for more in (*right, *wrong)]
+    command = command_in(folder)
+    done = command.run_script(folder / "commands.py", json.dumps(words), PREFECT_API_URL=prefect_server.url)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert [code for code, _ in told] == [0] * len(right) + [2] * len(wrong), told
+    return Registered(prefect_server.url, folder, [line for code, line in told if code])
 
 
-def test_the_server_plans_the_next_nights(registered: str) -> None:
+def test_the_server_plans_the_next_nights(registered: Registered) -> None:
     """By SQLAlchemy 2.1 it accepted the schedules and never planned a run."""
+    planned: dict[str, Any] = {"state": {"type": {"any_": ["SCHEDULED"]}}}
     found: list[dict[str, Any]] = []
     for _ in range(300):
-        found = asked(registered, "flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
+        everywhere = asked(registered.url, "flow_runs", flow_runs=planned)
+        found = [run for run in everywhere if run["work_pool_name"] == "lexveil"]
         if found:
             break
         time.sleep(0.2)
     assert found
-    assert all(run["auto_scheduled"] and run["work_pool_name"] == "lexveil" for run in found)
+    assert all(run["auto_scheduled"] for run in found)
 
 
-def test_registering_again_changes_and_does_not_double(registered: str) -> None:
-    found = {one["name"]: one for one in asked(registered, "deployments")}
+def test_registering_again_changes_and_does_not_double(registered: Registered) -> None:
+    found = {one["name"]: one for one in asked(registered.url, "deployments")}
     assert {"nightly", "train", "audit"} <= set(found)
     (schedule,) = found["nightly"]["schedules"]
     assert schedule["schedule"]["interval"] == 3600
     assert found["nightly"]["global_concurrency_limit"]["limit"] == 1
     assert found["nightly"]["entrypoint"] == "flows.deployments.scheduled_job"
-    watches = [one for one in asked(registered, "automations") if "heartbeat" in one["name"]]
+    watches = [one for one in asked(registered.url, "automations") if "heartbeat" in one["name"]]
     assert len(watches) == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("inbox", "--nightly", "tomorrow"), "neither cron nor"),
-        (("nowhere",), "nothing at"),
-    ],
-    ids=["schedule", "source"],
-)
-def test_what_the_first_night_would_stumble_over_is_refused(
-    arguments: tuple[str, ...],
-    message: str,
-    prefect_server: Any,
-    command_in: Callable[[Path], Any],
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "inbox").mkdir()
-    done = command_in(tmp_path).run("deploy", *arguments, "-w", "work", PREFECT_API_URL=prefect_server.url)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-def test_without_a_server_it_says_so(command_in: Callable[[Path], Any], tmp_path: Path) -> None:
-    (tmp_path / "inbox").mkdir()
-    done = command_in(tmp_path).run("deploy", "inbox", "-w", "work")
-    assert (done.returncode, "PREFECT_API_URL" in done.stderr) == (2, True)
+def test_what_the_first_night_would_stumble_over_is_refused(registered: Registered) -> None:
+    expected = ("of type process", "of type tent", "neither cron nor", "no JSON object")
+    assert all(message in line for message, line in zip(expected, registered.refused, strict=True))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--pool-type", "kubernetes"), "of type process"),
-        (("--pool", "other", "--pool-type", "tent"), "tent"),
-    ],
-    ids=["another_type", "unknown_type"],
+    ("words", "message"),
+    [(("nowhere", "-w", "work"), "nothing at"), (("inbox", "-w", "work"), "PREFECT_API_URL")],
+    ids=["source", "server"],
 )
-def test_work_pools_are_not_mixed_up(
-    registered: str,
-    arguments: tuple[str, ...],
-    message: str,
-    command_in: Callable[[Path], Any],
-    tmp_path: Path,
+def test_in_one_line(
+    words: tuple[str, ...], message: str, command_in: Callable[[Path], Any], tmp_path: Path
 ) -> None:
     (tmp_path / "inbox").mkdir()
-    done = command_in(tmp_path).run("deploy", "inbox", "-w", "work", *arguments, PREFECT_API_URL=registered)
+    done = command_in(tmp_path).run("deploy", *words)
     assert (done.returncode, message in done.stderr, done.stderr.count("\n")) == (2, True, 1)
 
 
-def test_runs_may_be_containers_of_a_cluster(
-    registered: str, command_in: Callable[[Path], Any], tmp_path: Path
-) -> None:
-    (tmp_path / "inbox").mkdir()
-    options = (
-        "--pool",
-        "cluster",
-        "--pool-type",
-        "kubernetes",
-        "--image",
-        "office/lexveil:1",
-        "--name",
-        "cl",
-    )
-    done = command_in(tmp_path).run("deploy", "inbox", "-w", "work", *options, PREFECT_API_URL=registered)
-    assert done.returncode == 0, done.stderr
-    (pool,) = (one for one in asked(registered, "work_pools") if one["name"] == "cluster")
-    assert (pool["type"], "image" in pool["base_job_template"]["variables"]["properties"]) == (
-        "kubernetes",
-        True,
-    )
-    (night,) = (one for one in asked(registered, "deployments") if one["name"] == "cl-nightly")
+def test_runs_may_be_containers_of_a_cluster(registered: Registered) -> None:
+    pools = {one["name"]: one for one in asked(registered.url, "work_pools")}
+    assert pools["cluster"]["type"] == "kubernetes"
+    assert "image" in pools["cluster"]["base_job_template"]["variables"]["properties"]
+    assert pools["templated"]["base_job_template"] == json.loads(TEMPLATE.read_text())
+    (night,) = (one for one in asked(registered.url, "deployments") if one["name"] == "cl-nightly")
     assert (night["work_pool_name"], night["job_variables"]) == ("cluster", {"image": "office/lexveil:1"})
 
 
@@ -200,17 +198,10 @@ class Scheduled:
 
 @pytest.fixture(scope="module")
 def scheduled(
-    prefect_server: Any,
-    receiver: Receiver,
-    command_in: Callable[[Path], Any],
-    tmp_path_factory: pytest.TempPathFactory,
+    registered: Registered, receiver: Receiver, command_in: Callable[[Path], Any]
 ) -> Generator[Scheduled]:
-    folder = tmp_path_factory.mktemp("scheduled")
-    command, url = command_in(folder), prefect_server.url
-    (folder / "client of a name").mkdir()
-    names = ("--name", "tried", "--pool", "tried", "--nightly", "99999999")
-    done = command.run("deploy", "client of a name", "-w", "work", *names, PREFECT_API_URL=url)
-    assert done.returncode == 0, done.stderr
+    folder, url = registered.folder, registered.url
+    command = command_in(folder)
     place = command.environment(
         PREFECT_API_URL=url, LEXVEIL_WEBHOOK=receiver.url, PREFECT_WORKER_QUERY_SECONDS="1"
     )
