@@ -108,6 +108,7 @@ class TrainSettings(_Section):
     last_layers: Annotated[int, Field(ge=1, le=2)] = 1  # how many model "last_layers" trains
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the owners never trained on
     encoder: Path | None = None  # folder of a Hugging Face encoder; None: the public MiniLM package
+    precision: Literal["bfloat16", "float32"] = "bfloat16"  # of the frozen encoder's products
     chunk_length: Annotated[int, Field(ge=8, le=512)] = 128  # tokens that the encoder reads at once
     chunk_limit: PositiveInt = 16  # chunks of a document, evenly spaced where it has more
     diagnostics: bool = False  # also train without privacy, for the report only

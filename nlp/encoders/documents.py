@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from nlp.encoders.models import FeatureModel, ModelConfig, collate_tokens, takes_tokens
+from nlp.encoders.models import TRANSFORMERS, FeatureModel, ModelConfig, collate_tokens, takes_tokens
 from nlp.encoders.public import (
     BATCH_TOKENS,
     CHUNK_LENGTH,
@@ -66,7 +66,7 @@ def encode_documents(
 ) -> list[Encoded]:
     """Encode masked texts, in their order; all chunks of all of them are embedded in batches by length.
 
-    Each result depends on its own text only, up to rounding: which documents share a call has no influence.
+    Each result depends on its own text only: which documents share a call has no influence.
     """
     chunked = [encoder.chunks(text, length, limit) for text in texts]
     embeddings = encoder.document_features([c.ids for c in chunked]) if want == "embedding" else None
@@ -98,7 +98,9 @@ def extract(model: FeatureModel, encoded: Sequence[Encoded], batch_tokens: int |
     Logits are `head(features)`, exactly what the encrypted head computes. A document without a token has
     zero features, and the head's bias as logits.
 
-    batch_tokens: positions in a batch of chunks, padding included; None: what suits the kind.
+    batch_tokens: positions in a batch of chunks, padding included; None: what suits the kind. A transformer
+        is given chunks of one length at once, so that rounding doesn't depend on a document's company; an
+        LSTM, which rounds to about 1e-7 alike, batches as wide as can be.
 
     Raises: ValueError if a document was encoded for another kind of model.
     """
@@ -119,7 +121,8 @@ def _mean_chunk_features(model: FeatureModel, encoded: Sequence[Encoded], batch_
         raise ValueError("a document has no tokens: it was encoded for another kind of model")
     items = [(row, chunk) for row, document in enumerate(encoded) for chunk in document.tokens]
     features = torch.zeros(len(encoded), model.config.feature_dim)
-    for places in batches_by_length([len(chunk) for _, chunk in items], batch_tokens):
+    equal = model.config.kind in TRANSFORMERS
+    for places in batches_by_length([len(chunk) for _, chunk in items], batch_tokens, equal=equal):
         batch = [items[place] for place in places]
         rows = torch.tensor([row for row, _ in batch])
         features.index_add_(0, rows, model.features(collate_tokens([chunk for _, chunk in batch])))

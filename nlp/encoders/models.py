@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, normalize
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from nlp.encoders.packed import Precision
 from nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PublicEncoder, public_passages
 from nlp.encoders.transformer import TokenTransformer
 
@@ -53,6 +54,7 @@ Inputs = Tensor | Tokens
 
 # What a cubic's coefficients start from, ascending, without a constant: increasing, and bent on both sides.
 CUBIC = (0.5, 0.25, 0.05)
+_LSTM_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 # All units pull at these three numbers, so that their gradients, and their noise, would swing them.
 _POWER_SCALE = 0.1
 
@@ -69,7 +71,7 @@ class ModelConfig:
 
     input_dim: width of the encoder. feature_dim: hidden (mlp), 2 hidden (lstm), else input_dim. hidden: of
     the head for square and cubic; 0 for linear and transformers. size: rank of the adapters (lora), number of
-    trained layers (last_layers), else 0.
+    trained layers (last_layers), else 0. precision: of the embeddings that the model was trained on.
 
     Raises: ValueError for anything that does not fit together.
     """
@@ -84,6 +86,7 @@ class ModelConfig:
     chunk_length: int
     chunk_limit: int
     size: int = 0
+    precision: Precision = "float32"
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -91,6 +94,8 @@ class ModelConfig:
             raise ValueError(f"model schema version {self.schema_version} is not {SCHEMA_VERSION}")
         if self.kind not in get_args(Kind) or self.objective not in get_args(Objective):
             raise ValueError("kind or objective of the model is unknown")
+        if self.precision not in get_args(Precision):
+            raise ValueError("precision of the model is unknown")
         if not re.fullmatch(r"[0-9a-f]{64}", self.encoder_digest):
             raise ValueError("the encoder's digest is not 64 hexadecimal digits")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
@@ -128,7 +133,7 @@ class ModelConfig:
         feature_dim = _feature_dim(kind, encoder.dimension, hidden)
         return cls(
             kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden,
-            chunk_length, chunk_limit, size,
+            chunk_length, chunk_limit, size, encoder.precision,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
@@ -141,6 +146,7 @@ class ModelConfig:
         # Before the keys: another version may have others, and its number is the better message.
         if value.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"the model's schema version is not {SCHEMA_VERSION}")
+        value = {"precision": "float32", **value}  # what models were trained on before there was a choice
         wanted = {f.name: str(f.type) for f in fields(cls)}
         if set(value) != set(wanted):
             raise ValueError("the model's configuration has missing or unknown keys")
@@ -329,11 +335,33 @@ class TokenLSTM(nn.Module):
         return normalize(self._mean_states(self.lstm, inputs) - self.get_buffer("centre"), dim=1)
 
     def _mean_states(self, lstm: nn.LSTM, inputs: Tokens) -> Tensor:
-        table, shift, scale = (self.get_buffer(name) for name in ("table", "shift", "scale"))
-        embedded = (table[inputs.ids] - shift) * scale
-        packed = pack_padded_sequence(embedded, inputs.lengths.cpu(), batch_first=True, enforce_sorted=False)
+        """Shape: (items, 2 hidden)."""
+        if not torch.is_grad_enabled():
+            return self._mean_states_fused(lstm, inputs)
+        embedded, lengths = self._embedded(inputs.ids), inputs.lengths.cpu()
+        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         hidden, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)
         return hidden.sum(dim=1) / inputs.lengths[:, None]
+
+    def _mean_states_fused(self, lstm: nn.LSTM, inputs: Tokens) -> Tensor:
+        """The same by the fused kernel, which takes no packed sequences: each direction by itself over the
+        padded batch, the second one over chunks turned round, so that padding follows their tokens again."""
+        ids, lengths = inputs.ids, inputs.lengths[:, None]
+        places = torch.arange(ids.shape[1], device=ids.device)
+        turned = ids.gather(1, (lengths - 1 - places).clamp(min=0))
+        read = (places < lengths)[..., None]
+        start = self.get_buffer("table").new_zeros(1, len(ids), lstm.hidden_size)
+        sums: list[Tensor] = []
+        for suffix, order in (("", ids), ("_reverse", turned)):
+            weights = [getattr(lstm, name + suffix) for name in _LSTM_WEIGHTS]
+            embedded = self._embedded(order)
+            states = torch.lstm(embedded, (start, start), weights, True, 1, 0.0, False, False, True)[0]
+            sums.append((states * read).sum(dim=1))
+        return torch.cat(sums, dim=1) / lengths
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        table, shift, scale = (self.get_buffer(name) for name in ("table", "shift", "scale"))
+        return (table[ids] - shift) * scale
 
     @torch.no_grad()
     def _centre(self, encoder: PublicEncoder, hidden: int) -> Tensor:
@@ -360,6 +388,8 @@ def build(
     """
     if config.encoder_digest != encoder.digest or config.input_dim != encoder.dimension:
         raise ValueError("the configuration names another encoder")
+    if config.precision != encoder.precision:
+        raise ValueError("the configuration names another precision of the encoder")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         labels = len(config.labels)

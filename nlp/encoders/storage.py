@@ -15,8 +15,9 @@ from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from nlp.encoders.models import SCHEMA_VERSION, FeatureModel, ModelConfig, PolynomialHead, build
+from nlp.encoders.packed import pack
 from nlp.encoders.public import PublicEncoder
-from nlp.encoders.transformer import NotTrainable, trained_state
+from nlp.encoders.transformer import NotTrainable, TokenTransformer, trained_state
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -30,6 +31,7 @@ class ModelRefused(Exception):
     schema_version   written by another version of this software
     config           config.json is broken
     encoder_digest   trained over another public encoder
+    precision        trained on embeddings of another precision
     encoder          the public encoder has no part of the kind that was trained
     weights          the weights are broken, of other shapes than the configuration says, or not finite
     """
@@ -84,6 +86,8 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
     config = read_config(folder)
     if config.encoder_digest != encoder.digest:
         raise ModelRefused("encoder_digest")
+    if config.precision != encoder.precision:
+        raise ModelRefused("precision")
     if not (folder / WEIGHTS).is_file():
         raise ModelRefused("missing")
     try:
@@ -104,6 +108,9 @@ def _load(folder: Path, encoder: PublicEncoder, *, with_head: bool) -> FeatureMo
         raise ModelRefused("weights") from error
     if not all(bool(torch.isfinite(value).all()) for value in state.values()):
         raise ModelRefused("weights")
+    if isinstance(model.body, TokenTransformer):
+        # In float32, as it was trained: these features are no public encoder's.
+        pack(model.body.transformer, "float32")
     return model.eval()
 
 

@@ -23,12 +23,12 @@ class LocalExtractor:
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
-        from nlp.encoders.storage import ModelRefused, load_extractor
-        from pipeline.stages.encode import load_encoder
+        from nlp.encoders.storage import ModelRefused, load_extractor, read_config
+        from pipeline.stages.encode import as_trained, load_encoder
 
         self._settings = settings
-        self._encoder = load_encoder(settings.train)
         try:
+            self._encoder = load_encoder(as_trained(settings, read_config(folder)).train)
             self._model = load_extractor(folder, self._encoder)
         except ModelRefused as error:
             raise TrainingRefused(f"the endpoint's extractor can't be used here: {error.code}") from None

@@ -30,7 +30,7 @@ from pipeline.objectives import objective_of
 from pipeline.recipes import plain_plan, training_plan
 from pipeline.records import ForEach, one_by_one
 from pipeline.settings import Settings
-from pipeline.stages.encode import encode, encoding_of, load_encoder
+from pipeline.stages.encode import as_trained, encode, encoding_of, load_encoder
 from pipeline.stages.extract import open_model
 from pipeline.stages.train import fit
 from pipeline.training_data import Row, Split, load_split, target_of
@@ -104,6 +104,7 @@ def audit(
     saved = _find(workspace, name)
     card = read_card(saved.folder)
     model = open_model(saved.folder, settings)
+    settings = as_trained(settings, model.config)
     say = tell or (lambda _stage, _done, _total: None)
     say("gate", 0, 1)
     claim = Claim(card["noise_multiplier"], card["max_grad_norm"], card["sample_rate"])

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from nlp.encoders.documents import Encoded, Want, encode_documents
-from nlp.encoders.models import Kind, takes_tokens
+from nlp.encoders.models import Kind, ModelConfig, takes_tokens
 from nlp.encoders.public import EncoderRefused, PublicEncoder, weights_digest
 from nlp.encoders.topics import PublicTopics
 from pipeline import tables
@@ -33,9 +33,15 @@ def load_encoder(train: TrainSettings) -> PublicEncoder:
         TrainingRefused: its folder can't be used; the line says why.
     """
     try:
-        return PublicEncoder.load(train.encoder)
+        return PublicEncoder.load(train.encoder, train.precision)
     except EncoderRefused as error:
         raise TrainingRefused(f"the public encoder can't be used: {error.code}") from None
+
+
+def as_trained(settings: Settings, config: ModelConfig) -> Settings:
+    """The settings with the encoding that a model was trained on: of another one its head knows nothing."""
+    own = {name: getattr(config, name) for name in ("precision", "chunk_length", "chunk_limit")}
+    return settings.model_copy(update={"train": settings.train.model_copy(update=own)})
 
 
 def encoding_of(kind: Kind) -> Want:
@@ -70,7 +76,8 @@ def encoding_facts(train: TrainSettings, want: Want) -> list[Any]:
     Raises:
         TrainingRefused: the public encoder can't be used.
     """
-    return [want, train.chunk_length, train.chunk_limit, _encoder_digest(train), code_digest(*_CODE)]
+    facts = [want, train.chunk_length, train.chunk_limit, _encoder_digest(train), code_digest(*_CODE)]
+    return [*facts, train.precision] if want == "embedding" else facts
 
 
 def encode_shard(workspace: Workspace, settings: Settings, want: Want, shard: Shard) -> ShardResult:

@@ -22,7 +22,7 @@ from pipeline.recipes import plain_plan, training_plan
 from pipeline.records import SourceDocument
 from pipeline.settings import Settings
 from pipeline.sources import Rejected, SourceItem, check_fields, read_item, scan
-from pipeline.stages.encode import encode_texts, encoding_of
+from pipeline.stages.encode import as_trained, encode_texts, encoding_of
 from pipeline.stages.extract import open_model
 from pipeline.stages.mask import mask_texts
 from pipeline.stages.train import fit, model_config
@@ -119,13 +119,14 @@ def evaluate_file(workspace: Workspace, settings: Settings, name: str, test: Pat
     """
     saved = find_model(workspace, name)
     model = open_model(saved.folder, settings)
+    train = as_trained(settings, model.config).train
     items = scan([test], settings.ingest)
     check_fields(items, settings.ingest, need_labels=False)
     truth: list[str | None] = []
     logits: list[np.ndarray] = []
     for documents in _batches(_labelled(items, settings)):
         masked = [outcome.text for outcome in mask_texts([doc.text for doc in documents], settings.mask)]
-        encoded = encode_texts(masked, settings.train, encoding_of(saved.kind))
+        encoded = encode_texts(masked, train, encoding_of(saved.kind))
         logits.append(extract(model, encoded).logits)
         truth.extend(doc.label for doc in documents)
     if not truth:

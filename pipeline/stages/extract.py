@@ -19,6 +19,7 @@ from pipeline.models import SavedModel, find_model, now, refusal
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.settings import Settings
 from pipeline.stages.encode import (
+    as_trained,
     encode,
     encoded_folder,
     encoding_facts,
@@ -44,6 +45,8 @@ def extract(
 ) -> Manifest:
     """Features of every masked document by the named model (None: the newest of the configured kind).
 
+    Documents are encoded as they were for the model's training, whatever the settings say of it now.
+
     A version of the features is made by one model, one encoding and one way of masking. Documents that are
     new or changed go into the version there is; another version is made beside it, and read from when it is
     whole (`pipeline.features`).
@@ -60,7 +63,7 @@ def extract(
     """
     saved = find_model(workspace, name or settings.train.model)
     try:
-        read_config(saved.folder)  # before any worker starts
+        settings = as_trained(settings, read_config(saved.folder))  # before any worker starts
     except ModelRefused as error:
         raise refusal(error) from None
     encoded = encode(workspace, settings, encoding_of(saved.kind), each).shards
@@ -132,7 +135,7 @@ def _lineage(workspace: Workspace, settings: Settings, saved: SavedModel, run: s
 def _open(folder: Path, encoder: Path | None, changed: int) -> FeatureModel:
     del changed
     settings = Settings.model_validate({"train": {"encoder": encoder}})
-    return load(folder, load_encoder(settings.train))
+    return load(folder, load_encoder(as_trained(settings, read_config(folder)).train))
 
 
 def open_model(folder: Path, settings: Settings) -> FeatureModel:

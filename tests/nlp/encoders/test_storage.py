@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from nlp.encoders.documents import encode_documents, extract, wanted_by
 from nlp.encoders.models import FeatureModel, Kind, ModelConfig, build
 from nlp.encoders.public import PublicEncoder
 from nlp.encoders.storage import (
@@ -43,6 +45,8 @@ def test_a_model_comes_back_as_it_was(kind: Kind, tiny: PublicEncoder, tmp_path:
     assert not again.training
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
+    encoded = encode_documents(["The lease ends.", "Rent."], tiny, wanted_by(model.config), None, 32)
+    np.testing.assert_allclose(extract(model, encoded).logits, extract(again, encoded).logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))

@@ -19,7 +19,8 @@ KINDS: tuple[Kind, ...] = ("lora", "last_layers", "full")
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, bert_in: Callable[..., Path]) -> PublicEncoder:
-    return PublicEncoder.load(bert_in(tmp_path_factory.mktemp("bert")))
+    # In float32, as what is trained on top of it.
+    return PublicEncoder.load(bert_in(tmp_path_factory.mktemp("bert")), "float32")
 
 
 def model_of(kind: Kind, encoder: PublicEncoder, size: int | None = None) -> FeatureModel:

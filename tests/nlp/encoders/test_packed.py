@@ -1,0 +1,125 @@
+"""Packed linear layers: what plain ones say, and what bfloat16 changes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nlp.encoders.documents import encode_documents
+from nlp.encoders.models import ModelConfig, build, collate_tokens
+from nlp.encoders.packed import PackedLinear, Precision, arithmetic, pack
+from nlp.encoders.public import PublicEncoder, batches_by_length
+from nlp.encoders.storage import CONFIG, ModelRefused, load, read_config, save
+
+TEXTS = [
+    "This Agreement shall be governed by the laws of the state.",
+    "The defendant was found guilty.",
+    "Rent.",
+    "The tenant shall pay rent monthly in advance, and a late charge if it is not received in time. " * 9,
+    "The tenant was found guilty.",
+    "",
+]
+
+
+@pytest.fixture(scope="session")
+def exact() -> PublicEncoder:
+    return PublicEncoder.load(None, "float32")
+
+
+def embeddings(encoder: PublicEncoder, texts: list[str]) -> np.ndarray:
+    found = [document.embedding for document in encode_documents(texts, encoder, length=32)]
+    return np.stack([embedding for embedding in found if embedding is not None])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_packed_layer_in_float32_is_the_plain_one(bias: bool) -> None:
+    plain = nn.Linear(48, 40, bias=bias)
+    model = nn.Sequential(plain, nn.Tanh(), nn.Sequential(nn.Linear(40, 3)))
+    inputs = torch.randn(2, 7, 48)
+    expected = model(inputs)
+    parameters = list(model.named_parameters())
+    pack(model, "float32")
+    assert [type(layer) for layer in model.modules()].count(PackedLinear) == 2
+    assert all(a is b for (_, a), (_, b) in zip(parameters, model.named_parameters(), strict=True))
+    with torch.inference_mode():
+        torch.testing.assert_close(model(inputs), expected, rtol=1e-5, atol=1e-5)
+    trained = model(inputs)
+    assert torch.equal(trained, expected)
+    trained.sum().backward()
+    assert plain.weight.grad is not None
+
+
+def test_bfloat16_is_the_float32_encoder_within_its_tolerance(
+    encoder: PublicEncoder, exact: PublicEncoder
+) -> None:
+    assert (encoder.precision, exact.precision) == ("bfloat16", "float32")
+    fast, slow = embeddings(encoder, TEXTS), embeddings(exact, TEXTS)
+    assert (fast[:-1] * slow[:-1]).sum(axis=1).min() > 0.999
+    np.testing.assert_allclose(np.linalg.norm(fast, axis=1), [1, 1, 1, 1, 1, 0], atol=1e-6)
+    assert fast.dtype == np.float32
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_a_document_is_the_same_bit_for_bit_in_whatever_company(precision: Precision) -> None:
+    encoder = PublicEncoder.load(None, precision)
+    alone = np.concatenate([embeddings(encoder, [text]) for text in TEXTS])
+    np.testing.assert_array_equal(embeddings(encoder, TEXTS), alone)
+    np.testing.assert_array_equal(embeddings(encoder, TEXTS[::-1] * 3)[: len(TEXTS)], alone[::-1])
+
+
+def test_without_bfloat16_instructions_products_are_of_float32(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    monkeypatch.setattr(PublicEncoder, "_loaded", {})
+    assert arithmetic("bfloat16") == torch.float32
+    without = [embeddings(PublicEncoder.load(tiny_folder, p), TEXTS) for p in ("bfloat16", "float32")]
+    np.testing.assert_array_equal(without[0], without[1])
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert arithmetic("bfloat16") == torch.bfloat16
+    assert arithmetic("float32") == torch.float32
+
+
+def test_without_onednn_layers_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    model = nn.Sequential(nn.Linear(4, 4))
+    pack(model, "bfloat16")
+    assert type(model[0]) is nn.Linear
+
+
+def test_a_model_says_which_precision_it_was_trained_on(
+    tiny: PublicEncoder, tiny_folder: Path, tmp_path: Path
+) -> None:
+    config = ModelConfig.of("linear", tiny, ("a", "b"))
+    save(build(config, tiny), tmp_path)
+    assert read_config(tmp_path).precision == "bfloat16"
+    other = PublicEncoder.load(tiny_folder, "float32")
+    with pytest.raises(ModelRefused, match="precision"):
+        load(tmp_path, other)
+    with pytest.raises(ValueError, match="precision"):
+        build(config, other)
+    # Models of before there was a choice don't name it.
+    older = (tmp_path / CONFIG).read_text().replace('"precision": "bfloat16",', "")
+    (tmp_path / CONFIG).write_text(older)
+    assert load(tmp_path, other).config.precision == "float32"
+    with pytest.raises(ValueError, match="precision"):
+        ModelConfig.from_json({**config.to_json(), "precision": "int8"})
+
+
+def test_the_fused_lstm_says_what_the_trained_one_says(tiny: PublicEncoder) -> None:
+    model = build(ModelConfig.of("lstm", tiny, ("a", "b"), hidden=8), tiny, seed=5)
+    inputs = collate_tokens([[2000, 2001, 2002], [3000], list(range(4000, 4025)), []])
+    with torch.no_grad():
+        fused = model.features(inputs)
+    torch.testing.assert_close(fused, model.features(inputs).detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_batches_of_equal_lengths() -> None:
+    lengths = [3, 9, 3, 4, 3, 9, 40]
+    batches = list(batches_by_length(lengths, 8, equal=True))
+    assert batches == [[6], [1], [5], [3], [0, 2], [4]]
+    assert sorted(i for batch in batches_by_length(lengths, 8) for i in batch) == list(range(7))
