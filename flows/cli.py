@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows import actions, audit, console, detection, ledger, log, operating, search, serving
+from flows import actions, audit, console, detection, ledger, log, metrics, operating, search, serving
 from flows.options import (
     WORKSPACES,
     ConfigOption,
@@ -299,6 +299,7 @@ def quarantine(
 
 ledger.add_to(app)
 log.add_to(app)
+metrics.add_to(app)
 audit.add_to(app)
 detection.add_to(app)
 search.add_to(app)

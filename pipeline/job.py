@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pipeline.detection_scores import scores_in_use
@@ -21,6 +20,7 @@ from pipeline.stages.extract import extract
 from pipeline.stages.ingest import ingest, read_catalogue
 from pipeline.stages.mask import HELD_BACK, mask
 from pipeline.stages.train import Trained, current_model, settle, train
+from pipeline.storage import located
 from pipeline.summary import RunSummary, account
 from pipeline.workspace import Workspace, write_json
 
