@@ -163,24 +163,26 @@ def test_what_is_wrong_leaves_nothing(
     assert not target.exists()
 
 
+@pytest.mark.parametrize("kind", ["folder", "remote"])
 def test_with_a_database(
-    postgres: str, masked_once: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: str, masked_once: Any, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
+    base = str(tmp_path) if kind == "folder" else "memory://backup"
 
     def settings(name: str) -> Settings:
-        url = new_database(postgres, f"backup_{name}")
+        url = new_database(postgres, f"backup_{kind}_{name}")
         return SETTINGS.model_copy(update={"database": type(SETTINGS.database)(url=url)})
 
     source, here, there = masked_once.root.parent / "corpus", settings("here"), settings("there")
-    place = Workspace.create_or_open(tmp_path / "work")
+    place = Workspace.create_or_open(f"{base}/work")
     audit_log.append(place, here, "mask", "done", {})
     assert work_on(place, [source], here) == [2, 2]
     made = back_up(place, here, tmp_path / "backup")
     assert made.database
     with pytest.raises(WorkspaceError, match="PostgreSQL"):
-        recover(tmp_path / "backup", tmp_path / "new", SETTINGS)
-    found = recover(tmp_path / "backup", tmp_path / "new", there)
+        recover(tmp_path / "backup", tmp_path / "unset", SETTINGS)
+    found = recover(tmp_path / "backup", f"{base}/new", there)
     assert catch_up(found, there, tmp_path / "backup").log_intact
     assert audit_log.verify(found, there, made.head).known
     assert texts(found, there) == texts(place, here)
