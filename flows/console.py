@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flows.pool import Progress
     from pipeline.records import ForEach, Manifest
     from pipeline.settings import Settings
 
-Progress = Callable[[str, int, int], None]
 _PIPE_WIDTH = 160
 
 
@@ -96,36 +96,55 @@ def show_run(result: Mapping[str, Any], as_json: bool) -> None:
 
 @contextmanager
 def progress(quiet: bool) -> Generator[Progress | None, None, None]:
-    """A progress bar a stage, on stderr."""
+    """On stderr a line a stage: how far it is, how fast, and how long it will take."""
     if quiet:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
 
     bars = Bars(
-        TextColumn("{task.description:<18}"),
+        TextColumn("{task.description:<10}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[rate]:>17}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left"),
         console=Console(stderr=True),
     )
     tasks: dict[str, TaskID] = {}
 
-    def tell(stage: str, done: int, total: int) -> None:
-        if stage not in tasks:
-            tasks[stage] = bars.add_task(stage, total=total)
-        bars.update(tasks[stage], completed=done, total=total)
+    def tell(stage: str, done: int, total: int, documents: int = 0) -> None:
+        name = stage.partition("-")[0]  # encode-embedding and encode-tokens are one stage
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=total, rate="")
+        task = tasks[name]
+        elapsed = next(found.elapsed for found in bars.tasks if found.id == task)
+        bars.update(task, completed=done, total=total, rate=rate(documents, elapsed or 0.0))
 
     with bars:
         tell("start", 0, 1)
 
-        def listener(stage: str, done: int, total: int) -> None:
+        def listener(stage: str, done: int, total: int, documents: int = 0) -> None:
             tell("start", 1, 1)
-            tell(stage, done, total)
+            tell(stage, done, total, documents)
 
         yield listener
+
+
+def rate(documents: int, seconds: float) -> str:
+    """Documents a second, in words; nothing where none were counted."""
+    speed = documents / seconds if documents and seconds > 0 else 0.0
+    return f"{speed:,.0f} documents/s" if speed >= 100 else f"{speed:.3g} documents/s" if speed else ""
 
 
 @contextmanager

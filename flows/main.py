@@ -36,14 +36,14 @@ _progress: Progress | None = None
 
 
 def report_progress_to(listener: Progress | None) -> None:
-    """Have (stage, done, total) told to `listener` while a flow runs in this process."""
+    """Have the progress told to `listener` while a flow runs in this process."""
     global _progress
     _progress = listener
 
 
-def _tell(stage: str, done: int, total: int) -> None:
+def _tell(stage: str, done: int, total: int, documents: int = 0) -> None:
     if _progress is not None:
-        _progress(stage, done, total)
+        _progress(stage, done, total, documents)
 
 
 def as_task(stage: str, work: Callable[[], T]) -> T:

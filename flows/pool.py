@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_c
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from types import TracebackType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pipeline.errors import StageError
 from pipeline.logs import sealed, set_up_logging
@@ -21,7 +21,14 @@ from pipeline.records import ForEach, Shard, ShardResult, Work
 
 T = TypeVar("T")
 R = TypeVar("R")
-Progress = Callable[[str, int, int], None]
+
+
+class Progress(Protocol):
+    """Is told how far a stage is: steps done of all, and the documents in them where they are counted."""
+
+    def __call__(self, stage: str, done: int, total: int, documents: int = 0) -> None: ...
+
+
 # One thread a worker: the shards are the parallelism, and torch must see this before its import.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -45,6 +52,11 @@ def default_workers() -> int:
 def _start_worker(parent: int) -> None:
     os.environ.update(ONE_THREAD)
     set_up_logging()
+    leave_with(parent)
+
+
+def leave_with(parent: int) -> None:
+    """End this process soon after its parent."""
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
@@ -79,9 +91,11 @@ def with_progress(each: ForEach, tell: Progress | None) -> ForEach:
         return each
 
     def telling(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+        documents = 0
         tell(stage, 0, len(shards))
         for done, result in enumerate(each(stage, work, shards), start=1):
-            tell(stage, done, len(shards))
+            documents += result.rows
+            tell(stage, done, len(shards), documents)
             yield result
 
     return telling

@@ -156,10 +156,11 @@ def test_what_kills_every_worker_is_given_up(pool: WorkerPool) -> None:
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[str, int, int] | tuple[str, int, int, int]] = []
     each = with_progress(one_by_one, lambda *about: told.append(about))
     assert len(list(each("mask", double, SHARDS[:2]))) == 2
-    assert told == [("mask", 0, 2), ("mask", 1, 2), ("mask", 2, 2)]
+    rows = [double(shard).rows for shard in SHARDS[:2]]
+    assert told == [("mask", 0, 2), ("mask", 1, 2, rows[0]), ("mask", 2, 2, sum(rows))]
     assert with_progress(one_by_one, None) is one_by_one
 
 
