@@ -23,6 +23,7 @@ import itertools
 import os
 import random
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -77,7 +78,6 @@ def timeline(place: Path, until: Callable[[], bool]) -> list[float]:
     while not until():
         now = time.monotonic() - begin
         times += [now] * (len(parts(place)) + 1 - len(times))
-        time.sleep(POLL_SECONDS)
     return [*times, time.monotonic() - begin]
 
 
@@ -103,6 +103,7 @@ class Chaos:
         generate(root / "generated", arguments.documents, arguments.seed, "jsonl")
         self.source = root / "generated" / "corpus"
         self.lock = threading.Lock()  # settings of outcomes pass by the environment
+        self.stopped, self.next_look = threading.Event(), 0.0
         self.expected: dict[str, Any] = {}
         self.size = 0
 
@@ -120,15 +121,28 @@ class Chaos:
         )
         return config
 
+    def rest(self, seconds: float) -> None:
+        """Sleep, unless the whole is to end. Raises KeyboardInterrupt then."""
+        if self.stopped.wait(seconds):
+            raise KeyboardInterrupt
+
     def night(self, here: Site, place: Path, config: Path) -> str:
         return here.night(workspace=str(place), config=str(config), sources=[str(self.source)])
+
+    def ended(self, here: Site, night: str) -> bool:
+        """Whether a run has ended; asked often, it looks once a second."""
+        self.rest(POLL_SECONDS)
+        if time.monotonic() < self.next_look:
+            return False
+        self.next_look = time.monotonic() + 1
+        return here.state(night)["state_type"] in ENDED
 
     def undisturbed(self, here: Site) -> list[float]:
         """One run without a fault. Returns its timeline."""
         place = here.folder / "undisturbed"
         config = self.settings(here, place)
         night = self.night(here, place, config)
-        times = timeline(place, lambda: here.state(night)["state_type"] in ENDED)
+        times = timeline(place, lambda: self.ended(here, night))
         if not (place / "runs" / "last.json").exists():
             raise RuntimeError(f"the undisturbed run ended as {here.state(night)['state_name']}")
         self.expected = self.outcome(place, config)
@@ -193,12 +207,12 @@ class Chaos:
         """Wait for the moment of a point; False where the run was through before."""
         looked = time.monotonic()
         while len(parts(place)) < point.parts:
-            time.sleep(POLL_SECONDS)
+            self.rest(POLL_SECONDS)
             if time.monotonic() - looked > 2:
                 looked = time.monotonic()
                 if here.state(night)["state_type"] in ENDED:
                     return False
-        time.sleep(point.wait)
+        self.rest(point.wait)
         return here.state(night)["state_type"] not in ENDED
 
     def end_of(self, here: Site, night: str, place: Path, full: bool) -> str:
@@ -219,7 +233,7 @@ class Chaos:
                 return f"LEFT {state['state_name']}"
             if time.monotonic() - begin > NIGHT_SECONDS:
                 return f"STUCK {state['state_name']}"
-            time.sleep(1)
+            self.rest(1)
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
@@ -238,13 +252,19 @@ def measure(arguments: argparse.Namespace) -> Outcome:
                         drawn.extend(draw_points(arguments.points, kinds, times, arguments.seed))
                     finally:
                         ready.set()
-                ready.wait()
+                while not ready.wait(1):
+                    chaos.rest(0)
                 # Those with a movable clock last: the worker has to be started anew for them.
                 mine = sorted(drawn[number :: arguments.jobs], key=lambda point: point.kind == "clock")
                 return [_tell(chaos.point(here, point)) for point in mine]
 
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with ThreadPoolExecutor(arguments.jobs) as sites:
-            told = [one for found in sites.map(on_site, range(arguments.jobs)) for one in found]
+            try:
+                told = [one for found in sites.map(on_site, range(arguments.jobs)) for one in found]
+            except KeyboardInterrupt:
+                chaos.stopped.set()
+                raise
     return _outcome(told, chaos, kinds, arguments)
 
 
@@ -296,10 +316,10 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=3, help="sites side by side")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--documents", type=int, default=40)
-    parser.add_argument("--shard-documents", type=int, default=10)
+    parser.add_argument("--documents", type=int, default=16)
+    parser.add_argument("--shard-documents", type=int, default=4)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="leave the folders, to look into them")
 
 
