@@ -177,7 +177,7 @@ def shell_in(folder: Path, programs: Path) -> Iterator[Shell]:
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "XDG_"))}
-    endpoint, server = free_ports(2)
+    endpoint, server, metrics = free_ports(3)
     shell = Shell(
         folder,
         outside
@@ -193,7 +193,7 @@ def shell_in(folder: Path, programs: Path) -> Iterator[Shell]:
             "TOKENIZERS_PARALLELISM": "false",
             "LEXVEIL_ENCRYPTED__PORT": endpoint,
         },
-        {"8300": endpoint, "4200": server},
+        {"8300": endpoint, "4200": server, "9400": metrics},
     )
     try:
         yield shell
