@@ -94,7 +94,7 @@ def erase(
     )
     gone = _remove(workspace, keys, doc_ids, tombstones=True, mark=True)
     _drop_from_catalogue(workspace, settings, doc_ids)  # last: a second try finds an owner's documents there
-    return Erasure(tuple(doc_ids), *gone, scan(workspace, keys, doc_ids))
+    return Erasure(tuple(doc_ids), *gone, scan(workspace, keys, doc_ids, settings))
 
 
 def forget(workspace: Workspace, settings: Settings, doc_ids: Sequence[str]) -> None:
@@ -127,10 +127,17 @@ def _remove(
     return _Removed(rows, destroyed, tuple(trained))
 
 
-def scan(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> Scan:
-    """Search every file of the workspace for these ids: tables by their columns, other files byte by byte."""
+def scan(
+    workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str], settings: Settings | None = None
+) -> Scan:
+    """Search every file of the workspace for these ids: tables by their columns, other files byte by byte.
+
+    With settings that name a database, the catalogue that lies there too.
+    """
     files = size = 0
     left = len(keys.existing(doc_ids))
+    if settings is not None and settings.database.url is not None:
+        left += len({*doc_ids} & {*tables.strings(read_catalogue(workspace, settings), "doc_id")})
     needles = [doc_id.encode() for doc_id in doc_ids]
     for path in _everything(workspace):
         if path.name in _REMEMBERS:
