@@ -45,8 +45,13 @@ app = typer.Typer(
 
 def _workspace_of(sources: list[Path]) -> Path:
     """Each source has a workspace of its own unless one is named: other documents, another model."""
-    first = sources[0].resolve()
-    name = first.name if first.is_dir() else f"{first.parent.name}-{first.name.split('.')[0]}"
+    from pipeline.storage import is_remote, url_of
+
+    if is_remote(sources[0]):
+        name = url_of(sources[0]).partition("://")[2].rstrip("/")
+    else:
+        first = sources[0].resolve()
+        name = first.name if first.is_dir() else f"{first.parent.name}-{first.name.split('.')[0]}"
     return WORKSPACES / "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
 
 
@@ -86,7 +91,9 @@ def run(
         workers=workers,
     )
     from pipeline.request import idle, prepare, request_run, submit
+    from pipeline.standing import located_sources
 
+    sources = located_sources(sources)
     where = workspace or _workspace_of(sources)
     result = idle(where, settings, sources)
     if result is None:
@@ -125,7 +132,9 @@ def ingest(
     settings = settings_of(config, ingest={**fields, "removed_share": removed_share}, workers=workers)
     from pipeline.request import prepare
     from pipeline.stages.ingest import ingest as stage
+    from pipeline.standing import located_sources
 
+    sources = located_sources(sources)
     place = prepare(workspace or _workspace_of(sources), settings, sources, need_labels=False)
     with actions.alone(place, settings, "ingest") as done, console.worker_pool(settings, as_json) as each:
         manifest = stage(place, settings, sources, each)

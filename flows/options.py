@@ -21,7 +21,9 @@ WorkspaceOption = Annotated[
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings; default ./lexveil.toml.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-SourcesArgument = Annotated[list[Path], typer.Argument(help="Files, folders, or files of records.")]
+SourcesArgument = Annotated[
+    list[Path], typer.Argument(help="Files, folders, files of records; or URLs: s3://bucket/inbox.")
+]
 TextField = Annotated[str | None, typer.Option(help="Field of the text; dots reach inside. Default: text")]
 IdField = Annotated[str | None, typer.Option(help="Field of the document's own id. Default: id")]
 LabelField = Annotated[

@@ -182,7 +182,9 @@ class Settings(_Section):
 class _Environment(BaseSettings):
     """`LEXVEIL_TRAIN__EPSILON=3` and the like, as nested raw values; `Settings` validates them."""
 
-    model_config = SettingsConfigDict(env_prefix="LEXVEIL_", env_nested_delimiter="__", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LEXVEIL_", env_nested_delimiter="__", env_ignore_empty=True, extra="ignore"
+    )
 
     ingest: dict[str, Any] = {}
     mask: dict[str, Any] = {}

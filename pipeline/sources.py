@@ -5,24 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nlp.readers import Limits, Reason, Unreadable, normalise, read_document
+from nlp.readers import Limits, Reason, Unreadable, normalise, read_content, read_document
 from nlp.readers import records as record_files
+from pipeline.bucket_sources import copied, fetched, listed
 from pipeline.errors import SourceError
 from pipeline.labels import classes, written
 from pipeline.records import SourceDocument
 from pipeline.settings import IngestSettings
-from pipeline.storage import located
+from pipeline.storage import is_remote, located, url_of
 from pipeline.tables import digest_of
 
 # Hugging Face's convention for what is known of the files of a folder.
 SIDECARS = ("metadata.jsonl", "metadata.csv")
 MISSING_OWNER = "missing_owner"
+# Of a store's objects, so many are in memory at once; a larger one is read from a copy.
+_FETCHED_BYTES, _FETCHED_FILES = 8 << 20, 64
 FIELDS = ("text_field", "id_field", "label_field", "owner_field", "split_field")
 
 
@@ -31,7 +34,9 @@ class SourceItem:
     """A file that is one document, or a slice of a file of records.
 
     Attributes:
-        digest: SHA-256 of the file's bytes.
+        path: an absolute path, or the URL of an object.
+        modified: its time in nanoseconds; of an object a number that stands for its version.
+        digest: SHA-256 of the file's bytes; of an object one of its version.
         piece: the slice, or None where the file is one document.
         pieces: how many slices the file has.
         meta: what a sidecar file says of the document.
@@ -105,27 +110,27 @@ def scan(
     """
     items: list[SourceItem] = []
     fields = {name: getattr(ingest, name) for name in FIELDS}
-    for path, meta in _files(sources):
-        stat = path.stat()
-        seen = (known or {}).get(str(path), ())
-        if any((item.size, item.modified) != (stat.st_size, stat.st_mtime_ns) for item in seen):
+    for file in _files(sources):
+        address = url_of(file.path)
+        seen = (known or {}).get(address, ())
+        if any((item.size, item.modified) != (file.size, file.modified) for item in seen):
             seen = ()
-        digest = seen[0].digest if seen else _sha256(path)
-        head = SourceItem(str(path), stat.st_size, stat.st_mtime_ns, digest, None, meta, fields)
-        if not record_files.is_record_file(path):
+        digest = seen[0].digest if seen else _digest(file)
+        head = SourceItem(address, file.size, file.modified, digest, None, file.meta, fields)
+        if not record_files.is_record_file(file.path):
             items.append(head)
             continue
         # A run that was killed over its plan may know some slices of a file only.
         whole = all(item.pieces == len(seen) and item.piece and item.piece.count for item in seen)
         known_pieces = sorted((item.piece for item in seen if item.piece), key=lambda piece: piece.first)
-        pieces = known_pieces if known_pieces and whole else list(_slices(path, ingest))
+        pieces = known_pieces if known_pieces and whole else list(_slices(file, ingest))
         items.extend(replace(head, piece=piece, pieces=len(pieces)) for piece in pieces)
     return items
 
 
-def _slices(path: Path, ingest: IngestSettings) -> Iterator[record_files.Slice]:
+def _slices(file: _File, ingest: IngestSettings) -> Iterator[record_files.Slice]:
     pieces = 0
-    with suppress(Unreadable):
+    with suppress(Unreadable), _on_this_machine(file.path, file.modified) as path:
         for piece in record_files.plan_slices(
             path, limits(ingest), ingest.shard_documents, ingest.shard_bytes
         ):
@@ -136,9 +141,19 @@ def _slices(path: Path, ingest: IngestSettings) -> Iterator[record_files.Slice]:
         yield record_files.Slice(0, 0, 0)
 
 
+@contextmanager
+def _on_this_machine(path: Path, version: int) -> Generator[Path, None, None]:
+    """Where a file can be read by its path. Raises Unreadable."""
+    if not is_remote(path):
+        yield path
+        return
+    with copied(path, version) as copy:
+        yield copy
+
+
 def roots(sources: Sequence[Path]) -> list[str]:
     """What the paths of each source begin with that is a folder: where a file can be seen to be missing."""
-    return [f"{source.resolve()}{os.sep}" for source in sources if source.is_dir()]
+    return [f"{url_of(source).rstrip('/')}/" for source in sources if source.is_dir()]
 
 
 def has_gone(item: SourceItem) -> bool:
@@ -149,30 +164,72 @@ def has_gone(item: SourceItem) -> bool:
         return False
 
 
-def read_item(item: SourceItem, ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
-    """The documents of an item, or why they can't be read. Never raises for bad content."""
-    path = Path(item.path)
-    if item.piece is None:
-        try:
-            text = read_document(path, limits(ingest))
-        except Unreadable as error:
-            yield Rejected(error.reason, item.path, item.digest)
-        else:
+def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
+    """The documents of these items in their order; small objects of a store are fetched many at once."""
+    for batch in _batches(items):
+        wanted = [item.path for item in batch if _is_fetched_whole(item, ingest)]
+        content = fetched(wanted)
+        for item in batch:
+            yield from read_item(item, ingest, content.get(item.path))
+
+
+def read_item(
+    item: SourceItem, ingest: IngestSettings, content: bytes | Unreadable | None = None
+) -> Iterator[SourceDocument | Rejected]:
+    """The documents of an item, or why they can't be read. Never raises for bad content.
+
+    content: what an object of a store holds, or why it can't be fetched, where that is known already.
+    """
+    path = located(item.path)
+    try:
+        if item.piece is None:
+            if isinstance(content, Unreadable):
+                raise content
+            text = _text(path, item, ingest, content)
             record = {**(item.meta or {}), item.fields["text_field"] or "text": text}
             yield _document(record, ingest, item, path.name, item.path)
-        return
-    try:
-        if not item.piece.count:
-            next(record_files.plan_slices(path, limits(ingest)), None)  # raises the reason
-        for offset, record in enumerate(record_files.read_slice(path, item.piece, limits(ingest))):
-            position = item.piece.first + offset
-            where = f"{item.path}#{position}"
-            if isinstance(record, Reason):
-                yield Rejected(record, where, digest_of([item.digest, position]))
-            else:
-                yield _document(record, ingest, item, f"{path.name}#{position}", where)
+            return
+        with _on_this_machine(path, item.modified) as copy:
+            if not item.piece.count:
+                next(record_files.plan_slices(copy, limits(ingest)), None)  # raises the reason
+            for offset, record in enumerate(record_files.read_slice(copy, item.piece, limits(ingest))):
+                position = item.piece.first + offset
+                where = f"{item.path}#{position}"
+                if isinstance(record, Reason):
+                    yield Rejected(record, where, digest_of([item.digest, position]))
+                else:
+                    yield _document(record, ingest, item, f"{path.name}#{position}", where)
     except Unreadable as error:
         yield Rejected(error.reason, item.path, item.digest)
+
+
+def _text(path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None) -> str:
+    if content is not None:
+        return read_content(path.name, content, limits(ingest))
+    if not is_remote(path):
+        return read_document(path, limits(ingest))
+    if item.size > ingest.max_file_bytes:
+        raise Unreadable(Reason.over_size)
+    with copied(path, item.modified) as copy:
+        return read_document(copy, limits(ingest))
+
+
+def _is_fetched_whole(item: SourceItem, ingest: IngestSettings) -> bool:
+    small = item.size <= min(_FETCHED_BYTES, ingest.max_file_bytes)
+    return item.piece is None and small and is_remote(located(item.path))
+
+
+def _batches(items: Sequence[SourceItem]) -> Iterator[list[SourceItem]]:
+    batch: list[SourceItem] = []
+    size = 0
+    for item in items:
+        if batch and (size + item.size > _FETCHED_BYTES or len(batch) >= _FETCHED_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += item.size if item.piece is None else 0
+    if batch:
+        yield batch
 
 
 def _document(
@@ -256,25 +313,59 @@ def _records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Ma
             yield {**(item.meta or {}), ingest.text_field: ""}
             continue
         try:
-            for record in record_files.read_slice(Path(item.path), item.piece, limits(ingest)):
-                if not isinstance(record, Reason):
-                    yield record
+            with _on_this_machine(located(item.path), item.modified) as path:
+                for record in record_files.read_slice(path, item.piece, limits(ingest)):
+                    if not isinstance(record, Reason):
+                        yield record
         except Unreadable:
             continue
 
 
-def _files(sources: Sequence[Path]) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
-    seen: set[Path] = set()
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of the sources. `modified` changes with its content: its time, or its version in a store."""
+
+    path: Path = field(repr=False)
+    size: int
+    modified: int
+    meta: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+def _files(sources: Sequence[Path]) -> Iterator[_File]:
+    seen: set[str] = set()
     for source in sources:
-        if not source.exists():
-            raise SourceError(f"there is no file or folder {source}")
-        if not os.access(source, os.R_OK):
-            raise SourceError(f"can't read {source}")
-        found = _walk(source.resolve()) if source.is_dir() else iter([(source.resolve(), None)])
-        for path, meta in found:
-            if path not in seen:
-                seen.add(path)
-                yield path, meta
+        for file in _in_store(source) if is_remote(source) else _here(source):
+            address = url_of(file.path)
+            if address not in seen:
+                seen.add(address)
+                yield file
+
+
+def _here(source: Path) -> Iterator[_File]:
+    if not source.exists():
+        raise SourceError(f"there is no file or folder {source}")
+    if not os.access(source, os.R_OK):
+        raise SourceError(f"can't read {source}")
+    found = _walk(source.resolve()) if source.is_dir() else iter([(source.resolve(), None)])
+    for path, meta in found:
+        stat = path.stat()
+        yield _File(path, stat.st_size, stat.st_mtime_ns, meta)
+
+
+def _in_store(source: Path) -> Iterator[_File]:
+    for files, folders in listed(source):
+        folders[:] = [folder for folder in folders if not folder.name.startswith(".")]
+        about: dict[str, Mapping[str, Any]] = {}
+        sidecars: set[str] = set()
+        for file in sorted(files, key=lambda file: file.path.name, reverse=True):  # as SIDECARS are ordered
+            if file.path.name in SIDECARS:
+                with suppress(Unreadable), copied(file.path, file.version) as copy:
+                    rows = _sidecar(copy)
+                    about |= rows
+                    sidecars |= {file.path.name} if rows else set()
+        for file in files:
+            if not file.path.name.startswith(".") and file.path.name not in sidecars:
+                yield _File(file.path, file.size, file.version, about.get(file.path.name))
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
@@ -316,9 +407,12 @@ def _sidecar(path: Path) -> dict[str, Mapping[str, Any]]:
     return rows
 
 
-def _sha256(path: Path) -> str:
+def _digest(file: _File) -> str:
+    if is_remote(file.path):
+        # Its version stands for its content: to hash that, all of it would have to be fetched twice.
+        return digest_of(["object", file.size, file.modified])
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with file.path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:
         return "unreadable"  # reading it gives the reason to the quarantine

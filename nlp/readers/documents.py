@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 from nlp.readers import docx, eml, html, pdf, plain
@@ -21,9 +22,18 @@ def read_document(path: Path, limits: Limits | None = None) -> str:
 
     Never empty, never None. Raises Unreadable with the reason, and nothing else, whatever the bytes are.
     """
+    return _guarded(lambda: _read_file(path, limits or Limits()))
+
+
+def read_content(name: str, data: bytes, limits: Limits | None = None) -> str:
+    """The same for a document of that name whose bytes are in memory already."""
+    return _guarded(lambda: _read_content(name, data, limits or Limits()))
+
+
+def _guarded(read: Callable[[], str]) -> str:
     reason = Reason.broken
     try:
-        return _read_file(path, limits or Limits())
+        return read()
     except Unreadable as unreadable:
         reason = unreadable.reason
     except Exception:
@@ -34,15 +44,19 @@ def read_document(path: Path, limits: Limits | None = None) -> str:
 
 
 def _read_file(path: Path, limits: Limits) -> str:
-    suffix, codec = split_name(path.name)
-    if suffix not in DOCUMENT_SUFFIXES:
+    if split_name(path.name)[0] not in DOCUMENT_SUFFIXES:
         raise Unreadable(Reason.unsupported)
     with open_regular(path) as raw:
         if raw.seek(0, io.SEEK_END) > limits.max_bytes:
             raise Unreadable(Reason.over_size)
         raw.seek(0)
-        data = raw.read(limits.max_bytes + 1)
-    return read_bytes(data, suffix, codec, limits)
+        return _read_content(path.name, raw.read(limits.max_bytes + 1), limits)
+
+
+def _read_content(name: str, data: bytes, limits: Limits) -> str:
+    if len(data) > limits.max_bytes:
+        raise Unreadable(Reason.over_size)
+    return read_bytes(data, *split_name(name), limits)
 
 
 def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits, depth: int = 0) -> str:

@@ -27,7 +27,7 @@ from pipeline.records import (
     tally,
 )
 from pipeline.settings import Settings
-from pipeline.sources import FIELDS, Rejected, read_item
+from pipeline.sources import FIELDS, Rejected, read_items
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace, code_digest, run_stage, write_bytes
 from privacy.keystore import KeyStore
@@ -78,12 +78,11 @@ def ingest_shard(workspace: Workspace, settings: Settings, shard: Shard) -> Shar
     keys = key_store(workspace, settings)
     found: list[SourceDocument] = []
     rejected: list[Rejected] = []
-    for item in read_plan(workspace, keys, shard.index) or []:
-        for outcome in read_item(item, settings.ingest):
-            if isinstance(outcome, Rejected):
-                rejected.append(outcome)
-            else:
-                found.append(outcome)
+    for outcome in read_items(read_plan(workspace, keys, shard.index) or [], settings.ingest):
+        if isinstance(outcome, Rejected):
+            rejected.append(outcome)
+        else:
+            found.append(outcome)
     _write_quarantine(workspace, keys, shard, rejected)
     counts = {"quarantined": len(rejected)}
     counts |= {f"quarantine:{reason}": n for reason, n in tally(r.reason for r in rejected).items()}

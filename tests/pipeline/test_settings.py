@@ -126,3 +126,22 @@ def test_a_bad_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a compose file passes on what its own environment hasn't got."""
+    for name in ("LEXVEIL_MASTER_KEY_SERVICE", "LEXVEIL_MASTER_KEY_FILE", "LEXVEIL_DATABASE__URL"):
+        monkeypatch.setenv(name, "")
+    assert load_settings() == load_settings(train={})
+    assert (load_settings().database.url, load_settings().master_key_file) == (None, None)
+
+
+def test_no_repr_shows_where_a_database_lies() -> None:
+    found = load_settings(
+        database={"url": "postgresql://someone:hunter2@host/name"},
+        ledger={"url": "postgresql://a:hunter2@b/c"},
+    )
+    assert "hunter2" not in repr(found)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(database={"url": "mysql://someone:hunter2@host/name"})
+    assert "hunter2" not in str(caught.value)
