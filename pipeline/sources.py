@@ -411,8 +411,12 @@ def _digest(file: _File) -> str:
     if is_remote(file.path):
         # Its version stands for its content: to hash that, all of it would have to be fetched twice.
         return digest_of(["object", file.size, file.modified])
+    return _sha256(file.path)
+
+
+def _sha256(path: Path) -> str:
     try:
-        with file.path.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return "unreadable"  # reading it gives the reason to the quarantine
