@@ -37,7 +37,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
-from flows.pool import ONE_THREAD, Stopped, WorkerPool, carry_out, default_workers, died_twice
+from flows.pool import ONE_THREAD, Stopped, WorkerPool, carry_out, default_workers, died_twice, leave_with
 from pipeline.errors import (
     AuditFailed,
     BudgetRefused,
@@ -58,6 +58,7 @@ _MODULES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 # What trying again doesn't cure.
 _FINAL = (UserError, BudgetRefused, AuditFailed, TrainingStopped, Stopped)
 _RAY_ROOM = 20
+_RAY_STARTS = 3  # it gives itself 30 s for one, too few for a busy machine
 _RAY_STORE_BYTES = 80 << 20  # about the least that Ray takes; results are counts
 
 
@@ -254,16 +255,29 @@ def _ray(settings: Settings) -> Generator[Runner, None, None]:
         if own:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-ray-", dir=_near()))
             cluster = _ray_cluster(settings.workers or default_workers(), Path(folder))
-            tasks: Any = RayTaskRunner("local", cluster)
+            made: Any = RayTaskRunner("local", cluster)
         else:
-            tasks = RayTaskRunner(settings.runner_address, {"log_to_driver": False})
+            made = RayTaskRunner(settings.runner_address, {"log_to_driver": False})
         stack.enter_context(_known_server())
         with _environment(ONE_THREAD):  # for the workers, not for what is trained in this process
-            _connected(lambda: stack.enter_context(tasks), "Ray cluster")
+            tasks = _connected(
+                lambda: _entered(stack, made, _RAY_STARTS if own else 1, ray.shutdown), "Ray cluster"
+            )
         slots = int(ray.cluster_resources().get("CPU", 1))
         # A worker that dies: Ray tries the shard on another, once.
         options = functools.partial(remote_options, num_cpus=1, max_retries=1)
         yield Runner(tasks, _cluster_order(settings), slots, options, theirs=not own)
+
+
+def _entered(stack: ExitStack, made: Any, tries: int, clean: Callable[[], None]) -> Any:
+    while True:
+        tries -= 1
+        try:
+            return stack.enter_context(made.duplicate())
+        except Exception:
+            clean()
+            if not tries:
+                raise
 
 
 def _near() -> str:
@@ -295,7 +309,7 @@ def _ray_cluster(workers: int, folder: Path) -> dict[str, Any]:
         "object_store_memory": _RAY_STORE_BYTES,
         "_node_ip_address": "127.0.0.1",
         "_temp_dir": str(place),
-        "_system_config": {"enable_metrics_collection": False},
+        "_system_config": {"enable_metrics_collection": False, "worker_niceness": 0},
     }
 
 
@@ -315,6 +329,7 @@ def _carry_out_there(stage: str, work: Work, shard: Shard, seconds: int) -> Shar
 def _set_up_worker() -> None:
     os.environ.update(ONE_THREAD)  # for the libraries that aren't loaded yet
     set_up_logging()
+    leave_with(os.getppid())  # Ray's would finish what they are at
 
 
 def _connected(connect: Callable[[], Any], what: str) -> Any:
