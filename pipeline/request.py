@@ -22,13 +22,22 @@ from pipeline.settings import Settings
 from pipeline.sources import SourceItem, check_fields, scan
 from pipeline.storage import located, url_of
 from pipeline.tables import digest_of, part_path
-from pipeline.workspace import Workspace, code_digest, read_json, read_manifest, write_json
+from pipeline.workspace import Workspace, code_digest, read_json, read_manifest, write_bytes, write_json
 from privacy.vault import seal, unseal
 
 _CODE = ("pipeline", "nlp", "privacy")
 _PURPOSE = "request"
-# Settings that say how a run is carried out, and nothing of what it comes to.
-HOW = ("workers", "runner", "runner_address", "shard_seconds")
+# Settings that say how a run is carried out or where things are kept, and nothing of what it comes to: a
+# digest of a URL with a password would let anybody confirm a guess of it.
+HOW = (
+    "workers",
+    "runner",
+    "runner_address",
+    "shard_seconds",
+    "database",
+    "master_key_file",
+    "master_key_service",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,10 @@ class Request:
     @property
     def digest(self) -> str:
         """Equal for requests for the same work."""
-        return digest_of([list(self.sources), self.settings.model_dump(mode="json", exclude=set(HOW))])
+        decided = self.settings.model_dump(
+            mode="json", exclude={**dict.fromkeys(HOW, True), "ledger": {"url"}}
+        )
+        return digest_of([list(self.sources), decided])
 
 
 def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool) -> Workspace:
@@ -97,15 +109,13 @@ def request_run(workspace: Workspace, settings: Settings, sources: Sequence[Path
 def submit(workspace: Workspace, request: Request) -> None:
     """Write a request down where `read_request` finds it, until its run has ended."""
     key = key_store(workspace, request.settings).purpose_key(_PURPOSE)
-    write_json(
-        _pending(workspace),
-        {
-            "run_id": request.run_id,
-            "digest": request.digest,
-            "sources": seal(key, json.dumps(request.sources).encode(), request.run_id).hex(),
-            "settings": request.settings.model_dump(mode="json"),
-        },
-    )
+    content = {
+        "run_id": request.run_id,
+        "digest": request.digest,
+        "sources": seal(key, json.dumps(request.sources).encode(), request.run_id).hex(),
+        "settings": request.settings.model_dump(mode="json"),
+    }
+    write_bytes(_pending(workspace), json.dumps(content).encode(), 0o600)
 
 
 def read_request(workspace: Workspace, run_id: str) -> Request:

@@ -29,7 +29,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,18 +211,23 @@ class Workspace:
     def lock(self, settings: Settings | None = None) -> Generator[None, None, None]:
         """Keep every other process out of the workspace. The system frees it when this process dies.
 
-        A remote one is locked by its database, on whatever machine the others run.
+        Where a database is configured it keeps the lock, which holds on whatever machine the others run.
 
         Raises:
             WorkspaceError: another process holds it.
             SettingsError: the workspace is remote, and no database is configured.
         """
-        if self.remote:
-            from pipeline.database import database_lock
+        with ExitStack() as held:
+            if not self.remote:
+                held.enter_context(self._file_lock())
+            if self.remote or (settings is not None and settings.database.url is not None):
+                from pipeline.database import database_lock
 
-            with database_lock(self.database_url(settings or Settings(), ""), self.id):
-                yield
-            return
+                held.enter_context(database_lock(self.database_url(settings or Settings(), ""), self.id))
+            yield
+
+    @contextmanager
+    def _file_lock(self) -> Generator[None, None, None]:
         handle = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:

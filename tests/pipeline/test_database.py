@@ -20,6 +20,7 @@ from pipeline.database import database_lock, schema_of, tables_of
 from pipeline.errors import WorkspaceError
 from pipeline.keys import key_store
 from pipeline.logs import log
+from pipeline.request import read_request, request_run, submit
 from pipeline.settings import DatabaseSettings, Settings
 from pipeline.stages.ingest import has_catalogue, ingest, read_catalogue, read_raw, write_catalogue
 from pipeline.workspace import Workspace
@@ -209,3 +210,32 @@ def test_workspaces_share_a_database(place: Workspace, settings: Settings, tmp_p
     assert audit_log.read(place, settings) == []
     keys = [key_store(workspace, settings).keys_for(["a"]) for workspace in (place, other)]
     assert keys[0] != keys[1]
+
+
+def test_a_workspace_of_a_folder_is_locked_by_its_database_too(
+    place: Workspace, settings: Settings, postgres: str
+) -> None:
+    with place.lock(settings), pytest.raises(WorkspaceError, match="another run"):  # noqa: SIM117
+        with database_lock(postgres, place.id):
+            pass
+    with (
+        database_lock(postgres, place.id),
+        pytest.raises(WorkspaceError, match="another run"),
+        place.lock(settings),
+    ):
+        pass
+    with place.lock(settings):
+        pass
+
+
+def test_a_request_keeps_its_password_to_itself(place: Workspace, write_jsonl: Any) -> None:
+    source = write_jsonl([{"text": "a", "id": "1"}])
+    with_password, other = (
+        Settings.model_validate({"ledger": {"url": f"postgresql://a:{word}@b/c"}, "database": {}})
+        for word in ("hunter2", "hunter3")
+    )
+    request = request_run(place, with_password, [source])
+    submit(place, request)
+    assert (place.local / "pending.json").stat().st_mode & 0o077 == 0
+    assert request_run(place, other, [source]).digest == request.digest
+    assert read_request(place, request.run_id).settings == with_password
