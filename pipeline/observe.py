@@ -358,6 +358,9 @@ def _provider() -> Any:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    logging.getLogger("opentelemetry").setLevel(
+        logging.ERROR
+    )  # one line where they can't be sent, not each try
     name = os.environ.get("OTEL_SERVICE_NAME", "lexveil")
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -20,7 +20,6 @@ from lxml import etree, html
 
 from fixtures.documents import FixtureDocument, documents
 from pipeline.drift import (
-    ALARMS,
     FEWEST_OWNERS,
     Batch,
     Cloud,
@@ -37,7 +36,7 @@ from pipeline.history_page import history_path, render_history
 from pipeline.job import run_job
 from pipeline.request import request_run
 
-SEEDS = 60
+SEEDS, SELDOM = 40, 2 / 40  # at 1 %, more than two of forty are as rare as 1 in 140
 SIZE = 80
 Drawn = list[tuple[str, FixtureDocument, Counter[str]]]
 
@@ -94,15 +93,15 @@ class TestRates:
         rng = random.Random(seed)
         return rng, [batch_of(draw(rng, stream, anything)) for _ in range(count)]
 
-    @pytest.mark.parametrize("known", [1, 2, 5])
+    @pytest.mark.parametrize("known", [1, 5])
     def test_a_batch_of_the_same_stream_is_seldom_flagged(self, stream: Any, known: int) -> None:
-        """Measured: none of 600. The bound leaves room for chance: 3 of 60 at 1 % are as rare as 1 in 50."""
+        """Measured over more seeds: none of 600."""
 
         def one(seed: int) -> set[str]:
             rng, earlier = self.nights(stream, seed, known)
             return flagged(batch_of(draw(rng, stream, anything)), earlier)
 
-        assert share(one(seed) for seed in range(SEEDS)) <= 2 * ALARMS
+        assert share(one(seed) for seed in range(SEEDS)) <= SELDOM
 
     def test_a_broken_detector_is_seen(self, stream: Any) -> None:
         def one(seed: int) -> set[str]:
@@ -137,9 +136,9 @@ class TestRates:
                 )
             return Batch(size, len(set(owners)), rates)
 
-        nights = [night(int(generator.integers(40, 160))) for _ in range(150)]
+        nights = [night(int(generator.integers(40, 160))) for _ in range(90)]
         found = [flagged(batch, nights[max(0, n - 20) : n]) for n, batch in enumerate(nights)][5:]
-        assert share(found) <= 5 * ALARMS
+        assert share(found) <= SELDOM
 
     def test_a_rate_of_nothing_is_judged_too(self) -> None:
         earlier = [Batch(100, 50, {"DATE": Rate(200, 2.0)}) for _ in range(8)]
@@ -202,7 +201,7 @@ class TestFeatures:
         return found.unlike
 
     def test_the_same_stream_is_seldom_flagged(self, features: Any, stream: Any) -> None:
-        assert share(self.unlike(features, stream, seed, anything) for seed in range(SEEDS)) <= 2 * ALARMS
+        assert share(self.unlike(features, stream, seed, anything) for seed in range(SEEDS)) <= SELDOM
 
     def test_another_language_and_another_area_are_seen(self, features: Any, stream: Any) -> None:
         def other(document: FixtureDocument) -> bool:
