@@ -16,6 +16,7 @@ import logging
 import os
 import queue
 import secrets
+import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 # Before Prefect is imported. The default start-up time-out of 20 s is too short for a busy machine.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
@@ -54,6 +56,7 @@ from pipeline.settings import Settings
 MOST_TASKS = 8
 RETRIES = 2
 _BACK_OFF_SECONDS = 5
+_ANSWER_SECONDS = 10
 _MODULES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 # What trying again doesn't cure.
 _FINAL = (UserError, BudgetRefused, AuditFailed, TrainingStopped, Stopped)
@@ -160,15 +163,23 @@ def shard_tasks(settings: Settings) -> Generator[ForEach, None, None]:
 
 
 def check_runner(settings: Settings) -> None:
-    """Refuse a runner whose extra isn't installed, before anything is started.
+    """Refuse a runner whose extra isn't installed, or whose cluster isn't there, before anything is started.
 
     Raises:
-        SettingsError: it isn't installed.
+        SettingsError: it isn't installed, or nobody answers.
     """
     if settings.runner != "processes" and find_spec(_MODULES[settings.runner]) is None:
         raise SettingsError(
             f"setting runner: {settings.runner} needs the extra; pip install 'lexveil[{settings.runner}]'"
         )
+    if settings.runner != "processes" and (address := settings.runner_address) is not None:
+        try:
+            where = urlsplit(address if "://" in address else f"//{address}")
+            if where.hostname and where.port:
+                socket.create_connection((where.hostname, where.port), _ANSWER_SECONDS).close()
+        except (OSError, ValueError):
+            # Said without the address, which may hold a password.
+            raise SettingsError("setting runner_address: nobody answers there") from None
 
 
 @contextmanager

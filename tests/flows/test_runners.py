@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -271,6 +272,16 @@ def test_an_extra_that_is_missing_is_named_before_anything_starts(monkeypatch: p
         with pytest.raises(SettingsError, match=rf"lexveil\[{runner}\]"):
             runners.check_runner(Settings(runner=runner))
     runners.check_runner(Settings())
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_a_cluster_that_is_not_there_is_one_line_without_its_address(runner: str) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"tcp://someone:{PASSWORD}@127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(SettingsError, match="nobody answers") as caught:
+            runners.check_runner(Settings.model_validate({"runner": runner, "runner_address": address}))
+    assert PASSWORD not in str(caught.value)
 
 
 def test_an_order_shows_nothing() -> None:
