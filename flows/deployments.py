@@ -34,7 +34,9 @@ from pipeline.workspace import Workspace
 _HOUR = 3600
 _WATCH = "lexveil: a run without heartbeat has crashed"
 _WATCH_BLOCK = "lexveil-failures"
-_HEARTBEAT_SECONDS = 120  # four beats of PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30
+# Given to every run, whatever its worker was told: at Prefect's own pace of 180 seconds all would seem dead.
+_BEAT = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+_HEARTBEAT_SECONDS = 120
 
 # What Prefect does around each run. Runs are idempotent, so trying again costs only what was not finished.
 _scheduled: Any = functools.partial(
@@ -164,6 +166,7 @@ def register(
     ]
     run_coro_as_sync(_make_pool(pool))
     run_coro_as_sync(_watch_heartbeats(os.environ.get(WEBHOOK)))
+    variables: dict[str, Any] = {"env": _BEAT} | ({} if pool.image is None else {"image": pool.image})
     found: dict[str, str] = {}
     for kind, function, when in wanted:
         called = kind if name is None else f"{name}-{kind}"
@@ -173,7 +176,7 @@ def register(
             parameters=where,
             concurrency_limit=1,
             work_pool_name=pool.name,
-            job_variables={} if pool.image is None else {"image": pool.image},
+            job_variables=variables,
             description=(function.__doc__ or "").split(".")[0] + ".",
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
