@@ -181,11 +181,12 @@ def nightly(root: Path, arguments: argparse.Namespace) -> tuple[dict[str, Figure
         with _scratch(root) as scratch:
             place = str(scratch / "workspace")
             _say(f"ingesting {arguments.documents} documents from {layout}")
-            before = _job(
-                scratch, "prepare_nightly", corpus=str(source), workspace=place, workers=arguments.workers
-            )
+            config = scratch / "lexveil.toml"
+            config.write_text(f'workers = {arguments.workers}\n[mask]\ndetector = "rules"\n')
+            asked = {"corpus": str(source), "workspace": place, "config": str(config)}
+            before = _job(scratch, "prepare_nightly", **asked)
             _say("a night with nothing new")
-            night = _job(scratch, "nightly", corpus=str(source), workspace=place)
+            night = _job(scratch, "nightly", **asked)
         details[layout] = {"ingest": before, "night": night}
         figures[f"nightly_{layout}"] = Figure(night["wall"], 30.0, "s", "lower")
     return figures, details

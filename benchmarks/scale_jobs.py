@@ -219,18 +219,19 @@ def ingest_mask(corpus: str, workspace: str, detector: str, workers: int) -> dic
     return {**told, "workers_cpu": children_cpu() - before, "server_start": started}
 
 
-def prepare_nightly(corpus: str, workspace: str, workers: int) -> dict[str, Any]:
+def prepare_nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
     """A workspace in which all of a corpus is ingested and its run is closed, as after the last night."""
     from flows.pool import WorkerPool
     from pipeline.request import close, prepare, request_run
+    from pipeline.settings import load_settings
     from pipeline.stages.ingest import ingest
     from pipeline.workspace import write_bytes
 
-    settings, sources = settings_of("rules", workers), [Path(corpus)]
+    settings, sources = load_settings(Path(config)), [Path(corpus)]
     begin = time.monotonic()
     place = prepare(Path(workspace), settings, sources, need_labels=True)
     request = request_run(place, settings, sources)
-    with place.lock(), WorkerPool(workers) as pool:
+    with place.lock(), WorkerPool(settings.workers) as pool:
         ingested = ingest(place, settings, sources, pool.each)
     report = place.runs / request.run_id / "report.html"
     write_bytes(report, b"")
@@ -238,13 +239,19 @@ def prepare_nightly(corpus: str, workspace: str, workers: int) -> dict[str, Any]
     return {"documents": ingested.rows, "wall": time.monotonic() - begin}
 
 
-def nightly(corpus: str, workspace: str) -> dict[str, Any]:
+def nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
     """The scheduled flow over a workspace that has everything already; the server is up."""
-    started = start_server()
     from flows.deployments import scheduled_job
+    from pipeline.request import request_run, unchanged
+    from pipeline.settings import load_settings
+    from pipeline.workspace import Workspace
 
+    started = start_server()
+    place, settings = Workspace.open(workspace), load_settings(Path(config))
+    if unchanged(place, request_run(place, settings, [Path(corpus)])) is None:
+        raise RuntimeError("this night has something to do")
     begin, cpu = time.monotonic(), own_cpu()
-    scheduled_job(workspace, [corpus])
+    scheduled_job(workspace, [corpus], config)
     wall = time.monotonic() - begin
     return {"wall": wall, "cpu": own_cpu() - cpu, "server_start": started}
 
