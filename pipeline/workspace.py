@@ -15,7 +15,7 @@
   masked/                 masked text
   models/<name>/          safetensors, config, labels, model card
   features/part-*.parquet for analysts
-  runs/<run_id>/          report.html, run.json
+  runs/                   history.html, metrics.prom; <run_id>/ with report.html, run.json
 """
 
 from __future__ import annotations
