@@ -165,7 +165,7 @@ def postgres_url(url: str | sa.URL) -> sa.URL:
     """The URL with the driver that is used here. Raises `StoreUnavailable` for another, or without driver."""
     try:
         parsed = sa.make_url(url)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):  # the latter for a port that is no number
         raise StoreUnavailable("its URL is none") from None
     if parsed.get_backend_name() != "postgresql":
         raise StoreUnavailable("neither SQLite nor PostgreSQL")

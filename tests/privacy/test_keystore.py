@@ -242,6 +242,7 @@ class TestPostgres:
             "postgresql://someone:hunter2@127.0.0.1:9/none",
             "postgresql+psycopg://someone:hunter2@/none?host=/nowhere",
             "mysql://someone:hunter2@127.0.0.1/none",
+            "postgresql://someone:hunter2@127.0.0.1:port/none",
         ],
     )
     def test_a_database_out_of_reach(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
