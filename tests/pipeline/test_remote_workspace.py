@@ -5,6 +5,7 @@ The store is moto's real HTTP server, and the database a real PostgreSQL.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -18,9 +19,9 @@ from typing import Any
 import pytest
 
 from pipeline import tables
-from pipeline.endpoint import state_folder
+from pipeline.endpoint import serve_model, state_folder
 from pipeline.erasure import erase
-from pipeline.errors import KeyProblem, SettingsError, WorkspaceError
+from pipeline.errors import KeyProblem, ServingProblem, SettingsError, WorkspaceError
 from pipeline.features import current_features
 from pipeline.job import run_job
 from pipeline.keys import key_store
@@ -39,6 +40,7 @@ from pipeline.storage import located, put_first
 from pipeline.workspace import Workspace, read_json, write_json
 
 MASTER = "5a" * 32
+_numbers = itertools.count()
 POLICY = Path(__file__).parents[2] / "deploy" / "s3" / "analysts.json"
 
 
@@ -191,8 +193,8 @@ def remote(store: Store, settings_for: Any, sources: list[Path]) -> Ran:
 
 
 @pytest.fixture
-def bucket(store: Store, request: pytest.FixtureRequest) -> str:
-    name = f"bucket-{abs(hash(request.node.name)) % 10**8}"
+def bucket(store: Store) -> str:
+    name = f"bucket-{next(_numbers)}"
     store.client().create_bucket(Bucket=name)
     return name
 
@@ -280,7 +282,19 @@ class TestMainJob:
         ]
         assert models[0].keys() == models[1].keys()
         assert all(torch.equal(value, models[1][name]) for name, value in models[0].items())
-        assert state_folder(remote.place).is_relative_to(remote.place.local)
+
+    def test_the_endpoint_serves_it_and_keeps_its_state_here(self, store: Store, remote: Ran) -> None:
+        with socket.socket() as taken:  # so that it stops where it would begin to listen
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = {"encrypted": {"port": taken.getsockname()[1]}}
+            settings = Settings.model_validate({**remote.settings.model_dump(), **address})
+            with pytest.raises(ServingProblem):
+                serve_model(remote.place, settings, None)
+        extractor = state_folder(remote.place) / "extractors" / remote.result["model"]
+        assert (extractor / "model.safetensors").is_file()
+        assert extractor.is_relative_to(remote.place.local)
+        assert not [name for name in store.names("court") if "endpoint" in name]
 
     def test_a_part_that_is_here_alone(self, remote: Ran) -> None:
         folder = remote.place.local
@@ -385,6 +399,12 @@ class TestReview:
         again = Shipping()
         mask(place, settings, again)
         assert again.done == [("mask", row["shard"])]
+
+
+def test_a_url_of_a_folder_is_the_folder(tmp_path: Path) -> None:
+    place = Workspace.create_or_open((tmp_path / "a b").as_uri())
+    assert place == Workspace.open(tmp_path / "a b")
+    assert (place.url, place.local, place.remote) == (str(tmp_path / "a b"), place.protected, False)
 
 
 class TestRefusals:
