@@ -43,7 +43,7 @@ REASONS = re.compile(
     r"needs (a [A-Za-z ]+|Docker|Vault|AWS|Kubernetes|PostgreSQL|two machines|the network)"
     r"|run by (tests/[\w/]+\.py|docs/[\w/-]+\.md)|takes (minutes|hours)|installs|waits for a person"
 )
-MOST_NOT_RUN = 40
+MOST_NOT_RUN = 28
 
 
 def all_blocks() -> list[Block]:
