@@ -37,13 +37,20 @@ def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             try:
                 return function(*args, **kwargs)
             except LexveilError as error:
-                raise error from None
+                clean: LexveilError = error
             except Exception as error:
                 if os.environ.get("LEXVEIL_DEBUG") == "unsafe":
                     raise
-                if (told := trouble(error)) is not None:
-                    raise WorkspaceError(f"{STORAGE_FAILED} {told}") from None
-                raise StageError(f"{stage}: {type(error).__name__}") from None
+                told = trouble(error)
+                clean = (
+                    StageError(f"{stage}: {type(error).__name__}")
+                    if told is None
+                    else WorkspaceError(f"{STORAGE_FAILED} {told}")
+                )
+            # Raised out here, and without what it came of: `from None` only hides that from a traceback, and
+            # Dask has exceptions pickled with it, into files that Prefect keeps.
+            clean.__cause__ = clean.__context__ = None
+            raise clean
 
         return guarded
 

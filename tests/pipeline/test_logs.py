@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 
 import pytest
 
@@ -33,6 +34,21 @@ def test_a_foreign_error_leaves_as_its_type_alone() -> None:
     assert str(caught.value) == "mask: Nested"
     assert CANARY not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__cause__ is None
+
+
+def ours() -> None:
+    try:
+        fail(ValueError(CANARY))
+    except ValueError:
+        raise SourceError("no file") from None
+
+
+@pytest.mark.parametrize("work", [nested, ours])
+def test_what_an_error_came_of_does_not_go_with_it(work: Callable[[], None]) -> None:
+    """Dask has exceptions pickled with cause and context, whatever a traceback would show of them."""
+    with pytest.raises(LexveilError) as caught:
+        sealed("mask")(work)()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 @pytest.mark.parametrize("error", [StageError("a: B"), SourceError("no file"), BudgetRefused("over")])
