@@ -195,6 +195,29 @@ def test_images_agree() -> None:
         assert all((DEPLOY.parent / source).exists() for source in sources), line
 
 
+def test_what_is_mounted_is_there() -> None:
+    for name, service in compose()["services"].items():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("./"):
+                assert (DEPLOY / source).exists(), (name, source)
+            elif not source.startswith("$"):
+                assert source in compose()["volumes"], (name, source)
+
+
+def test_what_is_watched_is_there() -> None:
+    configs = {name: yaml.safe_load(one["content"]) for name, one in compose()["configs"].items()}
+    for service in compose()["services"].values():
+        assert {one["source"] for one in service.get("configs", ())} <= set(configs)
+    (scraped,) = configs["prometheus"]["scrape_configs"]
+    (target,) = scraped["static_configs"][0]["targets"]
+    name, port = target.split(":")
+    assert port in compose()["services"][name]["command"]
+    apart = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
+    assert scraped["job_name"] in {one["job_name"] for one in apart["scrape_configs"]}
+    assert configs["prometheus"]["rule_files"] == apart["rule_files"]
+
+
 def test_commands_exist() -> None:
     for name, pod in pods():
         for container in pod["containers"]:
