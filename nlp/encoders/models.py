@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, normalize
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, normalize, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlp.encoders.packed import Precision
@@ -55,6 +55,8 @@ Inputs = Tensor | Tokens
 # What a cubic's coefficients start from, ascending, without a constant: increasing, and bent on both sides.
 CUBIC = (0.5, 0.25, 0.05)
 _LSTM_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+# oneDNN keeps a compiled kernel, of about a megabyte, for each shape of a batch.
+_LSTM_STEP = 16
 # All units pull at these three numbers, so that their gradients, and their noise, would swing them.
 _POWER_SCALE = 0.1
 
@@ -346,7 +348,9 @@ class TokenLSTM(nn.Module):
     def _mean_states_fused(self, lstm: nn.LSTM, inputs: Tokens) -> Tensor:
         """The same by the fused kernel, which takes no packed sequences: each direction by itself over the
         padded batch, the second one over chunks turned round, so that padding follows their tokens again."""
-        ids, lengths = inputs.ids, inputs.lengths[:, None]
+        count, longest = inputs.ids.shape
+        ids = pad(inputs.ids, (0, -longest % _LSTM_STEP, 0, -count % _LSTM_STEP))
+        lengths = pad(inputs.lengths, (0, len(ids) - count), value=1)[:, None]
         places = torch.arange(ids.shape[1], device=ids.device)
         turned = ids.gather(1, (lengths - 1 - places).clamp(min=0))
         read = (places < lengths)[..., None]
@@ -357,7 +361,7 @@ class TokenLSTM(nn.Module):
             embedded = self._embedded(order)
             states = torch.lstm(embedded, (start, start), weights, True, 1, 0.0, False, False, True)[0]
             sums.append((states * read).sum(dim=1))
-        return torch.cat(sums, dim=1) / lengths
+        return (torch.cat(sums, dim=1) / lengths)[:count]
 
     def _embedded(self, ids: Tensor) -> Tensor:
         table, shift, scale = (self.get_buffer(name) for name in ("table", "shift", "scale"))

@@ -17,6 +17,10 @@ Precision = Literal["bfloat16", "float32"]
 # As `torch.cpu.get_capabilities` calls them: AVX-512 and AMX of x86, Neon and SVE of ARM.
 _BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
+# oneDNN compiles a kernel for each number of rows and keeps a thousand: without rounding these up, half a
+# gigabyte, and a millisecond for each that is new.
+_ROWS = 64
+
 
 def arithmetic(precision: Precision) -> torch.dtype:
     """What products of this precision are computed in here: a processor without instructions for bfloat16
@@ -47,8 +51,13 @@ class PackedLinear(nn.Linear):
         """Shape: (..., in_features) -> (..., out_features)."""
         if torch.is_grad_enabled():
             return super().forward(input)
-        product = torch.ops.mkldnn._linear_pointwise
-        return product(input.to(self._dtype), self._packed, self._bias, "none", [], "").to(input.dtype)
+        rows = input.reshape(-1, self.in_features)
+        count = len(rows)
+        # Empty, not zero: what stands in the rows past the input's own reaches no other row.
+        padded = rows.new_empty(-(-count // _ROWS) * _ROWS, self.in_features, dtype=self._dtype)
+        padded[:count] = rows
+        product = torch.ops.mkldnn._linear_pointwise(padded, self._packed, self._bias, "none", [], "")
+        return product[:count].to(input.dtype).view(*input.shape[:-1], self.out_features)
 
 
 def pack(module: nn.Module, precision: Precision) -> None:

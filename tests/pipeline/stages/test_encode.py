@@ -1,0 +1,23 @@
+"""Encode: a model's documents are encoded as those were that it was trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.settings import TrainSettings
+from pipeline.stages.encode import encoding_facts
+from pipeline.stages.extract import extract
+
+
+def test_extraction_keeps_to_the_encoding_of_the_model(finished_once: Any) -> None:
+    settings = finished_once.settings
+    train = settings.train.model_copy(update={"precision": "float32", "chunk_length": 64, "chunk_limit": 3})
+    changed = settings.model_copy(update={"train": train})
+    manifest = extract(finished_once.workspace, changed, finished_once.first["model"])
+    assert (manifest.done_now, manifest.rows) == (0, finished_once.first["ingested"])
+
+
+def test_another_precision_is_another_encoding_of_embeddings_only() -> None:
+    fast, exact = TrainSettings(), TrainSettings(precision="float32")
+    assert encoding_facts(fast, "embedding") != encoding_facts(exact, "embedding")
+    assert encoding_facts(fast, "tokens") == encoding_facts(exact, "tokens")
