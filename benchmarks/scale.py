@@ -19,8 +19,9 @@ Figures, each by itself with `--only`:
 * `nightly`: the scheduled flow over a workspace where nothing is new, the server being up; for files of
   records, and for a drop folder with a file a document.
 
-The corpus is generated (3 kB a document, no two alike) before any clock runs. `--keep FOLDER` keeps corpora
-and prepared workspaces for the next call.
+The corpus is generated (3 kB a document, no two alike) before any clock runs. `--keep FOLDER` keeps corpora,
+prepared workspaces and the runs of ingest-mask for the next call, so that the parts of a long measurement can
+be calls of their own: `--only orchestration --documents 10000`, then `--only linear --documents 100000`.
 """
 
 from __future__ import annotations
@@ -96,9 +97,14 @@ def _write(folder: Path, layout: str, number: int, count: int) -> None:
 
 
 def linear(root: Path, arguments: argparse.Namespace, *, sizes: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Each size through ingest-mask, from scratch."""
+    """Each size through ingest-mask, from scratch; a size that is kept is not run again."""
     found: dict[int, dict[str, Any]] = {}
     for size in sizes:
+        kept = root / f"ingest-mask-{size}-{arguments.detector}-{arguments.workers}.json"
+        if kept.exists():
+            _say(f"ingest-mask of {size} documents is kept in {kept}")
+            found[size] = json.loads(kept.read_text())
+            continue
         source = corpus(root, size, "records")
         _say(f"ingest-mask of {size} documents, detector {arguments.detector}")
         with _scratch(root) as scratch:
@@ -110,6 +116,7 @@ def linear(root: Path, arguments: argparse.Namespace, *, sizes: Iterable[int]) -
                 detector=arguments.detector,
                 workers=arguments.workers,
             )
+        kept.write_text(json.dumps(found[size]))
     return found
 
 
@@ -287,7 +294,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detector", default="light", choices=("default", "light", "rules"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--runner", nargs="+", default=["dask", "ray"], choices=("processes", "dask", "ray"))
-    parser.add_argument("--keep", type=Path, help="a folder for corpora and prepared workspaces")
+    parser.add_argument("--keep", type=Path, help="a folder for what the next call may use again")
 
 
 if __name__ == "__main__":
