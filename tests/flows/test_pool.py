@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from flows.pool import WorkerPool, default_workers, with_progress
+from flows.pool import Stopped, WorkerPool, default_workers, with_progress
 from pipeline.errors import SourceError, StageError
 from pipeline.records import Shard, ShardResult, one_by_one
 
@@ -53,6 +54,11 @@ def refuse(shard: Shard) -> ShardResult:
     raise SourceError(f"shard {shard.index}")
 
 
+def never_ends(shard: Shard) -> ShardResult:
+    re.match(r"(a+)+$", "a" * 60 + "b")  # holds Python's lock for years
+    return double(shard)
+
+
 def double_number(number: int) -> int:
     return 2 * number
 
@@ -74,7 +80,10 @@ def importable() -> Iterator[None]:
     before = list(sys.path)
     sys.path.insert(0, str(HERE))
     sys.modules["test_pool"] = sys.modules[__name__]
-    for function in (double, die_once, die, choke, refuse, double_number, die_over_two, choke_on):
+    for function in (
+        *(double, die_once, die, choke, refuse, never_ends),
+        *(double_number, die_over_two, choke_on),
+    ):
         function.__module__ = "test_pool"
     yield
     sys.path[:] = before
@@ -153,6 +162,20 @@ def test_what_kills_every_worker_is_given_up(pool: WorkerPool) -> None:
     with pytest.raises(StageError, match="died twice"):
         list(pool.ordered(die, SHARDS[:2]))
     assert pool.run("stage", double, SHARDS[2]).rows == 4
+
+
+def test_a_shard_past_its_time_ends_its_worker(importable: None) -> None:
+    with WorkerPool(1, seconds=1) as pool:
+        assert pool.run("stage", double, SHARDS[1]).rows == 2
+        with pytest.raises(StageError, match="time limit"):
+            pool.run("stage", never_ends, SHARDS[2])
+
+
+def test_a_closed_pool_starts_no_worker(importable: None) -> None:
+    with WorkerPool(1) as pool:
+        pass
+    with pytest.raises(Stopped):
+        pool.run("stage", double, SHARDS[0])
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
