@@ -333,8 +333,14 @@ from flows import deployments
 deployments._HEARTBEAT_SECONDS = 10
 run_coro_as_sync(deployments._watch_heartbeats(os.environ["LEXVEIL_WEBHOOK"]))
 with get_client(sync_client=True) as client:
-    run = client.create_flow_run(deployments.scheduled_training, {"workspace": "w"}, state=Running())
-emit_event("prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"})
+    run = client.create_flow_run(
+        deployments.scheduled_training, parameters={"workspace": "w"}, state=Running()
+    )
+emit_event(  # as the engine does
+    "prefect.flow-run.heartbeat",
+    resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"},
+    related=[{"prefect.resource.id": f"prefect.flow.{run.flow_id}", "prefect.resource.role": "flow"}],
+)
 print(run.id)
 """
 
