@@ -318,7 +318,7 @@ operating.add_to(app)
 
 def main() -> None:
     """Entry point. Bad input: one line on stderr and exit code 2."""
-    from pipeline.errors import LexveilError, WorkspaceError
+    from pipeline.errors import LexveilError, StorageFailed
 
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -336,7 +336,7 @@ def main() -> None:
         from pipeline.storage import STORAGE_FAILED, trouble
 
         if (told := trouble(error)) is not None:
-            sys.exit(console.complain(f"{STORAGE_FAILED} {told}", WorkspaceError.exit_code))
+            sys.exit(console.complain(f"{STORAGE_FAILED} {told}", StorageFailed.exit_code))
         sys.exit(
             console.complain(f"internal error: {type(error).__name__} (LEXVEIL_DEBUG=unsafe shows it)", 1)
         )

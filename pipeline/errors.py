@@ -12,6 +12,7 @@
       BudgetRefused              exit code 3   the privacy ledger refuses the run
       AuditFailed                exit code 4   the software's attack on itself has broken a claim
       TrainingStopped            exit code 5   a training run met a number that isn't finite; it is charged
+      StorageFailed              exit code 1   the object store failed at work; what is finished stays
       StageError                 exit code 1   a stage failed; holds the stage and the type of the cause only
 
 No message holds document text, a personal name, a path that a document brought along, or a key. A path that
@@ -77,6 +78,10 @@ class TrainingStopped(LexveilError):
     """A training run met a loss or gradient that isn't finite. Its steps are charged, that one included."""
 
     exit_code = 5
+
+
+class StorageFailed(LexveilError):
+    """The object store of a workspace can't be reached any more, or refuses. What is finished stays."""
 
 
 class StageError(LexveilError):

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from pipeline.errors import LexveilError, StageError, WorkspaceError
+from pipeline.errors import LexveilError, StageError, StorageFailed
 from pipeline.storage import STORAGE_FAILED, trouble
 
 P = ParamSpec("P")
@@ -45,7 +45,7 @@ def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 clean = (
                     StageError(f"{stage}: {type(error).__name__}")
                     if told is None
-                    else WorkspaceError(f"{STORAGE_FAILED} {told}")
+                    else StorageFailed(f"{STORAGE_FAILED} {told}")
                 )
             # Raised out here, and without what it came of: `from None` only hides that from a traceback, and
             # Dask has exceptions pickled with it, into files that Prefect keeps.

@@ -21,7 +21,7 @@ import pytest
 from pipeline import tables
 from pipeline.endpoint import serve_model, state_folder
 from pipeline.erasure import erase
-from pipeline.errors import KeyProblem, ServingProblem, SettingsError, WorkspaceError
+from pipeline.errors import KeyProblem, ServingProblem, SettingsError, StorageFailed, WorkspaceError
 from pipeline.features import current_features
 from pipeline.job import run_job
 from pipeline.keys import key_store
@@ -334,7 +334,7 @@ class TestResume:
             yield from done(stage, work, shards[1:])
 
         try:
-            with pytest.raises(WorkspaceError, match=r"^the storage .* it can't be reached$"):
+            with pytest.raises(StorageFailed, match=r"^the storage .* it can't be reached$"):
                 sealed("mask")(mask)(place, settings, failing)
             with pytest.raises(WorkspaceError, match="it can't be reached"):
                 Workspace.create_or_open(place.url)
