@@ -39,10 +39,10 @@ from typing import Any
 
 from benchmarks.chaos_site import (
     ENDED,
-    FAKETIME,
     POLL_SECONDS,
     Site,
     can_mount,
+    can_move_clocks,
     descendants,
     enlarge_disk,
     site,
@@ -238,7 +238,7 @@ class Chaos:
 
 def measure(arguments: argparse.Namespace) -> Outcome:
     """All points, on as many sites as there are jobs."""
-    possible = {"disk": can_mount(), "clock": FAKETIME.exists()}
+    possible = {"disk": can_mount(), "clock": can_move_clocks()}
     kinds = [kind for kind in arguments.kinds if possible.get(kind, True)]
     with _folder(arguments.keep) as root:
         chaos, starting = Chaos(root, arguments), threading.Lock()
