@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -273,27 +274,29 @@ class PrefectServer:
     home: Path
 
 
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[PrefectServer]:
-    """One `prefect server start` for all tests: a start takes as long as a small run."""
+@contextmanager
+def start_prefect_server(home: Path, **environment: str) -> Generator[PrefectServer]:
+    """A `prefect server start` of its own, until the block ends."""
     import httpx
 
-    home = tmp_path_factory.mktemp("prefect-server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    environment = Command(home).environment(PREFECT_HOME=str(home), PREFECT_SERVER_LOGGING_LEVEL="ERROR")
+    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "ERROR", **environment}
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            [*command, "--no-ui", "--analytics-off"], env=environment, stdout=log, stderr=log
+            [*command, "--no-ui", "--analytics-off"],
+            env=Command(home).environment(**own),
+            stdout=log,
+            stderr=log,
         )
     url = f"http://127.0.0.1:{port}/api"
     try:
         for _ in range(5 * SERVER_SECONDS):
             assert server.poll() is None, "the Prefect server ended"
             try:
-                if httpx.get(f"{url}/health", timeout=5).status_code == httpx.codes.OK:
+                if httpx.get(f"{url}/health", timeout=5).is_success:
                     break
             except httpx.HTTPError:
                 pass
@@ -304,3 +307,16 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Prefec
     finally:
         server.terminate()
         server.wait(30)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[PrefectServer]:
+    """One `prefect server start` for all tests: a start takes as long as a small run."""
+    with start_prefect_server(tmp_path_factory.mktemp("prefect-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prefect_server_in() -> Callable[..., Any]:
+    """Another server, with its home in a folder and an environment of its own."""
+    return start_prefect_server
