@@ -117,12 +117,6 @@ def own_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def children_cpu() -> float:
-    """Of those that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def server_cpu() -> float:
     """CPU seconds of the ephemeral servers that this process has started."""
     from prefect.server.api.server import SubprocessASGIServer
@@ -131,9 +125,23 @@ def server_cpu() -> float:
     for server in SubprocessASGIServer._instances.values():  # pyright: ignore[reportPrivateUsage]
         process = server.server_process
         if process is not None and process.poll() is None:
-            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
+            ticks += _ticks(process.pid)
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def running_cpu() -> float:
+    """CPU seconds so far of the children of this process that are running, but for the server."""
+    children = {
+        int(child)
+        for thread in Path("/proc/self/task").iterdir()
+        for child in (thread / "children").read_text().split()
+    }
+    return sum(map(_ticks, children)) / os.sysconf("SC_CLK_TCK") - server_cpu()
+
+
+def _ticks(process: int) -> int:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def warm(settings: Settings, encode: bool, shard: Shard) -> ShardResult:
@@ -207,16 +215,16 @@ def ingest_mask(corpus: str, workspace: str, detector: str, workers: int) -> dic
     def body() -> dict[str, Any]:
         with place.lock(), shard_tasks(settings) as each:
             warm_up(each, settings, workers, encode=False)
+            warmed = running_cpu()
             meter.restart()
             begin, cpu = time.monotonic(), own_cpu()
             ingested = ingest(place, settings, [Path(corpus)], meter.each(each))
             mask(place, settings, meter.each(each))
             wall = time.monotonic() - begin
-            return {**meter.told(), "documents": ingested.rows, "wall": wall, "own_cpu": own_cpu() - cpu}
+            told = {"documents": ingested.rows, "wall": wall, "own_cpu": own_cpu() - cpu}
+            return {**meter.told(), **told, "workers_cpu": running_cpu() - warmed}
 
-    before = children_cpu()
-    told = in_flow(body)
-    return {**told, "workers_cpu": children_cpu() - before, "server_start": started}
+    return {**in_flow(body), "server_start": started}
 
 
 def prepare_nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
