@@ -209,12 +209,13 @@ def test_the_search_went_through_what_operators_see(ran: Ran) -> None:
     from pipeline.workspace import Workspace
 
     traces = b"".join(path.read_bytes() for path in sorted((ran.folder / "traces").iterdir()))
-    for name in (b"lexveil.run", b"lexveil.mask.shard", b"lexveil.train", b"KeyError"):
+    for name in (b"lexveil.run", b"lexveil.mask.shard", b"lexveil.train", b"StageError"):
         assert name in traces
     metrics = metrics_path(Workspace.open(ran.workspace)).read_text(encoding="utf-8")
     assert 'lexveil_runs_total{action="run",outcome="failed"} 1.0' in metrics
     assert 'lexveil_spans{type="PERSON"}' in metrics
-    assert "svg" in (ran.workspace / "runs" / "history.html").read_text(encoding="utf-8")
+    history = (ran.workspace / "runs" / "history.html").read_text(encoding="utf-8")
+    assert f"{json.loads(ran.second.stdout)['run_id']}/report.html" in history
     assert (ran.workspace / "protected" / "log.jsonl").read_bytes().count(b"\n") >= 4
 
 
