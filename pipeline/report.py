@@ -197,8 +197,8 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
         (
             len(unlike),
             "documents",
-            f"The documents that are new in this run are unlike earlier ones ({', '.join(unlike)}); the history "
-            "page shows how.",
+            f"The documents that are new in this run are unlike earlier ones ({', '.join(unlike)}); "
+            "the history page shows how.",
         ),
         (
             summary.quarantined,
