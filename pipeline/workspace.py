@@ -4,7 +4,7 @@
   workspace.json          schema version and id
   protected/   (0700)     what analysts never see
     master.key            unless the key comes from the environment or another file
-    plan.json             which source items form which shard
+    plan/                 which source items form which shard, encrypted
     raw/ quarantine/ catalogue.parquet   documents, encrypted; what could not be read
     held_back/            documents that failed the second pass over their masked text
     found/                the spans that the detector found, encrypted
@@ -14,7 +14,7 @@
     keys.sqlite ledger.sqlite
   masked/                 masked text
   models/<name>/          safetensors, config, labels, model card
-  features/part-*.parquet for analysts
+  features/<version>/     for analysts; current.json says which version is read
   runs/                   history.html, metrics.prom; <run_id>/ with report.html, run.json
 """
 
