@@ -22,7 +22,7 @@ from pipeline.workspace import Workspace, read_manifest
 from privacy.dp.batches import Batch, TensorOwners
 from privacy.vault import content_id
 
-Item = list[int] | np.ndarray
+Item = Sequence[int] | np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class OwnerData:
             return self._embeddings.batch(owners, items)
         chosen = slice(None) if items is None else slice(items.start, items.stop, items.step)
         drawn = [(place, *item) for place, owner in enumerate(owners) for item in self._owners[owner][chosen]]
-        inputs = collate_tokens([list(piece) for _, piece, _ in drawn])
+        inputs = collate_tokens([piece for _, piece, _ in drawn])
         counts = torch.tensor([len(self._owners[owner]) for owner in owners])
         owner_index = torch.tensor([place for place, _, _ in drawn], dtype=torch.int64)
         targets = torch.from_numpy(np.asarray([target for _, _, target in drawn]))

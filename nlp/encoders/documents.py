@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nlp.encoders.models import TRANSFORMERS, FeatureModel, ModelConfig, collate_tokens, takes_tokens
 from nlp.encoders.public import (
@@ -37,7 +38,7 @@ class Encoded:
     """
 
     embedding: Array | None = field(repr=False)
-    tokens: list[list[int]] = field(repr=False)
+    tokens: Sequence[Sequence[int] | NDArray[np.int32]] = field(repr=False)
     topics: Array | None = field(repr=False)
     chunks: int
     total_chunks: int

@@ -430,12 +430,12 @@ def takes_tokens(kind: Kind) -> bool:
     return kind == "lstm" or kind in TRANSFORMERS
 
 
-def collate_tokens(chunks: Sequence[Sequence[int]], pad_id: int = 0) -> Tokens:
+def collate_tokens(chunks: Sequence[Sequence[int] | NDArray[np.int32]], pad_id: int = 0) -> Tokens:
     """Chunks, right-padded. An empty chunk is read as one pad token, so that its item keeps its place."""
     lengths = torch.tensor([max(1, len(chunk)) for chunk in chunks], dtype=torch.int64)
     ids = torch.full((len(chunks), int(lengths.max()) if chunks else 1), pad_id, dtype=torch.int64)
     for row, chunk in zip(ids, chunks, strict=True):
-        row[: len(chunk)] = torch.tensor(list(chunk), dtype=torch.int64)
+        row[: len(chunk)] = torch.from_numpy(np.asarray(chunk, np.int64))
     return Tokens(ids, lengths)
 
 

@@ -126,7 +126,8 @@ def read_encoded(path: Path) -> tuple[pa.Table, list[Encoded]]:
     encoded = [
         Encoded(
             embedding=None if row["embedding"] is None else np.asarray(row["embedding"], np.float32),
-            tokens=row["tokens"],
+            # Python's integers would take nine times the room, over the whole corpus where training reads it.
+            tokens=[np.asarray(chunk, np.int32) for chunk in row["tokens"]],
             topics=None if row["topics"] is None else np.asarray(row["topics"], np.float32),
             chunks=row["chunks_used"],
             total_chunks=row["chunks"],
