@@ -21,8 +21,6 @@ _STOP_SECONDS = 30
 _LOOK_SECONDS = 0.5
 _LARGEST_LOG = 8 << 20
 _ENVIRONMENT = {
-    # A run whose process is gone is found by its missing heartbeat.
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # In memory, where they are otherwise kept, a killed server would forget who holds a deployment's slot.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The drawing library gets these stand-ins, the page the names of its style sheet: one drawing serves both
-# the light and the dark page.
+# The drawing library gets these stand-ins, the page the names of its style sheet.
 _INKS = {
     "#0a0b01": "var(--ink)",
     "#0a0b02": "var(--muted)",

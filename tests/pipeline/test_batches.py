@@ -7,16 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures.counting import Counting
 from pipeline import audit_log, tables
 from pipeline.errors import RemovalRefused
 from pipeline.keys import key_store
-from pipeline.records import Shard, ShardResult, Work
 from pipeline.request import close, idle, prepare, request_run
 from pipeline.settings import Settings
 from pipeline.stages.ingest import ingest, read_catalogue, read_raw
@@ -24,18 +23,6 @@ from pipeline.stages.mask import mask
 from pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
-
-
-class Counting:
-    """Carries out shards here, and remembers which."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[str, int]] = []
-
-    def __call__(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
-        for shard in shards:
-            self.done.append((stage, shard.index))
-            yield work(shard)
 
 
 class Office:

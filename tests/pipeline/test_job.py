@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.counting import Counting
 from pipeline.charging import open_ledger
 from pipeline.errors import BudgetRefused
 from pipeline.features import current_features
@@ -24,18 +25,6 @@ PROMISED = {
     "run_id", "ingested", "duplicates", "quarantined", "masked", "spans_by_type", "model", "epsilon", "delta",
     "unit", "features", "report", "encrypted",
 }  # fmt: skip
-
-
-class Counting:
-    """Carries out shards here, and remembers which."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[str, int]] = []
-
-    def __call__(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
-        for shard in shards:
-            self.done.append((stage, shard.index))
-            yield work(shard)
 
 
 @pytest.fixture
