@@ -33,6 +33,7 @@ class StoreUnavailable(VaultError):
 
     def __init__(self, cause: str) -> None:
         super().__init__("store", f"the database can't be opened or used ({cause})")
+        self.cause = cause
 
 
 class Database:
@@ -136,19 +137,24 @@ class Database:
             connection.close()
 
     def _retried(self, work: Callable[[], T]) -> T:
-        for pause in (*_PAUSES, None):
-            try:
-                return work()
-            except exc.DBAPIError as error:
-                state = getattr(error.orig, "sqlstate", None)
-                lost = isinstance(error, exc.OperationalError | exc.InterfaceError) and state is None
-                if pause is None or self.sqlite or not (lost or _PASSING.match(state or "")):
-                    # Without the cause: its message may hold the URL, and that a password.
-                    raise StoreUnavailable(type(error.orig).__name__) from None
-            except (OSError, sqlite3.Error, exc.SQLAlchemyError) as error:
-                raise StoreUnavailable(type(error).__name__) from None
-            time.sleep(pause)
-        raise AssertionError("unreachable")
+        return repeated(work, self.sqlite)
+
+
+def repeated(work: Callable[[], T], sqlite: bool) -> T:
+    """Do `work`, and do it again where a connection to PostgreSQL was lost. Raises `StoreUnavailable`."""
+    for pause in (*_PAUSES, None):
+        try:
+            return work()
+        except exc.DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            lost = isinstance(error, exc.OperationalError | exc.InterfaceError) and state is None
+            if pause is None or sqlite or not (lost or _PASSING.match(state or "")):
+                # Without the cause: its message may hold the URL, and that a password.
+                raise StoreUnavailable(type(error.orig).__name__) from None
+        except (OSError, sqlite3.Error, exc.SQLAlchemyError) as error:
+            raise StoreUnavailable(type(error).__name__) from None
+        time.sleep(pause)
+    raise AssertionError("unreachable")
 
 
 def insert_missing(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
@@ -205,11 +211,12 @@ def _sqlite_engine(url: str) -> sa.Engine:
     # No pool: a pooled connection must not cross a fork, and opening a file is cheap.
     engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", begin_sqlite)
     return engine
 
 
-def _begin_sqlite(connection: sa.Connection) -> None:
+def begin_sqlite(connection: sa.Connection) -> None:
+    """Begin a transaction as its `write` option says; the driver itself must begin none."""
     # IMMEDIATE: a transaction that read first cannot fail later because another one wrote meanwhile.
     write = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

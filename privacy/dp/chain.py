@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
+from privacy.database import StoreUnavailable, begin_sqlite, postgres_url, repeated, session_options
+
 # The schema is part of what is hashed: entries of another version break the chain at the first one.
 GENESIS = hashlib.sha256(b"lexveil/dp/ledger/1").hexdigest()
-_LOCK_TIMEOUT_S = 60
+_LOCK_SECONDS = 60
 _CREATION_LOCK = 0x1E57E11
-# A server that is restarted answers again within seconds.
-_ATTEMPTS = 6
-_FIRST_PAUSE_S = 0.1
 T = TypeVar("T")
 
 
@@ -203,21 +200,18 @@ class Store:
             path = Path(parsed.database)
             path.touch(mode=0o600, exist_ok=True)
             path.chmod(0o600)
-            self._engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_TIMEOUT_S}, **options)
+            self._engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_SECONDS}, **options)
             event.listen(self._engine, "connect", _prepare_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
+            event.listen(self._engine, "begin", begin_sqlite)
         elif parsed.get_backend_name() == "postgresql":
-            if find_spec("psycopg") is None:
-                raise LedgerUnavailable("psycopg is not installed: pip install lexveil[postgres]")
             # Repeatable read: a reader sees one state of the chain, and never fails to.
-            self._engine = sa.create_engine(
-                parsed.set(drivername="postgresql+psycopg"),
-                isolation_level="REPEATABLE READ",
-                connect_args={
-                    "connect_timeout": 10,
-                    "options": f"-c lock_timeout={_LOCK_TIMEOUT_S}s -c client_min_messages=warning",
-                },
-                **options,
+            self._engine = self._repeated(
+                lambda: sa.create_engine(
+                    postgres_url(parsed),
+                    isolation_level="REPEATABLE READ",
+                    connect_args=session_options(),
+                    **options,
+                )
             )
         else:
             raise UnknownDatabase("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
@@ -258,15 +252,10 @@ class Store:
         return self._repeated(once)
 
     def _repeated(self, work: Callable[[], T]) -> T:
-        for attempt in range(_ATTEMPTS):
-            try:
-                return work()
-            except exc.DBAPIError as error:
-                lost = isinstance(error, exc.OperationalError | exc.InterfaceError)
-                if self._sqlite or not lost or attempt + 1 == _ATTEMPTS:
-                    raise LedgerUnavailable(type(error.orig).__name__) from None
-            time.sleep(_FIRST_PAUSE_S * 2**attempt)
-        raise AssertionError("unreachable")
+        try:
+            return repeated(work, self._sqlite)
+        except StoreUnavailable as error:
+            raise LedgerUnavailable(error.cause) from None
 
     def close(self) -> None:
         """Let go of the database."""
@@ -278,8 +267,3 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     for pragma in ("synchronous=FULL", "secure_delete=ON", "journal_mode=DELETE"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -109,7 +109,7 @@ def test_a_head_that_is_gone_is_found_out(lexveil: Call) -> None:
 
 
 def test_a_ledger_that_does_not_answer_is_one_line(lexveil: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("privacy.dp.chain._FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("privacy.database._PAUSES", (0.001,))
     monkeypatch.setenv("LEXVEIL_LEDGER__URL", "postgresql://somebody:password@127.0.0.1:1/ledger")
     code, said = lexveil("show", "-w", "w")
     assert code == 3

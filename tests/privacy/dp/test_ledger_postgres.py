@@ -153,7 +153,7 @@ def test_a_lost_answer_needs_no_secret_to_be_found(ledger, url):
 
 
 def test_no_server_is_said_without_the_address(monkeypatch):
-    monkeypatch.setattr("privacy.dp.chain._FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("privacy.database._PAUSES", (0.001,))
     with pytest.raises(LedgerUnavailable) as refusal:
         Ledger("postgresql://somebody:password@127.0.0.1:1/ledger")
     assert "password" not in str(refusal.value)
