@@ -1,10 +1,7 @@
-"""Where documents come from: files, folders, and files of records; and what their fields mean."""
+"""What lies in the files of the sources: documents, and records whose fields mean something."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -13,16 +10,15 @@ from typing import Any
 
 from nlp.readers import Limits, Reason, Unreadable, normalise, read_content, read_document
 from nlp.readers import records as record_files
-from pipeline.bucket_sources import copied, fetched, listed
+from pipeline.bucket_sources import copied, fetched
 from pipeline.errors import SourceError
 from pipeline.labels import classes, written
 from pipeline.records import SourceDocument
 from pipeline.settings import IngestSettings
+from pipeline.source_files import SourceFile, source_files
 from pipeline.storage import is_remote, located, url_of
 from pipeline.tables import digest_of
 
-# Hugging Face's convention for what is known of the files of a folder.
-SIDECARS = ("metadata.jsonl", "metadata.csv")
 MISSING_OWNER = "missing_owner"
 # Of a store's objects, so many are in memory at once; a larger one is read from a copy.
 _FETCHED_BYTES, _FETCHED_FILES = 8 << 20, 64
@@ -110,13 +106,12 @@ def scan(
     """
     items: list[SourceItem] = []
     fields = {name: getattr(ingest, name) for name in FIELDS}
-    for file in _files(sources):
-        address = url_of(file.path)
-        seen = (known or {}).get(address, ())
+    for file in source_files(sources):
+        seen = (known or {}).get(file.address, ())
         if any((item.size, item.modified) != (file.size, file.modified) for item in seen):
             seen = ()
-        digest = seen[0].digest if seen else _digest(file)
-        head = SourceItem(address, file.size, file.modified, digest, None, file.meta, fields)
+        digest = seen[0].digest if seen else file.digest()
+        head = SourceItem(file.address, file.size, file.modified, digest, None, file.meta, fields)
         if not record_files.is_record_file(file.path):
             items.append(head)
             continue
@@ -128,7 +123,7 @@ def scan(
     return items
 
 
-def _slices(file: _File, ingest: IngestSettings) -> Iterator[record_files.Slice]:
+def _slices(file: SourceFile, ingest: IngestSettings) -> Iterator[record_files.Slice]:
     pieces = 0
     with suppress(Unreadable), _on_this_machine(file.path, file.modified) as path:
         for piece in record_files.plan_slices(
@@ -319,104 +314,3 @@ def _records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Ma
                         yield record
         except Unreadable:
             continue
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file of the sources. `modified` changes with its content: its time, or its version in a store."""
-
-    path: Path = field(repr=False)
-    size: int
-    modified: int
-    meta: Mapping[str, Any] | None = field(default=None, repr=False)
-
-
-def _files(sources: Sequence[Path]) -> Iterator[_File]:
-    seen: set[str] = set()
-    for source in sources:
-        for file in _in_store(source) if is_remote(source) else _here(source):
-            address = url_of(file.path)
-            if address not in seen:
-                seen.add(address)
-                yield file
-
-
-def _here(source: Path) -> Iterator[_File]:
-    if not source.exists():
-        raise SourceError(f"there is no file or folder {source}")
-    if not os.access(source, os.R_OK):
-        raise SourceError(f"can't read {source}")
-    found = _walk(source.resolve()) if source.is_dir() else iter([(source.resolve(), None)])
-    for path, meta in found:
-        stat = path.stat()
-        yield _File(path, stat.st_size, stat.st_mtime_ns, meta)
-
-
-def _in_store(source: Path) -> Iterator[_File]:
-    for files, folders in listed(source):
-        folders[:] = [folder for folder in folders if not folder.name.startswith(".")]
-        about: dict[str, Mapping[str, Any]] = {}
-        sidecars: set[str] = set()
-        for file in sorted(files, key=lambda file: file.path.name, reverse=True):  # as SIDECARS are ordered
-            if file.path.name in SIDECARS:
-                with suppress(Unreadable), copied(file.path, file.version) as copy:
-                    rows = _sidecar(copy)
-                    about |= rows
-                    sidecars |= {file.path.name} if rows else set()
-        for file in files:
-            if not file.path.name.startswith(".") and file.path.name not in sidecars:
-                yield _File(file.path, file.size, file.version, about.get(file.path.name))
-
-
-def _walk(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
-    about: dict[Path, Mapping[str, Any]] = {}
-    for root, folders, names in os.walk(folder):
-        here = Path(root)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _ours(here / name))
-        for sidecar in SIDECARS:
-            if sidecar in names:
-                rows = _sidecar(here / sidecar)
-                about |= {(here / name).resolve(): row for name, row in rows.items()}
-                if rows:
-                    names.remove(sidecar)
-        for name in sorted(names):
-            path = here / name
-            if not name.startswith(".") and path.is_file():
-                yield path, about.get(path.resolve()) if about else None
-
-
-def _ours(folder: Path) -> bool:
-    """Whether a folder is a workspace, whose masked texts and features would come in as documents."""
-    return (folder / "workspace.json").is_file() and (folder / "protected").is_dir()
-
-
-def _sidecar(path: Path) -> dict[str, Mapping[str, Any]]:
-    """What a sidecar says, by file name; empty where it is an ordinary file of records."""
-    rows: dict[str, Mapping[str, Any]] = {}
-    try:
-        for piece in record_files.plan_slices(path, Limits()):
-            for record in record_files.read_slice(path, piece, Limits()):
-                if isinstance(record, Reason):
-                    continue
-                name = record.get("file_name")
-                if isinstance(name, str):
-                    # Through JSON, so that a row read now equals the same row read from the plan later.
-                    rows[name] = json.loads(json.dumps(dict(record), default=str))
-    except Unreadable:
-        return {}
-    return rows
-
-
-def _digest(file: _File) -> str:
-    if is_remote(file.path):
-        # Its version stands for its content: to hash that, all of it would have to be fetched twice.
-        return digest_of(["object", file.size, file.modified])
-    return _sha256(file.path)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "unreadable"  # reading it gives the reason to the quarantine

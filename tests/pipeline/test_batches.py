@@ -122,7 +122,7 @@ class TestNewAndChanged:
         office.work()
         os.utime(office.source / "001.txt", (1, 1))
         assert office.work() == []
-        monkeypatch.setattr("pipeline.sources._sha256", lambda path: pytest.fail("read again"))
+        monkeypatch.setattr("pipeline.source_files.SourceFile.digest", lambda file: pytest.fail("read again"))
         assert office.work() == []
 
     def test_a_duplicate_moves_when_the_first_changes(self, office: Office) -> None:
@@ -325,7 +325,7 @@ class TestIdle:
         office.write("all.jsonl", json.dumps({"text": "A clause.", "matter": "m"}) + "\n")
         assert idle(office.place.root, office.settings, [office.source]) is None
         self.finish(office)
-        monkeypatch.setattr("pipeline.sources._sha256", lambda path: pytest.fail("hashed"))
+        monkeypatch.setattr("pipeline.source_files.SourceFile.digest", lambda file: pytest.fail("hashed"))
         monkeypatch.setattr("pipeline.sources._slices", lambda *_: pytest.fail("read"))
         found = idle(office.place.root, office.settings, [office.source])
         assert found is not None

@@ -62,6 +62,18 @@ class TestWalking:
         os.mkfifo(tmp_path / "pipe.txt")
         assert scan([tmp_path], IngestSettings()) == []
 
+    def test_a_link_is_the_file_it_leads_to(self, tmp_path: Path) -> None:
+        path = put(tmp_path / "elsewhere" / "a.txt")
+        for name in ("one.txt", "two.txt"):
+            (put(tmp_path / "in" / ".keep").parent / name).symlink_to(path)
+        (item,) = scan([tmp_path / "in"], IngestSettings())
+        assert (item.path, item.size) == (str(path), path.stat().st_size)
+
+    def test_a_pipe_is_no_source(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.txt")
+        with pytest.raises(SourceError, match="neither a file nor a folder"):
+            scan([tmp_path / "pipe.txt"], IngestSettings())
+
     def test_known_files_are_not_hashed_again(self, tmp_path: Path) -> None:
         path = put(tmp_path / "a.txt")
         (item,) = scan([path], IngestSettings())
