@@ -175,8 +175,9 @@ def check_runner(settings: Settings) -> None:
     if settings.runner != "processes" and (address := settings.runner_address) is not None:
         try:
             where = urlsplit(address if "://" in address else f"//{address}")
-            if where.hostname and where.port:
-                socket.create_connection((where.hostname, where.port), _ANSWER_SECONDS).close()
+            if not where.hostname or not where.port:  # as Ray's "auto", which may mean: make one, open to all
+                raise SettingsError("setting runner_address: HOST:PORT, or a URL with both")
+            socket.create_connection((where.hostname, where.port), _ANSWER_SECONDS).close()
         except (OSError, ValueError):
             # Said without the address, which may hold a password.
             raise SettingsError("setting runner_address: nobody answers there") from None

@@ -108,6 +108,43 @@ def hang(shard):
 """
 
 
+THEIRS = """
+import json
+
+import runner_work
+from dask.distributed import LocalCluster
+from flows.runners import shard_tasks
+from prefect import flow
+from pipeline.errors import SettingsError
+from pipeline.logs import sealed
+from pipeline.records import Shard
+from pipeline.settings import Settings
+
+
+@flow(name="theirs", log_prints=False, persist_result=False)
+@sealed("run")
+def job(address: str) -> list[int]:
+    settings = Settings.model_validate({"runner": "dask", "runner_address": address})
+    with shard_tasks(settings) as each:
+        return sorted(result.rows for result in each("double", runner_work.double, shards))
+
+
+if __name__ == "__main__":
+    shards = [Shard(index, f"key{index}") for index in range(4)]
+    told = {}
+    for threads in (1, 2):
+        with LocalCluster(
+            n_workers=1, threads_per_worker=threads, host="127.0.0.1", dashboard_address=None
+        ) as cluster:
+            try:
+                told[threads] = job(cluster.scheduler_address)
+            except SettingsError as error:
+                told[threads] = str(error)
+            told["stayed"] = len(cluster.scheduler_info["workers"])
+    print(json.dumps(told), flush=True)
+"""
+
+
 @dataclass(frozen=True)
 class Ran:
     """A flow on a cluster, then killed while its workers were at work."""
@@ -292,6 +329,32 @@ def test_a_cluster_that_is_not_there_is_one_line_without_its_address(runner: str
         with pytest.raises(SettingsError, match="nobody answers") as caught:
             runners.check_runner(Settings.model_validate({"runner": runner, "runner_address": address}))
     assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["auto", "local", "scheduler.internal", "tls://scheduler.internal"])
+def test_an_address_without_a_port_is_refused(address: str) -> None:
+    """Ray would take some of these to mean: make a cluster, and not one of ours."""
+    with pytest.raises(SettingsError, match="HOST:PORT"):
+        runners.check_runner(Settings(runner="ray", runner_address=address))
+
+
+def test_a_cluster_of_others_is_used_and_left_as_it_was(
+    tmp_path: Path, command_in: Callable[[Path], Any], prefect_server: Any
+) -> None:
+    pytest.importorskip("prefect_dask")
+    (tmp_path / "runner_work.py").write_text(WORK)
+    (tmp_path / "job.py").write_text(THEIRS)
+    environment = command_in(tmp_path).environment(PREFECT_API_URL=prefect_server.url)
+    environment["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
+    done = subprocess.run(
+        [sys.executable, tmp_path / "job.py"], env=environment, cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["1"] == [0, 2, 4, 6]
+    assert "one thread each" in told["2"]
+    assert told["stayed"] == 1
 
 
 def test_an_order_shows_nothing() -> None:
