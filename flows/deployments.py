@@ -32,11 +32,14 @@ from pipeline.standing import keep_sources, kept_sources, located_sources
 from pipeline.workspace import Workspace
 
 _HOUR = 3600
-_WATCH = "lexveil: a run without heartbeat has crashed"
-_WATCH_BLOCK = "lexveil-failures"
+_BEATS = "lexveil: a run without heartbeat has crashed"
+_STARTS = "lexveil: a run that was taken and never began has crashed"
+_RECEIVER = "lexveil-failures"
 # Given to every run, whatever its worker was told: at Prefect's own pace of 180 seconds all would seem dead.
 _BEAT = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
 _HEARTBEAT_SECONDS = 120
+# A cluster may have to fetch an image first.
+_START_SECONDS = 30 * 60
 
 # What Prefect does around each run. Runs are idempotent, so trying again costs only what was not finished.
 _scheduled: Any = functools.partial(
@@ -150,7 +153,7 @@ def register(
     pool: Pool,
     name: str | None = None,
 ) -> Mapping[str, str]:
-    """Register work pool, deployments and the watch over heartbeats at PREFECT_API_URL; again is no change.
+    """Register work pool, deployments and the watches over their runs at PREFECT_API_URL; again is no change.
 
     name: what the deployments' names begin with, where several workspaces share a server.
     Returns each deployment's schedule.
@@ -165,7 +168,6 @@ def register(
         ("audit", scheduled_audit, schedules.audit),
     ]
     run_coro_as_sync(_make_pool(pool))
-    run_coro_as_sync(_watch_heartbeats(os.environ.get(WEBHOOK)))
     variables: dict[str, Any] = {"env": _BEAT} | ({} if pool.image is None else {"image": pool.image})
     found: dict[str, str] = {}
     for kind, function, when in wanted:
@@ -182,6 +184,7 @@ def register(
         )
         deployment.apply()
         found[called] = when or "by hand"
+    run_coro_as_sync(_watch_runs([function.name for _, function, _ in wanted], os.environ.get(WEBHOOK)))
     return found
 
 
@@ -215,39 +218,68 @@ def _json_object(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} holds no JSON object") from None
 
 
-async def _watch_heartbeats(webhook: str | None) -> None:
-    """A run whose machine is gone can't say so: the server finds it out, calls it crashed, and tells."""
+async def _watch_runs(flows: Sequence[str], webhook: str | None) -> None:
+    """A run whose machine is gone can't say so: the server finds it out, calls it crashed, and tells.
+
+    Runs of these flows only: the server may serve others.
+    """
+    from prefect import get_client
+    from prefect.events.actions import CallWebhook, ChangeFlowRunState
+
+    async with get_client() as client:
+        known = [await client.read_flow_by_name(name) for name in flows]
+    tell: list[Any] = []
+    if webhook:
+        payload = message("{{ flow.name }}", "{{ flow_run.id }}", "Crashed").decode()
+        tell = [CallWebhook(block_document_id=await _receiver(webhook), payload=payload)]
+    ended = {"Completed", "Failed", "Cancelled", "Crashed"}
+    taken = {"Pending", "Submitting", "InfrastructurePending"}
+    begun = {"Running", "Retrying", "AwaitingConcurrencySlot", "AwaitingRetry", "Scheduled", "Cancelling"}
+    watches: list[tuple[str, str, set[str], set[str], int]] = [
+        (
+            _BEATS,
+            "no heartbeat: the process is gone",
+            {"heartbeat"},
+            {"heartbeat", *ended},
+            _HEARTBEAT_SECONDS,
+        ),
+        (_STARTS, "taken by a worker that is gone", taken, begun | ended, _START_SECONDS),
+    ]
+    for name, why, after, expect, seconds in watches:
+        crash = ChangeFlowRunState.model_validate({"state": "CRASHED", "message": why})
+        await _watch(
+            name, [f"prefect.flow.{flow.id}" for flow in known], after, expect, seconds, [crash, *tell]
+        )
+
+
+async def _watch(
+    name: str, flows: list[str], after: set[str], expect: set[str], seconds: int, actions: list[Any]
+) -> None:
+    """Have the server act on a run of these flows that none of `expect` follows on one of `after` in time."""
     from datetime import timedelta
 
     from prefect.automations import Automation
-    from prefect.events.actions import CallWebhook, ChangeFlowRunState
     from prefect.events.schemas.automations import EventTrigger, Posture
     from prefect.exceptions import ObjectNotFound
 
-    ended = ("Completed", "Failed", "Cancelled", "Crashed")
-    actions: list[Any] = [
-        ChangeFlowRunState.model_validate(
-            {"state": "CRASHED", "message": "no heartbeat: the process is gone"}
-        )
-    ]
-    if webhook:
-        payload = message("{{ flow.name }}", "{{ flow_run.id }}", "Crashed").decode()
-        actions.append(CallWebhook(block_document_id=await _receiver(webhook), payload=payload))
     watch = Automation(
-        name=_WATCH,
-        trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{state}" for state in ended)},
-            match={"prefect.resource.id": ["prefect.flow-run.*"]},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=_HEARTBEAT_SECONDS),
+        name=name,
+        trigger=EventTrigger.model_validate(
+            {
+                "after": {f"prefect.flow-run.{event}" for event in after},
+                "expect": {f"prefect.flow-run.{event}" for event in expect},
+                "match": {"prefect.resource.id": ["prefect.flow-run.*"]},
+                "match_related": {"prefect.resource.role": "flow", "prefect.resource.id": flows},
+                "for_each": {"prefect.resource.id"},
+                "posture": Posture.Proactive,
+                "threshold": 1,
+                "within": timedelta(seconds=seconds),
+            }
         ),
         actions=actions,
     )
     with suppress(ValueError, ObjectNotFound):
-        known = await Automation.aread(name=watch.name)
+        known = await Automation.aread(name=name)
         watch.id = known.id
         await watch.aupdate()
         return
@@ -260,7 +292,7 @@ async def _receiver(url: str) -> Any:
     from pydantic import SecretStr
 
     block = Webhook(url=SecretStr(url), headers=SecretDict({"Content-Type": "application/json"}))
-    return await block.asave(_WATCH_BLOCK, overwrite=True)
+    return await block.asave(_RECEIVER, overwrite=True)
 
 
 def _settings(config: str | None) -> Settings:

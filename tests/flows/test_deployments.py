@@ -110,8 +110,11 @@ def test_registering_again_changes_and_does_not_double(registered: Registered) -
     assert schedule["schedule"]["interval"] == 3600
     assert found["nightly"]["global_concurrency_limit"]["limit"] == 1
     assert found["nightly"]["entrypoint"] == "flows.deployments.scheduled_job"
-    watches = [one for one in asked(registered.url, "automations") if "heartbeat" in one["name"]]
-    assert len(watches) == 1
+    watches = asked(registered.url, "automations")
+    assert len(watches) == 2
+    ours = {f"prefect.flow.{one['flow_id']}" for one in found.values()}
+    for watch in watches:  # no run of others on this server is touched
+        assert set(watch["trigger"]["match_related"]["prefect.resource.id"]) <= ours
 
 
 def test_what_the_first_night_would_stumble_over_is_refused(registered: Registered) -> None:
@@ -305,43 +308,57 @@ print(json.dumps({"tries": tries, "delays": delays[:3]}))
 """
 
 
+@pytest.mark.parametrize("when", ["while it worked", "before it began"])
 def test_a_run_whose_machine_is_gone_is_called_crashed_and_told(
-    registered: Registered, scheduled: Scheduled, receiver: Receiver, command_in: Callable[[Path], Any]
+    when: str,
+    registered: Registered,
+    scheduled: Scheduled,
+    receiver: Receiver,
+    command_in: Callable[[Path], Any],
 ) -> None:
     """The last here: with a patience of ten seconds every other run would seem to be dead."""
     receiver.answer, before = 200, len(receiver.bodies)
     script = registered.folder / "gone.py"
     script.write_text(GONE)
     done = command_in(registered.folder).run_script(
-        script, PREFECT_API_URL=registered.url, LEXVEIL_WEBHOOK=receiver.url
+        script, when, PREFECT_API_URL=registered.url, LEXVEIL_WEBHOOK=receiver.url
     )
     assert done.returncode == 0, done.stderr
-    run = done.stdout.splitlines()[-1]
+    others, run = done.stdout.split()[-2:]
     assert scheduled.until(run, "CRASHED")["state_type"] == "CRASHED"
     told = {"flow": "lexveil-train", "run": run, "state": "Crashed"}
     assert receiver.waits_for(before + 1)[before:] == [told]
+    assert scheduled.until(others, "RUNNING", "PENDING", "CRASHED")["state_type"] != "CRASHED"
 
 
 GONE = """
-import os
-from prefect import get_client
+import sys, os
+from prefect import flow, get_client
 from prefect.events import emit_event
-from prefect.states import Running
+from prefect.states import Pending, Running
 from prefect.utilities.asyncutils import run_coro_as_sync
 from flows import deployments
 
-deployments._HEARTBEAT_SECONDS = 10
-run_coro_as_sync(deployments._watch_heartbeats(os.environ["LEXVEIL_WEBHOOK"]))
+worked = sys.argv[1] == "while it worked"
+deployments._HEARTBEAT_SECONDS = deployments._START_SECONDS = 10
+run_coro_as_sync(deployments._watch_runs(["lexveil-train"], os.environ["LEXVEIL_WEBHOOK"]))
+
+@flow(name="of-others")
+def others(workspace): ...
+
 with get_client(sync_client=True) as client:
-    run = client.create_flow_run(
-        deployments.scheduled_training, parameters={"workspace": "w"}, state=Running()
-    )
-emit_event(  # as the engine does
-    "prefect.flow-run.heartbeat",
-    resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"},
-    related=[{"prefect.resource.id": f"prefect.flow.{run.flow_id}", "prefect.resource.role": "flow"}],
-)
-print(run.id)
+    for one in (others, deployments.scheduled_training):
+        state = Running() if worked else Pending()
+        run = client.create_flow_run(one, parameters={"workspace": "w"}, state=state)
+        print(run.id)
+        if worked:
+            its_flow = {
+                "prefect.resource.id": f"prefect.flow.{run.flow_id}", "prefect.resource.role": "flow"
+            }
+            emit_event(  # as the engine does
+                "prefect.flow-run.heartbeat",
+                resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"}, related=[its_flow],
+            )
 """
 
 
