@@ -29,6 +29,7 @@ from benchmarks.kill_and_resume import MARK, ROOT, marked
 
 CLOCK = Path(__file__).with_name("clock.c")
 START_SECONDS = 300
+STOP_SECONDS = 60
 POLL_SECONDS = 0.05
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -113,9 +114,8 @@ class Site:
         """Start what has died, as systemd would, with a clock that is right again."""
         self.set_clock(0)
         worker = self.parts.get("worker")
-        if self.movable != movable and worker is not None:
-            worker.terminate()
-            worker.wait()
+        if self.movable != movable:
+            self.end("worker")
         self.movable = movable
         if self.parts["server"].poll() is not None:
             self.start_server()
@@ -194,19 +194,23 @@ class Site:
         self.set_clock(seconds)
         return f"{seconds:+d} s"
 
-    def stop(self) -> list[int]:
-        """End all; returns what stayed of the worker's processes although it was told to end."""
-        for name in ("worker", "server"):
-            process = self.parts.get(name)
-            if process is None or process.poll() is not None:
-                continue
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(60)
-            kill([process.pid, *descendants(process.pid)])
-        left = marked(self.mark)
-        kill(left)
-        return left
+    def end(self, name: str) -> None:
+        """Tell a part to end; by force where it doesn't, as systemd would: Prefect's worker may hang."""
+        process = self.parts.get(name)
+        if process is None or process.poll() is not None:
+            return
+        below = descendants(process.pid)
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        kill([process.pid, *below])
+        process.wait()
+
+    def stop(self) -> None:
+        """End all."""
+        self.end("worker")
+        self.end("server")
+        kill(marked(self.mark))
 
 
 @contextlib.contextmanager
