@@ -196,7 +196,10 @@ def _of_owner(workspace: Workspace, settings: Settings, keys: KeyStore, owner: s
 
 
 def _trained_on(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> list[str]:
-    """Models that were made after a document came in; all where that is no longer known."""
+    """Models that were made after a document came in; all where that is no longer known.
+
+    Both are moments of the key table, whose order no clock can change.
+    """
     since = keys.created(doc_ids)
     first = min(since.values()) if len(since) == len(doc_ids) else 0.0
     came_in = datetime.fromtimestamp(first, UTC)

@@ -56,7 +56,7 @@ class Past:
 
     @property
     def until(self) -> float:
-        """When the newest key of its documents was made, in seconds since 1970."""
+        """The moment of the newest key of its documents."""
         return self.data["batch"]["until"]
 
     @property
@@ -70,7 +70,10 @@ class Past:
 
 
 def past_runs(workspace: Workspace, but: str | None = None) -> list[Past]:
-    """The newest finished runs, the oldest first, without the run of id `but`."""
+    """The newest finished runs, the oldest first, without the run of id `but`.
+
+    Their order is that of their documents' keys: a clock that was wrong once must not hide all later batches.
+    """
     if not workspace.runs.exists():
         return []
     names = sorted(entry.name for entry in workspace.runs.iterdir() if entry.name != but)
@@ -81,7 +84,7 @@ def past_runs(workspace: Workspace, but: str | None = None) -> list[Past]:
             found.append(Past(data))
         if len(found) == MOST_RUNS:
             break
-    return sorted(found, key=lambda run: (run.data["started"], run.data["run_id"]))
+    return sorted(found, key=lambda run: (run.until, run.data["started"], run.data["run_id"]))
 
 
 def measure(workspace: Workspace, settings: Settings, run_id: str, ingested: Manifest) -> dict[str, Any]:
@@ -118,7 +121,7 @@ def measure(workspace: Workspace, settings: Settings, run_id: str, ingested: Man
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A kept document, where it lies, and when it came: seconds since 1970."""
+    """A kept document, where it lies, and when it came: the moment of its key."""
 
     doc_id: str
     shard: int

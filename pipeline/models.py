@@ -110,6 +110,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def written_moment(moment: float) -> str:
+    """A `KeyStore.moment` as a card has it: models are ordered by it, and set before or after a document."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
+
+
 def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> SavedModel:
     """Save a trained model with its card; the folder appears whole or not at all."""
     folder = workspace.models / card.name

@@ -40,6 +40,8 @@ _facts = sa.Table(
 _PURPOSE = "purpose/"
 # Facts: the master key's id; where a key service keeps it, its wrapped form and the service's address.
 _MASTER, _WRAPPED, _SERVICE = "master_key", "master_key_wrapped", "master_key_service"
+_NEWEST = "newest"  # and the last moment that was told
+_TICK_SECONDS = 1e-5  # well above a float's step of a quarter of a microsecond
 
 
 class KeyStore:
@@ -108,7 +110,7 @@ class KeyStore:
         return self._database.read(read)
 
     def created(self, doc_ids: Sequence[str]) -> dict[str, float]:
-        """When the key of each of the documents that have one was made, in seconds since 1970."""
+        """When the key of each of the documents that have one was made: its `moment`."""
 
         def read(connection: sa.Connection) -> dict[str, float]:
             self._check_master(connection)
@@ -119,6 +121,18 @@ class KeyStore:
             return found
 
         return self._database.read(read)
+
+    def moment(self) -> float:
+        """Now, in seconds since 1970; later than every key and every moment told before.
+
+        What came before what is asked for years later: a machine's clock may have been set back meanwhile.
+        """
+
+        def tell(connection: sa.Connection) -> float:
+            self._check_master(connection)
+            return _next_moment(connection)
+
+        return self._database.write(tell)
 
     def purpose_key(self, purpose: str) -> bytes:
         """A 32-byte key for one purpose (document ids, pseudonyms), the same after a rotation.
@@ -233,7 +247,9 @@ class KeyStore:
         return unseal(_wrapping_key(self._master), wrapped, doc_id)
 
     def _add(self, connection: sa.Connection, keys: dict[str, bytes]) -> None:
-        wrapping, now = _wrapping_key(self._master), time.time()
+        if not keys:
+            return
+        wrapping, now = _wrapping_key(self._master), _next_moment(connection)
         rows = [
             {"id": name, "wrapped": seal(wrapping, key, name), "created": now} for name, key in keys.items()
         ]
@@ -282,6 +298,16 @@ def _read_facts(connection: sa.Connection) -> dict[str, str]:
 
 def _master_id(connection: sa.Connection) -> str | None:
     return connection.scalar(sa.select(_facts.c.value).where(_facts.c.name == _MASTER))
+
+
+def _next_moment(connection: sa.Connection) -> float:
+    known = connection.scalar(sa.select(_facts.c.value).where(_facts.c.name == _NEWEST))
+    if known is None:  # the tables were begun by a Lexveil that told the clock's time
+        known = connection.scalar(sa.select(sa.func.max(_data_keys.c.created))) or 0.0
+        connection.execute(sa.insert(_facts).values(name=_NEWEST, value=""))
+    moment = max(time.time(), float(known) + _TICK_SECONDS)
+    connection.execute(sa.update(_facts).where(_facts.c.name == _NEWEST).values(value=repr(moment)))
+    return moment
 
 
 def _select_ids(connection: sa.Connection, table: sa.Table, doc_ids: Sequence[str]) -> set[str]:

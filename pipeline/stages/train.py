@@ -28,8 +28,17 @@ from pipeline.charging import (
     unit_of,
 )
 from pipeline.errors import TrainingRefused, TrainingStopped
+from pipeline.keys import key_store
 from pipeline.labels import classes
-from pipeline.models import ModelCard, SavedModel, find_model, find_recipe, now, refusal, save_model
+from pipeline.models import (
+    ModelCard,
+    SavedModel,
+    find_model,
+    find_recipe,
+    refusal,
+    save_model,
+    written_moment,
+)
 from pipeline.objectives import objective_of, try_one_step
 from pipeline.recipes import training_plan
 from pipeline.records import ForEach, one_by_one
@@ -147,7 +156,8 @@ def train(
                     "Lower the learning rate, or look for damaged documents"
                 ) from None
             unit = unit_of(workspace, settings)
-            card = _card(settings, unit, config, plan, reserved, split.n_owners)
+            made = key_store(workspace, settings).moment()
+            card = _card(settings, unit, config, plan, reserved, split.n_owners, made)
             saved = save_model(workspace, model, card)
             ledger.commit(reserved.reservation.id, plan.steps)
             checkpoint.discard()
@@ -308,6 +318,7 @@ def _card(
     plan: TrainingPlan,
     reserved: Reserved,
     owners: int,
+    made: float,
 ) -> ModelCard:
     train = settings.train
     return ModelCard(
@@ -330,6 +341,6 @@ def _card(
         reservation=reserved.reservation.id,
         recipe=recipe_digest(settings),
         encoder_digest=config.encoder_digest,
-        created=now(),
+        created=written_moment(made),
         seeded=train.seed is not None,
     )

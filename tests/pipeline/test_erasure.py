@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,12 @@ from pipeline.errors import SourceError, WorkspaceError
 from pipeline.features import current_features
 from pipeline.job import run_job
 from pipeline.keys import key_store
+from pipeline.models import models
 from pipeline.request import request_run, unchanged
 from pipeline.settings import Settings, load_settings
 from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine
 from pipeline.stages.mask import mask, restore_document
+from pipeline.stages.train import train
 from pipeline.workspace import Workspace, read_json, read_manifest
 
 
@@ -151,6 +154,24 @@ def test_models_say_that_they_saw_it(finished: Any, doc_id: str) -> None:
     (entry,) = said["erasures"]
     assert entry["documents"] == 1
     assert "differential privacy" in entry["statement"]
+
+
+def test_models_say_so_although_the_clock_was_set_back(
+    finished: Any, write_jsonl: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The document came in while the clock was ahead; the second model saw it, and the first did not."""
+    place, settings = finished.workspace, finished.settings
+    clock = time.time
+    more = write_jsonl([{"id": "late", "text": "The lessee shall pay.", "owner": "o", "label": "contract"}])
+    with monkeypatch.context() as ahead:
+        ahead.setattr("privacy.keystore.time.time", lambda: clock() + 3600)
+        ingest(place, settings, [*finished.sources, more])
+        mask(place, settings)
+    first = {model.name for model in models(place)}
+    train(place, settings.model_copy(update={"train": settings.train.model_copy(update={"epsilon": 1.0})}))
+    gone = erase(place, settings, "late")
+    assert set(gone.models) == {models(place)[-1].name}
+    assert first.isdisjoint(gone.models)
 
 
 def test_the_scan_sees_what_was_left(finished: Any, doc_id: str) -> None:

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import stat
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -350,7 +351,11 @@ class TestRuns:
         assert stat.S_IMODE(page.stat().st_mode) == 0o600
         assert f"{finished_once.first['run_id']}/report.html" in page.read_text()
 
-    def test_the_next_runs_count_only_what_is_new(self, finished: Any, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("days", [0, -10, 400])
+    def test_the_next_runs_count_only_what_is_new(
+        self, days: int, finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where the clock is wrong while the second of them works."""
         place, settings = finished.workspace, finished.settings
         sources = [*finished.sources, tmp_path / "more"]
         sources[1].mkdir()
@@ -359,7 +364,10 @@ class TestRuns:
             for n in range(12)
         ]
         (sources[1] / "new.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        run_job(place, request_run(place, settings, sources))
+        with monkeypatch.context() as wrong:
+            clock = time.time
+            wrong.setattr("privacy.keystore.time.time", lambda: clock() + days * 86_400)
+            run_job(place, request_run(place, settings, sources))
         shutil.copyfile(sources[1] / "new.jsonl", sources[1] / "again.jsonl")
         (sources[1] / "broken.docx").write_bytes(b"PK\3\4 no archive")
         run_job(place, request_run(place, settings, sources))

@@ -67,6 +67,34 @@ class TestKeyStore:
         assert store.destroy(ids) == 1234
         assert store.erased(ids) == set(ids)
 
+    def test_moments_follow_each_other_whatever_the_clock_says(
+        self, open_store: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = open_store(tmp_path)
+        clock = [2e9]
+        monkeypatch.setattr("privacy.keystore.time.time", lambda: clock[0])
+        told: list[float] = []
+        for number, clock[0] in enumerate((2e9, 1e9, 1e9, 3e9, 2e9)):
+            store.keys_for([f"doc-{number}"])
+            told += [store.created([f"doc-{number}"])[f"doc-{number}"], store.moment()]
+        assert told == sorted(set(told))
+        assert [round(moment) for moment in told[::2]] == [2e9, 2e9, 2e9, 3e9, 3e9]
+        again = open_store(tmp_path)
+        again.keys_for(["doc-4", "doc-5"])
+        assert again.created(["doc-4", "doc-5"])["doc-4"] == told[-2]
+        assert again.created(["doc-5"])["doc-5"] > told[-1]
+
+    def test_moments_go_on_in_tables_that_were_begun_without_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = open_sqlite(tmp_path)
+        monkeypatch.setattr("privacy.keystore.time.time", lambda: 2e9)
+        store.keys_for(["a"])
+        with sqlite3.connect(tmp_path / "keys.db") as database:
+            database.execute("DELETE FROM facts WHERE name = 'newest'")
+        monkeypatch.setattr("privacy.keystore.time.time", lambda: 1e9)
+        assert store.moment() > 2e9
+
     def test_files_are_private(self, tmp_path: Path) -> None:
         before = os.umask(0)
         try:
