@@ -27,7 +27,7 @@ from flows.runners import shard_tasks
 from pipeline.errors import SettingsError
 from pipeline.logs import sealed
 from pipeline.request import idle, prepare, request_run, submit
-from pipeline.settings import Settings, load_settings
+from pipeline.settings import Settings, load_settings, settings_file
 from pipeline.standing import keep_sources, kept_sources, located_sources
 from pipeline.workspace import Workspace
 
@@ -155,13 +155,15 @@ def register(
 ) -> Mapping[str, str]:
     """Register work pool, deployments and the watches over their runs at PREFECT_API_URL; again is no change.
 
+    config: the settings of all runs; None: `lexveil.toml` of the working folder, where there is one.
     name: what the deployments' names begin with, where several workspaces share a server.
     Returns each deployment's schedule.
     """
     from prefect.utilities.asyncutils import run_coro_as_sync
 
     keep_sources(place, settings, sources)
-    where = {"workspace": place.url, "config": None if config is None else str(config.resolve())}
+    file = settings_file(config)  # a worker has a working folder of its own
+    where = {"workspace": place.url, "config": None if file is None else str(file.resolve())}
     wanted: list[tuple[str, Any, str | None]] = [
         ("nightly", scheduled_job, schedules.nightly),
         ("train", scheduled_training, schedules.train),

@@ -102,7 +102,7 @@ def up(
 
     place = Workspace.create_or_open(workspace)
     serve = ("flows.cli", "serve", "-w", place.url)
-    if config is not None:
+    if config is not None:  # that of the working folder is the endpoint's as well
         serve = (*serve, "--config", str(config.resolve()))
     schedules = (nightly, train, audit, timezone)
     bring_up(

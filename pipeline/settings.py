@@ -208,18 +208,24 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def settings_file(config: Path | None = None) -> Path | None:
+    """`config`, else `lexveil.toml` of the working folder where there is one."""
+    usual = Path("lexveil.toml")
+    return config or (usual if usual.is_file() else None)
+
+
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings.
 
-    `config` is a TOML file (None: `lexveil.toml` of the working folder where there is one); `overrides` are
-    nested dictionaries from the command line, whose None values mean "not given".
+    `config` is a TOML file (None: that of `settings_file`); `overrides` are nested dictionaries from the
+    command line, whose None values mean "not given".
 
     Raises:
         SettingsError: unreadable file, unknown name or a value out of range; the line names the field.
     """
-    path = config or Path("lexveil.toml")
+    path = settings_file(config)
     data: dict[str, Any] = {}
-    if config is not None or path.is_file():
+    if path is not None:
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError:

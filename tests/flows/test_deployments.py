@@ -67,6 +67,7 @@ def registered(
     folder = tmp_path_factory.mktemp("deploy")
     (folder / "client of a name").mkdir()
     (folder / "commands.py").write_text(COMMANDS)
+    (folder / "lexveil.toml").write_text("workers = 1\n")
     right = (
         ("--nightly", "0 3 * * *"),
         ("--nightly", "3600"),
@@ -221,6 +222,12 @@ def scheduled(
     yield Scheduled(url, worker)
     worker.terminate()
     worker.wait(60)
+
+
+def test_runs_have_the_settings_of_the_folder_where_they_were_registered(registered: Registered) -> None:
+    """A worker's own working folder is another one: without it they would run with the defaults."""
+    for one in asked(registered.url, "deployments"):
+        assert one["parameters"]["config"] == str(registered.folder / "lexveil.toml")
 
 
 def test_no_parameter_tells_a_source(scheduled: Scheduled) -> None:
