@@ -23,7 +23,6 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.actions import alone
 from flows.pool import Progress, with_progress
-from pipeline.errors import SourceError
 from pipeline.logs import sealed
 from pipeline.request import Request, read_request
 from pipeline.workspace import Workspace, read_json
@@ -73,16 +72,12 @@ def carry_out(workspace: Workspace, request: Request) -> None:
     """The main job inside a flow: shards as tasks, carried out where `settings.runner` says."""
     from pipeline.job import run_job  # heavy: a night with nothing new never comes here
 
-    try:
-        with (
-            alone(workspace, request.settings, "run", {"run": request.run_id}) as done,
-            shard_tasks(request.settings) as each,
-        ):
-            result = run_job(workspace, request, with_progress(each, _tell), as_task)
-            done |= {name: result[name] for name in ("run_id", "masked", "model", "epsilon", "delta", "unit")}
-    except SourceError:
-        # Its message names a path, which is for the terminal and not for Prefect's database.
-        raise SourceError("a source has gone since the run was asked for; start it again") from None
+    with (
+        alone(workspace, request.settings, "run", {"run": request.run_id}) as done,
+        shard_tasks(request.settings) as each,
+    ):
+        result = run_job(workspace, request, with_progress(each, _tell), as_task)
+        done |= {name: result[name] for name in ("run_id", "masked", "model", "epsilon", "delta", "unit")}
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from nlp.readers import Reason, Unreadable
-from pipeline.errors import SourceError
+from pipeline.errors import SourceMissing
 from pipeline.storage import located, trouble, url_of
 
 _CHUNK = 1 << 20
@@ -51,7 +51,7 @@ def listed(source: Path) -> Iterator[tuple[list[StoredFile], list[Path]]]:
     The caller may take folders out of the list, as with `os.walk`. A prefix may be that of one object.
 
     Raises:
-        SourceError: there is no such bucket, or the store can't be reached or refuses.
+        SourceMissing: there is no such bucket, or the store can't be reached or refuses.
     """
     waiting = [source]
     while waiting:
@@ -147,7 +147,7 @@ def _entries(folder: Path) -> list[dict[str, Any]]:
             return []  # an inbox that was emptied: a bucket has no folders
         if told is None:
             raise
-        raise SourceError(f"can't read {folder}: {told}") from None
+        raise SourceMissing(f"can't read {folder}: {told}") from None
 
 
 def _is_itself(entry: dict[str, Any], folder: Path) -> bool:

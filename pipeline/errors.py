@@ -3,7 +3,8 @@
     LexveilError                 exit code 1
       UserError                  exit code 2   what was asked can't be done as asked; nothing was written
         SettingsError                          an option, environment variable or lexveil.toml is wrong
-        SourceError                            a source is missing, or lacks the fields that were named
+        SourceError                            a source lacks what was named, or can't be used as asked
+          SourceMissing                        a source can't be found or read; named to the terminal only
         RemovalRefused                         more documents would go with their files than may go at once
         WorkspaceError                         the workspace is absent, locked, or of another schema version
         KeyProblem                             the master key is unreadable, unsafe or not this workspace's
@@ -39,7 +40,11 @@ class SettingsError(UserError):
 
 
 class SourceError(UserError):
-    """A source is missing or lacks a field that was named."""
+    """A source lacks what was named, or can't be used as asked."""
+
+
+class SourceMissing(SourceError):
+    """A source can't be found or read. The message names it: `pipeline.logs.sealed` lets none of that out."""
 
 
 class RemovalRefused(UserError):

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from pipeline.errors import LexveilError, StageError, StorageFailed
+from pipeline.errors import LexveilError, SourceMissing, StageError, StorageFailed
 from pipeline.storage import STORAGE_FAILED, trouble
 
 P = ParamSpec("P")
@@ -25,7 +25,8 @@ _TALKATIVE = ("presidio-analyzer", "presidio_analyzer", "spacy", "transformers",
 def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only content-free errors out of a function.
 
-    Lexveil's own errors hold no content and pass, and a failing object store is told as one. Any other
+    Lexveil's own errors hold no content and pass, but for the path of a source: it may tell a client's name.
+    A failing object store is told as one. Any other
     exception is replaced by `StageError("stage: TypeName")` without its message, arguments or traceback
     chain: a library's message can quote the text it choked on, and Prefect writes exception messages into
     five of its tables.
@@ -36,8 +37,12 @@ def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return function(*args, **kwargs)
+            except SourceMissing:
+                clean: LexveilError = SourceMissing(
+                    "a source can't be found or read, or has gone meanwhile; `lexveil run` names it"
+                )
             except LexveilError as error:
-                clean: LexveilError = error
+                clean = error
             except Exception as error:
                 if os.environ.get("LEXVEIL_DEBUG") == "unsafe":
                     raise

@@ -31,7 +31,7 @@ def make_plan(workspace: Workspace, settings: Settings, sources: Sequence[Path])
     folder that was walked stay, or leave with `ingest.removed` = "erase".
 
     Raises:
-        SourceError: a source is missing.
+        SourceMissing: a source is missing.
         RemovalRefused: more would leave than may at once.
     """
     keys = key_store(workspace, settings)

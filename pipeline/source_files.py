@@ -15,7 +15,7 @@ from typing import Any
 from nlp.readers import Limits, Reason, Unreadable
 from nlp.readers import records as record_files
 from pipeline.bucket_sources import copied, listed
-from pipeline.errors import SourceError
+from pipeline.errors import SourceMissing
 from pipeline.storage import is_remote, url_of
 from pipeline.tables import digest_of
 
@@ -55,7 +55,7 @@ def source_files(sources: Sequence[Path]) -> Iterator[SourceFile]:
     """Each file at or below these paths once, in a stable order; hidden ones and workspaces left out.
 
     Raises:
-        SourceError: a source is missing or unreadable.
+        SourceMissing: a source is missing or unreadable.
     """
     seen: set[str] = set()
     for source in sources:
@@ -67,11 +67,11 @@ def source_files(sources: Sequence[Path]) -> Iterator[SourceFile]:
 
 def _here(source: Path) -> Iterator[SourceFile]:
     if not source.exists():
-        raise SourceError(f"there is no file or folder {source}")
+        raise SourceMissing(f"there is no file or folder {source}")
     if not os.access(source, os.R_OK):
-        raise SourceError(f"can't read {source}")
+        raise SourceMissing(f"can't read {source}")
     if not source.is_dir() and not source.is_file():
-        raise SourceError(f"{source} is neither a file nor a folder")
+        raise SourceMissing(f"{source} is neither a file nor a folder")
     found = _walk(source.resolve()) if source.is_dir() else iter([(source.resolve(), None)])
     for path, meta in found:
         told, address = path.lstat(), str(path)

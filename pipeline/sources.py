@@ -102,7 +102,7 @@ def scan(
     A file whose size and time are those of its `known` items (by path) isn't read again.
 
     Raises:
-        SourceError: a source is missing or unreadable.
+        SourceMissing: a source is missing or unreadable.
     """
     items: list[SourceItem] = []
     fields = {name: getattr(ingest, name) for name in FIELDS}

@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.deployments import schedule_of
+from flows.deployments import schedule_of, scheduled_job
+from pipeline.errors import SourceMissing
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "job-template.json"
 
@@ -367,6 +368,13 @@ with get_client(sync_client=True) as client:
                 resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"}, related=[its_flow],
             )
 """
+
+
+def test_a_drop_folder_that_is_gone_is_not_named_to_prefect(tmp_path: Path) -> None:
+    night = scheduled_job.fn.__wrapped__  # without the retries, which need a server
+    with pytest.raises(SourceMissing) as caught:
+        night(str(tmp_path / "work"), [str(tmp_path / "client of a name")])
+    assert "client" not in str(caught.value)
 
 
 def test_schedules() -> None:

@@ -344,12 +344,7 @@ def test_a_cluster_of_others_is_used_and_left_as_it_was(
     pytest.importorskip("prefect_dask")
     (tmp_path / "runner_work.py").write_text(WORK)
     (tmp_path / "job.py").write_text(THEIRS)
-    environment = command_in(tmp_path).environment(PREFECT_API_URL=prefect_server.url)
-    environment["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
-    done = subprocess.run(
-        [sys.executable, tmp_path / "job.py"], env=environment, cwd=tmp_path, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+    done = command_in(tmp_path).run_script(tmp_path / "job.py", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["1"] == [0, 2, 4, 6]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.errors import BudgetRefused, LexveilError, SourceError, StageError, UserError
+from pipeline.errors import BudgetRefused, LexveilError, SourceError, SourceMissing, StageError, UserError
 from pipeline.logs import sealed
 
 CANARY = "Canary Wharfinger"
@@ -56,6 +56,13 @@ def test_our_own_errors_pass(error: LexveilError) -> None:
     with pytest.raises(type(error)) as caught:
         sealed("mask")(fail)(error)
     assert caught.value is error
+
+
+def test_the_path_of_a_source_stays_inside() -> None:
+    with pytest.raises(SourceMissing, match="can't be found or read") as caught:
+        sealed("scheduled")(fail)(SourceMissing("there is no file or folder /inbox/Doe v. Roe"))
+    assert "Doe" not in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 def test_an_interrupt_is_no_failure() -> None:
