@@ -69,7 +69,8 @@ def _table(title: str, rows: Any) -> Any:
 def show_manifest(manifest: Manifest, as_json: bool, **more: Any) -> None:
     """What a stage has done."""
     counts = {"stage": manifest.stage, "shards": len(manifest.shards), "shards_done_now": manifest.done_now}
-    show({**counts, "rows": manifest.rows, **manifest.counts(), **more}, as_json)
+    redone = {"redone": dict(manifest.redone)} if manifest.redone else {}
+    show({**counts, "rows": manifest.rows, **manifest.counts(), **more, **redone}, as_json)
 
 
 def show_run(result: Mapping[str, Any], as_json: bool) -> None:
@@ -88,6 +89,8 @@ def show_run(result: Mapping[str, Any], as_json: bool) -> None:
     lines["utility"] = result["utility"] or "no held-out documents"
     lines["encrypted"] = result["encrypted"]
     lines["features"] = result["features"]
+    for stage, why in result.get("redone", {}).items():  # results of an earlier version have none
+        lines[stage] = why
     show(lines, False)
     if not result["changed"]:
         sys.stdout.write("Nothing changed since the last run; nothing was done.\n")

@@ -76,6 +76,7 @@ def _carry_out(
         duplicates=counts.get("duplicates", 0) + counts.get("documents", 0) - kept,
         erased=counts.get("erased", 0),
         forgotten=counts.get("forgotten", 0),
+        redone={**ingested.redone, **masked.redone, **encoded.redone, **features.redone},
         quarantined=counts.get("quarantined", 0) + held_back,
         quarantine=_by_name({**counts, **masked.counts()}, "quarantine:"),
         masked=masked.rows,

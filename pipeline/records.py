@@ -77,12 +77,19 @@ class ShardResult:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one stage has finished, shard by shard; `more`: what it counted beside its shards."""
+    """What one stage has finished, shard by shard.
+
+    Attributes:
+        done_now: how many shards were done by this call.
+        more: what the stage counted beside its shards.
+        redone: by stage, how many finished shards were redone, and why.
+    """
 
     stage: str
     shards: tuple[ShardResult, ...]
     done_now: int = 0
     more: Mapping[str, int] = field(default_factory=dict[str, int])
+    redone: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def rows(self) -> int:

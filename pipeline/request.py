@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import observe
+from pipeline.code import code_digest
 from pipeline.detection_scores import scores_digest
 from pipeline.features import read_current
 from pipeline.keys import given_key, key_store
@@ -22,10 +23,9 @@ from pipeline.settings import Settings
 from pipeline.sources import SourceItem, check_fields, scan
 from pipeline.storage import located, url_of
 from pipeline.tables import digest_of, part_path
-from pipeline.workspace import Workspace, code_digest, read_json, read_manifest, write_bytes, write_json
+from pipeline.workspace import Workspace, read_json, read_manifest, write_bytes, write_json
 from privacy.vault import seal, unseal
 
-_CODE = ("pipeline", "nlp", "privacy")
 _PURPOSE = "request"
 # Settings that say how a run is carried out or where things are kept, and nothing of what it comes to: a
 # digest of a URL with a password would let anybody confirm a guess of it.
@@ -173,4 +173,6 @@ def _state(workspace: Workspace, request: Request) -> str:
     # The report shows the models' audits and the detector's scores.
     models = [[card.parent.name, (read_json(card) or {}).get("audit")] for card in cards]
     measured = scores_digest(workspace)
-    return digest_of([[item.identity for item in items], shards, models, measured, code_digest(*_CODE)])
+    return digest_of(
+        [[item.identity for item in items], shards, models, measured, code_digest("pipeline.job")]
+    )

@@ -22,6 +22,7 @@ import numpy as np
 from nlp.encoders.documents import extract
 from nlp.encoders.models import FeatureModel
 from pipeline.charging import reserve, settled_ledger
+from pipeline.code import code_digest
 from pipeline.errors import BudgetRefused, TrainingRefused
 from pipeline.labels import classes
 from pipeline.recipes import training_plan
@@ -31,7 +32,7 @@ from pipeline.stages.encode import encode, encoding_of
 from pipeline.stages.train import check_trainable, fit, model_config
 from pipeline.tables import digest_of
 from pipeline.training_data import Row, Split, load_split
-from pipeline.workspace import Workspace, code_digest, read_json, write_json
+from pipeline.workspace import Workspace, read_json, write_json
 from privacy.dp import accounting
 from privacy.dp.clipping import NonFiniteGradient
 from privacy.dp.engine import TrainingPlan
@@ -41,7 +42,8 @@ from privacy.dp.randomness import SecureRandom
 _RATES, _NORMS, _STEPS = (0.25, 0.5, 1.0, 2.0, 4.0), (0.3, 1.0, 3.0), (0.5, 1.0, 2.0)
 _DRAWS = 20_240_601
 _SCORES = "search-scores"
-_CODE = ("pipeline", "nlp/encoders", "privacy/dp")
+# Digest of the code in commit faa0730, which was part of the names of finished searches then.
+_CODE_IN_OLD_NAMES = "333f7221a663bbf29e3a2b0289f9807d"
 OnTrial = Callable[[int, int], None]
 
 
@@ -144,12 +146,16 @@ def search_private(
     split = _searchable(workspace, settings, each)
     train = settings.train.model_copy(update={"epsilon": trial_epsilon})
     chosen = candidates(trials)
-    digest = _digest(split, settings, train, trials)
-    kept = workspace.training / f"search-{digest[:16]}.json"
+    searched = _searched(split, settings, train, trials)
+    kept, old = (
+        workspace.training / f"search-{digest_of(about)[:16]}.json"
+        for about in (searched, [*searched, _CODE_IN_OLD_NAMES])
+    )
+    digest = digest_of([*searched, code_digest(__name__)])  # a run that is taken up again has the same code
     with settled_ledger(workspace, settings) as (ledger, population):
         limit = ledger.limit(population)
         assert limit is not None
-        done = read_json(kept)
+        done = read_json(kept) or read_json(old)
         if done is None:
             plans = [_plan(candidate, split, train) for candidate in chosen]
             done = _run(workspace, settings, (ledger, population), split, train, chosen, plans, digest,
@@ -235,10 +241,10 @@ def _searchable(workspace: Workspace, settings: Settings, each: ForEach) -> Spli
     return split
 
 
-def _digest(split: Split, settings: Settings, train: TrainSettings, trials: int) -> str:
+def _searched(split: Split, settings: Settings, train: TrainSettings, trials: int) -> list[Any]:
     documents = sorted((row.doc_id, row.owner, row.label) for row in (*split.train, *split.held_out))
     recipe = train.model_dump(mode="json", exclude={"diagnostics"})
-    return digest_of([recipe, settings.ledger.population, trials, documents, code_digest(*_CODE)])
+    return [recipe, settings.ledger.population, trials, documents]
 
 
 def _settings_of(candidate: Candidate, split: Split, train: TrainSettings) -> TrainSettings:

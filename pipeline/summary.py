@@ -64,6 +64,7 @@ class RunSummary:
     detection: Mapping[str, Any] = field(default_factory=dict)  # `pipeline.detection_scores.scores_in_use`
     batch: Mapping[str, Any] = field(default_factory=dict)  # `pipeline.history.measure`
     changed: bool = True
+    redone: Mapping[str, str] = field(default_factory=dict)  # by stage, what was redone and why
     forgotten: int = 0  # versions of changed documents, and documents erased because their file is gone
 
     def to_json(self, workspace: Workspace) -> dict[str, Any]:

@@ -11,6 +11,7 @@
     vault/                what the pseudonyms stand for, encrypted
     encoded/              inputs of the models
     training/             where unfinished training runs stand, sealed
+    models/               which documents each model was trained on, as digests
     keys.sqlite ledger.sqlite
   masked/                 masked text
   models/<name>/          safetensors, config, labels, model card
@@ -21,14 +22,12 @@
 from __future__ import annotations
 
 import fcntl
-import functools
-import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,12 @@ from pipeline.records import ForEach, Manifest, Shard, ShardResult, Work
 from pipeline.settings import Settings
 
 SCHEMA_VERSION = 1
+_FACTS = {
+    "settings": "the settings",
+    "code": "the code",
+    "detector": "the detector",
+    "encoder": "the encoder",
+}
 _MANIFEST = "_manifest.json"  # readers of a whole folder of Parquet files pass over such a name
 
 
@@ -319,17 +324,32 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
     return Manifest(stage, tuple(ShardResult.from_json(entry) for entry in found["shards"]))
 
 
-def write_manifest(folder: Path, stage: str, shards: Sequence[ShardResult]) -> None:
-    """Record what a stage has finished."""
-    write_json(folder / _MANIFEST, {"stage": stage, "shards": [result.to_json() for result in shards]})
+def write_manifest(
+    folder: Path, stage: str, shards: Sequence[ShardResult], facts: Mapping[str, str] | None = None
+) -> None:
+    """Record what a stage has finished; without `facts`, those that the manifest has stay."""
+    known = _read_facts(folder) if facts is None else facts
+    content: dict[str, Any] = {"stage": stage, "shards": [result.to_json() for result in shards]}
+    write_json(folder / _MANIFEST, content if known is None else {**content, "facts": dict(known)})
 
 
-def run_stage(folder: Path, stage: str, shards: Sequence[Shard], work: Work, each: ForEach) -> Manifest:
+def run_stage(
+    folder: Path,
+    stage: str,
+    shards: Sequence[Shard],
+    work: Work,
+    each: ForEach,
+    facts: Mapping[str, Any] | None = None,
+) -> Manifest:
     """Carry out those shards that aren't done, and record all in the stage's manifest.
 
     A shard is done when its part says that it was made with the shard's key. So a run that was killed
     anywhere goes on where it was, and no finished shard is done again. Parts of shards that are no longer
     asked for are removed.
+
+    Args:
+        facts: what the shards' keys hold beside their input, by name. A digest of each is kept, and says why
+            finished shards are redone (`Manifest.redone`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     finished = {result.index: result for result in read_manifest(folder, stage).shards}
@@ -343,6 +363,8 @@ def run_stage(folder: Path, stage: str, shards: Sequence[Shard], work: Work, eac
             if on_disk is not None and on_disk.key == shard.key:
                 finished[shard.index] = on_disk
     pending = [shard for shard in shards if shard.index not in finished]
+    redone = sum(tables.part_path(folder, shard.index).name in there for shard in pending)
+    digests = {name: tables.digest_of(value) for name, value in (facts or {}).items()}
     for index in finished.keys() - {shard.index for shard in shards}:
         del finished[index]
     unasked = [path for name, path in there.items() if name not in wanted]
@@ -352,19 +374,19 @@ def run_stage(folder: Path, stage: str, shards: Sequence[Shard], work: Work, eac
         for result in each(stage, work, pending):
             finished[result.index] = result
     ordered = tuple(finished[index] for index in sorted(finished))
-    write_manifest(folder, stage, ordered)
-    return Manifest(stage, ordered, done_now=len(pending))
+    why = {stage: _why(redone, len(shards), _read_facts(folder), digests)} if redone else {}
+    write_manifest(folder, stage, ordered, digests)
+    return Manifest(stage, ordered, done_now=len(pending), redone=why)
 
 
-@functools.cache
-def code_digest(*places: str) -> str:
-    """Digest of the source code under the given places of the packages, such as `nlp/readers`."""
-    base = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256()
-    for place in places:
-        root = base / place
-        files = sorted(root.rglob("*.py")) if root.is_dir() else [root.with_suffix(".py")]
-        for file in files:
-            digest.update(file.relative_to(base).as_posix().encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:32]
+def _why(redone: int, of: int, before: Mapping[str, str] | None, now: Mapping[str, str]) -> str:
+    if before is None:
+        reason = "an earlier version of Lexveil made them"
+    else:
+        changed = [_FACTS.get(name, name) for name in now if before.get(name) != now[name]]
+        reason = f"{' and '.join(changed) or 'their input'} changed"
+    return f"{redone} of {of} shards redone: {reason}"
+
+
+def _read_facts(folder: Path) -> dict[str, str] | None:
+    return (read_json(folder / _MANIFEST) or {}).get("facts")

@@ -23,6 +23,7 @@ from nlp.encoders.models import (
     takes_tokens,
 )
 from pipeline.charging import open_ledger
+from pipeline.code import code_digest
 from pipeline.errors import TrainingRefused
 from pipeline.labels import classes
 from pipeline.models import SavedModel, find_model, models, now, read_card, record_audit
@@ -34,7 +35,7 @@ from pipeline.stages.encode import as_trained, encode, encoding_of, load_encoder
 from pipeline.stages.extract import open_model
 from pipeline.stages.train import fit
 from pipeline.training_data import Row, Split, load_split, target_of
-from pipeline.workspace import Workspace, code_digest, write_bytes
+from pipeline.workspace import Workspace, write_bytes
 from privacy.dp.audit.attacks import FEWEST, Exposure, Membership, exposure, membership
 from privacy.dp.audit.gate import ALPHA, Claim, Finding, Probe, Verdict, default_probes, gate
 from privacy.dp.engine import TrainingPlan
@@ -42,7 +43,6 @@ from privacy.dp.randomness import SecureRandom
 
 Floats = NDArray[np.float64]
 
-_CODE = ("privacy/dp",)
 _CONFIDENCE = 0.95
 _PAIRS = 2
 _TOKENS = 8
@@ -137,7 +137,7 @@ def _on_card(verdict: Verdict, findings: Sequence[Finding], attacked: Attacked |
     tried = attacked is not None and attacked.membership is not None
     return {
         "date": now(),
-        "code": code_digest(*_CODE),
+        "code": code_digest(__name__),
         "tests": [finding.name for finding in findings],
         "failed": [finding.name for finding in findings if finding.p_value < level],
         "claimed_epsilon": verdict.epsilon,

@@ -17,13 +17,12 @@ from nlp.encoders.models import Kind, ModelConfig, takes_tokens
 from nlp.encoders.public import EncoderRefused, PublicEncoder, weights_digest
 from nlp.encoders.topics import PublicTopics
 from pipeline import tables
+from pipeline.code import code_digest
 from pipeline.errors import TrainingRefused, WorkspaceError
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.settings import Settings, TrainSettings
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, read_manifest, run_stage
-
-_CODE = ("nlp/encoders", "pipeline/stages/encode")
+from pipeline.workspace import Workspace, read_manifest, run_stage
 
 
 def load_encoder(train: TrainSettings) -> PublicEncoder:
@@ -65,19 +64,23 @@ def encode(workspace: Workspace, settings: Settings, want: Want, each: ForEach =
     if not masked.shards:
         raise WorkspaceError("nothing has been masked in this workspace; run `lexveil mask` first")
     facts = encoding_facts(settings.train, want)
-    shards = [Shard(entry.index, digest_of([entry.digest, *facts])) for entry in masked.shards]
+    shards = [Shard(entry.index, digest_of([entry.digest, *facts.values()])) for entry in masked.shards]
     work = functools.partial(encode_shard, workspace, settings, want)
-    return run_stage(encoded_folder(workspace, want), f"encode-{want}", shards, work, each)
+    return run_stage(encoded_folder(workspace, want), f"encode-{want}", shards, work, each, facts)
 
 
-def encoding_facts(train: TrainSettings, want: Want) -> list[Any]:
+def encoding_facts(train: TrainSettings, want: Want) -> dict[str, Any]:
     """What an encoded document depends on beside its text.
 
     Raises:
         TrainingRefused: the public encoder can't be used.
     """
-    facts = [want, train.chunk_length, train.chunk_limit, _encoder_digest(train), code_digest(*_CODE)]
-    return [*facts, train.precision] if want == "embedding" else facts
+    chunks: list[Any] = [want, train.chunk_length, train.chunk_limit]
+    return {
+        "settings": [*chunks, train.precision] if want == "embedding" else chunks,
+        "encoder": _encoder_digest(train),
+        "code": code_digest(__name__),
+    }
 
 
 def encode_shard(workspace: Workspace, settings: Settings, want: Want, shard: Shard) -> ShardResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,7 @@ from nlp.encoders.documents import extract as extract_features
 from nlp.encoders.models import FeatureModel
 from nlp.encoders.storage import ModelRefused, load, read_config
 from pipeline import tables
+from pipeline.code import code_digest
 from pipeline.features import Lineage, current_features, shown_features, switch
 from pipeline.models import SavedModel, find_model, now, refusal
 from pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
@@ -28,12 +30,9 @@ from pipeline.stages.encode import (
     read_encoded,
 )
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, read_manifest, run_stage
+from pipeline.workspace import Workspace, read_manifest, run_stage
 
 __all__ = ["current_features", "extract", "extract_shard", "open_model", "shown_features"]
-
-_CODE = ("nlp/encoders", "pipeline/stages/extract")
-_PROGRAM = ("nlp", "privacy", "pipeline")
 
 
 def extract(
@@ -66,12 +65,13 @@ def extract(
         settings = as_trained(settings, read_config(saved.folder))  # before any worker starts
     except ModelRefused as error:
         raise refusal(error) from None
-    encoded = encode(workspace, settings, encoding_of(saved.kind), each).shards
+    encoded_now = encode(workspace, settings, encoding_of(saved.kind), each)
     lineage = _lineage(workspace, settings, saved, run)
     folder = workspace.features / lineage.version
-    shards = [Shard(entry.index, digest_of([entry.digest, lineage.version])) for entry in encoded]
+    shards = [Shard(entry.index, digest_of([entry.digest, lineage.version])) for entry in encoded_now.shards]
     work = functools.partial(extract_shard, workspace, settings, saved, lineage)
     manifest = run_stage(folder, "extract", shards, work, each)
+    manifest = replace(manifest, redone={**encoded_now.redone, **manifest.redone})
     masked = [entry.digest for entry in read_manifest(workspace.masked, "mask").shards]
     switch(workspace, lineage, digest_of(masked), manifest.rows, now())
     return manifest
@@ -118,14 +118,14 @@ def _lineage(workspace: Workspace, settings: Settings, saved: SavedModel, run: s
             weights = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         raise refusal(ModelRefused("missing")) from None
-    version = digest_of([saved.digest, weights, code_digest(*_CODE), made_by])
+    version = digest_of([saved.digest, weights, code_digest(__name__), made_by])
     return Lineage(
         version=f"{saved.name}-{version[:8]}",
         model=saved.name,
         weights=weights,
         statement=saved.statement,
         settings=digest_of(made_by),
-        code=code_digest(*_PROGRAM),
+        code=code_digest(__name__),
         program=metadata.version("lexveil"),
         run=run,
     )

@@ -24,32 +24,17 @@ from nlp.learnt import WEIGHTS
 from nlp.scope import Named
 from nlp.text import Span
 from pipeline import tables
+from pipeline.code import code_digest
 from pipeline.errors import SettingsError, WorkspaceError
 from pipeline.keys import key_store
 from pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
 from pipeline.settings import DETECTORS, MaskSettings, Settings
 from pipeline.stages.ingest import has_catalogue, read_catalogue, read_raw
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, read_manifest, run_stage
+from pipeline.workspace import Workspace, read_manifest, run_stage
 from privacy.vault import seal, unseal
 
 T = TypeVar("T")
-_CODE = (
-    "nlp/text",
-    "nlp/citations",
-    "nlp/language",
-    "nlp/recognizers",
-    "nlp/learnt",
-    "nlp/windows",
-    "nlp/overlaps",
-    "nlp/propagation",
-    "nlp/detect",
-    "nlp/identity",
-    "nlp/roles",
-    "nlp/scope",
-    "nlp/anonymise",
-    "pipeline/stages/find",
-)
 
 
 def find(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -> Manifest:
@@ -63,16 +48,20 @@ def find(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
     wanted = wanted_by_shard(workspace, settings)
     facts = finding_facts(settings.mask)
     shards = [
-        Shard(entry.index, digest_of([entry.digest, wanted[entry.index], *facts]))
+        Shard(entry.index, digest_of([entry.digest, wanted[entry.index], *facts.values()]))
         for entry in read_manifest(workspace.raw, "ingest").shards
     ]
     work = functools.partial(find_shard, workspace, settings)
-    return run_stage(workspace.found, "find", shards, work, each)
+    return run_stage(workspace.found, "find", shards, work, each, facts)
 
 
-def finding_facts(mask: MaskSettings) -> list[Any]:
+def finding_facts(mask: MaskSettings) -> dict[str, Any]:
     """What is found in a document depends on, beside its text."""
-    return [mask.detector, mask.sensitivity, detector_digest(mask.detector), code_digest(*_CODE)]
+    return {
+        "settings": [mask.detector, mask.sensitivity],
+        "detector": detector_digest(mask.detector),
+        "code": code_digest(__name__),
+    }
 
 
 def find_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import tables
+from pipeline.code import code_digest
 from pipeline.database import tables_of
 from pipeline.keys import key_store
 from pipeline.plan import make_plan, read_plan
@@ -29,11 +30,10 @@ from pipeline.records import (
 from pipeline.settings import Settings
 from pipeline.sources import FIELDS, Rejected, read_items
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, run_stage, write_bytes
+from pipeline.workspace import Workspace, run_stage, write_bytes
 from privacy.keystore import KeyStore
 from privacy.vault import content_id, seal, unseal
 
-_CODE = ("nlp/readers", "pipeline/stages/ingest", "pipeline/sources")
 _CATALOGUE_GROUP = 4096  # rows
 
 
@@ -55,14 +55,14 @@ def ingest(
     """
     key_store(workspace, settings)  # makes the key and its table before any worker needs them
     plan = make_plan(workspace, settings, sources)
-    code = code_digest(*_CODE)
     bounds = settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
+    facts = {"settings": bounds, "code": code_digest(__name__)}
     shards = [
-        Shard(index, digest_of([[item.identity for item in items], bounds, code]))
+        Shard(index, digest_of([[item.identity for item in items], *facts.values()]))
         for index, items in enumerate(plan)
     ]
     work = functools.partial(ingest_shard, workspace, settings)
-    manifest = run_stage(workspace.raw, "ingest", shards, work, each)
+    manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts)
     catalogue = _catalogue_of(workspace, manifest)
     gone = _ids(read_catalogue(workspace, settings)) - _ids(catalogue)
     if gone:

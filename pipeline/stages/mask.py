@@ -11,7 +11,7 @@ import json
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -31,6 +31,7 @@ from nlp.mask import mask as mask_spans
 from nlp.scope import Named, Scope
 from nlp.text import Span
 from pipeline import tables
+from pipeline.code import code_digest
 from pipeline.errors import WorkspaceError
 from pipeline.keys import key_store
 from pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
@@ -39,27 +40,11 @@ from pipeline.settings import MaskSettings, Settings
 from pipeline.stages.find import FoundPart, detect_whole, find, finding_facts, wanted_in
 from pipeline.stages.ingest import read_catalogue, read_raw
 from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, code_digest, run_stage
+from pipeline.workspace import Workspace, run_stage
 from privacy.pseudonyms import entity_id, seed
 from privacy.vault import seal, unseal
 
 HELD_BACK = "second_pass"  # why a document is in the quarantine
-_CODE = (
-    "nlp/text",
-    "nlp/citations",
-    "nlp/recognizers",
-    "nlp/identity",
-    "nlp/roles",
-    "nlp/policy",
-    "nlp/scope",
-    "nlp/surrogates",
-    "nlp/generalise",
-    "nlp/mask",
-    "nlp/second_pass",
-    "nlp/anonymise",
-    "pipeline/review",
-    "pipeline/stages/mask",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +82,17 @@ def mask(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
     found = find(workspace, settings, each)
     facts = masking_facts(settings.mask)
     depends = _dependencies(workspace, settings, found)
-    shards = [Shard(entry.index, digest_of([*depends[entry.index], *facts])) for entry in found.shards]
+    shards = [
+        Shard(entry.index, digest_of([*depends[entry.index], *facts.values()])) for entry in found.shards
+    ]
     work = functools.partial(mask_shard, workspace, settings)
-    return run_stage(workspace.masked, "mask", shards, work, each)
+    masked = run_stage(workspace.masked, "mask", shards, work, each, facts)
+    return replace(masked, redone={**found.redone, **masked.redone})
 
 
-def masking_facts(mask: MaskSettings) -> list[Any]:
+def masking_facts(mask: MaskSettings) -> dict[str, Any]:
     """What a masked text depends on, beside what was found in it."""
-    return [mask.model_dump(mode="json", exclude={"detector"}), code_digest(*_CODE)]
+    return {"settings": mask.model_dump(mode="json", exclude={"detector"}), "code": code_digest(__name__)}
 
 
 def mask_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
@@ -27,6 +28,7 @@ from pipeline.charging import (
     settled_ledger,
     unit_of,
 )
+from pipeline.code import code_digest
 from pipeline.errors import TrainingRefused, TrainingStopped
 from pipeline.keys import key_store
 from pipeline.labels import classes
@@ -35,6 +37,8 @@ from pipeline.models import (
     SavedModel,
     find_model,
     find_recipe,
+    models,
+    read_card,
     refusal,
     save_model,
     written_moment,
@@ -42,12 +46,13 @@ from pipeline.models import (
 from pipeline.objectives import objective_of, try_one_step
 from pipeline.recipes import training_plan
 from pipeline.records import ForEach, one_by_one
+from pipeline.review import decisions_digests
 from pipeline.settings import Settings, TrainSettings
 from pipeline.stages.encode import encode, encoded_folder, encoding_of, load_encoder
 from pipeline.stages.ingest import read_catalogue
 from pipeline.tables import digest_of
 from pipeline.training_data import OwnerData, Split, load_split, resolve_objective
-from pipeline.workspace import Workspace, code_digest, read_manifest
+from pipeline.workspace import Workspace, read_json, read_manifest, write_json
 from privacy.dp.checkpoint import Checkpoint
 from privacy.dp.clipping import NonFiniteGradient
 from privacy.dp.engine import TrainingPlan, TrainingResult
@@ -61,16 +66,6 @@ _NOT_RECIPE = {"diagnostics", "device", "micro_batch", "checkpoint_seconds"}
 # Items that go through a model together: of a transformer, as many as bring 2 GB of activations.
 # Heads take as many as amortise a micro-batch's overhead: half the time of 256.
 _HEAD_ITEMS, _LSTM_ITEMS, _TRANSFORMER_ITEMS = 2048, 256, 32
-_CODE = (
-    "nlp/encoders",
-    "privacy/dp",
-    "pipeline/stages/train",
-    "pipeline/recipes",
-    "pipeline/training_data",
-    "pipeline/labels",
-    "pipeline/objectives",
-    "pipeline/charging",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +107,49 @@ def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None
     return found if known.objective == "denoise" or labels <= set(known.labels) else None
 
 
+def documents_digest(workspace: Workspace, settings: Settings) -> str:
+    """Digest of the documents that are trained on, and of how people want them masked.
+
+    Ids are keyed digests of content, so it covers the texts. Code is no part of it: a model stays the model of
+    its documents when a new version of Lexveil masks or encodes them differently.
+    """
+    rows = read_catalogue(workspace, settings).select(["doc_id", "owner", "label", "split"]).to_pylist()
+    documents = sorted([row["doc_id"], row["owner"], row["label"] or "", row["split"] or ""] for row in rows)
+    decisions = sorted(decisions_digests(workspace).items())
+    return digest_of([documents, settings.mask.model_dump(mode="json"), decisions])
+
+
+def trained_before(workspace: Workspace, settings: Settings, split: Split) -> SavedModel | None:
+    """The newest model of this recipe that was trained on these documents.
+
+    A model of a version that kept no digest of its documents counts where it has as many owners and labels.
+    """
+    recipe, documents = recipe_digest(settings), documents_digest(workspace, settings)
+    for model in reversed(models(workspace)):
+        if model.recipe != recipe:
+            continue
+        recorded = read_json(_documents_file(workspace, model.name))
+        if recorded is None:
+            card = read_card(model.folder)
+            fits = (card["owners"], card["labels"]) == (split.n_owners, len(split.labels))
+        else:
+            fits = recorded["documents"] == documents
+        if fits:
+            return model
+    return None
+
+
+def _record_documents(workspace: Workspace, settings: Settings, name: str) -> None:
+    path = _documents_file(workspace, name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(path, {"documents": documents_digest(workspace, settings)})
+
+
+def _documents_file(workspace: Workspace, name: str) -> Path:
+    # Not on the card, which leaves the office: without noise, such a digest tells whether a document was there.
+    return workspace.protected / "models" / f"{name}.json"
+
+
 def train(
     workspace: Workspace,
     settings: Settings,
@@ -122,8 +160,8 @@ def train(
 
     The ledger reserves the run before anything is computed on private data and refuses one that would
     pass the limit. A run that was killed goes on from its last checkpoint, else from the start, with the
-    same secret randomness: it ends with the same model and is charged once. A model that is there already
-    isn't trained again. Started by torchrun, this is for the first process; the others call `assist`.
+    same secret randomness: it ends with the same model and is charged once. Where a model of the same recipe
+    and the same documents is there, nothing is trained or charged, even if code has changed since. Started by torchrun, this is for the first process; the others call `assist`.
 
     Raises:
         TrainingRefused: the documents, the settings or the machine can't train the model.
@@ -136,6 +174,8 @@ def train(
     try:
         split, plan, run = _prepared(workspace, settings, group)
         with _telling(group) as tell, settled_ledger(workspace, settings) as (ledger, population):
+            if (known := trained_before(workspace, settings, split)) is not None:
+                return Trained(known, new=False)
             reserved = reserve(workspace, settings, ledger, population, plan, run)
             if reserved.secret is None:
                 return Trained(find_model(workspace, model_name(settings, reserved.run)), new=False)
@@ -158,6 +198,7 @@ def train(
             unit = unit_of(workspace, settings)
             made = key_store(workspace, settings).moment()
             card = _card(settings, unit, config, plan, reserved, split.n_owners, made)
+            _record_documents(workspace, settings, card.name)
             saved = save_model(workspace, model, card)
             ledger.commit(reserved.reservation.id, plan.steps)
             checkpoint.discard()
@@ -219,7 +260,7 @@ def _prepared(workspace: Workspace, settings: Settings, group: Group) -> tuple[S
     check_trainable(model_config(settings.train, split), settings.train)
     want = encoding_of(settings.train.model)
     encoded = read_manifest(encoded_folder(workspace, want), f"encode-{want}")
-    run = digest_of([recipe_digest(settings), [s.digest for s in encoded.shards], code_digest(*_CODE)])
+    run = digest_of([recipe_digest(settings), [s.digest for s in encoded.shards], code_digest(__name__)])
     if not group.agrees(digest_of([run, asdict(plan)]).encode()):
         raise TrainingRefused("the processes of this run see different documents, settings or code")
     return split, plan, run

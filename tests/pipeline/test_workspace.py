@@ -23,7 +23,6 @@ from pipeline.records import Manifest, Shard, ShardResult, Work, one_by_one
 from pipeline.settings import Settings
 from pipeline.workspace import (
     Workspace,
-    code_digest,
     read_json,
     read_manifest,
     run_stage,
@@ -264,13 +263,6 @@ class TestJson:
         path.write_text(json.dumps({}))
         spoil(path)
         assert read_json(path) is None
-
-
-def test_the_code_digest_knows_files_and_folders() -> None:
-    assert (
-        len({code_digest("nlp/text"), code_digest("nlp/readers"), code_digest("nlp/text", "nlp/readers")})
-        == 3
-    )
 
 
 def test_what_killed_processes_were_writing_is_swept(tmp_path: Path) -> None:
