@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.contract import Figure, Outcome, run
-from privacy.dp import accounting
+from lexveil.privacy.dp import accounting
 
 SEED = 7
 

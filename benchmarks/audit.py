@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.contract import Figure, Outcome, run
-from privacy.dp import accounting, engine
-from privacy.dp.audit.gate import Randomness, Verdict, gate
-from privacy.dp.clipping import BookKeeper, ClippedSum
-from privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp import accounting, engine
+from lexveil.privacy.dp.audit.gate import Randomness, Verdict, gate
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
+from lexveil.privacy.dp.randomness import SecureRandom
 
 SEEDS = 20
 # The engine asks for a sum without a clip where it clips an owner's parts together itself.

@@ -150,9 +150,9 @@ class Chaos:
         return times
 
     def outcome(self, place: Path, config: Path) -> dict[str, Any]:
-        from pipeline import audit_log
-        from pipeline.settings import load_settings
-        from pipeline.workspace import Workspace
+        from lexveil.pipeline.settings import load_settings
+        from lexveil.pipeline.workspace import audit_log
+        from lexveil.pipeline.workspace.workspace import Workspace
 
         with self.lock:
             found = outcome(place, config)

@@ -228,7 +228,7 @@ def site(folder: Path, sources: Path, starting: threading.Lock) -> Generator[Sit
         try:
             with starting:
                 here.start_server()
-                command = ["-m", "flows.cli", "deploy", str(sources), "-w", str(folder / "deployed")]
+                command = ["-m", "lexveil.flows.cli", "deploy", str(sources), "-w", str(folder / "deployed")]
                 never = "999999999"
                 command += ["--nightly", never, "--train", never, "--audit", never]
                 done = subprocess.run(

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.contract import Figure, Outcome, run
-from nlp.text import Span
+from lexveil.nlp.text import Span
 
 SEED = 2026
 PHONES_EACH = 4
@@ -180,7 +180,7 @@ def tally(documents: Sequence[Labelled], found: Sequence[Sequence[Span]]) -> dic
 
 def measure(arguments: argparse.Namespace) -> Outcome:
     """Detect in the chosen documents, in batches as the pipeline does."""
-    from nlp.detect import Detector
+    from lexveil.nlp.detection.detector import Detector
 
     detector = Detector.load("rules")
     figures: dict[str, Figure] = {}

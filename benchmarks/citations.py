@@ -31,8 +31,8 @@ _DENSE = "See Alvorn v. Brexley Widgets, Inc., {} F.3d {}, {} (9th Cir. 1998) (h
 
 def measure(arguments: argparse.Namespace) -> Outcome:
     from fixtures.citations import citation_sentences
-    from nlp.citations import citations
-    from nlp.detect import Detector
+    from lexveil.nlp.citations import citations
+    from lexveil.nlp.detection.detector import Detector
 
     detector = Detector.load(model=arguments.model)
     sentences = citation_sentences(SEED)
@@ -74,7 +74,7 @@ def _to_mask(document: dict[str, Any]) -> Iterator[tuple[int, int]]:
 
 
 def _same_length(text: str) -> str:
-    from nlp.text import NormalisedText
+    from lexveil.nlp.text import NormalisedText
 
     normalised = NormalisedText.of(text).text
     return normalised if len(normalised) == len(text) else text
@@ -82,7 +82,7 @@ def _same_length(text: str) -> str:
 
 def _dense_speed() -> float:
     """Thousand characters in a CPU-second on nothing but US citations, where eyecite alone is slowest."""
-    from nlp.citations import citations
+    from lexveil.nlp.citations import citations
 
     text = "".join(_DENSE.format(1 + i % 900, 1 + i * 7 % 900, 2 + i * 7 % 900) for i in range(2000))
     citations(text[:2000])

@@ -30,7 +30,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks import dp_training_heads, dp_training_transformers
 from benchmarks.contract import Figure, Outcome, run
-from privacy.dp.clipping import BookKeeper
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
 
 SEED = 17
 BATCH, TIME, INPUTS, HIDDEN = 32, 128, 128, 128
@@ -97,7 +97,7 @@ def lstm_times(repetitions: int) -> dict[str, list[float]]:
     """CPU seconds of each step, in turns; of the slow DPLSTM every eighth time only."""
     from opacus.layers import DPLSTM
 
-    from privacy.dp.opacus_samplers import OpacusLSTM
+    from lexveil.privacy.dp.clipping.opacus import OpacusLSTM
 
     torch.manual_seed(SEED)
     shape: dict[str, Any] = {"batch_first": True, "bidirectional": True}

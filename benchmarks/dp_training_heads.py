@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.contract import Figure, Outcome, run
-from privacy.dp.clipping import BookKeeper
-from privacy.dp.products import linear, transposed
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
+from lexveil.privacy.dp.clipping.products import linear, transposed
 
 SEED = 13
 FEATURES, HIDDEN, CLASSES = 384, 64, 83

@@ -31,7 +31,7 @@ from torch.nn import functional
 
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.dp_training_heads import SameProducts, in_turns, plain_step, private_step
-from privacy.dp.clipping import BookKeeper
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
 
 SEED = 17
 ITEMS, TOKENS, CLASSES = 16, 128, 83
@@ -57,7 +57,7 @@ def classifier(kind: str) -> Classifier:
 
     from transformers import AutoModel
 
-    from nlp.encoders.public import PACKAGE
+    from lexveil.nlp.encoders.public import PACKAGE
 
     torch.manual_seed(SEED)
     folder = next(Path(str(files(PACKAGE))).rglob("config.json")).parent

@@ -29,14 +29,14 @@ from numpy.random import default_rng
 
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.encrypted_real import CORPORA, LEAST_ITEMS, PROVISIONS, records_of
-from nlp.encoders.documents import Encoded, encode_documents, extract
-from nlp.encoders.models import Kind
-from nlp.encoders.public import PublicEncoder
-from pipeline.recipes import training_plan
-from pipeline.settings import TrainSettings
-from pipeline.stages.train import fit, model_config
-from pipeline.training_data import Row, Split
-from privacy.dp.randomness import SecureRandom
+from lexveil.nlp.encoders.config import Kind
+from lexveil.nlp.encoders.documents import Encoded, encode_documents, extract
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.training.data import Row, Split
+from lexveil.pipeline.training.fit import fit, model_config
+from lexveil.pipeline.training.recipes import training_plan
+from lexveil.privacy.dp.randomness import SecureRandom
 
 SEEDS = (1, 2, 3)
 FOLDS = (0, 1, 2, 3)

@@ -29,12 +29,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks.contract import Figure, Outcome, run
-from privacy.he.activation import Activation
-from privacy.he.evaluate import Evaluator, LinearEvaluator, SlotEvaluator
-from privacy.he.keys import ClientKeys
-from privacy.he.layout import Floats
-from privacy.he.network import NetworkEvaluator
-from privacy.he.parameters import choose
+from lexveil.privacy.he.activation import Activation
+from lexveil.privacy.he.evaluate import Evaluator, LinearEvaluator, SlotEvaluator
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.layout import Floats
+from lexveil.privacy.he.network import NetworkEvaluator
+from lexveil.privacy.he.parameters import choose
 
 SEED = 11
 FEATURES, HIDDEN, CLASSES = 384, 64, 10

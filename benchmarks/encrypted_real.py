@@ -1,8 +1,8 @@
 """Encrypted against plain on embeddings of real legal text, by heads trained under DP; no text is shown.
 
 Heads are trained on the training part of contract_provisions (epsilon 8, unit owner, the recipes of
-`pipeline.stages.train`); the network with a square also, for the loss that the polynomial costs, with ReLU in
-its place. F1 is of the development part. Agreement is over the whole of
+`lexveil.pipeline.stages.train`); the network with a square also, for the loss that the polynomial costs, with
+ReLU in its place. F1 is of the development part. Agreement is over the whole of
 contract_provisions and sentences of unfair_tos_multilingual.
 """
 
@@ -19,17 +19,18 @@ import numpy as np
 import zstandard
 
 from benchmarks.contract import Figure
-from nlp.encoders.documents import Encoded, encode_documents
-from nlp.encoders.models import Activation, FeatureModel, Kind
-from nlp.encoders.public import PublicEncoder
-from pipeline.heads import head_of
-from pipeline.recipes import training_plan
-from pipeline.settings import TrainSettings
-from pipeline.stages.train import fit, model_config
-from pipeline.training_data import Row, Split
-from privacy.dp.randomness import SecureRandom
-from privacy.he.keys import ClientKeys
-from privacy.he.served import Head, ServedModel, evaluator
+from lexveil.nlp.encoders.config import Activation, Kind
+from lexveil.nlp.encoders.documents import Encoded, encode_documents
+from lexveil.nlp.encoders.models import FeatureModel
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.pipeline.models.heads import head_of
+from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.training.data import Row, Split
+from lexveil.pipeline.training.fit import fit, model_config
+from lexveil.pipeline.training.recipes import training_plan
+from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.served_model import Head, ServedModel, evaluator
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 PROVISIONS = "contract_provisions_ledgar_labels"

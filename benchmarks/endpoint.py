@@ -36,17 +36,17 @@ import numpy as np
 
 from benchmarks.contract import Figure, Outcome, run
 from fixtures import uploads
-from pipeline.serving import wire
-from pipeline.serving.access import ApiKeys, QuotaLimits
-from pipeline.serving.app import Limits, Offer
-from pipeline.serving.server import Listen, serve
-from pipeline.serving.sessions import SessionLimits
-from pipeline.serving.state import State
-from pipeline.serving.workers import WorkerLimits, memory_of
-from privacy.he.activation import Activation
-from privacy.he.keys import ClientKeys
-from privacy.he.scheme import Scheme
-from privacy.he.served import Head, LinearHead, NetworkHead, ServedModel, parameters
+from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
+from lexveil.pipeline.serving.server.app import Limits, Offer
+from lexveil.pipeline.serving.server.listen import Listen, serve
+from lexveil.pipeline.serving.server.pool import WorkerLimits, memory_of
+from lexveil.pipeline.serving.server.sessions import SessionLimits
+from lexveil.pipeline.serving.server.state import State
+from lexveil.privacy.he.activation import Activation
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.scheme import Scheme
+from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel, parameters
 
 SEED = 17
 ROOT = Path(__file__).parent.parent

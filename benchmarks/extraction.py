@@ -28,10 +28,10 @@ import torch
 
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.encrypted_real import CORPORA, LEAST_ITEMS, PROVISIONS, records_of
-from nlp.encoders import public
-from nlp.encoders.documents import encode_documents
-from nlp.encoders.packed import Precision, arithmetic
-from nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PRECISION, Array, PublicEncoder
+from lexveil.nlp.encoders import public
+from lexveil.nlp.encoders.documents import encode_documents
+from lexveil.nlp.encoders.packed import Precision, arithmetic
+from lexveil.nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PRECISION, Array, PublicEncoder
 
 BLOCK = 256
 SEED = 1

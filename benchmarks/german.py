@@ -28,7 +28,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     """Detect in one half of the sentences, each as a document of its own in German."""
     import zstandard
 
-    from nlp.detect import Detector
+    from lexveil.nlp.detection.detector import Detector
 
     with CORPUS.open("rb") as packed:
         lines = zstandard.ZstdDecompressor().stream_reader(packed).read().decode().split("\n")

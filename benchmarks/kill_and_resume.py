@@ -72,7 +72,13 @@ class Started:
                 _child(job, workspace)
             os.close(ours)
         else:
-            command = [sys.executable, "-c", "from flows.cli import main; main()", "run", str(job.source)]
+            command = [
+                sys.executable,
+                "-c",
+                "from lexveil.flows.cli import main; main()",
+                "run",
+                str(job.source),
+            ]
             command += ["-w", str(workspace), "--config", str(job.config), "--json", *job.options]
             environment = {**os.environ, MARK: self._mark}
             self.pid = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL).pid
@@ -144,9 +150,9 @@ def settled(workspace: Path) -> dict[str, State]:
 
 def lay_out(root: Path, names: tuple[str, str]) -> None:
     """Two empty workspaces whose keyed ids are the same: a workspace's own keys are random."""
-    from pipeline.keys import key_store
-    from pipeline.settings import load_settings
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.settings import load_settings
+    from lexveil.pipeline.workspace.keys import key_store
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     first, second = (root / name for name in names)
     keys = key_store(Workspace.create_or_open(first), load_settings())
@@ -219,14 +225,15 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
     """Digests of everything that a run of the same request must come to again."""
     import hashlib
 
-    from pipeline import tables
-    from pipeline.features import current_features
-    from pipeline.keys import key_store
-    from pipeline.settings import load_settings
-    from pipeline.stages.ingest import read_catalogue, read_raw
-    from pipeline.workspace import Workspace
-    from privacy.dp.ledger import Ledger
-    from privacy.vault import unseal
+    from lexveil.pipeline.settings import load_settings
+    from lexveil.pipeline.workspace import tables
+    from lexveil.pipeline.workspace.catalogue import read_catalogue
+    from lexveil.pipeline.workspace.documents import read_raw
+    from lexveil.pipeline.workspace.features import current_features
+    from lexveil.pipeline.workspace.keys import key_store
+    from lexveil.pipeline.workspace.workspace import Workspace
+    from lexveil.privacy.dp.ledger.ledger import Ledger
+    from lexveil.privacy.vault import unseal
 
     place, settings = Workspace.open(workspace), load_settings(config)
     keys = key_store(place, settings)
@@ -337,17 +344,17 @@ def _load_models(job: Job) -> None:
     import sklearn.metrics
     import tenseal
 
-    import flows.pool
-    from nlp.detect import Detector
-    from nlp.encoders.topics import PublicTopics
-    from pipeline.settings import load_settings
-    from pipeline.stages.encode import load_encoder
+    import lexveil.flows.runners.pool
+    from lexveil.nlp.detection.detector import Detector
+    from lexveil.nlp.encoders.topics import PublicTopics
+    from lexveil.pipeline.models.encoding import load_encoder
+    from lexveil.pipeline.settings import load_settings
 
     del matplotlib, sklearn, tenseal
     Detector.load()
     PublicTopics.load(load_encoder(load_settings(job.config).train))
     forked: Callable[[str], Any] = lambda _method: multiprocessing.get_context("fork")  # noqa: E731
-    flows.pool.multiprocessing = _ForkOnly(forked)  # type: ignore[attr-defined]
+    lexveil.flows.runners.pool.multiprocessing = _ForkOnly(forked)  # type: ignore[attr-defined]
     gc.freeze()
 
 
@@ -360,17 +367,18 @@ def _child(job: Job, workspace: Path) -> None:
     """What `lexveil run` does after it has read its options, without Prefect. Never returns."""
     code = 1
     try:
-        from flows.pool import WorkerPool
-        from pipeline.job import run_job
-        from pipeline.request import prepare, request_run, submit, unchanged
-        from pipeline.settings import load_settings
+        from lexveil.flows.runners.pool import WorkerPool
+        from lexveil.pipeline.job import run_job
+        from lexveil.pipeline.request import prepare, request_run, submit, unchanged
+        from lexveil.pipeline.settings import load_settings
+        from lexveil.pipeline.workspace.lock import lock
 
         settings = load_settings(job.config)
         place = prepare(workspace, settings, [job.source], need_labels=True)
         request = request_run(place, settings, [job.source])
         if unchanged(place, request) is None:
             submit(place, request)
-            with place.lock(), WorkerPool(settings.workers) as pool:
+            with lock(place), WorkerPool(settings.workers) as pool:
                 run_job(place, request, pool.each)
         code = 0
     except Exception as error:

@@ -37,11 +37,13 @@ def write(path: Path, megabytes: float, seed: int) -> int:
 
 def child(folder: Path, detector: str) -> None:
     """Ingest and mask what lies in `folder`, here; prints what it took."""
-    from pipeline.settings import Settings
-    from pipeline.stages.find import find
-    from pipeline.stages.ingest import ingest, read_catalogue
-    from pipeline.stages.mask import mask, restore_document
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.masking.vault import restore_document
+    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.stages.find import find
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.stages.mask import mask
+    from lexveil.pipeline.workspace.catalogue import read_catalogue
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     settings = Settings.model_validate({"mask": {"detector": detector}})
     workspace = Workspace.create_or_open(folder / "workspace")

@@ -38,9 +38,9 @@ from typing import Any
 
 from benchmarks.contract import Figure, Outcome, run
 from fixtures.postgres import NoPostgres, new_database, server
-from privacy.dp.accounting import Truncation
-from privacy.dp.chain import Entry
-from privacy.dp.ledger import BudgetExceeded, Charge, Conflict, Ledger, Population
+from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp.ledger.chain import Entry
+from lexveil.privacy.dp.ledger.ledger import BudgetExceeded, Charge, Conflict, Ledger, Population
 
 SEED = 1
 DELTA = 1e-5

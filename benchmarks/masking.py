@@ -30,10 +30,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contract import Figure, Outcome, run
-from nlp.gold import GoldDocument, GoldSpan, read_gold
-from nlp.learnt import SENSITIVITIES, Sensitivity, Tagger
-from nlp.scoring import Scores, score
-from nlp.text import Span
+from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan, read_gold
+from lexveil.nlp.evaluation.scoring import Scores, score
+from lexveil.nlp.taggers.contract import SENSITIVITIES, Sensitivity, Tagger
+from lexveil.nlp.text import Span
 
 SEED = 7
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
@@ -62,7 +62,7 @@ def tab() -> list[GoldDocument]:
 
 def with_gold() -> dict[str, list[GoldDocument]]:
     """The other corpora that have gold and may train, without the roles that one of them marks as people."""
-    from nlp.learnt.corpora import prepared
+    from lexveil.nlp.detector_training.corpora import prepared
 
     return {
         name: [prepared(one) for one in read_gold(CORPORA / name / "data.jsonl.zst")]
@@ -86,8 +86,8 @@ def synthetic(n: int, seed: int) -> list[GoldDocument]:
 
 def silver() -> list[GoldDocument]:
     """Contracts labelled by the rules and spaCy's names."""
-    from nlp.detect import Detector
-    from nlp.learnt.silver import SpacyNames, pieces
+    from lexveil.nlp.detection.detector import Detector
+    from lexveil.nlp.detector_training.weak_labels import SpacyNames, pieces
 
     texts = list(pieces([d.text for d in unmarked("cuad_contracts")], SILVER, SEED))
     found = Detector(SpacyNames()).detect_many(texts)
@@ -120,13 +120,13 @@ def train(
 ) -> Callable[[Sensitivity], Tagger]:
     """Train anew; gives the detector at each operating point."""
     if model == "light":
-        from nlp.learnt.crf import Crf, CrfTagger
-        from nlp.learnt.train import train_light
+        from lexveil.nlp.detector_training.__main__ import train_light
+        from lexveil.nlp.taggers.crf import Crf, CrfTagger
 
         crf = Crf(train_light(judged, others, SEED))
         return lambda sensitivity: CrfTagger(crf, crf.parameters.operating[sensitivity])
-    from nlp.learnt.transformer import load_folder
-    from nlp.learnt.transformer_training import train_transformer
+    from lexveil.nlp.detector_training.transformer import train_transformer
+    from lexveil.nlp.taggers.transformer import load_folder
 
     train_transformer([*judged, *others], SEED, folder)
     return lambda sensitivity: load_folder(folder, sensitivity)
@@ -134,9 +134,9 @@ def train(
 
 def cross_validate(model: str, k: int) -> tuple[dict[str, Figure], dict[str, int], dict[str, Any]]:
     """TAB and the other corpora with gold, each document found by a detector that never saw it."""
-    from nlp.detect import Detector
-    from nlp.learnt.corpora import prepared, thinned
-    from nlp.learnt.train import folds
+    from lexveil.nlp.detection.detector import Detector
+    from lexveil.nlp.detector_training.__main__ import folds
+    from lexveil.nlp.detector_training.corpora import prepared, thinned
 
     # `default` learns at some 70 CPU-seconds for 100,000 characters, so from what its shipped weights saw.
     corpora = {"tab": tab(), **({} if model == "default" else with_gold())}
@@ -229,7 +229,7 @@ def presidio() -> Detect:
 
 
 def ours(model: str) -> Detect:
-    from nlp.detect import Detector
+    from lexveil.nlp.detection.detector import Detector
 
     detector = Detector.load(model)
     return lambda texts: [found.spans for found in detector.detect_many(texts)]

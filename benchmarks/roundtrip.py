@@ -26,15 +26,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contract import Figure, Outcome, run
-from nlp.anonymise import Checked, anonymise_text
-from nlp.citations import citations
-from nlp.detect import Detection, Detector
-from nlp.mask import restore
-from nlp.policy import CONTEXTUAL_TYPES, Policy, policy_of
-from nlp.recognizers.vocabulary import JURISDICTIONS, LEGAL_WORDS
-from nlp.scope import Named, Scope
-from nlp.text import NormalisedText
-from privacy.pseudonyms import seed
+from lexveil.nlp.citations import citations
+from lexveil.nlp.detection.detector import Detection, Detector
+from lexveil.nlp.entity_types import CONTEXTUAL_TYPES
+from lexveil.nlp.masking.anonymize import Checked, anonymise_text
+from lexveil.nlp.masking.mask import restore
+from lexveil.nlp.masking.policy import Policy, policy_of
+from lexveil.nlp.masking.scope import Named, Scope
+from lexveil.nlp.text import NormalisedText
+from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
+from lexveil.privacy.pseudonyms import seed
 
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 POLICIES: dict[str, Policy] = {

@@ -112,7 +112,7 @@ def _score(
 
 
 def _ours(texts: Sequence[str]) -> list[list[Tagged]]:
-    from nlp.detect import Detector
+    from lexveil.nlp.detection.detector import Detector
 
     detector = Detector.load(model="rules")
     return [[(s.start, s.end, s.type) for s in detection.spans] for detection in detector.detect_many(texts)]

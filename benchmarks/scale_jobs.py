@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from pipeline.records import ForEach, Shard, ShardResult
-    from pipeline.settings import Settings
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.records import ForEach, Shard, ShardResult
+    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.workspace.lock import lock
+from lexveil.pipeline.workspace.workspace import Workspace
 
 T = TypeVar("T")
 Interval = tuple[float, float]
@@ -146,9 +147,9 @@ def _ticks(process: int) -> int:
 
 def warm(settings: Settings, encode: bool, shard: Shard) -> ShardResult:
     """Load what a worker needs, and take long enough that every worker gets one of these."""
-    from pipeline.records import ShardResult
-    from pipeline.stages.encode import encode_texts
-    from pipeline.stages.find import detect
+    from lexveil.pipeline.masking.detector import detect
+    from lexveil.pipeline.models.encoding import encode_texts
+    from lexveil.pipeline.records import ShardResult
 
     until = time.monotonic() + _WARM_SECONDS
     detect(settings.mask, ["The claimant resides in Springfield."])
@@ -159,7 +160,7 @@ def warm(settings: Settings, encode: bool, shard: Shard) -> ShardResult:
 
 
 def warm_up(each: ForEach, settings: Settings, workers: int, encode: bool) -> None:
-    from pipeline.records import Shard
+    from lexveil.pipeline.records import Shard
 
     shards = [Shard(index, "warm") for index in range(2 * workers)]
     list(each("warm", functools.partial(warm, settings, encode), shards))
@@ -179,7 +180,7 @@ def start_server() -> float:
 
 
 def settings_of(detector: str, workers: int, runner: str = "processes") -> Settings:
-    from pipeline.settings import load_settings
+    from lexveil.pipeline.settings import load_settings
 
     return load_settings(None, workers=workers, runner=runner, mask={"detector": detector})
 
@@ -200,11 +201,11 @@ def in_flow(body: Callable[[], T]) -> T:
 
 def ingest_mask(corpus: str, workspace: str, detector: str, workers: int) -> dict[str, Any]:
     """Sources to masked text through Prefect, from the moment that the workers are warm."""
-    from flows.pool import WorkerPool
-    from flows.runners import shard_tasks
-    from pipeline.stages.ingest import ingest
-    from pipeline.stages.mask import mask
-    from pipeline.workspace import Workspace
+    from lexveil.flows.runners.pool import WorkerPool
+    from lexveil.flows.runners.tasks import shard_tasks
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.stages.mask import mask
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     settings = settings_of(detector, workers)
     place = Workspace.create_or_open(workspace)
@@ -213,7 +214,7 @@ def ingest_mask(corpus: str, workspace: str, detector: str, workers: int) -> dic
     WorkerPool.run = meter.pool_run(WorkerPool.run)  # type: ignore[method-assign]
 
     def body() -> dict[str, Any]:
-        with place.lock(), shard_tasks(settings) as each:
+        with lock(place), shard_tasks(settings) as each:
             warm_up(each, settings, workers, encode=False)
             warmed = running_cpu()
             meter.restart()
@@ -229,17 +230,17 @@ def ingest_mask(corpus: str, workspace: str, detector: str, workers: int) -> dic
 
 def prepare_nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
     """A workspace in which all of a corpus is ingested and its run is closed, as after the last night."""
-    from flows.pool import WorkerPool
-    from pipeline.request import close, prepare, request_run
-    from pipeline.settings import load_settings
-    from pipeline.stages.ingest import ingest
-    from pipeline.workspace import write_bytes
+    from lexveil.flows.runners.pool import WorkerPool
+    from lexveil.pipeline.request import close, prepare, request_run
+    from lexveil.pipeline.settings import load_settings
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.workspace.storage import write_bytes
 
     settings, sources = load_settings(Path(config)), [Path(corpus)]
     begin = time.monotonic()
     place = prepare(Path(workspace), settings, sources, need_labels=True)
     request = request_run(place, settings, sources)
-    with place.lock(), WorkerPool(settings.workers) as pool:
+    with lock(place), WorkerPool(settings.workers) as pool:
         ingested = ingest(place, settings, sources, pool.each)
     report = place.runs / request.run_id / "report.html"
     write_bytes(report, b"")
@@ -249,10 +250,10 @@ def prepare_nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
 
 def nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
     """The scheduled flow over a workspace that has everything already; the server is up."""
-    from flows.deployments import scheduled_job
-    from pipeline.request import request_run, unchanged
-    from pipeline.settings import load_settings
-    from pipeline.workspace import Workspace
+    from lexveil.flows.deployments import scheduled_job
+    from lexveil.pipeline.request import request_run, unchanged
+    from lexveil.pipeline.settings import load_settings
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     started = start_server()
     place, settings = Workspace.open(workspace), load_settings(Path(config))
@@ -266,16 +267,16 @@ def nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
 
 def prepare_runners(corpus: str, small: str, workspace: str, detector: str, workers: int) -> dict[str, Any]:
     """A workspace with the corpus ingested, and a model of another corpus; to be copied for every runner."""
-    from flows.pool import WorkerPool
-    from pipeline.stages.ingest import ingest
-    from pipeline.stages.mask import mask
-    from pipeline.stages.train import train
-    from pipeline.workspace import Workspace
+    from lexveil.flows.runners.pool import WorkerPool
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.stages.mask import mask
+    from lexveil.pipeline.stages.train import train
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     settings = settings_of(detector, workers)
     few = settings.model_copy(update={"train": settings.train.model_copy(update={"steps": 3})})
     place, other = Workspace.create_or_open(workspace), Workspace.create_or_open(f"{workspace}-small")
-    with place.lock(), WorkerPool(workers) as pool:
+    with lock(place), WorkerPool(workers) as pool:
         ingested = ingest(place, settings, [Path(corpus)], pool.each)
         ingest(other, settings, [Path(small)], pool.each)
         mask(other, settings, pool.each)
@@ -286,10 +287,10 @@ def prepare_runners(corpus: str, small: str, workspace: str, detector: str, work
 
 def mask_extract(workspace: str, detector: str, workers: int, runner: str) -> dict[str, Any]:
     """Mask and extract on a runner. `start`: until its workers are warm; `steady`: from there."""
-    from flows.runners import shard_tasks
-    from pipeline.stages.extract import extract
-    from pipeline.stages.mask import mask
-    from pipeline.workspace import Workspace
+    from lexveil.flows.runners.tasks import shard_tasks
+    from lexveil.pipeline.stages.extract import extract
+    from lexveil.pipeline.stages.mask import mask
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     settings = settings_of(detector, workers, runner)
     place = Workspace.open(workspace)
@@ -297,7 +298,7 @@ def mask_extract(workspace: str, detector: str, workers: int, runner: str) -> di
 
     def body() -> dict[str, float]:
         begin = time.monotonic()
-        with place.lock(), shard_tasks(settings) as each:
+        with lock(place), shard_tasks(settings) as each:
             warm_up(each, settings, workers, encode=True)
             warmed = time.monotonic()
             mask(place, settings, each)
@@ -312,8 +313,8 @@ def mask_extract(workspace: str, detector: str, workers: int, runner: str) -> di
 
 def tables_digest(place: Workspace) -> str:
     """Digest of all masked texts and features, with the documents they belong to."""
-    from pipeline import tables
-    from pipeline.stages.extract import current_features
+    from lexveil.pipeline.stages.extract import current_features
+    from lexveil.pipeline.workspace import tables
 
     digest = hashlib.sha256()
     for folder, columns in (

@@ -15,8 +15,8 @@ from mkdocs.structure.files import File
 from pydantic import BaseModel
 from typer.main import get_command
 
-from flows.cli import app
-from pipeline.settings import Settings
+from lexveil.flows.cli import app
+from lexveil.pipeline.settings import Settings
 
 _COMMANDS = """# Commands
 

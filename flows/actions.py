@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.records import Manifest
-    from pipeline.settings import Settings
-    from pipeline.stages.audit import Audited
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.records import Manifest
+    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.stages.audit import Audited
+    from lexveil.pipeline.workspace.lock import lock
+from lexveil.pipeline.workspace.workspace import Workspace
 
 
 @contextmanager
@@ -21,10 +22,10 @@ def alone(
 
     What is put into the yielded dict stands in the log's last entry: digests, counts and sums only.
     """
-    from pipeline import audit_log
-    from pipeline.workspace import sweep
+    from lexveil.pipeline.workspace import audit_log
+    from lexveil.pipeline.workspace.lock import sweep
 
-    with place.lock(settings):
+    with lock(place, settings):
         sweep(place)
         with audit_log.recorded(place, settings, action, facts) as found:
             yield found
@@ -32,7 +33,7 @@ def alone(
 
 def of_manifest(manifest: Manifest) -> dict[str, Any]:
     """What the log keeps of a stage."""
-    from pipeline.tables import digest_of
+    from lexveil.pipeline.workspace.tables import digest_of
 
     digests = [shard.digest for shard in manifest.shards]
     return {"rows": manifest.rows, "shards_done": manifest.done_now, "digest": digest_of(digests)}

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any, cast
 
 # Sets Prefect's environment, so it comes before Prefect.
-from flows.main import carry_out  # isort: skip
+from lexveil.flows.main import carry_out  # isort: skip
 
 from prefect import flow
 from prefect.types.entrypoint import EntrypointType
 
-from flows.actions import alone, of_audit, of_model
-from flows.failures import DELAYS, RETRIES, WEBHOOK, again_later, message, notify
-from flows.runners import shard_tasks
-from pipeline.errors import SettingsError
-from pipeline.logs import sealed
-from pipeline.request import idle, prepare, request_run, submit
-from pipeline.settings import Settings, load_settings, settings_file
-from pipeline.standing import keep_sources, kept_sources, located_sources
-from pipeline.workspace import Workspace
+from lexveil.flows.actions import alone, of_audit, of_model
+from lexveil.flows.failures import DELAYS, RETRIES, WEBHOOK, again_later, message, notify
+from lexveil.flows.runners.tasks import shard_tasks
+from lexveil.pipeline.errors import SettingsError
+from lexveil.pipeline.logs import sealed
+from lexveil.pipeline.request import idle, prepare, request_run, submit
+from lexveil.pipeline.settings import Settings, load_settings, settings_file
+from lexveil.pipeline.sources.scheduled import keep_sources, kept_sources, located_sources
+from lexveil.pipeline.workspace.workspace import Workspace
 
 _HOUR = 3600
 _BEATS = "lexveil: a run without heartbeat has crashed"
@@ -81,8 +81,8 @@ def scheduled_training(workspace: str, config: str | None = None) -> None:
     limit: then the run fails, the night goes on with the model there is, and nothing was looked at.
     """
     settings, place = _settings(config), Workspace.open(workspace)
-    from pipeline.models import read_card
-    from pipeline.stages.train import train
+    from lexveil.pipeline.models.card import read_card
+    from lexveil.pipeline.stages.train import train
 
     with alone(place, settings, "train") as done, shard_tasks(settings) as each:
         trained = train(place, settings, each)
@@ -97,8 +97,8 @@ def scheduled_audit(workspace: str, config: str | None = None) -> None:
     the run.
     """
     settings, place = _settings(config), Workspace.open(workspace)
-    from pipeline.errors import AuditFailed
-    from pipeline.stages.audit import audit
+    from lexveil.pipeline.errors import AuditFailed
+    from lexveil.pipeline.stages.audit import audit
 
     with alone(place, settings, "audit") as done:
         found = audit(place, settings)

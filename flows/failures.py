@@ -14,8 +14,14 @@ from contextlib import suppress
 from http.client import HTTPException
 from typing import Any, ParamSpec
 
-from pipeline.errors import AuditFailed, BudgetRefused, SettingsError, TrainingRefused, TrainingStopped
-from pipeline.logs import log
+from lexveil.pipeline.errors import (
+    AuditFailed,
+    BudgetRefused,
+    SettingsError,
+    TrainingRefused,
+    TrainingStopped,
+)
+from lexveil.pipeline.logs import log
 
 P = ParamSpec("P")
 WEBHOOK = "LEXVEIL_WEBHOOK"

@@ -15,17 +15,18 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 # Sets Prefect's environment, so it comes before Prefect.
-from flows.runners import check_runner, shard_tasks  # isort: skip
+from lexveil.flows.runners.tasks import check_runner, shard_tasks  # isort: skip
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL
 
-from flows.actions import alone
-from flows.pool import Progress, with_progress
-from pipeline.logs import sealed
-from pipeline.request import Request, read_request
-from pipeline.workspace import Workspace, read_json
+from lexveil.flows.actions import alone
+from lexveil.flows.runners.pool import Progress, with_progress
+from lexveil.pipeline.logs import sealed
+from lexveil.pipeline.request import Request, read_request
+from lexveil.pipeline.workspace.storage import read_json
+from lexveil.pipeline.workspace.workspace import Workspace
 
 T = TypeVar("T")
 _SERVER_CHECK_SECONDS = 0.05
@@ -70,7 +71,7 @@ def main_job(workspace: str, run_id: str) -> None:
 
 def carry_out(workspace: Workspace, request: Request) -> None:
     """The main job inside a flow: shards as tasks, carried out where `settings.runner` says."""
-    from pipeline.job import run_job  # heavy: a night with nothing new never comes here
+    from lexveil.pipeline.job import run_job  # heavy: a night with nothing new never comes here
 
     with (
         alone(workspace, request.settings, "run", {"run": request.run_id}) as done,

@@ -13,8 +13,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from types import FrameType
 
-from pipeline.errors import LexveilError
-from pipeline.workspace import Workspace
+from lexveil.pipeline.errors import LexveilError
+from lexveil.pipeline.workspace.workspace import Workspace
 
 _START_SECONDS = 180
 _STOP_SECONDS = 30

@@ -12,28 +12,6 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
-ENTITY_TYPES: tuple[str, ...] = (
-    "PERSON",
-    "AGE",
-    "BIRTH_DATE",
-    "FAMILY_MEMBER",
-    "ADDRESS",  # a postal address
-    "LOCATION",  # any other place
-    "PHONE",
-    "EMAIL",
-    "URL",
-    "IP_ADDRESS",
-    "ID_NUMBER",  # of a person: passport, tax, social security, licence
-    "ACCOUNT_NUMBER",  # of a bank account or a payment card
-    "PLATE",
-    "CASE_NUMBER",
-    "ORGANIZATION",
-    "DATE",
-    "DEMOGRAPHIC",  # nationality, ethnicity, religion, profession, health
-    "QUANTITY",  # amounts, counts and percentages
-    "MISC",  # what else may tell who somebody is
-)
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:

@@ -44,7 +44,7 @@ class SourceError(UserError):
 
 
 class SourceMissing(SourceError):
-    """A source can't be found or read. The message names it: `pipeline.logs.sealed` lets none of that out."""
+    """A source can't be found or read. The message names it: `logs.sealed` lets none of that out."""
 
 
 class RemovalRefused(UserError):

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from pipeline.detection_scores import scores_in_use
-from pipeline.history import measure
-from pipeline.history_page import write_history
-from pipeline.models import now, read_card
-from pipeline.observe import Watch, watched
-from pipeline.records import ForEach, one_by_one, spans_by_type
-from pipeline.report import write_report
-from pipeline.request import Request, close
-from pipeline.settings import Settings
-from pipeline.stages.encode import encode, encoding_of
-from pipeline.stages.evaluate import evaluate
-from pipeline.stages.extract import extract
-from pipeline.stages.ingest import ingest, read_catalogue
-from pipeline.stages.mask import HELD_BACK, mask
-from pipeline.stages.train import Trained, current_model, settle, train
-from pipeline.storage import located
-from pipeline.summary import RunSummary, account
-from pipeline.workspace import Workspace, write_json
+from lexveil.pipeline.masking.scores import scores_in_use
+from lexveil.pipeline.masking.texts import HELD_BACK
+from lexveil.pipeline.models.card import read_card
+from lexveil.pipeline.models.encoding import encoding_of
+from lexveil.pipeline.monitoring.batches import measure
+from lexveil.pipeline.monitoring.watch import Watch, watched
+from lexveil.pipeline.records import ForEach, now, one_by_one, spans_by_type
+from lexveil.pipeline.reports.history import write_history
+from lexveil.pipeline.reports.run import write_report
+from lexveil.pipeline.reports.summary import RunSummary, account
+from lexveil.pipeline.request import Request, close
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.encode import encode
+from lexveil.pipeline.stages.evaluate import evaluate
+from lexveil.pipeline.stages.extract import extract
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.stages.train import Trained, current_model, settle, train
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.storage import located, write_json
+from lexveil.pipeline.workspace.workspace import Workspace
 
 T = TypeVar("T")
 

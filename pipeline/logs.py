@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from pipeline.errors import LexveilError, SourceMissing, StageError, StorageFailed
-from pipeline.storage import STORAGE_FAILED, trouble
+from lexveil.pipeline.errors import LexveilError, SourceMissing, StageError, StorageFailed
+from lexveil.pipeline.outages import STORAGE_FAILED, trouble
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 
@@ -133,3 +134,13 @@ def tally(names: Iterable[str]) -> dict[str, int]:
     for name in names:
         total[name] = total.get(name, 0) + 1
     return total
+
+
+def now() -> str:
+    """This moment, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def written_moment(moment: float) -> str:
+    """A `KeyStore.moment` as a card has it: models are ordered by it, and set before or after a document."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")

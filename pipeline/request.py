@@ -13,18 +13,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import observe
-from pipeline.code import code_digest
-from pipeline.detection_scores import scores_digest
-from pipeline.features import read_current
-from pipeline.keys import given_key, key_store
-from pipeline.plan import planned, removed
-from pipeline.settings import Settings
-from pipeline.sources import SourceItem, check_fields, scan
-from pipeline.storage import located, url_of
-from pipeline.tables import digest_of, part_path
-from pipeline.workspace import Workspace, read_json, read_manifest, write_bytes, write_json
-from privacy.vault import seal, unseal
+from lexveil.pipeline.masking.scores import scores_digest
+from lexveil.pipeline.monitoring import watch
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan
+from lexveil.pipeline.sources.plan import planned, removed
+from lexveil.pipeline.workspace.code import code_digest
+from lexveil.pipeline.workspace.features import read_current
+from lexveil.pipeline.workspace.keys import given_key, key_store
+from lexveil.pipeline.workspace.shards import read_manifest
+from lexveil.pipeline.workspace.storage import located, read_json, url_of, write_bytes, write_json
+from lexveil.pipeline.workspace.tables import digest_of, part_path
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.vault import seal, unseal
 
 _PURPOSE = "request"
 # Settings that say how a run is carried out or where things are kept, and nothing of what it comes to: a
@@ -72,7 +73,7 @@ def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need
     removed(known, items, sources, settings.ingest)
     given_key(settings)
     if settings.train.device == "cuda":
-        from pipeline.stages.train import device_of  # heavy, so only where it may refuse
+        from lexveil.pipeline.training.fit import device_of  # heavy, so only where it may refuse
 
         device_of(settings.train)
     workspace = Workspace.create_or_open(place)
@@ -93,7 +94,7 @@ def idle(place: str | Path, settings: Settings, sources: Sequence[Path]) -> dict
     workspace = Workspace.open(place)
     last = unchanged(workspace, request_run(workspace, settings, sources))
     if last is not None:
-        observe.idle(workspace)
+        watch.idle(workspace)
     return last
 
 
@@ -174,5 +175,5 @@ def _state(workspace: Workspace, request: Request) -> str:
     models = [[card.parent.name, (read_json(card) or {}).get("audit")] for card in cards]
     measured = scores_digest(workspace)
     return digest_of(
-        [[item.identity for item in items], shards, models, measured, code_digest("pipeline.job")]
+        [[item.identity for item in items], shards, models, measured, code_digest("lexveil.pipeline.job")]
     )

@@ -14,9 +14,9 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
-from nlp.policy import Action, Dates, Policy, PolicyRefused, Preset, policy_of
-from nlp.text import ENTITY_TYPES
-from pipeline.errors import SettingsError
+from lexveil.nlp.entity_types import ENTITY_TYPES
+from lexveil.nlp.masking.policy import Action, Dates, Policy, PolicyRefused, Preset, policy_of
+from lexveil.pipeline.errors import SettingsError
 
 MIB = 1 << 20
 _REFUSED = "lexveil_refused"
@@ -51,7 +51,7 @@ class IngestSettings(_Section):
 
 
 class MaskSettings(_Section):
-    """What is masked, how, and by which detector. `nlp.policy` says what the actions mean.
+    """What is masked, how, and by which detector. `lexveil.nlp.masking.policy` says what the actions mean.
 
     `detector` is "default", "light", "rules" (no learnt detector) or the path of a token-classification
     folder. With `scope` = "matter", all documents of an owner share their pseudonyms.

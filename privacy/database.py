@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from privacy.vault import VaultError
+from lexveil.privacy.vault import VaultError
 
 T = TypeVar("T")
 _BUSY_SECONDS = 30

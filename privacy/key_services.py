@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from privacy.vault import KEY_BYTES, KeyUnusable, MasterKey
+from lexveil.privacy.vault import KEY_BYTES, KeyUnusable, MasterKey
 
 _SECONDS = 10
 # Bound to the wrapped key by KMS: it opens for this purpose only, and its log names it.

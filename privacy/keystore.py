@@ -1,6 +1,6 @@
 """The table of the documents' keys: one data key a document, wrapped by the master key.
 
-What it protects against, and what not, stands in `privacy.vault`, whose primitives it is composed of.
+What it protects against, and what not, stands in `lexveil.privacy.vault`, whose primitives it is composed of.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
-from privacy.database import Database, insert_missing
-from privacy.key_services import KeyService, opened
-from privacy.vault import KEY_BYTES, Erased, KeyUnusable, MasterKey, VaultError, seal, unseal
+from lexveil.privacy.database import Database, insert_missing
+from lexveil.privacy.key_services import KeyService, opened
+from lexveil.privacy.vault import KEY_BYTES, Erased, KeyUnusable, MasterKey, VaultError, seal, unseal
 
 _CHUNK = 500  # ids in one statement: SQLite allows 32,766 bound variables, PostgreSQL fewer in practice
 

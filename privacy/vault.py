@@ -49,7 +49,7 @@ class KeyUnusable(VaultError):
     Codes: `missing`, `unreadable`, `unwritable`, `mode` (group or others may read the file), `length` (not 32
     bytes or 64 hexadecimal digits), `wrong_key` (the key store was made under another master key),
     `elsewhere` (it is not kept by the service that was named, or by another one); and `service_...`, said
-    of a key service by `privacy.key_services`.
+    of a key service by `lexveil.privacy.key_services`.
     """
 
     def __init__(self, code: str) -> None:
@@ -134,7 +134,7 @@ class MasterKey:
         """32-byte key for one purpose: HKDF-SHA256 (RFC 5869), no salt, info `lexveil/v1/<purpose>`.
 
         A derived key changes when the master key is rotated; what must survive rotation (document ids,
-        pseudonyms) uses `privacy.keystore.KeyStore.purpose_key`.
+        pseudonyms) uses `lexveil.privacy.keystore.KeyStore.purpose_key`.
         """
         return hkdf_sha256(self._secret, salt=None, info=b"lexveil/v1/" + purpose.encode(), length=KEY_BYTES)
 

@@ -114,10 +114,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The main job over the corpus, in this process and without a scheduler. To read, not to change."""
-    from pipeline.job import run_job
-    from pipeline.request import request_run
-    from pipeline.settings import Settings
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.job import run_job
+    from lexveil.pipeline.request import request_run
+    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     settings = Settings.model_validate(
         {
@@ -138,7 +138,7 @@ def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Fin
 @pytest.fixture
 def finished(finished_once: Finished, tmp_path: Path) -> Finished:
     """A copy of the finished workspace, to change at will."""
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     root = tmp_path / "finished"
     shutil.copytree(finished_once.workspace.root, root, symlinks=True)
@@ -157,7 +157,7 @@ def bert_in() -> Callable[..., Path]:
         from transformers import BertConfig, BertModel
         from transformers.utils import logging
 
-        from nlp.encoders.public import PACKAGE
+        from lexveil.nlp.encoders.public import PACKAGE
 
         spec = importlib.util.find_spec(PACKAGE)
         assert spec is not None
@@ -186,10 +186,10 @@ def bert_in() -> Callable[..., Path]:
 def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A workspace with twelve masked documents of a few owners, ready to train on. To copy, not to change."""
     from fixtures.generate import generate
-    from pipeline.settings import Settings
-    from pipeline.stages.ingest import ingest
-    from pipeline.stages.mask import mask
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.stages.mask import mask
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     folder = tmp_path_factory.mktemp("small")
     generate(folder, 12, 3, layout="jsonl")
@@ -205,7 +205,7 @@ def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture
 def masked(masked_once: Any, tmp_path: Path) -> Any:
     """A copy of the masked workspace, to train on."""
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     shutil.copytree(masked_once.root, tmp_path / "masked")
     return Workspace.open(tmp_path / "masked")
@@ -216,7 +216,7 @@ class Command:
     """The real `lexveil` in processes of its own, with a Prefect home and a temporary folder of its own."""
 
     folder: Path
-    entry: str = "from flows.cli import main; main()"
+    entry: str = "from lexveil.flows.cli import main; main()"
 
     @property
     def prefect_home(self) -> Path:

@@ -193,7 +193,7 @@ def check_command(where: str, words: list[str], prose: bool) -> None:
     """The words after `lexveil`: a command that exists, with options that it has."""
     from typer.main import get_command
 
-    from flows.cli import app
+    from lexveil.flows.cli import app
 
     found: Any = get_command(app)
     rest = list(words)
@@ -212,7 +212,7 @@ def check_command(where: str, words: list[str], prose: bool) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_data_in_a_page_is_what_it_says(page: str) -> None:
-    from pipeline.settings import Settings
+    from lexveil.pipeline.settings import Settings
 
     for block in blocks(page):
         if block.language == "json":
@@ -267,7 +267,7 @@ def test_the_reference_names_every_command_and_setting(site: Path) -> None:
     sys.path.append(str(ROOT / "docs"))
     import hooks
 
-    from pipeline.settings import Settings
+    from lexveil.pipeline.settings import Settings
 
     commands = (site / "reference/commands.html").read_text(encoding="utf-8")
     for name, _ in hooks.commands():

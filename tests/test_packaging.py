@@ -30,7 +30,7 @@ def test_only_the_packages_are_shipped() -> None:
 
 
 def test_the_command() -> None:
-    assert PROJECT["project"]["scripts"] == {"lexveil": "flows.cli:main"}
+    assert PROJECT["project"]["scripts"] == {"lexveil": "lexveil.flows.cli:main"}
 
 
 def test_imports_go_one_way() -> None:

@@ -4,7 +4,7 @@
     SOCKET's client is `client(SOCKET)`        what stands on the PATH of a page of the documentation
 
 Twenty commands of a page would spend a minute on imports alone. A fork has its own arguments, folder,
-environment, output and exit code; it runs the real `flows.cli.main`.
+environment, output and exit code; it runs the real `lexveil.flows.cli.main`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ def _warm_up() -> None:
     """Load what most commands load, and what they compute of public data only."""
     import transformers  # noqa: F401
 
-    from nlp.detect import Detector
-    from nlp.encoders.public import PublicEncoder
-    from pipeline import job, review, standalone  # noqa: F401
-    from pipeline.serving import client as _client  # noqa: F401
-    from pipeline.stages import audit, evaluate, extract, train  # noqa: F401
+    from lexveil.nlp.detection.detector import Detector
+    from lexveil.nlp.encoders.public import PublicEncoder
+    from lexveil.pipeline import job  # noqa: F401
+    from lexveil.pipeline.masking import decisions, standalone  # noqa: F401
+    from lexveil.pipeline.serving.client import classifier as _client  # noqa: F401
+    from lexveil.pipeline.stages import audit, evaluate, extract, train  # noqa: F401
 
     Detector.load("rules").detect("Warm up, Ms Jane Roe of 1 Elm Street.")
     _ = PublicEncoder.load().public_mean
@@ -80,7 +81,7 @@ def _carry_out(link: socket.socket) -> None:
         runpy.run_path(arguments[1], run_name="__main__")
         return
     sys.argv = ["lexveil", *arguments]
-    from flows.cli import main
+    from lexveil.flows.cli import main
 
     main()
 

@@ -2,7 +2,7 @@
 
 A citation is read before anything is masked; the parties' names inside a cited case's name are law,
 not personal information. The number of the very case a document is about is another matter: see
-`nlp.recognizers.case_number.own_numbers`.
+`lexveil.nlp.recognizers.case_number.own_numbers`.
 
 | room | what it reads |
 |---|---|
@@ -11,18 +11,18 @@ not personal information. The number of the very case a document is about is ano
 | `statutes` | acts, codes, articles, sections, directives, treaties in English; US codes |
 | `chinese` | statutes in 《》, articles, guiding cases, judgments cited for comparison |
 
-The seats of Chinese courts, prosecutors and police (`nlp.recognizers.address_zh.seats`) count as law too: who
-lives in the court's district is not given away by the court's name.
+The seats of Chinese courts, prosecutors and police (`lexveil.nlp.recognizers.address_zh.seats`) count as law
+too: who lives in the court's district is not given away by the court's name.
 """
 
 from __future__ import annotations
 
 import re
 
-from nlp.citations import chinese, continental, statutes
-from nlp.citations.cases import case_citations
-from nlp.citations.rule import Range, matches
-from nlp.recognizers.address_zh import seats
+from lexveil.nlp.citations import chinese, continental, statutes
+from lexveil.nlp.citations.cases import case_citations
+from lexveil.nlp.citations.rule import Range, matches
+from lexveil.nlp.recognizers.address_zh import seats
 
 _JOINT = re.compile(r"[ ,;:()]{0,3}")
 _RULES = (*chinese.RULES, *continental.RULES, *statutes.RULES)

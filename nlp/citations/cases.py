@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from nlp.citations.names import VERSUS, CaseName, case_names, name_before
-from nlp.citations.rule import Range, matches, rule
-from nlp.recognizers.base import UPPER
+from lexveil.nlp.citations.names import VERSUS, CaseName, case_names, name_before
+from lexveil.nlp.citations.rule import Range, matches, rule
+from lexveil.nlp.letters import UPPER
 
 _DAY = r"(?:\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December) \d{4})"
 _APPLICATIONS = r"(?:application )?nos?\. ?\d{1,6}/\d{2,4}(?:(?:, |,? and |, and |-)(?:no\. ?)?\d{1,6}/\d{2,4})*(?:,? and \d+ others?)?"

@@ -7,8 +7,8 @@ text compares: 参照, 参见, 类案, a guiding case.
 
 from __future__ import annotations
 
-from nlp.citations.rule import rule
-from nlp.recognizers.base import HAN
+from lexveil.nlp.citations.rule import rule
+from lexveil.nlp.letters import HAN
 
 _NUMERAL = r"[〇零一二三四五六七八九十百千\d]"
 _ARTICLES = rf"第{_NUMERAL}+[条款项编章节](?:之[一二三四五六七八九十]+)?(?:第?[(〇零一二三四五六七八九十百千\d)]+[款项目])*"

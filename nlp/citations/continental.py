@@ -2,13 +2,14 @@
 """German and French law: decisions with their file numbers, journals, statutes.
 
 Germany cites a decision by court, date and file number; a court of first instance in the same form
-may be the one below in this very case: `nlp.recognizers.case_number.own_numbers` knows it by where it stands.
+may be the one below in this very case: `lexveil.nlp.recognizers.case_number.own_numbers` knows it by where it stands.
 """
 
 from __future__ import annotations
 
-from nlp.citations.rule import rule
-from nlp.recognizers.base import LOWER, UPPER
+from lexveil.nlp.citations.rule import rule
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.case_number import FILE_DE
 
 # -- Germany ----------------------------------------------------------------------------------------
 
@@ -17,7 +18,6 @@ _COURT_DE = (
     rf"(?:OLG|LG|AG|VG|OVG|VGH|LAG|ArbG|LSG|SG|FG)(?: [{UPPER}][\w/-]+(?:[ -](?:am|an der|a\.|i\.)? ?[{UPPER}][\w.]+)?)?)|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
 )
 _DATE_DE = r"\d{1,2}\. ?(?:\d{1,2}\.|Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) ?\d{2,4}"
-FILE_DE = r"(?:[A-Z] \d{1,2} [A-Z]{1,4} \d{1,5}/\d{2}(?: [A-Z]{1,2}\b){0,2}|(?:(?:[IVX]{1,5}|\d{1,3}|[A-Z]{1,2}) )?(?:[A-Z][A-Za-z]{0,4}(?:-[A-Z][a-z]{0,3})?|[a-z]{1,2}|ZR|StR|ZB|BvR)(?: \([A-Za-z]{1,6}\)| [A-Z]{1,3})? \d{1,5}[/.]\d{2,4}(?: \([A-Z]\)| [A-Z]{1,3}\b)?)"
 _JOURNAL_DE = (
     r"(?:BGHZ|BGHSt|BGHR|BVerfGE|BVerfGK|BVerwGE|BAGE|BSGE|BFHE|BFH ?/ ?NV|BStBl(?:\.? (?:I{1,3}))?|BGBl\.? ?I{0,3}|RGZ|RGSt|NJW(?:-RR|-Spezial)?|NZA(?:-RR)?|NVwZ(?:-RR)?|NStZ(?:-RR)?|NZI|NZG|NZM|NZS|WM|ZIP|MDR|GRUR(?:-RR|Int)?|FamRZ|VersR|DB|BB|DStR|EFG|"
     r"JZ|JR|JuS|StV|wistra|WuM|EuZW|EuGRZ|DVBl|DÖV|BauR|BeckRS|BRAK-Mitt|CR|K&R|MMR|ZD|ZUM|AuR|AP|EzA|SozR|ZInsO|ZMR|ZfBR|VBlBW|BayVBl|InfAuslR|juris|Mitt|Bl\.f\.PMZ|BlPMZ|Slg\.?|Buchholz|JurBüro|ZUR|NuR|RdL|AgrarR|HFR|StE)"

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from nlp.citations.rule import rule
-from nlp.recognizers.base import UPPER
+from lexveil.nlp.citations.rule import rule
+from lexveil.nlp.letters import UPPER
 
 _KIND = (
     r"(?:Acts?|Codes?|Ordinances?|Regulations?|Rules|Directives?|Conventions?|Protocols?|Orders?|Constitution|Charter|Treaty|Treaties|Covenant|Law|Laws|Statutes?|Decrees?|Decree-Law|Declaration|Instrument|Bill|"

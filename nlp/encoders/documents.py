@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nlp.encoders.models import TRANSFORMERS, FeatureModel, ModelConfig, collate_tokens, takes_tokens
-from nlp.encoders.public import (
+from lexveil.nlp.encoders.config import TRANSFORMERS, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.inputs import collate_tokens
+from lexveil.nlp.encoders.models import FeatureModel
+from lexveil.nlp.encoders.public import (
     BATCH_TOKENS,
     CHUNK_LENGTH,
     CHUNK_LIMIT,
@@ -19,7 +21,7 @@ from nlp.encoders.public import (
     PublicEncoder,
     batches_by_length,
 )
-from nlp.encoders.topics import PublicTopics
+from lexveil.nlp.encoders.topics import PublicTopics
 
 Want = Literal["embedding", "tokens"]
 

@@ -7,8 +7,11 @@ import math
 import torch
 from torch.nn.functional import normalize
 
-from nlp.encoders.models import FeatureModel, Inputs, PolynomialHead, collate_tokens, takes_tokens
-from nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.config import takes_tokens
+from lexveil.nlp.encoders.heads import PolynomialHead
+from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
+from lexveil.nlp.encoders.models import FeatureModel
+from lexveil.nlp.encoders.public import PublicEncoder
 
 # Norm of a class's weights for each unit of log(classes): a sure answer among many needs larger logits.
 _SCALE = 2.25

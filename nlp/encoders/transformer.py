@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
-from nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.public import PublicEncoder
 
 Part = Literal["lora", "last_layers", "full"]
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 import zstandard
 
-from nlp.readers.contract import BOMB_FLOOR, Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, Unreadable
 
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 _PLAIN_BLOCK = 1 << 16

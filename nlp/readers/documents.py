@@ -6,9 +6,9 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from nlp.readers import docx, eml, html, pdf, plain
-from nlp.readers.compression import check_codec, open_regular, read_all, split_name
-from nlp.readers.contract import Limits, Reason, Unreadable, normalise
+from lexveil.nlp.readers import docx, eml, html, pdf, plain
+from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
+from lexveil.nlp.readers.contract import Limits, Reason, Unreadable, normalise
 
 DOCUMENT_SUFFIXES = frozenset(
     {".txt", ".text", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".pdf", ".eml"}

@@ -21,8 +21,8 @@ from collections.abc import Mapping
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from nlp.readers.contract import BOMB_FLOOR, Limits, Reason, Unreadable
-from nlp.readers.docx_events import WordText
+from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, Unreadable
+from lexveil.nlp.readers.docx_events import WordText
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")

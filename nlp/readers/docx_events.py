@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nlp.readers.contract import Reason, Unreadable
-from nlp.readers.layout import Layout
+from lexveil.nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.layout import Layout
 
 _WORD = (
     "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}",

@@ -13,10 +13,10 @@ import re
 from collections.abc import Callable, Iterator
 from email.message import Message
 
-from nlp.readers.compression import split_name
-from nlp.readers.contract import Limits, Reason, Unreadable
-from nlp.readers.html import read as read_html
-from nlp.readers.plain import check_text, decode
+from lexveil.nlp.readers.compression import split_name
+from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers.html import read as read_html
+from lexveil.nlp.readers.plain import check_text, decode
 
 ReadPart = Callable[[bytes, str, str | None, Limits], str]
 """(content, suffix, codec, limits) -> text: how attachments are read."""

@@ -13,9 +13,9 @@ from collections import Counter
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from nlp.readers.contract import Reason, Unreadable
-from nlp.readers.layout import Layout
-from nlp.readers.plain import check_text, decode
+from lexveil.nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.layout import Layout
+from lexveil.nlp.readers.plain import check_text, decode
 
 _DROPPED = {"script", "style", "head", "noscript", "template", "del", "iframe", "object", "svg", "title"}
 _LINES = {

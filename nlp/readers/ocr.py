@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from functools import cache
 
-from nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.contract import Reason, Unreadable
 
 DPI = 300
 _SECONDS_A_PAGE = 180

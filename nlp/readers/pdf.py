@@ -15,8 +15,8 @@ import threading
 import pypdfium2
 from pypdfium2 import raw
 
-from nlp.readers import ocr
-from nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers import ocr
+from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
 
 _LOCK = threading.Lock()
 _HEADER_WITHIN = 1024

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.contract import Reason, Unreadable
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

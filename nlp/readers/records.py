@@ -19,10 +19,10 @@ from dataclasses import field as attribute
 from itertools import islice
 from pathlib import Path
 
-from nlp.readers import records_csv, records_jsonl, records_parquet
-from nlp.readers.compression import check_codec, open_regular, split_name
-from nlp.readers.contract import Limits, Reason, Unreadable
-from nlp.readers.plain import check_text
+from lexveil.nlp.readers import records_csv, records_jsonl, records_parquet
+from lexveil.nlp.readers.compression import check_codec, open_regular, split_name
+from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers.plain import check_text
 
 _JSONL = (".jsonl", ".ndjson")
 _CSV = (".csv", ".tsv")

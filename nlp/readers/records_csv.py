@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import BinaryIO
 
-from nlp.readers.compression import chunks
-from nlp.readers.contract import Limits, Reason, Unreadable
-from nlp.readers.plain import guess_encoding
+from lexveil.nlp.readers.compression import chunks
+from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers.plain import guess_encoding
 
 _SAMPLE = 1 << 20
 _ENTERED_ANYWHERE = {"utf-8", "cp1252"}

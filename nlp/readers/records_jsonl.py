@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, cast
 
-from nlp.readers.compression import chunks
-from nlp.readers.contract import Limits, Reason, Unreadable, mend_surrogates
+from lexveil.nlp.readers.compression import chunks
+from lexveil.nlp.readers.contract import Limits, Reason, Unreadable, mend_surrogates
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.contract import Reason, Unreadable
 
 _BATCH = 64
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, SHAPED, UPPER, Found, RuleRecognizer
+from lexveil.nlp.letters import UPPER
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
 
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]|"
@@ -75,7 +76,7 @@ class AddressRecognizer(RuleRecognizer):
 
 
 def _tells(place: str) -> bool:
-    from nlp.recognizers.vocabulary import JURISDICTIONS, LEGAL_WORDS
+    from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
 
     words = re.findall(r"[^\W\d_]+", place)
     return place.lower() not in JURISDICTIONS and any(

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, LOWER, SHAPED, UPPER, Found, RuleRecognizer
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
 
 _TOWN = rf"[{UPPER}][{LOWER}]{{2,}}(?:-[{UPPER}][{LOWER}]+)*(?: (?:am|an der|an der|im|in der|bei|ob der|vor der|v\. d\.|a\. ?d\.|a\.|i\.) ?[{UPPER}][{LOWER}]+\.?)?(?:-[{UPPER}]\w+)?(?:/[{UPPER}]\w+)?"
 _POSTCODE = rf"(?:[DACH]{{1,2}}-)?\d{{4,5}} (?:Bad |Sankt |St\. )?{_TOWN}"

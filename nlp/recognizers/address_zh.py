@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import HAN, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.letters import HAN
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
 
 _H = f"[{HAN}]"
 # 某, × and X stand where a publisher took a name or a number out.

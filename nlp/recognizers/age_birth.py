@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, Found, RuleRecognizer
-from nlp.recognizers.date import ENGLISH_DATE, GERMAN_DATE, NUMERIC_DATE
+from lexveil.nlp.recognizers.base import LABELLED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.date import ENGLISH_DATE, GERMAN_DATE, NUMERIC_DATE
 
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _UNITS = "one|two|three|four|five|six|seven|eight|nine"

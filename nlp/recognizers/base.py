@@ -8,10 +8,6 @@ from typing import Any, NamedTuple
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 
-UPPER = "".join(c for c in map(chr, range(0x530)) if c.isupper())
-LOWER = "".join(c for c in map(chr, range(0x530)) if c.islower())
-HAN = r"\u3400-\u4dbf\u4e00-\u9fff"
-
 # Scores of one scale over all recognizers, so that overlaps can be settled by comparing them.
 CHECKED = 1.0  # a check digit or an unmistakable form
 LABELLED = 0.9  # the context says what it is

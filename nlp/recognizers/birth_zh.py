@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELLED, Found, RuleRecognizer
 
 _NUMERAL = "〇○零一二三四五六七八九"
 _YEAR = rf"(?:(?:18|19|20)\d\d|(?<!\d)\d\d|[{_NUMERAL}0O]{{4}})"

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Case and docket numbers. `nlp.citations` says which of them are law rather than this case."""
+"""Case and docket numbers. `lexveil.nlp.citations` says which of them are law rather than this case."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from nlp.citations.continental import FILE_DE
-from nlp.recognizers.base import HAN, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.letters import HAN
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+
+FILE_DE = r"(?:[A-Z] \d{1,2} [A-Z]{1,4} \d{1,5}/\d{2}(?: [A-Z]{1,2}\b){0,2}|(?:(?:[IVX]{1,5}|\d{1,3}|[A-Z]{1,2}) )?(?:[A-Z][A-Za-z]{0,4}(?:-[A-Z][a-z]{0,3})?|[a-z]{1,2}|ZR|StR|ZB|BvR)(?: \([A-Za-z]{1,6}\)| [A-Z]{1,3})? \d{1,5}[/.]\d{2,4}(?: \([A-Z]\)| [A-Z]{1,3}\b)?)"
 
 _NUMBER = r"(?=[\w:./-]*\d)[A-Z0-9](?:[\w:./-]|\(\w{1,6}\))*(?<![:./-])"
 _FEDERAL = re.compile(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
 
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"

@@ -8,34 +8,34 @@ from typing import Any
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
-from nlp.learnt import Tagger
-from nlp.recognizers.account import AccountRecognizer
-from nlp.recognizers.address import AddressRecognizer
-from nlp.recognizers.address_de import GermanAddressRecognizer
-from nlp.recognizers.address_zh import ChineseAddressRecognizer
-from nlp.recognizers.age_birth import AgeBirthRecognizer
-from nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
-from nlp.recognizers.case_number import CaseNumberRecognizer
-from nlp.recognizers.date import DateRecognizer
-from nlp.recognizers.email import EmailRecognizer
-from nlp.recognizers.family import FamilyRecognizer
-from nlp.recognizers.family_zh import ChineseFamilyRecognizer
-from nlp.recognizers.identity import IdentityRecognizer
-from nlp.recognizers.learnt import LearntRecognizer
-from nlp.recognizers.life_de import GermanLifeRecognizer
-from nlp.recognizers.national import NationalNumberRecognizer
-from nlp.recognizers.online import OnlineRecognizer
-from nlp.recognizers.organisation import OrganisationRecognizer
-from nlp.recognizers.organisation_de import GermanOrganisationRecognizer
-from nlp.recognizers.organisation_zh import ChineseOrganisationRecognizer
-from nlp.recognizers.person import PersonRecognizer
-from nlp.recognizers.person_de import GermanPersonRecognizer
-from nlp.recognizers.person_zh import ChinesePersonRecognizer
-from nlp.recognizers.phone import PhoneRecognizer
-from nlp.recognizers.phone_zh import ChinesePhoneRecognizer
-from nlp.recognizers.plate import PlateRecognizer
-from nlp.recognizers.quantity import QuantityRecognizer
-from nlp.text import ENTITY_TYPES
+from lexveil.nlp.entity_types import ENTITY_TYPES
+from lexveil.nlp.recognizers.account import AccountRecognizer
+from lexveil.nlp.recognizers.address import AddressRecognizer
+from lexveil.nlp.recognizers.address_de import GermanAddressRecognizer
+from lexveil.nlp.recognizers.address_zh import ChineseAddressRecognizer
+from lexveil.nlp.recognizers.age_birth import AgeBirthRecognizer
+from lexveil.nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
+from lexveil.nlp.recognizers.case_number import CaseNumberRecognizer
+from lexveil.nlp.recognizers.date import DateRecognizer
+from lexveil.nlp.recognizers.email import EmailRecognizer
+from lexveil.nlp.recognizers.family import FamilyRecognizer
+from lexveil.nlp.recognizers.family_zh import ChineseFamilyRecognizer
+from lexveil.nlp.recognizers.identity import IdentityRecognizer
+from lexveil.nlp.recognizers.learnt import LearntRecognizer
+from lexveil.nlp.recognizers.life_de import GermanLifeRecognizer
+from lexveil.nlp.recognizers.national import NationalNumberRecognizer
+from lexveil.nlp.recognizers.online import OnlineRecognizer
+from lexveil.nlp.recognizers.organization import OrganisationRecognizer
+from lexveil.nlp.recognizers.organization_de import GermanOrganisationRecognizer
+from lexveil.nlp.recognizers.organization_zh import ChineseOrganisationRecognizer
+from lexveil.nlp.recognizers.person import PersonRecognizer
+from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
+from lexveil.nlp.recognizers.person_zh import ChinesePersonRecognizer
+from lexveil.nlp.recognizers.phone import PhoneRecognizer
+from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
+from lexveil.nlp.recognizers.plate import PlateRecognizer
+from lexveil.nlp.recognizers.quantity import QuantityRecognizer
+from lexveil.nlp.taggers.contract import Tagger
 
 _ANY_LANGUAGE = (
     AccountRecognizer,

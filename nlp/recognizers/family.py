@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, UPPER, Found, RuleRecognizer
+from lexveil.nlp.letters import UPPER
+from lexveil.nlp.recognizers.base import LABELLED, Found, RuleRecognizer
 
 _RELATION = (
     r"(?:(?:ex-|ex |former |late |deceased |elder |eldest |older |oldest |younger |youngest |only |twin |common-law |"

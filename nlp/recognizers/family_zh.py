@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
 
 _SURE = (
     r"(?:(?:同父异母|同母异父)的?)?(?:前|亡|继|养|生|亲|大|小|二|三|四|堂|表|老)?(?:兄弟姐妹|妻子|丈夫|老公|老婆|爱人|父亲|母亲|父母|爸爸|妈妈|爸妈|儿子|女儿|"

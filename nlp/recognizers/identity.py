@@ -1,7 +1,7 @@
 # ruff: noqa: E501  -- patterns read best on one line
 """Numbers that states and others give to people, behind a label or by a shape of their own.
 
-Those with a pattern and check digits in Presidio are read by `nlp.recognizers.national`.
+Those with a pattern and check digits in Presidio are read by `lexveil.nlp.recognizers.national`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
 
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _SSN_MASKED = re.compile(r"(?<![\w-])[xX*]{3}-?[xX*]{2}-?\d{4}(?![\w-])")

@@ -7,8 +7,9 @@ from typing import Any
 
 from presidio_analyzer import RecognizerResult
 
-from nlp.recognizers.base import Found, RuleRecognizer
-from nlp.text import ENTITY_TYPES, Span
+from lexveil.nlp.entity_types import ENTITY_TYPES
+from lexveil.nlp.recognizers.base import Found, RuleRecognizer
+from lexveil.nlp.text import Span
 
 
 class LearntRecognizer(RuleRecognizer):

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, SHAPED, UPPER, Found, RuleRecognizer
+from lexveil.nlp.letters import UPPER
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
 
 _RELATION = (
     r"(?:(?:Schwieger|Stief|Halb|Groß|Ur(?:groß)?|Adoptiv|Pflege|Zwillings|Ehe)?(?:vaters?|mutter|eltern|sohn(?:es|s)?|söhnen?|tochter|töchtern?|kind(?:er|ern|es)?|bruders?|brüdern?|schwestern?|frau|mann(?:es|s)?|gatt(?:e|in|en)|enkel(?:in|kind|kinder|s)?)|"

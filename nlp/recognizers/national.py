@@ -16,7 +16,7 @@ from typing import NamedTuple
 import regex
 from presidio_analyzer import PatternRecognizer
 
-from nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
 
 _ACCOUNTS = ("AbaRoutingRecognizer", "CryptoRecognizer", "UsBankRecognizer")
 _PLATES = (

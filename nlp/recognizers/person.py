@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import CHECKED, GUESSED, LABELLED, LOWER, SHAPED, UPPER, Found, RuleRecognizer
-from nlp.recognizers.organisation import SUFFIX
-from nlp.recognizers.vocabulary import JURISDICTIONS, LEGAL_WORDS, NAMES_TOO
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import CHECKED, GUESSED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.organization import SUFFIX
+from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS, NAMES_TOO
 
 _INITIALS = rf"(?:[{UPPER}]\.[ ]?-?){{1,4}}"
 _WORD = rf"(?:(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"

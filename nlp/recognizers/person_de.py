@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import LABELLED, LOWER, SHAPED, UPPER, Found, RuleRecognizer
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
 
 _PARTICLE = r"(?:(?:von|vom|van|zu|zur|zum|de|der|den|dem|del|di|da|du|la|le|ten|ter|el|al|Freiherr von|Freifrau von|Graf von|Gräfin von) ?){1,3}"
 _SURNAME = rf"(?:{_PARTICLE})?[{UPPER}][{LOWER}'’]{{1,}}(?:-(?:[{UPPER}][{LOWER}]+)){{0,2}}"

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nlp.recognizers.base import HAN, LABELLED, SHAPED, Found, RuleRecognizer
-from nlp.recognizers.vocabulary import COMPOUND_SURNAMES_ZH, SURNAMES_ZH
+from lexveil.nlp.letters import HAN
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.vocabulary import COMPOUND_SURNAMES_ZH, SURNAMES_ZH
 
 _H = f"[{HAN}]"
 _SURNAME = rf"(?:{'|'.join(COMPOUND_SURNAMES_ZH)}|[{''.join(dict.fromkeys(SURNAMES_ZH))}])"

@@ -9,8 +9,9 @@
 
 Who asks says so by `Authorization: Bearer API_KEY`, where the server has issued keys.
 
-Keys travel as a bundle (`pipeline.serving.bundles`) of one blob, which is empty where the layout uses no key;
-ciphertexts as one bundle. Every body is sent with its Content-Length and `X-Request-Digest: sha256=HEX`; the
+Keys travel as a bundle (`lexveil.pipeline.serving.bundles`) of one blob, which is empty where the layout uses
+no key; ciphertexts as one bundle. Every body is sent with its Content-Length and `X-Request-Digest:
+sha256=HEX`; the
 reply to it carries `X-Reply-Digest`, which `reply_digest` binds to the request: an answer to another request
 is found out. These digests find accidents (half of the bit flips in a ciphertext would otherwise load and
 give wrong logits) and mixed-up answers; against an attacker on the way there is TLS.
@@ -31,7 +32,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.serving.bundles import WireError, bundle, max_bundle_bytes, unbundle
+from lexveil.pipeline.serving.bundles import WireError, bundle, max_bundle_bytes, unbundle
 
 __all__ = ["WireError", "bundle", "max_bundle_bytes", "unbundle"]
 
@@ -51,8 +52,8 @@ class _Message(BaseModel):
 class Layout(_Message):
     """One way to pack documents into ciphertexts, and what is true of its answers.
 
-    parameters: `privacy.he.parameters.Parameters` as a record; the client takes them only if its own table
-    gives the same. reason: why these. steps: rotations for which keys are needed.
+    parameters: `lexveil.privacy.he.parameters.Parameters` as a record; the client takes them only if its own
+    table gives the same. reason: why these. steps: rotations for which keys are needed.
     feature_norm: features of a larger norm are not to be sent: their logits could wrap around. The error of a
     logit is at most error_floor + error_slope * (1 + norm of the features).
     ciphertexts_per_request: most blobs a request may hold; a blob is what `ClientKeys.encrypt` gives.
@@ -69,7 +70,8 @@ class Layout(_Message):
 
 class Probes(_Message):
     """Known answers: logits that the served head gives for public features of norm 1, so that the signature
-    holds the server to them. Made by `privacy.he.probes.known_answers`; `rounding` is what it rounded by.
+    holds the server to them. Made by `lexveil.privacy.he.probes.known_answers`; `rounding` is what it rounded
+    by.
     """
 
     seed: str = Field(min_length=16, max_length=128)

@@ -13,33 +13,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nlp.encoders.documents import extract
-from nlp.encoders.models import (
-    FeatureModel,
-    Inputs,
-    ModelConfig,
-    build,
-    collate_tokens,
-    takes_tokens,
-)
-from pipeline.charging import open_ledger
-from pipeline.code import code_digest
-from pipeline.errors import TrainingRefused
-from pipeline.labels import classes
-from pipeline.models import SavedModel, find_model, models, now, read_card, record_audit
-from pipeline.objectives import objective_of
-from pipeline.recipes import plain_plan, training_plan
-from pipeline.records import ForEach, one_by_one
-from pipeline.settings import Settings
-from pipeline.stages.encode import as_trained, encode, encoding_of, load_encoder
-from pipeline.stages.extract import open_model
-from pipeline.stages.train import fit
-from pipeline.training_data import Row, Split, load_split, target_of
-from pipeline.workspace import Workspace, write_bytes
-from privacy.dp.audit.attacks import FEWEST, Exposure, Membership, exposure, membership
-from privacy.dp.audit.gate import ALPHA, Claim, Finding, Probe, Verdict, default_probes, gate
-from privacy.dp.engine import TrainingPlan
-from privacy.dp.randomness import SecureRandom
+from lexveil.nlp.encoders.config import ModelConfig, takes_tokens
+from lexveil.nlp.encoders.documents import extract
+from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
+from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.labels import classes
+from lexveil.pipeline.models.card import read_card, record_audit
+from lexveil.pipeline.models.encoding import as_trained, encoding_of, load_encoder
+from lexveil.pipeline.models.loading import open_model
+from lexveil.pipeline.models.saved import SavedModel, find_model, models
+from lexveil.pipeline.records import ForEach, now, one_by_one
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.encode import encode
+from lexveil.pipeline.training.data import Row, Split, load_split, target_of
+from lexveil.pipeline.training.fit import fit
+from lexveil.pipeline.training.objectives import objective_of
+from lexveil.pipeline.training.recipes import plain_plan, training_plan
+from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.workspace.code import code_digest
+from lexveil.pipeline.workspace.storage import write_bytes
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.audit.attacks import FEWEST, Exposure, Membership, exposure, membership
+from lexveil.privacy.dp.audit.gate import ALPHA, Claim, Finding, Probe, Verdict, default_probes, gate
+from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.dp.randomness import SecureRandom
 
 Floats = NDArray[np.float64]
 

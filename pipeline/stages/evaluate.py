@@ -10,25 +10,31 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from nlp.encoders.documents import Encoded, Extracted, extract
-from nlp.encoders.models import FeatureModel, ModelConfig, PolynomialHead, denoising_loss
-from pipeline.encrypted_check import encrypted_check
-from pipeline.errors import SourceError
-from pipeline.heads import head_of
-from pipeline.labels import classes
-from pipeline.models import find_model
-from pipeline.recipes import plain_plan, training_plan
-from pipeline.records import SourceDocument
-from pipeline.settings import Settings
-from pipeline.sources import Rejected, SourceItem, check_fields, read_item, scan
-from pipeline.stages.encode import as_trained, encode_texts, encoding_of
-from pipeline.stages.extract import open_model
-from pipeline.stages.mask import mask_texts
-from pipeline.stages.train import fit, model_config
-from pipeline.training_data import Row, Split, load_split
-from pipeline.workspace import Workspace
-from privacy.dp.randomness import SecureRandom
+from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.documents import Encoded, Extracted, extract
+from lexveil.nlp.encoders.heads import PolynomialHead
+from lexveil.nlp.encoders.losses import denoising_loss
+from lexveil.nlp.encoders.models import FeatureModel
+from lexveil.pipeline.errors import SourceError
+from lexveil.pipeline.labels import classes
+from lexveil.pipeline.masking.texts import mask_texts
+from lexveil.pipeline.models.encoding import as_trained, encode_texts, encoding_of
+from lexveil.pipeline.models.heads import head_of
+from lexveil.pipeline.models.loading import open_model
+from lexveil.pipeline.models.saved import find_model
+from lexveil.pipeline.records import SourceDocument
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_item, scan
+from lexveil.pipeline.training.data import Row, Split, load_split
+from lexveil.pipeline.training.fit import fit, model_config
+from lexveil.pipeline.training.recipes import plain_plan, training_plan
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.parameters import Profile
+from lexveil.privacy.he.served_model import Head, ServedModel, evaluator
 
 _BATCH = 256
 
@@ -199,3 +205,37 @@ def _scores(config: ModelConfig, written: Sequence[str | None], logits: np.ndarr
     micro = f1_score(truth, guesses, average="micro", zero_division=never)
     macro = f1_score(truth, guesses, labels=present, average="macro", zero_division=never)
     return Scores(float(micro), float(macro), len(written))
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedCheck:
+    """Encrypted against plain classification of the same features.
+
+    agreement: share of documents with the same label. max_error: largest absolute error of a logit.
+    error_bound: the one that is stated for these features.
+    """
+
+    documents: int
+    agreement: float
+    max_error: float
+    error_bound: float
+
+
+def encrypted_check(
+    head: Head, features: NDArray[np.floating], profile: Profile = "sealed"
+) -> EncryptedCheck:
+    """Classifies the features encrypted, by what client and server compute, and plain; compares.
+
+    features: shape (n, n_features), of norm 1 at most. Raises ValueError (`HeadRefused`, `ShapeRefused`) for
+    a head that cannot be served.
+    """
+    served = evaluator(ServedModel(head, profile), "block")
+    keys = ClientKeys.generate(served.parameters)
+    loaded = served.load_keys(keys.evaluation_keys())
+    matrix = np.asarray(features, np.float64)
+    logits = keys.decrypt([served.evaluate(x, loaded) for x in keys.encrypt(matrix)], len(matrix))
+    plain = head.logits(matrix)
+    same = plain.argmax(axis=1) == logits.argmax(axis=1)
+    norm = float(np.linalg.norm(matrix, axis=1).max())
+    error = float(np.abs(plain - logits).max())
+    return EncryptedCheck(len(matrix), float(same.mean()), error, served.error_bound(norm))

@@ -7,30 +7,28 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
 
 import pyarrow as pa
 
-from nlp.encoders.documents import extract as extract_features
-from nlp.encoders.models import FeatureModel
-from nlp.encoders.storage import ModelRefused, load, read_config
-from pipeline import tables
-from pipeline.code import code_digest
-from pipeline.features import Lineage, current_features, shown_features, switch
-from pipeline.models import SavedModel, find_model, now, refusal
-from pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
-from pipeline.settings import Settings
-from pipeline.stages.encode import (
+from lexveil.nlp.encoders.documents import extract as extract_features
+from lexveil.nlp.encoders.storage import ModelRefused, read_config
+from lexveil.pipeline.models.encoding import (
     as_trained,
-    encode,
     encoded_folder,
-    encoding_facts,
     encoding_of,
-    load_encoder,
     read_encoded,
 )
-from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, read_manifest, run_stage
+from lexveil.pipeline.models.loading import open_model
+from lexveil.pipeline.models.saved import SavedModel, find_model, refusal
+from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, now, one_by_one
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.encode import encode, encoding_facts
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.code import code_digest
+from lexveil.pipeline.workspace.features import Lineage, current_features, shown_features, switch
+from lexveil.pipeline.workspace.shards import read_manifest, run_stage
+from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.workspace import Workspace
 
 __all__ = ["current_features", "extract", "extract_shard", "open_model", "shown_features"]
 
@@ -48,7 +46,7 @@ def extract(
 
     A version of the features is made by one model, one encoding and one way of masking. Documents that are
     new or changed go into the version there is; another version is made beside it, and read from when it is
-    whole (`pipeline.features`).
+    whole (`lexveil.pipeline.workspace.features`).
 
     The features are NOT differentially private: the model's weights are. Each row depends on its own
     document, and a reader of the features may learn of it what they show.
@@ -129,24 +127,3 @@ def _lineage(workspace: Workspace, settings: Settings, saved: SavedModel, run: s
         program=metadata.version("lexveil"),
         run=run,
     )
-
-
-@functools.lru_cache(maxsize=2)
-def _open(folder: Path, encoder: Path | None, changed: int) -> FeatureModel:
-    del changed
-    settings = Settings.model_validate({"train": {"encoder": encoder}})
-    return load(folder, load_encoder(as_trained(settings, read_config(folder)).train))
-
-
-def open_model(folder: Path, settings: Settings) -> FeatureModel:
-    """A saved model, loaded once per process and version.
-
-    Raises:
-        TrainingRefused: the folder can't be used; the line says why.
-    """
-    try:
-        return _open(folder, settings.train.encoder, (folder / "model.safetensors").stat().st_mtime_ns)
-    except ModelRefused as error:
-        raise refusal(error) from None
-    except OSError:
-        raise refusal(ModelRefused("missing")) from None

@@ -5,19 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline import tables
-from pipeline.code import code_digest
-from pipeline.database import tables_of
-from pipeline.keys import key_store
-from pipeline.plan import make_plan, read_plan
-from pipeline.records import (
+from lexveil.pipeline.records import (
     Document,
     ForEach,
     Manifest,
@@ -27,14 +21,18 @@ from pipeline.records import (
     one_by_one,
     tally,
 )
-from pipeline.settings import Settings
-from pipeline.sources import FIELDS, Rejected, read_items
-from pipeline.tables import digest_of
-from pipeline.workspace import Workspace, run_stage, write_bytes
-from privacy.keystore import KeyStore
-from privacy.vault import content_id, seal, unseal
-
-_CATALOGUE_GROUP = 4096  # rows
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.sources.documents import FIELDS, Rejected, read_items
+from lexveil.pipeline.sources.plan import make_plan, read_plan
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue, write_catalogue
+from lexveil.pipeline.workspace.code import code_digest
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.shards import run_stage
+from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.keystore import KeyStore
+from lexveil.privacy.vault import content_id, seal
 
 
 def ingest(
@@ -66,7 +64,7 @@ def ingest(
     catalogue = _catalogue_of(workspace, manifest)
     gone = _ids(read_catalogue(workspace, settings)) - _ids(catalogue)
     if gone:
-        from pipeline.erasure import forget  # stands on this stage
+        from lexveil.pipeline.maintenance.erasure import forget  # stands on this stage
 
         forget(workspace, settings, sorted(gone))
     write_catalogue(workspace, settings, catalogue)  # after: it tells a second try what is to be forgotten
@@ -148,57 +146,6 @@ def _write_quarantine(workspace: Workspace, keys: KeyStore, shard: Shard, reject
     tables.write_part(workspace.quarantine, shard, table)
 
 
-def read_quarantine(workspace: Workspace, settings: Settings) -> list[tuple[str, str]]:
-    """(reason, where it lies) of what was not read, and (reason, doc_id) of what masking held back.
-
-    For the holder of the master key only.
-    """
-    key = key_store(workspace, settings).purpose_key("quarantine")
-    rows: list[tuple[str, str]] = []
-    for path in sorted(workspace.quarantine.glob("part-*.parquet")):
-        for row in tables.read_part(path).to_pylist():
-            rows.append((row["reason"], unseal(key, row["where"], f"quarantine:{row['item']}").decode()))
-    for path in sorted(workspace.held_back.glob("part-*.parquet")):
-        rows += ((row["reason"], row["doc_id"]) for row in tables.read_part(path).to_pylist())
-    return rows
-
-
-def read_raw(workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str]) -> list[Document]:
-    """The given documents of one raw part, decrypted, in the part's order."""
-    wanted = set(doc_ids)
-    keys = key_store(workspace, settings).existing(sorted(wanted))
-    path = tables.part_path(workspace.raw, index)
-    columns = ["doc_id", "owner", "label", "split", "payload"]
-    rows = tables.read_part(path, columns).to_pylist() if wanted else []
-    documents: list[Document] = []
-    for row in rows:
-        doc_id, sealed = row["doc_id"], row.pop("payload")  # each ciphertext goes as its text comes
-        if doc_id in wanted and doc_id in keys:
-            opened = unseal(keys[doc_id], sealed, f"raw:{doc_id}")
-            del sealed
-            text = json.loads(opened)["text"]
-            documents.append(Document(doc_id, row["owner"], row["label"], row["split"], text))
-    return documents
-
-
-def has_catalogue(workspace: Workspace, settings: Settings) -> bool:
-    """Whether anything was ever ingested, be it of no documents."""
-    database = tables_of(workspace, settings)
-    return workspace.catalogue.exists() if database is None else database.has_catalogue()
-
-
-def read_catalogue(workspace: Workspace, settings: Settings, shard: int | None = None) -> pa.Table:
-    """The kept documents, or those of one shard: ids, keyed owners, labels, and the shard each lies in."""
-    database = tables_of(workspace, settings)
-    if database is not None:
-        return database.read_catalogue(shard)
-    if not workspace.catalogue.exists():
-        return tables.CATALOGUE.empty_table()
-    if shard is None:
-        return tables.read_part(workspace.catalogue)
-    return tables.read_rows(workspace.catalogue, "shard", shard)
-
-
 def _ids(catalogue: pa.Table) -> set[str]:
     return set(tables.strings(catalogue, "doc_id"))
 
@@ -217,18 +164,6 @@ def _catalogue_of(workspace: Workspace, manifest: Manifest) -> pa.Table:
     return pa.concat_tables(
         [part.cast(tables.CATALOGUE) for part in parts] or [tables.CATALOGUE.empty_table()]
     )
-
-
-def write_catalogue(workspace: Workspace, settings: Settings, table: pa.Table) -> None:
-    """Put a catalogue in place of the one there is, whole or not at all."""
-    database = tables_of(workspace, settings)
-    if database is not None:
-        database.write_catalogue(table)
-        return
-    sink = pa.BufferOutputStream()
-    # In the order of its shards and in small groups, so that a shard's work doesn't read those of the others.
-    pq.write_table(table, sink, row_group_size=_CATALOGUE_GROUP)
-    write_bytes(workspace.catalogue, sink.getvalue().to_pybytes())
 
 
 def _canonical(text: str) -> bytes:

@@ -7,20 +7,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
-from nlp.encoders.label_start import start_from_labels
-from nlp.encoders.models import (
-    TRANSFORMERS,
-    Activation,
-    FeatureModel,
-    ModelConfig,
-    build,
-    takes_tokens,
-)
-from nlp.encoders.storage import ModelRefused, read_config
-from nlp.encoders.transformer import NotTrainable
-from pipeline.charging import (
+from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.storage import ModelRefused, read_config
+from lexveil.pipeline.errors import TrainingRefused, TrainingStopped
+from lexveil.pipeline.labels import classes
+from lexveil.pipeline.masking.decisions import decisions_digests
+from lexveil.pipeline.models.card import ModelCard, read_card
+from lexveil.pipeline.models.encoding import encoded_folder, encoding_of
+from lexveil.pipeline.models.saved import SavedModel, find_model, find_recipe, models, refusal, save_model
+from lexveil.pipeline.records import ForEach, one_by_one, written_moment
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.encode import encode
+from lexveil.pipeline.training.data import Split, load_split, resolve_objective
+from lexveil.pipeline.training.fit import check_trainable, device_of, fit, model_config
+from lexveil.pipeline.training.recipes import training_plan
+from lexveil.pipeline.training.reservations import (
     Reserved,
     checkpoint_of,
     model_name,
@@ -28,44 +29,21 @@ from pipeline.charging import (
     settled_ledger,
     unit_of,
 )
-from pipeline.code import code_digest
-from pipeline.errors import TrainingRefused, TrainingStopped
-from pipeline.keys import key_store
-from pipeline.labels import classes
-from pipeline.models import (
-    ModelCard,
-    SavedModel,
-    find_model,
-    find_recipe,
-    models,
-    read_card,
-    refusal,
-    save_model,
-    written_moment,
-)
-from pipeline.objectives import objective_of, try_one_step
-from pipeline.recipes import training_plan
-from pipeline.records import ForEach, one_by_one
-from pipeline.review import decisions_digests
-from pipeline.settings import Settings, TrainSettings
-from pipeline.stages.encode import encode, encoded_folder, encoding_of, load_encoder
-from pipeline.stages.ingest import read_catalogue
-from pipeline.tables import digest_of
-from pipeline.training_data import OwnerData, Split, load_split, resolve_objective
-from pipeline.workspace import Workspace, read_json, read_manifest, write_json
-from privacy.dp.checkpoint import Checkpoint
-from privacy.dp.clipping import NonFiniteGradient
-from privacy.dp.engine import TrainingPlan, TrainingResult
-from privacy.dp.engine import train as train_privately
-from privacy.dp.group import ALONE, Group, local_rank
-from privacy.dp.randomness import SecureRandom
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.code import code_digest
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.shards import read_manifest
+from lexveil.pipeline.workspace.storage import read_json, write_json
+from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradient
+from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.dp.group import Group
+from lexveil.privacy.dp.randomness import SecureRandom
 
 RELATION = "add or remove one {unit} with all of its items"
 # Settings that change how a model is trained, but not which model it is.
 _NOT_RECIPE = {"diagnostics", "device", "micro_batch", "checkpoint_seconds"}
-# Items that go through a model together: of a transformer, as many as bring 2 GB of activations.
-# Heads take as many as amortise a micro-batch's overhead: half the time of 256.
-_HEAD_ITEMS, _LSTM_ITEMS, _TRANSFORMER_ITEMS = 2048, 256, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +88,8 @@ def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None
 def documents_digest(workspace: Workspace, settings: Settings) -> str:
     """Digest of the documents that are trained on, and of how people want them masked.
 
-    Ids are keyed digests of content, so it covers the texts. Code is no part of it: a model stays the model of
-    its documents when a new version of Lexveil masks or encodes them differently.
+    Ids are keyed digests of content, so it covers the texts. Code is no part of it: a model stays the model
+    of its documents when a new version of Lexveil masks or encodes them differently.
     """
     rows = read_catalogue(workspace, settings).select(["doc_id", "owner", "label", "split"]).to_pylist()
     documents = sorted([row["doc_id"], row["owner"], row["label"] or "", row["split"] or ""] for row in rows)
@@ -146,7 +124,8 @@ def _record_documents(workspace: Workspace, settings: Settings, name: str) -> No
 
 
 def _documents_file(workspace: Workspace, name: str) -> Path:
-    # Not on the card, which leaves the office: without noise, such a digest tells whether a document was there.
+    # Not on the card, which leaves the office: without noise, such a digest tells whether a document was
+    # there.
     return workspace.protected / "models" / f"{name}.json"
 
 
@@ -161,7 +140,8 @@ def train(
     The ledger reserves the run before anything is computed on private data and refuses one that would
     pass the limit. A run that was killed goes on from its last checkpoint, else from the start, with the
     same secret randomness: it ends with the same model and is charged once. Where a model of the same recipe
-    and the same documents is there, nothing is trained or charged, even if code has changed since. Started by torchrun, this is for the first process; the others call `assist`.
+    and the same documents is there, nothing is trained or charged, even if code has changed since. Started by
+    torchrun, this is for the first process; the others call `assist`.
 
     Raises:
         TrainingRefused: the documents, the settings or the machine can't train the model.
@@ -234,22 +214,6 @@ def settle(workspace: Workspace, settings: Settings) -> None:
         pass
 
 
-def device_of(train: TrainSettings) -> torch.device:
-    """Where the model is trained. Each process that torchrun started has a GPU of its own.
-
-    Raises:
-        TrainingRefused: CUDA was asked for, and there is none.
-    """
-    there = torch.cuda.is_available()
-    if train.device == "cuda" and not there:
-        raise TrainingRefused(
-            "setting train.device is cuda, but PyTorch finds no CUDA device here; set it to auto or cpu"
-        )
-    if train.device == "cpu" or not there:
-        return torch.device("cpu")
-    return torch.device("cuda", local_rank() % torch.cuda.device_count())
-
-
 def _prepared(workspace: Workspace, settings: Settings, group: Group) -> tuple[Split, TrainingPlan, str]:
     """What is trained on, how, and the digest that names it, which is the same in every process."""
     split = load_split(workspace, settings)
@@ -281,75 +245,6 @@ def _telling(group: Group) -> Generator[Callable[[bytes], object]]:
     finally:
         if not told:
             group.tell()
-
-
-def model_config(train: TrainSettings, split: Split) -> ModelConfig:
-    """The untrained model for these documents."""
-    chosen = {"lora": train.lora_rank, "last_layers": train.last_layers}
-    return ModelConfig.of(
-        train.model,
-        load_encoder(train),
-        split.labels,
-        split.objective,
-        size=chosen.get(train.model),
-        chunk_length=train.chunk_length,
-        chunk_limit=train.chunk_limit,
-    )
-
-
-def check_trainable(config: ModelConfig, train: TrainSettings) -> None:
-    """One step of this model on random inputs, before anything is charged.
-
-    Raises:
-        TrainingRefused: the model can't be trained under DP; the line names the layer.
-    """
-    encoder = load_encoder(train)
-    try:
-        model = build(config, encoder)
-    except NotTrainable as error:
-        raise TrainingRefused(f"kind {config.kind} can't be trained: {error}") from None
-    try_one_step(model, encoder)
-
-
-def fit(
-    config: ModelConfig,
-    split: Split,
-    train: TrainSettings,
-    plan: TrainingPlan,
-    random: SecureRandom,
-    on_step: Callable[[int], None] | None = None,
-    private: bool = True,
-    activation: Activation | None = None,
-    *,
-    checkpoint: Checkpoint | None = None,
-    group: Group = ALONE,
-) -> tuple[FeatureModel, TrainingResult]:
-    """Train a model on the split. `private=False` trains the diagnostic twin, which is never saved.
-
-    activation: another one than the kind's, for a comparison.
-    """
-    model = build(config, load_encoder(train), activation=activation)
-    start_from_labels(model, load_encoder(train))
-    model.to(device_of(train))
-    data = OwnerData(split, config.kind, train.max_items_per_owner)
-    target, loss = objective_of(model)
-    tokens = _TRANSFORMER_ITEMS if config.kind in TRANSFORMERS else _LSTM_ITEMS
-    usual = tokens if takes_tokens(config.kind) else _HEAD_ITEMS
-    result = train_privately(
-        target,
-        data,
-        loss,
-        plan,
-        random,
-        on_step=on_step,
-        private=private,
-        max_items=train.micro_batch or usual,
-        checkpoint=checkpoint,
-        group=group,
-    )
-    model.cpu()
-    model.fold()
-    return model.eval(), result
 
 
 def _card(

@@ -22,7 +22,7 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from privacy.vault import Tampered, seal, unseal
+from lexveil.privacy.vault import Tampered, seal, unseal
 
 # AES-GCM's implementation takes less than 2 GiB at once.
 _PIECE = 2**28

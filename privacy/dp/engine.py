@@ -1,6 +1,6 @@
 """DP-SGD over owners: sample, clip, add noise, step, and average the iterates.
 
-Which numbers work, and on what that was tried: `pipeline.recipes` and docs/utility.md.
+Which numbers work, and on what that was tried: `lexveil.pipeline.training.recipes` and docs/utility.md.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from privacy.dp import accounting
-from privacy.dp.accounting import Truncation
-from privacy.dp.batches import Batch, OwnerBatches, micro_batches
-from privacy.dp.checkpoint import Checkpoint, Position
-from privacy.dp.clipping import BookKeeper, NonFiniteGradient
-from privacy.dp.group import ALONE, Group
-from privacy.dp.randomness import SecureRandom
-from privacy.dp.sampling import poisson_sample
+from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp.batches import Batch, OwnerBatches, micro_batches
+from lexveil.privacy.dp.checkpoint import Checkpoint, Position
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradient
+from lexveil.privacy.dp.group import ALONE, Group
+from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.sampling import poisson_sample
 
 Loss = Callable[[Any, Any], Tensor]
 Gradients = dict[str, Tensor]

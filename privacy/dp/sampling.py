@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.randomness import SecureRandom
 
 _LABEL = "poisson-sample"
 _CUT = "poisson-truncate"

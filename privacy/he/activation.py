@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
-from privacy.he.layout import Floats
+from lexveil.privacy.he.layout import Floats
 
 # Below this share of the largest coefficient a leading one is rounding: an odd or even function has lost it.
 _NEGLIGIBLE = 1e-9

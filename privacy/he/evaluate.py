@@ -1,7 +1,8 @@
 """The server's side: a head on encrypted features, with public material only.
 
 Formal guarantee: the server holds ciphertexts and evaluation keys, from which the features cannot be told
-under the assumptions of `privacy.he.keys`. Assumption on the server: it is curious but follows the protocol.
+under the assumptions of `lexveil.privacy.he.keys`. Assumption on the server: it is curious but follows the
+protocol.
 
 What a caller learns of the head, beside the logits:
 
@@ -11,8 +12,8 @@ key, of the bias, and to Gaussian noise: much in every place that is no output, 
 fresh encryption hides the second polynomial of the reply (a Ring-LWE sample whose secret the caller does not
 have: without it, that polynomial is a known linear function of the weights, and noise on the first would be
 in vain). The noise masks the partial sums and drowns the error, both to the one divergence that
-`privacy.he.flooding` derives. Assumption: the caller makes its keys and ciphertexts as the protocol says (one
-that does not can also simply ask more often).
+`lexveil.privacy.he.flooding` derives. Assumption: the caller makes its keys and ciphertexts as the protocol
+says (one that does not can also simply ask more often).
 
 `fast`: nothing is hidden. The caller can read partial sums of the weights, and whatever else it can compute
 from the reply.
@@ -29,11 +30,11 @@ from typing import Any
 import numpy as np
 import tenseal.sealapi as seal
 
-from privacy.he import flooding, frames, layout
-from privacy.he.activation import HeadRefused
-from privacy.he.layout import Floats, Layer, Slots
-from privacy.he.parameters import Parameters
-from privacy.he.scheme import Scheme, to_bytes
+from lexveil.privacy.he import flooding, layout, wire_format
+from lexveil.privacy.he.activation import HeadRefused
+from lexveil.privacy.he.layout import Floats, Layer, Slots
+from lexveil.privacy.he.parameters import Parameters
+from lexveil.privacy.he.scheme import Scheme, to_bytes
 
 __all__ = ["EvaluationKeys", "Evaluator", "HeadRefused", "LinearEvaluator", "SlotEvaluator"]
 
@@ -90,18 +91,18 @@ class Evaluator:
     @property
     def max_keys_bytes(self) -> int:
         """No honest upload of evaluation keys is longer."""
-        return sum(frames.longest(frame) for frame in self._scheme.key_frames.values())
+        return sum(wire_format.longest(frame) for frame in self._scheme.key_frames.values())
 
     @property
     def max_ciphertext_bytes(self) -> int:
         """No honest request is longer."""
-        return self.parameters.ciphertexts_per_request * frames.longest(self._scheme.input_frame)
+        return self.parameters.ciphertexts_per_request * wire_format.longest(self._scheme.input_frame)
 
     def load_keys(self, serialised: bytes) -> EvaluationKeys:
         """Keys of a client, for `evaluate`. Raises `Malformed` unless exactly the expected ones."""
         scheme = self._scheme
         kinds = {"galois": seal.GaloisKeys, "relin": seal.RelinKeys, "public": seal.PublicKey}
-        pieces = frames.split(serialised, len(scheme.key_frames))
+        pieces = wire_format.split(serialised, len(scheme.key_frames))
         loaded = {
             name: scheme.load(kinds[name](), piece, frame)
             for (name, frame), piece in zip(scheme.key_frames.items(), pieces, strict=True)
@@ -113,7 +114,7 @@ class Evaluator:
     def evaluate(self, serialised: bytes, keys: EvaluationKeys) -> bytes:
         """Encrypted logits of a fresh request of these parameters; else raises `Malformed`."""
         scheme = self._scheme
-        pieces = frames.split(serialised, self.parameters.ciphertexts_per_request)
+        pieces = wire_format.split(serialised, self.parameters.ciphertexts_per_request)
         x = [scheme.load(seal.Ciphertext(), piece, scheme.input_frame) for piece in pieces]
         return b"".join(to_bytes(y) for y in self._logits(x, keys))
 

@@ -19,8 +19,9 @@ CRYPTO 2022, section 4), applied by the evaluator, to hide the head, instead of 
 partial sums costs room in the modulus, where multiplying them by a mask of zeros would cost a rescaling,
 with its error, its time and its part of the keys; and it states for both what is left.
 
-Assumptions: a client that makes its keys and ciphertexts as `privacy.he.keys` does, and features of norm up
-to `NORM` (1 for a network); beyond it the divergence grows with the square of the partial sums at most. E is
+Assumptions: a client that makes its keys and ciphertexts as `lexveil.privacy.he.keys` does, and features of
+norm up to `NORM` (1 for a network); beyond it the divergence grows with the square of the partial sums at
+most. E is
 measured, not proved. Gaussians are double precision numbers: each layer of noise is finer than the last by
 `_LAYER_BITS`, so that together they reach below the noise of encryption.
 

@@ -1,8 +1,9 @@
 """The client's side: the secret key is made here, stays here, and nothing on the server may import this.
 
 Formal guarantee: CKKS encryption (Cheon, Kim, Kim & Song 2017) under these keys is IND-CPA secure if Ring-LWE
-with the parameters of `privacy.he.parameters` is hard (128 bits by the Homomorphic Encryption Standard, 2018)
-and stays so with galois keys published (circular security, which all such schemes assume). A server that
+with the parameters of `lexveil.privacy.he.parameters` is hard (128 bits by the Homomorphic Encryption
+Standard, 2018) and stays so with galois keys published (circular security, which all such schemes assume). A
+server that
 follows the protocol learns how many ciphertexts came and when, and nothing of the features.
 
 Not covered: (1) Decrypted CKKS values carry the noise of the key; who is given them can come to know the
@@ -21,10 +22,10 @@ from typing import Any, NoReturn
 import numpy as np
 import tenseal.sealapi as seal
 
-from privacy.he.frames import longest, split
-from privacy.he.layout import Floats, pack, unpack
-from privacy.he.parameters import Parameters
-from privacy.he.scheme import Scheme, from_bytes, to_bytes
+from lexveil.privacy.he.layout import Floats, pack, unpack
+from lexveil.privacy.he.parameters import Parameters
+from lexveil.privacy.he.scheme import Scheme, from_bytes, to_bytes
+from lexveil.privacy.he.wire_format import longest, split
 
 
 class SecretKeyUnusable(ValueError):

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.he.parameters import Parameters, power_of_two
+from lexveil.privacy.he.parameters import Parameters, power_of_two
 
 Floats = NDArray[np.float64]
 Slots = NDArray[Any]  # float64 or complex128

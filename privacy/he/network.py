@@ -1,6 +1,6 @@
 """The server's side of a two-layer network: linear, a polynomial, linear.
 
-Guarantees: `privacy.he.evaluate`.
+Guarantees: `lexveil.privacy.he.evaluate`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,11 @@ from typing import Any
 import numpy as np
 import tenseal.sealapi as seal
 
-from privacy.he import layout
-from privacy.he.activation import Activation, HeadRefused
-from privacy.he.evaluate import (
-    EvaluationKeys,
-    Evaluator,
-    checked_layer,
-    logit_limit,
-)
-from privacy.he.layout import Floats
-from privacy.he.parameters import Parameters
+from lexveil.privacy.he import layout
+from lexveil.privacy.he.activation import Activation, HeadRefused
+from lexveil.privacy.he.evaluate import EvaluationKeys, Evaluator, checked_layer, logit_limit
+from lexveil.privacy.he.layout import Floats
+from lexveil.privacy.he.parameters import Parameters
 
 # Of features: 1, and what float32 may make of it.
 NORM = 1.001

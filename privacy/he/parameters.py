@@ -47,8 +47,9 @@ class ParameterSet:
     over the shapes served here and rounded up at least three-fold; not a worst-case proof.
 
     magnitude_bits: of a logit that does not wrap around; in a flooded reply the noise has room beside it.
-    flooding_bits: see `privacy.he.flooding`; 0 for none. rms_error: above the root mean square of the error
-    of the outputs, for column norms of up to `RMS_NORM` and a gain of up to `RMS_GAIN` (measured, rounded up
+    flooding_bits: see `lexveil.privacy.he.flooding`; 0 for none. rms_error: above the root mean square of the
+    error of the outputs, for column norms of up to `RMS_NORM` and a gain of up to `RMS_GAIN` (measured,
+    rounded up
     three-fold as well).
     """
 

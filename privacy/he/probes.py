@@ -21,8 +21,8 @@ import math
 
 import numpy as np
 
-from privacy.he.layout import Floats
-from privacy.he.served import Head
+from lexveil.privacy.he.layout import Floats
+from lexveil.privacy.he.served_model import Head
 
 COUNT = 8
 

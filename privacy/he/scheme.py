@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 import tenseal.sealapi as seal
 
-from privacy.he import frames
-from privacy.he.layout import Slots, rotation_steps
-from privacy.he.parameters import Parameters
+from lexveil.privacy.he import wire_format
+from lexveil.privacy.he.layout import Slots, rotation_steps
+from lexveil.privacy.he.parameters import Parameters
 
 
 class Storable(Protocol):
@@ -87,10 +87,10 @@ class Scheme:
         degree = self.parameters.scheme.poly_modulus_degree
         version = to_bytes(seal.Plaintext())[3:5]
         key_level = self.context.key_parms_id()
-        self.input_frame = frames.ciphertext_frame(
+        self.input_frame = wire_format.ciphertext_frame(
             version, self.levels[-1], degree, primes - 1, self.input_scale, seeded=True
         )
-        self.output_frame = frames.ciphertext_frame(
+        self.output_frame = wire_format.ciphertext_frame(
             version,
             self.levels[self.output_primes - 1],
             degree,
@@ -98,15 +98,15 @@ class Scheme:
             self.output_scale,
             seeded=False,
         )
-        self.key_frames: dict[str, frames.Frame] = {}
+        self.key_frames: dict[str, wire_format.Frame] = {}
         if self.galois_elements:
-            self.key_frames["galois"] = frames.galois_keys_frame(
+            self.key_frames["galois"] = wire_format.galois_keys_frame(
                 version, key_level, degree, primes, self.galois_elements
             )
         if self.parameters.n_hidden:
-            self.key_frames["relin"] = frames.relin_keys_frame(version, key_level, degree, primes)
+            self.key_frames["relin"] = wire_format.relin_keys_frame(version, key_level, degree, primes)
         if self.parameters.scheme.flooding_bits:
-            self.key_frames["public"] = frames.ciphertext_frame(
+            self.key_frames["public"] = wire_format.ciphertext_frame(
                 version, key_level, degree, primes, 1.0, seeded=False
             )
 
@@ -122,14 +122,14 @@ class Scheme:
         self.encoder.encode(values.tolist(), level, scale, plaintext)
         return plaintext
 
-    def load(self, empty: Loaded, serialised: bytes, frame: frames.Frame) -> Loaded:
+    def load(self, empty: Loaded, serialised: bytes, frame: wire_format.Frame) -> Loaded:
         """Loads a stranger's bytes into `empty`. Raises `Malformed` for anything but this frame."""
-        stored = frames.inflate(serialised, limit=frames.frame_length(frame))
-        frames.refuse_unless_framed(stored, frame)
+        stored = wire_format.inflate(serialised, limit=wire_format.frame_length(frame))
+        wire_format.refuse_unless_framed(stored, frame)
         try:
             return from_bytes(empty, self.context, stored)
         except (RuntimeError, ValueError, IndexError):
-            raise frames.Malformed("the coefficients do not fit the parameters") from None
+            raise wire_format.Malformed("the coefficients do not fit the parameters") from None
 
 
 def to_bytes(storable: Storable) -> bytes:

@@ -16,8 +16,8 @@ import pytest
 import typer
 import yaml
 
-from flows.cli import app
-from pipeline.settings import Settings, load_settings
+from lexveil.flows.cli import app
+from lexveil.pipeline.settings import Settings, load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CLUSTER = DEPLOY / "kubernetes"
@@ -170,7 +170,7 @@ def test_doors_agree() -> None:
         assert published == f"127.0.0.1:{port}:{port}"
     assert Settings().encrypted.port == 8300
     assert literals()["run-environment"]["PREFECT_API_URL"] == "http://server:4200/api"
-    served = (Path(__file__).parents[2] / "pipeline" / "serving" / "app.py").read_text()
+    served = (Path(__file__).parents[2] / "pipeline" / "serving" / "server" / "app.py").read_text()
     endpoint = of_kind("Deployment", "endpoint")["spec"]["template"]["spec"]["containers"][0]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert f'"{endpoint[probe]["httpGet"]["path"]}"' in served
@@ -261,11 +261,11 @@ def test_environment_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_flows_of_the_prefect_file_take_their_parameters() -> None:
     import inspect
 
-    import flows.deployments as deployments
+    import lexveil.flows.deployments as deployments
 
     for one in yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["deployments"]:
         module, _, function = one["entrypoint"].rpartition(".")
-        assert module == "flows.deployments"
+        assert module == "lexveil.flows.deployments"
         wanted = inspect.signature(getattr(deployments, function).fn).parameters
         assert set(one["parameters"]) <= set(wanted), one["name"]
         assert one["concurrency_limit"] == 1

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline import observe
-from pipeline.serving.observe import Metrics
-from pipeline.serving.workers import PoolState
+from lexveil.pipeline.monitoring import metrics
+from lexveil.pipeline.serving.server.metrics import Metrics
+from lexveil.pipeline.serving.server.pool import PoolState
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FUNCTIONS = {"absent", "histogram_quantile", "increase", "max", "min", "rate", "sort_desc", "sum", "time"}
@@ -24,8 +24,8 @@ OF_PROMETHEUS = {"instance", "job", "le"}
 
 def exported() -> dict[str, set[str]]:
     """The labels of every sample that the runs or the endpoint can export."""
-    found = {f"{name}_total": set(labels) for name, (_, labels) in observe.COUNTERS.items()}
-    found |= {name: set(labels) for name, (_, labels) in observe.GAUGES.items()}
+    found = {f"{name}_total": set(labels) for name, (_, labels) in metrics.COUNTERS.items()}
+    found |= {name: set(labels) for name, (_, labels) in metrics.GAUGES.items()}
     endpoint = Metrics()
     endpoint.watch(lambda: PoolState(True), lambda: (0, 0))
     endpoint.requests.labels("GET", "/v1", "200", "tenant").inc()
@@ -87,7 +87,7 @@ def test_every_metric_of_the_runs_is_watched() -> None:
     shown = " ".join(expression for _, expression in expressions())
     left = {"lexveil_run_started_timestamp_seconds", "lexveil_last_failure_timestamp_seconds"}
     left |= {"lexveil_documents_masked", "lexveil_feature_rows"}
-    names = {*(f"{name}_total" for name in observe.COUNTERS), *observe.GAUGES}
+    names = {*(f"{name}_total" for name in metrics.COUNTERS), *metrics.GAUGES}
     assert {name for name in names if not re.search(rf"\b{name}\b", shown)} == left
 
 

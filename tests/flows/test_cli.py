@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from flows import cli
-from pipeline import tables
-from pipeline.workspace import Workspace, write_json
+from lexveil.flows import cli
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.storage import write_json
+from lexveil.pipeline.workspace.workspace import Workspace
 
 WriteJsonl = Callable[..., Path]
 HEAVY = ("torch", "presidio_analyzer", "spacy", "transformers", "prefect", "pydantic_settings", "pyarrow")
@@ -87,7 +88,7 @@ def refused(lexveil: Command, tmp_path: Path, *arguments: object, says: str, cod
 def test_help_loads_nothing_heavy() -> None:
     program = (
         "import sys; sys.argv = ['lexveil', '--help']\n"
-        "from flows.cli import main\n"
+        "from lexveil.flows.cli import main\n"
         "try: main()\n"
         f"finally: print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
     )
@@ -220,7 +221,7 @@ class TestBadInput:
         def choke(*_: Any) -> None:
             raise ValueError("Canary Wharfinger")
 
-        monkeypatch.setattr("pipeline.erasure.erase", choke)
+        monkeypatch.setattr("lexveil.pipeline.maintenance.erasure.erase", choke)
         said = lexveil("erase", "x", "-w", finished.workspace.root)
         assert (said.code, said.out) == (1, "")
         assert "ValueError" in said.err

@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.deployments import schedule_of, scheduled_job
-from pipeline.errors import SourceMissing
+from lexveil.flows.deployments import schedule_of, scheduled_job
+from lexveil.pipeline.errors import SourceMissing
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "job-template.json"
 
@@ -37,8 +37,8 @@ def asked(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
 
 COMMANDS = """
 import json, sys
-from flows.cli import app
-from pipeline.errors import LexveilError
+from lexveil.flows.cli import app
+from lexveil.pipeline.errors import LexveilError
 
 told = []
 for words in json.loads(sys.argv[1]):
@@ -111,7 +111,7 @@ def test_registering_again_changes_and_does_not_double(registered: Registered) -
     (schedule,) = found["nightly"]["schedules"]
     assert schedule["schedule"]["interval"] == 3600
     assert found["nightly"]["global_concurrency_limit"]["limit"] == 1
-    assert found["nightly"]["entrypoint"] == "flows.deployments.scheduled_job"
+    assert found["nightly"]["entrypoint"] == "lexveil.flows.deployments.scheduled_job"
     watches = asked(registered.url, "automations")
     assert len(watches) == 2
     ours = {f"prefect.flow.{one['flow_id']}" for one in found.values()}
@@ -288,8 +288,8 @@ def test_delays_grow_and_a_refusal_ends_them(
 
 GROWING = """
 import json
-from flows import deployments, failures
-from pipeline.errors import BudgetRefused
+from lexveil.flows import deployments, failures
+from lexveil.pipeline.errors import BudgetRefused
 
 failures.DELAYS = (1, 2, 3)
 tries = {"fault": 0, "refusal": 0}
@@ -345,7 +345,7 @@ from prefect import flow, get_client
 from prefect.events import emit_event
 from prefect.states import Pending, Running
 from prefect.utilities.asyncutils import run_coro_as_sync
-from flows import deployments
+from lexveil.flows import deployments
 
 worked = sys.argv[1] == "while it worked"
 deployments._HEARTBEAT_SECONDS = deployments._START_SECONDS = 10

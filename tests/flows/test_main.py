@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import BudgetRefused
+from lexveil.pipeline.errors import BudgetRefused
 
 DOCUMENTS, PER_SHARD = 16, 6
 SHARDS = 3

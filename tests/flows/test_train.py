@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 
-from flows import cli
-from pipeline.charging import open_ledger
-from pipeline.errors import TrainingRefused
-from pipeline.settings import Settings, TrainSettings
-from pipeline.stages.encode import encode_texts
-from pipeline.workspace import Workspace, read_json, write_json
+from lexveil.flows import cli
+from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.models.encoding import encode_texts
+from lexveil.pipeline.settings import Settings, TrainSettings
+from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.workspace.storage import read_json, write_json
+from lexveil.pipeline.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 WORDS = ("lease", "tenant", "notice", "payment", "court", "appeal", "salary", "dismissal", "warranty")
@@ -98,9 +99,9 @@ class Training:
 
 def documents(rows: list[Mapping[str, Any]], folder: Path, encoder: Path) -> Path:
     """A workspace with these documents, masked and encoded. Each row has label and owner."""
-    from pipeline.stages.encode import encode
-    from pipeline.stages.ingest import ingest
-    from pipeline.stages.mask import mask
+    from lexveil.pipeline.stages.encode import encode
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.stages.mask import mask
 
     records = [
         {"text": " ".join(WORDS[(at * at + at * word) % len(WORDS)] for word in range(12)) + f" {at}.", **row}
@@ -301,10 +302,10 @@ def test_more_classes_than_documents(
     folder.mkdir()
     records = [{"text": f"{WORDS[at]} {WORDS[at + 1]} {at}.", **row} for at, row in enumerate(rows)]
     (folder / "records.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    from pipeline.settings import load_settings
-    from pipeline.stages.encode import encode
-    from pipeline.stages.ingest import ingest
-    from pipeline.stages.mask import mask
+    from lexveil.pipeline.settings import load_settings
+    from lexveil.pipeline.stages.encode import encode
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.stages.mask import mask
 
     settings = load_settings(None, train={"encoder": encoder, "chunk_length": CHUNK})
     place = Workspace.create_or_open(folder / "workspace")
@@ -350,10 +351,10 @@ def script() -> int:
     """The command in two processes, forked once everything is loaded; then again, with a budget that no
     ledger has. Returns the exit code of the last.
     """
-    import pipeline.stages.train
-    from pipeline.settings import load_settings
+    import lexveil.pipeline.stages.train
+    from lexveil.pipeline.settings import load_settings
 
-    pipeline.stages.train.load_encoder(load_settings(None).train)
+    lexveil.pipeline.stages.train.load_encoder(load_settings(None).train)
     in_two_processes()
     sys.argv += ["--epsilon", "9.9"]
     return in_two_processes()

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.encrypted_check import encrypted_check
-from pipeline.serving.app import Offer, create_app
-from pipeline.serving.client import EncryptedClassifier
-from privacy.he.activation import Activation
-from privacy.he.served import Head, LinearHead, NetworkHead, ServedModel
+from lexveil.pipeline.serving.client.classifier import EncryptedClassifier
+from lexveil.pipeline.serving.server.app import Offer, create_app
+from lexveil.pipeline.stages.evaluate import encrypted_check
+from lexveil.privacy.he.activation import Activation
+from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel
 
 SQUARE, CUBIC = (0.0, 0.0, 1.0), (0.0, 0.5, 0.25, 0.05)
 

@@ -149,11 +149,12 @@ def test_the_failures_are_in_prefect_s_database_without_their_content(ran: Ran) 
 
 def test_the_canaries_went_through_the_run(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sealed in the workspace opens to them: the search had something to find."""
-    from pipeline import tables
-    from pipeline.settings import Settings
-    from pipeline.stages.ingest import read_catalogue, read_quarantine
-    from pipeline.stages.mask import restore_document
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.masking.vault import restore_document
+    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.workspace import tables
+    from lexveil.pipeline.workspace.catalogue import read_catalogue
+    from lexveil.pipeline.workspace.documents import read_quarantine
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     place, settings = Workspace.open(ran.workspace), Settings()
     ids = tables.strings(read_catalogue(place, settings), "doc_id")
@@ -205,8 +206,8 @@ def allowed(canary: str, name: str) -> bool:
 
 def test_the_search_went_through_what_operators_see(ran: Ran) -> None:
     """Metrics, traces, log and history page were there to be searched, and say something."""
-    from pipeline.observe import metrics_path
-    from pipeline.workspace import Workspace
+    from lexveil.pipeline.monitoring.metrics import metrics_path
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     traces = b"".join(path.read_bytes() for path in sorted((ran.folder / "traces").iterdir()))
     for name in (b"lexveil.run", b"lexveil.mask.shard", b"lexveil.train", b"StageError"):

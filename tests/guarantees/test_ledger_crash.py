@@ -26,11 +26,11 @@ def run(folder: Path) -> None:
     from torch import nn
     from torch.nn import functional
 
-    from privacy.dp.batches import TensorOwners
-    from privacy.dp.checkpoint import Checkpoint
-    from privacy.dp.engine import TrainingPlan, train
-    from privacy.dp.ledger import Charge, Ledger, Population
-    from privacy.dp.randomness import SecureRandom
+    from lexveil.privacy.dp.batches import TensorOwners
+    from lexveil.privacy.dp.checkpoint import Checkpoint
+    from lexveil.privacy.dp.engine import TrainingPlan, train
+    from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, Population
+    from lexveil.privacy.dp.randomness import SecureRandom
 
     people = Population("toy", unit="owner")
     plan = TrainingPlan(3.0, 1.0, 0.5, 4, learning_rate=0.5)
@@ -110,7 +110,7 @@ def killed_after(lines: int, folder: Path) -> int:
 
 
 def state(folder: Path) -> dict:
-    from privacy.dp.ledger import Ledger, Population
+    from lexveil.privacy.dp.ledger.ledger import Ledger, Population
 
     people = Population("toy", unit="owner")
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
@@ -127,8 +127,8 @@ def state(folder: Path) -> dict:
 
 def schedule(root: Path) -> dict:
     """An undisturbed run, then one killed at each point and started again until it is through."""
-    import privacy.dp.engine
-    import privacy.dp.ledger  # noqa: F401
+    import lexveil.privacy.dp.engine
+    import lexveil.privacy.dp.ledger.ledger  # noqa: F401
 
     for name in ("warm", "undisturbed"):
         # The first run, looked at, fills caches that the forked ones inherit; the second is counted.
@@ -155,7 +155,7 @@ def schedule(root: Path) -> dict:
 
 def race(root: Path, worker: int) -> dict:
     """Reserve as much as there is, while another process does the same."""
-    from privacy.dp.ledger import BudgetExceeded, Charge, Ledger, Population
+    from lexveil.privacy.dp.ledger.ledger import BudgetExceeded, Charge, Ledger, Population
 
     people = Population("toy", unit="owner")
     ledger = Ledger(f"sqlite:///{root / 'ledger.db'}")
@@ -234,7 +234,7 @@ def test_started_again_it_spends_the_same_and_gives_the_same(killed):
 def test_two_processes_never_pass_the_limit(tmp_path):
     workers = [start("race", str(tmp_path), str(number)) for number in range(2)]
     results = [result(worker) for worker in workers]
-    from privacy.dp.ledger import BudgetExceeded, Charge, Ledger, Population
+    from lexveil.privacy.dp.ledger.ledger import BudgetExceeded, Charge, Ledger, Population
 
     people = Population("toy", unit="owner")
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import ledger as schedules
 from fixtures.postgres import NoPostgres, server
-from privacy.dp.chain import Store
-from privacy.dp.ledger import Ledger
+from lexveil.privacy.dp.ledger.chain import Store
+from lexveil.privacy.dp.ledger.ledger import Ledger
 
 CLEAN = (0, 0, 0)
 

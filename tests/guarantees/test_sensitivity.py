@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.dp.batches import TensorOwners
-from privacy.dp.clipping import BookKeeper, NonFiniteGradient
-from privacy.dp.engine import TrainingPlan, train
-from privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.batches import TensorOwners
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradient
+from lexveil.privacy.dp.engine import TrainingPlan, train
+from lexveil.privacy.dp.randomness import SecureRandom
 
 TIME, WIDTH, CLASSES = 4, 3, 3
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from nlp.encoders.models import FeatureModel, Kind, ModelConfig, build, classification_loss, collate_tokens
-from nlp.encoders.public import PublicEncoder
-from privacy.dp.clipping import BookKeeper
+from lexveil.nlp.encoders.config import Kind, ModelConfig
+from lexveil.nlp.encoders.inputs import collate_tokens
+from lexveil.nlp.encoders.losses import classification_loss
+from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
 
 CLIP = 0.1
 LABELS = 3

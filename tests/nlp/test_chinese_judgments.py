@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.chinese import CORPUS, KINDS, TARGET, labelled, tally
-from nlp.detect import Detector
+from lexveil.nlp.detection.detector import Detector
 
 
 @pytest.mark.skipif(not CORPUS.is_file(), reason="../shared/corpora/judge_zh_judgments is absent")

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from fixtures.citations import CitedSentence, OwnCase, citation_sentences, own_cases
-from nlp.citations import citations
-from nlp.recognizers.case_number import CaseNumberRecognizer, own_numbers
+from lexveil.nlp.citations import citations
+from lexveil.nlp.recognizers.case_number import CaseNumberRecognizer, own_numbers
 
 
 @pytest.mark.parametrize(

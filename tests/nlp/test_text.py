@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.text import NormalisedText
+from lexveil.nlp.text import NormalisedText
 
 HOSTILE = st.text(
     alphabet=st.one_of(

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from fixtures.counting import Counting
-from pipeline.charging import open_ledger
-from pipeline.errors import BudgetRefused
-from pipeline.features import current_features
-from pipeline.job import run_job
-from pipeline.records import Shard, ShardResult, Work
-from pipeline.request import read_request, request_run, submit, unchanged
+from lexveil.pipeline.errors import BudgetRefused
+from lexveil.pipeline.job import run_job
+from lexveil.pipeline.records import Shard, ShardResult, Work
+from lexveil.pipeline.request import read_request, request_run, submit, unchanged
+from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.workspace.features import current_features
 
 # The fields that the command line promises.
 PROMISED = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.labels import classes, several, written
+from lexveil.pipeline.labels import classes, several, written
 
 
 @pytest.mark.parametrize(

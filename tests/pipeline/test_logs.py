@@ -7,8 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.errors import BudgetRefused, LexveilError, SourceError, SourceMissing, StageError, UserError
-from pipeline.logs import sealed
+from lexveil.pipeline.errors import (
+    BudgetRefused,
+    LexveilError,
+    SourceError,
+    SourceMissing,
+    StageError,
+    UserError,
+)
+from lexveil.pipeline.logs import sealed
 
 CANARY = "Canary Wharfinger"
 

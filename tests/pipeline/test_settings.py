@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import SettingsError
-from pipeline.settings import load_settings
+from lexveil.pipeline.errors import SettingsError
+from lexveil.pipeline.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from fixtures.transit import transit
-from privacy.key_services import KeyService, key_service, opened
-from privacy.keystore import KeyStore, service_of
-from privacy.vault import KeyUnusable, MasterKey
+from lexveil.privacy.key_services import KeyService, key_service, opened
+from lexveil.privacy.keystore import KeyStore, service_of
+from lexveil.privacy.vault import KeyUnusable, MasterKey
 
 CLOSED = "http://127.0.0.1:9"
 

@@ -15,14 +15,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from privacy.keystore import KeyStore
-from privacy.vault import (
-    Erased,
-    KeyUnusable,
-    MasterKey,
-    Tampered,
-    VaultError,
-)
+from lexveil.privacy.keystore import KeyStore
+from lexveil.privacy.vault import Erased, KeyUnusable, MasterKey, Tampered, VaultError
 
 KEY = bytes(range(32))
 
@@ -72,7 +66,7 @@ class TestKeyStore:
     ) -> None:
         store = open_store(tmp_path)
         clock = [2e9]
-        monkeypatch.setattr("privacy.keystore.time.time", lambda: clock[0])
+        monkeypatch.setattr("lexveil.privacy.keystore.time.time", lambda: clock[0])
         told: list[float] = []
         for number, clock[0] in enumerate((2e9, 1e9, 1e9, 3e9, 2e9)):
             store.keys_for([f"doc-{number}"])
@@ -88,11 +82,11 @@ class TestKeyStore:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = open_sqlite(tmp_path)
-        monkeypatch.setattr("privacy.keystore.time.time", lambda: 2e9)
+        monkeypatch.setattr("lexveil.privacy.keystore.time.time", lambda: 2e9)
         store.keys_for(["a"])
         with sqlite3.connect(tmp_path / "keys.db") as database:
             database.execute("DELETE FROM facts WHERE name = 'newest'")
-        monkeypatch.setattr("privacy.keystore.time.time", lambda: 1e9)
+        monkeypatch.setattr("lexveil.privacy.keystore.time.time", lambda: 1e9)
         assert store.moment() > 2e9
 
     def test_files_are_private(self, tmp_path: Path) -> None:
@@ -172,7 +166,7 @@ class TestKeyStore:
         url = f"sqlite:///{tmp_path}/keys.db" if kind == "sqlite" else request.getfixturevalue("postgres")
         program = (
             "import sys, hashlib; from pathlib import Path\n"
-            "from privacy.keystore import KeyStore; from privacy.vault import MasterKey\n"
+            "from lexveil.privacy.keystore import KeyStore; from lexveil.privacy.vault import MasterKey\n"
             "url, key, schema = sys.argv[1:]\n"
             "store = KeyStore(url, MasterKey.from_file(Path(key)), schema)\n"
             "ids = [str(number) for number in range(300)]\n"
@@ -274,7 +268,7 @@ class TestPostgres:
         ],
     )
     def test_a_database_out_of_reach(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("privacy.database._PAUSES", ())
+        monkeypatch.setattr("lexveil.privacy.database._PAUSES", ())
         with pytest.raises(VaultError) as caught:
             KeyStore(url, MasterKey(KEY))
         assert caught.value.code == "store"

@@ -6,7 +6,7 @@ import hmac
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.pseudonyms import entity_id, seed
+from lexveil.privacy.pseudonyms import entity_id, seed
 
 KEY = bytes(32)
 words = st.text(min_size=1, max_size=8)

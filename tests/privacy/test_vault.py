@@ -11,15 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.vault import (
-    KeyUnusable,
-    MasterKey,
-    Tampered,
-    content_id,
-    hkdf_sha256,
-    seal,
-    unseal,
-)
+from lexveil.privacy.vault import KeyUnusable, MasterKey, Tampered, content_id, hkdf_sha256, seal, unseal
 
 KEY = bytes(range(32))
 

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.dp import accounting
-from privacy.dp.audit.guesses import epsilon_lower_bound, p_value
-from privacy.dp.batches import Batch
-from privacy.dp.engine import TrainingPlan, train
-from privacy.dp.randomness import KEY_BYTES, SecureRandom
+from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp.audit.guesses import epsilon_lower_bound, p_value
+from lexveil.privacy.dp.batches import Batch
+from lexveil.privacy.dp.engine import TrainingPlan, train
+from lexveil.privacy.dp.randomness import KEY_BYTES, SecureRandom
 
 EPSILON, DELTA = 1.0, 1e-9
 CONFIDENCE = 0.95

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlp.encoders.public import PublicEncoder
-from nlp.encoders.topics import PublicTopics
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.topics import PublicTopics
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.encoders.chunks import MASK_WORDS, Chunked, evenly_spaced, readable, split_evenly, windows
-from nlp.text import ENTITY_TYPES
+from lexveil.nlp.encoders.chunks import MASK_WORDS, Chunked, evenly_spaced, readable, split_evenly, windows
+from lexveil.nlp.entity_types import ENTITY_TYPES
 
 
 def test_every_entity_type_has_a_word() -> None:

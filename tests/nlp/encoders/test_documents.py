@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from nlp.encoders.documents import encode_document, encode_documents, extract, wanted_by
-from nlp.encoders.models import FeatureModel, Kind, ModelConfig, build, collate_tokens
-from nlp.encoders.public import PublicEncoder
-from nlp.encoders.topics import PublicTopics
+from lexveil.nlp.encoders.config import Kind, ModelConfig
+from lexveil.nlp.encoders.documents import encode_document, encode_documents, extract, wanted_by
+from lexveil.nlp.encoders.inputs import collate_tokens
+from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.topics import PublicTopics
 
 TEXTS = [
     "[PERSON_1] leases the premises to [PERSON_2] from [DATE_1]. " * 30,

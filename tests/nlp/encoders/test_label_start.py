@@ -5,10 +5,11 @@ from typing import get_args
 import pytest
 import torch
 
-from nlp.encoders.documents import encode_documents, extract, wanted_by
-from nlp.encoders.label_start import start_from_labels
-from nlp.encoders.models import Kind, ModelConfig, build
-from nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.config import Kind, ModelConfig
+from lexveil.nlp.encoders.documents import encode_documents, extract, wanted_by
+from lexveil.nlp.encoders.label_start import start_from_labels
+from lexveil.nlp.encoders.models import build
+from lexveil.nlp.encoders.public import PublicEncoder
 
 LABELS = ("Governing Laws", "Base Salary", "Confidentiality")
 TEXTS = [

@@ -8,20 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from nlp.encoders.models import (
-    FeatureModel,
-    Inputs,
-    Kind,
-    ModelConfig,
-    PolynomialHead,
-    Tokens,
-    build,
-    classification_loss,
-    collate_tokens,
-    denoising_loss,
-    takes_tokens,
-)
-from nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.config import Kind, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.heads import PolynomialHead
+from lexveil.nlp.encoders.inputs import Inputs, Tokens, collate_tokens
+from lexveil.nlp.encoders.losses import classification_loss, denoising_loss
+from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.public import PublicEncoder
 
 LABELS = ("contract", "lease", "合同")
 KINDS: tuple[Kind, ...] = get_args(Kind)

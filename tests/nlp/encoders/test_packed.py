@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from nlp.encoders.documents import encode_documents
-from nlp.encoders.models import ModelConfig, build, collate_tokens
-from nlp.encoders.packed import PackedLinear, Precision, arithmetic, pack
-from nlp.encoders.public import PublicEncoder, batches_by_length
-from nlp.encoders.storage import CONFIG, ModelRefused, load, read_config, save
+from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.documents import encode_documents
+from lexveil.nlp.encoders.inputs import collate_tokens
+from lexveil.nlp.encoders.models import build
+from lexveil.nlp.encoders.packed import PackedLinear, Precision, arithmetic, pack
+from lexveil.nlp.encoders.public import PublicEncoder, batches_by_length
+from lexveil.nlp.encoders.storage import CONFIG, ModelRefused, load, read_config, save
 
 TEXTS = [
     "This Agreement shall be governed by the laws of the state.",

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nlp.encoders import public
-from nlp.encoders.public import PACKAGE_DIGEST, EncoderRefused, PublicEncoder, public_passages
-from nlp.encoders.topics import PublicTopics
+from lexveil.nlp.encoders import public
+from lexveil.nlp.encoders.public import PACKAGE_DIGEST, EncoderRefused, PublicEncoder, public_passages
+from lexveil.nlp.encoders.topics import PublicTopics
 
 SENTENCES = [
     "This Agreement shall be governed by the laws of the state.",
@@ -122,8 +122,8 @@ def test_refusals_say_why(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest
 def test_loading_is_quiet_light_and_the_same_everywhere(encoder: PublicEncoder, topics: PublicTopics) -> None:
     program = """
 import os, sys
-from nlp.encoders.public import PublicEncoder
-from nlp.encoders.topics import PublicTopics
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.topics import PublicTopics
 encoder = PublicEncoder.load()
 topics = PublicTopics.load(encoder)
 assert "sentence_transformers" not in sys.modules

@@ -9,10 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nlp.encoders.documents import encode_documents, extract, wanted_by
-from nlp.encoders.models import FeatureModel, Kind, ModelConfig, build
-from nlp.encoders.public import PublicEncoder
-from nlp.encoders.storage import (
+from lexveil.nlp.encoders.config import Kind, ModelConfig
+from lexveil.nlp.encoders.documents import encode_documents, extract, wanted_by
+from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.storage import (
     CONFIG,
     WEIGHTS,
     ModelRefused,
@@ -21,7 +22,7 @@ from nlp.encoders.storage import (
     save,
     save_extractor,
 )
-from nlp.encoders.transformer import trained_state
+from lexveil.nlp.encoders.transformer import trained_state
 
 
 def trained(kind: Kind, encoder: PublicEncoder) -> FeatureModel:

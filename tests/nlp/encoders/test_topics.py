@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nlp.encoders.public import PublicEncoder
-from nlp.encoders.topics import PublicTopics
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.topics import PublicTopics
 
 
 def ids(encoder: PublicEncoder, text: str) -> list[int]:

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from nlp.encoders.documents import encode_documents, extract
-from nlp.encoders.models import FeatureModel, Kind, ModelConfig, Tokens, build, collate_tokens
-from nlp.encoders.public import PublicEncoder
-from nlp.encoders.transformer import NotTrainable, TokenTransformer, trained_state
+from lexveil.nlp.encoders.config import Kind, ModelConfig
+from lexveil.nlp.encoders.documents import encode_documents, extract
+from lexveil.nlp.encoders.inputs import Tokens, collate_tokens
+from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.transformer import NotTrainable, TokenTransformer, trained_state
 
 KINDS: tuple[Kind, ...] = ("lora", "last_layers", "full")
 

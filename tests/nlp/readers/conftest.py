@@ -9,7 +9,7 @@ import pytest
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from nlp.readers import Limits, Reason, Unreadable, read_document
+from lexveil.nlp.readers import Limits, Reason, Unreadable, read_document
 
 Read = Callable[..., str]
 BuildDocx = Callable[..., bytes]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from nlp.readers import Limits, Reason
-from nlp.readers.contract import BOMB_FLOOR
+from lexveil.nlp.readers import Limits, Reason
+from lexveil.nlp.readers.contract import BOMB_FLOOR
 
 TEXT = "".join(f"Clause {i}: the tenant pays {i * 7919 % 1000} pounds.\n" for i in range(20_000))
 

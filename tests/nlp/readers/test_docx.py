@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from nlp.readers import Limits, Reason, read_document
-from nlp.readers.contract import BOMB_FLOOR
+from lexveil.nlp.readers import Limits, Reason, read_document
+from lexveil.nlp.readers.contract import BOMB_FLOOR
 
 GOLD = Path(__file__).parents[4] / "shared/corpora/real_files/docx_judgments"
 

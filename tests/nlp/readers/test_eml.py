@@ -6,7 +6,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from nlp.readers import Limits, Reason
+from lexveil.nlp.readers import Limits, Reason
 
 
 def message(text: str | None = "Dear Sir,\n\nplease find the lease.\n", **headers: str) -> EmailMessage:

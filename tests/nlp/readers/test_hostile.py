@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from nlp.readers import Reason, Unreadable, documents, read_document
-from nlp.readers.contract import Limits
-from nlp.readers.records import plan_slices, read_slice
+from lexveil.nlp.readers import Reason, Unreadable, documents, read_document
+from lexveil.nlp.readers.contract import Limits
+from lexveil.nlp.readers.records import plan_slices, read_slice
 
 REAL = Path(__file__).parents[4] / "shared/corpora/real_files"
 BODY = "<w:p><w:r><w:t>The tenant of flat 4 paid the rent into court.</w:t></w:r></w:p>" * 20

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nlp.readers import Reason
+from lexveil.nlp.readers import Reason
 
 
 @pytest.mark.parametrize(

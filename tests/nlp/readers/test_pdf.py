@@ -10,7 +10,7 @@ import pytest
 from reportlab.lib import pdfencrypt
 from reportlab.pdfgen.canvas import Canvas
 
-from nlp.readers import Limits, Reason, ocr
+from lexveil.nlp.readers import Limits, Reason, ocr
 
 PROSE = "The landlord served a notice on the tenant.\nThe tenant paid the rent into court.\n" * 3
 STAMP = "Case 1:20-cv-00001 Document 3 Filed 01/02/20 Page 1 of 9"

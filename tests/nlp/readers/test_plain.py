@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp.readers import Reason, Unreadable, normalise, read_document
+from lexveil.nlp.readers import Reason, Unreadable, normalise, read_document
 
 ENGLISH = "The landlord’s notice — served on Ms Müller at the café — is void, cf. § 21.\n" * 3
 CHINESE = "被告人张三,男,1980年5月1日出生,汉族。\n公诉机关指控:2019年3月,被告人在北京市盗窃现金2000元。\n"

@@ -14,9 +14,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp.readers import Limits, Reason, Unreadable
-from nlp.readers.contract import BOMB_FLOOR
-from nlp.readers.records import Slice, field, is_record_file, plan_slices, read_slice
+from lexveil.nlp.readers import Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import BOMB_FLOOR
+from lexveil.nlp.readers.records import Slice, field, is_record_file, plan_slices, read_slice
 
 Write = Callable[[str, bytes], Path]
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))

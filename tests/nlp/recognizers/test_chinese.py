@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from nlp.citations import citations
-from nlp.recognizers.address_zh import ChineseAddressRecognizer
-from nlp.recognizers.base import RuleRecognizer
-from nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
-from nlp.recognizers.family_zh import ChineseFamilyRecognizer
-from nlp.recognizers.organisation_zh import ChineseOrganisationRecognizer
-from nlp.recognizers.person_zh import ChinesePersonRecognizer
-from nlp.recognizers.phone_zh import ChinesePhoneRecognizer
-from nlp.text import NormalisedText
+from lexveil.nlp.citations import citations
+from lexveil.nlp.recognizers.address_zh import ChineseAddressRecognizer
+from lexveil.nlp.recognizers.base import RuleRecognizer
+from lexveil.nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
+from lexveil.nlp.recognizers.family_zh import ChineseFamilyRecognizer
+from lexveil.nlp.recognizers.organization_zh import ChineseOrganisationRecognizer
+from lexveil.nlp.recognizers.person_zh import ChinesePersonRecognizer
+from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
+from lexveil.nlp.text import NormalisedText
 
 
 def pieces(recognizer: RuleRecognizer, text: str) -> set[str]:

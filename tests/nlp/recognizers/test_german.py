@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from nlp.recognizers.address_de import GermanAddressRecognizer
-from nlp.recognizers.base import RuleRecognizer
-from nlp.recognizers.life_de import GermanLifeRecognizer
-from nlp.recognizers.organisation_de import GermanOrganisationRecognizer
-from nlp.recognizers.person_de import GermanPersonRecognizer
+from lexveil.nlp.recognizers.address_de import GermanAddressRecognizer
+from lexveil.nlp.recognizers.base import RuleRecognizer
+from lexveil.nlp.recognizers.life_de import GermanLifeRecognizer
+from lexveil.nlp.recognizers.organization_de import GermanOrganisationRecognizer
+from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
 
 
 @pytest.mark.parametrize(

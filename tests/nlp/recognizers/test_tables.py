@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from nlp.recognizers.account import AccountRecognizer, iban_is_valid, luhn_is_valid
-from nlp.recognizers.age_birth import AgeBirthRecognizer
-from nlp.recognizers.base import RuleRecognizer
-from nlp.recognizers.case_number import own_numbers
-from nlp.recognizers.date import DateRecognizer
-from nlp.recognizers.email import EmailRecognizer
-from nlp.recognizers.family import FamilyRecognizer
-from nlp.recognizers.identity import IdentityRecognizer, chinese_id_is_valid
-from nlp.recognizers.phone import PhoneRecognizer
+from lexveil.nlp.recognizers.account import AccountRecognizer, iban_is_valid, luhn_is_valid
+from lexveil.nlp.recognizers.age_birth import AgeBirthRecognizer
+from lexveil.nlp.recognizers.base import RuleRecognizer
+from lexveil.nlp.recognizers.case_number import own_numbers
+from lexveil.nlp.recognizers.date import DateRecognizer
+from lexveil.nlp.recognizers.email import EmailRecognizer
+from lexveil.nlp.recognizers.family import FamilyRecognizer
+from lexveil.nlp.recognizers.identity import IdentityRecognizer, chinese_id_is_valid
+from lexveil.nlp.recognizers.phone import PhoneRecognizer
 
 
 def pieces(recognizer: RuleRecognizer, text: str) -> set[str]:

@@ -19,21 +19,21 @@ import httpx
 import numpy as np
 import pytest
 
-from pipeline.serving import wire
-from pipeline.serving.channel import InProcessTransport
-from privacy.he.keys import ClientKeys
-from privacy.he.served import LinearHead, ServedModel, parameters
+from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.client.channel import InProcessTransport
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.served_model import LinearHead, ServedModel, parameters
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from pipeline.serving.app import Limits, Offer
-from pipeline.serving.guard import BodyLimits
-from pipeline.serving.server import Listen, serve
-from pipeline.serving.workers import WorkerLimits
-from privacy.he.served import LinearHead, ServedModel
+from lexveil.pipeline.serving.server.app import Limits, Offer
+from lexveil.pipeline.serving.server.guard import BodyLimits
+from lexveil.pipeline.serving.server.listen import Listen, serve
+from lexveil.pipeline.serving.server.pool import WorkerLimits
+from lexveil.privacy.he.served_model import LinearHead, ServedModel
 told = json.loads(sys.argv[1])
 random = np.random.default_rng(3)
 head = LinearHead(random.normal(size=(64, 3)), random.normal(size=3))

@@ -4,9 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ServingProblem
-from pipeline.serving.access import LOCAL, Access, ApiKeys, OverQuota, QuotaLimits, Quotas, Unauthorized
-from pipeline.serving.state import State
+from lexveil.pipeline.errors import ServingProblem
+from lexveil.pipeline.serving.server.access import (
+    LOCAL,
+    Access,
+    ApiKeys,
+    OverQuota,
+    QuotaLimits,
+    Quotas,
+    Unauthorized,
+)
+from lexveil.pipeline.serving.server.state import State
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline.serving import bundles, wire
-from pipeline.serving.app import Offer, create_app
-from pipeline.serving.channel import Channel, InProcessTransport, Patience, ServingError
-from pipeline.serving.client import EncryptedClassifier
-from pipeline.serving.pins import State
-from privacy.he.activation import Activation
-from privacy.he.served import LinearHead, NetworkHead, ServedModel
+from lexveil.pipeline.serving import bundles, wire
+from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, Patience, ServingError
+from lexveil.pipeline.serving.client.classifier import EncryptedClassifier
+from lexveil.pipeline.serving.client.trust_store import State
+from lexveil.pipeline.serving.server.app import Offer, create_app
+from lexveil.privacy.he.activation import Activation
+from lexveil.privacy.he.served_model import LinearHead, NetworkHead, ServedModel
 
 RANDOM = np.random.default_rng(3)
 HEAD = LinearHead(RANDOM.normal(size=(64, 3)), RANDOM.normal(size=3))
@@ -198,7 +198,7 @@ class TestALyingServer:
             client.classify(FEATURES[:8])
             manifest = client.manifest
         assert manifest.probes is not None
-        from privacy.he.probes import probe_features
+        from lexveil.privacy.he.probes import probe_features
 
         seen = probe_features(manifest.probes.seed, len(manifest.probes.answers), 64)
         unseen = np.eye(64) - np.linalg.pinv(seen) @ seen

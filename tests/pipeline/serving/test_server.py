@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from fixtures import uploads
-from pipeline.serving import wire
-from pipeline.serving.access import ApiKeys, QuotaLimits
-from pipeline.serving.app import Limits, Offer, create_app
-from pipeline.serving.sessions import SessionLimits
-from pipeline.serving.state import State
-from privacy.he.served import LinearHead, ServedModel
+from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
+from lexveil.pipeline.serving.server.app import Limits, Offer, create_app
+from lexveil.pipeline.serving.server.sessions import SessionLimits
+from lexveil.pipeline.serving.server.state import State
+from lexveil.privacy.he.served_model import LinearHead, ServedModel
 
 ROOT = Path(__file__).resolve().parents[3]
 LABELS = ["lease", "loan", "merger"]
@@ -35,8 +35,9 @@ def offer(head: LinearHead) -> Offer:
 class TestNoSecretKey:
     def test_nothing_it_imports_holds_secret_keys(self) -> None:
         program = (
-            "import sys, pipeline.serving.server, pipeline.serving.worker\n"
-            "found = {'privacy.he.keys', 'pipeline.serving.client'} & set(sys.modules)\n"
+            "import sys, lexveil.pipeline.serving.server.listen, lexveil.pipeline.serving.server.worker\n"
+            "found = {'lexveil.privacy.he.keys', 'lexveil.pipeline.serving.client.classifier'}\n"
+            "found &= set(sys.modules)\n"
             "sys.exit(f'imported {found}' if found else 0)\n"
         )
         done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
@@ -44,10 +45,11 @@ class TestNoSecretKey:
 
     @pytest.mark.parametrize(
         "file",
-        [f"pipeline/serving/{name}.py" for name in ("app", "server", "sessions", "worker", "workers", "wire")]
+        [f"pipeline/serving/server/{name}.py" for name in ("app", "listen", "sessions", "worker", "pool")]
+        + ["pipeline/serving/wire.py"]
         + [
             f"privacy/he/{name}.py"
-            for name in ("evaluate", "network", "scheme", "frames", "layout", "served")
+            for name in ("evaluate", "network", "scheme", "wire_format", "layout", "served_model")
         ],
     )
     def test_nothing_it_runs_can_make_load_or_use_one(self, file: str) -> None:
@@ -237,7 +239,7 @@ class TestOperators:
     def test_logs_tell_route_and_tenant_and_hold_neither_sessions_nor_bodies(
         self, calling: Any, offer: Offer, honest: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
-        from pipeline.serving.observe import JsonLines
+        from lexveil.pipeline.serving.server.metrics import JsonLines
 
         caplog.set_level(logging.DEBUG)
         logging.getLogger("lexveil.serving").propagate = True

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.serving.sessions import Full, NoSuchSession, SessionLimits, Sessions
-from pipeline.serving.state import State
+from lexveil.pipeline.serving.server.sessions import Full, NoSuchSession, SessionLimits, Sessions
+from lexveil.pipeline.serving.server.state import State
 
 
 class Clock:

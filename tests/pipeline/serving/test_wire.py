@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.serving.wire import WireError, bundle, max_bundle_bytes, unbundle
+from lexveil.pipeline.serving.wire import WireError, bundle, max_bundle_bytes, unbundle
 
 blobs = st.lists(st.binary(max_size=40), min_size=1, max_size=5)
 

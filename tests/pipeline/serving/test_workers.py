@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.serving import bundles
-from pipeline.serving.worker import Refused
-from pipeline.serving.workers import Busy, Killed, Unavailable, WorkerLimits, WorkerPool
+from lexveil.pipeline.serving import bundles
+from lexveil.pipeline.serving.server.pool import Busy, Killed, Unavailable, WorkerLimits, WorkerPool
+from lexveil.pipeline.serving.server.worker import Refused
 
 # An evaluator that does what a request says. Workers import it by name, hence a module of its own.
 EVALUATORS = """

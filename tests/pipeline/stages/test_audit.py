@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.charging import open_ledger
-from pipeline.errors import TrainingRefused
-from pipeline.models import audit_line, read_card
-from pipeline.settings import Settings
-from pipeline.stages.audit import audit, check_card
-from pipeline.stages.ingest import ingest
-from pipeline.stages.mask import mask
-from pipeline.stages.train import train
-from pipeline.workspace import Workspace, write_json
+from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.models.card import audit_line, read_card
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.audit import audit, check_card
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.stages.train import train
+from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.workspace.storage import write_json
+from lexveil.pipeline.workspace.workspace import Workspace
 
 GATE = {
     "one_run", "noise_variance", "noise_shape", "noise_independence", "sample_rate", "sample_independence",

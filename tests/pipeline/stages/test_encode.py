@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.settings import TrainSettings
-from pipeline.stages.encode import encoding_facts
-from pipeline.stages.extract import extract
+from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.stages.encode import encoding_facts
+from lexveil.pipeline.stages.extract import extract
 
 
 def test_extraction_keeps_to_the_encoding_of_the_model(finished_once: Any) -> None:

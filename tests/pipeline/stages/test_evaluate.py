@@ -11,20 +11,19 @@ import numpy as np
 import pytest
 
 from fixtures.documents import documents
-from nlp.encoders.storage import read_config
-from pipeline import tables
-from pipeline.encrypted_check import encrypted_check
-from pipeline.endpoint import serve_model
-from pipeline.errors import SourceError, TrainingRefused
-from pipeline.features import current_features
-from pipeline.heads import head_of
-from pipeline.job import run_job
-from pipeline.models import find_model
-from pipeline.request import request_run
-from pipeline.settings import Settings, load_settings
-from pipeline.stages.evaluate import evaluate, evaluate_file
-from pipeline.stages.extract import open_model
-from pipeline.workspace import Workspace
+from lexveil.nlp.encoders.storage import read_config
+from lexveil.pipeline.errors import SourceError, TrainingRefused
+from lexveil.pipeline.job import run_job
+from lexveil.pipeline.models.heads import head_of
+from lexveil.pipeline.models.loading import open_model
+from lexveil.pipeline.models.saved import find_model
+from lexveil.pipeline.request import request_run
+from lexveil.pipeline.serving.endpoint import serve_model
+from lexveil.pipeline.settings import Settings, load_settings
+from lexveil.pipeline.stages.evaluate import encrypted_check, evaluate, evaluate_file
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.workspace import Workspace
 
 WriteJsonl = Callable[..., Path]
 

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import tables
-from pipeline.errors import TrainingRefused
-from pipeline.features import current_features
-from pipeline.settings import Settings
-from pipeline.stages.extract import extract
-from pipeline.stages.ingest import read_catalogue
-from pipeline.workspace import Workspace
+from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.extract import extract
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.workspace import Workspace
 
 
 def parts(place: Workspace) -> list[Path]:

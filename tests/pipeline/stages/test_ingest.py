@@ -14,13 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline import tables
-from pipeline.errors import KeyProblem
-from pipeline.records import Manifest, Shard
-from pipeline.settings import Settings
-from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine, read_raw
-from pipeline.workspace import Workspace
-from privacy.vault import Tampered
+from lexveil.pipeline.errors import KeyProblem
+from lexveil.pipeline.records import Manifest, Shard
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.vault import Tampered
 
 WriteJsonl = Callable[..., Path]
 

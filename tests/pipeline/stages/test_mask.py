@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
-from nlp.text import ENTITY_TYPES
-from pipeline import tables
-from pipeline.errors import KeyProblem, WorkspaceError
-from pipeline.settings import MaskSettings, Settings
-from pipeline.stages.ingest import ingest, read_catalogue, read_quarantine, read_raw
-from pipeline.stages.mask import mask, mask_texts, read_vault, restore_document, spans_to_mask
-from pipeline.workspace import Workspace
+from lexveil.nlp.entity_types import ENTITY_TYPES
+from lexveil.pipeline.errors import KeyProblem, WorkspaceError
+from lexveil.pipeline.masking.texts import mask_texts, spans_to_mask
+from lexveil.pipeline.masking.vault import read_vault, restore_document
+from lexveil.pipeline.settings import MaskSettings, Settings
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
+from lexveil.pipeline.workspace.workspace import Workspace
 
 # A little below what was measured on this corpus; the benchmarks follow the figures themselves.
 RECALL = {"EMAIL": 0.95, "PHONE": 0.9, "PERSON": 0.93}
@@ -225,8 +229,8 @@ def test_another_policy_masks_anew_without_detecting_anew(matter: Workspace) -> 
 def test_what_fails_the_second_pass_is_held_back(matter: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = policy()
     with monkeypatch.context() as patch:
-        patch.setattr("nlp.anonymise.verdict_of", lambda reasons: "FAIL")
-        patch.setattr("pipeline.stages.mask.verdict_of", lambda reasons: "FAIL")
+        patch.setattr("lexveil.nlp.masking.anonymize.verdict_of", lambda reasons: "FAIL")
+        patch.setattr("lexveil.pipeline.stages.mask.verdict_of", lambda reasons: "FAIL")
         manifest = mask(matter, settings)
     assert (manifest.rows, manifest.counts()["quarantine:second_pass"]) == (0, 3)
     assert texts(matter) == []

@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
-from nlp.encoders.storage import load
-from pipeline.charging import open_ledger
-from pipeline.errors import BudgetRefused, TrainingRefused, WorkspaceError
-from pipeline.models import find_model, models, read_card
-from pipeline.settings import Settings
-from pipeline.stages.encode import encode, load_encoder
-from pipeline.stages.extract import extract
-from pipeline.stages.train import current_model, train
-from pipeline.workspace import Workspace
-from privacy.dp.ledger import Ledger
+from lexveil.nlp.encoders.storage import load
+from lexveil.pipeline.errors import BudgetRefused, TrainingRefused, WorkspaceError
+from lexveil.pipeline.models.card import read_card
+from lexveil.pipeline.models.encoding import load_encoder
+from lexveil.pipeline.models.saved import find_model, models
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.encode import encode
+from lexveil.pipeline.stages.extract import extract
+from lexveil.pipeline.stages.train import current_model, train
+from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.ledger.ledger import Ledger
 
 
 def settings(**more: Any) -> Settings:

@@ -12,23 +12,23 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from nlp.encoders.models import Kind
-from nlp.encoders.public import PublicEncoder
-from nlp.encoders.storage import save_extractor
-from nlp.encoders.transformer import trained_state
-from pipeline import tables
-from pipeline.errors import TrainingRefused
-from pipeline.features import current_features
-from pipeline.job import run_job
-from pipeline.models import models
-from pipeline.request import request_run
-from pipeline.serving.extractor import LocalExtractor
-from pipeline.settings import Settings
-from pipeline.stages.extract import open_model
-from pipeline.stages.ingest import read_catalogue
-from pipeline.stages.train import train
-from pipeline.workspace import Workspace
-from privacy.dp.ledger import Ledger
+from lexveil.nlp.encoders.config import Kind
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.storage import save_extractor
+from lexveil.nlp.encoders.transformer import trained_state
+from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.job import run_job
+from lexveil.pipeline.models.loading import open_model
+from lexveil.pipeline.models.saved import models
+from lexveil.pipeline.request import request_run
+from lexveil.pipeline.serving.client.extractor import LocalExtractor
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.train import train
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.ledger.ledger import Ledger
 
 KINDS: tuple[Kind, ...] = ("lora", "last_layers", "full")
 

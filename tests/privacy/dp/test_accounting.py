@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from privacy.dp import accounting
-from privacy.dp.accounting import Truncation
+from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp.accounting import Truncation
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from privacy.dp.audit.attacks import FEWEST, exposure, membership
-from privacy.dp.audit.gate import Claim, Probe, default_probes, noise, sampling, sensitivity
-from privacy.dp.audit.guesses import epsilon_lower_bound, p_value
-from privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.audit.attacks import FEWEST, exposure, membership
+from lexveil.privacy.dp.audit.gate import Claim, Probe, default_probes, noise, sampling, sensitivity
+from lexveil.privacy.dp.audit.guesses import epsilon_lower_bound, p_value
+from lexveil.privacy.dp.randomness import SecureRandom
 
 CLAIMS = [Claim(1.3, 0.1, 0.2), Claim(0.8, 2.0, 0.05), Claim(4.0, 1.0, 1.0)]
 IDS = ["usual", "seldom", "everybody"]

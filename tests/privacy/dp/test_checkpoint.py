@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.dp.batches import TensorOwners
-from privacy.dp.checkpoint import Checkpoint, Position
-from privacy.dp.engine import TrainingPlan, train
-from privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.batches import TensorOwners
+from lexveil.privacy.dp.checkpoint import Checkpoint, Position
+from lexveil.privacy.dp.engine import TrainingPlan, train
+from lexveil.privacy.dp.randomness import SecureRandom
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 STEPS = 8
@@ -104,7 +104,7 @@ def test_a_file_that_was_half_written_leaves_the_one_before(tmp_path: Path) -> N
 
 
 def test_large_states_are_sealed_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("privacy.dp.checkpoint._PIECE", 64)
+    monkeypatch.setattr("lexveil.privacy.dp.checkpoint._PIECE", 64)
     checkpoint = saved(tmp_path / "x")
     found = checkpoint.load(KEY, ABOUT, position().tensors)
     assert found is not None

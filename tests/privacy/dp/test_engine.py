@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.dp.accounting import Truncation
-from privacy.dp.batches import Batch, TensorOwners, micro_batches
-from privacy.dp.clipping import NonFiniteGradient
-from privacy.dp.engine import TrainingPlan, train
-from privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp.batches import Batch, TensorOwners, micro_batches
+from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradient
+from lexveil.privacy.dp.engine import TrainingPlan, train
+from lexveil.privacy.dp.randomness import SecureRandom
 
 KEY = bytes(range(32))
 

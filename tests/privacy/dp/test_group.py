@@ -44,11 +44,11 @@ def trained(
     from torch import nn
     from torch.nn import functional
 
-    from privacy.dp.accounting import Truncation
-    from privacy.dp.batches import TensorOwners
-    from privacy.dp.clipping import NonFiniteGradient
-    from privacy.dp.engine import TrainingPlan, train
-    from privacy.dp.randomness import SecureRandom
+    from lexveil.privacy.dp.accounting import Truncation
+    from lexveil.privacy.dp.batches import TensorOwners
+    from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradient
+    from lexveil.privacy.dp.engine import TrainingPlan, train
+    from lexveil.privacy.dp.randomness import SecureRandom
 
     generator = torch.Generator().manual_seed(0)
     inputs, labels = torch.randn(80, 6, generator=generator), torch.arange(80) % 3
@@ -92,7 +92,7 @@ def trained(
 
 
 def everything(folder: Path, group: Any) -> dict[str, Any]:
-    from privacy.dp.checkpoint import Checkpoint
+    from lexveil.privacy.dp.checkpoint import Checkpoint
 
     found: dict[str, Any] = {case: trained(group, **setting(case)) for case in CASES}
     found["broken"] = trained(group, broken=True)
@@ -111,7 +111,7 @@ def everything(folder: Path, group: Any) -> dict[str, Any]:
 def fork(folder: Path, rank: int) -> int:
     child = os.fork()
     if child == 0:
-        from privacy.dp.group import Group
+        from lexveil.privacy.dp.group import Group
 
         os.environ["RANK"] = str(rank)
         code = 1
@@ -128,8 +128,8 @@ def fork(folder: Path, rank: int) -> int:
 def script(folder: Path) -> None:
     import torch  # noqa: F401  once, for both
 
-    import privacy.dp.engine  # noqa: F401
-    from privacy.dp.group import ALONE
+    import lexveil.privacy.dp.engine  # noqa: F401
+    from lexveil.privacy.dp.group import ALONE
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

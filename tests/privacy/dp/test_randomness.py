@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from privacy.dp.randomness import SecureRandom, keystream
-from privacy.dp.sampling import poisson_sample
+from lexveil.privacy.dp.randomness import SecureRandom, keystream
+from lexveil.privacy.dp.sampling import poisson_sample
 
 KEY = bytes(range(32))
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from privacy.dp.randomness import SecureRandom
-from privacy.dp.sampling import poisson_sample
+from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.sampling import poisson_sample
 
 RANDOM = SecureRandom(bytes(32))
 

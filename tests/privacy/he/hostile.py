@@ -13,14 +13,14 @@ import httpx
 import numpy as np
 
 from fixtures import uploads
-from pipeline.serving import wire
-from pipeline.serving.app import Limits, Offer, create_app
-from pipeline.serving.channel import InProcessTransport
-from pipeline.serving.sessions import SessionLimits
-from privacy.he.activation import Activation
-from privacy.he.keys import ClientKeys
-from privacy.he.scheme import Scheme
-from privacy.he.served import Head, LinearHead, NetworkHead, ServedModel, parameters
+from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.client.channel import InProcessTransport
+from lexveil.pipeline.serving.server.app import Limits, Offer, create_app
+from lexveil.pipeline.serving.server.sessions import SessionLimits
+from lexveil.privacy.he.activation import Activation
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.scheme import Scheme
+from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel, parameters
 
 LINEAR = LinearHead(np.ones((64, 2)) * [1, -1], np.zeros(2))
 NETWORK = NetworkHead(

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privacy.he.evaluate import HeadRefused, LinearEvaluator, logit_limit
-from privacy.he.frames import Malformed
-from privacy.he.keys import ClientKeys, SecretKeyUnusable
-from privacy.he.parameters import choose
+from lexveil.privacy.he.evaluate import HeadRefused, LinearEvaluator, logit_limit
+from lexveil.privacy.he.keys import ClientKeys, SecretKeyUnusable
+from lexveil.privacy.he.parameters import choose
+from lexveil.privacy.he.wire_format import Malformed
 
 PARAMETERS = choose(64, 3)
 LOGIT_LIMIT = logit_limit(PARAMETERS)
@@ -83,7 +83,7 @@ class TestKeys:
     def test_nothing_is_left_in_the_private_folder(
         self, keys: ClientKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("privacy.he.scheme._PrivateFolder._MEMORY", tmp_path)
+        monkeypatch.setattr("lexveil.privacy.he.scheme._PrivateFolder._MEMORY", tmp_path)
         keys.encrypt(features(1))
         assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.he.layout import (
+from lexveil.privacy.he.layout import (
     Layer,
     diagonals,
     fold,
@@ -21,7 +21,7 @@ from privacy.he.layout import (
     spread,
     unpack,
 )
-from privacy.he.parameters import Parameters, choose
+from lexveil.privacy.he.parameters import Parameters, choose
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.he.layout import layers
-from privacy.he.parameters import MODULUS_BOUND_BITS, TABLE, Parameters, ShapeRefused, choose
-from privacy.he.scheme import Scheme
+from lexveil.privacy.he.layout import layers
+from lexveil.privacy.he.parameters import MODULUS_BOUND_BITS, TABLE, Parameters, ShapeRefused, choose
+from lexveil.privacy.he.scheme import Scheme
 
 KINDS: list[dict[str, Any]] = [
     {"profile": profile, "packing": packing, "degree": degree, "n_hidden": 0 if degree == 1 else 64}

@@ -12,14 +12,14 @@ import tenseal.sealapi as seal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.he import flooding
-from privacy.he.activation import Activation
-from privacy.he.evaluate import Evaluator, HeadRefused, LinearEvaluator, SlotEvaluator
-from privacy.he.frames import Malformed, inflate, split
-from privacy.he.keys import ClientKeys
-from privacy.he.network import Bounds, NetworkEvaluator
-from privacy.he.parameters import TABLE, choose
-from privacy.he.scheme import Scheme, from_bytes
+from lexveil.privacy.he import flooding
+from lexveil.privacy.he.activation import Activation
+from lexveil.privacy.he.evaluate import Evaluator, HeadRefused, LinearEvaluator, SlotEvaluator
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.network import Bounds, NetworkEvaluator
+from lexveil.privacy.he.parameters import TABLE, choose
+from lexveil.privacy.he.scheme import Scheme, from_bytes
+from lexveil.privacy.he.wire_format import Malformed, inflate, split
 
 ROOT = Path(__file__).resolve().parents[3]
 SQUARE = Activation.square((-6, 6))
@@ -315,4 +315,4 @@ def test_nothing_the_server_runs_can_make_load_or_use_a_secret_key(name: str) ->
     names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not names & {"SecretKey", "KeyGenerator", "Decryptor", "secret_key", "decrypt"}
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert "privacy.he.keys" not in imported
+    assert "lexveil.privacy.he.keys" not in imported

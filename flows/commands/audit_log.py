@@ -1,0 +1,87 @@
+"""`lexveil log`: who did what to the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexveil.flows.commands import console
+from lexveil.flows.commands.options import (
+    ConfigOption,
+    JsonOption,
+    WorkspaceOption,
+    open_workspace,
+    settings_of,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Who did what to the workspace, and whether the log is whole."
+    )
+    group.command("show")(show)
+    group.command("verify")(verify)
+    group.command("export")(export)
+    app.add_typer(group, name="log")
+
+
+def show(
+    last: Annotated[int, typer.Option(help="How many entries, from the end.", min=1)] = 50,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was done, newest last, and the head to keep elsewhere."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from lexveil.pipeline.workspace import audit_log
+
+    found = audit_log.verify(place, settings)
+    entries = audit_log.read(place, settings)[-last:]
+    rows = [
+        {
+            "seq": entry.seq,
+            "at": entry.at,
+            "actor": entry.actor,
+            "action": entry.action,
+            "outcome": entry.outcome,
+            "facts": ", ".join(f"{name} {value}" for name, value in entry.facts.items()),
+        }
+        for entry in entries
+    ]
+    console.show({"entries": rows, "head": found.head, "intact": found.intact}, as_json)
+
+
+def verify(
+    head: Annotated[str | None, typer.Option(help="A head that was kept: it must still be there.")] = None,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute the log's chain and check its signatures; exit code 1 where it was changed."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from dataclasses import asdict
+
+    from lexveil.pipeline.workspace import audit_log
+
+    found = audit_log.verify(place, settings, head)
+    console.show({"intact": found.intact, **asdict(found)}, as_json)
+    if not found.intact:
+        raise typer.Exit(1)
+
+
+def export(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="Where the lines go.")],
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a copy to keep elsewhere: `lexveil recover --log` knows by it what was erased after a backup."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from lexveil.pipeline.workspace import audit_log, storage
+
+    lines = audit_log.exported(place, settings)
+    storage.put(target, lines, 0o600)
+    console.show({"entries": lines.count(b"\n"), "output": str(target)}, as_json)

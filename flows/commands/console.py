@@ -1,0 +1,159 @@
+"""What the command line shows: progress and errors on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lexveil.flows.runners.pool import Progress
+    from lexveil.pipeline.records import ForEach, Manifest
+    from lexveil.pipeline.settings import Settings
+
+_PIPE_WIDTH = 160
+
+
+def complain(message: str, code: int) -> int:
+    """One line on stderr; returns the exit code."""
+    sys.stderr.write("error: " + " ".join(message.split()) + "\n")
+    return code
+
+
+def debugging() -> bool:
+    """Whether full tracebacks, which may hold document text, were asked for."""
+    return os.environ.get("LEXVEIL_DEBUG") == "unsafe"
+
+
+def show(result: Mapping[str, Any], as_json: bool) -> None:
+    """One JSON object, or a line a value."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, default=str) + "\n")
+        sys.stdout.flush()
+        return
+    from rich.console import Console
+
+    style: dict[str, Any] = {"soft_wrap": True, "highlight": False, "emoji": False}  # ":DATE:" is no calendar
+    out = Console(**style)
+    if not out.is_terminal:
+        out = Console(**style, width=_PIPE_WIDTH)  # whole reservation ids in a file
+    for name, value in result.items():
+        if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            out.print(_table(name, value))
+        elif isinstance(value, Mapping):
+            inside = ", ".join(f"{key} {_plain(entry)}" for key, entry in value.items())
+            out.print(f"{name.replace('_', ' ')}: {inside or 'none'}", markup=False)
+        else:
+            out.print(f"{name.replace('_', ' ')}: {_plain(value)}", markup=False)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(title: str, rows: Any) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title.replace("_", " "), title_justify="left")
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(Text(_plain(value)) for value in row.values()))
+    return table
+
+
+def show_manifest(manifest: Manifest, as_json: bool, **more: Any) -> None:
+    """What a stage has done."""
+    counts = {"stage": manifest.stage, "shards": len(manifest.shards), "shards_done_now": manifest.done_now}
+    redone = {"redone": dict(manifest.redone)} if manifest.redone else {}
+    show({**counts, "rows": manifest.rows, **manifest.counts(), **more, **redone}, as_json)
+
+
+def show_run(result: Mapping[str, Any], as_json: bool) -> None:
+    """What the main job came to; for people, the lines that matter, and last where the report lies."""
+    if as_json:
+        show(result, True)
+        return
+    names = ("ingested", "duplicates", "quarantined", "quarantine", "masked", "spans_by_type", "model")
+    lines: dict[str, Any] = {name: result[name] for name in names}
+    spent = result["spent"]
+    unit = result["unit"]
+    lines["privacy of the weights"] = (
+        f"epsilon {result['epsilon']:.3g}, delta {result['delta']:.0e}, unit {unit}"
+    )
+    lines["ledger"] = f"{spent['total']:.3g} of {spent['limit']:.3g} spent"
+    lines["utility"] = result["utility"] or "no held-out documents"
+    lines["encrypted"] = result["encrypted"]
+    lines["features"] = result["features"]
+    for stage, why in result.get("redone", {}).items():  # results of an earlier version have none
+        lines[stage] = why
+    show(lines, False)
+    if not result["changed"]:
+        sys.stdout.write("Nothing changed since the last run; nothing was done.\n")
+    sys.stdout.write(f"Report: {result['report']}\n")
+
+
+@contextmanager
+def progress(quiet: bool) -> Generator[Progress | None, None, None]:
+    """On stderr a line a stage: how far it is, how fast, and how long it will take."""
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rate]:>17}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left"),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def tell(stage: str, done: int, total: int, documents: int = 0) -> None:
+        name = stage.partition("-")[0]  # encode-embedding and encode-tokens are one stage
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=total, rate="")
+        task = tasks[name]
+        elapsed = next(found.elapsed for found in bars.tasks if found.id == task)
+        bars.update(task, completed=done, total=total, rate=rate(documents, elapsed or 0.0))
+
+    with bars:
+        tell("start", 0, 1)
+
+        def listener(stage: str, done: int, total: int, documents: int = 0) -> None:
+            tell("start", 1, 1)
+            tell(stage, done, total, documents)
+
+        yield listener
+
+
+def rate(documents: int, seconds: float) -> str:
+    """Documents a second, in words; nothing where none were counted."""
+    speed = documents / seconds if documents and seconds > 0 else 0.0
+    return f"{speed:,.0f} documents/s" if speed >= 100 else f"{speed:.3g} documents/s" if speed else ""
+
+
+@contextmanager
+def worker_pool(settings: Settings, quiet: bool) -> Generator[ForEach, None, None]:
+    """Shards in worker processes, with a progress bar and without a scheduler."""
+    from lexveil.flows.runners.pool import WorkerPool, with_progress
+
+    with progress(quiet) as listener, WorkerPool(settings.workers) as pool:
+        yield with_progress(pool.each, listener)

@@ -1,0 +1,78 @@
+"""TODO docstring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexveil.flows import actions
+from lexveil.flows.cli import app
+from lexveil.flows.commands import console
+from lexveil.flows.commands.options import (
+    ConfigOption,
+    JsonOption,
+    WorkspaceOption,
+    open_workspace,
+    settings_of,
+)
+
+
+@app.command()
+def erase(
+    document: Annotated[
+        str | None, typer.Argument(metavar="[DOC_ID]", help="doc_id, or the id in the source.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="All documents of this owner, as the source or the tables name it.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Destroy the keys of a document, or of an owner's, remove them from every table, and prove it."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from lexveil.pipeline.maintenance.erasure import erase as stage
+
+    with actions.alone(place, settings, "erase") as done:
+        erasure = stage(place, settings, document, owner)
+        done |= erasure.to_json()  # signed, and chained: the record of the erasure
+    console.show(erasure.to_json(), as_json)
+    if erasure.scan.left:
+        raise typer.Exit(1)
+
+
+@app.command()
+def restore(
+    document: Annotated[str, typer.Argument(metavar="DOC_ID")],
+    target: Annotated[Path, typer.Argument(metavar="OUT")],
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the exact original of a masked document. Needs the master key."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from lexveil.pipeline.masking.vault import restore_document
+    from lexveil.pipeline.workspace import audit_log
+
+    with audit_log.recorded(place, settings, "restore") as done:
+        text = restore_document(place, settings, document)
+        target.write_text(text, encoding="utf-8", newline="")
+        done["doc_id"] = document
+    console.show({"doc_id": document, "characters": len(text), "output": str(target)}, as_json)
+
+
+@app.command()
+def quarantine(
+    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """List what could not be read, and why. Needs the master key."""
+    settings, place = settings_of(config), open_workspace(workspace)
+    from lexveil.pipeline.workspace import audit_log
+    from lexveil.pipeline.workspace.documents import read_quarantine
+
+    with audit_log.recorded(place, settings, "quarantine") as done:
+        rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(place, settings)]
+        done["rows"] = len(rows)
+    console.show({"quarantined": len(rows), "items": rows}, as_json)

@@ -1,0 +1,67 @@
+"""`lexveil metrics`: what Prometheus asks of the pipeline's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lexveil.flows.commands.options import ConfigOption, WorkspaceOption, open_workspace, settings_of
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from lexveil.pipeline.workspace.workspace import Workspace
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command of this file."""
+    app.command()(metrics)
+
+
+def metrics(
+    port: Annotated[int | None, typer.Option(help="Serve them on this port until interrupted.")] = None,
+    host: Annotated[str, typer.Option(help="With --port: the interface.")] = "127.0.0.1",
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print the metrics of a workspace's runs for Prometheus, or serve them by HTTP at /metrics.
+
+    They are counts of private documents without noise: for operators inside, behind a firewall.
+    """
+    settings_of(config)
+    place = open_workspace(workspace)
+    from lexveil.pipeline.monitoring.metrics import read_metrics
+
+    if port is None:
+        typer.echo(read_metrics(place).decode(), nl=False)
+        return
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    from lexveil.pipeline.errors import LexveilError
+
+    registry = CollectorRegistry()
+    registry.register(_Reader(place))  # pyright: ignore[reportArgumentType]  duck-typed by prometheus_client
+    try:
+        _, thread = start_http_server(port, host, registry)
+    except (OSError, OverflowError):
+        raise LexveilError(f"can't listen on {host}, port {port}") from None
+    typer.echo(f"metrics: http://{host}:{port}/metrics", err=True)
+    thread.join()
+
+
+class _Reader:
+    """Reads the file whenever it is asked."""
+
+    def __init__(self, place: Workspace) -> None:
+        self._place = place
+
+    def collect(self) -> Iterator[Metric]:
+        from lexveil.pipeline.logs import log
+        from lexveil.pipeline.monitoring.metrics import Figures
+
+        try:
+            yield from Figures.read(self._place).collect()
+        except Exception as error:  # its message may name a path; Prometheus sees that nothing came
+            log.warning("metrics: %s", type(error).__name__)

@@ -1,0 +1,28 @@
+"""TODO docstring."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax
+
+
+def classification_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each item. Shapes: (items, labels), (items,) int64 -> (items,)."""
+    return cross_entropy(logits, targets, reduction="none")
+
+
+def multilabel_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of each item, summed over labels that do not exclude each other.
+
+    Shapes: (items, labels), (items, labels) of 0 and 1 -> (items,).
+    """
+    return binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none").sum(dim=1)
+
+
+def denoising_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each item against a distribution: -sum_k t_k log softmax(logits)_k.
+
+    Each item stands alone (no in-batch negatives), so a gradient belongs to one owner.
+    Shapes: (items, labels), (items, labels) -> (items,); 0 where the target is all zeros.
+    """
+    return -(targets * log_softmax(logits, dim=1)).sum(dim=1)

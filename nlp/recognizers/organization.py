@@ -1,0 +1,67 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""Companies, law firms and other organisations. Courts and the state are not personal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.vocabulary import LEGAL_WORDS
+
+SUFFIX = (
+    r"(?:Inc|INC|Incorporated|Corp|CORP|Corporation|CORPORATION|LLC|L\.L\.C|LLP|L\.L\.P|LP|L\.P|Ltd|LTD|Limited|LIMITED|PLC|plc|P\.C|"
+    r"N\.A|Co|CO|Company|COMPANY|GmbH(?: & Co\. KG)?|AG|KG|mbH|e\.V|S\.A\.S|S\.A\.R\.L|S\.a\.r\.l|S\.A|SA|SAS|SARL|S\.p\.A|S\.r\.l|"
+    r"B\.V|BV|N\.V|NV|AB|ASA|Oy|A/S|ApS|Pty|Pte|K\.K|A\.Ş|Sp\. z o\.o|d\.o\.o|s\.r\.o|Bhd)"
+)
+_WORD = (
+    rf"(?:[{UPPER}][\w'&-]*(?:\.[\w'&-]+)*|[{UPPER}][a-z]{{0,2}}\.|\d+[A-Za-z][\w'&-]*|&|\([{UPPER}][\w ]+\))"
+)
+_SUFFIXED = re.compile(
+    rf"(?<![\w&])(?:{_WORD},?[ ]|(?:of|and|de|the|for|du|des|und|van|der|y|e) ){{0,7}}{_WORD},?[ ]{SUFFIX}\b(?:\.(?=[\s,;:)'\"]|$)|(?<=\.))?"
+    rf"(?:,? {SUFFIX}\b\.?)?"
+)
+_FIRM = re.compile(
+    rf"(?<!\w)[{UPPER}][\w'-]+(?:, [{UPPER}][\w'-]+){{0,4}},? (?:&|and) [{UPPER}][\w'-]+(?=,? (?:LLP|L\.L\.P\.|Solicitors|Attorneys|P\.C\.|PLLC))"
+)
+_INSTITUTION = re.compile(
+    rf"(?<!\w)(?:[{UPPER}][{LOWER}{UPPER}'.-]+ ){{1,4}}(?:University|Hospital|College|School|Clinic|Bank|Church|Foundation|Institute|"
+    rf"Prison|Airlines|Railways|Insurance|Airport|Cemetery|Trust Company|Savings Bank|Partners|Associates|Holdings|Group|Party|Union|"
+    rf"Association|Society|Federation)\b(?: of (?:[{UPPER}][\w'-]+ ?){{1,3}})?"
+)
+_OF = re.compile(
+    rf"(?<!\w)(?:University|Bank|Church|College|Hospital|Institute|Municipality|Diocese) (?:of|for) (?:the )?"
+    rf"[{UPPER}][\w'-]+(?: (?:and |of |for )?[{UPPER}][\w'-]+){{0,3}}"
+)
+
+
+class OrganisationRecognizer(RuleRecognizer):
+    TYPES = ("ORGANIZATION",)
+
+    def find(self, text: str) -> Iterator[Found]:
+        for match in _SUFFIXED.finditer(text):
+            start = _skip_drafting(text, match.start(), match.end())
+            if start is not None:
+                yield Found(start, match.end(), "ORGANIZATION", LABELLED)
+        for match in _FIRM.finditer(text):
+            yield Found(match.start(), match.end(), "ORGANIZATION", SHAPED)
+        for pattern in (_INSTITUTION, _OF):
+            for match in pattern.finditer(text):
+                start = _skip_drafting(text, match.start(), match.end())
+                if start is not None:
+                    yield Found(start, match.end(), "ORGANIZATION", SHAPED)
+
+
+_OPENING = re.compile(
+    r"(?:The|This|That|Between|And|Of|By|And|For|To|In|With|From|of|and|the|for|de|e|y|und|du)[ ]"
+)
+
+
+def _skip_drafting(text: str, start: int, end: int) -> int | None:
+    """Where the name begins after "The", "of", ...; None where only drafting words are left."""
+    while (opening := _OPENING.match(text, start, end)) is not None:
+        start = opening.end()
+    words = re.findall(r"[^\W\d_]+", text[start:end])
+    telling = [w for w in words[:-1] if w[0].isupper() and w.lower() not in LEGAL_WORDS]
+    return start if telling else None

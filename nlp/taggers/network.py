@@ -1,0 +1,119 @@
+"""The public encoder as a token classifier: low-rank updates, an embedding of letter case, a head."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from lexveil.nlp.encoders.public import weights_digest
+from lexveil.nlp.taggers.contract import TaggerRefused
+from lexveil.nlp.taggers.pieces import SHAPES
+
+_CASE = 32
+_ADAPTED = (
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+)
+
+
+class LowRank(nn.Module):
+    """W x + scale B A x with frozen W (Hu et al. 2021, "LoRA: Low-Rank Adaptation", section 4.1).
+
+    A is (rank, in), B (out, rank) and zero at first.
+    """
+
+    def __init__(self, frozen: nn.Linear, rank: int, scale: float) -> None:
+        super().__init__()
+        self.frozen = frozen
+        self.scale = scale
+        self.a = nn.Parameter(torch.randn(rank, frozen.in_features) / frozen.in_features**0.5)
+        self.b = nn.Parameter(torch.zeros(frozen.out_features, rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape: (..., in) -> (..., out)."""
+        return self.frozen(x) + linear(linear(x, self.a), self.b) * self.scale
+
+
+class Network(nn.Module):
+    """ids, shapes and, where rows are padded, mask (B, N) -> logits (B, N, labels)."""
+
+    def __init__(self, folder: Path, labels: int, digest: str, *, dropout: float = 0.0) -> None:
+        """Raises: TaggerRefused (digest, unreadable)."""
+        super().__init__()
+        self.encoder = _encoder(folder, digest, dropout).requires_grad_(False)
+        width = self.encoder.config.hidden_size
+        self.shape = nn.Embedding(SHAPES, width)
+        nn.init.zeros_(self.shape.weight)
+        # Beside the one below the encoder: the head sees the case of the word itself, unmixed.
+        self.case = nn.Embedding(SHAPES, _CASE)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width + _CASE, labels)
+
+    def forward(self, ids: Tensor, shapes: Tensor, mask: Tensor | None = None) -> Tensor:
+        embedded = self.encoder.embeddings.word_embeddings(ids) + self.shape(shapes)
+        hidden = self.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+        return self.head(torch.cat((self.dropout(hidden), self.case(shapes)), dim=-1))
+
+    def adapt(self, rank: int, scale: float) -> None:
+        """Put a trainable update beside each of the encoder's linear layers."""
+        for _, owner, name in self._linears():
+            setattr(owner, name, LowRank(getattr(owner, name), rank, scale))
+
+    def trained(self) -> dict[str, Tensor]:
+        """What `merge` takes: everything that isn't public."""
+        own = {name: value for name, value in self.state_dict().items() if not name.startswith("encoder.")}
+        for path, owner, name in self._linears():
+            layer = cast(LowRank, getattr(owner, name))
+            own[f"{path}.a"], own[f"{path}.b"] = layer.a.detach(), layer.b.detach()
+        return own
+
+    @torch.no_grad()
+    def merge(self, trained: Mapping[str, Tensor], scale: float) -> None:
+        """Add trained updates to the public weights. Raises: KeyError, RuntimeError on other shapes."""
+        rest = dict(trained)
+        for path, owner, name in self._linears():
+            getattr(owner, name).weight += scale * rest.pop(f"{path}.b") @ rest.pop(f"{path}.a")
+        own = {name for name in self.state_dict() if not name.startswith("encoder.")}
+        self.load_state_dict({name: rest[name] for name in own}, strict=False)
+
+    def _linears(self) -> Iterator[tuple[str, Any, str]]:
+        """Each adapted layer: its path, the module that owns it and its name there."""
+        for number, layer in enumerate(self.encoder.encoder.layer):
+            for adapted in _ADAPTED:
+                owner, _, name = adapted.rpartition(".")
+                yield f"{number}.{adapted}", layer.get_submodule(owner), name
+
+
+def _encoder(folder: Path, digest: str, dropout: float) -> Any:
+    # Read when huggingface_hub is first imported; local_files_only below holds if that was earlier.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from transformers import BertModel
+    from transformers.utils import logging
+
+    if weights_digest(folder) != digest:
+        raise TaggerRefused("digest")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return BertModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            add_pooling_layer=False,
+            attn_implementation="sdpa",
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=0.0,
+        )
+    except Exception:
+        raise TaggerRefused("unreadable") from None

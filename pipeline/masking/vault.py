@@ -1,0 +1,103 @@
+"""TODO docstring."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lexveil.nlp.masking.anonymize import (
+    Checked,
+    Piece,
+    Verdict,
+    united,
+    verdict_of,
+)
+from lexveil.nlp.masking.mask import Kept, Masked, Replacement, restore
+from lexveil.nlp.text import Span
+from lexveil.pipeline.errors import WorkspaceError
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.vault import unseal
+
+
+@dataclass(frozen=True, slots=True)
+class VaultEntry:
+    """What the vault holds of one document: how to undo its mask, and why it was put on.
+
+    Attributes:
+        entity_ids: keyed id of each replacement's entity, the same in all documents of the owner.
+        reasons: what the second pass met, by name.
+    """
+
+    replacements: tuple[Replacement, ...] = field(repr=False)
+    entity_ids: tuple[str, ...]
+    kept: tuple[Kept, ...]
+    reasons: Mapping[str, int]
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.reasons)
+
+
+def restore_document(workspace: Workspace, settings: Settings, doc_id: str) -> str:
+    """The exact original of a masked document, from the masked text and the vault. Key holders only.
+
+    Raises:
+        WorkspaceError: no such document, or it was erased, or the second pass held it back.
+    """
+    places = {row["doc_id"]: row["shard"] for row in read_catalogue(workspace, settings).to_pylist()}
+    index = places.get(doc_id)
+    rows = [] if index is None else list(_vault_rows(workspace, settings, index, [doc_id]))
+    if index is None or not rows:
+        raise WorkspaceError("there is no such document in this workspace, or it was erased")
+    table = tables.read_part(tables.part_path(workspace.masked, index), ["doc_id", "text"])
+    text = next((row["text"] for row in table.to_pylist() if row["doc_id"] == doc_id), None)
+    if text is None:
+        raise WorkspaceError("the second pass held this document back: it has no masked text to restore")
+    originals: list[str] = []
+    place = 0
+    for _, _, told in rows:
+        replacements = [Replacement(*row) for row in told["replacements"]]
+        originals.append(restore(text[place : place + told["length"]], replacements))
+        place += told["length"]
+    return "".join(originals)
+
+
+def read_vault(
+    workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str]
+) -> dict[str, VaultEntry]:
+    """What the vault holds of those of the documents that lie in one part and were not erased."""
+    done: dict[str, list[tuple[Piece, Checked]]] = defaultdict(list)
+    ids: dict[str, list[str]] = defaultdict(list)
+    for doc_id, start, told in _vault_rows(workspace, settings, index, list(doc_ids)):
+        masked = Masked(
+            " " * told["length"],
+            tuple(Replacement(*row) for row in told["replacements"]),
+            tuple(Kept(Span(*row[:-1]), row[-1]) for row in told["kept"]),
+        )
+        done[doc_id].append((Piece(start, "", ()), Checked(masked, told["reasons"])))
+        ids[doc_id] += told["entity_ids"]
+    entries: dict[str, VaultEntry] = {}
+    for doc_id, pieces in done.items():
+        whole = united(pieces)
+        masked = whole.masked
+        entries[doc_id] = VaultEntry(masked.replacements, tuple(ids[doc_id]), masked.kept, whole.reasons)
+    return entries
+
+
+def _vault_rows(
+    workspace: Workspace, settings: Settings, index: int, doc_ids: Sequence[str]
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """(doc_id, start of the piece, what is told of it), in order."""
+    keys = key_store(workspace, settings).existing(doc_ids)
+    path = tables.part_path(workspace.vault, index)
+    for row in tables.read_part(path).to_pylist() if keys and path.exists() else []:
+        doc_id, start = row["doc_id"], row["start"]
+        if doc_id in keys:
+            yield doc_id, start, json.loads(unseal(keys[doc_id], row["payload"], f"vault:{doc_id}:{start}"))

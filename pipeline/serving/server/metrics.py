@@ -1,0 +1,93 @@
+"""What an operator sees of the endpoint: metrics, and a line of JSON for each request.
+
+Neither holds a body, a session, a key or an address; tenants are names that the operator chose.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from lexveil.pipeline.serving.server.pool import PoolState
+
+log = logging.getLogger("lexveil.serving")
+
+_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self.requests = Counter(
+            "lexveil_requests", "Requests", ["method", "route", "status", "tenant"], registry=registry
+        )
+        self.seconds = Histogram(
+            "lexveil_request_seconds", "Time of a request", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self.refusals = Counter(
+            "lexveil_refusals", "Refused requests by code", ["code", "tenant"], registry=registry
+        )
+        self.slots = Counter(
+            "lexveil_document_slots", "Document slots evaluated", ["tenant"], registry=registry
+        )
+        self.deaths = Counter(
+            "lexveil_worker_deaths", "Workers that died and were replaced", registry=registry
+        )
+        self.killers = Counter(
+            "lexveil_worker_killers", "Requests refused since they ended two workers", registry=registry
+        )
+
+    def watch(self, pool: Callable[[], PoolState], sessions: Callable[[], tuple[int, int]]) -> None:
+        """Gauges that are read when they are asked for."""
+        gauges: dict[str, tuple[str, Callable[[], float]]] = {
+            "lexveil_workers_alive": ("Worker processes", lambda: pool().alive),
+            "lexveil_workers_busy": ("Workers at work", lambda: pool().busy),
+            "lexveil_requests_waiting": ("Requests that wait for a worker", lambda: pool().waiting),
+            "lexveil_sessions": ("Open sessions", lambda: sessions()[0]),
+            "lexveil_session_bytes": ("Bytes of evaluation keys", lambda: sessions()[1]),
+        }
+        for name, (about, read) in gauges.items():
+            Gauge(name, about, registry=self._registry).set_function(read)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line of JSON: time, level, event, and what stands in its `fields`.
+
+    Of an exception only the type: its message and traceback may quote what a caller sent.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[0]:
+            line["error"] = record.exc_info[0].__name__
+        return json.dumps(line, ensure_ascii=True)
+
+
+def log_as_json() -> None:
+    """Lines of JSON on stderr, from the endpoint and from uvicorn."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in ("lexveil.serving", "uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").handlers = []
+    logging.getLogger("uvicorn.error").propagate = True

@@ -1,0 +1,316 @@
+"""What lies in the files of the sources: documents, and records whose fields mean something."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lexveil.nlp.readers import Limits, Reason, Unreadable, normalise, read_content, read_document
+from lexveil.nlp.readers import records as record_files
+from lexveil.pipeline.errors import SourceError
+from lexveil.pipeline.labels import classes, written
+from lexveil.pipeline.records import SourceDocument
+from lexveil.pipeline.settings import IngestSettings
+from lexveil.pipeline.sources.files import SourceFile, source_files
+from lexveil.pipeline.sources.objects import copied, fetched
+from lexveil.pipeline.workspace.storage import is_remote, located, url_of
+from lexveil.pipeline.workspace.tables import digest_of
+
+MISSING_OWNER = "missing_owner"
+# Of a store's objects, so many are in memory at once; a larger one is read from a copy.
+_FETCHED_BYTES, _FETCHED_FILES = 8 << 20, 64
+FIELDS = ("text_field", "id_field", "label_field", "owner_field", "split_field")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """A file that is one document, or a slice of a file of records.
+
+    Attributes:
+        path: an absolute path, or the URL of an object.
+        modified: its time in nanoseconds; of an object a number that stands for its version.
+        digest: SHA-256 of the file's bytes; of an object one of its version.
+        piece: the slice, or None where the file is one document.
+        pieces: how many slices the file has.
+        meta: what a sidecar file says of the document.
+        fields: which fields mean what, as they were named when the item came in.
+    """
+
+    path: str = field(repr=False)
+    size: int
+    modified: int
+    digest: str
+    piece: record_files.Slice | None = None
+    meta: Mapping[str, Any] | None = field(default=None, repr=False)
+    fields: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"], repr=False)
+    pieces: int = 1
+
+    @property
+    def identity(self) -> str:
+        """Equal for items of the same content and metadata, wherever in their file it begins."""
+        content = [self.digest] if self.piece is None else [self.piece.first, self.piece.count]
+        if self.piece is not None:
+            content += [self.piece.digest] if self.piece.digest else [self.digest, self.piece.offset]
+        return digest_of([self.path, content, self.meta, self.fields])
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """How many documents, and about how many bytes it adds to a shard.
+
+        A slice counts with its whole file, so that only small files share a shard: slices of a large one
+        are cut to a shard's size already.
+        """
+        return (1 if self.piece is None else self.piece.count, self.size)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SourceItem:
+        piece = data["piece"] and record_files.Slice(**data["piece"])
+        told: dict[str, Any] = {"pieces": 0, **data, "piece": piece}
+        return cls(**told)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something that could not be read.
+
+    Attributes:
+        where: path and record number, for the protected quarantine table only.
+        content: SHA-256 of what was found.
+    """
+
+    reason: str
+    where: str = field(repr=False)
+    content: str = field(repr=False)
+
+
+def limits(ingest: IngestSettings) -> Limits:
+    """The readers' limits from the settings."""
+    return Limits(max_bytes=ingest.max_file_bytes, max_text_bytes=ingest.max_text_bytes, ocr=ingest.ocr)
+
+
+def scan(
+    sources: Sequence[Path], ingest: IngestSettings, known: Mapping[str, Sequence[SourceItem]] | None = None
+) -> list[SourceItem]:
+    """Everything that the sources hold, in a stable order.
+
+    A file whose size and time are those of its `known` items (by path) isn't read again.
+
+    Raises:
+        SourceMissing: a source is missing or unreadable.
+    """
+    items: list[SourceItem] = []
+    fields = {name: getattr(ingest, name) for name in FIELDS}
+    for file in source_files(sources):
+        seen = (known or {}).get(file.address, ())
+        if any((item.size, item.modified) != (file.size, file.modified) for item in seen):
+            seen = ()
+        digest = seen[0].digest if seen else file.digest()
+        head = SourceItem(file.address, file.size, file.modified, digest, None, file.meta, fields)
+        if not record_files.is_record_file(file.path):
+            items.append(head)
+            continue
+        # A run that was killed over its plan may know some slices of a file only.
+        whole = all(item.pieces == len(seen) and item.piece and item.piece.count for item in seen)
+        known_pieces = sorted((item.piece for item in seen if item.piece), key=lambda piece: piece.first)
+        pieces = known_pieces if known_pieces and whole else list(_slices(file, ingest))
+        items.extend(replace(head, piece=piece, pieces=len(pieces)) for piece in pieces)
+    return items
+
+
+def _slices(file: SourceFile, ingest: IngestSettings) -> Iterator[record_files.Slice]:
+    pieces = 0
+    with suppress(Unreadable), _on_this_machine(file.path, file.modified) as path:
+        for piece in record_files.plan_slices(
+            path, limits(ingest), ingest.shard_documents, ingest.shard_bytes
+        ):
+            pieces += 1
+            yield piece
+    if not pieces:
+        # Kept as an item without records: reading it gives the reason to the quarantine.
+        yield record_files.Slice(0, 0, 0)
+
+
+@contextmanager
+def _on_this_machine(path: Path, version: int) -> Generator[Path, None, None]:
+    """Where a file can be read by its path. Raises Unreadable."""
+    if not is_remote(path):
+        yield path
+        return
+    with copied(path, version) as copy:
+        yield copy
+
+
+def roots(sources: Sequence[Path]) -> list[str]:
+    """What the paths of each source begin with that is a folder: where a file can be seen to be missing."""
+    return [f"{url_of(source).rstrip('/')}/" for source in sources if source.is_dir()]
+
+
+def has_gone(item: SourceItem) -> bool:
+    """Whether an item's file is certainly no more; one that can't be looked at may be there."""
+    try:
+        return not located(item.path).exists()
+    except OSError:
+        return False
+
+
+def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
+    """The documents of these items in their order; small objects of a store are fetched many at once."""
+    for batch in _batches(items):
+        wanted = [item.path for item in batch if _is_fetched_whole(item, ingest)]
+        content = fetched(wanted)
+        for item in batch:
+            yield from read_item(item, ingest, content.get(item.path))
+
+
+def read_item(
+    item: SourceItem, ingest: IngestSettings, content: bytes | Unreadable | None = None
+) -> Iterator[SourceDocument | Rejected]:
+    """The documents of an item, or why they can't be read. Never raises for bad content.
+
+    content: what an object of a store holds, or why it can't be fetched, where that is known already.
+    """
+    path = located(item.path)
+    try:
+        if item.piece is None:
+            if isinstance(content, Unreadable):
+                raise content
+            text = _text(path, item, ingest, content)
+            record = {**(item.meta or {}), item.fields["text_field"] or "text": text}
+            yield _document(record, ingest, item, path.name, item.path)
+            return
+        with _on_this_machine(path, item.modified) as copy:
+            if not item.piece.count:
+                next(record_files.plan_slices(copy, limits(ingest)), None)  # raises the reason
+            for offset, record in enumerate(record_files.read_slice(copy, item.piece, limits(ingest))):
+                position = item.piece.first + offset
+                where = f"{item.path}#{position}"
+                if isinstance(record, Reason):
+                    yield Rejected(record, where, digest_of([item.digest, position]))
+                else:
+                    yield _document(record, ingest, item, f"{path.name}#{position}", where)
+    except Unreadable as error:
+        yield Rejected(error.reason, item.path, item.digest)
+
+
+def _text(path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None) -> str:
+    if content is not None:
+        return read_content(path.name, content, limits(ingest))
+    if not is_remote(path):
+        return read_document(path, limits(ingest))
+    if item.size > ingest.max_file_bytes:
+        raise Unreadable(Reason.over_size)
+    with copied(path, item.modified) as copy:
+        return read_document(copy, limits(ingest))
+
+
+def _is_fetched_whole(item: SourceItem, ingest: IngestSettings) -> bool:
+    small = item.size <= min(_FETCHED_BYTES, ingest.max_file_bytes)
+    return item.piece is None and small and is_remote(located(item.path))
+
+
+def _batches(items: Sequence[SourceItem]) -> Iterator[list[SourceItem]]:
+    batch: list[SourceItem] = []
+    size = 0
+    for item in items:
+        if batch and (size + item.size > _FETCHED_BYTES or len(batch) >= _FETCHED_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += item.size if item.piece is None else 0
+    if batch:
+        yield batch
+
+
+def _document(
+    record: Mapping[str, Any], ingest: IngestSettings, item: SourceItem, fallback_id: str, where: str
+) -> SourceDocument | Rejected:
+    names = item.fields
+    text = record_files.field(record, names["text_field"] or "text")
+    owner = _word(record, names["owner_field"])
+    reason: str | None = None
+    if not isinstance(text, str):
+        reason = Reason.missing_text
+    elif not text.strip():
+        reason = Reason.empty
+    elif len(text) > ingest.max_text_bytes:
+        reason = Reason.over_size
+    elif names["owner_field"] is not None and owner is None:
+        # Its owner would be protected less than promised if the document counted as somebody else's.
+        reason = MISSING_OWNER
+    if reason is not None or not isinstance(text, str):
+        return Rejected(reason or Reason.missing_text, where, digest_of([item.digest, where]))
+    return SourceDocument(
+        text=normalise(text),
+        source_id=_word(record, names["id_field"]) or fallback_id,
+        owner=owner,
+        label=_label(record, names["label_field"]),
+        split=_word(record, names["split_field"]),
+    )
+
+
+def _word(record: Mapping[str, Any], name: str | None) -> str | None:
+    if name is None:
+        return None
+    value = record_files.field(record, name)
+    if isinstance(value, bool | int | float | str) and str(value).strip():
+        return str(value).strip()
+    return None
+
+
+def _label(record: Mapping[str, Any], name: str | None) -> str | None:
+    if name is None:
+        return _label(record, "label") or _label(record, "labels")
+    return written(record_files.field(record, name))
+
+
+def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_labels: bool) -> None:
+    """Refuse field names that nothing in the sources has, and labels that teach nothing, before any work.
+
+    Reads no more than it needs to be sure.
+
+    Raises:
+        SourceError: a named field occurs nowhere, or there is a label field with fewer than two classes.
+    """
+    wanted = {name: name for name in (ingest.label_field, ingest.owner_field, ingest.split_field) if name}
+    labels: set[str] = set()
+    any_text = any_record = False
+    for record in _records(items, ingest):
+        any_record = True
+        any_text = any_text or record_files.field(record, ingest.text_field) is not None
+        for name in list(wanted):
+            if record_files.field(record, name) is not None:
+                del wanted[name]
+        labels.update(classes(_label(record, ingest.label_field)))
+        if not wanted and len(labels) > 1 and any_text:
+            break
+    if any_record and not any_text:
+        raise SourceError(f"no record has the text field {ingest.text_field!r}; name it with --text-field")
+    if wanted:
+        raise SourceError(
+            f"no document has the field {next(iter(wanted))!r}; check the name, dots reach inside"
+        )
+    if need_labels and (len(labels) == 1 or (ingest.label_field and not labels)):
+        raise SourceError(
+            f"the label field {ingest.label_field or 'label'!r} has {len(labels)} class, training needs two: "
+            "name another with --label-field, or train without labels with --objective denoise"
+        )
+
+
+def _records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Mapping[str, Any]]:
+    for item in items:
+        if item.piece is None:
+            yield {**(item.meta or {}), ingest.text_field: ""}
+            continue
+        try:
+            with _on_this_machine(located(item.path), item.modified) as path:
+                for record in record_files.read_slice(path, item.piece, limits(ingest)):
+                    if not isinstance(record, Reason):
+                        yield record
+        except Unreadable:
+            continue

@@ -1,0 +1,175 @@
+"""What training sees: owners with their items, labels or denoising targets, and who is held out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from lexveil.nlp.encoders.config import Kind, Objective, takes_tokens
+from lexveil.nlp.encoders.documents import Encoded
+from lexveil.nlp.encoders.inputs import collate_tokens
+from lexveil.nlp.encoders.topics import PublicTopics
+from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.labels import classes, several
+from lexveil.pipeline.models.encoding import encoded_folder, encoding_of, load_encoder, read_encoded
+from lexveil.pipeline.settings import Settings, TrainSettings
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.shards import read_manifest
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.batches import Batch, TensorOwners
+from lexveil.privacy.vault import content_id
+
+Item = Sequence[int] | np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One document of the training data."""
+
+    doc_id: str
+    owner: str
+    label: str | None = field(repr=False)
+    encoded: Encoded = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Documents to learn from and documents held out; no owner is in both."""
+
+    train: tuple[Row, ...] = field(repr=False)
+    held_out: tuple[Row, ...] = field(repr=False)
+    objective: Objective
+    labels: tuple[str, ...] = field(repr=False)
+
+    @property
+    def n_owners(self) -> int:
+        """How many owners are learnt from. Counts as public."""
+        return len({row.owner for row in self.train})
+
+
+def load_split(workspace: Workspace, settings: Settings) -> Split:
+    """The encoded documents, divided by owner.
+
+    Who is held out is decided by a keyed hash of the owner (or by the split field), never by content, so
+    that adding an owner moves no other.
+
+    Raises:
+        TrainingRefused: fewer than two classes or owners.
+    """
+    train = settings.train
+    want = encoding_of(train.model)
+    folder = encoded_folder(workspace, want)
+    key = key_store(workspace, settings).purpose_key("held-out")
+    learn: list[Row] = []
+    held_out: list[Row] = []
+    for shard in read_manifest(folder, f"encode-{want}").shards:
+        table, encoded = read_encoded(tables.part_path(folder, shard.index))
+        about = table.select(["doc_id", "owner", "label", "split"]).to_pylist()
+        for row, document in zip(about, encoded, strict=True):
+            entry = Row(row["doc_id"], row["owner"], row["label"], document)
+            apart = row["split"] not in (None, "train") or _share(key, row["owner"]) < train.held_out
+            (held_out if apart else learn).append(entry)
+    # Of all documents, held out or not: the set of labels counts as public.
+    found = {row.label for row in (*learn, *held_out)}
+    labels = tuple(sorted({name for label in found for name in classes(label)}))
+    objective = resolve_objective(train, found)
+    if objective != "denoise":
+        if len(labels) < 2:
+            raise TrainingRefused(f"training needs two classes, the documents have {len(labels)}")
+        learn = [row for row in learn if row.label is not None]
+        if len(labels) > len(learn):
+            raise TrainingRefused(
+                f"training needs more documents than classes; {len(learn)} labelled ones are not held out, "
+                f"of {len(labels)} classes"
+            )
+    else:
+        labels = PublicTopics.load(load_encoder(train)).names
+    owners = {row.owner for row in learn}
+    held_out = [
+        row for row in held_out if row.owner not in owners
+    ]  # with a split field, an owner may be in both
+    if len(owners) < 2:
+        raise TrainingRefused("training needs documents of at least two owners")
+    return Split(tuple(learn), tuple(held_out), objective, labels)
+
+
+def resolve_objective(train: TrainSettings, labels: Collection[str | None]) -> Objective:
+    """What the setting means for documents with these labels, one or several each, or none at all."""
+    if train.objective == "denoise" or (train.objective == "auto" and set(labels) <= {None}):
+        return "denoise"
+    return "multilabel" if any(several(label) for label in labels) else "classify"
+
+
+def target_of(row: Row, objective: Objective, labels: Sequence[str]) -> int | np.ndarray:
+    """What a model is to say of a document: its class, a 1 for each of its classes, or its topics."""
+    if objective == "denoise":
+        assert row.encoded.topics is not None
+        return row.encoded.topics
+    if objective == "multilabel":
+        own = set(classes(row.label))
+        return np.array([name in own for name in labels], dtype=np.float32)
+    return labels.index(row.label or "")
+
+
+def _share(key: bytes, owner: str) -> float:
+    return int(content_id(key, owner.encode())[:12], 16) / 16**12
+
+
+class OwnerData:
+    """The training documents grouped by owner, as the DP engine draws them.
+
+    An item is a document's embedding, or one chunk of its tokens. An owner has at most `max_items` of them;
+    of an owner with more, an evenly spaced selection is taken in the order of keyed document ids, without a
+    look at labels. The weights of an owner's items sum to one, so a large owner pulls no harder.
+    """
+
+    def __init__(self, split: Split, kind: Kind, max_items: int) -> None:
+        self._tokens = takes_tokens(kind)
+        items: dict[str, list[tuple[Item, int | np.ndarray]]] = defaultdict(list)
+        for row in sorted(split.train, key=lambda row: row.doc_id):
+            target = target_of(row, split.objective, split.labels)
+            pieces: list[Item] = list(row.encoded.tokens) if self._tokens else [_embedding(row.encoded)]
+            items[row.owner].extend((piece, target) for piece in pieces)
+        self._owners = [_thin(items[owner], max_items) for owner in sorted(items)]
+        if self._tokens:
+            # Owners that are drawn side by side are padded to the longest chunk of them.
+            self._owners.sort(key=lambda owner: max((len(piece) for piece, _ in owner), default=0))
+        self.n_owners = len(self._owners)
+        self.item_counts = [len(owner) for owner in self._owners]
+        self._embeddings = None if self._tokens else self._stacked()
+
+    def _stacked(self) -> TensorOwners:
+        """Embeddings side by side: gathering thousands of small arrays would take longer than the step."""
+        drawn = [item for owner in self._owners for item in owner]
+        inputs = torch.from_numpy(np.stack([np.asarray(piece, np.float32) for piece, _ in drawn]))
+        targets = torch.from_numpy(np.asarray([target for _, target in drawn]))
+        owner_of = torch.repeat_interleave(torch.tensor(self.item_counts))
+        return TensorOwners(inputs, targets, owner_of, self.n_owners)
+
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """All items of these owners, each of which has some; of a single owner, those at `items` only."""
+        if self._embeddings is not None:
+            return self._embeddings.batch(owners, items)
+        chosen = slice(None) if items is None else slice(items.start, items.stop, items.step)
+        drawn = [(place, *item) for place, owner in enumerate(owners) for item in self._owners[owner][chosen]]
+        inputs = collate_tokens([piece for _, piece, _ in drawn])
+        counts = torch.tensor([len(self._owners[owner]) for owner in owners])
+        owner_index = torch.tensor([place for place, _, _ in drawn], dtype=torch.int64)
+        targets = torch.from_numpy(np.asarray([target for _, _, target in drawn]))
+        return Batch(inputs, targets, owner_index, (1.0 / counts)[owner_index])
+
+
+def _embedding(encoded: Encoded) -> np.ndarray:
+    assert encoded.embedding is not None
+    return encoded.embedding
+
+
+def _thin(items: list[tuple[Item, int | np.ndarray]], most: int) -> list[tuple[Item, int | np.ndarray]]:
+    if len(items) <= most:
+        return items
+    return [items[int(place)] for place in np.linspace(0, len(items) - 1, most)]

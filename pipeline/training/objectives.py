@@ -1,0 +1,101 @@
+"""What a model is trained to do, and a trial of one training step that looks at no document."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lexveil.nlp.encoders.config import takes_tokens
+from lexveil.nlp.encoders.inputs import Inputs, Tokens
+from lexveil.nlp.encoders.losses import classification_loss, denoising_loss, multilabel_loss
+from lexveil.nlp.encoders.models import FeatureModel
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.pipeline.errors import TrainingRefused
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradient
+from lexveil.privacy.dp.engine import Loss
+
+CORRUPTION = 0.3
+_LENGTHS = (3, 7, 5)
+
+
+def objective_of(model: FeatureModel) -> tuple[nn.Module, Loss]:
+    """The module that is trained, with `model` in it, and the loss of its outputs, one value an item."""
+    if model.config.objective == "denoise":
+        return _Denoiser(model), denoising_loss
+    return model, multilabel_loss if model.config.objective == "multilabel" else classification_loss
+
+
+def try_one_step(model: FeatureModel, encoder: PublicEncoder) -> None:
+    """Forward, backward and clipping of the very model, on random inputs: what cannot be trained under DP is
+    found before the ledger is charged.
+
+    `model` is not to be trained afterwards: its head gets random weights, since an untrained one, of zeros,
+    would hide every gradient below it.
+
+    Raises:
+        TrainingRefused: a layer cannot be clipped per owner, or items of a batch are not kept apart; the line
+            names the layer and its place.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        nn.init.normal_(model.output.weight)
+        target, loss = objective_of(model)
+        inputs, targets = _random_inputs(model, encoder), _random_targets(model)
+        try:
+            with BookKeeper(target) as keeper:
+                loss(target(inputs), targets).sum().backward()
+                keeper.owner_clipped_sum(torch.tensor([0, 1, 0]), 2, 1.0)
+        except (ValueError, NonFiniteGradient) as error:
+            raise TrainingRefused(f"kind {model.config.kind} can't be trained under DP: {error}") from None
+        _check_apart(model.eval(), inputs)
+
+
+def _check_apart(model: FeatureModel, inputs: Inputs) -> None:
+    """Clipping per owner means nothing where one owner's text changes another's gradient."""
+    with torch.no_grad():
+        together = model.features(inputs)
+        for row in range(len(_LENGTHS)):
+            place = slice(row, row + 1)
+            alone = inputs[place]
+            if isinstance(inputs, Tokens):
+                alone = Tokens(inputs.ids[place, : _LENGTHS[row]], inputs.lengths[place])
+            assert isinstance(alone, Tensor | Tokens)
+            if not torch.allclose(together[place], model.features(alone), atol=1e-3):
+                raise TrainingRefused(
+                    f"kind {model.config.kind} can't be trained under DP: the encoder mixes a batch's texts"
+                )
+
+
+def _random_inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
+    items = len(_LENGTHS)
+    if not takes_tokens(model.config.kind):
+        return nn.functional.normalize(torch.randn(items, model.config.input_dim), dim=1)
+    ids = torch.randint(encoder.vocab_size, (items, max(_LENGTHS)))
+    return Tokens(ids, torch.tensor(_LENGTHS))
+
+
+def _random_targets(model: FeatureModel) -> Tensor:
+    items, labels = len(_LENGTHS), len(model.config.labels)
+    if model.config.objective == "classify":
+        return torch.randint(labels, (items,))
+    return torch.rand(items, labels).softmax(dim=1)
+
+
+class _Denoiser(nn.Module):
+    """Corrupts what it is given before the model sees it."""
+
+    def __init__(self, model: FeatureModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        return self.model(self.model.corrupt(inputs, _TorchDraws(), CORRUPTION))
+
+
+class _TorchDraws:
+    """torch's generator, which the DP engine seeds from the run's key at every step."""
+
+    def random(self, size: tuple[int, ...], /) -> NDArray[np.float64]:
+        return torch.rand(size, dtype=torch.float64).numpy()

@@ -1,0 +1,84 @@
+"""Hyper-parameters of each kind of model: public numbers, chosen on development data, never on a user's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from lexveil.nlp.encoders.config import LOGIT_SCALES, Kind
+from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.training.data import Split
+from lexveil.privacy.dp.accounting import Truncation, noise_multiplier
+from lexveil.privacy.dp.engine import TrainingPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Hyper-parameters of a model kind, chosen on development data, never on a user's.
+
+    `step_noise` is the standard deviation that one step's noise gives a weight. The learning rate follows
+    from it, learning_rate = step_noise sample_rate n_owners / (noise_multiplier max_grad_norm), so that few
+    owners make small steps instead of drowning the model in noise. To tell classes apart, step_noise falls
+    with the fourth root of the number of owners under a thousand. That number counts as public.
+    `plain_rate` is the learning rate of the twin without privacy, which needs no such care. `owners_a_step`
+    bounds the sample rate by what a CPU can do in a step; None: no bound.
+    """
+
+    step_noise: float
+    max_grad_norm: float
+    sample_rate: float
+    steps: int
+    plain_rate: float
+    owners_a_step: int | None = None
+
+
+RECIPES = {
+    "linear": Recipe(step_noise=0.2, max_grad_norm=0.1, sample_rate=0.5, steps=60, plain_rate=16.0),
+    "mlp": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "square": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "cubic": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
+    "lstm": Recipe(step_noise=0.002, max_grad_norm=0.1, sample_rate=0.1, steps=50, plain_rate=0.0016),
+    # Barely tuned: a few runs on 3,000 provisions. Rates suit heads whose logits are scaled (LOGIT_SCALES).
+    "lora": Recipe(0.01, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.04, owners_a_step=128),
+    "last_layers": Recipe(
+        0.002, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.0016, owners_a_step=128
+    ),
+    "full": Recipe(
+        0.0007, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.0002, owners_a_step=128
+    ),
+}
+_PLAIN_MOMENTUM = 0.9
+# Where so few owners say so little, steps are to stay nearer to what the public start knows.
+_MANY_OWNERS = 1000
+# Soft targets over many topics give smaller gradients than classes do: less noise suits them.
+_DENOISE_STEP_NOISE = 0.03
+
+
+def training_plan(train: TrainSettings, split: Split) -> TrainingPlan:
+    """The steps, rates and noise of a run: the recipe of its kind where the settings name none."""
+    recipe = RECIPES[train.model]
+    affordable = math.inf if recipe.owners_a_step is None else recipe.owners_a_step / split.n_owners
+    sample_rate = train.sample_rate or min(recipe.sample_rate, affordable)
+    steps = train.steps or recipe.steps
+    max_grad_norm = train.max_grad_norm or recipe.max_grad_norm
+    truncation = None if train.max_batch is None else Truncation(train.max_batch, split.n_owners)
+    sigma = noise_multiplier(train.epsilon, sample_rate, steps, train.delta, truncation=truncation)
+    quiet = _DENOISE_STEP_NOISE / LOGIT_SCALES.get(train.model, 1.0)
+    step_noise = min(recipe.step_noise, quiet if split.objective == "denoise" else math.inf)
+    if split.objective == "classify":
+        step_noise *= min(1.0, split.n_owners / _MANY_OWNERS) ** 0.25
+    learning_rate = step_noise * sample_rate * split.n_owners / (sigma * max_grad_norm)
+    return TrainingPlan(
+        noise_multiplier=sigma,
+        max_grad_norm=max_grad_norm,
+        sample_rate=sample_rate,
+        steps=steps,
+        learning_rate=train.learning_rate or learning_rate,
+        truncation=truncation,
+    )
+
+
+def plain_plan(plan: TrainingPlan, kind: Kind) -> TrainingPlan:
+    """The plan of the twin without privacy: twice the steps, with momentum, at a rate for exact gradients."""
+    rate = RECIPES[kind].plain_rate
+    return replace(plan, steps=2 * plan.steps, learning_rate=rate, momentum=_PLAIN_MOMENTUM)

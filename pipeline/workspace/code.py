@@ -1,0 +1,150 @@
+"""Digests of the code that a stage's result depends on, computed from what the stage's module imports.
+
+A stage redoes a shard when this digest changes. So it must change with every line of code that can change a
+result, wherever that line is, and with nothing else: not with comments, docstrings or formatting.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+PACKAGE = "lexveil"
+ROOT = Path(__file__).parents[3]  # of the package, wherever it is installed
+
+# Modules that cannot change a result, and why. The closure of imports stops at them. Everything else that a
+# stage imports, directly or not, counts.
+CANNOT_CHANGE_A_RESULT: Mapping[str, str] = {
+    "lexveil.pipeline.errors": "only names and words of errors",
+    "lexveil.pipeline.logs": "only words of log lines",
+    "lexveil.pipeline.monitoring": "counts and times what others do",
+    "lexveil.pipeline.outages": "tells failures of a storage from missing files",
+    "lexveil.pipeline.settings": "the values of the settings are part of every shard's key",
+    "lexveil.pipeline.workspace.audit_log": "records what was done, after it was done",
+    "lexveil.pipeline.workspace.code": "makes the digests themselves: a change of theirs redoes all anyway",
+    "lexveil.pipeline.workspace.database": "stores and returns rows as they are",
+    "lexveil.pipeline.workspace.keys": "finds the master key; ids depend on the key, not on where it is kept",
+    "lexveil.pipeline.workspace.lock": "keeps other processes out",
+    "lexveil.pipeline.workspace.remote": "writes and reads bytes as they are",
+    "lexveil.pipeline.workspace.shards": "carries shards out and lists those that are done",
+    "lexveil.pipeline.workspace.storage": "writes and reads bytes as they are",
+    "lexveil.pipeline.workspace.workspace": "says where files are",
+    "lexveil.privacy.database": "stores and returns rows as they are",
+    "lexveil.privacy.key_services": "wraps and unwraps keys",
+    "lexveil.privacy.keystore": "keys are stored, not derived anew",
+}
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """Digest of a module and of everything it imports from these packages, 32 hex digits.
+
+    Raises:
+        LookupError: there is no such module.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(import_closure(module)):
+        digest.update(f"{name}\n{_meaning(name)}\n".encode())
+        for file in _data_files(name):
+            digest.update(f"{file.name}\n".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+@functools.cache
+def import_closure(module: str) -> frozenset[str]:
+    """The module and all modules of these packages that it imports, directly or through others.
+
+    Imports inside functions count. Imports for the type checker alone do not.
+
+    Raises:
+        LookupError: there is no such module.
+    """
+    if _file_of(module) is None:
+        raise LookupError(f"there is no module {module}")
+    reached: set[str] = set()
+    waiting = [*_with_parents(module)]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += (target for target in _imports(name) if not _is_cut(target))
+    return frozenset(reached)
+
+
+def _is_cut(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in CANNOT_CHANGE_A_RESULT)
+
+
+@functools.cache
+def _file_of(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+@functools.cache
+def _parsed(module: str) -> ast.Module:
+    """The module without docstrings, comments and what only a type checker reads."""
+    file = _file_of(module)
+    assert file is not None
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [statement for statement in node.body if not _says_nothing(statement)]
+    return tree
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Expr):  # a docstring, or a string that documents an attribute
+        return isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
+    return isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
+
+
+@functools.cache
+def _meaning(module: str) -> str:
+    return ast.dump(_parsed(module))
+
+
+@functools.cache
+def _imports(module: str) -> frozenset[str]:
+    return frozenset(_targets(module))
+
+
+def _targets(module: str) -> Iterator[str]:
+    file = _file_of(module)
+    assert file is not None
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(_parsed(module)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            yield from _with_parents(base)
+            for alias in node.names:
+                if _file_of(f"{base}.{alias.name}") is not None:
+                    yield f"{base}.{alias.name}"
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """A module of these packages, and the packages that Python runs before it."""
+    parts = name.split(".")
+    if parts[0] == PACKAGE:
+        for length in range(2, len(parts) + 1):
+            if _file_of(".".join(parts[:length])) is not None:
+                yield ".".join(parts[:length])
+
+
+def _data_files(module: str) -> list[Path]:
+    """Word lists and templates beside a module. Weights have a digest of their own."""
+    file = _file_of(module)
+    assert file is not None
+    return sorted(
+        path for path in file.parent.iterdir() if path.is_file() and path.suffix not in (".py", ".typed")
+    )

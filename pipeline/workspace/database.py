@@ -1,0 +1,181 @@
+"""What a PostgreSQL database keeps for a workspace beside its keys: the lock, the catalogue and the log.
+
+Each workspace has a schema of its own (`lexveil.privacy.database` says why), named after its id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.dialects import postgresql
+
+from lexveil.pipeline.errors import WorkspaceError
+from lexveil.pipeline.logs import log
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.workspace import tables
+from lexveil.privacy.database import Database, StoreUnavailable, postgres_url, session_options
+
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.workspace import Workspace
+
+# A machine that loses its power frees its lock after a minute and a half, not after the system's two hours.
+_KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 15, "tcp_keepalives_count": 4}
+
+_DIALECT = postgresql.dialect()
+
+_metadata = sa.MetaData()
+
+
+def _column(field: pa.Field[Any]) -> sa.Column[Any]:
+    kind: Any = sa.Integer if pa.types.is_integer(field.type) else sa.Text
+    return sa.Column(field.name, kind, nullable=field.nullable)
+
+
+_columns = [_column(field) for field in tables.CATALOGUE]
+_catalogue = sa.Table(
+    "catalogue",
+    _metadata,
+    sa.Column("place", sa.BigInteger, primary_key=True, autoincrement=False),
+    *_columns,
+)
+# Tells an empty catalogue from none.
+_written = sa.Table("catalogue_written", _metadata, sa.Column("rows", sa.BigInteger, nullable=False))
+_log = sa.Table(
+    "log",
+    _metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Text, nullable=False),
+)
+for _statement in (
+    "CREATE OR REPLACE FUNCTION log_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'the log is append-only'; END $$",
+    "CREATE TRIGGER log_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON log "
+    "FOR EACH STATEMENT EXECUTE FUNCTION log_refuse()",
+):
+    event.listen(_log, "after_create", sa.DDL(_statement))
+
+
+def schema_of(workspace_id: str) -> str:
+    """The schema of a workspace's tables."""
+    return f"lexveil_{workspace_id}"
+
+
+def tables_of(workspace: Workspace, settings: Settings) -> WorkspaceTables | None:
+    """The database's tables of a workspace; None where it keeps files instead.
+
+    Raises:
+        SettingsError: the workspace is remote, and no database is configured.
+        StoreUnavailable: the database can't be reached.
+    """
+    url = workspace.database_url(settings, "")
+    return WorkspaceTables(url, workspace.id) if settings.database.url is not None else None
+
+
+@contextmanager
+def database_lock(url: str, workspace_id: str) -> Generator[None, None, None]:
+    """Keep every other process out of a workspace, on whatever machine it runs.
+
+    An advisory lock of PostgreSQL on a session of its own: the server frees it when this process dies, and
+    about a minute and a half after this machine has vanished. A server that is restarted meanwhile forgets
+    the lock; the log warns of it.
+
+    Raises:
+        WorkspaceError: another process holds it.
+        StoreUnavailable: the database can't be reached.
+    """
+    key = int.from_bytes(
+        hashlib.sha256(f"lexveil/workspace/{workspace_id}".encode()).digest()[:8], signed=True
+    )
+    try:
+        engine = sa.create_engine(
+            postgres_url(url),
+            poolclass=sa.NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args=session_options(**_KEEPALIVE),
+            hide_parameters=True,
+        )
+        connection = engine.connect()
+        held = connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
+    except exc.SQLAlchemyError as error:
+        raise StoreUnavailable(type(getattr(error, "orig", error)).__name__) from None
+    try:
+        if not held:
+            raise WorkspaceError("another run is working on this workspace; wait for it to end")
+        yield
+        with suppress(exc.SQLAlchemyError):
+            held = connection.scalar(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key}) and not held
+        if held:
+            log.warning(
+                "the database has lost the workspace's lock meanwhile: another run may have worked on it"
+            )
+    finally:
+        with suppress(exc.SQLAlchemyError):
+            connection.close()
+
+
+class WorkspaceTables:
+    """The catalogue and the log of one workspace. Raises StoreUnavailable, here and later."""
+
+    def __init__(self, url: str, workspace_id: str) -> None:
+        self._database = Database(url, _metadata, schema_of(workspace_id))
+
+    def has_catalogue(self) -> bool:
+        """Whether a catalogue was ever written, be it an empty one."""
+        return (
+            self._database.read(lambda connection: connection.scalar(sa.select(_written.c.rows))) is not None
+        )
+
+    def read_catalogue(self, shard: int | None = None) -> pa.Table:
+        """The catalogue in its order, or the rows of one shard; schema `tables.CATALOGUE`."""
+        query = sa.select(*_columns).order_by(_catalogue.c.place)
+        if shard is not None:
+            query = query.where(_catalogue.c.shard == shard)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        if not rows:
+            return tables.CATALOGUE.empty_table()
+        return pa.table([list(column) for column in zip(*rows, strict=True)], schema=tables.CATALOGUE)
+
+    def write_catalogue(self, table: pa.Table) -> None:
+        """Put a catalogue in place of the one there is, whole or not at all; the old rows leave the disk."""
+        arrays = ", ".join(f"CAST(:{c.name} AS {c.type.compile(_DIALECT)}[])" for c in _columns)
+        names = ", ".join(column.name for column in _columns)
+        # One statement for all rows: the driver takes a second for a hundred thousand.
+        insert = sa.text(
+            f"INSERT INTO catalogue ({names}, place) SELECT * FROM unnest({arrays}) WITH ORDINALITY"  # noqa: S608
+        )
+        values = {column.name: table.column(column.name).to_pylist() for column in _columns}
+
+        def write(connection: sa.Connection) -> None:
+            # Not DELETE: an erased document's row would stand in the file until it is written over.
+            connection.exec_driver_sql("TRUNCATE catalogue, catalogue_written")
+            connection.execute(insert, values)
+            connection.execute(sa.insert(_written).values(rows=table.num_rows))
+
+        self._database.write(write)
+
+    def read_log(self) -> list[bytes]:
+        """All lines in order."""
+        query = sa.select(_log.c.line).order_by(_log.c.seq)
+        return [line.encode() for line in self._database.read(lambda c: c.scalars(query).all())]
+
+    def append_to_log(self, follow: Callable[[bytes | None], bytes]) -> bytes:
+        """Add the line that `follow` makes of the last one, and return it; one writer after the other."""
+        added: set[str] = set()
+
+        def append(connection: sa.Connection) -> bytes:
+            last = connection.execute(sa.select(_log).order_by(_log.c.seq.desc()).limit(1)).one_or_none()
+            if last is not None and last.line in added:
+                return last.line.encode()  # ours: the connection was lost before the answer came
+            line = follow(None if last is None else last.line.encode())
+            added.add(line.decode())
+            seq = 1 if last is None else last.seq + 1
+            connection.execute(sa.insert(_log).values(seq=seq, line=line.decode()))
+            return line
+
+        return self._database.write(append)

@@ -1,0 +1,48 @@
+"""TODO docstring."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from lexveil.pipeline.records import (
+    Document,
+)
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.vault import unseal
+
+
+def read_quarantine(workspace: Workspace, settings: Settings) -> list[tuple[str, str]]:
+    """(reason, where it lies) of what was not read, and (reason, doc_id) of what masking held back.
+
+    For the holder of the master key only.
+    """
+    key = key_store(workspace, settings).purpose_key("quarantine")
+    rows: list[tuple[str, str]] = []
+    for path in sorted(workspace.quarantine.glob("part-*.parquet")):
+        for row in tables.read_part(path).to_pylist():
+            rows.append((row["reason"], unseal(key, row["where"], f"quarantine:{row['item']}").decode()))
+    for path in sorted(workspace.held_back.glob("part-*.parquet")):
+        rows += ((row["reason"], row["doc_id"]) for row in tables.read_part(path).to_pylist())
+    return rows
+
+
+def read_raw(workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str]) -> list[Document]:
+    """The given documents of one raw part, decrypted, in the part's order."""
+    wanted = set(doc_ids)
+    keys = key_store(workspace, settings).existing(sorted(wanted))
+    path = tables.part_path(workspace.raw, index)
+    columns = ["doc_id", "owner", "label", "split", "payload"]
+    rows = tables.read_part(path, columns).to_pylist() if wanted else []
+    documents: list[Document] = []
+    for row in rows:
+        doc_id, sealed = row["doc_id"], row.pop("payload")  # each ciphertext goes as its text comes
+        if doc_id in wanted and doc_id in keys:
+            opened = unseal(keys[doc_id], sealed, f"raw:{doc_id}")
+            del sealed
+            text = json.loads(opened)["text"]
+            documents.append(Document(doc_id, row["owner"], row["label"], row["split"], text))
+    return documents

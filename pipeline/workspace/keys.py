@@ -1,0 +1,136 @@
+"""Where a workspace's master key is kept, and the table of the documents' keys that it opens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lexveil.pipeline.errors import KeyProblem
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.workspace import storage
+from lexveil.pipeline.workspace.database import schema_of
+from lexveil.privacy.key_services import key_service
+from lexveil.privacy.keystore import KeyStore, service_of
+from lexveil.privacy.vault import KeyUnusable, MasterKey
+
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.workspace import Workspace
+
+_KEY_HELP = {
+    "missing": "there is none",
+    "unreadable": "it can't be read",
+    "unwritable": "it can't be written",
+    "mode": "others may read it; run chmod 600 on it",
+    "length": "it must hold 64 hexadecimal digits",
+    "wrong_key": "it isn't the key of this workspace",
+    "elsewhere": "it isn't kept where the settings say; `lexveil rotate-master-key` moves it there",
+    "service_unknown": "master_key_service is neither vault://MOUNT/KEY nor aws-kms://KEY",
+    "service_package": "its service needs lexveil[vault] or lexveil[aws], which isn't installed",
+    "service_unreachable": "its service can't be reached, or fails",
+    "service_refused": "its service refuses these credentials, or got none",
+    "service_no_key": "its service has no such key, or has it disabled",
+    "service_wrong_key": "its service can't open it with this key",
+}
+
+
+def key_store(workspace: Workspace, settings: Settings) -> KeyStore:
+    """The table of the documents' keys, opened by the master key where the settings say that it is kept.
+
+    Raises:
+        KeyProblem: the master key can't be used, or belongs to another workspace.
+        SettingsError: the workspace is remote, and no database is configured.
+    """
+    url, schema = _place(workspace, settings)
+    with key_told():
+        if settings.master_key_service is not None:
+            return KeyStore(url, key_service(settings.master_key_service), schema)
+        key = master_key(workspace, settings)
+        try:
+            return KeyStore(url, key, schema)
+        except KeyUnusable as error:
+            path = key_file(workspace, settings)
+            if error.code not in ("wrong_key", "elsewhere") or path is None or not next_key(path).exists():
+                raise
+            return _rotated(url, path, schema)
+
+
+def current_store(workspace: Workspace, settings: Settings) -> KeyStore:
+    """The same table, opened by the master key where it is kept now, wherever the settings want it."""
+    kept = kept_by(workspace, settings)
+    return key_store(workspace, settings.model_copy(update={"master_key_service": kept}))
+
+
+def kept_by(workspace: Workspace, settings: Settings) -> str | None:
+    """The address of the service that keeps the master key now; None where none does."""
+    return service_of(*_place(workspace, settings), settings.master_key_service)
+
+
+def master_key(workspace: Workspace, settings: Settings) -> MasterKey:
+    """The master key: `LEXVEIL_MASTER_KEY` (hex), else the configured file, else the workspace's own file.
+
+    Raises:
+        KeyProblem: unreadable, open to other users, or not a key.
+    """
+    found = given_key(settings)
+    if found is None and workspace.remote:
+        raise KeyProblem(
+            "a workspace on an object store never keeps its master key beside the documents: set "
+            "master_key_service, master_key_file or LEXVEIL_MASTER_KEY"
+        )
+    with key_told():
+        return found or MasterKey.from_file(own_key_file(workspace))
+
+
+def given_key(settings: Settings) -> MasterKey | None:
+    """The master key that the environment or the settings' file holds; None where there is neither.
+
+    Raises:
+        KeyProblem: unreadable, open to other users, or not a key.
+    """
+    with key_told():
+        if digits := os.environ.get("LEXVEIL_MASTER_KEY"):
+            return MasterKey.from_hex(digits)
+        return None if settings.master_key_file is None else MasterKey.from_file(settings.master_key_file)
+
+
+def key_file(workspace: Workspace, settings: Settings) -> Path | None:
+    """Where a master key in a file lies; None where the environment holds it."""
+    if os.environ.get("LEXVEIL_MASTER_KEY"):
+        return None
+    return settings.master_key_file or own_key_file(workspace)
+
+
+def own_key_file(workspace: Workspace) -> Path:
+    """Where the master key lies that nobody has given."""
+    return workspace.protected / "master.key"
+
+
+def next_key(path: Path) -> Path:
+    """Where a new master key waits until all keys are wrapped by it."""
+    return path.with_name(path.name + ".next")
+
+
+@contextmanager
+def key_told() -> Generator[None, None, None]:
+    """Say in one line why the master key can't be used. Raises KeyProblem."""
+    try:
+        yield
+    except KeyUnusable as error:
+        help_ = _KEY_HELP.get(error.code, error.code)
+        raise KeyProblem(f"the master key can't be used: {help_}") from None
+
+
+def _place(workspace: Workspace, settings: Settings) -> tuple[str, str]:
+    return workspace.database_url(settings, "keys.sqlite"), schema_of(workspace.id)
+
+
+def _rotated(url: str, path: Path, schema: str) -> KeyStore:
+    """The table after a rotation that was killed once the keys were wrapped by the new one."""
+    waiting = next_key(path)
+    store = KeyStore(url, MasterKey.from_file(waiting, create=False), schema)
+    waiting.replace(path)
+    storage.sync_folder(path.parent)
+    return store

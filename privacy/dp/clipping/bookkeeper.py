@@ -1,0 +1,202 @@
+"""Per-owner clipping by book-keeping: exact owner gradients of ordinary modules from one backward pass.
+
+Each supported layer keeps its inputs and the gradient of its outputs; an owner's gradient is a product
+of the two over all of the owner's items (Bu et al. 2023, "Differentially Private Optimization on Large
+Model at Small Cost", section 3). Another kind of layer is added by tracing it into `Factors`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from lexveil.privacy.dp.clipping.factors import Kept, Owners
+from lexveil.privacy.dp.clipping.layers import Site, UnsupportedLayer, check_supported, traced_forward
+from lexveil.privacy.dp.clipping.owner_gradients import Share, share
+
+__all__ = ["BookKeeper", "ClippedSum", "NonFiniteGradient", "UnsupportedLayer"]
+
+
+# What clipping leaves to rounding where sums over owners are in single precision, as a share of the norm.
+ROUNDING = 2.0**-7
+# Below it, factors of single precision may vanish.
+_SMALLEST_NORM = 1e-12
+
+
+class NonFiniteGradient(ArithmeticError):
+    """An owner's gradient is infinite or not a number. `step` is known to the training loop only."""
+
+    def __init__(self, step: int | None = None) -> None:
+        at = "" if step is None else f" at step {step}"
+        super().__init__(f"a gradient is not finite{at}: lower the learning rate or check the inputs")
+        self.step = step
+
+
+@dataclass(frozen=True, slots=True)
+class ClippedSum:
+    """`grads`: parameter name -> sum of the owners' clipped gradients, float64, shaped as the parameter.
+
+    `norms`: each owner's norm before clipping, float64, shape (owners,). Unprotected: it must stay inside.
+    """
+
+    grads: dict[str, Tensor]
+    norms: Tensor
+
+
+class BookKeeper:
+    """Within the context, backward passes through `model` leave per-owner gradients to be clipped.
+
+        with BookKeeper(model) as keeper:
+            losses = loss(model(inputs), targets)          # (items,)
+            losses.sum().backward()
+            clipped = keeper.owner_clipped_sum(owner_index, n_owners, max_grad_norm)
+
+    The model is an ordinary module whose trainable parameters all lie in nn.Linear, nn.Embedding,
+    nn.LayerNorm, RMSNorm (torch's, and those of Hugging Face that scale by a single weight) and nn.LSTM
+    layers (several layers, both directions, batch first or not, dropout, packed or padded, zero initial
+    state); frozen parameters may lie anywhere. Dimension 0 (an LSTM's batch dimension) of what these layers
+    see must be the items, in the order of the batch: an embedding of positions, which all items share, must
+    be frozen. Parameters get no `.grad`; on leaving, the model is as it was. Raises UnsupportedLayer on
+    construction for any other model.
+
+    Formal guarantee
+    ----------------
+    The sum changes by an L2 norm, over all trainable parameters together, of at most
+    max_grad_norm * (1 + 1e-6) when an owner is added or removed, whatever the data. Norms are those of the
+    very numbers that are added, or have their rounding error added to them. In a single-precision model
+    owners are clipped to max_grad_norm * (1 - ROUNDING), and the sum is computed so that its rounding errors,
+    which depend on who else is in it, make up for no more than the rest, `parts` being what it says (`shares`
+    has the bound and its source). This holds up to the rounding by which the matrix products behind the
+    others' inputs, gradients and norms depend on the size of the batch: some 1e-7 of their norms in a
+    single-precision model, 1e-16 in a double-precision one. Assumed: the model treats items independently
+    (batch normalisation is refused; a coupling inside a custom forward cannot be seen), and so does the loss.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._layers = _trainable_layers(model)
+        self._parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        if not self._parameters:
+            raise ValueError("the model has no trainable parameter")
+        self._single = any(p.dtype != torch.float64 for p in self._parameters.values())
+        device = next(iter(self._parameters.values())).device
+        self._anchor = torch.zeros((), device=device, requires_grad=True)
+        self._kept: dict[tuple[str, ...], list[Kept]] = {}
+
+    def __enter__(self) -> Self:
+        for parameter in self._parameters.values():
+            parameter.grad = None
+        for name, module in self._layers.items():
+            module.forward = traced_forward(Site(name, module, self._anchor, partial(self._keep, name)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for module in self._layers.values():
+            del module.forward
+        self._kept.clear()
+
+    def owner_clipped_sum(
+        self, owner_index: Tensor, n_owners: int, max_grad_norm: float, parts: int = 1
+    ) -> ClippedSum:
+        """Clip each owner's summed gradient of the backward passes since the last call, and add them up.
+
+        `owner_index`: the owner of each item, integers in [0, n_owners), shape (items,). An owner's
+        gradient is the sum over its items: weigh the losses where a mean is wanted. `parts`: how many such
+        sums, in all processes, make the sum that is released; they share what may be rounded.
+
+        Raises NonFiniteGradient; UnsupportedLayer for a layer that saw something else than the items, or
+        whose parameter was used past its forward; ValueError for an index that does not fit the batch.
+        """
+        if not 0 < max_grad_norm < math.inf:
+            raise ValueError(f"max_grad_norm must be finite and above 0, found {max_grad_norm}")
+        if parts < 1:
+            raise ValueError(f"parts must be at least 1, found {parts}")
+        owners = Owners.of(owner_index, n_owners)
+        shares = self._shares(owners)
+        squared = torch.zeros(n_owners, dtype=torch.float64, device=self._anchor.device)
+        bounds = squared.clone()
+        for one in shares:
+            squared += one.squared_norms
+            bounds += one.squared_bounds
+        # Squares: their sum is finite if each of them is.
+        if not math.isfinite(float(bounds.sum())):
+            raise NonFiniteGradient
+        limit = self.limit(max_grad_norm)
+        factors = limit / bounds.sqrt().clamp(min=limit)
+        terms = _terms(shares, factors, max_grad_norm, parts)
+        grads: dict[str, Tensor] = {}
+        shares.reverse()
+        while shares:
+            # One at a time: what a layer has kept is let go as soon as its sum stands.
+            grads |= shares.pop().weighted_sum(factors, terms)
+        for name, p in self._parameters.items():
+            if name not in grads:
+                grads[name] = torch.zeros(p.shape, dtype=torch.float64, device=p.device)
+        return ClippedSum(grads, squared.sqrt())
+
+    def limit(self, max_grad_norm: float) -> float:
+        """What owners are clipped to: in a single-precision model less than max_grad_norm, for rounding."""
+        return max_grad_norm * (1 - ROUNDING if self._single else 1.0)
+
+    def _keep(self, name: str, kept: Kept) -> None:
+        self._kept.setdefault((name, *kept.parameters()), []).append(kept)
+
+    def _shares(self, owners: Owners) -> list[Share]:
+        kept, self._kept = self._kept, {}
+        for name, module in self._layers.items():
+            if any(p.grad is not None for p in module.parameters(recurse=False)):
+                raise UnsupportedLayer(name, module, "its parameter was used past its layer's forward")
+        items = owners.index.numel()
+        seen = {use.items for uses in kept.values() for use in uses}
+        for (name, *_), uses in kept.items():
+            wrong = [use.items for use in uses if use.items != items]
+            if wrong and items in seen:
+                reason = f"it saw {wrong[0]} items in a batch of {items}: dimension 0 must be the items"
+                raise UnsupportedLayer(name, self._layers[name], reason)
+            if wrong:
+                raise ValueError(f"the model saw {wrong[0]} items, owner_index names {items}")
+        return [share(uses[0].joined(uses[1:]), owners) for uses in kept.values()]
+
+
+def _terms(shares: list[Share], factors: Tensor, max_grad_norm: float, parts: int) -> int:
+    """How many terms of different owners may be added in single precision, so that what rounding moves,
+    in the sum with an owner and in the one without, stays within ROUNDING * max_grad_norm."""
+    mass = math.hypot(*(one.mass(factors) for one in shares))
+    if not mass or max_grad_norm < _SMALLEST_NORM:
+        return 0
+    room = ROUNDING / 2 * max_grad_norm / parts
+    return int(min(room / (1.01 * 2.0**-24 * mass), 2**20)) - 3
+
+
+def _trainable_layers(model: nn.Module) -> dict[str, nn.Module]:
+    layers: dict[str, nn.Module] = {}
+    # By the modules that hold it: one that stands at two places is one layer, used twice.
+    uses = Counter(
+        id(p)
+        for module in model.modules()
+        for _, p in module.named_parameters(recurse=False, remove_duplicate=False)
+    )
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and (module.training or not module.track_running_stats):
+            raise UnsupportedLayer(name, module, "it mixes the examples of a batch")
+        trained = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        if not trained:
+            continue
+        reason = check_supported(module)
+        if any(uses[id(p)] > 1 for p in trained):
+            reason = reason or "it shares a parameter with another layer"
+        if "forward" in vars(module):
+            reason = reason or "its forward is replaced already"
+        if reason is not None:
+            raise UnsupportedLayer(name, module, reason)
+        layers[name] = module
+    return layers

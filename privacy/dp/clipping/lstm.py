@@ -1,0 +1,213 @@
+"""An LSTM layer whose backward pass keeps what per-example gradients are made of.
+
+nn.LSTM's fused kernel adds the gradients of all examples and time steps into one matrix, from which
+nobody's share can be told. Here the backward pass keeps delta, the gradient with respect to the gates'
+pre-activations: an example's gradient is delta^T x for the input weights, delta^T h for the recurrent
+ones and the sum of delta for each bias. One backward pass gives them all.
+
+Each direction of each layer is one pass over time; `recurrence` has its arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from lexveil.privacy.dp.clipping import recurrence
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one backward pass through one direction of a layer leaves, in the direction's order of time.
+
+    Shapes: delta (time, batch, 4 hidden); inputs (time, batch, in); hidden, the state before each step,
+    (time, batch, hidden).
+    """
+
+    delta: Tensor
+    inputs: Tensor
+    hidden: Tensor
+
+
+# Called with the layer, the direction (1 is the reverse) and the trace.
+Keep = Callable[[int, int, Trace], None]
+# Called with the layer, the direction, inputs and hidden as in `Trace`. What it returns stands for the gates'
+# pre-activations, (time, batch, 4 hidden): its values are not looked at, its gradient will be delta.
+Tap = Callable[[int, int, Tensor, Tensor], Tensor]
+
+
+def parameter_names(layer: int, direction: int) -> tuple[str, str, str, str]:
+    """nn.LSTM's names: weight_ih, weight_hh, bias_ih, bias_hh of a layer and direction."""
+    suffix = f"_l{layer}" + ("_reverse" if direction else "")
+    return ("weight_ih" + suffix, "weight_hh" + suffix, "bias_ih" + suffix, "bias_hh" + suffix)
+
+
+def check_supported(module: nn.LSTM) -> str | None:
+    """Why the module cannot be traced, or None."""
+    if module.proj_size:
+        return "proj_size is not supported"
+    if len({p.requires_grad for p in module.parameters()}) > 1:
+        return "its parameters must be trainable all or none"
+    return None
+
+
+def forward(
+    module: nn.LSTM, inputs: Tensor | PackedSequence, state: object, anchor: Tensor, keep: Keep
+) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
+    """What `module(inputs)` returns, traced: `keep` is called in the backward pass.
+
+    `anchor` is any scalar that requires a gradient: it makes autograd call the backward pass of the first
+    layer. The rest is as in `tapped_forward`.
+    """
+
+    def tap(layer: int, direction: int, x: Tensor, hidden: Tensor) -> Tensor:
+        width = 4 * hidden.shape[-1]
+        return _Kept.apply(anchor, x, hidden, width, lambda trace: keep(layer, direction, trace))
+
+    return tapped_forward(module, inputs, state, tap)
+
+
+def tapped_forward(
+    module: Any, inputs: Tensor | PackedSequence, state: object, tap: Tap
+) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
+    """What `module(inputs)` returns, its weights being constants but for what `tap` does with delta.
+
+    `module` is an nn.LSTM, or has its attributes.
+
+    `inputs` is a padded tensor, batch first or not as the module says, or a PackedSequence. The tap sees the
+    batch in the order of the caller. Raises ValueError for a given initial state, an input without batch
+    dimension or without a time step.
+    """
+    if state is not None:
+        raise ValueError("an initial state is not supported in private training: it must be zero")
+    if isinstance(inputs, PackedSequence):
+        return _packed(module, inputs, tap)
+    if inputs.dim() != 3:
+        raise ValueError(f"inputs must have 3 dimensions, found shape {tuple(inputs.shape)}")
+    x = inputs.transpose(0, 1) if module.batch_first else inputs
+    if not x.shape[0]:
+        raise ValueError("inputs must have at least one time step")
+    out, last_h, last_c = _layers(module, x, None, tap)
+    return (out.transpose(0, 1) if module.batch_first else out), (last_h, last_c)
+
+
+def _packed(module: Any, packed: PackedSequence, tap: Tap) -> tuple[PackedSequence, tuple[Tensor, Tensor]]:
+    # In the order of the caller throughout, so that rows of the traces are rows of the batch.
+    x, lengths = pad_packed_sequence(packed)
+    out, last_h, last_c = _layers(module, x, lengths.to(x.device), tap)
+    ordered = out if packed.sorted_indices is None else out.index_select(1, packed.sorted_indices)
+    rank = torch.arange(out.shape[1], device=out.device)
+    valid = rank < packed.batch_sizes.to(out.device)[:, None]
+    # Row by row this is the order in which a PackedSequence lays out its data.
+    data = ordered[valid]
+    result = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    return result, (last_h, last_c)
+
+
+def _layers(module: Any, x: Tensor, lengths: Tensor | None, tap: Tap) -> tuple[Tensor, Tensor, Tensor]:
+    last_h: list[Tensor] = []
+    last_c: list[Tensor] = []
+    for layer in range(module.num_layers):
+        if layer and module.dropout and module.training:
+            x = functional.dropout(x, module.dropout)
+        outs: list[Tensor] = []
+        for direction in range(2 if module.bidirectional else 1):
+            weights = _weights(module, layer, direction)
+            ordered = _reversed(x, lengths) if direction else x
+            hidden, cells = _pass(ordered, weights, partial(tap, layer, direction))
+            outs.append(_reversed(hidden, lengths) if direction else hidden)
+            last_h.append(_last(hidden, lengths))
+            last_c.append(_last(cells, lengths))
+        x = torch.cat(outs, -1) if len(outs) > 1 else outs[0]
+    return x, torch.stack(last_h), torch.stack(last_c)
+
+
+def _weights(module: Any, layer: int, direction: int) -> recurrence.Weights:
+    names = parameter_names(layer, direction)
+    values = [getattr(module, name).detach() for name in (names if module.bias else names[:2])]
+    bias = values[2] + values[3] if module.bias else values[0].new_zeros(values[0].shape[0])
+    return recurrence.Weights(values[0], values[1], bias)
+
+
+def _reversed(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """Each sequence reversed within its length. Shape: (time, batch, n)."""
+    if lengths is None:
+        return values.flip(0)
+    t = torch.arange(values.shape[0], device=values.device)[:, None]
+    source = torch.where(t < lengths, lengths - 1 - t, t)
+    return values.gather(0, source[..., None].expand(-1, -1, values.shape[-1]))
+
+
+def _last(states: Tensor, lengths: Tensor | None) -> Tensor:
+    """The state after each sequence's last step. Shape: (batch, hidden)."""
+    if lengths is None:
+        return states[-1]
+    return states[lengths - 1, torch.arange(states.shape[1], device=states.device)]
+
+
+def _pass(x: Tensor, weights: recurrence.Weights, tap: Callable[[Tensor, Tensor], Tensor]) -> Any:
+    """One direction of a layer: x (time, batch, in) to hidden and cell states (time, batch, hidden)."""
+    with torch.no_grad():
+        states = recurrence.forward(x, weights)
+        before = torch.cat([torch.zeros_like(states.hidden[:1]), states.hidden[:-1]])
+    tapped = tap(x.detach(), before)
+    return _Pass.apply(x, tapped, weights, states.gates, states.hidden, states.cells)
+
+
+class _Pass(torch.autograd.Function):
+    """The states as functions of the inputs and the pre-activations, which are both handed their gradient."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any,
+        x: Tensor,
+        tapped: Tensor,
+        weights: recurrence.Weights,
+        gates: Tensor,
+        hidden: Tensor,
+        cells: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(gates, hidden, cells)
+        ctx.weights = weights
+        ctx.set_materialize_grads(False)
+        return hidden, cells
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, d_hidden: Tensor | None, d_cells: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        gates, hidden, cells = (saved.detach() for saved in ctx.saved_tensors)
+        weights: recurrence.Weights = ctx.weights
+        d_hidden = torch.zeros_like(hidden) if d_hidden is None else d_hidden.contiguous()
+        states = recurrence.States(gates, hidden, cells)
+        delta = recurrence.backward(states, weights.recurrent, d_hidden, d_cells)
+        d_x = recurrence.linear(delta, weights.input.t()) if ctx.needs_input_grad[0] else None
+        return (d_x, delta, *(None,) * 4)
+
+
+class _Kept(torch.autograd.Function):
+    """Stands for the pre-activations: `keep(trace)` in the backward pass."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, anchor: Tensor, x: Tensor, hidden: Tensor, width: int, keep: Callable[[Trace], None]
+    ) -> Tensor:
+        # Saved, not held by `keep`: autograd lets them go as soon as the backward pass is over them.
+        ctx.save_for_backward(x, hidden)
+        ctx.keep = keep
+        return hidden.new_zeros(()).expand(*hidden.shape[:2], width)
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, delta: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        x, hidden = ctx.saved_tensors
+        ctx.keep(Trace(delta.detach(), x, hidden))
+        return (None,) * 5

@@ -1,0 +1,402 @@
+"""Each owner's share of a layer's gradient: its norm, and a weighted sum over the owners.
+
+Single-precision factors are multiplied in single precision, which is several times faster, and what that
+rounds away is bounded: a product of n terms, in whatever order they are added, misses the true one by at most
+g(n) = n u / (1 - n u) times the product of the absolute values, with u = 2^-24 (Higham, "Accuracy and
+Stability of Numerical Algorithms", 2nd edition, section 3.1 and (3.13); section 4.2 for sums by blocks).
+
+- An owner's own rounding is added to the norm (`squared_bounds`), by a rule that looks at nothing but the
+  owner, whichever way the norm is computed: so it moves nobody else's clipping.
+- Where the terms of several owners are added in single precision, one owner's presence changes how the
+  others round. `mass` says how much there is to be rounded, and `terms` how many may be added so: sums of
+  that many terms are added up in double precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, Kept, Owners, TokenGradients
+from lexveil.privacy.dp.clipping.products import linear, transposed
+
+# Formed gradients may take this much of the room of the factors they replace.
+_ROOM = 1.4
+# From this many rows an item, products are made owner by owner.
+_LONG = 16
+# Owners of up to _REACH rows are taken together: _WINDOW rows against themselves and the next _REACH.
+_WINDOW, _REACH = 16, 32
+# oneDNN makes a kernel for every new shape: small products of all sizes are not worth it.
+_SMALL = 128
+# Below this, products in single precision are no faster than in double.
+_FEWEST_TERMS = 16
+_BLOCK = 512
+_CHUNK = 8
+# Beyond it, products of four single-precision numbers may overflow.
+_LARGEST = 1e8
+
+
+class Share(Protocol):
+    """One layer's part in the clipping. Tensors are float64, shape (owners,).
+
+    `squared_bounds` are never below the square of the norm of what `weighted_sum` adds for an owner, at
+    factor 1, nor below the true one.
+    """
+
+    squared_norms: Tensor
+    squared_bounds: Tensor
+
+    def mass(self, factors: Tensor) -> float:
+        """What g(terms + 3) times bounds the norm of what rounding adds across owners; 0 if nothing does."""
+        ...
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
+        """Sum over owners of factor * gradient, for `factors` of shape (owners,). Values are float64."""
+        ...
+
+
+def share(kept: Kept, owners: Owners) -> Share:
+    """The share of one layer, by the way that suits its shapes."""
+    if isinstance(kept, TokenGradients):
+        return _Sparse(kept, owners)
+    if isinstance(kept, ItemGradients):
+        return _Small(kept, owners)
+    flat = _Flat.of(kept, owners)
+    out, width = flat.delta.shape[1], flat.inputs.shape[1]
+    room = _ROOM * flat.delta.shape[0] * (out + width)
+    return (_Formed if owners.count * out * width <= room else _Factored)(flat, owners)
+
+
+class _Small:
+    """Every owner's gradient is formed, in float64."""
+
+    def __init__(self, kept: ItemGradients, owners: Owners) -> None:
+        values = {name: owners.arranged(one.double()) for name, one in kept.values.items()}
+        self._grads = {name: owners.summed(one) for name, one in values.items()}
+        squares = [grads.flatten(1).square().sum(1) for grads in self._grads.values()]
+        self.squared_norms = self.squared_bounds = torch.stack(squares).sum(0)
+
+    def mass(self, factors: Tensor) -> float:
+        return 0.0
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
+        return {name: torch.tensordot(factors, grads, 1) for name, grads in self._grads.items()}
+
+
+class _Sparse:
+    """Formed, of a table, are the rows of the tokens that an owner has: never a table an owner."""
+
+    def __init__(self, kept: TokenGradients, owners: Owners) -> None:
+        self._name, self._shape = kept.name, (kept.tokens, kept.delta.shape[-1])
+        ids, delta = owners.arranged(kept.ids).flatten(), owners.arranged(kept.delta).flatten(0, 1)
+        owner = owners.index.repeat_interleave(kept.ids.shape[1])
+        if kept.padding is not None:
+            real = ids != kept.padding
+            ids, delta, owner = ids[real], delta[real], owner[real]
+        pairs, place = torch.unique(owner * kept.tokens + ids, return_inverse=True)
+        self._owner, self._ids = pairs // kept.tokens, pairs % kept.tokens
+        self._rows = delta.new_zeros(pairs.numel(), delta.shape[1]).index_add_(0, place, delta)
+        squares = torch.zeros(owners.count, dtype=torch.float64, device=delta.device)
+        squares.index_add_(0, self._owner, self._rows.double().square().sum(1))
+        self.squared_norms = self.squared_bounds = squares
+
+    def mass(self, factors: Tensor) -> float:
+        return 0.0
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
+        table = torch.zeros(self._shape, dtype=torch.float64, device=self._rows.device)
+        weighted = self._rows.double().mul_(factors[self._owner, None])
+        return {self._name: table.index_add_(0, self._ids, weighted)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Flat:
+    """Factors in the order of the owners, `per_item` rows an item: delta (rows, out), inputs (rows, in).
+
+    Several weights are one: their inputs stand side by side, as wide as `widths` says by name.
+
+    `sizes`, float64, shape (2, rows): |delta| and |input|. `charges`, float64, shape (owners,): what rounding
+    may take from, or add to, the square of an owner's norm.
+    """
+
+    delta: Tensor
+    inputs: Tensor
+    widths: dict[str, int]
+    biases: tuple[str, ...]
+    per_item: int
+    sizes: Tensor
+    charges: Tensor
+
+    @property
+    def single(self) -> bool:
+        """Whether products are in single precision."""
+        return self.delta.dtype == torch.float32
+
+    @classmethod
+    def of(cls, kept: Factors, owners: Owners) -> Self:
+        delta = owners.arranged(kept.delta).flatten(0, 1)
+        several = list(kept.weights.values())
+        inputs = owners.arranged(torch.cat(several, -1) if len(several) > 1 else several[0]).flatten(0, 1)
+        if delta.dtype not in (torch.float32, torch.float64):
+            delta, inputs = delta.float(), inputs.float()
+        sizes = _sizes(delta, inputs, len(kept.biases))
+        if delta.dtype == torch.float32 and not bool((sizes <= _LARGEST).all()):
+            delta, inputs = delta.double(), inputs.double()
+            sizes = _sizes(delta, inputs, len(kept.biases))
+        per_item = kept.delta.shape[1]
+        charges = _charges(sizes, delta, inputs, per_item, owners)
+        widths = {name: x.shape[-1] for name, x in kept.weights.items()}
+        return cls(delta, inputs, widths, kept.biases, per_item, sizes, charges)
+
+
+def _names(flat: _Flat) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+    """What names a sum (out, in) and one of a bias by their parameters; it holds no factors."""
+    widths, biases = flat.widths, flat.biases
+
+    def named(total: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        parts = total.split(list(widths.values()), 1)
+        return dict(zip(widths, parts, strict=True)) | dict.fromkeys(biases, bias)
+
+    return named
+
+
+def _sizes(delta: Tensor, inputs: Tensor, biases: int) -> Tensor:
+    """|delta| and |input| of each row, a bias being the weight of an input of 1. Float64, shape (2, rows)."""
+    sizes = torch.stack([torch.linalg.vector_norm(x, dim=1) for x in (delta, inputs)]).double()
+    sizes[1].square_().add_(biases).sqrt_()
+    return sizes
+
+
+def _charges(sizes: Tensor, delta: Tensor, inputs: Tensor, per_item: int, owners: Owners) -> Tensor:
+    """The charges of `_Flat`: g(terms) times the square of the sum over the rows of |delta| |input|.
+
+    Terms are counted for all ways at once: the inner products and the sum of a Gram matrix, the sum of a
+    product and its norm. Rows without a gradient, such as padding, round nothing and don't count: how long
+    the others' items are must not matter.
+    """
+    kind = torch.finfo(delta.dtype)
+    width = delta.shape[1] + inputs.shape[1] + 16
+    mass, total, rows = sizes[0] * sizes[1], sizes.sum(0) + 1, owners.sizes
+    if per_item > 1:
+        of_items = torch.stack([mass, total, (sizes[0] > 0).double()]).view(3, -1, per_item).sum(2)
+        mass, total, rows = owners.summed(of_items.t()).t()
+    elif not owners.one_each:
+        mass, total = owners.summed(torch.stack([mass, total], 1)).t()
+    terms = 4 * rows + width
+    # 3 % for what the sizes are rounded by; and what squares too small for the type have lost.
+    return (mass.square() * (1.03 * kind.eps / 2)).addcmul_(
+        terms, total.square(), value=4 * kind.tiny
+    ) * terms
+
+
+class _Formed:
+    """Every owner's gradient is formed, and the factors are let go."""
+
+    def __init__(self, flat: _Flat, owners: Owners) -> None:
+        self._grads = flat.delta.new_zeros(owners.count, flat.delta.shape[1], flat.inputs.shape[1])
+        squares = torch.zeros(owners.count, dtype=torch.float64, device=flat.delta.device)
+        for owner, rows in owners.spans(flat.per_item):
+            gradient = transposed(flat.delta[rows], flat.inputs[rows])
+            # While it lies in the cache.
+            squares[owner] = _squared(gradient)
+            self._grads[owner] = gradient
+        self._bias = _summed_rows(flat, owners)
+        self._named = _names(flat)
+        self.squared_norms = squares + len(flat.biases) * self._bias.square().sum(1)
+        self.squared_bounds = self.squared_norms + flat.charges
+
+    def mass(self, factors: Tensor) -> float:
+        if self._grads.dtype == torch.float64:
+            return 0.0
+        return float(factors @ self.squared_bounds.sqrt())
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
+        total = _weighted(self._grads.flatten(1), factors, terms).view(self._grads.shape[1:])
+        return self._named(total, factors @ self._bias)
+
+
+class _Factored:
+    """No gradient is kept: norms come from Gram matrices ("ghost norms"), or a product at a time."""
+
+    def __init__(self, flat: _Flat, owners: Owners) -> None:
+        self._flat, self._owners = flat, owners
+        self._by_owner = flat.single and flat.per_item >= _LONG
+        self.squared_norms = _squared_norms(flat, owners)
+        self.squared_bounds = self.squared_norms + flat.charges
+
+    def mass(self, factors: Tensor) -> float:
+        flat = self._flat
+        if self._by_owner or not flat.single:
+            return 0.0
+        # Of the matrix that all |delta| |input|^T make, row by row: |input| is a row's norm.
+        weights = self._row_weights(factors) * flat.sizes[1]
+        return 1.01 * float(torch.mv(flat.delta.abs().t(), weights.float()).norm())
+
+    def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
+        flat, named = self._flat, _names(self._flat)
+        if self._by_owner:
+            return named(self._sum_by_owner(factors), factors @ _summed_rows(flat, self._owners))
+        weights = self._row_weights(factors)
+        if flat.single and terms >= _FEWEST_TERMS:
+            delta = flat.delta * weights.float()[:, None]
+            return named(_sum_of_blocks(delta, flat.inputs, terms), _column_sums(delta, terms))
+        delta = flat.delta.double() * weights[:, None]
+        return named(delta.t() @ flat.inputs.double(), delta.sum(0))
+
+    def _row_weights(self, factors: Tensor) -> Tensor:
+        weights = factors if self._owners.one_each else factors[self._owners.index]
+        return weights if self._flat.per_item == 1 else weights.repeat_interleave(self._flat.per_item)
+
+    def _sum_by_owner(self, factors: Tensor) -> Tensor:
+        """What is added in single precision is one owner's alone."""
+        delta, inputs = self._flat.delta, self._flat.inputs
+        total = torch.zeros(delta.shape[1], inputs.shape[1], dtype=torch.float64, device=delta.device)
+        weights = factors.tolist()
+        for owner, rows in self._owners.spans(self._flat.per_item):
+            total.add_(transposed(delta[rows], inputs[rows]), alpha=weights[owner])
+        return total
+
+
+def _squared_norms(flat: _Flat, owners: Owners) -> Tensor:
+    rows = owners.sizes * flat.per_item
+    most = int(rows.max()) if rows.numel() else 0
+    if most <= 1:
+        return owners.summed((flat.sizes[0] * flat.sizes[1]).square())
+    squares = torch.zeros_like(rows, dtype=torch.float64)
+    short = rows <= _REACH
+    if int(short.sum()) > 1:
+        squares = _squared_norms_of_short(flat, owners)
+    else:
+        short = torch.zeros_like(short)
+    if most > _REACH or not bool(short.any()):
+        done = short.tolist()
+        for owner, of_owner in owners.spans(flat.per_item):
+            if not done[owner]:
+                squares[owner] = _squared_norm(flat, of_owner)
+    return squares.clamp(min=0)
+
+
+def _squared_norm(flat: _Flat, rows: slice) -> Tensor:
+    """Of one owner's gradient: from the product, or from the Gram matrices where they are smaller."""
+    delta, inputs = flat.delta[rows], flat.inputs[rows]
+    (n, out), width = delta.shape, inputs.shape[1]
+    if n * (out + width) > out * width:
+        return _squared(transposed(delta, inputs)) + len(flat.biases) * delta.sum(0).double().square().sum()
+    total = torch.zeros((), dtype=torch.float64, device=delta.device)
+    for start in range(0, n, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        product = functional.linear if n < _SMALL else linear
+        gram = product(delta[block], delta[start:])
+        gram.mul_(product(inputs[block], inputs[start:]).add_(len(flat.biases)))
+        # What stands to the right of the diagonal block stands below it as well.
+        total += 2 * gram.sum(1).double().sum() - gram[:, :_BLOCK].sum(1).double().sum()
+    return total
+
+
+def _squared_norms_of_short(flat: _Flat, owners: Owners) -> Tensor:
+    """Right for the owners of up to _REACH rows: each row with itself and the next ones of its owner."""
+    owner = owners.index if flat.per_item == 1 else owners.index.repeat_interleave(flat.per_item)
+    blocks = max((owner.numel() - _REACH) // _WINDOW, 0)
+    done = blocks * _WINDOW
+    sums: list[Tensor] = []
+    if blocks:
+        gram = _windows(flat.delta, blocks)
+        input_gram = _windows(flat.inputs, blocks)
+        sums.append(_upper(gram, input_gram, owner[:done].view(blocks, -1), _paired(owner, blocks), flat))
+    rest = slice(done, None)
+    gram = flat.delta[rest] @ flat.delta[rest].t()
+    input_gram = flat.inputs[rest] @ flat.inputs[rest].t()
+    sums.append(_upper(gram[None], input_gram[None], owner[None, rest], owner[None, rest], flat))
+    squares = torch.zeros(owners.count, dtype=torch.float64, device=owner.device)
+    return squares.index_add_(0, owner, torch.cat(sums).double())
+
+
+def _paired(values: Tensor, blocks: int) -> Tensor:
+    """Blocks of _WINDOW + _REACH rows, one starting every _WINDOW rows, as a view."""
+    step = values.stride(0)
+    shape = (blocks, _WINDOW + _REACH, *values.shape[1:])
+    return values.as_strided(shape, (_WINDOW * step, *values.stride()), values.storage_offset())
+
+
+def _windows(x: Tensor, blocks: int) -> Tensor:
+    rows = x[: blocks * _WINDOW].view(blocks, _WINDOW, -1)
+    return torch.bmm(rows, _paired(x, blocks).transpose(1, 2))
+
+
+def _upper(gram: Tensor, input_gram: Tensor, owner: Tensor, other: Tensor, flat: _Flat) -> Tensor:
+    """Each row's sum over the rows of its owner from itself on, those after it twice. Shape: (rows,)."""
+    weights = torch.full_like(gram[0], 2.0).triu_(1)
+    weights.diagonal().fill_(1.0)
+    same = owner[:, :, None] == other[:, None, :]
+    return gram.mul_(input_gram.add_(len(flat.biases))).mul_(weights).mul_(same).sum(2).flatten()
+
+
+def _summed_rows(flat: _Flat, owners: Owners) -> Tensor:
+    """Each owner's sum of delta over its rows. Float64, shape (owners, out)."""
+    of_items = flat.delta.view(-1, flat.per_item, flat.delta.shape[1]).sum(1)
+    return owners.summed(of_items.double())
+
+
+def _sum_of_blocks(delta: Tensor, x: Tensor, terms: int) -> Tensor:
+    """delta^T x: up to `terms` roundings on the way of a number in single precision, the rest in double.
+
+    Blocks of rows are multiplied, their products added up in groups (blocked summation).
+    """
+    groups: list[Tensor] = []
+    blocks = _blocks(delta.shape[0], terms)
+    for k, rows in enumerate(blocks):
+        small = rows.stop - rows.start < _FEWEST_TERMS
+        product = delta[rows].t() @ x[rows] if small else transposed(delta[rows], x[rows])
+        if k % (terms - (blocks[0].stop - blocks[0].start)):
+            groups[-1].add_(product)
+        else:
+            groups.append(product)
+    return groups[0].double() if len(groups) == 1 else torch.stack(groups).sum(0, dtype=torch.float64)
+
+
+def _blocks(rows: int, terms: int) -> list[slice]:
+    """Rows by powers of two, the largest first, so that a block and the number of blocks stay within `terms`.
+
+    Powers of two, because oneDNN makes a kernel for every new shape, which takes as long as such a product.
+    """
+    size = 1 << (rows.bit_length() - 1)
+    while size > 1 and size + min(-(-rows // size) + size.bit_length(), size) > terms:
+        size //= 2
+    blocks: list[slice] = []
+    start = 0
+    while start < rows:
+        while size > rows - start >= _FEWEST_TERMS:
+            size //= 2
+        stop = min(start + size, rows)
+        blocks.append(slice(start, stop))
+        start = stop
+    return blocks
+
+
+def _column_sums(values: Tensor, terms: int) -> Tensor:
+    """Sums over the rows, `terms` of them at a time in single precision. Float64."""
+    parts = [some.sum(0) for some in values.split(max(terms, 1))]
+    return torch.stack(parts).sum(0, dtype=torch.float64)
+
+
+def _weighted(grads: Tensor, factors: Tensor, terms: int) -> Tensor:
+    """Sum of factor * gradient over (owners, n), `terms` owners at a time in single precision."""
+    if grads.dtype == torch.float64:
+        return factors @ grads
+    single = terms >= _FEWEST_TERMS
+    total = torch.zeros(grads.shape[1], dtype=torch.float64, device=grads.device)
+    # All of them in double precision would double the memory.
+    step = terms if single else _CHUNK
+    for some, weights in zip(grads.split(step), factors.split(step), strict=True):
+        total += torch.mv(some.t(), weights.float()) if single else torch.mv(some.double().t(), weights)
+    return total
+
+
+def _squared(matrix: Tensor) -> Tensor:
+    """The squared norm, in double precision from the norms of the rows."""
+    return torch.linalg.vector_norm(matrix, dim=1).double().square().sum()

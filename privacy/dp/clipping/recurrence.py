@@ -1,0 +1,168 @@
+"""The arithmetic of an LSTM's pass over time: its states, and the gradient of its gates' pre-activations.
+
+    i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o)    g = tanh(a_g)    a = W x_t + U h_{t-1} + b
+    c_t = f c_{t-1} + i g                                 h_t = o tanh(c_t)
+
+as nn.LSTM computes it (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lexveil.privacy.dp.clipping import products
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+# The kernel's own number of the LSTM among its kinds of cells.
+_LSTM = 2
+# Far above what rounding does to a state, far below what another gate's value would do to it.
+_AGREEMENT = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """nn.LSTM's weights of one layer and direction, gates in its order i, f, g, o.
+
+    Shapes: input (4 hidden, in); recurrent (4 hidden, hidden); bias, the sum of both, (4 hidden,).
+    """
+
+    input: Tensor
+    recurrent: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Gates (time, batch, 4 hidden); hidden and cell states after each step, (time, batch, hidden)."""
+
+    gates: Tensor
+    hidden: Tensor
+    cells: Tensor
+
+
+def forward(inputs: Tensor, weights: Weights) -> States:
+    """All states, from zero ones. Shape of inputs: (time, batch, in), of one step at least."""
+    return _by_fused_kernel(inputs, weights) or _by_steps(inputs, weights)
+
+
+def _by_steps(inputs: Tensor, weights: Weights) -> States:
+    gates = linear(inputs, weights.input, weights.bias)
+    hidden = gates.new_empty(*gates.shape[:2], weights.recurrent.shape[1])
+    cells = torch.empty_like(hidden)
+    h = c = torch.zeros_like(hidden[0])
+    recurrent = weights.recurrent.t()
+    for now, h_next, c_next in zip(gates.unbind(0), hidden.unbind(0), cells.unbind(0), strict=True):
+        i, f, g, o = now.addmm_(h, recurrent).chunk(4, -1)
+        for gate in (i, f, o):
+            gate.sigmoid_()
+        g.tanh_()
+        c = torch.mul(f, c, out=c_next).addcmul_(i, g)
+        h = torch.mul(o, c.tanh(), out=h_next)
+    return States(gates, hidden, cells)
+
+
+def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
+    """What nn.LSTM's own kernel on the CPU computes, in half the time; None where it can't be had.
+
+    For its own backward pass the kernel leaves the gates at the head of a workspace. No interface says so:
+    they are believed only where they lead to the very states that the kernel returned.
+    """
+    if not products.has_onednn(inputs, weights.input):
+        return None
+    time, batch, _ = inputs.shape
+    width, size = weights.recurrent.shape
+    zeros = inputs.new_zeros(batch, size)
+    arrays = (inputs.detach(), weights.input, weights.recurrent, weights.bias, torch.zeros_like(weights.bias))
+    # The workspace is kept only where gradients are wanted; detached tensors make autograd keep nothing.
+    with torch.enable_grad():
+        hidden, last_hidden, last_cell, workspace = torch.ops.aten.mkldnn_rnn_layer(
+            *(array.contiguous() for array in arrays),
+            zeros,
+            zeros,
+            reverse=False,
+            batch_sizes=[],
+            mode=_LSTM,
+            hidden_size=size,
+            num_layers=1,
+            has_biases=True,
+            bidirectional=False,
+            batch_first=False,
+            train=True,
+        )
+    gates = _gates(workspace, time, batch, width)
+    if gates is None:
+        return None
+    i, f, g, o = gates.chunk(4, -1)
+    cells = torch.empty_like(hidden)
+    c = zeros
+    for *now, c_next in zip(i.unbind(0), f.unbind(0), g.unbind(0), cells.unbind(0), strict=True):
+        c = torch.mul(now[1], c, out=c_next).addcmul_(now[0], now[2])
+    found = torch.stack([c, o[-1] * c.tanh(), o[0] * cells[0].tanh()])
+    returned = torch.stack([last_cell, last_hidden, hidden[0]])
+    return States(gates, hidden, cells) if torch.allclose(found, returned, _AGREEMENT, _AGREEMENT) else None
+
+
+def _gates(workspace: Tensor, time: int, batch: int, width: int) -> Tensor | None:
+    """Shape: (time, batch, width). Rows are padded to 16 numbers, and by 16 more from a multiple of 256."""
+    stride = -(-width // 16) * 16
+    stride += 16 if stride % 256 == 0 else 0
+    numbers = time * batch * stride
+    if workspace.dtype != torch.uint8 or workspace.numel() < 4 * numbers:
+        return None
+    return workspace[: 4 * numbers].view(torch.float32).view(time, batch, stride)[..., :width]
+
+
+def backward(states: States, recurrent: Tensor, d_hidden: Tensor, d_cells: Tensor | None) -> Tensor:
+    """delta, the gradient of the gates' pre-activations. Shape: that of the gates.
+
+    `d_hidden` and `d_cells`: gradients with respect to the states, of their shapes; None is zero.
+    """
+    time, batch, size = d_hidden.shape
+    delta, dc_by_dh = _local_derivatives(states)
+    by_gate = delta.view(time, batch, 4, size)
+    # Unbound once: indexing within the loop would cost more than the arithmetic of a small batch.
+    of_dc, of_dh = by_gate[:, :, :3].unbind(0), by_gate[:, :, 3].unbind(0)
+    deltas, d_out, by_dh = delta.unbind(0), d_hidden.unbind(0), dc_by_dh.unbind(0)
+    forget = states.gates[..., size : 2 * size].unbind(0)
+    back = products.packed(recurrent.t(), batch)
+    dh, dc = d_out[-1], torch.zeros_like(d_out[-1])
+    for t in range(time - 1, -1, -1):
+        if t < time - 1:
+            dh = products.linear_added(deltas[t + 1], back, d_out[t])
+            dc.mul_(forget[t + 1])
+        dc.addcmul_(dh, by_dh[t])
+        if d_cells is not None:
+            dc.add_(d_cells[t])
+        of_dc[t].mul_(dc[:, None])
+        of_dh[t].mul_(dh)
+    return delta
+
+
+def _local_derivatives(states: States) -> tuple[Tensor, Tensor]:
+    """All that does not depend on later steps, for all times at once.
+
+    First, of each pre-activation: its effect on the cell state, or on the hidden state for the output gate.
+    Shape: that of the gates. Second, o (1 - tanh(c)^2), the effect of the cell state on the hidden one.
+    """
+    i, f, g, o = states.gates.chunk(4, -1)
+    # 2 sigmoid(2 c) - 1: the logistic function is several times faster than tanh.
+    tanh_c = torch.mul(states.cells, 2).sigmoid_().mul_(2).sub_(1)
+    effects = torch.empty(states.gates.shape, dtype=tanh_c.dtype, device=tanh_c.device)
+    of_i, of_f, of_g, of_o = effects.chunk(4, -1)
+    _sigmoid_backward(g, i, grad_input=of_i)
+    of_f[0] = 0
+    _sigmoid_backward(states.cells[:-1], f[1:], grad_input=of_f[1:])
+    _tanh_backward(i, g, grad_input=of_g)
+    _sigmoid_backward(tanh_c, o, grad_input=of_o)
+    dc_by_dh = torch.empty_like(tanh_c)
+    _tanh_backward(o, tanh_c, grad_input=dc_by_dh)
+    return effects, dc_by_dh
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`products.linear` of (time, batch, n)."""
+    return products.linear(x.flatten(0, 1), weight, bias).unflatten(0, x.shape[:2])

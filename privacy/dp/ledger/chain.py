@@ -1,0 +1,269 @@
+"""Where the ledger's entries lie: one append-only table whose rows are chained by SHA-256.
+
+SQLite by default, PostgreSQL by URL. One transaction writes at a time, whatever the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from lexveil.privacy.database import StoreUnavailable, begin_sqlite, postgres_url, repeated, session_options
+
+# The schema is part of what is hashed: entries of another version break the chain at the first one.
+GENESIS = hashlib.sha256(b"lexveil/dp/ledger/1").hexdigest()
+_LOCK_SECONDS = 60
+_CREATION_LOCK = 0x1E57E11
+T = TypeVar("T")
+
+
+class LedgerError(RuntimeError):
+    """The ledger refuses; subclasses say why. Messages hold numbers only."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The database does not answer, or not as a ledger's. Holds the type of the cause only."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"the ledger's database does not answer ({cause})")
+
+
+class UnknownDatabase(LedgerError, ValueError):
+    """A URL at which no ledger can lie."""
+
+
+_metadata = sa.MetaData()
+_entries = sa.Table(
+    "entries",
+    _metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("population", sa.Text, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("relation", sa.Text, nullable=False),
+    sa.Column("reservation", sa.Text),
+    sa.Column("idempotency_key", sa.Text),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("previous", sa.Text, nullable=False, unique=True),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
+    sa.UniqueConstraint("population", "unit", "relation", "idempotency_key"),
+    sa.UniqueConstraint("reservation", "kind"),
+)
+# Outside the chain, because a secret must vanish without a trace when its reservation is settled.
+_secrets = sa.Table(
+    "secrets",
+    _metadata,
+    sa.Column("reservation", sa.Text, primary_key=True),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+)
+for _operation in ("UPDATE", "DELETE"):
+    event.listen(
+        _entries,
+        "after_create",
+        sa.DDL(
+            f"CREATE TRIGGER entries_refuse_{_operation.lower()} BEFORE {_operation} ON entries "
+            "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        ).execute_if(dialect="sqlite"),
+    )
+for _statement in (
+    "CREATE OR REPLACE FUNCTION entries_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+    "CREATE TRIGGER entries_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON entries "
+    "FOR EACH STATEMENT EXECUTE FUNCTION entries_refuse()",
+):
+    event.listen(_entries, "after_create", sa.DDL(_statement).execute_if(dialect="postgresql"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row. `payload` is canonical JSON of numbers; `hash` covers every other field."""
+
+    seq: int
+    at: str
+    kind: str
+    population: str
+    unit: str
+    relation: str
+    reservation: str | None
+    idempotency_key: str | None
+    payload: str
+    previous: str
+    hash: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """(population, unit, relation)."""
+        return (self.population, self.unit, self.relation)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Entry:
+        """The entry of a row. Raises TypeError for other columns than an entry's."""
+        return cls(**row)
+
+    def data(self) -> dict[str, Any]:
+        """The payload, parsed."""
+        return json.loads(self.payload)
+
+    def digest(self) -> str:
+        """The hash that this entry ought to have."""
+        fields = asdict(self)
+        del fields["hash"]
+        return hashlib.sha256(canonical(fields).encode()).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """JSON with one spelling only: sorted keys, no blanks, finite numbers."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def broken_at(entries: Sequence[Entry]) -> int | None:
+    """Position (from 1) of the first entry that does not follow from those before it, or None."""
+    previous = GENESIS
+    for seq, entry in enumerate(entries, start=1):
+        if entry.seq != seq or entry.previous != previous or entry.hash != entry.digest():
+            return seq
+        previous = entry.hash
+    return None
+
+
+class Transaction:
+    """What may be done to the table: read all, append, keep or destroy a secret."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def entries(self) -> list[Entry]:
+        """All entries in order."""
+        rows = self._connection.execute(sa.select(_entries).order_by(_entries.c.seq))
+        return [Entry.of(dict(row)) for row in rows.mappings()]
+
+    def append(
+        self,
+        entries: Sequence[Entry],
+        kind: str,
+        key: tuple[str, str, str],
+        payload: dict[str, Any],
+        reservation: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Entry:
+        """Add an entry behind `entries`, which must be all there are, for a population's `key`."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        previous = entries[-1].hash if entries else GENESIS
+        draft = Entry(
+            len(entries) + 1, at, kind, *key, reservation, idempotency_key, canonical(payload), previous, ""
+        )
+        entry = replace(draft, hash=draft.digest())
+        self._connection.execute(sa.insert(_entries).values(asdict(entry)))
+        return entry
+
+    def secret(self, reservation: str) -> bytes | None:
+        """The secret kept with a reservation."""
+        query = sa.select(_secrets.c.secret).where(_secrets.c.reservation == reservation)
+        return self._connection.execute(query).scalar()
+
+    def keep_secret(self, reservation: str, secret: bytes) -> None:
+        """Keep a secret until the reservation is settled."""
+        self._connection.execute(sa.insert(_secrets).values(reservation=reservation, secret=secret))
+
+    def destroy_secret(self, reservation: str) -> None:
+        """Overwrite (SQLite: secure_delete) and remove the secret."""
+        self._connection.execute(sa.delete(_secrets).where(_secrets.c.reservation == reservation))
+
+
+class Store:
+    """The database behind a URL. A SQLite file is made with mode 0600. LedgerUnavailable where it fails.
+
+    Raises UnknownDatabase for a URL at which no ledger can lie.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = sa.make_url(url)
+        except exc.ArgumentError:
+            raise UnknownDatabase("the ledger's URL is none: sqlite:///FILE or postgresql://...") from None
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        # No pool: a connection must not cross a fork, and opening one is cheap beside a run. No parameters
+        # in errors: among them are wrapped secrets.
+        options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
+        if self._sqlite:
+            if not parsed.database or parsed.database == ":memory:":
+                raise UnknownDatabase("a ledger in memory would forget what was spent: name a file")
+            path = Path(parsed.database)
+            path.touch(mode=0o600, exist_ok=True)
+            path.chmod(0o600)
+            self._engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_SECONDS}, **options)
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", begin_sqlite)
+        elif parsed.get_backend_name() == "postgresql":
+            # Repeatable read: a reader sees one state of the chain, and never fails to.
+            self._engine = self._repeated(
+                lambda: sa.create_engine(
+                    postgres_url(parsed),
+                    isolation_level="REPEATABLE READ",
+                    connect_args=session_options(),
+                    **options,
+                )
+            )
+        else:
+            raise UnknownDatabase("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
+        self._repeated(self._create_tables)
+
+    def _create_tables(self) -> None:
+        level = {} if self._sqlite else {"isolation_level": "READ COMMITTED"}
+        with self._engine.execution_options(write=True, **level).begin() as connection:
+            if not self._sqlite:
+                # Two first comers would both find no tables and both make them.
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
+            _metadata.create_all(connection)
+
+    def entries(self) -> list[Entry]:
+        """All entries in order, as of one moment."""
+
+        def read() -> list[Entry]:
+            with self._engine.execution_options(write=False).begin() as connection:
+                return Transaction(connection).entries()
+
+        return self._repeated(read)
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Do `work` in a transaction: all of it or nothing, one writer after the other.
+
+        Where the connection is lost, `work` is done again, and may find what it did the first time: the
+        answer may have been lost and not the question. It must then say the same.
+        """
+
+        def once() -> T:
+            with self._engine.execution_options(write=True).begin() as connection:
+                if not self._sqlite:
+                    # The lock comes before the first query, so the snapshot holds what the writer before
+                    # has committed, and no writer fails for it.
+                    connection.execute(sa.text("LOCK TABLE entries IN SHARE ROW EXCLUSIVE MODE"))
+                return work(Transaction(connection))
+
+        return self._repeated(once)
+
+    def _repeated(self, work: Callable[[], T]) -> T:
+        try:
+            return repeated(work, self._sqlite)
+        except StoreUnavailable as error:
+            raise LedgerUnavailable(error.cause) from None
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not open transactions by itself: BEGIN IMMEDIATE is ours to send.
+    connection.isolation_level = None
+    for pragma in ("synchronous=FULL", "secure_delete=ON", "journal_mode=DELETE"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()

@@ -1,0 +1,114 @@
+"""The ledger as one JSON document for an auditor, who checks it without the database.
+
+    format, version   FORMAT and VERSION
+    recompute         how the fields below follow from the entries, in words
+    genesis, head     the hash before the first entry, and that of the last
+    entries           every entry in order, with all columns; `payload` is the JSON text that was hashed
+    totals            per population: epsilon at the limit's delta, the limit, runs by state
+
+Nothing in it comes from a document: names of populations, numbers, times, digests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lexveil.privacy.dp.accounting import ACCURACY
+from lexveil.privacy.dp.ledger.chain import GENESIS, Entry
+from lexveil.privacy.dp.ledger.ledger import Total, Verification, verify
+
+FORMAT = "lexveil-ledger"
+VERSION = 1
+_RECOMPUTE = {
+    "hash": "SHA-256 of the entry without `hash`, as JSON with sorted keys, separators ',' and ':', ASCII; "
+    "`previous` is the hash of the entry before, of the first `genesis`; `seq` counts from 1.",
+    "limit": "payload epsilon, delta: in force from this entry on.",
+    "reserve": "payload noise_multiplier, sample_rate, steps, truncation (if any): a run of Poisson-sampled "
+    "Gaussian steps of sensitivity 1 under adding or removing one unit, charged in full; `order`: the Renyi "
+    "order of the population, fixed by its first run; `total`: epsilon of all charged runs with this one.",
+    "commit": "payload steps: what the reservation is charged from now on, 0 for a run that touched no data.",
+    "abandon": "the reservation stays charged in full.",
+    "total": "R = sum over charged runs of steps times the step's Renyi divergence at `order` (Mironov, "
+    "Talwar and Zhang 2019); epsilon = R + log(1 - 1/order) - log(delta order) / (order - 1). Of a single "
+    "run, the smaller of that and its privacy loss distribution for all reserved steps.",
+    "admission": "no `total` above the limit in force; entries that were cut off at the end show only "
+    "against a head that was kept elsewhere.",
+}
+
+
+class NotAnExport(ValueError):
+    """The text is no ledger export of this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A document that was read: its entries, and what it claims of them."""
+
+    entries: tuple[Entry, ...]
+    head: str
+    totals: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """`found`: the entries' own verification; `claims_hold`: head and totals are what follows from them."""
+
+    found: Verification
+    claims_hold: bool
+
+
+def dump(entries: Sequence[Entry]) -> str:
+    """The document of a ledger's entries, whether its chain is intact or not."""
+    found = verify(entries)
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "recompute": _RECOMPUTE,
+            "genesis": GENESIS,
+            "head": found.head,
+            "entries": [asdict(entry) for entry in entries],
+            "totals": [_claim(total) for total in found.totals],
+        },
+        indent=1,
+    )
+
+
+def load(text: str) -> Export:
+    """Raises NotAnExport for anything but a document of this version."""
+    try:
+        document = json.loads(text)
+        if (document["format"], document["version"]) != (FORMAT, VERSION):
+            raise NotAnExport("not a ledger export, or of another version")
+        entries = tuple(Entry.of(row) for row in document["entries"])
+        return Export(entries, document["head"], tuple(document["totals"]))
+    except (ValueError, KeyError, TypeError):
+        raise NotAnExport("not a ledger export, or of another version") from None
+
+
+def audit(export: Export) -> Audit:
+    """Recompute everything that a document says."""
+    found = verify(export.entries)
+    claims = [_claim(total) for total in found.totals]
+    same = len(claims) == len(export.totals) and all(map(_agree, claims, export.totals))
+    return Audit(found, same and export.head == found.head)
+
+
+def _claim(total: Total) -> dict[str, Any]:
+    population = {"population": total.population.name, "unit": total.population.unit}
+    limit = {"limit": total.limit.epsilon, "delta": total.limit.delta} if total.limit else {}
+    states = {"open": total.open, "committed": total.committed, "abandoned": total.abandoned}
+    return {**population, "relation": total.population.relation, "epsilon": total.epsilon, **limit, **states}
+
+
+def _agree(ours: dict[str, Any], theirs: Any) -> bool:
+    if not isinstance(theirs, dict) or ours.keys() != theirs.keys():  # pyright: ignore[reportUnknownMemberType]
+        return False
+    epsilon = theirs["epsilon"]
+    if not isinstance(epsilon, float | int):
+        return False
+    close = abs(ours["epsilon"] - epsilon) <= ACCURACY * ours["epsilon"]
+    return close and all(theirs[name] == value for name, value in ours.items() if name != "epsilon")

@@ -1,0 +1,305 @@
+"""What every training run on a population has spent, and the refusal of the run that would overspend.
+
+    reserve (the most that the run can spend) -> train -> commit (what it did spend)
+
+A run that dies between the two stays charged in full. A run that is started again under the same
+idempotency key gets the same reservation, and with it the secret from which its randomness is replayed:
+the same output, hence the same spend. Nothing is ever refunded: an erased document has been seen.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp.ledger.budget import (
+    Account,
+    Charge,
+    Limit,
+    Population,
+    Reservation,
+    alone,
+    filter_order,
+    fold,
+)
+from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, LedgerError, Store, Transaction, broken_at
+
+# Totals recomputed on another machine differ by rounding.
+_TOLERANCE = 1e-6
+
+
+class NoLimit(LedgerError):
+    """A reservation in a population whose limit was never set."""
+
+
+class Conflict(LedgerError):
+    """The request contradicts what the ledger already holds."""
+
+
+class LedgerCorrupt(LedgerError):
+    """The chain is broken at entry `seq`: nothing may be added before a person has looked."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"the ledger's chain is broken at entry {seq}")
+        self.seq = seq
+
+
+class BudgetExceeded(LedgerError):
+    """The run would pass the limit. `asked` is the run alone, `total` all runs with it; all epsilons."""
+
+    def __init__(self, spent: float, asked: float, total: float, limit: float) -> None:
+        super().__init__(
+            f"epsilon {spent:.4g} is spent, the run alone costs {asked:.4g}, "
+            f"together they would cost {total:.4g} of at most {limit:.4g}"
+        )
+        self.spent, self.asked, self.total, self.limit = spent, asked, total, limit
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What `verify` recomputed for a population: epsilon at the limit's delta."""
+
+    population: Population
+    epsilon: float
+    limit: Limit | None
+    open: int
+    committed: int
+    abandoned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`ok`: the chain is intact and every reservation was admitted rightly. `broken_at`: first bad entry;
+    the totals count the entries before it.
+
+    Entries cut off at the end leave a shorter chain that is intact too: keep `head` and `entries`
+    elsewhere (the run report prints them), and compare.
+    """
+
+    ok: bool
+    entries: int
+    broken_at: int | None
+    head: str
+    totals: tuple[Total, ...]
+
+
+class Ledger:
+    """The ledger at a SQLAlchemy URL, `sqlite:///path` or `postgresql://...`; for as many processes as like.
+
+    A writer waits for the one before. A PostgreSQL connection that is lost is opened again and the question
+    repeated, under the same identity; LedgerUnavailable where that does not help.
+
+    Formal guarantee
+    ----------------
+    For each population: what all reserved runs have released together is (epsilon, delta)-DP for the
+    largest limit that was ever set, under its neighbouring relation, although each run may have been
+    chosen after seeing the results of those before. Several runs are held by a Renyi filter (Feldman &
+    Zrnic 2021, "Individual Privacy Accounting via a Renyi Filter") at one order, fixed by
+    the first reservation before anything is released; choosing the best order afterwards would need a
+    union bound. A single run may instead be admitted by its privacy loss distribution, which is tighter,
+    its numbers being fixed before any release; it then closes the population unless the filter holds it
+    as well. Assumptions: runs are what they were charged as; the secret of a run is used by that run
+    only, with the same data and code under the same idempotency key; owners of different populations are
+    disjoint; nobody rewrites the file (`verify` finds a change of an entry, not the loss of the last).
+
+    Secrets are stored as given: wrap them. They are overwritten in the file when the reservation is
+    settled, but a file system may keep old blocks.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store = Store(url)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._store.close()
+
+    def limit(self, population: Population) -> Limit | None:
+        """The limit in force."""
+        return self._account(population).limit
+
+    def set_limit(self, population: Population, epsilon: float, delta: float) -> Limit:
+        """Set the limit from now on, as an entry of its own; nothing is written where it is in force.
+
+        Raises ValueError for epsilon <= 0 or delta outside (0, 1).
+        """
+        accounting.check_epsilon(epsilon)
+        accounting.check_delta(delta)
+        limit = Limit(float(epsilon), float(delta))
+
+        def set_it(transaction: Transaction) -> Limit:
+            entries = _intact(transaction.entries())
+            if fold(entries, population).limit != limit:
+                transaction.append(entries, "limit", population.key, asdict(limit))
+            return limit
+
+        return self._store.write(set_it)
+
+    def reserve(
+        self, population: Population, charge: Charge, idempotency_key: str, secret: bytes | None = None
+    ) -> Reservation:
+        """Charge a run before it starts, or find the charge it already has.
+
+        `idempotency_key` must be a digest of everything that decides the run: data, configuration, code.
+        `secret` is the wrapped key of the run's randomness; a reservation that is found again carries the
+        first one, and the run must replay from it. Returned `committed` or `abandoned`, it must not run.
+
+        Raises BudgetExceeded past the limit, NoLimit without one, ValueError for an impossible charge,
+        Conflict where the key stands for another charge or an open run kept no secret to replay from,
+        LedgerCorrupt where the chain is broken.
+        """
+        accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
+        identifier = secrets.token_hex(16)
+
+        def append(transaction: Transaction) -> Reservation:
+            entries = _intact(transaction.entries())
+            account = fold(entries, population)
+            if idempotency_key in account.keys:
+                known = account.keys[idempotency_key]
+                if known == identifier:  # ours: the connection was lost before the answer came
+                    return Reservation(identifier, population, charge, "open", None, secret)
+                return _found(transaction, account, charge, known)
+            order, total = _admit(account, charge)
+            payload: dict[str, Any] = charge.data() | {"order": order, "total": total}
+            transaction.append(entries, "reserve", population.key, payload, identifier, idempotency_key)
+            if secret is not None:
+                transaction.keep_secret(identifier, secret)
+            return Reservation(identifier, population, charge, "open", None, secret)
+
+        return self._store.write(append)
+
+    def commit(self, reservation_id: str, actual_steps: int) -> None:
+        """Settle a run that is over: it is charged `actual_steps`, and its secret is destroyed.
+
+        Call it when the run's result is safely stored: afterwards it cannot be replayed. 0 means that no
+        step touched the data. Committing the same steps again changes nothing. Raises ValueError for
+        steps outside 0..reserved, Conflict for an unknown or otherwise settled reservation.
+        """
+        self._settle(reservation_id, "commit", actual_steps)
+
+    def abandon(self, reservation_id: str) -> None:
+        """Give a run up: it stays charged in full, since it may have released something; its secret is
+        destroyed. Raises Conflict for an unknown or committed reservation.
+        """
+        self._settle(reservation_id, "abandon", None)
+
+    def spent(self, population: Population, delta: float) -> float:
+        """Epsilon of all committed, open and abandoned runs at `delta`."""
+        accounting.check_delta(delta)
+        return self._account(population).spent(delta)
+
+    def reservations(self, population: Population) -> tuple[Reservation, ...]:
+        """All runs of a population, in order, without their secrets."""
+        return self._account(population).reservations
+
+    def populations(self) -> tuple[Population, ...]:
+        """All populations with an entry, in order of their first."""
+        return _populations(self._store.entries())
+
+    def entries(self, population: Population | None = None) -> tuple[Entry, ...]:
+        """The entries, of one population or all, in order."""
+        return tuple(e for e in self._store.entries() if population is None or e.key == population.key)
+
+    def verify(self) -> Verification:
+        """Recompute the chain, every admission and all totals."""
+        return verify(self._store.entries())
+
+    def _account(self, population: Population) -> Account:
+        return fold(_intact(self._store.entries()), population)
+
+    def _settle(self, identifier: str, kind: Literal["commit", "abandon"], steps: int | None) -> None:
+        def settle(transaction: Transaction) -> None:
+            entries = _intact(transaction.entries())
+            reserved = next((e for e in entries if (e.kind, e.reservation) == ("reserve", identifier)), None)
+            if reserved is None:
+                raise Conflict("there is no such reservation")
+            most = reserved.data()["steps"]
+            if steps is not None and not 0 <= steps <= most:
+                raise ValueError(f"steps must lie between 0 and the {most} reserved, found {steps}")
+            payload = {} if steps is None else {"steps": int(steps)}
+            settled = next((e for e in entries if e.reservation == identifier and e.kind != "reserve"), None)
+            if settled is None:
+                transaction.append(entries, kind, reserved.key, payload, identifier)
+                transaction.destroy_secret(identifier)
+            elif (settled.kind, settled.data()) != (kind, payload):
+                raise Conflict("the reservation is settled already, otherwise than asked")
+
+        self._store.write(settle)
+
+
+def verify(entries: Sequence[Entry]) -> Verification:
+    """Recompute the chain, every admission and all totals of `entries`, wherever they were kept."""
+    broken = broken_at(entries)
+    if broken is None:
+        broken = _wrongly_admitted(entries)
+    sound = entries if broken is None else entries[: broken - 1]
+    totals = tuple(_total(fold(sound, population)) for population in _populations(sound))
+    head = entries[-1].hash if entries else GENESIS
+    return Verification(broken is None, len(entries), broken, head, totals)
+
+
+def _populations(entries: Sequence[Entry]) -> tuple[Population, ...]:
+    return tuple(Population(*key) for key in dict.fromkeys(e.key for e in entries))
+
+
+def _admit(account: Account, charge: Charge) -> tuple[float, float]:
+    """The filter's order, and the total with `charge`. Raises NoLimit or BudgetExceeded."""
+    if account.limit is None:
+        raise NoLimit("the population has no limit: set one before anything is trained on it")
+    order = account.order or filter_order(charge, account.limit)
+    total = account.after(charge, account.limit, order)
+    if total > account.limit.epsilon:
+        spent, asked = account.spent(account.limit.delta), alone(charge, account.limit)
+        raise BudgetExceeded(spent, asked, total, account.limit.epsilon)
+    return order, total
+
+
+def _intact(entries: list[Entry]) -> list[Entry]:
+    broken = broken_at(entries)
+    if broken is not None:
+        raise LedgerCorrupt(broken)
+    return entries
+
+
+def _found(transaction: Transaction, account: Account, charge: Charge, identifier: str) -> Reservation:
+    run = next(r for r in account.reservations if r.id == identifier)
+    if run.charge != charge:
+        raise Conflict("the idempotency key stands for another charge")
+    secret = transaction.secret(identifier) if run.state == "open" else None
+    if run.state == "open" and secret is None:
+        # Fresh randomness would release a second result under one charge.
+        raise Conflict("the open run kept no secret to replay from: abandon it and reserve a new one")
+    return Reservation(run.id, run.population, run.charge, run.state, run.actual_steps, secret)
+
+
+def _wrongly_admitted(entries: Sequence[Entry]) -> int | None:
+    """Position of the first reservation whose order, total or admission cannot be reproduced, or None."""
+    for seq, entry in enumerate(entries, start=1):
+        if entry.kind != "reserve":
+            continue
+        account = fold(entries[: seq - 1], Population(*entry.key))
+        data = entry.data()
+        charge = Charge.of(data)
+        if account.limit is None or (account.order or data["order"]) != data["order"]:
+            return seq
+        total = account.after(charge, account.limit, data["order"])
+        # A first run's total is its privacy loss distribution, which is computed to ACCURACY only.
+        slack = (_TOLERANCE if account.charged() else accounting.ACCURACY) * max(1.0, total)
+        if total > account.limit.epsilon + slack or abs(total - data["total"]) > slack:
+            return seq
+    return None
+
+
+def _total(account: Account) -> Total:
+    states = [r.state for r in account.reservations]
+    limit = account.limit
+    return Total(
+        account.population,
+        account.spent(limit.delta) if limit else 0.0,
+        limit,
+        states.count("open"),
+        states.count("committed"),
+        states.count("abandoned"),
+    )

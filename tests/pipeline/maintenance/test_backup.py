@@ -1,0 +1,214 @@
+"""A backup recovered elsewhere verifies and goes on; what was erased since is erased again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.postgres import new_database
+from lexveil.flows.cli import app
+from lexveil.pipeline.errors import KeyProblem, WorkspaceError
+from lexveil.pipeline.maintenance.backup import back_up, catch_up, recover
+from lexveil.pipeline.maintenance.erasure import erase
+from lexveil.pipeline.masking.vault import restore_document
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.workspace import audit_log, tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.ledger.budget import Charge
+
+KEY = "ab" * 32
+SETTINGS = Settings.model_validate(
+    {"ingest": {"owner_field": "owner", "shard_documents": 8}, "train": {"steps": 3, "held_out": 0.0}}
+)
+
+
+@pytest.fixture
+def place(masked: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Masked documents, under a master key that stands outside."""
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", (masked.protected / "master.key").read_text().strip())
+    audit_log.append(masked, SETTINGS, "mask", "done", {})
+    return masked
+
+
+def ids(place: Workspace, settings: Settings = SETTINGS) -> list[str]:
+    return sorted(tables.strings(read_catalogue(place, settings), "doc_id"))
+
+
+def texts(place: Workspace, settings: Settings = SETTINGS) -> dict[str, str]:
+    return {doc_id: restore_document(place, settings, doc_id) for doc_id in ids(place, settings)}
+
+
+def work_on(place: Workspace, sources: list[Path], settings: Settings = SETTINGS) -> list[int]:
+    return [ingest(place, settings, sources).done_now, mask(place, settings).done_now]
+
+
+def test_it_goes_on_elsewhere(
+    place: Workspace, masked_once: Any, tmp_path: Path, write_jsonl: Callable[..., Path]
+) -> None:
+    made = back_up(place, SETTINGS, tmp_path / "backup")
+    assert made.head == audit_log.verify(place, SETTINGS).head
+    before = texts(place)
+    shutil.rmtree(place.root)
+    there = recover(tmp_path / "backup", tmp_path / "elsewhere", SETTINGS)
+    found = catch_up(there, SETTINGS, tmp_path / "backup")
+    assert (found.files, found.log_intact, found.ledger_intact) == (made.files, True, True)
+    assert texts(there) == before
+    assert there.protected.stat().st_mode & 0o077 == 0
+    assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
+    old = masked_once.root.parent / "corpus"
+    assert work_on(there, [old]) == [0, 0]
+    new = write_jsonl([{"id": "new", "text": "Anna Smith sues.", "owner": "z"}], "inbox/new.jsonl")
+    assert work_on(there, [old, new]) == [1, 1]
+    assert set(before) < set(ids(there))
+
+
+def test_no_key_and_no_half_written_file_is_copied(place: Workspace, tmp_path: Path) -> None:
+    (place.masked / "part-9.7.partial").write_bytes(b"half")
+    assert not back_up(place, SETTINGS, tmp_path / "backup").master_key
+    names = {path.name for path in (tmp_path / "backup").rglob("*")}
+    assert "keys.sqlite" in names
+    assert not names & {"master.key", ".lock", "part-9.7.partial"}
+    assert back_up(place, SETTINGS, tmp_path / "other", with_key=True).master_key
+
+
+def test_a_table_of_keys_in_use_is_copied_whole(place: Workspace, tmp_path: Path) -> None:
+    """What was committed last stands in SQLite's write-ahead log, and not in its file."""
+    keys = key_store(place, SETTINGS)
+    key = keys.keys_for(["late"])["late"]
+    back_up(place, SETTINGS, tmp_path / "backup")
+    there = recover(tmp_path / "backup", tmp_path / "elsewhere", SETTINGS)
+    assert key_store(there, SETTINGS).existing(["late"]) == {"late": key}
+
+
+def test_what_was_erased_since_is_erased_again(place: Workspace, tmp_path: Path) -> None:
+    gone, *others = ids(place)
+    back_up(place, SETTINGS, tmp_path / "backup")
+    with audit_log.recorded(place, SETTINGS, "erase") as done:
+        done |= erase(place, SETTINGS, gone).to_json()
+    copy = tmp_path / "log.jsonl"
+    copy.write_bytes(audit_log.exported(place, SETTINGS))
+    back = recover(tmp_path / "backup", tmp_path / "old", SETTINGS)
+    assert gone in ids(back)  # the documented danger of an old backup
+    there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, copy)
+    assert catch_up(there, SETTINGS, tmp_path / "backup").erased_again == 1
+    assert ids(there) == others
+    assert key_store(there, SETTINGS).erased([gone]) == {gone}
+    assert audit_log.exported(there, SETTINGS) == copy.read_bytes()
+    assert catch_up(there, SETTINGS, tmp_path / "backup").erased_again == 0
+
+
+@pytest.mark.parametrize("wrong", ["another", "changed", "earlier"])
+def test_only_a_later_copy_of_the_log_is_taken(place: Workspace, wrong: str, tmp_path: Path) -> None:
+    earlier = audit_log.exported(place, SETTINGS)
+    audit_log.append(place, SETTINGS, "extract", "done", {})
+    back_up(place, SETTINGS, tmp_path / "backup")
+    audit_log.append(place, SETTINGS, "erase", "done", {"doc_ids": ["a"]})
+    later = audit_log.exported(place, SETTINGS)
+    other = Workspace.create_or_open(tmp_path / "other")
+    audit_log.append(other, SETTINGS, "mask", "done", {})
+    content = {
+        "another": audit_log.exported(other, SETTINGS),
+        "changed": later.replace(b'["a"]', b'["b"]'),
+        "earlier": earlier,
+    }[wrong]
+    (tmp_path / "copy").write_bytes(content)
+    with pytest.raises(WorkspaceError, match="copy of the log"):
+        recover(tmp_path / "backup", tmp_path / "new", SETTINGS, tmp_path / "copy")
+    assert not (tmp_path / "new").exists()
+
+
+def test_spending_since_is_missed(place: Workspace, tmp_path: Path) -> None:
+    back_up(place, SETTINGS, tmp_path / "backup")
+    ledger, population = open_ledger(place, SETTINGS)
+    ledger.set_limit(population, 10.0, 1e-5)
+    reserved = ledger.reserve(population, Charge(2.0, 0.1, 3), "one")
+    ledger.close()
+    audit_log.append(place, SETTINGS, "train", "done", {"reservation": reserved.id})
+    (tmp_path / "copy").write_bytes(audit_log.exported(place, SETTINGS))
+    there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, tmp_path / "copy")
+    assert catch_up(there, SETTINGS, tmp_path / "backup").charges_missing == 1
+
+
+def test_what_is_wrong_leaves_nothing(
+    place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, target = tmp_path / "backup", tmp_path / "new"
+    back_up(place, SETTINGS, backup)
+    with pytest.raises(WorkspaceError, match="isn't empty"):
+        back_up(place, SETTINGS, backup)
+    with pytest.raises(WorkspaceError, match="something lies"):
+        recover(backup, place.root, SETTINGS)
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
+    with pytest.raises(KeyProblem, match="isn't the key"):
+        recover(backup, target, SETTINGS)
+    monkeypatch.delenv("LEXVEIL_MASTER_KEY")
+    with pytest.raises(KeyProblem, match="holds no master key"):
+        recover(backup, target, SETTINGS)
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", (place.protected / "master.key").read_text().strip())
+    part = next((backup / "files" / "masked").glob("part-*.parquet"))
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(WorkspaceError, match="damaged"):
+        recover(backup, target, SETTINGS)
+    (backup / "backup.json").unlink()
+    with pytest.raises(WorkspaceError, match="not finished"):
+        recover(backup, target, SETTINGS)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "remote"])
+def test_with_a_database(
+    postgres: str, masked_once: Any, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
+    base = str(tmp_path) if kind == "folder" else "memory://backup"
+
+    def settings(name: str) -> Settings:
+        url = new_database(postgres, f"backup_{kind}_{name}")
+        return SETTINGS.model_copy(update={"database": type(SETTINGS.database)(url=url)})
+
+    source, here, there = masked_once.root.parent / "corpus", settings("here"), settings("there")
+    place = Workspace.create_or_open(f"{base}/work")
+    audit_log.append(place, here, "mask", "done", {})
+    assert work_on(place, [source], here) == [2, 2]
+    made = back_up(place, here, tmp_path / "backup")
+    assert made.database
+    with pytest.raises(WorkspaceError, match="PostgreSQL"):
+        recover(tmp_path / "backup", tmp_path / "unset", SETTINGS)
+    found = recover(tmp_path / "backup", f"{base}/new", there)
+    assert catch_up(found, there, tmp_path / "backup").log_intact
+    assert audit_log.verify(found, there, made.head).known
+    assert texts(found, there) == texts(place, here)
+    assert work_on(found, [source], there) == [0, 0]
+    with pytest.raises(WorkspaceError, match="pg_restore"):
+        recover(tmp_path / "backup", tmp_path / "twice", there)
+    assert not (tmp_path / "twice").exists()
+
+
+def test_the_commands(place: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(*arguments: str | Path) -> dict[str, Any]:
+        app([*map(str, arguments), "--json"], standalone_mode=False)
+        return json.loads(capsys.readouterr().out)
+
+    made = told("backup", tmp_path / "backup", "-w", place.root)
+    told("log", "export", tmp_path / "log", "-w", place.root)
+    found = told("recover", tmp_path / "backup", "-w", tmp_path / "new", "--log", tmp_path / "log")
+    assert found["files"] == made["files"]
+    actions = [
+        (one.action, one.outcome) for one in audit_log.read(Workspace.open(found["workspace"]), SETTINGS)
+    ]
+    assert actions[-4:] == [
+        ("backup", "started"),
+        ("backup", "done"),
+        ("recover", "started"),
+        ("recover", "done"),
+    ]

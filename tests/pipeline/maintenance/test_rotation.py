@@ -1,0 +1,177 @@
+"""A rotated master key: documents open as before, the old key opens nothing, and a kill loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.transit import Transit, transit
+from lexveil.pipeline.errors import KeyProblem
+from lexveil.pipeline.maintenance.rotation import rewrap_master_key, rotate_master_key
+from lexveil.pipeline.masking.vault import restore_document
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.workspace import audit_log
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.key_services import opened
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_everything_opens_as_before(masked: Workspace) -> None:
+    settings = Settings()
+    doc_id = read_catalogue(masked, Settings()).column("doc_id")[0].as_py()
+    before = restore_document(masked, settings, doc_id)
+    audit_log.append(masked, settings, "mask", "done", {})
+    old = (masked.protected / "master.key").read_bytes()
+    assert rotate_master_key(masked, settings) > 12
+    assert (masked.protected / "master.key").read_bytes() != old
+    assert (masked.protected / "master.key").stat().st_mode & 0o077 == 0
+    assert restore_document(masked, settings, doc_id) == before
+    assert audit_log.verify(masked, settings).intact  # signed by a key that outlives the master key
+    (masked.protected / "master.key").write_bytes(old)
+    with pytest.raises(KeyProblem, match="isn't the key"):
+        key_store(masked, settings)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lexveil.pipeline.maintenance.rotation import rotate_master_key
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.keystore import KeyStore
+place, when = Workspace.open(Path(sys.argv[1])), sys.argv[2]
+rewrap = KeyStore.rewrap
+def killed(self, new):
+    if when == "after":
+        rewrap(self, new)
+    os.kill(os.getpid(), signal.SIGKILL)
+KeyStore.rewrap = killed
+rotate_master_key(place, Settings())
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_around_the_wrapping(masked: Workspace, when: str) -> None:
+    doc_id = read_catalogue(masked, Settings()).column("doc_id")[0].as_py()
+    before = restore_document(masked, Settings(), doc_id)
+    command = [sys.executable, "-c", KILLED, str(masked.root), when]
+    died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert restore_document(masked, Settings(), doc_id) == before
+    rotate_master_key(masked, Settings())
+    assert restore_document(masked, Settings(), doc_id) == before
+    assert not list(masked.protected.glob("master.key.*"))
+
+
+def test_a_key_of_the_environment_is_rotated_by_its_keeper(masked: Workspace, monkeypatch: Any) -> None:
+    digits = (masked.protected / "master.key").read_text().strip()
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", digits)
+    with pytest.raises(KeyProblem, match="LEXVEIL_MASTER_KEY"):
+        rotate_master_key(masked, Settings())
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Transit]:
+    pytest.importorskip("hvac")
+    with transit() as engine:
+        monkeypatch.setenv("VAULT_ADDR", engine.url)
+        monkeypatch.setenv("VAULT_TOKEN", engine.token)
+        yield engine
+
+
+VAULT = Settings(master_key_service="vault://transit/lexveil")
+
+
+class TestService:
+    def test_from_a_file_to_services_and_back(self, masked: Workspace, vault: Transit, aws: str) -> None:
+        import boto3
+
+        key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        own = masked.protected / "master.key"
+        file, kms = Settings(), Settings(master_key_service=f"aws-kms://{key}")
+        doc_id = read_catalogue(masked, file).column("doc_id")[0].as_py()
+        before, now = restore_document(masked, file, doc_id), file
+        for target in (VAULT, kms, kms, file):
+            if target.master_key_service != now.master_key_service:
+                with pytest.raises(KeyProblem, match="rotate-master-key"):
+                    key_store(masked, target)
+            audit_log.append(masked, target, "rotate-master-key", "started", {})  # before it is there
+            assert rotate_master_key(masked, target) > 12
+            opened.cache_clear()
+            assert restore_document(masked, target, doc_id) == before
+            assert own.exists() == (target is file)
+            now = target
+        assert audit_log.verify(masked, file).intact
+
+    def test_from_the_environment_to_a_service_and_back(
+        self, masked: Workspace, vault: Transit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = masked.protected / "master.key"
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", own.read_text().strip())
+        own.unlink()
+        assert rotate_master_key(masked, VAULT) > 12
+        key_store(masked, VAULT)
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
+        assert rotate_master_key(masked, Settings()) > 12
+        key_store(masked, Settings())
+        with pytest.raises(KeyProblem, match="LEXVEIL_MASTER_KEY"):
+            rotate_master_key(masked, Settings())
+
+    def test_a_workspace_begun_at_a_service_has_no_key_file(self, tmp_path: Path, vault: Transit) -> None:
+        place = Workspace.create_or_open(tmp_path / "w")
+        audit_log.append(place, VAULT, "ingest", "started", {})
+        keys = key_store(place, VAULT).keys_for(["a"])
+        assert not (place.protected / "master.key").exists()
+        assert vault.calls == ["datakey", "decrypt"]  # one of each, however often the table is opened
+        opened.cache_clear()
+        assert key_store(place, VAULT).existing(["a"]) == keys
+
+    def test_wrapped_anew_after_the_services_key_was_rotated(self, tmp_path: Path, vault: Transit) -> None:
+        place = Workspace.create_or_open(tmp_path / "w")
+        keys = key_store(place, VAULT).keys_for(["a"])
+        vault.keys["lexveil"].rotate()
+        rewrap_master_key(place, VAULT)
+        vault.keys["lexveil"].least = 2
+        opened.cache_clear()
+        assert key_store(place, VAULT).existing(["a"]) == keys
+        with pytest.raises(KeyProblem, match="no service"):
+            rewrap_master_key(place, Settings())
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize("way", ["to", "from"])
+    def test_a_kill_around_the_wrapping(self, tmp_path: Path, vault: Transit, when: str, way: str) -> None:
+        place, file = Workspace.create_or_open(tmp_path / "w"), Settings()
+        old, new = (file, VAULT) if way == "to" else (VAULT, file)
+        keys = key_store(place, old).keys_for(["a"])
+        program = KILLED.replace("Settings()", f"Settings(master_key_service={new.master_key_service!r})")
+        command = [sys.executable, "-c", program, str(place.root), when]
+        died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+        assert died.returncode == -signal.SIGKILL
+        settings = new if when == "after" else old
+        assert key_store(place, settings).existing(["a"]) == keys
+        rotate_master_key(place, new)
+        assert key_store(place, new).existing(["a"]) == keys
+        assert (place.protected / "master.key").exists() == (way == "from")
+        assert not list(place.protected.glob("master.key.*"))
+
+    def test_a_service_out_of_reach_is_one_line(
+        self, tmp_path: Path, vault: Transit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place = Workspace.create_or_open(tmp_path / "w")
+        key_store(place, VAULT)
+        opened.cache_clear()
+        monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")
+        with pytest.raises(KeyProblem, match="can't be reached") as caught:
+            key_store(place, VAULT)
+        assert vault.token not in "".join(traceback.format_exception(caught.value))

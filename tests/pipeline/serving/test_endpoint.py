@@ -1,0 +1,106 @@
+"""Classification through a real server gives the labels that the plain model gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.documents import documents
+from lexveil.nlp.encoders.documents import extract
+from lexveil.pipeline.errors import ServingProblem, SourceError, TrainingRefused
+from lexveil.pipeline.masking.texts import mask_texts
+from lexveil.pipeline.models.encoding import encode_texts
+from lexveil.pipeline.models.loading import open_model
+from lexveil.pipeline.models.saved import find_model
+from lexveil.pipeline.serving.classify import Endpoint, classify_file
+from lexveil.pipeline.serving.endpoint import serve_model
+from lexveil.pipeline.settings import load_settings
+
+WriteJsonl = Callable[..., Path]
+ROOT = Path(__file__).resolve().parents[3]
+ROWS = [{"id": d.id, "text": d.text} for d in documents(5, 21)]
+
+
+@pytest.fixture(scope="module")
+def served(finished_once: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """`lexveil serve` on a finished workspace, with an API key that it issued."""
+    place = finished_once.workspace.root
+    program = [
+        sys.executable,
+        "-c",
+        "from lexveil.flows.cli import main; main()",
+        "serve",
+        "-w",
+        str(place),
+        "--json",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    issued = subprocess.run(
+        [*program, "--new-api-key", "office"], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    key = json.loads(issued.stdout)["api_key"]
+    state = tmp_path_factory.mktemp("state")
+    with (state / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [*program, "--port", "0"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=log
+        )
+    while not (found := re.search(r"http://127\.0\.0\.1:\d+", (state / "log").read_text())):
+        assert server.poll() is None, (state / "log").read_text()
+        time.sleep(0.1)
+    yield Endpoint(found.group(), key, state / "client")
+    server.terminate()
+    server.wait()
+
+
+def test_the_same_labels_as_the_plain_model(
+    finished_once: Any, served: Endpoint, write_jsonl: WriteJsonl, tmp_path: Path
+) -> None:
+    settings = finished_once.settings
+    told = classify_file(write_jsonl(ROWS), tmp_path / "out.jsonl", served, load_settings())
+    model = open_model(find_model(finished_once.workspace, "linear").folder, settings)
+    masked = [outcome.text for outcome in mask_texts([row["text"] for row in ROWS], load_settings().mask)]
+    logits = extract(model, encode_texts(masked, settings.train, "embedding")).logits
+    plain = [model.config.labels[place] for place in logits.argmax(axis=1)]
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert found == [{"id": row["id"], "label": label} for row, label in zip(ROWS, plain, strict=True)]
+    assert (told["documents"], told["unreadable"], told["profile"]) == (5, 0, "sealed")
+    assert told["checks_passed"] > 0
+
+
+def test_what_cannot_be_read_is_counted(served: Endpoint, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps(ROWS[0]) + "\n{broken\n", encoding="utf-8")
+    told = classify_file(source, tmp_path / "out.jsonl", served, load_settings())
+    assert (told["documents"], told["unreadable"]) == (1, 1)
+
+
+def test_nothing_to_classify(served: Endpoint, write_jsonl: WriteJsonl, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no readable document"):
+        classify_file(write_jsonl([{"text": ""}]), tmp_path / "out.jsonl", served, load_settings())
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_nobody_listens(write_jsonl: WriteJsonl, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    nobody, source = Endpoint(f"http://127.0.0.1:{port}", state=tmp_path / "state"), write_jsonl(ROWS)
+    with pytest.raises(ServingProblem) as caught:
+        classify_file(source, tmp_path / "out.jsonl", nobody, load_settings())
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_no_model_to_serve(masked: Any) -> None:
+    with pytest.raises(TrainingRefused, match="lexveil train"):
+        serve_model(masked, load_settings(), None)

@@ -1,0 +1,377 @@
+"""Batches: only what is new or changed is worked on, and what a source no longer holds is forgotten."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.counting import Counting
+from lexveil.pipeline.errors import RemovalRefused
+from lexveil.pipeline.request import close, idle, prepare, request_run
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.workspace import audit_log, tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.documents import read_raw
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.workspace import Workspace
+
+ROOT = Path(__file__).parents[3]
+
+
+class Office:
+    """A source folder of letters, and a workspace that works on it."""
+
+    def __init__(self, folder: Path, **mask_settings: Any) -> None:
+        self.source = folder / "in"
+        self.source.mkdir()
+        self.settings = Settings.model_validate(
+            {
+                "ingest": {"shard_documents": 3, "owner_field": "matter"},
+                "mask": {"detector": "rules", **mask_settings},
+            }
+        )
+        self.place = Workspace.create_or_open(folder / "workspace")
+
+    def erasing(self, **more: Any) -> None:
+        changed = self.settings.ingest.model_copy(update={"removed": "erase", **more})
+        self.settings = self.settings.model_copy(update={"ingest": changed})
+
+    def write(self, name: str, text: str) -> None:
+        (self.source / name).write_text(text, encoding="utf-8")
+
+    def fill(self, n: int, matters: int | None = None) -> None:
+        rows: list[dict[str, str]] = []
+        for number in range(n):
+            self.write(
+                f"{number:03d}.txt", f"Mr Walter Pemberton wrote letter {number} to a{number}@b.example."
+            )
+            rows.append({"file_name": f"{number:03d}.txt", "matter": f"m{number % (matters or n)}"})
+        self.write("metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+    def work(self, *sources: Path) -> list[tuple[str, int]]:
+        """Ingest and mask; which shards were done."""
+        each = Counting()
+        ingest(self.place, self.settings, sources or (self.source,), each)
+        mask(self.place, self.settings, each)
+        return each.done
+
+    def texts(self) -> dict[str, str]:
+        """doc_id by text of everything that is kept."""
+        rows = read_catalogue(self.place, self.settings).to_pylist()
+        ids = [row["doc_id"] for row in rows]
+        shards = sorted({row["shard"] for row in rows})
+        documents = [d for index in shards for d in read_raw(self.place, self.settings, index, ids)]
+        return {document.text: document.doc_id for document in documents}
+
+    def traces(self, doc_id: str) -> list[str]:
+        """Every file below the workspace in which a document stands, but the log."""
+        found: list[str] = []
+        for path in self.place.root.rglob("*"):
+            name = path.relative_to(self.place.root).as_posix()
+            if path.suffix == ".parquet" and "doc_id" in tables.columns(path):
+                found += [name] if doc_id in tables.strings(tables.read_part(path), "doc_id") else []
+            elif path.is_file() and path.name != "log.jsonl" and doc_id.encode() in path.read_bytes():
+                found.append(name)
+        return found
+
+    def logged(self) -> list[dict[str, Any]]:
+        entries = audit_log.read(self.place, self.settings)
+        return [entry.facts for entry in entries if entry.action == "forget" and entry.outcome == "done"]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+class TestNewAndChanged:
+    def test_a_new_document_redoes_no_finished_shard(self, office: Office) -> None:
+        office.fill(10)
+        first = office.work()
+        assert {index for _, index in first} == {0, 1, 2, 3}
+        assert office.work() == []
+        office.fill(11)
+        assert office.work() == [("ingest", 4), ("find", 4), ("mask", 4)]
+
+    def test_a_changed_file_redoes_its_own_shard_alone(self, office: Office) -> None:
+        office.fill(10)
+        office.work()
+        office.write("004.txt", "Mr Walter Pemberton wrote another letter.")
+        assert office.work() == [("ingest", 1), ("find", 1), ("mask", 1)]
+        assert len(office.texts()) == 10
+
+    def test_one_that_has_grown_too_large_for_its_shard_goes_behind(self, office: Office) -> None:
+        office.fill(7)
+        office.settings = office.settings.model_copy(
+            update={"ingest": office.settings.ingest.model_copy(update={"shard_bytes": 1000})}
+        )
+        office.work()
+        office.write("001.txt", "Mr Walter Pemberton wrote at length. " * 60)
+        assert [index for stage, index in office.work() if stage == "ingest"] == [0, 3]
+        assert len(office.texts()) == 7
+
+    def test_a_touched_file_is_looked_at_once(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+        office.fill(4)
+        office.work()
+        os.utime(office.source / "001.txt", (1, 1))
+        assert office.work() == []
+        monkeypatch.setattr(
+            "lexveil.pipeline.sources.files.SourceFile.digest", lambda file: pytest.fail("read again")
+        )
+        assert office.work() == []
+
+    def test_a_duplicate_moves_when_the_first_changes(self, office: Office) -> None:
+        office.fill(8)
+        office.write("007.txt", (office.source / "000.txt").read_text())
+        office.work()
+        assert len(office.texts()) == 7
+        office.write("000.txt", "Something else entirely.")
+        assert {index for _, index in office.work()} == {0, 2}
+        assert len(office.texts()) == 8
+
+    @pytest.mark.parametrize("name", ["all.jsonl", "all.csv"])
+    def test_a_file_of_records_that_has_grown_keeps_its_slices(self, office: Office, name: str) -> None:
+        def line(n: int, text: str) -> str:
+            quoted = json.dumps({"id": str(n), "text": text, "matter": str(n)})
+            return quoted if name.endswith("jsonl") else f"{n},{text},{n}"
+
+        head = [] if name.endswith("jsonl") else ["id,text,matter"]
+        lines = [line(n, f"The lessee of flat {n} shall pay.") for n in range(9)]
+        office.write(name, "\n".join([*head, *lines]) + "\n")
+        office.work()
+        office.write(name, "\n".join([*head, *lines, line(9, "The lessor too.")]) + "\n")
+        assert office.work() == [("ingest", 3), ("find", 3), ("mask", 3)]
+        lines[4] = line(4, "The lessee of flat 4 shall pay twice.")  # later records begin elsewhere
+        office.write(name, "\n".join([*head, *lines, line(9, "The lessor too.")]) + "\n")
+        assert office.work() == [("ingest", 1), ("find", 1), ("mask", 1)]
+        assert len(office.texts()) == 10
+        assert "The lessor too." in office.texts()
+
+    def test_a_run_that_was_killed_over_its_plan_misses_no_slice(self, office: Office) -> None:
+        lines = [json.dumps({"text": f"Clause {n}.", "matter": str(n)}) for n in range(9)]
+        office.write("all.jsonl", "\n".join(lines))
+        office.work()
+        (office.place.plan / "00002.sealed").unlink()
+        shutil.rmtree(office.place.raw)
+        office.work()
+        assert len(office.texts()) == 9
+
+    def test_a_matter_is_masked_anew_for_its_own_documents_alone(self, tmp_path: Path) -> None:
+        office = Office(tmp_path, scope="matter")
+        office.fill(12, matters=6)  # shards of the matters 0-2, 3-5, 0-2, 3-5
+        office.work()
+        office.write("000.txt", "Mrs Ottilie Wharfinger wrote to Mr Walter Pemberton.")
+        done = office.work()
+        assert [index for stage, index in done if stage == "find"] == [0]
+        assert [index for stage, index in done if stage == "mask"] == [0, 2]
+
+
+class TestForgotten:
+    def test_nothing_of_the_former_version_is_left(self, office: Office) -> None:
+        office.fill(10)
+        office.work()
+        before = office.texts()
+        old = before[(office.source / "004.txt").read_text()]
+        assert len(office.traces(old)) > 4
+        office.write("004.txt", "Mr Walter Pemberton wrote another letter.")
+        manifest = ingest(office.place, office.settings, [office.source])
+        assert manifest.counts()["forgotten"] == 1
+        assert office.traces(old) == []  # before anything is masked anew
+        assert key_store(office.place, office.settings).existing([old]) == {}
+        (entry,) = office.logged()
+        assert (entry["keys"], entry["models"]) == (1, [])
+        assert entry["rows"] >= 3
+
+    def test_a_file_that_is_changed_back_comes_in_again(self, office: Office) -> None:
+        office.fill(4)
+        office.work()
+        before = office.texts()
+        was = (office.source / "001.txt").read_text()
+        key = key_store(office.place, office.settings).existing([before[was]])
+        office.write("001.txt", "Another letter.")
+        office.work()
+        office.write("001.txt", was)
+        office.work()
+        assert office.texts() == before
+        assert key_store(office.place, office.settings).existing([before[was]]) != key
+
+    def test_killed_before_the_catalogue_the_next_run_forgets(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Killed(BaseException):
+            pass
+
+        def kill(*arguments: Any) -> None:
+            raise Killed
+
+        office.fill(7)
+        office.work()
+        old = office.texts()[(office.source / "001.txt").read_text()]
+        office.write("001.txt", "Another letter.")
+        for place in (
+            "lexveil.pipeline.maintenance.erasure.forget",
+            "lexveil.pipeline.workspace.catalogue.write_catalogue",
+        ):
+            with monkeypatch.context() as patched:
+                patched.setattr(place, kill)
+                with pytest.raises(Killed):
+                    ingest(office.place, office.settings, [office.source])
+        office.work()
+        assert office.traces(old) == []
+        assert len(office.texts()) == 7
+        assert key_store(office.place, office.settings).existing([old]) == {}
+
+
+class TestRemoved:
+    def test_what_is_gone_is_kept_unless_told_otherwise(self, office: Office) -> None:
+        office.fill(6)
+        office.work()
+        (office.source / "001.txt").unlink()
+        assert office.work() == []
+        assert len(office.texts()) == 6
+
+    def test_erased_by_policy(self, office: Office) -> None:
+        office.fill(6)
+        office.work()
+        was = (office.source / "001.txt").read_text()
+        old = office.texts()[was]
+        office.erasing()
+        assert office.work() == []  # the policy alone does nothing
+        (office.source / "001.txt").unlink()
+        assert office.work() == [("ingest", 0), ("find", 0), ("mask", 0)]
+        assert (office.traces(old), len(office.texts())) == ([], 5)
+        assert office.work() == []
+        office.write("001.txt", was)  # no tombstone: nobody asked that it be kept out
+        office.work()
+        assert office.texts()[was] == old
+
+    def test_a_file_that_was_moved_within_its_folder_stays(self, office: Office) -> None:
+        office.fill(6)
+        office.erasing()
+        office.work()
+        before = office.texts()
+        (office.source / "005.txt").rename(office.source / "moved.txt")
+        rows = (office.source / "metadata.jsonl").read_text().replace("005.txt", "moved.txt")
+        office.write("metadata.jsonl", rows)
+        office.work()
+        assert office.texts() == before
+        assert office.logged() == []
+
+    def test_a_source_that_was_not_named_is_not_gone(self, office: Office, tmp_path: Path) -> None:
+        office.fill(6)
+        office.erasing()
+        other = tmp_path / "other"
+        shutil.copytree(office.source, other)
+        for path in other.glob("*.txt"):
+            path.write_text(f"{path.read_text()} A copy.")
+        office.work(office.source, other)
+        shutil.rmtree(other)
+        office.work()
+        assert len(office.texts()) == 12
+
+    @pytest.mark.parametrize("left", [0, 2])
+    def test_more_than_may_go_at_once_is_refused_and_nothing_is_touched(
+        self, office: Office, left: int
+    ) -> None:
+        office.fill(6)
+        office.erasing()
+        office.work()
+        before = office.texts()
+        for path in sorted(office.source.glob("*.txt"))[left:]:
+            path.unlink()
+        told = rf"of {6 - left} of a source folder's 6 documents"
+        with pytest.raises(RemovalRefused, match=told) as refused:
+            office.work()
+        assert str(office.source) not in str(refused.value)
+        with pytest.raises(RemovalRefused, match=told):  # and before a scheduler is started
+            prepare(office.place.root, office.settings, [office.source], False)
+        assert office.texts() == before
+        office.erasing(removed_share=1.0)
+        office.work()
+        assert len(office.texts()) == left
+
+    def test_what_cannot_be_looked_at_is_not_gone(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(path: Path, **_: Any) -> bool:
+            raise PermissionError
+
+        office.fill(6)
+        office.erasing()
+        office.work()
+        (office.source / "001.txt").unlink()
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "lexveil.pipeline.sources.documents.located",
+                lambda path: type("P", (), {"exists": refused})(),
+            )
+            office.work()
+        assert len(office.texts()) == 6
+
+
+class TestIdle:
+    def finish(self, office: Office) -> None:
+        """What a run leaves, without its models."""
+        office.work()
+        (office.place.runs).mkdir(exist_ok=True)
+        report = office.place.runs / "report.html"
+        report.write_text("")
+        request = request_run(office.place, office.settings, [office.source])
+        close(office.place, request, {"report": str(report)})
+
+    def test_nothing_new_is_known_from_sizes_and_times(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        office.fill(4)
+        office.write("all.jsonl", json.dumps({"text": "A clause.", "matter": "m"}) + "\n")
+        assert idle(office.place.root, office.settings, [office.source]) is None
+        self.finish(office)
+        monkeypatch.setattr(
+            "lexveil.pipeline.sources.files.SourceFile.digest", lambda file: pytest.fail("hashed")
+        )
+        monkeypatch.setattr("lexveil.pipeline.sources.documents._slices", lambda *_: pytest.fail("read"))
+        found = idle(office.place.root, office.settings, [office.source])
+        assert found is not None
+        assert found["changed"] is False
+
+    @pytest.mark.parametrize("what", ["new", "changed", "gone", "settings", "sidecar"])
+    def test_anything_new_is_noticed(self, office: Office, what: str) -> None:
+        office.fill(4)
+        self.finish(office)
+        changes: dict[str, Any] = {
+            "new": lambda: office.write("new.txt", "A letter."),
+            "changed": lambda: office.write("001.txt", "A letter."),
+            "gone": lambda: (office.source / "001.txt").unlink(),
+            "settings": lambda: office.erasing(),
+            "sidecar": lambda: office.write("metadata.jsonl", '{"file_name": "000.txt", "matter": "m9"}\n'),
+        }
+        changes[what]()
+        assert idle(office.place.root, office.settings, [office.source]) is None
+
+    def test_fields_are_looked_for_once(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+        office.fill(4)
+        self.finish(office)
+        office.write("new.txt", "A letter of nobody.")  # without an owner: for the quarantine
+        monkeypatch.setattr("lexveil.pipeline.request.check_fields", lambda *_: pytest.fail("looked again"))
+        prepare(office.place.root, office.settings, [office.source], True)
+
+    def test_it_loads_no_models(self) -> None:
+        """Neither on the command line, before Prefect, nor in a worker that Prefect has started."""
+        code = (
+            "import sys\nheavy = {'torch', 'transformers', 'presidio_analyzer', 'spacy', 'matplotlib'}\n"
+            "import lexveil.pipeline.request\nprint((heavy | {'prefect'}) & sys.modules.keys() or 'light')\n"
+            "import lexveil.flows.deployments\nprint(heavy & sys.modules.keys() or 'light')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == ["light", "light"]

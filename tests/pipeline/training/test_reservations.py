@@ -1,0 +1,89 @@
+"""Who is charged: the population, whatever becomes of its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lexveil.pipeline.maintenance.erasure import erase
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.stages.train import train
+from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.workspace.workspace import Workspace
+
+
+def settings() -> Settings:
+    return Settings.model_validate(
+        {
+            "ingest": {"owner_field": "owner"},
+            "mask": {"detector": "rules"},
+            "train": {"steps": 2, "held_out": 0.0, "epsilon": 2},
+        }
+    )
+
+
+def account(place: Workspace) -> tuple[float, list[str]]:
+    """What is spent, and the hashes of all entries."""
+    ledger, population = open_ledger(place, settings())
+    try:
+        assert ledger.verify().ok
+        assert len(ledger.populations()) == 1
+        return ledger.spent(population, 1e-5), [entry.hash for entry in ledger.entries()]
+    finally:
+        ledger.close()
+
+
+Write = Callable[..., Path]
+DOCUMENTS = [
+    {
+        "id": n,
+        "text": f"The lessee pays the rent of month {n}.",
+        "label": "ab"[n % 2],
+        "owner": f"o{n // 2}",
+    }
+    for n in range(12)
+]
+
+
+@pytest.fixture
+def trained(tmp_path: Path, write_jsonl: Write) -> Workspace:
+    place = Workspace.create_or_open(tmp_path / "workspace")
+    ingest(place, settings(), [write_jsonl(DOCUMENTS)])
+    mask(place, settings())
+    train(place, settings())
+    return place
+
+
+def test_an_erasure_refunds_nothing_and_the_next_run_is_charged_in_addition(trained: Workspace) -> None:
+    before = account(trained)
+    erase(trained, settings(), "3")
+    assert account(trained) == before
+    assert train(trained, settings()).new  # the documents are others
+    after = account(trained)
+    assert after[0] > before[0]
+    assert after[1][: len(before[1])] == before[1]
+
+
+def test_an_old_owners_new_document_is_charged_to_the_same_population(
+    trained: Workspace, write_jsonl: Write
+) -> None:
+    before = account(trained)
+    new = DOCUMENTS[3] | {"id": 99, "text": "The deposit is returned within a month."}
+    ingest(trained, settings(), [write_jsonl([*DOCUMENTS, new])])
+    mask(trained, settings())
+    assert train(trained, settings()).new
+    after = account(trained)
+    assert after[0] > before[0]
+    assert len(after[1]) == len(before[1]) + 2
+
+
+def test_no_new_document_is_no_new_charge(trained: Workspace, write_jsonl: Write) -> None:
+    before = account(trained)
+    ingest(trained, settings(), [write_jsonl(DOCUMENTS)])
+    mask(trained, settings())
+    assert not train(trained, settings()).new
+    assert account(trained) == before

@@ -1,0 +1,111 @@
+"""The log of a workspace: a chain that shows every change, and loses nothing to a kill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lexveil.pipeline.errors import WorkspaceError
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.workspace import audit_log
+from lexveil.pipeline.workspace.workspace import Workspace
+
+SETTINGS = Settings()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace.create_or_open(tmp_path / "w")
+
+
+def fill(place: Workspace, n: int) -> list[audit_log.Entry]:
+    for number in range(n):
+        audit_log.append(place, SETTINGS, "train", "done", {"epsilon": 0.5 * number, "model": f"m{number}"})
+    return audit_log.read(place, SETTINGS)
+
+
+def test_an_action_leaves_its_start_and_its_end(place: Workspace) -> None:
+    with audit_log.recorded(place, SETTINGS, "mask", {"settings": "0" * 32}) as facts:
+        facts["rows"] = 7
+    started, ended = audit_log.read(place, SETTINGS)
+    assert (started.action, started.outcome, started.facts) == ("mask", "started", {"settings": "0" * 32})
+    assert (ended.outcome, ended.facts) == ("done", {"of": 1, "rows": 7})
+    found = audit_log.verify(place, SETTINGS)
+    assert found.intact
+    assert (found.entries, found.head) == (2, ended.hash)
+
+
+def test_of_an_error_the_type_is_kept_alone(place: Workspace) -> None:
+    with pytest.raises(ValueError, match="Smith"), audit_log.recorded(place, SETTINGS, "ingest"):
+        raise ValueError("Smith")
+    assert audit_log.read(place, SETTINGS)[-1].outcome == "failed: ValueError"
+    assert b"Smith" not in audit_log.log_path(place).read_bytes()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_changed_byte_is_found_at_its_entry(place: Workspace, data: st.DataObject) -> None:
+    path = audit_log.log_path(place)
+    if not path.exists():
+        fill(place, 4)
+    good = path.read_bytes()
+    at = data.draw(st.integers(0, len(good) - 2))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != good[at]))
+    path.write_bytes(good[:at] + bytes([byte]) + good[at + 1 :])
+    try:
+        found = audit_log.verify(place, SETTINGS)
+    finally:
+        path.write_bytes(good)
+    assert not found.intact
+    assert found.broken_at is not None
+    assert found.broken_at <= good[: at + 1].count(b"\n") + 1
+
+
+@pytest.mark.parametrize("change", ["removed", "exchanged", "repeated"])
+def test_moved_entries_are_found(place: Workspace, change: str) -> None:
+    fill(place, 4)
+    path = audit_log.log_path(place)
+    lines = path.read_bytes().splitlines(keepends=True)
+    moved = {
+        "removed": [lines[0], *lines[2:]],
+        "exchanged": [lines[0], lines[2], lines[1], lines[3]],
+        "repeated": [*lines[:2], *lines[1:]],
+    }[change]
+    path.write_bytes(b"".join(moved))
+    assert audit_log.verify(place, SETTINGS).broken_at in (2, 3)
+
+
+def test_a_lost_end_shows_against_a_head_that_was_kept(place: Workspace) -> None:
+    head = fill(place, 3)[-1].hash
+    path = audit_log.log_path(place)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    assert audit_log.verify(place, SETTINGS).intact
+    found = audit_log.verify(place, SETTINGS, head)
+    assert (found.known, found.intact) == (False, False)
+
+
+def test_what_a_killed_process_was_writing_is_cut_off(place: Workspace) -> None:
+    fill(place, 2)
+    path = audit_log.log_path(place)
+    with path.open("ab") as file:
+        file.write(b'{"action":"tra')
+    assert len(fill(place, 1)) == 3
+    assert audit_log.verify(place, SETTINGS).intact
+
+
+def test_another_workspaces_log_does_not_pass(place: Workspace, tmp_path: Path) -> None:
+    fill(place, 2)
+    other = Workspace.create_or_open(tmp_path / "other")
+    fill(other, 1)
+    audit_log.log_path(other).write_bytes(audit_log.log_path(place).read_bytes())
+    assert audit_log.verify(other, SETTINGS).broken_at == 1
+
+
+def test_nothing_is_added_to_a_log_whose_end_is_broken(place: Workspace) -> None:
+    audit_log.log_path(place).write_text(json.dumps({"seq": 1}) + "\n")
+    with pytest.raises(WorkspaceError, match="broken"):
+        fill(place, 1)

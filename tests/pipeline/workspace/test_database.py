@@ -1,0 +1,258 @@
+"""A workspace whose keys, catalogue, log and lock lie in PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from fixtures.postgres import cut_connections
+from lexveil.pipeline.errors import WorkspaceError
+from lexveil.pipeline.logs import log
+from lexveil.pipeline.request import read_request, request_run, submit
+from lexveil.pipeline.settings import DatabaseSettings, Settings
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.workspace import audit_log, tables
+from lexveil.pipeline.workspace.catalogue import has_catalogue, read_catalogue, write_catalogue
+from lexveil.pipeline.workspace.database import database_lock, schema_of, tables_of
+from lexveil.pipeline.workspace.documents import read_raw
+from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace.lock import lock
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.database import StoreUnavailable
+
+psycopg = pytest.importorskip("psycopg")
+MANY = 100_000
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace.create_or_open(tmp_path / "w")
+
+
+@pytest.fixture
+def settings(postgres: str) -> Settings:
+    return Settings(database=DatabaseSettings(url=postgres))
+
+
+def rows_of(number: int, label: str | None = None) -> pa.Table:
+    ids = [f"{at:032x}" for at in range(number)]
+    columns = [ids, ids, [label] * number, [None] * number, ids, [at // 256 for at in range(number)]]
+    return pa.table(columns, schema=tables.CATALOGUE)
+
+
+def order(url: str, statement: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(statement.encode())
+
+
+def test_nothing_of_a_document_is_kept_in_files_but_what_is_sealed(
+    place: Workspace, settings: Settings, write_jsonl: Any
+) -> None:
+    source = write_jsonl({"text": f"text {number}", "id": str(number)} for number in range(3))
+    ingest(place, settings, [source])
+    rows = read_catalogue(place, settings).to_pylist()
+    assert len(rows) == 3
+    texts = {document.text for document in read_raw(place, settings, 0, [row["doc_id"] for row in rows])}
+    assert texts == {"text 0", "text 1", "text 2"}
+    assert not place.catalogue.exists()
+    assert not list(place.protected.glob("*.sqlite*"))
+
+
+class TestCatalogue:
+    def test_an_empty_one_is_told_from_none(self, place: Workspace, settings: Settings) -> None:
+        assert not has_catalogue(place, settings)
+        assert read_catalogue(place, settings).equals(tables.CATALOGUE.empty_table())
+        write_catalogue(place, settings, tables.CATALOGUE.empty_table())
+        assert has_catalogue(place, settings)
+        assert read_catalogue(place, settings).num_rows == 0
+
+    def test_many_rows_come_back_as_they_were(self, place: Workspace, settings: Settings) -> None:
+        table = rows_of(MANY, "civil")
+        write_catalogue(place, settings, table)
+        assert read_catalogue(place, settings).equals(table)
+        assert (
+            read_catalogue(place, settings, 2).column("doc_id").equals(table.column("doc_id").slice(512, 256))
+        )
+        write_catalogue(place, settings, rows_of(3))
+        assert read_catalogue(place, settings).equals(rows_of(3))
+
+    def test_a_writer_that_fails_leaves_the_old_one(self, place: Workspace, settings: Settings) -> None:
+        write_catalogue(place, settings, rows_of(3))
+        broken = pa.table({**{name: rows_of(5).column(name) for name in tables.CATALOGUE.names},
+                           "owner": [None] * 5})  # fmt: skip
+        with pytest.raises(StoreUnavailable):
+            write_catalogue(place, settings, broken)
+        assert read_catalogue(place, settings).equals(rows_of(3))
+
+    def test_a_connection_that_is_cut_in_the_midst(
+        self, place: Workspace, settings: Settings, postgres: str
+    ) -> None:
+        write_catalogue(place, settings, rows_of(3))
+        cut: list[int] = []
+
+        def cut_once(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("INSERT INTO catalogue ") and not cut:
+                cut.append(cut_connections(postgres))
+
+        event.listen(sa.Engine, "before_cursor_execute", cut_once)
+        try:
+            write_catalogue(place, settings, rows_of(5))
+        finally:
+            event.remove(sa.Engine, "before_cursor_execute", cut_once)
+        assert cut
+        assert read_catalogue(place, settings).equals(rows_of(5))
+
+
+def append_some(root: Path, settings: Settings, number: int) -> None:
+    place = Workspace.open(root)
+    for at in range(number):
+        audit_log.append(place, settings, "mask", "done", {"rows": at})
+
+
+def append_and_end(root: Path, settings: Settings, number: int) -> None:
+    """A forked process's whole life. It ends at once: where a test before has used Prefect in this process,
+    Python's own way to end threads fails in a fork, whatever was done."""
+    code = 1
+    try:
+        append_some(root, settings, number)
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+class TestLog:
+    def test_writers_at_once_make_one_chain(self, place: Workspace, settings: Settings) -> None:
+        append_some(place.root, settings, 1)
+        context = multiprocessing.get_context("fork")
+        writers = [context.Process(target=append_and_end, args=(place.root, settings, 12)) for _ in range(3)]
+        for writer in writers:
+            writer.start()
+        append_some(place.root, settings, 3)  # beside its children: no connection has crossed the fork
+        for writer in writers:
+            writer.join()
+        assert [writer.exitcode for writer in writers] == [0, 0, 0]
+        found = audit_log.verify(place, settings)
+        assert (found.intact, found.entries) == (True, 40)
+        assert not audit_log.log_path(place).exists()
+
+    def test_it_is_appended_to_and_no_more(self, place: Workspace, settings: Settings, postgres: str) -> None:
+        append_some(place.root, settings, 2)
+        for change in ("UPDATE {} SET line = ''", "DELETE FROM {}", "TRUNCATE {}"):
+            with pytest.raises(psycopg.Error, match="append-only"):
+                order(postgres, change.format(f"{schema_of(place.id)}.log"))
+        assert audit_log.verify(place, settings).intact
+
+    def test_a_change_past_that_is_found(self, place: Workspace, settings: Settings, postgres: str) -> None:
+        append_some(place.root, settings, 4)
+        log = f"{schema_of(place.id)}.log"
+        order(
+            postgres,
+            f"ALTER TABLE {log} DISABLE TRIGGER ALL; "
+            f"UPDATE {log} SET line = replace(line, '\"rows\":1', '\"rows\":7')",
+        )
+        assert audit_log.verify(place, settings).broken_at == 2
+
+
+def hold(url: str, held: Any, leave: Any) -> None:
+    with database_lock(url, "a"):
+        held.set()
+        leave.wait(60)
+
+
+class TestLock:
+    def test_one_at_a_time_in_a_workspace(self, postgres: str) -> None:
+        with (
+            database_lock(postgres, "a"),
+            database_lock(postgres, "b"),
+            pytest.raises(WorkspaceError, match="another run"),
+            database_lock(postgres, "a"),
+        ):
+            pass
+        with database_lock(postgres, "a"):
+            pass
+
+    def test_freed_when_its_holder_is_killed(self, postgres: str) -> None:
+        context = multiprocessing.get_context("fork")
+        held, leave = context.Event(), context.Event()
+        holder = context.Process(target=hold, args=(postgres, held, leave))
+        holder.start()
+        assert held.wait(60)
+        with pytest.raises(WorkspaceError, match="another run"), database_lock(postgres, "a"):
+            pass
+        holder.kill()
+        holder.join()
+        for _ in range(100):  # the server sees a closed connection, but not in the same instant
+            with contextlib.suppress(WorkspaceError), database_lock(postgres, "a"):
+                return
+            time.sleep(0.05)
+        raise AssertionError("never freed")
+
+    def test_a_lock_that_was_lost_is_told(
+        self, postgres: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(log, "propagate", True)
+        with database_lock(postgres, "a"):
+            cut_connections(postgres)
+        assert "lost the workspace's lock" in caplog.text
+
+    def test_a_database_out_of_reach(self) -> None:
+        url = "postgresql://someone:hunter2@127.0.0.1:9/none"
+        with pytest.raises(StoreUnavailable) as caught, database_lock(url, "a"):
+            pass
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_workspace_without_a_database_has_no_tables(place: Workspace) -> None:
+    assert tables_of(place, Settings()) is None
+
+
+def test_workspaces_share_a_database(place: Workspace, settings: Settings, tmp_path: Path) -> None:
+    other = Workspace.create_or_open(tmp_path / "other")
+    write_catalogue(place, settings, rows_of(3))
+    write_catalogue(other, settings, rows_of(4))
+    append_some(other.root, settings, 1)
+    assert read_catalogue(place, settings).num_rows == 3
+    assert audit_log.read(place, settings) == []
+    keys = [key_store(workspace, settings).keys_for(["a"]) for workspace in (place, other)]
+    assert keys[0] != keys[1]
+
+
+def test_a_workspace_of_a_folder_is_locked_by_its_database_too(
+    place: Workspace, settings: Settings, postgres: str
+) -> None:
+    with lock(place, settings), pytest.raises(WorkspaceError, match="another run"):  # noqa: SIM117
+        with database_lock(postgres, place.id):
+            pass
+    with (
+        database_lock(postgres, place.id),
+        pytest.raises(WorkspaceError, match="another run"),
+        lock(place, settings),
+    ):
+        pass
+    with lock(place, settings):
+        pass
+
+
+def test_a_request_keeps_its_password_to_itself(place: Workspace, write_jsonl: Any) -> None:
+    source = write_jsonl([{"text": "a", "id": "1"}])
+    with_password, other = (
+        Settings.model_validate({"ledger": {"url": f"postgresql://a:{word}@b/c"}, "database": {}})
+        for word in ("hunter2", "hunter3")
+    )
+    request = request_run(place, with_password, [source])
+    submit(place, request)
+    assert (place.local / "pending.json").stat().st_mode & 0o077 == 0
+    assert request_run(place, other, [source]).digest == request.digest
+    assert read_request(place, request.run_id).settings == with_password

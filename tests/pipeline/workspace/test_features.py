@@ -1,0 +1,203 @@
+"""Versions of the features: made side by side, switched at once, each with its lineage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from lexveil.pipeline.errors import WorkspaceError
+from lexveil.pipeline.maintenance.erasure import erase
+from lexveil.pipeline.records import Shard, ShardResult, Work
+from lexveil.pipeline.stages.extract import extract
+from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace.features import current_features, read_current, shown_features, versions
+from lexveil.pipeline.workspace.shards import read_manifest
+from lexveil.pipeline.workspace.storage import read_json, write_json
+from lexveil.pipeline.workspace.workspace import Workspace
+
+
+class Killed(BaseException):
+    pass
+
+
+def another_model(place: Workspace, name: str) -> str:
+    """A model of other weights, newer than those there are; named only, it has not been trained."""
+    (folder,) = [path for path in place.models.iterdir() if not path.name.endswith("-twin")][:1]
+    twin = place.models / f"{name}-twin"
+    shutil.copytree(folder, twin)
+    card = read_json(twin / "card.json") or {}
+    write_json(
+        twin / "card.json",
+        {**card, "name": twin.name, "reservation": name, "created": "2999-01-01T00:00:00+00:00"},
+    )
+    return twin.name
+
+
+def rows_in(folder: Path) -> dict[str, str]:
+    """The model of each document."""
+    found = [tables.read_part(path) for path in sorted(folder.glob("part-*.parquet"))]
+    return {
+        row["doc_id"]: row["model"] for part in found for row in part.select(["doc_id", "model"]).to_pylist()
+    }
+
+
+def test_another_model_is_extracted_beside_and_read_from_then_on(finished: Any) -> None:
+    place, settings, first = finished.workspace, finished.settings, finished.first
+    former = current_features(place)
+    before = {path.name: path.read_bytes() for path in former.iterdir()}
+    second = another_model(place, "b")
+    extract(place, settings, second, run="run-2")
+    assert set(rows_in(current_features(place)).values()) == {second}
+    assert len(rows_in(current_features(place))) == first["feature_rows"]
+    # Who was reading goes on reading what was there.
+    assert {path.name: path.read_bytes() for path in former.iterdir()} == before
+    assert (read_current(place) or {})["former"] == former.name
+    third = another_model(place, "c")
+    extract(place, settings, third)
+    assert {path.name for path in versions(place)} == {
+        current_features(place).name,
+        (read_current(place) or {})["former"],
+    }
+    assert not former.exists()
+    extract(place, settings, second)  # back again: nothing is computed anew
+    assert set(rows_in(Path(shown_features(place))).values()) == {second}
+
+
+def test_killed_anywhere_one_whole_version_is_read(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, settings = finished.workspace, finished.settings
+    first, second = finished.first["model"], another_model(place, "b")
+    n = finished.first["feature_rows"]
+    shards = len(read_manifest(place.masked, "mask").shards)
+    assert shards > 1
+
+    def dying_after(most: int) -> Any:
+        def each(stage: str, work: Work, asked: Sequence[Shard]) -> Iterator[ShardResult]:
+            del stage
+            for done, shard in enumerate(asked):
+                if done == most:
+                    raise Killed
+                yield work(shard)
+
+        return each
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    for most in range(shards - 1):
+        with pytest.raises(Killed):
+            extract(place, settings, second, dying_after(1 if most else 0))
+        for folder in (current_features(place), Path(shown_features(place))):
+            assert list(rows_in(folder).values()) == [first] * n
+    for step in ("_link", "write_json", "_remove"):
+        if step == "_remove":  # something to remove: a version that nobody reads
+            shutil.copytree(current_features(place), place.features / "left-00000000")
+        with monkeypatch.context() as patched:
+            patched.setattr(f"lexveil.pipeline.workspace.features.{step}", die)
+            with pytest.raises(Killed):
+                extract(place, settings, second)
+        for folder in (current_features(place), Path(shown_features(place)), place.features / "current"):
+            assert len(set(rows_in(folder).values())) == 1
+            assert len(rows_in(folder)) == n
+    extract(place, settings, second)
+    assert set(rows_in(place.features / "current").values()) == {second}
+    assert len(versions(place)) == 2
+
+
+def test_a_part_says_where_it_comes_from(finished_once: Any) -> None:
+    place, first = finished_once.workspace, finished_once.first
+    masked = {shard.index: shard.digest for shard in read_manifest(place.masked, "mask").shards}
+    weights = (place.models / first["model"] / "model.safetensors").read_bytes()
+    switch = read_current(place) or {}
+    assert switch["documents"] == first["feature_rows"]
+    for shard in read_manifest(current_features(place), "extract").shards:
+        notes = tables.read_notes(tables.part_path(current_features(place), shard.index))
+        assert notes["source"] == masked[shard.index]
+        assert notes["model"] == first["model"]
+        assert notes["weights"] == hashlib.sha256(weights).hexdigest()
+        assert notes["run"] == first["run_id"]
+        assert notes["privacy_statement"] == first["card"]["statement"]
+        told = {name for name in notes if name in switch and name not in ("source", "created")}
+        assert {name: notes[name] for name in told} == {name: switch[name] for name in told}
+        assert {"settings", "code", "program", "version", "created"} <= notes.keys()
+
+
+def test_duckdb_shows_the_lineage(finished_once: Any) -> None:
+    pattern = f"{finished_once.first['features']}/part-*.parquet"
+    query = (
+        f"select file_name, decode(key) as name, decode(value) from parquet_kv_metadata('{pattern}') "
+        "where name in ('lexveil.source', 'lexveil.model', 'lexveil.weights', 'lexveil.run')"
+    )
+    found = duckdb.execute(query).fetchall()
+    parts = len(read_manifest(finished_once.workspace.masked, "mask").shards)
+    assert len(found) == 4 * parts
+    assert len({value for _, name, value in found if name == "lexveil.source"}) == parts
+
+
+def test_another_way_of_masking_is_another_version(finished: Any) -> None:
+    place, settings = finished.workspace, finished.settings
+    before = read_current(place) or {}
+    other = settings.model_copy(update={"mask": settings.mask.model_copy(update={"dates": "month"})})
+    mask(place, other)
+    extract(place, other)
+    after = read_current(place) or {}
+    assert after["version"] != before["version"]
+    assert after["former"] == before["version"]
+    assert after["settings"] != before["settings"]
+    assert after["weights"] == before["weights"]
+
+
+def test_an_erasure_reaches_every_version(finished: Any) -> None:
+    place, settings = finished.workspace, finished.settings
+    extract(place, settings, another_model(place, "b"))
+    doc_id = tables.strings(read_catalogue(place, settings), "doc_id")[3]
+    assert [doc_id in rows_in(folder) for folder in versions(place)] == [True, True]
+    assert erase(place, settings, doc_id).scan.left == 0
+    assert [doc_id in rows_in(folder) for folder in versions(place)] == [False, False]
+    for folder in versions(place):
+        assert read_manifest(folder, "extract").rows == finished.first["feature_rows"] - 1
+
+
+def test_a_copy_that_followed_the_link_is_put_right(finished: Any, tmp_path: Path) -> None:
+    shutil.copytree(finished.workspace.root, tmp_path / "copy")
+    place = Workspace.open(tmp_path / "copy")
+    assert not (place.features / "current").is_symlink()
+    assert Path(shown_features(place)) == current_features(place).resolve()
+    extract(place, finished.settings)
+    assert (place.features / "current").is_symlink()
+    assert len(versions(place)) == 1
+
+
+def test_parts_of_a_lexveil_without_versions_leave_with_the_first_switch(finished: Any) -> None:
+    place = finished.workspace
+    for path in current_features(place).glob("part-*"):
+        path.rename(place.features / path.name)
+    for folder in versions(place):
+        shutil.rmtree(folder)
+    (place.features / "current.json").unlink()
+    extract(place, finished.settings)
+    assert list(place.features.glob("part-*")) == []
+    assert len(rows_in(current_features(place))) == finished.first["feature_rows"]
+
+
+def test_nothing_extracted(tmp_path: Path) -> None:
+    place = Workspace.create_or_open(tmp_path / "workspace")
+    with pytest.raises(WorkspaceError, match="lexveil extract"):
+        current_features(place)
+    assert versions(place) == []
+    assert shown_features(place) == str(tmp_path.resolve() / "workspace" / "features" / "current")
+
+
+def test_the_metadata_is_utf_8_json_beside_plain_notes(finished_once: Any) -> None:
+    path = next(current_features(finished_once.workspace).glob("part-*.parquet"))
+    metadata = pq.read_metadata(path).metadata or {}
+    assert set(json.loads(metadata[b"lexveil"])) == {"schema", "index", "key", "rows", "digest", "counts"}

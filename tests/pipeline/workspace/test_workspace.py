@@ -1,0 +1,291 @@
+"""The workspace: laid out once, opened only when it is ours; each shard is finished exactly once."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lexveil.pipeline.errors import KeyProblem, WorkspaceError
+from lexveil.pipeline.records import Manifest, Shard, ShardResult, Work, one_by_one
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.keys import key_store, master_key
+from lexveil.pipeline.workspace.lock import lock, sweep
+from lexveil.pipeline.workspace.shards import read_manifest, run_stage
+from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_json
+from lexveil.pipeline.workspace.workspace import Workspace
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+class TestLayout:
+    def test_made_once_and_opened_again(self, tmp_path: Path) -> None:
+        made = Workspace.create_or_open(tmp_path / "a" / "b")
+        before = (made.root / "workspace.json").read_bytes()
+        assert Workspace.create_or_open(made.root) == Workspace.open(made.root) == made
+        assert (made.root / "workspace.json").read_bytes() == before
+        assert mode(made.protected) == 0o700
+
+    def test_an_empty_folder_will_do(self, tmp_path: Path) -> None:
+        assert Workspace.create_or_open(tmp_path).protected.is_dir()
+
+    def test_a_layout_that_was_killed_is_finished(self, tmp_path: Path) -> None:
+        (tmp_path / "protected").mkdir(mode=0o700)
+        (tmp_path / "workspace.123.partial").write_text("{")
+        assert Workspace.create_or_open(tmp_path) == Workspace.open(tmp_path)
+
+    @pytest.mark.parametrize("name", ["notes.txt", "protected/notes.txt", "workspace.json/notes.txt"])
+    def test_another_folder_is_left_alone(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(WorkspaceError):
+            Workspace.create_or_open(tmp_path)
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_a_file_is_no_workspace(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        for root in (tmp_path / "file", tmp_path / "file" / "below"):
+            with pytest.raises(WorkspaceError):
+                Workspace.create_or_open(root)
+
+    def test_nothing_there(self, tmp_path: Path) -> None:
+        with pytest.raises(WorkspaceError, match="lexveil ingest"):
+            Workspace.open(tmp_path)
+
+    @pytest.mark.parametrize("version", [0, 2, None, "1"])
+    def test_another_schema_version_is_refused(self, tmp_path: Path, version: Any) -> None:
+        place = Workspace.create_or_open(tmp_path)
+        write_json(place.root / "workspace.json", {"schema": version})
+        for attempt in (Workspace.open, Workspace.create_or_open):
+            with pytest.raises(WorkspaceError, match="version"):
+                attempt(tmp_path)
+
+
+def hold(root: Path, held: Any, leave: Any) -> None:
+    with lock(Workspace.open(root)):
+        held.set()
+        leave.wait(60)
+
+
+class TestLock:
+    def test_one_at_a_time(self, tmp_path: Path) -> None:
+        place = Workspace.create_or_open(tmp_path)
+        with lock(place), pytest.raises(WorkspaceError, match="another run"), lock(place):
+            pass
+        with lock(place):
+            pass
+
+    def test_freed_when_its_holder_is_killed(self, tmp_path: Path) -> None:
+        place = Workspace.create_or_open(tmp_path)
+        context = multiprocessing.get_context("fork")
+        held, leave = context.Event(), context.Event()
+        holder = context.Process(target=hold, args=(tmp_path, held, leave))
+        holder.start()
+        assert held.wait(60)
+        with pytest.raises(WorkspaceError), lock(place):
+            pass
+        holder.kill()
+        holder.join()
+        with lock(place):
+            pass
+
+
+class TestMasterKey:
+    def test_made_on_first_use_for_its_owner_alone(self, tmp_path: Path) -> None:
+        place = Workspace.create_or_open(tmp_path)
+        first = master_key(place, Settings())
+        assert mode(place.protected / "master.key") == 0o600
+        assert master_key(place, Settings()).key_id == first.key_id
+
+    def test_the_environment_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        place = Workspace.create_or_open(tmp_path)
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
+        key_store(place, Settings(master_key_file=tmp_path / "unused.key"))
+        assert not (place.protected / "master.key").exists()
+        assert not (tmp_path / "unused.key").exists()
+
+    @pytest.mark.parametrize("digits", ["ab" * 31, "not a key", "zz" * 32])
+    def test_no_key_in_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: str
+    ) -> None:
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", digits)
+        with pytest.raises(KeyProblem) as caught:
+            master_key(Workspace.create_or_open(tmp_path), Settings())
+        assert digits not in str(caught.value)
+
+    def test_another_key_than_the_workspaces(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        place = Workspace.create_or_open(tmp_path)
+        key_store(place, Settings())
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
+        with pytest.raises(KeyProblem, match="isn't the key of this workspace"):
+            key_store(place, Settings())
+
+    def test_a_key_file_open_to_others(self, tmp_path: Path) -> None:
+        path = tmp_path / "key"
+        path.write_text("ab" * 32)
+        path.chmod(0o644)
+        with pytest.raises(KeyProblem, match="chmod 600"):
+            master_key(Workspace.create_or_open(tmp_path / "w"), Settings(master_key_file=path))
+
+
+class Worker:
+    """Writes parts and remembers which."""
+
+    def __init__(self, folder: Path, die_after: int = 1 << 30) -> None:
+        self.folder, self.die_after = folder, die_after
+        self.done: list[int] = []
+
+    def __call__(self, shard: Shard) -> ShardResult:
+        if len(self.done) >= self.die_after:
+            raise KeyboardInterrupt
+        self.done.append(shard.index)
+        table = pa.table({"doc_id": [f"{shard.key}"]})
+        return tables.write_part(self.folder, shard, table, {"documents": 1})
+
+
+def shards(*keys: str) -> list[Shard]:
+    return [Shard(index, key) for index, key in enumerate(keys)]
+
+
+def backwards(stage: str, work: Work, todo: Sequence[Shard]) -> Iterator[ShardResult]:
+    del stage
+    return map(work, reversed(todo))
+
+
+def finish(folder: Path, todo: Sequence[Shard], each: Any = one_by_one) -> tuple[Manifest, list[int]]:
+    worker = Worker(folder)
+    manifest = run_stage(folder, "stage", todo, worker, each)
+    return manifest, worker.done
+
+
+class TestRunStage:
+    def test_nothing_is_done_twice(self, tmp_path: Path) -> None:
+        first, done = finish(tmp_path, shards("a", "b"), backwards)
+        assert (done, first.done_now, first.rows, first.counts()) == ([1, 0], 2, 2, {"documents": 2})
+        again, done = finish(tmp_path, shards("a", "b"))
+        assert (done, again.done_now) == ([], 0)
+        assert again.shards == first.shards == read_manifest(tmp_path, "stage").shards
+
+    def test_a_part_without_an_entry_is_adopted(self, tmp_path: Path) -> None:
+        first, _ = finish(tmp_path, shards("a", "b"))
+        (tmp_path / "_manifest.json").unlink()
+        again, done = finish(tmp_path, shards("a", "b"))
+        assert done == []
+        assert again.shards == first.shards
+
+    def test_an_entry_without_a_part_is_done_again(self, tmp_path: Path) -> None:
+        finish(tmp_path, shards("a", "b"))
+        tables.part_path(tmp_path, 0).unlink()
+        assert finish(tmp_path, shards("a", "b"))[1] == [0]
+
+    def test_another_key_is_done_again(self, tmp_path: Path) -> None:
+        finish(tmp_path, shards("a", "b", "c"))
+        manifest, done = finish(tmp_path, shards("a", "B", "c"))
+        assert done == [1]
+        assert [shard.key for shard in manifest.shards] == ["a", "B", "c"]
+        assert tables.strings(tables.read_part(tables.part_path(tmp_path, 1)), "doc_id") == ["B"]
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_parts_no_longer_asked_for_are_removed(self, tmp_path: Path, recorded: bool) -> None:
+        finish(tmp_path, shards("a", "b", "c"))
+        if not recorded:
+            (tmp_path / "_manifest.json").unlink()
+        manifest, done = finish(tmp_path, shards("a"))
+        assert (done, len(manifest.shards)) == ([], 1)
+        assert [path.name for path in tmp_path.glob("*.parquet")] == ["part-00000.parquet"]
+
+    def test_leftovers_of_killed_writers_are_removed(self, tmp_path: Path) -> None:
+        (tmp_path / "part-00000.77.partial").write_bytes(b"half")
+        finish(tmp_path, shards("a"))
+        assert not list(tmp_path.glob("*.partial"))
+
+    def test_a_broken_manifest_is_made_anew(self, tmp_path: Path) -> None:
+        first, _ = finish(tmp_path, shards("a"))
+        (tmp_path / "_manifest.json").write_text('{"shards": [{"ind')
+        assert finish(tmp_path, shards("a")) == (Manifest("stage", first.shards, 0), [])
+
+    def test_no_shards_at_all(self, tmp_path: Path) -> None:
+        assert finish(tmp_path, [])[0].counts() == {}
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(n=st.integers(1, 6), deaths=st.lists(st.integers(0, 3), max_size=5), data=st.data())
+    def test_killed_anywhere_every_shard_is_done_once(
+        self, tmp_path_factory: pytest.TempPathFactory, n: int, deaths: list[int], data: st.DataObject
+    ) -> None:
+        folder = tmp_path_factory.mktemp("stage")
+        todo = shards(*(f"key{index}" for index in range(n)))
+        calls: list[int] = []
+        for death in deaths:
+            worker = Worker(folder, die_after=death)
+            each = data.draw(st.sampled_from([one_by_one, backwards]))
+            with suppress(KeyboardInterrupt):
+                run_stage(folder, "stage", todo, worker, each)
+            calls += worker.done
+        manifest, done = finish(folder, todo)
+        assert sorted(calls + done) == list(range(n))
+        assert [shard.key for shard in manifest.shards] == [shard.key for shard in todo]
+
+
+class TestJson:
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        value=st.dictionaries(st.text(), st.integers() | st.text() | st.booleans() | st.none(), max_size=4)
+    )
+    def test_round_trip(self, tmp_path: Path, value: dict[str, Any]) -> None:
+        write_json(tmp_path / "deep" / "value.json", value)
+        assert read_json(tmp_path / "deep" / "value.json") == value
+        assert [path.name for path in (tmp_path / "deep").iterdir()] == ["value.json"]
+
+    @pytest.mark.parametrize(
+        "spoil", [lambda p: p.unlink(), lambda p: p.write_text("{"), lambda p: p.write_bytes(b"\xff")]
+    )
+    def test_absent_or_broken_is_none(self, tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
+        path = tmp_path / "value.json"
+        path.write_text(json.dumps({}))
+        spoil(path)
+        assert read_json(path) is None
+
+
+def test_what_killed_processes_were_writing_is_swept(tmp_path: Path) -> None:
+    place = Workspace.create_or_open(tmp_path / "work")
+    half = [
+        place.runs / "last.7.partial",
+        place.models / ".linear.partial" / "w",
+        place.protected / "plan.7.partial",
+    ]
+    kept = place.protected / "endpoint" / ".salt.ab.partial"
+    for path in (*half, kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    (place.root / ".current.7.partial").symlink_to("nowhere")
+    sweep(place)
+    assert list(place.root.rglob("*.partial")) == [kept]
+    assert not half[1].exists()
+
+
+def test_a_full_disk_keeps_no_half_of_a_file(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_bytes(tmp_path / "large", b"x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []

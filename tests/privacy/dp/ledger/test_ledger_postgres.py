@@ -1,0 +1,160 @@
+"""The ledger on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+
+import pytest
+
+from fixtures.postgres import NoPostgres, new_database, server
+from lexveil.privacy.dp.ledger.chain import LedgerUnavailable
+from lexveil.privacy.dp.ledger.ledger import BudgetExceeded, Charge, Ledger, Population
+
+psycopg = pytest.importorskip("psycopg")
+
+OWNERS = Population("judgments", unit="owner")
+RUN = Charge(noise_multiplier=8.0, sample_rate=0.2, steps=100)
+DELTA = 1e-5
+FIT = 5
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    try:
+        with server() as url:
+            yield url
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def url(postgres, request):
+    name = "".join(letter for letter in request.node.name.lower() if letter.isalnum())[:60]
+    return new_database(postgres, name)
+
+
+@pytest.fixture
+def ledger(url):
+    ledger = Ledger(url)
+    ledger.set_limit(OWNERS, 3.0, DELTA)
+    return ledger
+
+
+def test_a_life_of_a_run(ledger, url):
+    first = ledger.reserve(OWNERS, RUN, "run 1", b"secret")
+    again = Ledger(url).reserve(OWNERS, RUN, "run 1", b"another")
+    assert (again.id, again.secret) == (first.id, b"secret")
+    ledger.commit(first.id, 100)
+    ledger.commit(first.id, 100)
+    assert ledger.spent(OWNERS, DELTA) == RUN.epsilon(DELTA)
+    assert ledger.verify().ok
+    with psycopg.connect(url) as raw:
+        assert raw.execute("SELECT count(*) FROM secrets").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE entries SET payload = '{}'", "DELETE FROM entries",
+                                       "TRUNCATE entries"])  # fmt: skip
+def test_entries_cannot_be_changed_by_accident(ledger, url, statement):
+    with psycopg.connect(url) as raw, pytest.raises(psycopg.Error, match="append-only"):
+        raw.execute(statement)
+    assert ledger.verify().ok
+
+
+def _reserve_many(url, who, barrier, results):
+    ledger = Ledger(url)
+    barrier.wait()
+    for number in range(FIT + 3):
+        try:
+            ledger.reserve(OWNERS, RUN, f"{who} {number}")
+            results.put(1)
+        except BudgetExceeded:
+            results.put(0)
+
+
+def test_two_processes_cannot_both_pass_the_limit(ledger, url):
+    fresh = multiprocessing.get_context("fork")
+    barrier, results = fresh.Barrier(2), fresh.Queue()
+    both = [fresh.Process(target=_reserve_many, args=(url, who, barrier, results)) for who in "ab"]
+    for process in both:
+        process.start()
+    admitted = sum(results.get(timeout=60) for _ in range(2 * (FIT + 3)))
+    for process in both:
+        process.join(timeout=60)
+    alone = Ledger(url)
+    assert admitted == sum(entry.kind == "reserve" for entry in alone.entries())
+    assert admitted >= 2
+    assert alone.spent(OWNERS, DELTA) <= 3.0
+    assert alone.verify().ok
+    with pytest.raises(BudgetExceeded):
+        alone.reserve(OWNERS, RUN, "one more")
+
+
+def test_two_first_comers_make_one_table(postgres):
+    url = new_database(postgres, "firstcomers")
+    made: list[Ledger] = []
+    threads = [threading.Thread(target=lambda: made.append(Ledger(url))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [ledger.entries() for ledger in made] == [()] * 4
+
+
+@pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
+def test_a_connection_lost_between_question_and_answer(ledger, url, moment, monkeypatch):
+    """The server ends the session around the commit of a reservation; it is made once all the same."""
+    import sqlalchemy as sa
+
+    ended: list[int] = []
+    engine = ledger._store._engine
+
+    def end(connection):
+        if ended:
+            return
+        pid = connection.connection.dbapi_connection.info.backend_pid
+        ended.append(pid)
+        with psycopg.connect(url, autocommit=True) as killer:
+            if moment == "after the commit":
+                connection.connection.dbapi_connection.commit()
+            killer.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    sa.event.listen(engine, "commit", end)
+    reservation = ledger.reserve(OWNERS, RUN, "run", b"secret")
+    sa.event.remove(engine, "commit", end)
+    assert ended
+    assert (reservation.state, reservation.secret) == ("open", b"secret")
+    assert [entry.kind for entry in ledger.entries()] == ["limit", "reserve"]
+    ended.clear()
+    sa.event.listen(engine, "commit", end)
+    ledger.commit(reservation.id, 100)
+    assert ended
+    assert [entry.kind for entry in ledger.entries()] == ["limit", "reserve", "commit"]
+    assert ledger.verify().ok
+
+
+def test_a_lost_answer_needs_no_secret_to_be_found(ledger, url):
+    """A run without a secret cannot be replayed, but the one who asked may still have its answer."""
+    import sqlalchemy as sa
+
+    ended: list[int] = []
+
+    def end(connection):
+        if not ended:
+            raw = connection.connection.dbapi_connection
+            ended.append(raw.info.backend_pid)
+            raw.commit()
+            with psycopg.connect(url, autocommit=True) as killer:
+                killer.execute("SELECT pg_terminate_backend(%s, 5000)", (ended[0],))
+
+    sa.event.listen(ledger._store._engine, "commit", end)
+    assert ledger.reserve(OWNERS, RUN, "run").state == "open"
+    assert len(ledger.reservations(OWNERS)) == 1
+
+
+def test_no_server_is_said_without_the_address(monkeypatch):
+    monkeypatch.setattr("lexveil.privacy.database._PAUSES", (0.001,))
+    with pytest.raises(LedgerUnavailable) as refusal:
+        Ledger("postgresql://somebody:password@127.0.0.1:1/ledger")
+    assert "password" not in str(refusal.value)
+    assert "OperationalError" in str(refusal.value)
