@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace.database import tables_of
-from lexveil.pipeline.workspace.keys import current_store
-from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.pipeline.workspace.database import WorkspaceTables, open_tables
+from lexveil.pipeline.workspace.keys import open_current_store
+from lexveil.pipeline.workspace.paths import WorkspacePaths
 
 GENESIS = hashlib.sha256(b"lexveil/audit-log/1").hexdigest()
 _PURPOSE = "audit-log"
@@ -76,120 +77,140 @@ class Verification:
         return self.broken_at is None and self.known is not False
 
 
-@contextmanager
-def recorded(
-    workspace: Workspace, settings: Settings, action: str, facts: Mapping[str, Any] | None = None
-) -> Generator[dict[str, Any], None, None]:
-    """Log that an action starts, and how it ended, with the facts that were put into the yielded dict.
+class AuditLog:
+    """The log of one workspace, in a file or in the configured database."""
 
-    Of an error the log keeps the type. Raises WorkspaceError where the log cannot be written: what is not
-    logged is not done.
-    """
-    started = append(workspace, settings, action, "started", dict(facts or {}))
-    found: dict[str, Any] = {"of": started.seq}
-    try:
-        yield found
-    except BaseException as error:
-        append(workspace, settings, action, f"failed: {type(error).__name__}", found)
-        raise
-    append(workspace, settings, action, "done", found)
+    def __init__(self, paths: WorkspacePaths, settings: Settings) -> None:
+        self._paths, self._settings = paths, settings
+
+    @contextmanager
+    def recorded(
+        self, action: str, facts: Mapping[str, Any] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
+        """Log that an action starts, and how it ended, with the facts that were put into the yielded dict.
+
+        Of an error the log keeps the type. What cannot be logged is not done.
+
+        Raises:
+            WorkspaceError: the log can't be written.
+        """
+        started = self.append(action, "started", dict(facts or {}))
+        outcome: dict[str, Any] = {"of": started.seq}
+        try:
+            yield outcome
+        except BaseException as error:
+            self.append(action, f"failed: {type(error).__name__}", outcome)
+            raise
+        self.append(action, "done", outcome)
+
+    def append(self, action: str, outcome: str, facts: dict[str, Any]) -> Entry:
+        """Append an entry and fsync it.
+
+        Raises:
+            WorkspaceError: the log can't be written, or its end is broken.
+        """
+        key = self._signing_key
+
+        def follow(line: bytes | None) -> bytes:
+            last = None if line is None else _entry(line)
+            entry = Entry(
+                seq=last.seq + 1 if last else 1,
+                at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                actor=_actor(),
+                action=action,
+                outcome=outcome,
+                facts=facts,
+                previous=last.hash if last else GENESIS,
+            )
+            digest = entry.digest()
+            signature = base64.b64encode(key.sign(digest.encode())).decode()
+            return _canonical({**asdict(entry), "hash": digest, "signature": signature}).encode()
+
+        try:
+            return _entry(self._append_line(follow))
+        except (OSError, ValueError, TypeError):
+            raise WorkspaceError(
+                "the workspace's log is broken or can't be written; nothing was done"
+            ) from None
+
+    def read(self) -> list[Entry]:
+        """Return all entries, unchecked; none where there is no log.
+
+        Raises:
+            WorkspaceError: a line is broken.
+        """
+        try:
+            return [_entry(line) for line in self._lines()]
+        except ValueError:
+            raise WorkspaceError("the workspace's log has a line that is no entry") from None
+
+    def verify(self, head: str | None = None) -> Verification:
+        """Recompute the chain and check every signature.
+
+        Args:
+            head: a hash that the log once had.
+        """
+        public = self._signing_key.public_key()
+        shown = base64.b64encode(public.public_bytes_raw()).decode()
+        try:
+            entries = self.read()
+        except WorkspaceError:
+            return Verification(0, 1, GENESIS, shown, None if head is None else False)
+        broken = next((at for at, ok in enumerate(_sound(entries, public), start=1) if not ok), None)
+        sound = entries if broken is None else entries[: broken - 1]
+        last = sound[-1].hash if sound else GENESIS
+        known = None if head is None else head in {GENESIS, *(entry.hash for entry in sound)}
+        return Verification(len(entries), broken, last, shown, known)
+
+    def export(self) -> bytes:
+        """Return the log as one JSON object per line, for a copy that is kept elsewhere."""
+        return b"".join(line + b"\n" for line in self._lines())
+
+    def adopt(self, copy: bytes) -> int:
+        """Append the entries that a later copy of the log has and this one lacks. Returns their number.
+
+        Raises:
+            WorkspaceError: the copy was changed, or does not continue this log.
+        """
+        own, lines = self._lines(), copy.split(b"\n")[:-1]
+        public = self._signing_key.public_key()
+        try:
+            sound = all(_sound([_entry(line) for line in lines], public))
+        except ValueError:
+            sound = False
+        if not sound or lines[: len(own)] != own:
+            raise WorkspaceError("the copy of the log was changed, or isn't a later one of this workspace")
+        for line in lines[len(own) :]:
+            self._append_line(lambda _last, line=line: line)
+        return len(lines) - len(own)
+
+    def _append_line(self, follow: Callable[[bytes | None], bytes]) -> bytes:
+        if self._database is not None:
+            return self._database.append_to_log(follow)
+        return _append_to_file(log_path(self._paths), follow)
+
+    def _lines(self) -> list[bytes]:
+        if self._database is not None:
+            return self._database.read_log()
+        try:
+            # What follows the last line's end was being written when a process died.
+            return log_path(self._paths).read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+
+    @cached_property
+    def _database(self) -> WorkspaceTables | None:
+        return open_tables(self._paths, self._settings)
+
+    @cached_property
+    def _signing_key(self) -> Ed25519PrivateKey:  # outlives a rotation of the master key
+        keys = open_current_store(self._paths, self._settings)
+        return Ed25519PrivateKey.from_private_bytes(keys.purpose_key(_PURPOSE))
 
 
-def append(
-    workspace: Workspace, settings: Settings, action: str, outcome: str, facts: dict[str, Any]
-) -> Entry:
-    """Add an entry and see it on disk. Raises WorkspaceError where that fails or the log's end is broken."""
-    key = _signing_key(workspace, settings)
-
-    def follow(line: bytes | None) -> bytes:
-        last = None if line is None else _entry(line)
-        entry = Entry(
-            seq=last.seq + 1 if last else 1,
-            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            actor=_actor(),
-            action=action,
-            outcome=outcome,
-            facts=facts,
-            previous=last.hash if last else GENESIS,
-        )
-        digest = entry.digest()
-        signature = base64.b64encode(key.sign(digest.encode())).decode()
-        return _canonical({**asdict(entry), "hash": digest, "signature": signature}).encode()
-
-    database = tables_of(workspace, settings)
-    try:
-        if database is not None:
-            return _entry(database.append_to_log(follow))
-        return _entry(_append_to_file(log_path(workspace), follow))
-    except (OSError, ValueError, TypeError):
-        raise WorkspaceError("the workspace's log is broken or can't be written; nothing was done") from None
-
-
-def read(workspace: Workspace, settings: Settings) -> list[Entry]:
-    """All entries, unchecked; none where there is no log. Raises WorkspaceError for a broken line."""
-    try:
-        return [_entry(line) for line in _lines(workspace, settings)]
-    except ValueError:
-        raise WorkspaceError("the workspace's log has a line that is no entry") from None
-
-
-def verify(workspace: Workspace, settings: Settings, head: str | None = None) -> Verification:
-    """Recompute the chain and check every signature. `head`: a hash that the log once had."""
-    public = _signing_key(workspace, settings).public_key()
-    shown = base64.b64encode(public.public_bytes_raw()).decode()
-    try:
-        entries = read(workspace, settings)
-    except WorkspaceError:
-        return Verification(0, 1, GENESIS, shown, None if head is None else False)
-    broken = next((at for at, ok in enumerate(_sound(entries, public), start=1) if not ok), None)
-    sound = entries if broken is None else entries[: broken - 1]
-    last = sound[-1].hash if sound else GENESIS
-    known = None if head is None else head in {GENESIS, *(entry.hash for entry in sound)}
-    return Verification(len(entries), broken, last, shown, known)
-
-
-def exported(workspace: Workspace, settings: Settings) -> bytes:
-    """The log as one JSON object a line, for a copy that is kept elsewhere."""
-    return b"".join(line + b"\n" for line in _lines(workspace, settings))
-
-
-def adopt(workspace: Workspace, settings: Settings, copy: bytes) -> int:
-    """Put behind the log what a later copy of it has more. Returns how many entries that is.
-
-    Raises:
-        WorkspaceError: the copy was changed, or doesn't go on where this log ends.
-    """
-    own, lines = _lines(workspace, settings), copy.split(b"\n")[:-1]
-    public = _signing_key(workspace, settings).public_key()
-    try:
-        sound = all(_sound([_entry(line) for line in lines], public))
-    except ValueError:
-        sound = False
-    if not sound or lines[: len(own)] != own:
-        raise WorkspaceError("the copy of the log was changed, or isn't a later one of this workspace")
-    database = tables_of(workspace, settings)
-    for line in lines[len(own) :]:
-        if database is not None:
-            database.append_to_log(lambda _last, line=line: line)
-        else:
-            _append_to_file(log_path(workspace), lambda _last, line=line: line)
-    return len(lines) - len(own)
-
-
-def log_path(workspace: Workspace) -> Path:
-    """Where the log lies, where no database keeps it."""
-    return workspace.protected / "log.jsonl"
-
-
-def _lines(workspace: Workspace, settings: Settings) -> list[bytes]:
-    database = tables_of(workspace, settings)
-    if database is not None:
-        return database.read_log()
-    try:
-        # What follows the last line's end was being written when a process died.
-        return log_path(workspace).read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
+def log_path(paths: WorkspacePaths) -> Path:
+    """Return the path of the log's file, which a workspace without a database has."""
+    return paths.protected / "log.jsonl"
 
 
 def _sound(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool, None, None]:
@@ -205,10 +226,6 @@ def _sound(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool
         same = base64.b64encode(signature).decode() == entry.signature
         yield same and (entry.seq, entry.previous, entry.hash) == (seq, previous, entry.digest())
         previous = entry.hash
-
-
-def _signing_key(workspace: Workspace, settings: Settings) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(current_store(workspace, settings).purpose_key(_PURPOSE))
 
 
 def _append_to_file(path: Path, follow: Callable[[bytes | None], bytes]) -> bytes:

@@ -1,44 +1,48 @@
-"""TODO docstring."""
+"""The catalogue: which documents are kept, and the shard that holds each."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.database import tables_of
+from lexveil.pipeline.workspace.database import WorkspaceTables
 from lexveil.pipeline.workspace.storage import write_bytes
-from lexveil.pipeline.workspace.workspace import Workspace
 
-_CATALOGUE_GROUP = 4096  # rows
-
-
-def has_catalogue(workspace: Workspace, settings: Settings) -> bool:
-    """Whether anything was ever ingested, be it of no documents."""
-    database = tables_of(workspace, settings)
-    return workspace.catalogue.exists() if database is None else database.has_catalogue()
+_ROWS_PER_GROUP = 4096
 
 
-def read_catalogue(workspace: Workspace, settings: Settings, shard: int | None = None) -> pa.Table:
-    """The kept documents, or those of one shard: ids, keyed owners, labels, and the shard each lies in."""
-    database = tables_of(workspace, settings)
-    if database is not None:
-        return database.read_catalogue(shard)
-    if not workspace.catalogue.exists():
-        return tables.CATALOGUE.empty_table()
-    if shard is None:
-        return tables.read_part(workspace.catalogue)
-    return tables.read_rows(workspace.catalogue, "shard", shard)
+class Catalogue:
+    """The kept documents: ids, keyed owners, labels, splits, and the shard that holds each.
 
+    It is stored in a database where one is configured, and otherwise in a Parquet file.
+    """
 
-def write_catalogue(workspace: Workspace, settings: Settings, table: pa.Table) -> None:
-    """Put a catalogue in place of the one there is, whole or not at all."""
-    database = tables_of(workspace, settings)
-    if database is not None:
-        database.write_catalogue(table)
-        return
-    sink = pa.BufferOutputStream()
-    # In the order of its shards and in small groups, so that a shard's work doesn't read those of the others.
-    pq.write_table(table, sink, row_group_size=_CATALOGUE_GROUP)
-    write_bytes(workspace.catalogue, sink.getvalue().to_pybytes())
+    def __init__(self, file: Path, database: WorkspaceTables | None) -> None:
+        self._file, self._database = file, database
+
+    def exists(self) -> bool:
+        """Return whether anything was ever ingested, even no documents."""
+        return self._file.exists() if self._database is None else self._database.has_catalogue()
+
+    def read(self, shard: int | None = None) -> pa.Table:
+        """Return all kept documents, or those of one shard; schema `tables.CATALOGUE`."""
+        if self._database is not None:
+            return self._database.read_catalogue(shard)
+        if not self._file.exists():
+            return tables.CATALOGUE.empty_table()
+        if shard is None:
+            return tables.read_part(self._file)
+        return tables.read_rows(self._file, "shard", shard)
+
+    def write(self, table: pa.Table) -> None:
+        """Replace the catalogue, whole or not at all."""
+        if self._database is not None:
+            self._database.write_catalogue(table)
+            return
+        sink = pa.BufferOutputStream()
+        # In the order of its shards and in small groups: a shard's work reads few rows of other shards.
+        pq.write_table(table, sink, row_group_size=_ROWS_PER_GROUP)
+        write_bytes(self._file, sink.getvalue().to_pybytes())

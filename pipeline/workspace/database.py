@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -19,10 +19,8 @@ from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.logs import log
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.paths import WorkspacePaths
 from lexveil.privacy.database import Database, StoreUnavailable, postgres_url, session_options
-
-if TYPE_CHECKING:
-    from lexveil.pipeline.workspace.workspace import Workspace
 
 # A machine that loses its power frees its lock after a minute and a half, not after the system's two hours.
 _KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 15, "tcp_keepalives_count": 4}
@@ -66,15 +64,15 @@ def schema_of(workspace_id: str) -> str:
     return f"lexveil_{workspace_id}"
 
 
-def tables_of(workspace: Workspace, settings: Settings) -> WorkspaceTables | None:
+def open_tables(paths: WorkspacePaths, settings: Settings) -> WorkspaceTables | None:
     """The database's tables of a workspace; None where it keeps files instead.
 
     Raises:
         SettingsError: the workspace is remote, and no database is configured.
         StoreUnavailable: the database can't be reached.
     """
-    url = workspace.database_url(settings, "")
-    return WorkspaceTables(url, workspace.id) if settings.database.url is not None else None
+    url = paths.database_url(settings, "")
+    return WorkspaceTables(url, paths.id) if settings.database.url is not None else None
 
 
 @contextmanager

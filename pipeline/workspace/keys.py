@@ -6,18 +6,15 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lexveil.pipeline.errors import KeyProblem
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.database import schema_of
+from lexveil.pipeline.workspace.paths import WorkspacePaths
 from lexveil.privacy.key_services import key_service
 from lexveil.privacy.keystore import KeyStore, service_of
 from lexveil.privacy.vault import KeyUnusable, MasterKey
-
-if TYPE_CHECKING:
-    from lexveil.pipeline.workspace.workspace import Workspace
 
 _KEY_HELP = {
     "missing": "there is none",
@@ -36,52 +33,52 @@ _KEY_HELP = {
 }
 
 
-def key_store(workspace: Workspace, settings: Settings) -> KeyStore:
+def open_key_store(paths: WorkspacePaths, settings: Settings) -> KeyStore:
     """The table of the documents' keys, opened by the master key where the settings say that it is kept.
 
     Raises:
-        KeyProblem: the master key can't be used, or belongs to another workspace.
+        KeyProblem: the master key can't be used, or belongs to another paths.
         SettingsError: the workspace is remote, and no database is configured.
     """
-    url, schema = _place(workspace, settings)
-    with key_told():
+    url, schema = _table_of(paths, settings)
+    with translate_key_errors():
         if settings.master_key_service is not None:
             return KeyStore(url, key_service(settings.master_key_service), schema)
-        key = master_key(workspace, settings)
+        key = master_key(paths, settings)
         try:
             return KeyStore(url, key, schema)
         except KeyUnusable as error:
-            path = key_file(workspace, settings)
+            path = key_file(paths, settings)
             if error.code not in ("wrong_key", "elsewhere") or path is None or not next_key(path).exists():
                 raise
             return _rotated(url, path, schema)
 
 
-def current_store(workspace: Workspace, settings: Settings) -> KeyStore:
+def open_current_store(paths: WorkspacePaths, settings: Settings) -> KeyStore:
     """The same table, opened by the master key where it is kept now, wherever the settings want it."""
-    kept = kept_by(workspace, settings)
-    return key_store(workspace, settings.model_copy(update={"master_key_service": kept}))
+    kept = kept_by(paths, settings)
+    return open_key_store(paths, settings.model_copy(update={"master_key_service": kept}))
 
 
-def kept_by(workspace: Workspace, settings: Settings) -> str | None:
+def kept_by(paths: WorkspacePaths, settings: Settings) -> str | None:
     """The address of the service that keeps the master key now; None where none does."""
-    return service_of(*_place(workspace, settings), settings.master_key_service)
+    return service_of(*_table_of(paths, settings), settings.master_key_service)
 
 
-def master_key(workspace: Workspace, settings: Settings) -> MasterKey:
+def master_key(paths: WorkspacePaths, settings: Settings) -> MasterKey:
     """The master key: `LEXVEIL_MASTER_KEY` (hex), else the configured file, else the workspace's own file.
 
     Raises:
         KeyProblem: unreadable, open to other users, or not a key.
     """
     found = given_key(settings)
-    if found is None and workspace.remote:
+    if found is None and paths.remote:
         raise KeyProblem(
             "a workspace on an object store never keeps its master key beside the documents: set "
             "master_key_service, master_key_file or LEXVEIL_MASTER_KEY"
         )
-    with key_told():
-        return found or MasterKey.from_file(own_key_file(workspace))
+    with translate_key_errors():
+        return found or MasterKey.from_file(own_key_file(paths))
 
 
 def given_key(settings: Settings) -> MasterKey | None:
@@ -90,22 +87,22 @@ def given_key(settings: Settings) -> MasterKey | None:
     Raises:
         KeyProblem: unreadable, open to other users, or not a key.
     """
-    with key_told():
+    with translate_key_errors():
         if digits := os.environ.get("LEXVEIL_MASTER_KEY"):
             return MasterKey.from_hex(digits)
         return None if settings.master_key_file is None else MasterKey.from_file(settings.master_key_file)
 
 
-def key_file(workspace: Workspace, settings: Settings) -> Path | None:
+def key_file(paths: WorkspacePaths, settings: Settings) -> Path | None:
     """Where a master key in a file lies; None where the environment holds it."""
     if os.environ.get("LEXVEIL_MASTER_KEY"):
         return None
-    return settings.master_key_file or own_key_file(workspace)
+    return settings.master_key_file or own_key_file(paths)
 
 
-def own_key_file(workspace: Workspace) -> Path:
+def own_key_file(paths: WorkspacePaths) -> Path:
     """Where the master key lies that nobody has given."""
-    return workspace.protected / "master.key"
+    return paths.protected / "master.key"
 
 
 def next_key(path: Path) -> Path:
@@ -114,7 +111,7 @@ def next_key(path: Path) -> Path:
 
 
 @contextmanager
-def key_told() -> Generator[None, None, None]:
+def translate_key_errors() -> Generator[None, None, None]:
     """Say in one line why the master key can't be used. Raises KeyProblem."""
     try:
         yield
@@ -123,8 +120,8 @@ def key_told() -> Generator[None, None, None]:
         raise KeyProblem(f"the master key can't be used: {help_}") from None
 
 
-def _place(workspace: Workspace, settings: Settings) -> tuple[str, str]:
-    return workspace.database_url(settings, "keys.sqlite"), schema_of(workspace.id)
+def _table_of(paths: WorkspacePaths, settings: Settings) -> tuple[str, str]:
+    return paths.database_url(settings, "keys.sqlite"), schema_of(paths.id)
 
 
 def _rotated(url: str, path: Path, schema: str) -> KeyStore:

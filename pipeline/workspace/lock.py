@@ -10,13 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lexveil.pipeline.errors import WorkspaceError
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.database import database_lock
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
 @contextmanager
-def lock(workspace: Workspace, settings: Settings | None = None) -> Generator[None, None, None]:
+def lock(workspace: Workspace) -> Generator[None, None, None]:
     """Keep every other process out of the workspace. The system frees the lock when this process dies.
 
     If a database is configured, it keeps the lock, which then holds on all machines that use the database.
@@ -28,8 +27,8 @@ def lock(workspace: Workspace, settings: Settings | None = None) -> Generator[No
     with ExitStack() as held:
         if not workspace.remote:
             held.enter_context(_file_lock(workspace.root))
-        if workspace.remote or (settings is not None and settings.database.url is not None):
-            url = workspace.database_url(settings or Settings(), "")
+        if workspace.remote or workspace.settings.database.url is not None:
+            url = workspace.database_url(workspace.settings, "")
             held.enter_context(database_lock(url, workspace.id))
         yield
 

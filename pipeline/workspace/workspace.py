@@ -1,23 +1,4 @@
-"""Where everything of one pipeline is stored.
-
-<workspace>/
-  workspace.json          schema version and id
-  protected/   (0700)     what analysts never see
-    master.key            unless the key comes from the environment or another file
-    plan/                 which source items form which shard, encrypted
-    raw/ quarantine/ catalogue.parquet   documents, encrypted; what could not be read
-    held_back/            documents that failed the second pass over their masked text
-    found/                the spans that the detector found, encrypted
-    vault/                what the pseudonyms stand for, encrypted
-    encoded/              inputs of the models
-    training/             where unfinished training runs stand, sealed
-    models/               which documents each model was trained on, as digests
-    keys.sqlite ledger.sqlite
-  masked/                 masked text
-  models/<name>/          safetensors, config, labels, model card
-  features/<version>/     for analysts; current.json says which version is read
-  runs/                   history.html, metrics.prom; <run_id>/ with report.html, run.json
-"""
+"""An opened workspace: its paths, the settings it is used with, and what they open."""
 
 from __future__ import annotations
 
@@ -25,41 +6,52 @@ import re
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from lexveil.pipeline.errors import SettingsError, WorkspaceError
+from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.outages import STORAGE_FAILED, trouble
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import storage
+from lexveil.pipeline.workspace.audit_log import AuditLog
+from lexveil.pipeline.workspace.catalogue import Catalogue
+from lexveil.pipeline.workspace.database import open_tables
+from lexveil.pipeline.workspace.keys import open_key_store
+from lexveil.pipeline.workspace.paths import WorkspacePaths
 from lexveil.pipeline.workspace.storage import read_json, to_json
+from lexveil.privacy.dp.ledger.ledger import Ledger
+from lexveil.privacy.keystore import KeyStore
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """The paths of one workspace. Create or open it; never build it by hand.
+@dataclass(frozen=True)
+class Workspace(WorkspacePaths):
+    """A workspace and the settings it is used with. Create or open it; never build it by hand.
 
-    `root` is a folder, or lies on an object store: then it and all paths below it have pathlib's methods but
-    no `os.fspath`. `id` tells it from every other workspace.
+    Keys, catalogue, log and ledger are opened when they are first asked for, and once. Workers get it by
+    pickle: they open their own.
+
+    Attributes:
+        settings: the settings that every stage works by.
     """
 
-    root: Path
-    id: str = ""
+    settings: Settings = field(default_factory=Settings, compare=False, repr=False)
 
     @classmethod
-    def create_or_open(cls, place: str | Path) -> Workspace:
+    def create_or_open(cls, place: str | Path, settings: Settings | None = None) -> Workspace:
         """Open the workspace at `place`, a folder or an fsspec URL, or lay out a new one.
 
         Raises:
             WorkspaceError: the folder is another thing, or of another schema version; or the storage of a URL
                 can't be reached, refuses, or has no such bucket.
         """
-        root = _located(place)
-        with storage_told(root):
+        root = _locate(place)
+        with translate_storage_errors(root):
             if (root / "workspace.json").exists():
-                return cls.open(root)
+                return cls.open(root, settings)
             if root.exists() and not _is_free(root):
                 raise WorkspaceError(
                     f"{root} is neither a workspace nor an empty folder; name another with -w"
@@ -72,18 +64,18 @@ class Workspace:
             storage.put_first(
                 root / "workspace.json", to_json({"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
             )
-        return cls.open(root)
+        return cls.open(root, settings)
 
     @classmethod
-    def open(cls, place: str | Path) -> Workspace:
+    def open(cls, place: str | Path, settings: Settings | None = None) -> Workspace:
         """Open an existing workspace, a folder or an fsspec URL.
 
         Raises:
             WorkspaceError: there is none, or it is of another schema version; or the storage of a URL can't
                 be reached or refuses.
         """
-        root = _located(place)
-        with storage_told(root):
+        root = _locate(place)
+        with translate_storage_errors(root):
             found = read_json(root / "workspace.json")
         if found is None:
             raise WorkspaceError(
@@ -94,7 +86,7 @@ class Workspace:
                 f"{root} is of workspace version {found.get('schema')}, this Lexveil reads {SCHEMA_VERSION}: "
                 "use the Lexveil that made it, or a new workspace"
             )
-        return cls(root, found["id"])
+        return cls(root, found["id"], settings or Settings())
 
     @staticmethod
     def exists(place: str | Path) -> bool:
@@ -103,106 +95,52 @@ class Workspace:
         Raises:
             WorkspaceError: the storage of a URL can't be reached or refuses.
         """
-        root = _located(place)
-        with storage_told(root):
+        root = _locate(place)
+        with translate_storage_errors(root):
             return (root / "workspace.json").exists()
 
-    @property
-    def remote(self) -> bool:
-        """Whether it lies on an object store, where nothing can be locked and no database can live."""
-        return storage.is_remote(self.root)
+    def with_settings(self, settings: Settings) -> Workspace:
+        """Return the same workspace, used with other settings."""
+        return Workspace(self.root, self.id, settings)
 
-    @property
-    def url(self) -> str:
-        """What to print, and what `open` takes again from anywhere: a URL, or an absolute path."""
-        return storage.url_of(self.root)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Workspace, (self.root, self.id, self.settings)
 
-    @property
-    def local(self) -> Path:
-        """A folder of this machine (0700) for what can't lie on an object store: logs, sessions, caches."""
-        return storage.state_folder(f"workspaces/{self.id}") if self.remote else self.protected
+    @cached_property
+    def keys(self) -> KeyStore:
+        """The table of the documents' keys, opened by the master key. Makes both on first use.
 
-    @property
-    def protected(self) -> Path:
-        return self.root / "protected"
+        Raises:
+            KeyProblem: the master key can't be used, or belongs to another workspace.
+            SettingsError: the workspace is remote, and no database is configured.
+        """
+        return open_key_store(self, self.settings)
 
-    @property
-    def plan(self) -> Path:
-        return self.protected / "plan"
-
-    @property
-    def raw(self) -> Path:
-        return self.protected / "raw"
-
-    @property
-    def quarantine(self) -> Path:
-        return self.protected / "quarantine"
-
-    @property
-    def catalogue(self) -> Path:
-        return self.protected / "catalogue.parquet"
-
-    @property
-    def found(self) -> Path:
-        return self.protected / "found"
-
-    @property
-    def held_back(self) -> Path:
-        return self.protected / "held_back"
-
-    @property
-    def vault(self) -> Path:
-        return self.protected / "vault"
-
-    @property
-    def encoded(self) -> Path:
-        return self.protected / "encoded"
-
-    @property
-    def training(self) -> Path:
-        return self.protected / "training"
-
-    @property
-    def masked(self) -> Path:
-        return self.root / "masked"
-
-    @property
-    def models(self) -> Path:
-        return self.root / "models"
-
-    @property
-    def features(self) -> Path:
-        return self.root / "features"
-
-    @property
-    def runs(self) -> Path:
-        return self.root / "runs"
-
-    def ledger_url(self, settings: Settings) -> str:
-        """The configured ledger, or the workspace's own.
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The kept documents.
 
         Raises:
             SettingsError: the workspace is remote, and no database is configured.
         """
-        return settings.ledger.url or self.database_url(settings, "ledger.sqlite")
+        return Catalogue(self.catalogue_file, open_tables(self, self.settings))
 
-    def database_url(self, settings: Settings, file: str) -> str:
-        """The configured database, or SQLite in a file of the workspace.
+    @cached_property
+    def log(self) -> AuditLog:
+        """The signed log of what was done to the workspace."""
+        return AuditLog(self, self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The privacy ledger. Closing it frees its connections; the next use opens new ones.
 
         Raises:
             SettingsError: the workspace is remote, and no database is configured.
         """
-        if settings.database.url is not None:
-            return settings.database.url
-        if self.remote:
-            raise SettingsError(
-                "a workspace on an object store needs a database for its keys, ledger and log: "
-                "set LEXVEIL_DATABASE__URL=postgresql://..."
-            )
-        return f"sqlite:///{self.protected.resolve() / file}"
+        return Ledger(self.ledger_url(self.settings))
 
 
-def _located(place: str | Path) -> Path:
+def _locate(place: str | Path) -> Path:
     try:
         return storage.located(place)
     except storage.StorageUnknown as error:
@@ -210,7 +148,7 @@ def _located(place: str | Path) -> Path:
 
 
 @contextmanager
-def storage_told(root: Path) -> Generator[None, None, None]:
+def translate_storage_errors(root: Path) -> Generator[None, None, None]:
     """Say in one line what an object store refuses; on a folder of this machine nothing is changed.
 
     Raises:
