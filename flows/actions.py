@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lexveil.pipeline.records import Manifest
-    from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.stages.audit import Audited
-    from lexveil.pipeline.workspace.lock import lock
-from lexveil.pipeline.workspace.workspace import Workspace
+    from lexveil.pipeline.workspace.workspace import Workspace
 
 
 @contextmanager
 def alone(
-    place: Workspace, settings: Settings, action: str, facts: Mapping[str, Any] | None = None
+    workspace: Workspace, action: str, facts: Mapping[str, Any] | None = None
 ) -> Generator[dict[str, Any], None, None]:
     """The workspace to ourselves; its log says that the action started and how it ended.
 
     What is put into the yielded dict stands in the log's last entry: digests, counts and sums only.
     """
-    from lexveil.pipeline.workspace import audit_log
-    from lexveil.pipeline.workspace.lock import sweep
+    from lexveil.pipeline.workspace.lock import lock, sweep
 
-    with lock(place, settings):
-        sweep(place)
-        with audit_log.recorded(place, settings, action, facts) as found:
+    with lock(workspace):
+        sweep(workspace)
+        with workspace.log.recorded(action, facts) as found:
             yield found
 
 

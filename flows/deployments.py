@@ -63,14 +63,14 @@ def scheduled_job(workspace: str, sources: list[str] | None = None, config: str 
     sources: None: those that `lexveil deploy` has written down in the workspace.
     """
     settings = _settings(config)
-    names = kept_sources(Workspace.open(workspace), settings) if sources is None else sources
+    names = kept_sources(Workspace.open(workspace, settings)) if sources is None else sources
     paths = located_sources(names)
     if idle(workspace, settings, paths) is not None:
         return
-    place = prepare(workspace, settings, paths, need_labels=settings.train.objective != "denoise")
-    request = request_run(place, settings, paths)
-    submit(place, request)
-    carry_out(place, request)
+    opened = prepare(workspace, settings, paths, need_labels=settings.train.objective != "denoise")
+    request = request_run(opened, paths)
+    submit(opened, request)
+    carry_out(opened, request)
 
 
 @_scheduled(name="lexveil-train", timeout_seconds=24 * _HOUR)
@@ -80,12 +80,13 @@ def scheduled_training(workspace: str, config: str | None = None) -> None:
     """Train anew on what the workspace holds. The ledger is charged first and refuses what would pass the
     limit: then the run fails, the night goes on with the model there is, and nothing was looked at.
     """
-    settings, place = _settings(config), Workspace.open(workspace)
+    settings = _settings(config)
+    opened = Workspace.open(workspace, settings)
     from lexveil.pipeline.models.card import read_card
     from lexveil.pipeline.stages.train import train
 
-    with alone(place, settings, "train") as done, shard_tasks(settings) as each:
-        trained = train(place, settings, each)
+    with alone(opened, "train") as done, shard_tasks(settings) as each:
+        trained = train(opened, each)
         done |= of_model(read_card(trained.saved.folder)) | {"new": trained.new}
 
 
@@ -96,12 +97,13 @@ def scheduled_audit(workspace: str, config: str | None = None) -> None:
     """Attack the training code and the newest model; the verdict goes on its card, and a failed test fails
     the run.
     """
-    settings, place = _settings(config), Workspace.open(workspace)
+    settings = _settings(config)
+    opened = Workspace.open(workspace, settings)
     from lexveil.pipeline.errors import AuditFailed
     from lexveil.pipeline.stages.audit import audit
 
-    with alone(place, settings, "audit") as done:
-        found = audit(place, settings)
+    with alone(opened, "audit") as done:
+        found = audit(opened)
         done |= of_audit(found)
     if failed := found.card["failed"]:
         raise AuditFailed(f"{len(failed)} tests of the audit have failed: do not rely on the model's epsilon")
@@ -145,8 +147,7 @@ class Pool:
 
 
 def register(
-    place: Workspace,
-    settings: Settings,
+    opened: Workspace,
     sources: Sequence[str],
     config: Path | None,
     schedules: Schedules,
@@ -161,9 +162,9 @@ def register(
     """
     from prefect.utilities.asyncutils import run_coro_as_sync
 
-    keep_sources(place, settings, sources)
+    keep_sources(opened, sources)
     file = settings_file(config)  # a worker has a working folder of its own
-    where = {"workspace": place.url, "config": None if file is None else str(file.resolve())}
+    where = {"workspace": opened.url, "config": None if file is None else str(file.resolve())}
     wanted: list[tuple[str, Any, str | None]] = [
         ("nightly", scheduled_job, schedules.nightly),
         ("train", scheduled_training, schedules.train),

@@ -65,8 +65,8 @@ def as_task(stage: str, work: Callable[[], T]) -> T:
 @sealed("run")
 def main_job(workspace: str, run_id: str) -> None:
     """The main job over a request that lies in the workspace."""
-    place = Workspace.open(workspace)
-    carry_out(place, read_request(place, run_id))
+    opened = Workspace.open(workspace)
+    carry_out(opened, read_request(opened, run_id))
 
 
 def carry_out(workspace: Workspace, request: Request) -> None:
@@ -74,7 +74,7 @@ def carry_out(workspace: Workspace, request: Request) -> None:
     from lexveil.pipeline.job import run_job  # heavy: a night with nothing new never comes here
 
     with (
-        alone(workspace, request.settings, "run", {"run": request.run_id}) as done,
+        alone(workspace.with_settings(request.settings), "run", {"run": request.run_id}) as done,
         shard_tasks(request.settings) as each,
     ):
         result = run_job(workspace, request, with_progress(each, _tell), as_task)

@@ -38,13 +38,13 @@ class PartEnded(LexveilError):
 class Machine:
     """The running parts by name. Their output, without document text, goes to `logs` of `Workspace.local`."""
 
-    place: Workspace
+    workspace: Workspace
     environment: dict[str, str]
     parts: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str, *command: str) -> None:
         """Start a part as a process of its own group, so that a Ctrl-C reaches it only through `stop`."""
-        folder = self.place.local / "logs"
+        folder = self.workspace.local / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / f"{name}.log"
         if path.exists() and path.stat().st_size > _LARGEST_LOG:
@@ -63,7 +63,7 @@ class Machine:
         """Raises PartEnded when a part is gone."""
         for name, process in self.parts.items():
             if process.poll() is not None:
-                where = self.place.local / "logs"
+                where = self.workspace.local / "logs"
                 raise PartEnded(
                     f"the {name} ended with code {process.returncode}; its output lies in {where}"
                 )
@@ -80,7 +80,7 @@ class Machine:
 
 
 def bring_up(
-    place: Workspace,
+    workspace: Workspace,
     port: int,
     register: Callable[[], None],
     serve: tuple[str, ...] | None,
@@ -94,7 +94,7 @@ def bring_up(
     given = os.environ.get("PREFECT_API_URL")
     url = given or f"http://127.0.0.1:{port}/api"
     os.environ |= {**_ENVIRONMENT, **os.environ, "PREFECT_API_URL": url}  # before Prefect is imported here
-    machine = Machine(place, dict(os.environ))
+    machine = Machine(workspace, dict(os.environ))
     with _until_signalled() as ended:
         try:
             if given is None:
@@ -108,7 +108,7 @@ def bring_up(
             tell(f"server {url}")
             tell("worker started")
             while not ended():
-                if serve and "endpoint" not in machine.parts and any(place.models.glob("*/card.json")):
+                if serve and "endpoint" not in machine.parts and any(workspace.models.glob("*/card.json")):
                     machine.start("endpoint", *serve)
                     tell("endpoint started")
                 machine.check()

@@ -16,14 +16,12 @@ from lexveil.pipeline.reports.history import write_history
 from lexveil.pipeline.reports.run import write_report
 from lexveil.pipeline.reports.summary import RunSummary, account
 from lexveil.pipeline.request import Request, close
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.stages.evaluate import evaluate
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import Trained, current_model, settle, train
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.storage import located, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -46,6 +44,7 @@ def run_job(
     workspace: Workspace, request: Request, each: ForEach = one_by_one, once: Once = at_once
 ) -> dict[str, Any]:
     """Carry out the main job and write its report. Returns what `lexveil run --json` prints."""
+    workspace = workspace.with_settings(request.settings)
     with watched(workspace, "run") as watch:
         result = _carry_out(workspace, request, watch, watch.each(each), once)
         watch.summed_up(result)
@@ -58,19 +57,17 @@ def _carry_out(
 ) -> dict[str, Any]:
     settings, started = request.settings, now()
     sources = [located(source) for source in request.sources]
-    ingested = watch.time("ingest", lambda: ingest(workspace, settings, sources, each))
-    masked = watch.time("mask", lambda: mask(workspace, settings, each))
+    ingested = watch.time("ingest", lambda: ingest(workspace, sources, each))
+    masked = watch.time("mask", lambda: mask(workspace, each))
     want = encoding_of(settings.train.model)
-    encoded = watch.time("encode", lambda: encode(workspace, settings, want, each))
-    trained = watch.time("train", lambda: once("train", lambda: _model(workspace, settings, each)))
-    features = watch.time(
-        "extract", lambda: extract(workspace, settings, trained.saved.name, each, request.run_id)
-    )
+    encoded = watch.time("encode", lambda: encode(workspace, want, each))
+    trained = watch.time("train", lambda: once("train", lambda: _model(workspace, each)))
+    features = watch.time("extract", lambda: extract(workspace, trained.saved.name, each, request.run_id))
     outcome = watch.time(
-        "evaluate", lambda: once("evaluate", lambda: evaluate(workspace, settings, trained.saved.name))
+        "evaluate", lambda: once("evaluate", lambda: evaluate(workspace, trained.saved.name))
     )
     counts, held_back = ingested.counts(), masked.counts().get(f"quarantine:{HELD_BACK}", 0)
-    kept = read_catalogue(workspace, settings).num_rows
+    kept = workspace.catalogue.read().num_rows
     summary = RunSummary(
         run_id=request.run_id,
         started=started,
@@ -86,16 +83,16 @@ def _carry_out(
         spans_by_type=spans_by_type(masked.counts()),
         verdicts=_by_name(masked.counts(), "verdict:"),
         reasons=_by_name(masked.counts(), "reason:"),
-        detection=scores_in_use(workspace, settings.mask),
+        detection=scores_in_use(workspace),
         chunks=encoded.counts(),
         model=trained.saved.name,
         card=read_card(trained.saved.folder),
         trained_now=trained.new,
         unprotected_losses=trained.unprotected_losses,
         feature_rows=features.rows,
-        spent=account(workspace, settings),
+        spent=account(workspace),
         evaluation=outcome,
-        batch=watch.time("history", lambda: measure(workspace, settings, request.run_id, ingested)),
+        batch=watch.time("history", lambda: measure(workspace, request.run_id, ingested)),
         seconds=watch.seconds,
     )
     write_report(workspace, summary)
@@ -105,12 +102,12 @@ def _carry_out(
     return result
 
 
-def _model(workspace: Workspace, settings: Settings, each: ForEach) -> Trained:
+def _model(workspace: Workspace, each: ForEach) -> Trained:
     """The model of this recipe, trained only where none fits: new documents alone never spend epsilon."""
-    known = current_model(workspace, settings)
+    known = current_model(workspace)
     if known is None:
-        return train(workspace, settings, each)
-    settle(workspace, settings)
+        return train(workspace, each)
+    settle(workspace)
     return Trained(known, new=False)
 
 

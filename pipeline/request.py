@@ -20,7 +20,7 @@ from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan
 from lexveil.pipeline.sources.plan import planned, removed
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.features import read_current
-from lexveil.pipeline.workspace.keys import given_key, key_store
+from lexveil.pipeline.workspace.keys import given_key
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import located, read_json, url_of, write_bytes, write_json
 from lexveil.pipeline.workspace.tables import digest_of, part_path
@@ -66,7 +66,7 @@ def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need
     Raises:
         UserError: a source, a field, the key or the workspace is wrong; nothing was written.
     """
-    known = planned(Workspace.open(place), settings) if Workspace.exists(place) else {}
+    known = planned(Workspace.open(place, settings)) if Workspace.exists(place) else {}
     items = scan(sources, settings.ingest, known)
     if not known or (items and not any(_looked_at(item, known) for item in items)):
         check_fields(items, settings.ingest, need_labels)
@@ -76,8 +76,8 @@ def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need
         from lexveil.pipeline.training.fit import device_of  # heavy, so only where it may refuse
 
         device_of(settings.train)
-    workspace = Workspace.create_or_open(place)
-    key_store(workspace, settings)
+    workspace = Workspace.create_or_open(place, settings)
+    _ = workspace.keys  # made now, before any worker needs them
     return workspace
 
 
@@ -91,16 +91,16 @@ def idle(place: str | Path, settings: Settings, sources: Sequence[Path]) -> dict
     """
     if not Workspace.exists(place):
         return None
-    workspace = Workspace.open(place)
-    last = unchanged(workspace, request_run(workspace, settings, sources))
+    workspace = Workspace.open(place, settings)
+    last = unchanged(workspace, request_run(workspace, sources))
     if last is not None:
         watch.idle(workspace)
     return last
 
 
-def request_run(workspace: Workspace, settings: Settings, sources: Sequence[Path]) -> Request:
+def request_run(workspace: Workspace, sources: Sequence[Path]) -> Request:
     """What is asked for. A run that was killed is taken up again under its own id."""
-    asked = Request(new_run_id(), tuple(url_of(path) for path in sources), settings)
+    asked = Request(new_run_id(), tuple(url_of(path) for path in sources), workspace.settings)
     pending = read_json(_pending(workspace))
     if pending and pending["digest"] == asked.digest:
         return replace(asked, run_id=pending["run_id"])
@@ -109,7 +109,7 @@ def request_run(workspace: Workspace, settings: Settings, sources: Sequence[Path
 
 def submit(workspace: Workspace, request: Request) -> None:
     """Write a request down where `read_request` finds it, until its run has ended."""
-    key = key_store(workspace, request.settings).purpose_key(_PURPOSE)
+    key = workspace.with_settings(request.settings).keys.purpose_key(_PURPOSE)
     content = {
         "run_id": request.run_id,
         "digest": request.digest,
@@ -125,7 +125,7 @@ def read_request(workspace: Workspace, run_id: str) -> Request:
     if found is None or found["run_id"] != run_id:
         raise LookupError("no such pending run")
     settings = Settings.model_validate(found["settings"])
-    key = key_store(workspace, settings).purpose_key(_PURPOSE)
+    key = workspace.keys.purpose_key(_PURPOSE)
     sources = json.loads(unseal(key, bytes.fromhex(found["sources"]), run_id))
     return Request(run_id, tuple(sources), settings)
 
@@ -162,7 +162,7 @@ def new_run_id() -> str:
 
 def _state(workspace: Workspace, request: Request) -> str:
     """Digest of everything that a run of this request would look at before it decides to do nothing."""
-    known = planned(workspace, request.settings)
+    known = planned(workspace.with_settings(request.settings))
     items = scan([located(source) for source in request.sources], request.settings.ingest, known)
     features = workspace.features / (read_current(workspace) or {"version": "none"})["version"]
     shards: list[list[Any]] = []

@@ -32,7 +32,7 @@ def audit(
             "--attacks/--gate-only", help="Also attack the model itself, against one without privacy."
         ),
     ] = True,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,12 +40,13 @@ def audit(
 
     Nothing is charged: the gate runs on synthetic data, and figures of the attacks stay under protected/.
     """
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.errors import AuditFailed
     from lexveil.pipeline.stages.audit import audit as stage
 
-    with actions.alone(place, settings, "audit") as done, console.progress(as_json) as tell:
-        found = stage(place, settings, model, attacks=attacks, tell=tell)
+    with actions.alone(workspace, "audit") as done, console.progress(as_json) as tell:
+        found = stage(workspace, model, attacks=attacks, tell=tell)
         failed = found.card["failed"]
         done |= actions.of_audit(found)
     shown: dict[str, Any] = {

@@ -30,16 +30,16 @@ def add_to(app: typer.Typer) -> None:
 
 def show(
     last: Annotated[int, typer.Option(help="How many entries, from the end.", min=1)] = 50,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what was done, newest last, and the head to keep elsewhere."""
-    settings, place = settings_of(config), open_workspace(workspace)
-    from lexveil.pipeline.workspace import audit_log
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
 
-    found = audit_log.verify(place, settings)
-    entries = audit_log.read(place, settings)[-last:]
+    found = workspace.log.verify()
+    entries = workspace.log.read()[-last:]
     rows = [
         {
             "seq": entry.seq,
@@ -56,17 +56,16 @@ def show(
 
 def verify(
     head: Annotated[str | None, typer.Option(help="A head that was kept: it must still be there.")] = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Recompute the log's chain and check its signatures; exit code 1 where it was changed."""
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from dataclasses import asdict
 
-    from lexveil.pipeline.workspace import audit_log
-
-    found = audit_log.verify(place, settings, head)
+    found = workspace.log.verify(head)
     console.show({"intact": found.intact, **asdict(found)}, as_json)
     if not found.intact:
         raise typer.Exit(1)
@@ -74,14 +73,15 @@ def verify(
 
 def export(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="Where the lines go.")],
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a copy to keep elsewhere: `lexveil recover --log` knows by it what was erased after a backup."""
-    settings, place = settings_of(config), open_workspace(workspace)
-    from lexveil.pipeline.workspace import audit_log, storage
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
+    from lexveil.pipeline.workspace import storage
 
-    lines = audit_log.exported(place, settings)
+    lines = workspace.log.export()
     storage.put(target, lines, 0o600)
     console.show({"entries": lines.count(b"\n"), "output": str(target)}, as_json)

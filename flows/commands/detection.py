@@ -57,7 +57,7 @@ def detect(
     text_field: TextField = None,
     id_field: IdField = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -73,7 +73,7 @@ def detect(
 def evaluate(
     gold: Annotated[Path, typer.Argument(metavar="GOLD", help="TAB JSON or span-JSONL, .gz or .zst too.")],
     workers: Workers = None,
-    workspace: Annotated[
+    location: Annotated[
         str | None,
         typer.Option("--workspace", "-w", help="Keep the scores here, for the reports of its runs."),
     ] = None,
@@ -89,12 +89,12 @@ def evaluate(
     dev cases, so scores on these are too good.
     """
     settings = settings_of(config, workers=workers)
-    place = None if workspace is None else open_workspace(workspace)
+    workspace = None if location is None else open_workspace(location, settings)
     from lexveil.flows.runners.pool import WorkerPool
     from lexveil.pipeline.masking.evaluation import evaluate_gold
 
     with WorkerPool(settings.workers) as pool:
-        result = evaluate_gold(gold, settings, place, pool.ordered)
+        result = evaluate_gold(gold, settings, workspace, pool.ordered)
     if not as_json:
         rows = [{"type": name, **scores} for name, scores in result.pop("by_type").items()]
         result = {**result, "by_type": rows}
@@ -107,7 +107,7 @@ def anonymize(
     text_field: TextField = None,
     id_field: IdField = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -143,7 +143,7 @@ def review(
     gold: Annotated[
         bool, typer.Option("--gold", help="Write the reviewed documents as gold for training and scoring.")
     ] = False,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -152,21 +152,20 @@ def review(
     Open a page in a browser and press ? there. It exports a file without text, which `lexveil mask
     --decisions FILE` applies. Pages and gold hold the original text: they lie under protected/review.
     """
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.errors import SourceError
     from lexveil.pipeline.reports.review_page import write_gold, write_reviews
 
     if bool(documents) + every + gold != 1:
         raise SourceError("name documents, or give --all or --gold")
     if gold:
-        with actions.alone(place, settings, "review-gold"):
-            written = write_gold(place, settings)
+        with actions.alone(workspace, "review-gold"):
+            written = write_gold(workspace)
         console.show(written, as_json)
         return
-    with actions.alone(place, settings, "review") as done, console.progress(as_json) as tell:
-        paths = write_reviews(
-            place, settings, documents or [], None if tell is None else partial(tell, "review")
-        )
+    with actions.alone(workspace, "review") as done, console.progress(as_json) as tell:
+        paths = write_reviews(workspace, documents or [], None if tell is None else partial(tell, "review"))
         done["pages"] = len(paths)
     pages = len(paths) - every
     console.show({"pages": pages, "open": str(paths[0]) if pages else "none"}, as_json)

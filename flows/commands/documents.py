@@ -27,16 +27,17 @@ def erase(
     owner: Annotated[
         str | None, typer.Option(help="All documents of this owner, as the source or the tables name it.")
     ] = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Destroy the keys of a document, or of an owner's, remove them from every table, and prove it."""
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.maintenance.erasure import erase as stage
 
-    with actions.alone(place, settings, "erase") as done:
-        erasure = stage(place, settings, document, owner)
+    with actions.alone(workspace, "erase") as done:
+        erasure = stage(workspace, document, owner)
         done |= erasure.to_json()  # signed, and chained: the record of the erasure
     console.show(erasure.to_json(), as_json)
     if erasure.scan.left:
@@ -47,17 +48,17 @@ def erase(
 def restore(
     document: Annotated[str, typer.Argument(metavar="DOC_ID")],
     target: Annotated[Path, typer.Argument(metavar="OUT")],
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the exact original of a masked document. Needs the master key."""
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.masking.vault import restore_document
-    from lexveil.pipeline.workspace import audit_log
 
-    with audit_log.recorded(place, settings, "restore") as done:
-        text = restore_document(place, settings, document)
+    with workspace.log.recorded("restore") as done:
+        text = restore_document(workspace, document)
         target.write_text(text, encoding="utf-8", newline="")
         done["doc_id"] = document
     console.show({"doc_id": document, "characters": len(text), "output": str(target)}, as_json)
@@ -65,14 +66,14 @@ def restore(
 
 @app.command()
 def quarantine(
-    workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
+    location: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """List what could not be read, and why. Needs the master key."""
-    settings, place = settings_of(config), open_workspace(workspace)
-    from lexveil.pipeline.workspace import audit_log
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.workspace.documents import read_quarantine
 
-    with audit_log.recorded(place, settings, "quarantine") as done:
-        rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(place, settings)]
+    with workspace.log.recorded("quarantine") as done:
+        rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(workspace)]
         done["rows"] = len(rows)
     console.show({"quarantined": len(rows), "items": rows}, as_json)

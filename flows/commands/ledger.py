@@ -33,19 +33,20 @@ def show(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw it over time, as .svg or .png.")
     ] = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What every population has spent."""
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.maintenance import ledger
 
-    shown = ledger.show(place, settings)
+    shown = ledger.show(workspace)
     if plot is not None:
         from lexveil.pipeline.reports import ledger_chart
 
-        ledger_chart.draw(place, settings, plot)
+        ledger_chart.draw(workspace, plot)
         shown |= {"plot": str(plot)}
     console.show(shown, as_json)
 
@@ -56,7 +57,7 @@ def verify(
         typer.Option("--export", metavar="FILE", help="An exported ledger, in place of a workspace's."),
     ] = None,
     head: Head = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,7 +67,7 @@ def verify(
     if of is not None:
         result = ledger.verify_export(of, head)
     else:
-        result = ledger.verify(open_workspace(workspace), settings_of(config), head)
+        result = ledger.verify(open_workspace(location, settings_of(config)), head)
     console.show(result, as_json)
     if not result["intact"]:
         raise typer.Exit(1)
@@ -74,28 +75,29 @@ def verify(
 
 def limit(
     epsilon: Annotated[float, typer.Argument(help="The most epsilon that the population may ever spend.")],
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Set the limit of the configured population; the change is kept in the ledger."""
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.maintenance import ledger
-    from lexveil.pipeline.workspace import audit_log
 
-    with audit_log.recorded(place, settings, "ledger-limit", {"epsilon": epsilon}):
-        limits = ledger.limit(place, settings, epsilon)
+    with workspace.log.recorded("ledger-limit", {"epsilon": epsilon}):
+        limits = ledger.limit(workspace, epsilon)
     console.show(limits, as_json)
 
 
 def export(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="Where the JSON document goes.")],
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write every entry and total for an auditor, who checks them with `ledger verify --export FILE`."""
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.maintenance import ledger
 
-    console.show(ledger.export(place, settings, target), as_json)
+    console.show(ledger.export(workspace, target), as_json)

@@ -23,26 +23,25 @@ def add_to(app: typer.Typer) -> None:
 def metrics(
     port: Annotated[int | None, typer.Option(help="Serve them on this port until interrupted.")] = None,
     host: Annotated[str, typer.Option(help="With --port: the interface.")] = "127.0.0.1",
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Print the metrics of a workspace's runs for Prometheus, or serve them by HTTP at /metrics.
 
     They are counts of private documents without noise: for operators inside, behind a firewall.
     """
-    settings_of(config)
-    place = open_workspace(workspace)
+    workspace = open_workspace(location, settings_of(config))
     from lexveil.pipeline.monitoring.metrics import read_metrics
 
     if port is None:
-        typer.echo(read_metrics(place).decode(), nl=False)
+        typer.echo(read_metrics(workspace).decode(), nl=False)
         return
     from prometheus_client import CollectorRegistry, start_http_server
 
     from lexveil.pipeline.errors import LexveilError
 
     registry = CollectorRegistry()
-    registry.register(_Reader(place))  # pyright: ignore[reportArgumentType]  duck-typed by prometheus_client
+    registry.register(_Reader(workspace))  # pyright: ignore[reportArgumentType]  duck-typed by prometheus_client
     try:
         _, thread = start_http_server(port, host, registry)
     except (OSError, OverflowError):
@@ -54,8 +53,8 @@ def metrics(
 class _Reader:
     """Reads the file whenever it is asked."""
 
-    def __init__(self, place: Workspace) -> None:
-        self._place = place
+    def __init__(self, workspace: Workspace) -> None:
+        self._place = workspace
 
     def collect(self) -> Iterator[Metric]:
         from lexveil.pipeline.logs import log

@@ -19,7 +19,6 @@ from lexveil.flows.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.workspace.workspace import Workspace
 
 NIGHTLY, TRAIN, AUDIT = "0 2 * * *", "0 4 * * 6", "0 5 1 * *"
@@ -46,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
 
 def deploy(
     sources: SourcesArgument,
-    workspace: PoolWorkspace,
+    location: PoolWorkspace,
     nightly: NightlyOption = NIGHTLY,
     train: TrainOption = TRAIN,
     audit: AuditOption = AUDIT,
@@ -75,15 +74,15 @@ def deploy(
         raise SettingsError("PREFECT_API_URL is not set; `lexveil up` starts a server of its own")
     from lexveil.pipeline.workspace.workspace import Workspace
 
-    place = Workspace.create_or_open(workspace)
+    workspace = Workspace.create_or_open(location, settings)
     schedules = (nightly, train, audit, timezone)
     where = (pool, pool_type, image, job_template)
-    console.show(_register(place, settings, names, config, schedules, where, name), as_json)
+    console.show(_register(workspace, names, config, schedules, where, name), as_json)
 
 
 def up(
     sources: SourcesArgument,
-    workspace: PoolWorkspace,
+    location: PoolWorkspace,
     nightly: NightlyOption = NIGHTLY,
     train: TrainOption = TRAIN,
     audit: AuditOption = AUDIT,
@@ -101,15 +100,15 @@ def up(
     from lexveil.flows.up import bring_up
     from lexveil.pipeline.workspace.workspace import Workspace
 
-    place = Workspace.create_or_open(workspace)
-    serve = ("lexveil.flows.cli", "serve", "-w", place.url)
+    workspace = Workspace.create_or_open(location, settings)
+    serve = ("lexveil.flows.cli", "serve", "-w", workspace.url)
     if config is not None:  # that of the working folder is the endpoint's as well
         serve = (*serve, "--config", str(config.resolve()))
     schedules = (nightly, train, audit, timezone)
     bring_up(
-        place,
+        workspace,
         port,
-        lambda: console.show(_register(place, settings, names, config, schedules), False),
+        lambda: console.show(_register(workspace, names, config, schedules), False),
         serve if endpoint else None,
         lambda line: console.show({"up": line}, False),
     )
@@ -119,7 +118,7 @@ def rotate_master_key(
     rewrap: Annotated[
         bool, typer.Option("--rewrap", help="Only have the key service wrap the same key by its newest one.")
     ] = False,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -127,15 +126,16 @@ def rotate_master_key(
 
     It is kept where the settings say, be that another place than the old one's.
     """
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.maintenance import rotation
 
-    with actions.alone(place, settings, "rotate-master-key") as done:
+    with actions.alone(workspace, "rotate-master-key") as done:
         if rewrap:
-            rotation.rewrap_master_key(place, settings)
+            rotation.rewrap_master_key(workspace)
             done["rewrapped"] = True
         else:
-            done["keys"] = rotation.rotate_master_key(place, settings)
+            done["keys"] = rotation.rotate_master_key(workspace)
         shown = {name: done[name] for name in ("keys", "rewrapped") if name in done}
     console.show(shown, as_json)
 
@@ -145,7 +145,7 @@ def backup(
     with_master_key: Annotated[
         bool, typer.Option(help="Put the key file in: whoever finds the backup can open every document.")
     ] = False,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -153,20 +153,21 @@ def backup(
 
     The master key is not in it: keep that elsewhere, since without it no document can be opened again.
     """
-    settings, place = settings_of(config), open_workspace(workspace)
+    settings = settings_of(config)
+    workspace = open_workspace(location, settings)
     from dataclasses import asdict
 
     from lexveil.pipeline.maintenance.backup import back_up
 
-    with actions.alone(place, settings, "backup") as done:
-        made = asdict(back_up(place, settings, target, with_master_key))
+    with actions.alone(workspace, "backup") as done:
+        made = asdict(back_up(workspace, target, with_master_key))
         done |= made
     console.show({**made, "output": str(target)}, as_json)
 
 
 def recover(
     backup: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `lexveil backup` has written.")],
-    workspace: PoolWorkspace,
+    location: PoolWorkspace,
     log: Annotated[
         Path | None, typer.Option(help="A later copy of the log: what was erased since is erased again.")
     ] = None,
@@ -182,11 +183,11 @@ def recover(
 
     from lexveil.pipeline.maintenance import backup as backups
 
-    place = backups.recover(backup, workspace, settings, log)
-    with actions.alone(place, settings, "recover") as done:
-        found = backups.catch_up(place, settings, backup)
+    workspace = backups.recover(backup, location, settings, log)
+    with actions.alone(workspace, "recover") as done:
+        found = backups.catch_up(workspace, backup)
         done |= asdict(found)
-    console.show({**asdict(found), "workspace": place.url}, as_json)
+    console.show({**asdict(found), "workspace": workspace.url}, as_json)
     if not (found.log_intact and found.ledger_intact) or found.charges_missing:
         raise typer.Exit(1)
 
@@ -205,8 +206,7 @@ def _refuse_early(sources: list[Path]) -> list[str]:
 
 
 def _register(
-    place: Workspace,
-    settings: Settings,
+    workspace: Workspace,
     sources: list[str],
     config: Path | None,
     schedules: tuple[str, str, str, str],
@@ -218,7 +218,7 @@ def _register(
 
     wanted = Schedules(*schedules)
     try:
-        return {"deployed": dict(register(place, settings, sources, config, wanted, Pool(*pool), name))}
+        return {"deployed": dict(register(workspace, sources, config, wanted, Pool(*pool), name))}
     except ValueError as error:
         raise SettingsError(f"a schedule is neither cron nor a number of seconds: {error}") from None
     except OSError:

@@ -62,14 +62,14 @@ def settings_of(config: Path | None, **sections: Any) -> Settings:
     return load_settings(config, **sections)
 
 
-def open_workspace(workspace: str | None) -> Workspace:
+def open_workspace(location: str | None, settings: Settings) -> Workspace:
     """The named workspace, or the only one that was made here without a name."""
     from lexveil.pipeline.errors import WorkspaceError
     from lexveil.pipeline.workspace.workspace import Workspace
 
-    if workspace is not None:
-        return Workspace.open(workspace)
+    if location is not None:
+        return Workspace.open(location, settings)
     here = [path.parent for path in sorted(WORKSPACES.glob("*/workspace.json"))]
     if len(here) == 1:
-        return Workspace.open(here[0])
+        return Workspace.open(here[0], settings)
     raise WorkspaceError(f"{len(here)} workspaces under {WORKSPACES}; name the one you mean with -w")

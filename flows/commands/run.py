@@ -61,7 +61,7 @@ def run(
     diagnostics: Diagnostics = None,
     workers: Workers = None,
     seed: Seed = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -85,16 +85,16 @@ def run(
     from lexveil.pipeline.sources.scheduled import located_sources
 
     sources = located_sources(sources)
-    where = workspace or _workspace_of(sources)
+    where = location or _workspace_of(sources)
     result = idle(where, settings, sources)
     if result is None:
-        place = prepare(where, settings, sources, need_labels=settings.train.objective != "denoise")
-        request = request_run(place, settings, sources)
+        workspace = prepare(where, settings, sources, need_labels=settings.train.objective != "denoise")
+        request = request_run(workspace, sources)
         from lexveil.flows.main import run as run_flow
 
-        submit(place, request)
+        submit(workspace, request)
         with console.progress(as_json) as progress:
-            result = run_flow(place, request.run_id, progress)
+            result = run_flow(workspace, request.run_id, progress)
     console.show_run(result, as_json)
 
 
@@ -114,7 +114,7 @@ def ingest(
     split_field: SplitField = None,
     removed_share: RemovedShare = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -126,9 +126,9 @@ def ingest(
     from lexveil.pipeline.stages.ingest import ingest as stage
 
     sources = located_sources(sources)
-    place = prepare(workspace or _workspace_of(sources), settings, sources, need_labels=False)
-    with actions.alone(place, settings, "ingest") as done, console.worker_pool(settings, as_json) as each:
-        manifest = stage(place, settings, sources, each)
+    workspace = prepare(location or _workspace_of(sources), settings, sources, need_labels=False)
+    with actions.alone(workspace, "ingest") as done, console.worker_pool(settings, as_json) as each:
+        manifest = stage(workspace, sources, each)
         done |= actions.of_manifest(manifest)
     console.show_manifest(manifest, as_json)
 
@@ -142,18 +142,19 @@ def mask(
         ),
     ] = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Mask the personal information of all ingested documents."""
-    settings, place = settings_of(config, workers=workers), open_workspace(workspace)
+    settings = settings_of(config, workers=workers)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.masking.decisions import store_decisions
     from lexveil.pipeline.stages.mask import mask as stage
 
-    with actions.alone(place, settings, "mask") as done, console.worker_pool(settings, as_json) as each:
-        stored = {} if decisions is None else {"reviewed": store_decisions(place, settings, decisions)}
-        manifest = stage(place, settings, each)
+    with actions.alone(workspace, "mask") as done, console.worker_pool(settings, as_json) as each:
+        stored = {} if decisions is None else {"reviewed": store_decisions(workspace, decisions)}
+        manifest = stage(workspace, each)
         done |= actions.of_manifest(manifest) | stored
     console.show_manifest(manifest, as_json, **stored)
 
@@ -165,7 +166,7 @@ def train(
     objective: Objective = None,
     workers: Workers = None,
     seed: Seed = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -175,17 +176,17 @@ def train(
         train={"model": model, "epsilon": epsilon, "objective": objective, "seed": seed},
         workers=workers,
     )
-    place = open_workspace(workspace)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.models.card import read_card
     from lexveil.pipeline.stages.train import assist
     from lexveil.pipeline.stages.train import train as stage
     from lexveil.privacy.dp.group import rank
 
     if rank() > 0:  # started by torchrun: the first process alone writes and speaks
-        assist(place, settings)
+        assist(workspace)
         return
-    with actions.alone(place, settings, "train") as done, console.worker_pool(settings, as_json) as each:
-        trained = stage(place, settings, each)
+    with actions.alone(workspace, "train") as done, console.worker_pool(settings, as_json) as each:
+        trained = stage(workspace, each)
         card = read_card(trained.saved.folder)
         done |= actions.of_model(card) | {"new": trained.new}
     console.show({"new": trained.new, **card}, as_json)
@@ -195,24 +196,25 @@ def train(
 def extract(
     model: NameOption = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the features table by a trained model."""
-    settings, place = settings_of(config, workers=workers), open_workspace(workspace)
+    settings = settings_of(config, workers=workers)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.request import new_run_id
     from lexveil.pipeline.stages.extract import extract as stage
     from lexveil.pipeline.workspace.features import shown_features
 
     run = new_run_id()
     with (
-        actions.alone(place, settings, "extract", {"run": run}) as done,
+        actions.alone(workspace, "extract", {"run": run}) as done,
         console.worker_pool(settings, as_json) as each,
     ):
-        manifest = stage(place, settings, model, each, run)
+        manifest = stage(workspace, model, each, run)
         done |= actions.of_manifest(manifest)
-    console.show_manifest(manifest, as_json, features=shown_features(place))
+    console.show_manifest(manifest, as_json, features=shown_features(workspace))
 
 
 @app.command()
@@ -221,18 +223,17 @@ def evaluate(
     model: NameOption = None,
     text_field: TextField = None,
     label_field: LabelField = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a model on a file of labelled records, masked as the training text was."""
     settings = settings_of(config, ingest={"text_field": text_field, "label_field": label_field})
-    place = open_workspace(workspace)
+    workspace = open_workspace(location, settings)
     from dataclasses import asdict
 
     from lexveil.pipeline.stages.evaluate import evaluate_file
-    from lexveil.pipeline.workspace import audit_log
 
-    with audit_log.recorded(place, settings, "evaluate"):
-        scores = evaluate_file(place, settings, model or settings.train.model, test)
+    with workspace.log.recorded("evaluate"):
+        scores = evaluate_file(workspace, model or settings.train.model, test)
     console.show(asdict(scores), as_json)

@@ -49,7 +49,7 @@ def search(
     owner_field: OwnerField = None,
     split_field: SplitField = None,
     workers: Workers = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,7 +61,7 @@ def search(
             "name --public SOURCE, whose search costs nothing, or --trial-epsilon, to search on the "
             "workspace's own documents at a charge"
         )
-    if public is not None and workspace is not None:
+    if public is not None and location is not None:
         raise SettingsError("a search on --public documents leaves every workspace alone: drop -w")
     if trial_epsilon is not None and not 0 < trial_epsilon <= 1000:
         raise SettingsError("--trial-epsilon must lie above 0 and be at most 1000")
@@ -79,12 +79,12 @@ def search(
 
     with ExitStack() as stack:
         if public is None:
-            place = open_workspace(workspace)
+            workspace = open_workspace(location, settings)
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-search-")))
-            place = prepare(folder, settings, public, need_labels=True)
+            workspace = prepare(folder, settings, public, need_labels=True)
         facts = {"public": public is not None, "trials": trials}
-        done = stack.enter_context(actions.alone(place, settings, "search", facts))
+        done = stack.enter_context(actions.alone(workspace, "search", facts))
         bar = stack.enter_context(console.progress(as_json))
         each = stack.enter_context(console.worker_pool(settings, True))
 
@@ -93,12 +93,12 @@ def search(
                 bar("trial", count, total)
 
         if public is not None:
-            ingest(place, settings, public, each)
-            mask(place, settings, each)
-            found = searches.search_public(place, settings, trials, each, on_trial)
+            ingest(workspace, public, each)
+            mask(workspace, each)
+            found = searches.search_public(workspace, trials, each, on_trial)
         else:
             assert trial_epsilon is not None
-            found = searches.search_private(place, settings, trials, trial_epsilon, each, on_trial)
+            found = searches.search_private(workspace, trials, trial_epsilon, each, on_trial)
             done |= {"spent": found.spent}
     result = {
         "trials": searches.as_rows(found),

@@ -42,7 +42,7 @@ def serve(
     revoke_api_key: Annotated[
         str | None, typer.Option(metavar="ID", help="Revoke the API key lxv_ID_..., and serve nothing.")
     ] = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -51,18 +51,17 @@ def serve(
     Without API keys only this machine is served. Other settings stand in [encrypted] of lexveil.toml.
     """
     settings = settings_of(config, encrypted={"host": host, "port": port, "workers": workers})
-    place = open_workspace(workspace)
+    workspace = open_workspace(location, settings)
     from lexveil.pipeline.serving import endpoint
-    from lexveil.pipeline.workspace import audit_log
 
     if new_api_key is not None:
-        with audit_log.recorded(place, settings, "issue-api-key"):
-            key = endpoint.issue_api_key(place, new_api_key)
+        with workspace.log.recorded("issue-api-key"):
+            key = endpoint.issue_api_key(workspace, new_api_key)
         console.show({"tenant": new_api_key, "api_key": key, "note": "shown this once"}, as_json)
         return
     if revoke_api_key is not None:
-        with audit_log.recorded(place, settings, "revoke-api-key"):
-            endpoint.revoke_api_key(place, revoke_api_key)
+        with workspace.log.recorded("revoke-api-key"):
+            endpoint.revoke_api_key(workspace, revoke_api_key)
         console.show({"revoked": revoke_api_key}, as_json)
         return
     import signal
@@ -75,9 +74,9 @@ def serve(
     scheme = "https" if settings.encrypted.tls_certificate else "http"
     console.show({"url": f"{scheme}://{settings.encrypted.host}:{settings.encrypted.port}"}, as_json)
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with audit_log.recorded(place, settings, "serve"), suppress(KeyboardInterrupt):
+    with workspace.log.recorded("serve"), suppress(KeyboardInterrupt):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
-        endpoint.serve_model(place, settings, model)
+        endpoint.serve_model(workspace, model)
 
 
 UrlOption = Annotated[str, typer.Option(help="Where `lexveil serve` listens; https beyond this machine.")]
@@ -111,7 +110,7 @@ def classify(
     certificate_key: CertificateKeyOption = None,
     text_field: TextField = None,
     id_field: IdField = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -133,7 +132,7 @@ def keys_rotate(
     ca: CaOption = None,
     certificate: CertificateOption = None,
     certificate_key: CertificateKeyOption = None,
-    workspace: WorkspaceOption = None,
+    location: WorkspaceOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -30,9 +30,9 @@ from lexveil.pipeline.errors import KeyProblem, SourceError, WorkspaceError
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.training.reservations import open_ledger
-from lexveil.pipeline.workspace import audit_log, storage
+from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.database import schema_of
-from lexveil.pipeline.workspace.keys import given_key, key_store
+from lexveil.pipeline.workspace.keys import given_key
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -74,14 +74,14 @@ class Recovery:
     charges_missing: int
 
 
-def back_up(place: Workspace, settings: Settings, target: Path, with_key: bool = False) -> Backup:
+def back_up(place: Workspace, target: Path, with_key: bool = False) -> Backup:
     """Copy a workspace into a new folder. The caller holds the workspace's lock.
 
     Raises:
         WorkspaceError: the folder isn't empty or can't be written, or the database can't be dumped.
     """
-    head = audit_log.verify(place, settings).head
-    url = settings.database.url
+    head = place.log.verify().head
+    url = place.settings.database.url
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.chmod(0o700)
@@ -138,10 +138,10 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
             (at / name).symlink_to(to)
         if settings.database.url is not None:
             _pg("pg_restore", settings.database.url, "--no-owner", "--exit-on-error", str(backup / _DUMP))
-        place = Workspace.open(root)
-        key_store(place, settings)
+        place = Workspace.open(root, settings)
+        _ = place.keys  # refuses a wrong master key
         if log is not None:
-            audit_log.adopt(place, settings, log.read_bytes())
+            place.log.adopt(log.read_bytes())
     except BaseException as error:
         if not storage.is_remote(at):
             shutil.rmtree(at, ignore_errors=True)
@@ -151,19 +151,19 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
     return place
 
 
-def catch_up(place: Workspace, settings: Settings, backup: Path) -> Recovery:
+def catch_up(place: Workspace, backup: Path) -> Recovery:
     """Check a workspace that was recovered, and carry out again what was erased since, by its log.
 
     The caller holds the workspace's lock.
     """
-    entries = audit_log.read(place, settings)
-    log = audit_log.verify(place, settings)
+    entries = place.log.read()
+    log = place.log.verify()
     gone = {one for entry in entries if entry.action == "erase" for one in entry.facts.get("doc_ids", ())}
-    again = gone & set(key_store(place, settings).created(sorted(gone)))
+    again = gone & set(place.keys.created(sorted(gone)))
     for doc_id in sorted(again):
         with suppress(SourceError):
-            erase(place, settings, doc_id)
-    ledger, _ = open_ledger(place, settings)
+            erase(place, doc_id)
+    ledger, _ = open_ledger(place)
     try:
         known = {reservation.id for one in ledger.populations() for reservation in ledger.reservations(one)}
         intact = ledger.verify().ok

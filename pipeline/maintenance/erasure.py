@@ -16,11 +16,8 @@ from lexveil.pipeline.masking.decisions import forget_review
 from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.saved import models
 from lexveil.pipeline.records import now
-from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace import audit_log, tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue, write_catalogue
+from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.features import versions
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.shards import read_manifest, write_manifest
 from lexveil.pipeline.workspace.storage import forget_versions, is_remote, read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -73,9 +70,7 @@ class _Removed(NamedTuple):
     models: tuple[str, ...]
 
 
-def erase(
-    workspace: Workspace, settings: Settings, name: str | None = None, owner: str | None = None
-) -> Erasure:
+def erase(workspace: Workspace, name: str | None = None, owner: str | None = None) -> Erasure:
     """Erase the document of that id, or of that id in its source; or all documents of an owner.
 
     The keys go first: after that the encrypted copies, and backups of them, can't be opened any more, and
@@ -89,18 +84,14 @@ def erase(
     """
     if (name is None) == (owner is None):
         raise SourceError("name a document, or an owner with --owner")
-    keys = key_store(workspace, settings)
-    doc_ids = (
-        _of_owner(workspace, settings, keys, owner)
-        if name is None
-        else [_document(workspace, settings, keys, name or "")]
-    )
+    keys = workspace.keys
+    doc_ids = _of_owner(workspace, keys, owner) if name is None else [_document(workspace, keys, name or "")]
     gone = _remove(workspace, keys, doc_ids, tombstones=True, mark=True)
-    _drop_from_catalogue(workspace, settings, doc_ids)  # last: a second try finds an owner's documents there
-    return Erasure(tuple(doc_ids), *gone, scan(workspace, keys, doc_ids, settings))
+    _drop_from_catalogue(workspace, doc_ids)  # last: a second try finds an owner's documents there
+    return Erasure(tuple(doc_ids), *gone, scan(workspace, keys, doc_ids))
 
 
-def forget(workspace: Workspace, settings: Settings, doc_ids: Sequence[str]) -> None:
+def forget(workspace: Workspace, doc_ids: Sequence[str]) -> None:
     """Remove documents that no source has any more in this form, changed or gone, and log it.
 
     As in an erasure, their keys are destroyed and every table loses their rows; but nobody asked that their
@@ -109,9 +100,9 @@ def forget(workspace: Workspace, settings: Settings, doc_ids: Sequence[str]) -> 
     caller's.
     """
     facts = {"documents": len(doc_ids), "digest": tables.digest_of(sorted(doc_ids))}
-    with audit_log.recorded(workspace, settings, "forget", facts) as done:
-        mark = settings.ingest.removed == "erase"
-        keys = key_store(workspace, settings)
+    with workspace.log.recorded("forget", facts) as done:
+        mark = workspace.settings.ingest.removed == "erase"
+        keys = workspace.keys
         gone = _remove(workspace, keys, doc_ids, tombstones=False, mark=mark)
         done |= {"rows": gone.rows, "keys": gone.keys, "models": list(gone.models)}
 
@@ -130,17 +121,15 @@ def _remove(
     return _Removed(rows, destroyed, tuple(trained))
 
 
-def scan(
-    workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str], settings: Settings | None = None
-) -> Scan:
+def scan(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> Scan:
     """Search every file of the workspace for these ids: tables by their columns, other files byte by byte.
 
-    With settings that name a database, the catalogue that lies there too.
+    If a database is configured, its catalogue too.
     """
     files = size = 0
     left = len(keys.existing(doc_ids))
-    if settings is not None and settings.database.url is not None:
-        left += len({*doc_ids} & {*tables.strings(read_catalogue(workspace, settings), "doc_id")})
+    if workspace.settings.database.url is not None:
+        left += len({*doc_ids} & {*tables.strings(workspace.catalogue.read(), "doc_id")})
     needles = [doc_id.encode() for doc_id in doc_ids]
     for path in _everything(workspace):
         if path.name in _REMEMBERS:
@@ -176,9 +165,9 @@ def _bytes_name(path: Path, needles: Sequence[bytes]) -> bool:
     return False
 
 
-def _document(workspace: Workspace, settings: Settings, keys: KeyStore, name: str) -> str:
+def _document(workspace: Workspace, keys: KeyStore, name: str) -> str:
     source_key = content_id(keys.purpose_key("source-id"), name.encode())
-    catalogue = read_catalogue(workspace, settings).to_pylist()
+    catalogue = workspace.catalogue.read().to_pylist()
     found = {row["doc_id"] for row in catalogue if name == row["doc_id"] or source_key == row["source_key"]}
     found |= keys.erased([name])
     if not found:
@@ -188,11 +177,9 @@ def _document(workspace: Workspace, settings: Settings, keys: KeyStore, name: st
     return found.pop()
 
 
-def _of_owner(workspace: Workspace, settings: Settings, keys: KeyStore, owner: str | None) -> list[str]:
+def _of_owner(workspace: Workspace, keys: KeyStore, owner: str | None) -> list[str]:
     named = {owner, content_id(keys.purpose_key("owner-id"), (owner or "").encode())}
-    found = [
-        row["doc_id"] for row in read_catalogue(workspace, settings).to_pylist() if row["owner"] in named
-    ]
+    found = [row["doc_id"] for row in workspace.catalogue.read().to_pylist() if row["owner"] in named]
     if not found:
         raise SourceError("there is no document of such an owner in this workspace")
     return found
@@ -243,11 +230,11 @@ def _parts(workspace: Workspace) -> list[Path]:
     return [path for folder in folders for path in sorted(folder.glob("part-*.parquet"))]
 
 
-def _drop_from_catalogue(workspace: Workspace, settings: Settings, doc_ids: Sequence[str]) -> None:
-    table = read_catalogue(workspace, settings)
+def _drop_from_catalogue(workspace: Workspace, doc_ids: Sequence[str]) -> None:
+    table = workspace.catalogue.read()
     gone = set(doc_ids)
     kept = [value not in gone for value in tables.strings(table, "doc_id")]
-    write_catalogue(workspace, settings, table.filter(kept))
+    workspace.catalogue.write(table.filter(kept))
 
 
 def _refresh_manifests(workspace: Workspace) -> None:

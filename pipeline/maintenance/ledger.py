@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexveil.pipeline.errors import BudgetRefused, SettingsError
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
 from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerError, Population, Verification
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def reading_ledger(workspace: Workspace, settings: Settings) -> Generator[Ledger]:
+def reading_ledger(workspace: Workspace) -> Generator[Ledger]:
     try:
-        ledger = Ledger(workspace.ledger_url(settings))
+        ledger = workspace.ledger
         try:
             yield ledger
         finally:
@@ -29,20 +28,22 @@ def reading_ledger(workspace: Workspace, settings: Settings) -> Generator[Ledger
         raise BudgetRefused(f"the privacy ledger refuses: {error}") from None
 
 
-def show(workspace: Workspace, settings: Settings) -> dict[str, Any]:
+def show(workspace: Workspace) -> dict[str, Any]:
     """Limits, totals and runs of all populations.
 
     Raises:
         BudgetRefused: the ledger is broken or does not answer.
     """
-    with reading_ledger(workspace, settings) as ledger:
+    with reading_ledger(workspace) as ledger:
         populations = [_population(ledger, population) for population in ledger.populations()]
         runs = [
             {
                 "population": population.name,
                 "unit": population.unit,
                 "state": run.state,
-                "epsilon": run.charge.epsilon(limit.delta if limit else settings.ledger.limit_delta),
+                "epsilon": run.charge.epsilon(
+                    limit.delta if limit else workspace.settings.ledger.limit_delta
+                ),
                 "noise_multiplier": run.charge.noise_multiplier,
                 "sample_rate": run.charge.sample_rate,
                 "steps": run.charge.steps,
@@ -71,9 +72,9 @@ def _population(ledger: Ledger, population: Population) -> dict[str, Any]:
     }
 
 
-def verify(workspace: Workspace, settings: Settings, head: str | None = None) -> dict[str, Any]:
+def verify(workspace: Workspace, head: str | None = None) -> dict[str, Any]:
     """Whether chain, admissions and totals hold, and whether a `head` that was kept is still there."""
-    with reading_ledger(workspace, settings) as ledger:
+    with reading_ledger(workspace) as ledger:
         found = ledger.verify()
         kept = head is None or head in {entry.hash for entry in ledger.entries()}
     return _verified(found, kept)
@@ -93,30 +94,30 @@ def _verified(found: Verification, kept: bool) -> dict[str, Any]:
     }
 
 
-def limit(workspace: Workspace, settings: Settings, epsilon: float) -> dict[str, Any]:
+def limit(workspace: Workspace, epsilon: float) -> dict[str, Any]:
     """Set the limit of every unit of the configured population.
 
     Raises:
         SettingsError: epsilon isn't above 0.
     """
-    name = settings.ledger.population
-    with reading_ledger(workspace, settings) as ledger:
+    name = workspace.settings.ledger.population
+    with reading_ledger(workspace) as ledger:
         known = [population for population in ledger.populations() if population.name == name]
         try:
             for population in known or [Population(name)]:
-                ledger.set_limit(population, epsilon, settings.ledger.limit_delta)
+                ledger.set_limit(population, epsilon, workspace.settings.ledger.limit_delta)
         except ValueError as error:
             raise SettingsError(str(error)) from None
         return {"populations": [_population(ledger, population) for population in ledger.populations()]}
 
 
-def export(workspace: Workspace, settings: Settings, target: Path) -> dict[str, Any]:
+def export(workspace: Workspace, target: Path) -> dict[str, Any]:
     """Write the whole ledger as the document that `lexveil.privacy.dp.ledger.export` describes.
 
     Raises:
         SettingsError: the file can't be written.
     """
-    with reading_ledger(workspace, settings) as ledger:
+    with reading_ledger(workspace) as ledger:
         entries = ledger.entries()
     write_file(target, exported.dump(entries).encode())
     head = entries[-1].hash if entries else None

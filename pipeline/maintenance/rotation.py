@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexveil.pipeline.errors import KeyProblem
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.keys import (
-    current_store,
     given_key,
     kept_by,
     key_file,
-    key_store,
-    key_told,
     next_key,
+    open_current_store,
     own_key_file,
+    translate_key_errors,
 )
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.key_services import key_service
@@ -23,7 +21,7 @@ from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import KeyUnusable, MasterKey
 
 
-def rotate_master_key(workspace: Workspace, settings: Settings) -> int:
+def rotate_master_key(workspace: Workspace) -> int:
     """Make a new master key, wrap all keys by it, and have it kept where the settings say.
 
     That may be another place than the old one's: from a file to a key service, back, or from one service to
@@ -37,8 +35,9 @@ def rotate_master_key(workspace: Workspace, settings: Settings) -> int:
     Raises:
         KeyProblem: a key can't be used, or lies where it can't be written.
     """
-    store, at_service = current_store(workspace, settings), kept_by(workspace, settings) is not None
-    with key_told():
+    settings = workspace.settings
+    store, at_service = open_current_store(workspace, settings), kept_by(workspace, settings) is not None
+    with translate_key_errors():
         if settings.master_key_service is not None:
             count = store.rewrap(key_service(settings.master_key_service))
             if not workspace.remote:
@@ -58,16 +57,16 @@ def rotate_master_key(workspace: Workspace, settings: Settings) -> int:
     return _to_file(store, path)
 
 
-def rewrap_master_key(workspace: Workspace, settings: Settings) -> None:
+def rewrap_master_key(workspace: Workspace) -> None:
     """Have the service wrap the same master key anew, after the service's own key was rotated.
 
     Raises:
         KeyProblem: no service keeps the key, or it can't be used.
     """
-    if settings.master_key_service is None:
+    if workspace.settings.master_key_service is None:
         raise KeyProblem("no service keeps the master key: set master_key_service")
-    with key_told():
-        key_store(workspace, settings).rewrap_master(key_service(settings.master_key_service))
+    with translate_key_errors():
+        workspace.keys.rewrap_master(key_service(workspace.settings.master_key_service))
 
 
 def _to_file(store: KeyStore, path: Path) -> int:

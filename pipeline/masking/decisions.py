@@ -31,10 +31,8 @@ from lexveil.nlp.masking.policy import REVIEWER
 from lexveil.nlp.text import NormalisedText, Span
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.records import Document
-from lexveil.pipeline.settings import EntityType, Settings
-from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.settings import EntityType
 from lexveil.pipeline.workspace.documents import read_raw
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -99,13 +97,13 @@ def pages_folder(workspace: Workspace) -> Path:
     return workspace.local / "review"
 
 
-def text_digest(workspace: Workspace, settings: Settings, texts: Sequence[str]) -> list[str]:
+def text_digest(workspace: Workspace, texts: Sequence[str]) -> list[str]:
     """A keyed digest of each text, to tell whether offsets still belong to it."""
-    key = key_store(workspace, settings).purpose_key(_PURPOSE)
+    key = workspace.keys.purpose_key(_PURPOSE)
     return [content_id(key, text.encode("utf-8", "surrogatepass")) for text in texts]
 
 
-def store_decisions(workspace: Workspace, settings: Settings, path: Path) -> int:
+def store_decisions(workspace: Workspace, path: Path) -> int:
     """Keep the decisions of a file, or of all `decisions-*.json` of a folder. Returns how many documents.
 
     Raises:
@@ -117,8 +115,8 @@ def store_decisions(workspace: Workspace, settings: Settings, path: Path) -> int
         if file.doc_id in given:
             raise SourceError(f"{name}: another file decides about the same document")
         given[file.doc_id] = file
-    texts = _texts(workspace, settings, given)
-    digests = dict(zip(texts, text_digest(workspace, settings, list(texts.values())), strict=True))
+    texts = _texts(workspace, given)
+    digests = dict(zip(texts, text_digest(workspace, list(texts.values())), strict=True))
     for name, file in files.items():
         if file.doc_id not in texts:
             raise SourceError(f"{name}: this workspace has no such document, or it was erased")
@@ -137,9 +135,7 @@ def store_decisions(workspace: Workspace, settings: Settings, path: Path) -> int
     return len(files)
 
 
-def stored_decisions(
-    workspace: Workspace, settings: Settings, documents: Iterable[Document]
-) -> dict[str, tuple[Decision, ...]]:
+def stored_decisions(workspace: Workspace, documents: Iterable[Document]) -> dict[str, tuple[Decision, ...]]:
     """The decisions about each of these documents that has any, if its text is still the one reviewed."""
     there = {path.name for path in review_folder(workspace).glob("decisions-*.json")}
     files = {
@@ -147,7 +143,7 @@ def stored_decisions(
         for document in documents
         if _place(workspace, document.doc_id).name in there
     }
-    digests = text_digest(workspace, settings, [document.text for document, _ in files.values()])
+    digests = text_digest(workspace, [document.text for document, _ in files.values()])
     return {
         doc_id: file.decided()
         for (doc_id, (_, file)), digest in zip(files.items(), digests, strict=True)
@@ -291,15 +287,15 @@ def _check(file: _File, length: int, name: str) -> None:
         seen.add((entry.start, entry.end))
 
 
-def _texts(workspace: Workspace, settings: Settings, doc_ids: Iterable[str]) -> dict[str, str]:
+def _texts(workspace: Workspace, doc_ids: Iterable[str]) -> dict[str, str]:
     """The text of each of these documents that is there."""
     wanted = set(doc_ids)
     by_shard: dict[int, list[str]] = {}
-    for row in read_catalogue(workspace, settings).select(["doc_id", "shard"]).to_pylist():
+    for row in workspace.catalogue.read().select(["doc_id", "shard"]).to_pylist():
         if row["doc_id"] in wanted:
             by_shard.setdefault(row["shard"], []).append(row["doc_id"])
     return {
         document.doc_id: document.text
         for shard, ids in sorted(by_shard.items())
-        for document in read_raw(workspace, settings, shard, ids)
+        for document in read_raw(workspace, shard, ids)
     }

@@ -14,10 +14,7 @@ from lexveil.nlp.masking.scope import Named
 from lexveil.nlp.text import Span
 from lexveil.pipeline.masking.detector import shift_span
 from lexveil.pipeline.records import Document
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
 
@@ -25,10 +22,8 @@ from lexveil.privacy.vault import seal, unseal
 class FoundPart:
     """What was found in documents of one part; opened document by document, piece by piece."""
 
-    def __init__(
-        self, workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str], what: str
-    ) -> None:
-        self._keys = key_store(workspace, settings).existing(list(doc_ids))
+    def __init__(self, workspace: Workspace, index: int, doc_ids: Iterable[str], what: str) -> None:
+        self._keys = workspace.keys.existing(list(doc_ids))
         self._what = what
         names = ["doc_id", "start", "end", "language", "served", what]
         path = tables.part_path(workspace.found, index)
@@ -65,18 +60,18 @@ class FoundPart:
         return json.loads(unseal(self._keys[row["doc_id"]], row[self._what], place))
 
 
-def wanted_by_shard(workspace: Workspace, settings: Settings) -> dict[int, list[str]]:
+def wanted_by_shard(workspace: Workspace) -> dict[int, list[str]]:
     """The kept documents of each raw part."""
     wanted: dict[int, list[str]] = defaultdict(list)
-    catalogue = read_catalogue(workspace, settings)
+    catalogue = workspace.catalogue.read()
     for row in catalogue.select(["doc_id", "shard"]).to_pylist():
         wanted[row["shard"]].append(row["doc_id"])
     return wanted
 
 
-def wanted_in(workspace: Workspace, settings: Settings, index: int) -> list[str]:
+def wanted_in(workspace: Workspace, index: int) -> list[str]:
     """The kept documents of one raw part. Every shard asks, so no more than its own rows become objects."""
-    return tables.strings(read_catalogue(workspace, settings, index), "doc_id")
+    return tables.strings(workspace.catalogue.read(index), "doc_id")
 
 
 def seal_json(key: bytes, value: object, context: str) -> bytes:

@@ -10,8 +10,6 @@ from lexveil.nlp.masking.scope import Named, Scope
 from lexveil.pipeline.masking.decisions import apply_decisions, decisions_digests, stored_decisions
 from lexveil.pipeline.masking.found import FoundPart
 from lexveil.pipeline.records import Document
-from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.pseudonyms import seed
@@ -20,11 +18,9 @@ from lexveil.privacy.pseudonyms import seed
 class Matters:
     """The scopes of the owners of some documents: all that is named in all documents of each owner."""
 
-    def __init__(
-        self, workspace: Workspace, settings: Settings, documents: Sequence[Document], key: bytes
-    ) -> None:
+    def __init__(self, workspace: Workspace, documents: Sequence[Document], key: bytes) -> None:
         owners = {document.owner for document in documents}
-        rows = read_catalogue(workspace, settings).select(["doc_id", "owner", "shard"]).to_pylist()
+        rows = workspace.catalogue.read().select(["doc_id", "owner", "shard"]).to_pylist()
         owner_of = {row["doc_id"]: row["owner"] for row in rows if row["owner"] in owners}
         by_shard: dict[int, list[str]] = defaultdict(list)
         for row in rows:
@@ -36,9 +32,9 @@ class Matters:
         self._scopes: dict[str, Scope] = {}
         decided = decisions_digests(workspace)
         for index, doc_ids in sorted(by_shard.items()):
-            names = FoundPart(workspace, settings, index, doc_ids, "names")
+            names = FoundPart(workspace, index, doc_ids, "names")
             again = [doc_id for doc_id in doc_ids if doc_id in decided]
-            reviewed = _named_after_review(workspace, settings, index, again)
+            reviewed = _named_after_review(workspace, index, again)
             for doc_id in names:
                 self._named[owner_of[doc_id]] += reviewed.get(doc_id) or names.named(doc_id)
                 self._languages[owner_of[doc_id]][names.language(doc_id)] += 1
@@ -52,15 +48,13 @@ class Matters:
         return self._scopes[owner]
 
 
-def _named_after_review(
-    workspace: Workspace, settings: Settings, index: int, doc_ids: Sequence[str]
-) -> dict[str, list[Named]]:
+def _named_after_review(workspace: Workspace, index: int, doc_ids: Sequence[str]) -> dict[str, list[Named]]:
     """Who is named in documents that a reviewer decided about."""
     if not doc_ids:
         return {}
-    documents = read_raw(workspace, settings, index, doc_ids)
-    found = FoundPart(workspace, settings, index, doc_ids, "spans")
-    decisions = stored_decisions(workspace, settings, documents)
+    documents = read_raw(workspace, index, doc_ids)
+    found = FoundPart(workspace, index, doc_ids, "spans")
+    decisions = stored_decisions(workspace, documents)
     return {
         document.doc_id: [
             Named.of(

@@ -24,16 +24,20 @@ def detector_in_use(settings: MaskSettings) -> dict[str, str]:
     return {"detector": settings.detector, "sensitivity": settings.sensitivity}
 
 
-def scores_in_use(workspace: Workspace, settings: MaskSettings) -> dict[str, Any]:
+def scores_in_use(workspace: Workspace) -> dict[str, Any]:
     """What is known of the detector in use, for `run.json` and the report.
 
     detector, sensitivity; shipped: cross-validated scores from the card beside its weights, or None;
     own: scores on the user's gold, or None where this detector was never measured; note: how to read them.
     """
+    settings = workspace.settings.mask
     used = detector_in_use(settings)
     own = read_json(scores_path(workspace)) or {}
     measured = {name: own.get(name) for name in (*used, "weights")}
-    if measured != {**used, "weights": weights_digest(settings)}:  # another detector's, or of other weights
+    if measured != {
+        **used,
+        "weights": weights_digest(settings),
+    }:  # another detector's, or of other weights
         own = {}
     return {**used, "shipped": _shipped(**used), "own": own or None, "note": OTHER_DOCUMENTS}
 

@@ -18,10 +18,7 @@ from lexveil.nlp.masking.anonymize import (
 from lexveil.nlp.masking.mask import Kept, Masked, Replacement, restore
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import WorkspaceError
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import unseal
 
@@ -45,15 +42,15 @@ class VaultEntry:
         return verdict_of(self.reasons)
 
 
-def restore_document(workspace: Workspace, settings: Settings, doc_id: str) -> str:
+def restore_document(workspace: Workspace, doc_id: str) -> str:
     """The exact original of a masked document, from the masked text and the vault. Key holders only.
 
     Raises:
         WorkspaceError: no such document, or it was erased, or the second pass held it back.
     """
-    places = {row["doc_id"]: row["shard"] for row in read_catalogue(workspace, settings).to_pylist()}
+    places = {row["doc_id"]: row["shard"] for row in workspace.catalogue.read().to_pylist()}
     index = places.get(doc_id)
-    rows = [] if index is None else list(_vault_rows(workspace, settings, index, [doc_id]))
+    rows = [] if index is None else list(_vault_rows(workspace, index, [doc_id]))
     if index is None or not rows:
         raise WorkspaceError("there is no such document in this workspace, or it was erased")
     table = tables.read_part(tables.part_path(workspace.masked, index), ["doc_id", "text"])
@@ -69,13 +66,11 @@ def restore_document(workspace: Workspace, settings: Settings, doc_id: str) -> s
     return "".join(originals)
 
 
-def read_vault(
-    workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str]
-) -> dict[str, VaultEntry]:
+def read_vault(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict[str, VaultEntry]:
     """What the vault holds of those of the documents that lie in one part and were not erased."""
     done: dict[str, list[tuple[Piece, Checked]]] = defaultdict(list)
     ids: dict[str, list[str]] = defaultdict(list)
-    for doc_id, start, told in _vault_rows(workspace, settings, index, list(doc_ids)):
+    for doc_id, start, told in _vault_rows(workspace, index, list(doc_ids)):
         masked = Masked(
             " " * told["length"],
             tuple(Replacement(*row) for row in told["replacements"]),
@@ -92,10 +87,10 @@ def read_vault(
 
 
 def _vault_rows(
-    workspace: Workspace, settings: Settings, index: int, doc_ids: Sequence[str]
+    workspace: Workspace, index: int, doc_ids: Sequence[str]
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """(doc_id, start of the piece, what is told of it), in order."""
-    keys = key_store(workspace, settings).existing(doc_ids)
+    keys = workspace.keys.existing(doc_ids)
     path = tables.part_path(workspace.vault, index)
     for row in tables.read_part(path).to_pylist() if keys and path.exists() else []:
         doc_id, start = row["doc_id"], row["start"]

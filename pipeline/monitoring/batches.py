@@ -29,11 +29,8 @@ from lexveil.pipeline.monitoring.drift import (
     to_json,
 )
 from lexveil.pipeline.records import Manifest
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.features import current_features
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -88,20 +85,20 @@ def past_runs(workspace: Workspace, but: str | None = None) -> list[Past]:
     return sorted(found, key=lambda run: (run.until, run.data["started"], run.data["run_id"]))
 
 
-def measure(workspace: Workspace, settings: Settings, run_id: str, ingested: Manifest) -> dict[str, Any]:
+def measure(workspace: Workspace, run_id: str, ingested: Manifest) -> dict[str, Any]:
     """What `run.json` keeps of the batch that is new in a run.
 
     documents, owners, `rates` (name: total, dispersion), `expected` (name: rate, low, high), `distance` of
     the features, `unlike` (what stands out, by name); for the next run `until`, `quarantine` and `recipe`.
     """
     past = past_runs(workspace, run_id)
-    arrivals = _arrivals(workspace, settings)
+    arrivals = _arrivals(workspace)
     since = past[-1].until if past else 0.0
     new = [arrival for arrival in arrivals if arrival.at > since]
     waiting = ingested.counts().get("quarantined", 0)
     quarantined = max(0, waiting - (past[-1].data["batch"]["quarantine"] if past else 0))
     batch = batch_of(workspace, new, quarantined)
-    recipe = digest_of(settings.mask.model_dump(mode="json"))
+    recipe = digest_of(workspace.settings.mask.model_dump(mode="json"))
     # What was masked otherwise on purpose is no measure for what is masked so now.
     alike = [run.batch for run in past if run.recipe == recipe and run.batch.enough]
     expected = judge_rates(batch, alike)
@@ -129,10 +126,10 @@ class Arrival:
     at: float
 
 
-def _arrivals(workspace: Workspace, settings: Settings) -> list[Arrival]:
-    catalogue = read_catalogue(workspace, settings)
+def _arrivals(workspace: Workspace) -> list[Arrival]:
+    catalogue = workspace.catalogue.read()
     ids = tables.strings(catalogue, "doc_id")
-    created = key_store(workspace, settings).created(ids)
+    created = workspace.keys.created(ids)
     shards: list[Any] = catalogue.column("shard").to_pylist()
     return [
         Arrival(name, shard, created[name])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexveil.pipeline.errors import SettingsError
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.budget import Moment, history
 from lexveil.privacy.dp.ledger.ledger import Population
@@ -24,7 +23,7 @@ _COLOURS = ("#1f5fa8", "#b3541e", "#3d7a3d", "#7a3d74", "#555555")
 _SHORTEST_SPAN_S = 3600
 
 
-def draw(workspace: Workspace, settings: Settings, target: Path) -> None:
+def draw(workspace: Workspace, target: Path) -> None:
     """Draw what each population has spent over time, beside its limit.
 
     Raises:
@@ -34,7 +33,7 @@ def draw(workspace: Workspace, settings: Settings, target: Path) -> None:
         raise SettingsError(
             f"a drawing ends in {' or '.join(DRAWINGS)}, found {target.suffix or 'no ending'}"
         )
-    with reading_ledger(workspace, settings) as ledger:
+    with reading_ledger(workspace) as ledger:
         entries = ledger.entries()
         lines = [(population, history(entries, population)) for population in ledger.populations()]
     import io

@@ -36,10 +36,7 @@ from lexveil.pipeline.masking.decisions import (
 from lexveil.pipeline.masking.found import FoundPart
 from lexveil.pipeline.masking.vault import VaultEntry, read_vault
 from lexveil.pipeline.records import Document
-from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.documents import read_raw
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import content_id
@@ -84,10 +81,7 @@ class Reviewable:
 
 
 def write_reviews(
-    workspace: Workspace,
-    settings: Settings,
-    names: Sequence[str],
-    tell: Callable[[int, int], None] | None = None,
+    workspace: Workspace, names: Sequence[str], tell: Callable[[int, int], None] | None = None
 ) -> list[Path]:
     """Write the page of each of these documents (doc_id, or id in the source).
 
@@ -97,10 +91,10 @@ def write_reviews(
     Raises:
         WorkspaceError: nothing has been masked. SourceError: there is no such document.
     """
-    wanted = _wanted(workspace, settings, names)
+    wanted = _wanted(workspace, names)
     folder = _folder(workspace)
     rows: list[dict[str, Any]] = []
-    for reviewable in _read(workspace, settings, wanted):
+    for reviewable in _read(workspace, wanted):
         write_bytes(_page(folder, reviewable.document.doc_id), render_review(reviewable).encode(), mode=0o600)
         rows.append(_row(reviewable))
         if tell is not None:
@@ -135,7 +129,7 @@ def _in_words(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     return [(REASONS.get(name, name), n) for name, n in sorted(reasons.items())]
 
 
-def write_gold(workspace: Workspace, settings: Settings) -> dict[str, Any]:
+def write_gold(workspace: Workspace) -> dict[str, Any]:
     """Write `gold.jsonl` beside the pages: span-JSONL of every document that has decisions.
 
     Its spans are what is masked after the decisions: accepted, added, and whatever nobody objected to.
@@ -147,7 +141,7 @@ def write_gold(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     decided = [path.stem.removeprefix("decisions-") for path in review_folder(workspace).glob("decisions-*")]
     reviewed = [
         found
-        for found in _read(workspace, settings, _wanted(workspace, settings, sorted(decided)))
+        for found in _read(workspace, _wanted(workspace, sorted(decided)))
         if decided and found.decisions
     ]
     if not reviewed:
@@ -238,14 +232,14 @@ def _folder(workspace: Workspace) -> Path:
     return folder
 
 
-def _wanted(workspace: Workspace, settings: Settings, names: Sequence[str]) -> dict[str, int]:
+def _wanted(workspace: Workspace, names: Sequence[str]) -> dict[str, int]:
     """doc_id -> shard of the named documents, in the order of the catalogue."""
     if not list(workspace.vault.glob("part-*.parquet")):
         raise WorkspaceError("nothing has been masked in this workspace; run `lexveil mask` first")
-    rows = read_catalogue(workspace, settings).select(["doc_id", "source_key", "shard"]).to_pylist()
+    rows = workspace.catalogue.read().select(["doc_id", "source_key", "shard"]).to_pylist()
     if not names:
         return {row["doc_id"]: row["shard"] for row in rows}
-    key = key_store(workspace, settings).purpose_key("source-id")
+    key = workspace.keys.purpose_key("source-id")
     asked = {name: content_id(key, name.encode()) for name in names}
     known = {row["doc_id"] for row in rows} | {row["source_key"] for row in rows}
     if any(name not in known and source not in known for name, source in asked.items()):
@@ -256,22 +250,20 @@ def _wanted(workspace: Workspace, settings: Settings, names: Sequence[str]) -> d
     }
 
 
-def _read(workspace: Workspace, settings: Settings, wanted: Mapping[str, int]) -> Iterator[Reviewable]:
+def _read(workspace: Workspace, wanted: Mapping[str, int]) -> Iterator[Reviewable]:
     by_shard: dict[int, list[str]] = {}
     for doc_id, shard in wanted.items():
         by_shard.setdefault(shard, []).append(doc_id)
     for shard, doc_ids in by_shard.items():
-        yield from _of_shard(workspace, settings, shard, doc_ids)
+        yield from _of_shard(workspace, shard, doc_ids)
 
 
-def _of_shard(
-    workspace: Workspace, settings: Settings, shard: int, doc_ids: Iterable[str]
-) -> Iterator[Reviewable]:
-    documents = read_raw(workspace, settings, shard, doc_ids)
-    entries = read_vault(workspace, settings, shard, [document.doc_id for document in documents])
-    found = FoundPart(workspace, settings, shard, list(entries), "spans")
-    decisions = stored_decisions(workspace, settings, documents)
-    digests = text_digest(workspace, settings, [document.text for document in documents])
+def _of_shard(workspace: Workspace, shard: int, doc_ids: Iterable[str]) -> Iterator[Reviewable]:
+    documents = read_raw(workspace, shard, doc_ids)
+    entries = read_vault(workspace, shard, [document.doc_id for document in documents])
+    found = FoundPart(workspace, shard, list(entries), "spans")
+    decisions = stored_decisions(workspace, documents)
+    digests = text_digest(workspace, [document.text for document in documents])
     for document, digest in zip(documents, digests, strict=True):
         entry = entries.get(document.doc_id)
         if entry is not None:  # None: ingested since

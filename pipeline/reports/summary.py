@@ -8,7 +8,6 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.evaluate import Evaluation
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.features import shown_features
@@ -91,9 +90,9 @@ def report_path(workspace: Workspace, run_id: str) -> Path:
     return workspace.runs / run_id / "report.html"
 
 
-def account(workspace: Workspace, settings: Settings) -> Spent:
+def account(workspace: Workspace) -> Spent:
     """What the configured population has spent."""
-    ledger, population = open_ledger(workspace, settings)
+    ledger, population = open_ledger(workspace)
     try:
         limit = ledger.limit(population)
         assert limit is not None

@@ -17,7 +17,7 @@ from lexveil.pipeline.serving.server.listen import Listen, serve
 from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import State
-from lexveil.pipeline.settings import MIB, EncryptedSettings, Settings
+from lexveil.pipeline.settings import MIB, EncryptedSettings
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.he.parameters import Profile
 from lexveil.privacy.he.served_model import HeadRefused, ServedModel, ShapeRefused
@@ -28,18 +28,18 @@ def offer_of(model: FeatureModel, folder: Path, name: str, profile: Profile = "s
     return Offer(ServedModel(head_of(model), profile), model.config.labels, name, folder)
 
 
-def serve_model(workspace: Workspace, settings: Settings, name: str | None) -> None:
+def serve_model(workspace: Workspace, name: str | None) -> None:
     """Serve a model's head until interrupted. The process holds no secret key and no document.
 
     Raises:
         TrainingRefused: there is no such model, or its head can't be served encrypted.
         ServingProblem: the address or the endpoint's folder can't be used.
     """
-    saved = find_model(workspace, name or settings.train.model)
-    model = open_model(saved.folder, settings)
+    saved = find_model(workspace, name or workspace.settings.train.model)
+    model = open_model(saved.folder, workspace.settings)
     if model.config.objective == "multilabel":
         raise TrainingRefused("the endpoint answers one label a document; this model tells several labels")
-    wanted = settings.encrypted
+    wanted = workspace.settings.encrypted
     extractor = state_folder(workspace) / "extractors" / saved.name
     save_extractor(model, extractor)
     offer = offer_of(model, extractor, saved.name, wanted.profile)

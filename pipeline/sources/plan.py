@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lexveil.pipeline.errors import RemovalRefused
-from lexveil.pipeline.settings import IngestSettings, Settings
+from lexveil.pipeline.settings import IngestSettings
 from lexveil.pipeline.sources.documents import SourceItem, has_gone, roots, scan
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.storage import read_all, write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
@@ -23,7 +22,7 @@ from lexveil.privacy.vault import seal, unseal
 _PURPOSE = "plan"
 
 
-def make_plan(workspace: Workspace, settings: Settings, sources: Sequence[Path]) -> list[list[SourceItem]]:
+def make_plan(workspace: Workspace, sources: Sequence[Path]) -> list[list[SourceItem]]:
     """The items of every shard: those known keep their place, new ones are added behind.
 
     An item whose content has changed, or is now read otherwise, is replaced where it stands, so that no shard
@@ -34,11 +33,11 @@ def make_plan(workspace: Workspace, settings: Settings, sources: Sequence[Path])
         SourceMissing: a source is missing.
         RemovalRefused: more would leave than may at once.
     """
-    keys = key_store(workspace, settings)
+    keys = workspace.keys
     shards = _read_plans(workspace, keys)
     known = _by_path(shards)
-    found = scan(sources, settings.ingest, known)
-    gone = removed(known, found, sources, settings.ingest)
+    found = scan(sources, workspace.settings.ingest, known)
+    gone = removed(known, found, sources, workspace.settings.ingest)
     paths = {item.path for item in found}
     current = {item.identity: item for item in found}
     old = {item.identity for items in shards for item in items}
@@ -54,12 +53,12 @@ def make_plan(workspace: Workspace, settings: Settings, sources: Sequence[Path])
                 renewed += [] if item.path in gone else [item]
             elif (same := current.get(item.identity)) is not None:
                 renewed.append(same)
-            elif waiting and _fits(waiting[0], [*renewed, *items[place + 1 :]], settings.ingest):
+            elif waiting and _fits(waiting[0], [*renewed, *items[place + 1 :]], workspace.settings.ingest):
                 renewed.append(waiting.popleft())
         if renewed != items:
             shards[index] = renewed
             _write_plan(workspace, keys, index, renewed)
-    more = _pack([item for items in fresh.values() for item in items], settings.ingest)
+    more = _pack([item for items in fresh.values() for item in items], workspace.settings.ingest)
     for index, items in enumerate(more, start=len(shards)):
         _write_plan(workspace, keys, index, items)
     return [*shards, *more]
@@ -95,9 +94,9 @@ def removed(
     return gone
 
 
-def planned(workspace: Workspace, settings: Settings) -> dict[str, list[SourceItem]]:
+def planned(workspace: Workspace) -> dict[str, list[SourceItem]]:
     """The items of every source file that the workspace knows, by path."""
-    return _by_path(_read_plans(workspace, key_store(workspace, settings)))
+    return _by_path(_read_plans(workspace, workspace.keys))
 
 
 def read_plan(workspace: Workspace, keys: KeyStore, index: int) -> list[SourceItem] | None:

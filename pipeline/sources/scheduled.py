@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.storage import StorageUnknown, located, write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
@@ -20,13 +18,13 @@ from lexveil.privacy.vault import seal, unseal
 _NAME = "standing"
 
 
-def keep_sources(workspace: Workspace, settings: Settings, sources: Sequence[str]) -> None:
+def keep_sources(workspace: Workspace, sources: Sequence[str]) -> None:
     """Write down what every scheduled run of this workspace works on; replaces what was kept."""
-    key = key_store(workspace, settings).purpose_key(_NAME)
+    key = workspace.keys.purpose_key(_NAME)
     write_bytes(workspace.protected / _NAME, seal(key, json.dumps(list(sources)).encode(), _NAME), 0o600)
 
 
-def kept_sources(workspace: Workspace, settings: Settings) -> list[str]:
+def kept_sources(workspace: Workspace) -> list[str]:
     """What was written down. Raises SourceError where nothing was."""
     try:
         sealed = (workspace.protected / _NAME).read_bytes()
@@ -34,7 +32,7 @@ def kept_sources(workspace: Workspace, settings: Settings) -> list[str]:
         raise SourceError(
             "this workspace has no scheduled sources; `lexveil deploy` writes them down"
         ) from None
-    return json.loads(unseal(key_store(workspace, settings).purpose_key(_NAME), sealed, _NAME))
+    return json.loads(unseal(workspace.keys.purpose_key(_NAME), sealed, _NAME))
 
 
 def located_sources(names: Iterable[str | Path]) -> list[Path]:

@@ -81,7 +81,6 @@ class Audited:
 
 def audit(
     workspace: Workspace,
-    settings: Settings,
     name: str | None = None,
     *,
     attacks: bool = True,
@@ -95,24 +94,24 @@ def audit(
     privacy to compare with, which are never saved. Their figures carry no noise: they are written below
     the protected root and are a diagnostic that stays inside, so nothing is charged for them either.
 
-    `settings` must hold out the same owners as at training. Documents that came later count as trained on,
+    The settings must hold out the same owners as at training. Documents that came later count as trained on,
     which makes the attacks look weaker. Raises:
         TrainingRefused: there is no such model, or it can't be used.
     """
     saved = _find(workspace, name)
     card = read_card(saved.folder)
-    model = open_model(saved.folder, settings)
-    settings = as_trained(settings, model.config)
+    model = open_model(saved.folder, workspace.settings)
+    workspace = workspace.with_settings(as_trained(workspace.settings, model.config))
     say = tell or (lambda _stage, _done, _total: None)
     say("gate", 0, 1)
     claim = Claim(card["noise_multiplier"], card["max_grad_norm"], card["sample_rate"])
-    probes = (*default_probes(), _own_probe(model.config, settings))
+    probes = (*default_probes(), _own_probe(model.config, workspace.settings))
     verdict = gate(claim=claim, probes=probes)
     say("gate", 1, 1)
-    findings = [*verdict.findings, *check_card(workspace, settings, card)]
+    findings = [*verdict.findings, *check_card(workspace, card)]
     attacked = None
     if attacks:
-        attacked = _attack(workspace, settings, saved, card, model, each, say)
+        attacked = _attack(workspace, saved, card, model, each, say)
         if attacked.membership is not None:
             findings.append(Finding("membership", float(attacked.refuted_epsilon <= card["epsilon"]), {}))
     found = _on_card(verdict, findings, attacked)
@@ -147,14 +146,14 @@ def _on_card(verdict: Verdict, findings: Sequence[Finding], attacked: Attacked |
     }
 
 
-def check_card(workspace: Workspace, settings: Settings, card: Mapping[str, Any]) -> tuple[Finding, Finding]:
+def check_card(workspace: Workspace, card: Mapping[str, Any]) -> tuple[Finding, Finding]:
     """`accounting`: the ledger is intact and holds this run with the card's numbers, and epsilon follows from
     them. `secret_randomness`: the noise came from a key that nobody knows, as far as the card says.
 
     They can falsify: a card that claims less than was charged, a run that was never charged, a known seed. No
     chance is involved.
     """
-    ledger, _ = open_ledger(workspace, settings)
+    ledger, _ = open_ledger(workspace)
     try:
         intact = ledger.verify().ok
         runs = [run for population in ledger.populations() for run in ledger.reservations(population)]
@@ -201,7 +200,6 @@ def _own_probe(config: ModelConfig, settings: Settings) -> Probe:
 
 def _attack(
     workspace: Workspace,
-    settings: Settings,
     saved: SavedModel,
     card: Mapping[str, Any],
     model: FeatureModel,
@@ -216,18 +214,18 @@ def _attack(
     its division by the spread, which two values don't give. Elsewhere the loss alone decides (Yeom et al.
     2018, "Privacy Risk in Machine Learning", adversary 2).
     """
-    settings = _settings_of(settings, model.config, card)
-    encode(workspace, settings, encoding_of(saved.kind), each)
-    split = _known(load_split(workspace, settings), model.config)
+    workspace = workspace.with_settings(_settings_of(workspace.settings, model.config, card))
+    encode(workspace, encoding_of(saved.kind), each)
+    split = _known(load_split(workspace), model.config)
     inside = {row.owner for row in split.train}
     owners = sorted({row.owner for row in (*split.train, *split.held_out)})
     if min(len(inside), len(owners) - len(inside)) < FEWEST:
         return Attacked(None, None, None, None, 0)
-    plan = plain_plan(training_plan(settings.train, split), saved.kind)
+    plan = plain_plan(training_plan(workspace.settings.train, split), saved.kind)
     references = 0 if takes_tokens(saved.kind) else 2 * _PAIRS
     dice = np.random.default_rng()
     say("attacks", 0, 2 + references)
-    learn = partial(_learn, model.config, settings, plan)
+    learn = partial(_learn, model.config, workspace.settings, plan)
     hardness = np.zeros(len(owners))
     for pair in range(references // 2):
         first = dice.permutation(len(owners)) < len(owners) // 2

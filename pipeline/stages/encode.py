@@ -16,7 +16,7 @@ from lexveil.nlp.encoders.public import EncoderRefused, weights_digest
 from lexveil.pipeline.errors import TrainingRefused, WorkspaceError
 from lexveil.pipeline.models.encoding import encode_texts, encoded_folder
 from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
-from lexveil.pipeline.settings import Settings, TrainSettings
+from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
@@ -24,7 +24,7 @@ from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
-def encode(workspace: Workspace, settings: Settings, want: Want, each: ForEach = one_by_one) -> Manifest:
+def encode(workspace: Workspace, want: Want, each: ForEach = one_by_one) -> Manifest:
     """Encode every masked document as `want`. The manifest's counts: chunks, chunks_used, truncated.
 
     Raises:
@@ -34,9 +34,9 @@ def encode(workspace: Workspace, settings: Settings, want: Want, each: ForEach =
     masked = read_manifest(workspace.masked, "mask")
     if not masked.shards:
         raise WorkspaceError("nothing has been masked in this workspace; run `lexveil mask` first")
-    facts = encoding_facts(settings.train, want)
+    facts = encoding_facts(workspace.settings.train, want)
     shards = [Shard(entry.index, digest_of([entry.digest, *facts.values()])) for entry in masked.shards]
-    work = functools.partial(encode_shard, workspace, settings, want)
+    work = functools.partial(encode_shard, workspace, want)
     return run_stage(encoded_folder(workspace, want), f"encode-{want}", shards, work, each, facts)
 
 
@@ -54,10 +54,10 @@ def encoding_facts(train: TrainSettings, want: Want) -> dict[str, Any]:
     }
 
 
-def encode_shard(workspace: Workspace, settings: Settings, want: Want, shard: Shard) -> ShardResult:
+def encode_shard(workspace: Workspace, want: Want, shard: Shard) -> ShardResult:
     """Encode one shard's documents."""
     table = tables.read_part(tables.part_path(workspace.masked, shard.index))
-    encoded = encode_texts(tables.strings(table, "text"), settings.train, want)
+    encoded = encode_texts(tables.strings(table, "text"), workspace.settings.train, want)
     columns = {name: table.column(name) for name in ("doc_id", "owner", "label", "split")}
     out = pa.table(
         {

@@ -83,7 +83,7 @@ class Evaluation:
     with_relu: Scores | Denoising | None = None
 
 
-def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) -> Evaluation:
+def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
     """Held-out utility and the encrypted check of a model (None: the newest of the configured kind).
 
     The encrypted check encrypts features of a held-out sample in the client's process, classifies them by
@@ -92,29 +92,35 @@ def evaluate(workspace: Workspace, settings: Settings, name: str | None = None) 
     Raises:
         TrainingRefused: there is no such model.
     """
-    saved = find_model(workspace, name or settings.train.model)
-    model = open_model(saved.folder, settings)
-    split = load_split(workspace, settings)
+    saved = find_model(workspace, name or workspace.settings.train.model)
+    model = open_model(saved.folder, workspace.settings)
+    split = load_split(workspace)
     held_out = split.held_out
     utility = _utility(model, held_out)
     twin = relu = None
-    if settings.train.diagnostics and held_out:
-        config = model_config(settings.train, split)
-        plan = plain_plan(training_plan(settings.train, split), config.kind)
-        plain, _ = fit(config, split, settings.train, plan, SecureRandom(), private=False)
+    if workspace.settings.train.diagnostics and held_out:
+        config = model_config(workspace.settings.train, split)
+        plan = plain_plan(training_plan(workspace.settings.train, split), config.kind)
+        plain, _ = fit(config, split, workspace.settings.train, plan, SecureRandom(), private=False)
         twin = _utility(plain, held_out)
         if isinstance(plain.head, PolynomialHead):
             bent, _ = fit(
-                config, split, settings.train, plan, SecureRandom(), private=False, activation="relu"
+                config,
+                split,
+                workspace.settings.train,
+                plan,
+                SecureRandom(),
+                private=False,
+                activation="relu",
             )
             relu = _utility(bent, held_out)
-    features = extract(model, _sample(split, settings.encrypted.sample)).features
+    features = extract(model, _sample(split, workspace.settings.encrypted.sample)).features
     check = encrypted_check(head_of(model), features)
     encrypted = Encrypted(check.documents, check.agreement, check.max_error)
     return Evaluation(utility, twin, encrypted, relu)
 
 
-def evaluate_file(workspace: Workspace, settings: Settings, name: str, test: Path) -> Scores:
+def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
     """Scores of a model on a file of labelled records, masked as the training text was masked.
 
     A label that the model doesn't know counts as a miss.
@@ -124,14 +130,16 @@ def evaluate_file(workspace: Workspace, settings: Settings, name: str, test: Pat
         TrainingRefused: there is no such model.
     """
     saved = find_model(workspace, name)
-    model = open_model(saved.folder, settings)
-    train = as_trained(settings, model.config).train
-    items = scan([test], settings.ingest)
-    check_fields(items, settings.ingest, need_labels=False)
+    model = open_model(saved.folder, workspace.settings)
+    train = as_trained(workspace.settings, model.config).train
+    items = scan([test], workspace.settings.ingest)
+    check_fields(items, workspace.settings.ingest, need_labels=False)
     truth: list[str | None] = []
     logits: list[np.ndarray] = []
-    for documents in _batches(_labelled(items, settings)):
-        masked = [outcome.text for outcome in mask_texts([doc.text for doc in documents], settings.mask)]
+    for documents in _batches(_labelled(items, workspace.settings)):
+        masked = [
+            outcome.text for outcome in mask_texts([doc.text for doc in documents], workspace.settings.mask)
+        ]
         encoded = encode_texts(masked, train, encoding_of(saved.kind))
         logits.append(extract(model, encoded).logits)
         truth.extend(doc.label for doc in documents)

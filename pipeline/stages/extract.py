@@ -21,7 +21,6 @@ from lexveil.pipeline.models.encoding import (
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import SavedModel, find_model, refusal
 from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, now, one_by_one
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.encode import encode, encoding_facts
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
@@ -35,7 +34,6 @@ __all__ = ["current_features", "extract", "extract_shard", "open_model", "shown_
 
 def extract(
     workspace: Workspace,
-    settings: Settings,
     name: str | None = None,
     each: ForEach = one_by_one,
     run: str | None = None,
@@ -58,16 +56,17 @@ def extract(
         TrainingRefused: there is no such model, or its folder can't be used.
         WorkspaceError: nothing has been masked.
     """
-    saved = find_model(workspace, name or settings.train.model)
+    saved = find_model(workspace, name or workspace.settings.train.model)
     try:
-        settings = as_trained(settings, read_config(saved.folder))  # before any worker starts
+        # Before any worker starts.
+        workspace = workspace.with_settings(as_trained(workspace.settings, read_config(saved.folder)))
     except ModelRefused as error:
         raise refusal(error) from None
-    encoded_now = encode(workspace, settings, encoding_of(saved.kind), each)
-    lineage = _lineage(workspace, settings, saved, run)
+    encoded_now = encode(workspace, encoding_of(saved.kind), each)
+    lineage = _lineage(workspace, saved, run)
     folder = workspace.features / lineage.version
     shards = [Shard(entry.index, digest_of([entry.digest, lineage.version])) for entry in encoded_now.shards]
-    work = functools.partial(extract_shard, workspace, settings, saved, lineage)
+    work = functools.partial(extract_shard, workspace, saved, lineage)
     manifest = run_stage(folder, "extract", shards, work, each)
     manifest = replace(manifest, redone={**encoded_now.redone, **manifest.redone})
     masked = [entry.digest for entry in read_manifest(workspace.masked, "mask").shards]
@@ -75,11 +74,9 @@ def extract(
     return manifest
 
 
-def extract_shard(
-    workspace: Workspace, settings: Settings, saved: SavedModel, lineage: Lineage, shard: Shard
-) -> ShardResult:
+def extract_shard(workspace: Workspace, saved: SavedModel, lineage: Lineage, shard: Shard) -> ShardResult:
     """Features of one shard's documents."""
-    model = open_model(saved.folder, settings)
+    model = open_model(saved.folder, workspace.settings)
     path = tables.part_path(encoded_folder(workspace, encoding_of(saved.kind)), shard.index)
     table, encoded = read_encoded(path)
     features = extract_features(model, encoded).features
@@ -105,11 +102,11 @@ def extract_shard(
     return tables.write_part(folder, shard, out, {"documents": table.num_rows}, notes)
 
 
-def _lineage(workspace: Workspace, settings: Settings, saved: SavedModel, run: str | None) -> Lineage:
+def _lineage(workspace: Workspace, saved: SavedModel, run: str | None) -> Lineage:
     masked = tables.part_path(workspace.masked, read_manifest(workspace.masked, "mask").shards[0].index)
     made_by = [
         tables.read_notes(masked).get("settings"),
-        encoding_facts(settings.train, encoding_of(saved.kind)),
+        encoding_facts(workspace.settings.train, encoding_of(saved.kind)),
     ]
     try:
         with (saved.folder / "model.safetensors").open("rb") as file:

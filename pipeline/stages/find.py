@@ -17,32 +17,30 @@ from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.masking.detector import batch_pieces, detect, detector_digest
 from lexveil.pipeline.masking.found import named_to_json, seal_json, span_columns, wanted_by_shard, wanted_in
 from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
-from lexveil.pipeline.settings import MaskSettings, Settings
+from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import has_catalogue
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.documents import read_raw
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
-def find(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -> Manifest:
+def find(workspace: Workspace, each: ForEach = one_by_one) -> Manifest:
     """Detect in every kept document. The manifest's counts: documents, found.
 
     Raises:
         WorkspaceError: nothing has been ingested.
     """
-    if not has_catalogue(workspace, settings):
+    if not workspace.catalogue.exists():
         raise WorkspaceError("nothing has been ingested into this workspace; run `lexveil ingest` first")
-    wanted = wanted_by_shard(workspace, settings)
-    facts = finding_facts(settings.mask)
+    wanted = wanted_by_shard(workspace)
+    facts = finding_facts(workspace.settings.mask)
     shards = [
         Shard(entry.index, digest_of([entry.digest, wanted[entry.index], *facts.values()]))
         for entry in read_manifest(workspace.raw, "ingest").shards
     ]
-    work = functools.partial(find_shard, workspace, settings)
+    work = functools.partial(find_shard, workspace)
     return run_stage(workspace.found, "find", shards, work, each, facts)
 
 
@@ -55,11 +53,11 @@ def finding_facts(mask: MaskSettings) -> dict[str, Any]:
     }
 
 
-def find_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
+def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     """Detect in one shard's documents; in a large one, piece by piece."""
-    documents = read_raw(workspace, settings, shard.index, wanted_in(workspace, settings, shard.index))
+    documents = read_raw(workspace, shard.index, wanted_in(workspace, shard.index))
     pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
-    keys = key_store(workspace, settings).existing([document.doc_id for document in documents])
+    keys = workspace.keys.existing([document.doc_id for document in documents])
     owners: list[Document] = []
     columns: dict[str, list[Any]] = {
         name: [] for name in ("start", "end", "language", "served", "spans", "names")
@@ -68,7 +66,7 @@ def find_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardR
     pieces = ((document, piece) for document in documents for piece in pieces_of(document.text, ()))
     for batch in batch_pieces(pieces):
         for (document, piece), found in zip(
-            batch, detect(settings.mask, [piece.text for _, piece in batch]), strict=True
+            batch, detect(workspace.settings.mask, [piece.text for _, piece in batch]), strict=True
         ):
             key, place = keys[document.doc_id], f"{document.doc_id}:{piece.start}"
             told = {

@@ -21,13 +21,10 @@ from lexveil.pipeline.records import (
     one_by_one,
     tally,
 )
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import FIELDS, Rejected, read_items
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue, write_catalogue
 from lexveil.pipeline.workspace.code import code_digest
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.shards import run_stage
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -35,9 +32,7 @@ from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, seal
 
 
-def ingest(
-    workspace: Workspace, settings: Settings, sources: Sequence[Path] = (), each: ForEach = one_by_one
-) -> Manifest:
+def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = one_by_one) -> Manifest:
     """Read the sources into the workspace; with no sources, go on with what was planned before.
 
     What can't be read goes to the quarantine with a reason code and a keyed hash; it never stops the batch.
@@ -51,32 +46,32 @@ def ingest(
         RemovalRefused: more would be erased with its files than may be at once.
         KeyProblem: the master key can't be used.
     """
-    key_store(workspace, settings)  # makes the key and its table before any worker needs them
-    plan = make_plan(workspace, settings, sources)
-    bounds = settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
+    _ = workspace.keys  # makes the key and its table before any worker needs them
+    plan = make_plan(workspace, sources)
+    bounds = workspace.settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
     facts = {"settings": bounds, "code": code_digest(__name__)}
     shards = [
         Shard(index, digest_of([[item.identity for item in items], *facts.values()]))
         for index, items in enumerate(plan)
     ]
-    work = functools.partial(ingest_shard, workspace, settings)
+    work = functools.partial(ingest_shard, workspace)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts)
     catalogue = _catalogue_of(workspace, manifest)
-    gone = _ids(read_catalogue(workspace, settings)) - _ids(catalogue)
+    gone = _ids(workspace.catalogue.read()) - _ids(catalogue)
     if gone:
         from lexveil.pipeline.maintenance.erasure import forget  # stands on this stage
 
-        forget(workspace, settings, sorted(gone))
-    write_catalogue(workspace, settings, catalogue)  # after: it tells a second try what is to be forgotten
+        forget(workspace, sorted(gone))
+    workspace.catalogue.write(catalogue)  # after: it tells a second try what is to be forgotten
     return replace(manifest, more={"forgotten": len(gone)} if gone else {})
 
 
-def ingest_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
+def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     """Read, deduplicate and encrypt one shard's documents."""
-    keys = key_store(workspace, settings)
+    keys = workspace.keys
     found: list[SourceDocument] = []
     rejected: list[Rejected] = []
-    for outcome in read_items(read_plan(workspace, keys, shard.index) or [], settings.ingest):
+    for outcome in read_items(read_plan(workspace, keys, shard.index) or [], workspace.settings.ingest):
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:

@@ -31,13 +31,11 @@ from lexveil.pipeline.masking.found import FoundPart, wanted_in
 from lexveil.pipeline.masking.matters import Matters
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
-from lexveil.pipeline.settings import MaskSettings, Settings
+from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.stages.find import find, finding_facts
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.documents import read_raw
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.shards import run_stage
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -45,7 +43,7 @@ from lexveil.privacy.pseudonyms import entity_id, seed
 from lexveil.privacy.vault import seal
 
 
-def mask(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -> Manifest:
+def mask(workspace: Workspace, each: ForEach = one_by_one) -> Manifest:
     """Find and mask the personal information of every kept document.
 
     The manifest's counts: documents (that came through), spans, `span:<TYPE>`, `verdict:<VERDICT>` (PASS,
@@ -58,13 +56,13 @@ def mask(workspace: Workspace, settings: Settings, each: ForEach = one_by_one) -
     Raises:
         WorkspaceError: nothing has been ingested.
     """
-    found = find(workspace, settings, each)
-    facts = masking_facts(settings.mask)
-    depends = _dependencies(workspace, settings, found)
+    found = find(workspace, each)
+    facts = masking_facts(workspace.settings.mask)
+    depends = _dependencies(workspace, found)
     shards = [
         Shard(entry.index, digest_of([*depends[entry.index], *facts.values()])) for entry in found.shards
     ]
-    work = functools.partial(mask_shard, workspace, settings)
+    work = functools.partial(mask_shard, workspace)
     masked = run_stage(workspace.masked, "mask", shards, work, each, facts)
     return replace(masked, redone={**found.redone, **masked.redone})
 
@@ -74,11 +72,11 @@ def masking_facts(mask: MaskSettings) -> dict[str, Any]:
     return {"settings": mask.model_dump(mode="json", exclude={"detector"}), "code": code_digest(__name__)}
 
 
-def mask_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardResult:
+def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     """Mask and check one shard's documents."""
-    documents = read_raw(workspace, settings, shard.index, wanted_in(workspace, settings, shard.index))
+    documents = read_raw(workspace, shard.index, wanted_in(workspace, shard.index))
     pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
-    work = _Work(workspace, settings, shard.index, documents)
+    work = _Work(workspace, shard.index, documents)
     vault: list[dict[str, Any]] = []
     outcomes = [work.carry_out(document, vault) for document in documents]
     del work
@@ -90,7 +88,7 @@ def mask_shard(workspace: Workspace, settings: Settings, shard: Shard) -> ShardR
         if outcome.verdict == "FAIL"
     ]
     tables.write_part(workspace.held_back, shard, pa.Table.from_pylist(failed, schema=tables.HELD_BACK))
-    made_by = digest_of([finding_facts(settings.mask), masking_facts(settings.mask)])
+    made_by = digest_of([finding_facts(workspace.settings.mask), masking_facts(workspace.settings.mask)])
     return _write_masked(workspace, shard, documents, outcomes, made_by)
 
 
@@ -108,19 +106,17 @@ class _Outcome:
 class _Work:
     """The documents of one shard with what was found in them, their reviewers' decisions and their scopes."""
 
-    def __init__(
-        self, workspace: Workspace, settings: Settings, index: int, documents: Sequence[Document]
-    ) -> None:
+    def __init__(self, workspace: Workspace, index: int, documents: Sequence[Document]) -> None:
         doc_ids = [document.doc_id for document in documents]
-        self._policy = settings.mask.policy
-        self._found = FoundPart(workspace, settings, index, doc_ids, "spans")
-        self._names = FoundPart(workspace, settings, index, doc_ids, "names")
-        self._decisions = stored_decisions(workspace, settings, documents)
-        store = key_store(workspace, settings)
+        self._policy = workspace.settings.mask.policy
+        self._found = FoundPart(workspace, index, doc_ids, "spans")
+        self._names = FoundPart(workspace, index, doc_ids, "names")
+        self._decisions = stored_decisions(workspace, documents)
+        store = workspace.keys
         self._keys = store.existing(doc_ids)
         self._pseudonym_key = store.purpose_key("pseudonyms")
-        matter = settings.mask.scope == "matter"
-        self._matters = Matters(workspace, settings, documents, self._pseudonym_key) if matter else None
+        matter = workspace.settings.mask.scope == "matter"
+        self._matters = Matters(workspace, documents, self._pseudonym_key) if matter else None
 
     def carry_out(self, document: Document, vault: list[dict[str, Any]]) -> _Outcome:
         """Mask one document; its rows of the vault go into `vault`."""
@@ -172,20 +168,20 @@ class _Work:
         }
 
 
-def _dependencies(workspace: Workspace, settings: Settings, found: Manifest) -> dict[int, list[Any]]:
+def _dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]:
     """What the outcome of each shard rests on: what was found in it, or in all documents of its owners."""
-    rows = read_catalogue(workspace, settings).select(["doc_id", "owner", "shard"]).to_pylist()
+    rows = workspace.catalogue.read().select(["doc_id", "owner", "shard"]).to_pylist()
     digests = {shard.index: shard.digest for shard in found.shards}
     decided = decisions_digests(workspace)
     facts: dict[int, list[Any]] = {index: [digest] for index, digest in digests.items()}
     # By document: a shard's digest would have one changed file mask the matters of its neighbours anew.
-    finding = digest_of(finding_facts(settings.mask))
+    finding = digest_of(finding_facts(workspace.settings.mask))
     by_owner: dict[str, list[Any]] = defaultdict(lambda: [finding])
     for row in rows:
         entry = [row["doc_id"], decided.get(row["doc_id"])]
         facts[row["shard"]].append(entry)
         by_owner[row["owner"]].append(entry)
-    if settings.mask.scope == "matter":
+    if workspace.settings.mask.scope == "matter":
         of_owner = {owner: digest_of(rested) for owner, rested in by_owner.items()}
         for row in rows:
             facts[row["shard"]].append(of_owner[row["owner"]])

@@ -96,19 +96,15 @@ def candidates(count: int) -> tuple[Candidate, ...]:
 
 
 def search_public(
-    workspace: Workspace,
-    settings: Settings,
-    trials: int,
-    each: ForEach = one_by_one,
-    on_trial: OnTrial | None = None,
+    workspace: Workspace, trials: int, each: ForEach = one_by_one, on_trial: OnTrial | None = None
 ) -> Found:
     """Search on documents that are public, with the noise of the configured epsilon; nothing is charged.
 
     Raises:
         TrainingRefused: no training run is possible, or nothing labelled is held out.
     """
-    split = _searchable(workspace, settings, each)
-    train = settings.train
+    split = _searchable(workspace, each)
+    train = workspace.settings.train
     scores: list[float] = []
     chosen = candidates(trials)
     for number, candidate in enumerate(chosen):
@@ -121,7 +117,6 @@ def search_public(
 
 def search_private(
     workspace: Workspace,
-    settings: Settings,
     trials: int,
     trial_epsilon: float,
     each: ForEach = one_by_one,
@@ -145,22 +140,22 @@ def search_private(
     them post-processing. Held-out owners are charged like the others, though no trial sees both. The number
     of held-out owners and the set of labels count as public.
     """
-    split = _searchable(workspace, settings, each)
-    train = settings.train.model_copy(update={"epsilon": trial_epsilon})
+    split = _searchable(workspace, each)
+    train = workspace.settings.train.model_copy(update={"epsilon": trial_epsilon})
     chosen = candidates(trials)
-    searched = _searched(split, settings, train, trials)
+    searched = _searched(split, workspace.settings, train, trials)
     kept, old = (
         workspace.training / f"search-{digest_of(about)[:16]}.json"
         for about in (searched, [*searched, _CODE_IN_OLD_NAMES])
     )
     digest = digest_of([*searched, code_digest(__name__)])  # a run that is taken up again has the same code
-    with settled_ledger(workspace, settings) as (ledger, population):
+    with settled_ledger(workspace) as (ledger, population):
         limit = ledger.limit(population)
         assert limit is not None
         done = read_json(kept) or read_json(old)
         if done is None:
             plans = [_plan(candidate, split, train) for candidate in chosen]
-            done = _run(workspace, settings, (ledger, population), split, train, chosen, plans, digest,
+            done = _run(workspace, (ledger, population), split, train, chosen, plans, digest,
                         kept, on_trial)  # fmt: skip
         for run in ledger.reservations(population):
             if run.state == "open" and run.id in done["reservations"]:
@@ -171,12 +166,13 @@ def search_private(
         f"{trial_epsilon:g}, were charged to population {population.name}, which has now spent {spent:.3g} "
         f"of {limit.epsilon:g}"
     )
-    return _found(chosen, done["scores"], done["noise"], split, train, settings.train, statement, spent)
+    return _found(
+        chosen, done["scores"], done["noise"], split, train, workspace.settings.train, statement, spent
+    )
 
 
 def _run(
     workspace: Workspace,
-    settings: Settings,
     account: tuple[Ledger, Population],
     split: Split,
     train: TrainSettings,
@@ -189,7 +185,7 @@ def _run(
     """Charge everything, train and score everything, and keep what came out."""
     noise_multiplier = accounting.noise_multiplier(train.epsilon, 1.0, 1, train.delta)
     scoring = TrainingPlan(noise_multiplier, 1.0, 1.0, 1, 1.0)
-    reserved = _reserve_all(workspace, settings, account, [*plans, scoring], digest)
+    reserved = _reserve_all(workspace, account, [*plans, scoring], digest)
     scores: list[float] = []
     for number, (candidate, (_, secret)) in enumerate(zip(chosen, reserved, strict=False)):
         scores.append(_score(_try(candidate, split, train, SecureRandom(secret)), split))
@@ -209,18 +205,14 @@ def _run(
 
 
 def _reserve_all(
-    workspace: Workspace,
-    settings: Settings,
-    account: tuple[Ledger, Population],
-    plans: Sequence[TrainingPlan],
-    digest: str,
+    workspace: Workspace, account: tuple[Ledger, Population], plans: Sequence[TrainingPlan], digest: str
 ) -> list[tuple[str, bytes]]:
     """(reservation, secret) of each plan. All or none: no trial has run when one is refused."""
     ledger, population = account
     reserved: list[tuple[str, bytes]] = []
     try:
         for number, plan in enumerate(plans):
-            found = reserve(workspace, settings, ledger, population, plan, digest_of([digest, number]))
+            found = reserve(workspace, ledger, population, plan, digest_of([digest, number]))
             assert found.secret is not None  # no model bears the name of a trial
             reserved.append((found.reservation.id, found.secret))
     except BudgetRefused:
@@ -230,16 +222,16 @@ def _reserve_all(
     return reserved
 
 
-def _searchable(workspace: Workspace, settings: Settings, each: ForEach) -> Split:
-    encode(workspace, settings, encoding_of(settings.train.model), each)
-    split = load_split(workspace, settings)
+def _searchable(workspace: Workspace, each: ForEach) -> Split:
+    encode(workspace, encoding_of(workspace.settings.train.model), each)
+    split = load_split(workspace)
     if split.objective == "denoise":
         raise TrainingRefused("a search compares models by labels, and these documents have none")
     held_out = tuple(row for row in split.held_out if row.label is not None)
     if not held_out:
         raise TrainingRefused("a search needs held-out documents with labels; raise train.held_out")
     split = Split(split.train, held_out, split.objective, split.labels)
-    check_trainable(model_config(settings.train, split), settings.train)
+    check_trainable(model_config(workspace.settings.train, split), workspace.settings.train)
     return split
 
 

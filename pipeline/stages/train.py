@@ -29,9 +29,7 @@ from lexveil.pipeline.training.reservations import (
     settled_ledger,
     unit_of,
 )
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.code import code_digest
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import digest_of
@@ -66,43 +64,43 @@ def recipe_digest(settings: Settings) -> str:
     return digest_of([recipe, settings.ledger.population])
 
 
-def current_model(workspace: Workspace, settings: Settings) -> SavedModel | None:
+def current_model(workspace: Workspace) -> SavedModel | None:
     """The model that a run with these settings uses without training.
 
     The newest of the same recipe, if it knows all labels of the documents.
     """
-    found = find_recipe(workspace, recipe_digest(settings))
+    found = find_recipe(workspace, recipe_digest(workspace.settings))
     if found is None:
         return None
-    written = set(read_catalogue(workspace, settings).column("label").to_pylist())
+    written = set(workspace.catalogue.read().column("label").to_pylist())
     try:
         known = read_config(found.folder)
     except ModelRefused as error:
         raise refusal(error) from None
-    if known.objective != resolve_objective(settings.train, written):
+    if known.objective != resolve_objective(workspace.settings.train, written):
         return None
     labels = {name for label in written for name in classes(label)}
     return found if known.objective == "denoise" or labels <= set(known.labels) else None
 
 
-def documents_digest(workspace: Workspace, settings: Settings) -> str:
+def documents_digest(workspace: Workspace) -> str:
     """Digest of the documents that are trained on, and of how people want them masked.
 
     Ids are keyed digests of content, so it covers the texts. Code is no part of it: a model stays the model
     of its documents when a new version of Lexveil masks or encodes them differently.
     """
-    rows = read_catalogue(workspace, settings).select(["doc_id", "owner", "label", "split"]).to_pylist()
+    rows = workspace.catalogue.read().select(["doc_id", "owner", "label", "split"]).to_pylist()
     documents = sorted([row["doc_id"], row["owner"], row["label"] or "", row["split"] or ""] for row in rows)
     decisions = sorted(decisions_digests(workspace).items())
-    return digest_of([documents, settings.mask.model_dump(mode="json"), decisions])
+    return digest_of([documents, workspace.settings.mask.model_dump(mode="json"), decisions])
 
 
-def trained_before(workspace: Workspace, settings: Settings, split: Split) -> SavedModel | None:
+def trained_before(workspace: Workspace, split: Split) -> SavedModel | None:
     """The newest model of this recipe that was trained on these documents.
 
     A model of a version that kept no digest of its documents counts where it has as many owners and labels.
     """
-    recipe, documents = recipe_digest(settings), documents_digest(workspace, settings)
+    recipe, documents = recipe_digest(workspace.settings), documents_digest(workspace)
     for model in reversed(models(workspace)):
         if model.recipe != recipe:
             continue
@@ -117,10 +115,10 @@ def trained_before(workspace: Workspace, settings: Settings, split: Split) -> Sa
     return None
 
 
-def _record_documents(workspace: Workspace, settings: Settings, name: str) -> None:
+def _record_documents(workspace: Workspace, name: str) -> None:
     path = _documents_file(workspace, name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_json(path, {"documents": documents_digest(workspace, settings)})
+    write_json(path, {"documents": documents_digest(workspace)})
 
 
 def _documents_file(workspace: Workspace, name: str) -> Path:
@@ -130,10 +128,7 @@ def _documents_file(workspace: Workspace, name: str) -> Path:
 
 
 def train(
-    workspace: Workspace,
-    settings: Settings,
-    each: ForEach = one_by_one,
-    on_step: Callable[[int], None] | None = None,
+    workspace: Workspace, each: ForEach = one_by_one, on_step: Callable[[int], None] | None = None
 ) -> Trained:
     """Train the configured model on the workspace's documents.
 
@@ -148,24 +143,31 @@ def train(
         TrainingStopped: a loss or gradient was not finite.
         BudgetRefused: the ledger's limit would be passed, or the ledger is broken.
     """
-    device_of(settings.train)
-    encode(workspace, settings, encoding_of(settings.train.model), each)
+    device_of(workspace.settings.train)
+    encode(workspace, encoding_of(workspace.settings.train.model), each)
     group = Group.join()
     try:
-        split, plan, run = _prepared(workspace, settings, group)
-        with _telling(group) as tell, settled_ledger(workspace, settings) as (ledger, population):
-            if (known := trained_before(workspace, settings, split)) is not None:
+        split, plan, run = _prepared(workspace, group)
+        with _telling(group) as tell, settled_ledger(workspace) as (ledger, population):
+            if (known := trained_before(workspace, split)) is not None:
                 return Trained(known, new=False)
-            reserved = reserve(workspace, settings, ledger, population, plan, run)
+            reserved = reserve(workspace, ledger, population, plan, run)
             if reserved.secret is None:
-                return Trained(find_model(workspace, model_name(settings, reserved.run)), new=False)
+                return Trained(find_model(workspace, model_name(workspace.settings, reserved.run)), new=False)
             tell(reserved.secret)
-            checkpoint = checkpoint_of(workspace, settings, reserved)
+            checkpoint = checkpoint_of(workspace, reserved)
             random = SecureRandom(reserved.secret)
-            config = model_config(settings.train, split)
+            config = model_config(workspace.settings.train, split)
             try:
                 model, result = fit(
-                    config, split, settings.train, plan, random, on_step, checkpoint=checkpoint, group=group
+                    config,
+                    split,
+                    workspace.settings.train,
+                    plan,
+                    random,
+                    on_step,
+                    checkpoint=checkpoint,
+                    group=group,
                 )
             except NonFiniteGradient as error:
                 step = plan.steps - 1 if error.step is None else error.step
@@ -175,10 +177,10 @@ def train(
                     f"a loss or gradient was not finite in step {step}; the steps up to it are charged. "
                     "Lower the learning rate, or look for damaged documents"
                 ) from None
-            unit = unit_of(workspace, settings)
-            made = key_store(workspace, settings).moment()
-            card = _card(settings, unit, config, plan, reserved, split.n_owners, made)
-            _record_documents(workspace, settings, card.name)
+            unit = unit_of(workspace)
+            made = workspace.keys.moment()
+            card = _card(workspace.settings, unit, config, plan, reserved, split.n_owners, made)
+            _record_documents(workspace, card.name)
             saved = save_model(workspace, model, card)
             ledger.commit(reserved.reservation.id, plan.steps)
             checkpoint.discard()
@@ -187,7 +189,7 @@ def train(
     return Trained(saved, new=True, unprotected_losses=result.unprotected_loss)
 
 
-def assist(workspace: Workspace, settings: Settings) -> None:
+def assist(workspace: Workspace) -> None:
     """What each process that torchrun started does beside the first: a share of each step, and no more.
 
     It reads the workspace and writes nothing; whether there is anything to train, the first decides.
@@ -195,36 +197,38 @@ def assist(workspace: Workspace, settings: Settings) -> None:
     Raises:
         TrainingRefused: as in `train`, and where this process sees something else than the first.
     """
-    device_of(settings.train)
+    device_of(workspace.settings.train)
     group = Group.join()
     try:
-        split, plan, _ = _prepared(workspace, settings, group)
+        split, plan, _ = _prepared(workspace, group)
         secret = group.tell()
         if secret:
-            config = model_config(settings.train, split)
+            config = model_config(workspace.settings.train, split)
             with suppress(NonFiniteGradient):  # the first says so
-                fit(config, split, settings.train, plan, SecureRandom(secret), group=group)
+                fit(config, split, workspace.settings.train, plan, SecureRandom(secret), group=group)
     finally:
         group.leave()
 
 
-def settle(workspace: Workspace, settings: Settings) -> None:
+def settle(workspace: Workspace) -> None:
     """Bring the ledger up to date with the saved models."""
-    with settled_ledger(workspace, settings):
+    with settled_ledger(workspace):
         pass
 
 
-def _prepared(workspace: Workspace, settings: Settings, group: Group) -> tuple[Split, TrainingPlan, str]:
+def _prepared(workspace: Workspace, group: Group) -> tuple[Split, TrainingPlan, str]:
     """What is trained on, how, and the digest that names it, which is the same in every process."""
-    split = load_split(workspace, settings)
+    split = load_split(workspace)
     try:
-        plan = training_plan(settings.train, split)
+        plan = training_plan(workspace.settings.train, split)
     except ValueError as error:
         raise TrainingRefused(f"no training run is possible with these settings: {error}") from None
-    check_trainable(model_config(settings.train, split), settings.train)
-    want = encoding_of(settings.train.model)
+    check_trainable(model_config(workspace.settings.train, split), workspace.settings.train)
+    want = encoding_of(workspace.settings.train.model)
     encoded = read_manifest(encoded_folder(workspace, want), f"encode-{want}")
-    run = digest_of([recipe_digest(settings), [s.digest for s in encoded.shards], code_digest(__name__)])
+    run = digest_of(
+        [recipe_digest(workspace.settings), [s.digest for s in encoded.shards], code_digest(__name__)]
+    )
     if not group.agrees(digest_of([run, asdict(plan)]).encode()):
         raise TrainingRefused("the processes of this run see different documents, settings or code")
     return split, plan, run

@@ -16,9 +16,8 @@ from lexveil.nlp.encoders.topics import PublicTopics
 from lexveil.pipeline.errors import TrainingRefused
 from lexveil.pipeline.labels import classes, several
 from lexveil.pipeline.models.encoding import encoded_folder, encoding_of, load_encoder, read_encoded
-from lexveil.pipeline.settings import Settings, TrainSettings
+from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.batches import Batch, TensorOwners
@@ -52,7 +51,7 @@ class Split:
         return len({row.owner for row in self.train})
 
 
-def load_split(workspace: Workspace, settings: Settings) -> Split:
+def load_split(workspace: Workspace) -> Split:
     """The encoded documents, divided by owner.
 
     Who is held out is decided by a keyed hash of the owner (or by the split field), never by content, so
@@ -61,10 +60,10 @@ def load_split(workspace: Workspace, settings: Settings) -> Split:
     Raises:
         TrainingRefused: fewer than two classes or owners.
     """
-    train = settings.train
+    train = workspace.settings.train
     want = encoding_of(train.model)
     folder = encoded_folder(workspace, want)
-    key = key_store(workspace, settings).purpose_key("held-out")
+    key = workspace.keys.purpose_key("held-out")
     learn: list[Row] = []
     held_out: list[Row] = []
     for shard in read_manifest(folder, f"encode-{want}").shards:

@@ -10,8 +10,6 @@ from pathlib import Path
 from lexveil.pipeline.errors import BudgetRefused
 from lexveil.pipeline.models.saved import models as saved_models
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace.catalogue import read_catalogue
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.checkpoint import Checkpoint
@@ -41,23 +39,25 @@ class Reserved:
     secret: bytes | None = field(repr=False)
 
 
-def unit_of(workspace: Workspace, settings: Settings) -> str:
+def unit_of(workspace: Workspace) -> str:
     """What counts as one in the guarantee: an owner, where documents have owners other than themselves."""
-    catalogue = read_catalogue(workspace, settings)
+    catalogue = workspace.catalogue.read()
     return "document" if catalogue.column("owner").equals(catalogue.column("doc_id")) else "owner"
 
 
-def open_ledger(workspace: Workspace, settings: Settings) -> tuple[Ledger, Population]:
+def open_ledger(workspace: Workspace) -> tuple[Ledger, Population]:
     """The ledger, with a limit set for the configured population."""
-    ledger = Ledger(workspace.ledger_url(settings))
-    population = Population(settings.ledger.population, unit_of(workspace, settings))
+    ledger = workspace.ledger
+    population = Population(workspace.settings.ledger.population, unit_of(workspace))
     if ledger.limit(population) is None:
-        ledger.set_limit(population, settings.ledger.limit_epsilon, settings.ledger.limit_delta)
+        ledger.set_limit(
+            population, workspace.settings.ledger.limit_epsilon, workspace.settings.ledger.limit_delta
+        )
     return ledger, population
 
 
 @contextmanager
-def settled_ledger(workspace: Workspace, settings: Settings) -> Generator[tuple[Ledger, Population]]:
+def settled_ledger(workspace: Workspace) -> Generator[tuple[Ledger, Population]]:
     """The ledger, once it knows of every model that is saved.
 
     A run that was killed between saving and committing is committed now: only then is its secret gone, and
@@ -67,7 +67,7 @@ def settled_ledger(workspace: Workspace, settings: Settings) -> Generator[tuple[
         BudgetRefused: the ledger is broken or contradicts the run.
     """
     try:
-        ledger, population = open_ledger(workspace, settings)
+        ledger, population = open_ledger(workspace)
         try:
             _settle(workspace, ledger)
             yield ledger, population
@@ -92,12 +92,7 @@ def _settle(workspace: Workspace, ledger: Ledger) -> None:
 
 
 def reserve(
-    workspace: Workspace,
-    settings: Settings,
-    ledger: Ledger,
-    population: Population,
-    plan: TrainingPlan,
-    run: str,
+    workspace: Workspace, ledger: Ledger, population: Population, plan: TrainingPlan, run: str
 ) -> Reserved:
     """Charge the run named `run` before it starts, or find the charge that it has.
 
@@ -107,11 +102,11 @@ def reserve(
     Raises:
         BudgetRefused: the ledger's limit would be passed.
     """
-    wrapping = key_store(workspace, settings).purpose_key("training-secret")  # outlives a rotation
+    wrapping = workspace.keys.purpose_key("training-secret")  # outlives a rotation
     charge = Charge(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.truncation)
     names = {model.name for model in saved_models(workspace)}
     while True:
-        secret = SecureRandom(_seed(settings.train.seed)).export_key()
+        secret = SecureRandom(_seed(workspace.settings.train.seed)).export_key()
         try:
             found = ledger.reserve(population, charge, run, seal(wrapping, secret, f"training:{run}"))
         except BudgetExceeded as error:
@@ -122,7 +117,7 @@ def reserve(
         if found.state == "open":
             assert found.secret is not None
             return Reserved(found, run, unseal(wrapping, found.secret, f"training:{run}"))
-        if model_name(settings, run) in names:
+        if model_name(workspace.settings, run) in names:
             return Reserved(found, run, None)
         run = digest_of([run, "again"])
 
@@ -132,10 +127,10 @@ def model_name(settings: Settings, run: str) -> str:
     return f"{settings.train.model}-{run[:8]}"
 
 
-def checkpoint_of(workspace: Workspace, settings: Settings, reserved: Reserved) -> Checkpoint:
+def checkpoint_of(workspace: Workspace, reserved: Reserved) -> Checkpoint:
     """Where a run keeps its position until it is settled."""
     path = _checkpoints(workspace) / f"{reserved.reservation.id}{_SUFFIX}"
-    return Checkpoint(path, reserved.run, settings.train.checkpoint_seconds)
+    return Checkpoint(path, reserved.run, workspace.settings.train.checkpoint_seconds)
 
 
 def _checkpoints(workspace: Workspace) -> Path:

@@ -8,19 +8,17 @@ from collections.abc import Iterable
 from lexveil.pipeline.records import (
     Document,
 )
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import unseal
 
 
-def read_quarantine(workspace: Workspace, settings: Settings) -> list[tuple[str, str]]:
+def read_quarantine(workspace: Workspace) -> list[tuple[str, str]]:
     """(reason, where it lies) of what was not read, and (reason, doc_id) of what masking held back.
 
     For the holder of the master key only.
     """
-    key = key_store(workspace, settings).purpose_key("quarantine")
+    key = workspace.keys.purpose_key("quarantine")
     rows: list[tuple[str, str]] = []
     for path in sorted(workspace.quarantine.glob("part-*.parquet")):
         for row in tables.read_part(path).to_pylist():
@@ -30,10 +28,10 @@ def read_quarantine(workspace: Workspace, settings: Settings) -> list[tuple[str,
     return rows
 
 
-def read_raw(workspace: Workspace, settings: Settings, index: int, doc_ids: Iterable[str]) -> list[Document]:
+def read_raw(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> list[Document]:
     """The given documents of one raw part, decrypted, in the part's order."""
     wanted = set(doc_ids)
-    keys = key_store(workspace, settings).existing(sorted(wanted))
+    keys = workspace.keys.existing(sorted(wanted))
     path = tables.part_path(workspace.raw, index)
     columns = ["doc_id", "owner", "label", "split", "payload"]
     rows = tables.read_part(path, columns).to_pylist() if wanted else []
