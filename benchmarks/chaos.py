@@ -151,12 +151,11 @@ class Chaos:
 
     def outcome(self, place: Path, config: Path) -> dict[str, Any]:
         from lexveil.pipeline.settings import load_settings
-        from lexveil.pipeline.workspace import audit_log
         from lexveil.pipeline.workspace.workspace import Workspace
 
         with self.lock:
             found = outcome(place, config)
-            log = audit_log.verify(Workspace.open(place), load_settings(config))
+            log = Workspace.open(place).with_settings(load_settings(config)).log.verify()
         return {**found, "log_intact": log.intact}
 
     def point(self, here: Site, point: Point) -> dict[str, Any]:

@@ -151,11 +151,10 @@ def settled(workspace: Path) -> dict[str, State]:
 def lay_out(root: Path, names: tuple[str, str]) -> None:
     """Two empty workspaces whose keyed ids are the same: a workspace's own keys are random."""
     from lexveil.pipeline.settings import load_settings
-    from lexveil.pipeline.workspace.keys import key_store
     from lexveil.pipeline.workspace.workspace import Workspace
 
     first, second = (root / name for name in names)
-    keys = key_store(Workspace.create_or_open(first), load_settings())
+    keys = Workspace.create_or_open(first).with_settings(load_settings()).keys
     for purpose in PURPOSES:
         keys.purpose_key(purpose)
     shutil.copytree(first, second)
@@ -227,16 +226,14 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
 
     from lexveil.pipeline.settings import load_settings
     from lexveil.pipeline.workspace import tables
-    from lexveil.pipeline.workspace.catalogue import read_catalogue
     from lexveil.pipeline.workspace.documents import read_raw
     from lexveil.pipeline.workspace.features import current_features
-    from lexveil.pipeline.workspace.keys import key_store
     from lexveil.pipeline.workspace.workspace import Workspace
     from lexveil.privacy.dp.ledger.ledger import Ledger
     from lexveil.privacy.vault import unseal
 
     place, settings = Workspace.open(workspace), load_settings(config)
-    keys = key_store(place, settings)
+    keys = place.with_settings(settings).keys
 
     def rows(folder: Path, *without: str) -> list[Any]:
         found = [tables.read_part(path) for path in sorted(folder.glob("part-*.parquet"))]
@@ -247,14 +244,14 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
 
     vault = [row for part in rows(place.vault) for row in part]
     opened = keys.existing([row["doc_id"] for row in vault])
-    catalogue = read_catalogue(place, settings).to_pylist()
+    catalogue = place.with_settings(settings).catalogue.read().to_pylist()
     in_shard: dict[int, list[str]] = {}
     for row in catalogue:
         in_shard.setdefault(row["shard"], []).append(row["doc_id"])
     texts = {
         document.doc_id: document.text
         for shard, ids in in_shard.items()
-        for document in read_raw(place, settings, shard, ids)
+        for document in read_raw(place.with_settings(settings), shard, ids)
     }
     weights = [path.read_bytes() for path in sorted(place.models.glob("*/*.safetensors"))]
     ledger = Ledger(place.ledger_url(settings))
@@ -375,7 +372,7 @@ def _child(job: Job, workspace: Path) -> None:
 
         settings = load_settings(job.config)
         place = prepare(workspace, settings, [job.source], need_labels=True)
-        request = request_run(place, settings, [job.source])
+        request = request_run(place.with_settings(settings), [job.source])
         if unchanged(place, request) is None:
             submit(place, request)
             with lock(place), WorkerPool(settings.workers) as pool:

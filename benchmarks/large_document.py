@@ -42,7 +42,6 @@ def child(folder: Path, detector: str) -> None:
     from lexveil.pipeline.stages.find import find
     from lexveil.pipeline.stages.ingest import ingest
     from lexveil.pipeline.stages.mask import mask
-    from lexveil.pipeline.workspace.catalogue import read_catalogue
     from lexveil.pipeline.workspace.workspace import Workspace
 
     settings = Settings.model_validate({"mask": {"detector": detector}})
@@ -56,11 +55,11 @@ def child(folder: Path, detector: str) -> None:
         took[f"{name}_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         return result
 
-    timed("ingest", lambda: ingest(workspace, settings, [folder / "corpus"]))
-    timed("find", lambda: find(workspace, settings))
-    manifest = timed("mask", lambda: mask(workspace, settings))
-    doc_id = str(read_catalogue(workspace, settings).column("doc_id")[0])
-    text = restore_document(workspace, settings, doc_id)
+    timed("ingest", lambda: ingest(workspace.with_settings(settings), [folder / "corpus"]))
+    timed("find", lambda: find(workspace.with_settings(settings)))
+    manifest = timed("mask", lambda: mask(workspace.with_settings(settings)))
+    doc_id = str(workspace.with_settings(settings).catalogue.read().column("doc_id")[0])
+    text = restore_document(workspace.with_settings(settings), doc_id)
     same = text == (folder / "corpus" / "large.txt").read_text(encoding="utf-8")
     print(json.dumps({**took, "counts": manifest.counts(), "restored": same}))
 

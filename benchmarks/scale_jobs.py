@@ -219,8 +219,8 @@ def ingest_mask(corpus: str, workspace: str, detector: str, workers: int) -> dic
             warmed = running_cpu()
             meter.restart()
             begin, cpu = time.monotonic(), own_cpu()
-            ingested = ingest(place, settings, [Path(corpus)], meter.each(each))
-            mask(place, settings, meter.each(each))
+            ingested = ingest(place.with_settings(settings), [Path(corpus)], meter.each(each))
+            mask(place.with_settings(settings), meter.each(each))
             wall = time.monotonic() - begin
             told = {"documents": ingested.rows, "wall": wall, "own_cpu": own_cpu() - cpu}
             return {**meter.told(), **told, "workers_cpu": running_cpu() - warmed}
@@ -239,9 +239,9 @@ def prepare_nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
     settings, sources = load_settings(Path(config)), [Path(corpus)]
     begin = time.monotonic()
     place = prepare(Path(workspace), settings, sources, need_labels=True)
-    request = request_run(place, settings, sources)
+    request = request_run(place.with_settings(settings), sources)
     with lock(place), WorkerPool(settings.workers) as pool:
-        ingested = ingest(place, settings, sources, pool.each)
+        ingested = ingest(place.with_settings(settings), sources, pool.each)
     report = place.runs / request.run_id / "report.html"
     write_bytes(report, b"")
     close(place, request, {"report": str(report), "run_id": request.run_id})
@@ -257,7 +257,7 @@ def nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
 
     started = start_server()
     place, settings = Workspace.open(workspace), load_settings(Path(config))
-    if unchanged(place, request_run(place, settings, [Path(corpus)])) is None:
+    if unchanged(place, request_run(place.with_settings(settings), [Path(corpus)])) is None:
         raise RuntimeError("this night has something to do")
     begin, cpu = time.monotonic(), own_cpu()
     scheduled_job(workspace, [corpus], config)
@@ -277,10 +277,10 @@ def prepare_runners(corpus: str, small: str, workspace: str, detector: str, work
     few = settings.model_copy(update={"train": settings.train.model_copy(update={"steps": 3})})
     place, other = Workspace.create_or_open(workspace), Workspace.create_or_open(f"{workspace}-small")
     with lock(place), WorkerPool(workers) as pool:
-        ingested = ingest(place, settings, [Path(corpus)], pool.each)
-        ingest(other, settings, [Path(small)], pool.each)
-        mask(other, settings, pool.each)
-        train(other, few, pool.each)
+        ingested = ingest(place.with_settings(settings), [Path(corpus)], pool.each)
+        ingest(other.with_settings(settings), [Path(small)], pool.each)
+        mask(other.with_settings(settings), pool.each)
+        train(other.with_settings(few), pool.each)
     shutil.copytree(Path(str(other.models)), Path(str(place.models)), dirs_exist_ok=True)
     return {"documents": ingested.rows}
 
@@ -301,9 +301,9 @@ def mask_extract(workspace: str, detector: str, workers: int, runner: str) -> di
         with lock(place), shard_tasks(settings) as each:
             warm_up(each, settings, workers, encode=True)
             warmed = time.monotonic()
-            mask(place, settings, each)
+            mask(place.with_settings(settings), each)
             masked = time.monotonic()
-            extract(place, settings, None, each)
+            extract(place.with_settings(settings), None, each)
             done = time.monotonic()
         told = {"start": warmed - begin, "mask": masked - warmed, "extract": done - masked}
         return {**told, "steady": done - warmed, "total": time.monotonic() - begin}

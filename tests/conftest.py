@@ -128,7 +128,9 @@ def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Fin
     )
     workspace = Workspace.create_or_open(tmp_path_factory.mktemp("work") / "finished")
     sources = [corpus / "corpus"]
-    first = json.loads(json.dumps(run_job(workspace, request_run(workspace, settings, sources))))
+    first = json.loads(
+        json.dumps(run_job(workspace, request_run(workspace.with_settings(settings), sources)))
+    )
     rows = [json.loads(line) for line in (corpus / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = json.loads((corpus / "expected.json").read_text(encoding="utf-8"))
     gold = {squeezed(row["text"]): row for row in rows}
@@ -197,8 +199,8 @@ def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
         {"ingest": {"owner_field": "owner", "shard_documents": 8}, "train": {"steps": 3, "held_out": 0.0}}
     )
     workspace = Workspace.create_or_open(folder / "workspace")
-    ingest(workspace, settings, [folder / "corpus"])
-    mask(workspace, settings)
+    ingest(workspace.with_settings(settings), [folder / "corpus"])
+    mask(workspace.with_settings(settings))
     return workspace
 
 

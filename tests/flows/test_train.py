@@ -73,7 +73,7 @@ class Training:
 
     def runs(self) -> list[tuple[str, int]]:
         """State and charged steps of every run in the ledger, which is intact."""
-        ledger, population = open_ledger(self.place, Settings())
+        ledger, population = open_ledger(self.place.with_settings(Settings()))
         try:
             assert ledger.verify().ok
             return [(run.state, run.charged_steps) for run in ledger.reservations(population)]
@@ -116,9 +116,9 @@ def documents(rows: list[Mapping[str, Any]], folder: Path, encoder: Path) -> Pat
         }
     )
     place = Workspace.create_or_open(folder / "workspace")
-    ingest(place, settings, [folder / "records.jsonl"])
-    mask(place, settings)
-    encode(place, settings, "embedding")
+    ingest(place.with_settings(settings), [folder / "records.jsonl"])
+    mask(place.with_settings(settings))
+    encode(place.with_settings(settings), "embedding")
     return place.root
 
 
@@ -254,7 +254,7 @@ def test_draws_have_a_largest_size_and_are_charged_for_it(training: Training) ->
     assert card is not None
     assert (card["max_batch"], card["owners"]) == (3, 10)
     assert 2.9 < card["epsilon"] <= 3
-    ledger, population = open_ledger(training.place, Settings())
+    ledger, population = open_ledger(training.place.with_settings(Settings()))
     (run,) = ledger.reservations(population)
     ledger.close()
     assert run.charge.truncation is not None
@@ -309,9 +309,9 @@ def test_more_classes_than_documents(
 
     settings = load_settings(None, train={"encoder": encoder, "chunk_length": CHUNK})
     place = Workspace.create_or_open(folder / "workspace")
-    ingest(place, settings, [folder / "records.jsonl"])
-    mask(place, settings)
-    encode(place, settings, "embedding")
+    ingest(place.with_settings(settings), [folder / "records.jsonl"])
+    mask(place.with_settings(settings))
+    encode(place.with_settings(settings), "embedding")
     Training(place, encoder, monkeypatch, capsys).refused("more documents than classes")
 
 

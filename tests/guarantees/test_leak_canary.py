@@ -152,16 +152,15 @@ def test_the_canaries_went_through_the_run(ran: Ran, monkeypatch: pytest.MonkeyP
     from lexveil.pipeline.masking.vault import restore_document
     from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.workspace import tables
-    from lexveil.pipeline.workspace.catalogue import read_catalogue
     from lexveil.pipeline.workspace.documents import read_quarantine
     from lexveil.pipeline.workspace.workspace import Workspace
 
     place, settings = Workspace.open(ran.workspace), Settings()
-    ids = tables.strings(read_catalogue(place, settings), "doc_id")
-    texts = [restore_document(place, settings, doc_id) for doc_id in ids]
+    ids = tables.strings(place.with_settings(settings).catalogue.read(), "doc_id")
+    texts = [restore_document(place.with_settings(settings), doc_id) for doc_id in ids]
     for canary in (FREE, PERSON, EMAIL):
         assert sum(canary in text for text in texts) == 2
-    where = [place for _, place in read_quarantine(place, settings)]
+    where = [place for _, place in read_quarantine(place.with_settings(settings))]
     assert sum(BROKEN_FILE in path for path in where) == 1
 
 

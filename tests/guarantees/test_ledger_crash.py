@@ -60,8 +60,7 @@ def run(folder: Path) -> None:
     # What a run may have let out before it died; a replay must let out the same.
     with (folder / "seen.jsonl").open("a") as seen:
         train(
-            model,
-            data,
+            model.with_settings(data),
             losses,
             plan,
             random,

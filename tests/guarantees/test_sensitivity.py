@@ -140,7 +140,7 @@ def test_one_owner_moves_one_step_of_training_by_at_most_the_clip(kind):
     for kept in (owner_of >= 0, owner_of != 3):
         model = build(kind)
         data = TensorOwners(x[kept], labels[kept], owner_of[kept], 4)
-        train(model, data, _loss, plan, SecureRandom(bytes(32)))
+        train(model.with_settings(data), _loss, plan, SecureRandom(bytes(32)))
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     moved = float((ends[0] - ends[1]).norm()) * 4 / rate
     assert 0 < moved <= 0.25 * (1 + 1e-6)

@@ -73,13 +73,13 @@ class TestJson:
 
 class TestAgain:
     def test_the_same_over_the_same_files_is_unchanged(self, finished: Any) -> None:
-        request = request_run(finished.workspace, finished.settings, finished.sources)
+        request = request_run(finished.workspace.with_settings(finished.settings), finished.sources)
         found = unchanged(finished.workspace, request)
         assert found == {**finished.first, "changed": False}
 
     def test_run_anyway_it_does_no_shard_and_spends_nothing(self, finished: Any) -> None:
         each = Counting()
-        request = request_run(finished.workspace, finished.settings, finished.sources)
+        request = request_run(finished.workspace.with_settings(finished.settings), finished.sources)
         result = run_job(finished.workspace, request, each)
         assert each.done == []
         assert not result["trained_now"]
@@ -91,10 +91,10 @@ class TestAgain:
         place, settings = finished.workspace, finished.settings
 
         def ask() -> Any:
-            return unchanged(place, request_run(place, settings, sources))
+            return unchanged(place, request_run(place.with_settings(settings), sources))
 
         def again(each: Counting) -> dict[str, Any]:
-            return run_job(place, request_run(place, settings, sources), each)
+            return run_job(place, request_run(place.with_settings(settings), sources), each)
 
         assert ask() is None  # the same files elsewhere are other files, though their documents are known
         first = again(Counting())
@@ -120,21 +120,23 @@ class TestAgain:
 
     def test_a_lost_part_is_noticed(self, finished: Any) -> None:
         next(iter(current_features(finished.workspace).glob("part-*"))).unlink()
-        request = request_run(finished.workspace, finished.settings, finished.sources)
+        request = request_run(finished.workspace.with_settings(finished.settings), finished.sources)
         assert unchanged(finished.workspace, request) is None
 
     def test_other_settings_are_another_request(self, finished: Any) -> None:
         settings = finished.settings.model_copy(
             update={"train": finished.settings.train.model_copy(update={"epsilon": 9.0})}
         )
-        request = request_run(finished.workspace, settings, finished.sources)
+        request = request_run(finished.workspace.with_settings(settings), finished.sources)
         assert unchanged(finished.workspace, request) is None
         with pytest.raises(BudgetRefused):
             run_job(finished.workspace, request)
 
     def test_other_workers_are_the_same_request(self, finished: Any) -> None:
         settings = finished.settings.model_copy(update={"workers": 3})
-        assert unchanged(finished.workspace, request_run(finished.workspace, settings, finished.sources))
+        assert unchanged(
+            finished.workspace, request_run(finished.workspace.with_settings(settings), finished.sources)
+        )
 
 
 class Killed(BaseException):
@@ -155,13 +157,13 @@ class TestKilled:
                     raise Killed
                 yield result
 
-        asked = request_run(place, settings, finished.sources)
+        asked = request_run(place.with_settings(settings), finished.sources)
         submit(place, asked)
         try:
             run_job(place, asked, kill)
         except Killed:
             assert read_request(place, asked.run_id) == asked
-        resumed = request_run(place, settings, finished.sources)
+        resumed = request_run(place.with_settings(settings), finished.sources)
         result = run_job(place, resumed, each)
         assert len(set(killing.done + each.done)) == len(killing.done + each.done)
         assert result["ingested"] == finished.first["ingested"]
@@ -169,10 +171,10 @@ class TestKilled:
         assert result["spent"]["total"] == finished.first["spent"]["total"]
 
     def test_a_killed_run_keeps_its_id(self, finished: Any) -> None:
-        first = request_run(finished.workspace, finished.settings, [])
+        first = request_run(finished.workspace.with_settings(finished.settings), [])
         submit(finished.workspace, first)
-        assert request_run(finished.workspace, finished.settings, []) == first
-        other = request_run(finished.workspace, finished.settings, finished.sources)
+        assert request_run(finished.workspace.with_settings(finished.settings), []) == first
+        other = request_run(finished.workspace.with_settings(finished.settings), finished.sources)
         assert other.run_id != first.run_id
         submit(finished.workspace, other)
         with pytest.raises(LookupError):
@@ -180,7 +182,7 @@ class TestKilled:
 
 
 def test_the_ledger_is_intact(finished_once: Any) -> None:
-    ledger, _ = open_ledger(finished_once.workspace, finished_once.settings)
+    ledger, _ = open_ledger(finished_once.workspace.with_settings(finished_once.settings))
     try:
         assert ledger.verify().ok
         assert ledger.verify().head == finished_once.first["spent"]["head"]

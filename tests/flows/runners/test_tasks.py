@@ -58,8 +58,8 @@ def job(folder: str) -> None:
     told = {}
     with shard_tasks(settings) as each:
         place = Workspace.open(here / "workspace")
-        ingest(place, settings, [Path(sys.argv[3])], each)
-        told["masked"] = mask(place, settings, each).rows
+        ingest(place.with_settings(settings), [Path(sys.argv[3])], each)
+        told["masked"] = mask(place.with_settings(settings), each).rows
         shards = [Shard(index, f"key{index}") for index in range(4)]
         found = list(each("die", functools.partial(runner_work.die_once, str(here)), shards))
         told["after_death"] = sorted(result.rows for result in found)
@@ -205,7 +205,6 @@ def works(process: int) -> bool:
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus, and a workspace that was only just laid out, so that all copies have the same keys."""
     from fixtures.generate import generate
-    from lexveil.pipeline.workspace.keys import key_store
     from lexveil.pipeline.workspace.workspace import Workspace
 
     folder = tmp_path_factory.mktemp("base")
@@ -214,7 +213,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.rmtree(folder / "generated")
     settings = Settings.model_validate(SETTINGS)
     place = Workspace.create_or_open(folder / "workspace")
-    key_store(place, settings).purpose_key("pseudonyms")
+    place.with_settings(settings).keys.purpose_key("pseudonyms")
     return folder
 
 
@@ -228,8 +227,8 @@ def alone(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("alone") / "workspace"
     shutil.copytree(base / "workspace", root)
     place, settings = Workspace.open(root), Settings.model_validate(SETTINGS)
-    ingest(place, settings, [base / "corpus"])
-    mask(place, settings)
+    ingest(place.with_settings(settings), [base / "corpus"])
+    mask(place.with_settings(settings))
     return root
 
 

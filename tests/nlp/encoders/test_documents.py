@@ -43,7 +43,11 @@ def test_one_by_one_or_together_is_the_same(kind: Kind, tiny: PublicEncoder) -> 
         assert one.topics is not None
         assert other.topics is not None
         np.testing.assert_array_equal(one.topics, other.topics)
-    np.testing.assert_allclose(extract(model, together).features, extract(model, alone).features, atol=1e-5)
+    np.testing.assert_allclose(
+        extract(model, together).features,
+        extract(model, alone).features,
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))

@@ -22,7 +22,11 @@ TEXTS = [
 def test_an_untrained_head_gives_a_text_the_class_whose_name_is_nearest(encoder: PublicEncoder) -> None:
     model = build(ModelConfig.of("linear", encoder, LABELS), encoder)
     start_from_labels(model, encoder)
-    assert extract(model, encode_documents(TEXTS, encoder)).logits.argmax(axis=1).tolist() == [0, 1, 2]
+    assert extract(model, encode_documents(TEXTS, encoder)).logits.argmax(axis=1).tolist() == [
+        0,
+        1,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in get_args(Kind) if kind not in ("square", "cubic")])

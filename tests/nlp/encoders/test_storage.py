@@ -47,7 +47,9 @@ def test_a_model_comes_back_as_it_was(kind: Kind, tiny: PublicEncoder, tmp_path:
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
     encoded = encode_documents(["The lease ends.", "Rent."], tiny, wanted_by(model.config), None, 32)
-    np.testing.assert_allclose(extract(model, encoded).logits, extract(again, encoded).logits, atol=1e-5)
+    np.testing.assert_allclose(
+        extract(model, encoded).logits, extract(again, encoded).logits, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))

@@ -20,9 +20,7 @@ from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.training.reservations import open_ledger
-from lexveil.pipeline.workspace import audit_log, tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
-from lexveil.pipeline.workspace.keys import key_store
+from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.budget import Charge
 
@@ -36,31 +34,36 @@ SETTINGS = Settings.model_validate(
 def place(masked: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Masked documents, under a master key that stands outside."""
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", (masked.protected / "master.key").read_text().strip())
-    audit_log.append(masked, SETTINGS, "mask", "done", {})
+    masked.with_settings(SETTINGS).log.append("mask", "done", {})
     return masked
 
 
 def ids(place: Workspace, settings: Settings = SETTINGS) -> list[str]:
-    return sorted(tables.strings(read_catalogue(place, settings), "doc_id"))
+    return sorted(tables.strings(place.with_settings(settings).catalogue.read(), "doc_id"))
 
 
 def texts(place: Workspace, settings: Settings = SETTINGS) -> dict[str, str]:
-    return {doc_id: restore_document(place, settings, doc_id) for doc_id in ids(place, settings)}
+    return {
+        doc_id: restore_document(place.with_settings(settings), doc_id) for doc_id in ids(place, settings)
+    }
 
 
 def work_on(place: Workspace, sources: list[Path], settings: Settings = SETTINGS) -> list[int]:
-    return [ingest(place, settings, sources).done_now, mask(place, settings).done_now]
+    return [
+        ingest(place.with_settings(settings), sources).done_now,
+        mask(place.with_settings(settings)).done_now,
+    ]
 
 
 def test_it_goes_on_elsewhere(
     place: Workspace, masked_once: Any, tmp_path: Path, write_jsonl: Callable[..., Path]
 ) -> None:
-    made = back_up(place, SETTINGS, tmp_path / "backup")
-    assert made.head == audit_log.verify(place, SETTINGS).head
+    made = back_up(place.with_settings(SETTINGS), tmp_path / "backup")
+    assert made.head == place.with_settings(SETTINGS).log.verify().head
     before = texts(place)
     shutil.rmtree(place.root)
     there = recover(tmp_path / "backup", tmp_path / "elsewhere", SETTINGS)
-    found = catch_up(there, SETTINGS, tmp_path / "backup")
+    found = catch_up(there.with_settings(SETTINGS), tmp_path / "backup")
     assert (found.files, found.log_intact, found.ledger_intact) == (made.files, True, True)
     assert texts(there) == before
     assert there.protected.stat().st_mode & 0o077 == 0
@@ -74,50 +77,50 @@ def test_it_goes_on_elsewhere(
 
 def test_no_key_and_no_half_written_file_is_copied(place: Workspace, tmp_path: Path) -> None:
     (place.masked / "part-9.7.partial").write_bytes(b"half")
-    assert not back_up(place, SETTINGS, tmp_path / "backup").master_key
+    assert not back_up(place.with_settings(SETTINGS), tmp_path / "backup").master_key
     names = {path.name for path in (tmp_path / "backup").rglob("*")}
     assert "keys.sqlite" in names
     assert not names & {"master.key", ".lock", "part-9.7.partial"}
-    assert back_up(place, SETTINGS, tmp_path / "other", with_key=True).master_key
+    assert back_up(place.with_settings(SETTINGS), tmp_path / "other", with_key=True).master_key
 
 
 def test_a_table_of_keys_in_use_is_copied_whole(place: Workspace, tmp_path: Path) -> None:
     """What was committed last stands in SQLite's write-ahead log, and not in its file."""
-    keys = key_store(place, SETTINGS)
+    keys = place.with_settings(SETTINGS).keys
     key = keys.keys_for(["late"])["late"]
-    back_up(place, SETTINGS, tmp_path / "backup")
+    back_up(place.with_settings(SETTINGS), tmp_path / "backup")
     there = recover(tmp_path / "backup", tmp_path / "elsewhere", SETTINGS)
-    assert key_store(there, SETTINGS).existing(["late"]) == {"late": key}
+    assert there.with_settings(SETTINGS).keys.existing(["late"]) == {"late": key}
 
 
 def test_what_was_erased_since_is_erased_again(place: Workspace, tmp_path: Path) -> None:
     gone, *others = ids(place)
-    back_up(place, SETTINGS, tmp_path / "backup")
-    with audit_log.recorded(place, SETTINGS, "erase") as done:
-        done |= erase(place, SETTINGS, gone).to_json()
+    back_up(place.with_settings(SETTINGS), tmp_path / "backup")
+    with place.with_settings(SETTINGS).log.recorded("erase") as done:
+        done |= erase(place.with_settings(SETTINGS), gone).to_json()
     copy = tmp_path / "log.jsonl"
-    copy.write_bytes(audit_log.exported(place, SETTINGS))
+    copy.write_bytes(place.with_settings(SETTINGS).log.export())
     back = recover(tmp_path / "backup", tmp_path / "old", SETTINGS)
     assert gone in ids(back)  # the documented danger of an old backup
     there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, copy)
-    assert catch_up(there, SETTINGS, tmp_path / "backup").erased_again == 1
+    assert catch_up(there.with_settings(SETTINGS), tmp_path / "backup").erased_again == 1
     assert ids(there) == others
-    assert key_store(there, SETTINGS).erased([gone]) == {gone}
-    assert audit_log.exported(there, SETTINGS) == copy.read_bytes()
-    assert catch_up(there, SETTINGS, tmp_path / "backup").erased_again == 0
+    assert there.with_settings(SETTINGS).keys.erased([gone]) == {gone}
+    assert there.with_settings(SETTINGS).log.export() == copy.read_bytes()
+    assert catch_up(there.with_settings(SETTINGS), tmp_path / "backup").erased_again == 0
 
 
 @pytest.mark.parametrize("wrong", ["another", "changed", "earlier"])
 def test_only_a_later_copy_of_the_log_is_taken(place: Workspace, wrong: str, tmp_path: Path) -> None:
-    earlier = audit_log.exported(place, SETTINGS)
-    audit_log.append(place, SETTINGS, "extract", "done", {})
-    back_up(place, SETTINGS, tmp_path / "backup")
-    audit_log.append(place, SETTINGS, "erase", "done", {"doc_ids": ["a"]})
-    later = audit_log.exported(place, SETTINGS)
+    earlier = place.with_settings(SETTINGS).log.export()
+    place.with_settings(SETTINGS).log.append("extract", "done", {})
+    back_up(place.with_settings(SETTINGS), tmp_path / "backup")
+    place.with_settings(SETTINGS).log.append("erase", "done", {"doc_ids": ["a"]})
+    later = place.with_settings(SETTINGS).log.export()
     other = Workspace.create_or_open(tmp_path / "other")
-    audit_log.append(other, SETTINGS, "mask", "done", {})
+    other.with_settings(SETTINGS).log.append("mask", "done", {})
     content = {
-        "another": audit_log.exported(other, SETTINGS),
+        "another": other.with_settings(SETTINGS).log.export(),
         "changed": later.replace(b'["a"]', b'["b"]'),
         "earlier": earlier,
     }[wrong]
@@ -128,24 +131,24 @@ def test_only_a_later_copy_of_the_log_is_taken(place: Workspace, wrong: str, tmp
 
 
 def test_spending_since_is_missed(place: Workspace, tmp_path: Path) -> None:
-    back_up(place, SETTINGS, tmp_path / "backup")
-    ledger, population = open_ledger(place, SETTINGS)
+    back_up(place.with_settings(SETTINGS), tmp_path / "backup")
+    ledger, population = open_ledger(place.with_settings(SETTINGS))
     ledger.set_limit(population, 10.0, 1e-5)
     reserved = ledger.reserve(population, Charge(2.0, 0.1, 3), "one")
     ledger.close()
-    audit_log.append(place, SETTINGS, "train", "done", {"reservation": reserved.id})
-    (tmp_path / "copy").write_bytes(audit_log.exported(place, SETTINGS))
+    place.with_settings(SETTINGS).log.append("train", "done", {"reservation": reserved.id})
+    (tmp_path / "copy").write_bytes(place.with_settings(SETTINGS).log.export())
     there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, tmp_path / "copy")
-    assert catch_up(there, SETTINGS, tmp_path / "backup").charges_missing == 1
+    assert catch_up(there.with_settings(SETTINGS), tmp_path / "backup").charges_missing == 1
 
 
 def test_what_is_wrong_leaves_nothing(
     place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, target = tmp_path / "backup", tmp_path / "new"
-    back_up(place, SETTINGS, backup)
+    back_up(place.with_settings(SETTINGS), backup)
     with pytest.raises(WorkspaceError, match="isn't empty"):
-        back_up(place, SETTINGS, backup)
+        back_up(place.with_settings(SETTINGS), backup)
     with pytest.raises(WorkspaceError, match="something lies"):
         recover(backup, place.root, SETTINGS)
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
@@ -178,15 +181,15 @@ def test_with_a_database(
 
     source, here, there = masked_once.root.parent / "corpus", settings("here"), settings("there")
     place = Workspace.create_or_open(f"{base}/work")
-    audit_log.append(place, here, "mask", "done", {})
+    place.with_settings(here).log.append("mask", "done", {})
     assert work_on(place, [source], here) == [2, 2]
-    made = back_up(place, here, tmp_path / "backup")
+    made = back_up(place.with_settings(here), tmp_path / "backup")
     assert made.database
     with pytest.raises(WorkspaceError, match="PostgreSQL"):
         recover(tmp_path / "backup", tmp_path / "unset", SETTINGS)
     found = recover(tmp_path / "backup", f"{base}/new", there)
-    assert catch_up(found, there, tmp_path / "backup").log_intact
-    assert audit_log.verify(found, there, made.head).known
+    assert catch_up(found.with_settings(there), tmp_path / "backup").log_intact
+    assert found.with_settings(there).log.verify(made.head).known
     assert texts(found, there) == texts(place, here)
     assert work_on(found, [source], there) == [0, 0]
     with pytest.raises(WorkspaceError, match="pg_restore"):
@@ -204,7 +207,8 @@ def test_the_commands(place: Workspace, tmp_path: Path, capsys: pytest.CaptureFi
     found = told("recover", tmp_path / "backup", "-w", tmp_path / "new", "--log", tmp_path / "log")
     assert found["files"] == made["files"]
     actions = [
-        (one.action, one.outcome) for one in audit_log.read(Workspace.open(found["workspace"]), SETTINGS)
+        (one.action, one.outcome)
+        for one in Workspace.open(found["workspace"]).with_settings(SETTINGS).log.read()
     ]
     assert actions[-4:] == [
         ("backup", "started"),

@@ -21,10 +21,8 @@ from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.documents import read_quarantine
 from lexveil.pipeline.workspace.features import current_features
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -45,7 +43,7 @@ def rows_of(place: Workspace, doc_id: str) -> list[str]:
 
 @pytest.fixture
 def doc_id(finished: Any) -> str:
-    return tables.strings(read_catalogue(finished.workspace, Settings()), "doc_id")[3]
+    return tables.strings(finished.workspace.with_settings(Settings()).catalogue.read(), "doc_id")[3]
 
 
 def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
@@ -53,22 +51,22 @@ def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
     before = {path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(place, doc_id)}
     version = current_features(place).name
     assert before == {"raw", "catalogue.parquet", "found", "masked", "vault", "embedding", version}
-    gone = erase(place, settings, doc_id)
+    gone = erase(place.with_settings(settings), doc_id)
     assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1, 0)
     assert gone.rows >= len(before) - 1
     assert gone.models == (finished.first["model"],)
     assert rows_of(place, doc_id) == []
-    assert key_store(place, settings).existing([doc_id]) == {}
+    assert place.with_settings(settings).keys.existing([doc_id]) == {}
     with pytest.raises(WorkspaceError, match="erased"):
-        restore_document(place, settings, doc_id)
+        restore_document(place.with_settings(settings), doc_id)
 
 
 def test_the_others_stand(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
-    others = set(tables.strings(read_catalogue(place, Settings()), "doc_id")) - {doc_id}
-    erase(place, settings, doc_id)
-    assert set(tables.strings(read_catalogue(place, Settings()), "doc_id")) == others
-    assert restore_document(place, settings, min(others))
+    others = set(tables.strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) - {doc_id}
+    erase(place.with_settings(settings), doc_id)
+    assert set(tables.strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) == others
+    assert restore_document(place.with_settings(settings), min(others))
     features = current_features(place)
     for folder, stage in ((place.raw, "ingest"), (place.masked, "mask"), (features, "extract")):
         assert read_manifest(folder, stage).rows == len(others)
@@ -76,63 +74,74 @@ def test_the_others_stand(finished: Any, doc_id: str) -> None:
 
 def test_the_same_source_does_not_bring_it_back(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
-    erase(place, settings, doc_id)
-    request = request_run(place, settings, finished.sources)
+    erase(place.with_settings(settings), doc_id)
+    request = request_run(place.with_settings(settings), finished.sources)
     assert unchanged(place, request) is None
     result = run_job(place, request)
     assert result["ingested"] == result["feature_rows"] == finished.first["ingested"] - 1
     assert result["masked"] == result["ingested"]
     assert not result["trained_now"]
     assert rows_of(place, doc_id) == []
-    assert unchanged(place, request_run(place, settings, finished.sources)) is not None
+    assert unchanged(place, request_run(place.with_settings(settings), finished.sources)) is not None
 
 
 def test_nor_does_a_new_file_with_the_same_content(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
     place, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
-    ingest(place, settings, [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "b"}])])
-    mask(place, settings)
-    erase(place, settings, "a")
-    again = ingest(place, settings, [write_jsonl([{"text": " One. ", "id": "c"}], "more.jsonl")])
-    assert (again.counts()["erased"], read_catalogue(place, Settings()).num_rows) == (1, 1)
-    erase(place, settings, "b")
-    assert mask(place, settings).rows == 0  # shards without a document are shards
+    ingest(
+        place.with_settings(settings),
+        [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "b"}])],
+    )
+    mask(place.with_settings(settings))
+    erase(place.with_settings(settings), "a")
+    again = ingest(
+        place.with_settings(settings), [write_jsonl([{"text": " One. ", "id": "c"}], "more.jsonl")]
+    )
+    assert (again.counts()["erased"], place.with_settings(Settings()).catalogue.read().num_rows) == (1, 1)
+    erase(place.with_settings(settings), "b")
+    assert mask(place.with_settings(settings)).rows == 0  # shards without a document are shards
 
 
 def test_by_the_id_in_its_source(finished: Any, doc_id: str) -> None:
     source_ids = {row["id"] for row in finished.gold.values()}
-    gone = erase(finished.workspace, finished.settings, min(source_ids))
+    gone = erase(finished.workspace.with_settings(finished.settings), min(source_ids))
     assert gone.keys == 1
     assert rows_of(finished.workspace, gone.doc_ids[0]) == []
 
 
 def test_what_is_not_there(finished: Any, doc_id: str) -> None:
-    before = read_catalogue(finished.workspace, Settings())
+    before = finished.workspace.with_settings(Settings()).catalogue.read()
     with pytest.raises(SourceError, match="no such document"):
-        erase(finished.workspace, finished.settings, "John Wharfinger")
-    assert read_catalogue(finished.workspace, Settings()).equals(before)
+        erase(finished.workspace.with_settings(finished.settings), "John Wharfinger")
+    assert finished.workspace.with_settings(Settings()).catalogue.read().equals(before)
 
 
 def test_an_id_that_several_documents_share(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
     place, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
-    ingest(place, settings, [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "a"}])])
+    ingest(
+        place.with_settings(settings),
+        [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "a"}])],
+    )
     with pytest.raises(SourceError, match="2 documents"):
-        erase(place, settings, "a")
-    assert read_catalogue(place, Settings()).num_rows == 2
+        erase(place.with_settings(settings), "a")
+    assert place.with_settings(Settings()).catalogue.read().num_rows == 2
 
 
 def test_killed_after_the_key_it_is_finished_by_the_next(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
-    key_store(place, settings).destroy([doc_id])
-    gone = erase(place, settings, doc_id)
+    place.with_settings(settings).keys.destroy([doc_id])
+    gone = erase(place.with_settings(settings), doc_id)
     assert gone.rows >= 5
     assert gone.keys == 0
     assert rows_of(place, doc_id) == []
-    assert erase(place, settings, doc_id).rows == 0
+    assert erase(place.with_settings(settings), doc_id).rows == 0
 
 
 def test_the_quarantine_stands(finished: Any, doc_id: str) -> None:
-    erase(finished.workspace, finished.settings, doc_id)
-    assert len(read_quarantine(finished.workspace, finished.settings)) == finished.first["quarantined"]
+    erase(finished.workspace.with_settings(finished.settings), doc_id)
+    assert (
+        len(read_quarantine(finished.workspace.with_settings(finished.settings)))
+        == finished.first["quarantined"]
+    )
 
 
 def test_an_owner_goes_with_all_documents(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
@@ -141,19 +150,19 @@ def test_an_owner_goes_with_all_documents(tmp_path: Path, write_jsonl: Callable[
     asked = settings.model_copy(
         update={"ingest": settings.ingest.model_copy(update={"owner_field": "matter"})}
     )
-    ingest(place, asked, [write_jsonl(records)])
-    mask(place, asked)
-    gone = erase(place, asked, owner="m1")
+    ingest(place.with_settings(asked), [write_jsonl(records)])
+    mask(place.with_settings(asked))
+    gone = erase(place.with_settings(asked), owner="m1")
     assert (len(gone.doc_ids), gone.keys, gone.scan.left) == (3, 3, 0)
     assert gone.scan.files > 4
     assert all(rows_left == [] for rows_left in map(partial(rows_with, place), gone.doc_ids))
-    assert read_catalogue(place, Settings()).num_rows == 3
+    assert place.with_settings(Settings()).catalogue.read().num_rows == 3
     with pytest.raises(SourceError, match="owner"):
-        erase(place, asked, owner="m1")
+        erase(place.with_settings(asked), owner="m1")
 
 
 def test_models_say_that_they_saw_it(finished: Any, doc_id: str) -> None:
-    gone = erase(finished.workspace, finished.settings, doc_id)
+    gone = erase(finished.workspace.with_settings(finished.settings), doc_id)
     said = read_json(finished.workspace.models / gone.models[0] / ERASURES)
     assert said is not None
     (entry,) = said["erasures"]
@@ -170,20 +179,24 @@ def test_models_say_so_although_the_clock_was_set_back(
     more = write_jsonl([{"id": "late", "text": "The lessee shall pay.", "owner": "o", "label": "contract"}])
     with monkeypatch.context() as ahead:
         ahead.setattr("lexveil.privacy.keystore.time.time", lambda: clock() + 3600)
-        ingest(place, settings, [*finished.sources, more])
-        mask(place, settings)
+        ingest(place.with_settings(settings), [*finished.sources, more])
+        mask(place.with_settings(settings))
     first = {model.name for model in models(place)}
-    train(place, settings.model_copy(update={"train": settings.train.model_copy(update={"epsilon": 1.0})}))
-    gone = erase(place, settings, "late")
+    train(
+        place.with_settings(
+            settings.model_copy(update={"train": settings.train.model_copy(update={"epsilon": 1.0})})
+        )
+    )
+    gone = erase(place.with_settings(settings), "late")
     assert set(gone.models) == {models(place)[-1].name}
     assert first.isdisjoint(gone.models)
 
 
 def test_the_scan_sees_what_was_left(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
-    keys = key_store(place, settings)
+    keys = place.with_settings(settings).keys
     assert scan(place, keys, [doc_id]).left > 5
-    erase(place, settings, doc_id)
+    erase(place.with_settings(settings), doc_id)
     note = place.features / "notes.txt"
     note.write_bytes(b"x" * ((1 << 22) - 10) + doc_id.encode())
     assert scan(place, keys, [doc_id]).left == 1
@@ -192,4 +205,4 @@ def test_the_scan_sees_what_was_left(finished: Any, doc_id: str) -> None:
 def test_a_document_or_an_owner(finished: Any, doc_id: str) -> None:
     for name, owner in ((None, None), (doc_id, "m1")):
         with pytest.raises(SourceError, match="--owner"):
-            erase(finished.workspace, finished.settings, name, owner)
+            erase(finished.workspace.with_settings(finished.settings), name, owner)

@@ -18,9 +18,6 @@ from lexveil.pipeline.errors import KeyProblem
 from lexveil.pipeline.maintenance.rotation import rewrap_master_key, rotate_master_key
 from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace import audit_log
-from lexveil.pipeline.workspace.catalogue import read_catalogue
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.key_services import opened
 
@@ -29,18 +26,18 @@ ROOT = Path(__file__).parents[3]
 
 def test_everything_opens_as_before(masked: Workspace) -> None:
     settings = Settings()
-    doc_id = read_catalogue(masked, Settings()).column("doc_id")[0].as_py()
-    before = restore_document(masked, settings, doc_id)
-    audit_log.append(masked, settings, "mask", "done", {})
+    doc_id = masked.with_settings(Settings()).catalogue.read().column("doc_id")[0].as_py()
+    before = restore_document(masked.with_settings(settings), doc_id)
+    masked.with_settings(settings).log.append("mask", "done", {})
     old = (masked.protected / "master.key").read_bytes()
-    assert rotate_master_key(masked, settings) > 12
+    assert rotate_master_key(masked.with_settings(settings)) > 12
     assert (masked.protected / "master.key").read_bytes() != old
     assert (masked.protected / "master.key").stat().st_mode & 0o077 == 0
-    assert restore_document(masked, settings, doc_id) == before
-    assert audit_log.verify(masked, settings).intact  # signed by a key that outlives the master key
+    assert restore_document(masked.with_settings(settings), doc_id) == before
+    assert masked.with_settings(settings).log.verify().intact  # signed by a key that outlives the master key
     (masked.protected / "master.key").write_bytes(old)
     with pytest.raises(KeyProblem, match="isn't the key"):
-        key_store(masked, settings)
+        _ = masked.with_settings(settings).keys
 
 
 KILLED = """
@@ -63,14 +60,14 @@ rotate_master_key(place, Settings())
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_around_the_wrapping(masked: Workspace, when: str) -> None:
-    doc_id = read_catalogue(masked, Settings()).column("doc_id")[0].as_py()
-    before = restore_document(masked, Settings(), doc_id)
+    doc_id = masked.with_settings(Settings()).catalogue.read().column("doc_id")[0].as_py()
+    before = restore_document(masked.with_settings(Settings()), doc_id)
     command = [sys.executable, "-c", KILLED, str(masked.root), when]
     died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     assert died.returncode == -signal.SIGKILL
-    assert restore_document(masked, Settings(), doc_id) == before
-    rotate_master_key(masked, Settings())
-    assert restore_document(masked, Settings(), doc_id) == before
+    assert restore_document(masked.with_settings(Settings()), doc_id) == before
+    rotate_master_key(masked.with_settings(Settings()))
+    assert restore_document(masked.with_settings(Settings()), doc_id) == before
     assert not list(masked.protected.glob("master.key.*"))
 
 
@@ -78,7 +75,7 @@ def test_a_key_of_the_environment_is_rotated_by_its_keeper(masked: Workspace, mo
     digits = (masked.protected / "master.key").read_text().strip()
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", digits)
     with pytest.raises(KeyProblem, match="LEXVEIL_MASTER_KEY"):
-        rotate_master_key(masked, Settings())
+        rotate_master_key(masked.with_settings(Settings()))
 
 
 @pytest.fixture
@@ -100,19 +97,19 @@ class TestService:
         key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
         own = masked.protected / "master.key"
         file, kms = Settings(), Settings(master_key_service=f"aws-kms://{key}")
-        doc_id = read_catalogue(masked, file).column("doc_id")[0].as_py()
-        before, now = restore_document(masked, file, doc_id), file
+        doc_id = masked.with_settings(file).catalogue.read().column("doc_id")[0].as_py()
+        before, now = restore_document(masked.with_settings(file), doc_id), file
         for target in (VAULT, kms, kms, file):
             if target.master_key_service != now.master_key_service:
                 with pytest.raises(KeyProblem, match="rotate-master-key"):
-                    key_store(masked, target)
-            audit_log.append(masked, target, "rotate-master-key", "started", {})  # before it is there
-            assert rotate_master_key(masked, target) > 12
+                    _ = masked.with_settings(target).keys
+            masked.with_settings(target).log.append("rotate-master-key", "started", {})  # before it is there
+            assert rotate_master_key(masked.with_settings(target)) > 12
             opened.cache_clear()
-            assert restore_document(masked, target, doc_id) == before
+            assert restore_document(masked.with_settings(target), doc_id) == before
             assert own.exists() == (target is file)
             now = target
-        assert audit_log.verify(masked, file).intact
+        assert masked.with_settings(file).log.verify().intact
 
     def test_from_the_environment_to_a_service_and_back(
         self, masked: Workspace, vault: Transit, monkeypatch: pytest.MonkeyPatch
@@ -120,48 +117,48 @@ class TestService:
         own = masked.protected / "master.key"
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", own.read_text().strip())
         own.unlink()
-        assert rotate_master_key(masked, VAULT) > 12
-        key_store(masked, VAULT)
+        assert rotate_master_key(masked.with_settings(VAULT)) > 12
+        _ = masked.with_settings(VAULT).keys
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
-        assert rotate_master_key(masked, Settings()) > 12
-        key_store(masked, Settings())
+        assert rotate_master_key(masked.with_settings(Settings())) > 12
+        _ = masked.with_settings(Settings()).keys
         with pytest.raises(KeyProblem, match="LEXVEIL_MASTER_KEY"):
-            rotate_master_key(masked, Settings())
+            rotate_master_key(masked.with_settings(Settings()))
 
     def test_a_workspace_begun_at_a_service_has_no_key_file(self, tmp_path: Path, vault: Transit) -> None:
         place = Workspace.create_or_open(tmp_path / "w")
-        audit_log.append(place, VAULT, "ingest", "started", {})
-        keys = key_store(place, VAULT).keys_for(["a"])
+        place.with_settings(VAULT).log.append("ingest", "started", {})
+        keys = place.with_settings(VAULT).keys.keys_for(["a"])
         assert not (place.protected / "master.key").exists()
         assert vault.calls == ["datakey", "decrypt"]  # one of each, however often the table is opened
         opened.cache_clear()
-        assert key_store(place, VAULT).existing(["a"]) == keys
+        assert place.with_settings(VAULT).keys.existing(["a"]) == keys
 
     def test_wrapped_anew_after_the_services_key_was_rotated(self, tmp_path: Path, vault: Transit) -> None:
         place = Workspace.create_or_open(tmp_path / "w")
-        keys = key_store(place, VAULT).keys_for(["a"])
+        keys = place.with_settings(VAULT).keys.keys_for(["a"])
         vault.keys["lexveil"].rotate()
-        rewrap_master_key(place, VAULT)
+        rewrap_master_key(place.with_settings(VAULT))
         vault.keys["lexveil"].least = 2
         opened.cache_clear()
-        assert key_store(place, VAULT).existing(["a"]) == keys
+        assert place.with_settings(VAULT).keys.existing(["a"]) == keys
         with pytest.raises(KeyProblem, match="no service"):
-            rewrap_master_key(place, Settings())
+            rewrap_master_key(place.with_settings(Settings()))
 
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize("way", ["to", "from"])
     def test_a_kill_around_the_wrapping(self, tmp_path: Path, vault: Transit, when: str, way: str) -> None:
         place, file = Workspace.create_or_open(tmp_path / "w"), Settings()
         old, new = (file, VAULT) if way == "to" else (VAULT, file)
-        keys = key_store(place, old).keys_for(["a"])
+        keys = place.with_settings(old).keys.keys_for(["a"])
         program = KILLED.replace("Settings()", f"Settings(master_key_service={new.master_key_service!r})")
         command = [sys.executable, "-c", program, str(place.root), when]
         died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
         assert died.returncode == -signal.SIGKILL
         settings = new if when == "after" else old
-        assert key_store(place, settings).existing(["a"]) == keys
-        rotate_master_key(place, new)
-        assert key_store(place, new).existing(["a"]) == keys
+        assert place.with_settings(settings).keys.existing(["a"]) == keys
+        rotate_master_key(place.with_settings(new))
+        assert place.with_settings(new).keys.existing(["a"]) == keys
         assert (place.protected / "master.key").exists() == (way == "from")
         assert not list(place.protected.glob("master.key.*"))
 
@@ -169,9 +166,9 @@ class TestService:
         self, tmp_path: Path, vault: Transit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         place = Workspace.create_or_open(tmp_path / "w")
-        key_store(place, VAULT)
+        _ = place.with_settings(VAULT).keys
         opened.cache_clear()
         monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")
         with pytest.raises(KeyProblem, match="can't be reached") as caught:
-            key_store(place, VAULT)
+            _ = place.with_settings(VAULT).keys
         assert vault.token not in "".join(traceback.format_exception(caught.value))

@@ -28,7 +28,6 @@ from lexveil.pipeline.masking.decisions import (
 )
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -141,18 +140,21 @@ class TestFiles:
     def place(self, tmp_path: Path, write_jsonl: Callable[..., Path]) -> Workspace:
         """Ingested documents, not masked."""
         workspace = Workspace.create_or_open(tmp_path / "workspace")
-        ingest(workspace, Settings(), [write_jsonl([{"id": n, "text": f"{n} {TEXT}"} for n in range(3)])])
+        ingest(
+            workspace.with_settings(Settings()),
+            [write_jsonl([{"id": n, "text": f"{n} {TEXT}"} for n in range(3)])],
+        )
         return workspace
 
     @pytest.fixture
     def document(self, place: Any) -> Any:
-        row = read_catalogue(place, Settings()).to_pylist()[0]
-        (document,) = read_raw(place, Settings(), row["shard"], [row["doc_id"]])
+        row = place.with_settings(Settings()).catalogue.read().to_pylist()[0]
+        (document,) = read_raw(place.with_settings(Settings()), row["shard"], [row["doc_id"]])
         return document
 
     @pytest.fixture
     def write(self, place: Any, document: Any, tmp_path: Path) -> Callable[..., Path]:
-        (digest,) = text_digest(place, Settings(), [document.text])
+        (digest,) = text_digest(place.with_settings(Settings()), [document.text])
         entry = {"start": 0, "end": 4, "type": "PERSON", "verdict": "accept"}
 
         def write(name: str = "decisions-a.json", entries: Any = (entry,), **changes: Any) -> Path:
@@ -166,32 +168,32 @@ class TestFiles:
 
     def test_kept_replaced_and_forgotten(self, place: Any, document: Any, write: Callable[..., Path]) -> None:
         settings = Settings()
-        assert stored_decisions(place, settings, [document]) == {}
-        assert store_decisions(place, settings, write()) == 1
-        assert stored_decisions(place, settings, [document]) == {
+        assert stored_decisions(place.with_settings(settings), [document]) == {}
+        assert store_decisions(place.with_settings(settings), write()) == 1
+        assert stored_decisions(place.with_settings(settings), [document]) == {
             document.doc_id: (Decision(0, 4, "PERSON", "accept"),)
         }
         (file,) = review_folder(place).iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         before = decisions_digests(place)
         entries = [{"start": 5, "end": 9, "type": "DATE", "verdict": "add"}]
-        assert store_decisions(place, settings, write(entries=entries).parent) == 1
+        assert store_decisions(place.with_settings(settings), write(entries=entries).parent) == 1
         assert decisions_digests(place).keys() == before.keys()
         assert decisions_digests(place) != before
-        store_decisions(place, settings, write(entries=[]))
+        store_decisions(place.with_settings(settings), write(entries=[]))
         assert decisions_digests(place) == {}
-        store_decisions(place, settings, write())
+        store_decisions(place.with_settings(settings), write())
         assert forget_review(place, document.doc_id) == 1
-        assert stored_decisions(place, settings, [document]) == {}
+        assert stored_decisions(place.with_settings(settings), [document]) == {}
 
     def test_decisions_about_another_text_are_left_alone(
         self, place: Any, document: Any, write: Callable[..., Path]
     ) -> None:
         from dataclasses import replace
 
-        store_decisions(place, Settings(), write())
+        store_decisions(place.with_settings(Settings()), write())
         changed = replace(document, text=f" {document.text}")
-        assert stored_decisions(place, Settings(), [changed]) == {}
+        assert stored_decisions(place.with_settings(Settings()), [changed]) == {}
 
     @pytest.mark.parametrize(
         ("changes", "says"),
@@ -219,7 +221,7 @@ class TestFiles:
         if "doc_id" not in changes:
             sound.unlink()
         with pytest.raises(SourceError) as refused:
-            store_decisions(place, Settings(), wrong.parent)
+            store_decisions(place.with_settings(Settings()), wrong.parent)
         assert says in str(refused.value)
         assert "\n" not in str(refused.value)
         assert not review_folder(place).exists()
@@ -229,7 +231,7 @@ class TestFiles:
         (tmp_path / "empty").mkdir()
         for name, says in (("x.json", "x.json"), ("empty", "no decisions"), ("none", "no file or folder")):
             with pytest.raises(SourceError, match=says):
-                store_decisions(place, Settings(), tmp_path / name)
+                store_decisions(place.with_settings(Settings()), tmp_path / name)
         write()
         with pytest.raises(SourceError, match="another file"):
-            store_decisions(place, Settings(), write("decisions-b.json").parent)
+            store_decisions(place.with_settings(Settings()), write("decisions-b.json").parent)

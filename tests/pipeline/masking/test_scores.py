@@ -22,7 +22,7 @@ MISSED = {"start": 43, "end": 51, "type": "ORGANIZATION"}
 
 def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
     place = Workspace.create_or_open(tmp_path / "w")
-    assert scores_in_use(place, RULES.mask)["own"] is None
+    assert scores_in_use(place.with_settings(RULES.mask))["own"] is None
     before = scores_digest(place)
     gold = write_jsonl([{"id": 1, "text": TEXT, "spans": [SPAN, MISSED], "language": "en"}])
     batches: list[int] = []
@@ -38,7 +38,7 @@ def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[...
     assert found["by_type"]["EMAIL"] == {"n": 1, "recall": 1.0, "found": 1, "precision": 1.0}
     assert batches == [1]
     assert scores_digest(place) != before
-    shown = scores_in_use(place, RULES.mask)
+    shown = scores_in_use(place.with_settings(RULES.mask))
     assert shown["note"] == OTHER_DOCUMENTS
     assert shown["own"] is not None
     assert (shown["own"]["n"], shown["own"]["er_di"]) == (1, 1.0)
@@ -46,7 +46,7 @@ def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[...
     # Another detector, or another operating point, was never measured.
     for mask in ({"detector": "light"}, {"detector": "rules", "preset": "strict"}):
         other = Settings.model_validate({"mask": mask})
-        assert scores_in_use(place, other.mask)["own"] is None
+        assert scores_in_use(place.with_settings(other.mask))["own"] is None
 
 
 def test_without_a_workspace_nothing_is_kept(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:

@@ -367,10 +367,10 @@ class TestRuns:
         with monkeypatch.context() as wrong:
             clock = time.time
             wrong.setattr("lexveil.privacy.keystore.time.time", lambda: clock() + days * 86_400)
-            run_job(place, request_run(place, settings, sources))
+            run_job(place, request_run(place.with_settings(settings), sources))
         shutil.copyfile(sources[1] / "new.jsonl", sources[1] / "again.jsonl")
         (sources[1] / "broken.docx").write_bytes(b"PK\3\4 no archive")
-        run_job(place, request_run(place, settings, sources))
+        run_job(place, request_run(place.with_settings(settings), sources))
         runs = past_runs(place)
         assert [run.batch.documents for run in runs] == [finished.first["masked"], 12, 0]
         assert [run.batch.rates["quarantined"].total for run in runs][1:] == [0, 1]

@@ -106,7 +106,7 @@ def ran(finished_once: Any, collector: Collector, tmp_path_factory: pytest.TempP
     record = {"text": TEXT, "owner": OWNER, "label": "contract", "id": OWNER}
     (sources[1] / f"{FOLDER}.jsonl").write_text(json.dumps(record) + "\n")
     before = values(place)
-    result = run_job(place, request_run(place, finished_once.settings, sources))
+    result = run_job(place, request_run(place.with_settings(finished_once.settings), sources))
     good = collector.spans
     with pytest.raises(ValueError), watched(place, "train") as watch, watch.stage("train"):
         raise ValueError(TEXT)

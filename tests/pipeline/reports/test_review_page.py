@@ -205,11 +205,10 @@ class TestInTheBrowser:
 def test_pages_and_gold_lie_under_the_protected_root(masked: Any) -> None:
     from lexveil.pipeline.masking.decisions import store_decisions
     from lexveil.pipeline.settings import Settings
-    from lexveil.pipeline.workspace.catalogue import read_catalogue
 
     settings = Settings()
-    count = read_catalogue(masked, Settings()).num_rows
-    index, *paths = write_reviews(masked, settings, [])
+    count = masked.with_settings(Settings()).catalogue.read().num_rows
+    index, *paths = write_reviews(masked.with_settings(settings), [])
     links = html.fromstring(index.read_text(encoding="utf-8")).xpath("//@href")
     assert sorted(links) == sorted(path.name for path in paths)
     assert len(paths) == count
@@ -226,8 +225,8 @@ def test_pages_and_gold_lie_under_the_protected_root(masked: Any) -> None:
     }
     file = masked.root.parent / f"decisions-{found['doc_id']}.json"
     file.write_text(json.dumps(decided))
-    assert store_decisions(masked, settings, file) == 1
-    result = write_gold(masked, settings)
+    assert store_decisions(masked.with_settings(settings), file) == 1
+    result = write_gold(masked.with_settings(settings))
     path = Path(result["gold"])
     assert path.parent == masked.protected / "review"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -103,4 +103,4 @@ def test_nobody_listens(write_jsonl: WriteJsonl, tmp_path: Path) -> None:
 
 def test_no_model_to_serve(masked: Any) -> None:
     with pytest.raises(TrainingRefused, match="lexveil train"):
-        serve_model(masked, load_settings(), None)
+        serve_model(masked.with_settings(load_settings()), None)

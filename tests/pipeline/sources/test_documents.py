@@ -260,6 +260,6 @@ def test_each_slice_of_a_large_file_is_a_shard(tmp_path: Path) -> None:
     lines = [json.dumps({"id": n, "text": f"{n} " + "word " * 200}) for n in range(100)]
     source.write_text("\n".join(lines) + "\n", encoding="utf-8")
     settings = load_settings(ingest={"shard_bytes": 10_000})
-    shards = make_plan(Workspace.create_or_open(tmp_path / "workspace"), settings, [source])
+    shards = make_plan(Workspace.create_or_open(tmp_path / "workspace").with_settings(settings), [source])
     assert len(shards) > 5
     assert all(len(items) == 1 for items in shards)

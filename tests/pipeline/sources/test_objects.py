@@ -17,7 +17,6 @@ from lexveil.pipeline.sources import objects
 from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_items, scan
 from lexveil.pipeline.sources.plan import make_plan
 from lexveil.pipeline.stages.ingest import ingest
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.documents import read_quarantine
 from lexveil.pipeline.workspace.storage import located
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -243,19 +242,19 @@ class TestIngest:
     def test_a_night_later(self, bucket: Bucket, place: Workspace, asked: list[str]) -> None:
         bucket.put("in/a.txt", "One.")
         bucket.put("in/broken.pdf", "no pdf")
-        assert ingest(place, Settings(), [bucket.at("in")]).counts()["documents"] == 1
-        assert [reason for reason, _ in read_quarantine(place, Settings())] == ["wrong_suffix"]
-        assert read_quarantine(place, Settings())[0][1] == f"s3://{bucket.name}/in/broken.pdf"
+        assert ingest(place.with_settings(Settings()), [bucket.at("in")]).counts()["documents"] == 1
+        assert [reason for reason, _ in read_quarantine(place.with_settings(Settings()))] == ["wrong_suffix"]
+        assert read_quarantine(place.with_settings(Settings()))[0][1] == f"s3://{bucket.name}/in/broken.pdf"
         bucket.put("in/b.txt", "Two.")
         asked.clear()
-        assert ingest(place, Settings(), [bucket.at("in")]).done_now == 1
+        assert ingest(place.with_settings(Settings()), [bucket.at("in")]).done_now == 1
         assert asked.count("get_object") == 1
-        assert read_catalogue(place, Settings()).num_rows == 2
+        assert place.with_settings(Settings()).catalogue.read().num_rows == 2
 
     def test_the_request_names_it_by_its_url(self, bucket: Bucket, tmp_path: Path) -> None:
         bucket.put("in/r.jsonl", records("One.", "Two."))
         place = prepare(tmp_path / "w", Settings(), [bucket.at("in")], need_labels=False)
-        asked = request_run(place, Settings(), [bucket.at("in")])
+        asked = request_run(place.with_settings(Settings()), [bucket.at("in")])
         submit(place, asked)
         assert read_request(place, asked.run_id).sources == (f"s3://{bucket.name}/in",)
 
@@ -263,9 +262,11 @@ class TestIngest:
         settings = Settings(ingest=IngestSettings(removed="erase", removed_share=1.0))
         for number in range(3):
             bucket.put(f"in/{number}.txt", f"Text {number}.")
-        make_plan(place, settings, [bucket.at("in")])
+        make_plan(place.with_settings(settings), [bucket.at("in")])
         bucket.remove("in/1.txt")
-        left = [item for items in make_plan(place, settings, [bucket.at("in")]) for item in items]
+        left = [
+            item for items in make_plan(place.with_settings(settings), [bucket.at("in")]) for item in items
+        ]
         assert names(left) == ["in/0.txt", "in/2.txt"]
 
 

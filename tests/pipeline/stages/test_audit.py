@@ -48,9 +48,9 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     source = folder / "records.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     place = Workspace.create_or_open(folder / "workspace")
-    ingest(place, settings(), [source])
-    mask(place, settings())
-    train(place, settings())
+    ingest(place.with_settings(settings()), [source])
+    mask(place.with_settings(settings()))
+    train(place.with_settings(settings()))
     return place
 
 
@@ -61,7 +61,7 @@ def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
 
 
 def spent(place: Workspace) -> float:
-    ledger, population = open_ledger(place, settings())
+    ledger, population = open_ledger(place.with_settings(settings()))
     try:
         return ledger.spent(population, 1e-5)
     finally:
@@ -70,7 +70,7 @@ def spent(place: Workspace) -> float:
 
 def test_the_whole_audit(trained: Workspace) -> None:
     before = spent(trained)
-    found = audit(trained, settings())
+    found = audit(trained.with_settings(settings()))
     assert found.card["failed"] == []
     assert {finding.name for finding in found.findings} == {*GATE, "membership"}
     assert spent(trained) == before
@@ -99,7 +99,7 @@ def test_the_whole_audit(trained: Workspace) -> None:
     assert "auc" not in repr(found)
     assert CANARY not in json.dumps([inside, card["audit"]]) + repr(found)
 
-    again = audit(trained, settings(), attacks=False)
+    again = audit(trained.with_settings(settings()), attacks=False)
     assert read_card(again.saved.folder)["audit"] == again.card
     assert again.card["date"] > found.card["date"]
     assert (again.saved.folder / "MODEL_CARD.md").read_text().count("## Audit") == 1
@@ -108,7 +108,7 @@ def test_the_whole_audit(trained: Workspace) -> None:
 def test_a_card_that_lies_fails(trained: Workspace) -> None:
     (path,) = trained.models.glob("*/card.json")
     write_json(path, json.loads(path.read_text()) | {"noise_multiplier": 9.0, "seeded": True})
-    found = audit(trained, settings(), attacks=False)
+    found = audit(trained.with_settings(settings()), attacks=False)
     assert {finding.name for finding in found.findings} == GATE
     assert (found.attacked, found.unprotected) == (None, None)
     assert found.card["failed"] == ["accounting", "secret_randomness"]
@@ -132,7 +132,7 @@ def test_what_a_card_claims_is_looked_up(
     trained: Workspace, changes: dict[str, Any], held: list[float]
 ) -> None:
     (path,) = trained.models.glob("*/card.json")
-    found = check_card(trained, settings(), json.loads(path.read_text()) | changes)
+    found = check_card(trained.with_settings(settings()), json.loads(path.read_text()) | changes)
     assert [finding.p_value for finding in found] == held
 
 
@@ -140,8 +140,8 @@ def test_few_owners_are_not_attacked(masked: Workspace) -> None:
     chosen = Settings.model_validate(
         {"ingest": {"owner_field": "owner"}, "train": {"steps": 3, "held_out": 0.0}}
     )
-    train(masked, chosen)
-    found = audit(masked, chosen)
+    train(masked.with_settings(chosen))
+    found = audit(masked.with_settings(chosen))
     assert {finding.name for finding in found.findings} == GATE
     assert not found.card["attacked"]
 
@@ -149,7 +149,7 @@ def test_few_owners_are_not_attacked(masked: Workspace) -> None:
 def test_no_model(masked: Workspace) -> None:
     for name in (None, "linear"):
         with pytest.raises(TrainingRefused, match="no model"):
-            audit(masked, settings(), name)
+            audit(masked.with_settings(settings()), name)
 
 
 def test_an_old_card_says_that_there_was_no_audit() -> None:

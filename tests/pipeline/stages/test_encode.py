@@ -13,7 +13,7 @@ def test_extraction_keeps_to_the_encoding_of_the_model(finished_once: Any) -> No
     settings = finished_once.settings
     train = settings.train.model_copy(update={"precision": "float32", "chunk_length": 64, "chunk_limit": 3})
     changed = settings.model_copy(update={"train": train})
-    manifest = extract(finished_once.workspace, changed, finished_once.first["model"])
+    manifest = extract(finished_once.workspace.with_settings(changed), finished_once.first["model"])
     assert (manifest.done_now, manifest.rows) == (0, finished_once.first["ingested"])
 
 

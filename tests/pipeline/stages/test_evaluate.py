@@ -57,7 +57,7 @@ def test_without_privacy_only_when_asked(finished_once: Any) -> None:
         update={"train": finished_once.settings.train.model_copy(update={"diagnostics": True})}
     )
     before = sorted(finished_once.workspace.models.iterdir())
-    found = evaluate(finished_once.workspace, asked)
+    found = evaluate(finished_once.workspace.with_settings(asked))
     assert found.without_privacy is not None
     assert found.without_privacy.n == finished_once.first["utility"]["n"]
     assert sorted(finished_once.workspace.models.iterdir()) == before
@@ -67,10 +67,12 @@ def test_a_file_of_records(finished_once: Any, write_jsonl: WriteJsonl) -> None:
     rows = [{"body": d.text, "area": d.label} for d in documents(8, 99)]
     rows += [{"body": rows[0]["body"], "area": None}, {"body": rows[0]["body"], "area": "unheard of"}]
     chosen = load_settings(ingest={"text_field": "body", "label_field": "area"})
-    scores = evaluate_file(finished_once.workspace, chosen, "linear", write_jsonl(rows))
+    scores = evaluate_file(finished_once.workspace.with_settings(chosen), "linear", write_jsonl(rows))
     assert scores.n == 9
     assert 0 <= scores.micro_f1 < 1  # the unheard-of label is a miss
-    again = evaluate_file(finished_once.workspace, chosen, finished_once.first["model"], write_jsonl(rows))
+    again = evaluate_file(
+        finished_once.workspace.with_settings(chosen), finished_once.first["model"], write_jsonl(rows)
+    )
     assert again == scores
 
 
@@ -78,13 +80,13 @@ def test_files_that_cannot_be_scored(finished_once: Any, write_jsonl: WriteJsonl
     place = finished_once.workspace
     path = write_jsonl([{"text": "A text."}])
     with pytest.raises(SourceError):
-        evaluate_file(place, load_settings(), "linear", tmp_path / "none.jsonl")
+        evaluate_file(place.with_settings(load_settings()), "linear", tmp_path / "none.jsonl")
     with pytest.raises(SourceError, match="no labelled document"):
-        evaluate_file(place, load_settings(), "linear", path)
+        evaluate_file(place.with_settings(load_settings()), "linear", path)
     with pytest.raises(SourceError, match="nowhere"):
-        evaluate_file(place, load_settings(ingest={"label_field": "nowhere"}), "linear", path)
+        evaluate_file(place.with_settings(load_settings(ingest={"label_field": "nowhere"})), "linear", path)
     with pytest.raises(TrainingRefused, match="no model"):
-        evaluate_file(place, load_settings(), "lstm", path)
+        evaluate_file(place.with_settings(load_settings()), "lstm", path)
 
 
 def test_scores_hold_no_text(finished_once: Any) -> None:
@@ -112,14 +114,14 @@ def test_documents_of_several_labels(write_jsonl: WriteJsonl, bert_in: Any, tmp_
         }
     )  # fmt: skip
     place = Workspace.create_or_open(tmp_path / "workspace")
-    result = run_job(place, request_run(place, chosen, [write_jsonl(rows)]))
+    result = run_job(place, request_run(place.with_settings(chosen), [write_jsonl(rows)]))
     assert (result["card"]["objective"], result["card"]["labels"]) == ("multilabel", 2)
     assert 0 <= result["utility"]["micro_f1"] <= 1
     model = find_model(place, result["model"])
     assert read_config(model.folder).labels == ("lease", "tax")
     apart = [{"text": "A text.", "label": ["lease", "unheard"]}, {"text": "Another.", "label": "[]"}]
-    scores = evaluate_file(place, chosen, result["model"], write_jsonl(apart, "apart.jsonl"))
+    scores = evaluate_file(place.with_settings(chosen), result["model"], write_jsonl(apart, "apart.jsonl"))
     assert scores.n == 2
     assert scores.micro_f1 <= 2 / 3  # one of the two labels is none of the model's
     with pytest.raises(TrainingRefused, match="several labels"):
-        serve_model(place, chosen, result["model"])
+        serve_model(place.with_settings(chosen), result["model"])

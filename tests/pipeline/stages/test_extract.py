@@ -16,7 +16,6 @@ from lexveil.pipeline.errors import TrainingRefused
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.features import current_features
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -71,7 +70,9 @@ def test_the_folder_is_read_as_pandas_and_polars_do(finished_once: Any) -> None:
 def test_one_row_a_document_and_all_finite(finished_once: Any) -> None:
     place = finished_once.workspace
     rows = [row for path in parts(place) for row in tables.read_part(path).to_pylist()]
-    about = {row["doc_id"]: row["owner"] for row in read_catalogue(place, Settings()).to_pylist()}
+    about = {
+        row["doc_id"]: row["owner"] for row in place.with_settings(Settings()).catalogue.read().to_pylist()
+    }
     assert {row["doc_id"]: row["owner"] for row in rows} == about
     values = np.asarray([row["features"] for row in rows])
     assert np.isfinite(values).all()
@@ -81,14 +82,14 @@ def test_one_row_a_document_and_all_finite(finished_once: Any) -> None:
 def test_the_same_again_does_nothing(finished_once: Any) -> None:
     switch = finished_once.workspace.features / "current.json"
     before = switch.read_bytes()
-    manifest = extract(finished_once.workspace, finished_once.settings)
+    manifest = extract(finished_once.workspace.with_settings(finished_once.settings))
     assert (manifest.done_now, manifest.rows) == (0, finished_once.first["ingested"])
     assert switch.read_bytes() == before
 
 
 def test_no_such_model(finished_once: Any) -> None:
     with pytest.raises(TrainingRefused, match="no model 'mlp'"):
-        extract(finished_once.workspace, finished_once.settings, "mlp")
+        extract(finished_once.workspace.with_settings(finished_once.settings), "mlp")
 
 
 def test_a_model_that_was_damaged(finished: Any) -> None:
@@ -96,5 +97,5 @@ def test_a_model_that_was_damaged(finished: Any) -> None:
     (place.models / finished.first["model"] / "model.safetensors").write_bytes(b"no tensors")
     before = {path.name: path.read_bytes() for path in parts(place)}
     with pytest.raises(TrainingRefused, match="can't be used"):
-        extract(place, finished.settings)
+        extract(place.with_settings(finished.settings))
     assert {path.name: path.read_bytes() for path in parts(place)} == before

@@ -19,7 +19,6 @@ from lexveil.pipeline.records import Manifest, Shard
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import Tampered
@@ -33,10 +32,10 @@ def settings(**fields: Any) -> Settings:
 
 def texts(workspace: Workspace, chosen: Settings) -> list[str]:
     found: list[str] = []
-    rows = read_catalogue(workspace, Settings()).to_pylist()
+    rows = workspace.with_settings(Settings()).catalogue.read().to_pylist()
     for index in sorted({row["shard"] for row in rows}):
         ids = [row["doc_id"] for row in rows if row["shard"] == index]
-        found += [document.text for document in read_raw(workspace, chosen, index, ids)]
+        found += [document.text for document in read_raw(workspace.with_settings(chosen), index, ids)]
     return found
 
 
@@ -70,14 +69,14 @@ class TestCorpus:
         assert [gone for gone in finished_once.expected["deleted"] if gone[:14] in everything] == []
 
     def test_owners_and_labels(self, finished_once: Any) -> None:
-        rows = read_catalogue(finished_once.workspace, Settings()).to_pylist()
+        rows = finished_once.workspace.with_settings(Settings()).catalogue.read().to_pylist()
         gold = list(finished_once.gold.values())
         assert len({row["owner"] for row in rows}) == len({row["owner"] for row in gold})
         assert sorted(row["label"] for row in rows) == sorted(row["label"] for row in gold)
         assert not {row["owner"] for row in rows} & {row["owner"] for row in gold}
 
     def test_the_key_holder_sees_what_was_rejected(self, finished_once: Any) -> None:
-        rows = read_quarantine(finished_once.workspace, finished_once.settings)
+        rows = read_quarantine(finished_once.workspace.with_settings(finished_once.settings))
         assert len(rows) == finished_once.first["quarantined"]
         assert all(str(finished_once.sources[0]) in where for _, where in rows)
 
@@ -97,7 +96,7 @@ class TestAtRest:
 
     def test_nor_where_the_rejected_lie(self, finished_once: Any) -> None:
         names = [Path(where.partition("#")[0]).name for _, where in
-                 read_quarantine(finished_once.workspace, finished_once.settings)]  # fmt: skip
+                 read_quarantine(finished_once.workspace.with_settings(finished_once.settings))]  # fmt: skip
         content = b"".join(path.read_bytes() for path in finished_once.workspace.quarantine.iterdir())
         assert [name for name in names if name.encode() in content] == []
 
@@ -114,7 +113,7 @@ class TestAtRest:
 
     def test_a_changed_ciphertext_is_refused(self, place: Workspace, write_jsonl: WriteJsonl) -> None:
         chosen = settings()
-        ingest(place, chosen, [write_jsonl(records(2))])
+        ingest(place.with_settings(chosen), [write_jsonl(records(2))])
         path = tables.part_path(place.raw, 0)
         table = tables.read_part(path)
         swapped = table.column("payload").to_pylist()[::-1]
@@ -127,7 +126,7 @@ class TestAtRest:
 
 class TestAgain:
     def run(self, place: Workspace, sources: list[Path], chosen: Settings | None = None) -> Manifest:
-        return ingest(place, chosen or settings(shard_documents=4), sources)
+        return ingest(place.with_settings(chosen or settings(shard_documents=4)), sources)
 
     def test_the_same_again_does_nothing(self, place: Workspace, write_jsonl: WriteJsonl) -> None:
         path = write_jsonl(records(10))
@@ -166,7 +165,7 @@ class TestAgain:
         self.run(place, [path])
         other = settings(shard_documents=4, **{name: "owner"})
         assert self.run(place, [path], other).counts()["documents"] == start
-        rows = read_catalogue(place, Settings()).to_pylist()
+        rows = place.with_settings(Settings()).catalogue.read().to_pylist()
         assert len(rows) == start
         if name == "owner_field":
             assert len({row["owner"] for row in rows}) == start // 2
@@ -187,7 +186,7 @@ class TestAgain:
         shutil.copy(path, tmp_path / "copy.jsonl")
         (tmp_path / "copy.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
         self.run(place, [tmp_path / "copy.jsonl", tmp_path / "copy.jsonl.gz"])
-        assert read_catalogue(place, Settings()).num_rows == 4
+        assert place.with_settings(Settings()).catalogue.read().num_rows == 4
 
 
 def test_duplicates_are_equal_after_composition_and_white_space(
@@ -195,7 +194,7 @@ def test_duplicates_are_equal_after_composition_and_white_space(
 ) -> None:
     same = ["Café  au lait", "Cafe\u0301 au lait\n", "  Café\tau\u00a0lait"]
     rows = [{"text": text, "id": i} for i, text in enumerate([*same, "café au lait"])]
-    manifest = ingest(place, settings(), [write_jsonl(rows)])
+    manifest = ingest(place.with_settings(settings()), [write_jsonl(rows)])
     assert manifest.counts() == {"quarantined": 0, "documents": 2, "duplicates": 2, "erased": 0}
     assert texts(place, settings())[0] == same[0]
 
@@ -204,22 +203,23 @@ def test_ids_are_keyed(place: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
     path = write_jsonl(records(2))
     other = Workspace.create_or_open(tmp_path / "other")
     for workspace in (place, other):
-        ingest(workspace, settings(), [path])
+        ingest(workspace.with_settings(settings()), [path])
     ids = [
-        set(tables.strings(read_catalogue(workspace, Settings()), "doc_id")) for workspace in (place, other)
+        set(tables.strings(workspace.with_settings(Settings()).catalogue.read(), "doc_id"))
+        for workspace in (place, other)
     ]
     assert not ids[0] & ids[1]
 
 
 def test_odd_texts_come_back_exactly(place: Workspace, write_jsonl: WriteJsonl) -> None:
     odd = ["\U0001f600 a\u200bb", "مرحبا", "王小明诉李四", "[PERSON_1] is here"]
-    ingest(place, settings(), [write_jsonl({"text": text} for text in odd)])
+    ingest(place.with_settings(settings()), [write_jsonl({"text": text} for text in odd)])
     assert texts(place, settings()) == odd
 
 
 def test_no_document_at_all(place: Workspace, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    assert ingest(place, settings(), [tmp_path / "in"]).counts() == {}
+    assert ingest(place.with_settings(settings()), [tmp_path / "in"]).counts() == {}
     (tmp_path / "in" / "a.jsonl").write_text(json.dumps({"text": ""}) + "\n")
-    assert ingest(place, settings(), [tmp_path / "in"]).counts()["quarantine:empty"] == 1
-    assert read_catalogue(place, Settings()).num_rows == 0
+    assert ingest(place.with_settings(settings()), [tmp_path / "in"]).counts()["quarantine:empty"] == 1
+    assert place.with_settings(Settings()).catalogue.read().num_rows == 0

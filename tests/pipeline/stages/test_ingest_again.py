@@ -18,10 +18,8 @@ from lexveil.pipeline.request import close, idle, prepare, request_run
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
-from lexveil.pipeline.workspace import audit_log, tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
+from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import read_raw
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[3]
@@ -60,16 +58,18 @@ class Office:
     def work(self, *sources: Path) -> list[tuple[str, int]]:
         """Ingest and mask; which shards were done."""
         each = Counting()
-        ingest(self.place, self.settings, sources or (self.source,), each)
-        mask(self.place, self.settings, each)
+        ingest(self.place.with_settings(self.settings), sources or (self.source,), each)
+        mask(self.place.with_settings(self.settings), each)
         return each.done
 
     def texts(self) -> dict[str, str]:
         """doc_id by text of everything that is kept."""
-        rows = read_catalogue(self.place, self.settings).to_pylist()
+        rows = self.place.with_settings(self.settings).catalogue.read().to_pylist()
         ids = [row["doc_id"] for row in rows]
         shards = sorted({row["shard"] for row in rows})
-        documents = [d for index in shards for d in read_raw(self.place, self.settings, index, ids)]
+        documents = [
+            d for index in shards for d in read_raw(self.place.with_settings(self.settings), index, ids)
+        ]
         return {document.text: document.doc_id for document in documents}
 
     def traces(self, doc_id: str) -> list[str]:
@@ -84,7 +84,7 @@ class Office:
         return found
 
     def logged(self) -> list[dict[str, Any]]:
-        entries = audit_log.read(self.place, self.settings)
+        entries = self.place.with_settings(self.settings).log.read()
         return [entry.facts for entry in entries if entry.action == "forget" and entry.outcome == "done"]
 
 
@@ -183,10 +183,10 @@ class TestForgotten:
         old = before[(office.source / "004.txt").read_text()]
         assert len(office.traces(old)) > 4
         office.write("004.txt", "Mr Walter Pemberton wrote another letter.")
-        manifest = ingest(office.place, office.settings, [office.source])
+        manifest = ingest(office.place.with_settings(office.settings), [office.source])
         assert manifest.counts()["forgotten"] == 1
         assert office.traces(old) == []  # before anything is masked anew
-        assert key_store(office.place, office.settings).existing([old]) == {}
+        assert office.place.with_settings(office.settings).keys.existing([old]) == {}
         (entry,) = office.logged()
         assert (entry["keys"], entry["models"]) == (1, [])
         assert entry["rows"] >= 3
@@ -196,13 +196,13 @@ class TestForgotten:
         office.work()
         before = office.texts()
         was = (office.source / "001.txt").read_text()
-        key = key_store(office.place, office.settings).existing([before[was]])
+        key = office.place.with_settings(office.settings).keys.existing([before[was]])
         office.write("001.txt", "Another letter.")
         office.work()
         office.write("001.txt", was)
         office.work()
         assert office.texts() == before
-        assert key_store(office.place, office.settings).existing([before[was]]) != key
+        assert office.place.with_settings(office.settings).keys.existing([before[was]]) != key
 
     def test_killed_before_the_catalogue_the_next_run_forgets(
         self, office: Office, monkeypatch: pytest.MonkeyPatch
@@ -219,16 +219,16 @@ class TestForgotten:
         office.write("001.txt", "Another letter.")
         for place in (
             "lexveil.pipeline.maintenance.erasure.forget",
-            "lexveil.pipeline.workspace.catalogue.write_catalogue",
+            "lexveil.pipeline.workspace.catalogue.Catalogue.write",
         ):
             with monkeypatch.context() as patched:
                 patched.setattr(place, kill)
                 with pytest.raises(Killed):
-                    ingest(office.place, office.settings, [office.source])
+                    ingest(office.place.with_settings(office.settings), [office.source])
         office.work()
         assert office.traces(old) == []
         assert len(office.texts()) == 7
-        assert key_store(office.place, office.settings).existing([old]) == {}
+        assert office.place.with_settings(office.settings).keys.existing([old]) == {}
 
 
 class TestRemoved:
@@ -325,7 +325,7 @@ class TestIdle:
         (office.place.runs).mkdir(exist_ok=True)
         report = office.place.runs / "report.html"
         report.write_text("")
-        request = request_run(office.place, office.settings, [office.source])
+        request = request_run(office.place.with_settings(office.settings), [office.source])
         close(office.place, request, {"report": str(report)})
 
     def test_nothing_new_is_known_from_sizes_and_times(

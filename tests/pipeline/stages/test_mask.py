@@ -15,7 +15,6 @@ from lexveil.pipeline.settings import MaskSettings, Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -28,7 +27,10 @@ def masked_texts(finished_once: Any) -> dict[str, str]:
     """Masked text by original, both without white space."""
     place, settings = finished_once.workspace, finished_once.settings
     rows = [row for path in sorted(place.masked.glob("part-*")) for row in tables.read_part(path).to_pylist()]
-    return {squeezed(restore_document(place, settings, row["doc_id"])): squeezed(row["text"]) for row in rows}
+    return {
+        squeezed(restore_document(place.with_settings(settings), row["doc_id"])): squeezed(row["text"])
+        for row in rows
+    }
 
 
 def squeezed(text: str) -> str:
@@ -37,12 +39,16 @@ def squeezed(text: str) -> str:
 
 def test_every_document_is_restored_character_by_character(finished_once: Any) -> None:
     place, settings = finished_once.workspace, finished_once.settings
-    for shard in sorted({row["shard"] for row in read_catalogue(place, Settings()).to_pylist()}):
+    for shard in sorted(
+        {row["shard"] for row in place.with_settings(Settings()).catalogue.read().to_pylist()}
+    ):
         ids = [
-            row["doc_id"] for row in read_catalogue(place, Settings()).to_pylist() if row["shard"] == shard
+            row["doc_id"]
+            for row in place.with_settings(Settings()).catalogue.read().to_pylist()
+            if row["shard"] == shard
         ]
-        for document in read_raw(place, settings, shard, ids):
-            assert restore_document(place, settings, document.doc_id) == document.text
+        for document in read_raw(place.with_settings(settings), shard, ids):
+            assert restore_document(place.with_settings(settings), document.doc_id) == document.text
 
 
 def test_every_document_is_masked(finished_once: Any, masked_texts: dict[str, str]) -> None:
@@ -88,13 +94,13 @@ def parts(place: Workspace) -> list[Any]:
 
 
 def test_the_same_again_does_nothing(finished_once: Any) -> None:
-    manifest = mask(finished_once.workspace, finished_once.settings)
+    manifest = mask(finished_once.workspace.with_settings(finished_once.settings))
     assert (manifest.done_now, manifest.rows) == (0, finished_once.first["masked"])
 
 
 def test_other_types_are_masked_anew(masked: Workspace) -> None:
     only = {"direct": "keep", "quasi": "keep", "types": {"EMAIL": "token", "PHONE": "token"}}
-    manifest = mask(masked, Settings.model_validate({"mask": only}))
+    manifest = mask(masked.with_settings(Settings.model_validate({"mask": only})))
     assert manifest.done_now == len(manifest.shards)
     named = {name for name in manifest.counts() if name.startswith("span:")}
     assert named <= {"span:EMAIL", "span:PHONE"}
@@ -106,15 +112,15 @@ def test_other_types_are_masked_anew(masked: Workspace) -> None:
 def test_only_the_key_holder_restores(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     doc_id = tables.strings(parts(finished.workspace)[0], "doc_id")[0]
     with pytest.raises(WorkspaceError):
-        restore_document(finished.workspace, finished.settings, "unknown")
+        restore_document(finished.workspace.with_settings(finished.settings), "unknown")
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
     with pytest.raises(KeyProblem):
-        restore_document(finished.workspace, finished.settings, doc_id)
+        restore_document(finished.workspace.with_settings(finished.settings), doc_id)
 
 
 def test_nothing_to_mask(tmp_path: Any) -> None:
     with pytest.raises(WorkspaceError, match="lexveil ingest"):
-        mask(Workspace.create_or_open(tmp_path), Settings())
+        mask(Workspace.create_or_open(tmp_path).with_settings(Settings()))
 
 
 def test_one_person_is_one_token_in_a_document_and_texts_keep_apart() -> None:
@@ -160,7 +166,7 @@ def matter(tmp_path: Any, write_jsonl: Any) -> Workspace:
         {"text": CASE + " End.", "owner": "b"},
     ]
     place = Workspace.create_or_open(tmp_path / "workspace")
-    ingest(place, policy(), [write_jsonl(rows)])
+    ingest(place.with_settings(policy()), [write_jsonl(rows)])
     return place
 
 
@@ -176,8 +182,8 @@ def texts(place: Workspace) -> list[str]:
 def stand_ins(place: Workspace, settings: Settings) -> dict[str, dict[str, set[str]]]:
     """What stands for each original, by owner."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for row in read_catalogue(place, Settings()).to_pylist():
-        entry = read_vault(place, settings, row["shard"], [row["doc_id"]])[row["doc_id"]]
+    for row in place.with_settings(Settings()).catalogue.read().to_pylist():
+        entry = read_vault(place.with_settings(settings), row["shard"], [row["doc_id"]])[row["doc_id"]]
         for r in entry.replacements:
             found[row["owner"]][r.original].add(r.text)
     return found
@@ -186,7 +192,7 @@ def stand_ins(place: Workspace, settings: Settings) -> dict[str, dict[str, set[s
 @pytest.mark.parametrize("style", ["token", "surrogate"])
 def test_over_a_matter_one_name_has_one_pseudonym(matter: Workspace, style: str) -> None:
     settings = policy(scope="matter", direct=style, quasi=style)
-    mask(matter, settings)
+    mask(matter.with_settings(settings))
     by_owner = stand_ins(matter, settings)
     assert len(by_owner) == 2
     for stand_in in by_owner.values():
@@ -194,8 +200,12 @@ def test_over_a_matter_one_name_has_one_pseudonym(matter: Workspace, style: str)
     if style == "surrogate":
         first, second = ({n: s for n, s in o.items() if "Wharf" in n} for o in by_owner.values())
         assert first != second
-    for row in read_catalogue(matter, Settings()).to_pylist():
-        assert restore_document(matter, settings, row["doc_id"]) in {CASE, ANSWER, CASE + " End."}
+    for row in matter.with_settings(Settings()).catalogue.read().to_pylist():
+        assert restore_document(matter.with_settings(settings), row["doc_id"]) in {
+            CASE,
+            ANSWER,
+            CASE + " End.",
+        }
 
 
 def test_the_order_of_shards_is_nothing_to_a_matter(matter: Workspace) -> None:
@@ -204,10 +214,10 @@ def test_the_order_of_shards_is_nothing_to_a_matter(matter: Workspace) -> None:
     def backwards(stage: str, work: Any, shards: Any) -> Any:
         return map(work, reversed(list(shards)))
 
-    mask(matter, settings)
+    mask(matter.with_settings(settings))
     before = texts(matter)
-    mask(matter, policy())
-    mask(matter, settings, backwards)
+    mask(matter.with_settings(policy()))
+    mask(matter.with_settings(settings), backwards)
     assert texts(matter) == before
 
 
@@ -218,11 +228,11 @@ def test_another_policy_masks_anew_without_detecting_anew(matter: Workspace) -> 
         done.extend([stage] * len(shards))
         return map(work, shards)
 
-    mask(matter, policy(), watched)
+    mask(matter.with_settings(policy()), watched)
     assert done == ["find"] * 3 + ["mask"] * 3
-    mask(matter, policy(types={"DATE": "generalise"}), watched)
+    mask(matter.with_settings(policy(types={"DATE": "generalise"})), watched)
     assert done[6:] == ["mask"] * 3
-    mask(matter, policy(types={"DATE": "generalise"}), watched)
+    mask(matter.with_settings(policy(types={"DATE": "generalise"})), watched)
     assert len(done) == 9
 
 
@@ -231,17 +241,19 @@ def test_what_fails_the_second_pass_is_held_back(matter: Workspace, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr("lexveil.nlp.masking.anonymize.verdict_of", lambda reasons: "FAIL")
         patch.setattr("lexveil.pipeline.stages.mask.verdict_of", lambda reasons: "FAIL")
-        manifest = mask(matter, settings)
+        manifest = mask(matter.with_settings(settings))
     assert (manifest.rows, manifest.counts()["quarantine:second_pass"]) == (0, 3)
     assert texts(matter) == []
-    ids = tables.strings(read_catalogue(matter, Settings()), "doc_id")
-    assert sorted(read_quarantine(matter, settings)) == sorted(("second_pass", doc_id) for doc_id in ids)
+    ids = tables.strings(matter.with_settings(Settings()).catalogue.read(), "doc_id")
+    assert sorted(read_quarantine(matter.with_settings(settings))) == sorted(
+        ("second_pass", doc_id) for doc_id in ids
+    )
     with pytest.raises(WorkspaceError, match="held this document back"):
-        restore_document(matter, settings, ids[0])
+        restore_document(matter.with_settings(settings), ids[0])
 
 
 def test_the_verdict_stands_beside_the_text(matter: Workspace) -> None:
-    manifest = mask(matter, policy())
+    manifest = mask(matter.with_settings(policy()))
     verdicts = [verdict for table in parts(matter) for verdict in tables.strings(table, "verdict")]
     assert sum(manifest.counts().get(f"verdict:{verdict}", 0) for verdict in ("PASS", "REVIEW")) == 3
     assert set(verdicts) <= {"PASS", "REVIEW"}
@@ -249,10 +261,10 @@ def test_the_verdict_stands_beside_the_text(matter: Workspace) -> None:
 
 def test_the_vault_tells_where_and_why(matter: Workspace) -> None:
     settings = policy()
-    mask(matter, settings)
-    for row in read_catalogue(matter, Settings()).to_pylist():
-        (document,) = read_raw(matter, settings, row["shard"], [row["doc_id"]])
-        entry = read_vault(matter, settings, row["shard"], [row["doc_id"]])[row["doc_id"]]
+    mask(matter.with_settings(settings))
+    for row in matter.with_settings(Settings()).catalogue.read().to_pylist():
+        (document,) = read_raw(matter.with_settings(settings), row["shard"], [row["doc_id"]])
+        entry = read_vault(matter.with_settings(settings), row["shard"], [row["doc_id"]])[row["doc_id"]]
         assert entry.replacements
         assert len(entry.entity_ids) == len(entry.replacements)
         for r in entry.replacements:

@@ -52,9 +52,9 @@ def encoded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = folder / "records.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     place = Workspace.create_or_open(folder / "workspace")
-    ingest(place, settings(), [source])
-    mask(place, settings())
-    encode(place, settings(), "embedding")
+    ingest(place.with_settings(settings()), [source])
+    mask(place.with_settings(settings()))
+    encode(place.with_settings(settings()), "embedding")
     return place.root
 
 
@@ -65,7 +65,7 @@ def place(encoded_once: Path, tmp_path: Path) -> Workspace:
 
 
 def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
-    ledger, population = open_ledger(place, chosen)
+    ledger, population = open_ledger(place.with_settings(chosen))
     try:
         assert ledger.verify().ok
         return [(found.state, found.actual_steps) for found in ledger.reservations(population)]
@@ -74,7 +74,7 @@ def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
 
 
 def spent(place: Workspace, chosen: Settings) -> float:
-    ledger, population = open_ledger(place, chosen)
+    ledger, population = open_ledger(place.with_settings(chosen))
     try:
         return ledger.spent(population, chosen.ledger.limit_delta)
     finally:
@@ -82,7 +82,7 @@ def spent(place: Workspace, chosen: Settings) -> float:
 
 
 def test_every_trial_and_the_scores_are_charged(place: Workspace) -> None:
-    found = search_private(place, settings(), TRIALS, 2.0)
+    found = search_private(place.with_settings(settings()), TRIALS, 2.0)
     assert [state for state, _ in runs(place, settings())] == ["committed"] * (TRIALS + 1)
     assert found.spent == spent(place, settings()) > 2.0
     assert "private" in found.statement
@@ -93,13 +93,13 @@ def test_every_trial_and_the_scores_are_charged(place: Workspace) -> None:
     again = Settings.model_validate(written)
     assert (again.train.steps, again.train.model) == (written["train"]["steps"], "linear")
     # The same search is not paid for twice.
-    assert search_private(place, settings(), TRIALS, 2.0) == found
+    assert search_private(place.with_settings(settings()), TRIALS, 2.0) == found
     assert len(runs(place, settings())) == TRIALS + 1
 
 
 def test_the_noise_of_the_scores_is_that_of_their_charge(place: Workspace) -> None:
-    found = search_private(place, settings(), TRIALS, 2.0)
-    ledger, population = open_ledger(place, settings())
+    found = search_private(place.with_settings(settings()), TRIALS, 2.0)
+    ledger, population = open_ledger(place.with_settings(settings()))
     scoring = ledger.reservations(population)[-1].charge
     ledger.close()
     assert (scoring.sample_rate, scoring.steps) == (1.0, 1)
@@ -130,10 +130,10 @@ def test_a_killed_search_is_taken_up_again_and_charged_once(
         if moment == "before the commits":
             patch.setattr("lexveil.privacy.dp.ledger.ledger.Ledger.commit", refuse)
         with pytest.raises(Killed):
-            search_private(place, settings(), TRIALS, 2.0, on_trial=kill)
+            search_private(place.with_settings(settings()), TRIALS, 2.0, on_trial=kill)
     assert [state for state, _ in runs(place, settings())] == ["open"] * (TRIALS + 1)
     twin = Workspace.open(shutil.copytree(place.root, tmp_path / "twin"))
-    first, second = (search_private(one, settings(), TRIALS, 2.0) for one in (place, twin))
+    first, second = (search_private(one.with_settings(settings()), TRIALS, 2.0) for one in (place, twin))
     assert first == second
     assert [state for state, _ in runs(place, settings())] == ["committed"] * (TRIALS + 1)
 
@@ -141,15 +141,15 @@ def test_a_killed_search_is_taken_up_again_and_charged_once(
 def test_a_search_that_does_not_fit_charges_nothing(place: Workspace) -> None:
     chosen = settings(limit=3.0)
     with pytest.raises(BudgetRefused):
-        search_private(place, chosen, TRIALS, 2.0)
+        search_private(place.with_settings(chosen), TRIALS, 2.0)
     assert spent(place, chosen) == 0
     assert {steps for _, steps in runs(place, chosen)} == {0}
     # What was given back can be spent.
-    search_private(place, chosen, TRIALS, 0.8)
+    search_private(place.with_settings(chosen), TRIALS, 0.8)
 
 
 def test_a_search_on_public_documents_charges_nothing_and_says_so(place: Workspace) -> None:
-    found = search_public(place, settings(), TRIALS)
+    found = search_public(place.with_settings(settings()), TRIALS)
     assert (found.spent, found.noise) == (None, 0)
     assert "nothing was charged" in found.statement
     assert all(0 <= trial.score <= 1 for trial in found.trials)
@@ -160,7 +160,7 @@ def test_a_search_on_public_documents_charges_nothing_and_says_so(place: Workspa
 def test_what_cannot_be_searched_is_refused_before_anything_is_charged(place: Workspace) -> None:
     for chosen, word in ((settings(objective="denoise"), "labels"), (settings(held_out=0.0), "held-out")):
         with pytest.raises(TrainingRefused, match=word):
-            search_private(place, chosen, TRIALS, 2.0)
+            search_private(place.with_settings(chosen), TRIALS, 2.0)
         assert runs(place, chosen) == []
 
 
@@ -180,4 +180,4 @@ def test_a_model_that_diverged_is_a_trial_that_told_nothing_rightly(
         raise NonFiniteGradient(1)
 
     monkeypatch.setattr(search, "fit", diverge)
-    assert {trial.score for trial in search_public(place, settings(), 2).trials} == {0.0}
+    assert {trial.score for trial in search_public(place.with_settings(settings()), 2).trials} == {0.0}

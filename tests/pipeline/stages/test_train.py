@@ -29,7 +29,7 @@ def settings(**more: Any) -> Settings:
 
 
 def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
-    ledger, population = open_ledger(place, chosen)
+    ledger, population = open_ledger(place.with_settings(chosen))
     try:
         assert ledger.verify().ok
         return [(found.state, found.charged_steps) for found in ledger.reservations(population)]
@@ -44,7 +44,7 @@ def encoded_once(masked_once: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(masked_once.root, root)
     place = Workspace.open(root)
     for want in ("embedding", "tokens"):
-        encode(place, settings(), want)
+        encode(place.with_settings(settings()), want)
     return place
 
 
@@ -58,7 +58,7 @@ def place(encoded_once: Workspace, tmp_path: Any) -> Workspace:
 @pytest.mark.parametrize("objective", ["classify", "denoise"])
 def test_every_kind_by_every_objective(place: Workspace, kind: str, objective: str) -> None:
     chosen = settings(model=kind, objective=objective)
-    trained = train(place, chosen)
+    trained = train(place.with_settings(chosen))
     card = read_card(trained.saved.folder)
     assert trained.new
     assert len(trained.unprotected_losses) == 3
@@ -69,12 +69,12 @@ def test_every_kind_by_every_objective(place: Workspace, kind: str, objective: s
     assert card["max_grad_norm"] > 0
     assert card["noise_multiplier"] > 0
     assert runs(place, chosen) == [("committed", 3)]
-    manifest = extract(place, chosen, trained.saved.name)
+    manifest = extract(place.with_settings(chosen), trained.saved.name)
     assert (manifest.rows, manifest.done_now) == (12, 2)
 
 
 def test_what_lies_in_the_models_folder(place: Workspace) -> None:
-    saved = train(place, settings()).saved
+    saved = train(place.with_settings(settings())).saved
     names = {path.name for path in saved.folder.iterdir()}
     assert names == {"model.safetensors", "config.json", "labels.json", "card.json", "MODEL_CARD.md"}
     model = load(saved.folder, load_encoder(settings().train))
@@ -87,17 +87,17 @@ def test_what_lies_in_the_models_folder(place: Workspace) -> None:
 
 
 def test_a_known_seed_voids_the_guarantee_and_says_so(place: Workspace) -> None:
-    saved = train(place, settings(seed=1)).saved
+    saved = train(place.with_settings(settings(seed=1))).saved
     assert saved.statement.startswith("NOT PRIVATE")
     assert "NOT PRIVATE" in (saved.folder / "MODEL_CARD.md").read_text()
 
 
 def test_the_same_again_trains_and_charges_nothing(place: Workspace) -> None:
-    first, again = (train(place, settings()) for _ in range(2))
+    first, again = (train(place.with_settings(settings())) for _ in range(2))
     assert (first.new, again.new, again.saved) == (True, False, first.saved)
     assert runs(place, settings()) == [("committed", 3)]
-    assert current_model(place, settings()) == first.saved
-    assert current_model(place, settings(model="mlp")) is None
+    assert current_model(place.with_settings(settings())) == first.saved
+    assert current_model(place.with_settings(settings(model="mlp"))) is None
 
 
 class Killed(BaseException):
@@ -117,7 +117,7 @@ def test_a_killed_run_ends_in_the_same_model_and_is_charged_once(
             raise Killed
 
     with pytest.raises(Killed):
-        train(place, chosen, on_step=kill)
+        train(place.with_settings(chosen), on_step=kill)
     assert models(place) == []
     assert len(list(place.training.glob("*"))) == (step > 0)
     gone, torn = (shutil.copytree(place.root, tmp_path / name) for name in ("gone", "torn"))
@@ -128,7 +128,7 @@ def test_a_killed_run_ends_in_the_same_model_and_is_charged_once(
     made: list[list[int]] = []
     for workspace in (place, Workspace.open(gone), Workspace.open(torn)):
         steps: list[int] = []
-        trained = train(workspace, chosen, on_step=steps.append)
+        trained = train(workspace.with_settings(chosen), on_step=steps.append)
         assert trained.new
         assert len(trained.unprotected_losses) == 3
         assert runs(workspace, chosen) == [("committed", 3)]
@@ -147,16 +147,16 @@ def test_a_checkpoint_stays_with_its_open_run_and_leaves_with_it(place: Workspac
             raise Killed
 
     with pytest.raises(Killed):
-        train(place, chosen, on_step=kill)
+        train(place.with_settings(chosen), on_step=kill)
     (kept,) = place.training.iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     # Another recipe's run neither uses nor removes it.
-    assert train(place, settings(epsilon=2)).new
+    assert train(place.with_settings(settings(epsilon=2))).new
     assert list(place.training.iterdir()) == [kept]
-    ledger, _ = open_ledger(place, chosen)
+    ledger, _ = open_ledger(place.with_settings(chosen))
     ledger.abandon(kept.name.split(".")[0])
     ledger.close()
-    train(place, settings(epsilon=2))
+    train(place.with_settings(settings(epsilon=2)))
     assert list(place.training.iterdir()) == []
 
 
@@ -167,23 +167,23 @@ def test_killed_between_saving_and_committing(place: Workspace, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "commit", kill)
         with pytest.raises(Killed):
-            train(place, settings())
+            train(place.with_settings(settings()))
     assert runs(place, settings())[0][0] == "open"
-    assert not train(place, settings()).new
+    assert not train(place.with_settings(settings())).new
     assert runs(place, settings()) == [("committed", 3)]
 
 
 def test_a_lost_model_is_charged_anew(place: Workspace) -> None:
-    shutil.rmtree(train(place, settings(epsilon=2)).saved.folder)
-    assert train(place, settings(epsilon=2)).new
+    shutil.rmtree(train(place.with_settings(settings(epsilon=2))).saved.folder)
+    assert train(place.with_settings(settings(epsilon=2))).new
     assert runs(place, settings()) == [("committed", 3)] * 2
 
 
 def test_the_ledger_refuses_what_would_pass_the_limit(place: Workspace) -> None:
-    train(place, settings())
+    train(place.with_settings(settings()))
     before = runs(place, settings())
     with pytest.raises(BudgetRefused, match="--epsilon") as caught:
-        train(place, settings(model="mlp"))
+        train(place.with_settings(settings(model="mlp")))
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
     assert runs(place, settings()) == before
@@ -191,16 +191,16 @@ def test_the_ledger_refuses_what_would_pass_the_limit(place: Workspace) -> None:
 
 
 def test_another_population_has_a_limit_of_its_own(place: Workspace) -> None:
-    train(place, settings())
+    train(place.with_settings(settings()))
     other = settings(model="mlp").model_copy(
         update={"ledger": settings().ledger.model_copy(update={"population": "second"})}
     )
-    assert train(place, other).new
+    assert train(place.with_settings(other)).new
     assert [len(runs(place, chosen)) for chosen in (settings(), other)] == [1, 1]
 
 
 def test_models_are_found_by_name_or_kind(place: Workspace) -> None:
-    first = train(place, settings(epsilon=1)).saved
+    first = train(place.with_settings(settings(epsilon=1))).saved
     assert find_model(place, first.name) == find_model(place, "linear") == first
     with pytest.raises(TrainingRefused, match="lexveil train"):
         find_model(place, "lstm")
@@ -209,15 +209,15 @@ def test_models_are_found_by_name_or_kind(place: Workspace) -> None:
 def test_documents_that_cannot_train(place: Workspace) -> None:
     apart = Settings.model_validate({"train": {"steps": 3, "held_out": 0.999999}})
     with pytest.raises(TrainingRefused):
-        train(place, apart)
+        train(place.with_settings(apart))
     assert not models(place)
 
 
 def test_an_encoder_that_is_none(masked: Workspace, tmp_path: Any) -> None:
     with pytest.raises(TrainingRefused, match="encoder"):
-        train(masked, settings(encoder=str(tmp_path)))
+        train(masked.with_settings(settings(encoder=str(tmp_path))))
 
 
 def test_nothing_masked(tmp_path: Any) -> None:
     with pytest.raises(WorkspaceError, match="lexveil mask"):
-        train(Workspace.create_or_open(tmp_path), settings())
+        train(Workspace.create_or_open(tmp_path).with_settings(settings()))

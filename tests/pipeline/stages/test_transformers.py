@@ -25,7 +25,6 @@ from lexveil.pipeline.serving.client.extractor import LocalExtractor
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.features import current_features
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.ledger import Ledger
@@ -58,7 +57,7 @@ def test_every_kind_is_trained_and_charged(
     masked: Workspace, small: Path, kind: Kind, objective: str
 ) -> None:
     chosen = settings(kind, small, objective=objective, held_out=0.0)
-    trained = train(masked, chosen)
+    trained = train(masked.with_settings(chosen))
     assert (trained.new, trained.saved.kind) == (True, kind)
     assert charged(masked, chosen) == ["committed"]
     before, after = PublicEncoder.load(small), open_model(trained.saved.folder, chosen)
@@ -75,13 +74,13 @@ def test_the_main_job_over_a_trained_transformer(
     masked: Workspace, masked_once: Any, small: Path, tmp_path: Path
 ) -> None:
     place, chosen = masked, settings("lora", small, held_out=0.0)
-    result = run_job(place, request_run(place, chosen, [masked_once.root.parent / "corpus"]))
+    result = run_job(place, request_run(place.with_settings(chosen), [masked_once.root.parent / "corpus"]))
     assert result["model"].startswith("lora-")
     assert result["encrypted"]["agreement"] == 1.0
     parts = current_features(place).glob("part-*")
     rows = [row for path in parts for row in tables.read_part(path).to_pylist()]
     assert {row["doc_id"] for row in rows} == set(
-        read_catalogue(place, Settings()).column("doc_id").to_pylist()
+        place.with_settings(Settings()).catalogue.read().column("doc_id").to_pylist()
     )
     norms = np.linalg.norm([row["features"] for row in rows], axis=1)
     assert norms.max() < 1 + 1e-5
@@ -115,10 +114,10 @@ def test_a_layer_that_cannot_be_clipped_is_named_and_nothing_is_charged(
     for kind in ("last_layers", "full"):
         chosen = settings(kind, folder, held_out=0.0)
         with pytest.raises(TrainingRefused, match=r"Scaled at '.*layer\.1\.output\.dense'") as refused:
-            train(masked, chosen)
+            train(masked.with_settings(chosen))
         assert "\n" not in str(refused.value)
         assert charged(masked, chosen) == []
-    assert train(masked, settings("lora", folder, held_out=0.0)).new  # it is frozen there
+    assert train(masked.with_settings(settings("lora", folder, held_out=0.0))).new  # it is frozen there
 
 
 class Mixing(nn.Module):
@@ -136,7 +135,7 @@ def test_an_encoder_that_mixes_a_batch_is_refused(
     layer.output.dropout = Mixing()
     chosen = settings("lora", folder, held_out=0.0)
     with pytest.raises(TrainingRefused, match="mixes"):
-        train(masked, chosen)
+        train(masked.with_settings(chosen))
     assert charged(masked, chosen) == []
 
 
@@ -147,4 +146,4 @@ def test_an_encoder_without_projections_is_refused(
     for layer in PublicEncoder.load(folder)._model.encoder.layer:  # pyright: ignore[reportPrivateUsage]
         layer.attention.self.query, layer.attention.self.value = nn.Identity(), nn.Identity()
     with pytest.raises(TrainingRefused, match="BertModel has no linear query"):
-        train(masked, settings("lora", folder, held_out=0.0))
+        train(masked.with_settings(settings("lora", folder, held_out=0.0)))

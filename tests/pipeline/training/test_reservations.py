@@ -28,7 +28,7 @@ def settings() -> Settings:
 
 def account(place: Workspace) -> tuple[float, list[str]]:
     """What is spent, and the hashes of all entries."""
-    ledger, population = open_ledger(place, settings())
+    ledger, population = open_ledger(place.with_settings(settings()))
     try:
         assert ledger.verify().ok
         assert len(ledger.populations()) == 1
@@ -52,17 +52,17 @@ DOCUMENTS = [
 @pytest.fixture
 def trained(tmp_path: Path, write_jsonl: Write) -> Workspace:
     place = Workspace.create_or_open(tmp_path / "workspace")
-    ingest(place, settings(), [write_jsonl(DOCUMENTS)])
-    mask(place, settings())
-    train(place, settings())
+    ingest(place.with_settings(settings()), [write_jsonl(DOCUMENTS)])
+    mask(place.with_settings(settings()))
+    train(place.with_settings(settings()))
     return place
 
 
 def test_an_erasure_refunds_nothing_and_the_next_run_is_charged_in_addition(trained: Workspace) -> None:
     before = account(trained)
-    erase(trained, settings(), "3")
+    erase(trained.with_settings(settings()), "3")
     assert account(trained) == before
-    assert train(trained, settings()).new  # the documents are others
+    assert train(trained.with_settings(settings())).new  # the documents are others
     after = account(trained)
     assert after[0] > before[0]
     assert after[1][: len(before[1])] == before[1]
@@ -73,9 +73,9 @@ def test_an_old_owners_new_document_is_charged_to_the_same_population(
 ) -> None:
     before = account(trained)
     new = DOCUMENTS[3] | {"id": 99, "text": "The deposit is returned within a month."}
-    ingest(trained, settings(), [write_jsonl([*DOCUMENTS, new])])
-    mask(trained, settings())
-    assert train(trained, settings()).new
+    ingest(trained.with_settings(settings()), [write_jsonl([*DOCUMENTS, new])])
+    mask(trained.with_settings(settings()))
+    assert train(trained.with_settings(settings())).new
     after = account(trained)
     assert after[0] > before[0]
     assert len(after[1]) == len(before[1]) + 2
@@ -83,7 +83,7 @@ def test_an_old_owners_new_document_is_charged_to_the_same_population(
 
 def test_no_new_document_is_no_new_charge(trained: Workspace, write_jsonl: Write) -> None:
     before = account(trained)
-    ingest(trained, settings(), [write_jsonl(DOCUMENTS)])
-    mask(trained, settings())
-    assert not train(trained, settings()).new
+    ingest(trained.with_settings(settings()), [write_jsonl(DOCUMENTS)])
+    mask(trained.with_settings(settings()))
+    assert not train(trained.with_settings(settings())).new
     assert account(trained) == before

@@ -24,25 +24,27 @@ def place(tmp_path: Path) -> Workspace:
 
 def fill(place: Workspace, n: int) -> list[audit_log.Entry]:
     for number in range(n):
-        audit_log.append(place, SETTINGS, "train", "done", {"epsilon": 0.5 * number, "model": f"m{number}"})
-    return audit_log.read(place, SETTINGS)
+        place.with_settings(SETTINGS).log.append(
+            "train", "done", {"epsilon": 0.5 * number, "model": f"m{number}"}
+        )
+    return place.with_settings(SETTINGS).log.read()
 
 
 def test_an_action_leaves_its_start_and_its_end(place: Workspace) -> None:
-    with audit_log.recorded(place, SETTINGS, "mask", {"settings": "0" * 32}) as facts:
+    with place.with_settings(SETTINGS).log.recorded("mask", {"settings": "0" * 32}) as facts:
         facts["rows"] = 7
-    started, ended = audit_log.read(place, SETTINGS)
+    started, ended = place.with_settings(SETTINGS).log.read()
     assert (started.action, started.outcome, started.facts) == ("mask", "started", {"settings": "0" * 32})
     assert (ended.outcome, ended.facts) == ("done", {"of": 1, "rows": 7})
-    found = audit_log.verify(place, SETTINGS)
+    found = place.with_settings(SETTINGS).log.verify()
     assert found.intact
     assert (found.entries, found.head) == (2, ended.hash)
 
 
 def test_of_an_error_the_type_is_kept_alone(place: Workspace) -> None:
-    with pytest.raises(ValueError, match="Smith"), audit_log.recorded(place, SETTINGS, "ingest"):
+    with pytest.raises(ValueError, match="Smith"), place.with_settings(SETTINGS).log.recorded("ingest"):
         raise ValueError("Smith")
-    assert audit_log.read(place, SETTINGS)[-1].outcome == "failed: ValueError"
+    assert place.with_settings(SETTINGS).log.read()[-1].outcome == "failed: ValueError"
     assert b"Smith" not in audit_log.log_path(place).read_bytes()
 
 
@@ -57,7 +59,7 @@ def test_any_changed_byte_is_found_at_its_entry(place: Workspace, data: st.DataO
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != good[at]))
     path.write_bytes(good[:at] + bytes([byte]) + good[at + 1 :])
     try:
-        found = audit_log.verify(place, SETTINGS)
+        found = place.with_settings(SETTINGS).log.verify()
     finally:
         path.write_bytes(good)
     assert not found.intact
@@ -76,15 +78,15 @@ def test_moved_entries_are_found(place: Workspace, change: str) -> None:
         "repeated": [*lines[:2], *lines[1:]],
     }[change]
     path.write_bytes(b"".join(moved))
-    assert audit_log.verify(place, SETTINGS).broken_at in (2, 3)
+    assert place.with_settings(SETTINGS).log.verify().broken_at in (2, 3)
 
 
 def test_a_lost_end_shows_against_a_head_that_was_kept(place: Workspace) -> None:
     head = fill(place, 3)[-1].hash
     path = audit_log.log_path(place)
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
-    assert audit_log.verify(place, SETTINGS).intact
-    found = audit_log.verify(place, SETTINGS, head)
+    assert place.with_settings(SETTINGS).log.verify().intact
+    found = place.with_settings(SETTINGS).log.verify(head)
     assert (found.known, found.intact) == (False, False)
 
 
@@ -94,7 +96,7 @@ def test_what_a_killed_process_was_writing_is_cut_off(place: Workspace) -> None:
     with path.open("ab") as file:
         file.write(b'{"action":"tra')
     assert len(fill(place, 1)) == 3
-    assert audit_log.verify(place, SETTINGS).intact
+    assert place.with_settings(SETTINGS).log.verify().intact
 
 
 def test_another_workspaces_log_does_not_pass(place: Workspace, tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_another_workspaces_log_does_not_pass(place: Workspace, tmp_path: Path) 
     other = Workspace.create_or_open(tmp_path / "other")
     fill(other, 1)
     audit_log.log_path(other).write_bytes(audit_log.log_path(place).read_bytes())
-    assert audit_log.verify(other, SETTINGS).broken_at == 1
+    assert other.with_settings(SETTINGS).log.verify().broken_at == 1
 
 
 def test_nothing_is_added_to_a_log_whose_end_is_broken(place: Workspace) -> None:

@@ -22,10 +22,8 @@ from lexveil.pipeline.request import read_request, request_run, submit
 from lexveil.pipeline.settings import DatabaseSettings, Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace import audit_log, tables
-from lexveil.pipeline.workspace.catalogue import has_catalogue, read_catalogue, write_catalogue
-from lexveil.pipeline.workspace.database import database_lock, schema_of, tables_of
+from lexveil.pipeline.workspace.database import database_lock, open_tables, schema_of
 from lexveil.pipeline.workspace.documents import read_raw
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.lock import lock
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.database import StoreUnavailable
@@ -59,10 +57,13 @@ def test_nothing_of_a_document_is_kept_in_files_but_what_is_sealed(
     place: Workspace, settings: Settings, write_jsonl: Any
 ) -> None:
     source = write_jsonl({"text": f"text {number}", "id": str(number)} for number in range(3))
-    ingest(place, settings, [source])
-    rows = read_catalogue(place, settings).to_pylist()
+    ingest(place.with_settings(settings), [source])
+    rows = place.with_settings(settings).catalogue.read().to_pylist()
     assert len(rows) == 3
-    texts = {document.text for document in read_raw(place, settings, 0, [row["doc_id"] for row in rows])}
+    texts = {
+        document.text
+        for document in read_raw(place.with_settings(settings), 0, [row["doc_id"] for row in rows])
+    }
     assert texts == {"text 0", "text 1", "text 2"}
     assert not place.catalogue.exists()
     assert not list(place.protected.glob("*.sqlite*"))
@@ -70,34 +71,37 @@ def test_nothing_of_a_document_is_kept_in_files_but_what_is_sealed(
 
 class TestCatalogue:
     def test_an_empty_one_is_told_from_none(self, place: Workspace, settings: Settings) -> None:
-        assert not has_catalogue(place, settings)
-        assert read_catalogue(place, settings).equals(tables.CATALOGUE.empty_table())
-        write_catalogue(place, settings, tables.CATALOGUE.empty_table())
-        assert has_catalogue(place, settings)
-        assert read_catalogue(place, settings).num_rows == 0
+        assert not place.with_settings(settings).catalogue.exists()
+        assert place.with_settings(settings).catalogue.read().equals(tables.CATALOGUE.empty_table())
+        place.with_settings(settings).catalogue.write(tables.CATALOGUE.empty_table())
+        assert place.with_settings(settings).catalogue.exists()
+        assert place.with_settings(settings).catalogue.read().num_rows == 0
 
     def test_many_rows_come_back_as_they_were(self, place: Workspace, settings: Settings) -> None:
         table = rows_of(MANY, "civil")
-        write_catalogue(place, settings, table)
-        assert read_catalogue(place, settings).equals(table)
+        place.with_settings(settings).catalogue.write(table)
+        assert place.with_settings(settings).catalogue.read().equals(table)
         assert (
-            read_catalogue(place, settings, 2).column("doc_id").equals(table.column("doc_id").slice(512, 256))
+            place.with_settings(settings)
+            .catalogue.read(2)
+            .column("doc_id")
+            .equals(table.column("doc_id").slice(512, 256))
         )
-        write_catalogue(place, settings, rows_of(3))
-        assert read_catalogue(place, settings).equals(rows_of(3))
+        place.with_settings(settings).catalogue.write(rows_of(3))
+        assert place.with_settings(settings).catalogue.read().equals(rows_of(3))
 
     def test_a_writer_that_fails_leaves_the_old_one(self, place: Workspace, settings: Settings) -> None:
-        write_catalogue(place, settings, rows_of(3))
+        place.with_settings(settings).catalogue.write(rows_of(3))
         broken = pa.table({**{name: rows_of(5).column(name) for name in tables.CATALOGUE.names},
                            "owner": [None] * 5})  # fmt: skip
         with pytest.raises(StoreUnavailable):
-            write_catalogue(place, settings, broken)
-        assert read_catalogue(place, settings).equals(rows_of(3))
+            place.with_settings(settings).catalogue.write(broken)
+        assert place.with_settings(settings).catalogue.read().equals(rows_of(3))
 
     def test_a_connection_that_is_cut_in_the_midst(
         self, place: Workspace, settings: Settings, postgres: str
     ) -> None:
-        write_catalogue(place, settings, rows_of(3))
+        place.with_settings(settings).catalogue.write(rows_of(3))
         cut: list[int] = []
 
         def cut_once(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -106,17 +110,17 @@ class TestCatalogue:
 
         event.listen(sa.Engine, "before_cursor_execute", cut_once)
         try:
-            write_catalogue(place, settings, rows_of(5))
+            place.with_settings(settings).catalogue.write(rows_of(5))
         finally:
             event.remove(sa.Engine, "before_cursor_execute", cut_once)
         assert cut
-        assert read_catalogue(place, settings).equals(rows_of(5))
+        assert place.with_settings(settings).catalogue.read().equals(rows_of(5))
 
 
 def append_some(root: Path, settings: Settings, number: int) -> None:
     place = Workspace.open(root)
     for at in range(number):
-        audit_log.append(place, settings, "mask", "done", {"rows": at})
+        place.with_settings(settings).log.append("mask", "done", {"rows": at})
 
 
 def append_and_end(root: Path, settings: Settings, number: int) -> None:
@@ -143,7 +147,7 @@ class TestLog:
         for writer in writers:
             writer.join()
         assert [writer.exitcode for writer in writers] == [0, 0, 0]
-        found = audit_log.verify(place, settings)
+        found = place.with_settings(settings).log.verify()
         assert (found.intact, found.entries) == (True, 40)
         assert not audit_log.log_path(place).exists()
 
@@ -152,7 +156,7 @@ class TestLog:
         for change in ("UPDATE {} SET line = ''", "DELETE FROM {}", "TRUNCATE {}"):
             with pytest.raises(psycopg.Error, match="append-only"):
                 order(postgres, change.format(f"{schema_of(place.id)}.log"))
-        assert audit_log.verify(place, settings).intact
+        assert place.with_settings(settings).log.verify().intact
 
     def test_a_change_past_that_is_found(self, place: Workspace, settings: Settings, postgres: str) -> None:
         append_some(place.root, settings, 4)
@@ -162,7 +166,7 @@ class TestLog:
             f"ALTER TABLE {log} DISABLE TRIGGER ALL; "
             f"UPDATE {log} SET line = replace(line, '\"rows\":1', '\"rows\":7')",
         )
-        assert audit_log.verify(place, settings).broken_at == 2
+        assert place.with_settings(settings).log.verify().broken_at == 2
 
 
 def hold(url: str, held: Any, leave: Any) -> None:
@@ -215,33 +219,33 @@ class TestLock:
 
 
 def test_a_workspace_without_a_database_has_no_tables(place: Workspace) -> None:
-    assert tables_of(place, Settings()) is None
+    assert open_tables(place, Settings()) is None
 
 
 def test_workspaces_share_a_database(place: Workspace, settings: Settings, tmp_path: Path) -> None:
     other = Workspace.create_or_open(tmp_path / "other")
-    write_catalogue(place, settings, rows_of(3))
-    write_catalogue(other, settings, rows_of(4))
+    place.with_settings(settings).catalogue.write(rows_of(3))
+    other.with_settings(settings).catalogue.write(rows_of(4))
     append_some(other.root, settings, 1)
-    assert read_catalogue(place, settings).num_rows == 3
-    assert audit_log.read(place, settings) == []
-    keys = [key_store(workspace, settings).keys_for(["a"]) for workspace in (place, other)]
+    assert place.with_settings(settings).catalogue.read().num_rows == 3
+    assert place.with_settings(settings).log.read() == []
+    keys = [workspace.with_settings(settings).keys.keys_for(["a"]) for workspace in (place, other)]
     assert keys[0] != keys[1]
 
 
 def test_a_workspace_of_a_folder_is_locked_by_its_database_too(
     place: Workspace, settings: Settings, postgres: str
 ) -> None:
-    with lock(place, settings), pytest.raises(WorkspaceError, match="another run"):  # noqa: SIM117
+    with lock(place.with_settings(settings)), pytest.raises(WorkspaceError, match="another run"):  # noqa: SIM117
         with database_lock(postgres, place.id):
             pass
     with (
         database_lock(postgres, place.id),
         pytest.raises(WorkspaceError, match="another run"),
-        lock(place, settings),
+        lock(place.with_settings(settings)),
     ):
         pass
-    with lock(place, settings):
+    with lock(place.with_settings(settings)):
         pass
 
 
@@ -251,8 +255,8 @@ def test_a_request_keeps_its_password_to_itself(place: Workspace, write_jsonl: A
         Settings.model_validate({"ledger": {"url": f"postgresql://a:{word}@b/c"}, "database": {}})
         for word in ("hunter2", "hunter3")
     )
-    request = request_run(place, with_password, [source])
+    request = request_run(place.with_settings(with_password), [source])
     submit(place, request)
     assert (place.local / "pending.json").stat().st_mode & 0o077 == 0
-    assert request_run(place, other, [source]).digest == request.digest
+    assert request_run(place.with_settings(other), [source]).digest == request.digest
     assert read_request(place, request.run_id).settings == with_password

@@ -19,7 +19,6 @@ from lexveil.pipeline.records import Shard, ShardResult, Work
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.features import current_features, read_current, shown_features, versions
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json, write_json
@@ -56,20 +55,20 @@ def test_another_model_is_extracted_beside_and_read_from_then_on(finished: Any) 
     former = current_features(place)
     before = {path.name: path.read_bytes() for path in former.iterdir()}
     second = another_model(place, "b")
-    extract(place, settings, second, run="run-2")
+    extract(place.with_settings(settings), second, run="run-2")
     assert set(rows_in(current_features(place)).values()) == {second}
     assert len(rows_in(current_features(place))) == first["feature_rows"]
     # Who was reading goes on reading what was there.
     assert {path.name: path.read_bytes() for path in former.iterdir()} == before
     assert (read_current(place) or {})["former"] == former.name
     third = another_model(place, "c")
-    extract(place, settings, third)
+    extract(place.with_settings(settings), third)
     assert {path.name for path in versions(place)} == {
         current_features(place).name,
         (read_current(place) or {})["former"],
     }
     assert not former.exists()
-    extract(place, settings, second)  # back again: nothing is computed anew
+    extract(place.with_settings(settings), second)  # back again: nothing is computed anew
     assert set(rows_in(Path(shown_features(place))).values()) == {second}
 
 
@@ -95,7 +94,7 @@ def test_killed_anywhere_one_whole_version_is_read(finished: Any, monkeypatch: p
 
     for most in range(shards - 1):
         with pytest.raises(Killed):
-            extract(place, settings, second, dying_after(1 if most else 0))
+            extract(place.with_settings(settings), second, dying_after(1 if most else 0))
         for folder in (current_features(place), Path(shown_features(place))):
             assert list(rows_in(folder).values()) == [first] * n
     for step in ("_link", "write_json", "_remove"):
@@ -104,11 +103,11 @@ def test_killed_anywhere_one_whole_version_is_read(finished: Any, monkeypatch: p
         with monkeypatch.context() as patched:
             patched.setattr(f"lexveil.pipeline.workspace.features.{step}", die)
             with pytest.raises(Killed):
-                extract(place, settings, second)
+                extract(place.with_settings(settings), second)
         for folder in (current_features(place), Path(shown_features(place)), place.features / "current"):
             assert len(set(rows_in(folder).values())) == 1
             assert len(rows_in(folder)) == n
-    extract(place, settings, second)
+    extract(place.with_settings(settings), second)
     assert set(rows_in(place.features / "current").values()) == {second}
     assert len(versions(place)) == 2
 
@@ -147,8 +146,8 @@ def test_another_way_of_masking_is_another_version(finished: Any) -> None:
     place, settings = finished.workspace, finished.settings
     before = read_current(place) or {}
     other = settings.model_copy(update={"mask": settings.mask.model_copy(update={"dates": "month"})})
-    mask(place, other)
-    extract(place, other)
+    mask(place.with_settings(other))
+    extract(place.with_settings(other))
     after = read_current(place) or {}
     assert after["version"] != before["version"]
     assert after["former"] == before["version"]
@@ -158,10 +157,10 @@ def test_another_way_of_masking_is_another_version(finished: Any) -> None:
 
 def test_an_erasure_reaches_every_version(finished: Any) -> None:
     place, settings = finished.workspace, finished.settings
-    extract(place, settings, another_model(place, "b"))
-    doc_id = tables.strings(read_catalogue(place, settings), "doc_id")[3]
+    extract(place.with_settings(settings), another_model(place, "b"))
+    doc_id = tables.strings(place.with_settings(settings).catalogue.read(), "doc_id")[3]
     assert [doc_id in rows_in(folder) for folder in versions(place)] == [True, True]
-    assert erase(place, settings, doc_id).scan.left == 0
+    assert erase(place.with_settings(settings), doc_id).scan.left == 0
     assert [doc_id in rows_in(folder) for folder in versions(place)] == [False, False]
     for folder in versions(place):
         assert read_manifest(folder, "extract").rows == finished.first["feature_rows"] - 1
@@ -172,7 +171,7 @@ def test_a_copy_that_followed_the_link_is_put_right(finished: Any, tmp_path: Pat
     place = Workspace.open(tmp_path / "copy")
     assert not (place.features / "current").is_symlink()
     assert Path(shown_features(place)) == current_features(place).resolve()
-    extract(place, finished.settings)
+    extract(place.with_settings(finished.settings))
     assert (place.features / "current").is_symlink()
     assert len(versions(place)) == 1
 
@@ -184,7 +183,7 @@ def test_parts_of_a_lexveil_without_versions_leave_with_the_first_switch(finishe
     for folder in versions(place):
         shutil.rmtree(folder)
     (place.features / "current.json").unlink()
-    extract(place, finished.settings)
+    extract(place.with_settings(finished.settings))
     assert list(place.features.glob("part-*")) == []
     assert len(rows_in(current_features(place))) == finished.first["feature_rows"]
 

@@ -36,10 +36,8 @@ from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.catalogue import read_catalogue
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.features import current_features
-from lexveil.pipeline.workspace.keys import key_store
 from lexveil.pipeline.workspace.lock import lock
 from lexveil.pipeline.workspace.storage import located, put_first, read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -168,10 +166,10 @@ class Ran:
 
 
 def run(place: Workspace, settings: Settings, sources: list[Path]) -> Ran:
-    asked = request_run(place, settings, sources)
+    asked = request_run(place.with_settings(settings), sources)
     submit(place, asked)
     each = Shipping()
-    with lock(place, settings):
+    with lock(place.with_settings(settings)):
         result = run_job(place, read_request(place, asked.run_id), each)
     return Ran(place, settings, result, each.done)
 
@@ -183,10 +181,10 @@ def local(
     """The same by the stages alone: the report's drawings cost more than they."""
     place, settings = Workspace.create_or_open(tmp_path_factory.mktemp("local") / "w"), settings_for(None)
     each = Shipping()
-    ingest(place, settings, sources, each)
-    mask(place, settings, each)
-    name = train(place, settings, each).saved.name
-    extract(place, settings, name, each)
+    ingest(place.with_settings(settings), sources, each)
+    mask(place.with_settings(settings), each)
+    name = train(place.with_settings(settings), each).saved.name
+    extract(place.with_settings(settings), name, each)
     return Ran(place, settings, {"model": name}, each.done)
 
 
@@ -229,21 +227,21 @@ class TestMainJob:
     def test_a_second_run_has_nothing_to_do(self, remote: Ran, sources: list[Path]) -> None:
         place = Workspace.create_or_open("s3://court/a/b/")
         assert place == remote.place
-        asked = request_run(place, remote.settings, sources)
+        asked = request_run(place.with_settings(remote.settings), sources)
         assert unchanged(place, asked) is not None
         each = Shipping()
-        ingest(place, remote.settings, sources, each)
-        mask(place, remote.settings, each)
-        trained = train(place, remote.settings, each)
-        extract(place, remote.settings, None, each)
+        ingest(place.with_settings(remote.settings), sources, each)
+        mask(place.with_settings(remote.settings), each)
+        trained = train(place.with_settings(remote.settings), each)
+        extract(place.with_settings(remote.settings), None, each)
         assert each.done == []
         assert (trained.new, trained.saved.name) == (False, remote.result["model"])
 
     def test_one_at_a_time_whatever_the_machine(self, remote: Ran) -> None:
         with (
-            lock(remote.place, remote.settings),
+            lock(remote.place.with_settings(remote.settings)),
             pytest.raises(WorkspaceError, match="another run"),
-            lock(Workspace.open("s3://court/a/b"), remote.settings),
+            lock(Workspace.open("s3://court/a/b").with_settings(remote.settings)),
         ):
             pass
 
@@ -261,11 +259,13 @@ class TestMainJob:
         assert not [name for name in found if "partial" in name or "pending" in name or "master" in name]
 
     def test_no_raw_text_in_the_bucket(self, remote: Ran) -> None:
-        shards = read_catalogue(remote.place, remote.settings).to_pylist()
+        shards = remote.place.with_settings(remote.settings).catalogue.read().to_pylist()
         texts = [
             document.text
             for index in sorted({row["shard"] for row in shards})
-            for document in read_raw(remote.place, remote.settings, index, [row["doc_id"] for row in shards])
+            for document in read_raw(
+                remote.place.with_settings(remote.settings), index, [row["doc_id"] for row in shards]
+            )
         ]
         assert len(texts) == 12
         needles = [text[start : start + 40].encode() for text in texts for start in (0, len(text) // 2)]
@@ -295,7 +295,7 @@ class TestMainJob:
             address = {"encrypted": {"port": taken.getsockname()[1]}}
             settings = Settings.model_validate({**remote.settings.model_dump(), **address})
             with pytest.raises(ServingProblem):
-                serve_model(remote.place, settings, None)
+                serve_model(remote.place.with_settings(settings), None)
         extractor = state_folder(remote.place) / "extractors" / remote.result["model"]
         assert (extractor / "model.safetensors").is_file()
         assert extractor.is_relative_to(remote.place.local)
@@ -313,14 +313,14 @@ class TestResume:
         place, settings = Workspace.create_or_open(f"s3://{bucket}"), settings_for()
         first = Shipping(die_at=2)
         with pytest.raises(KeyboardInterrupt):
-            ingest(place, settings, sources, first)
+            ingest(place.with_settings(settings), sources, first)
         second = Shipping(die_at=4)
-        ingest(place, settings, sources, second)
+        ingest(place.with_settings(settings), sources, second)
         with pytest.raises(KeyboardInterrupt):
-            mask(place, settings, second)
+            mask(place.with_settings(settings), second)
         third = Shipping()
-        ingest(place, settings, sources, third)
-        mask(place, settings, third)
+        ingest(place.with_settings(settings), sources, third)
+        mask(place.with_settings(settings), third)
         done = first.done + second.done + third.done
         assert sorted(done) == sorted(set(done))
         assert len(done) == 9
@@ -330,7 +330,7 @@ class TestResume:
         self, store: Store, bucket: str, settings_for: Any, sources: list[Path]
     ) -> None:
         place, settings = Workspace.create_or_open(f"s3://{bucket}/w"), settings_for()
-        ingest(place, settings, sources)
+        ingest(place.with_settings(settings), sources)
         done = Shipping()
 
         def failing(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
@@ -340,13 +340,13 @@ class TestResume:
 
         try:
             with pytest.raises(StorageFailed, match=r"^the storage .* it can't be reached$"):
-                sealed("mask")(mask)(place, settings, failing)
+                sealed("mask")(mask)(place.with_settings(settings), failing)
             with pytest.raises(WorkspaceError, match="it can't be reached"):
                 Workspace.create_or_open(place.url)
         finally:
             store.start()
         again = Shipping()
-        mask(place, settings, again)
+        mask(place.with_settings(settings), again)
         assert len(again.done) == 5
         assert len(rows(place.masked, "doc_id")) == 12
 
@@ -358,24 +358,24 @@ class TestErasure:
         s3 = store.client()
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         place, settings = Workspace.create_or_open(f"s3://{bucket}/w"), settings_for()
-        ingest(place, settings, sources)
-        mask(place, settings)
+        ingest(place.with_settings(settings), sources)
+        mask(place.with_settings(settings))
         (place.root.parent / "w2" / "other").write_bytes(b"1")
         (place.root.parent / "w2" / "other").write_bytes(b"2")
-        doc_id, *others = tables.strings(read_catalogue(place, settings), "doc_id")
-        pages = write_reviews(place, settings, [doc_id])
+        doc_id, *others = tables.strings(place.with_settings(settings).catalogue.read(), "doc_id")
+        pages = write_reviews(place.with_settings(settings), [doc_id])
         assert pages[0].is_file()
         assert doc_id in pages[0].read_text(encoding="utf-8")
-        gone = erase(place, settings, doc_id)
+        gone = erase(place.with_settings(settings), doc_id)
         assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1, 0)
         assert gone.rows >= 4
         assert gone.scan.files > 10
         assert not pages[0].exists()
-        assert set(tables.strings(read_catalogue(place, settings), "doc_id")) == set(others)
+        assert set(tables.strings(place.with_settings(settings).catalogue.read(), "doc_id")) == set(others)
         assert {row["doc_id"] for row in rows(place.masked, "doc_id")} == set(others)
         with pytest.raises(WorkspaceError, match="erased"):
-            restore_document(place, settings, doc_id)
-        assert restore_document(place, settings, others[0])
+            restore_document(place.with_settings(settings), doc_id)
+        assert restore_document(place.with_settings(settings), others[0])
         kept = s3.list_object_versions(Bucket=bucket)["Versions"]
         assert [entry["Key"] for entry in kept if not entry["IsLatest"]] == ["w2/other"]
 
@@ -385,11 +385,11 @@ class TestReview:
         self, store: Store, bucket: str, settings_for: Any, sources: list[Path], tmp_path: Path
     ) -> None:
         place, settings = Workspace.create_or_open(f"s3://{bucket}"), settings_for()
-        ingest(place, settings, sources)
-        mask(place, settings)
-        row = read_catalogue(place, settings).to_pylist()[0]
-        (document,) = read_raw(place, settings, row["shard"], [row["doc_id"]])
-        (digest,) = text_digest(place, settings, [document.text])
+        ingest(place.with_settings(settings), sources)
+        mask(place.with_settings(settings))
+        row = place.with_settings(settings).catalogue.read().to_pylist()[0]
+        (document,) = read_raw(place.with_settings(settings), row["shard"], [row["doc_id"]])
+        (digest,) = text_digest(place.with_settings(settings), [document.text])
         content = {
             "doc_id": row["doc_id"],
             "digest": digest,
@@ -397,12 +397,14 @@ class TestReview:
         }
         file = tmp_path / f"decisions-{row['doc_id']}.json"
         file.write_text(json.dumps(content))
-        assert store_decisions(place, settings, file) == 1
+        assert store_decisions(place.with_settings(settings), file) == 1
         assert list(decisions_digests(place)) == [row["doc_id"]]
-        assert all(page.is_relative_to(place.local) for page in write_reviews(place, settings, []))
+        assert all(
+            page.is_relative_to(place.local) for page in write_reviews(place.with_settings(settings), [])
+        )
         assert [n for n in store.names(bucket) if "review" in n] == [f"protected/review/{file.name}"]
         again = Shipping()
-        mask(place, settings, again)
+        mask(place.with_settings(settings), again)
         assert again.done == [("mask", row["shard"])]
 
 
@@ -453,15 +455,18 @@ class TestRefusals:
     def test_no_database(self, bucket: str, settings_for: Any, sources: list[Path]) -> None:
         place = Workspace.create_or_open(f"s3://{bucket}")
         with pytest.raises(SettingsError, match="LEXVEIL_DATABASE__URL"):
-            ingest(place, settings_for(None), sources)
-        with pytest.raises(SettingsError, match="needs a database"), lock(place, settings_for(None)):
+            ingest(place.with_settings(settings_for(None)), sources)
+        with (
+            pytest.raises(SettingsError, match="needs a database"),
+            lock(place.with_settings(settings_for(None))),
+        ):
             pass
 
     def test_no_master_key(self, bucket: str, settings_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         place = Workspace.create_or_open(f"s3://{bucket}")
         monkeypatch.delenv("LEXVEIL_MASTER_KEY")
         with pytest.raises(KeyProblem, match="never keeps its master key"):
-            key_store(place, settings_for())
+            _ = place.with_settings(settings_for()).keys
 
     def test_an_outage_is_no_missing_file(self, store: Store, bucket: str) -> None:
         place = Workspace.create_or_open(f"s3://{bucket}")

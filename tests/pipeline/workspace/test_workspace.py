@@ -20,7 +20,7 @@ from lexveil.pipeline.errors import KeyProblem, WorkspaceError
 from lexveil.pipeline.records import Manifest, Shard, ShardResult, Work, one_by_one
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.keys import key_store, master_key
+from lexveil.pipeline.workspace.keys import master_key
 from lexveil.pipeline.workspace.lock import lock, sweep
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
 from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_json
@@ -114,7 +114,7 @@ class TestMasterKey:
     def test_the_environment_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         place = Workspace.create_or_open(tmp_path)
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
-        key_store(place, Settings(master_key_file=tmp_path / "unused.key"))
+        _ = place.with_settings(Settings(master_key_file=tmp_path / "unused.key")).keys
         assert not (place.protected / "master.key").exists()
         assert not (tmp_path / "unused.key").exists()
 
@@ -129,10 +129,10 @@ class TestMasterKey:
 
     def test_another_key_than_the_workspaces(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         place = Workspace.create_or_open(tmp_path)
-        key_store(place, Settings())
+        _ = place.with_settings(Settings()).keys
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
         with pytest.raises(KeyProblem, match="isn't the key of this workspace"):
-            key_store(place, Settings())
+            _ = place.with_settings(Settings()).keys
 
     def test_a_key_file_open_to_others(self, tmp_path: Path) -> None:
         path = tmp_path / "key"

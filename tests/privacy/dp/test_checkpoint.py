@@ -130,7 +130,13 @@ def trained(checkpoint: Checkpoint | None = None, stop: int | None = None, **mor
 
     plan = TrainingPlan(1.5, 1.0, 0.3, **(values | more))
     result = train(
-        model, data, loss, plan, SecureRandom(KEY), max_items=5, checkpoint=checkpoint, on_step=kill
+        model.with_settings(data),
+        loss,
+        plan,
+        SecureRandom(KEY),
+        max_items=5,
+        checkpoint=checkpoint,
+        on_step=kill,
     )
     assert len(result.unprotected_loss) == plan.steps
     return [parameter.detach() for parameter in model.parameters()]

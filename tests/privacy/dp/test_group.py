@@ -73,8 +73,7 @@ def trained(
 
     try:
         train(
-            model,
-            TensorOwners(inputs, labels, owner_of, 30),
+            model.with_settings(TensorOwners(inputs, labels, owner_of, 30)),
             lambda outputs, targets: functional.cross_entropy(outputs, targets, reduction="none"),
             plan,
             SecureRandom(KEY),
