@@ -14,9 +14,11 @@ from lexveil.flows.commands import (
     audit_log,
     console,
     detection,
+    documents,
     ledger,
     metrics,
     operations,
+    run,
     search,
     serving,
 )
@@ -29,19 +31,13 @@ app = typer.Typer(
 )
 
 
-ledger.add_to(app)
-audit_log.add_to(app)
-metrics.add_to(app)
-audit.add_to(app)
-detection.add_to(app)
-search.add_to(app)
-serving.add_to(app)
-operations.add_to(app)
+for commands in (run, documents, ledger, audit_log, metrics, audit, detection, search, serving, operations):
+    commands.add_to(app)
 
 
 def main() -> None:
     """Entry point. Bad input: one line on stderr and exit code 2."""
-    from lexveil.pipeline.errors import LexveilError, StorageFailed
+    from lexveil.pipeline.errors import LexveilError, StorageError
 
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -59,7 +55,7 @@ def main() -> None:
         from lexveil.pipeline.outages import STORAGE_FAILED, trouble
 
         if (told := trouble(error)) is not None:
-            sys.exit(console.complain(f"{STORAGE_FAILED} {told}", StorageFailed.exit_code))
+            sys.exit(console.complain(f"{STORAGE_FAILED} {told}", StorageError.exit_code))
         sys.exit(
             console.complain(f"internal error: {type(error).__name__} (LEXVEIL_DEBUG=unsafe shows it)", 1)
         )

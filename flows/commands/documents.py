@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Commands for single documents: erase, restore, and the quarantine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from lexveil.flows import actions
-from lexveil.flows.cli import app
 from lexveil.flows.commands import console
 from lexveil.flows.commands.options import (
     ConfigOption,
@@ -19,7 +18,12 @@ from lexveil.flows.commands.options import (
 )
 
 
-@app.command()
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    for command in (erase, restore, quarantine):
+        app.command()(command)
+
+
 def erase(
     document: Annotated[
         str | None, typer.Argument(metavar="[DOC_ID]", help="doc_id, or the id in the source.")
@@ -44,7 +48,6 @@ def erase(
         raise typer.Exit(1)
 
 
-@app.command()
 def restore(
     document: Annotated[str, typer.Argument(metavar="DOC_ID")],
     target: Annotated[Path, typer.Argument(metavar="OUT")],
@@ -64,7 +67,6 @@ def restore(
     console.show({"doc_id": document, "characters": len(text), "output": str(target)}, as_json)
 
 
-@app.command()
 def quarantine(
     location: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The main job and its stages, each as a command of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from lexveil.flows import actions
-from lexveil.flows.cli import app
 from lexveil.flows.commands import console
 from lexveil.flows.commands.options import (
     WORKSPACES,
@@ -34,6 +33,12 @@ from lexveil.flows.commands.options import (
 )
 
 
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    for command in (run, ingest, mask, train, extract, evaluate):
+        app.command()(command)
+
+
 def _workspace_of(sources: list[Path]) -> Path:
     """Each source has a workspace of its own unless one is named: other documents, another model."""
     from lexveil.pipeline.workspace.storage import is_remote, url_of
@@ -46,7 +51,6 @@ def _workspace_of(sources: list[Path]) -> Path:
     return WORKSPACES / "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
 
 
-@app.command()
 def run(
     sources: SourcesArgument,
     text_field: TextField = None,
@@ -104,7 +108,6 @@ def _ingest_fields(*names: str | None) -> dict[str, str | None]:
     )
 
 
-@app.command()
 def ingest(
     sources: SourcesArgument,
     text_field: TextField = None,
@@ -133,7 +136,6 @@ def ingest(
     console.show_manifest(manifest, as_json)
 
 
-@app.command()
 def mask(
     decisions: Annotated[
         Path | None,
@@ -159,7 +161,6 @@ def mask(
     console.show_manifest(manifest, as_json, **stored)
 
 
-@app.command()
 def train(
     model: ModelOption = None,
     epsilon: Epsilon = None,
@@ -192,7 +193,6 @@ def train(
     console.show({"new": trained.new, **card}, as_json)
 
 
-@app.command()
 def extract(
     model: NameOption = None,
     workers: Workers = None,
@@ -217,7 +217,6 @@ def extract(
     console.show_manifest(manifest, as_json, features=shown_features(workspace))
 
 
-@app.command()
 def evaluate(
     test: Annotated[Path, typer.Option("--test", help="File of labelled records.")],
     model: NameOption = None,
