@@ -99,14 +99,16 @@ def scheduled_audit(workspace: str, config: str | None = None) -> None:
     """
     settings = _settings(config)
     opened = Workspace.open(workspace, settings)
-    from lexveil.pipeline.errors import AuditFailed
+    from lexveil.pipeline.errors import AuditFailedError
     from lexveil.pipeline.stages.audit import audit
 
     with alone(opened, "audit") as done:
         found = audit(opened)
         done |= of_audit(found)
     if failed := found.card["failed"]:
-        raise AuditFailed(f"{len(failed)} tests of the audit have failed: do not rely on the model's epsilon")
+        raise AuditFailedError(
+            f"{len(failed)} tests of the audit have failed: do not rely on the model's epsilon"
+        )
 
 
 @dataclass(frozen=True, slots=True)

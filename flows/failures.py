@@ -15,11 +15,11 @@ from http.client import HTTPException
 from typing import Any, ParamSpec
 
 from lexveil.pipeline.errors import (
-    AuditFailed,
-    BudgetRefused,
+    AuditFailedError,
+    BudgetRefusedError,
     SettingsError,
-    TrainingRefused,
-    TrainingStopped,
+    TrainingRefusedError,
+    TrainingStoppedError,
 )
 from lexveil.pipeline.logs import log
 
@@ -30,7 +30,7 @@ RETRIES = 3
 DELAYS = (60, 5 * 60, 25 * 60)
 _WEBHOOK_SECONDS = 10
 # What an hour doesn't change: the ledger's limit, a verdict, a setting.
-_FINAL = (AuditFailed, BudgetRefused, SettingsError, TrainingRefused, TrainingStopped)
+_FINAL = (AuditFailedError, BudgetRefusedError, SettingsError, TrainingRefusedError, TrainingStoppedError)
 
 
 def again_later(body: Callable[P, None]) -> Callable[P, None]:

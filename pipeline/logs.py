@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from lexveil.pipeline.errors import LexveilError, SourceMissing, StageError, StorageFailed
+from lexveil.pipeline.errors import LexveilError, SourceMissingError, StageError, StorageError
 from lexveil.pipeline.outages import STORAGE_FAILED, trouble
 
 P = ParamSpec("P")
@@ -37,8 +37,8 @@ def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return function(*args, **kwargs)
-            except SourceMissing:
-                clean: LexveilError = SourceMissing(
+            except SourceMissingError:
+                clean: LexveilError = SourceMissingError(
                     "a source can't be found or read, or has gone meanwhile; `lexveil run` names it"
                 )
             except LexveilError as error:
@@ -50,7 +50,7 @@ def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 clean = (
                     StageError(f"{stage}: {type(error).__name__}")
                     if told is None
-                    else StorageFailed(f"{STORAGE_FAILED} {told}")
+                    else StorageError(f"{STORAGE_FAILED} {told}")
                 )
             # Raised out here, and without what it came of: `from None` only hides that from a traceback, and
             # Dask has exceptions pickled with it, into files that Prefect keeps.

@@ -42,7 +42,7 @@ def audit(
     """
     settings = settings_of(config)
     workspace = open_workspace(location, settings)
-    from lexveil.pipeline.errors import AuditFailed
+    from lexveil.pipeline.errors import AuditFailedError
     from lexveil.pipeline.stages.audit import audit as stage
 
     with actions.alone(workspace, "audit") as done, console.progress(as_json) as tell:
@@ -69,7 +69,7 @@ def audit(
     }
     console.show(shown, as_json)
     if failed:
-        raise AuditFailed(
+        raise AuditFailedError(
             f"the audit of {found.saved.name} has failed ({', '.join(failed)}): do not rely on its epsilon"
         )
 

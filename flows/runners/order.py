@@ -18,10 +18,10 @@ from lexveil.flows.runners.pool import (
     died_twice,
 )
 from lexveil.pipeline.errors import (
-    AuditFailed,
-    BudgetRefused,
+    AuditFailedError,
+    BudgetRefusedError,
     LexveilError,
-    TrainingStopped,
+    TrainingStoppedError,
     UserError,
 )
 from lexveil.pipeline.logs import sealed
@@ -32,7 +32,7 @@ RETRIES = 2
 _BACK_OFF_SECONDS = 5
 
 # What trying again doesn't cure.
-_FINAL = (UserError, BudgetRefused, AuditFailed, TrainingStopped, Stopped)
+_FINAL = (UserError, BudgetRefusedError, AuditFailedError, TrainingStoppedError, Stopped)
 
 
 class Order:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.nlp.encoders.config import Kind
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_json
 
 CARD = "card.json"
@@ -86,11 +86,11 @@ def read_card(folder: Path) -> dict[str, Any]:
     """A model's card.
 
     Raises:
-        TrainingRefused: the folder has none.
+        TrainingRefusedError: the folder has none.
     """
     card = read_json(folder / CARD)
     if card is None:
-        raise TrainingRefused("the model's folder has no readable card.json")
+        raise TrainingRefusedError("the model's folder has no readable card.json")
     return card
 
 

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from lexveil.nlp.encoders.models import FeatureModel
-from lexveil.nlp.encoders.storage import ModelRefused, load, read_config
+from lexveil.nlp.encoders.storage import ModelLoadError, load_model, read_config
 from lexveil.pipeline.models.encoding import (
     as_trained,
     load_encoder,
@@ -19,18 +19,18 @@ from lexveil.pipeline.settings import Settings
 def _open(folder: Path, encoder: Path | None, changed: int) -> FeatureModel:
     del changed
     settings = Settings.model_validate({"train": {"encoder": encoder}})
-    return load(folder, load_encoder(as_trained(settings, read_config(folder)).train))
+    return load_model(folder, load_encoder(as_trained(settings, read_config(folder)).train))
 
 
 def open_model(folder: Path, settings: Settings) -> FeatureModel:
     """A saved model, loaded once per process and version.
 
     Raises:
-        TrainingRefused: the folder can't be used; the line says why.
+        TrainingRefusedError: the folder can't be used; the line says why.
     """
     try:
         return _open(folder, settings.train.encoder, (folder / "model.safetensors").stat().st_mtime_ns)
-    except ModelRefused as error:
+    except ModelLoadError as error:
         raise refusal(error) from None
     except OSError:
-        raise refusal(ModelRefused("missing")) from None
+        raise refusal(ModelLoadError("missing")) from None

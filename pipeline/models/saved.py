@@ -10,8 +10,8 @@ from typing import Any
 
 from lexveil.nlp.encoders.config import Kind
 from lexveil.nlp.encoders.models import FeatureModel
-from lexveil.nlp.encoders.storage import ModelRefused, save
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.nlp.encoders.storage import ModelLoadError, save_model
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.card import CARD, CARD_FOR_PEOPLE, ModelCard, read_card
 from lexveil.pipeline.workspace.storage import sync_folder, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -44,7 +44,7 @@ def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> Sa
     made = folder if workspace.remote else workspace.models / f".{card.name}.partial"
     if not workspace.remote:
         shutil.rmtree(made, ignore_errors=True)
-    save(model, made)
+    save_model(model, made)
     (made / "labels.json").write_text(json.dumps(list(model.config.labels), ensure_ascii=False, indent=1))
     (made / CARD_FOR_PEOPLE).write_text(card.markdown(), encoding="utf-8")
     # Last: an object store can't rename a folder, and without its card a model isn't one.
@@ -64,22 +64,24 @@ def models(workspace: Workspace) -> list[SavedModel]:
     return [_saved(folder, card) for card, folder in sorted(cards, key=lambda pair: pair[0]["created"])]
 
 
-def refusal(error: ModelRefused) -> TrainingRefused:
+def refusal(error: ModelLoadError) -> TrainingRefusedError:
     """Why a model's folder can't be used, for people."""
     reason = _REFUSALS.get(error.code, error.code)
-    return TrainingRefused(f"the model can't be used: {reason}; train it again, or put the right folder back")
+    return TrainingRefusedError(
+        f"the model can't be used: {reason}; train it again, or put the right folder back"
+    )
 
 
 def find_model(workspace: Workspace, name: str) -> SavedModel:
     """The model of that name, else the newest of that kind.
 
     Raises:
-        TrainingRefused: there is none.
+        TrainingRefusedError: there is none.
     """
     known = models(workspace)
     found = [model for model in known if name in (model.name, model.kind)]
     if not found:
-        raise TrainingRefused(f"this workspace has no model {name!r}; train one with `lexveil train`")
+        raise TrainingRefusedError(f"this workspace has no model {name!r}; train one with `lexveil train`")
     return found[-1]
 
 

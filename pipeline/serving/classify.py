@@ -85,7 +85,7 @@ def classify_file(source: Path, target: Path, endpoint: Endpoint, settings: Sett
 
     Raises:
         SourceError: the file can't be read or written.
-        ServingProblem: the endpoint can't be reached, refuses, or lies.
+        EndpointError: the endpoint can't be reached, refuses, or lies.
     """
     documents: list[SourceDocument] = []
     unreadable: Counter[str] = Counter()

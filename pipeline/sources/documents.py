@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lexveil.nlp.readers import Limits, Reason, Unreadable, normalise, read_content, read_document
+from lexveil.nlp.readers import Limits, Reason, UnreadableError, normalize_text, read_content, read_document
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.labels import classes, written
@@ -102,7 +102,7 @@ def scan(
     A file whose size and time are those of its `known` items (by path) isn't read again.
 
     Raises:
-        SourceMissing: a source is missing or unreadable.
+        SourceMissingError: a source is missing or unreadable.
     """
     items: list[SourceItem] = []
     fields = {name: getattr(ingest, name) for name in FIELDS}
@@ -125,7 +125,7 @@ def scan(
 
 def _slices(file: SourceFile, ingest: IngestSettings) -> Iterator[record_files.Slice]:
     pieces = 0
-    with suppress(Unreadable), _on_this_machine(file.path, file.modified) as path:
+    with suppress(UnreadableError), _on_this_machine(file.path, file.modified) as path:
         for piece in record_files.plan_slices(
             path, limits(ingest), ingest.shard_documents, ingest.shard_bytes
         ):
@@ -138,7 +138,7 @@ def _slices(file: SourceFile, ingest: IngestSettings) -> Iterator[record_files.S
 
 @contextmanager
 def _on_this_machine(path: Path, version: int) -> Generator[Path, None, None]:
-    """Where a file can be read by its path. Raises Unreadable."""
+    """Where a file can be read by its path. Raises UnreadableError."""
     if not is_remote(path):
         yield path
         return
@@ -169,7 +169,7 @@ def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[
 
 
 def read_item(
-    item: SourceItem, ingest: IngestSettings, content: bytes | Unreadable | None = None
+    item: SourceItem, ingest: IngestSettings, content: bytes | UnreadableError | None = None
 ) -> Iterator[SourceDocument | Rejected]:
     """The documents of an item, or why they can't be read. Never raises for bad content.
 
@@ -178,7 +178,7 @@ def read_item(
     path = located(item.path)
     try:
         if item.piece is None:
-            if isinstance(content, Unreadable):
+            if isinstance(content, UnreadableError):
                 raise content
             text = _text(path, item, ingest, content)
             record = {**(item.meta or {}), item.fields["text_field"] or "text": text}
@@ -194,7 +194,7 @@ def read_item(
                     yield Rejected(record, where, digest_of([item.digest, position]))
                 else:
                     yield _document(record, ingest, item, f"{path.name}#{position}", where)
-    except Unreadable as error:
+    except UnreadableError as error:
         yield Rejected(error.reason, item.path, item.digest)
 
 
@@ -204,7 +204,7 @@ def _text(path: Path, item: SourceItem, ingest: IngestSettings, content: bytes |
     if not is_remote(path):
         return read_document(path, limits(ingest))
     if item.size > ingest.max_file_bytes:
-        raise Unreadable(Reason.over_size)
+        raise UnreadableError(Reason.over_size)
     with copied(path, item.modified) as copy:
         return read_document(copy, limits(ingest))
 
@@ -231,7 +231,7 @@ def _document(
     record: Mapping[str, Any], ingest: IngestSettings, item: SourceItem, fallback_id: str, where: str
 ) -> SourceDocument | Rejected:
     names = item.fields
-    text = record_files.field(record, names["text_field"] or "text")
+    text = record_files.get_field(record, names["text_field"] or "text")
     owner = _word(record, names["owner_field"])
     reason: str | None = None
     if not isinstance(text, str):
@@ -246,7 +246,7 @@ def _document(
     if reason is not None or not isinstance(text, str):
         return Rejected(reason or Reason.missing_text, where, digest_of([item.digest, where]))
     return SourceDocument(
-        text=normalise(text),
+        text=normalize_text(text),
         source_id=_word(record, names["id_field"]) or fallback_id,
         owner=owner,
         label=_label(record, names["label_field"]),
@@ -257,7 +257,7 @@ def _document(
 def _word(record: Mapping[str, Any], name: str | None) -> str | None:
     if name is None:
         return None
-    value = record_files.field(record, name)
+    value = record_files.get_field(record, name)
     if isinstance(value, bool | int | float | str) and str(value).strip():
         return str(value).strip()
     return None
@@ -266,7 +266,7 @@ def _word(record: Mapping[str, Any], name: str | None) -> str | None:
 def _label(record: Mapping[str, Any], name: str | None) -> str | None:
     if name is None:
         return _label(record, "label") or _label(record, "labels")
-    return written(record_files.field(record, name))
+    return written(record_files.get_field(record, name))
 
 
 def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_labels: bool) -> None:
@@ -282,9 +282,9 @@ def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_label
     any_text = any_record = False
     for record in _records(items, ingest):
         any_record = True
-        any_text = any_text or record_files.field(record, ingest.text_field) is not None
+        any_text = any_text or record_files.get_field(record, ingest.text_field) is not None
         for name in list(wanted):
-            if record_files.field(record, name) is not None:
+            if record_files.get_field(record, name) is not None:
                 del wanted[name]
         labels.update(classes(_label(record, ingest.label_field)))
         if not wanted and len(labels) > 1 and any_text:
@@ -312,5 +312,5 @@ def _records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Ma
                 for record in record_files.read_slice(path, item.piece, limits(ingest)):
                     if not isinstance(record, Reason):
                         yield record
-        except Unreadable:
+        except UnreadableError:
             continue

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lexveil.nlp.readers import Limits, Reason, Unreadable
+from lexveil.nlp.readers import Limits, Reason, UnreadableError
 from lexveil.nlp.readers import records as record_files
-from lexveil.pipeline.errors import SourceMissing
+from lexveil.pipeline.errors import SourceMissingError
 from lexveil.pipeline.sources.objects import copied, listed
 from lexveil.pipeline.workspace.storage import is_remote, url_of
 from lexveil.pipeline.workspace.tables import digest_of
@@ -55,7 +55,7 @@ def source_files(sources: Sequence[Path]) -> Iterator[SourceFile]:
     """Each file at or below these paths once, in a stable order; hidden ones and workspaces left out.
 
     Raises:
-        SourceMissing: a source is missing or unreadable.
+        SourceMissingError: a source is missing or unreadable.
     """
     seen: set[str] = set()
     for source in sources:
@@ -67,11 +67,11 @@ def source_files(sources: Sequence[Path]) -> Iterator[SourceFile]:
 
 def _here(source: Path) -> Iterator[SourceFile]:
     if not source.exists():
-        raise SourceMissing(f"there is no file or folder {source}")
+        raise SourceMissingError(f"there is no file or folder {source}")
     if not os.access(source, os.R_OK):
-        raise SourceMissing(f"can't read {source}")
+        raise SourceMissingError(f"can't read {source}")
     if not source.is_dir() and not source.is_file():
-        raise SourceMissing(f"{source} is neither a file nor a folder")
+        raise SourceMissingError(f"{source} is neither a file nor a folder")
     found = _walk(source.resolve()) if source.is_dir() else iter([(source.resolve(), None)])
     for path, meta in found:
         told, address = path.lstat(), str(path)
@@ -112,7 +112,7 @@ def _in_store(source: Path) -> Iterator[SourceFile]:
         sidecars: set[str] = set()
         for file in sorted(files, key=lambda file: file.path.name, reverse=True):  # as SIDECARS are ordered
             if file.path.name in SIDECARS:
-                with suppress(Unreadable), copied(file.path, file.version) as copy:
+                with suppress(UnreadableError), copied(file.path, file.version) as copy:
                     rows = _sidecar(copy)
                     about |= rows
                     sidecars |= {file.path.name} if rows else set()
@@ -134,6 +134,6 @@ def _sidecar(path: Path) -> dict[str, Mapping[str, Any]]:
                 if isinstance(name, str):
                     # Through JSON, so that a row read now equals the same row read from the plan later.
                     rows[name] = json.loads(json.dumps(dict(record), default=str))
-    except Unreadable:
+    except UnreadableError:
         return {}
     return rows

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from lexveil.nlp.readers import Reason, Unreadable
-from lexveil.pipeline.errors import SourceMissing
+from lexveil.nlp.readers import Reason, UnreadableError
+from lexveil.pipeline.errors import SourceMissingError
 from lexveil.pipeline.outages import trouble
 from lexveil.pipeline.workspace.storage import located, url_of
 
@@ -52,7 +52,7 @@ def listed(source: Path) -> Iterator[tuple[list[StoredFile], list[Path]]]:
     The caller may take folders out of the list, as with `os.walk`. A prefix may be that of one object.
 
     Raises:
-        SourceMissing: there is no such bucket, or the store can't be reached or refuses.
+        SourceMissingError: there is no such bucket, or the store can't be reached or refuses.
     """
     waiting = [source]
     while waiting:
@@ -74,8 +74,8 @@ def listed(source: Path) -> Iterator[tuple[list[StoredFile], list[Path]]]:
         waiting += folders
 
 
-def fetched(files: Sequence[str]) -> dict[str, bytes | Unreadable]:
-    """The content of each of these small objects, many at once; Unreadable(inaccessible) where there is none.
+def fetched(files: Sequence[str]) -> dict[str, bytes | UnreadableError]:
+    """The content of each of these small objects, many at once; UnreadableError(inaccessible) where there is none.
 
     Raises whatever the store's client does when the store fails.
     """
@@ -84,7 +84,7 @@ def fetched(files: Sequence[str]) -> dict[str, bytes | Unreadable]:
         return {}
     names = {cast(Any, path).path: file for path, file in paths.items()}
     answers: dict[str, Any] = cast(Any, next(iter(paths))).fs.cat(list(names), on_error="return")
-    found: dict[str, bytes | Unreadable] = {}
+    found: dict[str, bytes | UnreadableError] = {}
     for name, file in names.items():
         answer = answers[name]
         found[file] = _unreadable(answer) if isinstance(answer, Exception) else answer
@@ -99,7 +99,7 @@ def copied(path: Path, version: int) -> Generator[Path, None, None]:
     takes its room where temporary files lie (TMPDIR).
 
     Raises:
-        Unreadable: the object is gone or forbidden.
+        UnreadableError: the object is gone or forbidden.
     """
     global _last
     key = (url_of(path), version)
@@ -148,7 +148,7 @@ def _entries(folder: Path) -> list[dict[str, Any]]:
             return []  # an inbox that was emptied: a bucket has no folders
         if told is None:
             raise
-        raise SourceMissing(f"can't read {folder}: {told}") from None
+        raise SourceMissingError(f"can't read {folder}: {told}") from None
 
 
 def _is_itself(entry: dict[str, Any], folder: Path) -> bool:
@@ -167,12 +167,12 @@ def _version(entry: dict[str, Any]) -> int:
     return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8]) >> 1
 
 
-def _unreadable(error: Exception) -> Unreadable:
+def _unreadable(error: Exception) -> UnreadableError:
     """What an error means for one object. Raises the error where it is the store's own."""
     response: Any = getattr(error.__cause__, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     gone = isinstance(error, FileNotFoundError) and trouble(error) is None
     forbidden = isinstance(error, PermissionError) and (code is None or code in _FORBIDDEN)
     if gone or forbidden or type(error).__name__ == "FileExpired":  # written over while it was read
-        return Unreadable(Reason.inaccessible)
+        return UnreadableError(Reason.inaccessible)
     raise error

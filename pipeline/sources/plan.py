@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from lexveil.pipeline.errors import RemovalRefused
+from lexveil.pipeline.errors import RemovalRefusedError
 from lexveil.pipeline.settings import IngestSettings
 from lexveil.pipeline.sources.documents import SourceItem, has_gone, roots, scan
 from lexveil.pipeline.workspace.storage import read_all, write_bytes
@@ -30,8 +30,8 @@ def make_plan(workspace: Workspace, sources: Sequence[Path]) -> list[list[Source
     folder that was walked stay, or leave with `ingest.removed` = "erase".
 
     Raises:
-        SourceMissing: a source is missing.
-        RemovalRefused: more would leave than may at once.
+        SourceMissingError: a source is missing.
+        RemovalRefusedError: more would leave than may at once.
     """
     keys = workspace.keys
     shards = _read_plans(workspace, keys)
@@ -75,7 +75,7 @@ def removed(
     Files of a source that was not named, or that can't be looked at, are not among them.
 
     Raises:
-        RemovalRefused: they hold more than `ingest.removed_share` of the folder's documents.
+        RemovalRefusedError: they hold more than `ingest.removed_share` of the folder's documents.
     """
     if ingest.removed == "keep":
         return set()
@@ -86,7 +86,7 @@ def removed(
         missing = [items for items in inside if items[0].path not in there and has_gone(items[0])]
         total, lost = (sum(item.weight[0] for items in some for item in items) for some in (inside, missing))
         if lost > ingest.removed_share * total:
-            raise RemovalRefused(
+            raise RemovalRefusedError(
                 f"the files of {lost} of a source folder's {total} documents are gone, and ingest.removed is "
                 f'"erase"; nothing was done: if the folder is whole, allow it once with --removed-share 1'
             )

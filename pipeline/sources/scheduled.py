@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.workspace.storage import StorageUnknown, located, write_bytes
+from lexveil.pipeline.workspace.storage import UnknownStorageError, located, write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
 
@@ -39,5 +39,5 @@ def located_sources(names: Iterable[str | Path]) -> list[Path]:
     """Folders, files, or what stands at a URL. Raises SourceError for a URL of no known kind."""
     try:
         return [located(name) for name in names]
-    except StorageUnknown as error:
+    except UnknownStorageError as error:
         raise SourceError(str(error)) from None

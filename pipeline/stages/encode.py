@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from lexveil.nlp.encoders.documents import Want
-from lexveil.nlp.encoders.public import EncoderRefused, weights_digest
-from lexveil.pipeline.errors import TrainingRefused, WorkspaceError
+from lexveil.nlp.encoders.documents import InputKind
+from lexveil.nlp.encoders.public import EncoderLoadError, compute_weights_digest
+from lexveil.pipeline.errors import TrainingRefusedError, WorkspaceError
 from lexveil.pipeline.models.encoding import encode_texts, encoded_folder
 from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
 from lexveil.pipeline.settings import TrainSettings
@@ -24,12 +24,12 @@ from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
-def encode(workspace: Workspace, want: Want, each: ForEach = one_by_one) -> Manifest:
+def encode(workspace: Workspace, want: InputKind, each: ForEach = one_by_one) -> Manifest:
     """Encode every masked document as `want`. The manifest's counts: chunks, chunks_used, truncated.
 
     Raises:
         WorkspaceError: nothing has been masked.
-        TrainingRefused: the public encoder can't be used.
+        TrainingRefusedError: the public encoder can't be used.
     """
     masked = read_manifest(workspace.masked, "mask")
     if not masked.shards:
@@ -40,11 +40,11 @@ def encode(workspace: Workspace, want: Want, each: ForEach = one_by_one) -> Mani
     return run_stage(encoded_folder(workspace, want), f"encode-{want}", shards, work, each, facts)
 
 
-def encoding_facts(train: TrainSettings, want: Want) -> dict[str, Any]:
+def encoding_facts(train: TrainSettings, want: InputKind) -> dict[str, Any]:
     """What an encoded document depends on beside its text.
 
     Raises:
-        TrainingRefused: the public encoder can't be used.
+        TrainingRefusedError: the public encoder can't be used.
     """
     chunks: list[Any] = [want, train.chunk_length, train.chunk_limit]
     return {
@@ -54,7 +54,7 @@ def encoding_facts(train: TrainSettings, want: Want) -> dict[str, Any]:
     }
 
 
-def encode_shard(workspace: Workspace, want: Want, shard: Shard) -> ShardResult:
+def encode_shard(workspace: Workspace, want: InputKind, shard: Shard) -> ShardResult:
     """Encode one shard's documents."""
     table = tables.read_part(tables.part_path(workspace.masked, shard.index))
     encoded = encode_texts(tables.strings(table, "text"), workspace.settings.train, want)
@@ -81,9 +81,9 @@ def encode_shard(workspace: Workspace, want: Want, shard: Shard) -> ShardResult:
 @functools.cache
 def _folder_digest(folder: Path) -> str:
     try:
-        return weights_digest(folder)
-    except EncoderRefused as error:
-        raise TrainingRefused(f"the public encoder can't be used: {error.code}") from None
+        return compute_weights_digest(folder)
+    except EncoderLoadError as error:
+        raise TrainingRefusedError(f"the public encoder can't be used: {error.code}") from None
 
 
 def _encoder_digest(train: TrainSettings) -> str:

@@ -11,7 +11,7 @@ from importlib import metadata
 import pyarrow as pa
 
 from lexveil.nlp.encoders.documents import extract as extract_features
-from lexveil.nlp.encoders.storage import ModelRefused, read_config
+from lexveil.nlp.encoders.storage import ModelLoadError, read_config
 from lexveil.pipeline.models.encoding import (
     as_trained,
     encoded_folder,
@@ -53,14 +53,14 @@ def extract(
         run: id of the run, for the lineage.
 
     Raises:
-        TrainingRefused: there is no such model, or its folder can't be used.
+        TrainingRefusedError: there is no such model, or its folder can't be used.
         WorkspaceError: nothing has been masked.
     """
     saved = find_model(workspace, name or workspace.settings.train.model)
     try:
         # Before any worker starts.
         workspace = workspace.with_settings(as_trained(workspace.settings, read_config(saved.folder)))
-    except ModelRefused as error:
+    except ModelLoadError as error:
         raise refusal(error) from None
     encoded_now = encode(workspace, encoding_of(saved.kind), each)
     lineage = _lineage(workspace, saved, run)
@@ -112,7 +112,7 @@ def _lineage(workspace: Workspace, saved: SavedModel, run: str | None) -> Lineag
         with (saved.folder / "model.safetensors").open("rb") as file:
             weights = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        raise refusal(ModelRefused("missing")) from None
+        raise refusal(ModelLoadError("missing")) from None
     version = digest_of([saved.digest, weights, code_digest(__name__), made_by])
     return Lineage(
         version=f"{saved.name}-{version[:8]}",

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from lexveil.nlp.encoders.config import Kind, Objective, takes_tokens
-from lexveil.nlp.encoders.documents import Encoded
+from lexveil.nlp.encoders.documents import EncodedDocument
 from lexveil.nlp.encoders.inputs import collate_tokens
 from lexveil.nlp.encoders.topics import PublicTopics
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.labels import classes, several
 from lexveil.pipeline.models.encoding import encoded_folder, encoding_of, load_encoder, read_encoded
 from lexveil.pipeline.settings import TrainSettings
@@ -33,7 +33,7 @@ class Row:
     doc_id: str
     owner: str
     label: str | None = field(repr=False)
-    encoded: Encoded = field(repr=False)
+    encoded: EncodedDocument = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def load_split(workspace: Workspace) -> Split:
     that adding an owner moves no other.
 
     Raises:
-        TrainingRefused: fewer than two classes or owners.
+        TrainingRefusedError: fewer than two classes or owners.
     """
     train = workspace.settings.train
     want = encoding_of(train.model)
@@ -79,10 +79,10 @@ def load_split(workspace: Workspace) -> Split:
     objective = resolve_objective(train, found)
     if objective != "denoise":
         if len(labels) < 2:
-            raise TrainingRefused(f"training needs two classes, the documents have {len(labels)}")
+            raise TrainingRefusedError(f"training needs two classes, the documents have {len(labels)}")
         learn = [row for row in learn if row.label is not None]
         if len(labels) > len(learn):
-            raise TrainingRefused(
+            raise TrainingRefusedError(
                 f"training needs more documents than classes; {len(learn)} labelled ones are not held out, "
                 f"of {len(labels)} classes"
             )
@@ -93,7 +93,7 @@ def load_split(workspace: Workspace) -> Split:
         row for row in held_out if row.owner not in owners
     ]  # with a split field, an owner may be in both
     if len(owners) < 2:
-        raise TrainingRefused("training needs documents of at least two owners")
+        raise TrainingRefusedError("training needs documents of at least two owners")
     return Split(tuple(learn), tuple(held_out), objective, labels)
 
 
@@ -163,7 +163,7 @@ class OwnerData:
         return Batch(inputs, targets, owner_index, (1.0 / counts)[owner_index])
 
 
-def _embedding(encoded: Encoded) -> np.ndarray:
+def _embedding(encoded: EncodedDocument) -> np.ndarray:
     assert encoded.embedding is not None
     return encoded.embedding
 

@@ -24,7 +24,7 @@ _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL
 _EXTRAS = {"s3": "aws", "s3a": "aws"}
 
 
-class StorageUnknown(Exception):
+class UnknownStorageError(Exception):
     """A URL of a kind that isn't known, or whose package isn't installed; its message is for people."""
 
 
@@ -32,7 +32,7 @@ def located(place: str | Path) -> Path:
     """The path that a user or a schedule names: a folder, or a URL.
 
     A remote one only looks like a `pathlib.Path`: it has its methods, but no `os.fspath`.
-    Raises: StorageUnknown.
+    Raises: UnknownStorageError.
     """
     if not isinstance(place, str) and is_remote(place):
         return place
@@ -45,7 +45,7 @@ def located(place: str | Path) -> Path:
     from fsspec.registry import known_implementations
 
     if scheme not in known_implementations:
-        raise StorageUnknown(f"{scheme}:// is no kind of storage that is known")
+        raise UnknownStorageError(f"{scheme}:// is no kind of storage that is known")
     from lexveil.pipeline.workspace.remote import RemotePath
 
     try:
@@ -54,9 +54,9 @@ def located(place: str | Path) -> Path:
     except ImportError:
         extra = _EXTRAS.get(scheme)
         wanted = f"lexveil[{extra}]" if extra else "the fsspec package for it"
-        raise StorageUnknown(f"{scheme}:// needs {wanted}, which isn't installed") from None
+        raise UnknownStorageError(f"{scheme}:// needs {wanted}, which isn't installed") from None
     except ValueError:
-        raise StorageUnknown(f"a {scheme}:// URL must name a bucket") from None
+        raise UnknownStorageError(f"a {scheme}:// URL must name a bucket") from None
 
 
 def is_remote(path: Path) -> bool:

@@ -111,7 +111,7 @@ class Workspace(WorkspacePaths):
         """The table of the documents' keys, opened by the master key. Makes both on first use.
 
         Raises:
-            KeyProblem: the master key can't be used, or belongs to another workspace.
+            WorkspaceKeyError: the master key can't be used, or belongs to another workspace.
             SettingsError: the workspace is remote, and no database is configured.
         """
         return open_key_store(self, self.settings)
@@ -143,7 +143,7 @@ class Workspace(WorkspacePaths):
 def _locate(place: str | Path) -> Path:
     try:
         return storage.located(place)
-    except storage.StorageUnknown as error:
+    except storage.UnknownStorageError as error:
         raise WorkspaceError(str(error)) from None
 
 

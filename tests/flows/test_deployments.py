@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from lexveil.flows.deployments import schedule_of, scheduled_job
-from lexveil.pipeline.errors import SourceMissing
+from lexveil.pipeline.errors import SourceMissingError
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "job-template.json"
 
@@ -289,7 +289,7 @@ def test_delays_grow_and_a_refusal_ends_them(
 GROWING = """
 import json
 from lexveil.flows import deployments, failures
-from lexveil.pipeline.errors import BudgetRefused
+from lexveil.pipeline.errors import BudgetRefusedError
 
 failures.DELAYS = (1, 2, 3)
 tries = {"fault": 0, "refusal": 0}
@@ -308,7 +308,7 @@ failures._set_next_try = noted
 
 def body(kind: str) -> None:
     tries[kind] += 1
-    raise BudgetRefused("no") if kind == "refusal" else OSError()
+    raise BudgetRefusedError("no") if kind == "refusal" else OSError()
 
 for kind in tries:
     deployments._scheduled(name="growing")(failures.again_later(body))(kind, return_state=True)
@@ -372,7 +372,7 @@ with get_client(sync_client=True) as client:
 
 def test_a_drop_folder_that_is_gone_is_not_named_to_prefect(tmp_path: Path) -> None:
     night = scheduled_job.fn.__wrapped__  # without the retries, which need a server
-    with pytest.raises(SourceMissing) as caught:
+    with pytest.raises(SourceMissingError) as caught:
         night(str(tmp_path / "work"), [str(tmp_path / "client of a name")])
     assert "client" not in str(caught.value)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from lexveil.pipeline.errors import BudgetRefused
+from lexveil.pipeline.errors import BudgetRefusedError
 
 DOCUMENTS, PER_SHARD = 16, 6
 SHARDS = 3
@@ -137,7 +137,7 @@ def test_prefect_keeps_no_result_and_of_a_failure_only_the_sealed_error(ran: Ran
     """Prefect would keep results as readable pickles; a failed flow's exception it keeps anyway."""
     kept = [path for path in (ran.command.prefect_home / "storage").rglob("*") if path.is_file()]
     errors = [pickle.loads(base64.b64decode(path.read_bytes())) for path in kept]
-    assert {type(error) for error in errors} <= {BudgetRefused}
+    assert {type(error) for error in errors} <= {BudgetRefusedError}
     assert all(f"error: {error}" in ran.refused.stderr for error in errors)
     names = {path.name for path in kept}
     # An artifact without a key is Prefect's note of where such an error lies.

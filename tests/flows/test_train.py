@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from lexveil.flows import cli
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.encoding import encode_texts
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.training.reservations import open_ledger
@@ -243,7 +243,9 @@ def test_a_model_of_another_version(training: Training) -> None:
 
 
 def test_chunks_longer_than_the_encoder_takes(encoder: Path) -> None:
-    with pytest.raises(TrainingRefused, match="chunk_length is 128, this public encoder takes at most 64"):
+    with pytest.raises(
+        TrainingRefusedError, match="chunk_length is 128, this public encoder takes at most 64"
+    ):
         encode_texts(["Text."], TrainSettings(encoder=encoder, chunk_length=128), "embedding")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fixtures.counting import Counting
-from lexveil.pipeline.errors import BudgetRefused
+from lexveil.pipeline.errors import BudgetRefusedError
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.records import Shard, ShardResult, Work
 from lexveil.pipeline.request import read_request, request_run, submit, unchanged
@@ -129,7 +129,7 @@ class TestAgain:
         )
         request = request_run(finished.workspace.with_settings(settings), finished.sources)
         assert unchanged(finished.workspace, request) is None
-        with pytest.raises(BudgetRefused):
+        with pytest.raises(BudgetRefusedError):
             run_job(finished.workspace, request)
 
     def test_other_workers_are_the_same_request(self, finished: Any) -> None:

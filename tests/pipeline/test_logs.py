@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from lexveil.pipeline.errors import (
-    BudgetRefused,
+    BudgetRefusedError,
     LexveilError,
     SourceError,
-    SourceMissing,
+    SourceMissingError,
     StageError,
     UserError,
 )
@@ -58,7 +58,7 @@ def test_what_an_error_came_of_does_not_go_with_it(work: Callable[[], None]) -> 
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-@pytest.mark.parametrize("error", [StageError("a: B"), SourceError("no file"), BudgetRefused("over")])
+@pytest.mark.parametrize("error", [StageError("a: B"), SourceError("no file"), BudgetRefusedError("over")])
 def test_our_own_errors_pass(error: LexveilError) -> None:
     with pytest.raises(type(error)) as caught:
         sealed("mask")(fail)(error)
@@ -66,8 +66,8 @@ def test_our_own_errors_pass(error: LexveilError) -> None:
 
 
 def test_the_path_of_a_source_stays_inside() -> None:
-    with pytest.raises(SourceMissing, match="can't be found or read") as caught:
-        sealed("scheduled")(fail)(SourceMissing("there is no file or folder /inbox/Doe v. Roe"))
+    with pytest.raises(SourceMissingError, match="can't be found or read") as caught:
+        sealed("scheduled")(fail)(SourceMissingError("there is no file or folder /inbox/Doe v. Roe"))
     assert "Doe" not in str(caught.value)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
@@ -84,5 +84,5 @@ def test_what_was_done_is_returned() -> None:
 def test_exit_codes() -> None:
     assert LexveilError.exit_code == 1
     assert UserError.exit_code == 2
-    assert BudgetRefused.exit_code == 3
+    assert BudgetRefusedError.exit_code == 3
     assert StageError.exit_code == 1

@@ -14,14 +14,14 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from pydantic import ValidationError
 
-from lexveil.pipeline.errors import ServingProblem
+from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
 
 _BUSY = (429, 502, 503, 504)
 _REFUSAL_BYTES = 1 << 16
 
 
-class ServingError(ServingProblem):
+class ServingError(EndpointError):
     """The endpoint cannot be reached, refuses, answers what the protocol does not allow, or lies.
 
     Codes: `unreachable`, `protocol`, `manifest`, `features`, `dishonest`, `state`, or the code of a refusal.

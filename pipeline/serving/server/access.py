@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lexveil.pipeline.errors import ServingProblem
+from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.state import write_private
 
 LOCAL = "local"  # the tenant of callers without a key
@@ -57,9 +57,9 @@ class ApiKeys:
         self._keys: dict[str, dict[str, str]] = {}
 
     def issue(self, tenant: str) -> str:
-        """A new key for a tenant: shown this once, kept as a hash. Raises `ServingProblem`."""
+        """A new key for a tenant: shown this once, kept as a hash. Raises `EndpointError`."""
         if not _TENANT.fullmatch(tenant) or tenant == LOCAL:
-            raise ServingProblem(f"a tenant's name has 1 to 64 of A-Z a-z 0-9 . _ - and is not {LOCAL!r}")
+            raise EndpointError(f"a tenant's name has 1 to 64 of A-Z a-z 0-9 . _ - and is not {LOCAL!r}")
         key_id, secret, salt = secrets.token_hex(6), secrets.token_urlsafe(32), secrets.token_hex(16)
         issued = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"tenant": tenant, "salt": salt, "hash": _keyed_hash(salt, secret), "issued": issued}
@@ -67,10 +67,10 @@ class ApiKeys:
         return f"lxv_{key_id}_{secret}"
 
     def revoke(self, key_id: str) -> None:
-        """Forgets the key of this id, the part after `lxv_`. Raises `ServingProblem`."""
+        """Forgets the key of this id, the part after `lxv_`. Raises `EndpointError`."""
         keys = dict(self._read())
         if keys.pop(key_id, None) is None:
-            raise ServingProblem("there is no API key of that id")
+            raise EndpointError("there is no API key of that id")
         self._write(keys)
 
     def __bool__(self) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lexveil.pipeline.errors import ServingProblem
+from lexveil.pipeline.errors import EndpointError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -49,7 +49,7 @@ class State:
             self._salt = _secret(folder / "salt")
             self.database = _database(folder / "state.sqlite")
         except (OSError, ValueError, sqlite3.Error):
-            raise ServingProblem("the endpoint's folder in the workspace cannot be used") from None
+            raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -62,12 +62,12 @@ class State:
 
     @contextlib.contextmanager
     def exclusively(self) -> Generator[None, None, None]:
-        """Raises `ServingProblem` while another server uses this folder."""
+        """Raises `EndpointError` while another server uses this folder."""
         with os.fdopen(os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise ServingProblem("another endpoint serves from this workspace") from None
+                raise EndpointError("another endpoint serves from this workspace") from None
             yield
 
     def commitment(self, weights_digest: str) -> str:

@@ -22,7 +22,7 @@ import pytest
 
 from lexveil.flows.runners import order
 from lexveil.flows.runners import tasks as runners
-from lexveil.pipeline.errors import KeyProblem, SettingsError, StageError
+from lexveil.pipeline.errors import SettingsError, StageError, WorkspaceKeyError
 from lexveil.pipeline.records import Shard, ShardResult
 from lexveil.pipeline.settings import Settings
 
@@ -81,7 +81,7 @@ WORK = """
 import os, signal, time
 from pathlib import Path
 
-from lexveil.pipeline.errors import KeyProblem
+from lexveil.pipeline.errors import WorkspaceKeyError
 from lexveil.pipeline.records import ShardResult
 
 
@@ -101,7 +101,7 @@ def die_once(folder, shard):
 def refuse(folder, shard):
     with (Path(folder) / "refusals").open("a") as log:
         log.write("x")
-    raise KeyProblem("no key for this shard")
+    raise WorkspaceKeyError("no key for this shard")
 
 
 def hang(shard):
@@ -283,7 +283,7 @@ def test_a_dead_worker_is_replaced_and_its_shard_tried_again(ran: Ran) -> None:
 
 
 def test_a_refusal_crosses_as_it_is_and_is_not_tried_again(ran: Ran) -> None:
-    assert ran.told["refused"] == ["KeyProblem", "no key for this shard"]
+    assert ran.told["refused"] == ["WorkspaceKeyError", "no key for this shard"]
     assert (ran.folder / "refusals").read_text() == "x"
 
 
@@ -371,7 +371,7 @@ def without_delay(monkeypatch: pytest.MonkeyPatch, prefect_server: Any) -> Itera
 
 
 @pytest.mark.parametrize(
-    ("error", "tries"), [(OSError(PASSWORD), 1 + order.RETRIES), (KeyProblem("no key"), 1)]
+    ("error", "tries"), [(OSError(PASSWORD), 1 + order.RETRIES), (WorkspaceKeyError("no key"), 1)]
 )
 def test_what_may_pass_is_tried_again_and_a_refusal_is_not(
     error: Exception, tries: int, without_delay: None
@@ -391,7 +391,7 @@ def test_what_may_pass_is_tried_again_and_a_refusal_is_not(
             runner = order.Runner(tasks, lambda *_: order.Order(fail), 2)
             list(runner.each("mask", lambda _: None, [Shard(0, "key")]))  # type: ignore[arg-type]
 
-    with pytest.raises((StageError, KeyProblem)) as caught:
+    with pytest.raises((StageError, WorkspaceKeyError)) as caught:
         job()
     assert len(asked) == tries
     assert PASSWORD not in str(caught.value)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lexveil.pipeline.errors import ServingProblem
+from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.access import (
     LOCAL,
     Access,
@@ -47,7 +47,7 @@ class TestApiKeys:
 
     @pytest.mark.parametrize("tenant", ["", "local", "a b", "x" * 65, "ünï", "a\nb"])
     def test_what_is_no_tenant(self, tmp_path: Path, tenant: str) -> None:
-        with pytest.raises(ServingProblem):
+        with pytest.raises(EndpointError):
             ApiKeys(tmp_path).issue(tenant)
 
     def test_a_file_that_goes_missing_lets_nobody_in(self, tmp_path: Path) -> None:

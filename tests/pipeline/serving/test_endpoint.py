@@ -17,7 +17,7 @@ import pytest
 
 from fixtures.documents import documents
 from lexveil.nlp.encoders.documents import extract
-from lexveil.pipeline.errors import ServingProblem, SourceError, TrainingRefused
+from lexveil.pipeline.errors import EndpointError, SourceError, TrainingRefusedError
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.models.encoding import encode_texts
 from lexveil.pipeline.models.loading import open_model
@@ -94,7 +94,7 @@ def test_nobody_listens(write_jsonl: WriteJsonl, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     nobody, source = Endpoint(f"http://127.0.0.1:{port}", state=tmp_path / "state"), write_jsonl(ROWS)
-    with pytest.raises(ServingProblem) as caught:
+    with pytest.raises(EndpointError) as caught:
         classify_file(source, tmp_path / "out.jsonl", nobody, load_settings())
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
@@ -102,5 +102,5 @@ def test_nobody_listens(write_jsonl: WriteJsonl, tmp_path: Path) -> None:
 
 
 def test_no_model_to_serve(masked: Any) -> None:
-    with pytest.raises(TrainingRefused, match="lexveil train"):
+    with pytest.raises(TrainingRefusedError, match="lexveil train"):
         serve_model(masked.with_settings(load_settings()), None)

@@ -246,13 +246,13 @@ def test_mutual_tls(start_server: Any, tmp_path: Path) -> None:
 def test_others_than_this_machine_are_not_served_without_keys(tmp_path: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nimport numpy as np\n"
-        "from lexveil.pipeline.errors import ServingProblem\n"
+        "from lexveil.pipeline.errors import EndpointError\n"
         "from lexveil.pipeline.serving.server.app import Limits, Offer\n"
         "from lexveil.pipeline.serving.server.listen import Listen, serve\n"
         "from lexveil.privacy.he.served_model import LinearHead, ServedModel\n"
         "offer = Offer(ServedModel(LinearHead(np.ones((64, 2)), np.zeros(2))), ['a', 'b'])\n"
         "try:\n    serve(offer, Path(sys.argv[1]), Listen(host='0.0.0.0'), Limits())\n"
-        "except ServingProblem as error:\n    sys.exit(str(error))\n"
+        "except EndpointError as error:\n    sys.exit(str(error))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "endpoint")],

@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.documents import documents
 from lexveil.nlp.encoders.storage import read_config
-from lexveil.pipeline.errors import SourceError, TrainingRefused
+from lexveil.pipeline.errors import SourceError, TrainingRefusedError
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.models.heads import head_of
 from lexveil.pipeline.models.loading import open_model
@@ -85,7 +85,7 @@ def test_files_that_cannot_be_scored(finished_once: Any, write_jsonl: WriteJsonl
         evaluate_file(place.with_settings(load_settings()), "linear", path)
     with pytest.raises(SourceError, match="nowhere"):
         evaluate_file(place.with_settings(load_settings(ingest={"label_field": "nowhere"})), "linear", path)
-    with pytest.raises(TrainingRefused, match="no model"):
+    with pytest.raises(TrainingRefusedError, match="no model"):
         evaluate_file(place.with_settings(load_settings()), "lstm", path)
 
 
@@ -123,5 +123,5 @@ def test_documents_of_several_labels(write_jsonl: WriteJsonl, bert_in: Any, tmp_
     scores = evaluate_file(place.with_settings(chosen), result["model"], write_jsonl(apart, "apart.jsonl"))
     assert scores.n == 2
     assert scores.micro_f1 <= 2 / 3  # one of the two labels is none of the model's
-    with pytest.raises(TrainingRefused, match="several labels"):
+    with pytest.raises(TrainingRefusedError, match="several labels"):
         serve_model(place.with_settings(chosen), result["model"])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.workspace import tables
@@ -88,7 +88,7 @@ def test_the_same_again_does_nothing(finished_once: Any) -> None:
 
 
 def test_no_such_model(finished_once: Any) -> None:
-    with pytest.raises(TrainingRefused, match="no model 'mlp'"):
+    with pytest.raises(TrainingRefusedError, match="no model 'mlp'"):
         extract(finished_once.workspace.with_settings(finished_once.settings), "mlp")
 
 
@@ -96,6 +96,6 @@ def test_a_model_that_was_damaged(finished: Any) -> None:
     place: Workspace = finished.workspace
     (place.models / finished.first["model"] / "model.safetensors").write_bytes(b"no tensors")
     before = {path.name: path.read_bytes() for path in parts(place)}
-    with pytest.raises(TrainingRefused, match="can't be used"):
+    with pytest.raises(TrainingRefusedError, match="can't be used"):
         extract(place.with_settings(finished.settings))
     assert {path.name: path.read_bytes() for path in parts(place)} == before

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lexveil.nlp.entity_types import ENTITY_TYPES
-from lexveil.pipeline.errors import KeyProblem, WorkspaceError
+from lexveil.pipeline.errors import WorkspaceError, WorkspaceKeyError
 from lexveil.pipeline.masking.texts import mask_texts, spans_to_mask
 from lexveil.pipeline.masking.vault import read_vault, restore_document
 from lexveil.pipeline.settings import MaskSettings, Settings
@@ -114,7 +114,7 @@ def test_only_the_key_holder_restores(finished: Any, monkeypatch: pytest.MonkeyP
     with pytest.raises(WorkspaceError):
         restore_document(finished.workspace.with_settings(finished.settings), "unknown")
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
-    with pytest.raises(KeyProblem):
+    with pytest.raises(WorkspaceKeyError):
         restore_document(finished.workspace.with_settings(finished.settings), doc_id)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lexveil.nlp.encoders.storage import load
-from lexveil.pipeline.errors import BudgetRefused, TrainingRefused, WorkspaceError
+from lexveil.nlp.encoders.storage import load_model
+from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError, WorkspaceError
 from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.encoding import load_encoder
 from lexveil.pipeline.models.saved import find_model, models
@@ -77,7 +77,7 @@ def test_what_lies_in_the_models_folder(place: Workspace) -> None:
     saved = train(place.with_settings(settings())).saved
     names = {path.name for path in saved.folder.iterdir()}
     assert names == {"model.safetensors", "config.json", "labels.json", "card.json", "MODEL_CARD.md"}
-    model = load(saved.folder, load_encoder(settings().train))
+    model = load_model(saved.folder, load_encoder(settings().train))
     assert json.loads((saved.folder / "labels.json").read_text()) == list(model.config.labels)
     card = (saved.folder / "MODEL_CARD.md").read_text()
     for word in ("epsilon", "delta", "unit", "neighbours", "steps", "noise multiplier", "Not covered"):
@@ -182,7 +182,7 @@ def test_a_lost_model_is_charged_anew(place: Workspace) -> None:
 def test_the_ledger_refuses_what_would_pass_the_limit(place: Workspace) -> None:
     train(place.with_settings(settings()))
     before = runs(place, settings())
-    with pytest.raises(BudgetRefused, match="--epsilon") as caught:
+    with pytest.raises(BudgetRefusedError, match="--epsilon") as caught:
         train(place.with_settings(settings(model="mlp")))
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
@@ -202,19 +202,19 @@ def test_another_population_has_a_limit_of_its_own(place: Workspace) -> None:
 def test_models_are_found_by_name_or_kind(place: Workspace) -> None:
     first = train(place.with_settings(settings(epsilon=1))).saved
     assert find_model(place, first.name) == find_model(place, "linear") == first
-    with pytest.raises(TrainingRefused, match="lexveil train"):
+    with pytest.raises(TrainingRefusedError, match="lexveil train"):
         find_model(place, "lstm")
 
 
 def test_documents_that_cannot_train(place: Workspace) -> None:
     apart = Settings.model_validate({"train": {"steps": 3, "held_out": 0.999999}})
-    with pytest.raises(TrainingRefused):
+    with pytest.raises(TrainingRefusedError):
         train(place.with_settings(apart))
     assert not models(place)
 
 
 def test_an_encoder_that_is_none(masked: Workspace, tmp_path: Any) -> None:
-    with pytest.raises(TrainingRefused, match="encoder"):
+    with pytest.raises(TrainingRefusedError, match="encoder"):
         train(masked.with_settings(settings(encoder=str(tmp_path))))
 
 

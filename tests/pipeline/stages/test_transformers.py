@@ -15,8 +15,8 @@ from torch import nn
 from lexveil.nlp.encoders.config import Kind
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.storage import save_extractor
-from lexveil.nlp.encoders.transformer import trained_state
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.nlp.encoders.transformer import get_trained_state
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import models
@@ -62,11 +62,11 @@ def test_every_kind_is_trained_and_charged(
     assert charged(masked, chosen) == ["committed"]
     before, after = PublicEncoder.load(small), open_model(trained.saved.folder, chosen)
     saved = load_file(trained.saved.folder / "model.safetensors")
-    assert set(saved) == set(trained_state(after))
+    assert set(saved) == set(get_trained_state(after))
     assert any(name.startswith("body") and bool(value.any()) for name, value in saved.items())
     # The public encoder is what it was: the model's changes are its own.
-    fresh = before.transformer_copy().state_dict()
-    reloaded = PublicEncoder.load(small).transformer_copy().state_dict()
+    fresh = before.copy_transformer().state_dict()
+    reloaded = PublicEncoder.load(small).copy_transformer().state_dict()
     assert all(torch.equal(fresh[name], reloaded[name]) for name in fresh)
 
 
@@ -113,7 +113,7 @@ def test_a_layer_that_cannot_be_clipped_is_named_and_nothing_is_charged(
     dense.dense = Scaled(dense.dense, 64).requires_grad_(False)
     for kind in ("last_layers", "full"):
         chosen = settings(kind, folder, held_out=0.0)
-        with pytest.raises(TrainingRefused, match=r"Scaled at '.*layer\.1\.output\.dense'") as refused:
+        with pytest.raises(TrainingRefusedError, match=r"Scaled at '.*layer\.1\.output\.dense'") as refused:
             train(masked.with_settings(chosen))
         assert "\n" not in str(refused.value)
         assert charged(masked, chosen) == []
@@ -134,7 +134,7 @@ def test_an_encoder_that_mixes_a_batch_is_refused(
     layer = PublicEncoder.load(folder)._model.encoder.layer[0]  # pyright: ignore[reportPrivateUsage]
     layer.output.dropout = Mixing()
     chosen = settings("lora", folder, held_out=0.0)
-    with pytest.raises(TrainingRefused, match="mixes"):
+    with pytest.raises(TrainingRefusedError, match="mixes"):
         train(masked.with_settings(chosen))
     assert charged(masked, chosen) == []
 
@@ -145,5 +145,5 @@ def test_an_encoder_without_projections_is_refused(
     folder = bert_in(tmp_path / "bert")
     for layer in PublicEncoder.load(folder)._model.encoder.layer:  # pyright: ignore[reportPrivateUsage]
         layer.attention.self.query, layer.attention.self.value = nn.Identity(), nn.Identity()
-    with pytest.raises(TrainingRefused, match="BertModel has no linear query"):
+    with pytest.raises(TrainingRefusedError, match="BertModel has no linear query"):
         train(masked.with_settings(settings("lora", folder, held_out=0.0)))

@@ -18,7 +18,13 @@ from typing import Any
 
 import pytest
 
-from lexveil.pipeline.errors import KeyProblem, ServingProblem, SettingsError, StorageFailed, WorkspaceError
+from lexveil.pipeline.errors import (
+    EndpointError,
+    SettingsError,
+    StorageError,
+    WorkspaceError,
+    WorkspaceKeyError,
+)
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.logs import sealed
 from lexveil.pipeline.maintenance.erasure import erase
@@ -294,7 +300,7 @@ class TestMainJob:
             taken.listen()
             address = {"encrypted": {"port": taken.getsockname()[1]}}
             settings = Settings.model_validate({**remote.settings.model_dump(), **address})
-            with pytest.raises(ServingProblem):
+            with pytest.raises(EndpointError):
                 serve_model(remote.place.with_settings(settings), None)
         extractor = state_folder(remote.place) / "extractors" / remote.result["model"]
         assert (extractor / "model.safetensors").is_file()
@@ -339,7 +345,7 @@ class TestResume:
             yield from done(stage, work, shards[1:])
 
         try:
-            with pytest.raises(StorageFailed, match=r"^the storage .* it can't be reached$"):
+            with pytest.raises(StorageError, match=r"^the storage .* it can't be reached$"):
                 sealed("mask")(mask)(place.with_settings(settings), failing)
             with pytest.raises(WorkspaceError, match="it can't be reached"):
                 Workspace.create_or_open(place.url)
@@ -465,7 +471,7 @@ class TestRefusals:
     def test_no_master_key(self, bucket: str, settings_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         place = Workspace.create_or_open(f"s3://{bucket}")
         monkeypatch.delenv("LEXVEIL_MASTER_KEY")
-        with pytest.raises(KeyProblem, match="never keeps its master key"):
+        with pytest.raises(WorkspaceKeyError, match="never keeps its master key"):
             _ = place.with_settings(settings_for()).keys
 
     def test_an_outage_is_no_missing_file(self, store: Store, bucket: str) -> None:

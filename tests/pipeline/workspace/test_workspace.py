@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lexveil.pipeline.errors import KeyProblem, WorkspaceError
+from lexveil.pipeline.errors import WorkspaceError, WorkspaceKeyError
 from lexveil.pipeline.records import Manifest, Shard, ShardResult, Work, one_by_one
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
@@ -123,7 +123,7 @@ class TestMasterKey:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: str
     ) -> None:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", digits)
-        with pytest.raises(KeyProblem) as caught:
+        with pytest.raises(WorkspaceKeyError) as caught:
             master_key(Workspace.create_or_open(tmp_path), Settings())
         assert digits not in str(caught.value)
 
@@ -131,14 +131,14 @@ class TestMasterKey:
         place = Workspace.create_or_open(tmp_path)
         _ = place.with_settings(Settings()).keys
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
-        with pytest.raises(KeyProblem, match="isn't the key of this workspace"):
+        with pytest.raises(WorkspaceKeyError, match="isn't the key of this workspace"):
             _ = place.with_settings(Settings()).keys
 
     def test_a_key_file_open_to_others(self, tmp_path: Path) -> None:
         path = tmp_path / "key"
         path.write_text("ab" * 32)
         path.chmod(0o644)
-        with pytest.raises(KeyProblem, match="chmod 600"):
+        with pytest.raises(WorkspaceKeyError, match="chmod 600"):
             master_key(Workspace.create_or_open(tmp_path / "w"), Settings(master_key_file=path))
 
 
