@@ -36,7 +36,7 @@ def _accountant(noise: float, rate: float, steps: int, delta: float) -> float:
     accountant = pld.PLDAccountant(
         NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=accounting.FINEST
     )
-    return float(accountant.compose(accounting.event(noise, rate, steps)).get_epsilon(delta))
+    return float(accountant.compose(accounting.dp_event(noise, rate, steps)).get_epsilon(delta))
 
 
 def _measure(source: random.Random, lowest_rate: float, most_steps: int) -> _Measured:
@@ -44,11 +44,11 @@ def _measure(source: random.Random, lowest_rate: float, most_steps: int) -> _Mea
     steps = int(math.exp(source.uniform(0, math.log(most_steps))))
     delta = 10 ** -source.uniform(4, 8)
     target = math.exp(source.uniform(math.log(0.1), math.log(20)))
-    accounting.forget()
+    accounting.clear_caches()
     start = time.process_time()
     noise = accounting.noise_multiplier(target, rate, steps, delta)
     inverted = time.process_time()
-    accounting.forget()
+    accounting.clear_caches()
     again = time.process_time()
     epsilon = accounting.epsilon(noise, rate, steps, delta)
     done = time.process_time()

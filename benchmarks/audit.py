@@ -23,7 +23,7 @@ from torch import Tensor
 
 from benchmarks.contract import Figure, Outcome, run
 from lexveil.privacy.dp import accounting, engine
-from lexveil.privacy.dp.audit.gate import Randomness, Verdict, gate
+from lexveil.privacy.dp.audit.gate import Randomness, Verdict, run_gate
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
 from lexveil.privacy.dp.randomness import SecureRandom
 
@@ -122,7 +122,7 @@ def watched(fault: Fault, seed: int) -> tuple[Verdict, float]:
     accounting._pld_epsilon.cache_clear()  # pyright: ignore[reportPrivateUsage]
     start = time.process_time()
     with fault.present():
-        verdict = gate(fault.randomness, seed=seed)
+        verdict = run_gate(fault.randomness, seed=seed)
     return verdict, time.process_time() - start
 
 

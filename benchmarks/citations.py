@@ -74,9 +74,9 @@ def _to_mask(document: dict[str, Any]) -> Iterator[tuple[int, int]]:
 
 
 def _same_length(text: str) -> str:
-    from lexveil.nlp.text import NormalisedText
+    from lexveil.nlp.text import NormalizedText
 
-    normalised = NormalisedText.of(text).text
+    normalised = NormalizedText.of(text).text
     return normalised if len(normalised) == len(text) else text
 
 

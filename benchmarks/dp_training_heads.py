@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from benchmarks.contract import Figure, Outcome, run
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
-from lexveil.privacy.dp.clipping.products import linear, transposed
+from lexveil.privacy.dp.clipping.products import linear, multiply_transposed
 
 SEED = 13
 FEATURES, HIDDEN, CLASSES = 384, 64, 83
@@ -48,7 +48,7 @@ class _SameProducts(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         rows = dy.reshape(-1, dy.shape[-1])
         dx = linear(rows, weight.t()).view(x.shape) if ctx.needs_input_grad[0] else None
-        return dx, transposed(rows, x.reshape(-1, x.shape[-1])), rows.sum(0)
+        return dx, multiply_transposed(rows, x.reshape(-1, x.shape[-1])), rows.sum(0)
 
 
 class SameProducts(nn.Linear):

@@ -30,7 +30,7 @@ from numpy.random import default_rng
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.encrypted_real import CORPORA, LEAST_ITEMS, PROVISIONS, records_of
 from lexveil.nlp.encoders.config import Kind
-from lexveil.nlp.encoders.documents import Encoded, encode_documents, extract
+from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, extract
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Row, Split
@@ -123,12 +123,12 @@ def _trained(cell: Cell, split: Split, seed: int) -> tuple[float, float]:
 
 def _encoded(
     records: Sequence[dict[str, Any]], want: Literal["embedding", "tokens"], cache: Path | None
-) -> list[Encoded]:
+) -> list[EncodedDocument]:
     encoder = PublicEncoder.load(None)
     path = None if cache is None or want == "tokens" else cache / f"{PROVISIONS}-{len(records)}-whole.npy"
     if path is not None and path.is_file():
-        return [Encoded(row, [], None, 1, 1) for row in np.load(path)]
-    encoded: list[Encoded] = []
+        return [EncodedDocument(row, [], None, 1, 1) for row in np.load(path)]
+    encoded: list[EncodedDocument] = []
     for start in range(0, len(records), 256):
         texts = [record["text"] for record in records[start : start + 256]]
         encoded += encode_documents(texts, encoder, want)
@@ -138,7 +138,7 @@ def _encoded(
 
 
 def _split(
-    records: Sequence[dict[str, Any]], encoded: Sequence[Encoded], unit: Unit, fold: int | None
+    records: Sequence[dict[str, Any]], encoded: Sequence[EncodedDocument], unit: Unit, fold: int | None
 ) -> Split:
     """The two parts of the corpus; with a fold, its training part by owner, a fifth of them held out."""
     counts = Counter(record["label"] for record in records if record["split"] == "train")

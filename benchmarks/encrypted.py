@@ -34,7 +34,7 @@ from lexveil.privacy.he.evaluate import Evaluator, LinearEvaluator, SlotEvaluato
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.network import NetworkEvaluator
-from lexveil.privacy.he.parameters import choose
+from lexveil.privacy.he.parameters import choose_parameters
 
 SEED = 11
 FEATURES, HIDDEN, CLASSES = 384, 64, 10
@@ -92,7 +92,7 @@ def heads(random: np.random.Generator) -> Iterator[tuple[str, Head]]:
         ("slot_sealed", {"profile": "sealed", "packing": "slot"}),
     )
     for name, asked in cases:
-        parameters = choose(FEATURES, CLASSES, **asked)
+        parameters = choose_parameters(FEATURES, CLASSES, **asked)
         kind = SlotEvaluator if parameters.packing == "slot" else LinearEvaluator
         yield name, Head(kind(parameters, weight, bias), linear, ClientKeys.generate(parameters))
     yield from networks(random)
@@ -111,7 +111,9 @@ def networks(random: np.random.Generator) -> Iterator[tuple[str, Head]]:
             return activation(features @ first[0] + first[1]) @ second[0] + second[1]
 
         for profile in ("fast", "sealed"):
-            parameters = choose(FEATURES, CLASSES, n_hidden=HIDDEN, degree=activation.degree, profile=profile)
+            parameters = choose_parameters(
+                FEATURES, CLASSES, n_hidden=HIDDEN, degree=activation.degree, profile=profile
+            )
             evaluator = NetworkEvaluator(parameters, first, activation, second)
             full_name = name if profile == "fast" else f"{name}_sealed"
             yield full_name, Head(evaluator, network, ClientKeys.generate(parameters))

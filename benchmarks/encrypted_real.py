@@ -20,7 +20,7 @@ import zstandard
 
 from benchmarks.contract import Figure
 from lexveil.nlp.encoders.config import Activation, Kind
-from lexveil.nlp.encoders.documents import Encoded, encode_documents
+from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.models.heads import head_of
@@ -30,7 +30,7 @@ from lexveil.pipeline.training.fit import fit, model_config
 from lexveil.pipeline.training.recipes import training_plan
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.he.keys import ClientKeys
-from lexveil.privacy.he.served_model import Head, ServedModel, evaluator
+from lexveil.privacy.he.served_model import Head, ServedModel, build_evaluator
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 PROVISIONS = "contract_provisions_ledgar_labels"
@@ -109,7 +109,7 @@ def _split(records: list[dict[str, Any]], features: np.ndarray) -> Split:
     for number, (record, embedding) in enumerate(zip(records, features, strict=True)):
         if record["label"] in labels:
             row = Row(
-                str(number), record["meta"]["contract"], record["label"], Encoded(embedding, [], None, 1, 1)
+                str(number), record["meta"]["contract"], record["label"], EncodedDocument(embedding, [], None, 1, 1)
             )
             parts[record["split"] == "train"].append(row)
     return Split(tuple(parts[True]), tuple(parts[False]), "classify", labels)
@@ -132,7 +132,7 @@ def _logits(model: FeatureModel, features: np.ndarray) -> np.ndarray:
 
 def _compared(head: Head, corpus: np.ndarray, held_out: np.ndarray) -> tuple[float, int, np.ndarray]:
     """Share of equal labels; how many others are no ties within the stated error; logits of the held-out."""
-    served = evaluator(ServedModel(head), "block")
+    served = build_evaluator(ServedModel(head), "block")
     keys = ClientKeys.generate(served.parameters)
     loaded = served.load_keys(keys.evaluation_keys())
 

@@ -46,7 +46,7 @@ from lexveil.pipeline.serving.server.state import State
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.scheme import Scheme
-from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel, parameters
+from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel, model_parameters
 
 SEED = 17
 ROOT = Path(__file__).parent.parent
@@ -161,7 +161,7 @@ class Honest:
     """A client with keys, requests that are encrypted already, and the right answers."""
 
     def __init__(self, head: Head) -> None:
-        self.keys = ClientKeys.generate(parameters(ServedModel(head)))
+        self.keys = ClientKeys.generate(model_parameters(ServedModel(head)))
         self.documents = self.keys.parameters.documents_per_ciphertext
         features = np.random.default_rng(SEED).normal(size=(8 * self.documents, FEATURES))
         features /= np.linalg.norm(features, axis=1, keepdims=True)
@@ -282,7 +282,7 @@ def under_attack(head: str, mutations: int, folder: Path) -> Attack:
     """Crafted uploads and mutations, a third of them keys, beside an honest client."""
     found, chance = Attack(), random.Random(SEED)
     honest = Honest(head_named(head))
-    attacker = ClientKeys.generate(parameters(ServedModel(head_named(head))))
+    attacker = ClientKeys.generate(model_parameters(ServedModel(head_named(head))))
     pieces = len(Scheme(attacker.parameters).key_frames)
     own_keys, own_request = uploads.honest(attacker)
     with (

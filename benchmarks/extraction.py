@@ -30,7 +30,7 @@ from benchmarks.contract import Figure, Outcome, run
 from benchmarks.encrypted_real import CORPORA, LEAST_ITEMS, PROVISIONS, records_of
 from lexveil.nlp.encoders import public
 from lexveil.nlp.encoders.documents import encode_documents
-from lexveil.nlp.encoders.packed import Precision, arithmetic
+from lexveil.nlp.encoders.packed import Precision, choose_dtype
 from lexveil.nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PRECISION, Array, PublicEncoder
 
 BLOCK = 256
@@ -87,7 +87,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         "f1_difference": Figure(abs(f1["ours"][0] - f1["theirs"][0]), 0.005, "micro-F1", "lower"),
     }
     details = {
-        "precision": {PRECISION: str(arithmetic(PRECISION))},
+        "precision": {PRECISION: str(choose_dtype(PRECISION))},
         "capability": torch.backends.cpu.get_cpu_capability(),
         "least_cosine": round(float(both.cosines.min()), 6),
         "micro_and_macro_f1": {name: [round(value, 4) for value in pair] for name, pair in f1.items()},

@@ -243,7 +243,7 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
         return hashlib.sha256(json.dumps(value, default=str).encode()).hexdigest()[:16]
 
     vault = [row for part in rows(place.vault) for row in part]
-    opened = keys.existing([row["doc_id"] for row in vault])
+    opened = keys.existing_keys([row["doc_id"] for row in vault])
     catalogue = place.with_settings(settings).catalogue.read().to_pylist()
     in_shard: dict[int, list[str]] = {}
     for row in catalogue:
@@ -275,7 +275,7 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
             "features": digest(rows(current_features(place), "created")),
             "models": [hashlib.sha256(data).hexdigest()[:16] for data in weights],
             "told": digest([[result[name] for name in (*told, "utility")], result["encrypted"]["agreement"]]),
-            "ledger_total": ledger.spent(population, settings.ledger.limit_delta),
+            "ledger_total": ledger.spent_epsilon(population, settings.ledger.limit_delta),
             "ledger_entries": [entry.kind for entry in ledger.entries()],
             "ledger_intact": ledger.verify().ok,
             "leftovers": sorted(str(path.relative_to(workspace)) for path in workspace.rglob("*.partial")),

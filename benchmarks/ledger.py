@@ -40,7 +40,13 @@ from benchmarks.contract import Figure, Outcome, run
 from fixtures.postgres import NoPostgres, new_database, server
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger.chain import Entry
-from lexveil.privacy.dp.ledger.ledger import BudgetExceeded, Charge, Conflict, Ledger, Population
+from lexveil.privacy.dp.ledger.ledger import (
+    BudgetExceededError,
+    Charge,
+    Ledger,
+    LedgerConflictError,
+    Population,
+)
 
 SEED = 1
 DELTA = 1e-5
@@ -169,7 +175,7 @@ def _do(ledger: Ledger, job: Job, journal: Any) -> None:
 
     try:
         run = ledger.reserve(job.population, job.charge, job.key, os.urandom(16))
-    except BudgetExceeded:
+    except BudgetExceededError:
         write(kind="refused")
         return
     if run.state != "open":
@@ -182,7 +188,7 @@ def _do(ledger: Ledger, job: Job, journal: Any) -> None:
     elif job.end == "abandon":
         try:
             ledger.abandon(run.id)
-        except Conflict:
+        except LedgerConflictError:
             write(kind="settled by another")
 
 
@@ -209,12 +215,12 @@ def judge(ledger: Ledger, released: Sequence[dict[str, Any]]) -> tuple[int, int,
     past = 0
     for population in POPULATIONS:
         mine = [entry for entry in entries if entry.key == population.key]
-        largest = max(entry.data()["epsilon"] for entry in mine if entry.kind == "limit")
+        largest = max(entry.parse_payload()["epsilon"] for entry in mine if entry.kind == "limit")
         truly = [(charged[run].charge, count) for run, count in steps.items()
                  if run in charged and charged[run].population == population]  # fmt: skip
-        order = next((entry.data()["order"] for entry in mine if entry.kind == "reserve"), None)
+        order = next((entry.parse_payload()["order"] for entry in mine if entry.kind == "reserve"), None)
         total = _epsilon(truly, order)
-        under += total > ledger.spent(population, DELTA) * (1 + _SLACK)
+        under += total > ledger.spent_epsilon(population, DELTA) * (1 + _SLACK)
         past += total > largest * (1 + _SLACK)
         past += _admitted_past(mine)
     return past, under, len(charged)
@@ -226,12 +232,12 @@ def _admitted_past(entries: Sequence[Entry]) -> int:
     counted: dict[str, tuple[Charge, int]] = {}
     order: float | None = None
     for entry in entries:
-        data, name = entry.data(), entry.reservation or ""
+        data, name = entry.parse_payload(), entry.reservation or ""
         if entry.kind == "limit":
             limit = data["epsilon"]
         elif entry.kind == "reserve":
             order = order or data["order"]
-            counted[name] = (Charge.of(data), data["steps"])
+            counted[name] = (Charge.from_payload(data), data["steps"])
             past += _epsilon([run for run in counted.values() if run[1]], order) > limit * (1 + _SLACK)
         elif entry.kind == "commit":
             counted[name] = (counted[name][0], data["steps"])

@@ -33,9 +33,9 @@ from lexveil.nlp.masking.anonymize import Checked, anonymise_text
 from lexveil.nlp.masking.mask import restore
 from lexveil.nlp.masking.policy import Policy, policy_of
 from lexveil.nlp.masking.scope import Named, Scope
-from lexveil.nlp.text import NormalisedText
+from lexveil.nlp.text import NormalizedText
 from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
-from lexveil.privacy.pseudonyms import seed
+from lexveil.privacy.pseudonyms import surrogate_seed
 
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 POLICIES: dict[str, Policy] = {
@@ -127,7 +127,7 @@ def _tells(string: str) -> bool:
 
 
 def _law(text: str) -> list[tuple[int, int]]:
-    whole = NormalisedText.of(text)
+    whole = NormalizedText.of(text)
     return [whole.to_original(start, end) for start, end in citations(whole.text)]
 
 
@@ -161,7 +161,7 @@ def examine(document: Text, found: Detection, policy: Policy) -> tuple[bool, Che
     """(whether the original comes back, the outcome)."""
 
     def keyed(kind: str, name: str, attempt: int) -> int:
-        return seed(KEY, document.id, kind, name, attempt)
+        return surrogate_seed(KEY, document.id, kind, name, attempt)
 
     scope = Scope([Named.of(document.text, found.spans)], keyed, found.language)
     checked = anonymise_text(document.text, found.spans, policy, scope, found.served)

@@ -28,7 +28,7 @@ _PASSING = re.compile(r"08|40|53300|57P0[123]")
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
-class StoreUnavailable(VaultError):
+class StoreUnavailableError(VaultError):
     """The database does not answer, or not as ours. Holds the type of the cause only: never URL or row."""
 
     def __init__(self, cause: str) -> None:
@@ -46,7 +46,7 @@ class Database:
     A schema a workspace, not a column: its tables are the same as in SQLite, they can be granted, dumped,
     restored and dropped alone, and an erasure rewrites no other workspace's rows.
 
-    Raises `StoreUnavailable`, here and later.
+    Raises `StoreUnavailableError`, here and later.
     """
 
     def __init__(self, url: str, tables: sa.MetaData, schema: str | None = None) -> None:
@@ -61,7 +61,7 @@ class Database:
             self._engine = lambda: engine
             self.write(tables.create_all)
         else:
-            address = postgres_url(url)
+            address = parse_postgres_url(url)
             # Asked for anew each time: after a fork it is another one.
             self._engine = lambda: _postgres_engine(address, os.getpid())
             self._retried(self._create_schema)
@@ -83,7 +83,7 @@ class Database:
             return True
         return self._retried(self._vacuum)
 
-    def rewrite(self, connection: sa.Connection, table: sa.Table) -> None:
+    def rewrite_table(self, connection: sa.Connection, table: sa.Table) -> None:
         """Give a PostgreSQL table a new file with the rows that this transaction sees; no change in SQLite.
 
         Deleted rows would stand in the pages of the old file until they are written over. VACUUM would not
@@ -137,11 +137,11 @@ class Database:
             connection.close()
 
     def _retried(self, work: Callable[[], T]) -> T:
-        return repeated(work, self.sqlite)
+        return run_with_retries(work, self.sqlite)
 
 
-def repeated(work: Callable[[], T], sqlite: bool) -> T:
-    """Do `work`, and do it again where a connection to PostgreSQL was lost. Raises `StoreUnavailable`."""
+def run_with_retries(work: Callable[[], T], sqlite: bool) -> T:
+    """Do `work`, and do it again where a connection to PostgreSQL was lost. Raises `StoreUnavailableError`."""
     for pause in (*_PAUSES, None):
         try:
             return work()
@@ -150,9 +150,9 @@ def repeated(work: Callable[[], T], sqlite: bool) -> T:
             lost = isinstance(error, exc.OperationalError | exc.InterfaceError) and state is None
             if pause is None or sqlite or not (lost or _PASSING.match(state or "")):
                 # Without the cause: its message may hold the URL, and that a password.
-                raise StoreUnavailable(type(error.orig).__name__) from None
+                raise StoreUnavailableError(type(error.orig).__name__) from None
         except (OSError, sqlite3.Error, exc.SQLAlchemyError) as error:
-            raise StoreUnavailable(type(error).__name__) from None
+            raise StoreUnavailableError(type(error).__name__) from None
         time.sleep(pause)
     raise AssertionError("unreachable")
 
@@ -167,20 +167,20 @@ def insert_missing(connection: sa.Connection, table: sa.Table, rows: list[dict[s
     connection.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
-def postgres_url(url: str | sa.URL) -> sa.URL:
-    """The URL with the driver that is used here. Raises `StoreUnavailable` for another, or without driver."""
+def parse_postgres_url(url: str | sa.URL) -> sa.URL:
+    """The URL with the driver that is used here. Raises `StoreUnavailableError` for another, or without driver."""
     try:
         parsed = sa.make_url(url)
     except (exc.ArgumentError, ValueError):  # the latter for a port that is no number
-        raise StoreUnavailable("its URL is none") from None
+        raise StoreUnavailableError("its URL is none") from None
     if parsed.get_backend_name() != "postgresql":
-        raise StoreUnavailable("neither SQLite nor PostgreSQL")
+        raise StoreUnavailableError("neither SQLite nor PostgreSQL")
     if find_spec("psycopg") is None:
-        raise StoreUnavailable("psycopg is not installed: pip install lexveil[postgres]")
+        raise StoreUnavailableError("psycopg is not installed: pip install lexveil[postgres]")
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def session_options(**given: str | int) -> dict[str, Any]:
+def postgres_connect_args(**given: str | int) -> dict[str, Any]:
     """What a connection to PostgreSQL is opened with; `given` are settings of the session."""
     settings = {"lock_timeout": f"{_LOCK_SECONDS}s", "client_min_messages": "warning", **given}
     return {
@@ -197,7 +197,7 @@ def _postgres_engine(url: sa.URL, process: int) -> sa.Engine:
     return sa.create_engine(
         url,
         isolation_level="REPEATABLE READ",
-        connect_args=session_options(),
+        connect_args=postgres_connect_args(),
         pool_size=1,
         pool_pre_ping=True,
         hide_parameters=True,

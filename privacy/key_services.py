@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from lexveil.privacy.vault import KEY_BYTES, KeyUnusable, MasterKey
+from lexveil.privacy.vault import KEY_BYTES, MasterKey, MasterKeyError
 
 _SECONDS = 10
 # Bound to the wrapped key by KMS: it opens for this purpose only, and its log names it.
@@ -43,7 +43,7 @@ _KMS_REFUSED = {
 
 
 class KeyService(Protocol):
-    """Makes a master key, opens a wrapped one, and wraps it anew. Every call may raise `KeyUnusable`.
+    """Makes a master key, opens a wrapped one, and wraps it anew. Every call may raise `MasterKeyError`.
 
     Codes: `service_package`, `service_unreachable`, `service_refused`, `service_no_key`, `service_wrong_key`.
     """
@@ -70,7 +70,7 @@ def key_service(address: str) -> KeyService:
     """The service at `vault://<transit mount>/<key>` or `aws-kms://<key id, ARN or alias/name>`.
 
     Where it is and who asks is taken from the environment as its library does: VAULT_ADDR, VAULT_TOKEN;
-    AWS_REGION, credentials or a role. Raises `KeyUnusable("service_package")` without the library.
+    AWS_REGION, credentials or a role. Raises `MasterKeyError("service_package")` without the library.
     """
     kind, _, rest = address.partition("://")
     mount, _, name = rest.rpartition("/")
@@ -78,12 +78,12 @@ def key_service(address: str) -> KeyService:
         return VaultTransit(mount, name)
     if kind == "aws-kms" and rest:
         return AwsKms(rest)
-    raise KeyUnusable("service_unknown")
+    raise MasterKeyError("service_unknown")
 
 
 @functools.cache
-def opened(service: KeyService, wrapped: str) -> MasterKey:
-    """The master key, unwrapped once a process. Raises `KeyUnusable`."""
+def unwrap_master_key(service: KeyService, wrapped: str) -> MasterKey:
+    """The master key, unwrapped once a process. Raises `MasterKeyError`."""
     return MasterKey(service.unwrap(wrapped))
 
 
@@ -99,19 +99,19 @@ class VaultTransit:
         return f"vault://{self.mount}/{self.key}"
 
     def generate(self) -> tuple[bytes, str]:
-        with _told_by_vault("service_no_key"):
+        with _translate_vault_errors("service_no_key"):
             found = self._transit().generate_data_key(
                 self.key, "plaintext", bits=8 * KEY_BYTES, mount_point=self.mount
             )["data"]
             return base64.b64decode(found["plaintext"], validate=True), str(found["ciphertext"])
 
     def unwrap(self, wrapped: str) -> bytes:
-        with _told_by_vault("service_wrong_key"):
+        with _translate_vault_errors("service_wrong_key"):
             found = self._transit().decrypt_data(self.key, wrapped, mount_point=self.mount)["data"]
             return base64.b64decode(found["plaintext"], validate=True)
 
     def rewrap(self, wrapped: str) -> str:
-        with _told_by_vault("service_wrong_key"):
+        with _translate_vault_errors("service_wrong_key"):
             found = self._transit().rewrap_data(self.key, wrapped, mount_point=self.mount)["data"]
             return str(found["ciphertext"])
 
@@ -133,21 +133,21 @@ class AwsKms:
         return f"aws-kms://{self.key}"
 
     def generate(self) -> tuple[bytes, str]:
-        with _told_by_kms():
+        with _translate_kms_errors():
             found = self._client().generate_data_key(
                 KeyId=self.key, NumberOfBytes=KEY_BYTES, EncryptionContext=_KMS_CONTEXT
             )
             return found["Plaintext"], base64.b64encode(found["CiphertextBlob"]).decode()
 
     def unwrap(self, wrapped: str) -> bytes:
-        with _told_by_kms():
+        with _translate_kms_errors():
             blob = base64.b64decode(wrapped)
             return self._client().decrypt(
                 KeyId=self.key, CiphertextBlob=blob, EncryptionContext=_KMS_CONTEXT
             )["Plaintext"]
 
     def rewrap(self, wrapped: str) -> str:
-        with _told_by_kms():
+        with _translate_kms_errors():
             found = self._client().re_encrypt(
                 CiphertextBlob=base64.b64decode(wrapped),
                 SourceEncryptionContext=_KMS_CONTEXT,
@@ -169,31 +169,31 @@ class AwsKms:
 
 
 @contextmanager
-def _told_by_vault(invalid: str) -> Generator[None, None, None]:
+def _translate_vault_errors(invalid: str) -> Generator[None, None, None]:
     """Errors without their messages, which quote requests. `invalid`: what a refused request means here."""
     if find_spec("hvac") is None:
-        raise KeyUnusable("service_package")
+        raise MasterKeyError("service_package")
     from hvac import exceptions
     from requests import RequestException
 
     try:
         yield
     except (exceptions.Forbidden, exceptions.Unauthorized):
-        raise KeyUnusable("service_refused") from None
+        raise MasterKeyError("service_refused") from None
     except exceptions.InvalidPath:
-        raise KeyUnusable("service_no_key") from None
+        raise MasterKeyError("service_no_key") from None
     except exceptions.InvalidRequest:
-        raise KeyUnusable(invalid) from None
+        raise MasterKeyError(invalid) from None
     except (exceptions.VaultError, RequestException):
-        raise KeyUnusable("service_unreachable") from None
+        raise MasterKeyError("service_unreachable") from None
     except (KeyError, TypeError, ValueError):  # something answers that is no Vault
-        raise KeyUnusable("service_unreachable") from None
+        raise MasterKeyError("service_unreachable") from None
 
 
 @contextmanager
-def _told_by_kms() -> Generator[None, None, None]:
+def _translate_kms_errors() -> Generator[None, None, None]:
     if find_spec("boto3") is None:
-        raise KeyUnusable("service_package")
+        raise MasterKeyError("service_package")
     from botocore import exceptions
 
     try:
@@ -201,15 +201,15 @@ def _told_by_kms() -> Generator[None, None, None]:
     except exceptions.ClientError as error:
         code = str(error.response.get("Error", {}).get("Code"))
         if code in _KMS_WRONG:
-            raise KeyUnusable("service_wrong_key") from None
+            raise MasterKeyError("service_wrong_key") from None
         if code in _KMS_NO_KEY:
-            raise KeyUnusable("service_no_key") from None
+            raise MasterKeyError("service_no_key") from None
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         refused = code in _KMS_REFUSED or status in (401, 403)
-        raise KeyUnusable("service_refused" if refused else "service_unreachable") from None
+        raise MasterKeyError("service_refused" if refused else "service_unreachable") from None
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.NoRegionError):
-        raise KeyUnusable("service_refused") from None
+        raise MasterKeyError("service_refused") from None
     except exceptions.BotoCoreError:
-        raise KeyUnusable("service_unreachable") from None
+        raise MasterKeyError("service_unreachable") from None
     except ValueError:  # AWS_ENDPOINT_URL is no URL
-        raise KeyUnusable("service_unreachable") from None
+        raise MasterKeyError("service_unreachable") from None

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import sqlalchemy as sa
 
 from lexveil.privacy.database import Database, insert_missing
-from lexveil.privacy.key_services import KeyService, opened
-from lexveil.privacy.vault import KEY_BYTES, Erased, KeyUnusable, MasterKey, VaultError, seal, unseal
+from lexveil.privacy.key_services import KeyService, unwrap_master_key
+from lexveil.privacy.vault import KEY_BYTES, ErasedError, MasterKey, MasterKeyError, VaultError, seal, unseal
 
 _CHUNK = 500  # ids in one statement: SQLite allows 32,766 bound variables, PostgreSQL fewer in practice
 
@@ -51,7 +51,7 @@ class KeyStore:
     key wrap would save the nonce but binds no id, so that two rows could be exchanged unnoticed.
 
     Safe for several processes, and in PostgreSQL for several machines (first writer wins); may be inherited
-    by fork. Raises `KeyUnusable("wrong_key")` when the table belongs to another master key, also after
+    by fork. Raises `MasterKeyError("wrong_key")` when the table belongs to another master key, also after
     another process has rotated it; `VaultError("store")` when the table cannot be opened or is broken.
 
     What is destroyed leaves the table's file at once, with SQLite as with PostgreSQL (`destroy`). Out of its
@@ -65,7 +65,7 @@ class KeyStore:
         """Open or make the tables at a SQLAlchemy URL; `schema` is one workspace's place in PostgreSQL.
 
         Of a master key that a service keeps, the wrapped form lies in the tables. Raises
-        `KeyUnusable("elsewhere")` where the tables' master key is not kept by that service.
+        `MasterKeyError("elsewhere")` where the tables' master key is not kept by that service.
         """
         self._database = Database(url, _metadata, schema)
         known = self._database.read(_read_facts)
@@ -73,26 +73,26 @@ class KeyStore:
             own, _ = _fresh_facts(master)
             known = self._database.write(lambda connection: _begin(connection, own))
         if known.get(_SERVICE) != (None if isinstance(master, MasterKey) else master.address):
-            raise KeyUnusable("elsewhere")
+            raise MasterKeyError("elsewhere")
         if not isinstance(master, MasterKey):
-            master = opened(master, known[_WRAPPED])
+            master = unwrap_master_key(master, known[_WRAPPED])
         self._master = master
         self._database.read(self._check_master)
 
     def __repr__(self) -> str:
         return "KeyStore(...)"
 
-    def keys_for(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
+    def ensure_keys(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
         """Data keys of these documents; missing ones are made, all in one transaction.
 
-        Raises `Erased`, and makes none, when one of them was erased: ask `erased` first.
+        Raises `ErasedError`, and makes none, when one of them was erased: ask `erased` first.
         """
 
         def make(connection: sa.Connection) -> dict[str, bytes]:
             self._check_master(connection)
             gone = _select_ids(connection, _tombstones, doc_ids)
             if gone:
-                raise Erased(len(gone))
+                raise ErasedError(len(gone))
             present = _select_ids(connection, _data_keys, doc_ids)
             fresh = [doc_id for doc_id in dict.fromkeys(doc_ids) if doc_id not in present]
             self._add(connection, {doc_id: secrets.token_bytes(KEY_BYTES) for doc_id in fresh})
@@ -100,7 +100,7 @@ class KeyStore:
 
         return self._database.write(make)
 
-    def existing(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
+    def existing_keys(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
         """Data keys of those of the documents that have one."""
 
         def read(connection: sa.Connection) -> dict[str, bytes]:
@@ -109,7 +109,7 @@ class KeyStore:
 
         return self._database.read(read)
 
-    def created(self, doc_ids: Sequence[str]) -> dict[str, float]:
+    def creation_times(self, doc_ids: Sequence[str]) -> dict[str, float]:
         """When the key of each of the documents that have one was made: its `moment`."""
 
         def read(connection: sa.Connection) -> dict[str, float]:
@@ -122,7 +122,7 @@ class KeyStore:
 
         return self._database.read(read)
 
-    def moment(self) -> float:
+    def next_moment(self) -> float:
         """Now, in seconds since 1970; later than every key and every moment told before.
 
         What came before what is asked for years later: a machine's clock may have been set back meanwhile.
@@ -142,7 +142,7 @@ class KeyStore:
         key can therefore compute it, also after a rotation.
         """
         name = _PURPOSE + purpose
-        if known := self.existing([name]):
+        if known := self.existing_keys([name]):
             return known[name]
 
         def make(connection: sa.Connection) -> bytes:
@@ -153,7 +153,7 @@ class KeyStore:
 
         return self._database.write(make)
 
-    def erased(self, doc_ids: Sequence[str]) -> set[str]:
+    def erased_ids(self, doc_ids: Sequence[str]) -> set[str]:
         """Those of the documents that were erased."""
 
         def read(connection: sa.Connection) -> set[str]:
@@ -162,7 +162,7 @@ class KeyStore:
 
         return self._database.read(read)
 
-    def destroy(self, doc_ids: Sequence[str], *, tombstones: bool = True) -> int:
+    def destroy_keys(self, doc_ids: Sequence[str], *, tombstones: bool = True) -> int:
         """Destroys the keys of these documents for good; returns how many keys there were.
 
         Each id leaves a tombstone with the time, so that a later run cannot take the document in again
@@ -181,14 +181,14 @@ class KeyStore:
             count = 0
             for chunk in _chunks(doc_ids):
                 count += connection.execute(sa.delete(_data_keys).where(_data_keys.c.id.in_(chunk))).rowcount
-            self._database.rewrite(connection, _data_keys)
+            self._database.rewrite_table(connection, _data_keys)
             return count
 
         count = self._database.write(remove)
         self._scrub()
         return count
 
-    def rewrap(self, new_master: MasterKey | KeyService) -> int:
+    def rewrap_keys(self, new_master: MasterKey | KeyService) -> int:
         """Wraps all data keys under another master key, all or none; returns their number.
 
         A service makes a new one. Sealed documents stay as they are. The old master key opens nothing of this
@@ -211,7 +211,7 @@ class KeyStore:
             connection.execute(sa.delete(_facts).where(_facts.c.name.in_([_MASTER, _WRAPPED, _SERVICE])))
             _begin(connection, facts)
             for table in (_data_keys, _facts):
-                self._database.rewrite(connection, table)
+                self._database.rewrite_table(connection, table)
             return len(rows)
 
         count = self._database.write(wrap_anew)
@@ -226,22 +226,22 @@ class KeyStore:
         """
         before = self._database.read(_read_facts)
         if before.get(_SERVICE) != service.address:
-            raise KeyUnusable("elsewhere")
+            raise MasterKeyError("elsewhere")
         renewed = service.rewrap(before[_WRAPPED])
-        if opened(service, renewed).key_id != self._master.key_id:
-            raise KeyUnusable("service_wrong_key")
+        if unwrap_master_key(service, renewed).key_id != self._master.key_id:
+            raise MasterKeyError("service_wrong_key")
 
         def replace(connection: sa.Connection) -> None:
             self._check_master(connection)
             connection.execute(sa.update(_facts).where(_facts.c.name == _WRAPPED).values(value=renewed))
-            self._database.rewrite(connection, _facts)
+            self._database.rewrite_table(connection, _facts)
 
         self._database.write(replace)
         self._scrub()
 
     def _check_master(self, connection: sa.Connection) -> None:
         if _master_id(connection) != self._master.key_id:
-            raise KeyUnusable("wrong_key")
+            raise MasterKeyError("wrong_key")
 
     def _unwrap(self, wrapped: bytes, doc_id: str) -> bytes:
         return unseal(_wrapping_key(self._master), wrapped, doc_id)
@@ -267,7 +267,7 @@ class KeyStore:
             raise VaultError("erase_incomplete", "another process held the key table; erase again")
 
 
-def service_of(url: str, schema: str, otherwise: str | None) -> str | None:
+def read_service_address(url: str, schema: str, otherwise: str | None) -> str | None:
     """The address of the key service that keeps the tables' master key, None where none does; `otherwise`
     where the tables were not begun."""
     known = Database(url, _metadata, schema).read(_read_facts)

@@ -16,21 +16,21 @@ def entity_id(key: bytes, scope: str, type: str, name: str) -> str:  # noqa: A00
     sealed. Whoever holds `key` can confirm a guessed name, so it is guarded like the documents; without it
     an id tells nothing but that two mentions in one scope are the same entity.
     """
-    return _keyed(key, "lexveil/entity/v1", scope, type, fold(name)).hex()[:32]
+    return _keyed(key, "lexveil/entity/v1", scope, type, fold_name(name)).hex()[:32]
 
 
-def seed(key: bytes, scope: str, type: str, name: str, attempt: int) -> int:  # noqa: A002
+def surrogate_seed(key: bytes, scope: str, type: str, name: str, attempt: int) -> int:  # noqa: A002
     """A number below 2^128 to draw an entity's surrogate by, the same for every spelling of its name.
 
     HMAC-SHA256 over (scope, type, folded name, attempt), under another label than `entity_id`: an id that
     became known tells nothing of the surrogate, and a surrogate nothing of the name to anybody without
     `key`. `attempt` gives an entity further draws where one is taken.
     """
-    digest = _keyed(key, "lexveil/surrogate/v1", scope, type, fold(name), str(attempt))
+    digest = _keyed(key, "lexveil/surrogate/v1", scope, type, fold_name(name), str(attempt))
     return int.from_bytes(digest[:16])
 
 
-def fold(name: str) -> str:
+def fold_name(name: str) -> str:
     """Name without differences of width, case and spacing (compatibility caseless, Unicode section 3.13)."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())

@@ -43,7 +43,7 @@ class VaultError(Exception):
         self.code = code
 
 
-class KeyUnusable(VaultError):
+class MasterKeyError(VaultError):
     """The master key cannot be used.
 
     Codes: `missing`, `unreadable`, `unwritable`, `mode` (group or others may read the file), `length` (not 32
@@ -56,14 +56,14 @@ class KeyUnusable(VaultError):
         super().__init__(code, f"the master key cannot be used ({code})")
 
 
-class Tampered(VaultError):
+class TamperedError(VaultError):
     """Sealed bytes do not open: altered, cut, of another document or purpose, or sealed under another key."""
 
     def __init__(self) -> None:
         super().__init__("tampered", "sealed bytes do not match their key and context")
 
 
-class Erased(VaultError):
+class ErasedError(VaultError):
     """A key was asked for a document that was erased. It is never made again: its text would come back."""
 
     def __init__(self, count: int) -> None:
@@ -81,7 +81,7 @@ class MasterKey:
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != KEY_BYTES:
-            raise KeyUnusable("length")
+            raise MasterKeyError("length")
         self._secret = bytes(secret)
 
     @classmethod
@@ -90,29 +90,29 @@ class MasterKey:
 
     @classmethod
     def from_hex(cls, digits: str) -> MasterKey:
-        """Key from 64 hexadecimal digits, as an environment variable carries it. Raises `KeyUnusable`."""
+        """Key from 64 hexadecimal digits, as an environment variable carries it. Raises `MasterKeyError`."""
         try:
             return cls(bytes.fromhex(digits.strip()))
         except ValueError:
-            raise KeyUnusable("length") from None
+            raise MasterKeyError("length") from None
 
     @classmethod
     def from_file(cls, path: Path, create: bool = True) -> MasterKey:
         """Key from a file that only its owner may read (64 hexadecimal digits, or 32 raw bytes).
 
         With `create`, a missing file is made (mode 0600, complete or not there at all; of two processes
-        that make it at once both use the first one's). Raises `KeyUnusable`.
+        that make it at once both use the first one's). Raises `MasterKeyError`.
         """
         try:
             return cls._read(path)
         except FileNotFoundError:
             if not create:
-                raise KeyUnusable("missing") from None
+                raise MasterKeyError("missing") from None
         try:
             _create_key_file(path, secrets.token_bytes(KEY_BYTES))
             return cls._read(path)
         except OSError:
-            raise KeyUnusable("unwritable") from None
+            raise MasterKeyError("unwritable") from None
 
     @classmethod
     def _read(cls, path: Path) -> MasterKey:
@@ -120,12 +120,12 @@ class MasterKey:
             with path.open("rb") as file:
                 # The mode of the opened file, not of the path: nothing can be swapped in between.
                 if os.fstat(file.fileno()).st_mode & 0o077:
-                    raise KeyUnusable("mode")
+                    raise MasterKeyError("mode")
                 content = file.read(4 * KEY_BYTES)
         except FileNotFoundError:
             raise
         except OSError:
-            raise KeyUnusable("unreadable") from None
+            raise MasterKeyError("unreadable") from None
         if len(content) == KEY_BYTES:
             return cls(content)
         return cls.from_hex(content.decode("ascii", errors="replace"))
@@ -199,14 +199,14 @@ def seal(data_key: bytes, plaintext: bytes, context: str) -> bytes:
 
 
 def unseal(data_key: bytes, sealed: bytes, context: str) -> bytes:
-    """Opens what `seal` made under the same key and context; anything else raises `Tampered`."""
+    """Opens what `seal` made under the same key and context; anything else raises `TamperedError`."""
     if len(sealed) < 1 + NONCE_BYTES + TAG_BYTES or sealed[0] != SEAL_VERSION:
-        raise Tampered
+        raise TamperedError
     nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
     try:
         return AESGCM(data_key).decrypt(nonce, body, _associated_data(context))
     except InvalidTag:
-        raise Tampered from None
+        raise TamperedError from None
 
 
 def _associated_data(context: str) -> bytes:

@@ -26,7 +26,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lexveil.pipeline.errors import KeyProblem, SourceError, WorkspaceError
+from lexveil.pipeline.errors import SourceError, WorkspaceError, WorkspaceKeyError
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.training.reservations import open_ledger
@@ -111,7 +111,7 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
 
     Raises:
         WorkspaceError: no backup, a damaged one, something lies at `root`, or the log isn't a later one.
-        KeyProblem: there is no master key for it, or another one.
+        WorkspaceKeyError: there is no master key for it, or another one.
     """
     found = read_json(backup / _MANIFEST)
     if found is None or found.get("version") != _VERSION:
@@ -125,7 +125,7 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
         raise WorkspaceError(f"this backup's keys and log were kept {kept}")
     given = settings.master_key_service is not None or given_key(settings) is not None
     if not given and _KEY not in found["files"]:
-        raise KeyProblem(
+        raise WorkspaceKeyError(
             "the backup holds no master key: set LEXVEIL_MASTER_KEY, or name its file or service"
         )
     at = storage.located(root)
@@ -159,7 +159,7 @@ def catch_up(place: Workspace, backup: Path) -> Recovery:
     entries = place.log.read()
     log = place.log.verify()
     gone = {one for entry in entries if entry.action == "erase" for one in entry.facts.get("doc_ids", ())}
-    again = gone & set(place.keys.created(sorted(gone)))
+    again = gone & set(place.keys.creation_times(sorted(gone)))
     for doc_id in sorted(again):
         with suppress(SourceError):
             erase(place, doc_id)

@@ -111,7 +111,7 @@ def _remove(
     workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str], tombstones: bool, mark: bool
 ) -> _Removed:
     trained = _trained_on(workspace, keys, doc_ids) if mark else []
-    destroyed = keys.destroy(doc_ids, tombstones=tombstones)
+    destroyed = keys.destroy_keys(doc_ids, tombstones=tombstones)
     for doc_id in doc_ids:
         forget_review(workspace, doc_id)
     rows = sum(tables.drop_documents(path, doc_ids) for path in _parts(workspace))
@@ -127,7 +127,7 @@ def scan(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> Scan:
     If a database is configured, its catalogue too.
     """
     files = size = 0
-    left = len(keys.existing(doc_ids))
+    left = len(keys.existing_keys(doc_ids))
     if workspace.settings.database.url is not None:
         left += len({*doc_ids} & {*tables.strings(workspace.catalogue.read(), "doc_id")})
     needles = [doc_id.encode() for doc_id in doc_ids]
@@ -169,7 +169,7 @@ def _document(workspace: Workspace, keys: KeyStore, name: str) -> str:
     source_key = content_id(keys.purpose_key("source-id"), name.encode())
     catalogue = workspace.catalogue.read().to_pylist()
     found = {row["doc_id"] for row in catalogue if name == row["doc_id"] or source_key == row["source_key"]}
-    found |= keys.erased([name])
+    found |= keys.erased_ids([name])
     if not found:
         raise SourceError("there is no such document in this workspace")
     if len(found) > 1:
@@ -190,7 +190,7 @@ def _trained_on(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) ->
 
     Both are moments of the key table, whose order no clock can change.
     """
-    since = keys.created(doc_ids)
+    since = keys.creation_times(doc_ids)
     first = min(since.values()) if len(since) == len(doc_ids) else 0.0
     came_in = datetime.fromtimestamp(first, UTC)
     return [

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lexveil.pipeline.errors import BudgetRefused, SettingsError
+from lexveil.pipeline.errors import BudgetRefusedError, SettingsError
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
 from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerError, Population, Verification
@@ -25,14 +25,14 @@ def reading_ledger(workspace: Workspace) -> Generator[Ledger]:
         finally:
             ledger.close()
     except LedgerError as error:
-        raise BudgetRefused(f"the privacy ledger refuses: {error}") from None
+        raise BudgetRefusedError(f"the privacy ledger refuses: {error}") from None
 
 
 def show(workspace: Workspace) -> dict[str, Any]:
     """Limits, totals and runs of all populations.
 
     Raises:
-        BudgetRefused: the ledger is broken or does not answer.
+        BudgetRefusedError: the ledger is broken or does not answer.
     """
     with reading_ledger(workspace) as ledger:
         populations = [_population(ledger, population) for population in ledger.populations()]
@@ -60,7 +60,7 @@ def show(workspace: Workspace) -> dict[str, Any]:
 
 def _population(ledger: Ledger, population: Population) -> dict[str, Any]:
     limit = ledger.limit(population)
-    spent = ledger.spent(population, limit.delta) if limit else 0.0
+    spent = ledger.spent_epsilon(population, limit.delta) if limit else 0.0
     return {
         "population": population.name,
         "unit": population.unit,
@@ -138,7 +138,7 @@ def verify_export(source: Path, head: str | None = None) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise SettingsError(f"{source} is no ledger export of this version") from None
     kept = head is None or head in {entry.hash for entry in export.entries}
-    verified = _verified(result.found, kept)
+    verified = _verified(result.verification, kept)
     return verified | {
         "intact": verified["intact"] and result.claims_hold,
         "claims_hold": result.claims_hold,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexveil.pipeline.errors import KeyProblem
+from lexveil.pipeline.errors import WorkspaceKeyError
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.keys import (
     given_key,
@@ -18,7 +18,7 @@ from lexveil.pipeline.workspace.keys import (
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.key_services import key_service
 from lexveil.privacy.keystore import KeyStore
-from lexveil.privacy.vault import KeyUnusable, MasterKey
+from lexveil.privacy.vault import MasterKey, MasterKeyError
 
 
 def rotate_master_key(workspace: Workspace) -> int:
@@ -33,13 +33,13 @@ def rotate_master_key(workspace: Workspace) -> int:
     with the other beside it, and `key_store` finds out which. Calling again rotates again.
 
     Raises:
-        KeyProblem: a key can't be used, or lies where it can't be written.
+        WorkspaceKeyError: a key can't be used, or lies where it can't be written.
     """
     settings = workspace.settings
     store, at_service = open_current_store(workspace, settings), kept_by(workspace, settings) is not None
     with translate_key_errors():
         if settings.master_key_service is not None:
-            count = store.rewrap(key_service(settings.master_key_service))
+            count = store.rewrap_keys(key_service(settings.master_key_service))
             if not workspace.remote:
                 for path in (own_key_file(workspace), next_key(own_key_file(workspace))):
                     path.unlink(missing_ok=True)  # it opens nothing any more
@@ -47,13 +47,13 @@ def rotate_master_key(workspace: Workspace) -> int:
         given = given_key(settings)
         path = key_file(workspace, settings)
         if path is None and given is not None and at_service:
-            return store.rewrap(given)
+            return store.rewrap_keys(given)
     if path is None:
-        raise KeyProblem(
+        raise WorkspaceKeyError(
             "the master key comes from LEXVEIL_MASTER_KEY: only one in a file or at a service is rotated here"
         )
     if workspace.remote and settings.master_key_file is None:
-        raise KeyProblem("a workspace on an object store keeps no key file: set master_key_file")
+        raise WorkspaceKeyError("a workspace on an object store keeps no key file: set master_key_file")
     return _to_file(store, path)
 
 
@@ -61,10 +61,10 @@ def rewrap_master_key(workspace: Workspace) -> None:
     """Have the service wrap the same master key anew, after the service's own key was rotated.
 
     Raises:
-        KeyProblem: no service keeps the key, or it can't be used.
+        WorkspaceKeyError: no service keeps the key, or it can't be used.
     """
     if workspace.settings.master_key_service is None:
-        raise KeyProblem("no service keeps the master key: set master_key_service")
+        raise WorkspaceKeyError("no service keeps the master key: set master_key_service")
     with translate_key_errors():
         workspace.keys.rewrap_master(key_service(workspace.settings.master_key_service))
 
@@ -74,9 +74,9 @@ def _to_file(store: KeyStore, path: Path) -> int:
     waiting.unlink(missing_ok=True)  # of a rotation that was killed before it began
     try:
         renewed = MasterKey.from_file(waiting)
-    except KeyUnusable:
-        raise KeyProblem("the folder of the master key can't be written") from None
-    count = store.rewrap(renewed)
+    except MasterKeyError:
+        raise WorkspaceKeyError("the folder of the master key can't be written") from None
+    count = store.rewrap_keys(renewed)
     waiting.replace(path)
     storage.sync_folder(path.parent)
     return count

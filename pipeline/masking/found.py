@@ -23,7 +23,7 @@ class FoundPart:
     """What was found in documents of one part; opened document by document, piece by piece."""
 
     def __init__(self, workspace: Workspace, index: int, doc_ids: Iterable[str], what: str) -> None:
-        self._keys = workspace.keys.existing(list(doc_ids))
+        self._keys = workspace.keys.existing_keys(list(doc_ids))
         self._what = what
         names = ["doc_id", "start", "end", "language", "served", what]
         path = tables.part_path(workspace.found, index)

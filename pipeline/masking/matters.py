@@ -12,7 +12,7 @@ from lexveil.pipeline.masking.found import FoundPart
 from lexveil.pipeline.records import Document
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.pseudonyms import seed
+from lexveil.privacy.pseudonyms import surrogate_seed
 
 
 class Matters:
@@ -43,7 +43,7 @@ class Matters:
         if owner not in self._scopes:
             # The most frequent language; of several, the first by name, so that the order of work is nothing.
             languages = sorted(self._languages[owner].items(), key=lambda found: (-found[1], found[0]))
-            keyed = functools.partial(seed, self._key, owner)
+            keyed = functools.partial(surrogate_seed, self._key, owner)
             self._scopes[owner] = Scope(self._named.pop(owner), keyed, languages[0][0], seeded=True)
         return self._scopes[owner]
 

@@ -15,14 +15,14 @@ from lexveil.nlp.masking.scope import Named, Scope
 from lexveil.nlp.text import Span
 from lexveil.pipeline.masking.detector import detect_whole
 from lexveil.pipeline.settings import MaskSettings
-from lexveil.privacy.pseudonyms import seed
+from lexveil.privacy.pseudonyms import surrogate_seed
 
 HELD_BACK = "second_pass"  # why a document is in the quarantine
 
 
 def mask_texts(texts: Sequence[str], settings: MaskSettings, key: bytes | None = None) -> list[Checked]:
     """Each text masked and checked by itself; surrogates follow `key`, or one made for this call."""
-    keyed = functools.partial(seed, key or secrets.token_bytes(32), "")
+    keyed = functools.partial(surrogate_seed, key or secrets.token_bytes(32), "")
     result: list[Checked] = []
     for text, found in zip(texts, detect_whole(settings, texts), strict=True):
         scope = Scope([Named.of(text, found.spans)], keyed, found.language)

@@ -90,7 +90,7 @@ def _vault_rows(
     workspace: Workspace, index: int, doc_ids: Sequence[str]
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """(doc_id, start of the piece, what is told of it), in order."""
-    keys = workspace.keys.existing(doc_ids)
+    keys = workspace.keys.existing_keys(doc_ids)
     path = tables.part_path(workspace.vault, index)
     for row in tables.read_part(path).to_pylist() if keys and path.exists() else []:
         doc_id, start = row["doc_id"], row["start"]

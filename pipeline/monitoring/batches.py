@@ -129,7 +129,7 @@ class Arrival:
 def _arrivals(workspace: Workspace) -> list[Arrival]:
     catalogue = workspace.catalogue.read()
     ids = tables.strings(catalogue, "doc_id")
-    created = workspace.keys.created(ids)
+    created = workspace.keys.creation_times(ids)
     shards: list[Any] = catalogue.column("shard").to_pylist()
     return [
         Arrival(name, shard, created[name])

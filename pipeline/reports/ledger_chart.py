@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.ledger.budget import Moment, history
+from lexveil.privacy.dp.ledger.budget import SpendingPoint, spending_history
 from lexveil.privacy.dp.ledger.ledger import Population
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def draw(workspace: Workspace, target: Path) -> None:
         )
     with reading_ledger(workspace) as ledger:
         entries = ledger.entries()
-        lines = [(population, history(entries, population)) for population in ledger.populations()]
+        lines = [(population, spending_history(entries, population)) for population in ledger.populations()]
     import io
 
     import matplotlib
@@ -50,7 +50,7 @@ def draw(workspace: Workspace, target: Path) -> None:
     write_file(target, buffer.getvalue())
 
 
-def _draw_lines(axes: Axes, lines: list[tuple[Population, tuple[Moment, ...]]]) -> None:
+def _draw_lines(axes: Axes, lines: list[tuple[Population, tuple[SpendingPoint, ...]]]) -> None:
     times = [datetime.fromisoformat(moment.at) for _, moments in lines for moment in moments]
     dated = bool(times) and (max(times) - min(times)).total_seconds() >= _SHORTEST_SPAN_S
     for number, (population, moments) in enumerate(lines):

@@ -100,7 +100,7 @@ def account(workspace: Workspace) -> Spent:
             (found.id, found.charge.epsilon(limit.delta), found.state)
             for found in ledger.reservations(population)
         )
-        total = ledger.spent(population, limit.delta)
+        total = ledger.spent_epsilon(population, limit.delta)
         head = ledger.verify().head
     finally:
         ledger.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.storage import save_extractor
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.heads import head_of
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
@@ -20,7 +20,7 @@ from lexveil.pipeline.serving.server.state import State
 from lexveil.pipeline.settings import MIB, EncryptedSettings
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.he.parameters import Profile
-from lexveil.privacy.he.served_model import HeadRefused, ServedModel, ShapeRefused
+from lexveil.privacy.he.served_model import HeadRefusedError, ServedModel, ShapeRefusedError
 
 
 def offer_of(model: FeatureModel, folder: Path, name: str, profile: Profile = "sealed") -> Offer:
@@ -32,30 +32,32 @@ def serve_model(workspace: Workspace, name: str | None) -> None:
     """Serve a model's head until interrupted. The process holds no secret key and no document.
 
     Raises:
-        TrainingRefused: there is no such model, or its head can't be served encrypted.
-        ServingProblem: the address or the endpoint's folder can't be used.
+        TrainingRefusedError: there is no such model, or its head can't be served encrypted.
+        EndpointError: the address or the endpoint's folder can't be used.
     """
     saved = find_model(workspace, name or workspace.settings.train.model)
     model = open_model(saved.folder, workspace.settings)
     if model.config.objective == "multilabel":
-        raise TrainingRefused("the endpoint answers one label a document; this model tells several labels")
+        raise TrainingRefusedError(
+            "the endpoint answers one label a document; this model tells several labels"
+        )
     wanted = workspace.settings.encrypted
     extractor = state_folder(workspace) / "extractors" / saved.name
     save_extractor(model, extractor)
     offer = offer_of(model, extractor, saved.name, wanted.profile)
     try:
         serve(offer, state_folder(workspace), _listen(wanted), _limits(wanted))
-    except (HeadRefused, ShapeRefused) as error:
-        raise TrainingRefused(f"this model's head can't be served encrypted: {error}") from None
+    except (HeadRefusedError, ShapeRefusedError) as error:
+        raise TrainingRefusedError(f"this model's head can't be served encrypted: {error}") from None
 
 
 def issue_api_key(workspace: Workspace, tenant: str) -> str:
-    """A new API key for a tenant, kept as a hash: it can't be shown again. Raises `ServingProblem`."""
+    """A new API key for a tenant, kept as a hash: it can't be shown again. Raises `EndpointError`."""
     return ApiKeys(State(state_folder(workspace)).folder).issue(tenant)
 
 
 def revoke_api_key(workspace: Workspace, key_id: str) -> None:
-    """From the next request on the key is refused, by a running endpoint too. Raises `ServingProblem`."""
+    """From the next request on the key is refused, by a running endpoint too. Raises `EndpointError`."""
     ApiKeys(State(state_folder(workspace)).folder).revoke(key_id)
 
 

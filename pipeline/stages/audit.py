@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from lexveil.nlp.encoders.config import ModelConfig, takes_tokens
 from lexveil.nlp.encoders.documents import extract
 from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
-from lexveil.nlp.encoders.models import FeatureModel, build
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.nlp.encoders.models import FeatureModel, build_model
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.labels import classes
 from lexveil.pipeline.models.card import read_card, record_audit
 from lexveil.pipeline.models.encoding import as_trained, encoding_of, load_encoder
@@ -34,8 +34,14 @@ from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.audit.attacks import FEWEST, Exposure, Membership, exposure, membership
-from lexveil.privacy.dp.audit.gate import ALPHA, Claim, Finding, Probe, Verdict, default_probes, gate
+from lexveil.privacy.dp.audit.attacks import (
+    FEWEST,
+    Exposure,
+    Membership,
+    measure_exposure,
+    measure_membership,
+)
+from lexveil.privacy.dp.audit.gate import ALPHA, Claim, Finding, Probe, Verdict, default_probes, run_gate
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.randomness import SecureRandom
 
@@ -96,7 +102,7 @@ def audit(
 
     The settings must hold out the same owners as at training. Documents that came later count as trained on,
     which makes the attacks look weaker. Raises:
-        TrainingRefused: there is no such model, or it can't be used.
+        TrainingRefusedError: there is no such model, or it can't be used.
     """
     saved = _find(workspace, name)
     card = read_card(saved.folder)
@@ -106,7 +112,7 @@ def audit(
     say("gate", 0, 1)
     claim = Claim(card["noise_multiplier"], card["max_grad_norm"], card["sample_rate"])
     probes = (*default_probes(), _own_probe(model.config, workspace.settings))
-    verdict = gate(claim=claim, probes=probes)
+    verdict = run_gate(claim=claim, probes=probes)
     say("gate", 1, 1)
     findings = [*verdict.findings, *check_card(workspace, card)]
     attacked = None
@@ -125,7 +131,7 @@ def _find(workspace: Workspace, name: str | None) -> SavedModel:
         return find_model(workspace, name)
     known = models(workspace)
     if not known:
-        raise TrainingRefused("this workspace has no model; train one with `lexveil train`")
+        raise TrainingRefusedError("this workspace has no model; train one with `lexveil train`")
     return known[-1]
 
 
@@ -177,7 +183,7 @@ def _own_probe(config: ModelConfig, settings: Settings) -> Probe:
     labels = len(config.labels)
 
     def fresh() -> torch.nn.Module:
-        model = build(config, encoder)
+        model = build_model(config, encoder)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             torch.nn.init.normal_(model.output.weight)  # of zeros, it would hide the gradients below
@@ -194,7 +200,7 @@ def _own_probe(config: ModelConfig, settings: Settings) -> Probe:
         embeddings = np.stack([one.normal(size=config.input_dim) for one in dice]).astype(np.float32)
         return torch.from_numpy(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)), targets
 
-    loss = objective_of(build(config, encoder))[1]
+    loss = objective_of(build_model(config, encoder))[1]
     return Probe("this_model", fresh, items, loss, draws=True)
 
 
@@ -238,9 +244,9 @@ def _attack(
     say("attacks", 1 + references, 2 + references)
     found.append(_scores(learn(split), split, owners) - hardness)
     say("attacks", 2 + references, 2 + references)
-    sure = membership(found[0][member], found[0][~member], card["delta"], 1 - ALPHA, dice)
-    rates = [membership(s[member], s[~member], card["delta"], _CONFIDENCE, dice) for s in found]
-    bits = [exposure(s[member], s[~member]) for s in found]
+    sure = measure_membership(found[0][member], found[0][~member], card["delta"], 1 - ALPHA, dice)
+    rates = [measure_membership(s[member], s[~member], card["delta"], _CONFIDENCE, dice) for s in found]
+    bits = [measure_exposure(s[member], s[~member]) for s in found]
     refuted = 0.0 if sure is None else sure.epsilon_lower_bound
     return Attacked(rates[0], rates[1], bits[0], bits[1], references, refuted)
 

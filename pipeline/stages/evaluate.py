@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from lexveil.nlp.encoders.config import ModelConfig
-from lexveil.nlp.encoders.documents import Encoded, Extracted, extract
+from lexveil.nlp.encoders.documents import EncodedDocument, ExtractedFeatures, extract
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.losses import denoising_loss
 from lexveil.nlp.encoders.models import FeatureModel
@@ -34,7 +34,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.parameters import Profile
-from lexveil.privacy.he.served_model import Head, ServedModel, evaluator
+from lexveil.privacy.he.served_model import Head, ServedModel, build_evaluator
 
 _BATCH = 256
 
@@ -90,7 +90,7 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
     the server's code, which never holds a secret key, and compares the decrypted logits with the plain ones.
 
     Raises:
-        TrainingRefused: there is no such model.
+        TrainingRefusedError: there is no such model.
     """
     saved = find_model(workspace, name or workspace.settings.train.model)
     model = open_model(saved.folder, workspace.settings)
@@ -127,7 +127,7 @@ def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
 
     Raises:
         SourceError: the file is missing or has no labels.
-        TrainingRefused: there is no such model.
+        TrainingRefusedError: there is no such model.
     """
     saved = find_model(workspace, name)
     model = open_model(saved.folder, workspace.settings)
@@ -160,7 +160,7 @@ def _batches(documents: Iterator[SourceDocument]) -> Iterator[list[SourceDocumen
         yield batch
 
 
-def _sample(split: Split, size: int) -> list[Encoded]:
+def _sample(split: Split, size: int) -> list[EncodedDocument]:
     """Held-out documents first; ids are keyed hashes, so their order is as good as random."""
     held_out = sorted(split.held_out, key=lambda row: row.doc_id)
     rest = sorted(split.train, key=lambda row: row.doc_id)
@@ -186,7 +186,7 @@ def _denoising(model: FeatureModel, rows: Sequence[Row]) -> Denoising:
     return Denoising(float(denoising_loss(logits, targets).mean()), float(uniform.mean()), len(rows))
 
 
-def _extract(model: FeatureModel, rows: Sequence[Row]) -> Extracted:
+def _extract(model: FeatureModel, rows: Sequence[Row]) -> ExtractedFeatures:
     return extract(model, [row.encoded for row in rows])
 
 
@@ -234,10 +234,10 @@ def encrypted_check(
 ) -> EncryptedCheck:
     """Classifies the features encrypted, by what client and server compute, and plain; compares.
 
-    features: shape (n, n_features), of norm 1 at most. Raises ValueError (`HeadRefused`, `ShapeRefused`) for
+    features: shape (n, n_features), of norm 1 at most. Raises ValueError (`HeadRefusedError`, `ShapeRefusedError`) for
     a head that cannot be served.
     """
-    served = evaluator(ServedModel(head, profile), "block")
+    served = build_evaluator(ServedModel(head, profile), "block")
     keys = ClientKeys.generate(served.parameters)
     loaded = served.load_keys(keys.evaluation_keys())
     matrix = np.asarray(features, np.float64)

@@ -57,7 +57,7 @@ def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     """Detect in one shard's documents; in a large one, piece by piece."""
     documents = read_raw(workspace, shard.index, wanted_in(workspace, shard.index))
     pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
-    keys = workspace.keys.existing([document.doc_id for document in documents])
+    keys = workspace.keys.existing_keys([document.doc_id for document in documents])
     owners: list[Document] = []
     columns: dict[str, list[Any]] = {
         name: [] for name in ("start", "end", "language", "served", "spans", "names")

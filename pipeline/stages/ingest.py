@@ -43,8 +43,8 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = o
 
     Raises:
         SourceError: a source is missing.
-        RemovalRefused: more would be erased with its files than may be at once.
-        KeyProblem: the master key can't be used.
+        RemovalRefusedError: more would be erased with its files than may be at once.
+        WorkspaceKeyError: the master key can't be used.
     """
     _ = workspace.keys  # makes the key and its table before any worker needs them
     plan = make_plan(workspace, sources)
@@ -89,9 +89,9 @@ def _write_raw(
     unique: dict[str, SourceDocument] = {}
     for document in found:
         unique.setdefault(content_id(id_key, _canonical(document.text)), document)
-    erased = keys.erased(list(unique))
+    erased = keys.erased_ids(list(unique))
     kept = {doc_id: document for doc_id, document in unique.items() if doc_id not in erased}
-    data_keys = keys.keys_for(list(kept))
+    data_keys = keys.ensure_keys(list(kept))
     documents = [
         Document(
             doc_id=doc_id,

@@ -39,7 +39,7 @@ from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.shards import run_stage
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.pseudonyms import entity_id, seed
+from lexveil.privacy.pseudonyms import entity_id, surrogate_seed
 from lexveil.privacy.vault import seal
 
 
@@ -113,7 +113,7 @@ class _Work:
         self._names = FoundPart(workspace, index, doc_ids, "names")
         self._decisions = stored_decisions(workspace, documents)
         store = workspace.keys
-        self._keys = store.existing(doc_ids)
+        self._keys = store.existing_keys(doc_ids)
         self._pseudonym_key = store.purpose_key("pseudonyms")
         matter = workspace.settings.mask.scope == "matter"
         self._matters = Matters(workspace, documents, self._pseudonym_key) if matter else None
@@ -150,7 +150,7 @@ class _Work:
             pieces = functools.partial(self._found.pieces, document)
         if self._matters:
             return pieces, self._matters.scope(document.owner)
-        keyed = functools.partial(seed, self._pseudonym_key, doc_id)
+        keyed = functools.partial(surrogate_seed, self._pseudonym_key, doc_id)
         return pieces, Scope(named, keyed, self._found.language(doc_id))
 
     def _entry(self, owner: str, scope: Scope, done: Checked) -> dict[str, Any]:

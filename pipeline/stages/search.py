@@ -21,7 +21,7 @@ import numpy as np
 
 from lexveil.nlp.encoders.documents import extract
 from lexveil.nlp.encoders.models import FeatureModel
-from lexveil.pipeline.errors import BudgetRefused, TrainingRefused
+from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError
 from lexveil.pipeline.labels import classes
 from lexveil.pipeline.models.encoding import encoding_of
 from lexveil.pipeline.records import ForEach, one_by_one
@@ -36,7 +36,7 @@ from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradient
+from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.ledger.ledger import Ledger, Population
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -101,7 +101,7 @@ def search_public(
     """Search on documents that are public, with the noise of the configured epsilon; nothing is charged.
 
     Raises:
-        TrainingRefused: no training run is possible, or nothing labelled is held out.
+        TrainingRefusedError: no training run is possible, or nothing labelled is held out.
     """
     split = _searchable(workspace, each)
     train = workspace.settings.train
@@ -128,8 +128,9 @@ def search_private(
     not done again.
 
     Raises:
-        TrainingRefused: no training run is possible, or nothing labelled is held out.
-        BudgetRefused: the trials and scores together would pass the ledger's limit; nothing is charged then.
+        TrainingRefusedError: no training run is possible, or nothing labelled is held out.
+        BudgetRefusedError: the trials and scores together would pass the ledger's limit; nothing is charged
+            then.
 
     Formal guarantee
     ----------------
@@ -160,7 +161,7 @@ def search_private(
         for run in ledger.reservations(population):
             if run.state == "open" and run.id in done["reservations"]:
                 ledger.commit(run.id, run.charge.steps)  # only now that what it gave is kept
-        spent = ledger.spent(population, limit.delta)
+        spent = ledger.spent_epsilon(population, limit.delta)
     statement = (
         f"searched on private documents: {len(chosen)} trials and their scores, each of epsilon "
         f"{trial_epsilon:g}, were charged to population {population.name}, which has now spent {spent:.3g} "
@@ -215,7 +216,7 @@ def _reserve_all(
             found = reserve(workspace, ledger, population, plan, digest_of([digest, number]))
             assert found.secret is not None  # no model bears the name of a trial
             reserved.append((found.reservation.id, found.secret))
-    except BudgetRefused:
+    except BudgetRefusedError:
         for identifier, _ in reserved:
             ledger.commit(identifier, 0)
         raise
@@ -226,10 +227,10 @@ def _searchable(workspace: Workspace, each: ForEach) -> Split:
     encode(workspace, encoding_of(workspace.settings.train.model), each)
     split = load_split(workspace)
     if split.objective == "denoise":
-        raise TrainingRefused("a search compares models by labels, and these documents have none")
+        raise TrainingRefusedError("a search compares models by labels, and these documents have none")
     held_out = tuple(row for row in split.held_out if row.label is not None)
     if not held_out:
-        raise TrainingRefused("a search needs held-out documents with labels; raise train.held_out")
+        raise TrainingRefusedError("a search needs held-out documents with labels; raise train.held_out")
     split = Split(split.train, held_out, split.objective, split.labels)
     check_trainable(model_config(workspace.settings.train, split), workspace.settings.train)
     return split
@@ -262,7 +263,7 @@ def _planned(train: TrainSettings, split: Split) -> TrainingPlan:
     try:
         return training_plan(train, split)
     except ValueError as error:
-        raise TrainingRefused(f"no training run is possible with these settings: {error}") from None
+        raise TrainingRefusedError(f"no training run is possible with these settings: {error}") from None
 
 
 def _try(candidate: Candidate, split: Split, train: TrainSettings, key: SecureRandom) -> FeatureModel | None:
@@ -270,7 +271,7 @@ def _try(candidate: Candidate, split: Split, train: TrainSettings, key: SecureRa
     own = _settings_of(candidate, split, train)
     try:
         return fit(model_config(own, split), split, own, _planned(own, split), key)[0]
-    except NonFiniteGradient:
+    except NonFiniteGradientError:
         return None
 
 

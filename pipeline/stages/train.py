@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lexveil.nlp.encoders.config import ModelConfig
-from lexveil.nlp.encoders.storage import ModelRefused, read_config
-from lexveil.pipeline.errors import TrainingRefused, TrainingStopped
+from lexveil.nlp.encoders.storage import ModelLoadError, read_config
+from lexveil.pipeline.errors import TrainingRefusedError, TrainingStoppedError
 from lexveil.pipeline.labels import classes
 from lexveil.pipeline.masking.decisions import decisions_digests
 from lexveil.pipeline.models.card import ModelCard, read_card
@@ -34,7 +34,7 @@ from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import digest_of
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradient
+from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.group import Group
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -75,7 +75,7 @@ def current_model(workspace: Workspace) -> SavedModel | None:
     written = set(workspace.catalogue.read().column("label").to_pylist())
     try:
         known = read_config(found.folder)
-    except ModelRefused as error:
+    except ModelLoadError as error:
         raise refusal(error) from None
     if known.objective != resolve_objective(workspace.settings.train, written):
         return None
@@ -139,9 +139,9 @@ def train(
     torchrun, this is for the first process; the others call `assist`.
 
     Raises:
-        TrainingRefused: the documents, the settings or the machine can't train the model.
-        TrainingStopped: a loss or gradient was not finite.
-        BudgetRefused: the ledger's limit would be passed, or the ledger is broken.
+        TrainingRefusedError: the documents, the settings or the machine can't train the model.
+        TrainingStoppedError: a loss or gradient was not finite.
+        BudgetRefusedError: the ledger's limit would be passed, or the ledger is broken.
     """
     device_of(workspace.settings.train)
     encode(workspace, encoding_of(workspace.settings.train.model), each)
@@ -169,16 +169,16 @@ def train(
                     checkpoint=checkpoint,
                     group=group,
                 )
-            except NonFiniteGradient as error:
+            except NonFiniteGradientError as error:
                 step = plan.steps - 1 if error.step is None else error.step
                 ledger.commit(reserved.reservation.id, step + 1)  # the step has looked at the data
                 checkpoint.discard()
-                raise TrainingStopped(
+                raise TrainingStoppedError(
                     f"a loss or gradient was not finite in step {step}; the steps up to it are charged. "
                     "Lower the learning rate, or look for damaged documents"
                 ) from None
             unit = unit_of(workspace)
-            made = workspace.keys.moment()
+            made = workspace.keys.next_moment()
             card = _card(workspace.settings, unit, config, plan, reserved, split.n_owners, made)
             _record_documents(workspace, card.name)
             saved = save_model(workspace, model, card)
@@ -195,16 +195,16 @@ def assist(workspace: Workspace) -> None:
     It reads the workspace and writes nothing; whether there is anything to train, the first decides.
 
     Raises:
-        TrainingRefused: as in `train`, and where this process sees something else than the first.
+        TrainingRefusedError: as in `train`, and where this process sees something else than the first.
     """
     device_of(workspace.settings.train)
     group = Group.join()
     try:
         split, plan, _ = _prepared(workspace, group)
-        secret = group.tell()
+        secret = group.broadcast_bytes()
         if secret:
             config = model_config(workspace.settings.train, split)
-            with suppress(NonFiniteGradient):  # the first says so
+            with suppress(NonFiniteGradientError):  # the first says so
                 fit(config, split, workspace.settings.train, plan, SecureRandom(secret), group=group)
     finally:
         group.leave()
@@ -222,15 +222,15 @@ def _prepared(workspace: Workspace, group: Group) -> tuple[Split, TrainingPlan, 
     try:
         plan = training_plan(workspace.settings.train, split)
     except ValueError as error:
-        raise TrainingRefused(f"no training run is possible with these settings: {error}") from None
+        raise TrainingRefusedError(f"no training run is possible with these settings: {error}") from None
     check_trainable(model_config(workspace.settings.train, split), workspace.settings.train)
     want = encoding_of(workspace.settings.train.model)
     encoded = read_manifest(encoded_folder(workspace, want), f"encode-{want}")
     run = digest_of(
         [recipe_digest(workspace.settings), [s.digest for s in encoded.shards], code_digest(__name__)]
     )
-    if not group.agrees(digest_of([run, asdict(plan)]).encode()):
-        raise TrainingRefused("the processes of this run see different documents, settings or code")
+    if not group.agree_on(digest_of([run, asdict(plan)]).encode()):
+        raise TrainingRefusedError("the processes of this run see different documents, settings or code")
     return split, plan, run
 
 
@@ -242,13 +242,13 @@ def _telling(group: Group) -> Generator[Callable[[bytes], object]]:
     def tell(secret: bytes) -> None:
         nonlocal told
         told = True
-        group.tell(secret)
+        group.broadcast_bytes(secret)
 
     try:
         yield tell
     finally:
         if not told:
-            group.tell()
+            group.broadcast_bytes()
 
 
 def _card(

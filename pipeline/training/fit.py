@@ -8,9 +8,9 @@ import torch
 
 from lexveil.nlp.encoders.config import TRANSFORMERS, Activation, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.label_start import start_from_labels
-from lexveil.nlp.encoders.models import FeatureModel, build
-from lexveil.nlp.encoders.transformer import NotTrainable
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.nlp.encoders.models import FeatureModel, build_model
+from lexveil.nlp.encoders.transformer import NotTrainableError
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.encoding import load_encoder
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import OwnerData, Split
@@ -18,7 +18,7 @@ from lexveil.pipeline.training.objectives import objective_of, try_one_step
 from lexveil.privacy.dp.checkpoint import Checkpoint
 from lexveil.privacy.dp.engine import TrainingPlan, TrainingResult
 from lexveil.privacy.dp.engine import train as train_privately
-from lexveil.privacy.dp.group import ALONE, Group, local_rank
+from lexveil.privacy.dp.group import SINGLE_PROCESS, Group, local_rank
 from lexveil.privacy.dp.randomness import SecureRandom
 
 # Items that go through a model together: of a transformer, as many as bring 2 GB of activations.
@@ -30,11 +30,11 @@ def device_of(train: TrainSettings) -> torch.device:
     """Where the model is trained. Each process that torchrun started has a GPU of its own.
 
     Raises:
-        TrainingRefused: CUDA was asked for, and there is none.
+        TrainingRefusedError: CUDA was asked for, and there is none.
     """
     there = torch.cuda.is_available()
     if train.device == "cuda" and not there:
-        raise TrainingRefused(
+        raise TrainingRefusedError(
             "setting train.device is cuda, but PyTorch finds no CUDA device here; set it to auto or cpu"
         )
     if train.device == "cpu" or not there:
@@ -60,13 +60,13 @@ def check_trainable(config: ModelConfig, train: TrainSettings) -> None:
     """One step of this model on random inputs, before anything is charged.
 
     Raises:
-        TrainingRefused: the model can't be trained under DP; the line names the layer.
+        TrainingRefusedError: the model can't be trained under DP; the line names the layer.
     """
     encoder = load_encoder(train)
     try:
-        model = build(config, encoder)
-    except NotTrainable as error:
-        raise TrainingRefused(f"kind {config.kind} can't be trained: {error}") from None
+        model = build_model(config, encoder)
+    except NotTrainableError as error:
+        raise TrainingRefusedError(f"kind {config.kind} can't be trained: {error}") from None
     try_one_step(model, encoder)
 
 
@@ -81,13 +81,13 @@ def fit(
     activation: Activation | None = None,
     *,
     checkpoint: Checkpoint | None = None,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
 ) -> tuple[FeatureModel, TrainingResult]:
     """Train a model on the split. `private=False` trains the diagnostic twin, which is never saved.
 
     activation: another one than the kind's, for a comparison.
     """
-    model = build(config, load_encoder(train), activation=activation)
+    model = build_model(config, load_encoder(train), activation=activation)
     start_from_labels(model, load_encoder(train))
     model.to(device_of(train))
     data = OwnerData(split, config.kind, train.max_items_per_owner)

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lexveil.nlp.encoders.config import takes_tokens
-from lexveil.nlp.encoders.inputs import Inputs, Tokens
+from lexveil.nlp.encoders.inputs import Inputs, TokenBatch
 from lexveil.nlp.encoders.losses import classification_loss, denoising_loss, multilabel_loss
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
-from lexveil.pipeline.errors import TrainingRefused
-from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradient
+from lexveil.pipeline.errors import TrainingRefusedError
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradientError
 from lexveil.privacy.dp.engine import Loss
 
 CORRUPTION = 0.3
@@ -35,8 +35,8 @@ def try_one_step(model: FeatureModel, encoder: PublicEncoder) -> None:
     would hide every gradient below it.
 
     Raises:
-        TrainingRefused: a layer cannot be clipped per owner, or items of a batch are not kept apart; the line
-            names the layer and its place.
+        TrainingRefusedError: a layer cannot be clipped per owner, or items of a batch are not kept apart; the
+            line names the layer and its place.
     """
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -47,8 +47,10 @@ def try_one_step(model: FeatureModel, encoder: PublicEncoder) -> None:
             with BookKeeper(target) as keeper:
                 loss(target(inputs), targets).sum().backward()
                 keeper.owner_clipped_sum(torch.tensor([0, 1, 0]), 2, 1.0)
-        except (ValueError, NonFiniteGradient) as error:
-            raise TrainingRefused(f"kind {model.config.kind} can't be trained under DP: {error}") from None
+        except (ValueError, NonFiniteGradientError) as error:
+            raise TrainingRefusedError(
+                f"kind {model.config.kind} can't be trained under DP: {error}"
+            ) from None
         _check_apart(model.eval(), inputs)
 
 
@@ -59,11 +61,11 @@ def _check_apart(model: FeatureModel, inputs: Inputs) -> None:
         for row in range(len(_LENGTHS)):
             place = slice(row, row + 1)
             alone = inputs[place]
-            if isinstance(inputs, Tokens):
-                alone = Tokens(inputs.ids[place, : _LENGTHS[row]], inputs.lengths[place])
-            assert isinstance(alone, Tensor | Tokens)
+            if isinstance(inputs, TokenBatch):
+                alone = TokenBatch(inputs.ids[place, : _LENGTHS[row]], inputs.lengths[place])
+            assert isinstance(alone, Tensor | TokenBatch)
             if not torch.allclose(together[place], model.features(alone), atol=1e-3):
-                raise TrainingRefused(
+                raise TrainingRefusedError(
                     f"kind {model.config.kind} can't be trained under DP: the encoder mixes a batch's texts"
                 )
 
@@ -73,7 +75,7 @@ def _random_inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
     if not takes_tokens(model.config.kind):
         return nn.functional.normalize(torch.randn(items, model.config.input_dim), dim=1)
     ids = torch.randint(encoder.vocab_size, (items, max(_LENGTHS)))
-    return Tokens(ids, torch.tensor(_LENGTHS))
+    return TokenBatch(ids, torch.tensor(_LENGTHS))
 
 
 def _random_targets(model: FeatureModel) -> Tensor:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lexveil.pipeline.errors import BudgetRefused
+from lexveil.pipeline.errors import BudgetRefusedError
 from lexveil.pipeline.models.saved import models as saved_models
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.tables import digest_of
@@ -15,7 +15,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.checkpoint import Checkpoint
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.ledger.ledger import (
-    BudgetExceeded,
+    BudgetExceededError,
     Charge,
     Ledger,
     LedgerError,
@@ -64,7 +64,7 @@ def settled_ledger(workspace: Workspace) -> Generator[tuple[Ledger, Population]]
     nothing else commits it. Checkpoints of runs that aren't open any more are removed.
 
     Raises:
-        BudgetRefused: the ledger is broken or contradicts the run.
+        BudgetRefusedError: the ledger is broken or contradicts the run.
     """
     try:
         ledger, population = open_ledger(workspace)
@@ -74,7 +74,7 @@ def settled_ledger(workspace: Workspace) -> Generator[tuple[Ledger, Population]]
         finally:
             ledger.close()
     except LedgerError as error:
-        raise BudgetRefused(f"the privacy ledger refuses: {error}") from None
+        raise BudgetRefusedError(f"the privacy ledger refuses: {error}") from None
 
 
 def _settle(workspace: Workspace, ledger: Ledger) -> None:
@@ -100,7 +100,7 @@ def reserve(
     reserved, and charged, anew under another name.
 
     Raises:
-        BudgetRefused: the ledger's limit would be passed.
+        BudgetRefusedError: the ledger's limit would be passed.
     """
     wrapping = workspace.keys.purpose_key("training-secret")  # outlives a rotation
     charge = Charge(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.truncation)
@@ -109,8 +109,8 @@ def reserve(
         secret = SecureRandom(_seed(workspace.settings.train.seed)).export_key()
         try:
             found = ledger.reserve(population, charge, run, seal(wrapping, secret, f"training:{run}"))
-        except BudgetExceeded as error:
-            raise BudgetRefused(
+        except BudgetExceededError as error:
+            raise BudgetRefusedError(
                 f"the privacy ledger refuses: {error}. Lower --epsilon, wait for new owners under another "
                 "population, or raise the limit with `lexveil ledger limit` if its keeper agrees"
             ) from None

@@ -20,7 +20,7 @@ from lexveil.pipeline.logs import log
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.paths import WorkspacePaths
-from lexveil.privacy.database import Database, StoreUnavailable, postgres_url, session_options
+from lexveil.privacy.database import Database, StoreUnavailableError, parse_postgres_url, postgres_connect_args
 
 # A machine that loses its power frees its lock after a minute and a half, not after the system's two hours.
 _KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 15, "tcp_keepalives_count": 4}
@@ -69,7 +69,7 @@ def open_tables(paths: WorkspacePaths, settings: Settings) -> WorkspaceTables | 
 
     Raises:
         SettingsError: the workspace is remote, and no database is configured.
-        StoreUnavailable: the database can't be reached.
+        StoreUnavailableError: the database can't be reached.
     """
     url = paths.database_url(settings, "")
     return WorkspaceTables(url, paths.id) if settings.database.url is not None else None
@@ -85,23 +85,23 @@ def database_lock(url: str, workspace_id: str) -> Generator[None, None, None]:
 
     Raises:
         WorkspaceError: another process holds it.
-        StoreUnavailable: the database can't be reached.
+        StoreUnavailableError: the database can't be reached.
     """
     key = int.from_bytes(
         hashlib.sha256(f"lexveil/workspace/{workspace_id}".encode()).digest()[:8], signed=True
     )
     try:
         engine = sa.create_engine(
-            postgres_url(url),
+            parse_postgres_url(url),
             poolclass=sa.NullPool,
             isolation_level="AUTOCOMMIT",
-            connect_args=session_options(**_KEEPALIVE),
+            connect_args=postgres_connect_args(**_KEEPALIVE),
             hide_parameters=True,
         )
         connection = engine.connect()
         held = connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
     except exc.SQLAlchemyError as error:
-        raise StoreUnavailable(type(getattr(error, "orig", error)).__name__) from None
+        raise StoreUnavailableError(type(getattr(error, "orig", error)).__name__) from None
     try:
         if not held:
             raise WorkspaceError("another run is working on this workspace; wait for it to end")
@@ -118,7 +118,7 @@ def database_lock(url: str, workspace_id: str) -> Generator[None, None, None]:
 
 
 class WorkspaceTables:
-    """The catalogue and the log of one workspace. Raises StoreUnavailable, here and later."""
+    """The catalogue and the log of one workspace. Raises StoreUnavailableError, here and later."""
 
     def __init__(self, url: str, workspace_id: str) -> None:
         self._database = Database(url, _metadata, schema_of(workspace_id))

@@ -31,7 +31,7 @@ def read_quarantine(workspace: Workspace) -> list[tuple[str, str]]:
 def read_raw(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> list[Document]:
     """The given documents of one raw part, decrypted, in the part's order."""
     wanted = set(doc_ids)
-    keys = workspace.keys.existing(sorted(wanted))
+    keys = workspace.keys.existing_keys(sorted(wanted))
     path = tables.part_path(workspace.raw, index)
     columns = ["doc_id", "owner", "label", "split", "payload"]
     rows = tables.read_part(path, columns).to_pylist() if wanted else []

@@ -7,14 +7,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lexveil.pipeline.errors import KeyProblem
+from lexveil.pipeline.errors import WorkspaceKeyError
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.database import schema_of
 from lexveil.pipeline.workspace.paths import WorkspacePaths
 from lexveil.privacy.key_services import key_service
-from lexveil.privacy.keystore import KeyStore, service_of
-from lexveil.privacy.vault import KeyUnusable, MasterKey
+from lexveil.privacy.keystore import KeyStore, read_service_address
+from lexveil.privacy.vault import MasterKey, MasterKeyError
 
 _KEY_HELP = {
     "missing": "there is none",
@@ -37,7 +37,7 @@ def open_key_store(paths: WorkspacePaths, settings: Settings) -> KeyStore:
     """The table of the documents' keys, opened by the master key where the settings say that it is kept.
 
     Raises:
-        KeyProblem: the master key can't be used, or belongs to another paths.
+        WorkspaceKeyError: the master key can't be used, or belongs to another paths.
         SettingsError: the workspace is remote, and no database is configured.
     """
     url, schema = _table_of(paths, settings)
@@ -47,7 +47,7 @@ def open_key_store(paths: WorkspacePaths, settings: Settings) -> KeyStore:
         key = master_key(paths, settings)
         try:
             return KeyStore(url, key, schema)
-        except KeyUnusable as error:
+        except MasterKeyError as error:
             path = key_file(paths, settings)
             if error.code not in ("wrong_key", "elsewhere") or path is None or not next_key(path).exists():
                 raise
@@ -62,18 +62,18 @@ def open_current_store(paths: WorkspacePaths, settings: Settings) -> KeyStore:
 
 def kept_by(paths: WorkspacePaths, settings: Settings) -> str | None:
     """The address of the service that keeps the master key now; None where none does."""
-    return service_of(*_table_of(paths, settings), settings.master_key_service)
+    return read_service_address(*_table_of(paths, settings), settings.master_key_service)
 
 
 def master_key(paths: WorkspacePaths, settings: Settings) -> MasterKey:
     """The master key: `LEXVEIL_MASTER_KEY` (hex), else the configured file, else the workspace's own file.
 
     Raises:
-        KeyProblem: unreadable, open to other users, or not a key.
+        WorkspaceKeyError: unreadable, open to other users, or not a key.
     """
     found = given_key(settings)
     if found is None and paths.remote:
-        raise KeyProblem(
+        raise WorkspaceKeyError(
             "a workspace on an object store never keeps its master key beside the documents: set "
             "master_key_service, master_key_file or LEXVEIL_MASTER_KEY"
         )
@@ -85,7 +85,7 @@ def given_key(settings: Settings) -> MasterKey | None:
     """The master key that the environment or the settings' file holds; None where there is neither.
 
     Raises:
-        KeyProblem: unreadable, open to other users, or not a key.
+        WorkspaceKeyError: unreadable, open to other users, or not a key.
     """
     with translate_key_errors():
         if digits := os.environ.get("LEXVEIL_MASTER_KEY"):
@@ -112,12 +112,12 @@ def next_key(path: Path) -> Path:
 
 @contextmanager
 def translate_key_errors() -> Generator[None, None, None]:
-    """Say in one line why the master key can't be used. Raises KeyProblem."""
+    """Say in one line why the master key can't be used. Raises WorkspaceKeyError."""
     try:
         yield
-    except KeyUnusable as error:
+    except MasterKeyError as error:
         help_ = _KEY_HELP.get(error.code, error.code)
-        raise KeyProblem(f"the master key can't be used: {help_}") from None
+        raise WorkspaceKeyError(f"the master key can't be used: {help_}") from None
 
 
 def _table_of(paths: WorkspacePaths, settings: Settings) -> tuple[str, str]:

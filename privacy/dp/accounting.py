@@ -93,7 +93,7 @@ def check_epsilon(epsilon: float) -> None:
         raise ValueError(f"epsilon must be a finite number above 0, found {epsilon}")
 
 
-def event(noise_multiplier: float, sample_rate: float, steps: int) -> DpEvent:
+def dp_event(noise_multiplier: float, sample_rate: float, steps: int) -> DpEvent:
     """The run in dp-accounting's terms: a self-composed, Poisson-sampled Gaussian."""
     import dp_accounting
 
@@ -113,7 +113,7 @@ class _Run:
     delta: float
     truncation: Truncation | None
 
-    def finest(self, sigma: float) -> int:
+    def finest_level(self, sigma: float) -> int:
         """The finest level worth its memory: 0, but where next to no noise spreads the losses of a step."""
         narrow = sigma / math.sqrt(self.steps) if self.sample_rate == 1 else sigma
         if self.truncation is not None:
@@ -126,14 +126,14 @@ class _Run:
         loose = rdp_epsilon(sigma, self.sample_rate, self.steps, self.delta, truncation=self.truncation)
         loose = min(loose, _HOPELESS)
         few, many = _FIRST_INTERVALS
-        level = self.finest(sigma)
+        level = self.finest_level(sigma)
         while _interval(level + 1) * few <= loose and (level < 3 or _interval(level) * many < loose):
             level += 1
         return level
 
-    def converged(self, sigma: float) -> tuple[float, int]:
+    def converge(self, sigma: float) -> tuple[float, int]:
         """(epsilon, the level at which it has converged)."""
-        level, finest = self.first_level(sigma), self.finest(sigma)
+        level, finest = self.first_level(sigma), self.finest_level(sigma)
         value = _pld_epsilon(sigma, self, level)
         while level > finest:
             level -= 1
@@ -226,7 +226,7 @@ def epsilon(
     """
     check_delta(delta)
     check_run(noise_multiplier, sample_rate, steps)
-    return _Run(sample_rate, int(steps), delta, truncation).converged(noise_multiplier)[0]
+    return _Run(sample_rate, int(steps), delta, truncation).converge(noise_multiplier)[0]
 
 
 def noise_multiplier(
@@ -252,36 +252,36 @@ def noise_multiplier(
     tail = -2 * math.log(delta)
     mu = math.sqrt(tail + 2 * target_epsilon) - math.sqrt(tail)
     sigma = max(1 / math.sqrt(math.log1p((mu / sample_rate) ** 2 / steps)), _MIN_NOISE_MULTIPLIER)
-    first, level = run.converged(sigma)
+    first, level = run.converge(sigma)
     if not _CALIBRATED * target_epsilon <= first <= target_epsilon:
         # A coarser estimate takes a fraction of the time and is off by a share that changes slowly.
         estimate = _pld_epsilon(sigma, run, level + 1)
         share = estimate / first if 0 < first < math.inf else 1.0
         sigma = _search(partial(_estimate, run, level + 1), share * target_epsilon, sigma)
     for _ in range(_SEARCHES):
-        value, level = run.converged(sigma)
+        value, level = run.converge(sigma)
         if _CALIBRATED * target_epsilon <= value <= target_epsilon:
             return sigma
         if value <= target_epsilon and sigma == _MIN_NOISE_MULTIPLIER:
             return sigma
         # One interval throughout a search: where it changes, epsilon jumps by a little.
         sigma = _search(partial(_estimate, run, level), target_epsilon, sigma)
-    while run.converged(sigma)[0] > target_epsilon:
+    while run.converge(sigma)[0] > target_epsilon:
         sigma *= 2 - _CALIBRATED
     return sigma
 
 
 def _estimate(run: _Run, level: int, sigma: float) -> float:
-    return _pld_epsilon(sigma, run, max(level, run.finest(sigma)))
+    return _pld_epsilon(sigma, run, max(level, run.finest_level(sigma)))
 
 
-def _search(epsilon_of: Callable[[float], float], target: float, sigma: float) -> float:
+def _search(estimate: Callable[[float], float], target: float, sigma: float) -> float:
     """A noise multiplier that reaches (_CALIBRATED, 1) `target`: secants on logarithms, in a bracket."""
     low, high = 0.0, math.inf
     aim = math.log(target * (1 + _CALIBRATED) / 2)
     slope, last = -1.5, None
     while sigma <= _MAX_NOISE_MULTIPLIER:
-        value = epsilon_of(sigma)
+        value = estimate(sigma)
         if _CALIBRATED * target <= value <= target or (value <= target and sigma == _MIN_NOISE_MULTIPLIER):
             return sigma
         low, high = (sigma, high) if value > target else (low, sigma)
@@ -320,18 +320,18 @@ def rdp(
     of sensitivity 2. exp((order - 1) divergence) is jointly convex (van Erven & Harremoes 2014, theorem
     13 and section II.A), so its mean over R, with P(Binomial(n_owners, q) >= B), bounds the step's.
     """
-    return _rdp_of_a_step(noise_multiplier, sample_rate, order, truncation) * steps
+    return _step_rdp(noise_multiplier, sample_rate, order, truncation) * steps
 
 
 @lru_cache(maxsize=4096)
-def _rdp_of_a_step(
+def _step_rdp(
     noise_multiplier: float, sample_rate: float, order: float, truncation: Truncation | None
 ) -> float:
     from dp_accounting import NeighboringRelation
     from dp_accounting.rdp import RdpAccountant
 
     accountant = RdpAccountant([order], NeighboringRelation.ADD_OR_REMOVE_ONE)
-    accountant.compose(event(noise_multiplier, sample_rate, 1))
+    accountant.compose(dp_event(noise_multiplier, sample_rate, 1))
     whole = max(float(accountant.rdp[0]), order * _RDP_ROUNDING)
     if truncation is None:
         return whole
@@ -342,7 +342,7 @@ def _rdp_of_a_step(
     if cut == -math.inf:
         return whole
     rate = sample_rate * most / (most + 1)
-    replaced = max(whole, _rdp_of_a_step(noise_multiplier / 2, rate, order, None))
+    replaced = max(whole, _step_rdp(noise_multiplier / 2, rate, order, None))
     # log((1 - p) e^a + p e^b) with b >= a, written so that neither overflows nor falls below a.
     a, b = (order - 1) * whole, (order - 1) * replaced
     if not math.isfinite(b):
@@ -383,10 +383,10 @@ def rdp_epsilon(
     return min(at(order) for order in RDP_ORDERS)
 
 
-def forget() -> None:
+def clear_caches() -> None:
     """Empty the caches, for whom times these functions."""
     _pld_epsilon.cache_clear()
-    _rdp_of_a_step.cache_clear()
+    _step_rdp.cache_clear()
 
 
 def cross_check(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:

@@ -29,16 +29,16 @@ class Batch:
         """The batch on another device."""
         if self.weights.device == device:
             return self
-        inputs, targets = _moved(self.inputs, device), _moved(self.targets, device)
+        inputs, targets = _move(self.inputs, device), _move(self.targets, device)
         return Batch(inputs, targets, self.owner_index.to(device), self.weights.to(device))
 
 
-def _moved(value: Any, device: torch.device) -> Any:
+def _move(value: Any, device: torch.device) -> Any:
     if isinstance(value, Mapping):
-        return {name: _moved(part, device) for name, part in cast("Mapping[str, Any]", value).items()}
+        return {name: _move(part, device) for name, part in cast("Mapping[str, Any]", value).items()}
     if hasattr(value, "to"):
         return value.to(device)
-    parts = [_moved(part, device) for part in value]  # a tuple, with names or without
+    parts = [_move(part, device) for part in value]  # a tuple, with names or without
     return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
 
 

@@ -22,7 +22,7 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from lexveil.privacy.vault import Tampered, seal, unseal
+from lexveil.privacy.vault import TamperedError, seal, unseal
 
 # AES-GCM's implementation takes less than 2 GiB at once.
 _PIECE = 2**28
@@ -30,7 +30,7 @@ _LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class TrainingState:
     """`tensors`: all that moves; `losses`: one for each step made."""
 
     losses: tuple[float, ...] = field(repr=False)
@@ -49,11 +49,11 @@ class Checkpoint:
         self._partial = path.with_name(path.name + ".partial")
         self._last = time.monotonic()
 
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it is time to write again."""
         return time.monotonic() - self._last >= self._every
 
-    def save(self, position: Position, key: bytes, about: Mapping[str, Any]) -> None:
+    def save(self, position: TrainingState, key: bytes, about: Mapping[str, Any]) -> None:
         """Write the position under the run's 32-byte `key`; `about` is what else must be the same to go on.
 
         The old file stays until the new one is whole.
@@ -74,7 +74,7 @@ class Checkpoint:
         self._partial.replace(self._path)
         self._last = time.monotonic()
 
-    def load(self, key: bytes, about: Mapping[str, Any], like: Mapping[str, Tensor]) -> Position | None:
+    def load(self, key: bytes, about: Mapping[str, Any], like: Mapping[str, Tensor]) -> TrainingState | None:
         """The last position; None where there is none, or only one that is torn, foreign or of other shapes.
 
         `like`: tensors of the names, shapes and types that are expected.
@@ -87,12 +87,12 @@ class Checkpoint:
             ]
             losses = json.loads(opened[0])
             tensors = parse(b"".join(opened[1:]))
-        except (OSError, IndexError, Tampered, SafetensorError):
+        except (OSError, IndexError, TamperedError, SafetensorError):
             return None
         shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
         if shapes != {name: (tensor.shape, tensor.dtype) for name, tensor in like.items()}:
             return None
-        return Position(tuple(losses), tensors)
+        return TrainingState(tuple(losses), tensors)
 
     def discard(self) -> None:
         """Remove what there is of it."""

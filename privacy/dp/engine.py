@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.batches import Batch, OwnerBatches, micro_batches
-from lexveil.privacy.dp.checkpoint import Checkpoint, Position
-from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradient
-from lexveil.privacy.dp.group import ALONE, Group
+from lexveil.privacy.dp.checkpoint import Checkpoint, TrainingState
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradientError
+from lexveil.privacy.dp.group import SINGLE_PROCESS, Group
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.dp.sampling import poisson_sample
 
@@ -89,7 +89,7 @@ def train(
     private: bool = True,
     max_items: int = 256,
     checkpoint: Checkpoint | None = None,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
 ) -> TrainingResult:
     """Train `model` in place, on its device; its trainable parameters end as the averaged iterates.
 
@@ -105,7 +105,7 @@ def train(
     micro-batch. So a run that goes on from its checkpoint ends as if it had never been killed, and one
     that is shared by a group differs by the rounding of float64 sums only.
 
-    Raises NonFiniteGradient with the step, which is to be charged: it has looked at the data. All of a
+    Raises NonFiniteGradientError with the step, which is to be charged: it has looked at the data. All of a
     group raise it. ValueError for a plan that counts another number of owners.
 
     Formal guarantee
@@ -114,7 +114,7 @@ def train(
     adding or removing one owner with all items, against anyone without the key. Assumed: those of
     BookKeeper, SecureRandom and poisson_sample; initial parameters, preprocessing and the plan do not
     depend on private data, or are charged apart; `data.n_owners` is public; stopping with
-    NonFiniteGradient is not observed; nor is what passes between the processes of a group.
+    NonFiniteGradientError is not observed; nor is what passes between the processes of a group.
     """
     if plan.truncation is not None and plan.truncation.n_owners != data.n_owners:
         raise ValueError(f"the plan counts {plan.truncation.n_owners} owners, the data {data.n_owners}")
@@ -129,7 +129,7 @@ def train(
             iterates.resume(found.tensors)
             losses = list(found.losses)
     made = torch.tensor([len(losses)])
-    group.follow_first([made, *iterates.state().values()])
+    group.copy_from_first([made, *iterates.state().values()])
     losses = losses or [math.nan] * int(made)
     with BookKeeper(model) if private else nullcontext() as keeper:
         draws = _Draws(model, data, loss, plan, random, keeper, max_items, group)
@@ -139,8 +139,8 @@ def train(
             iterates.move(total, step)
             if on_step is not None:
                 on_step(step)
-            if checkpoint is not None and group.rank == 0 and checkpoint.due():
-                checkpoint.save(Position(tuple(losses), iterates.state()), key, about)
+            if checkpoint is not None and group.rank == 0 and checkpoint.is_due():
+                checkpoint.save(TrainingState(tuple(losses), iterates.state()), key, about)
     iterates.finish()
     model.train(was_training)
     return TrainingResult(plan.steps, private, tuple(losses))
@@ -151,12 +151,12 @@ class _Iterates:
 
     def __init__(self, model: nn.Module, plan: TrainingPlan, n_owners: int) -> None:
         self._plan = plan
-        self._parameters = trainable(model)
+        self._parameters = trainable_parameters(model)
         # The constant qN, never the size of a draw, which is private.
         self._expected_batch_size = plan.sample_rate * n_owners
         self._averaged_from = plan.steps - max(1, round(plan.average_last * plan.steps))
-        self._velocity = zeros(model) if plan.momentum else {}
-        self._average = zeros(model)
+        self._velocity = zero_gradients(model) if plan.momentum else {}
+        self._average = zero_gradients(model)
 
     def state(self) -> dict[str, Tensor]:
         """All that moves, by name; the tensors themselves."""
@@ -205,28 +205,28 @@ class _Draws:
         return next(self.model.parameters()).device
 
     def sum_at(self, step: int) -> tuple[Gradients, float]:
-        """The owners of all processes and the noise together, and the mean loss. Raises NonFiniteGradient."""
+        """The owners of all processes and the noise together, and the mean loss. Raises NonFiniteGradientError."""
         cut = self.plan.truncation and self.plan.truncation.max_batch
         drawn = poisson_sample(self.data.n_owners, self.plan.sample_rate, self.random, step, cut)
         runs = list(micro_batches(drawn.tolist(), self.data.item_counts, self.max_items))
         # Addressed by micro-batch, whoever works on it: dropout is the same for any number of processes.
         seeds = self.random.integers("torch", step, len(runs)).tolist()
         mine = slice(self.group.rank, None, self.group.size)
-        total = zeros(self.model)
+        total = zero_gradients(self.model)
         # The sum of the losses, and how many processes met a number that isn't finite: all must stop then.
         found = torch.zeros(2, dtype=torch.float64)
         try:
             for run, seed in zip(runs[mine], seeds[mine], strict=True):
                 with _seeded(seed, self.device):
                     found[0] += self._add_run(run, total, len(runs))
-        except NonFiniteGradient:
+        except NonFiniteGradientError:
             found[1] = 1
-        self.group.add_up([found])
+        self.group.all_reduce([found])
         if found[1]:
-            raise NonFiniteGradient(step)
+            raise NonFiniteGradientError(step)
         if self.keeper is not None and self.group.rank == 0:
             _add_noise(total, self.plan.noise_multiplier * self.plan.max_grad_norm, self.random, step)
-        self.group.add_up(total.values())
+        self.group.all_reduce(total.values())
         return total, float(found[0]) / drawn.size if drawn.size else math.nan
 
     def _add_run(self, run: Sequence[int], total: Gradients, runs: int) -> float:
@@ -238,7 +238,7 @@ class _Draws:
             _add(total, self._clipped(batch, len(run), self.plan.max_grad_norm, runs))
             return loss
         # An owner larger than a micro-batch: its gradient is the sum over its parts, clipped when whole.
-        gradient, loss = zeros(self.model), 0.0
+        gradient, loss = zero_gradients(self.model), 0.0
         for start in range(0, items, self.max_items):
             part = range(start, min(start + self.max_items, items))
             batch = self.data.batch(run, part).to(self.device)
@@ -247,7 +247,7 @@ class _Draws:
         factor = 1.0
         if self.keeper is not None:
             norm = math.sqrt(sum(float(part.square().sum()) for part in gradient.values()))
-            limit = self.keeper.limit(self.plan.max_grad_norm)
+            limit = self.keeper.clipping_limit(self.plan.max_grad_norm)
             factor = limit / max(norm, limit)
         _add(total, gradient, factor)
         return loss
@@ -262,7 +262,7 @@ class _Draws:
         weighted = (losses * batch.weights.to(losses.dtype)).sum()
         value = float(weighted.detach())
         if not math.isfinite(value):
-            raise NonFiniteGradient
+            raise NonFiniteGradientError
         weighted.backward()
         return value
 
@@ -271,25 +271,25 @@ class _Draws:
         if self.keeper is not None:
             return self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm, parts).grads
         gradients: Gradients = {}
-        for name, parameter in trainable(self.model).items():
+        for name, parameter in trainable_parameters(self.model).items():
             if parameter.grad is not None:
                 gradients[name] = parameter.grad.double()
                 if not bool(torch.isfinite(gradients[name]).all()):
-                    raise NonFiniteGradient
+                    raise NonFiniteGradientError
                 parameter.grad = None
         return gradients
 
 
-def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that are trained, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def zeros(model: nn.Module) -> Gradients:
+def zero_gradients(model: nn.Module) -> Gradients:
     """A float64 zero for each trainable parameter, on its device."""
     return {
         name: torch.zeros(p.shape, dtype=torch.float64, device=p.device)
-        for name, p in trainable(model).items()
+        for name, p in trainable_parameters(model).items()
     }
 
 

@@ -46,19 +46,19 @@ class Group:
             dist.init_process_group(backend, timeout=_PATIENCE)
         return cls(dist.get_rank(), dist.get_world_size())
 
-    def add_up(self, tensors: Iterable[Tensor]) -> None:
+    def all_reduce(self, tensors: Iterable[Tensor]) -> None:
         """Put the sum over all processes in the place of each tensor: the same bits in each process."""
         if self.size > 1:
             for tensor in tensors:
                 dist.all_reduce(tensor)
 
-    def follow_first(self, tensors: Iterable[Tensor]) -> None:
+    def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
         """Put the first process's values in the place of each tensor."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
-    def tell(self, message: bytes = b"") -> bytes:
+    def broadcast_bytes(self, message: bytes = b"") -> bytes:
         """What the first process says, in each of them."""
         if self.size == 1:
             return message
@@ -68,10 +68,10 @@ class Group:
         dist.broadcast(said, src=0)
         return bytes(said.tolist())
 
-    def agrees(self, message: bytes) -> bool:
+    def agree_on(self, message: bytes) -> bool:
         """Whether all processes say the same; each of them gets the same answer."""
-        same = torch.tensor([int(self.tell(message) == message)])
-        self.add_up([same])
+        same = torch.tensor([int(self.broadcast_bytes(message) == message)])
+        self.all_reduce([same])
         return int(same) == self.size
 
     def leave(self) -> None:
@@ -80,4 +80,4 @@ class Group:
             dist.destroy_process_group()
 
 
-ALONE = Group()
+SINGLE_PROCESS = Group()

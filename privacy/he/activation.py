@@ -14,7 +14,7 @@ from lexveil.privacy.he.layout import Floats
 _NEGLIGIBLE = 1e-9
 
 
-class HeadRefused(ValueError):
+class HeadRefusedError(ValueError):
     """These weights cannot be served: a result could wrap around silently, or there is nothing to compute."""
 
 
@@ -22,7 +22,7 @@ class HeadRefused(ValueError):
 class Activation:
     """A polynomial of degree 2 or 3 and the interval of hidden values that it is meant for.
 
-    coefficients: in ascending order of the powers. Raises `HeadRefused` for another degree, and for a leading
+    coefficients: in ascending order of the powers. Raises `HeadRefusedError` for another degree, and for a leading
     coefficient so small that completing the square would move the interval far away.
 
     Under encryption only u^2 and (u - shift)(u^2 + inner) are computed, u = x + shift; the shift goes into
@@ -38,9 +38,9 @@ class Activation:
     def __post_init__(self) -> None:
         low, high = self.interval
         if len(self.coefficients) not in (3, 4) or not np.isfinite(self.coefficients).all():
-            raise HeadRefused("an encrypted activation is a square or a cubic")
+            raise HeadRefusedError("an encrypted activation is a square or a cubic")
         if not low < high or self.factor == 0 or abs(self.shift) > 2 * (high - low):
-            raise HeadRefused("the interval is empty, or the leading coefficient too small for it")
+            raise HeadRefusedError("the interval is empty, or the leading coefficient too small for it")
 
     @classmethod
     def square(cls, interval: tuple[float, float]) -> Activation:
@@ -86,11 +86,11 @@ class Activation:
     def __call__(self, hidden: Floats) -> Floats:
         return Polynomial(self.coefficients)(hidden)
 
-    def refuse_outside(self, hidden: Floats) -> None:
-        """Raises `HeadRefused` unless all hidden values (of the training data) lie in the interval."""
+    def require_in_interval(self, hidden: Floats) -> None:
+        """Raises `HeadRefusedError` unless all hidden values (of the training data) lie in the interval."""
         low, high = self.interval
         outside = int(np.count_nonzero(~((hidden >= low) & (hidden <= high))))
         if outside:
-            raise HeadRefused(
+            raise HeadRefusedError(
                 f"{outside} of {hidden.size} hidden values of the training data leave the interval"
             )

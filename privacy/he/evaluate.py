@@ -31,12 +31,12 @@ import numpy as np
 import tenseal.sealapi as seal
 
 from lexveil.privacy.he import flooding, layout, wire_format
-from lexveil.privacy.he.activation import HeadRefused
+from lexveil.privacy.he.activation import HeadRefusedError
 from lexveil.privacy.he.layout import Floats, Layer, Slots
 from lexveil.privacy.he.parameters import Parameters
 from lexveil.privacy.he.scheme import Scheme, to_bytes
 
-__all__ = ["EvaluationKeys", "Evaluator", "HeadRefused", "LinearEvaluator", "SlotEvaluator"]
+__all__ = ["EvaluationKeys", "Evaluator", "HeadRefusedError", "LinearEvaluator", "SlotEvaluator"]
 
 MAX_FEATURE_NORM = 2.0**10
 
@@ -71,13 +71,13 @@ class Evaluator:
         chosen, bits = parameters.scheme, parameters.scheme.flooding_bits
         self.parameters = parameters
         self.feature_norm = feature_norm
-        self.error_slope = chosen.error(column_norm, 1, gain) - chosen.error(column_norm, 0, gain)
-        self.error_floor = max(0.0, chosen.error(column_norm, 0, gain) - self.error_slope)
+        self.error_slope = chosen.logit_error(column_norm, 1, gain) - chosen.logit_error(column_norm, 0, gain)
+        self.error_floor = max(0.0, chosen.logit_error(column_norm, 0, gain) - self.error_slope)
         self.flooding_level = self.masking_level = 0.0
-        self._outputs = layout.outputs(parameters)
+        self._outputs = layout.output_mask(parameters)
         if bits:
             n = int(np.count_nonzero(np.real(self._outputs)) + np.count_nonzero(np.imag(self._outputs)))
-            self.flooding_level = flooding.noise_level(chosen.drowned(column_norm, gain), n, bits)
+            self.flooding_level = flooding.noise_level(chosen.error_to_flood(column_norm, gain), n, bits)
             self.error_floor += flooding.TAIL * self.flooding_level
             if n < 2 * parameters.slots:
                 self.masking_level = flooding.noise_level(partial_sums, parameters.slots, bits)
@@ -91,18 +91,18 @@ class Evaluator:
     @property
     def max_keys_bytes(self) -> int:
         """No honest upload of evaluation keys is longer."""
-        return sum(wire_format.longest(frame) for frame in self._scheme.key_frames.values())
+        return sum(wire_format.max_length(frame) for frame in self._scheme.key_frames.values())
 
     @property
     def max_ciphertext_bytes(self) -> int:
         """No honest request is longer."""
-        return self.parameters.ciphertexts_per_request * wire_format.longest(self._scheme.input_frame)
+        return self.parameters.ciphertexts_per_request * wire_format.max_length(self._scheme.input_frame)
 
     def load_keys(self, serialised: bytes) -> EvaluationKeys:
-        """Keys of a client, for `evaluate`. Raises `Malformed` unless exactly the expected ones."""
+        """Keys of a client, for `evaluate`. Raises `MalformedError` unless exactly the expected ones."""
         scheme = self._scheme
         kinds = {"galois": seal.GaloisKeys, "relin": seal.RelinKeys, "public": seal.PublicKey}
-        pieces = wire_format.split(serialised, len(scheme.key_frames))
+        pieces = wire_format.split_objects(serialised, len(scheme.key_frames))
         loaded = {
             name: scheme.load(kinds[name](), piece, frame)
             for (name, frame), piece in zip(scheme.key_frames.items(), pieces, strict=True)
@@ -112,9 +112,9 @@ class Evaluator:
         return EvaluationKeys(loaded.get("galois"), loaded.get("relin"), encryptor)
 
     def evaluate(self, serialised: bytes, keys: EvaluationKeys) -> bytes:
-        """Encrypted logits of a fresh request of these parameters; else raises `Malformed`."""
+        """Encrypted logits of a fresh request of these parameters; else raises `MalformedError`."""
         scheme = self._scheme
-        pieces = wire_format.split(serialised, self.parameters.ciphertexts_per_request)
+        pieces = wire_format.split_objects(serialised, self.parameters.ciphertexts_per_request)
         x = [scheme.load(seal.Ciphertext(), piece, scheme.input_frame) for piece in pieces]
         return b"".join(to_bytes(y) for y in self._logits(x, keys))
 
@@ -127,7 +127,7 @@ class Evaluator:
         scale = 2.0 ** self.parameters.scheme.weight_scale_bits[index]
         return [
             [scheme.encode(slots, scale, scheme.levels[primes - 1]) if slots.any() else None for slots in row]
-            for row in layout.diagonals(self.parameters, layer, weight)
+            for row in layout.weight_diagonals(self.parameters, layer, weight)
         ]
 
     def _product(self, layer: Layer, x: Any, factors: Sequence[Sequence[Any]], keys: EvaluationKeys) -> Any:
@@ -171,7 +171,7 @@ class Evaluator:
         fresh = seal.Ciphertext()
         keys.encryptor.encrypt(self._scheme.encode(bias, y.scale, self._scheme.level(y)), fresh)
         y = self._add(y, fresh)
-        for layer in flooding.layers(self._outputs, self.flooding_level, self.masking_level):
+        for layer in flooding.noise_layers(self._outputs, self.flooding_level, self.masking_level):
             # Twice a half: the encoder refuses what passes a quarter of the modulus, though a half has room.
             half = self._scheme.encode(layer / 2, y.scale, self._scheme.level(y))
             for _ in range(2):
@@ -182,15 +182,15 @@ class Evaluator:
 class LinearEvaluator(Evaluator):
     """features @ weight + bias under encryption; the weights are encoded once, here.
 
-    weight: shape (n_features, n_classes). bias: shape (n_classes,). Raises `HeadRefused`.
+    weight: shape (n_features, n_classes). bias: shape (n_classes,). Raises `HeadRefusedError`.
     """
 
     def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
-        weight, bias = checked_layer(weight, bias, (parameters.n_features, parameters.n_classes))
+        weight, bias = check_layer(weight, bias, (parameters.n_features, parameters.n_classes))
         norm, self.logit_bound, column_norm = linear_bounds(parameters, weight, bias)
         super().__init__(parameters, norm, column_norm, column_norm * min(norm, flooding.NORM))
         (self._layer,) = layout.layers(parameters)
-        self._bias = layout.spread(parameters, bias)
+        self._bias = layout.repeat_per_block(parameters, bias)
         self._factors = self._encoded_diagonals(self._layer, weight, 0, len(self._scheme.primes))
 
     def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
@@ -205,13 +205,13 @@ class SlotEvaluator(Evaluator):
     """
 
     def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
-        weight, bias = checked_layer(weight, bias, (parameters.n_features, parameters.n_classes))
+        weight, bias = check_layer(weight, bias, (parameters.n_features, parameters.n_classes))
         norm, self.logit_bound, column_norm = linear_bounds(parameters, weight, bias)
         super().__init__(parameters, norm, column_norm, column_norm * min(norm, flooding.NORM))
         scale = 2.0 ** parameters.scheme.weight_scale_bits[0]
         self._weight, self._bias = np.where(np.abs(weight) * scale < 1, 0, weight), bias
         if not self._weight.any(axis=0).all():
-            raise HeadRefused("a class without weights has nothing to multiply in this packing")
+            raise HeadRefusedError("a class without weights has nothing to multiply in this packing")
 
     def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
         scheme = self._scheme
@@ -232,13 +232,13 @@ class SlotEvaluator(Evaluator):
         return logits
 
 
-def checked_layer(weight: Floats, bias: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Weight and bias in float64. Raises `HeadRefused` unless finite and of these shapes."""
+def check_layer(weight: Floats, bias: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Weight and bias in float64. Raises `HeadRefusedError` unless finite and of these shapes."""
     weight, bias = np.asarray(weight, dtype=np.float64), np.asarray(bias, dtype=np.float64)
     if weight.shape != shape or bias.shape != shape[1:]:
-        raise HeadRefused(f"weight {weight.shape} and bias {bias.shape} do not fit {shape}")
+        raise HeadRefusedError(f"weight {weight.shape} and bias {bias.shape} do not fit {shape}")
     if not (np.isfinite(weight).all() and np.isfinite(bias).all() and weight.any()):
-        raise HeadRefused("weights must be finite and not all zero")
+        raise HeadRefusedError("weights must be finite and not all zero")
     return weight, bias
 
 
@@ -254,5 +254,5 @@ def linear_bounds(parameters: Parameters, weight: Floats, bias: Floats) -> tuple
     column_norm, bias_bound = float(np.linalg.norm(weight, axis=0).max()), float(np.abs(bias).max())
     norm = min((limit - bias_bound) / column_norm, MAX_FEATURE_NORM)
     if norm < 1:
-        raise HeadRefused(f"logits of features of norm 1 could pass {limit:g} and wrap around")
+        raise HeadRefusedError(f"logits of features of norm 1 could pass {limit:g} and wrap around")
     return norm, norm * column_norm + bias_bound, column_norm

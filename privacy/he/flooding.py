@@ -2,7 +2,7 @@
 
 Formal guarantee: let the polynomial of a reply without flooding decrypt to the logits plus an error, over
 the slots, in the unit of a logit. Of this error let E be the root mean square over the n outputs, where the
-real parts count alone (`ParameterSet.drowned`), and P that of the absolute value over the N/2 slots, which
+real parts count alone (`ParameterSet.error_to_flood`), and P that of the absolute value over the N/2 slots, which
 hold partial sums of the weights beside the outputs. The server adds a polynomial whose slots have independent
 Gaussians as real and imaginary parts: of standard deviation sigma where an output stands, and tau everywhere
 else. The canonical embedding is sqrt(N/2) times an isometry, so this is a Gaussian over the coefficients, and
@@ -58,21 +58,23 @@ def total_variation(answers: int, flooding_bits: int) -> float:
     return min(1.0, math.sqrt(answers * 2.0**-flooding_bits / 2))
 
 
-def layers(outputs: NDArray[np.complex128], sigma: float, tau: float) -> Iterator[NDArray[np.complex128]]:
+def noise_layers(
+    outputs: NDArray[np.complex128], sigma: float, tau: float
+) -> Iterator[NDArray[np.complex128]]:
     """The noise, as slot vectors to be encoded apart and summed, the coarsest first. Shape: (slots,) each.
 
     outputs: 1 where the real part of a slot is an output, plus 1j where the imaginary part is; 0 elsewhere.
     """
     if tau:
-        everything = gaussian(len(outputs), tau)
+        everything = sample_gaussian(len(outputs), tau)
         yield np.where(outputs.real > 0, 0, everything.real) + 1j * np.where(
             outputs.imag > 0, 0, everything.imag
         )
     for layer in range(_LAYERS - 1):
-        yield gaussian(len(outputs), sigma * 2.0 ** (-_LAYER_BITS * layer))
+        yield sample_gaussian(len(outputs), sigma * 2.0 ** (-_LAYER_BITS * layer))
 
 
-def gaussian(slots: int, sigma: float) -> NDArray[np.complex128]:
+def sample_gaussian(slots: int, sigma: float) -> NDArray[np.complex128]:
     """Complex Gaussians from the system's randomness (Box & Muller 1958). Shape: (slots,)."""
     words = np.frombuffer(os.urandom(16 * slots), dtype=np.uint64) >> np.uint64(11)
     radius, angle = ((words.astype(np.float64) + 1) * 2.0**-53).reshape(2, slots)

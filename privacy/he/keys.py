@@ -25,10 +25,10 @@ import tenseal.sealapi as seal
 from lexveil.privacy.he.layout import Floats, pack, unpack
 from lexveil.privacy.he.parameters import Parameters
 from lexveil.privacy.he.scheme import Scheme, from_bytes, to_bytes
-from lexveil.privacy.he.wire_format import longest, split
+from lexveil.privacy.he.wire_format import max_length, split_objects
 
 
-class SecretKeyUnusable(ValueError):
+class SecretKeyError(ValueError):
     """The secret key file cannot be used: absent, readable by others, or not one of ours."""
 
 
@@ -49,18 +49,18 @@ class ClientKeys:
 
     @classmethod
     def load(cls, path: Path) -> ClientKeys:
-        """Keys saved by `save`. Raises `SecretKeyUnusable`."""
+        """Keys saved by `save`. Raises `SecretKeyError`."""
         try:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_mode & 0o077:
-                    raise SecretKeyUnusable("the secret key file must be readable by its owner only")
+                    raise SecretKeyError("the secret key file must be readable by its owner only")
                 record, _, secret = file.read().partition(b"\n")
             scheme = Scheme(Parameters.from_json(record.decode()))
             return cls(scheme, from_bytes(seal.SecretKey(), scheme.context, secret))
-        except SecretKeyUnusable:
+        except SecretKeyError:
             raise
         except (OSError, RuntimeError, ValueError):
-            raise SecretKeyUnusable("the secret key file cannot be read") from None
+            raise SecretKeyError("the secret key file cannot be read") from None
 
     def save(self, path: Path) -> None:
         """Writes the secret key to a new file of mode 0600: one line of parameters, then SEAL's bytes."""
@@ -77,7 +77,7 @@ class ClientKeys:
     @property
     def max_reply_bytes(self) -> int:
         """No honest reply to one request of `encrypt` is longer."""
-        return self.parameters.ciphertexts_per_reply * longest(self._scheme.output_frame)
+        return self.parameters.ciphertexts_per_reply * max_length(self._scheme.output_frame)
 
     def evaluation_keys(self) -> bytes:
         """The keys that this evaluation uses and no others, seeded: what the server is given once.
@@ -107,12 +107,12 @@ class ClientKeys:
         return [b"".join(serialised[start : start + each]) for start in range(0, len(serialised), each)]
 
     def decrypt(self, replies: Sequence[bytes], n: int) -> Floats:
-        """Logits of n documents. Shape: (n, n_classes). Raises `Malformed` for what is not a reply."""
+        """Logits of n documents. Shape: (n, n_classes). Raises `MalformedError` for what is not a reply."""
         scheme, each = self._scheme, self.parameters.ciphertexts_per_reply
         if len(replies) != -(-n // self.parameters.documents_per_ciphertext):
             raise ValueError("the number of ciphertexts does not fit the number of documents")
         slots = np.empty((len(replies) * each, self.parameters.slots), dtype=np.complex128)
-        for row, serialised in enumerate(piece for reply in replies for piece in split(reply, each)):
+        for row, serialised in enumerate(piece for reply in replies for piece in split_objects(reply, each)):
             plaintext = seal.Plaintext()
             self._decryptor.decrypt(
                 scheme.load(seal.Ciphertext(), serialised, scheme.output_frame), plaintext

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lexveil.privacy.he.parameters import Parameters, power_of_two
+from lexveil.privacy.he.parameters import Parameters, next_power_of_two
 
 Floats = NDArray[np.float64]
 Slots = NDArray[Any]  # float64 or complex128
@@ -54,10 +54,10 @@ def layers(parameters: Parameters) -> tuple[Layer, ...]:
     if not p.n_hidden:
         baby = 1 << ((p.outputs.bit_length() - 1) // 2)
         return (Layer(p.n_features, p.n_classes, p.outputs - 1, 0, p.outputs, baby, p.block_size),)
-    hidden, between = power_of_two(p.n_hidden), p.outputs - 1
+    hidden, between = next_power_of_two(p.n_hidden), p.outputs - 1
     baby = 1 << (hidden.bit_length() // 2)
-    first_span = power_of_two(p.n_features + hidden - 1)
-    second_span = power_of_two(p.n_hidden + between)
+    first_span = next_power_of_two(p.n_features + hidden - 1)
+    second_span = next_power_of_two(p.n_hidden + between)
     return (
         Layer(p.n_features, p.n_hidden, hidden - 1 + between, between, hidden, baby, first_span),
         # Steps of the first layer's length where possible: no key of its own.
@@ -119,21 +119,21 @@ def unpack(parameters: Parameters, slots: Slots, n: int) -> Floats:
     return np.real(slots).reshape(-1, parameters.block_size)[:n, : parameters.n_classes]
 
 
-def spread(parameters: Parameters, values: Floats, offset: int = 0) -> Floats:
+def repeat_per_block(parameters: Parameters, values: Floats, offset: int = 0) -> Floats:
     """A value an output into every block, from slot `offset` on. Shape: (n_out,) -> (slots,)."""
     block = np.zeros(parameters.block_size)
     block[offset : offset + len(values)] = values
     return np.tile(block, parameters.documents_per_ciphertext)
 
 
-def outputs(parameters: Parameters) -> Slots:
+def output_mask(parameters: Parameters) -> Slots:
     """Where logits stand: 1 for a real part, 1j for an imaginary one. Shape: (slots,)."""
     if parameters.packing == "slot":
         return np.full(parameters.slots, 1 + 1j)
-    return spread(parameters, np.ones(parameters.n_classes)).astype(np.complex128)
+    return repeat_per_block(parameters, np.ones(parameters.n_classes)).astype(np.complex128)
 
 
-def diagonals(parameters: Parameters, layer: Layer, weight: Floats) -> list[list[Floats]]:
+def weight_diagonals(parameters: Parameters, layer: Layer, weight: Floats) -> list[list[Floats]]:
     """The weights as slot vectors: `[giant][baby]`, each of shape (slots,).
 
     weight: shape (n_in, n_out). Giant step g is rotated left by g*b after its products, so its vectors are

@@ -12,8 +12,8 @@ import numpy as np
 import tenseal.sealapi as seal
 
 from lexveil.privacy.he import layout
-from lexveil.privacy.he.activation import Activation, HeadRefused
-from lexveil.privacy.he.evaluate import EvaluationKeys, Evaluator, checked_layer, logit_limit
+from lexveil.privacy.he.activation import Activation, HeadRefusedError
+from lexveil.privacy.he.evaluate import EvaluationKeys, Evaluator, check_layer, logit_limit
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
 
@@ -26,7 +26,7 @@ class NetworkEvaluator(Evaluator):
 
     first: shape (n_features, n_hidden). second: shape (n_hidden, n_classes). Normalisation before the
     activation is to be folded into the first layer. No training data is asked for: whoever trains checks the
-    interval (`Activation.refuse_outside`), and bounds here follow from the weights. Raises `HeadRefused`.
+    interval (`Activation.require_in_interval`), and bounds here follow from the weights. Raises `HeadRefusedError`.
 
     Features have norm 1: errors, noise and what could wrap around are bounded for all such features, whatever
     their hidden values (`Bounds`).
@@ -41,13 +41,13 @@ class NetworkEvaluator(Evaluator):
     ) -> None:
         p = parameters
         if activation.degree != p.degree:
-            raise HeadRefused(f"an activation of degree {activation.degree} does not fit {p.degree}")
-        weight, bias = checked_layer(*first, (p.n_features, p.n_hidden))
-        last_weight, last_bias = checked_layer(*second, (p.n_hidden, p.n_classes))
+            raise HeadRefusedError(f"an activation of degree {activation.degree} does not fit {p.degree}")
+        weight, bias = check_layer(*first, (p.n_features, p.n_hidden))
+        last_weight, last_bias = check_layer(*second, (p.n_hidden, p.n_classes))
         bounds = Bounds(activation, weight, bias, last_weight, last_bias)
         self.logit_bound = bounds.largest_logit(NORM)
         if self.logit_bound > logit_limit(p):
-            raise HeadRefused(
+            raise HeadRefusedError(
                 f"logits could reach {self.logit_bound:.3g}: above {logit_limit(p):g} they wrap"
             )
         column_norm = float(np.linalg.norm(weight, axis=0).max())
@@ -57,12 +57,12 @@ class NetworkEvaluator(Evaluator):
         self._activation = activation
         n = len(self._scheme.primes)
         self._factors = self._encoded_diagonals(self._first, weight, 0, n)
-        self._hidden_bias = layout.spread(p, bias + activation.shift, self._first.out_offset)
+        self._hidden_bias = layout.repeat_per_block(p, bias + activation.shift, self._first.out_offset)
         # Each degree of the polynomial costs one prime, as the first layer does.
         self._last_factors = self._encoded_diagonals(
             self._second, activation.factor * last_weight, 1, n - p.degree
         )
-        self._bias = layout.spread(p, last_bias + activation.constant * last_weight.sum(axis=0))
+        self._bias = layout.repeat_per_block(p, last_bias + activation.constant * last_weight.sum(axis=0))
 
     def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
         u = self._rescaled(self._product(self._first, x[0], self._factors, keys))

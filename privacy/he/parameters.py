@@ -21,7 +21,7 @@ MAX_ERROR: dict[Profile, float] = {"fast": 2e-3, "sealed": 1e-5}
 FLOODING_BITS: dict[Profile, int] = {"fast": 0, "sealed": 20}
 
 
-class ShapeRefused(ValueError):
+class ShapeRefusedError(ValueError):
     """A head of this shape cannot be served encrypted."""
 
 
@@ -68,11 +68,11 @@ class ParameterSet:
         # A coefficient is rounded by a uniform half at most; a slot sums N of them. 4.5 standard deviations.
         return 4.5 * (self.poly_modulus_degree / 12) ** 0.5 * 2.0 ** -self.weight_scale_bits[0]
 
-    def drowned(self, column_norm: float, gain: float = 1.0) -> float:
+    def error_to_flood(self, column_norm: float, gain: float = 1.0) -> float:
         """Root mean square over the outputs of the error that the flooding must drown."""
         return self.rms_error * max(1.0, column_norm / RMS_NORM) * max(1.0, gain / RMS_GAIN)
 
-    def error(self, column_norm: float, feature_norm: float, gain: float = 1.0) -> float:
+    def logit_error(self, column_norm: float, feature_norm: float, gain: float = 1.0) -> float:
         """Bound on the error of a logit before flooding."""
         summed = self.error_floor + self.error_slope * column_norm + self.encoding_error * feature_norm
         return summed * gain
@@ -133,7 +133,7 @@ class Parameters:
 
     @property
     def outputs(self) -> int:
-        return power_of_two(self.n_classes)
+        return next_power_of_two(self.n_classes)
 
     @property
     def documents_per_ciphertext(self) -> int:
@@ -156,7 +156,7 @@ class Parameters:
         """Raises ValueError unless the text is what `choose` gives for its shape."""
         try:
             record = json.loads(text)
-            chosen = choose(
+            chosen = choose_parameters(
                 record["n_features"],
                 record["n_classes"],
                 n_hidden=record["n_hidden"],
@@ -173,7 +173,7 @@ class Parameters:
         return chosen
 
 
-def choose(
+def choose_parameters(
     n_features: int,
     n_classes: int,
     *,
@@ -192,46 +192,51 @@ def choose(
     `FLOODING_BITS` where none is asked.
 
     Both sides compute this from the same record, so a server cannot talk a client into weak parameters.
-    Raises `ShapeRefused` outside 64..1024 features, 2..200 classes and 2..256 hidden units, and where no set
+    Raises `ShapeRefusedError` outside 64..1024 features, 2..200 classes and 2..256 hidden units, and where no set
     reaches the error and the flooding.
     """
-    _refuse_outside("features", n_features, MIN_FEATURES, MAX_FEATURES)
-    _refuse_outside("classes", n_classes, MIN_CLASSES, MAX_CLASSES)
+    _require_in_range("features", n_features, MIN_FEATURES, MAX_FEATURES)
+    _require_in_range("classes", n_classes, MIN_CLASSES, MAX_CLASSES)
     if n_hidden != 0:
-        _refuse_outside("hidden units", n_hidden, 2, MAX_HIDDEN)
+        _require_in_range("hidden units", n_hidden, 2, MAX_HIDDEN)
     if profile not in get_args(Profile) or packing not in get_args(Packing):
-        raise ShapeRefused("no such profile or packing")
+        raise ShapeRefusedError("no such profile or packing")
     asked = MAX_ERROR[profile] if max_error is None else max_error
     bits = FLOODING_BITS[profile] if flooding_bits is None else flooding_bits
     rows = TABLE.get((packing, profile, degree), ())
     if (n_hidden == 0) != (degree == 1) or not rows:
-        raise ShapeRefused(f"no set serves {n_hidden} hidden units, degree {degree} and {packing} packing")
+        raise ShapeRefusedError(
+            f"no set serves {n_hidden} hidden units, degree {degree} and {packing} packing"
+        )
     block_size = 1 if packing == "slot" else _block_size(n_features, n_hidden, n_classes)
     for row in rows:
-        good = row.error(n_features**0.5, 1.0) <= asked and row.flooding_bits >= bits
+        good = row.logit_error(n_features**0.5, 1.0) <= asked and row.flooding_bits >= bits
         if good and block_size <= row.poly_modulus_degree // 2:
             chosen = Parameters(
                 row, profile, packing, n_features, n_hidden, n_classes, degree, asked, bits, block_size, ""
             )
             return _with_reason(chosen, rows.index(row))
-    best, most = min(row.error(n_features**0.5, 1.0) for row in rows), max(row.flooding_bits for row in rows)
-    raise ShapeRefused(
+    best, most = (
+        min(row.logit_error(n_features**0.5, 1.0) for row in rows),
+        max(row.flooding_bits for row in rows),
+    )
+    raise ShapeRefusedError(
         f"no set of the table reaches an error of {asked!r} and a flooding of 2^-{bits!r}; the best are "
         f"{best:.1g} and 2^-{most}"
     )
 
 
-def _refuse_outside(name: str, value: object, low: int, high: int) -> None:
+def _require_in_range(name: str, value: object, low: int, high: int) -> None:
     # Comes from JSON.
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ShapeRefused(f"an encrypted head has {low} to {high} {name}, this one has {value!r}")
+        raise ShapeRefusedError(f"an encrypted head has {low} to {high} {name}, this one has {value!r}")
 
 
 def _block_size(n_features: int, n_hidden: int, n_classes: int) -> int:
-    offset = power_of_two(n_classes) - 1
+    offset = next_power_of_two(n_classes) - 1
     if n_hidden:
-        offset += power_of_two(n_hidden) - 1
-    return power_of_two(n_features + offset)
+        offset += next_power_of_two(n_hidden) - 1
+    return next_power_of_two(n_features + offset)
 
 
 def _with_reason(parameters: Parameters, cheaper: int) -> Parameters:
@@ -245,12 +250,12 @@ def _with_reason(parameters: Parameters, cheaper: int) -> Parameters:
         f"N={row.poly_modulus_degree} holds {p.documents_per_ciphertext} documents a request, "
         f"{rescalings} rescalings, {sum(row.coeff_modulus_bits)} of "
         f"{MODULUS_BOUND_BITS[row.poly_modulus_degree]} bits that 128-bit security allows{sealing}; "
-        f"error {row.error(p.n_features**0.5, 1.0):.1g} where {p.max_error:.1g} is asked"
+        f"error {row.logit_error(p.n_features**0.5, 1.0):.1g} where {p.max_error:.1g} is asked"
     )
     if cheaper:
         reason += f" ({cheaper} cheaper would miss it)"
     return replace(p, reason=reason)
 
 
-def power_of_two(at_least: int) -> int:
+def next_power_of_two(at_least: int) -> int:
     return 1 << (at_least - 1).bit_length()

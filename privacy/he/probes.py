@@ -38,7 +38,7 @@ def probe_features(seed: str, count: int, n_features: int) -> Floats:
 
 
 def known_answers(head: Head, seed: str, error_bound: float, count: int = COUNT) -> list[list[float]]:
-    """Logits of the probes, for a manifest, rounded by `rounding(error_bound)` at most.
+    """Logits of the probes, for a manifest, rounded by `rounding_error(error_bound)` at most.
 
     error_bound: `Evaluator.error_bound(1.0)`, since probes have norm 1.
     """
@@ -46,7 +46,7 @@ def known_answers(head: Head, seed: str, error_bound: float, count: int = COUNT)
     return np.round(logits, _decimals(error_bound)).tolist()
 
 
-def rounding(error_bound: float) -> float:
+def rounding_error(error_bound: float) -> float:
     """Largest error that `known_answers` adds."""
     return 0.5 * 10.0 ** -_decimals(error_bound)
 

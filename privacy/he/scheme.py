@@ -123,13 +123,13 @@ class Scheme:
         return plaintext
 
     def load(self, empty: Loaded, serialised: bytes, frame: wire_format.Frame) -> Loaded:
-        """Loads a stranger's bytes into `empty`. Raises `Malformed` for anything but this frame."""
+        """Loads a stranger's bytes into `empty`. Raises `MalformedError` for anything but this frame."""
         stored = wire_format.inflate(serialised, limit=wire_format.frame_length(frame))
-        wire_format.refuse_unless_framed(stored, frame)
+        wire_format.check_frame(stored, frame)
         try:
             return from_bytes(empty, self.context, stored)
         except (RuntimeError, ValueError, IndexError):
-            raise wire_format.Malformed("the coefficients do not fit the parameters") from None
+            raise wire_format.MalformedError("the coefficients do not fit the parameters") from None
 
 
 def to_bytes(storable: Storable) -> bytes:

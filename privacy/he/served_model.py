@@ -11,15 +11,23 @@ from typing import Literal
 
 import numpy as np
 
-from lexveil.privacy.he.activation import Activation, HeadRefused
+from lexveil.privacy.he.activation import Activation, HeadRefusedError
 from lexveil.privacy.he.evaluate import Evaluator, LinearEvaluator, SlotEvaluator
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.network import NetworkEvaluator
-from lexveil.privacy.he.parameters import Packing, Parameters, Profile, ShapeRefused, choose
+from lexveil.privacy.he.parameters import Packing, Parameters, Profile, ShapeRefusedError, choose_parameters
 
 Layout = Literal["block", "slot"]
 
-__all__ = ["Head", "HeadRefused", "Layout", "LinearHead", "NetworkHead", "ServedModel", "ShapeRefused"]
+__all__ = [
+    "Head",
+    "HeadRefusedError",
+    "Layout",
+    "LinearHead",
+    "NetworkHead",
+    "ServedModel",
+    "ShapeRefusedError",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,12 +109,12 @@ class ServedModel:
     flooding_bits: int | None = None
 
 
-def parameters(model: ServedModel, layout: Layout = "block") -> Parameters:
-    """The cheapest set for this head and layout, with its reason. Raises `ShapeRefused`."""
+def model_parameters(model: ServedModel, layout: Layout = "block") -> Parameters:
+    """The cheapest set for this head and layout, with its reason. Raises `ShapeRefusedError`."""
     head = model.head
     network = isinstance(head, NetworkHead)
     packing: Packing = layout
-    return choose(
+    return choose_parameters(
         head.n_features,
         head.n_classes,
         n_hidden=head.n_hidden if network else 0,
@@ -118,28 +126,28 @@ def parameters(model: ServedModel, layout: Layout = "block") -> Parameters:
     )
 
 
-def layouts(model: ServedModel) -> tuple[Layout, ...]:
+def supported_packings(model: ServedModel) -> tuple[Layout, ...]:
     """`block` always; `slot`, for batches of thousands, for a linear head: networks have no set for it."""
     return ("block", "slot") if isinstance(model.head, LinearHead) else ("block",)
 
 
-def evaluators(model: ServedModel) -> dict[Layout, Evaluator]:
-    """The evaluators of a model, weights encoded. Raises `HeadRefused` or `ShapeRefused` for `block`.
+def build_evaluators(model: ServedModel) -> dict[Layout, Evaluator]:
+    """The evaluators of a model, weights encoded. Raises `HeadRefusedError` or `ShapeRefusedError` for `block`.
 
     A head that only the `slot` layout cannot hold (a class without weights, say) is served by blocks alone.
     """
-    found: dict[Layout, Evaluator] = {"block": evaluator(model, "block")}
-    for layout in layouts(model)[1:]:
+    found: dict[Layout, Evaluator] = {"block": build_evaluator(model, "block")}
+    for layout in supported_packings(model)[1:]:
         try:
-            found[layout] = evaluator(model, layout)
-        except (HeadRefused, ShapeRefused):
+            found[layout] = build_evaluator(model, layout)
+        except (HeadRefusedError, ShapeRefusedError):
             continue
     return found
 
 
-def evaluator(model: ServedModel, layout: Layout) -> Evaluator:
-    """The evaluator of one layout. Raises `HeadRefused` or `ShapeRefused`."""
-    chosen, head = parameters(model, layout), model.head
+def build_evaluator(model: ServedModel, layout: Layout) -> Evaluator:
+    """The evaluator of one layout. Raises `HeadRefusedError` or `ShapeRefusedError`."""
+    chosen, head = model_parameters(model, layout), model.head
     if isinstance(head, NetworkHead):
         first, last = (head.first_weight, head.first_bias), (head.last_weight, head.last_bias)
         return NetworkEvaluator(chosen, first, head.activation, last)

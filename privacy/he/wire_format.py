@@ -26,20 +26,20 @@ _BLAKE2XB = 1
 Frame = tuple[bytes | int, ...]
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """Bytes are not what these parameters make. The message names the guard, never what was there."""
 
 
-def refuse_unless_framed(stored: bytes, frame: Frame) -> None:
-    """Raises `Malformed` unless `stored` consists of the frame's pieces."""
+def check_frame(stored: bytes, frame: Frame) -> None:
+    """Raises `MalformedError` unless `stored` consists of the frame's pieces."""
     if len(stored) != frame_length(frame):
-        raise Malformed("the length does not fit the parameters")
+        raise MalformedError("the length does not fit the parameters")
     position = 0
     for piece in frame:
         if isinstance(piece, int):
             position += piece
         elif not stored.startswith(piece, position):
-            raise Malformed("the structure does not fit the parameters")
+            raise MalformedError("the structure does not fit the parameters")
         else:
             position += len(piece)
 
@@ -48,52 +48,52 @@ def frame_length(frame: Frame) -> int:
     return sum(piece if isinstance(piece, int) else len(piece) for piece in frame)
 
 
-def longest(frame: Frame) -> int:
+def max_length(frame: Frame) -> int:
     """No honest serialisation of this frame is longer."""
     # What does not compress grows a little: zstandard adds 3 bytes to every 128 KiB, and a header.
     length = frame_length(frame)
     return length + length // 4096 + 1024
 
 
-def split(serialised: bytes, count: int) -> list[bytes]:
+def split_objects(serialised: bytes, count: int) -> list[bytes]:
     """Exactly `count` serialised objects that stand one after the other, by the lengths in their headers."""
     pieces: list[bytes] = []
     position = 0
     for _ in range(count):
         if len(serialised) - position < _HEADER_BYTES or not serialised.startswith(MAGIC, position):
-            raise Malformed("not a serialised object")
+            raise MalformedError("not a serialised object")
         end = position + int.from_bytes(serialised[position + 8 : position + _HEADER_BYTES], "little")
         pieces.append(serialised[position:end])
         position = max(end, position + _HEADER_BYTES)
     if position != len(serialised):
-        raise Malformed("cut or padded")
+        raise MalformedError("cut or padded")
     return pieces
 
 
 def inflate(serialised: bytes, limit: int) -> bytes:
     """The object uncompressed, header included, at most `limit` bytes; anything longer is refused unread."""
     if len(serialised) < _HEADER_BYTES or serialised[: len(MAGIC)] != MAGIC:
-        raise Malformed("not a serialised object")
+        raise MalformedError("not a serialised object")
     compression, size = serialised[5], int.from_bytes(serialised[8:_HEADER_BYTES], "little")
     if size != len(serialised):
-        raise Malformed("cut or padded")
+        raise MalformedError("cut or padded")
     body = serialised[_HEADER_BYTES:]
     if compression == _ZSTANDARD:
         try:
             inflater = zstandard.ZstdDecompressor(max_window_size=1 << 24).decompressobj(
                 read_across_frames=False
             )
-            body = _bounded(inflater, body, limit)
+            body = _inflate_bounded(inflater, body, limit)
         except zstandard.ZstdError:
-            raise Malformed("does not inflate") from None
+            raise MalformedError("does not inflate") from None
     elif compression != _STORED:
-        raise Malformed("unknown compression")
+        raise MalformedError("unknown compression")
     if _HEADER_BYTES + len(body) > limit:
-        raise Malformed("the length does not fit the parameters")
-    return header(serialised[3:5], len(body)) + body
+        raise MalformedError("the length does not fit the parameters")
+    return make_header(serialised[3:5], len(body)) + body
 
 
-def _bounded(inflater: zstandard.ZstdDecompressionObj, body: bytes, limit: int) -> bytes:
+def _inflate_bounded(inflater: zstandard.ZstdDecompressionObj, body: bytes, limit: int) -> bytes:
     # Fed in pieces: one piece of zstandard input inflates to 32,000 times its size at most.
     pieces: list[bytes] = []
     total = 0
@@ -101,16 +101,16 @@ def _bounded(inflater: zstandard.ZstdDecompressionObj, body: bytes, limit: int) 
         piece = inflater.decompress(body[start : start + 1024])
         total += len(piece)
         if total > limit:
-            raise Malformed("the length does not fit the parameters")
+            raise MalformedError("the length does not fit the parameters")
         pieces.append(piece)
         if inflater.eof:
             break
     if not inflater.eof:
-        raise Malformed("does not inflate")
+        raise MalformedError("does not inflate")
     return b"".join(pieces)
 
 
-def header(version: bytes, body_length: int) -> bytes:
+def make_header(version: bytes, body_length: int) -> bytes:
     """SEAL's header of an uncompressed object."""
     return MAGIC + version + struct.pack("<BHQ", _STORED, 0, _HEADER_BYTES + body_length)
 
@@ -125,10 +125,15 @@ def ciphertext_frame(
     """
     metadata = struct.pack("<4Q?QQQdQ", *parms_id, True, 2, degree, primes, scale, 1)
     words = degree * primes * (1 if seeded else 2)
-    body: list[bytes | int] = [metadata, header(version, 8 + 8 * words), struct.pack("<Q", words), 8 * words]
+    body: list[bytes | int] = [
+        metadata,
+        make_header(version, 8 + 8 * words),
+        struct.pack("<Q", words),
+        8 * words,
+    ]
     if seeded:
-        body += [header(version, 1 + _SEED_BYTES), bytes([_BLAKE2XB]), _SEED_BYTES]
-    return _joined([header(version, frame_length(tuple(body))), *body])
+        body += [make_header(version, 1 + _SEED_BYTES), bytes([_BLAKE2XB]), _SEED_BYTES]
+    return _merge_fixed_pieces([make_header(version, frame_length(tuple(body))), *body])
 
 
 def galois_keys_frame(
@@ -155,10 +160,10 @@ def _key_switching_frame(
     body: list[bytes | int] = [struct.pack("<4QQ", *parms_id, len(present))]
     for here in present:
         body += [count, *one * (primes - 1)] if here else [bytes(8)]
-    return _joined([header(version, frame_length(tuple(body))), *body])
+    return _merge_fixed_pieces([make_header(version, frame_length(tuple(body))), *body])
 
 
-def _joined(pieces: Iterable[bytes | int]) -> Frame:
+def _merge_fixed_pieces(pieces: Iterable[bytes | int]) -> Frame:
     """The same frame with neighbouring fixed pieces joined: thousands of empty key slots become one."""
     joined: list[bytes | int] = []
     fixed = bytearray()

@@ -60,7 +60,8 @@ def run(folder: Path) -> None:
     # What a run may have let out before it died; a replay must let out the same.
     with (folder / "seen.jsonl").open("a") as seen:
         train(
-            model.with_settings(data),
+            model,
+            data,
             losses,
             plan,
             random,
@@ -116,7 +117,7 @@ def state(folder: Path) -> dict:
     verification = ledger.verify()
     seen = folder / "seen.jsonl"
     return {
-        "spent": ledger.spent(people, DELTA),
+        "spent": ledger.spent_epsilon(people, DELTA),
         "ok": verification.ok,
         "entries": [e.kind for e in ledger.entries()],
         "seen": sorted(set(seen.read_text().splitlines())) if seen.exists() else [],
@@ -154,7 +155,7 @@ def schedule(root: Path) -> dict:
 
 def race(root: Path, worker: int) -> dict:
     """Reserve as much as there is, while another process does the same."""
-    from lexveil.privacy.dp.ledger.ledger import BudgetExceeded, Charge, Ledger, Population
+    from lexveil.privacy.dp.ledger.ledger import BudgetExceededError, Charge, Ledger, Population
 
     people = Population("toy", unit="owner")
     ledger = Ledger(f"sqlite:///{root / 'ledger.db'}")
@@ -165,7 +166,7 @@ def race(root: Path, worker: int) -> dict:
         try:
             ledger.reserve(people, Charge(6.0, 0.2, 50), f"{worker} {number}", b"secret")
             admitted += 1
-        except BudgetExceeded:
+        except BudgetExceededError:
             refused += 1
     return {
         "shared": shared.id,
@@ -233,13 +234,13 @@ def test_started_again_it_spends_the_same_and_gives_the_same(killed):
 def test_two_processes_never_pass_the_limit(tmp_path):
     workers = [start("race", str(tmp_path), str(number)) for number in range(2)]
     results = [result(worker) for worker in workers]
-    from lexveil.privacy.dp.ledger.ledger import BudgetExceeded, Charge, Ledger, Population
+    from lexveil.privacy.dp.ledger.ledger import BudgetExceededError, Charge, Ledger, Population
 
     people = Population("toy", unit="owner")
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    assert ledger.spent(people, DELTA) <= LIMIT
+    assert ledger.spent_epsilon(people, DELTA) <= LIMIT
     assert ledger.verify().ok
-    with pytest.raises(BudgetExceeded):
+    with pytest.raises(BudgetExceededError):
         ledger.reserve(people, Charge(6.0, 0.2, 50), "one more", b"secret")
     # The same key in both is one reservation with one secret.
     assert len({r["shared"] for r in results}) == len({r["secret"] for r in results}) == 1

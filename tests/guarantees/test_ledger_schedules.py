@@ -55,7 +55,7 @@ def test_the_oracle_sees_a_run_past_the_limit(tmp_path) -> None:
     ledger = Ledger(url)
     for people in schedules.POPULATIONS:
         ledger.set_limit(people, 1.5, schedules.DELTA)
-    heavy = schedules.CHARGES[-1].data() | {"order": 8.0, "total": 1.0}
+    heavy = schedules.CHARGES[-1].to_payload() | {"order": 8.0, "total": 1.0}
     key = schedules.POPULATIONS[0].key
     Store(url).write(lambda t: t.append(t.entries(), "reserve", key, heavy, "ff", "forged"))
     assert schedules.judge(ledger, [])[0] == 1

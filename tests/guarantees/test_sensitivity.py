@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lexveil.privacy.dp.batches import TensorOwners
-from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradient
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradientError
 from lexveil.privacy.dp.engine import TrainingPlan, train
 from lexveil.privacy.dp.randomness import SecureRandom
 
@@ -82,7 +82,7 @@ def test_neighbouring_sums_differ_by_at_most_the_clip(kind, data, clip):
     try:
         with_owner = clipped_sum(model, *tensors(owners), len(owners), clip)
         without = clipped_sum(model, *tensors(rest), len(rest), clip) if rest else torch.zeros(1)
-    except NonFiniteGradient:
+    except NonFiniteGradientError:
         event("not finite")  # The run stops: nothing is released.
         return
     event("clipped")
@@ -97,7 +97,7 @@ def test_an_owner_alone_stays_within_the_clip_in_single_precision(kind, owner, r
     x, labels, index = tensors([owner * repeats])
     try:
         total = clipped_sum(model, x if wide else x.float(), labels, index, 1, clip)
-    except NonFiniteGradient:
+    except NonFiniteGradientError:
         return
     assert float(total.norm()) <= clip * (1 + 1e-6)
 
@@ -140,7 +140,7 @@ def test_one_owner_moves_one_step_of_training_by_at_most_the_clip(kind):
     for kept in (owner_of >= 0, owner_of != 3):
         model = build(kind)
         data = TensorOwners(x[kept], labels[kept], owner_of[kept], 4)
-        train(model.with_settings(data), _loss, plan, SecureRandom(bytes(32)))
+        train(model, data, _loss, plan, SecureRandom(bytes(32)))
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     moved = float((ends[0] - ends[1]).norm()) * 4 / rate
     assert 0 < moved <= 0.25 * (1 + 1e-6)

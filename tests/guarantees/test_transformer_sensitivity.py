@@ -12,7 +12,7 @@ import torch
 from lexveil.nlp.encoders.config import Kind, ModelConfig
 from lexveil.nlp.encoders.inputs import collate_tokens
 from lexveil.nlp.encoders.losses import classification_loss
-from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
 
@@ -28,7 +28,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, bert_in: Callable[..., Path]
 
 def moved(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
     """A model in the middle of its training, where every part of it has a gradient."""
-    model = build(ModelConfig.of(kind, encoder, ("a", "b", "c"), chunk_length=24), encoder).double().train()
+    model = build_model(ModelConfig.of(kind, encoder, ("a", "b", "c"), chunk_length=24), encoder).double().train()
     draws = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from fixtures.transit import transit
-from lexveil.privacy.key_services import KeyService, key_service, opened
-from lexveil.privacy.keystore import KeyStore, service_of
-from lexveil.privacy.vault import KeyUnusable, MasterKey
+from lexveil.privacy.key_services import KeyService, key_service, unwrap_master_key
+from lexveil.privacy.keystore import KeyStore, read_service_address
+from lexveil.privacy.vault import MasterKey, MasterKeyError
 
 CLOSED = "http://127.0.0.1:9"
 
@@ -63,7 +63,7 @@ def kept(request: pytest.FixtureRequest) -> Kept:
 
 
 def code_of(use: Callable[[], Any]) -> str:
-    with pytest.raises(KeyUnusable) as caught:
+    with pytest.raises(MasterKeyError) as caught:
         use()
     told = "".join(traceback.format_exception(caught.value))
     assert "127.0.0.1" not in told.replace("tests/", "")
@@ -88,9 +88,9 @@ class TestService:
 
     def test_it_is_asked_once_a_process(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
         secret, wrapped = kept.service.generate()
-        assert opened(kept.service, wrapped).key_id == MasterKey(secret).key_id
+        assert unwrap_master_key(kept.service, wrapped).key_id == MasterKey(secret).key_id
         monkeypatch.setenv(kept.variable, CLOSED)
-        assert opened(kept.service, wrapped).key_id == MasterKey(secret).key_id
+        assert unwrap_master_key(kept.service, wrapped).key_id == MasterKey(secret).key_id
 
     def test_what_it_did_not_wrap_is_refused(self, kept: Kept) -> None:
         _, wrapped = kept.service.generate()
@@ -155,10 +155,12 @@ class TestKeyStore:
 
     def test_only_the_wrapped_form_lies_in_the_table(self, kept: Kept, tmp_path: Path) -> None:
         store = self.open(tmp_path, kept.service)
-        keys = store.keys_for(["a", "b"])
-        opened.cache_clear()
-        assert self.open(tmp_path, kept.service).keys_for(["a", "b"]) == keys
-        assert service_of(f"sqlite:///{tmp_path / 'keys.db'}", "unused", None) == kept.service.address
+        keys = store.ensure_keys(["a", "b"])
+        unwrap_master_key.cache_clear()
+        assert self.open(tmp_path, kept.service).ensure_keys(["a", "b"]) == keys
+        assert (
+            read_service_address(f"sqlite:///{tmp_path / 'keys.db'}", "unused", None) == kept.service.address
+        )
 
     def test_another_master_key_is_refused(self, kept: Kept, tmp_path: Path) -> None:
         self.open(tmp_path, kept.service)
@@ -171,22 +173,22 @@ class TestKeyStore:
 
     def test_to_a_service_anew_at_it_and_back(self, kept: Kept, tmp_path: Path) -> None:
         store = self.open(tmp_path, MasterKey(bytes(32)))
-        keys = store.keys_for(["a", "b"])
+        keys = store.ensure_keys(["a", "b"])
         for master in (kept.service, kept.service, MasterKey(bytes([1]) * 32)):
-            assert store.rewrap(master) == 2
-            opened.cache_clear()
+            assert store.rewrap_keys(master) == 2
+            unwrap_master_key.cache_clear()
             store = self.open(tmp_path, master)
-            assert store.existing(["a", "b"]) == keys
+            assert store.existing_keys(["a", "b"]) == keys
 
     def test_the_old_wrapped_form_is_gone_from_the_file(self, kept: Kept, tmp_path: Path) -> None:
         store = self.open(tmp_path, kept.service)
-        keys = store.keys_for(["a"])
+        keys = store.ensure_keys(["a"])
         before = wrapped_in(tmp_path)
         kept.rotate()
         store.rewrap_master(kept.service)
         assert wrapped_in(tmp_path) != before
-        opened.cache_clear()
-        assert self.open(tmp_path, kept.service).existing(["a"]) == keys
+        unwrap_master_key.cache_clear()
+        assert self.open(tmp_path, kept.service).existing_keys(["a"]) == keys
         files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert before.encode() not in files
 

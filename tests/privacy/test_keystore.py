@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from lexveil.privacy.keystore import KeyStore
-from lexveil.privacy.vault import Erased, KeyUnusable, MasterKey, Tampered, VaultError
+from lexveil.privacy.vault import ErasedError, MasterKey, MasterKeyError, TamperedError, VaultError
 
 KEY = bytes(range(32))
 
@@ -48,18 +48,18 @@ def schema_of(folder: Path) -> str:
 class TestKeyStore:
     def test_keys_are_made_once_and_differ(self, open_store: Opener, tmp_path: Path) -> None:
         store = open_store(tmp_path)
-        keys = store.keys_for(["a", "b", "a"])
+        keys = store.ensure_keys(["a", "b", "a"])
         assert keys["a"] != keys["b"]
         assert len(keys["a"]) == 32
-        assert open_store(tmp_path).keys_for(["b", "c"])["b"] == keys["b"]
-        assert store.existing(["a", "z"]) == {"a": keys["a"]}
+        assert open_store(tmp_path).ensure_keys(["b", "c"])["b"] == keys["b"]
+        assert store.existing_keys(["a", "z"]) == {"a": keys["a"]}
 
     def test_more_documents_than_one_statement_holds(self, open_store: Opener, tmp_path: Path) -> None:
         ids = [f"doc-{number}" for number in range(1234)]
         store = open_store(tmp_path)
-        assert store.keys_for(ids) == store.existing(ids)
-        assert store.destroy(ids) == 1234
-        assert store.erased(ids) == set(ids)
+        assert store.ensure_keys(ids) == store.existing_keys(ids)
+        assert store.destroy_keys(ids) == 1234
+        assert store.erased_ids(ids) == set(ids)
 
     def test_moments_follow_each_other_whatever_the_clock_says(
         self, open_store: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -69,30 +69,30 @@ class TestKeyStore:
         monkeypatch.setattr("lexveil.privacy.keystore.time.time", lambda: clock[0])
         told: list[float] = []
         for number, clock[0] in enumerate((2e9, 1e9, 1e9, 3e9, 2e9)):
-            store.keys_for([f"doc-{number}"])
-            told += [store.created([f"doc-{number}"])[f"doc-{number}"], store.moment()]
+            store.ensure_keys([f"doc-{number}"])
+            told += [store.creation_times([f"doc-{number}"])[f"doc-{number}"], store.next_moment()]
         assert told == sorted(set(told))
         assert [round(moment) for moment in told[::2]] == [2e9, 2e9, 2e9, 3e9, 3e9]
         again = open_store(tmp_path)
-        again.keys_for(["doc-4", "doc-5"])
-        assert again.created(["doc-4", "doc-5"])["doc-4"] == told[-2]
-        assert again.created(["doc-5"])["doc-5"] > told[-1]
+        again.ensure_keys(["doc-4", "doc-5"])
+        assert again.creation_times(["doc-4", "doc-5"])["doc-4"] == told[-2]
+        assert again.creation_times(["doc-5"])["doc-5"] > told[-1]
 
     def test_moments_go_on_in_tables_that_were_begun_without_them(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = open_sqlite(tmp_path)
         monkeypatch.setattr("lexveil.privacy.keystore.time.time", lambda: 2e9)
-        store.keys_for(["a"])
+        store.ensure_keys(["a"])
         with sqlite3.connect(tmp_path / "keys.db") as database:
             database.execute("DELETE FROM facts WHERE name = 'newest'")
         monkeypatch.setattr("lexveil.privacy.keystore.time.time", lambda: 1e9)
-        assert store.moment() > 2e9
+        assert store.next_moment() > 2e9
 
     def test_files_are_private(self, tmp_path: Path) -> None:
         before = os.umask(0)
         try:
-            open_sqlite(tmp_path).keys_for(["a"])
+            open_sqlite(tmp_path).ensure_keys(["a"])
         finally:
             os.umask(before)
         assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
@@ -100,64 +100,64 @@ class TestKeyStore:
     def test_destroyed_keys_leave_a_tombstone_and_no_bytes(self, tmp_path: Path) -> None:
         store = open_sqlite(tmp_path)
         ids = [f"doc-{number}" for number in range(300)]
-        kept = store.keys_for(ids)["doc-7"]
+        kept = store.ensure_keys(ids)["doc-7"]
         with sqlite3.connect(tmp_path / "keys.db") as connection:
             rows = dict(connection.execute("SELECT id, wrapped FROM data_keys").fetchall())
         connection.close()
         gone = [doc_id for doc_id in ids if doc_id != "doc-7"]
-        assert store.destroy([*gone, "never-seen"]) == 299
-        assert store.erased(["doc-7", "doc-8", "never-seen"]) == {"doc-8", "never-seen"}
+        assert store.destroy_keys([*gone, "never-seen"]) == 299
+        assert store.erased_ids(["doc-7", "doc-8", "never-seen"]) == {"doc-8", "never-seen"}
         files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert not any(rows[doc_id][13:] in files for doc_id in gone)
         assert rows["doc-7"][13:] in files
-        assert store.existing(ids) == {"doc-7": kept}
+        assert store.existing_keys(ids) == {"doc-7": kept}
 
     def test_an_erased_document_gets_no_new_key(self, open_store: Opener, tmp_path: Path) -> None:
         store = open_store(tmp_path)
-        store.keys_for(["a"])
-        store.destroy(["a"])
-        with pytest.raises(Erased) as caught:
-            store.keys_for(["a", "b"])
+        store.ensure_keys(["a"])
+        store.destroy_keys(["a"])
+        with pytest.raises(ErasedError) as caught:
+            store.ensure_keys(["a", "b"])
         assert caught.value.count == 1
-        assert store.existing(["a", "b"]) == {}
-        assert store.destroy(["a"]) == 0
+        assert store.existing_keys(["a", "b"]) == {}
+        assert store.destroy_keys(["a"]) == 0
 
     def test_without_a_tombstone_it_may_come_again_under_another_key(
         self, open_store: Opener, tmp_path: Path
     ) -> None:
         store = open_store(tmp_path)
-        before = store.keys_for(["a", "b"])
-        assert store.destroy(["a"], tombstones=False) == 1
-        assert store.erased(["a"]) == set()
-        again = store.keys_for(["a", "b"])
+        before = store.ensure_keys(["a", "b"])
+        assert store.destroy_keys(["a"], tombstones=False) == 1
+        assert store.erased_ids(["a"]) == set()
+        again = store.ensure_keys(["a", "b"])
         assert again["a"] != before["a"]
         assert again["b"] == before["b"]
 
     def test_exchanged_rows_are_noticed(self, tmp_path: Path) -> None:
         store = open_sqlite(tmp_path)
-        store.keys_for(["a", "b"])
+        store.ensure_keys(["a", "b"])
         with sqlite3.connect(tmp_path / "keys.db") as connection:
             connection.execute(
                 "UPDATE data_keys SET wrapped = (SELECT wrapped FROM data_keys WHERE id = 'b') WHERE id = 'a'"
             )
         connection.close()
-        with pytest.raises(Tampered):
-            store.existing(["a"])
+        with pytest.raises(TamperedError):
+            store.existing_keys(["a"])
 
     def test_rotation_keeps_data_keys_and_locks_the_old_master_out(
         self, open_store: Opener, tmp_path: Path
     ) -> None:
         store, bystander = open_store(tmp_path), open_store(tmp_path)
-        keys, purpose = store.keys_for(["a", "b"]), store.purpose_key("document-ids")
+        keys, purpose = store.ensure_keys(["a", "b"]), store.purpose_key("document-ids")
         new = MasterKey.generate()
-        assert store.rewrap(new) == 3
-        assert open_store(tmp_path, new).existing(["a", "b"]) == keys
+        assert store.rewrap_keys(new) == 3
+        assert open_store(tmp_path, new).existing_keys(["a", "b"]) == keys
         assert store.purpose_key("document-ids") == purpose
         # A process that still holds the old key must not add rows nobody can open.
-        for use in (lambda: bystander.keys_for(["c"]), lambda: open_store(tmp_path)):
-            with pytest.raises(KeyUnusable, match="wrong_key"):
+        for use in (lambda: bystander.ensure_keys(["c"]), lambda: open_store(tmp_path)):
+            with pytest.raises(MasterKeyError, match="wrong_key"):
                 use()
-        assert store.existing(["c"]) == {}
+        assert store.existing_keys(["c"]) == {}
 
     @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
     def test_concurrent_processes_agree_on_every_key(
@@ -171,7 +171,7 @@ class TestKeyStore:
             "store = KeyStore(url, MasterKey.from_file(Path(key)), schema)\n"
             "ids = [str(number) for number in range(300)]\n"
             "keys = {}\n"
-            "for start in range(0, 300, 10): keys |= store.keys_for(ids[start:start + 10])\n"
+            "for start in range(0, 300, 10): keys |= store.ensure_keys(ids[start:start + 10])\n"
             "print(hashlib.sha256(b''.join(keys[name] for name in ids)).hexdigest())\n"
         )
         arguments = [sys.executable, "-c", program, url, str(tmp_path / "master.key"), schema_of(tmp_path)]
@@ -192,10 +192,10 @@ class TestKeyStore:
 
     def test_nothing_secret_in_reprs_and_messages(self, open_store: Opener, tmp_path: Path) -> None:
         store = open_store(tmp_path)
-        store.keys_for(["smith-v-jones"])
-        store.destroy(["smith-v-jones"])
-        with pytest.raises(Erased) as caught:
-            store.keys_for(["smith-v-jones"])
+        store.ensure_keys(["smith-v-jones"])
+        store.destroy_keys(["smith-v-jones"])
+        with pytest.raises(ErasedError) as caught:
+            store.ensure_keys(["smith-v-jones"])
         assert "smith" not in repr(caught.value) + str(caught.value) + repr(store)
 
     def test_two_tables_of_one_master_key_name_a_document_alike(
@@ -207,14 +207,14 @@ class TestKeyStore:
         purpose = open_store(one).purpose_key("doc-id")
         assert open_store(two).purpose_key("doc-id") == purpose
         assert open_store(other, MasterKey(bytes(32))).purpose_key("doc-id") != purpose
-        assert open_store(one).keys_for(["d"]) != open_store(two).keys_for(["d"])
+        assert open_store(one).ensure_keys(["d"]) != open_store(two).ensure_keys(["d"])
 
 
 class TestPostgres:
     def test_destroyed_keys_are_gone_from_the_servers_files(self, postgres: str, tmp_path: Path) -> None:
         store, schema = KeyStore(postgres, MasterKey(KEY), schema_of(tmp_path)), schema_of(tmp_path)
         ids = [f"doc-{number}" for number in range(300)]
-        kept = store.keys_for(ids)["doc-7"]
+        kept = store.ensure_keys(ids)["doc-7"]
         server = sa.create_engine(
             postgres.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool
         )
@@ -226,7 +226,7 @@ class TestPostgres:
             )
             watcher.rollback()
             watcher.execute(sa.text("SELECT count(*) FROM pg_class"))
-            assert store.destroy([doc_id for doc_id in ids if doc_id != "doc-7"]) == 299
+            assert store.destroy_keys([doc_id for doc_id in ids if doc_id != "doc-7"]) == 299
             with server.connect() as other:
                 other.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("CHECKPOINT"))
                 folder = other.scalar(
@@ -239,24 +239,24 @@ class TestPostgres:
             pytest.skip("the server's files can be read by its own user only")
         assert not any(bytes(rows[doc_id])[13:] in files for doc_id in ids if doc_id != "doc-7")
         assert bytes(rows["doc-7"])[13:] in files
-        assert store.existing(ids) == {"doc-7": kept}
+        assert store.existing_keys(ids) == {"doc-7": kept}
 
     def test_workspaces_share_a_database_and_nothing_else(self, postgres: str, tmp_path: Path) -> None:
         one, two = (
             KeyStore(postgres, MasterKey(bytes([number]) * 32), schema_of(tmp_path / str(number)))
             for number in (1, 2)
         )
-        keys = one.keys_for(["a"]), two.keys_for(["a"])
+        keys = one.ensure_keys(["a"]), two.ensure_keys(["a"])
         assert keys[0] != keys[1]
-        one.destroy(["a"])
-        assert two.existing(["a"]) == keys[1]
-        assert two.erased(["a"]) == set()
+        one.destroy_keys(["a"])
+        assert two.existing_keys(["a"]) == keys[1]
+        assert two.erased_ids(["a"]) == set()
 
     def test_a_connection_that_is_cut_is_opened_again(self, postgres: str, tmp_path: Path) -> None:
         store = KeyStore(postgres, MasterKey(KEY), schema_of(tmp_path))
-        keys = store.keys_for(["a"])
+        keys = store.ensure_keys(["a"])
         cut_all(postgres)
-        assert store.keys_for(["a", "b"])["a"] == keys["a"]
+        assert store.ensure_keys(["a", "b"])["a"] == keys["a"]
 
     @pytest.mark.parametrize(
         "url",

@@ -6,7 +6,7 @@ import hmac
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexveil.privacy.pseudonyms import entity_id, seed
+from lexveil.privacy.pseudonyms import entity_id, surrogate_seed
 
 KEY = bytes(32)
 words = st.text(min_size=1, max_size=8)
@@ -44,12 +44,12 @@ def test_characters_moved_between_the_parts_give_another_id(
 
 
 def test_a_seed_is_an_entity_s_own_and_says_nothing_of_its_id() -> None:
-    first = seed(KEY, "m", "PERSON", "Anna Example", 0)
-    assert first == seed(KEY, "m", "PERSON", " ANNA  example", 0) < 2**128
+    first = surrogate_seed(KEY, "m", "PERSON", "Anna Example", 0)
+    assert first == surrogate_seed(KEY, "m", "PERSON", " ANNA  example", 0) < 2**128
     others = {
-        seed(KEY, "m", "PERSON", "Anna Example", 1),
-        seed(KEY, "n", "PERSON", "Anna Example", 0),
-        seed(bytes([1]) * 32, "m", "PERSON", "Anna Example", 0),
+        surrogate_seed(KEY, "m", "PERSON", "Anna Example", 1),
+        surrogate_seed(KEY, "n", "PERSON", "Anna Example", 0),
+        surrogate_seed(bytes([1]) * 32, "m", "PERSON", "Anna Example", 0),
         int(entity_id(KEY, "m", "PERSON", "Anna Example"), 16),
     }
     assert len(others | {first}) == 5

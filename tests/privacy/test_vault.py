@@ -11,7 +11,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexveil.privacy.vault import KeyUnusable, MasterKey, Tampered, content_id, hkdf_sha256, seal, unseal
+from lexveil.privacy.vault import (
+    MasterKey,
+    MasterKeyError,
+    TamperedError,
+    content_id,
+    hkdf_sha256,
+    seal,
+    unseal,
+)
 
 KEY = bytes(range(32))
 
@@ -68,7 +76,7 @@ class TestSeal:
     def test_any_change_is_refused(self, data: st.DataObject) -> None:
         sealed = bytearray(seal(KEY, b"some text", "a"))
         sealed[data.draw(st.integers(0, len(sealed) - 1))] ^= data.draw(st.integers(1, 255))
-        with pytest.raises(Tampered):
+        with pytest.raises(TamperedError):
             unseal(KEY, bytes(sealed), "a")
 
     @pytest.mark.parametrize(
@@ -76,7 +84,7 @@ class TestSeal:
     )
     def test_other_context_other_key_or_cut_is_refused(self, key: bytes, context: str, cut: int) -> None:
         sealed = seal(KEY, b"some text", "a")
-        with pytest.raises(Tampered):
+        with pytest.raises(TamperedError):
             unseal(key, sealed[: len(sealed) - cut], context)
 
     def test_two_seals_differ(self) -> None:
@@ -110,23 +118,23 @@ class TestMasterKey:
         path = tmp_path / "master.key"
         path.write_bytes(content)
         path.chmod(mode)
-        with pytest.raises(KeyUnusable) as caught:
+        with pytest.raises(MasterKeyError) as caught:
             MasterKey.from_file(path)
         assert caught.value.code == code
         assert path.read_bytes() == content
 
     def test_missing_folder_and_unmakeable(self, tmp_path: Path) -> None:
-        with pytest.raises(KeyUnusable, match="missing"):
+        with pytest.raises(MasterKeyError, match="missing"):
             MasterKey.from_file(tmp_path / "none", create=False)
-        with pytest.raises(KeyUnusable, match="unreadable"):
+        with pytest.raises(MasterKeyError, match="unreadable"):
             MasterKey.from_file(tmp_path)
         (tmp_path / "file").write_text("")
-        with pytest.raises(KeyUnusable):
+        with pytest.raises(MasterKeyError):
             MasterKey.from_file(tmp_path / "file" / "key")
 
     @pytest.mark.parametrize("digits", ["", "zz" * 32, "00" * 31, "00" * 33])
     def test_from_hex_refuses(self, digits: str) -> None:
-        with pytest.raises(KeyUnusable, match="length"):
+        with pytest.raises(MasterKeyError, match="length"):
             MasterKey.from_hex(digits)
 
     def test_purposes_have_different_keys(self) -> None:

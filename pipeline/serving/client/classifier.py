@@ -34,7 +34,7 @@ from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
 from lexveil.privacy.he.probes import probe_features
-from lexveil.privacy.he.wire_format import Malformed
+from lexveil.privacy.he.wire_format import MalformedError
 
 if TYPE_CHECKING:
     from lexveil.pipeline.settings import Settings
@@ -173,7 +173,7 @@ class EncryptedClassifier:
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Labels and scores of texts. They are masked and embedded here; the server sees ciphertexts.
 
-        Raises `ServingError`, and `TrainingRefused` for an extractor that cannot be used here.
+        Raises `ServingError`, and `TrainingRefusedError` for an extractor that cannot be used here.
         """
         if not texts:
             raise ServingError("features", "there is no text to classify")
@@ -290,7 +290,7 @@ class EncryptedClassifier:
             replies += self._evaluated(name, part, keys)
         try:
             return keys.decrypt(replies, len(matrix))
-        except Malformed as error:
+        except MalformedError as error:
             raise ServingError("protocol", f"the server's answer was refused: {error}") from None
 
     def _evaluated(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import ServingError
-from lexveil.privacy.he.keys import ClientKeys, SecretKeyUnusable
+from lexveil.privacy.he.keys import ClientKeys, SecretKeyError
 from lexveil.privacy.he.parameters import Parameters
 
 
@@ -104,7 +104,7 @@ class State:
             return None
         try:
             return ClientKeys.load(self._path(layout))
-        except SecretKeyUnusable as error:
+        except SecretKeyError as error:
             raise ServingError("state", f"{error}; `lexveil keys rotate` makes a new one") from None
 
     def _store(self, layout: str, keys: ClientKeys) -> None:

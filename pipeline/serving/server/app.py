@@ -119,7 +119,7 @@ def create_app(
     state: State | None = None,
     processes: bool = False,
 ) -> FastAPI:
-    """The application. Raises ValueError (`ShapeRefused`, `HeadRefused`) for a head it cannot serve.
+    """The application. Raises ValueError (`ShapeRefusedError`, `HeadRefusedError`) for a head it cannot serve.
 
     Without `state` it forgets everything with this process, and every caller is this process. processes:
     evaluate in worker processes, which the application's lifespan starts and ends.
@@ -136,7 +136,7 @@ class _Endpoint:
     def __init__(self, offer: Offer, limits: Limits, state: State, access: Access, processes: bool) -> None:
         if len(set(offer.labels)) != len(offer.labels) or len(offer.labels) != offer.model.head.n_classes:
             raise ValueError("labels must differ from one another, one for each class")
-        evaluators: Evaluators = served_model.evaluators(offer.model)
+        evaluators: Evaluators = served_model.build_evaluators(offer.model)
         manifest = _manifest(offer, limits, state, evaluators)
         most = {name: layout.ciphertexts_per_request for name, layout in manifest.layouts.items()}
         self.offer, self.manifest, self.access = offer, manifest, access
@@ -151,7 +151,7 @@ class _Endpoint:
         self.evaluations: Evaluating = InProcess(evaluators, limits.workers.cached_keys)
         self.pool: WorkerPool | None = None
         if processes:
-            factory = functools.partial(served_model.evaluators, offer.model)
+            factory = functools.partial(served_model.build_evaluators, offer.model)
             self.pool = WorkerPool(factory, limits.workers, self.metrics.deaths.inc)
             self.evaluations = self.pool
         self.metrics.watch(self.evaluations.state, self.sessions.usage)
@@ -345,7 +345,7 @@ def _probes(offer: Offer, seed: str, evaluators: Evaluators) -> wire.Probes:
     # The seed changes with the weights only: a restart gives callers no further answers.
     bound = max(evaluator.error_bound(1.0) for evaluator in evaluators.values())
     answers = probes.known_answers(offer.model.head, seed, bound)
-    return wire.Probes(seed=seed, answers=answers, rounding=probes.rounding(bound))
+    return wire.Probes(seed=seed, answers=answers, rounding=probes.rounding_error(bound))
 
 
 def _layout(evaluator: Evaluator, most: int) -> wire.Layout:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from lexveil.pipeline.errors import ServingProblem
+from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import Limits, Offer, create_app
 from lexveil.pipeline.serving.server.guard import connections
@@ -46,17 +46,17 @@ def serve(offer: Offer, folder: Path, listen: Listen, limits: Limits) -> None:
     """Serves until it is told to end. The process holds no secret key of a client, and no document.
 
     Raises:
-        ServingProblem: the folder or the address can't be used, or is open to others without API keys.
-        ValueError: the head can't be served (`ShapeRefused`, `HeadRefused`).
+        EndpointError: the folder or the address can't be used, or is open to others without API keys.
+        ValueError: the head can't be served (`ShapeRefusedError`, `HeadRefusedError`).
     """
     state = State(folder)
     if not ApiKeys(folder) and not _is_loopback(listen.host):
-        raise ServingProblem(
+        raise EndpointError(
             f"without API keys only this machine is served, not {listen.host}: "
             "issue one with `lexveil serve --new-api-key TENANT`"
         )
     if listen.client_authority is not None and listen.certificate is None:
-        raise ServingProblem("mutual TLS needs a certificate of the server, too")
+        raise EndpointError("mutual TLS needs a certificate of the server, too")
     with state.exclusively():
         app = create_app(offer, limits, state=state, processes=True)
         protocol = connections(listen.header_seconds, listen.write_seconds, listen.most_silent)
@@ -82,14 +82,14 @@ def serve(offer: Offer, folder: Path, listen: Listen, limits: Limits) -> None:
         try:
             config.load()
         except (OSError, ssl.SSLError):
-            raise ServingProblem("the TLS files cannot be used") from None
+            raise EndpointError("the TLS files cannot be used") from None
         server = uvicorn.Server(config)
         try:
             server.run()
         except SystemExit:  # uvicorn says why in the log
-            raise ServingProblem(f"can't listen on {listen.host}:{listen.port}") from None
+            raise EndpointError(f"can't listen on {listen.host}:{listen.port}") from None
         if not server.started:
-            raise ServingProblem("the endpoint did not start")
+            raise EndpointError("the endpoint did not start")
 
 
 def _is_loopback(host: str) -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 
 from lexveil.pipeline.serving import bundles
 from lexveil.privacy.he.evaluate import EvaluationKeys, Evaluator
-from lexveil.privacy.he.wire_format import Malformed
+from lexveil.privacy.he.wire_format import MalformedError
 
 LENGTHS = struct.Struct("<II")
 Evaluators = Mapping[Any, Evaluator]
@@ -65,7 +65,7 @@ class Evaluations:
             return bundles.bundle([evaluator.evaluate(blob, keys) for blob in blobs])
         except bundles.WireError as error:
             raise Refused("bundle", str(error)) from None
-        except Malformed as error:
+        except MalformedError as error:
             raise Refused("malformed", str(error)) from None
         except (RuntimeError, ValueError, IndexError) as error:
             # SEAL refuses some well-framed contents, such as a ciphertext of zeros, while it computes.

@@ -46,7 +46,7 @@ class Exposure:
     highest: float
 
 
-def membership(
+def measure_membership(
     members: Floats, others: Floats, delta: float, confidence: float, dice: np.random.Generator
 ) -> Membership | None:
     """How well a threshold on the scores tells members from others; None with fewer than 20 of either.
@@ -81,7 +81,7 @@ def membership(
     )
 
 
-def exposure(members: Floats, others: Floats) -> Exposure | None:
+def measure_exposure(members: Floats, others: Floats) -> Exposure | None:
     """Exposure of natural canaries (Carlini et al. 2019, "The Secret Sharer", definition 5).
 
     log2(candidates) - log2(rank): each member's rank among the others, all of which might have stood in its

@@ -116,7 +116,7 @@ class Probe:
     draws: bool = False
 
 
-def gate(
+def run_gate(
     randomness: Randomness = SecureRandom,
     *,
     claim: Claim | None = None,
@@ -133,12 +133,12 @@ def gate(
     dice = np.random.default_rng(seed)
     at_one = _claim_at_one()
     claim = claim or at_one
-    guesses, lower = one_run(randomness, dice, at_one)
+    guesses, lower = audit_one_run(randomness, dice, at_one)
     findings = (
         guesses,
-        *noise(randomness, dice, claim),
-        *sampling(randomness, dice, claim),
-        sensitivity(randomness, dice, claim, probes or default_probes()),
+        *audit_noise(randomness, dice, claim),
+        *audit_sampling(randomness, dice, claim),
+        audit_sensitivity(randomness, dice, claim, probes or default_probes()),
     )
     return Verdict(findings, EPSILON, DELTA, alpha, lower, CONFIDENCE)
 
@@ -150,7 +150,7 @@ def _claim_at_one() -> Claim:
     return Claim(accounting.noise_multiplier(EPSILON, _RATE, _STEPS, DELTA), _CLIP, _RATE)
 
 
-def one_run(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, float]:
+def audit_one_run(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, float]:
     """The one-run audit (Steinke, Nasr & Jagielski 2023, algorithm 1): its finding and epsilon's lower bound.
 
     65,536 canaries, each an owner of three like items whose gradient is one weight of a linear layer, far
@@ -175,7 +175,7 @@ def one_run(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> 
     return Finding("one_run", p_value(*found, EPSILON, DELTA), figures), lower
 
 
-def noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
+def audit_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
     """The noise on weights that no item touches, in units of noise_multiplier * max_grad_norm.
 
     Two layers are trained for four steps with owners and four in which nobody is drawn; half of the noise
@@ -211,7 +211,7 @@ def noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tu
     )
 
 
-def sampling(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
+def audit_sampling(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
     """Who was drawn, by what the engine asked of its data. 2,000 owners of one item, at least 40 steps.
 
     `sample_rate`: all draws together against binomial(owners * steps, sample_rate), exact and two-sided.
@@ -239,7 +239,7 @@ def sampling(randomness: Randomness, dice: np.random.Generator, claim: Claim) ->
     )
 
 
-def sensitivity(
+def audit_sensitivity(
     randomness: Randomness, dice: np.random.Generator, claim: Claim, probes: Sequence[Probe]
 ) -> Finding:
     """How far one owner moves the sum of a step: the same step with and without, under the same noise.
@@ -261,7 +261,7 @@ def sensitivity(
         moves[probe.name] = 0.0
         for count, alike in ((1, True), (3, True), (17, True), (17, False)):
             seeds = [1000] * count if alike else list(range(1000, 1000 + count))
-            move = _move(probe, claim, lambda key=key: randomness(key), seeds)
+            move = _measure_move(probe, claim, lambda key=key: randomness(key), seeds)
             moves[probe.name] = max(moves[probe.name], move)
             least = min(least, move) if alike else least
     held = max(moves.values()) <= 1 + _ROUNDING and least >= 0.5
@@ -440,7 +440,9 @@ class _OneMore:
         return Batch(inputs, targets, index, (1.0 / counts)[index])
 
 
-def _move(probe: Probe, claim: Claim, random: Callable[[], SecureRandom], seeds: Sequence[int]) -> float:
+def _measure_move(
+    probe: Probe, claim: Claim, random: Callable[[], SecureRandom], seeds: Sequence[int]
+) -> float:
     """What the fourth owner adds to one step's sum at least, in units of max_grad_norm."""
     strict = replace(claim, max_grad_norm=1e-4 * claim.max_grad_norm, sample_rate=1.0)
     plan = strict.plan(1, learning_rate=4 / strict.max_grad_norm)

@@ -18,11 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from lexveil.privacy.dp.clipping.factors import Kept, Owners
-from lexveil.privacy.dp.clipping.layers import Site, UnsupportedLayer, check_supported, traced_forward
-from lexveil.privacy.dp.clipping.owner_gradients import Share, share
+from lexveil.privacy.dp.clipping.factors import LayerGradients, Owners
+from lexveil.privacy.dp.clipping.layers import (
+    Site,
+    UnsupportedLayerError,
+    make_traced_forward,
+    unsupported_reason,
+)
+from lexveil.privacy.dp.clipping.owner_gradients import OwnerGradients, choose_owner_gradients
 
-__all__ = ["BookKeeper", "ClippedSum", "NonFiniteGradient", "UnsupportedLayer"]
+__all__ = ["BookKeeper", "ClippedSum", "NonFiniteGradientError", "UnsupportedLayerError"]
 
 
 # What clipping leaves to rounding where sums over owners are in single precision, as a share of the norm.
@@ -31,7 +36,7 @@ ROUNDING = 2.0**-7
 _SMALLEST_NORM = 1e-12
 
 
-class NonFiniteGradient(ArithmeticError):
+class NonFiniteGradientError(ArithmeticError):
     """An owner's gradient is infinite or not a number. `step` is known to the training loop only."""
 
     def __init__(self, step: int | None = None) -> None:
@@ -64,7 +69,7 @@ class BookKeeper:
     layers (several layers, both directions, batch first or not, dropout, packed or padded, zero initial
     state); frozen parameters may lie anywhere. Dimension 0 (an LSTM's batch dimension) of what these layers
     see must be the items, in the order of the batch: an embedding of positions, which all items share, must
-    be frozen. Parameters get no `.grad`; on leaving, the model is as it was. Raises UnsupportedLayer on
+    be frozen. Parameters get no `.grad`; on leaving, the model is as it was. Raises UnsupportedLayerError on
     construction for any other model.
 
     Formal guarantee
@@ -88,13 +93,13 @@ class BookKeeper:
         self._single = any(p.dtype != torch.float64 for p in self._parameters.values())
         device = next(iter(self._parameters.values())).device
         self._anchor = torch.zeros((), device=device, requires_grad=True)
-        self._kept: dict[tuple[str, ...], list[Kept]] = {}
+        self._kept: dict[tuple[str, ...], list[LayerGradients]] = {}
 
     def __enter__(self) -> Self:
         for parameter in self._parameters.values():
             parameter.grad = None
         for name, module in self._layers.items():
-            module.forward = traced_forward(Site(name, module, self._anchor, partial(self._keep, name)))
+            module.forward = make_traced_forward(Site(name, module, self._anchor, partial(self._keep, name)))
         return self
 
     def __exit__(
@@ -113,14 +118,14 @@ class BookKeeper:
         gradient is the sum over its items: weigh the losses where a mean is wanted. `parts`: how many such
         sums, in all processes, make the sum that is released; they share what may be rounded.
 
-        Raises NonFiniteGradient; UnsupportedLayer for a layer that saw something else than the items, or
+        Raises NonFiniteGradientError; UnsupportedLayerError for a layer that saw something else than the items, or
         whose parameter was used past its forward; ValueError for an index that does not fit the batch.
         """
         if not 0 < max_grad_norm < math.inf:
             raise ValueError(f"max_grad_norm must be finite and above 0, found {max_grad_norm}")
         if parts < 1:
             raise ValueError(f"parts must be at least 1, found {parts}")
-        owners = Owners.of(owner_index, n_owners)
+        owners = Owners.from_index(owner_index, n_owners)
         shares = self._shares(owners)
         squared = torch.zeros(n_owners, dtype=torch.float64, device=self._anchor.device)
         bounds = squared.clone()
@@ -129,8 +134,8 @@ class BookKeeper:
             bounds += one.squared_bounds
         # Squares: their sum is finite if each of them is.
         if not math.isfinite(float(bounds.sum())):
-            raise NonFiniteGradient
-        limit = self.limit(max_grad_norm)
+            raise NonFiniteGradientError
+        limit = self.clipping_limit(max_grad_norm)
         factors = limit / bounds.sqrt().clamp(min=limit)
         terms = _terms(shares, factors, max_grad_norm, parts)
         grads: dict[str, Tensor] = {}
@@ -143,31 +148,31 @@ class BookKeeper:
                 grads[name] = torch.zeros(p.shape, dtype=torch.float64, device=p.device)
         return ClippedSum(grads, squared.sqrt())
 
-    def limit(self, max_grad_norm: float) -> float:
+    def clipping_limit(self, max_grad_norm: float) -> float:
         """What owners are clipped to: in a single-precision model less than max_grad_norm, for rounding."""
         return max_grad_norm * (1 - ROUNDING if self._single else 1.0)
 
-    def _keep(self, name: str, kept: Kept) -> None:
+    def _keep(self, name: str, kept: LayerGradients) -> None:
         self._kept.setdefault((name, *kept.parameters()), []).append(kept)
 
-    def _shares(self, owners: Owners) -> list[Share]:
+    def _shares(self, owners: Owners) -> list[OwnerGradients]:
         kept, self._kept = self._kept, {}
         for name, module in self._layers.items():
             if any(p.grad is not None for p in module.parameters(recurse=False)):
-                raise UnsupportedLayer(name, module, "its parameter was used past its layer's forward")
+                raise UnsupportedLayerError(name, module, "its parameter was used past its layer's forward")
         items = owners.index.numel()
         seen = {use.items for uses in kept.values() for use in uses}
         for (name, *_), uses in kept.items():
             wrong = [use.items for use in uses if use.items != items]
             if wrong and items in seen:
                 reason = f"it saw {wrong[0]} items in a batch of {items}: dimension 0 must be the items"
-                raise UnsupportedLayer(name, self._layers[name], reason)
+                raise UnsupportedLayerError(name, self._layers[name], reason)
             if wrong:
                 raise ValueError(f"the model saw {wrong[0]} items, owner_index names {items}")
-        return [share(uses[0].joined(uses[1:]), owners) for uses in kept.values()]
+        return [choose_owner_gradients(uses[0].join(uses[1:]), owners) for uses in kept.values()]
 
 
-def _terms(shares: list[Share], factors: Tensor, max_grad_norm: float, parts: int) -> int:
+def _terms(shares: list[OwnerGradients], factors: Tensor, max_grad_norm: float, parts: int) -> int:
     """How many terms of different owners may be added in single precision, so that what rounding moves,
     in the sum with an owner and in the one without, stays within ROUNDING * max_grad_norm."""
     mass = math.hypot(*(one.mass(factors) for one in shares))
@@ -187,16 +192,16 @@ def _trainable_layers(model: nn.Module) -> dict[str, nn.Module]:
     )
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) and (module.training or not module.track_running_stats):
-            raise UnsupportedLayer(name, module, "it mixes the examples of a batch")
+            raise UnsupportedLayerError(name, module, "it mixes the examples of a batch")
         trained = [p for p in module.parameters(recurse=False) if p.requires_grad]
         if not trained:
             continue
-        reason = check_supported(module)
+        reason = unsupported_reason(module)
         if any(uses[id(p)] > 1 for p in trained):
             reason = reason or "it shares a parameter with another layer"
         if "forward" in vars(module):
             reason = reason or "its forward is replaced already"
         if reason is not None:
-            raise UnsupportedLayer(name, module, reason)
+            raise UnsupportedLayerError(name, module, reason)
         layers[name] = module
     return layers

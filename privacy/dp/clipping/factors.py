@@ -30,7 +30,7 @@ class Factors:
         """The names of all parameters."""
         return (*self.weights, *self.biases)
 
-    def joined(self, others: Sequence[Any]) -> Self:
+    def join(self, others: Sequence[Any]) -> Self:
         """With the layer's other uses: its rows side by side."""
         if not others:
             return self
@@ -61,7 +61,7 @@ class TokenGradients:
         """The name of the table."""
         return (self.name,)
 
-    def joined(self, others: Sequence[Any]) -> Self:
+    def join(self, others: Sequence[Any]) -> Self:
         """With the table's other uses: its rows side by side."""
         if not others:
             return self
@@ -84,14 +84,14 @@ class ItemGradients:
         """The names of all parameters."""
         return tuple(self.values)
 
-    def joined(self, others: Sequence[Any]) -> Self:
+    def join(self, others: Sequence[Any]) -> Self:
         """With the layer's other uses: the sums."""
         uses = (self, *others)
         values = {name: torch.stack([use.values[name] for use in uses]).sum(0) for name in self.values}
         return replace(self, values=values)
 
 
-Kept = Factors | TokenGradients | ItemGradients
+LayerGradients = Factors | TokenGradients | ItemGradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Owners:
         return self.sizes.numel()
 
     @classmethod
-    def of(cls, index: Tensor, count: int) -> Owners:
+    def from_index(cls, index: Tensor, count: int) -> Owners:
         """Raises ValueError unless `index` has shape (items,) and integers in [0, count)."""
         if index.dim() != 1 or index.is_floating_point():
             raise ValueError(f"owner_index must be integers of shape (items,), found {tuple(index.shape)}")
@@ -127,11 +127,11 @@ class Owners:
         sizes = torch.ones_like(index) if one_each else torch.bincount(index, minlength=count)
         return cls(index, order, sizes, one_each)
 
-    def arranged(self, values: Tensor) -> Tensor:
+    def arrange(self, values: Tensor) -> Tensor:
         """Values of items, in the order of the owners."""
         return values if self.order is None else values[self.order]
 
-    def summed(self, values: Tensor) -> Tensor:
+    def sum_items(self, values: Tensor) -> Tensor:
         """Sums over the items of each owner. Shape: (items, ...), arranged -> (owners, ...)."""
         if self.one_each:
             return values

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lexveil.privacy.dp.clipping import lstm
-from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, Kept, TokenGradients
+from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, LayerGradients, TokenGradients
 from lexveil.privacy.dp.clipping.products import linear
 
 # A multiple of it is a common number of rows; a product of more multiply-adds is worth a kernel of its own.
 _ROWS, _LARGE = 256, 2**28
 
 
-class UnsupportedLayer(ValueError):
+class UnsupportedLayerError(ValueError):
     """A trainable parameter, or a coupling of examples, that book-keeping cannot clip."""
 
     def __init__(self, name: str, module: nn.Module, reason: str) -> None:
@@ -45,30 +45,30 @@ class Site:
     name: str
     module: nn.Module
     anchor: Tensor
-    keep: Callable[[Kept], None]
+    keep: Callable[[LayerGradients], None]
 
-    def parameter(self, name: str) -> str:
+    def parameter_name(self, name: str) -> str:
         """The model's name of a parameter; a layer that is itself the model has no name of its own."""
         return f"{self.name}.{name}".removeprefix(".")
 
-    def trained(self, *names: str) -> tuple[str, ...]:
+    def trainable_names(self, *names: str) -> tuple[str, ...]:
         """The model's names of those parameters that exist and are trainable."""
         return tuple(
-            self.parameter(name)
+            self.parameter_name(name)
             for name in names
             if (parameter := getattr(self.module, name, None)) is not None and parameter.requires_grad
         )
 
-    def refused(self, reason: str) -> UnsupportedLayer:
+    def make_error(self, reason: str) -> UnsupportedLayerError:
         """The error that names this layer."""
-        return UnsupportedLayer(self.name, self.module, reason)
+        return UnsupportedLayerError(self.name, self.module, reason)
 
 
-def check_supported(module: nn.Module) -> str | None:
+def unsupported_reason(module: nn.Module) -> str | None:
     """Why the module, which has trainable parameters of its own, cannot be traced; or None."""
     # Exact types: a subclass may use its weights in another way than through forward.
     if type(module) is nn.LSTM:
-        return lstm.check_supported(module)
+        return lstm.unsupported_reason(module)
     if type(module) is nn.Embedding and (module.max_norm is not None or module.scale_grad_by_freq):
         return "max_norm and scale_grad_by_freq look at the whole batch"
     if type(module) in _FORWARD:
@@ -78,7 +78,7 @@ def check_supported(module: nn.Module) -> str | None:
     return "its trainable parameters cannot be clipped per owner"
 
 
-def traced_forward(site: Site) -> Callable[..., Any]:
+def make_traced_forward(site: Site) -> Callable[..., Any]:
     """What stands in for `site.module.forward`; without gradients it is the module's own."""
     original = site.module.forward
     traced = _FORWARD.get(type(site.module), _other_rms_norm)
@@ -94,7 +94,7 @@ def traced_forward(site: Site) -> Callable[..., Any]:
 def _linear(site: Site, inputs: Tensor) -> Tensor:
     module = cast(nn.Linear, site.module)
     bias = cast("Tensor | None", module.bias)
-    weights, biases = site.trained("weight"), site.trained("bias")
+    weights, biases = site.trainable_names("weight"), site.trainable_names("bias")
 
     def keep(x: Tensor, dy: Tensor) -> None:
         rows = (x.shape[0], -1)
@@ -105,7 +105,7 @@ def _linear(site: Site, inputs: Tensor) -> Tensor:
             site.keep(ItemGradients(dict.fromkeys(biases, delta.sum(1))))
 
     if inputs.dim() < 2:
-        raise site.refused("its input has no dimension of items")
+        raise site.make_error("its input has no dimension of items")
     constant = None if bias is None else bias.detach()
     return _TracedLinear.apply(inputs, site.anchor, module.weight.detach(), constant, keep)
 
@@ -113,12 +113,12 @@ def _linear(site: Site, inputs: Tensor) -> Tensor:
 def _embedding(site: Site, ids: Tensor) -> Tensor:
     module = cast(nn.Embedding, site.module)
     if ids.dim() < 1:
-        raise site.refused("its input has no dimension of items")
+        raise site.make_error("its input has no dimension of items")
 
     def keep(dy: Tensor, ids: Tensor) -> None:
         rows = (ids.shape[0], -1)
         delta = dy.reshape(*rows, dy.shape[-1])
-        (name,) = site.trained("weight")
+        (name,) = site.trainable_names("weight")
         site.keep(TokenGradients(name, ids.reshape(rows), delta, module.num_embeddings, module.padding_idx))
 
     return _Tapped.apply(functional.embedding(ids, module.weight.detach()), site.anchor, keep, ids)
@@ -166,10 +166,10 @@ def _scaled(site: Site, outputs: Tensor, inputs: Tensor, normalised: Callable[[T
 
     Each item's gradients are formed at once: they are as small as the weight.
     """
-    weights, biases = site.trained("weight"), site.trained("bias")
+    weights, biases = site.trainable_names("weight"), site.trainable_names("bias")
     features = cast(Tensor, site.module.weight).dim()
     if outputs.dim() <= features:
-        raise site.refused("its input has no dimension of items")
+        raise site.make_error("its input has no dimension of items")
 
     def keep(dy: Tensor, x: Tensor) -> None:
         def of_items(values: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ def _lstm(site: Site, inputs: Any, hx: Any = None) -> Any:
     module = cast(nn.LSTM, site.module)
 
     def keep(layer: int, direction: int, trace: lstm.Trace) -> None:
-        names = [site.parameter(name) for name in lstm.parameter_names(layer, direction)]
+        names = [site.parameter_name(name) for name in lstm.parameter_names(layer, direction)]
         weights = {names[0]: trace.inputs.transpose(0, 1), names[1]: trace.hidden.transpose(0, 1)}
         site.keep(Factors(trace.delta.transpose(0, 1), weights, tuple(names[2:]) if module.bias else ()))
 

@@ -49,7 +49,7 @@ def parameter_names(layer: int, direction: int) -> tuple[str, str, str, str]:
     return ("weight_ih" + suffix, "weight_hh" + suffix, "bias_ih" + suffix, "bias_hh" + suffix)
 
 
-def check_supported(module: nn.LSTM) -> str | None:
+def unsupported_reason(module: nn.LSTM) -> str | None:
     """Why the module cannot be traced, or None."""
     if module.proj_size:
         return "proj_size is not supported"
@@ -119,24 +119,24 @@ def _layers(module: Any, x: Tensor, lengths: Tensor | None, tap: Tap) -> tuple[T
             x = functional.dropout(x, module.dropout)
         outs: list[Tensor] = []
         for direction in range(2 if module.bidirectional else 1):
-            weights = _weights(module, layer, direction)
-            ordered = _reversed(x, lengths) if direction else x
+            weights = _read_weights(module, layer, direction)
+            ordered = _reverse(x, lengths) if direction else x
             hidden, cells = _pass(ordered, weights, partial(tap, layer, direction))
-            outs.append(_reversed(hidden, lengths) if direction else hidden)
+            outs.append(_reverse(hidden, lengths) if direction else hidden)
             last_h.append(_last(hidden, lengths))
             last_c.append(_last(cells, lengths))
         x = torch.cat(outs, -1) if len(outs) > 1 else outs[0]
     return x, torch.stack(last_h), torch.stack(last_c)
 
 
-def _weights(module: Any, layer: int, direction: int) -> recurrence.Weights:
+def _read_weights(module: Any, layer: int, direction: int) -> recurrence.Weights:
     names = parameter_names(layer, direction)
     values = [getattr(module, name).detach() for name in (names if module.bias else names[:2])]
     bias = values[2] + values[3] if module.bias else values[0].new_zeros(values[0].shape[0])
     return recurrence.Weights(values[0], values[1], bias)
 
 
-def _reversed(values: Tensor, lengths: Tensor | None) -> Tensor:
+def _reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
     """Each sequence reversed within its length. Shape: (time, batch, n)."""
     if lengths is None:
         return values.flip(0)

@@ -1,6 +1,6 @@
 """An LSTM for models that Opacus trains: in place of its DPLSTM, which is many times slower.
 
-    model.lstm = OpacusLSTM.of(model.lstm)          # or OpacusLSTM(...) with nn.LSTM's arguments
+    model.lstm = OpacusLSTM.from_lstm(model.lstm)          # or OpacusLSTM(...) with nn.LSTM's arguments
     model, optimizer, loader = PrivacyEngine().make_private(module=model, ...)
 
 Opacus asks each layer for its examples' gradients from two things: what went into the layer, and the gradient
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lexveil.privacy.dp.clipping import lstm
-from lexveil.privacy.dp.clipping.products import transposed
+from lexveil.privacy.dp.clipping.products import multiply_transposed
 
 _NAMES = lstm.parameter_names(0, 0)
 
@@ -57,7 +57,7 @@ class OpacusLSTM(nn.Module):
         self._take(nn.LSTM(*args, **kwargs))
 
     @classmethod
-    def of(cls, source: nn.LSTM) -> Self:
+    def from_lstm(cls, source: nn.LSTM) -> Self:
         """Takes over the parameters of `source`."""
         made = cls.__new__(cls)
         nn.Module.__init__(made)
@@ -65,7 +65,7 @@ class OpacusLSTM(nn.Module):
         return made.train(source.training)
 
     def _take(self, source: nn.LSTM) -> None:
-        refusal = lstm.check_supported(source)
+        refusal = lstm.unsupported_reason(source)
         if refusal is not None:
             raise ValueError(refusal)
         self.input_size, self.hidden_size = source.input_size, source.hidden_size
@@ -78,11 +78,11 @@ class OpacusLSTM(nn.Module):
         self.register_state_dict_post_hook(_to_nn_names)
         self.register_load_state_dict_pre_hook(_from_nn_names)
 
-    def weights_of(self, layer: int, direction: int) -> GateWeights:
+    def direction_weights(self, layer: int, direction: int) -> GateWeights:
         """The weights of a layer's direction; 1 is the reverse."""
         return cast(GateWeights, self.passes[layer * (2 if self.bidirectional else 1) + direction])
 
-    def names(self) -> Iterator[tuple[str, str]]:
+    def name_pairs(self) -> Iterator[tuple[str, str]]:
         """Our own name of each parameter, and nn.LSTM's."""
         directions = 2 if self.bidirectional else 1
         for n in range(len(self.passes)):
@@ -96,7 +96,7 @@ class OpacusLSTM(nn.Module):
         """As `nn.LSTM.forward`. Raises ValueError for a given initial state or inputs without a batch."""
 
         def tap(layer: int, direction: int, x: Tensor, hidden: Tensor) -> Tensor:
-            weights = self.weights_of(layer, direction)
+            weights = self.direction_weights(layer, direction)
             return weights(x.transpose(0, 1), hidden.transpose(0, 1)).transpose(0, 1)
 
         return lstm.tapped_forward(self, inputs, state, tap)
@@ -105,7 +105,7 @@ class OpacusLSTM(nn.Module):
         # nn.LSTM's names of parameters: the traced forward reads them, and so may a user.
         passes = vars(self).get("_modules", {}).get("passes")
         if passes is not None and name.startswith(("weight_", "bias_")):
-            for ours, theirs in self.names():
+            for ours, theirs in self.name_pairs():
                 if theirs == name:
                     return self.get_parameter(ours)
         return super().__getattr__(name)
@@ -128,7 +128,7 @@ class _Preactivations(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         x, hidden = ctx.saved_tensors
         rows = delta.flatten(0, 1)
-        sums = [transposed(rows, one.flatten(0, 1)) for one in (x, hidden)]
+        sums = [multiply_transposed(rows, one.flatten(0, 1)) for one in (x, hidden)]
         return (None, None, *sums, *[rows.sum(0)] * ctx.biases)
 
 
@@ -175,16 +175,16 @@ def _gradients(delta: Tensor, rows: Tensor | None) -> Iterator[Tensor]:
         yield from delta.sum(1)
         return
     for one_delta, one in zip(delta, rows, strict=True):
-        yield transposed(one_delta.contiguous(), one.contiguous())
+        yield multiply_transposed(one_delta.contiguous(), one.contiguous())
 
 
 def _to_nn_names(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
-    for ours, theirs in cast(OpacusLSTM, module).names():
+    for ours, theirs in cast(OpacusLSTM, module).name_pairs():
         if prefix + ours in state:
             state[prefix + theirs] = state.pop(prefix + ours)
 
 
 def _from_nn_names(module: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any) -> None:
-    for ours, theirs in cast(OpacusLSTM, module).names():
+    for ours, theirs in cast(OpacusLSTM, module).name_pairs():
         if prefix + theirs in state:
             state[prefix + ours] = state.pop(prefix + theirs)

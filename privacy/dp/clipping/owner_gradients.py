@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, Kept, Owners, TokenGradients
-from lexveil.privacy.dp.clipping.products import linear, transposed
+from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, LayerGradients, Owners, TokenGradients
+from lexveil.privacy.dp.clipping.products import linear, multiply_transposed
 
 # Formed gradients may take this much of the room of the factors they replace.
 _ROOM = 1.4
@@ -41,7 +41,7 @@ _CHUNK = 8
 _LARGEST = 1e8
 
 
-class Share(Protocol):
+class OwnerGradients(Protocol):
     """One layer's part in the clipping. Tensors are float64, shape (owners,).
 
     `squared_bounds` are never below the square of the norm of what `weighted_sum` adds for an owner, at
@@ -60,13 +60,13 @@ class Share(Protocol):
         ...
 
 
-def share(kept: Kept, owners: Owners) -> Share:
+def choose_owner_gradients(kept: LayerGradients, owners: Owners) -> OwnerGradients:
     """The share of one layer, by the way that suits its shapes."""
     if isinstance(kept, TokenGradients):
         return _Sparse(kept, owners)
     if isinstance(kept, ItemGradients):
         return _Small(kept, owners)
-    flat = _Flat.of(kept, owners)
+    flat = _Flat.from_factors(kept, owners)
     out, width = flat.delta.shape[1], flat.inputs.shape[1]
     room = _ROOM * flat.delta.shape[0] * (out + width)
     return (_Formed if owners.count * out * width <= room else _Factored)(flat, owners)
@@ -76,8 +76,8 @@ class _Small:
     """Every owner's gradient is formed, in float64."""
 
     def __init__(self, kept: ItemGradients, owners: Owners) -> None:
-        values = {name: owners.arranged(one.double()) for name, one in kept.values.items()}
-        self._grads = {name: owners.summed(one) for name, one in values.items()}
+        values = {name: owners.arrange(one.double()) for name, one in kept.values.items()}
+        self._grads = {name: owners.sum_items(one) for name, one in values.items()}
         squares = [grads.flatten(1).square().sum(1) for grads in self._grads.values()]
         self.squared_norms = self.squared_bounds = torch.stack(squares).sum(0)
 
@@ -93,7 +93,7 @@ class _Sparse:
 
     def __init__(self, kept: TokenGradients, owners: Owners) -> None:
         self._name, self._shape = kept.name, (kept.tokens, kept.delta.shape[-1])
-        ids, delta = owners.arranged(kept.ids).flatten(), owners.arranged(kept.delta).flatten(0, 1)
+        ids, delta = owners.arrange(kept.ids).flatten(), owners.arrange(kept.delta).flatten(0, 1)
         owner = owners.index.repeat_interleave(kept.ids.shape[1])
         if kept.padding is not None:
             real = ids != kept.padding
@@ -138,10 +138,10 @@ class _Flat:
         return self.delta.dtype == torch.float32
 
     @classmethod
-    def of(cls, kept: Factors, owners: Owners) -> Self:
-        delta = owners.arranged(kept.delta).flatten(0, 1)
+    def from_factors(cls, kept: Factors, owners: Owners) -> Self:
+        delta = owners.arrange(kept.delta).flatten(0, 1)
         several = list(kept.weights.values())
-        inputs = owners.arranged(torch.cat(several, -1) if len(several) > 1 else several[0]).flatten(0, 1)
+        inputs = owners.arrange(torch.cat(several, -1) if len(several) > 1 else several[0]).flatten(0, 1)
         if delta.dtype not in (torch.float32, torch.float64):
             delta, inputs = delta.float(), inputs.float()
         sizes = _sizes(delta, inputs, len(kept.biases))
@@ -184,9 +184,9 @@ def _charges(sizes: Tensor, delta: Tensor, inputs: Tensor, per_item: int, owners
     mass, total, rows = sizes[0] * sizes[1], sizes.sum(0) + 1, owners.sizes
     if per_item > 1:
         of_items = torch.stack([mass, total, (sizes[0] > 0).double()]).view(3, -1, per_item).sum(2)
-        mass, total, rows = owners.summed(of_items.t()).t()
+        mass, total, rows = owners.sum_items(of_items.t()).t()
     elif not owners.one_each:
-        mass, total = owners.summed(torch.stack([mass, total], 1)).t()
+        mass, total = owners.sum_items(torch.stack([mass, total], 1)).t()
     terms = 4 * rows + width
     # 3 % for what the sizes are rounded by; and what squares too small for the type have lost.
     return (mass.square() * (1.03 * kind.eps / 2)).addcmul_(
@@ -201,7 +201,7 @@ class _Formed:
         self._grads = flat.delta.new_zeros(owners.count, flat.delta.shape[1], flat.inputs.shape[1])
         squares = torch.zeros(owners.count, dtype=torch.float64, device=flat.delta.device)
         for owner, rows in owners.spans(flat.per_item):
-            gradient = transposed(flat.delta[rows], flat.inputs[rows])
+            gradient = multiply_transposed(flat.delta[rows], flat.inputs[rows])
             # While it lies in the cache.
             squares[owner] = _squared(gradient)
             self._grads[owner] = gradient
@@ -258,7 +258,7 @@ class _Factored:
         total = torch.zeros(delta.shape[1], inputs.shape[1], dtype=torch.float64, device=delta.device)
         weights = factors.tolist()
         for owner, rows in self._owners.spans(self._flat.per_item):
-            total.add_(transposed(delta[rows], inputs[rows]), alpha=weights[owner])
+            total.add_(multiply_transposed(delta[rows], inputs[rows]), alpha=weights[owner])
         return total
 
 
@@ -266,7 +266,7 @@ def _squared_norms(flat: _Flat, owners: Owners) -> Tensor:
     rows = owners.sizes * flat.per_item
     most = int(rows.max()) if rows.numel() else 0
     if most <= 1:
-        return owners.summed((flat.sizes[0] * flat.sizes[1]).square())
+        return owners.sum_items((flat.sizes[0] * flat.sizes[1]).square())
     squares = torch.zeros_like(rows, dtype=torch.float64)
     short = rows <= _REACH
     if int(short.sum()) > 1:
@@ -286,7 +286,10 @@ def _squared_norm(flat: _Flat, rows: slice) -> Tensor:
     delta, inputs = flat.delta[rows], flat.inputs[rows]
     (n, out), width = delta.shape, inputs.shape[1]
     if n * (out + width) > out * width:
-        return _squared(transposed(delta, inputs)) + len(flat.biases) * delta.sum(0).double().square().sum()
+        return (
+            _squared(multiply_transposed(delta, inputs))
+            + len(flat.biases) * delta.sum(0).double().square().sum()
+        )
     total = torch.zeros((), dtype=torch.float64, device=delta.device)
     for start in range(0, n, _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -339,7 +342,7 @@ def _upper(gram: Tensor, input_gram: Tensor, owner: Tensor, other: Tensor, flat:
 def _summed_rows(flat: _Flat, owners: Owners) -> Tensor:
     """Each owner's sum of delta over its rows. Float64, shape (owners, out)."""
     of_items = flat.delta.view(-1, flat.per_item, flat.delta.shape[1]).sum(1)
-    return owners.summed(of_items.double())
+    return owners.sum_items(of_items.double())
 
 
 def _sum_of_blocks(delta: Tensor, x: Tensor, terms: int) -> Tensor:
@@ -351,7 +354,7 @@ def _sum_of_blocks(delta: Tensor, x: Tensor, terms: int) -> Tensor:
     blocks = _blocks(delta.shape[0], terms)
     for k, rows in enumerate(blocks):
         small = rows.stop - rows.start < _FEWEST_TERMS
-        product = delta[rows].t() @ x[rows] if small else transposed(delta[rows], x[rows])
+        product = delta[rows].t() @ x[rows] if small else multiply_transposed(delta[rows], x[rows])
         if k % (terms - (blocks[0].stop - blocks[0].start)):
             groups[-1].add_(product)
         else:

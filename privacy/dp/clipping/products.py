@@ -16,37 +16,37 @@ from torch.nn import functional
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias, as functional.linear. Shapes: x (rows, in), weight (out, in), bias (out,)."""
-    if has_onednn(x, weight):
+    if can_use_onednn(x, weight):
         return torch.ops.mkldnn._linear_pointwise(_dense(x), _dense(weight), bias, "none", [], "")
     return functional.linear(x, weight, bias)
 
 
-def packed(weight: Tensor, rows: int) -> Tensor:
-    """A weight for `linear_added`, in the order in which oneDNN reads it for x of so many rows.
+def pack_weight(weight: Tensor, rows: int) -> Tensor:
+    """A weight for `linear_add`, in the order in which oneDNN reads it for x of so many rows.
 
     Worth while for a weight that is used many times: (out, in) as it is where oneDNN does not multiply.
     """
-    if has_onednn(weight):
+    if can_use_onednn(weight):
         return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
     return weight
 
 
-def linear_added(x: Tensor, weight: Tensor, added: Tensor) -> Tensor:
+def linear_add(x: Tensor, weight: Tensor, added: Tensor) -> Tensor:
     """x weight^T + added, in one pass. Shapes: x (rows, in), weight `packed`, added (rows, out)."""
     if weight.is_mkldnn:
         return torch.ops.mkldnn._linear_pointwise.binary(_dense(x), added.contiguous(), weight, None, "add")
     return torch.addmm(added, x, weight.t())
 
 
-def transposed(delta: Tensor, x: Tensor) -> Tensor:
+def multiply_transposed(delta: Tensor, x: Tensor) -> Tensor:
     """delta^T x. Shapes: delta (rows, out), x (rows, in); result (out, in)."""
     return linear(delta.t(), x.t())
 
 
-def has_onednn(*operands: Tensor) -> bool:
+def can_use_onednn(*operands: Tensor) -> bool:
     """Whether oneDNN multiplies these: not empty, float32, on the CPU, where torch was built with it."""
     suitable = all(x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() for x in operands)
-    return suitable and _is_there()
+    return suitable and _onednn_works()
 
 
 def _dense(matrix: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def _dense(matrix: Tensor) -> Tensor:
 
 
 @cache
-def _is_there() -> bool:
+def _onednn_works() -> bool:
     """Whether the operators that torch's compiler emits for oneDNN are there and right."""
     try:
         probe = torch.arange(6.0).view(2, 3)

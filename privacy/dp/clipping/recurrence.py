@@ -71,7 +71,7 @@ def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
     For its own backward pass the kernel leaves the gates at the head of a workspace. No interface says so:
     they are believed only where they lead to the very states that the kernel returned.
     """
-    if not products.has_onednn(inputs, weights.input):
+    if not products.can_use_onednn(inputs, weights.input):
         return None
     time, batch, _ = inputs.shape
     width, size = weights.recurrent.shape
@@ -128,11 +128,11 @@ def backward(states: States, recurrent: Tensor, d_hidden: Tensor, d_cells: Tenso
     of_dc, of_dh = by_gate[:, :, :3].unbind(0), by_gate[:, :, 3].unbind(0)
     deltas, d_out, by_dh = delta.unbind(0), d_hidden.unbind(0), dc_by_dh.unbind(0)
     forget = states.gates[..., size : 2 * size].unbind(0)
-    back = products.packed(recurrent.t(), batch)
+    back = products.pack_weight(recurrent.t(), batch)
     dh, dc = d_out[-1], torch.zeros_like(d_out[-1])
     for t in range(time - 1, -1, -1):
         if t < time - 1:
-            dh = products.linear_added(deltas[t + 1], back, d_out[t])
+            dh = products.linear_add(deltas[t + 1], back, d_out[t])
             dc.mul_(forget[t + 1])
         dc.addcmul_(dh, by_dh[t])
         if d_cells is not None:

@@ -52,14 +52,14 @@ class Charge:
     truncation: Truncation | None = None
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Charge:
+    def from_payload(cls, data: Mapping[str, Any]) -> Charge:
         """The charge of a reservation's payload, whose other fields are passed over."""
         cut = data.get("truncation")
         return cls(
             data["noise_multiplier"], data["sample_rate"], data["steps"], Truncation(**cut) if cut else None
         )
 
-    def data(self) -> dict[str, Any]:
+    def to_payload(self) -> dict[str, Any]:
         """What a reservation's payload says of the charge."""
         data = asdict(self)
         if self.truncation is None:
@@ -112,7 +112,7 @@ def filter_order(charge: Charge, limit: Limit) -> float:
     return max(accounting.RDP_ORDERS, key=copies)
 
 
-def alone(charge: Charge, limit: Limit) -> float:
+def single_run_epsilon(charge: Charge, limit: Limit) -> float:
     """Epsilon of one run, loosely where it passes `limit` by far: the tight bound would take minutes."""
     loose = charge.rdp_epsilon(limit.delta)
     return loose if loose > _HOPELESS * limit.epsilon else min(loose, charge.epsilon(limit.delta))
@@ -134,18 +134,18 @@ class Account:
     reservations: tuple[Reservation, ...]
     keys: dict[str, str]
 
-    def charged(self) -> list[Reservation]:
+    def charged_runs(self) -> list[Reservation]:
         """The runs that count: one that made no step has released nothing."""
         return [r for r in self.reservations if r.charged_steps]
 
     def rdp(self) -> float:
         """Renyi divergence of all runs at the filter's order."""
         order = self.order or 0.0
-        return sum(r.charge.rdp(order, r.charged_steps) for r in self.charged())
+        return sum(r.charge.rdp(order, r.charged_steps) for r in self.charged_runs())
 
-    def spent(self, delta: float) -> float:
+    def spent_epsilon(self, delta: float) -> float:
         """Epsilon of all runs at `delta`."""
-        charged = self.charged()
+        charged = self.charged_runs()
         if not charged or self.order is None:
             return 0.0
         total = accounting.rdp_to_epsilon(self.rdp(), self.order, delta)
@@ -153,19 +153,19 @@ class Account:
         # moment at which a run stopped may have depended on the data.
         return min(total, charged[0].charge.epsilon(delta)) if len(charged) == 1 else total
 
-    def after(self, charge: Charge, limit: Limit, order: float) -> float:
+    def epsilon_with(self, charge: Charge, limit: Limit, order: float) -> float:
         """Epsilon of everything with `charge`, by the bound that may admit it."""
-        charged = self.charged()
+        charged = self.charged_runs()
         added = accounting.rdp_to_epsilon(self.rdp() + charge.rdp(order), order, limit.delta)
         if not charged:
-            return min(added, alone(charge, limit))
+            return min(added, single_run_epsilon(charge, limit))
         # A first run that only its tighter bound admitted has closed the population: that bound says
         # nothing of what is added later, so the filter must have held it as it was reserved.
         first = accounting.rdp_to_epsilon(charged[0].charge.rdp(order), order, limit.delta)
         return max(added, first)
 
 
-def fold(entries: Sequence[Entry], population: Population) -> Account:
+def fold_entries(entries: Sequence[Entry], population: Population) -> Account:
     """The account of `population`; entries of others are passed over."""
     limit: Limit | None = None
     order: float | None = None
@@ -174,12 +174,12 @@ def fold(entries: Sequence[Entry], population: Population) -> Account:
     for entry in entries:
         if entry.key != population.key:
             continue
-        data, run = entry.data(), entry.reservation or ""
+        data, run = entry.parse_payload(), entry.reservation or ""
         if entry.kind == "limit":
             limit = Limit(**data)
         elif entry.kind == "reserve":
             order = order or data["order"]
-            charge = Charge.of(data)
+            charge = Charge.from_payload(data)
             runs[run] = Reservation(run, population, charge, "open", None)
             keys[entry.idempotency_key or ""] = run
         elif entry.kind == "commit":
@@ -190,7 +190,7 @@ def fold(entries: Sequence[Entry], population: Population) -> Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class SpendingPoint:
     """What a population had spent after an entry, at the delta of the limit in force."""
 
     seq: int
@@ -199,12 +199,14 @@ class Moment:
     limit: Limit
 
 
-def history(entries: Sequence[Entry], population: Population) -> tuple[Moment, ...]:
+def spending_history(entries: Sequence[Entry], population: Population) -> tuple[SpendingPoint, ...]:
     """One moment for each entry of a population, from its first limit on."""
     mine = [entry for entry in entries if entry.key == population.key]
-    moments: list[Moment] = []
+    moments: list[SpendingPoint] = []
     for count, entry in enumerate(mine, start=1):
-        account = fold(mine[:count], population)
+        account = fold_entries(mine[:count], population)
         if account.limit is not None:
-            moments.append(Moment(entry.seq, entry.at, account.spent(account.limit.delta), account.limit))
+            moments.append(
+                SpendingPoint(entry.seq, entry.at, account.spent_epsilon(account.limit.delta), account.limit)
+            )
     return tuple(moments)

@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from lexveil.privacy.database import StoreUnavailable, begin_sqlite, postgres_url, repeated, session_options
+from lexveil.privacy.database import (
+    StoreUnavailableError,
+    begin_sqlite,
+    parse_postgres_url,
+    postgres_connect_args,
+    run_with_retries,
+)
 
 # The schema is part of what is hashed: entries of another version break the chain at the first one.
 GENESIS = hashlib.sha256(b"lexveil/dp/ledger/1").hexdigest()
@@ -29,14 +35,14 @@ class LedgerError(RuntimeError):
     """The ledger refuses; subclasses say why. Messages hold numbers only."""
 
 
-class LedgerUnavailable(LedgerError):
+class LedgerUnavailableError(LedgerError):
     """The database does not answer, or not as a ledger's. Holds the type of the cause only."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(f"the ledger's database does not answer ({cause})")
 
 
-class UnknownDatabase(LedgerError, ValueError):
+class LedgerUrlError(LedgerError, ValueError):
     """A URL at which no ledger can lie."""
 
 
@@ -105,11 +111,11 @@ class Entry:
         return (self.population, self.unit, self.relation)
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Entry:
+    def from_row(cls, row: Mapping[str, Any]) -> Entry:
         """The entry of a row. Raises TypeError for other columns than an entry's."""
         return cls(**row)
 
-    def data(self) -> dict[str, Any]:
+    def parse_payload(self) -> dict[str, Any]:
         """The payload, parsed."""
         return json.loads(self.payload)
 
@@ -117,15 +123,15 @@ class Entry:
         """The hash that this entry ought to have."""
         fields = asdict(self)
         del fields["hash"]
-        return hashlib.sha256(canonical(fields).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(fields).encode()).hexdigest()
 
 
-def canonical(value: object) -> str:
+def canonical_json(value: object) -> str:
     """JSON with one spelling only: sorted keys, no blanks, finite numbers."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def broken_at(entries: Sequence[Entry]) -> int | None:
+def find_break(entries: Sequence[Entry]) -> int | None:
     """Position (from 1) of the first entry that does not follow from those before it, or None."""
     previous = GENESIS
     for seq, entry in enumerate(entries, start=1):
@@ -144,7 +150,7 @@ class Transaction:
     def entries(self) -> list[Entry]:
         """All entries in order."""
         rows = self._connection.execute(sa.select(_entries).order_by(_entries.c.seq))
-        return [Entry.of(dict(row)) for row in rows.mappings()]
+        return [Entry.from_row(dict(row)) for row in rows.mappings()]
 
     def append(
         self,
@@ -159,7 +165,15 @@ class Transaction:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         previous = entries[-1].hash if entries else GENESIS
         draft = Entry(
-            len(entries) + 1, at, kind, *key, reservation, idempotency_key, canonical(payload), previous, ""
+            len(entries) + 1,
+            at,
+            kind,
+            *key,
+            reservation,
+            idempotency_key,
+            canonical_json(payload),
+            previous,
+            "",
         )
         entry = replace(draft, hash=draft.digest())
         self._connection.execute(sa.insert(_entries).values(asdict(entry)))
@@ -180,23 +194,23 @@ class Transaction:
 
 
 class Store:
-    """The database behind a URL. A SQLite file is made with mode 0600. LedgerUnavailable where it fails.
+    """The database behind a URL. A SQLite file is made with mode 0600. LedgerUnavailableError where it fails.
 
-    Raises UnknownDatabase for a URL at which no ledger can lie.
+    Raises LedgerUrlError for a URL at which no ledger can lie.
     """
 
     def __init__(self, url: str) -> None:
         try:
             parsed = sa.make_url(url)
         except exc.ArgumentError:
-            raise UnknownDatabase("the ledger's URL is none: sqlite:///FILE or postgresql://...") from None
+            raise LedgerUrlError("the ledger's URL is none: sqlite:///FILE or postgresql://...") from None
         self._sqlite = parsed.get_backend_name() == "sqlite"
         # No pool: a connection must not cross a fork, and opening one is cheap beside a run. No parameters
         # in errors: among them are wrapped secrets.
         options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
         if self._sqlite:
             if not parsed.database or parsed.database == ":memory:":
-                raise UnknownDatabase("a ledger in memory would forget what was spent: name a file")
+                raise LedgerUrlError("a ledger in memory would forget what was spent: name a file")
             path = Path(parsed.database)
             path.touch(mode=0o600, exist_ok=True)
             path.chmod(0o600)
@@ -207,14 +221,14 @@ class Store:
             # Repeatable read: a reader sees one state of the chain, and never fails to.
             self._engine = self._repeated(
                 lambda: sa.create_engine(
-                    postgres_url(parsed),
+                    parse_postgres_url(parsed),
                     isolation_level="REPEATABLE READ",
-                    connect_args=session_options(),
+                    connect_args=postgres_connect_args(),
                     **options,
                 )
             )
         else:
-            raise UnknownDatabase("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
+            raise LedgerUrlError("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
         self._repeated(self._create_tables)
 
     def _create_tables(self) -> None:
@@ -253,9 +267,9 @@ class Store:
 
     def _repeated(self, work: Callable[[], T]) -> T:
         try:
-            return repeated(work, self._sqlite)
-        except StoreUnavailable as error:
-            raise LedgerUnavailable(error.cause) from None
+            return run_with_retries(work, self._sqlite)
+        except StoreUnavailableError as error:
+            raise LedgerUnavailableError(error.cause) from None
 
     def close(self) -> None:
         """Let go of the database."""

@@ -39,7 +39,7 @@ _RECOMPUTE = {
 }
 
 
-class NotAnExport(ValueError):
+class ExportFormatError(ValueError):
     """The text is no ledger export of this version."""
 
 
@@ -53,10 +53,10 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
-    """`found`: the entries' own verification; `claims_hold`: head and totals are what follows from them."""
+class ExportAudit:
+    """`verification`: the entries' own verification; `claims_hold`: head and totals are what follows from them."""
 
-    found: Verification
+    verification: Verification
     claims_hold: bool
 
 
@@ -78,23 +78,23 @@ def dump(entries: Sequence[Entry]) -> str:
 
 
 def load(text: str) -> Export:
-    """Raises NotAnExport for anything but a document of this version."""
+    """Raises ExportFormatError for anything but a document of this version."""
     try:
         document = json.loads(text)
         if (document["format"], document["version"]) != (FORMAT, VERSION):
-            raise NotAnExport("not a ledger export, or of another version")
-        entries = tuple(Entry.of(row) for row in document["entries"])
+            raise ExportFormatError("not a ledger export, or of another version")
+        entries = tuple(Entry.from_row(row) for row in document["entries"])
         return Export(entries, document["head"], tuple(document["totals"]))
     except (ValueError, KeyError, TypeError):
-        raise NotAnExport("not a ledger export, or of another version") from None
+        raise ExportFormatError("not a ledger export, or of another version") from None
 
 
-def audit(export: Export) -> Audit:
+def audit(export: Export) -> ExportAudit:
     """Recompute everything that a document says."""
     found = verify(export.entries)
     claims = [_claim(total) for total in found.totals]
     same = len(claims) == len(export.totals) and all(map(_agree, claims, export.totals))
-    return Audit(found, same and export.head == found.head)
+    return ExportAudit(found, same and export.head == found.head)
 
 
 def _claim(total: Total) -> dict[str, Any]:

@@ -21,25 +21,25 @@ from lexveil.privacy.dp.ledger.budget import (
     Limit,
     Population,
     Reservation,
-    alone,
     filter_order,
-    fold,
+    fold_entries,
+    single_run_epsilon,
 )
-from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, LedgerError, Store, Transaction, broken_at
+from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, LedgerError, Store, Transaction, find_break
 
 # Totals recomputed on another machine differ by rounding.
 _TOLERANCE = 1e-6
 
 
-class NoLimit(LedgerError):
+class NoLimitError(LedgerError):
     """A reservation in a population whose limit was never set."""
 
 
-class Conflict(LedgerError):
+class LedgerConflictError(LedgerError):
     """The request contradicts what the ledger already holds."""
 
 
-class LedgerCorrupt(LedgerError):
+class LedgerCorruptError(LedgerError):
     """The chain is broken at entry `seq`: nothing may be added before a person has looked."""
 
     def __init__(self, seq: int) -> None:
@@ -47,7 +47,7 @@ class LedgerCorrupt(LedgerError):
         self.seq = seq
 
 
-class BudgetExceeded(LedgerError):
+class BudgetExceededError(LedgerError):
     """The run would pass the limit. `asked` is the run alone, `total` all runs with it; all epsilons."""
 
     def __init__(self, spent: float, asked: float, total: float, limit: float) -> None:
@@ -90,7 +90,7 @@ class Ledger:
     """The ledger at a SQLAlchemy URL, `sqlite:///path` or `postgresql://...`; for as many processes as like.
 
     A writer waits for the one before. A PostgreSQL connection that is lost is opened again and the question
-    repeated, under the same identity; LedgerUnavailable where that does not help.
+    repeated, under the same identity; LedgerUnavailableError where that does not help.
 
     Formal guarantee
     ----------------
@@ -130,8 +130,8 @@ class Ledger:
         limit = Limit(float(epsilon), float(delta))
 
         def set_it(transaction: Transaction) -> Limit:
-            entries = _intact(transaction.entries())
-            if fold(entries, population).limit != limit:
+            entries = _require_intact(transaction.entries())
+            if fold_entries(entries, population).limit != limit:
                 transaction.append(entries, "limit", population.key, asdict(limit))
             return limit
 
@@ -146,23 +146,23 @@ class Ledger:
         `secret` is the wrapped key of the run's randomness; a reservation that is found again carries the
         first one, and the run must replay from it. Returned `committed` or `abandoned`, it must not run.
 
-        Raises BudgetExceeded past the limit, NoLimit without one, ValueError for an impossible charge,
-        Conflict where the key stands for another charge or an open run kept no secret to replay from,
-        LedgerCorrupt where the chain is broken.
+        Raises BudgetExceededError past the limit, NoLimitError without one, ValueError for an impossible charge,
+        LedgerConflictError where the key stands for another charge or an open run kept no secret to replay from,
+        LedgerCorruptError where the chain is broken.
         """
         accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
         identifier = secrets.token_hex(16)
 
         def append(transaction: Transaction) -> Reservation:
-            entries = _intact(transaction.entries())
-            account = fold(entries, population)
+            entries = _require_intact(transaction.entries())
+            account = fold_entries(entries, population)
             if idempotency_key in account.keys:
                 known = account.keys[idempotency_key]
                 if known == identifier:  # ours: the connection was lost before the answer came
                     return Reservation(identifier, population, charge, "open", None, secret)
-                return _found(transaction, account, charge, known)
+                return _find_reservation(transaction, account, charge, known)
             order, total = _admit(account, charge)
-            payload: dict[str, Any] = charge.data() | {"order": order, "total": total}
+            payload: dict[str, Any] = charge.to_payload() | {"order": order, "total": total}
             transaction.append(entries, "reserve", population.key, payload, identifier, idempotency_key)
             if secret is not None:
                 transaction.keep_secret(identifier, secret)
@@ -175,20 +175,20 @@ class Ledger:
 
         Call it when the run's result is safely stored: afterwards it cannot be replayed. 0 means that no
         step touched the data. Committing the same steps again changes nothing. Raises ValueError for
-        steps outside 0..reserved, Conflict for an unknown or otherwise settled reservation.
+        steps outside 0..reserved, LedgerConflictError for an unknown or otherwise settled reservation.
         """
         self._settle(reservation_id, "commit", actual_steps)
 
     def abandon(self, reservation_id: str) -> None:
         """Give a run up: it stays charged in full, since it may have released something; its secret is
-        destroyed. Raises Conflict for an unknown or committed reservation.
+        destroyed. Raises LedgerConflictError for an unknown or committed reservation.
         """
         self._settle(reservation_id, "abandon", None)
 
-    def spent(self, population: Population, delta: float) -> float:
+    def spent_epsilon(self, population: Population, delta: float) -> float:
         """Epsilon of all committed, open and abandoned runs at `delta`."""
         accounting.check_delta(delta)
-        return self._account(population).spent(delta)
+        return self._account(population).spent_epsilon(delta)
 
     def reservations(self, population: Population) -> tuple[Reservation, ...]:
         """All runs of a population, in order, without their secrets."""
@@ -196,7 +196,7 @@ class Ledger:
 
     def populations(self) -> tuple[Population, ...]:
         """All populations with an entry, in order of their first."""
-        return _populations(self._store.entries())
+        return _list_populations(self._store.entries())
 
     def entries(self, population: Population | None = None) -> tuple[Entry, ...]:
         """The entries, of one population or all, in order."""
@@ -207,15 +207,15 @@ class Ledger:
         return verify(self._store.entries())
 
     def _account(self, population: Population) -> Account:
-        return fold(_intact(self._store.entries()), population)
+        return fold_entries(_require_intact(self._store.entries()), population)
 
     def _settle(self, identifier: str, kind: Literal["commit", "abandon"], steps: int | None) -> None:
         def settle(transaction: Transaction) -> None:
-            entries = _intact(transaction.entries())
+            entries = _require_intact(transaction.entries())
             reserved = next((e for e in entries if (e.kind, e.reservation) == ("reserve", identifier)), None)
             if reserved is None:
-                raise Conflict("there is no such reservation")
-            most = reserved.data()["steps"]
+                raise LedgerConflictError("there is no such reservation")
+            most = reserved.parse_payload()["steps"]
             if steps is not None and not 0 <= steps <= most:
                 raise ValueError(f"steps must lie between 0 and the {most} reserved, found {steps}")
             payload = {} if steps is None else {"steps": int(steps)}
@@ -223,81 +223,85 @@ class Ledger:
             if settled is None:
                 transaction.append(entries, kind, reserved.key, payload, identifier)
                 transaction.destroy_secret(identifier)
-            elif (settled.kind, settled.data()) != (kind, payload):
-                raise Conflict("the reservation is settled already, otherwise than asked")
+            elif (settled.kind, settled.parse_payload()) != (kind, payload):
+                raise LedgerConflictError("the reservation is settled already, otherwise than asked")
 
         self._store.write(settle)
 
 
 def verify(entries: Sequence[Entry]) -> Verification:
     """Recompute the chain, every admission and all totals of `entries`, wherever they were kept."""
-    broken = broken_at(entries)
+    broken = find_break(entries)
     if broken is None:
-        broken = _wrongly_admitted(entries)
+        broken = _find_wrong_admission(entries)
     sound = entries if broken is None else entries[: broken - 1]
-    totals = tuple(_total(fold(sound, population)) for population in _populations(sound))
+    totals = tuple(_compute_total(fold_entries(sound, population)) for population in _list_populations(sound))
     head = entries[-1].hash if entries else GENESIS
     return Verification(broken is None, len(entries), broken, head, totals)
 
 
-def _populations(entries: Sequence[Entry]) -> tuple[Population, ...]:
+def _list_populations(entries: Sequence[Entry]) -> tuple[Population, ...]:
     return tuple(Population(*key) for key in dict.fromkeys(e.key for e in entries))
 
 
 def _admit(account: Account, charge: Charge) -> tuple[float, float]:
-    """The filter's order, and the total with `charge`. Raises NoLimit or BudgetExceeded."""
+    """The filter's order, and the total with `charge`. Raises NoLimitError or BudgetExceededError."""
     if account.limit is None:
-        raise NoLimit("the population has no limit: set one before anything is trained on it")
+        raise NoLimitError("the population has no limit: set one before anything is trained on it")
     order = account.order or filter_order(charge, account.limit)
-    total = account.after(charge, account.limit, order)
+    total = account.epsilon_with(charge, account.limit, order)
     if total > account.limit.epsilon:
-        spent, asked = account.spent(account.limit.delta), alone(charge, account.limit)
-        raise BudgetExceeded(spent, asked, total, account.limit.epsilon)
+        spent, asked = account.spent_epsilon(account.limit.delta), single_run_epsilon(charge, account.limit)
+        raise BudgetExceededError(spent, asked, total, account.limit.epsilon)
     return order, total
 
 
-def _intact(entries: list[Entry]) -> list[Entry]:
-    broken = broken_at(entries)
+def _require_intact(entries: list[Entry]) -> list[Entry]:
+    broken = find_break(entries)
     if broken is not None:
-        raise LedgerCorrupt(broken)
+        raise LedgerCorruptError(broken)
     return entries
 
 
-def _found(transaction: Transaction, account: Account, charge: Charge, identifier: str) -> Reservation:
+def _find_reservation(
+    transaction: Transaction, account: Account, charge: Charge, identifier: str
+) -> Reservation:
     run = next(r for r in account.reservations if r.id == identifier)
     if run.charge != charge:
-        raise Conflict("the idempotency key stands for another charge")
+        raise LedgerConflictError("the idempotency key stands for another charge")
     secret = transaction.secret(identifier) if run.state == "open" else None
     if run.state == "open" and secret is None:
         # Fresh randomness would release a second result under one charge.
-        raise Conflict("the open run kept no secret to replay from: abandon it and reserve a new one")
+        raise LedgerConflictError(
+            "the open run kept no secret to replay from: abandon it and reserve a new one"
+        )
     return Reservation(run.id, run.population, run.charge, run.state, run.actual_steps, secret)
 
 
-def _wrongly_admitted(entries: Sequence[Entry]) -> int | None:
+def _find_wrong_admission(entries: Sequence[Entry]) -> int | None:
     """Position of the first reservation whose order, total or admission cannot be reproduced, or None."""
     for seq, entry in enumerate(entries, start=1):
         if entry.kind != "reserve":
             continue
-        account = fold(entries[: seq - 1], Population(*entry.key))
-        data = entry.data()
-        charge = Charge.of(data)
+        account = fold_entries(entries[: seq - 1], Population(*entry.key))
+        data = entry.parse_payload()
+        charge = Charge.from_payload(data)
         if account.limit is None or (account.order or data["order"]) != data["order"]:
             return seq
-        total = account.after(charge, account.limit, data["order"])
+        total = account.epsilon_with(charge, account.limit, data["order"])
         # A first run's total is its privacy loss distribution, which is computed to ACCURACY only.
-        slack = (_TOLERANCE if account.charged() else accounting.ACCURACY) * max(1.0, total)
+        slack = (_TOLERANCE if account.charged_runs() else accounting.ACCURACY) * max(1.0, total)
         if total > account.limit.epsilon + slack or abs(total - data["total"]) > slack:
             return seq
     return None
 
 
-def _total(account: Account) -> Total:
+def _compute_total(account: Account) -> Total:
     states = [r.state for r in account.reservations]
     limit = account.limit
     return Total(
         account.population,
-        account.spent(limit.delta) if limit else 0.0,
+        account.spent_epsilon(limit.delta) if limit else 0.0,
         limit,
         states.count("open"),
         states.count("committed"),

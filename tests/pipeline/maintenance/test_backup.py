@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.postgres import new_database
 from lexveil.flows.cli import app
-from lexveil.pipeline.errors import KeyProblem, WorkspaceError
+from lexveil.pipeline.errors import WorkspaceError, WorkspaceKeyError
 from lexveil.pipeline.maintenance.backup import back_up, catch_up, recover
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.masking.vault import restore_document
@@ -87,10 +87,10 @@ def test_no_key_and_no_half_written_file_is_copied(place: Workspace, tmp_path: P
 def test_a_table_of_keys_in_use_is_copied_whole(place: Workspace, tmp_path: Path) -> None:
     """What was committed last stands in SQLite's write-ahead log, and not in its file."""
     keys = place.with_settings(SETTINGS).keys
-    key = keys.keys_for(["late"])["late"]
+    key = keys.ensure_keys(["late"])["late"]
     back_up(place.with_settings(SETTINGS), tmp_path / "backup")
     there = recover(tmp_path / "backup", tmp_path / "elsewhere", SETTINGS)
-    assert there.with_settings(SETTINGS).keys.existing(["late"]) == {"late": key}
+    assert there.with_settings(SETTINGS).keys.existing_keys(["late"]) == {"late": key}
 
 
 def test_what_was_erased_since_is_erased_again(place: Workspace, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_was_erased_since_is_erased_again(place: Workspace, tmp_path: Path)
     there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, copy)
     assert catch_up(there.with_settings(SETTINGS), tmp_path / "backup").erased_again == 1
     assert ids(there) == others
-    assert there.with_settings(SETTINGS).keys.erased([gone]) == {gone}
+    assert there.with_settings(SETTINGS).keys.erased_ids([gone]) == {gone}
     assert there.with_settings(SETTINGS).log.export() == copy.read_bytes()
     assert catch_up(there.with_settings(SETTINGS), tmp_path / "backup").erased_again == 0
 
@@ -152,10 +152,10 @@ def test_what_is_wrong_leaves_nothing(
     with pytest.raises(WorkspaceError, match="something lies"):
         recover(backup, place.root, SETTINGS)
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
-    with pytest.raises(KeyProblem, match="isn't the key"):
+    with pytest.raises(WorkspaceKeyError, match="isn't the key"):
         recover(backup, target, SETTINGS)
     monkeypatch.delenv("LEXVEIL_MASTER_KEY")
-    with pytest.raises(KeyProblem, match="holds no master key"):
+    with pytest.raises(WorkspaceKeyError, match="holds no master key"):
         recover(backup, target, SETTINGS)
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", (place.protected / "master.key").read_text().strip())
     part = next((backup / "files" / "masked").glob("part-*.parquet"))

@@ -56,7 +56,7 @@ def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
     assert gone.rows >= len(before) - 1
     assert gone.models == (finished.first["model"],)
     assert rows_of(place, doc_id) == []
-    assert place.with_settings(settings).keys.existing([doc_id]) == {}
+    assert place.with_settings(settings).keys.existing_keys([doc_id]) == {}
     with pytest.raises(WorkspaceError, match="erased"):
         restore_document(place.with_settings(settings), doc_id)
 
@@ -128,7 +128,7 @@ def test_an_id_that_several_documents_share(tmp_path: Path, write_jsonl: Callabl
 
 def test_killed_after_the_key_it_is_finished_by_the_next(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
-    place.with_settings(settings).keys.destroy([doc_id])
+    place.with_settings(settings).keys.destroy_keys([doc_id])
     gone = erase(place.with_settings(settings), doc_id)
     assert gone.rows >= 5
     assert gone.keys == 0

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from fixtures.transit import Transit, transit
-from lexveil.pipeline.errors import KeyProblem
+from lexveil.pipeline.errors import WorkspaceKeyError
 from lexveil.pipeline.maintenance.rotation import rewrap_master_key, rotate_master_key
 from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.key_services import opened
+from lexveil.privacy.key_services import unwrap_master_key
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,7 +36,7 @@ def test_everything_opens_as_before(masked: Workspace) -> None:
     assert restore_document(masked.with_settings(settings), doc_id) == before
     assert masked.with_settings(settings).log.verify().intact  # signed by a key that outlives the master key
     (masked.protected / "master.key").write_bytes(old)
-    with pytest.raises(KeyProblem, match="isn't the key"):
+    with pytest.raises(WorkspaceKeyError, match="isn't the key"):
         _ = masked.with_settings(settings).keys
 
 
@@ -74,7 +74,7 @@ def test_a_kill_around_the_wrapping(masked: Workspace, when: str) -> None:
 def test_a_key_of_the_environment_is_rotated_by_its_keeper(masked: Workspace, monkeypatch: Any) -> None:
     digits = (masked.protected / "master.key").read_text().strip()
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", digits)
-    with pytest.raises(KeyProblem, match="LEXVEIL_MASTER_KEY"):
+    with pytest.raises(WorkspaceKeyError, match="LEXVEIL_MASTER_KEY"):
         rotate_master_key(masked.with_settings(Settings()))
 
 
@@ -101,11 +101,11 @@ class TestService:
         before, now = restore_document(masked.with_settings(file), doc_id), file
         for target in (VAULT, kms, kms, file):
             if target.master_key_service != now.master_key_service:
-                with pytest.raises(KeyProblem, match="rotate-master-key"):
+                with pytest.raises(WorkspaceKeyError, match="rotate-master-key"):
                     _ = masked.with_settings(target).keys
             masked.with_settings(target).log.append("rotate-master-key", "started", {})  # before it is there
             assert rotate_master_key(masked.with_settings(target)) > 12
-            opened.cache_clear()
+            unwrap_master_key.cache_clear()
             assert restore_document(masked.with_settings(target), doc_id) == before
             assert own.exists() == (target is file)
             now = target
@@ -122,27 +122,27 @@ class TestService:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
         assert rotate_master_key(masked.with_settings(Settings())) > 12
         _ = masked.with_settings(Settings()).keys
-        with pytest.raises(KeyProblem, match="LEXVEIL_MASTER_KEY"):
+        with pytest.raises(WorkspaceKeyError, match="LEXVEIL_MASTER_KEY"):
             rotate_master_key(masked.with_settings(Settings()))
 
     def test_a_workspace_begun_at_a_service_has_no_key_file(self, tmp_path: Path, vault: Transit) -> None:
         place = Workspace.create_or_open(tmp_path / "w")
         place.with_settings(VAULT).log.append("ingest", "started", {})
-        keys = place.with_settings(VAULT).keys.keys_for(["a"])
+        keys = place.with_settings(VAULT).keys.ensure_keys(["a"])
         assert not (place.protected / "master.key").exists()
         assert vault.calls == ["datakey", "decrypt"]  # one of each, however often the table is opened
-        opened.cache_clear()
-        assert place.with_settings(VAULT).keys.existing(["a"]) == keys
+        unwrap_master_key.cache_clear()
+        assert place.with_settings(VAULT).keys.existing_keys(["a"]) == keys
 
     def test_wrapped_anew_after_the_services_key_was_rotated(self, tmp_path: Path, vault: Transit) -> None:
         place = Workspace.create_or_open(tmp_path / "w")
-        keys = place.with_settings(VAULT).keys.keys_for(["a"])
+        keys = place.with_settings(VAULT).keys.ensure_keys(["a"])
         vault.keys["lexveil"].rotate()
         rewrap_master_key(place.with_settings(VAULT))
         vault.keys["lexveil"].least = 2
-        opened.cache_clear()
-        assert place.with_settings(VAULT).keys.existing(["a"]) == keys
-        with pytest.raises(KeyProblem, match="no service"):
+        unwrap_master_key.cache_clear()
+        assert place.with_settings(VAULT).keys.existing_keys(["a"]) == keys
+        with pytest.raises(WorkspaceKeyError, match="no service"):
             rewrap_master_key(place.with_settings(Settings()))
 
     @pytest.mark.parametrize("when", ["before", "after"])
@@ -150,15 +150,15 @@ class TestService:
     def test_a_kill_around_the_wrapping(self, tmp_path: Path, vault: Transit, when: str, way: str) -> None:
         place, file = Workspace.create_or_open(tmp_path / "w"), Settings()
         old, new = (file, VAULT) if way == "to" else (VAULT, file)
-        keys = place.with_settings(old).keys.keys_for(["a"])
+        keys = place.with_settings(old).keys.ensure_keys(["a"])
         program = KILLED.replace("Settings()", f"Settings(master_key_service={new.master_key_service!r})")
         command = [sys.executable, "-c", program, str(place.root), when]
         died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
         assert died.returncode == -signal.SIGKILL
         settings = new if when == "after" else old
-        assert place.with_settings(settings).keys.existing(["a"]) == keys
+        assert place.with_settings(settings).keys.existing_keys(["a"]) == keys
         rotate_master_key(place.with_settings(new))
-        assert place.with_settings(new).keys.existing(["a"]) == keys
+        assert place.with_settings(new).keys.existing_keys(["a"]) == keys
         assert (place.protected / "master.key").exists() == (way == "from")
         assert not list(place.protected.glob("master.key.*"))
 
@@ -167,8 +167,8 @@ class TestService:
     ) -> None:
         place = Workspace.create_or_open(tmp_path / "w")
         _ = place.with_settings(VAULT).keys
-        opened.cache_clear()
+        unwrap_master_key.cache_clear()
         monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")
-        with pytest.raises(KeyProblem, match="can't be reached") as caught:
+        with pytest.raises(WorkspaceKeyError, match="can't be reached") as caught:
             _ = place.with_settings(VAULT).keys
         assert vault.token not in "".join(traceback.format_exception(caught.value))

@@ -49,7 +49,7 @@ def test_the_served_head_gives_the_models_logits(kind: str) -> None:
     assert isinstance(head, LinearHead if kind == "linear" else NetworkHead)
     np.testing.assert_allclose(head.logits(features), logits, atol=1e-4)
     if isinstance(head, NetworkHead):
-        head.activation.refuse_outside(head.hidden(features))
+        head.activation.require_in_interval(head.hidden(features))
 
 
 @pytest.mark.parametrize("kind", ["square", "cubic"])

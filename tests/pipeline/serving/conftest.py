@@ -22,7 +22,7 @@ import pytest
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import InProcessTransport
 from lexveil.privacy.he.keys import ClientKeys
-from lexveil.privacy.he.served_model import LinearHead, ServedModel, parameters
+from lexveil.privacy.he.served_model import LinearHead, ServedModel, model_parameters
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVE = """
@@ -132,7 +132,7 @@ def head() -> LinearHead:
 @pytest.fixture(scope="session")
 def honest(head: LinearHead) -> Any:
     """Keys of an honest client, its evaluation keys, a request for one document, and the right answer."""
-    keys = ClientKeys.generate(parameters(ServedModel(head)))
+    keys = ClientKeys.generate(model_parameters(ServedModel(head)))
     features = np.ones((1, 64)) / 8
     return SimpleNamespace(
         keys=keys,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lexveil.pipeline.errors import TrainingRefused
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.card import audit_line, read_card
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.audit import audit, check_card
@@ -63,7 +63,7 @@ def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
 def spent(place: Workspace) -> float:
     ledger, population = open_ledger(place.with_settings(settings()))
     try:
-        return ledger.spent(population, 1e-5)
+        return ledger.spent_epsilon(population, 1e-5)
     finally:
         ledger.close()
 
@@ -148,7 +148,7 @@ def test_few_owners_are_not_attacked(masked: Workspace) -> None:
 
 def test_no_model(masked: Workspace) -> None:
     for name in (None, "linear"):
-        with pytest.raises(TrainingRefused, match="no model"):
+        with pytest.raises(TrainingRefusedError, match="no model"):
             audit(masked.with_settings(settings()), name)
 
 

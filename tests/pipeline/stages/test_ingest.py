@@ -14,14 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lexveil.pipeline.errors import KeyProblem
+from lexveil.pipeline.errors import WorkspaceKeyError
 from lexveil.pipeline.records import Manifest, Shard
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.vault import Tampered
+from lexveil.privacy.vault import TamperedError
 
 WriteJsonl = Callable[..., Path]
 
@@ -108,7 +108,7 @@ class TestAtRest:
 
     def test_another_key_opens_nothing(self, finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
-        with pytest.raises(KeyProblem):
+        with pytest.raises(WorkspaceKeyError):
             texts(finished.workspace, finished.settings)
 
     def test_a_changed_ciphertext_is_refused(self, place: Workspace, write_jsonl: WriteJsonl) -> None:
@@ -119,7 +119,7 @@ class TestAtRest:
         swapped = table.column("payload").to_pylist()[::-1]
         columns = {**table.to_pydict(), "payload": swapped}
         tables.write_part(place.raw, Shard(0, "key"), pa.table(columns, schema=tables.RAW))
-        with pytest.raises(Tampered) as caught:
+        with pytest.raises(TamperedError) as caught:
             texts(place, chosen)
         assert "Text" not in str(caught.value)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fixtures.counting import Counting
-from lexveil.pipeline.errors import RemovalRefused
+from lexveil.pipeline.errors import RemovalRefusedError
 from lexveil.pipeline.request import close, idle, prepare, request_run
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
@@ -186,7 +186,7 @@ class TestForgotten:
         manifest = ingest(office.place.with_settings(office.settings), [office.source])
         assert manifest.counts()["forgotten"] == 1
         assert office.traces(old) == []  # before anything is masked anew
-        assert office.place.with_settings(office.settings).keys.existing([old]) == {}
+        assert office.place.with_settings(office.settings).keys.existing_keys([old]) == {}
         (entry,) = office.logged()
         assert (entry["keys"], entry["models"]) == (1, [])
         assert entry["rows"] >= 3
@@ -196,13 +196,13 @@ class TestForgotten:
         office.work()
         before = office.texts()
         was = (office.source / "001.txt").read_text()
-        key = office.place.with_settings(office.settings).keys.existing([before[was]])
+        key = office.place.with_settings(office.settings).keys.existing_keys([before[was]])
         office.write("001.txt", "Another letter.")
         office.work()
         office.write("001.txt", was)
         office.work()
         assert office.texts() == before
-        assert office.place.with_settings(office.settings).keys.existing([before[was]]) != key
+        assert office.place.with_settings(office.settings).keys.existing_keys([before[was]]) != key
 
     def test_killed_before_the_catalogue_the_next_run_forgets(
         self, office: Office, monkeypatch: pytest.MonkeyPatch
@@ -228,7 +228,7 @@ class TestForgotten:
         office.work()
         assert office.traces(old) == []
         assert len(office.texts()) == 7
-        assert office.place.with_settings(office.settings).keys.existing([old]) == {}
+        assert office.place.with_settings(office.settings).keys.existing_keys([old]) == {}
 
 
 class TestRemoved:
@@ -289,10 +289,10 @@ class TestRemoved:
         for path in sorted(office.source.glob("*.txt"))[left:]:
             path.unlink()
         told = rf"of {6 - left} of a source folder's 6 documents"
-        with pytest.raises(RemovalRefused, match=told) as refused:
+        with pytest.raises(RemovalRefusedError, match=told) as refused:
             office.work()
         assert str(office.source) not in str(refused.value)
-        with pytest.raises(RemovalRefused, match=told):  # and before a scheduler is started
+        with pytest.raises(RemovalRefusedError, match=told):  # and before a scheduler is started
             prepare(office.place.root, office.settings, [office.source], False)
         assert office.texts() == before
         office.erasing(removed_share=1.0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lexveil.pipeline.errors import BudgetRefused, TrainingRefused
+from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages import search
 from lexveil.pipeline.stages.encode import encode
@@ -76,7 +76,7 @@ def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
 def spent(place: Workspace, chosen: Settings) -> float:
     ledger, population = open_ledger(place.with_settings(chosen))
     try:
-        return ledger.spent(population, chosen.ledger.limit_delta)
+        return ledger.spent_epsilon(population, chosen.ledger.limit_delta)
     finally:
         ledger.close()
 
@@ -140,7 +140,7 @@ def test_a_killed_search_is_taken_up_again_and_charged_once(
 
 def test_a_search_that_does_not_fit_charges_nothing(place: Workspace) -> None:
     chosen = settings(limit=3.0)
-    with pytest.raises(BudgetRefused):
+    with pytest.raises(BudgetRefusedError):
         search_private(place.with_settings(chosen), TRIALS, 2.0)
     assert spent(place, chosen) == 0
     assert {steps for _, steps in runs(place, chosen)} == {0}
@@ -159,7 +159,7 @@ def test_a_search_on_public_documents_charges_nothing_and_says_so(place: Workspa
 
 def test_what_cannot_be_searched_is_refused_before_anything_is_charged(place: Workspace) -> None:
     for chosen, word in ((settings(objective="denoise"), "labels"), (settings(held_out=0.0), "held-out")):
-        with pytest.raises(TrainingRefused, match=word):
+        with pytest.raises(TrainingRefusedError, match=word):
             search_private(place.with_settings(chosen), TRIALS, 2.0)
         assert runs(place, chosen) == []
 
@@ -174,10 +174,10 @@ def test_the_candidates_are_public_and_begin_with_the_recipe() -> None:
 def test_a_model_that_diverged_is_a_trial_that_told_nothing_rightly(
     place: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradient
+    from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
 
     def diverge(*_: Any, **__: Any) -> None:
-        raise NonFiniteGradient(1)
+        raise NonFiniteGradientError(1)
 
     monkeypatch.setattr(search, "fit", diverge)
     assert {trial.score for trial in search_public(place.with_settings(settings()), 2).trials} == {0.0}

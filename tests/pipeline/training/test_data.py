@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lexveil.nlp.encoders.documents import Encoded
-from lexveil.nlp.encoders.inputs import Tokens
+from lexveil.nlp.encoders.documents import EncodedDocument
+from lexveil.nlp.encoders.inputs import TokenBatch
 from lexveil.pipeline.training.data import OwnerData, Row, Split
 
 Kind = Literal["linear", "lstm"]
@@ -24,7 +24,7 @@ def split(labels: str = "ab") -> Split:
             embedding = np.full(4, at, np.float32)
             tokens = [[at + 1] * (1 + at % 5), [at + 1]]
             label = labels[(at * at) % len(labels)]
-            encoded = Encoded(embedding=embedding, tokens=tokens, topics=None, chunks=2, total_chunks=2)
+            encoded = EncodedDocument(embedding=embedding, tokens=tokens, topics=None, chunks=2, total_chunks=2)
             rows.append(Row(f"{(at * 7) % 33:02}", str(owner), label, encoded))
     return Split(tuple(rows), (), "classify", tuple(sorted(set(labels))))
 
@@ -32,7 +32,7 @@ def split(labels: str = "ab") -> Split:
 def seen(data: OwnerData, owners: list[int]) -> set[int]:
     """The documents that are trained on."""
     inputs = data.batch(owners).inputs
-    numbers = inputs.ids[:, 0] - 1 if isinstance(inputs, Tokens) else inputs[:, 0]
+    numbers = inputs.ids[:, 0] - 1 if isinstance(inputs, TokenBatch) else inputs[:, 0]
     return {int(number) for number in numbers}
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from lexveil.nlp.encoders.config import Kind
-from lexveil.nlp.encoders.documents import Encoded
+from lexveil.nlp.encoders.documents import EncodedDocument
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Row, Split
 from lexveil.pipeline.training.recipes import training_plan
 
 
 def split(owners: int) -> Split:
-    row = Encoded(np.zeros(4, np.float32), [], None, 1, 1)
+    row = EncodedDocument(np.zeros(4, np.float32), [], None, 1, 1)
     return Split(tuple(Row(str(i), str(i), "a", row) for i in range(owners)), (), "classify", ("a", "b"))
 
 

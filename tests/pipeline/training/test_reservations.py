@@ -32,7 +32,7 @@ def account(place: Workspace) -> tuple[float, list[str]]:
     try:
         assert ledger.verify().ok
         assert len(ledger.populations()) == 1
-        return ledger.spent(population, 1e-5), [entry.hash for entry in ledger.entries()]
+        return ledger.spent_epsilon(population, 1e-5), [entry.hash for entry in ledger.entries()]
     finally:
         ledger.close()
 

@@ -26,7 +26,7 @@ from lexveil.pipeline.workspace.database import database_lock, open_tables, sche
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.lock import lock
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.database import StoreUnavailable
+from lexveil.privacy.database import StoreUnavailableError
 
 psycopg = pytest.importorskip("psycopg")
 MANY = 100_000
@@ -94,7 +94,7 @@ class TestCatalogue:
         place.with_settings(settings).catalogue.write(rows_of(3))
         broken = pa.table({**{name: rows_of(5).column(name) for name in tables.CATALOGUE.names},
                            "owner": [None] * 5})  # fmt: skip
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailableError):
             place.with_settings(settings).catalogue.write(broken)
         assert place.with_settings(settings).catalogue.read().equals(rows_of(3))
 
@@ -213,7 +213,7 @@ class TestLock:
 
     def test_a_database_out_of_reach(self) -> None:
         url = "postgresql://someone:hunter2@127.0.0.1:9/none"
-        with pytest.raises(StoreUnavailable) as caught, database_lock(url, "a"):
+        with pytest.raises(StoreUnavailableError) as caught, database_lock(url, "a"):
             pass
         assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
@@ -229,7 +229,7 @@ def test_workspaces_share_a_database(place: Workspace, settings: Settings, tmp_p
     append_some(other.root, settings, 1)
     assert place.with_settings(settings).catalogue.read().num_rows == 3
     assert place.with_settings(settings).log.read() == []
-    keys = [workspace.with_settings(settings).keys.keys_for(["a"]) for workspace in (place, other)]
+    keys = [workspace.with_settings(settings).keys.ensure_keys(["a"]) for workspace in (place, other)]
     assert keys[0] != keys[1]
 
 

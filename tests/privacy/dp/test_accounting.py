@@ -47,7 +47,7 @@ def _accountant(run, delta):
     ],
 )
 def test_epsilon_is_never_below_the_finest_and_within_one_percent(noise, rate, steps, delta):
-    finest = _accountant(accounting.event(noise, rate, steps), delta)
+    finest = _accountant(accounting.dp_event(noise, rate, steps), delta)
     assert finest <= accounting.epsilon(noise, rate, steps, delta) <= 1.01 * finest
 
 
@@ -60,7 +60,7 @@ def test_epsilon_is_never_below_the_finest_and_within_one_percent(noise, rate, s
 )
 def test_epsilon_bounds_the_finest_anywhere(noise, rate, steps, delta):
     assume(0.05 < accounting.rdp_epsilon(noise, rate, steps, delta) < 20)
-    finest = _accountant(accounting.event(noise, rate, steps), delta)
+    finest = _accountant(accounting.dp_event(noise, rate, steps), delta)
     assert finest <= accounting.epsilon(noise, rate, steps, delta) <= 1.01 * finest
 
 

@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from lexveil.privacy.dp.audit.attacks import FEWEST, exposure, membership
-from lexveil.privacy.dp.audit.gate import Claim, Probe, default_probes, noise, sampling, sensitivity
+from lexveil.privacy.dp.audit.attacks import FEWEST, measure_exposure, measure_membership
+from lexveil.privacy.dp.audit.gate import (
+    Claim,
+    Probe,
+    audit_noise,
+    audit_sampling,
+    audit_sensitivity,
+    default_probes,
+)
 from lexveil.privacy.dp.audit.guesses import epsilon_lower_bound, p_value
 from lexveil.privacy.dp.randomness import SecureRandom
 
@@ -125,14 +132,19 @@ def lowest(findings) -> dict[str, float]:
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=IDS)
 def test_right_noise_and_sampling_raise_no_alarm(claim: Claim) -> None:
-    found = [*noise(SecureRandom, dice(), claim), *sampling(SecureRandom, dice(), claim)]
+    found = [*audit_noise(SecureRandom, dice(), claim), *audit_sampling(SecureRandom, dice(), claim)]
     assert min(lowest(found).values()) > 1e-4, found
 
 
 def test_p_values_of_right_code_are_spread_evenly() -> None:
     """At most as many small ones as their level says."""
     runs = [
-        lowest([*noise(SecureRandom, dice(s), CLAIMS[0]), *sampling(SecureRandom, dice(s), CLAIMS[0])])
+        lowest(
+            [
+                *audit_noise(SecureRandom, dice(s), CLAIMS[0]),
+                *audit_sampling(SecureRandom, dice(s), CLAIMS[0]),
+            ]
+        )
         for s in range(5)
     ]
     small = sum(p < 0.05 for run in runs for p in run.values())
@@ -149,7 +161,7 @@ def test_p_values_of_right_code_are_spread_evenly() -> None:
     ],
 )
 def test_faults_of_the_noise(fault: type[SecureRandom], finder: str) -> None:
-    assert lowest(noise(fault, dice(), CLAIMS[0]))[finder] < 1e-6
+    assert lowest(audit_noise(fault, dice(), CLAIMS[0]))[finder] < 1e-6
 
 
 @pytest.mark.parametrize("factor", [0.97, 1.03])
@@ -158,12 +170,12 @@ def test_a_few_percent_of_noise_are_seen(factor: float) -> None:
         def normal(self, label, step, n):
             return factor * super().normal(label, step, n)
 
-    assert lowest(noise(Other, dice(), CLAIMS[0]))["noise_variance"] < 1e-6
+    assert lowest(audit_noise(Other, dice(), CLAIMS[0]))["noise_variance"] < 1e-6
 
 
 @pytest.mark.parametrize("fault", [Epochs, Herd])
 def test_sampling_that_is_not_poissons(fault: type[SecureRandom]) -> None:
-    found = lowest(sampling(fault, dice(), CLAIMS[0]))
+    found = lowest(audit_sampling(fault, dice(), CLAIMS[0]))
     assert found["sample_independence"] < 1e-6
     assert found["sample_rate"] > 1e-4
 
@@ -173,12 +185,12 @@ def test_a_slightly_wrong_rate_is_seen() -> None:
         def uniform(self, label, step, n):
             return super().uniform(label, step, n) / (1.05 if label == "poisson-sample" else 1)
 
-    assert lowest(sampling(Oftener, dice(), CLAIMS[0]))["sample_rate"] < 1e-6
+    assert lowest(audit_sampling(Oftener, dice(), CLAIMS[0]))["sample_rate"] < 1e-6
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=IDS)
 def test_one_owner_moves_a_step_by_the_clip(claim: Claim) -> None:
-    found = sensitivity(SecureRandom, dice(), claim, default_probes())
+    found = audit_sensitivity(SecureRandom, dice(), claim, default_probes())
     assert found.p_value == 1
     moves = [value for name, value in found.figures.items() if name.startswith("largest_move")]
     assert all(0.98 < move <= 1 + 1e-6 for move in moves)
@@ -191,24 +203,27 @@ def test_a_probe_that_never_reaches_the_clip_proves_nothing() -> None:
         return 1e-9 * linear.loss(outputs, targets)
 
     tame = Probe("tame", linear.model, linear.items, weak)
-    assert sensitivity(SecureRandom, dice(), CLAIMS[0], [tame]).p_value == 0
+    assert audit_sensitivity(SecureRandom, dice(), CLAIMS[0], [tame]).p_value == 0
 
 
 class TestAttacks:
     def test_guessing(self) -> None:
         random = dice()
-        found = membership(random.normal(size=400), random.normal(size=100), 1e-5, 0.95, random)
+        found = measure_membership(random.normal(size=400), random.normal(size=100), 1e-5, 0.95, random)
         assert found is not None
         assert found.auc == pytest.approx(0.5, abs=0.1)
         assert found.epsilon_lower_bound < 0.7
-        bits = exposure(random.normal(size=400), random.normal(size=100))
+        bits = measure_exposure(random.normal(size=400), random.normal(size=100))
         assert bits is not None
         assert bits.mean == pytest.approx(bits.by_chance, abs=0.3)
 
     def test_a_model_that_remembers_all(self) -> None:
         random = dice()
         members, others = random.normal(5, 1, 400), random.normal(0, 1, 400)
-        found, bits = membership(members, others, 1e-5, 0.95, random), exposure(members, others)
+        found, bits = (
+            measure_membership(members, others, 1e-5, 0.95, random),
+            measure_exposure(members, others),
+        )
         assert found is not None
         assert bits is not None
         assert found.auc > 0.99
@@ -220,7 +235,7 @@ class TestAttacks:
 
     def test_ties_say_nothing(self) -> None:
         same = np.zeros(50)
-        found, bits = membership(same, same, 1e-5, 0.95, dice()), exposure(same, same)
+        found, bits = measure_membership(same, same, 1e-5, 0.95, dice()), measure_exposure(same, same)
         assert found is not None
         assert bits is not None
         assert (found.auc, found.advantage, found.epsilon_lower_bound, bits.mean) == (0.5, 0, 0, 0)
@@ -228,8 +243,8 @@ class TestAttacks:
     def test_too_few_to_say(self) -> None:
         few, many = np.zeros(FEWEST - 1), np.zeros(FEWEST)
         for members, others in itertools.permutations([few, many]):
-            assert membership(members, others, 1e-5, 0.95, dice()) is None
-            assert exposure(members, others) is None
+            assert measure_membership(members, others, 1e-5, 0.95, dice()) is None
+            assert measure_exposure(members, others) is None
 
     def test_the_bound_holds_for_randomised_response(self) -> None:
         """Scores of 0 and 1 that tell members with epsilon 1 exactly."""
@@ -237,7 +252,7 @@ class TestAttacks:
         passed = 0
         for _ in range(60):
             members, others = ((random.random(300) * (1 + math.e) < share) * 1.0 for share in (math.e, 1))
-            found = membership(members, others, 1e-9, 0.95, random)
+            found = measure_membership(members, others, 1e-9, 0.95, random)
             assert found is not None
             passed += found.epsilon_lower_bound > 1
         assert passed <= stats.binom.ppf(1 - 1e-6, 60, 0.05)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lexveil.privacy.dp.batches import TensorOwners
-from lexveil.privacy.dp.checkpoint import Checkpoint, Position
+from lexveil.privacy.dp.checkpoint import Checkpoint, TrainingState
 from lexveil.privacy.dp.engine import TrainingPlan, train
 from lexveil.privacy.dp.randomness import SecureRandom
 
@@ -23,13 +23,13 @@ class Killed(BaseException):
     pass
 
 
-def position(**more: Tensor) -> Position:
+def position(**more: Tensor) -> TrainingState:
     generator = torch.Generator().manual_seed(3)
     tensors = {
         "a": torch.randn(5, 3, generator=generator),
         "b": torch.randn(4, generator=generator, dtype=torch.float64),
     }
-    return Position((0.5, math.nan), tensors | more)
+    return TrainingState((0.5, math.nan), tensors | more)
 
 
 def saved(path: Path, identity: str = "run", key: bytes = KEY) -> Checkpoint:
@@ -130,13 +130,7 @@ def trained(checkpoint: Checkpoint | None = None, stop: int | None = None, **mor
 
     plan = TrainingPlan(1.5, 1.0, 0.3, **(values | more))
     result = train(
-        model.with_settings(data),
-        loss,
-        plan,
-        SecureRandom(KEY),
-        max_items=5,
-        checkpoint=checkpoint,
-        on_step=kill,
+        model, data, loss, plan, SecureRandom(KEY), max_items=5, checkpoint=checkpoint, on_step=kill
     )
     assert len(result.unprotected_loss) == plan.steps
     return [parameter.detach() for parameter in model.parameters()]
@@ -162,7 +156,7 @@ def test_it_makes_no_step_again_that_it_kept(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "x", "run", 0)
     save = checkpoint.save
 
-    def counted(kept: Position, *rest: Any) -> None:
+    def counted(kept: TrainingState, *rest: Any) -> None:
         seen.append(len(kept.losses))
         save(kept, *rest)
 

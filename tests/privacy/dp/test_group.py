@@ -46,7 +46,7 @@ def trained(
 
     from lexveil.privacy.dp.accounting import Truncation
     from lexveil.privacy.dp.batches import TensorOwners
-    from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradient
+    from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
     from lexveil.privacy.dp.engine import TrainingPlan, train
     from lexveil.privacy.dp.randomness import SecureRandom
 
@@ -73,7 +73,8 @@ def trained(
 
     try:
         train(
-            model.with_settings(TensorOwners(inputs, labels, owner_of, 30)),
+            model,
+            TensorOwners(inputs, labels, owner_of, 30),
             lambda outputs, targets: functional.cross_entropy(outputs, targets, reduction="none"),
             plan,
             SecureRandom(KEY),
@@ -83,7 +84,7 @@ def trained(
             group=group,
             on_step=kill,
         )
-    except NonFiniteGradient as error:
+    except NonFiniteGradientError as error:
         return f"stopped at {error.step}"
     except Killed:
         return "killed"
@@ -102,8 +103,8 @@ def everything(folder: Path, group: Any) -> dict[str, Any]:
     killed = trained(group, checkpoint(), stop=3)
     found["resumed"] = [killed, trained(group, checkpoint())]
     found["files"] = sorted(path.name for path in folder.glob(f"of-{group.size}-*"))
-    found["agrees"] = [group.agrees(b"same"), group.agrees(bytes([group.rank]))]
-    found["told"] = [group.tell(message).hex() for message in (b"", bytes([group.rank]) * 40)]
+    found["agrees"] = [group.agree_on(b"same"), group.agree_on(bytes([group.rank]))]
+    found["told"] = [group.broadcast_bytes(message).hex() for message in (b"", bytes([group.rank]) * 40)]
     return found
 
 
@@ -128,14 +129,14 @@ def script(folder: Path) -> None:
     import torch  # noqa: F401  once, for both
 
     import lexveil.privacy.dp.engine  # noqa: F401
-    from lexveil.privacy.dp.group import ALONE
+    from lexveil.privacy.dp.group import SINGLE_PROCESS
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     os.environ["WORLD_SIZE"] = "2"
     children = [fork(folder, rank) for rank in range(2)]
-    (folder / "alone.json").write_text(json.dumps(everything(folder, ALONE)))
+    (folder / "alone.json").write_text(json.dumps(everything(folder, SINGLE_PROCESS)))
     assert all(os.waitpid(child, 0)[1] == 0 for child in children)
 
 

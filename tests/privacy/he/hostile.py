@@ -20,7 +20,7 @@ from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.scheme import Scheme
-from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel, parameters
+from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel, model_parameters
 
 LINEAR = LinearHead(np.ones((64, 2)) * [1, -1], np.zeros(2))
 NETWORK = NetworkHead(
@@ -38,7 +38,7 @@ def attack(head: Head, mutations: int, chance: random.Random) -> tuple[int, int]
     # Mutated keys that happen to be valid open sessions: forgotten at once, or they would fill the server.
     app = create_app(offer)
     forgetful = create_app(offer, Limits(sessions=SessionLimits(seconds=0)))
-    keys = ClientKeys.generate(parameters(model))
+    keys = ClientKeys.generate(model_parameters(model))
     pieces = len(Scheme(keys.parameters).key_frames)
     own_keys, own_ciphertext = uploads.honest(keys)
     refused = answered = 0

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexveil.privacy.he.evaluate import HeadRefused, LinearEvaluator, logit_limit
-from lexveil.privacy.he.keys import ClientKeys, SecretKeyUnusable
-from lexveil.privacy.he.parameters import choose
-from lexveil.privacy.he.wire_format import Malformed
+from lexveil.privacy.he.evaluate import HeadRefusedError, LinearEvaluator, logit_limit
+from lexveil.privacy.he.keys import ClientKeys, SecretKeyError
+from lexveil.privacy.he.parameters import choose_parameters
+from lexveil.privacy.he.wire_format import MalformedError
 
-PARAMETERS = choose(64, 3)
+PARAMETERS = choose_parameters(64, 3)
 LOGIT_LIMIT = logit_limit(PARAMETERS)
 
 
@@ -57,7 +57,7 @@ class TestKeys:
     def test_a_key_file_others_may_read_is_refused(self, keys: ClientKeys, tmp_path: Path) -> None:
         keys.save(tmp_path / "client.key")
         (tmp_path / "client.key").chmod(0o644)
-        with pytest.raises(SecretKeyUnusable, match="owner"):
+        with pytest.raises(SecretKeyError, match="owner"):
             ClientKeys.load(tmp_path / "client.key")
 
     @pytest.mark.parametrize("content", [b"", b"{}\n", PARAMETERS.to_json().encode() + b"\nnonsense"])
@@ -65,7 +65,7 @@ class TestKeys:
         path = tmp_path / "client.key"
         path.write_bytes(content)
         path.chmod(0o600)
-        with pytest.raises(SecretKeyUnusable):
+        with pytest.raises(SecretKeyError):
             ClientKeys.load(path)
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -77,7 +77,7 @@ class TestKeys:
         assert keys.encrypt(features(1)) != keys.encrypt(features(1))
 
     def test_a_request_is_not_a_reply(self, keys: ClientKeys) -> None:
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedError):
             keys.decrypt(keys.encrypt(features(1)), 1)
 
     def test_nothing_is_left_in_the_private_folder(
@@ -127,5 +127,5 @@ class TestEvaluate:
         ],
     )
     def test_heads_that_cannot_be_served(self, weight: np.ndarray, bias: np.ndarray) -> None:
-        with pytest.raises(HeadRefused):
+        with pytest.raises(HeadRefusedError):
             LinearEvaluator(PARAMETERS, weight, bias)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from lexveil.privacy.he import flooding
 from lexveil.privacy.he.activation import Activation
-from lexveil.privacy.he.evaluate import Evaluator, HeadRefused, LinearEvaluator, SlotEvaluator
+from lexveil.privacy.he.evaluate import Evaluator, HeadRefusedError, LinearEvaluator, SlotEvaluator
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.network import Bounds, NetworkEvaluator
-from lexveil.privacy.he.parameters import TABLE, choose
+from lexveil.privacy.he.parameters import TABLE, choose_parameters
 from lexveil.privacy.he.scheme import Scheme, from_bytes
-from lexveil.privacy.he.wire_format import Malformed, inflate, split
+from lexveil.privacy.he.wire_format import MalformedError, inflate, split_objects
 
 ROOT = Path(__file__).resolve().parents[3]
 SQUARE = Activation.square((-6, 6))
@@ -62,7 +62,7 @@ class TestEqualsPlain:
     )
     def test_linear(self, n_features: int, n_classes: int, profile: Any, scale: float, seed: int) -> None:
         random = np.random.default_rng(seed)
-        parameters = choose(n_features, n_classes, profile=profile, max_error=5e-3)
+        parameters = choose_parameters(n_features, n_classes, profile=profile, max_error=5e-3)
         weight = scale * random.normal(size=(n_features, n_classes)) / n_features**0.5 * 8
         bias = random.normal(size=n_classes)
         features = unit(random, parameters.documents_per_ciphertext + 1, n_features)
@@ -74,7 +74,7 @@ class TestEqualsPlain:
     def test_networks(self, shape: tuple[int, int, int], profile: Any, activation: Activation) -> None:
         n_features, n_hidden, n_classes = shape
         random = np.random.default_rng(sum(shape))
-        p = choose(
+        p = choose_parameters(
             n_features,
             n_classes,
             n_hidden=n_hidden,
@@ -97,7 +97,7 @@ class TestEqualsPlain:
     @pytest.mark.parametrize(("profile", "n"), [("fast", 4100), ("sealed", 10)])
     def test_one_document_a_slot(self, profile: Any, n: int) -> None:
         random = np.random.default_rng(n)
-        parameters = choose(64, 3, profile=profile, packing="slot")
+        parameters = choose_parameters(64, 3, profile=profile, packing="slot")
         weight, bias = random.normal(size=(64, 3)), random.normal(size=3)
         weight[:5] = 0
         features = unit(random, n, 64)
@@ -105,7 +105,7 @@ class TestEqualsPlain:
 
 
 class TestSealed:
-    PARAMETERS = choose(64, 3)
+    PARAMETERS = choose_parameters(64, 3)
 
     @pytest.fixture(scope="class")
     def secret(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[ClientKeys, bytes]:
@@ -135,7 +135,7 @@ class TestSealed:
         # Not zero, so that the reply still is under fresh randomness.
         _, errors = self.errors(secret, weight, flooding_level=1e-30, masking_level=0.0)
         chosen = self.PARAMETERS.scheme
-        assert np.abs(errors[:, :3]).max() <= chosen.error(column_norm, 1.0) <= 1e-5
+        assert np.abs(errors[:, :3]).max() <= chosen.logit_error(column_norm, 1.0) <= 1e-5
         # What stands between the outputs is of their size: this is what must be masked.
         assert np.abs(errors[:, 3:]).max() > 1
 
@@ -164,7 +164,7 @@ class TestSealed:
     def test_the_noise_has_room_in_the_modulus(self, key: tuple[Any, Any, int]) -> None:
         packing, profile, degree = key
         for row in TABLE[key]:
-            p = choose(
+            p = choose_parameters(
                 64,
                 3,
                 n_hidden=0 if degree == 1 else 64,
@@ -184,7 +184,7 @@ class TestSealed:
     def test_both_polynomials_of_a_reply_are_fresh(self, secret: tuple[ClientKeys, bytes]) -> None:
         """A second polynomial that is the same each time is a known function of the weights."""
         keys, _ = secret
-        fast = ClientKeys.generate(choose(64, 3, profile="fast"))
+        fast = ClientKeys.generate(choose_parameters(64, 3, profile="fast"))
         for holder, differs in ((keys, True), (fast, False)):
             parameters = holder.parameters
             evaluator = LinearEvaluator(parameters, np.ones((64, 3)), np.zeros(3))
@@ -198,9 +198,9 @@ class TestSealed:
 
     def test_keys_without_a_public_key_are_refused(self, secret: tuple[ClientKeys, bytes]) -> None:
         evaluator = LinearEvaluator(self.PARAMETERS, np.ones((64, 3)), np.zeros(3))
-        galois, public = split(secret[0].evaluation_keys(), 2)
+        galois, public = split_objects(secret[0].evaluation_keys(), 2)
         for upload in (galois, public, public + galois, galois + public + public, galois + galois, b""):
-            with pytest.raises(Malformed):
+            with pytest.raises(MalformedError):
                 evaluator.load_keys(upload)
 
 
@@ -214,15 +214,15 @@ class TestFlooding:
     def test_layers_reach_below_the_steps_of_the_coarser_ones(self) -> None:
         outputs = np.zeros(5000, complex)
         outputs[:100] = 1
-        coarse, fine, finest = flooding.layers(outputs, 1e-4, 1e8)
+        coarse, fine, finest = flooding.noise_layers(outputs, 1e-4, 1e8)
         assert not coarse.real[:100].any()
         assert coarse.imag[:100].all()
         assert 1e-2 * fine.std() > 1e8 * 2.0**-52
         assert 1e-2 * finest.std() > 1e-4 * 2.0**-52
-        assert len(list(flooding.layers(outputs + 1j, 1e-4, 0.0))) == 2
+        assert len(list(flooding.noise_layers(outputs + 1j, 1e-4, 0.0))) == 2
 
     def test_gaussian(self) -> None:
-        noise = flooding.gaussian(200_000, 3.0)
+        noise = flooding.sample_gaussian(200_000, 3.0)
         for part in (noise.real, noise.imag):
             assert abs(part.mean()) < 6 * 3 / np.sqrt(part.size)
             assert abs(part.std() - 3) < 6 * 3 / np.sqrt(2 * part.size)
@@ -264,27 +264,27 @@ class TestActivation:
         ],
     )
     def test_others_are_refused(self, coefficients: tuple[float, ...], interval: tuple[float, float]) -> None:
-        with pytest.raises(HeadRefused):
+        with pytest.raises(HeadRefusedError):
             Activation(coefficients, interval)
 
     def test_training_data_outside_the_interval_is_counted(self) -> None:
         hidden = np.array([[0.0, 7.0], [-7.0, 6.0], [1.0, np.nan]])
-        with pytest.raises(HeadRefused, match="3 of 6 hidden values"):
-            SQUARE.refuse_outside(hidden)
-        SQUARE.refuse_outside(hidden[:1, :1])
+        with pytest.raises(HeadRefusedError, match="3 of 6 hidden values"):
+            SQUARE.require_in_interval(hidden)
+        SQUARE.require_in_interval(hidden[:1, :1])
 
 
 class TestHeadsThatCouldWrap:
     def test_a_fast_head_is_held_to_its_smaller_bound(self) -> None:
         weight = np.full((64, 3), 10.0)  # logits of features of norm 1 reach 80
-        with pytest.raises(HeadRefused, match="64"):
-            LinearEvaluator(choose(64, 3, profile="fast"), weight, np.zeros(3))
-        assert LinearEvaluator(choose(64, 3), weight, np.zeros(3)).feature_norm > 1
+        with pytest.raises(HeadRefusedError, match="64"):
+            LinearEvaluator(choose_parameters(64, 3, profile="fast"), weight, np.zeros(3))
+        assert LinearEvaluator(choose_parameters(64, 3), weight, np.zeros(3)).feature_norm > 1
 
     def test_networks(self) -> None:
-        p = choose(64, 2, n_hidden=4, degree=2, max_error=1e-3)
+        p = choose_parameters(64, 2, n_hidden=4, degree=2, max_error=1e-3)
         first = np.ones((64, 4)), np.zeros(4)
-        with pytest.raises(HeadRefused, match="wrap"):
+        with pytest.raises(HeadRefusedError, match="wrap"):
             NetworkEvaluator(p, first, SQUARE, (np.full((4, 2), 10.0), np.zeros(2)))
 
     @settings(max_examples=30, deadline=None)
@@ -308,7 +308,7 @@ class TestHeadsThatCouldWrap:
 
 
 @pytest.mark.parametrize(
-    "name", ["evaluate", "network", "activation", "flooding", "scheme", "frames", "layout", "parameters"]
+    "name", ["evaluate", "network", "activation", "flooding", "scheme", "wire_format", "layout", "parameters"]
 )
 def test_nothing_the_server_runs_can_make_load_or_use_a_secret_key(name: str) -> None:
     tree = ast.parse((ROOT / f"privacy/he/{name}.py").read_text())

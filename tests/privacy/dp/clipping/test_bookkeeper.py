@@ -7,7 +7,12 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from lexveil.privacy.dp.clipping import owner_gradients
-from lexveil.privacy.dp.clipping.bookkeeper import ROUNDING, BookKeeper, NonFiniteGradient, UnsupportedLayer
+from lexveil.privacy.dp.clipping.bookkeeper import (
+    ROUNDING,
+    BookKeeper,
+    NonFiniteGradientError,
+    UnsupportedLayerError,
+)
 
 # Owner 3 has no item, owner 1 three of them.
 OWNERS = torch.tensor([1, 0, 4, 1, 2, 1])
@@ -53,7 +58,7 @@ def check(model, inputs, take, targets, tolerance=1e-12, owners=OWNERS, n_owners
             losses = (model(inputs) - targets).square().flatten(1).sum(1)
             losses.sum().backward()
             clipped = keeper.owner_clipped_sum(owners, n_owners, clip)
-            clip = keeper.limit(clip)
+            clip = keeper.clipping_limit(clip)
         assert ((clipped.norms - norms).abs() <= tolerance * norms).all()
         factors = clip / norms.clamp(min=clip)
         for name in sums[0]:
@@ -80,7 +85,9 @@ def _factors(items, rows, dtype=torch.float64):
 
 def test_gradients_are_formed_where_they_take_less_room_than_their_factors():
     for rows, formed in ((1, False), (64, True)):
-        share = owner_gradients.share(_factors(16, rows), owner_gradients.Owners.of(torch.arange(16), 16))
+        share = owner_gradients.choose_owner_gradients(
+            _factors(16, rows), owner_gradients.Owners.from_index(torch.arange(16), 16)
+        )
         assert isinstance(share, owner_gradients._Formed) == formed
 
 
@@ -99,9 +106,9 @@ def test_all_ways_agree(rows, kind, dtype):
     n_owners = int(index.max()) + 1
     if rows * index.numel() > 5000:
         index, n_owners = index[:5], int(index[:5].max()) + 1
-    owners = owner_gradients.Owners.of(index, n_owners)
+    owners = owner_gradients.Owners.from_index(index, n_owners)
     factors = _factors(index.numel(), rows, dtype)
-    flat = owner_gradients._Flat.of(factors, owners)
+    flat = owner_gradients._Flat.from_factors(factors, owners)
     weights = torch.rand(n_owners, dtype=torch.float64)
     w, u, b = torch.zeros(n_owners, 8, 5), torch.zeros(n_owners, 8, 4), torch.zeros(n_owners, 8)
     expected = [t.double() for t in (w, u, b)]
@@ -126,11 +133,11 @@ def test_all_ways_agree(rows, kind, dtype):
 
 def test_what_single_precision_rounds_away_stays_within_its_bound():
     torch.manual_seed(2)
-    owners = owner_gradients.Owners.of(torch.arange(3000) // 3, 1000)
+    owners = owner_gradients.Owners.from_index(torch.arange(3000) // 3, 1000)
     delta = torch.rand(3000, 1, 8) - 0.3
     factors = owner_gradients.Factors(delta, {"w": torch.rand(3000, 1, 6)}, ())
     share, exact = (
-        owner_gradients.share(
+        owner_gradients.choose_owner_gradients(
             owner_gradients.Factors(f(factors.delta), {"w": f(factors.weights["w"])}, ()), owners
         )
         for f in (torch.Tensor.float, torch.Tensor.double)
@@ -413,7 +420,7 @@ def _half_frozen() -> nn.Module:
     ],
 )
 def test_other_layers_are_refused_by_name(model, layer, name):
-    with pytest.raises(UnsupportedLayer) as refusal:
+    with pytest.raises(UnsupportedLayerError) as refusal:
         BookKeeper(model)
     assert (refusal.value.layer, refusal.value.name) == (layer, name)
     assert layer in str(refusal.value)
@@ -431,7 +438,7 @@ def test_a_parameter_used_behind_its_layer_is_found_out():
     model = nn.Linear(3, 3)
     with BookKeeper(model) as keeper:
         (model(torch.ones(2, 3)) @ model.weight).sum().backward()
-        with pytest.raises(UnsupportedLayer, match="past its layer"):
+        with pytest.raises(UnsupportedLayerError, match="past its layer"):
             keeper.owner_clipped_sum(torch.tensor([0, 1]), 2, 1.0)
 
 
@@ -440,7 +447,7 @@ def test_a_gradient_that_is_not_finite_stops(value):
     model = nn.Linear(3, 3)
     with BookKeeper(model) as keeper:
         model(torch.full((2, 3), value)).pow(8).sum().backward()
-        with pytest.raises(NonFiniteGradient):
+        with pytest.raises(NonFiniteGradientError):
             keeper.owner_clipped_sum(torch.tensor([0, 1]), 2, 1.0)
 
 

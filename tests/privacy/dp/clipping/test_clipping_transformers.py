@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, UnsupportedLayer
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, UnsupportedLayerError
 
 transformers = pytest.importorskip("transformers")
 
@@ -133,7 +133,7 @@ def test_positions_that_items_share_are_refused_by_name(kind):
     ids, labels = batch()
     with BookKeeper(model) as keeper:
         loss(model(ids), labels).backward()
-        with pytest.raises(UnsupportedLayer, match="dimension 0 must be the items") as refusal:
+        with pytest.raises(UnsupportedLayerError, match="dimension 0 must be the items") as refusal:
             keeper.owner_clipped_sum(OWNERS, N_OWNERS, 1.0)
     assert refusal.value.layer == "Embedding"
     assert refusal.value.name == positions[0]
@@ -141,7 +141,7 @@ def test_positions_that_items_share_are_refused_by_name(kind):
 
 def test_tied_weights_are_refused_by_name():
     config = transformers.BertConfig(**SIZES, intermediate_size=16, max_position_embeddings=12)
-    with pytest.raises(UnsupportedLayer, match="shares a parameter") as refusal:
+    with pytest.raises(UnsupportedLayerError, match="shares a parameter") as refusal:
         BookKeeper(transformers.BertForMaskedLM(config))
     assert refusal.value.name == "bert.embeddings.word_embeddings"
 
@@ -150,6 +150,6 @@ def test_adapters_with_parameters_of_their_own_are_refused_by_name():
     peft = pytest.importorskip("peft")
     model, _ = classifier()
     config = peft.LoraConfig(r=2, target_modules=["query"], use_dora=True)
-    with pytest.raises(UnsupportedLayer) as refusal:
+    with pytest.raises(UnsupportedLayerError) as refusal:
         BookKeeper(peft.get_peft_model(model.encoder, config))
     assert refusal.value.name.endswith("query.lora_magnitude_vector.default")

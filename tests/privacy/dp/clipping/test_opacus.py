@@ -173,7 +173,7 @@ def test_an_empty_draw_leaves_no_gradient():
 def test_it_is_nn_lstm_outside_opacus():
     torch.manual_seed(4)
     theirs = nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True)
-    ours = OpacusLSTM.of(copy.deepcopy(theirs))
+    ours = OpacusLSTM.from_lstm(copy.deepcopy(theirs))
     x = torch.randn(6, 5, 3)
     gradients: list[list[Tensor]] = []
     for layer in (theirs, ours):

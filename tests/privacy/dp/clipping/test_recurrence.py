@@ -28,14 +28,14 @@ def test_states_are_those_of_nn_lstm_and_both_ways_agree(time, batch, inputs, hi
     assert torch.allclose(ways[0].gates, ways[1].gates, atol=1e-5)
 
 
-@pytest.mark.skipif(not products.has_onednn(torch.ones(1, 1)), reason="torch was built without oneDNN")
+@pytest.mark.skipif(not products.can_use_onednn(torch.ones(1, 1)), reason="torch was built without oneDNN")
 @pytest.mark.parametrize("hidden", [1, 4, 16, 32, 48, 64, 100, 128, 192, 256, 300])
 def test_the_fused_kernel_is_believed_at_every_width(hidden):
     _, weights = _lstm(8, hidden)
     assert recurrence._by_fused_kernel(torch.randn(3, 4, 8), weights) is not None
 
 
-@pytest.mark.skipif(not products.has_onednn(torch.ones(1, 1)), reason="torch was built without oneDNN")
+@pytest.mark.skipif(not products.can_use_onednn(torch.ones(1, 1)), reason="torch was built without oneDNN")
 def test_the_fused_kernel_is_asked_and_gates_that_lead_elsewhere_are_not_believed(monkeypatch):
     _, weights = _lstm(8, 16)
     x = torch.randn(6, 4, 8)

@@ -6,7 +6,7 @@ import pytest
 
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger import export as exported
-from lexveil.privacy.dp.ledger.budget import Charge, Population, history
+from lexveil.privacy.dp.ledger.budget import Charge, Population, spending_history
 from lexveil.privacy.dp.ledger.ledger import Ledger
 
 PEOPLE = Population("judgments", unit="owner")
@@ -31,7 +31,7 @@ def test_what_was_exported_is_verified_elsewhere(entries):
     export = exported.load(text)
     assert export.entries == entries
     result = exported.audit(export)
-    assert (result.found.ok, result.claims_hold) == (True, True)
+    assert (result.verification.ok, result.claims_hold) == (True, True)
     assert [total["committed"] for total in json.loads(text)["totals"]] == [1, 0]
     assert "wrapped" not in text
 
@@ -50,8 +50,8 @@ def test_a_changed_document_is_found_out(entries, old, new, intact):
     text = exported.dump(entries)
     assert old in text
     result = exported.audit(exported.load(text.replace(old, new, 1)))
-    assert result.found.ok is intact
-    assert not (result.found.ok and result.claims_hold)
+    assert result.verification.ok is intact
+    assert not (result.verification.ok and result.claims_hold)
 
 
 def test_a_smaller_total_is_found_out(entries):
@@ -65,15 +65,15 @@ def test_a_smaller_total_is_found_out(entries):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "lexveil-ledger", "version": 2}',
                                   '{"format": "lexveil-ledger", "version": 1, "entries": [{}]}'])  # fmt: skip
 def test_another_text_is_refused(text):
-    with pytest.raises(exported.NotAnExport):
+    with pytest.raises(exported.ExportFormatError):
         exported.load(text)
 
 
 def test_the_history_ends_in_the_total_and_only_commits_lower_it(entries):
-    moments = history(entries, PEOPLE)
+    moments = spending_history(entries, PEOPLE)
     assert [moment.seq for moment in moments] == [1, 2, 3, 4, 5]
     spent = [moment.spent for moment in moments]
     assert spent[0] == 0
     assert spent[1] == spent[2]  # of a single run all reserved steps count: it may have stopped for a reason
     assert spent[3] == spent[4] > spent[2]
-    assert spent[-1] == exported.audit(exported.load(exported.dump(entries))).found.totals[0].epsilon
+    assert spent[-1] == exported.audit(exported.load(exported.dump(entries))).verification.totals[0].epsilon

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger.ledger import (
-    BudgetExceeded,
+    BudgetExceededError,
     Charge,
-    Conflict,
     Ledger,
-    LedgerCorrupt,
+    LedgerConflictError,
+    LedgerCorruptError,
     Limit,
-    NoLimit,
+    NoLimitError,
     Population,
     filter_order,
 )
@@ -40,13 +40,13 @@ def ledger(path: Path) -> Ledger:
 
 
 def test_reserve_commit_and_spent(ledger, path):
-    assert ledger.spent(OWNERS, DELTA) == 0
+    assert ledger.spent_epsilon(OWNERS, DELTA) == 0
     reservation = ledger.reserve(OWNERS, RUN, "run 1", SECRET)
     assert reservation.state == "open"
-    full = ledger.spent(OWNERS, DELTA)
+    full = ledger.spent_epsilon(OWNERS, DELTA)
     assert full == pytest.approx(RUN.epsilon(DELTA))
     ledger.commit(reservation.id, 100)
-    assert ledger.spent(OWNERS, DELTA) == full
+    assert ledger.spent_epsilon(OWNERS, DELTA) == full
     assert [e.kind for e in ledger.entries(OWNERS)] == ["limit", "reserve", "commit"]
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -61,8 +61,8 @@ def test_as_many_runs_fit_as_the_best_renyi_order_allows(ledger):
     for n in range(fit):
         ledger.commit(ledger.reserve(OWNERS, RUN, str(n)).id, 100)
     # What adaptive runs are charged is never less than what one run of as many steps would be.
-    assert Charge(8.0, 0.2, 100 * fit).epsilon(DELTA) < ledger.spent(OWNERS, DELTA) <= 3.0
-    with pytest.raises(BudgetExceeded):
+    assert Charge(8.0, 0.2, 100 * fit).epsilon(DELTA) < ledger.spent_epsilon(OWNERS, DELTA) <= 3.0
+    with pytest.raises(BudgetExceededError):
         ledger.reserve(OWNERS, RUN, "one too many")
 
 
@@ -70,10 +70,10 @@ def test_the_limit_refuses_before_anything_is_written(ledger):
     heavy = Charge(1.0, 0.2, 100)
     ledger.reserve(OWNERS, RUN, "a")
     before = ledger.entries()
-    with pytest.raises(BudgetExceeded) as refusal:
+    with pytest.raises(BudgetExceededError) as refusal:
         ledger.reserve(OWNERS, heavy, "b")
     assert refusal.value.limit == 3.0
-    assert refusal.value.spent == ledger.spent(OWNERS, DELTA)
+    assert refusal.value.spent == ledger.spent_epsilon(OWNERS, DELTA)
     assert refusal.value.asked == heavy.epsilon(DELTA)
     assert refusal.value.total > 3
     assert ledger.entries() == before
@@ -82,12 +82,12 @@ def test_the_limit_refuses_before_anything_is_written(ledger):
 def test_a_single_run_may_use_the_whole_limit_and_closes_the_population(ledger):
     noise = accounting.noise_multiplier(3.0, 0.2, 100, DELTA)
     whole = ledger.reserve(OWNERS, Charge(noise, 0.2, 100), "whole")
-    assert 2.99 < ledger.spent(OWNERS, DELTA) <= 3
-    with pytest.raises(BudgetExceeded):
+    assert 2.99 < ledger.spent_epsilon(OWNERS, DELTA) <= 3
+    with pytest.raises(BudgetExceededError):
         ledger.reserve(OWNERS, Charge(1000.0, 0.001, 1), "least")
     # Whether it stopped early may tell of the data, so that frees nothing for a second run...
     ledger.commit(whole.id, 50)
-    with pytest.raises(BudgetExceeded):
+    with pytest.raises(BudgetExceededError):
         ledger.reserve(OWNERS, Charge(1000.0, 0.001, 1), "least")
     # ...until a person raises the limit.
     ledger.set_limit(OWNERS, 8.0, DELTA)
@@ -98,11 +98,11 @@ def test_a_single_run_may_use_the_whole_limit_and_closes_the_population(ledger):
 def test_fewer_steps_charge_fewer(ledger):
     first = ledger.reserve(OWNERS, RUN, "a")
     second = ledger.reserve(OWNERS, RUN, "b")
-    full = ledger.spent(OWNERS, DELTA)
+    full = ledger.spent_epsilon(OWNERS, DELTA)
     ledger.commit(second.id, 10)
-    assert ledger.spent(OWNERS, DELTA) < full
+    assert ledger.spent_epsilon(OWNERS, DELTA) < full
     ledger.commit(first.id, 0)
-    assert ledger.spent(OWNERS, DELTA) <= RUN.epsilon(DELTA)
+    assert ledger.spent_epsilon(OWNERS, DELTA) <= RUN.epsilon(DELTA)
 
 
 def test_a_retry_finds_its_reservation(ledger):
@@ -114,28 +114,28 @@ def test_a_retry_finds_its_reservation(ledger):
     done = ledger.reserve(OWNERS, RUN, "same", b"another key")
     assert (done.id, done.state, done.secret) == (first.id, "committed", None)
     assert len(ledger.entries()) == 3
-    with pytest.raises(Conflict):
+    with pytest.raises(LedgerConflictError):
         ledger.reserve(OWNERS, Charge(9.0, 0.2, 100), "same")
 
 
 def test_without_a_secret_an_open_run_is_not_repeated(ledger):
     first = ledger.reserve(OWNERS, RUN, "same")
-    with pytest.raises(Conflict, match="secret"):
+    with pytest.raises(LedgerConflictError, match="secret"):
         ledger.reserve(OWNERS, RUN, "same")
     ledger.abandon(first.id)
     ledger.abandon(first.id)
     assert ledger.reserve(OWNERS, RUN, "same").state == "abandoned"
-    assert ledger.spent(OWNERS, DELTA) == pytest.approx(RUN.epsilon(DELTA))
+    assert ledger.spent_epsilon(OWNERS, DELTA) == pytest.approx(RUN.epsilon(DELTA))
 
 
 @pytest.mark.parametrize("charge", [Charge(1e9, 1e-4, 3), Charge(1e6, 1.0, 1), Charge(0.05, 0.9, 10)])
 def test_extreme_charges_are_counted_or_refused(ledger, charge):
     try:
         ledger.reserve(OWNERS, charge, "extreme")
-    except BudgetExceeded:
-        assert ledger.spent(OWNERS, DELTA) == 0
+    except BudgetExceededError:
+        assert ledger.spent_epsilon(OWNERS, DELTA) == 0
     else:
-        assert 0 <= ledger.spent(OWNERS, DELTA) <= 3
+        assert 0 <= ledger.spent_epsilon(OWNERS, DELTA) <= 3
         ledger.reserve(OWNERS, RUN, "ordinary")
     assert ledger.verify().ok
 
@@ -147,9 +147,9 @@ def test_settling_is_final_and_bounded(ledger):
             ledger.commit(first.id, steps)
     ledger.commit(first.id, 60)
     for settle in (lambda: ledger.commit(first.id, 59), lambda: ledger.abandon(first.id)):
-        with pytest.raises(Conflict):
+        with pytest.raises(LedgerConflictError):
             settle()
-    with pytest.raises(Conflict, match="no such"):
+    with pytest.raises(LedgerConflictError, match="no such"):
         ledger.commit("0" * 32, 1)
 
 
@@ -165,8 +165,8 @@ def test_the_secret_leaves_the_file_at_the_commit_and_no_repr(ledger, path):
 def test_populations_add_up_apart(ledger):
     ledger.reserve(OWNERS, RUN, "a")
     documents = Population("judgments", unit="document")
-    assert ledger.spent(documents, DELTA) == 0
-    with pytest.raises(NoLimit):
+    assert ledger.spent_epsilon(documents, DELTA) == 0
+    with pytest.raises(NoLimitError):
         ledger.reserve(documents, RUN, "a")
     ledger.set_limit(documents, 8.0, DELTA)
     ledger.reserve(documents, RUN, "a")
@@ -178,7 +178,7 @@ def test_a_limit_is_an_entry_and_the_same_limit_none(ledger):
     ledger.set_limit(OWNERS, 3.0, DELTA)
     assert len(ledger.entries()) == 1
     ledger.set_limit(OWNERS, 2.0, DELTA)
-    assert [e.data()["epsilon"] for e in ledger.entries()] == [3.0, 2.0]
+    assert [e.parse_payload()["epsilon"] for e in ledger.entries()] == [3.0, 2.0]
     for epsilon, delta in ((0.0, DELTA), (-1.0, DELTA), (float("inf"), DELTA), (1.0, 0.0), (1.0, 1.0)):
         with pytest.raises(ValueError):
             ledger.set_limit(OWNERS, epsilon, delta)
@@ -187,7 +187,7 @@ def test_a_limit_is_an_entry_and_the_same_limit_none(ledger):
 def test_the_order_is_fixed_by_the_first_reservation(ledger):
     ledger.reserve(OWNERS, RUN, "a")
     ledger.reserve(OWNERS, Charge(30.0, 0.01, 5), "b")
-    orders = {e.data()["order"] for e in ledger.entries() if e.kind == "reserve"}
+    orders = {e.parse_payload()["order"] for e in ledger.entries() if e.kind == "reserve"}
     limit = ledger.limit(OWNERS)
     assert limit is not None
     assert orders == {filter_order(RUN, limit)}
@@ -225,7 +225,7 @@ def test_verify_names_the_first_broken_entry(ledger, path, statement, broken):
     _tamper(path, statement)
     verification = ledger.verify()
     assert (verification.ok, verification.broken_at) == (False, broken)
-    with pytest.raises(LedgerCorrupt):
+    with pytest.raises(LedgerCorruptError):
         ledger.reserve(OWNERS, RUN, "c")
 
 
@@ -246,7 +246,7 @@ def test_a_single_runs_total_may_be_that_of_another_version_of_the_accountant(le
 
     total = share * RUN.epsilon(DELTA)
     order = filter_order(RUN, Limit(3.0, DELTA))
-    payload = RUN.data() | {"order": order, "total": total}
+    payload = RUN.to_payload() | {"order": order, "total": total}
     store = Store(f"sqlite:///{path}")
     store.write(lambda t: t.append(t.entries(), "reserve", OWNERS.key, payload, "ff", "other version"))
     assert ledger.verify().ok is ok
@@ -256,12 +256,12 @@ def test_a_truncated_run_is_charged_as_one(ledger):
     cut = Charge(8.0, 0.2, 100, Truncation(40, 150))
     first = ledger.reserve(OWNERS, cut, "a", SECRET)
     assert ledger.reservations(OWNERS)[0].charge == cut
-    assert ledger.spent(OWNERS, DELTA) == cut.epsilon(DELTA) > RUN.epsilon(DELTA)
+    assert ledger.spent_epsilon(OWNERS, DELTA) == cut.epsilon(DELTA) > RUN.epsilon(DELTA)
     assert ledger.reserve(OWNERS, cut, "a").id == first.id
-    with pytest.raises(Conflict):
+    with pytest.raises(LedgerConflictError):
         ledger.reserve(OWNERS, RUN, "a")
     assert ledger.verify().ok
-    assert "truncation" not in RUN.data()  # entries of before it was offered keep their hashes
+    assert "truncation" not in RUN.to_payload()  # entries of before it was offered keep their hashes
 
 
 def test_a_cut_tail_shows_in_the_head(ledger, path):
@@ -301,17 +301,17 @@ def test_any_history_stays_within_the_limit(tmp_path_factory, actions):
     ledger.set_limit(OWNERS, 1.5, DELTA)
     runs: list = []
     for number, (action, charge, share) in enumerate(actions):
-        before = ledger.spent(OWNERS, DELTA)
+        before = ledger.spent_epsilon(OWNERS, DELTA)
         if action == "reserve":
             try:
                 runs.append((ledger.reserve(OWNERS, charge, str(number), SECRET), str(number)))
-            except BudgetExceeded:
-                assert ledger.spent(OWNERS, DELTA) == before
-            assert ledger.spent(OWNERS, DELTA) >= before - 1e-12
+            except BudgetExceededError:
+                assert ledger.spent_epsilon(OWNERS, DELTA) == before
+            assert ledger.spent_epsilon(OWNERS, DELTA) >= before - 1e-12
         elif runs and action == "retry":
             run, key = runs[int(share * (len(runs) - 1))]
             assert ledger.reserve(OWNERS, run.charge, key, SECRET).id == run.id
-            assert ledger.spent(OWNERS, DELTA) == before
+            assert ledger.spent_epsilon(OWNERS, DELTA) == before
         elif runs:
             run, _ = runs[int(share * (len(runs) - 1))]
             try:
@@ -319,8 +319,8 @@ def test_any_history_stays_within_the_limit(tmp_path_factory, actions):
                     ledger.commit(run.id, max(1, int(share * run.charge.steps)))
                 else:
                     ledger.abandon(run.id)
-                    assert ledger.spent(OWNERS, DELTA) == before
-            except Conflict:
-                assert ledger.spent(OWNERS, DELTA) == before
-        assert ledger.spent(OWNERS, DELTA) <= 1.5
+                    assert ledger.spent_epsilon(OWNERS, DELTA) == before
+            except LedgerConflictError:
+                assert ledger.spent_epsilon(OWNERS, DELTA) == before
+        assert ledger.spent_epsilon(OWNERS, DELTA) <= 1.5
     assert ledger.verify().ok

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from fixtures.postgres import NoPostgres, new_database, server
-from lexveil.privacy.dp.ledger.chain import LedgerUnavailable
-from lexveil.privacy.dp.ledger.ledger import BudgetExceeded, Charge, Ledger, Population
+from lexveil.privacy.dp.ledger.chain import LedgerUnavailableError
+from lexveil.privacy.dp.ledger.ledger import BudgetExceededError, Charge, Ledger, Population
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -47,7 +47,7 @@ def test_a_life_of_a_run(ledger, url):
     assert (again.id, again.secret) == (first.id, b"secret")
     ledger.commit(first.id, 100)
     ledger.commit(first.id, 100)
-    assert ledger.spent(OWNERS, DELTA) == RUN.epsilon(DELTA)
+    assert ledger.spent_epsilon(OWNERS, DELTA) == RUN.epsilon(DELTA)
     assert ledger.verify().ok
     with psycopg.connect(url) as raw:
         assert raw.execute("SELECT count(*) FROM secrets").fetchone() == (0,)
@@ -68,7 +68,7 @@ def _reserve_many(url, who, barrier, results):
         try:
             ledger.reserve(OWNERS, RUN, f"{who} {number}")
             results.put(1)
-        except BudgetExceeded:
+        except BudgetExceededError:
             results.put(0)
 
 
@@ -84,9 +84,9 @@ def test_two_processes_cannot_both_pass_the_limit(ledger, url):
     alone = Ledger(url)
     assert admitted == sum(entry.kind == "reserve" for entry in alone.entries())
     assert admitted >= 2
-    assert alone.spent(OWNERS, DELTA) <= 3.0
+    assert alone.spent_epsilon(OWNERS, DELTA) <= 3.0
     assert alone.verify().ok
-    with pytest.raises(BudgetExceeded):
+    with pytest.raises(BudgetExceededError):
         alone.reserve(OWNERS, RUN, "one more")
 
 
@@ -154,7 +154,7 @@ def test_a_lost_answer_needs_no_secret_to_be_found(ledger, url):
 
 def test_no_server_is_said_without_the_address(monkeypatch):
     monkeypatch.setattr("lexveil.privacy.database._PAUSES", (0.001,))
-    with pytest.raises(LedgerUnavailable) as refusal:
+    with pytest.raises(LedgerUnavailableError) as refusal:
         Ledger("postgresql://somebody:password@127.0.0.1:1/ledger")
     assert "password" not in str(refusal.value)
     assert "OperationalError" in str(refusal.value)
