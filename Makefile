@@ -1,13 +1,17 @@
-# make demo | install | test | check | bench | docs | format | clean.  Each builds .venv first where it is out of date.
+# `make help` lists the targets. Each builds .venv first if it is out of date.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+QUICK := not (server or process or browser or workspace or model)
 # Where a folder of wheels is named, take torch from it; elsewhere let uv choose the build for this machine.
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend=auto)
 
-.PHONY: demo install test check bench docs format clean
+.PHONY: help demo install quick test test-changed cov check check-fast bench docs dist format clean
 .DEFAULT_GOAL := demo
+
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -19,32 +23,51 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt $(TORCH_SOURCE) -e . --group dev
 	@touch $@
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed ## Run the main job on about 1,000 synthetic documents
 	@test -f demo/expected.json || $(BIN)/python -m fixtures.generate demo --documents 1000 --seed 7
 	@$(BIN)/lexveil run demo/corpus --owner-field owner --diagnostics --workspace demo/workspace
 
-install: $(VENV)/.installed
+install: $(VENV)/.installed ## Install into .venv
 
-test: $(VENV)/.installed
+quick: $(VENV)/.installed ## Tests in under a minute: no server, process, browser, workspace or model
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "$(QUICK)"
+
+test: $(VENV)/.installed ## All tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-check: $(VENV)/.installed
+test-changed: $(VENV)/.installed ## The tests that uncommitted changes can reach
+	@files="$$($(BIN)/python -m tests.selection)"; test -z "$$files" || $(BIN)/python -m pytest $$files
+
+cov: $(VENV)/.installed ## Coverage of the tests of privacy/, which has a floor
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/privacy tests/guarantees/test_sensitivity.py \
+		--cov=lexveil.privacy --cov-report=term:skip-covered --cov-fail-under=90
+
+check: check-fast ## Style, types (pyright strict), import directions, structure
+	@$(BIN)/pyright
+	@$(BIN)/pyright --project tests/pyrightconfig.json
+
+check-fast: $(VENV)/.installed ## The same without types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/test_structure.py
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed ## Every figure beside its target
 	@$(BIN)/python -m benchmarks
 
 # The notice of the theme's future is nothing that a reader of the log can act on.
-docs: $(VENV)/.installed
+docs: $(VENV)/.installed ## The documentation, in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
-format: $(VENV)/.installed
+dist: $(VENV)/.installed ## The wheel and the source distribution, in dist/
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+	@ls dist
+
+format: $(VENV)/.installed ## Mend what can be mended without a person
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-clean:
-	rm -rf $(VENV) demo
+clean: ## Remove .venv, the demo and what was built
+	rm -rf $(VENV) demo build dist

@@ -17,9 +17,18 @@ from typing import Any
 
 import pytest
 
+from tests.selection import marks_of
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS, SEED, STEPS = 40, 7, 5
 SERVER_SECONDS = 180
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need, which fixtures and imports tell: nobody keeps marks by hand."""
+    for item in items:
+        for mark in marks_of(item.path, getattr(item, "fixturenames", ())):
+            item.add_marker(mark)
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The main job over the corpus, in this process and without a scheduler. To read, not to change."""
     from lexveil.pipeline.job import run_job
-    from lexveil.pipeline.request import request_run
+    from lexveil.pipeline.request import make_request
     from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -129,7 +138,7 @@ def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Fin
     workspace = Workspace.create_or_open(tmp_path_factory.mktemp("work") / "finished")
     sources = [corpus / "corpus"]
     first = json.loads(
-        json.dumps(run_job(workspace, request_run(workspace.with_settings(settings), sources)))
+        json.dumps(run_job(workspace, make_request(workspace.with_settings(settings), sources)))
     )
     rows = [json.loads(line) for line in (corpus / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = json.loads((corpus / "expected.json").read_text(encoding="utf-8"))
