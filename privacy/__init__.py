@@ -1,0 +1,2 @@
+"""Privacy guarantees: differential privacy, homomorphic encryption, encryption at rest and pseudonyms."""
+

@@ -1,1 +1,1 @@
-"""Differential privacy of training: accounting, ledger, clipping, sampling, noise, and their loop."""
+"""Differentially private training: accounting, ledger, clipping, sampling, noise, and the training loop."""

@@ -1,11 +1,12 @@
-"""What a training run costs: epsilon of DP-SGD with Poisson-sampled owners, and the noise for an epsilon.
+"""Privacy accounting: the epsilon of DP-SGD with Poisson-sampled owners, and the noise for a given epsilon.
 
-Privacy loss distributions are authoritative; Renyi DP serves the ledger's filter, which must stay sound
-when runs are chosen after seeing earlier ones; the PRV accountant cross-checks. Gaussian DP's central
-limit approximation is not offered: it is no upper bound (1.10 where the truth is 1.64 at q .001,
-sigma .7, 10,000 steps, delta 1e-6).
+Privacy loss distributions (PLD) are authoritative. Renyi DP serves the ledger's filter, which must stay sound
+when runs are chosen after seeing the results of earlier ones. The tests compare both with dp-accounting and
+with Opacus' PRV accountant. The central limit approximation of Gaussian DP is not offered, because it is not
+an upper bound: it gives 1.10 where the true epsilon is 1.64 (q = .001, sigma = .7, 10,000 steps,
+delta = 1e-6).
 
-The unit is the owner, the neighbouring relation is adding or removing one owner with all of its items.
+The privacy unit is the owner. The neighboring relation is adding or removing one owner with all of its items.
 """
 
 from __future__ import annotations
@@ -22,33 +23,33 @@ if TYPE_CHECKING:
     from dp_accounting import DpEvent
     from dp_accounting.pld.pld_pmf import PLDPmf
 
-# epsilon() says at most this share too much; another version of it may differ by as much.
+# epsilon() is at most this share too large; another version of it may differ by as much.
 ACCURACY = 0.01
 # The interval of level n is FINEST * 4**n: each a multiple of the next finer one, so that connect-the-dots
 # estimates only fall as they are refined.
 FINEST = 1e-4
-# How many intervals an epsilon is worth at the first try: more cost time, fewer are only refined again.
+# Number of intervals per epsilon at the first try: more cost time, fewer are refined anyway.
 _FIRST_INTERVALS = (100, 6400)
-# The discretisation error falls with the square of the interval: a change of 0.5 % between intervals
+# The discretization error falls with the square of the interval: a change of 0.5 % between intervals
 # four apart leaves about 0.03 %, and 0.17 % if it only fell with the interval.
 _CONVERGED = 0.005
-# noise_multiplier() stops between this share of the target and the target.
+# noise_multiplier() stops as soon as epsilon is between this share of the target and the target.
 _CALIBRATED = 0.999
-# Past this many losses an array of them takes gigabytes; past this epsilon nothing is told apart.
+# Beyond this many losses an array takes gigabytes; beyond this epsilon values need not be distinguished.
 _MOST_POINTS = 4_000_000
 _HOPELESS = 1e6
 _LARGE = 500.0
-# Added, so that no rounding of differences and convolutions puts an estimate below a finer one.
+# Added so that rounding of differences and convolutions never puts an estimate below a finer one.
 _ROUNDING = 1e-5
 _MIN_NOISE_MULTIPLIER, _MAX_NOISE_MULTIPLIER = 2.0**-7, 2.0**40
-# On the logarithm of the noise.
+# Largest step of the search, on the logarithm of the noise.
 _LONGEST_STRIDE = 4.0
 _SEARCHES = 4
 
-# The series sums terms near 1: below this, times the order, it is rounding, even negative.
+# The series sums terms near 1: a result below this, times the order, is rounding, and may be negative.
 _RDP_ROUNDING = 1e-13
 
-# Fixed, so that totals in the ledger add up order by order. Fractional orders below 2 seldom converge.
+# Fixed so that totals in the ledger add up order by order. Fractional orders below 2 seldom converge.
 RDP_ORDERS: tuple[float, ...] = (
     *(2 + i / 4 for i in range(25)),
     *(float(a) for a in (9, 10, 11, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 256, 512)),
@@ -57,9 +58,17 @@ RDP_ORDERS: tuple[float, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """Of a Poisson draw from `n_owners` owners, at most `max_batch` are kept, chosen uniformly.
+    """A cap on the size of a Poisson draw.
 
-    `n_owners` is public: it decides how often a draw is cut. Raises ValueError below 1.
+    Of the drawn owners at most `max_batch` are kept, chosen uniformly.
+
+    Attributes:
+        max_batch: Largest number of owners in one step.
+        n_owners: Number of owners that are sampled from. It is public, and it decides how often a draw is
+            cut.
+
+    Raises:
+        ValueError: One of the numbers is below 1 or not a whole number.
     """
 
     max_batch: int
@@ -72,29 +81,45 @@ class Truncation:
 
 
 def check_run(noise_multiplier: float, sample_rate: float, steps: int) -> None:
-    """ValueError unless noise_multiplier > 0, 0 < sample_rate <= 1 and steps >= 1."""
+    """Check the parameters of a run.
+
+    Raises:
+        ValueError: Unless noise_multiplier > 0, 0 < sample_rate <= 1 and steps >= 1.
+    """
     if not (math.isfinite(noise_multiplier) and noise_multiplier > 0):
         raise ValueError(f"noise_multiplier must be a finite number above 0, found {noise_multiplier}")
     if not 0 < sample_rate <= 1:
-        raise ValueError(f"sample_rate must lie in (0, 1], found {sample_rate}")
+        raise ValueError(f"sample_rate must be in (0, 1], found {sample_rate}")
     if steps < 1 or steps != int(steps):
         raise ValueError(f"steps must be a whole number of at least 1, found {steps}")
 
 
 def check_delta(delta: float) -> None:
-    """ValueError unless `delta` lies in (0, 1)."""
+    """Check a delta.
+
+    Raises:
+        ValueError: Unless `delta` is between 0 and 1, both excluded.
+    """
     if not 0 < delta < 1:
-        raise ValueError(f"delta must lie in (0, 1), found {delta}")
+        raise ValueError(f"delta must be in (0, 1), found {delta}")
 
 
 def check_epsilon(epsilon: float) -> None:
-    """ValueError unless `epsilon` is finite and above 0."""
+    """Check an epsilon.
+
+    Raises:
+        ValueError: Unless `epsilon` is finite and above 0.
+    """
     if not (math.isfinite(epsilon) and epsilon > 0):
         raise ValueError(f"epsilon must be a finite number above 0, found {epsilon}")
 
 
 def dp_event(noise_multiplier: float, sample_rate: float, steps: int) -> DpEvent:
-    """The run in dp-accounting's terms: a self-composed, Poisson-sampled Gaussian."""
+    """Return the run as an event of dp-accounting: a self-composed, Poisson-sampled Gaussian.
+
+    Raises:
+        ValueError: Unless noise_multiplier > 0, 0 < sample_rate <= 1 and steps >= 1.
+    """
     import dp_accounting
 
     check_run(noise_multiplier, sample_rate, steps)
@@ -106,7 +131,7 @@ def dp_event(noise_multiplier: float, sample_rate: float, steps: int) -> DpEvent
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run's numbers but for the noise."""
+    """The parameters of a run except its noise."""
 
     sample_rate: float
     steps: int
@@ -114,7 +139,7 @@ class _Run:
     truncation: Truncation | None
 
     def finest_level(self, sigma: float) -> int:
-        """The finest level worth its memory: 0, but where next to no noise spreads the losses of a step."""
+        """Return the finest level that memory allows: above 0 only where a step has little noise."""
         narrow = sigma / math.sqrt(self.steps) if self.sample_rate == 1 else sigma
         if self.truncation is not None:
             narrow /= 2  # a replacement has sensitivity 2
@@ -122,7 +147,7 @@ class _Run:
         return max(0, math.ceil(math.log(losses / (_MOST_POINTS * FINEST), 4)))
 
     def first_level(self, sigma: float) -> int:
-        """A level to try first, by the Renyi bound's order of magnitude."""
+        """Return the level to start at, by the order of magnitude of the Renyi bound."""
         loose = rdp_epsilon(sigma, self.sample_rate, self.steps, self.delta, truncation=self.truncation)
         loose = min(loose, _HOPELESS)
         few, many = _FIRST_INTERVALS
@@ -132,7 +157,7 @@ class _Run:
         return level
 
     def converge(self, sigma: float) -> tuple[float, int]:
-        """(epsilon, the level at which it has converged)."""
+        """Return epsilon and the level at which it converged."""
         level, finest = self.first_level(sigma), self.finest_level(sigma)
         value = _pld_epsilon(sigma, self, level)
         while level > finest:
@@ -155,14 +180,14 @@ def _pld_epsilon(sigma: float, run: _Run, level: int) -> float:
     interval = _interval(level)
     if run.truncation is not None:
         step = pld.from_truncated_subsampled_gaussian_mechanism(
-            # The larger of two neighbours may have one owner more, and is cut the more often.
+            # The larger of two neighbors may have one owner more, and is cut more often.
             dataset_size=run.truncation.n_owners + 1,
             sampling_probability=run.sample_rate,
             truncated_batch_size=run.truncation.max_batch,
             noise_multiplier=sigma,
             value_discretization_interval=interval,
         )
-        # A mixture of the distribution with itself is the same, bit for bit, but lies in an array.
+        # A mixture of the distribution with itself is the same, bit for bit, but is stored in an array.
         composed = step.compute_mixture(step, 0.5).self_compose(run.steps)
     elif run.sample_rate == 1:
         composed = pld.from_gaussian_mechanism(
@@ -175,7 +200,14 @@ def _pld_epsilon(sigma: float, run: _Run, level: int) -> float:
 
 
 def _sampled_gaussian(sigma: float, sample_rate: float, adjacency: str, interval: float) -> PLDPmf:
-    """dp-accounting's distribution of one step, with its loop over the losses done by numpy."""
+    """Return dp-accounting's distribution of one step, with its loop over the losses vectorized.
+
+    Args:
+        sigma: Noise multiplier.
+        sample_rate: Sampling probability of an owner.
+        adjacency: `REMOVE` or `ADD`.
+        interval: Discretization interval of the losses.
+    """
     from dp_accounting.pld import pld_pmf
     from dp_accounting.pld.privacy_loss_mechanism import AdjacencyType, GaussianPrivacyLoss
 
@@ -185,7 +217,7 @@ def _sampled_gaussian(sigma: float, sample_rate: float, adjacency: str, interval
     assert bounds.epsilon_upper is not None
     low, high = math.floor(bounds.epsilon_lower / interval), math.ceil(bounds.epsilon_upper / interval)
     losses = np.arange(low, high + 1) * interval
-    # Of removing, a loss is never below log(1 - q); of adding, never above its negative.
+    # On removal a loss is never below log(1 - q); on addition, never above its negative.
     sign = 1 if adjacency == "REMOVE" else -1
     inside = sign * losses > math.log1p(-sample_rate) * (1 - 1e-9)
     deltas = np.zeros(losses.size) if sign < 0 else -np.expm1(np.minimum(losses, 0.0))
@@ -197,7 +229,7 @@ def _sampled_gaussian(sigma: float, sample_rate: float, adjacency: str, interval
     at = -sign * 0.5 - sign * unsampled * sigma**2
     deltas[inside] = mechanism.mu_upper_cdf(at) - np.exp(losses[inside] + mechanism.mu_lower_log_cdf(at))
     pmf = pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(interval, low, high, np.clip(deltas, 0, 1))
-    # Composing the dictionary of a short one would start by raising its length to the power of the steps.
+    # Composing a short one as a dictionary would first raise its length to the power of the steps.
     return pmf.to_dense_pmf()
 
 
@@ -209,20 +241,28 @@ def epsilon(
     *,
     truncation: Truncation | None = None,
 ) -> float:
-    """Epsilon of `steps` DP-SGD steps at `delta`, under adding or removing one owner.
+    """Return the epsilon of `steps` DP-SGD steps at `delta`, under adding or removing one owner.
 
-    Raises ValueError outside noise_multiplier > 0, 0 < sample_rate <= 1, steps >= 1, 0 < delta < 1.
+    Args:
+        noise_multiplier: Standard deviation of the noise in units of the clipping norm.
+        sample_rate: Probability with which each owner takes part in a step.
+        steps: Number of steps.
+        delta: Failure probability of (epsilon, delta)-DP.
+        truncation: Cap on the size of a draw, if there is one.
 
-    Formal guarantee
-    ----------------
-    An upper bound of the epsilon of `steps` adaptively composed Poisson-sampled Gaussian mechanisms of
-    sensitivity 1 and standard deviation `noise_multiplier`, whose three numbers are fixed beforehand:
-    privacy loss distributions (Koskela et al. 2020) rounded pessimistically by connect-the-dots
-    (Doroshenko et al. 2022), convolved by FFT. The interval is refined, down to 1e-4, until the result
-    moves by less than 0.5 %, so it is never below the value at 1e-4 and within 1 % of it.
+    Raises:
+        ValueError: Unless noise_multiplier > 0, 0 < sample_rate <= 1, steps >= 1 and 0 < delta < 1.
 
-    A draw cut to `truncation.max_batch` owners replaces one of them where it is cut, so that step counts
-    as a mixture of sensitivities 1 and 2 (Ganesh et al. 2025, arXiv 2508.15089, as in dp-accounting).
+    Formal guarantee:
+        The result is an upper bound of the epsilon of `steps` adaptively composed Poisson-sampled Gaussian
+        mechanisms of sensitivity 1 and standard deviation `noise_multiplier`, whose three parameters are
+        fixed beforehand: privacy loss distributions (Koskela et al. 2020) rounded pessimistically by
+        connect-the-dots (Doroshenko et al. 2022), convolved by FFT. The interval is refined, down to 1e-4,
+        until the result changes by less than 0.5 %, so it is never below the value at 1e-4 and within 1 % of
+        it.
+
+        A draw cut to `truncation.max_batch` owners replaces one of them where it is cut, so that step counts
+        as a mixture of sensitivities 1 and 2 (Ganesh et al. 2025, arXiv 2508.15089, as in dp-accounting).
     """
     check_delta(delta)
     check_run(noise_multiplier, sample_rate, steps)
@@ -237,24 +277,36 @@ def noise_multiplier(
     *,
     truncation: Truncation | None = None,
 ) -> float:
-    """The smallest noise multiplier, to 0.1 % of epsilon, whose `epsilon` is at most `target_epsilon`.
+    """Return the smallest noise multiplier, to 0.1 % of epsilon, whose `epsilon` is at most `target_epsilon`.
 
-    At least 2**-7, also where sampling alone would do (delta at least the sample rate).
-    Raises ValueError outside target_epsilon > 0, 0 < sample_rate <= 1, steps >= 1, 0 < delta < 1, and
-    when no noise up to 2**40 reaches the target.
+    The result is at least 2**-7, even where sampling alone would suffice (delta at least the sample rate).
+
+    Args:
+        target_epsilon: Largest epsilon of the whole run.
+        sample_rate: Probability with which each owner takes part in a step.
+        steps: Number of steps.
+        delta: Failure probability of (epsilon, delta)-DP.
+        truncation: Cap on the size of a draw, if there is one.
+
+    Raises:
+        ValueError: Unless target_epsilon > 0, 0 < sample_rate <= 1, steps >= 1 and 0 < delta < 1, or if no
+            noise multiplier up to 2**40 reaches the target.
+
+    Formal guarantee:
+        `epsilon` of the returned noise multiplier, which is an upper bound, is at most `target_epsilon`.
     """
     check_epsilon(target_epsilon)
     check_delta(delta)
     check_run(1.0, sample_rate, steps)
     run = _Run(sample_rate, int(steps), delta, truncation)
-    # Of a Gaussian mechanism with ratio mu, epsilon is about mu^2 / 2 + mu sqrt(2 log(1 / delta)); of many
-    # sampled steps, mu^2 is about q^2 T (exp(1 / sigma^2) - 1). No bound: only where the search starts.
+    # For a Gaussian mechanism with ratio mu, epsilon is about mu^2 / 2 + mu sqrt(2 log(1 / delta)); for many
+    # sampled steps, mu^2 is about q^2 T (exp(1 / sigma^2) - 1). Not a bound: the search only starts here.
     tail = -2 * math.log(delta)
     mu = math.sqrt(tail + 2 * target_epsilon) - math.sqrt(tail)
     sigma = max(1 / math.sqrt(math.log1p((mu / sample_rate) ** 2 / steps)), _MIN_NOISE_MULTIPLIER)
     first, level = run.converge(sigma)
     if not _CALIBRATED * target_epsilon <= first <= target_epsilon:
-        # A coarser estimate takes a fraction of the time and is off by a share that changes slowly.
+        # A coarser estimate takes a fraction of the time, and its relative error changes slowly.
         estimate = _pld_epsilon(sigma, run, level + 1)
         share = estimate / first if 0 < first < math.inf else 1.0
         sigma = _search(partial(_estimate, run, level + 1), share * target_epsilon, sigma)
@@ -264,7 +316,7 @@ def noise_multiplier(
             return sigma
         if value <= target_epsilon and sigma == _MIN_NOISE_MULTIPLIER:
             return sigma
-        # One interval throughout a search: where it changes, epsilon jumps by a little.
+        # The interval is fixed during a search: where it changes, epsilon jumps slightly.
         sigma = _search(partial(_estimate, run, level), target_epsilon, sigma)
     while run.converge(sigma)[0] > target_epsilon:
         sigma *= 2 - _CALIBRATED
@@ -276,7 +328,10 @@ def _estimate(run: _Run, level: int, sigma: float) -> float:
 
 
 def _search(estimate: Callable[[float], float], target: float, sigma: float) -> float:
-    """A noise multiplier that reaches (_CALIBRATED, 1) `target`: secants on logarithms, in a bracket."""
+    """Return a noise multiplier whose estimate is within (_CALIBRATED, 1) of `target`.
+
+    Secant steps on logarithms, kept inside a bracket.
+    """
     low, high = 0.0, math.inf
     aim = math.log(target * (1 + _CALIBRATED) / 2)
     slope, last = -1.5, None
@@ -286,7 +341,7 @@ def _search(estimate: Callable[[float], float], target: float, sigma: float) -> 
             return sigma
         low, high = (sigma, high) if value > target else (low, sigma)
         if high < low * (1 + 1e-9):
-            return high  # a jump lies within the band
+            return high  # epsilon jumps across the band
         here = (math.log(sigma), math.log(value) - aim if value > 0 else -math.inf)
         if last is not None and math.isfinite(here[1]) and math.isfinite(last[1]):
             slope = min((here[1] - last[1]) / (here[0] - last[0]), -0.1)
@@ -307,18 +362,28 @@ def rdp(
     *,
     truncation: Truncation | None = None,
 ) -> float:
-    """Renyi divergence of order `order` that the run spends (Mironov, Talwar & Zhang 2019, section 3.3).
+    """Return the Renyi divergence of order `order` that the run spends.
 
-    Infinite where the series does not converge, which a filter reads as "never fits".
+    Source: Mironov, Talwar & Zhang 2019, "Renyi Differential Privacy of the Sampled Gaussian Mechanism",
+    section 3.3.
 
-    Formal guarantee
-    ----------------
-    With `truncation`, let R be the draw of all owners but the one in question, which has the same law in
-    both neighbours. Where |R| < max_batch the step is a Poisson-sampled Gaussian. Where |R| >= max_batch,
-    the batch is uniform among those of max_batch owners whatever |R|, and with the owner present it is in
-    the batch, in the place of another, with probability at most q B / (B + 1): a Poisson-sampled Gaussian
-    of sensitivity 2. exp((order - 1) divergence) is jointly convex (van Erven & Harremoes 2014, theorem
-    13 and section II.A), so its mean over R, with P(Binomial(n_owners, q) >= B), bounds the step's.
+    Args:
+        noise_multiplier: Standard deviation of the noise in units of the clipping norm.
+        sample_rate: Probability with which each owner takes part in a step.
+        steps: Number of steps.
+        order: Renyi order, above 1.
+        truncation: Cap on the size of a draw, if there is one.
+
+    Returns:
+        An upper bound; infinity where the series does not converge, which a filter reads as "never fits".
+
+    Formal guarantee:
+        With `truncation`, let R be the draw of all owners but the one in question, which has the same law in
+        both neighbors. Where |R| < max_batch the step is a Poisson-sampled Gaussian. Where |R| >= max_batch,
+        the batch is uniform among those of max_batch owners whatever |R|, and with the owner present it is in
+        the batch, in the place of another, with probability at most q B / (B + 1): a Poisson-sampled Gaussian
+        of sensitivity 2. exp((order - 1) divergence) is jointly convex (van Erven & Harremoes 2014, theorem
+        13 and section II.A), so its mean over R, with P(Binomial(n_owners, q) >= B), bounds the step's.
     """
     return _step_rdp(noise_multiplier, sample_rate, order, truncation) * steps
 
@@ -353,13 +418,22 @@ def _step_rdp(
 
 
 def _log_add(a: float, b: float) -> float:
-    """log(exp(a) + exp(b))."""
+    """Return log(exp(a) + exp(b))."""
     high, low = max(a, b), min(a, b)
     return high + math.log1p(math.exp(low - high))
 
 
 def rdp_to_epsilon(total: float, order: float, delta: float) -> float:
-    """Epsilon at `delta` of `total` Renyi divergence (Canonne, Kamath & Steinke 2020, proposition 12)."""
+    """Return the epsilon at `delta` of a total Renyi divergence.
+
+    Source: Canonne, Kamath & Steinke 2020, "The Discrete Gaussian for Differential Privacy", proposition 12.
+
+    Raises:
+        ValueError: Unless 0 < delta < 1.
+
+    Formal guarantee:
+        A mechanism whose Renyi divergence of this order is at most `total` is (epsilon, delta)-DP.
+    """
     check_delta(delta)
     if total == 0:
         return 0.0
@@ -374,7 +448,12 @@ def rdp_epsilon(
     *,
     truncation: Truncation | None = None,
 ) -> float:
-    """Epsilon of the run by Renyi DP over RDP_ORDERS: looser than `epsilon`, in the ledger's terms."""
+    """Return the epsilon of the run by Renyi DP, the smallest over RDP_ORDERS.
+
+    Formal guarantee:
+        An upper bound like `epsilon`, looser, and additive in the terms of the ledger. The order may be
+        chosen afterwards because the run's parameters are fixed beforehand.
+    """
 
     def at(order: float) -> float:
         spent = rdp(noise_multiplier, sample_rate, steps, order, truncation=truncation)
@@ -384,17 +463,6 @@ def rdp_epsilon(
 
 
 def clear_caches() -> None:
-    """Empty the caches, for whom times these functions."""
+    """Empty the caches, so that a benchmark can time these functions."""
     _pld_epsilon.cache_clear()
     _step_rdp.cache_clear()
-
-
-def cross_check(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
-    """Upper bound of epsilon by Opacus' PRV accountant (Gopi, Lee & Wutschitz 2021); slow."""
-    from opacus.accountants import PRVAccountant
-
-    check_delta(delta)
-    check_run(noise_multiplier, sample_rate, steps)
-    accountant = PRVAccountant()
-    accountant.history = [(noise_multiplier, sample_rate, steps)]
-    return float(accountant.get_epsilon(delta))

@@ -1,4 +1,4 @@
-"""Training data by owner: what the training loop asks of a data set, and one that lies in memory."""
+"""Training data by owner: the interface of the training loop to a data set, and one held in memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from torch import Tensor
 class Batch:
     """All items of a few owners.
 
-    `inputs` is what the model takes, with the items on dimension 0 (or in an LSTM's batch dimension);
-    `targets` is what the loss takes. `owner_index`, shape (items,), numbers the owners as they were asked
-    for, from 0. `weights`, shape (items,), multiply the items' losses: 1 / (items of the owner) makes an
-    owner's loss a mean.
+    Attributes:
+        inputs: Inputs of the model, with the items on dimension 0 (or in an LSTM's batch dimension).
+        targets: Targets of the loss.
+        owner_index: Owner of each item, numbered from 0 in the order in which the owners were requested.
+            Shape: (items,).
+        weights: Factors of the items' losses: 1 / (items of the owner) makes an owner's loss a mean. Shape:
+            (items,).
     """
 
     inputs: Any
@@ -26,7 +29,7 @@ class Batch:
     weights: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on another device."""
+        """Return the batch on another device."""
         if self.weights.device == device:
             return self
         inputs, targets = _move(self.inputs, device), _move(self.targets, device)
@@ -38,62 +41,78 @@ def _move(value: Any, device: torch.device) -> Any:
         return {name: _move(part, device) for name, part in cast("Mapping[str, Any]", value).items()}
     if hasattr(value, "to"):
         return value.to(device)
-    parts = [_move(part, device) for part in value]  # a tuple, with names or without
+    parts = [_move(part, device) for part in value]  # a tuple, named or not
     return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
 
 
 class OwnerBatches(Protocol):
-    """A data set by owner. What it draws or augments must depend on nothing but the owners asked for."""
+    """A data set by owner. What it draws or augments must depend only on the requested owners."""
 
     @property
     def n_owners(self) -> int:
-        """How many owners there are. Taken as public: it scales the step."""
+        """Number of owners. It is treated as public, because it scales the step."""
         ...
 
     @property
     def item_counts(self) -> Sequence[int]:
-        """Items of each owner, shape (n_owners,)."""
+        """Number of items of each owner, shape (n_owners,)."""
         ...
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """All items of `owners`, every one of which has some; of a single owner, those at `items` only.
+        """Return all items of `owners`; for a single owner, only those at `items` if given.
 
-        Weights stay those of the whole: the parts of an owner add up to it.
+        Weights are those of the whole owner, so that the parts of an owner add up to it.
+
+        Args:
+            owners: Owners, each of which has at least one item.
+            items: Positions among the items of a single owner.
         """
         ...
 
 
 class TensorOwners:
-    """A data set in memory: `inputs` and `targets` with items on dimension 0, and each item's owner.
+    """A data set in memory. Losses are averaged within an owner.
 
-    `owner_of`, shape (items,), holds integers in [0, n_owners). Losses are averaged within an owner.
-    Raises ValueError where lengths differ or the integers do not fit.
+    Attributes:
+        n_owners: Number of owners.
+        item_counts: Number of items of each owner.
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor, owner_of: Tensor, n_owners: int) -> None:
+        """Create a data set.
+
+        Args:
+            inputs: Inputs with the items on dimension 0.
+            targets: Targets with the items on dimension 0.
+            owner_of: Owner of each item, integers in [0, n_owners). Shape: (items,).
+            n_owners: Number of owners, including those without items.
+
+        Raises:
+            ValueError: Lengths differ, or the integers are out of range.
+        """
         items = owner_of.numel()
         if not len(inputs) == len(targets) == items:
             raise ValueError(f"{len(inputs)} inputs, {len(targets)} targets and {items} owners do not fit")
         if items and not (int(owner_of.min()) >= 0 and int(owner_of.max()) < n_owners):
-            raise ValueError(f"owners must lie in [0, {n_owners})")
+            raise ValueError(f"owners must be in [0, {n_owners})")
         self.n_owners = n_owners
         self._inputs, self._targets = inputs, targets
         counts = torch.bincount(owner_of.long(), minlength=n_owners)
         self.item_counts: Sequence[int] = counts.tolist()
-        # An owner's items stand side by side in `order`, from `first`: no list of 10,000 small tensors.
+        # An owner's items are adjacent in `order`, from `first` on: no list of 10,000 small tensors.
         self._counts, self._first = counts, torch.cumsum(counts, 0) - counts
         self._order = torch.argsort(owner_of.long(), stable=True)
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """All items of `owners`, in their order; of a single owner, those at `items` only."""
-        asked = torch.tensor(owners)
-        counts = self._counts[asked]
+        """Return all items of `owners`, in order; for a single owner, only those at `items` if given."""
+        requested = torch.tensor(owners)
+        counts = self._counts[requested]
         owner_index = torch.repeat_interleave(counts)
-        before = self._first[asked] - (torch.cumsum(counts, 0) - counts)
-        places = self._order[before[owner_index] + torch.arange(owner_index.numel())]
+        before = self._first[requested] - (torch.cumsum(counts, 0) - counts)
+        rows = self._order[before[owner_index] + torch.arange(owner_index.numel())]
         if items is not None:
-            places, owner_index = places[items.start : items.stop], owner_index[items.start : items.stop]
-        return Batch(self._inputs[places], self._targets[places], owner_index, (1.0 / counts)[owner_index])
+            rows, owner_index = rows[items.start : items.stop], owner_index[items.start : items.stop]
+        return Batch(self._inputs[rows], self._targets[rows], owner_index, (1.0 / counts)[owner_index])
 
 
 def micro_batches(
@@ -101,8 +120,13 @@ def micro_batches(
 ) -> Iterator[tuple[int, ...]]:
     """Split a draw into runs of whole owners of at most `max_items` items, in order.
 
-    An owner with more items is a run by itself, whose items are seen in several passes, since all of them
-    are clipped together; one without items is left out, since its gradient is zero.
+    An owner with more items forms its own run, whose items are processed in several passes, because all of
+    them are clipped together. An owner without items is left out, because its gradient is zero.
+
+    Args:
+        owners: Drawn owners.
+        item_counts: Number of items of each owner of the data set.
+        max_items: Largest number of items in a run.
     """
     run: list[int] = []
     size = 0

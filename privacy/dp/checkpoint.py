@@ -1,9 +1,9 @@
-"""Where a training run stands, on disk: sealed, whole or not there, and readable by its own run only.
+"""Checkpoints of a training run: sealed, complete or absent, and readable only by the run that wrote them.
 
-A run that is killed goes on from its last checkpoint instead of from step 0. The randomness needs no place
-in it, since every draw is addressed by (key, label, step). Iterates are covered by the run's epsilon, but
-the losses in a checkpoint are not, so it is sealed under a key derived from the run's own: when the
-reservation is settled and its secret destroyed, what a file system kept of old checkpoints is noise.
+A killed run continues from its last checkpoint instead of from step 0. The randomness is not stored, because
+every draw is addressed by (key, label, step). The run's epsilon covers the iterates but not the losses in a
+checkpoint, so it is sealed under a key derived from the run's own key: once the reservation is settled and
+its secret destroyed, old checkpoints that a file system kept are indistinguishable from noise.
 """
 
 from __future__ import annotations
@@ -19,55 +19,68 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load as parse
-from safetensors.torch import save as serialise
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from lexveil.privacy.vault import TamperedError, seal, unseal
 
-# AES-GCM's implementation takes less than 2 GiB at once.
+# The implementation of AES-GCM takes less than 2 GiB at once.
 _PIECE = 2**28
 _LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
-    """`tensors`: all that moves; `losses`: one for each step made."""
+    """The state of a run after some steps.
+
+    Attributes:
+        losses: One loss per completed step.
+        tensors: Everything else that changes during training.
+    """
 
     losses: tuple[float, ...] = field(repr=False)
     tensors: dict[str, Tensor] = field(repr=False)
 
 
 class Checkpoint:
-    """One file, written over and over at most every `every_seconds` seconds (0: after each step).
-
-    `identity` is a digest of everything that decides the run beside its plan and key: data, code,
-    configuration. What was written for another one does not open. Mode 0600; its folder is made with 0700.
-    """
+    """One checkpoint file of a run, overwritten at most every `every_seconds` seconds."""
 
     def __init__(self, path: Path, identity: str, every_seconds: float = 60.0) -> None:
+        """Create the handle; nothing is written yet.
+
+        Args:
+            path: File of the checkpoint, written with mode 0600. Its folder is created with mode 0700.
+            identity: Digest of everything that decides the run besides its plan and key: data, code,
+                configuration. A checkpoint of another identity does not open.
+            every_seconds: Shortest time between two writes; 0 writes after each step.
+        """
         self._path, self._identity, self._every = path, identity, every_seconds
         self._partial = path.with_name(path.name + ".partial")
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether it is time to write again."""
+        """Return True if enough time has passed to write again."""
         return time.monotonic() - self._last >= self._every
 
-    def save(self, position: TrainingState, key: bytes, about: Mapping[str, Any]) -> None:
-        """Write the position under the run's 32-byte `key`; `about` is what else must be the same to go on.
+    def save(self, state: TrainingState, key: bytes, about: Mapping[str, Any]) -> None:
+        """Write the state. The old file is kept until the new one is complete.
 
-        The old file stays until the new one is whole.
+        Args:
+            state: State to write.
+            key: 32-byte key derived from the key of the run.
+            about: Further values that must be the same for the run to continue.
+
+        Raises:
+            OSError: The file cannot be written.
         """
-        body = serialise(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in position.tensors.items()}
-        )
-        head = json.dumps(position.losses).encode()
+        body = serialize({name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()})
+        head = json.dumps(state.losses).encode()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._partial.unlink(missing_ok=True)
         with os.fdopen(os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
             pieces = [head, *(body[start : start + _PIECE] for start in range(0, len(body), _PIECE))]
-            for place, piece in enumerate(pieces):
-                sealed = seal(key, piece, self._context(about, place, len(pieces)))
+            for index, piece in enumerate(pieces):
+                sealed = seal(key, piece, self._context(about, index, len(pieces)))
                 sink.write(len(sealed).to_bytes(_LENGTH_BYTES, "big") + sealed)
             sink.flush()
             os.fsync(sink.fileno())
@@ -75,15 +88,18 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def load(self, key: bytes, about: Mapping[str, Any], like: Mapping[str, Tensor]) -> TrainingState | None:
-        """The last position; None where there is none, or only one that is torn, foreign or of other shapes.
+        """Return the last state, or None if there is none or it is torn, of another run or of other shapes.
 
-        `like`: tensors of the names, shapes and types that are expected.
+        Args:
+            key: Key the checkpoint was written under.
+            about: Values the checkpoint was written with.
+            like: Tensors with the expected names, shapes and types.
         """
         try:
             pieces = list(_pieces(self._path.read_bytes()))
             opened = [
-                unseal(key, piece, self._context(about, place, len(pieces)))
-                for place, piece in enumerate(pieces)
+                unseal(key, piece, self._context(about, index, len(pieces)))
+                for index, piece in enumerate(pieces)
             ]
             losses = json.loads(opened[0])
             tensors = parse(b"".join(opened[1:]))
@@ -95,16 +111,17 @@ class Checkpoint:
         return TrainingState(tuple(losses), tensors)
 
     def discard(self) -> None:
-        """Remove what there is of it."""
+        """Delete the checkpoint and any partial file."""
         for path in (self._path, self._partial):
             with suppress(FileNotFoundError):
                 path.unlink()
 
-    def _context(self, about: Mapping[str, Any], place: int, count: int) -> str:
-        return json.dumps(["checkpoint", self._identity, about, place, count], sort_keys=True)
+    def _context(self, about: Mapping[str, Any], index: int, count: int) -> str:
+        return json.dumps(["checkpoint", self._identity, about, index, count], sort_keys=True)
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
+    """Yield the sealed pieces of a file."""
     start = 0
     while start < len(content):
         end = start + _LENGTH_BYTES

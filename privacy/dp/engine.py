@@ -1,6 +1,6 @@
-"""DP-SGD over owners: sample, clip, add noise, step, and average the iterates.
+"""DP-SGD over owners: sample, clip, add noise, take a step, and average the iterates.
 
-Which numbers work, and on what that was tried: `lexveil.pipeline.training.recipes` and docs/utility.md.
+`lexveil.pipeline.training.recipes` and docs/utility.md say which parameters work and how they were tested.
 """
 
 from __future__ import annotations
@@ -26,17 +26,28 @@ from lexveil.privacy.dp.sampling import poisson_sample
 
 Loss = Callable[[Any, Any], Tensor]
 Gradients = dict[str, Tensor]
-# A clipping norm that scales nothing: an owner seen in parts is clipped when they are together.
+# A clipping norm that clips nothing: an owner processed in parts is clipped once the parts are summed.
 _UNCLIPPED = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """All that decides a run beside data, model and key. Raises ValueError for impossible numbers.
+    """Everything that decides a run besides data, model and key.
 
-    The noise has standard deviation noise_multiplier * max_grad_norm on each coordinate of the sum;
-    `average_last` is the share of the steps whose iterates are averaged into the result (0: the last).
-    With `truncation` a draw has a largest size, and the run costs what truncated Poisson sampling costs.
+    Attributes:
+        noise_multiplier: The noise has standard deviation noise_multiplier * max_grad_norm on each coordinate
+            of the sum.
+        max_grad_norm: L2 norm to which each owner's gradient is clipped.
+        sample_rate: Probability with which each owner takes part in a step.
+        steps: Number of steps.
+        learning_rate: Step size along the noisy mean gradient.
+        momentum: Momentum, in [0, 1).
+        average_last: Share of the steps, from the end, whose iterates are averaged into the result; 0 returns
+            the last iterate.
+        truncation: Cap on the size of a draw; the run then costs what truncated Poisson sampling costs.
+
+    Raises:
+        ValueError: A parameter is out of range.
     """
 
     noise_multiplier: float
@@ -55,12 +66,16 @@ class TrainingPlan:
             if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be finite and above 0, found {value}")
         if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must lie in [0, 1), found {self.momentum}")
+            raise ValueError(f"momentum must be in [0, 1), found {self.momentum}")
         if not 0 <= self.average_last <= 1:
-            raise ValueError(f"average_last must lie in [0, 1], found {self.average_last}")
+            raise ValueError(f"average_last must be in [0, 1], found {self.average_last}")
 
     def epsilon(self, delta: float) -> float:
-        """Epsilon of the whole run at `delta`, under adding or removing one owner."""
+        """Return the epsilon of the whole run at `delta`, under adding or removing one owner.
+
+        Formal guarantee:
+            That of `accounting.epsilon`.
+        """
         return accounting.epsilon(
             self.noise_multiplier, self.sample_rate, self.steps, delta, truncation=self.truncation
         )
@@ -68,9 +83,13 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """`unprotected_loss`: mean loss of the owners drawn in each step, not a number for an empty draw.
+    """The outcome of a run, besides the parameters of the model.
 
-    It is computed from private data without noise: it must stay inside.
+    Attributes:
+        steps: Number of steps.
+        private: False for a run without clipping and noise.
+        unprotected_loss: Mean loss of the owners drawn in each step, NaN for an empty draw. It is computed
+            from private data without noise and must not be published.
     """
 
     steps: int
@@ -93,28 +112,36 @@ def train(
 ) -> TrainingResult:
     """Train `model` in place, on its device; its trainable parameters end as the averaged iterates.
 
-    `loss(outputs, targets)` gives one loss an item, shape (items,). A draw is processed in micro-batches
-    of at most `max_items` items, which costs no privacy. `on_step(step)` is called after each step, from 0
-    or from where `checkpoint` lets the run go on. The processes of a `group` call this with equal
-    arguments; they share the micro-batches of each draw, and the first alone draws the noise and writes
-    the checkpoint. `private=False` runs the same loop without clipping and noise, for comparisons that
-    stay inside: it guarantees nothing.
+    The result is a function of the arguments and of the key in `random`, bit for bit on one machine with one
+    number of threads on the CPU: dropout and other draws of the model are addressed by step and micro-batch.
+    So a run that continues from its checkpoint ends as if it had never been killed, and one that is shared by
+    a group differs only by the rounding of float64 sums.
 
-    The result is a function of the arguments and of the key in `random`, bit for bit on one machine with
-    one number of threads on the CPU: dropout and other draws of the model are addressed by step and
-    micro-batch. So a run that goes on from its checkpoint ends as if it had never been killed, and one
-    that is shared by a group differs by the rounding of float64 sums only.
+    Args:
+        model: Model whose trainable parameters `BookKeeper` supports.
+        data: Data set by owner.
+        loss: `loss(outputs, targets)` returns one loss per item, shape (items,).
+        plan: Parameters of the run.
+        random: Source of sampling and noise.
+        on_step: Called with the number of each completed step, from 0 or from where the checkpoint continues.
+        private: False runs the same loop without clipping and noise, for internal comparisons; it guarantees
+            nothing.
+        max_items: Largest number of items in a micro-batch. Splitting a draw costs no privacy.
+        checkpoint: File to continue from and to write.
+        group: Processes that call this function with equal arguments. They share the micro-batches of each
+            draw; only the first draws the noise and writes the checkpoint.
 
-    Raises NonFiniteGradientError with the step, which is to be charged: it has looked at the data. All of a
-    group raise it. ValueError for a plan that counts another number of owners.
+    Raises:
+        NonFiniteGradientError: A gradient is not finite. It carries the step, which must be charged because
+            it has read the data. All processes of a group raise it.
+        ValueError: The plan was made for another number of owners, or the loss has another shape.
 
-    Formal guarantee
-    ----------------
-    With `private`, the final parameters (and every iterate) are (plan.epsilon(delta), delta)-DP under
-    adding or removing one owner with all items, against anyone without the key. Assumed: those of
-    BookKeeper, SecureRandom and poisson_sample; initial parameters, preprocessing and the plan do not
-    depend on private data, or are charged apart; `data.n_owners` is public; stopping with
-    NonFiniteGradientError is not observed; nor is what passes between the processes of a group.
+    Formal guarantee:
+        With `private`, the final parameters (and every iterate) are (plan.epsilon(delta), delta)-DP under
+        adding or removing one owner with all items, against anyone without the key. Assumptions: those of
+        BookKeeper, SecureRandom and poisson_sample; initial parameters, preprocessing and the plan do not
+        depend on private data, or are charged separately; `data.n_owners` is public; stopping with
+        NonFiniteGradientError is not observed; nor is what the processes of a group exchange.
     """
     if plan.truncation is not None and plan.truncation.n_owners != data.n_owners:
         raise ValueError(f"the plan counts {plan.truncation.n_owners} owners, the data {data.n_owners}")
@@ -124,16 +151,16 @@ def train(
     key, about = random.derive("checkpoint"), {"plan": asdict(plan), "n_owners": data.n_owners}
     losses: list[float] = []
     if checkpoint is not None and group.rank == 0:
-        found = checkpoint.load(key, about, iterates.state())
-        if found is not None:
-            iterates.resume(found.tensors)
-            losses = list(found.losses)
-    made = torch.tensor([len(losses)])
-    group.copy_from_first([made, *iterates.state().values()])
-    losses = losses or [math.nan] * int(made)
+        last = checkpoint.load(key, about, iterates.state())
+        if last is not None:
+            iterates.resume(last.tensors)
+            losses = list(last.losses)
+    steps_done = torch.tensor([len(losses)])
+    group.copy_from_first([steps_done, *iterates.state().values()])
+    losses = losses or [math.nan] * int(steps_done)
     with BookKeeper(model) if private else nullcontext() as keeper:
         draws = _Draws(model, data, loss, plan, random, keeper, max_items, group)
-        for step in range(int(made), plan.steps):
+        for step in range(int(steps_done), plan.steps):
             total, mean_loss = draws.sum_at(step)
             losses.append(mean_loss)
             iterates.move(total, step)
@@ -147,7 +174,7 @@ def train(
 
 
 class _Iterates:
-    """The parameters as they move: momentum, and the average of the last iterates, in float64."""
+    """The moving parameters: momentum, and the average of the last iterates, in float64."""
 
     def __init__(self, model: nn.Module, plan: TrainingPlan, n_owners: int) -> None:
         self._plan = plan
@@ -159,7 +186,7 @@ class _Iterates:
         self._average = zero_gradients(model)
 
     def state(self) -> dict[str, Tensor]:
-        """All that moves, by name; the tensors themselves."""
+        """Return the moving tensors themselves, by name."""
         parameters = {name: parameter.detach() for name, parameter in self._parameters.items()}
         parts = {"parameter": parameters, "velocity": self._velocity, "average": self._average}
         return {f"{part}.{name}": tensor for part, all_ in parts.items() for name, tensor in all_.items()}
@@ -170,7 +197,7 @@ class _Iterates:
 
     @torch.no_grad()
     def move(self, total: Gradients, step: int) -> None:
-        """One step along `total`, which is used up."""
+        """Take one step along `total`, which is overwritten."""
         for name, parameter in self._parameters.items():
             direction = total[name].div_(self._expected_batch_size)
             if self._plan.momentum:
@@ -205,39 +232,43 @@ class _Draws:
         return next(self.model.parameters()).device
 
     def sum_at(self, step: int) -> tuple[Gradients, float]:
-        """The owners of all processes and the noise together, and the mean loss. Raises NonFiniteGradientError."""
+        """Return the sum over the owners of all processes plus the noise, and the mean loss.
+
+        Raises:
+            NonFiniteGradientError: A process found a gradient that is not finite.
+        """
         cut = self.plan.truncation and self.plan.truncation.max_batch
         drawn = poisson_sample(self.data.n_owners, self.plan.sample_rate, self.random, step, cut)
         runs = list(micro_batches(drawn.tolist(), self.data.item_counts, self.max_items))
-        # Addressed by micro-batch, whoever works on it: dropout is the same for any number of processes.
+        # Addressed by micro-batch, not by process: dropout is the same for any number of processes.
         seeds = self.random.integers("torch", step, len(runs)).tolist()
         mine = slice(self.group.rank, None, self.group.size)
         total = zero_gradients(self.model)
-        # The sum of the losses, and how many processes met a number that isn't finite: all must stop then.
-        found = torch.zeros(2, dtype=torch.float64)
+        # The summed loss, and the number of processes that met a non-finite number: then all must stop.
+        sums = torch.zeros(2, dtype=torch.float64)
         try:
             for run, seed in zip(runs[mine], seeds[mine], strict=True):
                 with _seeded(seed, self.device):
-                    found[0] += self._add_run(run, total, len(runs))
+                    sums[0] += self._add_run(run, total, len(runs))
         except NonFiniteGradientError:
-            found[1] = 1
-        self.group.all_reduce([found])
-        if found[1]:
+            sums[1] = 1
+        self.group.all_reduce([sums])
+        if sums[1]:
             raise NonFiniteGradientError(step)
         if self.keeper is not None and self.group.rank == 0:
             _add_noise(total, self.plan.noise_multiplier * self.plan.max_grad_norm, self.random, step)
         self.group.all_reduce(total.values())
-        return total, float(found[0]) / drawn.size if drawn.size else math.nan
+        return total, float(sums[0]) / drawn.size if drawn.size else math.nan
 
     def _add_run(self, run: Sequence[int], total: Gradients, runs: int) -> float:
-        """Add a micro-batch's clipped gradients, one of `runs`, to `total`. Returns the sum of its losses."""
+        """Add the clipped gradients of a micro-batch, one of `runs`, to `total`; return its summed loss."""
         items = self.data.item_counts[run[0]]
         if len(run) > 1 or items <= self.max_items:
             batch = self.data.batch(run).to(self.device)
             loss = self._backward(batch)
             _add(total, self._clipped(batch, len(run), self.plan.max_grad_norm, runs))
             return loss
-        # An owner larger than a micro-batch: its gradient is the sum over its parts, clipped when whole.
+        # An owner larger than a micro-batch: its gradient is the sum over its parts, clipped as a whole.
         gradient, loss = zero_gradients(self.model), 0.0
         for start in range(0, items, self.max_items):
             part = range(start, min(start + self.max_items, items))
@@ -256,7 +287,7 @@ class _Draws:
         losses = self.loss(self.model(batch.inputs), batch.targets)
         if losses.shape != batch.weights.shape:
             raise ValueError(
-                f"the loss must give one value an item, {tuple(batch.weights.shape)}, "
+                f"the loss must return one value per item, {tuple(batch.weights.shape)}, "
                 f"found {tuple(losses.shape)}"
             )
         weighted = (losses * batch.weights.to(losses.dtype)).sum()
@@ -267,7 +298,7 @@ class _Draws:
         return value
 
     def _clipped(self, batch: Batch, n_owners: int, max_grad_norm: float, parts: int = 1) -> Gradients:
-        """The gradients of the last backward pass: clipped if there is a keeper."""
+        """Return the gradients of the last backward pass, clipped if there is a keeper."""
         if self.keeper is not None:
             return self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm, parts).grads
         gradients: Gradients = {}
@@ -281,12 +312,12 @@ class _Draws:
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that are trained, by name."""
+    """Return the trainable parameters by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def zero_gradients(model: nn.Module) -> Gradients:
-    """A float64 zero for each trainable parameter, on its device."""
+    """Return a float64 zero for each trainable parameter, on its device."""
     return {
         name: torch.zeros(p.shape, dtype=torch.float64, device=p.device)
         for name, p in trainable_parameters(model).items()
@@ -299,7 +330,7 @@ def _add(total: Gradients, gradients: Gradients, factor: float = 1.0) -> None:
 
 
 def _add_noise(total: Gradients, standard_deviation: float, random: SecureRandom, step: int) -> None:
-    """Add the noise in float64: only what comes after it may be rounded."""
+    """Add the noise in float64; only the result may be rounded."""
     noise = random.normal("noise", step, sum(g.numel() for g in total.values()))
     shares = noise.split([g.numel() for g in total.values()])
     for gradient, drawn in zip(total.values(), shares, strict=True):

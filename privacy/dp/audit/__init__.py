@@ -1,1 +1,1 @@
-"""The software attacks itself before it claims anything: `gate` on synthetic owners, `attacks` on a model."""
+"""Audits by attack: `gate` attacks the code on synthetic owners, `attacks` attack a finished model."""

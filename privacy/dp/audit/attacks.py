@@ -1,6 +1,6 @@
-"""What attacks on a finished model reach, from one score an owner: the higher, the likelier a member.
+"""Attacks on a finished model, from one score per owner: the higher the score, the likelier a member.
 
-Every figure here comes from private owners and carries no noise: it must stay inside.
+All results are computed from private owners without noise and must not be published.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-
 FEWEST = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A membership-inference attack. Unprotected.
+    """The result of a membership-inference attack. It is unprotected.
 
-    auc: of the attack's scores; .5 is guessing. advantage: largest true less false positive rate.
-    tpr_at_low_fpr: true positive rate where at most 1 % of the others are taken for members (Carlini et al.
-    2022, "Membership Inference Attacks From First Principles", section III-C: an average hides the few who
-    are betrayed). epsilon_lower_bound: see `membership`.
+    Attributes:
+        members: Number of owners the model was trained on.
+        others: Number of owners it was not trained on.
+        auc: Area under the ROC curve of the scores; .5 is guessing.
+        advantage: Largest difference of true and false positive rate.
+        tpr_at_low_fpr: True positive rate where at most 1 % of the others are taken for members (Carlini et
+            al. 2022, "Membership Inference Attacks From First Principles", section III-C: an average hides
+            the few owners who are exposed).
+        epsilon_lower_bound: See `measure_membership`.
     """
 
     members: int
@@ -36,9 +39,12 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Exposure of the training owners among the held-out ones, in bits. Unprotected.
+    """Exposure of the training owners among the held-out ones, in bits. It is unprotected.
 
-    by_chance: the mean of a model that remembers nobody. highest: log2(others + 1) at most.
+    Attributes:
+        mean: Mean over the training owners.
+        by_chance: Mean for a model that memorizes nobody.
+        highest: Largest exposure, at most log2(others + 1).
     """
 
     mean: float
@@ -47,20 +53,33 @@ class Exposure:
 
 
 def measure_membership(
-    members: Floats, others: Floats, delta: float, confidence: float, dice: np.random.Generator
+    members: NDArray[np.float64],
+    others: NDArray[np.float64],
+    delta: float,
+    confidence: float,
+    dice: np.random.Generator,
 ) -> Membership | None:
-    """How well a threshold on the scores tells members from others; None with fewer than 20 of either.
+    """Measure how well a threshold on the scores separates members from others.
 
-    Shapes: (members,), (others,). Ties count half.
+    Such an attack can refute a claim that is grossly wrong, or show that outliers are exposed. It cannot show
+    that nobody is: a better attack may exist, and it sees these documents only.
 
-    The bound: a threshold is chosen on one random half of the scores, and the rates beyond it are bounded
-    on the other half (Clopper & Pearson 1934, each at half of 1 - confidence); (epsilon, delta)-DP allows
-    TPR <= e^epsilon FPR + delta and 1 - FPR <= e^epsilon (1 - TPR) + delta (Kairouz, Oh & Viswanath 2015,
-    theorem 2.1). It takes owners as independent of each other given the model: a strong indication rather
-    than a proof, and far below epsilon wherever there are few owners.
+    Args:
+        members: Scores of the training owners, shape (members,).
+        others: Scores of the held-out owners, shape (others,). Ties count half.
+        delta: Delta of the claim.
+        confidence: Confidence of the bound, between 0 and 1.
+        dice: Source of the random halves.
 
-    Such an attack can falsify a claim that is grossly wrong, or show that outliers are betrayed. It cannot
-    show that nobody is: a better attack may exist, and it sees these documents only.
+    Returns:
+        None with fewer than 20 scores of either kind.
+
+    Formal guarantee:
+        A threshold is chosen on one random half of the scores, and the rates beyond it are bounded on the
+        other half (Clopper & Pearson 1934, each at half of 1 - confidence); (epsilon, delta)-DP allows TPR <=
+        e^epsilon FPR + delta and 1 - FPR <= e^epsilon (1 - TPR) + delta (Kairouz, Oh & Viswanath 2015,
+        theorem 2.1). The bound assumes that owners are independent of each other given the model: it is a
+        strong indication rather than a proof, and far below epsilon wherever there are few owners.
     """
     if min(len(members), len(others)) < FEWEST:
         return None
@@ -81,14 +100,21 @@ def measure_membership(
     )
 
 
-def measure_exposure(members: Floats, others: Floats) -> Exposure | None:
-    """Exposure of natural canaries (Carlini et al. 2019, "The Secret Sharer", definition 5).
+def measure_exposure(members: NDArray[np.float64], others: NDArray[np.float64]) -> Exposure | None:
+    """Measure the exposure of natural canaries (Carlini et al. 2019, "The Secret Sharer", definition 5).
 
-    log2(candidates) - log2(rank): each member's rank among the others, all of which might have stood in its
-    place; None with fewer than 20 of either. Shapes: (members,), (others,). Ties rank low.
+    The exposure of a member is log2(candidates) - log2(rank), with its rank among the others, all of which
+    might have been in its place. Ties rank low.
 
-    It can show that a model remembers owners. It cannot find what is remembered but not put to the model:
-    no secrets are planted, since the saved model was trained without any.
+    It can show that a model memorizes owners. It cannot find what is memorized but not queried: no secrets
+    are planted, since the saved model was trained without any.
+
+    Args:
+        members: Scores of the training owners, shape (members,).
+        others: Scores of the held-out owners, shape (others,).
+
+    Returns:
+        None with fewer than 20 scores of either kind.
     """
     if min(len(members), len(others)) < FEWEST:
         return None
@@ -99,30 +125,35 @@ def measure_exposure(members: Floats, others: Floats) -> Exposure | None:
     return Exposure(float(bits.mean()), chance, float(bits.max()))
 
 
-def _rates(members: Floats, others: Floats) -> tuple[Floats, Floats]:
-    """True and false positive rates of `score >= threshold`, for every threshold that occurs."""
+def _rates(
+    members: NDArray[np.float64], others: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the true and false positive rates of `score >= threshold`, for every threshold that occurs."""
     thresholds = np.unique(np.concatenate([members, others]))
     rates = [1 - np.searchsorted(np.sort(s), thresholds, "left") / len(s) for s in (members, others)]
     return rates[0], rates[1]
 
 
 def _bound(
-    choose: tuple[Floats, Floats], judge: tuple[Floats, Floats], delta: float, confidence: float
+    choose: tuple[NDArray[np.float64], NDArray[np.float64]],
+    judge: tuple[NDArray[np.float64], NDArray[np.float64]],
+    delta: float,
+    confidence: float,
 ) -> float:
-    """The larger of the two directions, the threshold and the direction chosen on `choose`."""
+    """Return the bound of the better direction; direction and threshold are chosen on `choose`."""
     thresholds = np.unique(np.concatenate(choose))
     sides: list[tuple[float, int, float]] = []
     for sign in (1, -1):
-        # For -1, members are those whom the threshold lets through least: 1 - FPR against 1 - TPR.
+        # For -1 the roles are exchanged, for the second inequality: 1 - FPR against 1 - TPR.
         hit, miss = (choose[0], choose[1]) if sign == 1 else (choose[1], choose[0])
         caught = np.array([(sign * (hit - t) >= 0).sum() for t in thresholds])
         wrong = np.array([(sign * (miss - t) >= 0).sum() for t in thresholds])
-        found = [
+        bounds = [
             _epsilon(int(c), len(hit), int(w), len(miss), delta, confidence)
             for c, w in zip(caught, wrong, strict=True)
         ]
-        best = int(np.argmax(found))
-        sides.append((found[best], sign, float(thresholds[best])))
+        best = int(np.argmax(bounds))
+        sides.append((bounds[best], sign, float(thresholds[best])))
     _, sign, threshold = max(sides)
     hit, miss = (judge[0], judge[1]) if sign == 1 else (judge[1], judge[0])
     caught, wrong = (int((sign * (scores - threshold) >= 0).sum()) for scores in (hit, miss))
@@ -130,6 +161,7 @@ def _bound(
 
 
 def _epsilon(hits: int, n_hits: int, misses: int, n_misses: int, delta: float, confidence: float) -> float:
+    """Return the lower bound of epsilon from hits among members and misses among others."""
     from scipy.stats import beta
 
     error = (1 - confidence) / 2

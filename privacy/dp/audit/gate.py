@@ -1,10 +1,10 @@
-"""The gate: the real sampling, clipping and noise are attacked on synthetic owners, at epsilon 1.
+"""The audit gate: the real sampling, clipping and noise are attacked on synthetic owners, at epsilon 1.
 
-Every test calls `engine.train` as a training run does and looks at nothing but what it gives away: the
-iterates, and which owners it asks its data for. Nothing private is touched, so nothing is charged.
+Every test calls `engine.train` as a training run does and uses only its observable results: the iterates, and
+the owners that are requested from the data set. No private data is used, so nothing is charged.
 
-At a claimed epsilon of 8 no audit by guesses falsifies anything: a few owners more or less are then allowed
-to be told apart. So the claim is 1, whatever the models of a workspace claim: it is the same code.
+At a claimed epsilon of 8 no audit by guesses falsifies anything, because a few more or fewer distinguishable
+owners are then allowed. So the claim is 1, whatever the models of a workspace claim: the code is the same.
 """
 
 from __future__ import annotations
@@ -32,21 +32,23 @@ CONFIDENCE = 0.95
 ALPHA = 1e-4
 
 Randomness = Callable[[bytes], SecureRandom]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _SIDE = 256  # canaries are the weights of a square layer
 _COPIES = 3
 _GUESSES = 1 / 64
-_FAR_PAST_THE_CLIP = 100.0
+_GRADIENT_OVER_CLIP = 100.0
 _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One test. `p_value`: the probability of what was seen, or worse, if the claim holds.
+    """The result of one test.
 
-    A test without chance has 1 (held) or 0 (broken).
+    Attributes:
+        name: Name of the test.
+        p_value: Probability of the observation, or a more extreme one, if the claim holds. A test without
+            randomness has 1 (passed) or 0 (failed).
+        figures: Measured values.
     """
 
     name: str
@@ -56,13 +58,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate found. Everything in it comes from synthetic owners: it may leave the house.
+    """The result of the gate. It comes from synthetic owners only and may be published.
 
-    Formal guarantee
-    ----------------
-    If the code does what it claims, `passed` is false with probability at most `alpha` (Bonferroni over the
-    findings). `epsilon_lower_bound` exceeds the epsilon of the audited code with probability at most
-    1 - `confidence`. Neither says that the code is right: a fault that these tests do not look for passes.
+    Attributes:
+        findings: Result of each test.
+        epsilon: Audited epsilon.
+        delta: Audited delta.
+        alpha: Bound on the probability of a false alarm.
+        epsilon_lower_bound: Lower bound of the epsilon of the audited code.
+        confidence: Confidence of the lower bound.
+
+    Formal guarantee:
+        If the code does what it claims, `passed` is false with probability at most `alpha` (Bonferroni over
+        the findings). `epsilon_lower_bound` exceeds the epsilon of the audited code with probability at most
+        1 - `confidence`. Neither says that the code is right: a fault that these tests do not look for
+        passes.
     """
 
     findings: tuple[Finding, ...]
@@ -79,20 +89,28 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether no test failed."""
+        """True if no test failed."""
         return not self.failed
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a run says of its steps; the gate holds the code to these very numbers."""
+    """The parameters that a run claims for its steps; the gate tests the code with exactly these.
+
+    Attributes:
+        noise_multiplier: As in `TrainingPlan`.
+        max_grad_norm: As in `TrainingPlan`.
+        sample_rate: As in `TrainingPlan`.
+    """
 
     noise_multiplier: float
     max_grad_norm: float
     sample_rate: float
 
     def plan(self, steps: int, **changes: float) -> TrainingPlan:
-        """A plan whose last iterate is the result and whose step is its sum over `expected_batch_size`."""
+        """Return a plan whose result is the last iterate and whose step is the sum over the expected batch
+        size.
+        """
         return TrainingPlan(
             self.noise_multiplier, self.max_grad_norm, changes.get("sample_rate", self.sample_rate), steps,
             learning_rate=changes.get("learning_rate", 1.0), average_last=0.0,
@@ -103,10 +121,13 @@ class Claim:
 class Probe:
     """A model whose clipping is tested.
 
-    model: a fresh one, the same at every call, of the precision that it is trained in. items: inputs and
-    targets of one item a seed, a function of the seeds alone. loss: as the engine takes it. draws: whether
-    the model itself draws (dropout, corruption); the owner in question then has micro-batches of its own, so
-    that the others see the same.
+    Attributes:
+        name: Name of the probe.
+        model: Returns a fresh model, the same at every call, in the precision that it is trained in.
+        items: Returns inputs and targets of one item per seed, as a function of the seeds alone.
+        loss: Loss as the engine takes it.
+        draws: True if the model itself is random (dropout, corruption); the owner in question then gets
+            separate micro-batches, so that the draws of the others are the same.
     """
 
     name: str
@@ -124,11 +145,18 @@ def run_gate(
     seed: int | None = None,
     alpha: float = ALPHA,
 ) -> Verdict:
-    """All tests of this file.
+    """Run all tests of this module.
 
-    claim: of the model at hand, for the tests of noise, sampling and clipping; None: the one at epsilon 1.
-    probes: models to clip; None: a linear, a two-layer and a recurrent one. seed: for tests; None: from the
-    system. randomness: makes the engine's source of chance from a key.
+    Args:
+        randomness: Creates the engine's source of randomness from a key.
+        claim: Claim of the model in question, for the tests of noise, sampling and clipping; None for the one
+            at epsilon 1.
+        probes: Models to clip; None for a linear, a two-layer and a recurrent one.
+        seed: Seed for tests; None for the system's randomness.
+        alpha: Bound on the probability of a false alarm.
+
+    Formal guarantee:
+        That of `Verdict`.
     """
     dice = np.random.default_rng(seed)
     at_one = _claim_at_one()
@@ -151,16 +179,24 @@ def _claim_at_one() -> Claim:
 
 
 def audit_one_run(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, float]:
-    """The one-run audit (Steinke, Nasr & Jagielski 2023, algorithm 1): its finding and epsilon's lower bound.
+    """Run the one-run audit (Steinke, Nasr & Jagielski 2023, algorithm 1).
 
-    65,536 canaries, each an owner of three like items whose gradient is one weight of a linear layer, far
-    past the clip. A fair coin decides of each whether it takes part in one run of four steps at a sampling
-    rate of a half; from the final weights the auditor guesses the highest 512 in and the lowest 512 out.
+    65,536 canaries are used, each an owner of three equal items whose gradient is one weight of a linear
+    layer, far beyond the clipping norm. A fair coin decides for each whether it takes part in one run of four
+    steps at a sampling rate of one half; from the final weights the auditor guesses that the highest 512 took
+    part and the lowest 512 did not.
 
-    It can falsify: no noise, a clip missed by a factor of 3, items clipped one by one, and whatever else
-    makes owners far easier to tell apart than epsilon 1 allows, wherever in the loop the fault is. It cannot
-    falsify: faults within a factor of about two in noise or rate (other tests look for these), leaks that
-    the final weights of a linear layer do not show, an epsilon of 3 or more. It proves nothing by passing.
+    It can falsify: no noise, a clip that is wrong by a factor of 3, items clipped one by one, and anything
+    else that makes owners far easier to distinguish than epsilon 1 allows, wherever in the loop the fault is.
+    It cannot falsify: faults within a factor of about two in noise or rate (other tests look for these),
+    leaks that the final weights of a linear layer do not show, an epsilon of 3 or more. It proves nothing by
+    passing.
+
+    Returns:
+        The finding and the lower bound of epsilon.
+
+    Formal guarantee:
+        Those of `p_value` and `epsilon_lower_bound`.
     """
     data = _Canaries(dice.random(_SIDE**2) < 0.5, claim.max_grad_norm)
     model = nn.Linear(_SIDE, _SIDE, bias=False).double()
@@ -169,23 +205,24 @@ def audit_one_run(randomness: Randomness, dice: np.random.Generator, claim: Clai
     order = np.argsort(model.weight.detach().numpy().ravel(), kind="stable")
     half = round(_GUESSES * len(order)) // 2
     correct = int(data.took_part[order[-half:]].sum()) + int((~data.took_part[order[:half]]).sum())
-    found = len(order), 2 * half, correct
-    lower = epsilon_lower_bound(*found, DELTA, CONFIDENCE)
+    counts = len(order), 2 * half, correct
+    lower = epsilon_lower_bound(*counts, DELTA, CONFIDENCE)
     figures = {"canaries": len(order), "guesses": 2 * half, "correct": correct, "epsilon_lower_bound": lower}
-    return Finding("one_run", p_value(*found, EPSILON, DELTA), figures), lower
+    return Finding("one_run", p_value(*counts, EPSILON, DELTA), figures), lower
 
 
 def audit_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
-    """The noise on weights that no item touches, in units of noise_multiplier * max_grad_norm.
+    """Test the noise on weights that no item touches, in units of noise_multiplier * max_grad_norm.
 
-    Two layers are trained for four steps with owners and four in which nobody is drawn; half of the noise
-    is looked at alone, as half of the inputs are zero. `noise_variance`: chi-square, two-sided.
+    Two layers are trained for four steps with owners and four in which nobody is drawn; half of the noise is
+    observed in isolation, because half of the inputs are zero. `noise_variance`: chi-square, two-sided.
     `noise_shape`: Kolmogorov-Smirnov against the standard normal. `noise_independence`: Pearson's exact test
     for each pair of (step, layer), and of each weight with the next.
 
-    They can falsify: noise missing, too small or too large by 2 %, left out of empty draws or of one layer,
-    of another shape, repeated between steps, layers or weights. They cannot falsify: noise that somebody
-    can predict (a known seed, a weak generator), faults of the far tails, faults that need several machines.
+    They can falsify: noise that is missing, too small or too large by 2 %, left out of empty draws or of one
+    layer, of another shape, repeated between steps, layers or weights. They cannot falsify: noise that
+    somebody can predict (a known seed, a weak generator), faults of the far tails, faults that need several
+    machines.
     """
     vectors = np.concatenate(
         [
@@ -201,25 +238,28 @@ def audit_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim)
     variance = _two_sided(square, flat.size)
     shape = stats.kstest(flat, "norm").pvalue
     pairs = [(a, b) for i, a in enumerate(vectors) for b in vectors[:i]] + [(flat[:-1], flat[1:])]
-    # A constant, as no noise is, correlates with nothing.
-    alike = [float(pearson(a, b).pvalue) for a, b in pairs if a.std() > 0 and b.std() > 0]
+    # A constant, which is what missing noise looks like, correlates with nothing.
+    p_values = [float(pearson(a, b).pvalue) for a, b in pairs if a.std() > 0 and b.std() > 0]
     deviation = math.sqrt(square / flat.size)
     return (
         Finding("noise_variance", variance, {"draws": flat.size, "relative_deviation": deviation}),
         Finding("noise_shape", float(shape), {"draws": flat.size}),
-        Finding("noise_independence", min(1.0, len(pairs) * min(alike, default=1.0)), {"pairs": len(pairs)}),
+        Finding(
+            "noise_independence", min(1.0, len(pairs) * min(p_values, default=1.0)), {"pairs": len(pairs)}
+        ),
     )
 
 
 def audit_sampling(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
-    """Who was drawn, by what the engine asked of its data. 2,000 owners of one item, at least 40 steps.
+    """Test which owners were drawn, by what the engine requested. 2,000 owners of one item, at least 40
+    steps.
 
     `sample_rate`: all draws together against binomial(owners * steps, sample_rate), exact and two-sided.
-    `sample_independence`: chi-square of the draws a step and of the draws an owner, two-sided: batches of a
-    fixed size, or epochs in which everyone has a turn, vary too little; draws that hang together, too much.
+    `sample_independence`: chi-square of the draws per step and of the draws per owner, two-sided: batches of
+    a fixed size, or epochs in which every owner has a turn, vary too little; dependent draws, too much.
 
-    They can falsify: a rate wrong by 5 %, sampling that is not Poisson's. They cannot falsify: draws that
-    somebody can predict; which *items* of a drawn owner are looked at.
+    They can falsify: a rate wrong by 5 %, sampling that is not Poisson. They cannot falsify: draws that
+    somebody can predict; which *items* of a drawn owner are used.
     """
     rate = claim.sample_rate
     steps = 40 if rate == 1 else min(4000, max(40, math.ceil(10 / (rate * (1 - rate)))))
@@ -242,35 +282,36 @@ def audit_sampling(randomness: Randomness, dice: np.random.Generator, claim: Cla
 def audit_sensitivity(
     randomness: Randomness, dice: np.random.Generator, claim: Claim, probes: Sequence[Probe]
 ) -> Finding:
-    """How far one owner moves the sum of a step: the same step with and without, under the same noise.
+    """Test how far one owner moves the sum of a step: the same step with and without it, under the same
+    noise.
 
-    The owner has one item, or many that are alike, or many that differ, also more than a micro-batch holds;
-    their gradients are far past the clip, which is lowered for the purpose. No chance is involved: the move
-    must be at most max_grad_norm * (1 + 1e-6). It must also reach half of it for an owner of one or of like
-    items: otherwise the clip was not put to the test, and the finding is broken as well.
+    The owner has one item, or many equal ones, or many different ones, also more than fit into a micro-batch;
+    its gradients are far beyond the clipping norm, which is lowered for the purpose. There is no randomness:
+    the move must be at most max_grad_norm * (1 + 1e-6). It must also reach half of it for an owner of one or
+    of equal items: otherwise clipping was not exercised, and the finding fails as well.
 
-    It can falsify: a clip that is missed, that counts items, layers or micro-batches instead of owners, that
-    sees only some of the parameters; noise that does not follow from the key. It cannot falsify: a coupling
-    of owners in models other than the probes, or for data other than these. The tests of sensitivity under
-    arbitrary data stand beside the code.
+    It can falsify: missing clipping, clipping per item, layer or micro-batch instead of per owner, clipping
+    that covers only some of the parameters; noise that does not follow from the key. It cannot falsify: a
+    coupling of owners in models other than the probes, or for data other than these. The tests of sensitivity
+    under arbitrary data are in the test suite.
     """
     moves: dict[str, float] = {}
     least = math.inf
     for probe in probes:
         key = dice.bytes(KEY_BYTES)
         moves[probe.name] = 0.0
-        for count, alike in ((1, True), (3, True), (17, True), (17, False)):
-            seeds = [1000] * count if alike else list(range(1000, 1000 + count))
+        for count, equal in ((1, True), (3, True), (17, True), (17, False)):
+            seeds = [1000] * count if equal else list(range(1000, 1000 + count))
             move = _measure_move(probe, claim, lambda key=key: randomness(key), seeds)
             moves[probe.name] = max(moves[probe.name], move)
-            least = min(least, move) if alike else least
+            least = min(least, move) if equal else least
     held = max(moves.values()) <= 1 + _ROUNDING and least >= 0.5
     figures = {f"largest_move_{name}": move for name, move in moves.items()}
     return Finding("sensitivity", float(held), {**figures, "least_move": least})
 
 
 def default_probes() -> tuple[Probe, ...]:
-    """A linear, a two-layer and a recurrent model over random sequences."""
+    """Return a linear, a two-layer and a recurrent model over random sequences."""
     time, width = 4, 3
 
     def items(seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -317,16 +358,16 @@ def _part(values: Tensor, items: range | None) -> Tensor:
 
 
 class _Canaries:
-    """Owner o's gradient is weight o of a square layer: row o // side, column o % side."""
+    """Owners whose gradient is one weight of a square layer: row o // side, column o % side for owner o."""
 
     def __init__(self, took_part: NDArray[np.bool_], max_grad_norm: float) -> None:
         self.took_part = took_part
         self.n_owners = len(took_part)
         self.item_counts: list[int] = (_COPIES * took_part).tolist()
-        self._scale = _FAR_PAST_THE_CLIP * max_grad_norm
+        self._scale = _GRADIENT_OVER_CLIP * max_grad_norm
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """Inputs pick the column, targets the row."""
+        """Return items whose inputs select the column and whose targets select the row."""
         index = _part(torch.arange(len(owners)).repeat_interleave(_COPIES), items)
         canaries, items_here = torch.tensor(owners)[index], torch.arange(len(index))
         inputs, targets = (torch.zeros(len(index), _SIDE, dtype=torch.float64) for _ in range(2))
@@ -336,7 +377,7 @@ class _Canaries:
 
 
 class _Roll:
-    """Owners of one item without a gradient, who note in which steps they were asked for."""
+    """Owners of one item without a gradient; records in which steps they were requested."""
 
     def __init__(self, n_owners: int, steps: int) -> None:
         self.n_owners = n_owners
@@ -348,21 +389,21 @@ class _Roll:
         self._step = done + 1
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """One zero each."""
+        """Return one zero per owner."""
         np.add.at(self.drawn[self._step], list(owners), 1)
         zeros = torch.zeros(len(owners), 1, dtype=torch.float64)
         return Batch(zeros, zeros, torch.arange(len(owners)), torch.ones(len(owners)))
 
 
 class _TwoLayers(nn.Module):
-    """Two layers side by side over inputs of which the second half is zero."""
+    """Two parallel layers over inputs of which the second half is zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.left, self.right = (nn.Linear(width, width, bias=False).double() for _ in range(2))
 
-    def blank(self) -> Floats:
-        """The weights that no item touches. Shape: (2, half of a layer)."""
+    def blank(self) -> NDArray[np.float64]:
+        """Return the weights that no item touches. Shape: (2, half of a layer)."""
         half = self.left.in_features // 2
         layers = [layer.weight.detach()[:, half:].reshape(-1).numpy() for layer in (self.left, self.right)]
         return np.stack(layers)
@@ -380,15 +421,15 @@ class _HalfZero:
     item_counts: Sequence[int] = field(default=(1,) * 64)
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """Each item is a function of its owner."""
+        """Return items that are functions of their owners."""
         spread = torch.arange(self.width, dtype=torch.float64)
         inputs = torch.cos(spread * (1 + torch.tensor(owners, dtype=torch.float64)[:, None]))
         inputs[:, self.width // 2 :] = 0
         return Batch(inputs, inputs.flip(1), torch.arange(len(owners)), torch.ones(len(owners)))
 
 
-def _blank_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> Floats:
-    """The noise of four steps on untouched weights, which ought to be standard. Shape: (8, draws)."""
+def _blank_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> NDArray[np.float64]:
+    """Return the noise of four steps on untouched weights; it should be standard. Shape: (8, draws)."""
     model = _TwoLayers(128)
     data = _HalfZero(128)
     iterates = [model.blank()]
@@ -401,18 +442,18 @@ def _blank_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim
 
 
 def _two_sided(statistic: float, freedom: float) -> float:
-    """p-value of a chi-square that may be too small as well as too large."""
+    """Return the p-value of a chi-square statistic that may be too small as well as too large."""
     from scipy.stats import chi2
 
     return min(1.0, 2 * float(min(chi2.cdf(statistic, freedom), chi2.sf(statistic, freedom))))
 
 
-def _dispersion(counts: Ints, trials: int, rate: float) -> float:
-    """p-value of the counts' variance being that of binomial(trials, rate), two-sided."""
+def _dispersion(counts: NDArray[np.int64], trials: int, rate: float) -> float:
+    """Return the two-sided p-value of the counts' variance being that of binomial(trials, rate)."""
     if rate == 1:
         return float((counts == trials).all())
     variance = trials * rate * (1 - rate)
-    # A squared binomial varies a little otherwise than a squared normal: the chi-square of equal moments.
+    # A squared binomial varies a little differently from a squared normal: a chi-square of equal moments.
     stretch = 1 + (1 - 6 * rate * (1 - rate)) / (2 * variance)
     statistic = float(((counts - trials * rate) ** 2).sum()) / variance / stretch
     freedom = len(counts) / stretch
@@ -432,7 +473,7 @@ class _OneMore:
         return [1, 1, 1, len(self.seeds)]
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """Losses are averaged within an owner."""
+        """Return items whose losses are averaged within an owner."""
         counts = torch.tensor([self.item_counts[owner] for owner in owners])
         index = _part(torch.arange(len(owners)).repeat_interleave(counts), items)
         seeds = [seed for owner in owners for seed in (self.seeds if owner == 3 else (owner,))]
@@ -443,15 +484,15 @@ class _OneMore:
 def _measure_move(
     probe: Probe, claim: Claim, random: Callable[[], SecureRandom], seeds: Sequence[int]
 ) -> float:
-    """What the fourth owner adds to one step's sum at least, in units of max_grad_norm."""
+    """Return a lower bound of the fourth owner's part in one step's sum, in units of max_grad_norm."""
     strict = replace(claim, max_grad_norm=1e-4 * claim.max_grad_norm, sample_rate=1.0)
     plan = strict.plan(1, learning_rate=4 / strict.max_grad_norm)
     ends: list[Tensor] = []
     for present in (seeds, ()):
         model = probe.model()
-        most = 3 if probe.draws else 4
-        train(model, _OneMore(probe, present), probe.loss, plan, random(), max_items=most)
+        max_items = 3 if probe.draws else 4
+        train(model, _OneMore(probe, present), probe.loss, plan, random(), max_items=max_items)
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad]))
-    # Both are rounded when the step is added to the weights, and that is no doing of the owner's.
+    # Both are rounded when the step is added to the weights, which is not the owner's effect.
     rounding = 2 * torch.finfo(ends[0].dtype).eps * float(ends[0].double().norm())
     return float((ends[0].double() - ends[1].double()).norm()) - rounding

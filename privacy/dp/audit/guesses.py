@@ -1,4 +1,4 @@
-"""What guesses about who took part say of epsilon: the bounds of auditing with one training run."""
+"""Lower bounds of epsilon from guesses about who took part, for audits with one training run."""
 
 from __future__ import annotations
 
@@ -11,21 +11,29 @@ _PRECISION = 1e-3
 
 
 def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: float) -> float:
-    """The most that so many correct guesses, or more, can be probable under (epsilon, delta)-DP.
+    """Return an upper bound of the probability of so many correct guesses, or more, under the claim.
 
-    Each of `canaries` took part or not by a fair coin of its own, one run was made, and `guesses` of the
-    coins were guessed, the others left open. Steinke, Nasr & Jagielski 2023 ("Privacy Auditing with One (1)
-    Training Run"), theorem 5.2: with W binomial(guesses, e^epsilon / (1 + e^epsilon)),
+    The claim is (epsilon, delta)-DP. Each canary took part or not by an independent fair coin, one run was
+    made, and `guesses` of the coins were guessed, the others left open. Steinke, Nasr & Jagielski 2023
+    ("Privacy Auditing with One (1) Training Run"), theorem 5.2: with W binomial(guesses, e^epsilon / (1 +
+    e^epsilon)),
 
         P[correct >= v] <= P[W >= v] + 2 canaries delta max_i P[v - i <= W < v] / i.
 
-    Raises ValueError unless 0 <= correct <= guesses <= canaries, epsilon >= 0 and 0 <= delta < 1.
+    Args:
+        canaries: Number of canaries.
+        guesses: Number of canaries about which a guess was made.
+        correct: Number of correct guesses.
+        epsilon: Claimed epsilon.
+        delta: Claimed delta.
 
-    Formal guarantee
-    ----------------
-    It holds for every (epsilon, delta)-DP algorithm under adding or removing one canary, whatever the
-    guesser does and however the canaries depend on each other. `guesses` must not be chosen after seeing
-    the coins. A small p-value falsifies the claim; a large one proves nothing.
+    Raises:
+        ValueError: Unless 0 <= correct <= guesses <= canaries, epsilon >= 0 and 0 <= delta < 1.
+
+    Formal guarantee:
+        The bound holds for every (epsilon, delta)-DP algorithm under adding or removing one canary, whatever
+        the guesser does and however the canaries depend on each other. `guesses` must not be chosen after
+        seeing the coins. A small p-value falsifies the claim; a large one proves nothing.
     """
     from scipy.stats import binom
 
@@ -43,15 +51,24 @@ def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: fl
 def epsilon_lower_bound(
     canaries: int, guesses: int, correct: int, delta: float, confidence: float = 0.95
 ) -> float:
-    """The largest epsilon, to 0.001 and rounded down, that so many correct guesses refute; 0 if none.
+    """Return the largest epsilon that the correct guesses refute, rounded down to 0.001; 0 if none.
 
-    Formal guarantee
-    ----------------
-    An algorithm that is (epsilon, delta)-DP gets a bound above its epsilon with probability at most
-    1 - confidence (the assumptions are those of `p_value`).
+    Args:
+        canaries: Number of canaries.
+        guesses: Number of canaries about which a guess was made.
+        correct: Number of correct guesses.
+        delta: Claimed delta.
+        confidence: Confidence of the bound.
+
+    Raises:
+        ValueError: Unless 0 < confidence < 1, or as in `p_value`.
+
+    Formal guarantee:
+        An algorithm that is (epsilon, delta)-DP gets a bound above its epsilon with probability at most
+        1 - confidence (the assumptions are those of `p_value`).
     """
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie in (0, 1), found {confidence}")
+        raise ValueError(f"confidence must be in (0, 1), found {confidence}")
     low, high = 0.0, _HIGHEST
     if p_value(canaries, guesses, correct, low, delta) > 1 - confidence:
         return 0.0

@@ -1,0 +1,1 @@
+"""Clipping of the gradients of owners, in one backward pass."""

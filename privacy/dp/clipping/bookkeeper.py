@@ -1,8 +1,8 @@
 """Per-owner clipping by book-keeping: exact owner gradients of ordinary modules from one backward pass.
 
-Each supported layer keeps its inputs and the gradient of its outputs; an owner's gradient is a product
-of the two over all of the owner's items (Bu et al. 2023, "Differentially Private Optimization on Large
-Model at Small Cost", section 3). Another kind of layer is added by tracing it into `Factors`.
+Each supported layer keeps its inputs and the gradient of its outputs; an owner's gradient is a product of the
+two over all of the owner's items (Bu et al. 2023, "Differentially Private Optimization on Large Model at
+Small Cost", section 3). To support another kind of layer, trace it into `Factors`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ from lexveil.privacy.dp.clipping.owner_gradients import OwnerGradients, choose_o
 
 __all__ = ["BookKeeper", "ClippedSum", "NonFiniteGradientError", "UnsupportedLayerError"]
 
-
-# What clipping leaves to rounding where sums over owners are in single precision, as a share of the norm.
+# Share of the norm that clipping reserves for rounding where sums over owners are in single precision.
 ROUNDING = 2.0**-7
-# Below it, factors of single precision may vanish.
+# Below it, single-precision factors may vanish.
 _SMALLEST_NORM = 1e-12
 
 
 class NonFiniteGradientError(ArithmeticError):
-    """An owner's gradient is infinite or not a number. `step` is known to the training loop only."""
+    """An owner's gradient is infinite or not a number.
+
+    Attributes:
+        step: Number of the training step; None outside the training loop.
+    """
 
     def __init__(self, step: int | None = None) -> None:
         at = "" if step is None else f" at step {step}"
@@ -47,9 +50,12 @@ class NonFiniteGradientError(ArithmeticError):
 
 @dataclass(frozen=True, slots=True)
 class ClippedSum:
-    """`grads`: parameter name -> sum of the owners' clipped gradients, float64, shaped as the parameter.
+    """The sum of the owners' clipped gradients.
 
-    `norms`: each owner's norm before clipping, float64, shape (owners,). Unprotected: it must stay inside.
+    Attributes:
+        grads: Sum by parameter name, float64, shaped as the parameter.
+        norms: Norm of each owner's gradient before clipping, float64, shape (owners,). The norms are
+            unprotected and must not be published.
     """
 
     grads: dict[str, Tensor]
@@ -57,32 +63,35 @@ class ClippedSum:
 
 
 class BookKeeper:
-    """Within the context, backward passes through `model` leave per-owner gradients to be clipped.
+    """Context in which backward passes through `model` leave per-owner gradients to be clipped.
 
         with BookKeeper(model) as keeper:
             losses = loss(model(inputs), targets)          # (items,)
             losses.sum().backward()
             clipped = keeper.owner_clipped_sum(owner_index, n_owners, max_grad_norm)
 
-    The model is an ordinary module whose trainable parameters all lie in nn.Linear, nn.Embedding,
-    nn.LayerNorm, RMSNorm (torch's, and those of Hugging Face that scale by a single weight) and nn.LSTM
-    layers (several layers, both directions, batch first or not, dropout, packed or padded, zero initial
-    state); frozen parameters may lie anywhere. Dimension 0 (an LSTM's batch dimension) of what these layers
-    see must be the items, in the order of the batch: an embedding of positions, which all items share, must
-    be frozen. Parameters get no `.grad`; on leaving, the model is as it was. Raises UnsupportedLayerError on
-    construction for any other model.
+    The model is an ordinary module whose trainable parameters all belong to nn.Linear, nn.Embedding,
+    nn.LayerNorm, RMSNorm (torch's, and those of Hugging Face that scale by a single weight) or nn.LSTM layers
+    (several layers, both directions, batch first or not, dropout, packed or padded, zero initial state);
+    frozen parameters may belong to any layer. Dimension 0 (an LSTM's batch dimension) of the inputs of these
+    layers must be the items, in the order of the batch: an embedding of positions, which all items share,
+    must be frozen. Parameters get no `.grad`; on exit the model is as it was.
 
-    Formal guarantee
-    ----------------
-    The sum changes by an L2 norm, over all trainable parameters together, of at most
-    max_grad_norm * (1 + 1e-6) when an owner is added or removed, whatever the data. Norms are those of the
-    very numbers that are added, or have their rounding error added to them. In a single-precision model
-    owners are clipped to max_grad_norm * (1 - ROUNDING), and the sum is computed so that its rounding errors,
-    which depend on who else is in it, make up for no more than the rest, `parts` being what it says (`shares`
-    has the bound and its source). This holds up to the rounding by which the matrix products behind the
-    others' inputs, gradients and norms depend on the size of the batch: some 1e-7 of their norms in a
-    single-precision model, 1e-16 in a double-precision one. Assumed: the model treats items independently
-    (batch normalisation is refused; a coupling inside a custom forward cannot be seen), and so does the loss.
+    Raises:
+        UnsupportedLayerError: On construction, for any other model.
+        ValueError: On construction, for a model without a trainable parameter.
+
+    Formal guarantee:
+        The sum changes by an L2 norm, over all trainable parameters together, of at most max_grad_norm * (1 +
+        1e-6) when an owner is added or removed, whatever the data. Norms are those of the very numbers that
+        are added, or have their rounding error added to them. In a single-precision model owners are clipped
+        to max_grad_norm * (1 - ROUNDING), and the sum is computed so that its rounding errors, which depend
+        on who else is in it, use up no more than the rest, provided that `parts` is correct
+        (`owner_gradients` has the bound and its source). This holds up to the rounding by which the matrix
+        products behind the others' inputs, gradients and norms depend on the size of the batch: some 1e-7 of
+        their norms in a single-precision model, 1e-16 in a double-precision one. Assumptions: the model
+        treats items independently (batch normalization is refused; a coupling inside a custom forward cannot
+        be detected), and so does the loss.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -112,79 +121,105 @@ class BookKeeper:
     def owner_clipped_sum(
         self, owner_index: Tensor, n_owners: int, max_grad_norm: float, parts: int = 1
     ) -> ClippedSum:
-        """Clip each owner's summed gradient of the backward passes since the last call, and add them up.
+        """Clip each owner's summed gradient of the backward passes since the last call, and add the results.
 
-        `owner_index`: the owner of each item, integers in [0, n_owners), shape (items,). An owner's
-        gradient is the sum over its items: weigh the losses where a mean is wanted. `parts`: how many such
-        sums, in all processes, make the sum that is released; they share what may be rounded.
+        An owner's gradient is the sum over its items: weight the losses to get a mean.
 
-        Raises NonFiniteGradientError; UnsupportedLayerError for a layer that saw something else than the items, or
-        whose parameter was used past its forward; ValueError for an index that does not fit the batch.
+        Args:
+            owner_index: Owner of each item, integers in [0, n_owners). Shape: (items,).
+            n_owners: Number of owners.
+            max_grad_norm: L2 norm to clip to.
+            parts: Number of such sums, in all processes, that are added before the result is released; they
+                share the allowance for rounding.
+
+        Raises:
+            NonFiniteGradientError: A gradient is not finite.
+            UnsupportedLayerError: The inputs of a layer were not the items, or its parameter was used outside
+                its forward.
+            ValueError: The index does not fit the batch, or a number is out of range.
+
+        Formal guarantee:
+            That of the class.
         """
         if not 0 < max_grad_norm < math.inf:
             raise ValueError(f"max_grad_norm must be finite and above 0, found {max_grad_norm}")
         if parts < 1:
             raise ValueError(f"parts must be at least 1, found {parts}")
         owners = Owners.from_index(owner_index, n_owners)
-        shares = self._shares(owners)
+        layers = self._collect(owners)
         squared = torch.zeros(n_owners, dtype=torch.float64, device=self._anchor.device)
         bounds = squared.clone()
-        for one in shares:
-            squared += one.squared_norms
-            bounds += one.squared_bounds
+        for layer in layers:
+            squared += layer.squared_norms
+            bounds += layer.squared_bounds
         # Squares: their sum is finite if each of them is.
         if not math.isfinite(float(bounds.sum())):
             raise NonFiniteGradientError
         limit = self.clipping_limit(max_grad_norm)
         factors = limit / bounds.sqrt().clamp(min=limit)
-        terms = _terms(shares, factors, max_grad_norm, parts)
+        terms = _terms(layers, factors, max_grad_norm, parts)
         grads: dict[str, Tensor] = {}
-        shares.reverse()
-        while shares:
-            # One at a time: what a layer has kept is let go as soon as its sum stands.
-            grads |= shares.pop().weighted_sum(factors, terms)
+        layers.reverse()
+        while layers:
+            # One at a time: a layer's tensors are freed as soon as its sum is computed.
+            grads |= layers.pop().weighted_sum(factors, terms)
         for name, p in self._parameters.items():
             if name not in grads:
                 grads[name] = torch.zeros(p.shape, dtype=torch.float64, device=p.device)
         return ClippedSum(grads, squared.sqrt())
 
     def clipping_limit(self, max_grad_norm: float) -> float:
-        """What owners are clipped to: in a single-precision model less than max_grad_norm, for rounding."""
+        """Return the norm that owners are clipped to.
+
+        In a single-precision model it is less than `max_grad_norm`, to leave an allowance for rounding.
+        """
         return max_grad_norm * (1 - ROUNDING if self._single else 1.0)
 
     def _keep(self, name: str, kept: LayerGradients) -> None:
         self._kept.setdefault((name, *kept.parameters()), []).append(kept)
 
-    def _shares(self, owners: Owners) -> list[OwnerGradients]:
+    def _collect(self, owners: Owners) -> list[OwnerGradients]:
         kept, self._kept = self._kept, {}
         for name, module in self._layers.items():
             if any(p.grad is not None for p in module.parameters(recurse=False)):
-                raise UnsupportedLayerError(name, module, "its parameter was used past its layer's forward")
+                raise UnsupportedLayerError(
+                    name, module, "its parameter was used outside its layer's forward"
+                )
         items = owners.index.numel()
-        seen = {use.items for uses in kept.values() for use in uses}
+        sizes = {use.items for uses in kept.values() for use in uses}
         for (name, *_), uses in kept.items():
             wrong = [use.items for use in uses if use.items != items]
-            if wrong and items in seen:
-                reason = f"it saw {wrong[0]} items in a batch of {items}: dimension 0 must be the items"
+            if wrong and items in sizes:
+                reason = (
+                    f"its input had {wrong[0]} items in a batch of {items}: dimension 0 must be the items"
+                )
                 raise UnsupportedLayerError(name, self._layers[name], reason)
             if wrong:
-                raise ValueError(f"the model saw {wrong[0]} items, owner_index names {items}")
+                raise ValueError(f"the model processed {wrong[0]} items, owner_index has {items}")
         return [choose_owner_gradients(uses[0].join(uses[1:]), owners) for uses in kept.values()]
 
 
-def _terms(shares: list[OwnerGradients], factors: Tensor, max_grad_norm: float, parts: int) -> int:
-    """How many terms of different owners may be added in single precision, so that what rounding moves,
-    in the sum with an owner and in the one without, stays within ROUNDING * max_grad_norm."""
-    mass = math.hypot(*(one.mass(factors) for one in shares))
+def _terms(layers: list[OwnerGradients], factors: Tensor, max_grad_norm: float, parts: int) -> int:
+    """Return how many terms of different owners may be added in single precision.
+
+    With so many, the rounding errors in the sum with an owner and in the one without stay together within
+    ROUNDING * max_grad_norm.
+    """
+    mass = math.hypot(*(layer.mass(factors) for layer in layers))
     if not mass or max_grad_norm < _SMALLEST_NORM:
         return 0
-    room = ROUNDING / 2 * max_grad_norm / parts
-    return int(min(room / (1.01 * 2.0**-24 * mass), 2**20)) - 3
+    allowance = ROUNDING / 2 * max_grad_norm / parts
+    return int(min(allowance / (1.01 * 2.0**-24 * mass), 2**20)) - 3
 
 
 def _trainable_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers with trainable parameters by name.
+
+    Raises:
+        UnsupportedLayerError: A layer cannot be clipped.
+    """
     layers: dict[str, nn.Module] = {}
-    # By the modules that hold it: one that stands at two places is one layer, used twice.
+    # Counted by module: a module that occurs at two places is one layer, used twice.
     uses = Counter(
         id(p)
         for module in model.modules()
@@ -200,7 +235,7 @@ def _trainable_layers(model: nn.Module) -> dict[str, nn.Module]:
         if any(uses[id(p)] > 1 for p in trained):
             reason = reason or "it shares a parameter with another layer"
         if "forward" in vars(module):
-            reason = reason or "its forward is replaced already"
+            reason = reason or "its forward is already replaced"
         if reason is not None:
             raise UnsupportedLayerError(name, module, reason)
         layers[name] = module

@@ -1,4 +1,9 @@
-"""TODO docstring."""
+"""The tensors that a traced layer leaves behind, and the assignment of items to owners.
+
+A backward pass through a traced layer leaves one of three records, by kind of layer: the two factors of a
+linear layer's gradient, the gradients of the tokens of an embedding, or each item's gradient where it is as
+small as the parameter of a normalization. `owner_gradients` turns them into norms and sums by owner.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,15 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """A linear layer's gradient in factors: that of `weights[name]` is the sum over rows of delta (x) input.
+    """The gradient of a linear layer in factors.
 
-    Shapes: delta (items, rows, out); each weight's inputs (items, rows, in). Rows are an item's positions
-    or time steps. Each name in `biases` has the sum of delta over the rows as its gradient.
+    The gradient of `weights[name]` is the sum over rows of delta (x) input. Rows are an item's positions or
+    time steps.
+
+    Attributes:
+        delta: Gradient of the layer's outputs, shape (items, rows, out).
+        weights: Inputs by name of the weight, each of shape (items, rows, in).
+        biases: Names of the biases; the gradient of each is the sum of delta over the rows.
     """
 
     delta: Tensor
@@ -24,14 +34,15 @@ class Factors:
 
     @property
     def items(self) -> int:
+        """Number of items."""
         return self.delta.shape[0]
 
     def parameters(self) -> tuple[str, ...]:
-        """The names of all parameters."""
+        """Return the names of all parameters."""
         return (*self.weights, *self.biases)
 
     def join(self, others: Sequence[Any]) -> Self:
-        """With the layer's other uses: its rows side by side."""
+        """Return the factors of all uses of the layer, with their rows concatenated."""
         if not others:
             return self
         uses = (self, *others)
@@ -41,10 +52,14 @@ class Factors:
 
 @dataclass(frozen=True, slots=True)
 class TokenGradients:
-    """The gradient of an embedding: row `ids` of the table has the sum of delta where that token stands.
+    """The gradient of an embedding: row t of the table gets the sum of delta where token t occurs.
 
-    Shapes: ids (items, rows), delta (items, rows, dim). `tokens` is the height of the table; the row
-    `padding` is a constant.
+    Attributes:
+        name: Name of the table.
+        ids: Token ids, shape (items, rows).
+        delta: Gradient of the embedded tokens, shape (items, rows, dim).
+        tokens: Number of rows of the table.
+        padding: Id whose row is constant; None if there is none.
     """
 
     name: str
@@ -55,14 +70,15 @@ class TokenGradients:
 
     @property
     def items(self) -> int:
+        """Number of items."""
         return self.ids.shape[0]
 
     def parameters(self) -> tuple[str, ...]:
-        """The name of the table."""
+        """Return the name of the table."""
         return (self.name,)
 
     def join(self, others: Sequence[Any]) -> Self:
-        """With the table's other uses: its rows side by side."""
+        """Return the gradients of all uses of the table, with their rows concatenated."""
         if not others:
             return self
         uses = (self, *others)
@@ -72,20 +88,25 @@ class TokenGradients:
 
 @dataclass(frozen=True, slots=True)
 class ItemGradients:
-    """Each item's gradient itself, of parameters as small as a normalisation's: (items, *parameter)."""
+    """The gradient of each item, for parameters as small as those of a normalization.
+
+    Attributes:
+        values: Gradients by name of the parameter, each of shape (items, *parameter).
+    """
 
     values: dict[str, Tensor]
 
     @property
     def items(self) -> int:
+        """Number of items."""
         return next(iter(self.values.values())).shape[0]
 
     def parameters(self) -> tuple[str, ...]:
-        """The names of all parameters."""
+        """Return the names of all parameters."""
         return tuple(self.values)
 
     def join(self, others: Sequence[Any]) -> Self:
-        """With the layer's other uses: the sums."""
+        """Return the sum over all uses of the layer."""
         uses = (self, *others)
         values = {name: torch.stack([use.values[name] for use in uses]).sum(0) for name in self.values}
         return replace(self, values=values)
@@ -96,9 +117,13 @@ LayerGradients = Factors | TokenGradients | ItemGradients
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Whose each item is. `index` is sorted, by `order` where the items were not; `sizes` (owners,) counts.
+    """The owner of each item.
 
-    `one_each`: item i is all that owner i has.
+    Attributes:
+        index: Owner of each item, sorted. Shape: (items,).
+        order: Permutation that sorts the items by owner; None if they were sorted.
+        sizes: Number of items of each owner, shape (owners,).
+        one_each: True if item i is the only item of owner i.
     """
 
     index: Tensor
@@ -108,16 +133,25 @@ class Owners:
 
     @property
     def count(self) -> int:
+        """Number of owners."""
         return self.sizes.numel()
 
     @classmethod
     def from_index(cls, index: Tensor, count: int) -> Owners:
-        """Raises ValueError unless `index` has shape (items,) and integers in [0, count)."""
+        """Create the assignment.
+
+        Args:
+            index: Owner of each item, shape (items,).
+            count: Number of owners.
+
+        Raises:
+            ValueError: `index` has another shape, or is not made of integers in [0, count).
+        """
         if index.dim() != 1 or index.is_floating_point():
             raise ValueError(f"owner_index must be integers of shape (items,), found {tuple(index.shape)}")
         index, order, steps = index.long(), None, (1, 1)
         if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < count:
-            raise ValueError(f"owner_index must lie in [0, {count})")
+            raise ValueError(f"owner_index must be in [0, {count})")
         if index.numel() > 1:
             steps = tuple(int(step) for step in torch.aminmax(index[1:] - index[:-1]))
         if steps[0] < 0:
@@ -128,17 +162,17 @@ class Owners:
         return cls(index, order, sizes, one_each)
 
     def arrange(self, values: Tensor) -> Tensor:
-        """Values of items, in the order of the owners."""
+        """Return values of items in the order of the owners."""
         return values if self.order is None else values[self.order]
 
     def sum_items(self, values: Tensor) -> Tensor:
-        """Sums over the items of each owner. Shape: (items, ...), arranged -> (owners, ...)."""
+        """Return sums over the items of each owner. Shape: (items, ...), arranged -> (owners, ...)."""
         if self.one_each:
             return values
         return values.new_zeros(self.count, *values.shape[1:]).index_add_(0, self.index, values)
 
     def spans(self, rows: int) -> Iterator[tuple[int, slice]]:
-        """Each owner who has items, and where its rows stand, `rows` of them an item."""
+        """Yield each owner that has items, and the slice of its rows, with `rows` rows per item."""
         start = 0
         for owner, size in enumerate(self.sizes.tolist()):
             if size:

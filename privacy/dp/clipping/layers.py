@@ -1,7 +1,7 @@
-"""How each kind of layer is traced: its backward pass leaves what per-owner gradients are made of.
+"""Tracing of each kind of layer: its backward pass keeps the tensors from which per-owner gradients are made.
 
-A traced layer computes what the layer computes, with its weights as constants, so that autograd forms no
-gradient of theirs.
+A traced layer computes the same outputs, but with its weights as constants, so that autograd computes no
+gradient of the weights.
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ from lexveil.privacy.dp.clipping import lstm
 from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, LayerGradients, TokenGradients
 from lexveil.privacy.dp.clipping.products import linear
 
-# A multiple of it is a common number of rows; a product of more multiply-adds is worth a kernel of its own.
+# Multiples of it are common numbers of rows; a larger product is worth compiling a kernel.
 _ROWS, _LARGE = 256, 2**28
 
 
 class UnsupportedLayerError(ValueError):
-    """A trainable parameter, or a coupling of examples, that book-keeping cannot clip."""
+    """A trainable parameter, or a coupling of examples, that book-keeping cannot clip.
+
+    Attributes:
+        name: Name of the layer in the model.
+        layer: Type of the layer.
+    """
 
     def __init__(self, name: str, module: nn.Module, reason: str) -> None:
         super().__init__(
@@ -36,10 +41,14 @@ class UnsupportedLayerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a layer stands, and what to do with what its backward pass leaves.
+    """A layer in a model, and the consumer of its gradients.
 
-    `anchor` is any scalar that requires a gradient: it makes autograd call the backward pass of the first
-    layer, whose input needs none.
+    Attributes:
+        name: Name of the layer in the model.
+        module: The layer.
+        anchor: Any scalar that requires a gradient: it makes autograd call the backward pass of the first
+            layer, whose input needs none.
+        keep: Called in the backward pass with the layer's gradients.
     """
 
     name: str
@@ -48,11 +57,11 @@ class Site:
     keep: Callable[[LayerGradients], None]
 
     def parameter_name(self, name: str) -> str:
-        """The model's name of a parameter; a layer that is itself the model has no name of its own."""
+        """Return the model's name of a parameter; if the layer is the whole model, its own name."""
         return f"{self.name}.{name}".removeprefix(".")
 
     def trainable_names(self, *names: str) -> tuple[str, ...]:
-        """The model's names of those parameters that exist and are trainable."""
+        """Return the model's names of those parameters that exist and are trainable."""
         return tuple(
             self.parameter_name(name)
             for name in names
@@ -60,26 +69,26 @@ class Site:
         )
 
     def make_error(self, reason: str) -> UnsupportedLayerError:
-        """The error that names this layer."""
+        """Return the error that names this layer."""
         return UnsupportedLayerError(self.name, self.module, reason)
 
 
 def unsupported_reason(module: nn.Module) -> str | None:
-    """Why the module, which has trainable parameters of its own, cannot be traced; or None."""
-    # Exact types: a subclass may use its weights in another way than through forward.
+    """Return why a module with trainable parameters cannot be traced; None if it can."""
+    # Exact types: a subclass may use its weights other than through forward.
     if type(module) is nn.LSTM:
         return lstm.unsupported_reason(module)
     if type(module) is nn.Embedding and (module.max_norm is not None or module.scale_grad_by_freq):
-        return "max_norm and scale_grad_by_freq look at the whole batch"
+        return "max_norm and scale_grad_by_freq depend on the whole batch"
     if type(module) in _FORWARD:
         return None
-    if _has_the_parts_of_an_rms_norm(module):
+    if _looks_like_rms_norm(module):
         return None if _scales_each_feature(module) else "its weight does not scale a normalised input"
     return "its trainable parameters cannot be clipped per owner"
 
 
 def make_traced_forward(site: Site) -> Callable[..., Any]:
-    """What stands in for `site.module.forward`; without gradients it is the module's own."""
+    """Return a replacement for `site.module.forward`; without gradients it is the module's own."""
     original = site.module.forward
     traced = _FORWARD.get(type(site.module), _other_rms_norm)
 
@@ -127,10 +136,10 @@ def _embedding(site: Site, ids: Tensor) -> Tensor:
 def _layer_norm(site: Site, inputs: Tensor) -> Tensor:
     module = cast(nn.LayerNorm, site.module)
     shape, eps = module.normalized_shape, module.eps
-    # Some have no bias, which nn.LayerNorm's annotations do not say.
+    # The bias may be None, although nn.LayerNorm's annotations do not say so.
     weight, bias = module.weight.detach(), cast("Tensor | None", module.bias)
     bias = None if bias is None else bias.detach()
-    return _scaled(
+    return _trace_scaled(
         site,
         functional.layer_norm(inputs, shape, weight, bias, eps),
         inputs,
@@ -141,7 +150,7 @@ def _layer_norm(site: Site, inputs: Tensor) -> Tensor:
 def _rms_norm(site: Site, inputs: Tensor) -> Tensor:
     module = cast(nn.RMSNorm, site.module)
     shape, eps = list(module.normalized_shape), module.eps
-    return _scaled(
+    return _trace_scaled(
         site,
         functional.rms_norm(inputs, shape, module.weight.detach(), eps),
         inputs,
@@ -153,18 +162,20 @@ def _other_rms_norm(site: Site, inputs: Tensor) -> Tensor:
     module = site.module
     weight = cast(Tensor, module.weight).detach()
 
-    def normalised(x: Tensor) -> Tensor:
-        # Some scale by the weight, some by 1 + weight: the difference is what one more of it adds.
+    def normalize(x: Tensor) -> Tensor:
+        # Some scale by the weight, some by 1 + weight: the difference is the effect of one unit of it.
         one, none = torch.ones_like(weight), torch.zeros_like(weight)
         return _with_weight(module, one)(x) - _with_weight(module, none)(x)
 
-    return _scaled(site, _with_weight(module, weight)(inputs), inputs, normalised)
+    return _trace_scaled(site, _with_weight(module, weight)(inputs), inputs, normalize)
 
 
-def _scaled(site: Site, outputs: Tensor, inputs: Tensor, normalised: Callable[[Tensor], Tensor]) -> Tensor:
-    """Outputs are normalised(inputs) * weight + bias (+ a constant), feature by feature.
+def _trace_scaled(
+    site: Site, outputs: Tensor, inputs: Tensor, normalize: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Trace outputs that are normalize(inputs) * weight + bias (+ a constant), feature by feature.
 
-    Each item's gradients are formed at once: they are as small as the weight.
+    Each item's gradients are computed immediately: they are as small as the weight.
     """
     weights, biases = site.trainable_names("weight"), site.trainable_names("bias")
     features = cast(Tensor, site.module.weight).dim()
@@ -175,7 +186,7 @@ def _scaled(site: Site, outputs: Tensor, inputs: Tensor, normalised: Callable[[T
         def of_items(values: Tensor) -> Tensor:
             return values.reshape(dy.shape[0], -1, *dy.shape[dy.dim() - features :]).sum(1)
 
-        values = {name: of_items(dy * normalised(x)) for name in weights}
+        values = {name: of_items(dy * normalize(x)) for name in weights}
         site.keep(ItemGradients(values | {name: of_items(dy) for name in biases}))
 
     return _Tapped.apply(outputs, site.anchor, keep, inputs)
@@ -202,7 +213,10 @@ _FORWARD: Mapping[type[nn.Module], Callable[..., Any]] = {
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x weight^T + bias. oneDNN makes a kernel for every new shape: small products must not pay for it."""
+    """Return x weight^T + bias.
+
+    oneDNN compiles a kernel for every new shape, which small products must not pay for.
+    """
     rows = x.shape[0]
     whole = rows - rows % _ROWS
     if rows * weight.numel() > _LARGE or whole == rows:
@@ -212,7 +226,7 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class _TracedLinear(torch.autograd.Function):
-    """A linear layer whose weights are constants; `keep(x, dy)` in the backward pass."""
+    """A linear layer with constant weights; calls `keep(x, dy)` in the backward pass."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -241,13 +255,13 @@ class _TracedLinear(torch.autograd.Function):
 
 
 class _Tapped(torch.autograd.Function):
-    """The values themselves; `keep(dy, inputs)` in the backward pass."""
+    """The identity; calls `keep(dy, inputs)` in the backward pass."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, values: Tensor, anchor: Tensor, keep: Callable[[Tensor, Tensor], None], inputs: Tensor
     ) -> Tensor:
-        # Saved, not held by `keep`: autograd lets it go as soon as the backward pass is over it.
+        # Saved rather than captured by `keep`: autograd frees it right after the backward pass.
         ctx.save_for_backward(inputs)
         ctx.keep = keep
         return values.view_as(values)
@@ -261,7 +275,7 @@ class _Tapped(torch.autograd.Function):
         return (dy if ctx.needs_input_grad[0] else None, None, None, None)
 
 
-def _has_the_parts_of_an_rms_norm(module: nn.Module) -> bool:
+def _looks_like_rms_norm(module: nn.Module) -> bool:
     kind = type(module).__name__
     parameters = dict(module.named_parameters())
     return (
@@ -272,14 +286,17 @@ def _has_the_parts_of_an_rms_norm(module: nn.Module) -> bool:
 
 
 def _with_weight(module: nn.Module, weight: Tensor) -> Callable[[Tensor], Tensor]:
-    """The module's own forward at another weight."""
+    """Return the module's own forward with another weight."""
     other = copy.copy(module)
     vars(other)["_parameters"] = {"weight": weight}
     return lambda inputs: type(module).forward(other, inputs)
 
 
 def _scales_each_feature(module: nn.Module) -> bool:
-    """Whether outputs are affine in the weight, feature by feature, and items stand alone: by a trial."""
+    """Return True if outputs are affine in the weight, feature by feature, and items do not interact.
+
+    It is tried on a few numbers.
+    """
     weight = cast(Tensor, module.weight).detach()
     n = weight.numel()
     x = torch.arange(1.0, 6 * n + 1).sin().to(weight).view(2, 3, n)

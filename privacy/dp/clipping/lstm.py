@@ -1,9 +1,9 @@
-"""An LSTM layer whose backward pass keeps what per-example gradients are made of.
+"""An LSTM layer whose backward pass keeps the tensors from which per-example gradients are made.
 
-nn.LSTM's fused kernel adds the gradients of all examples and time steps into one matrix, from which
-nobody's share can be told. Here the backward pass keeps delta, the gradient with respect to the gates'
+nn.LSTM's fused kernel adds the gradients of all examples and time steps into one matrix, from which no
+example's share can be recovered. Here the backward pass keeps delta, the gradient with respect to the gates'
 pre-activations: an example's gradient is delta^T x for the input weights, delta^T h for the recurrent
-ones and the sum of delta for each bias. One backward pass gives them all.
+weights, and the sum of delta for each bias. One backward pass gives all of them.
 
 Each direction of each layer is one pass over time; `recurrence` has its arithmetic.
 """
@@ -27,8 +27,10 @@ from lexveil.privacy.dp.clipping import recurrence
 class Trace:
     """What one backward pass through one direction of a layer leaves, in the direction's order of time.
 
-    Shapes: delta (time, batch, 4 hidden); inputs (time, batch, in); hidden, the state before each step,
-    (time, batch, hidden).
+    Attributes:
+        delta: Gradient of the gates' pre-activations, shape (time, batch, 4 hidden).
+        inputs: Inputs, shape (time, batch, in).
+        hidden: Hidden state before each step, shape (time, batch, hidden).
     """
 
     delta: Tensor
@@ -38,19 +40,19 @@ class Trace:
 
 # Called with the layer, the direction (1 is the reverse) and the trace.
 Keep = Callable[[int, int, Trace], None]
-# Called with the layer, the direction, inputs and hidden as in `Trace`. What it returns stands for the gates'
-# pre-activations, (time, batch, 4 hidden): its values are not looked at, its gradient will be delta.
+# Called with the layer, the direction, inputs and hidden as in `Trace`. The result represents the gates'
+# pre-activations, (time, batch, 4 hidden): its values are not used, its gradient will be delta.
 Tap = Callable[[int, int, Tensor, Tensor], Tensor]
 
 
 def parameter_names(layer: int, direction: int) -> tuple[str, str, str, str]:
-    """nn.LSTM's names: weight_ih, weight_hh, bias_ih, bias_hh of a layer and direction."""
+    """Return nn.LSTM's names of weight_ih, weight_hh, bias_ih and bias_hh of a layer and direction."""
     suffix = f"_l{layer}" + ("_reverse" if direction else "")
     return ("weight_ih" + suffix, "weight_hh" + suffix, "bias_ih" + suffix, "bias_hh" + suffix)
 
 
 def unsupported_reason(module: nn.LSTM) -> str | None:
-    """Why the module cannot be traced, or None."""
+    """Return why the module cannot be traced; None if it can."""
     if module.proj_size:
         return "proj_size is not supported"
     if len({p.requires_grad for p in module.parameters()}) > 1:
@@ -61,10 +63,18 @@ def unsupported_reason(module: nn.LSTM) -> str | None:
 def forward(
     module: nn.LSTM, inputs: Tensor | PackedSequence, state: object, anchor: Tensor, keep: Keep
 ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
-    """What `module(inputs)` returns, traced: `keep` is called in the backward pass.
+    """Return what `module(inputs)` returns, traced: `keep` is called in the backward pass.
 
-    `anchor` is any scalar that requires a gradient: it makes autograd call the backward pass of the first
-    layer. The rest is as in `tapped_forward`.
+    Args:
+        module: The layer.
+        inputs: See `tapped_forward`.
+        state: See `tapped_forward`.
+        anchor: Any scalar that requires a gradient: it makes autograd call the backward pass of the first
+            layer.
+        keep: Called with the layer, the direction (1 is the reverse) and the trace.
+
+    Raises:
+        ValueError: As in `tapped_forward`.
     """
 
     def tap(layer: int, direction: int, x: Tensor, hidden: Tensor) -> Tensor:
@@ -77,13 +87,17 @@ def forward(
 def tapped_forward(
     module: Any, inputs: Tensor | PackedSequence, state: object, tap: Tap
 ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
-    """What `module(inputs)` returns, its weights being constants but for what `tap` does with delta.
+    """Return what `module(inputs)` returns, with constant weights except for what `tap` does with delta.
 
-    `module` is an nn.LSTM, or has its attributes.
+    Args:
+        module: An nn.LSTM, or an object with its attributes.
+        inputs: A padded tensor, batch first or not as the module says, or a PackedSequence.
+        state: Must be None: the initial state is zero.
+        tap: Called with the layer, the direction, inputs and hidden as in `Trace`. It sees the batch in the
+            order of the caller.
 
-    `inputs` is a padded tensor, batch first or not as the module says, or a PackedSequence. The tap sees the
-    batch in the order of the caller. Raises ValueError for a given initial state, an input without batch
-    dimension or without a time step.
+    Raises:
+        ValueError: An initial state is given, or the inputs have no batch dimension or no time step.
     """
     if state is not None:
         raise ValueError("an initial state is not supported in private training: it must be zero")
@@ -105,7 +119,7 @@ def _packed(module: Any, packed: PackedSequence, tap: Tap) -> tuple[PackedSequen
     ordered = out if packed.sorted_indices is None else out.index_select(1, packed.sorted_indices)
     rank = torch.arange(out.shape[1], device=out.device)
     valid = rank < packed.batch_sizes.to(out.device)[:, None]
-    # Row by row this is the order in which a PackedSequence lays out its data.
+    # Row by row this is the order of the data of a PackedSequence.
     data = ordered[valid]
     result = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     return result, (last_h, last_c)
@@ -137,7 +151,7 @@ def _read_weights(module: Any, layer: int, direction: int) -> recurrence.Weights
 
 
 def _reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
-    """Each sequence reversed within its length. Shape: (time, batch, n)."""
+    """Return each sequence reversed within its length. Shape: (time, batch, n)."""
     if lengths is None:
         return values.flip(0)
     t = torch.arange(values.shape[0], device=values.device)[:, None]
@@ -146,14 +160,14 @@ def _reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def _last(states: Tensor, lengths: Tensor | None) -> Tensor:
-    """The state after each sequence's last step. Shape: (batch, hidden)."""
+    """Return the state after each sequence's last step. Shape: (batch, hidden)."""
     if lengths is None:
         return states[-1]
     return states[lengths - 1, torch.arange(states.shape[1], device=states.device)]
 
 
 def _pass(x: Tensor, weights: recurrence.Weights, tap: Callable[[Tensor, Tensor], Tensor]) -> Any:
-    """One direction of a layer: x (time, batch, in) to hidden and cell states (time, batch, hidden)."""
+    """Run one direction of a layer: x (time, batch, in) to hidden and cell states (time, batch, hidden)."""
     with torch.no_grad():
         states = recurrence.forward(x, weights)
         before = torch.cat([torch.zeros_like(states.hidden[:1]), states.hidden[:-1]])
@@ -162,7 +176,7 @@ def _pass(x: Tensor, weights: recurrence.Weights, tap: Callable[[Tensor, Tensor]
 
 
 class _Pass(torch.autograd.Function):
-    """The states as functions of the inputs and the pre-activations, which are both handed their gradient."""
+    """The states as functions of the inputs and the pre-activations, which both receive their gradient."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -193,13 +207,13 @@ class _Pass(torch.autograd.Function):
 
 
 class _Kept(torch.autograd.Function):
-    """Stands for the pre-activations: `keep(trace)` in the backward pass."""
+    """A placeholder for the pre-activations; calls `keep(trace)` in the backward pass."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, anchor: Tensor, x: Tensor, hidden: Tensor, width: int, keep: Callable[[Trace], None]
     ) -> Tensor:
-        # Saved, not held by `keep`: autograd lets them go as soon as the backward pass is over them.
+        # Saved rather than captured by `keep`: autograd frees them right after the backward pass.
         ctx.save_for_backward(x, hidden)
         ctx.keep = keep
         return hidden.new_zeros(()).expand(*hidden.shape[:2], width)

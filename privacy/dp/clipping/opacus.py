@@ -1,12 +1,12 @@
-"""An LSTM for models that Opacus trains: in place of its DPLSTM, which is many times slower.
+"""An LSTM for models that Opacus trains, to replace its DPLSTM, which is many times slower.
 
-    model.lstm = OpacusLSTM.from_lstm(model.lstm)          # or OpacusLSTM(...) with nn.LSTM's arguments
+    model.lstm = OpacusLSTM.from_lstm(model.lstm)   # or OpacusLSTM(...) with nn.LSTM's arguments
     model, optimizer, loader = PrivacyEngine().make_private(module=model, ...)
 
-Opacus asks each layer for its examples' gradients from two things: what went into the layer, and the gradient
-of what came out. Here such a layer is one direction's weights, what goes in are x_t and h_{t-1} of all steps,
-and what comes out stands for the gates' pre-activations: so there is one call for all steps where DPLSTM has
-one for each. Importing this module registers a grad sampler and a norm sampler for that layer.
+Opacus computes each layer's per-example gradients from two things: the inputs of the layer, and the gradient
+of its outputs. Here such a layer is one direction's weights, its inputs are x_t and h_{t-1} of all steps, and
+its outputs represent the gates' pre-activations: so there is one call for all steps, where DPLSTM makes one
+per step. Importing this module registers a grad sampler and a norm sampler for that layer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ _NAMES = lstm.parameter_names(0, 0)
 
 
 class GateWeights(nn.Module):
-    """One direction's weights of one layer. Inputs (batch, time, in) and (batch, time, hidden)."""
+    """One direction's weights of one layer.
+
+    Attributes:
+        items: Number of items of the last batch.
+    """
 
     def __init__(self, source: nn.LSTM, layer: int, direction: int) -> None:
         super().__init__()
@@ -34,7 +38,15 @@ class GateWeights(nn.Module):
             self.register_parameter(name, getattr(source, theirs, None))
 
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Zeros in place of the gates' pre-activations, (batch, time, 4 hidden), with their gradients."""
+        """Return zeros that represent the gates' pre-activations and receive their gradients.
+
+        Args:
+            x: Inputs, shape (batch, time, in).
+            hidden: Hidden state before each step, shape (batch, time, hidden).
+
+        Returns:
+            Shape (batch, time, 4 hidden).
+        """
         self.items = x.shape[0]
         return _Preactivations.apply(x, hidden, *self.parameters())
 
@@ -42,14 +54,16 @@ class GateWeights(nn.Module):
 class OpacusLSTM(nn.Module):
     """nn.LSTM for Opacus: same arguments, same results, same `state_dict`.
 
-    Several layers, both directions, batch first or not, dropout between layers, padded or packed inputs. The
-    initial state is zero. Raises ValueError for a projection, and for parameters frozen in part.
+    It supports several layers, both directions, batch first or not, dropout between layers, and padded or
+    packed inputs. The initial state is zero.
 
-    Formal guarantee
-    ----------------
-    Per-example gradients and norms are exact up to the rounding of the model's own precision, so that the
-    guarantee is the one that Opacus gives. Assumed: `GradSampleModule(batch_first=True)`, the default; the
-    other is refused in the first backward pass, whichever order this layer's own inputs have.
+    Raises:
+        ValueError: On construction, for a projection and for partly frozen parameters.
+
+    Formal guarantee:
+        Per-example gradients and norms are exact up to the rounding of the model's own precision, so that the
+        guarantee is the one that Opacus gives. Assumption: `GradSampleModule(batch_first=True)`, the default;
+        the other is refused in the first backward pass, whichever order this layer's own inputs have.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,7 +72,11 @@ class OpacusLSTM(nn.Module):
 
     @classmethod
     def from_lstm(cls, source: nn.LSTM) -> Self:
-        """Takes over the parameters of `source`."""
+        """Return a layer that takes over the parameters of `source`.
+
+        Raises:
+            ValueError: As on construction.
+        """
         made = cls.__new__(cls)
         nn.Module.__init__(made)
         made._take(source)
@@ -79,11 +97,11 @@ class OpacusLSTM(nn.Module):
         self.register_load_state_dict_pre_hook(_from_nn_names)
 
     def direction_weights(self, layer: int, direction: int) -> GateWeights:
-        """The weights of a layer's direction; 1 is the reverse."""
+        """Return the weights of a layer's direction; 1 is the reverse."""
         return cast(GateWeights, self.passes[layer * (2 if self.bidirectional else 1) + direction])
 
     def name_pairs(self) -> Iterator[tuple[str, str]]:
-        """Our own name of each parameter, and nn.LSTM's."""
+        """Yield this module's name of each parameter, and nn.LSTM's."""
         directions = 2 if self.bidirectional else 1
         for n in range(len(self.passes)):
             theirs = lstm.parameter_names(*divmod(n, directions))
@@ -93,7 +111,11 @@ class OpacusLSTM(nn.Module):
     def forward(
         self, inputs: Tensor | PackedSequence, state: object = None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
-        """As `nn.LSTM.forward`. Raises ValueError for a given initial state or inputs without a batch."""
+        """Compute the same as `nn.LSTM.forward`.
+
+        Raises:
+            ValueError: An initial state is given, or the inputs have no batch dimension.
+        """
 
         def tap(layer: int, direction: int, x: Tensor, hidden: Tensor) -> Tensor:
             weights = self.direction_weights(layer, direction)
@@ -102,7 +124,7 @@ class OpacusLSTM(nn.Module):
         return lstm.tapped_forward(self, inputs, state, tap)
 
     def __getattr__(self, name: str) -> Any:
-        # nn.LSTM's names of parameters: the traced forward reads them, and so may a user.
+        # nn.LSTM's names of parameters: the traced forward reads them, and users may.
         passes = vars(self).get("_modules", {}).get("passes")
         if passes is not None and name.startswith(("weight_", "bias_")):
             for ours, theirs in self.name_pairs():
@@ -112,7 +134,7 @@ class OpacusLSTM(nn.Module):
 
 
 class _Preactivations(torch.autograd.Function):
-    """x W^T + h U^T + b + b' to autograd; its values are zeros, for nobody looks at them."""
+    """x W^T + h U^T + b + b' to autograd; its values are zeros, because nothing uses them."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -136,7 +158,7 @@ class _Preactivations(torch.autograd.Function):
 def gate_grad_samples(
     layer: GateWeights, activations: list[Tensor], backprops: Tensor
 ) -> dict[nn.Parameter, Tensor]:
-    """Each example's gradient of each parameter: (batch, *parameter)."""
+    """Return each example's gradient of each parameter, shape (batch, *parameter)."""
     samples: dict[nn.Parameter, Tensor] = {}
     for parameter, rows in _factors(layer, activations, backprops):
         samples[parameter] = backprops.new_empty(layer.items, *parameter.shape)
@@ -149,7 +171,7 @@ def gate_grad_samples(
 def gate_norm_samples(
     layer: GateWeights, activations: list[Tensor], backprops: Tensor
 ) -> dict[nn.Parameter, Tensor]:
-    """The norm of each example's gradient of each parameter: (batch,)."""
+    """Return the norm of each example's gradient of each parameter, shape (batch,)."""
     norms: dict[nn.Parameter, Tensor] = {}
     for parameter, rows in _factors(layer, activations, backprops):
         norms[parameter] = backprops.new_empty(layer.items)
@@ -161,16 +183,20 @@ def gate_norm_samples(
 def _factors(
     layer: GateWeights, activations: list[Tensor], backprops: Tensor
 ) -> Iterator[tuple[nn.Parameter, Tensor | None]]:
-    """Each parameter with the rows that delta is multiplied by; a bias is delta's sum."""
+    """Return each parameter with the rows that delta is multiplied by; None for a bias, which is delta's sum.
+
+    Raises:
+        ValueError: The batch is not the first dimension.
+    """
     x, hidden = activations
-    # As this layer hands them over, steps are further apart in memory than examples.
+    # As this layer passes them on, steps are further apart in memory than examples.
     if backprops.shape[0] != layer.items or hidden.stride(0) > hidden.stride(1):
         raise ValueError("OpacusLSTM needs GradSampleModule(batch_first=True), whatever its own inputs are")
     return zip(layer.parameters(), (x, hidden, None, None), strict=False)
 
 
 def _gradients(delta: Tensor, rows: Tensor | None) -> Iterator[Tensor]:
-    """One example's after the other: a batch of them in the cache would be in the way of the next."""
+    """Yield the gradients one example at a time: computing a batch of them would evict the cache."""
     if rows is None:
         yield from delta.sum(1)
         return

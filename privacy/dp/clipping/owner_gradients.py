@@ -1,15 +1,15 @@
-"""Each owner's share of a layer's gradient: its norm, and a weighted sum over the owners.
+"""Each owner's part of a layer's gradient: its norm, and a weighted sum over the owners.
 
-Single-precision factors are multiplied in single precision, which is several times faster, and what that
-rounds away is bounded: a product of n terms, in whatever order they are added, misses the true one by at most
-g(n) = n u / (1 - n u) times the product of the absolute values, with u = 2^-24 (Higham, "Accuracy and
+Single-precision factors are multiplied in single precision, which is several times faster, and the rounding
+error is bounded: a product of n terms, in whatever order they are added, differs from the exact one by at
+most g(n) = n u / (1 - n u) times the product of the absolute values, with u = 2^-24 (Higham, "Accuracy and
 Stability of Numerical Algorithms", 2nd edition, section 3.1 and (3.13); section 4.2 for sums by blocks).
 
-- An owner's own rounding is added to the norm (`squared_bounds`), by a rule that looks at nothing but the
-  owner, whichever way the norm is computed: so it moves nobody else's clipping.
+- An owner's own rounding error is added to the norm (`squared_bounds`), by a rule that depends on nothing but
+  the owner, whichever way the norm is computed: so it does not affect anybody else's clipping.
 - Where the terms of several owners are added in single precision, one owner's presence changes how the
-  others round. `mass` says how much there is to be rounded, and `terms` how many may be added so: sums of
-  that many terms are added up in double precision.
+  others round. `mass` bounds the numbers that are rounded, and `terms` how many may be added so: sums of that
+  many terms are added up in double precision.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from torch.nn import functional
 from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, LayerGradients, Owners, TokenGradients
 from lexveil.privacy.dp.clipping.products import linear, multiply_transposed
 
-# Formed gradients may take this much of the room of the factors they replace.
-_ROOM = 1.4
-# From this many rows an item, products are made owner by owner.
+# Gradients may take this many times the memory of the factors they replace.
+_MEMORY_RATIO = 1.4
+# From this many rows per item, products are computed owner by owner.
 _LONG = 16
-# Owners of up to _REACH rows are taken together: _WINDOW rows against themselves and the next _REACH.
+# Owners of up to _REACH rows are processed together: _WINDOW rows against themselves and the next _REACH.
 _WINDOW, _REACH = 16, 32
-# oneDNN makes a kernel for every new shape: small products of all sizes are not worth it.
+# oneDNN compiles a kernel for every new shape: small products of all sizes are not worth it.
 _SMALL = 128
 # Below this, products in single precision are no faster than in double.
 _FEWEST_TERMS = 16
@@ -42,38 +42,48 @@ _LARGEST = 1e8
 
 
 class OwnerGradients(Protocol):
-    """One layer's part in the clipping. Tensors are float64, shape (owners,).
+    """The gradients of one layer by owner.
 
-    `squared_bounds` are never below the square of the norm of what `weighted_sum` adds for an owner, at
-    factor 1, nor below the true one.
+    Attributes:
+        squared_norms: Squared norm of each owner's gradient, float64, shape (owners,).
+        squared_bounds: Upper bounds of it, float64, shape (owners,): never below the squared norm of what
+            `weighted_sum` adds for an owner at factor 1, nor below the exact one.
     """
 
     squared_norms: Tensor
     squared_bounds: Tensor
 
     def mass(self, factors: Tensor) -> float:
-        """What g(terms + 3) times bounds the norm of what rounding adds across owners; 0 if nothing does."""
+        """Return the number that g(terms + 3) is multiplied by to bound the rounding error across owners.
+
+        It is 0 if nothing is rounded across owners.
+        """
         ...
 
     def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
-        """Sum over owners of factor * gradient, for `factors` of shape (owners,). Values are float64."""
+        """Return the sum over owners of factor * gradient by parameter, in float64.
+
+        Args:
+            factors: One factor per owner, float64, shape (owners,).
+            terms: How many terms of different owners may be added in single precision.
+        """
         ...
 
 
-def choose_owner_gradients(kept: LayerGradients, owners: Owners) -> OwnerGradients:
-    """The share of one layer, by the way that suits its shapes."""
-    if isinstance(kept, TokenGradients):
-        return _Sparse(kept, owners)
-    if isinstance(kept, ItemGradients):
-        return _Small(kept, owners)
-    flat = _Flat.from_factors(kept, owners)
+def choose_owner_gradients(gradients: LayerGradients, owners: Owners) -> OwnerGradients:
+    """Return the implementation that suits the shapes of one layer."""
+    if isinstance(gradients, TokenGradients):
+        return _Sparse(gradients, owners)
+    if isinstance(gradients, ItemGradients):
+        return _Small(gradients, owners)
+    flat = _Flat.from_factors(gradients, owners)
     out, width = flat.delta.shape[1], flat.inputs.shape[1]
-    room = _ROOM * flat.delta.shape[0] * (out + width)
-    return (_Formed if owners.count * out * width <= room else _Factored)(flat, owners)
+    memory = _MEMORY_RATIO * flat.delta.shape[0] * (out + width)
+    return (_Formed if owners.count * out * width <= memory else _Factored)(flat, owners)
 
 
 class _Small:
-    """Every owner's gradient is formed, in float64."""
+    """Every owner's gradient is computed, in float64."""
 
     def __init__(self, kept: ItemGradients, owners: Owners) -> None:
         values = {name: owners.arrange(one.double()) for name, one in kept.values.items()}
@@ -89,7 +99,7 @@ class _Small:
 
 
 class _Sparse:
-    """Formed, of a table, are the rows of the tokens that an owner has: never a table an owner."""
+    """For a table, only the rows of an owner's tokens are computed, never a table per owner."""
 
     def __init__(self, kept: TokenGradients, owners: Owners) -> None:
         self._name, self._shape = kept.name, (kept.tokens, kept.delta.shape[-1])
@@ -98,9 +108,9 @@ class _Sparse:
         if kept.padding is not None:
             real = ids != kept.padding
             ids, delta, owner = ids[real], delta[real], owner[real]
-        pairs, place = torch.unique(owner * kept.tokens + ids, return_inverse=True)
+        pairs, pair_of_row = torch.unique(owner * kept.tokens + ids, return_inverse=True)
         self._owner, self._ids = pairs // kept.tokens, pairs % kept.tokens
-        self._rows = delta.new_zeros(pairs.numel(), delta.shape[1]).index_add_(0, place, delta)
+        self._rows = delta.new_zeros(pairs.numel(), delta.shape[1]).index_add_(0, pair_of_row, delta)
         squares = torch.zeros(owners.count, dtype=torch.float64, device=delta.device)
         squares.index_add_(0, self._owner, self._rows.double().square().sum(1))
         self.squared_norms = self.squared_bounds = squares
@@ -116,12 +126,18 @@ class _Sparse:
 
 @dataclass(frozen=True, slots=True)
 class _Flat:
-    """Factors in the order of the owners, `per_item` rows an item: delta (rows, out), inputs (rows, in).
+    """Factors in the order of the owners.
 
-    Several weights are one: their inputs stand side by side, as wide as `widths` says by name.
+    Several weights are treated as one, with their inputs concatenated.
 
-    `sizes`, float64, shape (2, rows): |delta| and |input|. `charges`, float64, shape (owners,): what rounding
-    may take from, or add to, the square of an owner's norm.
+    Attributes:
+        delta: Gradient of the outputs, shape (rows, out).
+        inputs: Inputs, shape (rows, in).
+        widths: Width of the inputs of each weight, by name.
+        biases: Names of the biases.
+        per_item: Number of rows per item.
+        sizes: |delta| and |input| of each row, float64, shape (2, rows).
+        charges: Most that rounding may change the square of an owner's norm, float64, shape (owners,).
     """
 
     delta: Tensor
@@ -134,7 +150,7 @@ class _Flat:
 
     @property
     def single(self) -> bool:
-        """Whether products are in single precision."""
+        """True if products are in single precision."""
         return self.delta.dtype == torch.float32
 
     @classmethod
@@ -154,30 +170,36 @@ class _Flat:
         return cls(delta, inputs, widths, kept.biases, per_item, sizes, charges)
 
 
-def _names(flat: _Flat) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
-    """What names a sum (out, in) and one of a bias by their parameters; it holds no factors."""
+def _make_naming(flat: _Flat) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+    """Return a function that names a sum (out, in) and a bias by their parameters.
+
+    It keeps no factors alive.
+    """
     widths, biases = flat.widths, flat.biases
 
-    def named(total: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    def name_sums(total: Tensor, bias: Tensor) -> dict[str, Tensor]:
         parts = total.split(list(widths.values()), 1)
         return dict(zip(widths, parts, strict=True)) | dict.fromkeys(biases, bias)
 
-    return named
+    return name_sums
 
 
 def _sizes(delta: Tensor, inputs: Tensor, biases: int) -> Tensor:
-    """|delta| and |input| of each row, a bias being the weight of an input of 1. Float64, shape (2, rows)."""
+    """Return |delta| and |input| of each row, float64, shape (2, rows).
+
+    A bias counts as the weight of an input of 1.
+    """
     sizes = torch.stack([torch.linalg.vector_norm(x, dim=1) for x in (delta, inputs)]).double()
     sizes[1].square_().add_(biases).sqrt_()
     return sizes
 
 
 def _charges(sizes: Tensor, delta: Tensor, inputs: Tensor, per_item: int, owners: Owners) -> Tensor:
-    """The charges of `_Flat`: g(terms) times the square of the sum over the rows of |delta| |input|.
+    """Return the charges of `_Flat`: g(terms) times the square of the sum over the rows of |delta| |input|.
 
     Terms are counted for all ways at once: the inner products and the sum of a Gram matrix, the sum of a
-    product and its norm. Rows without a gradient, such as padding, round nothing and don't count: how long
-    the others' items are must not matter.
+    product and its norm. Rows without a gradient, such as padding, round nothing and do not count: the length
+    of others' items must not matter.
     """
     kind = torch.finfo(delta.dtype)
     width = delta.shape[1] + inputs.shape[1] + 16
@@ -188,25 +210,25 @@ def _charges(sizes: Tensor, delta: Tensor, inputs: Tensor, per_item: int, owners
     elif not owners.one_each:
         mass, total = owners.sum_items(torch.stack([mass, total], 1)).t()
     terms = 4 * rows + width
-    # 3 % for what the sizes are rounded by; and what squares too small for the type have lost.
+    # 3 % for the rounding of the sizes; the second term for squares too small for the type.
     return (mass.square() * (1.03 * kind.eps / 2)).addcmul_(
         terms, total.square(), value=4 * kind.tiny
     ) * terms
 
 
 class _Formed:
-    """Every owner's gradient is formed, and the factors are let go."""
+    """Every owner's gradient is computed, and the factors are freed."""
 
     def __init__(self, flat: _Flat, owners: Owners) -> None:
         self._grads = flat.delta.new_zeros(owners.count, flat.delta.shape[1], flat.inputs.shape[1])
         squares = torch.zeros(owners.count, dtype=torch.float64, device=flat.delta.device)
         for owner, rows in owners.spans(flat.per_item):
             gradient = multiply_transposed(flat.delta[rows], flat.inputs[rows])
-            # While it lies in the cache.
+            # While it is in the cache.
             squares[owner] = _squared(gradient)
             self._grads[owner] = gradient
         self._bias = _summed_rows(flat, owners)
-        self._named = _names(flat)
+        self._name_sums = _make_naming(flat)
         self.squared_norms = squares + len(flat.biases) * self._bias.square().sum(1)
         self.squared_bounds = self.squared_norms + flat.charges
 
@@ -217,11 +239,11 @@ class _Formed:
 
     def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
         total = _weighted(self._grads.flatten(1), factors, terms).view(self._grads.shape[1:])
-        return self._named(total, factors @ self._bias)
+        return self._name_sums(total, factors @ self._bias)
 
 
 class _Factored:
-    """No gradient is kept: norms come from Gram matrices ("ghost norms"), or a product at a time."""
+    """No gradient is kept: norms come from Gram matrices ("ghost norms"), or from one product at a time."""
 
     def __init__(self, flat: _Flat, owners: Owners) -> None:
         self._flat, self._owners = flat, owners
@@ -233,27 +255,27 @@ class _Factored:
         flat = self._flat
         if self._by_owner or not flat.single:
             return 0.0
-        # Of the matrix that all |delta| |input|^T make, row by row: |input| is a row's norm.
+        # The norm of the sum of all |delta| |input|^T, row by row: |input| is a row's norm.
         weights = self._row_weights(factors) * flat.sizes[1]
         return 1.01 * float(torch.mv(flat.delta.abs().t(), weights.float()).norm())
 
     def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
-        flat, named = self._flat, _names(self._flat)
+        flat, name_sums = self._flat, _make_naming(self._flat)
         if self._by_owner:
-            return named(self._sum_by_owner(factors), factors @ _summed_rows(flat, self._owners))
+            return name_sums(self._sum_by_owner(factors), factors @ _summed_rows(flat, self._owners))
         weights = self._row_weights(factors)
         if flat.single and terms >= _FEWEST_TERMS:
             delta = flat.delta * weights.float()[:, None]
-            return named(_sum_of_blocks(delta, flat.inputs, terms), _column_sums(delta, terms))
+            return name_sums(_sum_of_blocks(delta, flat.inputs, terms), _column_sums(delta, terms))
         delta = flat.delta.double() * weights[:, None]
-        return named(delta.t() @ flat.inputs.double(), delta.sum(0))
+        return name_sums(delta.t() @ flat.inputs.double(), delta.sum(0))
 
     def _row_weights(self, factors: Tensor) -> Tensor:
         weights = factors if self._owners.one_each else factors[self._owners.index]
         return weights if self._flat.per_item == 1 else weights.repeat_interleave(self._flat.per_item)
 
     def _sum_by_owner(self, factors: Tensor) -> Tensor:
-        """What is added in single precision is one owner's alone."""
+        """Add the gradients owner by owner: only terms of one owner are added in single precision."""
         delta, inputs = self._flat.delta, self._flat.inputs
         total = torch.zeros(delta.shape[1], inputs.shape[1], dtype=torch.float64, device=delta.device)
         weights = factors.tolist()
@@ -282,7 +304,7 @@ def _squared_norms(flat: _Flat, owners: Owners) -> Tensor:
 
 
 def _squared_norm(flat: _Flat, rows: slice) -> Tensor:
-    """Of one owner's gradient: from the product, or from the Gram matrices where they are smaller."""
+    """Return one owner's squared norm: from the product, or from the Gram matrices if they are smaller."""
     delta, inputs = flat.delta[rows], flat.inputs[rows]
     (n, out), width = delta.shape, inputs.shape[1]
     if n * (out + width) > out * width:
@@ -296,13 +318,16 @@ def _squared_norm(flat: _Flat, rows: slice) -> Tensor:
         product = functional.linear if n < _SMALL else linear
         gram = product(delta[block], delta[start:])
         gram.mul_(product(inputs[block], inputs[start:]).add_(len(flat.biases)))
-        # What stands to the right of the diagonal block stands below it as well.
+        # What is to the right of the diagonal block is also below it.
         total += 2 * gram.sum(1).double().sum() - gram[:, :_BLOCK].sum(1).double().sum()
     return total
 
 
 def _squared_norms_of_short(flat: _Flat, owners: Owners) -> Tensor:
-    """Right for the owners of up to _REACH rows: each row with itself and the next ones of its owner."""
+    """Return squared norms that are correct for owners of up to _REACH rows.
+
+    Each row is multiplied with itself and the following rows of its owner.
+    """
     owner = owners.index if flat.per_item == 1 else owners.index.repeat_interleave(flat.per_item)
     blocks = max((owner.numel() - _REACH) // _WINDOW, 0)
     done = blocks * _WINDOW
@@ -320,19 +345,23 @@ def _squared_norms_of_short(flat: _Flat, owners: Owners) -> Tensor:
 
 
 def _paired(values: Tensor, blocks: int) -> Tensor:
-    """Blocks of _WINDOW + _REACH rows, one starting every _WINDOW rows, as a view."""
+    """Return blocks of _WINDOW + _REACH rows, one starting every _WINDOW rows, as a view."""
     step = values.stride(0)
     shape = (blocks, _WINDOW + _REACH, *values.shape[1:])
     return values.as_strided(shape, (_WINDOW * step, *values.stride()), values.storage_offset())
 
 
 def _windows(x: Tensor, blocks: int) -> Tensor:
+    """Return the Gram matrices of blocks of _WINDOW rows with the following _REACH rows."""
     rows = x[: blocks * _WINDOW].view(blocks, _WINDOW, -1)
     return torch.bmm(rows, _paired(x, blocks).transpose(1, 2))
 
 
 def _upper(gram: Tensor, input_gram: Tensor, owner: Tensor, other: Tensor, flat: _Flat) -> Tensor:
-    """Each row's sum over the rows of its owner from itself on, those after it twice. Shape: (rows,)."""
+    """Return each row's sum over the rows of its owner from itself on, counting later ones twice.
+
+    Shape: (rows,).
+    """
     weights = torch.full_like(gram[0], 2.0).triu_(1)
     weights.diagonal().fill_(1.0)
     same = owner[:, :, None] == other[:, None, :]
@@ -340,15 +369,15 @@ def _upper(gram: Tensor, input_gram: Tensor, owner: Tensor, other: Tensor, flat:
 
 
 def _summed_rows(flat: _Flat, owners: Owners) -> Tensor:
-    """Each owner's sum of delta over its rows. Float64, shape (owners, out)."""
+    """Return each owner's sum of delta over its rows, float64, shape (owners, out)."""
     of_items = flat.delta.view(-1, flat.per_item, flat.delta.shape[1]).sum(1)
     return owners.sum_items(of_items.double())
 
 
 def _sum_of_blocks(delta: Tensor, x: Tensor, terms: int) -> Tensor:
-    """delta^T x: up to `terms` roundings on the way of a number in single precision, the rest in double.
+    """Return delta^T x with up to `terms` roundings per number in single precision, the rest in double.
 
-    Blocks of rows are multiplied, their products added up in groups (blocked summation).
+    Blocks of rows are multiplied, and their products added up in groups (blocked summation).
     """
     groups: list[Tensor] = []
     blocks = _blocks(delta.shape[0], terms)
@@ -363,9 +392,10 @@ def _sum_of_blocks(delta: Tensor, x: Tensor, terms: int) -> Tensor:
 
 
 def _blocks(rows: int, terms: int) -> list[slice]:
-    """Rows by powers of two, the largest first, so that a block and the number of blocks stay within `terms`.
+    """Split rows into powers of two, the largest first.
 
-    Powers of two, because oneDNN makes a kernel for every new shape, which takes as long as such a product.
+    The block size and the number of blocks stay within `terms`. Powers of two, because oneDNN compiles a
+    kernel for every new shape, which takes as long as such a product.
     """
     size = 1 << (rows.bit_length() - 1)
     while size > 1 and size + min(-(-rows // size) + size.bit_length(), size) > terms:
@@ -382,13 +412,13 @@ def _blocks(rows: int, terms: int) -> list[slice]:
 
 
 def _column_sums(values: Tensor, terms: int) -> Tensor:
-    """Sums over the rows, `terms` of them at a time in single precision. Float64."""
+    """Return the sums over the rows, `terms` of them at a time in single precision. Float64."""
     parts = [some.sum(0) for some in values.split(max(terms, 1))]
     return torch.stack(parts).sum(0, dtype=torch.float64)
 
 
 def _weighted(grads: Tensor, factors: Tensor, terms: int) -> Tensor:
-    """Sum of factor * gradient over (owners, n), `terms` owners at a time in single precision."""
+    """Return the sum of factor * gradient over (owners, n), `terms` owners at a time in single precision."""
     if grads.dtype == torch.float64:
         return factors @ grads
     single = terms >= _FEWEST_TERMS
@@ -401,5 +431,5 @@ def _weighted(grads: Tensor, factors: Tensor, terms: int) -> Tensor:
 
 
 def _squared(matrix: Tensor) -> Tensor:
-    """The squared norm, in double precision from the norms of the rows."""
+    """Return the squared norm, in double precision from the norms of the rows."""
     return torch.linalg.vector_norm(matrix, dim=1).double().square().sum()

@@ -1,8 +1,8 @@
-"""Matrix products by the faster library: oneDNN where torch was built with it, else torch's own.
+"""Matrix products by the faster library: oneDNN if torch was built with it, else torch's own.
 
-torch's float32 products on the CPU go to MKL, which runs at half of oneDNN's speed on some processors
-(231 against 105 GFLOPS measured on one with AVX-512). nn.LSTM's fused kernel uses oneDNN, so a traced
-layer must as well to keep up with it.
+On the CPU torch's float32 products use MKL, which runs at half of oneDNN's speed on some processors (105
+against 231 GFLOPS, measured on one with AVX-512). nn.LSTM's fused kernel uses oneDNN, so a traced layer must
+use it too to keep up.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from torch.nn import functional
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x weight^T + bias, as functional.linear. Shapes: x (rows, in), weight (out, in), bias (out,)."""
+    """Return x weight^T + bias, like functional.linear.
+
+    Shapes: x (rows, in), weight (out, in), bias (out,).
+    """
     if can_use_onednn(x, weight):
         return torch.ops.mkldnn._linear_pointwise(_dense(x), _dense(weight), bias, "none", [], "")
     return functional.linear(x, weight, bias)
 
 
 def pack_weight(weight: Tensor, rows: int) -> Tensor:
-    """A weight for `linear_add`, in the order in which oneDNN reads it for x of so many rows.
+    """Return a weight for `linear_add`, in the memory layout of oneDNN for inputs of so many rows.
 
-    Worth while for a weight that is used many times: (out, in) as it is where oneDNN does not multiply.
+    It pays off for a weight that is used many times. Without oneDNN the weight is returned unchanged. Shape:
+    (out, in).
     """
     if can_use_onednn(weight):
         return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
@@ -32,31 +36,34 @@ def pack_weight(weight: Tensor, rows: int) -> Tensor:
 
 
 def linear_add(x: Tensor, weight: Tensor, added: Tensor) -> Tensor:
-    """x weight^T + added, in one pass. Shapes: x (rows, in), weight `packed`, added (rows, out)."""
+    """Return x weight^T + added, in one pass.
+
+    Shapes: x (rows, in), weight from `pack_weight`, added (rows, out).
+    """
     if weight.is_mkldnn:
         return torch.ops.mkldnn._linear_pointwise.binary(_dense(x), added.contiguous(), weight, None, "add")
     return torch.addmm(added, x, weight.t())
 
 
 def multiply_transposed(delta: Tensor, x: Tensor) -> Tensor:
-    """delta^T x. Shapes: delta (rows, out), x (rows, in); result (out, in)."""
+    """Return delta^T x. Shapes: delta (rows, out), x (rows, in); result (out, in)."""
     return linear(delta.t(), x.t())
 
 
 def can_use_onednn(*operands: Tensor) -> bool:
-    """Whether oneDNN multiplies these: not empty, float32, on the CPU, where torch was built with it."""
+    """Return True if oneDNN multiplies these: not empty, float32, on the CPU, and torch was built with it."""
     suitable = all(x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() for x in operands)
     return suitable and _onednn_works()
 
 
 def _dense(matrix: Tensor) -> Tensor:
-    # For any other layout oneDNN has a reference loop only, 2000 times slower.
+    # For any other layout oneDNN has only a reference loop, 2000 times slower.
     return matrix if matrix.is_contiguous() or matrix.t().is_contiguous() else matrix.contiguous()
 
 
 @cache
 def _onednn_works() -> bool:
-    """Whether the operators that torch's compiler emits for oneDNN are there and right."""
+    """Return True if the operators that torch's compiler emits for oneDNN exist and are correct."""
     try:
         probe = torch.arange(6.0).view(2, 3)
         product = torch.ops.mkldnn._linear_pointwise(probe, probe, None, "none", [], "")

@@ -17,7 +17,7 @@ from lexveil.privacy.dp.clipping import products
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
-# The kernel's own number of the LSTM among its kinds of cells.
+# The kernel's number for the LSTM among its kinds of cells.
 _LSTM = 2
 # Far above what rounding does to a state, far below what another gate's value would do to it.
 _AGREEMENT = 1e-4
@@ -27,7 +27,10 @@ _AGREEMENT = 1e-4
 class Weights:
     """nn.LSTM's weights of one layer and direction, gates in its order i, f, g, o.
 
-    Shapes: input (4 hidden, in); recurrent (4 hidden, hidden); bias, the sum of both, (4 hidden,).
+    Attributes:
+        input: Input weights, shape (4 hidden, in).
+        recurrent: Recurrent weights, shape (4 hidden, hidden).
+        bias: Sum of both biases, shape (4 hidden,).
     """
 
     input: Tensor
@@ -37,7 +40,13 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Gates (time, batch, 4 hidden); hidden and cell states after each step, (time, batch, hidden)."""
+    """The states of a pass.
+
+    Attributes:
+        gates: Gates of each step, shape (time, batch, 4 hidden).
+        hidden: Hidden state after each step, shape (time, batch, hidden).
+        cells: Cell state after each step, shape (time, batch, hidden).
+    """
 
     gates: Tensor
     hidden: Tensor
@@ -45,7 +54,7 @@ class States:
 
 
 def forward(inputs: Tensor, weights: Weights) -> States:
-    """All states, from zero ones. Shape of inputs: (time, batch, in), of one step at least."""
+    """Return all states, from zero initial states. Shape of inputs: (time, batch, in), at least one step."""
     return _by_fused_kernel(inputs, weights) or _by_steps(inputs, weights)
 
 
@@ -66,10 +75,10 @@ def _by_steps(inputs: Tensor, weights: Weights) -> States:
 
 
 def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
-    """What nn.LSTM's own kernel on the CPU computes, in half the time; None where it can't be had.
+    """Return what nn.LSTM's own CPU kernel computes, in half the time; None if it is not available.
 
-    For its own backward pass the kernel leaves the gates at the head of a workspace. No interface says so:
-    they are believed only where they lead to the very states that the kernel returned.
+    For its own backward pass the kernel leaves the gates at the start of a workspace. No interface documents
+    this: they are trusted only if they lead to the same states that the kernel returned.
     """
     if not products.can_use_onednn(inputs, weights.input):
         return None
@@ -77,7 +86,7 @@ def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
     width, size = weights.recurrent.shape
     zeros = inputs.new_zeros(batch, size)
     arrays = (inputs.detach(), weights.input, weights.recurrent, weights.bias, torch.zeros_like(weights.bias))
-    # The workspace is kept only where gradients are wanted; detached tensors make autograd keep nothing.
+    # The workspace is kept only if gradients are enabled; with detached tensors autograd keeps nothing.
     with torch.enable_grad():
         hidden, last_hidden, last_cell, workspace = torch.ops.aten.mkldnn_rnn_layer(
             *(array.contiguous() for array in arrays),
@@ -101,13 +110,18 @@ def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
     c = zeros
     for *now, c_next in zip(i.unbind(0), f.unbind(0), g.unbind(0), cells.unbind(0), strict=True):
         c = torch.mul(now[1], c, out=c_next).addcmul_(now[0], now[2])
-    found = torch.stack([c, o[-1] * c.tanh(), o[0] * cells[0].tanh()])
+    recomputed = torch.stack([c, o[-1] * c.tanh(), o[0] * cells[0].tanh()])
     returned = torch.stack([last_cell, last_hidden, hidden[0]])
-    return States(gates, hidden, cells) if torch.allclose(found, returned, _AGREEMENT, _AGREEMENT) else None
+    return (
+        States(gates, hidden, cells) if torch.allclose(recomputed, returned, _AGREEMENT, _AGREEMENT) else None
+    )
 
 
 def _gates(workspace: Tensor, time: int, batch: int, width: int) -> Tensor | None:
-    """Shape: (time, batch, width). Rows are padded to 16 numbers, and by 16 more from a multiple of 256."""
+    """Return the gates in the workspace of the kernel; None if its size does not fit.
+
+    Rows are padded to 16 numbers, and by 16 more at a multiple of 256. Shape: (time, batch, width).
+    """
     stride = -(-width // 16) * 16
     stride += 16 if stride % 256 == 0 else 0
     numbers = time * batch * stride
@@ -117,14 +131,18 @@ def _gates(workspace: Tensor, time: int, batch: int, width: int) -> Tensor | Non
 
 
 def backward(states: States, recurrent: Tensor, d_hidden: Tensor, d_cells: Tensor | None) -> Tensor:
-    """delta, the gradient of the gates' pre-activations. Shape: that of the gates.
+    """Return delta, the gradient of the gates' pre-activations. Shape: that of the gates.
 
-    `d_hidden` and `d_cells`: gradients with respect to the states, of their shapes; None is zero.
+    Args:
+        states: States of the forward pass.
+        recurrent: Recurrent weights.
+        d_hidden: Gradient with respect to the hidden states, of their shape.
+        d_cells: Gradient with respect to the cell states, of their shape; None is zero.
     """
     time, batch, size = d_hidden.shape
     delta, dc_by_dh = _local_derivatives(states)
     by_gate = delta.view(time, batch, 4, size)
-    # Unbound once: indexing within the loop would cost more than the arithmetic of a small batch.
+    # Unbound once: indexing in the loop would cost more than the arithmetic of a small batch.
     of_dc, of_dh = by_gate[:, :, :3].unbind(0), by_gate[:, :, 3].unbind(0)
     deltas, d_out, by_dh = delta.unbind(0), d_hidden.unbind(0), dc_by_dh.unbind(0)
     forget = states.gates[..., size : 2 * size].unbind(0)
@@ -143,10 +161,11 @@ def backward(states: States, recurrent: Tensor, d_hidden: Tensor, d_cells: Tenso
 
 
 def _local_derivatives(states: States) -> tuple[Tensor, Tensor]:
-    """All that does not depend on later steps, for all times at once.
+    """Return everything that does not depend on later steps, for all times at once.
 
-    First, of each pre-activation: its effect on the cell state, or on the hidden state for the output gate.
-    Shape: that of the gates. Second, o (1 - tanh(c)^2), the effect of the cell state on the hidden one.
+    Returns:
+        The effect of each pre-activation on the cell state, or on the hidden state for the output gate, in
+        the shape of the gates; and o (1 - tanh(c)^2), the effect of the cell state on the hidden state.
     """
     i, f, g, o = states.gates.chunk(4, -1)
     # 2 sigmoid(2 c) - 1: the logistic function is several times faster than tanh.
@@ -164,5 +183,5 @@ def _local_derivatives(states: States) -> tuple[Tensor, Tensor]:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`products.linear` of (time, batch, n)."""
+    """Apply `products.linear` to (time, batch, n)."""
     return products.linear(x.flatten(0, 1), weight, bias).unflatten(0, x.shape[:2])

@@ -1,4 +1,4 @@
-"""How a population's runs add up: entries folded into an account, and the filter that admits the next run.
+"""The arithmetic of the ledger: folding entries into an account, and the filter that admits the next run.
 
 Pure functions of the entries, so that `verify` recomputes what `reserve` decided.
 """
@@ -13,15 +13,21 @@ from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger.chain import Entry
 
-# Renyi DP overstates epsilon by less than this.
-_HOPELESS = 8
+# Renyi DP overstates epsilon by less than this factor.
+_RDP_EXCESS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Whose privacy is counted. Two populations add up separately, so they must share no owner, and one
-    set of people must not be named under two units: an owner of k documents loses up to k times the
-    epsilon of a unit of one document.
+    """A set of people whose privacy is counted together.
+
+    Two populations are counted separately, so they must share no owner, and one set of people must not be
+    named under two units: an owner of k documents loses up to k times the epsilon of a unit of one document.
+
+    Attributes:
+        name: Name of the population.
+        unit: Privacy unit.
+        relation: Neighboring relation.
     """
 
     name: str
@@ -30,7 +36,7 @@ class Population:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """(population, unit, relation), as entries name it."""
+        """The triple (population, unit, relation), as in the entries."""
         return (self.name, self.unit, self.relation)
 
 
@@ -44,7 +50,14 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A run of DP-SGD: Poisson-sampled Gaussian, `steps` times; with `truncation`, truncated Poisson."""
+    """A run of DP-SGD: a Poisson-sampled Gaussian mechanism, `steps` times.
+
+    Attributes:
+        noise_multiplier: Noise multiplier.
+        sample_rate: Probability with which each owner takes part in a step.
+        steps: Number of steps.
+        truncation: Cap of truncated Poisson sampling, if there is one.
+    """
 
     noise_multiplier: float
     sample_rate: float
@@ -53,33 +66,33 @@ class Charge:
 
     @classmethod
     def from_payload(cls, data: Mapping[str, Any]) -> Charge:
-        """The charge of a reservation's payload, whose other fields are passed over."""
+        """Return the charge of a reservation's payload, whose other fields are ignored."""
         cut = data.get("truncation")
         return cls(
             data["noise_multiplier"], data["sample_rate"], data["steps"], Truncation(**cut) if cut else None
         )
 
     def to_payload(self) -> dict[str, Any]:
-        """What a reservation's payload says of the charge."""
+        """Return the fields of the charge in a reservation's payload."""
         data = asdict(self)
         if self.truncation is None:
             del data["truncation"]
         return data
 
     def epsilon(self, delta: float) -> float:
-        """Epsilon of this run alone (privacy loss distributions)."""
+        """Return the epsilon of this run alone, by privacy loss distributions (see `accounting.epsilon`)."""
         return accounting.epsilon(
             self.noise_multiplier, self.sample_rate, self.steps, delta, truncation=self.truncation
         )
 
     def rdp_epsilon(self, delta: float) -> float:
-        """Epsilon of this run alone by Renyi DP: looser, and quick."""
+        """Return the epsilon of this run alone by Renyi DP, which is looser and fast."""
         return accounting.rdp_epsilon(
             self.noise_multiplier, self.sample_rate, self.steps, delta, truncation=self.truncation
         )
 
     def rdp(self, order: float, steps: int | None = None) -> float:
-        """Renyi divergence of `order`, of all steps or of `steps` of them."""
+        """Return the Renyi divergence of `order`, of all steps or of `steps` of them."""
         count = self.steps if steps is None else steps
         return accounting.rdp(
             self.noise_multiplier, self.sample_rate, count, order, truncation=self.truncation
@@ -88,7 +101,16 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A charge that stands. Only an `open` one may be run, with randomness from its secret."""
+    """A reserved charge. Only an `open` one may be run, with randomness from its secret.
+
+    Attributes:
+        id: Identifier of the reservation.
+        population: Population that is charged.
+        charge: Reserved charge.
+        state: State of the run.
+        actual_steps: Number of steps that a commit recorded.
+        secret: Wrapped key of the run's randomness, where it was requested and is still kept.
+    """
 
     id: str
     population: Population
@@ -99,12 +121,12 @@ class Reservation:
 
     @property
     def charged_steps(self) -> int:
-        """The steps that count: all until a commit says fewer."""
+        """Number of steps that count: all, unless a commit recorded fewer."""
         return self.charge.steps if self.actual_steps is None else self.actual_steps
 
 
 def filter_order(charge: Charge, limit: Limit) -> float:
-    """The Renyi order under which the most copies of `charge` fit into `limit`."""
+    """Return the Renyi order under which the most copies of `charge` fit into `limit`."""
 
     def copies(order: float) -> float:
         return _budget(order, limit) / charge.rdp(order)
@@ -113,9 +135,12 @@ def filter_order(charge: Charge, limit: Limit) -> float:
 
 
 def single_run_epsilon(charge: Charge, limit: Limit) -> float:
-    """Epsilon of one run, loosely where it passes `limit` by far: the tight bound would take minutes."""
+    """Return the epsilon of one run.
+
+    Where it exceeds `limit` by far, only a loose bound is computed: the tight one would take minutes.
+    """
     loose = charge.rdp_epsilon(limit.delta)
-    return loose if loose > _HOPELESS * limit.epsilon else min(loose, charge.epsilon(limit.delta))
+    return loose if loose > _RDP_EXCESS * limit.epsilon else min(loose, charge.epsilon(limit.delta))
 
 
 def _budget(order: float, limit: Limit) -> float:
@@ -126,7 +151,15 @@ def _budget(order: float, limit: Limit) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One population's entries, folded. `keys`: idempotency key -> reservation; `order`: the filter's."""
+    """The folded entries of one population.
+
+    Attributes:
+        population: The population.
+        limit: Limit in force; None if there is none.
+        order: Renyi order of the filter; None before the first reservation.
+        reservations: All runs, in order.
+        keys: Reservation by idempotency key.
+    """
 
     population: Population
     limit: Limit | None
@@ -135,38 +168,48 @@ class Account:
     keys: dict[str, str]
 
     def charged_runs(self) -> list[Reservation]:
-        """The runs that count: one that made no step has released nothing."""
+        """Return the runs that count: a run without a step has released nothing."""
         return [r for r in self.reservations if r.charged_steps]
 
     def rdp(self) -> float:
-        """Renyi divergence of all runs at the filter's order."""
+        """Return the Renyi divergence of all runs at the filter's order."""
         order = self.order or 0.0
         return sum(r.charge.rdp(order, r.charged_steps) for r in self.charged_runs())
 
     def spent_epsilon(self, delta: float) -> float:
-        """Epsilon of all runs at `delta`."""
+        """Return the epsilon of all runs at `delta`.
+
+        Formal guarantee:
+            Everything that the charged runs released together is (epsilon, delta)-DP: for several runs by
+            Renyi composition at the fixed order (Mironov 2017, proposition 1), for a single one by the
+            smaller of that and its privacy loss distribution. Assumptions: those of `Ledger`.
+        """
         charged = self.charged_runs()
         if not charged or self.order is None:
             return 0.0
         total = accounting.rdp_to_epsilon(self.rdp(), self.order, delta)
-        # Of a single run the tighter bound holds too. It is taken for all reserved steps, since the
-        # moment at which a run stopped may have depended on the data.
+        # For a single run the tighter bound holds too. It counts all reserved steps, since the moment at
+        # which a run stopped may have depended on the data.
         return min(total, charged[0].charge.epsilon(delta)) if len(charged) == 1 else total
 
     def epsilon_with(self, charge: Charge, limit: Limit, order: float) -> float:
-        """Epsilon of everything with `charge`, by the bound that may admit it."""
+        """Return the epsilon of all runs together with `charge`, by the bound that may admit it.
+
+        Formal guarantee:
+            That of `Ledger`.
+        """
         charged = self.charged_runs()
         added = accounting.rdp_to_epsilon(self.rdp() + charge.rdp(order), order, limit.delta)
         if not charged:
             return min(added, single_run_epsilon(charge, limit))
         # A first run that only its tighter bound admitted has closed the population: that bound says
-        # nothing of what is added later, so the filter must have held it as it was reserved.
+        # nothing about later runs, so the filter must have admitted it as it was reserved.
         first = accounting.rdp_to_epsilon(charged[0].charge.rdp(order), order, limit.delta)
         return max(added, first)
 
 
 def fold_entries(entries: Sequence[Entry], population: Population) -> Account:
-    """The account of `population`; entries of others are passed over."""
+    """Return the account of `population`; entries of other populations are ignored."""
     limit: Limit | None = None
     order: float | None = None
     keys: dict[str, str] = {}
@@ -191,7 +234,14 @@ def fold_entries(entries: Sequence[Entry], population: Population) -> Account:
 
 @dataclass(frozen=True, slots=True)
 class SpendingPoint:
-    """What a population had spent after an entry, at the delta of the limit in force."""
+    """The total of a population after an entry, at the delta of the limit in force.
+
+    Attributes:
+        seq: Number of the entry.
+        at: Time of the entry.
+        spent: Epsilon spent.
+        limit: Limit in force.
+    """
 
     seq: int
     at: str
@@ -200,7 +250,7 @@ class SpendingPoint:
 
 
 def spending_history(entries: Sequence[Entry], population: Population) -> tuple[SpendingPoint, ...]:
-    """One moment for each entry of a population, from its first limit on."""
+    """Return one point per entry of a population, from its first limit on."""
     mine = [entry for entry in entries if entry.key == population.key]
     moments: list[SpendingPoint] = []
     for count, entry in enumerate(mine, start=1):

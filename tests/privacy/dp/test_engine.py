@@ -308,7 +308,7 @@ def test_a_gradient_that_is_not_finite_names_the_step(private):
 def test_a_loss_of_another_shape_is_refused():
     inputs, labels, owner = clusters(n_owners=20)
     data = TensorOwners(inputs, labels, owner, 20)
-    with pytest.raises(ValueError, match="one value an item"):
+    with pytest.raises(ValueError, match="one value per item"):
         train(nn.Linear(16, 3), data, nn.CrossEntropyLoss(), plan(sample_rate=1.0), SecureRandom(KEY))
 
 

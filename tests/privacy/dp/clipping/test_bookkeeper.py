@@ -438,7 +438,7 @@ def test_a_parameter_used_behind_its_layer_is_found_out():
     model = nn.Linear(3, 3)
     with BookKeeper(model) as keeper:
         (model(torch.ones(2, 3)) @ model.weight).sum().backward()
-        with pytest.raises(UnsupportedLayerError, match="past its layer"):
+        with pytest.raises(UnsupportedLayerError, match="outside its layer"):
             keeper.owner_clipped_sum(torch.tensor([0, 1]), 2, 1.0)
 
 
