@@ -51,7 +51,7 @@ def document(names: list[str]) -> tuple[str, list[Span]]:
 def shown(names: list[str], policy: object = SURROGATES, key: str = "k", language: str = "en") -> list[str]:
     text, spans = document(names)
     scope = Scope([Named.of(text, spans)], keyed(key), language)
-    return [r.text for r in mask(text.with_settings(spans), policy, scope).replacements]  # pyright: ignore
+    return [r.text for r in mask(text, spans, policy, scope).replacements]  # pyright: ignore
 
 
 def test_a_surrogate_follows_the_forms_of_the_name() -> None:
@@ -88,7 +88,7 @@ def test_the_key_decides() -> None:
 def test_no_surrogate_is_a_real_name_and_no_two_people_share_one(names: list[str], key: str) -> None:
     text, spans = document(names)
     scope = Scope([Named.of(text, spans)], keyed(key), "en")
-    masked = mask(text.with_settings(spans), SURROGATES, scope)
+    masked = mask(text, spans, SURROGATES, scope)
     real = {word.casefold() for name in names for word in re.findall(r"\w+", name) if len(word) > 1}
     people: dict[str, set[int]] = {}
     for r in masked.replacements:
@@ -119,7 +119,7 @@ def test_a_matter_is_the_same_in_whatever_order_its_documents_come(
         for names in order:
             text, spans = document(names)
             for policy in (policy_of(), SURROGATES, INITIALS):
-                for r in mask(text.with_settings(spans), policy, scope).replacements:
+                for r in mask(text, spans, policy, scope).replacements:
                     assert found.setdefault(f"{r.action}:{r.original}", r.text) == r.text
         return found
 
@@ -141,7 +141,7 @@ def test_numbers_of_a_matter_pass_over_what_any_document_writes_itself() -> None
 def test_surrogates_of_other_types(kind: str) -> None:
     text = "something"
     spans = [Span(0, len(text), kind, 0.9, "T")]
-    masked = mask(text.with_settings(spans), SURROGATES, Scope([Named.of(text, spans)], keyed("k")))
+    masked = mask(text, spans, SURROGATES, Scope([Named.of(text, spans)], keyed("k")))
     (replacement,) = masked.replacements
     assert replacement.action == "surrogate"
     assert "\n" not in replacement.text
