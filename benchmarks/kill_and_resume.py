@@ -227,7 +227,7 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
     from lexveil.pipeline.settings import load_settings
     from lexveil.pipeline.workspace import tables
     from lexveil.pipeline.workspace.documents import read_raw
-    from lexveil.pipeline.workspace.features import current_features
+    from lexveil.pipeline.workspace.features import find_current_features
     from lexveil.pipeline.workspace.workspace import Workspace
     from lexveil.privacy.dp.ledger.ledger import Ledger
     from lexveil.privacy.vault import unseal
@@ -272,7 +272,7 @@ def outcome(workspace: Path, config: Path) -> dict[str, Any]:
                     for row in vault
                 ]
             ),
-            "features": digest(rows(current_features(place), "created")),
+            "features": digest(rows(find_current_features(place), "created")),
             "models": [hashlib.sha256(data).hexdigest()[:16] for data in weights],
             "told": digest([[result[name] for name in (*told, "utility")], result["encrypted"]["agreement"]]),
             "ledger_total": ledger.spent_epsilon(population, settings.ledger.limit_delta),
@@ -366,15 +366,20 @@ def _child(job: Job, workspace: Path) -> None:
     try:
         from lexveil.flows.runners.pool import WorkerPool
         from lexveil.pipeline.job import run_job
-        from lexveil.pipeline.request import prepare, request_run, submit, unchanged
+        from lexveil.pipeline.request import (
+            find_reusable_result,
+            make_request,
+            prepare_workspace,
+            submit_request,
+        )
         from lexveil.pipeline.settings import load_settings
         from lexveil.pipeline.workspace.lock import lock
 
         settings = load_settings(job.config)
-        place = prepare(workspace, settings, [job.source], need_labels=True)
-        request = request_run(place.with_settings(settings), [job.source])
-        if unchanged(place, request) is None:
-            submit(place, request)
+        place = prepare_workspace(workspace, settings, [job.source], need_labels=True)
+        request = make_request(place.with_settings(settings), [job.source])
+        if find_reusable_result(place, request) is None:
+            submit_request(place, request)
             with lock(place), WorkerPool(settings.workers) as pool:
                 run_job(place, request, pool.each)
         code = 0

@@ -231,33 +231,33 @@ def ingest_mask(corpus: str, workspace: str, detector: str, workers: int) -> dic
 def prepare_nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
     """A workspace in which all of a corpus is ingested and its run is closed, as after the last night."""
     from lexveil.flows.runners.pool import WorkerPool
-    from lexveil.pipeline.request import close, prepare, request_run
+    from lexveil.pipeline.request import close_request, make_request, prepare_workspace
     from lexveil.pipeline.settings import load_settings
     from lexveil.pipeline.stages.ingest import ingest
     from lexveil.pipeline.workspace.storage import write_bytes
 
     settings, sources = load_settings(Path(config)), [Path(corpus)]
     begin = time.monotonic()
-    place = prepare(Path(workspace), settings, sources, need_labels=True)
-    request = request_run(place.with_settings(settings), sources)
+    place = prepare_workspace(Path(workspace), settings, sources, need_labels=True)
+    request = make_request(place.with_settings(settings), sources)
     with lock(place), WorkerPool(settings.workers) as pool:
         ingested = ingest(place.with_settings(settings), sources, pool.each)
     report = place.runs / request.run_id / "report.html"
     write_bytes(report, b"")
-    close(place, request, {"report": str(report), "run_id": request.run_id})
+    close_request(place, request, {"report": str(report), "run_id": request.run_id})
     return {"documents": ingested.rows, "wall": time.monotonic() - begin}
 
 
 def nightly(corpus: str, workspace: str, config: str) -> dict[str, Any]:
     """The scheduled flow over a workspace that has everything already; the server is up."""
     from lexveil.flows.deployments import scheduled_job
-    from lexveil.pipeline.request import request_run, unchanged
+    from lexveil.pipeline.request import find_reusable_result, make_request
     from lexveil.pipeline.settings import load_settings
     from lexveil.pipeline.workspace.workspace import Workspace
 
     started = start_server()
     place, settings = Workspace.open(workspace), load_settings(Path(config))
-    if unchanged(place, request_run(place.with_settings(settings), [Path(corpus)])) is None:
+    if find_reusable_result(place, make_request(place.with_settings(settings), [Path(corpus)])) is None:
         raise RuntimeError("this night has something to do")
     begin, cpu = time.monotonic(), own_cpu()
     scheduled_job(workspace, [corpus], config)
@@ -313,13 +313,13 @@ def mask_extract(workspace: str, detector: str, workers: int, runner: str) -> di
 
 def tables_digest(place: Workspace) -> str:
     """Digest of all masked texts and features, with the documents they belong to."""
-    from lexveil.pipeline.stages.extract import current_features
     from lexveil.pipeline.workspace import tables
+    from lexveil.pipeline.workspace.features import find_current_features
 
     digest = hashlib.sha256()
     for folder, columns in (
         (place.masked, ["doc_id", "owner", "text", "n_spans", "verdict"]),
-        (current_features(place), ["doc_id", "owner", "features"]),
+        (find_current_features(place), ["doc_id", "owner", "features"]),
     ):
         for path in sorted(folder.glob("part-*.parquet")):
             digest.update(path.name.encode())

@@ -1,4 +1,4 @@
-"""What every command does around its work: keep others out of the workspace, and write the log."""
+"""Exclusive, logged actions on a workspace, and the facts about them that its log keeps."""
 
 from __future__ import annotations
 
@@ -13,36 +13,40 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def alone(
+def exclusive_action(
     workspace: Workspace, action: str, facts: Mapping[str, Any] | None = None
 ) -> Generator[dict[str, Any], None, None]:
-    """The workspace to ourselves; its log says that the action started and how it ended.
+    """Lock the workspace for one action; its log records that the action started and how it ended.
 
-    What is put into the yielded dict stands in the log's last entry: digests, counts and sums only.
+    Yields:
+        The facts of the log's last entry, to be filled in: digests, counts and sums only.
+
+    Raises:
+        WorkspaceError: Another process holds the lock, or the log cannot be written.
     """
     from lexveil.pipeline.workspace.lock import lock, sweep
 
     with lock(workspace):
         sweep(workspace)
-        with workspace.log.recorded(action, facts) as found:
-            yield found
+        with workspace.log.record(action, facts) as outcome:
+            yield outcome
 
 
-def of_manifest(manifest: Manifest) -> dict[str, Any]:
-    """What the log keeps of a stage."""
+def summarize_manifest(manifest: Manifest) -> dict[str, Any]:
+    """Return what the log keeps of a stage."""
     from lexveil.pipeline.workspace.tables import digest_of
 
     digests = [shard.digest for shard in manifest.shards]
     return {"rows": manifest.rows, "shards_done": manifest.done_now, "digest": digest_of(digests)}
 
 
-def of_model(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What the log keeps of a training run."""
+def summarize_model(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the log keeps of a training run."""
     names = ("name", "epsilon", "delta", "unit", "population", "reservation")
     return {name: card[name] for name in names}
 
 
-def of_audit(found: Audited) -> dict[str, Any]:
-    """What the log keeps of an audit."""
-    failed = len(found.card["failed"])
-    return {"name": found.saved.name, "tests": len(found.findings), "failed": failed}
+def summarize_audit(audited: Audited) -> dict[str, Any]:
+    """Return what the log keeps of an audit."""
+    failed = len(audited.card["failed"])
+    return {"name": audited.saved.name, "tests": len(audited.findings), "failed": failed}

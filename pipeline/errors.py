@@ -48,7 +48,7 @@ class SourceError(UserError):
 
 
 class SourceMissingError(SourceError):
-    """A source cannot be found or read. `logs.sealed` removes its name from the message."""
+    """A source cannot be found or read. `logs.seal_errors` removes its name from the message."""
 
 
 class RemovalRefusedError(UserError):

@@ -11,18 +11,18 @@ from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.encoding import encoding_of
 from lexveil.pipeline.monitoring.batches import measure
 from lexveil.pipeline.monitoring.watch import Watch, watched
-from lexveil.pipeline.records import ForEach, now, one_by_one, spans_by_type
+from lexveil.pipeline.records import ForEach, now, run_one_by_one, spans_by_type
 from lexveil.pipeline.reports.history import write_history
 from lexveil.pipeline.reports.run import write_report
 from lexveil.pipeline.reports.summary import RunSummary, account
-from lexveil.pipeline.request import Request, close
+from lexveil.pipeline.request import Request, close_request
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.stages.evaluate import evaluate
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import Trained, current_model, settle, train
-from lexveil.pipeline.workspace.storage import located, write_json
+from lexveil.pipeline.workspace.storage import locate, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
 T = TypeVar("T")
@@ -34,21 +34,21 @@ class Once(Protocol):
     def __call__(self, stage: str, work: Callable[[], T]) -> T: ...
 
 
-def at_once(stage: str, work: Callable[[], T]) -> T:
+def run_now(stage: str, work: Callable[[], T]) -> T:
     """The simplest `Once`: here and now."""
     del stage
     return work()
 
 
 def run_job(
-    workspace: Workspace, request: Request, each: ForEach = one_by_one, once: Once = at_once
+    workspace: Workspace, request: Request, each: ForEach = run_one_by_one, once: Once = run_now
 ) -> dict[str, Any]:
     """Carry out the main job and write its report. Returns what `lexveil run --json` prints."""
     workspace = workspace.with_settings(request.settings)
     with watched(workspace, "run") as watch:
         result = _carry_out(workspace, request, watch, watch.each(each), once)
         watch.summed_up(result)
-    close(workspace, request, result)
+    close_request(workspace, request, result)
     return result
 
 
@@ -56,7 +56,7 @@ def _carry_out(
     workspace: Workspace, request: Request, watch: Watch, each: ForEach, once: Once
 ) -> dict[str, Any]:
     settings, started = request.settings, now()
-    sources = [located(source) for source in request.sources]
+    sources = [locate(source) for source in request.sources]
     ingested = watch.time("ingest", lambda: ingest(workspace, sources, each))
     masked = watch.time("mask", lambda: mask(workspace, each))
     want = encoding_of(settings.train.model)

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 
-def written(value: object) -> str | None:
+def encode_label(value: object) -> str | None:
     """What a record's field says, as tables hold it; None where it says nothing that can be a label."""
     if isinstance(value, list | tuple):
-        names = [written(part) for part in cast("Iterable[object]", value)]
+        names = [encode_label(part) for part in cast("Iterable[object]", value)]
         return _array(name for name in names if name is not None)
     if isinstance(value, bool | int | float | str) and str(value).strip():
         word = str(value).strip()
@@ -23,12 +23,12 @@ def written(value: object) -> str | None:
     return None
 
 
-def several(label: str | None) -> bool:
+def is_multilabel(label: str | None) -> bool:
     """Whether the label is an array, of however many classes."""
     return label is not None and _parsed(label) is not None
 
 
-def classes(label: str | None) -> tuple[str, ...]:
+def parse_classes(label: str | None) -> tuple[str, ...]:
     """The classes of a label, sorted; none for None."""
     if label is None:
         return ()

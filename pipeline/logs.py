@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from lexveil.pipeline.errors import LexveilError, SourceMissingError, StageError, StorageError
-from lexveil.pipeline.outages import STORAGE_FAILED, trouble
+from lexveil.pipeline.outages import STORAGE_FAILED, describe_outage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +22,7 @@ log = logging.getLogger("lexveil")
 _TALKATIVE = ("presidio-analyzer", "presidio_analyzer", "spacy", "transformers", "eyecite", "pypdfium2")
 
 
-def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def seal_errors(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only content-free errors out of a function.
 
     Lexveil's own errors hold no content and pass, but for the path of a source: it may tell a client's name.
@@ -46,7 +46,7 @@ def sealed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except Exception as error:
                 if os.environ.get("LEXVEIL_DEBUG") == "unsafe":
                     raise
-                told = trouble(error)
+                told = describe_outage(error)
                 clean = (
                     StageError(f"{stage}: {type(error).__name__}")
                     if told is None

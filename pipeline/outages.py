@@ -15,7 +15,7 @@ _NO_CREDENTIALS = {
 STORAGE_FAILED = "the storage of the workspace can't be used:"
 
 
-def trouble(error: BaseException) -> str | None:
+def describe_outage(error: BaseException) -> str | None:
     """What a failure of an object store or the database means, in one line without a name; None for others.
 
     A file that is missing, or there already, is none.

@@ -117,7 +117,7 @@ class ForEach(Protocol):
     def __call__(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]: ...
 
 
-def one_by_one(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+def run_one_by_one(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
     """The simplest `ForEach`: in this process, in order."""
     del stage
     return map(work, shards)
@@ -128,7 +128,7 @@ def spans_by_type(counts: Mapping[str, int]) -> dict[str, int]:
     return {name.removeprefix("span:"): n for name, n in sorted(counts.items()) if name.startswith("span:")}
 
 
-def tally(names: Iterable[str]) -> dict[str, int]:
+def count_names(names: Iterable[str]) -> dict[str, int]:
     """How often each name occurs."""
     total: dict[str, int] = {}
     for name in names:
@@ -141,6 +141,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def written_moment(moment: float) -> str:
+def format_moment(moment: float) -> str:
     """A `KeyStore.moment` as a card has it: models are ordered by it, and set before or after a document."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")

@@ -16,21 +16,21 @@ from typing import Any
 from lexveil.pipeline.masking.scores import scores_digest
 from lexveil.pipeline.monitoring import watch
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan
-from lexveil.pipeline.sources.plan import planned, removed
+from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan_sources
+from lexveil.pipeline.sources.plan import find_removed, read_known_items
 from lexveil.pipeline.workspace.code import code_digest
-from lexveil.pipeline.workspace.features import read_current
-from lexveil.pipeline.workspace.keys import given_key
+from lexveil.pipeline.workspace.features import read_current_version
+from lexveil.pipeline.workspace.keys import load_given_key
 from lexveil.pipeline.workspace.shards import read_manifest
-from lexveil.pipeline.workspace.storage import located, read_json, url_of, write_bytes, write_json
-from lexveil.pipeline.workspace.tables import digest_of, part_path
+from lexveil.pipeline.workspace.storage import locate, read_json, to_url, write_bytes, write_json
+from lexveil.pipeline.workspace.tables import compute_digest, part_path
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
 
 _PURPOSE = "request"
 # Settings that say how a run is carried out or where things are kept, and nothing of what it comes to: a
 # digest of a URL with a password would let anybody confirm a guess of it.
-HOW = (
+EXECUTION_SETTINGS = (
     "workers",
     "runner",
     "runner_address",
@@ -53,12 +53,14 @@ class Request:
     def digest(self) -> str:
         """Equal for requests for the same work."""
         decided = self.settings.model_dump(
-            mode="json", exclude={**dict.fromkeys(HOW, True), "ledger": {"url"}}
+            mode="json", exclude={**dict.fromkeys(EXECUTION_SETTINGS, True), "ledger": {"url"}}
         )
-        return digest_of([list(self.sources), decided])
+        return compute_digest([list(self.sources), decided])
 
 
-def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool) -> Workspace:
+def prepare_workspace(
+    place: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool
+) -> Workspace:
     """Open or lay out a workspace, after everything that can be wrong with the request was looked at.
 
     Sources whose fields were looked at before are not read again: a night's cost is that of what is new.
@@ -66,12 +68,12 @@ def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need
     Raises:
         UserError: a source, a field, the key or the workspace is wrong; nothing was written.
     """
-    known = planned(Workspace.open(place, settings)) if Workspace.exists(place) else {}
-    items = scan(sources, settings.ingest, known)
+    known = read_known_items(Workspace.open(place, settings)) if Workspace.exists(place) else {}
+    items = scan_sources(sources, settings.ingest, known)
     if not known or (items and not any(_looked_at(item, known) for item in items)):
         check_fields(items, settings.ingest, need_labels)
-    removed(known, items, sources, settings.ingest)
-    given_key(settings)
+    find_removed(known, items, sources, settings.ingest)
+    load_given_key(settings)
     if settings.train.device == "cuda":
         from lexveil.pipeline.training.fit import device_of  # heavy, so only where it may refuse
 
@@ -81,7 +83,9 @@ def prepare(place: str | Path, settings: Settings, sources: Sequence[Path], need
     return workspace
 
 
-def idle(place: str | Path, settings: Settings, sources: Sequence[Path]) -> dict[str, Any] | None:
+def reuse_last_result(
+    place: str | Path, settings: Settings, sources: Sequence[Path]
+) -> dict[str, Any] | None:
     """The last run's JSON, where the same request was carried out before and nothing has changed since.
 
     Asked first: a night without anything new looks at the sizes and times of files, and at nothing else.
@@ -92,22 +96,22 @@ def idle(place: str | Path, settings: Settings, sources: Sequence[Path]) -> dict
     if not Workspace.exists(place):
         return None
     workspace = Workspace.open(place, settings)
-    last = unchanged(workspace, request_run(workspace, sources))
+    last = find_reusable_result(workspace, make_request(workspace, sources))
     if last is not None:
         watch.idle(workspace)
     return last
 
 
-def request_run(workspace: Workspace, sources: Sequence[Path]) -> Request:
+def make_request(workspace: Workspace, sources: Sequence[Path]) -> Request:
     """What is asked for. A run that was killed is taken up again under its own id."""
-    asked = Request(new_run_id(), tuple(url_of(path) for path in sources), workspace.settings)
+    asked = Request(new_run_id(), tuple(to_url(path) for path in sources), workspace.settings)
     pending = read_json(_pending(workspace))
     if pending and pending["digest"] == asked.digest:
         return replace(asked, run_id=pending["run_id"])
     return asked
 
 
-def submit(workspace: Workspace, request: Request) -> None:
+def submit_request(workspace: Workspace, request: Request) -> None:
     """Write a request down where `read_request` finds it, until its run has ended."""
     key = workspace.with_settings(request.settings).keys.purpose_key(_PURPOSE)
     content = {
@@ -130,17 +134,17 @@ def read_request(workspace: Workspace, run_id: str) -> Request:
     return Request(run_id, tuple(sources), settings)
 
 
-def close(workspace: Workspace, request: Request, result: dict[str, Any]) -> None:
+def close_request(workspace: Workspace, request: Request, result: dict[str, Any]) -> None:
     """Record that a run has ended, and in what state of the workspace and the sources."""
     last = {"digest": request.digest, "state": _state(workspace, request), "result": result}
     write_json(workspace.runs / "last.json", last)
     _pending(workspace).unlink(missing_ok=True)
 
 
-def unchanged(workspace: Workspace, request: Request) -> dict[str, Any] | None:
+def find_reusable_result(workspace: Workspace, request: Request) -> dict[str, Any] | None:
     """The last run's JSON, where the same request over the same files would do nothing anew."""
     last = read_json(workspace.runs / "last.json")
-    if last is None or last["digest"] != request.digest or not located(last["result"]["report"]).is_file():
+    if last is None or last["digest"] != request.digest or not locate(last["result"]["report"]).is_file():
         return None
     if last["state"] != _state(workspace, request):
         return None
@@ -162,9 +166,9 @@ def new_run_id() -> str:
 
 def _state(workspace: Workspace, request: Request) -> str:
     """Digest of everything that a run of this request would look at before it decides to do nothing."""
-    known = planned(workspace.with_settings(request.settings))
-    items = scan([located(source) for source in request.sources], request.settings.ingest, known)
-    features = workspace.features / (read_current(workspace) or {"version": "none"})["version"]
+    known = read_known_items(workspace.with_settings(request.settings))
+    items = scan_sources([locate(source) for source in request.sources], request.settings.ingest, known)
+    features = workspace.features / (read_current_version(workspace) or {"version": "none"})["version"]
     shards: list[list[Any]] = []
     for folder, stage in ((workspace.raw, "ingest"), (workspace.masked, "mask"), (features, "extract")):
         there = {path.name for path in folder.glob("part-*.parquet")}
@@ -174,6 +178,6 @@ def _state(workspace: Workspace, request: Request) -> str:
     # The report shows the models' audits and the detector's scores.
     models = [[card.parent.name, (read_json(card) or {}).get("audit")] for card in cards]
     measured = scores_digest(workspace)
-    return digest_of(
+    return compute_digest(
         [[item.identity for item in items], shards, models, measured, code_digest("lexveil.pipeline.job")]
     )

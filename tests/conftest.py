@@ -17,11 +17,16 @@ from typing import Any
 
 import pytest
 
+from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
+from tests.deadlines import HANGS_AFTER
 from tests.selection import marks_of
+
+# As in a worker: Presidio would take seconds to import torch for each process of tests.
+keep_model_libraries_out_of_presidio()
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS, SEED, STEPS = 40, 7, 5
-SERVER_SECONDS = 180
+SERVER_SECONDS = HANGS_AFTER
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

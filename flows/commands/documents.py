@@ -1,4 +1,4 @@
-"""Commands for single documents: erase, restore, and the quarantine."""
+"""`lexveil erase`, `restore` and `quarantine`: commands on single documents."""
 
 from __future__ import annotations
 
@@ -7,75 +7,60 @@ from typing import Annotated
 
 import typer
 
-from lexveil.flows import actions
+from lexveil.flows.actions import exclusive_action
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import (
-    ConfigOption,
-    JsonOption,
-    WorkspaceOption,
-    open_workspace,
-    settings_of,
-)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands of this file."""
-    for command in (erase, restore, quarantine):
-        app.command()(command)
+from lexveil.flows.commands.options import WorkspaceOptions
 
 
 def erase(
     document: Annotated[
-        str | None, typer.Argument(metavar="[DOC_ID]", help="doc_id, or the id in the source.")
+        str | None,
+        typer.Argument(metavar="[DOC_ID]", help="Its doc_id, or the id that it has in the source."),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option(help="All documents of this owner, as the source or the tables name it.")
+        str | None, typer.Option(help="Erase all documents of this owner, as named in the source or the tables.")
     ] = None,
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    *,
+    options: WorkspaceOptions,
 ) -> None:
-    """Destroy the keys of a document, or of an owner's, remove them from every table, and prove it."""
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
-    from lexveil.pipeline.maintenance.erasure import erase as stage
+    """Destroy the keys of a document or of an owner's documents, remove them from every table, and prove it.
 
-    with actions.alone(workspace, "erase") as done:
-        erasure = stage(workspace, document, owner)
-        done |= erasure.to_json()  # signed, and chained: the record of the erasure
-    console.show(erasure.to_json(), as_json)
-    if erasure.scan.left:
+    Exit code 1: the scan of the workspace still finds something.
+    """
+    workspace = options.open()
+    from lexveil.pipeline.maintenance import erasure
+
+    with exclusive_action(workspace, "erase") as outcome:
+        erased = erasure.erase(workspace, document, owner)
+        outcome |= erased.to_json()  # signed and chained: the record of the erasure
+    console.show(erased.to_json(), options.as_json)
+    if erased.scan.left:
         raise typer.Exit(1)
 
 
 def restore(
-    document: Annotated[str, typer.Argument(metavar="DOC_ID")],
-    target: Annotated[Path, typer.Argument(metavar="OUT")],
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    document: Annotated[str, typer.Argument(metavar="DOC_ID", help="Its doc_id.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
+    *,
+    options: WorkspaceOptions,
 ) -> None:
     """Write the exact original of a masked document. Needs the master key."""
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
+    workspace = options.open()
     from lexveil.pipeline.masking.vault import restore_document
 
-    with workspace.log.recorded("restore") as done:
+    with workspace.log.record("restore") as outcome:
         text = restore_document(workspace, document)
         target.write_text(text, encoding="utf-8", newline="")
-        done["doc_id"] = document
-    console.show({"doc_id": document, "characters": len(text), "output": str(target)}, as_json)
+        outcome["doc_id"] = document
+    console.show({"doc_id": document, "characters": len(text), "output": str(target)}, options.as_json)
 
 
-def quarantine(
-    location: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
-) -> None:
+def quarantine(*, options: WorkspaceOptions) -> None:
     """List what could not be read, and why. Needs the master key."""
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
+    workspace = options.open()
     from lexveil.pipeline.workspace.documents import read_quarantine
 
-    with workspace.log.recorded("quarantine") as done:
+    with workspace.log.record("quarantine") as outcome:
         rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(workspace)]
-        done["rows"] = len(rows)
-    console.show({"quarantined": len(rows), "items": rows}, as_json)
+        outcome["rows"] = len(rows)
+    console.show({"quarantined": len(rows), "items": rows}, options.as_json)

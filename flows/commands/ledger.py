@@ -8,38 +8,19 @@ from typing import Annotated
 import typer
 
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import (
-    ConfigOption,
-    JsonOption,
-    WorkspaceOption,
-    open_workspace,
-    settings_of,
-)
-
-Head = Annotated[str | None, typer.Option(help="A head that was kept: it must still be there.")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands of this file."""
-    group = typer.Typer(
-        no_args_is_help=True, help="The privacy ledger: what has been spent, and whether it is intact."
-    )
-    for command in (show, verify, limit, export):
-        group.command(command.__name__)(command)
-    app.add_typer(group, name="ledger")
+from lexveil.flows.commands.options import Head, WorkspaceOptions
 
 
 def show(
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also draw it over time, as .svg or .png.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw the spending over time, as .svg or .png."),
     ] = None,
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    *,
+    options: WorkspaceOptions,
 ) -> None:
-    """What every population has spent."""
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
+    """Show what every population has spent."""
+    workspace = options.open()
     from lexveil.pipeline.maintenance import ledger
 
     shown = ledger.show(workspace)
@@ -48,56 +29,51 @@ def show(
 
         ledger_chart.draw(workspace, plot)
         shown |= {"plot": str(plot)}
-    console.show(shown, as_json)
+    console.show(shown, options.as_json)
 
 
 def verify(
-    of: Annotated[
+    exported: Annotated[
         Path | None,
-        typer.Option("--export", metavar="FILE", help="An exported ledger, in place of a workspace's."),
+        typer.Option("--export", metavar="FILE", help="Verify an exported ledger instead of a workspace's."),
     ] = None,
     head: Head = None,
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    *,
+    options: WorkspaceOptions,
 ) -> None:
-    """Recompute the ledger's chain and totals; exit code 1 where it is broken."""
+    """Recompute the ledger's chain and totals; exit code 1 if it is broken."""
     from lexveil.pipeline.maintenance import ledger
 
-    if of is not None:
-        result = ledger.verify_export(of, head)
+    if exported is not None:
+        result = ledger.verify_export(exported, head)
     else:
-        result = ledger.verify(open_workspace(location, settings_of(config)), head)
-    console.show(result, as_json)
+        result = ledger.verify(options.open(), head)
+    console.show(result, options.as_json)
     if not result["intact"]:
         raise typer.Exit(1)
 
 
 def limit(
     epsilon: Annotated[float, typer.Argument(help="The most epsilon that the population may ever spend.")],
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    *,
+    options: WorkspaceOptions,
 ) -> None:
-    """Set the limit of the configured population; the change is kept in the ledger."""
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
+    """Set the limit of the configured population; the ledger records the change."""
+    workspace = options.open()
     from lexveil.pipeline.maintenance import ledger
 
-    with workspace.log.recorded("ledger-limit", {"epsilon": epsilon}):
+    with workspace.log.record("ledger-limit", {"epsilon": epsilon}):
         limits = ledger.limit(workspace, epsilon)
-    console.show(limits, as_json)
+    console.show(limits, options.as_json)
 
 
 def export(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="Where the JSON document goes.")],
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write the JSON document to.")],
+    *,
+    options: WorkspaceOptions,
 ) -> None:
     """Write every entry and total for an auditor, who checks them with `ledger verify --export FILE`."""
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
+    workspace = options.open()
     from lexveil.pipeline.maintenance import ledger
 
-    console.show(ledger.export(workspace, target), as_json)
+    console.show(ledger.export(workspace, target), options.as_json)

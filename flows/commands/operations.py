@@ -1,225 +1,227 @@
-"""`lexveil deploy`, `up`, `backup`, `recover`, `rotate-master-key`: work by schedule, and its keeper's."""
+"""`lexveil deploy`, `up`, `backup`, `recover` and `rotate-master-key`: schedules, backups and the master key."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lexveil.flows import actions
+from lexveil.flows.actions import exclusive_action
 from lexveil.flows.commands import console
 from lexveil.flows.commands.options import (
+    CommonOptions,
     ConfigOption,
-    JsonOption,
+    RequiredWorkspace,
     SourcesArgument,
-    WorkspaceOption,
-    open_workspace,
-    settings_of,
+    WorkspaceOptions,
 )
+from lexveil.flows.schedules import Schedules, WorkPool
 
 if TYPE_CHECKING:
     from lexveil.pipeline.workspace.workspace import Workspace
 
-NIGHTLY, TRAIN, AUDIT = "0 2 * * *", "0 4 * * 6", "0 5 1 * *"
-NightlyOption = Annotated[
-    str, typer.Option(help="When new documents are worked on: cron in quotes, or seconds between runs.")
-]
-TrainOption = Annotated[str, typer.Option("--train", help="When a model is trained anew; the same.")]
-AuditOption = Annotated[str, typer.Option("--audit", help="When the newest model is audited; the same.")]
-TimezoneOption = Annotated[str, typer.Option(help="Of the schedules, such as Europe/Brussels.")]
-PoolWorkspace = Annotated[str, typer.Option("--workspace", "-w", help="Folder or URL of the workspace.")]
-NameOption = Annotated[
-    str | None, typer.Option(help="What the deployments' names begin with, where workspaces share a server.")
-]
+_OUTDATED = "registered by an earlier version, whose runs fail: run `lexveil deploy` for its workspace again"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the commands of this file."""
-    app.command()(deploy)
-    app.command()(up)
-    app.command()(backup)
-    app.command()(recover)
-    app.command("rotate-master-key")(rotate_master_key)
+@dataclass(frozen=True)
+class ScheduleOptions(Schedules):
+    """The schedules as options of a command."""
+
+    nightly: Annotated[
+        str, typer.Option(help="When new documents are processed: cron in quotes, or seconds between runs.")
+    ] = "0 2 * * *"
+    train: Annotated[
+        str, typer.Option(help="When a model is retrained: cron or seconds, as for --nightly.")
+    ] = "0 4 * * 6"
+    audit: Annotated[
+        str, typer.Option(help="When the newest model is audited: cron or seconds, as for --nightly.")
+    ] = "0 5 1 * *"
+    timezone: Annotated[str, typer.Option(help="Time zone of the schedules, such as Europe/Brussels.")] = (
+        "UTC"
+    )
 
 
 def deploy(
     sources: SourcesArgument,
-    location: PoolWorkspace,
-    nightly: NightlyOption = NIGHTLY,
-    train: TrainOption = TRAIN,
-    audit: AuditOption = AUDIT,
-    timezone: TimezoneOption = "UTC",
-    pool: Annotated[str, typer.Option(help="Work pool; made where there is none.")] = "lexveil",
-    pool_type: Annotated[str, typer.Option(help="Of a new work pool: process, kubernetes.")] = "process",
+    *,
+    location: RequiredWorkspace,
+    schedules: ScheduleOptions,
+    pool: Annotated[str, typer.Option(help="Work pool; created if there is none of this name.")] = "lexveil",
+    pool_type: Annotated[
+        str, typer.Option(help="Type of a new work pool: process or kubernetes.")
+    ] = "process",
     image: Annotated[str | None, typer.Option(help="Container image of the runs, for kubernetes.")] = None,
     job_template: Annotated[
-        Path | None, typer.Option(help="How a run's container is started; Prefect's JSON.")
+        Path | None, typer.Option(help="Prefect's base job template in JSON: how a run's container starts.")
     ] = None,
-    name: NameOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Prefix of the deployments' names, for several workspaces on one server."),
+    ] = None,
+    options: CommonOptions,
 ) -> None:
     """Register the scheduled flows at the Prefect server of PREFECT_API_URL.
 
-    A worker carries them out: `prefect worker start --pool lexveil`. Again with other schedules changes them.
+    A worker executes them: `prefect worker start --pool lexveil`. Run it again to change the schedules, and
+    after every upgrade of Lexveil.
     """
-    settings = settings_of(config)
-    names = _refuse_early(sources)
-    import os
-
+    settings = options.settings()
+    urls = _check_sources(sources)
     from lexveil.pipeline.errors import SettingsError
+    from lexveil.pipeline.workspace.workspace import Workspace
 
     if not os.environ.get("PREFECT_API_URL"):
         raise SettingsError("PREFECT_API_URL is not set; `lexveil up` starts a server of its own")
-    from lexveil.pipeline.workspace.workspace import Workspace
-
     workspace = Workspace.create_or_open(location, settings)
-    schedules = (nightly, train, audit, timezone)
-    where = (pool, pool_type, image, job_template)
-    console.show(_register(workspace, names, config, schedules, where, name), as_json)
+    work_pool = WorkPool(pool, pool_type, image, job_template)
+    console.show(_register(workspace, urls, options.config, schedules, work_pool, name), options.as_json)
 
 
 def up(
     sources: SourcesArgument,
-    location: PoolWorkspace,
-    nightly: NightlyOption = NIGHTLY,
-    train: TrainOption = TRAIN,
-    audit: AuditOption = AUDIT,
-    timezone: TimezoneOption = "UTC",
-    port: Annotated[int, typer.Option(help="Of the Prefect server.")] = 4200,
-    endpoint: Annotated[bool, typer.Option(help="Serve encrypted classification as well.")] = True,
+    *,
+    location: RequiredWorkspace,
+    schedules: ScheduleOptions,
+    port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
+    endpoint: Annotated[bool, typer.Option(help="Also serve encrypted classification.")] = True,
     config: ConfigOption = None,
 ) -> None:
     """Start a Prefect server, a worker and the endpoint on this machine, and stop them together.
 
-    Ctrl-C or SIGTERM ends all of them. Where PREFECT_API_URL is set, that server is used.
+    Ctrl-C or SIGTERM stops all of them. If PREFECT_API_URL is set, that server is used.
     """
-    settings = settings_of(config)
-    names = _refuse_early(sources)
+    settings = CommonOptions(config).settings()
+    urls = _check_sources(sources)
     from lexveil.flows.up import bring_up
     from lexveil.pipeline.workspace.workspace import Workspace
 
     workspace = Workspace.create_or_open(location, settings)
     serve = ("lexveil.flows.cli", "serve", "-w", workspace.url)
-    if config is not None:  # that of the working folder is the endpoint's as well
+    if config is not None:  # the endpoint finds that of the working folder itself
         serve = (*serve, "--config", str(config.resolve()))
-    schedules = (nightly, train, audit, timezone)
-    bring_up(
-        workspace,
-        port,
-        lambda: console.show(_register(workspace, names, config, schedules), False),
-        serve if endpoint else None,
-        lambda line: console.show({"up": line}, False),
-    )
+
+    def register() -> None:
+        console.show(_register(workspace, urls, config, schedules, WorkPool(), None), as_json=False)
+
+    def announce(line: str) -> None:
+        console.show({"up": line}, as_json=False)
+
+    bring_up(workspace, port, register, serve if endpoint else None, announce)
 
 
 def rotate_master_key(
     rewrap: Annotated[
-        bool, typer.Option("--rewrap", help="Only have the key service wrap the same key by its newest one.")
+        bool,
+        typer.Option(
+            "--rewrap", help="Only re-wrap the existing key with the newest version of the service's key."
+        ),
     ] = False,
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    *,
+    options: WorkspaceOptions,
 ) -> None:
-    """Put a new master key in the place of the old one; no document is encrypted again.
+    """Replace the master key by a new one; no document is encrypted again.
 
-    It is kept where the settings say, be that another place than the old one's.
+    The new key is stored where the settings say, which may be elsewhere than the old one.
     """
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
+    workspace = options.open()
     from lexveil.pipeline.maintenance import rotation
 
-    with actions.alone(workspace, "rotate-master-key") as done:
+    with exclusive_action(workspace, "rotate-master-key") as outcome:
         if rewrap:
             rotation.rewrap_master_key(workspace)
-            done["rewrapped"] = True
+            changed: dict[str, Any] = {"rewrapped": True}
         else:
-            done["keys"] = rotation.rotate_master_key(workspace)
-        shown = {name: done[name] for name in ("keys", "rewrapped") if name in done}
-    console.show(shown, as_json)
+            changed = {"keys": rotation.rotate_master_key(workspace)}
+        outcome |= changed
+    console.show(changed, options.as_json)
 
 
 def backup(
     target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
     with_master_key: Annotated[
-        bool, typer.Option(help="Put the key file in: whoever finds the backup can open every document.")
+        bool,
+        typer.Option(help="Include the key file: whoever finds the backup can then open every document."),
     ] = False,
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    *,
+    options: WorkspaceOptions,
 ) -> None:
     """Copy the workspace, its databases included, while no run works on it.
 
-    The master key is not in it: keep that elsewhere, since without it no document can be opened again.
+    The copy does not contain the master key: keep that elsewhere, since no document can be opened without it.
     """
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
-    from dataclasses import asdict
-
+    workspace = options.open()
     from lexveil.pipeline.maintenance.backup import back_up
 
-    with actions.alone(workspace, "backup") as done:
-        made = asdict(back_up(workspace, target, with_master_key))
-        done |= made
-    console.show({**made, "output": str(target)}, as_json)
+    with exclusive_action(workspace, "backup") as outcome:
+        copied = asdict(back_up(workspace, target, with_master_key))
+        outcome |= copied
+    console.show({**copied, "output": str(target)}, options.as_json)
 
 
 def recover(
-    backup: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `lexveil backup` has written.")],
-    location: PoolWorkspace,
+    backup: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that `lexveil backup` wrote.")],
+    *,
+    location: RequiredWorkspace,
     log: Annotated[
-        Path | None, typer.Option(help="A later copy of the log: what was erased since is erased again.")
+        Path | None,
+        typer.Option(help="A later copy of the log: what was erased after the backup is erased again."),
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    options: CommonOptions,
 ) -> None:
-    """Lay a backup out as a new workspace, check it, and erase again what was erased since.
+    """Restore a backup as a new workspace, check it, and erase again what was erased after the backup.
 
-    Exit code 1: the log or the ledger is broken, or the ledger lacks trainings of the later log.
+    Exit code 1: the log or the ledger is broken, or the ledger lacks training runs of the later log.
     """
-    settings = settings_of(config)
-    from dataclasses import asdict
-
+    settings = options.settings()
     from lexveil.pipeline.maintenance import backup as backups
 
     workspace = backups.recover(backup, location, settings, log)
-    with actions.alone(workspace, "recover") as done:
-        found = backups.catch_up(workspace, backup)
-        done |= asdict(found)
-    console.show({**asdict(found), "workspace": workspace.url}, as_json)
-    if not (found.log_intact and found.ledger_intact) or found.charges_missing:
+    with exclusive_action(workspace, "recover") as outcome:
+        recovery = backups.catch_up(workspace, backup)
+        outcome |= asdict(recovery)
+    console.show({**asdict(recovery), "workspace": workspace.url}, options.as_json)
+    if not (recovery.log_intact and recovery.ledger_intact) or recovery.charges_missing:
         raise typer.Exit(1)
 
 
-def _refuse_early(sources: list[Path]) -> list[str]:
-    """The sources as a run finds them again. What the first night would stumble over is said now."""
-    from lexveil.pipeline.errors import SourceError
-    from lexveil.pipeline.sources.scheduled import located_sources
-    from lexveil.pipeline.workspace.storage import url_of
+def _check_sources(sources: list[Path]) -> list[str]:
+    """Return the sources as URLs that a run finds from anywhere.
 
-    found = located_sources(sources)
-    for source in found:
+    Raises:
+        SourceError: A source does not exist, which would fail the first scheduled run.
+    """
+    from lexveil.pipeline.errors import SourceError
+    from lexveil.pipeline.sources.scheduled import locate_sources
+    from lexveil.pipeline.workspace.storage import to_url
+
+    located = locate_sources(sources)
+    for source in located:
         if not source.exists():
             raise SourceError(f"there is nothing at {source}")
-    return [url_of(source) for source in found]
+    return [to_url(source) for source in located]
 
 
 def _register(
     workspace: Workspace,
     sources: list[str],
     config: Path | None,
-    schedules: tuple[str, str, str, str],
-    pool: tuple[str, str, str | None, Path | None] = ("lexveil", "process", None, None),
-    name: str | None = None,
+    schedules: Schedules,
+    pool: WorkPool,
+    name: str | None,
 ) -> dict[str, Any]:
-    from lexveil.flows.deployments import Pool, Schedules, register
+    from lexveil.flows.deployments import register
     from lexveil.pipeline.errors import LexveilError, SettingsError
 
-    wanted = Schedules(*schedules)
     try:
-        return {"deployed": dict(register(workspace, sources, config, wanted, Pool(*pool), name))}
+        registered = register(workspace, sources, config, schedules, pool, name)
     except ValueError as error:
         raise SettingsError(f"a schedule is neither cron nor a number of seconds: {error}") from None
     except OSError:
-        raise LexveilError("the Prefect server can't be reached") from None
+        raise LexveilError("the Prefect server cannot be reached") from None
+    shown: dict[str, Any] = {"deployed": registered.schedules}
+    if registered.outdated:
+        shown["outdated"] = dict.fromkeys(registered.outdated, _OUTDATED)
+    return shown

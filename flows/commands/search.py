@@ -1,4 +1,4 @@
-"""`lexveil search`: hyper-parameters, on public documents or charged for."""
+"""`lexveil search`: hyper-parameter search, on public documents or charged to the privacy ledger."""
 
 from __future__ import annotations
 
@@ -9,27 +9,19 @@ from typing import Annotated
 
 import typer
 
-from lexveil.flows import actions
+from lexveil.flows.actions import exclusive_action
 from lexveil.flows.commands import console
 from lexveil.flows.commands.options import (
-    ConfigOption,
     Epsilon,
-    JsonOption,
+    KindOption,
     LabelField,
-    ModelOption,
     OwnerField,
     SplitField,
     TextField,
     Workers,
-    WorkspaceOption,
+    WorkspaceOptions,
     open_workspace,
-    settings_of,
 )
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command of this file."""
-    app.command("search")(search)
 
 
 def search(
@@ -39,21 +31,73 @@ def search(
     ] = None,
     trial_epsilon: Annotated[
         float | None,
-        typer.Option(help="Search on the workspace's documents: each trial, and the scores, cost this."),
+        typer.Option(
+            help="Search on the workspace's documents: each trial, and the scores, cost this epsilon."
+        ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=2, max=45, help="How many settings to try.")] = 9,
-    model: ModelOption = None,
+    trials: Annotated[int, typer.Option(min=2, max=45, help="Number of candidate settings to try.")] = 9,
+    model: KindOption = None,
     epsilon: Epsilon = None,
     text_field: TextField = None,
     label_field: LabelField = None,
     owner_field: OwnerField = None,
     split_field: SplitField = None,
     workers: Workers = None,
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    *,
+    options: WorkspaceOptions,
 ) -> None:
     """Try learning rates, clipping norms and numbers of steps; print settings for lexveil.toml."""
+    _refuse_contradictions(public, trial_epsilon, options.location)
+    fields = {
+        "text_field": text_field,
+        "label_field": label_field,
+        "owner_field": owner_field,
+        "split_field": split_field,
+    }
+    settings = options.settings(ingest=fields, train={"model": model, "epsilon": epsilon}, workers=workers)
+    from lexveil.pipeline.request import prepare_workspace
+    from lexveil.pipeline.stages import search as searches
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.stages.mask import mask
+
+    with ExitStack() as stack:
+        if public is None:
+            workspace = open_workspace(options.location, settings)
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-search-")))
+            workspace = prepare_workspace(folder, settings, public, need_labels=True)
+        facts = {"public": public is not None, "trials": trials}
+        outcome = stack.enter_context(exclusive_action(workspace, "search", facts))
+        bar = stack.enter_context(console.progress(options.as_json))
+        each = stack.enter_context(console.worker_pool(settings, quiet=True))
+
+        def on_trial(count: int, total: int) -> None:
+            if bar is not None:
+                bar("trial", count, total)
+
+        if trial_epsilon is None:
+            ingest(workspace, public or [], each)
+            mask(workspace, each)
+            best = searches.search_public(workspace, trials, each, on_trial)
+        else:
+            best = searches.search_private(workspace, trials, trial_epsilon, each, on_trial)
+            outcome |= {"spent": best.spent}
+    result = {
+        "trials": searches.as_rows(best),
+        "noise": best.noise,
+        "spent": best.spent,
+        "statement": best.statement,
+    }
+    if options.as_json:
+        console.show(result | {"settings": best.settings}, as_json=True)
+    else:
+        console.show(result, as_json=False)
+        typer.echo(f"\n{best.settings}")
+
+
+def _refuse_contradictions(
+    public: list[Path] | None, trial_epsilon: float | None, location: str | None
+) -> None:
     from lexveil.pipeline.errors import SettingsError
 
     if (public is None) == (trial_epsilon is None):
@@ -64,50 +108,4 @@ def search(
     if public is not None and location is not None:
         raise SettingsError("a search on --public documents leaves every workspace alone: drop -w")
     if trial_epsilon is not None and not 0 < trial_epsilon <= 1000:
-        raise SettingsError("--trial-epsilon must lie above 0 and be at most 1000")
-    fields = {"text_field": text_field, "label_field": label_field, "owner_field": owner_field}
-    settings = settings_of(
-        config,
-        ingest=fields | {"split_field": split_field},
-        train={"model": model, "epsilon": epsilon},
-        workers=workers,
-    )
-    from lexveil.pipeline.request import prepare
-    from lexveil.pipeline.stages import search as searches
-    from lexveil.pipeline.stages.ingest import ingest
-    from lexveil.pipeline.stages.mask import mask
-
-    with ExitStack() as stack:
-        if public is None:
-            workspace = open_workspace(location, settings)
-        else:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-search-")))
-            workspace = prepare(folder, settings, public, need_labels=True)
-        facts = {"public": public is not None, "trials": trials}
-        done = stack.enter_context(actions.alone(workspace, "search", facts))
-        bar = stack.enter_context(console.progress(as_json))
-        each = stack.enter_context(console.worker_pool(settings, True))
-
-        def on_trial(count: int, total: int) -> None:
-            if bar is not None:
-                bar("trial", count, total)
-
-        if public is not None:
-            ingest(workspace, public, each)
-            mask(workspace, each)
-            found = searches.search_public(workspace, trials, each, on_trial)
-        else:
-            assert trial_epsilon is not None
-            found = searches.search_private(workspace, trials, trial_epsilon, each, on_trial)
-            done |= {"spent": found.spent}
-    result = {
-        "trials": searches.as_rows(found),
-        "noise": found.noise,
-        "spent": found.spent,
-        "statement": found.statement,
-    }
-    if as_json:
-        console.show(result | {"settings": found.settings}, as_json)
-        return
-    console.show(result, as_json)
-    typer.echo(f"\n{found.settings}")
+        raise SettingsError("--trial-epsilon must be above 0 and at most 1000")

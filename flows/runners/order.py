@@ -24,7 +24,7 @@ from lexveil.pipeline.errors import (
     TrainingStoppedError,
     UserError,
 )
-from lexveil.pipeline.logs import sealed
+from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.records import Shard, ShardResult, Work
 
 RETRIES = 2
@@ -66,7 +66,7 @@ def may_pass(task: Any, task_run: Any, state: Any) -> bool:
     retry_jitter_factor=0.5,
     retry_condition_fn=may_pass,
 )
-@sealed("shard")
+@seal_errors("shard")
 def shard_task(order: Order) -> ShardResult:
     """The task of every shard; it takes the stage's name."""
     return order()

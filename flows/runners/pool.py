@@ -15,8 +15,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from lexveil.pipeline.errors import StageError
-from lexveil.pipeline.logs import sealed, set_up_logging
+from lexveil.pipeline.logs import seal_errors, set_up_logging
 from lexveil.pipeline.records import ForEach, Shard, ShardResult, Work
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ def default_workers() -> int:
 
 def _start_worker(parent: int) -> None:
     os.environ.update(ONE_THREAD)
+    keep_model_libraries_out_of_presidio()
     set_up_logging()
     leave_with(parent)
 
@@ -72,7 +74,7 @@ def carry_out(stage: str, work: Callable[[T], R], item: T, seconds: int | None) 
     # The system's own timer: a thread or an exception would wait for a regular expression that never ends.
     signal.setitimer(signal.ITIMER_REAL, seconds or 0)
     try:
-        return sealed(stage)(work)(item)
+        return seal_errors(stage)(work)(item)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

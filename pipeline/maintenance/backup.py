@@ -31,8 +31,8 @@ from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace import storage
-from lexveil.pipeline.workspace.database import schema_of
-from lexveil.pipeline.workspace.keys import given_key
+from lexveil.pipeline.workspace.database import schema_name
+from lexveil.pipeline.workspace.keys import load_given_key
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -93,7 +93,7 @@ def back_up(place: Workspace, target: Path, with_key: bool = False) -> Backup:
                 "pg_dump",
                 url,
                 "--format=custom",
-                f"--schema={schema_of(place.id)}",
+                f"--schema={schema_name(place.id)}",
                 f"--file={target / _DUMP}",
             )
         manifest = {"version": _VERSION, "id": place.id, "files": files, "links": _links(place)}
@@ -123,12 +123,12 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
             else "in files: unset database.url"
         )
         raise WorkspaceError(f"this backup's keys and log were kept {kept}")
-    given = settings.master_key_service is not None or given_key(settings) is not None
+    given = settings.master_key_service is not None or load_given_key(settings) is not None
     if not given and _KEY not in found["files"]:
         raise WorkspaceKeyError(
             "the backup holds no master key: set LEXVEIL_MASTER_KEY, or name its file or service"
         )
-    at = storage.located(root)
+    at = storage.locate(root)
     if at.exists() and any(at.iterdir()):
         raise WorkspaceError(f"something lies at {root}; a backup is recovered to a place of its own")
     try:
@@ -141,7 +141,7 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
         place = Workspace.open(root, settings)
         _ = place.keys  # refuses a wrong master key
         if log is not None:
-            place.log.adopt(log.read_bytes())
+            place.log.append_copy(log.read_bytes())
     except BaseException as error:
         if not storage.is_remote(at):
             shutil.rmtree(at, ignore_errors=True)
@@ -218,7 +218,7 @@ def _lay(source: Path, target: Path, told: dict[str, Any]) -> None:
     protected = "protected" in target.parts
     if not storage.is_remote(target):
         target.parent.mkdir(mode=0o700 if protected else 0o777, parents=True, exist_ok=True)
-    storage.put(target, source.read_bytes(), told["mode"])
+    storage.write_bytes(target, source.read_bytes(), told["mode"])
 
 
 def _digest(path: Path) -> str:

@@ -17,9 +17,9 @@ from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.saved import models
 from lexveil.pipeline.records import now
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.features import versions
+from lexveil.pipeline.workspace.features import list_versions
 from lexveil.pipeline.workspace.shards import read_manifest, write_manifest
-from lexveil.pipeline.workspace.storage import forget_versions, is_remote, read_json, write_json
+from lexveil.pipeline.workspace.storage import delete_old_versions, is_remote, read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id
@@ -99,8 +99,8 @@ def forget(workspace: Workspace, doc_ids: Sequence[str]) -> None:
     it is the policy that what leaves its source leaves the workspace, the models say so. The catalogue is the
     caller's.
     """
-    facts = {"documents": len(doc_ids), "digest": tables.digest_of(sorted(doc_ids))}
-    with workspace.log.recorded("forget", facts) as done:
+    facts = {"documents": len(doc_ids), "digest": tables.compute_digest(sorted(doc_ids))}
+    with workspace.log.record("forget", facts) as done:
         mark = workspace.settings.ingest.removed == "erase"
         keys = workspace.keys
         gone = _remove(workspace, keys, doc_ids, tombstones=False, mark=mark)
@@ -117,7 +117,7 @@ def _remove(
     rows = sum(tables.drop_documents(path, doc_ids) for path in _parts(workspace))
     _refresh_manifests(workspace)
     _mark(workspace, trained, len(doc_ids))
-    forget_versions(workspace.root)
+    delete_old_versions(workspace.root)
     return _Removed(rows, destroyed, tuple(trained))
 
 
@@ -129,7 +129,7 @@ def scan(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> Scan:
     files = size = 0
     left = len(keys.existing_keys(doc_ids))
     if workspace.settings.database.url is not None:
-        left += len({*doc_ids} & {*tables.strings(workspace.catalogue.read(), "doc_id")})
+        left += len({*doc_ids} & {*tables.to_strings(workspace.catalogue.read(), "doc_id")})
     needles = [doc_id.encode() for doc_id in doc_ids]
     for path in _everything(workspace):
         if path.name in _REMEMBERS:
@@ -149,7 +149,7 @@ def _everything(workspace: Workspace) -> Iterator[Path]:
 
 def _table_names(path: Path, doc_ids: Sequence[str]) -> bool:
     wanted = pa.array(list(doc_ids), pa.string())
-    table = tables.read_part(path, [n for n in ("doc_id", "owner") if n in tables.columns(path)])
+    table = tables.read_part(path, [n for n in ("doc_id", "owner") if n in tables.read_column_names(path)])
     return any(pc.any(pc.is_in(column, value_set=wanted)).as_py() for column in table.columns)
 
 
@@ -219,7 +219,7 @@ def _folders(workspace: Workspace) -> list[tuple[Path, str]]:
         (workspace.raw, "ingest"),
         (workspace.found, "find"),
         (workspace.masked, "mask"),
-        *((folder, "extract") for folder in versions(workspace)),
+        *((folder, "extract") for folder in list_versions(workspace)),
         *encoded,
     ]
 
@@ -233,7 +233,7 @@ def _parts(workspace: Workspace) -> list[Path]:
 def _drop_from_catalogue(workspace: Workspace, doc_ids: Sequence[str]) -> None:
     table = workspace.catalogue.read()
     gone = set(doc_ids)
-    kept = [value not in gone for value in tables.strings(table, "doc_id")]
+    kept = [value not in gone for value in tables.to_strings(table, "doc_id")]
     workspace.catalogue.write(table.filter(kept))
 
 

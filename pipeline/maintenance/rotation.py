@@ -7,12 +7,12 @@ from pathlib import Path
 from lexveil.pipeline.errors import WorkspaceKeyError
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.keys import (
-    given_key,
-    kept_by,
-    key_file,
-    next_key,
+    find_key_file,
+    load_given_key,
+    next_key_path,
     open_current_store,
-    own_key_file,
+    own_key_path,
+    read_key_service,
     translate_key_errors,
 )
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -36,16 +36,19 @@ def rotate_master_key(workspace: Workspace) -> int:
         WorkspaceKeyError: a key can't be used, or lies where it can't be written.
     """
     settings = workspace.settings
-    store, at_service = open_current_store(workspace, settings), kept_by(workspace, settings) is not None
+    store, at_service = (
+        open_current_store(workspace, settings),
+        read_key_service(workspace, settings) is not None,
+    )
     with translate_key_errors():
         if settings.master_key_service is not None:
             count = store.rewrap_keys(key_service(settings.master_key_service))
             if not workspace.remote:
-                for path in (own_key_file(workspace), next_key(own_key_file(workspace))):
+                for path in (own_key_path(workspace), next_key_path(own_key_path(workspace))):
                     path.unlink(missing_ok=True)  # it opens nothing any more
             return count
-        given = given_key(settings)
-        path = key_file(workspace, settings)
+        given = load_given_key(settings)
+        path = find_key_file(workspace, settings)
         if path is None and given is not None and at_service:
             return store.rewrap_keys(given)
     if path is None:
@@ -70,7 +73,7 @@ def rewrap_master_key(workspace: Workspace) -> None:
 
 
 def _to_file(store: KeyStore, path: Path) -> int:
-    waiting = next_key(path)
+    waiting = next_key_path(path)
     waiting.unlink(missing_ok=True)  # of a rotation that was killed before it began
     try:
         renewed = MasterKey.from_file(waiting)

@@ -28,13 +28,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from lexveil.nlp.masking.policy import REVIEWER
-from lexveil.nlp.text import NormalisedText, Span
+from lexveil.nlp.text import NormalizedText, Span
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.records import Document
 from lexveil.pipeline.settings import EntityType
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.storage import write_bytes
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import content_id
 
@@ -155,7 +155,8 @@ def decisions_digests(workspace: Workspace) -> dict[str, str]:
     """doc_id -> digest of its decisions, for every document that has any: a shard's key depends on them."""
     found = sorted(review_folder(workspace).glob("decisions-*.json"))
     return {
-        path.stem.removeprefix("decisions-"): digest_of(path.read_text(encoding="utf-8")) for path in found
+        path.stem.removeprefix("decisions-"): compute_digest(path.read_text(encoding="utf-8"))
+        for path in found
     }
 
 
@@ -198,7 +199,7 @@ def apply_decisions(spans: Sequence[Span], decisions: Sequence[Decision], text: 
         for d in upheld
     ]
     added = [d for d in upheld if d.verdict == "add"]
-    document = NormalisedText.of(text if added else "")
+    document = NormalizedText.of(text if added else "")
     made += [
         Span(start, end, d.type, 1.0, REVIEWER)
         for d in added
@@ -234,12 +235,12 @@ def _by_place(entry: tuple[Span, bool]) -> tuple[int, int]:
 
 
 def _folded(text: str, start: int, end: int) -> str:
-    return " ".join(NormalisedText.of(text[start:end]).text.casefold().split())
+    return " ".join(NormalizedText.of(text[start:end]).text.casefold().split())
 
 
-def _identical(document: NormalisedText, surface: str) -> Iterator[tuple[int, int]]:
+def _identical(document: NormalizedText, surface: str) -> Iterator[tuple[int, int]]:
     """Every place of a string, in characters of the original text."""
-    words = NormalisedText.of(surface).text.split()
+    words = NormalizedText.of(surface).text.split()
     string = "".join(words)
     shortest = 2 if string[:1] >= _BEYOND_LATIN else 3
     if len(string) < shortest:

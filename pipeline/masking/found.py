@@ -71,7 +71,7 @@ def wanted_by_shard(workspace: Workspace) -> dict[int, list[str]]:
 
 def wanted_in(workspace: Workspace, index: int) -> list[str]:
     """The kept documents of one raw part. Every shard asks, so no more than its own rows become objects."""
-    return tables.strings(workspace.catalogue.read(index), "doc_id")
+    return tables.to_strings(workspace.catalogue.read(index), "doc_id")
 
 
 def seal_json(key: bytes, value: object, context: str) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from lexveil.nlp.taggers.contract import WEIGHTS
 from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.workspace.storage import read_json
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 
 OTHER_DOCUMENTS = "These scores were measured on other documents than those of this run."
@@ -44,7 +44,7 @@ def scores_in_use(workspace: Workspace) -> dict[str, Any]:
 
 def scores_digest(workspace: Workspace) -> str:
     """Changes when scores are stored, so that a run knows that its report would."""
-    return digest_of(read_json(scores_path(workspace)))
+    return compute_digest(read_json(scores_path(workspace)))
 
 
 def _shipped(detector: str, sensitivity: str) -> Mapping[str, Any] | None:

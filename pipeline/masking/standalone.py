@@ -15,12 +15,12 @@ from typing import IO, Any, TypeVar
 
 import zstandard
 
-from lexveil.nlp.readers import Reason, Unreadable, read_document
+from lexveil.nlp.readers import Reason, UnreadableError, read_document
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SettingsError, SourceError
 from lexveil.pipeline.masking.texts import HELD_BACK, mask_texts, spans_to_mask
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.sources.documents import limits
+from lexveil.pipeline.sources.documents import reader_limits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -99,7 +99,9 @@ def _convert(
         if record_files.is_record_file(source):
             batches = _slices(source, settings)
         else:
-            batches = iter([[{"id": source.name, "text": read_document(source, limits(settings.ingest))}]])
+            batches = iter(
+                [[{"id": source.name, "text": read_document(source, reader_limits(settings.ingest))}]]
+            )
         with _writer(target) as out:
             for results in ordered(work, batches):
                 for result in results:
@@ -107,7 +109,7 @@ def _convert(
                     counts["spans"] += result.pop(_COUNT, len(result.get("spans", ())))
                     plain = "text" in result and not record_files.is_record_file(target)
                     out.write(result["text"] if plain else json.dumps(result, ensure_ascii=False) + "\n")
-    except Unreadable as error:
+    except UnreadableError as error:
         raise SourceError(f"can't read {source}: {error.reason}") from None
     except OSError:
         raise SourceError(f"can't write {target}") from None
@@ -116,14 +118,18 @@ def _convert(
 
 def _slices(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:
     ingest = settings.ingest
-    for piece in record_files.plan_slices(source, limits(ingest), ingest.shard_documents, ingest.shard_bytes):
+    for piece in record_files.plan_slices(
+        source, reader_limits(ingest), ingest.shard_documents, ingest.shard_bytes
+    ):
         batch: list[dict[str, Any]] = []
-        for place, record in enumerate(record_files.read_slice(source, piece, limits(ingest)), piece.first):
+        for place, record in enumerate(
+            record_files.read_slice(source, piece, reader_limits(ingest)), piece.first
+        ):
             if isinstance(record, Reason):
                 batch.append({"id": place, "error": record.value})
                 continue
-            name = record_files.field(record, ingest.id_field)
-            text = record_files.field(record, ingest.text_field)
+            name = record_files.get_field(record, ingest.id_field)
+            text = record_files.get_field(record, ingest.text_field)
             usable = {"text": text} if isinstance(text, str) else {"error": Reason.missing_text.value}
             batch.append({"id": place if name is None else name, **usable})
         yield batch

@@ -30,9 +30,9 @@ from lexveil.pipeline.monitoring.drift import (
 )
 from lexveil.pipeline.records import Manifest
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.storage import read_json
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 
 MOST_RUNS = 60  # the newest; older ones stay in their folders
@@ -98,7 +98,7 @@ def measure(workspace: Workspace, run_id: str, ingested: Manifest) -> dict[str, 
     waiting = ingested.counts().get("quarantined", 0)
     quarantined = max(0, waiting - (past[-1].data["batch"]["quarantine"] if past else 0))
     batch = batch_of(workspace, new, quarantined)
-    recipe = digest_of(workspace.settings.mask.model_dump(mode="json"))
+    recipe = compute_digest(workspace.settings.mask.model_dump(mode="json"))
     # What was masked otherwise on purpose is no measure for what is masked so now.
     alike = [run.batch for run in past if run.recipe == recipe and run.batch.enough]
     expected = judge_rates(batch, alike)
@@ -128,7 +128,7 @@ class Arrival:
 
 def _arrivals(workspace: Workspace) -> list[Arrival]:
     catalogue = workspace.catalogue.read()
-    ids = tables.strings(catalogue, "doc_id")
+    ids = tables.to_strings(catalogue, "doc_id")
     created = workspace.keys.creation_times(ids)
     shards: list[Any] = catalogue.column("shard").to_pylist()
     return [
@@ -177,7 +177,7 @@ def _distance(
 ) -> Distance | None:
     """How far the features of a batch lie from those of earlier batches, all made by the model in use."""
     try:
-        folder = current_features(workspace)
+        folder = find_current_features(workspace)
     except WorkspaceError:
         return None
     begins = (0.0, *(run.until for run in past))

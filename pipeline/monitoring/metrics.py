@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from lexveil.pipeline.outages import trouble
+from lexveil.pipeline.outages import describe_outage
 from lexveil.pipeline.workspace.workspace import Workspace
 
 # name: (what it is, labels). A counter's samples end in `_total`.
@@ -69,7 +69,7 @@ class Figures:
             text = metrics_path(workspace).read_text(encoding="utf-8")
             families = list(text_string_to_metric_families(text))
         except (OSError, ValueError) as error:
-            if trouble(error) is not None:
+            if describe_outage(error) is not None:
                 raise  # an outage is no missing file: counters would begin anew
             return figures
         for family in families:

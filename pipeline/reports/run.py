@@ -33,7 +33,7 @@ from lexveil.pipeline.reports.charts import (
 )
 from lexveil.pipeline.reports.summary import RunSummary, Spent, report_path
 from lexveil.pipeline.stages.evaluate import Denoising, Evaluation, Scores
-from lexveil.pipeline.workspace.features import shown_features
+from lexveil.pipeline.workspace.features import format_features_path
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -132,7 +132,7 @@ def render(workspace: Workspace, summary: RunSummary) -> str:
             attention=_attention(summary),
             query=_query(workspace),
             workspace=str(workspace.root),
-            features=shown_features(workspace),
+            features=format_features_path(workspace),
             total_seconds=sum(summary.seconds.values()),
             **_plots(summary),
         )
@@ -257,7 +257,7 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
 
 
 def _query(workspace: Workspace) -> str:
-    place = json.dumps(shown_features(workspace), ensure_ascii=False)
+    place = json.dumps(format_features_path(workspace), ensure_ascii=False)
     return (
         "import os\nimport duckdb\n\n"  # noqa: S608  shown, not run
         f"features = {place}\n"

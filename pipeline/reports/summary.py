@@ -10,7 +10,7 @@ from typing import Any
 
 from lexveil.pipeline.stages.evaluate import Evaluation
 from lexveil.pipeline.training.reservations import open_ledger
-from lexveil.pipeline.workspace.features import shown_features
+from lexveil.pipeline.workspace.features import format_features_path
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
@@ -79,7 +79,7 @@ class RunSummary:
             "epsilon": self.card["epsilon"],
             "delta": self.card["delta"],
             "unit": self.card["unit"],
-            "features": shown_features(workspace),
+            "features": format_features_path(workspace),
             "report": str(report_path(workspace, self.run_id)),
             **evaluation,
         }

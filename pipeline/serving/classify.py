@@ -15,7 +15,7 @@ from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, ServingError
 from lexveil.pipeline.serving.client.trust_store import State
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.sources.documents import Rejected, read_item, scan
+from lexveil.pipeline.sources.documents import Rejected, read_item, scan_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def classify_file(source: Path, target: Path, endpoint: Endpoint, settings: Sett
     """
     documents: list[SourceDocument] = []
     unreadable: Counter[str] = Counter()
-    for item in scan([source], settings.ingest):
+    for item in scan_sources([source], settings.ingest):
         for outcome in read_item(item, settings.ingest):
             if isinstance(outcome, Rejected):
                 unreadable[outcome.reason] += 1

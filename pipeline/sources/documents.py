@@ -11,13 +11,13 @@ from typing import Any
 from lexveil.nlp.readers import Limits, Reason, UnreadableError, normalize_text, read_content, read_document
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.labels import classes, written
+from lexveil.pipeline.labels import encode_label, parse_classes
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import IngestSettings
-from lexveil.pipeline.sources.files import SourceFile, source_files
-from lexveil.pipeline.sources.objects import copied, fetched
-from lexveil.pipeline.workspace.storage import is_remote, located, url_of
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.sources.files import SourceFile, list_source_files
+from lexveil.pipeline.sources.objects import copy_object, fetch_objects
+from lexveil.pipeline.workspace.storage import is_remote, locate, to_url
+from lexveil.pipeline.workspace.tables import compute_digest
 
 MISSING_OWNER = "missing_owner"
 # Of a store's objects, so many are in memory at once; a larger one is read from a copy.
@@ -54,7 +54,7 @@ class SourceItem:
         content = [self.digest] if self.piece is None else [self.piece.first, self.piece.count]
         if self.piece is not None:
             content += [self.piece.digest] if self.piece.digest else [self.digest, self.piece.offset]
-        return digest_of([self.path, content, self.meta, self.fields])
+        return compute_digest([self.path, content, self.meta, self.fields])
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -89,12 +89,12 @@ class Rejected:
     content: str = field(repr=False)
 
 
-def limits(ingest: IngestSettings) -> Limits:
+def reader_limits(ingest: IngestSettings) -> Limits:
     """The readers' limits from the settings."""
     return Limits(max_bytes=ingest.max_file_bytes, max_text_bytes=ingest.max_text_bytes, ocr=ingest.ocr)
 
 
-def scan(
+def scan_sources(
     sources: Sequence[Path], ingest: IngestSettings, known: Mapping[str, Sequence[SourceItem]] | None = None
 ) -> list[SourceItem]:
     """Everything that the sources hold, in a stable order.
@@ -106,7 +106,7 @@ def scan(
     """
     items: list[SourceItem] = []
     fields = {name: getattr(ingest, name) for name in FIELDS}
-    for file in source_files(sources):
+    for file in list_source_files(sources):
         seen = (known or {}).get(file.address, ())
         if any((item.size, item.modified) != (file.size, file.modified) for item in seen):
             seen = ()
@@ -127,7 +127,7 @@ def _slices(file: SourceFile, ingest: IngestSettings) -> Iterator[record_files.S
     pieces = 0
     with suppress(UnreadableError), _on_this_machine(file.path, file.modified) as path:
         for piece in record_files.plan_slices(
-            path, limits(ingest), ingest.shard_documents, ingest.shard_bytes
+            path, reader_limits(ingest), ingest.shard_documents, ingest.shard_bytes
         ):
             pieces += 1
             yield piece
@@ -142,19 +142,19 @@ def _on_this_machine(path: Path, version: int) -> Generator[Path, None, None]:
     if not is_remote(path):
         yield path
         return
-    with copied(path, version) as copy:
+    with copy_object(path, version) as copy:
         yield copy
 
 
-def roots(sources: Sequence[Path]) -> list[str]:
+def folder_prefixes(sources: Sequence[Path]) -> list[str]:
     """What the paths of each source begin with that is a folder: where a file can be seen to be missing."""
-    return [f"{url_of(source).rstrip('/')}/" for source in sources if source.is_dir()]
+    return [f"{to_url(source).rstrip('/')}/" for source in sources if source.is_dir()]
 
 
-def has_gone(item: SourceItem) -> bool:
+def is_gone(item: SourceItem) -> bool:
     """Whether an item's file is certainly no more; one that can't be looked at may be there."""
     try:
-        return not located(item.path).exists()
+        return not locate(item.path).exists()
     except OSError:
         return False
 
@@ -163,7 +163,7 @@ def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[
     """The documents of these items in their order; small objects of a store are fetched many at once."""
     for batch in _batches(items):
         wanted = [item.path for item in batch if _is_fetched_whole(item, ingest)]
-        content = fetched(wanted)
+        content = fetch_objects(wanted)
         for item in batch:
             yield from read_item(item, ingest, content.get(item.path))
 
@@ -175,7 +175,7 @@ def read_item(
 
     content: what an object of a store holds, or why it can't be fetched, where that is known already.
     """
-    path = located(item.path)
+    path = locate(item.path)
     try:
         if item.piece is None:
             if isinstance(content, UnreadableError):
@@ -186,12 +186,12 @@ def read_item(
             return
         with _on_this_machine(path, item.modified) as copy:
             if not item.piece.count:
-                next(record_files.plan_slices(copy, limits(ingest)), None)  # raises the reason
-            for offset, record in enumerate(record_files.read_slice(copy, item.piece, limits(ingest))):
+                next(record_files.plan_slices(copy, reader_limits(ingest)), None)  # raises the reason
+            for offset, record in enumerate(record_files.read_slice(copy, item.piece, reader_limits(ingest))):
                 position = item.piece.first + offset
                 where = f"{item.path}#{position}"
                 if isinstance(record, Reason):
-                    yield Rejected(record, where, digest_of([item.digest, position]))
+                    yield Rejected(record, where, compute_digest([item.digest, position]))
                 else:
                     yield _document(record, ingest, item, f"{path.name}#{position}", where)
     except UnreadableError as error:
@@ -200,18 +200,18 @@ def read_item(
 
 def _text(path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None) -> str:
     if content is not None:
-        return read_content(path.name, content, limits(ingest))
+        return read_content(path.name, content, reader_limits(ingest))
     if not is_remote(path):
-        return read_document(path, limits(ingest))
+        return read_document(path, reader_limits(ingest))
     if item.size > ingest.max_file_bytes:
         raise UnreadableError(Reason.over_size)
-    with copied(path, item.modified) as copy:
-        return read_document(copy, limits(ingest))
+    with copy_object(path, item.modified) as copy:
+        return read_document(copy, reader_limits(ingest))
 
 
 def _is_fetched_whole(item: SourceItem, ingest: IngestSettings) -> bool:
     small = item.size <= min(_FETCHED_BYTES, ingest.max_file_bytes)
-    return item.piece is None and small and is_remote(located(item.path))
+    return item.piece is None and small and is_remote(locate(item.path))
 
 
 def _batches(items: Sequence[SourceItem]) -> Iterator[list[SourceItem]]:
@@ -244,7 +244,7 @@ def _document(
         # Its owner would be protected less than promised if the document counted as somebody else's.
         reason = MISSING_OWNER
     if reason is not None or not isinstance(text, str):
-        return Rejected(reason or Reason.missing_text, where, digest_of([item.digest, where]))
+        return Rejected(reason or Reason.missing_text, where, compute_digest([item.digest, where]))
     return SourceDocument(
         text=normalize_text(text),
         source_id=_word(record, names["id_field"]) or fallback_id,
@@ -266,7 +266,7 @@ def _word(record: Mapping[str, Any], name: str | None) -> str | None:
 def _label(record: Mapping[str, Any], name: str | None) -> str | None:
     if name is None:
         return _label(record, "label") or _label(record, "labels")
-    return written(record_files.get_field(record, name))
+    return encode_label(record_files.get_field(record, name))
 
 
 def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_labels: bool) -> None:
@@ -286,7 +286,7 @@ def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_label
         for name in list(wanted):
             if record_files.get_field(record, name) is not None:
                 del wanted[name]
-        labels.update(classes(_label(record, ingest.label_field)))
+        labels.update(parse_classes(_label(record, ingest.label_field)))
         if not wanted and len(labels) > 1 and any_text:
             break
     if any_record and not any_text:
@@ -308,8 +308,8 @@ def _records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Ma
             yield {**(item.meta or {}), ingest.text_field: ""}
             continue
         try:
-            with _on_this_machine(located(item.path), item.modified) as path:
-                for record in record_files.read_slice(path, item.piece, limits(ingest)):
+            with _on_this_machine(locate(item.path), item.modified) as path:
+                for record in record_files.read_slice(path, item.piece, reader_limits(ingest)):
                     if not isinstance(record, Reason):
                         yield record
         except UnreadableError:

@@ -15,9 +15,9 @@ from typing import Any
 from lexveil.nlp.readers import Limits, Reason, UnreadableError
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SourceMissingError
-from lexveil.pipeline.sources.objects import copied, listed
-from lexveil.pipeline.workspace.storage import is_remote, url_of
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.sources.objects import copy_object, walk_objects
+from lexveil.pipeline.workspace.storage import is_remote, to_url
+from lexveil.pipeline.workspace.tables import compute_digest
 
 # Hugging Face's convention for what is known of the files of a folder.
 SIDECARS = ("metadata.jsonl", "metadata.csv")
@@ -43,7 +43,7 @@ class SourceFile:
         """SHA-256 of its bytes; of an object one of its version."""
         if is_remote(self.path):
             # Its version stands for its content: to hash that, all of it would have to be fetched twice.
-            return digest_of(["object", self.size, self.modified])
+            return compute_digest(["object", self.size, self.modified])
         try:
             with self.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
@@ -51,7 +51,7 @@ class SourceFile:
             return "unreadable"  # reading it gives the reason to the quarantine
 
 
-def source_files(sources: Sequence[Path]) -> Iterator[SourceFile]:
+def list_source_files(sources: Sequence[Path]) -> Iterator[SourceFile]:
     """Each file at or below these paths once, in a stable order; hidden ones and workspaces left out.
 
     Raises:
@@ -78,7 +78,7 @@ def _here(source: Path) -> Iterator[SourceFile]:
         if stat.S_ISLNK(told.st_mode):  # of what is above it, all links are resolved already
             if not path.exists():
                 continue
-            told, address = path.stat(), url_of(path)
+            told, address = path.stat(), to_url(path)
         if stat.S_ISREG(told.st_mode):
             yield SourceFile(path, address, told.st_size, told.st_mtime_ns, meta)
 
@@ -106,20 +106,20 @@ def _ours(folder: Path) -> bool:
 
 
 def _in_store(source: Path) -> Iterator[SourceFile]:
-    for files, folders in listed(source):
+    for files, folders in walk_objects(source):
         folders[:] = [folder for folder in folders if not folder.name.startswith(".")]
         about: dict[str, Mapping[str, Any]] = {}
         sidecars: set[str] = set()
         for file in sorted(files, key=lambda file: file.path.name, reverse=True):  # as SIDECARS are ordered
             if file.path.name in SIDECARS:
-                with suppress(UnreadableError), copied(file.path, file.version) as copy:
+                with suppress(UnreadableError), copy_object(file.path, file.version) as copy:
                     rows = _sidecar(copy)
                     about |= rows
                     sidecars |= {file.path.name} if rows else set()
         for file in files:
             name = file.path.name
             if not name.startswith(".") and name not in sidecars:
-                yield SourceFile(file.path, url_of(file.path), file.size, file.version, about.get(name))
+                yield SourceFile(file.path, to_url(file.path), file.size, file.version, about.get(name))
 
 
 def _sidecar(path: Path) -> dict[str, Mapping[str, Any]]:

@@ -17,8 +17,8 @@ from typing import Any, cast
 
 from lexveil.nlp.readers import Reason, UnreadableError
 from lexveil.pipeline.errors import SourceMissingError
-from lexveil.pipeline.outages import trouble
-from lexveil.pipeline.workspace.storage import located, url_of
+from lexveil.pipeline.outages import describe_outage
+from lexveil.pipeline.workspace.storage import locate, to_url
 
 _CHUNK = 1 << 20
 # What stores call the version of an object, in the order in which it is believed.
@@ -46,7 +46,7 @@ class StoredFile:
     version: int
 
 
-def listed(source: Path) -> Iterator[tuple[list[StoredFile], list[Path]]]:
+def walk_objects(source: Path) -> Iterator[tuple[list[StoredFile], list[Path]]]:
     """The objects and the folders of each folder at or below a prefix, in order, workspaces left out.
 
     The caller may take folders out of the list, as with `os.walk`. A prefix may be that of one object.
@@ -74,12 +74,12 @@ def listed(source: Path) -> Iterator[tuple[list[StoredFile], list[Path]]]:
         waiting += folders
 
 
-def fetched(files: Sequence[str]) -> dict[str, bytes | UnreadableError]:
+def fetch_objects(files: Sequence[str]) -> dict[str, bytes | UnreadableError]:
     """The content of each of these small objects, many at once; UnreadableError(inaccessible) where there is none.
 
     Raises whatever the store's client does when the store fails.
     """
-    paths = {located(file): file for file in files}
+    paths = {locate(file): file for file in files}
     if not paths:
         return {}
     names = {cast(Any, path).path: file for path, file in paths.items()}
@@ -92,7 +92,7 @@ def fetched(files: Sequence[str]) -> dict[str, bytes | UnreadableError]:
 
 
 @contextmanager
-def copied(path: Path, version: int) -> Generator[Path, None, None]:
+def copy_object(path: Path, version: int) -> Generator[Path, None, None]:
     """A copy on this machine of an object, to be read by its path; kept until another one is asked for.
 
     The copy has no name in any folder, so nothing of it is left when the process ends, however it does. It
@@ -102,9 +102,9 @@ def copied(path: Path, version: int) -> Generator[Path, None, None]:
         UnreadableError: the object is gone or forbidden.
     """
     global _last
-    key = (url_of(path), version)
+    key = (to_url(path), version)
     if _last is None or _last[0] != key:
-        forget_copy()
+        discard_copy()
         with ExitStack() as stack:
             copy = _copy(path, stack)
             _last = (key, stack.pop_all(), copy)
@@ -115,7 +115,7 @@ def copied(path: Path, version: int) -> Generator[Path, None, None]:
 _last: tuple[tuple[str, int], ExitStack, Path] | None = None
 
 
-def forget_copy() -> None:
+def discard_copy() -> None:
     """Give the room of the last copy back."""
     global _last
     if _last is not None:
@@ -143,7 +143,7 @@ def _entries(folder: Path) -> list[dict[str, Any]]:
     try:
         return place.fs.ls(place.path.rstrip("/"), detail=True)
     except Exception as error:
-        told = trouble(error)
+        told = describe_outage(error)
         if told is None and isinstance(error, FileNotFoundError):
             return []  # an inbox that was emptied: a bucket has no folders
         if told is None:
@@ -171,7 +171,7 @@ def _unreadable(error: Exception) -> UnreadableError:
     """What an error means for one object. Raises the error where it is the store's own."""
     response: Any = getattr(error.__cause__, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-    gone = isinstance(error, FileNotFoundError) and trouble(error) is None
+    gone = isinstance(error, FileNotFoundError) and describe_outage(error) is None
     forbidden = isinstance(error, PermissionError) and (code is None or code in _FORBIDDEN)
     if gone or forbidden or type(error).__name__ == "FileExpired":  # written over while it was read
         return UnreadableError(Reason.inaccessible)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lexveil.pipeline.errors import RemovalRefusedError
 from lexveil.pipeline.settings import IngestSettings
-from lexveil.pipeline.sources.documents import SourceItem, has_gone, roots, scan
-from lexveil.pipeline.workspace.storage import read_all, write_bytes
+from lexveil.pipeline.sources.documents import SourceItem, folder_prefixes, is_gone, scan_sources
+from lexveil.pipeline.workspace.storage import read_files, write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import seal, unseal
@@ -36,8 +36,8 @@ def make_plan(workspace: Workspace, sources: Sequence[Path]) -> list[list[Source
     keys = workspace.keys
     shards = _read_plans(workspace, keys)
     known = _by_path(shards)
-    found = scan(sources, workspace.settings.ingest, known)
-    gone = removed(known, found, sources, workspace.settings.ingest)
+    found = scan_sources(sources, workspace.settings.ingest, known)
+    gone = find_removed(known, found, sources, workspace.settings.ingest)
     paths = {item.path for item in found}
     current = {item.identity: item for item in found}
     old = {item.identity for items in shards for item in items}
@@ -64,7 +64,7 @@ def make_plan(workspace: Workspace, sources: Sequence[Path]) -> list[list[Source
     return [*shards, *more]
 
 
-def removed(
+def find_removed(
     known: Mapping[str, Sequence[SourceItem]],
     found: Iterable[SourceItem],
     sources: Sequence[Path],
@@ -81,9 +81,9 @@ def removed(
         return set()
     there = {item.path for item in found}
     gone: set[str] = set()
-    for root in roots(sources):
+    for root in folder_prefixes(sources):
         inside = [items for path, items in known.items() if path.startswith(root)]
-        missing = [items for items in inside if items[0].path not in there and has_gone(items[0])]
+        missing = [items for items in inside if items[0].path not in there and is_gone(items[0])]
         total, lost = (sum(item.weight[0] for items in some for item in items) for some in (inside, missing))
         if lost > ingest.removed_share * total:
             raise RemovalRefusedError(
@@ -94,7 +94,7 @@ def removed(
     return gone
 
 
-def planned(workspace: Workspace) -> dict[str, list[SourceItem]]:
+def read_known_items(workspace: Workspace) -> dict[str, list[SourceItem]]:
     """The items of every source file that the workspace knows, by path."""
     return _by_path(_read_plans(workspace, workspace.keys))
 
@@ -136,7 +136,7 @@ def _read_plans(workspace: Workspace, keys: KeyStore) -> list[list[SourceItem]]:
         lambda path: path.name in there, (_path(workspace, index) for index in itertools.count())
     )
     key = keys.purpose_key(_PURPOSE)
-    return [_opened(key, sealed, index) for index, sealed in enumerate(read_all(list(known)))]
+    return [_opened(key, sealed, index) for index, sealed in enumerate(read_files(list(known)))]
 
 
 def _pack(items: Iterable[SourceItem], ingest: IngestSettings) -> list[list[SourceItem]]:

@@ -11,20 +11,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.workspace.storage import UnknownStorageError, located, write_bytes
+from lexveil.pipeline.workspace.storage import UnknownStorageError, locate, write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
 
 _NAME = "standing"
 
 
-def keep_sources(workspace: Workspace, sources: Sequence[str]) -> None:
+def save_scheduled_sources(workspace: Workspace, sources: Sequence[str]) -> None:
     """Write down what every scheduled run of this workspace works on; replaces what was kept."""
     key = workspace.keys.purpose_key(_NAME)
     write_bytes(workspace.protected / _NAME, seal(key, json.dumps(list(sources)).encode(), _NAME), 0o600)
 
 
-def kept_sources(workspace: Workspace) -> list[str]:
+def read_scheduled_sources(workspace: Workspace) -> list[str]:
     """What was written down. Raises SourceError where nothing was."""
     try:
         sealed = (workspace.protected / _NAME).read_bytes()
@@ -35,9 +35,9 @@ def kept_sources(workspace: Workspace) -> list[str]:
     return json.loads(unseal(workspace.keys.purpose_key(_NAME), sealed, _NAME))
 
 
-def located_sources(names: Iterable[str | Path]) -> list[Path]:
+def locate_sources(names: Iterable[str | Path]) -> list[Path]:
     """Folders, files, or what stands at a URL. Raises SourceError for a URL of no known kind."""
     try:
-        return [located(name) for name in names]
+        return [locate(name) for name in names]
     except UnknownStorageError as error:
         raise SourceError(str(error)) from None

@@ -18,12 +18,12 @@ from lexveil.nlp.encoders.documents import extract
 from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
 from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.pipeline.errors import TrainingRefusedError
-from lexveil.pipeline.labels import classes
+from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.models.card import read_card, record_audit
 from lexveil.pipeline.models.encoding import as_trained, encoding_of, load_encoder
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import SavedModel, find_model, models
-from lexveil.pipeline.records import ForEach, now, one_by_one
+from lexveil.pipeline.records import ForEach, now, run_one_by_one
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.data import Row, Split, load_split, target_of
@@ -90,7 +90,7 @@ def audit(
     name: str | None = None,
     *,
     attacks: bool = True,
-    each: ForEach = one_by_one,
+    each: ForEach = run_one_by_one,
     tell: Callable[[str, int, int], None] | None = None,
 ) -> Audited:
     """Audit a model (None: the newest) and put the verdict on its card.
@@ -264,7 +264,7 @@ def _known(split: Split, config: ModelConfig) -> Split:
     def fits(row: Row) -> bool:
         if config.objective == "denoise":
             return row.encoded.topics is not None and bool(row.encoded.topics.any())
-        return row.label is not None and set(classes(row.label)) <= set(config.labels)
+        return row.label is not None and set(parse_classes(row.label)) <= set(config.labels)
 
     return Split(
         tuple(row for row in split.train if fits(row)),

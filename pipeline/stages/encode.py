@@ -15,16 +15,16 @@ from lexveil.nlp.encoders.documents import InputKind
 from lexveil.nlp.encoders.public import EncoderLoadError, compute_weights_digest
 from lexveil.pipeline.errors import TrainingRefusedError, WorkspaceError
 from lexveil.pipeline.models.encoding import encode_texts, encoded_folder
-from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, one_by_one
+from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, run_one_by_one
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
-def encode(workspace: Workspace, want: InputKind, each: ForEach = one_by_one) -> Manifest:
+def encode(workspace: Workspace, want: InputKind, each: ForEach = run_one_by_one) -> Manifest:
     """Encode every masked document as `want`. The manifest's counts: chunks, chunks_used, truncated.
 
     Raises:
@@ -35,7 +35,7 @@ def encode(workspace: Workspace, want: InputKind, each: ForEach = one_by_one) ->
     if not masked.shards:
         raise WorkspaceError("nothing has been masked in this workspace; run `lexveil mask` first")
     facts = encoding_facts(workspace.settings.train, want)
-    shards = [Shard(entry.index, digest_of([entry.digest, *facts.values()])) for entry in masked.shards]
+    shards = [Shard(entry.index, compute_digest([entry.digest, *facts.values()])) for entry in masked.shards]
     work = functools.partial(encode_shard, workspace, want)
     return run_stage(encoded_folder(workspace, want), f"encode-{want}", shards, work, each, facts)
 
@@ -57,7 +57,7 @@ def encoding_facts(train: TrainSettings, want: InputKind) -> dict[str, Any]:
 def encode_shard(workspace: Workspace, want: InputKind, shard: Shard) -> ShardResult:
     """Encode one shard's documents."""
     table = tables.read_part(tables.part_path(workspace.masked, shard.index))
-    encoded = encode_texts(tables.strings(table, "text"), workspace.settings.train, want)
+    encoded = encode_texts(tables.to_strings(table, "text"), workspace.settings.train, want)
     columns = {name: table.column(name) for name in ("doc_id", "owner", "label", "split")}
     out = pa.table(
         {

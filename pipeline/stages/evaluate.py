@@ -18,7 +18,7 @@ from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.losses import denoising_loss
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.labels import classes
+from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.models.encoding import as_trained, encode_texts, encoding_of
 from lexveil.pipeline.models.heads import head_of
@@ -26,7 +26,7 @@ from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_item, scan
+from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_item, scan_sources
 from lexveil.pipeline.training.data import Row, Split, load_split
 from lexveil.pipeline.training.fit import fit, model_config
 from lexveil.pipeline.training.recipes import plain_plan, training_plan
@@ -132,7 +132,7 @@ def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
     saved = find_model(workspace, name)
     model = open_model(saved.folder, workspace.settings)
     train = as_trained(workspace.settings, model.config).train
-    items = scan([test], workspace.settings.ingest)
+    items = scan_sources([test], workspace.settings.ingest)
     check_fields(items, workspace.settings.ingest, need_labels=False)
     truth: list[str | None] = []
     logits: list[np.ndarray] = []
@@ -196,16 +196,16 @@ def _scores(config: ModelConfig, written: Sequence[str | None], logits: np.ndarr
 
     known = set(config.labels)
     # Labels that the model does not know, and so never finds, count as misses.
-    names = [*config.labels, *sorted({name for label in written for name in classes(label)} - known)]
+    names = [*config.labels, *sorted({name for label in written for name in parse_classes(label)} - known)]
     place = {name: index for index, name in enumerate(names)}
     if config.objective == "multilabel":
         truth = np.zeros((len(written), len(names)), dtype=bool)
         for row, label in zip(truth, written, strict=True):
-            row[[place[name] for name in classes(label)]] = True
+            row[[place[name] for name in parse_classes(label)]] = True
         guesses = np.pad(logits > 0, ((0, 0), (0, len(names) - len(config.labels))))
         present = np.flatnonzero(truth.any(axis=0))
     else:
-        found = [classes(label) for label in written]
+        found = [parse_classes(label) for label in written]
         truth = np.array([place[own[0]] if len(own) == 1 else -1 for own in found])
         guesses = logits.argmax(axis=1)
         present = np.unique(truth)

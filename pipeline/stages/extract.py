@@ -20,22 +20,23 @@ from lexveil.pipeline.models.encoding import (
 )
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import SavedModel, find_model, refusal
-from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, now, one_by_one
+from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, now, run_one_by_one
 from lexveil.pipeline.stages.encode import encode, encoding_facts
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
-from lexveil.pipeline.workspace.features import Lineage, current_features, shown_features, switch
+from lexveil.pipeline.workspace.features import (
+    Lineage,
+    switch_version,
+)
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
-
-__all__ = ["current_features", "extract", "extract_shard", "open_model", "shown_features"]
 
 
 def extract(
     workspace: Workspace,
     name: str | None = None,
-    each: ForEach = one_by_one,
+    each: ForEach = run_one_by_one,
     run: str | None = None,
 ) -> Manifest:
     """Features of every masked document by the named model (None: the newest of the configured kind).
@@ -65,12 +66,14 @@ def extract(
     encoded_now = encode(workspace, encoding_of(saved.kind), each)
     lineage = _lineage(workspace, saved, run)
     folder = workspace.features / lineage.version
-    shards = [Shard(entry.index, digest_of([entry.digest, lineage.version])) for entry in encoded_now.shards]
+    shards = [
+        Shard(entry.index, compute_digest([entry.digest, lineage.version])) for entry in encoded_now.shards
+    ]
     work = functools.partial(extract_shard, workspace, saved, lineage)
     manifest = run_stage(folder, "extract", shards, work, each)
     manifest = replace(manifest, redone={**encoded_now.redone, **manifest.redone})
     masked = [entry.digest for entry in read_manifest(workspace.masked, "mask").shards]
-    switch(workspace, lineage, digest_of(masked), manifest.rows, now())
+    switch_version(workspace, lineage, compute_digest(masked), manifest.rows, now())
     return manifest
 
 
@@ -90,7 +93,7 @@ def extract_shard(workspace: Workspace, saved: SavedModel, lineage: Lineage, sha
             "model": pa.array([saved.name] * table.num_rows, pa.string()),
             "created": pa.array([created] * table.num_rows, pa.timestamp("us", tz="UTC")),
         },
-        schema=tables.features_schema(dimension),
+        schema=tables.build_features_schema(dimension),
     )
     source = tables.read_result(tables.part_path(workspace.masked, shard.index))
     notes = {
@@ -113,13 +116,13 @@ def _lineage(workspace: Workspace, saved: SavedModel, run: str | None) -> Lineag
             weights = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         raise refusal(ModelLoadError("missing")) from None
-    version = digest_of([saved.digest, weights, code_digest(__name__), made_by])
+    version = compute_digest([saved.digest, weights, code_digest(__name__), made_by])
     return Lineage(
         version=f"{saved.name}-{version[:8]}",
         model=saved.name,
         weights=weights,
         statement=saved.statement,
-        settings=digest_of(made_by),
+        settings=compute_digest(made_by),
         code=code_digest(__name__),
         program=metadata.version("lexveil"),
         run=run,

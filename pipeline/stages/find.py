@@ -16,17 +16,17 @@ from lexveil.nlp.masking.scope import Named
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.masking.detector import batch_pieces, detect, detector_digest
 from lexveil.pipeline.masking.found import named_to_json, seal_json, span_columns, wanted_by_shard, wanted_in
-from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
+from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, run_one_by_one
 from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
-def find(workspace: Workspace, each: ForEach = one_by_one) -> Manifest:
+def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
     """Detect in every kept document. The manifest's counts: documents, found.
 
     Raises:
@@ -37,7 +37,7 @@ def find(workspace: Workspace, each: ForEach = one_by_one) -> Manifest:
     wanted = wanted_by_shard(workspace)
     facts = finding_facts(workspace.settings.mask)
     shards = [
-        Shard(entry.index, digest_of([entry.digest, wanted[entry.index], *facts.values()]))
+        Shard(entry.index, compute_digest([entry.digest, wanted[entry.index], *facts.values()]))
         for entry in read_manifest(workspace.raw, "ingest").shards
     ]
     work = functools.partial(find_shard, workspace)
@@ -81,5 +81,5 @@ def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
             for name, value in told.items():
                 columns[name].append(value)
             counts["found"] += len(found.spans)
-    table = pa.table({**tables.document_columns(owners), **columns}, schema=tables.FOUND)
+    table = pa.table({**tables.build_document_columns(owners), **columns}, schema=tables.FOUND)
     return tables.write_part(workspace.found, shard, table, counts)

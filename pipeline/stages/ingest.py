@@ -18,21 +18,21 @@ from lexveil.pipeline.records import (
     Shard,
     ShardResult,
     SourceDocument,
-    one_by_one,
-    tally,
+    count_names,
+    run_one_by_one,
 )
 from lexveil.pipeline.sources.documents import FIELDS, Rejected, read_items
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.shards import run_stage
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, seal
 
 
-def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = one_by_one) -> Manifest:
+def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = run_one_by_one) -> Manifest:
     """Read the sources into the workspace; with no sources, go on with what was planned before.
 
     What can't be read goes to the quarantine with a reason code and a keyed hash; it never stops the batch.
@@ -51,7 +51,7 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = o
     bounds = workspace.settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
     facts = {"settings": bounds, "code": code_digest(__name__)}
     shards = [
-        Shard(index, digest_of([[item.identity for item in items], *facts.values()]))
+        Shard(index, compute_digest([[item.identity for item in items], *facts.values()]))
         for index, items in enumerate(plan)
     ]
     work = functools.partial(ingest_shard, workspace)
@@ -78,7 +78,7 @@ def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
             found.append(outcome)
     _write_quarantine(workspace, keys, shard, rejected)
     counts = {"quarantined": len(rejected)}
-    counts |= {f"quarantine:{reason}": n for reason, n in tally(r.reason for r in rejected).items()}
+    counts |= {f"quarantine:{reason}": n for reason, n in count_names(r.reason for r in rejected).items()}
     return _write_raw(workspace, keys, shard, found, counts)
 
 
@@ -108,7 +108,7 @@ def _write_raw(
     ]
     table = pa.table(
         {
-            **tables.document_columns(documents),
+            **tables.build_document_columns(documents),
             "source_key": [content_id(source_key, doc.source_id.encode()) for doc in kept.values()],
             "n_chars": [len(doc.text) for doc in kept.values()],
             "payload": payloads,
@@ -142,7 +142,7 @@ def _write_quarantine(workspace: Workspace, keys: KeyStore, shard: Shard, reject
 
 
 def _ids(catalogue: pa.Table) -> set[str]:
-    return set(tables.strings(catalogue, "doc_id"))
+    return set(tables.to_strings(catalogue, "doc_id"))
 
 
 def _catalogue_of(workspace: Workspace, manifest: Manifest) -> pa.Table:
@@ -151,7 +151,7 @@ def _catalogue_of(workspace: Workspace, manifest: Manifest) -> pa.Table:
     parts: list[pa.Table] = []
     for shard in manifest.shards:
         table = tables.read_part(tables.part_path(workspace.raw, shard.index), columns)
-        ids = tables.strings(table, "doc_id")
+        ids = tables.to_strings(table, "doc_id")
         first = [doc_id not in seen for doc_id in ids]
         seen.update(ids)
         kept = table.filter(pa.array(first, pa.bool_()))

@@ -30,20 +30,20 @@ from lexveil.pipeline.masking.decisions import apply_decisions, decisions_digest
 from lexveil.pipeline.masking.found import FoundPart, wanted_in
 from lexveil.pipeline.masking.matters import Matters
 from lexveil.pipeline.masking.texts import HELD_BACK
-from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, one_by_one
+from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, run_one_by_one
 from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.stages.find import find, finding_facts
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.shards import run_stage
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.pseudonyms import entity_id, surrogate_seed
 from lexveil.privacy.vault import seal
 
 
-def mask(workspace: Workspace, each: ForEach = one_by_one) -> Manifest:
+def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
     """Find and mask the personal information of every kept document.
 
     The manifest's counts: documents (that came through), spans, `span:<TYPE>`, `verdict:<VERDICT>` (PASS,
@@ -60,7 +60,7 @@ def mask(workspace: Workspace, each: ForEach = one_by_one) -> Manifest:
     facts = masking_facts(workspace.settings.mask)
     depends = _dependencies(workspace, found)
     shards = [
-        Shard(entry.index, digest_of([*depends[entry.index], *facts.values()])) for entry in found.shards
+        Shard(entry.index, compute_digest([*depends[entry.index], *facts.values()])) for entry in found.shards
     ]
     work = functools.partial(mask_shard, workspace)
     masked = run_stage(workspace.masked, "mask", shards, work, each, facts)
@@ -88,7 +88,7 @@ def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
         if outcome.verdict == "FAIL"
     ]
     tables.write_part(workspace.held_back, shard, pa.Table.from_pylist(failed, schema=tables.HELD_BACK))
-    made_by = digest_of([finding_facts(workspace.settings.mask), masking_facts(workspace.settings.mask)])
+    made_by = compute_digest([finding_facts(workspace.settings.mask), masking_facts(workspace.settings.mask)])
     return _write_masked(workspace, shard, documents, outcomes, made_by)
 
 
@@ -175,14 +175,14 @@ def _dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]
     decided = decisions_digests(workspace)
     facts: dict[int, list[Any]] = {index: [digest] for index, digest in digests.items()}
     # By document: a shard's digest would have one changed file mask the matters of its neighbours anew.
-    finding = digest_of(finding_facts(workspace.settings.mask))
+    finding = compute_digest(finding_facts(workspace.settings.mask))
     by_owner: dict[str, list[Any]] = defaultdict(lambda: [finding])
     for row in rows:
         entry = [row["doc_id"], decided.get(row["doc_id"])]
         facts[row["shard"]].append(entry)
         by_owner[row["owner"]].append(entry)
     if workspace.settings.mask.scope == "matter":
-        of_owner = {owner: digest_of(rested) for owner, rested in by_owner.items()}
+        of_owner = {owner: compute_digest(rested) for owner, rested in by_owner.items()}
         for row in rows:
             facts[row["shard"]].append(of_owner[row["owner"]])
     return facts
@@ -209,7 +209,7 @@ def _write_masked(
         counts[f"quarantine:{HELD_BACK}"] = len(outcomes) - len(passed)
     table = pa.table(
         {
-            **tables.document_columns([document for document, _ in passed]),
+            **tables.build_document_columns([document for document, _ in passed]),
             "text": [outcome.text for _, outcome in passed],
             "n_spans": [sum(outcome.spans.values()) for _, outcome in passed],
             "spans": [json.dumps(outcome.spans, sort_keys=True) for _, outcome in passed],

@@ -22,9 +22,9 @@ import numpy as np
 from lexveil.nlp.encoders.documents import extract
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError
-from lexveil.pipeline.labels import classes
+from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.models.encoding import encoding_of
-from lexveil.pipeline.records import ForEach, one_by_one
+from lexveil.pipeline.records import ForEach, run_one_by_one
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.data import Row, Split, load_split
@@ -33,7 +33,7 @@ from lexveil.pipeline.training.recipes import training_plan
 from lexveil.pipeline.training.reservations import reserve, settled_ledger
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import read_json, write_json
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
@@ -96,7 +96,7 @@ def candidates(count: int) -> tuple[Candidate, ...]:
 
 
 def search_public(
-    workspace: Workspace, trials: int, each: ForEach = one_by_one, on_trial: OnTrial | None = None
+    workspace: Workspace, trials: int, each: ForEach = run_one_by_one, on_trial: OnTrial | None = None
 ) -> Found:
     """Search on documents that are public, with the noise of the configured epsilon; nothing is charged.
 
@@ -119,7 +119,7 @@ def search_private(
     workspace: Workspace,
     trials: int,
     trial_epsilon: float,
-    each: ForEach = one_by_one,
+    each: ForEach = run_one_by_one,
     on_trial: OnTrial | None = None,
 ) -> Found:
     """Search on the workspace's own documents, every trial and the scores charged before anything is trained.
@@ -146,10 +146,12 @@ def search_private(
     chosen = candidates(trials)
     searched = _searched(split, workspace.settings, train, trials)
     kept, old = (
-        workspace.training / f"search-{digest_of(about)[:16]}.json"
+        workspace.training / f"search-{compute_digest(about)[:16]}.json"
         for about in (searched, [*searched, _CODE_IN_OLD_NAMES])
     )
-    digest = digest_of([*searched, code_digest(__name__)])  # a run that is taken up again has the same code
+    digest = compute_digest(
+        [*searched, code_digest(__name__)]
+    )  # a run that is taken up again has the same code
     with settled_ledger(workspace) as (ledger, population):
         limit = ledger.limit(population)
         assert limit is not None
@@ -213,7 +215,7 @@ def _reserve_all(
     reserved: list[tuple[str, bytes]] = []
     try:
         for number, plan in enumerate(plans):
-            found = reserve(workspace, ledger, population, plan, digest_of([digest, number]))
+            found = reserve(workspace, ledger, population, plan, compute_digest([digest, number]))
             assert found.secret is not None  # no model bears the name of a trial
             reserved.append((found.reservation.id, found.secret))
     except BudgetRefusedError:
@@ -290,7 +292,7 @@ def _rightness(row: Row, logits: np.ndarray, split: Split) -> float:
     """1 or 0 for one class; for several the F1 of the two sets."""
     if split.objective != "multilabel":
         return float(split.labels[int(logits.argmax())] == row.label)
-    truth = set(classes(row.label))
+    truth = set(parse_classes(row.label))
     said = {name for name, logit in zip(split.labels, logits, strict=True) if logit > 0}
     return 2 * len(truth & said) / (len(truth) + len(said)) if truth or said else 1.0
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from lexveil.nlp.encoders.config import ModelConfig
 from lexveil.nlp.encoders.storage import ModelLoadError, read_config
 from lexveil.pipeline.errors import TrainingRefusedError, TrainingStoppedError
-from lexveil.pipeline.labels import classes
+from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.masking.decisions import decisions_digests
 from lexveil.pipeline.models.card import ModelCard, read_card
 from lexveil.pipeline.models.encoding import encoded_folder, encoding_of
 from lexveil.pipeline.models.saved import SavedModel, find_model, find_recipe, models, refusal, save_model
-from lexveil.pipeline.records import ForEach, one_by_one, written_moment
+from lexveil.pipeline.records import ForEach, format_moment, run_one_by_one
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.data import Split, load_split, resolve_objective
@@ -32,7 +32,7 @@ from lexveil.pipeline.training.reservations import (
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json, write_json
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
 from lexveil.privacy.dp.engine import TrainingPlan
@@ -61,7 +61,7 @@ class Trained:
 def recipe_digest(settings: Settings) -> str:
     """Digest of the settings that decide how a model is trained, whatever the documents."""
     recipe = settings.train.model_dump(mode="json", exclude=_NOT_RECIPE)
-    return digest_of([recipe, settings.ledger.population])
+    return compute_digest([recipe, settings.ledger.population])
 
 
 def current_model(workspace: Workspace) -> SavedModel | None:
@@ -79,7 +79,7 @@ def current_model(workspace: Workspace) -> SavedModel | None:
         raise refusal(error) from None
     if known.objective != resolve_objective(workspace.settings.train, written):
         return None
-    labels = {name for label in written for name in classes(label)}
+    labels = {name for label in written for name in parse_classes(label)}
     return found if known.objective == "denoise" or labels <= set(known.labels) else None
 
 
@@ -92,7 +92,7 @@ def documents_digest(workspace: Workspace) -> str:
     rows = workspace.catalogue.read().select(["doc_id", "owner", "label", "split"]).to_pylist()
     documents = sorted([row["doc_id"], row["owner"], row["label"] or "", row["split"] or ""] for row in rows)
     decisions = sorted(decisions_digests(workspace).items())
-    return digest_of([documents, workspace.settings.mask.model_dump(mode="json"), decisions])
+    return compute_digest([documents, workspace.settings.mask.model_dump(mode="json"), decisions])
 
 
 def trained_before(workspace: Workspace, split: Split) -> SavedModel | None:
@@ -128,7 +128,7 @@ def _documents_file(workspace: Workspace, name: str) -> Path:
 
 
 def train(
-    workspace: Workspace, each: ForEach = one_by_one, on_step: Callable[[int], None] | None = None
+    workspace: Workspace, each: ForEach = run_one_by_one, on_step: Callable[[int], None] | None = None
 ) -> Trained:
     """Train the configured model on the workspace's documents.
 
@@ -226,10 +226,10 @@ def _prepared(workspace: Workspace, group: Group) -> tuple[Split, TrainingPlan, 
     check_trainable(model_config(workspace.settings.train, split), workspace.settings.train)
     want = encoding_of(workspace.settings.train.model)
     encoded = read_manifest(encoded_folder(workspace, want), f"encode-{want}")
-    run = digest_of(
+    run = compute_digest(
         [recipe_digest(workspace.settings), [s.digest for s in encoded.shards], code_digest(__name__)]
     )
-    if not group.agree_on(digest_of([run, asdict(plan)]).encode()):
+    if not group.agree_on(compute_digest([run, asdict(plan)]).encode()):
         raise TrainingRefusedError("the processes of this run see different documents, settings or code")
     return split, plan, run
 
@@ -281,6 +281,6 @@ def _card(
         reservation=reserved.reservation.id,
         recipe=recipe_digest(settings),
         encoder_digest=config.encoder_digest,
-        created=written_moment(made),
+        created=format_moment(made),
         seeded=train.seed is not None,
     )

@@ -14,7 +14,7 @@ from lexveil.nlp.encoders.documents import EncodedDocument
 from lexveil.nlp.encoders.inputs import collate_tokens
 from lexveil.nlp.encoders.topics import PublicTopics
 from lexveil.pipeline.errors import TrainingRefusedError
-from lexveil.pipeline.labels import classes, several
+from lexveil.pipeline.labels import is_multilabel, parse_classes
 from lexveil.pipeline.models.encoding import encoded_folder, encoding_of, load_encoder, read_encoded
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.workspace import tables
@@ -75,7 +75,7 @@ def load_split(workspace: Workspace) -> Split:
             (held_out if apart else learn).append(entry)
     # Of all documents, held out or not: the set of labels counts as public.
     found = {row.label for row in (*learn, *held_out)}
-    labels = tuple(sorted({name for label in found for name in classes(label)}))
+    labels = tuple(sorted({name for label in found for name in parse_classes(label)}))
     objective = resolve_objective(train, found)
     if objective != "denoise":
         if len(labels) < 2:
@@ -101,7 +101,7 @@ def resolve_objective(train: TrainSettings, labels: Collection[str | None]) -> O
     """What the setting means for documents with these labels, one or several each, or none at all."""
     if train.objective == "denoise" or (train.objective == "auto" and set(labels) <= {None}):
         return "denoise"
-    return "multilabel" if any(several(label) for label in labels) else "classify"
+    return "multilabel" if any(is_multilabel(label) for label in labels) else "classify"
 
 
 def target_of(row: Row, objective: Objective, labels: Sequence[str]) -> int | np.ndarray:
@@ -110,7 +110,7 @@ def target_of(row: Row, objective: Objective, labels: Sequence[str]) -> int | np
         assert row.encoded.topics is not None
         return row.encoded.topics
     if objective == "multilabel":
-        own = set(classes(row.label))
+        own = set(parse_classes(row.label))
         return np.array([name in own for name in labels], dtype=np.float32)
     return labels.index(row.label or "")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from lexveil.pipeline.errors import BudgetRefusedError
 from lexveil.pipeline.models.saved import models as saved_models
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace.tables import digest_of
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.checkpoint import Checkpoint
 from lexveil.privacy.dp.engine import TrainingPlan
@@ -119,7 +119,7 @@ def reserve(
             return Reserved(found, run, unseal(wrapping, found.secret, f"training:{run}"))
         if model_name(workspace.settings, run) in names:
             return Reserved(found, run, None)
-        run = digest_of([run, "again"])
+        run = compute_digest([run, "again"])
 
 
 def model_name(settings: Settings, run: str) -> str:

@@ -20,7 +20,12 @@ from lexveil.pipeline.logs import log
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.paths import WorkspacePaths
-from lexveil.privacy.database import Database, StoreUnavailableError, parse_postgres_url, postgres_connect_args
+from lexveil.privacy.database import (
+    Database,
+    StoreUnavailableError,
+    parse_postgres_url,
+    postgres_connect_args,
+)
 
 # A machine that loses its power frees its lock after a minute and a half, not after the system's two hours.
 _KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 15, "tcp_keepalives_count": 4}
@@ -59,7 +64,7 @@ for _statement in (
     event.listen(_log, "after_create", sa.DDL(_statement))
 
 
-def schema_of(workspace_id: str) -> str:
+def schema_name(workspace_id: str) -> str:
     """The schema of a workspace's tables."""
     return f"lexveil_{workspace_id}"
 
@@ -121,7 +126,7 @@ class WorkspaceTables:
     """The catalogue and the log of one workspace. Raises StoreUnavailableError, here and later."""
 
     def __init__(self, url: str, workspace_id: str) -> None:
-        self._database = Database(url, _metadata, schema_of(workspace_id))
+        self._database = Database(url, _metadata, schema_name(workspace_id))
 
     def has_catalogue(self) -> bool:
         """Whether a catalogue was ever written, be it an empty one."""

@@ -59,7 +59,7 @@ class Lineage:
         return {name: value for name, value in told.items() if value is not None}
 
 
-def current_features(workspace: Workspace) -> Path:
+def find_current_features(workspace: Workspace) -> Path:
     """The folder of the version that is to be read: `<workspace>/features/<version>`.
 
     Who reads several parts asks once: it stays until the next switch but one.
@@ -67,41 +67,41 @@ def current_features(workspace: Workspace) -> Path:
     Raises:
         WorkspaceError: nothing has been extracted.
     """
-    found = read_current(workspace)
+    found = read_current_version(workspace)
     if found is None:
         raise WorkspaceError("nothing has been extracted in this workspace; run `lexveil extract` first")
     return workspace.features / found["version"]
 
 
-def read_current(workspace: Workspace) -> dict[str, Any] | None:
+def read_current_version(workspace: Workspace) -> dict[str, Any] | None:
     """What `current.json` says: the lineage, `source` (digest of all masked shards), `documents`, `former`
     (the version before) and `created`. None where nothing has been extracted."""
     return read_json(workspace.features / _SWITCH)
 
 
-def shown_features(workspace: Workspace) -> str:
+def format_features_path(workspace: Workspace) -> str:
     """What people are told: where the features lie, absolute. The link where it is one's, since it outlives
     a switch; on an object store, and where links can't be made, the folder of the version."""
-    found = read_current(workspace)
+    found = read_current_version(workspace)
     link = workspace.features / _LINK
     linked = not workspace.remote and link.is_symlink() and found and link.readlink().name == found["version"]
     name = _LINK if linked or found is None else found["version"]
     return f"{workspace.url}/{workspace.features.name}/{name}"
 
 
-def versions(workspace: Workspace) -> list[Path]:
+def list_versions(workspace: Workspace) -> list[Path]:
     """The folders of all versions, finished or not."""
     if not workspace.features.exists():
         return []
     return sorted(path for path in workspace.features.iterdir() if path.is_dir() and not path.is_symlink())
 
 
-def switch(workspace: Workspace, lineage: Lineage, source: str, documents: int, created: str) -> None:
+def switch_version(workspace: Workspace, lineage: Lineage, source: str, documents: int, created: str) -> None:
     """Have the finished version read from now on, and remove those that nobody reads any more.
 
     Killed anywhere, one whole version is read, and the next call finishes the work.
     """
-    found = read_current(workspace) or {}
+    found = read_current_version(workspace) or {}
     before = found.get("version")
     entry: dict[str, Any] = {
         **asdict(lineage),
@@ -113,7 +113,7 @@ def switch(workspace: Workspace, lineage: Lineage, source: str, documents: int, 
     _link(workspace, lineage.version)
     if _lasting(found) != _lasting(entry):  # a run that found nothing to do leaves the file as it is
         write_json(workspace.features / _SWITCH, entry)
-    for folder in versions(workspace):
+    for folder in list_versions(workspace):
         if folder.name not in (entry["version"], entry["former"]):
             _remove(folder)
     for part in workspace.features.glob("part-*.parquet"):  # of a Lexveil that knew no versions

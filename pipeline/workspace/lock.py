@@ -46,7 +46,7 @@ def _file_lock(root: Path) -> Generator[None, None, None]:
         os.close(handle)
 
 
-def sweep(workspace: Workspace) -> None:
+def remove_partial_files(workspace: Workspace) -> None:
     """Remove what processes were writing when they were killed. The caller holds the workspace's lock."""
     if workspace.remote:  # an object appears whole or not at all
         return

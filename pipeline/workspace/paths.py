@@ -50,12 +50,12 @@ class WorkspacePaths:
     @property
     def url(self) -> str:
         """What to print, and what `open` takes again from anywhere: a URL, or an absolute path."""
-        return storage.url_of(self.root)
+        return storage.to_url(self.root)
 
     @property
     def local(self) -> Path:
         """A folder of this machine (0700) for what can't lie on an object store: logs, sessions, caches."""
-        return storage.state_folder(f"workspaces/{self.id}") if self.remote else self.protected
+        return storage.make_state_folder(f"workspaces/{self.id}") if self.remote else self.protected
 
     @property
     def protected(self) -> Path:

@@ -114,7 +114,7 @@ class RemotePath(ProxyUPath):
             if not missing_ok:
                 raise
 
-    def forget_versions(self) -> int:
+    def delete_old_versions(self) -> int:
         """Delete what an S3 bucket keeps of former versions below this prefix; returns how many.
 
         Raises PermissionError where the credentials may not list or delete versions.

@@ -65,7 +65,7 @@ def run_stage(
                 finished[shard.index] = on_disk
     pending = [shard for shard in shards if shard.index not in finished]
     redone = sum(tables.part_path(folder, shard.index).name in there for shard in pending)
-    digests = {name: tables.digest_of(value) for name, value in (facts or {}).items()}
+    digests = {name: tables.compute_digest(value) for name, value in (facts or {}).items()}
     for index in finished.keys() - {shard.index for shard in shards}:
         del finished[index]
     unasked = [path for name, path in there.items() if name not in wanted]

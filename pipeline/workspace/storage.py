@@ -16,8 +16,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from lexveil.pipeline.errors import WorkspaceError
-from lexveil.pipeline.outages import trouble
-from lexveil.pipeline.workspace import storage
+from lexveil.pipeline.outages import describe_outage
 
 # One slash is enough: pathlib folds two into one.
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
@@ -28,7 +27,7 @@ class UnknownStorageError(Exception):
     """A URL of a kind that isn't known, or whose package isn't installed; its message is for people."""
 
 
-def located(place: str | Path) -> Path:
+def locate(place: str | Path) -> Path:
     """The path that a user or a schedule names: a folder, or a URL.
 
     A remote one only looks like a `pathlib.Path`: it has its methods, but no `os.fspath`.
@@ -64,12 +63,12 @@ def is_remote(path: Path) -> bool:
     return not isinstance(cast(Any, path), PurePath)
 
 
-def url_of(path: Path) -> str:
-    """What to print, and what `located` takes again from any folder: a URL, or an absolute path."""
+def to_url(path: Path) -> str:
+    """What to print, and what `locate` takes again from any folder: a URL, or an absolute path."""
     return str(path) if is_remote(path) else str(path.resolve())
 
 
-def read_all(paths: Sequence[Path]) -> list[bytes]:
+def read_files(paths: Sequence[Path]) -> list[bytes]:
     """The content of each of these files; from an object store, many at once. Raises FileNotFoundError."""
     if not paths or not is_remote(paths[0]):
         return [path.read_bytes() for path in paths]
@@ -78,7 +77,7 @@ def read_all(paths: Sequence[Path]) -> list[bytes]:
     return [found[name] for name in names]
 
 
-def put(path: Path, content: bytes, mode: int = 0o666) -> None:
+def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file so that it is either wholly there or not at all; `mode` is cut by the umask.
 
     A bucket takes an object whole, and knows no modes.
@@ -102,16 +101,16 @@ def put(path: Path, content: bytes, mode: int = 0o666) -> None:
     sync_folder(path.parent)
 
 
-def put_first(path: Path, content: bytes) -> None:
-    """Like `put`; on a bucket the first writer wins, and a later one leaves what is there."""
+def put_if_absent(path: Path, content: bytes) -> None:
+    """Like `write_bytes`; on a bucket the first writer wins, and a later one leaves what is there."""
     if is_remote(path):
         with suppress(FileExistsError):
             cast(Any, path).write_new(content)
     else:
-        put(path, content)
+        write_bytes(path, content)
 
 
-def forget_versions(folder: Path) -> int:
+def delete_old_versions(folder: Path) -> int:
     """Delete the older versions that a bucket keeps of what lies below a prefix. Returns how many there were.
 
     A bucket with versioning keeps what was written over and what was deleted.
@@ -122,7 +121,7 @@ def forget_versions(folder: Path) -> int:
     if not is_remote(folder):
         return 0
     try:
-        return cast(Any, folder).forget_versions()
+        return cast(Any, folder).delete_old_versions()
     except PermissionError:
         raise WorkspaceError(
             "the bucket may keep older versions of what was erased, and these credentials may not delete "
@@ -139,17 +138,12 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def state_folder(name: str) -> Path:
+def make_state_folder(name: str) -> Path:
     """A folder of this machine that only we can open: `$XDG_STATE_HOME/lexveil/<name>`."""
     base = os.environ.get("XDG_STATE_HOME")
     folder = (Path(base) if base else Path.home() / ".local" / "state") / "lexveil" / name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
-
-
-def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file so that it is either wholly there or not at all; `mode` is cut by the umask."""
-    storage.put(path, content, mode)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -166,6 +160,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        if trouble(error) is not None:
+        if describe_outage(error) is not None:
             raise  # an outage is no missing file
         return None

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexveil.pipeline.outages import trouble
+from lexveil.pipeline.outages import describe_outage
 from lexveil.pipeline.records import Document, Shard, ShardResult
-from lexveil.pipeline.workspace.storage import is_remote, put, sync_folder
+from lexveil.pipeline.workspace.storage import is_remote, sync_folder, write_bytes
 
 SCHEMA_VERSION = 1
 _META = b"lexveil"
@@ -103,7 +103,7 @@ ENCODED = pa.schema(
 )
 
 
-def features_schema(dimension: int) -> pa.Schema:
+def build_features_schema(dimension: int) -> pa.Schema:
     """The features table: one row a document, `features` of `dimension` float32."""
     return pa.schema(
         [
@@ -116,7 +116,7 @@ def features_schema(dimension: int) -> pa.Schema:
     )
 
 
-def digest_of(value: Any) -> str:
+def compute_digest(value: Any) -> str:
     """SHA-256 of a JSON value in canonical form, 32 hex digits."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
@@ -142,7 +142,7 @@ def write_part(
     columns = [name for name in ("doc_id", "owner", "label", "split") if name in table.column_names]
     logical = [table.column(name).to_pylist() for name in columns]
     result = ShardResult(
-        shard.index, shard.key, table.num_rows, digest_of([shard.key, logical]), counts or {}
+        shard.index, shard.key, table.num_rows, compute_digest([shard.key, logical]), counts or {}
     )
     meta = {_META: json.dumps({"schema": SCHEMA_VERSION, **result.to_json()}).encode()}
     meta.update({f"lexveil.{name}".encode(): value.encode() for name, value in (notes or {}).items()})
@@ -151,7 +151,7 @@ def write_part(
     if is_remote(path):
         sink = pa.BufferOutputStream()
         pq.write_table(described, sink, compression="zstd")
-        put(path, sink.getvalue().to_pybytes())
+        write_bytes(path, sink.getvalue().to_pybytes())
         return result
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(f"{path.stem}.*.partial"):  # of a worker that was killed over this shard
@@ -173,7 +173,7 @@ def read_result(path: Path) -> ShardResult | None:
             meta = part.metadata.metadata or {}
         data = json.loads(meta[_META])
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
-        if trouble(error) is not None:
+        if describe_outage(error) is not None:
             raise  # an outage is no missing part
         return None
     return ShardResult.from_json(data) if data.get("schema") == SCHEMA_VERSION else None
@@ -206,7 +206,7 @@ def read_rows(path: Path, column: str, value: int) -> pa.Table:
     return table.filter(pc.equal(found, pa.scalar(value, found.type)))
 
 
-def columns(path: Path) -> list[str]:
+def read_column_names(path: Path) -> list[str]:
     """The names of a part's columns."""
     with _opened(path, _TAIL) as part:
         return part.schema_arrow.names
@@ -244,12 +244,12 @@ def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:
     return dropped
 
 
-def strings(table: pa.Table, column: str) -> list[str]:
+def to_strings(table: pa.Table, column: str) -> list[str]:
     """A column of strings that holds no nulls."""
     return [str(value) for value in table.column(column).to_pylist()]
 
 
-def document_columns(documents: Iterable[Document]) -> dict[str, list[Any]]:
+def build_document_columns(documents: Iterable[Document]) -> dict[str, list[Any]]:
     """The columns that every table of documents begins with."""
     rows = list(documents)
     return {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.errors import WorkspaceError
-from lexveil.pipeline.outages import STORAGE_FAILED, trouble
+from lexveil.pipeline.outages import STORAGE_FAILED, describe_outage
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.audit_log import AuditLog
@@ -61,7 +61,7 @@ class Workspace(WorkspacePaths):
                 (root / "protected").mkdir(mode=0o700, exist_ok=True)
             except OSError:
                 raise WorkspaceError(f"can't create a workspace at {root}") from None
-            storage.put_first(
+            storage.put_if_absent(
                 root / "workspace.json", to_json({"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
             )
         return cls.open(root, settings)
@@ -142,7 +142,7 @@ class Workspace(WorkspacePaths):
 
 def _locate(place: str | Path) -> Path:
     try:
-        return storage.located(place)
+        return storage.locate(place)
     except storage.UnknownStorageError as error:
         raise WorkspaceError(str(error)) from None
 
@@ -160,7 +160,7 @@ def translate_storage_errors(root: Path) -> Generator[None, None, None]:
         if not storage.is_remote(root):
             raise
         missing = "there is no such bucket" if isinstance(error, FileNotFoundError) else None
-        if (told := missing or trouble(error)) is None:
+        if (told := missing or describe_outage(error)) is None:
             raise
         raise WorkspaceError(f"{STORAGE_FAILED} {told} ({root})") from None
 

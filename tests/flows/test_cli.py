@@ -17,6 +17,7 @@ from lexveil.flows import cli
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
+from tests.deadlines import HANGS_AFTER
 
 WriteJsonl = Callable[..., Path]
 HEAVY = ("torch", "presidio_analyzer", "spacy", "transformers", "prefect", "pydantic_settings", "pyarrow")
@@ -94,7 +95,7 @@ def test_help_loads_nothing_heavy() -> None:
     )
     root = Path(cli.__file__).resolve().parents[1]
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=HANGS_AFTER
     )
     assert "LOADED []" in result.stdout, result.stderr
     for command in ("run", "ingest", "mask", "train", "extract", "evaluate", "detect", "anonymize", "ledger",
@@ -276,7 +277,7 @@ class TestJson:
         found = lexveil("quarantine", *place).json
         assert found["quarantined"] == finished.first["quarantined"]
         part = tables.read_part(next(finished.workspace.masked.glob("part-*")))
-        doc_id = tables.strings(part, "doc_id")[0]
+        doc_id = tables.to_strings(part, "doc_id")[0]
         told = lexveil("restore", doc_id, "out.txt", *place).json
         text = (tmp_path / "out.txt").read_bytes().decode()
         assert told["characters"] == len(text)

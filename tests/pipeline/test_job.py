@@ -16,9 +16,9 @@ from fixtures.counting import Counting
 from lexveil.pipeline.errors import BudgetRefusedError
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.records import Shard, ShardResult, Work
-from lexveil.pipeline.request import read_request, request_run, submit, unchanged
+from lexveil.pipeline.request import find_reusable_result, make_request, read_request, submit_request
 from lexveil.pipeline.training.reservations import open_ledger
-from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.features import find_current_features
 
 # The fields that the command line promises.
 PROMISED = {
@@ -73,13 +73,13 @@ class TestJson:
 
 class TestAgain:
     def test_the_same_over_the_same_files_is_unchanged(self, finished: Any) -> None:
-        request = request_run(finished.workspace.with_settings(finished.settings), finished.sources)
-        found = unchanged(finished.workspace, request)
+        request = make_request(finished.workspace.with_settings(finished.settings), finished.sources)
+        found = find_reusable_result(finished.workspace, request)
         assert found == {**finished.first, "changed": False}
 
     def test_run_anyway_it_does_no_shard_and_spends_nothing(self, finished: Any) -> None:
         each = Counting()
-        request = request_run(finished.workspace.with_settings(finished.settings), finished.sources)
+        request = make_request(finished.workspace.with_settings(finished.settings), finished.sources)
         result = run_job(finished.workspace, request, each)
         assert each.done == []
         assert not result["trained_now"]
@@ -91,10 +91,10 @@ class TestAgain:
         place, settings = finished.workspace, finished.settings
 
         def ask() -> Any:
-            return unchanged(place, request_run(place.with_settings(settings), sources))
+            return find_reusable_result(place, make_request(place.with_settings(settings), sources))
 
         def again(each: Counting) -> dict[str, Any]:
-            return run_job(place, request_run(place.with_settings(settings), sources), each)
+            return run_job(place, make_request(place.with_settings(settings), sources), each)
 
         assert ask() is None  # the same files elsewhere are other files, though their documents are known
         first = again(Counting())
@@ -119,23 +119,23 @@ class TestAgain:
         assert again(Counting())["ingested"] == second["ingested"]
 
     def test_a_lost_part_is_noticed(self, finished: Any) -> None:
-        next(iter(current_features(finished.workspace).glob("part-*"))).unlink()
-        request = request_run(finished.workspace.with_settings(finished.settings), finished.sources)
-        assert unchanged(finished.workspace, request) is None
+        next(iter(find_current_features(finished.workspace).glob("part-*"))).unlink()
+        request = make_request(finished.workspace.with_settings(finished.settings), finished.sources)
+        assert find_reusable_result(finished.workspace, request) is None
 
     def test_other_settings_are_another_request(self, finished: Any) -> None:
         settings = finished.settings.model_copy(
             update={"train": finished.settings.train.model_copy(update={"epsilon": 9.0})}
         )
-        request = request_run(finished.workspace.with_settings(settings), finished.sources)
-        assert unchanged(finished.workspace, request) is None
+        request = make_request(finished.workspace.with_settings(settings), finished.sources)
+        assert find_reusable_result(finished.workspace, request) is None
         with pytest.raises(BudgetRefusedError):
             run_job(finished.workspace, request)
 
     def test_other_workers_are_the_same_request(self, finished: Any) -> None:
         settings = finished.settings.model_copy(update={"workers": 3})
-        assert unchanged(
-            finished.workspace, request_run(finished.workspace.with_settings(settings), finished.sources)
+        assert find_reusable_result(
+            finished.workspace, make_request(finished.workspace.with_settings(settings), finished.sources)
         )
 
 
@@ -157,13 +157,13 @@ class TestKilled:
                     raise Killed
                 yield result
 
-        asked = request_run(place.with_settings(settings), finished.sources)
-        submit(place, asked)
+        asked = make_request(place.with_settings(settings), finished.sources)
+        submit_request(place, asked)
         try:
             run_job(place, asked, kill)
         except Killed:
             assert read_request(place, asked.run_id) == asked
-        resumed = request_run(place.with_settings(settings), finished.sources)
+        resumed = make_request(place.with_settings(settings), finished.sources)
         result = run_job(place, resumed, each)
         assert len(set(killing.done + each.done)) == len(killing.done + each.done)
         assert result["ingested"] == finished.first["ingested"]
@@ -171,12 +171,12 @@ class TestKilled:
         assert result["spent"]["total"] == finished.first["spent"]["total"]
 
     def test_a_killed_run_keeps_its_id(self, finished: Any) -> None:
-        first = request_run(finished.workspace.with_settings(finished.settings), [])
-        submit(finished.workspace, first)
-        assert request_run(finished.workspace.with_settings(finished.settings), []) == first
-        other = request_run(finished.workspace.with_settings(finished.settings), finished.sources)
+        first = make_request(finished.workspace.with_settings(finished.settings), [])
+        submit_request(finished.workspace, first)
+        assert make_request(finished.workspace.with_settings(finished.settings), []) == first
+        other = make_request(finished.workspace.with_settings(finished.settings), finished.sources)
         assert other.run_id != first.run_id
-        submit(finished.workspace, other)
+        submit_request(finished.workspace, other)
         with pytest.raises(LookupError):
             read_request(finished.workspace, first.run_id)
 

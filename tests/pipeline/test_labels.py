@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.pipeline.labels import classes, several, written
+from lexveil.pipeline.labels import encode_label, is_multilabel, parse_classes
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,18 @@ from lexveil.pipeline.labels import classes, several, written
     ],
 )
 def test_what_a_field_says(value: object, expected: str | None) -> None:
-    found = written(value)
+    found = encode_label(value)
     assert found == expected
-    assert written(found) == found
+    assert encode_label(found) == found
 
 
 def test_classes() -> None:
-    assert classes(None) == classes("[]") == ()
-    assert classes("lease") == classes('["lease"]') == ("lease",)
-    assert classes('["lease", "tax"]') == ("lease", "tax")
-    assert [several(label) for label in (None, "lease", '["lease"]', "[]")] == [False, False, True, True]
+    assert parse_classes(None) == parse_classes("[]") == ()
+    assert parse_classes("lease") == parse_classes('["lease"]') == ("lease",)
+    assert parse_classes('["lease", "tax"]') == ("lease", "tax")
+    assert [is_multilabel(label) for label in (None, "lease", '["lease"]', "[]")] == [
+        False,
+        False,
+        True,
+        True,
+    ]

@@ -15,7 +15,7 @@ from lexveil.pipeline.errors import (
     StageError,
     UserError,
 )
-from lexveil.pipeline.logs import sealed
+from lexveil.pipeline.logs import seal_errors
 
 CANARY = "Canary Wharfinger"
 
@@ -37,7 +37,7 @@ def nested() -> None:
 
 def test_a_foreign_error_leaves_as_its_type_alone() -> None:
     with pytest.raises(StageError) as caught:
-        sealed("mask")(nested)()
+        seal_errors("mask")(nested)()
     assert str(caught.value) == "mask: Nested"
     assert CANARY not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__cause__ is None
@@ -54,31 +54,31 @@ def ours() -> None:
 def test_what_an_error_came_of_does_not_go_with_it(work: Callable[[], None]) -> None:
     """Dask has exceptions pickled with cause and context, whatever a traceback would show of them."""
     with pytest.raises(LexveilError) as caught:
-        sealed("mask")(work)()
+        seal_errors("mask")(work)()
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 @pytest.mark.parametrize("error", [StageError("a: B"), SourceError("no file"), BudgetRefusedError("over")])
 def test_our_own_errors_pass(error: LexveilError) -> None:
     with pytest.raises(type(error)) as caught:
-        sealed("mask")(fail)(error)
+        seal_errors("mask")(fail)(error)
     assert caught.value is error
 
 
 def test_the_path_of_a_source_stays_inside() -> None:
     with pytest.raises(SourceMissingError, match="can't be found or read") as caught:
-        sealed("scheduled")(fail)(SourceMissingError("there is no file or folder /inbox/Doe v. Roe"))
+        seal_errors("scheduled")(fail)(SourceMissingError("there is no file or folder /inbox/Doe v. Roe"))
     assert "Doe" not in str(caught.value)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 def test_an_interrupt_is_no_failure() -> None:
     with pytest.raises(KeyboardInterrupt):
-        sealed("mask")(fail)(KeyboardInterrupt())
+        seal_errors("mask")(fail)(KeyboardInterrupt())
 
 
 def test_what_was_done_is_returned() -> None:
-    assert sealed("mask")(lambda text: text.upper())(text="a") == "A"
+    assert seal_errors("mask")(lambda text: text.upper())(text="a") == "A"
 
 
 def test_exit_codes() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lexveil.flows import cli
-from lexveil.pipeline.records import one_by_one
+from lexveil.pipeline.records import run_one_by_one
 
 Call = Callable[..., tuple[int, str]]
 
@@ -55,7 +55,7 @@ def test_what_is_not_clear_is_refused(lexveil: Call, tmp_path: Path, arguments: 
 
 @contextmanager
 def _in_this_process(*_: object) -> Generator[object]:
-    yield one_by_one
+    yield run_one_by_one
 
 
 def test_a_search_on_public_documents_leaves_nothing_behind(

@@ -18,7 +18,7 @@ import pytest
 
 from lexveil.flows.runners.pool import Stopped, WorkerPool, default_workers, with_progress
 from lexveil.pipeline.errors import SourceError, StageError
-from lexveil.pipeline.records import Shard, ShardResult, one_by_one
+from lexveil.pipeline.records import Shard, ShardResult, run_one_by_one
 
 CANARY = "Canary Wharfinger"
 SHARDS = [Shard(index, f"key{index}") for index in range(5)]
@@ -180,11 +180,11 @@ def test_a_closed_pool_starts_no_worker(importable: None) -> None:
 
 def test_progress_is_told(tmp_path: Path) -> None:
     told: list[tuple[str, int, int] | tuple[str, int, int, int]] = []
-    each = with_progress(one_by_one, lambda *about: told.append(about))
+    each = with_progress(run_one_by_one, lambda *about: told.append(about))
     assert len(list(each("mask", double, SHARDS[:2]))) == 2
     rows = [double(shard).rows for shard in SHARDS[:2]]
     assert told == [("mask", 0, 2), ("mask", 1, 2, rows[0]), ("mask", 2, 2, sum(rows))]
-    assert with_progress(one_by_one, None) is one_by_one
+    assert with_progress(run_one_by_one, None) is run_one_by_one
 
 
 def test_as_many_workers_as_cores_and_no_more_than_four() -> None:

@@ -25,6 +25,7 @@ from lexveil.flows.runners import tasks as runners
 from lexveil.pipeline.errors import SettingsError, StageError, WorkspaceKeyError
 from lexveil.pipeline.records import Shard, ShardResult
 from lexveil.pipeline.settings import Settings
+from tests.deadlines import HANGS_AFTER
 
 DOCUMENTS, PER_SHARD = 12, 4
 PASSWORD = "Wharfinger-9QX-Canary"
@@ -33,7 +34,7 @@ SETTINGS: dict[str, Any] = {
     "mask": {"detector": "rules"},
     "ledger": {"url": f"postgresql://lexveil:{PASSWORD}@nowhere.invalid/ledger"},
 }
-GONE_SECONDS = 60  # the last helpers of Ray took 26
+GONE_SECONDS = HANGS_AFTER
 
 SCRIPT = """
 import functools, json, os, sys, time
@@ -43,7 +44,7 @@ import runner_work
 from lexveil.flows.runners.tasks import shard_tasks
 from prefect import flow
 from lexveil.pipeline.errors import LexveilError
-from lexveil.pipeline.logs import sealed
+from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.records import Shard
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
@@ -52,7 +53,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 
 
 @flow(name="runner", log_prints=False, persist_result=False)
-@sealed("run")
+@seal_errors("run")
 def job(folder: str) -> None:
     here = Path(folder)
     told = {}
@@ -117,13 +118,13 @@ from dask.distributed import LocalCluster
 from lexveil.flows.runners.tasks import shard_tasks
 from prefect import flow
 from lexveil.pipeline.errors import SettingsError
-from lexveil.pipeline.logs import sealed
+from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.records import Shard
 from lexveil.pipeline.settings import Settings
 
 
 @flow(name="theirs", log_prints=False, persist_result=False)
-@sealed("run")
+@seal_errors("run")
 def job(address: str) -> list[int]:
     settings = Settings.model_validate({"runner": "dask", "runner_address": address})
     with shard_tasks(settings) as each:

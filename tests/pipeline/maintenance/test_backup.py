@@ -39,7 +39,7 @@ def place(masked: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def ids(place: Workspace, settings: Settings = SETTINGS) -> list[str]:
-    return sorted(tables.strings(place.with_settings(settings).catalogue.read(), "doc_id"))
+    return sorted(tables.to_strings(place.with_settings(settings).catalogue.read(), "doc_id"))
 
 
 def texts(place: Workspace, settings: Settings = SETTINGS) -> dict[str, str]:
@@ -96,7 +96,7 @@ def test_a_table_of_keys_in_use_is_copied_whole(place: Workspace, tmp_path: Path
 def test_what_was_erased_since_is_erased_again(place: Workspace, tmp_path: Path) -> None:
     gone, *others = ids(place)
     back_up(place.with_settings(SETTINGS), tmp_path / "backup")
-    with place.with_settings(SETTINGS).log.recorded("erase") as done:
+    with place.with_settings(SETTINGS).log.record("erase") as done:
         done |= erase(place.with_settings(SETTINGS), gone).to_json()
     copy = tmp_path / "log.jsonl"
     copy.write_bytes(place.with_settings(SETTINGS).log.export())

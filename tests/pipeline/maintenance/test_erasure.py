@@ -15,14 +15,14 @@ from lexveil.pipeline.job import run_job
 from lexveil.pipeline.maintenance.erasure import ERASURES, erase, scan
 from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.models.saved import models
-from lexveil.pipeline.request import request_run, unchanged
+from lexveil.pipeline.request import find_reusable_result, make_request
 from lexveil.pipeline.settings import Settings, load_settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import read_quarantine
-from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -30,26 +30,26 @@ from lexveil.pipeline.workspace.workspace import Workspace
 
 def rows_with(place: Workspace, doc_id: str) -> list[str]:
     """Every table that has the document."""
-    paths = [path for path in place.root.rglob("*.parquet") if "doc_id" in tables.columns(path)]
-    return [str(path) for path in paths if doc_id in tables.strings(tables.read_part(path), "doc_id")]
+    paths = [path for path in place.root.rglob("*.parquet") if "doc_id" in tables.read_column_names(path)]
+    return [str(path) for path in paths if doc_id in tables.to_strings(tables.read_part(path), "doc_id")]
 
 
 def rows_of(place: Workspace, doc_id: str) -> list[str]:
     """The same for a workspace with all of its tables."""
-    paths = [path for path in place.root.rglob("*.parquet") if "doc_id" in tables.columns(path)]
+    paths = [path for path in place.root.rglob("*.parquet") if "doc_id" in tables.read_column_names(path)]
     assert len(paths) > 4
     return rows_with(place, doc_id)
 
 
 @pytest.fixture
 def doc_id(finished: Any) -> str:
-    return tables.strings(finished.workspace.with_settings(Settings()).catalogue.read(), "doc_id")[3]
+    return tables.to_strings(finished.workspace.with_settings(Settings()).catalogue.read(), "doc_id")[3]
 
 
 def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     before = {path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(place, doc_id)}
-    version = current_features(place).name
+    version = find_current_features(place).name
     assert before == {"raw", "catalogue.parquet", "found", "masked", "vault", "embedding", version}
     gone = erase(place.with_settings(settings), doc_id)
     assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1, 0)
@@ -63,11 +63,11 @@ def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
 
 def test_the_others_stand(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
-    others = set(tables.strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) - {doc_id}
+    others = set(tables.to_strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) - {doc_id}
     erase(place.with_settings(settings), doc_id)
-    assert set(tables.strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) == others
+    assert set(tables.to_strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) == others
     assert restore_document(place.with_settings(settings), min(others))
-    features = current_features(place)
+    features = find_current_features(place)
     for folder, stage in ((place.raw, "ingest"), (place.masked, "mask"), (features, "extract")):
         assert read_manifest(folder, stage).rows == len(others)
 
@@ -75,14 +75,16 @@ def test_the_others_stand(finished: Any, doc_id: str) -> None:
 def test_the_same_source_does_not_bring_it_back(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     erase(place.with_settings(settings), doc_id)
-    request = request_run(place.with_settings(settings), finished.sources)
-    assert unchanged(place, request) is None
+    request = make_request(place.with_settings(settings), finished.sources)
+    assert find_reusable_result(place, request) is None
     result = run_job(place, request)
     assert result["ingested"] == result["feature_rows"] == finished.first["ingested"] - 1
     assert result["masked"] == result["ingested"]
     assert not result["trained_now"]
     assert rows_of(place, doc_id) == []
-    assert unchanged(place, request_run(place.with_settings(settings), finished.sources)) is not None
+    assert (
+        find_reusable_result(place, make_request(place.with_settings(settings), finished.sources)) is not None
+    )
 
 
 def test_nor_does_a_new_file_with_the_same_content(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:

@@ -35,7 +35,7 @@ from lexveil.pipeline.monitoring.drift import (
     to_json,
 )
 from lexveil.pipeline.reports.history import history_path, render_history
-from lexveil.pipeline.request import request_run
+from lexveil.pipeline.request import make_request
 
 SEEDS, SELDOM = 40, 2 / 40  # at 1 %, more than two of forty are as rare as 1 in 140
 SIZE = 80
@@ -367,10 +367,10 @@ class TestRuns:
         with monkeypatch.context() as wrong:
             clock = time.time
             wrong.setattr("lexveil.privacy.keystore.time.time", lambda: clock() + days * 86_400)
-            run_job(place, request_run(place.with_settings(settings), sources))
+            run_job(place, make_request(place.with_settings(settings), sources))
         shutil.copyfile(sources[1] / "new.jsonl", sources[1] / "again.jsonl")
         (sources[1] / "broken.docx").write_bytes(b"PK\3\4 no archive")
-        run_job(place, request_run(place.with_settings(settings), sources))
+        run_job(place, make_request(place.with_settings(settings), sources))
         runs = past_runs(place)
         assert [run.batch.documents for run in runs] == [finished.first["masked"], 12, 0]
         assert [run.batch.rates["quarantined"].total for run in runs][1:] == [0, 1]

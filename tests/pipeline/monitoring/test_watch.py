@@ -21,9 +21,9 @@ from lexveil.pipeline.job import run_job
 from lexveil.pipeline.monitoring import tracing
 from lexveil.pipeline.monitoring.metrics import COUNTERS, GAUGES, Figures, metrics_path, read_metrics
 from lexveil.pipeline.monitoring.watch import watched
-from lexveil.pipeline.records import Shard, ShardResult, one_by_one
+from lexveil.pipeline.records import Shard, ShardResult, run_one_by_one
 from lexveil.pipeline.reports.history import history_path
-from lexveil.pipeline.request import idle, request_run
+from lexveil.pipeline.request import make_request, reuse_last_result
 from lexveil.pipeline.workspace.workspace import Workspace
 
 FOLDER, OWNER, PERSON, FREE = "zqfoldercanary", "zqownercanary", "Zqmoorhenson", "zqfreecanary"
@@ -106,7 +106,7 @@ def ran(finished_once: Any, collector: Collector, tmp_path_factory: pytest.TempP
     record = {"text": TEXT, "owner": OWNER, "label": "contract", "id": OWNER}
     (sources[1] / f"{FOLDER}.jsonl").write_text(json.dumps(record) + "\n")
     before = values(place)
-    result = run_job(place, request_run(place.with_settings(finished_once.settings), sources))
+    result = run_job(place, make_request(place.with_settings(finished_once.settings), sources))
     good = collector.spans
     with pytest.raises(ValueError), watched(place, "train") as watch, watch.stage("train"):
         raise ValueError(TEXT)
@@ -235,7 +235,7 @@ class TestMetrics:
 
     def test_a_night_without_anything_new_is_a_success(self, finished: Any) -> None:
         place, before = finished.workspace, values(finished.workspace)
-        assert idle(place.root, finished.settings, finished.sources) is not None
+        assert reuse_last_result(place.root, finished.settings, finished.sources) is not None
         after = values(place)
         assert after["lexveil_runs_total,run,idle"] == 1
         name = "lexveil_last_success_timestamp_seconds,run"
@@ -264,7 +264,7 @@ class TestMetrics:
     def test_results_of_shards_come_out_as_they_went_in(self, finished: Any) -> None:
         result = ShardResult(3, "key", 5, "digest", {"documents": 5})
         with watched(finished.workspace, "mask") as watch:
-            found = list(watch.each(one_by_one)("mask", lambda shard: result, [Shard(3, "key")]))
+            found = list(watch.each(run_one_by_one)("mask", lambda shard: result, [Shard(3, "key")]))
         assert found == [result]
         assert values(finished.workspace)["lexveil_stage_documents_total,mask"] >= 5
 

@@ -327,7 +327,7 @@ def test_the_query_reads_the_features(
     awkward = Workspace.create_or_open(tmp_path / 'o\'brien "& sons"')
     (awkward.features / "current").mkdir(parents=True)
     columns = [["d1"], ["o1"], [[0.5, 0.25]], ["m"], [datetime(2025, 3, 4, tzinfo=UTC)]]
-    schema = tables.features_schema(2)
+    schema = tables.build_features_schema(2)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
     pq.write_table(pa.table(arrays, schema=schema), awkward.features / "current" / "part-00000.parquet")
     (query,) = html.fromstring(render(awkward, summary())).xpath("//pre")

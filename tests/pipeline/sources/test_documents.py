@@ -14,13 +14,13 @@ import pytest
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import IngestSettings
-from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_item, scan
+from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_item, scan_sources
 
 WriteJsonl = Callable[..., Path]
 
 
 def read(sources: list[Path], ingest: IngestSettings) -> tuple[list[SourceDocument], list[Rejected]]:
-    outcomes = [outcome for item in scan(sources, ingest) for outcome in read_item(item, ingest)]
+    outcomes = [outcome for item in scan_sources(sources, ingest) for outcome in read_item(item, ingest)]
     return (
         [outcome for outcome in outcomes if isinstance(outcome, SourceDocument)],
         [outcome for outcome in outcomes if isinstance(outcome, Rejected)],
@@ -38,56 +38,57 @@ class TestWalking:
         for name in ("b.txt", "a/z.txt", "a/y.md", ".hidden.txt", ".git/x.txt", "a/.cache/x.txt"):
             put(tmp_path / name)
         names = [
-            Path(item.path).relative_to(tmp_path).as_posix() for item in scan([tmp_path], IngestSettings())
+            Path(item.path).relative_to(tmp_path).as_posix()
+            for item in scan_sources([tmp_path], IngestSettings())
         ]
         assert names == ["b.txt", "a/y.md", "a/z.txt"]
 
     def test_a_file_named_twice_is_read_once(self, tmp_path: Path) -> None:
         path = put(tmp_path / "a.txt")
-        assert len(scan([path, tmp_path, path], IngestSettings())) == 1
+        assert len(scan_sources([path, tmp_path, path], IngestSettings())) == 1
 
     def test_a_workspace_below_a_source_is_no_source(self, tmp_path: Path) -> None:
         put(tmp_path / "a.txt")
         put(tmp_path / "out" / "workspace.json", "{}")
         (tmp_path / "out" / "protected").mkdir()
         put(tmp_path / "out" / "masked" / "b.txt")
-        assert [Path(item.path).name for item in scan([tmp_path], IngestSettings())] == ["a.txt"]
+        assert [Path(item.path).name for item in scan_sources([tmp_path], IngestSettings())] == ["a.txt"]
 
     def test_a_missing_source(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="there is no file or folder"):
-            scan([tmp_path / "none"], IngestSettings())
+            scan_sources([tmp_path / "none"], IngestSettings())
 
     def test_dangling_links_and_pipes_are_passed_over(self, tmp_path: Path) -> None:
         (tmp_path / "link.txt").symlink_to(tmp_path / "none.txt")
         os.mkfifo(tmp_path / "pipe.txt")
-        assert scan([tmp_path], IngestSettings()) == []
+        assert scan_sources([tmp_path], IngestSettings()) == []
 
     def test_a_link_is_the_file_it_leads_to(self, tmp_path: Path) -> None:
         path = put(tmp_path / "elsewhere" / "a.txt")
         for name in ("one.txt", "two.txt"):
             (put(tmp_path / "in" / ".keep").parent / name).symlink_to(path)
-        (item,) = scan([tmp_path / "in"], IngestSettings())
+        (item,) = scan_sources([tmp_path / "in"], IngestSettings())
         assert (item.path, item.size) == (str(path), path.stat().st_size)
 
     def test_a_pipe_is_no_source(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.txt")
         with pytest.raises(SourceError, match="neither a file nor a folder"):
-            scan([tmp_path / "pipe.txt"], IngestSettings())
+            scan_sources([tmp_path / "pipe.txt"], IngestSettings())
 
     def test_known_files_are_not_hashed_again(self, tmp_path: Path) -> None:
         path = put(tmp_path / "a.txt")
-        (item,) = scan([path], IngestSettings())
+        (item,) = scan_sources([path], IngestSettings())
         stat = path.stat()
         path.write_text("B text.")
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        assert scan([path], IngestSettings(), {item.path: [item]})[0].digest == item.digest
-        assert scan([path], IngestSettings())[0].digest != item.digest
+        assert scan_sources([path], IngestSettings(), {item.path: [item]})[0].digest == item.digest
+        assert scan_sources([path], IngestSettings())[0].digest != item.digest
 
     def test_a_touch_changes_no_identity(self, tmp_path: Path) -> None:
         path = put(tmp_path / "a.txt")
-        (item,) = scan([path], IngestSettings())
+        (item,) = scan_sources([path], IngestSettings())
         os.utime(path, (1, 1))
-        assert scan([path], IngestSettings())[0].identity == item.identity
+        assert scan_sources([path], IngestSettings())[0].identity == item.identity
 
 
 class TestSidecars:
@@ -123,9 +124,9 @@ class TestSidecars:
     def test_a_changed_row_is_a_changed_item(self, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
         put(tmp_path / "a.txt")
         write_jsonl(self.ROWS, "metadata.jsonl")
-        (before,) = scan([tmp_path], IngestSettings())
+        (before,) = scan_sources([tmp_path], IngestSettings())
         write_jsonl([{**self.ROWS[0], "owner": "eve"}], "metadata.jsonl")
-        (after,) = scan([tmp_path], IngestSettings())
+        (after,) = scan_sources([tmp_path], IngestSettings())
         assert before.identity != after.identity
 
 
@@ -133,7 +134,7 @@ class TestRecords:
     def test_slices_cover_every_record_once(self, write_jsonl: WriteJsonl) -> None:
         path = write_jsonl({"text": f"Text {n}.", "id": n} for n in range(23))
         ingest = IngestSettings(shard_documents=5)
-        items = scan([path], ingest)
+        items = scan_sources([path], ingest)
         assert [item.weight[0] for item in items] == [5, 5, 5, 5, 3]
         assert [d.source_id for d in read([path], ingest)[0]] == [str(n) for n in range(23)]
 
@@ -198,14 +199,14 @@ class TestRecords:
     def test_items_come_back_from_json(self, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
         put(tmp_path / "a.txt")
         write_jsonl([{"text": "A text."}])
-        for item in scan([tmp_path], IngestSettings()):
+        for item in scan_sources([tmp_path], IngestSettings()):
             again = SourceItem.from_json(json.loads(json.dumps(item.to_json())))
             assert (again, again.identity) == (item, item.identity)
 
     def test_reprs_name_nobody(self, tmp_path: Path) -> None:
         put(tmp_path / "Wharfinger v Canary.txt")
         ingest = IngestSettings()
-        (item,) = scan([tmp_path], ingest)
+        (item,) = scan_sources([tmp_path], ingest)
         shown = repr([item, *read_item(item, ingest), Rejected("broken", item.path, "")])
         assert "Wharfinger" not in shown
         assert "A text" not in shown
@@ -217,7 +218,7 @@ class TestCheckFields:
 
     def check(self, path: Path, need_labels: bool = True, **names: Any) -> None:
         ingest = IngestSettings(**names)
-        check_fields(scan([path], ingest), ingest, need_labels)
+        check_fields(scan_sources([path], ingest), ingest, need_labels)
 
     def test_what_is_there_passes(self, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
         path = write_jsonl(self.TWO)

@@ -11,14 +11,14 @@ import pytest
 
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.records import SourceDocument
-from lexveil.pipeline.request import prepare, read_request, request_run, submit
+from lexveil.pipeline.request import make_request, prepare_workspace, read_request, submit_request
 from lexveil.pipeline.settings import IngestSettings, Settings
 from lexveil.pipeline.sources import objects
-from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_items, scan
+from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_items, scan_sources
 from lexveil.pipeline.sources.plan import make_plan
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace.documents import read_quarantine
-from lexveil.pipeline.workspace.storage import located
+from lexveil.pipeline.workspace.storage import locate
 from lexveil.pipeline.workspace.workspace import Workspace
 
 INGEST = IngestSettings()
@@ -40,7 +40,7 @@ class Bucket:
         self.client.delete_object(Bucket=self.name, Key=key)
 
     def at(self, prefix: str = "") -> Path:
-        return located(f"s3://{self.name}/{prefix}")
+        return locate(f"s3://{self.name}/{prefix}")
 
 
 @pytest.fixture
@@ -95,34 +95,34 @@ class TestListing:
         ):
             bucket.put(key)
         bucket.put("elsewhere.txt")
-        assert names(scan([bucket.at("in")], INGEST)) == ["in/b.txt", "in/a/y.md", "in/a/z.txt"]
-        assert names(scan([bucket.at("in/"), bucket.at("in/b.txt")], INGEST)) == [
+        assert names(scan_sources([bucket.at("in")], INGEST)) == ["in/b.txt", "in/a/y.md", "in/a/z.txt"]
+        assert names(scan_sources([bucket.at("in/"), bucket.at("in/b.txt")], INGEST)) == [
             "in/b.txt", "in/a/y.md", "in/a/z.txt",
         ]  # fmt: skip
 
     def test_one_object_and_a_whole_bucket(self, bucket: Bucket) -> None:
         url = bucket.put("in/a.txt")
-        assert scan([located(url)], INGEST)[0].path == url
-        assert names(scan([bucket.at()], INGEST)) == ["in/a.txt"]
+        assert scan_sources([locate(url)], INGEST)[0].path == url
+        assert names(scan_sources([bucket.at()], INGEST)) == ["in/a.txt"]
 
     def test_an_inbox_that_was_emptied(self, bucket: Bucket) -> None:
-        assert scan([bucket.at("in")], INGEST) == []
+        assert scan_sources([bucket.at("in")], INGEST) == []
 
     def test_a_missing_bucket_is_one_line(self, aws: str) -> None:
         for place in ("s3://no-such-bucket", "s3://no-such-bucket/in"):
             with pytest.raises(SourceError, match="there is no such bucket"):
-                scan([located(place)], INGEST)
+                scan_sources([locate(place)], INGEST)
 
     def test_a_store_out_of_reach_is_one_line(self, aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        place = located("s3://out-of-reach/in")
+        place = locate("s3://out-of-reach/in")
         monkeypatch.setattr(type(place), "fs", unreachable(place))
         with pytest.raises(SourceError, match="can't be reached"):
-            scan([place], INGEST)
+            scan_sources([place], INGEST)
 
     def test_sidecars_say_what_is_known_of_their_folder(self, bucket: Bucket) -> None:
         bucket.put("in/a.txt")
         bucket.put("in/metadata.jsonl", json.dumps({"file_name": "a.txt", "label": "civil"}) + "\n")
-        (item,) = scan([bucket.at("in")], INGEST)
+        (item,) = scan_sources([bucket.at("in")], INGEST)
         (document,) = read_items([item], INGEST)
         assert isinstance(document, SourceDocument)
         assert document.label == "civil"
@@ -138,20 +138,20 @@ class TestFetching:
         bucket.put("in/d.txt", "Large. " * 1000)
         bucket.put("in/e.xyz", "Unknown.")
         monkeypatch.setattr("lexveil.pipeline.sources.documents._FETCHED_BYTES", 4096)
-        texts, reasons = read(scan([bucket.at("in")], INGEST))
+        texts, reasons = read(scan_sources([bucket.at("in")], INGEST))
         assert [text.split()[0] for text in texts] == ["Small.", "Page.", "Packed.", "Large."]
         assert reasons == ["unsupported"]
 
     def test_too_large_a_one_is_not_fetched(self, bucket: Bucket, asked: list[str]) -> None:
         bucket.put("in/a.txt", "Too long.")
-        texts, reasons = read(scan([bucket.at("in")], INGEST), IngestSettings(max_file_bytes=4))
+        texts, reasons = read(scan_sources([bucket.at("in")], INGEST), IngestSettings(max_file_bytes=4))
         assert (texts, reasons) == ([], ["over_size"])
         assert "get_object" not in asked
 
     def test_records_are_fetched_once_for_all_their_slices(self, bucket: Bucket, asked: list[str]) -> None:
         bucket.put("in/r.jsonl", records(*(f"Text {number}." for number in range(20))))
         few = IngestSettings(shard_documents=3)
-        items = scan([bucket.at("in")], few)
+        items = scan_sources([bucket.at("in")], few)
         assert len(items) == 7
         check_fields(items, few, need_labels=False)
         texts, _ = read(items, few)
@@ -162,14 +162,14 @@ class TestFetching:
         bucket.put("in/a.txt")
         bucket.put("in/r.jsonl", records("One.", "Two."))
         known: dict[str, list[SourceItem]] = {}
-        for item in scan([bucket.at("in")], INGEST):
+        for item in scan_sources([bucket.at("in")], INGEST):
             known.setdefault(item.path, []).append(item)
         asked.clear()
-        again = scan([bucket.at("in")], INGEST, known)
+        again = scan_sources([bucket.at("in")], INGEST, known)
         assert "get_object" not in asked
         assert [item.identity for item in again] == [items[0].identity for items in known.values()]
         bucket.put("in/a.txt", "B text.")
-        changed = scan([bucket.at("in")], INGEST, known)
+        changed = scan_sources([bucket.at("in")], INGEST, known)
         assert [item.identity == other.identity for item, other in zip(again, changed, strict=True)] == [
             False, True,
         ]  # fmt: skip
@@ -180,10 +180,10 @@ class TestFetching:
         for key in ("in/a.txt", "in/b.txt", "in/c.txt"):
             bucket.put(key, key)
         bucket.put("in/r.jsonl", records("One."))
-        items = scan([bucket.at("in")], INGEST)
+        items = scan_sources([bucket.at("in")], INGEST)
         bucket.remove("in/b.txt")
         bucket.remove("in/r.jsonl")
-        objects.forget_copy()
+        objects.discard_copy()
         assert read(items) == (["in/a.txt", "in/c.txt"], ["inaccessible", "inaccessible"])
         monkeypatch.setattr("lexveil.pipeline.sources.documents._FETCHED_BYTES", 0)
         assert read(items) == (["in/a.txt", "in/c.txt"], ["inaccessible", "inaccessible"])
@@ -210,11 +210,11 @@ class TestFetching:
         httpx.post(f"{aws}/moto-api/reset-auth", content=b"0")  # from now on moto looks at them
         S3FileSystem.clear_instance_cache()
         try:
-            assert read(scan([bucket.at("in")], INGEST)) == (["in/a.txt"], ["inaccessible"])
+            assert read(scan_sources([bucket.at("in")], INGEST)) == (["in/a.txt"], ["inaccessible"])
             monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
             S3FileSystem.clear_instance_cache()
             with pytest.raises(SourceError, match="refuses these credentials"):
-                scan([bucket.at("in")], INGEST)
+                scan_sources([bucket.at("in")], INGEST)
         finally:
             httpx.post(f"{aws}/moto-api/reset-auth", content=b"inf")
             S3FileSystem.clear_instance_cache()
@@ -224,13 +224,13 @@ class TestFetching:
     ) -> None:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         bucket.put("in/smith-v-jones.jsonl", records("One.", "Two."))
-        items = scan([bucket.at("in")], INGEST)
+        items = scan_sources([bucket.at("in")], INGEST)
         assert read(items)[0] == ["One.", "Two."]
         for path in tmp_path.rglob("*"):
             assert path.is_dir() or path.is_symlink()
             assert "smith" not in str(path)
             assert path.is_symlink() or path.stat().st_mode & 0o077 == 0
-        objects.forget_copy()
+        objects.discard_copy()
         assert list(tmp_path.iterdir()) == []
 
 
@@ -253,9 +253,9 @@ class TestIngest:
 
     def test_the_request_names_it_by_its_url(self, bucket: Bucket, tmp_path: Path) -> None:
         bucket.put("in/r.jsonl", records("One.", "Two."))
-        place = prepare(tmp_path / "w", Settings(), [bucket.at("in")], need_labels=False)
-        asked = request_run(place.with_settings(Settings()), [bucket.at("in")])
-        submit(place, asked)
+        place = prepare_workspace(tmp_path / "w", Settings(), [bucket.at("in")], need_labels=False)
+        asked = make_request(place.with_settings(Settings()), [bucket.at("in")])
+        submit_request(place, asked)
         assert read_request(place, asked.run_id).sources == (f"s3://{bucket.name}/in",)
 
     def test_what_left_the_bucket_can_be_erased(self, bucket: Bucket, place: Workspace) -> None:

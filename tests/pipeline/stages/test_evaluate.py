@@ -17,12 +17,12 @@ from lexveil.pipeline.job import run_job
 from lexveil.pipeline.models.heads import head_of
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
-from lexveil.pipeline.request import request_run
+from lexveil.pipeline.request import make_request
 from lexveil.pipeline.serving.endpoint import serve_model
 from lexveil.pipeline.settings import Settings, load_settings
 from lexveil.pipeline.stages.evaluate import encrypted_check, evaluate, evaluate_file
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.workspace import Workspace
 
 WriteJsonl = Callable[..., Path]
@@ -38,7 +38,7 @@ def test_the_encrypted_check_agrees(finished_once: Any) -> None:
 def test_the_encrypted_error_is_within_the_stated(finished_once: Any) -> None:
     place = finished_once.workspace
     model = open_model(find_model(place, "linear").folder, finished_once.settings)
-    rows = tables.read_part(tables.part_path(current_features(place), 0)).column("features").to_pylist()
+    rows = tables.read_part(tables.part_path(find_current_features(place), 0)).column("features").to_pylist()
     check = encrypted_check(head_of(model), np.asarray(rows, np.float32))
     assert check.agreement == 1.0
     assert 0 < check.max_error <= check.error_bound
@@ -114,7 +114,7 @@ def test_documents_of_several_labels(write_jsonl: WriteJsonl, bert_in: Any, tmp_
         }
     )  # fmt: skip
     place = Workspace.create_or_open(tmp_path / "workspace")
-    result = run_job(place, request_run(place.with_settings(chosen), [write_jsonl(rows)]))
+    result = run_job(place, make_request(place.with_settings(chosen), [write_jsonl(rows)]))
     assert (result["card"]["objective"], result["card"]["labels"]) == ("multilabel", 2)
     assert 0 <= result["utility"]["micro_f1"] <= 1
     model = find_model(place, result["model"])

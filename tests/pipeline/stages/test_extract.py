@@ -16,12 +16,12 @@ from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
 def parts(place: Workspace) -> list[Path]:
-    return sorted(current_features(place).glob("part-*.parquet"))
+    return sorted(find_current_features(place).glob("part-*.parquet"))
 
 
 def test_the_schema_is_the_documented_one(finished_once: Any) -> None:

@@ -205,7 +205,7 @@ def test_ids_are_keyed(place: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
     for workspace in (place, other):
         ingest(workspace.with_settings(settings()), [path])
     ids = [
-        set(tables.strings(workspace.with_settings(Settings()).catalogue.read(), "doc_id"))
+        set(tables.to_strings(workspace.with_settings(Settings()).catalogue.read(), "doc_id"))
         for workspace in (place, other)
     ]
     assert not ids[0] & ids[1]

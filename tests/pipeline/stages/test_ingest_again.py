@@ -14,7 +14,7 @@ import pytest
 
 from fixtures.counting import Counting
 from lexveil.pipeline.errors import RemovalRefusedError
-from lexveil.pipeline.request import close, idle, prepare, request_run
+from lexveil.pipeline.request import close_request, make_request, prepare_workspace, reuse_last_result
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
@@ -77,8 +77,8 @@ class Office:
         found: list[str] = []
         for path in self.place.root.rglob("*"):
             name = path.relative_to(self.place.root).as_posix()
-            if path.suffix == ".parquet" and "doc_id" in tables.columns(path):
-                found += [name] if doc_id in tables.strings(tables.read_part(path), "doc_id") else []
+            if path.suffix == ".parquet" and "doc_id" in tables.read_column_names(path):
+                found += [name] if doc_id in tables.to_strings(tables.read_part(path), "doc_id") else []
             elif path.is_file() and path.name != "log.jsonl" and doc_id.encode() in path.read_bytes():
                 found.append(name)
         return found
@@ -293,7 +293,7 @@ class TestRemoved:
             office.work()
         assert str(office.source) not in str(refused.value)
         with pytest.raises(RemovalRefusedError, match=told):  # and before a scheduler is started
-            prepare(office.place.root, office.settings, [office.source], False)
+            prepare_workspace(office.place.root, office.settings, [office.source], False)
         assert office.texts() == before
         office.erasing(removed_share=1.0)
         office.work()
@@ -325,21 +325,21 @@ class TestIdle:
         (office.place.runs).mkdir(exist_ok=True)
         report = office.place.runs / "report.html"
         report.write_text("")
-        request = request_run(office.place.with_settings(office.settings), [office.source])
-        close(office.place, request, {"report": str(report)})
+        request = make_request(office.place.with_settings(office.settings), [office.source])
+        close_request(office.place, request, {"report": str(report)})
 
     def test_nothing_new_is_known_from_sizes_and_times(
         self, office: Office, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         office.fill(4)
         office.write("all.jsonl", json.dumps({"text": "A clause.", "matter": "m"}) + "\n")
-        assert idle(office.place.root, office.settings, [office.source]) is None
+        assert reuse_last_result(office.place.root, office.settings, [office.source]) is None
         self.finish(office)
         monkeypatch.setattr(
             "lexveil.pipeline.sources.files.SourceFile.digest", lambda file: pytest.fail("hashed")
         )
         monkeypatch.setattr("lexveil.pipeline.sources.documents._slices", lambda *_: pytest.fail("read"))
-        found = idle(office.place.root, office.settings, [office.source])
+        found = reuse_last_result(office.place.root, office.settings, [office.source])
         assert found is not None
         assert found["changed"] is False
 
@@ -355,14 +355,14 @@ class TestIdle:
             "sidecar": lambda: office.write("metadata.jsonl", '{"file_name": "000.txt", "matter": "m9"}\n'),
         }
         changes[what]()
-        assert idle(office.place.root, office.settings, [office.source]) is None
+        assert reuse_last_result(office.place.root, office.settings, [office.source]) is None
 
     def test_fields_are_looked_for_once(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
         office.fill(4)
         self.finish(office)
         office.write("new.txt", "A letter of nobody.")  # without an owner: for the quarantine
         monkeypatch.setattr("lexveil.pipeline.request.check_fields", lambda *_: pytest.fail("looked again"))
-        prepare(office.place.root, office.settings, [office.source], True)
+        prepare_workspace(office.place.root, office.settings, [office.source], True)
 
     def test_it_loads_no_models(self) -> None:
         """Neither on the command line, before Prefect, nor in a worker that Prefect has started."""

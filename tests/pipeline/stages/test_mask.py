@@ -105,12 +105,12 @@ def test_other_types_are_masked_anew(masked: Workspace) -> None:
     named = {name for name in manifest.counts() if name.startswith("span:")}
     assert named <= {"span:EMAIL", "span:PHONE"}
     assert "[PERSON_1]" not in "".join(
-        text for table in parts(masked) for text in tables.strings(table, "text")
+        text for table in parts(masked) for text in tables.to_strings(table, "text")
     )
 
 
 def test_only_the_key_holder_restores(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    doc_id = tables.strings(parts(finished.workspace)[0], "doc_id")[0]
+    doc_id = tables.to_strings(parts(finished.workspace)[0], "doc_id")[0]
     with pytest.raises(WorkspaceError):
         restore_document(finished.workspace.with_settings(finished.settings), "unknown")
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
@@ -176,7 +176,7 @@ def policy(**mask_settings: Any) -> Settings:
 
 
 def texts(place: Workspace) -> list[str]:
-    return sorted(text for table in parts(place) for text in tables.strings(table, "text"))
+    return sorted(text for table in parts(place) for text in tables.to_strings(table, "text"))
 
 
 def stand_ins(place: Workspace, settings: Settings) -> dict[str, dict[str, set[str]]]:
@@ -244,7 +244,7 @@ def test_what_fails_the_second_pass_is_held_back(matter: Workspace, monkeypatch:
         manifest = mask(matter.with_settings(settings))
     assert (manifest.rows, manifest.counts()["quarantine:second_pass"]) == (0, 3)
     assert texts(matter) == []
-    ids = tables.strings(matter.with_settings(Settings()).catalogue.read(), "doc_id")
+    ids = tables.to_strings(matter.with_settings(Settings()).catalogue.read(), "doc_id")
     assert sorted(read_quarantine(matter.with_settings(settings))) == sorted(
         ("second_pass", doc_id) for doc_id in ids
     )
@@ -254,7 +254,7 @@ def test_what_fails_the_second_pass_is_held_back(matter: Workspace, monkeypatch:
 
 def test_the_verdict_stands_beside_the_text(matter: Workspace) -> None:
     manifest = mask(matter.with_settings(policy()))
-    verdicts = [verdict for table in parts(matter) for verdict in tables.strings(table, "verdict")]
+    verdicts = [verdict for table in parts(matter) for verdict in tables.to_strings(table, "verdict")]
     assert sum(manifest.counts().get(f"verdict:{verdict}", 0) for verdict in ("PASS", "REVIEW")) == 3
     assert set(verdicts) <= {"PASS", "REVIEW"}
 

@@ -20,12 +20,12 @@ from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import models
-from lexveil.pipeline.request import request_run
+from lexveil.pipeline.request import make_request
 from lexveil.pipeline.serving.client.extractor import LocalExtractor
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.ledger import Ledger
 
@@ -74,10 +74,10 @@ def test_the_main_job_over_a_trained_transformer(
     masked: Workspace, masked_once: Any, small: Path, tmp_path: Path
 ) -> None:
     place, chosen = masked, settings("lora", small, held_out=0.0)
-    result = run_job(place, request_run(place.with_settings(chosen), [masked_once.root.parent / "corpus"]))
+    result = run_job(place, make_request(place.with_settings(chosen), [masked_once.root.parent / "corpus"]))
     assert result["model"].startswith("lora-")
     assert result["encrypted"]["agreement"] == 1.0
-    parts = current_features(place).glob("part-*")
+    parts = find_current_features(place).glob("part-*")
     rows = [row for path in parts for row in tables.read_part(path).to_pylist()]
     assert {row["doc_id"] for row in rows} == set(
         place.with_settings(Settings()).catalogue.read().column("doc_id").to_pylist()

@@ -31,7 +31,7 @@ def fill(place: Workspace, n: int) -> list[audit_log.Entry]:
 
 
 def test_an_action_leaves_its_start_and_its_end(place: Workspace) -> None:
-    with place.with_settings(SETTINGS).log.recorded("mask", {"settings": "0" * 32}) as facts:
+    with place.with_settings(SETTINGS).log.record("mask", {"settings": "0" * 32}) as facts:
         facts["rows"] = 7
     started, ended = place.with_settings(SETTINGS).log.read()
     assert (started.action, started.outcome, started.facts) == ("mask", "started", {"settings": "0" * 32})
@@ -42,7 +42,7 @@ def test_an_action_leaves_its_start_and_its_end(place: Workspace) -> None:
 
 
 def test_of_an_error_the_type_is_kept_alone(place: Workspace) -> None:
-    with pytest.raises(ValueError, match="Smith"), place.with_settings(SETTINGS).log.recorded("ingest"):
+    with pytest.raises(ValueError, match="Smith"), place.with_settings(SETTINGS).log.record("ingest"):
         raise ValueError("Smith")
     assert place.with_settings(SETTINGS).log.read()[-1].outcome == "failed: ValueError"
     assert b"Smith" not in audit_log.log_path(place).read_bytes()

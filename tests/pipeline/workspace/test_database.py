@@ -18,11 +18,11 @@ from sqlalchemy import event
 from fixtures.postgres import cut_connections
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.logs import log
-from lexveil.pipeline.request import read_request, request_run, submit
+from lexveil.pipeline.request import make_request, read_request, submit_request
 from lexveil.pipeline.settings import DatabaseSettings, Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace import audit_log, tables
-from lexveil.pipeline.workspace.database import database_lock, open_tables, schema_of
+from lexveil.pipeline.workspace.database import database_lock, open_tables, schema_name
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.lock import lock
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -155,12 +155,12 @@ class TestLog:
         append_some(place.root, settings, 2)
         for change in ("UPDATE {} SET line = ''", "DELETE FROM {}", "TRUNCATE {}"):
             with pytest.raises(psycopg.Error, match="append-only"):
-                order(postgres, change.format(f"{schema_of(place.id)}.log"))
+                order(postgres, change.format(f"{schema_name(place.id)}.log"))
         assert place.with_settings(settings).log.verify().intact
 
     def test_a_change_past_that_is_found(self, place: Workspace, settings: Settings, postgres: str) -> None:
         append_some(place.root, settings, 4)
-        log = f"{schema_of(place.id)}.log"
+        log = f"{schema_name(place.id)}.log"
         order(
             postgres,
             f"ALTER TABLE {log} DISABLE TRIGGER ALL; "
@@ -255,8 +255,8 @@ def test_a_request_keeps_its_password_to_itself(place: Workspace, write_jsonl: A
         Settings.model_validate({"ledger": {"url": f"postgresql://a:{word}@b/c"}, "database": {}})
         for word in ("hunter2", "hunter3")
     )
-    request = request_run(place.with_settings(with_password), [source])
-    submit(place, request)
+    request = make_request(place.with_settings(with_password), [source])
+    submit_request(place, request)
     assert (place.local / "pending.json").stat().st_mode & 0o077 == 0
-    assert request_run(place.with_settings(other), [source]).digest == request.digest
+    assert make_request(place.with_settings(other), [source]).digest == request.digest
     assert read_request(place, request.run_id).settings == with_password

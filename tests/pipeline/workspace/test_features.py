@@ -19,7 +19,12 @@ from lexveil.pipeline.records import Shard, ShardResult, Work
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.features import current_features, read_current, shown_features, versions
+from lexveil.pipeline.workspace.features import (
+    find_current_features,
+    format_features_path,
+    list_versions,
+    read_current_version,
+)
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -52,24 +57,24 @@ def rows_in(folder: Path) -> dict[str, str]:
 
 def test_another_model_is_extracted_beside_and_read_from_then_on(finished: Any) -> None:
     place, settings, first = finished.workspace, finished.settings, finished.first
-    former = current_features(place)
+    former = find_current_features(place)
     before = {path.name: path.read_bytes() for path in former.iterdir()}
     second = another_model(place, "b")
     extract(place.with_settings(settings), second, run="run-2")
-    assert set(rows_in(current_features(place)).values()) == {second}
-    assert len(rows_in(current_features(place))) == first["feature_rows"]
+    assert set(rows_in(find_current_features(place)).values()) == {second}
+    assert len(rows_in(find_current_features(place))) == first["feature_rows"]
     # Who was reading goes on reading what was there.
     assert {path.name: path.read_bytes() for path in former.iterdir()} == before
-    assert (read_current(place) or {})["former"] == former.name
+    assert (read_current_version(place) or {})["former"] == former.name
     third = another_model(place, "c")
     extract(place.with_settings(settings), third)
-    assert {path.name for path in versions(place)} == {
-        current_features(place).name,
-        (read_current(place) or {})["former"],
+    assert {path.name for path in list_versions(place)} == {
+        find_current_features(place).name,
+        (read_current_version(place) or {})["former"],
     }
     assert not former.exists()
     extract(place.with_settings(settings), second)  # back again: nothing is computed anew
-    assert set(rows_in(Path(shown_features(place))).values()) == {second}
+    assert set(rows_in(Path(format_features_path(place))).values()) == {second}
 
 
 def test_killed_anywhere_one_whole_version_is_read(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,31 +100,35 @@ def test_killed_anywhere_one_whole_version_is_read(finished: Any, monkeypatch: p
     for most in range(shards - 1):
         with pytest.raises(Killed):
             extract(place.with_settings(settings), second, dying_after(1 if most else 0))
-        for folder in (current_features(place), Path(shown_features(place))):
+        for folder in (find_current_features(place), Path(format_features_path(place))):
             assert list(rows_in(folder).values()) == [first] * n
     for step in ("_link", "write_json", "_remove"):
         if step == "_remove":  # something to remove: a version that nobody reads
-            shutil.copytree(current_features(place), place.features / "left-00000000")
+            shutil.copytree(find_current_features(place), place.features / "left-00000000")
         with monkeypatch.context() as patched:
             patched.setattr(f"lexveil.pipeline.workspace.features.{step}", die)
             with pytest.raises(Killed):
                 extract(place.with_settings(settings), second)
-        for folder in (current_features(place), Path(shown_features(place)), place.features / "current"):
+        for folder in (
+            find_current_features(place),
+            Path(format_features_path(place)),
+            place.features / "current",
+        ):
             assert len(set(rows_in(folder).values())) == 1
             assert len(rows_in(folder)) == n
     extract(place.with_settings(settings), second)
     assert set(rows_in(place.features / "current").values()) == {second}
-    assert len(versions(place)) == 2
+    assert len(list_versions(place)) == 2
 
 
 def test_a_part_says_where_it_comes_from(finished_once: Any) -> None:
     place, first = finished_once.workspace, finished_once.first
     masked = {shard.index: shard.digest for shard in read_manifest(place.masked, "mask").shards}
     weights = (place.models / first["model"] / "model.safetensors").read_bytes()
-    switch = read_current(place) or {}
+    switch = read_current_version(place) or {}
     assert switch["documents"] == first["feature_rows"]
-    for shard in read_manifest(current_features(place), "extract").shards:
-        notes = tables.read_notes(tables.part_path(current_features(place), shard.index))
+    for shard in read_manifest(find_current_features(place), "extract").shards:
+        notes = tables.read_notes(tables.part_path(find_current_features(place), shard.index))
         assert notes["source"] == masked[shard.index]
         assert notes["model"] == first["model"]
         assert notes["weights"] == hashlib.sha256(weights).hexdigest()
@@ -144,11 +153,11 @@ def test_duckdb_shows_the_lineage(finished_once: Any) -> None:
 
 def test_another_way_of_masking_is_another_version(finished: Any) -> None:
     place, settings = finished.workspace, finished.settings
-    before = read_current(place) or {}
+    before = read_current_version(place) or {}
     other = settings.model_copy(update={"mask": settings.mask.model_copy(update={"dates": "month"})})
     mask(place.with_settings(other))
     extract(place.with_settings(other))
-    after = read_current(place) or {}
+    after = read_current_version(place) or {}
     assert after["version"] != before["version"]
     assert after["former"] == before["version"]
     assert after["settings"] != before["settings"]
@@ -158,11 +167,11 @@ def test_another_way_of_masking_is_another_version(finished: Any) -> None:
 def test_an_erasure_reaches_every_version(finished: Any) -> None:
     place, settings = finished.workspace, finished.settings
     extract(place.with_settings(settings), another_model(place, "b"))
-    doc_id = tables.strings(place.with_settings(settings).catalogue.read(), "doc_id")[3]
-    assert [doc_id in rows_in(folder) for folder in versions(place)] == [True, True]
+    doc_id = tables.to_strings(place.with_settings(settings).catalogue.read(), "doc_id")[3]
+    assert [doc_id in rows_in(folder) for folder in list_versions(place)] == [True, True]
     assert erase(place.with_settings(settings), doc_id).scan.left == 0
-    assert [doc_id in rows_in(folder) for folder in versions(place)] == [False, False]
-    for folder in versions(place):
+    assert [doc_id in rows_in(folder) for folder in list_versions(place)] == [False, False]
+    for folder in list_versions(place):
         assert read_manifest(folder, "extract").rows == finished.first["feature_rows"] - 1
 
 
@@ -170,33 +179,33 @@ def test_a_copy_that_followed_the_link_is_put_right(finished: Any, tmp_path: Pat
     shutil.copytree(finished.workspace.root, tmp_path / "copy")
     place = Workspace.open(tmp_path / "copy")
     assert not (place.features / "current").is_symlink()
-    assert Path(shown_features(place)) == current_features(place).resolve()
+    assert Path(format_features_path(place)) == find_current_features(place).resolve()
     extract(place.with_settings(finished.settings))
     assert (place.features / "current").is_symlink()
-    assert len(versions(place)) == 1
+    assert len(list_versions(place)) == 1
 
 
 def test_parts_of_a_lexveil_without_versions_leave_with_the_first_switch(finished: Any) -> None:
     place = finished.workspace
-    for path in current_features(place).glob("part-*"):
+    for path in find_current_features(place).glob("part-*"):
         path.rename(place.features / path.name)
-    for folder in versions(place):
+    for folder in list_versions(place):
         shutil.rmtree(folder)
     (place.features / "current.json").unlink()
     extract(place.with_settings(finished.settings))
     assert list(place.features.glob("part-*")) == []
-    assert len(rows_in(current_features(place))) == finished.first["feature_rows"]
+    assert len(rows_in(find_current_features(place))) == finished.first["feature_rows"]
 
 
 def test_nothing_extracted(tmp_path: Path) -> None:
     place = Workspace.create_or_open(tmp_path / "workspace")
     with pytest.raises(WorkspaceError, match="lexveil extract"):
-        current_features(place)
-    assert versions(place) == []
-    assert shown_features(place) == str(tmp_path.resolve() / "workspace" / "features" / "current")
+        find_current_features(place)
+    assert list_versions(place) == []
+    assert format_features_path(place) == str(tmp_path.resolve() / "workspace" / "features" / "current")
 
 
 def test_the_metadata_is_utf_8_json_beside_plain_notes(finished_once: Any) -> None:
-    path = next(current_features(finished_once.workspace).glob("part-*.parquet"))
+    path = next(find_current_features(finished_once.workspace).glob("part-*.parquet"))
     metadata = pq.read_metadata(path).metadata or {}
     assert set(json.loads(metadata[b"lexveil"])) == {"schema", "index", "key", "rows", "digest", "counts"}

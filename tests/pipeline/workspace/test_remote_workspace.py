@@ -26,7 +26,7 @@ from lexveil.pipeline.errors import (
     WorkspaceKeyError,
 )
 from lexveil.pipeline.job import run_job
-from lexveil.pipeline.logs import sealed
+from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.masking.decisions import decisions_digests, store_decisions, text_digest
 from lexveil.pipeline.masking.vault import restore_document
@@ -34,7 +34,7 @@ from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.records import Shard, ShardResult, Work
 from lexveil.pipeline.reports.review_page import write_reviews
-from lexveil.pipeline.request import read_request, request_run, submit, unchanged
+from lexveil.pipeline.request import find_reusable_result, make_request, read_request, submit_request
 from lexveil.pipeline.serving.endpoint import serve_model, state_folder
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.extract import extract
@@ -43,9 +43,9 @@ from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import read_raw
-from lexveil.pipeline.workspace.features import current_features
+from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.lock import lock
-from lexveil.pipeline.workspace.storage import located, put_first, read_json, write_json
+from lexveil.pipeline.workspace.storage import locate, put_if_absent, read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
 MASTER = "5a" * 32
@@ -172,8 +172,8 @@ class Ran:
 
 
 def run(place: Workspace, settings: Settings, sources: list[Path]) -> Ran:
-    asked = request_run(place.with_settings(settings), sources)
-    submit(place, asked)
+    asked = make_request(place.with_settings(settings), sources)
+    submit_request(place, asked)
     each = Shipping()
     with lock(place.with_settings(settings)):
         result = run_job(place, read_request(place, asked.run_id), each)
@@ -218,7 +218,7 @@ class TestMainJob:
         masked = ("doc_id", "owner", "label", "split", "text", "verdict", "reasons")
         assert rows(remote.place.masked, *masked) == rows(local.place.masked, *masked)
         features = [
-            rows(current_features(ran.place), "doc_id", "owner", "features", "model")
+            rows(find_current_features(ran.place), "doc_id", "owner", "features", "model")
             for ran in (local, remote)
         ]
         assert features[0] == features[1]
@@ -228,13 +228,13 @@ class TestMainJob:
     def test_it_prints_urls(self, remote: Ran) -> None:
         assert remote.result["features"].startswith("s3://court/a/b/features/")
         assert remote.result["report"].startswith("s3://court/a/b/runs/")
-        assert b"<html" in located(remote.result["report"]).read_bytes()
+        assert b"<html" in locate(remote.result["report"]).read_bytes()
 
     def test_a_second_run_has_nothing_to_do(self, remote: Ran, sources: list[Path]) -> None:
         place = Workspace.create_or_open("s3://court/a/b/")
         assert place == remote.place
-        asked = request_run(place.with_settings(remote.settings), sources)
-        assert unchanged(place, asked) is not None
+        asked = make_request(place.with_settings(remote.settings), sources)
+        assert find_reusable_result(place, asked) is not None
         each = Shipping()
         ingest(place.with_settings(remote.settings), sources, each)
         mask(place.with_settings(remote.settings), each)
@@ -253,7 +253,7 @@ class TestMainJob:
 
     def test_what_lies_in_the_bucket(self, store: Store, local: Ran, remote: Ran) -> None:
         def versionless(name: str, ran: Ran) -> str:
-            return name.replace(current_features(ran.place).name, "version")
+            return name.replace(find_current_features(ran.place).name, "version")
 
         found = {versionless(name.removeprefix("a/b/"), remote) for name in store.names("court")}
         root = local.place.root
@@ -346,7 +346,7 @@ class TestResume:
 
         try:
             with pytest.raises(StorageError, match=r"^the storage .* it can't be reached$"):
-                sealed("mask")(mask)(place.with_settings(settings), failing)
+                seal_errors("mask")(mask)(place.with_settings(settings), failing)
             with pytest.raises(WorkspaceError, match="it can't be reached"):
                 Workspace.create_or_open(place.url)
         finally:
@@ -368,7 +368,7 @@ class TestErasure:
         mask(place.with_settings(settings))
         (place.root.parent / "w2" / "other").write_bytes(b"1")
         (place.root.parent / "w2" / "other").write_bytes(b"2")
-        doc_id, *others = tables.strings(place.with_settings(settings).catalogue.read(), "doc_id")
+        doc_id, *others = tables.to_strings(place.with_settings(settings).catalogue.read(), "doc_id")
         pages = write_reviews(place.with_settings(settings), [doc_id])
         assert pages[0].is_file()
         assert doc_id in pages[0].read_text(encoding="utf-8")
@@ -377,7 +377,7 @@ class TestErasure:
         assert gone.rows >= 4
         assert gone.scan.files > 10
         assert not pages[0].exists()
-        assert set(tables.strings(place.with_settings(settings).catalogue.read(), "doc_id")) == set(others)
+        assert set(tables.to_strings(place.with_settings(settings).catalogue.read(), "doc_id")) == set(others)
         assert {row["doc_id"] for row in rows(place.masked, "doc_id")} == set(others)
         with pytest.raises(WorkspaceError, match="erased"):
             restore_document(place.with_settings(settings), doc_id)
@@ -437,7 +437,7 @@ class TestRefusals:
 
     def test_a_layout_that_lost_the_race_opens_what_is_there(self, bucket: str) -> None:
         first = Workspace.create_or_open(f"s3://{bucket}/w")
-        put_first(first.root / "workspace.json", b"{}")
+        put_if_absent(first.root / "workspace.json", b"{}")
         assert Workspace.create_or_open(first.url) == first
 
     @pytest.mark.parametrize("url", ["gopher://host/w", "s3://"])
@@ -513,7 +513,7 @@ class TestAnalysts:
         forget_clients()
         try:
             for name in names:
-                path = located(f"s3://court/{name}")
+                path = locate(f"s3://court/{name}")
                 if name.startswith("a/b/features/"):
                     assert path.read_bytes()
                 else:

@@ -25,7 +25,7 @@ def masked_table(ids: list[str]) -> pa.Table:
     documents = [Document(name, f"o{name}", None, None, f"text {name}") for name in ids]
     texts = {"text": [d.text for d in documents], "n_spans": [0] * len(ids), "spans": ["{}"] * len(ids)}
     texts |= {"verdict": ["PASS"] * len(ids), "reasons": ["{}"] * len(ids)}
-    return pa.table({**tables.document_columns(documents), **texts}, schema=tables.MASKED)
+    return pa.table({**tables.build_document_columns(documents), **texts}, schema=tables.MASKED)
 
 
 @fast
@@ -108,7 +108,7 @@ def test_dropped_documents_are_gone_and_the_rest_stands(
     assert tables.drop_documents(path, gone) == len(ids) - len(kept)
     after = tables.read_result(path)
     assert after is not None
-    assert tables.strings(tables.read_part(path), "doc_id") == kept
+    assert tables.to_strings(tables.read_part(path), "doc_id") == kept
     assert (after.rows, after.key, after.counts) == (len(kept), "key", {"documents": len(kept)})
     assert (after.digest == before.digest) == (kept == ids)
     metadata = pq.read_metadata(path).metadata

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lexveil.pipeline.errors import WorkspaceError, WorkspaceKeyError
-from lexveil.pipeline.records import Manifest, Shard, ShardResult, Work, one_by_one
+from lexveil.pipeline.records import Manifest, Shard, ShardResult, Work, run_one_by_one
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.keys import master_key
-from lexveil.pipeline.workspace.lock import lock, sweep
+from lexveil.pipeline.workspace.keys import load_master_key
+from lexveil.pipeline.workspace.lock import lock, remove_partial_files
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
 from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -107,9 +107,9 @@ class TestLock:
 class TestMasterKey:
     def test_made_on_first_use_for_its_owner_alone(self, tmp_path: Path) -> None:
         place = Workspace.create_or_open(tmp_path)
-        first = master_key(place, Settings())
+        first = load_master_key(place, Settings())
         assert mode(place.protected / "master.key") == 0o600
-        assert master_key(place, Settings()).key_id == first.key_id
+        assert load_master_key(place, Settings()).key_id == first.key_id
 
     def test_the_environment_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         place = Workspace.create_or_open(tmp_path)
@@ -124,7 +124,7 @@ class TestMasterKey:
     ) -> None:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", digits)
         with pytest.raises(WorkspaceKeyError) as caught:
-            master_key(Workspace.create_or_open(tmp_path), Settings())
+            load_master_key(Workspace.create_or_open(tmp_path), Settings())
         assert digits not in str(caught.value)
 
     def test_another_key_than_the_workspaces(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ class TestMasterKey:
         path.write_text("ab" * 32)
         path.chmod(0o644)
         with pytest.raises(WorkspaceKeyError, match="chmod 600"):
-            master_key(Workspace.create_or_open(tmp_path / "w"), Settings(master_key_file=path))
+            load_master_key(Workspace.create_or_open(tmp_path / "w"), Settings(master_key_file=path))
 
 
 class Worker:
@@ -166,7 +166,7 @@ def backwards(stage: str, work: Work, todo: Sequence[Shard]) -> Iterator[ShardRe
     return map(work, reversed(todo))
 
 
-def finish(folder: Path, todo: Sequence[Shard], each: Any = one_by_one) -> tuple[Manifest, list[int]]:
+def finish(folder: Path, todo: Sequence[Shard], each: Any = run_one_by_one) -> tuple[Manifest, list[int]]:
     worker = Worker(folder)
     manifest = run_stage(folder, "stage", todo, worker, each)
     return manifest, worker.done
@@ -197,7 +197,7 @@ class TestRunStage:
         manifest, done = finish(tmp_path, shards("a", "B", "c"))
         assert done == [1]
         assert [shard.key for shard in manifest.shards] == ["a", "B", "c"]
-        assert tables.strings(tables.read_part(tables.part_path(tmp_path, 1)), "doc_id") == ["B"]
+        assert tables.to_strings(tables.read_part(tables.part_path(tmp_path, 1)), "doc_id") == ["B"]
 
     @pytest.mark.parametrize("recorded", [True, False])
     def test_parts_no_longer_asked_for_are_removed(self, tmp_path: Path, recorded: bool) -> None:
@@ -231,7 +231,7 @@ class TestRunStage:
         calls: list[int] = []
         for death in deaths:
             worker = Worker(folder, die_after=death)
-            each = data.draw(st.sampled_from([one_by_one, backwards]))
+            each = data.draw(st.sampled_from([run_one_by_one, backwards]))
             with suppress(KeyboardInterrupt):
                 run_stage(folder, "stage", todo, worker, each)
             calls += worker.done
@@ -272,7 +272,7 @@ def test_what_killed_processes_were_writing_is_swept(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
     (place.root / ".current.7.partial").symlink_to("nowhere")
-    sweep(place)
+    remove_partial_files(place)
     assert list(place.root.rglob("*.partial")) == [kept]
     assert not half[1].exists()
 
