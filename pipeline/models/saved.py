@@ -10,7 +10,8 @@ from typing import Any
 
 from lexveil.nlp.encoders.config import Kind
 from lexveil.nlp.encoders.models import FeatureModel
-from lexveil.nlp.encoders.storage import ModelLoadError, save_model
+from lexveil.nlp.encoders.storage import ModelLoadError
+from lexveil.nlp.encoders.storage import save_model as save_weights
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.card import CARD, CARD_FOR_PEOPLE, ModelCard, read_card
 from lexveil.pipeline.workspace.storage import sync_folder, write_json
@@ -44,7 +45,7 @@ def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> Sa
     made = folder if workspace.remote else workspace.models / f".{card.name}.partial"
     if not workspace.remote:
         shutil.rmtree(made, ignore_errors=True)
-    save_model(model, made)
+    save_weights(model, made)
     (made / "labels.json").write_text(json.dumps(list(model.config.labels), ensure_ascii=False, indent=1))
     (made / CARD_FOR_PEOPLE).write_text(card.markdown(), encoding="utf-8")
     # Last: an object store can't rename a folder, and without its card a model isn't one.
