@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from tests.deadlines import HANGS_AFTER
+
 ROOT = Path(__file__).parents[1]
 SHELLS = ("console", "sh", "bash")
 DATA = ("toml", "yaml", "json", "text", "sql")
-SECONDS = 300
+SECONDS = HANGS_AFTER
 # The smallest run of everything. The settings of the pages' own files give way to these.
 SMALL = {
     "LEXVEIL_MASK__DETECTOR": "rules",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import lexveil
+from tests.deadlines import HANGS_AFTER
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipeline", "nlp", "privacy", "flows")
@@ -41,7 +42,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     program = (
         "import sys, lexveil; sys.exit(' '.join({'torch', 'pydantic', 'pyarrow'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=HANGS_AFTER
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -54,7 +57,7 @@ def test_packages_of_our_old_names_are_never_imported(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(STRANGER)
     program = "import lexveil.flows.cli, lexveil.pipeline.job, lexveil.pipeline.stages.audit"
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=HANGS_AFTER
     )
     assert done.returncode == 0, done.stderr
 
@@ -65,7 +68,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("hatchling")
     out = tmp_path_factory.mktemp("a folder with spaces")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_AFTER)
     assert done.returncode == 0, done.stderr
     (found,) = out.glob("*.whl")
     return found
@@ -85,7 +88,9 @@ def test_the_wheel_owns_one_package_and_holds_every_file(wheel: Path) -> None:
 
 def test_imports_go_one_way() -> None:
     command = Path(sys.executable).with_name("lint-imports")
-    result = subprocess.run([command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(
+        [command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=HANGS_AFTER
+    )
     assert result.returncode == 0, result.stdout[-2000:]
 
 

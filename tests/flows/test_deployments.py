@@ -22,13 +22,14 @@ import pytest
 
 from lexveil.flows.deployments import schedule_of, scheduled_job
 from lexveil.pipeline.errors import SourceMissingError
+from tests.deadlines import HANGS_AFTER, wait_until
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "job-template.json"
 
 
 def asked(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
     while True:
-        answer = httpx.post(f"{url}/{kind}/filter", json=body, timeout=30)
+        answer = httpx.post(f"{url}/{kind}/filter", json=body, timeout=HANGS_AFTER)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its SQLite was busy
             answer.raise_for_status()
             return answer.json()
@@ -95,13 +96,13 @@ def test_the_server_plans_the_next_nights(registered: Registered) -> None:
     """By SQLAlchemy 2.1 it accepted the schedules and never planned a run."""
     planned: dict[str, Any] = {"state": {"type": {"any_": ["SCHEDULED"]}}}
     found: list[dict[str, Any]] = []
-    for _ in range(300):
+
+    def look() -> list[dict[str, Any]]:
         everywhere = asked(registered.url, "flow_runs", flow_runs=planned)
-        found = [run for run in everywhere if run["work_pool_name"] == "lexveil"]
-        if found:
-            break
-        time.sleep(0.2)
-    assert found
+        found[:] = [run for run in everywhere if run["work_pool_name"] == "lexveil"]
+        return found
+
+    wait_until(look, pause=0.2)
     assert all(run["auto_scheduled"] for run in found)
 
 
@@ -194,16 +195,16 @@ class Scheduled:
         found = {one["name"]: one["id"] for one in asked(self.url, "deployments")}
         address = f"{self.url}/deployments/{found[deployment]}/create_flow_run"
         while True:
-            answer = httpx.post(address, json={"parameters": parameters}, timeout=30)
+            answer = httpx.post(address, json={"parameters": parameters}, timeout=HANGS_AFTER)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its SQLite was busy
                 answer.raise_for_status()
                 return answer.json()["id"]
             time.sleep(1)
 
     def until(self, run: str, *kinds: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + HANGS_AFTER
         while True:
-            found = httpx.get(f"{self.url}/flow_runs/{run}", timeout=30).json()
+            found = httpx.get(f"{self.url}/flow_runs/{run}", timeout=HANGS_AFTER).json()
             if found.get("state_type") in kinds or time.monotonic() > deadline:
                 return found
             time.sleep(0.1)

@@ -23,10 +23,11 @@ import pytest
 
 from fixtures.canaries import CANARIES, FREE, TRAINING, failing, search, write_sources
 from fixtures.postgres import NoPostgres, server
+from tests.deadlines import HANGS_AFTER
 
 RUNNERS = {"dask": "prefect_dask", "ray": "prefect_ray"}
 LOOK_EVERY_SECONDS = 0.25
-RECORDED_WITHIN_SECONDS = 60
+RECORDED_WITHIN_SECONDS = HANGS_AFTER
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import HANGS_AFTER
+
 ROOT = Path(__file__).parents[2]
 POINTS = 24
 DELTA, LIMIT = 1e-5, 4.0
@@ -183,7 +185,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def result(process: subprocess.Popen[str]) -> dict:
-    out, _ = process.communicate(timeout=300)
+    out, _ = process.communicate(timeout=HANGS_AFTER)
     assert process.returncode == 0
     return json.loads(out)
 

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from benchmarks.kill_and_resume import MARK, marked, parts, settled
+from tests.deadlines import HANGS_AFTER
 
 ROOT = Path(__file__).parents[2]
 KILLS = os.environ.get("KILLS", "10")
 SEED = os.environ.get("KILL_SEED", "7")
-GONE_WITHIN_SECONDS = 60
+GONE_WITHIN_SECONDS = HANGS_AFTER
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,15 @@ import itertools
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.deadlines import HANGS_AFTER, wait_until
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_STARTED_WITHIN = 60.0
 
 
 class Browser:
@@ -31,7 +31,7 @@ class Browser:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            answer = json.loads(self._socket.recv(timeout=60))
+            answer = json.loads(self._socket.recv(timeout=HANGS_AFTER))
             if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 self.problems.append(json.dumps(answer["params"]))
             if answer.get("id") == number:
@@ -50,11 +50,7 @@ class Browser:
         return self.send("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def wait_for(self, expression: str) -> None:
-        for _ in range(300):
-            if self.ask(expression):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"never true: {expression}")
+        wait_until(lambda: self.ask(expression))
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -95,17 +91,14 @@ def chromium(folder: Path) -> Iterator[Browser]:
 
 
 def _port(file: Path) -> int:
-    for _ in range(int(_STARTED_WITHIN / 0.1)):
-        if file.exists() and "\n" in (content := file.read_text()):
-            return int(content.split("\n")[0])
-        time.sleep(0.1)
-    raise AssertionError("the browser did not start")
+    wait_until(lambda: file.exists() and "\n" in file.read_text())
+    return int(file.read_text().split("\n")[0])
 
 
 def _target(port: int) -> str:
     import httpx
 
-    tabs = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=30).json()
+    tabs = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=HANGS_AFTER).json()
     (tab,) = [tab for tab in tabs if tab["type"] == "page"]
     return tab["webSocketDebuggerUrl"].split(str(port), 1)[1]
 

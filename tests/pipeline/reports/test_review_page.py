@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from lexveil.pipeline.reports.review_page import (
     write_gold,
     write_reviews,
 )
+from tests.deadlines import wait_until
 
 # Letters beyond the basic plane before and inside of names: offsets count them as one, browsers as two.
 TEXT = (
@@ -103,11 +103,8 @@ class Page:
         file = self.folder / f"decisions-{DOC_ID}.json"
         file.unlink(missing_ok=True)
         self.press("e")
-        for _ in range(200):
-            if file.exists() and (written := file.read_text(encoding="utf-8")):
-                return json.loads(written)
-            time.sleep(0.05)
-        raise AssertionError("nothing was exported")
+        wait_until(lambda: file.exists() and file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
 
 
 @pytest.fixture

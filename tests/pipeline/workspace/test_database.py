@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.lock import lock
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.database import StoreUnavailableError
+from tests.deadlines import HANGS_AFTER, wait_until
 
 psycopg = pytest.importorskip("psycopg")
 MANY = 100_000
@@ -192,16 +192,18 @@ class TestLock:
         held, leave = context.Event(), context.Event()
         holder = context.Process(target=hold, args=(postgres, held, leave))
         holder.start()
-        assert held.wait(60)
+        assert held.wait(HANGS_AFTER)
         with pytest.raises(WorkspaceError, match="another run"), database_lock(postgres, "a"):
             pass
         holder.kill()
         holder.join()
-        for _ in range(100):  # the server sees a closed connection, but not in the same instant
+
+        def is_free() -> bool:
             with contextlib.suppress(WorkspaceError), database_lock(postgres, "a"):
-                return
-            time.sleep(0.05)
-        raise AssertionError("never freed")
+                return True
+            return False
+
+        wait_until(is_free)  # the server sees a closed connection, but not in the same instant
 
     def test_a_lock_that_was_lost_is_told(
         self, postgres: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
