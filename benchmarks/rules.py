@@ -65,7 +65,6 @@ def measure(_: argparse.Namespace) -> Outcome:
     sizes: dict[str, int] = {}
     # Its check of e-mail domains tries the network, and says so.
     logging.disable(logging.CRITICAL)
-    # Presidio looks its recognizers up by the name of their class among all that are imported: first it, then ours.
     shipped = _shipped()
     for corpus, samples in _corpora():
         texts = [sample.text for sample in samples]

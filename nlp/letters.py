@@ -1,9 +1,22 @@
-"""TODO docstring."""
+r"""Classes of letters for regular expressions: each is the inside of a `[...]`.
+
+`HAN` holds the CJK unified ideographs and their extensions: A, the basic block, and the supplementary and
+tertiary ideographic planes (U+20000 to U+3FFFD), where rare characters of names are encoded.
+"""
 
 from __future__ import annotations
+
+import re
 
 UPPER = "".join(c for c in map(chr, range(0x530)) if c.isupper())
 
 LOWER = "".join(c for c in map(chr, range(0x530)) if c.islower())
 
-HAN = r"\u3400-\u4dbf\u4e00-\u9fff"
+HAN = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003fffd"
+
+_HAN = re.compile(f"[{HAN}]")
+
+
+def has_han(text: str) -> bool:
+    """Return True if `text` contains a Chinese character."""
+    return _HAN.search(text) is not None

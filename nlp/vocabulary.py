@@ -1,9 +1,9 @@
 # ruff: noqa: E501  -- lists of words
-"""Words that decide: what legal drafting capitalises without naming anybody, and Chinese surnames."""
+"""Lists of words: capitalized words of legal drafting, jurisdictions, legal forms, titles, Chinese surnames."""
 
 from __future__ import annotations
 
-# Capitalised in judgments and contracts, never a person by itself.
+# Capitalized in judgments and contracts; such a word alone names nobody.
 LEGAL_WORDS: frozenset[str] = frozenset(
     """
     accordingly acknowledgment acquisition act action acts addendum additional additionally affidavit affiliate
@@ -101,7 +101,7 @@ LEGAL_WORDS: frozenset[str] = frozenset(
 )
 
 # Words of drafting that are names of people as well: they count where a name is expected.
-NAMES_TOO: frozenset[str] = frozenset(
+AMBIGUOUS_NAMES: frozenset[str] = frozenset(
     """
     april august banks best bill bishop bond branch case cash chambers chance chase church cross day drew english field
     fields frank french german good grace grant holder hope irish justice king land law little long lord major mark marks
@@ -138,7 +138,8 @@ JURISDICTIONS: frozenset[str] = frozenset(
     """.replace("\n", " ").split(",")
 )
 
-# An organisation by any of these is a court or the state: not personal, and law needs it readable.
+# An organization with one of these words in its name is a court or the state: not personal, and a reader of
+# the law needs it.
 PUBLIC_BODY: frozenset[str] = frozenset(
     """
     court courts tribunal tribunals chamber government parliament senate congress ministry minister ministries
@@ -146,6 +147,39 @@ PUBLIC_BODY: frozenset[str] = frozenset(
     fda sec fdic ots finra nasd irs epa irb iso cfr ucc gaap erisa ftc fcc doj occ fasb dol ofac hipaa nasdaq nyse
     osha ferc pmda vat eea nato who wto
     """.split()  # noqa: SIM905
+)
+
+# The legal forms of companies as single words, folded and without points.
+LEGAL_FORMS: frozenset[str] = frozenset(
+    """
+    inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl
+    bv nv ab
+    """.split()  # noqa: SIM905
+)
+# What is left of a form written with points when a text is split into words: "L.L.C.", "P.C.", "N.A.", "S.A.".
+LEGAL_FORM_LETTERS: frozenset[str] = frozenset("lcpnas")
+
+# What follows a name to tell a father from a son, as written in a text.
+GENERATIONS: tuple[str, ...] = ("Jr", "Sr", "II", "III", "IV")
+FOLDED_GENERATIONS: frozenset[str] = frozenset(generation.lower() for generation in GENERATIONS)
+
+# Titles before a name, folded; those of the first two sets say somebody's gender.
+FEMALE_TITLES: frozenset[str] = frozenset({"mrs", "ms", "miss", "lady", "madam", "frau", "dame"})
+MALE_TITLES: frozenset[str] = frozenset({"mr", "sir", "lord", "herr", "herrn"})
+FOLDED_TITLES: frozenset[str] = FEMALE_TITLES | MALE_TITLES | {"dr", "prof", "professor", "judge", "justice"}
+# Titles as written before a name: those of courtesy, and those of an office or a profession.
+COURTESY_TITLES: tuple[str, ...] = tuple(
+    "Mr Mrs Ms Miss Dr Prof Sir Dame Lord Lady Hon Honorable Honourable Frau Herr Herrn".split()  # noqa: SIM905
+)
+OFFICE_TITLES: tuple[str, ...] = tuple(
+    title.strip()
+    for title in """
+    Mx, MR, MRS, MS, Messrs, DR, Professor, Judge, Justice, Justices, Chief Justice, Magistrate, Attorney, Solicitor,
+    Barrister, Advocate, Officer, Detective, Det, Sergeant, Sgt, Inspector, Captain, Capt, Lieutenant, Lt, Colonel,
+    Col, Constable, Deputy, Sheriff, Agent, Rev, Reverend, Father, Sister, Brother, Rabbi, Imam, Senator, Nurse,
+    Maître, Fru, Mme, Madame, Monsieur, Señor, Señora, Sr, Sra, Dott, Avv, Rechtsanwalt, Rechtsanwältin, Richter,
+    Richterin
+    """.replace("\n", " ").split(",")
 )
 
 SURNAMES_ZH = (

@@ -16,6 +16,7 @@ from lexveil.flows.runners.pool import (
     carry_out,
     leave_with,
 )
+from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from lexveil.pipeline.errors import (
     SettingsError,
 )
@@ -39,6 +40,7 @@ def _carry_out_there(stage: str, work: Work, shard: Shard, seconds: int) -> Shar
 @functools.cache
 def _set_up_worker() -> None:
     os.environ.update(ONE_THREAD)  # for the libraries that aren't loaded yet
+    keep_model_libraries_out_of_presidio()
     set_up_logging()
     leave_with(os.getppid())  # Ray's would finish what they are at
 

@@ -11,7 +11,7 @@ not personal information. The number of the very case a document is about is ano
 | `statutes` | acts, codes, articles, sections, directives, treaties in English; US codes |
 | `chinese` | statutes in 《》, articles, guiding cases, judgments cited for comparison |
 
-The seats of Chinese courts, prosecutors and police (`lexveil.nlp.recognizers.address_zh.seats`) count as law
+The seats of Chinese courts, prosecutors and police (`lexveil.nlp.citations.offices_zh`) count as law
 too: who lives in the court's district is not given away by the court's name.
 """
 
@@ -21,8 +21,8 @@ import re
 
 from lexveil.nlp.citations import chinese, continental, statutes
 from lexveil.nlp.citations.cases import case_citations
+from lexveil.nlp.citations.offices_zh import find_offices
 from lexveil.nlp.citations.rule import Range, matches
-from lexveil.nlp.recognizers.address_zh import seats
 
 _JOINT = re.compile(r"[ ,;:()]{0,3}")
 _RULES = (*chinese.RULES, *continental.RULES, *statutes.RULES)
@@ -31,7 +31,7 @@ _RULES = (*chinese.RULES, *continental.RULES, *statutes.RULES)
 def citations(text: str) -> list[Range]:
     """Ranges [start, end) of `text` (normalised) that no span may touch: sorted, none over another."""
     merged: list[Range] = []
-    for start, end in sorted((*matches(_RULES, text), *case_citations(text), *seats(text))):
+    for start, end in sorted((*matches(_RULES, text), *case_citations(text), *find_offices(text))):
         # "Criminal Code, RSC 1985", "Roe v. Poe, § 4": one citation of several rules.
         if merged and (start <= merged[-1][1] or _JOINT.fullmatch(text, merged[-1][1], start)):
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))

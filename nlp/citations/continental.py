@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from lexveil.nlp.citations.rule import rule
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.case_number import FILE_DE
 
 # -- Germany ----------------------------------------------------------------------------------------
 
+# The file number of a German court: I ZR 12/03, 7 U 61/01, L 5 KR 12/10.
+FILE_NUMBER_DE = r"(?:[A-Z] \d{1,2} [A-Z]{1,4} \d{1,5}/\d{2}(?: [A-Z]{1,2}\b){0,2}|(?:(?:[IVX]{1,5}|\d{1,3}|[A-Z]{1,2}) )?(?:[A-Z][A-Za-z]{0,4}(?:-[A-Z][a-z]{0,3})?|[a-z]{1,2}|ZR|StR|ZB|BvR)(?: \([A-Za-z]{1,6}\)| [A-Z]{1,3})? \d{1,5}[/.]\d{2,4}(?: \([A-Z]\)| [A-Z]{1,3}\b)?)"
 _COURT_DE = (
     rf"(?:BGH|BVerfG|BVerwG|BAG|BSG|BFH|BPatG|EuGH|EuG|EGMR|RG|RFH|BayObLG|BayVGH|KG|GmS-OGB|(?:(?:Schleswig-Holsteinisches |Bayerisches |Hessisches |Thüringer |Sächsisches |Hanseatisches |Brandenburgisches |Saarländisches |Niedersächsisches )?"
     rf"(?:OLG|LG|AG|VG|OVG|VGH|LAG|ArbG|LSG|SG|FG)(?: [{UPPER}][\w/-]+(?:[ -](?:am|an der|a\.|i\.)? ?[{UPPER}][\w.]+)?)?)|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
@@ -44,7 +45,7 @@ _ARTICLE_FR = r"(?:[LRDA]\.? ?\*?)?\d+(?:er)?(?:[-.]\d+)*(?:[- ](?:bis|ter|quate
 RULES = (
     # Germany
     rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|e)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
-         rf"[ ,;:(-]{{1,4}}(?:Az\.?:? ?|Rs\. ?)?(?:{FILE_DE}|C ?- ?\d{{1,4}}/\d{{2}})(?:[ ,;)-]{{1,4}}(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris))*", "/", "."),
+         rf"[ ,;:(-]{{1,4}}(?:Az\.?:? ?|Rs\. ?)?(?:{FILE_NUMBER_DE}|C ?- ?\d{{1,4}}/\d{{2}})(?:[ ,;)-]{{1,4}}(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris))*", "/", "."),
     rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
     rule(rf"§§? ?\d+[a-z]?{_SUB_DE} ?(?:{_CODE_DE})?", "§"),
     rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),

@@ -1,0 +1,1 @@
+"""Detection of personal information: a text in, typed spans out."""

@@ -19,8 +19,8 @@ from lexveil.nlp.detection.language import SERVED, language_of, rules_for
 from lexveil.nlp.detection.overlaps import outside, resolve
 from lexveil.nlp.detection.propagation import plausible, propagate
 from lexveil.nlp.detection.windows import windows
-from lexveil.nlp.recognizers.base import LEARNT
-from lexveil.nlp.text import NormalisedText, Span
+from lexveil.nlp.recognizers.scores import LEARNED
+from lexveil.nlp.text import NormalizedText, Span
 
 if TYPE_CHECKING:
     from presidio_analyzer import RecognizerResult
@@ -91,7 +91,7 @@ class Detector:
 
     def detect_many(self, texts: Sequence[str]) -> list[Detection]:
         """`detect` of each text, and its language: the model reads the windows of many texts at once."""
-        normalised = [_readable(NormalisedText.of(text)) for text in texts]
+        normalised = [_readable(NormalizedText.of(text)) for text in texts]
         languages = [language_of(document.text) for document in normalised]
         found: list[set[Span]] = [set() for _ in texts]
         pieces = (
@@ -142,7 +142,7 @@ def _batches(pieces: Iterable[_Window]) -> Iterator[list[_Window]]:
         yield batch
 
 
-def _readable(document: NormalisedText) -> NormalisedText:
+def _readable(document: NormalizedText) -> NormalizedText:
     return replace(document, text=_RUN.sub(lambda run: "\n" * len(run.group()), document.text))
 
 
@@ -167,7 +167,7 @@ def _law(text: str, own: Iterable[str]) -> Iterator[tuple[int, int]]:
                 yield start + first, start + last
 
 
-def _of_document(document: NormalisedText, found: Iterable[Span], insists: bool) -> list[Span]:
+def _of_document(document: NormalizedText, found: Iterable[Span], insists: bool) -> list[Span]:
     from lexveil.nlp.recognizers.case_number import own_numbers
 
     text = document.text
@@ -180,8 +180,8 @@ def _of_document(document: NormalisedText, found: Iterable[Span], insists: bool)
     ]
     guesses = sorted(found)
     # At the strict point what is masked too much is the smaller harm.
-    sure = [span for span in guesses if insists and span.recognizer == LEARNT]
-    rest = [span for span in guesses if not (insists and span.recognizer == LEARNT)]
+    sure = [span for span in guesses if insists and span.recognizer == LEARNED]
+    rest = [span for span in guesses if not (insists and span.recognizer == LEARNED)]
     kept = [*plausible(text, rest), *sure]
     first = resolve(text, [*outside(kept, law), *mine])
     spans = resolve(text, [*first, *outside(propagate(text, first), law)])

@@ -1,4 +1,4 @@
-"""Many findings about the same characters -> one row of spans, sorted, none over another."""
+"""Reduce competing findings to one sorted sequence of spans without overlaps."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LEARNT
+from lexveil.nlp.letters import has_han
+from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
 
 _SURE = 0.75
-_UNDENIABLE = 0.95
+_UNMISTAKABLE = 0.95
 _EDGE = " \t\n,;:.()[]\"'-"
-_HAN = re.compile(rf"[{HAN}]")
+# Text that may stand between two parts of one name of the type.
 _JOINTS = {
     "PERSON": re.compile(r"[ \n]?(?:[A-Z]\.?[ ]){0,2}"),
     "ADDRESS": re.compile(r",?[ \n]{0,3}"),
@@ -22,10 +22,15 @@ _JOINTS = {
 }
 
 
-def outside(spans: Iterable[Span], ranges: Sequence[tuple[int, int]]) -> list[Span]:
-    """Spans that touch no range; what can't be mistaken (an e-mail address, say) stays all the same.
+def drop_touching(spans: Iterable[Span], ranges: Sequence[tuple[int, int]]) -> list[Span]:
+    """Drop spans that touch a range, such as a citation, unless they are unmistakable.
 
-    A probability near 1 is no check digit: a learnt detector never reaches into a range.
+    An e-mail address, for example, is kept everywhere. A probability near 1 is no check digit: a learned
+    detector never reaches into a range.
+
+    Args:
+        spans: findings in any order.
+        ranges: sorted [start, end) ranges, none overlapping.
     """
     starts = [start for start, _ in ranges]
 
@@ -33,52 +38,54 @@ def outside(spans: Iterable[Span], ranges: Sequence[tuple[int, int]]) -> list[Sp
         index = bisect_left(starts, span.end) - 1
         return index >= 0 and ranges[index][1] > span.start
 
-    def undeniable(span: Span) -> bool:
-        return span.score >= _UNDENIABLE and span.type != "PERSON" and span.recognizer != LEARNT
-
-    return [span for span in spans if undeniable(span) or not touches(span)]
+    return [span for span in spans if _is_unmistakable(span) or not touches(span)]
 
 
-def resolve(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Settle overlaps: the sure before the guessed, the longer before the shorter, then by score.
+def resolve_overlaps(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return sorted spans without overlaps: the sure before the guessed, the longer first, then by score.
 
-    What a loser covers beyond the winner stays covered: no character that somebody found becomes
-    readable by settling.
+    Where a losing span reaches beyond the winner, the rest of it is kept: no character that any recognizer
+    found becomes readable.
     """
     accepted: list[Span] = []
     order = sorted(set(spans), key=lambda s: (_is_guess(s), s.start - s.end, -s.score, s))
     for span in order:
-        for start, end in _uncovered(span, accepted):
+        for start, end in _find_uncovered(span, accepted):
             whole = (start, end) == (span.start, span.end)
             kept = (start, end) if whole else _trim(text, start, end)
             if kept:
                 insort(accepted, replace(span, start=kept[0], end=kept[1]))
-    return _joined(text, accepted)
+    return _join_parts(text, accepted)
+
+
+def _is_unmistakable(span: Span) -> bool:
+    return span.score >= _UNMISTAKABLE and span.type != "PERSON" and span.recognizer != LEARNED
 
 
 def _is_guess(span: Span) -> bool:
     # Rules know types better than a model that knows few of them.
-    return span.score < _SURE or span.recognizer == LEARNT
+    return span.score < _SURE or span.recognizer == LEARNED
 
 
-def _uncovered(span: Span, accepted: list[Span]) -> list[tuple[int, int]]:
+def _find_uncovered(span: Span, accepted: list[Span]) -> list[tuple[int, int]]:
+    """Return the parts of `span` that no accepted span covers."""
     index = bisect_right(accepted, span.start, key=lambda s: s.start)
     if index and accepted[index - 1].end > span.start:
         index -= 1
-    pieces: list[tuple[int, int]] = []
+    uncovered: list[tuple[int, int]] = []
     start = span.start
     while index < len(accepted) and accepted[index].start < span.end:
         if accepted[index].start > start:
-            pieces.append((start, accepted[index].start))
+            uncovered.append((start, accepted[index].start))
         start = max(start, accepted[index].end)
         index += 1
     if start < span.end:
-        pieces.append((start, span.end))
-    return pieces
+        uncovered.append((start, span.end))
+    return uncovered
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Without white space and punctuation at the edges, but with the point of an initial or "Inc."."""
+    """Strip white space and punctuation from the edges, but keep the point of an initial or of "Inc."."""
     whole = text[start:end]
     kept = whole.strip(_EDGE)
     if not kept or not any(c.isalnum() or c in "×*" for c in kept):
@@ -90,21 +97,22 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
     return start, end_kept
 
 
-def _joined(text: str, spans: list[Span]) -> list[Span]:
+def _join_parts(text: str, spans: list[Span]) -> list[Span]:
+    """Join neighboring spans that are parts of one name."""
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None
-        joint = _JOINTS.get(span.type)
-        if (
-            last
-            and joint
-            and last.type == span.type
-            and joint.fullmatch(text, last.end, span.start)
-            and not (
-                last.end == span.start and span.type == "PERSON" and _HAN.search(text, span.start, span.end)
-            )
-        ):
+        if last and _belong_together(text, last, span):
             joined[-1] = replace(last, end=span.end, score=max(last.score, span.score))
         else:
             joined.append(span)
     return joined
+
+
+def _belong_together(text: str, last: Span, span: Span) -> bool:
+    joint = _JOINTS.get(span.type)
+    if joint is None or last.type != span.type or not joint.fullmatch(text, last.end, span.start):
+        return False
+    # Two Chinese names may follow each other without a space.
+    adjacent = last.end == span.start and span.type == "PERSON"
+    return not (adjacent and has_han(text[span.start : span.end]))

@@ -9,10 +9,17 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from lexveil.nlp.letters import HAN, UPPER
-from lexveil.nlp.recognizers.base import GUESSED, LEARNT
+from lexveil.nlp.letters import UPPER, has_han
+from lexveil.nlp.recognizers.scores import GUESSED, LEARNED
 from lexveil.nlp.text import Span
-from lexveil.nlp.vocabulary import COMPOUND_SURNAMES_ZH, JURISDICTIONS, LEGAL_WORDS
+from lexveil.nlp.vocabulary import (
+    COMPOUND_SURNAMES_ZH,
+    FOLDED_GENERATIONS,
+    JURISDICTIONS,
+    LEGAL_FORM_LETTERS,
+    LEGAL_FORMS,
+    LEGAL_WORDS,
+)
 
 _TYPES = frozenset(
     {
@@ -36,7 +43,6 @@ _STRETCH, _AHEAD = 1 << 18, 1 << 10
 _SMALL = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
 _TOKEN = re.compile(r"[^\W_]+")
 _SPACE = re.compile(r"\s")
-_HAN = re.compile(rf"[{HAN}]")
 # Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most a line end.
 _JOINT = re.compile(r"[ .,'/&:()-]{0,3}\n?[ .'(-]{0,2}")
 # `Acme Holdings Ltd ("Acme")`
@@ -52,13 +58,7 @@ _DEFINED = re.compile(
 # A capital inside of a sentence, where only a name has one.
 _IN_SENTENCE = re.compile(r"[a-z,] $")
 _INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
-_LEGAL_FORMS = frozenset(
-    """
-    inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl
-    bv nv ab l c p n a s
-    """.split()  # noqa: SIM905
-)
-_SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
+_FORM_WORDS = LEGAL_FORMS | LEGAL_FORM_LETTERS
 
 
 def propagate(text: str, spans: Sequence[Span]) -> list[Span]:
@@ -70,7 +70,7 @@ def propagate(text: str, spans: Sequence[Span]) -> list[Span]:
     han: dict[str, str] = {}
     names: dict[tuple[str, ...], str] = {}
     for surface, kind in _surfaces(text, spans):
-        if _HAN.search(surface):
+        if has_han(surface):
             han.setdefault(surface, kind)
         else:
             names.setdefault(tuple(m.group() for m in _TOKEN.finditer(surface)), kind)
@@ -79,7 +79,7 @@ def propagate(text: str, spans: Sequence[Span]) -> list[Span]:
 
 def _surfaces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
     for span in spans:
-        if span.recognizer == LEARNT and span.score < _LIKELY:
+        if span.recognizer == LEARNED and span.score < _LIKELY:
             continue
         if span.type in _TYPES:
             yield text[span.start : span.end], span.type
@@ -168,12 +168,12 @@ def _forms(name: Sequence[str], kind: str, lower: set[str]) -> Iterator[tuple[tu
         yield (first,), True
     if kind == "ORGANIZATION":
         stem = list(name)
-        while len(stem) > 1 and stem[-1].lower() in _LEGAL_FORMS:
+        while len(stem) > 1 and stem[-1].lower() in _FORM_WORDS:
             stem.pop()
         if len(stem) < len(name) and (len(stem) > 1 or _unambiguous(first, lower)):
             yield tuple(stem), True
     if kind == "PERSON" and len(name) > 1:
-        if len(name) > 2 and last.lower() in _SUFFIXES:
+        if len(name) > 2 and last.lower() in FOLDED_GENERATIONS:
             last = name[-2]
         yield (first, last), True
         if _unambiguous(first, lower):

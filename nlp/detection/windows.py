@@ -1,47 +1,57 @@
-"""A long text as overlapping windows, cut where paragraphs, lines or sentences end."""
+"""Split a long text into overlapping windows that end at a paragraph, line, sentence or word."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Presidio compares all results of a call with each other, so windows are short; they overlap so that
-# what stands across a cut is whole in one of the two.
+# Presidio compares all results of one call with each other, so windows are short. They overlap so that a name
+# across a boundary is whole in one of them.
 WINDOW = 4000
 OVERLAP = 200
-_CUTS = ("\n\n", "\n", "。", ". ", ";", ", ", " ")
+_BOUNDARIES = ("\n\n", "\n", "。", ". ", ";", ", ", " ")
 
 
 class Window(NamedTuple):
+    """A part of a text.
+
+    Attributes:
+        start: offset of the window in the text.
+        text: its characters, at most `WINDOW`.
+    """
+
     start: int
     text: str
 
 
-def windows(text: str) -> Iterator[Window]:
-    """Windows of at most `WINDOW` characters that cover `text`, in order."""
+def split_windows(text: str) -> Iterator[Window]:
+    """Yield windows of at most `WINDOW` characters that cover `text`, in order."""
     start = 0
     while start < len(text):
-        end = _cut(text, start)
+        end = _find_end(text, start)
         yield Window(start, text[start:end])
         if end == len(text):
             return
-        start = _resume(text, start, end)
+        start = _find_next_start(text, start, end)
 
 
-def _cut(text: str, start: int) -> int:
-    """Where a window from `start` ends: after a paragraph if it can, else a line, a sentence, a word."""
+def _find_end(text: str, start: int) -> int:
+    """Return the end of the window from `start`: after a paragraph if possible, else a line, a sentence, a word."""
     limit = start + WINDOW
     if limit >= len(text):
         return len(text)
-    for mark in _CUTS:
-        at = text.rfind(mark, start + WINDOW // 2, limit)
-        if at >= 0:
-            return at + len(mark)
+    for boundary in _BOUNDARIES:
+        position = text.rfind(boundary, start + WINDOW // 2, limit)
+        if position >= 0:
+            return position + len(boundary)
     return limit
 
 
-def _resume(text: str, start: int, end: int) -> int:
-    """The next window begins at a word about `OVERLAP` characters before the last one's end."""
+def _find_next_start(text: str, start: int, end: int) -> int:
+    """Return the start of the next window: a line or word about `OVERLAP` characters before `end`.
+
+    After a paragraph there is no overlap.
+    """
     if text.startswith("\n\n", end - 2):
         return end
     earliest = max(start + 1, end - OVERLAP)

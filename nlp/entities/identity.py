@@ -12,29 +12,27 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice, pairwise
 
-from lexveil.nlp.text import NormalisedText, Span
+from lexveil.nlp.letters import HAN
+from lexveil.nlp.text import NormalizedText, Span
+from lexveil.nlp.vocabulary import (
+    FEMALE_TITLES,
+    FOLDED_GENERATIONS,
+    FOLDED_TITLES,
+    LEGAL_FORMS,
+    MALE_TITLES,
+)
 
 _WORD = re.compile(r"[^\W_]+")
-_TITLE_BEFORE = re.compile(r"(?i)\b(mr|mrs|ms|miss|sir|lord|lady|madam|herrn?|frau)\.?\s{1,2}$")
-_FEMALE = frozenset({"mrs", "ms", "miss", "lady", "madam", "frau", "dame"})
-_MALE = frozenset({"mr", "sir", "lord", "herr", "herrn"})
-TITLES = _FEMALE | _MALE | {"dr", "prof", "professor", "judge", "justice"}
-_GENERATIONS = frozenset({"jr", "sr", "ii", "iii", "iv"})
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
+_TITLE_BEFORE = re.compile(rf"(?i)\b({'|'.join(sorted(FEMALE_TITLES | MALE_TITLES))})\.?\s{{1,2}}$")
+_HAN = re.compile(f"[{HAN}]+")
 _SEX_ZH = re.compile(r"[^,，。；;、]{0,4}[,，]\s*([男女])")
 # 张某, 张某某, 张某甲: how Chinese courts write a name that is not to be read.
-_ANONYMOUS_ZH = re.compile(r"[\u4e00-\u9fff]{1,2}?某{1,2}")
+_ANONYMOUS_ZH = re.compile(rf"[{HAN}]{{1,2}}?某{{1,2}}")
 # Whoever stands against somebody, or in a Chinese list with them, is somebody else.
 _BESIDE = re.compile(
     r"(?i)诉|与|和|、|及|以及|,? (?:v\.?|vs\.?|versus|gegen|against) (?:(?:mrs?|ms|dr|herrn?|frau)\.? )?"
 )
 _BESIDE_MOST = 20
-_LEGAL_FORMS = tuple(
-    """
-    inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl
-    bv nv
-    """.split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,17 +63,17 @@ class Mention:
 
 def mention_of(text: str, span: Span) -> Mention:
     """What `span` says of its entity."""
-    surface = NormalisedText.of(text[span.start : span.end]).text
+    surface = NormalizedText.of(text[span.start : span.end]).text
     if span.type != "PERSON":
         return Mention(span.type, _folded(surface))
     words = [m.group().casefold() for m in _WORD.finditer(surface)]
     title = _TITLE_BEFORE.search(text[max(0, span.start - 10) : span.start])
-    word = title.group(1).lower() if title else next((w for w in words[:1] if w in TITLES), "")
-    while len(words) > 1 and words[0] in TITLES:
+    word = title.group(1).lower() if title else next((w for w in words[:1] if w in FOLDED_TITLES), "")
+    while len(words) > 1 and words[0] in FOLDED_TITLES:
         words.pop(0)
-    generation = words.pop() if len(words) > 1 and words[-1] in _GENERATIONS else ""
+    generation = words.pop() if len(words) > 1 and words[-1] in FOLDED_GENERATIONS else ""
     words = _usual_order(surface, words)
-    gender = "f" if word in _FEMALE else "m" if word in _MALE else ""
+    gender = "f" if word in FEMALE_TITLES else "m" if word in MALE_TITLES else ""
     if not gender and len(words) == 1 and _HAN.fullmatch(words[0]):
         sex = _SEX_ZH.match(text, span.end, span.end + 12)
         gender = {"男": "m", "女": "f"}[sex.group(1)] if sex else ""
@@ -191,7 +189,7 @@ def _companies(forms: Sequence[str]) -> dict[str, str]:
     """Company names -> the same without a legal form, where exactly one company has that stem."""
     stems: dict[str, list[str]] = {}
     for form in forms:
-        for ending in _LEGAL_FORMS:
+        for ending in LEGAL_FORMS:
             if form.endswith(ending) and len(form) >= len(ending) + 4:
                 stems.setdefault(form.removesuffix(ending), []).append(form)
     return {stem: long[0] for stem, long in stems.items() if len(long) == 1 and stem in set(forms)}

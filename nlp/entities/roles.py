@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from lexveil.nlp.letters import HAN
 from lexveil.nlp.text import Span
+from lexveil.nlp.vocabulary import COURTESY_TITLES
 
 # Most protected first: where mentions disagree, the first of these stands.
 ROLES: tuple[str, ...] = (
@@ -29,7 +31,7 @@ ROLE_TYPES: frozenset[str] = frozenset({"PERSON", "ORGANIZATION"})
 
 _BEFORE, _AFTER, _CAPTION = 90, 60, 1500
 # Between a cue and the name it is about.
-_TITLES = r"(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof|Sir|Dame|Lord|Lady|Hon|The|Honou?rable|Herrn?|Frau|Dipl|Ing|med|jur|a|an|the|der|die|den|dem)\b\.?\s*)"
+_TITLES = rf"(?:(?:{'|'.join(COURTESY_TITLES)}|Dipl|Ing|med|jur|The|a|an|the|der|die|den|dem)\b\.?\s*)"
 
 
 class _Cue(NamedTuple):
@@ -112,7 +114,7 @@ _BENCH_END = re.compile(
     r"\b(?:judges?|Registrar|Having deliberated)\b(?!,? *\n\s*(?:and )?(?:Mr|Mrs|Ms|Sir))"
 )
 _VERSUS = re.compile(r"(?<=[\s,])(?:v\.?|vs\.?|versus|gegen|AGAINST|against)(?=\s)")
-_HAN = re.compile(r"[\u3400-\u9fff]")
+_HAN = re.compile(f"[{HAN}]")
 
 
 def role_applies(role: str, kind: str) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
+from lexveil.nlp.letters import HAN
 from lexveil.nlp.masking.policy import Dates
-from lexveil.nlp.text import NormalisedText
+from lexveil.nlp.text import NormalizedText
 
 _MONTH = (
     r"(?:jan(?:uary|uar)?|jänner|feb(?:ruary|ruar)?|mar(?:ch)?|märz|apr(?:il)?|may|mai|june?|juni|july?|juli|"
@@ -37,7 +38,7 @@ _WORD_AGE = re.compile(
     rf"(?i)\b(?:({'|'.join(_TENS)})(?:[- ]({'|'.join(_UNITS[1:10])}))?|({'|'.join(_SMALL)}))\b"
 )
 _OLDEST = 90
-_CHINESE_TOWN = re.compile(r"(?:[\u4e00-\u9fff]{2,8}?(?:省|自治区))?[\u4e00-\u9fff]{2,7}?(?:市|自治州|地区)")
+_CHINESE_TOWN = re.compile(rf"(?:[{HAN}]{{2,8}}?(?:省|自治区))?[{HAN}]{{2,7}}?(?:市|自治州|地区)")
 _POSTCODES = re.compile(
     r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|(?:[A-Z]{1,2}-)?\d{4,6}(?:-\d{4})?|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2})\b"
 )
@@ -55,7 +56,7 @@ def generalise(kind: str, surface: str, dates: Dates = "year") -> str | None:
     DATE and BIRTH_DATE keep the year, or the month and the year; AGE becomes a band of ten years (90+ from
     90 on); ADDRESS the town; QUANTITY its order of magnitude.
     """
-    text = NormalisedText.of(surface).text
+    text = NormalizedText.of(surface).text
     if kind in ("DATE", "BIRTH_DATE"):
         return _date(text, dates)
     if kind == "AGE":

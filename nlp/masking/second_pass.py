@@ -19,12 +19,12 @@ from functools import cache, cached_property
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from lexveil.nlp.entities.identity import TITLES
 from lexveil.nlp.entity_types import CONTEXTUAL_TYPES
+from lexveil.nlp.letters import HAN
 from lexveil.nlp.masking.mask import Masked, Replacement
 from lexveil.nlp.masking.near_spellings import MOST_NEAR_NAMES, NEAR_SHORT, NearIndex
-from lexveil.nlp.text import NormalisedText
-from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
+from lexveil.nlp.text import NormalizedText
+from lexveil.nlp.vocabulary import FOLDED_TITLES, JURISDICTIONS, LEGAL_WORDS
 
 if TYPE_CHECKING:
     from lexveil.nlp.recognizers.base import RuleRecognizer
@@ -33,11 +33,10 @@ Reason = Literal["string", "surname", "rule", "revealed", "ambiguous", "near"]
 FATAL: frozenset[Reason] = frozenset({"string", "surname", "rule", "revealed"})
 
 CUT = "\x1f"  # stands where something was replaced
-_HAN = r"\u3400-\u4dbf\u4e00-\u9fff"
-_WORD = re.compile(rf"[^\W_{_HAN}]+(?:'[^\W_{_HAN}]+)*")
-_HAN_RUN = re.compile(rf"[^\W_]*[{_HAN}〇○](?:[^\W_]|[○])*")
+_WORD = re.compile(rf"[^\W_{HAN}]+(?:'[^\W_{HAN}]+)*")
+_HAN_RUN = re.compile(rf"[^\W_]*[{HAN}〇○](?:[^\W_]|[○])*")
 # A court or an authority is named after its place, which is no secret.
-_INSTITUTION = re.compile(rf"[{_HAN}]{{0,12}}?(?:法院|检察院|公安|政府|看守所|司法局|监狱|委员会)")
+_INSTITUTION = re.compile(rf"[{HAN}]{{0,12}}?(?:法院|检察院|公安|政府|看守所|司法局|监狱|委员会)")
 _GAP = re.compile(r"[ .,'/&:;()\[\]\n\t-]{0,4}|\s{0,40}")  # columns stand far apart
 _SMALL_WORDS = frozenset(
     "a an and at by de del der des di du for in la le of on the to und van von zu".split()  # noqa: SIM905
@@ -142,7 +141,7 @@ class SecondPass:
 
 
 def _may_name(word: str) -> bool:
-    ordinary = word in LEGAL_WORDS or word in JURISDICTIONS or word in TITLES
+    ordinary = word in LEGAL_WORDS or word in JURISDICTIONS or word in FOLDED_TITLES
     return word.isalpha() and not ordinary
 
 
@@ -164,7 +163,7 @@ class _Output:
         self._place(length, source)
         pieces.append(masked.text[last:])
         self.text = "".join(pieces)
-        self.normalised = NormalisedText.of(self.text)
+        self.normalised = NormalizedText.of(self.text)
 
     def _place(self, length: int, source: int) -> None:
         self._starts.append(length)
@@ -216,7 +215,7 @@ class _Targets:
         if (kind, original) in self._seen or original == replacement.text:
             return
         self._seen.add((kind, original))
-        surface = NormalisedText.of(original).text
+        surface = NormalizedText.of(original).text
         for words, reason in _forms(kind, original):
             joined = "".join(words)
             if joined in self._readable:
@@ -284,7 +283,7 @@ class _Targets:
 
     def reveals(self, replacement: Replacement) -> bool:
         """Whether a generalisation holds the masked string of another entity."""
-        shown = NormalisedText.of(replacement.text).text
+        shown = NormalizedText.of(replacement.text).text
         found = [target for _, _, target in self.in_words(list(_tokens(shown)), shown, frozenset())]
         found += [target for _, _, target in self.in_han(shown)]
         return any(
@@ -310,7 +309,7 @@ def _forms(kind: str, surface: str) -> Iterator[tuple[tuple[str, ...], Reason]]:
     """The folded words of a masked string, and of a person's other orders; none for what tells nothing."""
     if kind == "FAMILY_MEMBER":  # a relation; whoever is named beside it is a PERSON
         return
-    text = NormalisedText.of(surface).text
+    text = NormalizedText.of(surface).text
     if _HAN_RUN.search(text):
         joined = "".join(c for c in text if c.isalnum() or c == "○")
         digits = any(c.isdigit() for c in joined)
@@ -319,7 +318,7 @@ def _forms(kind: str, surface: str) -> Iterator[tuple[tuple[str, ...], Reason]]:
         return
     words = tuple(_words(text))
     if kind == "PERSON":
-        words = tuple(word for word in words if word not in TITLES) or words
+        words = tuple(word for word in words if word not in FOLDED_TITLES) or words
     if not _tells(kind, words, text):
         return
     yield words, "string"
@@ -380,7 +379,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _words(text: str) -> Iterator[str]:
-    return (token.folded for token in _tokens(NormalisedText.of(text).text))
+    return (token.folded for token in _tokens(NormalizedText.of(text).text))
 
 
 def _stands_alone(text: str, start: int, end: int, kind: str) -> bool:
@@ -417,13 +416,19 @@ def _rule_findings(text: str) -> Iterator[tuple[int, int, str]]:
 
 @cache
 def _rule_families() -> tuple[RuleRecognizer, ...]:
-    from lexveil.nlp.recognizers.account import AccountRecognizer
-    from lexveil.nlp.recognizers.email import EmailRecognizer
-    from lexveil.nlp.recognizers.identity import IdentityRecognizer
-    from lexveil.nlp.recognizers.phone import PhoneRecognizer
+    from lexveil.nlp.recognizers.account import LexveilAccountRecognizer
+    from lexveil.nlp.recognizers.email import LexveilEmailRecognizer
+    from lexveil.nlp.recognizers.identity import LexveilIdentityRecognizer
+    from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
 
     return tuple(
-        family() for family in (AccountRecognizer, EmailRecognizer, IdentityRecognizer, PhoneRecognizer)
+        family()
+        for family in (
+            LexveilAccountRecognizer,
+            LexveilEmailRecognizer,
+            LexveilIdentityRecognizer,
+            LexveilPhoneRecognizer,
+        )
     )
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
-from lexveil.nlp.entities.identity import TITLES, Mention
-from lexveil.nlp.text import NormalisedText
+from lexveil.nlp.entities.identity import Mention
+from lexveil.nlp.letters import HAN, has_han
+from lexveil.nlp.text import NormalizedText
+from lexveil.nlp.vocabulary import FOLDED_TITLES
 
 # (type, folded name, attempt) -> a keyed number of any size.
 Seed = Callable[[str, str, int], int]
@@ -23,7 +25,7 @@ Seed = Callable[[str, str, int], int]
 _SCRIPTS = (
     (re.compile(r"[\u3040-\u30ff]"), "ja_JP"),
     (re.compile(r"[\uac00-\ud7af]"), "ko_KR"),
-    (re.compile(r"[\u3400-\u9fff]"), "zh_CN"),
+    (re.compile(f"[{HAN}]"), "zh_CN"),
     (re.compile(r"[\u0400-\u04ff]"), "ru_RU"),
     (re.compile(r"[\u0370-\u03ff]"), "el_GR"),
     (re.compile(r"[\u0590-\u05ff]"), "he_IL"),
@@ -64,7 +66,7 @@ class Surrogates:
 
     @cached_property
     def _surnames(self) -> frozenset[str]:
-        return frozenset(word[0] for word in self._real if "\u3400" <= word[0] <= "\u9fff")
+        return frozenset(word[0] for word in self._real if has_han(word[0]))
 
     def is_real(self, shown: str) -> bool:
         """Whether a text is a name of the scope itself."""
@@ -99,11 +101,11 @@ def locale_of(surface: str, language: str) -> str:
 
 def rendered(surrogate: Surrogate, canonical: Mention, mention: Mention, surface: str) -> str:
     """A person's surrogate in the form of one mention: surname alone, initials, capitals, surname first."""
-    text = NormalisedText.of(surface).text
+    text = NormalizedText.of(surface).text
     if mention.chinese or not surrogate.first:
         return _rendered_chinese(surrogate, canonical, mention)
     parts = _parts(surrogate, canonical, mention)
-    titles = [m.group() for m in _WORD.finditer(text) if m.group().casefold() in TITLES]
+    titles = [m.group() for m in _WORD.finditer(text) if m.group().casefold() in FOLDED_TITLES]
     if mention.generation:
         parts.append(
             mention.generation.capitalize()

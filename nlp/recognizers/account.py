@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
 
 _IBAN = re.compile(
     r"(?<!\w)(?:[A-Z]{2}\d{2}(?:[ -]?[A-Z\d]{4}){2,7}(?:[ -]?[A-Z\d]{1,4})?|[a-z]{2}\d{2}[a-z\d]{11,30})(?!\w)"
@@ -38,24 +38,25 @@ def luhn_is_valid(number: str) -> bool:
     return (sum(digits[::2]) + sum(sum(divmod(2 * d, 10)) for d in digits[1::2])) % 10 == 0
 
 
-class AccountRecognizer(RuleRecognizer):
+class LexveilAccountRecognizer(RuleRecognizer):
+    NAME = "AccountRecognizer"
     TYPES = ("ACCOUNT_NUMBER",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _IBAN.finditer(text):
             end = _valid_iban_end(match.group())
             if end:
-                yield Found(match.start(), match.start() + end, "ACCOUNT_NUMBER", CHECKED)
+                yield Finding(match.start(), match.start() + end, "ACCOUNT_NUMBER", CHECKED)
         for match in _CARD.finditer(text):
             number = match.group()
             if number[0] != "0" and len(set(number)) > 3 and luhn_is_valid(number):
-                yield Found(match.start(), match.end(), "ACCOUNT_NUMBER", LABELLED)
+                yield Finding(match.start(), match.end(), "ACCOUNT_NUMBER", LABELED)
         for match in _MASKED_CARD.finditer(text):
-            yield Found(match.start(), match.end(), "ACCOUNT_NUMBER", SHAPED)
+            yield Finding(match.start(), match.end(), "ACCOUNT_NUMBER", SHAPED)
         for pattern in (_LABELLED, _LABELLED_ZH):
             for match in pattern.finditer(text):
                 if sum(c.isdigit() for c in match.group(1)) >= (4 if pattern is _LABELLED_ZH else 3):
-                    yield Found(match.start(1), match.end(1), "ACCOUNT_NUMBER", LABELLED)
+                    yield Finding(match.start(1), match.end(1), "ACCOUNT_NUMBER", LABELED)
 
 
 def _valid_iban_end(candidate: str) -> int:

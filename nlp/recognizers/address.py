@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]|"
@@ -54,25 +54,26 @@ _NAMED_PLACE = re.compile(
 )
 
 
-class AddressRecognizer(RuleRecognizer):
+class EnglishAddressRecognizer(RuleRecognizer):
+    NAME = "AddressRecognizer"
     TYPES = ("ADDRESS",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern, score in (
-            (_STREET, LABELLED),
-            (_BOX, LABELLED),
-            (_LINE, LABELLED),
-            (_CITY_ZIP, LABELLED),
+            (_STREET, LABELED),
+            (_BOX, LABELED),
+            (_LINE, LABELED),
+            (_CITY_ZIP, LABELED),
             (_UK_POSTCODE, SHAPED),
             (_GERMAN, SHAPED),
         ):
             for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), "ADDRESS", score)
+                yield Finding(match.start(), match.end(), "ADDRESS", score)
         for pattern in (_RESIDES, _NAMED_PLACE):
             for match in pattern.finditer(text):
                 group = match.lastindex or 1
                 if _tells(match.group(group)) or match.group().startswith(("live", "resid", "born")):
-                    yield Found(match.start(group), match.end(group), "ADDRESS", SHAPED)
+                    yield Finding(match.start(group), match.end(group), "ADDRESS", SHAPED)
 
 
 def _tells(place: str) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _TOWN = rf"[{UPPER}][{LOWER}]{{2,}}(?:-[{UPPER}][{LOWER}]+)*(?: (?:am|an der|an der|im|in der|bei|ob der|vor der|v\. d\.|a\. ?d\.|a\.|i\.) ?[{UPPER}][{LOWER}]+\.?)?(?:-[{UPPER}]\w+)?(?:/[{UPPER}]\w+)?"
 _POSTCODE = rf"(?:[DACH]{{1,2}}-)?\d{{4,5}} (?:Bad |Sankt |St\. )?{_TOWN}"
@@ -45,18 +45,18 @@ _PLACE = re.compile(
 class GermanAddressRecognizer(RuleRecognizer):
     TYPES = ("ADDRESS", "LOCATION")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _STREET.finditer(text):
-            yield Found(match.start(), match.end(), "ADDRESS", LABELLED)
+            yield Finding(match.start(), match.end(), "ADDRESS", LABELED)
         for match in _NAMED_STREET.finditer(text):
             if not _NO_STREET.match(match.group()):
-                yield Found(match.start(), match.end(), "ADDRESS", SHAPED)
+                yield Finding(match.start(), match.end(), "ADDRESS", SHAPED)
         for match in _CITY.finditer(text):
             if not _NO_TOWN.search(match.group(1)):
-                yield Found(match.start(1), match.end(1), "ADDRESS", LABELLED)
+                yield Finding(match.start(1), match.end(1), "ADDRESS", LABELED)
         for match in _BOX.finditer(text):
-            yield Found(match.start(), match.end(), "ADDRESS", LABELLED)
+            yield Finding(match.start(), match.end(), "ADDRESS", LABELED)
         for match in _HOME.finditer(text):
-            yield Found(match.start(1), match.end(1), "LOCATION", LABELLED)
+            yield Finding(match.start(1), match.end(1), "LOCATION", LABELED)
         for match in _PLACE.finditer(text):
-            yield Found(match.start(1), match.end(1), "LOCATION", SHAPED)
+            yield Finding(match.start(1), match.end(1), "LOCATION", SHAPED)

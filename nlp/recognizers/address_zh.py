@@ -1,4 +1,4 @@
-# ruff: noqa: E501, SIM905  -- patterns and lists of words read best on one line
+# ruff: noqa: E501  -- patterns and lists of words read best on one line
 """Chinese places: homes and doors (ADDRESS), other places (LOCATION).
 
 A place is a row of names, each closed by a word that says what it is (省, 市, 镇, 村, 路, ...), then numbers
@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexveil.nlp.citations.offices_zh import split_places
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _H = f"[{HAN}]"
 # 某, × and X stand where a publisher took a name or a number out.
@@ -30,19 +31,6 @@ _ROW = re.compile(
 )
 _UNBROKEN = re.compile(rf"{_ANY}{{3,}}")
 _CLOSING = re.compile(r"[省市县区旗镇乡村屯路街巷弄苑庄坊园道寓厦场同州处会号栋幢座元层楼室房舍组社队门铺户]")
-# What the sentence says before a place; never in a place's name.
-_CUT = re.compile(
-    r"户籍所在地|户籍地|户籍|户口所在地|现住址?|居住地|居住[于在]|暂住[于在地]?|租住[于在]?|家住|住所地|住所|住址|经常居住地|住在|住|出生地|籍贯|位于|坐落于?|出生于|出生|生于|窜至|来到|行驶至|行至|送到|送至|带至|带到|搬至|搬到|"
-    r"前往|通过|经营|停靠|靠近|证称|赶到|赶至|到达|进入|购买了|承包的?|租用|租赁|撬开|经过|途经|沿|驶入|被害人|被告人|上诉人|证人|民警|"
-    r"在|至|到|从(?![化江])|由|往|经(?![开济一二三四五六七八九十纬])|将(?![乐军])|于(?![洪都田])|去|的|与|"
-    r"(?<![共太永平天人中仁泰祥义三兴云])和(?![平县顺田静谐政龙])|系|向(?![阳荣])|被|因|对(?!湖)|及|为(?![民县])|是|了|把|则|回(?![民龙])|某某|民族|汉族|族,?|"
-    r"日(?![照喀])|年|月(?![湖亮坛])|时许|许,?|:|[本该我][市县区镇村](?!外)"
-)
-_PROVINCE = (
-    "北京市 天津市 上海市 重庆市 河北省 山西省 辽宁省 吉林省 黑龙江省 江苏省 浙江省 安徽省 福建省 江西省 山东省 河南省 湖北省 湖南省 广东省 海南省 四川省 贵州省 云南省 陕西省 甘肃省 青海省 台湾省 "
-    "内蒙古自治区 广西壮族自治区 西藏自治区 宁夏回族自治区 新疆维吾尔自治区 香港特别行政区 澳门特别行政区"
-).split()
-_FROM_PROVINCE = re.compile("|".join(_PROVINCE))
 _LABEL = r"(?:户籍所在地|户籍地址?|户口所在地|户籍|现住址|现住地|现住|家庭住址|家庭地址|经常居住地|居住地址?|居住于|居住在|租住于?|暂住地|暂住于|暂住|捕前住|住所地|住所|住址|住在|家住|地址|送达地址|原住|住)"
 _HOME = re.compile(
     rf"{_LABEL}(?:地|址)?(?:为|是|:|在|于|位于)?\s?(?!所|址|院|宿|户|宅|处)((?:本市|本区|本县)?{_ANY}[{HAN}A-Za-z\d×*()-]{{1,40}}?)(?=[,。;、\s\"]|$|\((?!\w)|以|的|,)"
@@ -61,9 +49,6 @@ _AT_HOME = re.compile(
 )
 _OFFICE = r"(?:最高|高级|中级|[一二三四五六七八九十]{0,2})?(?:铁路运输|海事|知识产权|互联网)?(?:中级|高级|基层)?(?:人民)?(?:法院|检察院)|公安|看守所|拘留所|监狱|戒毒所|司法局|派出所|人民政府|政府|人民|交警|交通警察|刑警|物价|价格认证"
 _PUBLIC = re.compile(_OFFICE)
-_SEAT = re.compile(
-    rf"{_H}{{2,24}}?(?:人民法院|人民检察院|检察院|人民法庭|(?:公安局|公安处|公安分局)(?:{_H}{{1,10}}?分局)?(?:{_H}{{1,8}}?(?:派出所|大队|支队))?|看守所|拘留所|监狱|戒毒所|派出所|司法局|司法所)(?!宿舍|家属|小区|大院|职工|旁|对面|附近)"
-)
 _NO_PLACE = re.compile(
     rf"^(?:本|该|各|全|某|原|此|我|同|外|多|两|一|二|三|上述|其他|居民|农|城|乡|小|新|老|山|整个|[×*]{{1,3}})?{_AREA}$|^(?:各|本|该|周边)?(?:乡镇|城镇)$|"
     r"(?:[超城都门上股菜夜集]市|地区|灾区|辖区|市区|道路|公路|线路|思路|网路|铁路|半路|路路|退路|出路|套路|一路|电路|马路|农村|[校乐公田果菜]园|幼儿园|酒庄|钱庄|[作歌茶街]坊|逛街|大街)$|"
@@ -74,18 +59,18 @@ _NO_PLACE = re.compile(
 class ChineseAddressRecognizer(RuleRecognizer):
     TYPES = ("ADDRESS", "LOCATION")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in (*_HOME.finditer(text), *_HOME_BEFORE.finditer(text)):
             place = match.group(1)
             if _HOME_TELLS.search(place) and "没有" not in place and not _PUBLIC.match(text, match.end(1)):
-                yield Found(match.start(1), match.end(1), "ADDRESS", LABELLED)
+                yield Finding(match.start(1), match.end(1), "ADDRESS", LABELED)
         for match in _ROOM.finditer(text):
-            yield Found(match.start(), match.end(), "ADDRESS", SHAPED)
+            yield Finding(match.start(), match.end(), "ADDRESS", SHAPED)
         for start, end in _rows(text):
             if end - start < 3 or _NO_PLACE.search(text[start:end]) or _PUBLIC.search(text, start, end + 3):
                 continue
             home = _DOORS.search(text, start, end) is not None or _AT_HOME.match(text, end) is not None
-            yield Found(start, end, "ADDRESS" if home else "LOCATION", SHAPED)
+            yield Finding(start, end, "ADDRESS" if home else "LOCATION", SHAPED)
 
 
 def _rows(text: str) -> Iterator[tuple[int, int]]:
@@ -95,30 +80,9 @@ def _rows(text: str) -> Iterator[tuple[int, int]]:
                 yield from _places(text, *row.span())
 
 
-def seats(text: str) -> list[tuple[int, int]]:
-    """Ranges of the names of courts, prosecutors and the police, which stay readable with their place."""
-    return [(_pieces(text, *match.span())[-1][0], match.end()) for match in _SEAT.finditer(text)]
-
-
 def _places(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The places in a row that the sentence's own words may interrupt, each to its last closing word."""
-    for first, last in _pieces(text, start, end):
+    for first, last in split_places(text, start, end):
         closed = max((match.end() for match in _CLOSED.finditer(text, first, last)), default=first)
         if closed > first:
             yield first, closed
-
-
-def _pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """[start, end) without the words that are none of a place, and parted before a province."""
-    pieces: list[tuple[int, int]] = []
-    for cut in _CUT.finditer(text, start, end):
-        pieces.append((start, cut.start()))
-        start = cut.end()
-    pieces.append((start, end))
-    parted: list[tuple[int, int]] = []
-    for first, last in pieces:
-        for province in _FROM_PROVINCE.finditer(text, first, last):
-            parted.append((first, province.start()))
-            first = province.start()
-        parted.append((first, last))
-    return parted

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELLED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.date import ENGLISH_DATE, GERMAN_DATE, NUMERIC_DATE
 
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
@@ -31,16 +31,17 @@ _BIRTH = re.compile(
 _PARENTHESIS = re.compile(rf"\(\s*(?:born|b\.|\*|DOB:?)\s*(?P<date>{_DATE})\s*\)")
 
 
-class AgeBirthRecognizer(RuleRecognizer):
+class EnglishAgeBirthRecognizer(RuleRecognizer):
+    NAME = "AgeBirthRecognizer"
     TYPES = ("AGE", "BIRTH_DATE")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _AGE.finditer(text):
             group = match.lastindex or 0
             before = text[max(0, match.start() - 40) : match.start()]
             if _THRESHOLD.search(before):
                 continue
-            yield Found(match.start(group), match.end(group), "AGE", LABELLED)
+            yield Finding(match.start(group), match.end(group), "AGE", LABELED)
         for pattern in (_BIRTH, _PARENTHESIS):
             for match in pattern.finditer(text):
-                yield Found(match.start("date"), match.end("date"), "BIRTH_DATE", LABELLED + 0.05)
+                yield Finding(match.start("date"), match.end("date"), "BIRTH_DATE", LABELED + 0.05)

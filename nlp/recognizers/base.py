@@ -1,23 +1,26 @@
-"""What all recognizers share: Presidio's interface over one generator of findings, and letter classes."""
+"""The base class of all rule recognizers: Presidio's interface over a generator of findings."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 
-# Scores of one scale over all recognizers, so that overlaps can be settled by comparing them.
-CHECKED = 1.0  # a check digit or an unmistakable form
-LABELLED = 0.9  # the context says what it is
-SHAPED = 0.8  # the form alone
-GUESSED = 0.6  # a statistical model
-# The recognizer whose scores are probabilities and stand on no such scale.
-LEARNT = "LearntRecognizer"
+from lexveil.nlp.recognizers.scores import CHECKED, GUESSED, LABELED, SHAPED
+
+__all__ = ["CHECKED", "GUESSED", "LABELED", "SHAPED", "Finding", "RuleRecognizer"]
 
 
-class Found(NamedTuple):
+class Finding(NamedTuple):
+    """Characters [start, end) of a text that hold personal information of one type.
+
+    Attributes:
+        type: one of `lexveil.nlp.entity_types.ENTITY_TYPES`.
+        score: on the scale of `lexveil.nlp.recognizers.scores`.
+    """
+
     start: int
     end: int
     type: str
@@ -25,28 +28,43 @@ class Found(NamedTuple):
 
 
 class RuleRecognizer(EntityRecognizer):
-    """A Presidio recognizer over `find`, which reads normalised text and needs no model."""
+    """A Presidio recognizer over `find`, which reads normalized text and needs no model.
 
-    TYPES: tuple[str, ...] = ()
+    Presidio looks up its own recognizers by class name among all subclasses of `EntityRecognizer`, so a
+    subclass must not have the name of one of them.
+
+    Attributes:
+        TYPES: the entity types that `find` yields.
+        NAME: the name that spans record as their recognizer; by default that of the class.
+    """
+
+    TYPES: ClassVar[tuple[str, ...]] = ()
+    NAME: ClassVar[str] = ""
 
     def __init__(self, supported_language: str = "en") -> None:
-        super().__init__(supported_entities=list(self.TYPES), supported_language=supported_language)
+        super().__init__(
+            supported_entities=list(self.TYPES),
+            name=self.NAME or type(self).__name__,
+            supported_language=supported_language,
+        )
 
     def load(self) -> None:
-        """Nothing to load: rules are compiled with their module."""
+        """Do nothing: rules are compiled with their module."""
 
     @abstractmethod
-    def find(self, text: str) -> Iterator[Found]:
-        """Findings in offsets of `text`."""
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield findings in offsets of `text`, in any order; they may overlap and repeat."""
 
     def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
-        return [self.result(found) for found in self.find(text) if found.type in entities]
+        """Return the findings of the types in `entities` as Presidio's results."""
+        return [self.result(finding) for finding in self.find(text) if finding.type in entities]
 
-    def result(self, found: Found) -> RecognizerResult:
+    def result(self, finding: Finding) -> RecognizerResult:
+        """Return `finding` as a Presidio result that names this recognizer."""
         metadata = {
             RecognizerResult.RECOGNIZER_NAME_KEY: self.name,
             RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
         }
         return RecognizerResult(
-            found.type, found.start, found.end, found.score, recognition_metadata=metadata
+            finding.type, finding.start, finding.end, finding.score, recognition_metadata=metadata
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELLED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer
 
 _NUMERAL = "〇○零一二三四五六七八九"
 _YEAR = rf"(?:(?:18|19|20)\d\d|(?<!\d)\d\d|[{_NUMERAL}0O]{{4}})"
@@ -37,10 +37,10 @@ _LAW = frozenset(
 class ChineseAgeBirthRecognizer(RuleRecognizer):
     TYPES = ("AGE", "BIRTH_DATE")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern in (_BEFORE, _AFTER):
             for match in pattern.finditer(text):
-                yield Found(match.start("date"), match.end("date"), "BIRTH_DATE", LABELLED + 0.05)
+                yield Finding(match.start("date"), match.end("date"), "BIRTH_DATE", LABELED + 0.05)
         for match in _AGE.finditer(text):
             group = match.lastgroup or "age"
             count = re.match(_COUNT, match.group(group))
@@ -50,4 +50,4 @@ class ChineseAgeBirthRecognizer(RuleRecognizer):
                 and _THRESHOLD.search(text, max(0, match.start() - 3), match.start())
             ):
                 continue
-            yield Found(match.start(group), match.end(group), "AGE", LABELLED)
+            yield Finding(match.start(group), match.end(group), "AGE", LABELED)

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from lexveil.nlp.citations.continental import FILE_NUMBER_DE
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
-
-FILE_DE = r"(?:[A-Z] \d{1,2} [A-Z]{1,4} \d{1,5}/\d{2}(?: [A-Z]{1,2}\b){0,2}|(?:(?:[IVX]{1,5}|\d{1,3}|[A-Z]{1,2}) )?(?:[A-Z][A-Za-z]{0,4}(?:-[A-Z][a-z]{0,3})?|[a-z]{1,2}|ZR|StR|ZB|BvR)(?: \([A-Za-z]{1,6}\)| [A-Z]{1,3})? \d{1,5}[/.]\d{2,4}(?: \([A-Z]\)| [A-Z]{1,3}\b)?)"
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _NUMBER = r"(?=[\w:./-]*\d)[A-Z0-9](?:[\w:./-]|\(\w{1,6}\))*(?<![:./-])"
 _FEDERAL = re.compile(
@@ -23,7 +22,7 @@ _LABELLED = re.compile(
     rf"((?:{_NUMBER})(?: (?:of|OF) (?:19|20)\d\d)?(?:(?:, | and |, and | & ){_NUMBER})*)"
 )
 _LABELLED_DE = re.compile(
-    rf"\b(?:Aktenzeichen|Geschäftszeichen|Az\.?|Gz\.?|AZ|GZ|GeschNr\.?|Geschäftsnummer)[: ]{{1,3}}({FILE_DE}|[\w.-]{{2,12}}(?: [\w()]{{1,6}}){{0,3}} \d{{1,6}}/\d{{2,4}})"
+    rf"\b(?:Aktenzeichen|Geschäftszeichen|Az\.?|Gz\.?|AZ|GZ|GeschNr\.?|Geschäftsnummer)[: ]{{1,3}}({FILE_NUMBER_DE}|[\w.-]{{2,12}}(?: [\w()]{{1,6}}){{0,3}} \d{{1,6}}/\d{{2,4}})"
 )
 _LABELLED_FR = re.compile(
     r"(?i:\b(?:pourvoi|RG|rôle(?: général)?|minute|portalis|parquet|dossier|requête|affaire|arrêt|jugement|n°(?: de| du)?(?: pourvoi| RG| rôle| dossier| parquet| minute| portalis)?)[ :]{0,2}(?:n[°ºo]s?)?[ .:]{0,3})"
@@ -70,12 +69,12 @@ _OWN_AT_HEAD = tuple(
         r"(?i:\b(?:neutral )?citation(?: number)?):? ?(?:[^\n\[]{0,90}?)(\[\d{4}\] [A-Z]{2,8}(?: (?:Civ|Crim|Admin))? \d+(?: \(\w+\))?|(?:19|20)\d\d [A-Z]{2,6} \d{1,6})",
         r"(?m)^[^\n]{3,90} v\.? [^\n]{2,90}? (\[\d{4}\] [A-Z]{2,8} \d+)[ \t]*$",
         r"(?m)^[ \t]*ECLI:? ?(ECLI:[A-Z]{2}:[A-Za-z0-9]+:\d{4}:[A-Za-z0-9.]*[A-Za-z0-9])",
-        rf"(?m)^[ \t-]*({FILE_DE})[ \t-]*$",
+        rf"(?m)^[ \t-]*({FILE_NUMBER_DE})[ \t-]*$",
     )
 )
 # The decisions below in this very case, as German courts list them at the end.
 _BELOW_LINE = re.compile(
-    rf"(?m)^(?:[A-Z]\w*|[A-Z]\w+ [\w()/ .-]{{2,40}}),? (?:Entscheidung|Urteil|Beschluss) vom \d{{1,2}}\.\d{{1,2}}\.\d{{4}} - ({FILE_DE})"
+    rf"(?m)^(?:[A-Z]\w*|[A-Z]\w+ [\w()/ .-]{{2,40}}),? (?:Entscheidung|Urteil|Beschluss) vom \d{{1,2}}\.\d{{1,2}}\.\d{{4}} - ({FILE_NUMBER_DE})"
 )
 _HEAD = 3000
 # What follows a Chinese number that is cited: the kind of decision, or the next number of a row.
@@ -85,20 +84,21 @@ _ACT = re.compile(
 )
 
 
-class CaseNumberRecognizer(RuleRecognizer):
+class LexveilCaseNumberRecognizer(RuleRecognizer):
+    NAME = "CaseNumberRecognizer"
     TYPES = ("CASE_NUMBER",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern in (_LABELLED, _NO, _BRACKETED_NO):
             for match in pattern.finditer(text):
                 if sum(c.isdigit() for c in match.group(1)) >= 3:
-                    yield Found(match.start(1), match.end(1), "CASE_NUMBER", LABELLED)
+                    yield Finding(match.start(1), match.end(1), "CASE_NUMBER", LABELED)
         for pattern in (_LABELLED_DE, _LABELLED_FR):
             for match in pattern.finditer(text):
-                yield Found(match.start(1), match.end(1), "CASE_NUMBER", LABELLED)
+                yield Finding(match.start(1), match.end(1), "CASE_NUMBER", LABELED)
         for pattern in _SHAPES:
             for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), "CASE_NUMBER", SHAPED)
+                yield Finding(match.start(), match.end(), "CASE_NUMBER", SHAPED)
 
 
 _SHAPES = (_FEDERAL, _GERMAN, _CHINESE, _PLAIN_ZH, _UK_CLAIM, _EU_DOMESTIC, _YEAR_SLASH, _ECHR, _COURT_FILE)

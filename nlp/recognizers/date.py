@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
@@ -54,23 +54,24 @@ _YEAR_ALONE = re.compile(
 _YEAR_ZH = re.compile(rf"(?<!\d)(?:{_YEAR})年(?=[初底末春夏秋冬以起间至,。、]|上半年|下半年|期间)")
 
 
-class DateRecognizer(RuleRecognizer):
+class LexveilDateRecognizer(RuleRecognizer):
+    NAME = "DateRecognizer"
     TYPES = ("DATE",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern, score in (
-            (_FULL, LABELLED),
+            (_FULL, LABELED),
             (_NUMERIC, SHAPED),
-            (_CHINESE, LABELLED),
+            (_CHINESE, LABELED),
             (_YEAR_ZH, SHAPED),
         ):
             for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), "DATE", score)
+                yield Finding(match.start(), match.end(), "DATE", score)
         for match in _NO_YEAR.finditer(text):
             if not _is_modal(match):
-                yield Found(match.start(), match.end(), "DATE", SHAPED)
+                yield Finding(match.start(), match.end(), "DATE", SHAPED)
         for match in _YEAR_ALONE.finditer(text):
-            yield Found(match.start(1), match.end(1), "DATE", SHAPED)
+            yield Finding(match.start(1), match.end(1), "DATE", SHAPED)
 
 
 def _is_modal(match: re.Match[str]) -> bool:

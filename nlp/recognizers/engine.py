@@ -9,72 +9,72 @@ from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegist
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
 from lexveil.nlp.entity_types import ENTITY_TYPES
-from lexveil.nlp.recognizers.account import AccountRecognizer
-from lexveil.nlp.recognizers.address import AddressRecognizer
+from lexveil.nlp.recognizers.account import LexveilAccountRecognizer
+from lexveil.nlp.recognizers.address import EnglishAddressRecognizer
 from lexveil.nlp.recognizers.address_de import GermanAddressRecognizer
 from lexveil.nlp.recognizers.address_zh import ChineseAddressRecognizer
-from lexveil.nlp.recognizers.age_birth import AgeBirthRecognizer
+from lexveil.nlp.recognizers.age_birth import EnglishAgeBirthRecognizer
 from lexveil.nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
-from lexveil.nlp.recognizers.case_number import CaseNumberRecognizer
-from lexveil.nlp.recognizers.date import DateRecognizer
-from lexveil.nlp.recognizers.email import EmailRecognizer
-from lexveil.nlp.recognizers.family import FamilyRecognizer
+from lexveil.nlp.recognizers.case_number import LexveilCaseNumberRecognizer
+from lexveil.nlp.recognizers.date import LexveilDateRecognizer
+from lexveil.nlp.recognizers.email import LexveilEmailRecognizer
+from lexveil.nlp.recognizers.family import EnglishFamilyRecognizer
 from lexveil.nlp.recognizers.family_zh import ChineseFamilyRecognizer
-from lexveil.nlp.recognizers.identity import IdentityRecognizer
-from lexveil.nlp.recognizers.learnt import LearntRecognizer
+from lexveil.nlp.recognizers.identity import LexveilIdentityRecognizer
 from lexveil.nlp.recognizers.life_de import GermanLifeRecognizer
-from lexveil.nlp.recognizers.national import NationalNumberRecognizer
-from lexveil.nlp.recognizers.online import OnlineRecognizer
-from lexveil.nlp.recognizers.organization import OrganisationRecognizer
-from lexveil.nlp.recognizers.organization_de import GermanOrganisationRecognizer
-from lexveil.nlp.recognizers.organization_zh import ChineseOrganisationRecognizer
-from lexveil.nlp.recognizers.person import PersonRecognizer
+from lexveil.nlp.recognizers.national import LexveilNationalNumberRecognizer
+from lexveil.nlp.recognizers.online import LexveilOnlineRecognizer
+from lexveil.nlp.recognizers.organization import EnglishOrganizationRecognizer
+from lexveil.nlp.recognizers.organization_de import GermanOrganizationRecognizer
+from lexveil.nlp.recognizers.organization_zh import ChineseOrganizationRecognizer
+from lexveil.nlp.recognizers.person import EnglishPersonRecognizer
 from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
 from lexveil.nlp.recognizers.person_zh import ChinesePersonRecognizer
-from lexveil.nlp.recognizers.phone import PhoneRecognizer
+from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
 from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
-from lexveil.nlp.recognizers.plate import PlateRecognizer
-from lexveil.nlp.recognizers.quantity import QuantityRecognizer
+from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
+from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
+from lexveil.nlp.recognizers.tagger import TaggerRecognizer
 from lexveil.nlp.taggers.contract import Tagger
 
 _ANY_LANGUAGE = (
-    AccountRecognizer,
-    CaseNumberRecognizer,
-    DateRecognizer,
-    EmailRecognizer,
-    IdentityRecognizer,
-    NationalNumberRecognizer,
-    OnlineRecognizer,
-    PhoneRecognizer,
-    PlateRecognizer,
-    QuantityRecognizer,
+    LexveilAccountRecognizer,
+    LexveilCaseNumberRecognizer,
+    LexveilDateRecognizer,
+    LexveilEmailRecognizer,
+    LexveilIdentityRecognizer,
+    LexveilNationalNumberRecognizer,
+    LexveilOnlineRecognizer,
+    LexveilPhoneRecognizer,
+    LexveilPlateRecognizer,
+    LexveilQuantityRecognizer,
 )
 _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
     "de": (
         GermanAddressRecognizer,
         GermanLifeRecognizer,
-        GermanOrganisationRecognizer,
+        GermanOrganizationRecognizer,
         GermanPersonRecognizer,
     ),
     "en": (
-        AddressRecognizer,
-        AgeBirthRecognizer,
-        FamilyRecognizer,
-        OrganisationRecognizer,
-        PersonRecognizer,
+        EnglishAddressRecognizer,
+        EnglishAgeBirthRecognizer,
+        EnglishFamilyRecognizer,
+        EnglishOrganizationRecognizer,
+        EnglishPersonRecognizer,
     ),
     "zh": (
         ChineseAddressRecognizer,
         ChineseAgeBirthRecognizer,
         ChineseFamilyRecognizer,
-        ChineseOrganisationRecognizer,
+        ChineseOrganizationRecognizer,
         ChinesePersonRecognizer,
         ChinesePhoneRecognizer,
     ),
 }
 
 
-class LearntEngine(NlpEngine):
+class TaggerEngine(NlpEngine):
     """What the learnt detector of a language saw and nothing else, as the artifacts of a window.
 
     Presidio's context enhancement would need lemmas, which cost more than everything else here; our rules
@@ -142,10 +142,10 @@ def build_analyzer(taggers: Mapping[str, Tagger]) -> Analyzer:
         recognizer(supported_language=language)  # pyright: ignore[reportCallIssue]
         for language in languages
         for recognizer in (
-            *((LearntRecognizer,) if language in taggers else ()),
+            *((TaggerRecognizer,) if language in taggers else ()),
             *_ANY_LANGUAGE,
             *_BY_LANGUAGE[language],
         )
     ]
     registry = RecognizerRegistry(recognizers=recognizers, supported_languages=languages)
-    return Analyzer(registry=registry, nlp_engine=LearntEngine(taggers), supported_languages=languages)
+    return Analyzer(registry=registry, nlp_engine=TaggerEngine(taggers), supported_languages=languages)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.recognizers.base import LABELLED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer
 
 _RELATION = (
     r"(?:(?:ex-|ex |former |late |deceased |elder |eldest |older |oldest |younger |youngest |only |twin |common-law |"
@@ -33,11 +33,12 @@ _OF = re.compile(
 _NAMED = re.compile(rf"(?<!')\b({_RELATION})(?=,? (?:(?:Mr|Mrs|Ms|Miss|Dr)\.? )?[{UPPER}]\w+ [{UPPER}]\w+)")
 
 
-class FamilyRecognizer(RuleRecognizer):
+class EnglishFamilyRecognizer(RuleRecognizer):
+    NAME = "FamilyRecognizer"
     TYPES = ("FAMILY_MEMBER",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern in (_POSSESSED, _OF, _NAMED):
             for match in pattern.finditer(text):
                 group = match.lastindex or 1
-                yield Found(match.start(group), match.end(group), "FAMILY_MEMBER", LABELLED)
+                yield Finding(match.start(group), match.end(group), "FAMILY_MEMBER", LABELED)

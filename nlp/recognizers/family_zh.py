@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.letters import HAN
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _SURE = (
     r"(?:(?:同父异母|同母异父)的?)?(?:前|亡|继|养|生|亲|大|小|二|三|四|堂|表|老)?(?:兄弟姐妹|妻子|丈夫|老公|老婆|爱人|父亲|母亲|父母|爸爸|妈妈|爸妈|儿子|女儿|"
@@ -24,7 +25,7 @@ _FIRST = r"(?=[同前亡继养生亲大小二三四堂表老兄姐妻丈爱父�
 _WORD = re.compile(rf"{_FIRST}({_SURE})(?![人式院节型化友娘])")
 # One character behind a possessor: 其子, 张某之女.
 _SHORT = re.compile(
-    r"((?:其|之(?<=[某甲乙丙丁\d人]之)|(?<=[\u4e00-\u9fff]{2})之)(?:长|次|独|养|继|亡|前)?"
+    rf"((?:其|之(?<=[某甲乙丙丁\d人]之)|(?<=[{HAN}]{{2}})之)(?:长|次|独|养|继|亡|前)?"
     r"(?:配偶|爱人|子女|儿女|孩子|双亲|家父|家母|妻|夫|父|母|子|女|兄|弟|姐|妹|嫂|叔|伯|舅|姑|姨|侄|媳|婿|孙|爷|爸|妈))"
     r"(?![儿性孩朋士友方款工式院们目])"
 )
@@ -49,11 +50,11 @@ _GENERIC = re.compile(
 class ChineseFamilyRecognizer(RuleRecognizer):
     TYPES = ("FAMILY_MEMBER",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         rows = [match.span() for pattern in (_ROW, _GENERIC) for match in pattern.finditer(text)]
         for pattern, score in (
-            (_WORD, LABELLED),
-            (_SHORT, LABELLED),
+            (_WORD, LABELED),
+            (_SHORT, LABELED),
             (_CHILDREN, SHAPED),
             (_AT_HOME, SHAPED),
             (_POSSESSED_MORE, SHAPED),
@@ -62,4 +63,4 @@ class ChineseFamilyRecognizer(RuleRecognizer):
             for match in pattern.finditer(text):
                 start, end = match.start(1), match.end(1)
                 if not any(first <= start < last for first, last in rows):
-                    yield Found(start, end, "FAMILY_MEMBER", score)
+                    yield Finding(start, end, "FAMILY_MEMBER", score)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.letters import HAN
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
 
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _SSN_MASKED = re.compile(r"(?<![\w-])[xX*]{3}-?[xX*]{2}-?\d{4}(?![\w-])")
@@ -41,7 +42,7 @@ _LABELLED = re.compile(
 )
 _LABELLED_ZH = re.compile(
     r"(?:身份证号?码?|公民身份号码|公民身份证号码?|护照号?码?|驾驶证号?码?|社会信用代码|证件号码?|车牌号?码?|执业证号)[为是:,\s]*"
-    r"([A-Z\d\u4e00-\u9fff]?[A-Z\d*]{4,20})"
+    rf"([A-Z\d{HAN}]?[A-Z\d*]{{4,20}})"
 )
 _BRAZILIAN = re.compile(
     r"(?<![\w.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\w)|(?<![\w.])\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}(?!\w)"
@@ -65,15 +66,16 @@ def french_nir_is_valid(number: str) -> bool:
     return 97 - int(compact[:13]) % 97 == int(compact[13:])
 
 
-class IdentityRecognizer(RuleRecognizer):
+class LexveilIdentityRecognizer(RuleRecognizer):
+    NAME = "IdentityRecognizer"
     TYPES = ("ID_NUMBER",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern, check, score in (
-            (_SSN, None, LABELLED + 0.01),
+            (_SSN, None, LABELED + 0.01),
             (_SSN_MASKED, None, SHAPED),
             (_CHINESE_ID, chinese_id_is_valid, CHECKED),
-            (_FRENCH_NIR, french_nir_is_valid, LABELLED),
+            (_FRENCH_NIR, french_nir_is_valid, LABELED),
             (_CHINESE_ID, None, SHAPED),
             (_CHINESE_ID_MASKED, None, SHAPED),
             (_CREDIT_CODE, None, SHAPED),
@@ -83,11 +85,11 @@ class IdentityRecognizer(RuleRecognizer):
         ):
             for match in pattern.finditer(text):
                 if check is None or check(match.group()):
-                    yield Found(match.start(), match.end(), "ID_NUMBER", score)
+                    yield Finding(match.start(), match.end(), "ID_NUMBER", score)
         for match in _PLOTS.finditer(text):
-            yield Found(match.start(1), match.end(1), "ID_NUMBER", LABELLED)
+            yield Finding(match.start(1), match.end(1), "ID_NUMBER", LABELED)
         for pattern in (_LABELLED, _LABELLED_ZH):
             for match in pattern.finditer(text):
                 # A short number after a label is a paragraph or a count.
                 if sum(c.isdigit() for c in match.group(1)) >= 4:
-                    yield Found(match.start(1), match.end(1), "ID_NUMBER", LABELLED)
+                    yield Finding(match.start(1), match.end(1), "ID_NUMBER", LABELED)

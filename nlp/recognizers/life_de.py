@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _RELATION = (
     r"(?:(?:Schwieger|Stief|Halb|Groß|Ur(?:groß)?|Adoptiv|Pflege|Zwillings|Ehe)?(?:vaters?|mutter|eltern|sohn(?:es|s)?|söhnen?|tochter|töchtern?|kind(?:er|ern|es)?|bruders?|brüdern?|schwestern?|frau|mann(?:es|s)?|gatt(?:e|in|en)|enkel(?:in|kind|kinder|s)?)|"
@@ -44,17 +44,17 @@ _THRESHOLD = re.compile(
 class GermanLifeRecognizer(RuleRecognizer):
     TYPES = ("FAMILY_MEMBER", "AGE", "BIRTH_DATE", "DATE")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern, kind, score in (
-            (_KIN, "FAMILY_MEMBER", LABELLED),
-            (_KIN_OF, "FAMILY_MEMBER", LABELLED),
-            (_BORN, "BIRTH_DATE", LABELLED + 0.05),
-            (_ANY_DATE, "DATE", LABELLED),
+            (_KIN, "FAMILY_MEMBER", LABELED),
+            (_KIN_OF, "FAMILY_MEMBER", LABELED),
+            (_BORN, "BIRTH_DATE", LABELED + 0.05),
+            (_ANY_DATE, "DATE", LABELED),
             (_YEAR_ALONE, "DATE", SHAPED),
-            (_AGE, "AGE", LABELLED),
+            (_AGE, "AGE", LABELED),
         ):
             for match in pattern.finditer(text):
                 group = match.lastindex or 0
                 if kind == "AGE" and _THRESHOLD.search(text[max(0, match.start() - 24) : match.start()]):
                     continue
-                yield Found(match.start(group), match.end(group), kind, score)
+                yield Finding(match.start(group), match.end(group), kind, score)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import regex
 from presidio_analyzer import PatternRecognizer
 
-from lexveil.nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
 
 _ACCOUNTS = ("AbaRoutingRecognizer", "CryptoRecognizer", "UsBankRecognizer")
 _PLATES = (
@@ -85,17 +85,18 @@ def _kinds() -> tuple[tuple[_Kind, ...], re.Pattern[str], dict[str, frozenset[in
     return tuple(kinds), re.compile(rf"\b(?:{words})\b"), {w: frozenset(k) for w, k in contexts.items()}
 
 
-class NationalNumberRecognizer(RuleRecognizer):
+class LexveilNationalNumberRecognizer(RuleRecognizer):
+    NAME = "NationalNumberRecognizer"
     TYPES = ("ID_NUMBER", "ACCOUNT_NUMBER", "PLATE")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _CANDIDATE.finditer(text):
             piece = match.group()
             if sum(map(str.isdigit, piece)) >= _FEWEST_DIGITS and not _NOT_ONE.fullmatch(piece):
                 yield from _read(text, match.start(), match.end())
 
 
-def _read(text: str, start: int, end: int) -> Iterator[Found]:
+def _read(text: str, start: int, end: int) -> Iterator[Finding]:
     kinds, words, kinds_of = _kinds()
     before = text[max(0, start - _REACH) : start].lower()
     expected: set[int] = set()
@@ -108,7 +109,7 @@ def _read(text: str, start: int, end: int) -> Iterator[Found]:
             for match in pattern.finditer(text, start, end):
                 sure = _score(kind.recognizer, match.group(), score, index in expected)
                 if sure:
-                    yield Found(match.start(), match.end(), kind.type, sure)
+                    yield Finding(match.start(), match.end(), kind.type, sure)
 
 
 def _score(recognizer: PatternRecognizer, number: str, score: float, expected: bool) -> float:
@@ -116,7 +117,7 @@ def _score(recognizer: PatternRecognizer, number: str, score: float, expected: b
     if valid is False or recognizer.invalidate_result(number):
         return 0.0
     if expected:
-        return CHECKED if valid else LABELLED
+        return CHECKED if valid else LABELED
     # One number in ten passes a single check digit.
     long = sum(map(str.isalnum, number)) >= _LONG
     return SHAPED if long and (valid or score >= _SURE_SHAPE) else 0.0

@@ -7,7 +7,8 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.letters import HAN
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
 
 # The domains under which people and firms register, and those of the countries.
 _TLD = (
@@ -17,9 +18,9 @@ _TLD = (
     r"n[acefgilopruz]|om|p[aefghklmnrstwy]|qa|r[eosuw]|s[abcdeghijklmnorstuvxyz]|t[cdfghjklmnortvwz]|u[agksyz]|v[aceginu]|w[fs]|y[et]|z[amw])"
 )
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PATH = r"(?::\d{1,5})?(?:[/?#][^\s<>\"'\u4e00-\u9fff]*[^\s<>\"'.,;:!?)\]}\u4e00-\u9fff]|/)?"
+_PATH = rf"(?::\d{{1,5}})?(?:[/?#][^\s<>\"'{HAN}]*[^\s<>\"'.,;:!?)\]}}{HAN}]|/)?"
 _SCHEMED = re.compile(
-    rf"(?i)\b(?:https?|ftps?|file|ssh|git|wss?)://[^\s<>\"'\u4e00-\u9fff]*[^\s<>\"'.,;:!?)\]}}\u4e00-\u9fff]|\bwww\.{_LABEL}(?:\.{_LABEL}){{1,6}}{_PATH}"
+    rf"(?i)\b(?:https?|ftps?|file|ssh|git|wss?)://[^\s<>\"'{HAN}]*[^\s<>\"'.,;:!?)\]}}{HAN}]|\bwww\.{_LABEL}(?:\.{_LABEL}){{1,6}}{_PATH}"
 )
 _BARE = re.compile(rf"(?<![\w@.-])(?:{_LABEL}\.){{1,5}}{_TLD}(?![\w-]|\.\w|@){_PATH}")
 _V4 = re.compile(
@@ -33,24 +34,25 @@ _MAC = re.compile(
 _WEBLIKE = re.compile(r"[a-z0-9]\.[a-z]|[A-Z]{3,}\.(?:COM|ORG|NET)")
 
 
-class OnlineRecognizer(RuleRecognizer):
+class LexveilOnlineRecognizer(RuleRecognizer):
+    NAME = "OnlineRecognizer"
     TYPES = ("URL", "IP_ADDRESS")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         if "://" in text or "www." in text or "WWW." in text:
             for match in _SCHEMED.finditer(text):
-                yield Found(match.start(), match.end(), "URL", CHECKED)
+                yield Finding(match.start(), match.end(), "URL", CHECKED)
         for hint in _WEBLIKE.finditer(text):
             yield from _domain(text, hint.start())
         for match in _V4.finditer(text):
             if not text[max(0, match.start() - 12) : match.start()].rstrip().lower().endswith(_NOT_BEFORE):
-                yield Found(match.start(), match.end(), "IP_ADDRESS", LABELLED)
+                yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
         if ":" in text:
             for match in _V6.finditer(text):
                 if _is_v6(match.group()):
-                    yield Found(match.start(), match.end(), "IP_ADDRESS", LABELLED)
+                    yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
             for match in _MAC.finditer(text):
-                yield Found(match.start(), match.end(), "IP_ADDRESS", LABELLED)
+                yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
 
 
 _NOT_BEFORE = (
@@ -72,14 +74,14 @@ _LONGEST = 200
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 
 
-def _domain(text: str, hint: int) -> Iterator[Found]:
+def _domain(text: str, hint: int) -> Iterator[Finding]:
     """The domain about the point at `hint` + 1, if it is one."""
     start = hint
     while start and hint - start < _LONGEST and text[start - 1] in _HOST:
         start -= 1
     match = _BARE.match(text, start)
     if match and match.end() > hint + 1:
-        yield Found(match.start(), match.end(), "URL", SHAPED)
+        yield Finding(match.start(), match.end(), "URL", SHAPED)
 
 
 def _is_v6(candidate: str) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import LEGAL_WORDS
 
 SUFFIX = (
@@ -36,21 +36,22 @@ _OF = re.compile(
 )
 
 
-class OrganisationRecognizer(RuleRecognizer):
+class EnglishOrganizationRecognizer(RuleRecognizer):
+    NAME = "OrganisationRecognizer"
     TYPES = ("ORGANIZATION",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _SUFFIXED.finditer(text):
             start = _skip_drafting(text, match.start(), match.end())
             if start is not None:
-                yield Found(start, match.end(), "ORGANIZATION", LABELLED)
+                yield Finding(start, match.end(), "ORGANIZATION", LABELED)
         for match in _FIRM.finditer(text):
-            yield Found(match.start(), match.end(), "ORGANIZATION", SHAPED)
+            yield Finding(match.start(), match.end(), "ORGANIZATION", SHAPED)
         for pattern in (_INSTITUTION, _OF):
             for match in pattern.finditer(text):
                 start = _skip_drafting(text, match.start(), match.end())
                 if start is not None:
-                    yield Found(start, match.end(), "ORGANIZATION", SHAPED)
+                    yield Finding(start, match.end(), "ORGANIZATION", SHAPED)
 
 
 _OPENING = re.compile(

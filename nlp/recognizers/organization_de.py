@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _FORM = (
     r"(?:g?GmbH(?: ?& ?(?:Co\.? ?(?:KGaA|KG|OHG)|atypisch Still(?:e Gesellschaft)?))?|mbH(?: ?& ?Co\.? ?KG)?|AG(?: ?& ?Co\.? ?(?:KGaA|KG|OHG))?|KGaA|KG|OHG|oHG|GbR|UG(?: \(haftungsbeschränkt\))?(?: ?& ?Co\.? ?KG)?|"
@@ -34,20 +34,21 @@ _OPENING = re.compile(
 _COURT_AG = re.compile(rf"\bAG [{UPPER}][{LOWER}]+")
 
 
-class GermanOrganisationRecognizer(RuleRecognizer):
+class GermanOrganizationRecognizer(RuleRecognizer):
+    NAME = "GermanOrganisationRecognizer"
     TYPES = ("ORGANIZATION",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _SUFFIXED.finditer(text):
             opening = _OPENING.match(text, match.start(), match.end())
             start = opening.end() if opening else match.start()
             if re.search(rf"[{UPPER}\d]", text[start : match.end()]) and not re.fullmatch(
                 _FORM, text[start : match.end()]
             ):
-                yield Found(start, match.end(), "ORGANIZATION", LABELLED)
+                yield Finding(start, match.end(), "ORGANIZATION", LABELED)
         for match in _HYPHENED.finditer(text):
-            yield Found(match.start(), match.end(), "ORGANIZATION", LABELLED)
+            yield Finding(match.start(), match.end(), "ORGANIZATION", LABELED)
         for match in _FIRM.finditer(text):
-            yield Found(match.start(1), match.end(1), "ORGANIZATION", SHAPED)
+            yield Finding(match.start(1), match.end(1), "ORGANIZATION", SHAPED)
         for match in _HOUSE.finditer(text):
-            yield Found(match.start(), match.end(), "ORGANIZATION", SHAPED)
+            yield Finding(match.start(), match.end(), "ORGANIZATION", SHAPED)

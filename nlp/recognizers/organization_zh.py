@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import SHAPED, Finding, RuleRecognizer
 
 _FORM_ZH = r"(?:股份有限公司|有限责任公司|有限公司)"
 _RUN_ZH = re.compile(
@@ -23,10 +23,11 @@ _GENERIC_ZH = re.compile(
 )
 
 
-class ChineseOrganisationRecognizer(RuleRecognizer):
+class ChineseOrganizationRecognizer(RuleRecognizer):
+    NAME = "ChineseOrganisationRecognizer"
     TYPES = ("ORGANIZATION",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _RUN_ZH.finditer(text):
             start = match.start()
             suffix_at = match.start("suffix")
@@ -38,4 +39,4 @@ class ChineseOrganisationRecognizer(RuleRecognizer):
                 start += opened + 1
                 name = text[start : match.end()]
             if len(name) >= 4 and not _GENERIC_ZH.match(name):
-                yield Found(start, match.end(), "ORGANIZATION", SHAPED)
+                yield Finding(start, match.end(), "ORGANIZATION", SHAPED)

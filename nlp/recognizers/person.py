@@ -7,9 +7,17 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import CHECKED, GUESSED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.organization import SUFFIX
-from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS, NAMES_TOO
+from lexveil.nlp.vocabulary import (
+    AMBIGUOUS_NAMES,
+    COURTESY_TITLES,
+    FOLDED_TITLES,
+    GENERATIONS,
+    JURISDICTIONS,
+    LEGAL_WORDS,
+    OFFICE_TITLES,
+)
 
 _INITIALS = rf"(?:[{UPPER}]\.[ ]?-?){{1,4}}"
 _WORD = rf"(?:(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
@@ -17,15 +25,10 @@ _PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|van|von|der|den|del
 # At least one word; initials, particles and further words about it.
 NAME = (
     rf"(?<![\w])(?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}(?:[ ]\"[^\"\n]{{2,20}}\"|[ ]\({_WORD}\))?"
-    rf"(?:[ ](?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}){{0,4}}(?:,? (?:Jr|Sr|II|III|IV)\b\.?)?"
+    rf"(?:[ ](?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}){{0,4}}(?:,? (?:{'|'.join(GENERATIONS)})\b\.?)?"
 )
 _NAME_OR_INITIALS = rf"(?:{NAME}|(?:[{UPPER}]\. ?){{1,4}}(?![\w])|[{UPPER}]\.?(?=[ ,;:)'\n]|$))"
-_TITLE = (
-    r"(?:Mr|Mrs|Ms|Miss|Mx|MR|MRS|MS|Messrs|Dr|DR|Prof|Professor|Judge|Justice|Justices|Chief Justice|Magistrate|Sir|Dame|Lady|Lord|"
-    r"Hon|Honorable|Honourable|Attorney|Solicitor|Barrister|Advocate|Officer|Detective|Det|Sergeant|Sgt|Inspector|Captain|Capt|"
-    r"Lieutenant|Lt|Colonel|Col|Constable|Deputy|Sheriff|Agent|Rev|Reverend|Father|Sister|Brother|Rabbi|Imam|Senator|Nurse|Maître|"
-    r"Herr|Frau|Herrn|Fru|Mme|Madame|Monsieur|Señora?|Sra?|Dott|Avv|Rechtsanwalt|Rechtsanwältin|Richter|Richterin)"
-)
+_TITLE = rf"(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})"
 _TITLED = re.compile(
     rf"(?<![\w'-])(?:the )?{_TITLE}\.?[ \n]((?:{_TITLE}\.? )*)({_NAME_OR_INITIALS}(?:(?:,? and |, | & )(?:{_TITLE}\.? ){_NAME_OR_INITIALS})*)"
 )
@@ -77,34 +80,17 @@ _OTHERS = re.compile(r"(?i),? (?:and|&) (?:others?|another)|,? et al\.?|\([^)]*\
 _NOT_A_PARTY = re.compile(
     rf"\b{SUFFIX}\b|\d|(?i:\b(?:state|states|people|united|commonwealth|republic|kingdom|crown|regina|county|city|department|inc|university|bank|council)\b)"
 )
-_TRIM = frozenset(
-    {
-        "the",
-        "mr",
-        "mrs",
-        "ms",
-        "miss",
-        "dr",
-        "messrs",
-        "judge",
-        "justice",
-        "sir",
-        "lady",
-        "lord",
-        "prof",
-        "professor",
-        "hon",
-        "by",
-    }
-)
+# Words before a name that are no part of it.
+_LEADING = FOLDED_TITLES | {"messrs", "hon", "the", "by"}
 
 
-class PersonRecognizer(RuleRecognizer):
+class EnglishPersonRecognizer(RuleRecognizer):
     """Names by the words about them, in English and its neighbours."""
 
+    NAME = "PersonRecognizer"
     TYPES = ("PERSON",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _TITLED.finditer(text):
             yield from _each_name(text, match.start(2), match.end(2), CHECKED - 0.05, single=True)
         for match in _ROLED.finditer(text):
@@ -114,7 +100,7 @@ class PersonRecognizer(RuleRecognizer):
             (_CALLED, SHAPED),
             (_TRAILING_ROLE, SHAPED),
             (_BORN, SHAPED),
-            (_LABEL, LABELLED),
+            (_LABEL, LABELED),
             (_SIGNATURE, CHECKED - 0.05),
             (_IN_RE, SHAPED),
         ):
@@ -124,7 +110,7 @@ class PersonRecognizer(RuleRecognizer):
             yield from _each_name(text, match.start(1), match.end(1), SHAPED, single=True)
         for match in _HALF_ANONYMOUS.finditer(text):
             if re.sub(r"[^\w]", "", match.group()) not in _NO_INITIALS:
-                yield Found(
+                yield Finding(
                     match.start(), match.start() + len(match.group().rstrip(" -")), "PERSON", GUESSED + 0.1
                 )
         for match in _PARTY_BLOCK.finditer(text):
@@ -136,7 +122,7 @@ class PersonRecognizer(RuleRecognizer):
                 yield from _parties(text, match.start(group), match.end(group))
 
 
-def _each_name(text: str, start: int, end: int, score: float, *, single: bool) -> Iterator[Found]:
+def _each_name(text: str, start: int, end: int, score: float, *, single: bool) -> Iterator[Finding]:
     """The names of a list; a lone word counts only if `single`, for a role is often followed by a verb."""
     last = start
     pieces: list[tuple[int, int]] = []
@@ -147,10 +133,10 @@ def _each_name(text: str, start: int, end: int, score: float, *, single: bool) -
     for piece_start, piece_end in pieces:
         trimmed = trim_name(text, piece_start, piece_end, titled=single)
         if trimmed and (single or " " in text[trimmed[0] : trimmed[1]]):
-            yield Found(*trimmed, "PERSON", score)
+            yield Finding(*trimmed, "PERSON", score)
 
 
-def _parties(text: str, start: int, end: int) -> Iterator[Found]:
+def _parties(text: str, start: int, end: int) -> Iterator[Finding]:
     others = _OTHERS.search(text, start, end)
     if others:
         end = others.start()
@@ -176,15 +162,15 @@ def trim_name(text: str, start: int, end: int, *, titled: bool = False) -> tuple
     def begins(index: int) -> bool:
         word = bare(tokens[index]).lower()
         alone = len(tokens) == index + 1 or _is_drafting(bare(tokens[index + 1]))
-        return word not in _TRIM and not (
-            _is_drafting(word) and (word not in NAMES_TOO or (alone and not titled))
+        return word not in _LEADING and not (
+            _is_drafting(word) and (word not in AMBIGUOUS_NAMES or (alone and not titled))
         )
 
     while tokens and not begins(0):
         tokens.pop(0)
     for index, token in enumerate(tokens):
         word = bare(token)
-        if index and _is_drafting(word) and (word.lower() not in NAMES_TOO or word.islower()):
+        if index and _is_drafting(word) and (word.lower() not in AMBIGUOUS_NAMES or word.islower()):
             tokens = tokens[:index]
             break
     while tokens and not any(c.isupper() for c in bare(tokens[-1])):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _PARTICLE = r"(?:(?:von|vom|van|zu|zur|zum|de|der|den|dem|del|di|da|du|la|le|ten|ter|el|al|Freiherr von|Freifrau von|Graf von|Gräfin von) ?){1,3}"
 _SURNAME = rf"(?:{_PARTICLE})?[{UPPER}][{LOWER}'’]{{1,}}(?:-(?:[{UPPER}][{LOWER}]+)){{0,2}}"
@@ -101,7 +101,7 @@ _WORD = re.compile(rf"[{UPPER}][{LOWER}'’-]*")
 class GermanPersonRecognizer(RuleRecognizer):
     TYPES = ("PERSON",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _STRONG_AT.finditer(text):
             yield from _row(text, match.start(1), match.end(1))
         for match in _TITLED.finditer(text):
@@ -109,27 +109,27 @@ class GermanPersonRecognizer(RuleRecognizer):
         for pattern in (_PARTY_AT, _MAIDEN):
             for match in pattern.finditer(text):
                 if _believed(match.group(1)):
-                    yield Found(match.start(1), match.end(1), "PERSON", SHAPED)
+                    yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
         for match in _FIRST.finditer(text):
             if match.group(1) in _FIRST_NAMES:
                 end = _name_end(text, match.start(3) + 1, match.end(3))
                 if end:
-                    yield Found(match.start(), end, "PERSON", SHAPED)
+                    yield Finding(match.start(), end, "PERSON", SHAPED)
         for pattern in (_ROW, _LINES):
             for match in pattern.finditer(text):
                 names = list(_WORDS.finditer(text, match.start(), match.end()))
                 if all(_believed(name.group(1)) for name in names):
                     for name in names:
-                        yield Found(name.start(1), name.end(1), "PERSON", SHAPED)
+                        yield Finding(name.start(1), name.end(1), "PERSON", SHAPED)
 
 
-def _row(text: str, start: int, end: int) -> Iterator[Found]:
+def _row(text: str, start: int, end: int) -> Iterator[Finding]:
     """The name at [start, end) as far as it is one, and the names that a list goes on with."""
     while True:
         kept = _name_end(text, start, end)
         if kept is None:
             return
-        yield Found(start, kept, "PERSON", LABELLED)
+        yield Finding(start, kept, "PERSON", LABELED)
         following = _NEXT_AT.match(text, kept)
         if following is None:
             return

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import COMPOUND_SURNAMES_ZH, SURNAMES_ZH
 
 _H = f"[{HAN}]"
@@ -132,23 +132,23 @@ _WORD_STARTS = frozenset(word for word in _WORDS if len(word) == 2)
 class ChinesePersonRecognizer(RuleRecognizer):
     TYPES = ("PERSON",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         found = list(_full_names(text))
         yield from found
         yield from _short_forms(text, {text[name.start : name.end] for name in found})
 
 
-def _full_names(text: str) -> Iterator[Found]:
+def _full_names(text: str) -> Iterator[Finding]:
     for match in _ROLED.finditer(text):
         yield from _listed(text, match.end())
     for pattern in (_SIGNED, _SIGNED_AFTER, _SPACED):
         for match in pattern.finditer(text):
             if match.group(1)[:2] not in _WORD_STARTS:
-                yield Found(match.start(1), match.end(1), "PERSON", LABELLED)
+                yield Finding(match.start(1), match.end(1), "PERSON", LABELED)
     title = _TITLE.match(text)
     if title:
         yield from _listed(text, title.start(1))
-    for pattern, score in ((_BEFORE, LABELLED), *((context, SHAPED) for context in _CONTEXTS)):
+    for pattern, score in ((_BEFORE, LABELED), *((context, SHAPED) for context in _CONTEXTS)):
         for match in pattern.finditer(text):
             group = match.lastindex or 1
             name = match.group(group)
@@ -156,18 +156,18 @@ def _full_names(text: str) -> Iterator[Found]:
                 end = _end(text, match.start(group))
                 # Where the phrase behind the name decides, it says where the name ends.
                 end = end if end and end < match.end(group) else match.end(group)
-                yield Found(match.start(group), end, "PERSON", score)
+                yield Finding(match.start(group), end, "PERSON", score)
                 separator = _SEPARATOR.match(text, end)
                 if separator:
                     yield from _listed(text, separator.end())
     for match in _RARE_ROLED.finditer(text):
         if not _is_word(match.group(1)):
-            yield Found(match.start(1), match.end(1), "PERSON", SHAPED)
+            yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
     for match in _ALIAS.finditer(text):
         group = match.lastindex or 1
-        yield Found(match.start(group), match.end(group), "PERSON", LABELLED)
+        yield Finding(match.start(group), match.end(group), "PERSON", LABELED)
     for match in _SHORTENED.finditer(text):
-        yield Found(match.start(), _end_of_shortened(text, match.end()), "PERSON", SHAPED)
+        yield Finding(match.start(), _end_of_shortened(text, match.end()), "PERSON", SHAPED)
     for match in re.finditer(_FOREIGN, text):
         yield from _foreign(text, match)
 
@@ -177,7 +177,7 @@ _FOREIGN_AT = re.compile(_FOREIGN)
 _UNKNOWN = re.compile(rf"({_H}{{2,3}})(?=[、(])")
 
 
-def _listed(text: str, start: int) -> Iterator[Found]:
+def _listed(text: str, start: int) -> Iterator[Finding]:
     """The name at `start`, and those that follow it in one list."""
     while True:
         foreign = _FOREIGN_AT.match(text, start)
@@ -187,7 +187,7 @@ def _listed(text: str, start: int) -> Iterator[Found]:
         elif end is None:
             return
         elif not _is_word(text[start:end]):
-            yield Found(start, end, "PERSON", LABELLED)
+            yield Finding(start, end, "PERSON", LABELED)
         if end is None:
             return
         separator = _SEPARATOR.match(text, end)
@@ -261,7 +261,7 @@ def _end_of_shortened(text: str, end: int) -> int:
 _AFTER_FOREIGN = _NEVER_GIVEN + "驾经从对将向以和均由其曾共同"
 
 
-def _foreign(text: str, match: re.Match[str]) -> Iterator[Found]:
+def _foreign(text: str, match: re.Match[str]) -> Iterator[Finding]:
     """A name with middle dots, without the words that the sentence has before and behind it."""
     start, end = match.span()
     first, last = match.group().find("·"), 0
@@ -277,7 +277,7 @@ def _foreign(text: str, match: re.Match[str]) -> Iterator[Found]:
             end = index
             break
     if first > cut + 1:
-        yield Found(start, end, "PERSON", SHAPED)
+        yield Finding(start, end, "PERSON", SHAPED)
 
 
 def _is_word(name: str) -> bool:
@@ -301,15 +301,15 @@ _GIVEN_ALONE = re.compile(
 _ALL_HAN = re.compile(rf"{_H}{{3}}")
 
 
-def _short_forms(text: str, names: set[str]) -> Iterator[Found]:
+def _short_forms(text: str, names: set[str]) -> Iterator[Finding]:
     """The surname alone, or the given name alone, of people whom the text names in full."""
     surnames = {name[:1] for name in names if _SURNAME_AT.match(name)} - _SURNAME_WORDS
     for match in _SURNAME_ALONE.finditer(text):
         group = match.lastindex or 1
         if match.group(group) in surnames:
             old = text[match.start(group) - 1] == "老"
-            yield Found(match.start(group) - old, match.end(group), "PERSON", SHAPED)
+            yield Finding(match.start(group) - old, match.end(group), "PERSON", SHAPED)
     given = {name[1:] for name in names if _ALL_HAN.fullmatch(name)} - _WORDS
     for match in _GIVEN_ALONE.finditer(text):
         if match.group(1) in given:
-            yield Found(match.start(1), match.end(1), "PERSON", SHAPED)
+            yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)

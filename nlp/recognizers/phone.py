@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import CHECKED, LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
 
 _NUMBER = r"(?:\+|00)?[\d(][\d ().\-/]{5,22}\d(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
 _LABEL = re.compile(
@@ -30,21 +30,22 @@ _FEWEST, _MOST = 7, 15
 _NATIONAL = 9
 
 
-class PhoneRecognizer(RuleRecognizer):
+class LexveilPhoneRecognizer(RuleRecognizer):
+    NAME = "PhoneRecognizer"
     TYPES = ("PHONE",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in _LABEL.finditer(text):
             group = 1 if match.group(1) else 2
             number = match.group(group)
             if _FEWEST <= _digits(number) <= _MOST + 5 and not _NOT_ONE.fullmatch(number):
-                yield Found(match.start(group), match.end(group), "PHONE", LABELLED)
+                yield Finding(match.start(group), match.end(group), "PHONE", LABELED)
         for match in _CHINESE.finditer(text):
-            yield Found(match.start(), match.end(), "PHONE", SHAPED)
+            yield Finding(match.start(), match.end(), "PHONE", SHAPED)
         for match in _CANDIDATE.finditer(text):
             score = _score(match.group())
             if score:
-                yield Found(match.start(), match.end(), "PHONE", score)
+                yield Finding(match.start(), match.end(), "PHONE", score)
 
 
 def _score(number: str) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _CODE = r"(?:\(?(?:\+|00)?86\)?[ -]{0,2})?"
 _MOBILE = re.compile(
@@ -33,12 +33,12 @@ _LABELLED = re.compile(
 class ChinesePhoneRecognizer(RuleRecognizer):
     TYPES = ("PHONE",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern in (_MOBILE, _LINE, _GROUPED):
             for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), "PHONE", LABELLED)
+                yield Finding(match.start(), match.end(), "PHONE", LABELED)
         for match in _SERVICE.finditer(text):
-            yield Found(match.start(), match.end(), "PHONE", SHAPED)
+            yield Finding(match.start(), match.end(), "PHONE", SHAPED)
         for match in _LABELLED.finditer(text):
             if 7 <= sum(c.isdigit() or c in "*xX" for c in match.group(1)) <= 15:
-                yield Found(match.start(1), match.end(1), "PHONE", LABELLED)
+                yield Finding(match.start(1), match.end(1), "PHONE", LABELED)

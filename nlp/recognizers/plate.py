@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELLED, SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 
 _LABELLED = re.compile(
     r"(?i:\b(?:licen[cs]e|number|registration|vehicle|index)[ -](?:plates?|marks?|registration)|\bplates?|\bregistration|\bregistered (?:as|under)|\bKennzeichen|\bamtlichen? Kennzeichen|\bimmatricul\w+|\bplaque|\btarga|\bmatrícula|\bplaca)"
@@ -24,14 +24,15 @@ _CHINESE = re.compile(
 )
 
 
-class PlateRecognizer(RuleRecognizer):
+class LexveilPlateRecognizer(RuleRecognizer):
+    NAME = "PlateRecognizer"
     TYPES = ("PLATE",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern in (_LABELLED, _VEHICLE):
             for match in pattern.finditer(text):
                 if 4 <= sum(map(str.isalnum, match.group(1))) <= 10:
-                    yield Found(match.start(1), match.end(1), "PLATE", LABELLED)
+                    yield Finding(match.start(1), match.end(1), "PLATE", LABELED)
         for pattern in (_SHAPED, _CHINESE):
             for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), "PLATE", SHAPED)
+                yield Finding(match.start(), match.end(), "PLATE", SHAPED)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import SHAPED, Found, RuleRecognizer
+from lexveil.nlp.recognizers.base import SHAPED, Finding, RuleRecognizer
 
 _FIGURE = r"\d{1,3}(?:[,. ']\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d)"
 _WORDS = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|(?:a )?hundred|thousand|million|billion)"
@@ -26,16 +26,17 @@ _CHINESE = re.compile(
 )
 
 
-class QuantityRecognizer(RuleRecognizer):
+class LexveilQuantityRecognizer(RuleRecognizer):
+    NAME = "QuantityRecognizer"
     TYPES = ("QUANTITY",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, text: str) -> Iterator[Finding]:
         for pattern in (_MONEY_FIRST, _UNIT_LAST):
             for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), "QUANTITY", SHAPED)
+                yield Finding(match.start(), match.end(), "QUANTITY", SHAPED)
         if "%" in text or "m²" in text or "m2" in text:
             for match in _PERCENT.finditer(text):
-                yield Found(match.start(), match.end(), "QUANTITY", SHAPED)
+                yield Finding(match.start(), match.end(), "QUANTITY", SHAPED)
         if "元" in text:
             for match in _CHINESE.finditer(text):
-                yield Found(match.start(), match.end(), "QUANTITY", SHAPED)
+                yield Finding(match.start(), match.end(), "QUANTITY", SHAPED)

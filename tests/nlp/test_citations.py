@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.citations import CitedSentence, OwnCase, citation_sentences, own_cases
 from lexveil.nlp.citations import citations
-from lexveil.nlp.recognizers.case_number import CaseNumberRecognizer, own_numbers
+from lexveil.nlp.recognizers.case_number import LexveilCaseNumberRecognizer, own_numbers
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_cases_own_number_is_found_and_no_citation(own: OwnCase) -> None:
     law = [(s, e) for s, e in citations(own.text) if not any(number in own.text[s:e] for number in numbers)]
     found = [
         (f.start, f.end)
-        for f in CaseNumberRecognizer().find(own.text)
+        for f in LexveilCaseNumberRecognizer().find(own.text)
         if not any(s < f.end and f.start < e for s, e in law)
     ]
     found += [m.span() for number in numbers for m in re.finditer(re.escape(number), own.text)]

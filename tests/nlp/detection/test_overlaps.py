@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.detection.overlaps import outside, resolve
-from lexveil.nlp.recognizers.base import LEARNT
+from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
 
 TEXT = "Margaret Thornbury of Elmsworth, no. 1:19-cv-01234, paid."
@@ -21,7 +21,7 @@ def spans() -> st.SearchStrategy[list[Span]]:
         st.integers(1, 30),
         st.sampled_from(["PERSON", "DATE", "ORGANIZATION"]),
         st.floats(0.1, 1.0),
-        st.sampled_from([LEARNT, "PersonRecognizer"]),
+        st.sampled_from([LEARNED, "PersonRecognizer"]),
     )
     return st.lists(one, max_size=8)
 
@@ -38,13 +38,13 @@ def test_nothing_that_was_found_becomes_readable(found: list[Span]) -> None:
 def test_a_rule_says_the_type_and_a_model_may_add_characters() -> None:
     number = TEXT.index("1:19")
     rule = Span(number, number + 13, "CASE_NUMBER", 0.8, "CaseNumberRecognizer")
-    model = Span(number - 4, number + 13, "QUANTITY", 0.99, LEARNT)
+    model = Span(number - 4, number + 13, "QUANTITY", 0.99, LEARNED)
     kinds = {TEXT[s.start : s.end]: s.type for s in resolve(TEXT, [rule, model])}
     assert kinds == {"no.": "QUANTITY", "1:19-cv-01234": "CASE_NUMBER"}
 
 
 def test_what_a_check_digit_proves_stays_inside_of_a_citation_and_a_probability_does_not() -> None:
     proved = Span(2, 8, "EMAIL", 1.0, "EmailRecognizer")
-    guessed = Span(2, 8, "ORGANIZATION", 1.0, LEARNT)
-    apart = Span(40, 44, "ORGANIZATION", 0.6, LEARNT)
+    guessed = Span(2, 8, "ORGANIZATION", 1.0, LEARNED)
+    apart = Span(40, 44, "ORGANIZATION", 0.6, LEARNED)
     assert outside([proved, guessed, apart], [(0, 20)]) == [proved, apart]

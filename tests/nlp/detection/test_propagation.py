@@ -6,13 +6,13 @@ import pytest
 
 from lexveil.nlp.detection.overlaps import resolve
 from lexveil.nlp.detection.propagation import propagate
-from lexveil.nlp.recognizers.base import LEARNT
+from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
 
 FILLER = "the sum was paid in full and on time as agreed between them\n" * 5_000
 
 
-def places(text: str, name: str, kind: str = "PERSON", score: float = 0.9, by: str = LEARNT) -> list[str]:
+def places(text: str, name: str, kind: str = "PERSON", score: float = 0.9, by: str = LEARNED) -> list[str]:
     start = text.index(name)
     found = resolve(text, propagate(text, [Span(start, start + len(name), kind, score, by)]))
     return [text[span.start : span.end] for span in found]
@@ -43,7 +43,7 @@ def test_further_mentions(text: str, name: str, kind: str, expected: list[str]) 
 
 
 @pytest.mark.parametrize(
-    ("score", "by", "n"), [(0.4, LEARNT, 0), (0.6, LEARNT, 2), (0.4, "PersonRecognizer", 2)]
+    ("score", "by", "n"), [(0.4, LEARNED, 0), (0.6, LEARNED, 2), (0.4, "PersonRecognizer", 2)]
 )
 def test_a_model_must_think_it_likely(score: float, by: str, n: int) -> None:
     assert len(places("Osgood Pell came, and Osgood Pell left.", "Osgood Pell", score=score, by=by)) == n

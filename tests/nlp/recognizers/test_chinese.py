@@ -9,14 +9,14 @@ from lexveil.nlp.recognizers.address_zh import ChineseAddressRecognizer
 from lexveil.nlp.recognizers.base import RuleRecognizer
 from lexveil.nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
 from lexveil.nlp.recognizers.family_zh import ChineseFamilyRecognizer
-from lexveil.nlp.recognizers.organization_zh import ChineseOrganisationRecognizer
+from lexveil.nlp.recognizers.organization_zh import ChineseOrganizationRecognizer
 from lexveil.nlp.recognizers.person_zh import ChinesePersonRecognizer
 from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
-from lexveil.nlp.text import NormalisedText
+from lexveil.nlp.text import NormalizedText
 
 
 def pieces(recognizer: RuleRecognizer, text: str) -> set[str]:
-    normal = NormalisedText.of(text).text
+    normal = NormalizedText.of(text).text
     return {normal[f.start : f.end] for f in recognizer.find(normal)}
 
 
@@ -94,7 +94,7 @@ def test_kin(text: str, found: set[str]) -> None:
     ],
 )
 def test_places(text: str, kind: str, found: set[str]) -> None:
-    normal = NormalisedText.of(text).text
+    normal = NormalizedText.of(text).text
     results = ChineseAddressRecognizer().find(normal)
     kinds = {normal[f.start : f.end]: f.type for f in sorted(results, key=lambda f: -f.score)[::-1]}
     assert {piece for piece, its in kinds.items() if its == kind} == found
@@ -117,7 +117,7 @@ def test_places(text: str, kind: str, found: set[str]) -> None:
     ],
 )
 def test_phones(number: str) -> None:
-    assert pieces(ChinesePhoneRecognizer(), f"致电{number}，") == {NormalisedText.of(number).text}
+    assert pieces(ChinesePhoneRecognizer(), f"致电{number}，") == {NormalizedText.of(number).text}
 
 
 def test_numbers_that_are_no_phones() -> None:
@@ -127,8 +127,8 @@ def test_numbers_that_are_no_phones() -> None:
 
 
 def test_companies() -> None:
-    assert pieces(ChineseOrganisationRecognizer(), "被告北京云帆科技有限公司") == {"北京云帆科技有限公司"}
-    assert pieces(ChineseOrganisationRecognizer(), "该公司、保险公司") == set()
+    assert pieces(ChineseOrganizationRecognizer(), "被告北京云帆科技有限公司") == {"北京云帆科技有限公司"}
+    assert pieces(ChineseOrganizationRecognizer(), "该公司、保险公司") == set()
 
 
 @pytest.mark.parametrize("seat", ["浙江省淳安县人民法院", "吉林省镇赉县人民检察院", "宁波市公安局鄞州分局"])

@@ -7,7 +7,7 @@ import pytest
 from lexveil.nlp.recognizers.address_de import GermanAddressRecognizer
 from lexveil.nlp.recognizers.base import RuleRecognizer
 from lexveil.nlp.recognizers.life_de import GermanLifeRecognizer
-from lexveil.nlp.recognizers.organization_de import GermanOrganisationRecognizer
+from lexveil.nlp.recognizers.organization_de import GermanOrganizationRecognizer
 from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
 
 
@@ -22,7 +22,7 @@ from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
         (GermanPersonRecognizer, "Frau und Kinder", set()),
         (GermanAddressRecognizer, "in der Hauptstraße 12 a, 80331 München", {"80331 München"}),
         (
-            GermanOrganisationRecognizer,
+            GermanOrganizationRecognizer,
             "die Nordlicht Werke GmbH & Co. KG aus Kiel",
             {"Nordlicht Werke GmbH & Co. KG"},
         ),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.recognizers.account import AccountRecognizer, iban_is_valid, luhn_is_valid
-from lexveil.nlp.recognizers.age_birth import AgeBirthRecognizer
+from lexveil.nlp.recognizers.account import LexveilAccountRecognizer, iban_is_valid, luhn_is_valid
+from lexveil.nlp.recognizers.age_birth import EnglishAgeBirthRecognizer
 from lexveil.nlp.recognizers.base import RuleRecognizer
 from lexveil.nlp.recognizers.case_number import own_numbers
-from lexveil.nlp.recognizers.date import DateRecognizer
-from lexveil.nlp.recognizers.email import EmailRecognizer
-from lexveil.nlp.recognizers.family import FamilyRecognizer
-from lexveil.nlp.recognizers.identity import IdentityRecognizer, chinese_id_is_valid
-from lexveil.nlp.recognizers.phone import PhoneRecognizer
+from lexveil.nlp.recognizers.date import LexveilDateRecognizer
+from lexveil.nlp.recognizers.email import LexveilEmailRecognizer
+from lexveil.nlp.recognizers.family import EnglishFamilyRecognizer
+from lexveil.nlp.recognizers.identity import LexveilIdentityRecognizer, chinese_id_is_valid
+from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
 
 
 def pieces(recognizer: RuleRecognizer, text: str) -> set[str]:
@@ -22,24 +22,24 @@ def pieces(recognizer: RuleRecognizer, text: str) -> set[str]:
 @pytest.mark.parametrize(
     ("recognizer", "text", "found"),
     [
-        (EmailRecognizer, "write to a.roe@mail.example.org, please", {"a.roe@mail.example.org"}),
-        (EmailRecognizer, "an @ alone", set()),
-        (PhoneRecognizer, "call (785) 555-0142 now", {"(785) 555-0142"}),
-        (PhoneRecognizer, "电话13800138000", {"13800138000"}),
-        (PhoneRecognizer, "Section 12.3 and 2019-2020", set()),
-        (AgeBirthRecognizer, "Roe, aged 47, left", {"47"}),
-        (AgeBirthRecognizer, "She is 73 years old.", {"73 years old"}),
-        (AgeBirthRecognizer, "persons under 18 years of age", set()),
-        (AgeBirthRecognizer, "born on 4 May 1972 in", {"4 May 1972"}),
-        (DateRecognizer, "on 4 May 1972 and 2019-03-04", {"4 May 1972", "2019-03-04"}),
-        (DateRecognizer, "The Lender may assign. Section 5 May be amended.", set()),
-        (DateRecognizer, "2018年5月1日", {"2018年5月1日"}),
-        (FamilyRecognizer, "Roe and his wife left", {"his wife"}),
-        (FamilyRecognizer, "husband and wife", set()),
-        (IdentityRecognizer, "SSN 219-09-9999", {"219-09-9999"}),
-        (IdentityRecognizer, "000-12-3456 is none", set()),
-        (AccountRecognizer, "to DE89 3704 0044 0532 0130 00 today", {"DE89 3704 0044 0532 0130 00"}),
-        (AccountRecognizer, "card 4111 1111 1111 1112 is none", set()),
+        (LexveilEmailRecognizer, "write to a.roe@mail.example.org, please", {"a.roe@mail.example.org"}),
+        (LexveilEmailRecognizer, "an @ alone", set()),
+        (LexveilPhoneRecognizer, "call (785) 555-0142 now", {"(785) 555-0142"}),
+        (LexveilPhoneRecognizer, "电话13800138000", {"13800138000"}),
+        (LexveilPhoneRecognizer, "Section 12.3 and 2019-2020", set()),
+        (EnglishAgeBirthRecognizer, "Roe, aged 47, left", {"47"}),
+        (EnglishAgeBirthRecognizer, "She is 73 years old.", {"73 years old"}),
+        (EnglishAgeBirthRecognizer, "persons under 18 years of age", set()),
+        (EnglishAgeBirthRecognizer, "born on 4 May 1972 in", {"4 May 1972"}),
+        (LexveilDateRecognizer, "on 4 May 1972 and 2019-03-04", {"4 May 1972", "2019-03-04"}),
+        (LexveilDateRecognizer, "The Lender may assign. Section 5 May be amended.", set()),
+        (LexveilDateRecognizer, "2018年5月1日", {"2018年5月1日"}),
+        (EnglishFamilyRecognizer, "Roe and his wife left", {"his wife"}),
+        (EnglishFamilyRecognizer, "husband and wife", set()),
+        (LexveilIdentityRecognizer, "SSN 219-09-9999", {"219-09-9999"}),
+        (LexveilIdentityRecognizer, "000-12-3456 is none", set()),
+        (LexveilAccountRecognizer, "to DE89 3704 0044 0532 0130 00 today", {"DE89 3704 0044 0532 0130 00"}),
+        (LexveilAccountRecognizer, "card 4111 1111 1111 1112 is none", set()),
     ],
 )
 def test_table(recognizer: type[RuleRecognizer], text: str, found: set[str]) -> None:
