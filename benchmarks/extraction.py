@@ -28,10 +28,15 @@ import torch
 
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.encrypted_real import CORPORA, LEAST_ITEMS, PROVISIONS, records_of
-from lexveil.nlp.encoders import public
+from lexveil.nlp.encoders.config import (
+    DEFAULT_CHUNK_LENGTH,
+    DEFAULT_CHUNK_LIMIT,
+    DEFAULT_PRECISION,
+    Precision,
+)
 from lexveil.nlp.encoders.documents import encode_documents
-from lexveil.nlp.encoders.packed import Precision, choose_dtype
-from lexveil.nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PRECISION, Array, PublicEncoder
+from lexveil.nlp.encoders.packed import choose_dtype
+from lexveil.nlp.encoders.public import Array, PublicEncoder, find_package_folder
 
 BLOCK = 256
 SEED = 1
@@ -87,7 +92,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         "f1_difference": Figure(abs(f1["ours"][0] - f1["theirs"][0]), 0.005, "micro-F1", "lower"),
     }
     details = {
-        "precision": {PRECISION: str(choose_dtype(PRECISION))},
+        "precision": {DEFAULT_PRECISION: str(choose_dtype(DEFAULT_PRECISION))},
         "capability": torch.backends.cpu.get_cpu_capability(),
         "least_cosine": round(float(both.cosines.min()), 6),
         "micro_and_macro_f1": {name: [round(value, 4) for value in pair] for name, pair in f1.items()},
@@ -131,16 +136,16 @@ def _ours(encoder: PublicEncoder) -> Embed:
 def _sentence_transformers(batch_size: int = 32, dtype: torch.dtype = torch.float32) -> Embed:
     from sentence_transformers import SentenceTransformer
 
-    folder = str(public._package_folder())  # pyright: ignore[reportPrivateUsage]
+    folder = str(find_package_folder())
     model = SentenceTransformer(folder, device="cpu", model_kwargs={"dtype": dtype})
-    model.max_seq_length = CHUNK_LENGTH
+    model.max_seq_length = DEFAULT_CHUNK_LENGTH
     # Its last module brings the embeddings to unit norm, in bfloat16 only nearly so.
     return lambda texts: _unit(model.encode(list(texts), batch_size=batch_size, show_progress_bar=False))
 
 
 def _other_settings(texts: Sequence[str], encoder: PublicEncoder, both: Both) -> dict[str, Any]:
     """What else users of either side could choose; and two threads."""
-    other: Precision = "float32" if PRECISION == "bfloat16" else "bfloat16"
+    other: Precision = "float32" if DEFAULT_PRECISION == "bfloat16" else "bfloat16"
     ours = _ours(encoder)
     found: dict[str, Any] = {"over_their_batches_of": {}}
     exact = compare(texts, _ours(PublicEncoder.load(None, other)), _sentence_transformers())
@@ -171,7 +176,7 @@ def _whole_contracts(encoder: PublicEncoder, theirs: Embed) -> dict[str, Any]:
     return {
         "documents": len(texts),
         "chunks_read_of": [sum(one.chunks for one in encoded), sum(one.total_chunks for one in encoded)],
-        "chunk_limit": CHUNK_LIMIT,
+        "chunk_limit": DEFAULT_CHUNK_LIMIT,
         "our_cpu_ms_a_chunk": _milliseconds([ours], sum(one.chunks for one in encoded)),
         "their_cpu_ms_a_document_of_one_chunk": _milliseconds([seconds], len(texts)),
     }
@@ -182,7 +187,9 @@ def _records(encoder: PublicEncoder, documents: int) -> list[dict[str, Any]]:
     records = list(records_of(PROVISIONS))
     lengths = _lengths(encoder, [record["text"] for record in records])
     short = [
-        record for record, length in zip(records, lengths, strict=True) if 0 < length <= CHUNK_LENGTH - 2
+        record
+        for record, length in zip(records, lengths, strict=True)
+        if 0 < length <= DEFAULT_CHUNK_LENGTH - 2
     ]
     order = np.random.default_rng(SEED).permutation(len(short)).tolist()
     tests = [place for place in order if short[place]["split"] != "train"][: documents // 3]

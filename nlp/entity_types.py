@@ -109,4 +109,4 @@ SURROGATE_TYPES: frozenset[str] = frozenset(
 )
 
 # A person's generalisation are initials, as courts publish them.
-GENERALISED_TYPES: frozenset[str] = frozenset({"PERSON", "AGE", "BIRTH_DATE", "DATE", "ADDRESS", "QUANTITY"})
+GENERALIZED_TYPES: frozenset[str] = frozenset({"PERSON", "AGE", "BIRTH_DATE", "DATE", "ADDRESS", "QUANTITY"})

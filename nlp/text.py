@@ -1,6 +1,6 @@
 """Spans over a document, and a normalised copy of its text that knows its way back.
 
-Recognizers read `NormalisedText.text`, where look-alike characters are folded and invisible ones
+Recognizers read `NormalizedText.text`, where look-alike characters are folded and invisible ones
 removed, so that a zero-width space inside a name can't hide it. Whatever they find is given back in
 offsets of the original text: those alone are exact, those alone are stored.
 """
@@ -59,7 +59,7 @@ _ONLY_INVISIBLE = re.compile(rf"[{_INVISIBLE}]+")
 
 
 @dataclass(frozen=True, slots=True)
-class NormalisedText:
+class NormalizedText:
     """Folded text, never longer than the original, with exact offsets back into it.
 
     `_removed[k]` is the index in `text` before which the k-th removed character stood; where that index
@@ -72,7 +72,7 @@ class NormalisedText:
     _marked: frozenset[int] = field(default=frozenset(), repr=False)
 
     @classmethod
-    def of(cls, original: str) -> NormalisedText:
+    def of(cls, original: str) -> NormalizedText:
         if original.isascii() and "\r" not in original:
             return cls(original.translate({11: "\n", 12: "\n", 96: "'"}), len(original))
         if not _NEEDS_SHRINKING.search(original):

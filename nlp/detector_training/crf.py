@@ -29,7 +29,7 @@ from lexveil.nlp.taggers.features import (
     tokenise,
     word_features,
 )
-from lexveil.nlp.text import NormalisedText
+from lexveil.nlp.text import NormalizedText
 
 # What fewer documents share may be somebody's name.
 FEWEST_DOCUMENTS = 3
@@ -105,7 +105,7 @@ def _examples(documents: Sequence[GoldDocument], clusters: Clusters) -> _Example
     texts: list[str] = []
     labelled: list[tuple[int, list[tuple[int, int, str]]]] = []
     for index, document in enumerate(documents):
-        normalised = NormalisedText.of(document.text)
+        normalised = NormalizedText.of(document.text)
         for annotation in document.annotations:
             spans = _normalised(normalised, document.text, annotation)
             for window in windows(normalised.text):
@@ -135,7 +135,7 @@ def _examples(documents: Sequence[GoldDocument], clusters: Clusters) -> _Example
 
 
 def _normalised(
-    normalised: NormalisedText, original: str, spans: Sequence[GoldSpan]
+    normalised: NormalizedText, original: str, spans: Sequence[GoldSpan]
 ) -> list[tuple[int, int, str]]:
     """(start, end, type) in the normalised text of what needs masking."""
     needed = [span for span in spans if span.identifier != "NO_MASK"]

@@ -14,12 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lexveil.nlp.encoders.public import weights_digest
+from lexveil.nlp.encoders.public import compute_weights_digest
 from lexveil.nlp.evaluation.gold import GoldDocument
 from lexveil.nlp.taggers.card import ADAPTER, Card, public_folder
 from lexveil.nlp.taggers.network import Network
 from lexveil.nlp.taggers.pieces import PIECE, Encoded, Integers, WordPieces
-from lexveil.nlp.text import NormalisedText
+from lexveil.nlp.text import NormalizedText
 
 OPERATING: Mapping[str, float] = {"balanced": 0.15, "strict": 0.09}
 """Found by cross-validation on TAB: token precision .83 and .72 with rules and propagation."""
@@ -69,7 +69,7 @@ def train_transformer(
     public = public_folder()
     pieces = WordPieces.load(public / "tokenizer.json")
     examples = [_example(document, labels, pieces) for document in documents]
-    base = weights_digest(public)
+    base = compute_weights_digest(public)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(public, len(labels), base, dropout=_DROPOUT)
@@ -89,7 +89,7 @@ def labels_of(documents: Sequence[GoldDocument]) -> tuple[str, ...]:
 
 
 def _example(document: GoldDocument, labels: Sequence[str], pieces: WordPieces) -> _Example:
-    text = NormalisedText.of(document.text)
+    text = NormalizedText.of(document.text)
     encoded = pieces.encode(text.text)
     first = [text.to_original(start, start + 1)[0] for start in encoded.words[:, 0].tolist()]
     targets: list[Integers] = []

@@ -1,12 +1,19 @@
-"""Text to features: a frozen public encoder, what is read from it, and the small models trained on top.
+"""Text to features: the frozen public encoder, and the small models trained on top of it.
 
-    chunks.py      masked text -> pieces of text that the encoder can take; pure functions
-    public.py      the frozen public encoder: tokens, embeddings, the public mean
-    topics.py      label-free targets, from the public token embeddings
-    models.py      the models that are trained: linear, mlp, lstm, ...; their losses
-    transformer.py the encoder itself as one of them: adapters, last layers, or whole
-    storage.py     a trained model to a folder and back
-    documents.py   many documents at once: text -> encoded -> features
+    config.py       kinds of models and their configuration; imports no PyTorch
+    chunks.py       masked text to the pieces of text that an encoder can take; pure functions
+    packed.py       linear layers prepacked for the processor's fastest kernels
+    public.py       the frozen public encoder: tokens, embeddings, the public mean
+    topics.py       label-free targets, from the public token embeddings
+    inputs.py       batches of padded chunks
+    heads.py        the bounded hidden layer, and the head that can be served encrypted
+    lstm.py         the bidirectional LSTM over public token embeddings
+    transformer.py  the encoder itself, trained further: adapters, last layers, or all of it
+    models.py       the models that are trained: a body and a head
+    losses.py       their losses, one value per item
+    label_start.py  initial weights of a head, from the names of the classes
+    documents.py    many documents at once: masked text to encoded documents to features
+    storage.py      a trained model to a folder and back
 
-Nothing here is fitted on private text but the weights in `models.py`, and these are trained elsewhere.
+Nothing here is fitted to private text except the weights of a model, and those are trained elsewhere.
 """

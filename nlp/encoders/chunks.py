@@ -1,4 +1,4 @@
-"""Masked text to pieces of text that an encoder can take. Pure functions, no model."""
+"""Masked text to the pieces of text that an encoder can take. Pure functions, without a model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-# One plain public word for each type of mask. `[PERSON_12]` would otherwise fall apart into pieces of
-# which one is the running number, and numbers given by a document's own order would enter its features.
+# One common public word per entity type. Otherwise `[PERSON_12]` would be split into several tokens, one of
+# them the running number, and the order of names in a document would enter its features.
 MASK_WORDS = {
     "PERSON": "person",
     "AGE": "age",
@@ -33,40 +33,40 @@ MASK_WORDS = {
 }
 _MASK = re.compile(r"\[(" + "|".join(MASK_WORDS) + r")_\d+\]")
 
-# Characters of text for one token: above what legal English needs (about 5), so that a window holds
-# at least one full chunk.
+# Characters of text per token: more than in legal English (about 5), so that a window fills a chunk at least.
 _WINDOW_CHARACTERS = 12
-# A text is tokenised whole up to this many characters for each token that can be used, and sampled
-# beyond it. Must exceed _WINDOW_CHARACTERS, or the windows would overlap.
+# A text is tokenized whole up to this many characters per usable token, and sampled beyond that. Must exceed
+# _WINDOW_CHARACTERS, or the windows would overlap.
 _WHOLE_CHARACTERS = 16
 _WORD_SEARCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Chunked:
+class DocumentChunks:
     """The chunks of one document.
 
-    ids: token ids of each chunk, without special tokens; they are the text, nearly, so no repr shows them.
-    total: how many chunks the document has; more than `len(ids)` when only a selection was taken. Exact
-        for a text that was tokenised whole, extrapolated from the windows for a very long one.
+    Attributes:
+        ids: Token ids of each chunk, without special tokens. They nearly are the text, so `repr` omits them.
+        total: Number of chunks of the document; more than `len(ids)` if only a selection was taken. Exact for
+            a text that was tokenized whole, extrapolated from the windows for a very long one.
     """
 
     ids: list[list[int]] = field(repr=False)
     total: int
 
 
-def readable(masked_text: str) -> str:
-    """Masked text with every `[TYPE_n]` replaced by one public word, so that no number enters the features.
+def replace_masks(masked_text: str) -> str:
+    """Replace each `[TYPE_n]` by a public word, so that no running number enters the features.
 
-    Words stand between spaces: Chinese text has none, and two masks side by side must not melt together.
+    Spaces surround the words: Chinese text has none, and two adjacent masks must stay two words.
     """
-    return _MASK.sub(lambda found: f" {MASK_WORDS[found[1]]} ", masked_text)
+    return _MASK.sub(lambda match: f" {MASK_WORDS[match[1]]} ", masked_text)
 
 
-def evenly_spaced(total: int, limit: int) -> list[int]:
-    """Up to `limit` of the indices 0..total-1, evenly spaced, first and last among them.
+def select_evenly(total: int, limit: int) -> list[int]:
+    """Select up to `limit` of the indices 0..total-1, evenly spaced, including the first and the last.
 
-    The choice depends on the two counts only: it can tell nothing about labels or content.
+    The selection depends on the two counts alone, so it reveals nothing about labels or content.
     """
     if total <= limit:
         return list(range(total))
@@ -76,30 +76,37 @@ def evenly_spaced(total: int, limit: int) -> list[int]:
 
 
 def split_evenly(ids: Sequence[int], size: int) -> list[list[int]]:
-    """Cut into the fewest chunks of at most `size` tokens, lengths differing by one at most.
+    """Split into the fewest chunks of at most `size` tokens, with lengths that differ by at most one.
 
-    Even, because chunk embeddings are averaged: a last chunk of two tokens would weigh as much as a full one.
+    Even, because chunk embeddings are averaged: a last chunk of two tokens would count as much as a full one.
     """
     total = math.ceil(len(ids) / size)
     edges = [round(i * len(ids) / total) for i in range(total + 1)] if total else []
     return [list(ids[a:b]) for a, b in pairwise(edges)]
 
 
-def windows(text: str, size: int, limit: int) -> list[str] | None:
-    """Up to `limit` evenly spaced windows of a text too long to be tokenised whole; None if it is not.
+def sample_windows(text: str, size: int, limit: int) -> list[str] | None:
+    """Sample up to `limit` evenly spaced windows of a text that is too long to be tokenized whole.
 
-    Shape: `size` is the number of tokens a chunk may hold; each window has 12 characters for each of them.
-    Memory and time of tokenising are so bounded by `size * limit`, whatever the length of the text.
+    Bounds memory and time of the tokenizer by `size * limit`, whatever the length of the text.
+
+    Args:
+        text: Text to sample.
+        size: Number of tokens that a chunk can hold. A window has 12 characters per token.
+        limit: Maximum number of windows.
+
+    Returns:
+        The windows, or None if the text is short enough to be tokenized whole.
     """
     if len(text) <= size * limit * _WHOLE_CHARACTERS:
         return None
     width = size * _WINDOW_CHARACTERS
-    starts = evenly_spaced(len(text) - width + 1, limit)
-    return [text[_word_start(text, start) : start + width] for start in starts]
+    starts = select_evenly(len(text) - width + 1, limit)
+    return [text[_find_word_start(text, start) : start + width] for start in starts]
 
 
-def _word_start(text: str, start: int) -> int:
-    """The next start of a word near `start`; `start` itself in text without spaces."""
+def _find_word_start(text: str, start: int) -> int:
+    """Return the next start of a word near `start`, or `start` itself in text without spaces."""
     if start == 0 or text[start - 1].isspace():
         return start
     for position in range(start, min(start + _WORD_SEARCH, len(text))):

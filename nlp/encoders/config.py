@@ -1,48 +1,87 @@
-"""TODO docstring."""
+"""Kinds of models and their configuration. Cheap to import: needs neither PyTorch nor an encoder."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, cast, get_args
-
-from lexveil.nlp.encoders.packed import Precision
-from lexveil.nlp.encoders.public import CHUNK_LENGTH, CHUNK_LIMIT, PublicEncoder
+from typing import Any, Literal, Protocol, cast, get_args
 
 SCHEMA_VERSION = 2
 
-HIDDEN = 128
+TransformerKind = Literal["lora", "last_layers", "full"]
 
-# Of a head that is evaluated encrypted: 64 units over 384 features leave eight documents to a ciphertext.
-HEAD_HIDDEN = 64
+Kind = Literal["linear", "mlp", "lstm", "square", "cubic", TransformerKind]
 
-Kind = Literal["linear", "mlp", "lstm", "square", "cubic", "lora", "last_layers", "full"]
+TRANSFORMERS: tuple[TransformerKind, ...] = get_args(TransformerKind)
 
-TRANSFORMERS: tuple[Kind, ...] = ("lora", "last_layers", "full")
-
-# Rank of the adapters, and number of layers: what `size` is of each kind that has one.
-SIZES: dict[Kind, int] = {"lora": 8, "last_layers": 1}
-
-# One rate, one norm and one noise go for all weights, but a head bears larger steps and more noise than what
-# lies under it, the more so the more weights that are. Its logits are scaled in training: by this number its
-# gradient grows, and by the square of it what a step changes in the logits.
-LOGIT_SCALES: dict[Kind, float] = {"lstm": 100.0, "lora": 20.0, "last_layers": 100.0, "full": 300.0}
+Objective = Literal["classify", "multilabel", "denoise"]
 
 Activation = Literal["square", "cubic", "relu"]
 
-Objective = Literal["classify", "multilabel", "denoise"]
+Precision = Literal["bfloat16", "float32"]
+
+# Mean cosine similarity to float32 is .99998, at more than twice the speed.
+DEFAULT_PRECISION: Precision = "bfloat16"
+
+DEFAULT_CHUNK_LENGTH = 128
+DEFAULT_CHUNK_LIMIT = 16
+
+# Width of the hidden layer of an mlp, and of each direction of an lstm.
+DEFAULT_HIDDEN = 128
+
+# Width of a head that is evaluated encrypted: with 64 units over 384 features, a ciphertext holds eight
+# documents.
+DEFAULT_HEAD_HIDDEN = 64
+
+# Rank of the adapters, and number of trained layers.
+DEFAULT_SIZES: dict[Kind, int] = {"lora": 8, "last_layers": 1}
+
+# All weights share one learning rate, one clipping norm and one noise scale, but a head tolerates larger
+# steps and more noise than the layers below it, all the more so when those have many weights. Training
+# therefore scales the head's logits: its gradient grows by this factor, and the effect of a step on the
+# logits by its square.
+LOGIT_SCALES: dict[Kind, float] = {"lstm": 100.0, "lora": 20.0, "last_layers": 100.0, "full": 300.0}
+
+
+class EncoderFacts(Protocol):
+    """The facts about a public encoder that the configuration of a model records."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights, in hexadecimal digits."""
+
+    @property
+    def dimension(self) -> int:
+        """Width of an embedding."""
+
+    @property
+    def precision(self) -> Precision:
+        """Precision of the products in the frozen encoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What a model is; with its weights, all that is saved of it. Make one with `ModelConfig.of`.
+    """The configuration of a model. With the weights, it is all that is saved of one.
 
-    input_dim: width of the encoder. feature_dim: hidden (mlp), 2 hidden (lstm), else input_dim. hidden: of
-    the head for square and cubic; 0 for linear and transformers. size: rank of the adapters (lora), number of
-    trained layers (last_layers), else 0. precision: of the embeddings that the model was trained on.
+    Use `ModelConfig.of` to create one.
 
-    Raises: ValueError for anything that does not fit together.
+    Attributes:
+        kind: Architecture of the model.
+        encoder_digest: SHA-256 of the public encoder's weights, in hexadecimal digits.
+        input_dim: Width of the encoder's embeddings.
+        feature_dim: Width of the features: `hidden` for mlp, twice `hidden` for lstm, otherwise `input_dim`.
+        labels: Names of the classes or topics, in the order of the logits.
+        objective: Loss that the model is trained on.
+        hidden: Width of the hidden layer (of the head, for square and cubic); 0 for linear and transformers.
+        chunk_length: Maximum number of tokens per chunk, the two special tokens included.
+        chunk_limit: Maximum number of chunks per document.
+        size: Rank of the adapters (lora) or number of trained layers (last_layers); 0 for all other kinds.
+        precision: Precision of the frozen encoder whose embeddings the model is trained on.
+        schema_version: Version of this format.
+
+    Raises:
+        ValueError: A value is unknown or out of range, or the values do not fit together.
     """
 
     kind: Kind
@@ -59,6 +98,10 @@ class ModelConfig:
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
+        self._check_names()
+        self._check_dimensions()
+
+    def _check_names(self) -> None:
         if self.schema_version != SCHEMA_VERSION:
             raise ValueError(f"model schema version {self.schema_version} is not {SCHEMA_VERSION}")
         if self.kind not in get_args(Kind) or self.objective not in get_args(Objective):
@@ -68,14 +111,16 @@ class ModelConfig:
         if not re.fullmatch(r"[0-9a-f]{64}", self.encoder_digest):
             raise ValueError("the encoder's digest is not 64 hexadecimal digits")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"{len(self.labels)} labels: at least two are needed, and each but once")
+            raise ValueError(f"{len(self.labels)} labels: at least two are needed, each of them once")
+
+    def _check_dimensions(self) -> None:
         if self.input_dim < 1 or self.feature_dim != _feature_dim(self.kind, self.input_dim, self.hidden):
             raise ValueError(
                 f"feature_dim {self.feature_dim} does not follow from kind, input_dim and hidden"
             )
-        if (self.kind in ("linear", *TRANSFORMERS)) != (self.hidden == 0) or self.hidden < 0:
+        if _has_hidden_layer(self.kind) != (self.hidden != 0) or self.hidden < 0:
             raise ValueError(f"hidden {self.hidden} does not fit the kind")
-        if (self.kind in SIZES) != (self.size != 0) or self.size < 0:
+        if (self.kind in DEFAULT_SIZES) != (self.size != 0) or self.size < 0:
             raise ValueError(f"size {self.size} does not fit the kind")
         if self.chunk_length < 3 or self.chunk_limit < 1:
             raise ValueError(f"chunk length {self.chunk_length} or limit {self.chunk_limit} is too small")
@@ -84,21 +129,33 @@ class ModelConfig:
     def of(
         cls,
         kind: Kind,
-        encoder: PublicEncoder,
+        encoder: EncoderFacts,
         labels: Sequence[str],
         objective: Objective = "classify",
         *,
         hidden: int | None = None,
         size: int | None = None,
-        chunk_length: int = CHUNK_LENGTH,
-        chunk_limit: int = CHUNK_LIMIT,
+        chunk_length: int = DEFAULT_CHUNK_LENGTH,
+        chunk_limit: int = DEFAULT_CHUNK_LIMIT,
     ) -> ModelConfig:
-        """The configuration of a model over `encoder`; dimensions follow. `hidden` and `size` are ignored by
-        kinds that have none.
+        """Configure a model over `encoder`, from which all dimensions follow.
+
+        Args:
+            kind: Architecture of the model.
+            encoder: Public encoder that the model is built on.
+            labels: Names of the classes or topics, in the order of the logits.
+            objective: Loss that the model is trained on.
+            hidden: Width of the hidden layer; None for the kind's default. Ignored by kinds without one.
+            size: Rank or number of layers; None for the kind's default. Ignored by kinds that have neither.
+            chunk_length: Maximum number of tokens per chunk, the two special tokens included.
+            chunk_limit: Maximum number of chunks per document.
+
+        Raises:
+            ValueError: A value is unknown or out of range.
         """
-        usual = HEAD_HIDDEN if kind in ("square", "cubic") else HIDDEN
-        hidden = 0 if kind in ("linear", *TRANSFORMERS) else hidden or usual
-        size = (size or SIZES[kind]) if kind in SIZES else 0
+        default = DEFAULT_HEAD_HIDDEN if kind in ("square", "cubic") else DEFAULT_HIDDEN
+        hidden = (hidden or default) if _has_hidden_layer(kind) else 0
+        size = (size or DEFAULT_SIZES[kind]) if kind in DEFAULT_SIZES else 0
         feature_dim = _feature_dim(kind, encoder.dimension, hidden)
         return cls(
             kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden,
@@ -106,20 +163,25 @@ class ModelConfig:
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object that `from_json` takes back."""
+        """Return a JSON object that `from_json` accepts."""
         return {**asdict(self), "labels": list(self.labels)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ModelConfig:
-        """Raises: ValueError for another schema version, missing or unknown keys, wrong types."""
-        # Before the keys: another version may have others, and its number is the better message.
+        """Read the JSON object that `to_json` returned.
+
+        Raises:
+            ValueError: Another schema version, missing or unknown keys, wrong types, or values that do not
+                fit together.
+        """
+        # Checked before the keys, which may differ in another version: its number is the better message.
         if value.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"the model's schema version is not {SCHEMA_VERSION}")
-        value = {"precision": "float32", **value}  # what models were trained on before there was a choice
-        wanted = {f.name: str(f.type) for f in fields(cls)}
-        if set(value) != set(wanted):
+        value = {"precision": "float32", **value}  # the only precision before there was a choice
+        types = {f.name: str(f.type) for f in fields(cls)}
+        if set(value) != set(types):
             raise ValueError("the model's configuration has missing or unknown keys")
-        for name, declared in wanted.items():
+        for name, declared in types.items():
             expected = int if declared == "int" else list if name == "labels" else str
             if type(value[name]) is not expected:
                 raise ValueError(f"{name} in the model's configuration has a wrong type")
@@ -130,8 +192,12 @@ class ModelConfig:
 
 
 def takes_tokens(kind: Kind) -> bool:
-    """Whether a model of this kind takes `Tokens`, not embeddings."""
+    """Return True if a model of this kind reads tokens, False if it reads embeddings."""
     return kind == "lstm" or kind in TRANSFORMERS
+
+
+def _has_hidden_layer(kind: Kind) -> bool:
+    return kind != "linear" and kind not in TRANSFORMERS
 
 
 def _feature_dim(kind: Kind, input_dim: int, hidden: int) -> int:

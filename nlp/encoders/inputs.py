@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Model inputs: batches of padded token chunks, and embeddings."""
 
 from __future__ import annotations
 
@@ -11,26 +11,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-class Tokens(NamedTuple):
-    """Right-padded chunks. Shapes: ids (items, longest) int64, lengths (items,) int64, each at least 1."""
+class TokenBatch(NamedTuple):
+    """Right-padded chunks of token ids.
+
+    Attributes:
+        ids: Shape (items, longest), int64.
+        lengths: Number of tokens of each chunk, at least 1. Shape (items,), int64.
+    """
 
     ids: Tensor
     lengths: Tensor
 
 
-Inputs = Tensor | Tokens
+Inputs = Tensor | TokenBatch
 
 
-class Uniform(Protocol):
-    """Draws from [0, 1); a numpy Generator is one."""
+class UniformSource(Protocol):
+    """A source of uniform draws from [0, 1), such as a NumPy Generator."""
 
-    def random(self, size: tuple[int, ...], /) -> NDArray[np.float64]: ...
+    def random(self, size: tuple[int, ...], /) -> NDArray[np.float64]:
+        """Return an array of independent draws. Shape: `size`."""
+        ...
 
 
-def collate_tokens(chunks: Sequence[Sequence[int] | NDArray[np.int32]], pad_id: int = 0) -> Tokens:
-    """Chunks, right-padded. An empty chunk is read as one pad token, so that its item keeps its place."""
+def collate_tokens(chunks: Sequence[Sequence[int] | NDArray[np.int32]], pad_id: int = 0) -> TokenBatch:
+    """Pad chunks on the right. An empty chunk becomes one pad token, so that each chunk keeps its row."""
     lengths = torch.tensor([max(1, len(chunk)) for chunk in chunks], dtype=torch.int64)
     ids = torch.full((len(chunks), int(lengths.max()) if chunks else 1), pad_id, dtype=torch.int64)
     for row, chunk in zip(ids, chunks, strict=True):
         row[: len(chunk)] = torch.from_numpy(np.asarray(chunk, np.int64))
-    return Tokens(ids, lengths)
+    return TokenBatch(ids, lengths)

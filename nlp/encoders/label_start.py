@@ -1,4 +1,4 @@
-"""Where the last layer starts: at what the names of the classes say."""
+"""Initial weights of the last layer, taken from the names of the classes."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
 
-# Norm of a class's weights for each unit of log(classes): a sure answer among many needs larger logits.
-_SCALE = 2.25
+# Norm of a class's weights per unit of log(classes): a confident answer among many needs larger logits.
+_NORM_PER_LOG_CLASS = 2.25
 
 
 @torch.no_grad()
 def start_from_labels(model: FeatureModel, encoder: PublicEncoder) -> None:
-    """Make the name of a class its first example: its weights are what the untrained model sees in the name,
-    less the mean of all names.
+    """Use the name of each class as its first example.
 
-    A text is so first given the class whose name is nearest to it, and privacy is spent on the difference
-    only. Names count as public. Those that mean nothing ("A7") do little harm: they are soon unlearnt.
+    The weights of a class become the untrained model's features of its name, minus the mean over all names.
+    A text is therefore first assigned to the class with the nearest name, and privacy is spent only on the
+    difference. Names count as public. Meaningless names ("A7") do little harm: they are soon unlearned.
 
-    Only for `classify` by a linear head: topics have no names, classes that don't exclude each other are no
-    nearest neighbours, and neither are what a polynomial makes of texts.
+    Only for the `classify` objective with a linear head; any other model is left unchanged: topics have no
+    names, and neither classes that do not exclude each other nor the output of a polynomial make nearest
+    neighbors.
     """
     if model.config.objective != "classify" or isinstance(model.head, PolynomialHead):
         return
     names = model.config.labels
-    seen = model.features(_inputs(model, encoder))
-    apart = normalize(seen - seen.mean(dim=0), dim=1)
-    model.output.weight.copy_(_SCALE * math.log(len(names)) * apart / model.logit_scale)
+    features = model.features(_name_inputs(model, encoder))
+    directions = normalize(features - features.mean(dim=0), dim=1)
+    model.output.weight.copy_(_NORM_PER_LOG_CLASS * math.log(len(names)) * directions / model.logit_scale)
 
 
-def _inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
+def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
     length = min(model.config.chunk_length, encoder.max_length)
     chunks = [encoder.chunks(name, length, 1).ids for name in model.config.labels]
     if takes_tokens(model.config.kind):

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Training losses, one value per item, so that the gradient of an item belongs to one owner."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 
 def classification_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of each item. Shapes: (items, labels), (items,) int64 -> (items,)."""
+    """Return the cross-entropy of each item.
+
+    Shapes: (items, labels), (items,) int64 -> (items,).
+    """
     return cross_entropy(logits, targets, reduction="none")
 
 
 def multilabel_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropy of each item, summed over labels that do not exclude each other.
+    """Return the binary cross-entropy of each item, summed over labels that do not exclude each other.
 
     Shapes: (items, labels), (items, labels) of 0 and 1 -> (items,).
     """
@@ -20,9 +23,9 @@ def multilabel_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def denoising_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of each item against a distribution: -sum_k t_k log softmax(logits)_k.
+    """Return the cross-entropy of each item against a distribution: -sum_k t_k log softmax(logits)_k.
 
-    Each item stands alone (no in-batch negatives), so a gradient belongs to one owner.
+    Items do not interact (no in-batch negatives), so a gradient belongs to one owner.
     Shapes: (items, labels), (items, labels) -> (items,); 0 where the target is all zeros.
     """
     return -(targets * log_softmax(logits, dim=1)).sum(dim=1)

@@ -1,10 +1,11 @@
-"""The models that are trained: a head, a small MLP or a bidirectional LSTM over public embeddings, or the
-encoder itself (`transformer.py`).
+"""Models that are trained: a body over public embeddings or tokens, and a head.
 
-Everything trainable lies in plain layers that the DP engine can instrument from outside; everything public
-is frozen and not saved. Features are bounded (norm at most 1) and logits
-are linear in them, or a two-layer network with a polynomial of degree 2 or 3, so that the head can be served
-encrypted.
+The body is an identity, a small MLP, a bidirectional LSTM (`lstm.py`) or the encoder itself
+(`transformer.py`).
+
+Everything trainable is in plain layers that the DP engine can instrument from outside; everything public is
+frozen and not saved. Features are bounded (norm at most 1). Logits are linear in them, or computed by a
+two-layer network with a polynomial of degree 2 or 3, so that the head can be served encrypted.
 """
 
 from __future__ import annotations
@@ -16,18 +17,27 @@ import torch
 from torch import Tensor, nn
 
 from lexveil.nlp.encoders.config import LOGIT_SCALES, Activation, ModelConfig, takes_tokens
-from lexveil.nlp.encoders.heads import BoundedLayer, PolynomialHead, silent_layer
-from lexveil.nlp.encoders.inputs import Inputs, Tokens, Uniform
+from lexveil.nlp.encoders.heads import BoundedLayer, PolynomialHead, make_zero_layer
+from lexveil.nlp.encoders.inputs import Inputs, TokenBatch, UniformSource
 from lexveil.nlp.encoders.lstm import TokenLSTM
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.transformer import TokenTransformer
 
+Body = nn.Identity | BoundedLayer | TokenLSTM | TokenTransformer
+
 
 class FeatureModel(nn.Module):
-    """Inputs -> features (norm at most 1) -> logits, linear in the features.
+    """Model from inputs to features of norm at most 1, and from features to logits.
 
-    Inputs are centred embeddings, Shape (items, input_dim), or `Tokens` (`takes_tokens`), one chunk an item.
-    A document of several chunks has the mean of their features, and `head` of that mean as logits.
+    Inputs are centered embeddings, shape (items, input_dim), or a `TokenBatch` with one chunk per item,
+    according to `takes_tokens`. The features of a document with several chunks are the mean of the chunks'
+    features, and its logits are `head` of that mean.
+
+    Attributes:
+        config: Configuration of the model.
+        body: Layers from inputs to features.
+        head: Layers from features to logits.
+        logit_scale: Factor on the logits in training; 1 after `fold`.
     """
 
     def __init__(
@@ -48,17 +58,21 @@ class FeatureModel(nn.Module):
         return self.head.last if isinstance(self.head, PolynomialHead) else self.head
 
     def features(self, inputs: Inputs) -> Tensor:
-        """Shape: (items, feature_dim)."""
-        if isinstance(inputs, Tokens) != takes_tokens(self.config.kind):
+        """Return the features of each item. Shape: (items, feature_dim).
+
+        Raises:
+            TypeError: The inputs are embeddings for a kind that takes tokens, or the reverse.
+        """
+        if isinstance(inputs, TokenBatch) != takes_tokens(self.config.kind):
             raise TypeError(f"a model of kind {self.config.kind} does not take {type(inputs).__name__}")
         return self.body(inputs)
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """Logits. Shape: (items, labels)."""
+        """Return the logits of each item. Shape: (items, labels)."""
         return self.logit_scale * self.head(self.features(inputs))
 
     def fold(self) -> None:
-        """Make what only training needs a part of the head's weights, for good: logits stay what they are."""
+        """Merge what only training needs into the weights of the head, permanently. Logits do not change."""
         if isinstance(self.head, PolynomialHead):
             self.head.fold()
         with torch.no_grad():
@@ -66,32 +80,41 @@ class FeatureModel(nn.Module):
                 parameter.mul_(self.logit_scale)
         self.logit_scale = 1.0
 
-    def corrupt(self, inputs: Inputs, rng: Uniform, rate: float) -> Inputs:
-        """Inputs with a share of what they say taken away: what the denoising objective starts from.
+    def corrupt(self, inputs: Inputs, rng: UniformSource, rate: float) -> Inputs:
+        """Return inputs with part of their information removed, as the denoising objective needs them.
 
-        Coordinates of embeddings are dropped with probability `rate` and the others scaled by 1/(1-rate), so
-        that the expectation stays; tokens become the encoder's mask token.
+        Coordinates of embeddings are dropped with probability `rate` and the others scaled by 1/(1-rate),
+        which preserves the expectation; tokens are replaced by the encoder's mask token.
+
+        Raises:
+            ValueError: `rate` is not within [0, 1).
         """
         if not 0 <= rate < 1:
             raise ValueError(f"corruption rate {rate} is not within [0, 1)")
-        values = inputs.ids if isinstance(inputs, Tokens) else inputs
+        values = inputs.ids if isinstance(inputs, TokenBatch) else inputs
         dropped = torch.from_numpy(rng.random(tuple(values.shape)) < rate).to(values.device)
-        if isinstance(inputs, Tokens):
+        if isinstance(inputs, TokenBatch):
             body = cast("TokenLSTM | TokenTransformer", self.body)
-            return Tokens(inputs.ids.masked_fill(dropped, body.mask_id), inputs.lengths)
+            return TokenBatch(inputs.ids.masked_fill(dropped, body.mask_id), inputs.lengths)
         return inputs.masked_fill(dropped, 0.0) / (1 - rate)
 
 
-Body = nn.Identity | BoundedLayer | TokenLSTM | TokenTransformer
-
-
-def build(
+def build_model(
     config: ModelConfig, encoder: PublicEncoder, seed: int = 0, activation: Activation | None = None
 ) -> FeatureModel:
-    """A model before training: zero head, body drawn from `seed` (public: it knows nothing of any document).
+    """Build an untrained model: a head of zeros, and a body drawn from `seed`.
 
-    activation: another one than the kind's, for a comparison. Raises: ValueError if `encoder` is not the one
-    that `config` names; NotTrainable if it has no part that this kind trains.
+    The seed is public: the initial weights depend on no document.
+
+    Args:
+        config: Configuration of the model.
+        encoder: Public encoder that `config` names.
+        seed: Seed of the random initial weights.
+        activation: Activation of the head if it differs from the kind's, for a comparison.
+
+    Raises:
+        ValueError: `encoder` is not the one that `config` names.
+        NotTrainableError: The encoder lacks the part that this kind trains.
     """
     if config.encoder_digest != encoder.digest or config.input_dim != encoder.dimension:
         raise ValueError("the configuration names another encoder")
@@ -100,23 +123,24 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         labels = len(config.labels)
-        body = _body(config, encoder)
+        body = _build_body(config, encoder)
         if config.kind == "square" or config.kind == "cubic":
             head = PolynomialHead(config.input_dim, config.hidden, labels, activation or config.kind, encoder)
         else:
-            head = silent_layer(config.feature_dim, labels)
+            head = make_zero_layer(config.feature_dim, labels)
     model = FeatureModel(config, body, head)
     if config.objective == "classify" and isinstance(head, nn.Linear):
-        # Its gradient would be as large as that of all weights on features of norm 1, and take half of what
-        # clipping leaves: .737 instead of .722 micro-F1 on a held-out fifth of contract_provisions' owners.
+        # The gradient of the bias would be as large as that of all weights on features of norm 1 and take
+        # half of what clipping leaves: .737 instead of .722 micro-F1 on a held-out fifth of the owners of
+        # contract_provisions.
         model.output.bias.requires_grad_(False)
     if config.objective == "multilabel":
-        # As if a document had one label of all: no steps are spent on learning that most labels are absent.
+        # As if each document had exactly one label: no step is spent on learning that most are absent.
         nn.init.constant_(model.output.bias, -math.log(max(1, labels - 1)) / model.logit_scale)
     return model
 
 
-def _body(config: ModelConfig, encoder: PublicEncoder) -> Body:
+def _build_body(config: ModelConfig, encoder: PublicEncoder) -> Body:
     match config.kind:
         case "mlp":
             return BoundedLayer(config.input_dim, config.hidden)

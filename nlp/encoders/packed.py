@@ -1,41 +1,43 @@
-"""Linear layers on the processor's fastest kernels: weights laid out once, products in bfloat16 where the
-processor multiplies it.
+"""Linear layers with weights prepacked for oneDNN, and products in bfloat16 on processors that support it.
 
-Nine tenths of an encoder's work are linear layers. PyTorch gives those of float32 to MKL, which takes its
-slow path on other makers' processors; oneDNN takes none.
+Nine tenths of an encoder's work are linear layers. PyTorch passes float32 layers to MKL, which takes a slow
+path on processors that are not Intel's; oneDNN does not.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-Precision = Literal["bfloat16", "float32"]
+from lexveil.nlp.encoders.config import Precision
 
-# As `torch.cpu.get_capabilities` calls them: AVX-512 and AMX of x86, Neon and SVE of ARM.
-_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
+# Names in `torch.cpu.get_capabilities`: AVX-512 and AMX on x86, Neon and SVE on ARM.
+_BFLOAT16_CAPABILITIES = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
-# oneDNN compiles a kernel for each number of rows and keeps a thousand: without rounding these up, half a
-# gigabyte, and a millisecond for each that is new.
-_ROWS = 64
+# oneDNN compiles a kernel for each number of rows and caches a thousand of them. Without rounding up the
+# number of rows, that takes half a gigabyte, and a millisecond for each new one.
+_ROW_MULTIPLE = 64
 
 
-def arithmetic(precision: Precision) -> torch.dtype:
-    """What products of this precision are computed in here: a processor without instructions for bfloat16
-    takes float32, which is nearer to the exact result and faster than bfloat16 by emulation."""
-    there = cast("dict[str, Any]", torch.cpu.get_capabilities())
-    if precision == "bfloat16" and any(there.get(name, False) for name in _BFLOAT16):
+def choose_dtype(precision: Precision) -> torch.dtype:
+    """Return the type in which products of this precision are computed on this machine.
+
+    A processor without bfloat16 instructions uses float32, which is more accurate and faster than emulated
+    bfloat16.
+    """
+    capabilities = cast("dict[str, Any]", torch.cpu.get_capabilities())
+    if precision == "bfloat16" and any(capabilities.get(name, False) for name in _BFLOAT16_CAPABILITIES):
         return torch.bfloat16
     return torch.float32
 
 
 class PackedLinear(nn.Linear):
-    """A linear layer whose weights were also laid out for oneDNN, as they are now: don't change them after.
+    """Linear layer with a prepacked copy of its weights for oneDNN. Do not change the weights afterwards.
 
-    Input, output and the layer's own weights stay float32, which it shares with the layer it was made of;
-    products are of `dtype`, summed up in float32. With gradients on, it is that plain layer.
+    Input, output and the layer's parameters stay float32; the parameters are shared with the original layer.
+    Products are of `dtype`, accumulated in float32. With gradients enabled, it is the original layer.
     """
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
@@ -44,30 +46,32 @@ class PackedLinear(nn.Linear):
         self.weight, self.bias = linear.weight, linear.bias
         self._bias = linear.bias.detach().to(dtype) if has_bias else None
         self._dtype = dtype
-        # inductor's own operators for frozen weights: PyTorch has no public ones that take packed weights.
+        # Operators that PyTorch's inductor uses for frozen weights; none in the public API takes packed ones.
         self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().to(dtype))
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, the name that callers of a Linear may use
-        """Shape: (..., in_features) -> (..., out_features)."""
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, callers of a Linear may pass it by this name
+        """Apply the layer. Shape: (..., in_features) -> (..., out_features)."""
         if torch.is_grad_enabled():
             return super().forward(input)
         rows = input.reshape(-1, self.in_features)
         count = len(rows)
-        # Empty, not zero: what stands in the rows past the input's own reaches no other row.
-        padded = rows.new_empty(-(-count // _ROWS) * _ROWS, self.in_features, dtype=self._dtype)
+        # Uninitialized: no row affects another, and the rows beyond the input's are cut off below.
+        padded = rows.new_empty(
+            -(-count // _ROW_MULTIPLE) * _ROW_MULTIPLE, self.in_features, dtype=self._dtype
+        )
         padded[:count] = rows
         product = torch.ops.mkldnn._linear_pointwise(padded, self._packed, self._bias, "none", [], "")
         return product[:count].to(input.dtype).view(*input.shape[:-1], self.out_features)
 
 
-def pack(module: nn.Module, precision: Precision) -> None:
-    """Give the linear layers of a model for the CPU their packed form, in place; its parameters stay.
+def pack_linear_layers(module: nn.Module, precision: Precision) -> None:
+    """Replace the linear layers of a model on the CPU by packed ones, in place; its parameters stay the same.
 
-    A build of PyTorch without oneDNN keeps them as they are, in float32.
+    Does nothing in a build of PyTorch without oneDNN.
     """
     if not torch.backends.mkldnn.is_available():
         return
-    dtype = arithmetic(precision)
+    dtype = choose_dtype(precision)
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.Linear:

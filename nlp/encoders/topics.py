@@ -1,7 +1,7 @@
-"""Label-free targets: how much a text speaks of each of a few public groups of words.
+"""Label-free targets: the shares of a few public groups of words in a text.
 
-The groups are clusters of the encoder's PUBLIC token embeddings. No private text has a part in them, so a
-model trained to predict them from a corrupted text spends privacy in its training steps only.
+The groups are clusters of the encoder's PUBLIC token embeddings. No private text takes part in them, so a
+model that is trained to predict them from a corrupted text spends privacy in its training steps only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ N_TOPICS = 64
 _SEED = 20240607
 _SHORTEST_WORD = 3
 
-# Words that every text holds: a histogram over them tells style, and drowns the subject.
+# Words that every text contains: in a histogram, they would show the style and hide the subject.
 _FUNCTION_WORDS = """
 the and for that this with not are was were been being have has had having from but his her hers him she
 they them their theirs its our ours your yours you who whom whose which what when where why how all any
@@ -37,7 +37,10 @@ including include includes included etc  these those itself himself herself them
 class PublicTopics:
     """Clusters of public token embeddings. Use `PublicTopics.load(encoder)`.
 
-    of_token: the topic of each token id, `n_topics` for a token that has none. Shape: (vocab_size,).
+    Attributes:
+        of_token: Topic of each token id, `n_topics` for a token without one. Shape (vocab_size,).
+        n_topics: Number of topics.
+        names: Name of each topic.
     """
 
     _loaded: ClassVar[dict[tuple[str, int], PublicTopics]] = {}
@@ -50,9 +53,10 @@ class PublicTopics:
 
     @classmethod
     def load(cls, encoder: PublicEncoder, n_topics: int = N_TOPICS) -> PublicTopics:
-        """Topics of an encoder, once per process; the same in every process (fixed seed, one thread).
+        """Compute the topics of an encoder, once per process; they are the same in every process.
 
-        Raises: ValueError if the vocabulary has fewer words than topics, or `n_topics` is under 2.
+        Raises:
+            ValueError: The vocabulary has fewer words than topics, or `n_topics` is less than 2.
         """
         key = (encoder.digest, n_topics)
         with cls._lock:
@@ -61,12 +65,14 @@ class PublicTopics:
             return cls._loaded[key]
 
     def histogram(self, token_ids: Iterable[int]) -> NDArray[np.float32]:
-        """Share of each topic among the tokens that have one; function words and word endings have none.
+        """Compute the share of each topic among the tokens that have a topic.
 
-        Not smoothed: the loss it is a target of (`models.denoising_loss`) is defined at zero. A text without
-        a topic word gives zeros, so its loss and its gradient are zero.
+        Function words and word endings have none. The shares are not smoothed: the loss that they are the
+        target of (`losses.denoising_loss`) is defined at zero.
 
-        Shape: (n_topics,), float32, summing to 1 (or 0).
+        Returns:
+            Shares that sum to 1, shape (n_topics,), float32. Zeros for a text without a topic word; its loss
+            and gradient are then zero.
         """
         ids = np.fromiter(token_ids, dtype=np.int64)
         counts = np.bincount(self.of_token[ids], minlength=self.n_topics + 1)[: self.n_topics]
@@ -77,13 +83,14 @@ def _cluster(encoder: PublicEncoder, n_topics: int) -> NDArray[np.int64]:
     from sklearn.cluster import MiniBatchKMeans
     from threadpoolctl import threadpool_limits
 
-    words = _words(encoder.vocabulary())
+    words = _find_words(encoder.vocabulary())
     if n_topics < 2 or len(words) < n_topics:
         raise ValueError(f"{n_topics} topics cannot be made of {len(words)} words")
     rows = encoder.token_embeddings[words].numpy()
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
     clusters = MiniBatchKMeans(n_topics, random_state=_SEED, n_init="auto", batch_size=2048, max_iter=20)
-    # Sums in another order on more threads could move a word at a border, and topics are stored as targets.
+    # On more threads, sums in another order could move a word across a border, and topics are stored as
+    # targets.
     with threadpool_limits(1):
         assigned = clusters.fit_predict(rows)
     topic_of_token = np.full(encoder.vocab_size, n_topics, dtype=np.int64)
@@ -91,13 +98,14 @@ def _cluster(encoder: PublicEncoder, n_topics: int) -> NDArray[np.int64]:
     return topic_of_token
 
 
-def _words(vocabulary: list[str]) -> list[int]:
-    """Ids of the tokens that are a word or begin one, of letters only, and neither function word nor mask.
+def _find_words(vocabulary: list[str]) -> list[int]:
+    """Return the ids of tokens that are a word or begin one.
 
-    Knows the three ways vocabularies mark it: "##" before a continuation (WordPiece), "\u0120" (byte-level
-    BPE) or "\u2581" (SentencePiece) before a beginning.
+    Words consist of letters only and are neither function words nor mask words. Vocabularies mark them in
+    three ways: "##" before a continuation (WordPiece), "\u0120" (byte-level BPE) or "\u2581" (SentencePiece)
+    before a beginning.
     """
-    # Many, because a WordPiece vocabulary may hold such a character as a letter.
+    # More than 100, because a WordPiece vocabulary may contain such a character as a letter.
     marks = (mark for mark in ("\u2581", "\u0120") if sum(t.startswith(mark) for t in vocabulary) > 100)
     mark = next(marks, "")
     dropped = {*_FUNCTION_WORDS.split(), *MASK_WORDS.values()}

@@ -1,24 +1,23 @@
-"""A public encoder that is trained further: by adapters, in its last layers, or whole.
+"""Public encoder that is trained further: through adapters, in its last layers, or as a whole.
 
-Only what is trained is a parameter of its own; everything frozen is shared with the public encoder, and
-nothing of it is ever saved with a model.
+Only the trained weights are separate parameters. All frozen weights are shared with the public encoder, and
+none of them is saved with a model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
+from lexveil.nlp.encoders.config import TransformerKind
 from lexveil.nlp.encoders.public import PublicEncoder
 
-Part = Literal["lora", "last_layers", "full"]
-
-# What the query and value projections are called in BERT and its kin, DistilBERT, MPNet, Llama's kin,
-# DeBERTa, and where one layer makes both (with the keys).
+# Names of the query and value projections in BERT and similar encoders, DistilBERT, MPNet, Llama and similar
+# ones, DeBERTa, and in encoders where one layer computes both (with the keys).
 _QUERY_VALUE = frozenset(
     (
         "query",
@@ -36,111 +35,126 @@ _QUERY_VALUE = frozenset(
     )
 )
 
-_DRAWN = ".lora_A."
+# Part of the name of an adapter's first factor, which keeps its random initial weights.
+_FIRST_FACTOR = ".lora_A."
 
 
-class NotTrainable(ValueError):
-    """The encoder has no such part as is to be trained; the line says which and why."""
+class NotTrainableError(ValueError):
+    """The encoder lacks the part that is to be trained; the message says which part and why."""
 
 
 class TokenTransformer(nn.Module):
-    """Chunks of tokens -> features of norm 1: mean over positions to unit norm, less the public mean, to unit
-    norm.
+    """Transformer from chunks of tokens to features of norm 1.
 
-    Before the first step that is what the public encoder itself says of a chunk, so a head on these features
-    starts where one on frozen features does. Dropout stays off: DP noise is regularisation enough, and a
-    model is to be trained as it is served.
+    The features are the mean over all positions, scaled to norm 1, minus the public mean, scaled to norm 1.
+    Before the first step they equal the public encoder's features of a chunk, so a head on them starts where
+    a head on frozen features does. Dropout stays off: the DP noise regularizes enough, and a model is to be
+    trained as it is served.
 
-    part: what is trained. "lora": low-rank adapters (Hu et al. 2022) of rank `size` on the query and value
-        projections, of which the first factor stays as it was drawn: the noise of two would be multiplied
-        (Sun et al. 2024, "Improving LoRA in Privacy-preserving Federated Learning"). "last_layers": the last
-        `size` layers. "full": all that the features depend on but embeddings of anything else than words,
-        which are broadcast over the items of a batch, so that gradients of items can't be told apart.
+    Args:
+        encoder: Public encoder to train further.
+        part: What is trained. "lora": low-rank adapters (Hu et al. 2022) of rank `size` on the query and
+            value projections. Their first factor keeps its random initial weights, because the noise of two
+            trained factors would be multiplied (Sun et al. 2024, "Improving LoRA in Privacy-preserving
+            Federated Learning"). "last_layers": the last `size` layers. "full": all weights that the features
+            depend on, except embeddings of anything other than words; those are broadcast over the items of a
+            batch, so the gradients of single items cannot be separated.
+        size: Rank of the adapters, or number of trained layers; ignored for "full".
 
-    Raises: NotTrainable.
+    Raises:
+        NotTrainableError: The encoder lacks that part.
     """
 
-    def __init__(self, encoder: PublicEncoder, part: Part, size: int) -> None:
+    def __init__(self, encoder: PublicEncoder, part: TransformerKind, size: int) -> None:
         super().__init__()
         self.cls_id, self.sep_id, self.pad_id = encoder.cls_id, encoder.sep_id, encoder.pad_id
         self.mask_id = encoder.mask_id
-        # Not saved: public, and computed again from the encoder whose digest the configuration holds.
+        # Not saved: public, and recomputed from the encoder whose digest is in the configuration.
         self.register_buffer("mean", torch.from_numpy(encoder.public_mean), persistent=False)
-        self.transformer = encoder.transformer_copy()
+        self.transformer = encoder.copy_transformer()
         if part == "lora":
             _add_adapters(self.transformer, size)
         elif part == "last_layers":
-            _thaw(_layers(self.transformer)[-size:])
+            _unfreeze(_find_layers(self.transformer)[-size:])
         else:
-            _thaw([self.transformer])
-            _freeze(self._idle(encoder.vocab_size))
+            _unfreeze([self.transformer])
+            _freeze(self._find_unused(encoder.vocab_size))
 
     def train(self, mode: bool = True) -> TokenTransformer:
-        """Training mode of the rest; the transformer has no dropout in either mode."""
+        """Set the training mode, except for the transformer: it stays without dropout in both modes."""
         super().train(mode)
         self.transformer.eval()
         return self
 
     def forward(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
-        """`inputs`: ids, right-padded, without special tokens, and lengths. Shape: (items, dimension)."""
+        """Return the features of chunks. Shape: (items, dimension).
+
+        Args:
+            inputs: Right-padded ids without special tokens, shape (items, longest), and their lengths, shape
+                (items,).
+        """
         ids, lengths = inputs
         ends = lengths[:, None] + 1
-        places = torch.arange(ids.shape[1] + 2, device=ids.device)
-        wrapped = pad(ids, (1, 1)).masked_fill(places > ends, self.pad_id)
+        positions = torch.arange(ids.shape[1] + 2, device=ids.device)
+        wrapped = pad(ids, (1, 1)).masked_fill(positions > ends, self.pad_id)
         wrapped[:, 0] = self.cls_id
         wrapped = wrapped.scatter(1, ends, self.sep_id)
-        mask = places <= ends
+        mask = positions <= ends
         hidden = self.transformer(input_ids=wrapped, attention_mask=mask.long()).last_hidden_state
         pooled = (hidden * mask[..., None]).sum(1) / (ends + 1)
         return normalize(normalize(pooled, dim=1) - self.get_buffer("mean"), dim=1)
 
-    def _idle(self, vocab_size: int) -> list[nn.Parameter]:
-        """Trainable parameters that the features do not depend on (a pooler): only noise would move them."""
+    def _find_unused(self, vocab_size: int) -> list[nn.Parameter]:
+        """Return trainable parameters that no feature depends on (a pooler): noise alone would move them."""
         trained = [p for p in self.parameters() if p.requires_grad]
         ids = torch.arange(4).remainder(vocab_size)[None]
-        out = self((ids, torch.tensor([ids.shape[1]]))).sum()
-        found = cast("Sequence[Tensor | None]", torch.autograd.grad(out, trained, allow_unused=True))
-        return [p for p, gradient in zip(trained, found, strict=True) if gradient is None]
+        total = self((ids, torch.tensor([ids.shape[1]]))).sum()
+        gradients = cast("Sequence[Tensor | None]", torch.autograd.grad(total, trained, allow_unused=True))
+        return [p for p, gradient in zip(trained, gradients, strict=True) if gradient is None]
 
 
-def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """What is a model's own, by name: all that is trained, and the drawn factors of adapters."""
+def get_trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights that belong to the model, by name.
+
+    These are all trained weights, and the random first factors of adapters.
+    """
     named = model.named_parameters()
-    return {name: p.detach() for name, p in named if p.requires_grad or _DRAWN in name}
+    return {name: p.detach() for name, p in named if p.requires_grad or _FIRST_FACTOR in name}
 
 
 def _add_adapters(model: Any, rank: int) -> None:
-    # Slow to import, and no other kind needs it.
+    # Imported here: peft is slow to import, and only adapters need it.
     from peft import LoraConfig, inject_adapter_in_model
 
     linear = [name for name, module in model.named_modules() if type(module) is nn.Linear]
     targets = [name for name in linear if name.rpartition(".")[2] in _QUERY_VALUE]
     if not targets:
-        raise NotTrainable(
+        raise NotTrainableError(
             f"{type(model).__name__} has no linear query or value projection; use last_layers or full"
         )
-    wanted = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, bias="none", target_modules=targets)
-    inject_adapter_in_model(wanted, model)
-    _freeze([parameter for name, parameter in model.named_parameters() if _DRAWN in name])
+    adapters = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, bias="none", target_modules=targets)
+    inject_adapter_in_model(adapters, model)
+    _freeze([parameter for name, parameter in model.named_parameters() if _FIRST_FACTOR in name])
 
 
-def _layers(model: Any) -> list[nn.Module]:
-    """The layers of the encoder, first to last."""
-    wanted = model.config.num_hidden_layers
+def _find_layers(model: Any) -> list[nn.Module]:
+    """Return the layers of the encoder, first to last."""
+    count = model.config.num_hidden_layers
     for module in model.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == wanted:
+        if isinstance(module, nn.ModuleList) and len(module) == count:
             return list(module)
-    raise NotTrainable(f"{type(model).__name__} has no list of its {wanted} layers; use lora or full")
+    raise NotTrainableError(f"{type(model).__name__} has no list of its {count} layers; use lora or full")
 
 
-def _thaw(modules: list[Any]) -> None:
-    """Give the modules' parameters copies of their own, to be trained; the public ones stay as they are."""
-    own: dict[int, nn.Parameter] = {}
+def _unfreeze(modules: list[Any]) -> None:
+    """Replace the parameters of modules by trainable copies; the public parameters do not change."""
+    copies: dict[int, nn.Parameter] = {}
     for module in (part for each in modules for part in each.modules()):
         if isinstance(module, nn.Embedding) and not _embeds_words(module, modules):
             continue
         for name, frozen in list(module.named_parameters(recurse=False)):
-            copied = own.setdefault(id(frozen), nn.Parameter(frozen.detach().clone()))
+            # Two modules that share a parameter go on sharing its copy.
+            copied = copies.setdefault(id(frozen), nn.Parameter(frozen.detach().clone()))
             setattr(module, name, copied)
 
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, fi
 
 from lexveil.nlp.entity_types import DIRECT_TYPES, ENTITY_TYPES, FOREIGN_TYPES, NOT_PERSONAL
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
-from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.records_jsonl import parse
 
 Identifier = Literal["DIRECT", "QUASI", "NO_MASK"]
@@ -136,7 +136,7 @@ def _content(path: Path) -> bytes:
             check_codec(head, codec)
             raw.seek(0)
             return read_all(raw, codec, _LIMITS).removeprefix(b"\xef\xbb\xbf")
-    except Unreadable as unreadable:
+    except UnreadableError as unreadable:
         absent = unreadable.reason is Reason.inaccessible
         why = "there is no such file, or it may not be read" if absent else unreadable.reason.value
         raise GoldError(f"the gold file can't be read: {why}") from None

@@ -14,7 +14,7 @@ from lexveil.nlp.masking.mask import Kept, Masked, Place, Replacement, check_spa
 from lexveil.nlp.masking.policy import Policy, decide
 from lexveil.nlp.masking.scope import Scope
 from lexveil.nlp.masking.second_pass import FATAL, Leftover, SecondPass
-from lexveil.nlp.text import NormalisedText, Span
+from lexveil.nlp.text import NormalizedText, Span
 
 Verdict = Literal["PASS", "REVIEW", "FAIL"]
 SECOND_PASS = "SecondPass"  # noqa: S105
@@ -264,7 +264,7 @@ def _law_around(text: str, left: Sequence[Leftover]) -> list[Place]:
             windows.append([start, end])
     found: list[Place] = []
     for start, end in windows:
-        window = NormalisedText.of(text[start:end])
+        window = NormalizedText.of(text[start:end])
         for first, last in citations(window.text):
             first, last = window.to_original(first, last)
             found.append((start + first, start + last))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from lexveil.nlp.entities.roles import ROLE_TYPES, ROLES, role_applies
-from lexveil.nlp.entity_types import DIRECT_TYPES, ENTITY_TYPES, GENERALISED_TYPES, SURROGATE_TYPES
+from lexveil.nlp.entity_types import DIRECT_TYPES, ENTITY_TYPES, GENERALIZED_TYPES, SURROGATE_TYPES
 from lexveil.nlp.text import Span
 
 Action = Literal["keep", "token", "surrogate", "generalise"]
@@ -136,7 +136,7 @@ def _of_type(policy: Policy, kind: str) -> Action:
             return action
     action = policy.direct if kind in DIRECT_TYPES else policy.quasi
     unknown = (action == "surrogate" and kind not in SURROGATE_TYPES) or (
-        action == "generalise" and kind not in GENERALISED_TYPES
+        action == "generalise" and kind not in GENERALIZED_TYPES
     )
     return "token" if unknown else action
 
@@ -155,7 +155,7 @@ def _check_actions(types: Mapping[str, Action], roles: Mapping[str, Action]) -> 
 def _check_able(setting: str, kind: str, action: Action) -> None:
     if action == "surrogate" and kind not in SURROGATE_TYPES:
         raise PolicyRefused(setting, f"{kind} has no surrogates")
-    if action == "generalise" and kind not in GENERALISED_TYPES:
+    if action == "generalise" and kind not in GENERALIZED_TYPES:
         raise PolicyRefused(setting, f"{kind} has no generalisation")
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 import zstandard
 
-from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableError
 
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 _PLAIN_BLOCK = 1 << 16
@@ -39,28 +39,28 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Opens a regular file. Raises Unreadable(inaccessible) for all else: opening a pipe would never end."""
+    """Opens a regular file. Raises UnreadableError(inaccessible) for all else: opening a pipe would never end."""
     try:
         if stat.S_ISREG(path.stat().st_mode):
             return path.open("rb")
     except (OSError, ValueError):
         pass
-    raise Unreadable(Reason.inaccessible)
+    raise UnreadableError(Reason.inaccessible)
 
 
 def check_codec(head: bytes, codec: str | None) -> None:
-    """Raises Unreadable(wrong_suffix) when the first bytes aren't those of the codec that the name says."""
+    """Raises UnreadableError(wrong_suffix) when the first bytes aren't those of the codec that the name says."""
     gzip = head.startswith(b"\x1f\x8b")
     # 0x184D2A50 to 5F open a skippable frame, which may come first.
     zstd = head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F)
     if (codec == "gzip" and not gzip) or (codec == "zstd" and not zstd):
-        raise Unreadable(Reason.empty if not head else Reason.wrong_suffix)
+        raise UnreadableError(Reason.empty if not head else Reason.wrong_suffix)
 
 
 def chunks(raw: BinaryIO, codec: str | None, limits: Limits, start: int = 0) -> Iterator[bytes]:
     """The decompressed content from byte `start` on, piece by piece.
 
-    Raises Unreadable, after every byte before the damage was given: broken (damaged or cut short),
+    Raises UnreadableError, after every byte before the damage was given: broken (damaged or cut short),
     decompression_bomb (passes `limits.max_ratio`), inaccessible (the disk failed).
     """
     try:
@@ -74,7 +74,7 @@ def chunks(raw: BinaryIO, codec: str | None, limits: Limits, start: int = 0) -> 
                     yield block[start:] if start else block
                 start = max(0, start - len(block))
     except OSError:
-        raise Unreadable(Reason.inaccessible) from None
+        raise UnreadableError(Reason.inaccessible) from None
 
 
 def _expand(raw: BinaryIO, codec: str, max_ratio: int) -> Iterator[bytes]:
@@ -91,17 +91,17 @@ def _expand(raw: BinaryIO, codec: str, max_ratio: int) -> Iterator[bytes]:
             try:
                 out = decoder.decompress(block)
             except (zlib.error, zstandard.ZstdError, MemoryError):
-                raise Unreadable(Reason.broken) from None
+                raise UnreadableError(Reason.broken) from None
             given += len(out)
             if out:
                 yield out
             if given > BOMB_FLOOR and given > taken * max_ratio:
-                raise Unreadable(Reason.decompression_bomb)
+                raise UnreadableError(Reason.decompression_bomb)
             block = b""
             if decoder.eof:
                 block, decoder = decoder.unused_data, None
     if decoder is not None:
-        raise Unreadable(Reason.broken)
+        raise UnreadableError(Reason.broken)
 
 
 def _new_decoder(codec: str) -> _Decoder:
@@ -111,12 +111,12 @@ def _new_decoder(codec: str) -> _Decoder:
 
 
 def read_all(raw: BinaryIO, codec: str | None, limits: Limits) -> bytes:
-    """The whole content in memory. Raises Unreadable as `chunks` does, and beyond `limits.max_text_bytes`."""
+    """The whole content in memory. Raises UnreadableError as `chunks` does, and beyond `limits.max_text_bytes`."""
     parts: list[bytes] = []
     size = 0
     for part in chunks(raw, codec, limits):
         size += len(part)
         if size > limits.max_text_bytes:
-            raise Unreadable(Reason.over_size if codec is None else Reason.decompression_bomb)
+            raise UnreadableError(Reason.over_size if codec is None else Reason.decompression_bomb)
         parts.append(part)
     return b"".join(parts)

@@ -34,7 +34,7 @@ class Reason(StrEnum):
     """Not a regular file, gone, or not readable for this user."""
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A file can't be read. Its message is the reason code alone: never text, a name or a path."""
 
     def __init__(self, reason: Reason) -> None:
@@ -63,16 +63,16 @@ BOMB_FLOOR = 16 << 20
 """Bytes below which nothing is called a bomb, whatever its ratio: they do no harm."""
 
 
-def normalise(text: str) -> str:
+def normalize_text(text: str) -> str:
     r"""The one normal form of a document's text, idempotent.
 
     NULs dropped (databases refuse them), "\r\n" and "\r" to "\n", lone surrogates to U+FFFD (they have no
     UTF-8 form), one or more leading byte-order marks dropped.
     """
     text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    return mend_surrogates(text).lstrip("\ufeff")
+    return replace_surrogates(text).lstrip("\ufeff")
 
 
-def mend_surrogates(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Lone surrogates replaced one for one by U+FFFD, so that offsets stay as they were."""
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lexveil.nlp.readers import docx, eml, html, pdf, plain
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
-from lexveil.nlp.readers.contract import Limits, Reason, Unreadable, normalise
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, normalize_text
 
 DOCUMENT_SUFFIXES = frozenset(
     {".txt", ".text", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".pdf", ".eml"}
@@ -20,7 +20,7 @@ _MAX_NESTING = 8
 def read_document(path: Path, limits: Limits | None = None) -> str:
     """The normalised text of one document, chosen by its suffix and checked against its content.
 
-    Never empty, never None. Raises Unreadable with the reason, and nothing else, whatever the bytes are.
+    Never empty, never None. Raises UnreadableError with the reason, and nothing else, whatever the bytes are.
     """
     return _guarded(lambda: _read_file(path, limits or Limits()))
 
@@ -34,46 +34,46 @@ def _guarded(read: Callable[[], str]) -> str:
     reason = Reason.broken
     try:
         return read()
-    except Unreadable as unreadable:
+    except UnreadableError as unreadable:
         reason = unreadable.reason
     except Exception:
         # Six foreign parsers meet hostile bytes here: which exceptions they can raise is not knowable.
         reason = Reason.broken
     # Raised out here, so that no library's exception, which may quote the text, hangs on it as its context.
-    raise Unreadable(reason)
+    raise UnreadableError(reason)
 
 
 def _read_file(path: Path, limits: Limits) -> str:
     if split_name(path.name)[0] not in DOCUMENT_SUFFIXES:
-        raise Unreadable(Reason.unsupported)
+        raise UnreadableError(Reason.unsupported)
     with open_regular(path) as raw:
         if raw.seek(0, io.SEEK_END) > limits.max_bytes:
-            raise Unreadable(Reason.over_size)
+            raise UnreadableError(Reason.over_size)
         raw.seek(0)
         return _read_content(path.name, raw.read(limits.max_bytes + 1), limits)
 
 
 def _read_content(name: str, data: bytes, limits: Limits) -> str:
     if len(data) > limits.max_bytes:
-        raise Unreadable(Reason.over_size)
+        raise UnreadableError(Reason.over_size)
     return read_bytes(data, *split_name(name), limits)
 
 
 def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits, depth: int = 0) -> str:
     """The same for content already in memory, such as an attachment, which `depth` messages enclose.
 
-    Raises Unreadable, and whatever a parser raises on damaged content.
+    Raises UnreadableError, and whatever a parser raises on damaged content.
     """
     if suffix not in DOCUMENT_SUFFIXES or depth > _MAX_NESTING:
-        raise Unreadable(Reason.unsupported)
+        raise UnreadableError(Reason.unsupported)
     check_codec(data[:8], codec)
     if codec is not None:
         data = read_all(io.BytesIO(data), codec, limits)
     if not data.strip():
-        raise Unreadable(Reason.empty)
-    text = normalise(_parse(data, suffix, limits, depth))
+        raise UnreadableError(Reason.empty)
+    text = normalize_text(_parse(data, suffix, limits, depth))
     if not text.strip():
-        raise Unreadable(Reason.empty)
+        raise UnreadableError(Reason.empty)
     return text
 
 
@@ -95,7 +95,7 @@ def _read_attachment(data: bytes, suffix: str, codec: str | None, limits: Limits
     """Damage in one attachment doesn't cost the rest of the message."""
     try:
         return read_bytes(data, suffix, codec, limits, depth)
-    except Unreadable:
+    except UnreadableError:
         raise
     except Exception:
-        raise Unreadable(Reason.broken) from None
+        raise UnreadableError(Reason.broken) from None

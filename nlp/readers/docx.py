@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableError
 from lexveil.nlp.readers.docx_events import WordText
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -35,18 +35,18 @@ _AFTER = ("footnotes", "endnotes", "diagramData", "footer")
 def read(data: bytes, limits: Limits) -> str:
     """The text of a DOCX file.
 
-    Raises Unreadable: encrypted, wrong_suffix (no ZIP, or one without a Word document in it), broken,
+    Raises UnreadableError: encrypted, wrong_suffix (no ZIP, or one without a Word document in it), broken,
     decompression_bomb, needs_ocr (pictures and no text), unsupported (holds a chunk of another format).
     """
     if data.startswith(_OLE):
-        raise Unreadable(Reason.encrypted if _ENCRYPTED_PACKAGE in data else Reason.wrong_suffix)
+        raise UnreadableError(Reason.encrypted if _ENCRYPTED_PACKAGE in data else Reason.wrong_suffix)
     if not data.startswith(b"PK"):
-        raise Unreadable(Reason.wrong_suffix)
+        raise UnreadableError(Reason.wrong_suffix)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _Package(archive, limits).text()
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
-        raise Unreadable(Reason.broken) from None
+        raise UnreadableError(Reason.broken) from None
 
 
 class _Package:
@@ -55,9 +55,9 @@ class _Package:
     def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
         entries = archive.infolist()
         if len(entries) > _MAX_ENTRIES:
-            raise Unreadable(Reason.decompression_bomb)
+            raise UnreadableError(Reason.decompression_bomb)
         if any(entry.flag_bits & 1 for entry in entries):
-            raise Unreadable(Reason.encrypted)
+            raise UnreadableError(Reason.encrypted)
         self._archive = archive
         self._entries = {entry.filename: entry for entry in entries}
         self._budget = limits.max_text_bytes
@@ -67,17 +67,17 @@ class _Package:
         roots = [part for kind, part in self._related("") if kind == "officeDocument"]
         main = roots[0] if roots else "word/document.xml"
         if main not in self._entries:
-            raise Unreadable(Reason.wrong_suffix)
+            raise UnreadableError(Reason.wrong_suffix)
         body = self._part(main)
         related = sorted(self._related(main))
         if any(kind == "aFChunk" for kind, _ in related):
-            raise Unreadable(Reason.unsupported)
+            raise UnreadableError(Reason.unsupported)
         before = [self._part(part) for wanted in _BEFORE for kind, part in related if kind == wanted]
         after = [self._part(part) for wanted in _AFTER for kind, part in related if kind == wanted]
         pieces = [*dict.fromkeys(before), body, *dict.fromkeys(after)]
         text = "\n".join(piece for piece in pieces if piece.strip())
         if not text and any("/media/" in name for name in self._entries):
-            raise Unreadable(Reason.needs_ocr)
+            raise UnreadableError(Reason.needs_ocr)
         return text
 
     def _related(self, part: str) -> list[tuple[str, str]]:
@@ -102,13 +102,13 @@ class _Package:
         # The declared size may lie; the true one is counted below.
         too_dense = entry.file_size > BOMB_FLOOR and entry.file_size > entry.compress_size * self._max_ratio
         if entry.file_size > self._budget or too_dense:
-            raise Unreadable(Reason.decompression_bomb)
+            raise UnreadableError(Reason.decompression_bomb)
         parser = etree.XMLParser(target=target, resolve_entities=False, no_network=True, load_dtd=False)
         with self._archive.open(entry) as stream:
             while block := stream.read(_BLOCK):
                 self._budget -= len(block)
                 if self._budget < 0:
-                    raise Unreadable(Reason.decompression_bomb)
+                    raise UnreadableError(Reason.decompression_bomb)
                 parser.feed(block)
         parser.close()
 
@@ -125,7 +125,7 @@ class _Relations:
             self.found.append((kind, attributes.get("Target", "")))
 
     def doctype(self, *_: object) -> None:
-        raise Unreadable(Reason.broken)
+        raise UnreadableError(Reason.broken)
 
     def close(self) -> None:
         pass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lexveil.nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.contract import Reason, UnreadableError
 from lexveil.nlp.readers.layout import Layout
 
 _WORD = (
@@ -62,7 +62,7 @@ class WordText:
         path = self._path
         path.append(name)
         if len(path) == 1 and not name and not tag.endswith("}dataModel"):
-            raise Unreadable(Reason.wrong_suffix)  # a spreadsheet, say; a dataModel is a diagram's text
+            raise UnreadableError(Reason.wrong_suffix)  # a spreadsheet, say; a dataModel is a diagram's text
         if self._skipped_from or not name:
             return
         parent = path[-2] if len(path) > 1 else ""
@@ -124,7 +124,7 @@ class WordText:
         elif name == "mc:AlternateContent" and self._alternatives:
             self._alternatives.pop()
         elif name == "altChunk":
-            raise Unreadable(Reason.unsupported)
+            raise UnreadableError(Reason.unsupported)
 
     def _flush_boxes(self) -> None:
         for box in self._boxes:
@@ -135,7 +135,7 @@ class WordText:
 
     def doctype(self, *_: object) -> None:
         """Word writes none, and entities are the way to read other files or to grow without end."""
-        raise Unreadable(Reason.broken)
+        raise UnreadableError(Reason.broken)
 
     def close(self) -> None:
         pass

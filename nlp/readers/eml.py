@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from email.message import Message
 
 from lexveil.nlp.readers.compression import split_name
-from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.html import read as read_html
 from lexveil.nlp.readers.plain import check_text, decode
 
@@ -39,21 +39,21 @@ _FOLD = re.compile(r"\r?\n[ \t]*")
 def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
     """The text of a message.
 
-    Raises Unreadable: wrong_suffix (no header of a mail at its top), encrypted (the whole message is),
+    Raises UnreadableError: wrong_suffix (no header of a mail at its top), encrypted (the whole message is),
     decompression_bomb (all parts together), broken.
     """
     check_text(data)
     message = email.message_from_bytes(data, policy=email.policy.default)
     if not _KNOWN.intersection(name.lower() for name in message.keys()):  # noqa: SIM118  (a Message isn't a dict)
-        raise Unreadable(Reason.wrong_suffix)
+        raise UnreadableError(Reason.wrong_suffix)
     if _is_encrypted(message):
-        raise Unreadable(Reason.encrypted)
+        raise UnreadableError(Reason.encrypted)
     pieces: list[str] = []
     size = 0
     for piece in _message(message, limits, read_part, 0):
         size += len(piece)
         if size > limits.max_text_bytes:
-            raise Unreadable(Reason.decompression_bomb)
+            raise UnreadableError(Reason.decompression_bomb)
         pieces.append(piece)
     return "\n\n".join(pieces)
 
@@ -130,7 +130,7 @@ def _body(part: Message, kind: str) -> str:
     charset = part.get_content_charset()
     try:
         return read_html(data, charset) if kind == "text/html" else decode(data, charset)
-    except Unreadable as unreadable:
+    except UnreadableError as unreadable:
         return _not_read(unreadable.reason)
 
 
@@ -142,7 +142,7 @@ def _attachment(part: Message, kind: str, limits: Limits, read_part: ReadPart) -
         suffix = ".txt"
     try:
         return f"[attachment]\n\n{read_part(_payload(part), suffix, codec, limits)}"
-    except Unreadable as unreadable:
+    except UnreadableError as unreadable:
         return _not_read(unreadable.reason)
 
 

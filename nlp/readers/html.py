@@ -13,7 +13,7 @@ from collections import Counter
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from lexveil.nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.contract import Reason, UnreadableError
 from lexveil.nlp.readers.layout import Layout
 from lexveil.nlp.readers.plain import check_text, decode
 
@@ -44,7 +44,7 @@ _CLOSED_BY_OTHERS = {
 def read(data: bytes, charset: str | None = None) -> str:
     """The text of an HTML file; `charset` (a mail part's header) is believed before the page's own.
 
-    Raises Unreadable: wrong_suffix for binary data, broken for absurdly deep nesting.
+    Raises UnreadableError: wrong_suffix for binary data, broken for absurdly deep nesting.
     """
     check_text(data)
     if charset is None and (found := _CHARSET.search(data[:4096])):
@@ -61,7 +61,7 @@ def read(data: bytes, charset: str | None = None) -> str:
 
 
 def _check_depth(page: str) -> None:
-    """Raises Unreadable(broken): parsing time grows with the depth squared, to hours for a small file."""
+    """Raises UnreadableError(broken): parsing time grows with the depth squared, to hours for a small file."""
     depths: Counter[str] = Counter()
     total = 0
     for tag in _TAG.finditer(page):
@@ -72,7 +72,7 @@ def _check_depth(page: str) -> None:
         depths[name] += step
         total += step
         if total > _MAX_DEPTH:
-            raise Unreadable(Reason.broken)
+            raise UnreadableError(Reason.broken)
 
 
 def _walk(root: LexborNode, out: Layout, may_hide: bool) -> None:

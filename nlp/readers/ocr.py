@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from functools import cache
 
-from lexveil.nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.contract import Reason, UnreadableError
 
 DPI = 300
 _SECONDS_A_PAGE = 180
@@ -30,11 +30,11 @@ def _languages(program: str) -> str:
 def read_grey(pixels: bytes, width: int, height: int) -> str:
     """The text of an 8-bit grey picture (`width * height` bytes, row by row) of `DPI` dots an inch.
 
-    Raises Unreadable(needs_ocr) when Tesseract is absent, fails, or takes more than three minutes.
+    Raises UnreadableError(needs_ocr) when Tesseract is absent, fails, or takes more than three minutes.
     """
     program = shutil.which("tesseract")
     if program is None:
-        raise Unreadable(Reason.needs_ocr)
+        raise UnreadableError(Reason.needs_ocr)
     picture = b"P5\n%d %d\n255\n" % (width, height) + pixels
     # One thread: Tesseract's own threads fight with the other shards for the cores.
     environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
@@ -50,5 +50,5 @@ def read_grey(pixels: bytes, width: int, height: int) -> str:
             check=True,
         )
     if done is None:
-        raise Unreadable(Reason.needs_ocr)
+        raise UnreadableError(Reason.needs_ocr)
     return done.stdout.decode("utf-8", "replace").replace("\f", "\n")

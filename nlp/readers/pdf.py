@@ -16,7 +16,7 @@ import pypdfium2
 from pypdfium2 import raw
 
 from lexveil.nlp.readers import ocr
-from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 
 _LOCK = threading.Lock()
 _HEADER_WITHIN = 1024
@@ -42,11 +42,11 @@ def is_pdf(data: bytes) -> bool:
 def read(data: bytes, limits: Limits) -> str:
     """The text of a PDF file.
 
-    Raises Unreadable: wrong_suffix, encrypted, broken, needs_ocr (a page is a picture and can't be read: a
+    Raises UnreadableError: wrong_suffix, encrypted, broken, needs_ocr (a page is a picture and can't be read: a
     document is never given without one of its pages), decompression_bomb.
     """
     if not is_pdf(data):
-        raise Unreadable(Reason.wrong_suffix)
+        raise UnreadableError(Reason.wrong_suffix)
     with _LOCK:
         reason = Reason.broken
         try:
@@ -57,14 +57,14 @@ def read(data: bytes, limits: Limits) -> str:
         else:
             try:
                 if document.get_formtype() in _XFA:
-                    raise Unreadable(Reason.unsupported)
+                    raise UnreadableError(Reason.unsupported)
                 document.init_forms()
                 return _read_pages(document, limits)
             except pypdfium2.PdfiumError:
                 pass
             finally:
                 document.close()
-    raise Unreadable(reason)
+    raise UnreadableError(reason)
 
 
 def _read_pages(document: pypdfium2.PdfDocument, limits: Limits) -> str:
@@ -86,7 +86,7 @@ def _read_pages(document: pypdfium2.PdfDocument, limits: Limits) -> str:
             page.close()
         size += len(text)
         if size > limits.max_text_bytes:
-            raise Unreadable(Reason.decompression_bomb)
+            raise UnreadableError(Reason.decompression_bomb)
         pages.append(text.strip())
     return "\n\n".join(page for page in pages if page)
 
@@ -136,7 +136,7 @@ def _coverage(page: pypdfium2.PdfPage) -> tuple[float, int]:
 
 def _recognise(page: pypdfium2.PdfPage, limits: Limits) -> str:
     if not (limits.ocr and ocr.is_available()):
-        raise Unreadable(Reason.needs_ocr)
+        raise UnreadableError(Reason.needs_ocr)
     width, height = page.get_size()
     scale = min(_SCALE, (_MAX_PIXELS / max(width * height, 1.0)) ** 0.5)
     bitmap = page.render(scale=scale, grayscale=True)  # pyright: ignore[reportArgumentType]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from lexveil.nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.contract import Reason, UnreadableError
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -41,19 +41,19 @@ _FALLBACKS = [
 
 
 def check_text(data: bytes) -> None:
-    """Raises Unreadable(wrong_suffix) when the bytes open a well-known binary format (or RTF)."""
+    """Raises UnreadableError(wrong_suffix) when the bytes open a well-known binary format (or RTF)."""
     if data.startswith(_MAGIC):
-        raise Unreadable(Reason.wrong_suffix)
+        raise UnreadableError(Reason.wrong_suffix)
 
 
 def read(data: bytes) -> str:
-    """The text of a .txt or .md file. Raises Unreadable(wrong_suffix) for binary data."""
+    """The text of a .txt or .md file. Raises UnreadableError(wrong_suffix) for binary data."""
     check_text(data)
     return decode(data)
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
-    """Bytes -> text, in the likeliest encoding. Raises Unreadable(wrong_suffix) for binary data.
+    """Bytes -> text, in the likeliest encoding. Raises UnreadableError(wrong_suffix) for binary data.
 
     declared: a charset that the surrounding format names; it is used when the bytes are valid in it. Single
     bytes that are invalid in the likeliest encoding become U+FFFD.
@@ -70,7 +70,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
 def guess_encoding(data: bytes) -> str:
     """The Python codec that the bytes are likeliest in; they may be the first part of something longer.
 
-    Raises Unreadable(wrong_suffix) for binary data.
+    Raises UnreadableError(wrong_suffix) for binary data.
     """
     if bom := _bom(data):
         return bom
@@ -84,9 +84,9 @@ def guess_encoding(data: bytes) -> str:
         best = max(halves, key=lambda name: halves[name])
         if halves[best] >= 0.9:
             return best
-        raise Unreadable(Reason.wrong_suffix)
+        raise UnreadableError(Reason.wrong_suffix)
     if len(_CONTROL.findall(sample)) * 50 > len(sample):
-        raise Unreadable(Reason.wrong_suffix)
+        raise UnreadableError(Reason.wrong_suffix)
     return _guess_by_grammar(sample)
 
 

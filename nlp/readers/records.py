@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lexveil.nlp.readers import records_csv, records_jsonl, records_parquet
 from lexveil.nlp.readers.compression import check_codec, open_regular, split_name
-from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.plain import check_text
 
 _JSONL = (".jsonl", ".ndjson")
@@ -59,7 +59,7 @@ def plan_slices(
     """Slices that cover every record once, in order, of at most `max_records` and about `max_bytes` each.
 
     Reads the file once, in bounded memory. A record above `max_bytes` makes a slice of its own.
-    Raises Unreadable, before the first slice, when the file as a whole is none of its kind: inaccessible,
+    Raises UnreadableError, before the first slice, when the file as a whole is none of its kind: inaccessible,
     empty (no record in it), wrong_suffix, encrypted, broken, unsupported.
     """
     limits = limits or Limits()
@@ -75,7 +75,7 @@ def plan_slices(
         digest.update(content)
         hashed = bool(content)
     if not first and not count:
-        raise Unreadable(Reason.empty)
+        raise UnreadableError(Reason.empty)
     if count:
         yield Slice(first, count, start, digest.hexdigest() if hashed else "")
 
@@ -83,7 +83,7 @@ def plan_slices(
 def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterator[Record | Reason]:
     """Exactly `piece.count` items in order: the record, or why it can't be read.
 
-    Raises Unreadable as `plan_slices` does. Should the file have changed since it was planned, what is
+    Raises UnreadableError as `plan_slices` does. Should the file have changed since it was planned, what is
     missing is given as Reason.broken.
     """
     limits = limits or Limits()
@@ -96,7 +96,7 @@ def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterat
         yield Reason.broken
 
 
-def field(record: Record, dotted: str) -> object | None:
+def get_field(record: Record, dotted: str) -> object | None:
     """The value under `dotted`, `None` where there is none.
 
     Dots reach into nested mappings; at every level a key that holds the whole rest of the name wins.
@@ -145,14 +145,14 @@ def _records(path: Path, piece: Slice, limits: Limits) -> Generator[Record | Rea
 
 
 def _check(path: Path) -> str:
-    """The suffix without the codec. Raises Unreadable when the name or the first bytes speak against it."""
+    """The suffix without the codec. Raises UnreadableError when the name or the first bytes speak against it."""
     suffix, codec = split_name(path.name)
     if not is_record_file(path):
-        raise Unreadable(Reason.unsupported)
+        raise UnreadableError(Reason.unsupported)
     with open_regular(path) as raw:
         head = raw.read(8)
     if not head:
-        raise Unreadable(Reason.empty)
+        raise UnreadableError(Reason.empty)
     if suffix == ".parquet":
         records_parquet.check(head)
         return suffix

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from lexveil.nlp.readers.compression import chunks
-from lexveil.nlp.readers.contract import Limits, Reason, Unreadable
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.plain import guess_encoding
 
 _SAMPLE = 1 << 20
@@ -31,7 +31,7 @@ def rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, start: i
     Where: the byte in the decompressed content; 0 when it isn't known, as in encodings that can't be entered
     anywhere. Blank rows are no records. Reason.broken for a row with another number of columns than the
     header, or of undecodable bytes. A line above `limits.max_text_bytes`, or a break in the stream, ends the
-    file with one last Reason. Raises Unreadable(wrong_suffix) for binary data.
+    file with one last Reason. Raises UnreadableError(wrong_suffix) for binary data.
     """
     # One setting for the whole process; every caller wants it at least this wide.
     csv.field_size_limit(max(limits.max_text_bytes, csv.field_size_limit()))
@@ -50,7 +50,7 @@ def rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, start: i
             lines = _Lines(_stream(raw, codec, limits, start), encoding, limits, start)
             reader = csv.reader(lines, delimiter=delimiter)
         yield from _records(reader, lines, header)
-    except Unreadable as unreadable:
+    except UnreadableError as unreadable:
         yield unreadable.reason, 0, 0
     except (UnicodeDecodeError, csv.Error):
         # Half a character of UTF-16, for which there is no escape; or a header that is none.
@@ -82,7 +82,7 @@ def _stream(raw: BinaryIO, codec: str | None, limits: Limits, start: int) -> io.
 def _encoding(stream: io.BufferedReader[_Stream]) -> str:
     try:
         sample = stream.peek(_SAMPLE)
-    except Unreadable:
+    except UnreadableError:
         return "utf-8"  # the same break comes again, as the first record, when the header is read
     return guess_encoding(sample)
 
@@ -111,7 +111,7 @@ class _Lines:
             self.ended = True
             raise StopIteration
         if len(line) > self._longest:
-            raise Unreadable(Reason.over_size)
+            raise UnreadableError(Reason.over_size)
         if self._counts:
             ascii_only = line.isascii()
             self.position += len(line) if ascii_only else len(line.encode(self._encoding, "surrogateescape"))
@@ -169,8 +169,8 @@ class _Stream(io.RawIOBase):
         if self._broken is None:
             try:
                 return next(self._blocks, b"")
-            except Unreadable as unreadable:
+            except UnreadableError as unreadable:
                 self._broken = unreadable.reason
         if given:
             return b""
-        raise Unreadable(self._broken)
+        raise UnreadableError(self._broken)

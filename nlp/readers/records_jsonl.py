@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO, cast
 
 from lexveil.nlp.readers.compression import chunks
-from lexveil.nlp.readers.contract import Limits, Reason, Unreadable, mend_surrogates
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, replace_surrogates
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -36,7 +36,7 @@ def lines(
                     yield start, line
                 start += size + 1
                 held, size = [part], len(part)
-    except Unreadable as unreadable:
+    except UnreadableError as unreadable:
         yield start, unreadable.reason
         return
     if line := _close(held, size, limits):
@@ -66,10 +66,10 @@ def parse(line: bytes) -> Mapping[str, object] | Reason:
 
 def _mend(value: object) -> object:
     if isinstance(value, str):
-        return mend_surrogates(value)
+        return replace_surrogates(value)
     if isinstance(value, dict):
         pairs = cast("dict[str, object]", value).items()
-        return {mend_surrogates(key): _mend(inner) for key, inner in pairs}
+        return {replace_surrogates(key): _mend(inner) for key, inner in pairs}
     if isinstance(value, list):
         return [_mend(inner) for inner in cast("list[object]", value)]
     return value

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lexveil.nlp.readers.contract import Reason, Unreadable
+from lexveil.nlp.readers.contract import Reason, UnreadableError
 
 _BATCH = 64
 
 
 def check(head: bytes) -> None:
-    """Raises Unreadable: encrypted (Parquet modular encryption), wrong_suffix."""
+    """Raises UnreadableError: encrypted (Parquet modular encryption), wrong_suffix."""
     if head.startswith(b"PARE"):
-        raise Unreadable(Reason.encrypted)
+        raise UnreadableError(Reason.encrypted)
     if not head.startswith(b"PAR1"):
-        raise Unreadable(Reason.wrong_suffix)
+        raise UnreadableError(Reason.wrong_suffix)
 
 
 def _open(path: Path) -> Any:
@@ -27,13 +27,13 @@ def _open(path: Path) -> Any:
         return pq.ParquetFile(path)
     except (OSError, ValueError, pa.ArrowException):
         pass
-    raise Unreadable(Reason.broken)
+    raise UnreadableError(Reason.broken)
 
 
 def sizes(path: Path) -> Iterator[tuple[int, int]]:
     """(0, mean size in bytes of a row of its row group) of every row, from the file's footer alone.
 
-    Raises Unreadable(broken).
+    Raises UnreadableError(broken).
     """
     with _open(path) as file:
         for index in range(file.num_row_groups):
@@ -43,7 +43,7 @@ def sizes(path: Path) -> Iterator[tuple[int, int]]:
 
 
 def records(path: Path, first: int, count: int) -> Iterator[Mapping[str, object] | Reason]:
-    """The `count` rows from `first` on; fewer when a row group is damaged. Raises Unreadable(broken)."""
+    """The `count` rows from `first` on; fewer when a row group is damaged. Raises UnreadableError(broken)."""
     import pyarrow as pa
 
     with _open(path) as file:

@@ -16,7 +16,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 class Tagger(Protocol):
-    """Finds spans in windows of normalised text (`lexveil.nlp.text.NormalisedText.text`).
+    """Finds spans in windows of normalised text (`lexveil.nlp.text.NormalizedText.text`).
 
     `languages` are those it was trained on (ISO 639-1); None where only its user knows.
     """

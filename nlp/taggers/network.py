@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from lexveil.nlp.encoders.public import weights_digest
+from lexveil.nlp.encoders.public import compute_weights_digest
 from lexveil.nlp.taggers.contract import TaggerRefused
 from lexveil.nlp.taggers.pieces import SHAPES
 
@@ -100,7 +100,7 @@ def _encoder(folder: Path, digest: str, dropout: float) -> Any:
     from transformers import BertModel
     from transformers.utils import logging
 
-    if weights_digest(folder) != digest:
+    if compute_weights_digest(folder) != digest:
         raise TaggerRefused("digest")
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexveil.nlp.text import NormalisedText
+from lexveil.nlp.text import NormalizedText
 
 HOSTILE = st.text(
     alphabet=st.one_of(
@@ -21,7 +21,7 @@ HOSTILE = st.text(
 
 @given(HOSTILE)
 def test_every_character_maps_to_its_own_place(text: str) -> None:
-    normalised = NormalisedText.of(text)
+    normalised = NormalizedText.of(text)
     assert len(normalised.text) <= len(text)
     last = 0
     for index in range(len(normalised.text)):
@@ -33,7 +33,7 @@ def test_every_character_maps_to_its_own_place(text: str) -> None:
 
 @given(HOSTILE)
 def test_neighbouring_spans_never_overlap(text: str) -> None:
-    normalised = NormalisedText.of(text)
+    normalised = NormalizedText.of(text)
     for cut in range(1, len(normalised.text)):
         assert normalised.to_original(0, cut)[1] <= normalised.to_original(cut, len(normalised.text))[0]
 
@@ -50,18 +50,18 @@ def test_neighbouring_spans_never_overlap(text: str) -> None:
     ],
 )
 def test_folding(original: str, folded: str) -> None:
-    assert NormalisedText.of(original).text == folded
+    assert NormalizedText.of(original).text == folded
 
 
 def test_a_combining_mark_belongs_to_its_letter_and_a_line_end_to_nobody() -> None:
-    assert NormalisedText.of("Jose\u0301,").to_original(0, 4) == (0, 5)
-    assert NormalisedText.of("Jo\r\nx").to_original(0, 2) == (0, 2)
+    assert NormalizedText.of("Jose\u0301,").to_original(0, 4) == (0, 5)
+    assert NormalizedText.of("Jo\r\nx").to_original(0, 2) == (0, 2)
 
 
 def test_repr_holds_no_text() -> None:
-    assert "Secret" not in repr(NormalisedText.of("Secret\u200b name"))
+    assert "Secret" not in repr(NormalizedText.of("Secret\u200b name"))
 
 
 def test_out_of_range() -> None:
     with pytest.raises(ValueError, match="outside"):
-        NormalisedText.of("abc").to_original(1, 4)
+        NormalizedText.of("abc").to_original(1, 4)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig
-from lexveil.nlp.encoders.documents import encode_document, encode_documents, extract, wanted_by
+from lexveil.nlp.encoders.documents import encode_document, encode_documents, extract, get_input_kind
 from lexveil.nlp.encoders.inputs import collate_tokens
-from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.topics import PublicTopics
 
@@ -23,7 +23,7 @@ TEXTS = [
 
 def trained(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
     config = ModelConfig.of(kind, encoder, ("a", "b", "c"), hidden=4, chunk_length=32, chunk_limit=4)
-    model = build(config, encoder)
+    model = build_model(config, encoder)
     torch.nn.init.normal_(model.output.weight)
     torch.nn.init.normal_(model.output.bias)
     return model
@@ -33,7 +33,7 @@ def trained(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
 def test_one_by_one_or_together_is_the_same(kind: Kind, tiny: PublicEncoder) -> None:
     model = trained(kind, tiny)
     topics = PublicTopics.load(tiny, 8)
-    together = encode_documents(TEXTS, tiny, wanted_by(model.config), topics, 32, 4)
+    together = encode_documents(TEXTS, tiny, get_input_kind(model.config), topics, 32, 4)
     alone = [encode_document(text, tiny, topics, model.config) for text in TEXTS]
     assert [d.chunks for d in together] == [4, 1, 0, 1]
     assert [d.total_chunks for d in together] == [d.total_chunks for d in alone]
@@ -53,7 +53,7 @@ def test_one_by_one_or_together_is_the_same(kind: Kind, tiny: PublicEncoder) -> 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_logits_are_the_head_of_the_features(kind: Kind, tiny: PublicEncoder) -> None:
     model = trained(kind, tiny)
-    encoded = encode_documents(TEXTS, tiny, wanted_by(model.config), None, 32, 4)
+    encoded = encode_documents(TEXTS, tiny, get_input_kind(model.config), None, 32, 4)
     extracted = extract(model, encoded, batch_tokens=40)
     assert extracted.features.shape == (4, model.config.feature_dim)
     logits = model.head(torch.from_numpy(extracted.features)).detach().numpy()
@@ -88,4 +88,4 @@ def test_documents_encoded_for_another_kind_are_refused(tiny: PublicEncoder) -> 
 def test_repr_shows_no_content(tiny: PublicEncoder) -> None:
     for want in ("embedding", "tokens"):
         document = encode_documents([TEXTS[1]], tiny, want, PublicTopics.load(tiny, 8), 32)[0]
-        assert repr(document) == "Encoded(chunks=1, total_chunks=1)"
+        assert repr(document) == "EncodedDocument(chunks=1, total_chunks=1)"

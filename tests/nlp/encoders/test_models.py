@@ -10,9 +10,9 @@ from torch import nn
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.heads import PolynomialHead
-from lexveil.nlp.encoders.inputs import Inputs, Tokens, collate_tokens
+from lexveil.nlp.encoders.inputs import Inputs, TokenBatch, collate_tokens
 from lexveil.nlp.encoders.losses import classification_loss, denoising_loss
-from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 
 LABELS = ("contract", "lease", "合同")
@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def model_of(kind: Kind, encoder: PublicEncoder, hidden: int = 8) -> FeatureModel:
-    return build(ModelConfig.of(kind, encoder, LABELS, hidden=hidden, chunk_length=32), encoder)
+    return build_model(ModelConfig.of(kind, encoder, LABELS, hidden=hidden, chunk_length=32), encoder)
 
 
 def inputs_of(kind: Kind, encoder: PublicEncoder, items: int = 5) -> Inputs:
@@ -92,7 +92,7 @@ def test_an_item_does_not_depend_on_its_batch(tiny: PublicEncoder) -> None:
 
 
 def test_a_model_refuses_the_other_kind_of_input(tiny: PublicEncoder) -> None:
-    with pytest.raises(TypeError, match="linear does not take Tokens"):
+    with pytest.raises(TypeError, match="linear does not take TokenBatch"):
         model_of("linear", tiny)(inputs_of("lstm", tiny))
     with pytest.raises(TypeError, match="lstm does not take Tensor"):
         model_of("lstm", tiny)(inputs_of("mlp", tiny))
@@ -108,7 +108,7 @@ def test_building_is_repeatable_and_leaves_the_random_state(kind: Kind, tiny: Pu
 
 def test_building_on_another_encoder_is_refused(tiny: PublicEncoder, encoder: PublicEncoder) -> None:
     with pytest.raises(ValueError, match="another encoder"):
-        build(ModelConfig.of("linear", tiny, LABELS), encoder)
+        build_model(ModelConfig.of("linear", tiny, LABELS), encoder)
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
@@ -126,7 +126,7 @@ def test_corruption_masks_tokens(tiny: PublicEncoder) -> None:
     model = model_of("lstm", tiny)
     tokens = collate_tokens([list(range(1000, 2000))])
     corrupted = model.corrupt(tokens, np.random.default_rng(0), 0.3)
-    assert isinstance(corrupted, Tokens)
+    assert isinstance(corrupted, TokenBatch)
     changed = corrupted.ids != tokens.ids
     assert set(corrupted.ids[changed].tolist()) == {tiny.mask_id}
     assert changed.float().mean() == pytest.approx(0.3, abs=0.05)

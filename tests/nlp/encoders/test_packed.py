@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.config import ModelConfig, Precision
 from lexveil.nlp.encoders.documents import encode_documents
 from lexveil.nlp.encoders.inputs import collate_tokens
-from lexveil.nlp.encoders.models import build
-from lexveil.nlp.encoders.packed import PackedLinear, Precision, arithmetic, pack
-from lexveil.nlp.encoders.public import PublicEncoder, batches_by_length
-from lexveil.nlp.encoders.storage import CONFIG, ModelRefused, load, read_config, save
+from lexveil.nlp.encoders.models import build_model
+from lexveil.nlp.encoders.packed import PackedLinear, choose_dtype, pack_linear_layers
+from lexveil.nlp.encoders.public import PublicEncoder, batch_by_length
+from lexveil.nlp.encoders.storage import CONFIG, ModelLoadError, load_model, read_config, save_model
 
 TEXTS = [
     "This Agreement shall be governed by the laws of the state.",
@@ -44,7 +44,7 @@ def test_a_packed_layer_in_float32_is_the_plain_one(bias: bool) -> None:
     inputs = torch.randn(2, 7, 48)
     expected = model(inputs)
     parameters = list(model.named_parameters())
-    pack(model, "float32")
+    pack_linear_layers(model, "float32")
     assert [type(layer) for layer in model.modules()].count(PackedLinear) == 2
     assert all(a is b for (_, a), (_, b) in zip(parameters, model.named_parameters(), strict=True))
     with torch.inference_mode():
@@ -78,18 +78,18 @@ def test_without_bfloat16_instructions_products_are_of_float32(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     monkeypatch.setattr(PublicEncoder, "_loaded", {})
-    assert arithmetic("bfloat16") == torch.float32
+    assert choose_dtype("bfloat16") == torch.float32
     without = [embeddings(PublicEncoder.load(tiny_folder, p), TEXTS) for p in ("bfloat16", "float32")]
     np.testing.assert_array_equal(without[0], without[1])
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert arithmetic("bfloat16") == torch.bfloat16
-    assert arithmetic("float32") == torch.float32
+    assert choose_dtype("bfloat16") == torch.bfloat16
+    assert choose_dtype("float32") == torch.float32
 
 
 def test_without_onednn_layers_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     model = nn.Sequential(nn.Linear(4, 4))
-    pack(model, "bfloat16")
+    pack_linear_layers(model, "bfloat16")
     assert type(model[0]) is nn.Linear
 
 
@@ -97,23 +97,23 @@ def test_a_model_says_which_precision_it_was_trained_on(
     tiny: PublicEncoder, tiny_folder: Path, tmp_path: Path
 ) -> None:
     config = ModelConfig.of("linear", tiny, ("a", "b"))
-    save(build(config, tiny), tmp_path)
+    save_model(build_model(config, tiny), tmp_path)
     assert read_config(tmp_path).precision == "bfloat16"
     other = PublicEncoder.load(tiny_folder, "float32")
-    with pytest.raises(ModelRefused, match="precision"):
-        load(tmp_path, other)
+    with pytest.raises(ModelLoadError, match="precision"):
+        load_model(tmp_path, other)
     with pytest.raises(ValueError, match="precision"):
-        build(config, other)
+        build_model(config, other)
     # Models of before there was a choice don't name it.
     older = (tmp_path / CONFIG).read_text().replace('"precision": "bfloat16",', "")
     (tmp_path / CONFIG).write_text(older)
-    assert load(tmp_path, other).config.precision == "float32"
+    assert load_model(tmp_path, other).config.precision == "float32"
     with pytest.raises(ValueError, match="precision"):
         ModelConfig.from_json({**config.to_json(), "precision": "int8"})
 
 
 def test_the_fused_lstm_says_what_the_trained_one_says(tiny: PublicEncoder) -> None:
-    model = build(ModelConfig.of("lstm", tiny, ("a", "b"), hidden=8), tiny, seed=5)
+    model = build_model(ModelConfig.of("lstm", tiny, ("a", "b"), hidden=8), tiny, seed=5)
     inputs = collate_tokens([[2000, 2001, 2002], [3000], list(range(4000, 4025)), []])
     with torch.no_grad():
         fused = model.features(inputs)
@@ -122,6 +122,6 @@ def test_the_fused_lstm_says_what_the_trained_one_says(tiny: PublicEncoder) -> N
 
 def test_batches_of_equal_lengths() -> None:
     lengths = [3, 9, 3, 4, 3, 9, 40]
-    batches = list(batches_by_length(lengths, 8, equal=True))
+    batches = list(batch_by_length(lengths, 8, equal=True))
     assert batches == [[6], [1], [5], [3], [0, 2], [4]]
-    assert sorted(i for batch in batches_by_length(lengths, 8) for i in batch) == list(range(7))
+    assert sorted(i for batch in batch_by_length(lengths, 8) for i in batch) == list(range(7))

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from lexveil.nlp.encoders import public
-from lexveil.nlp.encoders.public import PACKAGE_DIGEST, EncoderRefused, PublicEncoder, public_passages
+from lexveil.nlp.encoders.public import (
+    PACKAGE_DIGEST,
+    EncoderLoadError,
+    PublicEncoder,
+    find_package_folder,
+    read_public_passages,
+)
 from lexveil.nlp.encoders.topics import PublicTopics
 
 SENTENCES = [
@@ -36,7 +42,7 @@ def test_default_is_the_published_model_once_per_process(encoder: PublicEncoder)
 
 def test_embeddings_equal_sentence_transformers(encoder: PublicEncoder) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers")
-    folder = str(public._package_folder())
+    folder = str(find_package_folder())
     expected = sentence_transformers.SentenceTransformer(folder, device="cpu").encode(
         SENTENCES, normalize_embeddings=True
     )
@@ -89,7 +95,7 @@ def test_document_features_are_centred_by_public_text(encoder: PublicEncoder) ->
     mean = encoder.embed(documents[3]).mean(axis=0) - encoder.public_mean
     np.testing.assert_allclose(features[3], mean / np.linalg.norm(mean), atol=1e-5)
     # Of the public text itself, nothing is left in the mean: that is what centring is for.
-    passages = encoder.embed([encoder.chunks(text).ids[0] for text in public_passages()])
+    passages = encoder.embed([encoder.chunks(text).ids[0] for text in read_public_passages()])
     assert np.linalg.norm(encoder.public_mean) > 0.3
     assert np.linalg.norm((passages - encoder.public_mean).mean(axis=0)) < 0.05
 
@@ -105,7 +111,7 @@ def test_any_local_folder_can_be_named(tiny: PublicEncoder, tiny_folder: Path) -
 
 def test_refusals_say_why(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def code(folder: Path | None) -> str:
-        with pytest.raises(EncoderRefused) as refused:
+        with pytest.raises(EncoderLoadError) as refused:
             PublicEncoder.load(folder)
         return refused.value.code
 

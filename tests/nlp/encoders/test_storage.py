@@ -10,46 +10,44 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig
-from lexveil.nlp.encoders.documents import encode_documents, extract, wanted_by
-from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.documents import encode_documents, extract, get_input_kind
+from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.storage import (
     CONFIG,
     WEIGHTS,
-    ModelRefused,
-    load,
+    ModelLoadError,
     load_extractor,
-    save,
+    load_model,
     save_extractor,
+    save_model,
 )
-from lexveil.nlp.encoders.transformer import trained_state
+from lexveil.nlp.encoders.transformer import get_trained_state
 
 
 def trained(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
-    model = build(ModelConfig.of(kind, encoder, ("a", "b"), hidden=4), encoder, seed=3)
+    model = build_model(ModelConfig.of(kind, encoder, ("a", "b"), hidden=4), encoder, seed=3)
     torch.nn.init.normal_(model.output.weight)
     return model
 
 
 def code(folder: Path, encoder: PublicEncoder) -> str:
-    with pytest.raises(ModelRefused) as refused:
-        load(folder, encoder)
+    with pytest.raises(ModelLoadError) as refused:
+        load_model(folder, encoder)
     return refused.value.code
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_model_comes_back_as_it_was(kind: Kind, tiny: PublicEncoder, tmp_path: Path) -> None:
     model = trained(kind, tiny)
-    save(model, tmp_path / "model")
-    again = load(tmp_path / "model", tiny)
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model", tiny)
     assert again.config == model.config
     assert not again.training
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
-    encoded = encode_documents(["The lease ends.", "Rent."], tiny, wanted_by(model.config), None, 32)
-    np.testing.assert_allclose(
-        extract(model, encoded).logits, extract(again, encoded).logits, atol=1e-5
-    )
+    encoded = encode_documents(["The lease ends.", "Rent."], tiny, get_input_kind(model.config), None, 32)
+    np.testing.assert_allclose(extract(model, encoded).logits, extract(again, encoded).logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
@@ -67,14 +65,14 @@ def test_an_extractor_holds_no_head(kind: Kind, tiny: PublicEncoder, tmp_path: P
 @pytest.mark.parametrize("kind", ["lstm", "lora", "last_layers", "full"])
 def test_only_what_was_trained_is_saved(kind: Kind, tiny: PublicEncoder, tmp_path: Path) -> None:
     model = trained(kind, tiny)
-    save(model, tmp_path)
-    assert set(load_file(tmp_path / WEIGHTS)) == set(trained_state(model))
+    save_model(model, tmp_path)
+    assert set(load_file(tmp_path / WEIGHTS)) == set(get_trained_state(model))
     assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, CONFIG}
 
 
 def test_refusals_say_why(tiny: PublicEncoder, encoder: PublicEncoder, tmp_path: Path) -> None:
     assert code(tmp_path / "absent", tiny) == "missing"
-    save(trained("mlp", tiny), tmp_path)
+    save_model(trained("mlp", tiny), tmp_path)
     assert code(tmp_path, encoder) == "encoder_digest"
     config = json.loads((tmp_path / CONFIG).read_text())
     for broken, expected in [

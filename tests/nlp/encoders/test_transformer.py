@@ -11,10 +11,10 @@ from torch import nn
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig
 from lexveil.nlp.encoders.documents import encode_documents, extract
-from lexveil.nlp.encoders.inputs import Tokens, collate_tokens
-from lexveil.nlp.encoders.models import FeatureModel, build
+from lexveil.nlp.encoders.inputs import TokenBatch, collate_tokens
+from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.public import PublicEncoder
-from lexveil.nlp.encoders.transformer import NotTrainable, TokenTransformer, trained_state
+from lexveil.nlp.encoders.transformer import NotTrainableError, TokenTransformer, get_trained_state
 
 KINDS: tuple[Kind, ...] = ("lora", "last_layers", "full")
 
@@ -26,11 +26,11 @@ def small(tmp_path_factory: pytest.TempPathFactory, bert_in: Callable[..., Path]
 
 
 def model_of(kind: Kind, encoder: PublicEncoder, size: int | None = None) -> FeatureModel:
-    return build(ModelConfig.of(kind, encoder, ("a", "b", "c"), size=size, chunk_length=24), encoder)
+    return build_model(ModelConfig.of(kind, encoder, ("a", "b", "c"), size=size, chunk_length=24), encoder)
 
 
 def trained_names(model: FeatureModel) -> set[str]:
-    return {name.removeprefix("body.transformer.") for name in trained_state(model)}
+    return {name.removeprefix("body.transformer.") for name in get_trained_state(model)}
 
 
 def test_an_untrained_body_says_what_the_public_encoder_says(small: PublicEncoder) -> None:
@@ -67,13 +67,13 @@ def test_what_is_trained(small: PublicEncoder) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_public_encoder_keeps_its_weights(kind: Kind, small: PublicEncoder) -> None:
-    before = {name: value.clone() for name, value in small.transformer_copy().state_dict().items()}
+    before = {name: value.clone() for name, value in small.copy_transformer().state_dict().items()}
     model = model_of(kind, small)
     with torch.no_grad():
-        for value in trained_state(model).values():
+        for value in get_trained_state(model).values():
             value.add_(1.0)
     model.double()
-    after = small.transformer_copy().state_dict()
+    after = small.copy_transformer().state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert after["embeddings.word_embeddings.weight"].dtype == torch.float32
 
@@ -91,15 +91,15 @@ def test_training_has_no_dropout_and_padding_no_influence(kind: Kind, small: Pub
     once, twice = model.features(inputs), model.features(inputs)
     assert torch.equal(once, twice)
     torch.testing.assert_close(once.norm(dim=1), torch.ones(3))
-    padded = Tokens(nn.functional.pad(inputs.ids, (0, 4), value=77), inputs.lengths)
+    padded = TokenBatch(nn.functional.pad(inputs.ids, (0, 4), value=77), inputs.lengths)
     torch.testing.assert_close(model.features(padded), once)
 
 
 def test_parts_that_are_not_there(tmp_path: Path, bert_in: Callable[..., Path]) -> None:
     encoder = PublicEncoder.load(bert_in(tmp_path))
-    for layer in encoder.transformer_copy().encoder.layer:
+    for layer in encoder.copy_transformer().encoder.layer:
         assert isinstance(layer, nn.Module)
     inner = encoder._model  # pyright: ignore[reportPrivateUsage]
     inner.encoder.layer = nn.Sequential(*inner.encoder.layer)
-    with pytest.raises(NotTrainable, match="no list of its 2 layers"):
+    with pytest.raises(NotTrainableError, match="no list of its 2 layers"):
         TokenTransformer(encoder, "last_layers", 1)

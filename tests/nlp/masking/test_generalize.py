@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexveil.nlp.entity_types import GENERALISED_TYPES
+from lexveil.nlp.entity_types import GENERALIZED_TYPES
 from lexveil.nlp.masking.generalize import generalise
 
 
@@ -57,7 +57,7 @@ def test_other_types(kind: str, surface: str, expected: str | None) -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(GENERALISED_TYPES)), st.text(max_size=40))
+@given(st.sampled_from(sorted(GENERALIZED_TYPES)), st.text(max_size=40))
 def test_any_text_is_read_or_left(kind: str, surface: str) -> None:
     found = generalise(kind, surface)
     assert found is None or found

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexveil.nlp.entities.roles import ROLES
-from lexveil.nlp.entity_types import ENTITY_TYPES, GENERALISED_TYPES, SURROGATE_TYPES
+from lexveil.nlp.entity_types import ENTITY_TYPES, GENERALIZED_TYPES, SURROGATE_TYPES
 from lexveil.nlp.masking.policy import ACTIONS, REVIEWER, PolicyRefused, decide, policy_of
 from lexveil.nlp.text import Span
 
@@ -107,5 +107,5 @@ def test_no_policy_asks_for_what_a_type_does_not_have(
         for role in (*ROLES, ""):
             action = decide(policy, span(kind), role)
             assert action != "surrogate" or kind in SURROGATE_TYPES
-            assert action != "generalise" or kind in GENERALISED_TYPES
+            assert action != "generalise" or kind in GENERALIZED_TYPES
             assert (preset, kind, action) != ("strict", "PERSON", "keep")

@@ -9,7 +9,7 @@ import pytest
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from lexveil.nlp.readers import Limits, Reason, Unreadable, read_document
+from lexveil.nlp.readers import Limits, Reason, UnreadableError, read_document
 
 Read = Callable[..., str]
 BuildDocx = Callable[..., bytes]
@@ -43,7 +43,7 @@ def refusal(read: Read) -> Callable[..., Reason]:
     """Why the bytes can't be read; the message and the context must hold nothing else."""
 
     def call(name: str, data: bytes, limits: Limits | None = None) -> Reason:
-        with pytest.raises(Unreadable) as caught:
+        with pytest.raises(UnreadableError) as caught:
             read(name, data, limits)
         assert str(caught.value) == caught.value.reason.value
         assert caught.value.__context__ is None

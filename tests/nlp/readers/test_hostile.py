@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from lexveil.nlp.readers import Reason, Unreadable, documents, read_document
+from lexveil.nlp.readers import Reason, UnreadableError, documents, read_document
 from lexveil.nlp.readers.contract import Limits
 from lexveil.nlp.readers.records import plan_slices, read_slice
 
@@ -61,7 +61,7 @@ def test_damage_yields_text_or_a_reason(tmp_path: Path, samples: dict[str, bytes
         try:
             assert read_document(path).strip()
             outcomes["text"] += 1
-        except Unreadable as unreadable:
+        except UnreadableError as unreadable:
             outcomes[str(unreadable)] += 1
     print(name, dict(outcomes))
     assert outcomes.keys() <= {"text", *Reason}
@@ -89,7 +89,7 @@ def test_damaged_record_files_are_planned_and_read_alike(tmp_path: Path, name: s
         path.write_bytes(damaged(whole, seed))
         try:
             slices = list(plan_slices(path, max_records=50))
-        except Unreadable:
+        except UnreadableError:
             continue
         for piece in slices:
             assert len(list(read_slice(path, piece))) == piece.count
@@ -110,7 +110,7 @@ def test_real_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if path.is_file() and path.suffix not in (".xml", ".md"):
             try:
                 outcome = "text" if read_document(path).strip() else "?"
-            except Unreadable as unreadable:
+            except UnreadableError as unreadable:
                 outcome = str(unreadable)
             counts.setdefault(path.parent.name, Counter())[outcome] += 1
     print({folder: dict(count) for folder, count in counts.items()})

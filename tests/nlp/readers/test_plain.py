@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexveil.nlp.readers import Reason, Unreadable, normalise, read_document
+from lexveil.nlp.readers import Reason, UnreadableError, normalize_text, read_document
 
 ENGLISH = "The landlord’s notice — served on Ms Müller at the café — is void, cf. § 21.\n" * 3
 CHINESE = "被告人张三,男,1980年5月1日出生,汉族。\n公诉机关指控:2019年3月,被告人在北京市盗窃现金2000元。\n"
@@ -77,7 +77,7 @@ def test_refused(refusal: Callable[..., Reason], name: str, data: bytes, reason:
 def test_what_is_no_regular_file_is_inaccessible(tmp_path: Path) -> None:
     (tmp_path / "folder.txt").mkdir()
     for name in ("folder.txt", "absent.txt", "with\0nul.txt"):
-        with pytest.raises(Unreadable, match=r"^inaccessible$"):
+        with pytest.raises(UnreadableError, match=r"^inaccessible$"):
             read_document(tmp_path / name)
 
 
@@ -89,8 +89,8 @@ def test_line_ends_nuls_and_marks_are_normalised(read: Callable[..., str]) -> No
 
 @given(st.text())
 def test_normal_form_is_idempotent_and_has_a_utf8_form(text: str) -> None:
-    once = normalise(text)
-    assert normalise(once) == once
+    once = normalize_text(text)
+    assert normalize_text(once) == once
     assert not {"\0", "\r"} & set(once)
     once.encode()
 
@@ -106,4 +106,4 @@ def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, text: str
         data = gzip.compress(data) if codec == ".gz" else zstandard.compress(data)
     path = tmp_path_factory.mktemp("any") / f"a.txt{codec}"
     path.write_bytes(data)
-    assert read_document(path) == normalise("x" + text)
+    assert read_document(path) == normalize_text("x" + text)

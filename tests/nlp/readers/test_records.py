@@ -14,9 +14,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexveil.nlp.readers import Limits, Reason, Unreadable
+from lexveil.nlp.readers import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.contract import BOMB_FLOOR
-from lexveil.nlp.readers.records import Slice, field, is_record_file, plan_slices, read_slice
+from lexveil.nlp.readers.records import Slice, get_field, is_record_file, plan_slices, read_slice
 
 Write = Callable[[str, bytes], Path]
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
@@ -134,7 +134,7 @@ def test_csv_row_of_undecodable_bytes(write: Write) -> None:
 
 
 def test_binary_data_is_no_csv(write: Write) -> None:
-    with pytest.raises(Unreadable, match="wrong_suffix"):
+    with pytest.raises(UnreadableError, match="wrong_suffix"):
         list(plan_slices(write("r.csv", bytes(range(256)) * 10)))
 
 
@@ -200,7 +200,7 @@ def test_a_damaged_parquet_page_costs_its_rows(tmp_path: Path) -> None:
 )
 def test_refused_as_a_whole(write: Write, name: str, data: bytes, reason: Reason) -> None:
     path = write(name, data)
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableError) as caught:
         list(plan_slices(path))
     assert caught.value.reason is reason
 
@@ -208,9 +208,9 @@ def test_refused_as_a_whole(write: Write, name: str, data: bytes, reason: Reason
 def test_codec_that_does_not_match(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl.gz"
     path.write_bytes(b'{"a": 1}\n')
-    with pytest.raises(Unreadable, match="wrong_suffix"):
+    with pytest.raises(UnreadableError, match="wrong_suffix"):
         list(plan_slices(path))
-    with pytest.raises(Unreadable, match="inaccessible"):
+    with pytest.raises(UnreadableError, match="inaccessible"):
         list(plan_slices(tmp_path / "absent.jsonl"))
 
 
@@ -223,7 +223,7 @@ def test_names() -> None:
 def test_dotted_fields() -> None:
     record = {"a": {"b": {"c": 1}, "b.c": 2}, "a.x": 3, "n": None, "s": "text"}
     names = ["a.b.c", "a.x", "a.b", "n", "n.o", "s.t", "zz", "a.", ""]
-    assert [field(record, name) for name in names] == [2, 3, {"c": 1}, None, None, None, None, None, None]
+    assert [get_field(record, name) for name in names] == [2, 3, {"c": 1}, None, None, None, None, None, None]
 
 
 @settings(max_examples=60, deadline=None)

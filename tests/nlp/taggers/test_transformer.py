@@ -21,7 +21,7 @@ from lexveil.nlp.taggers.card import ADAPTER, CARD, public_folder
 from lexveil.nlp.taggers.contract import WEIGHTS
 from lexveil.nlp.taggers.pieces import middles, starts_of
 from lexveil.nlp.taggers.transformer import TaggerRefused, TokenClassifier, load_default, load_folder
-from lexveil.nlp.text import NormalisedText, Span
+from lexveil.nlp.text import NormalizedText, Span
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = st.lists(
@@ -98,7 +98,7 @@ def test_the_shipped_weights_find_the_people_of_a_document() -> None:
     tagger = load_default("balanced")
     assert tagger.languages == frozenset({"en"})
     texts = [document for document in documents(12, seed=3) if document.lang == "en"][:6]
-    found = tagger.tag([NormalisedText.of(document.text).text for document in texts])
+    found = tagger.tag([NormalizedText.of(document.text).text for document in texts])
     people = [
         covered(spans, span.end - 1, span.end)
         for document, spans in zip(texts, found, strict=True)
