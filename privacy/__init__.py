@@ -1,2 +1,1 @@
 """Privacy guarantees: differential privacy, homomorphic encryption, encryption at rest and pseudonyms."""
-

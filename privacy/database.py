@@ -1,4 +1,4 @@
-"""Where tables lie: in a SQLite file, or in a schema of a PostgreSQL database that several may share."""
+"""Storage of tables: in a SQLite file, or in a schema of a PostgreSQL database that several may share."""
 
 from __future__ import annotations
 
@@ -21,18 +21,24 @@ _BUSY_SECONDS = 30
 _LOCK_SECONDS = 60
 _CONNECT_SECONDS = 10
 _CREATION_LOCK = 0x1E57E12
-# A server that is restarted answers again within seconds.
+# A restarted server answers again within seconds.
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
-# SQLSTATE of what passes: connection lost, serialisation, too many connections, server going down or up.
-_PASSING = re.compile(r"08|40|53300|57P0[123]")
+# Transient SQLSTATEs: connection lost, serialization, too many connections, server going down or up.
+_TRANSIENT = re.compile(r"08|40|53300|57P0[123]")
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 class StoreUnavailableError(VaultError):
-    """The database does not answer, or not as ours. Holds the type of the cause only: never URL or row."""
+    """The database does not answer, or not as expected.
+
+    It carries only the type of the cause: never URL or row.
+
+    Attributes:
+        cause: Type of the cause, or what is wrong with the URL.
+    """
 
     def __init__(self, cause: str) -> None:
-        super().__init__("store", f"the database can't be opened or used ({cause})")
+        super().__init__("store", f"the database cannot be opened or used ({cause})")
         self.cause = cause
 
 
@@ -40,54 +46,68 @@ class Database:
     """Tables in a SQLite file, or in one schema of a PostgreSQL database.
 
     One transaction writes at a time, whatever the database, and each reader sees one moment. Connections
-    never cross a fork. A PostgreSQL connection that is lost is opened again and the work repeated: it must
-    say the same where its first try was committed after all.
+    never cross a fork. A lost PostgreSQL connection is opened again and the work repeated: it must return the
+    same if its first try was committed after all.
 
-    A schema a workspace, not a column: its tables are the same as in SQLite, they can be granted, dumped,
-    restored and dropped alone, and an erasure rewrites no other workspace's rows.
+    Each workspace has a schema rather than a column: its tables are the same as in SQLite, they can be
+    granted, dumped, restored and dropped separately, and an erasure does not rewrite the rows of other
+    workspaces.
 
-    Raises `StoreUnavailableError`, here and later.
+    Attributes:
+        sqlite: True for a SQLite file.
     """
 
     def __init__(self, url: str, tables: sa.MetaData, schema: str | None = None) -> None:
+        """Open the database and create missing tables.
+
+        Args:
+            url: SQLAlchemy URL, `sqlite:///path` or `postgresql://...`.
+            tables: The tables.
+            schema: Schema in PostgreSQL, a plain name; None for `public`.
+
+        Raises:
+            StoreUnavailableError: The database cannot be used; also in later calls.
+            ValueError: The schema is not a plain name.
+        """
         if schema is not None and not _SCHEMA.fullmatch(schema):
-            raise ValueError("a schema has a plain name")
+            raise ValueError("the name of a schema must be plain: a-z, 0-9 and _")
         self._tables = tables
         self._schema = schema or "public"
         self.sqlite = url.startswith("sqlite:")
         self._engine: Callable[[], sa.Engine]
         if self.sqlite:
-            engine = self._retried(lambda: _sqlite_engine(url))
+            engine = self._run_with_retries(lambda: _sqlite_engine(url))
             self._engine = lambda: engine
             self.write(tables.create_all)
         else:
             address = parse_postgres_url(url)
-            # Asked for anew each time: after a fork it is another one.
+            # Looked up at each use: after a fork it is another one.
             self._engine = lambda: _postgres_engine(address, os.getpid())
-            self._retried(self._create_schema)
+            self._run_with_retries(self._create_schema)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do `work`, which only reads, in a transaction that sees one moment."""
-        return self._retried(lambda: self._carry_out(work, "ACCESS SHARE"))
+        """Run `work`, which only reads, in a transaction that sees one moment."""
+        return self._run_with_retries(lambda: self._run_in_transaction(work, "ACCESS SHARE"))
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do `work` in a transaction, all of it or nothing, one writer after the other."""
-        return self._retried(lambda: self._carry_out(work, "SHARE ROW EXCLUSIVE"))
+        """Run `work` in a transaction: all of it or nothing, one writer at a time."""
+        return self._run_with_retries(lambda: self._run_in_transaction(work, "SHARE ROW EXCLUSIVE"))
 
     def scrub(self) -> bool:
-        """Remove deleted rows from a SQLite file itself; False where another process holds it.
+        """Remove deleted rows from the bytes of a SQLite file; return False if another process holds it.
 
-        In PostgreSQL, rows that must vanish are left out when their table is rewritten (`rewrite`).
+        In PostgreSQL, rows that must vanish are left out when their table is rewritten (`rewrite_table`).
         """
         if not self.sqlite:
             return True
-        return self._retried(self._vacuum)
+        return self._run_with_retries(self._vacuum)
 
     def rewrite_table(self, connection: sa.Connection, table: sa.Table) -> None:
-        """Give a PostgreSQL table a new file with the rows that this transaction sees; no change in SQLite.
+        """Give a PostgreSQL table a new file with the rows that this transaction sees.
 
-        Deleted rows would stand in the pages of the old file until they are written over. VACUUM would not
-        do: it leaves the bytes, and VACUUM FULL copies what the oldest open transaction may still look at.
+        SQLite is left unchanged. In PostgreSQL deleted rows would stay in the pages of the old file until
+        they are overwritten. VACUUM would not help: it keeps the bytes, and VACUUM FULL copies whatever the
+        oldest open transaction may still read.
         """
         if self.sqlite:
             return
@@ -100,12 +120,12 @@ class Database:
             sa.insert(table).from_select([column.name for column in table.columns], kept.select())
         )
 
-    def _carry_out(self, work: Callable[[sa.Connection], T], mode: str) -> T:
+    def _run_in_transaction(self, work: Callable[[sa.Connection], T], mode: str) -> T:
         with self._engine().execution_options(write=mode != "ACCESS SHARE").begin() as connection:
             if not self.sqlite:
                 self._enter_schema(connection)
-                # The lock comes before the first query, so the snapshot holds what the writer before has
-                # committed, and no reader can meet a table while it is rewritten.
+                # The lock comes before the first query, so the snapshot contains what the previous writer
+                # committed, and no reader can see a table while it is rewritten.
                 names = ", ".join(table.name for table in self._tables.sorted_tables)
                 connection.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
             return work(connection)
@@ -119,7 +139,7 @@ class Database:
         if wanted <= set(inspected.get_table_names(self._schema)):
             return
         with self._engine().execution_options(isolation_level="READ COMMITTED").begin() as connection:
-            # Two first comers would both find nothing and both make it.
+            # Two processes that start at once would both find nothing and both create it.
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
             if self._schema not in sa.inspect(connection).get_schema_names():
                 connection.exec_driver_sql(f"CREATE SCHEMA {self._schema}")
@@ -130,26 +150,30 @@ class Database:
         connection = self._engine().raw_connection()
         try:
             cursor = connection.cursor()
-            # secure_delete zeroes freed cells, but pages that were rebuilt may keep a copy: write all anew.
+            # secure_delete zeroes freed cells, but rebuilt pages may keep a copy: rewrite everything.
             cursor.execute("VACUUM")
             return not cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         finally:
             connection.close()
 
-    def _retried(self, work: Callable[[], T]) -> T:
+    def _run_with_retries(self, work: Callable[[], T]) -> T:
         return run_with_retries(work, self.sqlite)
 
 
 def run_with_retries(work: Callable[[], T], sqlite: bool) -> T:
-    """Do `work`, and do it again where a connection to PostgreSQL was lost. Raises `StoreUnavailableError`."""
+    """Run `work`, and repeat it if a connection to PostgreSQL was lost.
+
+    Raises:
+        StoreUnavailableError: It failed otherwise, or too often.
+    """
     for pause in (*_PAUSES, None):
         try:
             return work()
         except exc.DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
             lost = isinstance(error, exc.OperationalError | exc.InterfaceError) and state is None
-            if pause is None or sqlite or not (lost or _PASSING.match(state or "")):
-                # Without the cause: its message may hold the URL, and that a password.
+            if pause is None or sqlite or not (lost or _TRANSIENT.match(state or "")):
+                # Without the cause: its message may contain the URL, and that a password.
                 raise StoreUnavailableError(type(error.orig).__name__) from None
         except (OSError, sqlite3.Error, exc.SQLAlchemyError) as error:
             raise StoreUnavailableError(type(error).__name__) from None
@@ -158,7 +182,7 @@ def run_with_retries(work: Callable[[], T], sqlite: bool) -> T:
 
 
 def insert_missing(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert those of the rows whose primary key isn't there yet."""
+    """Insert the rows whose primary key does not exist yet."""
     if not rows:
         return
     from sqlalchemy.dialects import postgresql, sqlite
@@ -168,11 +192,15 @@ def insert_missing(connection: sa.Connection, table: sa.Table, rows: list[dict[s
 
 
 def parse_postgres_url(url: str | sa.URL) -> sa.URL:
-    """The URL with the driver that is used here. Raises `StoreUnavailableError` for another, or without driver."""
+    """Return the URL with the driver that is used here.
+
+    Raises:
+        StoreUnavailableError: The URL is not valid or of another database, or the driver is not installed.
+    """
     try:
         parsed = sa.make_url(url)
-    except (exc.ArgumentError, ValueError):  # the latter for a port that is no number
-        raise StoreUnavailableError("its URL is none") from None
+    except (exc.ArgumentError, ValueError):  # the latter for a port that is not a number
+        raise StoreUnavailableError("its URL is not valid") from None
     if parsed.get_backend_name() != "postgresql":
         raise StoreUnavailableError("neither SQLite nor PostgreSQL")
     if find_spec("psycopg") is None:
@@ -181,7 +209,7 @@ def parse_postgres_url(url: str | sa.URL) -> sa.URL:
 
 
 def postgres_connect_args(**given: str | int) -> dict[str, Any]:
-    """What a connection to PostgreSQL is opened with; `given` are settings of the session."""
+    """Return the connection arguments for PostgreSQL; `given` are further settings of the session."""
     settings = {"lock_timeout": f"{_LOCK_SECONDS}s", "client_min_messages": "warning", **given}
     return {
         "connect_timeout": _CONNECT_SECONDS,
@@ -191,9 +219,9 @@ def postgres_connect_args(**given: str | int) -> dict[str, Any]:
 
 @functools.cache
 def _postgres_engine(url: sa.URL, process: int) -> sa.Engine:
-    """An engine a process: a connection in use must not cross a fork."""
+    """Return one engine per process: a connection in use must not cross a fork."""
     del process
-    # Repeatable read: a reader sees one state. No parameters in errors: among them are wrapped keys.
+    # Repeatable read: a reader sees one state. No parameters in errors: they include wrapped keys.
     return sa.create_engine(
         url,
         isolation_level="REPEATABLE READ",
@@ -206,7 +234,7 @@ def _postgres_engine(url: sa.URL, process: int) -> sa.Engine:
 
 def _sqlite_engine(url: str) -> sa.Engine:
     if file := sa.make_url(url).database:
-        # Made before SQLite does: it would use the umask, and its log files copy the mode of this one.
+        # Created before SQLite does it: SQLite uses the umask, and its log files copy the mode of this file.
         os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     # No pool: a pooled connection must not cross a fork, and opening a file is cheap.
     engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
@@ -216,14 +244,14 @@ def _sqlite_engine(url: str) -> sa.Engine:
 
 
 def begin_sqlite(connection: sa.Connection) -> None:
-    """Begin a transaction as its `write` option says; the driver itself must begin none."""
+    """Begin a transaction as its `write` option says; the driver itself must not begin any."""
     # IMMEDIATE: a transaction that read first cannot fail later because another one wrote meanwhile.
     write = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun by us, not by the driver
+    connection.isolation_level = None  # this module begins transactions, not the driver
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA temp_store = MEMORY")  # VACUUM's working copy stays off the disk

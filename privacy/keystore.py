@@ -1,6 +1,6 @@
-"""The table of the documents' keys: one data key a document, wrapped by the master key.
+"""The table of the documents' keys: one data key per document, wrapped by the master key.
 
-What it protects against, and what not, stands in `lexveil.privacy.vault`, whose primitives it is composed of.
+`lexveil.privacy.vault`, whose primitives it uses, says what it protects against and what not.
 """
 
 from __future__ import annotations
@@ -38,34 +38,41 @@ _facts = sa.Table(
     sa.Column("value", sa.String, nullable=False),
 )
 _PURPOSE = "purpose/"
-# Facts: the master key's id; where a key service keeps it, its wrapped form and the service's address.
+# Facts: the master key's id; if a key service keeps it, its wrapped form and the service's address;
 _MASTER, _WRAPPED, _SERVICE = "master_key", "master_key_wrapped", "master_key_service"
-_NEWEST = "newest"  # and the last moment that was told
+_NEWEST = "newest"  # and the last time that was returned
 _TICK_SECONDS = 1e-5  # well above a float's step of a quarter of a microsecond
 
 
 class KeyStore:
-    """The table of wrapped data keys, one a document, and the tombstones of the erased ones.
+    """The table of wrapped data keys, one per document, and the tombstones of the erased documents.
 
     A data key is 32 random bytes, wrapped by AES-256-GCM with the document id as associated data. RFC 3394
     key wrap would save the nonce but binds no id, so that two rows could be exchanged unnoticed.
 
-    Safe for several processes, and in PostgreSQL for several machines (first writer wins); may be inherited
-    by fork. Raises `MasterKeyError("wrong_key")` when the table belongs to another master key, also after
-    another process has rotated it; `VaultError("store")` when the table cannot be opened or is broken.
+    It is safe for several processes, and in PostgreSQL for several machines (the first writer wins), and may
+    be inherited by fork. Every method raises `MasterKeyError("wrong_key")` if the table belongs to another
+    master key, also after another process rotated it, and `VaultError("store")` if the table cannot be opened
+    or is broken.
 
-    What is destroyed leaves the table's file at once, with SQLite as with PostgreSQL (`destroy`). Out of its
-    reach are blocks that a file system keeps after a file was shortened or removed, and with PostgreSQL: the
+    Destroyed keys leave the table's file immediately, with SQLite as with PostgreSQL (`destroy_keys`). Out of
+    reach are blocks that a file system keeps after a file was shortened or deleted, and with PostgreSQL: the
     write-ahead log until it is recycled, its archive, standbys, base backups and dumps made before. Each
-    holds wrapped keys, which open nothing without the master key: give them a short retention, or rotate
-    the master key after an erasure and see the old one destroyed.
+    contains wrapped keys, which open nothing without the master key: give them a short retention, or rotate
+    the master key after an erasure and make sure that the old one is destroyed.
     """
 
     def __init__(self, url: str, master: MasterKey | KeyService, schema: str | None = None) -> None:
-        """Open or make the tables at a SQLAlchemy URL; `schema` is one workspace's place in PostgreSQL.
+        """Open or create the tables.
 
-        Of a master key that a service keeps, the wrapped form lies in the tables. Raises
-        `MasterKeyError("elsewhere")` where the tables' master key is not kept by that service.
+        Args:
+            url: SQLAlchemy URL.
+            master: The master key, or the service that keeps it; its wrapped form is then stored in the
+                tables.
+            schema: Schema of the workspace in PostgreSQL.
+
+        Raises:
+            MasterKeyError: `elsewhere` if the tables' master key is not kept by that service; `wrong_key`.
         """
         self._database = Database(url, _metadata, schema)
         known = self._database.read(_read_facts)
@@ -83,9 +90,10 @@ class KeyStore:
         return "KeyStore(...)"
 
     def ensure_keys(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
-        """Data keys of these documents; missing ones are made, all in one transaction.
+        """Return the data keys of these documents; missing ones are created, all in one transaction.
 
-        Raises `ErasedError`, and makes none, when one of them was erased: ask `erased` first.
+        Raises:
+            ErasedError: One of them was erased; no key is created then. Call `erased_ids` first.
         """
 
         def make(connection: sa.Connection) -> dict[str, bytes]:
@@ -101,7 +109,7 @@ class KeyStore:
         return self._database.write(make)
 
     def existing_keys(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
-        """Data keys of those of the documents that have one."""
+        """Return the data keys of those of the documents that have one."""
 
         def read(connection: sa.Connection) -> dict[str, bytes]:
             self._check_master(connection)
@@ -110,36 +118,36 @@ class KeyStore:
         return self._database.read(read)
 
     def creation_times(self, doc_ids: Sequence[str]) -> dict[str, float]:
-        """When the key of each of the documents that have one was made: its `moment`."""
+        """Return the time (see `next_moment`) at which each existing key of the documents was created."""
 
         def read(connection: sa.Connection) -> dict[str, float]:
             self._check_master(connection)
-            found: dict[str, float] = {}
+            times: dict[str, float] = {}
             for chunk in _chunks(doc_ids):
                 query = sa.select(_data_keys.c.id, _data_keys.c.created).where(_data_keys.c.id.in_(chunk))
-                found |= {row.id: row.created for row in connection.execute(query)}
-            return found
+                times |= {row.id: row.created for row in connection.execute(query)}
+            return times
 
         return self._database.read(read)
 
     def next_moment(self) -> float:
-        """Now, in seconds since 1970; later than every key and every moment told before.
+        """Return the time in seconds since 1970, later than every key and every time returned before.
 
-        What came before what is asked for years later: a machine's clock may have been set back meanwhile.
+        Their order still matters years later, when the clock of a machine may have been set back in between.
         """
 
-        def tell(connection: sa.Connection) -> float:
+        def advance(connection: sa.Connection) -> float:
             self._check_master(connection)
             return _next_moment(connection)
 
-        return self._database.write(tell)
+        return self._database.write(advance)
 
     def purpose_key(self, purpose: str) -> bytes:
-        """A 32-byte key for one purpose (document ids, pseudonyms), the same after a rotation.
+        """Return a 32-byte key for one purpose (document ids, pseudonyms), the same after a rotation.
 
-        It is derived from the master key at its first use, so that two key tables begun under one master
-        key give one document one id, and kept wrapped from then on. Whoever gets hold of that first master
-        key can therefore compute it, also after a rotation.
+        It is derived from the master key at its first use, so that two key tables begun under one master key
+        give one document the same id, and stored wrapped from then on. Whoever obtains that first master key
+        can therefore compute it, even after a rotation.
         """
         name = _PURPOSE + purpose
         if known := self.existing_keys([name]):
@@ -154,7 +162,7 @@ class KeyStore:
         return self._database.write(make)
 
     def erased_ids(self, doc_ids: Sequence[str]) -> set[str]:
-        """Those of the documents that were erased."""
+        """Return those of the documents that were erased."""
 
         def read(connection: sa.Connection) -> set[str]:
             self._check_master(connection)
@@ -163,14 +171,19 @@ class KeyStore:
         return self._database.read(read)
 
     def destroy_keys(self, doc_ids: Sequence[str], *, tombstones: bool = True) -> int:
-        """Destroys the keys of these documents for good; returns how many keys there were.
+        """Destroy the keys of these documents for good; return how many keys there were.
 
-        Each id leaves a tombstone with the time, so that a later run cannot take the document in again
-        unnoticed; without `tombstones` the same content may come again, under another key. With SQLite the
-        deleted bytes are overwritten and the write-ahead log is emptied; should another process hold it,
-        `VaultError("erase_incomplete")` says so: the keys are gone from the table, and calling again
-        finishes the cleaning. PostgreSQL writes the table anew in the same transaction, and removes its old
-        file when that is committed.
+        With SQLite the deleted bytes are overwritten and the write-ahead log is emptied. PostgreSQL rewrites
+        the table in the same transaction, and deletes its old file when that is committed.
+
+        Args:
+            doc_ids: Ids of the documents.
+            tombstones: Leave a tombstone with the time for each id, so that a later run cannot take the
+                document in again unnoticed; without one the same content may come again, under another key.
+
+        Raises:
+            VaultError: `erase_incomplete` if another process holds the SQLite file: the keys are gone from
+                the table, and calling again finishes the cleaning.
         """
         now = time.time()
 
@@ -189,17 +202,17 @@ class KeyStore:
         return count
 
     def rewrap_keys(self, new_master: MasterKey | KeyService) -> int:
-        """Wraps all data keys under another master key, all or none; returns their number.
+        """Wrap all data keys under another master key, all or none; return their number.
 
-        A service makes a new one. Sealed documents stay as they are. The old master key opens nothing of this
-        store any more.
+        A service creates a new master key. Sealed documents stay as they are. The old master key opens
+        nothing in this store any more.
         """
         facts, new = _fresh_facts(new_master)
 
-        def wrap_anew(connection: sa.Connection) -> int:
+        def rewrap_all(connection: sa.Connection) -> int:
             rows = connection.execute(sa.select(_data_keys.c.id, _data_keys.c.wrapped)).all()
             if _master_id(connection) == new.key_id:
-                return len(rows)  # ours: the connection was lost before the answer came
+                return len(rows)  # our own: the connection was lost before the answer arrived
             self._check_master(connection)
             key = _wrapping_key(new)
             renewed = [
@@ -214,15 +227,19 @@ class KeyStore:
                 self._database.rewrite_table(connection, table)
             return len(rows)
 
-        count = self._database.write(wrap_anew)
+        count = self._database.write(rewrap_all)
         self._master = new
         self._scrub()
         return count
 
     def rewrap_master(self, service: KeyService) -> None:
-        """Has the service wrap the same master key by the newest version of its own key.
+        """Have the service wrap the same master key by the newest version of its own key.
 
         The old wrapped form leaves the tables once the new one was seen to open.
+
+        Raises:
+            MasterKeyError: `elsewhere` for another service; `service_wrong_key` if the new form opens to
+                another key.
         """
         before = self._database.read(_read_facts)
         if before.get(_SERVICE) != service.address:
@@ -256,11 +273,11 @@ class KeyStore:
         insert_missing(connection, _data_keys, rows)
 
     def _read_keys(self, connection: sa.Connection, doc_ids: Sequence[str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+        keys: dict[str, bytes] = {}
         for chunk in _chunks(doc_ids):
             query = sa.select(_data_keys.c.id, _data_keys.c.wrapped).where(_data_keys.c.id.in_(chunk))
-            found |= {row.id: self._unwrap(row.wrapped, row.id) for row in connection.execute(query)}
-        return found
+            keys |= {row.id: self._unwrap(row.wrapped, row.id) for row in connection.execute(query)}
+        return keys
 
     def _scrub(self) -> None:
         if not self._database.scrub():
@@ -268,14 +285,16 @@ class KeyStore:
 
 
 def read_service_address(url: str, schema: str, otherwise: str | None) -> str | None:
-    """The address of the key service that keeps the tables' master key, None where none does; `otherwise`
-    where the tables were not begun."""
+    """Return the address of the key service that keeps the tables' master key; None if no service does.
+
+    `otherwise` is returned if the tables do not exist yet.
+    """
     known = Database(url, _metadata, schema).read(_read_facts)
     return known.get(_SERVICE) if _MASTER in known else otherwise
 
 
 def _fresh_facts(master: MasterKey | KeyService) -> tuple[dict[str, str], MasterKey]:
-    """What tables say of the master key that they are begun with, and the key. A service makes a new one."""
+    """Return the facts about the master key for new tables, and the key. A service creates a new one."""
     if isinstance(master, MasterKey):
         return {_MASTER: master.key_id}, master
     secret, wrapped = master.generate()
@@ -284,7 +303,7 @@ def _fresh_facts(master: MasterKey | KeyService) -> tuple[dict[str, str], Master
 
 
 def _begin(connection: sa.Connection, facts: dict[str, str]) -> dict[str, str]:
-    """Put the facts in where there are none; the ones that hold."""
+    """Insert the facts unless there are some; return those that are valid."""
     if _master_id(connection) is None:
         connection.execute(
             sa.insert(_facts), [{"name": name, "value": value} for name, value in facts.items()]
@@ -302,7 +321,7 @@ def _master_id(connection: sa.Connection) -> str | None:
 
 def _next_moment(connection: sa.Connection) -> float:
     known = connection.scalar(sa.select(_facts.c.value).where(_facts.c.name == _NEWEST))
-    if known is None:  # the tables were begun by a Lexveil that told the clock's time
+    if known is None:  # the tables come from a version that used the clock's time
         known = connection.scalar(sa.select(sa.func.max(_data_keys.c.created))) or 0.0
         connection.execute(sa.insert(_facts).values(name=_NEWEST, value=""))
     moment = max(time.time(), float(known) + _TICK_SECONDS)
@@ -312,9 +331,9 @@ def _next_moment(connection: sa.Connection) -> float:
 
 def _select_ids(connection: sa.Connection, table: sa.Table, doc_ids: Sequence[str]) -> set[str]:
     return {
-        found
+        doc_id
         for chunk in _chunks(doc_ids)
-        for found in connection.scalars(sa.select(table.c.id).where(table.c.id.in_(chunk)))
+        for doc_id in connection.scalars(sa.select(table.c.id).where(table.c.id.in_(chunk)))
     }
 
 

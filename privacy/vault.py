@@ -1,17 +1,17 @@
-"""Encryption at rest: one data key a document, wrapped by one master key; erasure destroys the data key.
+"""Encryption at rest: one data key per document, wrapped by one master key; erasure destroys the data key.
 
-Everything here is composed of kept primitives of `cryptography`: AES-256-GCM (NIST SP 800-38D),
-HKDF-SHA256 (RFC 5869) and HMAC-SHA256 (RFC 2104).
+Everything is composed of primitives of the `cryptography` package: AES-256-GCM (NIST SP 800-38D), HKDF-SHA256
+(RFC 5869) and HMAC-SHA256 (RFC 2104).
 
-Protects against: somebody who copies the disk, the raw folder or the key table without the master key; a
-file that was swapped, cut or edited (it is refused, never decrypted to something else); a document that has
-to be forgotten although its ciphertext lies in backups nobody can reach any more.
+Protects against: anyone who copies the disk, the raw folder or the key table without the master key; a file
+that was exchanged, truncated or edited (it is refused, never decrypted to something else); a document that
+must be forgotten although its ciphertext remains in backups that nobody can reach any more.
 
-Does not protect against: whoever reads the memory of a running process or holds the master key; a backup of
-the key table made before an erasure, together with the master key (give such backups a short retention of
-their own); copies of the plaintext outside (source folders, swap); the number, size and age of the
-documents, which stay visible. Flash drives and copy-on-write file systems may keep old blocks of the key
-table: keep it on an encrypted volume.
+Does not protect against: anyone who reads the memory of a running process or has the master key; a backup of
+the key table made before an erasure, together with the master key (give such backups a short retention);
+copies of the plaintext elsewhere (source folders, swap); the number, size and age of the documents, which
+stay visible. Flash drives and copy-on-write file systems may keep old blocks of the key table: keep it on an
+encrypted volume.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ CONTENT_ID_LENGTH = 32
 
 
 class VaultError(Exception):
-    """Base of this module's errors. Carries a code, never a key, an id, a path or content."""
+    """Base of the errors of encryption at rest. It never carries a key, an id, a path or content.
+
+    Attributes:
+        code: Reason code.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -48,8 +52,8 @@ class MasterKeyError(VaultError):
 
     Codes: `missing`, `unreadable`, `unwritable`, `mode` (group or others may read the file), `length` (not 32
     bytes or 64 hexadecimal digits), `wrong_key` (the key store was made under another master key),
-    `elsewhere` (it is not kept by the service that was named, or by another one); and `service_...`, said
-    of a key service by `lexveil.privacy.key_services`.
+    `elsewhere` (it is kept by another service than the named one, or by none); and `service_...`, see
+    `lexveil.privacy.key_services`.
     """
 
     def __init__(self, code: str) -> None:
@@ -57,14 +61,21 @@ class MasterKeyError(VaultError):
 
 
 class TamperedError(VaultError):
-    """Sealed bytes do not open: altered, cut, of another document or purpose, or sealed under another key."""
+    """Sealed bytes do not open.
+
+    They were altered, truncated, moved from another document or purpose, or sealed under another key.
+    """
 
     def __init__(self) -> None:
         super().__init__("tampered", "sealed bytes do not match their key and context")
 
 
 class ErasedError(VaultError):
-    """A key was asked for a document that was erased. It is never made again: its text would come back."""
+    """A key was requested for an erased document. It is never made again: its text would come back.
+
+    Attributes:
+        count: Number of requested documents that were erased.
+    """
 
     def __init__(self, count: int) -> None:
         super().__init__("erased", f"{count} of the documents asked for were erased")
@@ -72,25 +83,35 @@ class ErasedError(VaultError):
 
 
 class MasterKey:
-    """The one secret of a workspace: 32 bytes. Cannot be printed or pickled.
+    """The one secret of a workspace: 32 bytes. It cannot be printed or pickled.
 
-    Its bytes never encrypt anything themselves; each use has a key of its own (`derive`).
+    Its bytes never encrypt anything themselves; each use has a separate key (`derive`).
     """
 
     __slots__ = ("_secret",)
 
     def __init__(self, secret: bytes) -> None:
+        """Create a key from 32 bytes.
+
+        Raises:
+            MasterKeyError: `length`.
+        """
         if len(secret) != KEY_BYTES:
             raise MasterKeyError("length")
         self._secret = bytes(secret)
 
     @classmethod
     def generate(cls) -> MasterKey:
+        """Return a new random key."""
         return cls(secrets.token_bytes(KEY_BYTES))
 
     @classmethod
     def from_hex(cls, digits: str) -> MasterKey:
-        """Key from 64 hexadecimal digits, as an environment variable carries it. Raises `MasterKeyError`."""
+        """Return the key of 64 hexadecimal digits, as in an environment variable.
+
+        Raises:
+            MasterKeyError: `length`.
+        """
         try:
             return cls(bytes.fromhex(digits.strip()))
         except ValueError:
@@ -98,10 +119,15 @@ class MasterKey:
 
     @classmethod
     def from_file(cls, path: Path, create: bool = True) -> MasterKey:
-        """Key from a file that only its owner may read (64 hexadecimal digits, or 32 raw bytes).
+        """Return the key in a file that only its owner may read (64 hexadecimal digits, or 32 raw bytes).
 
-        With `create`, a missing file is made (mode 0600, complete or not there at all; of two processes
-        that make it at once both use the first one's). Raises `MasterKeyError`.
+        Args:
+            path: The file.
+            create: Create a missing file with a new key (mode 0600, complete or not at all; if two processes
+                create it at once, both use the first one's key).
+
+        Raises:
+            MasterKeyError: `missing`, `unreadable`, `unwritable`, `mode` or `length`.
         """
         try:
             return cls._read(path)
@@ -118,7 +144,7 @@ class MasterKey:
     def _read(cls, path: Path) -> MasterKey:
         try:
             with path.open("rb") as file:
-                # The mode of the opened file, not of the path: nothing can be swapped in between.
+                # The mode of the opened file, not of the path: nothing can be exchanged in between.
                 if os.fstat(file.fileno()).st_mode & 0o077:
                     raise MasterKeyError("mode")
                 content = file.read(4 * KEY_BYTES)
@@ -131,7 +157,8 @@ class MasterKey:
         return cls.from_hex(content.decode("ascii", errors="replace"))
 
     def derive(self, purpose: str) -> bytes:
-        """32-byte key for one purpose: HKDF-SHA256 (RFC 5869), no salt, info `lexveil/v1/<purpose>`.
+        """Return the 32-byte key for one purpose: HKDF-SHA256 (RFC 5869), no salt, info
+        `lexveil/v1/<purpose>`.
 
         A derived key changes when the master key is rotated; what must survive rotation (document ids,
         pseudonyms) uses `lexveil.privacy.keystore.KeyStore.purpose_key`.
@@ -140,7 +167,9 @@ class MasterKey:
 
     @property
     def key_id(self) -> str:
-        """8 hexadecimal digits that tell a wrong key from a broken file; they reveal nothing of the key."""
+        """8 hexadecimal digits that distinguish a wrong key from a broken file; they reveal nothing of the
+        key.
+        """
         return self.derive("key-id").hex()[:8]
 
     def __repr__(self) -> str:
@@ -173,24 +202,34 @@ def _create_key_file(path: Path, secret: bytes) -> None:
 
 
 def hkdf_sha256(secret: bytes, *, salt: bytes | None, info: bytes, length: int) -> bytes:
-    """HKDF with SHA-256 (RFC 5869, sections 2.2 and 2.3)."""
+    """Derive a key by HKDF with SHA-256 (RFC 5869, sections 2.2 and 2.3)."""
     return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(secret)
 
 
 def content_id(key: bytes, content: bytes) -> str:
-    """Document id: HMAC-SHA256 (RFC 2104) of the content, its first 128 bits as 32 hexadecimal digits.
+    """Return a document id: HMAC-SHA256 (RFC 2104) of the content, its first 128 bits as 32 hexadecimal
+    digits.
 
-    Keyed, because a plain hash would let anybody who guesses a document confirm the guess.
+    It is keyed, because a plain hash would let anyone who guesses a document confirm the guess.
     """
     return hmac.digest(key, content, "sha256").hex()[:CONTENT_ID_LENGTH]
 
 
 def seal(data_key: bytes, plaintext: bytes, context: str) -> bytes:
-    """Encrypts with AES-256-GCM: version (1 byte) | random nonce (12) | ciphertext | tag (16).
+    """Encrypt with AES-256-GCM.
 
-    `context` (document id and purpose) is authenticated, not stored: bytes moved to another place do not
-    open there. Random 96-bit nonces are safe for 2^32 messages a key (NIST SP 800-38D, section 8.3); a
-    document's key seals a handful.
+    Args:
+        data_key: 32 bytes.
+        plaintext: Bytes to encrypt.
+        context: Document id and purpose. It is authenticated, not stored: bytes that are moved elsewhere do
+            not open there.
+
+    Returns:
+        Version (1 byte) | random nonce (12) | ciphertext | tag (16).
+
+    Formal guarantee:
+        Confidentiality and integrity of AES-GCM. Random 96-bit nonces are safe for 2^32 messages per key
+        (NIST SP 800-38D, section 8.3); a document's key seals only a few.
     """
     nonce = secrets.token_bytes(NONCE_BYTES)
     return (
@@ -199,7 +238,11 @@ def seal(data_key: bytes, plaintext: bytes, context: str) -> bytes:
 
 
 def unseal(data_key: bytes, sealed: bytes, context: str) -> bytes:
-    """Opens what `seal` made under the same key and context; anything else raises `TamperedError`."""
+    """Decrypt what `seal` made under the same key and context.
+
+    Raises:
+        TamperedError: Anything else.
+    """
     if len(sealed) < 1 + NONCE_BYTES + TAG_BYTES or sealed[0] != SEAL_VERSION:
         raise TamperedError
     nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]

@@ -108,9 +108,7 @@ class Claim:
     sample_rate: float
 
     def plan(self, steps: int, **changes: float) -> TrainingPlan:
-        """Return a plan whose result is the last iterate and whose step is the sum over the expected batch
-        size.
-        """
+        """Return a plan whose result is the last iterate, and whose steps are not scaled further."""
         return TrainingPlan(
             self.noise_multiplier, self.max_grad_norm, changes.get("sample_rate", self.sample_rate), steps,
             learning_rate=changes.get("learning_rate", 1.0), average_last=0.0,
@@ -251,12 +249,12 @@ def audit_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim)
 
 
 def audit_sampling(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
-    """Test which owners were drawn, by what the engine requested. 2,000 owners of one item, at least 40
-    steps.
+    """Test which owners were drawn, by what the engine requested.
 
-    `sample_rate`: all draws together against binomial(owners * steps, sample_rate), exact and two-sided.
-    `sample_independence`: chi-square of the draws per step and of the draws per owner, two-sided: batches of
-    a fixed size, or epochs in which every owner has a turn, vary too little; dependent draws, too much.
+    2,000 owners of one item are trained for at least 40 steps. `sample_rate`: all draws together against
+    binomial(owners * steps, sample_rate), exact and two-sided. `sample_independence`: chi-square of the draws
+    per step and of the draws per owner, two-sided: batches of a fixed size, or epochs in which every owner
+    has a turn, vary too little; dependent draws, too much.
 
     They can falsify: a rate wrong by 5 %, sampling that is not Poisson. They cannot falsify: draws that
     somebody can predict; which *items* of a drawn owner are used.
@@ -282,13 +280,13 @@ def audit_sampling(randomness: Randomness, dice: np.random.Generator, claim: Cla
 def audit_sensitivity(
     randomness: Randomness, dice: np.random.Generator, claim: Claim, probes: Sequence[Probe]
 ) -> Finding:
-    """Test how far one owner moves the sum of a step: the same step with and without it, under the same
-    noise.
+    """Test how far one owner moves the sum of a step.
 
-    The owner has one item, or many equal ones, or many different ones, also more than fit into a micro-batch;
-    its gradients are far beyond the clipping norm, which is lowered for the purpose. There is no randomness:
-    the move must be at most max_grad_norm * (1 + 1e-6). It must also reach half of it for an owner of one or
-    of equal items: otherwise clipping was not exercised, and the finding fails as well.
+    The same step is made with and without the owner, under the same noise. The owner has one item, or many
+    equal ones, or many different ones, also more than fit into a micro-batch; its gradients are far beyond
+    the clipping norm, which is lowered for the purpose. There is no randomness: the move must be at most
+    max_grad_norm * (1 + 1e-6). It must also reach half of it for an owner of one or of equal items: otherwise
+    clipping was not exercised, and the finding fails as well.
 
     It can falsify: missing clipping, clipping per item, layer or micro-batch instead of per owner, clipping
     that covers only some of the parameters; noise that does not follow from the key. It cannot falsify: a

@@ -180,9 +180,9 @@ class Account:
         """Return the epsilon of all runs at `delta`.
 
         Formal guarantee:
-            Everything that the charged runs released together is (epsilon, delta)-DP: for several runs by
-            Renyi composition at the fixed order (Mironov 2017, proposition 1), for a single one by the
-            smaller of that and its privacy loss distribution. Assumptions: those of `Ledger`.
+            Everything that the charged runs released together is (epsilon, delta)-DP: for several runs by the
+            Renyi filter at its fixed order, for a single one by the smaller of that and its privacy loss
+            distribution. Assumptions: those of `Ledger`.
         """
         charged = self.charged_runs()
         if not charged or self.order is None:

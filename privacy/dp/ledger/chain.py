@@ -1,4 +1,4 @@
-"""Where the ledger's entries lie: one append-only table whose rows are chained by SHA-256.
+"""Storage of the ledger's entries: one append-only table whose rows are chained by SHA-256.
 
 SQLite by default, PostgreSQL by URL. One transaction writes at a time, whatever the database.
 """
@@ -32,18 +32,18 @@ T = TypeVar("T")
 
 
 class LedgerError(RuntimeError):
-    """The ledger refuses; subclasses say why. Messages hold numbers only."""
+    """Base of the ledger's errors; subclasses say why it refuses. Messages contain numbers only."""
 
 
 class LedgerUnavailableError(LedgerError):
-    """The database does not answer, or not as a ledger's. Holds the type of the cause only."""
+    """The database does not answer, or not as a ledger's. It carries only the type of the cause."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(f"the ledger's database does not answer ({cause})")
 
 
 class LedgerUrlError(LedgerError, ValueError):
-    """A URL at which no ledger can lie."""
+    """A URL that cannot name a ledger."""
 
 
 _metadata = sa.MetaData()
@@ -64,7 +64,7 @@ _entries = sa.Table(
     sa.UniqueConstraint("population", "unit", "relation", "idempotency_key"),
     sa.UniqueConstraint("reservation", "kind"),
 )
-# Outside the chain, because a secret must vanish without a trace when its reservation is settled.
+# Outside the chain, because a secret must leave no trace when its reservation is settled.
 _secrets = sa.Table(
     "secrets",
     _metadata,
@@ -91,7 +91,21 @@ for _statement in (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row. `payload` is canonical JSON of numbers; `hash` covers every other field."""
+    """One row of the table.
+
+    Attributes:
+        seq: Position, from 1.
+        at: Time in UTC, ISO 8601.
+        kind: `limit`, `reserve`, `commit` or `abandon`.
+        population: Name of the population.
+        unit: Privacy unit of the population.
+        relation: Neighboring relation of the population.
+        reservation: Identifier of the reservation; None for a limit.
+        idempotency_key: Idempotency key of a reservation, else None.
+        payload: Canonical JSON of numbers.
+        previous: Hash of the entry before; of the first one, `GENESIS`.
+        hash: SHA-256 of all other fields.
+    """
 
     seq: int
     at: str
@@ -107,32 +121,42 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """(population, unit, relation)."""
+        """The triple (population, unit, relation)."""
         return (self.population, self.unit, self.relation)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Entry:
-        """The entry of a row. Raises TypeError for other columns than an entry's."""
+        """Return the entry of a row.
+
+        Raises:
+            TypeError: The columns are not those of an entry.
+        """
         return cls(**row)
 
     def parse_payload(self) -> dict[str, Any]:
-        """The payload, parsed."""
+        """Return the payload, parsed."""
         return json.loads(self.payload)
 
     def digest(self) -> str:
-        """The hash that this entry ought to have."""
+        """Return the hash that this entry must have."""
         fields = asdict(self)
         del fields["hash"]
         return hashlib.sha256(canonical_json(fields).encode()).hexdigest()
 
 
 def canonical_json(value: object) -> str:
-    """JSON with one spelling only: sorted keys, no blanks, finite numbers."""
+    """Return JSON with only one spelling: sorted keys, no spaces, finite numbers."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def find_break(entries: Sequence[Entry]) -> int | None:
-    """Position (from 1) of the first entry that does not follow from those before it, or None."""
+    """Return the position, from 1, of the first entry that does not follow from those before it, or None.
+
+    Formal guarantee:
+        None means that nobody changed, removed, inserted or reordered an entry without recomputing the hashes
+        of all later ones, if SHA-256 is collision-resistant. Assumption: the hash of the last entry is known
+        from elsewhere; entries cut off at the end leave an intact chain.
+    """
     previous = GENESIS
     for seq, entry in enumerate(entries, start=1):
         if entry.seq != seq or entry.previous != previous or entry.hash != entry.digest():
@@ -142,13 +166,13 @@ def find_break(entries: Sequence[Entry]) -> int | None:
 
 
 class Transaction:
-    """What may be done to the table: read all, append, keep or destroy a secret."""
+    """The operations on the table: read all entries, append one, keep or destroy a secret."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def entries(self) -> list[Entry]:
-        """All entries in order."""
+        """Return all entries in order."""
         rows = self._connection.execute(sa.select(_entries).order_by(_entries.c.seq))
         return [Entry.from_row(dict(row)) for row in rows.mappings()]
 
@@ -161,7 +185,16 @@ class Transaction:
         reservation: str | None = None,
         idempotency_key: str | None = None,
     ) -> Entry:
-        """Add an entry behind `entries`, which must be all there are, for a population's `key`."""
+        """Append an entry.
+
+        Args:
+            entries: All existing entries.
+            kind: Kind of the entry.
+            key: Key of the population.
+            payload: Numbers of the entry.
+            reservation: Identifier of the reservation.
+            idempotency_key: Idempotency key of a reservation.
+        """
         at = datetime.now(UTC).isoformat(timespec="seconds")
         previous = entries[-1].hash if entries else GENESIS
         draft = Entry(
@@ -180,7 +213,7 @@ class Transaction:
         return entry
 
     def secret(self, reservation: str) -> bytes | None:
-        """The secret kept with a reservation."""
+        """Return the secret kept with a reservation; None if there is none."""
         query = sa.select(_secrets.c.secret).where(_secrets.c.reservation == reservation)
         return self._connection.execute(query).scalar()
 
@@ -189,24 +222,29 @@ class Transaction:
         self._connection.execute(sa.insert(_secrets).values(reservation=reservation, secret=secret))
 
     def destroy_secret(self, reservation: str) -> None:
-        """Overwrite (SQLite: secure_delete) and remove the secret."""
+        """Overwrite (SQLite: secure_delete) and delete the secret."""
         self._connection.execute(sa.delete(_secrets).where(_secrets.c.reservation == reservation))
 
 
 class Store:
-    """The database behind a URL. A SQLite file is made with mode 0600. LedgerUnavailableError where it fails.
-
-    Raises LedgerUrlError for a URL at which no ledger can lie.
-    """
+    """The database at a URL. A SQLite file is created with mode 0600."""
 
     def __init__(self, url: str) -> None:
+        """Open the database and create its tables.
+
+        Raises:
+            LedgerUrlError: The URL cannot name a ledger.
+            LedgerUnavailableError: The database does not answer; also in later calls.
+        """
         try:
             parsed = sa.make_url(url)
         except exc.ArgumentError:
-            raise LedgerUrlError("the ledger's URL is none: sqlite:///FILE or postgresql://...") from None
+            raise LedgerUrlError(
+                "the ledger's URL is not valid: sqlite:///FILE or postgresql://..."
+            ) from None
         self._sqlite = parsed.get_backend_name() == "sqlite"
-        # No pool: a connection must not cross a fork, and opening one is cheap beside a run. No parameters
-        # in errors: among them are wrapped secrets.
+        # No pool: a connection must not cross a fork, and opening one is cheap compared with a run. No
+        # parameters in errors: they include wrapped secrets.
         options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
         if self._sqlite:
             if not parsed.database or parsed.database == ":memory:":
@@ -219,7 +257,7 @@ class Store:
             event.listen(self._engine, "begin", begin_sqlite)
         elif parsed.get_backend_name() == "postgresql":
             # Repeatable read: a reader sees one state of the chain, and never fails to.
-            self._engine = self._repeated(
+            self._engine = self._run_with_retries(
                 lambda: sa.create_engine(
                     parse_postgres_url(parsed),
                     isolation_level="REPEATABLE READ",
@@ -228,56 +266,58 @@ class Store:
                 )
             )
         else:
-            raise LedgerUrlError("a ledger lies in SQLite or PostgreSQL: only their locks are known to hold")
-        self._repeated(self._create_tables)
+            raise LedgerUrlError(
+                "a ledger must be in SQLite or PostgreSQL: only their locks are known to hold"
+            )
+        self._run_with_retries(self._create_tables)
 
     def _create_tables(self) -> None:
         level = {} if self._sqlite else {"isolation_level": "READ COMMITTED"}
         with self._engine.execution_options(write=True, **level).begin() as connection:
             if not self._sqlite:
-                # Two first comers would both find no tables and both make them.
+                # Two processes that start at once would both find no tables and both create them.
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
             _metadata.create_all(connection)
 
     def entries(self) -> list[Entry]:
-        """All entries in order, as of one moment."""
+        """Return all entries in order, as of one moment."""
 
         def read() -> list[Entry]:
             with self._engine.execution_options(write=False).begin() as connection:
                 return Transaction(connection).entries()
 
-        return self._repeated(read)
+        return self._run_with_retries(read)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        """Do `work` in a transaction: all of it or nothing, one writer after the other.
+        """Run `work` in a transaction: all of it or nothing, one writer at a time.
 
-        Where the connection is lost, `work` is done again, and may find what it did the first time: the
-        answer may have been lost and not the question. It must then say the same.
+        If the connection is lost, `work` is repeated and may find its own first result, because the answer
+        may have been lost rather than the request. It must then return the same.
         """
 
         def once() -> T:
             with self._engine.execution_options(write=True).begin() as connection:
                 if not self._sqlite:
-                    # The lock comes before the first query, so the snapshot holds what the writer before
-                    # has committed, and no writer fails for it.
+                    # The lock comes before the first query, so that the snapshot contains what the previous
+                    # writer committed, and no writer fails because of it.
                     connection.execute(sa.text("LOCK TABLE entries IN SHARE ROW EXCLUSIVE MODE"))
                 return work(Transaction(connection))
 
-        return self._repeated(once)
+        return self._run_with_retries(once)
 
-    def _repeated(self, work: Callable[[], T]) -> T:
+    def _run_with_retries(self, work: Callable[[], T]) -> T:
         try:
             return run_with_retries(work, self._sqlite)
         except StoreUnavailableError as error:
             raise LedgerUnavailableError(error.cause) from None
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._engine.dispose()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # The driver must not open transactions by itself: BEGIN IMMEDIATE is ours to send.
+    # The driver must not begin transactions by itself: BEGIN IMMEDIATE is sent by this module.
     connection.isolation_level = None
     for pragma in ("synchronous=FULL", "secure_delete=ON", "journal_mode=DELETE"):
         connection.execute(f"PRAGMA {pragma}").fetchall()

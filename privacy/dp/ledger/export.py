@@ -1,12 +1,12 @@
-"""The ledger as one JSON document for an auditor, who checks it without the database.
+"""The ledger as one JSON document for an auditor, who verifies it without the database.
 
     format, version   FORMAT and VERSION
     recompute         how the fields below follow from the entries, in words
-    genesis, head     the hash before the first entry, and that of the last
+    genesis, head     hash before the first entry, and hash of the last one
     entries           every entry in order, with all columns; `payload` is the JSON text that was hashed
     totals            per population: epsilon at the limit's delta, the limit, runs by state
 
-Nothing in it comes from a document: names of populations, numbers, times, digests.
+It contains nothing from a document: only names of populations, numbers, times and digests.
 """
 
 from __future__ import annotations
@@ -40,12 +40,18 @@ _RECOMPUTE = {
 
 
 class ExportFormatError(ValueError):
-    """The text is no ledger export of this version."""
+    """The text is not a ledger export of this version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A document that was read: its entries, and what it claims of them."""
+    """A parsed document.
+
+    Attributes:
+        entries: All entries.
+        head: Claimed hash of the last entry.
+        totals: Claimed totals, one per population.
+    """
 
     entries: tuple[Entry, ...]
     head: str
@@ -54,31 +60,40 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ExportAudit:
-    """`verification`: the entries' own verification; `claims_hold`: head and totals are what follows from them."""
+    """The result of `audit`.
+
+    Attributes:
+        verification: Verification of the entries themselves.
+        claims_hold: True if the document's head and totals follow from its entries.
+    """
 
     verification: Verification
     claims_hold: bool
 
 
 def dump(entries: Sequence[Entry]) -> str:
-    """The document of a ledger's entries, whether its chain is intact or not."""
-    found = verify(entries)
+    """Return the document of a ledger's entries, whether their chain is intact or not."""
+    verification = verify(entries)
     return json.dumps(
         {
             "format": FORMAT,
             "version": VERSION,
             "recompute": _RECOMPUTE,
             "genesis": GENESIS,
-            "head": found.head,
+            "head": verification.head,
             "entries": [asdict(entry) for entry in entries],
-            "totals": [_claim(total) for total in found.totals],
+            "totals": [_claim(total) for total in verification.totals],
         },
         indent=1,
     )
 
 
 def load(text: str) -> Export:
-    """Raises ExportFormatError for anything but a document of this version."""
+    """Parse a document.
+
+    Raises:
+        ExportFormatError: The text is anything but a document of this version.
+    """
     try:
         document = json.loads(text)
         if (document["format"], document["version"]) != (FORMAT, VERSION):
@@ -90,11 +105,17 @@ def load(text: str) -> Export:
 
 
 def audit(export: Export) -> ExportAudit:
-    """Recompute everything that a document says."""
-    found = verify(export.entries)
-    claims = [_claim(total) for total in found.totals]
-    same = len(claims) == len(export.totals) and all(map(_agree, claims, export.totals))
-    return ExportAudit(found, same and export.head == found.head)
+    """Recompute everything that a document claims.
+
+    Formal guarantee:
+        If `verification.ok` and `claims_hold`, the entries are a chain in which every reservation was
+        admitted under the limit in force, and head and totals follow from them. Assumption: the head is
+        compared with one that was kept elsewhere; entries cut off at the end leave an intact chain.
+    """
+    verification = verify(export.entries)
+    claims = [_claim(total) for total in verification.totals]
+    totals_hold = len(claims) == len(export.totals) and all(map(_agree, claims, export.totals))
+    return ExportAudit(verification, totals_hold and export.head == verification.head)
 
 
 def _claim(total: Total) -> dict[str, Any]:

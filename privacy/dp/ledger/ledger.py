@@ -1,10 +1,10 @@
-"""What every training run on a population has spent, and the refusal of the run that would overspend.
+"""The privacy ledger: what the training runs on a population spent, and the refusal of runs over the limit.
 
     reserve (the most that the run can spend) -> train -> commit (what it did spend)
 
-A run that dies between the two stays charged in full. A run that is started again under the same
-idempotency key gets the same reservation, and with it the secret from which its randomness is replayed:
-the same output, hence the same spend. Nothing is ever refunded: an erased document has been seen.
+A run that dies between the two stays charged in full. A run that is restarted under the same idempotency key
+gets the same reservation, and with it the secret from which its randomness is replayed: the same output,
+hence the same spend. Nothing is ever refunded: an erased document has been used.
 """
 
 from __future__ import annotations
@@ -36,11 +36,15 @@ class NoLimitError(LedgerError):
 
 
 class LedgerConflictError(LedgerError):
-    """The request contradicts what the ledger already holds."""
+    """The request contradicts what the ledger already contains."""
 
 
 class LedgerCorruptError(LedgerError):
-    """The chain is broken at entry `seq`: nothing may be added before a person has looked."""
+    """The chain is broken: nothing may be added before a person has looked.
+
+    Attributes:
+        seq: Position of the first broken entry.
+    """
 
     def __init__(self, seq: int) -> None:
         super().__init__(f"the ledger's chain is broken at entry {seq}")
@@ -48,7 +52,14 @@ class LedgerCorruptError(LedgerError):
 
 
 class BudgetExceededError(LedgerError):
-    """The run would pass the limit. `asked` is the run alone, `total` all runs with it; all epsilons."""
+    """The run would exceed the limit.
+
+    Attributes:
+        spent: Epsilon of all runs so far.
+        asked: Epsilon of the refused run alone.
+        total: Epsilon of all runs with the refused one.
+        limit: Epsilon of the limit.
+    """
 
     def __init__(self, spent: float, asked: float, total: float, limit: float) -> None:
         super().__init__(
@@ -60,7 +71,16 @@ class BudgetExceededError(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What `verify` recomputed for a population: epsilon at the limit's delta."""
+    """What `verify` recomputed for a population.
+
+    Attributes:
+        population: The population.
+        epsilon: Epsilon spent, at the limit's delta.
+        limit: Limit in force; None if there is none.
+        open: Number of open runs.
+        committed: Number of committed runs.
+        abandoned: Number of abandoned runs.
+    """
 
     population: Population
     epsilon: float
@@ -72,11 +92,17 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`ok`: the chain is intact and every reservation was admitted rightly. `broken_at`: first bad entry;
-    the totals count the entries before it.
+    """The result of `verify`.
 
-    Entries cut off at the end leave a shorter chain that is intact too: keep `head` and `entries`
-    elsewhere (the run report prints them), and compare.
+    Entries cut off at the end leave a shorter chain that is intact too: keep `head` and `entries` elsewhere
+    (the run report prints them), and compare.
+
+    Attributes:
+        ok: True if the chain is intact and every reservation was admitted correctly.
+        entries: Number of entries.
+        broken_at: Position of the first bad entry; None if there is none.
+        head: Hash of the last entry.
+        totals: Totals of all populations, counting the entries before the first bad one.
     """
 
     ok: bool
@@ -87,68 +113,88 @@ class Verification:
 
 
 class Ledger:
-    """The ledger at a SQLAlchemy URL, `sqlite:///path` or `postgresql://...`; for as many processes as like.
+    """The ledger at a SQLAlchemy URL, `sqlite:///path` or `postgresql://...`, for any number of processes.
 
-    A writer waits for the one before. A PostgreSQL connection that is lost is opened again and the question
-    repeated, under the same identity; LedgerUnavailableError where that does not help.
+    Writers wait for each other. A lost PostgreSQL connection is opened again and the request repeated, under
+    the same identity; if that does not help, `LedgerUnavailableError` is raised, by every method.
 
-    Formal guarantee
-    ----------------
-    For each population: what all reserved runs have released together is (epsilon, delta)-DP for the
-    largest limit that was ever set, under its neighbouring relation, although each run may have been
-    chosen after seeing the results of those before. Several runs are held by a Renyi filter (Feldman &
-    Zrnic 2021, "Individual Privacy Accounting via a Renyi Filter") at one order, fixed by
-    the first reservation before anything is released; choosing the best order afterwards would need a
-    union bound. A single run may instead be admitted by its privacy loss distribution, which is tighter,
-    its numbers being fixed before any release; it then closes the population unless the filter holds it
-    as well. Assumptions: runs are what they were charged as; the secret of a run is used by that run
-    only, with the same data and code under the same idempotency key; owners of different populations are
-    disjoint; nobody rewrites the file (`verify` finds a change of an entry, not the loss of the last).
+    Formal guarantee:
+        For each population: what all reserved runs have released together is (epsilon, delta)-DP for the
+        largest limit that was ever set, under its neighboring relation, although each run may have been
+        chosen after seeing the results of those before. Several runs are held by a Renyi filter (Feldman &
+        Zrnic 2021, "Individual Privacy Accounting via a Renyi Filter") at one order, fixed by
+        the first reservation before anything is released; choosing the best order afterwards would need a
+        union bound. A single run may instead be admitted by its privacy loss distribution, which is tighter,
+        its numbers being fixed before any release; it then closes the population unless the filter holds it
+        as well. Assumptions: runs are what they were charged as; the secret of a run is used by that run
+        only, with the same data and code under the same idempotency key; owners of different populations are
+        disjoint; nobody rewrites the file (`verify` finds a change of an entry, not the loss of the last).
 
-    Secrets are stored as given: wrap them. They are overwritten in the file when the reservation is
-    settled, but a file system may keep old blocks.
+    Secrets are stored as given: wrap them. They are overwritten in the file when the reservation is settled,
+    but a file system may keep old blocks.
     """
 
     def __init__(self, url: str) -> None:
+        """Open or create the ledger.
+
+        Raises:
+            LedgerUrlError: The URL cannot name a ledger.
+            LedgerUnavailableError: The database does not answer.
+        """
         self._store = Store(url)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._store.close()
 
     def limit(self, population: Population) -> Limit | None:
-        """The limit in force."""
+        """Return the limit in force; None if there is none."""
         return self._account(population).limit
 
     def set_limit(self, population: Population, epsilon: float, delta: float) -> Limit:
-        """Set the limit from now on, as an entry of its own; nothing is written where it is in force.
+        """Set the limit from now on, as a separate entry; nothing is written if it is already in force.
 
-        Raises ValueError for epsilon <= 0 or delta outside (0, 1).
+        Raises:
+            ValueError: Unless epsilon > 0 and 0 < delta < 1.
         """
         accounting.check_epsilon(epsilon)
         accounting.check_delta(delta)
         limit = Limit(float(epsilon), float(delta))
 
-        def set_it(transaction: Transaction) -> Limit:
+        def append(transaction: Transaction) -> Limit:
             entries = _require_intact(transaction.entries())
             if fold_entries(entries, population).limit != limit:
                 transaction.append(entries, "limit", population.key, asdict(limit))
             return limit
 
-        return self._store.write(set_it)
+        return self._store.write(append)
 
     def reserve(
         self, population: Population, charge: Charge, idempotency_key: str, secret: bytes | None = None
     ) -> Reservation:
         """Charge a run before it starts, or find the charge it already has.
 
-        `idempotency_key` must be a digest of everything that decides the run: data, configuration, code.
-        `secret` is the wrapped key of the run's randomness; a reservation that is found again carries the
-        first one, and the run must replay from it. Returned `committed` or `abandoned`, it must not run.
+        Args:
+            population: Population to charge.
+            charge: The run.
+            idempotency_key: A digest of everything that decides the run: data, configuration, code.
+            secret: Wrapped key of the run's randomness. A reservation that is found again carries the first
+                one, and the run must replay from it.
 
-        Raises BudgetExceededError past the limit, NoLimitError without one, ValueError for an impossible charge,
-        LedgerConflictError where the key stands for another charge or an open run kept no secret to replay from,
-        LedgerCorruptError where the chain is broken.
+        Returns:
+            The reservation. If it is `committed` or `abandoned`, it must not run.
+
+        Raises:
+            BudgetExceededError: The run would exceed the limit.
+            NoLimitError: The population has no limit.
+            ValueError: The charge is impossible.
+            LedgerConflictError: The key belongs to another charge, or an open run kept no secret to replay
+                from.
+            LedgerCorruptError: The chain is broken.
+
+        Formal guarantee:
+            That of the class: with the returned reservation everything that is charged stays within the
+            limit.
         """
         accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
         identifier = secrets.token_hex(16)
@@ -158,7 +204,7 @@ class Ledger:
             account = fold_entries(entries, population)
             if idempotency_key in account.keys:
                 known = account.keys[idempotency_key]
-                if known == identifier:  # ours: the connection was lost before the answer came
+                if known == identifier:  # our own: the connection was lost before the answer arrived
                     return Reservation(identifier, population, charge, "open", None, secret)
                 return _find_reservation(transaction, account, charge, known)
             order, total = _admit(account, charge)
@@ -171,35 +217,51 @@ class Ledger:
         return self._store.write(append)
 
     def commit(self, reservation_id: str, actual_steps: int) -> None:
-        """Settle a run that is over: it is charged `actual_steps`, and its secret is destroyed.
+        """Settle a completed run: it is charged `actual_steps`, and its secret is destroyed.
 
-        Call it when the run's result is safely stored: afterwards it cannot be replayed. 0 means that no
-        step touched the data. Committing the same steps again changes nothing. Raises ValueError for
-        steps outside 0..reserved, LedgerConflictError for an unknown or otherwise settled reservation.
+        Call it when the run's result is safely stored: afterwards it cannot be replayed. 0 means that no step
+        used the data. Committing the same steps again changes nothing.
+
+        Raises:
+            ValueError: The steps are outside 0..reserved.
+            LedgerConflictError: The reservation is unknown, or was settled otherwise.
         """
         self._settle(reservation_id, "commit", actual_steps)
 
     def abandon(self, reservation_id: str) -> None:
-        """Give a run up: it stays charged in full, since it may have released something; its secret is
-        destroyed. Raises LedgerConflictError for an unknown or committed reservation.
+        """Give up a run: it stays charged in full, and its secret is destroyed.
+
+        It may have released something. No stage calls this: a person does, for an open run that can no longer
+        be replayed, which `reserve` refuses to continue. The simulated schedules of crashes and races that
+        test the guarantee of this class rest on it too.
+
+        Raises:
+            LedgerConflictError: The reservation is unknown or committed.
         """
         self._settle(reservation_id, "abandon", None)
 
     def spent_epsilon(self, population: Population, delta: float) -> float:
-        """Epsilon of all committed, open and abandoned runs at `delta`."""
+        """Return the epsilon of all committed, open and abandoned runs at `delta`.
+
+        Raises:
+            ValueError: Unless 0 < delta < 1.
+
+        Formal guarantee:
+            That of `Account.spent_epsilon`.
+        """
         accounting.check_delta(delta)
         return self._account(population).spent_epsilon(delta)
 
     def reservations(self, population: Population) -> tuple[Reservation, ...]:
-        """All runs of a population, in order, without their secrets."""
+        """Return all runs of a population, in order, without their secrets."""
         return self._account(population).reservations
 
     def populations(self) -> tuple[Population, ...]:
-        """All populations with an entry, in order of their first."""
+        """Return all populations with an entry, in the order of their first entries."""
         return _list_populations(self._store.entries())
 
     def entries(self, population: Population | None = None) -> tuple[Entry, ...]:
-        """The entries, of one population or all, in order."""
+        """Return the entries of one population, or of all, in order."""
         return tuple(e for e in self._store.entries() if population is None or e.key == population.key)
 
     def verify(self) -> Verification:
@@ -215,22 +277,27 @@ class Ledger:
             reserved = next((e for e in entries if (e.kind, e.reservation) == ("reserve", identifier)), None)
             if reserved is None:
                 raise LedgerConflictError("there is no such reservation")
-            most = reserved.parse_payload()["steps"]
-            if steps is not None and not 0 <= steps <= most:
-                raise ValueError(f"steps must lie between 0 and the {most} reserved, found {steps}")
+            reserved_steps = reserved.parse_payload()["steps"]
+            if steps is not None and not 0 <= steps <= reserved_steps:
+                raise ValueError(f"steps must be between 0 and the {reserved_steps} reserved, found {steps}")
             payload = {} if steps is None else {"steps": int(steps)}
             settled = next((e for e in entries if e.reservation == identifier and e.kind != "reserve"), None)
             if settled is None:
                 transaction.append(entries, kind, reserved.key, payload, identifier)
                 transaction.destroy_secret(identifier)
             elif (settled.kind, settled.parse_payload()) != (kind, payload):
-                raise LedgerConflictError("the reservation is settled already, otherwise than asked")
+                raise LedgerConflictError("the reservation was already settled in another way")
 
         self._store.write(settle)
 
 
 def verify(entries: Sequence[Entry]) -> Verification:
-    """Recompute the chain, every admission and all totals of `entries`, wherever they were kept."""
+    """Recompute the chain, every admission and all totals of `entries`, wherever they were kept.
+
+    Formal guarantee:
+        If the result is `ok`, the chain is intact (see `find_break`), and every reservation was admitted by
+        the filter under the limit in force at the time, up to the accuracy of `accounting.epsilon`.
+    """
     broken = find_break(entries)
     if broken is None:
         broken = _find_wrong_admission(entries)
@@ -245,7 +312,12 @@ def _list_populations(entries: Sequence[Entry]) -> tuple[Population, ...]:
 
 
 def _admit(account: Account, charge: Charge) -> tuple[float, float]:
-    """The filter's order, and the total with `charge`. Raises NoLimitError or BudgetExceededError."""
+    """Return the filter's order, and the total with `charge`.
+
+    Raises:
+        NoLimitError: The population has no limit.
+        BudgetExceededError: The total exceeds the limit.
+    """
     if account.limit is None:
         raise NoLimitError("the population has no limit: set one before anything is trained on it")
     order = account.order or filter_order(charge, account.limit)
@@ -268,7 +340,7 @@ def _find_reservation(
 ) -> Reservation:
     run = next(r for r in account.reservations if r.id == identifier)
     if run.charge != charge:
-        raise LedgerConflictError("the idempotency key stands for another charge")
+        raise LedgerConflictError("the idempotency key belongs to another charge")
     secret = transaction.secret(identifier) if run.state == "open" else None
     if run.state == "open" and secret is None:
         # Fresh randomness would release a second result under one charge.
@@ -279,7 +351,7 @@ def _find_reservation(
 
 
 def _find_wrong_admission(entries: Sequence[Entry]) -> int | None:
-    """Position of the first reservation whose order, total or admission cannot be reproduced, or None."""
+    """Return the position of the first reservation that is not reproducible, or None."""
     for seq, entry in enumerate(entries, start=1):
         if entry.kind != "reserve":
             continue
@@ -289,7 +361,7 @@ def _find_wrong_admission(entries: Sequence[Entry]) -> int | None:
         if account.limit is None or (account.order or data["order"]) != data["order"]:
             return seq
         total = account.epsilon_with(charge, account.limit, data["order"])
-        # A first run's total is its privacy loss distribution, which is computed to ACCURACY only.
+        # A first run's total comes from its privacy loss distribution, which is computed to ACCURACY only.
         slack = (_TOLERANCE if account.charged_runs() else accounting.ACCURACY) * max(1.0, total)
         if total > account.limit.epsilon + slack or abs(total - data["total"]) > slack:
             return seq

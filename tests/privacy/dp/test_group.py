@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import HANGS_AFTER
+
 ROOT = Path(__file__).parents[3]
 KEY = bytes(range(32))
 STEPS = 6
@@ -145,7 +147,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     folder = tmp_path_factory.mktemp("group")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run(
-        [sys.executable, __file__, str(folder)], env=environment, cwd=ROOT, check=True, timeout=300
+        [sys.executable, __file__, str(folder)], env=environment, cwd=ROOT, check=True, timeout=HANGS_AFTER
     )
     return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
 

@@ -10,6 +10,7 @@ import pytest
 from fixtures.postgres import NoPostgres, new_database, server
 from lexveil.privacy.dp.ledger.chain import LedgerUnavailableError
 from lexveil.privacy.dp.ledger.ledger import BudgetExceededError, Charge, Ledger, Population
+from tests.deadlines import HANGS_AFTER
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -78,9 +79,9 @@ def test_two_processes_cannot_both_pass_the_limit(ledger, url):
     both = [fresh.Process(target=_reserve_many, args=(url, who, barrier, results)) for who in "ab"]
     for process in both:
         process.start()
-    admitted = sum(results.get(timeout=60) for _ in range(2 * (FIT + 3)))
+    admitted = sum(results.get(timeout=HANGS_AFTER) for _ in range(2 * (FIT + 3)))
     for process in both:
-        process.join(timeout=60)
+        process.join(timeout=HANGS_AFTER)
     alone = Ledger(url)
     assert admitted == sum(entry.kind == "reserve" for entry in alone.entries())
     assert admitted >= 2
