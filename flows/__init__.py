@@ -1,0 +1,1 @@
+"""How work is started: the command line, Prefect flows and deployments, and runners for shards."""

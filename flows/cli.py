@@ -145,13 +145,11 @@ def _exit_code(arguments: list[str]) -> int:
 
 def _report_unexpected(error: Exception) -> int:
     from lexveil.pipeline.errors import StorageError
-    from lexveil.pipeline.outages import STORAGE_FAILED, trouble
+    from lexveil.pipeline.outages import STORAGE_FAILED, describe_outage
 
-    if (failure := trouble(error)) is not None:
+    if (failure := describe_outage(error)) is not None:
         return console.print_error(f"{STORAGE_FAILED} {failure}", StorageError.exit_code)
-    return console.print_error(
-        f"internal error: {type(error).__name__} (LEXVEIL_DEBUG=unsafe shows it)", 1
-    )
+    return console.print_error(f"internal error: {type(error).__name__} (LEXVEIL_DEBUG=unsafe shows it)", 1)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ class Watch:
 
 
 _ENDED = frozenset({"Completed", "Failed", "Cancelled", "Crashed"})
-_BEGUN = frozenset({"Running", "Retrying", "AwaitingConcurrencySlot", "AwaitingRetry", "Scheduled", "Cancelling"})
+_BEGUN = frozenset(
+    {"Running", "Retrying", "AwaitingConcurrencySlot", "AwaitingRetry", "Scheduled", "Cancelling"}
+)
 WATCHES = (
     Watch(
         "lexveil: a run without heartbeat has crashed",

@@ -72,8 +72,9 @@ def execute_request(workspace: Workspace, request: Request) -> None:
     """Run the main job inside a flow: shards are tasks, executed where `settings.runner` says."""
     from lexveil.pipeline.job import run_job  # heavy: a night with nothing new never gets here
 
+    opened = workspace.with_settings(request.settings)
     with (
-        exclusive_action(workspace.with_settings(request.settings), "run", {"run": request.run_id}) as outcome,
+        exclusive_action(opened, "run", {"run": request.run_id}) as outcome,
         shard_tasks(request.settings) as each,
     ):
         result = run_job(workspace, request, with_progress(each, _listener.get()), run_as_task)

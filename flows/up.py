@@ -1,4 +1,4 @@
-"""Everything on one machine: a Prefect server, a worker and the endpoint, started and stopped together."""
+"""`lexveil up`: a Prefect server, a worker and the endpoint on one machine, started and stopped together."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from lexveil.pipeline.workspace.workspace import Workspace
 
 _START_SECONDS = 180
 _STOP_SECONDS = 30
-_LOOK_SECONDS = 0.5
-_LARGEST_LOG = 8 << 20
+_POLL_SECONDS = 0.5
+_MAX_LOG_BYTES = 8 << 20
 _ENVIRONMENT = {
-    # In memory, where they are otherwise kept, a killed server would forget who holds a deployment's slot.
+    # By default, leases are in memory: a killed server would forget who holds a deployment's slot.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -30,27 +30,33 @@ _ENVIRONMENT = {
 }
 
 
-class PartEnded(LexveilError):
-    """One of the parts ended by itself; the others were stopped."""
+class ServiceStoppedError(LexveilError):
+    """A service ended by itself, or did not answer in time; the others were stopped."""
 
 
 @dataclass(slots=True)
-class Machine:
-    """The running parts by name. Their output, without document text, goes to `logs` of `Workspace.local`."""
+class Services:
+    """The running services; their output, without document text, goes to `logs` of `Workspace.local`.
+
+    Attributes:
+        workspace: The workspace that they serve.
+        environment: Environment of their processes.
+        processes: Their processes by name, in the order in which they were started.
+    """
 
     workspace: Workspace
     environment: dict[str, str]
-    parts: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str, *command: str) -> None:
-        """Start a part as a process of its own group, so that a Ctrl-C reaches it only through `stop`."""
+        """Start a Python module in its own process group, so that Ctrl-C reaches it only through `stop`."""
         folder = self.workspace.local / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / f"{name}.log"
-        if path.exists() and path.stat().st_size > _LARGEST_LOG:
+        if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
             path.replace(folder / f"{name}.log.1")
         with path.open("ab") as output:
-            self.parts[name] = subprocess.Popen(
+            self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 env=self.environment,
                 stdout=output,
@@ -60,22 +66,26 @@ class Machine:
             )
 
     def check(self) -> None:
-        """Raises PartEnded when a part is gone."""
-        for name, process in self.parts.items():
+        """Check that all services run.
+
+        Raises:
+            ServiceStoppedError: One has ended.
+        """
+        for name, process in self.processes.items():
             if process.poll() is not None:
-                where = self.workspace.local / "logs"
-                raise PartEnded(
-                    f"the {name} ended with code {process.returncode}; its output lies in {where}"
+                logs = self.workspace.local / "logs"
+                raise ServiceStoppedError(
+                    f"the {name} ended with code {process.returncode}; its output is in {logs}"
                 )
 
     def stop(self) -> None:
-        """End all parts, the last started first; after half a minute by force."""
-        for process in reversed(self.parts.values()):
-            _signal(process, signal.SIGTERM)
+        """Stop all services, the last started first; kill those that still run after half a minute."""
+        for process in reversed(self.processes.values()):
+            _signal_group(process, signal.SIGTERM)
             try:
                 process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                _signal(process, signal.SIGKILL)
+                _signal_group(process, signal.SIGKILL)
                 process.wait()
 
 
@@ -84,51 +94,65 @@ def bring_up(
     port: int,
     register: Callable[[], None],
     serve: tuple[str, ...] | None,
-    tell: Callable[[str], None],
+    announce: Callable[[str], None],
 ) -> None:
-    """Start the parts, register the deployments between server and worker, and wait for a signal to end.
+    """Start server and worker, register the deployments in between, and wait for SIGINT or SIGTERM.
 
-    serve: the command of the endpoint, started as soon as the workspace has a model; None: none. Where
-    PREFECT_API_URL is set, that server is used and none is started. Raises PartEnded when a part ends.
+    If PREFECT_API_URL is set, that server is used and none is started.
+
+    Args:
+        workspace: The workspace to serve.
+        port: Port of the Prefect server.
+        register: Registers the deployments, once the server answers.
+        serve: Module and arguments of the endpoint, which starts as soon as the workspace has a model. None:
+            no endpoint.
+        announce: Called with a line for each service that has started.
+
+    Raises:
+        ServiceStoppedError: A service ended by itself, or the server did not answer in time.
     """
     given = os.environ.get("PREFECT_API_URL")
     url = given or f"http://127.0.0.1:{port}/api"
     os.environ |= {**_ENVIRONMENT, **os.environ, "PREFECT_API_URL": url}  # before Prefect is imported here
-    machine = Machine(workspace, dict(os.environ))
-    with _until_signalled() as ended:
+    services = Services(workspace, dict(os.environ))
+    with _watch_signals() as interrupted:
         try:
             if given is None:
                 options = ("--host", "127.0.0.1", "--port", str(port), "--analytics-off")
-                machine.start("server", "prefect", "server", "start", *options)
-            _wait_for(url, machine, ended)
-            if ended():
+                services.start("server", "prefect", "server", "start", *options)
+            _wait_for_server(url, services, interrupted)
+            if interrupted():
                 return
             register()
-            machine.start("worker", "prefect", "worker", "start", "--pool", "lexveil", "--type", "process")
-            tell(f"server {url}")
-            tell("worker started")
-            while not ended():
-                if serve and "endpoint" not in machine.parts and any(workspace.models.glob("*/card.json")):
-                    machine.start("endpoint", *serve)
-                    tell("endpoint started")
-                machine.check()
-                time.sleep(_LOOK_SECONDS)
+            services.start("worker", "prefect", "worker", "start", "--pool", "lexveil", "--type", "process")
+            announce(f"server {url}")
+            announce("worker started")
+            while not interrupted():
+                if (
+                    serve
+                    and "endpoint" not in services.processes
+                    and any(workspace.models.glob("*/card.json"))
+                ):
+                    services.start("endpoint", *serve)
+                    announce("endpoint started")
+                services.check()
+                time.sleep(_POLL_SECONDS)
         finally:
-            machine.stop()
+            services.stop()
 
 
-def _wait_for(url: str, machine: Machine, ended: Callable[[], bool]) -> None:
+def _wait_for_server(url: str, services: Services, interrupted: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not ended():
-        machine.check()
-        if _answers(f"{url}/health"):
+    while not interrupted():
+        services.check()
+        if _is_healthy(f"{url}/health"):
             return
         if time.monotonic() > deadline:
-            raise PartEnded("the Prefect server did not answer in time")
-        time.sleep(_LOOK_SECONDS)
+            raise ServiceStoppedError("the Prefect server did not answer in time")
+        time.sleep(_POLL_SECONDS)
 
 
-def _answers(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - the operator's own address
             return answer.status == 200
@@ -137,21 +161,21 @@ def _answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def _until_signalled() -> Generator[Callable[[], bool], None, None]:
-    """Whether SIGINT or SIGTERM has come; the former handlers are put back."""
-    come: list[int] = []
+def _watch_signals() -> Generator[Callable[[], bool], None, None]:
+    """Yield a function that is true once SIGINT or SIGTERM has arrived; restores the handlers at the end."""
+    received: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
-        come.append(number)
+        received.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(come)
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)

@@ -1,0 +1,1 @@
+"""The commands of `lexveil`, grouped by subject, with their options and their output."""

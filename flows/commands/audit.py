@@ -1,80 +1,79 @@
-"""`lexveil audit`: the software attacks itself before anybody relies on what a model's card claims."""
+"""`lexveil audit`: attacks by the software on itself, before anyone relies on what a model's card claims."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lexveil.flows import actions
+from lexveil.flows.actions import exclusive_action, summarize_audit
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import (
-    ConfigOption,
-    JsonOption,
-    WorkspaceOption,
-    open_workspace,
-    settings_of,
-)
+from lexveil.flows.commands.options import WorkspaceOptions
 
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command of this file."""
-    app.command()(audit)
+if TYPE_CHECKING:
+    from lexveil.pipeline.stages.audit import Audited
 
 
 def audit(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Its name, or its kind. Default: the newest.")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Its name, or its kind. Default: the newest model."),
     ] = None,
     attacks: Annotated[
         bool,
         typer.Option(
-            "--attacks/--gate-only", help="Also attack the model itself, against one without privacy."
+            "--attacks/--gate-only",
+            help="Also attack the model itself, compared with one trained without privacy.",
         ),
     ] = True,
-    location: WorkspaceOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    *,
+    options: WorkspaceOptions,
 ) -> None:
     """Attack the training code and a saved model; the verdict goes on its card. Exit code 4 if a test fails.
 
-    Nothing is charged: the gate runs on synthetic data, and figures of the attacks stay under protected/.
+    Nothing is charged: the gate runs on synthetic data, and the figures of the attacks stay under protected/.
     """
-    settings = settings_of(config)
-    workspace = open_workspace(location, settings)
+    workspace = options.open()
     from lexveil.pipeline.errors import AuditFailedError
-    from lexveil.pipeline.stages.audit import audit as stage
+    from lexveil.pipeline.stages.audit import audit as run_stage
 
-    with actions.alone(workspace, "audit") as done, console.progress(as_json) as tell:
-        found = stage(workspace, model, attacks=attacks, tell=tell)
-        failed = found.card["failed"]
-        done |= actions.of_audit(found)
-    shown: dict[str, Any] = {
-        "model": found.saved.name,
-        "passed": not failed,
-        "failed": failed if as_json else ", ".join(failed) or "none",
-        "claimed_epsilon": found.card["claimed_epsilon"],
-        "epsilon_lower_bound": found.card["epsilon_lower_bound"],
-        "confidence": found.card["confidence"],
-        "attacks": _attacks(found.attacked is not None, found.card["attacked"]),
-        "unprotected_figures": str(found.unprotected or "none"),
+    with exclusive_action(workspace, "audit") as outcome, console.progress(options.as_json) as progress:
+        audited = run_stage(workspace, model, attacks=attacks, tell=progress)
+        outcome |= summarize_audit(audited)
+    failed: list[str] = audited.card["failed"]
+    shown = _describe(audited)
+    if not options.as_json:
+        shown["failed"] = ", ".join(failed) or "none"
+    console.show(shown, options.as_json)
+    if failed:
+        raise AuditFailedError(
+            f"the audit of {audited.saved.name} has failed ({', '.join(failed)}): do not rely on its epsilon"
+        )
+
+
+def _describe(audited: Audited) -> dict[str, Any]:
+    card = audited.card
+    return {
+        "model": audited.saved.name,
+        "passed": not card["failed"],
+        "failed": card["failed"],
+        "claimed_epsilon": card["claimed_epsilon"],
+        "epsilon_lower_bound": card["epsilon_lower_bound"],
+        "confidence": card["confidence"],
+        "attacks": _describe_attacks(audited.attacked is not None, card["attacked"]),
+        "unprotected_figures": str(audited.unprotected or "none"),
         "tests": [
             {
                 "test": finding.name,
                 "p_value": finding.p_value,
-                "verdict": "FAILED" if finding.name in failed else "held",
+                "verdict": "FAILED" if finding.name in card["failed"] else "held",
             }
-            for finding in found.findings
+            for finding in audited.findings
         ],
     }
-    console.show(shown, as_json)
-    if failed:
-        raise AuditFailedError(
-            f"the audit of {found.saved.name} has failed ({', '.join(failed)}): do not rely on its epsilon"
-        )
 
 
-def _attacks(asked: bool, done: bool) -> str:
+def _describe_attacks(requested: bool, done: bool) -> str:
     if done:
         return "done"
-    return "left out: fewer than 20 owners trained on or held out" if asked else "not asked for"
+    return "left out: fewer than 20 owners trained on or held out" if requested else "not asked for"

@@ -1,4 +1,4 @@
-"""What the command line shows: progress and errors on stderr, results on stdout."""
+"""Output of the command line: results on stdout, progress and errors on stderr."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 _PIPE_WIDTH = 160
 
 
-def complain(message: str, code: int) -> int:
-    """One line on stderr; returns the exit code."""
+def print_error(message: str, code: int) -> int:
+    """Print one line on stderr and return the exit code."""
     sys.stderr.write("error: " + " ".join(message.split()) + "\n")
     return code
 
 
-def debugging() -> bool:
-    """Whether full tracebacks, which may hold document text, were asked for."""
+def is_debugging() -> bool:
+    """True if full tracebacks were requested, which may contain document text."""
     return os.environ.get("LEXVEIL_DEBUG") == "unsafe"
 
 
 def show(result: Mapping[str, Any], as_json: bool) -> None:
-    """One JSON object, or a line a value."""
+    """Print one JSON object, or one line per value and one table per list of rows."""
     if as_json:
         sys.stdout.write(json.dumps(result, default=str) + "\n")
         sys.stdout.flush()
         return
     from rich.console import Console
 
-    style: dict[str, Any] = {"soft_wrap": True, "highlight": False, "emoji": False}  # ":DATE:" is no calendar
+    style: dict[str, Any] = {"soft_wrap": True, "highlight": False, "emoji": False}  # ":DATE:" must stay text
     out = Console(**style)
     if not out.is_terminal:
-        out = Console(**style, width=_PIPE_WIDTH)  # whole reservation ids in a file
+        out = Console(**style, width=_PIPE_WIDTH)  # wide enough for whole reservation ids
     for name, value in result.items():
         if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             out.print(_table(name, value))
@@ -67,14 +67,14 @@ def _table(title: str, rows: Any) -> Any:
 
 
 def show_manifest(manifest: Manifest, as_json: bool, **more: Any) -> None:
-    """What a stage has done."""
+    """Print what a stage has done, with `more` values after the counts."""
     counts = {"stage": manifest.stage, "shards": len(manifest.shards), "shards_done_now": manifest.done_now}
     redone = {"redone": dict(manifest.redone)} if manifest.redone else {}
     show({**counts, "rows": manifest.rows, **manifest.counts(), **more, **redone}, as_json)
 
 
 def show_run(result: Mapping[str, Any], as_json: bool) -> None:
-    """What the main job came to; for people, the lines that matter, and last where the report lies."""
+    """Print the result of the main job: all of it as JSON, or the important lines and the report's path."""
     if as_json:
         show(result, True)
         return
@@ -89,8 +89,7 @@ def show_run(result: Mapping[str, Any], as_json: bool) -> None:
     lines["utility"] = result["utility"] or "no held-out documents"
     lines["encrypted"] = result["encrypted"]
     lines["features"] = result["features"]
-    for stage, why in result.get("redone", {}).items():  # results of an earlier version have none
-        lines[stage] = why
+    lines |= result.get("redone", {})  # absent from results of earlier versions
     show(lines, False)
     if not result["changed"]:
         sys.stdout.write("Nothing changed since the last run; nothing was done.\n")
@@ -99,7 +98,7 @@ def show_run(result: Mapping[str, Any], as_json: bool) -> None:
 
 @contextmanager
 def progress(quiet: bool) -> Generator[Progress | None, None, None]:
-    """On stderr a line a stage: how far it is, how fast, and how long it will take."""
+    """Show one progress line per stage on stderr; yields the listener that feeds it, or None if `quiet`."""
     if quiet:
         yield None
         return
@@ -126,33 +125,33 @@ def progress(quiet: bool) -> Generator[Progress | None, None, None]:
     )
     tasks: dict[str, TaskID] = {}
 
-    def tell(stage: str, done: int, total: int, documents: int = 0) -> None:
+    def update(stage: str, done: int, total: int, documents: int = 0) -> None:
         name = stage.partition("-")[0]  # encode-embedding and encode-tokens are one stage
         if name not in tasks:
             tasks[name] = bars.add_task(name, total=total, rate="")
         task = tasks[name]
-        elapsed = next(found.elapsed for found in bars.tasks if found.id == task)
-        bars.update(task, completed=done, total=total, rate=rate(documents, elapsed or 0.0))
+        elapsed = next(bar.elapsed for bar in bars.tasks if bar.id == task)
+        bars.update(task, completed=done, total=total, rate=format_rate(documents, elapsed or 0.0))
 
     with bars:
-        tell("start", 0, 1)
+        update("start", 0, 1)
 
         def listener(stage: str, done: int, total: int, documents: int = 0) -> None:
-            tell("start", 1, 1)
-            tell(stage, done, total, documents)
+            update("start", 1, 1)
+            update(stage, done, total, documents)
 
         yield listener
 
 
-def rate(documents: int, seconds: float) -> str:
-    """Documents a second, in words; nothing where none were counted."""
+def format_rate(documents: int, seconds: float) -> str:
+    """Return the documents per second as text, empty if no documents were counted."""
     speed = documents / seconds if documents and seconds > 0 else 0.0
     return f"{speed:,.0f} documents/s" if speed >= 100 else f"{speed:.3g} documents/s" if speed else ""
 
 
 @contextmanager
 def worker_pool(settings: Settings, quiet: bool) -> Generator[ForEach, None, None]:
-    """Shards in worker processes, with a progress bar and without a scheduler."""
+    """Process shards in worker processes, with a progress bar and without a scheduler."""
     from lexveil.flows.runners.pool import WorkerPool, with_progress
 
     with progress(quiet) as listener, WorkerPool(settings.workers) as pool:

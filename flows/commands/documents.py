@@ -18,7 +18,8 @@ def erase(
         typer.Argument(metavar="[DOC_ID]", help="Its doc_id, or the id that it has in the source."),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option(help="Erase all documents of this owner, as named in the source or the tables.")
+        str | None,
+        typer.Option(help="Erase all documents of this owner, as named in the source or the tables."),
     ] = None,
     *,
     options: WorkspaceOptions,

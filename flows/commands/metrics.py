@@ -1,4 +1,4 @@
-"""`lexveil metrics`: what Prometheus asks of the pipeline's runs."""
+"""`lexveil metrics`: the metrics of the pipeline's runs, for Prometheus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexveil.flows.commands.options import ConfigOption, WorkspaceOption, open_workspace, settings_of
+from lexveil.flows.commands.options import ConfigOption, WorkspaceOption, WorkspaceOptions
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -15,14 +15,9 @@ if TYPE_CHECKING:
     from lexveil.pipeline.workspace.workspace import Workspace
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the command of this file."""
-    app.command()(metrics)
-
-
 def metrics(
     port: Annotated[int | None, typer.Option(help="Serve them on this port until interrupted.")] = None,
-    host: Annotated[str, typer.Option(help="With --port: the interface.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Interface to listen on, with --port.")] = "127.0.0.1",
     location: WorkspaceOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -30,7 +25,7 @@ def metrics(
 
     They are counts of private documents without noise: for operators inside, behind a firewall.
     """
-    workspace = open_workspace(location, settings_of(config))
+    workspace = WorkspaceOptions(location, config).open()
     from lexveil.pipeline.monitoring.metrics import read_metrics
 
     if port is None:
@@ -41,26 +36,26 @@ def metrics(
     from lexveil.pipeline.errors import LexveilError
 
     registry = CollectorRegistry()
-    registry.register(_Reader(workspace))  # pyright: ignore[reportArgumentType]  duck-typed by prometheus_client
+    registry.register(_Collector(workspace))  # pyright: ignore[reportArgumentType]  duck-typed by prometheus_client
     try:
         _, thread = start_http_server(port, host, registry)
     except (OSError, OverflowError):
-        raise LexveilError(f"can't listen on {host}, port {port}") from None
+        raise LexveilError(f"cannot listen on {host}, port {port}") from None
     typer.echo(f"metrics: http://{host}:{port}/metrics", err=True)
     thread.join()
 
 
-class _Reader:
-    """Reads the file whenever it is asked."""
+class _Collector:
+    """Reads the workspace's file of metrics at every scrape."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._place = workspace
+        self._workspace = workspace
 
     def collect(self) -> Iterator[Metric]:
         from lexveil.pipeline.logs import log
         from lexveil.pipeline.monitoring.metrics import Figures
 
         try:
-            yield from Figures.read(self._place).collect()
-        except Exception as error:  # its message may name a path; Prometheus sees that nothing came
+            yield from Figures.read(self._workspace).collect()
+        except Exception as error:  # its message may name a path; Prometheus sees an empty scrape
             log.warning("metrics: %s", type(error).__name__)

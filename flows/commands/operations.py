@@ -1,4 +1,4 @@
-"""`lexveil deploy`, `up`, `backup`, `recover` and `rotate-master-key`: schedules, backups and the master key."""
+"""Commands for operators: `deploy`, `up`, `backup`, `recover` and `rotate-master-key`."""
 
 from __future__ import annotations
 

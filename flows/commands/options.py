@@ -1,15 +1,21 @@
-"""What the commands share: their options, the settings and the workspace."""
+"""Options that several commands share, and how they lead to the settings and the workspace."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
     from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.workspace.workspace import Workspace
+
+DEFAULT_WORKSPACES = Path(".lexveil")
 
 WorkspaceOption = Annotated[
     str | None,
@@ -19,31 +25,49 @@ WorkspaceOption = Annotated[
         help="Folder of the workspace, or a URL: s3://bucket/prefix. Default: .lexveil/<name of the source>",
     ),
 ]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings; default ./lexveil.toml.")]
+RequiredWorkspace = Annotated[
+    str, typer.Option("--workspace", "-w", help="Folder of the workspace, or a URL: s3://bucket/prefix.")
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file. Default: ./lexveil.toml")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
 SourcesArgument = Annotated[
-    list[Path], typer.Argument(help="Files, folders, files of records; or URLs: s3://bucket/inbox.")
+    list[Path], typer.Argument(help="Files, folders, files of records; or URLs such as s3://bucket/inbox.")
 ]
-TextField = Annotated[str | None, typer.Option(help="Field of the text; dots reach inside. Default: text")]
-IdField = Annotated[str | None, typer.Option(help="Field of the document's own id. Default: id")]
+InArgument = Annotated[Path, typer.Argument(metavar="IN", help="File of records, or a document.")]
+OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")]
+
+TextField = Annotated[
+    str | None, typer.Option(help="Field with the text; dots reach nested fields. Default: text")
+]
+IdField = Annotated[str | None, typer.Option(help="Field with the document's own id. Default: id")]
 LabelField = Annotated[
-    str | None, typer.Option(help="Field of the class, or of a list of them. Default: label, else labels")
+    str | None, typer.Option(help="Field with the class, or a list of classes. Default: label, else labels")
 ]
-OwnerField = Annotated[str | None, typer.Option(help="Field of whose privacy counts as one.")]
-SplitField = Annotated[str | None, typer.Option(help="Field whose values other than train are held out.")]
+OwnerField = Annotated[
+    str | None, typer.Option(help="Field naming the owner: the person or matter protected as one unit.")
+]
+SplitField = Annotated[
+    str | None, typer.Option(help="Field naming the split; documents with any value but train are held out.")
+]
 RemovedShare = Annotated[
     float | None,
-    typer.Option(help="With ingest.removed = erase: the share of a folder's documents that may go at once."),
+    typer.Option(
+        help="With ingest.removed = erase: the share of a folder's documents that may disappear at once."
+    ),
+]
+
+KindOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="Kind of model: linear, mlp, lstm, square, cubic, lora, last_layers or full."
+    ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="linear, mlp, lstm, square, cubic, lora, last_layers or full.")
-]
-NameOption = Annotated[
-    str | None, typer.Option("--model", help="A model's name, or its kind for the newest.")
+    str | None, typer.Option("--model", help="Name of a model, or a kind for the newest model of that kind.")
 ]
 Epsilon = Annotated[float | None, typer.Option(help="Privacy budget of the training run. Default: 8")]
-Objective = Annotated[str | None, typer.Option(help="auto, classify or denoise.")]
-Workers = Annotated[int | None, typer.Option(help="Worker processes. Default: the cores, at most 4")]
+Objective = Annotated[str | None, typer.Option(help="Training objective: auto, classify or denoise.")]
 Diagnostics = Annotated[
     bool | None,
     typer.Option("--diagnostics/--no-diagnostics", help="Also train without privacy, for the report only."),
@@ -51,25 +75,118 @@ Diagnostics = Annotated[
 Seed = Annotated[
     int | None, typer.Option(help="Known randomness, for tests: VOIDS the guarantee.", hidden=True)
 ]
-WORKSPACES = Path(".lexveil")
+Workers = Annotated[int | None, typer.Option(help="Worker processes. Default: one per core, at most 4")]
+Head = Annotated[
+    str | None, typer.Option(help="A head that was kept elsewhere: it must still be in the chain.")
+]
 
 
-def settings_of(config: Path | None, **sections: Any) -> Settings:
-    from lexveil.pipeline.logs import set_up_logging
-    from lexveil.pipeline.settings import load_settings
+@dataclass(frozen=True)
+class CommonOptions:
+    """Options of every command that needs no workspace."""
 
-    set_up_logging()
-    return load_settings(config, **sections)
+    config: ConfigOption = None
+    as_json: JsonOption = False
+
+    def settings(self, **sections: Any) -> Settings:
+        """Set up logging and read the settings; options in `sections` override the settings file."""
+        return _read_settings(self.config, sections)
+
+
+@dataclass(frozen=True)
+class WorkspaceOptions:
+    """Options of every command that works in a workspace."""
+
+    location: WorkspaceOption = None
+    config: ConfigOption = None
+    as_json: JsonOption = False
+
+    def settings(self, **sections: Any) -> Settings:
+        """Set up logging and read the settings; options in `sections` override the settings file."""
+        return _read_settings(self.config, sections)
+
+    def open(self, **sections: Any) -> Workspace:
+        """Open the named workspace, or the only one that was created here without a name.
+
+        Raises:
+            WorkspaceError: There is no such workspace, or the choice is ambiguous.
+        """
+        return open_workspace(self.location, self.settings(**sections))
+
+
+@dataclass(frozen=True)
+class RecordFields:
+    """Fields of a record that every command on files of records knows, named as in `[ingest]`."""
+
+    text_field: TextField = None
+    id_field: IdField = None
+
+
+@dataclass(frozen=True)
+class IngestFields(RecordFields):
+    """Fields of a record that ingestion knows, named as in `[ingest]`."""
+
+    label_field: LabelField = None
+    owner_field: OwnerField = None
+    split_field: SplitField = None
+    removed_share: RemovedShare = None
 
 
 def open_workspace(location: str | None, settings: Settings) -> Workspace:
-    """The named workspace, or the only one that was made here without a name."""
+    """Open the named workspace, or the only one that was created here without a name.
+
+    Raises:
+        WorkspaceError: There is no such workspace, or the choice is ambiguous.
+    """
     from lexveil.pipeline.errors import WorkspaceError
     from lexveil.pipeline.workspace.workspace import Workspace
 
     if location is not None:
         return Workspace.open(location, settings)
-    here = [path.parent for path in sorted(WORKSPACES.glob("*/workspace.json"))]
-    if len(here) == 1:
-        return Workspace.open(here[0], settings)
-    raise WorkspaceError(f"{len(here)} workspaces under {WORKSPACES}; name the one you mean with -w")
+    known = [path.parent for path in sorted(DEFAULT_WORKSPACES.glob("*/workspace.json"))]
+    if len(known) == 1:
+        return Workspace.open(known[0], settings)
+    raise WorkspaceError(f"{len(known)} workspaces under {DEFAULT_WORKSPACES}; name the one you mean with -w")
+
+
+def expand_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command as Typer can read it: each dataclass parameter is replaced by its fields.
+
+    Typer knows single options only. `erase(document, *, options: WorkspaceOptions)` becomes
+    `erase(*, document, location, config, as_json)`, which builds the `WorkspaceOptions` from the last three.
+    """
+    expanded: list[inspect.Parameter] = []
+    groups: dict[str, type[Any]] = {}
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        if is_dataclass(parameter.annotation):
+            groups[parameter.name] = parameter.annotation
+            expanded += _parameters(parameter.annotation)
+        else:
+            expanded.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def call(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    call.__signature__ = inspect.Signature(expanded)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in expanded}
+    return call
+
+
+def _parameters(group: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(field.name, kind, default=field.default, annotation=hints[field.name])
+        for field in fields(group)
+    ]
+
+
+def _read_settings(config: Path | None, sections: dict[str, Any]) -> Settings:
+    from lexveil.pipeline.logs import set_up_logging
+    from lexveil.pipeline.settings import load_settings
+
+    set_up_logging()
+    return load_settings(config, **sections)

@@ -44,15 +44,14 @@ class EndpointOptions:
     ] = None
     server_key: Annotated[
         str | None,
-        typer.Option(
-            "--server-key", help="The server's public key. Default: the first one seen is pinned"
-        ),
+        typer.Option("--server-key", help="The server's public key. Default: the first one seen is pinned"),
     ] = None
-    ca: Annotated[
-        Path | None, typer.Option("--ca", help="PEM file of a private certificate authority.")
-    ] = None
+    ca: Annotated[Path | None, typer.Option("--ca", help="PEM file of a private certificate authority.")] = (
+        None
+    )
     certificate: Annotated[
-        Path | None, typer.Option("--certificate", help="PEM file of the client's certificate, for mutual TLS.")
+        Path | None,
+        typer.Option("--certificate", help="PEM file of the client's certificate, for mutual TLS."),
     ] = None
     certificate_key: Annotated[
         Path | None, typer.Option("--certificate-key", help="PEM file of the certificate's private key.")
@@ -62,9 +61,15 @@ class EndpointOptions:
         """Return the endpoint as the client uses it, with or without checks of the server's answers."""
         from lexveil.pipeline.serving.classify import Endpoint, read_api_key
 
-        key = read_api_key(self.api_key_file)
         return Endpoint(
-            self.url, key, self.state, self.server_key, checks, self.ca, self.certificate, self.certificate_key
+            url=self.url,
+            api_key=read_api_key(self.api_key_file),
+            state=self.state,
+            public_key=self.server_key,
+            checks=checks,
+            ca=self.ca,
+            certificate=self.certificate,
+            key=self.certificate_key,
         )
 
 
@@ -126,7 +131,9 @@ def classify(
     server: EndpointOptions,
     checks: Annotated[
         bool,
-        typer.Option("--checks/--no-checks", help="Mix in inputs of known result, to detect a dishonest server."),
+        typer.Option(
+            "--checks/--no-checks", help="Mix in inputs of known result, to detect a dishonest server."
+        ),
     ] = True,
     fields: RecordFields,
     options: CommonOptions,

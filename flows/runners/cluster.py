@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""What the Dask and the Ray runner share: work for their workers, and their workers' environment."""
 
 from __future__ import annotations
 
@@ -11,51 +11,52 @@ from typing import Any
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from lexveil.flows.runners.order import Order
-from lexveil.flows.runners.pool import (
-    ONE_THREAD,
-    carry_out,
-    leave_with,
-)
+from lexveil.flows.runners.pool import ONE_THREAD, exit_with_parent, run_item
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
-from lexveil.pipeline.errors import (
-    SettingsError,
-)
+from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.logs import set_up_logging
 from lexveil.pipeline.records import Shard, ShardResult, Work
 from lexveil.pipeline.settings import Settings
 
 
-def cluster_order(settings: Settings) -> Callable[[str, Work, Shard], Order]:
-    def order(stage: str, work: Work, shard: Shard) -> Order:
-        return Order(functools.partial(_carry_out_there, stage, work, shard, settings.shard_seconds))
+def order_maker(settings: Settings) -> Callable[[str, Work, Shard], Order]:
+    """Return a function that makes the order of a shard for a worker of a cluster."""
 
-    return order
+    def make_order(stage: str, work: Work, shard: Shard) -> Order:
+        return Order(functools.partial(_run_on_worker, stage, work, shard, settings.shard_seconds))
+
+    return make_order
 
 
-def _carry_out_there(stage: str, work: Work, shard: Shard, seconds: int) -> ShardResult:
+def _run_on_worker(stage: str, work: Work, shard: Shard, seconds: int) -> ShardResult:
     _set_up_worker()
-    return carry_out(stage, work, shard, seconds)
+    return run_item(stage, work, shard, seconds)
 
 
 @functools.cache
 def _set_up_worker() -> None:
-    os.environ.update(ONE_THREAD)  # for the libraries that aren't loaded yet
+    os.environ.update(ONE_THREAD)  # for libraries that are not loaded yet
     keep_model_libraries_out_of_presidio()
     set_up_logging()
-    leave_with(os.getppid())  # Ray's would finish what they are at
+    exit_with_parent(os.getppid())  # Ray's workers would finish their shard first
 
 
-def connected(connect: Callable[[], Any], what: str) -> Any:
+def connect_cluster(connect: Callable[[], Any], kind: str) -> Any:
+    """Return the outcome of `connect`.
+
+    Raises:
+        SettingsError: It failed: there is no usable cluster of this kind.
+    """
     try:
         return connect()
     except Exception as error:
-        # The address may hold a password, and libraries quote it.
-        raise SettingsError(f"setting runner: no {what} to work with ({type(error).__name__})") from None
+        # Without the message: the address may contain a password, and libraries quote it.
+        raise SettingsError(f"setting runner: no {kind} to work with ({type(error).__name__})") from None
 
 
 @contextmanager
-def known_server() -> Generator[None, None, None]:
-    """Tell the workers of our ephemeral Prefect server: they would start one each."""
+def share_prefect_server() -> Generator[None, None, None]:
+    """Give the workers the address of our ephemeral Prefect server: each would start one otherwise."""
     if PREFECT_API_URL.value():
         yield
         return
@@ -67,8 +68,8 @@ def known_server() -> Generator[None, None, None]:
 
 
 @contextmanager
-def worker_environment(variables: Mapping[str, str]) -> Generator[None, None, None]:
-    """The variables set while a cluster is started and used; its processes take them over."""
+def set_environment(variables: Mapping[str, str]) -> Generator[None, None, None]:
+    """Set these variables while a cluster is started and used: its processes inherit them."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The Dask runner: shards on a cluster that is started here, or on an existing one."""
 
 from __future__ import annotations
 
@@ -8,49 +8,51 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from lexveil.flows.runners.cluster import cluster_order, connected, known_server
+from lexveil.flows.runners.cluster import connect_cluster, order_maker, share_prefect_server
 from lexveil.flows.runners.order import Runner
-from lexveil.flows.runners.pool import (
-    ONE_THREAD,
-    default_workers,
-)
-from lexveil.pipeline.errors import (
-    SettingsError,
-)
+from lexveil.flows.runners.pool import ONE_THREAD, default_workers
+from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.settings import Settings
 
 
 @contextmanager
 def dask_runner(settings: Settings) -> Generator[Runner, None, None]:
-    from dask.config import set as configured
+    """Run shards on a Dask cluster: the one at `settings.runner_address`, or a new one on this machine.
+
+    Raises:
+        SettingsError: The cluster cannot be used, or its workers have more than one thread.
+    """
+    from dask.config import set as set_config
     from prefect_dask.task_runners import DaskTaskRunner
 
     workers = settings.workers or default_workers()
     with ExitStack() as stack:
         if settings.runner_address is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-dask-"))
-            stack.enter_context(configured(_DASK))
+            stack.enter_context(set_config(_DASK))
             stack.enter_context(_quiet(logging.getLogger("distributed")))
             tasks = DaskTaskRunner(cluster_kwargs=_dask_cluster(workers, folder))
         else:
             tasks = DaskTaskRunner(address=settings.runner_address)
-        stack.enter_context(known_server())
+        stack.enter_context(share_prefect_server())
         stack.enter_context(tasks)
-        known = connected(lambda: tasks.client.scheduler_info(n_workers=-1)["workers"], "Dask scheduler")
+        known = connect_cluster(
+            lambda: tasks.client.scheduler_info(n_workers=-1)["workers"], "Dask scheduler"
+        )
         threads = [worker["nthreads"] for worker in known.values()]
         if any(n > 1 for n in threads):
             raise SettingsError(
                 "setting runner_address: its workers must have one thread each (--nthreads 1)"
             )
-        theirs = settings.runner_address is not None
+        external = settings.runner_address is not None
         slots = max(workers, len(threads))
-        yield Runner(tasks, cluster_order(settings), slots, theirs=theirs)
+        yield Runner(tasks, order_maker(settings), slots, external=external)
 
 
-# Results are counts, so that nothing is ever worth spilling to a disk. A worker that dies is replaced, and a
-# shard that was tried twice is given up.
+# Results are counts, so spilling to a disk is useless. A worker that dies is replaced; a shard that has
+# failed twice is given up.
 _DASK = {
-    # It would print the arguments of what has failed.
+    # Its log would show the arguments of failed tasks.
     "distributed.nanny.pre-spawn-environ": {**ONE_THREAD, "DASK_LOGGING__DISTRIBUTED": "critical"},
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
@@ -59,7 +61,7 @@ _DASK = {
     "distributed.scheduler.allowed-failures": 1,
     "distributed.worker.profile.enabled": False,
     "distributed.admin.log-length": 0,
-    "distributed.scheduler.http.routes": [],  # its pages tell nothing
+    "distributed.scheduler.http.routes": [],  # no pages
     "distributed.worker.http.routes": [],
 }
 
@@ -71,7 +73,7 @@ def _dask_cluster(workers: int, folder: str) -> dict[str, Any]:
         "host": "127.0.0.1",
         "dashboard_address": None,
         "worker_dashboard_address": None,
-        "security": True,  # or any user of this machine could have our workers run what he likes
+        "security": True,  # or any user of this machine could run code on our workers
         "local_directory": folder,
         "memory_limit": 0,
     }

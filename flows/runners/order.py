@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Shards as Prefect tasks: what a task is given, when it is retried, and how many run at once."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from lexveil.flows.runners.pool import (
-    Stopped,
-    died_twice,
-)
+from lexveil.flows.runners.pool import PoolClosedError, describe_death
 from lexveil.pipeline.errors import (
     AuditFailedError,
     BudgetRefusedError,
@@ -31,12 +28,15 @@ RETRIES = 2
 
 _BACK_OFF_SECONDS = 5
 
-# What trying again doesn't cure.
-_FINAL = (UserError, BudgetRefusedError, AuditFailedError, TrainingStoppedError, Stopped)
+# What a retry does not cure.
+_FINAL = (UserError, BudgetRefusedError, AuditFailedError, TrainingStoppedError, PoolClosedError)
 
 
 class Order:
-    """One shard's work on its way to a worker. Shows nothing, and is no container that Prefect looks into."""
+    """One shard's work on its way to a worker.
+
+    Its `repr` shows nothing, and Prefect does not look into it as it does into containers.
+    """
 
     __slots__ = ("_run",)
 
@@ -44,14 +44,15 @@ class Order:
         self._run = run
 
     def __call__(self) -> ShardResult:
+        """Process the shard."""
         return self._run()
 
     def __repr__(self) -> str:
         return "Order()"
 
 
-def may_pass(task: Any, task_run: Any, state: Any) -> bool:
-    """Whether trying again could help: not against a setting, a key or the ledger."""
+def is_transient(task: Any, task_run: Any, state: Any) -> bool:
+    """True if a retry could help: not against a setting, a key or the ledger."""
     del task, task_run
     return not isinstance(state.data, _FINAL)
 
@@ -64,56 +65,64 @@ def may_pass(task: Any, task_run: Any, state: Any) -> bool:
     retries=RETRIES,
     retry_delay_seconds=exponential_backoff(_BACK_OFF_SECONDS),
     retry_jitter_factor=0.5,
-    retry_condition_fn=may_pass,
+    retry_condition_fn=is_transient,
 )
 @seal_errors("shard")
 def shard_task(order: Order) -> ShardResult:
-    """The task of every shard; it takes the stage's name."""
+    """Run one shard. The task gets the name of its stage."""
     return order()
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Prefect's task runner at work. `order` makes an order for it; `slots` shards are under way at once."""
+    """A started task runner of Prefect, as stages use it.
+
+    Attributes:
+        tasks: The task runner.
+        make_order: Makes the order of a shard.
+        slots: Number of shards that are processed at once.
+        options: Makes the context in which tasks are submitted.
+        external: The cluster was not started here and goes on when this process ends.
+    """
 
     tasks: Any
-    order: Callable[[str, Work, Shard], Order]
+    make_order: Callable[[str, Work, Shard], Order]
     slots: int
-    options: Callable[[], Any] | None = None  # context in which tasks are submitted
-    theirs: bool = False  # a cluster that goes on when we end
+    options: Callable[[], Any] | None = None
+    external: bool = False
 
     def each(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
-        """A `ForEach`: a bounded number of tasks under way, results as they come."""
-        named = shard_task.with_options(name=stage)
+        """Process shards as a `ForEach`, with a bounded number of submitted tasks; results in any order."""
+        stage_task = shard_task.with_options(name=stage)
         done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        under_way: dict[Any, tuple[Any, Shard]] = {}
+        submitted: dict[Any, tuple[Any, Shard]] = {}
         waiting = iter(shards)
         try:
             while True:
-                for shard in itertools.islice(waiting, 2 * self.slots - len(under_way)):
-                    future = self._submit(named, self.order(stage, work, shard))
-                    under_way[future.task_run_id] = future, shard
+                for shard in itertools.islice(waiting, 2 * self.slots - len(submitted)):
+                    future = self._submit(stage_task, self.make_order(stage, work, shard))
+                    submitted[future.task_run_id] = future, shard
                     future.add_done_callback(done.put)
-                if not under_way:
+                if not submitted:
                     return
-                future, shard = under_way.pop(done.get().task_run_id)
-                yield _result(future, stage, shard)
+                future, shard = submitted.pop(done.get().task_run_id)
+                yield _read_result(future, stage, shard)
         finally:
-            if self.theirs:  # or a worker would still write after another run began
-                for future, _ in under_way.values():
+            if self.external:  # or a worker would still write after another run began
+                for future, _ in submitted.values():
                     future.wait()
 
-    def _submit(self, named: Any, order: Order) -> Any:
+    def _submit(self, stage_task: Any, order: Order) -> Any:
         with ExitStack() as stack:
             if self.options is not None:
                 stack.enter_context(self.options())
-            return self.tasks.submit(named, {"order": order})
+            return self.tasks.submit(stage_task, {"order": order})
 
 
-def _result(future: Any, stage: str, shard: Shard) -> ShardResult:
+def _read_result(future: Any, stage: str, shard: Shard) -> ShardResult:
     try:
         return future.result()
     except LexveilError as error:
         raise error from None
     except Exception:  # Dask and Ray have tried twice by then
-        raise died_twice(stage, shard) from None
+        raise describe_death(stage, shard) from None

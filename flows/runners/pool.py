@@ -1,4 +1,4 @@
-"""Worker processes for shards: one Python lock and one heap each, gone when their parent is gone."""
+"""Worker processes for shards, each with its own interpreter lock and heap; they end with their parent."""
 
 from __future__ import annotations
 
@@ -25,53 +25,55 @@ R = TypeVar("R")
 
 
 class Progress(Protocol):
-    """Is told how far a stage is: steps done of all, and the documents in them where they are counted."""
+    """A listener for the progress of a stage: steps done of all, and their documents, if counted."""
 
-    def __call__(self, stage: str, done: int, total: int, documents: int = 0) -> None: ...
+    def __call__(self, stage: str, done: int, total: int, documents: int = 0) -> None:
+        """Note how far a stage is."""
+        ...
 
 
-# One thread a worker: the shards are the parallelism, and torch must see this before its import.
+# One thread per worker: the shards are the parallelism. Set before torch is imported.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-_MOST_WORKERS = 4
+_MAX_WORKERS = 4
 _ORPHAN_CHECK_SECONDS = 0.2
 
 
-class Stopped(StageError):
-    """The workers were sent home before the shard was done; trying again is of no use."""
+class PoolClosedError(StageError):
+    """The pool was shut down before the shard finished; retrying will not help."""
 
 
 def default_workers() -> int:
-    """The cores this process may use, at most 4: each worker holds models of its own in memory."""
-    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    """Return the number of cores that this process may use, at most 4: each worker loads its own models."""
+    return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
 
 
 def _start_worker(parent: int) -> None:
     os.environ.update(ONE_THREAD)
     keep_model_libraries_out_of_presidio()
     set_up_logging()
-    leave_with(parent)
+    exit_with_parent(parent)
 
 
-def leave_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """End this process soon after its parent."""
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
 
 
-def _leave_with(parent: int) -> None:
-    # After kill -9 of the parent, a worker would wait for ever, and could write after a second run began.
+def _exit_with_parent(parent: int) -> None:
+    # After kill -9 of the parent, a worker would wait forever, and could write after a second run began.
     while os.getppid() == parent:
         time.sleep(_ORPHAN_CHECK_SECONDS)
     os._exit(1)
 
 
-def carry_out(stage: str, work: Callable[[T], R], item: T, seconds: int | None) -> R:
-    """One item in a worker process, which dies where it takes longer than `seconds`."""
-    # The system's own timer: a thread or an exception would wait for a regular expression that never ends.
+def run_item(stage: str, work: Callable[[T], R], item: T, seconds: int | None) -> R:
+    """Process one item in a worker process, which dies if that takes longer than `seconds`."""
+    # The system's timer: a thread or an exception would wait for a regular expression that never ends.
     signal.setitimer(signal.ITIMER_REAL, seconds or 0)
     try:
         return seal_errors(stage)(work)(item)
@@ -79,35 +81,35 @@ def carry_out(stage: str, work: Callable[[T], R], item: T, seconds: int | None) 
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def died_twice(stage: str, item: object) -> StageError:
-    """The error of an item that no worker survives."""
+def describe_death(stage: str, item: object) -> StageError:
+    """Return the error for an item that no worker survives."""
     which = f"shard {item.index}" if isinstance(item, Shard) else "the same records"
     return StageError(
         f"{stage}: a worker process died twice over {which}, of too little memory or past its time limit"
     )
 
 
-def with_progress(each: ForEach, tell: Progress | None) -> ForEach:
-    """The same `ForEach`, telling its progress."""
-    if tell is None:
+def with_progress(each: ForEach, listener: Progress | None) -> ForEach:
+    """Wrap a `ForEach` so that it reports its progress to the listener."""
+    if listener is None:
         return each
 
-    def telling(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+    def reporting(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
         documents = 0
-        tell(stage, 0, len(shards))
+        listener(stage, 0, len(shards))
         for done, result in enumerate(each(stage, work, shards), start=1):
             documents += result.rows
-            tell(stage, done, len(shards), documents)
+            listener(stage, done, len(shards), documents)
             yield result
 
-    return telling
+    return reporting
 
 
 class WorkerPool:
     """Spawned processes that keep their models between shards.
 
-    A worker that dies (out of memory, a crash in a native library, `seconds` over one item) is replaced, its
-    shard tried once more.
+    A worker that dies (out of memory, a crash in a native library, more than `seconds` for one item) is
+    replaced, and its shard is tried once more.
     """
 
     def __init__(self, workers: int | None = None, seconds: int | None = None) -> None:
@@ -130,17 +132,17 @@ class WorkerPool:
             executor.shutdown(wait=error is None, cancel_futures=True)
 
     def run(self, stage: str, work: Work, shard: Shard) -> ShardResult:
-        """Carry out one shard and wait for it."""
+        """Process one shard and wait for it."""
         return self._outcome(self._submit(stage, work, shard), work, shard, stage)
 
     def each(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
-        """A `ForEach` without a scheduler: results as they come."""
+        """Process shards as a `ForEach` without a scheduler; results in any order."""
         waiting = {self._submit(stage, work, shard): shard for shard in shards}
         for done in as_completed(waiting):
             yield self._outcome(done, work, waiting[done], stage)
 
     def ordered(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Like `map`, with a bounded number of items under way."""
+        """Process items like `map`, in order, with a bounded number of them submitted."""
         waiting: deque[tuple[Future[R], T]] = deque()
         for item in items:
             waiting.append((self._submit("records", work, item), item))
@@ -154,25 +156,25 @@ class WorkerPool:
         while True:
             executor = self._current()
             try:
-                return executor.submit(carry_out, stage, work, item, self._seconds)
-            except BrokenProcessPool:  # a worker has died since over an earlier item
+                return executor.submit(run_item, stage, work, item, self._seconds)
+            except BrokenProcessPool:  # a worker has since died of an earlier item
                 self._replace(executor)
 
     def _outcome(self, future: Future[R], work: Callable[[T], R], item: T, stage: str) -> R:
-        # All that is under way fails with a dead worker, so the blame is not known before a second attempt.
+        # A dead worker fails all submitted items, so only a second attempt shows which item is to blame.
         try:
             with suppress(BrokenProcessPool):
                 return future.result()
             return self._submit(stage, work, item).result()
         except BrokenProcessPool:
-            raise died_twice(stage, item) from None
+            raise describe_death(stage, item) from None
         except CancelledError:
-            raise Stopped(f"{stage}: stopped") from None
+            raise PoolClosedError(f"{stage}: stopped") from None
 
     def _current(self) -> ProcessPoolExecutor:
         with self._lock:
             if self._closed:
-                raise Stopped("the workers were sent home")
+                raise PoolClosedError("the pool was shut down")
             if self._executor is None:
                 self._executor = ProcessPoolExecutor(
                     self.workers,

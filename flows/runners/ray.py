@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The Ray runner: shards on a cluster that is started here, or on an existing one."""
 
 from __future__ import annotations
 
@@ -10,87 +10,95 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from lexveil.flows.runners.cluster import cluster_order, connected, known_server, worker_environment
-from lexveil.flows.runners.order import Runner
-from lexveil.flows.runners.pool import (
-    ONE_THREAD,
-    default_workers,
+from lexveil.flows.runners.cluster import (
+    connect_cluster,
+    order_maker,
+    set_environment,
+    share_prefect_server,
 )
+from lexveil.flows.runners.order import Runner
+from lexveil.flows.runners.pool import ONE_THREAD, default_workers
 from lexveil.pipeline.settings import Settings
 
-_RAY_ROOM = 20
-
-_RAY_STARTS = 3  # it gives itself 30 s for one, too few for a busy machine
-
-_RAY_STORE_BYTES = 80 << 20  # about the least that Ray takes; results are counts
+# Ray's sockets are in its temporary folder, and the path of a socket has at most 107 characters.
+_MAX_TEMPORARY_PATH = 20
+_MAX_STARTS = 3  # Ray allows 30 s for a start, which a busy machine may exceed
+_STORE_BYTES = 80 << 20  # about the least that Ray accepts; results are counts
 
 
 @contextmanager
 def ray_runner(settings: Settings) -> Generator[Runner, None, None]:
+    """Run shards on a Ray cluster: the one at `settings.runner_address`, or a new one on this machine.
+
+    Raises:
+        SettingsError: The cluster cannot be used.
+    """
     own = settings.runner_address is None
     with ExitStack() as stack:
         if own:
-            stack.enter_context(worker_environment({**_RAY, "RAY_AUTH_TOKEN": _token()}))
+            stack.enter_context(set_environment({**_RAY, "RAY_AUTH_TOKEN": _make_token()}))
         import ray  # reads its environment at once
         from prefect_ray.context import remote_options
         from prefect_ray.task_runners import RayTaskRunner
 
         if own:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-ray-", dir=_near()))
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="lexveil-ray-", dir=_short_folder())
+            )
             cluster = _ray_cluster(settings.workers or default_workers(), Path(folder))
-            made: Any = RayTaskRunner("local", cluster)
+            template: Any = RayTaskRunner("local", cluster)
         else:
-            made = RayTaskRunner(settings.runner_address, {"log_to_driver": False})
-        stack.enter_context(known_server())
-        with worker_environment(ONE_THREAD):  # for the workers, not for what is trained in this process
-            tasks = connected(
-                lambda: _entered(stack, made, _RAY_STARTS if own else 1, ray.shutdown), "Ray cluster"
+            template = RayTaskRunner(settings.runner_address, {"log_to_driver": False})
+        stack.enter_context(share_prefect_server())
+        with set_environment(ONE_THREAD):  # for the workers, not for the training in this process
+            attempts = _MAX_STARTS if own else 1
+            tasks = connect_cluster(
+                lambda: _enter_with_retries(stack, template, attempts, ray.shutdown), "Ray cluster"
             )
         slots = int(ray.cluster_resources().get("CPU", 1))
-        # A worker that dies: Ray tries the shard on another, once.
+        # Ray retries the shard of a worker that died, once.
         options = functools.partial(remote_options, num_cpus=1, max_retries=1)
-        yield Runner(tasks, cluster_order(settings), slots, options, theirs=not own)
+        yield Runner(tasks, order_maker(settings), slots, options, external=not own)
 
 
-def _entered(stack: ExitStack, made: Any, tries: int, clean: Callable[[], None]) -> Any:
+def _enter_with_retries(stack: ExitStack, template: Any, attempts: int, clean_up: Callable[[], None]) -> Any:
     while True:
-        tries -= 1
+        attempts -= 1
         try:
-            return stack.enter_context(made.duplicate())
+            return stack.enter_context(template.duplicate())
         except Exception:
-            clean()
-            if not tries:
+            clean_up()
+            if not attempts:
                 raise
 
 
-def _near() -> str:
-    """A temporary folder of a short name: Ray's sockets lie in it, and their paths have 107 characters."""
+def _short_folder() -> str:
     usual = tempfile.gettempdir()
-    return usual if len(usual) <= _RAY_ROOM else "/tmp"  # noqa: S108 - ours is closed to others
+    return usual if len(usual) <= _MAX_TEMPORARY_PATH else "/tmp"  # noqa: S108 - ours is closed to others
 
 
 @functools.cache
-def _token() -> str:
-    return secrets.token_hex(32)  # one a process, since Ray reads it once
+def _make_token() -> str:
+    return secrets.token_hex(32)  # one per process, since Ray reads it once
 
 
 _RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # so Ray calls it; everywhere it means: this machine only
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name, it means on every system: this machine only
 }
 
 
 def _ray_cluster(workers: int, folder: Path) -> dict[str, Any]:
-    place = folder / "r"  # Ray opens its own folder to everybody, so it lies in a closed one
-    place.mkdir()
+    temporary = folder / "r"  # Ray makes its folder readable for everybody, so it is inside a private one
+    temporary.mkdir()
     return {
         "num_cpus": workers,
         "include_dashboard": False,
         "log_to_driver": False,
         "configure_logging": False,
-        "object_store_memory": _RAY_STORE_BYTES,
+        "object_store_memory": _STORE_BYTES,
         "_node_ip_address": "127.0.0.1",
-        "_temp_dir": str(place),
+        "_temp_dir": str(temporary),
         "_system_config": {"enable_metrics_collection": False, "worker_niceness": 0},
     }

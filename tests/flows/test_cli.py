@@ -1,164 +1,125 @@
-"""The command line: what is wrong is said in one line before anything is written; --json is one object."""
+"""The command line as a whole: its table of commands, its common options, and how errors end."""
 
 from __future__ import annotations
 
-import json
-import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
+import lexveil as package
 from lexveil.flows import cli
-from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.deadlines import HANGS_AFTER
+from tests.flows.command_line import Lexveil, assert_refused
 
-WriteJsonl = Callable[..., Path]
+ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "presidio_analyzer", "spacy", "transformers", "prefect", "pydantic_settings", "pyarrow")
-LABELLED = [{"id": i, "text": f"Text {i}.", "label": "ab"[i % 2], "owner": i} for i in range(4)]
+# Commands on files, or on an endpoint, that work in no workspace.
+WITHOUT_WORKSPACE = ("detect", "anonymize", "classify", "keys rotate")
+WITHOUT_JSON = ("metrics", "up")
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        (line,) = self.out.splitlines()
-        return json.loads(line)
-
-
-Command = Callable[..., Said]
+def all_commands() -> dict[str, Any]:
+    """Every command by its full name."""
+    commands: dict[str, Any] = {}
+    for name, command in get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        if hasattr(command, "commands"):
+            commands |= {f"{name} {word}": one for word, one in command.commands.items()}
+        else:
+            commands[name] = command
+    return commands
 
 
-@pytest.fixture(autouse=True)
-def quiet_again() -> Iterator[None]:
-    """The command sets logging up for a process of its own."""
-    log = logging.getLogger("lexveil")
-    before = (list(log.handlers), log.propagate, log.level)
-    yield
-    log.handlers[:], log.propagate, log.level = before
-    logging.captureWarnings(False)
+def options_of(command: Any) -> set[str]:
+    return {flag for one in command.params for flag in one.opts}
 
 
-@pytest.fixture
-def lexveil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Call the command in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["lexveil", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Said(ended.value.code, shown.out, shown.err)
-
-    return call
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    """What lies below a folder. SQLite lays two empty helpers beside a table that is only looked at."""
-    return {
-        str(path): path.read_bytes() if path.is_file() else b""
-        for path in folder.rglob("*")
-        if not path.name.endswith(("-wal", "-shm"))
-    }
-
-
-def refused(lexveil: Command, tmp_path: Path, *arguments: object, says: str, code: int = 2) -> None:
-    before = everything(tmp_path)
-    said = lexveil(*arguments)
-    assert (said.code, said.out) == (code, "")
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
-    assert said.err.endswith("\n")
-    assert says in said.err
-    assert everything(tmp_path) == before
-
-
-def test_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_load_nothing_heavy(option: str) -> None:
     program = (
-        "import sys; sys.argv = ['lexveil', '--help']\n"
+        f"import sys; sys.argv = ['lexveil', '{option}']\n"
         "from lexveil.flows.cli import main\n"
         "try: main()\n"
         f"finally: print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
     )
-    root = Path(cli.__file__).resolve().parents[1]
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=HANGS_AFTER
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=HANGS_AFTER
     )
+    assert result.returncode == 0, result.stderr
     assert "LOADED []" in result.stdout, result.stderr
-    for command in ("run", "ingest", "mask", "train", "extract", "evaluate", "detect", "anonymize", "ledger",
-                    "erase", "serve", "classify"):  # fmt: skip
-        assert command in result.stdout
 
 
-def test_every_command_knows_the_common_options(lexveil: Command) -> None:
-    for command in ("run", "ingest", "mask", "train", "extract", "evaluate", "detect", "anonymize",
-                    "ledger show", "ledger verify", "erase", "serve", "classify"):  # fmt: skip
-        said = lexveil(*command.split(), "--help")
-        assert said.code == 0
-        for option in ("--workspace", "-w", "--config", "--json"):
-            assert option in said.out, command
+def test_the_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    result = CliRunner().invoke(cli.app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"lexveil {package.__version__}\n")
+    assert package.__version__ == project["version"]
+
+
+def test_help_lists_every_command(lexveil: Lexveil) -> None:
+    shown = lexveil("--help").out
+    for command in ("run", "ingest", "mask", "train", "extract", "evaluate", "detect", "detect evaluate",
+                    "anonymize", "ledger", "log", "keys", "erase", "serve", "classify"):  # fmt: skip
+        assert f"\n  {command} " in shown
+
+
+def test_without_arguments_it_helps(lexveil: Lexveil) -> None:
+    output = lexveil()
+    assert output.code == 0
+    assert "Usage: lexveil " in output.out
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands().items(), ids=all_commands())
+def test_every_command_knows_the_common_options(name: str, command: Any) -> None:
+    options = options_of(command)
+    assert "--config" in options
+    assert ("--json" in options) == (name not in WITHOUT_JSON)
+    assert ({"--workspace", "-w"} <= options) == (name not in WITHOUT_WORKSPACE)
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands().items(), ids=all_commands())
+def test_every_command_and_every_option_says_what_it_is(name: str, command: Any) -> None:
+    assert command.help, name
+    for one in command.params:
+        assert one.help, f"{name}: {one.name}"
+
+
+@pytest.mark.parametrize("name", all_commands())
+def test_the_usage_of_every_command_names_it(lexveil: Lexveil, name: str) -> None:
+    output = lexveil(*name.split(), "--help")
+    assert output.code == 0
+    assert output.out.startswith(f"Usage: lexveil {name} ")
+
+
+@pytest.mark.parametrize("name", WITHOUT_WORKSPACE)
+def test_a_workspace_is_refused_where_it_would_be_ignored(
+    lexveil: Lexveil, tmp_path: Path, name: str
+) -> None:
+    files = () if name == "keys rotate" else ("in.jsonl", "out.jsonl")
+    for option in ("-w", "--workspace"):
+        assert_refused(lexveil, tmp_path, *name.split(), *files, option, "nowhere", says=option)
 
 
 class TestBadInput:
-    def test_unknown_options_commands_and_missing_arguments(self, lexveil: Command, tmp_path: Path) -> None:
-        refused(lexveil, tmp_path, "run", "--colour", "x", says="--colour")
-        refused(lexveil, tmp_path, "runn", says="runn")
-        refused(lexveil, tmp_path, "run", says="sources")
-        refused(lexveil, tmp_path, "run", ".", "--epsilon", "much", says="epsilon")
-        refused(lexveil, tmp_path, "evaluate", says="--test")
+    def test_unknown_options_commands_and_missing_arguments(self, lexveil: Lexveil, tmp_path: Path) -> None:
+        assert_refused(lexveil, tmp_path, "run", "--colour", "x", says="--colour")
+        assert_refused(lexveil, tmp_path, "runn", says="runn")
+        assert_refused(lexveil, tmp_path, "ledger", "shwo", says="shwo")
+        assert_refused(lexveil, tmp_path, "run", says="sources")
+        assert_refused(lexveil, tmp_path, "run", ".", "--epsilon", "much", says="epsilon")
+        assert_refused(lexveil, tmp_path, "evaluate", says="--test")
 
-    @pytest.mark.parametrize("command", ["run", "ingest"])
-    def test_a_missing_folder(self, lexveil: Command, tmp_path: Path, command: str) -> None:
-        refused(lexveil, tmp_path, command, "none", "-w", "w", says="none")
-        refused(lexveil, tmp_path, command, "none", "--json", says="none")
-
-    @pytest.mark.parametrize("epsilon", ["0", "-1", "nan", "inf"])
-    def test_an_epsilon_that_is_none(
-        self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl, epsilon: str
-    ) -> None:
-        path = write_jsonl(LABELLED)
-        refused(lexveil, tmp_path, "run", path, "-w", "w", "--epsilon", epsilon, says="epsilon")
-
-    def test_key_files(self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl,
-                       monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-        path, key = write_jsonl(LABELLED), tmp_path / "key"
-        key.write_text("ab" * 32)
-        key.chmod(0o644)
-        monkeypatch.setenv("LEXVEIL_MASTER_KEY_FILE", str(key))
-        refused(lexveil, tmp_path, "run", path, "-w", "w", says="chmod 600")
-        key.chmod(0o600)
-        key.write_text("too short")
-        refused(lexveil, tmp_path, "ingest", path, "-w", "w", says="64 hexadecimal")
-        monkeypatch.setenv("LEXVEIL_MASTER_KEY_FILE", str(tmp_path))
-        refused(lexveil, tmp_path, "run", path, "-w", "w", says="master key")
-        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "zz" * 32)
-        refused(lexveil, tmp_path, "run", path, "-w", "w", says="64 hexadecimal")
-
-    def test_another_workspaces_key(
-        self, lexveil: Command, finished: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
-        root = finished.workspace.root
-        refused(lexveil, tmp_path, "run", *finished.sources, "-w", root, says="isn't the key")
-        refused(lexveil, tmp_path, "quarantine", "-w", root, says="isn't the key")
-
-    def test_another_schema_version(self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
-        place = Workspace.create_or_open(tmp_path / "w")
-        write_json(place.root / "workspace.json", {"schema": 99})
-        path = write_jsonl(LABELLED)
+    def test_another_schema_version(self, lexveil: Lexveil, tmp_path: Path, write_jsonl: Any) -> None:
+        workspace = Workspace.create_or_open(tmp_path / "w")
+        write_json(workspace.root / "workspace.json", {"schema": 99})
+        path = write_jsonl([{"text": "Text.", "label": "a"}])
         for command in (
             ["run", path],
             ["ingest", path],
@@ -167,148 +128,65 @@ class TestBadInput:
             ["ledger", "show"],
             ["erase", "x"],
         ):
-            refused(lexveil, tmp_path, *command, "-w", "w", says="version 99")
+            assert_refused(lexveil, tmp_path, *command, "-w", "w", says="version 99")
 
-    def test_no_workspace(self, lexveil: Command, tmp_path: Path) -> None:
-        for command in (["mask"], ["train"], ["extract"], ["ledger", "verify"], ["serve"]):
-            refused(lexveil, tmp_path, *command, "-w", "w", says="no workspace")
-            refused(lexveil, tmp_path, *command, says="-w")
+    def test_no_workspace(self, lexveil: Lexveil, tmp_path: Path) -> None:
+        for command in (["mask"], ["train"], ["extract"], ["audit"], ["ledger", "verify"], ["log", "show"],
+                        ["restore", "x", "out.txt"], ["backup", "copy"], ["metrics"], ["serve"]):  # fmt: skip
+            assert_refused(lexveil, tmp_path, *command, "-w", "w", says="no workspace")
+            assert_refused(lexveil, tmp_path, *command, says="-w")
 
-    def test_a_folder_that_is_another_thing(
-        self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl
+    def test_another_workspaces_key(
+        self, lexveil: Lexveil, finished: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        path = write_jsonl(LABELLED, "mine/records.jsonl")
-        refused(lexveil, tmp_path, "run", path, "-w", "mine", says="neither a workspace")
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
+        root = finished.workspace.root
+        assert_refused(lexveil, tmp_path, "run", *finished.sources, "-w", root, says="isn't the key")
+        assert_refused(lexveil, tmp_path, "quarantine", "-w", root, says="isn't the key")
 
-    @pytest.mark.parametrize("field", ["label", "owner", "split"])
-    def test_a_field_that_is_not_there(
-        self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl, field: str
-    ) -> None:
-        path = write_jsonl(LABELLED)
-        refused(lexveil, tmp_path, "run", path, "-w", "w", f"--{field}-field", "meta.none", says="meta.none")
-        refused(lexveil, tmp_path, "run", path, "-w", "w", "--text-field", "none", says="none")
-
-    def test_fewer_than_two_classes(self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
-        path = write_jsonl([{**row, "label": "a"} for row in LABELLED])
-        refused(lexveil, tmp_path, "run", path, "-w", "w", says="two")
-        refused(lexveil, tmp_path, "run", path, "-w", "w", "--label-field", "label", says="two")
-
-    def test_configuration(self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
-        path = write_jsonl(LABELLED)
-        refused(lexveil, tmp_path, "run", path, "--config", "none.toml", says="none.toml")
+    def test_configuration(self, lexveil: Lexveil, tmp_path: Path, write_jsonl: Any) -> None:
+        path = write_jsonl([{"text": "Text.", "label": "a"}])
+        assert_refused(lexveil, tmp_path, "run", path, "--config", "none.toml", says="none.toml")
         (tmp_path / "lexveil.toml").write_text("[train]\nmodle = 'lstm'\n")
-        refused(lexveil, tmp_path, "run", path, says="train.modle")
+        assert_refused(lexveil, tmp_path, "run", path, says="train.modle")
+        assert_refused(lexveil, tmp_path, "keys", "rotate", says="train.modle")
 
-    def test_files_in_and_out(self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
-        path = write_jsonl(LABELLED)
-        for command in ("detect", "anonymize", "classify"):
-            refused(lexveil, tmp_path, command, "none.jsonl", "out.jsonl", says="none.jsonl")
-        refused(lexveil, tmp_path, "classify", path, "out.jsonl", "--url", "http://127.0.0.1:9", says="error")
 
-    def test_nothing_is_ingested_or_trained_yet(self, lexveil: Command, tmp_path: Path) -> None:
-        Workspace.create_or_open(tmp_path / "w")
-        assert "lexveil ingest" in lexveil("mask", "-w", "w").err
-        assert "lexveil mask" in lexveil("train", "-w", "w").err
-        assert "lexveil train" in lexveil("extract", "-w", "w").err
-        assert lexveil("erase", "unknown", "-w", "w").code == 2
+class TestUnexpectedErrors:
+    """What no command foresaw: its type is shown, its message is not, since it may quote a document."""
 
-    def test_the_budget(self, lexveil: Command, finished: Any) -> None:
-        said = lexveil("train", "--epsilon", "9.5", "-w", finished.workspace.root, "--json")
-        assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
+    def failing(self, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> tuple[object, ...]:
+        """The words of a command that fails in this way."""
 
-    def test_an_unforeseen_error_says_its_type_alone(
-        self, lexveil: Command, finished: Any, monkeypatch: pytest.MonkeyPatch
+        def fail(*_: Any) -> None:
+            raise error
+
+        monkeypatch.setattr("lexveil.pipeline.maintenance.ledger.verify_export", fail)
+        return ("ledger", "verify", "--export", "ledger.json")
+
+    def test_the_type_is_shown_and_no_more(self, lexveil: Lexveil, monkeypatch: pytest.MonkeyPatch) -> None:
+        output = lexveil(*self.failing(monkeypatch, ValueError("Canary Wharfinger")))
+        assert (output.code, output.out) == (1, "")
+        assert "ValueError" in output.err
+        assert "Canary" not in output.err
+
+    def test_an_object_store_that_fails_is_named(
+        self, lexveil: Lexveil, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def choke(*_: Any) -> None:
-            raise ValueError("Canary Wharfinger")
+        endpoint = pytest.importorskip("botocore.exceptions").EndpointConnectionError
+        output = lexveil(*self.failing(monkeypatch, endpoint(endpoint_url="http://canary")))
+        assert (output.code, output.out, output.err.count("\n")) == (1, "", 1)
+        assert "internal error" not in output.err
+        assert "canary" not in output.err
 
-        monkeypatch.setattr("lexveil.pipeline.maintenance.erasure.erase", choke)
-        said = lexveil("erase", "x", "-w", finished.workspace.root)
-        assert (said.code, said.out) == (1, "")
-        assert "ValueError" in said.err
-        assert "Canary" not in said.err
+    def test_it_is_raised_where_somebody_debugs(
+        self, lexveil: Lexveil, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LEXVEIL_DEBUG", "unsafe")
+        words = self.failing(monkeypatch, ValueError("Canary Wharfinger"))
+        with pytest.raises(ValueError, match="Canary"):
+            lexveil(*words)
 
-
-class TestJson:
-    """One object on stdout. The stages have nothing left to do, so that no worker need start."""
-
-    def test_stages_that_are_done(self, lexveil: Command, finished: Any, tmp_path: Path) -> None:
-        (tmp_path / "lexveil.toml").write_text(
-            "[ingest]\nowner_field = 'owner'\nshard_documents = 16\n[train]\nsteps = 5\nheld_out = 0.3\n"
-        )
-        place = ("-w", finished.workspace.root, "--json")
-        n = finished.first["ingested"]
-        for command in (["ingest", *finished.sources], ["mask"], ["extract"]):
-            found = lexveil(*command, *place).json
-            assert (found["shards_done_now"], found["rows"]) == (0, n) or found["stage"] == "ingest"
-        found = lexveil("train", *place).json
-        assert (found["new"], found["name"]) == (False, finished.first["model"])
-
-    def test_the_ledger(self, lexveil: Command, finished: Any) -> None:
-        place = ("-w", finished.workspace.root, "--json")
-        shown = lexveil("ledger", "show", *place).json
-        (population,), (run,) = shown["populations"], shown["runs"]
-        assert run["epsilon"] == finished.first["epsilon"]
-        assert (population["unit"], run["state"]) == ("owner", "committed")
-        assert population["left"] == pytest.approx(population["limit"] - population["spent"])
-        assert lexveil("ledger", "verify", *place).json["intact"] is True
-        assert lexveil("ledger", "limit", "20", *place).json["populations"][0]["limit"] == 20
-        assert lexveil("ledger", "limit", "0", *place).code == 2
-
-    def test_a_broken_ledger_is_exit_code_one(self, lexveil: Command, finished: Any) -> None:
-        import sqlite3
-
-        with sqlite3.connect(finished.workspace.protected / "ledger.sqlite") as database:
-            (table,) = [
-                name
-                for (name,) in database.execute("select name from sqlite_master where type = 'table'")
-                if "entr" in name or "ledger" in name
-            ]
-            for (trigger,) in database.execute(
-                "select name from sqlite_master where type = 'trigger'"
-            ).fetchall():
-                database.execute(f'drop trigger "{trigger}"')
-            database.execute(f'delete from "{table}" where rowid = (select min(rowid) from "{table}")')
-        said = lexveil("ledger", "verify", "-w", finished.workspace.root, "--json")
-        assert (said.code, said.json["intact"]) == (1, False)
-
-    def test_quarantine_restore_and_erase(self, lexveil: Command, finished: Any, tmp_path: Path) -> None:
-        place = ("-w", finished.workspace.root, "--json")
-        found = lexveil("quarantine", *place).json
-        assert found["quarantined"] == finished.first["quarantined"]
-        part = tables.read_part(next(finished.workspace.masked.glob("part-*")))
-        doc_id = tables.to_strings(part, "doc_id")[0]
-        told = lexveil("restore", doc_id, "out.txt", *place).json
-        text = (tmp_path / "out.txt").read_bytes().decode()
-        assert told["characters"] == len(text)
-        assert "".join(text.split()) in finished.gold
-        assert lexveil("erase", doc_id, *place).json["keys"] == 1
-        assert lexveil("restore", doc_id, "again.txt", *place).code == 2
-
-    def test_evaluate(self, lexveil: Command, finished: Any, write_jsonl: WriteJsonl) -> None:
-        path = write_jsonl([{"text": "The lessee shall pay.", "label": "contract"}])
-        found = lexveil(
-            "evaluate", "--model", "linear", "--test", path, "-w", finished.workspace.root, "--json"
-        )
-        assert set(found.json) == {"micro_f1", "macro_f1", "n"}
-
-    def test_detect_by_workers(self, lexveil: Command, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
-        path = write_jsonl([{"id": "a", "text": "Write to john@example.com."}])
-        said = lexveil("detect", path, "out.jsonl", "--workers", "1", "--json")
-        assert (said.json["documents"], said.json["spans"]) == (1, 1)
-        assert said.err == ""
-        (row,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-        assert (row["id"], row["spans"][0]["start"], row["spans"][0]["end"]) == ("a", 9, 25)
-
-
-def test_people_get_lines(lexveil: Command, finished: Any) -> None:
-    said = lexveil("ledger", "show", "-w", finished.workspace.root)
-    assert said.code == 0
-    assert "owner" in said.out
-    assert not said.out.startswith("{")
-
-
-def test_without_arguments_it_helps(lexveil: Command) -> None:
-    said = lexveil()
-    assert said.code == 0
-    assert "Usage" in said.out
+    def test_an_interrupt_is_silent(self, lexveil: Lexveil, monkeypatch: pytest.MonkeyPatch) -> None:
+        output = lexveil(*self.failing(monkeypatch, KeyboardInterrupt()))
+        assert (output.code, output.out, output.err) == (130, "", "")
