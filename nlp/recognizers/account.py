@@ -6,25 +6,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _IBAN = re.compile(
     r"(?<!\w)(?:[A-Z]{2}\d{2}(?:[ -]?[A-Z\d]{4}){2,7}(?:[ -]?[A-Z\d]{1,4})?|[a-z]{2}\d{2}[a-z\d]{11,30})(?!\w)"
 )
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w-])")
 _MASKED_CARD = re.compile(r"(?<![\w-])(?:[xX*]{4}[ -]?){3}\d{4}(?!\w)")
-_LABELLED = re.compile(
+_LABELED = re.compile(
     r"(?i)\b(?:(?:bank |checking |savings |current |deposit |escrow |client )?(?:account|acct|a/c)|sort code|routing|ABA|SWIFT|BIC|IBAN"
     r"|(?:credit|debit) card|Konto|Kontonummer|wire)\b\s*(?:transit )?(?:\(?(?:no|nos|number|num|nr|code|ending in|#)\b\.?\)?)?"
     r"\s*(?:is|was|of|:|#|=|ending in)?\s*((?=[A-Z\d -]*\d)(?:[A-Z]{4}[A-Z]{2}[A-Z\d]{2,5}|[\dX*][\dX* -]{3,28}[\dX*]))(?!\w)"
 )
-_LABELLED_ZH = re.compile(
+_LABELED_ZH = re.compile(
     r"(?:账号|帐号|账户|帐户|卡号|银行卡|尾号)[为是:,\s(]*(?:尾号)?(?:为|是)?([\d*xX][\d*xX -]{2,24}[\d*xX])"
 )
 
 
 def iban_is_valid(iban: str) -> bool:
-    """ISO 13616: the first four characters moved to the end, letters as 10..35, modulo 97 gives 1."""
+    """Return True if the check digits are those of ISO 13616.
+
+    With the first four characters at the end and the letters as 10 to 35, the number modulo 97 is 1.
+    """
     compact = iban.replace(" ", "").replace("-", "")
     return (
         15 <= len(compact) <= 34
@@ -33,16 +36,19 @@ def iban_is_valid(iban: str) -> bool:
 
 
 def luhn_is_valid(number: str) -> bool:
-    """ISO/IEC 7812-1, annex B."""
+    """Return True if the check digit is that of ISO/IEC 7812-1, annex B."""
     digits = [int(c) for c in number if c.isdigit()][::-1]
     return (sum(digits[::2]) + sum(sum(divmod(2 * d, 10)) for d in digits[1::2])) % 10 == 0
 
 
 class LexveilAccountRecognizer(RuleRecognizer):
+    """Numbers of bank accounts and payment cards, by check digits or by a label before them."""
+
     NAME = "AccountRecognizer"
     TYPES = ("ACCOUNT_NUMBER",)
 
     def find(self, text: str) -> Iterator[Finding]:
+        """Yield the account numbers in `text`."""
         for match in _IBAN.finditer(text):
             end = _valid_iban_end(match.group())
             if end:
@@ -51,16 +57,15 @@ class LexveilAccountRecognizer(RuleRecognizer):
             number = match.group()
             if number[0] != "0" and len(set(number)) > 3 and luhn_is_valid(number):
                 yield Finding(match.start(), match.end(), "ACCOUNT_NUMBER", LABELED)
-        for match in _MASKED_CARD.finditer(text):
-            yield Finding(match.start(), match.end(), "ACCOUNT_NUMBER", SHAPED)
-        for pattern in (_LABELLED, _LABELLED_ZH):
+        yield from find_matches(text, "ACCOUNT_NUMBER", SHAPED, _MASKED_CARD)
+        for pattern, fewest_digits in ((_LABELED, 3), (_LABELED_ZH, 4)):
             for match in pattern.finditer(text):
-                if sum(c.isdigit() for c in match.group(1)) >= (4 if pattern is _LABELLED_ZH else 3):
+                if sum(map(str.isdigit, match.group(1))) >= fewest_digits:
                     yield Finding(match.start(1), match.end(1), "ACCOUNT_NUMBER", LABELED)
 
 
 def _valid_iban_end(candidate: str) -> int:
-    """How much of the candidate is an IBAN: capitals of the next words may have been taken along."""
+    """Return how many characters of `candidate` are an IBAN; the pattern may match capitals after it too."""
     for end in range(len(candidate), 14, -1):
         if candidate[end - 1] != " " and iban_is_valid(candidate[:end]):
             return end

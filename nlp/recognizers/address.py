@@ -1,5 +1,5 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Postal addresses: streets, boxes, postcodes."""
+"""Postal addresses in English texts: streets, post office boxes, postcodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
 
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]|"
@@ -55,31 +56,26 @@ _NAMED_PLACE = re.compile(
 
 
 class EnglishAddressRecognizer(RuleRecognizer):
+    """Postal addresses in English texts, and places that the text says somebody lives in or comes from."""
+
     NAME = "AddressRecognizer"
     TYPES = ("ADDRESS",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern, score in (
-            (_STREET, LABELED),
-            (_BOX, LABELED),
-            (_LINE, LABELED),
-            (_CITY_ZIP, LABELED),
-            (_UK_POSTCODE, SHAPED),
-            (_GERMAN, SHAPED),
-        ):
-            for match in pattern.finditer(text):
-                yield Finding(match.start(), match.end(), "ADDRESS", score)
+        """Yield the addresses in `text`."""
+        yield from find_matches(text, "ADDRESS", LABELED, _STREET, _BOX, _LINE, _CITY_ZIP)
+        yield from find_matches(text, "ADDRESS", SHAPED, _UK_POSTCODE, _GERMAN)
         for pattern in (_RESIDES, _NAMED_PLACE):
             for match in pattern.finditer(text):
                 group = match.lastindex or 1
-                if _tells(match.group(group)) or match.group().startswith(("live", "resid", "born")):
+                at_home = match.group().startswith(("live", "resid", "born"))
+                if at_home or _is_specific(match.group(group)):
                     yield Finding(match.start(group), match.end(group), "ADDRESS", SHAPED)
 
 
-def _tells(place: str) -> bool:
-    from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
-
+def _is_specific(place: str) -> bool:
+    """Return True if `place` is more than a jurisdiction or words of legal drafting."""
     words = re.findall(r"[^\W\d_]+", place)
     return place.lower() not in JURISDICTIONS and any(
-        w[0].isupper() and w.lower() not in LEGAL_WORDS for w in words
+        word[0].isupper() and word.lower() not in LEGAL_WORDS for word in words
     )

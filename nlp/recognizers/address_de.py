@@ -1,5 +1,5 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""German addresses: streets with their numbers, postcodes with their towns; places by what is said of them."""
+"""German addresses: streets with house numbers, postcodes with towns, and places by the words before them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _TOWN = rf"[{UPPER}][{LOWER}]{{2,}}(?:-[{UPPER}][{LOWER}]+)*(?: (?:am|an der|an der|im|in der|bei|ob der|vor der|v\. d\.|a\. ?d\.|a\.|i\.) ?[{UPPER}][{LOWER}]+\.?)?(?:-[{UPPER}]\w+)?(?:/[{UPPER}]\w+)?"
 _POSTCODE = rf"(?:[DACH]{{1,2}}-)?\d{{4,5}} (?:Bad |Sankt |St\. )?{_TOWN}"
@@ -43,20 +43,18 @@ _PLACE = re.compile(
 
 
 class GermanAddressRecognizer(RuleRecognizer):
+    """German addresses, and towns that the text says somebody lives in or comes from."""
+
     TYPES = ("ADDRESS", "LOCATION")
 
     def find(self, text: str) -> Iterator[Finding]:
-        for match in _STREET.finditer(text):
-            yield Finding(match.start(), match.end(), "ADDRESS", LABELED)
+        """Yield the addresses and towns in `text`."""
+        yield from find_matches(text, "ADDRESS", LABELED, _STREET, _BOX)
         for match in _NAMED_STREET.finditer(text):
             if not _NO_STREET.match(match.group()):
                 yield Finding(match.start(), match.end(), "ADDRESS", SHAPED)
         for match in _CITY.finditer(text):
             if not _NO_TOWN.search(match.group(1)):
                 yield Finding(match.start(1), match.end(1), "ADDRESS", LABELED)
-        for match in _BOX.finditer(text):
-            yield Finding(match.start(), match.end(), "ADDRESS", LABELED)
-        for match in _HOME.finditer(text):
-            yield Finding(match.start(1), match.end(1), "LOCATION", LABELED)
-        for match in _PLACE.finditer(text):
-            yield Finding(match.start(1), match.end(1), "LOCATION", SHAPED)
+        yield from find_matches(text, "LOCATION", LABELED, _HOME, group=1)
+        yield from find_matches(text, "LOCATION", SHAPED, _PLACE, group=1)

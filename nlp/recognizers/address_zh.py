@@ -1,22 +1,23 @@
 # ruff: noqa: E501  -- patterns and lists of words read best on one line
-"""Chinese places: homes and doors (ADDRESS), other places (LOCATION).
+"""Chinese places: addresses of homes (ADDRESS), other places (LOCATION).
 
-A place is a row of names, each closed by a word that says what it is (省, 市, 镇, 村, 路, ...), then numbers
-of doors. Since a sentence has no spaces, the row begins behind the last word that can't stand in a place's
-name. The seats of courts, prosecutors and the police stay: they name an office, nobody's whereabouts.
+A place is a row of names, each closed by a word for its kind (省, 市, 镇, 村, 路, ...), and then numbers of
+doors. A sentence has no spaces, so the row begins after the last word that cannot be part of a place's name.
+The names of courts, prosecutors and the police are not places here: they say nothing about where somebody is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from lexveil.nlp.citations.offices_zh import split_places
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _H = f"[{HAN}]"
-# 某, × and X stand where a publisher took a name or a number out.
+# 某, × and X replace a name or a number that the publisher removed.
 _ANY = rf"[{HAN}A-Za-z\d×*]"
 _AREA = (
     r"(?:特别行政区|自治区|自治州|自治县|自治旗|地区|街道|办事处|村委会|居委会|社区|开发区|高新区|小区|花园|公寓|新村|家园|广场|大厦|大道|胡同|里弄|开发区|工业园|"
@@ -36,14 +37,14 @@ _HOME = re.compile(
     rf"{_LABEL}(?:地|址)?(?:为|是|:|在|于|位于)?\s?(?!所|址|院|宿|户|宅|处)((?:本市|本区|本县)?{_ANY}[{HAN}A-Za-z\d×*()-]{{1,40}}?)(?=[,。;、\s\"]|$|\((?!\w)|以|的|,)"
 )
 _HOME_BEFORE = re.compile(rf"在({_H}{{2,12}}?[省市县区])(?=(?:暂住|居住|租住))")
-# A door alone, inside a house that was named before.
+# A door without its house, which the text has named before.
 _ROOM = re.compile(
     r"(?<![\dA-Za-z.第元楼栋幢号座层弄])(?:[A-Z]-?)?\d{3,4}(?:室|号房间?|房间|房(?![产屋地价租]))|(?<=所住)\d{1,4}宿舍"
 )
-_HOME_TELLS = re.compile(
+_PLACE_WORD = re.compile(
     r"[省市县区旗镇乡村屯路街巷号州盟庄园苑]|自治|新疆|西藏|宁夏|广西|内蒙古|香港|澳门|台湾|北京|上海|天津|重庆"
 )
-# Behind a place, that it is somebody's home.
+# Words after a place that make it somebody's home.
 _AT_HOME = re.compile(
     rf"(?:{_H}{{1,4}})?(?:自家|自己家|家中|家里|家院|家|的?住处|的?住宅|的?出租房|的?出租屋|的?暂住处|的?租房|的?租住处|的?房间|的?宿舍)"
 )
@@ -57,31 +58,41 @@ _NO_PLACE = re.compile(
 
 
 class ChineseAddressRecognizer(RuleRecognizer):
+    """Chinese addresses of homes (ADDRESS), and all other places (LOCATION)."""
+
     TYPES = ("ADDRESS", "LOCATION")
 
     def find(self, text: str) -> Iterator[Finding]:
-        for match in (*_HOME.finditer(text), *_HOME_BEFORE.finditer(text)):
-            place = match.group(1)
-            if _HOME_TELLS.search(place) and "没有" not in place and not _PUBLIC.match(text, match.end(1)):
+        """Yield the homes and places in `text`."""
+        for match in chain(_HOME.finditer(text), _HOME_BEFORE.finditer(text)):
+            if _is_home(text, *match.span(1)):
                 yield Finding(match.start(1), match.end(1), "ADDRESS", LABELED)
-        for match in _ROOM.finditer(text):
-            yield Finding(match.start(), match.end(), "ADDRESS", SHAPED)
-        for start, end in _rows(text):
+        yield from find_matches(text, "ADDRESS", SHAPED, _ROOM)
+        for start, end in _find_places(text):
             if end - start < 3 or _NO_PLACE.search(text[start:end]) or _PUBLIC.search(text, start, end + 3):
                 continue
             home = _DOORS.search(text, start, end) is not None or _AT_HOME.match(text, end) is not None
             yield Finding(start, end, "ADDRESS" if home else "LOCATION", SHAPED)
 
 
-def _rows(text: str) -> Iterator[tuple[int, int]]:
+def _is_home(text: str, start: int, end: int) -> bool:
+    """Return True if what follows a label such as 住址 names a place, and no office."""
+    place = text[start:end]
+    return _PLACE_WORD.search(place) is not None and "没有" not in place and _PUBLIC.match(text, end) is None
+
+
+def _find_places(text: str) -> Iterator[tuple[int, int]]:
     for run in _UNBROKEN.finditer(text):
         if _CLOSING.search(text, *run.span()):
             for row in _ROW.finditer(text, *run.span()):
-                yield from _places(text, *row.span())
+                yield from _split_row(text, *row.span())
 
 
-def _places(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The places in a row that the sentence's own words may interrupt, each to its last closing word."""
+def _split_row(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the places in [start, end), where words of the sentence may stand between them.
+
+    Each place ends with its last closing word.
+    """
     for first, last in split_places(text, start, end):
         closed = max((match.end() for match in _CLOSED.finditer(text, first, last)), default=first)
         if closed > first:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer, find_matches
 from lexveil.nlp.recognizers.date import ENGLISH_DATE, GERMAN_DATE, NUMERIC_DATE
 
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
@@ -17,7 +17,7 @@ _AGE = re.compile(
     rf"(?i)(?<![\w.,/-])(?:(?:aged|age[d:]?|at the age of|age of) ({_COUNT})(?=\s*(?:,|\.\s|;|\)|\n|and |when|at |years? (?:old|of age)))"
     rf"|({_COUNT}[ -]years?[ -](?:old|of[ -]age))|({_COUNT}[ -](?:months?|weeks?)[ -]old)|(\d{{1,3}} y/?o)\b|\b(?:defendant|plaintiff|victim|suspect|witness|driver|deceased|accused|claimant), (\d{{1,2}})(?=,))"
 )
-# Thresholds of the law, not somebody's age.
+# Words before a threshold of the law, which is nobody's age.
 _THRESHOLD = re.compile(
     r"(?i)(?:under|over|least|attain(?:s|ed|ing)?|reach(?:es|ed|ing)?|above|below|than|minimum|maximum|retirement|"
     r"turns?|until|eligible|majority)\b[^.;\n]{0,25}$"
@@ -32,16 +32,15 @@ _PARENTHESIS = re.compile(rf"\(\s*(?:born|b\.|\*|DOB:?)\s*(?P<date>{_DATE})\s*\)
 
 
 class EnglishAgeBirthRecognizer(RuleRecognizer):
+    """Ages and dates of birth in English texts, dates in any of the usual forms."""
+
     NAME = "AgeBirthRecognizer"
     TYPES = ("AGE", "BIRTH_DATE")
 
     def find(self, text: str) -> Iterator[Finding]:
+        """Yield the ages and dates of birth in `text`."""
         for match in _AGE.finditer(text):
-            group = match.lastindex or 0
-            before = text[max(0, match.start() - 40) : match.start()]
-            if _THRESHOLD.search(before):
-                continue
-            yield Finding(match.start(group), match.end(group), "AGE", LABELED)
-        for pattern in (_BIRTH, _PARENTHESIS):
-            for match in pattern.finditer(text):
-                yield Finding(match.start("date"), match.end("date"), "BIRTH_DATE", LABELED + 0.05)
+            if not _THRESHOLD.search(text[max(0, match.start() - 40) : match.start()]):
+                group = match.lastindex or 0
+                yield Finding(match.start(group), match.end(group), "AGE", LABELED)
+        yield from find_matches(text, "BIRTH_DATE", LABELED + 0.05, _BIRTH, _PARENTHESIS, group="date")

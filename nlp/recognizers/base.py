@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
@@ -10,7 +11,7 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 
 from lexveil.nlp.recognizers.scores import CHECKED, GUESSED, LABELED, SHAPED
 
-__all__ = ["CHECKED", "GUESSED", "LABELED", "SHAPED", "Finding", "RuleRecognizer"]
+__all__ = ["CHECKED", "GUESSED", "LABELED", "SHAPED", "Finding", "RuleRecognizer", "find_matches"]
 
 
 class Finding(NamedTuple):
@@ -68,3 +69,12 @@ class RuleRecognizer(EntityRecognizer):
         return RecognizerResult(
             finding.type, finding.start, finding.end, finding.score, recognition_metadata=metadata
         )
+
+
+def find_matches(
+    text: str, entity_type: str, score: float, *patterns: re.Pattern[str], group: int | str = 0
+) -> Iterator[Finding]:
+    """Yield a finding for each match of each of `patterns`, of the whole match or of one group."""
+    for pattern in patterns:
+        for match in pattern.finditer(text):
+            yield Finding(match.start(group), match.end(group), entity_type, score)

@@ -1,12 +1,12 @@
 # ruff: noqa: E501, SIM905  -- patterns and lists of words read best on one line
-"""Ages and dates of birth in Chinese, in Arabic and Chinese numerals, down to a year alone."""
+"""Ages and dates of birth in Chinese, in Arabic and Chinese numerals; a date may be a year alone."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer, find_matches
 
 _NUMERAL = "〇○零一二三四五六七八九"
 _YEAR = rf"(?:(?:18|19|20)\d\d|(?<!\d)\d\d|[{_NUMERAL}0O]{{4}})"
@@ -27,7 +27,7 @@ _AGE = re.compile(
     rf"(?<![\d.])(?P<age>{_COUNT}[余多]?(?:周|虚)?岁半?)(?!以[上下]|至|儿童)|(?:年龄|现年|时年|年纪)(?:为|是|:|约)?\s?(?P<bare>{_COUNT}(?:周?岁)?)(?!\d|[分元年月])"
     rf"|(?P<months>{_COUNT}个?多?月大|[一二三四五六七八九]旬(?=老|男|女|的|,)|年[过近](?:半百|花甲|古稀|[五六七八九]旬|[三四]十))"
 )
-# What the law counts from: "under fourteen" says what the offence is, not how old somebody is.
+# Thresholds of the law: "under fourteen" defines an offense and says nobody's age.
 _THRESHOLD = re.compile(r"(?:不满|未满|已满|年满|满|超过|低于|不足|达到)$")
 _LAW = frozenset(
     "10 12 14 16 18 20 22 60 65 75 十 十二 十四 十六 十八 二十 二十二 六十 六十五 七十五".split()
@@ -35,19 +35,23 @@ _LAW = frozenset(
 
 
 class ChineseAgeBirthRecognizer(RuleRecognizer):
+    """Ages and dates of birth in Chinese texts."""
+
     TYPES = ("AGE", "BIRTH_DATE")
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern in (_BEFORE, _AFTER):
-            for match in pattern.finditer(text):
-                yield Finding(match.start("date"), match.end("date"), "BIRTH_DATE", LABELED + 0.05)
+        """Yield the ages and dates of birth in `text`."""
+        yield from find_matches(text, "BIRTH_DATE", LABELED + 0.05, _BEFORE, _AFTER, group="date")
         for match in _AGE.finditer(text):
             group = match.lastgroup or "age"
-            count = re.match(_COUNT, match.group(group))
-            if (
-                count
-                and count.group() in _LAW
-                and _THRESHOLD.search(text, max(0, match.start() - 3), match.start())
-            ):
-                continue
-            yield Finding(match.start(group), match.end(group), "AGE", LABELED)
+            if not _is_threshold(text, *match.span(group), before=match.start()):
+                yield Finding(match.start(group), match.end(group), "AGE", LABELED)
+
+
+def _is_threshold(text: str, start: int, end: int, before: int) -> bool:
+    count = re.match(_COUNT, text[start:end])
+    return (
+        count is not None
+        and count.group() in _LAW
+        and _THRESHOLD.search(text, max(0, before - 3), before) is not None
+    )

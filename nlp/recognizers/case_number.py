@@ -1,5 +1,5 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Case and docket numbers. `lexveil.nlp.citations` says which of them are law rather than this case."""
+"""Case and docket numbers. `lexveil.nlp.citations` decides which of them cite another case."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from itertools import islice
 
 from lexveil.nlp.citations.continental import FILE_NUMBER_DE
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _NUMBER = r"(?=[\w:./-]*\d)[A-Z0-9](?:[\w:./-]|\(\w{1,6}\))*(?<![:./-])"
 _FEDERAL = re.compile(
     r"(?<![\w-])(?:\d{1,2}:)?\d{2,4}-(?:[A-Za-z]{2,4}|MJ|CV|CR)-\d{2,7}(?:-[A-Z][A-Za-z]{0,5}){0,3}(?:\([A-Z]{1,4}\))?(?![\w])"
 )
-_LABELLED = re.compile(
+_LABELED = re.compile(
     r"(?i:\b(?:case|docket|actions?|cause|index|appeal|petition|suit|claim|file|matter|application|complaint|"
     r"indictment|proceedings?|reference|ref|warrant|incident|report|Aktenzeichen|Geschäftszeichen|Az|Gz|decision|judgment|record|order|invoice|A\.?T\.?|L\.?R\.?|W\.?P\.?|O\.?A\.?|S\.?L\.?P\.?)"
     r"s?\.?,? ?(?:\([A-Za-z. ]{1,8}\)\.? ?)?(?:(?:file|case|docket|reference|ref|report|registration|entry)\.? )?\(?(?:nos?\b\.?|numbers?\b|nr\b\.?|id\b|#|:)(?: is| was)?:?\s*)"
     rf"((?:{_NUMBER})(?: (?:of|OF) (?:19|20)\d\d)?(?:(?:, | and |, and | & ){_NUMBER})*)"
 )
-_LABELLED_DE = re.compile(
+_LABELED_DE = re.compile(
     rf"\b(?:Aktenzeichen|Geschäftszeichen|Az\.?|Gz\.?|AZ|GZ|GeschNr\.?|Geschäftsnummer)[: ]{{1,3}}({FILE_NUMBER_DE}|[\w.-]{{2,12}}(?: [\w()]{{1,6}}){{0,3}} \d{{1,6}}/\d{{2,4}})"
 )
-_LABELLED_FR = re.compile(
+_LABELED_FR = re.compile(
     r"(?i:\b(?:pourvoi|RG|rôle(?: général)?|minute|portalis|parquet|dossier|requête|affaire|arrêt|jugement|n°(?: de| du)?(?: pourvoi| RG| rôle| dossier| parquet| minute| portalis)?)[ :]{0,2}(?:n[°ºo]s?)?[ .:]{0,3})"
     r"(?<![a-z])((?:[A-Z]{1,2} )?\d{2}[-/.]\d{2}[.-]\d{3}|\d{2}/\d{4,6}|[A-Z0-9]{2,6}(?:-[A-Z0-9]{1,6}){2,6}|\d{8,14})(?!\w)"
 )
@@ -54,13 +54,13 @@ _PLAIN_ZH = re.compile(
 _UK_CLAIM = re.compile(
     r"(?<!\w)(?:[A-Z]{2,3}-\d{4}-\d{5,6}|[A-Z]{1,3}\d{2}[A-Z]{1,2}\d{4,6}|[A-Z]\d{2}[A-Z]{2}\d{3})(?!\w)"
 )
-# Where a document says its own number: at its head, or in the sentence about where the case came from.
+# Applications that the document is about: in its head, or in the sentence on how the case began.
 _OWN_APPLICATIONS = re.compile(
     r"(?i:originated in (?:an|\w+) applications? |joined applications )\((?i:nos?)\. ([^)]{3,200})\)|"
     r"(?:^|\n)[ \t]*\(?(?:Applications?|APPLICATIONS?) [Nn][Oo][Ss]?\. ([^)\n]{3,200})"
 )
 _ITEM = re.compile(r"\d{1,6}/\d{2,4}")
-# On a line of its own, or behind a word that says whose it is.
+# The document's own number at its head: alone on a line, or after a label.
 _OWN_AT_HEAD = tuple(
     re.compile(pattern)
     for pattern in (
@@ -72,48 +72,64 @@ _OWN_AT_HEAD = tuple(
         rf"(?m)^[ \t-]*({FILE_NUMBER_DE})[ \t-]*$",
     )
 )
-# The decisions below in this very case, as German courts list them at the end.
+# Decisions of lower courts in the same case, which German courts list at the end.
 _BELOW_LINE = re.compile(
     rf"(?m)^(?:[A-Z]\w*|[A-Z]\w+ [\w()/ .-]{{2,40}}),? (?:Entscheidung|Urteil|Beschluss) vom \d{{1,2}}\.\d{{1,2}}\.\d{{4}} - ({FILE_NUMBER_DE})"
 )
 _HEAD = 3000
-# What follows a Chinese number that is cited: the kind of decision, or the next number of a row.
+# After a Chinese number that is cited: the kind of decision, or the next number of a list.
 _OF_ANOTHER = re.compile(r"\s?(?:[、,，]\s?[(〔\[]|(?:民事|刑事|行政|执行)?(?:判决|裁定|决定|调解)|等?一?案)")
 _ACT = re.compile(
     r"\b(?:Regulation|Directive|Decision|Law|Act|Decree|Protocol|Convention|Ordinance|Circular)s?\b"
 )
 
 
+_SHAPES = (_FEDERAL, _GERMAN, _CHINESE, _PLAIN_ZH, _UK_CLAIM, _EU_DOMESTIC, _YEAR_SLASH, _ECHR, _COURT_FILE)
+_FEWEST_DIGITS = 3
+# A label that opens its line, or nearly so, belongs to a caption; within a sentence the number may be anybody's.
+_MOST_BEFORE_LABEL = 30
+
+
 class LexveilCaseNumberRecognizer(RuleRecognizer):
+    """Case and docket numbers of all countries, by a label before them or by their form."""
+
     NAME = "CaseNumberRecognizer"
     TYPES = ("CASE_NUMBER",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern in (_LABELLED, _NO, _BRACKETED_NO):
+        """Yield the case numbers in `text`, those of cited cases included."""
+        for pattern in (_LABELED, _NO, _BRACKETED_NO):
             for match in pattern.finditer(text):
-                if sum(c.isdigit() for c in match.group(1)) >= 3:
+                if _has_digits(match.group(1)):
                     yield Finding(match.start(1), match.end(1), "CASE_NUMBER", LABELED)
-        for pattern in (_LABELLED_DE, _LABELLED_FR):
-            for match in pattern.finditer(text):
-                yield Finding(match.start(1), match.end(1), "CASE_NUMBER", LABELED)
-        for pattern in _SHAPES:
-            for match in pattern.finditer(text):
-                yield Finding(match.start(), match.end(), "CASE_NUMBER", SHAPED)
-
-
-_SHAPES = (_FEDERAL, _GERMAN, _CHINESE, _PLAIN_ZH, _UK_CLAIM, _EU_DOMESTIC, _YEAR_SLASH, _ECHR, _COURT_FILE)
+        yield from find_matches(text, "CASE_NUMBER", LABELED, _LABELED_DE, _LABELED_FR, group=1)
+        yield from find_matches(text, "CASE_NUMBER", SHAPED, *_SHAPES)
 
 
 def own_numbers(text: str) -> frozenset[str]:
-    """The numbers of the very case a document is about: those at its head that no citation follows.
+    """Return the numbers of the case that `text` (normalized) is about.
 
-    `text` is normalised. A cited case with the same number doesn't exist, so these are masked
-    wherever they stand, a citation or not.
+    These stand at the head of the text, where no citation follows them. No other case has such a number, so
+    each of its mentions is masked, even one that looks like a citation.
     """
-    found: set[str] = set()
-    for match in _OWN_APPLICATIONS.finditer(text):
-        found.update(_ITEM.findall(match.group(1) or match.group(2)))
     head = text[:_HEAD]
+    numbers = {
+        *_own_applications(text),
+        *_first_of_each_shape(head),
+        *(number for p in _OWN_AT_HEAD for match in p.finditer(head) for number in match.groups() if number),
+        *_labeled_in_caption(head),
+    }
+    if "orinstanz" in text or "Entscheidung vom" in text:
+        numbers.update(match.group(1) for match in _BELOW_LINE.finditer(text))
+    return frozenset(numbers)
+
+
+def _own_applications(text: str) -> Iterator[str]:
+    for match in _OWN_APPLICATIONS.finditer(text):
+        yield from _ITEM.findall(match.group(1) or match.group(2))
+
+
+def _first_of_each_shape(head: str) -> Iterator[str]:
     for pattern in (_FEDERAL, _CHINESE, _COURT_FILE):
         own = (
             match.group()
@@ -121,20 +137,17 @@ def own_numbers(text: str) -> frozenset[str]:
             if not _OF_ANOTHER.match(head, match.end())
             and not _ACT.search(head, max(0, match.start() - 25), match.start())
         )
-        found.update(islice(own, 1))
-    for pattern in _OWN_AT_HEAD:
-        for match in pattern.finditer(head):
-            found.update(number for number in match.groups() if number)
-    for pattern in (_LABELLED, _LABELLED_DE, _LABELLED_FR):
+        yield from islice(own, 1)
+
+
+def _labeled_in_caption(head: str) -> Iterator[str]:
+    for pattern in (_LABELED, _LABELED_DE, _LABELED_FR):
         for match in pattern.finditer(head):
             line = head[head.rfind("\n", 0, match.start()) + 1 : match.start()]
-            # On a line of its own, or opening one: a caption. Inside a sentence it may be anybody's.
-            if (
-                len(line.strip(" \t(")) <= 30
-                and not _ACT.search(line)
-                and sum(c.isdigit() for c in match.group(1)) >= 3
-            ):
-                found.add(match.group(1))
-    if "orinstanz" in text or "Entscheidung vom" in text:
-        found.update(match.group(1) for match in _BELOW_LINE.finditer(text))
-    return frozenset(found)
+            in_caption = len(line.strip(" \t(")) <= _MOST_BEFORE_LABEL and not _ACT.search(line)
+            if in_caption and _has_digits(match.group(1)):
+                yield match.group(1)
+
+
+def _has_digits(number: str) -> bool:
+    return sum(map(str.isdigit, number)) >= _FEWEST_DIGITS

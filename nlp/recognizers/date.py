@@ -1,12 +1,12 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Dates: English, numeric, ISO, German, Chinese."""
+"""Dates in English, German, French, Chinese and numeric forms."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
@@ -43,9 +43,8 @@ _PART = r"(?:(?:[Tt]he )?(?:beginning|end|middle|start|first half|second half|su
 _FULL = re.compile(rf"(?<![\w§]){_PART}(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
 _NUMERIC = re.compile(rf"(?<![\w./-]){NUMERIC_DATE}(?![\w/-]|\.\d)")
 _CHINESE = re.compile(rf"(?<!\d){CHINESE_DATE}|(?<!\d)\d{{1,2}}月\d{{1,2}}日")
-# A day without a year is a date only with its day: "May" alone is a verb, or a name.
+# A month without a year is a date only with its day: "May" alone is a verb, or a name.
 _NO_YEAR = re.compile(rf"(?<![\w§])(?:{_DAYS} {_MONTH}|{_MONTH} {_DAY})(?![\w%]|[.,]\d|,? \d{{4}})")
-# "Section 3 May" and "3 May the Lender": the modal verb never follows an ordinal day and "on".
 _YEAR_ALONE = re.compile(
     rf"\b(?:[Ii]n|[Ss]ince|[Uu]ntil|[Bb]y|[Dd]uring|[Bb]efore|[Aa]fter|[Ff]rom|[Bb]etween|early|late|mid-?|year|"
     rf"(?:[Ss]ummer|[Ss]pring|[Aa]utumn|[Ww]inter|[Ff]all)(?: of| in)?|end of|beginning of|half of|years)"
@@ -55,27 +54,23 @@ _YEAR_ZH = re.compile(rf"(?<!\d)(?:{_YEAR})年(?=[初底末春夏秋冬以起间
 
 
 class LexveilDateRecognizer(RuleRecognizer):
+    """Dates, from a day to a year alone."""
+
     NAME = "DateRecognizer"
     TYPES = ("DATE",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern, score in (
-            (_FULL, LABELED),
-            (_NUMERIC, SHAPED),
-            (_CHINESE, LABELED),
-            (_YEAR_ZH, SHAPED),
-        ):
-            for match in pattern.finditer(text):
-                yield Finding(match.start(), match.end(), "DATE", score)
+        """Yield the dates in `text`."""
+        yield from find_matches(text, "DATE", LABELED, _FULL, _CHINESE)
+        yield from find_matches(text, "DATE", SHAPED, _NUMERIC, _YEAR_ZH)
         for match in _NO_YEAR.finditer(text):
-            if not _is_modal(match):
+            if not _is_modal_verb(match):
                 yield Finding(match.start(), match.end(), "DATE", SHAPED)
-        for match in _YEAR_ALONE.finditer(text):
-            yield Finding(match.start(1), match.end(1), "DATE", SHAPED)
+        yield from find_matches(text, "DATE", SHAPED, _YEAR_ALONE, group=1)
 
 
-def _is_modal(match: re.Match[str]) -> bool:
-    """ "Section 5 May be amended": a number and the verb."""
+def _is_modal_verb(match: re.Match[str]) -> bool:
+    """Return True for a number before the verb, as in "Section 5 May be amended"."""
     before = match.string[max(0, match.start() - 12) : match.start()].rstrip()
     follows = re.match(r"\s+(?:not|be|have|only|also|the|a|by|in its)\b", match.string[match.end() :])
     return "may" in match.group().lower() and (

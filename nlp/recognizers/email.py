@@ -13,10 +13,13 @@ _EMAIL = re.compile(
 
 
 class LexveilEmailRecognizer(RuleRecognizer):
+    """E-mail addresses."""
+
     NAME = "EmailRecognizer"
     TYPES = ("EMAIL",)
 
     def find(self, text: str) -> Iterator[Finding]:
+        """Yield the e-mail addresses in `text`."""
         if "@" not in text:
             return
         for match in _EMAIL.finditer(text):

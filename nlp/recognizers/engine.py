@@ -1,4 +1,4 @@
-"""Presidio's analyzer over our recognizers only, and a language engine that is the learnt detector."""
+"""Presidio's analyzer over Lexveil's recognizers alone, with learned detectors as its language engine."""
 
 from __future__ import annotations
 
@@ -75,45 +75,52 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
 
 
 class TaggerEngine(NlpEngine):
-    """What the learnt detector of a language saw and nothing else, as the artifacts of a window.
+    """A language engine whose artifacts are the spans of the learned detector of a language.
 
-    Presidio's context enhancement would need lemmas, which cost more than everything else here; our rules
-    hold their context in their patterns.
+    Presidio's context enhancement would need lemmas, which cost more than all the rest; the rules have their
+    context in their patterns.
     """
 
     def __init__(self, taggers: Mapping[str, Tagger]) -> None:
         self._taggers = taggers
 
     def load(self) -> None:
-        """Nothing to load: the detector comes loaded."""
+        """Do nothing: the detectors are loaded already."""
 
     def is_loaded(self) -> bool:
+        """Return True."""
         return True
 
     def process_text(self, text: str, language: str) -> NlpArtifacts:
+        """Return the artifacts of one text."""
         return next(self.process_batch([text], language))[1]
 
     def process_batch(
         self, texts: Iterable[str], language: str, batch_size: int = 32, n_process: int = 1, **_: Any
     ) -> Iterator[tuple[str, NlpArtifacts]]:
-        read = list(texts)
+        """Yield each text with its artifacts; the detector tags all texts in one call."""
+        batch = list(texts)
         tagger = self._taggers.get(language)
-        found = tagger.tag(read) if tagger else [[] for _ in read]
+        tagged = tagger.tag(batch) if tagger else [[] for _ in batch]
         none: Any = None
-        for text, spans in zip(read, found, strict=True):
+        for text, spans in zip(batch, tagged, strict=True):
             entities: Any = spans
             yield text, NlpArtifacts(entities, none, [], [], none, language)
 
     def is_stopword(self, word: str, language: str) -> bool:
+        """Return False."""
         return False
 
     def is_punct(self, word: str, language: str) -> bool:
+        """Return False."""
         return False
 
     def get_supported_entities(self) -> list[str]:
+        """Return all entity types of Lexveil."""
         return list(ENTITY_TYPES)
 
     def get_supported_languages(self) -> list[str]:
+        """Return the languages that have rules of their own."""
         return sorted(_BY_LANGUAGE)
 
 
@@ -127,16 +134,16 @@ class Analyzer(AnalyzerEngine):
 
 
 def taggers_by_language(taggers: Sequence[Tagger]) -> dict[str, Tagger]:
-    """The first of `taggers` that speaks it, for each language that has rules."""
-    found: dict[str, Tagger] = {}
+    """Return the first of `taggers` that supports it, for each language that has rules."""
+    by_language: dict[str, Tagger] = {}
     for tagger in reversed(taggers):
-        spoken = _BY_LANGUAGE if tagger.languages is None else tagger.languages & set(_BY_LANGUAGE)
-        found.update(dict.fromkeys(spoken, tagger))
-    return found
+        languages = _BY_LANGUAGE if tagger.languages is None else tagger.languages & set(_BY_LANGUAGE)
+        by_language.update(dict.fromkeys(languages, tagger))
+    return by_language
 
 
 def build_analyzer(taggers: Mapping[str, Tagger]) -> Analyzer:
-    """All rules of all languages, beside the learnt detectors of some."""
+    """Return an analyzer with all rules of all languages, and the learned detectors in `taggers`."""
     languages = sorted(_BY_LANGUAGE)
     recognizers = [
         recognizer(supported_language=language)  # pyright: ignore[reportCallIssue]

@@ -1,9 +1,9 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Members of somebody's family: the relation, said of a person.
+"""Members of somebody's family, where an English text says whose.
 
-"His wife" and "the applicant's late father" say who somebody is through somebody else; "husband and
-wife" in a statute's words says nothing about anybody and stays. A name that follows is left to the
-person recognizers, so that one person keeps one pseudonym.
+"His wife" and "the applicant's late father" identify somebody through somebody else; "husband and wife" in
+the words of a statute identifies nobody and is not found. A name after the relation is left to the person
+recognizers, so that a person keeps one pseudonym.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ _NAMED = re.compile(rf"(?<!')\b({_RELATION})(?=,? (?:(?:Mr|Mrs|Ms|Miss|Dr)\.? )?
 
 
 class EnglishFamilyRecognizer(RuleRecognizer):
+    """Words of kinship with a possessor, in English texts."""
+
     NAME = "FamilyRecognizer"
     TYPES = ("FAMILY_MEMBER",)
 
     def find(self, text: str) -> Iterator[Finding]:
+        """Yield the members of families in `text`."""
         for pattern in (_POSSESSED, _OF, _NAMED):
             for match in pattern.finditer(text):
                 group = match.lastindex or 1

@@ -1,17 +1,18 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Members of somebody's family in Chinese: the word of kinship, with the possessive before it.
+"""Members of somebody's family in Chinese: the word of kinship, with a possessive before it.
 
-Words of two characters and more speak of somebody wherever they stand in a judgment or a statement, but for
-the rows of them that statutes have ("父母、子女、配偶"). Those of one character need a possessor.
+Words of two or more characters refer to somebody wherever a judgment or a statement uses them, except in the
+lists of relatives that statutes contain ("父母、子女、配偶"). Those of one character need a possessor.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _SURE = (
     r"(?:(?:同父异母|同母异父)的?)?(?:前|亡|继|养|生|亲|大|小|二|三|四|堂|表|老)?(?:兄弟姐妹|妻子|丈夫|老公|老婆|爱人|父亲|母亲|父母|爸爸|妈妈|爸妈|儿子|女儿|"
@@ -20,10 +21,10 @@ _SURE = (
     r"|(?:前妻|前夫|亡妻|亡夫|长子|次子|三子|长女|次女|三女|独子|独女|养子|养女|继子|继女|继父|继母|养父|养母|生父|生母|堂兄|堂哥|堂弟|堂姐|堂妹|表兄|表哥|表弟|表姐|表妹|大哥|二哥|三哥|大姐|二姐|三姐|"
     r"大姨|二姨|三姨|四姨|小姨|大姑|二姑|小姑|大舅|二舅|三舅|小舅|大伯|二伯|二叔|三叔|小叔|婚生子|婚生女|非婚生子|非婚生女|男孩|女孩(?=由|归|随))"
 )
-# Where none of these stands no word of kinship begins.
+# Every word of kinship begins with one of these, which is fast to look for.
 _FIRST = r"(?=[同前亡继养生亲大小二三四堂表老兄姐妻丈爱父母爸妈儿女哥弟妹爷奶外姥祖岳公婆叔伯婶姑姨阿舅侄孙嫂长次独婚非男配子成近])"
 _WORD = re.compile(rf"{_FIRST}({_SURE})(?![人式院节型化友娘])")
-# One character behind a possessor: 其子, 张某之女.
+# One character after a possessor: 其子, 张某之女.
 _SHORT = re.compile(
     rf"((?:其|之(?<=[某甲乙丙丁\d人]之)|(?<=[{HAN}]{{2}})之)(?:长|次|独|养|继|亡|前)?"
     r"(?:配偶|爱人|子女|儿女|孩子|双亲|家父|家母|妻|夫|父|母|子|女|兄|弟|姐|妹|嫂|叔|伯|舅|姑|姨|侄|媳|婿|孙|爷|爸|妈))"
@@ -39,7 +40,7 @@ _POSSESSED_MORE = re.compile(
     r"(?:他|她|我|自己的?|本人的?)((?:配偶|子女|孩子|小孩|儿女|双亲|家父|家母|两个孩子))(?!的?(?:抚养费|权))"
 )
 _BESIDE = re.compile(r"(?<=[妻夫公婆人亲母爸妈子女儿哥弟姐妹爷奶])[、和与及]((?:孩子|子女|配偶|小孩|儿女))")
-# A statute's row: at least three of them, nobody's.
+# A statute's list has at least three of them and refers to nobody.
 _KIN = rf"(?:{_SURE}|配偶|子女|成年子女|孙子女|外孙子女|兄弟姐妹|近亲属)"
 _ROW = re.compile(rf"{_FIRST}{_KIN}(?:[、,或和]{_KIN}){{2,}}")
 _GENERIC = re.compile(
@@ -48,19 +49,18 @@ _GENERIC = re.compile(
 
 
 class ChineseFamilyRecognizer(RuleRecognizer):
+    """Words of kinship in Chinese texts, outside the lists of statutes."""
+
     TYPES = ("FAMILY_MEMBER",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        rows = [match.span() for pattern in (_ROW, _GENERIC) for match in pattern.finditer(text)]
-        for pattern, score in (
-            (_WORD, LABELED),
-            (_SHORT, LABELED),
-            (_CHILDREN, SHAPED),
-            (_AT_HOME, SHAPED),
-            (_POSSESSED_MORE, SHAPED),
-            (_BESIDE, SHAPED),
+        """Yield the members of families in `text`."""
+        generic = [match.span() for pattern in (_ROW, _GENERIC) for match in pattern.finditer(text)]
+        for finding in chain(
+            find_matches(text, "FAMILY_MEMBER", LABELED, _WORD, _SHORT, group=1),
+            find_matches(
+                text, "FAMILY_MEMBER", SHAPED, _CHILDREN, _AT_HOME, _POSSESSED_MORE, _BESIDE, group=1
+            ),
         ):
-            for match in pattern.finditer(text):
-                start, end = match.start(1), match.end(1)
-                if not any(first <= start < last for first, last in rows):
-                    yield Finding(start, end, "FAMILY_MEMBER", score)
+            if not any(first <= finding.start < last for first, last in generic):
+                yield finding

@@ -1,7 +1,7 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Numbers that states and others give to people, behind a label or by a shape of their own.
+"""Numbers that states and others give to people, after a label or in a form of their own.
 
-Those with a pattern and check digits in Presidio are read by `lexveil.nlp.recognizers.national`.
+`lexveil.nlp.recognizers.national` reads the numbers that Presidio has patterns and check digits for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _SSN_MASKED = re.compile(r"(?<![\w-])[xX*]{3}-?[xX*]{2}-?\d{4}(?![\w-])")
@@ -24,11 +24,11 @@ _VAT = re.compile(
     r"(?<!\w)(?:ATU\d{8}|BE ?[01]\d{3}\.?\d{3}\.?\d{3}|DE ?\d{9}|DK ?\d{8}|ES ?[A-Z\d]\d{7}[A-Z\d]|FR ?[A-Z\d]{2} ?\d{9}"
     r"|GB ?\d{3} ?\d{4} ?\d{2}|IT ?\d{11}|NL ?\d{9}B\d{2}|PL ?\d{10}|CHE-?\d{3}\.\d{3}\.\d{3})(?!\w)"
 )
-# A telephone or an account of the same length is the better guess.
+# A telephone or an account number of the same length is the better guess.
 _BARE = SHAPED - 0.03
-# What stands between the label and the number: a colon, "no.", "is", brackets; never a sentence.
+# What may separate the label and the number: a colon, "no.", "is", brackets; never a sentence.
 _GAP = r"\s*(?:\(?(?:no|nos|number|num|nr|card|id|#)\b\.?\)?)?\s*(?:is|was|of|:|#|=)?\s*"
-_LABELLED = re.compile(
+_LABELED = re.compile(
     r"(?i)\b(?:passport|driver'?s?'? licen[cs]e|driving licen[cs]e|licen[cs]e(?= no)"
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|alien registration|A-number|badge"
@@ -40,14 +40,14 @@ _LABELLED = re.compile(
     + _GAP
     + r"((?=[A-Z\d./ -]*\d)[A-Z]{0,4}[ -]?\d[A-Z\d]*(?:[ ./-][A-Z\d]*\d[A-Z\d]*){0,5})(?!\w)"
 )
-_LABELLED_ZH = re.compile(
+_LABELED_ZH = re.compile(
     r"(?:身份证号?码?|公民身份号码|公民身份证号码?|护照号?码?|驾驶证号?码?|社会信用代码|证件号码?|车牌号?码?|执业证号)[为是:,\s]*"
     rf"([A-Z\d{HAN}]?[A-Z\d*]{{4,20}})"
 )
 _BRAZILIAN = re.compile(
     r"(?<![\w.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\w)|(?<![\w.])\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}(?!\w)"
 )
-# A number this long that counts nothing says who somebody is, whoever gave it.
+# A number this long that counts nothing identifies somebody, whoever issued it.
 _LONG = re.compile(r"(?<![\w.,/$€£#-])\d{9,20}(?![\w%]|[.,/-]\d| (?:euros?|dollars?|EUR|USD|liras?|TRL|元))")
 _PLOTS = re.compile(
     r"(?i:\b(?:plots?|parcels?|cadastral (?:units?|plots?|parcels?)|land regist\w{1,6}(?: entry| folio)?|folio|title|deed)(?: of land)?,? (?:nos?\.?|numbers?|under nos?\.) ?)(\d[\d/.-]*(?:(?:, | and |, and )\d[\d/.-]*)*(?<=\d))"
@@ -55,41 +55,51 @@ _PLOTS = re.compile(
 
 
 def chinese_id_is_valid(number: str) -> bool:
-    """GB 11643-1999, section 4.3: weights 2^(17-i) mod 11 over the first 17 digits."""
+    """Return True if the check digit is that of GB 11643-1999, section 4.3.
+
+    The weights of the first 17 digits are 2^(17-i) mod 11.
+    """
     total = sum(int(digit) * (2 ** (17 - i) % 11) for i, digit in enumerate(number[:17]))
     return "10X98765432"[total % 11] == number[17].upper()
 
 
 def french_nir_is_valid(number: str) -> bool:
-    """97 minus the number modulo 97; Corsica's 2A and 2B count as 19 and 18."""
+    """Return True if the two check digits are 97 minus the number modulo 97.
+
+    Corsica's 2A and 2B count as 19 and 18.
+    """
     compact = number.replace(" ", "").replace("2A", "19").replace("2B", "18")
     return 97 - int(compact[:13]) % 97 == int(compact[13:])
 
 
+_FEWEST_DIGITS = 4  # fewer after a label are a paragraph or a count
+
+
 class LexveilIdentityRecognizer(RuleRecognizer):
+    """Numbers of people: social security, identity cards, tax, land registry, and unknown long ones."""
+
     NAME = "IdentityRecognizer"
     TYPES = ("ID_NUMBER",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern, check, score in (
-            (_SSN, None, LABELED + 0.01),
-            (_SSN_MASKED, None, SHAPED),
+        """Yield the identity numbers in `text`."""
+        yield from find_matches(text, "ID_NUMBER", LABELED + 0.01, _SSN)
+        for pattern, is_valid, score in (
             (_CHINESE_ID, chinese_id_is_valid, CHECKED),
             (_FRENCH_NIR, french_nir_is_valid, LABELED),
-            (_CHINESE_ID, None, SHAPED),
-            (_CHINESE_ID_MASKED, None, SHAPED),
-            (_CREDIT_CODE, None, SHAPED),
-            (_VAT, None, SHAPED),
-            (_BRAZILIAN, None, SHAPED),
-            (_LONG, None, _BARE),
         ):
             for match in pattern.finditer(text):
-                if check is None or check(match.group()):
+                if is_valid(match.group()):
                     yield Finding(match.start(), match.end(), "ID_NUMBER", score)
-        for match in _PLOTS.finditer(text):
-            yield Finding(match.start(1), match.end(1), "ID_NUMBER", LABELED)
-        for pattern in (_LABELLED, _LABELLED_ZH):
+        yield from find_matches(
+            text,
+            "ID_NUMBER",
+            SHAPED,
+            *(_SSN_MASKED, _CHINESE_ID, _CHINESE_ID_MASKED, _CREDIT_CODE, _VAT, _BRAZILIAN),
+        )
+        yield from find_matches(text, "ID_NUMBER", _BARE, _LONG)
+        yield from find_matches(text, "ID_NUMBER", LABELED, _PLOTS, group=1)
+        for pattern in (_LABELED, _LABELED_ZH):
             for match in pattern.finditer(text):
-                # A short number after a label is a paragraph or a count.
-                if sum(c.isdigit() for c in match.group(1)) >= 4:
+                if sum(map(str.isdigit, match.group(1))) >= _FEWEST_DIGITS:
                     yield Finding(match.start(1), match.end(1), "ID_NUMBER", LABELED)

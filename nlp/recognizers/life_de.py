@@ -42,19 +42,23 @@ _THRESHOLD = re.compile(
 
 
 class GermanLifeRecognizer(RuleRecognizer):
+    """Members of families, ages, dates of birth and other dates in German texts."""
+
     TYPES = ("FAMILY_MEMBER", "AGE", "BIRTH_DATE", "DATE")
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern, kind, score in (
+        """Yield the members of families, ages and dates in `text`."""
+        for pattern, entity_type, score in (
             (_KIN, "FAMILY_MEMBER", LABELED),
             (_KIN_OF, "FAMILY_MEMBER", LABELED),
             (_BORN, "BIRTH_DATE", LABELED + 0.05),
             (_ANY_DATE, "DATE", LABELED),
             (_YEAR_ALONE, "DATE", SHAPED),
-            (_AGE, "AGE", LABELED),
         ):
             for match in pattern.finditer(text):
                 group = match.lastindex or 0
-                if kind == "AGE" and _THRESHOLD.search(text[max(0, match.start() - 24) : match.start()]):
-                    continue
-                yield Finding(match.start(group), match.end(group), kind, score)
+                yield Finding(match.start(group), match.end(group), entity_type, score)
+        for match in _AGE.finditer(text):
+            if not _THRESHOLD.search(text[max(0, match.start() - 24) : match.start()]):
+                group = match.lastindex or 0
+                yield Finding(match.start(group), match.end(group), "AGE", LABELED)

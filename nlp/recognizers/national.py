@@ -1,9 +1,9 @@
 # ruff: noqa: E501, SIM905  -- patterns and lists read best on one line
-"""Numbers that the states of the world give out, by the patterns and check digits that Presidio ships.
+"""Numbers that states issue, by the patterns and check digits that Presidio ships.
 
-Presidio reads a whole text once for each of its patterns, more than a hundred; here they read only the few
-pieces of a text that hold enough digits, and a pattern without a check digit counts only behind a
-word of its context.
+Presidio searches a whole text with each of its patterns, more than a hundred. Here they search only the few
+pieces of a text that contain enough digits, and a pattern without a check digit counts only after a word of
+its context.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _IDENTITIES = (
     "ZaCompanyRegistrationRecognizer ZaDriverLicenseRecognizer ZaIdNumberRecognizer ZaIncomeTaxNumberRecognizer "
     "ZaPassportRecognizer ZaTrafficRegisterNumberRecognizer ZaVatNumberRecognizer"
 ).split()
-# Words of context that stand before every second number of a judgment.
-_TELL_NOTHING = frozenset("number no code card account id the of claim state registration company".split())
+# Words of context that precede every second number of a judgment.
+_VAGUE_WORDS = frozenset("number no code card account id the of claim state registration company".split())
 _CANDIDATE = re.compile(r"(?<![\w,.$€£])[A-Z\d](?:[ ./-]?[A-Z\d]){6,24}(?!\w|[.,]\d)")
-# Dates and numbers of cases: by far the most of what looks like a candidate.
-_NOT_ONE = re.compile(
+# Dates and case numbers: by far the most frequent candidates.
+_OTHER_NUMBER = re.compile(
     r"\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./-]\d{2}[./-]\d{2}|(?:19|20)\d\d[-/](?:19|20)\d\d|\d{3,6}/\d{2,4}|(?:\d{1,3} )+(?:000)"
 )
 _REACH = 80
@@ -66,7 +66,7 @@ class _Kind(NamedTuple):
 
 @cache
 def _kinds() -> tuple[tuple[_Kind, ...], re.Pattern[str], dict[str, frozenset[int]]]:
-    """The kinds, a pattern for all words of their contexts, and the kinds of each word."""
+    """Return the kinds, a pattern for all words of their contexts, and the kinds of each word."""
     from presidio_analyzer import predefined_recognizers
 
     kinds: list[_Kind] = []
@@ -78,7 +78,7 @@ def _kinds() -> tuple[tuple[_Kind, ...], re.Pattern[str], dict[str, frozenset[in
         patterns = tuple((regex.compile(p.regex, flags), p.score) for p in recognizer.patterns)
         checked = type(recognizer).validate_result is not PatternRecognizer.validate_result
         for word in recognizer.context or []:
-            if word.lower() not in _TELL_NOTHING:
+            if word.lower() not in _VAGUE_WORDS:
                 contexts.setdefault(word.lower(), set()).add(len(kinds))
         kinds.append(_Kind(type_, recognizer, patterns, checked))
     words = "|".join(sorted(map(re.escape, contexts), key=len, reverse=True))
@@ -86,17 +86,21 @@ def _kinds() -> tuple[tuple[_Kind, ...], re.Pattern[str], dict[str, frozenset[in
 
 
 class LexveilNationalNumberRecognizer(RuleRecognizer):
+    """Numbers of people, accounts and vehicles that a state issues."""
+
     NAME = "NationalNumberRecognizer"
     TYPES = ("ID_NUMBER", "ACCOUNT_NUMBER", "PLATE")
 
     def find(self, text: str) -> Iterator[Finding]:
+        """Yield the national numbers in `text`."""
         for match in _CANDIDATE.finditer(text):
             piece = match.group()
-            if sum(map(str.isdigit, piece)) >= _FEWEST_DIGITS and not _NOT_ONE.fullmatch(piece):
-                yield from _read(text, match.start(), match.end())
+            if sum(map(str.isdigit, piece)) >= _FEWEST_DIGITS and not _OTHER_NUMBER.fullmatch(piece):
+                yield from _find_kinds(text, match.start(), match.end())
 
 
-def _read(text: str, start: int, end: int) -> Iterator[Finding]:
+def _find_kinds(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield a finding for each kind of number that [start, end) may be."""
     kinds, words, kinds_of = _kinds()
     before = text[max(0, start - _REACH) : start].lower()
     expected: set[int] = set()
@@ -105,14 +109,22 @@ def _read(text: str, start: int, end: int) -> Iterator[Finding]:
     for index, kind in enumerate(kinds):
         if not (kind.checked or index in expected):
             continue
-        for pattern, score in kind.patterns:
+        for pattern, pattern_score in kind.patterns:
             for match in pattern.finditer(text, start, end):
-                sure = _score(kind.recognizer, match.group(), score, index in expected)
-                if sure:
-                    yield Finding(match.start(), match.end(), kind.type, sure)
+                score = _score(kind.recognizer, match.group(), pattern_score, index in expected)
+                if score:
+                    yield Finding(match.start(), match.end(), kind.type, score)
 
 
-def _score(recognizer: PatternRecognizer, number: str, score: float, expected: bool) -> float:
+def _score(recognizer: PatternRecognizer, number: str, pattern_score: float, expected: bool) -> float:
+    """Return the score of `number`; 0 if it is not of the recognizer's kind.
+
+    Args:
+        recognizer: the recognizer of Presidio whose pattern matched.
+        number: what the pattern matched.
+        pattern_score: Presidio's score of the pattern.
+        expected: whether a word of the kind's context precedes the number.
+    """
     valid = recognizer.validate_result(number)
     if valid is False or recognizer.invalidate_result(number):
         return 0.0
@@ -120,4 +132,4 @@ def _score(recognizer: PatternRecognizer, number: str, score: float, expected: b
         return CHECKED if valid else LABELED
     # One number in ten passes a single check digit.
     long = sum(map(str.isalnum, number)) >= _LONG
-    return SHAPED if long and (valid or score >= _SURE_SHAPE) else 0.0
+    return SHAPED if long and (valid or pattern_score >= _SURE_SHAPE) else 0.0

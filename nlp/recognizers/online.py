@@ -1,5 +1,4 @@
-# ruff: noqa: E501  -- patterns read best on one line
-"""Addresses of the web and of machines."""
+"""Web addresses, IP addresses and hardware addresses."""
 
 from __future__ import annotations
 
@@ -8,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
-# The domains under which people and firms register, and those of the countries.
+# The generic top-level domains in common use, and those of the countries.
 _TLD = (
     r"(?:com|org|net|edu|gov|mil|int|info|biz|name|pro|aero|coop|museum|jobs|mobi|travel|tel|cat|asia|post|io|ai|app|dev|online|site|shop|"
     r"store|tech|club|xyz|top|live|blog|cloud|news|law|legal|bank|example|a[cdefgilmoqrstuwxz]|b[abdefghijmnorstwyz]|c[acdfghiklmnoruvwxyz]|"
@@ -30,31 +29,11 @@ _V6 = re.compile(r"(?<![\w.:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:%\w+|
 _MAC = re.compile(
     r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})(?![\w:-])"
 )
-# "v. Union", "S.p.A": words of a text that end like a domain. A name on the web has a small letter before its point.
+# "v. Union" and "S.p.A" look like domains. A real one has a lower-case letter before its point.
 _WEBLIKE = re.compile(r"[a-z0-9]\.[a-z]|[A-Z]{3,}\.(?:COM|ORG|NET)")
 
 
-class LexveilOnlineRecognizer(RuleRecognizer):
-    NAME = "OnlineRecognizer"
-    TYPES = ("URL", "IP_ADDRESS")
-
-    def find(self, text: str) -> Iterator[Finding]:
-        if "://" in text or "www." in text or "WWW." in text:
-            for match in _SCHEMED.finditer(text):
-                yield Finding(match.start(), match.end(), "URL", CHECKED)
-        for hint in _WEBLIKE.finditer(text):
-            yield from _domain(text, hint.start())
-        for match in _V4.finditer(text):
-            if not text[max(0, match.start() - 12) : match.start()].rstrip().lower().endswith(_NOT_BEFORE):
-                yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
-        if ":" in text:
-            for match in _V6.finditer(text):
-                if _is_v6(match.group()):
-                    yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
-            for match in _MAC.finditer(text):
-                yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
-
-
+# Words before a number with points that is no address.
 _NOT_BEFORE = (
     "section",
     "clause",
@@ -68,14 +47,35 @@ _NOT_BEFORE = (
     "article",
     "rule",
 )
-
-
 _LONGEST = 200
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 
 
-def _domain(text: str, hint: int) -> Iterator[Finding]:
-    """The domain about the point at `hint` + 1, if it is one."""
+class LexveilOnlineRecognizer(RuleRecognizer):
+    """URLs and domains, IPv4 and IPv6 addresses, MAC addresses."""
+
+    NAME = "OnlineRecognizer"
+    TYPES = ("URL", "IP_ADDRESS")
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield the addresses in `text`."""
+        if "://" in text or "www." in text or "WWW." in text:
+            yield from find_matches(text, "URL", CHECKED, _SCHEMED)
+        for hint in _WEBLIKE.finditer(text):
+            yield from _find_domain(text, hint.start())
+        for match in _V4.finditer(text):
+            before = text[max(0, match.start() - 12) : match.start()].rstrip().lower()
+            if not before.endswith(_NOT_BEFORE):
+                yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
+        if ":" in text:
+            for match in _V6.finditer(text):
+                if _is_v6(match.group()):
+                    yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
+            yield from find_matches(text, "IP_ADDRESS", LABELED, _MAC)
+
+
+def _find_domain(text: str, hint: int) -> Iterator[Finding]:
+    """Yield the domain whose point is at `hint` + 1, if there is one."""
     start = hint
     while start and hint - start < _LONGEST and text[start - 1] in _HOST:
         start -= 1
@@ -86,8 +86,8 @@ def _domain(text: str, hint: int) -> Iterator[Finding]:
 
 def _is_v6(candidate: str) -> bool:
     address = candidate.partition("%")[0].partition("/")[0]
-    # "::" alone, and the time "10:20:30", are none.
-    if sum(c.isalnum() for c in address) < 3 or ("::" not in address and address.count(":") != 7):
+    # "::" alone and the time "10:20:30" are no addresses.
+    if sum(map(str.isalnum, address)) < 3 or ("::" not in address and address.count(":") != 7):
         return False
     try:
         ipaddress.IPv6Address(address)

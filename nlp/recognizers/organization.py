@@ -1,5 +1,5 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Companies, law firms and other organisations. Courts and the state are not personal."""
+"""Companies, law firms and other organizations in English texts. Courts and the state are not personal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 from lexveil.nlp.vocabulary import LEGAL_WORDS
 
 SUFFIX = (
@@ -37,21 +37,19 @@ _OF = re.compile(
 
 
 class EnglishOrganizationRecognizer(RuleRecognizer):
+    """Organizations by their legal form, or by the word for what they are."""
+
     NAME = "OrganisationRecognizer"
     TYPES = ("ORGANIZATION",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for match in _SUFFIXED.finditer(text):
-            start = _skip_drafting(text, match.start(), match.end())
-            if start is not None:
-                yield Finding(start, match.end(), "ORGANIZATION", LABELED)
-        for match in _FIRM.finditer(text):
-            yield Finding(match.start(), match.end(), "ORGANIZATION", SHAPED)
-        for pattern in (_INSTITUTION, _OF):
+        """Yield the organizations in `text`."""
+        yield from find_matches(text, "ORGANIZATION", SHAPED, _FIRM)
+        for pattern, score in ((_SUFFIXED, LABELED), (_INSTITUTION, SHAPED), (_OF, SHAPED)):
             for match in pattern.finditer(text):
                 start = _skip_drafting(text, match.start(), match.end())
                 if start is not None:
-                    yield Finding(start, match.end(), "ORGANIZATION", SHAPED)
+                    yield Finding(start, match.end(), "ORGANIZATION", score)
 
 
 _OPENING = re.compile(
@@ -60,9 +58,9 @@ _OPENING = re.compile(
 
 
 def _skip_drafting(text: str, start: int, end: int) -> int | None:
-    """Where the name begins after "The", "of", ...; None where only drafting words are left."""
+    """Return where the name begins after "The", "of", ...; None if only words of drafting are left."""
     while (opening := _OPENING.match(text, start, end)) is not None:
         start = opening.end()
     words = re.findall(r"[^\W\d_]+", text[start:end])
-    telling = [w for w in words[:-1] if w[0].isupper() and w.lower() not in LEGAL_WORDS]
-    return start if telling else None
+    specific = any(word[0].isupper() and word.lower() not in LEGAL_WORDS for word in words[:-1])
+    return start if specific else None

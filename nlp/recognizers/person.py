@@ -1,10 +1,10 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Names of people: by title, role, signature, label and caption."""
+"""Names of people in English texts, by a title, role, signature, label or caption."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import CHECKED, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
@@ -22,7 +22,7 @@ from lexveil.nlp.vocabulary import (
 _INITIALS = rf"(?:[{UPPER}]\.[ ]?-?){{1,4}}"
 _WORD = rf"(?:(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
 _PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|van|von|der|den|del|della|di|da|dos|de|du|la|le|al|el|bin|bint|ibn|ben|ter|ten|zu|af|y|e)"
-# At least one word; initials, particles and further words about it.
+# At least one word, with initials, particles and further words around it.
 NAME = (
     rf"(?<![\w])(?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}(?:[ ]\"[^\"\n]{{2,20}}\"|[ ]\({_WORD}\))?"
     rf"(?:[ ](?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}){{0,4}}(?:,? (?:{'|'.join(GENERATIONS)})\b\.?)?"
@@ -66,9 +66,9 @@ _CAPTION = re.compile(
 _MAIDEN = re.compile(
     rf"\b(?:maiden name|née|formerly|nicknamed|alias|surname|nickname)[ ,:]{{1,2}}(?:is |was )?[\"']?({NAME})"
 )
-# "J.P." in a judgment is somebody whom the court left half anonymous.
-_HALF_ANONYMOUS = re.compile(rf"(?<![\w.&-])((?:[{UPPER}]\. ?-?){{2,3}})(?![\w.&/-]| ?[{UPPER}\d(§])")
-_NO_INITIALS = frozenset(
+# "J.P." in a judgment is somebody whose name the court has reduced to initials.
+_INITIALED = re.compile(rf"(?<![\w.&-])((?:[{UPPER}]\. ?-?){{2,3}})(?![\w.&/-]| ?[{UPPER}\d(§])")
+_ABBREVIATIONS = frozenset(
     "US UK EU EC EEC UN SA NV BV LP LLP LLC PC NA PO DC NY AM PM JD MD PHD DOB USA USC CFR PLC ID QC KC FRG GDR RA IE EG PS NB".split()  # noqa: SIM905
 )
 _CASE_OF = re.compile(rf"(?:[Ii]n the case of|CASE OF) ({NAME}(?: and Others| AND OTHERS)?) v\.")
@@ -84,46 +84,46 @@ _NOT_A_PARTY = re.compile(
 _LEADING = FOLDED_TITLES | {"messrs", "hon", "the", "by"}
 
 
+# (pattern of a name in its context, the group of the name, score, whether a lone word counts)
+_IN_CONTEXT: tuple[tuple[re.Pattern[str], int, float, bool], ...] = (
+    (_TITLED, 2, CHECKED - 0.05, True),
+    (_ROLED, 1, SHAPED, False),
+    (_ROLED_FULL, 1, SHAPED, False),
+    (_CALLED, 1, SHAPED, False),
+    (_TRAILING_ROLE, 1, SHAPED, False),
+    (_BORN, 1, SHAPED, False),
+    (_LABEL, 1, LABELED, False),
+    (_SIGNATURE, 1, CHECKED - 0.05, True),
+    (_IN_RE, 1, SHAPED, False),
+    (_MAIDEN, 1, SHAPED, True),
+)
+# (pattern of a caption, the groups of its parties)
+_CAPTIONS = ((_PARTY_BLOCK, (1,)), (_CASE_OF, (1,)), (_CAPTION, (1, 2)))
+
+
 class EnglishPersonRecognizer(RuleRecognizer):
-    """Names by the words about them, in English and its neighbours."""
+    """Names of people by the words around them, in English and languages that write names alike."""
 
     NAME = "PersonRecognizer"
     TYPES = ("PERSON",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for match in _TITLED.finditer(text):
-            yield from _each_name(text, match.start(2), match.end(2), CHECKED - 0.05, single=True)
-        for match in _ROLED.finditer(text):
-            yield from _each_name(text, match.start(1), match.end(1), SHAPED, single=False)
-        for pattern, score in (
-            (_ROLED_FULL, SHAPED),
-            (_CALLED, SHAPED),
-            (_TRAILING_ROLE, SHAPED),
-            (_BORN, SHAPED),
-            (_LABEL, LABELED),
-            (_SIGNATURE, CHECKED - 0.05),
-            (_IN_RE, SHAPED),
-        ):
+        """Yield the names of people in `text`."""
+        for pattern, group, score, single in _IN_CONTEXT:
             for match in pattern.finditer(text):
-                yield from _each_name(text, match.start(1), match.end(1), score, single=pattern is _SIGNATURE)
-        for match in _MAIDEN.finditer(text):
-            yield from _each_name(text, match.start(1), match.end(1), SHAPED, single=True)
-        for match in _HALF_ANONYMOUS.finditer(text):
-            if re.sub(r"[^\w]", "", match.group()) not in _NO_INITIALS:
-                yield Finding(
-                    match.start(), match.start() + len(match.group().rstrip(" -")), "PERSON", GUESSED + 0.1
-                )
-        for match in _PARTY_BLOCK.finditer(text):
-            yield from _parties(text, match.start(1), match.end(1))
-        for match in _CASE_OF.finditer(text):
-            yield from _parties(text, match.start(1), match.end(1))
-        for match in _CAPTION.finditer(text):
-            for group in (1, 2):
-                yield from _parties(text, match.start(group), match.end(group))
+                yield from _split_names(text, *match.span(group), score, single=single)
+        for match in _INITIALED.finditer(text):
+            initials = match.group().rstrip(" -")
+            if re.sub(r"[^\w]", "", initials) not in _ABBREVIATIONS:
+                yield Finding(match.start(), match.start() + len(initials), "PERSON", GUESSED + 0.1)
+        for pattern, groups in _CAPTIONS:
+            for match in pattern.finditer(text):
+                for group in groups:
+                    yield from _find_parties(text, *match.span(group))
 
 
-def _each_name(text: str, start: int, end: int, score: float, *, single: bool) -> Iterator[Finding]:
-    """The names of a list; a lone word counts only if `single`, for a role is often followed by a verb."""
+def _split_names(text: str, start: int, end: int, score: float, *, single: bool) -> Iterator[Finding]:
+    """Yield the names of a list; a lone word only if `single`, since a role is often followed by a verb."""
     last = start
     pieces: list[tuple[int, int]] = []
     for separator in _SPLIT.finditer(text, start, end):
@@ -136,15 +136,15 @@ def _each_name(text: str, start: int, end: int, score: float, *, single: bool) -
             yield Finding(*trimmed, "PERSON", score)
 
 
-def _parties(text: str, start: int, end: int) -> Iterator[Finding]:
+def _find_parties(text: str, start: int, end: int) -> Iterator[Finding]:
     others = _OTHERS.search(text, start, end)
     if others:
         end = others.start()
     if _NOT_A_PARTY.search(text, start, end) or text[start:end].strip().lower() in JURISDICTIONS:
         return
-    for found in _each_name(text, start, end, SHAPED, single=True):
-        if text[found.start : found.end].lower() not in JURISDICTIONS:
-            yield found
+    for party in _split_names(text, start, end, SHAPED, single=True):
+        if text[party.start : party.end].lower() not in JURISDICTIONS:
+            yield party
 
 
 _TOKEN = re.compile(r"[^\s]+")
@@ -152,39 +152,62 @@ _EDGE = " \t\n,.;:()[]\"'-_/*•|&"
 
 
 def trim_name(text: str, start: int, end: int, *, titled: bool = False) -> tuple[int, int] | None:
-    """[start, end) without titles, and cut where drafting words begin; None if no name is left."""
-    tokens = [m.span() for m in _TOKEN.finditer(text, start, end)]
+    """Return the range of the name inside [start, end), or None if there is none.
 
-    def bare(span: tuple[int, int]) -> str:
-        word = text[span[0] : span[1]].strip(_EDGE)
-        return word[:-2] if word.endswith("'s") else word
+    Titles before the name and words of drafting before and after it are cut off.
 
-    def begins(index: int) -> bool:
-        word = bare(tokens[index]).lower()
-        alone = len(tokens) == index + 1 or _is_drafting(bare(tokens[index + 1]))
-        return word not in _LEADING and not (
-            _is_drafting(word) and (word not in AMBIGUOUS_NAMES or (alone and not titled))
-        )
+    Args:
+        text: normalized text.
+        start: where the name and the words around it begin.
+        end: where they end.
+        titled: whether a title precedes [start, end), so that a lone word such as "Judge" can be a name.
+    """
+    tokens = [match.span() for match in _TOKEN.finditer(text, start, end)]
+    words = [_bare(text[first:last]) for first, last in tokens]
+    first = _first_word(words, titled=titled)
+    last = _last_word(words, first)
+    return _strip_edges(text, tokens[first][0], tokens[last - 1][1]) if first < last else None
 
-    while tokens and not begins(0):
-        tokens.pop(0)
-    for index, token in enumerate(tokens):
-        word = bare(token)
-        if index and _is_drafting(word) and (word.lower() not in AMBIGUOUS_NAMES or word.islower()):
-            tokens = tokens[:index]
+
+def _bare(token: str) -> str:
+    return token.strip(_EDGE).removesuffix("'s")
+
+
+def _first_word(words: Sequence[str], *, titled: bool) -> int:
+    """Return the index of the first word that is neither a title nor a word of drafting."""
+    for index, word in enumerate(words):
+        folded = word.lower()
+        if folded in _LEADING:
+            continue
+        alone = index + 1 == len(words) or _is_drafting(words[index + 1])
+        may_name = folded in AMBIGUOUS_NAMES and (titled or not alone)
+        if may_name or not _is_drafting(word):
+            return index
+    return len(words)
+
+
+def _last_word(words: Sequence[str], first: int) -> int:
+    """Return the index after the name's last word: the name ends before drafting and small words."""
+    last = len(words)
+    for index in range(first + 1, len(words)):
+        word = words[index]
+        if _is_drafting(word) and (word.islower() or word.lower() not in AMBIGUOUS_NAMES):
+            last = index
             break
-    while tokens and not any(c.isupper() for c in bare(tokens[-1])):
-        tokens.pop()
-    if not tokens:
-        return None
-    start, end = tokens[0][0], tokens[-1][1]
+    while last > first and not any(map(str.isupper, words[last - 1])):
+        last -= 1
+    return last
+
+
+def _strip_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Return [start, end) without punctuation, but with the point of a last initial; None without letters."""
     while start < end and text[start] in _EDGE:
         start += 1
     while start < end and text[end - 1] in _EDGE and not (text[end - 1] == "." and text[end - 2].isupper()):
         end -= 1
     if text[start:end].endswith("'s"):
         end -= 2
-    return (start, end) if any(c.isalpha() for c in text[start:end]) else None
+    return (start, end) if any(map(str.isalpha, text[start:end])) else None
 
 
 def _is_drafting(word: str) -> bool:
@@ -192,19 +215,19 @@ def _is_drafting(word: str) -> bool:
 
 
 def is_a_name(text: str, start: int, end: int) -> bool:
-    """Whether what a model calls a name can be one."""
+    """Return True if a span that a model calls a name can be one."""
     name = text[start:end]
     words = name.split()
     if any(c.isdigit() for c in name) or not name[0].isupper() or len(name) < 3 or len(words) > 6:
         return False
     if name.lower() in JURISDICTIONS or _in_heading(text, start, end):
         return False
-    # One capital word may be any defined term; the sentence's first word any word.
+    # A short word of capitals is an abbreviation.
     return not (name.isupper() and len(words) == 1 and len(name) <= 4)
 
 
 def _in_heading(text: str, start: int, end: int) -> bool:
-    """In a line of capitals of four words or more."""
+    """Return True if the span is part of a line of capitals with four or more words."""
     if not text[start:end].isupper():
         return False
     line = text[text.rfind("\n", 0, start) + 1 : (text.find("\n", end) + 1 or len(text) + 1) - 1]

@@ -1,8 +1,8 @@
 # ruff: noqa: E501, SIM905  -- patterns and lists of words read best on one line
-"""German names: by title, by role, by a first name, by the bench's signatures.
+"""German names of people, by a title, a role, a first name, or the signatures of the judges.
 
-German writes every noun with a capital, so a capital alone says nothing: a role that a noun may follow
-("hat der Kläger Anspruch auf ...") is believed only before initials or a first name.
+German writes every noun with a capital, so a capital alone proves nothing. A role that a noun may follow
+("hat der Kläger Anspruch auf ...") counts only before initials or a first name.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _PARTY = (
     r"Zedent(?:in|en)?|Kind(?:es|er|ern)?|Sohn(?:es)?|Tochter|Ehefrau|Ehemann(?:es)?|Bruder|Schwester|Vater|Mutter|Streithelfer(?:in)?|Beigeladene[nrs]?|Beteiligte[nr]?(?: zu \d\))?|Kandidat(?:in|en)?|Fall)"
 )
 _NEXT = rf"(?:,? (?:und|sowie|bzw\.|oder) (?:(?:die|den|der|des|dem) )?|, (?:(?:die|den|der) )?)(?:(?:{_STRONG}) )?(?:{_TITLE})?"
-_STRONG_AT = re.compile(
+_AFTER_ROLE = re.compile(
     rf"\b{_STRONG}[ \n](?:(?:Rechtsanw(?:alt|ältin)|Richter(?:in)?|Notar(?:in)?|Kolleg(?:e|in|en)|Vorsitzende[rn]?)[ ])?\(?(?:{_TITLE})?({_NAME})"
 )
-_NEXT_AT = re.compile(rf"{_NEXT}({_NAME})")
+_NEXT_NAME = re.compile(rf"{_NEXT}({_NAME})")
 _TITLED = re.compile(rf"(?<![\w.]){_TITLE}({_NAME})")
-_PARTY_AT = re.compile(
+_AFTER_PARTY = re.compile(
     rf"\b{_PARTY} (?:\(?(?:{_TITLE})?)({_INITIAL}(?: {_ONE})?|[{UPPER}][{LOWER}]{{0,2}}(?:\.\.\.|…|\.))(?=[\s,;:)]|$)"
 )
 _MAIDEN = re.compile(
     rf"\b(?:geb\.|geborene[rn]?|verwitwete[rn]?|verw\.) (?!am\b|in\b)({_SURNAME})(?! [a-zäöü]{{4,}}e[nr]?\b)"
 )
-# Signatures: names in a row with gaps, or a line each.
+# Signatures: names side by side with gaps, or one per line.
 _ROW = re.compile(
     rf"(?m)^[ \t]*((?:{_TITLE})?{_SURNAME}(?:(?:\t|[ ]{{2,}})(?:{_TITLE})?{_SURNAME}){{1,5}})[ \t]*$"
 )
@@ -74,7 +74,7 @@ _FIRST_NAMES = frozenset(
 _FIRST = re.compile(
     rf"(?<![\w-])([{UPPER}][{LOWER}]+)(-[{UPPER}][{LOWER}]+)?((?: [{UPPER}][{LOWER}]+| [{UPPER}]\.){{0,2}} {_SURNAME})"
 )
-# Nouns of drafting that stand where a name could.
+# Endings of nouns of drafting that occur where a name could.
 _NOUN = re.compile(
     r"(?:ung|ungen|heit|keit|keiten|schaft|schaften|tion|tionen|tät|täten|recht|rechts|rechte|gericht|gerichts|anspruch|ansprüche|verfahren|urteil|urteils|beschluss|vertrag|vertrags|gesetz|gesetzes|klage|antrag|antrags|kosten|pflicht|"
     r"kammer|senat|senats|abteilung|gebühr|gebühren|summe|betrag|wert|zeit|frist|termin|amt|amts|weise|fall|falle|falls|wesen|nis|nisse|ismus|ling|innen|straße|platz)$",
@@ -99,57 +99,62 @@ _WORD = re.compile(rf"[{UPPER}][{LOWER}'’-]*")
 
 
 class GermanPersonRecognizer(RuleRecognizer):
+    """Names of people in German texts."""
+
     TYPES = ("PERSON",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for match in _STRONG_AT.finditer(text):
-            yield from _row(text, match.start(1), match.end(1))
-        for match in _TITLED.finditer(text):
-            yield from _row(text, match.start(1), match.end(1))
-        for pattern in (_PARTY_AT, _MAIDEN):
+        """Yield the names of people in `text`."""
+        for pattern in (_AFTER_ROLE, _TITLED):
             for match in pattern.finditer(text):
-                if _believed(match.group(1)):
+                yield from _find_list(text, match.start(1), match.end(1))
+        for pattern in (_AFTER_PARTY, _MAIDEN):
+            for match in pattern.finditer(text):
+                if _is_plausible(match.group(1)):
                     yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
         for match in _FIRST.finditer(text):
-            if match.group(1) in _FIRST_NAMES:
-                end = _name_end(text, match.start(3) + 1, match.end(3))
-                if end:
-                    yield Finding(match.start(), end, "PERSON", SHAPED)
-        for pattern in (_ROW, _LINES):
-            for match in pattern.finditer(text):
-                names = list(_WORDS.finditer(text, match.start(), match.end()))
-                if all(_believed(name.group(1)) for name in names):
-                    for name in names:
-                        yield Finding(name.start(1), name.end(1), "PERSON", SHAPED)
+            end = _name_end(text, match.start(3) + 1, match.end(3))
+            if end and match.group(1) in _FIRST_NAMES:
+                yield Finding(match.start(), end, "PERSON", SHAPED)
+        yield from _find_signatures(text)
 
 
-def _row(text: str, start: int, end: int) -> Iterator[Finding]:
-    """The name at [start, end) as far as it is one, and the names that a list goes on with."""
+def _find_signatures(text: str) -> Iterator[Finding]:
+    for pattern in (_ROW, _LINES):
+        for match in pattern.finditer(text):
+            names = list(_WORDS.finditer(text, match.start(), match.end()))
+            if all(_is_plausible(name.group(1)) for name in names):
+                for name in names:
+                    yield Finding(name.start(1), name.end(1), "PERSON", SHAPED)
+
+
+def _find_list(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the name at [start, end), as far as it is one, and the further names of a list."""
     while True:
         kept = _name_end(text, start, end)
         if kept is None:
             return
         yield Finding(start, kept, "PERSON", LABELED)
-        following = _NEXT_AT.match(text, kept)
+        following = _NEXT_NAME.match(text, kept)
         if following is None:
             return
         start, end = following.span(1)
 
 
 def _name_end(text: str, start: int, end: int) -> int | None:
-    """Where the name ends before the first noun of drafting; None where it begins with one."""
+    """Return where the name ends before the first noun of drafting; None if it begins with one."""
     kept: int | None = None
     for word in re.finditer(r"\S+", text[start:end]):
         bare = word.group().strip(".…,")
-        if bare and bare[0].isupper() and not _believed(bare):
+        if bare and bare[0].isupper() and not _is_plausible(bare):
             break
         if word.group()[0].isupper():
             kept = start + word.end()
     return kept
 
 
-def _believed(name: str) -> bool:
-    """No word of it is a noun of drafting."""
+def _is_plausible(name: str) -> bool:
+    """Return True if no word of `name` is a noun of drafting."""
     words = _WORD.findall(name)
     return bool(words) and not any(
         word in _NOT_NAMES or (len(word) > 5 and _NOUN.search(word)) for word in words

@@ -1,12 +1,12 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Telephone numbers: libphonenumber's matcher where a cheap pattern has seen enough digits."""
+"""Telephone numbers: candidates of a cheap pattern, checked by libphonenumber."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _NUMBER = r"(?:\+|00)?[\d(][\d ().\-/]{5,22}\d(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
 _LABEL = re.compile(
@@ -15,33 +15,35 @@ _LABEL = re.compile(
 )
 _CANDIDATE = re.compile(rf"(?<![\w.,/§$€£+(-]){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
 _CHINESE = re.compile(r"(?<![\dA-Za-z])1[3-9]\d[\d*xX]{4}\d{4}(?!\d)|(?<!\d)0\d{2,3}-[2-9]\d{6,7}(?!\d)")
-# Valid or not: nothing else is written so.
+# Nothing else is written like this, so the number need not be a valid one.
 _AMERICAN = re.compile(
     r"(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[.-]\d{4}(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
 )
-# Dates, years, numbers of cases, amounts, addresses of machines, social security.
-_NOT_ONE = re.compile(
+# Dates, years, case numbers, amounts, IP addresses, social security numbers.
+_OTHER_NUMBER = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|(?:1[6-9]|20)\d\d ?[-/] ?(?:1[6-9]|20)\d\d|\d{1,6}/\d{2,6}|\d{1,3}(?:[ .]\d{3})+(?:,\d\d?)?|(?:\d{1,3}\.){3}\d{1,3}|\d{3}-\d{2}-\d{4}"
     r"|\d{2}-\d{7}|(?:\d{4}[ -]){3}\d{1,7}|(?:1[6-9]|20)\d\d[ -].*|\d{1,2} \d{4}.*|\d{5}-\d{4}|\(?\d{4}\).*|\d+\).*"
 )
-# Where a number without a country's code may be from; each is asked in turn.
+# Regions whose numbering plans a number without a country code is checked against.
 _REGIONS = ("US", "GB", "DE", "FR", "IT", "ES", "PL", "TR", "IN", "CN", "AU", "BR")
 _FEWEST, _MOST = 7, 15
 _NATIONAL = 9
 
 
 class LexveilPhoneRecognizer(RuleRecognizer):
+    """Telephone numbers of all countries, by a label before them or by their form."""
+
     NAME = "PhoneRecognizer"
     TYPES = ("PHONE",)
 
     def find(self, text: str) -> Iterator[Finding]:
+        """Yield the telephone numbers in `text`."""
         for match in _LABEL.finditer(text):
             group = 1 if match.group(1) else 2
             number = match.group(group)
-            if _FEWEST <= _digits(number) <= _MOST + 5 and not _NOT_ONE.fullmatch(number):
+            if _has_length_of_phone(number) and not _OTHER_NUMBER.fullmatch(number):
                 yield Finding(match.start(group), match.end(group), "PHONE", LABELED)
-        for match in _CHINESE.finditer(text):
-            yield Finding(match.start(), match.end(), "PHONE", SHAPED)
+        yield from find_matches(text, "PHONE", SHAPED, _CHINESE)
         for match in _CANDIDATE.finditer(text):
             score = _score(match.group())
             if score:
@@ -49,23 +51,28 @@ class LexveilPhoneRecognizer(RuleRecognizer):
 
 
 def _score(number: str) -> float:
-    count = _digits(number)
-    if not _FEWEST <= count <= _MOST + 5:
+    """Return the score of a candidate without a label; 0 if it is no telephone number."""
+    if not _has_length_of_phone(number):
         return 0.0
     if number.startswith(("+", "00")):
-        return CHECKED if _valid(number, None) else SHAPED
+        return CHECKED if _is_valid(number, None) else SHAPED
     if _AMERICAN.fullmatch(number):
         return SHAPED + 0.05
-    if _NOT_ONE.fullmatch(number) or (count < _NATIONAL and not number.startswith("0")):
+    too_short = _count_digits(number) < _NATIONAL and not number.startswith("0")
+    if too_short or _OTHER_NUMBER.fullmatch(number):
         return 0.0
-    return SHAPED if any(_valid(number, region) for region in _REGIONS) else 0.0
+    return SHAPED if any(_is_valid(number, region) for region in _REGIONS) else 0.0
 
 
-def _digits(number: str) -> int:
+def _has_length_of_phone(number: str) -> bool:
+    return _FEWEST <= _count_digits(number) <= _MOST + 5  # an extension has up to five more
+
+
+def _count_digits(number: str) -> int:
     return sum(map(str.isdigit, number))
 
 
-def _valid(number: str, region: str | None) -> bool:
+def _is_valid(number: str, region: str | None) -> bool:
     import phonenumbers
 
     try:

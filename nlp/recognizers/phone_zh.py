@@ -1,9 +1,9 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Telephone numbers as Chinese documents write them: mobiles, lines with an area code, service numbers.
+"""Telephone numbers as Chinese documents write them: mobile, landline with an area code, service numbers.
 
-The numbering plan is that of the Ministry of Industry and Information Technology (2017 edition): mobiles are
-11 digits from 13 to 19; area codes are 010, 02x and 03xx to 09xx; lines have 7 or 8 digits and begin with 2
-to 8.
+The numbering plan is that of the Ministry of Industry and Information Technology (2017 edition): mobile
+numbers have 11 digits and begin with 13 to 19; area codes are 010, 02x and 03xx to 09xx; landline numbers have
+7 or 8 digits and begin with 2 to 8.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _CODE = r"(?:\(?(?:\+|00)?86\)?[ -]{0,2})?"
 _MOBILE = re.compile(
@@ -22,23 +22,23 @@ _LINE = re.compile(
     rf"(?<![\dA-Za-z.+-])(?:\(?(?:\+|00)?86\)?[ -]{{0,2}}0?(?:10|2\d|[3-9]\d\d)[ -]|\({_AREA}\)[ -]?|{_AREA}[ -]{{0,2}})"
     r"[2-8]\d{2,3}[ -]?\d{4}(?:(?: ?转 ?|-)\d{1,6})?(?!\d)"
 )
-# "0431 2227 982": a line of seven digits in a group of four and a rest.
+# "0431 2227 982": seven digits in a group of four and one of three.
 _GROUPED = re.compile(rf"(?<![\dA-Za-z.+-])\(?{_AREA}\)?[ -][2-8]\d{{3}}[ -]\d{{3}}(?!\d)")
 _SERVICE = re.compile(r"(?<![\dA-Za-z.+-])[48]00-?\d{3,4}-?\d{3,4}(?!\d)")
-_LABELLED = re.compile(
+_LABELED = re.compile(
     r"(?:电话|手机|座机|传真|联系方式|热线|Tel|TEL)(?:号码|号)?[^\n\d+(]{0,6}(\(?\+?[\d*][\d() *xX-]{5,18}\d)(?!\d)"
 )
 
 
 class ChinesePhoneRecognizer(RuleRecognizer):
+    """Telephone numbers in Chinese texts."""
+
     TYPES = ("PHONE",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern in (_MOBILE, _LINE, _GROUPED):
-            for match in pattern.finditer(text):
-                yield Finding(match.start(), match.end(), "PHONE", LABELED)
-        for match in _SERVICE.finditer(text):
-            yield Finding(match.start(), match.end(), "PHONE", SHAPED)
-        for match in _LABELLED.finditer(text):
+        """Yield the telephone numbers in `text`."""
+        yield from find_matches(text, "PHONE", LABELED, _MOBILE, _LINE, _GROUPED)
+        yield from find_matches(text, "PHONE", SHAPED, _SERVICE)
+        for match in _LABELED.finditer(text):
             if 7 <= sum(c.isdigit() or c in "*xX" for c in match.group(1)) <= 15:
                 yield Finding(match.start(1), match.end(1), "PHONE", LABELED)

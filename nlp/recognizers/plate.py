@@ -1,14 +1,14 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Number plates of vehicles: the shapes that nothing else has, and others behind a word about a vehicle."""
+"""License plates of vehicles: forms that nothing else has, and others after a word about a vehicle."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
-_LABELLED = re.compile(
+_LABELED = re.compile(
     r"(?i:\b(?:licen[cs]e|number|registration|vehicle|index)[ -](?:plates?|marks?|registration)|\bplates?|\bregistration|\bregistered (?:as|under)|\bKennzeichen|\bamtlichen? Kennzeichen|\bimmatricul\w+|\bplaque|\btarga|\bmatrícula|\bplaca)"
     r"(?i: ?\(?(?:nos?\b\.?|numbers?|mark|index|was|is|of|:|#)\)?){0,3}[ \"'(]{1,3}(?=[A-ZÄÖÜ0-9 ·.-]{0,10}\d)((?:[A-ZÄÖÜ]{1,3}|\d{1,4})(?:[ ·.-]?(?:[A-ZÄÖÜ]{1,3}|\d{1,4})){1,4})(?![\w/])"
 )
@@ -25,14 +25,15 @@ _CHINESE = re.compile(
 
 
 class LexveilPlateRecognizer(RuleRecognizer):
+    """License plates of all countries, by a label or a vehicle before them, or by their form."""
+
     NAME = "PlateRecognizer"
     TYPES = ("PLATE",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern in (_LABELLED, _VEHICLE):
+        """Yield the license plates in `text`."""
+        for pattern in (_LABELED, _VEHICLE):
             for match in pattern.finditer(text):
                 if 4 <= sum(map(str.isalnum, match.group(1))) <= 10:
                     yield Finding(match.start(1), match.end(1), "PLATE", LABELED)
-        for pattern in (_SHAPED, _CHINESE):
-            for match in pattern.finditer(text):
-                yield Finding(match.start(), match.end(), "PLATE", SHAPED)
+        yield from find_matches(text, "PLATE", SHAPED, _SHAPED, _CHINESE)

@@ -1,12 +1,12 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Amounts of money, percentages, and measures: who knows the sum may know the case."""
+"""Amounts of money, percentages and measures: a known sum can identify a case."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import SHAPED, Finding, RuleRecognizer, find_matches
 
 _FIGURE = r"\d{1,3}(?:[,. ']\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d)"
 _WORDS = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|(?:a )?hundred|thousand|million|billion)"
@@ -27,16 +27,15 @@ _CHINESE = re.compile(
 
 
 class LexveilQuantityRecognizer(RuleRecognizer):
+    """Amounts of money, percentages, areas, weights and distances."""
+
     NAME = "QuantityRecognizer"
     TYPES = ("QUANTITY",)
 
     def find(self, text: str) -> Iterator[Finding]:
-        for pattern in (_MONEY_FIRST, _UNIT_LAST):
-            for match in pattern.finditer(text):
-                yield Finding(match.start(), match.end(), "QUANTITY", SHAPED)
+        """Yield the quantities in `text`."""
+        yield from find_matches(text, "QUANTITY", SHAPED, _MONEY_FIRST, _UNIT_LAST)
         if "%" in text or "m²" in text or "m2" in text:
-            for match in _PERCENT.finditer(text):
-                yield Finding(match.start(), match.end(), "QUANTITY", SHAPED)
+            yield from find_matches(text, "QUANTITY", SHAPED, _PERCENT)
         if "元" in text:
-            for match in _CHINESE.finditer(text):
-                yield Finding(match.start(), match.end(), "QUANTITY", SHAPED)
+            yield from find_matches(text, "QUANTITY", SHAPED, _CHINESE)
