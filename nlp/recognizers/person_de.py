@@ -113,9 +113,10 @@ class GermanPersonRecognizer(RuleRecognizer):
                 if _is_plausible(match.group(1)):
                     yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
         for match in _FIRST.finditer(text):
-            end = _name_end(text, match.start(3) + 1, match.end(3))
-            if end and match.group(1) in _FIRST_NAMES:
-                yield Finding(match.start(), end, "PERSON", SHAPED)
+            if match.group(1) in _FIRST_NAMES:
+                end = _name_end(text, match.start(3) + 1, match.end(3))
+                if end:
+                    yield Finding(match.start(), end, "PERSON", SHAPED)
         yield from _find_signatures(text)
 
 

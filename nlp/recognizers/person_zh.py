@@ -1,14 +1,15 @@
 # ruff: noqa: E501, SIM905  -- patterns and lists of words read best on one line
-"""Chinese names: by the role or the phrase before them, by how courts shorten them, by what the document repeats.
+"""Chinese names of people, by the words around them, by how courts shorten them, and by what a document repeats.
 
-A Chinese sentence has no spaces, so where a name ends is the question. It is settled by what follows
-(`_FOLLOW`: words that go on with the sentence), and by what the document itself repeats.
+A Chinese sentence has no spaces, so the difficulty is where a name ends. What follows decides it (`_FOLLOW`:
+words that continue the sentence), and what the document itself repeats.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from lexveil.nlp.letters import HAN
 from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
@@ -18,8 +19,8 @@ _H = f"[{HAN}]"
 _SURNAME = rf"(?:{'|'.join(COMPOUND_SURNAMES_ZH)}|[{''.join(dict.fromkeys(SURNAMES_ZH))}])"
 # Never inside a given name.
 _NEVER_GIVEN = "的犯在于因与及到被称系未持等是趁驾窜某供诉辩认述伙把给让叫跟就不都这那各每且或但至某这刑罪案判审款号条第岁"
-# Seldom inside a given name: believed only where the document repeats it or the sentence halts behind it.
-_SELDOM_GIVEN = (
+# Rare inside a given name: accepted only where the document repeats the name or the sentence pauses after it.
+_RARELY_GIVEN = (
     "元和由自从向均对将为经也其又酒付进出去来打用如没无有还贩容留实死受委提收支返赔归该使则之后前上下内外间时年月日说问找带同约"
     "听看见所而先再即仍只另亦曾已携非涉吸抢盗骗殴购卖拿取乘骑坐驻辖人两二三四五六七八九十百余名个位当庭主动本"
 )
@@ -27,7 +28,7 @@ _MIDDOT = "·•・‧⋅∙"
 _FOREIGN = rf"{_H}{{1,8}}(?:[{_MIDDOT}]{_H}{{1,8}}){{1,3}}"
 # 张某, 张某某, 张某甲, 张某1, 张某一, 张××, 张xx, 张甲
 _FILLER = r"(?:某{1,2}[甲乙丙丁戊己庚辛壬癸]?(?:\d{1,2}|[A-H](?![A-Za-z]))?|[×xX*]{1,3}\d{0,2})"
-# What 某 says of things: "a certain company".
+# After these, 某 means an unnamed thing ("a certain company"), nobody's name.
 _THING = (
     r"(?:日|年|月|天|时|公司|村|小区|宾馆|酒店|饭店|网吧|银行|学校|大学|中学|医院|地|单位|国|市|县|镇|乡|路|街|栋|号|处|种|些|个|次|项|厂|店|超市|工地|房|室|区|"
     r"集团|部|局|所|平台|网|群|车|牌|款|\()"
@@ -48,11 +49,11 @@ _ROLE_WORDS = (
     "朋友 同事 邻居 老乡 同学 男友 女友 男朋友 女朋友 村民 居民 学生 村支书 支部书记 村主任 会计员 秘书 校长 老师 教授"
 ).split()
 _ROLE = rf"(?:{'|'.join(sorted(_ROLE_WORDS, key=len, reverse=True))})"
-_BENCH = (
+_COURT_ROLE = (
     r"(?:代理检察员|助理检察员|检察员|检察官助理|检察官|公诉人|审判长|代理审判员|助理审判员|审判员|人民陪审员|陪审员|法官助理|代理书记员|代书记员|书记员|速录员|执行员|"
     r"翻译人员|翻译|辩护人|诉讼代理人)"
 )
-# Words that go on with the sentence behind a name.
+# Words that continue the sentence after a name.
 _FOLLOW = re.compile(
     r"[犯的在于因与及等被系未持是趁窜供称诉辩认述到至]|[,。、;:()\"'\s]|$|和|以|对|将|向|从|由|为|曾|均|也|又|已|经|且|现|所|该|之|其|男|女|酒后|醉酒|无证|饮酒|"
     r"出庭|到庭|当庭|支持|参加|担任|履行|依法|陈述|证言|证实|证明|提出|提供|自愿|如实|主动|归案|到案|案发|驾驶|伙同|来到|前往|进入|实施|盗|诈骗|贩|抢|强|殴打|持|"
@@ -67,17 +68,17 @@ _ITEMS = rf"(?:{_FOREIGN}|{_SURNAME}{_FILLER}[{HAN}]?|{_SURNAME}[{HAN}]{{1,2}}){
 _ROLED = re.compile(
     rf"{_ROLE}(?:\((?!以下)[^()]{{1,12}}\))?(?:[ \t]?:)?[ \t\n]{{0,3}}\"?(?=({_FOREIGN}|{_SURNAME}))"
 )
-# The bench signs with names of any sort, each to the next space or role.
+# Names of judges and clerks may have any surname; each ends at the next space or role.
 _SIGNED = re.compile(
-    rf"{_BENCH}[ \t\n:]{{0,4}}(?!独任|依法|公开|名单|组成|担任|出庭|一名|二名|发表|认为|提出|当庭|宣读|意见|代表|为其|均)({_H}{{2,4}}?)"
-    rf"(?=[\s,。、(]|$|{_BENCH}|(?:及|和)[{HAN}]{{2,4}}(?:出庭|到庭)|出庭|到庭|支持公诉|参加诉讼|担任|履行职务|依法出庭)"
+    rf"{_COURT_ROLE}[ \t\n:]{{0,4}}(?!独任|依法|公开|名单|组成|担任|出庭|一名|二名|发表|认为|提出|当庭|宣读|意见|代表|为其|均)({_H}{{2,4}}?)"
+    rf"(?=[\s,。、(]|$|{_COURT_ROLE}|(?:及|和)[{HAN}]{{2,4}}(?:出庭|到庭)|出庭|到庭|支持公诉|参加诉讼|担任|履行职务|依法出庭)"
 )
 _SIGNED_AFTER = re.compile(rf"书记员[ ]?{_H}{{2,3}}[ ]({_H}{{2,3}})(?=\s*$|\s*。\s*$|[ ]附)")
-_SPACED_ROLE = r"(?:审\s*判\s*长|(?:代\s*理\s*)?审\s*判\s*员|人\s*民\s*陪\s*审\s*员|(?:代\s*)?书\s*记\s*员|法\s*官\s*助\s*理|公\s*诉\s*人|检\s*察\s*员)"
+_SPACED_COURT_ROLE = r"(?:审\s*判\s*长|(?:代\s*理\s*)?审\s*判\s*员|人\s*民\s*陪\s*审\s*员|(?:代\s*)?书\s*记\s*员|法\s*官\s*助\s*理|公\s*诉\s*人|检\s*察\s*员)"
 _SPACED = re.compile(
-    rf"{_SPACED_ROLE}[ \t:]{{1,12}}({_SURNAME}[ \t]{{1,6}}{_H}(?:[ \t]{{1,3}}{_H})?)(?=[\s,。]|$)"
+    rf"{_SPACED_COURT_ROLE}[ \t:]{{1,12}}({_SURNAME}[ \t]{{1,6}}{_H}(?:[ \t]{{1,3}}{_H})?)(?=[\s,。]|$)"
 )
-# A surname that no list holds stands first in a list of names.
+# A name with a surname that the list lacks, at the beginning of a list of names.
 _RARE_ROLED = re.compile(
     rf"(?:证人|被害人|被告人|同案犯|同案人|上诉人|原告|辩护人|民警)(?!{_SURNAME}|[证家亲身辩及本损户提自以未已不无有系的之在因为所其他各二三四两等均被对])"
     rf"({_H}{{2,3}})(?=、{_SURNAME})"
@@ -111,7 +112,7 @@ _CONTEXTS = (
 _ALIAS = re.compile(
     rf"(?:绰号|外号|诨名|又名|别名|曾用名|化名|自报名|自报姓名|网名|小名|乳名|昵称|艺名|花名|人称)(?:为|叫|是|:)?(?:\"([^\"\n]{{1,12}})\"|'([^'\n]{{1,12}})'|({_H}{{2,4}}?)(?=[,。、;)(\s]))"
 )
-# Whole names only: a person may be called after each of them, but seldom.
+# Words that look like names. A person could have such a name, but rarely does.
 _WORDS = frozenset(
     """
     方法 方式 方面 方向 时间 时许 时候 时任 和平 同意 同时 同年 同月 同日 同样 同车 公司 公安 任何 任务 安全 安排 高度 高速 高新 高中 明知 明显 明确 明细 成立 成年 成功 都是 单位 单独 单方 经营 经济 经过 经本
@@ -129,167 +130,25 @@ _WORDS = frozenset(
 _WORD_STARTS = frozenset(word for word in _WORDS if len(word) == 2)
 
 
-class ChinesePersonRecognizer(RuleRecognizer):
-    TYPES = ("PERSON",)
-
-    def find(self, text: str) -> Iterator[Finding]:
-        found = list(_full_names(text))
-        yield from found
-        yield from _short_forms(text, {text[name.start : name.end] for name in found})
-
-
-def _full_names(text: str) -> Iterator[Finding]:
-    for match in _ROLED.finditer(text):
-        yield from _listed(text, match.end())
-    for pattern in (_SIGNED, _SIGNED_AFTER, _SPACED):
-        for match in pattern.finditer(text):
-            if match.group(1)[:2] not in _WORD_STARTS:
-                yield Finding(match.start(1), match.end(1), "PERSON", LABELED)
-    title = _TITLE.match(text)
-    if title:
-        yield from _listed(text, title.start(1))
-    for pattern, score in ((_BEFORE, LABELED), *((context, SHAPED) for context in _CONTEXTS)):
-        for match in pattern.finditer(text):
-            group = match.lastindex or 1
-            name = match.group(group)
-            if not _is_word(name) and not any(c in _NEVER_GIVEN for c in name[1:] if c != "某"):
-                end = _end(text, match.start(group))
-                # Where the phrase behind the name decides, it says where the name ends.
-                end = end if end and end < match.end(group) else match.end(group)
-                yield Finding(match.start(group), end, "PERSON", score)
-                separator = _SEPARATOR.match(text, end)
-                if separator:
-                    yield from _listed(text, separator.end())
-    for match in _RARE_ROLED.finditer(text):
-        if not _is_word(match.group(1)):
-            yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
-    for match in _ALIAS.finditer(text):
-        group = match.lastindex or 1
-        yield Finding(match.start(group), match.end(group), "PERSON", LABELED)
-    for match in _SHORTENED.finditer(text):
-        yield Finding(match.start(), _end_of_shortened(text, match.end()), "PERSON", SHAPED)
-    for match in re.finditer(_FOREIGN, text):
-        yield from _foreign(text, match)
-
-
 _SEPARATOR = re.compile(rf"{_NOTE}(?:、|和|与|及其|以及|及)(?=(?:{_SURNAME}|{_H}{{2,3}}[、(]))")
-_FOREIGN_AT = re.compile(_FOREIGN)
+_FOREIGN_NAME = re.compile(_FOREIGN)
 _UNKNOWN = re.compile(rf"({_H}{{2,3}})(?=[、(])")
-
-
-def _listed(text: str, start: int) -> Iterator[Finding]:
-    """The name at `start`, and those that follow it in one list."""
-    while True:
-        foreign = _FOREIGN_AT.match(text, start)
-        end = foreign.end() if foreign else _end(text, start)
-        if foreign:
-            yield from _foreign(text, foreign)
-        elif end is None:
-            return
-        elif not _is_word(text[start:end]):
-            yield Finding(start, end, "PERSON", LABELED)
-        if end is None:
-            return
-        separator = _SEPARATOR.match(text, end)
-        if separator is None:
-            return
-        start = separator.end()
-        if _end(text, start) is None:
-            unknown = _UNKNOWN.match(text, start)
-            if unknown is None or _is_word(unknown.group(1)):
-                return
-
-
-_SURNAME_AT = re.compile(_SURNAME)
-_FILLER_AT = re.compile(_FILLER)
-
-
-def _end(text: str, start: int) -> int | None:
-    """Where the name ends that begins with a surname at `start`; None where none does."""
-    surname = _SURNAME_AT.match(text, start)
-    if surname is None:
-        return None
-    at = surname.end()
-    filler = _FILLER_AT.match(text, at)
-    if filler:
-        return _end_of_shortened(text, filler.end())
-    if not _is_given(text, at):
-        return None
-    if not _is_given(text, at + 1):
-        return at + 1
-    short, whole = text.count(text[start : at + 1]), text.count(text[start : at + 2])
-    goes_on = _FOLLOW.match(text, at + 1) is not None
-    halts = _HALT.match(text, at + 2) is not None
-    if short >= 3 and whole * 2 < short:
-        return at + 1
-    if whole >= 3 and not goes_on:
-        return at + 2
-    if goes_on or text[at + 1] in _SELDOM_GIVEN:
-        # "李慢犯": the sentence goes on. "王自成窜至": it does only behind the third.
-        return (
-            at + 2 if halts or (whole >= 3 and whole == short and text[at + 1] in _SELDOM_GIVEN) else at + 1
-        )
-    return at + 2
-
-
-def _is_given(text: str, at: int) -> bool:
-    return at < len(text) and _HAN_ONE.match(text, at) is not None and text[at] not in _NEVER_GIVEN
-
-
-_HAN_ONE = re.compile(_H)
-_BEHIND_SHORTENED = re.compile(
+_ONE_HAN = re.compile(_H)
+_THREE_HAN = re.compile(rf"{_H}{{3}}")
+_SURNAME_FIRST = re.compile(_SURNAME)
+_FILLER_NEXT = re.compile(_FILLER)
+_AFTER_SHORTENED = re.compile(
     rf"([{_ORDINAL}])(?=[、,。(\s]|等|的|吸|在|于|和|与|及|因|到)|({_H})(?=[、,。(的]|到庭|经营|登记|驾驶|$)"
 )
 _NO_TAIL = frozenset(
     "的在于因与及等被系未持是趁窜供称诉辩认述到至犯某证陈说听看见家处人和从向对将把给让叫跟由为之其又也都就不均二三四五六七八九十两一女男上下内外前后时"
 )
-
-
-def _end_of_shortened(text: str, end: int) -> int:
-    """张某一, 张某军: an ordinal or the last character of the name behind the filler."""
-    if text[end - 1] != "某":
-        return end
-    tail = _BEHIND_SHORTENED.match(text, end)
-    if tail is None:
-        return end
-    if tail.group(1) or text[end] not in _NO_TAIL:
-        return end + 1
-    # "黄某和、谢某": no "and" stands before a comma.
-    return end + 1 if text[end] in "和均" and text[end + 1 : end + 2] in ("、", ",") else end
-
-
+_BEFORE_FOREIGN = _NEVER_GIVEN + "人员和由向对为从将长者"
 _AFTER_FOREIGN = _NEVER_GIVEN + "驾经从对将向以和均由其曾共同"
-
-
-def _foreign(text: str, match: re.Match[str]) -> Iterator[Finding]:
-    """A name with middle dots, without the words that the sentence has before and behind it."""
-    start, end = match.span()
-    first, last = match.group().find("·"), 0
-    for index, char in enumerate(match.group()):
-        if char in _MIDDOT:
-            first = index if first < 0 else first
-            last = index
-    before = match.group()[:first] if first > 0 else ""
-    cut = max((before.rfind(c) for c in _NEVER_GIVEN + "人员和由向对为从将长者"), default=-1)
-    start += cut + 1
-    for index in range(match.start() + last + 2, end):
-        if text[index] in _AFTER_FOREIGN:
-            end = index
-            break
-    if first > cut + 1:
-        yield Finding(start, end, "PERSON", SHAPED)
-
-
-def _is_word(name: str) -> bool:
-    return name[:2] in _WORD_STARTS
-
-
-# Surnames that are words by themselves; alone they name nobody.
+# Surnames that are words as well; alone they name nobody.
 _SURNAME_WORDS = frozenset(
     "于和向时成经明同方单车水金高任应常安平全何关连白黄红万路家文公司后相解国富严盖来去危能位区原都容云党查干毛古"
 )
-
-
 _SURNAME_ALONE = re.compile(
     rf"姓({_H})(?=[的,。、某])|\"({_H})\"|(?<=[去到在且从至往])({_H})(?=家[中里院实附门,。的内])|"
     rf"(?<![{HAN}])(?:老|小)({_H})(?=[说称讲叫让的,。、家])|(?<=老乡)老({_H})|(?<=[与和])({_H})(?=发生|的(?:父|母|妻|丈|儿|女))|"
@@ -298,18 +157,178 @@ _SURNAME_ALONE = re.compile(
 _GIVEN_ALONE = re.compile(
     rf"(?<=[、,。和与叫跟对被给向\"；后])({_H}{{2}})(?=[、,。和与都均二后等说称将把对被\"])"
 )
-_ALL_HAN = re.compile(rf"{_H}{{3}}")
+_OFTEN = 3  # mentions from which a document's own repetitions decide where a name ends
+
+
+class ChinesePersonRecognizer(RuleRecognizer):
+    """Names of people in Chinese texts, whole or shortened."""
+
+    TYPES = ("PERSON",)
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield the names of people in `text`."""
+        findings = list(
+            chain(
+                _after_roles(text),
+                _in_title(text),
+                _in_context(text),
+                _by_form(text),
+            )
+        )
+        yield from findings
+        yield from _short_forms(text, {text[finding.start : finding.end] for finding in findings})
+
+
+def _after_roles(text: str) -> Iterator[Finding]:
+    for match in _ROLED.finditer(text):
+        yield from _find_list(text, match.end())
+    for pattern in (_SIGNED, _SIGNED_AFTER, _SPACED):
+        for match in pattern.finditer(text):
+            if not _is_word(match.group(1)):
+                yield Finding(match.start(1), match.end(1), "PERSON", LABELED)
+    for match in _RARE_ROLED.finditer(text):
+        if not _is_word(match.group(1)):
+            yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
+
+
+def _in_title(text: str) -> Iterator[Finding]:
+    title = _TITLE.match(text)
+    if title:
+        yield from _find_list(text, title.start(1))
+
+
+def _in_context(text: str) -> Iterator[Finding]:
+    for pattern, score in ((_BEFORE, LABELED), *((context, SHAPED) for context in _CONTEXTS)):
+        for match in pattern.finditer(text):
+            group = match.lastindex or 1
+            if not _may_name(match.group(group)):
+                continue
+            end = _name_end(text, match.start(group))
+            # Where the phrase after the name decides, it marks the name's end.
+            end = end if end and end < match.end(group) else match.end(group)
+            yield Finding(match.start(group), end, "PERSON", score)
+            separator = _SEPARATOR.match(text, end)
+            if separator:
+                yield from _find_list(text, separator.end())
+
+
+def _by_form(text: str) -> Iterator[Finding]:
+    """Yield aliases, names that a court has shortened, and names with middle dots."""
+    for match in _ALIAS.finditer(text):
+        group = match.lastindex or 1
+        yield Finding(match.start(group), match.end(group), "PERSON", LABELED)
+    for match in _SHORTENED.finditer(text):
+        yield Finding(match.start(), _shortened_end(text, match.end()), "PERSON", SHAPED)
+    for match in _FOREIGN_NAME.finditer(text):
+        yield from _trim_foreign(text, match)
+
+
+def _find_list(text: str, start: int) -> Iterator[Finding]:
+    """Yield the name that begins at `start` and the names that follow it in the same list."""
+    while True:
+        foreign = _FOREIGN_NAME.match(text, start)
+        end = foreign.end() if foreign else _name_end(text, start)
+        if end is None:
+            return
+        if foreign:
+            yield from _trim_foreign(text, foreign)
+        elif not _is_word(text[start:end]):
+            yield Finding(start, end, "PERSON", LABELED)
+        separator = _SEPARATOR.match(text, end)
+        if separator is None:
+            return
+        start = separator.end()
+        if _name_end(text, start) is None and not _begins_with_rare_surname(text, start):
+            return
+
+
+def _begins_with_rare_surname(text: str, start: int) -> bool:
+    unknown = _UNKNOWN.match(text, start)
+    return unknown is not None and not _is_word(unknown.group(1))
+
+
+def _name_end(text: str, start: int) -> int | None:
+    """Return where the name ends that begins with a surname at `start`; None if there is none."""
+    surname = _SURNAME_FIRST.match(text, start)
+    if surname is None:
+        return None
+    given = surname.end()
+    filler = _FILLER_NEXT.match(text, given)
+    if filler:
+        return _shortened_end(text, filler.end())
+    if not _may_be_given(text, given):
+        return None
+    if not _may_be_given(text, given + 1):
+        return given + 1
+    return given + 1 + _has_two_given(text, start, given)
+
+
+def _has_two_given(text: str, start: int, given: int) -> bool:
+    """Return True if the given name at `given` has two characters, False if one.
+
+    Both may be given-name characters; the second one may also begin the next word of the sentence.
+    """
+    short, whole = text.count(text[start : given + 1]), text.count(text[start : given + 2])
+    continues = _FOLLOW.match(text, given + 1) is not None
+    if short >= _OFTEN and whole * 2 < short:
+        return False
+    if whole >= _OFTEN and not continues:
+        return True
+    rare = text[given + 1] in _RARELY_GIVEN
+    if not continues and not rare:
+        return True
+    # "李慢犯": the sentence continues after two characters. "王自成窜至": only after three.
+    return _HALT.match(text, given + 2) is not None or (rare and whole >= _OFTEN and whole == short)
+
+
+def _may_be_given(text: str, index: int) -> bool:
+    return _ONE_HAN.match(text, index) is not None and text[index] not in _NEVER_GIVEN
+
+
+def _shortened_end(text: str, end: int) -> int:
+    """Return where a shortened name ends whose filler ends at `end`.
+
+    An ordinal or the last character of the name may follow the filler, as in 张某一 and 张某军.
+    """
+    if text[end - 1] != "某":
+        return end
+    tail = _AFTER_SHORTENED.match(text, end)
+    if tail is None:
+        return end
+    if tail.group(1) or text[end] not in _NO_TAIL:
+        return end + 1
+    # "黄某和、谢某": here 和 is no "and", since a comma follows.
+    return end + 1 if text[end] in "和均" and text[end + 1 : end + 2] in ("、", ",") else end
+
+
+def _trim_foreign(text: str, match: re.Match[str]) -> Iterator[Finding]:
+    """Yield a name with middle dots, without the words of the sentence before and after it."""
+    dots = [match.start() + index for index, char in enumerate(match.group()) if char in _MIDDOT]
+    start = 1 + max((text.rfind(c, match.start(), dots[0]) for c in _BEFORE_FOREIGN), default=-1)
+    start = max(start, match.start())
+    last_part = range(dots[-1] + 2, match.end())
+    end = next((index for index in last_part if text[index] in _AFTER_FOREIGN), match.end())
+    if start < dots[0]:
+        yield Finding(start, end, "PERSON", SHAPED)
+
+
+def _may_name(name: str) -> bool:
+    return not _is_word(name) and not any(c in _NEVER_GIVEN for c in name[1:] if c != "某")
+
+
+def _is_word(name: str) -> bool:
+    return name[:2] in _WORD_STARTS
 
 
 def _short_forms(text: str, names: set[str]) -> Iterator[Finding]:
-    """The surname alone, or the given name alone, of people whom the text names in full."""
-    surnames = {name[:1] for name in names if _SURNAME_AT.match(name)} - _SURNAME_WORDS
+    """Yield surnames and given names that stand alone, of people whom the text names in full."""
+    surnames = {name[:1] for name in names if _SURNAME_FIRST.match(name)} - _SURNAME_WORDS
     for match in _SURNAME_ALONE.finditer(text):
         group = match.lastindex or 1
         if match.group(group) in surnames:
             old = text[match.start(group) - 1] == "老"
             yield Finding(match.start(group) - old, match.end(group), "PERSON", SHAPED)
-    given = {name[1:] for name in names if _ALL_HAN.fullmatch(name)} - _WORDS
+    given = {name[1:] for name in names if _THREE_HAN.fullmatch(name)} - _WORDS
     for match in _GIVEN_ALONE.finditer(text):
         if match.group(1) in given:
             yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
