@@ -135,8 +135,8 @@ class Database:
 
     def _create_schema(self) -> None:
         inspected = sa.inspect(self._engine())
-        wanted = {table.name for table in self._tables.sorted_tables}
-        if wanted <= set(inspected.get_table_names(self._schema)):
+        expected = {table.name for table in self._tables.sorted_tables}
+        if expected <= set(inspected.get_table_names(self._schema)):
             return
         with self._engine().execution_options(isolation_level="READ COMMITTED").begin() as connection:
             # Two processes that start at once would both find nothing and both create it.

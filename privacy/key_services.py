@@ -63,7 +63,7 @@ class KeyService(Protocol):
         ...
 
     def rewrap(self, wrapped: str) -> str:
-        """Return the same key, wrapped by the newest version of the service's key, without opening it here."""
+        """Return the same key, wrapped by the newest version of the service's key."""
         ...
 
 

@@ -157,19 +157,17 @@ class MasterKey:
         return cls.from_hex(content.decode("ascii", errors="replace"))
 
     def derive(self, purpose: str) -> bytes:
-        """Return the 32-byte key for one purpose: HKDF-SHA256 (RFC 5869), no salt, info
-        `lexveil/v1/<purpose>`.
+        """Return the 32-byte key for one purpose.
 
-        A derived key changes when the master key is rotated; what must survive rotation (document ids,
-        pseudonyms) uses `lexveil.privacy.keystore.KeyStore.purpose_key`.
+        HKDF-SHA256 (RFC 5869), no salt, info `lexveil/v1/<purpose>`. A derived key changes when the master
+        key is rotated; what must survive rotation (document ids, pseudonyms) uses
+        `lexveil.privacy.keystore.KeyStore.purpose_key`.
         """
         return hkdf_sha256(self._secret, salt=None, info=b"lexveil/v1/" + purpose.encode(), length=KEY_BYTES)
 
     @property
     def key_id(self) -> str:
-        """8 hexadecimal digits that distinguish a wrong key from a broken file; they reveal nothing of the
-        key.
-        """
+        """8 hexadecimal digits to distinguish a wrong key from a broken file; they reveal nothing of it."""
         return self.derive("key-id").hex()[:8]
 
     def __repr__(self) -> str:
@@ -207,10 +205,10 @@ def hkdf_sha256(secret: bytes, *, salt: bytes | None, info: bytes, length: int) 
 
 
 def content_id(key: bytes, content: bytes) -> str:
-    """Return a document id: HMAC-SHA256 (RFC 2104) of the content, its first 128 bits as 32 hexadecimal
-    digits.
+    """Return a document id: 128 bits of the keyed hash of the content, as 32 hexadecimal digits.
 
-    It is keyed, because a plain hash would let anyone who guesses a document confirm the guess.
+    HMAC-SHA256 (RFC 2104), truncated. It is keyed, because a plain hash would let anyone who guesses a
+    document confirm the guess.
     """
     return hmac.digest(key, content, "sha256").hex()[:CONTENT_ID_LENGTH]
 

@@ -1,24 +1,26 @@
 """The server's side: a head on encrypted features, with public material only.
 
-Formal guarantee: the server holds ciphertexts and evaluation keys, from which the features cannot be told
-under the assumptions of `lexveil.privacy.he.keys`. Assumption on the server: it is curious but follows the
-protocol.
+Formal guarantee:
+    The server has ciphertexts and evaluation keys, from which it cannot learn the features under the
+    assumptions of `lexveil.privacy.he.keys`. Assumption on the server: it is curious but follows the
+    protocol.
 
-What a caller learns of the head, beside the logits:
+What a caller learns about the head, besides the logits, depends on the profile.
 
-`sealed`: slots between the outputs hold weight-dependent partial sums, and the outputs an error that depends
-on the weights. Before its last rescaling the reply is added to a fresh encryption, under the caller's public
-key, of the bias, and to Gaussian noise: much in every place that is no output, a little in the outputs. The
-fresh encryption hides the second polynomial of the reply (a Ring-LWE sample whose secret the caller does not
-have: without it, that polynomial is a known linear function of the weights, and noise on the first would be
-in vain). The noise masks the partial sums and drowns the error, both to the one divergence that
-`lexveil.privacy.he.flooding` derives. Assumption: the caller makes its keys and ciphertexts as the protocol
-says (one that does not can also simply ask more often).
+`sealed`: slots between the outputs contain weight-dependent partial sums, and the outputs an error that
+depends on the weights. Before its last rescaling the reply is added to a fresh encryption, under the caller's
+public key, of the bias, and to Gaussian noise: much in every slot that is not an output, a little in the
+outputs. The fresh encryption hides the second polynomial of the reply (a Ring-LWE sample whose secret the
+caller does not have: without it, that polynomial is a known linear function of the weights, and noise on the
+first would be useless). The noise masks the partial sums and drowns the error, both to the one divergence
+that `lexveil.privacy.he.flooding` derives. Assumption: the caller makes its keys and ciphertexts as the
+protocol says (one that does not can also simply query more often).
 
-`fast`: nothing is hidden. The caller can read partial sums of the weights, and whatever else it can compute
+`fast`: nothing is hidden. The caller can read partial sums of the weights, and whatever else can be computed
 from the reply.
 
-Either way HE does not hide a head from its callers: a linear one of d features is recovered from d+1 answers.
+With either profile HE does not hide a head from its callers: a linear head of d features is recovered from
+d+1 answers.
 """
 
 from __future__ import annotations
@@ -43,7 +45,13 @@ MAX_FEATURE_NORM = 2.0**10
 
 @dataclass(frozen=True, slots=True)
 class EvaluationKeys:
-    """A caller's keys, loaded. encryptor: under its public key."""
+    """A caller's keys, loaded.
+
+    Attributes:
+        galois: Keys for rotations.
+        relin: Key for relinearization.
+        encryptor: Encryptor under the caller's public key.
+    """
 
     galois: Any = None
     relin: Any = None
@@ -51,13 +59,21 @@ class EvaluationKeys:
 
 
 class Evaluator:
-    """What heads have in common: bytes in and out, bounds, and sealing.
+    """The common part of heads: bytes in and out, bounds, and sealing.
 
-    feature_norm: largest Euclidean norm of a document's features for which nothing wraps around and
-    `error_bound` holds; the client must keep to it, since the server cannot see it.
-    logit_bound: largest absolute logit of such features.
-    error_floor, error_slope: the error of a logit is at most error_floor + error_slope * (1 + norm of the
-    features), flooding included. flooding_level: standard deviation of the noise on a logit, 0 for none.
+    Attributes:
+        parameters: Parameters of the head.
+        feature_norm: Largest Euclidean norm of a document's features for which nothing wraps around and
+            `error_bound` holds; the client must respect it, since the server cannot see it.
+        logit_bound: Largest absolute logit of such features.
+        error_floor: The error of a logit is at most error_floor + error_slope * (1 + norm of the features),
+            flooding included.
+        error_slope: See `error_floor`.
+        flooding_level: Standard deviation of the noise on a logit, 0 for none.
+        masking_level: Standard deviation of the noise on the other slots, 0 for none.
+
+    Formal guarantee:
+        That of the module.
     """
 
     def __init__(
@@ -68,6 +84,15 @@ class Evaluator:
         partial_sums: float,
         gain: float = 1.0,
     ) -> None:
+        """Create the evaluator of a head.
+
+        Args:
+            parameters: Parameters of the head.
+            feature_norm: Largest norm of features.
+            column_norm: Largest norm of a column of the (first) weights.
+            partial_sums: Bound of the slots beside the outputs.
+            gain: Growth of an error in a second layer.
+        """
         chosen, bits = parameters.scheme, parameters.scheme.flooding_bits
         self.parameters = parameters
         self.feature_norm = feature_norm
@@ -85,24 +110,28 @@ class Evaluator:
         self._seal: Any = seal.Evaluator(self._scheme.context)
 
     def error_bound(self, feature_norm: float) -> float:
-        """Largest absolute error of a logit for features up to this norm: see `ParameterSet`."""
+        """Return the largest absolute error of a logit for features up to this norm: see `ParameterSet`."""
         return self.error_floor + self.error_slope * (1 + feature_norm)
 
     @property
     def max_keys_bytes(self) -> int:
-        """No honest upload of evaluation keys is longer."""
+        """No valid upload of evaluation keys is longer."""
         return sum(wire_format.max_length(frame) for frame in self._scheme.key_frames.values())
 
     @property
     def max_ciphertext_bytes(self) -> int:
-        """No honest request is longer."""
+        """No valid request is longer."""
         return self.parameters.ciphertexts_per_request * wire_format.max_length(self._scheme.input_frame)
 
-    def load_keys(self, serialised: bytes) -> EvaluationKeys:
-        """Keys of a client, for `evaluate`. Raises `MalformedError` unless exactly the expected ones."""
+    def load_keys(self, serialized: bytes) -> EvaluationKeys:
+        """Load a client's keys for `evaluate`.
+
+        Raises:
+            MalformedError: The bytes are not exactly the expected keys.
+        """
         scheme = self._scheme
         kinds = {"galois": seal.GaloisKeys, "relin": seal.RelinKeys, "public": seal.PublicKey}
-        pieces = wire_format.split_objects(serialised, len(scheme.key_frames))
+        pieces = wire_format.split_objects(serialized, len(scheme.key_frames))
         loaded = {
             name: scheme.load(kinds[name](), piece, frame)
             for (name, frame), piece in zip(scheme.key_frames.items(), pieces, strict=True)
@@ -111,18 +140,25 @@ class Evaluator:
         encryptor = None if public is None else seal.Encryptor(scheme.context, public)
         return EvaluationKeys(loaded.get("galois"), loaded.get("relin"), encryptor)
 
-    def evaluate(self, serialised: bytes, keys: EvaluationKeys) -> bytes:
-        """Encrypted logits of a fresh request of these parameters; else raises `MalformedError`."""
+    def evaluate(self, serialized: bytes, keys: EvaluationKeys) -> bytes:
+        """Return the encrypted logits of a fresh request.
+
+        Raises:
+            MalformedError: The bytes are not a request of these parameters.
+
+        Formal guarantee:
+            That of the module.
+        """
         scheme = self._scheme
-        pieces = wire_format.split_objects(serialised, self.parameters.ciphertexts_per_request)
+        pieces = wire_format.split_objects(serialized, self.parameters.ciphertexts_per_request)
         x = [scheme.load(seal.Ciphertext(), piece, scheme.input_frame) for piece in pieces]
         return b"".join(to_bytes(y) for y in self._logits(x, keys))
 
     def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
         raise NotImplementedError
 
-    def _encoded_diagonals(self, layer: Layer, weight: Floats, index: int, primes: int) -> list[list[Any]]:
-        """The diagonals of layer `index`, for a ciphertext of so many primes; None for zeros."""
+    def _encode_diagonals(self, layer: Layer, weight: Floats, index: int, primes: int) -> list[list[Any]]:
+        """Return the diagonals of layer `index`, for a ciphertext of so many primes; None for zeros."""
         scheme = self._scheme
         scale = 2.0 ** self.parameters.scheme.weight_scale_bits[index]
         return [
@@ -131,7 +167,7 @@ class Evaluator:
         ]
 
     def _product(self, layer: Layer, x: Any, factors: Sequence[Sequence[Any]], keys: EvaluationKeys) -> Any:
-        """x times the weights of a layer, not rescaled yet; outputs at the layer's `out_offset`."""
+        """Return x times the weights of a layer, not rescaled yet; outputs start at its `out_offset`."""
         evaluator = self._seal
 
         def rotate(operand: Any, step: int) -> Any:
@@ -141,9 +177,9 @@ class Evaluator:
 
         y = layout.multiply(layer, x, factors, rotate=rotate, times=self._times, add=self._add)
         # Folded before it is rescaled: at the larger scale the noise of these rotations is lost in rounding.
-        # On fewer primes a rotation takes less time, which is what a fast linear head is for.
+        # A fast linear head rescales first: on fewer primes a rotation takes less time.
         if self.parameters.profile == "fast" and self.parameters.degree == 1:
-            y = self._rescaled(y)
+            y = self._rescale(y)
         return layout.fold(layer, y, rotate=rotate, add=self._add)
 
     def _times(self, operand: Any, factor: Any) -> Any:
@@ -155,7 +191,7 @@ class Evaluator:
         self._seal.add_inplace(total, operand)
         return total
 
-    def _rescaled(self, y: Any) -> Any:
+    def _rescale(self, y: Any) -> Any:
         if y.coeff_modulus_size() > 1:
             self._seal.rescale_to_next_inplace(y)
         return y
@@ -164,47 +200,71 @@ class Evaluator:
         self._seal.add_plain_inplace(y, self._scheme.encode(values, y.scale, self._scheme.level(y)))
         return y
 
-    def _finished(self, y: Any, bias: Slots, keys: EvaluationKeys) -> Any:
-        """The logits with their bias, rescaled; flooded and under fresh randomness as the parameters say."""
+    def _finish(self, y: Any, bias: Slots, keys: EvaluationKeys) -> Any:
+        """Return the logits with their bias, rescaled; flooded and rerandomized as the parameters say."""
         if not self.flooding_level:
-            return self._rescaled(self._add_plain(y, bias))
+            return self._rescale(self._add_plain(y, bias))
         fresh = seal.Ciphertext()
         keys.encryptor.encrypt(self._scheme.encode(bias, y.scale, self._scheme.level(y)), fresh)
         y = self._add(y, fresh)
         for layer in flooding.noise_layers(self._outputs, self.flooding_level, self.masking_level):
-            # Twice a half: the encoder refuses what passes a quarter of the modulus, though a half has room.
+            # Twice one half: the encoder refuses more than a quarter of the modulus, although a half fits.
             half = self._scheme.encode(layer / 2, y.scale, self._scheme.level(y))
             for _ in range(2):
                 self._seal.add_plain_inplace(y, half)
-        return self._rescaled(y)
+        return self._rescale(y)
 
 
 class LinearEvaluator(Evaluator):
-    """features @ weight + bias under encryption; the weights are encoded once, here.
+    """features @ weight + bias under encryption; the weights are encoded once, on construction.
 
-    weight: shape (n_features, n_classes). bias: shape (n_classes,). Raises `HeadRefusedError`.
+    Formal guarantee:
+        That of `Evaluator`.
     """
 
     def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
+        """Encode a linear head.
+
+        Args:
+            parameters: Parameters of the head.
+            weight: Shape (n_features, n_classes).
+            bias: Shape (n_classes,).
+
+        Raises:
+            HeadRefusedError: Shapes do not fit, or a logit could wrap around.
+        """
         weight, bias = check_layer(weight, bias, (parameters.n_features, parameters.n_classes))
         norm, self.logit_bound, column_norm = linear_bounds(parameters, weight, bias)
         super().__init__(parameters, norm, column_norm, column_norm * min(norm, flooding.NORM))
         (self._layer,) = layout.layers(parameters)
         self._bias = layout.repeat_per_block(parameters, bias)
-        self._factors = self._encoded_diagonals(self._layer, weight, 0, len(self._scheme.primes))
+        self._factors = self._encode_diagonals(self._layer, weight, 0, len(self._scheme.primes))
 
     def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
         y = self._product(self._layer, x[0], self._factors, keys)
-        return [self._finished(y, self._bias, keys)]
+        return [self._finish(y, self._bias, keys)]
 
 
 class SlotEvaluator(Evaluator):
-    """A linear head for thousands of documents a request: `slot` packing, no rotation, no Galois key.
+    """A linear head for thousands of documents per request: `slot` packing, no rotation, no Galois key.
 
-    There is no slot beside the outputs, hence nothing to mask. Arguments as for `LinearEvaluator`.
+    Every slot is an output, so there is nothing to mask.
+
+    Formal guarantee:
+        That of `Evaluator`.
     """
 
     def __init__(self, parameters: Parameters, weight: Floats, bias: Floats) -> None:
+        """Prepare a linear head.
+
+        Args:
+            parameters: Parameters of the head.
+            weight: Shape (n_features, n_classes).
+            bias: Shape (n_classes,).
+
+        Raises:
+            HeadRefusedError: Shapes do not fit, a class has no weights, or a logit could wrap around.
+        """
         weight, bias = check_layer(weight, bias, (parameters.n_features, parameters.n_classes))
         norm, self.logit_bound, column_norm = linear_bounds(parameters, weight, bias)
         super().__init__(parameters, norm, column_norm, column_norm * min(norm, flooding.NORM))
@@ -220,7 +280,7 @@ class SlotEvaluator(Evaluator):
         for column, bias in zip(self._weight.T, self._bias, strict=True):
             total: Any = None
             for ciphertext, weight in zip(x, column.tolist(), strict=True):
-                # Encoded here and not at load: a constant takes microseconds to encode, and 32 kB to keep.
+                # Encoded here and not at load: a constant takes microseconds to encode, and 32 kB to store.
                 if weight == 0:
                     continue  # SEAL refuses a product that does not depend on the key
                 factor, product = seal.Plaintext(), seal.Ciphertext()
@@ -228,12 +288,16 @@ class SlotEvaluator(Evaluator):
                 self._seal.multiply_plain(ciphertext, factor, product)
                 total = product if total is None else self._add(total, product)
             both = np.full(self.parameters.slots, complex(bias, bias))
-            logits.append(self._finished(total, both, keys))
+            logits.append(self._finish(total, both, keys))
         return logits
 
 
 def check_layer(weight: Floats, bias: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Weight and bias in float64. Raises `HeadRefusedError` unless finite and of these shapes."""
+    """Return weight and bias in float64.
+
+    Raises:
+        HeadRefusedError: They are not finite, all zero, or of other shapes.
+    """
     weight, bias = np.asarray(weight, dtype=np.float64), np.asarray(bias, dtype=np.float64)
     if weight.shape != shape or bias.shape != shape[1:]:
         raise HeadRefusedError(f"weight {weight.shape} and bias {bias.shape} do not fit {shape}")
@@ -243,13 +307,22 @@ def check_layer(weight: Floats, bias: Floats, shape: tuple[int, int]) -> tuple[F
 
 
 def logit_limit(parameters: Parameters) -> float:
-    """Largest logit that is served: half of what wraps around, since partial sums of two neighbouring blocks
-    can meet in one slot."""
+    """Return the largest logit that is served.
+
+    It is half of what wraps around, since partial sums of two neighboring blocks can meet in one slot.
+    """
     return 2.0 ** (parameters.scheme.magnitude_bits - 1)
 
 
 def linear_bounds(parameters: Parameters, weight: Floats, bias: Floats) -> tuple[float, float, float]:
-    """Largest norm of features, largest logit of such (Cauchy-Schwarz), largest norm of a column."""
+    """Return the largest norm of features, the largest logit of those, and the largest norm of a column.
+
+    Formal guarantee:
+        Logits of features up to the returned norm do not wrap around (Cauchy-Schwarz).
+
+    Raises:
+        HeadRefusedError: Even logits of features of norm 1 could wrap around.
+    """
     limit = logit_limit(parameters)
     column_norm, bias_bound = float(np.linalg.norm(weight, axis=0).max()), float(np.abs(bias).max())
     norm = min((limit - bias_bound) / column_norm, MAX_FEATURE_NORM)

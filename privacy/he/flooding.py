@@ -1,32 +1,34 @@
-"""Noise that drowns what a reply would tell beside the logits.
+"""Noise that drowns what a reply would reveal besides the logits.
 
-Formal guarantee: let the polynomial of a reply without flooding decrypt to the logits plus an error, over
-the slots, in the unit of a logit. Of this error let E be the root mean square over the n outputs, where the
-real parts count alone (`ParameterSet.error_to_flood`), and P that of the absolute value over the N/2 slots, which
-hold partial sums of the weights beside the outputs. The server adds a polynomial whose slots have independent
-Gaussians as real and imaginary parts: of standard deviation sigma where an output stands, and tau everywhere
-else. The canonical embedding is sqrt(N/2) times an isometry, so this is a Gaussian over the coefficients, and
-replies with and without the error differ by
+Formal guarantee:
+    Let the polynomial of a reply without flooding decrypt to the logits plus an error, over the slots, in the
+    unit of a logit. Let E be the root mean square of this error over the n outputs, where only the real parts
+    count (`ParameterSet.error_to_flood`), and P the root mean square of its absolute value over the N/2
+    slots, which contain partial sums of the weights beside the outputs. The server adds a polynomial whose
+    slots have independent Gaussians as real and imaginary parts: with standard deviation sigma at the
+    outputs, and tau everywhere else. The canonical embedding is sqrt(N/2) times an isometry, so this is a
+    Gaussian over the coefficients, and replies with and without the error differ by
 
-    KL <= n E^2 / (2 sigma^2) + (N/2) P^2 / (2 tau^2),
-    sigma = E sqrt(n 2^b), tau = P sqrt(N/2 2^b): KL <= 2^-b, with b = flooding_bits
+        KL <= n E^2 / (2 sigma^2) + (N/2) P^2 / (2 tau^2),
+        sigma = E sqrt(n 2^b), tau = P sqrt(N/2 2^b): KL <= 2^-b, with b = flooding_bits
 
-by the divergence of shifted Gaussians. What the server does afterwards (rounding to integers, rescaling) is
-post-processing. KL adds up over answers (chain rule), and by Pinsker's inequality q answers differ in total
-variation by at most sqrt(q 2^-b / 2). This is the Gaussian mechanism under the KL divergence of Li,
-Micciancio, Schultz & Sorrell ("Securing Approximate Homomorphic Encryption Using Differential Privacy",
-CRYPTO 2022, section 4), applied by the evaluator, to hide the head, instead of by who decrypts. Drowning the
-partial sums costs room in the modulus, where multiplying them by a mask of zeros would cost a rescaling,
-with its error, its time and its part of the keys; and it states for both what is left.
+    by the divergence of shifted Gaussians. What the server does afterwards (rounding to integers, rescaling)
+    is post-processing. KL adds up over answers (chain rule), and by Pinsker's inequality q answers differ in
+    total variation by at most sqrt(q 2^-b / 2). This is the Gaussian mechanism under the KL divergence of Li,
+    Micciancio, Schultz & Sorrell ("Securing Approximate Homomorphic Encryption Using Differential Privacy",
+    CRYPTO 2022, section 4), applied by the evaluator, to hide the head, instead of by whoever decrypts.
+    Drowning the partial sums costs space in the modulus, where multiplying them by a mask of zeros would cost
+    a rescaling, with its error, its time and its part of the keys; and it states for both what is left.
 
-Assumptions: a client that makes its keys and ciphertexts as `lexveil.privacy.he.keys` does, and features of
-norm up to `NORM` (1 for a network); beyond it the divergence grows with the square of the partial sums at
-most. E is
-measured, not proved. Gaussians are double precision numbers: each layer of noise is finer than the last by
-`_LAYER_BITS`, so that together they reach below the noise of encryption.
+Assumptions:
+    A client that makes its keys and ciphertexts as `lexveil.privacy.he.keys` does, and features of norm up to
+    `NORM` (1 for a network); beyond it the divergence grows at most with the square of the partial sums. E is
+    measured, not proved. Gaussians are double-precision numbers: each layer of noise is finer than the last
+    by `_LAYER_BITS`, so that together they reach below the noise of encryption.
 
-Not covered: (1) the logits themselves, from which a head is recovered by asking; (2) IND-CPA-D towards the
-server, which knows the noise that it added: decrypted logits are not for sharing.
+Not covered:
+    (1) the logits themselves, from which a head is recovered by queries; (2) IND-CPA-D towards the server,
+    which knows the noise that it added: decrypted logits must not be shared.
 """
 
 from __future__ import annotations
@@ -41,29 +43,36 @@ from numpy.typing import NDArray
 NORM = 8.0
 # Box-Muller on 53-bit uniforms ends at sqrt(2 ln 2^53) standard deviations.
 TAIL = math.sqrt(2 * 53 * math.log(2))
-# A coefficient sums thousands of these: one of a reply passes 7.5 standard deviations once in 2^30 replies.
-ROOM = 7.5
-# Doubles have 52 bits; what the transform to coefficients loses of them is far less than 12.
+# Doubles have 52 bits; the transform to coefficients loses far fewer than 12 of them.
 _LAYER_BITS = 40
 _LAYERS = 3
 
 
 def noise_level(error: float, count: int, flooding_bits: int) -> float:
-    """Standard deviation that drowns `count` values of root mean square `error`: KL of half of 2^-bits."""
+    """Return the standard deviation that drowns `count` values of root mean square `error`.
+
+    Formal guarantee:
+        Adding Gaussians of this standard deviation costs a KL divergence of half of 2^-flooding_bits (see the
+        module).
+    """
     return error * math.sqrt(count * 2.0**flooding_bits)
-
-
-def total_variation(answers: int, flooding_bits: int) -> float:
-    """Largest total variation distance after so many answers (Pinsker)."""
-    return min(1.0, math.sqrt(answers * 2.0**-flooding_bits / 2))
 
 
 def noise_layers(
     outputs: NDArray[np.complex128], sigma: float, tau: float
 ) -> Iterator[NDArray[np.complex128]]:
-    """The noise, as slot vectors to be encoded apart and summed, the coarsest first. Shape: (slots,) each.
+    """Yield the noise as slot vectors to be encoded separately and summed, the coarsest first.
 
-    outputs: 1 where the real part of a slot is an output, plus 1j where the imaginary part is; 0 elsewhere.
+    Args:
+        outputs: 1 where the real part of a slot is an output, plus 1j where the imaginary part is; else 0.
+        sigma: Standard deviation at the outputs.
+        tau: Standard deviation elsewhere; 0 if every slot is an output.
+
+    Yields:
+        Shape (slots,) each.
+
+    Formal guarantee:
+        That of the module, for these levels.
     """
     if tau:
         everything = sample_gaussian(len(outputs), tau)
@@ -75,7 +84,12 @@ def noise_layers(
 
 
 def sample_gaussian(slots: int, sigma: float) -> NDArray[np.complex128]:
-    """Complex Gaussians from the system's randomness (Box & Muller 1958). Shape: (slots,)."""
+    """Return complex Gaussians from the system's randomness (Box & Muller 1958). Shape: (slots,).
+
+    Formal guarantee:
+        Real and imaginary parts are independent, of standard deviation `sigma`, up to double precision and
+        the end of their tails at `TAIL` standard deviations.
+    """
     words = np.frombuffer(os.urandom(16 * slots), dtype=np.uint64) >> np.uint64(11)
     radius, angle = ((words.astype(np.float64) + 1) * 2.0**-53).reshape(2, slots)
     length, turn = sigma * np.sqrt(-2 * np.log(radius)), 2 * np.pi * angle

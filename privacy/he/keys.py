@@ -1,15 +1,17 @@
-"""The client's side: the secret key is made here, stays here, and nothing on the server may import this.
+"""The client's side: the secret key is created and kept here. Nothing on the server may import this module.
 
-Formal guarantee: CKKS encryption (Cheon, Kim, Kim & Song 2017) under these keys is IND-CPA secure if Ring-LWE
-with the parameters of `lexveil.privacy.he.parameters` is hard (128 bits by the Homomorphic Encryption
-Standard, 2018) and stays so with galois keys published (circular security, which all such schemes assume). A
-server that
-follows the protocol learns how many ciphertexts came and when, and nothing of the features.
+Formal guarantee:
+    CKKS encryption (Cheon, Kim, Kim & Song 2017) under these keys is IND-CPA secure if Ring-LWE with the
+    parameters of `lexveil.privacy.he.parameters` is hard (128 bits by the Homomorphic Encryption Standard,
+    2018) and stays so with Galois keys published (circular security, which all such schemes assume). A server
+    that follows the protocol learns how many ciphertexts came and when, and nothing about the features.
 
-Not covered: (1) Decrypted CKKS values carry the noise of the key; who is given them can come to know the
-secret key (IND-CPA-D: Li & Micciancio 2021). Logits stay with the client, who hands on labels only, and
-nothing decrypted goes back to the server. (2) A server that does not follow the protocol can return wrong
-answers. (3) Whoever reads this process's memory has the key; Python cannot erase it reliably.
+Not covered:
+    (1) Decrypted CKKS values carry the noise of the key; anyone who receives them may recover the secret key
+    (IND-CPA-D: Li & Micciancio 2021). Logits stay with the client, who passes on labels only, and nothing
+    decrypted goes back to the server. (2) A server that does not follow the protocol can return wrong
+    answers.
+    (3) Anyone who reads this process's memory has the key; Python cannot erase it reliably.
 """
 
 from __future__ import annotations
@@ -29,11 +31,15 @@ from lexveil.privacy.he.wire_format import max_length, split_objects
 
 
 class SecretKeyError(ValueError):
-    """The secret key file cannot be used: absent, readable by others, or not one of ours."""
+    """The secret key file cannot be used: it is missing, readable by others, or not one of ours."""
 
 
 class ClientKeys:
-    """A secret key and what is made from it. Cannot be printed or pickled."""
+    """A secret key and what is derived from it. It cannot be printed or pickled.
+
+    Formal guarantee:
+        That of the module.
+    """
 
     def __init__(self, scheme: Scheme, secret_key: Any) -> None:
         self._scheme = scheme
@@ -43,13 +49,21 @@ class ClientKeys:
 
     @classmethod
     def generate(cls, parameters: Parameters) -> ClientKeys:
-        """Fresh keys; SEAL draws them from the system's randomness."""
+        """Return fresh keys; SEAL draws them from the system's randomness.
+
+        Raises:
+            ValueError: SEAL does not consider the parameters 128-bit secure.
+        """
         scheme = Scheme(parameters)
         return cls(scheme, seal.KeyGenerator(scheme.context).secret_key())
 
     @classmethod
     def load(cls, path: Path) -> ClientKeys:
-        """Keys saved by `save`. Raises `SecretKeyError`."""
+        """Return the keys in a file that `save` wrote.
+
+        Raises:
+            SecretKeyError: The file cannot be used.
+        """
         try:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_mode & 0o077:
@@ -63,7 +77,11 @@ class ClientKeys:
             raise SecretKeyError("the secret key file cannot be read") from None
 
     def save(self, path: Path) -> None:
-        """Writes the secret key to a new file of mode 0600: one line of parameters, then SEAL's bytes."""
+        """Write the secret key to a new file of mode 0600: one line of parameters, then SEAL's bytes.
+
+        Raises:
+            FileExistsError: There is such a file.
+        """
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(self.parameters.to_json().encode() + b"\n" + to_bytes(self._secret_key))
@@ -72,50 +90,65 @@ class ClientKeys:
 
     @property
     def parameters(self) -> Parameters:
+        """The parameters of the keys."""
         return self._scheme.parameters
 
     @property
     def max_reply_bytes(self) -> int:
-        """No honest reply to one request of `encrypt` is longer."""
+        """No valid reply to one request of `encrypt` is longer."""
         return self.parameters.ciphertexts_per_reply * max_length(self._scheme.output_frame)
 
     def evaluation_keys(self) -> bytes:
-        """The keys that this evaluation uses and no others, seeded: what the server is given once.
+        """Return the keys that this evaluation uses and no others, seeded: the server receives them once.
 
-        See `Scheme.key_frames`; empty where no key is used.
+        See `Scheme.key_frames`; the result is empty if no key is used.
         """
         scheme = self._scheme
         generator = seal.KeyGenerator(scheme.context, self._secret_key)
-        make = {
+        create = {
             "galois": lambda: generator.create_galois_keys(scheme.galois_elements),
             "relin": generator.create_relin_keys,
             "public": lambda: _public_key(generator),
         }
-        return b"".join(to_bytes(make[name]()) for name in scheme.key_frames)
+        return b"".join(to_bytes(create[name]()) for name in scheme.key_frames)
 
     def encrypt(self, features: Floats) -> list[bytes]:
-        """Requests of `documents_per_ciphertext` documents each. Shape: (n, n_features).
+        """Encrypt features, `documents_per_ciphertext` documents per request.
 
-        Symmetric and seeded, which halves them. Raises ValueError for another shape or what is not finite.
+        Encryption is symmetric and seeded, which halves the requests.
+
+        Args:
+            features: Shape (n, n_features).
+
+        Raises:
+            ValueError: The features have another shape or are not finite.
+
+        Formal guarantee:
+            That of the module.
         """
         if not np.isfinite(features).all():
             raise ValueError("features must be finite")
         scheme, each = self._scheme, self.parameters.ciphertexts_per_request
         packed = pack(self.parameters, np.asarray(features, dtype=np.float64))
         plaintexts = (scheme.encode(slots, scheme.input_scale, scheme.levels[-1]) for slots in packed)
-        serialised = [to_bytes(self._encryptor.encrypt_symmetric(plaintext)) for plaintext in plaintexts]
-        return [b"".join(serialised[start : start + each]) for start in range(0, len(serialised), each)]
+        serialized = [to_bytes(self._encryptor.encrypt_symmetric(plaintext)) for plaintext in plaintexts]
+        return [b"".join(serialized[start : start + each]) for start in range(0, len(serialized), each)]
 
     def decrypt(self, replies: Sequence[bytes], n: int) -> Floats:
-        """Logits of n documents. Shape: (n, n_classes). Raises `MalformedError` for what is not a reply."""
+        """Return the logits of n documents. Shape: (n, n_classes).
+
+        Raises:
+            MalformedError: Bytes that are not a reply.
+            ValueError: The number of replies does not fit `n`.
+        """
         scheme, each = self._scheme, self.parameters.ciphertexts_per_reply
         if len(replies) != -(-n // self.parameters.documents_per_ciphertext):
             raise ValueError("the number of ciphertexts does not fit the number of documents")
         slots = np.empty((len(replies) * each, self.parameters.slots), dtype=np.complex128)
-        for row, serialised in enumerate(piece for reply in replies for piece in split_objects(reply, each)):
+        for row, serialized in enumerate(piece for reply in replies for piece in split_objects(reply, each)):
             plaintext = seal.Plaintext()
             self._decryptor.decrypt(
-                scheme.load(seal.Ciphertext(), serialised, scheme.output_frame), plaintext
+                scheme.load(seal.Ciphertext(), serialized, scheme.output_frame), plaintext
             )
             slots[row] = scheme.encoder.decode_complex(plaintext)
         return unpack(self.parameters, slots, n)
@@ -128,7 +161,7 @@ class ClientKeys:
 
 
 def _public_key(generator: Any) -> Any:
-    # The bindings do not know the seeded form of this one.
+    # The bindings have no seeded form of a public key.
     public_key = seal.PublicKey()
     generator.create_public_key(public_key)
     return public_key

@@ -1,19 +1,19 @@
-"""Where numbers stand in the slots of a ciphertext: pure numpy, no cryptography.
+"""The layout of numbers in the slots of a ciphertext: pure numpy, no cryptography.
 
-`block` packing cuts the slots into blocks of B, one document a block, so that one rotation serves all
-documents. A layer finds input i at slot s+i of the block (s: `in_offset`) and leaves output j at slot o+j
+`block` packing divides the slots into blocks of B, one document per block, so that one rotation serves all
+documents. A layer reads input i from slot s+i of the block (s: `in_offset`) and writes output j to slot o+j
 (o: `out_offset`). With R the number of outputs padded to a power of two and s = R-1+o,
 
     y[p] = sum_{d<R} diagonal_d[p] * x[p+d],   diagonal_d[p] = W[p+d-s, (p-o) mod R]  (0 outside W, for p < o)
 
-every product W[i, j] * x_i lands once in a slot p = o+j (mod R); summing y over p, p+R, p+2R, ... brings them
-together in slot o+j. The offset keeps every rotation by less than R inside the block. This is the hybrid
-diagonal product of GAZELLE (Juvekar, Vaikuntanathan & Chandrakasan 2018, section 4). Rotations by d = g*b + r
-are shared by baby-step giant-step (Halevi & Shoup 2018), and giant steps go by Horner's rule, so that one key
+every product W[i, j] * x_i occurs once, in a slot p = o+j (mod R); summing y over p, p+R, p+2R, ... collects
+them in slot o+j. The offset keeps every rotation by less than R inside the block. This is the hybrid diagonal
+product of GAZELLE (Juvekar, Vaikuntanathan & Chandrakasan 2018, section 4). Rotations by d = g*b + r are
+shared by baby-step giant-step (Halevi & Shoup 2018), and giant steps use Horner's rule, so that one key
 serves all baby steps and one all giant steps. The fold quadruples its step, with one key where two doublings
 would need two: 3 rotations instead of 2, for half of the keys.
 
-`slot` packing puts feature i of thousands of documents into ciphertext i, a document in each real and each
+`slot` packing puts feature i of thousands of documents into ciphertext i, one document in each real and each
 imaginary part: weights are real numbers, which keep the parts apart.
 """
 
@@ -35,7 +35,17 @@ Cipher = TypeVar("Cipher")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One matrix product in blocks. outputs: R above. span: slots from `out_offset` that hold products."""
+    """One matrix product in blocks.
+
+    Attributes:
+        n_in: Number of inputs.
+        n_out: Number of outputs.
+        in_offset: Slot of the first input, s above.
+        out_offset: Slot of the first output, o above.
+        outputs: Number of outputs padded to a power of two, R above.
+        baby_steps: Number of baby steps, b above.
+        span: Number of slots from `out_offset` on that contain products.
+    """
 
     n_in: int
     n_out: int
@@ -47,7 +57,7 @@ class Layer:
 
 
 def layers(parameters: Parameters) -> tuple[Layer, ...]:
-    """The layers of a head, first one first; none in `slot` packing, which rotates nothing."""
+    """Return the layers of a head, first one first; none in `slot` packing, which rotates nothing."""
     p = parameters
     if p.packing == "slot":
         return ()
@@ -60,13 +70,13 @@ def layers(parameters: Parameters) -> tuple[Layer, ...]:
     second_span = next_power_of_two(p.n_hidden + between)
     return (
         Layer(p.n_features, p.n_hidden, hidden - 1 + between, between, hidden, baby, first_span),
-        # Steps of the first layer's length where possible: no key of its own.
+        # Steps of the first layer's length where possible, which need no separate key.
         Layer(p.n_hidden, p.n_classes, between, 0, p.outputs, min(baby, p.outputs), second_span),
     )
 
 
 def rotation_steps(parameters: Parameters) -> tuple[int, ...]:
-    """The left rotations that an evaluation uses, ascending: one key each."""
+    """Return the left rotations that an evaluation uses, ascending: one key each."""
     steps: set[int] = set()
     for layer in layers(parameters):
         steps.update(step for step, _ in fold_steps(layer))
@@ -78,7 +88,7 @@ def rotation_steps(parameters: Parameters) -> tuple[int, ...]:
 
 
 def fold_steps(layer: Layer) -> tuple[tuple[int, int], ...]:
-    """(step, how many times it is taken and added) of each round of the fold."""
+    """Return (step, how many times it is taken and added) for each round of the fold."""
     steps: list[tuple[int, int]] = []
     step = layer.outputs
     while step < layer.span:
@@ -89,9 +99,19 @@ def fold_steps(layer: Layer) -> tuple[tuple[int, int], ...]:
 
 
 def pack(parameters: Parameters, features: Floats) -> Slots:
-    """Documents into slots. Shape: (n, n_features) -> (ciphertexts, slots). Unused slots are zero.
+    """Put documents into slots. Unused slots are zero.
 
     In `slot` packing n_features ciphertexts make a request, and the values are complex.
+
+    Args:
+        parameters: Parameters of the head.
+        features: Shape (n, n_features).
+
+    Returns:
+        Shape (ciphertexts, slots).
+
+    Raises:
+        ValueError: The features have another shape.
     """
     if features.ndim != 2 or features.shape[1] != parameters.n_features:
         raise ValueError(
@@ -111,7 +131,7 @@ def pack(parameters: Parameters, features: Floats) -> Slots:
 
 
 def unpack(parameters: Parameters, slots: Slots, n: int) -> Floats:
-    """Outputs of the first n documents. Shape: (ciphertexts, slots) -> (n, n_classes)."""
+    """Return the outputs of the first n documents. Shape: (ciphertexts, slots) -> (n, n_classes)."""
     if parameters.packing == "slot":
         outputs = np.swapaxes(slots.reshape(-1, parameters.n_classes, parameters.slots), 1, 2)
         both = np.stack([np.real(outputs), np.imag(outputs)], axis=1)
@@ -120,24 +140,29 @@ def unpack(parameters: Parameters, slots: Slots, n: int) -> Floats:
 
 
 def repeat_per_block(parameters: Parameters, values: Floats, offset: int = 0) -> Floats:
-    """A value an output into every block, from slot `offset` on. Shape: (n_out,) -> (slots,)."""
+    """Put one value per output into every block, from slot `offset` on. Shape: (n_out,) -> (slots,)."""
     block = np.zeros(parameters.block_size)
     block[offset : offset + len(values)] = values
     return np.tile(block, parameters.documents_per_ciphertext)
 
 
 def output_mask(parameters: Parameters) -> Slots:
-    """Where logits stand: 1 for a real part, 1j for an imaginary one. Shape: (slots,)."""
+    """Return the positions of the logits: 1 for a real part, 1j for an imaginary one. Shape: (slots,)."""
     if parameters.packing == "slot":
         return np.full(parameters.slots, 1 + 1j)
     return repeat_per_block(parameters, np.ones(parameters.n_classes)).astype(np.complex128)
 
 
 def weight_diagonals(parameters: Parameters, layer: Layer, weight: Floats) -> list[list[Floats]]:
-    """The weights as slot vectors: `[giant][baby]`, each of shape (slots,).
+    """Return the weights as slot vectors: `[giant][baby]`, each of shape (slots,).
 
-    weight: shape (n_in, n_out). Giant step g is rotated left by g*b after its products, so its vectors are
-    rotated right by as much beforehand.
+    Giant step g is rotated left by g*b after its products, so its vectors are rotated right by as much
+    beforehand.
+
+    Args:
+        parameters: Parameters of the head.
+        layer: The layer.
+        weight: Shape (n_in, n_out).
     """
     baby = layer.baby_steps
     position = np.arange(parameters.block_size)
@@ -164,10 +189,18 @@ def multiply(
     times: Callable[[Cipher, Any], Cipher],
     add: Callable[[Cipher, Cipher], Cipher],
 ) -> Cipher:
-    """All diagonal products of x, summed; `fold` must follow.
+    """Return the sum of all diagonal products of x; `fold` must follow.
 
-    factors: as `diagonals` gives them, encoded or not; None stands for a vector of zeros (at least one is
-    not None). `rotate` is to the left; `add` may change its first argument, which is always a sum.
+    Args:
+        layer: The layer.
+        x: Inputs.
+        factors: Result of `weight_diagonals`, encoded or not; None is a vector of zeros.
+        rotate: Rotation to the left.
+        times: Product with a factor.
+        add: Sum; it may change its first argument, which is always a sum.
+
+    Raises:
+        ValueError: All factors are None.
     """
     rotated = [x]
     for _ in range(1, layer.baby_steps):
@@ -192,7 +225,7 @@ def fold(
     rotate: Callable[[Cipher, int], Cipher],
     add: Callable[[Cipher, Cipher], Cipher],
 ) -> Cipher:
-    """Sums the slots p, p+R, p+2R, ... of the layer's span into slot p."""
+    """Return y with the sum of the slots p, p+R, p+2R, ... of the layer's span in slot p."""
     for step, times in fold_steps(layer):
         rotated = y
         turns: list[Cipher] = []

@@ -1,6 +1,7 @@
 """The server's side of a two-layer network: linear, a polynomial, linear.
 
-Guarantees: `lexveil.privacy.he.evaluate`.
+Formal guarantee:
+    That of `lexveil.privacy.he.evaluate`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ from lexveil.privacy.he.evaluate import EvaluationKeys, Evaluator, check_layer, 
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
 
-# Of features: 1, and what float32 may make of it.
+# Norm of features: 1, plus the rounding of float32.
 NORM = 1.001
 
 
 class NetworkEvaluator(Evaluator):
-    """activation(features @ first + first_bias) @ second + second_bias under encryption, encoded once, here.
+    """activation(features @ first + first_bias) @ second + second_bias under encryption.
 
-    first: shape (n_features, n_hidden). second: shape (n_hidden, n_classes). Normalisation before the
-    activation is to be folded into the first layer. No training data is asked for: whoever trains checks the
-    interval (`Activation.require_in_interval`), and bounds here follow from the weights. Raises `HeadRefusedError`.
+    The weights are encoded once, on construction. Normalization before the activation must be folded into the
+    first layer. No training data is needed: whoever trains checks the interval
+    (`Activation.require_in_interval`), and the bounds here follow from the weights.
 
-    Features have norm 1: errors, noise and what could wrap around are bounded for all such features, whatever
-    their hidden values (`Bounds`).
+    Formal guarantee:
+        That of `Evaluator`. Features have norm 1: errors, noise and what could wrap around are bounded for
+        all such features, whatever their hidden values (`Bounds`).
     """
 
     def __init__(
@@ -39,6 +41,17 @@ class NetworkEvaluator(Evaluator):
         activation: Activation,
         second: tuple[Floats, Floats],
     ) -> None:
+        """Encode a network.
+
+        Args:
+            parameters: Parameters of the head.
+            first: Weight of shape (n_features, n_hidden) and bias of shape (n_hidden,).
+            activation: Polynomial of the degree of the parameters.
+            second: Weight of shape (n_hidden, n_classes) and bias of shape (n_classes,).
+
+        Raises:
+            HeadRefusedError: Shapes or degree do not fit, or a logit could wrap around.
+        """
         p = parameters
         if activation.degree != p.degree:
             raise HeadRefusedError(f"an activation of degree {activation.degree} does not fit {p.degree}")
@@ -56,21 +69,21 @@ class NetworkEvaluator(Evaluator):
         self._first, self._second = layout.layers(p)
         self._activation = activation
         n = len(self._scheme.primes)
-        self._factors = self._encoded_diagonals(self._first, weight, 0, n)
+        self._factors = self._encode_diagonals(self._first, weight, 0, n)
         self._hidden_bias = layout.repeat_per_block(p, bias + activation.shift, self._first.out_offset)
         # Each degree of the polynomial costs one prime, as the first layer does.
-        self._last_factors = self._encoded_diagonals(
+        self._last_factors = self._encode_diagonals(
             self._second, activation.factor * last_weight, 1, n - p.degree
         )
         self._bias = layout.repeat_per_block(p, last_bias + activation.constant * last_weight.sum(axis=0))
 
     def _logits(self, x: Sequence[Any], keys: EvaluationKeys) -> list[Any]:
-        u = self._rescaled(self._product(self._first, x[0], self._factors, keys))
+        u = self._rescale(self._product(self._first, x[0], self._factors, keys))
         u = self._add_plain(u, self._hidden_bias)
-        y = self._product(self._second, self._activated(u, keys), self._last_factors, keys)
-        return [self._finished(y, self._bias, keys)]
+        y = self._product(self._second, self._activate(u, keys), self._last_factors, keys)
+        return [self._finish(y, self._bias, keys)]
 
-    def _activated(self, u: Any, keys: EvaluationKeys) -> Any:
+    def _activate(self, u: Any, keys: EvaluationKeys) -> Any:
         evaluator, slots = self._seal, self.parameters.slots
         squared = seal.Ciphertext()
         evaluator.square(u, squared)
@@ -83,19 +96,21 @@ class NetworkEvaluator(Evaluator):
         evaluator.mod_switch_to_inplace(u, self._scheme.level(squared))
         evaluator.multiply_inplace(u, squared)
         evaluator.relinearize_inplace(u, keys.relin)
-        return self._rescaled(u)
+        return self._rescale(u)
 
 
 class Bounds:
-    """What features x up to a norm can do: with hidden values h = W^T x + b and last weights v of a class,
+    """Bounds for features x up to a norm.
 
-        |h_k| <= m_k = norm |w_k| + |b_k|
-        sum_k |v_k| h_k^2 <= Q = (norm ||W diag(sqrt|v|)|| + |sqrt|v| b|)^2      (spectral norm, Minkowski)
-        sum_k |v_k h_k^n| <= min(sum_k |v_k| m_k^n, Q max(m)^(n-2)) for n >= 2, and for n = 1 at most
-        sqrt(Q sum|v|), by Cauchy-Schwarz;
-        |v p'(h)| <= |c1| |v| + (2 |c2| + 3 |c3| max(m)) (norm ||W diag(v)|| + |v b|)
+    Formal guarantee:
+        With hidden values h = W^T x + b and last weights v of a class,
 
-    the last of which is by how much an error of the hidden values can grow.
+            |h_k| <= m_k = norm |w_k| + |b_k| sum_k |v_k| h_k^2 <= Q = (norm ||W diag(sqrt|v|)|| + |sqrt|v|
+            b|)^2      (spectral norm, Minkowski) sum_k |v_k h_k^n| <= min(sum_k |v_k| m_k^n, Q max(m)^(n-2))
+            for n >= 2, and for n = 1 at most sqrt(Q sum|v|), by Cauchy-Schwarz; |v p'(h)| <= |c1| |v| + (2
+            |c2| + 3 |c3| max(m)) (norm ||W diag(v)|| + |v b|)
+
+        the last of which bounds how much an error of the hidden values can grow.
     """
 
     def __init__(
@@ -112,14 +127,15 @@ class Bounds:
         self._norm_bias = np.linalg.norm(self._last * self._bias[:, None], axis=0)
 
     def largest_logit(self, norm: float) -> float:
+        """Return a bound of the absolute logits for features up to this norm."""
         return float((self._last_bias + self._sums(norm)).max())
 
     def largest_partial_sum(self, norm: float) -> float:
-        """Of anything between the outputs: a sum of some of the products that make a logit."""
+        """Return a bound of the slots beside the outputs: sums of some of the products of a logit."""
         return float(self._sums(norm).max())
 
     def gain(self, norm: float) -> float:
-        """How many times larger a logit's error can be than independent errors of the hidden values."""
+        """Return by how much a logit's error can exceed independent errors of the hidden values."""
         _, linear, square, cubic = self._coefficients[:4]
         largest = float((norm * self._columns + self._bias).max())
         reached = norm * self._norms + self._norm_bias
@@ -138,6 +154,6 @@ class Bounds:
 
 
 def _spectral(gram: Floats, factors: Floats) -> float:
-    """Spectral norm of W diag(factors), where gram = W^T W."""
+    """Return the spectral norm of W diag(factors), where gram = W^T W."""
     scaled = gram * np.outer(factors, factors)
     return float(np.sqrt(max(0.0, np.linalg.eigvalsh(scaled)[-1])))

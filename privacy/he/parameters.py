@@ -1,4 +1,4 @@
-"""CKKS parameters: chosen by us from a table of 128-bit sets, never by a caller of the endpoint."""
+"""CKKS parameters, chosen from a table of 128-bit secure sets and never by a caller of the endpoint."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MAX_HIDDEN = 256
 # Weights of a larger norm, or a second layer of a larger gain, raise the error that is drowned in proportion.
 RMS_NORM = 32.0
 RMS_GAIN = 10.0
-# What `choose` asks for where the caller states no error.
+# Errors of `choose_parameters` where the caller requests none.
 MAX_ERROR: dict[Profile, float] = {"fast": 2e-3, "sealed": 1e-5}
-# Likewise of the flooding: 2^-20 an answer, of which 1,000 answers make a total variation of 2 percent.
+# Likewise the flooding: 2^-20 per answer, so that 1,000 answers make a total variation of 2 percent.
 FLOODING_BITS: dict[Profile, int] = {"fast": 0, "sealed": 20}
 
 
@@ -29,28 +29,35 @@ class ShapeRefusedError(ValueError):
 class ParameterSet:
     """One row of the table: ring, modulus chain and scales.
 
-    `coeff_modulus_bits` ends with the special prime of key switching. Together they stay below the largest
-    modulus that the Homomorphic Encryption Standard (2018, table 1: ternary secret, classical attacks)
-    gives 128 bits of security at this degree; SEAL checks it again when the context is made.
+    Every product is rescaled by the last prime, except the first that is left; the first stays. The scales
+    are split so that no step's noise is far above the others: rounding when rescaling (2^11 over the scale
+    there, at N=8192), key switching before a product (2^13 over the scale, times the weights), encoding (2^5
+    over the scale of the weights, times the features).
 
-    weight_scale_bits: of each layer. Every product is rescaled by the last prime but the first that is left;
-    the first stays. The scales are split so that no step's noise is far above the others: rounding when
-    rescaling (2^11 over the scale there, at N=8192), key switching before a product (2^13 over the scale,
-    times the weights), encoding (2^5 over the scale of the weights, times the features).
+    Attributes:
+        poly_modulus_degree: Ring degree N.
+        coeff_modulus_bits: Bits of the primes of the modulus, ending with the special prime of key switching.
+        feature_scale_bits: Bits of the scale of the features.
+        weight_scale_bits: Bits of the scale of each layer's weights.
+        magnitude_bits: Bits of a logit that does not wrap around; in a flooded reply the noise fits beside
+            it.
+        error_floor: Error by rounding, see below.
+        error_slope: Error by key switching, see below.
+        flooding_bits: See `lexveil.privacy.he.flooding`; 0 for none.
+        rms_error: Upper bound of the root mean square of the error of the outputs, for column norms of up to
+            `RMS_NORM` and a gain of up to `RMS_GAIN` (measured, rounded up three-fold as well).
 
-    The absolute error of a logit before flooding stays below
+    Formal guarantee:
+        The primes together stay below the largest modulus that the Homomorphic Encryption Standard (2018,
+        table 1: ternary secret, classical attacks) gives 128 bits of security at this degree; SEAL checks it
+        again when the context is made. The absolute error of a logit before flooding stays below
 
-        (error_floor + error_slope * w + encoding_error * x) * gain
+            (error_floor + error_slope * w + encoding_error * x) * gain
 
-    with w the largest norm of a column of the (first) weights, x the norm of the features, and the gain of
-    the second layer where there is one. error_floor (rounding) and error_slope (key switching) were measured
-    over the shapes served here and rounded up at least three-fold; not a worst-case proof.
-
-    magnitude_bits: of a logit that does not wrap around; in a flooded reply the noise has room beside it.
-    flooding_bits: see `lexveil.privacy.he.flooding`; 0 for none. rms_error: above the root mean square of the
-    error of the outputs, for column norms of up to `RMS_NORM` and a gain of up to `RMS_GAIN` (measured,
-    rounded up
-    three-fold as well).
+        with w the largest norm of a column of the (first) weights, x the norm of the features, and the gain
+        of the second layer if there is one. error_floor (rounding) and error_slope (key switching) were
+        measured over the shapes served here and rounded up at least three-fold; this is not a worst-case
+        proof.
     """
 
     poly_modulus_degree: int
@@ -65,15 +72,16 @@ class ParameterSet:
 
     @property
     def encoding_error(self) -> float:
-        # A coefficient is rounded by a uniform half at most; a slot sums N of them. 4.5 standard deviations.
+        """Error of a logit by encoding the weights, for features of norm 1."""
+        # A coefficient is rounded by at most one half, uniformly; a slot sums N. 4.5 standard deviations.
         return 4.5 * (self.poly_modulus_degree / 12) ** 0.5 * 2.0 ** -self.weight_scale_bits[0]
 
     def error_to_flood(self, column_norm: float, gain: float = 1.0) -> float:
-        """Root mean square over the outputs of the error that the flooding must drown."""
+        """Return the root mean square over the outputs of the error that flooding must drown."""
         return self.rms_error * max(1.0, column_norm / RMS_NORM) * max(1.0, gain / RMS_GAIN)
 
     def logit_error(self, column_norm: float, feature_norm: float, gain: float = 1.0) -> float:
-        """Bound on the error of a logit before flooding."""
+        """Return the bound on the error of a logit before flooding; see the class."""
         summed = self.error_floor + self.error_slope * column_norm + self.encoding_error * feature_norm
         return summed * gain
 
@@ -95,7 +103,7 @@ TABLE: dict[tuple[Packing, Profile, int], tuple[ParameterSet, ...]] = {
         ParameterSet(16384, (60, 60, 48, 50, 60), 55, (45, 41), 9, 5e-6, 1e-11, 30, 1.2e-10),
     ),
     ("block", "fast", 3): (ParameterSet(8192, (46, 31, 32, 31, 32, 46), 38, (27, 31), 9, 2.5e-5, 1e-6),),
-    # Flooded less, answers are sixteen times as exact: weights trained under DP leave small margins.
+    # With less flooding, answers are sixteen times as exact: weights trained under DP leave small margins.
     ("block", "sealed", 3): (
         ParameterSet(16384, (60, 60, 45, 45, 45, 60), 50, (40, 48), 9, 5e-6, 5e-11, 20, 2.2e-9),
         ParameterSet(16384, (60, 60, 45, 45, 45, 60), 50, (40, 48), 9, 5e-6, 5e-11, 28, 2.2e-9),
@@ -107,12 +115,23 @@ TABLE: dict[tuple[Packing, Profile, int], tuple[ParameterSet, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What client and server must agree on to the bit; the server publishes it, the client checks it.
+    """The parameters on which client and server must agree to the bit.
 
-    packing: `block` puts a document into a block of `block_size` slots; `slot` puts one feature of thousands
-    of documents into a ciphertext. n_hidden: 0 for a linear head. degree: of the polynomial between the
-    layers, 1 for a linear head. max_error, flooding_bits: what was asked. outputs: outputs of the last layer
-    padded to a power of two. reason: why these were chosen, for people.
+    The server publishes them, the client checks them.
+
+    Attributes:
+        scheme: Row of the table.
+        profile: What a reply hides, see `lexveil.privacy.he.evaluate`.
+        packing: `block` puts a document into a block of `block_size` slots; `slot` puts one feature of
+            thousands of documents into a ciphertext.
+        n_features: Number of features.
+        n_hidden: Number of hidden units, 0 for a linear head.
+        n_classes: Number of classes.
+        degree: Degree of the polynomial between the layers, 1 for a linear head.
+        max_error: Requested error.
+        flooding_bits: Requested flooding.
+        block_size: Slots of a document.
+        reason: Why these were chosen, for people.
     """
 
     scheme: ParameterSet
@@ -129,31 +148,43 @@ class Parameters:
 
     @property
     def slots(self) -> int:
+        """Number of slots of a ciphertext."""
         return self.scheme.poly_modulus_degree // 2
 
     @property
     def outputs(self) -> int:
+        """Number of outputs of the last layer, padded to a power of two."""
         return next_power_of_two(self.n_classes)
 
     @property
     def documents_per_ciphertext(self) -> int:
-        """Of the reply; in `slot` packing a document stands in each half of a complex slot."""
+        """Documents per ciphertext of the reply; in `slot` packing each half of a complex slot has one."""
         return 2 * self.slots if self.packing == "slot" else self.slots // self.block_size
 
     @property
     def ciphertexts_per_request(self) -> int:
+        """Ciphertexts per request."""
         return self.n_features if self.packing == "slot" else 1
 
     @property
     def ciphertexts_per_reply(self) -> int:
+        """Ciphertexts per reply."""
         return self.n_classes if self.packing == "slot" else 1
 
     def to_json(self) -> str:
+        """Return the record that both sides compare."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Parameters:
-        """Raises ValueError unless the text is what `choose` gives for its shape."""
+        """Parse a record.
+
+        Raises:
+            ValueError: The text is not what `choose_parameters` gives for its shape.
+
+        Formal guarantee:
+            Only parameters of the table are returned, so a server cannot talk a client into weak ones.
+        """
         try:
             record = json.loads(text)
             chosen = choose_parameters(
@@ -184,16 +215,27 @@ def choose_parameters(
     max_error: float | None = None,
     flooding_bits: int | None = None,
 ) -> Parameters:
-    """The cheapest set of the table for a head of this shape, and why.
-
-    n_hidden, degree: of a two-layer network and of its polynomial, 2 or 3. max_error: largest absolute error
-    of a logit before flooding, for features of norm 1 and (first) weight columns of norm sqrt(n_features), at
-    a gain of 1; `MAX_ERROR` where none is asked. flooding_bits: divergence of 2^-bits an answer at most;
-    `FLOODING_BITS` where none is asked.
+    """Return the cheapest set of the table for a head of this shape, and why.
 
     Both sides compute this from the same record, so a server cannot talk a client into weak parameters.
-    Raises `ShapeRefusedError` outside 64..1024 features, 2..200 classes and 2..256 hidden units, and where no set
-    reaches the error and the flooding.
+
+    Args:
+        n_features: Number of features.
+        n_classes: Number of classes.
+        n_hidden: Number of hidden units of a two-layer network; 0 for a linear head.
+        degree: Degree of its polynomial, 2 or 3; 1 for a linear head.
+        profile: What a reply hides.
+        packing: Layout of documents in ciphertexts.
+        max_error: Largest absolute error of a logit before flooding, for features of norm 1 and (first)
+            weight columns of norm sqrt(n_features), at a gain of 1; None for `MAX_ERROR`.
+        flooding_bits: The divergence per answer is at most 2^-bits; None for `FLOODING_BITS`.
+
+    Raises:
+        ShapeRefusedError: Outside 64..1024 features, 2..200 classes and 2..256 hidden units, or no set
+            reaches the error and the flooding.
+
+    Formal guarantee:
+        That of `ParameterSet`.
     """
     _require_in_range("features", n_features, MIN_FEATURES, MAX_FEATURES)
     _require_in_range("classes", n_classes, MIN_CLASSES, MAX_CLASSES)
@@ -201,7 +243,7 @@ def choose_parameters(
         _require_in_range("hidden units", n_hidden, 2, MAX_HIDDEN)
     if profile not in get_args(Profile) or packing not in get_args(Packing):
         raise ShapeRefusedError("no such profile or packing")
-    asked = MAX_ERROR[profile] if max_error is None else max_error
+    requested = MAX_ERROR[profile] if max_error is None else max_error
     bits = FLOODING_BITS[profile] if flooding_bits is None else flooding_bits
     rows = TABLE.get((packing, profile, degree), ())
     if (n_hidden == 0) != (degree == 1) or not rows:
@@ -210,10 +252,20 @@ def choose_parameters(
         )
     block_size = 1 if packing == "slot" else _block_size(n_features, n_hidden, n_classes)
     for row in rows:
-        good = row.logit_error(n_features**0.5, 1.0) <= asked and row.flooding_bits >= bits
-        if good and block_size <= row.poly_modulus_degree // 2:
+        suitable = row.logit_error(n_features**0.5, 1.0) <= requested and row.flooding_bits >= bits
+        if suitable and block_size <= row.poly_modulus_degree // 2:
             chosen = Parameters(
-                row, profile, packing, n_features, n_hidden, n_classes, degree, asked, bits, block_size, ""
+                row,
+                profile,
+                packing,
+                n_features,
+                n_hidden,
+                n_classes,
+                degree,
+                requested,
+                bits,
+                block_size,
+                "",
             )
             return _with_reason(chosen, rows.index(row))
     best, most = (
@@ -221,13 +273,13 @@ def choose_parameters(
         max(row.flooding_bits for row in rows),
     )
     raise ShapeRefusedError(
-        f"no set of the table reaches an error of {asked!r} and a flooding of 2^-{bits!r}; the best are "
+        f"no set of the table reaches an error of {requested!r} and a flooding of 2^-{bits!r}; the best are "
         f"{best:.1g} and 2^-{most}"
     )
 
 
 def _require_in_range(name: str, value: object, low: int, high: int) -> None:
-    # Comes from JSON.
+    # The value may come from JSON.
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ShapeRefusedError(f"an encrypted head has {low} to {high} {name}, this one has {value!r}")
 
@@ -258,4 +310,5 @@ def _with_reason(parameters: Parameters, cheaper: int) -> Parameters:
 
 
 def next_power_of_two(at_least: int) -> int:
+    """Return the smallest power of two that is at least `at_least`."""
     return 1 << (at_least - 1).bit_length()

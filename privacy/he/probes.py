@@ -1,17 +1,19 @@
-"""Known answers: features whose logits a server states, signs, and is held to in blocks it cannot tell apart.
+"""Known answers: features whose logits a server signs and must reproduce, in indistinguishable blocks.
 
-Guarantee: a server that evaluates another head than the one of its manifest gives itself away with every
-probe on which the two heads differ by more than the stated errors. Under IND-CPA security it cannot tell a
-block with a probe from one with a document.
+Formal guarantee:
+    A server that evaluates another head than the one of its manifest reveals itself with every probe on which
+    the two heads differ by more than the stated errors. Under IND-CPA security it cannot distinguish a block
+    with a probe from one with a document.
 
-Not covered: (1) a head that differs from the stated one only in directions that no probe sees; published
-probes span so many directions as there are of them, which the server knows (a client's own probes, whose
-first answers it keeps, find such a change later, but not at first use); (2) a lie in a ciphertext without a
-probe; (3) whether the stated head is any good.
+Not covered:
+    (1) A head that differs from the stated one only in directions that no probe covers; published probes span
+    as many directions as there are probes, which the server knows (a client's own probes, whose first answers
+    it keeps, find such a change later, but not at first use); (2) a wrong answer in a ciphertext without a
+    probe; (3) whether the stated head is any good.
 
-Each probe tells a caller as much of the head as an answer to one document: for the price of `COUNT` of the
-d+1 answers from which a linear head of d features is recovered, everybody who reads the manifest has these.
-Answers are rounded to the error that the endpoint states anyway.
+Each probe tells a caller as much about the head as an answer to one document: everyone who reads the manifest
+has `COUNT` of the d+1 answers from which a linear head of d features is recovered. Answers are rounded to the
+error that the endpoint states anyway.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ COUNT = 8
 
 
 def probe_features(seed: str, count: int, n_features: int) -> Floats:
-    """Features of norm 1 that everybody derives alike from a public seed. Shape: (count, n_features).
+    """Return features of norm 1 that everyone derives alike from a public seed. Shape: (count, n_features).
 
-    Signs alone, from SHAKE-256: no generator whose stream depends on a library's version.
+    Only signs, from SHAKE-256: no generator whose stream depends on a library's version.
     """
     stream = hashlib.shake_256(b"lexveil-probe\0" + seed.encode()).digest(-(-count * n_features // 8))
     bits = np.unpackbits(np.frombuffer(stream, np.uint8))[: count * n_features]
@@ -38,16 +40,20 @@ def probe_features(seed: str, count: int, n_features: int) -> Floats:
 
 
 def known_answers(head: Head, seed: str, error_bound: float, count: int = COUNT) -> list[list[float]]:
-    """Logits of the probes, for a manifest, rounded by `rounding_error(error_bound)` at most.
+    """Return the logits of the probes for a manifest, rounded by at most `rounding_error(error_bound)`.
 
-    error_bound: `Evaluator.error_bound(1.0)`, since probes have norm 1.
+    Args:
+        head: The head.
+        seed: Public seed of the probes.
+        error_bound: `Evaluator.error_bound(1.0)`, since probes have norm 1.
+        count: Number of probes.
     """
     logits = head.logits(probe_features(seed, count, head.n_features))
     return np.round(logits, _decimals(error_bound)).tolist()
 
 
 def rounding_error(error_bound: float) -> float:
-    """Largest error that `known_answers` adds."""
+    """Return the largest error that `known_answers` adds."""
     return 0.5 * 10.0 ** -_decimals(error_bound)
 
 

@@ -1,4 +1,4 @@
-"""What client and server share of the raw SEAL bindings: the context, the encoder, bytes in and out."""
+"""The part of the raw SEAL bindings that client and server share: context, encoder, bytes in and out."""
 
 from __future__ import annotations
 
@@ -17,22 +17,42 @@ from lexveil.privacy.he.parameters import Parameters
 class Storable(Protocol):
     """A SEAL object: it saves and loads itself, by path only."""
 
-    def save(self, path: str, /) -> None: ...
+    def save(self, path: str, /) -> None:
+        """Write the object to a file."""
+        ...
 
 
 Loaded = TypeVar("Loaded")
 
 
 class Scheme:
-    """A CKKS context for published parameters. Holds no key.
+    """A CKKS context for published parameters. It has no key.
 
-    key_frames: what a client uploads as one piece of bytes, in this order: `galois` keys for the rotations,
-    `relin` for products of ciphertexts, `public` for fresh encryptions of zero; only those that are used.
+    Attributes:
+        parameters: The parameters.
+        context: SEAL's context.
+        encoder: SEAL's CKKS encoder.
+        primes: Primes of the data modulus.
+        levels: parms_id of each level: `[primes - 1]`, the last level first.
+        input_scale: Scale of a request.
+        output_primes: Number of primes of a reply.
+        output_scale: Scale of a reply.
+        input_frame: Frame of a ciphertext of a request.
+        output_frame: Frame of a ciphertext of a reply.
+        key_frames: Frames of the keys that a client uploads as one sequence of bytes, in this order: `galois`
+            keys for the rotations, `relin` for products of ciphertexts, `public` for fresh encryptions of
+            zero; only those that are used.
 
-    Raises ValueError when SEAL does not find the parameters 128-bit secure.
+    Formal guarantee:
+        SEAL found the parameters 128-bit secure (Homomorphic Encryption Standard 2018).
     """
 
     def __init__(self, parameters: Parameters) -> None:
+        """Create the context.
+
+        Raises:
+            ValueError: SEAL does not find the parameters 128-bit secure.
+        """
         self.parameters = parameters
         chosen = parameters.scheme
         encryption = seal.EncryptionParameters(seal.SCHEME_TYPE.CKKS)
@@ -51,7 +71,7 @@ class Scheme:
         self._make_frames(len(chosen.coeff_modulus_bits))
 
     def _levels(self) -> list[list[int]]:
-        """The parms_id of each level: `[primes - 1]`, the last level first."""
+        """Return the parms_id of each level: `[primes - 1]`, the last level first."""
         data = self.context.first_context_data()
         levels = [data.parms_id()]
         for _ in self.primes[1:]:
@@ -60,27 +80,28 @@ class Scheme:
         return levels[::-1]
 
     def level(self, ciphertext: Any) -> list[int]:
+        """Return the level of a ciphertext."""
         return self.levels[ciphertext.coeff_modulus_size() - 1]
 
     def _output(self) -> tuple[int, float]:
-        # The very operations of SEAL, in its order: scales are compared to the last bit. Rescaling divides by
+        # The same operations as SEAL, in its order: scales are compared to the last bit. Rescaling divides by
         # a prime, which is only near its power of two.
         parameters, chosen = self.parameters, self.parameters.scheme
         primes, scale = len(self.primes), self.input_scale
 
-        def rescaled(scale: float) -> float:
+        def rescale(scale: float) -> float:
             nonlocal primes
             if primes == 1:
                 return scale
             primes -= 1
             return scale / float(self.primes[primes])
 
-        scale = rescaled(scale * 2.0 ** chosen.weight_scale_bits[0])
+        scale = rescale(scale * 2.0 ** chosen.weight_scale_bits[0])
         if parameters.n_hidden:
             hidden = scale
             for _ in range(parameters.degree - 1):
-                scale = rescaled(hidden * scale)
-            scale = rescaled(scale * 2.0 ** chosen.weight_scale_bits[1])
+                scale = rescale(hidden * scale)
+            scale = rescale(scale * 2.0 ** chosen.weight_scale_bits[1])
         return primes, scale
 
     def _make_frames(self, primes: int) -> None:
@@ -112,19 +133,26 @@ class Scheme:
 
     @property
     def galois_elements(self) -> list[int]:
-        """The bindings take Galois elements (3^step mod 2N) where SEAL's own interface takes steps."""
+        """Galois elements (3^step mod 2N) of the rotations.
+
+        The bindings take these where SEAL's own interface takes steps.
+        """
         cycle = 2 * self.parameters.scheme.poly_modulus_degree
         return [pow(3, step, cycle) for step in rotation_steps(self.parameters)]
 
     def encode(self, values: Slots, scale: float, level: list[int]) -> Any:
-        """Plaintext of a slot vector. Shape: (slots,). A level is a parms_id."""
+        """Return the plaintext of a slot vector. Shape: (slots,). A level is a parms_id."""
         plaintext = seal.Plaintext()
         self.encoder.encode(values.tolist(), level, scale, plaintext)
         return plaintext
 
-    def load(self, empty: Loaded, serialised: bytes, frame: wire_format.Frame) -> Loaded:
-        """Loads a stranger's bytes into `empty`. Raises `MalformedError` for anything but this frame."""
-        stored = wire_format.inflate(serialised, limit=wire_format.frame_length(frame))
+    def load(self, empty: Loaded, serialized: bytes, frame: wire_format.Frame) -> Loaded:
+        """Load a stranger's bytes into `empty`.
+
+        Raises:
+            MalformedError: The bytes do not have this frame.
+        """
+        stored = wire_format.inflate(serialized, limit=wire_format.frame_length(frame))
         wire_format.check_frame(stored, frame)
         try:
             return from_bytes(empty, self.context, stored)
@@ -133,23 +161,24 @@ class Scheme:
 
 
 def to_bytes(storable: Storable) -> bytes:
+    """Return the serialized object."""
     with _PrivateFolder() as folder:
         path = folder / "object"
         storable.save(str(path))
         return path.read_bytes()
 
 
-def from_bytes(empty: Loaded, context: Any, serialised: bytes) -> Loaded:
-    """Loads bytes of our own making; a stranger's go through `Scheme.load`."""
+def from_bytes(empty: Loaded, context: Any, serialized: bytes) -> Loaded:
+    """Load bytes of our own; a stranger's go through `Scheme.load`."""
     with _PrivateFolder() as folder:
         path = folder / "object"
-        path.write_bytes(serialised)
+        path.write_bytes(serialized)
         empty.load(context, str(path))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     return empty
 
 
 class _PrivateFolder:
-    """A folder of mode 0700, in memory where the system has such a place: sealapi knows paths only."""
+    """A folder of mode 0700, in memory if the system has such a place: sealapi takes paths only."""
 
     _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
 

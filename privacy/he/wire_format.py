@@ -1,10 +1,10 @@
 """The exact bytes around the numbers: a stranger's upload is compared with them before SEAL reads it.
 
 SEAL's own loader can be made to inflate gigabytes, and some of what it accepts kills the process later (a
-ciphertext of size 0, keys of another kind). For given parameters everything in a serialised object but the
-coefficients and the seeds is known: headers, dimensions, level, scale. So a frame lists the known pieces and
-the lengths of the unknown ones, and bytes that differ from it in anything else are refused. What is left to a
-caller is coefficients and seeds, whose range SEAL's loader checks.
+ciphertext of size 0, keys of another kind). For given parameters everything in a serialized object is known
+except the coefficients and the seeds: headers, dimensions, level, scale. So a frame lists the known pieces
+and the lengths of the unknown ones, and bytes that differ from it in anything else are refused. A caller
+controls only coefficients and seeds, whose range SEAL's loader checks.
 
 Layout: SEAL 4, `save_members` of `Ciphertext`, `KSwitchKeys`, `DynArray` and `UniformRandomGeneratorInfo`.
 """
@@ -27,11 +27,15 @@ Frame = tuple[bytes | int, ...]
 
 
 class MalformedError(ValueError):
-    """Bytes are not what these parameters make. The message names the guard, never what was there."""
+    """Bytes are not what these parameters make. The message names the check, never the content."""
 
 
 def check_frame(stored: bytes, frame: Frame) -> None:
-    """Raises `MalformedError` unless `stored` consists of the frame's pieces."""
+    """Check that `stored` consists of the frame's pieces.
+
+    Raises:
+        MalformedError: It does not.
+    """
     if len(stored) != frame_length(frame):
         raise MalformedError("the length does not fit the parameters")
     position = 0
@@ -45,39 +49,52 @@ def check_frame(stored: bytes, frame: Frame) -> None:
 
 
 def frame_length(frame: Frame) -> int:
+    """Return the number of bytes of an uncompressed object."""
     return sum(piece if isinstance(piece, int) else len(piece) for piece in frame)
 
 
 def max_length(frame: Frame) -> int:
-    """No honest serialisation of this frame is longer."""
-    # What does not compress grows a little: zstandard adds 3 bytes to every 128 KiB, and a header.
+    """Return a length that no valid serialization of this frame exceeds."""
+    # Incompressible data grows a little: zstandard adds 3 bytes per 128 KiB, and a header.
     length = frame_length(frame)
     return length + length // 4096 + 1024
 
 
-def split_objects(serialised: bytes, count: int) -> list[bytes]:
-    """Exactly `count` serialised objects that stand one after the other, by the lengths in their headers."""
+def split_objects(serialized: bytes, count: int) -> list[bytes]:
+    """Split exactly `count` consecutive serialized objects, by the lengths in their headers.
+
+    Raises:
+        MalformedError: There are more, fewer or other bytes.
+    """
     pieces: list[bytes] = []
     position = 0
     for _ in range(count):
-        if len(serialised) - position < _HEADER_BYTES or not serialised.startswith(MAGIC, position):
+        if len(serialized) - position < _HEADER_BYTES or not serialized.startswith(MAGIC, position):
             raise MalformedError("not a serialised object")
-        end = position + int.from_bytes(serialised[position + 8 : position + _HEADER_BYTES], "little")
-        pieces.append(serialised[position:end])
+        end = position + int.from_bytes(serialized[position + 8 : position + _HEADER_BYTES], "little")
+        pieces.append(serialized[position:end])
         position = max(end, position + _HEADER_BYTES)
-    if position != len(serialised):
+    if position != len(serialized):
         raise MalformedError("cut or padded")
     return pieces
 
 
-def inflate(serialised: bytes, limit: int) -> bytes:
-    """The object uncompressed, header included, at most `limit` bytes; anything longer is refused unread."""
-    if len(serialised) < _HEADER_BYTES or serialised[: len(MAGIC)] != MAGIC:
+def inflate(serialized: bytes, limit: int) -> bytes:
+    """Return the object uncompressed, header included.
+
+    Args:
+        serialized: One object.
+        limit: Largest number of bytes of the result; a longer one is refused unread.
+
+    Raises:
+        MalformedError: The bytes are not one object of at most `limit` bytes.
+    """
+    if len(serialized) < _HEADER_BYTES or serialized[: len(MAGIC)] != MAGIC:
         raise MalformedError("not a serialised object")
-    compression, size = serialised[5], int.from_bytes(serialised[8:_HEADER_BYTES], "little")
-    if size != len(serialised):
+    compression, size = serialized[5], int.from_bytes(serialized[8:_HEADER_BYTES], "little")
+    if size != len(serialized):
         raise MalformedError("cut or padded")
-    body = serialised[_HEADER_BYTES:]
+    body = serialized[_HEADER_BYTES:]
     if compression == _ZSTANDARD:
         try:
             inflater = zstandard.ZstdDecompressor(max_window_size=1 << 24).decompressobj(
@@ -90,11 +107,11 @@ def inflate(serialised: bytes, limit: int) -> bytes:
         raise MalformedError("unknown compression")
     if _HEADER_BYTES + len(body) > limit:
         raise MalformedError("the length does not fit the parameters")
-    return make_header(serialised[3:5], len(body)) + body
+    return make_header(serialized[3:5], len(body)) + body
 
 
 def _inflate_bounded(inflater: zstandard.ZstdDecompressionObj, body: bytes, limit: int) -> bytes:
-    # Fed in pieces: one piece of zstandard input inflates to 32,000 times its size at most.
+    # Fed in pieces: one piece of zstandard input inflates to at most 32,000 times its size.
     pieces: list[bytes] = []
     total = 0
     for start in range(0, len(body), 1024):
@@ -111,17 +128,22 @@ def _inflate_bounded(inflater: zstandard.ZstdDecompressionObj, body: bytes, limi
 
 
 def make_header(version: bytes, body_length: int) -> bytes:
-    """SEAL's header of an uncompressed object."""
+    """Return SEAL's header of an uncompressed object."""
     return MAGIC + version + struct.pack("<BHQ", _STORED, 0, _HEADER_BYTES + body_length)
 
 
 def ciphertext_frame(
     version: bytes, parms_id: Sequence[int], degree: int, primes: int, scale: float, *, seeded: bool
 ) -> Frame:
-    """Frame of a ciphertext of two polynomials; of a seeded one only the first is stored, and a seed.
+    """Return the frame of a ciphertext of two polynomials.
 
-    version: SEAL's major and minor version, a byte each. parms_id: 4 words. primes: in the modulus at this
-    level.
+    Args:
+        version: SEAL's major and minor version, a byte each.
+        parms_id: Id of the level, 4 words.
+        degree: Ring degree.
+        primes: Number of primes in the modulus at this level.
+        scale: Scale of the encoded numbers.
+        seeded: True if only the first polynomial is stored, and a seed for the second.
     """
     metadata = struct.pack("<4Q?QQQdQ", *parms_id, True, 2, degree, primes, scale, 1)
     words = degree * primes * (1 if seeded else 2)
@@ -139,16 +161,24 @@ def ciphertext_frame(
 def galois_keys_frame(
     version: bytes, parms_id: Sequence[int], degree: int, primes: int, elements: Iterable[int]
 ) -> Frame:
-    """Frame of seeded keys for exactly these Galois elements.
+    """Return the frame of seeded keys for exactly these Galois elements.
 
-    parms_id, primes: of the key level, which has one prime (the special one) more than the data.
+    Args:
+        version: SEAL's major and minor version, a byte each.
+        parms_id: Id of the key level, 4 words.
+        degree: Ring degree.
+        primes: Number of primes of the key level: one (the special one) more than of the data.
+        elements: Galois elements.
     """
-    wanted = {(element - 1) // 2 for element in elements}
-    return _key_switching_frame(version, parms_id, degree, primes, [i in wanted for i in range(degree)])
+    expected = {(element - 1) // 2 for element in elements}
+    return _key_switching_frame(version, parms_id, degree, primes, [i in expected for i in range(degree)])
 
 
 def relin_keys_frame(version: bytes, parms_id: Sequence[int], degree: int, primes: int) -> Frame:
-    """Frame of one seeded key, for the square of the secret key: parameters as for `galois_keys_frame`."""
+    """Return the frame of one seeded key, for the square of the secret key.
+
+    The arguments are those of `galois_keys_frame`.
+    """
     return _key_switching_frame(version, parms_id, degree, primes, [True])
 
 
@@ -164,7 +194,7 @@ def _key_switching_frame(
 
 
 def _merge_fixed_pieces(pieces: Iterable[bytes | int]) -> Frame:
-    """The same frame with neighbouring fixed pieces joined: thousands of empty key slots become one."""
+    """Return the same frame with neighboring fixed pieces merged: thousands of empty key slots become one."""
     joined: list[bytes | int] = []
     fixed = bytearray()
     for piece in pieces:

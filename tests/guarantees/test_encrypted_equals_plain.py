@@ -1,4 +1,4 @@
-"""What is promised: the label of encrypted features is the label of the plain ones, but for ties."""
+"""Promise: the label of encrypted features is the label of the plain ones, except for ties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise: after a run through Prefect, nothing that a document brought along lies in clear where it may not.
+"""Promise: after a run through Prefect, nothing from a document is stored in clear where it must not be.
 
 The canaries of `fixtures.canaries` go through it. Everything that the runs leave is searched: the output, the
 workspace with its reports, history page, metrics and log, the traces that a collector was sent, Prefect's
@@ -72,7 +72,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def collector(folder: Path) -> Generator[str]:
-    """A collector of traces: what it is sent lies in `folder`, as it came."""
+    """A collector of traces that stores what it receives, unchanged, in `folder`."""
     folder.mkdir()
 
     class Receiver(BaseHTTPRequestHandler):

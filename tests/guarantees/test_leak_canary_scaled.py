@@ -61,7 +61,7 @@ def scaled(
 
 @contextmanager
 def kept(folder: Path, copy: Path) -> Generator[None]:
-    """Whatever comes and goes below `folder` meanwhile lies in `copy` afterwards, as it was last."""
+    """Copy the last state of everything that exists below `folder` in the meantime to `copy`."""
     seen: dict[Path, bytes] = {}
     over = threading.Event()
 

@@ -58,7 +58,7 @@ _owner = st.lists(st.tuples(_chunks, st.integers(0, CLASSES - 1)), min_size=1, m
 
 
 @st.composite
-def neighbours(draw):
+def neighbors(draw):
     """Owners' chunks, some of them duplicated many times, and the one who leaves."""
     owners = draw(st.lists(_owner, min_size=1, max_size=4))
     owners = [chunks * draw(st.sampled_from([1, 1, 2, 17])) for chunks in owners]
@@ -74,8 +74,8 @@ def tensors(owners: list) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize("kind", list(MODELS))
 @settings(max_examples=60, deadline=None)
-@given(data=neighbours(), clip=st.sampled_from([1e-6, 0.1, 1.0, 1e4]))
-def test_neighbouring_sums_differ_by_at_most_the_clip(kind, data, clip):
+@given(data=neighbors(), clip=st.sampled_from([1e-6, 0.1, 1.0, 1e4]))
+def test_neighboring_sums_differ_by_at_most_the_clip(kind, data, clip):
     owners, leaving = data
     rest = owners[:leaving] + owners[leaving + 1 :]
     model = MODELS[kind]

@@ -28,7 +28,9 @@ def small(tmp_path_factory: pytest.TempPathFactory, bert_in: Callable[..., Path]
 
 def moved(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
     """A model in the middle of its training, where every part of it has a gradient."""
-    model = build_model(ModelConfig.of(kind, encoder, ("a", "b", "c"), chunk_length=24), encoder).double().train()
+    model = (
+        build_model(ModelConfig.of(kind, encoder, ("a", "b", "c"), chunk_length=24), encoder).double().train()
+    )
     draws = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -60,7 +62,7 @@ def clipped(model: FeatureModel, owners: Sequence[Owner]) -> tuple[torch.Tensor,
 
 
 @pytest.mark.parametrize("kind", ["lora", "last_layers", "full"])
-def test_neighbouring_sums_differ_by_at_most_the_clip(kind: Kind, small: PublicEncoder) -> None:
+def test_neighboring_sums_differ_by_at_most_the_clip(kind: Kind, small: PublicEncoder) -> None:
     model = moved(kind, small)
     for seed in range(2):
         owners = owners_of(seed)

@@ -65,8 +65,8 @@ def kept(request: pytest.FixtureRequest) -> Kept:
 def code_of(use: Callable[[], Any]) -> str:
     with pytest.raises(MasterKeyError) as caught:
         use()
-    told = "".join(traceback.format_exception(caught.value))
-    assert "127.0.0.1" not in told.replace("tests/", "")
+    trace = "".join(traceback.format_exception(caught.value))
+    assert "127.0.0.1" not in trace.replace("tests/", "")
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return caught.value.code
 

@@ -67,16 +67,16 @@ class TestKeyStore:
         store = open_store(tmp_path)
         clock = [2e9]
         monkeypatch.setattr("lexveil.privacy.keystore.time.time", lambda: clock[0])
-        told: list[float] = []
+        moments: list[float] = []
         for number, clock[0] in enumerate((2e9, 1e9, 1e9, 3e9, 2e9)):
             store.ensure_keys([f"doc-{number}"])
-            told += [store.creation_times([f"doc-{number}"])[f"doc-{number}"], store.next_moment()]
-        assert told == sorted(set(told))
-        assert [round(moment) for moment in told[::2]] == [2e9, 2e9, 2e9, 3e9, 3e9]
+            moments += [store.creation_times([f"doc-{number}"])[f"doc-{number}"], store.next_moment()]
+        assert moments == sorted(set(moments))
+        assert [round(moment) for moment in moments[::2]] == [2e9, 2e9, 2e9, 3e9, 3e9]
         again = open_store(tmp_path)
         again.ensure_keys(["doc-4", "doc-5"])
-        assert again.creation_times(["doc-4", "doc-5"])["doc-4"] == told[-2]
-        assert again.creation_times(["doc-5"])["doc-5"] > told[-1]
+        assert again.creation_times(["doc-4", "doc-5"])["doc-4"] == moments[-2]
+        assert again.creation_times(["doc-5"])["doc-5"] > moments[-1]
 
     def test_moments_go_on_in_tables_that_were_begun_without_them(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -83,7 +83,7 @@ def unsupported_reason(module: nn.Module) -> str | None:
     if type(module) in _FORWARD:
         return None
     if _looks_like_rms_norm(module):
-        return None if _scales_each_feature(module) else "its weight does not scale a normalised input"
+        return None if _scales_each_feature(module) else "its weight does not scale a normalized input"
     return "its trainable parameters cannot be clipped per owner"
 
 

@@ -23,11 +23,11 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def clusters(n_owners=400, items=2, classes=3, seed=0) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    centres = functional.normalize(torch.randn(classes, 16, generator=generator), dim=1)
+    centers = functional.normalize(torch.randn(classes, 16, generator=generator), dim=1)
     owner = torch.arange(n_owners).repeat_interleave(items)
     label = (owner + torch.arange(n_owners * items)) % classes
     noise = 0.1 * torch.randn(n_owners * items, 16, generator=generator)
-    return functional.normalize(centres[label] + noise, dim=1), label, owner
+    return functional.normalize(centers[label] + noise, dim=1), label, owner
 
 
 def plan(**changes) -> TrainingPlan:
@@ -332,7 +332,7 @@ def test_impossible_plans_are_refused(changes):
 
 
 def test_owners_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="lie in"):
+    with pytest.raises(ValueError, match="must be in"):
         TensorOwners(torch.ones(2, 3), torch.ones(2), torch.tensor([0, 2]), 2)
     with pytest.raises(ValueError, match="do not fit"):
         TensorOwners(torch.ones(2, 3), torch.ones(3), torch.tensor([0, 1]), 2)

@@ -106,7 +106,7 @@ def everything(folder: Path, group: Any) -> dict[str, Any]:
     found["resumed"] = [killed, trained(group, checkpoint())]
     found["files"] = sorted(path.name for path in folder.glob(f"of-{group.size}-*"))
     found["agrees"] = [group.agree_on(b"same"), group.agree_on(bytes([group.rank]))]
-    found["told"] = [group.broadcast_bytes(message).hex() for message in (b"", bytes([group.rank]) * 40)]
+    found["received"] = [group.broadcast_bytes(message).hex() for message in (b"", bytes([group.rank]) * 40)]
     return found
 
 
@@ -177,7 +177,7 @@ def test_both_go_on_from_the_first_one_s_checkpoint(found: dict[str, dict[str, A
 def test_what_the_first_says_is_heard_by_all(found: dict[str, dict[str, Any]]) -> None:
     for who in ("0", "1"):
         assert found[who]["agrees"] == [True, False]
-        assert found[who]["told"] == ["", (b"\0" * 40).hex()]
+        assert found[who]["received"] == ["", (b"\0" * 40).hex()]
     assert found["alone"]["agrees"] == [True, True]
 
 

@@ -81,7 +81,7 @@ def test_two_layers_equal_two_products(
     one, two = layers(parameters)
     results: list[np.ndarray] = []
     for slots in pack(parameters, features):
-        # Squared together with whatever stands between the outputs, as under encryption.
+        # Squared together with the values between the outputs, as under encryption.
         hidden = rotate.product(parameters, one, slots, first) ** 2
         results.append(rotate.product(parameters, two, hidden, second))
     logits = unpack(parameters, np.stack(results), n)

@@ -1,4 +1,4 @@
-"""What each profile computes, and what stands in a reply beside the logits."""
+"""The results of each profile, and the content of a reply besides the logits."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class TestSealed:
         _, errors = self.errors(secret, weight, flooding_level=1e-30, masking_level=0.0)
         chosen = self.PARAMETERS.scheme
         assert np.abs(errors[:, :3]).max() <= chosen.logit_error(column_norm, 1.0) <= 1e-5
-        # What stands between the outputs is of their size: this is what must be masked.
+        # The slots between the outputs have values of their size, which must be masked.
         assert np.abs(errors[:, 3:]).max() > 1
 
     def test_every_slot_holds_the_stated_noise_and_no_partial_sum(
@@ -178,7 +178,8 @@ class TestSealed:
             modulus = float(np.prod([float(q) for q in scheme.primes[: scheme.output_primes + 1]]))
             scale = scheme.output_scale * scheme.primes[scheme.output_primes]
             largest = flooding.noise_level(2.0 ** (row.magnitude_bits - 1), p.slots, row.flooding_bits)
-            coefficient = flooding.ROOM * largest * np.sqrt(1 / p.slots)
+            # A coefficient sums thousands of Gaussians: one exceeds 7.5 deviations once in 2^30 replies.
+            coefficient = 7.5 * largest * np.sqrt(1 / p.slots)
             assert scale * (coefficient + 2.0**row.magnitude_bits) <= modulus / 2
 
     def test_both_polynomials_of_a_reply_are_fresh(self, secret: tuple[ClientKeys, bytes]) -> None:
@@ -209,7 +210,6 @@ class TestFlooding:
     def test_the_level_gives_the_stated_divergence(self, bits: int, error: float, count: int) -> None:
         sigma = flooding.noise_level(error, count, bits)
         assert count * error**2 / (2 * sigma**2) == pytest.approx(2.0**-bits / 2)
-        assert flooding.total_variation(4, bits) == pytest.approx(min(1, (2 * 2.0**-bits) ** 0.5))
 
     def test_layers_reach_below_the_steps_of_the_coarser_ones(self) -> None:
         outputs = np.zeros(5000, complex)
@@ -294,7 +294,7 @@ class TestHeadsThatCouldWrap:
         first = random.normal(size=(64, 6)), random.normal(size=6)
         second = random.normal(size=(6, 3)) / 20, random.normal(size=3)
         bounds = Bounds(activation, *first, *second)
-        # The worst features lie in the span of the first weights.
+        # The worst features are in the span of the first weights.
         directions = random.normal(size=(200, 6)) @ first[0].T
         features = norm * directions / np.linalg.norm(directions, axis=1, keepdims=True)
         hidden = features @ first[0] + first[1]

@@ -155,7 +155,7 @@ def test_what_single_precision_rounds_away_stays_within_its_bound():
 @pytest.mark.parametrize("parts", [1, 7])
 @pytest.mark.parametrize("items", [1, 3])
 @pytest.mark.parametrize("scale", [1.0, 1e-20, 1e12])
-def test_neighbouring_sums_in_single_precision_differ_by_at_most_the_clip(parts, items, scale):
+def test_neighboring_sums_in_single_precision_differ_by_at_most_the_clip(parts, items, scale):
     """What rounding moves, in all parts together, stays within what clipping has left for it."""
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(20, 6), nn.Tanh(), nn.Linear(6, 4))
@@ -384,7 +384,7 @@ class Tied(nn.Module):
 
 
 class MixingRMSNorm(nn.Module):
-    """Named like a normalisation, yet its weight multiplies what stands before the norm."""
+    """Named like a normalization, yet its weight multiplies the input of the norm."""
 
     def __init__(self):
         super().__init__()

@@ -49,7 +49,7 @@ def t5():
     config = transformers.T5Config(
         vocab_size=23, d_model=8, d_kv=4, d_ff=16, num_layers=2, num_heads=2, dropout_rate=0.0
     )
-    # Its table of tokens stands in two modules.
+    # Two modules share its token table.
     positions = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"
     return transformers.T5EncoderModel(config), (positions, "shared")
 
