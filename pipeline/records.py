@@ -1,10 +1,12 @@
-"""The records that stages hand on. Frozen and slotted; no repr shows text, names or paths."""
+"""Records that stages pass to each other. Frozen and slotted; no repr shows text, names or paths."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 
@@ -13,6 +15,9 @@ class SourceDocument:
     """One document as its source gives it, before it has an id.
 
     `owner` and `source_id` may name a person: they leave `ingest` only as keyed hashes.
+
+    Attributes:
+        item: identity of the source item that the document comes from.
     """
 
     text: str = field(repr=False)
@@ -20,6 +25,7 @@ class SourceDocument:
     owner: str | None = field(repr=False)
     label: str | None = field(repr=False)
     split: str | None = None
+    item: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +52,37 @@ class Shard:
     key: str
 
 
+class CountKind(StrEnum):
+    """Kind of a count that a stage keeps by name, such as the masked spans of each type.
+
+    Among the counts of a shard, such a count has the name `<kind>:<name>`; all other counts are totals.
+    """
+
+    QUARANTINE = "quarantine"  # what could not be used, by reason
+    SPAN = "span"  # masked spans, by entity type
+    VERDICT = "verdict"  # documents, by verdict of the second pass
+    REASON = "reason"  # documents, by reason of the verdict
+
+    def key(self, name: str) -> str:
+        """Return the name of one count among all counts of a shard."""
+        return f"{self}:{name}"
+
+    def select(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Return the counts of this kind by their own names, sorted."""
+        prefix = self.key("")
+        return {key.removeprefix(prefix): n for key, n in sorted(counts.items()) if key.startswith(prefix)}
+
+
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a finished shard left on disk.
+    """Result of a finished shard.
 
     Attributes:
-        rows: rows of the part file.
-        digest: digest of the logical content (ids and metadata; ciphertexts differ at every run).
-        counts: what the stage counted, by name.
+        index: number of the part file.
+        key: key of the shard.
+        rows: number of rows of the part file.
+        digest: digest of the logical content (ids and metadata; ciphertexts differ on every run).
+        counts: totals by name, and the counts of each `CountKind`.
     """
 
     index: int
@@ -63,6 +92,7 @@ class ShardResult:
     counts: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
+        """Return the result as a JSON object."""
         return {
             "index": self.index,
             "key": self.key,
@@ -73,6 +103,7 @@ class ShardResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ShardResult:
+        """Read a result from what `to_json` returned."""
         return cls(data["index"], data["key"], data["rows"], data["digest"], dict(data["counts"]))
 
 
@@ -81,8 +112,10 @@ class Manifest:
     """What one stage has finished, shard by shard.
 
     Attributes:
-        done_now: how many shards were done by this call.
-        more: what the stage counted beside its shards.
+        stage: name of the stage.
+        shards: results in the order of their indices.
+        done_now: number of shards that this call finished.
+        more: counts that belong to no shard.
         redone: by stage, how many finished shards were redone, and why.
     """
 
@@ -94,22 +127,27 @@ class Manifest:
 
     @property
     def rows(self) -> int:
+        """Number of rows of all part files."""
         return sum(shard.rows for shard in self.shards)
 
     def counts(self) -> dict[str, int]:
-        """The sum of the shards' counts, and what was counted beside."""
+        """Return the sums of the shards' counts, including those of `more`."""
         total = dict(self.more)
         for shard in self.shards:
             for name, value in shard.counts.items():
                 total[name] = total.get(name, 0) + value
         return total
 
+    def total(self, name: str) -> int:
+        """Return one total, 0 where the stage counted nothing under that name."""
+        return self.counts().get(name, 0)
+
 
 Work = Callable[[Shard], ShardResult]
 
 
 class ForEach(Protocol):
-    """How shards are carried out: one after the other, by processes, or as tasks of a scheduler.
+    """Runs the shards of a stage: one after another, in processes, or as tasks of a scheduler.
 
     Stages call it and know no scheduler. Results may come in any order.
     """
@@ -118,29 +156,24 @@ class ForEach(Protocol):
 
 
 def run_one_by_one(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
-    """The simplest `ForEach`: in this process, in order."""
+    """Run the shards in this process, in order: the simplest `ForEach`."""
     del stage
     return map(work, shards)
 
 
-def spans_by_type(counts: Mapping[str, int]) -> dict[str, int]:
-    """The masked spans of each type, out of the mask stage's counts."""
-    return {name.removeprefix("span:"): n for name, n in sorted(counts.items()) if name.startswith("span:")}
-
-
 def count_names(names: Iterable[str]) -> dict[str, int]:
-    """How often each name occurs."""
-    total: dict[str, int] = {}
-    for name in names:
-        total[name] = total.get(name, 0) + 1
-    return total
+    """Count how often each name occurs."""
+    return dict(Counter(names))
 
 
 def now() -> str:
-    """This moment, ISO 8601, UTC."""
+    """Return the current time, ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def format_moment(moment: float) -> str:
-    """A `KeyStore.moment` as a card has it: models are ordered by it, and set before or after a document."""
+    """Format a `KeyStore.moment` as a model card stores it.
+
+    Cards are ordered by it, and it tells which documents came before a model.
+    """
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")

@@ -251,6 +251,7 @@ def _document(
         owner=owner,
         label=_label(record, names["label_field"]),
         split=_word(record, names["split_field"]),
+        item=item.identity,
     )
 
 

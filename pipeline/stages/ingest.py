@@ -10,8 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from lexveil.pipeline.maintenance.erasure import forget
 from lexveil.pipeline.records import (
+    CountKind,
     Document,
     ForEach,
     Manifest,
@@ -21,7 +24,7 @@ from lexveil.pipeline.records import (
     count_names,
     run_one_by_one,
 )
-from lexveil.pipeline.sources.documents import FIELDS, Rejected, read_items
+from lexveil.pipeline.sources.documents import FIELDS, Rejected, SourceItem, is_gone, read_items
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
@@ -38,7 +41,8 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     What can't be read goes to the quarantine with a reason code and a keyed hash; it never stops the batch.
     Exact duplicates (equal after Unicode composition and folding of white space) are kept once, the first
     in source order. What a changed file held before is forgotten: its key is destroyed, every table loses its
-    rows; with `ingest.removed` = "erase" likewise what a file held that is gone from its folder.
+    rows; with `ingest.removed` = "erase" likewise what a file held that is gone from its folder. Documents
+    of other files that are gone stay as they were read, even when their shard is redone.
     The manifest's counts: documents, duplicates, erased, forgotten, quarantined, `quarantine:<reason>`.
 
     Raises:
@@ -50,17 +54,16 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     plan = make_plan(workspace, sources)
     bounds = workspace.settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
     facts = {"settings": bounds, "code": code_digest(__name__)}
-    shards = [
+    planned = [
         Shard(index, compute_digest([[item.identity for item in items], *facts.values()]))
         for index, items in enumerate(plan)
     ]
+    shards = [_keep_unreadable(workspace, shard, items) for shard, items in zip(planned, plan, strict=True)]
     work = functools.partial(ingest_shard, workspace)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts)
     catalogue = _catalogue_of(workspace, manifest)
     gone = _ids(workspace.catalogue.read()) - _ids(catalogue)
     if gone:
-        from lexveil.pipeline.maintenance.erasure import forget  # stands on this stage
-
         forget(workspace, sorted(gone))
     workspace.catalogue.write(catalogue)  # after: it tells a second try what is to be forgotten
     return replace(manifest, more={"forgotten": len(gone)} if gone else {})
@@ -71,19 +74,58 @@ def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     keys = workspace.keys
     found: list[SourceDocument] = []
     rejected: list[Rejected] = []
-    for outcome in read_items(read_plan(workspace, keys, shard.index) or [], workspace.settings.ingest):
+    items = read_plan(workspace, keys, shard.index) or []
+    gone = _gone_items(workspace, shard.index, items)
+    readable = [item for item in items if item.identity not in gone]
+    for outcome in read_items(readable, workspace.settings.ingest):
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:
             found.append(outcome)
     _write_quarantine(workspace, keys, shard, rejected)
     counts = {"quarantined": len(rejected)}
-    counts |= {f"quarantine:{reason}": n for reason, n in count_names(r.reason for r in rejected).items()}
-    return _write_raw(workspace, keys, shard, found, counts)
+    reasons = count_names(entry.reason for entry in rejected)
+    counts |= {CountKind.QUARANTINE.key(reason): n for reason, n in reasons.items()}
+    return _write_raw(workspace, keys, shard, found, counts, _rows_of(workspace, keys, shard.index, gone))
+
+
+def _keep_unreadable(workspace: Workspace, shard: Shard, items: Sequence[SourceItem]) -> Shard:
+    """Keep the part of a shard that could only be redone without the documents of files that are gone.
+
+    Parts of earlier versions do not say which document comes from which file, so their documents cannot be
+    carried over one by one.
+    """
+    path = tables.part_path(workspace.raw, shard.index)
+    known = tables.read_result(path)
+    if known is None or known.key == shard.key or "item" in tables.read_column_names(path):
+        return shard
+    return Shard(shard.index, known.key) if any(map(is_gone, items)) else shard
+
+
+def _gone_items(workspace: Workspace, index: int, items: Sequence[SourceItem]) -> set[str]:
+    """Identities of the items that were read once and whose files are gone since."""
+    if tables.read_result(tables.part_path(workspace.raw, index)) is None:
+        return set()
+    return {item.identity for item in items if is_gone(item)}
+
+
+def _rows_of(workspace: Workspace, keys: KeyStore, index: int, items: set[str]) -> pa.Table:
+    """The documents of these items in the part that is about to be replaced, encrypted as they are."""
+    if not items:
+        return tables.RAW.empty_table()
+    key = keys.purpose_key("source-id")
+    wanted = pa.array([content_id(key, item.encode()) for item in sorted(items)], pa.string())
+    table = tables.read_part(tables.part_path(workspace.raw, index))
+    return table.filter(pc.is_in(table.column("item"), value_set=wanted)).select(tables.RAW.names)
 
 
 def _write_raw(
-    workspace: Workspace, keys: KeyStore, shard: Shard, found: list[SourceDocument], counts: dict[str, int]
+    workspace: Workspace,
+    keys: KeyStore,
+    shard: Shard,
+    found: list[SourceDocument],
+    counts: dict[str, int],
+    carried_over: pa.Table,
 ) -> ShardResult:
     id_key, owner_key, source_key = (keys.purpose_key(name) for name in ("doc-id", "owner-id", "source-id"))
     unique: dict[str, SourceDocument] = {}
@@ -112,11 +154,15 @@ def _write_raw(
             "source_key": [content_id(source_key, doc.source_id.encode()) for doc in kept.values()],
             "n_chars": [len(doc.text) for doc in kept.values()],
             "payload": payloads,
+            "item": [content_id(source_key, doc.item.encode()) for doc in kept.values()],
         },
         schema=tables.RAW,
     )
+    there = pa.array(list(kept), pa.string())
+    others = carried_over.filter(pc.invert(pc.is_in(carried_over.column("doc_id"), value_set=there)))
+    table = pa.concat_tables([table, others.cast(tables.RAW)])
     counts |= {
-        "documents": len(kept),
+        "documents": table.num_rows,
         "duplicates": len(found) - len(unique),
         "erased": len(erased),
     }

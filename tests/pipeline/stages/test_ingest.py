@@ -90,7 +90,7 @@ class TestAtRest:
         words |= {row["owner"].encode() for row in finished_once.gold.values()}
         keys = place.protected.glob("keys.sqlite*")
         sealed = [*place.raw.rglob("*"), *place.vault.rglob("*"), *place.quarantine.rglob("*"), *keys]
-        content = b"".join(path.read_bytes() for path in (*sealed, place.catalogue) if path.is_file())
+        content = b"".join(path.read_bytes() for path in (*sealed, place.catalogue_file) if path.is_file())
         assert len(content) > 10_000
         assert [len(word) for word in words if word in content] == []
 

@@ -14,6 +14,7 @@ import pytest
 
 from fixtures.counting import Counting
 from lexveil.pipeline.errors import RemovalRefusedError
+from lexveil.pipeline.records import Shard
 from lexveil.pipeline.request import close_request, make_request, prepare_workspace, reuse_last_result
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
@@ -238,6 +239,47 @@ class TestRemoved:
         (office.source / "001.txt").unlink()
         assert office.work() == []
         assert len(office.texts()) == 6
+
+    @pytest.mark.parametrize("redo", ["a neighbor changed", "the code changed", "a setting changed"])
+    def test_what_is_gone_is_kept_when_its_shard_is_redone(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch, redo: str
+    ) -> None:
+        """An upgrade redoes every shard, and a drop folder may be empty by then."""
+        office.fill(6)
+        office.work()
+        before = office.texts()
+        (office.source / "001.txt").unlink()
+        if redo == "a neighbor changed":
+            was = (office.source / "000.txt").read_text()
+            office.write("000.txt", "Another letter altogether.")
+            office.work()
+            expected = {text for text in before if text != was} | {"Another letter altogether."}
+        else:
+            if redo == "the code changed":
+                monkeypatch.setattr("lexveil.pipeline.stages.ingest.code_digest", lambda _: "another")
+            else:
+                ingest_settings = office.settings.ingest.model_copy(update={"max_text_bytes": 1 << 20})
+                office.settings = office.settings.model_copy(update={"ingest": ingest_settings})
+            assert ("ingest", 0) in office.work()
+            expected = set(before)
+        assert set(office.texts()) == expected
+        assert {before[text] for text in expected & set(before)} <= set(office.texts().values())
+        assert office.work() == []
+
+    def test_a_part_of_an_earlier_version_is_kept_if_a_file_of_it_is_gone(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        office.fill(6)
+        office.work()
+        before = office.texts()
+        for path in office.place.raw.glob("part-*.parquet"):  # as they were before rows knew their item
+            result, table = tables.read_result(path), tables.read_part(path).drop_columns(["item"])
+            assert result is not None
+            tables.write_part(path.parent, Shard(result.index, result.key), table, result.counts)
+        (office.source / "001.txt").unlink()
+        monkeypatch.setattr("lexveil.pipeline.stages.ingest.code_digest", lambda _: "another")
+        assert [shard for stage, shard in office.work() if stage == "ingest"] == [1]
+        assert office.texts() == before
 
     def test_erased_by_policy(self, office: Office) -> None:
         office.fill(6)
