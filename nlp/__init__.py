@@ -1,0 +1,1 @@
+"""Text and models: readers, detection and masking of personal data, citations, and encoders."""

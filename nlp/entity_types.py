@@ -1,7 +1,8 @@
-"""TODO docstring."""
+"""Types of entities, their properties, and the types of other corpora and tools that correspond to them."""
 
 from __future__ import annotations
 
+# Of the Text Anonymization Benchmark.
 TAB_TYPES: dict[str, str] = {
     "PERSON": "PERSON",
     "CODE": "CASE_NUMBER",
@@ -13,11 +14,12 @@ TAB_TYPES: dict[str, str] = {
     "MISC": "MISC",
 }
 
+# In place of a type, for what other corpora mark and nobody can be identified by.
 NOT_PERSONAL = ""
 
 FOREIGN_TYPES: dict[str, str] = {
     **TAB_TYPES,
-    # CoNLL and its kin
+    # CoNLL and similar corpora
     "PER": "PERSON",
     "GPE": "LOCATION",
     "NORP": "DEMOGRAPHIC",
@@ -38,7 +40,7 @@ FOREIGN_TYPES: dict[str, str] = {
     "US_ITIN": "ID_NUMBER",
     "TITLE": NOT_PERSONAL,
     "PREFIX": NOT_PERSONAL,
-    # Legal-Entity-Recognition (German); its case law, norms and literature are law
+    # Legal-Entity-Recognition (German); its case law, norms and literature are not personal
     "RR": "PERSON",  # judge
     "AN": "PERSON",  # counsel
     "LD": "LOCATION",  # country
@@ -71,7 +73,7 @@ ENTITY_TYPES: tuple[str, ...] = (
     "EMAIL",
     "URL",
     "IP_ADDRESS",
-    "ID_NUMBER",  # of a person: passport, tax, social security, licence
+    "ID_NUMBER",  # of a person: passport, tax, social security, license
     "ACCOUNT_NUMBER",  # of a bank account or a payment card
     "PLATE",
     "CASE_NUMBER",
@@ -79,11 +81,11 @@ ENTITY_TYPES: tuple[str, ...] = (
     "DATE",
     "DEMOGRAPHIC",  # nationality, ethnicity, religion, profession, health
     "QUANTITY",  # amounts, counts and percentages
-    "MISC",  # what else may tell who somebody is
+    "MISC",  # anything else that may identify a person
 )
 
 
-# What tells who somebody is by itself; all other types do so only together with what else is known.
+# Types that identify a person by themselves. All others do so only in combination with other knowledge.
 DIRECT_TYPES: frozenset[str] = frozenset(
     {
         "PERSON",
@@ -99,14 +101,15 @@ DIRECT_TYPES: frozenset[str] = frozenset(
     }
 )
 
-# Personal by what is said, not by the word: the same word elsewhere says nothing about anybody.
+# Types that are personal because of the context, not the words: elsewhere, the same words describe nobody.
 CONTEXTUAL_TYPES: frozenset[str] = frozenset(
     {"AGE", "BIRTH_DATE", "FAMILY_MEMBER", "DATE", "DEMOGRAPHIC", "QUANTITY", "MISC"}
 )
 
+# Types for which realistic substitutes can be generated.
 SURROGATE_TYPES: frozenset[str] = frozenset(
     {"PERSON", "ORGANIZATION", "ADDRESS", "LOCATION", "PHONE", "EMAIL", "URL"}
 )
 
-# A person's generalisation are initials, as courts publish them.
+# Types that can be generalized; a person to initials, as courts publish them.
 GENERALIZED_TYPES: frozenset[str] = frozenset({"PERSON", "AGE", "BIRTH_DATE", "DATE", "ADDRESS", "QUANTITY"})

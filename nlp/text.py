@@ -1,8 +1,8 @@
-"""Spans over a document, and a normalised copy of its text that knows its way back.
+"""Spans over a document, and a normalized copy of its text with exact offsets into the original.
 
-Recognizers read `NormalizedText.text`, where look-alike characters are folded and invisible ones
-removed, so that a zero-width space inside a name can't hide it. Whatever they find is given back in
-offsets of the original text: those alone are exact, those alone are stored.
+Recognizers read `NormalizedText.text`, in which look-alike characters are folded and invisible ones removed,
+so that a zero-width space inside a name cannot hide it. All spans are converted to offsets of the original
+text: only these are stored.
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """Characters [start, end) of the original text, and what they are.
+    """Characters [start, end) of the original text, and their type.
 
-    `score` is in [0, 1]; `recognizer` is the class that found it (or `Propagation`).
+    Attributes:
+        start: Offset of the first character.
+        end: Offset after the last character.
+        type: Type of entity, one of `lexveil.nlp.entity_types.ENTITY_TYPES`.
+        score: Confidence in [0, 1].
+        recognizer: Name of the class that found the span, or `Propagation`.
     """
 
     start: int
@@ -27,7 +32,7 @@ class Span:
     recognizer: str
 
 
-def _folding() -> dict[int, str]:
+def _build_folding() -> dict[int, str]:
     table: dict[int, str] = {}
     for characters, folded in (
         ("\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))), " "),
@@ -44,13 +49,13 @@ def _folding() -> dict[int, str]:
     return table
 
 
-_FOLD = _folding()
+_FOLD = _build_folding()
 _INVISIBLE = (
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e01ef"
 )
 _COMBINING = r"\u0300-\u036f"
-# A base letter with its combining marks, which becomes one composed letter; or what has no width at all.
+# A base letter with its combining marks, which become one letter, or characters without width.
 _SHRINK = re.compile(
     rf"\r(?=\n)|[{_INVISIBLE}]+|[^\W\d_][{_INVISIBLE}]*[{_COMBINING}][{_COMBINING}{_INVISIBLE}]*"
 )
@@ -60,19 +65,23 @@ _ONLY_INVISIBLE = re.compile(rf"[{_INVISIBLE}]+")
 
 @dataclass(frozen=True, slots=True)
 class NormalizedText:
-    """Folded text, never longer than the original, with exact offsets back into it.
+    """Folded text, never longer than the original, with exact offsets into it. Use `NormalizedText.of`.
 
-    `_removed[k]` is the index in `text` before which the k-th removed character stood; where that index
-    is in `_marked`, combining marks were among them, which belong to the letter before.
+    Attributes:
+        text: The folded text.
+        original_length: Number of characters of the original.
     """
 
     text: str = field(repr=False)
     original_length: int
     _removed: tuple[int, ...] = field(default=(), repr=False)
+    """For each removed character, the index in `text` of the character that followed it."""
     _marked: frozenset[int] = field(default=frozenset(), repr=False)
+    """Indices in `_removed` where combining marks were removed, which belong to the letter before."""
 
     @classmethod
     def of(cls, original: str) -> NormalizedText:
+        """Normalize a text."""
         if original.isascii() and "\r" not in original:
             return cls(original.translate({11: "\n", 12: "\n", 96: "'"}), len(original))
         if not _NEEDS_SHRINKING.search(original):
@@ -83,7 +92,7 @@ class NormalizedText:
         length = last = 0
         for match in _SHRINK.finditer(original):
             kept = original[last : match.start()]
-            composed = _composed(match.group())
+            composed = _compose(match.group())
             pieces += (kept, composed)
             length += len(kept) + len(composed)
             if composed:
@@ -94,7 +103,13 @@ class NormalizedText:
         return cls("".join(pieces).translate(_FOLD), len(original), tuple(removed), frozenset(marked))
 
     def to_original(self, start: int, end: int) -> tuple[int, int]:
-        """Offsets [start, end) in `text` -> offsets in the original, with what was removed inside of them."""
+        """Convert offsets [start, end) in `text` to offsets in the original.
+
+        Removed characters within the span belong to it, and so do combining marks of its last letter.
+
+        Raises:
+            ValueError: The span is not within `text`.
+        """
         if not 0 <= start <= end <= len(self.text):
             raise ValueError(f"span [{start}, {end}) outside of a text of {len(self.text)} characters")
         if not self._removed:
@@ -106,8 +121,8 @@ class NormalizedText:
         return first, end + before_end(self._removed, end)
 
 
-def _composed(run: str) -> str:
-    """One letter for a letter with combining marks; nothing for invisible characters."""
+def _compose(run: str) -> str:
+    """Return one letter for a letter with combining marks, nothing for invisible characters."""
     if run == "\r" or _ONLY_INVISIBLE.fullmatch(run):
         return ""
     return unicodedata.normalize("NFC", _ONLY_INVISIBLE.sub("", run))[0]

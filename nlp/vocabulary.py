@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-# Capitalized in judgments and contracts; such a word alone names nobody.
+# Words that are capitalized in judgments and contracts but do not name anybody by themselves.
 LEGAL_WORDS: frozenset[str] = frozenset(
     """
     accordingly acknowledgment acquisition act action acts addendum additional additionally affidavit affiliate
@@ -100,7 +100,7 @@ LEGAL_WORDS: frozenset[str] = frozenset(
     """.split()  # noqa: SIM905
 )
 
-# Words of drafting that are names of people as well: they count where a name is expected.
+# Words of legal drafting that are also personal names: they count as names where a name is expected.
 AMBIGUOUS_NAMES: frozenset[str] = frozenset(
     """
     april august banks best bill bishop bond branch case cash chambers chance chase church cross day drew english field
@@ -111,7 +111,7 @@ AMBIGUOUS_NAMES: frozenset[str] = frozenset(
     """.split()  # noqa: SIM905
 )
 
-# Places that name a jurisdiction rather than somebody's whereabouts.
+# Places that name a jurisdiction rather than the location of a person.
 JURISDICTIONS: frozenset[str] = frozenset(
     name.strip()
     for name in """
@@ -138,8 +138,8 @@ JURISDICTIONS: frozenset[str] = frozenset(
     """.replace("\n", " ").split(",")
 )
 
-# An organization with one of these words in its name is a court or the state: not personal, and a reader of
-# the law needs it.
+# An organization with one of these words in its name is a court or a state body: not personal, and needed to
+# understand the law.
 PUBLIC_BODY: frozenset[str] = frozenset(
     """
     court courts tribunal tribunals chamber government parliament senate congress ministry minister ministries
@@ -149,25 +149,25 @@ PUBLIC_BODY: frozenset[str] = frozenset(
     """.split()  # noqa: SIM905
 )
 
-# The legal forms of companies as single words, folded and without points.
+# Legal forms of companies as single words, in lower case and without periods.
 LEGAL_FORMS: frozenset[str] = frozenset(
     """
     inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl
     bv nv ab
     """.split()  # noqa: SIM905
 )
-# What is left of a form written with points when a text is split into words: "L.L.C.", "P.C.", "N.A.", "S.A.".
+# Letters of legal forms with periods, which become single words: "L.L.C.", "P.C.", "N.A.", "S.A.".
 LEGAL_FORM_LETTERS: frozenset[str] = frozenset("lcpnas")
 
-# What follows a name to tell a father from a son, as written in a text.
+# Suffixes that distinguish generations of a family, as written after a name.
 GENERATIONS: tuple[str, ...] = ("Jr", "Sr", "II", "III", "IV")
 FOLDED_GENERATIONS: frozenset[str] = frozenset(generation.lower() for generation in GENERATIONS)
 
-# Titles before a name, folded; those of the first two sets say somebody's gender.
+# Titles before a name, in lower case; those of the first two sets imply a gender.
 FEMALE_TITLES: frozenset[str] = frozenset({"mrs", "ms", "miss", "lady", "madam", "frau", "dame"})
 MALE_TITLES: frozenset[str] = frozenset({"mr", "sir", "lord", "herr", "herrn"})
 FOLDED_TITLES: frozenset[str] = FEMALE_TITLES | MALE_TITLES | {"dr", "prof", "professor", "judge", "justice"}
-# Titles as written before a name: those of courtesy, and those of an office or a profession.
+# Titles as written before a name: titles of courtesy, and titles of an office or a profession.
 COURTESY_TITLES: tuple[str, ...] = tuple(
     "Mr Mrs Ms Miss Dr Prof Sir Dame Lord Lady Hon Honorable Honourable Frau Herr Herrn".split()  # noqa: SIM905
 )
@@ -182,6 +182,7 @@ OFFICE_TITLES: tuple[str, ...] = tuple(
     """.replace("\n", " ").split(",")
 )
 
+# Surnames of one character, the most common first.
 SURNAMES_ZH = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗高郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟"
     "姜崔谭陆范汪廖石金贾夏韦付傅方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤常温康施文"
@@ -193,6 +194,8 @@ SURNAMES_ZH = (
     "水昌凤酆萧米贝计支贲洪诸钮滑荀羿汲邴糜松弓牧隗宓郗仰秋暴钭韶蓟怀蒲鄂籍赖苍莘贡逄扶堵宰郦郤璩濮寿郏阎习宦鱼慎庾暨步弘禄殳沃蔚夔厍融訾毋乜巢蒯红竺桓阳畅顿祃寸展尧妥敬矫撒虎雒岐"
     "衣阴昝智幸奉植富芳郑肇翦衡查闻翟"
 )
+
+# Surnames of two characters.
 COMPOUND_SURNAMES_ZH = (
     "欧阳",
     "司马",

@@ -112,6 +112,7 @@ def _find_words(vocabulary: list[str]) -> list[int]:
     words: list[int] = []
     for token_id, token in enumerate(vocabulary):
         word = token.removeprefix(mark)
+        # A fixed range instead of `letters.HAN`: models depend on the topics of an encoder.
         long_enough = len(word) >= _SHORTEST_WORD or "\u4e00" <= word <= "\u9fff"
         if token.startswith(mark) and word.isalpha() and long_enough and word.lower() not in dropped:
             words.append(token_id)

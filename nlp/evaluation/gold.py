@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, fi
 from lexveil.nlp.entity_types import DIRECT_TYPES, ENTITY_TYPES, FOREIGN_TYPES, NOT_PERSONAL
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
-from lexveil.nlp.readers.records_jsonl import parse
+from lexveil.nlp.readers.records_jsonl import parse_record
 
 Identifier = Literal["DIRECT", "QUASI", "NO_MASK"]
 IDENTIFIERS: tuple[str, ...] = get_args(Identifier)
@@ -154,7 +154,7 @@ def _tab_cases(content: bytes) -> Iterator[tuple[int, _Case]]:
 def _lines(content: bytes) -> Iterator[tuple[int, _Record]]:
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
-            value = parse(line)
+            value = parse_record(line)
             if isinstance(value, Reason):
                 raise GoldError(f"record {number}: no JSON object in UTF-8")
             yield number, _validated(_Record, value, number)

@@ -1,4 +1,4 @@
-"""Bytes -> text, one file a format. What can't be read raises `UnreadableError` with a `Reason`, nothing else."""
+"""Bytes to text, one module per format. A file that cannot be read raises `UnreadableError`, nothing else."""
 
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, normalize_text
 from lexveil.nlp.readers.documents import DOCUMENT_SUFFIXES, read_content, read_document

@@ -1,7 +1,7 @@
 """Bounded reading of plain, gzip and zstd streams.
 
-A bomb is noticed while it grows and is never held: the input is fed in pieces so small that even the densest
-one (zstd: 128 KiB from 4 bytes) comes out as at most 32 MiB.
+A bomb is detected while it expands and is never held in memory: the input is fed in pieces so small that even
+the densest one (zstd: 128 KiB from 4 bytes) expands to at most 32 MiB.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableE
 
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 _PLAIN_BLOCK = 1 << 16
-_FEED = {"gzip": 8192, "zstd": 1024}
+_COMPRESSED_BLOCK = {"gzip": 8192, "zstd": 1024}
 
 
 class _Decoder(Protocol):
@@ -30,7 +30,10 @@ class _Decoder(Protocol):
 
 
 def split_name(name: str) -> tuple[str, str | None]:
-    """`("letter.TXT.gz")` -> `(".txt", "gzip")`: the format's suffix in lower case, and the codec if any."""
+    """Split off the suffix of the format, in lower case, and the codec, if any.
+
+    `"letter.TXT.gz"` yields `(".txt", "gzip")`.
+    """
     path = Path(name.lower())
     codec = CODECS.get(path.suffix)
     if codec is not None:
@@ -39,7 +42,11 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Opens a regular file. Raises UnreadableError(inaccessible) for all else: opening a pipe would never end."""
+    """Open a regular file for reading.
+
+    Raises:
+        UnreadableError: inaccessible, also for anything but a regular file: opening a pipe could block.
+    """
     try:
         if stat.S_ISREG(path.stat().st_mode):
             return path.open("rb")
@@ -49,19 +56,24 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def check_codec(head: bytes, codec: str | None) -> None:
-    """Raises UnreadableError(wrong_suffix) when the first bytes aren't those of the codec that the name says."""
+    """Check that the first bytes are those of the codec in the file name.
+
+    Raises:
+        UnreadableError: wrong_suffix, or empty if there are no bytes at all.
+    """
     gzip = head.startswith(b"\x1f\x8b")
-    # 0x184D2A50 to 5F open a skippable frame, which may come first.
+    # 0x184D2A50 to 0x184D2A5F open a skippable frame, which may come first.
     zstd = head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F)
     if (codec == "gzip" and not gzip) or (codec == "zstd" and not zstd):
         raise UnreadableError(Reason.empty if not head else Reason.wrong_suffix)
 
 
-def chunks(raw: BinaryIO, codec: str | None, limits: Limits, start: int = 0) -> Iterator[bytes]:
-    """The decompressed content from byte `start` on, piece by piece.
+def iter_blocks(raw: BinaryIO, codec: str | None, limits: Limits, start: int = 0) -> Iterator[bytes]:
+    """Iterate over the decompressed content from byte `start` on, block by block.
 
-    Raises UnreadableError, after every byte before the damage was given: broken (damaged or cut short),
-    decompression_bomb (passes `limits.max_ratio`), inaccessible (the disk failed).
+    Raises:
+        UnreadableError: After all bytes before the damage were yielded: broken (damaged or truncated),
+            decompression_bomb (exceeds `limits.max_ratio`), inaccessible (the disk failed).
     """
     try:
         if codec is None:
@@ -69,7 +81,7 @@ def chunks(raw: BinaryIO, codec: str | None, limits: Limits, start: int = 0) -> 
             while block := raw.read(_PLAIN_BLOCK):
                 yield block
         else:
-            for block in _expand(raw, codec, limits.max_ratio):
+            for block in _iter_decompressed(raw, codec, limits.max_ratio):
                 if start < len(block):
                     yield block[start:] if start else block
                 start = max(0, start - len(block))
@@ -77,25 +89,25 @@ def chunks(raw: BinaryIO, codec: str | None, limits: Limits, start: int = 0) -> 
         raise UnreadableError(Reason.inaccessible) from None
 
 
-def _expand(raw: BinaryIO, codec: str, max_ratio: int) -> Iterator[bytes]:
-    taken = given = 0
+def _iter_decompressed(raw: BinaryIO, codec: str, max_ratio: int) -> Iterator[bytes]:
+    size_in = size_out = 0
     decoder: _Decoder | None = None
-    while block := raw.read(_FEED[codec]):
-        taken += len(block)
+    while block := raw.read(_COMPRESSED_BLOCK[codec]):
+        size_in += len(block)
         while block:
             if decoder is None:
-                # gzip files on block devices are padded with zeros; both formats may hold several members.
-                if given and codec == "gzip" and not (block := block.lstrip(b"\0")):
+                # gzip files on block devices are padded with zeros; both formats may have several members.
+                if size_out and codec == "gzip" and not (block := block.lstrip(b"\0")):
                     break
-                decoder = _new_decoder(codec)
+                decoder = _create_decoder(codec)
             try:
                 out = decoder.decompress(block)
             except (zlib.error, zstandard.ZstdError, MemoryError):
                 raise UnreadableError(Reason.broken) from None
-            given += len(out)
+            size_out += len(out)
             if out:
                 yield out
-            if given > BOMB_FLOOR and given > taken * max_ratio:
+            if size_out > BOMB_FLOOR and size_out > size_in * max_ratio:
                 raise UnreadableError(Reason.decompression_bomb)
             block = b""
             if decoder.eof:
@@ -104,17 +116,22 @@ def _expand(raw: BinaryIO, codec: str, max_ratio: int) -> Iterator[bytes]:
         raise UnreadableError(Reason.broken)
 
 
-def _new_decoder(codec: str) -> _Decoder:
+def _create_decoder(codec: str) -> _Decoder:
     if codec == "gzip":
         return zlib.decompressobj(wbits=31)
     return zstandard.ZstdDecompressor().decompressobj()
 
 
 def read_all(raw: BinaryIO, codec: str | None, limits: Limits) -> bytes:
-    """The whole content in memory. Raises UnreadableError as `chunks` does, and beyond `limits.max_text_bytes`."""
+    """Read the whole decompressed content into memory.
+
+    Raises:
+        UnreadableError: As `iter_blocks`; over_size, or decompression_bomb if compressed, beyond
+            `limits.max_text_bytes`.
+    """
     parts: list[bytes] = []
     size = 0
-    for part in chunks(raw, codec, limits):
+    for part in iter_blocks(raw, codec, limits):
         size += len(part)
         if size > limits.max_text_bytes:
             raise UnreadableError(Reason.over_size if codec is None else Reason.decompression_bomb)

@@ -1,4 +1,4 @@
-"""What every reader shares: why a file or record can't be read, the one exception, and the limits."""
+"""What all readers share: reasons for a refusal, the exception, limits, and the normal form of text."""
 
 from __future__ import annotations
 
@@ -8,34 +8,41 @@ from enum import StrEnum
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
+BOMB_FLOOR = 16 << 20
+"""Output in bytes below which nothing counts as a decompression bomb, whatever its ratio."""
+
 
 class Reason(StrEnum):
-    """Why a document or a record could not be read. These codes go to the quarantine table."""
+    """Why a document or a record could not be read. The quarantine table stores these codes."""
 
     empty = "empty"
-    """No bytes, or nothing but white space."""
+    """No bytes, or only white space."""
     broken = "broken"
-    """Damaged, cut short, or against its format's grammar; a record that isn't an object or a full row."""
+    """Damaged, truncated or malformed; a record that is neither an object nor a complete row."""
     encrypted = "encrypted"
     """Needs a password or a private key."""
     wrong_suffix = "wrong_suffix"
-    """The content is of another format than the file's name says."""
+    """The content has another format than the file name says."""
     over_size = "over_size"
-    """Larger on disk than `Limits.max_bytes`, or one record larger than `Limits.max_text_bytes`."""
+    """A file larger than `Limits.max_bytes`, or a record larger than `Limits.max_text_bytes`."""
     decompression_bomb = "decompression_bomb"
-    """Grows beyond `Limits.max_text_bytes` or `Limits.max_ratio` when it is decompressed."""
+    """Exceeds `Limits.max_text_bytes` or `Limits.max_ratio` when it is decompressed."""
     needs_ocr = "needs_ocr"
-    """At least one page is a picture, and no Tesseract is there to read it (or it failed)."""
+    """At least one page is a picture, and Tesseract is not installed or failed."""
     unsupported = "unsupported"
     """No reader for this format."""
     missing_text = "missing_text"
-    """A sound record without the text field that the caller asked for."""
+    """A valid record without the requested text field."""
     inaccessible = "inaccessible"
-    """Not a regular file, gone, or not readable for this user."""
+    """Missing, not a regular file, or not readable for this user."""
 
 
 class UnreadableError(Exception):
-    """A file can't be read. Its message is the reason code alone: never text, a name or a path."""
+    """A file cannot be read. The message is the reason code alone: never text, a name or a path.
+
+    Attributes:
+        reason: Why the file cannot be read.
+    """
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -44,13 +51,15 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a reader may take in.
+    """Bounds on what a reader accepts.
 
-    max_bytes: bytes of a document's file as it lies on disk. Record files are streamed: no limit.
-    max_text_bytes: bytes of one document, or of one record, after decompression.
-    max_ratio: decompressed bytes for each compressed byte, looked at once `BOMB_FLOOR` bytes came out:
-        prose compresses by 3 to 10, form letters by 50, a bomb by 1000 (gzip) and more (zstd).
-    ocr: read scanned pages with Tesseract where it is installed.
+    Attributes:
+        max_bytes: Maximum size of a document's file on disk. Record files are streamed and have no limit.
+        max_text_bytes: Maximum size of one document, or of one record, after decompression.
+        max_ratio: Maximum number of decompressed bytes per compressed byte, checked once the output exceeds
+            `BOMB_FLOOR`. Prose compresses by 3 to 10, form letters by 50, a bomb by 1000 (gzip) or more
+            (zstd).
+        ocr: Read scanned pages with Tesseract if it is installed.
     """
 
     max_bytes: int = 64 << 20
@@ -59,20 +68,21 @@ class Limits:
     ocr: bool = True
 
 
-BOMB_FLOOR = 16 << 20
-"""Bytes below which nothing is called a bomb, whatever its ratio: they do no harm."""
-
-
 def normalize_text(text: str) -> str:
-    r"""The one normal form of a document's text, idempotent.
+    r"""Return the normal form of a document's text. Idempotent.
 
-    NULs dropped (databases refuse them), "\r\n" and "\r" to "\n", lone surrogates to U+FFFD (they have no
-    UTF-8 form), one or more leading byte-order marks dropped.
+    NULs are dropped (databases refuse them), "\r\n" and "\r" become "\n", lone surrogates become U+FFFD (they
+    have no UTF-8 form), and leading byte-order marks are dropped.
     """
     text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
     return replace_surrogates(text).lstrip("\ufeff")
 
 
 def replace_surrogates(text: str) -> str:
-    """Lone surrogates replaced one for one by U+FFFD, so that offsets stay as they were."""
+    """Replace each lone surrogate by U+FFFD. Offsets do not change."""
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def has_surrogates(text: str) -> bool:
+    """Return True if the text contains a lone surrogate, which marks a byte that could not be decoded."""
+    return not text.isascii() and _LONE_SURROGATE.search(text) is not None

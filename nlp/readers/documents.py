@@ -1,4 +1,4 @@
-"""From a file to its text, whatever its format."""
+"""The text of a document file, whatever its format."""
 
 from __future__ import annotations
 
@@ -18,28 +18,47 @@ _MAX_NESTING = 8
 
 
 def read_document(path: Path, limits: Limits | None = None) -> str:
-    """The normalised text of one document, chosen by its suffix and checked against its content.
+    """Read the text of one document. The suffix selects the format; the content is checked against it.
 
-    Never empty, never None. Raises UnreadableError with the reason, and nothing else, whatever the bytes are.
+    Args:
+        path: File to read.
+        limits: Bounds on what is accepted; None for the defaults.
+
+    Returns:
+        The normalized text, never empty.
+
+    Raises:
+        UnreadableError: The document cannot be read. No other exception is raised, whatever the bytes are.
     """
-    return _guarded(lambda: _read_file(path, limits or Limits()))
+    return _translate_errors(lambda: _read_file(path, limits or Limits()))
 
 
 def read_content(name: str, data: bytes, limits: Limits | None = None) -> str:
-    """The same for a document of that name whose bytes are in memory already."""
-    return _guarded(lambda: _read_content(name, data, limits or Limits()))
+    """Read the text of one document whose bytes are already in memory.
+
+    Args:
+        name: Name of the file, whose suffix selects the format.
+        data: Content of the file.
+        limits: Bounds on what is accepted; None for the defaults.
+
+    Returns:
+        The normalized text, never empty.
+
+    Raises:
+        UnreadableError: The document cannot be read. No other exception is raised, whatever the bytes are.
+    """
+    return _translate_errors(lambda: _read_content(name, data, limits or Limits()))
 
 
-def _guarded(read: Callable[[], str]) -> str:
-    reason = Reason.broken
+def _translate_errors(read: Callable[[], str]) -> str:
     try:
         return read()
     except UnreadableError as unreadable:
         reason = unreadable.reason
     except Exception:
-        # Six foreign parsers meet hostile bytes here: which exceptions they can raise is not knowable.
+        # Third-party parsers process hostile bytes here: which exceptions they may raise is not known.
         reason = Reason.broken
-    # Raised out here, so that no library's exception, which may quote the text, hangs on it as its context.
+    # Raised outside of the handlers, so that no library's exception, which may quote text, is its context.
     raise UnreadableError(reason)
 
 
@@ -60,9 +79,17 @@ def _read_content(name: str, data: bytes, limits: Limits) -> str:
 
 
 def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits, depth: int = 0) -> str:
-    """The same for content already in memory, such as an attachment, which `depth` messages enclose.
+    """Read the text of a document, or of an attachment, whose bytes are in memory.
 
-    Raises UnreadableError, and whatever a parser raises on damaged content.
+    Args:
+        data: Content of the file.
+        suffix: Suffix of the format, in lower case.
+        codec: Codec that the content is compressed with, if any.
+        limits: Bounds on what is accepted.
+        depth: Number of messages that enclose the attachment.
+
+    Raises:
+        UnreadableError: The document cannot be read. Damaged content may also raise a parser's exception.
     """
     if suffix not in DOCUMENT_SUFFIXES or depth > _MAX_NESTING:
         raise UnreadableError(Reason.unsupported)
@@ -92,7 +119,7 @@ def _parse(data: bytes, suffix: str, limits: Limits, depth: int) -> str:
 
 
 def _read_attachment(data: bytes, suffix: str, codec: str | None, limits: Limits, *, depth: int) -> str:
-    """Damage in one attachment doesn't cost the rest of the message."""
+    # Damage in one attachment must not cost the rest of the message.
     try:
         return read_bytes(data, suffix, codec, limits, depth)
     except UnreadableError:

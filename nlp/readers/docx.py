@@ -1,14 +1,15 @@
-"""DOCX -> text, straight from the parts of the ZIP file.
+"""DOCX to text, read directly from the parts of the ZIP file.
 
-In the body's order, with tables (cells by tab, rows by line, nested ones in place) and text boxes (after the
-paragraph they hang on, once, though Word stores each twice). Headers stand before the body; footnotes,
-endnotes, diagrams and footers after it; a header repeated for first, odd and even pages once.
+The text follows the order of the body, with tables (tabs between cells, a line per row, nested tables in
+place) and text boxes (after their paragraph, once, although Word stores each twice). Headers precede the
+body; footnotes, endnotes, diagrams and footers follow it. Headers and footers that are repeated for first,
+odd and even pages occur once.
 
-Inserted and moved-to text is text. Deleted and moved-from text, field codes, hidden runs and phonetic guides
-are not. Comments are not: they are talk about the document, not the document. Automatic numbers of paragraphs
-are not: they aren't in the file, Word computes them.
+Inserted text and the target of a move are text. Deleted text, the source of a move, field codes, hidden runs
+and phonetic guides are not. Comments are not: they are about the document, not part of it. Automatic
+paragraph numbers are not: the file does not contain them, Word computes them.
 
-The XML is read as a stream of events: a part that inflates to 100 MiB of empty elements costs no memory.
+The XML is parsed as a stream of events: a part that inflates to 100 MiB of empty elements takes no memory.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableError
 from lexveil.nlp.readers.docx_events import WordText
+from lexveil.nlp.readers.plain import OLE_MAGIC
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 _MAX_ENTRIES = 20_000
 _BLOCK = 1 << 16
@@ -33,12 +34,13 @@ _AFTER = ("footnotes", "endnotes", "diagramData", "footer")
 
 
 def read(data: bytes, limits: Limits) -> str:
-    """The text of a DOCX file.
+    """Read the text of a DOCX file.
 
-    Raises UnreadableError: encrypted, wrong_suffix (no ZIP, or one without a Word document in it), broken,
-    decompression_bomb, needs_ocr (pictures and no text), unsupported (holds a chunk of another format).
+    Raises:
+        UnreadableError: encrypted, wrong_suffix (not a ZIP file, or one without a Word document), broken,
+            decompression_bomb, needs_ocr (pictures and no text), unsupported (embeds another format).
     """
-    if data.startswith(_OLE):
+    if data.startswith(OLE_MAGIC):
         raise UnreadableError(Reason.encrypted if _ENCRYPTED_PACKAGE in data else Reason.wrong_suffix)
     if not data.startswith(b"PK"):
         raise UnreadableError(Reason.wrong_suffix)
@@ -50,7 +52,7 @@ def read(data: bytes, limits: Limits) -> str:
 
 
 class _Package:
-    """One open DOCX and how much may still be inflated from it."""
+    """An open DOCX file, and the number of bytes that may still be inflated from it."""
 
     def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
         entries = archive.infolist()
@@ -64,42 +66,45 @@ class _Package:
         self._max_ratio = limits.max_ratio
 
     def text(self) -> str:
-        roots = [part for kind, part in self._related("") if kind == "officeDocument"]
+        """Return the text of all parts."""
+        roots = [part for kind, part in self._find_related("") if kind == "officeDocument"]
         main = roots[0] if roots else "word/document.xml"
         if main not in self._entries:
             raise UnreadableError(Reason.wrong_suffix)
-        body = self._part(main)
-        related = sorted(self._related(main))
+        body = self._read_part(main)
+        related = sorted(self._find_related(main))
         if any(kind == "aFChunk" for kind, _ in related):
             raise UnreadableError(Reason.unsupported)
-        before = [self._part(part) for wanted in _BEFORE for kind, part in related if kind == wanted]
-        after = [self._part(part) for wanted in _AFTER for kind, part in related if kind == wanted]
+        before = [self._read_part(part) for wanted in _BEFORE for kind, part in related if kind == wanted]
+        after = [self._read_part(part) for wanted in _AFTER for kind, part in related if kind == wanted]
         pieces = [*dict.fromkeys(before), body, *dict.fromkeys(after)]
         text = "\n".join(piece for piece in pieces if piece.strip())
         if not text and any("/media/" in name for name in self._entries):
             raise UnreadableError(Reason.needs_ocr)
         return text
 
-    def _related(self, part: str) -> list[tuple[str, str]]:
-        """(kind, part name) of the parts of this package that `part` ("": the package itself) refers to."""
+    def _find_related(self, part: str) -> list[tuple[str, str]]:
+        """Return (kind, part name) of the parts that `part`, or the package itself (""), refers to."""
         folder, name = posixpath.split(part)
         relations = posixpath.join(folder, "_rels", f"{name}.rels")
         if relations not in self._entries:
             return []
-        target = _Relations()
-        self._parse(relations, target)
+        collector = _RelationCollector()
+        self._parse(relations, collector)
         base = posixpath.join("/", folder)
-        paths = [(kind, posixpath.normpath(posixpath.join(base, path))[1:]) for kind, path in target.found]
+        paths = [
+            (kind, posixpath.normpath(posixpath.join(base, path))[1:]) for kind, path in collector.relations
+        ]
         return [(kind, path) for kind, path in paths if kind == "officeDocument" or path in self._entries]
 
-    def _part(self, name: str) -> str:
-        target = WordText()
-        self._parse(name, target)
-        return target.text()
+    def _read_part(self, name: str) -> str:
+        collector = WordText()
+        self._parse(name, collector)
+        return collector.text()
 
-    def _parse(self, name: str, target: _Relations | WordText) -> None:
+    def _parse(self, name: str, target: _RelationCollector | WordText) -> None:
         entry = self._entries[name]
-        # The declared size may lie; the true one is counted below.
+        # The declared size may be false; the true one is counted below.
         too_dense = entry.file_size > BOMB_FLOOR and entry.file_size > entry.compress_size * self._max_ratio
         if entry.file_size > self._budget or too_dense:
             raise UnreadableError(Reason.decompression_bomb)
@@ -113,16 +118,17 @@ class _Package:
         parser.close()
 
 
-class _Relations:
-    """Parser target: the relationships of one part that stay inside the package."""
+class _RelationCollector:
+    """Parser target that collects the relationships of one part to others of the package."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[str, str]] = []
+        self.relations: list[tuple[str, str]] = []
+        """Kind and target of each relationship."""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag.endswith("}Relationship") and attributes.get("TargetMode") != "External":
             kind = attributes.get("Type", "").rpartition("/")[2]
-            self.found.append((kind, attributes.get("Target", "")))
+            self.relations.append((kind, attributes.get("Target", "")))
 
     def doctype(self, *_: object) -> None:
         raise UnreadableError(Reason.broken)

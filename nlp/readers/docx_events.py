@@ -1,6 +1,6 @@
 """The text of one WordprocessingML part, collected from parser events.
 
-Names are those of ECMA-376 part 1, section 17; only those that bear on text are known here.
+Names are those of ECMA-376 part 1, section 17. Only the elements that affect the text are handled.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lexveil.nlp.readers.contract import Reason, UnreadableError
-from lexveil.nlp.readers.layout import Layout
+from lexveil.nlp.readers.layout import TextLayout
 
 _WORD = (
     "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}",
@@ -24,8 +24,8 @@ _BRANCHES = frozenset({"mc:Choice", "mc:Fallback"})
 _BREAKS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 
-def _short(tag: str) -> str:
-    """`{...}p` -> `p`, `mc:Choice` for markup compatibility, "" for names that don't matter."""
+def _shorten(tag: str) -> str:
+    """Shorten `{...}p` to `p`, with `mc:` before names of markup compatibility; "" for ignored elements."""
     namespace, _, local = tag.rpartition("}")
     namespace += "}"
     if namespace in _WORD:
@@ -38,107 +38,139 @@ def _short(tag: str) -> str:
 
 
 class WordText:
-    """Parser target for lxml. `text()` is the part's text once it was fed."""
+    """Parser target for lxml that collects the text of one part. `text()` returns it after parsing."""
 
     def __init__(self) -> None:
         self._path: list[str] = []
         self._skipped_from = 0
-        """Depth of the element that is being skipped with all it holds; 0: none."""
-        self._layouts = [Layout()]
-        """The running text, and above it one for every text box that is open."""
+        """Depth of the element that is skipped with all its content; 0 if none is."""
+        self._layouts = [TextLayout()]
+        """The running text, followed by one layout per open text box."""
         self._boxes: list[str] = []
+        """Text of closed boxes that still have to be written after their paragraph."""
         self._written = 0
         self._alternatives: list[int] = []
-        """For each open AlternateContent, how much text had been written before it."""
-        self._joined = False
-        """The mark of this paragraph was deleted: the next one continues it."""
+        """For each open AlternateContent, the number of characters written before it."""
+        self._is_joined = False
+        """True if the mark of this paragraph was deleted, so that the next paragraph continues it."""
 
     def text(self) -> str:
+        """Return the text of the part."""
         self._flush_boxes()
-        return self._layouts[0].result()
+        return self._layouts[0].getvalue()
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        name = _short(tag)
+        """Handle the start of an element.
+
+        Raises:
+            UnreadableError: wrong_suffix, if the root element belongs to another format.
+        """
+        name = _shorten(tag)
         path = self._path
         path.append(name)
         if len(path) == 1 and not name and not tag.endswith("}dataModel"):
-            raise UnreadableError(Reason.wrong_suffix)  # a spreadsheet, say; a dataModel is a diagram's text
+            # A spreadsheet, for instance. A dataModel contains the text of a diagram.
+            raise UnreadableError(Reason.wrong_suffix)
         if self._skipped_from or not name:
             return
         parent = path[-2] if len(path) > 1 else ""
         grandparent = path[-3] if len(path) > 2 else ""
-        depth = len(path)
         if name == "del" and parent == "rPr":
-            self._joined = self._joined or grandparent == "pPr"
-        elif (name == "del" and parent == "trPr") or (name == "cellDel" and parent == "tcPr"):
-            self._skipped_from = depth - 2
-        elif name == "vanish":
-            if parent == "rPr" and grandparent == "r" and _is_on(attributes):
-                self._skipped_from = depth - 2
-        elif name in _DROPPED or (name in _BRANCHES and self._written > self._alternatives[-1]):
-            self._skipped_from = depth
-        elif name == "mc:AlternateContent":
+            self._is_joined = self._is_joined or grandparent == "pPr"
+        elif levels := self._count_skipped_levels(name, parent, grandparent, attributes):
+            self._skipped_from = len(path) + 1 - levels
+        else:
+            self._open(name, parent, attributes)
+
+    def _count_skipped_levels(
+        self, name: str, parent: str, grandparent: str, attributes: Mapping[str, str]
+    ) -> int:
+        """Return 0 to keep an element, 1 to skip it, 3 to skip its grandparent, of which it is a property."""
+        if (name == "del" and parent == "trPr") or (name == "cellDel" and parent == "tcPr"):
+            return 3
+        if name == "vanish":
+            return 3 if parent == "rPr" and grandparent == "r" and _is_on(attributes) else 0
+        is_dropped = name in _DROPPED or (name in _BRANCHES and self._written > self._alternatives[-1])
+        return int(is_dropped)
+
+    def _open(self, name: str, parent: str, attributes: Mapping[str, str]) -> None:
+        if name == "mc:AlternateContent":
             self._alternatives.append(self._written)
         elif name == "txbxContent":
-            self._layouts.append(Layout())
+            self._layouts.append(TextLayout())
         elif name == "tc":
             self._layouts[-1].open_cell()
         elif parent == "r":
-            self._run_child(name, attributes)
+            self._write_run_child(name, attributes)
 
-    def _run_child(self, name: str, attributes: Mapping[str, str]) -> None:
+    def _write_run_child(self, name: str, attributes: Mapping[str, str]) -> None:
         if name in _BREAKS:
-            self._layouts[-1].text(_BREAKS[name])
+            self._layouts[-1].write(_BREAKS[name])
         elif name == "sym":
             code = next((value for key, value in attributes.items() if key.endswith("}char")), "")
             try:
-                self._layouts[-1].text(chr(int(code, 16)))
+                self._layouts[-1].write(chr(int(code, 16)))
             except (ValueError, OverflowError):
-                self._layouts[-1].text("\ufffd")
+                self._layouts[-1].write("\ufffd")
 
     def data(self, text: str) -> None:
+        """Handle character data."""
         if not self._skipped_from and self._path and self._path[-1] == "t":
-            self._layouts[-1].text(text)
+            self._layouts[-1].write(text)
             self._written += len(text)
 
     def end(self, tag: str) -> None:
+        """Handle the end of an element.
+
+        Raises:
+            UnreadableError: unsupported, if the part embeds a document of another format.
+        """
         depth = len(self._path)
         name = self._path.pop()
         if self._skipped_from:
             if depth > self._skipped_from:
                 return
             self._skipped_from = 0
-        layout = self._layouts[-1]
-        if name == "p":
-            if not self._joined:
-                layout.line()
-            self._joined = False
-            if len(self._layouts) == 1:
-                self._flush_boxes()
-        elif name == "tc":
-            layout.close_cell()
-        elif name == "tr":
-            layout.close_row()
-        elif name == "txbxContent" and len(self._layouts) > 1:
-            self._boxes.append(self._layouts.pop().result())
-        elif name == "mc:AlternateContent" and self._alternatives:
-            self._alternatives.pop()
-        elif name == "altChunk":
-            raise UnreadableError(Reason.unsupported)
+        match name:
+            case "p":
+                self._end_paragraph()
+            case "tc":
+                self._layouts[-1].close_cell()
+            case "tr":
+                self._layouts[-1].close_row()
+            case "txbxContent" if len(self._layouts) > 1:
+                self._boxes.append(self._layouts.pop().getvalue())
+            case "mc:AlternateContent" if self._alternatives:
+                self._alternatives.pop()
+            case "altChunk":
+                raise UnreadableError(Reason.unsupported)
+            case _:
+                pass
+
+    def _end_paragraph(self) -> None:
+        if not self._is_joined:
+            self._layouts[-1].break_line()
+        self._is_joined = False
+        if len(self._layouts) == 1:
+            self._flush_boxes()
 
     def _flush_boxes(self) -> None:
         for box in self._boxes:
-            self._layouts[0].line()
-            self._layouts[0].text(box)
-            self._layouts[0].line()
+            self._layouts[0].break_line()
+            self._layouts[0].write(box)
+            self._layouts[0].break_line()
         self._boxes.clear()
 
     def doctype(self, *_: object) -> None:
-        """Word writes none, and entities are the way to read other files or to grow without end."""
+        """Refuse a document type: Word writes none, and entities could read files or grow without bound.
+
+        Raises:
+            UnreadableError: broken.
+        """
         raise UnreadableError(Reason.broken)
 
     def close(self) -> None:
-        pass
+        """Handle the end of the part."""
 
 
 def _is_on(attributes: Mapping[str, str]) -> bool:

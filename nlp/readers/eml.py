@@ -1,7 +1,7 @@
-"""E-mail (RFC 5322) -> text: the main headers, the body, then the attachments.
+"""E-mail (RFC 5322) to text: the main headers, the body, then the attachments.
 
-Of alternatives the plain text is taken, else the HTML. Attachments that can be read are appended after
-`[attachment]`; for each other one stands `[attachment not read: REASON]`, so none is lost silently.
+Of alternatives, the plain text is read, otherwise the HTML. Readable attachments follow after `[attachment]`;
+for every other one there is a line `[attachment not read: REASON]`, so that none is lost silently.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from email.message import Message
 
 from lexveil.nlp.readers.compression import split_name
-from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, has_surrogates
 from lexveil.nlp.readers.html import read as read_html
-from lexveil.nlp.readers.plain import check_text, decode
+from lexveil.nlp.readers.plain import check_is_text, decode
 
 ReadPart = Callable[[bytes, str, str | None, Limits], str]
-"""(content, suffix, codec, limits) -> text: how attachments are read."""
+"""Reader of an attachment: (content, suffix, codec, limits) -> text."""
 
 _SHOWN = ("From", "To", "Cc", "Bcc", "Date", "Subject")
 _KNOWN = {
@@ -37,20 +37,26 @@ _FOLD = re.compile(r"\r?\n[ \t]*")
 
 
 def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
-    """The text of a message.
+    """Read the text of a message.
 
-    Raises UnreadableError: wrong_suffix (no header of a mail at its top), encrypted (the whole message is),
-    decompression_bomb (all parts together), broken.
+    Args:
+        data: Content of the file.
+        limits: Bounds on what is accepted.
+        read_part: Reader of attachments.
+
+    Raises:
+        UnreadableError: wrong_suffix (no e-mail header at the top), encrypted (the whole message is),
+            decompression_bomb (all parts together), broken.
     """
-    check_text(data)
+    check_is_text(data)
     message = email.message_from_bytes(data, policy=email.policy.default)
-    if not _KNOWN.intersection(name.lower() for name in message.keys()):  # noqa: SIM118  (a Message isn't a dict)
+    if not _KNOWN.intersection(name.lower() for name in message.keys()):  # noqa: SIM118  (a Message is no dict)
         raise UnreadableError(Reason.wrong_suffix)
     if _is_encrypted(message):
         raise UnreadableError(Reason.encrypted)
     pieces: list[str] = []
     size = 0
-    for piece in _message(message, limits, read_part, 0):
+    for piece in _iter_message(message, limits, read_part, 0):
         size += len(piece)
         if size > limits.max_text_bytes:
             raise UnreadableError(Reason.decompression_bomb)
@@ -58,19 +64,19 @@ def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
     return "\n\n".join(pieces)
 
 
-def _message(message: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
-    headers = [f"{name}: {value}" for name in _SHOWN for value in _header(message, name)]
+def _iter_message(message: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
+    headers = [f"{name}: {value}" for name in _SHOWN for value in _iter_header(message, name)]
     if headers:
         yield "\n".join(headers)
-    yield from _parts(message, limits, read_part, depth)
+    yield from _iter_part(message, limits, read_part, depth)
 
 
-def _header(message: Message, wanted: str) -> Iterator[str]:
+def _iter_header(message: Message, wanted: str) -> Iterator[str]:
     for name, value in message.raw_items():
         if name.lower() != wanted.lower():
             continue
         text = str(value)
-        if any("\ud800" <= c <= "\udfff" for c in text):  # raw 8-bit bytes, against the standard but common
+        if has_surrogates(text):  # raw 8-bit bytes, which violate the standard but are common
             text = decode(text.encode("utf-8", "surrogateescape"))
         else:
             # The standard library's header parser fails in many ways on malformed addresses.
@@ -79,74 +85,74 @@ def _header(message: Message, wanted: str) -> Iterator[str]:
         yield _FOLD.sub(" ", text).strip()
 
 
-def _parts(part: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
+def _iter_part(part: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
     kind = part.get_content_type()
     if depth > _MAX_DEPTH:
-        yield _not_read(Reason.unsupported)
+        yield _describe_unread(Reason.unsupported)
     elif _is_encrypted(part):
-        yield _not_read(Reason.encrypted)
+        yield _describe_unread(Reason.encrypted)
     elif kind == "multipart/alternative":
-        yield from _alternative(part, limits, read_part, depth)
+        yield from _iter_alternative(part, limits, read_part, depth)
     elif kind.startswith("message/") and part.is_multipart():
-        for inner in _children(part):
+        for inner in _iter_children(part):
             yield "[attachment]"
-            yield from _message(inner, limits, read_part, depth + 1)
+            yield from _iter_message(inner, limits, read_part, depth + 1)
     elif part.is_multipart():
-        for inner in _children(part):
-            yield from _parts(inner, limits, read_part, depth + 1)
+        for inner in _iter_children(part):
+            yield from _iter_part(inner, limits, read_part, depth + 1)
     elif kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
-        yield _body(part, kind)
+        yield _read_body(part, kind)
     else:
-        yield _attachment(part, kind, limits, read_part)
+        yield _read_attachment(part, kind, limits, read_part)
 
 
-def _alternative(part: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
-    """The plain version when it says anything, else the last of the others, the richest (RFC 2046, 5.1.4)."""
-    children = list(_children(part))
+def _iter_alternative(part: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
+    """Yield the plain version unless it is blank, else the last, richest of the others (RFC 2046, 5.1.4)."""
+    children = list(_iter_children(part))
     plain = [child for child in children if child.get_content_type() == "text/plain"]
     others = [child for child in reversed(children) if child.get_content_type() != "text/plain"]
     for child in plain + others:
-        pieces = list(_parts(child, limits, read_part, depth + 1))
+        pieces = list(_iter_part(child, limits, read_part, depth + 1))
         if any(piece.strip() for piece in pieces):
             yield from pieces
             return
 
 
-def _children(part: Message) -> Iterator[Message]:
+def _iter_children(part: Message) -> Iterator[Message]:
     payload = part.get_payload()
     if isinstance(payload, list):
         yield from (child for child in payload if isinstance(child, Message))
 
 
-def _payload(part: Message) -> bytes:
+def _decode_payload(part: Message) -> bytes:
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
 
 
-def _body(part: Message, kind: str) -> str:
-    data = _payload(part)
+def _read_body(part: Message, kind: str) -> str:
+    data = _decode_payload(part)
     if not data.strip():
         return ""
     charset = part.get_content_charset()
     try:
         return read_html(data, charset) if kind == "text/html" else decode(data, charset)
     except UnreadableError as unreadable:
-        return _not_read(unreadable.reason)
+        return _describe_unread(unreadable.reason)
 
 
-def _attachment(part: Message, kind: str, limits: Limits, read_part: ReadPart) -> str:
+def _read_attachment(part: Message, kind: str, limits: Limits, read_part: ReadPart) -> str:
     suffix, codec = split_name(part.get_filename() or "")
     if kind in _SUFFIXES and codec is None:
         suffix = _SUFFIXES[kind]
     elif kind.startswith("text/") and kind != "text/rtf" and codec is None:
         suffix = ".txt"
     try:
-        return f"[attachment]\n\n{read_part(_payload(part), suffix, codec, limits)}"
+        return f"[attachment]\n\n{read_part(_decode_payload(part), suffix, codec, limits)}"
     except UnreadableError as unreadable:
-        return _not_read(unreadable.reason)
+        return _describe_unread(unreadable.reason)
 
 
-def _not_read(reason: Reason) -> str:
+def _describe_unread(reason: Reason) -> str:
     return f"[attachment not read: {reason}]"
 
 

@@ -1,9 +1,9 @@
-"""HTML -> text.
+"""HTML to text.
 
-Dropped: scripts, styles, the head, `<noscript>`, `<template>`, and `<del>` (deleted text must not come back).
-Hidden elements (`hidden`, `display:none`, `visibility:hidden` in the element's own style) are dropped too:
-what the page doesn't show was not put before its reader, and holds mail preheaders, menus and trackers. Style
-sheets are not applied, so text that only a sheet hides stays in.
+Dropped are scripts, styles, the head, `<noscript>`, `<template>`, and `<del>` (deleted text must not
+reappear). Hidden elements (`hidden`, or `display:none` or `visibility:hidden` in the `style` attribute) are
+dropped, too: text that a page does not show was not presented to its reader, and consists of mail preheaders,
+menus and trackers. Style sheets are not applied, so text that only a style sheet hides is kept.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections import Counter
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from lexveil.nlp.readers.contract import Reason, UnreadableError
-from lexveil.nlp.readers.layout import Layout
-from lexveil.nlp.readers.plain import check_text, decode
+from lexveil.nlp.readers.layout import TextLayout
+from lexveil.nlp.readers.plain import check_is_text, decode
 
 _DROPPED = {"script", "style", "head", "noscript", "template", "del", "iframe", "object", "svg", "title"}
 _LINES = {
@@ -26,7 +26,7 @@ _LINES = {
 _PARAGRAPHS = {"blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul"}
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _MAY_HIDE = re.compile("hidden|display", re.IGNORECASE)
-"""Looked for once a page, as looking at every element's attributes takes half of the time."""
+"""Searched once per page, because inspecting the attributes of every element takes half of the time."""
 _SPACE = re.compile(r"[ \t\n\r\f]+")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)[^>]{0,400}?(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I
@@ -38,30 +38,41 @@ _CLOSED_BY_OTHERS = {
     "img", "input", "li", "link", "meta", "optgroup", "option", "p", "param", "rp", "rt", "source",
     "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr",
 }  # fmt: skip
-"""Elements that are empty or that the next one of their kind closes: unclosed, they don't nest."""
+"""Elements that are empty, or closed by the next one of their kind: left open, they do not nest."""
 
 
 def read(data: bytes, charset: str | None = None) -> str:
-    """The text of an HTML file; `charset` (a mail part's header) is believed before the page's own.
+    """Read the text of an HTML file.
 
-    Raises UnreadableError: wrong_suffix for binary data, broken for absurdly deep nesting.
+    Args:
+        data: Content of the file.
+        charset: Charset from the header of a mail part, which takes precedence over the page's own.
+
+    Raises:
+        UnreadableError: wrong_suffix for binary data, broken for excessively deep nesting.
     """
-    check_text(data)
-    if charset is None and (found := _CHARSET.search(data[:4096])):
-        named = found[1].decode("ascii")
-        # A page whose meta element could be read byte by byte isn't in UTF-16, whatever it says.
+    check_is_text(data)
+    if charset is None and (match := _CHARSET.search(data[:4096])):
+        named = match[1].decode("ascii")
+        # A page whose meta element is legible as single bytes is not in UTF-16, whatever it declares.
         charset = None if named.lower().startswith("utf-16") else named
     page = decode(data, charset).replace("\0", "")
     _check_depth(page)
     root = LexborHTMLParser(page).root
-    out = Layout()
+    out = TextLayout()
     if root is not None:
         _walk(root, out, may_hide=_MAY_HIDE.search(page) is not None)
-    return out.result()
+    return out.getvalue()
 
 
 def _check_depth(page: str) -> None:
-    """Raises UnreadableError(broken): parsing time grows with the depth squared, to hours for a small file."""
+    """Check that elements are not nested too deeply.
+
+    The time to parse grows with the square of the depth, to hours for a small file.
+
+    Raises:
+        UnreadableError: broken.
+    """
     depths: Counter[str] = Counter()
     total = 0
     for tag in _TAG.finditer(page):
@@ -75,8 +86,8 @@ def _check_depth(page: str) -> None:
             raise UnreadableError(Reason.broken)
 
 
-def _walk(root: LexborNode, out: Layout, may_hide: bool) -> None:
-    """Depth first with a stack of our own: real pages nest deeper than Python's recursion limit."""
+def _walk(root: LexborNode, out: TextLayout, may_hide: bool) -> None:
+    """Walk depth first with an explicit stack: real pages nest deeper than Python's recursion limit."""
     stack: list[LexborNode] = []
     preformatted = 0
     node: LexborNode | None = root
@@ -99,27 +110,27 @@ def _walk(root: LexborNode, out: Layout, may_hide: bool) -> None:
         node = node.next if node is not None else None
 
 
-def _write(text: str, out: Layout, preformatted: bool) -> None:
+def _write(text: str, out: TextLayout, preformatted: bool) -> None:
     if not preformatted:
         text = _SPACE.sub(" ", text)
-        if out.at_line_start():
+        if out.is_at_line_start():
             text = text.removeprefix(" ")
-    out.text(text)
+    out.write(text)
 
 
-def _separate(name: str, out: Layout) -> None:
+def _separate(name: str, out: TextLayout) -> None:
     if name == "br":
-        out.text("\n")
+        out.write("\n")
     elif name in ("td", "th"):
         out.open_cell()
     elif name in _LINES:
-        out.line()
+        out.break_line()
     elif name in _PARAGRAPHS:
-        out.line(2)
+        out.break_line(2)
 
 
-def _leave(name: str, out: Layout) -> bool:
-    """Closes an element; whether it was a `<pre>`."""
+def _leave(name: str, out: TextLayout) -> bool:
+    """Close an element and return True if it was a `<pre>`."""
     if name in ("td", "th"):
         out.close_cell()
     elif name == "tr":

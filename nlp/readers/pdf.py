@@ -1,11 +1,12 @@
-"""PDF -> text by PDFium: the text layer page by page, and OCR where a page is a picture.
+"""PDF to text by PDFium: the text layer page by page, and OCR for pages that are pictures.
 
-Pages are joined by a blank line. A hyphen at a line's end stays, though PDFium joins the two lines. What is
-typed into a form or over a page (annotations with an appearance) is text; sticky notes are comments, and
-aren't. Text under a drawn rectangle (a bad redaction) is still in the text layer: it comes out and is masked
+Pages are joined by a blank line. A hyphen at the end of a line is kept, although PDFium joins the two lines.
+Text typed into a form or over a page (annotations with an appearance) is text; sticky notes are comments and
+are not. Text under a drawn rectangle (a bad redaction) is still in the text layer: it is read, and masked
 like any other text.
 
-PDFium is not thread safe: one lock serialises this module's calls within a process. Use processes for speed.
+PDFium is not thread-safe: a lock serializes the calls of this module within a process. Use processes for
+speed.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 
 _LOCK = threading.Lock()
 _HEADER_WITHIN = 1024
-"""The header may stand behind that much junk: PDF 1.7 (ISO 32000-1), annex H, note 13."""
+"""Number of bytes that may precede the header: PDF 1.7 (ISO 32000-1), annex H, note 13."""
 _FEW_LETTERS = 20
 _STAMP_LETTERS = 150
-"""The court's filing stamp on top of a scanned page ("Case 1:20-cv-... Document 3 Filed ... Page 1 of 9")."""
+"""More letters than a court's filing stamp on a scanned page ("Case 1:20-cv-... Filed ... Page 1 of 9")."""
 _PICTURE_SHARE = 0.5
 _LOGO_SHARE = 0.02
 _RULE_SHARE = 0.002
@@ -31,19 +32,22 @@ _MANY_PATHS = 200
 _SCALE = ocr.DPI / 72
 _MAX_PIXELS = 40_000_000
 _XFA = (raw.FORMTYPE_XFA_FULL,)
-"""Forms whose pages are computed by Adobe's reader: the PDF itself only says "please wait"."""
+"""Forms whose pages only Adobe's reader computes: the PDF itself shows nothing but "please wait"."""
 _PASSWORD_CODES = (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY)
 
 
 def is_pdf(data: bytes) -> bool:
+    """Return True if the header of a PDF file is near the beginning of the data."""
     return b"%PDF-" in data[:_HEADER_WITHIN]
 
 
 def read(data: bytes, limits: Limits) -> str:
-    """The text of a PDF file.
+    """Read the text of a PDF file.
 
-    Raises UnreadableError: wrong_suffix, encrypted, broken, needs_ocr (a page is a picture and can't be read: a
-    document is never given without one of its pages), decompression_bomb.
+    Raises:
+        UnreadableError: wrong_suffix, encrypted, broken, unsupported (a form of Adobe's reader),
+            decompression_bomb, or needs_ocr: a page is a picture and cannot be recognized, and a document is
+            never returned without one of its pages.
     """
     if not is_pdf(data):
         raise UnreadableError(Reason.wrong_suffix)
@@ -74,14 +78,14 @@ def _read_pages(document: pypdfium2.PdfDocument, limits: Limits) -> str:
         page = document[index]
         try:
             if raw.FPDFPage_GetAnnotCount(page) > 0:
-                # Filled-in fields become part of the page's text only by this, and once it is loaded anew.
+                # Completed fields become part of the page's text only when flattened, and after a reload.
                 raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
                 page.close()
                 page = document[index]
-            text = _text_layer(page)
+            text = _read_text_layer(page)
             if _is_picture(page, text):
-                # The stamp is kept beside what OCR reads, which may well have lost it.
-                text = f"{text}\n{_recognise(page, limits)}"
+                # The stamp is kept in addition to the recognized text, which may lack it.
+                text = f"{text}\n{_recognize(page, limits)}"
         finally:
             page.close()
         size += len(text)
@@ -91,33 +95,36 @@ def _read_pages(document: pypdfium2.PdfDocument, limits: Limits) -> str:
     return "\n\n".join(page for page in pages if page)
 
 
-def _text_layer(page: pypdfium2.PdfPage) -> str:
+def _read_text_layer(page: pypdfium2.PdfPage) -> str:
     textpage = page.get_textpage()
     try:
         text = textpage.get_text_range()
     finally:
         textpage.close()
-    # PDFium's own mark for a hyphen at a line's end.
+    # PDFium's marks for a hyphen at the end of a line.
     return text.replace("\ufffe", "-").replace("\x02", "-")
 
 
 def _is_picture(page: pypdfium2.PdfPage, text: str) -> bool:
-    """Whether a reader would see more on this page than the text layer holds.
+    """Return True if the page shows more than its text layer contains.
 
-    Hardly any letters and a picture of any size (or letters drawn as many paths); or no more letters than a
-    stamp's and a picture over half of the page. An empty page is none.
+    That is the case with hardly any letters and a picture of any size (or letters drawn as many paths), and
+    with no more letters than a stamp has and a picture over half of the page. An empty page is no picture.
     """
     letters = sum(map(str.isalpha, text))
     if letters >= _STAMP_LETTERS:
         return False
-    share, paths = _coverage(page)
+    share, paths = _measure_pictures(page)
     if letters < _FEW_LETTERS:
         return share > (_LOGO_SHARE if letters else _RULE_SHARE) or paths > _MANY_PATHS
     return share > _PICTURE_SHARE
 
 
-def _coverage(page: pypdfium2.PdfPage) -> tuple[float, int]:
-    """The share of the page under pictures (scans come in strips, so they add up), and how many paths."""
+def _measure_pictures(page: pypdfium2.PdfPage) -> tuple[float, int]:
+    """Return the share of the page that pictures cover, and the number of paths.
+
+    The areas of all pictures are added up, because scans often consist of strips.
+    """
     left, bottom, right, top = page.get_cropbox() or (0.0, 0.0, *page.get_size())
     area, paths = 0.0, 0
     for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_PATH]):
@@ -134,7 +141,7 @@ def _coverage(page: pypdfium2.PdfPage) -> tuple[float, int]:
     return area / max((right - left) * (top - bottom), 1.0), paths
 
 
-def _recognise(page: pypdfium2.PdfPage, limits: Limits) -> str:
+def _recognize(page: pypdfium2.PdfPage, limits: Limits) -> str:
     if not (limits.ocr and ocr.is_available()):
         raise UnreadableError(Reason.needs_ocr)
     width, height = page.get_size()
@@ -144,6 +151,6 @@ def _recognise(page: pypdfium2.PdfPage, limits: Limits) -> str:
         rows = bytes(bitmap.buffer)
         columns, stride = bitmap.width, bitmap.stride
         pixels = b"".join(rows[y * stride : y * stride + columns] for y in range(bitmap.height))
-        return ocr.read_grey(pixels, columns, bitmap.height)
+        return ocr.recognize_text(pixels, columns, bitmap.height)
     finally:
         bitmap.close()

@@ -1,8 +1,8 @@
-"""Plain text and Markdown: which encoding the bytes are in.
+"""Plain text and Markdown: detection of the encoding.
 
-In order: byte-order mark, the declared charset, UTF-8, UTF-16 without a mark, GB 18030, Windows-1252, and for
-the rest charset-normalizer on a sample. Guessing alone is poor on short texts, so the two encodings that
-English and Chinese case files are really in are tested by their own grammar first.
+The order is: byte-order mark, the declared charset, UTF-8, UTF-16 without a mark, GB 18030, Windows-1252, and
+charset-normalizer on a sample for the rest. Statistical guesses are poor on short texts, so the encodings in
+which English and Chinese case files actually come are tested by their own grammar first.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE = 1 << 16
-_MAGIC = (
-    b"%PDF-", b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b\x08", b"{\\rtf",
+OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""First bytes of an OLE compound file: an old Office document, or an encrypted new one."""
+_BINARY_MAGICS = (
+    b"%PDF-", b"PK\x03\x04", b"PK\x05\x06", OLE_MAGIC, b"\x1f\x8b\x08", b"{\\rtf",
     b"\x28\xb5\x2f\xfd", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"\xffWPC", b"PAR1",
     b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a", b"\x7fELF", b"BZh", b"\xfd7zXZ\0", b"SQLite format 3\0",
 )  # fmt: skip
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _HIGH = re.compile(rb"[\x80-\xff]")
-# GB 2312 rows 1-3 (punctuation, digits, letters) and 16-55, the 3,755 commonest characters, which make up
-# nearly all of any Chinese text; Cyrillic or Greek read as GB falls into the rarer rows above.
+# GB 2312 rows 1-3 (punctuation, digits, letters) and 16-55, the 3,755 most common characters, which make up
+# nearly all of any Chinese text. Cyrillic or Greek text read as GB mostly uses the rarer rows after them.
 _COMMON_GB = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
 _WESTERN = frozenset(
     "€‚„…†‡‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0¡£§¨©ª«\xad®¯°±´·¶¸º»¼½¾¿¢²×"
@@ -40,49 +42,63 @@ _FALLBACKS = [
 ]  # fmt: skip
 
 
-def check_text(data: bytes) -> None:
-    """Raises UnreadableError(wrong_suffix) when the bytes open a well-known binary format (or RTF)."""
-    if data.startswith(_MAGIC):
+def check_is_text(data: bytes) -> None:
+    """Check that the data does not start like a well-known binary format (or RTF).
+
+    Raises:
+        UnreadableError: wrong_suffix.
+    """
+    if data.startswith(_BINARY_MAGICS):
         raise UnreadableError(Reason.wrong_suffix)
 
 
 def read(data: bytes) -> str:
-    """The text of a .txt or .md file. Raises UnreadableError(wrong_suffix) for binary data."""
-    check_text(data)
+    """Read the text of a .txt or .md file.
+
+    Raises:
+        UnreadableError: wrong_suffix, for binary data.
+    """
+    check_is_text(data)
     return decode(data)
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
-    """Bytes -> text, in the likeliest encoding. Raises UnreadableError(wrong_suffix) for binary data.
+    """Decode bytes in the most likely encoding.
 
-    declared: a charset that the surrounding format names; it is used when the bytes are valid in it. Single
-    bytes that are invalid in the likeliest encoding become U+FFFD.
+    Args:
+        data: Bytes to decode. Bytes that are invalid in the most likely encoding become U+FFFD.
+        declared: Charset that the surrounding format declares; it is used if the bytes are valid in it.
+
+    Raises:
+        UnreadableError: wrong_suffix, for binary data.
     """
-    # Valid UTF-8 under a declared Western charset is the commonest lie; other declarations go first.
-    for encoding in (_bom(data), None if _is_western(declared) else _widened(declared)):
-        if encoding and (text := _attempt(data, encoding)) is not None:
+    # The most common false declaration is a Western charset for UTF-8; any other one takes precedence.
+    for encoding in (_detect_bom(data), None if _is_western(declared) else _widen_charset(declared)):
+        if encoding and (text := _try_decode(data, encoding)) is not None:
             return text
-    if not _has_many_nuls(data) and (text := _attempt(data, "utf-8")) is not None:
+    if not _has_many_nuls(data) and (text := _try_decode(data, "utf-8")) is not None:
         return text
     return data.decode(guess_encoding(data), "replace")
 
 
 def guess_encoding(data: bytes) -> str:
-    """The Python codec that the bytes are likeliest in; they may be the first part of something longer.
+    """Return the name of the most likely Python codec. The data may be the first part of something longer.
 
-    Raises UnreadableError(wrong_suffix) for binary data.
+    Raises:
+        UnreadableError: wrong_suffix, for binary data.
     """
-    if bom := _bom(data):
+    if bom := _detect_bom(data):
         return bom
-    sample = _sample(data)
-    text = _partial(sample, "utf-8")
-    # A damaged byte or two in a hundred characters doesn't turn UTF-8 into something else.
+    sample = _take_sample(data)
+    text = _decode_sample(sample, "utf-8")
+    # Text with a few damaged bytes per hundred characters is still UTF-8.
     if not _has_many_nuls(data) and text.count("\ufffd") * 20 <= sum(c > "\x7f" for c in text):
         return "utf-8"
     if b"\0" in data:
-        halves = {name: _plausible(_partial(data[:_SAMPLE], name)) for name in ("utf-16-le", "utf-16-be")}
-        best = max(halves, key=lambda name: halves[name])
-        if halves[best] >= 0.9:
+        orders = ("utf-16-le", "utf-16-be")
+        shares = {name: _plausible_share(_decode_sample(data[:_SAMPLE], name)) for name in orders}
+        best = max(shares, key=lambda name: shares[name])
+        if shares[best] >= 0.9:
             return best
         raise UnreadableError(Reason.wrong_suffix)
     if len(_CONTROL.findall(sample)) * 50 > len(sample):
@@ -93,16 +109,16 @@ def guess_encoding(data: bytes) -> str:
 def _guess_by_grammar(sample: bytes) -> str:
     if 2 * len(_COMMON_GB.findall(sample)) >= 0.85 * len(_HIGH.findall(sample)):
         return "gb18030"
-    if {c for c in _partial(sample, "cp1252") if c > "\x7f"} <= _WESTERN:
+    if {c for c in _decode_sample(sample, "cp1252") if c > "\x7f"} <= _WESTERN:
         return "cp1252"
-    from charset_normalizer import from_bytes  # heavy, and seldom needed
+    from charset_normalizer import from_bytes  # slow to import, and rarely needed
 
     match = from_bytes(sample, cp_isolation=_FALLBACKS).best()
     return match.encoding if match is not None else "cp1252"
 
 
-def _sample(data: bytes) -> bytes:
-    """At most 64 KiB, from the start of the line with the first non-ASCII byte: ASCII says nothing."""
+def _take_sample(data: bytes) -> bytes:
+    """Return at most 64 KiB from the line with the first non-ASCII byte on: ASCII reveals no encoding."""
     first = _HIGH.search(data)
     start = data.rfind(b"\n", 0, first.start()) + 1 if first else 0
     if first and first.start() - start > _SAMPLE // 2:
@@ -110,24 +126,24 @@ def _sample(data: bytes) -> bytes:
     return data[start : start + _SAMPLE]
 
 
-def _bom(data: bytes) -> str | None:
+def _detect_bom(data: bytes) -> str | None:
     return next((encoding for bom, encoding in _BOMS if data.startswith(bom)), None)
 
 
 def _has_many_nuls(data: bytes) -> bool:
-    """UTF-16 and binary data have; text with a stray NUL, which is dropped later, hasn't."""
+    """Return True for UTF-16 and binary data, False for text with a stray NUL, which is dropped later."""
     return data.count(0) * 10 > len(data)
 
 
-def _attempt(data: bytes, encoding: str) -> str | None:
+def _try_decode(data: bytes, encoding: str) -> str | None:
     try:
         return data.decode(encoding)
     except (ValueError, LookupError):
         return None
 
 
-def _partial(data: bytes, encoding: str) -> str:
-    """Decoded as far as whole characters go: a full sample may end within one."""
+def _decode_sample(data: bytes, encoding: str) -> str:
+    """Decode the complete characters of a sample: a full sample may end within one."""
     return codecs.getincrementaldecoder(encoding)("replace").decode(data, final=len(data) < _SAMPLE)
 
 
@@ -136,14 +152,14 @@ def _is_western(declared: str | None) -> bool:
     return name in {"", "us-ascii", "ascii", "utf-8", "iso-8859-1", "latin-1", "windows-1252"}
 
 
-def _widened(declared: str | None) -> str:
-    """Browsers and mail readers take these for their supersets; so do those who write the files."""
+def _widen_charset(declared: str | None) -> str:
+    """Return the superset that browsers and mail readers, and so the authors of files, take a charset for."""
     name = (declared or "").strip().strip("\"'").lower()
     return {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-9": "cp1254"}.get(name, name)
 
 
-def _plausible(text: str) -> float:
-    """Share of characters that running text in Latin, Greek, Cyrillic or Chinese script is made of."""
+def _plausible_share(text: str) -> float:
+    """Return the share of characters that occur in running Latin, Greek, Cyrillic or Chinese text."""
     sample = text[:8192]
     good = sum(
         c in "\t\n\r\f\ufeff" or "\x20" <= c <= "\x7e" or "\xa0" <= c <= "\u052f" or "\u2000" <= c <= "\u22ff"

@@ -1,7 +1,7 @@
-"""CSV and TSV (RFC 4180): a header, then one record a row, quoted fields over several lines included.
+"""CSV and TSV (RFC 4180): a header, then one record per row; quoted fields may span several lines.
 
-The encoding is found out on the first MiB and the delimiter (comma or semicolon) on the header. Values are
-strings. A column name that comes twice is numbered (`text`, `text.1`), so that no column is lost.
+The encoding is detected from the first MiB, and the delimiter (comma, semicolon or tab) from the header.
+Values are strings. Repeated column names are numbered (`text`, `text.1`), so that no column is lost.
 """
 
 from __future__ import annotations
@@ -13,54 +13,60 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import BinaryIO
 
-from lexveil.nlp.readers.compression import chunks
-from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.compression import iter_blocks
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, has_surrogates
 from lexveil.nlp.readers.plain import guess_encoding
 
 _SAMPLE = 1 << 20
-_ENTERED_ANYWHERE = {"utf-8", "cp1252"}
-"""Encodings whose text gives back its bytes exactly, and whose lines can be read without those before."""
-
+_SEEKABLE_ENCODINGS = {"utf-8", "cp1252"}
+"""Encodings that reproduce the bytes of a text exactly, and in which reading can start at any line."""
 
 Row = tuple[Mapping[str, object] | Reason, int, int]
+"""Record, its size in characters, and the byte in the decompressed content where it starts."""
 
 
-def rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, start: int = 0) -> Iterator[Row]:
-    """(record, its size in characters, where it begins), of all rows or of those from `start` on.
+def iter_rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, start: int = 0) -> Iterator[Row]:
+    """Iterate over all rows, or over those from byte `start` of the decompressed content on.
 
-    Where: the byte in the decompressed content; 0 when it isn't known, as in encodings that can't be entered
-    anywhere. Blank rows are no records. Reason.broken for a row with another number of columns than the
-    header, or of undecodable bytes. A line above `limits.max_text_bytes`, or a break in the stream, ends the
-    file with one last Reason. Raises UnreadableError(wrong_suffix) for binary data.
+    Blank rows are not records.
+
+    Yields:
+        The record, its size and its position, which is 0 if unknown, as in encodings in which reading cannot
+        start at any line. The record is Reason.broken if the row has undecodable bytes or not as many columns
+        as the header. After a line longer than `limits.max_text_bytes`, or a break in the stream, the file
+        ends with one last Reason.
+
+    Raises:
+        UnreadableError: wrong_suffix, for binary data.
     """
-    # One setting for the whole process; every caller wants it at least this wide.
+    # One setting for the whole process: every caller needs it at least this large.
     csv.field_size_limit(max(limits.max_text_bytes, csv.field_size_limit()))
-    stream = _stream(raw, codec, limits, 0)
-    encoding = _encoding(stream)
+    stream = _open_stream(raw, codec, limits, 0)
+    encoding = _detect_encoding(stream)
     try:
-        lines = _Lines(stream, encoding, limits, 0)
+        lines = _LineReader(stream, encoding, limits, 0)
         first = next((line for line in lines if line.strip()), None)
         if first is None:
             return
-        delimiter = _delimiter(first, suffix)
+        delimiter = _detect_delimiter(first, suffix)
         reader = csv.reader(chain([first], lines), delimiter=delimiter)
-        header = _unique(next(reader))
+        header = _number_repeated(next(reader))
         if start:
             raw.seek(0)
-            lines = _Lines(_stream(raw, codec, limits, start), encoding, limits, start)
+            lines = _LineReader(_open_stream(raw, codec, limits, start), encoding, limits, start)
             reader = csv.reader(lines, delimiter=delimiter)
-        yield from _records(reader, lines, header)
+        yield from _iter_records(reader, lines, header)
     except UnreadableError as unreadable:
         yield unreadable.reason, 0, 0
     except (UnicodeDecodeError, csv.Error):
-        # Half a character of UTF-16, for which there is no escape; or a header that is none.
+        # Half a character of UTF-16, which cannot be escaped, or an invalid header.
         yield Reason.broken, 0, 0
 
 
-def _records(reader: Iterator[list[str]], lines: _Lines, header: list[str]) -> Iterator[Row]:
-    if lines.ended:
+def _iter_records(reader: Iterator[list[str]], lines: _LineReader, header: list[str]) -> Iterator[Row]:
+    if lines.is_exhausted:
         yield Reason.broken, 0, 0
-    while not lines.ended:
+    while not lines.is_exhausted:
         position = lines.position
         try:
             row = next(reader, None)
@@ -68,64 +74,71 @@ def _records(reader: Iterator[list[str]], lines: _Lines, header: list[str]) -> I
             yield Reason.broken, 0, position
             continue
         if row:
-            # A row that runs into the end of the file has a quote that was never closed: it has swallowed all
-            # the rows behind it, of other owners perhaps.
-            sound = not lines.ended and len(row) == len(header) and not any(map(_is_undecodable, row))
-            record = dict(zip(header, row, strict=True)) if sound else Reason.broken
+            # A row that runs into the end of the file has an unclosed quote and has swallowed all rows after
+            # it, possibly of other owners.
+            is_valid = (
+                not lines.is_exhausted and len(row) == len(header) and not any(map(has_surrogates, row))
+            )
+            record = dict(zip(header, row, strict=True)) if is_valid else Reason.broken
             yield record, sum(map(len, row)), position
 
 
-def _stream(raw: BinaryIO, codec: str | None, limits: Limits, start: int) -> io.BufferedReader[_Stream]:
-    return io.BufferedReader(_Stream(chunks(raw, codec, limits, start)), _SAMPLE)
+def _open_stream(
+    raw: BinaryIO, codec: str | None, limits: Limits, start: int
+) -> io.BufferedReader[_BlockStream]:
+    return io.BufferedReader(_BlockStream(iter_blocks(raw, codec, limits, start)), _SAMPLE)
 
 
-def _encoding(stream: io.BufferedReader[_Stream]) -> str:
+def _detect_encoding(stream: io.BufferedReader[_BlockStream]) -> str:
     try:
         sample = stream.peek(_SAMPLE)
     except UnreadableError:
-        return "utf-8"  # the same break comes again, as the first record, when the header is read
+        return "utf-8"  # the same error is raised again, and becomes a record, when the header is read
     return guess_encoding(sample)
 
 
-class _Lines:
-    """The lines of a table one after the other, with the place where the next one begins."""
+class _LineReader:
+    """The lines of a table, and the position of the next one."""
 
-    def __init__(self, stream: io.BufferedReader[_Stream], encoding: str, limits: Limits, start: int) -> None:
-        marked = encoding == "utf-8-sig"
-        self._encoding = "utf-8" if marked else encoding
-        self._counts = self._encoding in _ENTERED_ANYWHERE
-        self._longest = limits.max_text_bytes
-        # Undecodable bytes come out as lone surrogates, by which their rows are known.
+    def __init__(
+        self, stream: io.BufferedReader[_BlockStream], encoding: str, limits: Limits, start: int
+    ) -> None:
+        has_bom = encoding == "utf-8-sig"
+        self._encoding = "utf-8" if has_bom else encoding
+        self._counts_bytes = self._encoding in _SEEKABLE_ENCODINGS
+        self._max_length = limits.max_text_bytes
+        # Undecodable bytes become lone surrogates, which mark their rows.
         used = encoding if start == 0 else self._encoding
         self._text = io.TextIOWrapper(stream, encoding=used, errors="surrogateescape", newline="")
-        self.position = start or (len(BOM_UTF8) if marked else 0)
-        self.ended = False
-        """Whether a line was asked for behind the last one."""
+        self.position = start or (len(BOM_UTF8) if has_bom else 0)
+        """Byte in the decompressed content where the next line starts."""
+        self.is_exhausted = False
+        """True once a line was requested after the last one."""
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(self._longest + 1)
+        line = self._text.readline(self._max_length + 1)
         if not line:
-            self.ended = True
+            self.is_exhausted = True
             raise StopIteration
-        if len(line) > self._longest:
+        if len(line) > self._max_length:
             raise UnreadableError(Reason.over_size)
-        if self._counts:
+        if self._counts_bytes:
             ascii_only = line.isascii()
             self.position += len(line) if ascii_only else len(line.encode(self._encoding, "surrogateescape"))
         return line
 
 
-def _delimiter(header: str, suffix: str) -> str:
+def _detect_delimiter(header: str, suffix: str) -> str:
     if suffix == ".tsv":
         return "\t"
     columns = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in ",;\t"}
     return max(columns, key=lambda mark: columns[mark])
 
 
-def _unique(names: list[str]) -> list[str]:
+def _number_repeated(names: list[str]) -> list[str]:
     unique: list[str] = []
     for name in names:
         number, candidate = 0, name
@@ -136,12 +149,8 @@ def _unique(names: list[str]) -> list[str]:
     return unique
 
 
-def _is_undecodable(value: str) -> bool:
-    return not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)
-
-
-class _Stream(io.RawIOBase):
-    """The chunks of a stream as a file."""
+class _BlockStream(io.RawIOBase):
+    """Blocks of bytes as a file."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -153,9 +162,9 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         size = 0
-        while size < len(buffer):  # filled up, as the encoding is guessed on what one read gives
+        while size < len(buffer):  # filled completely, because the encoding is guessed from a single read
             if not self._rest:
-                self._rest = memoryview(self._next(size))
+                self._rest = memoryview(self._next_block(size))
             if not self._rest:
                 break
             step = min(len(buffer) - size, len(self._rest))
@@ -164,13 +173,16 @@ class _Stream(io.RawIOBase):
             size += step
         return size
 
-    def _next(self, given: int) -> bytes:
-        """The next chunk. A break is raised when all before it was given, and again on every later read."""
+    def _next_block(self, already_read: int) -> bytes:
+        """Return the next block; b"" at the end.
+
+        A break in the stream is raised once everything before it was returned, and again on every later read.
+        """
         if self._broken is None:
             try:
                 return next(self._blocks, b"")
             except UnreadableError as unreadable:
                 self._broken = unreadable.reason
-        if given:
+        if already_read:
             return b""
         raise UnreadableError(self._broken)

@@ -1,75 +1,77 @@
-r"""JSON Lines: one JSON object a line, in UTF-8, split on "\n" only (texts hold Unicode line separators)."""
+r"""JSON Lines: one JSON object per line, in UTF-8, split at "\n" only (texts have Unicode separators)."""
 
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, cast
 
-from lexveil.nlp.readers.compression import chunks
+from lexveil.nlp.readers.compression import iter_blocks
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, replace_surrogates
 
-_BOM = b"\xef\xbb\xbf"
 
-
-def lines(
+def iter_lines(
     raw: BinaryIO, codec: str | None, limits: Limits, offset: int
 ) -> Iterator[tuple[int, bytes | Reason]]:
-    """(offset of its first byte in the decompressed content, line) from `offset` on; blank lines are none.
+    """Iterate over the lines from byte `offset` of the decompressed content on, without blank ones.
 
-    A line longer than `limits.max_text_bytes` is Reason.over_size, and never held. Where the stream breaks
-    off, one last Reason stands for the line it broke in and all that would follow.
+    Yields:
+        Offset of the first byte in the decompressed content, and the line. A line longer than
+        `limits.max_text_bytes` is Reason.over_size and is never held in memory. If the stream breaks off, one
+        last Reason represents the line where it broke and everything after.
     """
     start = offset
-    held: list[bytes] = []
+    parts: list[bytes] = []
     size = 0
     try:
-        for block in chunks(raw, codec, limits, offset):
+        for block in iter_blocks(raw, codec, limits, offset):
             first, *rest = block.split(b"\n")
             size += len(first)
             if size <= limits.max_text_bytes:
-                held.append(first)
+                parts.append(first)
             else:
-                held.clear()
+                parts.clear()
             for part in rest:
-                if line := _close(held, size, limits):
+                if line := _join_line(parts, size, limits):
                     yield start, line
                 start += size + 1
-                held, size = [part], len(part)
+                parts, size = [part], len(part)
     except UnreadableError as unreadable:
         yield start, unreadable.reason
         return
-    if line := _close(held, size, limits):
+    if line := _join_line(parts, size, limits):
         yield start, line
 
 
-def _close(held: list[bytes], size: int, limits: Limits) -> bytes | Reason | None:
+def _join_line(parts: list[bytes], size: int, limits: Limits) -> bytes | Reason | None:
+    """Return the line, Reason.over_size, or None for a blank line."""
     if size > limits.max_text_bytes:
         return Reason.over_size
-    line = b"".join(held)
-    return line if line.strip() and line.strip() != _BOM else None
+    line = b"".join(parts)
+    return line if line.strip() and line.strip() != BOM_UTF8 else None
 
 
-def parse(line: bytes) -> Mapping[str, object] | Reason:
-    """The object in a line, or Reason.broken: no JSON, no UTF-8, or no object."""
+def parse_record(line: bytes) -> Mapping[str, object] | Reason:
+    """Parse the object in a line. Reason.broken if it is not JSON, not UTF-8, or not an object."""
     try:
-        value = json.loads(line.removeprefix(_BOM).decode("utf-8"))
+        value = json.loads(line.removeprefix(BOM_UTF8).decode("utf-8"))
     except (ValueError, RecursionError):
         return Reason.broken
     if not isinstance(value, dict):
         return Reason.broken
-    # JSON may spell a lone surrogate only by its escape.
+    # In UTF-8, only an escape can represent a lone surrogate.
     if b"\\ud" in line or b"\\uD" in line:
-        value = _mend(value)
+        value = _replace_surrogates(value)
     return cast("dict[str, object]", value)
 
 
-def _mend(value: object) -> object:
+def _replace_surrogates(value: object) -> object:
     if isinstance(value, str):
         return replace_surrogates(value)
     if isinstance(value, dict):
         pairs = cast("dict[str, object]", value).items()
-        return {replace_surrogates(key): _mend(inner) for key, inner in pairs}
+        return {replace_surrogates(key): _replace_surrogates(inner) for key, inner in pairs}
     if isinstance(value, list):
-        return [_mend(inner) for inner in cast("list[object]", value)]
+        return [_replace_surrogates(inner) for inner in cast("list[object]", value)]
     return value

@@ -1,4 +1,4 @@
-"""Parquet through Arrow: only the row groups that hold a slice are read, batch by batch."""
+"""Parquet, read by Arrow: only the row groups that contain a slice are read, batch by batch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 
 from lexveil.nlp.readers.contract import Reason, UnreadableError
 
-_BATCH = 64
+_BATCH_ROWS = 64
 
 
-def check(head: bytes) -> None:
-    """Raises UnreadableError: encrypted (Parquet modular encryption), wrong_suffix."""
+def check_head(head: bytes) -> None:
+    """Check the first bytes of a file.
+
+    Raises:
+        UnreadableError: encrypted (Parquet modular encryption), wrong_suffix.
+    """
     if head.startswith(b"PARE"):
         raise UnreadableError(Reason.encrypted)
     if not head.startswith(b"PAR1"):
@@ -30,46 +34,64 @@ def _open(path: Path) -> Any:
     raise UnreadableError(Reason.broken)
 
 
-def sizes(path: Path) -> Iterator[tuple[int, int]]:
-    """(0, mean size in bytes of a row of its row group) of every row, from the file's footer alone.
+def iter_sizes(path: Path) -> Iterator[int]:
+    """Iterate over the approximate sizes of all rows, in bytes, from the footer of the file alone.
 
-    Raises UnreadableError(broken).
+    The size of a row is the mean of its row group.
+
+    Raises:
+        UnreadableError: broken.
     """
     with _open(path) as file:
         for index in range(file.num_row_groups):
             group = file.metadata.row_group(index)
             for _ in range(group.num_rows):
-                yield 0, group.total_byte_size // group.num_rows
+                yield group.total_byte_size // group.num_rows
 
 
-def records(path: Path, first: int, count: int) -> Iterator[Mapping[str, object] | Reason]:
-    """The `count` rows from `first` on; fewer when a row group is damaged. Raises UnreadableError(broken)."""
+def iter_records(path: Path, first: int, count: int) -> Iterator[Mapping[str, object] | Reason]:
+    """Iterate over `count` rows from index `first` on, or fewer if a row group is damaged.
+
+    Yields:
+        The row, or Reason.broken if one of its values cannot be represented.
+
+    Raises:
+        UnreadableError: broken.
+    """
     import pyarrow as pa
 
     with _open(path) as file:
-        groups: list[int] = []
-        before = start = 0
-        for index in range(file.num_row_groups):
-            rows = file.metadata.row_group(index).num_rows
-            if before + rows > first and before < first + count:
-                start = start if groups else before
-                groups.append(index)
-            before += rows
+        groups, start = _find_groups(file, first, count)
         skip = first - start
         try:
-            for batch in file.iter_batches(_BATCH, row_groups=groups, use_threads=False) if groups else ():
+            for batch in (
+                file.iter_batches(_BATCH_ROWS, row_groups=groups, use_threads=False) if groups else ()
+            ):
                 taken = batch.slice(skip, count)
                 skip = max(0, skip - batch.num_rows)
                 count -= taken.num_rows
-                yield from map(_row, (taken.slice(i, 1) for i in range(taken.num_rows)))
+                yield from map(_convert_row, (taken.slice(i, 1) for i in range(taken.num_rows)))
                 if count <= 0:
                     return
         except (OSError, ValueError, pa.ArrowException):
             return
 
 
-def _row(single: Any) -> Mapping[str, object] | Reason:
-    """One row of a batch; a string that isn't UTF-8, or a date out of Python's range, costs only its row."""
+def _find_groups(file: Any, first: int, count: int) -> tuple[list[int], int]:
+    """Return the row groups that contain any of the rows, and the index of their first row."""
+    groups: list[int] = []
+    before = start = 0
+    for index in range(file.num_row_groups):
+        rows = file.metadata.row_group(index).num_rows
+        if before + rows > first and before < first + count:
+            start = start if groups else before
+            groups.append(index)
+        before += rows
+    return groups, start
+
+
+def _convert_row(single: Any) -> Mapping[str, object] | Reason:
+    """Convert a batch of one row. A string that is not UTF-8, or a date out of range, costs only its row."""
     try:
         return single.to_pylist()[0]
     except (ValueError, OverflowError):
