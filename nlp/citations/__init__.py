@@ -1,18 +1,16 @@
-"""What is law and must stay readable: citations of cases, statutes and treaties.
+"""Citations of cases, statutes and treaties, which are law and stay readable.
 
-A citation is read before anything is masked; the parties' names inside a cited case's name are law,
-not personal information. The number of the very case a document is about is another matter: see
-`lexveil.nlp.recognizers.case_number.own_numbers`.
+Citations are found before anything is masked: the names of the parties in a cited case are law, not personal
+information. The number of the case that a document is itself about is not a citation: see
+`lexveil.nlp.recognizers.case_number.find_own_numbers`.
 
-| room | what it reads |
+| module | what it finds |
 |---|---|
 | `cases` | "X v. Y" with its report: ECHR, CJEU, US, UK, Australia, Canada, India |
 | `continental` | German and French decisions, journals, statutes; ECLI |
 | `statutes` | acts, codes, articles, sections, directives, treaties in English; US codes |
 | `chinese` | statutes in 《》, articles, guiding cases, judgments cited for comparison |
-
-The seats of Chinese courts, prosecutors and police (`lexveil.nlp.citations.offices_zh`) count as law
-too: who lives in the court's district is not given away by the court's name.
+| `offices_zh` | names of Chinese courts, prosecutors and police, which say nothing about who lives there |
 """
 
 from __future__ import annotations
@@ -20,19 +18,23 @@ from __future__ import annotations
 import re
 
 from lexveil.nlp.citations import chinese, continental, statutes
-from lexveil.nlp.citations.cases import case_citations
+from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.citations.offices_zh import find_offices
-from lexveil.nlp.citations.rule import Range, matches
+from lexveil.nlp.citations.rule import Range, find_ranges
 
 _JOINT = re.compile(r"[ ,;:()]{0,3}")
 _RULES = (*chinese.RULES, *continental.RULES, *statutes.RULES)
 
 
 def citations(text: str) -> list[Range]:
-    """Ranges [start, end) of `text` (normalised) that no span may touch: sorted, none over another."""
+    """Return the ranges [start, end) of `text` that hold citations, sorted and without overlaps.
+
+    Args:
+        text: normalized text.
+    """
     merged: list[Range] = []
-    for start, end in sorted((*matches(_RULES, text), *case_citations(text), *find_offices(text))):
-        # "Criminal Code, RSC 1985", "Roe v. Poe, § 4": one citation of several rules.
+    for start, end in sorted((*find_ranges(_RULES, text), *find_case_citations(text), *find_offices(text))):
+        # "Criminal Code, RSC 1985" and "Roe v. Poe, § 4" are one citation by several rules.
         if merged and (start <= merged[-1][1] or _JOINT.fullmatch(text, merged[-1][1], start)):
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))
         elif end > start:

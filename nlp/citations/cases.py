@@ -1,8 +1,8 @@
 # ruff: noqa: E501  -- patterns read best on one line
-"""Cited cases of the courts that name a case "X v. Y": the name, and the report that makes it law.
+"""Citations of cases in the form "X v. Y": the name, and the report that makes it a citation.
 
-A name without any report is law only where the text says so ("see Vane v. Turkey"), or where the case
-was cited before; else it may be the name of the very case a document is about.
+A name without a report is a citation only where the text says so ("see Vane v. Turkey"), or where the case was
+cited before. Otherwise it may be the name of the case that the document is itself about.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from lexveil.nlp.citations.names import VERSUS, CaseName, case_names, name_before
-from lexveil.nlp.citations.rule import Range, matches, rule
+from lexveil.nlp.citations.names import VERSUS, CaseName, find_case_names, find_name_start
+from lexveil.nlp.citations.rule import Range, compile_rule, find_ranges
 from lexveil.nlp.letters import UPPER
 
 _DAY = r"(?:\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December) \d{4})"
@@ -47,7 +47,7 @@ _TAIL = re.compile(
     rf",?(?: judgments?| decision| case)? ?\({{0,2}},?(?:(?:in |of )?{_CORE}|of {_DAY})\)?(?:[,;]? ?\(?(?:{_CORE}|{_PIN})\)?)*"
 )
 _ALONE = tuple(
-    rule(pattern, *needs)
+    compile_rule(pattern, *needs)
     for pattern, *needs in (
         (
             rf"[\[(]\d{{4}}[\])] (?:{_UK}|{_AUSTRALIA}|{_OTHERS})(?: (?:Civ|Crim|Admin|Ch|Comm|Fam|Pat|QB|KB|TCC|IPEC))? \d{{1,5}}(?: \([A-Z][A-Za-z&]*\))?(?:,? (?:at )?\[\d+\](?:-\[\d+\])?)?",
@@ -85,7 +85,7 @@ _ALONE = tuple(
         ),
     )
 )
-# A name in plain sight of the reporter: "In re Vane, 5 F.3d 12", "Ex parte Roe".
+# Openings of a case with one party: "In re Vane, 5 F.3d 12", "Ex parte Roe".
 _IN_RE = re.compile(r"\b(?:In re|Ex parte|In the matter of|Re|Estate of|Matter of)(?: the)? $")
 _RE = re.compile(
     rf"\b(?:In re|Re|Ex parte|In the [Mm]atter of) [{UPPER}][\w.'&-]*(?: (?:[{UPPER}][\w.'&-]*|&|and|of|\([^()\n]{{1,40}}\))){{0,6}}(?=,? ?[\[(]?\d)"
@@ -102,59 +102,74 @@ _SHORT_FORM = re.compile(
 )
 
 
-def case_citations(text: str) -> Iterator[Range]:
-    yield from matches(_ALONE, text)
-    reported: list[CaseName] = []
-    bare: list[CaseName] = []
-    if VERSUS.search(text):
-        for name in case_names(text):
-            tail = _TAIL.match(text, name.end)
-            if tail:
-                reported.append(name)
-                yield name.start, tail.end()
-            else:
-                bare.append(name)
-    for opened in (
-        _RE.finditer(text) if "Re " in text or "re " in text or "arte " in text or "atter " in text else ()
-    ):
-        tail = _TAIL.match(text, opened.end())
-        if tail:
-            yield opened.start(), tail.end()
-    us = list(_us_cases(text))
+def find_case_citations(text: str) -> Iterator[Range]:
+    """Yield the ranges of cited cases in `text` (normalized), which may overlap."""
+    yield from find_ranges(_ALONE, text)
+    reported, bare = _split_by_report(text)
+    yield from ((name.start, end) for name, end in reported)
+    yield from _find_in_re(text)
+    us = list(_find_us_cases(text))
     yield from us
-    known = {name.short for name in reported} | _shorts_of(text, us)
-    own = {
-        name.short
-        for name in case_names(text[:_HEAD])
-        if _CAPTION.search(text, max(0, name.start - 40), name.start)
-    }
-    for name in bare:
-        cue = _CUE.search(text, max(0, name.start - 40), name.start)
-        if (
-            name.short
-            and name.short not in own
-            and (name.short in known or cue)
-            and not (name.start < _HEAD and _CAPTION.search(text, max(0, name.start - 40), name.start))
-        ):
-            yield name.start, name.end
+    known = {name.short for name, _ in reported} | _short_names(text, us)
+    own = {name.short for name in find_case_names(text[:_HEAD]) if _follows_caption(text, name)}
+    yield from ((name.start, name.end) for name in bare if _is_cited(text, name, known, own))
+    yield from _find_cited_above(text)
+    yield from _find_short_forms(text, {short for short in known - own if len(short) > 3})
+
+
+def _split_by_report(text: str) -> tuple[list[tuple[CaseName, int]], list[CaseName]]:
+    """Return the case names that a report follows, each with the end of the report, and all others."""
+    reported: list[tuple[CaseName, int]] = []
+    bare: list[CaseName] = []
+    for name in find_case_names(text) if VERSUS.search(text) else ():
+        tail = _TAIL.match(text, name.end)
+        if tail:
+            reported.append((name, tail.end()))
+        else:
+            bare.append(name)
+    return reported, bare
+
+
+def _find_in_re(text: str) -> Iterator[Range]:
+    if not any(word in text for word in ("Re ", "re ", "arte ", "atter ")):
+        return
+    for opening in _RE.finditer(text):
+        tail = _TAIL.match(text, opening.end())
+        if tail:
+            yield opening.start(), tail.end()
+
+
+def _follows_caption(text: str, name: CaseName) -> bool:
+    return _CAPTION.search(text, max(0, name.start - 40), name.start) is not None
+
+
+def _is_cited(text: str, name: CaseName, known: set[str], own: set[str]) -> bool:
+    """Return True if the name of a case is a citation although no report follows it."""
+    if not name.short or name.short in own:
+        return False
+    if name.start < _HEAD and _follows_caption(text, name):
+        return False
+    return name.short in known or _CUE.search(text, max(0, name.start - 40), name.start) is not None
+
+
+def _find_cited_above(text: str) -> Iterator[Range]:
     if "cited above" in text:
         for above in _CITED_ABOVE.finditer(text):
-            start = name_before(text, above.start())
+            start = find_name_start(text, above.start())
             if start < above.start():
                 yield start, above.end()
-    yield from _short_forms(text, {short for short in known - own if len(short) > 3})
 
 
-def _short_forms(text: str, shorts: set[str]) -> Iterator[Range]:
-    """ "the Vane judgment", "Vane, § 44": a case that was cited before, by its first party alone."""
+def _find_short_forms(text: str, shorts: set[str]) -> Iterator[Range]:
+    """Yield mentions of cited cases by their first party alone: "the Vane judgment", "Vane, § 44"."""
     if shorts:
         for match in _SHORT_FORM.finditer(text):
             if match.group() in shorts:
                 yield match.span()
 
 
-def _shorts_of(text: str, ranges: list[Range]) -> set[str]:
-    return {name.short for start, end in ranges for name in case_names(text[start:end]) if name.short}
+def _short_names(text: str, ranges: list[Range]) -> set[str]:
+    return {name.short for start, end in ranges for name in find_case_names(text[start:end]) if name.short}
 
 
 # -- The United States ------------------------------------------------------------------------------
@@ -172,67 +187,70 @@ _BACK = 240
 _MOST_PARSED = 1200
 
 
+_MAYBE_REPORTER = re.compile(r"[A-Z][\w']*\.(?: ?[A-Z\d][\w']*\.?){0,4}$")
+# What may separate a case's name from its report: brackets, docket numbers, parallel reports.
+_BETWEEN = re.compile(
+    r"(?:[ ,]|\([^()\n]{0,60}\)|(?:No|Nos)\. [\w:-]+|\d{1,4} [A-Z][\w. ]{1,20} \d{1,5}(?:, \d{1,5})?)*"
+)
+
+
 @cache
 def _reporters() -> frozenset[str]:
-    """Names of US reporters and their variants, as eyecite knows them, without spaces and points."""
+    """Return the names of US reporters and their variants that eyecite knows, without spaces and points."""
     from reporters_db import EDITIONS, VARIATIONS_ONLY
 
-    return frozenset(_plain(name) for name in (*EDITIONS, *VARIATIONS_ONLY))
+    return frozenset(_without_points(name) for name in (*EDITIONS, *VARIATIONS_ONLY))
 
 
-def _plain(reporter: str) -> str:
+def _without_points(reporter: str) -> str:
     return re.sub(r"[ .']", "", reporter)
 
 
-def _us_cases(text: str) -> Iterator[Range]:
-    """Reports in the plain form "Roe v. Poe, 1 U.S. 2, 3 (1801)" are read here; the rest is eyecite's.
+def _find_us_cases(text: str) -> Iterator[Range]:
+    """Yield citations of US cases.
 
-    eyecite reads 8,000 to 100,000 characters of dense citations in a second, this fifty times as many.
+    Those in the plain form "Roe v. Poe, 1 U.S. 2, 3 (1801)" are found here, and eyecite finds the rest:
+    eyecite reads 8,000 to 100,000 characters of dense citations per second, these patterns fifty times as many.
     """
-    covered = 0
+    end = 0
     rest: list[Range] = []
     for pattern in (_VOLUME, _LATE):
         for match in pattern.finditer(text):
-            if pattern is _VOLUME and _plain(match.group(1)) not in _reporters():
+            if pattern is _VOLUME and _without_points(match.group(1)) not in _reporters():
                 if _MAYBE_REPORTER.match(match.group(1)):
                     rest.append(match.span())
                 continue
+            start = _start_with_name(text, match.start(), end)
             after = _AFTER.match(text, match.end())
             end = after.end() if after else match.end()
-            yield _with_name(text, match.start(), covered), end
-            covered = end
-    yield from _parsed(text, rest)
+            yield start, end
+    yield from _find_by_eyecite(text, rest)
 
 
-_MAYBE_REPORTER = re.compile(r"[A-Z][\w']*\.(?: ?[A-Z\d][\w']*\.?){0,4}$")
+def _start_with_name(text: str, start: int, floor: int) -> int:
+    """Return where the name of the case begins whose report is at `start`.
 
-
-def _with_name(text: str, start: int, floor: int) -> int:
-    """Where the case's name begins before its report; a parallel report has none of its own."""
+    That is `start` itself for a parallel report, which has no name; never before `floor`.
+    """
     base = max(floor, start - _BACK)
-    for name in case_names(text[base:start]):
-        if _ONLY_LIGHT.fullmatch(text, base + name.end, start):
+    for name in find_case_names(text[base:start]):
+        if _BETWEEN.fullmatch(text, base + name.end, start):
             return base + name.start
     if text[start - 2 : start] == ", ":
-        named = name_before(text, start - 2)
+        named = find_name_start(text, start - 2)
         opening = _IN_RE.search(text, max(0, named - 24), named)
         return opening.start() if opening else start
     return start
 
 
-_ONLY_LIGHT = re.compile(
-    r"(?:[ ,]|\([^()\n]{0,60}\)|(?:No|Nos)\. [\w:-]+|\d{1,4} [A-Z][\w. ]{1,20} \d{1,5}(?:, \d{1,5})?)*"
-)
-
-
-def _parsed(text: str, hits: list[Range]) -> Iterator[Range]:
-    """What eyecite makes of the neighbourhood of `hits`, in windows short enough for it to stay fast."""
+def _find_by_eyecite(text: str, hits: list[Range]) -> Iterator[Range]:
+    """Yield what eyecite finds around `hits`, in windows that are short enough for it to be fast."""
     if not hits:
         return
     from eyecite import get_citations
     from eyecite.models import CaseCitation, FullLawCitation
 
-    # eyecite writes the text of what it can't settle to its log.
+    # eyecite logs the text of citations that it cannot resolve.
     logging.getLogger("eyecite").setLevel(logging.CRITICAL + 1)
     for start, end in _windows(hits, len(text)):
         window = text[start:end]
@@ -241,12 +259,13 @@ def _parsed(text: str, hits: list[Range]) -> Iterator[Range]:
                 first, last = citation.full_span()
                 pin_first, pin_last = citation.span_with_pincite()
                 first, last = min(first, pin_first), max(last, pin_last)
-                # A name can't reach over a paragraph.
+                # A name does not extend across paragraphs.
                 paragraph = window.rfind("\n\n", first, citation.span()[0])
                 yield start + (paragraph + 2 if paragraph >= 0 else first), start + last
 
 
 def _windows(hits: list[Range], length: int) -> Iterator[Range]:
+    """Yield ranges around `hits`; hits close to each other share one, up to a length."""
     last: Range | None = None
     for first, end in sorted(hits):
         start, end = max(0, first - _BACK), min(length, end + 160)

@@ -1,13 +1,13 @@
 # ruff: noqa: E501  -- patterns read best on one line
 """Chinese law: statutes in 《》 with their articles, judicial interpretations, cases cited for comparison.
 
-A judgment's number alone is not law: the court below has decided this very case. It is law where the
-text compares: 参照, 参见, 类案, a guiding case.
+The number of a judgment alone is not a citation: it may be that of the court below in the same case. It is one
+where the text compares: 参照, 参见, 类案, a guiding case.
 """
 
 from __future__ import annotations
 
-from lexveil.nlp.citations.rule import rule
+from lexveil.nlp.citations.rule import compile_rule
 from lexveil.nlp.letters import HAN
 
 _NUMERAL = r"[〇零一二三四五六七八九十百千\d]"
@@ -16,15 +16,15 @@ _NUMBER = rf"[(〔\[]\d{{4}}[)〕\]][{HAN}]{{1,3}}\d{{0,6}}[{HAN}]{{1,6}}(?:第)
 _CASE = rf"[{HAN}A-Za-z×*()]{{2,30}}诉[{HAN}A-Za-z×*()、]{{2,40}}案"
 
 RULES = (
-    rule(rf"《[^》\n]{{2,60}}》(?:\([^()\n]{{2,20}}\))?(?:{_ARTICLES}(?:[、,和及至或]|以及)?)+", "《"),
-    rule(
+    compile_rule(rf"《[^》\n]{{2,60}}》(?:\([^()\n]{{2,20}}\))?(?:{_ARTICLES}(?:[、,和及至或]|以及)?)+", "《"),
+    compile_rule(
         r"《[^》\n]{1,60}(?:法|条例|规定|解释|办法|决定|意见|通知|细则|规则|法典|批复|宪法|公约|纪要|标准|规范|制度|修正案|公报|答复|指引|规程)(?:\([^)\n]{1,20}\))*》(?:\([^()\n]{2,20}\))?",
         "《",
     ),
-    rule(rf"(?:{_ARTICLES}[、,和及至或]?)+", "条"),
-    rule(r"(?:法释|法发|法|法办|高检发释字|法函|国发|国务院令)[〔(\[]\d{4}[〕)\]]第?\d+号", "号"),
-    rule(rf"(?:指导(?:性)?案例|典型案例|参考案例)第?{_NUMERAL}+号(?:[:,]? ?{_CASE})?|(?:最高人民法院)?(?:发布的)?第{_NUMERAL}+号指导(?:性)?案例(?:[:,]? ?{_CASE})?|《最高人民法院公报》\d{{4}}年第\d+期(?:(?:刊登|登载)?的?{_CASE})?", "案例", "公报"),
-    rule(
+    compile_rule(rf"(?:{_ARTICLES}[、,和及至或]?)+", "条"),
+    compile_rule(r"(?:法释|法发|法|法办|高检发释字|法函|国发|国务院令)[〔(\[]\d{4}[〕)\]]第?\d+号", "号"),
+    compile_rule(rf"(?:指导(?:性)?案例|典型案例|参考案例)第?{_NUMERAL}+号(?:[:,]? ?{_CASE})?|(?:最高人民法院)?(?:发布的)?第{_NUMERAL}+号指导(?:性)?案例(?:[:,]? ?{_CASE})?|《最高人民法院公报》\d{{4}}年第\d+期(?:(?:刊登|登载)?的?{_CASE})?", "案例", "公报"),
+    compile_rule(
         rf"(?:参照|参见|参考|援引|引用|类案|检索|例如|如在|类似案件|生效判例|同类案件)(?:(?!本案|原审|一审|二审|再审)[^。;\n]){{0,70}}?{_NUMBER}(?:(?:民事|刑事|行政|执行)?(?:判决|裁定|调解)书?)?(?:[、,和及与]{_NUMBER}(?:(?:民事|刑事|行政|执行)?(?:判决|裁定|调解)书?)?)*",
         "参", "援引", "引用", "类", "检索", "例", "如在",
     ),

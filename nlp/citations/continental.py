@@ -1,13 +1,13 @@
 # ruff: noqa: E501, SIM905  -- patterns read best on one line
 """German and French law: decisions with their file numbers, journals, statutes.
 
-Germany cites a decision by court, date and file number; a court of first instance in the same form
-may be the one below in this very case: `lexveil.nlp.recognizers.case_number.own_numbers` knows it by where it stands.
+Germany cites a decision by court, date and file number. The decision of a lower court in the same case has the
+same form; `lexveil.nlp.recognizers.case_number.find_own_numbers` recognizes it by its position.
 """
 
 from __future__ import annotations
 
-from lexveil.nlp.citations.rule import rule
+from lexveil.nlp.citations.rule import compile_rule
 from lexveil.nlp.letters import LOWER, UPPER
 
 # -- Germany ----------------------------------------------------------------------------------------
@@ -27,7 +27,7 @@ _LOCATOR_DE = r"(?:Rn\.?|RdNr\.?|Rdnr\.?|Rdn\.?|Rz\.?|Tz\.?|S\.|Nr\.|juris|Ls\.)
 _REPORT_DE = rf"{_JOURNAL_DE}(?:,? (?:I{{1,3}} )?\d{{1,4}}(?:[ ,]{{1,2}}(?:{_LOCATOR_DE} ?)?(?:<|\()?\d{{1,5}}[a-z]?(?: ?f{{1,2}}\.)?(?: ?[>)])?)*)(?:[ ,]{{1,2}}{_LOCATOR_DE} ?\d+(?: ?f{{1,2}}\.?)?)*"
 _SUB_DE = (
     r"(?:(?:,|;)? ?(?:und |bis |oder |sowie |i\. ?V\. ?m\. |iVm\.? |in Verbindung mit |auch |bzw\. |- ?)?(?:§§? ?|Art\.? ?)?"
-    r"(?:(?:Abs(?:ätzen?|atz|\.)?|Sätzen?|Satz|S\.?|Nrn?\.?|Nummern?|Alt(?:ernative|\.)?|Var\.|Halbs(?:atz|\.)?|Hs\.?|lit\.|Buchst(?:abe|\.)?|Unterabs\.|UAbs\.|Ziff(?:er|\.)?|Teils(?:atz|\.)|Fall) ?(?:\d+[a-z]?|[a-z]{1,2}|[IVX]+)\b|\d{1,4}[a-z]?\b(?!\.\d|/| ?[€%]|\. ?[A-Z])|ff?\.)){0,20}"  # bounded: a run of articles without a code would be read from each of them to its end
+    r"(?:(?:Abs(?:ätzen?|atz|\.)?|Sätzen?|Satz|S\.?|Nrn?\.?|Nummern?|Alt(?:ernative|\.)?|Var\.|Halbs(?:atz|\.)?|Hs\.?|lit\.|Buchst(?:abe|\.)?|Unterabs\.|UAbs\.|Ziff(?:er|\.)?|Teils(?:atz|\.)|Fall) ?(?:\d+[a-z]?|[a-z]{1,2}|[IVX]+)\b|\d{1,4}[a-z]?\b(?!\.\d|/| ?[€%]|\. ?[A-Z])|ff?\.)){0,20}"  # bounded: otherwise a run of articles without a code would be scanned to its end from each of them
 )
 _CODE_DE = rf"(?:(?:[{UPPER}][{LOWER}]{{0,8}}){{1,4}}[{UPPER}][{LOWER}{UPPER}]{{0,4}}(?:-[{UPPER}]+)?(?: (?:[IVX]{{1,4}}|\d{{1,2}})\b)?(?: (?:19|20)\d\d\b)?|(?:des|der|dieses) (?:[{UPPER}a-zäöü][\w-]*[ ]){{0,4}}?[{UPPER}][\w-]*(?:gesetz(?:es|buch(?:e?s)?)?|ordnung|verordnung|satzung|richtlinie|vertrag(?:e?s)?|konvention|verfassung)\b)"
 
@@ -44,17 +44,17 @@ _ARTICLE_FR = r"(?:[LRDA]\.? ?\*?)?\d+(?:er)?(?:[-.]\d+)*(?:[- ](?:bis|ter|quate
 
 RULES = (
     # Germany
-    rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|e)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
+    compile_rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|e)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
          rf"[ ,;:(-]{{1,4}}(?:Az\.?:? ?|Rs\. ?)?(?:{FILE_NUMBER_DE}|C ?- ?\d{{1,4}}/\d{{2}})(?:[ ,;)-]{{1,4}}(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris))*", "/", "."),
-    rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
-    rule(rf"§§? ?\d+[a-z]?{_SUB_DE} ?(?:{_CODE_DE})?", "§"),
-    rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
-    rule(rf"\b[{UPPER}][\w-]*(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?: vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),
-    rule(r"\bBT-Drucks?(?:ache|\.)? ?\d{1,2}/\d{1,5}(?:,? S\. ?\d+)?|\bBR-Drucks?(?:ache|\.)? ?\d{1,4}/\d{2}", "BT-Dr", "BR-Dr"),
+    compile_rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
+    compile_rule(rf"§§? ?\d+[a-z]?{_SUB_DE} ?(?:{_CODE_DE})?", "§"),
+    compile_rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
+    compile_rule(rf"\b[{UPPER}][\w-]*(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?: vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),
+    compile_rule(r"\bBT-Drucks?(?:ache|\.)? ?\d{1,2}/\d{1,5}(?:,? S\. ?\d+)?|\bBR-Drucks?(?:ache|\.)? ?\d{1,4}/\d{2}", "BT-Dr", "BR-Dr"),
     # France
-    rule(rf"(?<![\w.]){_COURT_FR}(?:, ?(?:(?:décision|arrêt|ord\.|ass\.|sect\.|ch\. réun\.|[Pp]ôle \d+(?: ?- ?ch\. ?\d+)?|{_CHAMBER_FR}|\d+e(?:r|ème)?(?: et \d+e)? (?:ch\.|ss-sect\.|chambres?(?: réunies)?)|ch\. \d+(?:, sect\. [A-Z])?|section [A-Z])))*,? ?(?:du )?(?:{_DATE_FR}(?:,? ?{_NUMBER_FR})?|{_NUMBER_FR}(?: du {_DATE_FR})?)"
+    compile_rule(rf"(?<![\w.]){_COURT_FR}(?:, ?(?:(?:décision|arrêt|ord\.|ass\.|sect\.|ch\. réun\.|[Pp]ôle \d+(?: ?- ?ch\. ?\d+)?|{_CHAMBER_FR}|\d+e(?:r|ème)?(?: et \d+e)? (?:ch\.|ss-sect\.|chambres?(?: réunies)?)|ch\. \d+(?:, sect\. [A-Z])?|section [A-Z])))*,? ?(?:du )?(?:{_DATE_FR}(?:,? ?{_NUMBER_FR})?|{_NUMBER_FR}(?: du {_DATE_FR})?)"
          rf"(?:,? ?(?:Bull\.? ?(?:civ\.?|crim\.?)?(?: \d{{4}})?,? ?[IVX]*,? ?n° ?\d+|(?:Rec(?:ueil|\.)?|Lebon)[ ,.\w]{{0,12}}p\. ?\d+|P(?:ubli)?\.?(?: au bulletin)?|[DJ](?:CP)?\.? ?(?:G|E|S)?,? ?\d{{4}},? ?(?:[\w.]{{1,6}} )?\d+))*", "Cass", "Civ", "Soc", "Com", "Crim", "CE", "C.E", "Conseil", "CA", "C.A", "TGI", "TJ", "TA", "Cons", "Trib", "T. co", "CPH", "CJUE", "CJCE", "CEDH"),
-    rule(rf"\b[Aa]rt(?:icles?|s?\.) ?{_ARTICLE_FR}(?:(?:,| et| ou| à)(?: suivants| s\.)? ?(?:{_ARTICLE_FR})?)*(?:,? (?:al(?:inéa|\.)? ?\d+(?:er)?|\d°|§ ?\d))*(?: (?:du|de la|de l'|des) (?:(?:code|Code|loi|Loi|[Cc]onvention|[Cc]onstitution|décret|[Dd]éclaration|[Tt]raité|[Cc]harte|règlement|ordonnance|directive)(?: (?:de|du|des|d'|la|le|les|l'|et|à|sur|en|[{LOWER}{UPPER}'-]{{3,20}})){{0,10}}|TFUE|RGPD|CEDH|même code))?", "rt"),
-    rule(rf"\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance|[Aa]rrêté)(?: organique| constitutionnelle)? [nN]° ?\d{{2,4}}-\d{{1,4}}(?: du {_DATE_FR})?|\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance) du {_DATE_FR}", "oi ", "écret", "rdonnance", "rrêté"),
-    rule(r"\b[Cc]ode (?:(?:de (?:la |l')?|du |des |d')[a-zéèêâîôûç' -]{4,50}?|civil|pénal|rural)(?= |,|\.|;|\)|$)", "ode "),
+    compile_rule(rf"\b[Aa]rt(?:icles?|s?\.) ?{_ARTICLE_FR}(?:(?:,| et| ou| à)(?: suivants| s\.)? ?(?:{_ARTICLE_FR})?)*(?:,? (?:al(?:inéa|\.)? ?\d+(?:er)?|\d°|§ ?\d))*(?: (?:du|de la|de l'|des) (?:(?:code|Code|loi|Loi|[Cc]onvention|[Cc]onstitution|décret|[Dd]éclaration|[Tt]raité|[Cc]harte|règlement|ordonnance|directive)(?: (?:de|du|des|d'|la|le|les|l'|et|à|sur|en|[{LOWER}{UPPER}'-]{{3,20}})){{0,10}}|TFUE|RGPD|CEDH|même code))?", "rt"),
+    compile_rule(rf"\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance|[Aa]rrêté)(?: organique| constitutionnelle)? [nN]° ?\d{{2,4}}-\d{{1,4}}(?: du {_DATE_FR})?|\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance) du {_DATE_FR}", "oi ", "écret", "rdonnance", "rrêté"),
+    compile_rule(r"\b[Cc]ode (?:(?:de (?:la |l')?|du |des |d')[a-zéèêâîôûç' -]{4,50}?|civil|pénal|rural)(?= |,|\.|;|\)|$)", "ode "),
 )  # fmt: skip

@@ -1,8 +1,8 @@
 # ruff: noqa: E501, SIM905  -- lists of words read best in long lines
-"""The name of a case, read outwards from its "v.": "Vane and Others v. the United Kingdom".
+"""The name of a case, found outwards from its "v.": "Vane and Others v. the United Kingdom".
 
-Outwards and word by word, because a pattern that begins at every capital reads a text of names a
-hundred times, and can't tell where a sentence ends.
+The search goes outwards word by word: a pattern that begins at every capital would scan a text full of names a
+hundred times, and could not tell where a sentence ends.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from lexveil.nlp.citations.rule import Range
 
 _REACH = 160
 _MOST_WORDS = 14
@@ -23,7 +25,7 @@ _SMALL = frozenset(
     ten ter te zu af bin bint ibn on by to at parte re others another other v' d'
     """.split()
 )
-# A point after one of these doesn't end a sentence.
+# A point after one of these does not end a sentence.
 _ABBREVIATED = frozenset(
     """
     inc ltd co corp bros cos dr mr mrs ms st no nos ass'n comm'n dep't int'l nat'l gov't univ mfg ins ry sys serv
@@ -37,7 +39,7 @@ _FORM = re.compile(
     r"(?:Inc|Ltd|LLC|L\.L\.C|LLP|L\.L\.P|LP|L\.P|Corp|Co|PLC|plc|P\.C|N\.A|S\.A|SA|SAS|SARL|S\.p\.A|S\.r\.l|B\.V|BV|N\.V|AG|GmbH|KG|AB|"
     r"Oy|A/S|Pty|Pte|Bhd|Limited|Jr|Sr|et al|dec'd|deceased)\b\.?"
 )
-# What stands before a name without being of it.
+# Words before a name that are no part of it.
 _LEADING = frozenset(
     """
     see also but cf cf. in the compare accord contra e.g. e.g., quoting citing following under per applying and of as case
@@ -47,44 +49,49 @@ _LEADING = frozenset(
 )
 
 
+# "(No. 2)", "(Minister of Health)", but never the year of a report
+_ASIDE = re.compile(r"\((?:[Nn]o\. ?\d+|\d|(?:the )?[A-Z][A-Za-z .,'&-]{2,60})\)")
+_QUOTES = "(\"'["
+_PUNCTUATION = "(\"'[,;:.)]"
+_SPOKEN_OF = ("according to", " by", " with", " from", "mr", "mrs", "ms", "dr", "judge")
+_NUMBERED = re.compile(r"\d[:/]|[:/]\d|\w:\w")
+
+
 class CaseName(NamedTuple):
+    """The name of a case at [start, end) of a text.
+
+    Attributes:
+        short: the first significant word of the first party, by which a judgment mentions the case later; "" if
+            there is none.
+    """
+
     start: int
     end: int
-    # The first party's telling word, by which a judgment speaks of the case later on.
     short: str
 
 
-def case_names(text: str) -> Iterator[CaseName]:
-    """Every "X v. Y" in `text`; neither party passes a paragraph or the end of a sentence."""
+def find_case_names(text: str) -> Iterator[CaseName]:
+    """Yield every "X v. Y" in `text`; neither party extends across a paragraph or the end of a sentence."""
     for versus in VERSUS.finditer(text):
-        start = _first_party(text, versus.start())
-        end = _second_party(text, versus.end())
+        start = _first_party_start(text, versus.start())
+        end = _second_party_end(text, versus.end())
         if start is not None and end is not None:
-            yield CaseName(start, end, _short(text[start : versus.start()]))
+            yield CaseName(start, end, _short_name(text[start : versus.start()]))
 
 
-def name_before(text: str, end: int) -> int:
-    """Where the words of a name begin that reach up to `end`; `end` itself where there is none."""
-    start = _first_party(text, end)
+def find_name_start(text: str, end: int) -> int:
+    """Return where the words of a name begin that ends at `end`; `end` itself if there is none."""
+    start = _first_party_start(text, end)
     return end if start is None else start
 
 
-def _first_party(text: str, end: int) -> int | None:
+def _first_party_start(text: str, end: int) -> int | None:
     floor = max(0, end - _REACH)
     for broken in _BREAK.finditer(text, floor, end):
         floor = broken.end()
     tokens = [m.span() for m in _TOKEN.finditer(text, floor, end)][-_MOST_WORDS:]
     words = [text[first:last] for first, last in tokens]
-    first = len(words)
-    depth = 0
-    while first:
-        word = words[first - 1]
-        depth += word.count(")") - word.count("(")
-        if not (depth > 0 or _in_name(word)) or (depth == 0 and _parted(words, first - 1)):
-            break
-        first -= 1
-        if depth < 0:  # the bracket that the whole citation stands in
-            break
+    first = _first_word_of_name(words)
     while first < len(words) and words[first].strip(_QUOTES).lower() in _LEADING | _SMALL:
         first += 1
     if first == len(words):
@@ -92,50 +99,62 @@ def _first_party(text: str, end: int) -> int | None:
     return tokens[first][0] + len(words[first]) - len(words[first].lstrip(_QUOTES))
 
 
-def _parted(words: Sequence[str], index: int) -> bool:
-    """Whether no name goes on from word `index` to the next: there a sentence, a clause or a list ends."""
-    if index + 1 == len(words) or not _ends(words[index], words[index + 1]):
+def _first_word_of_name(words: Sequence[str]) -> int:
+    """Return the index from which all words may belong to one name."""
+    first = len(words)
+    depth = 0
+    while first:
+        word = words[first - 1]
+        depth += word.count(")") - word.count("(")
+        outside = depth <= 0 and not _may_be_in_name(word)
+        if outside or (depth == 0 and _name_ends_between(words, first - 1)):
+            break
+        first -= 1
+        if depth < 0:  # the bracket around the whole citation
+            break
+    return first
+
+
+def _name_ends_between(words: Sequence[str], index: int) -> bool:
+    """Return True if a sentence, a clause or a list ends between word `index` and the next."""
+    if index + 1 == len(words) or not _ends_name(words[index], words[index + 1]):
         return False
     # "Vane, Roe and Others v. Poland", but "according to Vane, Roe and Others v. Poland"
     listed = words[index].endswith(",") and "and" in words[index + 1 : index + 5]
     return not listed or " ".join(words[max(0, index - 2) : index]).lower().rstrip(".").endswith(_SPOKEN_OF)
 
 
-def _second_party(text: str, start: int) -> int | None:
+def _second_party_end(text: str, start: int) -> int | None:
     limit = min(len(text), start + _REACH)
     broken = _BREAK.search(text, start, limit)
     tokens = [m.span() for m in _TOKEN.finditer(text, start, broken.start() if broken else limit)]
+    last, closed = _last_word_end(text, tokens)
+    if last is None or closed or text[last : last + 1] != ".":
+        return last
+    return last + _is_abbreviation(text[text.rfind(" ", 0, last) + 1 : last])
+
+
+def _last_word_end(text: str, tokens: Sequence[Range]) -> tuple[int | None, bool]:
+    """Return where the last word ends of a name that begins at the first token, and if a bracket closes it."""
     last = None
-    for index, (first, end) in enumerate(tokens[:_MOST_WORDS]):
+    following = [*(first for first, _ in tokens[1:]), len(text)]
+    for (first, end), next_first in zip(tokens[:_MOST_WORDS], following, strict=False):
         word = text[first:end]
-        if word.startswith("["):
-            break
         if word.startswith("("):
             aside = _ASIDE.match(text, first)
-            return aside.end() if aside and last else last
-        if not _in_name(word):
+            return (aside.end() if aside and last else last), True
+        if word.startswith("[") or not _may_be_in_name(word):
             break
         bare = word.rstrip(",;:.)]\"'")
         if bare.lower() not in _SMALL or bare.lower() in ("others", "another", "al"):
             last = first + len(bare)
-        if _ends(word, text[tokens[index + 1][0] :][:20] if index + 1 < len(tokens) else ""):
+        if _ends_name(word, text[next_first : next_first + 20]):
             break
-    if last is not None and text[last : last + 1] == "." and _abbreviated(text[:last].rpartition(" ")[2]):
-        last += 1
-    return last
+    return last, False
 
 
-# "(No. 2)", "(Minister of Health)", but never the year of a report
-_ASIDE = re.compile(r"\((?:[Nn]o\. ?\d+|\d|(?:the )?[A-Z][A-Za-z .,'&-]{2,60})\)")
-_QUOTES = "(\"'["
-_SPOKEN_OF = ("according to", " by", " with", " from", "mr", "mrs", "ms", "dr", "judge")
-
-
-_NUMBERED = re.compile(r"\d[:/]|[:/]\d|\w:\w")
-
-
-def _in_name(word: str) -> bool:
-    bare = word.strip("(\"'[,;:.)]")
+def _may_be_in_name(word: str) -> bool:
+    bare = word.strip(_PUNCTUATION)
     return bool(bare) and (
         (bare[0].isupper() and not _NUMBERED.search(bare))
         or bare in ("plc", "pty")
@@ -145,23 +164,22 @@ def _in_name(word: str) -> bool:
     )
 
 
-def _ends(word: str, following: str) -> bool:
-    """Whether the name can't go on after `word`: a sentence, a clause or a list ends there."""
+def _ends_name(word: str, following: str) -> bool:
+    """Return True if a sentence, a clause or a list ends after `word`."""
     if word.endswith((";", ":", "]", '"', "?", "!")):
         return True
-    if word.endswith(",") or word.endswith(")."):
+    if word.endswith((",", ").")):
         return not _FORM.match(following) and not following.startswith(("and ", "& ", "et "))
-    return word.endswith(".") and not _abbreviated(word[:-1]) and not _FORM.match(word)
+    return word.endswith(".") and not _is_abbreviation(word[:-1]) and not _FORM.match(word)
 
 
-def _abbreviated(word: str) -> bool:
-    bare = word.strip("(\"'[")
+def _is_abbreviation(word: str) -> bool:
+    bare = word.strip(_QUOTES)
     return len(bare) < 2 or "." in bare or bare.lower() in _ABBREVIATED
 
 
-def _short(party: str) -> str:
-    words: Sequence[str] = [w.strip("(\"'[,;:.)]") for w in party.split()]
-    for word in words:
+def _short_name(party: str) -> str:
+    for word in (word.strip(_PUNCTUATION) for word in party.split()):
         if len(word) > 2 and word[0].isupper() and word.lower() not in _ABBREVIATED | _SMALL | _LEADING:
             return word
     return ""

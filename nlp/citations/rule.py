@@ -1,4 +1,4 @@
-"""One pattern of a citation, tried only where the text holds a word that every match needs."""
+"""Patterns of citations, each tried only on a text that contains a word which every match needs."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ Range = tuple[int, int]
 
 
 class Rule(NamedTuple):
-    """`needs`: a match holds one of these; looking for a word is a hundred times as fast as a pattern."""
+    """A pattern of citations.
+
+    Attributes:
+        needs: every match contains one of these words; looking for a word is a hundred times as fast as
+            trying the pattern.
+    """
 
     needs: tuple[str, ...]
     pattern: re.Pattern[str]
 
 
-def rule(pattern: str, *needs: str) -> Rule:
+def compile_rule(pattern: str, *needs: str) -> Rule:
+    """Return the rule of a regular expression whose matches contain one of `needs`."""
     return Rule(needs, re.compile(pattern))
 
 
-def matches(rules: Iterable[Rule], text: str) -> Iterator[Range]:
-    """Where any of the rules matches; the group "law" alone where a pattern has one."""
+def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
+    """Yield the ranges of `text` that any of the rules matches."""
     for needs, pattern in rules:
         if any(word in text for word in needs):
-            group = "law" if "law" in pattern.groupindex else 0
             for match in pattern.finditer(text):
-                yield match.span(group)
+                yield match.span()

@@ -1,7 +1,8 @@
-"""Text -> spans of personal information.
+"""Find the spans of personal information in a text.
 
-normalise -> language -> rules and the learnt detector, window by window -> citations shielded -> settle
-overlaps -> propagate through the document -> settle again -> offsets of the original text.
+Steps: normalize the text, detect its language, read it window by window with rules and a learned detector,
+protect citations, resolve overlaps, propagate names through the document, resolve overlaps again, and
+translate the offsets to the original text.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from lexveil.nlp.batching import batch_by_count
 from lexveil.nlp.citations import citations
-from lexveil.nlp.citations.cases import case_citations
-from lexveil.nlp.detection.language import SERVED, language_of, rules_for
-from lexveil.nlp.detection.overlaps import outside, resolve
-from lexveil.nlp.detection.propagation import plausible, propagate
-from lexveil.nlp.detection.windows import windows
+from lexveil.nlp.citations.cases import find_case_citations
+from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
+from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
+from lexveil.nlp.detection.propagation import drop_implausible, propagate
+from lexveil.nlp.detection.windows import split_windows
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import NormalizedText, Span
 
@@ -28,21 +29,24 @@ if TYPE_CHECKING:
 
     from lexveil.nlp.taggers.contract import Sensitivity, Tagger
 
-RULES_ALONE = "rules"
+RULES_ONLY = "rules"
 DEFAULT_MODEL = "default"
-# Languages whose rules alone find what a learnt detector finds elsewhere.
-_BY_RULES = frozenset({"zh"})
+# Languages whose rules alone find what needs a learned detector elsewhere.
+_COVERED_BY_RULES = frozenset({"zh"})
 _BATCH = 32
-# Runs without a break (an encoded picture, a drawn line) hold no name and cost patterns a quadratic time.
+# Long unbroken runs (an encoded image, a drawn line) contain no name but make patterns take quadratic time.
 _RUN = re.compile(r"[A-Za-z0-9+/=_]{200,}|([^\w\s])\1{100,}|[^\S\n]{200,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What was found in a text: sorted, non-overlapping spans in characters of the text as given.
+    """Result of a detection.
 
-    `language` is ISO 639-1, "" where there is too little text to say. `served` is False where neither a
-    learnt detector nor a whole set of rules speaks it: such a document needs a person's eyes.
+    Attributes:
+        spans: sorted, non-overlapping spans in characters of the text as given.
+        language: ISO 639-1 code, or "" if there is too little text to decide.
+        served: False if neither a learned detector nor a complete set of rules covers the language: such a
+            document needs human review.
     """
 
     spans: tuple[Span, ...] = field(repr=False)
@@ -50,7 +54,9 @@ class Detection:
     served: bool
 
 
-class _Window(NamedTuple):
+class _Part(NamedTuple):
+    """A window of one of the documents, with the languages whose rules read it."""
+
     document: int
     start: int
     text: str
@@ -58,135 +64,155 @@ class _Window(NamedTuple):
 
 
 class Detector:
-    """Finds personal information by rules and, if given, learnt detectors.
+    """Detector of personal information by rules and, if given, learned detectors.
 
-    Heavy to load, so one per process: use `Detector.load`.
+    It is expensive to load; `Detector.load` keeps one per process.
     """
 
     def __init__(self, *taggers: Tagger) -> None:
-        """`taggers` are the learnt detectors; a text is read by the first that speaks its language."""
+        """Combine the rules with the learned detectors `taggers`.
+
+        Args:
+            taggers: learned detectors; a text is read by the first that knows its language.
+        """
         from lexveil.nlp.recognizers.engine import build_analyzer, taggers_by_language
 
         self._taggers = taggers_by_language(taggers)
         self._analyzer = build_analyzer(self._taggers)
-        self._served = _BY_RULES.union(self._taggers) if taggers else SERVED
+        self._served = _COVERED_BY_RULES.union(self._taggers) if taggers else SERVED_LANGUAGES
         self._any_language = any(tagger.languages is None for tagger in taggers)
-        self._insists = any(getattr(tagger, "insists", False) for tagger in taggers)
+        self._insists = any(tagger.insists for tagger in taggers)
 
     @classmethod
     def load(cls, model: str = DEFAULT_MODEL, sensitivity: Sensitivity = "balanced") -> Detector:
-        """The process's detector of this kind.
+        """Return the process's detector of this kind.
 
-        `model` is "light", "default", "rules" (no learnt detector) or the path of a local
-        token-classification folder.
+        Args:
+            model: "light", "default", "rules" (no learned detector), or the path of a local
+                token-classification folder.
+            sensitivity: the operating point of the learned detector.
 
         Raises:
-            ValueError: no such sensitivity.
+            ValueError: the sensitivity does not exist.
+            lexveil.nlp.taggers.contract.TaggerError: the learned detector cannot be used.
         """
         return _load(model, sensitivity)
 
     def detect(self, text: str) -> list[Span]:
-        """Sorted, non-overlapping spans in characters of `text`, which may have any length."""
+        """Return sorted, non-overlapping spans in characters of `text`, which may have any length."""
         return list(self.detect_many([text])[0].spans)
 
     def detect_many(self, texts: Sequence[str]) -> list[Detection]:
-        """`detect` of each text, and its language: the model reads the windows of many texts at once."""
-        normalised = [_readable(NormalizedText.of(text)) for text in texts]
-        languages = [language_of(document.text) for document in normalised]
+        """Detect in each text, and detect its language: windows of many texts share one call of the model."""
+        documents = [_blank_long_runs(NormalizedText.of(text)) for text in texts]
+        languages = [detect_language(document.text) for document in documents]
         found: list[set[Span]] = [set() for _ in texts]
-        pieces = (
-            _Window(index, window.start, window.text, rules_for(window.text, language))
-            for index, (document, language) in enumerate(zip(normalised, languages, strict=True))
-            for window in windows(document.text)
+        parts = (
+            _Part(index, window.start, window.text, select_rules(window.text, language))
+            for index, (document, language) in enumerate(zip(documents, languages, strict=True))
+            for window in split_windows(document.text)
             if not window.text.isspace()
         )
-        for window, spans in self._read(pieces):
-            found[window.document].update(spans)
+        for part, spans in self._analyze(parts):
+            found[part.document].update(spans)
         return [
-            Detection(tuple(_of_document(document, spans, self._insists)), language, self._serves(language))
-            for document, spans, language in zip(normalised, found, languages, strict=True)
+            Detection(
+                tuple(_settle_document(document, spans, self._insists)), language, self._serves(language)
+            )
+            for document, spans, language in zip(documents, found, languages, strict=True)
         ]
 
     def _serves(self, language: str) -> bool:
         return self._any_language or language in self._served or not language
 
-    def _read(self, pieces: Iterable[_Window]) -> Iterator[tuple[_Window, list[Span]]]:
-        engine = self._analyzer.nlp_engine
-        for batch in _batches(pieces):
-            seen: dict[int, NlpArtifacts] = {}
-            speaker = [self._speaker(window.languages) for window in batch]
-            for language in set(speaker):
-                mine = [place for place, spoken in enumerate(speaker) if spoken == language]
-                read = engine.process_batch((batch[place].text for place in mine), language)
-                seen.update(zip(mine, (artifacts for _, artifacts in read), strict=True))
-            for place, window in enumerate(batch):
-                for language in window.languages:
-                    results = self._analyzer.analyze(window.text, language, nlp_artifacts=seen[place])
-                    yield window, [_span(result, window.start) for result in results]
+    def _analyze(self, parts: Iterable[_Part]) -> Iterator[tuple[_Part, list[Span]]]:
+        for batch in batch_by_count(parts, _BATCH):
+            artifacts = self._run_taggers(batch)
+            for index, part in enumerate(batch):
+                for language in part.languages:
+                    results = self._analyzer.analyze(part.text, language, nlp_artifacts=artifacts[index])
+                    yield part, [_to_span(result, part.start) for result in results]
 
-    def _speaker(self, languages: Sequence[str]) -> str:
-        """The language whose learnt detector reads a window."""
+    def _run_taggers(self, batch: Sequence[_Part]) -> dict[int, NlpArtifacts]:
+        """Return the findings of the learned detectors for each part, by its index in the batch."""
+        artifacts: dict[int, NlpArtifacts] = {}
+        chosen = [self._choose_tagger(part.languages) for part in batch]
+        for language in set(chosen):
+            indices = [index for index, candidate in enumerate(chosen) if candidate == language]
+            texts = (batch[index].text for index in indices)
+            results = self._analyzer.nlp_engine.process_batch(texts, language)
+            artifacts.update(zip(indices, (result for _, result in results), strict=True))
+        return artifacts
+
+    def _choose_tagger(self, languages: Sequence[str]) -> str:
+        """Return the language whose learned detector reads a part."""
         return next((language for language in languages if language in self._taggers), languages[0])
 
 
 @lru_cache(maxsize=4)
 def _load(model: str, sensitivity: Sensitivity) -> Detector:
-    from lexveil.nlp import taggers as learnt
+    from lexveil.nlp.taggers import load_taggers
 
-    return Detector(*(() if model == RULES_ALONE else learnt.load(model, sensitivity)))
-
-
-def _batches(pieces: Iterable[_Window]) -> Iterator[list[_Window]]:
-    pieces = iter(pieces)
-    while batch := list(islice(pieces, _BATCH)):
-        yield batch
+    return Detector(*(() if model == RULES_ONLY else load_taggers(model, sensitivity)))
 
 
-def _readable(document: NormalizedText) -> NormalizedText:
+def _blank_long_runs(document: NormalizedText) -> NormalizedText:
     return replace(document, text=_RUN.sub(lambda run: "\n" * len(run.group()), document.text))
 
 
-def _span(result: RecognizerResult, offset: int) -> Span:
+def _to_span(result: RecognizerResult, offset: int) -> Span:
     name = (result.recognition_metadata or {}).get("recognizer_name", "")
     return Span(result.start + offset, result.end + offset, result.entity_type, result.score, name)
 
 
-def _law(text: str, own: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """What stays readable: the citations but those of the very case that the document is about."""
+def _find_law(text: str, own_numbers: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Yield the citations, which stay readable, except citations of the document's own case."""
 
     def is_own(start: int, end: int) -> bool:
-        return any(number in text[start:end] for number in own)
+        return any(number in text[start:end] for number in own_numbers)
 
     for start, end in citations(text):
         if not is_own(start, end):
             yield start, end
             continue
-        # Citations in a row are one range.
-        for first, last in case_citations(text[start:end]):
+        # Consecutive citations form one range.
+        for first, last in find_case_citations(text[start:end]):
             if not is_own(start + first, start + last):
                 yield start + first, start + last
 
 
-def _of_document(document: NormalizedText, found: Iterable[Span], insists: bool) -> list[Span]:
-    from lexveil.nlp.recognizers.case_number import own_numbers
+def _settle_document(document: NormalizedText, found: Iterable[Span], insists: bool) -> list[Span]:
+    """Combine the findings of all windows to the spans of the document, in original characters."""
+    from lexveil.nlp.recognizers.case_number import find_own_numbers
 
     text = document.text
-    own = own_numbers(text)
-    law = list(_law(text, own))
-    mine = [
-        Span(m.start(), m.end(), "CASE_NUMBER", 0.95, "CaseNumberRecognizer")
-        for number in own
-        for m in re.finditer(rf"(?<!\w){re.escape(number)}(?!\w)", text)
-    ]
-    guesses = sorted(found)
-    # At the strict point what is masked too much is the smaller harm.
-    sure = [span for span in guesses if insists and span.recognizer == LEARNED]
-    rest = [span for span in guesses if not (insists and span.recognizer == LEARNED)]
-    kept = [*plausible(text, rest), *sure]
-    first = resolve(text, [*outside(kept, law), *mine])
-    spans = resolve(text, [*first, *outside(propagate(text, first), law)])
-    placed = []
-    for span in spans:
-        start, end = document.to_original(span.start, span.end)
-        placed.append(Span(start, end, span.type, span.score, span.recognizer))
-    return placed
+    numbers = find_own_numbers(text)
+    law = list(_find_law(text, numbers))
+    first = resolve_overlaps(
+        text,
+        [*drop_touching(_select_plausible(text, found, insists), law), *_find_own_numbers(text, numbers)],
+    )
+    spans = resolve_overlaps(text, [*first, *drop_touching(propagate(text, first), law)])
+    return [_to_original(document, span) for span in spans]
+
+
+def _select_plausible(text: str, found: Iterable[Span], insists: bool) -> list[Span]:
+    """Drop implausible findings; at the strict point those of a learned detector are all kept.
+
+    There, masking too much is the smaller harm.
+    """
+    spans = sorted(found)
+    sure = [span for span in spans if insists and span.recognizer == LEARNED]
+    others = [span for span in spans if not (insists and span.recognizer == LEARNED)]
+    return [*drop_implausible(text, others), *sure]
+
+
+def _find_own_numbers(text: str, numbers: Iterable[str]) -> Iterator[Span]:
+    for number in numbers:
+        for m in re.finditer(rf"(?<!\w){re.escape(number)}(?!\w)", text):
+            yield Span(m.start(), m.end(), "CASE_NUMBER", 0.95, "CaseNumberRecognizer")
+
+
+def _to_original(document: NormalizedText, span: Span) -> Span:
+    start, end = document.to_original(span.start, span.end)
+    return replace(span, start=start, end=end)

@@ -106,7 +106,7 @@ class LexveilCaseNumberRecognizer(RuleRecognizer):
         yield from find_matches(text, "CASE_NUMBER", SHAPED, *_SHAPES)
 
 
-def own_numbers(text: str) -> frozenset[str]:
+def find_own_numbers(text: str) -> frozenset[str]:
     """Return the numbers of the case that `text` (normalized) is about.
 
     These stand at the head of the text, where no citation follows them. No other case has such a number, so

@@ -53,6 +53,9 @@ _YEAR_ALONE = re.compile(
 _YEAR_ZH = re.compile(rf"(?<!\d)(?:{_YEAR})年(?=[初底末春夏秋冬以起间至,。、]|上半年|下半年|期间)")
 
 
+_AFTER_MODAL = re.compile(r"\s+(?:not|be|have|only|also|the|a|by|in its)\b")
+
+
 class LexveilDateRecognizer(RuleRecognizer):
     """Dates, from a day to a year alone."""
 
@@ -72,7 +75,7 @@ class LexveilDateRecognizer(RuleRecognizer):
 def _is_modal_verb(match: re.Match[str]) -> bool:
     """Return True for a number before the verb, as in "Section 5 May be amended"."""
     before = match.string[max(0, match.start() - 12) : match.start()].rstrip()
-    follows = re.match(r"\s+(?:not|be|have|only|also|the|a|by|in its)\b", match.string[match.end() :])
+    follows = _AFTER_MODAL.match(match.string, match.end())
     return "may" in match.group().lower() and (
         follows is not None or before.endswith(("Section", "Article", "Clause", "Paragraph", "Rule"))
     )

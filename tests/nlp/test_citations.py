@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.citations import CitedSentence, OwnCase, citation_sentences, own_cases
 from lexveil.nlp.citations import citations
-from lexveil.nlp.recognizers.case_number import LexveilCaseNumberRecognizer, own_numbers
+from lexveil.nlp.recognizers.case_number import LexveilCaseNumberRecognizer, find_own_numbers
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_ten_systems_of_law_stay_readable() -> None:
 
 @pytest.mark.parametrize("own", own_cases(), ids=lambda own: own.system)
 def test_a_cases_own_number_is_found_and_no_citation(own: OwnCase) -> None:
-    numbers = own_numbers(own.text)
+    numbers = find_own_numbers(own.text)
     law = [(s, e) for s, e in citations(own.text) if not any(number in own.text[s:e] for number in numbers)]
     found = [
         (f.start, f.end)

@@ -7,7 +7,7 @@ import pytest
 from lexveil.nlp.recognizers.account import LexveilAccountRecognizer, iban_is_valid, luhn_is_valid
 from lexveil.nlp.recognizers.age_birth import EnglishAgeBirthRecognizer
 from lexveil.nlp.recognizers.base import RuleRecognizer
-from lexveil.nlp.recognizers.case_number import own_numbers
+from lexveil.nlp.recognizers.case_number import find_own_numbers
 from lexveil.nlp.recognizers.date import LexveilDateRecognizer
 from lexveil.nlp.recognizers.email import LexveilEmailRecognizer
 from lexveil.nlp.recognizers.family import EnglishFamilyRecognizer
@@ -56,5 +56,5 @@ def test_check_digits() -> None:
 
 
 def test_own_numbers_stand_at_the_head() -> None:
-    assert own_numbers("CASE OF X\n\n(Application no. 1234/05)\n") == {"1234/05"}
-    assert own_numbers("The parties rely on Vane v. Turkey, no. 1234/05.") == frozenset()
+    assert find_own_numbers("CASE OF X\n\n(Application no. 1234/05)\n") == {"1234/05"}
+    assert find_own_numbers("The parties rely on Vane v. Turkey, no. 1234/05.") == frozenset()
