@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from lexveil.privacy.files import write_atomically
+
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -135,7 +137,9 @@ class MasterKey:
             if not create:
                 raise MasterKeyError("missing") from None
         try:
-            _create_key_file(path, secrets.token_bytes(KEY_BYTES))
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # another process has just made it
+                write_atomically(path, secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n", overwrite=False)
             return cls._read(path)
         except OSError:
             raise MasterKeyError("unwritable") from None
@@ -176,27 +180,6 @@ class MasterKey:
     def __reduce__(self) -> NoReturn:
         # Task runners pickle their arguments into databases and messages.
         raise TypeError("a MasterKey cannot be pickled; open it from its file in each process")
-
-
-def _create_key_file(path: Path, secret: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secret.hex().encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        # A hard link fails where a rename would overwrite the key another process has just made.
-        with suppress(FileExistsError):
-            path.hardlink_to(partial)
-    finally:
-        partial.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def hkdf_sha256(secret: bytes, *, salt: bytes | None, info: bytes, length: int) -> bytes:

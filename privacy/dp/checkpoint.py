@@ -9,7 +9,6 @@ its secret destroyed, old checkpoints that a file system kept are indistinguisha
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialize
 from torch import Tensor
 
+from lexveil.privacy.files import write_atomically
 from lexveil.privacy.vault import TamperedError, seal, unseal
 
 # The implementation of AES-GCM takes less than 2 GiB at once.
@@ -76,15 +76,12 @@ class Checkpoint:
         body = serialize({name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()})
         head = json.dumps(state.losses).encode()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
-            pieces = [head, *(body[start : start + _PIECE] for start in range(0, len(body), _PIECE))]
-            for index, piece in enumerate(pieces):
-                sealed = seal(key, piece, self._context(about, index, len(pieces)))
-                sink.write(len(sealed).to_bytes(_LENGTH_BYTES, "big") + sealed)
-            sink.flush()
-            os.fsync(sink.fileno())
-        self._partial.replace(self._path)
+        pieces = [head, *(body[start : start + _PIECE] for start in range(0, len(body), _PIECE))]
+        sealed = (
+            seal(key, piece, self._context(about, index, len(pieces))) for index, piece in enumerate(pieces)
+        )
+        framed = (len(piece).to_bytes(_LENGTH_BYTES, "big") + piece for piece in sealed)
+        write_atomically(self._path, framed, partial=self._partial)
         self._last = time.monotonic()
 
     def load(self, key: bytes, about: Mapping[str, Any], like: Mapping[str, Tensor]) -> TrainingState | None:

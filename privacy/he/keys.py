@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 import numpy as np
 import tenseal.sealapi as seal
 
+from lexveil.privacy.files import write_atomically
 from lexveil.privacy.he.layout import Floats, pack, unpack
 from lexveil.privacy.he.parameters import Parameters
 from lexveil.privacy.he.scheme import Scheme, from_bytes, to_bytes
@@ -82,11 +83,8 @@ class ClientKeys:
         Raises:
             FileExistsError: There is such a file.
         """
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(self.parameters.to_json().encode() + b"\n" + to_bytes(self._secret_key))
-            file.flush()
-            os.fsync(file.fileno())
+        content = self.parameters.to_json().encode() + b"\n" + to_bytes(self._secret_key)
+        write_atomically(path, content, overwrite=False)
 
     @property
     def parameters(self) -> Parameters:
