@@ -50,14 +50,17 @@ class EncoderFacts(Protocol):
     @property
     def digest(self) -> str:
         """SHA-256 of the weights, in hexadecimal digits."""
+        ...
 
     @property
     def dimension(self) -> int:
         """Width of an embedding."""
+        ...
 
     @property
     def precision(self) -> Precision:
         """Precision of the products in the frozen encoder."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
