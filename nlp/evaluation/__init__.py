@@ -1,0 +1,1 @@
+"""Scores of a detector on documents whose personal information people have marked."""

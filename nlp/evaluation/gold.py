@@ -1,12 +1,13 @@
-"""Documents with the spans that people marked in them: to score a detector, and to train one.
+"""Documents with the spans that people marked in them, to score a detector or to train one.
 
-Two forms of file are read, each plain, `.gz` or `.zst`:
+Two formats of file are supported, each plain, `.gz` or `.zst`:
 
 * the JSON of the Text Anonymization Benchmark (Pilán et al. 2022, "The Text Anonymization Benchmark (TAB)",
   Computational Linguistics 48(4)), a list of documents with one or more annotators each;
-* span-JSONL, one `{"id", "text", "spans": [{"start", "end", "type"}]}` a line. A span may also have `entity`
-  (mentions of one person or thing share it; without it, equal strings of one type do) and `identifier`
-  (DIRECT, QUASI or NO_MASK; without it, by its type). `language` (or `meta.lang`) is an ISO 639-1 code.
+* span-JSONL, one `{"id", "text", "spans": [{"start", "end", "type"}]}` per line. A span may also have
+  `entity`, which mentions of one person or thing share (by default, equal strings of one type do), and
+  `identifier`: DIRECT, QUASI or NO_MASK (by default, it follows from the type). `language` (or `meta.lang`) is
+  an ISO 639-1 code.
 
 Offsets are characters of `text`.
 """
@@ -30,23 +31,24 @@ from lexveil.nlp.readers.records_jsonl import parse_record
 Identifier = Literal["DIRECT", "QUASI", "NO_MASK"]
 IDENTIFIERS: tuple[str, ...] = get_args(Identifier)
 
-"""The types of TAB, and ours."""
-
-
-"""Names of other corpora -> ours, or `NOT_PERSONAL`: such a span is left out."""
-
 _TYPE_NAME = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _LIMITS = Limits(max_text_bytes=1 << 30)
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class GoldError(ValueError):
-    """A gold file can't be used. The message names the record and the field, never text."""
+    """A gold file cannot be used. The message names the record and the field, and never quotes text."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class GoldSpan:
-    """Characters [start, end) that a person marked; `type` is one of `ENTITY_TYPES`."""
+    """Characters [start, end) that an annotator marked.
+
+    Attributes:
+        type: one of `ENTITY_TYPES`.
+        entity: the same for all mentions of one person or thing in a document.
+        identifier: DIRECT identifies somebody alone, QUASI with other information, NO_MASK not at all.
+    """
 
     start: int
     end: int
@@ -57,7 +59,11 @@ class GoldSpan:
 
 @dataclass(frozen=True, slots=True)
 class GoldDocument:
-    """A text and what each annotator marked in it, sorted. `language` is ISO 639-1, or "" if not said."""
+    """A text and the spans that each annotator marked in it, sorted.
+
+    Attributes:
+        language: an ISO 639-1 code, or "" if the file has none.
+    """
 
     id: str
     text: str = field(repr=False)
@@ -105,30 +111,33 @@ class _Case(BaseModel):
     @field_validator("annotations", mode="before")
     @classmethod
     def _without_names(cls, value: object) -> object:
-        """Annotators are people: an index stands for each, so that no message can name one."""
+        """Replace the names of annotators by indices, so that no message can name one."""
         return list(cast("dict[object, object]", value).values()) if isinstance(value, dict) else value
 
 
 def read_gold(path: Path, types: Mapping[str, str] | None = None) -> list[GoldDocument]:
-    """The documents of a TAB or span-JSONL file.
+    """Return the documents of a TAB or span-JSONL file.
 
-    `types` maps names of the file's own to `ENTITY_TYPES` (or `NOT_PERSONAL`), before `FOREIGN_TYPES` does.
+    Args:
+        path: a plain, `.gz` or `.zst` file.
+        types: maps the file's names of types to `ENTITY_TYPES`, or to `NOT_PERSONAL` to leave out their
+            spans. It takes precedence over `FOREIGN_TYPES`.
 
     Raises:
-        GoldError: no such file, another form, or a record that can't be used; the line says which.
+        GoldError: the file does not exist, has another format, or has a record that cannot be used.
     """
     names = {**FOREIGN_TYPES, **(types or {})}
-    content = _content(path)
+    content = _read_content(path)
     if content.lstrip()[:1] == b"[":
-        documents = [_tab_document(number, case, names) for number, case in _tab_cases(content)]
+        documents = [_tab_document(number, case, names) for number, case in _parse_tab(content)]
     else:
-        documents = [_span_document(number, line, names) for number, line in _lines(content)]
+        documents = [_span_document(number, line, names) for number, line in _parse_lines(content)]
     if not documents:
         raise GoldError("the gold file holds no documents")
     return documents
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     _, codec = split_name(path.name)
     try:
         with open_regular(path) as raw:
@@ -138,29 +147,29 @@ def _content(path: Path) -> bytes:
             return read_all(raw, codec, _LIMITS).removeprefix(b"\xef\xbb\xbf")
     except UnreadableError as unreadable:
         absent = unreadable.reason is Reason.inaccessible
-        why = "there is no such file, or it may not be read" if absent else unreadable.reason.value
-        raise GoldError(f"the gold file can't be read: {why}") from None
+        why = "there is no such file, or permission is denied" if absent else unreadable.reason.value
+        raise GoldError(f"the gold file cannot be read: {why}") from None
 
 
-def _tab_cases(content: bytes) -> Iterator[tuple[int, _Case]]:
+def _parse_tab(content: bytes) -> Iterator[tuple[int, _Case]]:
     try:
         cases = cast("list[object]", json.loads(content))
     except (ValueError, RecursionError):
-        raise GoldError("the gold file begins as TAB's JSON list and isn't valid JSON") from None
+        raise GoldError("the gold file begins like TAB's JSON list and is not valid JSON") from None
     for number, case in enumerate(cases, start=1):
-        yield number, _validated(_Case, case, number)
+        yield number, _validate(_Case, case, number)
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, _Record]]:
+def _parse_lines(content: bytes) -> Iterator[tuple[int, _Record]]:
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
             value = parse_record(line)
             if isinstance(value, Reason):
-                raise GoldError(f"record {number}: no JSON object in UTF-8")
-            yield number, _validated(_Record, value, number)
+                raise GoldError(f"record {number}: not a JSON object in UTF-8")
+            yield number, _validate(_Record, value, number)
 
 
-def _validated(model: type[_Model], value: Any, number: int) -> _Model:
+def _validate(model: type[_Model], value: Any, number: int) -> _Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -175,7 +184,7 @@ def _tab_document(number: int, case: _Case, names: Mapping[str, str]) -> GoldDoc
         spans: list[GoldSpan] = []
         for index, m in enumerate(annotation.entity_mentions):
             where = f"record {number}, field annotations.{annotator}.entity_mentions.{index}"
-            kind = _type_of(m.entity_type, names, f"{where}.entity_type")
+            kind = _find_type(m.entity_type, names, f"{where}.entity_type")
             _check_offsets(m.start_offset, m.end_offset, case.text, f"{where}.end_offset")
             spans.append(GoldSpan(m.start_offset, m.end_offset, kind, m.entity_id, m.identifier_type))
         annotations.append(tuple(sorted(span for span in spans if span.type != NOT_PERSONAL)))
@@ -187,7 +196,7 @@ def _span_document(number: int, record: _Record, names: Mapping[str, str]) -> Go
     entities: dict[tuple[str, str], str] = {}
     for index, s in enumerate(record.spans):
         where = f"record {number}, field spans.{index}"
-        kind = _type_of(s.type, names, f"{where}.type")
+        kind = _find_type(s.type, names, f"{where}.type")
         _check_offsets(s.start, s.end, record.text, f"{where}.end")
         string = " ".join(record.text[s.start : s.end].casefold().split())
         entity = entities.setdefault((kind, string), f"e{len(entities) + 1}")
@@ -200,15 +209,16 @@ def _span_document(number: int, record: _Record, names: Mapping[str, str]) -> Go
     return GoldDocument(str(record.id), record.text, language, (kept,))
 
 
-def _type_of(name: str, names: Mapping[str, str], where: str) -> str:
+def _find_type(name: str, names: Mapping[str, str], where: str) -> str:
     if name in names:
         return names[name]
     if name in ENTITY_TYPES:
         return name
+    # A name that does not look like one could be text of a document.
     shown = name if _TYPE_NAME.fullmatch(name) else "that is no type's name"
     raise GoldError(f"{where}: unknown type {shown}; known are {', '.join(ENTITY_TYPES)}")
 
 
 def _check_offsets(start: int, end: int, text: str, where: str) -> None:
     if not start < end <= len(text):
-        raise GoldError(f"{where}: [{start}, {end}) isn't a stretch of a text of {len(text)} characters")
+        raise GoldError(f"{where}: [{start}, {end}) is not a range of a text of {len(text)} characters")

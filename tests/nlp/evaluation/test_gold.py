@@ -135,7 +135,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     for name, says in (
         ("none.json", "no such file"),
-        ("cut.json", "isn't valid JSON"),
+        ("cut.json", "is not valid JSON"),
         ("not.gz", "wrong_suffix"),
         ("empty.jsonl", "no documents"),
         ("", "no such file"),

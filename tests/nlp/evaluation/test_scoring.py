@@ -109,7 +109,7 @@ def test_shares_of_nothing_are_none() -> None:
 
 
 def test_results_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="outside of a text of"):
+    with pytest.raises(ValueError, match="outside a text of"):
         score([document([])], [[Span(0, 999, "PERSON", 1, "X")]])
     with pytest.raises(ValueError, match="shorter"):
         score([document([])], [])

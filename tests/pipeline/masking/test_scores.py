@@ -57,5 +57,5 @@ def test_without_a_workspace_nothing_is_kept(tmp_path: Path, write_jsonl: Callab
 
 
 def test_a_gold_file_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"none\.jsonl: the gold file can't be read: there is no such file"):
+    with pytest.raises(SourceError, match=r"none\.jsonl: the gold file cannot be read: there is no such file"):
         evaluate_gold(tmp_path / "none.jsonl", RULES)
