@@ -62,10 +62,10 @@ def tab() -> list[GoldDocument]:
 
 def with_gold() -> dict[str, list[GoldDocument]]:
     """The other corpora that have gold and may train, without the roles that one of them marks as people."""
-    from lexveil.nlp.detector_training.corpora import prepared
+    from lexveil.nlp.detector_training.corpora import prepare_document
 
     return {
-        name: [prepared(one) for one in read_gold(CORPORA / name / "data.jsonl.zst")]
+        name: [prepare_document(one) for one in read_gold(CORPORA / name / "data.jsonl.zst")]
         for name in ("german_ler", "sec_loan_ner")
     }
 
@@ -87,9 +87,9 @@ def synthetic(n: int, seed: int) -> list[GoldDocument]:
 def silver() -> list[GoldDocument]:
     """Contracts labelled by the rules and spaCy's names."""
     from lexveil.nlp.detection.detector import Detector
-    from lexveil.nlp.detector_training.weak_labels import SpacyNames, pieces
+    from lexveil.nlp.detector_training.weak_labels import SpacyNames, sample_heads_and_tails
 
-    texts = list(pieces([d.text for d in unmarked("cuad_contracts")], SILVER, SEED))
+    texts = list(sample_heads_and_tails([d.text for d in unmarked("cuad_contracts")], SILVER, SEED))
     found = Detector(SpacyNames()).detect_many(texts)
     return [
         GoldDocument(
@@ -135,8 +135,8 @@ def train(
 def cross_validate(model: str, k: int) -> tuple[dict[str, Figure], dict[str, int], dict[str, Any]]:
     """TAB and the other corpora with gold, each document found by a detector that never saw it."""
     from lexveil.nlp.detection.detector import Detector
-    from lexveil.nlp.detector_training.__main__ import folds
-    from lexveil.nlp.detector_training.corpora import prepared, thinned
+    from lexveil.nlp.detector_training.__main__ import split_folds
+    from lexveil.nlp.detector_training.corpora import prepare_document, thin_unmarked
 
     # `default` learns at some 70 CPU-seconds for 100,000 characters, so from what its shipped weights saw.
     corpora = {"tab": tab(), **({} if model == "default" else with_gold())}
@@ -145,12 +145,12 @@ def cross_validate(model: str, k: int) -> tuple[dict[str, Figure], dict[str, int
         if model == "default"
         else [*synthetic(FIXTURES, FIXTURES_SEED), *silver()]
     )
-    always = [prepared(document) for document in made]
+    always = [prepare_document(document) for document in made]
     held: dict[tuple[str, Sensitivity], tuple[list[GoldDocument], list[Sequence[Span]]]] = {}
-    parts = {name: list(folds(documents, k, SEED)) for name, documents in corpora.items()}
+    parts = {name: list(split_folds(documents, k, SEED)) for name, documents in corpora.items()}
     for fold in range(k):
-        training = {name: [prepared(one) for one in part[fold][0]] for name, part in parts.items()}
-        others = thinned([d for name, ds in training.items() if name != "tab" for d in ds], SEED)
+        training = {name: [prepare_document(one) for one in part[fold][0]] for name, part in parts.items()}
+        others = thin_unmarked([d for name, ds in training.items() if name != "tab" for d in ds], SEED)
         with tempfile.TemporaryDirectory() as folder:
             at = train(model, training["tab"], [*others, *always], Path(folder))
             for sensitivity in SENSITIVITIES:

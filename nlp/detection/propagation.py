@@ -1,6 +1,6 @@
-"""What was found once is found everywhere in the document.
+"""Find every other mention of a name that was found once in a document.
 
-One mention left readable gives the person away, whatever was done to the others.
+One mention left readable gives the person away, even if all others are masked.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from lexveil.nlp.letters import UPPER, has_han
 from lexveil.nlp.recognizers.scores import GUESSED, LEARNED
@@ -20,6 +21,9 @@ from lexveil.nlp.vocabulary import (
     LEGAL_FORMS,
     LEGAL_WORDS,
 )
+
+PROPAGATION = "Propagation"
+"""Recognizer of the spans that are found by propagation."""
 
 _TYPES = frozenset(
     {
@@ -36,48 +40,98 @@ _TYPES = frozenset(
     }
 )
 _SCORE = 0.7
-# What a model holds for less likely than not may be masked where it stands, but is no news of other places.
+# A finding that the model itself holds for unlikely is masked where it is, but not searched for elsewhere.
 _LIKELY = 0.5
-# Tokens of so many characters are in memory at once; no name is longer than what is looked ahead.
+# The tokens of one stretch are in memory at once; no name is longer than the look-ahead.
 _STRETCH, _AHEAD = 1 << 18, 1 << 10
-_SMALL = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
-_TOKEN = re.compile(r"[^\W_]+")
+_LOWER_WORD = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
+_WORD = re.compile(r"[^\W_]+")
 _SPACE = re.compile(r"\s")
-# Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most a line end.
+# Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most one line end.
 _JOINT = re.compile(r"[ .,'/&:()-]{0,3}\n?[ .'(-]{0,2}")
 # `Acme Holdings Ltd ("Acme")`
 _ALIAS = re.compile(
     rf"[ ,]{{0,2}}\((?:(?:hereinafter|hereafter|also|known as|together with its affiliates|the),? ){{0,3}}"
     rf"(?:\"(?:the )?([{UPPER}][\w&.' -]{{1,30}}?)\"|([{UPPER}]{{2,8}})\))"
 )
-# `"Term" means`, `(the "Term")`: what a contract defines is a role or a thing.
+# `"Term" means`, `(the "Term")`: a term defined by a contract is a role or a thing.
 _DEFINED = re.compile(
     r"\"([^\"\n]{2,60})\",? (?:means|mean|shall mean|shall have|has the|have the|refers|is defined|includes)|"
     r"\((?:[\w ,]{0,40}(?:the|an?|each) )\"([^\"\n]{2,40})\""
 )
-# A capital inside of a sentence, where only a name has one.
-_IN_SENTENCE = re.compile(r"[a-z,] $")
+# A capitalized word within a sentence, where only names are capitalized.
+_WITHIN_SENTENCE = re.compile(r"[a-z,] $")
 _INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
 _FORM_WORDS = LEGAL_FORMS | LEGAL_FORM_LETTERS
 
 
-def propagate(text: str, spans: Sequence[Span]) -> list[Span]:
-    """Every further mention in `text` (normalised) of what `spans` hold, word for word.
+class _Token(NamedTuple):
+    word: str
+    start: int
+    end: int
 
-    A person is also found by the surname or the first name alone, where the document nowhere
-    uses that word in lower case (a "Mr Bond" must not mask every bond).
+
+class _Form(NamedTuple):
+    """A name, or a shorter form of it, to search for.
+
+    Attributes:
+        words: the words of the form, as they are written.
+        type: the entity type.
+        certain: the document uses these words for nothing else; otherwise a match counts only within a
+            sentence.
+    """
+
+    words: tuple[str, ...]
+    type: str
+    certain: bool
+
+
+def propagate(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Return all further mentions in `text` (normalized) of the names in `spans`, word for word.
+
+    A person is also found by the surname or the first name alone, unless the document uses that word in lower
+    case anywhere (a "Mr Bond" must not mask every bond).
     """
     han: dict[str, str] = {}
     names: dict[tuple[str, ...], str] = {}
-    for surface, kind in _surfaces(text, spans):
-        if has_han(surface):
-            han.setdefault(surface, kind)
+    for name, kind in _collect_names(text, spans):
+        if has_han(name):
+            han.setdefault(name, kind)
         else:
-            names.setdefault(tuple(m.group() for m in _TOKEN.finditer(surface)), kind)
-    return [*_mentions(text, names), *_han_mentions(text, han)]
+            names.setdefault(tuple(m.group() for m in _WORD.finditer(name)), kind)
+    return [*_find_mentions(text, names), *_find_han_mentions(text, han)]
 
 
-def _surfaces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
+def drop_implausible(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Drop guesses of a model that the document itself contradicts.
+
+    A guess is dropped if each of its capitalized words is a word of legal drafting, appears in lower case
+    elsewhere in the document, or belongs to a term that the document defines.
+    """
+    lower = _lower_words(text)
+    defined = {
+        m.group().lower()
+        for term in _DEFINED.finditer(text)
+        for m in _WORD.finditer(term.group(1) or term.group(2))
+    }
+
+    def is_common(word: str) -> bool:
+        folded = word.lower()
+        return any(
+            form in known
+            for form in (folded, folded.removesuffix("s"))
+            for known in (lower, defined, LEGAL_WORDS)
+        )
+
+    def is_plausible(span: Span) -> bool:
+        words = [m.group() for m in _WORD.finditer(text, span.start, span.end)]
+        return any(not is_common(word) for word in words if word[0].isupper())
+
+    return [span for span in spans if span.score > GUESSED or is_plausible(span)]
+
+
+def _collect_names(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
+    """Yield (name, type) of each span to propagate, and of the alias that follows it in parentheses."""
     for span in spans:
         if span.recognizer == LEARNED and span.score < _LIKELY:
             continue
@@ -89,100 +143,88 @@ def _surfaces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
                 yield alias.group(1) or alias.group(2), span.type
 
 
-def _written_small(text: str) -> set[str]:
-    """Words in lower case; those inside an address of the web or of e-mail are names as often as not."""
-    return {m.group() for m in _SMALL.finditer(text) if m.group().islower()}
+def _lower_words(text: str) -> set[str]:
+    """Return the words in lower case, without those in web and e-mail addresses, which are often names."""
+    return {m.group() for m in _LOWER_WORD.finditer(text) if m.group().islower()}
 
 
-def plausible(text: str, spans: Sequence[Span]) -> list[Span]:
-    """Without the model's guesses that the document itself takes back.
-
-    A guess goes when each of its capitalised words is a word of drafting, is written small elsewhere
-    in the document, or belongs to a term that the document defines.
-    """
-    lower = _written_small(text)
-    defined = {
-        m.group().lower()
-        for term in _DEFINED.finditer(text)
-        for m in _TOKEN.finditer(term.group(1) or term.group(2))
-    }
-
-    def common(word: str) -> bool:
-        folded = word.lower()
-        return any(
-            form in known
-            for form in (folded, folded.removesuffix("s"))
-            for known in (lower, defined, LEGAL_WORDS)
-        )
-
-    def kept(span: Span) -> bool:
-        words = [m.group() for m in _TOKEN.finditer(text, span.start, span.end)]
-        return any(not common(word) for word in words if word[0].isupper())
-
-    return [span for span in spans if span.score > GUESSED or kept(span)]
-
-
-def _mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
+def _find_mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
     if not names:
         return
-    lower = _written_small(text)
-    wanted: dict[str, list[tuple[tuple[str, ...], str, bool]]] = {}
-    for name, kind in names.items():
-        for form, sure in _forms(name, kind, lower):
-            bucket = wanted.setdefault(form[0].casefold(), [])
-            if (form, kind, sure) not in bucket:
-                bucket.append((form, kind, sure))
-    for bucket in wanted.values():
-        bucket.sort(key=lambda item: -len(item[0]))
-    for tokens, own in _stretches(text):
-        for index, (word, start, _) in enumerate(tokens[:own]):
-            for form, kind, sure in wanted.get(word.casefold(), ()):
-                end = _match(text, tokens, index, form)
-                if end and (sure or _IN_SENTENCE.search(text, max(0, start - 3), start)):
-                    initials = _INITIALS.search(text, max(0, start - 12), start) if kind == "PERSON" else None
-                    yield Span(initials.start() if initials else start, end, kind, _SCORE, "Propagation")
+    by_first_word = _index_forms(names, _lower_words(text))
+    for tokens, own in _split_stretches(text):
+        for index, token in enumerate(tokens[:own]):
+            for form in by_first_word.get(token.word.casefold(), ()):
+                end = _match_form(text, tokens, index, form.words)
+                if end and (form.certain or _is_within_sentence(text, token.start)):
+                    start = _include_initials(text, token.start) if form.type == "PERSON" else token.start
+                    yield Span(start, end, form.type, _SCORE, PROPAGATION)
                     break
 
 
-def _stretches(text: str) -> Iterator[tuple[list[tuple[str, int, int]], int]]:
-    """Stretch by stretch (word, start, end) of its tokens and of some behind it, and how many are its own."""
+def _index_forms(names: dict[tuple[str, ...], str], lower: set[str]) -> dict[str, list[_Form]]:
+    """Return the forms of all names by their first word (folded), the longest first."""
+    by_first_word: dict[str, list[_Form]] = {}
+    for name, kind in names.items():
+        for form in _list_forms(name, kind, lower):
+            bucket = by_first_word.setdefault(form.words[0].casefold(), [])
+            if form not in bucket:
+                bucket.append(form)
+    for bucket in by_first_word.values():
+        bucket.sort(key=lambda form: -len(form.words))
+    return by_first_word
+
+
+def _split_stretches(text: str) -> Iterator[tuple[list[_Token], int]]:
+    """Yield the tokens of each stretch with some of the next one, and the number of the stretch's own."""
     start = 0
     while start < len(text):
         space = _SPACE.search(text, start + _STRETCH, start + 2 * _STRETCH)
         end = space.end() if space else min(len(text), start + 2 * _STRETCH)
-        tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text, start, end + _AHEAD)]
-        own = bisect_left(tokens, end, key=lambda token: token[1])
+        tokens = [_Token(m.group(), m.start(), m.end()) for m in _WORD.finditer(text, start, end + _AHEAD)]
+        own = bisect_left(tokens, end, key=lambda token: token.start)
         yield tokens, own
         start = end
 
 
-def _forms(name: Sequence[str], kind: str, lower: set[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """The name and its shorter forms, each with whether the document uses it for nothing else."""
+def _list_forms(name: Sequence[str], kind: str, lower: set[str]) -> Iterator[_Form]:
+    """Yield the name and its shorter forms; `lower` holds the document's lower-case words."""
     if not name:
         return
-    first, last = name[0], name[-1]
+    first = name[0]
     if len(name) > 1 or any(c.isdigit() for c in first):
         if sum(map(len, name)) >= 4:
-            yield tuple(name), True
-    elif _unambiguous(first, lower):
-        yield (first,), True
+            yield _Form(tuple(name), kind, True)
+    elif _is_unambiguous(first, lower):
+        yield _Form((first,), kind, True)
     if kind == "ORGANIZATION":
-        stem = list(name)
-        while len(stem) > 1 and stem[-1].lower() in _FORM_WORDS:
-            stem.pop()
-        if len(stem) < len(name) and (len(stem) > 1 or _unambiguous(first, lower)):
-            yield tuple(stem), True
+        yield from _list_company_forms(name, lower)
     if kind == "PERSON" and len(name) > 1:
-        if len(name) > 2 and last.lower() in FOLDED_GENERATIONS:
-            last = name[-2]
-        yield (first, last), True
-        if _unambiguous(first, lower):
-            yield (first,), True
-        if len(last) >= 2 and last[0].isupper() and last.lower() not in JURISDICTIONS:
-            yield (last,), len(last) >= 3 and _unambiguous(last, lower)
+        yield from _list_person_forms(name, lower)
 
 
-def _unambiguous(word: str, lower: set[str]) -> bool:
+def _list_company_forms(name: Sequence[str], lower: set[str]) -> Iterator[_Form]:
+    """Yield the name without its legal form."""
+    stem = list(name)
+    while len(stem) > 1 and stem[-1].lower() in _FORM_WORDS:
+        stem.pop()
+    if len(stem) < len(name) and (len(stem) > 1 or _is_unambiguous(name[0], lower)):
+        yield _Form(tuple(stem), "ORGANIZATION", True)
+
+
+def _list_person_forms(name: Sequence[str], lower: set[str]) -> Iterator[_Form]:
+    """Yield first name and surname, each also alone."""
+    first, last = name[0], name[-1]
+    if len(name) > 2 and last.lower() in FOLDED_GENERATIONS:
+        last = name[-2]
+    yield _Form((first, last), "PERSON", True)
+    if _is_unambiguous(first, lower):
+        yield _Form((first,), "PERSON", True)
+    if len(last) >= 2 and last[0].isupper() and last.lower() not in JURISDICTIONS:
+        yield _Form((last,), "PERSON", len(last) >= 3 and _is_unambiguous(last, lower))
+
+
+def _is_unambiguous(word: str, lower: set[str]) -> bool:
     folded = word.lower()
     return (
         len(word) >= 3
@@ -193,25 +235,34 @@ def _unambiguous(word: str, lower: set[str]) -> bool:
     )
 
 
-def _match(text: str, tokens: list[tuple[str, int, int]], index: int, form: tuple[str, ...]) -> int | None:
-    """The end of `form` at token `index`; capitals must stand where the form has them."""
+def _match_form(text: str, tokens: list[_Token], index: int, form: tuple[str, ...]) -> int | None:
+    """Return the end of `form` at token `index`; where the form has a capital, the text must have one too."""
     if index + len(form) > len(tokens):
         return None
-    for offset, wanted in enumerate(form):
+    for offset, expected in enumerate(form):
         word, start, _ = tokens[index + offset]
-        if word.casefold() != wanted.casefold() or (wanted[0].isupper() and not word[0].isupper()):
+        if word.casefold() != expected.casefold() or (expected[0].isupper() and not word[0].isupper()):
             return None
-        if offset and not _JOINT.fullmatch(text, tokens[index + offset - 1][2], start):
+        if offset and not _JOINT.fullmatch(text, tokens[index + offset - 1].end, start):
             return None
-    return tokens[index + len(form) - 1][2]
+    return tokens[index + len(form) - 1].end
 
 
-def _han_mentions(text: str, names: dict[str, str]) -> Iterator[Span]:
+def _is_within_sentence(text: str, start: int) -> bool:
+    return _WITHIN_SENTENCE.search(text, max(0, start - 3), start) is not None
+
+
+def _include_initials(text: str, start: int) -> int:
+    initials = _INITIALS.search(text, max(0, start - 12), start)
+    return initials.start() if initials else start
+
+
+def _find_han_mentions(text: str, names: dict[str, str]) -> Iterator[Span]:
     for name, kind in names.items():
-        # One character of a name is a word of the language.
+        # A single character of a name is also a word of the language.
         if len(name) < 2 or name in COMPOUND_SURNAMES_ZH:
             continue
         start = text.find(name)
         while start >= 0:
-            yield Span(start, start + len(name), kind, _SCORE, "Propagation")
+            yield Span(start, start + len(name), kind, _SCORE, PROPAGATION)
             start = text.find(name, start + len(name))

@@ -36,7 +36,7 @@ def split_windows(text: str) -> Iterator[Window]:
 
 
 def _find_end(text: str, start: int) -> int:
-    """Return the end of the window from `start`: after a paragraph if possible, else a line, a sentence, a word."""
+    """Return the end of the window: after a paragraph if possible, else a line, a sentence or a word."""
     limit = start + WINDOW
     if limit >= len(text):
         return len(text)

@@ -1,0 +1,1 @@
+"""Training of the learned detectors: `python -m lexveil.nlp.detector_training --help`."""

@@ -1,10 +1,10 @@
-"""Trains a learnt detector: `python -m lexveil.nlp.detector_training light --gold FILE... --out FOLDER --seed
-7`.
+"""Train a learned detector.
 
-FILE is TAB's JSON or span-JSONL (see `lexveil.nlp.evaluation.gold`); `--decisions` takes a folder of the
-review, whose gold is what reviewers decided. Operating points are chosen on the documents of the first FILE,
-by cross-validation.
-The same seed gives the same detector on one machine.
+Usage: `python -m lexveil.nlp.detector_training light --gold FILE... --out FOLDER --seed 7`
+
+FILE is TAB's JSON or span-JSONL (see `lexveil.nlp.evaluation.gold`). `--decisions` takes a review folder,
+whose gold files hold the decisions of reviewers. Operating points are chosen by cross-validation on the
+documents of the first FILE. The same seed gives the same detector on one machine.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from lexveil.nlp.detector_training.corpora import read_documents
-from lexveil.nlp.detector_training.crf import public_clusters, train_crf
-from lexveil.nlp.detector_training.operating_points import operating_points
+from lexveil.nlp.detector_training.crf import cluster_public_words, train_crf
+from lexveil.nlp.detector_training.operating_points import choose_operating_points
 from lexveil.nlp.evaluation.gold import GoldDocument
 from lexveil.nlp.evaluation.scoring import Scores, score
 from lexveil.nlp.taggers.crf import Crf, CrfTagger, Parameters
@@ -29,14 +29,14 @@ INNER_FOLDS = 3
 T = TypeVar("T")
 
 
-def folds(items: Sequence[T], k: int, seed: int) -> Iterator[tuple[list[T], list[T]]]:
-    """`k` times (all but one part, that part), the parts shuffled."""
+def split_folds(items: Sequence[T], k: int, seed: int) -> Iterator[tuple[list[T], list[T]]]:
+    """Yield `k` pairs (training items, held-out items) of a random partition into `k` parts."""
     order = random.Random(seed).sample(range(len(items)), len(items))
     for part in range(k):
-        held = set(order[part::k])
+        held_out = set(order[part::k])
         yield (
-            [item for index, item in enumerate(items) if index not in held],
-            [item for index, item in enumerate(items) if index in held],
+            [item for index, item in enumerate(items) if index not in held_out],
+            [item for index, item in enumerate(items) if index in held_out],
         )
 
 
@@ -46,34 +46,42 @@ def train_light(
     seed: int,
     clusters: Clusters | None = None,
 ) -> Parameters:
-    """The CRF of all documents, at operating points chosen on held-out parts of `judged`.
+    """Train a CRF on all documents, with operating points chosen on held-out parts of `judged`.
 
-    The models behind the choice learn from `judged` alone, which is quicker and, measured on TAB, as precise
-    at a threshold.
+    The models of the cross-validation learn from `judged` only, which is faster and, measured on TAB, gives
+    the same precision at a threshold.
+
+    Args:
+        judged: gold documents on which the operating points are chosen.
+        others: further documents to learn from.
+        seed: seed of the partition and of the training.
+        clusters: word clusters; by default those of the public encoder's vocabulary.
     """
-    clusters = clusters or public_clusters(seed)
-    held: list[tuple[Crf, list[GoldDocument]]] = [
-        (Crf(train_crf(training, seed, clusters=clusters)), left)
-        for training, left in folds(judged, INNER_FOLDS, seed)
+    clusters = clusters or cluster_public_words(seed)
+    folds: list[tuple[Crf, list[GoldDocument]]] = [
+        (Crf(train_crf(training, seed, clusters=clusters)), held_out)
+        for training, held_out in split_folds(judged, INNER_FOLDS, seed)
     ]
 
     def score_at(threshold: float) -> Scores:
         from lexveil.nlp.detection.detector import Detector
 
         documents: list[GoldDocument] = []
-        found: list[Sequence[Span]] = []
-        for crf, left in held:
-            documents += left
+        spans: list[Sequence[Span]] = []
+        for crf, held_out in folds:
+            documents += held_out
             detector = Detector(CrfTagger(crf, threshold))
-            found += [one.spans for one in detector.detect_many([document.text for document in left])]
-        return score(documents, found)
+            detections = detector.detect_many([document.text for document in held_out])
+            spans += [detection.spans for detection in detections]
+        return score(documents, spans)
 
     parameters = train_crf([*judged, *others], seed, clusters=clusters)
-    return replace(parameters, operating=operating_points(score_at))
+    return replace(parameters, operating=choose_operating_points(score_at))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="lexveil.nlp.detector_training.__main__", description=__doc__)
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m lexveil.nlp.detector_training", description=__doc__)
     parser.add_argument("model", choices=("light", "default"))
     parser.add_argument("--gold", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--decisions", type=Path, metavar="FOLDER")

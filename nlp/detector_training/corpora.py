@@ -1,7 +1,7 @@
-"""Gold of several corpora -> documents that teach one detector one convention.
+"""Prepare gold documents of several corpora, so that a detector learns one convention.
 
-What is trained on a text must be what the detector is asked about it: titles are no part of a name, a role
-("Borrower") is nobody, and kinds that have their own rules (a telephone number) are left to them.
+The training must mark what the detector is asked to find: titles are not part of a name, a role ("Borrower")
+is not a person, and types with rules of their own (a telephone number) are left to the rules.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lexveil.nlp.detection.language import language_of
+from lexveil.nlp.detection.language import detect_language
 from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan, read_gold
 from lexveil.nlp.vocabulary import LEGAL_WORDS
 
-LEARNT_TYPES = frozenset(
+LEARNED_TYPES = frozenset(
     {
         "PERSON",
         "ORGANIZATION",
@@ -31,39 +31,45 @@ LEARNT_TYPES = frozenset(
 )
 _TITLES = re.compile(r"(?:M(?:r|rs|s)\b\.?\s+)+")
 _WORD = re.compile(r"[^\W\d_]+")
-# Of documents in which nothing is marked, as of shuffled sentences, a part says enough.
+# Share that is used of the documents without annotations; shuffled sentences, for example, teach little more.
 _EMPTY_SHARE = 0.15
 
 
 def read_documents(paths: Iterable[Path], decisions: Path | None, seed: int) -> list[GoldDocument]:
-    """The prepared documents of gold files, and of a folder in which reviewers' decisions lie as gold.
+    """Read and prepare the documents of gold files and of a review folder.
+
+    Args:
+        paths: gold files.
+        decisions: folder in which reviewers' decisions are stored as gold files, or None.
+        seed: seed of the choice among documents without annotations.
 
     Raises:
-        lexveil.nlp.evaluation.gold.GoldError: a file can't be used.
+        lexveil.nlp.evaluation.gold.GoldError: a file cannot be used.
     """
     files = [*paths, *(sorted(decisions.glob("*.jsonl")) if decisions else ())]
-    documents = [prepared(document) for path in files for document in read_gold(path)]
-    return thinned(documents, seed)
+    documents = [prepare_document(document) for path in files for document in read_gold(path)]
+    return thin_unmarked(documents, seed)
 
 
-def thinned(documents: Sequence[GoldDocument], seed: int) -> list[GoldDocument]:
-    """All documents in which something is marked, and a part of the others."""
+def thin_unmarked(documents: Sequence[GoldDocument], seed: int) -> list[GoldDocument]:
+    """Return all documents with annotations, and a random share of the others."""
     rng = random.Random(seed)
     return [document for document in documents if any(document.annotations) or rng.random() < _EMPTY_SHARE]
 
 
-def prepared(document: GoldDocument) -> GoldDocument:
-    """The same document in the convention of the detectors, with its language."""
+def prepare_document(document: GoldDocument) -> GoldDocument:
+    """Return the document in the convention of the detectors, with its language."""
     annotations = tuple(
-        tuple(kept for span in annotation if (kept := _kept(document.text, span)))
+        tuple(adapted for span in annotation if (adapted := _adapt_span(document.text, span)))
         for annotation in document.annotations
     )
-    language = document.language or language_of(document.text)
+    language = document.language or detect_language(document.text)
     return replace(document, language=language, annotations=annotations)
 
 
-def _kept(text: str, span: GoldSpan) -> GoldSpan | None:
-    if span.type not in LEARNT_TYPES:
+def _adapt_span(text: str, span: GoldSpan) -> GoldSpan | None:
+    """Return the span without titles, or None if it is not for a learned detector."""
+    if span.type not in LEARNED_TYPES:
         return None
     if span.type == "PERSON":
         words = [word.lower() for word in _WORD.findall(text, span.start, span.end)]

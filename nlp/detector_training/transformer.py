@@ -1,4 +1,4 @@
-"""Trains the adapter of the `default` detector on the public encoder."""
+"""Train the adapter of the `default` detector on the public encoder."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from lexveil.nlp.encoders.public import compute_weights_digest
 from lexveil.nlp.evaluation.gold import GoldDocument
 from lexveil.nlp.taggers.card import ADAPTER, Card, public_folder
 from lexveil.nlp.taggers.network import Network
-from lexveil.nlp.taggers.pieces import PIECE, Encoded, Integers, WordPieces
+from lexveil.nlp.taggers.pieces import MAX_PIECES, Encoded, Integers, WordPieces
 from lexveil.nlp.text import NormalizedText
 
 OPERATING: Mapping[str, float] = {"balanced": 0.15, "strict": 0.09}
-"""Found by cross-validation on TAB: token precision .83 and .72 with rules and propagation."""
+"""Chosen by cross-validation on TAB: token precision 0.83 and 0.72 with rules and propagation."""
 
 _RANK = 16
 _SCALE = 2.0
@@ -31,18 +31,25 @@ _DROPOUT = 0.1
 _WEIGHT_DECAY = 0.01
 _BATCH = 8
 _WARM_UP = 0.1
-# Shorter ends of texts say little and pad a batch.
+# Shorter ends of texts teach little and fill a batch with padding.
 _SHORTEST = 8
 _IGNORED = -100
 _OUTSIDE = "O"
 UNMASKED = "-"
-"""Before a type: such a thing need not be masked here. A label of its own, beside the type and "O"."""
+"""Prefix of the label of a type where it need not be masked, a third label besides the type and "O"."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Example:
+    """A document as word pieces.
+
+    Attributes:
+        encoded: its N word pieces.
+        targets: (N,) label index of each piece, one array per annotator.
+    """
+
     encoded: Encoded
-    targets: tuple[Integers, ...]  # one (N,) an annotator
+    targets: tuple[Integers, ...]
 
 
 def train_transformer(
@@ -54,21 +61,29 @@ def train_transformer(
     operating: Mapping[str, float] = OPERATING,
     about: dict[str, Any] | None = None,
 ) -> None:
-    """Train on the English among `documents` and write the adapter and its card into the folder `out`.
+    """Train on the English documents and write the adapter and its card into the folder `out`.
 
-    An epoch cuts each document anew, and follows one annotator after the other. The same seed on the same
-    machine gives the same weights. About 30 CPU-seconds for 450,000 characters an epoch.
+    Each epoch splits the documents at new positions and uses the next annotator. The same seed on the same
+    machine gives the same weights. An epoch takes about 30 CPU-seconds per 450,000 characters.
+
+    Args:
+        documents: prepared gold documents.
+        seed: seed of everything random.
+        out: folder to write; it is created if needed.
+        epochs: number of passes over the documents.
+        operating: threshold of each operating point, written to the card.
+        about: further information for the card.
 
     Raises:
-        ValueError: no English document.
+        ValueError: there is no English document.
     """
     documents = [document for document in documents if document.language in ("en", "")]
     if not documents:
         raise ValueError("no English document to train on")
-    labels = labels_of(documents)
+    labels = collect_labels(documents)
     public = public_folder()
     pieces = WordPieces.load(public / "tokenizer.json")
-    examples = [_example(document, labels, pieces) for document in documents]
+    examples = [_encode_example(document, labels, pieces) for document in documents]
     base = compute_weights_digest(public)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -76,26 +91,28 @@ def train_transformer(
         network.adapt(_RANK, _SCALE)
         _fit(network, examples, pieces, epochs, random.Random(seed))
     out.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.half().contiguous() for name, value in network.trained().items()}, out / ADAPTER)
+    save_file(
+        {name: value.half().contiguous() for name, value in network.collect_trained().items()}, out / ADAPTER
+    )
     Card(labels, dict(operating), ("en",), base, _SCALE, {"seed": seed, **(about or {})}).save(out)
 
 
-def labels_of(documents: Sequence[GoldDocument]) -> tuple[str, ...]:
-    """ "O", the types that are masked somewhere, and those that somewhere need not be."""
+def collect_labels(documents: Sequence[GoldDocument]) -> tuple[str, ...]:
+    """Return "O", the types that any annotator masks, and those that any annotator leaves readable."""
     spans = [span for document in documents for annotation in document.annotations for span in annotation]
     masked = {span.type for span in spans if span.identifier != "NO_MASK"}
     unmasked = {UNMASKED + span.type for span in spans if span.identifier == "NO_MASK"}
     return (_OUTSIDE, *sorted(masked), *sorted(unmasked))
 
 
-def _example(document: GoldDocument, labels: Sequence[str], pieces: WordPieces) -> _Example:
+def _encode_example(document: GoldDocument, labels: Sequence[str], pieces: WordPieces) -> _Example:
     text = NormalizedText.of(document.text)
     encoded = pieces.encode(text.text)
     first = [text.to_original(start, start + 1)[0] for start in encoded.words[:, 0].tolist()]
     targets: list[Integers] = []
     for annotation in document.annotations:
         target = np.zeros(len(document.text), np.int64)
-        # Where two overlap, what must be masked wins.
+        # Where two spans overlap, the one that must be masked wins.
         for span in sorted(annotation, key=lambda span: span.identifier != "NO_MASK"):
             name = span.type if span.identifier != "NO_MASK" else UNMASKED + span.type
             target[span.start : span.end] = labels.index(name)
@@ -108,15 +125,15 @@ def _fit(
 ) -> None:
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=_RATE, weight_decay=_WEIGHT_DECAY)
-    cuts = [_stretches(examples, epoch, rng) for epoch in range(epochs)]
-    steps = sum(-(-len(stretches) // _BATCH) for stretches in cuts)
+    by_epoch = [_split_stretches(examples, epoch, rng) for epoch in range(epochs)]
+    steps = sum(-(-len(stretches) // _BATCH) for stretches in by_epoch)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / (_WARM_UP * steps), (steps - step) / (1 - _WARM_UP) / steps)
     )
     network.train()
-    for stretches in cuts:
-        for batch in _mixed(stretches, rng):
-            ids, shapes, targets, mask = _padded(batch, pieces)
+    for stretches in by_epoch:
+        for batch in _mix_batches(stretches, rng):
+            ids, shapes, targets, mask = _pad_batch(batch, pieces)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = network(ids, shapes, mask)
             loss = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=_IGNORED)
@@ -128,35 +145,36 @@ def _fit(
 
 
 _Stretch = tuple[Integers, Integers, Integers]
+"""ids, shapes and targets of consecutive pieces."""
 
 
-def _stretches(examples: Sequence[_Example], epoch: int, rng: random.Random) -> list[_Stretch]:
-    """The documents cut from a random place on, shuffled."""
-    size = PIECE - 2
-    cut: list[_Stretch] = []
+def _split_stretches(examples: Sequence[_Example], epoch: int, rng: random.Random) -> list[_Stretch]:
+    """Split each document from a random position on, and shuffle the stretches."""
+    size = MAX_PIECES - 2
+    stretches: list[_Stretch] = []
     for example in examples:
         ids, shapes = example.encoded.ids, example.encoded.shapes
         target = example.targets[epoch % len(example.targets)]
         for begin in range(-rng.randrange(size), len(ids), size):
             part = slice(max(begin, 0), begin + size)
             if len(ids[part]) >= _SHORTEST:
-                cut.append((ids[part], shapes[part], target[part]))
-    rng.shuffle(cut)
-    return cut
+                stretches.append((ids[part], shapes[part], target[part]))
+    rng.shuffle(stretches)
+    return stretches
 
 
-def _mixed(stretches: Sequence[_Stretch], rng: random.Random) -> Iterator[Sequence[_Stretch]]:
-    """Batches of similar length, near enough to random."""
+def _mix_batches(stretches: Sequence[_Stretch], rng: random.Random) -> Iterator[Sequence[_Stretch]]:
+    """Yield batches of stretches of similar length, in nearly random order."""
     pool = 8 * _BATCH
     for start in range(0, len(stretches), pool):
-        near = sorted(stretches[start : start + pool], key=lambda stretch: len(stretch[0]))
-        groups = [near[at : at + _BATCH] for at in range(0, len(near), _BATCH)]
-        rng.shuffle(groups)
-        yield from groups
+        by_length = sorted(stretches[start : start + pool], key=lambda stretch: len(stretch[0]))
+        batches = [by_length[at : at + _BATCH] for at in range(0, len(by_length), _BATCH)]
+        rng.shuffle(batches)
+        yield from batches
 
 
-def _padded(batch: Sequence[_Stretch], pieces: WordPieces) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """ids, shapes, targets, mask, each (len(batch), longest + 2)."""
+def _pad_batch(batch: Sequence[_Stretch], pieces: WordPieces) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return ids, shapes, targets and mask, each (len(batch), longest + 2)."""
     size = (len(batch), max(len(ids) for ids, _, _ in batch) + 2)
     ids = torch.full(size, pieces.pad)
     shapes, mask = torch.zeros(size, dtype=torch.long), torch.zeros(size, dtype=torch.long)

@@ -1,12 +1,11 @@
-"""Learnt detectors: names by the words about them, in the text's own context.
+"""Learned detectors: they recognize names by the surrounding words.
 
-`load` gives one by name. `light` is a linear-chain CRF over hashed features (`lexveil.nlp.taggers.crf`),
-which carries no string of any corpus; `default` a token classifier (`lexveil.nlp.taggers.transformer`);
-anything
-else is the path of a local token-classification folder. Training: `python -m lexveil.nlp.detector_training
-light --help`.
+`load_taggers` returns them by name. `light` is a linear-chain CRF over hashed features
+(`lexveil.nlp.taggers.crf`), which contains no string of any corpus; `default` is a token classifier
+(`lexveil.nlp.taggers.transformer`); any other name is the path of a local token-classification folder. For
+training see `python -m lexveil.nlp.detector_training --help`.
 
-What a detector of several parts needs of the CRF, token by token:
+The CRF also returns its probabilities, token by token:
 
     from lexveil.nlp.taggers.crf import Crf
     crf = Crf.load()                       # the shipped weights; Crf.load(path) for others
@@ -23,14 +22,15 @@ from pathlib import Path
 from lexveil.nlp.taggers.contract import SENSITIVITIES, Sensitivity, Tagger
 
 
-def load(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tagger, ...]:
-    """The detector `light` or `default`, or the one in the folder `model`, at an operating point.
+def load_taggers(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tagger, ...]:
+    """Load the detector `light` or `default`, or the one in the folder `model`, at an operating point.
 
     `default` is the token classifier for English, and `light` for the other languages that it knows: of
-    several taggers, the first that speaks a text's language reads it.
+    several taggers, the first that knows a text's language reads it.
 
     Raises:
-        ValueError: no such operating point, or a folder that can't be used.
+        ValueError: the operating point does not exist.
+        TaggerError: the detector cannot be used.
     """
     if sensitivity not in SENSITIVITIES:
         raise ValueError(f"sensitivity must be one of {', '.join(SENSITIVITIES)}")
@@ -38,9 +38,9 @@ def load(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tagger, ...
         from lexveil.nlp.taggers.crf import CrfTagger
 
         return (CrfTagger.load(sensitivity=sensitivity),)
-    # The parts of a token classifier are heavy, and `light` must not need them.
+    # A token classifier imports heavy packages, which `light` must not need.
     from lexveil.nlp.taggers import transformer
 
     if model == "default":
-        return (transformer.load_default(sensitivity), *load("light", sensitivity))
+        return (transformer.load_default(sensitivity), *load_taggers("light", sensitivity))
     return (transformer.load_folder(Path(model), sensitivity),)

@@ -1,13 +1,13 @@
 """A linear-chain conditional random field (Lafferty, McCallum, Pereira 2001) over hashed features.
 
-Inference is numpy alone: what a word adds to the scores of its neighbours is looked up once a word, and the
-forward-backward recursion (Rabiner 1989, section III) runs over all sentences of a batch side by side.
+Inference needs numpy only. What a word contributes to the scores of its neighbors is computed once per word,
+and the forward-backward recursion (Rabiner 1989, section III) processes all sentences of a batch together.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lexveil.nlp.batching import batch_by_size
 from lexveil.nlp.taggers.contract import WEIGHTS, Sensitivity
 from lexveil.nlp.taggers.features import (
     OFFSETS,
@@ -23,12 +24,12 @@ from lexveil.nlp.taggers.features import (
     Hashes,
     Integers,
     Tokens,
-    describe,
-    neighbour,
-    segments,
-    token_features,
-    tokenise,
-    word_features,
+    compute_token_features,
+    compute_word_features,
+    describe_words,
+    find_neighbors,
+    number_segments,
+    tokenize,
 )
 from lexveil.nlp.text import Span
 
@@ -36,14 +37,20 @@ Floats = NDArray[np.float32]
 
 OUTSIDE = "O"
 _NO_WORD = 0
-# Words remembered with what they add; at 0.6 KB a word this is some 20 MB.
-_REMEMBERED = 30_000
+# Words whose contributions are cached; at 0.6 KB per word this is about 20 MB.
+_CACHED_WORDS = 30_000
 _BATCH_CHARACTERS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Marginals:
-    """Of one text: tokens (T, 2) in characters, probabilities (T, L) whose rows sum to 1, segment (T,)."""
+    """Posterior probabilities of one text of T tokens.
+
+    Attributes:
+        tokens: (T, 2) [start, end) of each token in characters.
+        probabilities: (T, L) posterior of each label; rows sum to 1.
+        segment: (T,) number of the sequence that each token belongs to.
+    """
 
     tokens: Integers = field(repr=False)
     probabilities: Floats = field(repr=False)
@@ -52,9 +59,16 @@ class Marginals:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What is stored: features (F,) sorted hashes, state (F, L), transition (L, L) from row to column.
+    """The parameters that are stored.
 
-    `operating` holds a threshold for each operating point, `languages` what it was trained on.
+    Attributes:
+        labels: L names, "O" first.
+        features: (F,) sorted hashes of the known features.
+        state: (F, L) weight of each feature for each label.
+        transition: (L, L) weights from row to column.
+        clusters: clusters of the words of a public vocabulary.
+        operating: threshold of each operating point.
+        languages: ISO 639-1 codes of the languages it was trained on.
     """
 
     labels: tuple[str, ...]
@@ -66,7 +80,7 @@ class Parameters:
     languages: tuple[str, ...]
 
     def save(self, path: Path) -> None:
-        """One compressed .npz; weights as sparse 16-bit floats."""
+        """Write one compressed .npz file with the weights as sparse 16-bit floats."""
         rows, columns = np.nonzero(self.state)
         about = {"labels": self.labels, "operating": self.operating, "languages": self.languages}
         with path.open("wb") as file:
@@ -84,6 +98,7 @@ class Parameters:
 
     @classmethod
     def load(cls, path: Path) -> Parameters:
+        """Read a file that `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             about = json.loads(stored["about"].tobytes())
             features = np.cumsum(stored["features"], dtype=np.uint32)
@@ -101,83 +116,99 @@ class Parameters:
 
 
 class Crf:
-    """Posterior probabilities of labels. Not safe to share between threads: it remembers words."""
+    """Posterior probabilities of labels. Not safe to share between threads: it caches words."""
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
         self.labels = parameters.labels
-        # A last row of zeros for features that the training didn't see.
+        # The last row of zeros serves features that the training did not see.
         self._state = np.vstack((parameters.state, np.zeros((1, len(self.labels)), np.float32)))
         self._transition = np.exp(parameters.transition - parameters.transition.max())
-        self._forget()
+        self._reset_cache()
 
     @classmethod
     def load(cls, path: Path | None = None) -> Crf:
-        """The model in `path`, once a process; by default the shipped one."""
+        """Load the model in `path`, by default the shipped one, once per process."""
         return _load((path or WEIGHTS / "light.npz").resolve())
 
     def marginals(self, texts: Sequence[str]) -> list[Marginals]:
-        """Of each text (normalised), token by token. Memory grows with the longest text alone."""
-        return [marginals for batch in _batches(texts) for marginals in self._of_batch(batch)]
+        """Return the posteriors of each text (normalized). Memory grows with the longest text only."""
+        return [
+            marginals
+            for batch in batch_by_size(texts, len, _BATCH_CHARACTERS)
+            for marginals in self._infer(batch)
+        ]
 
-    def _of_batch(self, texts: Sequence[str]) -> Iterator[Marginals]:
-        tokens = tokenise(texts)
-        ids = self._known(tokens.words)
-        sequence = segments(tokens, ids, self._words)
-        scores = self._scores(tokens, ids)
-        probabilities = posteriors(scores, self._transition, sequence)
+    def _infer(self, texts: Sequence[str]) -> Iterator[Marginals]:
+        tokens = tokenize(texts)
+        ids = self._look_up(tokens.words)
+        sequence = number_segments(tokens, ids, self._words)
+        scores = self._score(tokens, ids)
+        probabilities = compute_posteriors(scores, self._transition, sequence)
         bounds = np.searchsorted(tokens.text, np.arange(len(texts) + 1))
         for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             yield Marginals(tokens.spans[start:end], probabilities[start:end], sequence[start:end])
 
-    def _scores(self, tokens: Tokens, ids: Integers) -> Floats:
-        """(T, L) the sum of the weights of each token's features."""
+    def _score(self, tokens: Tokens, ids: Integers) -> Floats:
+        """Return (T, L) sums of the weights of each token's features."""
         scores = np.zeros((len(ids), len(self.labels)), np.float32)
         if not len(ids):
             return scores
         for column, offset in enumerate(OFFSETS):
-            scores += self._heard[neighbour(ids, tokens.text, offset, _NO_WORD), column]
-        rows = self._rows(token_features(tokens, ids, self._words, _NO_WORD))
+            scores += self._contributions[find_neighbors(ids, tokens.text, offset, _NO_WORD), column]
+        rows = self._find_rows(compute_token_features(tokens, ids, self._words, _NO_WORD))
         for column in range(rows.shape[1]):
             scores += self._state[rows[:, column]]
         return scores
 
-    def _rows(self, features: Hashes) -> Integers:
+    def _find_rows(self, features: Hashes) -> Integers:
+        """Return the row of each feature in `_state`; unknown features get the last one."""
         known = self.parameters.features
         if not len(known):
             return np.zeros(features.shape, np.int64)
-        at = np.minimum(np.searchsorted(known, features), len(known) - 1)
-        return np.where(known[at] == features, at, len(known))
+        rows = np.minimum(np.searchsorted(known, features), len(known) - 1)
+        return np.where(known[rows] == features, rows, len(known))
 
-    def _forget(self) -> None:
+    def _reset_cache(self) -> None:
         self._ids: dict[str, int] = {}
-        self._words = describe((), self.parameters.clusters)
-        self._heard = np.zeros((0, len(OFFSETS), len(self.labels)), np.float32)
-        self._learn([""])
+        self._words = describe_words((), self.parameters.clusters)
+        # (words, offsets, L): what a word adds to the scores of the token at each distance.
+        self._contributions = np.zeros((0, len(OFFSETS), len(self.labels)), np.float32)
+        self._cache([""])
 
-    def _learn(self, words: list[str]) -> None:
-        new = describe(words, self.parameters.clusters)
-        heard = np.stack(
-            [self._state[self._rows(word_features(new, offset))].sum(axis=1) for offset in OFFSETS], axis=1
-        )
+    def _cache(self, words: list[str]) -> None:
+        described = describe_words(words, self.parameters.clusters)
+        contributions = [
+            self._state[self._find_rows(compute_word_features(described, offset))].sum(axis=1)
+            for offset in OFFSETS
+        ]
         self._ids.update(zip(words, range(len(self._ids), len(self._ids) + len(words)), strict=True))
-        self._words = self._words.and_also(new)
-        self._heard = np.concatenate((self._heard, heard))
+        self._words = self._words.concatenate(described)
+        self._contributions = np.concatenate((self._contributions, np.stack(contributions, axis=1)))
 
-    def _known(self, words: list[str]) -> Integers:
-        if len(self._ids) > _REMEMBERED:
-            self._forget()
+    def _look_up(self, words: list[str]) -> Integers:
+        """Return the cached id of each word."""
+        if len(self._ids) > _CACHED_WORDS:
+            self._reset_cache()
         new = set(words).difference(self._ids)
         if new:
-            self._learn(sorted(new))
+            self._cache(sorted(new))
         return np.fromiter(map(self._ids.__getitem__, words), np.int64, len(words))
 
 
-def posteriors(scores: Floats, transition: Floats, sequence: Integers) -> Floats:
-    """Scores (T, L) and exp of transition weights (L, L) -> posteriors (T, L).
+def compute_posteriors(scores: Floats, transition: Floats, sequence: Integers) -> Floats:
+    """Compute the posteriors of labels by the forward-backward recursion.
 
-    `sequence` (T,) numbers the chains, each a run of tokens. All chains advance together, the longest first,
-    so that a step works on the chains that are still alive.
+    All chains advance together, the longest first, so that each step processes only the chains that have not
+    ended.
+
+    Args:
+        scores: (T, L) scores of the tokens.
+        transition: (L, L) exp of the transition weights.
+        sequence: (T,) number of the chain of each token; a chain is a run of tokens.
+
+    Returns:
+        (T, L) probabilities whose rows sum to 1.
     """
     if not len(scores):
         return scores
@@ -187,58 +218,69 @@ def posteriors(scores: Floats, transition: Floats, sequence: Integers) -> Floats
     starts, lengths = starts[order], lengths[order]
     alive = np.searchsorted(-lengths, -np.arange(lengths[0]), side="left")
     offsets = np.concatenate(([0], np.cumsum(alive)))
-    # Where each token goes when tokens are laid out step by step.
-    place = np.concatenate([starts[:count] + step for step, count in enumerate(alive.tolist())])
-    emission = np.exp(scores - scores.max(axis=1, keepdims=True))[place]
-    forward = np.empty_like(emission)
-    backward = np.ones_like(emission)
+    # The token at each position of the layout by steps.
+    source = np.concatenate([starts[:count] + step for step, count in enumerate(alive.tolist())])
+    emission = np.exp(scores - scores.max(axis=1, keepdims=True))[source]
     steps = [slice(begin, end) for begin, end in pairwise(offsets.tolist())]
+    posterior = _run_forward(emission, transition, steps) * _run_backward(emission, transition, steps)
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    result = np.empty_like(posterior)
+    result[source] = posterior
+    return result
+
+
+def _run_forward(emission: Floats, transition: Floats, steps: Sequence[slice]) -> Floats:
+    forward = np.empty_like(emission)
     last = emission[steps[0]]
     forward[steps[0]] = last = last / last.sum(axis=1, keepdims=True)
     for step in steps[1:]:
         last = (last[: step.stop - step.start] @ transition) * emission[step]
         last /= last.sum(axis=1, keepdims=True)
         forward[step] = last
-    back = transition.T.copy()
+    return forward
+
+
+def _run_backward(emission: Floats, transition: Floats, steps: Sequence[slice]) -> Floats:
+    backward = np.ones_like(emission)
+    transposed = transition.T.copy()
     for step, following in zip(reversed(steps[:-1]), reversed(steps[1:]), strict=True):
         count = following.stop - following.start
-        behind = (backward[following] * emission[following]) @ back
-        backward[step.start : step.start + count] = behind / behind.sum(axis=1, keepdims=True)
-    posterior = forward * backward
-    posterior /= posterior.sum(axis=1, keepdims=True)
-    result = np.empty_like(posterior)
-    result[place] = posterior
-    return result
+        message = (backward[following] * emission[following]) @ transposed
+        backward[step.start : step.start + count] = message / message.sum(axis=1, keepdims=True)
+    return backward
 
 
-def decode(marginals: Marginals, labels: Sequence[str], threshold: float, recognizer: str) -> list[Span]:
-    """Runs of tokens that are part of something with at least `threshold`, each of its likeliest type.
+def decode_spans(
+    marginals: Marginals, labels: Sequence[str], threshold: float, recognizer: str
+) -> list[Span]:
+    """Return the runs of tokens that belong to an entity with at least `threshold`.
 
-    A run ends where the type changes, where the next token rather begins something, and with the sentence.
+    Each run has its likeliest type. It ends where the type changes, where the next token more probably begins
+    another entity, and with the sentence.
     """
     kinds = sorted({label[2:] for label in labels if label != OUTSIDE})
     inside = 1 - marginals.probabilities[:, labels.index(OUTSIDE)]
-    at = np.flatnonzero(inside >= threshold)
-    if not len(at):
+    positions = np.flatnonzero(inside >= threshold)
+    if not len(positions):
         return []
-    probabilities = marginals.probabilities[at]
+    probabilities = marginals.probabilities[positions]
     begins = probabilities[:, [labels.index(f"B-{kind}") for kind in kinds]]
-    goes_on = probabilities[:, [labels.index(f"I-{kind}") for kind in kinds]]
-    kind = (begins + goes_on).argmax(axis=1)
-    rows = np.arange(len(at))
-    first = begins[rows, kind] > goes_on[rows, kind]
+    continues = probabilities[:, [labels.index(f"I-{kind}") for kind in kinds]]
+    kind = (begins + continues).argmax(axis=1)
+    rows = np.arange(len(positions))
+    first = begins[rows, kind] > continues[rows, kind]
     first[0] = True
-    first[1:] |= (np.diff(at) > 1) | (kind[1:] != kind[:-1])
-    first[1:] |= marginals.segment[at[1:]] != marginals.segment[at[:-1]]
+    first[1:] |= (np.diff(positions) > 1) | (kind[1:] != kind[:-1])
+    first[1:] |= marginals.segment[positions[1:]] != marginals.segment[positions[:-1]]
     starts = np.flatnonzero(first)
-    ends = np.append(starts[1:], len(at))
-    score = np.maximum.reduceat(inside[at], starts)
+    ends = np.append(starts[1:], len(positions))
+    score = np.maximum.reduceat(inside[positions], starts)
     return [
         Span(
-            int(marginals.tokens[at[start], 0]),
-            int(marginals.tokens[at[end - 1], 1]),
+            int(marginals.tokens[positions[start], 0]),
+            int(marginals.tokens[positions[end - 1], 1]),
             kinds[kind[start]],
-            # The last digits depend on what else was in the batch.
+            # The last digits depend on the other texts of the batch.
             min(round(float(probability), 3), 1.0),
             recognizer,
         )
@@ -247,7 +289,9 @@ def decode(marginals: Marginals, labels: Sequence[str], threshold: float, recogn
 
 
 class CrfTagger:
-    """`lexveil.nlp.taggers.contract.Tagger` over a `Crf`."""
+    """A `lexveil.nlp.taggers.contract.Tagger` over a `Crf`."""
+
+    insists = False
 
     def __init__(self, crf: Crf, threshold: float) -> None:
         self._crf = crf
@@ -255,16 +299,19 @@ class CrfTagger:
 
     @classmethod
     def load(cls, path: Path | None = None, sensitivity: Sensitivity = "balanced") -> CrfTagger:
+        """Load the model in `path`, by default the shipped one, at an operating point."""
         crf = Crf.load(path)
         return cls(crf, crf.parameters.operating[sensitivity])
 
     @property
     def languages(self) -> frozenset[str]:
+        """Languages it was trained on (ISO 639-1)."""
         return frozenset(self._crf.parameters.languages)
 
     def tag(self, texts: Sequence[str]) -> list[list[Span]]:
+        """Return the sorted spans of each text."""
         return [
-            decode(marginals, self._crf.labels, self._threshold, type(self).__name__)
+            decode_spans(marginals, self._crf.labels, self._threshold, type(self).__name__)
             for marginals in self._crf.marginals(texts)
         ]
 
@@ -272,16 +319,3 @@ class CrfTagger:
 @lru_cache(maxsize=4)
 def _load(path: Path) -> Crf:
     return Crf(Parameters.load(path))
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        if batch and size + len(text) > _BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-        batch.append(text)
-        size += len(text)
-    if batch:
-        yield batch

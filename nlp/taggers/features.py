@@ -1,8 +1,8 @@
-"""Texts -> tokens -> hashed features, many texts at once, in numpy.
+"""Compute the hashed features of the tokens of many texts at once, in numpy.
 
 A feature is a 32-bit hash; no string of a text leaves this module. Most features of a token depend on one
-word at a fixed distance, so they are hashed once a word; those of several words are mixed from the words'
-hashes.
+word at a fixed distance, so they are hashed once per word; features of several words are mixed from the
+words' hashes.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ _RUNS = tuple(
     for pattern, kind in ((r"[A-ZÄÖÜ]+", "X"), (r"[a-zäöüß]+", "x"), (r"\d+", "d"), (r"[^Xxd\W]+", "w"))
 )
 _TITLES = frozenset("mr mrs ms miss dr messrs judge herr frau herrn prof professor sir lady".split())  # noqa: SIM905
+_ENGLISH = frozenset("the of and to in that was is for by with not his her on at an a".split())  # noqa: SIM905
 _GERMAN = frozenset("der die das und nicht des dem den ist auf für mit zu von im ein eine".split())  # noqa: SIM905
-# Beyond this a word's letters tell nothing more, and a hostile one costs nothing.
+# Further letters add no information, and a limit makes hostile words cheap.
 _LONGEST = 40
-# A CRF looks at one sequence at a time; a longer sentence is cut.
+# The CRF reads one sequence at a time; a longer sentence is split.
 _SEGMENT = 256
-# After a token of this many letters a full stop ends a sentence; before, it may be an abbreviation's.
+# After a longer token a full stop ends a sentence; after a shorter one it may belong to an abbreviation.
 _ABBREVIATION = 3
 
-# What one word says, and at which distances a token hears it.
+# Features of one word, and the distances at which a token uses them.
 TEMPLATES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("word", (0,)),
     ("lower", (-2, -1, 0, 1, 2)),
@@ -48,7 +49,7 @@ TEMPLATES: tuple[tuple[str, tuple[int, ...]], ...] = (
 )
 REACH = 3
 OFFSETS = tuple(range(-REACH, REACH + 1))
-# What several words say together: (template, distance) of each part.
+# Features of several words together: (template, distance) of each part.
 COMBINED: tuple[tuple[tuple[str, int], ...], ...] = (
     (("lower", -1), ("lower", 0)),
     (("lower", 0), ("lower", 1)),
@@ -69,42 +70,52 @@ COMBINED: tuple[tuple[tuple[str, int], ...], ...] = (
 )
 _NAMES = tuple(name for name, _ in TEMPLATES)
 _COLUMN = {name: column for column, name in enumerate(_NAMES)}
-# Of the text as a whole, with the word's shape: how it is written elsewhere, after a title, how often.
-_OF_TEXT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
     """Words of a public vocabulary by their hash, with the cluster of each at three grains.
 
-    `hashes` is sorted, (V,); `clusters` is (V, 3). An empty one is allowed.
+    Attributes:
+        hashes: (V,) sorted hashes of the words; V may be 0.
+        clusters: (V, 3) clusters of each word, from coarse to fine.
     """
 
     hashes: Hashes = field(repr=False)
     clusters: NDArray[np.uint16] = field(repr=False)
 
-    def of(self, hashes: Hashes) -> Integers:
-        """(n,) hashes of lower-case words -> (n, 3) clusters, -1 for unknown words."""
-        found = np.full((len(hashes), 3), -1, np.int64)
+    def look_up(self, hashes: Hashes) -> Integers:
+        """Return (n, 3) clusters for (n,) hashes of lower-case words; -1 for unknown words."""
+        clusters = np.full((len(hashes), 3), -1, np.int64)
         if len(self.hashes):
-            at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-            known = self.hashes[at] == hashes
-            found[known] = self.clusters[at[known]]
-        return found
+            rows = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+            known = self.hashes[rows] == hashes
+            clusters[known] = self.clusters[rows[known]]
+        return clusters
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Distinct words: (n, templates) hashes, (n,) flags of each."""
+    """Properties of n distinct words.
+
+    Attributes:
+        hashes: (n, templates) hash of each feature.
+        title: (n,) the word is a title such as "Mr".
+        german: (n,) 1 for a frequent German word, -1 for a frequent English one, 0 for neither or both.
+        lower: (n,) the word is in lower case.
+        long: (n,) it is in lower case and too long for an abbreviation.
+        stop: (n,) it ends a sentence.
+    """
 
     hashes: Hashes = field(repr=False)
     title: NDArray[np.bool_] = field(repr=False)
-    german: NDArray[np.int8] = field(repr=False)  # 1 German, -1 English, 0 neither
-    small: NDArray[np.bool_] = field(repr=False)
+    german: NDArray[np.int8] = field(repr=False)
+    lower: NDArray[np.bool_] = field(repr=False)
     long: NDArray[np.bool_] = field(repr=False)
     stop: NDArray[np.bool_] = field(repr=False)
 
-    def and_also(self, others: Words) -> Words:
+    def concatenate(self, others: Words) -> Words:
+        """Return these words followed by `others`."""
         return Words(
             *(np.concatenate((getattr(self, f.name), getattr(others, f.name))) for f in fields(Words))
         )
@@ -112,10 +123,13 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of several texts in a row.
+    """The T tokens of several texts, one text after the other.
 
-    spans (T, 2) in characters of their text; text (T,) its index; ids (T,) of the words; gap (T,) what stands
-    before: 0 nothing, 1 a space, 2 a line end; segment (T,) grows where a new sequence begins.
+    Attributes:
+        spans: (T, 2) [start, end) in characters of the token's text.
+        text: (T,) index of the token's text.
+        words: T strings.
+        gap: (T,) what precedes the token: 0 nothing, 1 a space, 2 a line end.
     """
 
     spans: Integers = field(repr=False)
@@ -124,38 +138,40 @@ class Tokens:
     gap: NDArray[np.int8] = field(repr=False)
 
 
-_ENGLISH = frozenset("the of and to in that was is for by with not his her on at an a".split())  # noqa: SIM905
-
-
-def hashed(text: str) -> int:
+def hash_text(text: str) -> int:
+    """Return the 32-bit hash of a string."""
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
-def tokenise(texts: Sequence[str]) -> Tokens:
+def tokenize(texts: Sequence[str]) -> Tokens:
+    """Split texts into words and single punctuation marks."""
     words: list[str] = []
     spans: list[Integers] = []
     gaps: list[NDArray[np.int8]] = []
     owner: list[Integers] = []
     for index, text in enumerate(texts):
-        # Alternately what stands between tokens and the tokens themselves.
+        # Gaps and tokens alternate.
         pieces = _TOKEN.split(text)
         lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
         ends = np.cumsum(lengths)
         starts = ends - lengths
-        found = pieces[1::2]
-        words += found
+        tokens = pieces[1::2]
+        words += tokens
         spans.append(np.stack((starts[1::2], ends[1::2]), axis=1))
         before = pieces[0:-1:2]
         kinds = {gap: 2 if "\n" in gap else int(gap != "") for gap in set(before)}
         gaps.append(np.fromiter(map(kinds.__getitem__, before), np.int8, len(before)))
-        owner.append(np.full(len(found), index, np.int64))
+        owner.append(np.full(len(tokens), index, np.int64))
     if not texts:
         return Tokens(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), [], np.zeros(0, np.int8))
     return Tokens(np.concatenate(spans), np.concatenate(owner), words, np.concatenate(gaps))
 
 
-def shape(word: str) -> str:
-    """Runs of capitals, small letters and digits as a letter each; digits and capitals with their count."""
+def compute_shape(word: str) -> str:
+    """Return one letter per run of capitals, small letters and digits.
+
+    A word of digits or capitals only has their number instead, as in "d4" or "X2".
+    """
     if word.isdigit():
         return f"d{min(len(word), 7)}"
     if word.isupper():
@@ -165,15 +181,15 @@ def shape(word: str) -> str:
     return word[:8]
 
 
-def describe(words: Iterable[str], clusters: Clusters) -> Words:
-    """The features of each word for itself."""
+def describe_words(words: Iterable[str], clusters: Clusters) -> Words:
+    """Compute the properties that each word has by itself."""
     words = [word[:_LONGEST] for word in words]
     lower = [word.lower() for word in words]
     hashes = np.zeros((len(words), len(_NAMES)), np.uint32)
     values = {
         "word": words,
         "lower": lower,
-        "shape": [shape(word) for word in words],
+        "shape": [compute_shape(word) for word in words],
         "prefix2": [word[:2] for word in lower],
         "prefix3": [word[:3] for word in lower],
         "suffix2": [word[-2:] for word in lower],
@@ -181,12 +197,12 @@ def describe(words: Iterable[str], clusters: Clusters) -> Words:
         "suffix4": [word[-4:] for word in lower],
     }
     for name, column in values.items():
-        hashes[:, _COLUMN[name]] = np.fromiter(map(hashed, column), np.uint32, len(words))
-    of_cluster = clusters.of(hashes[:, _COLUMN["lower"]])
+        hashes[:, _COLUMN[name]] = np.fromiter(map(hash_text, column), np.uint32, len(words))
+    word_clusters = clusters.look_up(hashes[:, _COLUMN["lower"]])
     for grain, name in enumerate(("coarse", "middle", "fine")):
-        # An unknown word's cluster is its shape.
-        known = of_cluster[:, grain] >= 0
-        hashes[:, _COLUMN[name]] = np.where(known, of_cluster[:, grain], hashes[:, _COLUMN["shape"]])
+        # The shape of an unknown word serves as its cluster.
+        known = word_clusters[:, grain] >= 0
+        hashes[:, _COLUMN[name]] = np.where(known, word_clusters[:, grain], hashes[:, _COLUMN["shape"]])
     n = len(words)
     return Words(
         hashes,
@@ -198,8 +214,14 @@ def describe(words: Iterable[str], clusters: Clusters) -> Words:
     )
 
 
-def segments(tokens: Tokens, ids: Integers, words: Words) -> Integers:
-    """(T,) the number of the sequence that each token belongs to; they end with a line or a sentence."""
+def number_segments(tokens: Tokens, ids: Integers, words: Words) -> Integers:
+    """Return (T,) the number of each token's sequence; a sequence ends with a line or a sentence.
+
+    Args:
+        tokens: T tokens.
+        ids: (T,) row of each token in `words`.
+        words: the distinct words.
+    """
     count = len(ids)
     begins = np.zeros(count, np.bool_)
     if not count:
@@ -208,94 +230,103 @@ def segments(tokens: Tokens, ids: Integers, words: Words) -> Integers:
     begins[1:] |= tokens.text[1:] != tokens.text[:-1]
     begins |= tokens.gap == 2
     if count > 2:
-        ended = words.stop[ids[1:-1]] & words.long[ids[:-2]] & (tokens.gap[2:] > 0)
-        begins[2:] |= ended
-    at = np.arange(count)
-    since = at - np.maximum.accumulate(np.where(begins, at, 0))
+        begins[2:] |= words.stop[ids[1:-1]] & words.long[ids[:-2]] & (tokens.gap[2:] > 0)
+    positions = np.arange(count)
+    since = positions - np.maximum.accumulate(np.where(begins, positions, 0))
     begins |= since % _SEGMENT == 0
     return np.cumsum(begins) - 1
 
 
-def _mixed(value: NDArray[np.uint32] | NDArray[np.uint64], salt: int) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over value and salt."""
+def _mix(value: NDArray[np.uint32] | NDArray[np.uint64], salt: int) -> NDArray[np.uint64]:
+    """Apply the finalizer of SplitMix64 (Steele, Lea, Flood 2014) to value and salt."""
     mixed = value.astype(np.uint64) + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _short(mixed: NDArray[np.uint64]) -> Hashes:
+def _shorten(mixed: NDArray[np.uint64]) -> Hashes:
     return (mixed >> np.uint64(32)).astype(np.uint32)
 
 
-def word_features(words: Words, offset: int) -> Hashes:
-    """(n, k) features that a token hears from a word at `offset`."""
+def compute_word_features(words: Words, offset: int) -> Hashes:
+    """Return (n, k) features that a token gets from a word at distance `offset`."""
     columns = [
-        _short(_mixed(words.hashes[:, column], 100 * (offset + REACH) + column))
+        _shorten(_mix(words.hashes[:, column], 100 * (offset + REACH) + column))
         for column, (_, offsets) in enumerate(TEMPLATES)
         if offset in offsets
     ]
     return np.stack(columns, axis=1)
 
 
-def neighbour(ids: Integers, text: Integers, offset: int, none: int) -> Integers:
-    """(T,) the word at `offset` from each token, `none` beyond the ends of its text."""
-    moved = np.full(len(ids), none, np.int64)
+def find_neighbors(ids: Integers, text: Integers, offset: int, none: int) -> Integers:
+    """Return (T,) the id at `offset` from each token, or `none` beyond the ends of its text.
+
+    Args:
+        ids: (T,) id of each token's word, or any other value per token.
+        text: (T,) index of each token's text.
+        offset: distance, negative to the left.
+        none: the value that stands for no token.
+    """
+    neighbors = np.full(len(ids), none, np.int64)
     if offset == 0:
-        moved[:] = ids
+        neighbors[:] = ids
     elif abs(offset) < len(ids):
-        here, there = (
-            (slice(None, -offset), slice(offset, None))
-            if offset > 0
-            else (
-                slice(-offset, None),
-                slice(None, offset),
-            )
-        )
+        if offset > 0:
+            here, there = slice(None, -offset), slice(offset, None)
+        else:
+            here, there = slice(-offset, None), slice(None, offset)
         same = text[here] == text[there]
-        moved[here] = np.where(same, ids[there], none)
-    return moved
+        neighbors[here] = np.where(same, ids[there], none)
+    return neighbors
 
 
-def token_features(tokens: Tokens, ids: Integers, words: Words, none: int) -> Hashes:
-    """(T, m) features that need several words or the whole text. `none` is the id of no word."""
-    at = {offset: neighbour(ids, tokens.text, offset, none) for offset in (-2, -1, 0, 1, 2)}
+def compute_token_features(tokens: Tokens, ids: Integers, words: Words, none: int) -> Hashes:
+    """Return (T, m) features that depend on several words or on the whole text.
+
+    Args:
+        tokens: T tokens.
+        ids: (T,) row of each token in `words`.
+        words: the distinct words.
+        none: the row that stands for no word.
+    """
+    neighbors = {offset: find_neighbors(ids, tokens.text, offset, none) for offset in (-2, -1, 0, 1, 2)}
     columns: list[Hashes] = []
     for number, parts in enumerate(COMBINED):
         mixed = np.full(len(ids), number, np.uint64)
         for name, offset in parts:
-            mixed = _mixed(mixed ^ words.hashes[at[offset], _COLUMN[name]].astype(np.uint64), 1000 + number)
-        columns.append(_short(mixed))
-    of_shape = words.hashes[ids, _COLUMN["shape"]].astype(np.uint64)
-    flags = _flags(tokens, ids, words, words.title[at[-1]] | words.title[at[-2]])
+            part = words.hashes[neighbors[offset], _COLUMN[name]].astype(np.uint64)
+            mixed = _mix(mixed ^ part, 1000 + number)
+        columns.append(_shorten(mixed))
+    shapes = words.hashes[ids, _COLUMN["shape"]].astype(np.uint64)
+    flags = _compute_flags(tokens, ids, words, words.title[neighbors[-1]] | words.title[neighbors[-2]])
     for number, value in enumerate(
         (
             flags,
-            neighbour(flags, tokens.text, 1, -1),
-            neighbour(flags, tokens.text, -1, -1),
-            _surroundings(tokens, ids, words),
+            find_neighbors(flags, tokens.text, 1, -1),
+            find_neighbors(flags, tokens.text, -1, -1),
+            _describe_surroundings(tokens, ids, words),
         )
     ):
-        columns.append(_short(_mixed(of_shape ^ _mixed(value.astype(np.uint64), number), 2000 + number)))
+        columns.append(_shorten(_mix(shapes ^ _mix(value.astype(np.uint64), number), 2000 + number)))
     return np.stack(columns, axis=1)
 
 
-def _flags(tokens: Tokens, ids: Integers, words: Words, titled: NDArray[np.bool_]) -> Integers:
-    """(T,) what the text says of this word elsewhere: written small, after a title, how often."""
+def _compute_flags(tokens: Tokens, ids: Integers, words: Words, titled: NDArray[np.bool_]) -> Integers:
+    """Return (T,) how the text uses the word anywhere: in lower case, after a title, how often."""
     lower = words.hashes[:, _COLUMN["lower"]]
     key = (tokens.text.astype(np.uint64) << np.uint64(32)) | lower[ids]
     _, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
-    small = np.bincount(inverse, words.small[ids], len(counts)) > 0
+    lower_once = np.bincount(inverse, words.lower[ids], len(counts)) > 0
     titled_once = np.bincount(inverse, titled, len(counts)) > 0
-    often = (counts > 1).astype(np.int64) + (counts > 3)
-    return (small + 2 * titled_once + 4 * often)[inverse]
+    frequency = (counts > 1).astype(np.int64) + (counts > 3)
+    return (lower_once + 2 * titled_once + 4 * frequency)[inverse]
 
 
-def _surroundings(tokens: Tokens, ids: Integers, words: Words) -> Integers:
-    """(T,) the space before and behind, and the language of the text."""
-    says = words.german[ids]
+def _describe_surroundings(tokens: Tokens, ids: Integers, words: Words) -> Integers:
+    """Return (T,) the gaps before and after the token, and the language of its text."""
     texts = int(tokens.text[-1]) + 1 if len(ids) else 0
-    german = np.bincount(tokens.text, says, texts) > 0
-    behind = np.full(len(ids), 2, np.int64)
-    behind[:-1] = np.where(tokens.text[1:] == tokens.text[:-1], tokens.gap[1:], 2)
-    return tokens.gap.astype(np.int64) + 3 * behind + 9 * german[tokens.text]
+    german = np.bincount(tokens.text, words.german[ids], texts) > 0
+    after = np.full(len(ids), 2, np.int64)
+    after[:-1] = np.where(tokens.text[1:] == tokens.text[:-1], tokens.gap[1:], 2)
+    return tokens.gap.astype(np.int64) + 3 * after + 9 * german[tokens.text]

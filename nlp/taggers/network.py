@@ -1,4 +1,4 @@
-"""The public encoder as a token classifier: low-rank updates, an embedding of letter case, a head."""
+"""The public encoder as a token classifier, with low-rank updates, an embedding of letter case and a head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from lexveil.nlp.encoders.public import compute_weights_digest
-from lexveil.nlp.taggers.contract import TaggerRefused
+from lexveil.nlp.taggers.contract import TaggerError
 from lexveil.nlp.taggers.pieces import SHAPES
 
 _CASE = 32
@@ -29,7 +29,7 @@ _ADAPTED = (
 class LowRank(nn.Module):
     """W x + scale B A x with frozen W (Hu et al. 2021, "LoRA: Low-Rank Adaptation", section 4.1).
 
-    A is (rank, in), B (out, rank) and zero at first.
+    A is (rank, in); B is (out, rank) and initially zero.
     """
 
     def __init__(self, frozen: nn.Linear, rank: int, scale: float) -> None:
@@ -40,68 +40,90 @@ class LowRank(nn.Module):
         self.b = nn.Parameter(torch.zeros(frozen.out_features, rank))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shape: (..., in) -> (..., out)."""
+        """Map (..., in) to (..., out)."""
         return self.frozen(x) + linear(linear(x, self.a), self.b) * self.scale
 
 
 class Network(nn.Module):
-    """ids, shapes and, where rows are padded, mask (B, N) -> logits (B, N, labels)."""
+    """Token classifier over the public encoder."""
 
     def __init__(self, folder: Path, labels: int, digest: str, *, dropout: float = 0.0) -> None:
-        """Raises: TaggerRefused (digest, unreadable)."""
+        """Load the public encoder, frozen, and add an untrained head.
+
+        Args:
+            folder: folder of the public encoder.
+            labels: number of labels.
+            digest: SHA-256 that the encoder's weights must have.
+            dropout: probability of dropout in the encoder and before the head.
+
+        Raises:
+            TaggerError: the weights have another digest, or are unreadable.
+        """
         super().__init__()
-        self.encoder = _encoder(folder, digest, dropout).requires_grad_(False)
+        self.encoder = _load_encoder(folder, digest, dropout).requires_grad_(False)
         width = self.encoder.config.hidden_size
         self.shape = nn.Embedding(SHAPES, width)
         nn.init.zeros_(self.shape.weight)
-        # Beside the one below the encoder: the head sees the case of the word itself, unmixed.
+        # In addition to the one below the encoder: the head gets the case of the word itself, unmixed.
         self.case = nn.Embedding(SHAPES, _CASE)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width + _CASE, labels)
 
     def forward(self, ids: Tensor, shapes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return logits (B, N, labels).
+
+        Args:
+            ids: (B, N) vocabulary ids.
+            shapes: (B, N) shapes, see `lexveil.nlp.taggers.pieces.Encoded`.
+            mask: (B, N) 1 for tokens and 0 for padding; None if no row is padded.
+        """
         embedded = self.encoder.embeddings.word_embeddings(ids) + self.shape(shapes)
         hidden = self.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return self.head(torch.cat((self.dropout(hidden), self.case(shapes)), dim=-1))
 
     def adapt(self, rank: int, scale: float) -> None:
-        """Put a trainable update beside each of the encoder's linear layers."""
-        for _, owner, name in self._linears():
+        """Add a trainable update to each of the encoder's linear layers."""
+        for _, owner, name in self._adapted_layers():
             setattr(owner, name, LowRank(getattr(owner, name), rank, scale))
 
-    def trained(self) -> dict[str, Tensor]:
-        """What `merge` takes: everything that isn't public."""
+    def collect_trained(self) -> dict[str, Tensor]:
+        """Return everything that is not public, in the form that `merge` takes."""
         own = {name: value for name, value in self.state_dict().items() if not name.startswith("encoder.")}
-        for path, owner, name in self._linears():
+        for path, owner, name in self._adapted_layers():
             layer = cast(LowRank, getattr(owner, name))
             own[f"{path}.a"], own[f"{path}.b"] = layer.a.detach(), layer.b.detach()
         return own
 
     @torch.no_grad()
     def merge(self, trained: Mapping[str, Tensor], scale: float) -> None:
-        """Add trained updates to the public weights. Raises: KeyError, RuntimeError on other shapes."""
+        """Add trained updates to the public weights.
+
+        Raises:
+            KeyError: an update is missing.
+            RuntimeError: a shape does not fit.
+        """
         rest = dict(trained)
-        for path, owner, name in self._linears():
+        for path, owner, name in self._adapted_layers():
             getattr(owner, name).weight += scale * rest.pop(f"{path}.b") @ rest.pop(f"{path}.a")
         own = {name for name in self.state_dict() if not name.startswith("encoder.")}
         self.load_state_dict({name: rest[name] for name in own}, strict=False)
 
-    def _linears(self) -> Iterator[tuple[str, Any, str]]:
-        """Each adapted layer: its path, the module that owns it and its name there."""
+    def _adapted_layers(self) -> Iterator[tuple[str, Any, str]]:
+        """Yield the path of each adapted layer, the module that contains it, and its name there."""
         for number, layer in enumerate(self.encoder.encoder.layer):
             for adapted in _ADAPTED:
                 owner, _, name = adapted.rpartition(".")
                 yield f"{number}.{adapted}", layer.get_submodule(owner), name
 
 
-def _encoder(folder: Path, digest: str, dropout: float) -> Any:
-    # Read when huggingface_hub is first imported; local_files_only below holds if that was earlier.
+def _load_encoder(folder: Path, digest: str, dropout: float) -> Any:
+    # Takes effect if huggingface_hub is not imported yet; otherwise local_files_only below suffices.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers import BertModel
     from transformers.utils import logging
 
     if compute_weights_digest(folder) != digest:
-        raise TaggerRefused("digest")
+        raise TaggerError("digest")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
@@ -116,4 +138,4 @@ def _encoder(folder: Path, digest: str, dropout: float) -> Any:
             attention_probs_dropout_prob=0.0,
         )
     except Exception:
-        raise TaggerRefused("unreadable") from None
+        raise TaggerError("unreadable") from None

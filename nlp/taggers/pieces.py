@@ -1,4 +1,4 @@
-"""Text -> word pieces with the case that an uncased vocabulary drops, and word pieces -> words again."""
+"""Split a text into word pieces with their letter case, and map results for pieces back to words."""
 
 from __future__ import annotations
 
@@ -13,24 +13,31 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-# Two of a piece's positions are [CLS] and [SEP].
-PIECE = 256
+# Longest input in word pieces, [CLS] and [SEP] included.
+MAX_PIECES = 256
 OVERLAP = 64
 SHAPES = 16
+"""Number of different shapes, see `Encoded`."""
+
 _WORD = re.compile(r"\w+|[^\w\s]")
-# A lone surrogate is no character of UTF-8, which the tokenizer works in.
+# The tokenizer works in UTF-8, which cannot encode a lone surrogate.
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-# A longer word is one unknown piece to the tokenizer, and its letters tell nothing.
+# The tokenizer maps a longer word to one unknown piece, and its letters carry no information.
 _LONGEST = 100
 _CONTINUES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Of one text: `ids`, `shapes` and `word` (N,) of each word piece, `words` (W, 2) in characters.
+    """One text as N word pieces of W words.
 
-    A shape is the case of the piece's whole word, plus 8 where the piece goes on in it. `word` is the row in
-    `words`. A word may have no piece (characters that the tokenizer drops); a piece always has a word.
+    A word may have no piece (characters that the tokenizer drops); a piece always has a word.
+
+    Attributes:
+        ids: (N,) vocabulary id of each piece.
+        shapes: (N,) letter case of the piece's whole word, plus 8 if the piece continues the word.
+        word: (N,) row of the piece's word in `words`.
+        words: (W, 2) [start, end) of each word in characters.
     """
 
     ids: Integers = field(repr=False)
@@ -40,20 +47,31 @@ class Encoded:
 
 
 class WordPieces:
-    """A fast tokenizer read so that every piece knows its word."""
+    """A fast tokenizer whose pieces are assigned to words."""
 
     def __init__(self, tokenizer: Any, cls: int, sep: int, pad: int) -> None:
-        """`tokenizer` is a `tokenizers.Tokenizer`."""
+        """Wrap a `tokenizers.Tokenizer`, whose truncation and padding are switched off.
+
+        Args:
+            tokenizer: a `tokenizers.Tokenizer`.
+            cls: id of the token that begins an input.
+            sep: id of the token that ends an input.
+            pad: id of the padding token.
+        """
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        # A document that writes "[MASK]" must get the letters, not the special token.
+        # The string "[MASK]" in a document must become its letters, not the special token.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
         self.cls, self.sep, self.pad = cls, sep, pad
 
     @classmethod
     def load(cls, path: Path) -> WordPieces:
-        """From a BERT-like tokenizer.json. Raises: KeyError where it lacks [CLS], [SEP] or [PAD]."""
+        """Read a BERT-like tokenizer.json.
+
+        Raises:
+            KeyError: it lacks [CLS], [SEP] or [PAD].
+        """
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(path))
@@ -61,23 +79,24 @@ class WordPieces:
         return cls(tokenizer, *(vocabulary[token] for token in ("[CLS]", "[SEP]", "[PAD]")))
 
     def encode(self, text: str) -> Encoded:
+        """Split a text of any length into word pieces, without [CLS] and [SEP]."""
         matches = list(_WORD.finditer(text))
         words = np.array([match.span() for match in matches], np.int64).reshape(-1, 2)
-        shapes = np.fromiter((_shape(match.group()) for match in matches), np.int64, len(matches))
+        shapes = np.fromiter((_classify_case(match.group()) for match in matches), np.int64, len(matches))
         read = self._tokenizer.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
         ids = np.array(read.ids, np.int64)
         starts = np.array(read.offsets, np.int64).reshape(-1, 2)[:, 0]
         if not len(words):
             return Encoded(ids[:0], ids[:0], ids[:0], words)
         word = np.searchsorted(words[:, 0], starts, side="right") - 1
-        # SentencePiece's pieces begin with the space before the word.
+        # A piece of SentencePiece begins with the space before its word.
         before = (word < 0) | (starts >= words[word, 1])
         word = np.minimum(word + before, len(words) - 1)
         return Encoded(ids, shapes[word] + _CONTINUES * (starts > words[word, 0]), word, words)
 
 
-def _shape(word: str) -> int:
-    """1..7: small, Capitalised, CAPITALS, one capital, digits, no letter, mixed."""
+def _classify_case(word: str) -> int:
+    """Return 1 to 7: lower case, Capitalized, CAPITALS, one capital, digits, no letter, mixed."""
     word = word[:_LONGEST]
     if word.isdigit():
         return 5
@@ -92,28 +111,43 @@ def _shape(word: str) -> int:
     return 2 if word[0].isupper() and word[1:].islower() else 7
 
 
-def starts_of(count: int, size: int, overlap: int) -> Integers:
-    """Where stretches of at most `size` begin that cover `count` and overlap by at least `overlap`.
+def plan_stretches(count: int, size: int, overlap: int) -> Integers:
+    """Return the starts of the fewest stretches of at most `size` that cover `count` positions.
 
-    They are as few as can be, and evenly spaced, so that they are equally long.
+    They overlap by at least `overlap` and are evenly spaced, so that all have the same length.
     """
     if count <= size:
         return np.zeros(min(count, 1), np.int64)
-    pieces = -(-(count - overlap) // (size - overlap))
-    return np.linspace(0, count - size, pieces).round().astype(np.int64)
+    stretches = -(-(count - overlap) // (size - overlap))
+    return np.linspace(0, count - size, stretches).round().astype(np.int64)
 
 
-def middles(starts: Integers, size: int, count: int) -> Integers:
-    """(len(starts) + 1,) where each stretch takes over: amid its overlap with the one before."""
+def find_handovers(starts: Integers, size: int, count: int) -> Integers:
+    """Return the bounds of the part of each stretch that counts: the middle of each overlap.
+
+    Args:
+        starts: (S,) starts of the stretches.
+        size: their length.
+        count: number of positions that they cover.
+
+    Returns:
+        (S + 1,) bounds from 0 to `count`.
+    """
     return np.concatenate(([0], (starts[1:] + starts[:-1] + size) // 2, [count]))
 
 
-def of_words(probabilities: Floats, encoded: Encoded, *, first: bool) -> Floats:
-    """(N, L) of pieces -> (W, L) of words: the first piece or the mean; zeros for a word without one."""
+def pool_words(probabilities: Floats, encoded: Encoded, *, first: bool) -> Floats:
+    """Reduce (N, L) probabilities of pieces to (W, L) of words; a word without pieces gets zeros.
+
+    Args:
+        probabilities: (N, L) probabilities of the pieces.
+        encoded: the text.
+        first: take a word's first piece; otherwise the mean of all its pieces.
+    """
     word = encoded.word
     result = np.zeros((len(encoded.words), probabilities.shape[1]), np.float32)
     if len(word):
-        # Pieces stand in the order of their words.
+        # Pieces are in the order of their words.
         begins = np.flatnonzero(np.diff(word, prepend=-1))
         if first:
             result[word[begins]] = probabilities[begins]

@@ -1,8 +1,8 @@
-"""The shipped adapter on the public encoder: merged, quantised to int8 and kept in the user's cache.
+"""Merge an adapter with the public encoder, quantize it to int8, and cache the result for the user.
 
-What is stored is what was trained: low-rank updates of the encoder's linear layers (Hu et al. 2021, "LoRA"),
-an embedding of letter case, and the head. The public weights come from their package. The first use puts
-both together as one ONNX file; later uses only read that.
+An adapter holds only what was trained: low-rank updates of the encoder's linear layers (Hu et al. 2021,
+"LoRA"), an embedding of letter case, and the head. The public weights come from their package. The first use
+combines both into one ONNX file; later uses only read that file.
 """
 
 from __future__ import annotations
@@ -18,64 +18,66 @@ from typing import Any
 import numpy as np
 
 from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, public_folder
-from lexveil.nlp.taggers.contract import TaggerRefused
+from lexveil.nlp.taggers.contract import TaggerError
 
-# Counts up when the built file changes for the same weights and libraries.
+# Incremented when the built file changes for the same weights and libraries.
 _FORMAT = 1
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/lexveil`, by default below `~/.cache`."""
+    """Return `$XDG_CACHE_HOME/lexveil`, by default `~/.cache/lexveil`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "lexveil"
 
 
-def session(folder: Path) -> Any:
-    """An `onnxruntime.InferenceSession` of the adapter in `folder`, built and cached at first use.
+def open_session(folder: Path) -> Any:
+    """Open an `onnxruntime.InferenceSession` of the adapter in `folder`; it is built and cached at first use.
 
-    Inputs ids, shapes (1, N) int64; output logits (1, N, len(labels)) float32. One text at a time: the scale
-    of the activations is taken over the whole input, and no text's result may hang on its neighbours.
-    Two processes that build at once each write a whole file, and the last one stays. Without a writable
-    cache it is built in every process.
+    Inputs are ids and shapes, (1, N) int64; the output is logits, (1, N, len(labels)) float32. It takes one
+    text at a time: activations are scaled over the whole input, and no result may depend on neighboring
+    texts. If two processes build at the same time, each writes a complete file, and the last one is kept.
+    Without a writable cache it is built in every process.
 
-    Raises: TaggerRefused.
+    Raises:
+        TaggerError: the adapter cannot be used.
     """
-    path = cache_folder() / f"{_key(folder)}.onnx"
+    path = cache_folder() / f"{_compute_key(folder)}.onnx"
     if path.is_file():
         try:
-            return _open(path)
+            return _open_model(path)
         except Exception:
-            # A file that was cut short or altered is built anew.
+            # A truncated or altered file is built again.
             path.unlink(missing_ok=True)
     content = _build(folder)
     try:
         _store(path, content)
     except OSError:
-        return _open(content)
-    return _open(path)
+        return _open_model(content)
+    return _open_model(path)
 
 
-def _key(folder: Path) -> str:
+def _compute_key(folder: Path) -> str:
+    """Return a digest of everything that determines the built file."""
     digest = hashlib.sha256(f"{_FORMAT}".encode())
     for name in (CARD, ADAPTER):
         try:
             digest.update((folder / name).read_bytes())
         except OSError:
-            raise TaggerRefused("missing") from None
+            raise TaggerError("missing") from None
     for package in ("onnx", "onnxruntime", "torch", "transformers"):
         digest.update(f"{package} {version(package)}\n".encode())
     return digest.hexdigest()[:32]
 
 
-def _open(model: Path | bytes) -> Any:
+def _open_model(model: Path | bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Work is spread over processes, a shard each.
+    # Parallelism comes from processes, one shard each.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # The arena keeps the largest batch's memory for good; without it a call gives back what it took.
+    # The arena never frees the memory of the largest batch; without it, each call frees its own.
     options.enable_cpu_mem_arena = False
     return onnxruntime.InferenceSession(
         model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
@@ -96,17 +98,17 @@ def _store(path: Path, content: bytes) -> None:
 
 
 def _build(folder: Path) -> bytes:
-    """Public weights + adapter -> int8 ONNX."""
+    """Return the public weights with the adapter as an int8 ONNX model."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    network = merged(folder)
+    network = merge_adapter(folder)
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain, folded, small = (Path(scratch) / f"{name}.onnx" for name in ("plain", "folded", "int8"))
         _export(network, plain)
         quant_pre_process(plain, folded, skip_symbolic_shape=True)
-        # Seven bits: without VNNI, two products of eight bits overflow the processor's 16-bit sum.
+        # Seven bits: without VNNI, the sum of two 8-bit products overflows the processor's 16 bits.
         quantize_dynamic(folded, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
         return small.read_bytes()
 
@@ -129,10 +131,13 @@ def _export(network: Any, path: Path) -> None:
     )
 
 
-def merged(folder: Path) -> Any:
-    """A `torch.nn.Module`: ids, shapes (B, N) -> logits (B, N, labels), in float32.
+def merge_adapter(folder: Path) -> Any:
+    """Return the public encoder with the adapter in `folder` as a `torch.nn.Module` in float32.
 
-    Raises: TaggerRefused.
+    It maps ids and shapes, each (B, N), to logits (B, N, labels).
+
+    Raises:
+        TaggerError: the adapter cannot be used.
     """
     import torch
     from safetensors.numpy import load_file
@@ -143,11 +148,11 @@ def merged(folder: Path) -> Any:
     try:
         stored = load_file(folder / ADAPTER)
     except Exception:
-        raise TaggerRefused("unreadable") from None
+        raise TaggerError("unreadable") from None
     arrays = {name: torch.from_numpy(array.astype(np.float32)) for name, array in stored.items()}
     network = Network(public_folder(), len(card.labels), card.base)
     try:
         network.merge(arrays, card.scale)
     except (KeyError, RuntimeError):
-        raise TaggerRefused("unreadable") from None
+        raise TaggerError("unreadable") from None
     return network.eval()

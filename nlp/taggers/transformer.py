@@ -1,4 +1,4 @@
-"""Token classifiers as learnt detectors: the shipped `default`, or one of the user's own."""
+"""Token classifiers as learned detectors: the shipped `default`, or one provided by the user."""
 
 from __future__ import annotations
 
@@ -15,32 +15,30 @@ import numpy as np
 
 from lexveil.nlp.entity_types import ENTITY_TYPES, FOREIGN_TYPES, NOT_PERSONAL
 from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, public_folder
-from lexveil.nlp.taggers.contract import WEIGHTS, Sensitivity, TaggerRefused
+from lexveil.nlp.taggers.contract import WEIGHTS, Sensitivity, TaggerError
 from lexveil.nlp.taggers.pieces import (
+    MAX_PIECES,
     OVERLAP,
-    PIECE,
     Floats,
     Integers,
     WordPieces,
-    middles,
-    of_words,
-    starts_of,
+    find_handovers,
+    plan_stretches,
+    pool_words,
 )
-from lexveil.nlp.taggers.quantized import session
+from lexveil.nlp.taggers.quantized import open_session
 from lexveil.nlp.text import Span
 
-__all__ = ["Posteriors", "TaggerRefused", "TokenClassifier", "load_default", "load_folder"]
-
 Forward = Callable[[Integers, Integers], Floats]
-"""ids, shapes (N,) -> logits (N, labels)."""
+"""A model: ids and shapes, each (N,), to logits (N, labels)."""
 
-# A user's own model has no operating points; these are what a calibrated one would need.
+# A user's own model has no operating points; these suit a calibrated one.
 _OPERATING: Mapping[Sensitivity, float] = {"balanced": 0.5, "strict": 0.25}
 _PREFIX = re.compile(r"^[BIESLU][-_](?=.)")
 _UNNAMED = re.compile(r"LABEL_\d+")
 _OUTSIDE = "O"
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
-# Names that token classifiers in use give their labels, beside those of `FOREIGN_TYPES`.
+# Labels of common token classifiers, in addition to those of `FOREIGN_TYPES`.
 _LABELS: Mapping[str, str] = {
     **dict.fromkeys(("NAME", "FIRSTNAME", "LASTNAME", "GIVENNAME", "SURNAME", "MIDDLENAME"), "PERSON"),
     **dict.fromkeys(("FIRST_NAME", "LAST_NAME", "FULL_NAME", "PATIENT", "DOCTOR"), "PERSON"),
@@ -59,15 +57,26 @@ _LABELS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Posteriors:
-    """Of one text: `words` (W, 2) in characters, `probabilities` (W, T) that a word is of each type and is to
-    be masked; what is missing to 1 is the probability that it may stay."""
+    """Posterior probabilities of one text of W words.
+
+    Attributes:
+        words: (W, 2) [start, end) of each word in characters.
+        probabilities: (W, T) probability that the word is of each type and must be masked; the remainder to 1
+            is the probability that it may stay readable.
+    """
 
     words: Integers = field(repr=False)
     probabilities: Floats = field(repr=False)
 
 
 class TokenClassifier:
-    """`lexveil.nlp.taggers.contract.Tagger` over word pieces. Safe to share between threads."""
+    """A `lexveil.nlp.taggers.contract.Tagger` over word pieces. Safe to share between threads.
+
+    Attributes:
+        types: entity types that it finds, sorted.
+        languages: ISO 639-1 codes of the languages it was trained on; None if only its user knows them.
+        insists: True if its findings are masked even where the document contradicts them.
+    """
 
     def __init__(
         self,
@@ -78,12 +87,21 @@ class TokenClassifier:
         *,
         languages: frozenset[str] | None,
         insists: bool = False,
-        size: int = PIECE,
+        size: int = MAX_PIECES,
         first: bool = False,
     ) -> None:
-        """`labels` are of `ENTITY_TYPES`, or anything else for what may stay. `size` is the longest input;
-        `first`: the first piece of a word speaks for it, else all do. `insists`: what it finds is masked even
-        where the document's wording speaks against it (`lexveil.nlp.detection.propagation.plausible`)."""
+        """Combine a model with its tokenizer and labels.
+
+        Args:
+            forward: the model.
+            pieces: its tokenizer.
+            labels: name of each output; a name outside `ENTITY_TYPES` means that the word may stay readable.
+            threshold: lowest probability at which a word is masked.
+            languages: see the class.
+            insists: see the class.
+            size: longest input in word pieces, with [CLS] and [SEP].
+            first: take the result of a word's first piece; otherwise the mean of all its pieces.
+        """
         self.types = tuple(sorted(set(labels).intersection(ENTITY_TYPES)))
         self.languages = languages
         self.insists = insists
@@ -92,76 +110,80 @@ class TokenClassifier:
         self._threshold = threshold
         self._size = size - 2
         self._first = first
-        self._of_type = np.array([[label == name for name in self.types] for label in labels], np.float32)
+        self._label_types = np.array([[label == name for name in self.types] for label in labels], np.float32)
 
     def tag(self, texts: Sequence[str]) -> list[list[Span]]:
+        """Return the sorted spans of each text."""
         return [
             list(self.decode(text, posteriors, self._threshold))
             for text, posteriors in zip(texts, self.posteriors(texts), strict=True)
         ]
 
     def posteriors(self, texts: Sequence[str]) -> Iterator[Posteriors]:
+        """Yield the posteriors of each text."""
         for text in texts:
             encoded = self._pieces.encode(text)
-            read = np.zeros((len(encoded.ids), len(self.types)), np.float32)
-            starts = starts_of(len(encoded.ids), self._size, min(OVERLAP, self._size // 4))
-            bounds = middles(starts, self._size, len(encoded.ids)).tolist()
+            combined = np.zeros((len(encoded.ids), len(self.types)), np.float32)
+            starts = plan_stretches(len(encoded.ids), self._size, min(OVERLAP, self._size // 4))
+            bounds = find_handovers(starts, self._size, len(encoded.ids)).tolist()
             for number, start in enumerate(starts.tolist()):
                 part = slice(start, start + self._size)
-                probabilities = self._read(encoded.ids[part], encoded.shapes[part])
+                probabilities = self._classify(encoded.ids[part], encoded.shapes[part])
                 begin, end = bounds[number], bounds[number + 1]
-                read[begin:end] = probabilities[begin - start : end - start]
-            yield Posteriors(encoded.words, of_words(read, encoded, first=self._first))
+                combined[begin:end] = probabilities[begin - start : end - start]
+            yield Posteriors(encoded.words, pool_words(combined, encoded, first=self._first))
 
-    def _read(self, ids: Integers, shapes: Integers) -> Floats:
+    def _classify(self, ids: Integers, shapes: Integers) -> Floats:
         logits = self._forward(
             np.concatenate(([self._pieces.cls], ids, [self._pieces.sep])), np.pad(shapes, 1)
         )[1:-1]
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (exponentials / exponentials.sum(axis=1, keepdims=True)) @ self._of_type
+        return (exponentials / exponentials.sum(axis=1, keepdims=True)) @ self._label_types
 
     def decode(self, text: str, posteriors: Posteriors, threshold: float) -> Iterator[Span]:
-        """Runs of words that are to be masked with at least `threshold`, each of its likeliest type.
+        """Yield the runs of words that must be masked with at least `threshold`, each of its likeliest type.
 
         A run ends with its type and with the line, and neither begins nor ends with punctuation. Its score is
         the mean probability of its words.
         """
-        inside = posteriors.probabilities.sum(axis=1)
-        at = np.flatnonzero(inside >= threshold)
-        if not len(at):
+        masked = posteriors.probabilities.sum(axis=1)
+        rows = np.flatnonzero(masked >= threshold)
+        if not len(rows):
             return
-        kind = posteriors.probabilities[at].argmax(axis=1)
-        words = posteriors.words[at].tolist()
-        between = [text.find("\n", before, after) >= 0 for (_, before), (after, _) in pairwise(words)]
-        breaks = (np.diff(at) > 1) | (np.diff(kind) != 0) | np.array(between, np.bool_)
-        edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(at)]
+        kind = posteriors.probabilities[rows].argmax(axis=1)
+        words = posteriors.words[rows].tolist()
+        line_ends = [text.find("\n", before, after) >= 0 for (_, before), (after, _) in pairwise(words)]
+        breaks = (np.diff(rows) > 1) | (np.diff(kind) != 0) | np.array(line_ends, np.bool_)
+        edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(rows)]
         for begin, end in pairwise(edges):
             named = [i for i in range(begin, end) if text[words[i][0]].isalnum()]
             if named:
-                score = float(inside[at[named]].mean())
+                score = float(masked[rows[named]].mean())
                 start, stop = words[named[0]][0], words[named[-1]][1]
                 yield Span(start, stop, self.types[kind[begin]], min(score, 1.0), type(self).__name__)
 
 
 def load_default(sensitivity: Sensitivity = "balanced") -> TokenClassifier:
-    """The shipped classifier: built at first use (some seconds), then read from the user's cache.
+    """Load the shipped classifier: built at first use (some seconds), then read from the user's cache.
 
-    Raises: TaggerRefused.
+    Raises:
+        TaggerError: it cannot be used.
     """
     return _load_adapter(WEIGHTS / "default", sensitivity)
 
 
 def load_folder(folder: Path, sensitivity: Sensitivity = "balanced") -> TokenClassifier:
-    """What `lexveil.nlp.detector_training.__main__ default` wrote, or a token classifier in the form of
-    `transformers`.
+    """Load an adapter written by `lexveil.nlp.detector_training`, or a classifier of `transformers`.
 
-    Of the latter only *.safetensors are opened, no code of the folder is run and nothing is downloaded. Its
-    labels, plain or with B-, I- and the like, become our types; one without a counterpart becomes MISC.
+    Of the latter only *.safetensors files are opened, no code of the folder is executed, and nothing is
+    downloaded. Its labels, plain or with prefixes such as B- and I-, are mapped to our types; a label without
+    a counterpart becomes MISC.
 
-    Raises: TaggerRefused.
+    Raises:
+        TaggerError: the folder cannot be used.
     """
     if not folder.is_dir():
-        raise TaggerRefused("missing")
+        raise TaggerError("missing")
     if (folder / CARD).is_file() and (folder / ADAPTER).is_file():
         return _load_adapter(folder.resolve(), sensitivity)
     return _load_foreign(folder.resolve(), sensitivity)
@@ -170,7 +192,7 @@ def load_folder(folder: Path, sensitivity: Sensitivity = "balanced") -> TokenCla
 @lru_cache(maxsize=4)
 def _load_adapter(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
     card = Card.load(folder)
-    run = _session(folder).run
+    run = _open_session(folder).run
 
     def forward(ids: Integers, shapes: Integers) -> Floats:
         return run(None, {"ids": ids[None], "shapes": shapes[None]})[0][0]
@@ -178,7 +200,7 @@ def _load_adapter(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
     try:
         pieces = WordPieces.load(public_folder() / "tokenizer.json")
     except Exception:
-        raise TaggerRefused("unsupported_tokenizer") from None
+        raise TaggerError("unsupported_tokenizer") from None
     return TokenClassifier(
         forward,
         pieces,
@@ -190,45 +212,45 @@ def _load_adapter(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
 
 
 @lru_cache(maxsize=2)
-def _session(folder: Path) -> Any:
-    return session(folder)
+def _open_session(folder: Path) -> Any:
+    return open_session(folder)
 
 
 @lru_cache(maxsize=2)
 def _load_foreign(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
     if not any(folder.glob("*.safetensors")):
-        raise TaggerRefused("no_safetensors")
-    # transformers makes up an empty tokenizer where a folder has none.
+        raise TaggerError("no_safetensors")
+    # transformers invents an empty tokenizer for a folder without one.
     if not any(path for pattern in _TOKENIZERS for path in folder.glob(pattern)):
-        raise TaggerRefused("unsupported_tokenizer")
+        raise TaggerError("unsupported_tokenizer")
     try:
-        model, tokenizer, untrained = _opened(folder)
+        model, tokenizer, untrained = _open_foreign(folder)
     except Exception:
-        raise TaggerRefused("unreadable") from None
+        raise TaggerError("unreadable") from None
     names: dict[int, str] = model.config.id2label
-    labels = _types([names[number] for number in range(len(names))])
+    labels = _map_labels([names[number] for number in range(len(names))])
     if any(name.startswith("classifier") for name in untrained):
-        # An encoder without a trained head would mark words at random.
-        raise TaggerRefused("no_labels")
+        # An encoder without a trained head would label words at random.
+        raise TaggerError("no_labels")
     specials = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
     if not tokenizer.is_fast or None in specials or len(tokenizer) > model.config.vocab_size:
-        raise TaggerRefused("unsupported_tokenizer")
+        raise TaggerError("unsupported_tokenizer")
     return TokenClassifier(
-        partial(_logits, model.eval()),
+        partial(_compute_logits, model.eval()),
         WordPieces(tokenizer.backend_tokenizer, *specials),
         labels,
         _OPERATING[sensitivity],
         languages=None,
         insists=sensitivity == "strict",
-        # Positions of RoBERTa start at 2, and only its tokenizer says so.
-        size=min(PIECE, tokenizer.model_max_length, model.config.max_position_embeddings),
+        # Positions of RoBERTa start at 2, which only its tokenizer takes into account.
+        size=min(MAX_PIECES, tokenizer.model_max_length, model.config.max_position_embeddings),
         first=True,
     )
 
 
-def _opened(folder: Path) -> tuple[Any, Any, list[str]]:
-    """Model, tokenizer, and the names of weights that the folder lacks."""
-    # Read when huggingface_hub is first imported; local_files_only below holds if that was earlier.
+def _open_foreign(folder: Path) -> tuple[Any, Any, list[str]]:
+    """Return model, tokenizer, and the names of the weights that the folder lacks."""
+    # Takes effect if huggingface_hub is not imported yet; otherwise local_files_only below suffices.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers import AutoModelForTokenClassification, AutoTokenizer
     from transformers.utils import logging
@@ -243,7 +265,7 @@ def _opened(folder: Path) -> tuple[Any, Any, list[str]]:
     return model, tokenizer, list(loading["missing_keys"])
 
 
-def _logits(model: Any, ids: Integers, shapes: Integers) -> Floats:
+def _compute_logits(model: Any, ids: Integers, shapes: Integers) -> Floats:
     import torch
 
     del shapes
@@ -251,10 +273,14 @@ def _logits(model: Any, ids: Integers, shapes: Integers) -> Floats:
         return model(input_ids=torch.from_numpy(ids)[None]).logits[0].numpy()
 
 
-def _types(labels: Sequence[str]) -> list[str]:
-    """A model's labels -> ours. Raises: TaggerRefused (no_labels)."""
+def _map_labels(labels: Sequence[str]) -> list[str]:
+    """Map a model's labels to our types.
+
+    Raises:
+        TaggerError: they are not those of a token classifier (no_labels).
+    """
     plain = [_PREFIX.sub("", label).upper() for label in labels]
     if _OUTSIDE not in plain or len(set(plain)) < 2 or any(map(_UNNAMED.fullmatch, plain)):
-        raise TaggerRefused("no_labels")
+        raise TaggerError("no_labels")
     types = {name: name for name in ENTITY_TYPES} | FOREIGN_TYPES | dict(_LABELS)
     return [label if label == _OUTSIDE else types.get(label, "MISC") for label in plain]

@@ -23,15 +23,15 @@ def detect(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
     """What the configured detector finds in each text.
 
     Raises:
-        SettingsError: the detector can't be used; the code of `lexveil.nlp.taggers.contract.TaggerRefused`
+        SettingsError: the detector can't be used; the code of `lexveil.nlp.taggers.contract.TaggerError`
         says why.
     """
-    from lexveil.nlp.taggers.contract import TaggerRefused
+    from lexveil.nlp.taggers.contract import TaggerError
 
     try:
         detector = Detector.load(settings.detector, settings.sensitivity)
-    except TaggerRefused as refused:
-        raise SettingsError(f"setting mask.detector: it can't be used ({refused.code})") from None
+    except TaggerError as error:
+        raise SettingsError(f"setting mask.detector: it can't be used ({error.code})") from None
     return detector.detect_many(texts)
 
 

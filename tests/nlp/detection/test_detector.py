@@ -228,9 +228,10 @@ def test_rules_alone() -> None:
 
 def test_a_learnt_detector_of_the_users_own() -> None:
     class Every:
-        """Finds each "zig", surely, and nothing else."""
+        """Finds each "zig" with certainty, and nothing else."""
 
         languages = None
+        insists = False
 
         def tag(self, texts: Sequence[str]) -> list[list[Span]]:
             return [
@@ -247,6 +248,7 @@ def test_a_learnt_detector_of_the_users_own() -> None:
 def test_a_learnt_detector_touches_no_citation() -> None:
     class Greedy:
         languages = frozenset({"en"})
+        insists = False
 
         def tag(self, texts: Sequence[str]) -> list[list[Span]]:
             return [[Span(0, len(text), "CASE_NUMBER", 1.0, "Greedy")] for text in texts]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexveil.nlp.detection.language import SERVED, language_of, rules_for
+from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 
 ENGLISH = "The court of appeal dismissed the claim because the notice had been served out of time. "
 GERMAN = "Die Revision wird zurückgewiesen, weil der Kläger die Frist nicht eingehalten hat. "
@@ -32,37 +32,37 @@ POLISH = "Sąd Apelacyjny oddalił apelację powoda, ponieważ termin do jej wni
     ],
 )
 def test_one_language(language: str, text: str) -> None:
-    assert language_of(text) == language
-    assert language_of(text * 200) == language
+    assert detect_language(text) == language
+    assert detect_language(text * 200) == language
 
 
 @pytest.mark.parametrize("text", ["", "§ 12", "12.03.2019, 4 711,00", "\x00\u200b", "Re: X"])
 def test_too_little_to_say(text: str) -> None:
-    assert language_of(text) == ""
+    assert detect_language(text) == ""
 
 
 def test_the_main_language_of_a_mixed_document_is_that_of_most_of_it() -> None:
-    assert language_of(ENGLISH * 8 + CHINESE) == "en"
-    assert language_of(CHINESE * 8 + ENGLISH) == "zh"
+    assert detect_language(ENGLISH * 8 + CHINESE) == "en"
+    assert detect_language(CHINESE * 8 + ENGLISH) == "zh"
 
 
 def test_a_piece_in_another_served_language_gets_its_rules_too() -> None:
-    assert rules_for(ENGLISH, "en") == ("en",)
-    assert rules_for(GERMAN * 4, "en") == ("en", "de")
-    assert rules_for(ENGLISH * 4, "de") == ("en", "de")
-    assert rules_for(ENGLISH + "（张某某）", "en") == ("en", "zh")
-    assert rules_for(CHINESE, "zh") == ("zh",)
-    assert rules_for(ENGLISH, "zh") == ("en",)
-    assert rules_for(CHINESE + ENGLISH * 4, "zh") == ("en", "zh")
+    assert select_rules(ENGLISH, "en") == ("en",)
+    assert select_rules(GERMAN * 4, "en") == ("en", "de")
+    assert select_rules(ENGLISH * 4, "de") == ("en", "de")
+    assert select_rules(ENGLISH + "（张某某）", "en") == ("en", "zh")
+    assert select_rules(CHINESE, "zh") == ("zh",)
+    assert select_rules(ENGLISH, "zh") == ("en",)
+    assert select_rules(CHINESE + ENGLISH * 4, "zh") == ("en", "zh")
 
 
 def test_an_unserved_language_gets_the_rules_of_english() -> None:
-    assert "pl" not in SERVED
-    assert rules_for(POLISH, "pl") == ("en",)
-    assert rules_for("", "") == ("en",)
+    assert "pl" not in SERVED_LANGUAGES
+    assert select_rules(POLISH, "pl") == ("en",)
+    assert select_rules("", "") == ("en",)
 
 
 @given(st.text(max_size=200), st.sampled_from(["", "en", "zh", "de", "pl"]))
 def test_any_text_has_rules(text: str, main: str) -> None:
-    assert rules_for(text, main)
-    language_of(text)
+    assert select_rules(text, main)
+    detect_language(text)

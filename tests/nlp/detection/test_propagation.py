@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.detection.overlaps import resolve
+from lexveil.nlp.detection.overlaps import resolve_overlaps
 from lexveil.nlp.detection.propagation import propagate
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
@@ -14,7 +14,7 @@ FILLER = "the sum was paid in full and on time as agreed between them\n" * 5_000
 
 def places(text: str, name: str, kind: str = "PERSON", score: float = 0.9, by: str = LEARNED) -> list[str]:
     start = text.index(name)
-    found = resolve(text, propagate(text, [Span(start, start + len(name), kind, score, by)]))
+    found = resolve_overlaps(text, propagate(text, [Span(start, start + len(name), kind, score, by)]))
     return [text[span.start : span.end] for span in found]
 
 

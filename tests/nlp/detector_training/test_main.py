@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lexveil.nlp.detector_training.__main__ import folds, train_light
-from lexveil.nlp.detector_training.corpora import prepared, read_documents
+from lexveil.nlp.detector_training.__main__ import split_folds, train_light
+from lexveil.nlp.detector_training.corpora import prepare_document, read_documents
 from lexveil.nlp.detector_training.crf import FEWEST_DOCUMENTS, train_crf
-from lexveil.nlp.detector_training.operating_points import operating_points
+from lexveil.nlp.detector_training.operating_points import choose_operating_points
 from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan
 from lexveil.nlp.evaluation.scoring import score
 from lexveil.nlp.taggers.crf import Crf, CrfTagger, Parameters
-from lexveil.nlp.taggers.features import TEMPLATES, Clusters, describe, hashed, word_features
+from lexveil.nlp.taggers.features import TEMPLATES, Clusters, compute_word_features, describe_words, hash_text
 
 NO_CLUSTERS = Clusters(np.zeros(0, np.uint32), np.zeros((0, 3), np.uint16))
 SYLLABLES = ("bor", "ka", "lin", "mo", "ster", "vay", "dun", "rel")
@@ -39,11 +39,11 @@ def invented(n: int, seed: int) -> list[GoldDocument]:
 
 @pytest.fixture(scope="module")
 def parameters() -> Parameters:
-    return train_crf([prepared(one) for one in invented(30, 1)], 7, clusters=NO_CLUSTERS)
+    return train_crf([prepare_document(one) for one in invented(30, 1)], 7, clusters=NO_CLUSTERS)
 
 
 def test_names_never_seen_are_found(parameters: Parameters) -> None:
-    documents = [prepared(one) for one in invented(10, 2)]
+    documents = [prepare_document(one) for one in invented(10, 2)]
     found = CrfTagger(Crf(parameters), 0.5).tag([one.text for one in documents])
     for document, spans in zip(documents, found, strict=True):
         wanted = [(gold.start, gold.end, gold.type) for gold in document.annotations[0]]
@@ -66,11 +66,11 @@ def features_of(word: str) -> NDArray[np.uint32]:
     """The features that only this word has."""
     columns = [name for name, offsets in TEMPLATES if 0 in offsets]
     own = [columns.index(name) for name in ("word", "lower", "prefix3", "suffix4")]
-    return word_features(describe([word], NO_CLUSTERS), 0)[0, own]
+    return compute_word_features(describe_words([word], NO_CLUSTERS), 0)[0, own]
 
 
 def test_the_same_seed_gives_the_same_detector(parameters: Parameters, tmp_path: Path) -> None:
-    again = train_crf([prepared(one) for one in invented(30, 1)], 7, clusters=NO_CLUSTERS)
+    again = train_crf([prepare_document(one) for one in invented(30, 1)], 7, clusters=NO_CLUSTERS)
     for number, each in enumerate((parameters, again)):
         each.save(tmp_path / str(number))
     assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
@@ -81,7 +81,7 @@ def test_no_string_of_the_corpus_is_stored(parameters: Parameters, tmp_path: Pat
     with np.load(tmp_path / "light.npz", allow_pickle=False) as stored:
         content = b"".join(stored[name].tobytes() for name in stored.files).lower()
     assert b"applicant" not in content
-    assert hashed("applicant") != 0
+    assert hash_text("applicant") != 0
 
 
 def test_preparing() -> None:
@@ -91,7 +91,7 @@ def test_preparing() -> None:
         GoldSpan(17, 25, "PERSON", "e2", "DIRECT"),
         GoldSpan(32, 35, "PHONE", "e3", "DIRECT"),
     )
-    document = prepared(GoldDocument("d", text, "en", (spans,)))
+    document = prepare_document(GoldDocument("d", text, "en", (spans,)))
     assert [text[s.start : s.end] for s in document.annotations[0]] == ["Vane"]
 
 
@@ -105,13 +105,13 @@ def test_operating_points_keep_their_precision() -> None:
 
         return replace(empty, token_precision=0.7 + threshold)
 
-    assert operating_points(score_at) == {"balanced": 0.15, "strict": 0.02}
+    assert choose_operating_points(score_at) == {"balanced": 0.15, "strict": 0.02}
 
 
 def test_folds_are_a_partition() -> None:
-    parts = [held for _, held in folds(list(range(13)), 5, 3)]
+    parts = [held for _, held in split_folds(list(range(13)), 5, 3)]
     assert sorted(item for part in parts for item in part) == list(range(13))
-    assert all(not set(rest) & set(held) for rest, held in folds(list(range(13)), 5, 3))
+    assert all(not set(rest) & set(held) for rest, held in split_folds(list(range(13)), 5, 3))
 
 
 def test_reviewers_decisions_are_gold(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_reviewers_decisions_are_gold(tmp_path: Path) -> None:
 
 
 def test_light_brings_its_operating_points(tmp_path: Path) -> None:
-    judged = [prepared(one) for one in invented(12, 1)]
+    judged = [prepare_document(one) for one in invented(12, 1)]
     train_light(judged, [], 7, NO_CLUSTERS).save(tmp_path / "light.npz")
     tagger = CrfTagger.load(tmp_path / "light.npz", "strict")
     text = "The applicant, Ms Kamo Dunrel, was heard by the court.\n"

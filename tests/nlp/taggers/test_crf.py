@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexveil.nlp.taggers import load
+from lexveil.nlp.taggers import load_taggers
 from lexveil.nlp.taggers.contract import SENSITIVITIES, WEIGHTS
-from lexveil.nlp.taggers.crf import Crf, CrfTagger, Marginals, Parameters, decode, posteriors
+from lexveil.nlp.taggers.crf import Crf, CrfTagger, Marginals, Parameters, compute_posteriors, decode_spans
 
 TEXT = (
     "CASE OF THORNBURY v. NORWAY\n\n1.  The case originated in an application (no. 54321/08) lodged by a "
@@ -32,7 +32,7 @@ def test_posteriors_are_sums_over_paths() -> None:
     scores = random.normal(size=(sum(lengths), labels)).astype(np.float32)
     transition = random.normal(size=(labels, labels)).astype(np.float32)
     sequence = np.repeat(np.arange(len(lengths)), lengths)
-    found = posteriors(scores, np.exp(transition), sequence)
+    found = compute_posteriors(scores, np.exp(transition), sequence)
     start = 0
     for length in lengths:
         expected = np.zeros((length, labels))
@@ -60,9 +60,9 @@ def test_decoding() -> None:
         np.float32,
     )
     marginals = Marginals(tokens, rows, np.zeros(5, np.int64))
-    found = [(s.start, s.end, s.type, round(s.score, 2)) for s in decode(marginals, labels, 0.5, "x")]
+    found = [(s.start, s.end, s.type, round(s.score, 2)) for s in decode_spans(marginals, labels, 0.5, "x")]
     assert found == [(0, 5, "PERSON", 0.9), (6, 8, "PERSON", 0.6), (12, 14, "DATE", 0.8)]
-    assert decode(marginals, labels, 0.95, "x") == []
+    assert decode_spans(marginals, labels, 0.95, "x") == []
 
 
 def test_marginals_are_distributions_over_exact_tokens(crf: Crf) -> None:
@@ -92,7 +92,7 @@ def test_any_text(crf: Crf, text: str) -> None:
 
 @pytest.mark.parametrize("sensitivity", SENSITIVITIES)
 def test_the_shipped_detector(sensitivity: str) -> None:
-    (tagger,) = load("light", sensitivity)  # pyright: ignore[reportArgumentType]
+    (tagger,) = load_taggers("light", sensitivity)  # pyright: ignore[reportArgumentType]
     (spans,) = tagger.tag([TEXT])
     found = {TEXT[span.start : span.end]: span.type for span in spans}
     assert found.get("Margaret Thornbury") == "PERSON"

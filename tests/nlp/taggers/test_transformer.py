@@ -1,3 +1,5 @@
+"""Token classifiers: the shipped one, adapters, and local folders of the user."""
+
 from __future__ import annotations
 
 import json
@@ -18,9 +20,9 @@ from fixtures.documents import documents
 from lexveil.nlp.detector_training.transformer import train_transformer
 from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan
 from lexveil.nlp.taggers.card import ADAPTER, CARD, public_folder
-from lexveil.nlp.taggers.contract import WEIGHTS
-from lexveil.nlp.taggers.pieces import middles, starts_of
-from lexveil.nlp.taggers.transformer import TaggerRefused, TokenClassifier, load_default, load_folder
+from lexveil.nlp.taggers.contract import WEIGHTS, TaggerError
+from lexveil.nlp.taggers.pieces import find_handovers, plan_stretches
+from lexveil.nlp.taggers.transformer import TokenClassifier, load_default, load_folder
 from lexveil.nlp.text import NormalizedText, Span
 
 ROOT = Path(__file__).parents[3]
@@ -162,7 +164,7 @@ def test_without_a_writable_cache_it_works_all_the_same(
 def test_a_broken_adapter_is_refused(trained: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(trained, tmp_path / "copy")
     (copy / name).write_bytes(b"{")
-    with pytest.raises(TaggerRefused, match="unreadable"):
+    with pytest.raises(TaggerError, match="unreadable"):
         load_folder(copy)
 
 
@@ -170,7 +172,7 @@ def test_an_adapter_of_other_public_weights_is_refused(trained: Path, tmp_path: 
     copy = shutil.copytree(trained, tmp_path / "copy")
     card = json.loads((copy / CARD).read_text(encoding="utf-8"))
     (copy / CARD).write_text(json.dumps({**card, "base": "0" * 64}))
-    with pytest.raises(TaggerRefused, match="digest"):
+    with pytest.raises(TaggerError, match="digest"):
         load_folder(copy)
 
 
@@ -214,7 +216,7 @@ def test_a_broken_local_folder_is_refused(
     folder = local_folder(tmp_path / "model", labels, head=head)
     if damage:
         damage(folder)
-    with pytest.raises(TaggerRefused) as refused:
+    with pytest.raises(TaggerError) as refused:
         load_folder(folder)
     assert refused.value.code == code
     assert str(tmp_path) not in str(refused.value)
@@ -243,12 +245,12 @@ def test_neighbours_change_nothing(local: TokenClassifier) -> None:
 
 @given(count=st.integers(0, 3000), size=st.integers(8, 300), overlap=st.integers(0, 7))
 def test_stretches_cover_a_text_and_overlap(count: int, size: int, overlap: int) -> None:
-    starts = starts_of(count, size, overlap).tolist()
+    starts = plan_stretches(count, size, overlap).tolist()
     assert starts[:1] == [0][: count > 0]
     assert all(b - a <= size - overlap for a, b in pairwise(starts))
     assert not starts or starts[-1] + size >= count
     if starts:
-        bounds = middles(starts_of(count, size, overlap), size, count).tolist()
+        bounds = find_handovers(plan_stretches(count, size, overlap), size, count).tolist()
         assert all(
             start <= begin <= end <= start + size
             for start, (begin, end) in zip(starts, pairwise(bounds), strict=True)
