@@ -45,7 +45,7 @@ def _build_folding() -> dict[int, str]:
     for code in (*range(0xFF01, 0xFF5F), *range(0x1D400, 0x1D800), *range(0x2460, 0x2469)):
         compatible = unicodedata.normalize("NFKC", chr(code))
         if len(compatible) == 1:
-            table[code] = compatible
+            table[code] = table.get(ord(compatible), compatible)  # a full-width grave accent is an apostrophe
     return table
 
 

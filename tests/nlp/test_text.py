@@ -1,12 +1,35 @@
-"""Normalised text: invisible characters gone, look-alikes folded, and every offset exact."""
+"""Normalized text: invisible characters removed, look-alikes folded, and every offset exact."""
 
 from __future__ import annotations
+
+import string
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexveil.nlp.text import NormalizedText
+from lexveil.nlp.text import NormalizedText, Span
+
+INVISIBLE = {
+    "soft hyphen": "\u00ad",
+    "combining grapheme joiner": "\u034f",
+    "Arabic letter mark": "\u061c",
+    "Hangul filler": "\u115f",
+    "Mongolian variation selector": "\u180b",
+    "zero-width space": "\u200b",
+    "zero-width non-joiner": "\u200c",
+    "zero-width joiner": "\u200d",
+    "left-to-right mark": "\u200e",
+    "right-to-left override": "\u202e",
+    "word joiner": "\u2060",
+    "isolate": "\u2066",
+    "variation selector 16": "\ufe0f",
+    "byte-order mark": "\ufeff",
+    "halfwidth Hangul filler": "\uffa0",
+    "tag letter": "\U000e0041",
+    "variation selector 17": "\U000e0100",
+}
 
 HOSTILE = st.text(
     alphabet=st.one_of(
@@ -21,21 +44,48 @@ HOSTILE = st.text(
 
 @given(HOSTILE)
 def test_every_character_maps_to_its_own_place(text: str) -> None:
-    normalised = NormalizedText.of(text)
-    assert len(normalised.text) <= len(text)
+    normalized = NormalizedText.of(text)
+    assert len(normalized.text) <= len(text)
+    assert normalized.original_length == len(text)
     last = 0
-    for index in range(len(normalised.text)):
-        start, end = normalised.to_original(index, index + 1)
+    for index in range(len(normalized.text)):
+        start, end = normalized.to_original(index, index + 1)
         assert last <= start < end <= len(text)
         last = end
-    assert normalised.to_original(0, 0)[0] >= 0
+    assert normalized.to_original(0, 0)[0] >= 0
 
 
 @given(HOSTILE)
-def test_neighbouring_spans_never_overlap(text: str) -> None:
-    normalised = NormalizedText.of(text)
-    for cut in range(1, len(normalised.text)):
-        assert normalised.to_original(0, cut)[1] <= normalised.to_original(cut, len(normalised.text))[0]
+def test_neighboring_spans_never_overlap(text: str) -> None:
+    normalized = NormalizedText.of(text)
+    for cut in range(1, len(normalized.text)):
+        assert normalized.to_original(0, cut)[1] <= normalized.to_original(cut, len(normalized.text))[0]
+
+
+@given(HOSTILE, st.data())
+def test_the_original_of_a_span_normalizes_to_the_span(text: str, data: st.DataObject) -> None:
+    normalized = NormalizedText.of(text)
+    start = data.draw(st.integers(0, len(normalized.text)))
+    end = data.draw(st.integers(start, len(normalized.text)))
+    first, last = normalized.to_original(start, end)
+    # A line feed after a carriage return is the same line end by itself, too.
+    assert NormalizedText.of(text[first:last]).text == normalized.text[start:end]
+
+
+@given(HOSTILE)
+def test_a_normalized_text_has_nothing_left_to_hide_behind(text: str) -> None:
+    folded = NormalizedText.of(text).text
+    assert not set(folded) & (
+        set(INVISIBLE.values()) | {"\r", "\u00a0", "\u3000", "\u2019", "\u201c", "\u2013"}
+    )
+    assert NormalizedText.of(folded).text == folded
+
+
+@given(st.text(string.ascii_letters + string.digits + " .,;:-'\"()\n\t"))
+def test_plain_english_is_unchanged(text: str) -> None:
+    normalized = NormalizedText.of(text)
+    assert normalized.text == text
+    assert normalized.to_original(0, len(text)) == (0, len(text))
 
 
 @pytest.mark.parametrize(
@@ -43,14 +93,47 @@ def test_neighbouring_spans_never_overlap(text: str) -> None:
     [
         ("Jo\u200bhn\u00ad Doe", "John Doe"),
         ("\u201cJohn\u201d\u00a0\u2013 O\u2019Hara", '"John" - O\'Hara'),
+        ("\u00abJohn\u00bb \u201eJane\u201f", '"John" "Jane"'),
+        ("O\u02bcHara O`Hara O\u00b4Hara O\uff40Hara", "O'Hara O'Hara O'Hara O'Hara"),
+        ("Smith\u2010Jones Smith\u2011Jones Smith\u2212Jones", "Smith-Jones Smith-Jones Smith-Jones"),
         ("\uff11\uff12\uff13\uff21\uff08\uff09", "123A()"),
+        ("\uff2a\uff4f\uff48\uff4e\u3000\uff24\uff4f\uff45", "John Doe"),
         ("Jose\u0301 Ma\u0308rz", "José März"),
+        ("Nguye\u0302\u0303n", "Nguyễn"),
         ("a\r\nb\rc", "a\nb\nc"),
+        ("a\x0bb\x0cc\u2028d\u2029e\x85f", "a\nb\nc\nd\ne\nf"),
         ("\U0001d409\U0001d428hn", "John"),
+        ("\u2460\u2461 in circles", "12 in circles"),
+        ("thin\u2009space, narrow\u202fspace", "thin space, narrow space"),
+        ("\ufeffStart", "Start"),
+        ("被告人\u200b张\ufe00三", "被告人张三"),
+        ("", ""),
+        ("\u200b\u200b", ""),
     ],
 )
 def test_folding(original: str, folded: str) -> None:
     assert NormalizedText.of(original).text == folded
+
+
+@pytest.mark.parametrize("character", INVISIBLE.values(), ids=INVISIBLE.keys())
+@pytest.mark.parametrize("name", ["John Doe", "张三丰", "Ольга"])
+def test_no_invisible_character_splits_a_name(character: str, name: str) -> None:
+    text = f"Mr {character.join(name)} appeals"
+    normalized = NormalizedText.of(text)
+    assert normalized.text == f"Mr {name} appeals"
+    start = normalized.text.index(name)
+    first, last = normalized.to_original(start, start + len(name))
+    assert text[first:last] == character.join(name)
+
+
+@pytest.mark.parametrize("letter", ["é", "ü", "ñ", "ç", "å", "ő", "ž", "ễ"])
+def test_composed_and_decomposed_letters_are_the_same(letter: str) -> None:
+    decomposed = unicodedata.normalize("NFD", letter)
+    assert len(decomposed) > 1
+    normalized = NormalizedText.of(f"x{decomposed}y")
+    assert normalized.text == f"x{letter}y"
+    assert normalized.to_original(1, 2) == (1, 1 + len(decomposed))
+    assert normalized.to_original(2, 3) == (1 + len(decomposed), 2 + len(decomposed))
 
 
 def test_a_combining_mark_belongs_to_its_letter_and_a_line_end_to_nobody() -> None:
@@ -58,10 +141,45 @@ def test_a_combining_mark_belongs_to_its_letter_and_a_line_end_to_nobody() -> No
     assert NormalizedText.of("Jo\r\nx").to_original(0, 2) == (0, 2)
 
 
+def test_a_mark_hidden_behind_an_invisible_character_still_belongs_to_its_letter() -> None:
+    normalized = NormalizedText.of("Jose\u200b\u0301 Doe")
+    assert normalized.text == "José Doe"
+    assert normalized.to_original(0, 4) == (0, 6)
+
+
+def test_invisible_characters_around_a_name_stay_outside_of_its_span() -> None:
+    normalized = NormalizedText.of("\u200bJohn\u200b Doe\u200b")
+    assert normalized.to_original(0, 4) == (1, 5)
+    assert normalized.to_original(0, 8) == (1, 10)
+
+
+def test_a_flood_of_combining_marks_takes_linear_time_and_one_letter() -> None:
+    text = "Z" + "\u0301\u0308" * 100_000 + "algo"
+    normalized = NormalizedText.of(text)
+    assert normalized.text[1:] == "algo"
+    assert normalized.to_original(0, 1) == (0, 200_001)
+
+
+def test_a_long_text_keeps_exact_offsets() -> None:
+    text = "The tenant Jo\u200bhn\u00a0Doe paid.\r\n" * 5_000
+    normalized = NormalizedText.of(text)
+    start = normalized.text.rindex("John Doe")
+    first, last = normalized.to_original(start, start + 8)
+    assert text[first:last] == "Jo\u200bhn\u00a0Doe"
+    assert first == text.rindex("Jo\u200bhn")
+
+
 def test_repr_holds_no_text() -> None:
     assert "Secret" not in repr(NormalizedText.of("Secret\u200b name"))
 
 
-def test_out_of_range() -> None:
-    with pytest.raises(ValueError, match="outside"):
-        NormalizedText.of("abc").to_original(1, 4)
+@pytest.mark.parametrize(("start", "end"), [(1, 4), (-1, 2), (2, 1), (4, 4)])
+def test_out_of_range(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="outside of a text of 3 characters"):
+        NormalizedText.of("abc").to_original(start, end)
+
+
+def test_spans_sort_by_their_position() -> None:
+    late, early, long = (Span(s, e, "PERSON", 0.5, "Test") for s, e in ((9, 12), (0, 4), (0, 9)))
+    assert sorted([late, long, early]) == [early, long, late]
+    assert len({early, Span(0, 4, "PERSON", 0.5, "Test")}) == 1
