@@ -24,20 +24,20 @@ def exclusive_action(
     Raises:
         WorkspaceError: Another process holds the lock, or the log cannot be written.
     """
-    from lexveil.pipeline.workspace.lock import lock, sweep
+    from lexveil.pipeline.workspace.lock import lock, remove_partial_files
 
     with lock(workspace):
-        sweep(workspace)
+        remove_partial_files(workspace)
         with workspace.log.record(action, facts) as outcome:
             yield outcome
 
 
 def summarize_manifest(manifest: Manifest) -> dict[str, Any]:
     """Return what the log keeps of a stage."""
-    from lexveil.pipeline.workspace.tables import digest_of
+    from lexveil.pipeline.workspace.tables import compute_digest
 
     digests = [shard.digest for shard in manifest.shards]
-    return {"rows": manifest.rows, "shards_done": manifest.done_now, "digest": digest_of(digests)}
+    return {"rows": manifest.rows, "shards_done": manifest.done_now, "digest": compute_digest(digests)}
 
 
 def summarize_model(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from lexveil.flows.schedules import Schedules, WorkPool
 from lexveil.pipeline.errors import AuditFailedError, SettingsError
 from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.request import make_request, prepare_workspace, reuse_last_result, submit_request
-from lexveil.pipeline.settings import Settings, load_settings, settings_file
+from lexveil.pipeline.settings import Settings, find_settings_file, load_settings
 from lexveil.pipeline.sources.scheduled import locate_sources, read_scheduled_sources, save_scheduled_sources
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -209,7 +209,7 @@ def register(
     from prefect.utilities.asyncutils import run_coro_as_sync
 
     save_scheduled_sources(workspace, sources)
-    file = settings_file(config)  # a worker has another working folder
+    file = find_settings_file(config)  # a worker has another working folder
     parameters = {"workspace": workspace.url, "config": None if file is None else str(file.resolve())}
     wanted: list[tuple[str, Any, str]] = [
         ("nightly", scheduled_job, schedules.nightly),

@@ -26,7 +26,7 @@ from lexveil.flows.actions import exclusive_action
 from lexveil.flows.runners.pool import Progress, with_progress
 from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.request import Request, read_request
-from lexveil.pipeline.workspace.storage import read_json
+from lexveil.pipeline.workspace.runs import read_run
 from lexveil.pipeline.workspace.workspace import Workspace
 
 T = TypeVar("T")
@@ -55,9 +55,9 @@ def run(workspace: Workspace, run_id: str, progress: Progress | None = None) -> 
         main_job(workspace.url, run_id)
     finally:
         _listener.reset(token)
-    result = read_json(workspace.runs / run_id / "run.json")
-    assert result is not None
-    return result
+    record = read_run(workspace, run_id)
+    assert record is not None
+    return dict(record.data)
 
 
 @flow(name="lexveil", log_prints=False, persist_result=False)

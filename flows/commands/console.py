@@ -78,22 +78,28 @@ def show_run(result: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         show(result, True)
         return
-    names = ("ingested", "duplicates", "quarantined", "quarantine", "masked", "spans_by_type", "model")
-    lines: dict[str, Any] = {name: result[name] for name in names}
-    spent = result["spent"]
-    unit = result["unit"]
-    lines["privacy of the weights"] = (
-        f"epsilon {result['epsilon']:.3g}, delta {result['delta']:.0e}, unit {unit}"
-    )
-    lines["ledger"] = f"{spent['total']:.3g} of {spent['limit']:.3g} spent"
-    lines["utility"] = result["utility"] or "no held-out documents"
-    lines["encrypted"] = result["encrypted"]
-    lines["features"] = result["features"]
-    lines |= result.get("redone", {})  # absent from results of earlier versions
+    from lexveil.pipeline.workspace.runs import RunRecord
+
+    run = RunRecord(result)
+    lines: dict[str, Any] = {
+        "ingested": run.ingested,
+        "duplicates": run.duplicates,
+        "quarantined": run.quarantined,
+        "quarantine": run.quarantine,
+        "masked": run.masked,
+        "spans_by_type": run.spans_by_type,
+        "model": run.model,
+        "privacy of the weights": f"epsilon {run.epsilon:.3g}, delta {run.delta:.0e}, unit {run.unit}",
+        "ledger": f"{run.ledger.total:.3g} of {run.ledger.limit:.3g} spent",
+        "utility": run.utility or "no held-out documents",
+        "encrypted": run.encrypted,
+        "features": run.features,
+        **run.redone,
+    }
     show(lines, False)
-    if not result["changed"]:
+    if not run.changed:
         sys.stdout.write("Nothing changed since the last run; nothing was done.\n")
-    sys.stdout.write(f"Report: {result['report']}\n")
+    sys.stdout.write(f"Report: {run.report}\n")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lexveil.flows.deployments import schedule_of, scheduled_job
+from lexveil.flows.deployments import parse_schedule, scheduled_job
 from lexveil.pipeline.errors import SourceMissingError
 from tests.deadlines import HANGS_AFTER, wait_until
 
@@ -291,29 +291,23 @@ GROWING = """
 import json
 from lexveil.flows import deployments, failures
 from lexveil.pipeline.errors import BudgetRefusedError
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 
-failures.DELAYS = (1, 2, 3)
 tries = {"fault": 0, "refusal": 0}
 delays = []
-kept = failures._set_next_try
-
-def noted(final):
-    from prefect.client.orchestration import get_client
-    from prefect.context import FlowRunContext
-    kept(final)
-    with get_client(sync_client=True) as client:
-        if not final:
-            delays.append(client.read_flow_run(FlowRunContext.get().flow_run.id).empirical_policy.retry_delay)
-
-failures._set_next_try = noted
 
 def body(kind: str) -> None:
     tries[kind] += 1
+    if tries[kind] > 1:  # the delay that the last failure has set
+        with get_client(sync_client=True) as client:
+            delays.append(client.read_flow_run(FlowRunContext.get().flow_run.id).empirical_policy.retry_delay)
     raise BudgetRefusedError("no") if kind == "refusal" else OSError()
 
+growing = deployments._scheduled(name="growing")(failures.with_backoff(body, delays=(1, 2, 3)))
 for kind in tries:
-    deployments._scheduled(name="growing")(failures.again_later(body))(kind, return_state=True)
-print(json.dumps({"tries": tries, "delays": delays[:3]}))
+    growing(kind, return_state=True)
+print(json.dumps({"tries": tries, "delays": delays}))
 """
 
 
@@ -345,12 +339,13 @@ import sys, os
 from prefect import flow, get_client
 from prefect.events import emit_event
 from prefect.states import Pending, Running
+from dataclasses import replace
 from prefect.utilities.asyncutils import run_coro_as_sync
 from lexveil.flows import deployments
 
 worked = sys.argv[1] == "while it worked"
-deployments._HEARTBEAT_SECONDS = deployments._START_SECONDS = 10
-run_coro_as_sync(deployments._watch_runs(["lexveil-train"], os.environ["LEXVEIL_WEBHOOK"]))
+watches = [replace(watch, seconds=10) for watch in deployments.WATCHES]
+run_coro_as_sync(deployments.watch_runs(["lexveil-train"], os.environ["LEXVEIL_WEBHOOK"], watches))
 
 @flow(name="of-others")
 def others(workspace): ...
@@ -379,6 +374,7 @@ def test_a_drop_folder_that_is_gone_is_not_named_to_prefect(tmp_path: Path) -> N
 
 
 def test_schedules() -> None:
-    assert schedule_of(None, "UTC") is None
-    assert schedule_of("90", "UTC").interval.total_seconds() == 90
-    assert schedule_of("0 2 * * *", "Europe/Brussels").timezone == "Europe/Brussels"
+    assert parse_schedule("90", "UTC").interval.total_seconds() == 90
+    assert parse_schedule("0 2 * * *", "Europe/Brussels").timezone == "Europe/Brussels"
+    with pytest.raises(ValueError, match="tomorrow"):
+        parse_schedule("tomorrow", "UTC")

@@ -3,51 +3,59 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from lexveil.flows import cli
-
-Said = tuple[int, str, str]
-
-
-@pytest.fixture
-def lexveil(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """Call the command in this process."""
-
-    def call(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["lexveil", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, shown.out, shown.err
-
-    return call
+from lexveil.flows.commands import audit
+from lexveil.pipeline.workspace.workspace import Workspace
+from tests.flows.command_line import Lexveil, assert_refused
 
 
-def test_a_model_that_holds_and_one_that_lies(lexveil: Callable[..., Said], finished: Any) -> None:
-    place = ("-w", finished.workspace.root, "--gate-only")
-    code, out, err = lexveil("audit", *place, "--json")
-    assert (code, err, out.count("\n")) == (0, "", 1)
-    found = json.loads(out)
-    assert (found["passed"], found["failed"], found["attacks"]) == (True, [], "not asked for")
-    assert found["model"] == finished.first["model"]
-    assert {test["verdict"] for test in found["tests"]} == {"held"}
+def test_a_model_that_holds_and_one_that_lies(lexveil: Lexveil, finished: Any) -> None:
+    common = ("-w", finished.workspace.root, "--gate-only")
+    output = lexveil("audit", *common, "--json")
+    assert (output.code, output.err, output.out.count("\n")) == (0, "", 1)
+    result = output.json
+    assert (result["passed"], result["failed"], result["attacks"]) == (True, [], "not asked for")
+    assert result["model"] == finished.first["model"]
+    assert {test["verdict"] for test in result["tests"]} == {"held"}
 
     (path,) = finished.workspace.models.glob("*/card.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"epsilon": 0.5}))
-    code, out, err = lexveil("audit", found["model"], *place)
-    assert code == 4
-    assert err.splitlines()[-1].startswith("error: the audit of")
-    assert "accounting" in err
-    assert "FAILED" in out
+    output = lexveil("audit", result["model"], *common)
+    assert output.code == 4
+    assert output.err.splitlines()[-1].startswith("error: the audit of")
+    assert "accounting" in output.err
+    assert "FAILED" in output.out
+    held, failed = [
+        entry.facts for entry in Workspace.open(finished.workspace.root).log.read() if entry.outcome == "done"
+    ][-2:]
+    assert (held["name"], held["failed"]) == (result["model"], 0)
+    assert failed["failed"] >= 1
 
 
-def test_no_workspace(lexveil: Callable[..., Said], tmp_path: Any) -> None:
-    code, out, err = lexveil("audit", "-w", tmp_path / "none")
-    assert (code, out, err.count("\n")) == (2, "", 1)
+def test_no_workspace(lexveil: Lexveil, tmp_path: Path) -> None:
+    assert_refused(lexveil, tmp_path, "audit", "-w", "none", says="no workspace")
+
+
+@pytest.mark.parametrize(
+    ("figures", "card_says", "shown"),
+    [(None, False, "not asked for"), ({}, False, "left out: fewer than 20 owners"), ({}, True, "done")],
+)
+def test_whether_the_model_itself_was_attacked(figures: Any, card_says: bool, shown: str) -> None:
+    card = {
+        "failed": [],
+        "attacked": card_says,
+        "claimed_epsilon": 8.0,
+        "epsilon_lower_bound": 0.1,
+        "confidence": 0.95,
+    }
+    audited: Any = SimpleNamespace(
+        card=card, saved=SimpleNamespace(name="linear-1"), attacked=figures, unprotected=None, findings=()
+    )
+    described = audit._describe(audited)
+    assert described["attacks"].startswith(shown)
+    assert (described["passed"], described["unprotected_figures"], described["tests"]) == (True, "none", [])

@@ -1,44 +1,58 @@
-"""`lexveil detect` in both forms, `review` and `mask --decisions`: what is wrong is said in one line."""
+"""`lexveil detect` in both forms, `anonymize`, `review` and `mask --decisions`."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lexveil.flows import cli
+from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
+from tests.flows.command_line import Lexveil, assert_refused
 
-Lexveil = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def lexveil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lexveil:
-    """Call the command in this process, in a folder of its own: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lexveil.pipeline.logs.set_up_logging", lambda: None)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lexveil", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, shown.out, shown.err
-
-    return call
+WriteJsonl = Callable[..., Path]
+RECORD = {"id": "a", "text": "Write to john@example.com."}
 
 
-def test_detect_is_the_file_form_unless_it_is_told_to_evaluate(lexveil: Lexveil) -> None:
-    assert "IN" in lexveil("detect", "--help")[1]
-    assert "detect evaluate GOLD" in lexveil("detect", "--help")[1]
-    assert "GOLD" in lexveil("detect", "evaluate", "--help")[1]
-    assert lexveil("detect", "none.jsonl", "out.jsonl")[2] == "error: there is no file none.jsonl\n"
-    assert "'IN'" in lexveil("detect")[2]
-    assert "'GOLD'" in lexveil("detect", "evaluate")[2]
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_detect_is_for_files_unless_its_next_word_is_evaluate(lexveil: Lexveil, tmp_path: Path) -> None:
+    assert "IN" in lexveil("detect", "--help").out
+    assert "detect evaluate GOLD" in lexveil("detect", "--help").out
+    assert "GOLD" in lexveil("detect", "evaluate", "--help").out
+    assert lexveil("detect", "none.jsonl", "out.jsonl").err == "error: there is no file none.jsonl\n"
+    assert_refused(lexveil, tmp_path, "detect", says="'IN'")
+    assert_refused(lexveil, tmp_path, "detect", "evaluate", says="'GOLD'")
+    assert_refused(lexveil, tmp_path, "detect", "files", says="'OUT'")
+
+
+def test_detect_by_workers(lexveil: Lexveil, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
+    output = lexveil("detect", write_jsonl([RECORD]), "out.jsonl", "--workers", "1", "--json")
+    assert (output.json["documents"], output.json["spans"]) == (1, 1)
+    assert output.err == ""
+    (row,) = read_rows(tmp_path / "out.jsonl")
+    assert (row["id"], row["spans"][0]["start"], row["spans"][0]["end"]) == ("a", 9, 25)
+
+
+def test_options_may_come_first(lexveil: Lexveil, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
+    path = write_jsonl([{"key": "k", "body": RECORD["text"]}])
+    fields = ("--text-field", "body", "--id-field", "key")
+    output = lexveil("anonymize", "--json", "--workers", "1", *fields, path, "out.jsonl")
+    assert output.json["documents"] == 1
+    (row,) = read_rows(tmp_path / "out.jsonl")
+    assert row["id"] == "k"
+    assert "john@example.com" not in row["text"]
+    assert row["text"].startswith("Write to ")
+
+
+def test_a_missing_file(lexveil: Lexveil, tmp_path: Path) -> None:
+    for command in ("detect", "anonymize"):
+        assert_refused(lexveil, tmp_path, command, "none.jsonl", "out.jsonl", says="none.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +62,7 @@ def test_detect_is_the_file_form_unless_it_is_told_to_evaluate(lexveil: Lexveil)
         (["detect", "evaluate", "gold.jsonl"], "record 1, field spans.0.end"),
         (["detect", "evaluate", "gold.jsonl", "-w", "nowhere"], "no workspace at nowhere"),
         (["review", "-w", "w"], "--all or --gold"),
+        (["review", "x", "--all", "-w", "w"], "--all or --gold"),
         (["review", "--all", "-w", "w"], "nothing has been masked"),
         (["review", "--gold", "-w", "w"], "nothing has been masked"),
         (["mask", "--decisions", "none", "-w", "w"], "no file or folder none"),
@@ -59,8 +74,33 @@ def test_what_is_wrong_is_one_line(lexveil: Lexveil, tmp_path: Path, arguments: 
     record = {"id": 1, "text": "Wharfinger", "spans": [{"start": 0, "end": 99, "type": "PERSON"}]}
     (tmp_path / "gold.jsonl").write_text(json.dumps(record) + "\n")
     Workspace.create_or_open(tmp_path / "w")
-    code, out, err = lexveil(*arguments, *(["--json"] if "mask" in arguments else []))
-    assert (code, out) == (2, "")
-    assert says in err.splitlines()[-1]
-    assert err.splitlines()[-1].startswith("error: ")
-    assert "Wharfinger" not in err
+    output = lexveil(*arguments, *(["--json"] if "mask" in arguments else []))
+    assert (output.code, output.out) == (2, "")
+    assert says in output.err.splitlines()[-1]
+    assert output.err.splitlines()[-1].startswith("error: ")
+    assert "Wharfinger" not in output.err
+
+
+def test_the_detector_is_scored(lexveil: Lexveil, write_jsonl: WriteJsonl, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LEXVEIL_MASK__DETECTOR", "rules")
+    span = {"start": 9, "end": 25, "type": "EMAIL_ADDRESS"}
+    gold = write_jsonl([{**RECORD, "spans": [span]}], "gold.jsonl")
+    result = lexveil("detect", "evaluate", gold, "--workers", "1", "--json").json
+    assert result["by_type"]["EMAIL_ADDRESS"]["recall"] == 1
+    shown = lexveil("detect", "evaluate", gold, "--workers", "1").out
+    assert "by type" in shown
+    assert "EMAIL_ADDRESS" in shown
+
+
+def test_a_page_of_one_document_and_of_all(lexveil: Lexveil, masked: Any) -> None:
+    common = ("-w", masked.root, "--json")
+    part = tables.read_part(next(masked.masked.glob("part-*")))
+    doc_ids = tables.strings(part, "doc_id")
+    one = lexveil("review", doc_ids[0], *common).json
+    assert one["pages"] == 1
+    assert doc_ids[0] in one["open"]
+    every = lexveil("review", "--all", *common).json
+    assert every["pages"] == 12
+    assert Path(every["open"]).is_file()
+    outcomes = [entry.facts.get("pages") for entry in Workspace.open(masked.root).log.read()]
+    assert outcomes[-3::2] == [1, 13]

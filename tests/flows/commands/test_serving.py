@@ -1,4 +1,4 @@
-"""`lexveil serve` and its end."""
+"""`lexveil serve` and its end; the client's `classify` and `keys rotate`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,81 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lexveil.flows.commands.serving import EndpointOptions
+from lexveil.pipeline.workspace.workspace import Workspace
+from tests.deadlines import HANGS_AFTER
+from tests.flows.command_line import Lexveil, assert_refused
+
+NOBODY = "http://127.0.0.1:9"
+
 
 def test_an_end_while_it_starts_is_logged(
     finished: Any, command_in: Callable[[Path], Any], tmp_path: Path
 ) -> None:
     """SIGTERM comes before the server has handlers of its own."""
-    place, settings = finished.workspace, finished.settings
-    process = command_in(tmp_path).start("serve", "-w", place.root, "--port", "0")
+    workspace = finished.workspace.with_settings(finished.settings)
+    process = command_in(tmp_path).start("serve", "-w", workspace.root, "--port", "0")
     assert process.stdout.readline().startswith("url")
-    while not place.with_settings(settings).log.read():
+    while not workspace.log.read():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANGS_AFTER)
     assert process.returncode == 0
-    assert [entry.outcome for entry in place.with_settings(settings).log.read()] == ["started", "done"]
+    assert [entry.outcome for entry in workspace.log.read()] == ["started", "done"]
+
+
+def test_api_keys_are_issued_and_revoked_without_serving(lexveil: Lexveil, tmp_path: Path) -> None:
+    workspace = Workspace.create_or_open(tmp_path / "w")
+    issued = lexveil("serve", "--new-api-key", "office", "-w", "w", "--json").json
+    assert issued["tenant"] == "office"
+    key_id = issued["api_key"].split("_")[1]
+    assert lexveil("serve", "--revoke-api-key", key_id, "-w", "w", "--json").json == {"revoked": key_id}
+    assert lexveil("serve", "--revoke-api-key", "unknown", "-w", "w").code == 2
+    done = [(entry.action, entry.outcome) for entry in workspace.log.read() if entry.outcome != "started"]
+    assert done == [
+        ("issue-api-key", "done"),
+        ("revoke-api-key", "done"),
+        ("revoke-api-key", "failed: EndpointError"),
+    ]
+    assert issued["api_key"] not in workspace.log.export().decode()
+
+
+def test_what_a_client_cannot_use(lexveil: Lexveil, tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
+    path = write_jsonl([{"id": 1, "text": "Text."}])
+    assert_refused(lexveil, tmp_path, "classify", "none.jsonl", "out.jsonl", says="none.jsonl")
+    for words in (("classify", path, "out.jsonl"), ("keys", "rotate")):
+        assert_refused(lexveil, tmp_path, *words, "--api-key-file", "none", says="API key file none")
+        assert_refused(lexveil, tmp_path, *words, "--url", NOBODY, "--ca", "none", says="certificate")
+    assert_refused(lexveil, tmp_path, "classify", path, "out.jsonl", "--url", NOBODY, says="error")
+
+
+def test_keys_are_removed_though_the_server_cannot_be_told(lexveil: Lexveil, tmp_path: Path) -> None:
+    result = lexveil("keys", "rotate", "--url", NOBODY, "--state", tmp_path / "state", "--json").json
+    assert result["server_told"] is False
+    assert not result["removed"]
+
+
+def test_options_become_the_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_text("lxv_from_file\n")
+    monkeypatch.setenv("LEXVEIL_API_KEY", "lxv_from_environment")
+    options = EndpointOptions(
+        url="https://office.example",
+        api_key_file=tmp_path / "key",
+        state=tmp_path / "state",
+        server_key="public",
+        ca=tmp_path / "ca.pem",
+        certificate=tmp_path / "client.pem",
+        certificate_key=tmp_path / "client.key",
+    )
+    endpoint = options.endpoint(checks=False)
+    assert (endpoint.url, endpoint.api_key, endpoint.public_key) == (options.url, "lxv_from_file", "public")
+    assert (endpoint.checks, endpoint.state) == (False, options.state)
+    assert (endpoint.ca, endpoint.certificate, endpoint.key) == (
+        options.ca,
+        options.certificate,
+        options.certificate_key,
+    )
+    usual = EndpointOptions().endpoint()
+    assert (usual.url, usual.api_key, usual.checks) == ("http://127.0.0.1:8300", "lxv_from_environment", True)

@@ -16,7 +16,13 @@ from typing import Any
 
 import pytest
 
-from lexveil.flows.runners.pool import Stopped, WorkerPool, default_workers, with_progress
+from lexveil.flows.runners.pool import (
+    PoolClosedError,
+    WorkerPool,
+    default_workers,
+    describe_death,
+    with_progress,
+)
 from lexveil.pipeline.errors import SourceError, StageError
 from lexveil.pipeline.records import Shard, ShardResult, run_one_by_one
 
@@ -174,7 +180,7 @@ def test_a_shard_past_its_time_ends_its_worker(importable: None) -> None:
 def test_a_closed_pool_starts_no_worker(importable: None) -> None:
     with WorkerPool(1) as pool:
         pass
-    with pytest.raises(Stopped):
+    with pytest.raises(PoolClosedError):
         pool.run("stage", double, SHARDS[0])
 
 
@@ -185,6 +191,13 @@ def test_progress_is_told(tmp_path: Path) -> None:
     rows = [double(shard).rows for shard in SHARDS[:2]]
     assert told == [("mask", 0, 2), ("mask", 1, 2, rows[0]), ("mask", 2, 2, sum(rows))]
     assert with_progress(run_one_by_one, None) is run_one_by_one
+
+
+@pytest.mark.parametrize(("item", "named"), [(SHARDS[3], "shard 3"), ("some text", "the same records")])
+def test_an_error_names_a_shard_and_no_content(item: Any, named: str) -> None:
+    error = describe_death("mask", item)
+    assert str(error).startswith(f"mask: a worker process died twice over {named}, ")
+    assert "some text" not in str(error)
 
 
 def test_as_many_workers_as_cores_and_no_more_than_four() -> None:

@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,11 @@ from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
+from tests.flows.command_line import Output, call
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WORDS = ("lease", "tenant", "notice", "payment", "court", "appeal", "salary", "dismissal", "warranty")
 STEPS, CHUNK = 5, 32
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
 
 
 def variables(encoder: Path, **settings: object) -> dict[str, str]:
@@ -48,32 +42,21 @@ def variables(encoder: Path, **settings: object) -> dict[str, str]:
 class Training:
     """A workspace whose documents are encoded, and the command that trains on them."""
 
-    place: Workspace
+    workspace: Workspace
     encoder: Path
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
-    def __call__(self, *arguments: object, command: str = "train", **settings: object) -> Said:
+    def __call__(self, *arguments: object, command: str = "train", **settings: object) -> Output:
+        location = [] if command == "run" else ["-w", self.workspace.root]
         with self.monkeypatch.context() as patch:
-            for name, value in {
-                "steps": STEPS,
-                "encoder": self.encoder,
-                "chunk_length": CHUNK,
-                **settings,
-            }.items():
-                patch.setenv(f"LEXVEIL_TRAIN__{name.upper()}", str(value))
-            where = [] if command == "run" else ["-w", self.place.root]
-            patch.setattr(sys, "argv", ["lexveil", *map(str, (command, *where, "--json", *arguments))])
-            self.capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        shown = self.capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Said(ended.value.code, shown.out, shown.err)
+            for name, value in variables(self.encoder, **settings).items():
+                patch.setenv(name, value)
+            return call(self.capsys, command, *location, "--json", *arguments)
 
     def runs(self) -> list[tuple[str, int]]:
         """State and charged steps of every run in the ledger, which is intact."""
-        ledger, population = open_ledger(self.place.with_settings(Settings()))
+        ledger, population = open_ledger(self.workspace.with_settings(Settings()))
         try:
             assert ledger.verify().ok
             return [(run.state, run.charged_steps) for run in ledger.reservations(population)]
@@ -82,17 +65,17 @@ class Training:
 
     def refused(self, says: str, *arguments: object, code: int = 2, **settings: object) -> None:
         before = self.files()
-        said = self(*arguments, **settings)
-        assert (said.code, said.out) == (code, ""), said.err
-        assert said.err.startswith("error: ")
-        assert said.err.count("\n") == 1
-        assert says in said.err
+        output = self(*arguments, **settings)
+        assert (output.code, output.out) == (code, ""), output.err
+        assert output.err.startswith("error: ")
+        assert output.err.count("\n") == 1
+        assert says in output.err
         assert self.files() == before
 
     def files(self) -> dict[str, bytes]:
         """All that lies in the workspace but its log."""
-        folders = (self.place.models, self.place.training)
-        ledger = self.place.protected / "ledger.sqlite"
+        folders = (self.workspace.models, self.workspace.training)
+        ledger = self.workspace.protected / "ledger.sqlite"
         files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
         return {str(path): path.read_bytes() for path in (*files, ledger) if path.exists()}
 
@@ -115,11 +98,11 @@ def documents(rows: list[Mapping[str, Any]], folder: Path, encoder: Path) -> Pat
             "train": {"encoder": encoder, "chunk_length": CHUNK},
         }
     )
-    place = Workspace.create_or_open(folder / "workspace")
-    ingest(place.with_settings(settings), [folder / "records.jsonl"])
-    mask(place.with_settings(settings))
-    encode(place.with_settings(settings), "embedding")
-    return place.root
+    workspace = Workspace.create_or_open(folder / "workspace", settings)
+    ingest(workspace, [folder / "records.jsonl"])
+    mask(workspace)
+    encode(workspace, "embedding")
+    return workspace.root
 
 
 @pytest.fixture(scope="module")
@@ -135,19 +118,12 @@ def usual(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    import logging
-
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_logging: None) -> None:
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "MASK__DETECTOR": "rules", "INGEST__OWNER_FIELD": "owner", "TRAIN__HELD_OUT": "0", "WORKERS": "1",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"LEXVEIL_{name}", value)
-    log = logging.getLogger("lexveil")
-    before = (list(log.handlers), log.propagate, log.level)
-    yield
-    log.handlers[:], log.propagate, log.level = before
-    logging.captureWarnings(False)
 
 
 @pytest.fixture
@@ -168,9 +144,9 @@ def test_cuda_where_there_is_none(training: Training, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     training.refused("no CUDA device", device="cuda")
-    said = training(usual_source(tmp_path), "-w", tmp_path / "new", command="run", device="cuda")
-    assert said.code == 2
-    assert "no CUDA device" in said.err
+    output = training(usual_source(tmp_path), "-w", tmp_path / "new", command="run", device="cuda")
+    assert output.code == 2
+    assert "no CUDA device" in output.err
     assert not (tmp_path / "new").exists()
     training.refused("train.device", device="gpu")
 
@@ -201,14 +177,14 @@ def test_a_plan_that_is_impossible(training: Training) -> None:
 
 
 def test_a_gradient_that_is_not_finite_is_charged_up_to_its_step(training: Training) -> None:
-    said = training(learning_rate="1e300", epsilon=2)
-    assert (said.code, said.out) == (5, "")
-    assert said.err.count("\n") == 1
-    assert "not finite in step " in said.err
-    step = int(said.err.split("in step ")[1].split(";")[0])
+    output = training(learning_rate="1e300", epsilon=2)
+    assert (output.code, output.out) == (5, "")
+    assert output.err.count("\n") == 1
+    assert "not finite in step " in output.err
+    step = int(output.err.split("in step ")[1].split(";")[0])
     assert 0 < step < STEPS - 1
     assert training.runs() == [("committed", step + 1)]
-    assert training.files().keys() == {str(training.place.protected / "ledger.sqlite")}
+    assert training.files().keys() == {str(training.workspace.protected / "ledger.sqlite")}
     # Nothing of it stands in the way of the next.
     assert training(epsilon=2).code == 0
     assert training.runs() == [("committed", step + 1), ("committed", STEPS)]
@@ -224,7 +200,7 @@ def test_a_broken_ledger(training: Training) -> None:
     import sqlite3
 
     assert training(epsilon=2).code == 0
-    with sqlite3.connect(training.place.protected / "ledger.sqlite") as table:
+    with sqlite3.connect(training.workspace.protected / "ledger.sqlite") as table:
         table.execute("DROP TRIGGER entries_refuse_update")
         table.execute("UPDATE entries SET payload = replace(payload, '5', '4') WHERE kind = 'reserve'")
     training.refused("the ledger's chain is broken at entry 2", code=3, epsilon=1)
@@ -232,13 +208,13 @@ def test_a_broken_ledger(training: Training) -> None:
 
 def test_a_model_of_another_version(training: Training) -> None:
     assert training(epsilon=2).code == 0
-    (folder,) = training.place.models.iterdir()
+    (folder,) = training.workspace.models.iterdir()
     config = read_json(folder / "config.json")
     assert config is not None
     write_json(folder / "config.json", {**config, "schema_version": 99})
-    said = training(command="extract")
-    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert "another version of Lexveil wrote it" in said.err
+    output = training(command="extract")
+    assert (output.code, output.out, output.err.count("\n")) == (2, "", 1)
+    assert "another version of Lexveil wrote it" in output.err
     assert training.runs() == [("committed", STEPS)]
 
 
@@ -251,12 +227,12 @@ def test_chunks_longer_than_the_encoder_takes(encoder: Path) -> None:
 
 def test_draws_have_a_largest_size_and_are_charged_for_it(training: Training) -> None:
     assert training(epsilon=3, max_batch=3, sample_rate=0.4).code == 0
-    (folder,) = training.place.models.iterdir()
+    (folder,) = training.workspace.models.iterdir()
     card = read_json(folder / "card.json")
     assert card is not None
     assert (card["max_batch"], card["owners"]) == (3, 10)
     assert 2.9 < card["epsilon"] <= 3
-    ledger, population = open_ledger(training.place.with_settings(Settings()))
+    ledger, population = open_ledger(training.workspace.with_settings(Settings()))
     (run,) = ledger.reservations(population)
     ledger.close()
     assert run.charge.truncation is not None
@@ -265,7 +241,7 @@ def test_draws_have_a_largest_size_and_are_charged_for_it(training: Training) ->
 
 def test_an_owner_of_many_documents_is_cut_and_the_card_says_so(training: Training) -> None:
     assert training(epsilon=3, max_items_per_owner=4, micro_batch=2, sample_rate=1.0).code == 0
-    (folder,) = training.place.models.iterdir()
+    (folder,) = training.workspace.models.iterdir()
     assert "| max items per owner | 4 |" in (folder / "MODEL_CARD.md").read_text()
 
 
@@ -310,27 +286,21 @@ def test_more_classes_than_documents(
     from lexveil.pipeline.stages.mask import mask
 
     settings = load_settings(None, train={"encoder": encoder, "chunk_length": CHUNK})
-    place = Workspace.create_or_open(folder / "workspace")
-    ingest(place.with_settings(settings), [folder / "records.jsonl"])
-    mask(place.with_settings(settings))
-    encode(place.with_settings(settings), "embedding")
-    Training(place, encoder, monkeypatch, capsys).refused("more documents than classes")
+    workspace = Workspace.create_or_open(folder / "workspace", settings)
+    ingest(workspace, [folder / "records.jsonl"])
+    mask(workspace)
+    encode(workspace, "embedding")
+    Training(workspace, encoder, monkeypatch, capsys).refused("more documents than classes")
 
 
 def test_two_processes_train_what_one_trains(training: Training, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    shared = Path(shutil.copytree(training.place.root, tmp_path / "shared"))
+    shared = Path(shutil.copytree(training.workspace.root, tmp_path / "shared"))
     settings = {"epsilon": 2, "micro_batch": 2, "checkpoint_seconds": 0}
     assert training("--seed", 5, **settings).code == 0
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for name, value in {
-        "steps": STEPS,
-        "encoder": training.encoder,
-        "chunk_length": CHUNK,
-        **settings,
-    }.items():
-        environment[f"LEXVEIL_TRAIN__{name.upper()}"] = str(value)
+    environment = {**os.environ} | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment |= variables(training.encoder, **settings)
     command = [sys.executable, __file__, "train", "-w", str(shared), "--json", "--seed", "5"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     # What the first process refuses ends all of them without a word from the others.
@@ -341,8 +311,8 @@ def test_two_processes_train_what_one_trains(training: Training, tmp_path: Path)
     assert json.loads(line)["new"] is True
     two = Training(Workspace.open(shared), training.encoder, training.monkeypatch, training.capsys)
     assert two.runs() == training.runs() == [("committed", STEPS)]
-    assert not list(two.place.training.glob("*"))
-    folders = [next(place.models.iterdir()) for place in (two.place, training.place)]
+    assert not list(two.workspace.training.glob("*"))
+    folders = [next(one.workspace.models.iterdir()) for one in (two, training)]
     weights = [load_file(folder / "model.safetensors") for folder in folders]
     assert weights[0].keys() == weights[1].keys()
     for name, tensor in weights[0].items():
