@@ -7,6 +7,7 @@ gradient of the weights.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -106,7 +107,7 @@ def _linear(site: Site, inputs: Tensor) -> Tensor:
     weights, biases = site.trainable_names("weight"), site.trainable_names("bias")
 
     def keep(x: Tensor, dy: Tensor) -> None:
-        rows = (x.shape[0], -1)
+        rows = (x.shape[0], math.prod(x.shape[1:-1]))
         delta = dy.reshape(*rows, dy.shape[-1])
         if weights:
             site.keep(Factors(delta, dict.fromkeys(weights, x.reshape(*rows, x.shape[-1])), biases))
@@ -125,7 +126,7 @@ def _embedding(site: Site, ids: Tensor) -> Tensor:
         raise site.make_error("its input has no dimension of items")
 
     def keep(dy: Tensor, ids: Tensor) -> None:
-        rows = (ids.shape[0], -1)
+        rows = (ids.shape[0], math.prod(ids.shape[1:]))
         delta = dy.reshape(*rows, dy.shape[-1])
         (name,) = site.trainable_names("weight")
         site.keep(TokenGradients(name, ids.reshape(rows), delta, module.num_embeddings, module.padding_idx))
@@ -239,7 +240,7 @@ class _TracedLinear(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.keep = keep
-        return _product(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], -1)
+        return _product(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
