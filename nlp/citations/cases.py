@@ -196,13 +196,13 @@ _BETWEEN = re.compile(
 
 @cache
 def _reporters() -> frozenset[str]:
-    """Return the names of US reporters and their variants that eyecite knows, without spaces and points."""
+    """Return the names of US reporters and their variants that eyecite knows, without spaces and periods."""
     from reporters_db import EDITIONS, VARIATIONS_ONLY
 
-    return frozenset(_without_points(name) for name in (*EDITIONS, *VARIATIONS_ONLY))
+    return frozenset(_without_periods(name) for name in (*EDITIONS, *VARIATIONS_ONLY))
 
 
-def _without_points(reporter: str) -> str:
+def _without_periods(reporter: str) -> str:
     return re.sub(r"[ .']", "", reporter)
 
 
@@ -216,7 +216,7 @@ def _find_us_cases(text: str) -> Iterator[Range]:
     rest: list[Range] = []
     for pattern in (_VOLUME, _LATE):
         for match in pattern.finditer(text):
-            if pattern is _VOLUME and _without_points(match.group(1)) not in _reporters():
+            if pattern is _VOLUME and _without_periods(match.group(1)) not in _reporters():
                 if _MAYBE_REPORTER.match(match.group(1)):
                     rest.append(match.span())
                 continue

@@ -25,7 +25,7 @@ _SMALL = frozenset(
     ten ter te zu af bin bint ibn on by to at parte re others another other v' d'
     """.split()
 )
-# A point after one of these does not end a sentence.
+# A period after one of these does not end a sentence.
 _ABBREVIATED = frozenset(
     """
     inc ltd co corp bros cos dr mr mrs ms st no nos ass'n comm'n dep't int'l nat'l gov't univ mfg ins ry sys serv

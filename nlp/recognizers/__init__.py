@@ -1,1 +1,1 @@
-"""Rules that find personal information: one module per family, Presidio recognizers all."""
+"""Rules that find personal information: one module per family, each class a Presidio recognizer."""

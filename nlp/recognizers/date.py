@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexveil.nlp.letters import SPACED_WORD
 from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _MONTH = (
@@ -41,7 +42,7 @@ CHINESE_DATE = (
 )
 _PART = r"(?:(?:[Tt]he )?(?:beginning|end|middle|start|first half|second half|summer|autumn|spring|winter|course) of |[Ee]arly |[Ll]ate |[Mm]id-)?"
 _FULL = re.compile(rf"(?<![\w§]){_PART}(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
-_NUMERIC = re.compile(rf"(?<![\w./-]){NUMERIC_DATE}(?![\w/-]|\.\d)")
+_NUMERIC = re.compile(rf"(?<![./-])(?<!{SPACED_WORD}){NUMERIC_DATE}(?!{SPACED_WORD}|[/-]|\.\d)")
 _CHINESE = re.compile(rf"(?<!\d){CHINESE_DATE}|(?<!\d)\d{{1,2}}月\d{{1,2}}日")
 # A month without a year is a date only with its day: "May" alone is a verb, or a name.
 _NO_YEAR = re.compile(rf"(?<![\w§])(?:{_DAYS} {_MONTH}|{_MONTH} {_DAY})(?![\w%]|[.,]\d|,? \d{{4}})")

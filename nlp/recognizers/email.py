@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexveil.nlp.letters import HAN, SPACED_WORD
 from lexveil.nlp.recognizers.base import CHECKED, Finding, RuleRecognizer
 
 _EMAIL = re.compile(
-    r"(?<![\w.+%-])[\w.+%'-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![^\W_])"
+    rf"(?<![.+%-])(?<!{SPACED_WORD})(?:[.+%'-]|{SPACED_WORD}){{1,64}}@(?:[^\W_](?:[\w-]{{0,61}}[^\W_])?\.){{1,8}}"
+    rf"(?:[^\W\d_{HAN}]{{2,24}}(?![^\W_{HAN}])|中国|公司|网络)"
 )
 
 

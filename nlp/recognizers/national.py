@@ -102,9 +102,10 @@ class LexveilNationalNumberRecognizer(RuleRecognizer):
 def _find_kinds(text: str, start: int, end: int) -> Iterator[Finding]:
     """Yield a finding for each kind of number that [start, end) may be."""
     kinds, words, kinds_of = _kinds()
-    before = text[max(0, start - _REACH) : start].lower()
+    # A label in capitals may be the beginning of the candidate itself: "NINO AB123456C".
+    context = text[max(0, start - _REACH) : end].lower()
     expected: set[int] = set()
-    for word in words.finditer(before):
+    for word in words.finditer(context):
         expected |= kinds_of[word.group()]
     for index, kind in enumerate(kinds):
         if not (kind.checked or index in expected):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- patterns read best on one line
 """Web addresses, IP addresses and hardware addresses."""
 
 from __future__ import annotations
@@ -6,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.letters import HAN
+from lexveil.nlp.letters import HAN, SPACED_WORD
 from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 # The generic top-level domains in common use, and those of the countries.
@@ -19,21 +20,25 @@ _TLD = (
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PATH = rf"(?::\d{{1,5}})?(?:[/?#][^\s<>\"'{HAN}]*[^\s<>\"'.,;:!?)\]}}{HAN}]|/)?"
 _SCHEMED = re.compile(
-    rf"(?i)\b(?:https?|ftps?|file|ssh|git|wss?)://[^\s<>\"'{HAN}]*[^\s<>\"'.,;:!?)\]}}{HAN}]|\bwww\.{_LABEL}(?:\.{_LABEL}){{1,6}}{_PATH}"
+    rf"(?i)(?<!{SPACED_WORD})(?:https?|ftps?|file|ssh|git|wss?)://[^\s<>\"'{HAN}]*[^\s<>\"'.,;:!?)\]}}{HAN}]|(?<!{SPACED_WORD})www\.{_LABEL}(?:\.{_LABEL}){{1,6}}{_PATH}"
 )
-_BARE = re.compile(rf"(?<![\w@.-])(?:{_LABEL}\.){{1,5}}{_TLD}(?![\w-]|\.\w|@){_PATH}")
+_BARE = re.compile(
+    rf"(?<![@.-])(?<!{SPACED_WORD})(?:{_LABEL}\.){{1,5}}(?:{_TLD}|COM|ORG|NET)(?!{SPACED_WORD}|-|\.\w|@){_PATH}"
+)
 _V4 = re.compile(
-    r"(?<![\w.:-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{1,2}|:\d{2,5})?(?![\w-]|\.\d)"
+    rf"(?<![.:-])(?<!{SPACED_WORD})(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){{3}}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{{1,2}}|:\d{{2,5}})?(?!{SPACED_WORD}|-|\.\d)"
 )
-_V6 = re.compile(r"(?<![\w.:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:%\w+|/\d{1,3})?(?![\w:])")
+_V6 = re.compile(
+    rf"(?<![.:])(?<!{SPACED_WORD})(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}[0-9A-Fa-f]{{0,4}}(?:%{SPACED_WORD}+|/\d{{1,3}})?(?!{SPACED_WORD}|:)"
+)
 _MAC = re.compile(
-    r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})(?![\w:-])"
+    rf"(?<![:-])(?<!{SPACED_WORD})(?:[0-9A-Fa-f]{{2}}([:-])(?:[0-9A-Fa-f]{{2}}\1){{4}}[0-9A-Fa-f]{{2}}|(?:[0-9A-Fa-f]{{4}}\.){{2}}[0-9A-Fa-f]{{4}})(?!{SPACED_WORD}|[:-])"
 )
-# "v. Union" and "S.p.A" look like domains. A real one has a lower-case letter before its point.
+# "v. Union" and "S.p.A" look like domains. A real one has a lower-case letter before the dot.
 _WEBLIKE = re.compile(r"[a-z0-9]\.[a-z]|[A-Z]{3,}\.(?:COM|ORG|NET)")
 
 
-# Words before a number with points that is no address.
+# Words before a number with dots that is not an address.
 _NOT_BEFORE = (
     "section",
     "clause",
@@ -71,11 +76,11 @@ class LexveilOnlineRecognizer(RuleRecognizer):
             for match in _V6.finditer(text):
                 if _is_v6(match.group()):
                     yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
-            yield from find_matches(text, "IP_ADDRESS", LABELED, _MAC)
+        yield from find_matches(text, "IP_ADDRESS", LABELED, _MAC)
 
 
 def _find_domain(text: str, hint: int) -> Iterator[Finding]:
-    """Yield the domain whose point is at `hint` + 1, if there is one."""
+    """Yield the domain whose dot is at `hint` + 1, if there is one."""
     start = hint
     while start and hint - start < _LONGEST and text[start - 1] in _HOST:
         start -= 1

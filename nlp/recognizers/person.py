@@ -200,7 +200,7 @@ def _last_word(words: Sequence[str], first: int) -> int:
 
 
 def _strip_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Return [start, end) without punctuation, but with the point of a last initial; None without letters."""
+    """Return [start, end) without punctuation, but with the period of a last initial; None without letters."""
     while start < end and text[start] in _EDGE:
         start += 1
     while start < end and text[end - 1] in _EDGE and not (text[end - 1] == "." and text[end - 2].isupper()):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexveil.nlp.letters import HAN, SPACED_WORD
 from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _NUMBER = r"(?:\+|00)?[\d(][\d ().\-/]{5,22}\d(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
@@ -14,6 +15,8 @@ _LABEL = re.compile(
     rf"[^\n\d+(]{{0,20}}({_NUMBER})|(?:电话|手机号?码?|联系方式)[^\n\d+(]{{0,8}}(\+?[\d(][\d() -]{{5,18}}\d)"
 )
 _CANDIDATE = re.compile(rf"(?<![\w.,/§$€£+(-]){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
+# Among Chinese characters only a number with a country code: any other may count something.
+_CANDIDATE_ZH = re.compile(rf"(?<=[{HAN}])(?=\+){_NUMBER}(?!{SPACED_WORD}|[%€£$-]|[.,/]\d)")
 _CHINESE = re.compile(r"(?<![\dA-Za-z])1[3-9]\d[\d*xX]{4}\d{4}(?!\d)|(?<!\d)0\d{2,3}-[2-9]\d{6,7}(?!\d)")
 # Nothing else is written like this, so the number need not be a valid one.
 _AMERICAN = re.compile(
@@ -44,10 +47,11 @@ class LexveilPhoneRecognizer(RuleRecognizer):
             if _has_length_of_phone(number) and not _OTHER_NUMBER.fullmatch(number):
                 yield Finding(match.start(group), match.end(group), "PHONE", LABELED)
         yield from find_matches(text, "PHONE", SHAPED, _CHINESE)
-        for match in _CANDIDATE.finditer(text):
-            score = _score(match.group())
-            if score:
-                yield Finding(match.start(), match.end(), "PHONE", score)
+        for pattern in (_CANDIDATE, _CANDIDATE_ZH):
+            for match in pattern.finditer(text):
+                score = _score(match.group())
+                if score:
+                    yield Finding(match.start(), match.end(), "PHONE", score)
 
 
 def _score(number: str) -> float:
