@@ -219,7 +219,7 @@ class TestForgotten:
         old = office.texts()[(office.source / "001.txt").read_text()]
         office.write("001.txt", "Another letter.")
         for place in (
-            "lexveil.pipeline.maintenance.erasure.forget",
+            "lexveil.pipeline.stages.ingest.forget",
             "lexveil.pipeline.workspace.catalogue.Catalogue.write",
         ):
             with monkeypatch.context() as patched:
@@ -353,7 +353,7 @@ class TestRemoved:
         (office.source / "001.txt").unlink()
         with monkeypatch.context() as patched:
             patched.setattr(
-                "lexveil.pipeline.sources.documents.located",
+                "lexveil.pipeline.sources.documents.locate",
                 lambda path: type("P", (), {"exists": refused})(),
             )
             office.work()
