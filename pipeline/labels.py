@@ -1,7 +1,7 @@
-"""A document's label: one class, or several.
+"""Labels of documents: one class, or several.
 
-Tables hold it as one string: the class itself or, of a document with any number of classes, the JSON array of
-them. A source may write either, so a CSV file can name several classes too.
+Tables store a label as one string: the class itself or, for a document with any number of classes, the JSON
+array of them. A source may use either form, so a CSV file can name several classes too.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from typing import Any, cast
 
 
 def encode_label(value: object) -> str | None:
-    """What a record's field says, as tables hold it; None where it says nothing that can be a label."""
+    """Return the label that tables store for a record's field; None where the value cannot be a label."""
     if isinstance(value, list | tuple):
         names = [encode_label(part) for part in cast("Iterable[object]", value)]
-        return _array(name for name in names if name is not None)
+        return _to_array(name for name in names if name is not None)
     if isinstance(value, bool | int | float | str) and str(value).strip():
         word = str(value).strip()
-        found = _parsed(word)
-        return word if found is None else _array(found)
+        names = _parse_array(word)
+        return word if names is None else _to_array(names)
     return None
 
 
 def is_multilabel(label: str | None) -> bool:
-    """Whether the label is an array, of however many classes."""
-    return label is not None and _parsed(label) is not None
+    """Return True if the label is an array, of however many classes."""
+    return label is not None and _parse_array(label) is not None
 
 
 def parse_classes(label: str | None) -> tuple[str, ...]:
-    """The classes of a label, sorted; none for None."""
+    """Return the classes of a label, sorted; none for None."""
     if label is None:
         return ()
-    found = _parsed(label)
-    return (label,) if found is None else found
+    names = _parse_array(label)
+    return (label,) if names is None else names
 
 
-def _array(names: Iterable[str]) -> str:
+def _to_array(names: Iterable[str]) -> str:
     return json.dumps(sorted(set(names)), ensure_ascii=False)
 
 
-def _parsed(word: str) -> tuple[str, ...] | None:
+def _parse_array(word: str) -> tuple[str, ...] | None:
     if not word.startswith("["):
         return None
     try:
-        found: Any = json.loads(word)
+        value: Any = json.loads(word)
     except ValueError:
         return None
-    return tuple(found) if all(isinstance(name, str) for name in found) else None
+    return tuple(value) if all(isinstance(name, str) for name in value) else None

@@ -1,6 +1,6 @@
-"""What a run is asked to do, where that lies until it is done, and whether there is anything to do.
+"""Requests for a run: their checks, where they are stored until the run has ended, and whether to skip them.
 
-Light to import, so that a wrong request is refused, and an idle one answered, at once.
+Light to import, so that a wrong request is refused at once, and a night without anything new ends at once.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from lexveil.pipeline.sources.plan import find_removed, read_known_items
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.features import read_current_version
 from lexveil.pipeline.workspace.keys import load_given_key
+from lexveil.pipeline.workspace.runs import LastRun, RunRecord, read_last_run, write_last_run
 from lexveil.pipeline.workspace.shards import read_manifest
-from lexveil.pipeline.workspace.storage import locate, read_json, to_url, write_bytes, write_json
+from lexveil.pipeline.workspace.storage import locate, read_json, to_url, write_bytes
 from lexveil.pipeline.workspace.tables import compute_digest, part_path
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
 
 _PURPOSE = "request"
-# Settings that say how a run is carried out or where things are kept, and nothing of what it comes to: a
-# digest of a URL with a password would let anybody confirm a guess of it.
+# Settings that say how a run is carried out or where things are kept, and do not affect its result. They are
+# left out of the digest: one of a URL with a password would let anybody confirm a guess of the password.
 EXECUTION_SETTINGS = (
     "workers",
     "runner",
@@ -43,7 +44,13 @@ EXECUTION_SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for. It lies under the protected root, so that a scheduler need only know its id."""
+    """A request for a run. It is stored under the protected root, so that a scheduler needs only its id.
+
+    Attributes:
+        run_id: id of the run.
+        sources: absolute paths and URLs of the sources.
+        settings: settings of the run.
+    """
 
     run_id: str
     sources: tuple[str, ...] = field(repr=False)
@@ -51,26 +58,32 @@ class Request:
 
     @property
     def digest(self) -> str:
-        """Equal for requests for the same work."""
+        """Digest that is equal for requests for the same work."""
         decided = self.settings.model_dump(
             mode="json", exclude={**dict.fromkeys(EXECUTION_SETTINGS, True), "ledger": {"url"}}
         )
         return compute_digest([list(self.sources), decided])
 
 
-def prepare_workspace(
-    place: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool
-) -> Workspace:
-    """Open or lay out a workspace, after everything that can be wrong with the request was looked at.
+def check_request(
+    location: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool
+) -> None:
+    """Refuse a request that cannot be carried out. Writes nothing.
 
-    Sources whose fields were looked at before are not read again: a night's cost is that of what is new.
+    Sources whose fields were checked before are not read again: a night costs what is new in it.
+
+    Args:
+        location: folder or URL of the workspace, which need not exist.
+        settings: settings of the run.
+        sources: sources of the run.
+        need_labels: refuse labels that cannot train a classifier.
 
     Raises:
-        UserError: a source, a field, the key or the workspace is wrong; nothing was written.
+        UserError: a source, a field, the key, the device or the workspace is wrong.
     """
-    known = read_known_items(Workspace.open(place, settings)) if Workspace.exists(place) else {}
+    known = read_known_items(Workspace.open(location, settings)) if Workspace.exists(location) else {}
     items = scan_sources(sources, settings.ingest, known)
-    if not known or (items and not any(_looked_at(item, known) for item in items)):
+    if not known or (items and not any(_has_known_fields(item, known) for item in items)):
         check_fields(items, settings.ingest, need_labels)
     find_removed(known, items, sources, settings.ingest)
     load_given_key(settings)
@@ -78,41 +91,64 @@ def prepare_workspace(
         from lexveil.pipeline.training.fit import device_of  # heavy, so only where it may refuse
 
         device_of(settings.train)
-    workspace = Workspace.create_or_open(place, settings)
-    _ = workspace.keys  # made now, before any worker needs them
+
+
+def prepare_workspace(
+    location: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool
+) -> Workspace:
+    """Check a request, then open its workspace, or create a new one.
+
+    Args:
+        location: folder or URL of the workspace.
+        settings: settings of the run.
+        sources: sources of the run.
+        need_labels: refuse labels that cannot train a classifier.
+
+    Raises:
+        UserError: a source, a field, the key, the device or the workspace is wrong; nothing was written.
+    """
+    check_request(location, settings, sources, need_labels)
+    workspace = Workspace.create_or_open(location, settings)
+    _ = workspace.keys  # created now, before any worker needs them
     return workspace
 
 
 def reuse_last_result(
-    place: str | Path, settings: Settings, sources: Sequence[Path]
+    location: str | Path, settings: Settings, sources: Sequence[Path]
 ) -> dict[str, Any] | None:
-    """The last run's JSON, where the same request was carried out before and nothing has changed since.
+    """Return the last run's JSON if the same request was carried out and nothing has changed since.
 
-    Asked first: a night without anything new looks at the sizes and times of files, and at nothing else.
+    Call it first: a night without anything new reads the sizes and times of files, and nothing else. The
+    metrics count it as a run with nothing to do.
+
+    Args:
+        location: folder or URL of the workspace, which need not exist.
+        settings: settings of the run.
+        sources: sources of the run.
 
     Raises:
         UserError: a source is missing, or the key or the workspace is wrong.
     """
-    if not Workspace.exists(place):
+    if not Workspace.exists(location):
         return None
-    workspace = Workspace.open(place, settings)
-    last = find_reusable_result(workspace, make_request(workspace, sources))
-    if last is not None:
+    workspace = Workspace.open(location, settings)
+    result = find_reusable_result(workspace, make_request(workspace, sources))
+    if result is not None:
         watch.idle(workspace)
-    return last
+    return result
 
 
 def make_request(workspace: Workspace, sources: Sequence[Path]) -> Request:
-    """What is asked for. A run that was killed is taken up again under its own id."""
-    asked = Request(new_run_id(), tuple(to_url(path) for path in sources), workspace.settings)
-    pending = read_json(_pending(workspace))
-    if pending and pending["digest"] == asked.digest:
-        return replace(asked, run_id=pending["run_id"])
-    return asked
+    """Return the request for a run. A run that was killed keeps its id."""
+    request = Request(new_run_id(), tuple(to_url(path) for path in sources), workspace.settings)
+    pending = read_json(_pending_path(workspace))
+    if pending and pending["digest"] == request.digest:
+        return replace(request, run_id=pending["run_id"])
+    return request
 
 
 def submit_request(workspace: Workspace, request: Request) -> None:
-    """Write a request down where `read_request` finds it, until its run has ended."""
+    """Store a request for `read_request`, until its run has ended."""
     key = workspace.with_settings(request.settings).keys.purpose_key(_PURPOSE)
     content = {
         "run_id": request.run_id,
@@ -120,64 +156,80 @@ def submit_request(workspace: Workspace, request: Request) -> None:
         "sources": seal(key, json.dumps(request.sources).encode(), request.run_id).hex(),
         "settings": request.settings.model_dump(mode="json"),
     }
-    write_bytes(_pending(workspace), json.dumps(content).encode(), 0o600)
+    write_bytes(_pending_path(workspace), json.dumps(content).encode(), 0o600)
 
 
 def read_request(workspace: Workspace, run_id: str) -> Request:
-    """The request of a run that hasn't ended."""
-    found = read_json(_pending(workspace))
-    if found is None or found["run_id"] != run_id:
+    """Read the request of a run that has not ended.
+
+    Raises:
+        LookupError: no such run is pending.
+    """
+    pending = read_json(_pending_path(workspace))
+    if pending is None or pending["run_id"] != run_id:
         raise LookupError("no such pending run")
-    settings = Settings.model_validate(found["settings"])
+    settings = Settings.model_validate(pending["settings"])
     key = workspace.keys.purpose_key(_PURPOSE)
-    sources = json.loads(unseal(key, bytes.fromhex(found["sources"]), run_id))
+    sources = json.loads(unseal(key, bytes.fromhex(pending["sources"]), run_id))
     return Request(run_id, tuple(sources), settings)
 
 
-def close_request(workspace: Workspace, request: Request, result: dict[str, Any]) -> None:
-    """Record that a run has ended, and in what state of the workspace and the sources."""
-    last = {"digest": request.digest, "state": _state(workspace, request), "result": result}
-    write_json(workspace.runs / "last.json", last)
-    _pending(workspace).unlink(missing_ok=True)
+def close_request(workspace: Workspace, request: Request, result: Mapping[str, Any]) -> None:
+    """Record that a run has ended, and the state of the workspace and the sources."""
+    write_last_run(workspace, LastRun(request.digest, _digest_state(workspace, request), RunRecord(result)))
+    _pending_path(workspace).unlink(missing_ok=True)
 
 
 def find_reusable_result(workspace: Workspace, request: Request) -> dict[str, Any] | None:
-    """The last run's JSON, where the same request over the same files would do nothing anew."""
-    last = read_json(workspace.runs / "last.json")
-    if last is None or last["digest"] != request.digest or not locate(last["result"]["report"]).is_file():
+    """Return the last run's JSON if the same request over the same files would do nothing new."""
+    last = read_last_run(workspace)
+    if last is None or last.digest != request.digest or not locate(last.record.report).is_file():
         return None
-    if last["state"] != _state(workspace, request):
+    if last.state != _digest_state(workspace, request):
         return None
-    return {**last["result"], "changed": False}
+    return {**last.record.data, "changed": False}
 
 
-def _looked_at(item: SourceItem, known: Mapping[str, Sequence[SourceItem]]) -> bool:
+def _has_known_fields(item: SourceItem, known: Mapping[str, Sequence[SourceItem]]) -> bool:
     return any(other.fields == item.fields for other in known.get(item.path, ()))
 
 
-def _pending(workspace: Workspace) -> Path:
-    return workspace.local / "pending.json"  # its settings may hold the URL of a database
-
-
 def new_run_id() -> str:
-    """An id that no other run has; it begins with the time."""
+    """Return an id that no other run has; it begins with the time."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
 
 
-def _state(workspace: Workspace, request: Request) -> str:
-    """Digest of everything that a run of this request would look at before it decides to do nothing."""
+def _digest_state(workspace: Workspace, request: Request) -> str:
+    """Digest everything that a run of this request would look at before it decides to do nothing."""
     known = read_known_items(workspace.with_settings(request.settings))
     items = scan_sources([locate(source) for source in request.sources], request.settings.ingest, known)
+    # The report shows the models' audits and the detector's scores.
+    return compute_digest(
+        [
+            [item.identity for item in items],
+            _list_shards(workspace),
+            _list_audits(workspace),
+            scores_digest(workspace),
+            code_digest("lexveil.pipeline.job"),
+        ]
+    )
+
+
+def _list_shards(workspace: Workspace) -> list[list[Any]]:
+    """List key and rows of every finished shard, and whether its part is there."""
     features = workspace.features / (read_current_version(workspace) or {"version": "none"})["version"]
     shards: list[list[Any]] = []
     for folder, stage in ((workspace.raw, "ingest"), (workspace.masked, "mask"), (features, "extract")):
-        there = {path.name for path in folder.glob("part-*.parquet")}
+        parts = {path.name for path in folder.glob("part-*.parquet")}
         for shard in read_manifest(folder, stage).shards:
-            shards.append([shard.key, shard.rows, part_path(folder, shard.index).name in there])
+            shards.append([shard.key, shard.rows, part_path(folder, shard.index).name in parts])
+    return shards
+
+
+def _list_audits(workspace: Workspace) -> list[list[Any]]:
     cards = sorted(workspace.models.glob("*/card.json"))
-    # The report shows the models' audits and the detector's scores.
-    models = [[card.parent.name, (read_json(card) or {}).get("audit")] for card in cards]
-    measured = scores_digest(workspace)
-    return compute_digest(
-        [[item.identity for item in items], shards, models, measured, code_digest("lexveil.pipeline.job")]
-    )
+    return [[card.parent.name, (read_json(card) or {}).get("audit")] for card in cards]
+
+
+def _pending_path(workspace: Workspace) -> Path:
+    return workspace.local / "pending.json"  # its settings may contain the URL of a database

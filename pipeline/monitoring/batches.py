@@ -22,7 +22,6 @@ from lexveil.pipeline.monitoring.drift import (
     Distance,
     Expected,
     Rate,
-    from_json,
     judge_features,
     judge_rates,
     rate_of,
@@ -31,7 +30,7 @@ from lexveil.pipeline.monitoring.drift import (
 from lexveil.pipeline.records import Manifest
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.features import find_current_features
-from lexveil.pipeline.workspace.storage import read_json
+from lexveil.pipeline.workspace.runs import RunRecord, read_run
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -44,27 +43,36 @@ _SHARDS_OF_EARLIER, _ROWS_OF_EARLIER = 4, 40
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier run: its `run.json`."""
+    """An earlier run.
 
-    data: Mapping[str, Any]
+    Attributes:
+        record: what its `run.json` holds.
+    """
+
+    record: RunRecord
 
     @property
     def batch(self) -> Batch:
-        return from_json(self.data["batch"])
+        """The batch of documents that were new in the run."""
+        batch = self.record.batch
+        rates = {name: Rate(total, dispersion) for name, (total, dispersion) in batch.rates.items()}
+        return Batch(batch.documents, batch.owners, rates, batch.unlike)
 
     @property
     def until(self) -> float:
-        """The moment of the newest key of its documents."""
-        return self.data["batch"]["until"]
+        """Moment of the newest key of its documents."""
+        return self.record.batch.until
 
     @property
     def recipe(self) -> str:
-        return self.data["batch"]["recipe"]
+        """Digest of the settings that its documents were masked by."""
+        return self.record.batch.recipe
 
     @property
     def distance(self) -> float | None:
-        found = self.data["batch"]["distance"]
-        return None if found is None else found["value"]
+        """Distance of its features from those of earlier batches; None where it was not measured."""
+        distance = self.record.batch.distance
+        return None if distance is None else distance.value
 
 
 def past_runs(workspace: Workspace, but: str | None = None) -> list[Past]:
@@ -77,12 +85,12 @@ def past_runs(workspace: Workspace, but: str | None = None) -> list[Past]:
     names = sorted(entry.name for entry in workspace.runs.iterdir() if entry.name != but)
     found: list[Past] = []
     for name in reversed(names):
-        data = read_json(workspace.runs / name / "run.json")
-        if data is not None and "batch" in data:
-            found.append(Past(data))
+        record = read_run(workspace, name)
+        if record is not None and record.has_batch:
+            found.append(Past(record))
         if len(found) == MOST_RUNS:
             break
-    return sorted(found, key=lambda run: (run.until, run.data["started"], run.data["run_id"]))
+    return sorted(found, key=lambda run: (run.until, run.record.started, run.record.run_id))
 
 
 def measure(workspace: Workspace, run_id: str, ingested: Manifest) -> dict[str, Any]:
@@ -95,8 +103,8 @@ def measure(workspace: Workspace, run_id: str, ingested: Manifest) -> dict[str, 
     arrivals = _arrivals(workspace)
     since = past[-1].until if past else 0.0
     new = [arrival for arrival in arrivals if arrival.at > since]
-    waiting = ingested.counts().get("quarantined", 0)
-    quarantined = max(0, waiting - (past[-1].data["batch"]["quarantine"] if past else 0))
+    waiting = ingested.total("quarantined")
+    quarantined = max(0, waiting - (past[-1].record.batch.quarantine if past else 0))
     batch = batch_of(workspace, new, quarantined)
     recipe = compute_digest(workspace.settings.mask.model_dump(mode="json"))
     # What was masked otherwise on purpose is no measure for what is masked so now.

@@ -287,9 +287,3 @@ def to_json(batch: Batch) -> dict[str, Any]:
         "rates": rates,
         "unlike": sorted(batch.unlike),
     }
-
-
-def from_json(data: Mapping[str, Any]) -> Batch:
-    """A batch out of `run.json`."""
-    rates = {name: Rate(*values) for name, values in data["rates"].items()}
-    return Batch(data["documents"], data["owners"], rates, frozenset(data["unlike"]))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from lexveil.pipeline.outages import describe_outage
+from lexveil.pipeline.workspace.runs import RunRecord
 from lexveil.pipeline.workspace.workspace import Workspace
 
 # name: (what it is, labels). A counter's samples end in `_total`.
@@ -113,23 +113,23 @@ def _described(name: str) -> tuple[str, tuple[str, ...]] | None:
     return COUNTERS.get(name) or GAUGES.get(name)
 
 
-def put_summary(figures: Figures, summary: Mapping[str, Any]) -> None:
-    batch, spent = summary["batch"], summary["spent"]
-    figures.set("lexveil_documents", summary["ingested"])
-    figures.set("lexveil_documents_masked", summary["masked"])
-    figures.set("lexveil_documents_held_back", summary["verdicts"].get("FAIL", 0))
-    figures.set("lexveil_feature_rows", summary["feature_rows"])
-    figures.put("lexveil_quarantined", summary["quarantine"])
-    figures.put("lexveil_spans", summary["spans_by_type"])
-    figures.put("lexveil_verdicts", summary["verdicts"])
-    figures.set("lexveil_epsilon_spent", spent["total"], spent["population"])
-    figures.set("lexveil_epsilon_limit", spent["limit"], spent["population"])
-    documents = batch["documents"]
+def put_summary(figures: Figures, summary: RunRecord) -> None:
+    batch, ledger = summary.batch, summary.ledger
+    figures.set("lexveil_documents", summary.ingested)
+    figures.set("lexveil_documents_masked", summary.masked)
+    figures.set("lexveil_documents_held_back", summary.verdicts.get("FAIL", 0))
+    figures.set("lexveil_feature_rows", summary.feature_rows)
+    figures.put("lexveil_quarantined", summary.quarantine)
+    figures.put("lexveil_spans", summary.spans_by_type)
+    figures.put("lexveil_verdicts", summary.verdicts)
+    figures.set("lexveil_epsilon_spent", ledger.total, ledger.population)
+    figures.set("lexveil_epsilon_limit", ledger.limit, ledger.population)
+    documents = batch.documents
     figures.set("lexveil_batch_documents", documents)
-    rates = {name: total / documents for name, (total, _) in batch["rates"].items()} if documents else {}
+    rates = {name: total / documents for name, (total, _) in batch.rates.items()} if documents else {}
     figures.put("lexveil_batch_rate", rates)
-    judged = dict.fromkeys([*batch["expected"], *(["features"] if batch["distance"] else [])], 0.0)
-    figures.put("lexveil_batch_unlike", judged | dict.fromkeys(batch["unlike"], 1.0))
-    distance = batch["distance"] or {"value": 0.0, "limit": 0.0}
-    figures.set("lexveil_batch_distance", distance["value"])
-    figures.set("lexveil_batch_distance_limit", distance["limit"])
+    judged = dict.fromkeys([*batch.expected, *(["features"] if batch.distance else [])], 0.0)
+    figures.put("lexveil_batch_unlike", judged | dict.fromkeys(batch.unlike, 1.0))
+    distance = batch.distance
+    figures.set("lexveil_batch_distance", distance.value if distance else 0.0)
+    figures.set("lexveil_batch_distance_limit", distance.limit if distance else 0.0)

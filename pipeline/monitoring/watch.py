@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from opentelemetry import trace
 from opentelemetry.trace import Span
@@ -33,6 +33,7 @@ from lexveil.pipeline.monitoring.tracing import (
     tracer_provider,
 )
 from lexveil.pipeline.records import ForEach, Shard, ShardResult, Work
+from lexveil.pipeline.workspace.runs import RunRecord
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -103,8 +104,8 @@ class Watch:
 
         return watched
 
-    def summed_up(self, summary: Mapping[str, Any]) -> None:
-        """What a finished run came to, out of its `run.json`."""
+    def set_summary(self, summary: RunRecord) -> None:
+        """Set the metrics and the span's attributes to the result of a finished run."""
 
         def tell(figures: Figures) -> None:
             put_summary(figures, summary)
@@ -112,10 +113,10 @@ class Watch:
         self.tell(tell)
         self._root.set_attributes(
             {
-                "lexveil.run": summary["run_id"],
-                "lexveil.documents": summary["ingested"],
-                "lexveil.new_documents": summary["batch"]["documents"],
-                "lexveil.trained": summary["trained_now"],
+                "lexveil.run": summary.run_id,
+                "lexveil.documents": summary.ingested,
+                "lexveil.new_documents": summary.batch.documents,
+                "lexveil.trained": summary.trained_now,
             }
         )
 

@@ -89,7 +89,7 @@ def render_history(runs: Sequence[Past]) -> str:
             rows=list(reversed(rows)),
             flagged=flagged,
             last=rows[-1] if rows else None,
-            spent=runs[-1].data["spent"] if runs else None,
+            spent=runs[-1].record.data["spent"] if runs else None,
             documents=sum(row["documents"] for row in rows),
             most_runs=MOST_RUNS,
             alarms=ALARMS,
@@ -101,20 +101,21 @@ def render_history(runs: Sequence[Past]) -> str:
 
 
 def _row(run: Past) -> dict[str, Any]:
-    data, batch = run.data, run.batch
+    record, batch = run.record, run.batch
+    distance = record.batch.distance
     spans = sum(rate.total for name, rate in batch.rates.items() if name not in _SHARES)
     return {
-        "run_id": data["run_id"],
-        "started": data["started"][:16].replace("T", " "),
+        "run_id": record.run_id,
+        "started": record.started[:16].replace("T", " "),
         "documents": batch.documents,
         "spans": spans / batch.documents if batch.documents else None,
         **{name.replace(" ", "_"): batch.rates[name].total for name in _SHARES},
         "distance": run.distance,
-        "limit": data["batch"]["distance"] and data["batch"]["distance"]["limit"],
-        "judged": bool(data["batch"]["expected"]),
+        "limit": distance and distance.limit,
+        "judged": bool(record.batch.expected),
         "enough": batch.enough,
-        "seconds": sum(data["seconds"].values()),
-        "epsilon": data["spent"]["total"],
+        "seconds": sum(record.seconds.values()),
+        "epsilon": record.ledger.total,
         "unlike": [_told(run, name) for name in sorted(batch.unlike)],
     }
 
@@ -122,9 +123,10 @@ def _row(run: Past) -> dict[str, Any]:
 def _told(run: Past, name: str) -> str:
     """What stands out in a run, and by how much."""
     if name == FEATURES:
-        found = run.data["batch"]["distance"]
-        return f"features: distance {figure(found['value'])}, up to {figure(found['limit'])} was seen"
-    rate, low, high = run.data["batch"]["expected"][name]
+        distance = run.record.batch.distance
+        assert distance is not None
+        return f"features: distance {figure(distance.value)}, up to {figure(distance.limit)} was seen"
+    rate, low, high = run.record.batch.expected[name]
     expected = f"{figure(low)} to {figure(high)} expected, usually {figure(rate)}"
     return f"{name}: {figure(run.batch.rate(name))} a document, {expected}"
 
@@ -156,7 +158,7 @@ def _plots(runs: Sequence[Past]) -> dict[str, Markup | None]:
 def _series(runs: Sequence[Past], name: str) -> _Series:
     series = _Series(name, [], [], [], [])
     for run in runs:
-        batch, expected = run.batch, run.data["batch"]["expected"].get(name)
+        batch, expected = run.batch, run.record.batch.expected.get(name)
         series.found.append(batch.rate(name) if batch.documents else None)
         series.low.append(expected[1] if expected else None)
         series.high.append(expected[2] if expected else None)
@@ -214,21 +216,21 @@ def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float
 
 
 def _distance_plot(runs: Sequence[Past]) -> Markup | None:
-    found = [run.data["batch"]["distance"] for run in runs]
+    found = [run.record.batch.distance for run in runs]
     if not any(found):
         return None
     distances = _Series(
         FEATURES,
-        [entry and entry["value"] for entry in found],
+        [entry and entry.value for entry in found],
         [entry and 0.0 for entry in found],
-        [entry and entry["limit"] for entry in found],
+        [entry and entry.limit for entry in found],
         [FEATURES in run.batch.unlike for run in runs],
     )
     drawing, axes = canvas(1.9)
     _draw_series(axes, distances)
     _over_runs(axes, runs)
     axes.set_ylabel("distance", color=MUTED)
-    known = [entry["value"] for entry in found if entry]
+    known = [entry.value for entry in found if entry]
     return svg(
         drawing,
         "distance",
@@ -237,8 +239,8 @@ def _distance_plot(runs: Sequence[Past]) -> Markup | None:
 
 
 def _epsilon_plot(runs: Sequence[Past]) -> Markup:
-    spent = [run.data["spent"]["total"] for run in runs]
-    limits = [run.data["spent"]["limit"] for run in runs]
+    spent = [run.record.ledger.total for run in runs]
+    limits = [run.record.ledger.limit for run in runs]
     drawing, axes = canvas(1.9)
     places = range(len(runs))
     dots = "o" if len(runs) <= _DOTS_UP_TO else None
@@ -261,11 +263,11 @@ def _epsilon_plot(runs: Sequence[Past]) -> Markup:
 
 
 def _seconds_plot(runs: Sequence[Past]) -> Markup:
-    stages = list(dict.fromkeys(stage for run in runs for stage in run.data["seconds"]))
+    stages = list(dict.fromkeys(stage for run in runs for stage in run.record.seconds))
     drawing, axes = canvas(2.2)
     below = [0.0] * len(runs)
     for number, stage in enumerate(stages):
-        seconds = [run.data["seconds"].get(stage, 0.0) for run in runs]
+        seconds = [run.record.seconds.get(stage, 0.0) for run in runs]
         colour, alpha = _STAGES[number % len(_STAGES)]
         axes.bar(
             range(len(runs)),
@@ -296,7 +298,7 @@ def _over_runs(axes: Axes, runs: Sequence[Past], ticks: int = 6) -> None:
     """The runs along the bottom, some of them by date."""
     last = len(runs) - 1
     places = sorted({round(last * n / max(1, ticks - 1)) for n in range(ticks)})
-    axes.set_xticks(places, labels=[runs[place].data["started"][5:10] for place in places], parse_math=False)
+    axes.set_xticks(places, labels=[runs[place].record.started[5:10] for place in places], parse_math=False)
     axes.set_xlim(-0.7, last + 0.7)
     axes.tick_params(colors=MUTED, length=0, labelsize=9, pad=5)
     axes.grid(axis="y", color=LINE, linewidth=0.8)

@@ -30,7 +30,15 @@ from lexveil.pipeline.masking.decisions import apply_decisions, decisions_digest
 from lexveil.pipeline.masking.found import FoundPart, wanted_in
 from lexveil.pipeline.masking.matters import Matters
 from lexveil.pipeline.masking.texts import HELD_BACK
-from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, run_one_by_one
+from lexveil.pipeline.records import (
+    CountKind,
+    Document,
+    ForEach,
+    Manifest,
+    Shard,
+    ShardResult,
+    run_one_by_one,
+)
 from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.stages.find import find, finding_facts
 from lexveil.pipeline.workspace import tables
@@ -199,14 +207,14 @@ def _write_masked(
     passed = [(document, outcome) for document, outcome in pairs if outcome.verdict != "FAIL"]
     counts: Counter[str] = Counter()
     for outcome in outcomes:
-        counts[f"verdict:{outcome.verdict}"] += 1
-        counts.update({f"reason:{reason}": n for reason, n in outcome.reasons.items()})
+        counts[CountKind.VERDICT.key(outcome.verdict)] += 1
+        counts.update({CountKind.REASON.key(reason): n for reason, n in outcome.reasons.items()})
     for _, outcome in passed:
-        counts.update({f"span:{kind}": n for kind, n in outcome.spans.items()})
+        counts.update({CountKind.SPAN.key(kind): n for kind, n in outcome.spans.items()})
         counts["spans"] += sum(outcome.spans.values())
     counts["documents"] = len(passed)
     if len(passed) < len(outcomes):
-        counts[f"quarantine:{HELD_BACK}"] = len(outcomes) - len(passed)
+        counts[CountKind.QUARANTINE.key(HELD_BACK)] = len(outcomes) - len(passed)
     table = pa.table(
         {
             **tables.build_document_columns([document for document, _ in passed]),

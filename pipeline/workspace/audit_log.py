@@ -84,7 +84,7 @@ class AuditLog:
         self._paths, self._settings = paths, settings
 
     @contextmanager
-    def recorded(
+    def record(
         self, action: str, facts: Mapping[str, Any] | None = None
     ) -> Generator[dict[str, Any], None, None]:
         """Log that an action starts, and how it ended, with the facts that were put into the yielded dict.
@@ -166,7 +166,7 @@ class AuditLog:
         """Return the log as one JSON object per line, for a copy that is kept elsewhere."""
         return b"".join(line + b"\n" for line in self._lines())
 
-    def adopt(self, copy: bytes) -> int:
+    def append_copy(self, copy: bytes) -> int:
         """Append the entries that a later copy of the log has and this one lacks. Returns their number.
 
         Raises:

@@ -66,7 +66,7 @@ def test_our_own_errors_pass(error: LexveilError) -> None:
 
 
 def test_the_path_of_a_source_stays_inside() -> None:
-    with pytest.raises(SourceMissingError, match="can't be found or read") as caught:
+    with pytest.raises(SourceMissingError, match="cannot be found or read") as caught:
         seal_errors("scheduled")(fail)(SourceMissingError("there is no file or folder /inbox/Doe v. Roe"))
     assert "Doe" not in str(caught.value)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)

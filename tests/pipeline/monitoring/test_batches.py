@@ -28,7 +28,6 @@ from lexveil.pipeline.monitoring.drift import (
     Cloud,
     Rate,
     distance_limit,
-    from_json,
     judge_features,
     judge_rates,
     rate_of,
@@ -36,6 +35,7 @@ from lexveil.pipeline.monitoring.drift import (
 )
 from lexveil.pipeline.reports.history import history_path, render_history
 from lexveil.pipeline.request import make_request
+from lexveil.pipeline.workspace.runs import RunRecord
 
 SEEDS, SELDOM = 40, 2 / 40  # at 1 %, more than two of forty are as rare as 1 in 140
 SIZE = 80
@@ -170,7 +170,9 @@ class TestRates:
 
     def test_a_batch_survives_its_file(self) -> None:
         batch = Batch(7, 3, {"DATE": Rate(5, 1.25)}, frozenset({"DATE"}))
-        assert from_json(json.loads(json.dumps(to_json(batch)))) == batch
+        about = {"until": 1.0, "quarantine": 0, "recipe": "r", "expected": {}, "distance": None}
+        written = json.dumps({"batch": {**to_json(batch), **about}})
+        assert Past(RunRecord(json.loads(written))).batch == batch
 
 
 @pytest.fixture(scope="module")
@@ -255,14 +257,14 @@ def past(number: int, **changes: Any) -> Past:
             "distance": {"value": 0.0123, "p": 0.4, "limit": 0.02} if number else None,
         },
     }  # fmt: skip
-    return Past({**data, **changes})
+    return Past(RunRecord({**data, **changes}))
 
 
 def empty(number: int) -> Past:
     """A run that brought nothing new."""
     run = past(number)
     batch = {
-        **run.data["batch"],
+        **run.record.data["batch"],
         **to_json(Batch(0, 0, {"quarantined": Rate(0), "for review": Rate(0), "held back": Rate(0)})),
     }
     return past(number, batch={**batch, "expected": {}, "distance": None})
@@ -323,8 +325,8 @@ def test_it_names_what_stands_out() -> None:
 def test_hostile_strings_are_escaped() -> None:
     hostile = """<script>alert(1)</script>'"--><img src=//evil.example>$x_{1}$"""
     run = past(1)
-    rates = {hostile: Rate(5), **from_json(run.data["batch"]).rates}
-    batch = {**run.data["batch"], **to_json(Batch(50, 40, rates, frozenset({hostile})))}
+    rates = {hostile: Rate(5), **run.batch.rates}
+    batch = {**run.record.data["batch"], **to_json(Batch(50, 40, rates, frozenset({hostile})))}
     batch["expected"] = {hostile: [1.0, 0.5, 2.0]}
     written = render_history([past(1, run_id=hostile, seconds={hostile: 1.0}, batch=batch)])
     assert not html.fromstring(written).xpath("//script | //img | //@onload")
@@ -374,7 +376,8 @@ class TestRuns:
         runs = past_runs(place)
         assert [run.batch.documents for run in runs] == [finished.first["masked"], 12, 0]
         assert [run.batch.rates["quarantined"].total for run in runs][1:] == [0, 1]
-        second = runs[1].data["batch"]
-        assert second["expected"]
-        assert second["distance"]["p"] <= 1
-        assert FEATURES in second["unlike"]  # a dozen times the same sentence
+        second = runs[1].record.batch
+        assert second.expected
+        assert second.distance is not None
+        assert second.distance.p <= 1
+        assert FEATURES in second.unlike  # a dozen times the same sentence

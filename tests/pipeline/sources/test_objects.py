@@ -116,7 +116,7 @@ class TestListing:
     def test_a_store_out_of_reach_is_one_line(self, aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
         place = locate("s3://out-of-reach/in")
         monkeypatch.setattr(type(place), "fs", unreachable(place))
-        with pytest.raises(SourceError, match="can't be reached"):
+        with pytest.raises(SourceError, match="cannot be reached"):
             scan_sources([place], INGEST)
 
     def test_sidecars_say_what_is_known_of_their_folder(self, bucket: Bucket) -> None:

@@ -345,9 +345,9 @@ class TestResume:
             yield from done(stage, work, shards[1:])
 
         try:
-            with pytest.raises(StorageError, match=r"^the storage .* it can't be reached$"):
+            with pytest.raises(StorageError, match=r"^the storage .* it cannot be reached$"):
                 seal_errors("mask")(mask)(place.with_settings(settings), failing)
-            with pytest.raises(WorkspaceError, match="it can't be reached"):
+            with pytest.raises(WorkspaceError, match="it cannot be reached"):
                 Workspace.create_or_open(place.url)
         finally:
             store.start()
