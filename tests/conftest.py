@@ -309,7 +309,7 @@ def start_prefect_server(home: Path, **environment: str) -> Generator[PrefectSer
         )
     url = f"http://127.0.0.1:{port}/api"
     try:
-        for _ in range(5 * SERVER_SECONDS):
+        for _ in range(int(5 * SERVER_SECONDS)):
             assert server.poll() is None, "the Prefect server ended"
             try:
                 if httpx.get(f"{url}/health", timeout=5).is_success:

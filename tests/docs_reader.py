@@ -1,6 +1,6 @@
-"""A reader of README and docs/: takes the blocks of a page, and does in one shell what they say.
+"""A reader of README and docs/: splits a page into its code blocks, and runs them in one shell.
 
-A comment above a block says what is to be done with it; `tests/test_docs.py` lists them.
+A comment above a block says how to treat it; `tests/test_docs.py` lists these comments.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 SHELLS = ("console", "sh", "bash")
 DATA = ("toml", "yaml", "json", "text", "sql")
 SECONDS = HANGS_AFTER
-# The smallest run of everything. The settings of the pages' own files give way to these.
+# The smallest run of everything. These override the settings of the pages' own files.
 SMALL = {
     "LEXVEIL_MASK__DETECTOR": "rules",
     "LEXVEIL_TRAIN__STEPS": "4",
@@ -37,7 +37,11 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page. Its directive is the comment above it, as (what, its value)."""
+    """A fenced block of a page.
+
+    Attributes:
+        directive: The comment above it, as (directive, its value).
+    """
 
     page: str
     line: int
@@ -47,19 +51,20 @@ class Block:
 
     @property
     def name(self) -> str:
+        """Page and line."""
         return f"{self.page}:{self.line}"
 
     @property
     def commands(self) -> list[tuple[str, str]]:
-        """Each command with what the page says that it prints."""
+        """Each command with the output that the page shows for it."""
         if self.language != "console":
             return [(self.text, "")]
-        found: list[tuple[str, str]] = []
+        commands: list[tuple[str, str]] = []
         for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
             lines = part.splitlines(keepends=True)
             end = next(n for n, line in enumerate(lines) if not line.rstrip("\n").endswith("\\"))
-            found.append(("".join(lines[: end + 1]), "".join(lines[end + 1 :])))
-        return found
+            commands.append(("".join(lines[: end + 1]), "".join(lines[end + 1 :])))
+        return commands
 
 
 FENCE = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -67,22 +72,23 @@ _COMMENT = re.compile(r"<!-- ([^:>]+?)(?:: ((?:(?!-->).)*?))? -->\s*\Z", re.DOTA
 
 
 @cache
-def blocks(page: str) -> list[Block]:
+def read_blocks(page: str) -> list[Block]:
+    """Return the blocks of a page, in order."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    found: list[Block] = []
+    blocks: list[Block] = []
     for fence in FENCE.finditer(text):
         indent, language, body = fence.groups()
         comment = _COMMENT.search(text, 0, fence.start())
         directive = (comment[1], " ".join((comment[2] or "").split())) if comment else ("", "")
         line = text.count("\n", 0, fence.start()) + 1
         plain = "".join(row.removeprefix(indent) for row in body.splitlines(keepends=True))
-        found.append(Block(page, line, language, plain, directive))
-    return found
+        blocks.append(Block(page, line, language, plain, directive))
+    return blocks
 
 
 @dataclass
 class Shell:
-    """One bash for a page, its folder, and the servers that the page has started."""
+    """One bash process for a page, its folder, and the servers that the page has started."""
 
     folder: Path
     environment: dict[str, str]
@@ -96,16 +102,16 @@ class Shell:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def here(self, text: str) -> str:
-        """A page's text with the ports of this test in place of the usual ones."""
+    def replace_ports(self, text: str) -> str:
+        """Return a page's text with the ports of this test in place of the usual ones."""
         for usual, own in self.ports.items():
             text = re.sub(rf"(?<=[:= ]){usual}\b", own, text)
         return re.sub(r"^(\s*lexveil up )", rf"\1--port {self.ports['4200']} ", text, flags=re.MULTILINE)
 
     def run(self, text: str) -> tuple[int, str, str]:
-        """Exit code and output of a piece of shell, in the page's shell: what it exports stays exported."""
+        """Run a script in the page's shell, so that its exports stay; return exit code, stdout and stderr."""
         script, out, err = (self.folder.parent / name for name in ("block.sh", "out", "err"))
-        script.write_text(self.here(text), encoding="utf-8")
+        script.write_text(self.replace_ports(text), encoding="utf-8")
         pipe = self.process.stdin
         assert pipe is not None
         assert self.process.stdout is not None
@@ -115,15 +121,15 @@ class Shell:
         code = 0 if ended else self.process.wait()
         return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
 
-    def refused(self, text: str, code: int) -> tuple[int, str, str]:
-        """The same of a command that is meant to fail."""
+    def run_refused(self, text: str, code: int) -> tuple[int, str, str]:
+        """Run a command that must fail with this exit code; the returned code is 0 if it did."""
         return self.run(f"refused=0\n{text.rstrip()} || refused=$?\n[ $refused = {code} ]\n")
 
     def serve(self, block: Block, ready: str) -> None:
-        """Start what goes on until the page ends, and wait until it is ready."""
+        """Start a server that runs until the page ends, and wait until it is ready."""
         log = self.folder.parent / f"server-{len(self.servers)}.log"
         script = log.with_suffix(".sh")
-        script.write_text(self.here(block.text), encoding="utf-8")
+        script.write_text(self.replace_ports(block.text), encoding="utf-8")
         with log.open("wb") as output:
             command = ["bash", "-e", str(script)]
             process = subprocess.Popen(
@@ -132,13 +138,14 @@ class Shell:
             )  # fmt: skip
         self.servers.append((block, process, log))
         deadline = time.monotonic() + SECONDS
-        while not _is_ready(self.here(ready), log):
+        while not _is_ready(self.replace_ports(ready), log):
             said = log.read_text(encoding="utf-8")
             assert process.poll() is None, f"{block.name} ended: {said}"
             assert time.monotonic() < deadline, f"{block.name} is not ready: {said}"
             time.sleep(0.05)
 
     def close(self) -> None:
+        """End the shell and the servers."""
         assert self.process.stdin is not None
         with suppress(OSError):
             self.process.stdin.close()
@@ -160,7 +167,8 @@ def _is_ready(ready: str, log: Path) -> bool:
     return False
 
 
-def free_ports(count: int) -> list[str]:
+def find_free_ports(count: int) -> list[str]:
+    """Return ports that nobody listens on."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -170,14 +178,14 @@ def free_ports(count: int) -> list[str]:
 
 @contextmanager
 def shell_in(folder: Path, programs: Path) -> Iterator[Shell]:
-    """A shell as a reader has it who has installed Lexveil into .venv."""
+    """Yield a shell like that of a reader who has installed Lexveil into .venv."""
     (folder / ".venv").mkdir(exist_ok=True)
     with suppress(FileExistsError):
         (folder / ".venv" / "bin").symlink_to(programs)
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "XDG_"))}
-    endpoint, server, metrics = free_ports(3)
+    endpoint, server, metrics = find_free_ports(3)
     shell = Shell(
         folder,
         outside
@@ -202,44 +210,49 @@ def shell_in(folder: Path, programs: Path) -> Iterator[Shell]:
 
 
 def follow(page: str, shell: Shell) -> None:
-    """Do what the page says."""
-    for block in blocks(page):
-        what, value = block.directive
-        if what == "file":
+    """Do what the page says, and compare what is printed."""
+    for block in read_blocks(page):
+        directive, value = block.directive
+        if directive == "file":
             target = shell.folder / value
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(block.text, encoding="utf-8")
-        elif what == "keeps running, ready":
+        elif directive == "keeps running, ready":
             shell.serve(block, value)
-        elif what == "not run" or block.language in DATA:
+        elif directive == "not run" or block.language in DATA:
             continue
         elif block.language == "python":
             script = shell.folder.parent / "block.py"
-            script.write_text(shell.here(block.text), encoding="utf-8")
-            outcome(block, block.text, shell.run(f"lexveil --script {shlex.quote(str(script))}\n"))
+            script.write_text(shell.replace_ports(block.text), encoding="utf-8")
+            check_exit(block, block.text, shell.run(f"lexveil --script {shlex.quote(str(script))}\n"))
         else:
             for command, printed in block.commands:
-                run = shell.refused(command, int(value)) if what == "exit code" else shell.run(command)
-                out = outcome(block, command, run)
+                run = (
+                    shell.run_refused(command, int(value)) if directive == "exit code" else shell.run(command)
+                )
+                out = check_exit(block, command, run)
                 compare(block, printed, out)
 
 
-def outcome(block: Block, command: str, run: tuple[int, str, str]) -> str:
+def check_exit(block: Block, command: str, run: tuple[int, str, str]) -> str:
+    """Check that a command succeeded, and return its output."""
     code, out, err = run
     assert code == 0, f"{block.name}: exit code {code}\n{command}\n{out[-1500:]}\n{err[-1500:]}"
     return out
 
 
 def compare(block: Block, printed: str, out: str) -> None:
-    """Each line that the page shows is printed, in this order, but for numbers, digests and paths; of one
-    that ends in dots the beginning is."""
+    """Check that each line that the page shows is printed, in this order, apart from numbers, digests, paths.
+
+    Of a line that ends in dots, only the beginning must match.
+    """
     left = iter([_shape(line) for line in out.splitlines()])
     for line in printed.splitlines():
         begun, dots, _ = line.partition("...")
         if begun.strip() or (line.strip() and not dots):
             shape = _shape(begun)
-            found = any(one.startswith(shape) if dots else one == shape for one in left)
-            assert found, f"{block.name} shows {line!r}, which is not what is printed:\n{out[-3000:]}"
+            is_printed = any(one.startswith(shape) if dots else one == shape for one in left)
+            assert is_printed, f"{block.name} shows {line!r}, which is not what is printed:\n{out[-3000:]}"
 
 
 def _shape(line: str) -> str:

@@ -1,12 +1,12 @@
-"""What README and the pages of docs/ tell a reader to type is typed here, page by page.
+"""The commands of README and of the pages of docs/ are run here, page by page.
 
 The commands of a page run in one shell, in order, in a folder where the tutorial has been followed. A comment
-above a block says what cannot be run so:
+above a block marks what cannot be run like this:
 
     <!-- not run: REASON -->            checked as far as it can be: its commands, options and files exist
     <!-- keeps running, ready: X -->    a server: started, waited for, ended with the page. X is an address
-                                        that answers, or a text that it prints
-    <!-- exit code: N -->               a command that is meant to be refused
+                                        that answers, or a text that is printed
+    <!-- exit code: N -->               a command that must be refused
     <!-- file: NAME -->                 the block is a file that the reader writes
 
 In ```console, lines after `$ ` are commands and the others what they print: compared in order, every number,
@@ -35,7 +35,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
-from docs_reader import DATA, FENCE, SECONDS, SHELLS, Block, blocks, follow, shell_in  # noqa: E402
+from docs_reader import DATA, FENCE, SECONDS, SHELLS, Block, follow, read_blocks, shell_in  # noqa: E402
 
 TUTORIAL = "docs/tutorial.md"
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
@@ -47,12 +47,12 @@ MOST_NOT_RUN = 28
 
 
 def all_blocks() -> list[Block]:
-    return [block for page in PAGES for block in blocks(page)]
+    return [block for page in PAGES for block in read_blocks(page)]
 
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of programs in which `lexveil` is a fork of a process that is warm already."""
+    """A folder of programs in which `lexveil` is a fork of a warm process."""
     import warm_lexveil
 
     folder = tmp_path_factory.mktemp("warm")
@@ -68,7 +68,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         process = subprocess.Popen(program, env=environment, stdout=log, stderr=log)
     programs = folder / "bin"
     programs.mkdir()
-    (programs / "lexveil").write_text(warm_lexveil.client(str(address)), encoding="utf-8")
+    (programs / "lexveil").write_text(warm_lexveil.make_client(str(address)), encoding="utf-8")
     (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     for program in ("lexveil", "python"):
         (programs / program).chmod(0o755)
@@ -99,7 +99,8 @@ def test_the_tutorial_can_be_followed(followed: Path) -> None:
 
 def runs(page: str) -> bool:
     return any(
-        block.language in (*SHELLS, "python") and block.directive[0] != "not run" for block in blocks(page)
+        block.language in (*SHELLS, "python") and block.directive[0] != "not run"
+        for block in read_blocks(page)
     )
 
 
@@ -135,16 +136,16 @@ def test_what_is_not_run_has_a_good_reason() -> None:
         reason = block.directive[1]
         assert REASONS.match(reason), f"{block.name}: {reason}"
         if found := re.match(r"run by (\S+\.)(py|md)", reason):
-            told = (ROOT / (found[1] + found[2])).read_text(encoding="utf-8")
+            text = (ROOT / (found[1] + found[2])).read_text(encoding="utf-8")
             for word in re.findall(r"\blexveil (\w+)", block.text):
-                assert (f'"{word}"' if found[2] == "py" else f"lexveil {word}") in told, block.name
+                assert (f'"{word}"' if found[2] == "py" else f"lexveil {word}") in text, block.name
     assert len(left) <= MOST_NOT_RUN
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_that_are_not_run_could_be(page: str) -> None:
     """The syntax is the shell's, every option is the command's, every file of ours is there."""
-    for block in blocks(page):
+    for block in read_blocks(page):
         if block.language in SHELLS and block.directive[0] in ("not run", "keeps running, ready"):
             for command, _ in block.commands:
                 checked = subprocess.run(
@@ -195,26 +196,28 @@ def check_command(where: str, words: list[str], prose: bool) -> None:
 
     from lexveil.flows.cli import app
 
-    found: Any = get_command(app)
+    command: Any = get_command(app)
     rest = list(words)
-    while rest and hasattr(found, "commands") and rest[0] in found.commands:
-        found = found.commands[rest.pop(0)]
-    if rest and hasattr(found, "commands") and not rest[0].startswith("-"):
-        found = found.commands.get("files") or pytest.fail(f"{where}: no command lexveil {' '.join(words)}")
-    known = {name for one in getattr(found, "params", []) for name in [*one.opts, *one.secondary_opts]} | {
-        "--help"
-    }
+    if " ".join(rest[:2]) in command.commands:
+        rest[:2] = [" ".join(rest[:2])]
+    while rest and hasattr(command, "commands") and rest[0] in command.commands:
+        command = command.commands[rest.pop(0)]
+    is_group = hasattr(command, "commands")
+    assert not (is_group and rest and not rest[0].startswith("-")), (
+        f"{where}: no command lexveil {' '.join(words)}"
+    )
+    known = {name for one in command.params for name in [*one.opts, *one.secondary_opts]} | {"--help"}
     for word in rest:
         if re.match(r"--?[a-z]", word):
             assert word.partition("=")[0] in known, f"{where}: lexveil {' '.join(words)} has no option {word}"
-    assert prose or rest or not hasattr(found, "commands"), f"{where}: {words}"
+    assert prose or rest or not is_group, f"{where}: {words}"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_data_in_a_page_is_what_it_says(page: str) -> None:
     from lexveil.pipeline.settings import Settings
 
-    for block in blocks(page):
+    for block in read_blocks(page):
         if block.language == "json":
             for line in [block.text] if block.text.startswith("{\n") else block.text.splitlines():
                 json.loads(line)
@@ -249,7 +252,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_site_asks_nobody_else_for_anything(site: Path) -> None:
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
     from lxml import html
 
     pages = list(site.rglob("*.html"))
@@ -270,12 +273,12 @@ def test_the_reference_names_every_command_and_setting(site: Path) -> None:
     from lexveil.pipeline.settings import Settings
 
     commands = (site / "reference/commands.html").read_text(encoding="utf-8")
-    for name, _ in hooks.commands():
+    for name, _ in hooks.iterate_commands():
         assert f">{name}<" in commands
     for section in (
         Settings,
-        *(kind for entry in Settings.model_fields.values() if (kind := hooks.section_of(entry))),
+        *(kind for entry in Settings.model_fields.values() if (kind := hooks.get_section(entry))),
     ):
-        said = hooks.meanings(section)
+        comments = hooks.read_comments(section)
         for name, entry in section.model_fields.items():
-            assert hooks.section_of(entry) or said[name], f"{section.__name__}.{name} says nothing of itself"
+            assert hooks.get_section(entry) or comments[name], f"{section.__name__}.{name} has no comment"

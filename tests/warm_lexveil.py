@@ -1,10 +1,10 @@
-"""`lexveil` without its start: a process that has loaded the heavy libraries, and whose forks are commands.
+"""`lexveil` without its start-up: a process that has loaded the heavy libraries and forks for each command.
 
-    python tests/warm_lexveil.py SOCKET        the process; a command is what connects
-    SOCKET's client is `client(SOCKET)`        what stands on the PATH of a page of the documentation
+    python tests/warm_lexveil.py SOCKET        starts the process; each connection to SOCKET is a command
+    `make_client(SOCKET)`                      is the script that stands for `lexveil` on a page's PATH
 
-Twenty commands of a page would spend a minute on imports alone. A fork has its own arguments, folder,
-environment, output and exit code; it runs the real `lexveil.flows.cli.main`.
+The twenty commands of a page would otherwise spend a minute on imports alone. A fork has its own arguments,
+folder, environment, output and exit code; it runs the real `lexveil.flows.cli.main`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ CLIENT = """\
 import json, os, signal, socket, sys
 link = socket.socket(socket.AF_UNIX)
 link.connect({socket!r})
-asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
-socket.send_fds(link, [len(asked).to_bytes(8, "big")], [0, 1, 2])
-link.sendall(asked)
+request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+socket.send_fds(link, [len(request).to_bytes(8, "big")], [0, 1, 2])
+link.sendall(request)
 answers = link.makefile()
 child = int(answers.readline())
 for number in (signal.SIGTERM, signal.SIGINT):
@@ -33,13 +33,13 @@ sys.exit(int(answers.readline() or 1))
 """
 
 
-def client(address: str) -> str:
-    """The script in place of `lexveil`: it hands its arguments, folder, environment and streams over."""
+def make_client(address: str) -> str:
+    """Return the script in place of `lexveil`: it hands over arguments, folder, environment and streams."""
     return CLIENT.format(python=sys.executable, socket=address)
 
 
 def _warm_up() -> None:
-    """Load what most commands load, and what they compute of public data only."""
+    """Load what most commands load, and compute what depends on public data only."""
     import transformers  # noqa: F401
 
     from lexveil.nlp.detection.detector import Detector
@@ -53,13 +53,13 @@ def _warm_up() -> None:
     _ = PublicEncoder.load().public_mean
 
 
-def _carry_out(link: socket.socket) -> None:
-    """One command: this process waits for it, and says how it ended."""
+def _run_command(link: socket.socket) -> None:
+    """Run one command in a fork, wait for it, and report its exit code."""
     size, streams, _, _ = socket.recv_fds(link, 8, 3)
-    asked = b""
-    while len(asked) < int.from_bytes(size, "big"):
-        asked += link.recv(1 << 16)
-    arguments, folder, environment = json.loads(asked)
+    request = b""
+    while len(request) < int.from_bytes(size, "big"):
+        request += link.recv(1 << 16)
+    arguments, folder, environment = json.loads(request)
     child = os.fork()
     if child:
         for stream in streams:
@@ -80,21 +80,20 @@ def _carry_out(link: socket.socket) -> None:
         sys.argv = arguments[1:]
         runpy.run_path(arguments[1], run_name="__main__")
         return
-    sys.argv = ["lexveil", *arguments]
     from lexveil.flows.cli import main
 
-    main()
+    main(arguments)
 
 
 def main() -> None:
-    """Serve until ended, or until the tests that started this are gone."""
+    """Serve until terminated, or until the tests that started this process have ended."""
     tests = os.getppid()
     _warm_up()
     address = sys.argv[1]
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address + ".new")
     listener.listen()
-    Path(address + ".new").rename(address)  # whoever finds it can connect
+    Path(address + ".new").rename(address)  # a client that sees it can connect
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener.settimeout(1)
     while os.getppid() == tests:
@@ -106,7 +105,7 @@ def main() -> None:
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listener.close()
-            _carry_out(link)
+            _run_command(link)
             return
         link.close()
 

@@ -1,5 +1,5 @@
-"""At a real Prefect server: schedules that start, one work pool, one watch over heartbeats, and a process
-worker whose failed and killed runs are told of.
+"""At a real Prefect server: schedules that start, work pools, watches over runs, and a process worker whose
+failed and killed runs are reported.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from lexveil.flows.deployments import parse_schedule, scheduled_job
 from lexveil.pipeline.errors import SourceMissingError
 from tests.deadlines import HANGS_AFTER, wait_until
 
-TEMPLATE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "job-template.json"
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "deploy" / "kubernetes" / "job-template.json"
 
 
-def asked(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
+def query(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
     while True:
         answer = httpx.post(f"{url}/{kind}/filter", json=body, timeout=HANGS_AFTER)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its SQLite was busy
@@ -41,14 +42,14 @@ import json, sys
 from lexveil.flows.cli import app
 from lexveil.pipeline.errors import LexveilError
 
-told = []
+results = []
 for words in json.loads(sys.argv[1]):
     try:
         app(words, standalone_mode=False)
-        told.append([0, ""])
+        results.append([0, ""])
     except LexveilError as error:
-        told.append([error.exit_code, str(error)])
-print(json.dumps(told))
+        results.append([error.exit_code, str(error)])
+print(json.dumps(results))
 """
 
 
@@ -87,9 +88,9 @@ def registered(
     command = command_in(folder)
     done = command.run_script(folder / "commands.py", json.dumps(words), PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert [code for code, _ in told] == [0] * len(right) + [2] * len(wrong), told
-    return Registered(prefect_server.url, folder, [line for code, line in told if code])
+    results = json.loads(done.stdout.splitlines()[-1])
+    assert [code for code, _ in results] == [0] * len(right) + [2] * len(wrong), results
+    return Registered(prefect_server.url, folder, [line for code, line in results if code])
 
 
 def test_the_server_plans_the_next_nights(registered: Registered) -> None:
@@ -98,7 +99,7 @@ def test_the_server_plans_the_next_nights(registered: Registered) -> None:
     found: list[dict[str, Any]] = []
 
     def look() -> list[dict[str, Any]]:
-        everywhere = asked(registered.url, "flow_runs", flow_runs=planned)
+        everywhere = query(registered.url, "flow_runs", flow_runs=planned)
         found[:] = [run for run in everywhere if run["work_pool_name"] == "lexveil"]
         return found
 
@@ -107,43 +108,62 @@ def test_the_server_plans_the_next_nights(registered: Registered) -> None:
 
 
 def test_registering_again_changes_and_does_not_double(registered: Registered) -> None:
-    found = {one["name"]: one for one in asked(registered.url, "deployments")}
+    found = {one["name"]: one for one in query(registered.url, "deployments")}
     assert {"nightly", "train", "audit"} <= set(found)
     (schedule,) = found["nightly"]["schedules"]
     assert schedule["schedule"]["interval"] == 3600
     assert found["nightly"]["global_concurrency_limit"]["limit"] == 1
     assert found["nightly"]["entrypoint"] == "lexveil.flows.deployments.scheduled_job"
-    watches = asked(registered.url, "automations")
+    watches = query(registered.url, "automations")
     assert len(watches) == 2
     ours = {f"prefect.flow.{one['flow_id']}" for one in found.values()}
     for watch in watches:  # no run of others on this server is touched
         assert set(watch["trigger"]["match_related"]["prefect.resource.id"]) <= ours
 
 
-def test_what_the_first_night_would_stumble_over_is_refused(registered: Registered) -> None:
-    expected = ("of type process", "of type tent", "neither cron nor", "no JSON object")
+FORMER = "flows.deployments.scheduled_job"
+
+
+def age(url: str, deployment: str) -> None:
+    """Have a deployment name its flow as versions did before the package was called `lexveil`."""
+    (found,) = (one for one in query(url, "deployments") if one["name"] == deployment)
+    former = found["entrypoint"].removeprefix("lexveil.")
+    httpx.patch(
+        f"{url}/deployments/{found['id']}", json={"entrypoint": former}, timeout=30
+    ).raise_for_status()
+
+
+def test_registering_again_renews_what_an_earlier_version_registered_and_names_the_rest(
+    registered: Registered, command_in: Callable[[Path], Any]
+) -> None:
+    for name in ("nightly", "cl-nightly"):
+        age(registered.url, name)
+    before = {one["name"]: one for one in query(registered.url, "deployments")}
+    assert before["nightly"]["entrypoint"] == before["cl-nightly"]["entrypoint"] == FORMER
+    words = ("deploy", "client of a name", "-w", "work", "--nightly", "3600", "--json")
+    done = command_in(registered.folder).run(*words, PREFECT_API_URL=registered.url)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["deployed"]["nightly"] == "3600"
+    assert list(result["outdated"]) == ["cl-nightly"]
+    after = {one["name"]: one for one in query(registered.url, "deployments")}
+    assert after["nightly"]["id"] == before["nightly"]["id"]
+    assert after["nightly"]["entrypoint"] == "lexveil.flows.deployments.scheduled_job"
+    assert after["nightly"]["parameters"] == before["nightly"]["parameters"]
+    assert after["cl-nightly"]["entrypoint"] == FORMER
+
+
+def test_what_would_fail_the_first_night_is_refused(registered: Registered) -> None:
+    expected = ("of type process", "of type tent", "neither cron nor", "not a JSON object")
     assert all(message in line for message, line in zip(expected, registered.refused, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [(("nowhere", "-w", "work"), "nothing at"), (("inbox", "-w", "work"), "PREFECT_API_URL")],
-    ids=["source", "server"],
-)
-def test_in_one_line(
-    words: tuple[str, ...], message: str, command_in: Callable[[Path], Any], tmp_path: Path
-) -> None:
-    (tmp_path / "inbox").mkdir()
-    done = command_in(tmp_path).run("deploy", *words)
-    assert (done.returncode, message in done.stderr, done.stderr.count("\n")) == (2, True, 1)
-
-
 def test_runs_may_be_containers_of_a_cluster(registered: Registered) -> None:
-    pools = {one["name"]: one for one in asked(registered.url, "work_pools")}
+    pools = {one["name"]: one for one in query(registered.url, "work_pools")}
     assert pools["cluster"]["type"] == "kubernetes"
     assert "image" in pools["cluster"]["base_job_template"]["variables"]["properties"]
     assert pools["templated"]["base_job_template"] == json.loads(TEMPLATE.read_text())
-    (night,) = (one for one in asked(registered.url, "deployments") if one["name"] == "cl-nightly")
+    (night,) = (one for one in query(registered.url, "deployments") if one["name"] == "cl-nightly")
     beat = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
     assert night["work_pool_name"] == "cluster"
     assert night["job_variables"] == {"image": "office/lexveil:1", "env": beat}
@@ -192,7 +212,7 @@ class Scheduled:
     worker: subprocess.Popen[bytes]
 
     def start(self, deployment: str, **parameters: Any) -> str:
-        found = {one["name"]: one["id"] for one in asked(self.url, "deployments")}
+        found = {one["name"]: one["id"] for one in query(self.url, "deployments")}
         address = f"{self.url}/deployments/{found[deployment]}/create_flow_run"
         while True:
             answer = httpx.post(address, json={"parameters": parameters}, timeout=HANGS_AFTER)
@@ -216,11 +236,12 @@ def scheduled(
 ) -> Generator[Scheduled]:
     folder, url = registered.folder, registered.url
     command = command_in(folder)
-    place = command.environment(
+    environment = command.environment(
         PREFECT_API_URL=url, LEXVEIL_WEBHOOK=receiver.url, PREFECT_WORKER_QUERY_SECONDS="1"
     )
+    environment["PYTHONPATH"] = str(ROOT / "src")  # as installed: `lexveil` is the only package
     start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tried", "--type", "process"]
-    worker = subprocess.Popen(start, env=place, cwd=folder, start_new_session=True)
+    worker = subprocess.Popen(start, env=environment, cwd=folder, start_new_session=True)
     yield Scheduled(url, worker)
     worker.terminate()
     worker.wait(60)
@@ -228,24 +249,39 @@ def scheduled(
 
 def test_runs_have_the_settings_of_the_folder_where_they_were_registered(registered: Registered) -> None:
     """A worker's own working folder is another one: without it they would run with the defaults."""
-    for one in asked(registered.url, "deployments"):
+    for one in query(registered.url, "deployments"):
         assert one["parameters"]["config"] == str(registered.folder / "lexveil.toml")
 
 
-def test_no_parameter_tells_a_source(scheduled: Scheduled) -> None:
-    found = [one for one in asked(scheduled.url, "deployments") if one["name"].startswith("tried-")]
+def test_no_parameter_names_a_source(scheduled: Scheduled) -> None:
+    found = [one for one in query(scheduled.url, "deployments") if one["name"].startswith("tried-")]
     assert len(found) == 3
     assert "client" not in json.dumps(found)
 
 
-def test_a_refusal_is_told_once_and_not_tried_again(scheduled: Scheduled, receiver: Receiver) -> None:
+def test_a_run_of_an_earlier_versions_deployment_crashes_and_its_log_says_why(scheduled: Scheduled) -> None:
+    age(scheduled.url, "tried-audit")
+    run = scheduled.start("tried-audit")
+    assert scheduled.until(run, "CRASHED", "FAILED", "COMPLETED")["state_type"] == "CRASHED"
+    lines: list[str] = []
+
+    def said_why() -> bool:
+        lines[:] = [
+            one["message"] for one in query(scheduled.url, "logs", logs={"flow_run_id": {"any_": [run]}})
+        ]
+        return any("No module named 'flows'" in line for line in lines)
+
+    wait_until(said_why)
+
+
+def test_a_refusal_is_reported_once_and_not_retried(scheduled: Scheduled, receiver: Receiver) -> None:
     run = scheduled.start("tried-train", config="/nowhere/lexveil.toml")
     ended = scheduled.until(run, "FAILED", "COMPLETED", "CRASHED")
     assert (ended["state_type"], ended["run_count"]) == ("FAILED", 1)
     assert receiver.waits_for(1) == [{"flow": "lexveil-train", "run": run, "state": "Failed"}]
 
 
-def test_a_fault_is_tried_again_later_and_a_killed_run_is_told(
+def test_a_fault_is_retried_later_and_a_killed_run_is_reported(
     scheduled: Scheduled, receiver: Receiver
 ) -> None:
     """The folder of the sources is empty, so there is nothing to learn from; then the process is killed
@@ -282,9 +318,9 @@ def test_delays_grow_and_a_refusal_ends_them(
     script.write_text(GROWING)
     done = command_in(tmp_path).run_script(script, PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["tries"] == {"fault": 4, "refusal": 1}
-    assert told["delays"] == [1, 2, 3]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["tries"] == {"fault": 4, "refusal": 1}
+    assert result["delays"] == [1, 2, 3]
 
 
 GROWING = """
@@ -312,14 +348,14 @@ print(json.dumps({"tries": tries, "delays": delays}))
 
 
 @pytest.mark.parametrize("when", ["while it worked", "before it began"])
-def test_a_run_whose_machine_is_gone_is_called_crashed_and_told(
+def test_a_run_whose_machine_is_gone_is_marked_crashed_and_reported(
     when: str,
     registered: Registered,
     scheduled: Scheduled,
     receiver: Receiver,
     command_in: Callable[[Path], Any],
 ) -> None:
-    """The last here: with a patience of ten seconds every other run would seem to be dead."""
+    """The last here: with a patience of ten seconds every other run would seem dead."""
     receiver.answer, before = 200, len(receiver.bodies)
     script = registered.folder / "gone.py"
     script.write_text(GONE)
@@ -329,8 +365,8 @@ def test_a_run_whose_machine_is_gone_is_called_crashed_and_told(
     assert done.returncode == 0, done.stderr
     others, run = done.stdout.split()[-2:]
     assert scheduled.until(run, "CRASHED")["state_type"] == "CRASHED"
-    told = {"flow": "lexveil-train", "run": run, "state": "Crashed"}
-    assert receiver.waits_for(before + 1)[before:] == [told]
+    expected = {"flow": "lexveil-train", "run": run, "state": "Crashed"}
+    assert receiver.waits_for(before + 1)[before:] == [expected]
     assert scheduled.until(others, "RUNNING", "PENDING", "CRASHED")["state_type"] != "CRASHED"
 
 

@@ -56,20 +56,20 @@ from lexveil.pipeline.workspace.workspace import Workspace
 @seal_errors("run")
 def job(folder: str) -> None:
     here = Path(folder)
-    told = {}
+    results = {}
     with shard_tasks(settings) as each:
-        place = Workspace.open(here / "workspace")
-        ingest(place.with_settings(settings), [Path(sys.argv[3])], each)
-        told["masked"] = mask(place.with_settings(settings), each).rows
+        workspace = Workspace.open(here / "workspace", settings)
+        ingest(workspace, [Path(sys.argv[3])], each)
+        results["masked"] = mask(workspace, each).rows
         shards = [Shard(index, f"key{index}") for index in range(4)]
         found = list(each("die", functools.partial(runner_work.die_once, str(here)), shards))
-        told["after_death"] = sorted(result.rows for result in found)
-        told["workers"] = sorted({result.digest for result in found})
+        results["after_death"] = sorted(result.rows for result in found)
+        results["workers"] = sorted({result.digest for result in found})
         try:
             list(each("refuse", functools.partial(runner_work.refuse, str(here)), shards[:1]))
         except LexveilError as error:
-            told["refused"] = [type(error).__name__, str(error)]
-        print(json.dumps(told), flush=True)
+            results["refused"] = [type(error).__name__, str(error)]
+        print(json.dumps(results), flush=True)
         list(each("hang", runner_work.hang, shards[:2]))
 
 
@@ -110,7 +110,7 @@ def hang(shard):
 """
 
 
-THEIRS = """
+EXTERNAL = """
 import json
 
 import runner_work
@@ -123,7 +123,7 @@ from lexveil.pipeline.records import Shard
 from lexveil.pipeline.settings import Settings
 
 
-@flow(name="theirs", log_prints=False, persist_result=False)
+@flow(name="external", log_prints=False, persist_result=False)
 @seal_errors("run")
 def job(address: str) -> list[int]:
     settings = Settings.model_validate({"runner": "dask", "runner_address": address})
@@ -133,17 +133,17 @@ def job(address: str) -> list[int]:
 
 if __name__ == "__main__":
     shards = [Shard(index, f"key{index}") for index in range(4)]
-    told = {}
+    results = {}
     for threads in (1, 2):
         with LocalCluster(
             n_workers=1, threads_per_worker=threads, host="127.0.0.1", dashboard_address=None
         ) as cluster:
             try:
-                told[threads] = job(cluster.scheduler_address)
+                results[threads] = job(cluster.scheduler_address)
             except SettingsError as error:
-                told[threads] = str(error)
-            told["stayed"] = len(cluster.scheduler_info["workers"])
-    print(json.dumps(told), flush=True)
+                results[threads] = str(error)
+            results["stayed"] = len(cluster.scheduler_info["workers"])
+    print(json.dumps(results), flush=True)
 """
 
 
@@ -153,7 +153,7 @@ class Ran:
 
     folder: Path
     temporary: Path
-    told: dict[str, Any]
+    results: dict[str, Any]
     server: Any
     descendants: list[int]
     errors: str
@@ -193,8 +193,9 @@ def alive(process: int) -> bool:
 
 
 def works(process: int) -> bool:
-    """Whether it is alive, and none of two agents of Ray that hold nothing, and go when they have tried for a
-    minute to tell of the others' end."""
+    """True if it is alive and none of the two agents of Ray that hold nothing and end after a minute of
+    trying to report the end of the others.
+    """
     try:
         command = Path(f"/proc/{process}/cmdline").read_text()
     except OSError:
@@ -213,8 +214,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "generated" / "corpus").rename(folder / "corpus")
     shutil.rmtree(folder / "generated")
     settings = Settings.model_validate(SETTINGS)
-    place = Workspace.create_or_open(folder / "workspace")
-    place.with_settings(settings).keys.purpose_key("pseudonyms")
+    Workspace.create_or_open(folder / "workspace", settings).keys.purpose_key("pseudonyms")
     return folder
 
 
@@ -227,9 +227,9 @@ def alone(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("alone") / "workspace"
     shutil.copytree(base / "workspace", root)
-    place, settings = Workspace.open(root), Settings.model_validate(SETTINGS)
-    ingest(place.with_settings(settings), [base / "corpus"])
-    mask(place.with_settings(settings))
+    workspace = Workspace.open(root, Settings.model_validate(SETTINGS))
+    ingest(workspace, [base / "corpus"])
+    mask(workspace)
     return root
 
 
@@ -260,19 +260,19 @@ def ran(
         assert process.stdout is not None
         try:
             lines = iter(process.stdout.readline, "")
-            told = next((json.loads(line) for line in lines if line.startswith("{")), None)
+            results = next((json.loads(line) for line in lines if line.startswith("{")), None)
             descendants = descendants_of(process.pid)
         finally:
             process.kill()
             process.wait()
     text = (folder / "stderr").read_text()
-    assert told is not None, text
-    yield Ran(folder, temporary, told, prefect_server, descendants, text)
+    assert results is not None, text
+    yield Ran(folder, temporary, results, prefect_server, descendants, text)
     shutil.rmtree(temporary, ignore_errors=True)
 
 
 def test_the_tables_are_the_same_whoever_made_them(ran: Ran, alone: Path) -> None:
-    assert ran.told["masked"] == DOCUMENTS
+    assert ran.results["masked"] == DOCUMENTS
     assert digests(ran.workspace) == digests(alone)
     assert masked(ran.workspace) == masked(alone)
     assert len(digests(alone)) == DOCUMENTS // PER_SHARD
@@ -280,11 +280,11 @@ def test_the_tables_are_the_same_whoever_made_them(ran: Ran, alone: Path) -> Non
 
 def test_a_dead_worker_is_replaced_and_its_shard_tried_again(ran: Ran) -> None:
     assert (ran.folder / "died-1").exists()
-    assert ran.told["after_death"] == [0, 2, 4, 6]
+    assert ran.results["after_death"] == [0, 2, 4, 6]
 
 
 def test_a_refusal_crosses_as_it_is_and_is_not_tried_again(ran: Ran) -> None:
-    assert ran.told["refused"] == ["WorkspaceKeyError", "no key for this shard"]
+    assert ran.results["refused"] == ["WorkspaceKeyError", "no key for this shard"]
     assert (ran.folder / "refusals").read_text() == "x"
 
 
@@ -345,13 +345,13 @@ def test_a_cluster_of_others_is_used_and_left_as_it_was(
 ) -> None:
     pytest.importorskip("prefect_dask")
     (tmp_path / "runner_work.py").write_text(WORK)
-    (tmp_path / "job.py").write_text(THEIRS)
+    (tmp_path / "job.py").write_text(EXTERNAL)
     done = command_in(tmp_path).run_script(tmp_path / "job.py", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["1"] == [0, 2, 4, 6]
-    assert "one thread each" in told["2"]
-    assert told["stayed"] == 1
+    results = json.loads(done.stdout.splitlines()[-1])
+    assert results["1"] == [0, 2, 4, 6]
+    assert "one thread each" in results["2"]
+    assert results["stayed"] == 1
 
 
 def test_an_order_shows_nothing() -> None:
