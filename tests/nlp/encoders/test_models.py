@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import json
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -142,37 +141,3 @@ def test_losses_are_per_item() -> None:
     torch.testing.assert_close(hard, -log_p[torch.arange(3), torch.tensor([1, 0, 2])])
     soft = denoising_loss(logits, torch.tensor([[0.5, 0.5, 0], [0, 0, 0], [0, 0, 1.0]]))
     torch.testing.assert_close(soft, torch.stack([-log_p[0, :2].mean(), torch.tensor(0.0), -log_p[2, 2]]))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_configuration_survives_json(kind: Kind, tiny: PublicEncoder) -> None:
-    config = ModelConfig.of(kind, tiny, LABELS, "denoise", hidden=8)
-    assert ModelConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"schema_version": 1},
-        {"kind": "transformer"},
-        {"objective": "guess"},
-        {"encoder_digest": "abc"},
-        {"labels": ["one"]},
-        {"labels": ["one", "one"]},
-        {"labels": ["one", 2]},
-        {"labels": "ab"},
-        {"feature_dim": 7},
-        {"hidden": -8, "feature_dim": -8},
-        {"hidden": 8.0},
-        {"chunk_length": True},
-        {"chunk_limit": 0},
-        {"size": 1},
-        {"surprise": 1},
-    ],
-)
-def test_a_wrong_configuration_is_refused(change: dict[str, Any], tiny: PublicEncoder) -> None:
-    good = ModelConfig.of("mlp", tiny, LABELS, hidden=8).to_json()
-    with pytest.raises(ValueError):
-        ModelConfig.from_json({**good, **change})
-    with pytest.raises(ValueError):
-        ModelConfig.from_json({name: good[name] for name in list(good)[1:]})
