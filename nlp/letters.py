@@ -14,8 +14,8 @@ LOWER = "".join(c for c in map(chr, range(0x530)) if c.islower())
 
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003fffd"
 
-# A character of a word, except a Chinese one: Chinese text has no spaces, so a number or an address may follow
-# or precede a Chinese character directly. A whole class, with its brackets.
+# A character of a word, except a Chinese one: a number or an address may be next to a Chinese character
+# directly, as Chinese text has no spaces. A whole class, with its brackets.
 SPACED_WORD = rf"[^\W{HAN}]"
 
 _HAN = re.compile(f"[{HAN}]")

@@ -47,7 +47,7 @@ RULES = (
     compile_rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|e)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
          rf"[ ,;:(-]{{1,4}}(?:Az\.?:? ?|Rs\. ?)?(?:{FILE_NUMBER_DE}|C ?- ?\d{{1,4}}/\d{{2}})(?:[ ,;)-]{{1,4}}(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris))*", "/", "."),
     compile_rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
-    compile_rule(rf"§§? ?\d+[a-z]?{_SUB_DE} ?(?:{_CODE_DE})?", "§"),
+    compile_rule(rf"§§? ?\d+[a-z]?{_SUB_DE}(?: ?{_CODE_DE})?", "§"),
     compile_rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
     compile_rule(rf"\b[{UPPER}][\w-]*(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?: vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),
     compile_rule(r"\bBT-Drucks?(?:ache|\.)? ?\d{1,2}/\d{1,5}(?:,? S\. ?\d+)?|\bBR-Drucks?(?:ache|\.)? ?\d{1,4}/\d{2}", "BT-Dr", "BR-Dr"),

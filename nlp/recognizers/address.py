@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from lexveil.nlp.letters import UPPER
 from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
-from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
+from lexveil.nlp.recognizers.organization import is_specific
 
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]|"
@@ -69,13 +69,5 @@ class EnglishAddressRecognizer(RuleRecognizer):
             for match in pattern.finditer(text):
                 group = match.lastindex or 1
                 at_home = match.group().startswith(("live", "resid", "born"))
-                if at_home or _is_specific(match.group(group)):
+                if at_home or is_specific(match.group(group)):
                     yield Finding(match.start(group), match.end(group), "ADDRESS", SHAPED)
-
-
-def _is_specific(place: str) -> bool:
-    """Return True if `place` is more than a jurisdiction or words of legal drafting."""
-    words = re.findall(r"[^\W\d_]+", place)
-    return place.lower() not in JURISDICTIONS and any(
-        word[0].isupper() and word.lower() not in LEGAL_WORDS for word in words
-    )

@@ -14,7 +14,7 @@ _UNITS = "one|two|three|four|five|six|seven|eight|nine"
 _TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _COUNT = rf"(?:\d{{1,3}}|(?:{_TENS})(?:[ -](?:{_UNITS}))?|{_TEENS}|{_UNITS})"
 _AGE = re.compile(
-    rf"(?i)(?<![\w.,/-])(?:(?:aged|age[d:]?|at the age of|age of) ({_COUNT})(?=\s*(?:,|\.\s|;|\)|\n|and |when|at |years? (?:old|of age)))"
+    rf"(?i)(?<![\w.,/-])(?:(?:aged|age[d:]?|at the age of|age of) ({_COUNT})(?=\s*(?:,|\.\s|\.?$|;|\)|\n|and |when|at |years? (?:old|of age)))"
     rf"|({_COUNT}[ -]years?[ -](?:old|of[ -]age))|({_COUNT}[ -](?:months?|weeks?)[ -]old)|(\d{{1,3}} y/?o)\b|\b(?:defendant|plaintiff|victim|suspect|witness|driver|deceased|accused|claimant), (\d{{1,2}})(?=,))"
 )
 # Words before a threshold of the law, which is nobody's age.

@@ -1,4 +1,3 @@
-# ruff: noqa: E501  -- patterns read best on one line
 """Web addresses, IP addresses and hardware addresses."""
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
-from lexveil.nlp.vocabulary import LEGAL_WORDS
+from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
 
 SUFFIX = (
     r"(?:Inc|INC|Incorporated|Corp|CORP|Corporation|CORPORATION|LLC|L\.L\.C|LLP|L\.L\.P|LP|L\.P|Ltd|LTD|Limited|LIMITED|PLC|plc|P\.C|"
@@ -31,8 +31,8 @@ _INSTITUTION = re.compile(
     rf"Association|Society|Federation)\b(?: of (?:[{UPPER}][\w'-]+ ?){{1,3}})?"
 )
 _OF = re.compile(
-    rf"(?<!\w)(?:University|Bank|Church|College|Hospital|Institute|Municipality|Diocese) (?:of|for) (?:the )?"
-    rf"[{UPPER}][\w'-]+(?: (?:and |of |for )?[{UPPER}][\w'-]+){{0,3}}"
+    rf"(?<!\w)(University|Bank|Church|College|Hospital|Institute|Municipality|Diocese) (?:of|for) (?:the )?"
+    rf"([{UPPER}][\w'-]+(?: (?:and |of |for )?[{UPPER}][\w'-]+){{0,3}})"
 )
 
 
@@ -45,11 +45,15 @@ class EnglishOrganizationRecognizer(RuleRecognizer):
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the organizations in `text`."""
         yield from find_matches(text, "ORGANIZATION", SHAPED, _FIRM)
-        for pattern, score in ((_SUFFIXED, LABELED), (_INSTITUTION, SHAPED), (_OF, SHAPED)):
+        for pattern, score in ((_SUFFIXED, LABELED), (_INSTITUTION, SHAPED)):
             for match in pattern.finditer(text):
                 start = _skip_drafting(text, match.start(), match.end())
                 if start is not None:
                     yield Finding(start, match.end(), "ORGANIZATION", score)
+        for match in _OF.finditer(text):
+            kind, name = match.group(1), match.group(2)
+            if kind.lower() not in LEGAL_WORDS or is_specific(name):
+                yield Finding(match.start(), match.end(), "ORGANIZATION", SHAPED)
 
 
 _OPENING = re.compile(
@@ -64,3 +68,11 @@ def _skip_drafting(text: str, start: int, end: int) -> int | None:
     words = re.findall(r"[^\W\d_]+", text[start:end])
     specific = any(word[0].isupper() and word.lower() not in LEGAL_WORDS for word in words[:-1])
     return start if specific else None
+
+
+def is_specific(name: str) -> bool:
+    """Return True if `name` is more than a jurisdiction or words of drafting."""
+    words = re.findall(r"[^\W\d_]+", name)
+    return name.lower() not in JURISDICTIONS and any(
+        word[0].isupper() and word.lower() not in LEGAL_WORDS for word in words
+    )

@@ -160,7 +160,7 @@ def trim_name(text: str, start: int, end: int, *, titled: bool = False) -> tuple
         text: normalized text.
         start: where the name and the words around it begin.
         end: where they end.
-        titled: whether a title precedes [start, end), so that a lone word such as "Judge" can be a name.
+        titled: whether a title precedes [start, end), so that a lone word such as "Bond" can be a name.
     """
     tokens = [match.span() for match in _TOKEN.finditer(text, start, end)]
     words = [_bare(text[first:last]) for first, last in tokens]

@@ -122,7 +122,7 @@ _WORDS = frozenset(
     广东 广西 山东 山西 河南 河北 陕西 四川 福建 浙江 辽宁 吉林 上海 北京 天津 重庆 尚未 尚有 尚需 曾因 曾经 曾于 向公 向法 温州 徐州 常州 郑州 杭州 苏州 广州 福州 泉州 柳州 汉族 满族 苗族 回族 壮族 蒙古 牛奶 牛肉 马路 马上 马力
     单价 单据 单元 车主 车站 房屋 房间 房东 房产 房门 房内 毛发 毛重 白酒 雷管 石油 华为 乐器 巴士 党员 党委 党支 党组 和解 和解协 项下 查明 查获 查询 查看 查封 查扣 查实 查证 查缴 干部 干活 后又 后来 后经 后因 后于 后被 后将 何人 何时 何种
     游戏 游乐 游客 辛苦 冷静 冷冻 古董 官员 官方 封闭 封存 位于 位置 区分 区别 区域 区间 权利 权益 权属 花园 花费 花销 练习 盖章 商品 商店 商场 商铺 商量 商议 商标 盛大 强制 强行 强奸 强迫 戒毒 钱款 钱财 钱包 钱物 贺卡 简易 简单 简称 司机 司法
-    步行 乘坐 原告 原审 原判 原因 原籍 原系 原件 原则 原为 原有 索要 索取 索赔 宣告 宣判 宣读 容留 容器 来到 来源 来往 印章 印刷 于本 于同 于当 于上 于下 于今 于次 于其 于判 柴油 柴火 管理 管制 管辖 解放 鲜血 鲁某 路某 师傅 师父 连夜 连带 麻将 麻黄
+    步行 乘坐 原告 原审 原判 原因 原籍 原系 原件 原则 原为 原有 索要 索取 索赔 宣告 宣判 宣布 宣读 容留 容器 来到 来源 来往 印章 印刷 于本 于同 于当 于上 于下 于今 于次 于其 于判 柴油 柴火 管理 管制 管辖 解放 鲜血 鲁某 路某 师傅 师父 连夜 连带 麻将 麻黄
     怀疑 怀孕 怀里 怀有 步入 支撑 支部 支行 红包 红酒 红河 展开 展示 展览 习惯 慎重 扶养 扶助 诸多 诸如 秋天 秋季 松开 松树 松林 籍贯 堵截 堵住 堵塞 暨附 米宽 米处 米长 米外 洪水 苍白 阳光 阳性 阳台 畅通 撒谎 鱼塘 鱼类 弓箭 阴部 阴道 阴茎 阴毛 强制
     祖父 祖母 边上 边界 查找 费用 顾客 利用 利息 利润 能力 能够 任职 任意 沙发 沙场 沙滩 危房 乔装 麦地 简要 凌晨 毕业 裴某 束缚 束手 元整 元月 那么 那个 那里 那天 呼吸 呼叫 呼救 呼喊 居民 居住 居委 居间 隆重 印有 印发 斯诺 冶炼 楼下 楼上 楼道 楼梯 楼房 楼顶
     """.split()
@@ -200,13 +200,14 @@ def _in_title(text: str) -> Iterator[Finding]:
 def _in_context(text: str) -> Iterator[Finding]:
     for pattern, score in ((_BEFORE, LABELED), *((context, SHAPED) for context in _CONTEXTS)):
         for match in pattern.finditer(text):
-            group = match.lastindex or 1
-            if not _may_name(match.group(group)):
+            start, stop = match.span(match.lastindex or 1)
+            stop -= text[stop - 1] == "的"  # of the phrase after the name: 钱峰的证言
+            if not _may_name(text[start:stop]):
                 continue
-            end = _name_end(text, match.start(group))
+            end = _name_end(text, start)
             # Where the phrase after the name decides, it marks the name's end.
-            end = end if end and end < match.end(group) else match.end(group)
-            yield Finding(match.start(group), end, "PERSON", score)
+            end = end if end and end < stop else stop
+            yield Finding(start, end, "PERSON", score)
             separator = _SEPARATOR.match(text, end)
             if separator:
                 yield from _find_list(text, separator.end())
@@ -313,7 +314,7 @@ def _trim_foreign(text: str, match: re.Match[str]) -> Iterator[Finding]:
 
 
 def _may_name(name: str) -> bool:
-    return not _is_word(name) and not any(c in _NEVER_GIVEN for c in name[1:] if c != "某")
+    return len(name) > 1 and not _is_word(name) and not any(c in _NEVER_GIVEN for c in name[1:] if c != "某")
 
 
 def _is_word(name: str) -> bool:
