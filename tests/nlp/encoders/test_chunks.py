@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +64,100 @@ def test_windows_bound_what_is_tokenised_and_start_at_words() -> None:
 
 def test_repr_shows_no_tokens() -> None:
     assert "4711" not in repr(DocumentChunks([[4711]], 1))
+
+
+@pytest.mark.parametrize(
+    ("masked", "readable"),
+    [
+        ("[PERSON_1] sued [ORGANIZATION_12].", "person sued organization ."),
+        ("[CASE_NUMBER_1]:[DATE_2]", "case : date"),
+        ("born on [BIRTH_DATE_1], [AGE_1] years", "born on birthday , age years"),
+        ("原告[PERSON_1]诉被告[PERSON_2]", "原告 person 诉被告 person"),
+        ("[[PERSON_1]]", "[ person ]"),
+        ("[person_1] [PERSON_] [PERSON_x] [PERSON 1]", "[person_1] [PERSON_] [PERSON_x] [PERSON 1]"),
+        ("[1] see [2020] EWCA Civ 1", "[1] see [2020] EWCA Civ 1"),
+    ],
+)
+def test_masks_become_words_and_other_brackets_stay(masked: str, readable: str) -> None:
+    assert " ".join(replace_masks(masked).split()) == readable
+
+
+@given(st.text(alphabet="[]_PERSON DATE_12\n被告", max_size=80))
+def test_no_running_number_of_a_mask_is_left(text: str) -> None:
+    replaced = replace_masks(f"{text}[PERSON_7]{text}[DATE_8]")
+    assert "[PERSON_7]" not in replaced
+    assert "[DATE_8]" not in replaced
+
+
+def test_a_text_without_masks_is_unchanged() -> None:
+    text = "The lessee [sic] pays 1,000 EUR (see [12], [A_1]).\n"
+    assert replace_masks(text) == text
+
+
+@pytest.mark.parametrize(
+    ("total", "limit", "chosen"),
+    [
+        (0, 5, []),
+        (1, 1, [0]),
+        (10, 1, [0]),
+        (10, 2, [0, 9]),
+        (3, 16, [0, 1, 2]),
+        (16, 16, list(range(16))),
+        (101, 5, [0, 25, 50, 75, 100]),
+        (10**9, 3, [0, 499_999_999 + 1, 999_999_999]),
+    ],
+)
+def test_selections(total: int, limit: int, chosen: list[int]) -> None:
+    assert select_evenly(total, limit) == pytest.approx(chosen, abs=1)
+    assert select_evenly(total, limit)[:1] == chosen[:1]
+    assert select_evenly(total, limit)[-1:] == chosen[-1:]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "lengths"),
+    [
+        (0, 126, []),
+        (1, 126, [1]),
+        (126, 126, [126]),
+        (127, 126, [64, 63]),
+        (128, 126, [64, 64]),
+        (253, 126, [84, 85, 84]),
+        (5, 1, [1, 1, 1, 1, 1]),
+    ],
+)
+def test_no_chunk_is_a_short_remainder(count: int, size: int, lengths: list[int]) -> None:
+    assert sorted(map(len, split_evenly(range(count), size))) == sorted(lengths)
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 9_000))
+def test_windows_never_overlap_and_bound_the_work(size: int, limit: int, length: int) -> None:
+    text = "".join(chr(0x20000 + index) for index in range(length))
+    windows = sample_windows(text, size, limit)
+    if windows is None:
+        assert length <= 16 * size * limit
+        return
+    assert len(windows) == limit
+    assert sum(map(len, windows)) <= 12 * size * limit
+    starts = [text.index(window) for window in windows]
+    assert all(a + len(w) <= b for a, b, w in zip(starts, starts[1:], windows, strict=False))
+    assert starts[0] == 0
+    assert limit == 1 or starts[-1] + len(windows[-1]) == length
+
+
+def test_windows_of_prose_begin_with_a_whole_word() -> None:
+    words = [f"word{index}" for index in range(50_000)]
+    windows = sample_windows(" ".join(words), size=20, limit=8)
+    assert windows is not None
+    assert all(window.split()[0] in set(words) for window in windows)
+
+
+def test_the_choice_of_windows_depends_on_the_length_alone() -> None:
+    one, other = (sample_windows(letter * 20_000, 20, 4) for letter in "ab")
+    assert one is not None
+    assert other is not None
+    assert [len(window) for window in one] == [len(window) for window in other]
+
+
+def test_chunks_are_compared_by_their_tokens() -> None:
+    assert DocumentChunks([[1, 2]], 1) == DocumentChunks([[1, 2]], 1) != DocumentChunks([[1, 2]], 2)
+    assert repr(DocumentChunks([[1, 2]], 9)) == "DocumentChunks(total=9)"
