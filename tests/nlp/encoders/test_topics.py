@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.topics import PublicTopics
@@ -35,3 +38,74 @@ def test_a_topic_count_that_cannot_be_is_refused(encoder: PublicEncoder) -> None
     for count in (1, 10**6):
         with pytest.raises(ValueError, match="topics cannot be made"):
             PublicTopics.load(encoder, count)
+
+
+class FakeEncoder:
+    """An encoder with a chosen vocabulary and random token embeddings."""
+
+    def __init__(self, vocabulary: list[str]) -> None:
+        self._vocabulary = vocabulary
+        self.digest = "-".join(vocabulary)
+        self.vocab_size = len(vocabulary)
+        self.token_embeddings = torch.randn(len(vocabulary), 8, generator=torch.Generator().manual_seed(1))
+
+    def vocabulary(self) -> list[str]:
+        return self._vocabulary
+
+
+def words_with_a_topic(vocabulary: list[str]) -> list[str]:
+    topics = PublicTopics.load(FakeEncoder(vocabulary), 2)  # type: ignore[arg-type]
+    return [word for word, topic in zip(vocabulary, topics.of_token, strict=True) if topic < 2]
+
+
+WORDS = ["contract", "tenant", "theft", "judge", "lease", "appeal"]
+NO_WORDS = [
+    "",
+    "[PAD]",
+    "##ing",
+    "the",
+    "herein",
+    "Whereas",
+    "person",
+    "organization",
+    "of",
+    "12",
+    "a1b",
+    "§",
+    "-",
+]
+
+
+def test_only_subject_words_of_a_wordpiece_vocabulary_have_a_topic() -> None:
+    assert words_with_a_topic([*NO_WORDS, *WORDS, "法", "被告", "∂x"]) == [*WORDS, "法", "被告"]
+
+
+@pytest.mark.parametrize("mark", ["\u0120", "\u2581"], ids=["byte-level BPE", "SentencePiece"])
+def test_only_beginnings_of_words_have_a_topic_where_the_vocabulary_marks_them(mark: str) -> None:
+    # Only more than a hundred marks count: a WordPiece vocabulary may contain such a character as a letter.
+    fillers = [f"{mark}{number}" for number in range(101)]
+    vocabulary = [*fillers, *(mark + word for word in WORDS), *WORDS, f"{mark}the", f"{mark}to"]
+    assert words_with_a_topic(vocabulary) == [mark + word for word in WORDS]
+    assert words_with_a_topic([*(mark + word for word in NO_WORDS), *WORDS])[-len(WORDS) :] == WORDS
+
+
+def test_shares_count_repeated_words_and_ignore_words_without_a_topic() -> None:
+    topics = PublicTopics(np.array([0, 1, 2, 2]), n_topics=2)
+    np.testing.assert_allclose(topics.histogram([0, 0, 0, 1, 2, 3, 3]), [0.75, 0.25])
+    np.testing.assert_array_equal(topics.histogram([2, 3]), [0, 0])
+    np.testing.assert_array_equal(topics.histogram(iter([])), [0, 0])
+
+
+@given(st.lists(st.integers(0, 9), max_size=50))
+def test_the_order_of_words_does_not_matter(token_ids: list[int]) -> None:
+    topics = PublicTopics(np.arange(10) % 4, n_topics=3)
+    histogram = topics.histogram(token_ids)
+    np.testing.assert_array_equal(histogram, topics.histogram(sorted(token_ids)))
+    assert float(histogram.sum()) == pytest.approx(float(any(token % 4 < 3 for token in token_ids)))
+    assert histogram.min() >= 0
+
+
+def test_topics_are_computed_once_per_encoder_and_count(tiny: PublicEncoder) -> None:
+    assert PublicTopics.load(tiny, 8) is PublicTopics.load(tiny, 8)
+    assert PublicTopics.load(tiny, 8) is not PublicTopics.load(tiny, 9)
+    assert PublicTopics.load(tiny, 9).names[-1] == "topic-08"
