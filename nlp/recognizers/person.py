@@ -55,7 +55,7 @@ _TRAILING_ROLE = re.compile(
     rf"({NAME}),? ?\(?(?:[Pp]resident|Registrar|Deputy Registrar|Section Registrar|Esq\b|ESQ\b|J\.D\.|M\.D\.|Ph\.?D|Q\.?C\.?\b|K\.?C\.?\b|JJ?\.(?=[ ,)]))"
 )
 _BORN = re.compile(
-    rf"({NAME}),? (?:\(?(?:born|b\.|aged|age|geboren|geb\.)|\(\"|, an individual|, individually|, residing|, who (?:was|is|lives))"
+    rf"({NAME})(?:,? (?:\(?(?:born|b\.|aged|age|geboren|geb\.)|\(\")|, (?:an individual|individually|residing|who (?:was|is|lives)))"
 )
 _PARTY_BLOCK = re.compile(
     rf"(?m)^[ \t]*({NAME}(?:(?: and|,| &) {NAME})*),?(?: et al\.?,?)?[ \t)]*\n\s*(?:[)|:]\s*)*(?i:{_ROLE})(?:s|\(s\))?(?:[-/ ]\w+)*[.,]?[ \t]*[)|]?[ \t]*$"
@@ -191,6 +191,8 @@ def _last_word(words: Sequence[str], first: int) -> int:
     last = len(words)
     for index in range(first + 1, len(words)):
         word = words[index]
+        if word in GENERATIONS:
+            continue
         if _is_drafting(word) and (word.islower() or word.lower() not in AMBIGUOUS_NAMES):
             last = index
             break
