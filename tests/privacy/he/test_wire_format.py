@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 
 import pytest
 import zstandard
@@ -154,8 +155,13 @@ class TestInflating:
     def test_a_bomb_is_refused_before_it_is_inflated(self) -> None:
         bomb = compressed(bytes(1 << 26))
         assert len(bomb) < 10_000
-        with pytest.raises(MalformedError, match="length"):
-            inflate(bomb, LIMIT)
+        tracemalloc.start()
+        try:
+            with pytest.raises(MalformedError, match="length"):
+                inflate(bomb, LIMIT)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 25  # half of what it holds
+        finally:
+            tracemalloc.stop()
 
     @pytest.mark.parametrize("kind", [1, 3, 255])
     def test_another_compression_is_refused(self, kind: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lexveil.privacy.dp.ledger import export as exported
+from lexveil.privacy.dp.ledger.budget import fold_entries
 from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, canonical_json
 from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, Population
 
@@ -95,6 +96,18 @@ def test_with_new_hashes_the_sums_give_it_away(entries: tuple[Entry, ...], name:
     ok, _, broken = outcome(rehash(forge(list(entries))))
     assert not ok
     assert broken == where
+
+
+def test_an_order_chosen_afterwards_is_found_out_though_its_total_fits(entries: tuple[Entry, ...]) -> None:
+    """The best order after the fact would need a union bound: the first run fixes it."""
+    account = fold_entries(entries[:3], OWNERS)
+    assert account.order is not None
+    assert account.limit is not None
+    order = account.order + 1
+    total = account.epsilon_with(RUN, account.limit, order)
+    assert total < account.limit.epsilon
+    forged = [*entries[:3], with_payload(entries[3], order=order, total=total), entries[4]]
+    assert outcome(rehash(forged))[::2] == (False, 4)
 
 
 def test_a_cut_off_tail_shows_in_the_head_alone(entries: tuple[Entry, ...]) -> None:

@@ -214,6 +214,14 @@ def test_a_file_of_its_own_is_private_whatever_the_umask(tmp_path: Path) -> None
     assert stat.S_IMODE((tmp_path / "ledger.db").stat().st_mode) == 0o600
 
 
+def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.touch()
+    path.chmod(0o644)
+    Ledger(f"sqlite:///{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_file_that_is_no_ledger_is_refused_without_its_content(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("The parties agreed on 3,000 GBP. " * 40)
