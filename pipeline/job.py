@@ -33,7 +33,9 @@ T = TypeVar("T")
 class Once(Protocol):
     """Runs a stage that is not divided into shards; the counterpart of `ForEach`."""
 
-    def __call__(self, stage: str, work: Callable[[], T]) -> T: ...
+    def __call__(self, stage: str, work: Callable[[], T]) -> T:
+        """Run the work of a stage and return its result."""
+        ...
 
 
 def run_now(stage: str, work: Callable[[], T]) -> T:

@@ -152,7 +152,9 @@ class ForEach(Protocol):
     Stages call it and know no scheduler. Results may come in any order.
     """
 
-    def __call__(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]: ...
+    def __call__(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+        """Run the work on each shard and yield the results as they come."""
+        ...
 
 
 def run_one_by_one(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:

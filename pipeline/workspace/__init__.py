@@ -1,0 +1,1 @@
+"""The workspace: paths, settings, keys, tables and the log of one pipeline."""

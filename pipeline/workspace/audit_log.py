@@ -1,13 +1,13 @@
-"""Who did what to a workspace, on which digests, with what spending: a log that cannot be changed unnoticed.
+"""The log of a workspace: who did what, on which digests, with what spending; a change of it is noticed.
 
-One JSON object a line in `protected/log.jsonl`, or a row in the database. Each holds the SHA-256 of the one
-before it and an Ed25519 signature, whose key is derived from the workspace's. It holds names of actions,
-digests, counts and sums; of people it names the operator alone. A command that changes something, or shows
-what is protected, leaves two entries, `started` and how it ended: a killed one has the first only.
+An entry is one line of JSON in `protected/log.jsonl`, or a row in the database. It has the SHA-256 of the
+entry before it and an Ed25519 signature, whose key is derived from the workspace's. Entries contain names of
+actions, digests, counts and sums, and name no person but the operator. A command that changes something, or
+shows protected data, writes two entries, `started` and how it ended; a killed one writes only the first.
 
-What it can show: an entry that was changed, removed, put in or put elsewhere. What it cannot: entries cut off
-at its end, unless a later head is known (`lexveil log show` prints it; run reports and erasure certificates
-keep it), and what the holder of the master key forges from the beginning.
+The log reveals entries that were changed, removed, inserted or moved. It does not reveal entries that were
+cut off at its end, unless a later head is known (`lexveil log show` prints it; run reports and erasure
+certificates record it), nor a log that the holder of the master key forged from the beginning.
 """
 
 from __future__ import annotations
@@ -34,15 +34,28 @@ from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.database import WorkspaceTables, open_tables
 from lexveil.pipeline.workspace.keys import open_current_store
 from lexveil.pipeline.workspace.paths import WorkspacePaths
+from lexveil.pipeline.workspace.storage import sync_file
 
 GENESIS = hashlib.sha256(b"lexveil/audit-log/1").hexdigest()
 _PURPOSE = "audit-log"
-_TAIL = 1 << 16  # an entry is far shorter
+_TAIL = 1 << 16  # bytes at the end of the file; an entry is far shorter
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. `facts` holds digests, counts and sums. `hash` covers all before it, `signature` the hash."""
+    """One entry of the log.
+
+    Attributes:
+        seq: position in the log, from 1.
+        at: time, ISO 8601, UTC.
+        actor: name of the operator.
+        action: what was done.
+        outcome: `started`, `done` or `failed: <type of the error>`.
+        facts: digests, counts and sums.
+        previous: hash of the entry before.
+        hash: SHA-256 of all fields above.
+        signature: of the hash, base64.
+    """
 
     seq: int
     at: str
@@ -55,16 +68,23 @@ class Entry:
     signature: str = ""
 
     def digest(self) -> str:
-        """The hash that this entry ought to have."""
+        """Return the hash that this entry should have."""
         content = asdict(self)
         del content["hash"], content["signature"]
-        return hashlib.sha256(_canonical(content).encode()).hexdigest()
+        return hashlib.sha256(_to_canonical_json(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`broken_at`: position of the first entry that is not what was written, from 1. `known`: whether the
-    head that was asked for stands in the log; None where none was."""
+    """Result of a check of the log.
+
+    Attributes:
+        entries: number of entries.
+        broken_at: position, from 1, of the first entry that is not as it was written; None if all are.
+        head: hash of the last sound entry.
+        public_key: key that the signatures were checked with, base64.
+        known: True if the log contains the head that was asked for; None if none was.
+    """
 
     entries: int
     broken_at: int | None
@@ -74,6 +94,7 @@ class Verification:
 
     @property
     def intact(self) -> bool:
+        """True if no entry is broken or known to be missing."""
         return self.broken_at is None and self.known is not False
 
 
@@ -87,12 +108,16 @@ class AuditLog:
     def record(
         self, action: str, facts: Mapping[str, Any] | None = None
     ) -> Generator[dict[str, Any], None, None]:
-        """Log that an action starts, and how it ended, with the facts that were put into the yielded dict.
+        """Log that an action starts, and how it ended with the facts that were put into the yielded dict.
 
-        Of an error the log keeps the type. What cannot be logged is not done.
+        An error is logged by its type. If the start cannot be logged, the action is not carried out.
+
+        Args:
+            action: name of the action.
+            facts: facts that are known at the start.
 
         Raises:
-            WorkspaceError: the log can't be written.
+            WorkspaceError: the log cannot be written.
         """
         started = self.append(action, "started", dict(facts or {}))
         outcome: dict[str, Any] = {"of": started.seq}
@@ -107,16 +132,16 @@ class AuditLog:
         """Append an entry and fsync it.
 
         Raises:
-            WorkspaceError: the log can't be written, or its end is broken.
+            WorkspaceError: the log cannot be written, or its end is broken.
         """
         key = self._signing_key
 
         def follow(line: bytes | None) -> bytes:
-            last = None if line is None else _entry(line)
+            last = None if line is None else _parse(line)
             entry = Entry(
                 seq=last.seq + 1 if last else 1,
                 at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                actor=_actor(),
+                actor=_get_user_name(),
                 action=action,
                 outcome=outcome,
                 facts=facts,
@@ -124,25 +149,25 @@ class AuditLog:
             )
             digest = entry.digest()
             signature = base64.b64encode(key.sign(digest.encode())).decode()
-            return _canonical({**asdict(entry), "hash": digest, "signature": signature}).encode()
+            return _to_canonical_json({**asdict(entry), "hash": digest, "signature": signature}).encode()
 
         try:
-            return _entry(self._append_line(follow))
+            return _parse(self._append_line(follow))
         except (OSError, ValueError, TypeError):
             raise WorkspaceError(
-                "the workspace's log is broken or can't be written; nothing was done"
+                "the workspace's log is broken or cannot be written; nothing was done"
             ) from None
 
     def read(self) -> list[Entry]:
-        """Return all entries, unchecked; none where there is no log.
+        """Return all entries, unchecked; none if there is no log.
 
         Raises:
             WorkspaceError: a line is broken.
         """
         try:
-            return [_entry(line) for line in self._lines()]
+            return [_parse(line) for line in self._lines()]
         except ValueError:
-            raise WorkspaceError("the workspace's log has a line that is no entry") from None
+            raise WorkspaceError("the workspace's log has a line that is not an entry") from None
 
     def verify(self, head: str | None = None) -> Verification:
         """Recompute the chain and check every signature.
@@ -156,7 +181,7 @@ class AuditLog:
             entries = self.read()
         except WorkspaceError:
             return Verification(0, 1, GENESIS, shown, None if head is None else False)
-        broken = next((at for at, ok in enumerate(_sound(entries, public), start=1) if not ok), None)
+        broken = next((at for at, ok in enumerate(_check(entries, public), start=1) if not ok), None)
         sound = entries if broken is None else entries[: broken - 1]
         last = sound[-1].hash if sound else GENESIS
         known = None if head is None else head in {GENESIS, *(entry.hash for entry in sound)}
@@ -167,7 +192,10 @@ class AuditLog:
         return b"".join(line + b"\n" for line in self._lines())
 
     def append_copy(self, copy: bytes) -> int:
-        """Append the entries that a later copy of the log has and this one lacks. Returns their number.
+        """Append the entries that a later copy of the log has and this one lacks.
+
+        Returns:
+            The number of entries appended.
 
         Raises:
             WorkspaceError: the copy was changed, or does not continue this log.
@@ -175,11 +203,11 @@ class AuditLog:
         own, lines = self._lines(), copy.split(b"\n")[:-1]
         public = self._signing_key.public_key()
         try:
-            sound = all(_sound([_entry(line) for line in lines], public))
+            sound = all(_check([_parse(line) for line in lines], public))
         except ValueError:
             sound = False
         if not sound or lines[: len(own)] != own:
-            raise WorkspaceError("the copy of the log was changed, or isn't a later one of this workspace")
+            raise WorkspaceError("the copy of the log was changed, or is not a later one of this workspace")
         for line in lines[len(own) :]:
             self._append_line(lambda _last, line=line: line)
         return len(lines) - len(own)
@@ -193,7 +221,7 @@ class AuditLog:
         if self._database is not None:
             return self._database.read_log()
         try:
-            # What follows the last line's end was being written when a process died.
+            # A process was killed while it wrote what follows the end of the last line.
             return log_path(self._paths).read_bytes().split(b"\n")[:-1]
         except FileNotFoundError:
             return []
@@ -209,11 +237,12 @@ class AuditLog:
 
 
 def log_path(paths: WorkspacePaths) -> Path:
-    """Return the path of the log's file, which a workspace without a database has."""
+    """Return the path of the log's file; a workspace with a database has none."""
     return paths.protected / "log.jsonl"
 
 
-def _sound(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool, None, None]:
+def _check(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool, None, None]:
+    """Check signature and chain of each entry; yields whether it is as it was written."""
     previous = GENESIS
     for seq, entry in enumerate(entries, start=1):
         try:
@@ -222,7 +251,7 @@ def _sound(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool
         except (InvalidSignature, ValueError):
             yield False
             continue
-        # Written again, because several strings stand for the same bytes.
+        # Encoded again, because several base64 strings decode to the same bytes.
         same = base64.b64encode(signature).decode() == entry.signature
         yield same and (entry.seq, entry.previous, entry.hash) == (seq, previous, entry.digest())
         previous = entry.hash
@@ -232,15 +261,14 @@ def _append_to_file(path: Path, follow: Callable[[bytes | None], bytes]) -> byte
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        line = follow(_last(file))
+        line = follow(_read_last_line(file))
         file.write(line + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
     return line
 
 
-def _last(file: Any) -> bytes | None:
-    """The last whole line; what a killed process left of another one is cut off."""
+def _read_last_line(file: Any) -> bytes | None:
+    """Read the last whole line, and cut off what a killed process wrote of another one."""
     start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
     file.seek(start)
     content: bytes = file.read()
@@ -252,25 +280,29 @@ def _last(file: Any) -> bytes | None:
     return content[content.rfind(b"\n", 0, whole - 1) + 1 : whole - 1]
 
 
-def _entry(line: bytes) -> Entry:
-    """Raises ValueError for anything else."""
-    found = json.loads(line)
-    kinds = {field.name: field.type for field in fields(Entry)}
-    if not isinstance(found, dict) or set(found) != set(kinds):
-        raise ValueError("no entry")
-    for name, kind in kinds.items():
-        wanted = int if kind == "int" else str if kind == "str" else dict
-        if type(found[name]) is not wanted:
-            raise ValueError("no entry")
-    return Entry(**found)
+def _parse(line: bytes) -> Entry:
+    """Parse a line.
+
+    Raises:
+        ValueError: it is not an entry.
+    """
+    content = json.loads(line)
+    annotations = {field.name: field.type for field in fields(Entry)}
+    if not isinstance(content, dict) or set(content) != set(annotations):
+        raise ValueError("not an entry")
+    for name, annotation in annotations.items():
+        expected = int if annotation == "int" else str if annotation == "str" else dict
+        if type(content[name]) is not expected:
+            raise ValueError("not an entry")
+    return Entry(**content)
 
 
-def _actor() -> str:
+def _get_user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
         return f"uid {os.getuid()}"
 
 
-def _canonical(value: Any) -> str:
+def _to_canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -1,4 +1,4 @@
-"""The catalogue: which documents are kept, and the shard that holds each."""
+"""The catalogue: the documents that are kept, and the shard of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROWS_PER_GROUP = 4096
 
 
 class Catalogue:
-    """The kept documents: ids, keyed owners, labels, splits, and the shard that holds each.
+    """The kept documents: ids, keyed owners, labels, splits, and the shard of each.
 
     It is stored in a database where one is configured, and otherwise in a Parquet file.
     """
@@ -24,7 +24,7 @@ class Catalogue:
         self._file, self._database = file, database
 
     def exists(self) -> bool:
-        """Return whether anything was ever ingested, even no documents."""
+        """Return True if an ingest has finished, even one without documents."""
         return self._file.exists() if self._database is None else self._database.has_catalogue()
 
     def read(self, shard: int | None = None) -> pa.Table:
@@ -43,6 +43,6 @@ class Catalogue:
             self._database.write_catalogue(table)
             return
         sink = pa.BufferOutputStream()
-        # In the order of its shards and in small groups: a shard's work reads few rows of other shards.
+        # In small groups, in the order of the shards: who reads one shard reads few rows of others.
         pq.write_table(table, sink, row_group_size=_ROWS_PER_GROUP)
         write_bytes(self._file, sink.getvalue().to_pybytes())

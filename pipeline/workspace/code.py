@@ -13,20 +13,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PACKAGE = "lexveil"
-ROOT = Path(__file__).parents[3]  # of the package, wherever it is installed
+ROOT = Path(__file__).parents[3]  # folder of the package, wherever it is installed
 
 # Modules that cannot change a result, and why. The closure of imports stops at them. Everything else that a
 # stage imports, directly or not, counts.
 CANNOT_CHANGE_A_RESULT: Mapping[str, str] = {
-    "lexveil.pipeline.errors": "only names and words of errors",
-    "lexveil.pipeline.logs": "only words of log lines",
+    "lexveil.pipeline.errors": "only names and messages of errors",
+    "lexveil.pipeline.logs": "only the text of log lines",
     "lexveil.pipeline.monitoring": "counts and times what others do",
-    "lexveil.pipeline.outages": "tells failures of a storage from missing files",
+    "lexveil.pipeline.outages": "distinguishes outages of a storage from missing files",
     "lexveil.pipeline.settings": "the values of the settings are part of every shard's key",
     "lexveil.pipeline.workspace.audit_log": "records what was done, after it was done",
-    "lexveil.pipeline.workspace.code": "makes the digests themselves: a change of theirs redoes all anyway",
+    "lexveil.pipeline.workspace.code": "computes the digests: a change of them redoes everything anyway",
     "lexveil.pipeline.workspace.database": "stores and returns rows as they are",
-    "lexveil.pipeline.workspace.keys": "finds the master key; ids depend on the key, not on where it is kept",
+    "lexveil.pipeline.workspace.keys": "finds the master key; ids depend on the key, not on its location",
     "lexveil.pipeline.workspace.lock": "keeps other processes out",
     "lexveil.pipeline.workspace.remote": "writes and reads bytes as they are",
     "lexveil.pipeline.workspace.shards": "carries shards out and lists those that are done",
@@ -34,21 +34,21 @@ CANNOT_CHANGE_A_RESULT: Mapping[str, str] = {
     "lexveil.pipeline.workspace.workspace": "says where files are",
     "lexveil.privacy.database": "stores and returns rows as they are",
     "lexveil.privacy.key_services": "wraps and unwraps keys",
-    "lexveil.privacy.keystore": "keys are stored, not derived anew",
+    "lexveil.privacy.keystore": "keys are stored, not derived again",
 }
 
 
 @functools.cache
 def code_digest(module: str) -> str:
-    """Digest of a module and of everything it imports from these packages, 32 hex digits.
+    """Return the digest of a module and of everything it imports from these packages, 32 hex digits.
 
     Raises:
         LookupError: there is no such module.
     """
     digest = hashlib.sha256()
     for name in sorted(import_closure(module)):
-        digest.update(f"{name}\n{_meaning(name)}\n".encode())
-        for file in _data_files(name):
+        digest.update(f"{name}\n{_dump(name)}\n".encode())
+        for file in _list_data_files(name):
             digest.update(f"{file.name}\n".encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:32]
@@ -56,22 +56,22 @@ def code_digest(module: str) -> str:
 
 @functools.cache
 def import_closure(module: str) -> frozenset[str]:
-    """The module and all modules of these packages that it imports, directly or through others.
+    """Return the module and all modules of these packages that it imports, directly or indirectly.
 
     Imports inside functions count. Imports for the type checker alone do not.
 
     Raises:
         LookupError: there is no such module.
     """
-    if _file_of(module) is None:
+    if _find_file(module) is None:
         raise LookupError(f"there is no module {module}")
     reached: set[str] = set()
-    waiting = [*_with_parents(module)]
+    waiting = [*_add_parents(module)]
     while waiting:
         name = waiting.pop()
         if name not in reached:
             reached.add(name)
-            waiting += (target for target in _imports(name) if not _is_cut(target))
+            waiting += (target for target in _list_imports(name) if not _is_cut(target))
     return frozenset(reached)
 
 
@@ -80,70 +80,70 @@ def _is_cut(module: str) -> bool:
 
 
 @functools.cache
-def _file_of(module: str) -> Path | None:
+def _find_file(module: str) -> Path | None:
     path = ROOT.joinpath(*module.split("."))
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
 @functools.cache
-def _parsed(module: str) -> ast.Module:
-    """The module without docstrings, comments and what only a type checker reads."""
-    file = _file_of(module)
+def _parse(module: str) -> ast.Module:
+    """Parse a module, without docstrings, comments and what only type checkers read."""
+    file = _find_file(module)
     assert file is not None
     tree = ast.parse(file.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [statement for statement in node.body if not _says_nothing(statement)]
+            node.body = [statement for statement in node.body if not _has_no_effect(statement)]
     return tree
 
 
-def _says_nothing(statement: ast.stmt) -> bool:
+def _has_no_effect(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Expr):  # a docstring, or a string that documents an attribute
         return isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
     return isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
 
 
 @functools.cache
-def _meaning(module: str) -> str:
-    return ast.dump(_parsed(module))
+def _dump(module: str) -> str:
+    return ast.dump(_parse(module))
 
 
 @functools.cache
-def _imports(module: str) -> frozenset[str]:
-    return frozenset(_targets(module))
+def _list_imports(module: str) -> frozenset[str]:
+    return frozenset(_walk_imports(module))
 
 
-def _targets(module: str) -> Iterator[str]:
-    file = _file_of(module)
+def _walk_imports(module: str) -> Iterator[str]:
+    file = _find_file(module)
     assert file is not None
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(_parsed(module)):
+    for node in ast.walk(_parse(module)):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from _with_parents(alias.name)
+                yield from _add_parents(alias.name)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 above = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*above, *([base] if base else [])])
-            yield from _with_parents(base)
+            yield from _add_parents(base)
             for alias in node.names:
-                if _file_of(f"{base}.{alias.name}") is not None:
+                if _find_file(f"{base}.{alias.name}") is not None:
                     yield f"{base}.{alias.name}"
 
 
-def _with_parents(name: str) -> Iterator[str]:
-    """A module of these packages, and the packages that Python runs before it."""
+def _add_parents(name: str) -> Iterator[str]:
+    """Yield a module of these packages, after the packages that Python runs before it."""
     parts = name.split(".")
     if parts[0] == PACKAGE:
         for length in range(2, len(parts) + 1):
-            if _file_of(".".join(parts[:length])) is not None:
+            if _find_file(".".join(parts[:length])) is not None:
                 yield ".".join(parts[:length])
 
 
-def _data_files(module: str) -> list[Path]:
-    """Word lists and templates beside a module. Weights have a digest of their own."""
-    file = _file_of(module)
+def _list_data_files(module: str) -> list[Path]:
+    """List word lists and templates next to a module. Weights have their own digest."""
+    file = _find_file(module)
     assert file is not None
     return sorted(
         path for path in file.parent.iterdir() if path.is_file() and path.suffix not in (".py", ".typed")

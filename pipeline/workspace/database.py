@@ -1,6 +1,6 @@
-"""What a PostgreSQL database keeps for a workspace beside its keys: the lock, the catalogue and the log.
+"""Tables and lock of a workspace in PostgreSQL: the catalogue and the log; its keys have their own module.
 
-Each workspace has a schema of its own (`lexveil.privacy.database` says why), named after its id.
+Each workspace has its own schema (`lexveil.privacy.database` says why), named after its id.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lexveil.privacy.database import (
     postgres_connect_args,
 )
 
-# A machine that loses its power frees its lock after a minute and a half, not after the system's two hours.
+# A machine that loses power frees its lock after a minute and a half, not after the system's two hours.
 _KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 15, "tcp_keepalives_count": 4}
 
 _DIALECT = postgresql.dialect()
@@ -47,7 +47,7 @@ _catalogue = sa.Table(
     sa.Column("place", sa.BigInteger, primary_key=True, autoincrement=False),
     *_columns,
 )
-# Tells an empty catalogue from none.
+# Distinguishes an empty catalogue from a missing one.
 _written = sa.Table("catalogue_written", _metadata, sa.Column("rows", sa.BigInteger, nullable=False))
 _log = sa.Table(
     "log",
@@ -65,16 +65,16 @@ for _statement in (
 
 
 def schema_name(workspace_id: str) -> str:
-    """The schema of a workspace's tables."""
+    """Return the name of the schema of a workspace's tables."""
     return f"lexveil_{workspace_id}"
 
 
 def open_tables(paths: WorkspacePaths, settings: Settings) -> WorkspaceTables | None:
-    """The database's tables of a workspace; None where it keeps files instead.
+    """Open a workspace's tables in the database; None if it uses files instead.
 
     Raises:
         SettingsError: the workspace is remote, and no database is configured.
-        StoreUnavailableError: the database can't be reached.
+        StoreUnavailableError: the database cannot be reached.
     """
     url = paths.database_url(settings, "")
     return WorkspaceTables(url, paths.id) if settings.database.url is not None else None
@@ -82,15 +82,15 @@ def open_tables(paths: WorkspacePaths, settings: Settings) -> WorkspaceTables | 
 
 @contextmanager
 def database_lock(url: str, workspace_id: str) -> Generator[None, None, None]:
-    """Keep every other process out of a workspace, on whatever machine it runs.
+    """Keep all other processes out of a workspace, on all machines.
 
-    An advisory lock of PostgreSQL on a session of its own: the server frees it when this process dies, and
-    about a minute and a half after this machine has vanished. A server that is restarted meanwhile forgets
-    the lock; the log warns of it.
+    It is an advisory lock of PostgreSQL on its own session: the server frees it when this process dies, and
+    about a minute and a half after this machine has disappeared. A server that is restarted in the meantime
+    loses the lock; a warning is logged.
 
     Raises:
-        WorkspaceError: another process holds it.
-        StoreUnavailableError: the database can't be reached.
+        WorkspaceError: another process holds the lock.
+        StoreUnavailableError: the database cannot be reached.
     """
     key = int.from_bytes(
         hashlib.sha256(f"lexveil/workspace/{workspace_id}".encode()).digest()[:8], signed=True
@@ -115,7 +115,7 @@ def database_lock(url: str, workspace_id: str) -> Generator[None, None, None]:
             held = connection.scalar(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key}) and not held
         if held:
             log.warning(
-                "the database has lost the workspace's lock meanwhile: another run may have worked on it"
+                "the database has lost the workspace's lock in the meantime: another run may have used it"
             )
     finally:
         with suppress(exc.SQLAlchemyError):
@@ -123,19 +123,23 @@ def database_lock(url: str, workspace_id: str) -> Generator[None, None, None]:
 
 
 class WorkspaceTables:
-    """The catalogue and the log of one workspace. Raises StoreUnavailableError, here and later."""
+    """The catalogue and the log of one workspace.
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached, now or by a method.
+    """
 
     def __init__(self, url: str, workspace_id: str) -> None:
         self._database = Database(url, _metadata, schema_name(workspace_id))
 
     def has_catalogue(self) -> bool:
-        """Whether a catalogue was ever written, be it an empty one."""
+        """Return True if a catalogue was ever written, even an empty one."""
         return (
             self._database.read(lambda connection: connection.scalar(sa.select(_written.c.rows))) is not None
         )
 
     def read_catalogue(self, shard: int | None = None) -> pa.Table:
-        """The catalogue in its order, or the rows of one shard; schema `tables.CATALOGUE`."""
+        """Read the catalogue in its order, or the rows of one shard; schema `tables.CATALOGUE`."""
         query = sa.select(*_columns).order_by(_catalogue.c.place)
         if shard is not None:
             query = query.where(_catalogue.c.shard == shard)
@@ -145,17 +149,17 @@ class WorkspaceTables:
         return pa.table([list(column) for column in zip(*rows, strict=True)], schema=tables.CATALOGUE)
 
     def write_catalogue(self, table: pa.Table) -> None:
-        """Put a catalogue in place of the one there is, whole or not at all; the old rows leave the disk."""
+        """Replace the catalogue, whole or not at all; the old rows are removed from the disk."""
         arrays = ", ".join(f"CAST(:{c.name} AS {c.type.compile(_DIALECT)}[])" for c in _columns)
         names = ", ".join(column.name for column in _columns)
-        # One statement for all rows: the driver takes a second for a hundred thousand.
+        # One statement for all rows: row by row, the driver needs a second for a hundred thousand.
         insert = sa.text(
             f"INSERT INTO catalogue ({names}, place) SELECT * FROM unnest({arrays}) WITH ORDINALITY"  # noqa: S608
         )
         values = {column.name: table.column(column.name).to_pylist() for column in _columns}
 
         def write(connection: sa.Connection) -> None:
-            # Not DELETE: an erased document's row would stand in the file until it is written over.
+            # Not DELETE: an erased document's row would stay in the file until it is overwritten.
             connection.exec_driver_sql("TRUNCATE catalogue, catalogue_written")
             connection.execute(insert, values)
             connection.execute(sa.insert(_written).values(rows=table.num_rows))
@@ -163,18 +167,25 @@ class WorkspaceTables:
         self._database.write(write)
 
     def read_log(self) -> list[bytes]:
-        """All lines in order."""
+        """Read all lines in order."""
         query = sa.select(_log.c.line).order_by(_log.c.seq)
         return [line.encode() for line in self._database.read(lambda c: c.scalars(query).all())]
 
     def append_to_log(self, follow: Callable[[bytes | None], bytes]) -> bytes:
-        """Add the line that `follow` makes of the last one, and return it; one writer after the other."""
+        """Append a line to the log, one writer at a time.
+
+        Args:
+            follow: makes the line from the last one, which is None in an empty log.
+
+        Returns:
+            The line.
+        """
         added: set[str] = set()
 
         def append(connection: sa.Connection) -> bytes:
             last = connection.execute(sa.select(_log).order_by(_log.c.seq.desc()).limit(1)).one_or_none()
             if last is not None and last.line in added:
-                return last.line.encode()  # ours: the connection was lost before the answer came
+                return last.line.encode()  # this call's: the connection was lost before the answer arrived
             line = follow(None if last is None else last.line.encode())
             added.add(line.decode())
             seq = 1 if last is None else last.seq + 1

@@ -1,4 +1,4 @@
-"""Keeping other processes out of a workspace, and removing what they left when they were killed."""
+"""The lock of a workspace, and removal of what killed processes left in it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lexveil.pipeline.workspace.workspace import Workspace
 
 @contextmanager
 def lock(workspace: Workspace) -> Generator[None, None, None]:
-    """Keep every other process out of the workspace. The system frees the lock when this process dies.
+    """Keep all other processes out of the workspace. The system frees the lock when this process dies.
 
-    If a database is configured, it keeps the lock, which then holds on all machines that use the database.
+    If a database is configured, it has a lock too, which holds on all machines that use the database.
 
     Raises:
-        WorkspaceError: another process holds it.
+        WorkspaceError: another process holds the lock.
         SettingsError: the workspace is remote, and no database is configured.
     """
     with ExitStack() as held:
@@ -47,10 +47,10 @@ def _file_lock(root: Path) -> Generator[None, None, None]:
 
 
 def remove_partial_files(workspace: Workspace) -> None:
-    """Remove what processes were writing when they were killed. The caller holds the workspace's lock."""
+    """Remove the partial files of killed processes. The caller holds the workspace's lock."""
     if workspace.remote:  # an object appears whole or not at all
         return
-    # The endpoint writes beside whoever holds the lock.
+    # The endpoint does not take the lock: a file that it is writing must stay.
     for path in workspace.root.rglob("*.partial"):
         if path.is_relative_to(workspace.protected / "endpoint"):
             continue

@@ -1,21 +1,21 @@
-"""Where everything of one pipeline is stored.
+"""Paths of everything that a workspace stores.
 
 <workspace>/
   workspace.json          schema version and id
-  protected/   (0700)     what analysts never see
+  protected/   (0700)     hidden from analysts
     master.key            unless the key comes from the environment or another file
     plan/                 which source items form which shard, encrypted
     raw/ quarantine/ catalogue.parquet   documents, encrypted; what could not be read
     held_back/            documents that failed the second pass over their masked text
     found/                the spans that the detector found, encrypted
-    vault/                what the pseudonyms stand for, encrypted
+    vault/                originals that the pseudonyms replace, encrypted
     encoded/              inputs of the models
-    training/             where unfinished training runs stand, sealed
+    training/             checkpoints of unfinished training runs, sealed
     models/               which documents each model was trained on, as digests
     keys.sqlite ledger.sqlite
   masked/                 masked text
   models/<name>/          safetensors, config, labels, model card
-  features/<version>/     for analysts; current.json says which version is read
+  features/<version>/     for analysts; current.json names the version to read
   runs/                   history.html, metrics.prom; <run_id>/ with report.html, run.json
 """
 
@@ -34,9 +34,9 @@ class WorkspacePaths:
     """The paths of one workspace.
 
     Attributes:
-        root: a folder, or a path on an object store: then it and all paths below it have pathlib's methods
-            but no `os.fspath`.
-        id: tells the workspace from every other one.
+        root: a folder, or a path on an object store. A remote path, and all paths below it, have pathlib's
+            methods but no `os.fspath`.
+        id: unique id of the workspace.
     """
 
     root: Path
@@ -44,73 +44,87 @@ class WorkspacePaths:
 
     @property
     def remote(self) -> bool:
-        """Whether it lies on an object store, where nothing can be locked and no database can live."""
+        """True if it is on an object store, which has no locks and cannot contain a database."""
         return storage.is_remote(self.root)
 
     @property
     def url(self) -> str:
-        """What to print, and what `open` takes again from anywhere: a URL, or an absolute path."""
+        """URL or absolute path, to print and to open the workspace by from any working folder."""
         return storage.to_url(self.root)
 
     @property
     def local(self) -> Path:
-        """A folder of this machine (0700) for what can't lie on an object store: logs, sessions, caches."""
+        """Folder of this machine (0700) for what an object store cannot hold: logs, sessions, caches."""
         return storage.make_state_folder(f"workspaces/{self.id}") if self.remote else self.protected
 
     @property
     def protected(self) -> Path:
+        """Folder that only the owner of the workspace may open (0700)."""
         return self.root / "protected"
 
     @property
     def plan(self) -> Path:
+        """Folder of the plan: which source items form which shard."""
         return self.protected / "plan"
 
     @property
     def raw(self) -> Path:
+        """Folder of the encrypted documents."""
         return self.protected / "raw"
 
     @property
     def quarantine(self) -> Path:
+        """Folder of what could not be read."""
         return self.protected / "quarantine"
 
     @property
     def catalogue_file(self) -> Path:
+        """File of the catalogue, in a workspace without a database."""
         return self.protected / "catalogue.parquet"
 
     @property
     def found(self) -> Path:
+        """Folder of the spans that the detector found."""
         return self.protected / "found"
 
     @property
     def held_back(self) -> Path:
+        """Folder of the documents that failed the second pass."""
         return self.protected / "held_back"
 
     @property
     def vault(self) -> Path:
+        """Folder of the originals that the pseudonyms replace."""
         return self.protected / "vault"
 
     @property
     def encoded(self) -> Path:
+        """Folder of the models' inputs."""
         return self.protected / "encoded"
 
     @property
     def training(self) -> Path:
+        """Folder of the checkpoints of unfinished training runs."""
         return self.protected / "training"
 
     @property
     def masked(self) -> Path:
+        """Folder of the masked text."""
         return self.root / "masked"
 
     @property
     def models(self) -> Path:
+        """Folder of the trained models."""
         return self.root / "models"
 
     @property
     def features(self) -> Path:
+        """Folder of the versions of the features table."""
         return self.root / "features"
 
     @property
     def runs(self) -> Path:
+        """Folder of the reports and records of runs."""
         return self.root / "runs"
 
     def ledger_url(self, settings: Settings) -> str:

@@ -1,8 +1,8 @@
-"""TODO docstring."""
+"""Manifests of stages, and the run of a stage: only shards that are not done are carried out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,27 @@ _FACTS = {
     "detector": "the detector",
     "encoder": "the encoder",
 }
-_MANIFEST = "_manifest.json"  # readers of a whole folder of Parquet files pass over such a name
+_MANIFEST = "_manifest.json"  # readers of a whole folder of Parquet files skip such a name
 
 
 def read_manifest(folder: Path, stage: str) -> Manifest:
-    """What a stage has finished so far."""
-    found = read_json(folder / _MANIFEST) or {"shards": []}
-    return Manifest(stage, tuple(ShardResult.from_json(entry) for entry in found["shards"]))
+    """Read what a stage has finished so far."""
+    content = read_json(folder / _MANIFEST) or {"shards": []}
+    return Manifest(stage, tuple(ShardResult.from_json(entry) for entry in content["shards"]))
 
 
 def write_manifest(
     folder: Path, stage: str, shards: Sequence[ShardResult], facts: Mapping[str, str] | None = None
 ) -> None:
-    """Record what a stage has finished; without `facts`, those that the manifest has stay."""
+    """Write what a stage has finished.
+
+    Args:
+        folder: folder of the parts.
+        stage: name of the stage.
+        shards: results of the finished shards.
+        facts: digests of what the shards' keys contain besides their input, by name; None keeps those of the
+            manifest.
+    """
     known = _read_facts(folder) if facts is None else facts
     content: dict[str, Any] = {"stage": stage, "shards": [result.to_json() for result in shards]}
     write_json(folder / _MANIFEST, content if known is None else {**content, "facts": dict(known)})
@@ -42,45 +50,67 @@ def run_stage(
     each: ForEach,
     facts: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Carry out those shards that aren't done, and record all in the stage's manifest.
+    """Carry out the shards that are not done, and record all shards in the stage's manifest.
 
-    A shard is done when its part says that it was made with the shard's key. So a run that was killed
-    anywhere goes on where it was, and no finished shard is done again. Parts of shards that are no longer
-    asked for are removed.
+    A shard is done when its part was made with the shard's key. So a run that was killed at any point
+    continues where it was, and no finished shard is redone. Parts of other shards are removed.
 
     Args:
-        facts: what the shards' keys hold beside their input, by name. A digest of each is kept, and says why
-            finished shards are redone (`Manifest.redone`).
+        folder: folder of the parts.
+        stage: name of the stage.
+        shards: all shards of the stage.
+        work: makes the part of one shard.
+        each: runs the shards.
+        facts: what the shards' keys contain besides their input, by name. The manifest stores a digest of
+            each, which later explains why finished shards are redone (`Manifest.redone`).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    finished = {result.index: result for result in read_manifest(folder, stage).shards}
-    there = {path.name: path for path in folder.glob("part-*.parquet")}  # one question, not one a part
-    wanted = {tables.part_path(folder, shard.index).name: shard for shard in shards}
-    for name, shard in wanted.items():
-        known = finished.get(shard.index)
-        if known is None or known.key != shard.key or name not in there:
-            on_disk = tables.read_result(there[name]) if name in there else None
-            finished.pop(shard.index, None)
-            if on_disk is not None and on_disk.key == shard.key:
-                finished[shard.index] = on_disk
+    parts = {path.name: path for path in folder.glob("part-*.parquet")}  # one listing, not a request per part
+    finished = _find_finished(folder, stage, shards, parts)
     pending = [shard for shard in shards if shard.index not in finished]
-    redone = sum(tables.part_path(folder, shard.index).name in there for shard in pending)
-    digests = {name: tables.compute_digest(value) for name, value in (facts or {}).items()}
-    for index in finished.keys() - {shard.index for shard in shards}:
-        del finished[index]
-    unasked = [path for name, path in there.items() if name not in wanted]
-    for leftover in (*unasked, *folder.glob("*.partial")):
-        leftover.unlink(missing_ok=True)
+    redone = sum(_part_name(folder, shard) in parts for shard in pending)
+    wanted = {_part_name(folder, shard) for shard in shards}
+    _remove([path for name, path in parts.items() if name not in wanted])
+    _remove(folder.glob("*.partial"))
     if pending:
         for result in each(stage, work, pending):
             finished[result.index] = result
     ordered = tuple(finished[index] for index in sorted(finished))
-    why = {stage: _why(redone, len(shards), _read_facts(folder), digests)} if redone else {}
+    digests = {name: tables.compute_digest(value) for name, value in (facts or {}).items()}
+    why = {stage: _explain(redone, len(shards), _read_facts(folder), digests)} if redone else {}
     write_manifest(folder, stage, ordered, digests)
     return Manifest(stage, ordered, done_now=len(pending), redone=why)
 
 
-def _why(redone: int, of: int, before: Mapping[str, str] | None, now: Mapping[str, str]) -> str:
+def _find_finished(
+    folder: Path, stage: str, shards: Sequence[Shard], parts: Mapping[str, Path]
+) -> dict[int, ShardResult]:
+    """Return the results of the shards that are done, by index: from the manifest, else from the part."""
+    recorded = {result.index: result for result in read_manifest(folder, stage).shards}
+    finished: dict[int, ShardResult] = {}
+    for shard in shards:
+        part = parts.get(_part_name(folder, shard))
+        if part is None:
+            continue
+        result = recorded.get(shard.index)
+        if result is None or result.key != shard.key:
+            result = tables.read_result(part)
+        if result is not None and result.key == shard.key:
+            finished[shard.index] = result
+    return finished
+
+
+def _part_name(folder: Path, shard: Shard) -> str:
+    return tables.part_path(folder, shard.index).name
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _explain(redone: int, of: int, before: Mapping[str, str] | None, now: Mapping[str, str]) -> str:
+    """Explain why shards are redone: what changed between the facts of the manifest and the facts now."""
     if before is None:
         reason = "an earlier version of Lexveil made them"
     else:

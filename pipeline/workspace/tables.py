@@ -1,14 +1,13 @@
-"""The Arrow schema of every shard on disk, and how a part file is written and read.
+"""Part files: their Arrow schemas, and how they are written and read.
 
-A part describes itself: its Parquet metadata holds the shard's key, digest and counts. The rename that puts
-it into place is therefore the one commit point of a shard; `_manifest.json` is an index made from it.
+A part describes itself: its Parquet metadata contains the shard's key, digest and counts. So the rename that
+puts it into place is the only commit point of a shard; `_manifest.json` is an index that is made from it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +19,11 @@ import pyarrow.parquet as pq
 
 from lexveil.pipeline.outages import describe_outage
 from lexveil.pipeline.records import Document, Shard, ShardResult
-from lexveil.pipeline.workspace.storage import is_remote, sync_folder, write_bytes
+from lexveil.pipeline.workspace.storage import is_remote, replace_file
 
 SCHEMA_VERSION = 1
 _META = b"lexveil"
-_TAIL = 1 << 16  # holds the footer of nearly every part
+_TAIL = 1 << 16  # bytes at the end of a part, which contain the footer of nearly every one
 
 _DOCUMENT = [
     pa.field("doc_id", pa.string(), nullable=False),
@@ -44,10 +43,10 @@ RAW = pa.schema(
 )
 QUARANTINE = pa.schema(
     [
-        pa.field("item", pa.string(), nullable=False),  # keyed hash of where it lies
+        pa.field("item", pa.string(), nullable=False),  # keyed hash of its location
         pa.field("content", pa.string(), nullable=False),  # keyed hash of its bytes
         pa.field("reason", pa.string(), nullable=False),
-        pa.field("where", pa.binary(), nullable=False),  # where it lies, encrypted under the master key
+        pa.field("where", pa.binary(), nullable=False),  # its location, encrypted under the master key
     ]
 )
 CATALOGUE = pa.schema(
@@ -57,15 +56,17 @@ CATALOGUE = pa.schema(
         pa.field("shard", pa.int32(), nullable=False),
     ]
 )
-FOUND = pa.schema(  # one row a piece of a document, in order
+FOUND = pa.schema(  # one row per piece of a document, in order
     [
         *_DOCUMENT,
         pa.field("start", pa.int64(), nullable=False),  # of the piece, in characters of the document
         pa.field("end", pa.int64(), nullable=False),
         pa.field("language", pa.string(), nullable=False),
-        pa.field("served", pa.bool_(), nullable=False),  # whether a learnt detector speaks the language
+        pa.field("served", pa.bool_(), nullable=False),  # True if a learned detector knows the language
         pa.field("spans", pa.large_binary(), nullable=False),  # AES-GCM, the document's key
-        pa.field("names", pa.large_binary(), nullable=False),  # who is named, AES-GCM, the document's key
+        pa.field(
+            "names", pa.large_binary(), nullable=False
+        ),  # names of entities, AES-GCM, the document's key
     ]
 )
 MASKED = pa.schema(
@@ -85,7 +86,7 @@ HELD_BACK = pa.schema(  # documents that failed the second pass
         pa.field("reasons", pa.string(), nullable=False),  # counts by reason, JSON
     ]
 )
-VAULT = pa.schema(  # one row a piece of a document, in order
+VAULT = pa.schema(  # one row per piece of a document, in order
     [
         pa.field("doc_id", pa.string(), nullable=False),
         pa.field("start", pa.int64(), nullable=False),  # of the piece, in characters of the document
@@ -105,7 +106,7 @@ ENCODED = pa.schema(
 
 
 def build_features_schema(dimension: int) -> pa.Schema:
-    """The features table: one row a document, `features` of `dimension` float32."""
+    """Return the schema of the features table: one row per document, `features` of `dimension` float32."""
     return pa.schema(
         [
             pa.field("doc_id", pa.string(), nullable=False),
@@ -118,13 +119,13 @@ def build_features_schema(dimension: int) -> pa.Schema:
 
 
 def compute_digest(value: Any) -> str:
-    """SHA-256 of a JSON value in canonical form, 32 hex digits."""
+    """Return the SHA-256 of a JSON value in canonical form, 32 hex digits."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 def part_path(folder: Path, index: int) -> Path:
-    """Where the part of shard `index` lies."""
+    """Return the path of the part of shard `index`."""
     return folder / f"part-{index:05d}.parquet"
 
 
@@ -135,10 +136,18 @@ def write_part(
     counts: Mapping[str, int] | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> ShardResult:
-    """Write one part so that it is either wholly there or not at all.
+    """Write one part durably, whole or not at all.
 
-    `notes` go into the file's metadata beside the shard's own (privacy statement, model name).
-    The digest covers ids, owners, labels and splits where the table has them, else every column.
+    Args:
+        folder: folder of the parts.
+        shard: shard of the part.
+        table: rows of the part.
+        counts: what the stage counted; stored in the part's metadata.
+        notes: further metadata, such as the privacy statement and the name of the model.
+
+    Returns:
+        The result. Its digest covers the shard's key, and the ids, owners, labels and splits that the table
+        has.
     """
     columns = [name for name in ("doc_id", "owner", "label", "split") if name in table.column_names]
     logical = [table.column(name).to_pylist() for name in columns]
@@ -149,40 +158,32 @@ def write_part(
     meta.update({f"lexveil.{name}".encode(): value.encode() for name, value in (notes or {}).items()})
     path = part_path(folder, shard.index)
     described = table.replace_schema_metadata(meta)
-    if is_remote(path):
-        sink = pa.BufferOutputStream()
+    if not is_remote(path):
+        for leftover in folder.glob(
+            f"{path.stem}.*.partial"
+        ):  # of a worker that was killed during this shard
+            leftover.unlink(missing_ok=True)
+    with replace_file(path) as sink:
         pq.write_table(described, sink, compression="zstd")
-        write_bytes(path, sink.getvalue().to_pybytes())
-        return result
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(f"{path.stem}.*.partial"):  # of a worker that was killed over this shard
-        leftover.unlink(missing_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as sink:
-        pq.write_table(described, sink, compression="zstd")
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.replace(path)
-    sync_folder(folder)
     return result
 
 
 def read_result(path: Path) -> ShardResult | None:
-    """What a part says of itself; None where there is no whole part of this schema version."""
+    """Read the result in a part's metadata; None if there is no whole part of this schema version."""
     try:
-        with _opened(path, _TAIL) as part:
+        with _open_part(path, _TAIL) as part:
             meta = part.metadata.metadata or {}
         data = json.loads(meta[_META])
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
         if describe_outage(error) is not None:
-            raise  # an outage is no missing part
+            raise  # an outage is not a missing part
         return None
     return ShardResult.from_json(data) if data.get("schema") == SCHEMA_VERSION else None
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """The notes in a part's metadata, by their names without the prefix."""
-    with _opened(path, _TAIL) as part:
+    """Read the notes in a part's metadata, by their names without the prefix."""
+    with _open_part(path, _TAIL) as part:
         meta = part.metadata.metadata or {}
     prefix = _META + b"."
     return {k.removeprefix(prefix).decode(): v.decode() for k, v in meta.items() if k.startswith(prefix)}
@@ -190,32 +191,32 @@ def read_notes(path: Path) -> dict[str, str]:
 
 def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read one part, or some of its columns."""
-    with _opened(path) as part:
+    with _open_part(path) as part:
         return part.read(columns=columns)
 
 
 def read_rows(path: Path, column: str, value: int) -> pa.Table:
-    """The rows of a file whose `column` of integers has a value. Reads only row groups that may hold it."""
-    with _opened(path) as part:
-        place = part.schema_arrow.get_field_index(column)
+    """Read the rows whose `column` of integers has a value, from the row groups that may contain it."""
+    with _open_part(path) as part:
+        index = part.schema_arrow.get_field_index(column)
         bounds: list[Any] = [
-            part.metadata.row_group(n).column(place).statistics for n in range(part.num_row_groups)
+            part.metadata.row_group(n).column(index).statistics for n in range(part.num_row_groups)
         ]
-        groups = [n for n, found in enumerate(bounds) if found is None or found.min <= value <= found.max]
+        groups = [n for n, bound in enumerate(bounds) if bound is None or bound.min <= value <= bound.max]
         table = part.read_row_groups(groups)
-    found = table.column(column)
-    return table.filter(pc.equal(found, pa.scalar(value, found.type)))
+    values = table.column(column)
+    return table.filter(pc.equal(values, pa.scalar(value, values.type)))
 
 
 def read_column_names(path: Path) -> list[str]:
-    """The names of a part's columns."""
-    with _opened(path, _TAIL) as part:
+    """Read the names of a part's columns."""
+    with _open_part(path, _TAIL) as part:
         return part.schema_arrow.names
 
 
 @contextmanager
-def _opened(path: Path, block: int | None = None) -> Generator[pq.ParquetFile, None, None]:
-    """A part; one on a bucket is fetched whole, or in blocks of `block` bytes where its end is enough."""
+def _open_part(path: Path, block: int | None = None) -> Generator[pq.ParquetFile, None, None]:
+    """Open a part. One on a bucket is fetched whole, or in blocks of `block` bytes if its end is enough."""
     if not is_remote(path):
         with pq.ParquetFile(path) as part:
             yield part
@@ -227,16 +228,20 @@ def _opened(path: Path, block: int | None = None) -> Generator[pq.ParquetFile, N
 
 
 def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:
-    """Rewrite a part without the given documents, atomically. Returns how many rows went."""
-    wanted = pa.array(list(doc_ids), pa.string())
-    gone = pc.is_in(read_part(path, ["doc_id"]).column("doc_id"), value_set=wanted)
-    if not pc.any(gone).as_py():  # most parts, of which no more than the ids are read
+    """Rewrite a part without the given documents, atomically.
+
+    Returns:
+        The number of rows removed.
+    """
+    removed = pa.array(list(doc_ids), pa.string())
+    is_removed = pc.is_in(read_part(path, ["doc_id"]).column("doc_id"), value_set=removed)
+    if not pc.any(is_removed).as_py():  # most parts; only their ids are read
         return 0
     result = read_result(path)
     if result is None:
         return 0
     table, notes = read_part(path), read_notes(path)
-    kept = table.filter(pc.invert(gone))
+    kept = table.filter(pc.invert(is_removed))
     dropped = table.num_rows - kept.num_rows
     counts = dict(result.counts)
     if "documents" in counts:
@@ -246,12 +251,12 @@ def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:
 
 
 def to_strings(table: pa.Table, column: str) -> list[str]:
-    """A column of strings that holds no nulls."""
+    """Return a column of strings without nulls as a list."""
     return [str(value) for value in table.column(column).to_pylist()]
 
 
 def build_document_columns(documents: Iterable[Document]) -> dict[str, list[Any]]:
-    """The columns that every table of documents begins with."""
+    """Return the columns that every table of documents begins with."""
     rows = list(documents)
     return {
         "doc_id": [row.doc_id for row in rows],

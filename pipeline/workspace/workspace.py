@@ -1,4 +1,4 @@
-"""An opened workspace: its paths, the settings it is used with, and what they open."""
+"""The opened workspace: its paths, its settings, and what they open."""
 
 from __future__ import annotations
 
@@ -29,26 +29,30 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Workspace(WorkspacePaths):
-    """A workspace and the settings it is used with. Create or open it; never build it by hand.
+    """A workspace with the settings of its stages. Create it with `create_or_open` or `open`.
 
-    Keys, catalogue, log and ledger are opened when they are first asked for, and once. Workers get it by
-    pickle: they open their own.
+    Keys, catalogue, log and ledger are opened on first use, once. A pickled workspace takes none of them
+    along: each worker opens its own.
 
     Attributes:
-        settings: the settings that every stage works by.
+        settings: settings of the stages.
     """
 
     settings: Settings = field(default_factory=Settings, compare=False, repr=False)
 
     @classmethod
-    def create_or_open(cls, place: str | Path, settings: Settings | None = None) -> Workspace:
-        """Open the workspace at `place`, a folder or an fsspec URL, or lay out a new one.
+    def create_or_open(cls, location: str | Path, settings: Settings | None = None) -> Workspace:
+        """Open the workspace at a location, or create a new one.
+
+        Args:
+            location: a folder or an fsspec URL.
+            settings: settings of the stages; None: the defaults.
 
         Raises:
-            WorkspaceError: the folder is another thing, or of another schema version; or the storage of a URL
-                can't be reached, refuses, or has no such bucket.
+            WorkspaceError: the location is not a workspace and not empty, or of another schema version; or
+                the storage of a URL cannot be reached, refuses access, or has no such bucket.
         """
-        root = _locate(place)
+        root = _locate(location)
         with translate_storage_errors(root):
             if (root / "workspace.json").exists():
                 return cls.open(root, settings)
@@ -60,47 +64,51 @@ class Workspace(WorkspacePaths):
                 root.mkdir(parents=True, exist_ok=True)
                 (root / "protected").mkdir(mode=0o700, exist_ok=True)
             except OSError:
-                raise WorkspaceError(f"can't create a workspace at {root}") from None
+                raise WorkspaceError(f"cannot create a workspace at {root}") from None
             storage.put_if_absent(
                 root / "workspace.json", to_json({"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
             )
         return cls.open(root, settings)
 
     @classmethod
-    def open(cls, place: str | Path, settings: Settings | None = None) -> Workspace:
-        """Open an existing workspace, a folder or an fsspec URL.
+    def open(cls, location: str | Path, settings: Settings | None = None) -> Workspace:
+        """Open an existing workspace.
+
+        Args:
+            location: a folder or an fsspec URL.
+            settings: settings of the stages; None: the defaults.
 
         Raises:
-            WorkspaceError: there is none, or it is of another schema version; or the storage of a URL can't
-                be reached or refuses.
+            WorkspaceError: there is no workspace, or it is of another schema version; or the storage of a URL
+                cannot be reached or refuses access.
         """
-        root = _locate(place)
+        root = _locate(location)
         with translate_storage_errors(root):
-            found = read_json(root / "workspace.json")
-        if found is None:
+            content = read_json(root / "workspace.json")
+        if content is None:
             raise WorkspaceError(
-                f"there is no workspace at {root}; `lexveil run` or `lexveil ingest` makes one"
+                f"there is no workspace at {root}; `lexveil run` or `lexveil ingest` creates one"
             )
-        if found.get("schema") != SCHEMA_VERSION:
+        if content.get("schema") != SCHEMA_VERSION:
             raise WorkspaceError(
-                f"{root} is of workspace version {found.get('schema')}, this Lexveil reads {SCHEMA_VERSION}: "
-                "use the Lexveil that made it, or a new workspace"
+                f"{root} has workspace version {content.get('schema')}, this Lexveil reads {SCHEMA_VERSION}: "
+                "use the Lexveil that created it, or a new workspace"
             )
-        return cls(root, found["id"], settings or Settings())
+        return cls(root, content["id"], settings or Settings())
 
     @staticmethod
-    def exists(place: str | Path) -> bool:
-        """Whether there is a workspace at `place`, a folder or an fsspec URL.
+    def exists(location: str | Path) -> bool:
+        """Return True if there is a workspace at a folder or an fsspec URL.
 
         Raises:
-            WorkspaceError: the storage of a URL can't be reached or refuses.
+            WorkspaceError: the storage of a URL cannot be reached or refuses access.
         """
-        root = _locate(place)
+        root = _locate(location)
         with translate_storage_errors(root):
             return (root / "workspace.json").exists()
 
     def with_settings(self, settings: Settings) -> Workspace:
-        """Return the same workspace, used with other settings."""
+        """Return the same workspace with other settings."""
         return Workspace(self.root, self.id, settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -108,17 +116,17 @@ class Workspace(WorkspacePaths):
 
     @cached_property
     def keys(self) -> KeyStore:
-        """The table of the documents' keys, opened by the master key. Makes both on first use.
+        """The table of the documents' keys, opened with the master key. Both are created on first use.
 
         Raises:
-            WorkspaceKeyError: the master key can't be used, or belongs to another workspace.
+            WorkspaceKeyError: the master key cannot be used, or belongs to another workspace.
             SettingsError: the workspace is remote, and no database is configured.
         """
         return open_key_store(self, self.settings)
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The kept documents.
+        """The catalogue: the documents that are kept.
 
         Raises:
             SettingsError: the workspace is remote, and no database is configured.
@@ -132,7 +140,7 @@ class Workspace(WorkspacePaths):
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The privacy ledger. Closing it frees its connections; the next use opens new ones.
+        """The privacy ledger. `close` frees its connections; the next use opens new ones.
 
         Raises:
             SettingsError: the workspace is remote, and no database is configured.
@@ -140,19 +148,22 @@ class Workspace(WorkspacePaths):
         return Ledger(self.ledger_url(self.settings))
 
 
-def _locate(place: str | Path) -> Path:
+def _locate(location: str | Path) -> Path:
     try:
-        return storage.locate(place)
+        return storage.locate(location)
     except storage.UnknownStorageError as error:
         raise WorkspaceError(str(error)) from None
 
 
 @contextmanager
 def translate_storage_errors(root: Path) -> Generator[None, None, None]:
-    """Say in one line what an object store refuses; on a folder of this machine nothing is changed.
+    """Translate errors of an object store into `WorkspaceError`s of one line; local errors pass unchanged.
+
+    Args:
+        root: root of the workspace.
 
     Raises:
-        WorkspaceError: the store can't be reached or refuses.
+        WorkspaceError: the store cannot be reached or refuses access.
     """
     try:
         yield
@@ -160,13 +171,14 @@ def translate_storage_errors(root: Path) -> Generator[None, None, None]:
         if not storage.is_remote(root):
             raise
         missing = "there is no such bucket" if isinstance(error, FileNotFoundError) else None
-        if (told := missing or describe_outage(error)) is None:
+        outage = missing or describe_outage(error)
+        if outage is None:
             raise
-        raise WorkspaceError(f"{STORAGE_FAILED} {told} ({root})") from None
+        raise WorkspaceError(f"{STORAGE_FAILED} {outage} ({root})") from None
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether a folder is empty, or holds no more than what a kill left of laying a workspace out."""
+    """Return True if a folder is empty, or contains only leftovers of an interrupted creation."""
     try:
         entries = {entry.name: entry for entry in folder.iterdir()}
         protected = entries.pop("protected", None)

@@ -141,8 +141,8 @@ class TestBadInput:
     ) -> None:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
         root = finished.workspace.root
-        assert_refused(lexveil, tmp_path, "run", *finished.sources, "-w", root, says="isn't the key")
-        assert_refused(lexveil, tmp_path, "quarantine", "-w", root, says="isn't the key")
+        assert_refused(lexveil, tmp_path, "run", *finished.sources, "-w", root, says="is not the key")
+        assert_refused(lexveil, tmp_path, "quarantine", "-w", root, says="is not the key")
 
     def test_configuration(self, lexveil: Lexveil, tmp_path: Path, write_jsonl: Any) -> None:
         path = write_jsonl([{"text": "Text.", "label": "a"}])

@@ -152,7 +152,7 @@ def test_what_is_wrong_leaves_nothing(
     with pytest.raises(WorkspaceError, match="something lies"):
         recover(backup, place.root, SETTINGS)
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
-    with pytest.raises(WorkspaceKeyError, match="isn't the key"):
+    with pytest.raises(WorkspaceKeyError, match="is not the key"):
         recover(backup, target, SETTINGS)
     monkeypatch.delenv("LEXVEIL_MASTER_KEY")
     with pytest.raises(WorkspaceKeyError, match="holds no master key"):

@@ -36,7 +36,7 @@ def test_everything_opens_as_before(masked: Workspace) -> None:
     assert restore_document(masked.with_settings(settings), doc_id) == before
     assert masked.with_settings(settings).log.verify().intact  # signed by a key that outlives the master key
     (masked.protected / "master.key").write_bytes(old)
-    with pytest.raises(WorkspaceKeyError, match="isn't the key"):
+    with pytest.raises(WorkspaceKeyError, match="is not the key"):
         _ = masked.with_settings(settings).keys
 
 
@@ -169,6 +169,6 @@ class TestService:
         _ = place.with_settings(VAULT).keys
         unwrap_master_key.cache_clear()
         monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")
-        with pytest.raises(WorkspaceKeyError, match="can't be reached") as caught:
+        with pytest.raises(WorkspaceKeyError, match="cannot be reached") as caught:
             _ = place.with_settings(VAULT).keys
         assert vault.token not in "".join(traceback.format_exception(caught.value))

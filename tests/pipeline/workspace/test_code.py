@@ -18,7 +18,7 @@ STAGES = [
 @pytest.fixture
 def edited(monkeypatch: pytest.MonkeyPatch):
     """Digest of a module as it would be with one file changed."""
-    parsed, caches = code._parsed, (code.code_digest, code.import_closure, code._imports, code._meaning)
+    parsed, caches = code._parse, (code.code_digest, code.import_closure, code._list_imports, code._dump)
 
     def digest(module: str, file: str, old: str, new: str) -> str:
         path = code.ROOT / "lexveil" / file

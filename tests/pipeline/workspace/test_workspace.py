@@ -131,7 +131,7 @@ class TestMasterKey:
         place = Workspace.create_or_open(tmp_path)
         _ = place.with_settings(Settings()).keys
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
-        with pytest.raises(WorkspaceKeyError, match="isn't the key of this workspace"):
+        with pytest.raises(WorkspaceKeyError, match="is not the key of this workspace"):
             _ = place.with_settings(Settings()).keys
 
     def test_a_key_file_open_to_others(self, tmp_path: Path) -> None:
