@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lexveil.nlp.encoders.config import Kind, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.config import LOGIT_SCALES, Kind, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.inputs import Inputs, TokenBatch, collate_tokens
 from lexveil.nlp.encoders.losses import classification_loss, denoising_loss
@@ -141,3 +142,93 @@ def test_losses_are_per_item() -> None:
     torch.testing.assert_close(hard, -log_p[torch.arange(3), torch.tensor([1, 0, 2])])
     soft = denoising_loss(logits, torch.tensor([[0.5, 0.5, 0], [0, 0, 0], [0, 0, 1.0]]))
     torch.testing.assert_close(soft, torch.stack([-log_p[0, :2].mean(), torch.tensor(0.0), -log_p[2, 2]]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_logits_are_scaled_in_training_and_folded_for_good(kind: Kind, tiny: PublicEncoder) -> None:
+    model, inputs = model_of(kind, tiny).eval(), inputs_of(kind, tiny)
+    with torch.no_grad():
+        nn.init.normal_(model.output.weight)
+        nn.init.normal_(model.output.bias)
+        before = model(inputs)
+        assert model.logit_scale == LOGIT_SCALES.get(kind, 1.0)
+        model.fold()
+        after = model(inputs)
+        torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(model.head(model.features(inputs)), after)
+        model.fold()
+        torch.testing.assert_close(model(inputs), after)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "lstm", "square"])
+def test_a_new_multilabel_model_expects_one_label_of_all(kind: Kind, tiny: PublicEncoder) -> None:
+    labels = tuple(f"topic {number}" for number in range(20))
+    config = ModelConfig.of(kind, tiny, labels, "multilabel", hidden=4, chunk_length=32)
+    probabilities = build_model(config, tiny)(inputs_of(kind, tiny)).sigmoid()
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(5), rtol=1e-4, atol=1e-4)
+
+
+def test_the_bias_is_trained_unless_a_linear_head_classifies(tiny: PublicEncoder) -> None:
+    trained = {
+        (kind, objective): build_model(
+            ModelConfig.of(kind, tiny, LABELS, objective, hidden=4), tiny
+        ).output.bias.requires_grad
+        for kind in ("linear", "square")
+        for objective in ("classify", "multilabel", "denoise")
+    }
+    assert [key for key, is_trained in trained.items() if not is_trained] == [("linear", "classify")]
+
+
+@pytest.mark.parametrize("kind", ["mlp", "lstm", "lora"])
+def test_the_seed_decides_the_body_alone(kind: Kind, tiny: PublicEncoder) -> None:
+    config = ModelConfig.of(kind, tiny, LABELS, hidden=8, chunk_length=32)
+    one, two = (build_model(config, tiny, seed) for seed in (0, 1))
+    differs = {
+        name for name, value in one.named_parameters() if not torch.equal(value, two.get_parameter(name))
+    }
+    assert differs
+    assert all(name.startswith("body.") for name in differs)
+
+
+def test_the_activation_can_be_another_one_for_a_comparison(tiny: PublicEncoder) -> None:
+    config = ModelConfig.of("square", tiny, LABELS, hidden=8)
+    head = build_model(config, tiny, activation="relu").head
+    assert isinstance(head, PolynomialHead)
+    assert head.activation == "relu"
+
+
+def test_an_lstm_reads_the_order_of_words_and_no_padding(tiny: PublicEncoder) -> None:
+    model = model_of("lstm", tiny)
+    with torch.no_grad():
+        forward, backward = (
+            model.features(collate_tokens([chunk])) for chunk in ([5, 6, 7, 8], [8, 7, 6, 5])
+        )
+        assert not torch.allclose(forward, backward, atol=1e-4)
+        ids, lengths = collate_tokens([[5, 6, 7, 8]])
+        padded = TokenBatch(nn.functional.pad(ids, (0, 30), value=99), lengths)
+        torch.testing.assert_close(model.features(padded), forward)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_corrupted_padding_and_lengths_stay_what_they_are(rate: float, tiny: PublicEncoder) -> None:
+    tokens = collate_tokens([[2000] * 12, [3000]])
+    corrupted = model_of("lstm", tiny).corrupt(tokens, np.random.default_rng(1), rate)
+    assert isinstance(corrupted, TokenBatch)
+    assert torch.equal(corrupted.lengths, tokens.lengths)
+    assert set(corrupted.ids.unique().tolist()) <= {0, 2000, 3000, tiny.mask_id}
+    assert not torch.equal(corrupted.ids, tokens.ids)
+
+
+def test_corruption_is_decided_by_the_draws_alone(tiny: PublicEncoder) -> None:
+    model, inputs = model_of("linear", tiny), inputs_of("linear", tiny)
+    one, two = (model.corrupt(inputs, np.random.default_rng(5), 0.3) for _ in range(2))
+    assert torch.equal(one, two)  # type: ignore[arg-type]
+    assert not torch.equal(one, model.corrupt(inputs, np.random.default_rng(6), 0.3))  # type: ignore[arg-type]
+
+
+def test_building_for_another_precision_or_an_impossible_part_is_refused(tiny: PublicEncoder) -> None:
+    config = ModelConfig.of("linear", tiny, LABELS)
+    with pytest.raises(ValueError, match="another precision"):
+        build_model(replace(config, precision="float32"), tiny)
+    with pytest.raises(ValueError, match="another encoder"):
+        build_model(replace(config, encoder_digest="0" * 64), tiny)
