@@ -156,8 +156,8 @@ LEGAL_FORMS: frozenset[str] = frozenset(
     bv nv ab
     """.split()  # noqa: SIM905
 )
-# Letters of legal forms with periods, which become single words: "L.L.C.", "P.C.", "N.A.", "S.A.".
-LEGAL_FORM_LETTERS: frozenset[str] = frozenset("lcpnas")
+# Letters of legal forms with periods, which become single words: "L.L.C.", "P.C.", "N.A.", "S.A.", "B.V.".
+LEGAL_FORM_LETTERS: frozenset[str] = frozenset("abclnpsv")
 
 # Suffixes that distinguish generations of a family, as written after a name.
 GENERATIONS: tuple[str, ...] = ("Jr", "Sr", "II", "III", "IV")
