@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 import pytest
@@ -54,3 +55,44 @@ def test_topics_have_no_names_to_start_from(tiny: PublicEncoder) -> None:
 
 def test_the_bias_of_a_classifier_takes_no_share_of_the_norm(tiny: PublicEncoder) -> None:
     assert not build_model(ModelConfig.of("linear", tiny, LABELS), tiny).output.bias.requires_grad
+
+
+@pytest.mark.parametrize("kind", ["square", "cubic"])
+def test_a_polynomial_head_stays_silent(kind: Kind, tiny: PublicEncoder) -> None:
+    model = build_model(ModelConfig.of(kind, tiny, LABELS, hidden=8), tiny)
+    start_from_labels(model, tiny)
+    assert not model.output.weight.any()
+
+
+def test_labels_that_do_not_exclude_each_other_are_no_start(tiny: PublicEncoder) -> None:
+    model = build_model(ModelConfig.of("linear", tiny, LABELS, "multilabel"), tiny)
+    start_from_labels(model, tiny)
+    assert not model.output.weight.any()
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "lstm"])
+def test_the_order_of_the_classes_does_not_matter(kind: Kind, tiny: PublicEncoder) -> None:
+    weights: list[torch.Tensor] = []
+    for labels in (LABELS, LABELS[::-1]):
+        model = build_model(ModelConfig.of(kind, tiny, labels, hidden=8, chunk_length=32), tiny)
+        start_from_labels(model, tiny)
+        weights.append(model.output.weight.detach())
+    torch.testing.assert_close(weights[0], weights[1].flip(0), rtol=1e-4, atol=1e-5)
+
+
+def test_more_classes_start_with_larger_logits(tiny: PublicEncoder) -> None:
+    norms: list[float] = []
+    for count in (2, 20):
+        labels = tuple(f"{word} {number}" for number, word in enumerate(LABELS * 7, start=1))[:count]
+        model = build_model(ModelConfig.of("linear", tiny, labels), tiny)
+        start_from_labels(model, tiny)
+        norms.append(float(model.output.weight.norm(dim=1).mean()))
+    assert norms[1] / norms[0] == pytest.approx(math.log(20) / math.log(2), rel=1e-4)
+
+
+def test_a_long_name_of_a_class_is_read_as_far_as_a_chunk_goes(tiny: PublicEncoder) -> None:
+    labels = ("Governing Laws", "Confidentiality of all information " * 200)
+    model = build_model(ModelConfig.of("lstm", tiny, labels, hidden=4, chunk_length=16), tiny)
+    start_from_labels(model, tiny)
+    assert bool(torch.isfinite(model.output.weight).all())
+    assert model.output.weight.norm(dim=1).min() > 0

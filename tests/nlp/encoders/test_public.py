@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -8,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lexveil.nlp.encoders import public
 from lexveil.nlp.encoders.public import (
     PACKAGE_DIGEST,
     EncoderLoadError,
     PublicEncoder,
+    batch_by_length,
+    compute_weights_digest,
     find_package_folder,
     read_public_passages,
 )
@@ -140,3 +145,83 @@ print(hashlib.sha256(topics.of_token.tobytes()).hexdigest())
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == hashlib.sha256(topics.of_token.tobytes()).hexdigest()
     assert done.stderr == ""
+
+
+def test_the_digest_is_over_all_weights_in_order_of_name(tmp_path: Path) -> None:
+    (tmp_path / "model-2.safetensors").write_bytes(b"second")
+    (tmp_path / "model-1.safetensors").write_bytes(b"first")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickled weights are never opened")
+    assert compute_weights_digest(tmp_path) == hashlib.sha256(b"firstsecond").hexdigest()
+    (tmp_path / "model-2.safetensors").rename(tmp_path / "model-0.safetensors")
+    assert compute_weights_digest(tmp_path) == hashlib.sha256(b"secondfirst").hexdigest()
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_folder, broken)
+    tokenizer = json.loads((broken / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary |= {f"extra{number}": len(vocabulary) + number for number in range(5)}
+    (broken / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    with pytest.raises(EncoderLoadError, match="unsupported_tokenizer"):
+        PublicEncoder.load(broken)
+
+
+def test_each_precision_of_a_folder_is_loaded_once(tiny: PublicEncoder, tiny_folder: Path) -> None:
+    assert PublicEncoder.load(tiny_folder) is PublicEncoder.load(tiny_folder / ".") is tiny
+    exact = PublicEncoder.load(tiny_folder, "float32")
+    assert exact is not tiny
+    assert (exact.digest, exact.precision, tiny.precision) == (tiny.digest, "float32", "bfloat16")
+
+
+def test_public_text_is_prose_that_names_nobody() -> None:
+    passages = read_public_passages()
+    assert len(passages) > 20
+    assert all(len(passage) > 10 and not passage.startswith("#") for passage in passages)
+    assert len(set(passages)) == len(passages)
+    assert not [passage for passage in passages if "[" in passage or "@" in passage]
+
+
+def test_public_moments_are_of_the_features_of_public_text(tiny: PublicEncoder) -> None:
+    mean, covariance = tiny.public_moments
+    assert (mean.shape, covariance.shape) == ((16,), (16, 16))
+    np.testing.assert_allclose(covariance, covariance.T, atol=1e-7)
+    # Shrunk halfway to the identity, so that no direction has a variance near zero.
+    assert np.linalg.eigvalsh(covariance).min() > 0.4 * np.trace(covariance) / 16
+    features = tiny.document_features([tiny.chunks(passage, 64).ids for passage in read_public_passages()])
+    np.testing.assert_allclose(mean, features.mean(axis=0), atol=1e-6)
+
+
+def test_the_vocabulary_is_in_the_order_of_the_ids(tiny: PublicEncoder) -> None:
+    vocabulary = tiny.vocabulary()
+    assert len(vocabulary) == tiny.vocab_size
+    ids = (tiny.pad_id, tiny.cls_id, tiny.sep_id, tiny.mask_id)
+    assert [vocabulary[i] for i in ids] == ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
+    assert [vocabulary[i] for i in tiny.chunks("the court held", 32).ids[0]] == ["the", "court", "held"]
+
+
+@given(st.text(max_size=300), st.integers(3, 64), st.integers(1, 5))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_becomes_bounded_chunks(tiny: PublicEncoder, text: str, length: int, limit: int) -> None:
+    chunks = tiny.chunks(text, length, limit)
+    assert len(chunks.ids) == min(limit, chunks.total)
+    assert all(0 < len(ids) <= length - 2 for ids in chunks.ids)
+    specials = {tiny.cls_id, tiny.sep_id, tiny.pad_id, tiny.mask_id}
+    assert not specials & {i for ids in chunks.ids for i in ids}
+    if len(text) <= 16 * (length - 2) * limit:  # else the total is extrapolated from windows
+        everything = tiny.chunks(text, 64, 1000)
+        assert chunks.total == -(-sum(map(len, everything.ids)) // (length - 2))
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 20, 21, 1000])
+def test_batches_hold_every_item_once_and_stay_within_bounds(batch_tokens: int) -> None:
+    lengths = [7, 1, 20, 7, 3, 20, 1, 1]
+    for equal in (False, True):
+        batches = list(batch_by_length(lengths, batch_tokens, equal=equal))
+        assert sorted(i for batch in batches for i in batch) == list(range(8))
+        for batch in batches:
+            longest = max(lengths[i] for i in batch)
+            assert len(batch) == 1 or len(batch) * longest <= batch_tokens
+            assert not equal or {lengths[i] for i in batch} == {longest}
+        assert max(lengths[i] for i in batches[0]) == 20
+    assert list(batch_by_length([], batch_tokens)) == []

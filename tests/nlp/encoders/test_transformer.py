@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -103,3 +105,50 @@ def test_parts_that_are_not_there(tmp_path: Path, bert_in: Callable[..., Path]) 
     inner.encoder.layer = nn.Sequential(*inner.encoder.layer)
     with pytest.raises(NotTrainableError, match="no list of its 2 layers"):
         TokenTransformer(encoder, "last_layers", 1)
+
+
+def test_an_encoder_without_projections_of_query_and_value_takes_no_adapters() -> None:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mixer = nn.Linear(4, 4)
+
+    fake = SimpleNamespace(
+        cls_id=0, sep_id=1, pad_id=2, mask_id=3, public_mean=np.zeros(4, np.float32), copy_transformer=Encoder
+    )
+    with pytest.raises(NotTrainableError, match="Encoder has no linear query or value projection"):
+        TokenTransformer(fake, "lora", 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_chunk_does_not_depend_on_its_batch(kind: Kind, small: PublicEncoder) -> None:
+    model = model_of(kind, small).eval()
+    chunks = [[2000, 2001, 2002], [3000], list(range(2100, 2120)), []]
+    with torch.no_grad():
+        together = model.features(collate_tokens(chunks))
+        alone = torch.cat([model.features(collate_tokens([chunk])) for chunk in chunks])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_models_over_one_encoder_train_apart(kind: Kind, small: PublicEncoder) -> None:
+    one, other = model_of(kind, small), model_of(kind, small)
+    untouched = {name: value.clone() for name, value in get_trained_state(other).items()}
+    with torch.no_grad():
+        for value in get_trained_state(one).values():
+            value.add_(1.0)
+    assert all(torch.equal(untouched[name], value) for name, value in get_trained_state(other).items())
+
+
+@pytest.mark.parametrize("rank", [1, 4])
+def test_adapters_start_without_an_effect_and_only_their_second_factor_is_trained(
+    rank: int, small: PublicEncoder
+) -> None:
+    named = dict(model_of("lora", small, rank).body.named_parameters())
+    first = {name: value for name, value in named.items() if ".lora_A." in name}
+    second = {name: value for name, value in named.items() if ".lora_B." in name}
+    assert len(first) == len(second) == 4
+    assert all(value.shape[0] == rank and not value.requires_grad and value.any() for value in first.values())
+    assert all(
+        value.shape[1] == rank and value.requires_grad and not value.any() for value in second.values()
+    )
