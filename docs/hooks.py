@@ -15,6 +15,7 @@ from mkdocs.structure.files import File
 from pydantic import BaseModel
 from typer.main import get_command
 
+import lexveil
 from lexveil.flows.cli import app
 from lexveil.pipeline.settings import Settings
 
@@ -31,13 +32,41 @@ the file that `--config` names. `LEXVEIL_<SECTION>__<NAME>` in the environment o
 command line overrides both: `LEXVEIL_TRAIN__EPSILON=3` is `epsilon = 3` under `[train]`. An unknown name is
 refused.
 """
+_PYTHON = """# Python
+
+Generated from the code. These names are exported by `lexveil`, and they are the public interface: everything
+else may change. `import lexveil` is cheap, since each name is imported when it is first used. The package is
+typed.
+"""
+# Heading: where the modules of its names begin.
+_PARTS = {
+    "The pipeline": "pipeline.",
+    "The client of the encrypted endpoint": "pipeline.serving.client.",
+    "Text": "nlp.",
+    "Differential privacy": "privacy.dp.",
+    "Homomorphic encryption": "privacy.he.",
+}
 
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the generated pages to those in docs/; MkDocs calls it."""
-    for name, content in (("commands", render_commands()), ("settings", render_settings())):
+    pages = {"commands": render_commands(), "settings": render_settings(), "python": render_python()}
+    for name, content in pages.items():
         files.append(File.generated(config, f"reference/{name}.md", content=content))
     return files
+
+
+def render_python() -> str:
+    """Return the page of the public names, each under the longest part that its module belongs to."""
+    names: dict[str, list[str]] = {title: [] for title in _PARTS}
+    for name, module in lexveil._HOMES.items():  # pyright: ignore[reportPrivateUsage]
+        titles = [title for title, prefix in _PARTS.items() if f"{module}.".startswith(prefix)]
+        names[max(titles, key=lambda title: len(_PARTS[title]))].append(name)
+    parts = [
+        "\n".join([f"## {title}\n", *(f"::: lexveil.{name}" for name in found)])
+        for title, found in names.items()
+    ]
+    return "\n\n".join([_PYTHON, *parts, ""])
 
 
 def render_commands() -> str:

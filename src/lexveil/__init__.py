@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lexveil.nlp.citations import citations
     from lexveil.nlp.detection.detector import Detection, Detector
     from lexveil.nlp.encoders.public import PublicEncoder
-    from lexveil.nlp.masking.policy import policy_of
+    from lexveil.nlp.masking.policy import build_policy
     from lexveil.nlp.readers import read_document
     from lexveil.nlp.recognizers.base import RuleRecognizer
     from lexveil.nlp.text import Span
@@ -29,49 +29,66 @@ if TYPE_CHECKING:
     from lexveil.pipeline.stages.mask import mask
     from lexveil.pipeline.stages.train import train
     from lexveil.pipeline.workspace.workspace import Workspace
+    from lexveil.privacy.dp.clipping.opacus import OpacusLSTM
+    from lexveil.privacy.dp.engine import TrainingPlan
+    from lexveil.privacy.dp.ledger.ledger import Ledger
+    from lexveil.privacy.he.evaluate import LinearEvaluator
+    from lexveil.privacy.he.keys import ClientKeys
 
 __version__ = metadata.version("lexveil")
 
+# The module of each name. The documentation lists the names in this order.
 _HOMES = {
-    "Detection": "nlp.detection.detector",
-    "Detector": "nlp.detection.detector",
-    "EncryptedClassifier": "pipeline.serving.client.classifier",
-    "LexveilError": "pipeline.errors",
-    "Predictions": "pipeline.serving.client.classifier",
-    "PublicEncoder": "nlp.encoders.public",
-    "RuleRecognizer": "nlp.recognizers.base",
-    "Settings": "pipeline.settings",
-    "Span": "nlp.text",
     "Workspace": "pipeline.workspace.workspace",
-    "anonymize_file": "pipeline.masking.standalone",
-    "audit": "pipeline.stages.audit",
-    "citations": "nlp.citations",
-    "detect_file": "pipeline.masking.standalone",
-    "erase": "pipeline.maintenance.erasure",
-    "evaluate_file": "pipeline.stages.evaluate",
-    "extract": "pipeline.stages.extract",
-    "ingest": "pipeline.stages.ingest",
+    "Settings": "pipeline.settings",
     "load_settings": "pipeline.settings",
+    "ingest": "pipeline.stages.ingest",
     "mask": "pipeline.stages.mask",
-    "policy_of": "nlp.masking.policy",
-    "read_document": "nlp.readers",
-    "restore_document": "pipeline.masking.vault",
     "train": "pipeline.stages.train",
+    "extract": "pipeline.stages.extract",
+    "evaluate_file": "pipeline.stages.evaluate",
+    "audit": "pipeline.stages.audit",
+    "erase": "pipeline.maintenance.erasure",
+    "restore_document": "pipeline.masking.vault",
+    "detect_file": "pipeline.masking.standalone",
+    "anonymize_file": "pipeline.masking.standalone",
+    "LexveilError": "pipeline.errors",
+    "EncryptedClassifier": "pipeline.serving.client.classifier",
+    "Predictions": "pipeline.serving.client.classifier",
+    "Detector": "nlp.detection.detector",
+    "Detection": "nlp.detection.detector",
+    "Span": "nlp.text",
+    "build_policy": "nlp.masking.policy",
+    "citations": "nlp.citations",
+    "read_document": "nlp.readers",
+    "RuleRecognizer": "nlp.recognizers.base",
+    "PublicEncoder": "nlp.encoders.public",
+    "TrainingPlan": "privacy.dp.engine",
+    "Ledger": "privacy.dp.ledger.ledger",
+    "OpacusLSTM": "privacy.dp.clipping.opacus",
+    "ClientKeys": "privacy.he.keys",
+    "LinearEvaluator": "privacy.he.evaluate",
 }
 
 __all__ = [
+    "ClientKeys",
     "Detection",
     "Detector",
     "EncryptedClassifier",
+    "Ledger",
     "LexveilError",
+    "LinearEvaluator",
+    "OpacusLSTM",
     "Predictions",
     "PublicEncoder",
     "RuleRecognizer",
     "Settings",
     "Span",
+    "TrainingPlan",
     "Workspace",
     "anonymize_file",
     "audit",
+    "build_policy",
     "citations",
     "detect_file",
     "erase",
@@ -80,7 +97,6 @@ __all__ = [
     "ingest",
     "load_settings",
     "mask",
-    "policy_of",
     "read_document",
     "restore_document",
     "train",
