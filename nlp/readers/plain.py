@@ -36,6 +36,7 @@ _WESTERN = frozenset(
     "€‚„…†‡‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0¡£§¨©ª«\xad®¯°±´·¶¸º»¼½¾¿¢²×"
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ"
 )
+_WESTERN_CODECS = {"ascii", "utf-8", "iso8859-1", "cp1252"}
 _FALLBACKS = [
     "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr",
     "koi8_r", "mac_roman",
@@ -148,8 +149,11 @@ def _decode_sample(data: bytes, encoding: str) -> str:
 
 
 def _is_western(declared: str | None) -> bool:
-    name = (declared or "").strip().lower().replace("_", "-")
-    return name in {"", "us-ascii", "ascii", "utf-8", "iso-8859-1", "latin-1", "windows-1252"}
+    name = (declared or "").strip().strip("\"'")
+    try:
+        return not name or codecs.lookup(name).name in _WESTERN_CODECS
+    except (LookupError, ValueError):
+        return False
 
 
 def _widen_charset(declared: str | None) -> str:

@@ -139,14 +139,16 @@ def _detect_delimiter(header: str, suffix: str) -> str:
 
 
 def _number_repeated(names: list[str]) -> list[str]:
-    unique: list[str] = []
+    unique: dict[str, None] = {}
+    last_numbers: dict[str, int] = {}  # a spreadsheet may have thousands of columns without a name
     for name in names:
-        number, candidate = 0, name
+        number, candidate = last_numbers.get(name, 0), name
         while candidate in unique:
             number += 1
             candidate = f"{name}.{number}"
-        unique.append(candidate)
-    return unique
+        last_numbers[name] = number
+        unique[candidate] = None
+    return list(unique)
 
 
 class _BlockStream(io.RawIOBase):

@@ -9,7 +9,17 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexveil.nlp.readers import Reason, UnreadableError, normalize_text, read_document
+from lexveil.nlp.readers import (
+    DOCUMENT_SUFFIXES,
+    Limits,
+    Reason,
+    UnreadableError,
+    normalize_text,
+    read_content,
+    read_document,
+)
+from lexveil.nlp.readers.contract import has_surrogates, replace_surrogates
+from lexveil.nlp.readers.plain import decode
 
 ENGLISH = "The landlord’s notice — served on Ms Müller at the café — is void, cf. § 21.\n" * 3
 CHINESE = "被告人张三,男,1980年5月1日出生,汉族。\n公诉机关指控:2019年3月,被告人在北京市盗窃现金2000元。\n"
@@ -107,3 +117,127 @@ def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, text: str
     path = tmp_path_factory.mktemp("any") / f"a.txt{codec}"
     path.write_bytes(data)
     assert read_document(path) == normalize_text("x" + text)
+
+
+@pytest.mark.parametrize(
+    ("data", "declared", "text"),
+    [
+        ("Müller".encode(), None, "Müller"),
+        ("Müller".encode(), "iso-8859-1", "Müller"),
+        ("Müller".encode(), "latin1", "Müller"),
+        ("Müller".encode(), "ISO_8859-1", "Müller"),
+        ("Müller".encode(), "us-ascii", "Müller"),
+        ("Müller".encode("cp1252"), "utf-8", "Müller"),
+        ("Müller".encode("cp1252"), "windows-1252", "Müller"),
+        ("€ 5".encode("cp1252"), "iso-8859-1", "€ 5"),
+        ("被告人张三".encode("gbk"), "gb2312", "被告人张三"),
+        ("張志明".encode("big5"), "big5", "張志明"),
+        ("Иванов".encode("koi8-r"), "koi8-r", "Иванов"),
+        ("Yılmaz".encode("cp1254"), "iso-8859-9", "Yılmaz"),
+        ("Łódź".encode("iso-8859-2"), ' "iso-8859-2" ', "Łódź"),
+        ("Müller".encode(), "no-such-charset", "Müller"),
+        ("Müller".encode(), "hex", "Müller"),
+        ("Müller".encode(), "utf-8\0", "Müller"),
+        ("Müller".encode("utf-16"), "iso-8859-1", "Müller"),
+        (b"", "utf-8", ""),
+    ],
+)
+def test_a_declared_charset_is_used_unless_the_bytes_contradict_it(
+    data: bytes, declared: str | None, text: str
+) -> None:
+    assert decode(data, declared) == text
+
+
+@pytest.mark.parametrize("name", ["张伟", "Ångström", "Lefèvre", "Núñez", "O’Brien", "Gonçalves", "Weiß"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_a_name_in_an_english_text_survives_the_usual_encodings(name: str, encoding: str) -> None:
+    text = f"The court heard the evidence of {name}, who lives abroad.\n"
+    assert decode(text.encode(encoding)) == text
+
+
+def test_one_damaged_sequence_in_a_chinese_judgment_costs_its_character_alone() -> None:
+    data = bytearray((CHINESE * 30).encode())
+    data[300] = 0xFF
+    text = decode(bytes(data))
+    assert 1 <= text.count("\ufffd") <= 3
+    assert abs(len(text) - len(CHINESE * 30)) <= 2
+    assert text.endswith(CHINESE)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"%PDF-1.7", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b\x08\0", b"{\\rtf1\\ansi",
+        b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"II*\0", b"\xffWPC",
+        b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07",
+        b"\x7fELF", b"SQLite format 3\0",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["letter.txt", "page.html", "mail.eml", "notes.md"])
+def test_renamed_binaries_are_no_text(refusal: Callable[..., Reason], name: str, head: bytes) -> None:
+    assert refusal(name, head + b"The rest looks like text. " * 20) is Reason.wrong_suffix
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("one\r\ntwo\rthree\n", "one\ntwo\nthree\n"),
+        ("one\r\r\ntwo", "one\n\ntwo"),
+        ("\ufeff\ufeffstart", "start"),
+        ("mid\ufeffdle", "mid\ufeffdle"),
+        ("nul\0in\0side", "nulinside"),
+        ("\r\0\n", "\n"),
+        ("lone\ud800surrogate", "lone\ufffdsurrogate"),
+        ("emoji \U0001f600 stays", "emoji \U0001f600 stays"),
+        ("line\u2028separator stays", "line\u2028separator stays"),
+        ("", ""),
+    ],
+)
+def test_the_normal_form(text: str, normal: str) -> None:
+    assert normalize_text(text) == normal
+
+
+@given(st.text(st.characters(categories=["Cs", "Lu", "Zs"]), max_size=50))
+def test_surrogates_are_replaced_one_for_one(text: str) -> None:
+    replaced = replace_surrogates(text)
+    assert len(replaced) == len(text)
+    assert not has_surrogates(replaced)
+    assert has_surrogates(text) == (replaced != text)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.binary(max_size=400))
+def test_any_bytes_are_text_or_refused(data: bytes) -> None:
+    outcome: str | Reason
+    try:
+        outcome = read_content("a.txt", data)
+    except UnreadableError as unreadable:
+        outcome = unreadable.reason
+    assert outcome.strip()
+    assert outcome.encode("utf-8")
+    assert not isinstance(outcome, Reason) or outcome in (Reason.empty, Reason.wrong_suffix)
+
+
+def test_a_document_in_memory_is_read_like_a_file(read: Callable[..., str]) -> None:
+    for name, data in {
+        "a.txt": ENGLISH.encode("cp1252"),
+        "b.HTML": b"<p>One</p><p>Two</p>",
+        "c.md.gz": gzip.compress(b"# Title\n"),
+    }.items():
+        assert read_content(name, data) == read(name, data)
+
+
+def test_limits_hold_for_content_in_memory_too() -> None:
+    with pytest.raises(UnreadableError, match=r"^over_size$"):
+        read_content("a.txt", b"x" * 101, Limits(max_bytes=100))
+    assert read_content("a.txt", b"x" * 100, Limits(max_bytes=100)) == "x" * 100
+    with pytest.raises(UnreadableError, match=r"^unsupported$"):
+        read_content("a.doc", b"anything")
+
+
+@pytest.mark.parametrize("suffix", sorted(DOCUMENT_SUFFIXES))
+@pytest.mark.parametrize("codec", ["", ".gz", ".zst"])
+def test_an_empty_file_of_any_format_is_empty(
+    refusal: Callable[..., Reason], suffix: str, codec: str
+) -> None:
+    assert refusal(f"a{suffix.upper()}{codec}", b"") is Reason.empty
