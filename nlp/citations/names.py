@@ -25,6 +25,8 @@ _SMALL = frozenset(
     ten ter te zu af bin bint ibn on by to at parte re others another other v' d'
     """.split()
 )
+# Those of them that begin a name where they are capitalized.
+_PARTICLES = frozenset("Van De Von Der Den Del La Le Las Los El Al Da Di Du Des Dos Das Ten Ter Te Zu".split())
 # A period after one of these does not end a sentence.
 _ABBREVIATED = frozenset(
     """
@@ -92,11 +94,16 @@ def _first_party_start(text: str, end: int) -> int | None:
     tokens = [m.span() for m in _TOKEN.finditer(text, floor, end)][-_MOST_WORDS:]
     words = [text[first:last] for first, last in tokens]
     first = _first_word_of_name(words)
-    while first < len(words) and words[first].strip(_QUOTES).lower() in _LEADING | _SMALL:
+    while first < len(words) and _leads(words[first].strip(_QUOTES)):
         first += 1
     if first == len(words):
         return None
     return tokens[first][0] + len(words[first]) - len(words[first].lstrip(_QUOTES))
+
+
+def _leads(word: str) -> bool:
+    """Return True if `word` cannot begin a name; a particle can if it is capitalized, as in "Van der Berg"."""
+    return word.lower() in _LEADING | _SMALL and word not in _PARTICLES
 
 
 def _first_word_of_name(words: Sequence[str]) -> int:
