@@ -151,3 +151,122 @@ def test_the_shared_cases() -> None:
     spans = [span for document in documents for annotation in document.annotations for span in annotation]
     assert len(documents) == 113
     assert sum(span.type == "CASE_NUMBER" and span.identifier == "DIRECT" for span in spans) == 113
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("PERSON", "PERSON"),
+        ("AGE", "AGE"),
+        ("PER", "PERSON"),
+        ("CODE", "CASE_NUMBER"),
+        ("DATETIME", "DATE"),
+        ("GPE", "LOCATION"),
+        ("EMAIL_ADDRESS", "EMAIL"),
+        ("IBAN_CODE", "ACCOUNT_NUMBER"),
+        ("RR", "PERSON"),
+        ("PESSOA", "PERSON"),
+        ("GRT", None),
+        ("TITLE", None),
+        ("LEGISLACAO", None),
+    ],
+)
+def test_types_of_several_corpora(tmp_path: Path, name: str, kind: str | None) -> None:
+    (document,) = read_gold(written(tmp_path / "g.jsonl", record(type=name)))
+    assert [span.type for span in document.annotations[0]] == ([kind] if kind else [])
+
+
+def test_given_names_of_types_come_first(tmp_path: Path) -> None:
+    path = written(tmp_path / "g.jsonl", record(type="PER"))
+    assert read_gold(path, types={"PER": "MISC"})[0].annotations[0][0].type == "MISC"
+    assert read_gold(path, types={"PER": ""})[0].annotations == ((),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "identifier"),
+    [
+        ("PERSON", "DIRECT"),
+        ("ADDRESS", "DIRECT"),
+        ("CASE_NUMBER", "DIRECT"),
+        ("DATE", "QUASI"),
+        ("AGE", "QUASI"),
+    ],
+)
+def test_an_identifier_follows_from_the_type(tmp_path: Path, kind: str, identifier: str) -> None:
+    (document,) = read_gold(written(tmp_path / "g.jsonl", record(type=kind)))
+    assert document.annotations[0][0].identifier == identifier
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"), [("EN", "en"), ("de-AT", "de"), ("zh-Hans-CN", "zh"), ("", ""), (None, "")]
+)
+def test_languages(tmp_path: Path, language: str | None, expected: str) -> None:
+    row = record() if language is None else {**record(), "language": language}
+    (document,) = read_gold(written(tmp_path / "g.jsonl", row))
+    assert document.language == expected
+
+
+@pytest.mark.parametrize(
+    ("entities", "same"),
+    [((None, None), True), (("a", "a"), True), ((7, "7"), True), (("a", "b"), False), (("a", None), False)],
+)
+def test_entities(tmp_path: Path, entities: tuple[Any, Any], same: bool) -> None:
+    text = f"{CANARY} and {CANARY}"
+    ends = ((0, len(CANARY)), (len(text) - len(CANARY), len(text)))
+    spans = [
+        {"start": start, "end": end, "type": "PERSON", "entity": entity}
+        for (start, end), entity in zip(ends, entities, strict=True)
+    ]
+    (document,) = read_gold(written(tmp_path / "g.jsonl", {"id": 1, "text": text, "spans": spans}))
+    first, second = document.annotations[0]
+    assert (first.entity == second.entity) is same
+
+
+def test_spans_are_sorted_and_may_overlap(tmp_path: Path) -> None:
+    spans = [
+        {"start": 9, "end": 12, "type": "AGE"},
+        {"start": 0, "end": 7, "type": "PERSON"},
+        {"start": 0, "end": 3, "type": "PERSON"},
+    ]
+    (document,) = read_gold(
+        written(tmp_path / "g.jsonl", {"id": 1, "text": "Ann Roe, 40 years", "spans": spans})
+    )
+    assert [(s.start, s.end) for s in document.annotations[0]] == [(0, 3), (0, 7), (9, 12)]
+
+
+def test_every_annotator_of_a_case_has_a_place(tmp_path: Path) -> None:
+    row = case()
+    mentions = row["annotations"][CANARY]["entity_mentions"]
+    row["annotations"] = {"a": {"entity_mentions": mentions}, CANARY: {"entity_mentions": []}}
+    (document,) = read_gold(written(tmp_path / "tab.json", [row]))
+    assert [len(spans) for spans in document.annotations] == [1, 0]
+
+
+@pytest.mark.parametrize("head", [b"\xef\xbb\xbf", b"\n\n", b"\r\n", b"  "])
+def test_what_may_stand_before_the_first_record(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "g.jsonl"
+    path.write_bytes(head + json.dumps(record()).encode())
+    assert [document.id for document in read_gold(path)] == ["7"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"[1, 2]\n", b"7", b'"text"', b"\xff\xfe{}", b'{"id": 1}\n{"id"'],
+)
+def test_lines_that_are_no_records(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "g.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(GoldError, match="record 1"):
+        read_gold(path)
+
+
+def test_the_number_of_a_record_counts_lines(tmp_path: Path) -> None:
+    path = tmp_path / "g.jsonl"
+    path.write_text(json.dumps(record()) + "\n\n" + json.dumps(record(end=99)))
+    with pytest.raises(GoldError, match=r"record 3, field spans\.0\.end: \[4, 99\) is not a range"):
+        read_gold(path)
+
+
+def test_a_folder_is_no_gold_file(tmp_path: Path) -> None:
+    with pytest.raises(GoldError, match="no such file"):
+        read_gold(tmp_path)

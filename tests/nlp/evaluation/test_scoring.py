@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan, Identifier
-from lexveil.nlp.evaluation.scoring import score
+from lexveil.nlp.evaluation.scoring import Scores, score
 from lexveil.nlp.text import Span
 
 TEXT = "Mr Adam Quill of Leeds sued. Quill, aged 40, lives in Leeds; Mr Quill won."
@@ -125,3 +125,142 @@ def test_masking_everything_finds_everything_and_more_never_finds_less(cuts: lis
     assert more.token_recall is not None
     assert some.token_recall is not None
     assert some.token_recall <= more.token_recall <= 1.0
+
+
+def score_one(
+    text: str, marked: str, kind: Identifier, masked: Sequence[str], language: str = "en"
+) -> Scores:
+    """Score one document with a single mention, `marked`, of which the pieces `masked` are masked."""
+    spans = [GoldSpan(*at(marked, text=text), "PERSON", "e1", kind)]
+    findings = [Span(*at(piece, text=text), "PERSON", 1.0, "X") for piece in masked]
+    return score([document(spans, text=text, language=language)], [findings])
+
+
+@pytest.mark.parametrize(
+    ("marked", "masked", "share"),
+    [
+        ("Mr Adam Quill", ["Adam Quill"], 1.0),
+        ("Mr Adam Quill", ["Mr Adam Quill"], 1.0),
+        ("Mr Adam Quill", ["Adam", "Quill"], 1.0),
+        ("Mr Adam Quill", ["Adam"], 0.0),
+        ("Mr Adam Quill", ["Adam Quil"], 0.0),
+        ("Mr Adam Quill", [], 0.0),
+        ("Quill of Leeds", ["Quill", "Leeds"], 1.0),
+        ("Quill of Leeds", ["Quill of"], 0.0),
+        ("aged 40, lives in", ["aged 40", "lives"], 1.0),
+        ("aged 40, lives in", ["40", "lives"], 0.0),
+    ],
+)
+def test_an_entity_is_masked_when_only_uninformative_characters_are_left(
+    marked: str, masked: list[str], share: float
+) -> None:
+    assert score_one(TEXT, marked, "DIRECT", masked).er_di == share
+    assert score_one(TEXT, marked, "QUASI", masked).er_qi == share
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "marked", "masked", "share"),
+    [
+        ("de", "Herr Quill aus Leeds", "Quill aus Leeds", ["Quill", "Leeds"], 0.0),
+        ("de", "no. 12, Quill", "no. 12, Quill", ["12", "Quill"], 1.0),
+        ("", "Mr Quill", "Mr Quill", ["Quill"], 1.0),
+        ("zh", "赵立强，男", "赵立强，男", ["赵立强", "男"], 0.0),
+        ("zh", "赵立强(男)", "赵立强(男)", ["赵立强", "男"], 1.0),
+        ("en", "the Quill-Pell Act", "Quill-Pell", ["Quill", "Pell"], 1.0),
+        ("en", "“Quill”", "“Quill”", ["Quill"], 1.0),
+    ],
+)
+def test_uninformative_characters_of_other_languages(
+    language: str, text: str, marked: str, masked: list[str], share: float
+) -> None:
+    assert score_one(text, marked, "DIRECT", masked, language).er_di == share
+
+
+@pytest.mark.parametrize(
+    ("pieces", "exact", "overlapping"),
+    [
+        ([], (None, 0.0), (None, 0.0)),
+        (["Mr Adam Quill"], (1.0, 1.0), (1.0, 1.0)),
+        (["Adam"], (0.0, 0.0), (1.0, 1.0)),
+        (["Adam", "Quill"], (0.0, 0.0), (1.0, 1.0)),
+        (["Mr Adam Quill", "Leeds"], (0.5, 1.0), (0.5, 1.0)),
+        (["Mr Adam Quill", "Mr Adam Quill"], (1.0, 1.0), (1.0, 1.0)),
+        (["Leeds"], (0.0, 0.0), (0.0, 0.0)),
+    ],
+)
+def test_span_scores(
+    pieces: list[str], exact: tuple[float | None, float], overlapping: tuple[float | None, float]
+) -> None:
+    result = score([document([gold("Mr Adam Quill")])], [[found(piece) for piece in pieces]])
+    assert (result.span_precision, result.span_recall) == exact
+    assert (result.overlap_precision, result.overlap_recall) == overlapping
+
+
+def test_f1_is_the_harmonic_mean() -> None:
+    result = score([document([gold("Mr Adam Quill"), gold("Leeds", 0, "LOCATION", "e2")])], [[found("Adam")]])
+    assert (result.overlap_precision, result.overlap_recall) == (1.0, 0.5)
+    assert result.overlap_f1 == pytest.approx(2 / 3)
+    assert result.span_f1 == 0.0
+    assert score([document([gold("Quill")])], [[]]).span_f1 is None
+
+
+def test_a_type_is_masked_under_any_type_and_given_over_any_mention() -> None:
+    spans = [
+        gold("Mr Adam Quill"),
+        gold("Leeds", 0, "LOCATION", "e2", "QUASI"),
+        gold("40", 0, "AGE", "e3", "NO_MASK"),
+    ]
+    findings = [found("Adam Quill", 0, "MISC"), found("40", 0, "AGE"), found("Leeds", 1, "LOCATION")]
+    by_type = score([document(spans)], [findings]).by_type
+    assert sorted(by_type) == ["AGE", "LOCATION", "MISC", "PERSON"]
+    assert (by_type["PERSON"].n, by_type["PERSON"].recall) == (1, 1.0)
+    assert (by_type["MISC"].found, by_type["MISC"].precision) == (1, 1.0)
+    assert (by_type["LOCATION"].recall, by_type["LOCATION"].precision) == (0.0, 0.0)
+    assert (by_type["AGE"].n, by_type["AGE"].found, by_type["AGE"].precision) == (0, 1, 0.0)
+
+
+def test_documents_are_counted_together() -> None:
+    one, other = document([gold("Mr Adam Quill")]), document([gold("Mr Adam Quill"), *PLACE])
+    result = score([one, other], [[found("Adam Quill")], []])
+    assert (result.n, result.n_direct, result.n_quasi, result.n_spans) == (2, 2, 1, 4)
+    assert (result.er_di, result.er_qi) == (0.5, 0.0)
+    assert result.token_recall == 4 / 8  # "Mr" may stay
+
+
+@pytest.mark.parametrize("found_spans", [[], [Span(3, 3, "PERSON", 1.0, "X")]])
+def test_an_empty_span_masks_nothing(found_spans: list[Span]) -> None:
+    result = score([document([gold("Mr Adam Quill")])], [found_spans])
+    assert (result.er_di, result.token_precision) == (0.0, None)
+
+
+def test_overlapping_spans_mask_a_token_once() -> None:
+    result = score([document([gold("Adam Quill")])], [[found("Adam Quill"), found("Quill"), found("Leeds")]])
+    assert result.token_precision == 2 / 3
+
+
+def test_an_annotator_who_marked_nothing_has_no_part_in_precision() -> None:
+    alone = score([document([gold("Adam Quill")])], [[found("Adam Quill")]])
+    beside = score([document([gold("Adam Quill")], [])], [[found("Adam Quill")]])
+    assert alone.token_precision == beside.token_precision == 1.0
+
+
+def test_scores_as_plain_values() -> None:
+    result = score(
+        [document(PERSON)], [[found("Mr Adam Quill"), found("Quill", 1, "ORGANIZATION"), found("40")]]
+    )
+    values = result.as_dict()
+    assert values["span_precision"] == 0.3333
+    assert values["n_spans"] == 3
+    assert values["er_qi"] is None
+    assert values["by_type"]["PERSON"] == {"n": 3, "recall": 0.6667, "found": 2, "precision": 0.5}
+    assert set(values) == {
+        *("n", "n_direct", "n_quasi", "n_tokens", "n_spans", "er_di", "er_qi", "token_recall"),
+        *("token_precision", "span_precision", "span_recall", "span_f1"),
+        *("overlap_precision", "overlap_recall", "overlap_f1", "by_type"),
+    }
+
+
+@pytest.mark.parametrize("span", [(-1, 2), (5, 4), (0, len(TEXT) + 1)])
+def test_a_span_must_be_inside_its_text(span: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="outside a text of"):
+        score([document([])], [[Span(*span, "PERSON", 1, "X")]])
