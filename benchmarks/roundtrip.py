@@ -29,20 +29,20 @@ from benchmarks.contract import Figure, Outcome, run
 from lexveil.nlp.citations import citations
 from lexveil.nlp.detection.detector import Detection, Detector
 from lexveil.nlp.entity_types import CONTEXTUAL_TYPES
-from lexveil.nlp.masking.anonymize import Checked, anonymise_text
-from lexveil.nlp.masking.mask import restore
-from lexveil.nlp.masking.policy import Policy, policy_of
-from lexveil.nlp.masking.scope import Named, Scope
+from lexveil.nlp.masking.anonymize import CheckedText, anonymize_text
+from lexveil.nlp.masking.mask import restore_text
+from lexveil.nlp.masking.policy import Policy, build_policy
+from lexveil.nlp.masking.scope import DocumentNames, Scope
 from lexveil.nlp.text import NormalizedText
 from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
 from lexveil.privacy.pseudonyms import surrogate_seed
 
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 POLICIES: dict[str, Policy] = {
-    "balanced": policy_of(),
-    "surrogates": policy_of(direct="surrogate", quasi="surrogate"),
-    "generalised": policy_of(direct="generalise", quasi="generalise"),
-    "court-publication": policy_of("court-publication"),
+    "balanced": build_policy(),
+    "surrogates": build_policy(direct="surrogate", quasi="surrogate"),
+    "generalised": build_policy(direct="generalise", quasi="generalise"),
+    "court-publication": build_policy("court-publication"),
 }
 KEY = bytes(range(32))
 _SHORTEST, _SHORTEST_WITH_DIGITS = 4, 5
@@ -88,7 +88,7 @@ def _texts(path: Path) -> Iterator[Text]:
             yield Text(str(row["id"]), row["text"])
 
 
-def strings_left(text: str, checked: Checked) -> Counter[str]:
+def strings_left(text: str, checked: CheckedText) -> Counter[str]:
     """Masked strings that stand in the output: `left`, and apart from them `law`, `kept` and `ordinary`."""
     masked = checked.masked
     output = masked.text
@@ -157,15 +157,15 @@ def _source(replacements: Any, place: int) -> int:
     return place + shift
 
 
-def examine(document: Text, found: Detection, policy: Policy) -> tuple[bool, Checked]:
+def examine(document: Text, found: Detection, policy: Policy) -> tuple[bool, CheckedText]:
     """(whether the original comes back, the outcome)."""
 
     def keyed(kind: str, name: str, attempt: int) -> int:
         return surrogate_seed(KEY, document.id, kind, name, attempt)
 
-    scope = Scope([Named.of(document.text, found.spans)], keyed, found.language)
-    checked = anonymise_text(document.text, found.spans, policy, scope, found.served)
-    return restore(checked.text, checked.masked.replacements) == document.text, checked
+    scope = Scope([DocumentNames.read(document.text, found.spans)], keyed, found.language)
+    checked = anonymize_text(document.text, found.spans, policy, scope, found.served)
+    return restore_text(checked.text, checked.masked.replacements) == document.text, checked
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:

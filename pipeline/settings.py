@@ -29,7 +29,7 @@ from lexveil.nlp.encoders.config import (
     Precision,
 )
 from lexveil.nlp.entity_types import ENTITY_TYPES
-from lexveil.nlp.masking.policy import Action, Dates, Policy, PolicyRefused, Preset, policy_of
+from lexveil.nlp.masking.policy import Action, Dates, Policy, PolicyError, Preset, build_policy
 from lexveil.pipeline.errors import SettingsError
 from lexveil.privacy.he.parameters import Profile
 
@@ -93,15 +93,15 @@ class MaskSettings(_Section):
         """Policy that the settings describe.
 
         Raises:
-            PolicyRefused: the settings contradict each other.
+            PolicyError: the settings contradict each other.
         """
-        return policy_of(self.preset, self.direct, self.quasi, self.types, self.roles, self.dates)
+        return build_policy(self.preset, self.direct, self.quasi, self.types, self.roles, self.dates)
 
     @model_validator(mode="after")
     def _check_policy_and_detector(self) -> Self:
         try:
             _ = self.policy
-        except PolicyRefused as error:
+        except PolicyError as error:
             raise PydanticCustomError(_REFUSED, "{reason}", {"reason": str(error)}) from None
         if self.detector not in DETECTORS and not Path(self.detector).is_dir():
             names = ", ".join(DETECTORS)

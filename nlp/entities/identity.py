@@ -1,7 +1,7 @@
-"""Who is who: which mentions name the same entity, within a document or over all documents of a matter.
+"""Coreference of names: which mentions name the same entity, in one document or in all documents of a matter.
 
-A `Mention` is what a span says of its entity, freed of its place; `Identities` are the clusters of any set
-of mentions. The outcome depends on the set alone, not on the order in which mentions come in.
+A `Mention` is the information in a span about its entity, without the position; `Identities` are the clusters
+of any set of mentions. The result depends on the set only, not on the order of the mentions.
 """
 
 from __future__ import annotations
@@ -26,23 +26,25 @@ _WORD = re.compile(r"[^\W_]+")
 _TITLE_BEFORE = re.compile(rf"(?i)\b({'|'.join(sorted(FEMALE_TITLES | MALE_TITLES))})\.?\s{{1,2}}$")
 _HAN = re.compile(f"[{HAN}]+")
 _SEX_ZH = re.compile(r"[^,，。；;、]{0,4}[,，]\s*([男女])")
-# 张某, 张某某, 张某甲: how Chinese courts write a name that is not to be read.
+# 张某, 张某某, 张某甲: how Chinese courts anonymize a name.
 _ANONYMOUS_ZH = re.compile(rf"[{HAN}]{{1,2}}?某{{1,2}}")
-# Whoever stands against somebody, or in a Chinese list with them, is somebody else.
-_BESIDE = re.compile(
+# Opponents in a case, or neighbors in a Chinese list, are two different people.
+_BETWEEN_DISTINCT = re.compile(
     r"(?i)诉|与|和|、|及|以及|,? (?:v\.?|vs\.?|versus|gegen|against) (?:(?:mrs?|ms|dr|herrn?|frau)\.? )?"
 )
-_BESIDE_MOST = 20
+_LONGEST_BETWEEN = 20
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mention:
-    """How a text names an entity, without difference of case, width or punctuation.
+    """A name as a text writes it, ignoring case, width and punctuation.
 
     Attributes:
-        form: the folded surface of everything but people.
+        type: the entity type.
+        form: the folded name; "" for a person.
         words: a person's name in its usual order, folded, without title and generation.
-        gender: `m`, `f` or "", by title, by what stands beside the name, or by the first name.
+        generation: a person's generation, such as "jr", or "".
+        gender: `m`, `f` or "", by the title, the words next to the name, or the first name.
     """
 
     type: str
@@ -53,62 +55,65 @@ class Mention:
 
     @property
     def surface(self) -> str:
-        """The folded name, the same for all spellings that this mention stands for."""
+        """The folded name, the same for all spellings that are equal to this mention."""
         return " ".join((*self.words, self.generation)).strip() or self.form
 
     @property
-    def chinese(self) -> bool:
+    def is_chinese(self) -> bool:
+        """True for a person's name in Chinese characters."""
         return bool(self.words) and len(self.words) == 1 and _HAN.fullmatch(self.words[0]) is not None
 
 
-def mention_of(text: str, span: Span) -> Mention:
-    """What `span` says of its entity."""
+def read_mention(text: str, span: Span) -> Mention:
+    """Return the mention in `span`, which is in characters of `text`."""
     surface = NormalizedText.of(text[span.start : span.end]).text
     if span.type != "PERSON":
-        return Mention(span.type, _folded(surface))
+        return Mention(span.type, _fold(surface))
     words = [m.group().casefold() for m in _WORD.finditer(surface)]
-    title = _TITLE_BEFORE.search(text[max(0, span.start - 10) : span.start])
-    word = title.group(1).lower() if title else next((w for w in words[:1] if w in FOLDED_TITLES), "")
+    title = _find_title(text, span, words)
     while len(words) > 1 and words[0] in FOLDED_TITLES:
         words.pop(0)
     generation = words.pop() if len(words) > 1 and words[-1] in FOLDED_GENERATIONS else ""
-    words = _usual_order(surface, words)
-    gender = "f" if word in FEMALE_TITLES else "m" if word in MALE_TITLES else ""
-    if not gender and len(words) == 1 and _HAN.fullmatch(words[0]):
-        sex = _SEX_ZH.match(text, span.end, span.end + 12)
-        gender = {"男": "m", "女": "f"}[sex.group(1)] if sex else ""
-    if not gender and len(words) > 1:
-        gender = gender_of(words[0])
+    words = _order_usually(surface, words)
+    gender = _find_gender(text, span, words, title)
     return Mention("PERSON", "", tuple(words) or (text[span.start : span.end],), generation, gender)
 
 
-def beside(text: str, spans: Sequence[Span], mentions: Sequence[Mention]) -> set[tuple[Mention, Mention]]:
-    """Pairs of differently named people that the text sets beside each other, so that they are two."""
+def find_distinct_pairs(
+    text: str, spans: Sequence[Span], mentions: Sequence[Mention]
+) -> set[tuple[Mention, Mention]]:
+    """Return pairs of differently named people who must be two, because the text opposes or lists them.
+
+    Args:
+        text: the document.
+        spans: its sorted spans.
+        mentions: the mention in each span.
+    """
     pairs: set[tuple[Mention, Mention]] = set()
     for (a, first), (b, second) in pairwise(zip(spans, mentions, strict=True)):
         people = first.type == second.type == "PERSON" and first != second
-        if people and b.start - a.end <= _BESIDE_MOST and _BESIDE.fullmatch(text, a.end, b.start):
+        close = b.start - a.end <= _LONGEST_BETWEEN
+        if people and close and _BETWEEN_DISTINCT.fullmatch(text, a.end, b.start):
             pairs.add((min(first, second), max(first, second)))
     return pairs
 
 
-def cluster(text: str, spans: Sequence[Span]) -> list[int]:
-    """The entity of each span, numbered from 0 by first appearance in `spans`, over all types."""
-    mentions = [mention_of(text, span) for span in spans]
-    identities = Identities(mentions, beside(text, spans, mentions))
-    numbers: dict[int, int] = {}
-    return [numbers.setdefault(identities.entity(mention), len(numbers)) for mention in mentions]
-
-
 class Identities:
-    """Which of a set of mentions are the same entity.
+    """The entities of a set of mentions.
 
-    People: "John A. Smith", "J. Smith", "Smith J.", "J.A.S." and "Smith" are one as long as only one person
-    of the set fits; a name that fits two stays an entity of its own, for a wrong guess would join two people.
-    Other types: equal but for case, space and punctuation; a company also without its legal form.
+    People: "John A. Smith", "J. Smith", "Smith J.", "J.A.S." and "Smith" are one entity if only one person in
+        the set fits. A name that fits two people is an entity by itself, because a wrong guess would join two
+        people. Other types: names are equal if they differ in case, space and punctuation only; a company
+        also without its legal form.
     """
 
     def __init__(self, mentions: Iterable[Mention], apart: Iterable[tuple[Mention, Mention]] = ()) -> None:
+        """Cluster mentions.
+
+        Args:
+            mentions: the mentions, in any order.
+            apart: pairs of mentions of different entities.
+        """
         self._entity: dict[Mention, int] = {}
         self._members: list[list[Mention]] = []
         self._apart: dict[Mention, set[Mention]] = {}
@@ -116,59 +121,84 @@ class Identities:
             self._apart.setdefault(a, set()).add(b)
             self._apart.setdefault(b, set()).add(a)
         known = sorted(set(mentions))
-        companies = _companies([m.form for m in known if m.type == "ORGANIZATION"])
+        companies = _match_stems([m.form for m in known if m.type == "ORGANIZATION"])
         forms: dict[tuple[str, str], int] = {}
         for mention in known:
             if mention.type != "PERSON":
                 form = companies.get(mention.form, mention.form)
-                self._put(mention, forms.setdefault((mention.type, form), len(self._members)))
-        self._place_people([m for m in known if m.type == "PERSON"])
+                self._assign(mention, forms.setdefault((mention.type, form), len(self._members)))
+        self._cluster_people([m for m in known if m.type == "PERSON"])
 
     def __len__(self) -> int:
         return len(self._members)
 
     def entity(self, mention: Mention) -> int:
-        """The number of a mention's entity; a mention that was not in the set gets an entity of its own."""
+        """Return the number of a mention's entity; a mention outside the set becomes a new entity."""
         if mention not in self._entity:
-            self._put(mention, len(self._members))
+            self._assign(mention, len(self._members))
         return self._entity[mention]
 
     def members(self, entity: int) -> Sequence[Mention]:
+        """Return the mentions of an entity."""
         return self._members[entity]
 
     def canonical(self, entity: int) -> Mention:
-        """The fullest of an entity's mentions."""
-        return min(self._members[entity], key=_fullest)
+        """Return the most complete mention of an entity."""
+        return min(self._members[entity], key=_rank_completeness)
 
     def gender(self, entity: int) -> str:
-        return next((m.gender for m in sorted(self._members[entity], key=_fullest) if m.gender), "")
+        """Return `m`, `f` or "" for an entity, by its most complete mention with a gender."""
+        ranked = sorted(self._members[entity], key=_rank_completeness)
+        return next((mention.gender for mention in ranked if mention.gender), "")
 
-    def _put(self, mention: Mention, entity: int) -> None:
+    def _assign(self, mention: Mention, entity: int) -> None:
         if entity == len(self._members):
             self._members.append([])
         self._members[entity].append(mention)
         self._entity[mention] = entity
 
-    def _place_people(self, people: list[Mention]) -> None:
-        """Fullest names first, so that a short one finds all whom it could mean."""
+    def _cluster_people(self, people: list[Mention]) -> None:
+        """Assign the most complete names first, so that a short name finds everyone it could mean."""
         index: dict[tuple[str, ...], list[int]] = {}
-        for mention in sorted(people, key=_fullest):
-            found = {entity for key in _lookups(mention) for entity in index.get(key, ())}
-            fitting = list(islice((e for e in sorted(found) if self._may_be(e, mention)), 2))
+        for mention in sorted(people, key=_rank_completeness):
+            candidates = {entity for key in _lookup_keys(mention) for entity in index.get(key, ())}
+            fitting = list(islice((e for e in sorted(candidates) if self._fits(e, mention)), 2))
             entity = fitting[0] if len(fitting) == 1 else len(self._members)
-            self._put(mention, entity)
-            for key in _keys(mention):
+            self._assign(mention, entity)
+            for key in _index_keys(mention):
                 bucket = index.setdefault(key, [])
                 if not bucket or bucket[-1] != entity:
                     bucket.append(entity)
 
-    def _may_be(self, entity: int, mention: Mention) -> bool:
+    def _fits(self, entity: int, mention: Mention) -> bool:
         apart = self._apart.get(mention, ())
-        return all(known not in apart and _compatible(mention, known) for known in self._members[entity])
+        return all(known not in apart and _are_compatible(mention, known) for known in self._members[entity])
 
 
-def _fullest(mention: Mention) -> tuple[object, ...]:
-    anonymous = mention.chinese and "某" in mention.words[0]
+def _find_title(text: str, span: Span, words: Sequence[str]) -> str:
+    """Return the title before or at the beginning of a name, in lower case, or ""."""
+    before = _TITLE_BEFORE.search(text[max(0, span.start - 10) : span.start])
+    if before:
+        return before.group(1).lower()
+    return next((word for word in words[:1] if word in FOLDED_TITLES), "")
+
+
+def _find_gender(text: str, span: Span, words: Sequence[str], title: str) -> str:
+    if title in FEMALE_TITLES:
+        return "f"
+    if title in MALE_TITLES:
+        return "m"
+    if len(words) > 1:
+        return guess_gender(words[0])
+    if len(words) == 1 and _HAN.fullmatch(words[0]):
+        sex = _SEX_ZH.match(text, span.end, span.end + 12)
+        return {"男": "m", "女": "f"}[sex.group(1)] if sex else ""
+    return ""
+
+
+def _rank_completeness(mention: Mention) -> tuple[object, ...]:
+    """Return a sort key that puts the most complete mention first."""
+    anonymous = mention.is_chinese and "某" in mention.words[0]
     whole = [word for word in mention.words if len(word) > 1]
     return (
         anonymous,
@@ -180,23 +210,24 @@ def _fullest(mention: Mention) -> tuple[object, ...]:
     )
 
 
-def _folded(surface: str) -> str:
+def _fold(surface: str) -> str:
     folded = surface.casefold()
     return "".join(c for c in folded if c.isalnum()) or folded
 
 
-def _companies(forms: Sequence[str]) -> dict[str, str]:
-    """Company names -> the same without a legal form, where exactly one company has that stem."""
-    stems: dict[str, list[str]] = {}
+def _match_stems(forms: Sequence[str]) -> dict[str, str]:
+    """Map company names without a legal form to the only name in the set that has one in addition."""
+    full_names: dict[str, list[str]] = {}
     for form in forms:
         for ending in LEGAL_FORMS:
             if form.endswith(ending) and len(form) >= len(ending) + 4:
-                stems.setdefault(form.removesuffix(ending), []).append(form)
-    return {stem: long[0] for stem, long in stems.items() if len(long) == 1 and stem in set(forms)}
+                full_names.setdefault(form.removesuffix(ending), []).append(form)
+    known = set(forms)
+    return {stem: names[0] for stem, names in full_names.items() if len(names) == 1 and stem in known}
 
 
-def _usual_order(surface: str, words: list[str]) -> list[str]:
-    """ "Smith, John A." and "Smith J." as "John A. Smith" and "J. Smith"."""
+def _order_usually(surface: str, words: list[str]) -> list[str]:
+    """Turn the words of "Smith, John A." and "Smith J." into those of "John A. Smith" and "J. Smith"."""
     before, comma, _ = surface.partition(",")
     if comma:
         family = len(_WORD.findall(before))
@@ -211,8 +242,8 @@ def _usual_order(surface: str, words: list[str]) -> list[str]:
 
 
 @cache
-def _first_names() -> tuple[frozenset[str], frozenset[str]]:
-    """First names that are given to men only, and to women only, in English and German."""
+def _load_first_names() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the first names that are given to men only, and to women only, in English and German."""
     from faker.providers.person.de_DE import Provider as German
     from faker.providers.person.en_GB import Provider as British
     from faker.providers.person.en_US import Provider as American
@@ -223,79 +254,85 @@ def _first_names() -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(male - female), frozenset(female - male)
 
 
-def gender_of(first_name: str) -> str:
-    """`m` or `f` where a first name (folded) is given to one gender only, else ""."""
-    male, female = _first_names()
+def guess_gender(first_name: str) -> str:
+    """Return `m` or `f` if a first name (folded) is given to one gender only, else ""."""
+    male, female = _load_first_names()
     return "m" if first_name in male else "f" if first_name in female else ""
 
 
-def _all_initials(words: Sequence[str]) -> bool:
+def _are_all_initials(words: Sequence[str]) -> bool:
     return len(words) > 1 and all(len(word) == 1 for word in words)
 
 
-def _keys(mention: Mention) -> set[tuple[str, ...]]:
-    """Under which a person is found by later, shorter names."""
+def _index_keys(mention: Mention) -> set[tuple[str, ...]]:
+    """Return the keys under which later, shorter names find a person."""
     words = list(mention.words)
     keys: set[tuple[str, ...]] = {("word", words[0]), ("word", words[-1]), ("name", words[0][0], words[-1])}
     keys.add(("initials", words[0][0], words[-1][0]))
     if len(words) > 1:
         keys.add(("set", *sorted(words)))
-    if mention.chinese:
+    if mention.is_chinese:
         keys |= {("surname", words[0][:1]), ("surname", words[0][:2])}
     return keys
 
 
-def _lookups(mention: Mention) -> set[tuple[str, ...]]:
+def _lookup_keys(mention: Mention) -> set[tuple[str, ...]]:
+    """Return the keys under which the people are indexed whom a mention could mean."""
     words = mention.words
-    if mention.chinese and _ANONYMOUS_ZH.fullmatch(words[0]):
+    if mention.is_chinese and _ANONYMOUS_ZH.fullmatch(words[0]):
         return {("surname", words[0].rstrip("某")), ("word", words[0])}
-    if _all_initials(words):
+    if _are_all_initials(words):
         return {("initials", words[0], words[-1]), ("name", words[0], words[-1])}
     if len(words) == 1:
         return {("word", words[0])}
     return {("name", words[0][0], words[-1]), ("set", *sorted(words))}
 
 
-def _compatible(a: Mention, b: Mention) -> bool:
+def _are_compatible(a: Mention, b: Mention) -> bool:
+    """Return True if two mentions may name the same person."""
     if a.gender and b.gender and a.gender != b.gender:
         return False
     if a.generation and b.generation and a.generation != b.generation:
         return False
-    if a.chinese and b.chinese:
-        return _compatible_chinese(a.words[0], b.words[0])
-    short, long = sorted((a.words, b.words), key=lambda words: (len(words), words))
+    if a.is_chinese and b.is_chinese:
+        return _are_compatible_chinese(a.words[0], b.words[0])
+    for initials, name in ((a.words, b.words), (b.words, a.words)):
+        if _are_all_initials(initials) and not _are_all_initials(name):
+            return _are_initials_of(initials, name)
+    return _are_compatible_words(*sorted((a.words, b.words), key=lambda words: (len(words), words)))
+
+
+def _are_compatible_words(short: Sequence[str], long: Sequence[str]) -> bool:
     if short == long or (len(short) == len(long) and sorted(short) == sorted(long)):
         return True
-    for initials, name in ((a.words, b.words), (b.words, a.words)):
-        if _all_initials(initials) and not _all_initials(name):
-            return _are_initials(initials, name)
     if len(short) == 1:
         return short[0] in (long[-1], long[0])
-    if short[-1] != long[-1] or not _same_or_initial(short[0], long[0]):
+    if short[-1] != long[-1] or not _match_or_abbreviate(short[0], long[0]):
         return False
-    # The middle names that the shorter form has must stand, in order, in the longer.
+    # The middle names of the shorter form must be, in order, among those of the longer one.
     rest = iter(long[1:-1])
-    return all(any(_same_or_initial(word, other) for other in rest) for word in short[1:-1])
+    return all(any(_match_or_abbreviate(word, other) for other in rest) for word in short[1:-1])
 
 
-def _compatible_chinese(a: str, b: str) -> bool:
+def _are_compatible_chinese(a: str, b: str) -> bool:
     if a == b:
         return True
     for hidden, name in ((a, b), (b, a)):
         if _ANONYMOUS_ZH.fullmatch(hidden) and not _ANONYMOUS_ZH.fullmatch(name):
             surname = hidden.rstrip("某")
-            # 张某 stands for any 张; 张某某 for one with two more characters.
+            # 张某 may be any 张; 张某某 has two more characters than the surname.
             return name.startswith(surname) and (len(hidden) - len(surname) == 1 or len(hidden) == len(name))
     return False
 
 
-def _are_initials(initials: Sequence[str], name: Sequence[str]) -> bool:
-    """J.A.S. and J.S. are John A. Smith; J.B.S. is somebody else."""
+def _are_initials_of(initials: Sequence[str], name: Sequence[str]) -> bool:
+    """Return True for J.A.S. and J.S. if the name is John A. Smith, but not for J.B.S."""
     first = [word[0] for word in name]
     if list(initials) == first:
         return True
     return len(name) > 2 and list(initials) == [first[0], first[-1]]
 
 
-def _same_or_initial(a: str, b: str) -> bool:
+def _match_or_abbreviate(a: str, b: str) -> bool:
+    """Return True if two words are equal, or one is the initial of the other."""
     return a == b or (len(a) == 1 and b.startswith(a)) or (len(b) == 1 and a.startswith(b))

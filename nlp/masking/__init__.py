@@ -1,0 +1,1 @@
+"""Masking: policies, pseudonyms and surrogates, the second pass, and the way back to the original."""

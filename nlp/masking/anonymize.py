@@ -1,4 +1,4 @@
-"""Mask a text, look at the outcome with other eyes, mask what was left, and say how it ended."""
+"""Mask a document, check the result independently, mask what remains, and return a verdict."""
 
 from __future__ import annotations
 
@@ -10,79 +10,103 @@ from typing import Literal
 
 from lexveil.nlp.citations import citations
 from lexveil.nlp.entity_types import ENTITY_TYPES
-from lexveil.nlp.masking.mask import Kept, Masked, Place, Replacement, check_spans, mask
-from lexveil.nlp.masking.policy import Policy, decide
+from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Range, Replacement, check_spans, mask_text
+from lexveil.nlp.masking.policy import Policy, decide_action
 from lexveil.nlp.masking.scope import Scope
 from lexveil.nlp.masking.second_pass import FATAL, Leftover, SecondPass
 from lexveil.nlp.text import NormalizedText, Span
 
 Verdict = Literal["PASS", "REVIEW", "FAIL"]
+
 SECOND_PASS = "SecondPass"  # noqa: S105
-PIECE = 1 << 20
-_REPAIRS = 4
-_AROUND = 1000
+"""Recognizer of the spans that the second pass added."""
+
+PIECE_SIZE = 1 << 20
+"""Characters of a document that are in memory at once."""
+
+MAX_REPAIRS = 4
+"""Number of times that the leftovers of a piece are masked before it fails."""
+
+_CONTEXT = 1000
+# Rules that find a leftover with certainty, and generalizations: a citation around them is no excuse.
+_NOT_LAW = frozenset({"rule", "revealed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A slice of a document from `start` on, with the spans in it; all other offsets are the slice's own.
+    """A slice of a document.
 
-    `readable` are places that a reviewer wants kept, with every other place of the same string.
+    Attributes:
+        start: offset of the slice in the document. All other offsets are within the slice.
+        text: its characters.
+        spans: the spans in it.
+        readable: ranges that a reviewer wants to keep, with all other places of the same string.
     """
 
     start: int
     text: str = field(repr=False)
     spans: tuple[Span, ...] = field(repr=False)
-    readable: tuple[Place, ...] = ()
+    readable: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """Masked text and what the second pass says of it.
+class CheckedText:
+    """Masked text with the result of the second pass.
 
     Attributes:
-        reasons: how often each was met: `string`, `surname`, `rule` and `revealed` where something is left
-            (FAIL); `near`, `ambiguous`, `language` and `reviewer` where a human should look (REVIEW);
-            `repaired` counts what was left at first and masked then.
+        masked: the masked text.
+        reasons: number of occurrences by reason: `string`, `surname`, `rule` and `revealed` for leftovers
+            (FAIL); `near`, `ambiguous`, `language` and `reviewer` for what a person should check (REVIEW);
+            `repaired` counts leftovers that were masked.
     """
 
-    masked: Masked
+    masked: MaskedText
     reasons: Mapping[str, int]
 
     @property
     def text(self) -> str:
+        """The masked text."""
         return self.masked.text
 
     @property
     def verdict(self) -> Verdict:
-        return verdict_of(self.reasons)
+        """The verdict that follows from the reasons."""
+        return derive_verdict(self.reasons)
 
 
-def verdict_of(reasons: Mapping[str, int]) -> Verdict:
-    """The verdict over what was met in a document."""
+def derive_verdict(reasons: Mapping[str, int]) -> Verdict:
+    """Return the verdict for the reasons found in a document."""
     if any(reasons.get(reason) for reason in FATAL):
         return "FAIL"
     return "REVIEW" if any(n for reason, n in reasons.items() if reason != "repaired") else "PASS"
 
 
-def pieces_of(text: str, spans: Sequence[Span], readable: Sequence[Place] = ()) -> Iterator[Piece]:
-    """A document in pieces of at most `PIECE` characters, cut at paragraphs and never inside of a span.
+def split_pieces(
+    text: str, spans: Sequence[Span], readable: Sequence[Range] = (), size: int = PIECE_SIZE
+) -> Iterator[Piece]:
+    """Yield a document in pieces of at most `size` characters, cut at paragraphs and never within a span.
+
+    Args:
+        text: the document.
+        spans: its spans, sorted and without overlaps.
+        readable: ranges that a reviewer wants to keep.
+        size: largest number of characters; a span at the end of a piece may exceed it.
 
     Raises:
-        ValueError: spans unsorted, overlapping, empty or outside of the text.
+        ValueError: spans are unsorted, overlapping, empty or outside of the text.
     """
     check_spans(len(text), spans)
-    start = place = 0
+    start = index = 0
     while start < len(text) or start == 0:
-        end = _cut(text, start)
-        first = place
-        while place < len(spans) and spans[place].start < end:
-            place += 1
-        end = max(end, spans[place - 1].end) if place > first else end
+        end = _find_cut(text, start, size)
+        first = index
+        while index < len(spans) and spans[index].start < end:
+            index += 1
+        end = max(end, spans[index - 1].end) if index > first else end
         yield Piece(
             start,
             text[start:end],
-            tuple(replace(s, start=s.start - start, end=s.end - start) for s in spans[first:place]),
+            tuple(replace(s, start=s.start - start, end=s.end - start) for s in spans[first:index]),
             tuple((a - start, b - start) for a, b in readable if start <= a and b <= end),
         )
         if end >= len(text):
@@ -90,81 +114,94 @@ def pieces_of(text: str, spans: Sequence[Span], readable: Sequence[Place] = ()) 
         start = end
 
 
-def _cut(text: str, start: int) -> int:
-    limit = start + PIECE
+def _find_cut(text: str, start: int, size: int) -> int:
+    limit = start + size
     if limit >= len(text):
         return len(text)
     for mark in ("\n\n", "\n", " "):
-        found = text.rfind(mark, start + PIECE // 2, limit)
-        if found >= 0:
-            return found + len(mark)
+        position = text.rfind(mark, start + size // 2, limit)
+        if position >= 0:
+            return position + len(mark)
     return limit
 
 
-def anonymise(
-    pieces: Callable[[], Iterable[Piece]], policy: Policy, scope: Scope, served: bool = True
-) -> Iterator[Checked]:
-    """Mask the pieces of one document by `policy` and check them, each against what is masked in all.
+def anonymize_pieces(
+    pieces: Callable[[], Iterable[Piece]],
+    policy: Policy,
+    scope: Scope,
+    served: bool = True,
+    repairs: int = MAX_REPAIRS,
+) -> Iterator[CheckedText]:
+    """Mask the pieces of one document and check each of them for everything that is masked in any.
 
-    `pieces` gives them anew at each call, so that no more than one need be in memory. `scope` knows the
-    mentions of the document, alone or with those of its matter. `served` tells whether a learnt detector
-    speaks the language: where none does, the document is to be reviewed. The document's verdict is
-    `verdict_of` the sum of all reasons.
+    The verdict of the document is `derive_verdict` of the sum of all reasons.
+
+    Args:
+        pieces: returns all pieces from the beginning at each call, so that only one must be in memory.
+        policy: the policy.
+        scope: the entities of the document, alone or with those of its matter.
+        served: False if no detector covers the language; the document then needs review.
+        repairs: number of times that leftovers are masked before the document fails.
     """
     kept_types = frozenset(
-        kind for kind in ENTITY_TYPES if decide(policy, Span(0, 1, kind, 1.0, "")) == "keep"
+        kind for kind in ENTITY_TYPES if decide_action(policy, Span(0, 1, kind, 1.0, "")) == "keep"
     )
     strings = {p.text[start:end] for p in pieces() for start, end in p.readable}
     check = SecondPass(kept_types, strings)
-    works: list[_Work] = []
+    first: list[_PieceMasking] = []
     several = False
     for number, piece in enumerate(pieces()):
-        works = [_Work(piece, policy, scope, check)]
-        check.learn(works[0].masked)
+        first = [_PieceMasking(piece, policy, scope, check)]
+        check.learn(first[0].masked)
         several = number > 0
-    remaining = works if not several else (_Work(piece, policy, scope, check) for piece in pieces())
-    for number, work in enumerate(remaining):
-        reasons = work.repair()
+    remaining = first if not several else (_PieceMasking(piece, policy, scope, check) for piece in pieces())
+    for number, masking in enumerate(remaining):
+        reasons = masking.repair(repairs)
         reasons["language"] = int(not served and number == 0)
-        yield Checked(work.masked, {reason: n for reason, n in sorted(reasons.items()) if n})
+        yield CheckedText(masking.masked, {reason: n for reason, n in sorted(reasons.items()) if n})
 
 
-def anonymise_text(
+def anonymize_text(
     text: str,
     spans: Sequence[Span],
     policy: Policy,
     scope: Scope,
     served: bool = True,
-    readable: Sequence[Place] = (),
-) -> Checked:
-    """`anonymise` of a document that is in memory whole.
+    readable: Sequence[Range] = (),
+    *,
+    size: int = PIECE_SIZE,
+    repairs: int = MAX_REPAIRS,
+) -> CheckedText:
+    """Mask and check a document that is in memory; see `split_pieces` and `anonymize_pieces`.
 
     Raises:
-        ValueError: spans unsorted, overlapping, empty or outside of the text.
+        ValueError: spans are unsorted, overlapping, empty or outside of the text.
     """
-    cut = list(pieces_of(text, spans, readable))
-    return united(zip(cut, anonymise(lambda: cut, policy, scope, served), strict=True))
+    pieces = list(split_pieces(text, spans, readable, size))
+    return join_pieces(
+        zip(pieces, anonymize_pieces(lambda: pieces, policy, scope, served, repairs), strict=True)
+    )
 
 
-def united(done: Iterable[tuple[Piece, Checked]]) -> Checked:
-    """The pieces of a document as one, with offsets of the whole."""
+def join_pieces(done: Iterable[tuple[Piece, CheckedText]]) -> CheckedText:
+    """Join the pieces of a document, with offsets in the whole document."""
     texts: list[str] = []
     replacements: list[Replacement] = []
-    kept: list[Kept] = []
+    kept: list[KeptSpan] = []
     reasons: Counter[str] = Counter()
     length = 0
     for piece, checked in done:
-        replacements += (r.moved(length, piece.start) for r in checked.masked.replacements)
-        kept += (k.moved(piece.start) for k in checked.masked.kept)
+        replacements += (r.shift(length, piece.start) for r in checked.masked.replacements)
+        kept += (k.shift(piece.start) for k in checked.masked.kept)
         reasons.update(checked.reasons)
         texts.append(checked.text)
         length += len(checked.text)
-    masked = Masked("".join(texts), tuple(replacements), tuple(kept))
-    return Checked(masked, dict(sorted(reasons.items())))
+    masked = MaskedText("".join(texts), tuple(replacements), tuple(kept))
+    return CheckedText(masked, dict(sorted(reasons.items())))
 
 
-class _Work:
-    """One piece between its passes: the spans as they stand, and what was said about single ones."""
+class _PieceMasking:
+    """The masking of one piece: its current spans, and the special treatment of single ones."""
 
     def __init__(self, piece: Piece, policy: Policy, scope: Scope, check: SecondPass) -> None:
         self._text = piece.text
@@ -173,99 +210,107 @@ class _Work:
         self._policy = policy
         self._scope = scope
         self._check = check
-        self._aliases: dict[Place, int] = {}
-        self._plain: set[Place] = set()
+        self._aliases: dict[Range, int] = {}
+        self._token_only: set[Range] = set()
         self.masked = self._mask()
 
-    def repair(self) -> Counter[str]:
-        """Mask what is left until nothing is. Returns why somebody should look, and what failed."""
+    def repair(self, rounds: int) -> Counter[str]:
+        """Mask leftovers until none remains, at most `rounds` times.
+
+        Returns:
+            The number of occurrences of each reason for review or failure.
+        """
         reasons: Counter[str] = Counter()
-        left, reasons["reviewer"] = self._left()
-        for _ in range(_REPAIRS):
-            fatal = [one for one in left if one.reason in FATAL]
+        left, reasons["reviewer"] = self._find_leftovers()
+        for _ in range(rounds):
+            fatal = [leftover for leftover in left if leftover.reason in FATAL]
             if not fatal:
                 break
             reasons["repaired"] += len(fatal)
             self._add(fatal)
             self.masked = self._mask()
             self._check.learn(self.masked)
-            left, reasons["reviewer"] = self._left()
-        near = self._lawful(self._check.near_spellings(self.masked))
-        reasons.update(str(one.reason) for one in [*left, *near])
+            left, reasons["reviewer"] = self._find_leftovers()
+        near = self._drop_law(self._check.near_spellings(self.masked))
+        reasons.update(str(leftover.reason) for leftover in [*left, *near])
         return reasons
 
-    def _mask(self) -> Masked:
-        return mask(self._text, self._spans, self._policy, self._scope, self._aliases, self._plain)
+    def _mask(self) -> MaskedText:
+        return mask_text(self._text, self._spans, self._policy, self._scope, self._aliases, self._token_only)
 
-    def _left(self) -> tuple[list[Leftover], int]:
-        """What is left, and how much of what can't be mistaken a reviewer wants readable all the same."""
+    def _find_leftovers(self) -> tuple[list[Leftover], int]:
+        """Return the leftovers, and the number of certain ones that a reviewer wants to keep."""
         left = self._check.leftovers(self.masked)
-        asked = [one for one in left if not self._is_readable(one)]
-        overruled = sum(one.reason == "rule" for one in left) - sum(one.reason == "rule" for one in asked)
-        return self._lawful(asked), overruled
+        unwanted = [leftover for leftover in left if not self._is_readable(leftover)]
+        overruled = _count_certain(left) - _count_certain(unwanted)
+        return self._drop_law(unwanted), overruled
 
-    def _lawful(self, left: Sequence[Leftover]) -> list[Leftover]:
-        """Without what stands in a citation. Rule findings can't be mistaken, so law doesn't excuse them."""
-        named = [one for one in left if one.reason not in ("rule", "revealed")]
-        law = _law_around(self._text, named)
+    def _drop_law(self, left: Sequence[Leftover]) -> list[Leftover]:
+        """Drop leftovers within citations, except those that are certain."""
+        law = _find_law_around(self._text, [one for one in left if one.reason not in _NOT_LAW])
         starts = [start for start, _ in law]
 
-        def touches(one: Leftover) -> bool:
-            place = bisect_left(starts, one.end) - 1
-            return place >= 0 and law[place][1] > one.start
+        def touches(leftover: Leftover) -> bool:
+            index = bisect_left(starts, leftover.end) - 1
+            return index >= 0 and law[index][1] > leftover.start
 
-        return [one for one in left if one.reason in ("rule", "revealed") or not touches(one)]
+        return [one for one in left if one.reason in _NOT_LAW or not touches(one)]
 
     def _add(self, fatal: Sequence[Leftover]) -> None:
-        """Mask what was left. What the policy keeps gives way where something else was found inside of it."""
-        made: list[Span] = []
-        for one in fatal:
-            if one.reason == "revealed":
-                self._plain.add((one.start, one.end))
+        """Mask leftovers. A span that the policy keeps gives way where a leftover lies within it."""
+        added: list[Span] = []
+        for leftover in fatal:
+            position = leftover.start, leftover.end
+            if leftover.reason == "revealed":
+                self._token_only.add(position)
                 continue
-            made.append(Span(one.start, one.end, one.type, 1.0, SECOND_PASS))
-            if one.entity is not None:
-                self._aliases[one.start, one.end] = one.entity
-        self._spans = _merged(self._spans, made)
+            added.append(Span(*position, leftover.type, 1.0, SECOND_PASS))
+            if leftover.entity is not None:
+                self._aliases[position] = leftover.entity
+        self._spans = _merge_spans(self._spans, added)
 
-    def _is_readable(self, one: Leftover) -> bool:
-        place = bisect_left(self._readable, (one.start + 1, 0)) - 1
-        return place >= 0 and one.end <= self._readable[place][1]
+    def _is_readable(self, leftover: Leftover) -> bool:
+        index = bisect_left(self._readable, (leftover.start + 1, 0)) - 1
+        return index >= 0 and leftover.end <= self._readable[index][1]
 
 
-def _merged(spans: Sequence[Span], made: Collection[Span]) -> list[Span]:
-    """Both, sorted; of a span that a made one overlaps, what lies outside of it stays a span."""
+def _count_certain(left: Sequence[Leftover]) -> int:
+    return sum(leftover.reason == "rule" for leftover in left)
+
+
+def _merge_spans(spans: Sequence[Span], added: Collection[Span]) -> list[Span]:
+    """Return all spans, sorted. Where an added span overlaps another, the rest of the other is kept."""
     result: list[Span] = []
-    cuts = sorted(made)
+    cuts = sorted(added)
     starts = [cut.start for cut in cuts]
     for span in spans:
         start = span.start
-        place = max(0, bisect_left(starts, span.start) - 1)
-        while place < len(cuts) and cuts[place].start < span.end:
-            cut = cuts[place]
+        index = max(0, bisect_left(starts, span.start) - 1)
+        while index < len(cuts) and cuts[index].start < span.end:
+            cut = cuts[index]
             if cut.end > start:
                 if cut.start > start:
                     result.append(replace(span, start=start, end=cut.start))
                 start = max(start, cut.end)
-            place += 1
+            index += 1
         if start < span.end:
             result.append(replace(span, start=start))
     return sorted([*result, *cuts])
 
 
-def _law_around(text: str, left: Sequence[Leftover]) -> list[Place]:
-    """The citations about the given places, in characters of `text`."""
+def _find_law_around(text: str, left: Sequence[Leftover]) -> list[Range]:
+    """Return the citations near the leftovers, in characters of `text`."""
     windows: list[list[int]] = []
-    for one in sorted(left, key=lambda one: one.start):
-        start, end = max(0, one.start - _AROUND), min(len(text), one.end + _AROUND)
+    for leftover in sorted(left, key=lambda one: one.start):
+        start, end = max(0, leftover.start - _CONTEXT), min(len(text), leftover.end + _CONTEXT)
         if windows and start <= windows[-1][1]:
             windows[-1][1] = max(end, windows[-1][1])
         else:
             windows.append([start, end])
-    found: list[Place] = []
+    law: list[Range] = []
     for start, end in windows:
         window = NormalizedText.of(text[start:end])
         for first, last in citations(window.text):
             first, last = window.to_original(first, last)
-            found.append((start + first, start + last))
-    return sorted(found)
+            law.append((start + first, start + last))
+    return sorted(law)

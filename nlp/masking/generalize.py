@@ -1,7 +1,8 @@
 # ruff: noqa: E501, SIM905  -- patterns and lists of words read best on one line
-"""Less exact, but still of use: a date's year, an age's decade, an address's town, an amount's magnitude.
+"""Generalize a value: a date to its year, an age to its decade, an address to its town, an amount to its magnitude.
 
-Whatever can't be read for certain is not generalised at all (None), so that nothing slips through.
+A value that cannot be parsed with certainty is not generalized (None), so that nothing exact remains by
+mistake.
 """
 
 from __future__ import annotations
@@ -50,25 +51,34 @@ _STREET_WORD = re.compile(
 )
 
 
-def generalise(kind: str, surface: str, dates: Dates = "year") -> str | None:
-    """A less exact text for `surface`, in its own language and form; None where it can't be read for certain.
+def generalize(kind: str, surface: str, dates: Dates = "year") -> str | None:
+    """Return a less exact text for `surface`, in its own language and form.
 
-    DATE and BIRTH_DATE keep the year, or the month and the year; AGE becomes a band of ten years (90+ from
-    90 on); ADDRESS the town; QUANTITY its order of magnitude.
+    DATE and BIRTH_DATE keep the year, or the month and the year; AGE becomes a band of ten years (90+ from 90
+    on); ADDRESS becomes its town; QUANTITY becomes its order of magnitude.
+
+    Args:
+        kind: the entity type.
+        surface: the text of the span.
+        dates: how much of a date to keep.
+
+    Returns:
+        The generalized text, or None if the type has no generalization or the text cannot be parsed with
+        certainty.
     """
     text = NormalizedText.of(surface).text
     if kind in ("DATE", "BIRTH_DATE"):
-        return _date(text, dates)
+        return _generalize_date(text, dates)
     if kind == "AGE":
-        return _age(text)
+        return _generalize_age(text)
     if kind == "ADDRESS":
-        return _town(text)
+        return _extract_town(text)
     if kind == "QUANTITY":
-        return _magnitude(text)
+        return _generalize_quantity(text)
     return None
 
 
-def _date(text: str, dates: Dates) -> str | None:
+def _generalize_date(text: str, dates: Dates) -> str | None:
     if len(_ANY_YEAR.findall(text)) > 1:
         return None  # a range, or two dates
     if chinese := _CHINESE_DATE.search(text):
@@ -78,56 +88,55 @@ def _date(text: str, dates: Dates) -> str | None:
     if iso := _ISO.search(text):
         return f"{iso.group(1)}-{iso.group(2).zfill(2)}" if dates == "month" else iso.group(1)
     if day_first := _DAY_FIRST.search(text):
-        # 03/04/2020 is April in Europe and March in America; only a point tells which.
-        sure = day_first.group(1) == "."
+        # 03/04/2020 is April in Europe and March in America; only points make it unambiguous.
+        unambiguous = day_first.group(1) == "."
         month = f"{day_first.group(2).zfill(2)}.{day_first.group(3)}"
-        return month if dates == "month" and sure else day_first.group(3)
+        return month if dates == "month" and unambiguous else day_first.group(3)
     year = _ANY_YEAR.search(text)
     return year.group(1) if year else None
 
 
-def _age(text: str) -> str | None:
+def _generalize_age(text: str) -> str | None:
     numbers = _AGE.findall(text)
     if len(numbers) == 1:
-        return _AGE.sub(_band(int(numbers[0])), text)
+        return _AGE.sub(_format_band(int(numbers[0])), text)
     words = list(_WORD_AGE.finditer(text))
     if numbers or len(words) != 1:
         return None
     tens, unit, small = (part.lower() if part else "" for part in words[0].groups())
     age = _SMALL[small] if small else _TENS[tens] + (_SMALL[unit] if unit else 0)
-    return text[: words[0].start()] + _band(age) + text[words[0].end() :]
+    return text[: words[0].start()] + _format_band(age) + text[words[0].end() :]
 
 
-def _band(age: int) -> str:
+def _format_band(age: int) -> str:
     return f"{_OLDEST}+" if age >= _OLDEST else f"{age // 10 * 10}-{age // 10 * 10 + 9}"
 
 
-def _town(text: str) -> str | None:
+def _extract_town(text: str) -> str | None:
     if chinese := _CHINESE_TOWN.match(text):
         return chinese.group() if chinese.end() < len(text) else None
     parts = [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
     if len(parts) < 2:
         return None
     stripped = [_POSTCODES.sub("", part).strip(" .") for part in parts]
-    had_code = [plain != part.strip(" .") for plain, part in zip(stripped, parts, strict=True)]
-    # The town stands by the postcode, or before the state that does; without one, last.
-    place = max((n for n, found in enumerate(had_code) if found), default=len(parts) - 1)
+    has_code = [plain != part.strip(" .") for plain, part in zip(stripped, parts, strict=True)]
+    # The town is next to the postcode, or before the state that is; without a postcode it is last.
+    index = max((n for n, code in enumerate(has_code) if code), default=len(parts) - 1)
     state = ""
-    if _US_STATE.fullmatch(stripped[place]):
-        state, place = f", {stripped[place]}", place - 1
-    elif not stripped[place]:
-        place -= 1
-    town = stripped[place] if place >= 1 else ""
+    if _US_STATE.fullmatch(stripped[index]):
+        state, index = f", {stripped[index]}", index - 1
+    elif not stripped[index]:
+        index -= 1
+    town = stripped[index] if index >= 1 else ""
     return town + state if _TOWN.fullmatch(town) and not _STREET_WORD.search(town) else None
 
 
-def _magnitude(text: str) -> str | None:
-    """`EUR 12,500` -> `EUR 10,000-100,000`; what isn't one plain number of two digits or more stays unread."""
+def _generalize_quantity(text: str) -> str | None:
+    """Turn `EUR 12,500` into `EUR 10,000-100,000`; None unless it is one plain number of two or more digits."""
     numbers = list(_NUMBER.finditer(text))
     if len(numbers) != 1:
         return None
-    found = numbers[0].group()
-    whole = re.sub(r"[.,]\d{1,2}$", "", found)
+    whole = re.sub(r"[.,]\d{1,2}$", "", numbers[0].group())
     digits = re.sub(r"\D", "", whole).lstrip("0")
     if len(digits) < 2:
         return None

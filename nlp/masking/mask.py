@@ -1,28 +1,39 @@
-"""Spans -> masked text by a policy, and back again, byte for byte, for whoever holds the replacements."""
+"""Mask the spans of a text by a policy, and restore the original exactly from the replacements."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lexveil.nlp.entities.identity import Mention, mention_of
-from lexveil.nlp.masking.generalize import generalise
-from lexveil.nlp.masking.policy import Action, Policy, decide
-from lexveil.nlp.masking.scope import Named, Scope
+from lexveil.nlp.entities.identity import Mention, read_mention
+from lexveil.nlp.masking.generalize import generalize
+from lexveil.nlp.masking.policy import Action, Policy, decide_action
+from lexveil.nlp.masking.scope import DocumentNames, Scope
 from lexveil.nlp.text import Span
 
-Place = tuple[int, int]
-NOBODY: Mapping[Place, int] = {}
+Range = tuple[int, int]
+"""[start, end) in characters of a text."""
+
+NO_ALIASES: Mapping[Range, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What stands at [start, end) of the MASKED text for `original`. Secret: it undoes the mask.
+    """A replaced span. It is secret, because it undoes the mask.
 
     Attributes:
-        original: the characters at [source_start, source_end) of the text as it was.
-        text: the token, surrogate or generalisation in their place.
+        start: start of `text` in the masked text.
+        end: end of `text` in the masked text.
+        original: the characters at [source_start, source_end) of the original text.
+        text: the token, surrogate or generalization that replaces them.
+        type: the entity type.
         entity: number of the entity within its scope.
+        action: how the policy treats the span.
+        role: role of the entity, or "".
+        source_start: start of the span in the original text.
+        source_end: end of the span in the original text.
+        score: score of the span.
+        recognizer: recognizer that found the span.
     """
 
     start: int
@@ -38,8 +49,8 @@ class Replacement:
     score: float
     recognizer: str
 
-    def moved(self, masked: int, source: int) -> Replacement:
-        """The same further on: by `masked` in the masked text and by `source` in the original."""
+    def shift(self, masked: int, source: int) -> Replacement:
+        """Return this replacement `masked` characters later in the masked text, `source` in the original."""
         return replace(
             self,
             start=self.start + masked,
@@ -50,68 +61,87 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A finding that the policy leaves readable, in characters of the original text."""
+class KeptSpan:
+    """A span that the policy leaves readable.
+
+    Attributes:
+        span: the span, in characters of the original text.
+        role: role of its entity, or "".
+    """
 
     span: Span
     role: str
 
-    def moved(self, source: int) -> Kept:
-        """The same further on in the original."""
+    def shift(self, source: int) -> KeptSpan:
+        """Return this span `source` characters later in the original text."""
         span = self.span
         return replace(self, span=replace(span, start=span.start + source, end=span.end + source))
 
 
 @dataclass(frozen=True, slots=True)
-class Masked:
+class MaskedText:
+    """A masked text.
+
+    Attributes:
+        text: the text with its replacements.
+        replacements: the replaced spans, sorted.
+        kept: the spans that the policy leaves readable, sorted.
+    """
+
     text: str = field(repr=False)
     replacements: tuple[Replacement, ...]
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[KeptSpan, ...] = ()
 
 
-def no_seed(kind: str, name: str, attempt: int) -> int:
-    """The seed of a policy without surrogates, within one document: nothing depends on it."""
+def unkeyed_seed(kind: str, name: str, attempt: int) -> int:
+    """Return the seed for a single document whose policy has no surrogates: no result depends on it."""
     del kind, name
     return attempt
 
 
-def mask(
+def mask_text(
     text: str,
     spans: Sequence[Span],
     policy: Policy | None = None,
     scope: Scope | None = None,
-    aliases: Mapping[Place, int] = NOBODY,
-    plain: Collection[Place] = (),
-) -> Masked:
-    """Replace every span by what the policy says of it.
+    aliases: Mapping[Range, int] = NO_ALIASES,
+    token_only: Collection[Range] = (),
+) -> MaskedText:
+    """Treat every span as the policy says.
 
-    `scope` is the document's own where None is given. `aliases` says which entity a span names where that
-    can't be read from its characters; spans in `plain` get a token whatever the policy replaces them by.
+    Args:
+        text: the original text.
+        spans: its spans, sorted and without overlaps.
+        policy: by default every span becomes a token.
+        scope: the entities; by default those of this document alone.
+        aliases: entity of a span, where its characters do not show it.
+        token_only: spans that become a token, whatever else the policy replaces them by.
 
     Raises:
-        ValueError: spans unsorted, overlapping, empty or outside of the text (indices only are named).
+        ValueError: spans are unsorted, overlapping, empty or outside of the text (the message has indices
+            only).
     """
     check_spans(len(text), spans)
     policy = policy or Policy()
-    scope = scope or Scope([Named.of(text, spans)], no_seed)
+    scope = scope or Scope([DocumentNames.read(text, spans)], unkeyed_seed)
     pieces: list[str] = []
     replacements: list[Replacement] = []
-    kept: list[Kept] = []
-    length = end_of_last = 0
+    kept: list[KeptSpan] = []
+    length = last_end = 0
     for span in spans:
-        place = span.start, span.end
-        mention = mention_of(text, span)
-        entity = aliases[place] if place in aliases else scope.entity(mention)
+        position = span.start, span.end
+        mention = read_mention(text, span)
+        entity = aliases[position] if position in aliases else scope.entity(mention)
         role = scope.role(entity)
-        action = decide(policy, span, role)
+        action = decide_action(policy, span, role)
         if action == "keep":
-            kept.append(Kept(span, role))
+            kept.append(KeptSpan(span, role))
             continue
         original = text[span.start : span.end]
-        if place in plain:
+        if position in token_only:
             action = "token"
-        action, shown = _shown(action, original, entity, mention, policy, scope)
-        between = text[end_of_last : span.start]
+        action, shown = _choose_text(action, original, entity, mention, policy, scope)
+        between = text[last_end : span.start]
         start = length + len(between)
         pieces += (between, shown)
         length = start + len(shown)
@@ -121,47 +151,56 @@ def mask(
                 span.start, span.end, span.score, span.recognizer,
             )
         )  # fmt: skip
-        end_of_last = span.end
-    pieces.append(text[end_of_last:])
-    return Masked("".join(pieces), tuple(replacements), tuple(kept))
+        last_end = span.end
+    pieces.append(text[last_end:])
+    return MaskedText("".join(pieces), tuple(replacements), tuple(kept))
 
 
-def _shown(
+def _choose_text(
     action: Action, original: str, entity: int, mention: Mention, policy: Policy, scope: Scope
 ) -> tuple[Action, str]:
-    """What stands in place of a mention; a token where there is nothing else to put."""
+    """Return the action that is possible and its text: a token if there is no surrogate or generalization."""
     shown: str | None = None
     if action == "surrogate":
         shown = scope.surrogate(entity, mention, original)
     elif action == "generalise" and mention.type == "PERSON":
         shown = scope.initials(entity)
     elif action == "generalise":
-        shown = generalise(mention.type, original, policy.dates)
+        shown = generalize(mention.type, original, policy.dates)
     return (action, shown) if shown else ("token", scope.token(entity))
 
 
-def restore(masked_text: str, replacements: Sequence[Replacement]) -> str:
-    """The original text.
+def restore_text(masked_text: str, replacements: Sequence[Replacement]) -> str:
+    """Return the original text.
+
+    Args:
+        masked_text: text of a `MaskedText`.
+        replacements: its replacements.
 
     Raises:
-        ValueError: a replacement doesn't stand where it should (its index only is named).
+        ValueError: a replacement is not where it should be (the message has its index only).
     """
     pieces: list[str] = []
-    last = 0
+    last_end = 0
     for index, replacement in enumerate(replacements):
-        found = masked_text[replacement.start : replacement.end]
-        if replacement.start < last or found != replacement.text:
-            raise ValueError(f"replacement {index} doesn't fit the masked text")
-        pieces += (masked_text[last : replacement.start], replacement.original)
-        last = replacement.end
-    pieces.append(masked_text[last:])
+        shown = masked_text[replacement.start : replacement.end]
+        if replacement.start < last_end or shown != replacement.text:
+            raise ValueError(f"replacement {index} does not fit the masked text")
+        pieces += (masked_text[last_end : replacement.start], replacement.original)
+        last_end = replacement.end
+    pieces.append(masked_text[last_end:])
     return "".join(pieces)
 
 
 def check_spans(length: int, spans: Sequence[Span]) -> None:
-    """Raises ValueError (indices only) for spans that are unsorted, overlapping, empty or out of the text."""
-    last = 0
+    """Check that spans fit a text of `length` characters.
+
+    Raises:
+        ValueError: spans are unsorted, overlapping, empty or outside of the text (the message has indices
+            only).
+    """
+    last_end = 0
     for index, span in enumerate(spans):
-        if not last <= span.start < span.end <= length:
+        if not last_end <= span.start < span.end <= length:
             raise ValueError(f"span {index} is unsorted, overlapping, empty or outside of the text")
-        last = span.end
+        last_end = span.end

@@ -1,60 +1,66 @@
-"""TODO docstring."""
+"""Index of names that finds words within a small edit distance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+SHORTEST_NEAR = 5
+"""Words of fewer letters have no near spellings; from this length on, one edit is tolerated."""
 
-NEAR_SHORT, _NEAR_LONG = 5, 8
+_TWO_EDITS = 8
 
 MOST_NEAR_NAMES = 20_000
+"""Largest number of names that an index should hold."""
 
 
 class NearIndex:
-    """Names by all that is left of them when a letter or two are taken out: linear in what is looked up."""
+    """Names by what remains when one or two letters are deleted: time is linear in the words looked up."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._by_rest: dict[str, list[str]] = {}
+        """Index folded names."""
+        self._by_remainder: dict[str, list[str]] = {}
         for name in names:
-            for rest in _rests(name):
-                self._by_rest.setdefault(rest, []).append(name)
+            for remainder in _list_remainders(name):
+                self._by_remainder.setdefault(remainder, []).append(name)
 
-    def near(self, word: str) -> bool:
+    def has_near(self, word: str) -> bool:
+        """Return True if a name is spelled like `word`, or nearly.
+
+        One edit is tolerated in words of `SHORTEST_NEAR` letters or more, two edits in words of eight or
+        more. An edit inserts, deletes or replaces a letter, or swaps two adjacent ones.
+        """
         return any(
-            _within(word, name, _tolerance(min(len(word), len(name))))
-            for rest in _rests(word)
-            for name in self._by_rest.get(rest, ())
+            _is_within(word, name, _tolerance(min(len(word), len(name))))
+            for remainder in _list_remainders(word)
+            for name in self._by_remainder.get(remainder, ())
         )
 
 
 def _tolerance(length: int) -> int:
-    return 2 if length >= _NEAR_LONG else 1 if length >= NEAR_SHORT else 0
+    return 2 if length >= _TWO_EDITS else 1 if length >= SHORTEST_NEAR else 0
 
 
-def _rests(word: str) -> set[str]:
-    found = {word}
-    for most in range(1, _tolerance(len(word)) + 1):
-        for places in combinations(range(len(word)), most):
-            found.add("".join(c for place, c in enumerate(word) if place not in places))
-    return found
+def _list_remainders(word: str) -> set[str]:
+    remainders = {word}
+    for deleted in range(1, _tolerance(len(word)) + 1):
+        for positions in combinations(range(len(word)), deleted):
+            remainders.add("".join(c for position, c in enumerate(word) if position not in positions))
+    return remainders
 
 
-def _within(a: str, b: str, most: int) -> bool:
-    """Whether the edit distance (Damerau-Levenshtein, adjacent letters) is at most `most`."""
+def _is_within(a: str, b: str, most: int) -> bool:
+    """Return True if the edit distance (Damerau-Levenshtein, adjacent letters) is at most `most`."""
     if abs(len(a) - len(b)) > most:
         return False
-    two_back: list[int] = []
+    second_last: list[int] = []
     last = list(range(len(b) + 1))
     for i, letter in enumerate(a, 1):
         row = [i]
         for j, other in enumerate(b, 1):
             cost = min(last[j] + 1, row[-1] + 1, last[j - 1] + (letter != other))
             if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
-                cost = min(cost, two_back[j - 2] + 1)
+                cost = min(cost, second_last[j - 2] + 1)
             row.append(cost)
-        two_back, last = last, row
+        second_last, last = last, row
     return last[-1] <= most

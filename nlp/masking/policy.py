@@ -1,6 +1,6 @@
-"""What becomes of a finding: kept, or replaced by a token, a surrogate or something less exact.
+"""Policies of masking: keep a span, or replace it by a token, a surrogate or a generalization.
 
-A `Policy` is data and `decide` is pure, so that what was done to a document can be told from the two.
+A `Policy` is data and `decide_action` is pure, so that the two explain the treatment of every span.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ Action = Literal["keep", "token", "surrogate", "generalise"]
 Preset = Literal["balanced", "strict", "court-publication"]
 Dates = Literal["month", "year"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-REVIEWER = "Reviewer"  # the recognizer of what a person added
+REVIEWER = "Reviewer"
+"""Recognizer of the spans that a reviewer added."""
 
 
-class PolicyRefused(ValueError):
-    """A policy that contradicts itself. `setting` names what to change; the message is one line."""
+class PolicyError(ValueError):
+    """A policy contradicts itself. The message is one line.
+
+    Attributes:
+        setting: name of the setting to change.
+    """
 
     def __init__(self, setting: str, reason: str) -> None:
         super().__init__(f"{setting}: {reason}")
@@ -30,14 +35,14 @@ class PolicyRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Actions by role, by type and by class of identifier; the most particular one decides.
+    """Actions by role, by type and by class of identifier; the most specific one applies.
 
     Attributes:
-        direct, quasi: actions of the types that are in `DIRECT_TYPES`, and of the others. A type that knows
-            no surrogate or generalisation gets a token instead.
-        types: (type, action), before the class.
-        roles: (role, action), before the type; only people and companies have roles.
-        dates: how much of a date its generalisation leaves.
+        direct: action of the types in `DIRECT_TYPES`.
+        quasi: action of the other types. A type without surrogates or generalization gets a token instead.
+        types: (type, action), which override the class.
+        roles: (role, action), which override the type; only people and companies have roles.
+        dates: how much of a date its generalization keeps.
     """
 
     direct: Action = "token"
@@ -59,7 +64,7 @@ _COURT_PUBLICATION: dict[str, Action] = {
     "BIRTH_DATE": "generalise",
     "ADDRESS": "generalise",
 }
-# (types, roles) that a preset begins with.
+# (types, roles) of each preset, which settings override.
 _PRESETS: dict[Preset, tuple[dict[str, Action], dict[str, Action]]] = {
     "balanced": ({}, {}),
     "strict": ({}, {}),
@@ -67,7 +72,7 @@ _PRESETS: dict[Preset, tuple[dict[str, Action], dict[str, Action]]] = {
 }
 
 
-def policy_of(
+def build_policy(
     preset: Preset = "balanced",
     direct: Action | None = None,
     quasi: Action | None = None,
@@ -75,10 +80,18 @@ def policy_of(
     roles: Mapping[str, Action] | None = None,
     dates: Dates = "year",
 ) -> Policy:
-    """A preset with what overrides it.
+    """Return the policy of a preset with the settings that override it.
+
+    Args:
+        preset: the preset.
+        direct: action of all direct identifiers, instead of the preset's.
+        quasi: action of all other types, instead of the preset's.
+        types: actions by entity type.
+        roles: actions by role.
+        dates: how much of a date its generalization keeps.
 
     Raises:
-        PolicyRefused: the policy contradicts itself, or asks for what a type can't have.
+        PolicyError: the policy contradicts itself, or a type does not have the action.
     """
     types = {} if types is None else types
     roles = {} if roles is None else roles
@@ -86,7 +99,7 @@ def policy_of(
     if preset == "strict":
         _check_strict(direct, types, roles)
     base_types, base_roles = _PRESETS[preset]
-    # A class that is named outright takes the place of what the preset says of its types one by one.
+    # An explicit class overrides the preset's actions for the single types of the class.
     kept: dict[str, Action] = {
         kind: action
         for kind, action in base_types.items()
@@ -95,29 +108,24 @@ def policy_of(
     policy = Policy(
         direct or "token",
         quasi or "token",
-        _pairs(kept, types),
-        _pairs(base_roles, roles),
+        _merge_actions(kept, types),
+        _merge_actions(base_roles, roles),
         dates,
     )
-    if preset == "court-publication" and _of_type(policy, "PERSON") == "keep":
-        raise PolicyRefused("types.PERSON", "court-publication is there to mask natural persons")
-    if all(_of_type(policy, kind) == "keep" for kind in ENTITY_TYPES) and not any(
-        action != "keep" for _, action in policy.roles
-    ):
-        raise PolicyRefused("types", "this policy masks nothing")
+    _check_effect(policy, preset)
     return policy
 
 
-def decide(policy: Policy, span: Span, role: str = "") -> Action:
-    """What becomes of one finding. Pure: the same three always have the same answer.
+def decide_action(policy: Policy, span: Span, role: str = "") -> Action:
+    """Return the action for one span. Pure: equal arguments always give the same action.
 
-    What a reviewer has added is never kept, whatever the policy says of its type or role.
+    A span that a reviewer added is never kept, whatever the policy says about its type or role.
     """
-    action = _by_role(policy, span, role) or _of_type(policy, span.type)
+    action = _find_role_action(policy, span, role) or _find_type_action(policy, span.type)
     return "token" if action == "keep" and span.recognizer == REVIEWER else action
 
 
-def _by_role(policy: Policy, span: Span, role: str) -> Action | None:
+def _find_role_action(policy: Policy, span: Span, role: str) -> Action | None:
     if span.type in ROLE_TYPES and role_applies(role, span.type):
         for name, action in policy.roles:
             if name == role:
@@ -125,12 +133,12 @@ def _by_role(policy: Policy, span: Span, role: str) -> Action | None:
     return None
 
 
-def _pairs(base: Mapping[str, Action], over: Mapping[str, Action]) -> tuple[tuple[str, Action], ...]:
+def _merge_actions(base: Mapping[str, Action], over: Mapping[str, Action]) -> tuple[tuple[str, Action], ...]:
     merged: dict[str, Action] = {**base, **over}
     return tuple((name, merged[name]) for name in sorted(merged))
 
 
-def _of_type(policy: Policy, kind: str) -> Action:
+def _find_type_action(policy: Policy, kind: str) -> Action:
     for name, action in policy.types:
         if name == kind:
             return action
@@ -144,27 +152,35 @@ def _of_type(policy: Policy, kind: str) -> Action:
 def _check_actions(types: Mapping[str, Action], roles: Mapping[str, Action]) -> None:
     for kind, action in types.items():
         if kind not in ENTITY_TYPES:
-            raise PolicyRefused("types", "it names a type that there is none of")
-        _check_able(f"types.{kind}", kind, action)
+            raise PolicyError("types", f"unknown entity type; a type is one of {', '.join(ENTITY_TYPES)}")
+        _check_available(f"types.{kind}", kind, action)
     for role, action in roles.items():
         if role not in ROLES:
-            raise PolicyRefused("roles", f"a role is one of {', '.join(ROLES)}")
-        _check_able(f"roles.{role}", "ORGANIZATION" if role == "company" else "PERSON", action)
+            raise PolicyError("roles", f"a role is one of {', '.join(ROLES)}")
+        _check_available(f"roles.{role}", "ORGANIZATION" if role == "company" else "PERSON", action)
 
 
-def _check_able(setting: str, kind: str, action: Action) -> None:
+def _check_available(setting: str, kind: str, action: Action) -> None:
     if action == "surrogate" and kind not in SURROGATE_TYPES:
-        raise PolicyRefused(setting, f"{kind} has no surrogates")
+        raise PolicyError(setting, f"{kind} has no surrogates")
     if action == "generalise" and kind not in GENERALIZED_TYPES:
-        raise PolicyRefused(setting, f"{kind} has no generalisation")
+        raise PolicyError(setting, f"{kind} has no generalization")
+
+
+def _check_effect(policy: Policy, preset: Preset) -> None:
+    if preset == "court-publication" and _find_type_action(policy, "PERSON") == "keep":
+        raise PolicyError("types.PERSON", "court-publication must mask natural persons")
+    keeps_types = all(_find_type_action(policy, kind) == "keep" for kind in ENTITY_TYPES)
+    if keeps_types and all(action == "keep" for _, action in policy.roles):
+        raise PolicyError("types", "this policy masks nothing")
 
 
 def _check_strict(direct: Action | None, types: Mapping[str, Action], roles: Mapping[str, Action]) -> None:
     if direct in ("keep", "generalise"):
-        raise PolicyRefused("direct", f"{direct} contradicts the preset strict")
+        raise PolicyError("direct", f"{direct} contradicts the preset strict")
     for kind, action in types.items():
         if kind in DIRECT_TYPES and action in ("keep", "generalise"):
-            raise PolicyRefused(f"types.{kind}", f"{action} contradicts the preset strict")
+            raise PolicyError(f"types.{kind}", f"{action} contradicts the preset strict")
     for role, action in roles.items():
         if action == "keep":
-            raise PolicyRefused(f"roles.{role}", "keep contradicts the preset strict")
+            raise PolicyError(f"roles.{role}", "keep contradicts the preset strict")

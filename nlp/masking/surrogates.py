@@ -1,8 +1,8 @@
-"""Realistic stand-ins for names, companies and contacts: the same entity always gets the same one.
+"""Surrogates: realistic replacements for names, companies and contacts, always the same one for an entity.
 
-Which one it is follows from a keyed number that the caller gives for (entity, attempt): without the key
-nobody can tell who is behind a surrogate, nor redraw it. Names come from Faker's lists, of the same script
-as the name they stand for and of the same gender where it is known.
+The choice depends on a keyed number that the caller provides for (entity, attempt): without the key nobody
+can find out who is behind a surrogate, or repeat the draw. Names come from Faker's lists, in the script of
+the original name and of the same gender if it is known.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from lexveil.nlp.letters import HAN, has_han
 from lexveil.nlp.text import NormalizedText
 from lexveil.nlp.vocabulary import FOLDED_TITLES
 
-# (type, folded name, attempt) -> a keyed number of any size.
 Seed = Callable[[str, str, int], int]
+"""(type, folded name, attempt) to a keyed number of any size."""
 
 _SCRIPTS = (
     (re.compile(r"[\u3040-\u30ff]"), "ja_JP"),
@@ -38,7 +38,14 @@ _TRIES = 64
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """What stands for one entity: a person's parts, or the whole text of anything else."""
+    """The surrogate of one entity.
+
+    Attributes:
+        text: the whole surrogate.
+        first: a person's first name, if the name can be split.
+        middle: a person's middle initial with its period, or "".
+        last: a person's surname.
+    """
 
     text: str = field(repr=False)
     first: str = field(default="", repr=False)
@@ -47,45 +54,57 @@ class Surrogate:
 
 
 class Surrogates:
-    """Hands out surrogates within one scope (a document, a matter); no two entities share one.
-
-    `names` gives the folded words of all names in the scope: no surrogate uses any of them, so none is
-    taken for somebody who is in the case.
-    """
+    """Source of surrogates within one scope (a document, a matter); no two entities share one."""
 
     def __init__(self, seed: Seed, language: str, names: Callable[[], frozenset[str]]) -> None:
+        """Prepare to draw surrogates.
+
+        Args:
+            seed: keyed numbers for (type, folded name, attempt).
+            language: ISO 639-1 code of the documents.
+            names: returns the folded words of all names in the scope. No surrogate contains any of them, so
+                that none is mistaken for somebody in the case.
+        """
         self._seed = seed
         self._language = language
         self._names = names
         self._taken: set[str] = set()
-        self._made: dict[int, Surrogate | None] = {}
+        self._drawn: dict[int, Surrogate | None] = {}
 
     @cached_property
     def _real(self) -> frozenset[str]:
-        return self._names()  # many in a long document, and needed for surrogates alone
+        # A long document has many names, and only surrogates need them.
+        return self._names()
 
     @cached_property
     def _surnames(self) -> frozenset[str]:
         return frozenset(word[0] for word in self._real if has_han(word[0]))
 
     def is_real(self, shown: str) -> bool:
-        """Whether a text is a name of the scope itself."""
+        """Return True if a text is a name in the scope."""
         return shown.casefold() in self._real
 
-    def of(self, entity: int, canonical: Mention, surface: str, gender: str = "") -> Surrogate | None:
-        """The surrogate of an entity; None where the lists hold none that is free."""
-        if entity not in self._made:
-            self._made[entity] = self._make(canonical, surface, gender)
-        return self._made[entity]
+    def draw(self, entity: int, canonical: Mention, surface: str, gender: str = "") -> Surrogate | None:
+        """Return the surrogate of an entity, or None if the lists contain no free one.
 
-    def _make(self, canonical: Mention, surface: str, gender: str) -> Surrogate | None:
-        locale = locale_of(surface, self._language)
+        Args:
+            entity: number of the entity.
+            canonical: its most complete mention.
+            surface: the name as a text writes it, whose script the surrogate shares.
+            gender: `m`, `f` or "".
+        """
+        if entity not in self._drawn:
+            self._drawn[entity] = self._find_free(canonical, surface, gender)
+        return self._drawn[entity]
+
+    def _find_free(self, canonical: Mention, surface: str, gender: str) -> Surrogate | None:
+        locale = choose_locale(surface, self._language)
         for attempt in range(_TRIES):
-            chosen = self._seed(canonical.type, canonical.surface, attempt)
-            candidate = _candidate(canonical, locale, gender, chosen)
+            number = self._seed(canonical.type, canonical.surface, attempt)
+            candidate = _make_candidate(canonical, locale, gender, number)
             folded = candidate.text.casefold()
             words = {folded, *_words(candidate.text), *_words(candidate.first), *_words(candidate.last)}
-            # A Chinese surname stands alone in forms like 张某, so it should be nobody's of the case either.
+            # A Chinese surname appears alone in forms like 张某, so nobody in the case should have it either.
             common = candidate.last in self._surnames and attempt < _TRIES // 2
             if folded not in self._taken and not words & self._real and not common:
                 self._taken.add(folded)
@@ -93,18 +112,27 @@ class Surrogates:
         return None
 
 
-def locale_of(surface: str, language: str) -> str:
-    """Faker's locale for a name: by its script, and by the document's language where that is Latin."""
-    found = next((locale for script, locale in _SCRIPTS if script.search(surface)), None)
-    return found or _LANGUAGES.get(language, "en_US")
+def choose_locale(surface: str, language: str) -> str:
+    """Return Faker's locale for a name: by its script, and for Latin script by the document's language."""
+    by_script = next((locale for script, locale in _SCRIPTS if script.search(surface)), None)
+    return by_script or _LANGUAGES.get(language, "en_US")
 
 
-def rendered(surrogate: Surrogate, canonical: Mention, mention: Mention, surface: str) -> str:
-    """A person's surrogate in the form of one mention: surname alone, initials, capitals, surname first."""
+def render_surrogate(surrogate: Surrogate, canonical: Mention, mention: Mention, surface: str) -> str:
+    """Return a person's surrogate in the form of one mention.
+
+    The form is the surname alone, initials, capitals, or surname first.
+
+    Args:
+        surrogate: the person's surrogate.
+        canonical: the person's most complete mention.
+        mention: the mention to replace.
+        surface: the text of the mention.
+    """
     text = NormalizedText.of(surface).text
-    if mention.chinese or not surrogate.first:
-        return _rendered_chinese(surrogate, canonical, mention)
-    parts = _parts(surrogate, canonical, mention)
+    if mention.is_chinese or not surrogate.first:
+        return _render_undivided(surrogate, canonical, mention)
+    parts = _select_parts(surrogate, canonical, mention)
     titles = [m.group() for m in _WORD.finditer(text) if m.group().casefold() in FOLDED_TITLES]
     if mention.generation:
         parts.append(
@@ -121,15 +149,16 @@ def rendered(surrogate: Surrogate, canonical: Mention, mention: Mention, surface
     return " ".join([*titles, *parts])
 
 
-def _parts(surrogate: Surrogate, canonical: Mention, mention: Mention) -> list[str]:
+def _select_parts(surrogate: Surrogate, canonical: Mention, mention: Mention) -> list[str]:
+    """Return the surrogate's word, or its initial, for each word of the mention."""
     own = canonical.words
     middles = iter([surrogate.middle] if surrogate.middle else [])
     parts: list[str] = []
-    for place, word in enumerate(mention.words):
-        last = place == len(mention.words) - 1 and (len(mention.words) > 1 or word != own[0] or len(own) == 1)
+    for index, word in enumerate(mention.words):
+        last = index == len(mention.words) - 1 and (len(mention.words) > 1 or word != own[0] or len(own) == 1)
         if last:
             whole = surrogate.last
-        elif place == 0:
+        elif index == 0:
             whole = surrogate.first
         else:
             whole = next(middles, "")
@@ -138,33 +167,33 @@ def _parts(surrogate: Surrogate, canonical: Mention, mention: Mention) -> list[s
     return parts
 
 
-def _rendered_chinese(surrogate: Surrogate, canonical: Mention, mention: Mention) -> str:
+def _render_undivided(surrogate: Surrogate, canonical: Mention, mention: Mention) -> str:
     name = mention.words[0] if mention.words else ""
     if "某" in name and canonical != mention:
         return surrogate.last + name[name.index("某") :]
     return surrogate.text
 
 
-def _candidate(canonical: Mention, locale: str, gender: str, chosen: int) -> Surrogate:
-    fake = _faker(locale)
-    fake.seed_instance(chosen)
+def _make_candidate(canonical: Mention, locale: str, gender: str, number: int) -> Surrogate:
+    fake = _load_faker(locale)
+    fake.seed_instance(number)
     if canonical.type == "PERSON":
-        return _person(fake, locale, canonical, gender)
+        return _make_person(fake, locale, canonical, gender)
     if canonical.type == "ORGANIZATION":
-        return Surrogate(_single_line(fake.company()))
+        return Surrogate(_join_lines(fake.company()))
     if canonical.type == "LOCATION":
-        return Surrogate(_single_line(fake.city()))
+        return Surrogate(_join_lines(fake.city()))
     if canonical.type == "ADDRESS":
-        return Surrogate(_single_line(fake.address()))
+        return Surrogate(_join_lines(fake.address()))
     if canonical.type == "EMAIL":
-        return Surrogate(f"{_latin_word(chosen)}@example.org")
+        return Surrogate(f"{_make_word(number)}@example.org")
     if canonical.type == "URL":
-        return Surrogate(f"https://{_latin_word(chosen)}.example.org")
-    # 555-0100 to 555-0199 are kept free for fiction in every area code.
+        return Surrogate(f"https://{_make_word(number)}.example.org")
+    # 555-0100 to 555-0199 are reserved for fiction in every area code.
     return Surrogate(f"+1 {fake.random_element(('212', '312', '415', '617'))}-555-01{fake.numerify('##')}")
 
 
-def _person(fake: Any, locale: str, canonical: Mention, gender: str) -> Surrogate:
+def _make_person(fake: Any, locale: str, canonical: Mention, gender: str) -> Surrogate:
     last = str(fake.last_name())
     if gender == "m":
         first = str(fake.first_name_male())
@@ -174,17 +203,17 @@ def _person(fake: Any, locale: str, canonical: Mention, gender: str) -> Surrogat
         first = str(fake.first_name())
     if locale in ("zh_CN", "ja_JP", "ko_KR"):
         return Surrogate(last + first, "", "", last)
-    whole = len(canonical.words) > 2
-    middle = str(fake.random_uppercase_letter()) if whole and locale in ("en_US", "de_DE") else ""
+    has_middle = len(canonical.words) > 2
+    middle = str(fake.random_uppercase_letter()) if has_middle and locale in ("en_US", "de_DE") else ""
     return Surrogate(f"{first} {last}", first, middle + "." if middle else "", last)
 
 
-def _latin_word(chosen: int) -> str:
-    letters = random.Random(chosen)
+def _make_word(number: int) -> str:
+    letters = random.Random(number)
     return "".join(letters.choice("bcdfglmnprstvw") + letters.choice("aeiou") for _ in range(4))
 
 
-def _single_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     return ", ".join(part.strip() for part in text.splitlines() if part.strip())
 
 
@@ -193,7 +222,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 @cache
-def _faker(locale: str) -> Any:
+def _load_faker(locale: str) -> Any:
     from faker import Faker
 
     return Faker(locale)

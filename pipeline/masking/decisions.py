@@ -97,7 +97,7 @@ def pages_folder(workspace: Workspace) -> Path:
     return workspace.local / "review"
 
 
-def text_digest(workspace: Workspace, texts: Sequence[str]) -> list[str]:
+def compute_text_digests(workspace: Workspace, texts: Sequence[str]) -> list[str]:
     """A keyed digest of each text, to tell whether offsets still belong to it."""
     key = workspace.keys.purpose_key(_PURPOSE)
     return [content_id(key, text.encode("utf-8", "surrogatepass")) for text in texts]
@@ -116,7 +116,7 @@ def store_decisions(workspace: Workspace, path: Path) -> int:
             raise SourceError(f"{name}: another file decides about the same document")
         given[file.doc_id] = file
     texts = _texts(workspace, given)
-    digests = dict(zip(texts, text_digest(workspace, list(texts.values())), strict=True))
+    digests = dict(zip(texts, compute_text_digests(workspace, list(texts.values())), strict=True))
     for name, file in files.items():
         if file.doc_id not in texts:
             raise SourceError(f"{name}: this workspace has no such document, or it was erased")
@@ -135,7 +135,7 @@ def store_decisions(workspace: Workspace, path: Path) -> int:
     return len(files)
 
 
-def stored_decisions(workspace: Workspace, documents: Iterable[Document]) -> dict[str, tuple[Decision, ...]]:
+def load_decisions(workspace: Workspace, documents: Iterable[Document]) -> dict[str, tuple[Decision, ...]]:
     """The decisions about each of these documents that has any, if its text is still the one reviewed."""
     there = {path.name for path in review_folder(workspace).glob("decisions-*.json")}
     files = {
@@ -143,7 +143,7 @@ def stored_decisions(workspace: Workspace, documents: Iterable[Document]) -> dic
         for document in documents
         if _place(workspace, document.doc_id).name in there
     }
-    digests = text_digest(workspace, [document.text for document, _ in files.values()])
+    digests = compute_text_digests(workspace, [document.text for document, _ in files.values()])
     return {
         doc_id: file.decided()
         for (doc_id, (_, file)), digest in zip(files.items(), digests, strict=True)
@@ -151,7 +151,7 @@ def stored_decisions(workspace: Workspace, documents: Iterable[Document]) -> dic
     }
 
 
-def decisions_digests(workspace: Workspace) -> dict[str, str]:
+def compute_decisions_digests(workspace: Workspace) -> dict[str, str]:
     """doc_id -> digest of its decisions, for every document that has any: a shard's key depends on them."""
     found = sorted(review_folder(workspace).glob("decisions-*.json"))
     return {
@@ -160,7 +160,7 @@ def decisions_digests(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def forget_review(workspace: Workspace, doc_id: str) -> int:
+def remove_review(workspace: Workspace, doc_id: str) -> int:
     """Remove the page, the decisions and the gold of a document. Returns how many were there."""
     folder = pages_folder(workspace)
     there = [path for path in (_place(workspace, doc_id), folder / f"{doc_id}.html") if path.exists()]

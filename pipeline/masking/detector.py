@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lexveil.nlp.detection.detector import Detection, Detector
-from lexveil.nlp.masking.anonymize import PIECE, Piece, pieces_of
+from lexveil.nlp.masking.anonymize import PIECE_SIZE, Piece, split_pieces
 from lexveil.nlp.taggers.contract import WEIGHTS
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import SettingsError
@@ -35,9 +35,9 @@ def detect(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
     return detector.detect_many(texts)
 
 
-def detect_whole(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
+def detect_long_texts(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
     """The same for texts of any length, whose pieces are read one after the other."""
-    cut = [(number, piece) for number, text in enumerate(texts) for piece in pieces_of(text, ())]
+    cut = [(number, piece) for number, text in enumerate(texts) for piece in split_pieces(text, ())]
     parts: list[list[tuple[Piece, Detection]]] = [[] for _ in texts]
     for batch in batch_pieces(cut):
         found = detect(settings, [piece.text for _, piece in batch])
@@ -54,7 +54,7 @@ def detect_whole(settings: MaskSettings, texts: Sequence[str]) -> list[Detection
 
 
 @functools.cache
-def detector_digest(detector: str) -> str:
+def compute_detector_digest(detector: str) -> str:
     """Digest of a detector's weights: those that ship, or the files of the user's own folder."""
     folder = WEIGHTS if detector in DETECTORS else Path(detector)
     digest = hashlib.sha256()
@@ -71,7 +71,7 @@ def batch_pieces(pieces: Iterable[tuple[T, Piece]]) -> Iterator[list[tuple[T, Pi
     batch: list[tuple[T, Piece]] = []
     length = 0
     for entry in pieces:
-        if batch and length + len(entry[1].text) > PIECE:
+        if batch and length + len(entry[1].text) > PIECE_SIZE:
             yield batch
             batch, length = [], 0
         batch.append(entry)

@@ -12,8 +12,8 @@ from lexveil.nlp.evaluation.gold import GoldDocument, GoldError, read_gold
 from lexveil.nlp.evaluation.scoring import score
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.masking.detector import detect_whole
-from lexveil.pipeline.masking.scores import detector_in_use, scores_path, weights_digest
+from lexveil.pipeline.masking.detector import detect_long_texts
+from lexveil.pipeline.masking.scores import describe_detector, scores_path, weights_digest
 from lexveil.pipeline.settings import MaskSettings, Settings
 from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -39,7 +39,7 @@ def evaluate_gold(
         raise SourceError(f"{gold}: {error}") from None
     work = functools.partial(_detect, settings.mask)
     found = [spans for batch in ordered(work, _batches(documents)) for spans in batch]
-    measured = {**detector_in_use(settings.mask), **score(documents, found).as_dict()}
+    measured = {**describe_detector(settings.mask), **score(documents, found).as_dict()}
     if workspace is not None:
         weights = weights_digest(settings.mask)
         write_json(
@@ -63,4 +63,4 @@ def _batches(documents: Sequence[GoldDocument]) -> Iterator[list[str]]:
 
 
 def _detect(settings: MaskSettings, texts: list[str]) -> list[list[Span]]:
-    return [list(found.spans) for found in detect_whole(settings, texts)]
+    return [list(found.spans) for found in detect_long_texts(settings, texts)]

@@ -6,9 +6,9 @@ import functools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from lexveil.nlp.masking.scope import Named, Scope
-from lexveil.pipeline.masking.decisions import apply_decisions, decisions_digests, stored_decisions
-from lexveil.pipeline.masking.found import FoundPart
+from lexveil.nlp.masking.scope import DocumentNames, Scope
+from lexveil.pipeline.masking.decisions import apply_decisions, compute_decisions_digests, load_decisions
+from lexveil.pipeline.masking.detections import DetectionPart
 from lexveil.pipeline.records import Document
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -27,12 +27,12 @@ class Matters:
             if row["doc_id"] in owner_of:
                 by_shard[row["shard"]].append(row["doc_id"])
         self._key = key
-        self._named: dict[str, list[Named]] = defaultdict(list)
+        self._named: dict[str, list[DocumentNames]] = defaultdict(list)
         self._languages: dict[str, Counter[str]] = defaultdict(Counter)
         self._scopes: dict[str, Scope] = {}
-        decided = decisions_digests(workspace)
+        decided = compute_decisions_digests(workspace)
         for index, doc_ids in sorted(by_shard.items()):
-            names = FoundPart(workspace, index, doc_ids, "names")
+            names = DetectionPart(workspace, index, doc_ids, "names")
             again = [doc_id for doc_id in doc_ids if doc_id in decided]
             reviewed = _named_after_review(workspace, index, again)
             for doc_id in names:
@@ -48,16 +48,18 @@ class Matters:
         return self._scopes[owner]
 
 
-def _named_after_review(workspace: Workspace, index: int, doc_ids: Sequence[str]) -> dict[str, list[Named]]:
+def _named_after_review(
+    workspace: Workspace, index: int, doc_ids: Sequence[str]
+) -> dict[str, list[DocumentNames]]:
     """Who is named in documents that a reviewer decided about."""
     if not doc_ids:
         return {}
     documents = read_raw(workspace, index, doc_ids)
-    found = FoundPart(workspace, index, doc_ids, "spans")
-    decisions = stored_decisions(workspace, documents)
+    found = DetectionPart(workspace, index, doc_ids, "spans")
+    decisions = load_decisions(workspace, documents)
     return {
         document.doc_id: [
-            Named.of(
+            DocumentNames.read(
                 document.text,
                 apply_decisions(found.spans(document), decisions.get(document.doc_id, ()), document.text),
             )

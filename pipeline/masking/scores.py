@@ -19,19 +19,19 @@ from lexveil.pipeline.workspace.workspace import Workspace
 OTHER_DOCUMENTS = "These scores were measured on other documents than those of this run."
 
 
-def detector_in_use(settings: MaskSettings) -> dict[str, str]:
+def describe_detector(settings: MaskSettings) -> dict[str, str]:
     """The detector's name and its operating point."""
     return {"detector": settings.detector, "sensitivity": settings.sensitivity}
 
 
-def scores_in_use(workspace: Workspace) -> dict[str, Any]:
+def collect_scores(workspace: Workspace) -> dict[str, Any]:
     """What is known of the detector in use, for `run.json` and the report.
 
     detector, sensitivity; shipped: cross-validated scores from the card beside its weights, or None;
     own: scores on the user's gold, or None where this detector was never measured; note: how to read them.
     """
     settings = workspace.settings.mask
-    used = detector_in_use(settings)
+    used = describe_detector(settings)
     own = read_json(scores_path(workspace)) or {}
     measured = {name: own.get(name) for name in (*used, "weights")}
     if measured != {
@@ -42,7 +42,7 @@ def scores_in_use(workspace: Workspace) -> dict[str, Any]:
     return {**used, "shipped": _shipped(**used), "own": own or None, "note": OTHER_DOCUMENTS}
 
 
-def scores_digest(workspace: Workspace) -> str:
+def compute_scores_digest(workspace: Workspace) -> str:
     """Changes when scores are stored, so that a run knows that its report would."""
     return compute_digest(read_json(scores_path(workspace)))
 
@@ -57,9 +57,9 @@ def _shipped(detector: str, sensitivity: str) -> Mapping[str, Any] | None:
 
 
 def weights_digest(settings: MaskSettings) -> str:
-    from lexveil.pipeline.masking.detector import detector_digest
+    from lexveil.pipeline.masking.detector import compute_detector_digest
 
-    return detector_digest(settings.detector)
+    return compute_detector_digest(settings.detector)
 
 
 def scores_path(workspace: Workspace) -> Path:

@@ -18,7 +18,7 @@ import zstandard
 from lexveil.nlp.readers import Reason, UnreadableError, read_document
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SettingsError, SourceError
-from lexveil.pipeline.masking.texts import HELD_BACK, mask_texts, spans_to_mask
+from lexveil.pipeline.masking.texts import HELD_BACK, mask_texts, find_spans_to_mask
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import reader_limits
 
@@ -60,7 +60,7 @@ def anonymize_file(source: Path, target: Path, settings: Settings, ordered: Orde
 
 
 def _detect(settings: Settings, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = iter(spans_to_mask([r["text"] for r in records if "text" in r], settings.mask))
+    found = iter(find_spans_to_mask([r["text"] for r in records if "text" in r], settings.mask))
     return [
         {"id": record["id"], "spans": [asdict(span) for span in next(found)]} if "text" in record else record
         for record in records

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lexveil.nlp.masking.anonymize import (
-    Checked,
+    CheckedText,
     Piece,
     Verdict,
-    united,
-    verdict_of,
+    derive_verdict,
+    join_pieces,
 )
-from lexveil.nlp.masking.mask import Kept, Masked, Replacement, restore
+from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Replacement, restore_text
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.workspace import tables
@@ -34,12 +34,12 @@ class VaultEntry:
 
     replacements: tuple[Replacement, ...] = field(repr=False)
     entity_ids: tuple[str, ...]
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptSpan, ...]
     reasons: Mapping[str, int]
 
     @property
     def verdict(self) -> Verdict:
-        return verdict_of(self.reasons)
+        return derive_verdict(self.reasons)
 
 
 def restore_document(workspace: Workspace, doc_id: str) -> str:
@@ -61,26 +61,26 @@ def restore_document(workspace: Workspace, doc_id: str) -> str:
     place = 0
     for _, _, told in rows:
         replacements = [Replacement(*row) for row in told["replacements"]]
-        originals.append(restore(text[place : place + told["length"]], replacements))
+        originals.append(restore_text(text[place : place + told["length"]], replacements))
         place += told["length"]
     return "".join(originals)
 
 
 def read_vault(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict[str, VaultEntry]:
     """What the vault holds of those of the documents that lie in one part and were not erased."""
-    done: dict[str, list[tuple[Piece, Checked]]] = defaultdict(list)
+    done: dict[str, list[tuple[Piece, CheckedText]]] = defaultdict(list)
     ids: dict[str, list[str]] = defaultdict(list)
     for doc_id, start, told in _vault_rows(workspace, index, list(doc_ids)):
-        masked = Masked(
+        masked = MaskedText(
             " " * told["length"],
             tuple(Replacement(*row) for row in told["replacements"]),
-            tuple(Kept(Span(*row[:-1]), row[-1]) for row in told["kept"]),
+            tuple(KeptSpan(Span(*row[:-1]), row[-1]) for row in told["kept"]),
         )
-        done[doc_id].append((Piece(start, "", ()), Checked(masked, told["reasons"])))
+        done[doc_id].append((Piece(start, "", ()), CheckedText(masked, told["reasons"])))
         ids[doc_id] += told["entity_ids"]
     entries: dict[str, VaultEntry] = {}
     for doc_id, pieces in done.items():
-        whole = united(pieces)
+        whole = join_pieces(pieces)
         masked = whole.masked
         entries[doc_id] = VaultEntry(masked.replacements, tuple(ids[doc_id]), masked.kept, whole.reasons)
     return entries

@@ -11,11 +11,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from lexveil.nlp.masking.anonymize import pieces_of
-from lexveil.nlp.masking.scope import Named
+from lexveil.nlp.masking.anonymize import split_pieces
+from lexveil.nlp.masking.scope import DocumentNames
 from lexveil.pipeline.errors import WorkspaceError
-from lexveil.pipeline.masking.detector import batch_pieces, detect, detector_digest
-from lexveil.pipeline.masking.found import named_to_json, seal_json, span_columns, wanted_by_shard, wanted_in
+from lexveil.pipeline.masking.detections import (
+    group_kept_documents,
+    list_kept_documents,
+    named_to_json,
+    seal_json,
+    span_columns,
+)
+from lexveil.pipeline.masking.detector import batch_pieces, compute_detector_digest, detect
 from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, run_one_by_one
 from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.workspace import tables
@@ -34,8 +40,8 @@ def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
     """
     if not workspace.catalogue.exists():
         raise WorkspaceError("nothing has been ingested into this workspace; run `lexveil ingest` first")
-    wanted = wanted_by_shard(workspace)
-    facts = finding_facts(workspace.settings.mask)
+    wanted = group_kept_documents(workspace)
+    facts = describe_detection(workspace.settings.mask)
     shards = [
         Shard(entry.index, compute_digest([entry.digest, wanted[entry.index], *facts.values()]))
         for entry in read_manifest(workspace.raw, "ingest").shards
@@ -44,18 +50,18 @@ def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
     return run_stage(workspace.found, "find", shards, work, each, facts)
 
 
-def finding_facts(mask: MaskSettings) -> dict[str, Any]:
+def describe_detection(mask: MaskSettings) -> dict[str, Any]:
     """What is found in a document depends on, beside its text."""
     return {
         "settings": [mask.detector, mask.sensitivity],
-        "detector": detector_digest(mask.detector),
+        "detector": compute_detector_digest(mask.detector),
         "code": code_digest(__name__),
     }
 
 
 def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     """Detect in one shard's documents; in a large one, piece by piece."""
-    documents = read_raw(workspace, shard.index, wanted_in(workspace, shard.index))
+    documents = read_raw(workspace, shard.index, list_kept_documents(workspace, shard.index))
     pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
     keys = workspace.keys.existing_keys([document.doc_id for document in documents])
     owners: list[Document] = []
@@ -63,7 +69,7 @@ def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
         name: [] for name in ("start", "end", "language", "served", "spans", "names")
     }
     counts = {"documents": len(documents), "found": 0}
-    pieces = ((document, piece) for document in documents for piece in pieces_of(document.text, ()))
+    pieces = ((document, piece) for document in documents for piece in split_pieces(document.text, ()))
     for batch in batch_pieces(pieces):
         for (document, piece), found in zip(
             batch, detect(workspace.settings.mask, [piece.text for _, piece in batch]), strict=True
@@ -75,7 +81,9 @@ def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
                 "language": found.language,
                 "served": found.served,
                 "spans": seal_json(key, span_columns(found.spans), f"spans:{place}"),
-                "names": seal_json(key, named_to_json(Named.of(piece.text, found.spans)), f"names:{place}"),
+                "names": seal_json(
+                    key, named_to_json(DocumentNames.read(piece.text, found.spans)), f"names:{place}"
+                ),
             }
             owners.append(document)
             for name, value in told.items():

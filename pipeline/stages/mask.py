@@ -18,16 +18,16 @@ from typing import Any
 import pyarrow as pa
 
 from lexveil.nlp.masking.anonymize import (
-    Checked,
+    CheckedText,
     Piece,
     Verdict,
-    anonymise,
-    pieces_of,
-    verdict_of,
+    anonymize_pieces,
+    derive_verdict,
+    split_pieces,
 )
-from lexveil.nlp.masking.scope import Named, Scope
-from lexveil.pipeline.masking.decisions import apply_decisions, decisions_digests, stored_decisions
-from lexveil.pipeline.masking.found import FoundPart, wanted_in
+from lexveil.nlp.masking.scope import DocumentNames, Scope
+from lexveil.pipeline.masking.decisions import apply_decisions, compute_decisions_digests, load_decisions
+from lexveil.pipeline.masking.detections import DetectionPart, list_kept_documents
 from lexveil.pipeline.masking.matters import Matters
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.records import (
@@ -40,7 +40,7 @@ from lexveil.pipeline.records import (
     run_one_by_one,
 )
 from lexveil.pipeline.settings import MaskSettings
-from lexveil.pipeline.stages.find import find, finding_facts
+from lexveil.pipeline.stages.find import find, describe_detection
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.documents import read_raw
@@ -65,7 +65,7 @@ def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
         WorkspaceError: nothing has been ingested.
     """
     found = find(workspace, each)
-    facts = masking_facts(workspace.settings.mask)
+    facts = describe_masking(workspace.settings.mask)
     depends = _dependencies(workspace, found)
     shards = [
         Shard(entry.index, compute_digest([*depends[entry.index], *facts.values()])) for entry in found.shards
@@ -75,14 +75,14 @@ def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
     return replace(masked, redone={**found.redone, **masked.redone})
 
 
-def masking_facts(mask: MaskSettings) -> dict[str, Any]:
+def describe_masking(mask: MaskSettings) -> dict[str, Any]:
     """What a masked text depends on, beside what was found in it."""
     return {"settings": mask.model_dump(mode="json", exclude={"detector"}), "code": code_digest(__name__)}
 
 
 def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     """Mask and check one shard's documents."""
-    documents = read_raw(workspace, shard.index, wanted_in(workspace, shard.index))
+    documents = read_raw(workspace, shard.index, list_kept_documents(workspace, shard.index))
     pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
     work = _Work(workspace, shard.index, documents)
     vault: list[dict[str, Any]] = []
@@ -96,7 +96,7 @@ def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
         if outcome.verdict == "FAIL"
     ]
     tables.write_part(workspace.held_back, shard, pa.Table.from_pylist(failed, schema=tables.HELD_BACK))
-    made_by = compute_digest([finding_facts(workspace.settings.mask), masking_facts(workspace.settings.mask)])
+    made_by = compute_digest([describe_detection(workspace.settings.mask), describe_masking(workspace.settings.mask)])
     return _write_masked(workspace, shard, documents, outcomes, made_by)
 
 
@@ -108,7 +108,7 @@ class _Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        return verdict_of(self.reasons)
+        return derive_verdict(self.reasons)
 
 
 class _Work:
@@ -117,9 +117,9 @@ class _Work:
     def __init__(self, workspace: Workspace, index: int, documents: Sequence[Document]) -> None:
         doc_ids = [document.doc_id for document in documents]
         self._policy = workspace.settings.mask.policy
-        self._found = FoundPart(workspace, index, doc_ids, "spans")
-        self._names = FoundPart(workspace, index, doc_ids, "names")
-        self._decisions = stored_decisions(workspace, documents)
+        self._found = DetectionPart(workspace, index, doc_ids, "spans")
+        self._names = DetectionPart(workspace, index, doc_ids, "names")
+        self._decisions = load_decisions(workspace, documents)
         store = workspace.keys
         self._keys = store.existing_keys(doc_ids)
         self._pseudonym_key = store.purpose_key("pseudonyms")
@@ -133,7 +133,7 @@ class _Work:
         texts: list[str] = []
         spans: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
-        checked = anonymise(pieces, self._policy, scope, self._found.served(doc_id))
+        checked = anonymize_pieces(pieces, self._policy, scope, self._found.served(doc_id))
         for piece, done in zip(pieces(), checked, strict=True):
             texts.append(done.text)
             spans.update(r.type for r in done.masked.replacements)
@@ -150,8 +150,8 @@ class _Work:
         if decided:
             spans = apply_decisions(self._found.spans(document), decided, document.text)
             rejected = [(d.start, d.end) for d in decided if d.verdict == "reject"]
-            cut = list(pieces_of(document.text, spans, rejected))
-            named = [Named.of(document.text, spans)]
+            cut = list(split_pieces(document.text, spans, rejected))
+            named = [DocumentNames.read(document.text, spans)]
             pieces: Callable[[], Iterable[Piece]] = functools.partial(iter, cut)
         else:
             named = self._names.named(doc_id)
@@ -161,7 +161,7 @@ class _Work:
         keyed = functools.partial(surrogate_seed, self._pseudonym_key, doc_id)
         return pieces, Scope(named, keyed, self._found.language(doc_id))
 
-    def _entry(self, owner: str, scope: Scope, done: Checked) -> dict[str, Any]:
+    def _entry(self, owner: str, scope: Scope, done: CheckedText) -> dict[str, Any]:
         def known(entity: int) -> str:
             name = scope.canonical(entity)
             return entity_id(self._pseudonym_key, owner, name.type, name.surface)
@@ -180,10 +180,10 @@ def _dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]
     """What the outcome of each shard rests on: what was found in it, or in all documents of its owners."""
     rows = workspace.catalogue.read().select(["doc_id", "owner", "shard"]).to_pylist()
     digests = {shard.index: shard.digest for shard in found.shards}
-    decided = decisions_digests(workspace)
+    decided = compute_decisions_digests(workspace)
     facts: dict[int, list[Any]] = {index: [digest] for index, digest in digests.items()}
     # By document: a shard's digest would have one changed file mask the matters of its neighbours anew.
-    finding = compute_digest(finding_facts(workspace.settings.mask))
+    finding = compute_digest(describe_detection(workspace.settings.mask))
     by_owner: dict[str, list[Any]] = defaultdict(lambda: [finding])
     for row in rows:
         entry = [row["doc_id"], decided.get(row["doc_id"])]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lexveil.nlp.detection.detector import Detector
 from lexveil.nlp.entity_types import ENTITY_TYPES
-from lexveil.nlp.masking.mask import mask, restore
+from lexveil.nlp.masking.mask import mask_text, restore_text
 from lexveil.nlp.text import Span
 
 JUDGMENT = """IN THE DISTRICT COURT OF KANSAS
@@ -91,7 +91,7 @@ def test_english(detector: Detector, piece: str, kind: str) -> None:
     "piece", ["Vane v. Ostler, 512 U.S. 477 (1994)", "42 U.S.C. § 1983", "Plaintiff", "DISTRICT COURT"]
 )
 def test_law_stays(detector: Detector, piece: str) -> None:
-    masked = mask(JUDGMENT, detector.detect(JUDGMENT)).text
+    masked = mask_text(JUDGMENT, detector.detect(JUDGMENT)).text
     assert piece in masked
 
 
@@ -117,7 +117,7 @@ def test_chinese(detector: Detector, piece: str, kind: str) -> None:
 
 
 def test_chinese_law_stays(detector: Detector) -> None:
-    assert "《中华人民共和国刑法》第二百三十四条" in mask(CHINESE, detector.detect(CHINESE)).text
+    assert "《中华人民共和国刑法》第二百三十四条" in mask_text(CHINESE, detector.detect(CHINESE)).text
 
 
 def test_the_own_number_goes_and_a_cited_one_stays(detector: Detector) -> None:
@@ -125,7 +125,7 @@ def test_the_own_number_goes_and_a_cited_one_stays(detector: Detector) -> None:
         "CASE OF THORNBURY v. TURKEY\n\n(Application no. 54321/08)\n\nThe case originated in an application "
         "(no. 54321/08). The Court refers to Vane v. Turkey, no. 12345/67, § 4. Thornbury v. Turkey, no. 54321/08, § 2."
     )
-    masked = mask(text, detector.detect(text)).text
+    masked = mask_text(text, detector.detect(text)).text
     assert "54321/08" not in masked
     assert "no. 12345/67" in masked
     assert "Vane v. Turkey" in masked
@@ -189,8 +189,8 @@ def test_any_text_gives_exact_sorted_spans_and_round_trips(detector: Detector, p
     spans = detector.detect(text)
     assert all(a.end <= b.start for a, b in pairwise(spans))
     assert all(0 <= s.start < s.end <= len(text) and s.type in ENTITY_TYPES and s.recognizer for s in spans)
-    masked = mask(text, spans)
-    assert restore(masked.text, masked.replacements) == text
+    masked = mask_text(text, spans)
+    assert restore_text(masked.text, masked.replacements) == text
 
 
 def test_many_is_one_by_one(detector: Detector) -> None:

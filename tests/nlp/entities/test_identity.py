@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.entities.identity import cluster
+from lexveil.nlp.entities.identity import Identities, find_distinct_pairs, read_mention
 from lexveil.nlp.text import Span
+
+
+def cluster(text: str, spans: list[Span]) -> list[int]:
+    """The entity of each span, numbered by first appearance."""
+    mentions = [read_mention(text, span) for span in spans]
+    identities = Identities(mentions, find_distinct_pairs(text, spans, mentions))
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(identities.entity(mention), len(numbers)) for mention in mentions]
 
 
 def entities(text: str, *names: str, kind: str = "PERSON") -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.entities.roles import of_entities, roles
+from lexveil.nlp.entities.roles import find_roles, merge_roles
 from lexveil.nlp.text import Span
 
 
@@ -16,7 +16,7 @@ def roles_in(text: str) -> dict[str, str]:
         if number % 2:
             spans.append(Span(len(plain), len(plain) + len(part), "PERSON", 0.9, "T"))
         plain += part
-    return {plain[s.start : s.end]: role for s, role in zip(spans, roles(plain, spans), strict=True)}
+    return {plain[s.start : s.end]: role for s, role in zip(spans, find_roles(plain, spans), strict=True)}
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_cue_of_one_person_is_not_anothers() -> None:
 
 def test_companies_are_companies_and_dates_nothing() -> None:
     spans = [Span(0, 8, "ORGANIZATION", 0.9, "T"), Span(12, 16, "DATE", 0.9, "T")]
-    assert roles("Acme Ltd in 2020", spans) == ["company", ""]
+    assert find_roles("Acme Ltd in 2020", spans) == ["company", ""]
 
 
 def test_the_most_protected_role_of_an_entity_stands() -> None:
     told = [(0, "judge"), (0, "other"), (1, "judge"), (1, "victim"), (2, "other"), (3, "")]
-    assert of_entities(told) == {0: "judge", 1: "victim", 2: "other", 3: ""}
+    assert merge_roles(told) == {0: "judge", 1: "victim", 2: "other", 3: ""}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexveil.nlp.entity_types import GENERALIZED_TYPES
-from lexveil.nlp.masking.generalize import generalise
+from lexveil.nlp.masking.generalize import generalize
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ from lexveil.nlp.masking.generalize import generalise
     ],
 )
 def test_dates(surface: str, year: str | None, month: str | None) -> None:
-    assert generalise("DATE", surface, "year") == generalise("BIRTH_DATE", surface) == year
-    assert generalise("DATE", surface, "month") == month
+    assert generalize("DATE", surface, "year") == generalize("BIRTH_DATE", surface) == year
+    assert generalize("DATE", surface, "month") == month
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_dates(surface: str, year: str | None, month: str | None) -> None:
     ],
 )
 def test_other_types(kind: str, surface: str, expected: str | None) -> None:
-    assert generalise(kind, surface) == expected
+    assert generalize(kind, surface) == expected
 
 
 @settings(deadline=None)
 @given(st.sampled_from(sorted(GENERALIZED_TYPES)), st.text(max_size=40))
 def test_any_text_is_read_or_left(kind: str, surface: str) -> None:
-    found = generalise(kind, surface)
+    found = generalize(kind, surface)
     assert found is None or found

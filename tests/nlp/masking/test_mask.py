@@ -10,18 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexveil.nlp.entity_types import ENTITY_TYPES, GENERALIZED_TYPES
-from lexveil.nlp.masking import anonymize as module
-from lexveil.nlp.masking.anonymize import anonymise_text, pieces_of
-from lexveil.nlp.masking.mask import mask, restore
-from lexveil.nlp.masking.policy import Policy, policy_of
-from lexveil.nlp.masking.scope import Named, Scope
+from lexveil.nlp.masking.anonymize import CheckedText, anonymize_text, split_pieces
+from lexveil.nlp.masking.mask import mask_text, restore_text
+from lexveil.nlp.masking.policy import Policy, build_policy
+from lexveil.nlp.masking.scope import DocumentNames, Scope
 from lexveil.nlp.text import Span
 
 POLICIES = {
-    "tokens": policy_of(),
-    "surrogates": policy_of(direct="surrogate", quasi="surrogate"),
-    "generalised": policy_of(direct="generalise", quasi="generalise"),
-    "published": policy_of("court-publication"),
+    "tokens": build_policy(),
+    "surrogates": build_policy(direct="surrogate", quasi="surrogate"),
+    "generalised": build_policy(direct="generalise", quasi="generalise"),
+    "published": build_policy("court-publication"),
 }
 HOSTILE = [
     "[PERSON_1]", "[DATE_2]", "Ann Roe", "\u200b", "a\u0301", "\u202eeoR", "Ｒｏｅ", "Rое", "\U0001f600", "\ud800",
@@ -47,17 +46,17 @@ def texts_with_spans(draw: st.DrawFn) -> tuple[str, list[Span]]:
     return text, [span(a, b, draw(kinds)) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
 
 
-def whole(text: str, spans: list[Span], policy: Policy) -> module.Checked:
-    return anonymise_text(text, spans, policy, Scope([Named.of(text, spans)], seed))
+def whole(text: str, spans: list[Span], policy: Policy) -> CheckedText:
+    return anonymize_text(text, spans, policy, Scope([DocumentNames.read(text, spans)], seed))
 
 
 @settings(deadline=None)
 @given(texts_with_spans(), st.sampled_from(sorted(POLICIES)))
 def test_round_trip_is_exact(case: tuple[str, list[Span]], name: str) -> None:
     text, spans = case
-    scope = Scope([Named.of(text, spans)], seed)
-    masked = mask(text, spans, POLICIES[name], scope)
-    assert restore(masked.text, masked.replacements) == text
+    scope = Scope([DocumentNames.read(text, spans)], seed)
+    masked = mask_text(text, spans, POLICIES[name], scope)
+    assert restore_text(masked.text, masked.replacements) == text
     assert all(masked.text[r.start : r.end] == r.text for r in masked.replacements)
     assert all(text[r.source_start : r.source_end] == r.original for r in masked.replacements)
     assert [k.span for k in masked.kept] + [
@@ -70,7 +69,7 @@ def test_round_trip_is_exact(case: tuple[str, list[Span]], name: str) -> None:
 def test_so_it_is_after_the_second_pass_and_always_the_same(case: tuple[str, list[Span]], name: str) -> None:
     text, spans = case
     checked = whole(text, spans, POLICIES[name])
-    assert restore(checked.text, checked.masked.replacements) == text
+    assert restore_text(checked.text, checked.masked.replacements) == text
     assert checked == whole(text, spans, POLICIES[name])
 
 
@@ -78,27 +77,26 @@ def test_so_it_is_after_the_second_pass_and_always_the_same(case: tuple[str, lis
 @given(texts_with_spans(), st.integers(1, 30))
 def test_pieces_are_the_whole(case: tuple[str, list[Span]], size: int) -> None:
     text, spans = case
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "PIECE", size)
-        pieces = list(pieces_of(text, spans))
-        checked = whole(text, spans, POLICIES["tokens"])
+    pieces = list(split_pieces(text, spans, size=size))
+    scope = Scope([DocumentNames.read(text, spans)], seed)
+    checked = anonymize_text(text, spans, POLICIES["tokens"], scope, size=size)
     assert "".join(piece.text for piece in pieces) == text
     assert [(piece.start + s.start, piece.start + s.end) for piece in pieces for s in piece.spans] == [
         (s.start, s.end) for s in spans
     ]
-    assert restore(checked.text, checked.masked.replacements) == text
+    assert restore_text(checked.text, checked.masked.replacements) == text
 
 
 def test_numbers_follow_first_appearance_and_entities() -> None:
     text = "Ann Roe met Bob Poe. Roe left Poe on 1 May 2020."
-    masked = mask(text, [span(0, 7), span(12, 19), span(21, 24), span(30, 33), span(37, 47, "DATE")])
+    masked = mask_text(text, [span(0, 7), span(12, 19), span(21, 24), span(30, 33), span(37, 47, "DATE")])
     assert masked.text == "[PERSON_1] met [PERSON_2]. [PERSON_1] left [PERSON_2] on [DATE_1]."
 
 
 def test_a_token_of_the_text_itself_is_never_reused() -> None:
-    masked = mask("[PERSON_1] is Ann Roe", [span(14, 21)])
+    masked = mask_text("[PERSON_1] is Ann Roe", [span(14, 21)])
     assert masked.text == "[PERSON_1] is [PERSON_2]"
-    assert restore(masked.text, masked.replacements) == "[PERSON_1] is Ann Roe"
+    assert restore_text(masked.text, masked.replacements) == "[PERSON_1] is Ann Roe"
 
 
 def test_a_style_for_each_type() -> None:
@@ -111,11 +109,11 @@ def test_a_style_for_each_type() -> None:
     }  # fmt: skip
     spans = sorted(span(text.index(s), text.index(s) + len(s), kind) for kind, s in places.items())
     types = {kind: "generalise" for kind in places if kind in GENERALIZED_TYPES}
-    policy = policy_of(types={**types, "CASE_NUMBER": "keep"}, dates="month")  # pyright: ignore
-    masked = mask(text, spans, policy)
+    policy = build_policy(types={**types, "CASE_NUMBER": "keep"}, dates="month")  # pyright: ignore
+    masked = mask_text(text, spans, policy)
     assert masked.text == "A.R., 30-39, of Leeds, wrote on May 2020 to [EMAIL_1] about no. 12345/99."
     assert [kept.span.type for kept in masked.kept] == ["CASE_NUMBER"]
-    assert restore(masked.text, masked.replacements) == text
+    assert restore_text(masked.text, masked.replacements) == text
 
 
 @pytest.mark.parametrize(
@@ -123,17 +121,17 @@ def test_a_style_for_each_type() -> None:
 )
 def test_bad_spans_are_refused_without_text(spans: list[Span]) -> None:
     with pytest.raises(ValueError, match="span") as error:
-        mask("Secret", spans)
+        mask_text("Secret", spans)
     assert "Secret" not in str(error.value)
 
 
 def test_restore_refuses_another_text() -> None:
-    masked = mask("Ann Roe", [span(0, 7)])
+    masked = mask_text("Ann Roe", [span(0, 7)])
     with pytest.raises(ValueError, match="replacement 0"):
-        restore("something else", masked.replacements)
+        restore_text("something else", masked.replacements)
 
 
 def test_reprs_hold_no_text() -> None:
-    masked = mask("It was Ann Roe", [span(7, 14)])
+    masked = mask_text("It was Ann Roe", [span(7, 14)])
     assert "Roe" not in repr(masked)
     assert "It was" not in repr(masked)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lexveil.nlp.entities.roles import ROLES
 from lexveil.nlp.entity_types import ENTITY_TYPES, GENERALIZED_TYPES, SURROGATE_TYPES
-from lexveil.nlp.masking.policy import ACTIONS, REVIEWER, PolicyRefused, decide, policy_of
+from lexveil.nlp.masking.policy import ACTIONS, REVIEWER, PolicyError, build_policy, decide_action
 from lexveil.nlp.text import Span
 
 
@@ -21,7 +21,7 @@ def span(kind: str, recognizer: str = "T") -> Span:
 @pytest.mark.parametrize("kind", ENTITY_TYPES)
 @pytest.mark.parametrize("preset", ["balanced", "strict"])
 def test_by_default_everything_becomes_a_token(preset: Any, kind: str) -> None:
-    assert {decide(policy_of(preset), span(kind), role) for role in ROLES} == {"token"}
+    assert {decide_action(build_policy(preset), span(kind), role) for role in ROLES} == {"token"}
 
 
 @pytest.mark.parametrize(
@@ -42,25 +42,25 @@ def test_by_default_everything_becomes_a_token(preset: Any, kind: str) -> None:
     ],
 )
 def test_a_court_publishes_its_bench_and_companies(kind: str, role: str, action: str) -> None:
-    assert decide(policy_of("court-publication"), span(kind), role) == action
+    assert decide_action(build_policy("court-publication"), span(kind), role) == action
 
 
 def test_role_before_type_before_class() -> None:
-    policy = policy_of(
+    policy = build_policy(
         direct="surrogate", types={"PERSON": "generalise", "PHONE": "keep"}, roles={"judge": "keep"}
     )
-    assert decide(policy, span("PERSON"), "judge") == "keep"
-    assert decide(policy, span("PERSON"), "party") == "generalise"
-    assert decide(policy, span("PHONE")) == "keep"
-    assert decide(policy, span("EMAIL")) == "surrogate"
-    assert decide(policy, span("CASE_NUMBER")) == "token"  # direct, but it knows no surrogates
-    assert decide(policy, span("DATE"), "judge") == "token"  # a date has no role
+    assert decide_action(policy, span("PERSON"), "judge") == "keep"
+    assert decide_action(policy, span("PERSON"), "party") == "generalise"
+    assert decide_action(policy, span("PHONE")) == "keep"
+    assert decide_action(policy, span("EMAIL")) == "surrogate"
+    assert decide_action(policy, span("CASE_NUMBER")) == "token"  # direct, but it knows no surrogates
+    assert decide_action(policy, span("DATE"), "judge") == "token"  # a date has no role
 
 
 def test_what_a_reviewer_adds_is_never_kept() -> None:
-    policy = policy_of("court-publication")
-    assert decide(policy, span("DATE", REVIEWER)) == "token"
-    assert decide(policy, span("PERSON", REVIEWER), "judge") == "token"
+    policy = build_policy("court-publication")
+    assert decide_action(policy, span("DATE", REVIEWER)) == "token"
+    assert decide_action(policy, span("PERSON", REVIEWER), "judge") == "token"
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_what_a_reviewer_adds_is_never_kept() -> None:
     ],
 )
 def test_contradictions_are_refused_in_one_line(given: dict[str, Any], setting: str) -> None:
-    with pytest.raises(PolicyRefused) as caught:
-        policy_of(**given)
+    with pytest.raises(PolicyError) as caught:
+        build_policy(**given)
     assert caught.value.setting == setting
     assert str(caught.value).startswith(f"{setting}: ")
     assert "\n" not in str(caught.value)
@@ -100,12 +100,12 @@ def test_no_policy_asks_for_what_a_type_does_not_have(
     preset: Any, direct: Any, quasi: Any, types: Any, roles: Any
 ) -> None:
     try:
-        policy = policy_of(preset, direct, quasi, types, roles)
-    except PolicyRefused:
+        policy = build_policy(preset, direct, quasi, types, roles)
+    except PolicyError:
         return
     for kind in ENTITY_TYPES:
         for role in (*ROLES, ""):
-            action = decide(policy, span(kind), role)
+            action = decide_action(policy, span(kind), role)
             assert action != "surrogate" or kind in SURROGATE_TYPES
             assert action != "generalise" or kind in GENERALIZED_TYPES
             assert (preset, kind, action) != ("strict", "PERSON", "keep")

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexveil.nlp.entities.identity import mention_of
-from lexveil.nlp.masking.mask import mask
-from lexveil.nlp.masking.policy import policy_of
-from lexveil.nlp.masking.scope import Named, Scope
+from lexveil.nlp.entities.identity import read_mention
+from lexveil.nlp.masking.mask import mask_text
+from lexveil.nlp.masking.policy import build_policy
+from lexveil.nlp.masking.scope import DocumentNames, Scope
 from lexveil.nlp.masking.surrogates import Seed
 from lexveil.nlp.text import Span
 
-SURROGATES = policy_of(direct="surrogate", quasi="surrogate")
-INITIALS = policy_of(types={"PERSON": "generalise"})
+SURROGATES = build_policy(direct="surrogate", quasi="surrogate")
+INITIALS = build_policy(types={"PERSON": "generalise"})
 NAMES = [
     "John Smith",
     "Mary Smith",
@@ -50,8 +50,8 @@ def document(names: list[str]) -> tuple[str, list[Span]]:
 
 def shown(names: list[str], policy: object = SURROGATES, key: str = "k", language: str = "en") -> list[str]:
     text, spans = document(names)
-    scope = Scope([Named.of(text, spans)], keyed(key), language)
-    return [r.text for r in mask(text, spans, policy, scope).replacements]  # pyright: ignore
+    scope = Scope([DocumentNames.read(text, spans)], keyed(key), language)
+    return [r.text for r in mask_text(text, spans, policy, scope).replacements]  # pyright: ignore
 
 
 def test_a_surrogate_follows_the_forms_of_the_name() -> None:
@@ -87,8 +87,8 @@ def test_the_key_decides() -> None:
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=8), st.text(max_size=3))
 def test_no_surrogate_is_a_real_name_and_no_two_people_share_one(names: list[str], key: str) -> None:
     text, spans = document(names)
-    scope = Scope([Named.of(text, spans)], keyed(key), "en")
-    masked = mask(text, spans, SURROGATES, scope)
+    scope = Scope([DocumentNames.read(text, spans)], keyed(key), "en")
+    masked = mask_text(text, spans, SURROGATES, scope)
     real = {word.casefold() for name in names for word in re.findall(r"\w+", name) if len(word) > 1}
     people: dict[str, set[int]] = {}
     for r in masked.replacements:
@@ -113,13 +113,13 @@ def test_a_matter_is_the_same_in_whatever_order_its_documents_come(
     documents: list[list[str]], chance: object
 ) -> None:
     def told(order: list[list[str]]) -> dict[str, str]:
-        named = [Named.of(*document(names)) for names in order]
+        named = [DocumentNames.read(*document(names)) for names in order]
         scope = Scope(named, keyed("k"), "en", seeded=True)
         found: dict[str, str] = {}
         for names in order:
             text, spans = document(names)
-            for policy in (policy_of(), SURROGATES, INITIALS):
-                for r in mask(text, spans, policy, scope).replacements:
+            for policy in (build_policy(), SURROGATES, INITIALS):
+                for r in mask_text(text, spans, policy, scope).replacements:
                     assert found.setdefault(f"{r.action}:{r.original}", r.text) == r.text
         return found
 
@@ -131,9 +131,9 @@ def test_a_matter_is_the_same_in_whatever_order_its_documents_come(
 def test_numbers_of_a_matter_pass_over_what_any_document_writes_itself() -> None:
     texts = ["[PERSON_1] and [PERSON_2] and Karl Poe", "Mary Smith"]
     spans = [[Span(30, 38, "PERSON", 0.9, "T")], [Span(0, 10, "PERSON", 0.9, "T")]]
-    named = list(itertools.starmap(Named.of, zip(texts, spans, strict=True)))
+    named = list(itertools.starmap(DocumentNames.read, zip(texts, spans, strict=True)))
     scope = Scope(named, keyed("k"), seeded=True)
-    tokens = [scope.token(scope.entity(mention_of(t, s[0]))) for t, s in zip(texts, spans, strict=True)]
+    tokens = [scope.token(scope.entity(read_mention(t, s[0]))) for t, s in zip(texts, spans, strict=True)]
     assert sorted(tokens) == ["[PERSON_3]", "[PERSON_4]"]
 
 
@@ -141,7 +141,7 @@ def test_numbers_of_a_matter_pass_over_what_any_document_writes_itself() -> None
 def test_surrogates_of_other_types(kind: str) -> None:
     text = "something"
     spans = [Span(0, len(text), kind, 0.9, "T")]
-    masked = mask(text, spans, SURROGATES, Scope([Named.of(text, spans)], keyed("k")))
+    masked = mask_text(text, spans, SURROGATES, Scope([DocumentNames.read(text, spans)], keyed("k")))
     (replacement,) = masked.replacements
     assert replacement.action == "surrogate"
     assert "\n" not in replacement.text

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.masking import anonymize as module
-from lexveil.nlp.masking.anonymize import Checked, anonymise_text
-from lexveil.nlp.masking.policy import Policy, policy_of
-from lexveil.nlp.masking.scope import Named, Scope
+from lexveil.nlp.masking.anonymize import CheckedText, anonymize_text
+from lexveil.nlp.masking.mask import unkeyed_seed
+from lexveil.nlp.masking.policy import Policy, build_policy
+from lexveil.nlp.masking.scope import DocumentNames, Scope
 from lexveil.nlp.text import Span
 
-TOKENS = policy_of()
-
-
-def no_seed(kind: str, name: str, attempt: int) -> int:
-    return attempt
+TOKENS = build_policy()
 
 
 def checked(
-    text: str, *found: tuple[str, str], policy: Policy = TOKENS, readable: str = "", served: bool = True
-) -> Checked:
+    text: str,
+    *found: tuple[str, str],
+    policy: Policy = TOKENS,
+    readable: str = "",
+    served: bool = True,
+    **limits: int,
+) -> CheckedText:
     """What becomes of `text` of which the detector found only the first place of each string."""
     spans = sorted(Span(text.index(s), text.index(s) + len(s), kind, 0.9, "T") for s, kind in found)
     kept = [(text.index(readable), text.index(readable) + len(readable))] if readable else []
-    return anonymise_text(text, spans, policy, Scope([Named.of(text, spans)], no_seed), served, kept)
+    scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed)
+    return anonymize_text(text, spans, policy, scope, served, kept, **limits)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +81,12 @@ def test_rule_families_run_again() -> None:
     outcome = checked("Mail john@example.org, IBAN DE89370400440532013000, phone +49 30 901820.")
     assert outcome.text == "Mail [EMAIL_1], IBAN [ACCOUNT_NUMBER_1], phone [PHONE_1]."
     assert outcome.reasons == {"repaired": 3}
-    keeping = policy_of(types={"EMAIL": "keep"})
+    keeping = build_policy(types={"EMAIL": "keep"})
     assert "john@example.org" in checked("Mail john@example.org now.", policy=keeping).text
 
 
-def test_what_cannot_be_mended_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REPAIRS", 0)
-    outcome = checked("John Hawksmoor came. Hawksmoor left.", ("John Hawksmoor", "PERSON"))
+def test_what_cannot_be_repaired_fails() -> None:
+    outcome = checked("John Hawksmoor came. Hawksmoor left.", ("John Hawksmoor", "PERSON"), repairs=0)
     assert (outcome.verdict, outcome.reasons) == ("FAIL", {"surname": 1})
 
 
@@ -108,7 +109,7 @@ def test_a_language_that_nobody_serves_is_for_a_human() -> None:
 
 def test_what_the_policy_keeps_is_no_leak() -> None:
     text = "Judge Ann Roper and the applicant, Mr Bob Roper, met. Roper Ltd paid."
-    policy = policy_of("court-publication")
+    policy = build_policy("court-publication")
     outcome = checked(
         text, ("Ann Roper", "PERSON"), ("Bob Roper", "PERSON"), ("Roper Ltd", "ORGANIZATION"), policy=policy
     )
@@ -124,16 +125,15 @@ def test_a_reviewers_no_stands() -> None:
 def test_a_generalisation_reveals_nothing_that_is_masked_elsewhere() -> None:
     text = "He lived in Leeds, at 12 Mill Lane, Leeds LS1 4AB."
     address = ("12 Mill Lane, Leeds LS1 4AB", "ADDRESS")
-    policy = policy_of(types={"ADDRESS": "generalise"})
+    policy = build_policy(types={"ADDRESS": "generalise"})
     assert checked(text, address, policy=policy).text == "He lived in Leeds, at Leeds."
     outcome = checked(text, ("Leeds", "LOCATION"), address, policy=policy)
     assert outcome.text == "He lived in [LOCATION_1], at [ADDRESS_1]."
 
 
-def test_pieces_are_checked_against_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE", 40)
+def test_pieces_are_checked_against_each_other() -> None:
     text = "First came Hawksmoor alone, it is said.\n\nThen all went home to sleep.\n\nJohn Hawksmoor stayed."
-    outcome = checked(text, ("John Hawksmoor", "PERSON"))
+    outcome = checked(text, ("John Hawksmoor", "PERSON"), size=40)
     assert "Hawksmoor" not in outcome.text
     assert outcome.text.count("[PERSON_1]") == 2
 
@@ -149,5 +149,5 @@ def test_many_names_take_no_square_of_time() -> None:
         for name in names
         for m in [text.index(f"John {name} ")]
     ]
-    outcome = anonymise_text(text, spans, TOKENS, Scope([Named.of(text, spans)], no_seed))
+    outcome = anonymize_text(text, spans, TOKENS, Scope([DocumentNames.read(text, spans)], unkeyed_seed))
     assert len(outcome.masked.replacements) == len(names)

@@ -9,7 +9,7 @@ import pytest
 
 from lexveil.nlp.entity_types import ENTITY_TYPES
 from lexveil.pipeline.errors import WorkspaceError, WorkspaceKeyError
-from lexveil.pipeline.masking.texts import mask_texts, spans_to_mask
+from lexveil.pipeline.masking.texts import mask_texts, find_spans_to_mask
 from lexveil.pipeline.masking.vault import read_vault, restore_document
 from lexveil.pipeline.settings import MaskSettings, Settings
 from lexveil.pipeline.stages.ingest import ingest
@@ -140,7 +140,7 @@ def test_one_person_is_one_token_in_a_document_and_texts_keep_apart() -> None:
 
 def test_spans_are_offsets_of_the_text_as_given() -> None:
     text = "\ufeff\U0001f600 De\u0301ar\u00a0Mr\u200b John Wharfinger,\r\nwrite to john@example.com!"
-    (spans,) = spans_to_mask([text], MaskSettings())
+    (spans,) = find_spans_to_mask([text], MaskSettings())
     assert "john@example.com" in {text[span.start : span.end] for span in spans}
     assert any("Wharfinger" in text[span.start : span.end] for span in spans if span.type == "PERSON")
     assert spans == sorted(spans)
@@ -239,8 +239,8 @@ def test_another_policy_masks_anew_without_detecting_anew(matter: Workspace) -> 
 def test_what_fails_the_second_pass_is_held_back(matter: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = policy()
     with monkeypatch.context() as patch:
-        patch.setattr("lexveil.nlp.masking.anonymize.verdict_of", lambda reasons: "FAIL")
-        patch.setattr("lexveil.pipeline.stages.mask.verdict_of", lambda reasons: "FAIL")
+        patch.setattr("lexveil.nlp.masking.anonymize.derive_verdict", lambda reasons: "FAIL")
+        patch.setattr("lexveil.pipeline.stages.mask.derive_verdict", lambda reasons: "FAIL")
         manifest = mask(matter.with_settings(settings))
     assert (manifest.rows, manifest.counts()["quarantine:second_pass"]) == (0, 3)
     assert texts(matter) == []

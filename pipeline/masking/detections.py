@@ -10,7 +10,7 @@ from typing import Any
 
 from lexveil.nlp.entities.identity import Mention
 from lexveil.nlp.masking.anonymize import Piece
-from lexveil.nlp.masking.scope import Named
+from lexveil.nlp.masking.scope import DocumentNames
 from lexveil.nlp.text import Span
 from lexveil.pipeline.masking.detector import shift_span
 from lexveil.pipeline.records import Document
@@ -19,7 +19,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
 
 
-class FoundPart:
+class DetectionPart:
     """What was found in documents of one part; opened document by document, piece by piece."""
 
     def __init__(self, workspace: Workspace, index: int, doc_ids: Iterable[str], what: str) -> None:
@@ -51,7 +51,7 @@ class FoundPart:
         """All spans of a document, in its characters."""
         return [shift_span(span, piece.start) for piece in self.pieces(document) for span in piece.spans]
 
-    def named(self, doc_id: str) -> Iterator[Named]:
+    def named(self, doc_id: str) -> Iterator[DocumentNames]:
         """Who is named in each piece of a document. Needs "names"."""
         return (_named_from_json(self._opened(row)) for row in self._rows[doc_id])
 
@@ -60,7 +60,7 @@ class FoundPart:
         return json.loads(unseal(self._keys[row["doc_id"]], row[self._what], place))
 
 
-def wanted_by_shard(workspace: Workspace) -> dict[int, list[str]]:
+def group_kept_documents(workspace: Workspace) -> dict[int, list[str]]:
     """The kept documents of each raw part."""
     wanted: dict[int, list[str]] = defaultdict(list)
     catalogue = workspace.catalogue.read()
@@ -69,7 +69,7 @@ def wanted_by_shard(workspace: Workspace) -> dict[int, list[str]]:
     return wanted
 
 
-def wanted_in(workspace: Workspace, index: int) -> list[str]:
+def list_kept_documents(workspace: Workspace, index: int) -> list[str]:
     """The kept documents of one raw part. Every shard asks, so no more than its own rows become objects."""
     return tables.to_strings(workspace.catalogue.read(index), "doc_id")
 
@@ -84,7 +84,7 @@ def span_columns(spans: Sequence[Span]) -> list[list[object]]:
     )
 
 
-def named_to_json(named: Named) -> dict[str, object]:
+def named_to_json(named: DocumentNames) -> dict[str, object]:
     mentions = sorted({mention for mention, _ in named.mentions})
     place = {mention: number for number, mention in enumerate(mentions)}
     return {
@@ -95,12 +95,12 @@ def named_to_json(named: Named) -> dict[str, object]:
     }
 
 
-def _named_from_json(told: dict[str, Any]) -> Named:
+def _named_from_json(told: dict[str, Any]) -> DocumentNames:
     mentions = [
         Mention(kind, form, tuple(words), generation, gender)
         for kind, form, words, generation, gender in told["mentions"]
     ]
-    return Named(
+    return DocumentNames(
         frozenset((mentions[place], role) for place, role in told["roles"]),
         frozenset((mentions[a], mentions[b]) for a, b in told["apart"]),
         frozenset((kind, number) for kind, number in told["taken"]),

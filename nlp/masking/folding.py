@@ -1,0 +1,72 @@
+"""Fold words, so that a name is recognized whatever its case, accents, apostrophes or look-alike letters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from lexveil.nlp.letters import HAN
+from lexveil.nlp.text import NormalizedText
+
+HAN_RUN = re.compile(rf"[^\W_]*[{HAN}〇○](?:[^\W_]|[○])*")
+"""A run of letters and digits with a Chinese character among them."""
+
+_WORD = re.compile(rf"[^\W_{HAN}]+(?:'[^\W_{HAN}]+)*")
+# Cyrillic and Greek letters that look like Latin ones.
+_LOOKALIKES = str.maketrans("авеһніјкморсѕтухԁαικνορτ", "abehhijkmopcstyxdaikvopt")
+
+
+class Token(NamedTuple):
+    """A word of a normalized text, without a final 's.
+
+    Attributes:
+        folded: the folded word.
+        start: start in characters of the text.
+        end: end in characters of the text.
+        capital: True if it begins with a capital letter.
+    """
+
+    folded: str
+    start: int
+    end: int
+    capital: bool
+
+
+def split_tokens(text: str) -> Iterator[Token]:
+    """Yield the words of a normalized text that are not in Chinese characters."""
+    for match in _WORD.finditer(text):
+        word = match.group()
+        end = match.end()
+        if word[-2:] in ("'s", "'S"):
+            word, end = word[:-2], end - 2
+        yield Token(_fold_word(word), match.start(), end, word[0].isupper())
+
+
+def fold_words(text: str) -> Iterator[str]:
+    """Yield the folded words of a text that is not yet normalized."""
+    return (token.folded for token in split_tokens(NormalizedText.of(text).text))
+
+
+def join_folded(text: str) -> str:
+    """Return the folded words of a text without spaces, or its letters and digits if it has no such word."""
+    return "".join(fold_words(text)) or "".join(c for c in text if c.isalnum())
+
+
+def lower_words(text: str) -> set[str]:
+    """Return the folded words that a normalized text writes in lower case."""
+    lower = {m.group() for m in _WORD.finditer(text) if m.group().islower()}
+    return {_fold_word(word) for word in lower}
+
+
+def _fold_word(word: str) -> str:
+    if word.isascii():
+        return word.lower().replace("'", "")
+    return "".join(map(_strip_accents, word)).casefold().translate(_LOOKALIKES).replace("'", "")
+
+
+@cache
+def _strip_accents(letter: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))

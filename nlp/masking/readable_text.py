@@ -1,0 +1,60 @@
+"""The part of a masked text that stems from the original, with offsets back into the original."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from lexveil.nlp.masking.folding import fold_words
+from lexveil.nlp.masking.mask import MaskedText, Range
+from lexveil.nlp.text import NormalizedText
+
+CUT = "\x1f"
+"""Character in place of each replacement."""
+
+
+class ReadableText:
+    """A masked text with `CUT` in place of each replacement.
+
+    Attributes:
+        normalized: the text, normalized.
+    """
+
+    def __init__(self, masked: MaskedText) -> None:
+        """Cut the replacements out of a masked text."""
+        self._kept = masked.kept
+        self._starts: list[int] = []  # of each piece in the cut text
+        self._sources: list[int] = []  # of each piece in the original
+        pieces: list[str] = []
+        length = source = last = 0
+        for replacement in masked.replacements:
+            self._add_piece(length, source)
+            piece = masked.text[last : replacement.start]
+            pieces += (piece, CUT)
+            length += len(piece) + 1
+            last, source = replacement.end, replacement.source_end
+        self._add_piece(length, source)
+        pieces.append(masked.text[last:])
+        self._text = "".join(pieces)
+        self.normalized = NormalizedText.of(self._text)
+
+    def _add_piece(self, start: int, source: int) -> None:
+        self._starts.append(start)
+        self._sources.append(source)
+
+    def to_original(self, start: int, end: int) -> Range:
+        """Translate a range of the normalized text that contains no cut to characters of the original."""
+        start, end = self.normalized.to_original(start, end)
+        piece = bisect_right(self._starts, start) - 1
+        shift = self._sources[piece] - self._starts[piece]
+        return start + shift, end + shift
+
+    def words_between(self, start: int, end: int) -> list[str]:
+        """Return the folded words of a range of the original, all of which must be readable."""
+        piece = bisect_right(self._sources, start) - 1
+        shift = self._starts[piece] - self._sources[piece]
+        return list(fold_words(self._text[start + shift : end + shift]))
+
+    def is_kept(self, start: int, end: int) -> bool:
+        """Return True if a range of the original is within a span that the policy keeps."""
+        index = bisect_right(self._kept, start, key=lambda kept: kept.span.start) - 1
+        return index >= 0 and end <= self._kept[index].span.end
