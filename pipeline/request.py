@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lexveil.pipeline.masking.scores import scores_digest
+from lexveil.pipeline.masking.scores import compute_scores_digest
 from lexveil.pipeline.monitoring import watch
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan_sources
@@ -88,9 +88,9 @@ def check_request(
     find_removed(known, items, sources, settings.ingest)
     load_given_key(settings)
     if settings.train.device == "cuda":
-        from lexveil.pipeline.training.fit import device_of  # heavy, so only where it may refuse
+        from lexveil.pipeline.training.fit import choose_device  # heavy, so only where it may refuse
 
-        device_of(settings.train)
+        choose_device(settings.train)
 
 
 def prepare_workspace(
@@ -169,7 +169,7 @@ def read_request(workspace: Workspace, run_id: str) -> Request:
     if pending is None or pending["run_id"] != run_id:
         raise LookupError("no such pending run")
     settings = Settings.model_validate(pending["settings"])
-    key = workspace.keys.purpose_key(_PURPOSE)
+    key = workspace.with_settings(settings).keys.purpose_key(_PURPOSE)
     sources = json.loads(unseal(key, bytes.fromhex(pending["sources"]), run_id))
     return Request(run_id, tuple(sources), settings)
 
@@ -209,7 +209,7 @@ def _digest_state(workspace: Workspace, request: Request) -> str:
             [item.identity for item in items],
             _list_shards(workspace),
             _list_audits(workspace),
-            scores_digest(workspace),
+            compute_scores_digest(workspace),
             code_digest("lexveil.pipeline.job"),
         ]
     )

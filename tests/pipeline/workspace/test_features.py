@@ -102,7 +102,7 @@ def test_killed_anywhere_one_whole_version_is_read(finished: Any, monkeypatch: p
             extract(place.with_settings(settings), second, dying_after(1 if most else 0))
         for folder in (find_current_features(place), Path(format_features_path(place))):
             assert list(rows_in(folder).values()) == [first] * n
-    for step in ("_link", "write_json", "_remove"):
+    for step in ("_set_link", "write_json", "_remove"):
         if step == "_remove":  # something to remove: a version that nobody reads
             shutil.copytree(find_current_features(place), place.features / "left-00000000")
         with monkeypatch.context() as patched:

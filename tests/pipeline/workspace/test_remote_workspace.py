@@ -28,7 +28,7 @@ from lexveil.pipeline.errors import (
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.maintenance.erasure import erase
-from lexveil.pipeline.masking.decisions import decisions_digests, store_decisions, text_digest
+from lexveil.pipeline.masking.decisions import compute_decisions_digests, store_decisions, compute_text_digests
 from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
@@ -395,7 +395,7 @@ class TestReview:
         mask(place.with_settings(settings))
         row = place.with_settings(settings).catalogue.read().to_pylist()[0]
         (document,) = read_raw(place.with_settings(settings), row["shard"], [row["doc_id"]])
-        (digest,) = text_digest(place.with_settings(settings), [document.text])
+        (digest,) = compute_text_digests(place.with_settings(settings), [document.text])
         content = {
             "doc_id": row["doc_id"],
             "digest": digest,
@@ -404,7 +404,7 @@ class TestReview:
         file = tmp_path / f"decisions-{row['doc_id']}.json"
         file.write_text(json.dumps(content))
         assert store_decisions(place.with_settings(settings), file) == 1
-        assert list(decisions_digests(place)) == [row["doc_id"]]
+        assert list(compute_decisions_digests(place)) == [row["doc_id"]]
         assert all(
             page.is_relative_to(place.local) for page in write_reviews(place.with_settings(settings), [])
         )
@@ -471,7 +471,7 @@ class TestRefusals:
     def test_no_master_key(self, bucket: str, settings_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         place = Workspace.create_or_open(f"s3://{bucket}")
         monkeypatch.delenv("LEXVEIL_MASTER_KEY")
-        with pytest.raises(WorkspaceKeyError, match="never keeps its master key"):
+        with pytest.raises(WorkspaceKeyError, match="never stores its master key"):
             _ = place.with_settings(settings_for()).keys
 
     def test_an_outage_is_no_missing_file(self, store: Store, bucket: str) -> None:
