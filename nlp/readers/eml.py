@@ -11,7 +11,9 @@ import email
 import email.policy
 import re
 from collections.abc import Callable, Iterator
+from email.header import decode_header, make_header
 from email.message import Message
+from typing import Any
 
 from lexveil.nlp.readers.compression import split_name
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, has_surrogates
@@ -32,7 +34,10 @@ _SUFFIXES = {
     "text/html": ".html",
     "application/xhtml+xml": ".html",
 }
+_ADDRESSES = {"from", "to", "cc", "bcc"}
 _MAX_DEPTH = 8
+_MAX_PARSED_HEADER = 50_000
+"""Characters of a header above which it is not parsed: the memory to parse it grows with the square."""
 _FOLD = re.compile(r"\r?\n[ \t]*")
 
 
@@ -79,10 +84,31 @@ def _iter_header(message: Message, wanted: str) -> Iterator[str]:
         if has_surrogates(text):  # raw 8-bit bytes, which violate the standard but are common
             text = decode(text.encode("utf-8", "surrogateescape"))
         else:
-            # The standard library's header parser fails in many ways on malformed addresses.
-            with contextlib.suppress(Exception):
-                text = str(email.policy.default.header_factory(name, _FOLD.sub(" ", text)))
+            text = _decode_header(name, _FOLD.sub(" ", text))
         yield _FOLD.sub(" ", text).strip()
+
+
+def _decode_header(name: str, text: str) -> str:
+    verbatim = text
+    with contextlib.suppress(Exception):
+        verbatim = str(make_header(decode_header(text)))
+    if len(text) > _MAX_PARSED_HEADER:
+        return verbatim
+    # The standard library's parser fails in many ways on malformed headers.
+    with contextlib.suppress(Exception):
+        header = email.policy.default.header_factory(name, text)
+        if name.lower() not in _ADDRESSES or _is_faithful(header, text, verbatim):
+            return str(header)
+    return verbatim
+
+
+def _is_faithful(header: Any, text: str, verbatim: str) -> bool:
+    """Return False if the parser dropped something of an address line, or rearranged a malformed one.
+
+    It drops comments, and everything after the semicolons with which some programs separate addresses.
+    """
+    same_letters = [*filter(str.isalnum, str(header))] == [*filter(str.isalnum, verbatim)]
+    return same_letters and ("=?" in text or not header.defects)
 
 
 def _iter_part(part: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import resource
 from collections.abc import Callable
 from email.message import EmailMessage
 
 import pytest
 
 from lexveil.nlp.readers import Limits, Reason
+
+BOMB = gzip.compress(bytes(20 << 20))
 
 
 def message(text: str | None = "Dear Sir,\n\nplease find the lease.\n", **headers: str) -> EmailMessage:
@@ -107,3 +111,192 @@ def test_refused(refusal: Callable[..., Reason]) -> None:
     assert (
         refusal("a.eml", bytes(message("x" * 2000)), Limits(max_text_bytes=1000)) is Reason.decompression_bomb
     )
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("Subject: =?iso-8859-1?Q?M=FCller_v_Smith?=", "Subject: Müller v Smith"),
+        ("Subject: =?utf-8?B?5byg5LiJ?= =?utf-8?B?6K+J5p2O5Zub?=", "Subject: 张三诉李四"),
+        ("Subject: a very\n long\n\tsubject", "Subject: a very long subject"),
+        ("SUBJECT: upper case", "Subject: upper case"),
+        ("From: =?utf-8?q?J=C3=BCrgen?= Weiss <j@example.org>", "From: Jürgen Weiss <j@example.org>"),
+        ("From: \"Other, Ann\" <ann@example.org>", 'From: "Other, Ann" <ann@example.org>'),
+        ("To: undisclosed-recipients:;", "To: undisclosed-recipients:;"),
+        ("Cc: a@example.org, b@example.org", "Cc: a@example.org, b@example.org"),
+        ("Bcc: hidden@example.org", "Bcc: hidden@example.org"),
+        ("From: <<<broken@@", "From: <<<broken@@"),
+        ("From: ann@example.org (Ann Other)", "From: ann@example.org (Ann Other)"),
+        ("From: Dr. A. Other, LL.M. <ann@example.org>", "From: Dr. A. Other, LL.M. <ann@example.org>"),
+        ("From: Ann Other [mailto:ann@example.org]", "From: Ann Other [mailto:ann@example.org]"),
+        ("To: 'Ann' <a@example.org>; Bo <b@example.org>", "To: 'Ann' <a@example.org>; Bo <b@example.org>"),
+        ("To: =?utf-8?q?J=C3=BCrgen?= <j@example.org>; Bo", "To: Jürgen <j@example.org>; Bo"),
+        ('From: "=?utf-8?q?J=C3=BCrgen?=" <j@example.org>', "From: Jürgen <j@example.org>"),
+        ("From: =?no-such?q?Ann?= <a@example.org>", "From: =?no-such?q?Ann?= <a@example.org>"),
+        ("Subject: =?utf-8?B?broken!!?=", "Subject:"),
+        ("Date: some day soon", "Date: some day soon"),
+        ("Subject:", "Subject:"),
+    ],
+)  # fmt: skip
+def test_main_headers(read: Callable[..., str], raw: str, shown: str) -> None:
+    header, body = read("a.eml", f"MIME-Version: 1.0\n{raw}\n\nbody\n".encode()).split("\n\n", 1)
+    assert body == "body\n"
+    assert header.startswith(shown)
+    assert "\n" not in header
+
+
+def test_technical_headers_are_not_shown(read: Callable[..., str]) -> None:
+    mail = message(
+        Message_ID="<secret-id@example.org>", Received="from host.example.org", X_Mailer="Tool 1.0"
+    )
+    text = read("a.eml", bytes(mail))
+    assert not [word for word in ("secret-id", "host.example", "Tool") if word in text]
+
+
+def test_every_recipient_line_is_kept_when_a_header_is_repeated(read: Callable[..., str]) -> None:
+    data = b"From: a@example.org\nTo: one@example.org\nTo: two@example.org\n\nbody"
+    assert read("a.eml", data).startswith("From: a@example.org\nTo: one@example.org\nTo: two@example.org\n\n")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "text"),
+    [
+        ("7bit", b"plain", "plain"),
+        ("8bit", "Müller".encode(), "Müller"),
+        ("quoted-printable", b"M=C3=BCller pays =E2=82=AC 5 with=\nout delay", "Müller pays € 5 without delay"),
+        ("base64", base64.encodebytes("张三".encode()), "张三"),
+        ("base64", b"not really base 64!", None),
+        ("x-unknown", b"as it is", "as it is"),
+    ],
+)  # fmt: skip
+def test_transfer_encodings(read: Callable[..., str], encoding: str, body: bytes, text: str | None) -> None:
+    kind = "Content-Type: text/plain; charset=utf-8"
+    head = f"From: a@example.org\n{kind}\nContent-Transfer-Encoding: {encoding}\n\n"
+    assert read("a.eml", head.encode() + body).startswith("From: a@example.org")
+    if text is not None:
+        assert read("a.eml", head.encode() + body).strip().endswith(text)
+
+
+def test_line_ends_of_the_wire_are_those_of_the_text(read: Callable[..., str]) -> None:
+    assert read("a.eml", b"From: a@example.org\r\nSubject: x\r\n\r\none\r\ntwo\r\n") == (
+        "From: a@example.org\nSubject: x\n\none\ntwo\n"
+    )
+
+
+def test_inline_pieces_are_read_in_order(read: Callable[..., str]) -> None:
+    mail = message("before the picture\n")
+    mail.add_attachment(
+        b"\x89PNG\r\n\x1a\n", maintype="image", subtype="png", filename="seal.png", disposition="inline"
+    )
+    mail.add_attachment("after the picture\n", disposition="inline")
+    text = read("a.eml", bytes(mail))
+    assert (
+        text.index("before the picture")
+        < text.index("[attachment not read: unsupported]")
+        < text.index("after")
+    )
+    assert "[attachment]\n\nafter" not in text
+
+
+def test_a_forwarded_chain_keeps_every_sender(read: Callable[..., str]) -> None:
+    mail = message("the first message", From="first@example.org")
+    for number in range(4):
+        outer = message(f"see below, {number}", From=f"forward{number}@example.org")
+        outer.add_attachment(mail)
+        mail = outer
+    text = read("a.eml", bytes(mail))
+    senders = ["forward3@", "forward2@", "forward1@", "forward0@", "first@"]
+    assert [text.count(sender) for sender in senders] == [1] * 5
+    assert sorted(senders, key=text.index) == senders
+    assert text.endswith("the first message\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "data", "shown"),
+    [
+        ("NOTE.TXT", "text/plain", b"in text", "[attachment]\n\nin text"),
+        ("note.log", "text/plain", b"in text", "[attachment]\n\nin text"),
+        ("page", "text/html", b"<p>in HTML", "[attachment]\n\nin HTML"),
+        ("note.txt.gz", "application/gzip", gzip.compress(b"compressed"), "[attachment]\n\ncompressed"),
+        ("lease.PDF", "application/octet-stream", b"no PDF", "[attachment not read: wrong_suffix]"),
+        ("scan", "application/pdf", b"%PDF-1.4 damaged", "[attachment not read: broken]"),
+        ("letter.rtf", "text/rtf", b"{\\rtf1 secret}", "[attachment not read: unsupported]"),
+        ("winmail.dat", "application/ms-tnef", b"\x78\x9f\x3e\x22", "[attachment not read: unsupported]"),
+        ("empty.txt", "text/plain", b"", "[attachment not read: empty]"),
+        ("bomb.txt.gz", "application/gzip", BOMB, "[attachment not read: decompression_bomb]"),
+        ("../../etc/passwd.txt", "application/octet-stream", b"a name", "[attachment]\n\na name"),
+        ("起诉书.txt", "application/octet-stream", "原告".encode("gbk"), "[attachment]\n\n原告"),
+    ],
+)  # fmt: skip
+def test_attachments(read: Callable[..., str], name: str, kind: str, data: bytes, shown: str) -> None:
+    mail = message()
+    main, _, sub = kind.partition("/")
+    mail.add_attachment(data, maintype=main, subtype=sub, filename=name)
+    assert read("a.eml", bytes(mail)).strip().endswith(shown)
+
+
+def test_a_signed_message_is_read_and_an_encrypted_part_is_named(read: Callable[..., str]) -> None:
+    signed = (
+        b'From: a@example.org\nContent-Type: multipart/signed; boundary="s"\n\n'
+        b"--s\nContent-Type: text/plain\n\nsigned words\n--s\nContent-Type: application/pgp-signature\n\n"
+        b"-----BEGIN PGP SIGNATURE-----\n--s--\n"
+    )
+    assert "signed words" in read("a.eml", signed)
+    assert read("a.eml", signed).endswith("[attachment not read: unsupported]")
+    sealed = EmailMessage()
+    sealed["From"], sealed["Content-Type"] = (
+        "b@example.org",
+        'application/pkcs7-mime; smime-type="enveloped-data"',
+    )
+    outer = message("see the sealed message")
+    outer.add_attachment(sealed)
+    assert "[attachment not read: encrypted]" in read("a.eml", bytes(outer))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'From: a@example.org\nContent-Type: multipart/mixed; boundary="x"\n\nno boundary at all',
+        b'From: a@example.org\nContent-Type: multipart/mixed; boundary="x"\n\n--x\n\nnever closed',
+        b"From: a@example.org\nContent-Type: multipart/mixed\n\nno boundary parameter",
+        b"From: a@example.org\nContent-Type: text/plain; charset=\n\nno charset",
+        b"From: a@example.org\nContent-Type: ;;;\n\nno type",
+        b"From: a@example.org\nContent-Type: message/rfc822\n\nnot a message",
+        b"From a@example.org Mon Jan  2 10:00:00 2023\nFrom: a@example.org\n\nmbox line first",
+        b"From: a@example.org\nthis line is no header\n\nbody",
+        b"From: a@example.org\nContent-Disposition: attachment; filename*=bad''%ZZ\n\nbody",
+    ],
+)
+def test_malformed_messages_keep_their_sender(read: Callable[..., str], data: bytes) -> None:
+    assert read("a.eml", data).startswith("From: a@example.org")
+
+
+@pytest.mark.parametrize("preferred", ["html", "plain"])
+def test_the_last_alternative_is_the_richest(read: Callable[..., str], preferred: str) -> None:
+    mail = message("" if preferred == "html" else "the plain version")
+    mail.add_alternative("<p>the first HTML</p>", subtype="html")
+    mail.add_alternative("<p>the second HTML</p>", subtype="html")
+    text = read("a.eml", bytes(mail))
+    assert ("the second HTML" in text, "the plain version" in text) == (
+        preferred == "html",
+        preferred == "plain",
+    )
+    assert "the first HTML" not in text
+
+
+def test_all_parts_together_are_bounded(refusal: Callable[..., Reason], read: Callable[..., str]) -> None:
+    mail = message("")
+    for number in range(10):
+        mail.add_attachment(f"{number}" * 200, filename=f"{number}.txt")
+    assert refusal("a.eml", bytes(mail), Limits(max_text_bytes=1500)) is Reason.decompression_bomb
+    assert "999" in read("a.eml", bytes(mail), Limits(max_text_bytes=5000))
+
+
+def test_a_subject_of_thousands_of_encoded_words_takes_little_time_and_memory(
+    read: Callable[..., str],
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    words = " ".join(["=?utf-8?q?J=C3=BCrgen?="] * 5_000)
+    text = read("a.eml", f"From: a@example.org\nSubject: {words}\n\nbody".encode())
+    assert text.count("Jürgen") == 5_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
