@@ -7,11 +7,14 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
-from lexveil.nlp.readers import Limits, Reason, read_document
+from lexveil.nlp.readers import Limits, Reason, read_content, read_document
 from lexveil.nlp.readers.contract import BOMB_FLOOR
 
 GOLD = Path(__file__).parents[4] / "shared/corpora/real_files/docx_judgments"
@@ -178,3 +181,158 @@ def _akoma_text(root: etree._Element) -> str:
             if name in ("p", "td", "tr", "block", "heading", "br"):
                 pieces.append("\n")
     return "".join(pieces)
+
+
+STRICT = 'xmlns:w="http://purl.oclc.org/ooxml/wordprocessingml/main"'
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+
+def relations(*targets: str) -> bytes:
+    items = "".join(f'<Relationship Id="r{i}" {target}/>' for i, target in enumerate(targets))
+    return f'<Relationships xmlns="{PACKAGE}">{items}</Relationships>'.encode()
+
+
+def part(kind: str, target: str, mode: str = "Internal") -> str:
+    return f'Type="{OFFICE}/{kind}" Target="{target}" TargetMode="{mode}"'
+
+
+def word(body: str, namespace: str = "", root: str = "document") -> bytes:
+    namespace = namespace or 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    return f"<w:{root} {namespace}><w:body>{body}</w:body></w:{root}>".encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (p(t("a")) + p() + p() + p(t("b")), "a\nb"),
+        (p(t(" indented")), " indented"),
+        (p(t("Smith &amp; Jones &lt;LLP&gt;")), "Smith & Jones <LLP>"),
+        (p(t("张三"), t("诉"), t("李四")), "张三诉李四"),
+        (p(r("<w:t>page</w:t><w:br w:type='page'/><w:t>two</w:t>")), "page\ntwo"),
+        (p(r("<w:cr/><w:t>a</w:t><w:ptab/><w:t>b</w:t>")), "\na\tb"),
+        (p(r("<w:sym w:char='F0A7'/>")), "\uf0a7"),
+        (p(r("<w:sym w:char='no'/><w:t>x</w:t>")), "\ufffdx"),
+        (p(r("<w:sym/><w:t>x</w:t>")), "\ufffdx"),
+        (p(r("<w:sym w:char='FFFFFFFF'/><w:t>x</w:t>")), "\ufffdx"),
+        (p(r(w("rPr", "<w:vanish w:val='false'/><w:b/>"), w("t", "seen"))), "seen"),
+        (p(w("pPr", w("rPr", "<w:vanish/>")), t("seen")), "seen"),
+        (p(w("ins", r(w("rPr", "<w:ins/>"), w("t", "inserted")))), "inserted"),
+        (p(w("moveFrom", t("old place"))) + p(w("moveTo", t("new place"))), "new place"),
+        (p(w("del", w("ins", t("inserted and deleted"))), t("kept")), "kept"),
+        (p(t("a"), "<w:commentRangeStart w:id='1'/>", t("b"), r("<w:commentReference w:id='1'/>")), "ab"),
+        (p("<w:bookmarkStart w:name='secret'/>", t("a"), "<w:proofErr/>", t("b")), "ab"),
+        (p(w("pPr", w("pStyle"), w("numPr", "<w:numId w:val='3'/>")), t("listed")), "listed"),
+        (p(w("sdt", w("sdtPr", w("text")), w("sdtContent", t("chosen")))), "chosen"),
+        (w("tbl", row(cell(p(t("a")), p(t("b"))), cell(p()), cell(p(t("c"))))), "a\nb\t\tc"),
+        (w("tbl", row(cell(p(t("a")))), row(cell(p())), row(cell(p(t("b"))))), "a\nb"),
+        (w("customXml", p(t("wrapped"))), "wrapped"),
+        ("<!-- a comment --><?instruction x?>" + p(t("a")), "a"),
+    ],
+)  # fmt: skip
+def test_documents_from_the_field(
+    read: Callable[..., str], docx: Callable[..., bytes], body: str, text: str
+) -> None:
+    assert read("a.docx", docx(p(t("START")) + body)) == f"START\n{text}"
+
+
+def test_the_strict_variant_is_read(read: Callable[..., str]) -> None:
+    data = zipped(**{"word/document.xml": word(p(t("strict text")), STRICT)})
+    assert read("a.docx", data) == "strict text"
+
+
+@pytest.mark.parametrize("target", ["/docs/main.xml", "docs/main.xml", "./docs/../docs/main.xml"])
+def test_the_main_part_is_where_the_package_says(read: Callable[..., str], target: str) -> None:
+    data = zipped(
+        **{
+            "_rels/.rels": relations(part("officeDocument", target)),
+            "docs/main.xml": word(p(t("body"))),
+            "docs/_rels/main.xml.rels": relations(part("header", "../shared/head.xml")),
+            "shared/head.xml": word(p(t("head")), root="hdr"),
+        }
+    )
+    assert read("a.docx", data) == "head\nbody"
+
+
+@pytest.mark.parametrize(
+    "relation",
+    [
+        part("header", "file:///etc/passwd"),
+        part("header", "../../../../etc/passwd"),
+        part("header", "http://example.org/header.xml", "External"),
+        part("header", "header9.xml"),
+        part("header", ""),
+        part("attachedTemplate", "http://example.org/template.dotm", "External"),
+        part("hyperlink", "mailto:ann@example.org", "External"),
+    ],
+)
+def test_nothing_outside_of_the_package_is_read(read: Callable[..., str], relation: str) -> None:
+    data = zipped(
+        **{"word/document.xml": word(p(t("body"))), "word/_rels/document.xml.rels": relations(relation)}
+    )
+    assert read("a.docx", data) == "body"
+
+
+def test_parts_that_refer_to_each_other_are_read_once(read: Callable[..., str]) -> None:
+    data = zipped(
+        **{
+            "word/document.xml": word(p(t("body"))),
+            "word/_rels/document.xml.rels": relations(
+                part("header", "header1.xml"), part("header", "header1.xml")
+            ),
+            "word/header1.xml": word(p(t("head")), root="hdr"),
+            "word/_rels/header1.xml.rels": relations(part("header", "document.xml")),
+        }
+    )
+    assert read("a.docx", data) == "head\nbody"
+
+
+def test_a_damaged_part_costs_the_document_instead_of_a_piece_of_it(refusal: Callable[..., Reason]) -> None:
+    parts = {
+        "word/document.xml": word(p(t("body"))),
+        "word/_rels/document.xml.rels": relations(part("footnotes", "footnotes.xml")),
+        "word/footnotes.xml": b"<w:footnotes xmlns:w='x'><w:p>",
+    }
+    assert refusal("a.docx", zipped(**parts)) is Reason.wrong_suffix
+    parts["word/footnotes.xml"] = word(p(t("note")))[:-20]
+    assert refusal("a.docx", zipped(**parts)) is Reason.broken
+    assert refusal("a.docx", zipped(**{"word/document.xml": b"\xff\xfe\x00"})) is Reason.broken
+
+
+@pytest.mark.parametrize("name", ["xl/workbook.xml", "ppt/presentation.xml", "content.xml", "index.html"])
+def test_other_zip_files_are_no_word_documents(refusal: Callable[..., Reason], name: str) -> None:
+    assert refusal("a.docx", zipped(**{name: b"<x/>"})) is Reason.wrong_suffix
+
+
+def test_a_part_of_a_spreadsheet_is_no_document(refusal: Callable[..., Reason]) -> None:
+    sheet = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"/>'
+    assert refusal("a.docx", zipped(**{"word/document.xml": sheet})) is Reason.wrong_suffix
+
+
+def test_a_zip_of_a_great_many_entries_is_a_bomb(refusal: Callable[..., Reason]) -> None:
+    entries = {f"word/media/{number}.png": b"" for number in range(20_001)}
+    assert (
+        refusal("a.docx", zipped(**{"word/document.xml": word(p(t("body"))), **entries}))
+        is Reason.decompression_bomb
+    )
+
+
+def test_the_budget_is_for_all_parts_together(
+    refusal: Callable[..., Reason], docx: Callable[..., bytes]
+) -> None:
+    long = p(t("x" * 3_000))
+    data = docx(long, header1=long, footer1=long, footnotes=long)
+    assert refusal("a.docx", data, Limits(max_text_bytes=10_000)) is Reason.decompression_bomb
+
+
+RUNS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"]), min_size=1, max_size=8)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(RUNS, max_size=4), min_size=1, max_size=6))
+def test_the_words_of_any_paragraphs_come_back_in_order(
+    docx: Callable[..., bytes], paragraphs: list[list[str]]
+) -> None:
+    body = "".join(p(*(t(escape(run)) for run in runs)) for runs in paragraphs)
+    text = read_content("a.docx", docx(p(t("start")) + body))
+    assert "".join(text.split()) == "".join(["start", *"".join(map("".join, paragraphs)).split()])
