@@ -13,13 +13,17 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from tests.deadlines import HANGS_AFTER
 from tests.selection import marks_of
+
+if TYPE_CHECKING:
+    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.workspace.workspace import Workspace
 
 # As in a worker: Presidio would take seconds to import torch for each process of tests.
 keep_model_libraries_out_of_presidio()
@@ -44,8 +48,8 @@ class Finished:
     first: the JSON of the run.
     """
 
-    workspace: Any
-    settings: Any
+    workspace: Workspace
+    settings: Settings
     sources: list[Path]
     expected: dict[str, Any]
     gold: dict[str, dict[str, Any]]
