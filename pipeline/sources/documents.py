@@ -1,4 +1,4 @@
-"""What lies in the files of the sources: documents, and records whose fields mean something."""
+"""Contents of the files of the sources: single documents, and records with fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lexveil.pipeline.workspace.storage import is_remote, locate, to_url
 from lexveil.pipeline.workspace.tables import compute_digest
 
 MISSING_OWNER = "missing_owner"
-# Of a store's objects, so many are in memory at once; a larger one is read from a copy.
+# The most of an object store in memory at once; a larger object is read from a copy.
 _FETCHED_BYTES, _FETCHED_FILES = 8 << 20, 64
 FIELDS = ("text_field", "id_field", "label_field", "owner_field", "split_field")
 
@@ -30,13 +30,14 @@ class SourceItem:
     """A file that is one document, or a slice of a file of records.
 
     Attributes:
-        path: an absolute path, or the URL of an object.
-        modified: its time in nanoseconds; of an object a number that stands for its version.
-        digest: SHA-256 of the file's bytes; of an object one of its version.
-        piece: the slice, or None where the file is one document.
-        pieces: how many slices the file has.
-        meta: what a sidecar file says of the document.
-        fields: which fields mean what, as they were named when the item came in.
+        path: absolute path of the file, or URL of the object.
+        size: number of bytes.
+        modified: time of the last change in nanoseconds; for an object, a number that identifies its version.
+        digest: SHA-256 of the file's bytes; for an object, a digest of its version.
+        piece: the slice; None if the file is one document.
+        meta: facts about the document from a sidecar file.
+        fields: names of the record's fields, as they were set when the item was first scanned.
+        pieces: number of slices of the file.
     """
 
     path: str = field(repr=False)
@@ -50,7 +51,7 @@ class SourceItem:
 
     @property
     def identity(self) -> str:
-        """Equal for items of the same content and metadata, wherever in their file it begins."""
+        """Digest that is equal for items of the same content and metadata, at any position in their file."""
         content = [self.digest] if self.piece is None else [self.piece.first, self.piece.count]
         if self.piece is not None:
             content += [self.piece.digest] if self.piece.digest else [self.digest, self.piece.offset]
@@ -58,21 +59,23 @@ class SourceItem:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """How many documents, and about how many bytes it adds to a shard.
+        """Number of documents, and approximate number of bytes, that the item adds to a shard.
 
-        A slice counts with its whole file, so that only small files share a shard: slices of a large one
-        are cut to a shard's size already.
+        A slice counts with the size of its whole file, so that only small files share a shard: slices of a
+        large file have the size of a shard already.
         """
         return (1 if self.piece is None else self.piece.count, self.size)
 
     def to_json(self) -> dict[str, Any]:
+        """Return the item as a JSON object."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SourceItem:
+        """Read an item from what `to_json` returned."""
         piece = data["piece"] and record_files.Slice(**data["piece"])
-        told: dict[str, Any] = {"pieces": 0, **data, "piece": piece}
-        return cls(**told)
+        values: dict[str, Any] = {"pieces": 0, **data, "piece": piece}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,9 @@ class Rejected:
     """Something that could not be read.
 
     Attributes:
+        reason: reason code.
         where: path and record number, for the protected quarantine table only.
-        content: SHA-256 of what was found.
+        content: SHA-256 of the content.
     """
 
     reason: str
@@ -90,16 +94,19 @@ class Rejected:
 
 
 def reader_limits(ingest: IngestSettings) -> Limits:
-    """The readers' limits from the settings."""
+    """Return the limits for the readers of files."""
     return Limits(max_bytes=ingest.max_file_bytes, max_text_bytes=ingest.max_text_bytes, ocr=ingest.ocr)
 
 
 def scan_sources(
     sources: Sequence[Path], ingest: IngestSettings, known: Mapping[str, Sequence[SourceItem]] | None = None
 ) -> list[SourceItem]:
-    """Everything that the sources hold, in a stable order.
+    """List the items of the sources, in a stable order.
 
-    A file whose size and time are those of its `known` items (by path) isn't read again.
+    Args:
+        sources: files, folders and prefixes of object stores.
+        ingest: settings.
+        known: items of earlier scans, by path. A file with their size and time is not read again.
 
     Raises:
         SourceMissingError: a source is missing or unreadable.
@@ -115,30 +122,34 @@ def scan_sources(
         if not record_files.is_record_file(file.path):
             items.append(head)
             continue
-        # A run that was killed over its plan may know some slices of a file only.
+        # A run that was killed while it wrote its plan may know only some slices of a file.
         whole = all(item.pieces == len(seen) and item.piece and item.piece.count for item in seen)
         known_pieces = sorted((item.piece for item in seen if item.piece), key=lambda piece: piece.first)
-        pieces = known_pieces if known_pieces and whole else list(_slices(file, ingest))
+        pieces = known_pieces if known_pieces and whole else list(_plan_slices(file, ingest))
         items.extend(replace(head, piece=piece, pieces=len(pieces)) for piece in pieces)
     return items
 
 
-def _slices(file: SourceFile, ingest: IngestSettings) -> Iterator[record_files.Slice]:
+def _plan_slices(file: SourceFile, ingest: IngestSettings) -> Iterator[record_files.Slice]:
     pieces = 0
-    with suppress(UnreadableError), _on_this_machine(file.path, file.modified) as path:
+    with suppress(UnreadableError), _open_locally(file.path, file.modified) as path:
         for piece in record_files.plan_slices(
             path, reader_limits(ingest), ingest.shard_documents, ingest.shard_bytes
         ):
             pieces += 1
             yield piece
     if not pieces:
-        # Kept as an item without records: reading it gives the reason to the quarantine.
+        # An item without records: when it is read, the reason goes to the quarantine.
         yield record_files.Slice(0, 0, 0)
 
 
 @contextmanager
-def _on_this_machine(path: Path, version: int) -> Generator[Path, None, None]:
-    """Where a file can be read by its path. Raises UnreadableError."""
+def _open_locally(path: Path, version: int) -> Generator[Path, None, None]:
+    """Yield a path of this machine at which the file can be read.
+
+    Raises:
+        UnreadableError: the object is missing or access is denied.
+    """
     if not is_remote(path):
         yield path
         return
@@ -147,12 +158,12 @@ def _on_this_machine(path: Path, version: int) -> Generator[Path, None, None]:
 
 
 def folder_prefixes(sources: Sequence[Path]) -> list[str]:
-    """What the paths of each source begin with that is a folder: where a file can be seen to be missing."""
+    """Return the prefix of the paths in each source that is a folder: only there can a file be missing."""
     return [f"{to_url(source).rstrip('/')}/" for source in sources if source.is_dir()]
 
 
 def is_gone(item: SourceItem) -> bool:
-    """Whether an item's file is certainly no more; one that can't be looked at may be there."""
+    """Return True if an item's file certainly does not exist; one that cannot be accessed may exist."""
     try:
         return not locate(item.path).exists()
     except OSError:
@@ -160,31 +171,33 @@ def is_gone(item: SourceItem) -> bool:
 
 
 def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
-    """The documents of these items in their order; small objects of a store are fetched many at once."""
-    for batch in _batches(items):
-        wanted = [item.path for item in batch if _is_fetched_whole(item, ingest)]
-        content = fetch_objects(wanted)
+    """Read the documents of these items, in order; small objects of a store are fetched concurrently."""
+    for batch in _split_batches(items):
+        contents = fetch_objects([item.path for item in batch if _is_fetched_whole(item, ingest)])
         for item in batch:
-            yield from read_item(item, ingest, content.get(item.path))
+            yield from read_item(item, ingest, contents.get(item.path))
 
 
 def read_item(
     item: SourceItem, ingest: IngestSettings, content: bytes | UnreadableError | None = None
 ) -> Iterator[SourceDocument | Rejected]:
-    """The documents of an item, or why they can't be read. Never raises for bad content.
+    """Read the documents of an item; yields the reason for what cannot be read. Bad content raises nothing.
 
-    content: what an object of a store holds, or why it can't be fetched, where that is known already.
+    Args:
+        item: the item.
+        ingest: settings.
+        content: content of an object, or why it cannot be fetched, if it is known already.
     """
     path = locate(item.path)
     try:
         if item.piece is None:
             if isinstance(content, UnreadableError):
                 raise content
-            text = _text(path, item, ingest, content)
+            text = _read_text(path, item, ingest, content)
             record = {**(item.meta or {}), item.fields["text_field"] or "text": text}
-            yield _document(record, ingest, item, path.name, item.path)
+            yield _to_document(record, ingest, item, path.name, item.path)
             return
-        with _on_this_machine(path, item.modified) as copy:
+        with _open_locally(path, item.modified) as copy:
             if not item.piece.count:
                 next(record_files.plan_slices(copy, reader_limits(ingest)), None)  # raises the reason
             for offset, record in enumerate(record_files.read_slice(copy, item.piece, reader_limits(ingest))):
@@ -193,12 +206,12 @@ def read_item(
                 if isinstance(record, Reason):
                     yield Rejected(record, where, compute_digest([item.digest, position]))
                 else:
-                    yield _document(record, ingest, item, f"{path.name}#{position}", where)
+                    yield _to_document(record, ingest, item, f"{path.name}#{position}", where)
     except UnreadableError as error:
         yield Rejected(error.reason, item.path, item.digest)
 
 
-def _text(path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None) -> str:
+def _read_text(path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None) -> str:
     if content is not None:
         return read_content(path.name, content, reader_limits(ingest))
     if not is_remote(path):
@@ -214,7 +227,7 @@ def _is_fetched_whole(item: SourceItem, ingest: IngestSettings) -> bool:
     return item.piece is None and small and is_remote(locate(item.path))
 
 
-def _batches(items: Sequence[SourceItem]) -> Iterator[list[SourceItem]]:
+def _split_batches(items: Sequence[SourceItem]) -> Iterator[list[SourceItem]]:
     batch: list[SourceItem] = []
     size = 0
     for item in items:
@@ -227,12 +240,12 @@ def _batches(items: Sequence[SourceItem]) -> Iterator[list[SourceItem]]:
         yield batch
 
 
-def _document(
+def _to_document(
     record: Mapping[str, Any], ingest: IngestSettings, item: SourceItem, fallback_id: str, where: str
 ) -> SourceDocument | Rejected:
     names = item.fields
     text = record_files.get_field(record, names["text_field"] or "text")
-    owner = _word(record, names["owner_field"])
+    owner = _read_word(record, names["owner_field"])
     reason: str | None = None
     if not isinstance(text, str):
         reason = Reason.missing_text
@@ -241,21 +254,21 @@ def _document(
     elif len(text) > ingest.max_text_bytes:
         reason = Reason.over_size
     elif names["owner_field"] is not None and owner is None:
-        # Its owner would be protected less than promised if the document counted as somebody else's.
+        # As an owner by itself, the document would weaken the protection of its real owner.
         reason = MISSING_OWNER
     if reason is not None or not isinstance(text, str):
         return Rejected(reason or Reason.missing_text, where, compute_digest([item.digest, where]))
     return SourceDocument(
         text=normalize_text(text),
-        source_id=_word(record, names["id_field"]) or fallback_id,
+        source_id=_read_word(record, names["id_field"]) or fallback_id,
         owner=owner,
-        label=_label(record, names["label_field"]),
-        split=_word(record, names["split_field"]),
+        label=_read_label(record, names["label_field"]),
+        split=_read_word(record, names["split_field"]),
         item=item.identity,
     )
 
 
-def _word(record: Mapping[str, Any], name: str | None) -> str | None:
+def _read_word(record: Mapping[str, Any], name: str | None) -> str | None:
     if name is None:
         return None
     value = record_files.get_field(record, name)
@@ -264,37 +277,43 @@ def _word(record: Mapping[str, Any], name: str | None) -> str | None:
     return None
 
 
-def _label(record: Mapping[str, Any], name: str | None) -> str | None:
+def _read_label(record: Mapping[str, Any], name: str | None) -> str | None:
     if name is None:
-        return _label(record, "label") or _label(record, "labels")
+        return _read_label(record, "label") or _read_label(record, "labels")
     return encode_label(record_files.get_field(record, name))
 
 
 def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_labels: bool) -> None:
-    """Refuse field names that nothing in the sources has, and labels that teach nothing, before any work.
+    """Refuse field names that occur in no record, and labels that cannot train a classifier.
 
-    Reads no more than it needs to be sure.
+    Reads only as many records as the decision needs.
+
+    Args:
+        items: items of the sources.
+        ingest: settings with the names.
+        need_labels: refuse a label field with fewer than two classes.
 
     Raises:
-        SourceError: a named field occurs nowhere, or there is a label field with fewer than two classes.
+        SourceError: a named field occurs nowhere, or the label field has fewer than two classes.
     """
-    wanted = {name: name for name in (ingest.label_field, ingest.owner_field, ingest.split_field) if name}
+    names = (ingest.label_field, ingest.owner_field, ingest.split_field)
+    missing = dict.fromkeys(name for name in names if name)
     labels: set[str] = set()
     any_text = any_record = False
-    for record in _records(items, ingest):
+    for record in _read_records(items, ingest):
         any_record = True
         any_text = any_text or record_files.get_field(record, ingest.text_field) is not None
-        for name in list(wanted):
+        for name in list(missing):
             if record_files.get_field(record, name) is not None:
-                del wanted[name]
-        labels.update(parse_classes(_label(record, ingest.label_field)))
-        if not wanted and len(labels) > 1 and any_text:
+                del missing[name]
+        labels.update(parse_classes(_read_label(record, ingest.label_field)))
+        if not missing and len(labels) > 1 and any_text:
             break
     if any_record and not any_text:
         raise SourceError(f"no record has the text field {ingest.text_field!r}; name it with --text-field")
-    if wanted:
+    if missing:
         raise SourceError(
-            f"no document has the field {next(iter(wanted))!r}; check the name, dots reach inside"
+            f"no document has the field {next(iter(missing))!r}; check the name, dots reach into records"
         )
     if need_labels and (len(labels) == 1 or (ingest.label_field and not labels)):
         raise SourceError(
@@ -303,13 +322,13 @@ def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_label
         )
 
 
-def _records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Mapping[str, Any]]:
+def _read_records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Mapping[str, Any]]:
     for item in items:
         if item.piece is None:
             yield {**(item.meta or {}), ingest.text_field: ""}
             continue
         try:
-            with _on_this_machine(locate(item.path), item.modified) as path:
+            with _open_locally(locate(item.path), item.modified) as path:
                 for record in record_files.read_slice(path, item.piece, reader_limits(ingest)):
                     if not isinstance(record, Reason):
                         yield record

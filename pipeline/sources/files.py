@@ -1,4 +1,4 @@
-"""The files that sources hold, here or on an object store, and what a folder's sidecar says of them."""
+"""The files of the sources, on this machine or an object store, with the facts from sidecar files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lexveil.nlp.readers import Limits, Reason, UnreadableError
 from lexveil.nlp.readers import records as record_files
@@ -19,7 +19,10 @@ from lexveil.pipeline.sources.objects import copy_object, walk_objects
 from lexveil.pipeline.workspace.storage import is_remote, to_url
 from lexveil.pipeline.workspace.tables import compute_digest
 
-# Hugging Face's convention for what is known of the files of a folder.
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.storage import StoredPath
+
+# Hugging Face's convention for facts about the files of a folder.
 SIDECARS = ("metadata.jsonl", "metadata.csv")
 
 
@@ -28,9 +31,11 @@ class SourceFile:
     """A file of the sources.
 
     Attributes:
+        path: the file.
         address: its absolute path without links, or its URL.
-        modified: changes with its content: its time in nanoseconds, or its version in a store.
-        meta: what a sidecar says of it.
+        size: number of bytes.
+        modified: changes with the content: time in nanoseconds, or version in a store.
+        meta: facts about it from a sidecar file.
     """
 
     path: Path = field(repr=False)
@@ -40,90 +45,94 @@ class SourceFile:
     meta: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def digest(self) -> str:
-        """SHA-256 of its bytes; of an object one of its version."""
+        """Return the SHA-256 of the file's bytes; for an object, a digest of its version."""
         if is_remote(self.path):
-            # Its version stands for its content: to hash that, all of it would have to be fetched twice.
+            # The version instead of the content: to hash the content, it would be fetched twice.
             return compute_digest(["object", self.size, self.modified])
         try:
             with self.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
-            return "unreadable"  # reading it gives the reason to the quarantine
+            return "unreadable"  # when it is read, the reason goes to the quarantine
 
 
 def list_source_files(sources: Sequence[Path]) -> Iterator[SourceFile]:
-    """Each file at or below these paths once, in a stable order; hidden ones and workspaces left out.
+    """Yield each file at or below these paths once, in a stable order, without hidden files and workspaces.
 
     Raises:
         SourceMissingError: a source is missing or unreadable.
     """
     seen: set[str] = set()
     for source in sources:
-        for file in _in_store(source) if is_remote(source) else _here(source):
+        for file in _list_objects(source) if is_remote(source) else _list_local_files(source):
             if file.address not in seen:
                 seen.add(file.address)
                 yield file
 
 
-def _here(source: Path) -> Iterator[SourceFile]:
+def _list_local_files(source: Path) -> Iterator[SourceFile]:
     if not source.exists():
         raise SourceMissingError(f"there is no file or folder {source}")
     if not os.access(source, os.R_OK):
-        raise SourceMissingError(f"can't read {source}")
+        raise SourceMissingError(f"cannot read {source}")
     if not source.is_dir() and not source.is_file():
         raise SourceMissingError(f"{source} is neither a file nor a folder")
-    found = _walk(source.resolve()) if source.is_dir() else iter([(source.resolve(), None)])
-    for path, meta in found:
-        told, address = path.lstat(), str(path)
-        if stat.S_ISLNK(told.st_mode):  # of what is above it, all links are resolved already
+    paths = _walk_folder(source.resolve()) if source.is_dir() else iter([(source.resolve(), None)])
+    for path, meta in paths:
+        status, address = path.lstat(), str(path)
+        if stat.S_ISLNK(status.st_mode):  # the links above it are resolved already
             if not path.exists():
                 continue
-            told, address = path.stat(), to_url(path)
-        if stat.S_ISREG(told.st_mode):
-            yield SourceFile(path, address, told.st_size, told.st_mtime_ns, meta)
+            status, address = path.stat(), to_url(path)
+        if stat.S_ISREG(status.st_mode):
+            yield SourceFile(path, address, status.st_size, status.st_mtime_ns, meta)
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
-    about: dict[Path, Mapping[str, Any]] = {}
+def _walk_folder(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
+    facts: dict[Path, Mapping[str, Any]] = {}
     for root, folders, names in os.walk(folder):
-        here = Path(root)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _ours(here / name))
+        parent = Path(root)
+        folders[:] = sorted(name for name in folders if _is_source_folder(parent / name))
         for sidecar in SIDECARS:
             if sidecar in names:
-                rows = _sidecar(here / sidecar)
-                about |= {(here / name).resolve(): row for name, row in rows.items()}
+                rows = _read_sidecar(parent / sidecar)
+                facts |= {(parent / name).resolve(): row for name, row in rows.items()}
                 if rows:
                     names.remove(sidecar)
         for name in sorted(names):
-            path = here / name
+            path = parent / name
             if not name.startswith("."):
-                yield path, about.get(path.resolve()) if about else None
+                yield path, facts.get(path.resolve()) if facts else None
 
 
-def _ours(folder: Path) -> bool:
-    """Whether a folder is a workspace, whose masked texts and features would come in as documents."""
+def _is_source_folder(folder: Path) -> bool:
+    return not folder.name.startswith(".") and not _is_workspace(folder)
+
+
+def _is_workspace(folder: Path) -> bool:
+    """Return True for a workspace, whose masked texts and features must not be read as documents."""
     return (folder / "workspace.json").is_file() and (folder / "protected").is_dir()
 
 
-def _in_store(source: Path) -> Iterator[SourceFile]:
+def _list_objects(source: StoredPath) -> Iterator[SourceFile]:
     for files, folders in walk_objects(source):
         folders[:] = [folder for folder in folders if not folder.name.startswith(".")]
-        about: dict[str, Mapping[str, Any]] = {}
+        facts: dict[str, Mapping[str, Any]] = {}
         sidecars: set[str] = set()
-        for file in sorted(files, key=lambda file: file.path.name, reverse=True):  # as SIDECARS are ordered
+        for file in sorted(files, key=lambda file: file.path.name, reverse=True):  # in the order of SIDECARS
             if file.path.name in SIDECARS:
                 with suppress(UnreadableError), copy_object(file.path, file.version) as copy:
-                    rows = _sidecar(copy)
-                    about |= rows
+                    rows = _read_sidecar(copy)
+                    facts |= rows
                     sidecars |= {file.path.name} if rows else set()
         for file in files:
             name = file.path.name
             if not name.startswith(".") and name not in sidecars:
-                yield SourceFile(file.path, to_url(file.path), file.size, file.version, about.get(name))
+                yield SourceFile(file.path, to_url(file.path), file.size, file.version, facts.get(name))
 
 
-def _sidecar(path: Path) -> dict[str, Mapping[str, Any]]:
-    """What a sidecar says, by file name; empty where it is an ordinary file of records."""
+def _read_sidecar(path: Path) -> dict[str, Mapping[str, Any]]:
+    """Read the rows of a sidecar, by file name; none if it is an ordinary file of records."""
     rows: dict[str, Mapping[str, Any]] = {}
     try:
         for piece in record_files.plan_slices(path, Limits()):
@@ -132,7 +141,7 @@ def _sidecar(path: Path) -> dict[str, Mapping[str, Any]]:
                     continue
                 name = record.get("file_name")
                 if isinstance(name, str):
-                    # Through JSON, so that a row read now equals the same row read from the plan later.
+                    # Through JSON, so that a row that is read now equals the same row from a stored plan.
                     rows[name] = json.loads(json.dumps(dict(record), default=str))
     except UnreadableError:
         return {}

@@ -1,7 +1,8 @@
-"""Documents on an object store: listed with a question a folder, read into memory or from a nameless copy.
+"""Documents on an object store: listed with one request per folder, and read into memory or from a copy.
 
-An object whose size and version (entity tag, or time where there is none) are known is not fetched again.
-One that is gone or forbidden is no failure of the store: it goes to the quarantine.
+The copy is a temporary file without a name. An object whose size and version (entity tag, or time if there is
+none) are known is not fetched again. An object that is missing or forbidden is not an outage: it is
+quarantined.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lexveil.nlp.readers import Reason, UnreadableError
 from lexveil.pipeline.errors import SourceMissingError
 from lexveil.pipeline.outages import describe_outage
-from lexveil.pipeline.workspace.storage import locate, to_url
+from lexveil.pipeline.workspace.storage import is_remote, locate, to_url
 
-_CHUNK = 1 << 20
-# What stores call the version of an object, in the order in which it is believed.
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.storage import StoredPath
+
+_CHUNK = 1 << 20  # bytes
+# Names of an object's version in the listings of various stores, the most reliable first.
 _VERSIONS = (
     "ETag",
     "etag",
@@ -39,140 +43,170 @@ _DESCRIPTORS = Path("/proc/self/fd")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An object. `version` is a number that changes with its content."""
+    """An object.
+
+    Attributes:
+        path: path of the object.
+        size: number of bytes.
+        version: number that changes with the content.
+    """
 
     path: Path = field(repr=False)
     size: int
     version: int
 
 
-def walk_objects(source: Path) -> Iterator[tuple[list[StoredFile], list[Path]]]:
-    """The objects and the folders of each folder at or below a prefix, in order, workspaces left out.
+def walk_objects(source: StoredPath) -> Iterator[tuple[list[StoredFile], list[StoredPath]]]:
+    """Walk the folders at and below a prefix, in order, without workspaces.
 
-    The caller may take folders out of the list, as with `os.walk`. A prefix may be that of one object.
+    Args:
+        source: a prefix, or a single object.
+
+    Yields:
+        The objects and the folders of each folder. The caller may remove folders from the list, as with
+        `os.walk`.
 
     Raises:
-        SourceMissingError: there is no such bucket, or the store can't be reached or refuses.
+        SourceMissingError: there is no such bucket, or the store cannot be reached or refuses access.
     """
     waiting = [source]
     while waiting:
-        here = waiting.pop()
+        folder = waiting.pop()
         files: list[StoredFile] = []
-        folders: list[Path] = []
-        for entry in _entries(here):
+        folders: list[StoredPath] = []
+        for entry in _list_entries(folder):
             name = str(entry["name"]).rstrip("/").rpartition("/")[2]
-            path = here if _is_itself(entry, here) else here / name
+            path = folder if _is_same(entry, folder) else folder / name
             if entry["type"] == "directory":
                 folders.append(path)
             elif entry.get("size") is not None and not str(entry["name"]).endswith("/"):
-                files.append(StoredFile(path, int(entry["size"]), _version(entry)))
-        if here != source and _is_workspace(files, folders):
+                files.append(StoredFile(path, int(entry["size"]), _read_version(entry)))
+        if folder != source and _is_workspace(files, folders):
             continue
         files.sort(key=lambda file: file.path.name)
-        folders.sort(key=lambda folder: folder.name, reverse=True)
+        folders.sort(key=lambda path: path.name, reverse=True)
         yield files, folders
         waiting += folders
 
 
 def fetch_objects(files: Sequence[str]) -> dict[str, bytes | UnreadableError]:
-    """The content of each of these small objects, many at once; UnreadableError(inaccessible) where there is none.
+    """Fetch small objects concurrently.
 
-    Raises whatever the store's client does when the store fails.
+    Errors of the store itself are those of its client.
+
+    Args:
+        files: URLs of objects of one store.
+
+    Returns:
+        The content by URL; `UnreadableError` ("inaccessible") for an object that is missing or forbidden.
     """
-    paths = {locate(file): file for file in files}
+    paths = {path: file for file in files if is_remote(path := locate(file))}
     if not paths:
         return {}
-    names = {cast(Any, path).path: file for path, file in paths.items()}
-    answers: dict[str, Any] = cast(Any, next(iter(paths))).fs.cat(list(names), on_error="return")
-    found: dict[str, bytes | UnreadableError] = {}
-    for name, file in names.items():
-        answer = answers[name]
-        found[file] = _unreadable(answer) if isinstance(answer, Exception) else answer
-    return found
+    answers: dict[str, Any] = next(iter(paths)).fs.cat([path.path for path in paths], on_error="return")
+    contents: dict[str, bytes | UnreadableError] = {}
+    for path, file in paths.items():
+        answer = answers[path.path]
+        contents[file] = _to_unreadable(answer) if isinstance(answer, Exception) else answer
+    return contents
+
+
+class _CopyCache:
+    """The last copy of an object: without it, each slice of a file of records would fetch all of it."""
+
+    def __init__(self) -> None:
+        self._key: tuple[str, int] | None = None
+        self._path = Path()
+        self._stack = ExitStack()
+
+    def get(self, path: Path, version: int) -> Path:
+        key = (to_url(path), version)
+        if self._key != key:
+            self.clear()
+            with ExitStack() as stack:
+                self._path = _copy_to_nameless_file(path, stack)
+                self._key, self._stack = key, stack.pop_all()
+        return self._path
+
+    def clear(self) -> None:
+        self._key = None
+        self._stack.close()
+
+
+_copies = _CopyCache()
 
 
 @contextmanager
 def copy_object(path: Path, version: int) -> Generator[Path, None, None]:
-    """A copy on this machine of an object, to be read by its path; kept until another one is asked for.
+    """Yield the path of a copy of an object on this machine, which is kept until another one is needed.
 
-    The copy has no name in any folder, so nothing of it is left when the process ends, however it does. It
-    takes its room where temporary files lie (TMPDIR).
+    The copy has no name in any folder, so nothing of it is left when the process ends, however it ends. It
+    takes disk space where temporary files are (TMPDIR).
+
+    Args:
+        path: path of the object.
+        version: version of the object.
 
     Raises:
-        UnreadableError: the object is gone or forbidden.
+        UnreadableError: the object is missing or forbidden.
     """
-    global _last
-    key = (to_url(path), version)
-    if _last is None or _last[0] != key:
-        discard_copy()
-        with ExitStack() as stack:
-            copy = _copy(path, stack)
-            _last = (key, stack.pop_all(), copy)
-    yield _last[2]
-
-
-# Slices of one file of records follow each other: each would fetch all of it.
-_last: tuple[tuple[str, int], ExitStack, Path] | None = None
+    yield _copies.get(path, version)
 
 
 def discard_copy() -> None:
-    """Give the room of the last copy back."""
-    global _last
-    if _last is not None:
-        _last[1].close()
-        _last = None
+    """Delete the last copy and free its disk space."""
+    _copies.clear()
 
 
-def _copy(path: Path, stack: ExitStack) -> Path:
+def _copy_to_nameless_file(path: Path, stack: ExitStack) -> Path:
     sink = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
     try:
         with path.open("rb") as source:
             shutil.copyfileobj(source, sink, _CHUNK)
     except Exception as error:
-        raise _unreadable(error) from None
+        raise _to_unreadable(error) from None
     sink.flush()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-")))
-    # Readers go by the suffix, and open the path more than once. The name itself may name people.
+    # Readers look at the suffix, and open the path more than once. The object's own name may name people.
     link = folder / f"object{''.join(path.suffixes[-2:])}"
     link.symlink_to(_DESCRIPTORS / str(sink.fileno()))
     return link
 
 
-def _entries(folder: Path) -> list[dict[str, Any]]:
-    place = cast(Any, folder)
+def _list_entries(folder: StoredPath) -> list[dict[str, Any]]:
     try:
-        return place.fs.ls(place.path.rstrip("/"), detail=True)
+        return folder.fs.ls(folder.path.rstrip("/"), detail=True)
     except Exception as error:
-        told = describe_outage(error)
-        if told is None and isinstance(error, FileNotFoundError):
+        outage = describe_outage(error)
+        if outage is None and isinstance(error, FileNotFoundError):
             return []  # an inbox that was emptied: a bucket has no folders
-        if told is None:
+        if outage is None:
             raise
-        raise SourceMissingError(f"can't read {folder}: {told}") from None
+        raise SourceMissingError(f"cannot read {folder}: {outage}") from None
 
 
-def _is_itself(entry: dict[str, Any], folder: Path) -> bool:
-    return str(entry["name"]).rstrip("/") == cast(Any, folder).path.rstrip("/")
+def _is_same(entry: dict[str, Any], folder: StoredPath) -> bool:
+    return str(entry["name"]).rstrip("/") == folder.path.rstrip("/")
 
 
-def _is_workspace(files: list[StoredFile], folders: list[Path]) -> bool:
-    """Whether a folder is a workspace, whose masked texts and features would come in as documents."""
+def _is_workspace(files: Sequence[StoredFile], folders: Sequence[Path]) -> bool:
+    """Return True for a workspace, whose masked texts and features must not be read as documents."""
     return any(file.path.name == "workspace.json" for file in files) and any(
         folder.name == "protected" for folder in folders
     )
 
 
-def _version(entry: dict[str, Any]) -> int:
-    told = next((str(entry[name]) for name in _VERSIONS if entry.get(name)), "")
-    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8]) >> 1
+def _read_version(entry: dict[str, Any]) -> int:
+    version = next((str(entry[name]) for name in _VERSIONS if entry.get(name)), "")
+    return int.from_bytes(hashlib.sha256(version.encode()).digest()[:8]) >> 1
 
 
-def _unreadable(error: Exception) -> UnreadableError:
-    """What an error means for one object. Raises the error where it is the store's own."""
+def _to_unreadable(error: Exception) -> UnreadableError:
+    """Return the error of a single object; raises the error again if it is the store's own."""
     response: Any = getattr(error.__cause__, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-    gone = isinstance(error, FileNotFoundError) and describe_outage(error) is None
+    missing = isinstance(error, FileNotFoundError) and describe_outage(error) is None
     forbidden = isinstance(error, PermissionError) and (code is None or code in _FORBIDDEN)
-    if gone or forbidden or type(error).__name__ == "FileExpired":  # written over while it was read
+    if missing or forbidden or type(error).__name__ == "FileExpired":  # overwritten while it was read
         return UnreadableError(Reason.inaccessible)
     raise error

@@ -1,4 +1,4 @@
-"""Which source items form which shard. A plan grows behind, so that known shards keep their work.
+"""The plan: which source items form which shard. New shards are appended, so known ones keep their work.
 
 Paths, owners and the rows of sidecar files can name people: plans are encrypted like the documents.
 """
@@ -23,120 +23,151 @@ _PURPOSE = "plan"
 
 
 def make_plan(workspace: Workspace, sources: Sequence[Path]) -> list[list[SourceItem]]:
-    """The items of every shard: those known keep their place, new ones are added behind.
+    """Update the plan and return the items of every shard: known items stay, new ones are appended.
 
-    An item whose content has changed, or is now read otherwise, is replaced where it stands, so that no shard
-    but its own is done again; one that no longer fits there goes behind. Items whose files are gone from a
-    folder that was walked stay, or leave with `ingest.removed` = "erase".
+    An item whose content has changed, or which is now read in another way, is replaced in its shard, so that
+    only this shard is redone; if it no longer fits, it is appended. Items whose files have disappeared from a
+    source folder stay, or are removed with `ingest.removed` = "erase".
+
+    Args:
+        workspace: the workspace.
+        sources: files, folders and prefixes of object stores.
 
     Raises:
         SourceMissingError: a source is missing.
-        RemovalRefusedError: more would leave than may at once.
+        RemovalRefusedError: more would be removed than is allowed at once.
     """
-    keys = workspace.keys
+    keys, ingest = workspace.keys, workspace.settings.ingest
     shards = _read_plans(workspace, keys)
-    known = _by_path(shards)
-    found = scan_sources(sources, workspace.settings.ingest, known)
-    gone = find_removed(known, found, sources, workspace.settings.ingest)
-    paths = {item.path for item in found}
-    current = {item.identity: item for item in found}
-    old = {item.identity for items in shards for item in items}
-    fresh: dict[str, deque[SourceItem]] = defaultdict(deque)
-    for identity, item in current.items():
-        if identity not in old:
-            fresh[item.path].append(item)
+    known = _group_by_path(shards)
+    scanned = scan_sources(sources, ingest, known)
+    changes = _Changes(scanned, shards, find_removed(known, scanned, sources, ingest))
     for index, items in enumerate(shards):
-        renewed: list[SourceItem] = []
-        for place, item in enumerate(items):
-            waiting = fresh[item.path]
-            if item.path not in paths:
-                renewed += [] if item.path in gone else [item]
-            elif (same := current.get(item.identity)) is not None:
-                renewed.append(same)
-            elif waiting and _fits(waiting[0], [*renewed, *items[place + 1 :]], workspace.settings.ingest):
-                renewed.append(waiting.popleft())
-        if renewed != items:
-            shards[index] = renewed
-            _write_plan(workspace, keys, index, renewed)
-    more = _pack([item for items in fresh.values() for item in items], workspace.settings.ingest)
+        updated = changes.update(items, ingest)
+        if updated != items:
+            shards[index] = updated
+            _write_plan(workspace, keys, index, updated)
+    more = _pack(changes.list_new(), ingest)
     for index, items in enumerate(more, start=len(shards)):
         _write_plan(workspace, keys, index, items)
     return [*shards, *more]
 
 
+class _Changes:
+    """What a scan found, against the items of the plan."""
+
+    def __init__(
+        self, scanned: Sequence[SourceItem], shards: Sequence[Sequence[SourceItem]], removed: set[str]
+    ) -> None:
+        self._removed = removed
+        self._paths = {item.path for item in scanned}
+        self._scanned = {item.identity: item for item in scanned}
+        planned = {item.identity for items in shards for item in items}
+        self._new: dict[str, deque[SourceItem]] = defaultdict(deque)
+        for identity, item in self._scanned.items():
+            if identity not in planned:
+                self._new[item.path].append(item)
+
+    def update(self, items: Sequence[SourceItem], ingest: IngestSettings) -> list[SourceItem]:
+        """Return the items of a shard as they are now; takes the new items that replace old ones."""
+        updated: list[SourceItem] = []
+        for position, item in enumerate(items):
+            new = self._new[item.path]
+            if item.path not in self._paths:
+                updated += [] if item.path in self._removed else [item]
+            elif (same := self._scanned.get(item.identity)) is not None:
+                updated.append(same)
+            elif new and _fits(new[0], [*updated, *items[position + 1 :]], ingest):
+                updated.append(new.popleft())
+        return updated
+
+    def list_new(self) -> list[SourceItem]:
+        """Return the new items that have replaced no old one."""
+        return [item for items in self._new.values() for item in items]
+
+
 def find_removed(
     known: Mapping[str, Sequence[SourceItem]],
-    found: Iterable[SourceItem],
+    scanned: Iterable[SourceItem],
     sources: Sequence[Path],
     ingest: IngestSettings,
 ) -> set[str]:
-    """Paths of known files that have left a folder which was walked; none where they are to be kept.
+    """Find the known files that have disappeared from a source folder; none if they are to be kept.
 
-    Files of a source that was not named, or that can't be looked at, are not among them.
+    Files of other sources, and files that cannot be accessed, are not among them.
+
+    Args:
+        known: items of earlier scans, by path.
+        scanned: items of this scan.
+        sources: files, folders and prefixes of object stores.
+        ingest: settings.
+
+    Returns:
+        Paths of the files.
 
     Raises:
-        RemovalRefusedError: they hold more than `ingest.removed_share` of the folder's documents.
+        RemovalRefusedError: they contain more than `ingest.removed_share` of the folder's documents.
     """
     if ingest.removed == "keep":
         return set()
-    there = {item.path for item in found}
-    gone: set[str] = set()
-    for root in folder_prefixes(sources):
-        inside = [items for path, items in known.items() if path.startswith(root)]
-        missing = [items for items in inside if items[0].path not in there and is_gone(items[0])]
+    present = {item.path for item in scanned}
+    removed: set[str] = set()
+    for prefix in folder_prefixes(sources):
+        inside = [items for path, items in known.items() if path.startswith(prefix)]
+        missing = [items for items in inside if items[0].path not in present and is_gone(items[0])]
         total, lost = (sum(item.weight[0] for items in some for item in items) for some in (inside, missing))
         if lost > ingest.removed_share * total:
             raise RemovalRefusedError(
                 f"the files of {lost} of a source folder's {total} documents are gone, and ingest.removed is "
-                f'"erase"; nothing was done: if the folder is whole, allow it once with --removed-share 1'
+                f'"erase"; nothing was done: if the folder is complete, allow it once with --removed-share 1'
             )
-        gone |= {items[0].path for items in missing}
-    return gone
+        removed |= {items[0].path for items in missing}
+    return removed
 
 
 def read_known_items(workspace: Workspace) -> dict[str, list[SourceItem]]:
-    """The items of every source file that the workspace knows, by path."""
-    return _by_path(_read_plans(workspace, workspace.keys))
+    """Read the items of every source file that the workspace knows, by path."""
+    return _group_by_path(_read_plans(workspace, workspace.keys))
 
 
 def read_plan(workspace: Workspace, keys: KeyStore, index: int) -> list[SourceItem] | None:
-    """The items of one shard; None where there is no such shard."""
+    """Read the items of one shard; None if there is no such shard."""
     try:
-        sealed = _path(workspace, index).read_bytes()
+        sealed = _plan_path(workspace, index).read_bytes()
     except FileNotFoundError:
         return None
-    return _opened(keys.purpose_key(_PURPOSE), sealed, index)
+    return _unseal_items(keys.purpose_key(_PURPOSE), sealed, index)
 
 
-def _opened(key: bytes, sealed: bytes, index: int) -> list[SourceItem]:
+def _unseal_items(key: bytes, sealed: bytes, index: int) -> list[SourceItem]:
     return [SourceItem.from_json(entry) for entry in json.loads(unseal(key, sealed, f"plan:{index}"))]
 
 
 def _write_plan(workspace: Workspace, keys: KeyStore, index: int, items: list[SourceItem]) -> None:
     content = json.dumps([item.to_json() for item in items]).encode()
-    write_bytes(_path(workspace, index), seal(keys.purpose_key(_PURPOSE), content, f"plan:{index}"))
+    write_bytes(_plan_path(workspace, index), seal(keys.purpose_key(_PURPOSE), content, f"plan:{index}"))
 
 
-def _by_path(shards: list[list[SourceItem]]) -> dict[str, list[SourceItem]]:
-    found: dict[str, list[SourceItem]] = defaultdict(list)
+def _group_by_path(shards: list[list[SourceItem]]) -> dict[str, list[SourceItem]]:
+    groups: dict[str, list[SourceItem]] = defaultdict(list)
     for items in shards:
         for item in items:
-            found[item.path].append(item)
-    return dict(found)
+            groups[item.path].append(item)
+    return dict(groups)
 
 
-def _fits(item: SourceItem, beside: Sequence[SourceItem], ingest: IngestSettings) -> bool:
-    documents, size = (sum(part) for part in zip(*(other.weight for other in (item, *beside)), strict=True))
-    return not beside or (documents <= ingest.shard_documents and size <= ingest.shard_bytes)
+def _fits(item: SourceItem, others: Sequence[SourceItem], ingest: IngestSettings) -> bool:
+    documents, size = (sum(part) for part in zip(*(one.weight for one in (item, *others)), strict=True))
+    return not others or (documents <= ingest.shard_documents and size <= ingest.shard_bytes)
 
 
 def _read_plans(workspace: Workspace, keys: KeyStore) -> list[list[SourceItem]]:
-    there = {path.name for path in workspace.plan.glob("*.sealed")}
+    names = {path.name for path in workspace.plan.glob("*.sealed")}
     known = itertools.takewhile(
-        lambda path: path.name in there, (_path(workspace, index) for index in itertools.count())
+        lambda path: path.name in names, (_plan_path(workspace, index) for index in itertools.count())
     )
     key = keys.purpose_key(_PURPOSE)
-    return [_opened(key, sealed, index) for index, sealed in enumerate(read_files(list(known)))]
+    return [_unseal_items(key, sealed, index) for index, sealed in enumerate(read_files(list(known)))]
 
 
 def _pack(items: Iterable[SourceItem], ingest: IngestSettings) -> list[list[SourceItem]]:
@@ -153,5 +184,5 @@ def _pack(items: Iterable[SourceItem], ingest: IngestSettings) -> list[list[Sour
     return shards
 
 
-def _path(workspace: Workspace, index: int) -> Path:
+def _plan_path(workspace: Workspace, index: int) -> Path:
     return workspace.plan / f"{index:05d}.sealed"

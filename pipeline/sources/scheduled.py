@@ -1,7 +1,7 @@
-"""The sources that a schedule works on, kept sealed in the workspace.
+"""The sources of scheduled runs, sealed in the workspace.
 
-A source's path may tell a client's name, and a scheduler keeps a deployment's parameters in its database,
-so that its parameters hold the workspace's place and no source.
+A source's path may contain a client's name, and a scheduler stores a deployment's parameters in its database.
+So the parameters contain the location of the workspace and no source.
 """
 
 from __future__ import annotations
@@ -19,24 +19,30 @@ _NAME = "standing"
 
 
 def save_scheduled_sources(workspace: Workspace, sources: Sequence[str]) -> None:
-    """Write down what every scheduled run of this workspace works on; replaces what was kept."""
+    """Save the sources of all scheduled runs of this workspace, instead of those that were saved before."""
     key = workspace.keys.purpose_key(_NAME)
     write_bytes(workspace.protected / _NAME, seal(key, json.dumps(list(sources)).encode(), _NAME), 0o600)
 
 
 def read_scheduled_sources(workspace: Workspace) -> list[str]:
-    """What was written down. Raises SourceError where nothing was."""
+    """Read the sources of scheduled runs.
+
+    Raises:
+        SourceError: none were saved.
+    """
     try:
         sealed = (workspace.protected / _NAME).read_bytes()
     except FileNotFoundError:
-        raise SourceError(
-            "this workspace has no scheduled sources; `lexveil deploy` writes them down"
-        ) from None
+        raise SourceError("this workspace has no scheduled sources; `lexveil deploy` saves them") from None
     return json.loads(unseal(workspace.keys.purpose_key(_NAME), sealed, _NAME))
 
 
 def locate_sources(names: Iterable[str | Path]) -> list[Path]:
-    """Folders, files, or what stands at a URL. Raises SourceError for a URL of no known kind."""
+    """Return the paths of sources: folders, files, or prefixes of object stores.
+
+    Raises:
+        SourceError: a URL is of an unknown kind, or its package is not installed.
+    """
     try:
         return [locate(name) for name in names]
     except UnknownStorageError as error:
