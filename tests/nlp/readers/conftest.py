@@ -87,14 +87,15 @@ def docx() -> BuildDocx:
     return build
 
 
-def grey_picture() -> ImageReader:
+@pytest.fixture
+def gray_picture() -> ImageReader:
     from PIL import Image
 
     return ImageReader(Image.new("L", (200, 260), 128))
 
 
 @pytest.fixture
-def pdf() -> BuildPdf:
+def pdf(gray_picture: ImageReader) -> BuildPdf:
     """A PDF of pages, each (text, whether a picture fills it)."""
 
     def build(*pages: tuple[str, bool], **options: object) -> bytes:
@@ -102,7 +103,7 @@ def pdf() -> BuildPdf:
         canvas = Canvas(buffer, pagesize=(595, 842), invariant=1, **options)
         for text, pictured in pages:
             if pictured:
-                canvas.drawImage(grey_picture(), 0, 0, 595, 842)
+                canvas.drawImage(gray_picture, 0, 0, 595, 842)
             for number, line in enumerate(text.split("\n")):
                 canvas.drawString(60, 780 - 14 * number, line)
             canvas.showPage()

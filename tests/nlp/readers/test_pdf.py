@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from reportlab.lib import pdfencrypt
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from lexveil.nlp.readers import Limits, Reason, ocr
+from lexveil.nlp.readers.pdf import is_pdf
 
 PROSE = "The landlord served a notice on the tenant.\nThe tenant paid the rent into court.\n" * 3
 STAMP = "Case 1:20-cv-00001 Document 3 Filed 01/02/20 Page 1 of 9"
@@ -147,3 +149,158 @@ def test_real_tesseract(read: Callable[..., str], pdf: Callable[..., bytes]) -> 
     canvas.drawImage(ImageReader(image), 0, 0, 595, 842)
     canvas.save()
     assert "tenant paid the rent" in read("a.pdf", buffer.getvalue())
+
+
+def drawn(
+    *lines: tuple[float, float, str], size: tuple[float, float] = (595, 842), **options: object
+) -> bytes:
+    """A PDF of one page with lines of text at given places."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=size, invariant=1, **options)
+    for x, y, text in lines:
+        canvas.drawString(x, y, text)
+    canvas.save()
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"), [(0, True), (1000, True), (1019, True), (1020, False), (5000, False)]
+)
+def test_a_header_counts_within_the_first_kilobyte(position: int, expected: bool) -> None:
+    assert is_pdf(b"\0" * position + b"%PDF-1.4") is expected
+
+
+def test_lines_stay_lines_and_spaces_stay_spaces(read: Callable[..., str]) -> None:
+    data = drawn((72, 700, "Between Ann Other, claimant,"), (72, 680, "and Bo Doe, defendant."))
+    assert read("a.pdf", data) == "Between Ann Other, claimant,\nand Bo Doe, defendant."
+
+
+def test_a_rotated_page_is_read(read: Callable[..., str]) -> None:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(842, 595), invariant=1)
+    canvas.setPageRotation(90)
+    canvas.drawString(72, 300, "A schedule of payments, in landscape.")
+    canvas.save()
+    assert read("a.pdf", buffer.getvalue()) == "A schedule of payments, in landscape."
+
+
+@pytest.mark.parametrize("size", [(595, 842), (612, 792), (842, 1191), (200, 200)])
+def test_any_size_of_a_page_is_read(read: Callable[..., str], size: tuple[float, float]) -> None:
+    assert read("a.pdf", drawn((20, 100, "A short but whole line."), size=size)) == "A short but whole line."
+
+
+@pytest.mark.usefixtures("no_tesseract")
+@pytest.mark.parametrize(
+    ("text", "share", "reason"),
+    [
+        ("", 0.0, Reason.empty),
+        ("", 0.001, Reason.empty),
+        ("", 0.01, Reason.needs_ocr),
+        ("", 0.9, Reason.needs_ocr),
+        ("Page 1 of 9", 0.01, None),
+        ("Page 1 of 9", 0.05, Reason.needs_ocr),
+        (STAMP, 0.4, None),
+        (STAMP, 0.6, Reason.needs_ocr),
+        (PROSE, 0.9, None),
+    ],
+)
+def test_which_pages_are_pictures(
+    read: Callable[..., str],
+    refusal: Callable[..., Reason],
+    gray_picture: ImageReader,
+    text: str,
+    share: float,
+    reason: Reason | None,
+) -> None:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(595, 842), invariant=1)
+    if share:
+        canvas.drawImage(gray_picture, 0, 0, 595, 842 * share)
+    for number, line in enumerate(text.split("\n")):
+        canvas.drawString(60, 780 - 14 * number, line)
+    canvas.save()
+    if reason is None:
+        assert read("a.pdf", buffer.getvalue()) == text.strip()
+    else:
+        assert refusal("a.pdf", buffer.getvalue()) is reason
+
+
+@pytest.mark.usefixtures("no_tesseract")
+def test_a_scan_in_strips_is_a_picture_as_a_whole(
+    refusal: Callable[..., Reason], gray_picture: ImageReader
+) -> None:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(595, 842), invariant=1)
+    for number in range(20):
+        canvas.drawImage(gray_picture, 0, number * 40, 595, 30)
+    canvas.drawString(60, 820, STAMP)
+    canvas.save()
+    assert refusal("a.pdf", buffer.getvalue()) is Reason.needs_ocr
+
+
+@pytest.mark.usefixtures("no_tesseract")
+@pytest.mark.parametrize(("paths", "reason"), [(150, Reason.empty), (250, Reason.needs_ocr)])
+def test_letters_drawn_as_paths_are_a_picture_and_a_few_rules_are_none(
+    refusal: Callable[..., Reason], paths: int, reason: Reason
+) -> None:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, invariant=1)
+    for number in range(paths):
+        canvas.line(10, number * 3, 20, number * 3 + 1)
+    canvas.save()
+    assert refusal("a.pdf", buffer.getvalue()) is reason
+
+
+def test_the_text_of_all_pages_is_bounded(refusal: Callable[..., Reason], pdf: Callable[..., bytes]) -> None:
+    data = pdf(*[(PROSE, False)] * 5)
+    limits = Limits(max_text_bytes=4 * len(PROSE))
+    assert refusal("a.pdf", data, limits) is Reason.decompression_bomb
+
+
+def test_a_document_of_many_pages_keeps_their_order(
+    read: Callable[..., str], pdf: Callable[..., bytes]
+) -> None:
+    text = read("a.pdf", pdf(*[(f"This is page number {number} of many.", False) for number in range(40)]))
+    assert text.split("\n\n") == [f"This is page number {number} of many." for number in range(40)]
+
+
+@pytest.mark.parametrize("strength", [40, 128])
+def test_a_password_is_a_reason_of_its_own(
+    refusal: Callable[..., Reason], pdf: Callable[..., bytes], strength: int
+) -> None:
+    data = pdf((PROSE, False), encrypt=pdfencrypt.StandardEncryption("pw", strength=strength))
+    assert refusal("a.pdf", data) is Reason.encrypted
+
+
+@pytest.mark.parametrize(
+    ("installed", "language"),
+    [
+        ("eng\\nosd", "eng"),
+        ("deu\\neng\\nfra\\nosd", "eng+deu+fra"),
+        ("osd", "eng"),
+        ("chi_sim\\nchi_tra", "chi_sim"),
+    ],
+)
+def test_recognition_uses_the_likely_languages_that_are_installed(
+    tesseract: Callable[[str], None], installed: str, language: str
+) -> None:
+    tesseract(
+        f"#!{sys.executable}\nimport sys\n"
+        f"print('List of languages:\\n{installed}' if '--list-langs' in sys.argv else sys.argv[4])\n"
+    )
+    assert ocr.recognize_text(bytes(4), 2, 2).strip() == language
+
+
+def test_what_tesseract_says_is_decoded_and_a_form_feed_is_a_line_end(
+    tesseract: Callable[[str], None],
+) -> None:
+    tesseract(f"#!{sys.executable}\nimport sys\nsys.stdout.buffer.write(b'M\\xc3\\xbcller \\xff\\x0c')\n")
+    assert ocr.recognize_text(bytes(4), 2, 2) == "Müller \ufffd\n"
+
+
+def test_a_tesseract_that_cannot_be_started_is_a_missing_one(
+    tesseract: Callable[[str], None], refusal: Callable[..., Reason], pdf: Callable[..., bytes]
+) -> None:
+    tesseract("#!/no/such/interpreter\n")
+    assert ocr.is_available()
+    assert refusal("a.pdf", pdf((STAMP, True))) is Reason.needs_ocr
