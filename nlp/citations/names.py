@@ -25,8 +25,10 @@ _SMALL = frozenset(
     ten ter te zu af bin bint ibn on by to at parte re others another other v' d'
     """.split()
 )
-# Those of them that begin a name where they are capitalized.
-_PARTICLES = frozenset("Van De Von Der Den Del La Le Las Los El Al Da Di Du Des Dos Das Ten Ter Te Zu".split())
+# Small words that begin a name if they are capitalized.
+_PARTICLES = frozenset(
+    "Van De Von Der Den Del La Le Las Los El Al Da Di Du Des Dos Das Ten Ter Te Zu".split()
+)
 # A period after one of these does not end a sentence.
 _ABBREVIATED = frozenset(
     """
@@ -153,11 +155,15 @@ def _last_word_end(text: str, tokens: Sequence[Range]) -> tuple[int | None, bool
         if word.startswith("[") or not _may_be_in_name(word):
             break
         bare = word.rstrip(",;:.)]\"'")
-        if bare.lower() not in _SMALL or bare.lower() in ("others", "another", "al"):
+        if _can_end_name(bare.lower()):
             last = first + len(bare)
         if _ends_name(word, text[next_first : next_first + 20]):
             break
     return last, False
+
+
+def _can_end_name(folded: str) -> bool:
+    return folded not in _SMALL or folded in ("others", "another", "al")
 
 
 def _may_be_in_name(word: str) -> bool:

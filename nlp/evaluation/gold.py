@@ -6,7 +6,7 @@ Two formats of file are supported, each plain, `.gz` or `.zst`:
   Computational Linguistics 48(4)), a list of documents with one or more annotators each;
 * span-JSONL, one `{"id", "text", "spans": [{"start", "end", "type"}]}` per line. A span may also have
   `entity`, which mentions of one person or thing share (by default, equal strings of one type do), and
-  `identifier`: DIRECT, QUASI or NO_MASK (by default, it follows from the type). `language` (or `meta.lang`) is
+  `identifier`: DIRECT, QUASI or NO_MASK (by default, it follows from the type). `language` or `meta.lang` is
   an ISO 639-1 code.
 
 Offsets are characters of `text`.

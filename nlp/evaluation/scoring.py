@@ -253,7 +253,7 @@ def _find_runs(flags: _Flags) -> Iterator[tuple[int, int]]:
 
 
 def _furthest_ends(size: int, annotation: Sequence[GoldSpan]) -> _Counts:
-    """Return, per character, the furthest end of a covering mention that needs masking; 0 if there is none."""
+    """Return, per character, the furthest end of a covering mention that needs masking, or 0."""
     reach = np.zeros(size, dtype=np.int64)
     for span in annotation:
         if span.identifier != "NO_MASK":

@@ -44,6 +44,7 @@ _IDENTITIES = (
     "ZaCompanyRegistrationRecognizer ZaDriverLicenseRecognizer ZaIdNumberRecognizer ZaIncomeTaxNumberRecognizer "
     "ZaPassportRecognizer ZaTrafficRegisterNumberRecognizer ZaVatNumberRecognizer"
 ).split()
+_NAMES = {"ID_NUMBER": _IDENTITIES, "PLATE": _PLATES, "ACCOUNT_NUMBER": _ACCOUNTS}
 # Words of context that precede every second number of a judgment.
 _VAGUE_WORDS = frozenset("number no code card account id the of claim state registration company".split())
 _CANDIDATE = re.compile(r"(?<![\w,.$€£])[A-Z\d](?:[ ./-]?[A-Z\d]){6,24}(?!\w|[.,]\d)")
@@ -58,6 +59,8 @@ _LONG = 9
 
 
 class _Kind(NamedTuple):
+    """A kind of number; `checked` if it has a check digit."""
+
     type: str
     recognizer: PatternRecognizer
     patterns: tuple[tuple[regex.Pattern[str], float], ...]
@@ -67,22 +70,25 @@ class _Kind(NamedTuple):
 @cache
 def _kinds() -> tuple[tuple[_Kind, ...], re.Pattern[str], dict[str, frozenset[int]]]:
     """Return the kinds, a pattern for all words of their contexts, and the kinds of each word."""
+    kinds = tuple(_make_kind(type_, name) for type_, names in _NAMES.items() for name in names)
+    contexts: dict[str, set[int]] = {}
+    for index, kind in enumerate(kinds):
+        for word in map(str.lower, kind.recognizer.context or []):
+            if word not in _VAGUE_WORDS:
+                contexts.setdefault(word, set()).add(index)
+    words = "|".join(sorted(map(re.escape, contexts), key=len, reverse=True))
+    return kinds, re.compile(rf"\b(?:{words})\b"), {w: frozenset(k) for w, k in contexts.items()}
+
+
+def _make_kind(entity_type: str, name: str) -> _Kind:
+    """Return the kind of number that Presidio's recognizer of this class name finds."""
     from presidio_analyzer import predefined_recognizers
 
-    kinds: list[_Kind] = []
-    contexts: dict[str, set[int]] = {}
-    named = [("ID_NUMBER", n) for n in _IDENTITIES] + [("PLATE", n) for n in _PLATES]
-    for type_, name in (*named, *(("ACCOUNT_NUMBER", n) for n in _ACCOUNTS)):
-        recognizer: PatternRecognizer = getattr(predefined_recognizers, name)()
-        flags = recognizer.global_regex_flags or 0
-        patterns = tuple((regex.compile(p.regex, flags), p.score) for p in recognizer.patterns)
-        checked = type(recognizer).validate_result is not PatternRecognizer.validate_result
-        for word in recognizer.context or []:
-            if word.lower() not in _VAGUE_WORDS:
-                contexts.setdefault(word.lower(), set()).add(len(kinds))
-        kinds.append(_Kind(type_, recognizer, patterns, checked))
-    words = "|".join(sorted(map(re.escape, contexts), key=len, reverse=True))
-    return tuple(kinds), re.compile(rf"\b(?:{words})\b"), {w: frozenset(k) for w, k in contexts.items()}
+    recognizer: PatternRecognizer = getattr(predefined_recognizers, name)()
+    flags = recognizer.global_regex_flags or 0
+    patterns = tuple((regex.compile(p.regex, flags), p.score) for p in recognizer.patterns)
+    checked = type(recognizer).validate_result is not PatternRecognizer.validate_result
+    return _Kind(entity_type, recognizer, patterns, checked)
 
 
 class LexveilNationalNumberRecognizer(RuleRecognizer):
