@@ -22,6 +22,8 @@ _BOMS = (
 _SAMPLE = 1 << 16
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """First bytes of an OLE compound file: an old Office document, or an encrypted new one."""
+LONGEST_MAGIC = 16
+"""Number of bytes that suffice to recognize any of the binary formats."""
 _BINARY_MAGICS = (
     b"%PDF-", b"PK\x03\x04", b"PK\x05\x06", OLE_MAGIC, b"\x1f\x8b\x08", b"{\\rtf",
     b"\x28\xb5\x2f\xfd", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"\xffWPC", b"PAR1",

@@ -21,7 +21,7 @@ from pathlib import Path
 from lexveil.nlp.readers import records_csv, records_jsonl, records_parquet
 from lexveil.nlp.readers.compression import CODECS, check_codec, open_regular, split_name
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
-from lexveil.nlp.readers.plain import check_is_text
+from lexveil.nlp.readers.plain import LONGEST_MAGIC, check_is_text
 
 _JSONL = (".jsonl", ".ndjson")
 _CSV = (".csv", ".tsv")
@@ -170,7 +170,7 @@ def _check_file(path: Path) -> str:
     if not is_record_file(path):
         raise UnreadableError(Reason.unsupported)
     with open_regular(path) as raw:
-        head = raw.read(8)
+        head = raw.read(LONGEST_MAGIC)
     if not head:
         raise UnreadableError(Reason.empty)
     if suffix == ".parquet":

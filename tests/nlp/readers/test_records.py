@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -260,3 +261,75 @@ def test_any_records_come_back(
 
 def texts_of(rows: list[dict[str, str]]) -> list[list[str]]:
     return [list(row.values()) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.ndjson", "r.csv", "r.tsv"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"SQLite format 3\0",
+        b"PK\x03\x04",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        b"%PDF-1.7",
+        b"PAR1",
+        b"\x1f\x8b\x08",
+    ],
+)
+def test_a_renamed_binary_is_no_file_of_records(write: Write, name: str, head: bytes) -> None:
+    with pytest.raises(UnreadableError, match=r"^wrong_suffix$"):
+        list(plan_slices(write(name, head + b"\n{}\nid,text\n1,a\n" * 20)))
+
+
+def test_types_of_parquet_come_back_as_pythons(tmp_path: Path) -> None:
+    row = {
+        "text": "张三诉李四",
+        "none": None,
+        "date": date(2023, 5, 1),
+        "labels": ["contract", "lease"],
+        "meta": {"judge": {"name": "Other"}},
+        "number": 7,
+        "bytes": b"\0\xff",
+    }
+    pq.write_table(pa.Table.from_pylist([row, {**row, "text": ""}]), tmp_path / "r.parquet")
+    records = read_all(tmp_path / "r.parquet")
+    assert records == [row, {**row, "text": ""}]
+    assert isinstance(records[0], Mapping)
+    assert get_field(records[0], "meta.judge.name") == "Other"
+
+
+def test_a_date_out_of_range_costs_its_row(tmp_path: Path) -> None:
+    days = pa.array([0, 10**8, 1], pa.int32()).cast(pa.date32())
+    pq.write_table(pa.table({"day": days}), tmp_path / "r.parquet")
+    assert read_all(tmp_path / "r.parquet") == [
+        {"day": date(1970, 1, 1)},
+        Reason.broken,
+        {"day": date(1970, 1, 2)},
+    ]
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 1), (9, 2), (10, 10), (25, 5), (29, 1), (0, 30), (64, 3)])
+def test_a_slice_of_parquet_reads_across_row_groups(tmp_path: Path, first: int, count: int) -> None:
+    rows = [{"id": number} for number in range(30)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "r.parquet", row_group_size=10)
+    expected = [*rows[first : first + count], *[Reason.broken] * count][:count]
+    assert list(read_slice(tmp_path / "r.parquet", Slice(first, count))) == expected
+
+
+def test_a_parquet_file_without_rows_is_empty(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "r.parquet")
+    with pytest.raises(UnreadableError, match=r"^empty$"):
+        list(plan_slices(tmp_path / "r.parquet"))
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.csv", "r.jsonl.zst", "r.parquet"])
+def test_a_large_record_is_a_slice_by_itself(write: Write, tmp_path: Path, name: str) -> None:
+    rows = [{"text": "x" * (50_000 if number == 2 else 10)} for number in range(5)]
+    if name == "r.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name, row_group_size=1, compression="none")
+    elif ".csv" in name:
+        write(name, ("text\n" + "".join(row["text"] + "\n" for row in rows)).encode())
+    else:
+        write(name, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    slices = list(plan_slices(tmp_path / name, max_bytes=10_000))
+    assert [piece.count for piece in slices] == [2, 1, 2]
+    assert read_all(tmp_path / name, max_bytes=10_000) == rows
