@@ -9,6 +9,7 @@ import sys
 import pytest
 from presidio_analyzer import EntityRecognizer, RecognizerRegistry
 
+from lexveil.flows.runners.pool import WorkerPool
 from lexveil.nlp.detection.detector import Detector
 from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer
 from tests.deadlines import HANGS_AFTER
@@ -120,3 +121,12 @@ def test_spans_record_the_names_that_recognizers_have_always_had() -> None:
         "EMAIL": "EmailRecognizer",
         "ORGANIZATION": "OrganisationRecognizer",
     }
+
+
+def test_a_masking_worker_imports_presidio_without_torch() -> None:
+    question = (
+        "[__import__('lexveil.nlp.recognizers.engine')] and "
+        "('presidio_analyzer' in __import__('sys').modules, 'torch' in __import__('sys').modules)"
+    )
+    with WorkerPool(1) as pool:
+        assert list(pool.ordered(eval, [question])) == [(True, False)]
