@@ -231,7 +231,7 @@ class _PieceMasking:
             self.masked = self._mask()
             self._check.learn(self.masked)
             left, reasons["reviewer"] = self._find_leftovers()
-        near = self._drop_law(self._check.near_spellings(self.masked))
+        near = self._drop_law(self._check.find_near_spellings(self.masked))
         reasons.update(str(leftover.reason) for leftover in [*left, *near])
         return reasons
 
@@ -240,7 +240,7 @@ class _PieceMasking:
 
     def _find_leftovers(self) -> tuple[list[Leftover], int]:
         """Return the leftovers, and the number of certain ones that a reviewer wants to keep."""
-        left = self._check.leftovers(self.masked)
+        left = self._check.find_leftovers(self.masked)
         unwanted = [leftover for leftover in left if not self._is_readable(leftover)]
         overruled = _count_certain(left) - _count_certain(unwanted)
         return self._drop_law(unwanted), overruled

@@ -55,7 +55,7 @@ def join_folded(text: str) -> str:
     return "".join(fold_words(text)) or "".join(c for c in text if c.isalnum())
 
 
-def lower_words(text: str) -> set[str]:
+def find_lower_words(text: str) -> set[str]:
     """Return the folded words that a normalized text writes in lower case."""
     lower = {m.group() for m in _WORD.finditer(text) if m.group().islower()}
     return {_fold_word(word) for word in lower}

@@ -102,7 +102,9 @@ class Scope:
         """Return a token such as `[PERSON_1]`; numbers that a document itself uses in tokens are skipped."""
         kind = self.canonical(entity).type
         if entity not in self._numbers:
-            self._numbers[entity] = self._late_number(entity) if self._seeded else self._take_number(kind)
+            self._numbers[entity] = (
+                self._choose_late_number(entity) if self._seeded else self._take_number(kind)
+            )
         return f"[{kind}_{self._numbers[entity]}]"
 
     def surrogate(self, entity: int, mention: Mention, surface: str) -> str | None:
@@ -139,7 +141,7 @@ class Scope:
         self._last_number[kind] = self._skip_taken(kind, self._last_number.get(kind, 0) + 1)
         return self._last_number[kind]
 
-    def _late_number(self, entity: int) -> int:
+    def _choose_late_number(self, entity: int) -> int:
         """Return the number of an entity that was found after the matter's names were collected."""
         canonical = self.canonical(entity)
         offset = self._seed(canonical.type, canonical.surface, -1) % _LATE_NUMBERS
@@ -179,11 +181,11 @@ def _propose_initials(person: Mention) -> Iterator[str]:
     first, last = (
         (words[0][:1].upper(), words[-1][:1].upper()) if len(words) > 1 else ("", words[0][:1].upper())
     )
-    for one, other in product(_letters_from(first) if first else ("",), _letters_from(last)):
+    for one, other in product(_rotate_alphabet(first) if first else ("",), _rotate_alphabet(last)):
         yield f"{one}.{other}." if one else f"{other}."
     yield from (f"{first}.{last}.{number}" if first else f"{last}.{number}" for number in count(2))
 
 
-def _letters_from(letter: str) -> Sequence[str]:
+def _rotate_alphabet(letter: str) -> Sequence[str]:
     index = _LETTERS.find(letter)
     return (letter, *_LETTERS) if index < 0 else _LETTERS[index:] + _LETTERS[:index]

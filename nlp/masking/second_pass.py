@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
-from lexveil.nlp.masking.folding import Token, fold_words, lower_words, split_tokens
+from lexveil.nlp.masking.folding import Token, find_lower_words, fold_words, split_tokens
 from lexveil.nlp.masking.mask import MaskedText
 from lexveil.nlp.masking.near_spellings import MOST_NEAR_NAMES, SHORTEST_NEAR, NearIndex
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
@@ -75,13 +75,13 @@ class SecondPass:
         for kept in masked.kept:
             words = readable.words_between(kept.span.start, kept.span.end)
             self._kept_words.update(words, ("".join(words),))
-        self._lower_words.update(lower_words(readable.normalized.text))
+        self._lower_words.update(find_lower_words(readable.normalized.text))
         for replacement in masked.replacements:
             self._targets.add(replacement)
             if replacement.type == "PERSON":
                 self._name_words.update(fold_words(replacement.original))
 
-    def leftovers(self, masked: MaskedText) -> list[Leftover]:
+    def find_leftovers(self, masked: MaskedText) -> list[Leftover]:
         """Return the leftovers in a piece, sorted, in its original characters; citations are included."""
         readable = ReadableText(masked)
         found = {
@@ -91,7 +91,7 @@ class SecondPass:
         }
         return _keep_longest(found)
 
-    def near_spellings(self, masked: MaskedText) -> list[Leftover]:
+    def find_near_spellings(self, masked: MaskedText) -> list[Leftover]:
         """Return words that are spelled nearly like a masked name, each word once per document."""
         readable = ReadableText(masked)
         return [
