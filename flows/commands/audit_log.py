@@ -53,5 +53,5 @@ def export(
     from lexveil.pipeline.workspace import storage
 
     lines = workspace.log.export()
-    storage.put(target, lines, 0o600)
+    storage.write_bytes(target, lines, 0o600)
     console.show({"entries": lines.count(b"\n"), "output": str(target)}, options.as_json)
