@@ -34,8 +34,8 @@ from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, ex
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Row, Split
-from lexveil.pipeline.training.fit import fit, model_config
-from lexveil.pipeline.training.recipes import training_plan
+from lexveil.pipeline.training.fit import build_model_config, fit
+from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.dp.randomness import SecureRandom
 
 SEEDS = (1, 2, 3)
@@ -112,9 +112,9 @@ def measure(arguments: argparse.Namespace) -> Outcome:
 def _trained(cell: Cell, split: Split, seed: int) -> tuple[float, float]:
     """Micro-F1 of the held-out part, and the epsilon that was spent."""
     settings = TrainSettings(model=cell.kind, epsilon=cell.epsilon, delta=DELTA[cell.unit])
-    plan = training_plan(settings, split)
+    plan = plan_training(settings, split)
     random = SecureRandom(seed.to_bytes(32, "big"))
-    model, _ = fit(model_config(settings, split), split, settings, plan, random)
+    model, _ = fit(build_model_config(settings, split), split, settings, plan, random)
     logits = extract(model, [row.encoded for row in split.held_out]).logits
     truth = [split.labels.index(row.label or "") for row in split.held_out]
     # One label a document: micro-F1 is the share of right ones.

@@ -23,11 +23,11 @@ from lexveil.nlp.encoders.config import Activation, Kind
 from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
-from lexveil.pipeline.models.heads import head_of
+from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Row, Split
-from lexveil.pipeline.training.fit import fit, model_config
-from lexveil.pipeline.training.recipes import training_plan
+from lexveil.pipeline.training.fit import build_model_config, fit
+from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.served_model import Head, ServedModel, build_evaluator
@@ -59,7 +59,7 @@ def real_figures(documents: int, cache: Path | None) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     plain_f1: dict[str, float] = {}
     for kind in ("linear", "square", "cubic"):
-        head = head_of(_trained(kind, split))
+        head = build_head(_trained(kind, split))
         plain_f1[kind] = _f1(truth, head.logits(held_out.astype(np.float64)))
         name = f"real_{kind}"
         same, far, encrypted = _compared(head, corpus, held_out)
@@ -117,9 +117,9 @@ def _split(records: list[dict[str, Any]], features: np.ndarray) -> Split:
 
 def _trained(kind: Kind, split: Split, activation: Activation | None = None) -> FeatureModel:
     settings = TrainSettings.model_validate({"model": kind})
-    plan = training_plan(settings, split)
+    plan = plan_training(settings, split)
     random = SecureRandom(SEED.to_bytes(32, "big"))
-    model, _ = fit(model_config(settings, split), split, settings, plan, random, activation=activation)
+    model, _ = fit(build_model_config(settings, split), split, settings, plan, random, activation=activation)
     return model
 
 

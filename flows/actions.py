@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lexveil.pipeline.records import Manifest
-    from lexveil.pipeline.stages.audit import Audited
+    from lexveil.pipeline.stages.audit import AuditOutcome
     from lexveil.pipeline.workspace.workspace import Workspace
 
 
@@ -46,7 +46,7 @@ def summarize_model(card: Mapping[str, Any]) -> dict[str, Any]:
     return {name: card[name] for name in names}
 
 
-def summarize_audit(audited: Audited) -> dict[str, Any]:
+def summarize_audit(audited: AuditOutcome) -> dict[str, Any]:
     """Return what the log keeps of an audit."""
     failed = len(audited.card["failed"])
     return {"name": audited.saved.name, "tests": len(audited.findings), "failed": failed}

@@ -23,8 +23,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL
 
 from lexveil.flows.actions import exclusive_action
-from lexveil.flows.runners.pool import Progress, with_progress
+from lexveil.flows.runners.pool import with_progress
 from lexveil.pipeline.logs import seal_errors
+from lexveil.pipeline.records import Progress
 from lexveil.pipeline.request import Request, read_request
 from lexveil.pipeline.workspace.runs import read_run
 from lexveil.pipeline.workspace.workspace import Workspace

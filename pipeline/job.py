@@ -6,23 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from lexveil.pipeline.masking.scores import scores_in_use
+from lexveil.pipeline.masking.scores import collect_scores
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.models.card import read_card
-from lexveil.pipeline.models.encoding import encoding_of
+from lexveil.pipeline.models.encoding import get_encoding
 from lexveil.pipeline.monitoring.batches import measure
 from lexveil.pipeline.monitoring.watch import Watch, watched
 from lexveil.pipeline.records import CountKind, ForEach, Manifest, now, run_one_by_one
 from lexveil.pipeline.reports.history import write_history
 from lexveil.pipeline.reports.run import write_report
-from lexveil.pipeline.reports.summary import RunSummary, account
+from lexveil.pipeline.reports.summary import RunSummary, compute_spending
 from lexveil.pipeline.request import Request, close_request
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.stages.evaluate import Evaluation, evaluate
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
-from lexveil.pipeline.stages.train import Trained, current_model, settle, train
+from lexveil.pipeline.stages.train import TrainingOutcome, train
+from lexveil.pipeline.training.identity import find_current_model
+from lexveil.pipeline.training.reservations import reconcile_ledger
 from lexveil.pipeline.workspace.runs import RunRecord, write_run
 from lexveil.pipeline.workspace.storage import locate
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -75,7 +77,7 @@ class _Stages:
     ingested: Manifest
     masked: Manifest
     encoded: Manifest
-    trained: Trained
+    trained: TrainingOutcome
     features: Manifest
     evaluation: Evaluation
 
@@ -84,7 +86,7 @@ def _run_stages(workspace: Workspace, request: Request, watch: Watch, each: ForE
     sources = [locate(source) for source in request.sources]
     ingested = watch.time("ingest", lambda: ingest(workspace, sources, each))
     masked = watch.time("mask", lambda: mask(workspace, each))
-    encoding = encoding_of(workspace.settings.train.model)
+    encoding = get_encoding(workspace.settings.train.model)
     encoded = watch.time("encode", lambda: encode(workspace, encoding, each))
     trained = watch.time("train", lambda: once("train", lambda: _find_or_train(workspace, each)))
     name = trained.saved.name
@@ -93,13 +95,13 @@ def _run_stages(workspace: Workspace, request: Request, watch: Watch, each: ForE
     return _Stages(ingested, masked, encoded, trained, features, evaluation)
 
 
-def _find_or_train(workspace: Workspace, each: ForEach) -> Trained:
+def _find_or_train(workspace: Workspace, each: ForEach) -> TrainingOutcome:
     """Return the model of this recipe, trained only if there is none: new documents never spend epsilon."""
-    known = current_model(workspace)
+    known = find_current_model(workspace)
     if known is None:
         return train(workspace, each)
-    settle(workspace)
-    return Trained(known, new=False)
+    reconcile_ledger(workspace)
+    return TrainingOutcome(known, new=False)
 
 
 def _summarize(
@@ -125,14 +127,14 @@ def _summarize(
         spans_by_type=CountKind.SPAN.select(masked_counts),
         verdicts=CountKind.VERDICT.select(masked_counts),
         reasons=CountKind.REASON.select(masked_counts),
-        detection=scores_in_use(workspace),
+        detection=collect_scores(workspace),
         chunks=stages.encoded.counts(),
         model=saved.name,
         card=read_card(saved.folder),
         trained_now=stages.trained.new,
         unprotected_losses=stages.trained.unprotected_losses,
         feature_rows=stages.features.rows,
-        spent=account(workspace),
+        spent=compute_spending(workspace),
         evaluation=stages.evaluation,
         batch=watch.time("history", lambda: measure(workspace, request.run_id, ingested)),
         seconds=watch.seconds,

@@ -144,6 +144,26 @@ class Manifest:
 
 
 Work = Callable[[Shard], ShardResult]
+OrderedMap = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]  # `map`, or one with workers
+
+
+class Progress(Protocol):
+    """A listener for the progress of a stage."""
+
+    def __call__(self, stage: str, done: int, total: int, documents: int = 0) -> None:
+        """Note how far a stage is.
+
+        Args:
+            stage: name of the stage.
+            done: finished units of work, such as shards, steps or pages.
+            total: units of work in all.
+            documents: documents of the finished units, if they are counted.
+        """
+        ...
+
+
+def ignore_progress(stage: str, done: int, total: int, documents: int = 0) -> None:
+    """Ignore the progress: the simplest `Progress`."""
 
 
 class ForEach(Protocol):

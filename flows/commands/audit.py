@@ -11,7 +11,7 @@ from lexveil.flows.commands import console
 from lexveil.flows.commands.options import WorkspaceOptions
 
 if TYPE_CHECKING:
-    from lexveil.pipeline.stages.audit import Audited
+    from lexveil.pipeline.stages.audit import AuditOutcome
 
 
 def audit(
@@ -38,7 +38,7 @@ def audit(
     from lexveil.pipeline.stages.audit import audit as run_stage
 
     with exclusive_action(workspace, "audit") as outcome, console.progress(options.as_json) as progress:
-        audited = run_stage(workspace, model, attacks=attacks, tell=progress)
+        audited = run_stage(workspace, model, attacks=attacks, progress=progress)
         outcome |= summarize_audit(audited)
     failed: list[str] = audited.card["failed"]
     shown = _describe(audited)
@@ -51,7 +51,7 @@ def audit(
         )
 
 
-def _describe(audited: Audited) -> dict[str, Any]:
+def _describe(audited: AuditOutcome) -> dict[str, Any]:
     card = audited.card
     return {
         "model": audited.saved.name,

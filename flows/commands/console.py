@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lexveil.flows.runners.pool import Progress
-    from lexveil.pipeline.records import ForEach, Manifest
+    from lexveil.pipeline.records import ForEach, Manifest, Progress
     from lexveil.pipeline.settings import Settings
 
 _PIPE_WIDTH = 160

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,8 +134,7 @@ def review(
         console.show(written, options.as_json)
         return
     with exclusive_action(workspace, "review") as outcome, console.progress(options.as_json) as progress:
-        on_page = None if progress is None else partial(progress, "review")
-        paths = write_reviews(workspace, documents or [], on_page)
+        paths = write_reviews(workspace, documents or [], progress)
         outcome["pages"] = len(paths)
     pages = len(paths) - every
     console.show({"pages": pages, "open": str(paths[0]) if pages else "none"}, options.as_json)

@@ -23,7 +23,7 @@ def show(
     workspace = options.open()
     from lexveil.pipeline.maintenance import ledger
 
-    shown = ledger.show(workspace)
+    shown = ledger.summarize_ledger(workspace)
     if plot is not None:
         from lexveil.pipeline.reports import ledger_chart
 
@@ -47,7 +47,7 @@ def verify(
     if exported is not None:
         result = ledger.verify_export(exported, head)
     else:
-        result = ledger.verify(options.open(), head)
+        result = ledger.verify_ledger(options.open(), head)
     console.show(result, options.as_json)
     if not result["intact"]:
         raise typer.Exit(1)
@@ -63,7 +63,7 @@ def limit(
     from lexveil.pipeline.maintenance import ledger
 
     with workspace.log.record("ledger-limit", {"epsilon": epsilon}):
-        limits = ledger.limit(workspace, epsilon)
+        limits = ledger.set_limit(workspace, epsilon)
     console.show(limits, options.as_json)
 
 
@@ -76,4 +76,4 @@ def export(
     workspace = options.open()
     from lexveil.pipeline.maintenance import ledger
 
-    console.show(ledger.export(workspace, target), options.as_json)
+    console.show(ledger.export_ledger(workspace, target), options.as_json)

@@ -180,7 +180,7 @@ def recover(
 
     workspace = backups.recover(backup, location, settings, log)
     with exclusive_action(workspace, "recover") as outcome:
-        recovery = backups.catch_up(workspace, backup)
+        recovery = backups.finish_recovery(workspace, backup)
         outcome |= asdict(recovery)
     console.show({**asdict(recovery), "workspace": workspace.url}, options.as_json)
     if not (recovery.log_intact and recovery.ledger_intact) or recovery.charges_missing:

@@ -139,7 +139,7 @@ def train(
     from lexveil.privacy.dp.group import rank
 
     if rank() > 0:  # started by torchrun: only the first process writes and prints
-        training_stage.assist(workspace)
+        training_stage.run_helper_rank(workspace)
         return
     with (
         exclusive_action(workspace, "train") as outcome,

@@ -68,22 +68,18 @@ def search(
             workspace = prepare_workspace(folder, settings, public, need_labels=True)
         facts = {"public": public is not None, "trials": trials}
         outcome = stack.enter_context(exclusive_action(workspace, "search", facts))
-        bar = stack.enter_context(console.progress(options.as_json))
+        progress = stack.enter_context(console.progress(options.as_json))
         each = stack.enter_context(console.worker_pool(settings, quiet=True))
-
-        def on_trial(count: int, total: int) -> None:
-            if bar is not None:
-                bar("trial", count, total)
 
         if trial_epsilon is None:
             ingest(workspace, public or [], each)
             mask(workspace, each)
-            best = searches.search_public(workspace, trials, each, on_trial)
+            best = searches.search_public(workspace, trials, each, progress)
         else:
-            best = searches.search_private(workspace, trials, trial_epsilon, each, on_trial)
+            best = searches.search_private(workspace, trials, trial_epsilon, each, progress)
             outcome |= {"spent": best.spent}
     result = {
-        "trials": searches.as_rows(best),
+        "trials": searches.tabulate_trials(best),
         "noise": best.noise,
         "spent": best.spent,
         "statement": best.statement,

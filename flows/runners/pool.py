@@ -13,23 +13,15 @@ from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_c
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from lexveil.pipeline.errors import StageError
 from lexveil.pipeline.logs import seal_errors, set_up_logging
-from lexveil.pipeline.records import ForEach, Shard, ShardResult, Work
+from lexveil.pipeline.records import ForEach, Progress, Shard, ShardResult, Work
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class Progress(Protocol):
-    """A listener for the progress of a stage: steps done of all, and their documents, if counted."""
-
-    def __call__(self, stage: str, done: int, total: int, documents: int = 0) -> None:
-        """Note how far a stage is."""
-        ...
 
 
 # One thread per worker: the shards are the parallelism. Set before torch is imported.

@@ -1,15 +1,16 @@
-"""A copy of a workspace from which it can be recovered elsewhere, consistent in itself.
+"""Backup: a consistent copy of a workspace, from which it can be recovered on another machine.
 
 <backup>/ (0700)
-  backup.json     the files with their digests; written last, so that a backup that has it is whole
+  backup.json     the files with their digests; written last, so that a backup that has it is complete
   files/          the workspace's files; SQLite databases are copied by SQLite's own backup
-  database.dump   the workspace's schema of PostgreSQL, by pg_dump, where one is configured
+  database.dump   the workspace's PostgreSQL schema, by pg_dump, if a database is configured
 
-Not in it: the master key, unless asked for, since whoever finds both can open every document; a ledger that
-several workspaces share in a database; logs of processes, and what clients of the endpoint have uploaded.
+A backup does not contain: the master key, unless it is requested, since a backup with the key opens every
+document; a ledger that several workspaces share in a database; logs of processes; uploads of the endpoint's
+clients.
 
-A backup holds the keys of documents that are erased later. To recover it brings them back, unless a later
-copy of the log is at hand: then those erasures are carried out again.
+A backup contains the keys of documents that are erased later. A recovery brings these documents back, unless
+a later copy of the log is given: then the erasures are repeated.
 """
 
 from __future__ import annotations
@@ -47,7 +48,15 @@ _WINDOW = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What was copied. `head`: of the log at that time, which every later copy of it contains."""
+    """Result of a backup.
+
+    Attributes:
+        files: number of files copied.
+        bytes: their size.
+        database: True if a PostgreSQL schema was dumped.
+        master_key: True if the master key was copied.
+        head: head of the log at that time, which every later copy of the log contains.
+    """
 
     files: int
     bytes: int
@@ -58,13 +67,14 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What came of a recovery.
+    """Result of a recovery.
 
     Attributes:
-        files: how many were laid out, each with its digest of the backup.
-        log_intact, ledger_intact: whether the chains and the log's signatures hold.
-        erased_again: documents that had been erased after the backup, and were erased again.
-        charges_missing: trainings in the later log that the ledger knows nothing of.
+        files: number of files restored, each checked against its digest in the backup.
+        log_intact: True if the chain and the signatures of the log hold.
+        ledger_intact: True if the chain of the ledger holds.
+        erased_again: number of documents that were erased after the backup, and were erased again.
+        charges_missing: number of training runs in the later log that the ledger does not contain.
     """
 
     files: int
@@ -74,109 +84,131 @@ class Recovery:
     charges_missing: int
 
 
-def back_up(place: Workspace, target: Path, with_key: bool = False) -> Backup:
-    """Copy a workspace into a new folder. The caller holds the workspace's lock.
+def back_up(workspace: Workspace, target: Path, with_key: bool = False) -> Backup:
+    """Copy a workspace into a new folder. The caller must hold the workspace's lock.
+
+    Args:
+        workspace: the workspace.
+        target: the folder of the backup, empty or missing.
+        with_key: copy the master key too.
 
     Raises:
-        WorkspaceError: the folder isn't empty or can't be written, or the database can't be dumped.
+        WorkspaceError: the folder is not empty or cannot be written, or the database cannot be dumped.
     """
-    head = place.log.verify().head
-    url = place.settings.database.url
+    head = workspace.log.verify().head
+    url = workspace.settings.database.url
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.chmod(0o700)
         if any(target.iterdir()):
-            raise WorkspaceError(f"{target} isn't empty; a backup takes a folder of its own")
-        files = {name: _copy(place.root / name, target / _FILES / name) for name in _names(place, with_key)}
+            raise WorkspaceError(f"{target} is not empty; a backup needs an empty folder")
+        names = _list_files(workspace, with_key)
+        files = {name: _copy_file(workspace.root / name, target / _FILES / name) for name in names}
         if url is not None:
-            _pg(
-                "pg_dump",
-                url,
-                "--format=custom",
-                f"--schema={schema_name(place.id)}",
-                f"--file={target / _DUMP}",
-            )
-        manifest = {"version": _VERSION, "id": place.id, "files": files, "links": _links(place)}
+            schema, dump = schema_name(workspace.id), target / _DUMP
+            _run_postgres("pg_dump", url, "--format=custom", f"--schema={schema}", f"--file={dump}")
+        manifest = {"version": _VERSION, "id": workspace.id, "files": files, "links": _list_links(workspace)}
         write_json(target / _MANIFEST, {**manifest, "database": url is not None})
     except (OSError, sqlite3.Error) as error:
-        raise WorkspaceError(f"the backup can't be written: {type(error).__name__}") from None
+        raise WorkspaceError(f"the backup cannot be written: {type(error).__name__}") from None
     size = sum(file["bytes"] for file in files.values())
     return Backup(len(files), size, url is not None, _KEY in files, head)
 
 
 def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None = None) -> Workspace:
-    """Lay a backup out as a workspace at `root`; where anything is wrong, nothing of it stays.
+    """Restore a backup as a workspace. If anything fails, nothing remains at `root`.
 
-    log: a later copy of the workspace's log, which goes on where the backup's ends. Call `catch_up` then.
+    Call `finish_recovery` afterwards.
+
+    Args:
+        backup: folder of the backup.
+        root: location of the workspace, empty or missing.
+        settings: settings of the workspace.
+        log: a later copy of the workspace's log, which continues the backup's; None: there is none.
 
     Raises:
-        WorkspaceError: no backup, a damaged one, something lies at `root`, or the log isn't a later one.
-        WorkspaceKeyError: there is no master key for it, or another one.
+        WorkspaceError: there is no backup, or it is damaged; `root` is not empty; or the log is not a later
+            one.
+        WorkspaceKeyError: the master key is missing or belongs to another workspace.
     """
-    found = read_json(backup / _MANIFEST)
-    if found is None or found.get("version") != _VERSION:
-        raise WorkspaceError(f"there is no backup at {backup}, or one that was not finished")
-    if found["database"] != (settings.database.url is not None):
-        kept = (
-            "in PostgreSQL: set LEXVEIL_DATABASE__URL"
-            if found["database"]
-            else "in files: unset database.url"
-        )
-        raise WorkspaceError(f"this backup's keys and log were kept {kept}")
-    given = settings.master_key_service is not None or load_given_key(settings) is not None
-    if not given and _KEY not in found["files"]:
-        raise WorkspaceKeyError(
-            "the backup holds no master key: set LEXVEIL_MASTER_KEY, or name its file or service"
-        )
-    at = storage.locate(root)
-    if at.exists() and any(at.iterdir()):
-        raise WorkspaceError(f"something lies at {root}; a backup is recovered to a place of its own")
+    manifest = _read_manifest(backup, settings)
+    target = storage.locate(root)
+    if target.exists() and any(target.iterdir()):
+        raise WorkspaceError(f"{root} is not empty; a backup is recovered to an empty location")
     try:
-        for name, told in sorted(found["files"].items()):
-            _lay(backup / _FILES / name, at / name, told)
-        for name, to in found["links"].items():
-            (at / name).symlink_to(to)
-        if settings.database.url is not None:
-            _pg("pg_restore", settings.database.url, "--no-owner", "--exit-on-error", str(backup / _DUMP))
-        place = Workspace.open(root, settings)
-        _ = place.keys  # refuses a wrong master key
+        _restore(backup, manifest, target, settings)
+        workspace = Workspace.open(root, settings)
+        _ = workspace.keys  # refuses a wrong master key
         if log is not None:
-            place.log.append_copy(log.read_bytes())
+            workspace.log.append_copy(log.read_bytes())
     except BaseException as error:
-        if not storage.is_remote(at):
-            shutil.rmtree(at, ignore_errors=True)
+        if not storage.is_remote(target):
+            shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError):
-            raise WorkspaceError(f"the backup can't be laid out: {type(error).__name__}") from None
+            raise WorkspaceError(f"the backup cannot be restored: {type(error).__name__}") from None
         raise
-    return place
+    return workspace
 
 
-def catch_up(place: Workspace, backup: Path) -> Recovery:
-    """Check a workspace that was recovered, and carry out again what was erased since, by its log.
+def finish_recovery(workspace: Workspace, backup: Path) -> Recovery:
+    """Check a recovered workspace, and repeat the erasures that its log records after the backup.
 
-    The caller holds the workspace's lock.
+    The caller must hold the workspace's lock.
     """
-    entries = place.log.read()
-    log = place.log.verify()
-    gone = {one for entry in entries if entry.action == "erase" for one in entry.facts.get("doc_ids", ())}
-    again = gone & set(place.keys.creation_times(sorted(gone)))
+    entries = workspace.log.read()
+    log = workspace.log.verify()
+    erased = {
+        doc_id for entry in entries if entry.action == "erase" for doc_id in entry.facts.get("doc_ids", ())
+    }
+    again = erased & set(workspace.keys.creation_times(sorted(erased)))
     for doc_id in sorted(again):
         with suppress(SourceError):
-            erase(place, doc_id)
-    ledger, _ = open_ledger(place)
+            erase(workspace, doc_id)
+    ledger, _ = open_ledger(workspace)
     try:
-        known = {reservation.id for one in ledger.populations() for reservation in ledger.reservations(one)}
+        charged = {run.id for population in ledger.populations() for run in ledger.reservations(population)}
         intact = ledger.verify().ok
     finally:
         ledger.close()
-    charged = {entry.facts["reservation"] for entry in entries if entry.facts.get("reservation")}
+    logged = {entry.facts["reservation"] for entry in entries if entry.facts.get("reservation")}
     manifest = read_json(backup / _MANIFEST) or {"files": {}}
-    return Recovery(len(manifest["files"]), log.intact, intact, len(again), len(charged - known))
+    return Recovery(len(manifest["files"]), log.intact, intact, len(again), len(logged - charged))
 
 
-def _names(place: Workspace, with_key: bool) -> list[str]:
-    """The files to be copied; `workspace.json` last, since it makes a folder a workspace."""
-    root = place.root
+def _read_manifest(backup: Path, settings: Settings) -> dict[str, Any]:
+    """Read the manifest of a backup, and check that the settings can recover it."""
+    manifest = read_json(backup / _MANIFEST)
+    if manifest is None or manifest.get("version") != _VERSION:
+        raise WorkspaceError(f"there is no backup at {backup}, or it was not finished")
+    if manifest["database"] != (settings.database.url is not None):
+        kept = (
+            "in PostgreSQL: set LEXVEIL_DATABASE__URL"
+            if manifest["database"]
+            else "in files: unset database.url"
+        )
+        raise WorkspaceError(f"this backup's keys and log were kept {kept}")
+    has_key = settings.master_key_service is not None or load_given_key(settings) is not None
+    if not has_key and _KEY not in manifest["files"]:
+        raise WorkspaceKeyError(
+            "the backup does not contain the master key: set LEXVEIL_MASTER_KEY, or name its file or service"
+        )
+    return manifest
+
+
+def _restore(backup: Path, manifest: dict[str, Any], target: Path, settings: Settings) -> None:
+    for name, entry in sorted(manifest["files"].items()):
+        _restore_file(backup / _FILES / name, target / name, entry)
+    for name, link in manifest["links"].items():
+        (target / name).symlink_to(link)
+    if settings.database.url is not None:
+        _run_postgres(
+            "pg_restore", settings.database.url, "--no-owner", "--exit-on-error", str(backup / _DUMP)
+        )
+
+
+def _list_files(workspace: Workspace, with_key: bool) -> list[str]:
+    """List the files to copy; `workspace.json` last, since it makes a folder a workspace."""
+    root = workspace.root
     names: list[str] = []
     for path in root.rglob("*"):
         name = path.relative_to(root).as_posix()
@@ -187,18 +219,18 @@ def _names(place: Workspace, with_key: bool) -> list[str]:
     return sorted(names, key=lambda name: (name == "workspace.json", name))
 
 
-def _links(place: Workspace) -> dict[str, str]:
-    """The symbolic links of a workspace's own folders, such as `features/current`."""
-    if place.remote:
+def _list_links(workspace: Workspace) -> dict[str, str]:
+    """List the symbolic links of a workspace, such as `features/current`, with their targets."""
+    if workspace.remote:
         return {}
-    paths = [path for path in place.root.rglob("*") if path.is_symlink()]
-    return {path.relative_to(place.root).as_posix(): str(path.readlink()) for path in paths}
+    paths = [path for path in workspace.root.rglob("*") if path.is_symlink()]
+    return {path.relative_to(workspace.root).as_posix(): str(path.readlink()) for path in paths}
 
 
-def _copy(source: Path, target: Path) -> dict[str, Any]:
+def _copy_file(source: Path, target: Path) -> dict[str, Any]:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if target.suffix == _SQLITE:
-        # A plain copy would miss what stands in the write-ahead log.
+        # A plain copy would miss what is in the write-ahead log.
         with closing(sqlite3.connect(source)) as database, closing(sqlite3.connect(target)) as copy:
             database.backup(copy)
     else:
@@ -208,33 +240,33 @@ def _copy(source: Path, target: Path) -> dict[str, Any]:
     target.chmod(0o600)
     with target.open("rb") as file:
         os.fsync(file.fileno())
-    return {"sha256": _digest(target), "bytes": target.stat().st_size, "mode": mode}
+    return {"sha256": _compute_digest(target), "bytes": target.stat().st_size, "mode": mode}
 
 
-def _lay(source: Path, target: Path, told: dict[str, Any]) -> None:
-    """Raises WorkspaceError where the file isn't what was backed up."""
-    if not source.is_file() or _digest(source) != told["sha256"]:
-        raise WorkspaceError("the backup is damaged: a file isn't what was copied")
+def _restore_file(source: Path, target: Path, entry: dict[str, Any]) -> None:
+    """Copy a file of the backup, after a check of its digest."""
+    if not source.is_file() or _compute_digest(source) != entry["sha256"]:
+        raise WorkspaceError("the backup is damaged: a file differs from the copied one")
     protected = "protected" in target.parts
     if not storage.is_remote(target):
         target.parent.mkdir(mode=0o700 if protected else 0o777, parents=True, exist_ok=True)
-    storage.write_bytes(target, source.read_bytes(), told["mode"])
+    storage.write_bytes(target, source.read_bytes(), entry["mode"])
 
 
-def _digest(path: Path) -> str:
+def _compute_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _pg(command: str, url: str, *options: str) -> None:
-    """Run a program of PostgreSQL against `url`, whose password no list of processes shows."""
+def _run_postgres(command: str, url: str, *options: str) -> None:
+    """Run a client program of PostgreSQL; the password of `url` does not appear in the list of processes."""
     given = sa.make_url(url)
     environment = {**os.environ}
     if given.password is not None:
         environment["PGPASSWORD"] = given.password
     plain = given.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
     if (program := shutil.which(command)) is None:
-        raise WorkspaceError(f"{command} isn't installed; it comes with PostgreSQL's client programs")
+        raise WorkspaceError(f"{command} is not installed; it comes with PostgreSQL's client programs")
     try:
         done = subprocess.run(
             [program, "--no-password", f"--dbname={plain}", *options], env=environment, check=False,

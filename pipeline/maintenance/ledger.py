@@ -1,23 +1,25 @@
-"""The privacy ledger as people and auditors see it: tables, a drawing, a document checked elsewhere."""
+"""Views of the privacy ledger for people and auditors: tables, limits and exports."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lexveil.pipeline.errors import BudgetRefusedError, SettingsError
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
 from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerError, Population, Verification
 
-if TYPE_CHECKING:
-    pass
-
 
 @contextmanager
-def reading_ledger(workspace: Workspace) -> Generator[Ledger]:
+def open_ledger_for_reading(workspace: Workspace) -> Generator[Ledger]:
+    """Open the ledger without setting a limit.
+
+    Raises:
+        BudgetRefusedError: the ledger is broken or does not answer.
+    """
     try:
         ledger = workspace.ledger
         try:
@@ -28,14 +30,14 @@ def reading_ledger(workspace: Workspace) -> Generator[Ledger]:
         raise BudgetRefusedError(f"the privacy ledger refuses: {error}") from None
 
 
-def show(workspace: Workspace) -> dict[str, Any]:
-    """Limits, totals and runs of all populations.
+def summarize_ledger(workspace: Workspace) -> dict[str, Any]:
+    """Summarize limits, totals and runs of all populations.
 
     Raises:
         BudgetRefusedError: the ledger is broken or does not answer.
     """
-    with reading_ledger(workspace) as ledger:
-        populations = [_population(ledger, population) for population in ledger.populations()]
+    with open_ledger_for_reading(workspace) as ledger:
+        populations = [_describe_population(ledger, population) for population in ledger.populations()]
         runs = [
             {
                 "population": population.name,
@@ -58,7 +60,7 @@ def show(workspace: Workspace) -> dict[str, Any]:
     return {"populations": populations, "runs": runs}
 
 
-def _population(ledger: Ledger, population: Population) -> dict[str, Any]:
+def _describe_population(ledger: Ledger, population: Population) -> dict[str, Any]:
     limit = ledger.limit(population)
     spent = ledger.spent_epsilon(population, limit.delta) if limit else 0.0
     return {
@@ -72,52 +74,60 @@ def _population(ledger: Ledger, population: Population) -> dict[str, Any]:
     }
 
 
-def verify(workspace: Workspace, head: str | None = None) -> dict[str, Any]:
-    """Whether chain, admissions and totals hold, and whether a `head` that was kept is still there."""
-    with reading_ledger(workspace) as ledger:
-        found = ledger.verify()
+def verify_ledger(workspace: Workspace, head: str | None = None) -> dict[str, Any]:
+    """Verify chain, admissions and totals of the ledger.
+
+    Args:
+        workspace: the workspace.
+        head: hash of an entry that the ledger must contain; None: none.
+
+    Raises:
+        BudgetRefusedError: the ledger does not answer.
+    """
+    with open_ledger_for_reading(workspace) as ledger:
+        verification = ledger.verify()
         kept = head is None or head in {entry.hash for entry in ledger.entries()}
-    return _verified(found, kept)
+    return _describe_verification(verification, kept)
 
 
-def _verified(found: Verification, kept: bool) -> dict[str, Any]:
+def _describe_verification(verification: Verification, kept: bool) -> dict[str, Any]:
     totals = [
         {"population": total.population.name, "unit": total.population.unit, "spent": total.epsilon}
-        for total in found.totals
+        for total in verification.totals
     ]
     return {
-        "intact": found.ok and kept,
-        "entries": found.entries,
-        "broken_at": found.broken_at,
-        "head": found.head,
+        "intact": verification.ok and kept,
+        "entries": verification.entries,
+        "broken_at": verification.broken_at,
+        "head": verification.head,
         "totals": totals,
     }
 
 
-def limit(workspace: Workspace, epsilon: float) -> dict[str, Any]:
+def set_limit(workspace: Workspace, epsilon: float) -> dict[str, Any]:
     """Set the limit of every unit of the configured population.
 
     Raises:
-        SettingsError: epsilon isn't above 0.
+        SettingsError: epsilon is not above 0.
     """
     name = workspace.settings.ledger.population
-    with reading_ledger(workspace) as ledger:
+    with open_ledger_for_reading(workspace) as ledger:
         known = [population for population in ledger.populations() if population.name == name]
         try:
             for population in known or [Population(name)]:
                 ledger.set_limit(population, epsilon, workspace.settings.ledger.limit_delta)
         except ValueError as error:
             raise SettingsError(str(error)) from None
-        return {"populations": [_population(ledger, population) for population in ledger.populations()]}
+        return {"populations": [_describe_population(ledger, one) for one in ledger.populations()]}
 
 
-def export(workspace: Workspace, target: Path) -> dict[str, Any]:
+def export_ledger(workspace: Workspace, target: Path) -> dict[str, Any]:
     """Write the whole ledger as the document that `lexveil.privacy.dp.ledger.export` describes.
 
     Raises:
-        SettingsError: the file can't be written.
+        SettingsError: the file cannot be written.
     """
-    with reading_ledger(workspace) as ledger:
+    with open_ledger_for_reading(workspace) as ledger:
         entries = ledger.entries()
     write_file(target, exported.dump(entries).encode())
     head = entries[-1].hash if entries else None
@@ -125,20 +135,24 @@ def export(workspace: Workspace, target: Path) -> dict[str, Any]:
 
 
 def verify_export(source: Path, head: str | None = None) -> dict[str, Any]:
-    """Recompute an exported ledger, without the database it came from.
+    """Recompute an exported ledger, without its database.
+
+    Args:
+        source: the exported file.
+        head: hash of an entry that the export must contain; None: none.
 
     Raises:
-        SettingsError: the file can't be read, or is no export.
+        SettingsError: the file cannot be read, or is not an export.
     """
     try:
         export = exported.load(source.read_text(encoding="utf-8"))
         result = exported.audit(export)
     except OSError:
-        raise SettingsError(f"can't read {source}") from None
+        raise SettingsError(f"cannot read {source}") from None
     except (ValueError, KeyError, TypeError):
-        raise SettingsError(f"{source} is no ledger export of this version") from None
+        raise SettingsError(f"{source} is not a ledger export of this version") from None
     kept = head is None or head in {entry.hash for entry in export.entries}
-    verified = _verified(result.verification, kept)
+    verified = _describe_verification(result.verification, kept)
     return verified | {
         "intact": verified["intact"] and result.claims_hold,
         "claims_hold": result.claims_hold,
@@ -146,7 +160,12 @@ def verify_export(source: Path, head: str | None = None) -> dict[str, Any]:
 
 
 def write_file(target: Path, content: bytes) -> None:
+    """Write a file outside the workspace.
+
+    Raises:
+        SettingsError: the file cannot be written.
+    """
     try:
         target.write_bytes(content)
     except OSError:
-        raise SettingsError(f"can't write {target}") from None
+        raise SettingsError(f"cannot write {target}") from None

@@ -1,4 +1,4 @@
-"""Another master key for a workspace, without touching a document."""
+"""Rotation of a workspace's master key, without a change of any document."""
 
 from __future__ import annotations
 
@@ -22,30 +22,32 @@ from lexveil.privacy.vault import MasterKey, MasterKeyError
 
 
 def rotate_master_key(workspace: Workspace) -> int:
-    """Make a new master key, wrap all keys by it, and have it kept where the settings say.
+    """Create a new master key, wrap all keys with it, and store it where the settings say.
 
-    That may be another place than the old one's: from a file to a key service, back, or from one service to
-    another. Returns how many keys were wrapped anew, those of documents and of purposes.
+    That may differ from where the old key is: from a file to a key service, back, or from one service to
+    another.
 
-    Documents are sealed under keys of their own and stay as they are. The old master key opens nothing of
-    the workspace any more; backups of the key table it still opens. A kill anywhere leaves one of the two
-    keys in use: a service's with its wrapped form in the key table, all in one transaction; one in a file
-    with the other beside it, and `key_store` finds out which. Calling again rotates again.
+    Documents are sealed with their own keys and do not change. The old master key opens nothing in the
+    workspace any more, but still opens backups of the key table. An interruption at any point leaves one of
+    the two keys in use: the key of a service with its wrapped form in the key table, all in one transaction;
+    a key in a file with the other one next to it, and the next opening of the key table finds out which.
+    Calling this function again rotates again.
+
+    Returns:
+        Number of keys that were wrapped again, of documents and of purposes.
 
     Raises:
-        WorkspaceKeyError: a key can't be used, or lies where it can't be written.
+        WorkspaceKeyError: a key cannot be used, or is stored where it cannot be written.
     """
     settings = workspace.settings
-    store, at_service = (
-        open_current_store(workspace, settings),
-        read_key_service(workspace, settings) is not None,
-    )
+    store = open_current_store(workspace, settings)
+    at_service = read_key_service(workspace, settings) is not None
     with translate_key_errors():
         if settings.master_key_service is not None:
             count = store.rewrap_keys(key_service(settings.master_key_service))
             if not workspace.remote:
                 for path in (own_key_path(workspace), next_key_path(own_key_path(workspace))):
-                    path.unlink(missing_ok=True)  # it opens nothing any more
+                    path.unlink(missing_ok=True)  # the old key opens nothing any more
             return count
         given = load_given_key(settings)
         path = find_key_file(workspace, settings)
@@ -57,14 +59,14 @@ def rotate_master_key(workspace: Workspace) -> int:
         )
     if workspace.remote and settings.master_key_file is None:
         raise WorkspaceKeyError("a workspace on an object store keeps no key file: set master_key_file")
-    return _to_file(store, path)
+    return _rotate_in_file(store, path)
 
 
 def rewrap_master_key(workspace: Workspace) -> None:
-    """Have the service wrap the same master key anew, after the service's own key was rotated.
+    """Let the service wrap the same master key again, after a rotation of the service's own key.
 
     Raises:
-        WorkspaceKeyError: no service keeps the key, or it can't be used.
+        WorkspaceKeyError: no service keeps the key, or it cannot be used.
     """
     if workspace.settings.master_key_service is None:
         raise WorkspaceKeyError("no service keeps the master key: set master_key_service")
@@ -72,14 +74,14 @@ def rewrap_master_key(workspace: Workspace) -> None:
         workspace.keys.rewrap_master(key_service(workspace.settings.master_key_service))
 
 
-def _to_file(store: KeyStore, path: Path) -> int:
-    waiting = next_key_path(path)
-    waiting.unlink(missing_ok=True)  # of a rotation that was killed before it began
+def _rotate_in_file(store: KeyStore, path: Path) -> int:
+    pending = next_key_path(path)
+    pending.unlink(missing_ok=True)  # left by a rotation that was killed before it wrapped anything
     try:
-        renewed = MasterKey.from_file(waiting)
+        new_key = MasterKey.from_file(pending)
     except MasterKeyError:
-        raise WorkspaceKeyError("the folder of the master key can't be written") from None
-    count = store.rewrap_keys(renewed)
-    waiting.replace(path)
+        raise WorkspaceKeyError("the folder of the master key cannot be written") from None
+    count = store.rewrap_keys(new_key)
+    pending.replace(path)
     storage.sync_folder(path.parent)
     return count

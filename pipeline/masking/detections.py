@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""What was found in the documents of a workspace: sealed by `find`, read by `mask` and by the review page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
-from typing import Any
+from typing import Any, Literal
 
 from lexveil.nlp.entities.identity import Mention
 from lexveil.nlp.masking.anonymize import Piece
@@ -18,17 +18,29 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
 
+SealedColumn = Literal["spans", "names"]
+
 
 class DetectionPart:
-    """What was found in documents of one part; opened document by document, piece by piece."""
+    """What was found in some documents of one part, opened piece by piece."""
 
-    def __init__(self, workspace: Workspace, index: int, doc_ids: Iterable[str], what: str) -> None:
+    def __init__(
+        self, workspace: Workspace, index: int, doc_ids: Iterable[str], column: SealedColumn
+    ) -> None:
+        """Read a part.
+
+        Args:
+            workspace: the workspace.
+            index: number of the part.
+            doc_ids: the documents to read; documents without a key are left out.
+            column: the column to open; methods that need the other one fail.
+        """
         self._keys = workspace.keys.existing_keys(list(doc_ids))
-        self._what = what
-        names = ["doc_id", "start", "end", "language", "served", what]
+        self._column = column
+        columns = ["doc_id", "start", "end", "language", "served", column]
         path = tables.part_path(workspace.found, index)
         self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in tables.read_part(path, names).to_pylist() if self._keys else []:
+        for row in tables.read_part(path, columns).to_pylist() if self._keys else []:
             if row["doc_id"] in self._keys:
                 self._rows[row["doc_id"]].append(row)
 
@@ -36,72 +48,79 @@ class DetectionPart:
         return iter(self._rows)
 
     def language(self, doc_id: str) -> str:
+        """Return the language of a document: that of its first piece."""
         return self._rows[doc_id][0]["language"]
 
     def served(self, doc_id: str) -> bool:
+        """Return True if the detector covers the language of every piece of a document."""
         return all(row["served"] for row in self._rows[doc_id])
 
     def pieces(self, document: Document) -> Iterator[Piece]:
-        """The pieces of a document with their spans. Needs "spans"."""
+        """Yield the pieces of a document with their spans. Needs the column "spans"."""
         for row in self._rows[document.doc_id]:
-            spans = tuple(Span(*span) for span in zip(*self._opened(row), strict=True))
+            spans = tuple(Span(*span) for span in zip(*self._open(row), strict=True))
             yield Piece(row["start"], document.text[row["start"] : row["end"]], spans)
 
     def spans(self, document: Document) -> list[Span]:
-        """All spans of a document, in its characters."""
+        """Return all spans of a document, with offsets in the document. Needs the column "spans"."""
         return [shift_span(span, piece.start) for piece in self.pieces(document) for span in piece.spans]
 
-    def named(self, doc_id: str) -> Iterator[DocumentNames]:
-        """Who is named in each piece of a document. Needs "names"."""
-        return (_named_from_json(self._opened(row)) for row in self._rows[doc_id])
+    def names(self, doc_id: str) -> Iterator[DocumentNames]:
+        """Yield the names in each piece of a document. Needs the column "names"."""
+        return (_names_from_json(self._open(row)) for row in self._rows[doc_id])
 
-    def _opened(self, row: dict[str, Any]) -> Any:
-        place = f"{self._what}:{row['doc_id']}:{row['start']}"
-        return json.loads(unseal(self._keys[row["doc_id"]], row[self._what], place))
+    def _open(self, row: dict[str, Any]) -> Any:
+        context = _seal_context(self._column, row["doc_id"], row["start"])
+        return json.loads(unseal(self._keys[row["doc_id"]], row[self._column], context))
+
+
+def seal_spans(key: bytes, doc_id: str, start: int, spans: Sequence[Span]) -> bytes:
+    """Seal the spans of the piece of a document that begins at `start`."""
+    columns = [list(column) for column in zip(*map(astuple, spans), strict=True)]
+    return seal(key, json.dumps(columns or [[]] * 5).encode(), _seal_context("spans", doc_id, start))
+
+
+def seal_names(key: bytes, doc_id: str, start: int, names: DocumentNames) -> bytes:
+    """Seal the names in the piece of a document that begins at `start`."""
+    content = json.dumps(_names_to_json(names)).encode()
+    return seal(key, content, _seal_context("names", doc_id, start))
 
 
 def group_kept_documents(workspace: Workspace) -> dict[int, list[str]]:
-    """The kept documents of each raw part."""
-    wanted: dict[int, list[str]] = defaultdict(list)
-    catalogue = workspace.catalogue.read()
-    for row in catalogue.select(["doc_id", "shard"]).to_pylist():
-        wanted[row["shard"]].append(row["doc_id"])
-    return wanted
+    """Return the kept documents of every raw part: index -> doc_ids."""
+    kept: dict[int, list[str]] = defaultdict(list)
+    for row in workspace.catalogue.read().select(["doc_id", "shard"]).to_pylist():
+        kept[row["shard"]].append(row["doc_id"])
+    return kept
 
 
 def list_kept_documents(workspace: Workspace, index: int) -> list[str]:
-    """The kept documents of one raw part. Every shard asks, so no more than its own rows become objects."""
+    """Return the kept documents of one raw part, without converting the rows of other parts."""
     return tables.to_strings(workspace.catalogue.read(index), "doc_id")
 
 
-def seal_json(key: bytes, value: object, context: str) -> bytes:
-    return seal(key, json.dumps(value).encode(), context)
+def _seal_context(column: SealedColumn, doc_id: str, start: int) -> str:
+    return f"{column}:{doc_id}:{start}"
 
 
-def span_columns(spans: Sequence[Span]) -> list[list[object]]:
-    return (
-        [list(column) for column in zip(*map(astuple, spans), strict=True)] if spans else [[], [], [], [], []]
-    )
-
-
-def named_to_json(named: DocumentNames) -> dict[str, object]:
-    mentions = sorted({mention for mention, _ in named.mentions})
-    place = {mention: number for number, mention in enumerate(mentions)}
+def _names_to_json(names: DocumentNames) -> dict[str, object]:
+    mentions = sorted({mention for mention, _ in names.mentions})
+    number = {mention: index for index, mention in enumerate(mentions)}
     return {
         "mentions": [astuple(mention) for mention in mentions],
-        "roles": sorted([place[mention], role] for mention, role in named.mentions),
-        "apart": sorted([place[a], place[b]] for a, b in named.apart),
-        "taken": sorted(named.taken),
+        "roles": sorted([number[mention], role] for mention, role in names.mentions),
+        "apart": sorted([number[a], number[b]] for a, b in names.apart),
+        "taken": sorted(names.taken),
     }
 
 
-def _named_from_json(told: dict[str, Any]) -> DocumentNames:
+def _names_from_json(data: dict[str, Any]) -> DocumentNames:
     mentions = [
         Mention(kind, form, tuple(words), generation, gender)
-        for kind, form, words, generation, gender in told["mentions"]
+        for kind, form, words, generation, gender in data["mentions"]
     ]
     return DocumentNames(
-        frozenset((mentions[place], role) for place, role in told["roles"]),
-        frozenset((mentions[a], mentions[b]) for a, b in told["apart"]),
-        frozenset((kind, number) for kind, number in told["taken"]),
+        frozenset((mentions[number], role) for number, role in data["roles"]),
+        frozenset((mentions[a], mentions[b]) for a, b in data["apart"]),
+        frozenset((kind, number) for kind, number in data["taken"]),
     )

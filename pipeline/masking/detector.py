@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The configured detector, applied to texts of any length."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ T = TypeVar("T")
 
 
 def detect(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
-    """What the configured detector finds in each text.
+    """Detect personal information in texts with the configured detector.
+
+    Args:
+        settings: settings that name the detector and its operating point.
+        texts: texts of moderate length, which are read at once.
 
     Raises:
-        SettingsError: the detector can't be used; the code of `lexveil.nlp.taggers.contract.TaggerError`
-        says why.
+        SettingsError: the detector cannot be used; the message contains the code of the `TaggerError`.
     """
     from lexveil.nlp.taggers.contract import TaggerError
 
     try:
         detector = Detector.load(settings.detector, settings.sensitivity)
     except TaggerError as error:
-        raise SettingsError(f"setting mask.detector: it can't be used ({error.code})") from None
+        raise SettingsError(f"setting mask.detector: it cannot be used ({error.code})") from None
     return detector.detect_many(texts)
 
 
 def detect_long_texts(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
-    """The same for texts of any length, whose pieces are read one after the other."""
-    cut = [(number, piece) for number, text in enumerate(texts) for piece in split_pieces(text, ())]
+    """Detect in texts of any length: their pieces are read one after the other."""
+    pieces = [(number, piece) for number, text in enumerate(texts) for piece in split_pieces(text, ())]
     parts: list[list[tuple[Piece, Detection]]] = [[] for _ in texts]
-    for batch in batch_pieces(cut):
-        found = detect(settings, [piece.text for _, piece in batch])
-        for (number, piece), detection in zip(batch, found, strict=True):
+    for batch in batch_pieces(pieces):
+        detections = detect(settings, [piece.text for _, piece in batch])
+        for (number, piece), detection in zip(batch, detections, strict=True):
             parts[number].append((piece, detection))
     return [
         Detection(
@@ -55,7 +58,11 @@ def detect_long_texts(settings: MaskSettings, texts: Sequence[str]) -> list[Dete
 
 @functools.cache
 def compute_detector_digest(detector: str) -> str:
-    """Digest of a detector's weights: those that ship, or the files of the user's own folder."""
+    """Return the digest of a detector's weights: the ones that ship, or the files of the user's folder.
+
+    Args:
+        detector: the setting: a name, or a folder.
+    """
     folder = WEIGHTS if detector in DETECTORS else Path(detector)
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
@@ -67,7 +74,11 @@ def compute_detector_digest(detector: str) -> str:
 
 
 def batch_pieces(pieces: Iterable[tuple[T, Piece]]) -> Iterator[list[tuple[T, Piece]]]:
-    """Pieces that are detected in at once: many short ones, or a long one alone."""
+    """Group pieces for detection: many short ones, or one long piece.
+
+    Args:
+        pieces: pairs of anything and a piece.
+    """
     batch: list[tuple[T, Piece]] = []
     length = 0
     for entry in pieces:
@@ -81,4 +92,5 @@ def batch_pieces(pieces: Iterable[tuple[T, Piece]]) -> Iterator[list[tuple[T, Pi
 
 
 def shift_span(span: Span, by: int) -> Span:
+    """Move a span by a number of characters."""
     return replace(span, start=span.start + by, end=span.end + by) if by else span

@@ -1,9 +1,9 @@
-"""The configured detector, scored on a gold file."""
+"""Evaluation of the configured detector on a gold file."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,36 +12,44 @@ from lexveil.nlp.evaluation.gold import GoldDocument, GoldError, read_gold
 from lexveil.nlp.evaluation.scoring import score
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.masking.detector import detect_long_texts
-from lexveil.pipeline.masking.scores import describe_detector, scores_path, weights_digest
+from lexveil.pipeline.masking.detector import compute_detector_digest, detect_long_texts
+from lexveil.pipeline.masking.scores import describe_detector, scores_path
+from lexveil.pipeline.records import OrderedMap
 from lexveil.pipeline.settings import MaskSettings, Settings
 from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
-_BATCH = 1 << 16  # characters of a batch, so that every worker gets some
-
-Ordered = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+_BATCH = 1 << 16  # characters per batch, few enough that every worker gets some
 
 
 def evaluate_gold(
-    gold: Path, settings: Settings, workspace: Workspace | None = None, ordered: Ordered = map
+    gold: Path, settings: Settings, workspace: Workspace | None = None, ordered: OrderedMap = map
 ) -> dict[str, Any]:
-    """Score the configured detector on a gold file; with a workspace, its reports show the scores.
+    """Score the configured detector on a gold file.
 
     Everything that the detector finds counts as masked, whatever the policy would leave readable.
 
+    Args:
+        gold: file of documents with spans, as `read_gold` reads it.
+        settings: detector and operating point.
+        workspace: workspace that stores the scores and shows them in its reports; None: they are not stored.
+        ordered: applies detection to the batches, in order.
+
+    Returns:
+        The scores, with what was measured, as a JSON object.
+
     Raises:
-        SourceError: the gold file can't be used.
+        SourceError: the gold file cannot be used.
     """
     try:
         documents = read_gold(gold)
     except GoldError as error:
         raise SourceError(f"{gold}: {error}") from None
     work = functools.partial(_detect, settings.mask)
-    found = [spans for batch in ordered(work, _batches(documents)) for spans in batch]
-    measured = {**describe_detector(settings.mask), **score(documents, found).as_dict()}
+    spans = [found for batch in ordered(work, _batch(documents)) for found in batch]
+    measured = {**describe_detector(settings.mask), **score(documents, spans).as_dict()}
     if workspace is not None:
-        weights = weights_digest(settings.mask)
+        weights = compute_detector_digest(settings.mask.detector)
         write_json(
             scores_path(workspace),
             {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "weights": weights, **measured},
@@ -49,7 +57,7 @@ def evaluate_gold(
     return {"gold": str(gold), **measured, "stored": workspace is not None}
 
 
-def _batches(documents: Sequence[GoldDocument]) -> Iterator[list[str]]:
+def _batch(documents: Sequence[GoldDocument]) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for document in documents:
@@ -63,4 +71,4 @@ def _batches(documents: Sequence[GoldDocument]) -> Iterator[list[str]]:
 
 
 def _detect(settings: MaskSettings, texts: list[str]) -> list[list[Span]]:
-    return [list(found.spans) for found in detect_long_texts(settings, texts)]
+    return [list(detection.spans) for detection in detect_long_texts(settings, texts)]

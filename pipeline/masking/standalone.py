@@ -5,53 +5,70 @@ from __future__ import annotations
 import functools
 import gzip
 import io
+import itertools
 import json
 import secrets
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import zstandard
 
 from lexveil.nlp.readers import Reason, UnreadableError, read_document
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SettingsError, SourceError
-from lexveil.pipeline.masking.texts import HELD_BACK, mask_texts, find_spans_to_mask
+from lexveil.pipeline.masking.texts import HELD_BACK, find_spans_to_mask, mask_texts
+from lexveil.pipeline.records import OrderedMap
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import reader_limits
 
-T = TypeVar("T")
-R = TypeVar("R")
-Ordered = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+_COUNT = "replacements"  # field of a result that carries the number of replacements to the counts
 
 
-_COUNT = "replacements"  # of a masked text, until they are counted
+def detect_file(source: Path, target: Path, settings: Settings, ordered: OrderedMap = map) -> dict[str, Any]:
+    """Write `{"id", "spans": [...]}` for each record of a file: what the policy would mask.
 
+    Offsets count characters of the record's text field; in a file that is one document, characters of the
+    text that the reader returns. A record that cannot be read has `"error"` instead of spans.
 
-def detect_file(source: Path, target: Path, settings: Settings, ordered: Ordered = map) -> dict[str, Any]:
-    """Write `{"id", "spans": [...]}` for every record of `source`, in order: what the policy would mask.
+    Args:
+        source: file of records, or a document.
+        target: file to write; it appears complete or not at all.
+        settings: settings of reading and masking.
+        ordered: applies detection to batches of records, in order.
 
-    Offsets count characters of the record's text field as it stands in the file; for a file that is one
-    document, of its text as the reader gives it. A record that can't be read has `"error"` instead of spans.
+    Returns:
+        Counts of documents, unreadable records and spans, and the target.
 
     Raises:
-        SourceError: `source` can't be read or `target` can't be written.
+        SourceError: `source` cannot be read or `target` cannot be written.
     """
     return _convert(source, target, settings, functools.partial(_detect, settings), ordered)
 
 
-def anonymize_file(source: Path, target: Path, settings: Settings, ordered: Ordered = map) -> dict[str, Any]:
-    """Write `{"id", "text"}` with masked text for every record; of a single document, the masked text.
+def anonymize_file(
+    source: Path, target: Path, settings: Settings, ordered: OrderedMap = map
+) -> dict[str, Any]:
+    """Write `{"id", "text"}` with masked text for each record; for a single document, the masked text.
 
-    No other field of a record is carried over, since nothing would mask it. The replacements are not kept:
-    this can't be undone. A record that fails the second pass has `"error"` instead of text. Masking is not
+    Other fields of a record are left out, since nothing would mask them. The replacements are not stored, so
+    this cannot be undone. A record that fails the second pass has `"error"` instead of text. Masking is not
     anonymity.
 
+    Args:
+        source: file of records, or a document.
+        target: file to write; it appears complete or not at all.
+        settings: settings of reading and masking.
+        ordered: applies masking to batches of records, in order.
+
+    Returns:
+        Counts of documents, unreadable records and replacements (`spans`), and the target.
+
     Raises:
-        SourceError: `source` can't be read or `target` can't be written.
-        SettingsError: the policy asks for pseudonyms over whole matters, which only a workspace knows.
+        SourceError: `source` cannot be read or `target` cannot be written.
+        SettingsError: the policy requires pseudonyms over whole matters, which need a workspace.
     """
     if settings.mask.scope == "matter":
         raise SettingsError("setting mask.scope: matter needs a workspace; see `lexveil mask`")
@@ -60,9 +77,9 @@ def anonymize_file(source: Path, target: Path, settings: Settings, ordered: Orde
 
 
 def _detect(settings: Settings, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = iter(find_spans_to_mask([r["text"] for r in records if "text" in r], settings.mask))
+    spans = iter(find_spans_to_mask([r["text"] for r in records if "text" in r], settings.mask))
     return [
-        {"id": record["id"], "spans": [asdict(span) for span in next(found)]} if "text" in record else record
+        {"id": record["id"], "spans": [asdict(span) for span in next(spans)]} if "text" in record else record
         for record in records
     ]
 
@@ -74,14 +91,12 @@ def _anonymize(settings: Settings, key: bytes, records: list[dict[str, Any]]) ->
         if "text" not in record:
             results.append(record)
             continue
-        outcome = next(masked)
-        failed = outcome.verdict == "FAIL"
-        told = (
-            {"error": HELD_BACK}
-            if failed
-            else {"text": outcome.text, _COUNT: len(outcome.masked.replacements)}
-        )
-        results.append({"id": record["id"], **told})
+        checked = next(masked)
+        if checked.verdict == "FAIL":
+            results.append({"id": record["id"], "error": HELD_BACK})
+        else:
+            count = len(checked.masked.replacements)
+            results.append({"id": record["id"], "text": checked.text, _COUNT: count})
     return results
 
 
@@ -90,54 +105,55 @@ def _convert(
     target: Path,
     settings: Settings,
     work: Callable[[list[dict[str, Any]]], list[dict[str, Any]]],
-    ordered: Ordered,
+    ordered: OrderedMap,
 ) -> dict[str, Any]:
     if not source.is_file():
         raise SourceError(f"there is no file {source}")
     counts = {"documents": 0, "unreadable": 0, "spans": 0}
+    as_records = record_files.is_record_file(target)
     try:
-        if record_files.is_record_file(source):
-            batches = _slices(source, settings)
-        else:
-            batches = iter(
-                [[{"id": source.name, "text": read_document(source, reader_limits(settings.ingest))}]]
-            )
-        with _writer(target) as out:
-            for results in ordered(work, batches):
-                for result in results:
-                    counts["unreadable" if "error" in result else "documents"] += 1
-                    counts["spans"] += result.pop(_COUNT, len(result.get("spans", ())))
-                    plain = "text" in result and not record_files.is_record_file(target)
-                    out.write(result["text"] if plain else json.dumps(result, ensure_ascii=False) + "\n")
+        batches = _read_batches(source, settings)
+        with _open_atomically(target) as out:
+            for result in itertools.chain.from_iterable(ordered(work, batches)):
+                counts["unreadable" if "error" in result else "documents"] += 1
+                counts["spans"] += result.pop(_COUNT, len(result.get("spans", ())))
+                plain = "text" in result and not as_records
+                out.write(result["text"] if plain else json.dumps(result, ensure_ascii=False) + "\n")
     except UnreadableError as error:
-        raise SourceError(f"can't read {source}: {error.reason}") from None
+        raise SourceError(f"cannot read {source}: {error.reason}") from None
     except OSError:
-        raise SourceError(f"can't write {target}") from None
+        raise SourceError(f"cannot write {target}") from None
     return {**counts, "output": str(target)}
 
 
-def _slices(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:
+def _read_batches(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:
+    if record_files.is_record_file(source):
+        return _read_slices(source, settings)
+    text = read_document(source, reader_limits(settings.ingest))
+    return iter([[{"id": source.name, "text": text}]])
+
+
+def _read_slices(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:
     ingest = settings.ingest
     for piece in record_files.plan_slices(
         source, reader_limits(ingest), ingest.shard_documents, ingest.shard_bytes
     ):
         batch: list[dict[str, Any]] = []
-        for place, record in enumerate(
-            record_files.read_slice(source, piece, reader_limits(ingest)), piece.first
-        ):
+        records = record_files.read_slice(source, piece, reader_limits(ingest))
+        for number, record in enumerate(records, piece.first):
             if isinstance(record, Reason):
-                batch.append({"id": place, "error": record.value})
+                batch.append({"id": number, "error": record.value})
                 continue
             name = record_files.get_field(record, ingest.id_field)
             text = record_files.get_field(record, ingest.text_field)
             usable = {"text": text} if isinstance(text, str) else {"error": Reason.missing_text.value}
-            batch.append({"id": place if name is None else name, **usable})
+            batch.append({"id": number if name is None else name, **usable})
         yield batch
 
 
 @contextmanager
-def _writer(target: Path) -> Generator[IO[str], None, None]:
-    """Text to a file that appears whole or not at all, compressed as its suffix says."""
+def _open_atomically(target: Path) -> Generator[IO[str], None, None]:
+    """Open a file for text, compressed by its suffix. It appears complete or not at all."""
     partial = target.with_name(f".{target.name}.partial")
     try:
         with partial.open("wb") as raw:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The vault: what restores a masked document, sealed with the document's key."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lexveil.nlp.masking.anonymize import (
-    CheckedText,
-    Piece,
-    Verdict,
-    derive_verdict,
-    join_pieces,
-)
+from lexveil.nlp.masking.anonymize import CheckedText, Piece, Verdict, derive_verdict, join_pieces
 from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Replacement, restore_text
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import WorkspaceError
@@ -25,11 +19,13 @@ from lexveil.privacy.vault import unseal
 
 @dataclass(frozen=True, slots=True)
 class VaultEntry:
-    """What the vault holds of one document: how to undo its mask, and why it was put on.
+    """Entry of the vault for one document.
 
     Attributes:
+        replacements: what was replaced, with the original strings.
         entity_ids: keyed id of each replacement's entity, the same in all documents of the owner.
-        reasons: what the second pass met, by name.
+        kept: spans that the policy left readable.
+        reasons: findings of the second pass by name.
     """
 
     replacements: tuple[Replacement, ...] = field(repr=False)
@@ -39,18 +35,19 @@ class VaultEntry:
 
     @property
     def verdict(self) -> Verdict:
+        """Verdict that follows from the reasons."""
         return derive_verdict(self.reasons)
 
 
 def restore_document(workspace: Workspace, doc_id: str) -> str:
-    """The exact original of a masked document, from the masked text and the vault. Key holders only.
+    """Restore the exact original of a masked document. Needs the master key.
 
     Raises:
-        WorkspaceError: no such document, or it was erased, or the second pass held it back.
+        WorkspaceError: there is no such document, it was erased, or the second pass held it back.
     """
-    places = {row["doc_id"]: row["shard"] for row in workspace.catalogue.read().to_pylist()}
-    index = places.get(doc_id)
-    rows = [] if index is None else list(_vault_rows(workspace, index, [doc_id]))
+    shards = {row["doc_id"]: row["shard"] for row in workspace.catalogue.read().to_pylist()}
+    index = shards.get(doc_id)
+    rows = [] if index is None else list(_read_rows(workspace, index, [doc_id]))
     if index is None or not rows:
         raise WorkspaceError("there is no such document in this workspace, or it was erased")
     table = tables.read_part(tables.part_path(workspace.masked, index), ["doc_id", "text"])
@@ -58,26 +55,26 @@ def restore_document(workspace: Workspace, doc_id: str) -> str:
     if text is None:
         raise WorkspaceError("the second pass held this document back: it has no masked text to restore")
     originals: list[str] = []
-    place = 0
-    for _, _, told in rows:
-        replacements = [Replacement(*row) for row in told["replacements"]]
-        originals.append(restore_text(text[place : place + told["length"]], replacements))
-        place += told["length"]
+    position = 0
+    for _, _, entry in rows:
+        replacements = [Replacement(*row) for row in entry["replacements"]]
+        originals.append(restore_text(text[position : position + entry["length"]], replacements))
+        position += entry["length"]
     return "".join(originals)
 
 
 def read_vault(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict[str, VaultEntry]:
-    """What the vault holds of those of the documents that lie in one part and were not erased."""
+    """Read the entries of those documents that are in one part and were not erased: doc_id -> entry."""
     done: dict[str, list[tuple[Piece, CheckedText]]] = defaultdict(list)
     ids: dict[str, list[str]] = defaultdict(list)
-    for doc_id, start, told in _vault_rows(workspace, index, list(doc_ids)):
+    for doc_id, start, entry in _read_rows(workspace, index, list(doc_ids)):
         masked = MaskedText(
-            " " * told["length"],
-            tuple(Replacement(*row) for row in told["replacements"]),
-            tuple(KeptSpan(Span(*row[:-1]), row[-1]) for row in told["kept"]),
+            " " * entry["length"],  # the text is not needed
+            tuple(Replacement(*row) for row in entry["replacements"]),
+            tuple(KeptSpan(Span(*row[:-1]), row[-1]) for row in entry["kept"]),
         )
-        done[doc_id].append((Piece(start, "", ()), CheckedText(masked, told["reasons"])))
-        ids[doc_id] += told["entity_ids"]
+        done[doc_id].append((Piece(start, "", ()), CheckedText(masked, entry["reasons"])))
+        ids[doc_id] += entry["entity_ids"]
     entries: dict[str, VaultEntry] = {}
     for doc_id, pieces in done.items():
         whole = join_pieces(pieces)
@@ -86,10 +83,10 @@ def read_vault(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict
     return entries
 
 
-def _vault_rows(
+def _read_rows(
     workspace: Workspace, index: int, doc_ids: Sequence[str]
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """(doc_id, start of the piece, what is told of it), in order."""
+    """Yield (doc_id, start of the piece, entry of the piece), in order."""
     keys = workspace.keys.existing_keys(doc_ids)
     path = tables.part_path(workspace.vault, index)
     for row in tables.read_part(path).to_pylist() if keys and path.exists() else []:

@@ -1,0 +1,1 @@
+"""Trained models: how they are saved, loaded, described on their cards, and served."""

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The model card: what was spent on a model, what that does not cover, and the verdict of its audit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_json
 
 CARD = "card.json"
-
 CARD_FOR_PEOPLE = "MODEL_CARD.md"
-
 _AUDIT_HEAD = "\n## Audit\n"
 
 NOT_COVERED = (
@@ -29,15 +27,30 @@ NOT_COVERED = (
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What was spent on a model, and what that does not cover.
+    """Card of a model: the privacy spent on it and the settings of its training.
 
     Attributes:
-        max_batch: the most owners of a step, None where a draw may have any size.
-        max_items_per_owner: of an owner with more, that many were taken, without a look at labels.
+        name: name of the model.
+        kind: kind of the model.
+        objective: "classify", "multilabel" or "denoise".
+        epsilon: epsilon of the training run alone, at `delta`.
+        delta: delta of the guarantee.
         unit: what the guarantee protects as one: "owner" or "document".
-        relation: the neighbouring relation.
+        relation: the neighboring relation of the guarantee.
+        steps: number of training steps.
+        sample_rate: probability that a step draws an owner.
+        noise_multiplier: standard deviation of the noise, divided by `max_grad_norm`.
+        max_grad_norm: L2 norm to which the gradient of an owner is clipped.
+        max_batch: largest number of owners in a step; None: no limit.
+        max_items_per_owner: number of items taken of an owner that has more, selected without the labels.
+        owners: number of owners trained on.
+        labels: number of labels.
+        population: population of the ledger that was charged.
+        reservation: id of the ledger's entry for the run.
         recipe: digest of the settings that the model was trained with.
-        seeded: trained from a known seed, for a test: the guarantee is void.
+        encoder_digest: digest of the public encoder.
+        created: time of creation, ISO 8601, UTC, in the order of the key table.
+        seeded: True if the model was trained from a known seed, for a test: the guarantee is void.
     """
 
     name: str
@@ -69,24 +82,27 @@ class ModelCard:
             return "NOT PRIVATE: trained from a known seed, for a test."
         return (
             f"Weights trained under ({self.epsilon:.3g}, {self.delta:.0e})-differential privacy, unit: one "
-            f"{self.unit}, neighbours: {self.relation}. Features themselves are not differentially private."
+            f"{self.unit}, neighbors: {self.relation}. Features themselves are not differentially private."
         )
 
-    def markdown(self) -> str:
-        """The card for people."""
+    def to_markdown(self) -> str:
+        """Return the card as Markdown, for people."""
         rows = "\n".join(f"| {f.name.replace('_', ' ')} | {getattr(self, f.name)} |" for f in fields(self))
         gaps = "\n".join(f"- {line.format(unit=self.unit)}" for line in NOT_COVERED)
         return (
             f"# {self.name}\n\n{self.statement}\n\n| | |\n|---|---|\n{rows}\n\n## Not covered\n{gaps}\n"
-            f"{_AUDIT_HEAD}{audit_line({})}\n"
+            f"{_AUDIT_HEAD}{format_audit({})}\n"
         )
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """A model's card.
+    """Read the card of a model.
+
+    Args:
+        folder: folder of the model.
 
     Raises:
-        TrainingRefusedError: the folder has none.
+        TrainingRefusedError: the folder has no readable card.
     """
     card = read_json(folder / CARD)
     if card is None:
@@ -95,25 +111,30 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def record_audit(folder: Path, audit: Mapping[str, Any]) -> None:
-    """Put the verdict of an audit on a model's card, in the place of an earlier one."""
+    """Write the verdict of an audit on a model's card; it replaces an earlier verdict.
+
+    Args:
+        folder: folder of the model.
+        audit: the verdict, which becomes the card's field `audit`.
+    """
     card = {**read_card(folder), "audit": dict(audit)}
     write_json(folder / CARD, card)
     path = folder / CARD_FOR_PEOPLE
     text = path.read_text(encoding="utf-8") if path.exists() else f"# {card['name']}\n\n{card['statement']}\n"
     kept = text.partition(_AUDIT_HEAD)[0]
-    write_bytes(path, f"{kept}{_AUDIT_HEAD}{audit_line(card)}\n".encode())
+    write_bytes(path, f"{kept}{_AUDIT_HEAD}{format_audit(card)}\n".encode())
 
 
-def audit_line(card: Mapping[str, Any]) -> str:
-    """What a card says of the audit, in one line; a card without one, such as an old one, says so."""
-    found = card.get("audit")
-    if found is None:
+def format_audit(card: Mapping[str, Any]) -> str:
+    """Return the audit on a card in one line; a card without an audit gives "Not audited."."""
+    audit = card.get("audit")
+    if audit is None:
         return "Not audited."
-    tests, failed = len(found["tests"]), found["failed"]
+    tests, failed = len(audit["tests"]), audit["failed"]
     verdict = f"FAILED: {', '.join(failed)}" if failed else "Passed"
-    held = f"{tests - len(failed)} of {tests} tests held on {found['date'][:10]}"
-    bound = f"{found['epsilon_lower_bound']:.2g} at {found['confidence']:.0%} confidence"
+    held = f"{tests - len(failed)} of {tests} tests held on {audit['date'][:10]}"
+    bound = f"{audit['epsilon_lower_bound']:.2g} at {audit['confidence']:.0%} confidence"
     return (
         f"{verdict}. {held}. Of a claimed epsilon of "
-        f"{found['claimed_epsilon']:g} the one-run audit proves {bound}."
+        f"{audit['claimed_epsilon']:g} the one-run audit proves {bound}."
     )

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Encoding of masked text: what each kind of model takes, and the encoded parts of a workspace."""
 
 from __future__ import annotations
 
@@ -18,38 +18,46 @@ from lexveil.pipeline.workspace.workspace import Workspace
 
 
 def load_encoder(train: TrainSettings) -> PublicEncoder:
-    """The public encoder of the settings, once per process.
+    """Load the public encoder that the settings name, once per process.
 
     Raises:
-        TrainingRefusedError: its folder can't be used; the line says why.
+        TrainingRefusedError: its folder cannot be used; the message gives the reason.
     """
     try:
         return PublicEncoder.load(train.encoder, train.precision)
     except EncoderLoadError as error:
-        raise TrainingRefusedError(f"the public encoder can't be used: {error.code}") from None
+        raise TrainingRefusedError(f"the public encoder cannot be used: {error.code}") from None
 
 
-def as_trained(settings: Settings, config: ModelConfig) -> Settings:
-    """The settings with the encoding that a model was trained on: of another one its head knows nothing."""
+def restore_encoding(settings: Settings, config: ModelConfig) -> Settings:
+    """Return the settings with the encoding that a model was trained on, the only one that fits its head."""
     own = {name: getattr(config, name) for name in ("precision", "chunk_length", "chunk_limit")}
     return settings.model_copy(update={"train": settings.train.model_copy(update=own)})
 
 
-def encoding_of(kind: Kind) -> InputKind:
-    """What a model of this kind takes."""
+def get_encoding(kind: Kind) -> InputKind:
+    """Return the encoding that a model of a kind takes."""
     return "tokens" if takes_tokens(kind) else "embedding"
 
 
 def encoded_folder(workspace: Workspace, want: InputKind) -> Path:
-    """Where the encoded parts of one sort lie."""
+    """Folder of the parts of one encoding."""
     return workspace.encoded / want
 
 
 def encode_texts(texts: list[str], train: TrainSettings, want: InputKind) -> list[EncodedDocument]:
-    """Masked texts as a model takes them, in order.
+    """Encode masked texts.
+
+    Args:
+        texts: the masked texts.
+        train: settings that name the public encoder and the chunks.
+        want: the encoding.
+
+    Returns:
+        One encoded document for each text, in order.
 
     Raises:
-        TrainingRefusedError: the public encoder can't be used, or takes no chunks of this length.
+        TrainingRefusedError: the public encoder cannot be used, or takes no chunks of this length.
     """
     encoder = load_encoder(train)
     if train.chunk_length > encoder.max_length:
@@ -62,12 +70,12 @@ def encode_texts(texts: list[str], train: TrainSettings, want: InputKind) -> lis
 
 
 def read_encoded(path: Path) -> tuple[pa.Table, list[EncodedDocument]]:
-    """One encoded part: its table (ids, owners, labels, splits), and the documents as a model takes them."""
+    """Read an encoded part: its table (ids, owners, labels, splits), and its documents in the same order."""
     table = tables.read_part(path)
     encoded = [
         EncodedDocument(
             embedding=None if row["embedding"] is None else np.asarray(row["embedding"], np.float32),
-            # Python's integers would take nine times the room, over the whole corpus where training reads it.
+            # Lists of Python integers would take nine times the memory, and training reads the whole corpus.
             tokens=[np.asarray(chunk, np.int32) for chunk in row["tokens"]],
             topics=None if row["topics"] is None else np.asarray(row["topics"], np.float32),
             chunks=row["chunks_used"],

@@ -1,4 +1,7 @@
-"""From a trained model to what can be served encrypted. The server imports this: no key is made here."""
+"""Conversion of a trained model into a head that can be served encrypted.
+
+The server imports this module, so nothing here creates or reads a key.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,24 @@ from lexveil.privacy.he.network import NORM, Bounds
 from lexveil.privacy.he.parameters import TABLE
 from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead
 
-# What every set of the table for networks holds.
+# The largest logit that every parameter set for networks can represent.
 _LARGEST_LOGIT = min(
     2.0 ** (row.magnitude_bits - 1) for (_, _, degree), rows in TABLE.items() if degree > 1 for row in rows
 )
 
 
-def head_of(model: FeatureModel) -> Head:
-    """The head of a model, as the endpoint serves it.
+def build_head(model: FeatureModel) -> Head:
+    """Build the head that the endpoint serves for a model.
 
-    A network whose logits could pass what the parameters hold, for some features of norm 1, has them divided
-    by a power of two: labels stay what they are, scores become flatter.
+    If the logits of a network could exceed what the parameters represent, for some features of norm 1, they
+    are divided by a power of two: the predicted labels stay the same, the scores become flatter.
     """
     head = model.head
     if not isinstance(head, PolynomialHead):
-        return LinearHead(*_layer(head))
+        return LinearHead(*_export_layer(head))
     head.fold()
-    (first, first_bias), (last, last_bias) = _layer(head.first), _layer(head.last)
-    # No hidden value of features of norm 1 lies outside (Cauchy-Schwarz): of the training data none either.
+    (first, first_bias), (last, last_bias) = _export_layer(head.first), _export_layer(head.last)
+    # By Cauchy-Schwarz, no hidden value of features of norm 1 is larger; this uses no training data.
     farthest = float((np.linalg.norm(first, axis=0) + np.abs(first_bias)).max())
     activation = Activation(head.coefficients(), (-farthest, farthest))
     largest = Bounds(activation, first, first_bias, head.scale * last, last_bias).largest_logit(NORM)
@@ -40,7 +43,7 @@ def head_of(model: FeatureModel) -> Head:
     return NetworkHead(first, first_bias, activation, head.scale / divisor * last, last_bias / divisor)
 
 
-def _layer(layer: nn.Linear) -> tuple[Floats, Floats]:
-    """Weight, shape (n_in, n_out), and bias of a layer, in float64."""
+def _export_layer(layer: nn.Linear) -> tuple[Floats, Floats]:
+    """Return the weight, shape (n_in, n_out), and the bias, shape (n_out,), of a layer, in float64."""
     weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
     return weight.T.astype(np.float64), bias.astype(np.float64)

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Loading of saved models, once per process."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from pathlib import Path
 
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.storage import ModelLoadError, load_model, read_config
-from lexveil.pipeline.models.encoding import (
-    as_trained,
-    load_encoder,
-)
-from lexveil.pipeline.models.saved import refusal
+from lexveil.pipeline.models.encoding import load_encoder, restore_encoding
+from lexveil.pipeline.models.saved import translate_load_error
 from lexveil.pipeline.settings import Settings
 
 
-@functools.lru_cache(maxsize=2)
-def _open(folder: Path, encoder: Path | None, changed: int) -> FeatureModel:
-    del changed
-    settings = Settings.model_validate({"train": {"encoder": encoder}})
-    return load_model(folder, load_encoder(as_trained(settings, read_config(folder)).train))
-
-
 def open_model(folder: Path, settings: Settings) -> FeatureModel:
-    """A saved model, loaded once per process and version.
+    """Load a saved model, once per process and version of its weights.
 
     Raises:
-        TrainingRefusedError: the folder can't be used; the line says why.
+        TrainingRefusedError: the folder cannot be used; the message gives the reason.
     """
     try:
-        return _open(folder, settings.train.encoder, (folder / "model.safetensors").stat().st_mtime_ns)
+        return _load(folder, settings.train.encoder, (folder / "model.safetensors").stat().st_mtime_ns)
     except ModelLoadError as error:
-        raise refusal(error) from None
+        raise translate_load_error(error) from None
     except OSError:
-        raise refusal(ModelLoadError("missing")) from None
+        raise translate_load_error(ModelLoadError("missing")) from None
+
+
+@functools.lru_cache(maxsize=2)
+def _load(folder: Path, encoder: Path | None, modified: int) -> FeatureModel:
+    del modified  # part of the cache key: a model that is trained again is loaded again
+    settings = Settings.model_validate({"train": {"encoder": encoder}})
+    return load_model(folder, load_encoder(restore_encoding(settings, read_config(folder)).train))

@@ -1,4 +1,4 @@
-"""The saved models of a workspace, and the card that says what each protects."""
+"""The saved models of a workspace."""
 
 from __future__ import annotations
 
@@ -23,13 +23,22 @@ _REFUSALS = {
     "config": "its config.json is broken",
     "encoder_digest": "it was trained over another public encoder",
     "precision": "it was trained on embeddings of another precision (setting train.precision)",
-    "weights": "its weights are broken, or don't fit its configuration",
+    "weights": "its weights are broken, or do not fit its configuration",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SavedModel:
-    """A model of the workspace. `digest` names its weights."""
+    """A saved model of a workspace.
+
+    Attributes:
+        name: name of the model.
+        kind: kind of the model.
+        folder: folder of the model.
+        digest: id of the training run in the ledger; no two models share it.
+        statement: the guarantee in one line.
+        recipe: digest of the settings that the model was trained with.
+    """
 
     name: str
     kind: Kind
@@ -40,58 +49,65 @@ class SavedModel:
 
 
 def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> SavedModel:
-    """Save a trained model with its card; the folder appears whole or not at all."""
+    """Save a trained model with its card. The folder appears complete or not at all."""
     folder = workspace.models / card.name
     made = folder if workspace.remote else workspace.models / f".{card.name}.partial"
     if not workspace.remote:
         shutil.rmtree(made, ignore_errors=True)
     save_weights(model, made)
     (made / "labels.json").write_text(json.dumps(list(model.config.labels), ensure_ascii=False, indent=1))
-    (made / CARD_FOR_PEOPLE).write_text(card.markdown(), encoding="utf-8")
-    # Last: an object store can't rename a folder, and without its card a model isn't one.
+    (made / CARD_FOR_PEOPLE).write_text(card.to_markdown(), encoding="utf-8")
+    # Last: an object store cannot rename a folder, and a folder without a card is not a model.
     write_json(made / CARD, {**asdict(card), "statement": card.statement})
     if not workspace.remote:
-        for path in (*made.iterdir(), made):  # or a power cut could leave the name and not the weights
+        for path in (
+            *made.iterdir(),
+            made,
+        ):  # a power failure must not leave the folder without weights
             sync_folder(path)
         made.replace(folder)
         sync_folder(workspace.models)
-    return _saved(folder, read_card(folder))
+    return _describe(folder, read_card(folder))
 
 
-def models(workspace: Workspace) -> list[SavedModel]:
-    """The workspace's models, oldest first."""
+def list_models(workspace: Workspace) -> list[SavedModel]:
+    """List the models of a workspace, oldest first."""
     folders = [folder for folder in workspace.models.glob("*") if (folder / CARD).is_file()]
     cards = [(read_card(folder), folder) for folder in folders if not folder.name.startswith(".")]
-    return [_saved(folder, card) for card, folder in sorted(cards, key=lambda pair: pair[0]["created"])]
+    return [_describe(folder, card) for card, folder in sorted(cards, key=lambda pair: pair[0]["created"])]
 
 
-def refusal(error: ModelLoadError) -> TrainingRefusedError:
-    """Why a model's folder can't be used, for people."""
+def translate_load_error(error: ModelLoadError) -> TrainingRefusedError:
+    """Return the error, with a message for people, for a model folder that cannot be used."""
     reason = _REFUSALS.get(error.code, error.code)
     return TrainingRefusedError(
-        f"the model can't be used: {reason}; train it again, or put the right folder back"
+        f"the model cannot be used: {reason}; train it again, or put the right folder back"
     )
 
 
 def find_model(workspace: Workspace, name: str) -> SavedModel:
-    """The model of that name, else the newest of that kind.
+    """Return the model of a name, or the newest model of a kind.
+
+    Args:
+        workspace: the workspace.
+        name: name of a model, or a kind of models.
 
     Raises:
-        TrainingRefusedError: there is none.
+        TrainingRefusedError: there is no such model.
     """
-    known = models(workspace)
+    known = list_models(workspace)
     found = [model for model in known if name in (model.name, model.kind)]
     if not found:
         raise TrainingRefusedError(f"this workspace has no model {name!r}; train one with `lexveil train`")
     return found[-1]
 
 
-def find_recipe(workspace: Workspace, recipe: str) -> SavedModel | None:
-    """The newest model that was trained with this recipe, on whatever documents."""
-    found = [model for model in models(workspace) if model.recipe == recipe]
+def find_model_by_recipe(workspace: Workspace, recipe: str) -> SavedModel | None:
+    """Return the newest model that was trained with a recipe, on any documents, or None."""
+    found = [model for model in list_models(workspace) if model.recipe == recipe]
     return found[-1] if found else None
 
 
-def _saved(folder: Path, card: dict[str, Any]) -> SavedModel:
+def _describe(folder: Path, card: dict[str, Any]) -> SavedModel:
     digest = card["reservation"]
     return SavedModel(card["name"], card["kind"], folder, digest, card["statement"], card["recipe"])

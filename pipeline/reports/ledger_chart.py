@@ -13,7 +13,7 @@ from lexveil.privacy.dp.ledger.ledger import Population
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-from lexveil.pipeline.maintenance.ledger import reading_ledger, write_file
+from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading, write_file
 
 DRAWINGS = (".svg", ".png")
 
@@ -33,7 +33,7 @@ def draw(workspace: Workspace, target: Path) -> None:
         raise SettingsError(
             f"a drawing ends in {' or '.join(DRAWINGS)}, found {target.suffix or 'no ending'}"
         )
-    with reading_ledger(workspace) as ledger:
+    with open_ledger_for_reading(workspace) as ledger:
         entries = ledger.entries()
         lines = [(population, spending_history(entries, population)) for population in ledger.populations()]
     import io

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -28,14 +28,14 @@ from lexveil.pipeline.errors import SourceError, WorkspaceError
 from lexveil.pipeline.masking.decisions import (
     REASONS,
     Decision,
+    compute_text_digests,
+    load_decisions,
     pages_folder,
     review_folder,
-    stored_decisions,
-    text_digest,
 )
-from lexveil.pipeline.masking.found import FoundPart
+from lexveil.pipeline.masking.detections import DetectionPart
 from lexveil.pipeline.masking.vault import VaultEntry, read_vault
-from lexveil.pipeline.records import Document
+from lexveil.pipeline.records import Document, Progress
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -81,7 +81,7 @@ class Reviewable:
 
 
 def write_reviews(
-    workspace: Workspace, names: Sequence[str], tell: Callable[[int, int], None] | None = None
+    workspace: Workspace, names: Sequence[str], progress: Progress | None = None
 ) -> list[Path]:
     """Write the page of each of these documents (doc_id, or id in the source).
 
@@ -97,8 +97,8 @@ def write_reviews(
     for reviewable in _read(workspace, wanted):
         write_bytes(_page(folder, reviewable.document.doc_id), render_review(reviewable).encode(), mode=0o600)
         rows.append(_row(reviewable))
-        if tell is not None:
-            tell(len(rows), len(wanted))
+        if progress is not None:
+            progress("review", len(rows), len(wanted))
     paths = [_page(folder, row["doc_id"]) for row in rows]
     if names:
         return paths
@@ -261,9 +261,9 @@ def _read(workspace: Workspace, wanted: Mapping[str, int]) -> Iterator[Reviewabl
 def _of_shard(workspace: Workspace, shard: int, doc_ids: Iterable[str]) -> Iterator[Reviewable]:
     documents = read_raw(workspace, shard, doc_ids)
     entries = read_vault(workspace, shard, [document.doc_id for document in documents])
-    found = FoundPart(workspace, shard, list(entries), "spans")
-    decisions = stored_decisions(workspace, documents)
-    digests = text_digest(workspace, [document.text for document in documents])
+    found = DetectionPart(workspace, shard, list(entries), "spans")
+    decisions = load_decisions(workspace, documents)
+    digests = compute_text_digests(workspace, [document.text for document in documents])
     for document, digest in zip(documents, digests, strict=True):
         entry = entries.get(document.doc_id)
         if entry is not None:  # None: ingested since

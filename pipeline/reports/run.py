@@ -15,7 +15,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from lexveil.pipeline.masking.decisions import REASONS
-from lexveil.pipeline.models.card import NOT_COVERED, audit_line
+from lexveil.pipeline.models.card import NOT_COVERED, format_audit
+from lexveil.pipeline.models.scoring import DenoisingScores, Scores
 from lexveil.pipeline.reports.charts import (
     ACCENT,
     ALARM,
@@ -32,7 +33,7 @@ from lexveil.pipeline.reports.charts import (
     svg,
 )
 from lexveil.pipeline.reports.summary import RunSummary, Spent, report_path
-from lexveil.pipeline.stages.evaluate import Denoising, Evaluation, Scores
+from lexveil.pipeline.stages.evaluate import Evaluation
 from lexveil.pipeline.workspace.features import format_features_path
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -107,7 +108,7 @@ def render(workspace: Workspace, summary: RunSummary) -> str:
         .render(
             run=summary,
             card=card,
-            audit=audit_line(card),
+            audit=format_audit(card),
             spent=spent,
             left=max(0.0, spent.limit - spent.total),
             best_guess=best_guess(card["epsilon"], card["delta"]),
@@ -174,8 +175,8 @@ def _utility(evaluation: Evaluation) -> list[tuple[str, float | None, float | No
             ),
             *bent,
         ]
-    if isinstance(found, Denoising):
-        plain = twin if isinstance(twin, Denoising) else None
+    if isinstance(found, DenoisingScores):
+        plain = twin if isinstance(twin, DenoisingScores) else None
         return [
             ("denoising loss", found.loss, plain.loss if plain else None, "lower is better"),
             (

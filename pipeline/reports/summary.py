@@ -62,7 +62,7 @@ class RunSummary:
     )  # of the verdicts; language: documents not served
     detection: Mapping[str, Any] = field(
         default_factory=dict
-    )  # `lexveil.pipeline.masking.scores.scores_in_use`
+    )  # `lexveil.pipeline.masking.scores.collect_scores`
     batch: Mapping[str, Any] = field(default_factory=dict)  # `lexveil.pipeline.monitoring.batches.measure`
     changed: bool = True
     redone: Mapping[str, str] = field(default_factory=dict)  # by stage, what was redone and why
@@ -72,6 +72,7 @@ class RunSummary:
         """The object that `lexveil run --json` prints."""
         data = asdict(self)
         evaluation = data.pop("evaluation")
+        del evaluation["encrypted"]["error_bound"]  # not part of the format of run.json
         return {
             **data,
             # A step that drew no owner has no loss, and JSON has no NaN.
@@ -90,8 +91,8 @@ def report_path(workspace: Workspace, run_id: str) -> Path:
     return workspace.runs / run_id / "report.html"
 
 
-def account(workspace: Workspace) -> Spent:
-    """What the configured population has spent."""
+def compute_spending(workspace: Workspace) -> Spent:
+    """Compute what the configured population has spent."""
     ledger, population = open_ledger(workspace)
     try:
         limit = ledger.limit(population)

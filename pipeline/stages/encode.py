@@ -1,6 +1,6 @@
-"""Encode: masked text -> what the models take (public embeddings, or token ids), shard by shard.
+"""Encode: masked text -> input of the models (public embeddings, or token ids).
 
-Training and extraction both read it, so the costly public encoder sees every document once.
+Training and extraction read the same parts, so the expensive public encoder reads every document once.
 """
 
 from __future__ import annotations
@@ -25,37 +25,45 @@ from lexveil.pipeline.workspace.workspace import Workspace
 
 
 def encode(workspace: Workspace, want: InputKind, each: ForEach = run_one_by_one) -> Manifest:
-    """Encode every masked document as `want`. The manifest's counts: chunks, chunks_used, truncated.
+    """Encode every masked document.
+
+    Args:
+        workspace: the workspace.
+        want: the encoding.
+        each: runs the shards.
+
+    Returns:
+        The manifest, with the counts `chunks`, `chunks_used` and `truncated` (documents).
 
     Raises:
         WorkspaceError: nothing has been masked.
-        TrainingRefusedError: the public encoder can't be used.
+        TrainingRefusedError: the public encoder cannot be used.
     """
     masked = read_manifest(workspace.masked, "mask")
     if not masked.shards:
         raise WorkspaceError("nothing has been masked in this workspace; run `lexveil mask` first")
-    facts = encoding_facts(workspace.settings.train, want)
+    facts = describe_encoding(workspace.settings.train, want)
     shards = [Shard(entry.index, compute_digest([entry.digest, *facts.values()])) for entry in masked.shards]
     work = functools.partial(encode_shard, workspace, want)
     return run_stage(encoded_folder(workspace, want), f"encode-{want}", shards, work, each, facts)
 
 
-def encoding_facts(train: TrainSettings, want: InputKind) -> dict[str, Any]:
-    """What an encoded document depends on beside its text.
+def describe_encoding(train: TrainSettings, want: InputKind) -> dict[str, Any]:
+    """Return what an encoded document depends on, apart from its text.
 
     Raises:
-        TrainingRefusedError: the public encoder can't be used.
+        TrainingRefusedError: the public encoder cannot be used.
     """
     chunks: list[Any] = [want, train.chunk_length, train.chunk_limit]
     return {
         "settings": [*chunks, train.precision] if want == "embedding" else chunks,
-        "encoder": _encoder_digest(train),
+        "encoder": _compute_encoder_digest(train),
         "code": code_digest(__name__),
     }
 
 
 def encode_shard(workspace: Workspace, want: InputKind, shard: Shard) -> ShardResult:
-    """Encode one shard's documents."""
+    """Encode the documents of one shard."""
     table = tables.read_part(tables.part_path(workspace.masked, shard.index))
     encoded = encode_texts(tables.to_strings(table, "text"), workspace.settings.train, want)
     columns = {name: table.column(name) for name in ("doc_id", "owner", "label", "split")}
@@ -78,14 +86,14 @@ def encode_shard(workspace: Workspace, want: InputKind, shard: Shard) -> ShardRe
     return tables.write_part(encoded_folder(workspace, want), shard, out, counts)
 
 
+def _compute_encoder_digest(train: TrainSettings) -> str:
+    # The weights of the default package are checked against a fixed digest when they are loaded.
+    return "default" if train.encoder is None else _compute_folder_digest(train.encoder)
+
+
 @functools.cache
-def _folder_digest(folder: Path) -> str:
+def _compute_folder_digest(folder: Path) -> str:
     try:
         return compute_weights_digest(folder)
     except EncoderLoadError as error:
-        raise TrainingRefusedError(f"the public encoder can't be used: {error.code}") from None
-
-
-def _encoder_digest(train: TrainSettings) -> str:
-    # The default package's weights are checked against a fixed digest at load, so hashing them here is idle.
-    return "default" if train.encoder is None else _folder_digest(train.encoder)
+        raise TrainingRefusedError(f"the public encoder cannot be used: {error.code}") from None

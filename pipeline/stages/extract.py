@@ -13,15 +13,15 @@ import pyarrow as pa
 from lexveil.nlp.encoders.documents import extract as extract_features
 from lexveil.nlp.encoders.storage import ModelLoadError, read_config
 from lexveil.pipeline.models.encoding import (
-    as_trained,
     encoded_folder,
-    encoding_of,
+    get_encoding,
     read_encoded,
+    restore_encoding,
 )
 from lexveil.pipeline.models.loading import open_model
-from lexveil.pipeline.models.saved import SavedModel, find_model, refusal
+from lexveil.pipeline.models.saved import SavedModel, find_model, translate_load_error
 from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, now, run_one_by_one
-from lexveil.pipeline.stages.encode import encode, encoding_facts
+from lexveil.pipeline.stages.encode import describe_encoding, encode
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.features import (
@@ -39,32 +39,38 @@ def extract(
     each: ForEach = run_one_by_one,
     run: str | None = None,
 ) -> Manifest:
-    """Features of every masked document by the named model (None: the newest of the configured kind).
+    """Extract the features of every masked document.
 
-    Documents are encoded as they were for the model's training, whatever the settings say of it now.
+    Documents are encoded as for the model's training, whatever the settings are now.
 
-    A version of the features is made by one model, one encoding and one way of masking. Documents that are
-    new or changed go into the version there is; another version is made beside it, and read from when it is
-    whole (`lexveil.pipeline.workspace.features`).
+    One model, one encoding and one way of masking make one version of the features. New and changed documents
+    are added to the existing version. Another version is written next to it, and readers get it when it is
+    complete (`lexveil.pipeline.workspace.features`).
 
     The features are NOT differentially private: the model's weights are. Each row depends on its own
-    document, and a reader of the features may learn of it what they show.
+    document, and a reader of the features may learn from it what it shows.
 
     Args:
+        workspace: the workspace.
+        name: name or kind of the model; None: the newest of the configured kind.
+        each: runs the shards.
         run: id of the run, for the lineage.
 
+    Returns:
+        The manifest, with the count `documents`.
+
     Raises:
-        TrainingRefusedError: there is no such model, or its folder can't be used.
+        TrainingRefusedError: there is no such model, or its folder cannot be used.
         WorkspaceError: nothing has been masked.
     """
     saved = find_model(workspace, name or workspace.settings.train.model)
     try:
-        # Before any worker starts.
-        workspace = workspace.with_settings(as_trained(workspace.settings, read_config(saved.folder)))
+        # Before any worker starts, so that a broken model is one error.
+        workspace = workspace.with_settings(restore_encoding(workspace.settings, read_config(saved.folder)))
     except ModelLoadError as error:
-        raise refusal(error) from None
-    encoded_now = encode(workspace, encoding_of(saved.kind), each)
-    lineage = _lineage(workspace, saved, run)
+        raise translate_load_error(error) from None
+    encoded_now = encode(workspace, get_encoding(saved.kind), each)
+    lineage = _build_lineage(workspace, saved, run)
     folder = workspace.features / lineage.version
     shards = [
         Shard(entry.index, compute_digest([entry.digest, lineage.version])) for entry in encoded_now.shards
@@ -78,9 +84,9 @@ def extract(
 
 
 def extract_shard(workspace: Workspace, saved: SavedModel, lineage: Lineage, shard: Shard) -> ShardResult:
-    """Features of one shard's documents."""
+    """Extract the features of the documents of one shard."""
     model = open_model(saved.folder, workspace.settings)
-    path = tables.part_path(encoded_folder(workspace, encoding_of(saved.kind)), shard.index)
+    path = tables.part_path(encoded_folder(workspace, get_encoding(saved.kind)), shard.index)
     table, encoded = read_encoded(path)
     features = extract_features(model, encoded).features
     dimension = model.config.feature_dim
@@ -105,17 +111,17 @@ def extract_shard(workspace: Workspace, saved: SavedModel, lineage: Lineage, sha
     return tables.write_part(folder, shard, out, {"documents": table.num_rows}, notes)
 
 
-def _lineage(workspace: Workspace, saved: SavedModel, run: str | None) -> Lineage:
+def _build_lineage(workspace: Workspace, saved: SavedModel, run: str | None) -> Lineage:
     masked = tables.part_path(workspace.masked, read_manifest(workspace.masked, "mask").shards[0].index)
     made_by = [
         tables.read_notes(masked).get("settings"),
-        encoding_facts(workspace.settings.train, encoding_of(saved.kind)),
+        describe_encoding(workspace.settings.train, get_encoding(saved.kind)),
     ]
     try:
         with (saved.folder / "model.safetensors").open("rb") as file:
             weights = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        raise refusal(ModelLoadError("missing")) from None
+        raise translate_load_error(ModelLoadError("missing")) from None
     version = compute_digest([saved.digest, weights, code_digest(__name__), made_by])
     return Lineage(
         version=f"{saved.name}-{version[:8]}",

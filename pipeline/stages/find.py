@@ -1,7 +1,7 @@
 """Find: encrypted documents -> their spans of personal information, sealed with each document's own key.
 
-Finding is the dear part of masking and depends on the detector and the text alone: another policy, or what a
-reviewer decided, masks anew from what lies here.
+Detection is the expensive part of masking and depends on the detector and the text alone: another policy or a
+reviewer's decisions mask the document again from what is stored here.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from lexveil.nlp.masking.anonymize import split_pieces
+from lexveil.nlp.detection.detector import Detection
+from lexveil.nlp.masking.anonymize import Piece, split_pieces
 from lexveil.nlp.masking.scope import DocumentNames
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.masking.detections import (
     group_kept_documents,
     list_kept_documents,
-    named_to_json,
-    seal_json,
-    span_columns,
+    seal_names,
+    seal_spans,
 )
 from lexveil.pipeline.masking.detector import batch_pieces, compute_detector_digest, detect
 from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, run_one_by_one
@@ -31,19 +31,28 @@ from lexveil.pipeline.workspace.shards import read_manifest, run_stage
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 
+_COLUMNS = ("start", "end", "language", "served", "spans", "names")
+
 
 def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
-    """Detect in every kept document. The manifest's counts: documents, found.
+    """Detect personal information in every kept document.
+
+    Args:
+        workspace: the workspace.
+        each: runs the shards.
+
+    Returns:
+        The manifest, with the counts `documents` and `found` (spans).
 
     Raises:
         WorkspaceError: nothing has been ingested.
     """
     if not workspace.catalogue.exists():
         raise WorkspaceError("nothing has been ingested into this workspace; run `lexveil ingest` first")
-    wanted = group_kept_documents(workspace)
+    kept = group_kept_documents(workspace)
     facts = describe_detection(workspace.settings.mask)
     shards = [
-        Shard(entry.index, compute_digest([entry.digest, wanted[entry.index], *facts.values()]))
+        Shard(entry.index, compute_digest([entry.digest, kept[entry.index], *facts.values()]))
         for entry in read_manifest(workspace.raw, "ingest").shards
     ]
     work = functools.partial(find_shard, workspace)
@@ -51,7 +60,7 @@ def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
 
 
 def describe_detection(mask: MaskSettings) -> dict[str, Any]:
-    """What is found in a document depends on, beside its text."""
+    """Return what the spans of a document depend on, apart from its text."""
     return {
         "settings": [mask.detector, mask.sensitivity],
         "detector": compute_detector_digest(mask.detector),
@@ -60,34 +69,34 @@ def describe_detection(mask: MaskSettings) -> dict[str, Any]:
 
 
 def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
-    """Detect in one shard's documents; in a large one, piece by piece."""
+    """Detect in the documents of one shard; in a large document, piece by piece."""
     documents = read_raw(workspace, shard.index, list_kept_documents(workspace, shard.index))
-    pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
+    # Otherwise the ciphertext of a large document would stay in memory with its text.
+    pa.default_memory_pool().release_unused()
     keys = workspace.keys.existing_keys([document.doc_id for document in documents])
+    rows: list[dict[str, Any]] = []
+    found = 0
     owners: list[Document] = []
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("start", "end", "language", "served", "spans", "names")
-    }
-    counts = {"documents": len(documents), "found": 0}
     pieces = ((document, piece) for document in documents for piece in split_pieces(document.text, ()))
     for batch in batch_pieces(pieces):
-        for (document, piece), found in zip(
-            batch, detect(workspace.settings.mask, [piece.text for _, piece in batch]), strict=True
-        ):
-            key, place = keys[document.doc_id], f"{document.doc_id}:{piece.start}"
-            told = {
-                "start": piece.start,
-                "end": piece.start + len(piece.text),
-                "language": found.language,
-                "served": found.served,
-                "spans": seal_json(key, span_columns(found.spans), f"spans:{place}"),
-                "names": seal_json(
-                    key, named_to_json(DocumentNames.read(piece.text, found.spans)), f"names:{place}"
-                ),
-            }
+        detections = detect(workspace.settings.mask, [piece.text for _, piece in batch])
+        for (document, piece), detection in zip(batch, detections, strict=True):
             owners.append(document)
-            for name, value in told.items():
-                columns[name].append(value)
-            counts["found"] += len(found.spans)
+            rows.append(_seal_piece(keys[document.doc_id], document.doc_id, piece, detection))
+            found += len(detection.spans)
+    columns = {name: [row[name] for row in rows] for name in _COLUMNS}
     table = pa.table({**tables.build_document_columns(owners), **columns}, schema=tables.FOUND)
+    counts = {"documents": len(documents), "found": found}
     return tables.write_part(workspace.found, shard, table, counts)
+
+
+def _seal_piece(key: bytes, doc_id: str, piece: Piece, detection: Detection) -> dict[str, Any]:
+    names = DocumentNames.read(piece.text, detection.spans)
+    return {
+        "start": piece.start,
+        "end": piece.start + len(piece.text),
+        "language": detection.language,
+        "served": detection.served,
+        "spans": seal_spans(key, doc_id, piece.start, detection.spans),
+        "names": seal_names(key, doc_id, piece.start, names),
+    }

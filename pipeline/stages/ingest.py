@@ -1,18 +1,18 @@
-"""Ingest: source files -> encrypted documents, a catalogue of those kept, a quarantine of the others."""
+"""Ingest: source files -> encrypted documents, a catalogue of the kept ones, a quarantine of the others."""
 
 from __future__ import annotations
 
 import functools
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexveil.pipeline.maintenance.erasure import forget
+from lexveil.pipeline.maintenance.erasure import remove_vanished
 from lexveil.pipeline.records import (
     CountKind,
     Document,
@@ -36,21 +36,30 @@ from lexveil.privacy.vault import content_id, seal
 
 
 def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = run_one_by_one) -> Manifest:
-    """Read the sources into the workspace; with no sources, go on with what was planned before.
+    """Read the sources into the workspace.
 
-    What can't be read goes to the quarantine with a reason code and a keyed hash; it never stops the batch.
-    Exact duplicates (equal after Unicode composition and folding of white space) are kept once, the first
-    in source order. What a changed file held before is forgotten: its key is destroyed, every table loses its
-    rows; with `ingest.removed` = "erase" likewise what a file held that is gone from its folder. Documents
-    of other files that are gone stay as they were read, even when their shard is redone.
-    The manifest's counts: documents, duplicates, erased, forgotten, quarantined, `quarantine:<reason>`.
+    Unreadable items go to the quarantine with a reason code and a keyed hash; they never stop the batch. Of
+    exact duplicates (equal after Unicode composition and folding of white space) the first in source order is
+    kept. The documents that a changed file contained before are removed: their keys are destroyed and every
+    table loses their rows. With `ingest.removed` = "erase" the same happens to the documents of a file that
+    is gone from its folder. Otherwise documents of files that are gone stay as they were read, even when
+    their shard is redone.
+
+    Args:
+        workspace: the workspace.
+        sources: files and folders; none: continue with what was planned before.
+        each: runs the shards.
+
+    Returns:
+        The manifest, with the counts `documents`, `duplicates`, `erased`, `forgotten`, `quarantined` and
+        `quarantine:<reason>`.
 
     Raises:
         SourceError: a source is missing.
-        RemovalRefusedError: more would be erased with its files than may be at once.
-        WorkspaceKeyError: the master key can't be used.
+        RemovalRefusedError: more documents would be erased with their files than the settings allow at once.
+        WorkspaceKeyError: the master key cannot be used.
     """
-    _ = workspace.keys  # makes the key and its table before any worker needs them
+    _ = workspace.keys  # creates the key and its table before any worker needs them
     plan = make_plan(workspace, sources)
     bounds = workspace.settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
     facts = {"settings": bounds, "code": code_digest(__name__)}
@@ -61,39 +70,40 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     shards = [_keep_unreadable(workspace, shard, items) for shard, items in zip(planned, plan, strict=True)]
     work = functools.partial(ingest_shard, workspace)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts)
-    catalogue = _catalogue_of(workspace, manifest)
-    gone = _ids(workspace.catalogue.read()) - _ids(catalogue)
+    catalogue = _build_catalogue(workspace, manifest)
+    gone = _list_ids(workspace.catalogue.read()) - _list_ids(catalogue)
     if gone:
-        forget(workspace, sorted(gone))
-    workspace.catalogue.write(catalogue)  # after: it tells a second try what is to be forgotten
+        remove_vanished(workspace, sorted(gone))
+    workspace.catalogue.write(catalogue)  # last: if the removal fails, the next try finds the same documents
     return replace(manifest, more={"forgotten": len(gone)} if gone else {})
 
 
 def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
-    """Read, deduplicate and encrypt one shard's documents."""
+    """Read, deduplicate and encrypt the documents of one shard."""
     keys = workspace.keys
-    found: list[SourceDocument] = []
+    documents: list[SourceDocument] = []
     rejected: list[Rejected] = []
     items = read_plan(workspace, keys, shard.index) or []
-    gone = _gone_items(workspace, shard.index, items)
+    gone = _find_gone_items(workspace, shard.index, items)
     readable = [item for item in items if item.identity not in gone]
     for outcome in read_items(readable, workspace.settings.ingest):
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:
-            found.append(outcome)
+            documents.append(outcome)
     _write_quarantine(workspace, keys, shard, rejected)
     counts = {"quarantined": len(rejected)}
     reasons = count_names(entry.reason for entry in rejected)
     counts |= {CountKind.QUARANTINE.key(reason): n for reason, n in reasons.items()}
-    return _write_raw(workspace, keys, shard, found, counts, _rows_of(workspace, keys, shard.index, gone))
+    carried_over = _read_rows(workspace, keys, shard.index, gone)
+    return _write_raw(workspace, keys, shard, documents, counts, carried_over)
 
 
 def _keep_unreadable(workspace: Workspace, shard: Shard, items: Sequence[SourceItem]) -> Shard:
-    """Keep the part of a shard that could only be redone without the documents of files that are gone.
+    """Keep the part of a shard as it is if redoing it would lose the documents of files that are gone.
 
-    Parts of earlier versions do not say which document comes from which file, so their documents cannot be
-    carried over one by one.
+    Parts of earlier versions do not record which document comes from which file, so single documents cannot
+    be carried over.
     """
     path = tables.part_path(workspace.raw, shard.index)
     known = tables.read_result(path)
@@ -102,15 +112,15 @@ def _keep_unreadable(workspace: Workspace, shard: Shard, items: Sequence[SourceI
     return Shard(shard.index, known.key) if any(map(is_gone, items)) else shard
 
 
-def _gone_items(workspace: Workspace, index: int, items: Sequence[SourceItem]) -> set[str]:
-    """Identities of the items that were read once and whose files are gone since."""
+def _find_gone_items(workspace: Workspace, index: int, items: Sequence[SourceItem]) -> set[str]:
+    """Return the identities of the items that were read before and whose files are gone."""
     if tables.read_result(tables.part_path(workspace.raw, index)) is None:
         return set()
     return {item.identity for item in items if is_gone(item)}
 
 
-def _rows_of(workspace: Workspace, keys: KeyStore, index: int, items: set[str]) -> pa.Table:
-    """The documents of these items in the part that is about to be replaced, encrypted as they are."""
+def _read_rows(workspace: Workspace, keys: KeyStore, index: int, items: set[str]) -> pa.Table:
+    """Read the encrypted documents of these items from the part that will be replaced."""
     if not items:
         return tables.RAW.empty_table()
     key = keys.purpose_key("source-id")
@@ -123,16 +133,32 @@ def _write_raw(
     workspace: Workspace,
     keys: KeyStore,
     shard: Shard,
-    found: list[SourceDocument],
+    found: Sequence[SourceDocument],
     counts: dict[str, int],
     carried_over: pa.Table,
 ) -> ShardResult:
-    id_key, owner_key, source_key = (keys.purpose_key(name) for name in ("doc-id", "owner-id", "source-id"))
+    """Write the part of a shard: the new documents, and those carried over from the old part."""
+    id_key = keys.purpose_key("doc-id")
     unique: dict[str, SourceDocument] = {}
     for document in found:
-        unique.setdefault(content_id(id_key, _canonical(document.text)), document)
+        unique.setdefault(content_id(id_key, _normalize(document.text)), document)
     erased = keys.erased_ids(list(unique))
     kept = {doc_id: document for doc_id, document in unique.items() if doc_id not in erased}
+    table = _encrypt(keys, kept)
+    new_ids = pa.array(list(kept), pa.string())
+    others = carried_over.filter(pc.invert(pc.is_in(carried_over.column("doc_id"), value_set=new_ids)))
+    table = pa.concat_tables([table, others.cast(tables.RAW)])
+    counts |= {
+        "documents": table.num_rows,
+        "duplicates": len(found) - len(unique),
+        "erased": len(erased),
+    }
+    return tables.write_part(workspace.raw, shard, table, counts)
+
+
+def _encrypt(keys: KeyStore, kept: Mapping[str, SourceDocument]) -> pa.Table:
+    """Build the table of documents, each sealed with its own key, which is created if it has none."""
+    owner_key, source_key = keys.purpose_key("owner-id"), keys.purpose_key("source-id")
     data_keys = keys.ensure_keys(list(kept))
     documents = [
         Document(
@@ -148,7 +174,7 @@ def _write_raw(
         seal(data_keys[doc_id], json.dumps({"text": doc.text, "id": doc.source_id}).encode(), f"raw:{doc_id}")
         for doc_id, doc in kept.items()
     ]
-    table = pa.table(
+    return pa.table(
         {
             **tables.build_document_columns(documents),
             "source_key": [content_id(source_key, doc.source_id.encode()) for doc in kept.values()],
@@ -158,15 +184,6 @@ def _write_raw(
         },
         schema=tables.RAW,
     )
-    there = pa.array(list(kept), pa.string())
-    others = carried_over.filter(pc.invert(pc.is_in(carried_over.column("doc_id"), value_set=there)))
-    table = pa.concat_tables([table, others.cast(tables.RAW)])
-    counts |= {
-        "documents": table.num_rows,
-        "duplicates": len(found) - len(unique),
-        "erased": len(erased),
-    }
-    return tables.write_part(workspace.raw, shard, table, counts)
 
 
 def _write_quarantine(workspace: Workspace, keys: KeyStore, shard: Shard, rejected: list[Rejected]) -> None:
@@ -187,11 +204,12 @@ def _write_quarantine(workspace: Workspace, keys: KeyStore, shard: Shard, reject
     tables.write_part(workspace.quarantine, shard, table)
 
 
-def _ids(catalogue: pa.Table) -> set[str]:
+def _list_ids(catalogue: pa.Table) -> set[str]:
     return set(tables.to_strings(catalogue, "doc_id"))
 
 
-def _catalogue_of(workspace: Workspace, manifest: Manifest) -> pa.Table:
+def _build_catalogue(workspace: Workspace, manifest: Manifest) -> pa.Table:
+    """Build the catalogue from the parts: the first row of each document."""
     columns = ["doc_id", "owner", "label", "split", "source_key"]
     seen: set[str] = set()
     parts: list[pa.Table] = []
@@ -207,5 +225,5 @@ def _catalogue_of(workspace: Workspace, manifest: Manifest) -> pa.Table:
     )
 
 
-def _canonical(text: str) -> bytes:
+def _normalize(text: str) -> bytes:
     return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")

@@ -1,9 +1,8 @@
 """Mask: encrypted documents and their spans -> masked text, and a vault that restores it for the key holder.
 
-What happens to a span is the policy's (`lexveil.nlp.masking.policy`); who is who is settled within a
-document, or over all documents of an owner. Each masked text is looked at again
-(`lexveil.nlp.masking.anonymize`): what fails is
-held back.
+The policy (`lexveil.nlp.masking.policy`) decides what happens to a span. Entities are resolved within a
+document, or over all documents of an owner. A second pass checks each masked text
+(`lexveil.nlp.masking.anonymize`): a document that fails is held back.
 """
 
 from __future__ import annotations
@@ -26,9 +25,10 @@ from lexveil.nlp.masking.anonymize import (
     split_pieces,
 )
 from lexveil.nlp.masking.scope import DocumentNames, Scope
-from lexveil.pipeline.masking.decisions import apply_decisions, compute_decisions_digests, load_decisions
+from lexveil.pipeline.masking.decisions import compute_decisions_digests, load_decisions
 from lexveil.pipeline.masking.detections import DetectionPart, list_kept_documents
-from lexveil.pipeline.masking.matters import Matters
+from lexveil.pipeline.masking.matters import MatterScopes
+from lexveil.pipeline.masking.reviewed_spans import apply_decisions
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.records import (
     CountKind,
@@ -40,7 +40,7 @@ from lexveil.pipeline.records import (
     run_one_by_one,
 )
 from lexveil.pipeline.settings import MaskSettings
-from lexveil.pipeline.stages.find import find, describe_detection
+from lexveil.pipeline.stages.find import describe_detection, find
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.documents import read_raw
@@ -54,21 +54,28 @@ from lexveil.privacy.vault import seal
 def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
     """Find and mask the personal information of every kept document.
 
-    The manifest's counts: documents (that came through), spans, `span:<TYPE>`, `verdict:<VERDICT>` (PASS,
-    REVIEW, FAIL), `reason:<REASON>`, `quarantine:second_pass`. Another policy, or a reviewer's decisions,
-    mask anew without detecting anew.
+    Another policy or a reviewer's decisions mask documents again without another detection.
 
-    Masking is not anonymity: what no recognizer finds stays, and a reader who knows the case may know the
-    people in it.
+    Masking is not anonymity: what no recognizer finds stays, and a reader who knows the case may recognize
+    the people in it.
+
+    Args:
+        workspace: the workspace.
+        each: runs the shards.
+
+    Returns:
+        The manifest, with the counts `documents` (that passed), `spans`, `span:<TYPE>`, `verdict:<VERDICT>`
+        (PASS, REVIEW, FAIL), `reason:<REASON>` and `quarantine:second_pass`.
 
     Raises:
         WorkspaceError: nothing has been ingested.
     """
     found = find(workspace, each)
     facts = describe_masking(workspace.settings.mask)
-    depends = _dependencies(workspace, found)
+    dependencies = _collect_dependencies(workspace, found)
     shards = [
-        Shard(entry.index, compute_digest([*depends[entry.index], *facts.values()])) for entry in found.shards
+        Shard(entry.index, compute_digest([*dependencies[entry.index], *facts.values()]))
+        for entry in found.shards
     ]
     work = functools.partial(mask_shard, workspace)
     masked = run_stage(workspace.masked, "mask", shards, work, each, facts)
@@ -76,18 +83,19 @@ def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
 
 
 def describe_masking(mask: MaskSettings) -> dict[str, Any]:
-    """What a masked text depends on, beside what was found in it."""
+    """Return what a masked text depends on, apart from what was found in it."""
     return {"settings": mask.model_dump(mode="json", exclude={"detector"}), "code": code_digest(__name__)}
 
 
 def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
-    """Mask and check one shard's documents."""
+    """Mask and check the documents of one shard."""
     documents = read_raw(workspace, shard.index, list_kept_documents(workspace, shard.index))
-    pa.default_memory_pool().release_unused()  # a large document's ciphertext would stay beside its text
-    work = _Work(workspace, shard.index, documents)
+    # Otherwise the ciphertext of a large document would stay in memory with its text.
+    pa.default_memory_pool().release_unused()
+    masking = _ShardMasking(workspace, shard.index, documents)
     vault: list[dict[str, Any]] = []
-    outcomes = [work.carry_out(document, vault) for document in documents]
-    del work
+    outcomes = [masking.mask(document, vault) for document in documents]
+    del masking  # frees the names of whole matters
     tables.write_part(workspace.vault, shard, pa.Table.from_pylist(vault, schema=tables.VAULT))
     vault.clear()
     failed = [
@@ -96,7 +104,9 @@ def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
         if outcome.verdict == "FAIL"
     ]
     tables.write_part(workspace.held_back, shard, pa.Table.from_pylist(failed, schema=tables.HELD_BACK))
-    made_by = compute_digest([describe_detection(workspace.settings.mask), describe_masking(workspace.settings.mask)])
+    made_by = compute_digest(
+        [describe_detection(workspace.settings.mask), describe_masking(workspace.settings.mask)]
+    )
     return _write_masked(workspace, shard, documents, outcomes, made_by)
 
 
@@ -111,8 +121,8 @@ class _Outcome:
         return derive_verdict(self.reasons)
 
 
-class _Work:
-    """The documents of one shard with what was found in them, their reviewers' decisions and their scopes."""
+class _ShardMasking:
+    """Masking of one shard's documents: what was found in them, the reviewers' decisions and the scopes."""
 
     def __init__(self, workspace: Workspace, index: int, documents: Sequence[Document]) -> None:
         doc_ids = [document.doc_id for document in documents]
@@ -124,12 +134,12 @@ class _Work:
         self._keys = store.existing_keys(doc_ids)
         self._pseudonym_key = store.purpose_key("pseudonyms")
         matter = workspace.settings.mask.scope == "matter"
-        self._matters = Matters(workspace, documents, self._pseudonym_key) if matter else None
+        self._matters = MatterScopes(workspace, documents, self._pseudonym_key) if matter else None
 
-    def carry_out(self, document: Document, vault: list[dict[str, Any]]) -> _Outcome:
-        """Mask one document; its rows of the vault go into `vault`."""
+    def mask(self, document: Document, vault: list[dict[str, Any]]) -> _Outcome:
+        """Mask one document, and append its rows to `vault`."""
         doc_id = document.doc_id
-        pieces, scope = self._prepared(document)
+        pieces, scope = self._prepare(document)
         texts: list[str] = []
         spans: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
@@ -138,35 +148,37 @@ class _Work:
             texts.append(done.text)
             spans.update(r.type for r in done.masked.replacements)
             reasons.update(done.reasons)
-            payload = json.dumps(self._entry(document.owner, scope, done)).encode()
+            payload = json.dumps(self._build_entry(document.owner, scope, done)).encode()
             sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}")
             vault.append({"doc_id": doc_id, "start": piece.start, "payload": sealed})
         return _Outcome("".join(texts), spans, dict(sorted(reasons.items())))
 
-    def _prepared(self, document: Document) -> tuple[Callable[[], Iterable[Piece]], Scope]:
-        """The document's pieces after review, and who is who in it."""
+    def _prepare(self, document: Document) -> tuple[Callable[[], Iterable[Piece]], Scope]:
+        """Return a function that yields the document's pieces after review, and the scope of its entities."""
         doc_id = document.doc_id
         decided = self._decisions.get(doc_id, ())
         if decided:
             spans = apply_decisions(self._found.spans(document), decided, document.text)
             rejected = [(d.start, d.end) for d in decided if d.verdict == "reject"]
-            cut = list(split_pieces(document.text, spans, rejected))
-            named = [DocumentNames.read(document.text, spans)]
-            pieces: Callable[[], Iterable[Piece]] = functools.partial(iter, cut)
+            reviewed = list(split_pieces(document.text, spans, rejected))
+            names = [DocumentNames.read(document.text, spans)]
+            pieces: Callable[[], Iterable[Piece]] = functools.partial(iter, reviewed)
         else:
-            named = self._names.named(doc_id)
+            names = self._names.names(doc_id)
             pieces = functools.partial(self._found.pieces, document)
         if self._matters:
             return pieces, self._matters.scope(document.owner)
         keyed = functools.partial(surrogate_seed, self._pseudonym_key, doc_id)
-        return pieces, Scope(named, keyed, self._found.language(doc_id))
+        return pieces, Scope(names, keyed, self._found.language(doc_id))
 
-    def _entry(self, owner: str, scope: Scope, done: CheckedText) -> dict[str, Any]:
-        def known(entity: int) -> str:
+    def _build_entry(self, owner: str, scope: Scope, done: CheckedText) -> dict[str, Any]:
+        """Build the entry of the vault for one piece."""
+
+        def compute_id(entity: int) -> str:
             name = scope.canonical(entity)
             return entity_id(self._pseudonym_key, owner, name.type, name.surface)
 
-        ids = {entity: known(entity) for entity in {r.entity for r in done.masked.replacements}}
+        ids = {entity: compute_id(entity) for entity in {r.entity for r in done.masked.replacements}}
         return {
             "length": len(done.text),
             "replacements": [astuple(replacement) for replacement in done.masked.replacements],
@@ -176,13 +188,13 @@ class _Work:
         }
 
 
-def _dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]:
-    """What the outcome of each shard rests on: what was found in it, or in all documents of its owners."""
+def _collect_dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]:
+    """Return what the masking of each shard depends on: what was found in it, or in its owners' documents."""
     rows = workspace.catalogue.read().select(["doc_id", "owner", "shard"]).to_pylist()
     digests = {shard.index: shard.digest for shard in found.shards}
     decided = compute_decisions_digests(workspace)
     facts: dict[int, list[Any]] = {index: [digest] for index, digest in digests.items()}
-    # By document: a shard's digest would have one changed file mask the matters of its neighbours anew.
+    # By document, not by shard: one changed file must not mask again the matters of other files in its shard.
     finding = compute_digest(describe_detection(workspace.settings.mask))
     by_owner: dict[str, list[Any]] = defaultdict(lambda: [finding])
     for row in rows:
@@ -190,7 +202,7 @@ def _dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]
         facts[row["shard"]].append(entry)
         by_owner[row["owner"]].append(entry)
     if workspace.settings.mask.scope == "matter":
-        of_owner = {owner: compute_digest(rested) for owner, rested in by_owner.items()}
+        of_owner = {owner: compute_digest(entries) for owner, entries in by_owner.items()}
         for row in rows:
             facts[row["shard"]].append(of_owner[row["owner"]])
     return facts

@@ -1,9 +1,9 @@
-"""Search for hyper-parameters: on public documents for nothing, or on private ones and charged for.
+"""Search for hyper-parameters: on public documents without charge, or on private documents and charged.
 
-A search that trains on private documents and keeps the best spends like all its runs together, and choosing
-by a score of private documents tells of them too. So either everything is public, or every trial is a run in
-the ledger and the scores are released with noise, as one more run; the choice then only looks at what was
-released. The trials themselves are drawn beforehand, by public randomness.
+A search that trains on private documents and keeps the best model spends as much as all its runs together,
+and a choice by scores of private documents reveals something about them too. So either everything is public,
+or every trial is a run in the ledger and the scores are released with noise, as one more run; the choice
+then depends on released values only. The trials are drawn before the search, by public randomness.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import itertools
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,14 @@ from lexveil.nlp.encoders.documents import extract
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError
 from lexveil.pipeline.labels import parse_classes
-from lexveil.pipeline.models.encoding import encoding_of
-from lexveil.pipeline.records import ForEach, run_one_by_one
+from lexveil.pipeline.models.encoding import get_encoding
+from lexveil.pipeline.records import ForEach, Progress, run_one_by_one
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.data import Row, Split, load_split
-from lexveil.pipeline.training.fit import check_trainable, fit, model_config
-from lexveil.pipeline.training.recipes import training_plan
-from lexveil.pipeline.training.reservations import reserve, settled_ledger
+from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit
+from lexveil.pipeline.training.recipes import plan_training
+from lexveil.pipeline.training.reservations import open_reconciled_ledger, reserve
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import compute_digest
@@ -46,12 +45,17 @@ _DRAWS = 20_240_601
 _SCORES = "search-scores"
 # Digest of the code in commit faa0730, which was part of the names of finished searches then.
 _CODE_IN_OLD_NAMES = "333f7221a663bbf29e3a2b0289f9807d"
-OnTrial = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Factors on the recipe of the model kind; all 1 is the recipe itself."""
+    """Factors on the recipe of the model kind.
+
+    Attributes:
+        rate: factor on the learning rate.
+        norm: factor on the clipping norm.
+        steps: factor on the number of steps.
+    """
 
     rate: float = 1.0
     norm: float = 1.0
@@ -60,7 +64,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was tried, and its score: the share of held-out owners' documents told rightly."""
+    """Numbers of a trial, and its score.
+
+    Attributes:
+        learning_rate: the learning rate.
+        max_grad_norm: the clipping norm.
+        steps: the number of steps.
+        score: mean over the held-out owners of the share of their documents classified correctly, in [0, 1];
+            of private documents, with noise.
+    """
 
     learning_rate: float
     max_grad_norm: float
@@ -69,14 +81,16 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a search came to.
+class SearchResult:
+    """Result of a search.
 
     Attributes:
-        statement: one line: on what it searched, and what that cost.
-        settings: lines for lexveil.toml, for the configured epsilon and the number of owners searched.
-        noise: standard deviation of each score; 0 on public documents.
-        spent: epsilon of everything the population has been charged, with this search; None where public.
+        statement: one line that names the kind of documents and the charge.
+        settings: lines for lexveil.toml, for the configured epsilon and the number of owners of the search.
+        best: index of the best trial.
+        trials: all trials; the first is the recipe.
+        noise: standard deviation of the noise of each score; 0 on public documents.
+        spent: epsilon of all charges to the population, including this search; None on public documents.
     """
 
     statement: str
@@ -87,8 +101,8 @@ class Found:
     spent: float | None
 
 
-def candidates(count: int) -> tuple[Candidate, ...]:
-    """The recipe, and others drawn around it; the same for everybody."""
+def draw_candidates(count: int) -> tuple[Candidate, ...]:
+    """Draw `count` candidates, the same on every machine. The first is the recipe itself."""
     others = [Candidate(*factors) for factors in itertools.product(_RATES, _NORMS, _STEPS)]
     others.remove(Candidate())
     random.Random(_DRAWS).shuffle(others)
@@ -96,23 +110,29 @@ def candidates(count: int) -> tuple[Candidate, ...]:
 
 
 def search_public(
-    workspace: Workspace, trials: int, each: ForEach = run_one_by_one, on_trial: OnTrial | None = None
-) -> Found:
-    """Search on documents that are public, with the noise of the configured epsilon; nothing is charged.
+    workspace: Workspace, trials: int, each: ForEach = run_one_by_one, progress: Progress | None = None
+) -> SearchResult:
+    """Search on public documents, with the noise of the configured epsilon; nothing is charged.
+
+    Args:
+        workspace: a workspace with public documents only.
+        trials: number of candidates.
+        each: runs the shards of the encoding.
+        progress: listener for the trials.
 
     Raises:
-        TrainingRefusedError: no training run is possible, or nothing labelled is held out.
+        TrainingRefusedError: no training run is possible, or no labeled document is held out.
     """
-    split = _searchable(workspace, each)
+    split = _load_searchable(workspace, each)
     train = workspace.settings.train
     scores: list[float] = []
-    chosen = candidates(trials)
+    chosen = draw_candidates(trials)
     for number, candidate in enumerate(chosen):
-        model = _try(candidate, split, train, SecureRandom())
+        model = _fit_candidate(candidate, split, train, SecureRandom())
         scores.append(_score(model, split))
-        _tell(on_trial, number + 1, len(chosen))
+        _report_trial(progress, number + 1, len(chosen))
     statement = "searched on public documents, as you named them: nothing was charged to the ledger"
-    return _found(chosen, scores, 0.0, split, train, train, statement, None)
+    return _build_result(chosen, scores, 0.0, split, train, train, statement, None)
 
 
 def search_private(
@@ -120,104 +140,118 @@ def search_private(
     trials: int,
     trial_epsilon: float,
     each: ForEach = run_one_by_one,
-    on_trial: OnTrial | None = None,
-) -> Found:
-    """Search on the workspace's own documents, every trial and the scores charged before anything is trained.
+    progress: Progress | None = None,
+) -> SearchResult:
+    """Search on the workspace's own documents. All trials and the scores are charged before any training.
 
-    A search that was killed starts again with the same randomness and is charged once; one that is done is
-    not done again.
+    A search that was killed starts again with the same randomness and is charged once; a finished search is
+    not repeated.
+
+    Args:
+        workspace: the workspace.
+        trials: number of candidates.
+        trial_epsilon: epsilon of each trial, and of the scores together.
+        each: runs the shards of the encoding.
+        progress: listener for the trials.
 
     Raises:
-        TrainingRefusedError: no training run is possible, or nothing labelled is held out.
-        BudgetRefusedError: the trials and scores together would pass the ledger's limit; nothing is charged
-            then.
+        TrainingRefusedError: no training run is possible, or no labeled document is held out.
+        BudgetRefusedError: the trials and scores together would exceed the ledger's limit; then nothing is
+            charged.
 
-    Formal guarantee
-    ----------------
-    Each trial is a DP-SGD run of `trial_epsilon` and enters the ledger's filter as such. One owner more
-    changes each score, a sum over owners of a share in [0, 1], by at most 1, and so the vector of K scores
-    by sqrt(K): released with noise of standard deviation noise_multiplier sqrt(K), it is one Gaussian
-    mechanism, of `trial_epsilon` too. Models and scores are one adaptive composition, and everything after
-    them post-processing. Held-out owners are charged like the others, though no trial sees both. The number
-    of held-out owners and the set of labels count as public.
+    Formal guarantee:
+        Each trial is a DP-SGD run of `trial_epsilon` and enters the ledger's filter as such. One more owner
+        changes each score, a sum over owners of a share in [0, 1], by at most 1, and so the vector of K
+        scores by sqrt(K): released with noise of standard deviation noise_multiplier sqrt(K), it is one
+        Gaussian mechanism, also of `trial_epsilon`. Models and scores are one adaptive composition, and
+        everything after them is post-processing. Held-out owners are charged like the others, though no trial
+        uses both. The number of held-out owners and the set of labels count as public.
     """
-    split = _searchable(workspace, each)
+    split = _load_searchable(workspace, each)
     train = workspace.settings.train.model_copy(update={"epsilon": trial_epsilon})
-    chosen = candidates(trials)
-    searched = _searched(split, workspace.settings, train, trials)
-    kept, old = (
-        workspace.training / f"search-{compute_digest(about)[:16]}.json"
-        for about in (searched, [*searched, _CODE_IN_OLD_NAMES])
+    chosen = draw_candidates(trials)
+    search = _describe_search(split, workspace.settings, train, trials)
+    path, old_path = (
+        workspace.training / f"search-{compute_digest(facts)[:16]}.json"
+        for facts in (search, [*search, _CODE_IN_OLD_NAMES])
     )
-    digest = compute_digest(
-        [*searched, code_digest(__name__)]
-    )  # a run that is taken up again has the same code
-    with settled_ledger(workspace) as (ledger, population):
+    # With the code, so that a killed search continues with the same code only.
+    digest = compute_digest([*search, code_digest(__name__)])
+    with open_reconciled_ledger(workspace) as (ledger, population):
         limit = ledger.limit(population)
         assert limit is not None
-        done = read_json(kept) or read_json(old)
+        done = read_json(path) or read_json(old_path)
         if done is None:
             plans = [_plan(candidate, split, train) for candidate in chosen]
-            done = _run(workspace, (ledger, population), split, train, chosen, plans, digest,
-                        kept, on_trial)  # fmt: skip
+            reserved = _reserve_all(workspace, ledger, population, [*plans, _plan_scores(train)], digest)
+            done = _try_all(chosen, reserved, split, train, progress)
+            workspace.training.mkdir(parents=True, exist_ok=True)
+            write_json(path, done)
         for run in ledger.reservations(population):
             if run.state == "open" and run.id in done["reservations"]:
-                ledger.commit(run.id, run.charge.steps)  # only now that what it gave is kept
+                ledger.commit(run.id, run.charge.steps)  # after its result is stored
         spent = ledger.spent_epsilon(population, limit.delta)
     statement = (
         f"searched on private documents: {len(chosen)} trials and their scores, each of epsilon "
         f"{trial_epsilon:g}, were charged to population {population.name}, which has now spent {spent:.3g} "
         f"of {limit.epsilon:g}"
     )
-    return _found(
+    return _build_result(
         chosen, done["scores"], done["noise"], split, train, workspace.settings.train, statement, spent
     )
 
 
-def _run(
-    workspace: Workspace,
-    account: tuple[Ledger, Population],
+def _plan_scores(train: TrainSettings) -> TrainingPlan:
+    """Plan the release of the scores: one step of the Gaussian mechanism, in the ledger a run like others."""
+    noise_multiplier = accounting.noise_multiplier(train.epsilon, 1.0, 1, train.delta)
+    return TrainingPlan(noise_multiplier, 1.0, 1.0, 1, 1.0)
+
+
+def _try_all(
+    chosen: Sequence[Candidate],
+    reserved: Sequence[tuple[str, bytes]],
     split: Split,
     train: TrainSettings,
-    chosen: Sequence[Candidate],
-    plans: Sequence[TrainingPlan],
-    digest: str,
-    kept: Path,
-    on_trial: OnTrial | None,
+    progress: Progress | None,
 ) -> dict[str, Any]:
-    """Charge everything, train and score everything, and keep what came out."""
-    noise_multiplier = accounting.noise_multiplier(train.epsilon, 1.0, 1, train.delta)
-    scoring = TrainingPlan(noise_multiplier, 1.0, 1.0, 1, 1.0)
-    reserved = _reserve_all(workspace, account, [*plans, scoring], digest)
+    """Train and score every candidate, and add noise to the scores.
+
+    Args:
+        chosen: the candidates.
+        reserved: reservation and secret of each candidate, then of the scores.
+        split: the documents.
+        train: settings of the trials.
+        progress: listener for the trials.
+    """
     scores: list[float] = []
     for number, (candidate, (_, secret)) in enumerate(zip(chosen, reserved, strict=False)):
-        scores.append(_score(_try(candidate, split, train, SecureRandom(secret)), split))
-        _tell(on_trial, number + 1, len(chosen))
-    deviation = noise_multiplier * math.sqrt(len(chosen))
+        scores.append(_score(_fit_candidate(candidate, split, train, SecureRandom(secret)), split))
+        _report_trial(progress, number + 1, len(chosen))
+    deviation = _plan_scores(train).noise_multiplier * math.sqrt(len(chosen))
     draws = SecureRandom(reserved[-1][1]).normal(_SCORES, 0, len(chosen)).tolist()
     owners = len({row.owner for row in split.held_out})
     noisy = [score + deviation * draw / owners for score, draw in zip(scores, draws, strict=True)]
-    done = {
+    return {
         "scores": noisy,
         "noise": deviation / owners,
         "reservations": [identifier for identifier, _ in reserved],
     }
-    workspace.training.mkdir(parents=True, exist_ok=True)
-    write_json(kept, done)
-    return done
 
 
 def _reserve_all(
-    workspace: Workspace, account: tuple[Ledger, Population], plans: Sequence[TrainingPlan], digest: str
+    workspace: Workspace, ledger: Ledger, population: Population, plans: Sequence[TrainingPlan], digest: str
 ) -> list[tuple[str, bytes]]:
-    """(reservation, secret) of each plan. All or none: no trial has run when one is refused."""
-    ledger, population = account
+    """Reserve every plan, or none: when one is refused, no trial has run.
+
+    Returns:
+        The id of the reservation and the secret of each plan.
+    """
     reserved: list[tuple[str, bytes]] = []
     try:
         for number, plan in enumerate(plans):
-            found = reserve(workspace, ledger, population, plan, compute_digest([digest, number]))
-            assert found.secret is not None  # no model bears the name of a trial
-            reserved.append((found.reservation.id, found.secret))
+            run = reserve(workspace, ledger, population, plan, compute_digest([digest, number]))
+            assert run.secret is not None  # no model has the name of a trial
+            reserved.append((run.reservation.id, run.secret))
     except BudgetRefusedError:
         for identifier, _ in reserved:
             ledger.commit(identifier, 0)
@@ -225,79 +259,81 @@ def _reserve_all(
     return reserved
 
 
-def _searchable(workspace: Workspace, each: ForEach) -> Split:
-    encode(workspace, encoding_of(workspace.settings.train.model), each)
+def _load_searchable(workspace: Workspace, each: ForEach) -> Split:
+    encode(workspace, get_encoding(workspace.settings.train.model), each)
     split = load_split(workspace)
     if split.objective == "denoise":
         raise TrainingRefusedError("a search compares models by labels, and these documents have none")
     held_out = tuple(row for row in split.held_out if row.label is not None)
     if not held_out:
         raise TrainingRefusedError("a search needs held-out documents with labels; raise train.held_out")
-    split = Split(split.train, held_out, split.objective, split.labels)
-    check_trainable(model_config(workspace.settings.train, split), workspace.settings.train)
+    split = Split(split.train, held_out, split.objective, split.labels)  # scores need labels
+    check_trainable(build_model_config(workspace.settings.train, split), workspace.settings.train)
     return split
 
 
-def _searched(split: Split, settings: Settings, train: TrainSettings, trials: int) -> list[Any]:
+def _describe_search(split: Split, settings: Settings, train: TrainSettings, trials: int) -> list[Any]:
     documents = sorted((row.doc_id, row.owner, row.label) for row in (*split.train, *split.held_out))
     recipe = train.model_dump(mode="json", exclude={"diagnostics"})
     return [recipe, settings.ledger.population, trials, documents]
 
 
-def _settings_of(candidate: Candidate, split: Split, train: TrainSettings) -> TrainSettings:
-    """The recipe's numbers times the candidate's factors, at the noise of `train.epsilon`."""
+def _scale_recipe(candidate: Candidate, split: Split, train: TrainSettings) -> TrainSettings:
+    """Multiply the recipe's numbers by the candidate's factors, at the noise of `train.epsilon`."""
     own = train.model_copy(update={"learning_rate": None})
-    recipe = _planned(own, split)
+    recipe = _plan_settings(own, split)
     update = {
         "max_grad_norm": recipe.max_grad_norm * candidate.norm,
         "steps": max(1, round(recipe.steps * candidate.steps)),
     }
     scaled = own.model_copy(update=update)
-    rate = _planned(scaled, split).learning_rate * candidate.rate
+    rate = _plan_settings(scaled, split).learning_rate * candidate.rate
     return scaled.model_copy(update={"learning_rate": rate})
 
 
 def _plan(candidate: Candidate, split: Split, train: TrainSettings) -> TrainingPlan:
-    return _planned(_settings_of(candidate, split, train), split)
+    return _plan_settings(_scale_recipe(candidate, split, train), split)
 
 
-def _planned(train: TrainSettings, split: Split) -> TrainingPlan:
+def _plan_settings(train: TrainSettings, split: Split) -> TrainingPlan:
     try:
-        return training_plan(train, split)
+        return plan_training(train, split)
     except ValueError as error:
         raise TrainingRefusedError(f"no training run is possible with these settings: {error}") from None
 
 
-def _try(candidate: Candidate, split: Split, train: TrainSettings, key: SecureRandom) -> FeatureModel | None:
-    """The candidate's model; None where it diverged."""
-    own = _settings_of(candidate, split, train)
+def _fit_candidate(
+    candidate: Candidate, split: Split, train: TrainSettings, key: SecureRandom
+) -> FeatureModel | None:
+    """Train the model of a candidate; None: it diverged."""
+    own = _scale_recipe(candidate, split, train)
     try:
-        return fit(model_config(own, split), split, own, _planned(own, split), key)[0]
+        return fit(build_model_config(own, split), split, own, _plan_settings(own, split), key)[0]
     except NonFiniteGradientError:
         return None
 
 
 def _score(model: FeatureModel | None, split: Split) -> float:
-    """Mean over held-out owners of the share of an owner's documents that is told rightly, in [0, 1]."""
+    """Return the mean over held-out owners of the share of their documents classified correctly."""
     if model is None:
         return 0.0
     logits = extract(model, [row.encoded for row in split.held_out]).logits
     shares: dict[str, list[float]] = defaultdict(list)
-    for row, answer in zip(split.held_out, logits, strict=True):
-        shares[row.owner].append(_rightness(row, answer, split))
+    for row, row_logits in zip(split.held_out, logits, strict=True):
+        shares[row.owner].append(_score_row(row, row_logits, split))
     return float(np.mean([np.mean(own) for own in shares.values()]))
 
 
-def _rightness(row: Row, logits: np.ndarray, split: Split) -> float:
-    """1 or 0 for one class; for several the F1 of the two sets."""
+def _score_row(row: Row, logits: np.ndarray, split: Split) -> float:
+    """Return 1 or 0 for one class, and for several classes the F1 of the two sets."""
     if split.objective != "multilabel":
         return float(split.labels[int(logits.argmax())] == row.label)
     truth = set(parse_classes(row.label))
-    said = {name for name, logit in zip(split.labels, logits, strict=True) if logit > 0}
-    return 2 * len(truth & said) / (len(truth) + len(said)) if truth or said else 1.0
+    predicted = {name for name, logit in zip(split.labels, logits, strict=True) if logit > 0}
+    return 2 * len(truth & predicted) / (len(truth) + len(predicted)) if truth or predicted else 1.0
 
 
-def _found(
+def _build_result(
     chosen: Sequence[Candidate],
     scores: Sequence[float],
     noise: float,
@@ -306,9 +342,9 @@ def _found(
     wanted: TrainSettings,
     statement: str,
     spent: float | None,
-) -> Found:
+) -> SearchResult:
     best = max(range(len(scores)), key=lambda number: scores[number])
-    # Another than the recipe only where the noise does not explain it.
+    # Prefer the recipe unless the difference is larger than the noise of a difference.
     if scores[best] - scores[0] <= math.sqrt(2) * noise:
         best = 0
     trials = [_trial(candidate, split, tried, score) for candidate, score in zip(chosen, scores, strict=True)]
@@ -321,7 +357,7 @@ def _found(
         f"max_grad_norm = {winner.max_grad_norm:.4g}",
         f"steps = {winner.steps}",
     ]
-    return Found(statement, "\n".join(lines), best, tuple(trials), noise, spent)
+    return SearchResult(statement, "\n".join(lines), best, tuple(trials), noise, spent)
 
 
 def _trial(candidate: Candidate, split: Split, train: TrainSettings, score: float) -> Trial:
@@ -329,14 +365,14 @@ def _trial(candidate: Candidate, split: Split, train: TrainSettings, score: floa
     return Trial(plan.learning_rate, plan.max_grad_norm, plan.steps, score)
 
 
-def _tell(on_trial: OnTrial | None, done: int, total: int) -> None:
-    if on_trial is not None:
-        on_trial(done, total)
+def _report_trial(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress("trial", done, total)
 
 
-def as_rows(found: Found) -> list[dict[str, Any]]:
-    """The trials as a table's rows, the best one marked."""
+def tabulate_trials(result: SearchResult) -> list[dict[str, Any]]:
+    """Return the trials as rows of a table, with the best marked."""
     return [
-        asdict(trial) | {"best": "*" if number == found.best else ""}
-        for number, trial in enumerate(found.trials)
+        asdict(trial) | {"best": "*" if number == result.best else ""}
+        for number, trial in enumerate(result.trials)
     ]

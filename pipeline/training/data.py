@@ -1,4 +1,4 @@
-"""What training sees: owners with their items, labels or denoising targets, and who is held out."""
+"""Training data: owners with their items, labels or denoising targets, and the owners held out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lexveil.nlp.encoders.inputs import collate_tokens
 from lexveil.nlp.encoders.topics import PublicTopics
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.labels import is_multilabel, parse_classes
-from lexveil.pipeline.models.encoding import encoded_folder, encoding_of, load_encoder, read_encoded
+from lexveil.pipeline.models.encoding import encoded_folder, get_encoding, load_encoder, read_encoded
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.shards import read_manifest
@@ -28,7 +28,7 @@ Item = Sequence[int] | np.ndarray
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One document of the training data."""
+    """A document of the training data."""
 
     doc_id: str
     owner: str
@@ -38,7 +38,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Documents to learn from and documents held out; no owner is in both."""
+    """Documents to learn from and documents held out; no owner is in both.
+
+    Attributes:
+        train: the documents to learn from.
+        held_out: the documents held out.
+        objective: what a model learns.
+        labels: names of the classes or topics, in the order of a model's outputs.
+    """
 
     train: tuple[Row, ...] = field(repr=False)
     held_out: tuple[Row, ...] = field(repr=False)
@@ -47,21 +54,22 @@ class Split:
 
     @property
     def n_owners(self) -> int:
-        """How many owners are learnt from. Counts as public."""
+        """Number of owners to learn from. It counts as public."""
         return len({row.owner for row in self.train})
 
 
 def load_split(workspace: Workspace) -> Split:
-    """The encoded documents, divided by owner.
+    """Load the encoded documents, divided by owner.
 
-    Who is held out is decided by a keyed hash of the owner (or by the split field), never by content, so
-    that adding an owner moves no other.
+    An owner is held out by a keyed hash of the owner (or by the split field), never by content, so adding an
+    owner moves no other.
 
     Raises:
-        TrainingRefusedError: fewer than two classes or owners.
+        TrainingRefusedError: there are fewer than two classes or owners, or fewer labeled documents than
+            classes.
     """
     train = workspace.settings.train
-    want = encoding_of(train.model)
+    want = get_encoding(train.model)
     folder = encoded_folder(workspace, want)
     key = workspace.keys.purpose_key("held-out")
     learn: list[Row] = []
@@ -71,41 +79,50 @@ def load_split(workspace: Workspace) -> Split:
         about = table.select(["doc_id", "owner", "label", "split"]).to_pylist()
         for row, document in zip(about, encoded, strict=True):
             entry = Row(row["doc_id"], row["owner"], row["label"], document)
-            apart = row["split"] not in (None, "train") or _share(key, row["owner"]) < train.held_out
+            apart = row["split"] not in (None, "train") or _hash_to_unit(key, row["owner"]) < train.held_out
             (held_out if apart else learn).append(entry)
-    # Of all documents, held out or not: the set of labels counts as public.
-    found = {row.label for row in (*learn, *held_out)}
-    labels = tuple(sorted({name for label in found for name in parse_classes(label)}))
-    objective = resolve_objective(train, found)
+    # From all documents, held out or not: the set of labels counts as public.
+    written = {row.label for row in (*learn, *held_out)}
+    labels = tuple(sorted({name for label in written for name in parse_classes(label)}))
+    objective = resolve_objective(train, written)
     if objective != "denoise":
         if len(labels) < 2:
             raise TrainingRefusedError(f"training needs two classes, the documents have {len(labels)}")
         learn = [row for row in learn if row.label is not None]
         if len(labels) > len(learn):
             raise TrainingRefusedError(
-                f"training needs more documents than classes; {len(learn)} labelled ones are not held out, "
+                f"training needs more documents than classes; {len(learn)} labeled ones are not held out, "
                 f"of {len(labels)} classes"
             )
     else:
         labels = PublicTopics.load(load_encoder(train)).names
     owners = {row.owner for row in learn}
-    held_out = [
-        row for row in held_out if row.owner not in owners
-    ]  # with a split field, an owner may be in both
+    # A split field may put documents of one owner into both.
+    held_out = [row for row in held_out if row.owner not in owners]
     if len(owners) < 2:
         raise TrainingRefusedError("training needs documents of at least two owners")
     return Split(tuple(learn), tuple(held_out), objective, labels)
 
 
 def resolve_objective(train: TrainSettings, labels: Collection[str | None]) -> Objective:
-    """What the setting means for documents with these labels, one or several each, or none at all."""
+    """Return the objective that the settings mean for documents with these labels.
+
+    Args:
+        train: the settings; "auto" decides by the labels.
+        labels: the labels of all documents; None: a document without a label.
+    """
     if train.objective == "denoise" or (train.objective == "auto" and set(labels) <= {None}):
         return "denoise"
     return "multilabel" if any(is_multilabel(label) for label in labels) else "classify"
 
 
-def target_of(row: Row, objective: Objective, labels: Sequence[str]) -> int | np.ndarray:
-    """What a model is to say of a document: its class, a 1 for each of its classes, or its topics."""
+def build_target(row: Row, objective: Objective, labels: Sequence[str]) -> int | np.ndarray:
+    """Build the target of a document for a model.
+
+    Returns:
+        "classify": the index of its class. "multilabel": an array with 1 for each of its classes, shape
+        (labels,). "denoise": its topics, shape (topics,).
+    """
     if objective == "denoise":
         assert row.encoded.topics is not None
         return row.encoded.topics
@@ -115,35 +132,39 @@ def target_of(row: Row, objective: Objective, labels: Sequence[str]) -> int | np
     return labels.index(row.label or "")
 
 
-def _share(key: bytes, owner: str) -> float:
+def _hash_to_unit(key: bytes, owner: str) -> float:
     return int(content_id(key, owner.encode())[:12], 16) / 16**12
 
 
 class OwnerData:
-    """The training documents grouped by owner, as the DP engine draws them.
+    """Training documents grouped by owner, as the DP engine draws them.
 
-    An item is a document's embedding, or one chunk of its tokens. An owner has at most `max_items` of them;
-    of an owner with more, an evenly spaced selection is taken in the order of keyed document ids, without a
-    look at labels. The weights of an owner's items sum to one, so a large owner pulls no harder.
+    An item is a document's embedding, or one chunk of its tokens. An owner has at most `max_items` of them:
+    of more, an evenly spaced selection is taken in the order of keyed document ids, without the labels. The
+    weights of an owner's items sum to one, so a large owner has no more influence.
+
+    Attributes:
+        n_owners: number of owners.
+        item_counts: number of items of each owner, in the order of their indices.
     """
 
     def __init__(self, split: Split, kind: Kind, max_items: int) -> None:
         self._tokens = takes_tokens(kind)
         items: dict[str, list[tuple[Item, int | np.ndarray]]] = defaultdict(list)
         for row in sorted(split.train, key=lambda row: row.doc_id):
-            target = target_of(row, split.objective, split.labels)
+            target = build_target(row, split.objective, split.labels)
             pieces: list[Item] = list(row.encoded.tokens) if self._tokens else [_embedding(row.encoded)]
             items[row.owner].extend((piece, target) for piece in pieces)
         self._owners = [_thin(items[owner], max_items) for owner in sorted(items)]
         if self._tokens:
-            # Owners that are drawn side by side are padded to the longest chunk of them.
+            # Chunks of a batch are padded to the longest, so owners of similar length should be adjacent.
             self._owners.sort(key=lambda owner: max((len(piece) for piece, _ in owner), default=0))
         self.n_owners = len(self._owners)
         self.item_counts = [len(owner) for owner in self._owners]
-        self._embeddings = None if self._tokens else self._stacked()
+        self._embeddings = None if self._tokens else self._stack_embeddings()
 
-    def _stacked(self) -> TensorOwners:
-        """Embeddings side by side: gathering thousands of small arrays would take longer than the step."""
+    def _stack_embeddings(self) -> TensorOwners:
+        """Stack all embeddings: gathering thousands of small arrays would take longer than the step."""
         drawn = [item for owner in self._owners for item in owner]
         inputs = torch.from_numpy(np.stack([np.asarray(piece, np.float32) for piece, _ in drawn]))
         targets = torch.from_numpy(np.asarray([target for _, target in drawn]))
@@ -151,14 +172,21 @@ class OwnerData:
         return TensorOwners(inputs, targets, owner_of, self.n_owners)
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """All items of these owners, each of which has some; of a single owner, those at `items` only."""
+        """Build the batch of some owners.
+
+        Args:
+            owners: indices of the owners; each has items.
+            items: for a single owner, the indices of the items to take; None: all.
+        """
         if self._embeddings is not None:
             return self._embeddings.batch(owners, items)
         chosen = slice(None) if items is None else slice(items.start, items.stop, items.step)
-        drawn = [(place, *item) for place, owner in enumerate(owners) for item in self._owners[owner][chosen]]
+        drawn = [
+            (position, *item) for position, owner in enumerate(owners) for item in self._owners[owner][chosen]
+        ]
         inputs = collate_tokens([piece for _, piece, _ in drawn])
         counts = torch.tensor([len(self._owners[owner]) for owner in owners])
-        owner_index = torch.tensor([place for place, _, _ in drawn], dtype=torch.int64)
+        owner_index = torch.tensor([position for position, _, _ in drawn], dtype=torch.int64)
         targets = torch.from_numpy(np.asarray([target for _, _, target in drawn]))
         return Batch(inputs, targets, owner_index, (1.0 / counts)[owner_index])
 
@@ -168,7 +196,7 @@ def _embedding(encoded: EncodedDocument) -> np.ndarray:
     return encoded.embedding
 
 
-def _thin(items: list[tuple[Item, int | np.ndarray]], most: int) -> list[tuple[Item, int | np.ndarray]]:
-    if len(items) <= most:
+def _thin(items: list[tuple[Item, int | np.ndarray]], limit: int) -> list[tuple[Item, int | np.ndarray]]:
+    if len(items) <= limit:
         return items
-    return [items[int(place)] for place in np.linspace(0, len(items) - 1, most)]
+    return [items[int(index)] for index in np.linspace(0, len(items) - 1, limit)]

@@ -1,4 +1,4 @@
-"""What a model is trained to do, and a trial of one training step that looks at no document."""
+"""Objectives of training, and a trial of one training step that reads no document."""
 
 from __future__ import annotations
 
@@ -20,28 +20,32 @@ CORRUPTION = 0.3
 _LENGTHS = (3, 7, 5)
 
 
-def objective_of(model: FeatureModel) -> tuple[nn.Module, Loss]:
-    """The module that is trained, with `model` in it, and the loss of its outputs, one value an item."""
+def build_objective(model: FeatureModel) -> tuple[nn.Module, Loss]:
+    """Return the module to train, which contains `model`, and the loss of its outputs, one value per item."""
     if model.config.objective == "denoise":
         return _Denoiser(model), denoising_loss
     return model, multilabel_loss if model.config.objective == "multilabel" else classification_loss
 
 
 def try_one_step(model: FeatureModel, encoder: PublicEncoder) -> None:
-    """Forward, backward and clipping of the very model, on random inputs: what cannot be trained under DP is
-    found before the ledger is charged.
+    """Run one forward and backward pass with clipping on random inputs.
 
-    `model` is not to be trained afterwards: its head gets random weights, since an untrained one, of zeros,
-    would hide every gradient below it.
+    It finds a model that cannot be trained under DP before the ledger is charged. Do not train `model`
+    afterwards: its head gets random weights, since an untrained head, all zeros, would hide every gradient
+    below it.
+
+    Args:
+        model: the model.
+        encoder: its public encoder.
 
     Raises:
-        TrainingRefusedError: a layer cannot be clipped per owner, or items of a batch are not kept apart; the
-            line names the layer and its place.
+        TrainingRefusedError: a layer cannot be clipped per owner, or the items of a batch influence each
+            other; the message names the layer and its position.
     """
     with torch.random.fork_rng():
         torch.manual_seed(0)
         nn.init.normal_(model.output.weight)
-        target, loss = objective_of(model)
+        target, loss = build_objective(model)
         inputs, targets = _random_inputs(model, encoder), _random_targets(model)
         try:
             with BookKeeper(target) as keeper:
@@ -49,24 +53,25 @@ def try_one_step(model: FeatureModel, encoder: PublicEncoder) -> None:
                 keeper.owner_clipped_sum(torch.tensor([0, 1, 0]), 2, 1.0)
         except (ValueError, NonFiniteGradientError) as error:
             raise TrainingRefusedError(
-                f"kind {model.config.kind} can't be trained under DP: {error}"
+                f"kind {model.config.kind} cannot be trained under DP: {error}"
             ) from None
-        _check_apart(model.eval(), inputs)
+        _check_items_independent(model.eval(), inputs)
 
 
-def _check_apart(model: FeatureModel, inputs: Inputs) -> None:
-    """Clipping per owner means nothing where one owner's text changes another's gradient."""
+def _check_items_independent(model: FeatureModel, inputs: Inputs) -> None:
+    """Refuse a model whose items influence each other: clipping per owner would then bound nothing."""
     with torch.no_grad():
         together = model.features(inputs)
         for row in range(len(_LENGTHS)):
-            place = slice(row, row + 1)
-            alone = inputs[place]
+            single = slice(row, row + 1)
+            alone = inputs[single]
             if isinstance(inputs, TokenBatch):
-                alone = TokenBatch(inputs.ids[place, : _LENGTHS[row]], inputs.lengths[place])
+                alone = TokenBatch(inputs.ids[single, : _LENGTHS[row]], inputs.lengths[single])
             assert isinstance(alone, Tensor | TokenBatch)
-            if not torch.allclose(together[place], model.features(alone), atol=1e-3):
+            if not torch.allclose(together[single], model.features(alone), atol=1e-3):
                 raise TrainingRefusedError(
-                    f"kind {model.config.kind} can't be trained under DP: the encoder mixes a batch's texts"
+                    f"kind {model.config.kind} cannot be trained under DP: the encoder mixes the texts of a "
+                    "batch"
                 )
 
 
@@ -86,7 +91,7 @@ def _random_targets(model: FeatureModel) -> Tensor:
 
 
 class _Denoiser(nn.Module):
-    """Corrupts what it is given before the model sees it."""
+    """A model that gets corrupted inputs."""
 
     def __init__(self, model: FeatureModel) -> None:
         super().__init__()
@@ -97,7 +102,7 @@ class _Denoiser(nn.Module):
 
 
 class _TorchDraws:
-    """torch's generator, which the DP engine seeds from the run's key at every step."""
+    """PyTorch's generator, which the DP engine seeds from the run's key at every step."""
 
     def random(self, size: tuple[int, ...], /) -> NDArray[np.float64]:
         return torch.rand(size, dtype=torch.float64).numpy()

@@ -14,14 +14,21 @@ from lexveil.privacy.dp.engine import TrainingPlan
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Hyper-parameters of a model kind, chosen on development data, never on a user's.
+    """Hyper-parameters of a model kind.
 
-    `step_noise` is the standard deviation that one step's noise gives a weight. The learning rate follows
-    from it, learning_rate = step_noise sample_rate n_owners / (noise_multiplier max_grad_norm), so that few
-    owners make small steps instead of drowning the model in noise. To tell classes apart, step_noise falls
-    with the fourth root of the number of owners under a thousand. That number counts as public.
-    `plain_rate` is the learning rate of the twin without privacy, which needs no such care. `owners_a_step`
-    bounds the sample rate by what a CPU can do in a step; None: no bound.
+    The learning rate follows from the noise: learning_rate = step_noise sample_rate n_owners /
+    (noise_multiplier max_grad_norm), so that few owners take small steps and the noise does not dominate. For
+    classification, step_noise falls with the fourth root of the number of owners below a thousand. That
+    number counts as public.
+
+    Attributes:
+        step_noise: standard deviation of the noise that one step adds to a weight.
+        max_grad_norm: L2 norm to which the gradient of an owner is clipped.
+        sample_rate: probability that a step draws an owner.
+        steps: number of steps.
+        plain_rate: learning rate of the twin without privacy.
+        owners_per_step: expected number of owners per step that a CPU can process, which bounds the sample
+            rate; None: no bound.
     """
 
     step_noise: float
@@ -29,7 +36,7 @@ class Recipe:
     sample_rate: float
     steps: int
     plain_rate: float
-    owners_a_step: int | None = None
+    owners_per_step: int | None = None
 
 
 RECIPES = {
@@ -38,26 +45,34 @@ RECIPES = {
     "square": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "cubic": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "lstm": Recipe(step_noise=0.002, max_grad_norm=0.1, sample_rate=0.1, steps=50, plain_rate=0.0016),
-    # Barely tuned: a few runs on 3,000 provisions. Rates suit heads whose logits are scaled (LOGIT_SCALES).
-    "lora": Recipe(0.01, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.04, owners_a_step=128),
+    # Tuned little: a few runs on 3,000 provisions. Rates suit heads whose logits are scaled (LOGIT_SCALES).
+    "lora": Recipe(0.01, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.04, owners_per_step=128),
     "last_layers": Recipe(
-        0.002, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.0016, owners_a_step=128
+        0.002, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.0016, owners_per_step=128
     ),
     "full": Recipe(
-        0.0007, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.0002, owners_a_step=128
+        0.0007, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.0002, owners_per_step=128
     ),
 }
 _PLAIN_MOMENTUM = 0.9
-# Where so few owners say so little, steps are to stay nearer to what the public start knows.
+# With few owners the signal is weak, so steps stay closer to the public initialization.
 _MANY_OWNERS = 1000
-# Soft targets over many topics give smaller gradients than classes do: less noise suits them.
+# Soft targets over many topics give smaller gradients than classes, so they need less noise.
 _DENOISE_STEP_NOISE = 0.03
 
 
-def training_plan(train: TrainSettings, split: Split) -> TrainingPlan:
-    """The steps, rates and noise of a run: the recipe of its kind where the settings name none."""
+def plan_training(train: TrainSettings, split: Split) -> TrainingPlan:
+    """Plan the steps, rates and noise of a run. The recipe of the kind fills in what the settings leave open.
+
+    Args:
+        train: the settings.
+        split: the documents; only the objective and the number of owners matter.
+
+    Raises:
+        ValueError: no noise reaches the epsilon with these settings.
+    """
     recipe = RECIPES[train.model]
-    affordable = math.inf if recipe.owners_a_step is None else recipe.owners_a_step / split.n_owners
+    affordable = math.inf if recipe.owners_per_step is None else recipe.owners_per_step / split.n_owners
     sample_rate = train.sample_rate or min(recipe.sample_rate, affordable)
     steps = train.steps or recipe.steps
     max_grad_norm = train.max_grad_norm or recipe.max_grad_norm
@@ -78,7 +93,7 @@ def training_plan(train: TrainSettings, split: Split) -> TrainingPlan:
     )
 
 
-def plain_plan(plan: TrainingPlan, kind: Kind) -> TrainingPlan:
-    """The plan of the twin without privacy: twice the steps, with momentum, at a rate for exact gradients."""
+def plan_without_privacy(plan: TrainingPlan, kind: Kind) -> TrainingPlan:
+    """Plan the training of the twin without privacy: twice the steps, momentum, a rate without noise."""
     rate = RECIPES[kind].plain_rate
     return replace(plan, steps=2 * plan.steps, learning_rate=rate, momentum=_PLAIN_MOMENTUM)

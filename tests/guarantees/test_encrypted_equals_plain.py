@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lexveil.pipeline.models.encrypted_check import check_encrypted
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier
 from lexveil.pipeline.serving.server.app import Offer, create_app
-from lexveil.pipeline.stages.evaluate import encrypted_check
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel
 
@@ -63,7 +63,7 @@ def test_one_document_a_slot() -> None:
 def test_the_check_that_the_main_job_reports() -> None:
     random = np.random.default_rng(5)
     head = LinearHead(random.normal(size=(384, 4)), random.normal(size=4))
-    check = encrypted_check(head, random.normal(size=(30, 384)))
+    check = check_encrypted(head, random.normal(size=(30, 384)))
     assert check.documents == 30
     assert check.agreement == 1.0
     assert 0 < check.max_error <= check.error_bound

@@ -58,9 +58,9 @@ def test_the_plot(ledger: Lexveil, tmp_path: Path, name: str) -> None:
 def test_what_cannot_be_drawn_or_written_is_one_line(ledger: Lexveil) -> None:
     for arguments, word in (
         (("show", "-w", "w", "--plot", "spent.pdf"), ".svg"),
-        (("export", "none/ledger.json", "-w", "w"), "can't write"),
-        (("verify", "--export", "none.json"), "can't read"),
-        (("verify", "--export", "w/workspace.json"), "no ledger export"),
+        (("export", "none/ledger.json", "-w", "w"), "cannot write"),
+        (("verify", "--export", "none.json"), "cannot read"),
+        (("verify", "--export", "w/workspace.json"), "not a ledger export"),
     ):
         output = ledger(*arguments)
         assert (output.code, output.out, output.err.count("\n")) == (2, "", 1)

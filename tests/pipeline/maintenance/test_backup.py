@@ -13,7 +13,7 @@ import pytest
 from fixtures.postgres import new_database
 from lexveil.flows.cli import app
 from lexveil.pipeline.errors import WorkspaceError, WorkspaceKeyError
-from lexveil.pipeline.maintenance.backup import back_up, catch_up, recover
+from lexveil.pipeline.maintenance.backup import back_up, finish_recovery, recover
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.settings import Settings
@@ -63,7 +63,7 @@ def test_it_goes_on_elsewhere(
     before = texts(place)
     shutil.rmtree(place.root)
     there = recover(tmp_path / "backup", tmp_path / "elsewhere", SETTINGS)
-    found = catch_up(there.with_settings(SETTINGS), tmp_path / "backup")
+    found = finish_recovery(there.with_settings(SETTINGS), tmp_path / "backup")
     assert (found.files, found.log_intact, found.ledger_intact) == (made.files, True, True)
     assert texts(there) == before
     assert there.protected.stat().st_mode & 0o077 == 0
@@ -103,11 +103,11 @@ def test_what_was_erased_since_is_erased_again(place: Workspace, tmp_path: Path)
     back = recover(tmp_path / "backup", tmp_path / "old", SETTINGS)
     assert gone in ids(back)  # the documented danger of an old backup
     there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, copy)
-    assert catch_up(there.with_settings(SETTINGS), tmp_path / "backup").erased_again == 1
+    assert finish_recovery(there.with_settings(SETTINGS), tmp_path / "backup").erased_again == 1
     assert ids(there) == others
     assert there.with_settings(SETTINGS).keys.erased_ids([gone]) == {gone}
     assert there.with_settings(SETTINGS).log.export() == copy.read_bytes()
-    assert catch_up(there.with_settings(SETTINGS), tmp_path / "backup").erased_again == 0
+    assert finish_recovery(there.with_settings(SETTINGS), tmp_path / "backup").erased_again == 0
 
 
 @pytest.mark.parametrize("wrong", ["another", "changed", "earlier"])
@@ -139,7 +139,7 @@ def test_spending_since_is_missed(place: Workspace, tmp_path: Path) -> None:
     place.with_settings(SETTINGS).log.append("train", "done", {"reservation": reserved.id})
     (tmp_path / "copy").write_bytes(place.with_settings(SETTINGS).log.export())
     there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, tmp_path / "copy")
-    assert catch_up(there.with_settings(SETTINGS), tmp_path / "backup").charges_missing == 1
+    assert finish_recovery(there.with_settings(SETTINGS), tmp_path / "backup").charges_missing == 1
 
 
 def test_what_is_wrong_leaves_nothing(
@@ -147,7 +147,7 @@ def test_what_is_wrong_leaves_nothing(
 ) -> None:
     backup, target = tmp_path / "backup", tmp_path / "new"
     back_up(place.with_settings(SETTINGS), backup)
-    with pytest.raises(WorkspaceError, match="isn't empty"):
+    with pytest.raises(WorkspaceError, match="is not empty"):
         back_up(place.with_settings(SETTINGS), backup)
     with pytest.raises(WorkspaceError, match="something lies"):
         recover(backup, place.root, SETTINGS)
@@ -155,7 +155,7 @@ def test_what_is_wrong_leaves_nothing(
     with pytest.raises(WorkspaceKeyError, match="is not the key"):
         recover(backup, target, SETTINGS)
     monkeypatch.delenv("LEXVEIL_MASTER_KEY")
-    with pytest.raises(WorkspaceKeyError, match="holds no master key"):
+    with pytest.raises(WorkspaceKeyError, match="does not contain the master key"):
         recover(backup, target, SETTINGS)
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", (place.protected / "master.key").read_text().strip())
     part = next((backup / "files" / "masked").glob("part-*.parquet"))
@@ -188,7 +188,7 @@ def test_with_a_database(
     with pytest.raises(WorkspaceError, match="PostgreSQL"):
         recover(tmp_path / "backup", tmp_path / "unset", SETTINGS)
     found = recover(tmp_path / "backup", f"{base}/new", there)
-    assert catch_up(found.with_settings(there), tmp_path / "backup").log_intact
+    assert finish_recovery(found.with_settings(there), tmp_path / "backup").log_intact
     assert found.with_settings(there).log.verify(made.head).known
     assert texts(found, there) == texts(place, here)
     assert work_on(found, [source], there) == [0, 0]

@@ -12,9 +12,9 @@ import pytest
 
 from lexveil.pipeline.errors import SourceError, WorkspaceError
 from lexveil.pipeline.job import run_job
-from lexveil.pipeline.maintenance.erasure import ERASURES, erase, scan
+from lexveil.pipeline.maintenance.erasure import ERASURES, erase, scan_for_ids
 from lexveil.pipeline.masking.vault import restore_document
-from lexveil.pipeline.models.saved import models
+from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.request import find_reusable_result, make_request
 from lexveil.pipeline.settings import Settings, load_settings
 from lexveil.pipeline.stages.ingest import ingest
@@ -183,25 +183,25 @@ def test_models_say_so_although_the_clock_was_set_back(
         ahead.setattr("lexveil.privacy.keystore.time.time", lambda: clock() + 3600)
         ingest(place.with_settings(settings), [*finished.sources, more])
         mask(place.with_settings(settings))
-    first = {model.name for model in models(place)}
+    first = {model.name for model in list_models(place)}
     train(
         place.with_settings(
             settings.model_copy(update={"train": settings.train.model_copy(update={"epsilon": 1.0})})
         )
     )
     gone = erase(place.with_settings(settings), "late")
-    assert set(gone.models) == {models(place)[-1].name}
+    assert set(gone.models) == {list_models(place)[-1].name}
     assert first.isdisjoint(gone.models)
 
 
 def test_the_scan_sees_what_was_left(finished: Any, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     keys = place.with_settings(settings).keys
-    assert scan(place, keys, [doc_id]).left > 5
+    assert scan_for_ids(place, keys, [doc_id]).left > 5
     erase(place.with_settings(settings), doc_id)
     note = place.features / "notes.txt"
     note.write_bytes(b"x" * ((1 << 22) - 10) + doc_id.encode())
-    assert scan(place, keys, [doc_id]).left == 1
+    assert scan_for_ids(place, keys, [doc_id]).left == 1
 
 
 def test_a_document_or_an_owner(finished: Any, doc_id: str) -> None:

@@ -18,14 +18,14 @@ from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.masking.decisions import (
     Decision,
     Verdict,
-    apply_decisions,
-    decisions_digests,
-    forget_review,
+    compute_decisions_digests,
+    compute_text_digests,
+    load_decisions,
+    remove_review,
     review_folder,
     store_decisions,
-    stored_decisions,
-    text_digest,
 )
+from lexveil.pipeline.masking.reviewed_spans import apply_decisions
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace.documents import read_raw
@@ -154,7 +154,7 @@ class TestFiles:
 
     @pytest.fixture
     def write(self, place: Any, document: Any, tmp_path: Path) -> Callable[..., Path]:
-        (digest,) = text_digest(place.with_settings(Settings()), [document.text])
+        (digest,) = compute_text_digests(place.with_settings(Settings()), [document.text])
         entry = {"start": 0, "end": 4, "type": "PERSON", "verdict": "accept"}
 
         def write(name: str = "decisions-a.json", entries: Any = (entry,), **changes: Any) -> Path:
@@ -168,23 +168,23 @@ class TestFiles:
 
     def test_kept_replaced_and_forgotten(self, place: Any, document: Any, write: Callable[..., Path]) -> None:
         settings = Settings()
-        assert stored_decisions(place.with_settings(settings), [document]) == {}
+        assert load_decisions(place.with_settings(settings), [document]) == {}
         assert store_decisions(place.with_settings(settings), write()) == 1
-        assert stored_decisions(place.with_settings(settings), [document]) == {
+        assert load_decisions(place.with_settings(settings), [document]) == {
             document.doc_id: (Decision(0, 4, "PERSON", "accept"),)
         }
         (file,) = review_folder(place).iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        before = decisions_digests(place)
+        before = compute_decisions_digests(place)
         entries = [{"start": 5, "end": 9, "type": "DATE", "verdict": "add"}]
         assert store_decisions(place.with_settings(settings), write(entries=entries).parent) == 1
-        assert decisions_digests(place).keys() == before.keys()
-        assert decisions_digests(place) != before
+        assert compute_decisions_digests(place).keys() == before.keys()
+        assert compute_decisions_digests(place) != before
         store_decisions(place.with_settings(settings), write(entries=[]))
-        assert decisions_digests(place) == {}
+        assert compute_decisions_digests(place) == {}
         store_decisions(place.with_settings(settings), write())
-        assert forget_review(place, document.doc_id) == 1
-        assert stored_decisions(place.with_settings(settings), [document]) == {}
+        assert remove_review(place, document.doc_id) == 1
+        assert load_decisions(place.with_settings(settings), [document]) == {}
 
     def test_decisions_about_another_text_are_left_alone(
         self, place: Any, document: Any, write: Callable[..., Path]
@@ -193,14 +193,14 @@ class TestFiles:
 
         store_decisions(place.with_settings(Settings()), write())
         changed = replace(document, text=f" {document.text}")
-        assert stored_decisions(place.with_settings(Settings()), [changed]) == {}
+        assert load_decisions(place.with_settings(Settings()), [changed]) == {}
 
     @pytest.mark.parametrize(
         ("changes", "says"),
         [
             ({"doc_id": "0" * 32}, "no such document"),
             ({"doc_id": "../../x"}, "doc_id"),
-            ({"digest": "0" * 32}, "isn't the one that was reviewed"),
+            ({"digest": "0" * 32}, "is not the reviewed one"),
             ({"text": "Quill"}, "text"),
             ({"entries": [{"start": 0, "end": 10**9, "type": "PERSON", "verdict": "add"}]}, "outside"),
             ({"entries": [{"start": 4, "end": 4, "type": "PERSON", "verdict": "add"}]}, "outside"),

@@ -10,7 +10,7 @@ import pytest
 
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.masking.evaluation import evaluate_gold
-from lexveil.pipeline.masking.scores import OTHER_DOCUMENTS, scores_digest, scores_in_use
+from lexveil.pipeline.masking.scores import OTHER_DOCUMENTS, collect_scores, compute_scores_digest
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -22,8 +22,8 @@ MISSED = {"start": 43, "end": 51, "type": "ORGANIZATION"}
 
 def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
     place = Workspace.create_or_open(tmp_path / "w")
-    assert scores_in_use(place.with_settings(RULES.mask))["own"] is None
-    before = scores_digest(place)
+    assert collect_scores(place.with_settings(RULES))["own"] is None
+    before = compute_scores_digest(place)
     gold = write_jsonl([{"id": 1, "text": TEXT, "spans": [SPAN, MISSED], "language": "en"}])
     batches: list[int] = []
 
@@ -37,8 +37,8 @@ def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[...
     assert (found["n"], found["er_di"], found["er_qi"], found["stored"]) == (1, 1.0, 0.0, True)
     assert found["by_type"]["EMAIL"] == {"n": 1, "recall": 1.0, "found": 1, "precision": 1.0}
     assert batches == [1]
-    assert scores_digest(place) != before
-    shown = scores_in_use(place.with_settings(RULES.mask))
+    assert compute_scores_digest(place) != before
+    shown = collect_scores(place.with_settings(RULES))
     assert shown["note"] == OTHER_DOCUMENTS
     assert shown["own"] is not None
     assert (shown["own"]["n"], shown["own"]["er_di"]) == (1, 1.0)
@@ -46,7 +46,7 @@ def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[...
     # Another detector, or another operating point, was never measured.
     for mask in ({"detector": "light"}, {"detector": "rules", "preset": "strict"}):
         other = Settings.model_validate({"mask": mask})
-        assert scores_in_use(place.with_settings(other.mask))["own"] is None
+        assert collect_scores(place.with_settings(other))["own"] is None
 
 
 def test_without_a_workspace_nothing_is_kept(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
@@ -57,5 +57,7 @@ def test_without_a_workspace_nothing_is_kept(tmp_path: Path, write_jsonl: Callab
 
 
 def test_a_gold_file_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"none\.jsonl: the gold file cannot be read: there is no such file"):
+    with pytest.raises(
+        SourceError, match=r"none\.jsonl: the gold file cannot be read: there is no such file"
+    ):
         evaluate_gold(tmp_path / "none.jsonl", RULES)

@@ -145,7 +145,7 @@ def test_what_cannot_be_read_leaves_nothing(tmp_path: Path, name: str, data: byt
 def test_missing_files_and_folders(tmp_path: Path, write_jsonl: WriteJsonl) -> None:
     with pytest.raises(SourceError, match="no file"):
         detect_file(tmp_path / "none.jsonl", tmp_path / "out.jsonl", load_settings())
-    with pytest.raises(SourceError, match="can't write"):
+    with pytest.raises(SourceError, match="cannot write"):
         detect_file(write_jsonl([{"text": "a"}]), tmp_path / "none" / "out.jsonl", load_settings())
 
 

@@ -9,8 +9,8 @@ import torch
 from lexveil.nlp.encoders.config import ModelConfig
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.models import FeatureModel
-from lexveil.pipeline.models.heads import head_of
-from lexveil.pipeline.stages.evaluate import encrypted_check
+from lexveil.pipeline.models.encrypted_check import check_encrypted
+from lexveil.pipeline.models.heads import build_head
 from lexveil.privacy.he.network import NORM, Bounds
 from lexveil.privacy.he.served_model import LinearHead, NetworkHead
 
@@ -45,7 +45,7 @@ def unit(n: int) -> np.ndarray:
 def test_the_served_head_gives_the_models_logits(kind: str) -> None:
     model, features = model_of(kind), unit(20)
     logits = model(torch.from_numpy(features)).detach().numpy()
-    head = head_of(model)
+    head = build_head(model)
     assert isinstance(head, LinearHead if kind == "linear" else NetworkHead)
     np.testing.assert_allclose(head.logits(features), logits, atol=1e-4)
     if isinstance(head, NetworkHead):
@@ -56,7 +56,7 @@ def test_the_served_head_gives_the_models_logits(kind: str) -> None:
 def test_logits_that_could_wrap_are_divided_and_labels_stay(kind: str) -> None:
     model, features = model_of(kind, large=300.0), unit(50)
     logits = model(torch.from_numpy(features)).detach().numpy()
-    head = head_of(model)
+    head = build_head(model)
     assert isinstance(head, NetworkHead)
     layers = (head.first_weight, head.first_bias, head.last_weight, head.last_bias)
     assert 128 < Bounds(head.activation, *layers).largest_logit(NORM) <= 256
@@ -65,6 +65,6 @@ def test_logits_that_could_wrap_are_divided_and_labels_stay(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["linear", "square"])
 def test_the_encrypted_check(kind: str) -> None:
-    check = encrypted_check(head_of(model_of(kind)), unit(9), profile="fast")
+    check = check_encrypted(build_head(model_of(kind)), unit(9), profile="fast")
     assert check.agreement == 1.0
     assert 0 < check.max_error <= check.error_bound

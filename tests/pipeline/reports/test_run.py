@@ -17,11 +17,13 @@ from lxml import etree, html
 from lexveil.nlp.readers import Reason
 from lexveil.pipeline.masking.scores import OTHER_DOCUMENTS
 from lexveil.pipeline.masking.texts import HELD_BACK
+from lexveil.pipeline.models.encrypted_check import EncryptedCheck
+from lexveil.pipeline.models.scoring import DenoisingScores, Scores
 from lexveil.pipeline.reports.charts import figure, percent
 from lexveil.pipeline.reports.run import QUARANTINE_HELP, best_guess, render, write_report
 from lexveil.pipeline.reports.summary import RunSummary, Spent
 from lexveil.pipeline.sources.documents import MISSING_OWNER
-from lexveil.pipeline.stages.evaluate import Denoising, Encrypted, Evaluation, Scores
+from lexveil.pipeline.stages.evaluate import Evaluation
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -79,7 +81,9 @@ def summary(**changes: Any) -> RunSummary:
             head="5ca1ab1e" * 8,
         ),
         evaluation=Evaluation(
-            Scores(0.8123, 0.6234, 1051), Scores(0.8765, 0.7543, 1049), Encrypted(64, 0.984375, 3.21e-6)
+            Scores(0.8123, 0.6234, 1051),
+            Scores(0.8765, 0.7543, 1049),
+            EncryptedCheck(64, 0.984375, 3.21e-6, 1e-4),
         ),
         seconds={"ingest": 12.3, "mask": 345.6, "train": 78.9},
         verdicts={"PASS": 10_401, "REVIEW": 118, "FAIL": 4},
@@ -126,9 +130,13 @@ def page(workspace: Workspace) -> Callable[..., str]:
 
 VARIANTS = {
     "full": summary(),
-    "denoising": summary(evaluation=Evaluation(Denoising(1.234, 2.346, 90), None, Encrypted(8, 1.0, 1e-7))),
-    "nothing held out": summary(evaluation=Evaluation(None, None, Encrypted(8, 1.0, 1e-7))),
-    "no diagnostics": summary(evaluation=Evaluation(Scores(0.5, 0.4, 80), None, Encrypted(8, 0.5, 1e-7))),
+    "denoising": summary(
+        evaluation=Evaluation(DenoisingScores(1.234, 2.346, 90), None, EncryptedCheck(8, 1.0, 1e-7, 1e-4))
+    ),
+    "nothing held out": summary(evaluation=Evaluation(None, None, EncryptedCheck(8, 1.0, 1e-7, 1e-4))),
+    "no diagnostics": summary(
+        evaluation=Evaluation(Scores(0.5, 0.4, 80), None, EncryptedCheck(8, 0.5, 1e-7, 1e-4))
+    ),
     "model reused": summary(trained_now=False, unprotected_losses=()),
     "one loss": summary(unprotected_losses=(1.5,)),
     "losses that are no numbers": summary(unprotected_losses=(float("nan"), float("inf"))),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lexveil.pipeline.errors import TrainingRefusedError
-from lexveil.pipeline.models.card import audit_line, read_card
+from lexveil.pipeline.models.card import format_audit, read_card
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.audit import audit, check_card
 from lexveil.pipeline.stages.ingest import ingest
@@ -76,10 +76,10 @@ def test_the_whole_audit(trained: Workspace) -> None:
     assert spent(trained) == before
     card = read_card(found.saved.folder)
     assert card["audit"] == found.card
-    assert audit_line(card).startswith("Passed. 10 of 10 tests held on 20")
+    assert format_audit(card).startswith("Passed. 10 of 10 tests held on 20")
     for_people = (found.saved.folder / "MODEL_CARD.md").read_text()
     assert for_people.count("## Audit") == 1
-    assert audit_line(card) in for_people
+    assert format_audit(card) in for_people
 
     attacked, path = found.attacked, found.unprotected
     assert attacked is not None
@@ -112,7 +112,7 @@ def test_a_card_that_lies_fails(trained: Workspace) -> None:
     assert {finding.name for finding in found.findings} == GATE
     assert (found.attacked, found.unprotected) == (None, None)
     assert found.card["failed"] == ["accounting", "secret_randomness"]
-    line = audit_line(read_card(found.saved.folder))
+    line = format_audit(read_card(found.saved.folder))
     assert line.startswith("FAILED: accounting, secret_randomness. 7 of 9")
 
 
@@ -153,4 +153,4 @@ def test_no_model(masked: Workspace) -> None:
 
 
 def test_an_old_card_says_that_there_was_no_audit() -> None:
-    assert audit_line({"name": "of-old"}) == "Not audited."
+    assert format_audit({"name": "of-old"}) == "Not audited."

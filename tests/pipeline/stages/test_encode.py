@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lexveil.pipeline.settings import TrainSettings
-from lexveil.pipeline.stages.encode import encoding_facts
+from lexveil.pipeline.stages.encode import describe_encoding
 from lexveil.pipeline.stages.extract import extract
 
 
@@ -19,5 +19,5 @@ def test_extraction_keeps_to_the_encoding_of_the_model(finished_once: Any) -> No
 
 def test_another_precision_is_another_encoding_of_embeddings_only() -> None:
     fast, exact = TrainSettings(), TrainSettings(precision="float32")
-    assert encoding_facts(fast, "embedding") != encoding_facts(exact, "embedding")
-    assert encoding_facts(fast, "tokens") == encoding_facts(exact, "tokens")
+    assert describe_encoding(fast, "embedding") != describe_encoding(exact, "embedding")
+    assert describe_encoding(fast, "tokens") == describe_encoding(exact, "tokens")

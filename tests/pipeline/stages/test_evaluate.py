@@ -14,13 +14,14 @@ from fixtures.documents import documents
 from lexveil.nlp.encoders.storage import read_config
 from lexveil.pipeline.errors import SourceError, TrainingRefusedError
 from lexveil.pipeline.job import run_job
-from lexveil.pipeline.models.heads import head_of
+from lexveil.pipeline.models.encrypted_check import check_encrypted
+from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.request import make_request
 from lexveil.pipeline.serving.endpoint import serve_model
 from lexveil.pipeline.settings import Settings, load_settings
-from lexveil.pipeline.stages.evaluate import encrypted_check, evaluate, evaluate_file
+from lexveil.pipeline.stages.evaluate import evaluate, evaluate_file
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -39,7 +40,7 @@ def test_the_encrypted_error_is_within_the_stated(finished_once: Any) -> None:
     place = finished_once.workspace
     model = open_model(find_model(place, "linear").folder, finished_once.settings)
     rows = tables.read_part(tables.part_path(find_current_features(place), 0)).column("features").to_pylist()
-    check = encrypted_check(head_of(model), np.asarray(rows, np.float32))
+    check = check_encrypted(build_head(model), np.asarray(rows, np.float32))
     assert check.agreement == 1.0
     assert 0 < check.max_error <= check.error_bound
 
@@ -81,7 +82,7 @@ def test_files_that_cannot_be_scored(finished_once: Any, write_jsonl: WriteJsonl
     path = write_jsonl([{"text": "A text."}])
     with pytest.raises(SourceError):
         evaluate_file(place.with_settings(load_settings()), "linear", tmp_path / "none.jsonl")
-    with pytest.raises(SourceError, match="no labelled document"):
+    with pytest.raises(SourceError, match="no labeled document"):
         evaluate_file(place.with_settings(load_settings()), "linear", path)
     with pytest.raises(SourceError, match="nowhere"):
         evaluate_file(place.with_settings(load_settings(ingest={"label_field": "nowhere"})), "linear", path)

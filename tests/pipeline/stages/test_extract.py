@@ -96,6 +96,6 @@ def test_a_model_that_was_damaged(finished: Any) -> None:
     place: Workspace = finished.workspace
     (place.models / finished.first["model"] / "model.safetensors").write_bytes(b"no tensors")
     before = {path.name: path.read_bytes() for path in parts(place)}
-    with pytest.raises(TrainingRefusedError, match="can't be used"):
+    with pytest.raises(TrainingRefusedError, match="cannot be used"):
         extract(place.with_settings(finished.settings))
     assert {path.name: path.read_bytes() for path in parts(place)} == before

@@ -219,7 +219,7 @@ class TestForgotten:
         old = office.texts()[(office.source / "001.txt").read_text()]
         office.write("001.txt", "Another letter.")
         for place in (
-            "lexveil.pipeline.stages.ingest.forget",
+            "lexveil.pipeline.stages.ingest.remove_vanished",
             "lexveil.pipeline.workspace.catalogue.Catalogue.write",
         ):
             with monkeypatch.context() as patched:

@@ -9,7 +9,7 @@ import pytest
 
 from lexveil.nlp.entity_types import ENTITY_TYPES
 from lexveil.pipeline.errors import WorkspaceError, WorkspaceKeyError
-from lexveil.pipeline.masking.texts import mask_texts, find_spans_to_mask
+from lexveil.pipeline.masking.texts import find_spans_to_mask, mask_texts
 from lexveil.pipeline.masking.vault import read_vault, restore_document
 from lexveil.pipeline.settings import MaskSettings, Settings
 from lexveil.pipeline.stages.ingest import ingest

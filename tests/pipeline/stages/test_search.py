@@ -17,7 +17,7 @@ from lexveil.pipeline.stages import search
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
-from lexveil.pipeline.stages.search import Candidate, candidates, search_private, search_public
+from lexveil.pipeline.stages.search import Candidate, draw_candidates, search_private, search_public
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp import accounting
@@ -119,7 +119,7 @@ class Killed(BaseException):
 def test_a_killed_search_is_taken_up_again_and_charged_once(
     place: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moment: str
 ) -> None:
-    def kill(done: int, _total: int) -> None:
+    def kill(stage: str, done: int, total: int, documents: int = 0) -> None:
         if moment == "after a trial" and done == 2:
             raise Killed
 
@@ -130,7 +130,7 @@ def test_a_killed_search_is_taken_up_again_and_charged_once(
         if moment == "before the commits":
             patch.setattr("lexveil.privacy.dp.ledger.ledger.Ledger.commit", refuse)
         with pytest.raises(Killed):
-            search_private(place.with_settings(settings()), TRIALS, 2.0, on_trial=kill)
+            search_private(place.with_settings(settings()), TRIALS, 2.0, progress=kill)
     assert [state for state, _ in runs(place, settings())] == ["open"] * (TRIALS + 1)
     twin = Workspace.open(shutil.copytree(place.root, tmp_path / "twin"))
     first, second = (search_private(one.with_settings(settings()), TRIALS, 2.0) for one in (place, twin))
@@ -165,10 +165,10 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_charged(place: Wo
 
 
 def test_the_candidates_are_public_and_begin_with_the_recipe() -> None:
-    many = candidates(45)
+    many = draw_candidates(45)
     assert many[0] == Candidate()
     assert len(set(many)) == 45
-    assert candidates(5) == many[:5]
+    assert draw_candidates(5) == many[:5]
 
 
 def test_a_model_that_diverged_is_a_trial_that_told_nothing_rightly(

@@ -13,11 +13,13 @@ from lexveil.nlp.encoders.storage import load_model
 from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError, WorkspaceError
 from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.encoding import load_encoder
-from lexveil.pipeline.models.saved import find_model, models
+from lexveil.pipeline.models.saved import find_model, list_models
+from lexveil.pipeline.records import Progress
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.stages.extract import extract
-from lexveil.pipeline.stages.train import current_model, train
+from lexveil.pipeline.stages.train import train
+from lexveil.pipeline.training.identity import find_current_model
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.ledger import Ledger
@@ -80,7 +82,7 @@ def test_what_lies_in_the_models_folder(place: Workspace) -> None:
     model = load_model(saved.folder, load_encoder(settings().train))
     assert json.loads((saved.folder / "labels.json").read_text()) == list(model.config.labels)
     card = (saved.folder / "MODEL_CARD.md").read_text()
-    for word in ("epsilon", "delta", "unit", "neighbours", "steps", "noise multiplier", "Not covered"):
+    for word in ("epsilon", "delta", "unit", "neighbors", "steps", "noise multiplier", "Not covered"):
         assert word in card
     assert "Features themselves are not differentially private" in saved.statement
     assert not list(place.models.glob(".*"))
@@ -96,12 +98,19 @@ def test_the_same_again_trains_and_charges_nothing(place: Workspace) -> None:
     first, again = (train(place.with_settings(settings())) for _ in range(2))
     assert (first.new, again.new, again.saved) == (True, False, first.saved)
     assert runs(place, settings()) == [("committed", 3)]
-    assert current_model(place.with_settings(settings())) == first.saved
-    assert current_model(place.with_settings(settings(model="mlp"))) is None
+    assert find_current_model(place.with_settings(settings())) == first.saved
+    assert find_current_model(place.with_settings(settings(model="mlp"))) is None
 
 
 class Killed(BaseException):
     pass
+
+
+def listen(heard: list[tuple[str, int, int]]) -> Progress:
+    def note(stage: str, done: int, total: int, documents: int = 0) -> None:
+        heard.append((stage, done, total))
+
+    return note
 
 
 @pytest.mark.parametrize("kind", ["linear", "lstm"])
@@ -112,42 +121,43 @@ def test_a_killed_run_ends_in_the_same_model_and_is_charged_once(
     """From its checkpoint, from the start where the checkpoint is gone, and where it is torn."""
     chosen = settings(model=kind, checkpoint_seconds=0)
 
-    def kill(done: int) -> None:
-        if done >= step:
+    def kill(stage: str, done: int, total: int, documents: int = 0) -> None:
+        if done > step:
             raise Killed
 
     with pytest.raises(Killed):
-        train(place.with_settings(chosen), on_step=kill)
-    assert models(place) == []
+        train(place.with_settings(chosen), progress=kill)
+    assert list_models(place) == []
     assert len(list(place.training.glob("*"))) == (step > 0)
     gone, torn = (shutil.copytree(place.root, tmp_path / name) for name in ("gone", "torn"))
     shutil.rmtree(gone / "protected" / "training", ignore_errors=True)
     for path in (torn / "protected" / "training").glob("*"):
         path.write_bytes(path.read_bytes()[:-100])
     weights: list[bytes] = []
-    made: list[list[int]] = []
+    made: list[list[tuple[str, int, int]]] = []
     for workspace in (place, Workspace.open(gone), Workspace.open(torn)):
-        steps: list[int] = []
-        trained = train(workspace.with_settings(chosen), on_step=steps.append)
+        heard: list[tuple[str, int, int]] = []
+        trained = train(workspace.with_settings(chosen), progress=listen(heard))
         assert trained.new
         assert len(trained.unprotected_losses) == 3
         assert runs(workspace, chosen) == [("committed", 3)]
         assert list(workspace.training.glob("*")) == []
         weights.append((trained.saved.folder / "model.safetensors").read_bytes())
-        made.append(steps)
+        made.append(heard)
     assert weights[0] == weights[1] == weights[2]
-    assert made == [list(range(step, 3)), [0, 1, 2], [0, 1, 2]]
+    all_steps = [("train", done, 3) for done in (1, 2, 3)]
+    assert made == [all_steps[step:], all_steps, all_steps]
 
 
 def test_a_checkpoint_stays_with_its_open_run_and_leaves_with_it(place: Workspace) -> None:
     chosen = settings(epsilon=1, checkpoint_seconds=0)
 
-    def kill(done: int) -> None:
-        if done:
+    def kill(stage: str, done: int, total: int, documents: int = 0) -> None:
+        if done > 1:
             raise Killed
 
     with pytest.raises(Killed):
-        train(place.with_settings(chosen), on_step=kill)
+        train(place.with_settings(chosen), progress=kill)
     (kept,) = place.training.iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     # Another recipe's run neither uses nor removes it.
@@ -187,7 +197,7 @@ def test_the_ledger_refuses_what_would_pass_the_limit(place: Workspace) -> None:
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
     assert runs(place, settings()) == before
-    assert len(models(place)) == 1
+    assert len(list_models(place)) == 1
 
 
 def test_another_population_has_a_limit_of_its_own(place: Workspace) -> None:
@@ -210,7 +220,7 @@ def test_documents_that_cannot_train(place: Workspace) -> None:
     apart = Settings.model_validate({"train": {"steps": 3, "held_out": 0.999999}})
     with pytest.raises(TrainingRefusedError):
         train(place.with_settings(apart))
-    assert not models(place)
+    assert not list_models(place)
 
 
 def test_an_encoder_that_is_none(masked: Workspace, tmp_path: Any) -> None:

@@ -19,7 +19,7 @@ from lexveil.nlp.encoders.transformer import get_trained_state
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.models.loading import open_model
-from lexveil.pipeline.models.saved import models
+from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.request import make_request
 from lexveil.pipeline.serving.client.extractor import LocalExtractor
 from lexveil.pipeline.settings import Settings
@@ -86,9 +86,9 @@ def test_the_main_job_over_a_trained_transformer(
     assert norms.max() < 1 + 1e-5
 
     # What the endpoint gives a client for download turns texts into the same features.
-    saved = models(place)[-1]
+    saved = list_models(place)[-1]
     save_extractor(open_model(saved.folder, chosen), tmp_path / "extractor")
-    found = LocalExtractor(tmp_path / "extractor", chosen).features(["The lease of the premises ends."])
+    found = LocalExtractor(tmp_path / "extractor", chosen).compute_features(["The lease of the premises ends."])
     assert found.shape == (1, 64)
     assert 0 < np.linalg.norm(found) < 1 + 1e-5
 

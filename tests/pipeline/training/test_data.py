@@ -24,7 +24,9 @@ def split(labels: str = "ab") -> Split:
             embedding = np.full(4, at, np.float32)
             tokens = [[at + 1] * (1 + at % 5), [at + 1]]
             label = labels[(at * at) % len(labels)]
-            encoded = EncodedDocument(embedding=embedding, tokens=tokens, topics=None, chunks=2, total_chunks=2)
+            encoded = EncodedDocument(
+                embedding=embedding, tokens=tokens, topics=None, chunks=2, total_chunks=2
+            )
             rows.append(Row(f"{(at * 7) % 33:02}", str(owner), label, encoded))
     return Split(tuple(rows), (), "classify", tuple(sorted(set(labels))))
 

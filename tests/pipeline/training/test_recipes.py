@@ -9,7 +9,7 @@ from lexveil.nlp.encoders.config import Kind
 from lexveil.nlp.encoders.documents import EncodedDocument
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Row, Split
-from lexveil.pipeline.training.recipes import training_plan
+from lexveil.pipeline.training.recipes import plan_training
 
 
 def split(owners: int) -> Split:
@@ -20,12 +20,12 @@ def split(owners: int) -> Split:
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_plan_spends_what_it_was_given_and_not_more(kind: Kind) -> None:
     settings = TrainSettings(model=kind, epsilon=3)
-    assert 2.9 < training_plan(settings, split(500)).epsilon(settings.delta) <= 3
+    assert 2.9 < plan_training(settings, split(500)).epsilon(settings.delta) <= 3
 
 
 def test_one_steps_noise_on_a_weight_grows_with_the_owners_up_to_a_thousand() -> None:
     def step_noise(owners: int) -> float:
-        plan = training_plan(TrainSettings(), split(owners))
+        plan = plan_training(TrainSettings(), split(owners))
         expected_batch = plan.sample_rate * owners
         return plan.learning_rate * plan.noise_multiplier * plan.max_grad_norm / expected_batch
 

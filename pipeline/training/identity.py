@@ -1,0 +1,108 @@
+"""Identity of trained models: digests of their recipe and documents, and the models that have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lexveil.nlp.encoders.storage import ModelLoadError, read_config
+from lexveil.pipeline.labels import parse_classes
+from lexveil.pipeline.models.card import read_card
+from lexveil.pipeline.models.saved import (
+    SavedModel,
+    find_model_by_recipe,
+    list_models,
+    translate_load_error,
+)
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.training.data import Split, resolve_objective
+from lexveil.pipeline.workspace.storage import read_json, write_json
+from lexveil.pipeline.workspace.tables import compute_digest
+from lexveil.pipeline.workspace.workspace import Workspace
+
+# Settings that change how a model is trained, but not which model it is.
+_NOT_RECIPE = {"diagnostics", "device", "micro_batch", "checkpoint_seconds"}
+
+
+def compute_recipe_digest(settings: Settings) -> str:
+    """Return the digest of the settings that decide how a model is trained, whatever the documents."""
+    recipe = settings.train.model_dump(mode="json", exclude=_NOT_RECIPE)
+    return compute_digest([recipe, settings.ledger.population])
+
+
+def compute_documents_digest(workspace: Workspace, decisions: Mapping[str, str]) -> str:
+    """Return the digest of the documents to train on, and of how they are masked.
+
+    Ids are keyed digests of content, so the digest covers the texts. It does not cover code: a model remains
+    the model of its documents when a new version of Lexveil masks or encodes them differently.
+
+    Args:
+        workspace: the workspace.
+        decisions: doc_id -> digest of the reviewers' decisions.
+    """
+    rows = workspace.catalogue.read().select(["doc_id", "owner", "label", "split"]).to_pylist()
+    documents = sorted([row["doc_id"], row["owner"], row["label"] or "", row["split"] or ""] for row in rows)
+    return compute_digest(
+        [documents, workspace.settings.mask.model_dump(mode="json"), sorted(decisions.items())]
+    )
+
+
+def record_documents(workspace: Workspace, name: str, digest: str) -> None:
+    """Store the digest of the documents that a model is trained on."""
+    path = _documents_file(workspace, name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(path, {"documents": digest})
+
+
+def find_current_model(workspace: Workspace) -> SavedModel | None:
+    """Return the model that a run with these settings uses without training, or None.
+
+    It is the newest model of the recipe, if it knows all labels of the documents.
+
+    Raises:
+        TrainingRefusedError: the model cannot be read.
+    """
+    model = find_model_by_recipe(workspace, compute_recipe_digest(workspace.settings))
+    if model is None:
+        return None
+    written = set(workspace.catalogue.read().column("label").to_pylist())
+    try:
+        config = read_config(model.folder)
+    except ModelLoadError as error:
+        raise translate_load_error(error) from None
+    if config.objective != resolve_objective(workspace.settings.train, written):
+        return None
+    labels = {name for label in written for name in parse_classes(label)}
+    return model if config.objective == "denoise" or labels <= set(config.labels) else None
+
+
+def find_trained_model(workspace: Workspace, split: Split, documents: str) -> SavedModel | None:
+    """Return the newest model of this recipe that was trained on these documents, or None.
+
+    A version of Lexveil that stored no digest of the documents left models without one. Such a model matches
+    if it has as many owners and labels.
+
+    Args:
+        workspace: the workspace.
+        split: the documents.
+        documents: their digest, as `compute_documents_digest` returns it.
+    """
+    recipe = compute_recipe_digest(workspace.settings)
+    for model in reversed(list_models(workspace)):
+        if model.recipe != recipe:
+            continue
+        recorded = read_json(_documents_file(workspace, model.name))
+        if recorded is None:
+            card = read_card(model.folder)
+            matches = (card["owners"], card["labels"]) == (split.n_owners, len(split.labels))
+        else:
+            matches = recorded["documents"] == documents
+        if matches:
+            return model
+    return None
+
+
+def _documents_file(workspace: Workspace, name: str) -> Path:
+    # Not on the card, which leaves the office: without noise, such a digest would confirm that a document was
+    # there.
+    return workspace.protected / "models" / f"{name}.json"
