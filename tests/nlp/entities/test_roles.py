@@ -1,16 +1,18 @@
 # ruff: noqa: E501  -- texts read best on one line
-"""Who plays which part, by the words around a name. All names are invented."""
+"""Roles of people by the words around their names. All names are invented."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from lexveil.nlp.entities.roles import find_roles, merge_roles
+from lexveil.nlp.entities.roles import ROLES, find_roles, merge_roles, role_applies
 from lexveil.nlp.text import Span
 
 
 def roles_in(text: str) -> dict[str, str]:
-    """The roles of the names that stand in ⟦ ⟧."""
+    """Return the role of each name, which is marked by ⟦ ⟧."""
     plain, spans = "", list[Span]()
     for number, part in enumerate(text.replace("⟧", "⟦").split("⟦")):
         if number % 2:
@@ -76,6 +78,112 @@ def test_companies_are_companies_and_dates_nothing() -> None:
     assert find_roles("Acme Ltd in 2020", spans) == ["company", ""]
 
 
-def test_the_most_protected_role_of_an_entity_stands() -> None:
-    told = [(0, "judge"), (0, "other"), (1, "judge"), (1, "victim"), (2, "other"), (3, "")]
-    assert merge_roles(told) == {0: "judge", 1: "victim", 2: "other", 3: ""}
+def test_the_most_protected_role_of_an_entity_applies() -> None:
+    mentions = [(0, "judge"), (0, "other"), (1, "judge"), (1, "victim"), (2, "other"), (3, "")]
+    assert merge_roles(mentions) == {0: "judge", 1: "victim", 2: "other", 3: ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("Mr Justice ⟦Aldous Orme⟧ dissented.", "judge"),
+        ("⟦Orme⟧ LJ agreed.", "judge"),
+        ("⟦Orme⟧, Circuit Judge, concurring.", "judge"),
+        ("Richterin am Amtsgericht ⟦Jutta Halm⟧", "judge"),
+        ("⟦Jutta Halm⟧ als Vorsitzende", "judge"),
+        ("代理审判员：⟦孙立⟧", "judge"),
+        ("Counsel: ⟦Ida Pym⟧", "counsel"),
+        ("counsel for the witness ⟦Gil Hart⟧", "witness"),
+        ("⟦Ida Pym⟧ QC for the Crown", "counsel"),
+        ("⟦Ida Pym⟧, Esq.", "counsel"),
+        ("Prozessbevollmächtigter: Rechtsanwalt Dr. ⟦Ulf Brandt⟧", "counsel"),
+        ("委托诉讼代理人：⟦何明⟧", "counsel"),
+        ("⟦何明⟧，北京某律师事务所律师", "counsel"),
+        ("Police Constable ⟦Ned Foy⟧ arrived.", "official"),
+        ("⟦Ned Foy⟧, Deputy Section Registrar", "official"),
+        ("Staatsanwältin ⟦Grete Lohs⟧", "official"),
+        ("公诉人 ⟦马骏⟧", "official"),
+        ("the deceased, ⟦Una Vale⟧, was found", "victim"),
+        ("Nebenklägerin ⟦Frieda Kolb⟧", "victim"),
+        ("被害人(未成年)⟦小蓝⟧", "victim"),
+        ("in the testimony of ⟦Gil Hart⟧", "witness"),
+        ("⟦Gil Hart⟧ testified that", "witness"),
+        ("Die Zeugin Frau ⟦Vera Sommer⟧", "witness"),
+        ("证人⟦周涛⟧", "witness"),
+        ("Dr ⟦Otto Nye⟧, a forensic psychiatrist, was heard.", "expert"),
+        ("Gutachterin Dr. med. ⟦Ute Falk⟧", "expert"),
+        ("鉴定人：⟦吴刚⟧", "expert"),
+        ("Her husband, ⟦Tom Reed⟧, left.", "party"),
+        ("⟦Tom Reed⟧ (the second applicant)", "party"),
+        ("⟦Reed⟧ v. Norway", "party"),
+        ("Antragstellerin: ⟦Lotte Kuhn⟧", "party"),
+        ("⟦Lotte Kuhn⟧ - Klägerin -", "party"),
+        ("被申请人（原审被告）：⟦刘军⟧", "party"),
+        ("⟦刘军⟧诉某公司", "party"),
+        ("They met ⟦Paul Orr⟧ in a café.", "other"),
+        ("Sie trafen ⟦Paul Orr⟧ im Café.", "other"),
+        ("后来遇到⟦高山⟧。", "other"),
+    ],
+)
+def test_each_cue_says_one_role(text: str, role: str) -> None:
+    assert list(roles_in(text).values()) == [role]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Before: Mr ⟦Joss⟧, Mrs ⟦Kerr⟧ and Dr ⟦Lamb⟧.", ["judge", "judge", "judge"]),
+        ("The applicants, ⟦Ann Roe⟧ and ⟦Bob Poe⟧, complained.", ["party", "party"]),
+        ("The applicant, ⟦Ann Roe⟧, and ⟦Bob Poe⟧ met.", ["party", "other"]),
+        ("Die Zeugen ⟦Anna Klein⟧ und ⟦Hans Groß⟧ sagten aus.", ["witness", "witness"]),
+        (
+            "Witnesses ⟦Adam Kerr⟧ and ⟦Eve Low⟧ testified. ⟦Guy Moss⟧ did not.",
+            ["witness", "witness", "other"],
+        ),
+    ],
+    ids=["bench", "plural", "singular", "German", "next sentence"],
+)
+def test_only_a_plural_cue_covers_a_list(text: str, expected: list[str]) -> None:
+    assert list(roles_in(text).values()) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The judge left. ⟦Paul Orr⟧ stayed.",
+        "The judge left;\n\n⟦Paul Orr⟧ stayed.",
+        "审判长离开。⟦高山⟧留下。",
+    ],
+)
+def test_a_cue_ends_with_its_sentence(text: str) -> None:
+    assert list(roles_in(text).values()) == ["other"]
+
+
+def test_a_title_ends_no_sentence() -> None:
+    assert roles_in("The claimant was represented by Mr. ⟦Ida Pym⟧.") == {"Ida Pym": "counsel"}
+
+
+def test_an_opponent_is_a_party_in_the_caption_only() -> None:
+    caption, later = "Roe v. ⟦Poe⟧", "It was Roe against ⟦Poe⟧ again."
+    assert roles_in(caption) == {"Poe": "party"}
+    assert roles_in("x" * 1500 + " " + later) == {"Poe": "other"}
+
+
+def test_the_bench_of_a_court_ends_where_it_deliberates() -> None:
+    text = (
+        "sitting as a Chamber composed of:\n Mr ⟦A. Almo⟧, President,\n Mrs ⟦B. Brun⟧, judges,\n"
+        "Having deliberated in private,\n They heard ⟦E. Esk⟧."
+    )
+    assert list(roles_in(text).values()) == ["judge", "judge", "other"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_companies_have_the_role_of_a_company_and_people_any_other(role: str) -> None:
+    assert role_applies(role, "ORGANIZATION") == (role == "company")
+    assert role_applies(role, "PERSON") == (role != "company")
+    assert not role_applies(role, "DATE")
+
+
+@pytest.mark.parametrize(("first", "second"), list(pairwise(ROLES)))
+def test_roles_are_listed_from_the_most_protected_on(first: str, second: str) -> None:
+    assert merge_roles([(1, second), (1, first)]) == merge_roles([(1, first), (1, second)]) == {1: first}
