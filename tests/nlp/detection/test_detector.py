@@ -1,5 +1,5 @@
 # ruff: noqa: E501  -- the texts are on one line each
-"""The whole detector: people and companies invented for these tests."""
+"""The whole detector. All people and companies are invented."""
 
 from __future__ import annotations
 
@@ -220,40 +220,156 @@ def test_a_detection_shows_no_text(detector: Detector) -> None:
     assert "start" not in repr(detector.detect_many([JUDGMENT])[0])
 
 
-def test_rules_alone() -> None:
+GERMAN = """Landgericht Göttingen
+Az. 4 O 117/19
+
+In dem Rechtsstreit
+der Frau Dr. Anneliese Querfurth, Weender Landstraße 12, 37073 Göttingen,
+Klägerin,
+gegen
+die Süßwaren Brinkmann GmbH,
+Beklagte.
+
+Die Klägerin Querfurth, geboren am 4. Mai 1972, war bei der Beklagten angestellt. Der Zeuge Herr Wendelin Abel
+sagte aus. Die Klägerin ist unter a.querfurth@example.org zu erreichen. Abel wurde vereidigt.
+Nach § 626 Abs. 1 BGB (vgl. BGH, Urteil vom 3. April 2008 - I ZR 12/05, NJW 2008, 2110) war die Kündigung unwirksam.
+"""
+
+
+@pytest.mark.parametrize(
+    ("piece", "kind"),
+    [
+        ("Anneliese Querfurth", "PERSON"),
+        ("Querfurth", "PERSON"),
+        ("Wendelin Abel", "PERSON"),
+        ("Abel", "PERSON"),
+        ("4. Mai 1972", "BIRTH_DATE"),
+        ("Weender Landstraße 12, 37073 Göttingen", "ADDRESS"),
+        ("a.querfurth@example.org", "EMAIL"),
+        ("4 O 117/19", "CASE_NUMBER"),
+    ],
+)
+def test_german(detector: Detector, piece: str, kind: str) -> None:
+    spans = detector.detect(GERMAN)
+    assert kinds(GERMAN, spans).get(piece) == kind
+    assert hidden(GERMAN, spans, piece)
+
+
+def test_a_german_company_is_hidden(detector: Detector) -> None:
+    assert hidden(GERMAN, detector.detect(GERMAN), "Süßwaren Brinkmann GmbH")
+
+
+@pytest.mark.parametrize("piece", ["§ 626 Abs. 1 BGB", "I ZR 12/05, NJW 2008, 2110", "Klägerin", "Beklagte"])
+def test_german_law_stays(detector: Detector, piece: str) -> None:
+    assert piece in mask_text(GERMAN, detector.detect(GERMAN)).text
+
+
+def test_a_document_in_two_languages_is_read_by_the_rules_of_both(detector: Detector) -> None:
+    text = JUDGMENT + "\n\n" + CHINESE
+    found = kinds(text, detector.detect(text))
+    assert found["Margaret Thornbury"] == found["赵立强"] == "PERSON"
+    assert found["13800138000"] == "PHONE"
+
+
+def test_the_same_findings_come_from_rules_and_a_learned_detector_as_one_span(detector: Detector) -> None:
+    rules = kinds(JUDGMENT, Detector.load("rules").detect(JUDGMENT))
+    both = kinds(JUDGMENT, detector.detect(JUDGMENT))
+    assert rules["(785) 555-0142"] == both["(785) 555-0142"] == "PHONE"
+    assert "Margaret Thornbury" in rules.keys() & both.keys()
+
+
+@pytest.mark.parametrize(
+    "noise",
+    ["QUJD" * 200, "=" * 500, " " * 1000 + "x", "." * 300],
+    ids=["encoded image", "line", "spaces", "leaders"],
+)
+def test_long_runs_are_skipped_and_offsets_stay(detector: Detector, noise: str) -> None:
+    text = f"The witness, Mr Osgood Pell, spoke.\n{noise}\nOsgood Pell left.\n"
+    assert [text[s.start : s.end] for s in detector.detect(text)] == ["Osgood Pell", "Osgood Pell"]
+
+
+def test_rules_only() -> None:
     spans = Detector.load("rules").detect(JUDGMENT)
     assert hidden(JUDGMENT, spans, "Margaret Thornbury")
     assert all(span.recognizer != "LearntRecognizer" for span in spans)
 
 
-def test_a_learnt_detector_of_the_users_own() -> None:
-    class Every:
-        """Finds each "zig" with certainty, and nothing else."""
+class WordTagger:
+    """A tagger that finds every occurrence of one word."""
 
-        languages = None
-        insists = False
+    def __init__(
+        self,
+        word: str,
+        kind: str = "MISC",
+        score: float = 1.0,
+        languages: frozenset[str] | None = None,
+        insists: bool = False,
+    ) -> None:
+        self.languages = languages
+        self.insists = insists
+        self._word, self._kind, self._score = word, kind, score
 
-        def tag(self, texts: Sequence[str]) -> list[list[Span]]:
-            return [
-                [Span(m.start(), m.end(), "MISC", 1.0, "Every") for m in re.finditer("zig", text)]
-                for text in texts
-            ]
+    def tag(self, texts: Sequence[str]) -> list[list[Span]]:
+        return [
+            [Span(m.start(), m.end(), self._kind, self._score, "x") for m in re.finditer(self._word, text)]
+            for text in texts
+        ]
 
+
+def test_a_learned_detector_of_the_user() -> None:
     text = "so zig and Vane v. Ostler, 512 U.S. 477 (1994), zig " * 300
-    (found,) = Detector(Every()).detect_many([text])
+    (found,) = Detector(WordTagger("zig")).detect_many([text])
     assert found.served
     assert [text[s.start : s.end] for s in found.spans] == ["zig"] * 600
 
 
-def test_a_learnt_detector_touches_no_citation() -> None:
-    class Greedy:
-        languages = frozenset({"en"})
-        insists = False
+def test_a_learned_detector_touches_no_citation() -> None:
+    greedy = WordTagger(".+", "CASE_NUMBER", languages=frozenset({"en"}))
+    assert Detector(greedy).detect("Vane v. Ostler, 512 U.S. 477 (1994)") == []
 
-        def tag(self, texts: Sequence[str]) -> list[list[Span]]:
-            return [[Span(0, len(text), "CASE_NUMBER", 1.0, "Greedy")] for text in texts]
 
-    assert Detector(Greedy()).detect("Vane v. Ostler, 512 U.S. 477 (1994)") == []
+ENGLISH_SENTENCE = "The court heard that the zig and the zag were in the town on the same day as the trial."
+GERMAN_SENTENCE = (
+    "Das Gericht hörte, dass die zig und die zag am selben Tag wie der Prozess in der Stadt waren."
+)
+
+
+def test_the_first_tagger_that_knows_a_language_reads_it() -> None:
+    first = WordTagger("zig", languages=frozenset({"en"}))
+    second = WordTagger("zag", languages=frozenset({"en", "de"}))
+    english, german = Detector(first, second).detect_many([ENGLISH_SENTENCE, GERMAN_SENTENCE])
+    assert [ENGLISH_SENTENCE[s.start : s.end] for s in english.spans] == ["zig"]
+    assert [GERMAN_SENTENCE[s.start : s.end] for s in german.spans] == ["zag"]
+    assert (english.language, german.language) == ("en", "de")
+
+
+@pytest.mark.parametrize(
+    ("languages", "served"),
+    [(frozenset({"en"}), False), (frozenset({"en", "de"}), True), (None, True)],
+    ids=["another language", "this language", "its user knows"],
+)
+def test_a_language_is_served_by_a_tagger_that_knows_it(
+    languages: frozenset[str] | None, served: bool
+) -> None:
+    (found,) = Detector(WordTagger("zig", languages=languages)).detect_many([GERMAN_SENTENCE])
+    assert found.served == served
+
+
+@pytest.mark.parametrize(
+    ("score", "insists", "found"),
+    [(0.6, False, []), (0.6, True, ["Harbor", "Harbor"]), (0.9, False, ["Harbor", "Harbor"])],
+    ids=["a guess gives way", "an insisting detector", "a sure finding"],
+)
+def test_an_insisting_detector_is_not_contradicted(score: float, insists: bool, found: list[str]) -> None:
+    text = "They met at Harbor, near the harbor, and left Harbor."
+    tagger = WordTagger("Harbor", "PERSON", score, frozenset({"en"}), insists)
+    assert [text[s.start : s.end] for s in Detector(tagger).detect(text)] == found
+
+
+def test_what_a_tagger_finds_once_is_found_everywhere() -> None:
+    text = "First came Osgood Pell, sworn. " + ENGLISH_SENTENCE + " Then Pell left."
+    tagger = WordTagger("Osgood Pell", "PERSON", 0.9, frozenset({"en"}))
+    assert [text[s.start : s.end] for s in Detector(tagger).detect(text)] == ["Osgood Pell", "Pell"]
 
 
 def test_a_name_across_a_window_is_found(detector: Detector) -> None:

@@ -1,4 +1,5 @@
-"""Which language a document is in, and whose rules read its pieces."""
+# ruff: noqa: E501  -- texts read best on one line each
+"""Languages of documents, and the rules that read their parts."""
 
 from __future__ import annotations
 
@@ -12,6 +13,13 @@ ENGLISH = "The court of appeal dismissed the claim because the notice had been s
 GERMAN = "Die Revision wird zurückgewiesen, weil der Kläger die Frist nicht eingehalten hat. "
 CHINESE = "被告人以非法占有为目的，秘密窃取他人财物，其行为已构成盗窃罪。"
 POLISH = "Sąd Apelacyjny oddalił apelację powoda, ponieważ termin do jej wniesienia upłynął. "
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_classifiers() -> None:
+    """Load each classifier once, outside of the tests."""
+    for text in (ENGLISH, "Верховный суд оставил жалобу без удовлетворения", "رفضت المحكمة العليا الاستئناف"):
+        detect_language(text)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +74,66 @@ def test_an_unserved_language_gets_the_rules_of_english() -> None:
 def test_any_text_has_rules(text: str, main: str) -> None:
     assert select_rules(text, main)
     detect_language(text)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Der Beklagte trägt die Kosten des Rechtsstreits."),
+        ("de", "IM NAMEN DES VOLKES. DAS URTEIL WIRD AUFGEHOBEN UND DIE SACHE ZURÜCKVERWIESEN."),
+        (
+            "en",
+            "IN WITNESS WHEREOF the parties have executed this agreement on the date first above written.",
+        ),
+        ("fr", "La cour d'appel a rejeté le recours formé par le demandeur."),
+        ("nl", "De rechtbank heeft het beroep van de eiser ongegrond verklaard."),
+        ("es", "El tribunal desestimó el recurso interpuesto por el demandante."),
+        ("uk", "Верховний Суд залишив касаційну скаргу позивача без задоволення."),
+        ("he", "בית המשפט העליון דחה את הערעור של התובע"),
+        ("th", "ศาลฎีกาพิพากษายกคำร้องของโจทก์"),
+        ("zh", "北京市高级人民法院"),
+        ("zh", "𠮷田𠮷田𠮷田𠮷田"),
+    ],
+)
+def test_more_languages(language: str, text: str) -> None:
+    assert detect_language(text) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("张某某", "zh"),
+        ("张", ""),
+        ("Court of Appeal", ""),
+        ("the Court of Appeal held", "en"),
+    ],
+)
+def test_chinese_needs_fewer_letters_than_english(text: str, language: str) -> None:
+    assert detect_language(text) == language
+
+
+def test_japanese_is_not_chinese() -> None:
+    assert detect_language("東京地方裁判所は被告人に判決を言い渡した") == "ja"
+    assert detect_language("东京地方法院对被告人作出判决") == "zh"
+
+
+def test_a_long_document_is_sampled_throughout() -> None:
+    assert detect_language(GERMAN * 2 + ENGLISH * 200) == "en"
+    assert detect_language(ENGLISH * 2 + GERMAN * 200) == "de"
+
+
+@pytest.mark.parametrize(
+    ("text", "main", "rules"),
+    [
+        ("Vertragspartner: Acme Ltd", "de", ("de",)),
+        ("§ 12", "de", ("de",)),
+        ("12.03.2019", "zh", ("en",)),
+        ("被告人John Smith在场", "zh", ("en", "zh")),
+        ("被告人以非法占有为目的，秘密窃取他人财物，价值3000元，见USB数据", "zh", ("zh",)),
+        (GERMAN * 3, "pl", ("de",)),
+        (GERMAN * 3 + CHINESE, "en", ("en", "de", "zh")),
+    ],
+    ids=["too short to classify", "no words", "no Chinese", "Latin name", "few Latin letters", "German part", "three"],
+)  # fmt: skip
+def test_rules_of_a_part(text: str, main: str, rules: tuple[str, ...]) -> None:
+    assert select_rules(text, main) == rules
