@@ -80,7 +80,7 @@ class ErasedError(VaultError):
     """
 
     def __init__(self, count: int) -> None:
-        super().__init__("erased", f"{count} of the documents asked for were erased")
+        super().__init__("erased", f"{count} of the requested documents were erased")
         self.count = count
 
 

@@ -84,7 +84,7 @@ class Activation:
 
     @property
     def inner(self) -> float:
-        """Constant beside the square in a cubic; a square has none."""
+        """Constant that is added to the square in a cubic; a square polynomial has none."""
         return self.coefficients[1] / self.factor - self.shift**2
 
     @property

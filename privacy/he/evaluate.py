@@ -90,7 +90,7 @@ class Evaluator:
             parameters: Parameters of the head.
             feature_norm: Largest norm of features.
             column_norm: Largest norm of a column of the (first) weights.
-            partial_sums: Bound of the slots beside the outputs.
+            partial_sums: Bound of the slots that are not outputs.
             gain: Growth of an error in a second layer.
         """
         chosen, bits = parameters.scheme, parameters.scheme.flooding_bits

@@ -4,7 +4,7 @@ Formal guarantee:
     Let the polynomial of a reply without flooding decrypt to the logits plus an error, over the slots, in the
     unit of a logit. Let E be the root mean square of this error over the n outputs, where only the real parts
     count (`ParameterSet.error_to_flood`), and P the root mean square of its absolute value over the N/2
-    slots, which contain partial sums of the weights beside the outputs. The server adds a polynomial whose
+    slots, which contain partial sums of the weights between the outputs. The server adds a polynomial whose
     slots have independent Gaussians as real and imaginary parts: with standard deviation sigma at the
     outputs, and tau everywhere else. The canonical embedding is sqrt(N/2) times an isometry, so this is a
     Gaussian over the coefficients, and replies with and without the error differ by

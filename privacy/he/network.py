@@ -131,7 +131,7 @@ class Bounds:
         return float((self._last_bias + self._sums(norm)).max())
 
     def largest_partial_sum(self, norm: float) -> float:
-        """Return a bound of the slots beside the outputs: sums of some of the products of a logit."""
+        """Return a bound of the other slots, which hold sums of some of the products of a logit."""
         return float(self._sums(norm).max())
 
     def gain(self, norm: float) -> float:

@@ -39,8 +39,8 @@ class ParameterSet:
         coeff_modulus_bits: Bits of the primes of the modulus, ending with the special prime of key switching.
         feature_scale_bits: Bits of the scale of the features.
         weight_scale_bits: Bits of the scale of each layer's weights.
-        magnitude_bits: Bits of a logit that does not wrap around; in a flooded reply the noise fits beside
-            it.
+        magnitude_bits: Bits of a logit that does not wrap around; in a flooded reply there is
+            headroom for the noise.
         error_floor: Error by rounding, see below.
         error_slope: Error by key switching, see below.
         flooding_bits: See `lexveil.privacy.he.flooding`; 0 for none.

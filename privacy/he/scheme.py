@@ -169,7 +169,7 @@ def to_bytes(storable: Storable) -> bytes:
 
 
 def from_bytes(empty: Loaded, context: Any, serialized: bytes) -> Loaded:
-    """Load bytes of our own; a stranger's go through `Scheme.load`."""
+    """Load bytes that this package wrote; a stranger's go through `Scheme.load`."""
     with _PrivateFolder() as folder:
         path = folder / "object"
         path.write_bytes(serialized)

@@ -149,7 +149,7 @@ def test_the_failures_are_in_prefect_s_database_without_their_content(ran: Ran) 
 
 
 def test_the_canaries_went_through_the_run(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is sealed in the workspace opens to them: the search had something to find."""
+    """The texts opened from the sealed workspace contain them: the search had something to find."""
     from lexveil.pipeline.masking.vault import restore_document
     from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.workspace import tables
@@ -186,7 +186,7 @@ def test_the_seal_alone_keeps_them_out_of_prefect_s_database(
 
 
 def comes(true: Callable[[], bool]) -> bool:
-    """Whether something comes true; the server writes a little later than things happen."""
+    """Return True once the condition holds; the server writes with a delay."""
     deadline = time.monotonic() + RECORDED_WITHIN_SECONDS
     while not true() and time.monotonic() < deadline:
         time.sleep(0.5)

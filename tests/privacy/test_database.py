@@ -170,7 +170,7 @@ class TestRetries:
         monkeypatch.setattr("lexveil.privacy.database._PAUSES", (0, 0))
 
     def outcome(self, error: Exception, failures: int, sqlite: bool = False) -> int:
-        """How often the work was done until it succeeded."""
+        """The number of attempts until the work succeeded."""
         calls = 0
 
         def work() -> int:

@@ -25,7 +25,7 @@ from lexveil.privacy.dp.clipping import recurrence
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What one backward pass through one direction of a layer leaves, in the direction's order of time.
+    """The tensors that one backward pass through one direction keeps, in the direction's order of time.
 
     Attributes:
         delta: Gradient of the gates' pre-activations, shape (time, batch, 4 hidden).

@@ -71,7 +71,7 @@ class BudgetExceededError(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What `verify` recomputed for a population.
+    """The totals of a population, recomputed by `verify`.
 
     Attributes:
         population: The population.

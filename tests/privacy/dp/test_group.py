@@ -24,7 +24,7 @@ CASES = ("dropout", "few", "one owner", "without privacy", "truncated")
 
 
 def setting(case: str) -> dict[str, Any]:
-    """What differs from the first case. Few: a draw has fewer owners than there are processes, or none."""
+    """Changes to the first case. Few: a draw has fewer owners than there are processes, or none."""
     return {
         "dropout": {},
         "few": {"sample_rate": 0.03},

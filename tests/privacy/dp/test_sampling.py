@@ -49,7 +49,7 @@ def test_impossible_draws_are_refused(arguments):
 
 
 def draws(n_owners: int, rate: float, steps: int, max_batch: int | None = None) -> np.ndarray:
-    """Who is drawn when. Shape: (steps, n_owners)."""
+    """The drawn owners of each step. Shape: (steps, n_owners)."""
     drawn = np.zeros((steps, n_owners), bool)
     for step in range(steps):
         drawn[step, poisson_sample(n_owners, rate, RANDOM, step, max_batch)] = True

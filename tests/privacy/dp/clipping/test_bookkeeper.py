@@ -156,7 +156,7 @@ def test_what_single_precision_rounds_away_stays_within_its_bound():
 @pytest.mark.parametrize("items", [1, 3])
 @pytest.mark.parametrize("scale", [1.0, 1e-20, 1e12])
 def test_neighboring_sums_in_single_precision_differ_by_at_most_the_clip(parts, items, scale):
-    """What rounding moves, in all parts together, stays within what clipping has left for it."""
+    """Rounding, in all parts together, stays within the allowance that clipping leaves for it."""
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(20, 6), nn.Tanh(), nn.Linear(6, 4))
     x, labels = torch.randn(400 * items, 20), torch.randint(0, 4, (400 * items,))
