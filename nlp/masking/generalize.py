@@ -41,7 +41,7 @@ _WORD_AGE = re.compile(
 _OLDEST = 90
 _CHINESE_TOWN = re.compile(rf"(?:[{HAN}]{{2,8}}?(?:省|自治区))?[{HAN}]{{2,7}}?(?:市|自治州|地区)")
 _POSTCODES = re.compile(
-    r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|(?:[A-Z]{1,2}-)?\d{4,6}(?:-\d{4})?|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2})\b"
+    r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|\d{4} ?[A-Z]{2}|(?:[A-Z]{1,2}-)?\d{4,6}(?:-\d{4})?|[A-Z]\d[A-Z] ?\d[A-Z]\d)\b"
 )
 _TOWN = re.compile(r"[^\W\d_][^\W\d_.'-]*(?:[ '-][^\W\d_][^\W\d_.'-]*){0,3}")
 _US_STATE = re.compile(r"[A-Z]{2}")

@@ -1,4 +1,4 @@
-"""Policies: the most particular setting decides, and what contradicts itself is refused by name."""
+"""Policies: the most specific setting applies, and a contradiction is refused by the name of the setting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexveil.nlp.entities.roles import ROLES
-from lexveil.nlp.entity_types import ENTITY_TYPES, GENERALIZED_TYPES, SURROGATE_TYPES
+from lexveil.nlp.entity_types import DIRECT_TYPES, ENTITY_TYPES, GENERALIZED_TYPES, SURROGATE_TYPES
 from lexveil.nlp.masking.policy import ACTIONS, REVIEWER, PolicyError, build_policy, decide_action
 from lexveil.nlp.text import Span
 
@@ -24,25 +24,65 @@ def test_by_default_everything_becomes_a_token(preset: Any, kind: str) -> None:
     assert {decide_action(build_policy(preset), span(kind), role) for role in ROLES} == {"token"}
 
 
-@pytest.mark.parametrize(
-    ("kind", "role", "action"),
-    [
-        ("PERSON", "judge", "keep"),
-        ("PERSON", "counsel", "keep"),
-        ("PERSON", "party", "token"),
-        ("PERSON", "witness", "token"),
-        ("PERSON", "other", "token"),
-        ("ORGANIZATION", "company", "keep"),
-        ("CASE_NUMBER", "", "keep"),
-        ("DATE", "", "keep"),
-        ("BIRTH_DATE", "", "generalise"),
-        ("ADDRESS", "", "generalise"),
-        ("EMAIL", "", "token"),
-        ("ID_NUMBER", "", "token"),
-    ],
-)
-def test_a_court_publishes_its_bench_and_companies(kind: str, role: str, action: str) -> None:
-    assert decide_action(build_policy("court-publication"), span(kind), role) == action
+# What a court publishes: type, then the action for each role that matters.
+COURT_PUBLICATION = {
+    "PERSON": "token",
+    "AGE": "generalise",
+    "BIRTH_DATE": "generalise",
+    "FAMILY_MEMBER": "token",
+    "ADDRESS": "generalise",
+    "LOCATION": "keep",
+    "PHONE": "token",
+    "EMAIL": "token",
+    "URL": "token",
+    "IP_ADDRESS": "token",
+    "ID_NUMBER": "token",
+    "ACCOUNT_NUMBER": "token",
+    "PLATE": "token",
+    "CASE_NUMBER": "keep",
+    "ORGANIZATION": "keep",
+    "DATE": "keep",
+    "DEMOGRAPHIC": "keep",
+    "QUANTITY": "keep",
+    "MISC": "keep",
+}
+
+
+@pytest.mark.parametrize("kind", ENTITY_TYPES)
+def test_a_court_masks_natural_persons_only(kind: str) -> None:
+    assert decide_action(build_policy("court-publication"), span(kind)) == COURT_PUBLICATION[kind]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_court_publishes_its_bench_and_counsel(role: str) -> None:
+    published = role in ("judge", "counsel")
+    assert decide_action(build_policy("court-publication"), span("PERSON"), role) == (
+        "keep" if published else "token"
+    )
+
+
+@pytest.mark.parametrize("preset", ["balanced", "strict"])
+@pytest.mark.parametrize("kind", ENTITY_TYPES)
+def test_a_class_gives_its_action_to_the_types_that_have_it(preset: Any, kind: str) -> None:
+    surrogates = decide_action(build_policy(preset, direct="surrogate", quasi="surrogate"), span(kind))
+    assert surrogates == ("surrogate" if kind in SURROGATE_TYPES else "token")
+    quasi = decide_action(build_policy(preset, quasi="generalise"), span(kind))
+    generalized = kind in GENERALIZED_TYPES and kind not in DIRECT_TYPES
+    assert quasi == ("generalise" if generalized else "token")
+
+
+def test_an_explicit_class_overrides_a_presets_types() -> None:
+    policy = build_policy("court-publication", quasi="token")
+    assert decide_action(policy, span("DATE")) == decide_action(policy, span("LOCATION")) == "token"
+    assert decide_action(policy, span("CASE_NUMBER")) == "keep"  # a direct identifier
+    policy = build_policy("court-publication", quasi="token", types={"DATE": "keep"})
+    assert decide_action(policy, span("DATE")) == "keep"
+
+
+def test_a_policy_does_not_depend_on_the_order_of_its_settings() -> None:
+    one = build_policy(types={"DATE": "keep", "AGE": "keep"}, roles={"judge": "keep", "party": "token"})
+    other = build_policy(types={"AGE": "keep", "DATE": "keep"}, roles={"party": "token", "judge": "keep"})
+    assert one == other
 
 
 def test_role_before_type_before_class() -> None:
@@ -53,7 +93,7 @@ def test_role_before_type_before_class() -> None:
     assert decide_action(policy, span("PERSON"), "party") == "generalise"
     assert decide_action(policy, span("PHONE")) == "keep"
     assert decide_action(policy, span("EMAIL")) == "surrogate"
-    assert decide_action(policy, span("CASE_NUMBER")) == "token"  # direct, but it knows no surrogates
+    assert decide_action(policy, span("CASE_NUMBER")) == "token"  # direct, but without surrogates
     assert decide_action(policy, span("DATE"), "judge") == "token"  # a date has no role
 
 
@@ -109,3 +149,37 @@ def test_no_policy_asks_for_what_a_type_does_not_have(
             assert action != "surrogate" or kind in SURROGATE_TYPES
             assert action != "generalise" or kind in GENERALIZED_TYPES
             assert (preset, kind, action) != ("strict", "PERSON", "keep")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"types": {"DATE": "surrogate"}}, "types.DATE: DATE has no surrogates"),
+        ({"types": {"URL": "generalise"}}, "types.URL: URL has no generalization"),
+        ({"roles": {"company": "generalise"}}, "roles.company: ORGANIZATION has no generalization"),
+        ({"preset": "strict", "direct": "keep"}, "direct: keep contradicts the preset strict"),
+        ({"direct": "keep", "quasi": "keep"}, "types: this policy masks nothing"),
+        (
+            {"preset": "court-publication", "direct": "keep"},
+            "types.PERSON: court-publication must mask natural persons",
+        ),
+    ],
+)
+def test_a_message_says_what_contradicts_what(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        build_policy(**given)
+    assert str(caught.value) == message
+
+
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(PolicyError, match="PERSON, AGE") as caught:
+        build_policy(types={"SHOE_SIZE": "token"})
+    assert "SHOE_SIZE" not in str(caught.value)
+    with pytest.raises(PolicyError, match="victim, witness"):
+        build_policy(roles={"king": "keep"})
+
+
+def test_a_policy_that_masks_a_single_role_masks_something() -> None:
+    policy = build_policy(direct="keep", quasi="keep", roles={"victim": "token"})
+    assert decide_action(policy, span("PERSON"), "victim") == "token"
+    assert decide_action(policy, span("PERSON"), "judge") == "keep"
