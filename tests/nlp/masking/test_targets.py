@@ -24,10 +24,16 @@ def replacement(
 def occurrences(
     original: str, text: str, kind: str = "PERSON", lower: frozenset[str] = frozenset()
 ) -> list[tuple[str, str]]:
-    """Return (characters, form) of each occurrence of a masked string in a text."""
+    """Return (characters, form) of each occurrence of a masked string, without those inside of another."""
     targets = Targets()
     targets.add(replacement(original, kind))
-    return [(text[start:end], target.reason) for start, end, target in targets.find(text, lower)]
+    found: list[tuple[str, str]] = []
+    last = 0
+    for start, end, target in targets.find(text, lower):
+        if start >= last:
+            found.append((text[start:end], target.reason))
+            last = end
+    return found
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,6 @@ def test_a_person_by_other_names(original: str, text: str, expected: str | None)
         ("ID_NUMBER", "219-09-9999", "219099999", True),
         ("ID_NUMBER", "219-09-9999", "2190999990", False),
         ("ID_NUMBER", "110105194912310021", "证号110105194912310021。", True),
-        ("EMAIL", "pell@example.org", "PELL@EXAMPLE.ORG", True),
         ("ORGANIZATION", "Tyrell Holdings", "TYRELL HOLDINGS", True),
         ("ORGANIZATION", "Tyrell Holdings", "tyrell holdings", False),
         ("ORGANIZATION", "The Court", "The Court", False),
@@ -139,9 +144,10 @@ def test_strings_of_other_types(kind: str, original: str, text: str, found: bool
 
 
 def test_a_word_that_the_document_writes_in_lower_case_is_no_name() -> None:
-    assert occurrences("James Bond", "The Bond matured.") == [("Bond", "surname")]
-    assert occurrences("James Bond", "The Bond matured.", lower=frozenset({"bond"})) == []
-    assert occurrences("James Bond", "James Bond", lower=frozenset({"bond"})) == [("James Bond", "string")]
+    lower = frozenset({"harbor"})
+    assert occurrences("James Harbor", "The Harbor froze.") == [("Harbor", "surname")]
+    assert occurrences("James Harbor", "The Harbor froze.", lower=lower) == []
+    assert occurrences("James Harbor", "James Harbor", lower=lower) == [("James Harbor", "string")]
 
 
 def test_the_longest_form_wins() -> None:
@@ -149,7 +155,7 @@ def test_the_longest_form_wins() -> None:
     for original in ("Hawksmoor", "John Hawksmoor", "John Hawksmoor Ltd"):
         targets.add(replacement(original))
     text = "John Hawksmoor Ltd paid."
-    assert [text[start:end] for start, end, _ in targets.find(text)][0] == "John Hawksmoor Ltd"
+    assert next(text[start:end] for start, end, _ in targets.find(text)) == "John Hawksmoor Ltd"
 
 
 def test_a_string_that_a_reviewer_keeps_is_no_target() -> None:
