@@ -116,7 +116,7 @@ def take_both(files: Mapping[str, Path]) -> list[str]:
     found: list[str] = []
     for module, function in functions(files):
         names = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
-        if "settings" in names and names & {"workspace", "place", "location"}:
+        if "settings" in names and names & {"workspace", "place"}:
             found.append(f"{module}.{function.name}")
     return found
 

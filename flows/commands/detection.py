@@ -94,12 +94,15 @@ def evaluate(
     settings = options.settings(workers=workers)
     workspace = None if location is None else open_workspace(location, settings)
     from lexveil.flows.runners.pool import WorkerPool
-    from lexveil.pipeline.masking.evaluation import evaluate_gold
+    from lexveil.pipeline.masking.evaluation import evaluate_gold, store_scores
 
     with WorkerPool(settings.workers) as pool:
-        result = evaluate_gold(gold, settings, workspace, pool.ordered)
+        scores = evaluate_gold(gold, settings.mask, pool.ordered)
+    if workspace is not None:
+        store_scores(workspace, scores)
+    result = {"gold": str(gold), **scores, "stored": workspace is not None}
     if not options.as_json:
-        rows = [{"type": name, **scores} for name, scores in result.pop("by_type").items()]
+        rows = [{"type": name, **row} for name, row in result.pop("by_type").items()]
         result = {**result, "by_type": rows}
     console.show(result, options.as_json)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,21 @@ from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.masking.detector import compute_detector_digest, detect_long_texts
 from lexveil.pipeline.masking.scores import describe_detector, scores_path
 from lexveil.pipeline.records import OrderedMap
-from lexveil.pipeline.settings import MaskSettings, Settings
+from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
 _BATCH = 1 << 16  # characters per batch, few enough that every worker gets some
 
 
-def evaluate_gold(
-    gold: Path, settings: Settings, workspace: Workspace | None = None, ordered: OrderedMap = map
-) -> dict[str, Any]:
+def evaluate_gold(gold: Path, mask: MaskSettings, ordered: OrderedMap = map) -> dict[str, Any]:
     """Score the configured detector on a gold file.
 
     Everything that the detector finds counts as masked, whatever the policy would leave readable.
 
     Args:
         gold: file of documents with spans, as `read_gold` reads it.
-        settings: detector and operating point.
-        workspace: workspace that stores the scores and shows them in its reports; None: they are not stored.
+        mask: detector and operating point.
         ordered: applies detection to the batches, in order.
 
     Returns:
@@ -45,16 +42,16 @@ def evaluate_gold(
         documents = read_gold(gold)
     except GoldError as error:
         raise SourceError(f"{gold}: {error}") from None
-    work = functools.partial(_detect, settings.mask)
+    work = functools.partial(_detect, mask)
     spans = [found for batch in ordered(work, _batch(documents)) for found in batch]
-    measured = {**describe_detector(settings.mask), **score(documents, spans).as_dict()}
-    if workspace is not None:
-        weights = compute_detector_digest(settings.mask.detector)
-        write_json(
-            scores_path(workspace),
-            {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "weights": weights, **measured},
-        )
-    return {"gold": str(gold), **measured, "stored": workspace is not None}
+    return {**describe_detector(mask), **score(documents, spans).as_dict()}
+
+
+def store_scores(workspace: Workspace, scores: Mapping[str, Any]) -> None:
+    """Store scores of the workspace's detector, so that its reports show them."""
+    weights = compute_detector_digest(workspace.settings.mask.detector)
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(scores_path(workspace), {"measured": moment, "weights": weights, **scores})
 
 
 def _batch(documents: Sequence[GoldDocument]) -> Iterator[list[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.masking.evaluation import evaluate_gold
+from lexveil.pipeline.masking.evaluation import evaluate_gold, store_scores
 from lexveil.pipeline.masking.scores import OTHER_DOCUMENTS, collect_scores, compute_scores_digest
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -32,9 +32,10 @@ def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[...
             batches.append(len(item))
             yield work(item)
 
-    found = evaluate_gold(gold, RULES, place, ordered)
+    found = evaluate_gold(gold, RULES.mask, ordered)
+    store_scores(place.with_settings(RULES), found)
     assert (found["detector"], found["sensitivity"]) == ("rules", "balanced")
-    assert (found["n"], found["er_di"], found["er_qi"], found["stored"]) == (1, 1.0, 0.0, True)
+    assert (found["n"], found["er_di"], found["er_qi"]) == (1, 1.0, 0.0)
     assert found["by_type"]["EMAIL"] == {"n": 1, "recall": 1.0, "found": 1, "precision": 1.0}
     assert batches == [1]
     assert compute_scores_digest(place) != before
@@ -49,10 +50,10 @@ def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[...
         assert collect_scores(place.with_settings(other))["own"] is None
 
 
-def test_without_a_workspace_nothing_is_kept(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
+def test_scoring_writes_nothing(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
     gold = write_jsonl([{"id": 1, "text": TEXT, "spans": []}])
     before = sorted(tmp_path.rglob("*"))
-    assert evaluate_gold(gold, RULES)["stored"] is False
+    assert evaluate_gold(gold, RULES.mask)["n"] == 1
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -60,4 +61,4 @@ def test_a_gold_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(
         SourceError, match=r"none\.jsonl: the gold file cannot be read: there is no such file"
     ):
-        evaluate_gold(tmp_path / "none.jsonl", RULES)
+        evaluate_gold(tmp_path / "none.jsonl", RULES.mask)
