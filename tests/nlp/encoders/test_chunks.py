@@ -51,7 +51,7 @@ def test_a_selection_is_even_and_within_the_limit(total: int, limit: int) -> Non
         assert (chosen[0], chosen[-1]) == (0, total - 1)
 
 
-def test_windows_bound_what_is_tokenised_and_start_at_words() -> None:
+def test_windows_bound_what_is_tokenized_and_start_at_words() -> None:
     word = "agreement "
     found = sample_windows(word * 100_000, size=10, limit=4)
     assert found is not None

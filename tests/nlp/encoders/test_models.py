@@ -57,7 +57,7 @@ def test_only_plain_layers_are_trained_and_each_of_them_is(kind: Kind, tiny: Pub
 
 
 @pytest.mark.parametrize("kind", ["square", "cubic"])
-def test_folding_a_normalisation_leaves_the_logits(kind: Kind, tiny: PublicEncoder) -> None:
+def test_folding_a_normalization_leaves_the_logits(kind: Kind, tiny: PublicEncoder) -> None:
     model, inputs = model_of(kind, tiny), inputs_of(kind, tiny)
     head = model.head
     assert isinstance(head, PolynomialHead)
@@ -71,7 +71,7 @@ def test_folding_a_normalisation_leaves_the_logits(kind: Kind, tiny: PublicEncod
     assert torch.equal(head.first.weight, once)
 
 
-def test_hidden_values_of_public_text_are_normalised(tiny: PublicEncoder) -> None:
+def test_hidden_values_of_public_text_are_normalized(tiny: PublicEncoder) -> None:
     model = model_of("square", tiny)
     head = model.head
     assert isinstance(head, PolynomialHead)

@@ -93,7 +93,7 @@ def test_documents_cannot_write_special_tokens(encoder: PublicEncoder) -> None:
     assert not {101, 102, encoder.mask_id, encoder.pad_id} & set(ids)
 
 
-def test_document_features_are_centred_by_public_text(encoder: PublicEncoder) -> None:
+def test_document_features_are_centered_by_public_text(encoder: PublicEncoder) -> None:
     documents = [encoder.chunks(text, length=32).ids for text in [*SENTENCES, ""]]
     features = encoder.document_features(documents)
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), [1, 1, 1, 1, 1, 0], atol=1e-5)

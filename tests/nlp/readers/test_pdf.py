@@ -27,7 +27,7 @@ width, height = map(int, size.split())
 pixels = sys.stdin.buffer.read()
 assert magic == b"P5\\n" and depth == b"255\\n" and len(pixels) == width * height
 assert sys.argv[1:5] == ["stdin", "stdout", "-l", "eng"]
-print("recognised", width, height, "dark" if sum(pixels[::997]) / len(pixels[::997]) < 200 else "light")
+print("recognized", width, height, "dark" if sum(pixels[::997]) / len(pixels[::997]) < 200 else "light")
 """
 
 
@@ -109,7 +109,7 @@ def test_prose_over_a_picture_needs_no_ocr(read: Callable[..., str], pdf: Callab
     assert read("a.pdf", pdf((PROSE, True))) == PROSE.strip()
 
 
-def test_scanned_pages_are_recognised(
+def test_scanned_pages_are_recognized(
     read: Callable[..., str],
     refusal: Callable[..., Reason],
     pdf: Callable[..., bytes],
@@ -117,7 +117,7 @@ def test_scanned_pages_are_recognised(
 ) -> None:
     tesseract(FAKE_TESSERACT)
     data = pdf((PROSE, False), (STAMP, True))
-    assert read("a.pdf", data) == f"{PROSE.strip()}\n\n{STAMP}\nrecognised 2480 3509 dark"
+    assert read("a.pdf", data) == f"{PROSE.strip()}\n\n{STAMP}\nrecognized 2480 3509 dark"
     assert refusal("a.pdf", data, Limits(ocr=False)) is Reason.needs_ocr
 
 

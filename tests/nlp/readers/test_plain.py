@@ -91,7 +91,7 @@ def test_what_is_no_regular_file_is_inaccessible(tmp_path: Path) -> None:
             read_document(tmp_path / name)
 
 
-def test_line_ends_nuls_and_marks_are_normalised(read: Callable[..., str]) -> None:
+def test_line_ends_nuls_and_marks_are_normalized(read: Callable[..., str]) -> None:
     assert read("a.txt", "\ufeffone\r\ntwo\rthree\0 and some more words\n".encode()) == (
         "one\ntwo\nthree and some more words\n"
     )
