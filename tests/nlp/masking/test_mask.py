@@ -33,8 +33,8 @@ def span(start: int, end: int, kind: str = "PERSON") -> Span:
 
 
 def seed(kind: str, name: str, attempt: int) -> int:
-    told = f"{kind}|{name}|{attempt}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.sha256(told).digest()[:8])
+    content = f"{kind}|{name}|{attempt}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(content).digest()[:8])
 
 
 @st.composite
@@ -135,3 +135,137 @@ def test_reprs_hold_no_text() -> None:
     masked = mask_text("It was Ann Roe", [span(7, 14)])
     assert "Roe" not in repr(masked)
     assert "It was" not in repr(masked)
+
+
+def locate(text: str, *pieces: tuple[str, str]) -> list[Span]:
+    """Return the spans of (characters, type) in a text."""
+    return sorted(span(text.index(piece), text.index(piece) + len(piece), kind) for piece, kind in pieces)
+
+
+def test_a_replacement_records_what_it_stands_for() -> None:
+    text = "The witness, Ann Roe, spoke."
+    (replacement,) = mask_text(text, [Span(13, 20, "PERSON", 0.75, "PersonRecognizer")]).replacements
+    assert (replacement.original, replacement.text) == ("Ann Roe", "[PERSON_1]")
+    assert (replacement.source_start, replacement.source_end) == (13, 20)
+    assert (replacement.start, replacement.end) == (13, 23)
+    assert (replacement.type, replacement.action, replacement.role) == ("PERSON", "token", "witness")
+    assert (replacement.score, replacement.recognizer) == (0.75, "PersonRecognizer")
+
+
+def test_a_shifted_replacement_keeps_its_text() -> None:
+    masked = mask_text("It was Ann Roe", [span(7, 14)], policy_with(PERSON="keep", DATE="token"))
+    (kept,) = masked.kept
+    assert (kept.shift(100).span.start, kept.shift(100).span.end, kept.role) == (107, 114, kept.role)
+    (replacement,) = mask_text("It was Ann Roe", [span(7, 14)]).replacements
+    moved = replacement.shift(1000, 2000)
+    assert (moved.start, moved.end) == (1007, 1017)
+    assert (moved.source_start, moved.source_end) == (2007, 2014)
+    assert moved.original == "Ann Roe"
+
+
+def policy_with(**types: str) -> Policy:
+    return build_policy(types=types)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_kept_span_stays_with_its_role() -> None:
+    text = "Before: Judge Orme. The applicant, Ann Roe, complained."
+    masked = mask_text(
+        text, locate(text, ("Orme", "PERSON"), ("Ann Roe", "PERSON")), build_policy("court-publication")
+    )
+    assert masked.text == "Before: Judge Orme. The applicant, [PERSON_1], complained."
+    assert [(kept.span.start, kept.role) for kept in masked.kept] == [(14, "judge")]
+
+
+def test_one_role_of_a_person_decides_all_mentions() -> None:
+    text = "Judge Ann Roe sat. The victim, Ann Roe, spoke."
+    spans = [span(6, 13), span(31, 38)]
+    masked = mask_text(text, spans, build_policy("court-publication"))
+    assert masked.text == "Judge [PERSON_1] sat. The victim, [PERSON_1], spoke."
+
+
+def test_a_generalization_that_is_not_possible_becomes_a_token() -> None:
+    text = "on Monday, aged 34"
+    policy = policy_with(DATE="generalise", AGE="generalise")
+    masked = mask_text(text, locate(text, ("Monday", "DATE"), ("34", "AGE")), policy)
+    assert masked.text == "on [DATE_1], aged 30-39"
+    assert [r.action for r in masked.replacements] == ["token", "generalise"]
+
+
+def test_an_alias_names_the_entity_that_the_characters_do_not() -> None:
+    text = "Ann Roe, alias Zed."
+    spans = [span(0, 7), span(15, 18)]
+    scope = Scope([DocumentNames.read(text, spans)], seed)
+    first = mask_text(text, spans, scope=scope).replacements[0].entity
+    masked = mask_text(text, spans, scope=scope, aliases={(15, 18): first})
+    assert masked.text == "[PERSON_1], alias [PERSON_1]."
+
+
+def test_a_span_may_be_limited_to_a_token() -> None:
+    text = "aged 34, aged 47"
+    spans = locate(text, ("34", "AGE"), ("47", "AGE"))
+    masked = mask_text(text, spans, policy_with(AGE="generalise"), token_only={(5, 7)})
+    assert masked.text == "aged [AGE_1], aged 40-49"
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "expected"),
+    [
+        (
+            "Frau Anna Klein und Herr Klein wohnen in Göttingen.",
+            [("Anna Klein", "PERSON"), ("Göttingen", "LOCATION")],
+            "Frau [PERSON_1] und Herr Klein wohnen in [LOCATION_1].",
+        ),
+        ("被告人赵立强住北京。", [("赵立强", "PERSON"), ("北京", "LOCATION")], "被告人[PERSON_1]住[LOCATION_1]。"),
+        ("Roe", [("Roe", "PERSON")], "[PERSON_1]"),
+        ("nothing", [], "nothing"),
+        ("", [], ""),
+    ],
+    ids=["German", "Chinese", "all", "none", "empty"],
+)  # fmt: skip
+def test_tokens_in_three_languages(text: str, pieces: list[tuple[str, str]], expected: str) -> None:
+    masked = mask_text(text, locate(text, *pieces))
+    assert masked.text == expected
+    assert restore_text(masked.text, masked.replacements) == text
+
+
+@pytest.mark.parametrize("change", ["drop a character", "change a token", "shift"])
+def test_restoring_a_changed_text_is_refused(change: str) -> None:
+    masked = mask_text("Ann Roe met Bob Poe.", [span(0, 7), span(12, 19)])
+    changed = {
+        "drop a character": masked.text[1:],
+        "change a token": masked.text.replace("PERSON_2", "PERSON_9"),
+        "shift": " " + masked.text,
+    }[change]
+    with pytest.raises(ValueError, match=r"replacement [01] does not fit") as error:
+        restore_text(changed, masked.replacements)
+    assert "Roe" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "texts"),
+    [
+        (12, ["one two. \n\n", "three four ", "five"]),
+        (100, ["one two. \n\nthree four five"]),
+    ],
+)
+def test_pieces_end_at_paragraphs_and_words(size: int, texts: list[str]) -> None:
+    text = "one two. \n\nthree four five"
+    assert [piece.text for piece in split_pieces(text, [], size=size)] == texts
+
+
+def test_a_piece_never_cuts_a_span() -> None:
+    text = "so it was and Ann Roe met them all"
+    pieces = list(split_pieces(text, [span(14, 21)], size=18))
+    (holder,) = [piece for piece in pieces if piece.spans]
+    (found,) = holder.spans
+    assert holder.text[found.start : found.end] == "Ann Roe"
+
+
+def test_a_reviewers_ranges_go_with_their_piece() -> None:
+    text = "first half\n\nsecond half"
+    pieces = list(split_pieces(text, [], readable=[(0, 5), (12, 18)], size=14))
+    assert [(piece.start, piece.readable) for piece in pieces] == [(0, ((0, 5),)), (12, ((0, 6),))]
+
+
+def test_an_empty_document_is_one_empty_piece() -> None:
+    assert [(piece.start, piece.text) for piece in split_pieces("", [])] == [(0, "")]
