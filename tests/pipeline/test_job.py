@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +20,9 @@ from lexveil.pipeline.request import find_reusable_result, make_request, read_re
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.features import find_current_features
 
+if TYPE_CHECKING:
+    from tests.conftest import Finished
+
 # The fields that the command line promises.
 PROMISED = {
     "run_id", "ingested", "duplicates", "quarantined", "masked", "spans_by_type", "model", "epsilon", "delta",
@@ -28,14 +31,14 @@ PROMISED = {
 
 
 @pytest.fixture
-def sources(finished: Any, tmp_path: Path) -> list[Path]:
+def sources(finished: Finished, tmp_path: Path) -> list[Path]:
     """A copy of the corpus below which things may change; the workspace has seen it."""
     moved = shutil.copytree(finished.sources[0], tmp_path / "corpus")
     return [moved]
 
 
 class TestJson:
-    def test_every_promised_field_is_filled(self, finished_once: Any) -> None:
+    def test_every_promised_field_is_filled(self, finished_once: Finished) -> None:
         first = finished_once.first
         assert set(first) >= PROMISED
         assert [name for name in PROMISED if first[name] is None] == []
@@ -44,26 +47,26 @@ class TestJson:
         assert first["unit"] == "owner"
         assert 7.9 < first["epsilon"] <= 8
 
-    def test_it_is_json_that_any_parser_reads(self, finished_once: Any) -> None:
+    def test_it_is_json_that_any_parser_reads(self, finished_once: Finished) -> None:
         def no_constant(name: str) -> None:
             raise ValueError(name)
 
         text = (finished_once.workspace.runs / finished_once.first["run_id"] / "run.json").read_text()
         assert json.loads(text, parse_constant=no_constant)["run_id"] == finished_once.first["run_id"]
 
-    def test_what_was_spent(self, finished_once: Any) -> None:
+    def test_what_was_spent(self, finished_once: Finished) -> None:
         spent = finished_once.first["spent"]
         assert [(epsilon, state) for _, epsilon, state in spent["runs"]] == [
             (finished_once.first["epsilon"], "committed")
         ]
         assert spent["total"] <= spent["limit"]
 
-    def test_the_report_is_one_file_on_its_own(self, finished_once: Any) -> None:
+    def test_the_report_is_one_file_on_its_own(self, finished_once: Finished) -> None:
         report = Path(finished_once.first["report"]).read_text(encoding="utf-8")
         assert 'src="http' not in report
         assert 'href="http' not in report
 
-    def test_neither_json_nor_report_names_anybody(self, finished_once: Any) -> None:
+    def test_neither_json_nor_report_names_anybody(self, finished_once: Finished) -> None:
         run = finished_once.workspace.runs / finished_once.first["run_id"]
         shown = "".join(path.read_text(encoding="utf-8") for path in run.iterdir())
         names = {span["text"] for row in finished_once.gold.values() for span in row["spans"]}
@@ -72,12 +75,12 @@ class TestJson:
 
 
 class TestAgain:
-    def test_the_same_over_the_same_files_is_unchanged(self, finished: Any) -> None:
+    def test_the_same_over_the_same_files_is_unchanged(self, finished: Finished) -> None:
         request = make_request(finished.workspace.with_settings(finished.settings), finished.sources)
         found = find_reusable_result(finished.workspace, request)
         assert found == {**finished.first, "changed": False}
 
-    def test_run_anyway_it_does_no_shard_and_spends_nothing(self, finished: Any) -> None:
+    def test_run_anyway_it_does_no_shard_and_spends_nothing(self, finished: Finished) -> None:
         each = Counting()
         request = make_request(finished.workspace.with_settings(finished.settings), finished.sources)
         result = run_job(finished.workspace, request, each)
@@ -87,14 +90,14 @@ class TestAgain:
         assert {name: result[name] for name in same} == {name: finished.first[name] for name in same}
         assert json.loads(json.dumps(result["spent"])) == finished.first["spent"]
 
-    def test_files_added_changed_and_touched(self, finished: Any, sources: list[Path]) -> None:
-        place, settings = finished.workspace, finished.settings
+    def test_files_added_changed_and_touched(self, finished: Finished, sources: list[Path]) -> None:
+        workspace, settings = finished.workspace, finished.settings
 
         def ask() -> Any:
-            return find_reusable_result(place, make_request(place.with_settings(settings), sources))
+            return find_reusable_result(workspace, make_request(workspace.with_settings(settings), sources))
 
         def again(each: Counting) -> dict[str, Any]:
-            return run_job(place, make_request(place.with_settings(settings), sources), each)
+            return run_job(workspace, make_request(workspace.with_settings(settings), sources), each)
 
         assert ask() is None  # the same files elsewhere are other files, though their documents are known
         first = again(Counting())
@@ -118,12 +121,12 @@ class TestAgain:
         assert ask() is None
         assert again(Counting())["ingested"] == second["ingested"]
 
-    def test_a_lost_part_is_noticed(self, finished: Any) -> None:
+    def test_a_lost_part_is_noticed(self, finished: Finished) -> None:
         next(iter(find_current_features(finished.workspace).glob("part-*"))).unlink()
         request = make_request(finished.workspace.with_settings(finished.settings), finished.sources)
         assert find_reusable_result(finished.workspace, request) is None
 
-    def test_other_settings_are_another_request(self, finished: Any) -> None:
+    def test_other_settings_are_another_request(self, finished: Finished) -> None:
         settings = finished.settings.model_copy(
             update={"train": finished.settings.train.model_copy(update={"epsilon": 9.0})}
         )
@@ -132,7 +135,7 @@ class TestAgain:
         with pytest.raises(BudgetRefusedError):
             run_job(finished.workspace, request)
 
-    def test_other_workers_are_the_same_request(self, finished: Any) -> None:
+    def test_other_workers_are_the_same_request(self, finished: Finished) -> None:
         settings = finished.settings.model_copy(update={"workers": 3})
         assert find_reusable_result(
             finished.workspace, make_request(finished.workspace.with_settings(settings), finished.sources)
@@ -145,9 +148,9 @@ class Killed(BaseException):
 
 class TestKilled:
     @pytest.mark.parametrize("after", range(0, 12, 2))
-    def test_it_goes_on_where_it_was(self, finished: Any, after: int) -> None:
-        place, settings = finished.workspace, finished.settings
-        for folder in (place.raw, place.masked, place.features):
+    def test_it_goes_on_where_it_was(self, finished: Finished, after: int) -> None:
+        workspace, settings = finished.workspace, finished.settings
+        for folder in (workspace.raw, workspace.masked, workspace.features):
             shutil.rmtree(folder)
         each, killing = Counting(), Counting()
 
@@ -157,20 +160,20 @@ class TestKilled:
                     raise Killed
                 yield result
 
-        asked = make_request(place.with_settings(settings), finished.sources)
-        submit_request(place, asked)
+        asked = make_request(workspace.with_settings(settings), finished.sources)
+        submit_request(workspace, asked)
         try:
-            run_job(place, asked, kill)
+            run_job(workspace, asked, kill)
         except Killed:
-            assert read_request(place, asked.run_id) == asked
-        resumed = make_request(place.with_settings(settings), finished.sources)
-        result = run_job(place, resumed, each)
+            assert read_request(workspace, asked.run_id) == asked
+        resumed = make_request(workspace.with_settings(settings), finished.sources)
+        result = run_job(workspace, resumed, each)
         assert len(set(killing.done + each.done)) == len(killing.done + each.done)
         assert result["ingested"] == finished.first["ingested"]
         assert result["spans_by_type"] == finished.first["spans_by_type"]
         assert result["spent"]["total"] == finished.first["spent"]["total"]
 
-    def test_a_killed_run_keeps_its_id(self, finished: Any) -> None:
+    def test_a_killed_run_keeps_its_id(self, finished: Finished) -> None:
         first = make_request(finished.workspace.with_settings(finished.settings), [])
         submit_request(finished.workspace, first)
         assert make_request(finished.workspace.with_settings(finished.settings), []) == first
@@ -181,7 +184,7 @@ class TestKilled:
             read_request(finished.workspace, first.run_id)
 
 
-def test_the_ledger_is_intact(finished_once: Any) -> None:
+def test_the_ledger_is_intact(finished_once: Finished) -> None:
     ledger, _ = open_ledger(finished_once.workspace.with_settings(finished_once.settings))
     try:
         assert ledger.verify().ok

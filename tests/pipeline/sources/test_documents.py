@@ -98,7 +98,8 @@ class TestSidecars:
     )
 
     def test_rows_belong_to_their_files(self, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
-        put(tmp_path / "a.txt"), put(tmp_path / "deep" / "b.txt"), put(tmp_path / "c.txt")
+        for name in ("a.txt", "deep/b.txt", "c.txt"):
+            put(tmp_path / name)
         write_jsonl(self.ROWS, "metadata.jsonl")
         found, rejected = read([tmp_path], IngestSettings(split_field="meta.part"))
         about = {d.source_id: (d.owner, d.label, d.split) for d in found}
@@ -230,8 +231,9 @@ class TestCheckFields:
 
     @pytest.mark.parametrize("kind", ["owner_field", "label_field", "split_field"])
     def test_a_field_that_is_nowhere(self, write_jsonl: WriteJsonl, kind: str) -> None:
+        names: dict[str, Any] = {kind: "meta.nowhere"}
         with pytest.raises(SourceError, match=r"meta\.nowhere"):
-            self.check(write_jsonl(self.TWO), **{kind: "meta.nowhere"})
+            self.check(write_jsonl(self.TWO), **names)
 
     def test_no_text_field(self, write_jsonl: WriteJsonl) -> None:
         with pytest.raises(SourceError, match="--text-field"):

@@ -109,15 +109,15 @@ class TestListing:
         assert scan_sources([bucket.at("in")], INGEST) == []
 
     def test_a_missing_bucket_is_one_line(self, aws: str) -> None:
-        for place in ("s3://no-such-bucket", "s3://no-such-bucket/in"):
+        for url in ("s3://no-such-bucket", "s3://no-such-bucket/in"):
             with pytest.raises(SourceError, match="there is no such bucket"):
-                scan_sources([locate(place)], INGEST)
+                scan_sources([locate(url)], INGEST)
 
     def test_a_store_out_of_reach_is_one_line(self, aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        place = locate("s3://out-of-reach/in")
-        monkeypatch.setattr(type(place), "fs", unreachable(place))
+        prefix = locate("s3://out-of-reach/in")
+        monkeypatch.setattr(type(prefix), "fs", unreachable(prefix))
         with pytest.raises(SourceError, match="cannot be reached"):
-            scan_sources([place], INGEST)
+            scan_sources([prefix], INGEST)
 
     def test_sidecars_say_what_is_known_of_their_folder(self, bucket: Bucket) -> None:
         bucket.put("in/a.txt")
@@ -236,41 +236,47 @@ class TestFetching:
 
 class TestIngest:
     @pytest.fixture
-    def place(self, tmp_path: Path) -> Workspace:
+    def workspace(self, tmp_path: Path) -> Workspace:
         return Workspace.create_or_open(tmp_path / "w")
 
-    def test_a_night_later(self, bucket: Bucket, place: Workspace, asked: list[str]) -> None:
+    def test_a_night_later(self, bucket: Bucket, workspace: Workspace, asked: list[str]) -> None:
         bucket.put("in/a.txt", "One.")
         bucket.put("in/broken.pdf", "no pdf")
-        assert ingest(place.with_settings(Settings()), [bucket.at("in")]).counts()["documents"] == 1
-        assert [reason for reason, _ in read_quarantine(place.with_settings(Settings()))] == ["wrong_suffix"]
-        assert read_quarantine(place.with_settings(Settings()))[0][1] == f"s3://{bucket.name}/in/broken.pdf"
+        assert ingest(workspace.with_settings(Settings()), [bucket.at("in")]).counts()["documents"] == 1
+        assert [reason for reason, _ in read_quarantine(workspace.with_settings(Settings()))] == [
+            "wrong_suffix"
+        ]
+        assert (
+            read_quarantine(workspace.with_settings(Settings()))[0][1] == f"s3://{bucket.name}/in/broken.pdf"
+        )
         bucket.put("in/b.txt", "Two.")
         asked.clear()
-        assert ingest(place.with_settings(Settings()), [bucket.at("in")]).done_now == 1
+        assert ingest(workspace.with_settings(Settings()), [bucket.at("in")]).done_now == 1
         assert asked.count("get_object") == 1
-        assert place.with_settings(Settings()).catalogue.read().num_rows == 2
+        assert workspace.with_settings(Settings()).catalogue.read().num_rows == 2
 
     def test_the_request_names_it_by_its_url(self, bucket: Bucket, tmp_path: Path) -> None:
         bucket.put("in/r.jsonl", records("One.", "Two."))
-        place = prepare_workspace(tmp_path / "w", Settings(), [bucket.at("in")], need_labels=False)
-        asked = make_request(place.with_settings(Settings()), [bucket.at("in")])
-        submit_request(place, asked)
-        assert read_request(place, asked.run_id).sources == (f"s3://{bucket.name}/in",)
+        workspace = prepare_workspace(tmp_path / "w", Settings(), [bucket.at("in")], need_labels=False)
+        asked = make_request(workspace.with_settings(Settings()), [bucket.at("in")])
+        submit_request(workspace, asked)
+        assert read_request(workspace, asked.run_id).sources == (f"s3://{bucket.name}/in",)
 
-    def test_what_left_the_bucket_can_be_erased(self, bucket: Bucket, place: Workspace) -> None:
+    def test_what_left_the_bucket_can_be_erased(self, bucket: Bucket, workspace: Workspace) -> None:
         settings = Settings(ingest=IngestSettings(removed="erase", removed_share=1.0))
         for number in range(3):
             bucket.put(f"in/{number}.txt", f"Text {number}.")
-        make_plan(place.with_settings(settings), [bucket.at("in")])
+        make_plan(workspace.with_settings(settings), [bucket.at("in")])
         bucket.remove("in/1.txt")
         left = [
-            item for items in make_plan(place.with_settings(settings), [bucket.at("in")]) for item in items
+            item
+            for items in make_plan(workspace.with_settings(settings), [bucket.at("in")])
+            for item in items
         ]
         assert names(left) == ["in/0.txt", "in/2.txt"]
 
 
-def unreachable(place: Any) -> Any:
-    return type(place.fs)(
+def unreachable(path: Any) -> Any:
+    return type(path.fs)(
         endpoint_url="http://127.0.0.1:9", use_listings_cache=False, skip_instance_cache=True
     )

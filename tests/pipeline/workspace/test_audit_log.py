@@ -18,48 +18,48 @@ SETTINGS = Settings()
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace.create_or_open(tmp_path / "w")
 
 
-def fill(place: Workspace, n: int) -> list[audit_log.Entry]:
+def fill(workspace: Workspace, n: int) -> list[audit_log.Entry]:
     for number in range(n):
-        place.with_settings(SETTINGS).log.append(
+        workspace.with_settings(SETTINGS).log.append(
             "train", "done", {"epsilon": 0.5 * number, "model": f"m{number}"}
         )
-    return place.with_settings(SETTINGS).log.read()
+    return workspace.with_settings(SETTINGS).log.read()
 
 
-def test_an_action_leaves_its_start_and_its_end(place: Workspace) -> None:
-    with place.with_settings(SETTINGS).log.record("mask", {"settings": "0" * 32}) as facts:
+def test_an_action_leaves_its_start_and_its_end(workspace: Workspace) -> None:
+    with workspace.with_settings(SETTINGS).log.record("mask", {"settings": "0" * 32}) as facts:
         facts["rows"] = 7
-    started, ended = place.with_settings(SETTINGS).log.read()
+    started, ended = workspace.with_settings(SETTINGS).log.read()
     assert (started.action, started.outcome, started.facts) == ("mask", "started", {"settings": "0" * 32})
     assert (ended.outcome, ended.facts) == ("done", {"of": 1, "rows": 7})
-    found = place.with_settings(SETTINGS).log.verify()
+    found = workspace.with_settings(SETTINGS).log.verify()
     assert found.intact
     assert (found.entries, found.head) == (2, ended.hash)
 
 
-def test_of_an_error_the_type_is_kept_alone(place: Workspace) -> None:
-    with pytest.raises(ValueError, match="Smith"), place.with_settings(SETTINGS).log.record("ingest"):
+def test_of_an_error_the_type_is_kept_alone(workspace: Workspace) -> None:
+    with pytest.raises(ValueError, match="Smith"), workspace.with_settings(SETTINGS).log.record("ingest"):
         raise ValueError("Smith")
-    assert place.with_settings(SETTINGS).log.read()[-1].outcome == "failed: ValueError"
-    assert b"Smith" not in audit_log.log_path(place).read_bytes()
+    assert workspace.with_settings(SETTINGS).log.read()[-1].outcome == "failed: ValueError"
+    assert b"Smith" not in audit_log.log_path(workspace).read_bytes()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_changed_byte_is_found_at_its_entry(place: Workspace, data: st.DataObject) -> None:
-    path = audit_log.log_path(place)
+def test_any_changed_byte_is_found_at_its_entry(workspace: Workspace, data: st.DataObject) -> None:
+    path = audit_log.log_path(workspace)
     if not path.exists():
-        fill(place, 4)
+        fill(workspace, 4)
     good = path.read_bytes()
     at = data.draw(st.integers(0, len(good) - 2))
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != good[at]))
     path.write_bytes(good[:at] + bytes([byte]) + good[at + 1 :])
     try:
-        found = place.with_settings(SETTINGS).log.verify()
+        found = workspace.with_settings(SETTINGS).log.verify()
     finally:
         path.write_bytes(good)
     assert not found.intact
@@ -68,9 +68,9 @@ def test_any_changed_byte_is_found_at_its_entry(place: Workspace, data: st.DataO
 
 
 @pytest.mark.parametrize("change", ["removed", "exchanged", "repeated"])
-def test_moved_entries_are_found(place: Workspace, change: str) -> None:
-    fill(place, 4)
-    path = audit_log.log_path(place)
+def test_moved_entries_are_found(workspace: Workspace, change: str) -> None:
+    fill(workspace, 4)
+    path = audit_log.log_path(workspace)
     lines = path.read_bytes().splitlines(keepends=True)
     moved = {
         "removed": [lines[0], *lines[2:]],
@@ -78,36 +78,36 @@ def test_moved_entries_are_found(place: Workspace, change: str) -> None:
         "repeated": [*lines[:2], *lines[1:]],
     }[change]
     path.write_bytes(b"".join(moved))
-    assert place.with_settings(SETTINGS).log.verify().broken_at in (2, 3)
+    assert workspace.with_settings(SETTINGS).log.verify().broken_at in (2, 3)
 
 
-def test_a_lost_end_shows_against_a_head_that_was_kept(place: Workspace) -> None:
-    head = fill(place, 3)[-1].hash
-    path = audit_log.log_path(place)
+def test_a_lost_end_shows_against_a_head_that_was_kept(workspace: Workspace) -> None:
+    head = fill(workspace, 3)[-1].hash
+    path = audit_log.log_path(workspace)
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
-    assert place.with_settings(SETTINGS).log.verify().intact
-    found = place.with_settings(SETTINGS).log.verify(head)
+    assert workspace.with_settings(SETTINGS).log.verify().intact
+    found = workspace.with_settings(SETTINGS).log.verify(head)
     assert (found.known, found.intact) == (False, False)
 
 
-def test_what_a_killed_process_was_writing_is_cut_off(place: Workspace) -> None:
-    fill(place, 2)
-    path = audit_log.log_path(place)
+def test_what_a_killed_process_was_writing_is_cut_off(workspace: Workspace) -> None:
+    fill(workspace, 2)
+    path = audit_log.log_path(workspace)
     with path.open("ab") as file:
         file.write(b'{"action":"tra')
-    assert len(fill(place, 1)) == 3
-    assert place.with_settings(SETTINGS).log.verify().intact
+    assert len(fill(workspace, 1)) == 3
+    assert workspace.with_settings(SETTINGS).log.verify().intact
 
 
-def test_another_workspaces_log_does_not_pass(place: Workspace, tmp_path: Path) -> None:
-    fill(place, 2)
+def test_another_workspaces_log_does_not_pass(workspace: Workspace, tmp_path: Path) -> None:
+    fill(workspace, 2)
     other = Workspace.create_or_open(tmp_path / "other")
     fill(other, 1)
-    audit_log.log_path(other).write_bytes(audit_log.log_path(place).read_bytes())
+    audit_log.log_path(other).write_bytes(audit_log.log_path(workspace).read_bytes())
     assert other.with_settings(SETTINGS).log.verify().broken_at == 1
 
 
-def test_nothing_is_added_to_a_log_whose_end_is_broken(place: Workspace) -> None:
-    audit_log.log_path(place).write_text(json.dumps({"seq": 1}) + "\n")
+def test_nothing_is_added_to_a_log_whose_end_is_broken(workspace: Workspace) -> None:
+    audit_log.log_path(workspace).write_text(json.dumps({"seq": 1}) + "\n")
     with pytest.raises(WorkspaceError, match="broken"):
-        fill(place, 1)
+        fill(workspace, 1)

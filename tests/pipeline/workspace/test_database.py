@@ -33,7 +33,7 @@ MANY = 100_000
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace.create_or_open(tmp_path / "w")
 
 
@@ -54,54 +54,54 @@ def order(url: str, statement: str) -> None:
 
 
 def test_nothing_of_a_document_is_kept_in_files_but_what_is_sealed(
-    place: Workspace, settings: Settings, write_jsonl: Any
+    workspace: Workspace, settings: Settings, write_jsonl: Any
 ) -> None:
     source = write_jsonl({"text": f"text {number}", "id": str(number)} for number in range(3))
-    ingest(place.with_settings(settings), [source])
-    rows = place.with_settings(settings).catalogue.read().to_pylist()
+    ingest(workspace.with_settings(settings), [source])
+    rows = workspace.with_settings(settings).catalogue.read().to_pylist()
     assert len(rows) == 3
     texts = {
         document.text
-        for document in read_raw(place.with_settings(settings), 0, [row["doc_id"] for row in rows])
+        for document in read_raw(workspace.with_settings(settings), 0, [row["doc_id"] for row in rows])
     }
     assert texts == {"text 0", "text 1", "text 2"}
-    assert not place.catalogue.exists()
-    assert not list(place.protected.glob("*.sqlite*"))
+    assert not workspace.catalogue.exists()
+    assert not list(workspace.protected.glob("*.sqlite*"))
 
 
 class TestCatalogue:
-    def test_an_empty_one_is_told_from_none(self, place: Workspace, settings: Settings) -> None:
-        assert not place.with_settings(settings).catalogue.exists()
-        assert place.with_settings(settings).catalogue.read().equals(tables.CATALOGUE.empty_table())
-        place.with_settings(settings).catalogue.write(tables.CATALOGUE.empty_table())
-        assert place.with_settings(settings).catalogue.exists()
-        assert place.with_settings(settings).catalogue.read().num_rows == 0
+    def test_an_empty_one_is_told_from_none(self, workspace: Workspace, settings: Settings) -> None:
+        assert not workspace.with_settings(settings).catalogue.exists()
+        assert workspace.with_settings(settings).catalogue.read().equals(tables.CATALOGUE.empty_table())
+        workspace.with_settings(settings).catalogue.write(tables.CATALOGUE.empty_table())
+        assert workspace.with_settings(settings).catalogue.exists()
+        assert workspace.with_settings(settings).catalogue.read().num_rows == 0
 
-    def test_many_rows_come_back_as_they_were(self, place: Workspace, settings: Settings) -> None:
+    def test_many_rows_come_back_as_they_were(self, workspace: Workspace, settings: Settings) -> None:
         table = rows_of(MANY, "civil")
-        place.with_settings(settings).catalogue.write(table)
-        assert place.with_settings(settings).catalogue.read().equals(table)
+        workspace.with_settings(settings).catalogue.write(table)
+        assert workspace.with_settings(settings).catalogue.read().equals(table)
         assert (
-            place.with_settings(settings)
+            workspace.with_settings(settings)
             .catalogue.read(2)
             .column("doc_id")
             .equals(table.column("doc_id").slice(512, 256))
         )
-        place.with_settings(settings).catalogue.write(rows_of(3))
-        assert place.with_settings(settings).catalogue.read().equals(rows_of(3))
+        workspace.with_settings(settings).catalogue.write(rows_of(3))
+        assert workspace.with_settings(settings).catalogue.read().equals(rows_of(3))
 
-    def test_a_writer_that_fails_leaves_the_old_one(self, place: Workspace, settings: Settings) -> None:
-        place.with_settings(settings).catalogue.write(rows_of(3))
+    def test_a_writer_that_fails_leaves_the_old_one(self, workspace: Workspace, settings: Settings) -> None:
+        workspace.with_settings(settings).catalogue.write(rows_of(3))
         broken = pa.table({**{name: rows_of(5).column(name) for name in tables.CATALOGUE.names},
                            "owner": [None] * 5})  # fmt: skip
         with pytest.raises(StoreUnavailableError):
-            place.with_settings(settings).catalogue.write(broken)
-        assert place.with_settings(settings).catalogue.read().equals(rows_of(3))
+            workspace.with_settings(settings).catalogue.write(broken)
+        assert workspace.with_settings(settings).catalogue.read().equals(rows_of(3))
 
     def test_a_connection_that_is_cut_in_the_midst(
-        self, place: Workspace, settings: Settings, postgres: str
+        self, workspace: Workspace, settings: Settings, postgres: str
     ) -> None:
-        place.with_settings(settings).catalogue.write(rows_of(3))
+        workspace.with_settings(settings).catalogue.write(rows_of(3))
         cut: list[int] = []
 
         def cut_once(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -110,17 +110,17 @@ class TestCatalogue:
 
         event.listen(sa.Engine, "before_cursor_execute", cut_once)
         try:
-            place.with_settings(settings).catalogue.write(rows_of(5))
+            workspace.with_settings(settings).catalogue.write(rows_of(5))
         finally:
             event.remove(sa.Engine, "before_cursor_execute", cut_once)
         assert cut
-        assert place.with_settings(settings).catalogue.read().equals(rows_of(5))
+        assert workspace.with_settings(settings).catalogue.read().equals(rows_of(5))
 
 
 def append_some(root: Path, settings: Settings, number: int) -> None:
-    place = Workspace.open(root)
+    workspace = Workspace.open(root)
     for at in range(number):
-        place.with_settings(settings).log.append("mask", "done", {"rows": at})
+        workspace.with_settings(settings).log.append("mask", "done", {"rows": at})
 
 
 def append_and_end(root: Path, settings: Settings, number: int) -> None:
@@ -137,36 +137,42 @@ def append_and_end(root: Path, settings: Settings, number: int) -> None:
 
 
 class TestLog:
-    def test_writers_at_once_make_one_chain(self, place: Workspace, settings: Settings) -> None:
-        append_some(place.root, settings, 1)
+    def test_writers_at_once_make_one_chain(self, workspace: Workspace, settings: Settings) -> None:
+        append_some(workspace.root, settings, 1)
         context = multiprocessing.get_context("fork")
-        writers = [context.Process(target=append_and_end, args=(place.root, settings, 12)) for _ in range(3)]
+        writers = [
+            context.Process(target=append_and_end, args=(workspace.root, settings, 12)) for _ in range(3)
+        ]
         for writer in writers:
             writer.start()
-        append_some(place.root, settings, 3)  # beside its children: no connection has crossed the fork
+        append_some(workspace.root, settings, 3)  # beside its children: no connection has crossed the fork
         for writer in writers:
             writer.join()
         assert [writer.exitcode for writer in writers] == [0, 0, 0]
-        found = place.with_settings(settings).log.verify()
+        found = workspace.with_settings(settings).log.verify()
         assert (found.intact, found.entries) == (True, 40)
-        assert not audit_log.log_path(place).exists()
+        assert not audit_log.log_path(workspace).exists()
 
-    def test_it_is_appended_to_and_no_more(self, place: Workspace, settings: Settings, postgres: str) -> None:
-        append_some(place.root, settings, 2)
+    def test_it_is_appended_to_and_no_more(
+        self, workspace: Workspace, settings: Settings, postgres: str
+    ) -> None:
+        append_some(workspace.root, settings, 2)
         for change in ("UPDATE {} SET line = ''", "DELETE FROM {}", "TRUNCATE {}"):
             with pytest.raises(psycopg.Error, match="append-only"):
-                order(postgres, change.format(f"{schema_name(place.id)}.log"))
-        assert place.with_settings(settings).log.verify().intact
+                order(postgres, change.format(f"{schema_name(workspace.id)}.log"))
+        assert workspace.with_settings(settings).log.verify().intact
 
-    def test_a_change_past_that_is_found(self, place: Workspace, settings: Settings, postgres: str) -> None:
-        append_some(place.root, settings, 4)
-        log = f"{schema_name(place.id)}.log"
+    def test_a_change_past_that_is_found(
+        self, workspace: Workspace, settings: Settings, postgres: str
+    ) -> None:
+        append_some(workspace.root, settings, 4)
+        log = f"{schema_name(workspace.id)}.log"
         order(
             postgres,
             f"ALTER TABLE {log} DISABLE TRIGGER ALL; "
             f"UPDATE {log} SET line = replace(line, '\"rows\":1', '\"rows\":7')",
         )
-        assert place.with_settings(settings).log.verify().broken_at == 2
+        assert workspace.with_settings(settings).log.verify().broken_at == 2
 
 
 def hold(url: str, held: Any, leave: Any) -> None:
@@ -220,45 +226,45 @@ class TestLock:
         assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_workspace_without_a_database_has_no_tables(place: Workspace) -> None:
-    assert open_tables(place, Settings()) is None
+def test_a_workspace_without_a_database_has_no_tables(workspace: Workspace) -> None:
+    assert open_tables(workspace, Settings()) is None
 
 
-def test_workspaces_share_a_database(place: Workspace, settings: Settings, tmp_path: Path) -> None:
+def test_workspaces_share_a_database(workspace: Workspace, settings: Settings, tmp_path: Path) -> None:
     other = Workspace.create_or_open(tmp_path / "other")
-    place.with_settings(settings).catalogue.write(rows_of(3))
+    workspace.with_settings(settings).catalogue.write(rows_of(3))
     other.with_settings(settings).catalogue.write(rows_of(4))
     append_some(other.root, settings, 1)
-    assert place.with_settings(settings).catalogue.read().num_rows == 3
-    assert place.with_settings(settings).log.read() == []
-    keys = [workspace.with_settings(settings).keys.ensure_keys(["a"]) for workspace in (place, other)]
+    assert workspace.with_settings(settings).catalogue.read().num_rows == 3
+    assert workspace.with_settings(settings).log.read() == []
+    keys = [one.with_settings(settings).keys.ensure_keys(["a"]) for one in (workspace, other)]
     assert keys[0] != keys[1]
 
 
 def test_a_workspace_of_a_folder_is_locked_by_its_database_too(
-    place: Workspace, settings: Settings, postgres: str
+    workspace: Workspace, settings: Settings, postgres: str
 ) -> None:
-    with lock(place.with_settings(settings)), pytest.raises(WorkspaceError, match="another run"):  # noqa: SIM117
-        with database_lock(postgres, place.id):
+    with lock(workspace.with_settings(settings)), pytest.raises(WorkspaceError, match="another run"):  # noqa: SIM117
+        with database_lock(postgres, workspace.id):
             pass
     with (
-        database_lock(postgres, place.id),
+        database_lock(postgres, workspace.id),
         pytest.raises(WorkspaceError, match="another run"),
-        lock(place.with_settings(settings)),
+        lock(workspace.with_settings(settings)),
     ):
         pass
-    with lock(place.with_settings(settings)):
+    with lock(workspace.with_settings(settings)):
         pass
 
 
-def test_a_request_keeps_its_password_to_itself(place: Workspace, write_jsonl: Any) -> None:
+def test_a_request_keeps_its_password_to_itself(workspace: Workspace, write_jsonl: Any) -> None:
     source = write_jsonl([{"text": "a", "id": "1"}])
     with_password, other = (
         Settings.model_validate({"ledger": {"url": f"postgresql://a:{word}@b/c"}, "database": {}})
         for word in ("hunter2", "hunter3")
     )
-    request = make_request(place.with_settings(with_password), [source])
-    submit_request(place, request)
-    assert (place.local / "pending.json").stat().st_mode & 0o077 == 0
-    assert make_request(place.with_settings(other), [source]).digest == request.digest
-    assert read_request(place, request.run_id).settings == with_password
+    request = make_request(workspace.with_settings(with_password), [source])
+    submit_request(workspace, request)
+    assert (workspace.local / "pending.json").stat().st_mode & 0o077 == 0
+    assert make_request(workspace.with_settings(other), [source]).digest == request.digest
+    assert read_request(workspace, request.run_id).settings == with_password

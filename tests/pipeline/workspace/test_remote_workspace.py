@@ -28,14 +28,18 @@ from lexveil.pipeline.errors import (
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.maintenance.erasure import erase
-from lexveil.pipeline.masking.decisions import compute_decisions_digests, store_decisions, compute_text_digests
+from lexveil.pipeline.masking.decisions import (
+    compute_decisions_digests,
+    compute_text_digests,
+    store_decisions,
+)
 from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.records import Shard, ShardResult, Work
 from lexveil.pipeline.reports.review_page import write_reviews
 from lexveil.pipeline.request import find_reusable_result, make_request, read_request, submit_request
-from lexveil.pipeline.serving.endpoint import serve_model, state_folder
+from lexveil.pipeline.serving.endpoint import locate_endpoint_folder, serve_model
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.ingest import ingest
@@ -165,19 +169,19 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 class Ran:
     """A workspace in which the main job has run, and what was done."""
 
-    place: Workspace
+    workspace: Workspace
     settings: Settings
     result: dict[str, Any]
     done: list[tuple[str, int]] = field(default_factory=list)
 
 
-def run(place: Workspace, settings: Settings, sources: list[Path]) -> Ran:
-    asked = make_request(place.with_settings(settings), sources)
-    submit_request(place, asked)
+def run(workspace: Workspace, settings: Settings, sources: list[Path]) -> Ran:
+    asked = make_request(workspace.with_settings(settings), sources)
+    submit_request(workspace, asked)
     each = Shipping()
-    with lock(place.with_settings(settings)):
-        result = run_job(place, read_request(place, asked.run_id), each)
-    return Ran(place, settings, result, each.done)
+    with lock(workspace.with_settings(settings)):
+        result = run_job(workspace, read_request(workspace, asked.run_id), each)
+    return Ran(workspace, settings, result, each.done)
 
 
 @pytest.fixture(scope="module")
@@ -185,13 +189,13 @@ def local(
     store: Store, settings_for: Any, sources: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Ran:
     """The same by the stages alone: the report's drawings cost more than they."""
-    place, settings = Workspace.create_or_open(tmp_path_factory.mktemp("local") / "w"), settings_for(None)
+    workspace, settings = Workspace.create_or_open(tmp_path_factory.mktemp("local") / "w"), settings_for(None)
     each = Shipping()
-    ingest(place.with_settings(settings), sources, each)
-    mask(place.with_settings(settings), each)
-    name = train(place.with_settings(settings), each).saved.name
-    extract(place.with_settings(settings), name, each)
-    return Ran(place, settings, {"model": name}, each.done)
+    ingest(workspace.with_settings(settings), sources, each)
+    mask(workspace.with_settings(settings), each)
+    name = train(workspace.with_settings(settings), each).saved.name
+    extract(workspace.with_settings(settings), name, each)
+    return Ran(workspace, settings, {"model": name}, each.done)
 
 
 @pytest.fixture(scope="module")
@@ -216,9 +220,9 @@ def rows(folder: Path, *columns: str) -> list[dict[str, Any]]:
 class TestMainJob:
     def test_the_same_tables_as_in_a_folder(self, local: Ran, remote: Ran) -> None:
         masked = ("doc_id", "owner", "label", "split", "text", "verdict", "reasons")
-        assert rows(remote.place.masked, *masked) == rows(local.place.masked, *masked)
+        assert rows(remote.workspace.masked, *masked) == rows(local.workspace.masked, *masked)
         features = [
-            rows(find_current_features(ran.place), "doc_id", "owner", "features", "model")
+            rows(find_current_features(ran.workspace), "doc_id", "owner", "features", "model")
             for ran in (local, remote)
         ]
         assert features[0] == features[1]
@@ -231,21 +235,21 @@ class TestMainJob:
         assert b"<html" in locate(remote.result["report"]).read_bytes()
 
     def test_a_second_run_has_nothing_to_do(self, remote: Ran, sources: list[Path]) -> None:
-        place = Workspace.create_or_open("s3://court/a/b/")
-        assert place == remote.place
-        asked = make_request(place.with_settings(remote.settings), sources)
-        assert find_reusable_result(place, asked) is not None
+        workspace = Workspace.create_or_open("s3://court/a/b/")
+        assert workspace == remote.workspace
+        asked = make_request(workspace.with_settings(remote.settings), sources)
+        assert find_reusable_result(workspace, asked) is not None
         each = Shipping()
-        ingest(place.with_settings(remote.settings), sources, each)
-        mask(place.with_settings(remote.settings), each)
-        trained = train(place.with_settings(remote.settings), each)
-        extract(place.with_settings(remote.settings), None, each)
+        ingest(workspace.with_settings(remote.settings), sources, each)
+        mask(workspace.with_settings(remote.settings), each)
+        trained = train(workspace.with_settings(remote.settings), each)
+        extract(workspace.with_settings(remote.settings), None, each)
         assert each.done == []
         assert (trained.new, trained.saved.name) == (False, remote.result["model"])
 
     def test_one_at_a_time_whatever_the_machine(self, remote: Ran) -> None:
         with (
-            lock(remote.place.with_settings(remote.settings)),
+            lock(remote.workspace.with_settings(remote.settings)),
             pytest.raises(WorkspaceError, match="another run"),
             lock(Workspace.open("s3://court/a/b").with_settings(remote.settings)),
         ):
@@ -253,10 +257,10 @@ class TestMainJob:
 
     def test_what_lies_in_the_bucket(self, store: Store, local: Ran, remote: Ran) -> None:
         def versionless(name: str, ran: Ran) -> str:
-            return name.replace(find_current_features(ran.place).name, "version")
+            return name.replace(find_current_features(ran.workspace).name, "version")
 
         found = {versionless(name.removeprefix("a/b/"), remote) for name in store.names("court")}
-        root = local.place.root
+        root = local.workspace.root
         here = {versionless(path.relative_to(root).as_posix(), local) for path in root.rglob("*")}
         assert {name for name in found if not name.startswith("runs/")} <= here
         kept = {"protected/catalogue.parquet", "protected/keys.sqlite", "protected/ledger.sqlite"}
@@ -265,20 +269,20 @@ class TestMainJob:
         assert not [name for name in found if "partial" in name or "pending" in name or "master" in name]
 
     def test_no_raw_text_in_the_bucket(self, remote: Ran) -> None:
-        shards = remote.place.with_settings(remote.settings).catalogue.read().to_pylist()
+        shards = remote.workspace.with_settings(remote.settings).catalogue.read().to_pylist()
         texts = [
             document.text
             for index in sorted({row["shard"] for row in shards})
             for document in read_raw(
-                remote.place.with_settings(remote.settings), index, [row["doc_id"] for row in shards]
+                remote.workspace.with_settings(remote.settings), index, [row["doc_id"] for row in shards]
             )
         ]
         assert len(texts) == 12
         needles = [text[start : start + 40].encode() for text in texts for start in (0, len(text) // 2)]
-        masked = b"".join(row["text"].encode() for row in rows(remote.place.masked, "text"))
+        masked = b"".join(row["text"].encode() for row in rows(remote.workspace.masked, "text"))
         needles = [needle for needle in needles if needle not in masked]
         assert needles
-        for path in remote.place.root.rglob("*"):
+        for path in remote.workspace.root.rglob("*"):
             content = path.read_bytes()
             if path.suffix == ".parquet":
                 content += repr(tables.read_part(path).to_pylist()).encode()
@@ -288,7 +292,7 @@ class TestMainJob:
         import torch
 
         models = [
-            open_model(find_model(ran.place, "linear").folder, ran.settings).state_dict()
+            open_model(find_model(ran.workspace, "linear").folder, ran.settings).state_dict()
             for ran in (local, remote)
         ]
         assert models[0].keys() == models[1].keys()
@@ -301,42 +305,42 @@ class TestMainJob:
             address = {"encrypted": {"port": taken.getsockname()[1]}}
             settings = Settings.model_validate({**remote.settings.model_dump(), **address})
             with pytest.raises(EndpointError):
-                serve_model(remote.place.with_settings(settings), None)
-        extractor = state_folder(remote.place) / "extractors" / remote.result["model"]
+                serve_model(remote.workspace.with_settings(settings), None)
+        extractor = locate_endpoint_folder(remote.workspace) / "extractors" / remote.result["model"]
         assert (extractor / "model.safetensors").is_file()
-        assert extractor.is_relative_to(remote.place.local)
+        assert extractor.is_relative_to(remote.workspace.local)
         assert not [name for name in store.names("court") if "endpoint" in name]
 
     def test_a_part_that_is_here_alone(self, remote: Ran) -> None:
-        folder = remote.place.local
+        folder = remote.workspace.local
         assert folder.stat().st_mode & 0o777 == 0o700
-        assert remote.place.id in folder.parts
+        assert remote.workspace.id in folder.parts
         assert os.fspath(folder)
 
 
 class TestResume:
     def test_killed_between_parts(self, bucket: str, settings_for: Any, sources: list[Path]) -> None:
-        place, settings = Workspace.create_or_open(f"s3://{bucket}"), settings_for()
+        workspace, settings = Workspace.create_or_open(f"s3://{bucket}"), settings_for()
         first = Shipping(die_at=2)
         with pytest.raises(KeyboardInterrupt):
-            ingest(place.with_settings(settings), sources, first)
+            ingest(workspace.with_settings(settings), sources, first)
         second = Shipping(die_at=4)
-        ingest(place.with_settings(settings), sources, second)
+        ingest(workspace.with_settings(settings), sources, second)
         with pytest.raises(KeyboardInterrupt):
-            mask(place.with_settings(settings), second)
+            mask(workspace.with_settings(settings), second)
         third = Shipping()
-        ingest(place.with_settings(settings), sources, third)
-        mask(place.with_settings(settings), third)
+        ingest(workspace.with_settings(settings), sources, third)
+        mask(workspace.with_settings(settings), third)
         done = first.done + second.done + third.done
         assert sorted(done) == sorted(set(done))
         assert len(done) == 9
-        assert len(rows(place.masked, "doc_id")) == 12
+        assert len(rows(workspace.masked, "doc_id")) == 12
 
     def test_an_outage_is_one_line_and_loses_nothing(
         self, store: Store, bucket: str, settings_for: Any, sources: list[Path]
     ) -> None:
-        place, settings = Workspace.create_or_open(f"s3://{bucket}/w"), settings_for()
-        ingest(place.with_settings(settings), sources)
+        workspace, settings = Workspace.create_or_open(f"s3://{bucket}/w"), settings_for()
+        ingest(workspace.with_settings(settings), sources)
         done = Shipping()
 
         def failing(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
@@ -346,15 +350,15 @@ class TestResume:
 
         try:
             with pytest.raises(StorageError, match=r"^the storage .* it cannot be reached$"):
-                seal_errors("mask")(mask)(place.with_settings(settings), failing)
+                seal_errors("mask")(mask)(workspace.with_settings(settings), failing)
             with pytest.raises(WorkspaceError, match="it cannot be reached"):
-                Workspace.create_or_open(place.url)
+                Workspace.create_or_open(workspace.url)
         finally:
             store.start()
         again = Shipping()
-        mask(place.with_settings(settings), again)
+        mask(workspace.with_settings(settings), again)
         assert len(again.done) == 5
-        assert len(rows(place.masked, "doc_id")) == 12
+        assert len(rows(workspace.masked, "doc_id")) == 12
 
 
 class TestErasure:
@@ -363,25 +367,27 @@ class TestErasure:
     ) -> None:
         s3 = store.client()
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        place, settings = Workspace.create_or_open(f"s3://{bucket}/w"), settings_for()
-        ingest(place.with_settings(settings), sources)
-        mask(place.with_settings(settings))
-        (place.root.parent / "w2" / "other").write_bytes(b"1")
-        (place.root.parent / "w2" / "other").write_bytes(b"2")
-        doc_id, *others = tables.to_strings(place.with_settings(settings).catalogue.read(), "doc_id")
-        pages = write_reviews(place.with_settings(settings), [doc_id])
+        workspace, settings = Workspace.create_or_open(f"s3://{bucket}/w"), settings_for()
+        ingest(workspace.with_settings(settings), sources)
+        mask(workspace.with_settings(settings))
+        (workspace.root.parent / "w2" / "other").write_bytes(b"1")
+        (workspace.root.parent / "w2" / "other").write_bytes(b"2")
+        doc_id, *others = tables.to_strings(workspace.with_settings(settings).catalogue.read(), "doc_id")
+        pages = write_reviews(workspace.with_settings(settings), [doc_id])
         assert pages[0].is_file()
         assert doc_id in pages[0].read_text(encoding="utf-8")
-        gone = erase(place.with_settings(settings), doc_id)
+        gone = erase(workspace.with_settings(settings), doc_id)
         assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1, 0)
         assert gone.rows >= 4
         assert gone.scan.files > 10
         assert not pages[0].exists()
-        assert set(tables.to_strings(place.with_settings(settings).catalogue.read(), "doc_id")) == set(others)
-        assert {row["doc_id"] for row in rows(place.masked, "doc_id")} == set(others)
+        assert set(tables.to_strings(workspace.with_settings(settings).catalogue.read(), "doc_id")) == set(
+            others
+        )
+        assert {row["doc_id"] for row in rows(workspace.masked, "doc_id")} == set(others)
         with pytest.raises(WorkspaceError, match="erased"):
-            restore_document(place.with_settings(settings), doc_id)
-        assert restore_document(place.with_settings(settings), others[0])
+            restore_document(workspace.with_settings(settings), doc_id)
+        assert restore_document(workspace.with_settings(settings), others[0])
         kept = s3.list_object_versions(Bucket=bucket)["Versions"]
         assert [entry["Key"] for entry in kept if not entry["IsLatest"]] == ["w2/other"]
 
@@ -390,12 +396,12 @@ class TestReview:
     def test_pages_stay_here_and_decisions_go_to_the_bucket(
         self, store: Store, bucket: str, settings_for: Any, sources: list[Path], tmp_path: Path
     ) -> None:
-        place, settings = Workspace.create_or_open(f"s3://{bucket}"), settings_for()
-        ingest(place.with_settings(settings), sources)
-        mask(place.with_settings(settings))
-        row = place.with_settings(settings).catalogue.read().to_pylist()[0]
-        (document,) = read_raw(place.with_settings(settings), row["shard"], [row["doc_id"]])
-        (digest,) = compute_text_digests(place.with_settings(settings), [document.text])
+        workspace, settings = Workspace.create_or_open(f"s3://{bucket}"), settings_for()
+        ingest(workspace.with_settings(settings), sources)
+        mask(workspace.with_settings(settings))
+        row = workspace.with_settings(settings).catalogue.read().to_pylist()[0]
+        (document,) = read_raw(workspace.with_settings(settings), row["shard"], [row["doc_id"]])
+        (digest,) = compute_text_digests(workspace.with_settings(settings), [document.text])
         content = {
             "doc_id": row["doc_id"],
             "digest": digest,
@@ -403,21 +409,26 @@ class TestReview:
         }
         file = tmp_path / f"decisions-{row['doc_id']}.json"
         file.write_text(json.dumps(content))
-        assert store_decisions(place.with_settings(settings), file) == 1
-        assert list(compute_decisions_digests(place)) == [row["doc_id"]]
+        assert store_decisions(workspace.with_settings(settings), file) == 1
+        assert list(compute_decisions_digests(workspace)) == [row["doc_id"]]
         assert all(
-            page.is_relative_to(place.local) for page in write_reviews(place.with_settings(settings), [])
+            page.is_relative_to(workspace.local)
+            for page in write_reviews(workspace.with_settings(settings), [])
         )
         assert [n for n in store.names(bucket) if "review" in n] == [f"protected/review/{file.name}"]
         again = Shipping()
-        mask(place.with_settings(settings), again)
+        mask(workspace.with_settings(settings), again)
         assert again.done == [("mask", row["shard"])]
 
 
 def test_a_url_of_a_folder_is_the_folder(tmp_path: Path) -> None:
-    place = Workspace.create_or_open((tmp_path / "a b").as_uri())
-    assert place == Workspace.open(tmp_path / "a b")
-    assert (place.url, place.local, place.remote) == (str(tmp_path / "a b"), place.protected, False)
+    workspace = Workspace.create_or_open((tmp_path / "a b").as_uri())
+    assert workspace == Workspace.open(tmp_path / "a b")
+    assert (workspace.url, workspace.local, workspace.remote) == (
+        str(tmp_path / "a b"),
+        workspace.protected,
+        False,
+    )
 
 
 class TestRefusals:
@@ -459,32 +470,32 @@ class TestRefusals:
             forget_clients()
 
     def test_no_database(self, bucket: str, settings_for: Any, sources: list[Path]) -> None:
-        place = Workspace.create_or_open(f"s3://{bucket}")
+        workspace = Workspace.create_or_open(f"s3://{bucket}")
         with pytest.raises(SettingsError, match="LEXVEIL_DATABASE__URL"):
-            ingest(place.with_settings(settings_for(None)), sources)
+            ingest(workspace.with_settings(settings_for(None)), sources)
         with (
             pytest.raises(SettingsError, match="needs a database"),
-            lock(place.with_settings(settings_for(None))),
+            lock(workspace.with_settings(settings_for(None))),
         ):
             pass
 
     def test_no_master_key(self, bucket: str, settings_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        place = Workspace.create_or_open(f"s3://{bucket}")
+        workspace = Workspace.create_or_open(f"s3://{bucket}")
         monkeypatch.delenv("LEXVEIL_MASTER_KEY")
         with pytest.raises(WorkspaceKeyError, match="never stores its master key"):
-            _ = place.with_settings(settings_for()).keys
+            _ = workspace.with_settings(settings_for()).keys
 
     def test_an_outage_is_no_missing_file(self, store: Store, bucket: str) -> None:
-        place = Workspace.create_or_open(f"s3://{bucket}")
-        path = place.root / "value.json"
+        workspace = Workspace.create_or_open(f"s3://{bucket}")
+        path = workspace.root / "value.json"
         assert read_json(path) is None
         write_json(path, {"a": 1})
         store.stop()
         try:
             for ask in (
                 lambda: read_json(path),
-                lambda: list(place.root.glob("part-*")),
-                lambda: tables.read_result(tables.part_path(place.root, 0)),
+                lambda: list(workspace.root.glob("part-*")),
+                lambda: tables.read_result(tables.part_path(workspace.root, 0)),
                 path.exists,
             ):
                 with pytest.raises(Exception, match="Could not connect"):

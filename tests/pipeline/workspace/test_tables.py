@@ -39,7 +39,9 @@ def test_a_part_says_what_it_is(
     assert tables.read_result(path) == result
     assert (result.rows, result.counts, result.key) == (len(ids), counts, "key")
     assert tables.read_part(path).select(table.column_names).to_pylist() == table.to_pylist()
-    assert pq.read_metadata(path).metadata[b"lexveil.note"].decode() == note
+    metadata = pq.read_metadata(path).metadata
+    assert metadata is not None
+    assert metadata[b"lexveil.note"].decode() == note
     assert not list(tmp_path.glob("*.partial"))
 
 

@@ -68,8 +68,8 @@ class TestLayout:
 
     @pytest.mark.parametrize("version", [0, 2, None, "1"])
     def test_another_schema_version_is_refused(self, tmp_path: Path, version: Any) -> None:
-        place = Workspace.create_or_open(tmp_path)
-        write_json(place.root / "workspace.json", {"schema": version})
+        workspace = Workspace.create_or_open(tmp_path)
+        write_json(workspace.root / "workspace.json", {"schema": version})
         for attempt in (Workspace.open, Workspace.create_or_open):
             with pytest.raises(WorkspaceError, match="version"):
                 attempt(tmp_path)
@@ -83,39 +83,39 @@ def hold(root: Path, held: Any, leave: Any) -> None:
 
 class TestLock:
     def test_one_at_a_time(self, tmp_path: Path) -> None:
-        place = Workspace.create_or_open(tmp_path)
-        with lock(place), pytest.raises(WorkspaceError, match="another run"), lock(place):
+        workspace = Workspace.create_or_open(tmp_path)
+        with lock(workspace), pytest.raises(WorkspaceError, match="another run"), lock(workspace):
             pass
-        with lock(place):
+        with lock(workspace):
             pass
 
     def test_freed_when_its_holder_is_killed(self, tmp_path: Path) -> None:
-        place = Workspace.create_or_open(tmp_path)
+        workspace = Workspace.create_or_open(tmp_path)
         context = multiprocessing.get_context("fork")
         held, leave = context.Event(), context.Event()
         holder = context.Process(target=hold, args=(tmp_path, held, leave))
         holder.start()
         assert held.wait(60)
-        with pytest.raises(WorkspaceError), lock(place):
+        with pytest.raises(WorkspaceError), lock(workspace):
             pass
         holder.kill()
         holder.join()
-        with lock(place):
+        with lock(workspace):
             pass
 
 
 class TestMasterKey:
     def test_made_on_first_use_for_its_owner_alone(self, tmp_path: Path) -> None:
-        place = Workspace.create_or_open(tmp_path)
-        first = load_master_key(place, Settings())
-        assert mode(place.protected / "master.key") == 0o600
-        assert load_master_key(place, Settings()).key_id == first.key_id
+        workspace = Workspace.create_or_open(tmp_path)
+        first = load_master_key(workspace, Settings())
+        assert mode(workspace.protected / "master.key") == 0o600
+        assert load_master_key(workspace, Settings()).key_id == first.key_id
 
     def test_the_environment_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        place = Workspace.create_or_open(tmp_path)
+        workspace = Workspace.create_or_open(tmp_path)
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
-        _ = place.with_settings(Settings(master_key_file=tmp_path / "unused.key")).keys
-        assert not (place.protected / "master.key").exists()
+        _ = workspace.with_settings(Settings(master_key_file=tmp_path / "unused.key")).keys
+        assert not (workspace.protected / "master.key").exists()
         assert not (tmp_path / "unused.key").exists()
 
     @pytest.mark.parametrize("digits", ["ab" * 31, "not a key", "zz" * 32])
@@ -128,11 +128,11 @@ class TestMasterKey:
         assert digits not in str(caught.value)
 
     def test_another_key_than_the_workspaces(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        place = Workspace.create_or_open(tmp_path)
-        _ = place.with_settings(Settings()).keys
+        workspace = Workspace.create_or_open(tmp_path)
+        _ = workspace.with_settings(Settings()).keys
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
         with pytest.raises(WorkspaceKeyError, match="is not the key of this workspace"):
-            _ = place.with_settings(Settings()).keys
+            _ = workspace.with_settings(Settings()).keys
 
     def test_a_key_file_open_to_others(self, tmp_path: Path) -> None:
         path = tmp_path / "key"
@@ -161,9 +161,9 @@ def shards(*keys: str) -> list[Shard]:
     return [Shard(index, key) for index, key in enumerate(keys)]
 
 
-def backwards(stage: str, work: Work, todo: Sequence[Shard]) -> Iterator[ShardResult]:
+def backwards(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
     del stage
-    return map(work, reversed(todo))
+    return map(work, reversed(shards))
 
 
 def finish(folder: Path, todo: Sequence[Shard], each: Any = run_one_by_one) -> tuple[Manifest, list[int]]:
@@ -261,19 +261,19 @@ class TestJson:
 
 
 def test_what_killed_processes_were_writing_is_swept(tmp_path: Path) -> None:
-    place = Workspace.create_or_open(tmp_path / "work")
+    workspace = Workspace.create_or_open(tmp_path / "work")
     half = [
-        place.runs / "last.7.partial",
-        place.models / ".linear.partial" / "w",
-        place.protected / "plan.7.partial",
+        workspace.runs / "last.7.partial",
+        workspace.models / ".linear.partial" / "w",
+        workspace.protected / "plan.7.partial",
     ]
-    kept = place.protected / "endpoint" / ".salt.ab.partial"
+    kept = workspace.protected / "endpoint" / ".salt.ab.partial"
     for path in (*half, kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
-    (place.root / ".current.7.partial").symlink_to("nowhere")
-    remove_partial_files(place)
-    assert list(place.root.rglob("*.partial")) == [kept]
+    (workspace.root / ".current.7.partial").symlink_to("nowhere")
+    remove_partial_files(workspace)
+    assert list(workspace.root.rglob("*.partial")) == [kept]
     assert not half[1].exists()
 
 
