@@ -38,11 +38,11 @@ from benchmarks.contract import Figure, Outcome, run
 from fixtures import uploads
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
-from lexveil.pipeline.serving.server.app import Limits, Offer
-from lexveil.pipeline.serving.server.listen import Listen, serve
-from lexveil.pipeline.serving.server.pool import WorkerLimits, memory_of
+from lexveil.pipeline.serving.server.app import Offer, ServerLimits
+from lexveil.pipeline.serving.server.listen import ListenOptions, serve
+from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
-from lexveil.pipeline.serving.server.state import State
+from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.scheme import Scheme
@@ -66,13 +66,13 @@ def serve_for_benchmark(told: str) -> None:
     """What runs in the server's process."""
     wanted = json.loads(told)
     plenty = QuotaLimits(slots_per_minute=10**9, slots_per_day=10**12, requests_at_once=64)
-    limits = Limits(
+    limits = ServerLimits(
         sessions=SessionLimits(seconds=wanted["session_seconds"], per_tenant=64, tenant_bytes=1 << 30),
         quotas=plenty,
         workers=WorkerLimits(workers=wanted["workers"]),
     )
     offer = Offer(ServedModel(head_named(wanted["head"])), [f"label {n}" for n in range(CLASSES)])
-    serve(offer, Path(wanted["folder"]), Listen(port=wanted["port"], header_seconds=5), limits)
+    serve(offer, Path(wanted["folder"]), ListenOptions(port=wanted["port"], header_seconds=5), limits)
 
 
 class Server:
@@ -85,7 +85,7 @@ class Server:
             self.port: int = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.head = head_named(head)
-        keys = ApiKeys(State(folder).folder)
+        keys = ApiKeys(ServerState(folder).folder)
         self.tenants = {name: f"Bearer {keys.issue(name)}" for name in ("honest", "attacker")}
         told = {"folder": str(folder), "head": head, "workers": workers, "port": self.port}
         self._told = json.dumps({**told, "session_seconds": seconds})
@@ -136,6 +136,16 @@ class Server:
         return own, sum(workers)
 
 
+def measure_memory(processes: list[int]) -> int:
+    """Resident bytes of these processes."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+            total += int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return total
+
+
 def _cpu_seconds(process: int) -> float:
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
@@ -149,7 +159,7 @@ class Caller:
         self.http = httpx.Client(base_url=server.url, headers=headers, timeout=120)
 
     def post(self, path: str, body: bytes) -> httpx.Response:
-        return self.http.post(path, content=body, headers={wire.REQUEST_DIGEST: wire.digest(body)})
+        return self.http.post(path, content=body, headers={wire.REQUEST_DIGEST: wire.compute_digest(body)})
 
     def open(self, keys: bytes) -> str:
         response = self.post("/v1/sessions", wire.bundle([keys]))
@@ -171,7 +181,7 @@ class Honest:
 
     def is_right(self, number: int, response: httpx.Response, *, decrypt: bool) -> bool:
         which = number % len(self.bodies)
-        bound = wire.reply_digest(wire.digest(self.bodies[which]), response.content)
+        bound = wire.compute_reply_digest(wire.compute_digest(self.bodies[which]), response.content)
         if response.status_code != 200 or response.headers.get(wire.REPLY_DIGEST) != bound:
             return False
         if not decrypt:
@@ -243,10 +253,10 @@ def under_load(workers: int, seconds: float, folder: Path) -> dict[str, float]:
         time.sleep(min(5.0, seconds))  # sessions are opened, keys loaded
         seen.seconds.clear()
         start, cpu, own = time.perf_counter(), server.cpu_seconds(), time.process_time()
-        memory = [memory_of(server.processes())]
+        memory = [measure_memory(server.processes())]
         for _ in range(4):
             time.sleep(seconds / 4)
-            memory.append(memory_of(server.processes()))
+            memory.append(measure_memory(server.processes()))
         wall, times = time.perf_counter() - start, sorted(seen.seconds)
         cpu = [then - before for then, before in zip(server.cpu_seconds(), cpu, strict=True)]
         own = time.process_time() - own

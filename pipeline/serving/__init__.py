@@ -1,1 +1,1 @@
-"""Encrypted classification over HTTP: `wire` (messages), `server` (no secret key), `client` (key holder)."""
+"""Encrypted classification over HTTP: the messages, the server without secret keys, and the client."""

@@ -1,7 +1,7 @@
-"""Bundles: how blobs of ciphertexts travel. Pure, and light enough for a worker process.
+"""Bundles: the encoding of several ciphertexts, or of keys, as one body. Light enough for a worker process.
 
 A bundle is: `LXV1` | number of blobs (4 bytes, little-endian) | length (4 bytes) and content of each |
-SHA-256 of all before (32 bytes).
+SHA-256 of everything before it (32 bytes).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ _DIGEST_BYTES = 32
 
 
 class WireError(ValueError):
-    """A message is not one, or was damaged on the way. The text holds no content."""
+    """A message is malformed, or was damaged in transit. The error's text contains none of it."""
 
 
 def bundle(blobs: Sequence[bytes]) -> bytes:
+    """Encode blobs as a bundle."""
     parts = [_MAGIC, _COUNT.pack(len(blobs))]
     for blob in blobs:
         parts += [_COUNT.pack(len(blob)), blob]
@@ -27,18 +28,31 @@ def bundle(blobs: Sequence[bytes]) -> bytes:
     return content + hashlib.sha256(content).digest()
 
 
-def claimed_count(body: bytes) -> int:
-    """How many blobs a bundle says it holds, before anything else of it is checked. Raises `WireError`."""
+def read_claimed_count(body: bytes) -> int:
+    """Return the number of blobs that a bundle states, before anything else of it is checked.
+
+    Raises:
+        WireError: the body is not a bundle.
+    """
     if len(body) < len(_MAGIC) + _COUNT.size + _DIGEST_BYTES or not body.startswith(_MAGIC):
         raise WireError("not a bundle")
     return _COUNT.unpack_from(body, len(_MAGIC))[0]
 
 
 def unbundle(body: bytes, max_count: int, max_bytes: int) -> list[bytes]:
-    """The blobs of a bundle: 1 to `max_count` of at most `max_bytes` each. Raises `WireError`."""
-    count = claimed_count(body)
-    content, found = body[:-_DIGEST_BYTES], body[-_DIGEST_BYTES:]
-    if hashlib.sha256(content).digest() != found:
+    """Decode the blobs of a bundle.
+
+    Args:
+        body: the bundle.
+        max_count: number of blobs that it may contain; the least is 1.
+        max_bytes: bytes that each of them may have.
+
+    Raises:
+        WireError: the body is not such a bundle.
+    """
+    count = read_claimed_count(body)
+    content, digest = body[:-_DIGEST_BYTES], body[-_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
         raise WireError("the digest does not match: damaged on the way")
     if not 1 <= count <= max_count:
         raise WireError(f"a bundle here holds 1 to {max_count} blobs")
@@ -59,5 +73,5 @@ def unbundle(body: bytes, max_count: int, max_bytes: int) -> list[bytes]:
 
 
 def max_bundle_bytes(max_count: int, max_bytes: int) -> int:
-    """No bundle within these limits is longer."""
+    """Return the length of the longest bundle within these limits, in bytes."""
     return len(_MAGIC) + _COUNT.size + max_count * (_COUNT.size + max_bytes) + _DIGEST_BYTES

@@ -1,11 +1,10 @@
-"""The client's commands: texts become labels by an endpoint that never sees them; keys are rotated."""
+"""The client's commands: classification by an endpoint that never sees the texts, and rotation of keys."""
 
 from __future__ import annotations
 
 import json
 import os
 import ssl
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,25 @@ from typing import Any
 from lexveil.pipeline.errors import SettingsError, SourceError
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, ServingError
-from lexveil.pipeline.serving.client.trust_store import State
+from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import Rejected, read_item, scan_sources
+from lexveil.pipeline.workspace.storage import locate_state_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to classify, and as whom.
+    """An endpoint, and how the client authenticates itself and the server.
 
-    state: folder of secret keys and of what is known of endpoints; None: the user's own (`default_state`).
-    public_key: of the server, base64; None: the first one seen is pinned. ca, certificate, key: PEM files, of
-    a private authority and of the client itself.
+    Attributes:
+        url: URL of the server.
+        api_key: API key of the client.
+        state: folder of secret keys and of what is known of endpoints; None: the user's default folder.
+        public_key: public key of the server, base64; None: the first one seen is pinned.
+        checks: mix known answers and duplicates into requests.
+        ca: PEM file of a private certificate authority.
+        certificate: PEM file of the client's certificate.
+        key: PEM file of the certificate's private key.
     """
 
     url: str
@@ -37,16 +43,26 @@ class Endpoint:
     key: Path | None = None
 
     def connect(self, settings: Settings) -> EncryptedClassifier:
-        """Raises `ServingError`, and `SettingsError` for files that cannot be read."""
+        """Connect to the endpoint, and check its manifest.
+
+        Raises:
+            ServingError: the endpoint cannot be reached, refuses, or cannot be trusted.
+            SettingsError: a PEM file cannot be read.
+        """
         return EncryptedClassifier.connect(
             self.url,
             self.api_key,
-            state=self.state or default_state(),
+            state=self.state_folder,
             public_key=self.public_key,
             settings=settings,
             checks=self.checks,
             tls=self._tls(),
         )
+
+    @property
+    def state_folder(self) -> Path:
+        """Folder of secret keys and of what is known of endpoints."""
+        return self.state or locate_state_folder("endpoints")
 
     def _tls(self) -> ssl.SSLContext | None:
         if self.ca is None and self.certificate is None:
@@ -56,47 +72,48 @@ class Endpoint:
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError):
-            raise SettingsError("the files of the authority or of the certificate can't be used") from None
+            raise SettingsError("the files of the authority or of the certificate cannot be used") from None
         return context
 
 
-def default_state() -> Path:
-    """`$XDG_STATE_HOME/lexveil/endpoints`, by default below `~/.local/state`."""
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "lexveil" / "endpoints"
-
-
 def read_api_key(path: Path | None) -> str | None:
-    """The API key of a file, else of the environment (`LEXVEIL_API_KEY`), where processes cannot list it."""
+    """Read the API key from a file, or without one from the environment variable `LEXVEIL_API_KEY`.
+
+    It is no option of the command line, because other users could list it there.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
     if path is None:
         return os.environ.get("LEXVEIL_API_KEY") or None
     try:
         return path.read_text().strip() or None
     except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"can't read the API key file {path}") from None
+        raise SettingsError(f"cannot read the API key file {path}") from None
 
 
 def classify_file(source: Path, target: Path, endpoint: Endpoint, settings: Settings) -> dict[str, Any]:
-    """Classify a file's documents by an endpoint that never sees them: `{"id", "label"}` a document.
+    """Classify a file's documents by an endpoint that never sees them.
 
-    Here: reading, masking, embedding, encryption, decryption and the checks of the server's honesty; there:
-    the head, on ciphertexts. Only labels are written. Decrypted logits must not be handed on, since CKKS
-    values that are shared can reveal the secret key (Li & Micciancio 2021).
+    This process reads, masks, embeds, encrypts, decrypts, and checks the server's answers. The server
+    evaluates the head on ciphertexts. Only labels are written: decrypted logits must not be passed on,
+    because shared CKKS values can reveal the secret key (Li & Micciancio 2021).
+
+    Args:
+        source: file of documents.
+        target: JSON Lines file, one `{"id", "label"}` per document.
+        endpoint: the endpoint.
+        settings: settings of reading, masking and the public encoder.
+
+    Returns:
+        A summary: counts, the model, and the parameters.
 
     Raises:
-        SourceError: the file can't be read or written.
-        EndpointError: the endpoint can't be reached, refuses, or lies.
+        SourceError: a file cannot be read or written.
+        EndpointError: the endpoint cannot be reached, refuses, or gives wrong answers.
+        TrainingRefusedError: the endpoint's extractor cannot be used here.
     """
-    documents: list[SourceDocument] = []
-    unreadable: Counter[str] = Counter()
-    for item in scan_sources([source], settings.ingest):
-        for outcome in read_item(item, settings.ingest):
-            if isinstance(outcome, Rejected):
-                unreadable[outcome.reason] += 1
-            else:
-                documents.append(outcome)
-    if not documents:
-        raise SourceError(f"{source} holds no readable document")
+    documents, unreadable = _read_documents(source, settings)
     with endpoint.connect(settings) as client:
         predictions = client.predict([document.text for document in documents])
         manifest = client.manifest
@@ -107,25 +124,47 @@ def classify_file(source: Path, target: Path, endpoint: Endpoint, settings: Sett
     try:
         target.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError:
-        raise SourceError(f"can't write {target}") from None
-    found = predictions.found
+        raise SourceError(f"cannot write {target}") from None
+    report = predictions.honesty
     return {
         "documents": len(documents),
-        "unreadable": unreadable.total(),
+        "unreadable": unreadable,
         "output": str(target),
         "model": manifest.model,
         "profile": manifest.profile,
         "layout": predictions.layout,
         "parameters": manifest.layouts[predictions.layout].reason,
         "error_bound": predictions.error_bound,
-        "checks_passed": 0 if found is None else found.probes + found.twins,
+        "checks_passed": 0 if report is None else report.probes + report.twins,
     }
 
 
-def rotate_keys(endpoint: Endpoint) -> dict[str, Any]:
-    """Remove the secret keys of an endpoint; new ones are made, and uploaded, when they are next needed.
+def _read_documents(source: Path, settings: Settings) -> tuple[list[SourceDocument], int]:
+    """Return the documents of a file, and how many more could not be read."""
+    documents: list[SourceDocument] = []
+    unreadable = 0
+    for item in scan_sources([source], settings.ingest):
+        for outcome in read_item(item, settings.ingest):
+            if isinstance(outcome, Rejected):
+                unreadable += 1
+            else:
+                documents.append(outcome)
+    if not documents:
+        raise SourceError(f"{source} contains no readable document")
+    return documents, unreadable
 
-    The server is asked to forget the old evaluation keys; if it cannot be reached the secret ones go anyway.
+
+def rotate_keys(endpoint: Endpoint) -> dict[str, Any]:
+    """Remove the secret keys for an endpoint. The next request makes and uploads new ones.
+
+    The server is asked to delete the old evaluation keys. If it cannot be reached, the secret keys are
+    removed all the same.
+
+    Returns:
+        `removed`: number of key files; `server_told`: True if the server was asked.
+
+    Raises:
+        ServingError: the server cannot be trusted.
     """
     try:
         with endpoint.connect(Settings()) as client:
@@ -133,5 +172,5 @@ def rotate_keys(endpoint: Endpoint) -> dict[str, Any]:
     except ServingError as error:
         if error.code == "dishonest":
             raise
-        removed = State.of(endpoint.state or default_state(), endpoint.url).rotate()
+        removed = ClientState.for_endpoint(endpoint.state_folder, endpoint.url).rotate()
         return {"removed": removed, "server_told": False}

@@ -7,16 +7,16 @@
     DELETE /v1/sessions/{id}                   the server forgets the keys
     GET    /healthz, /readyz, /metrics, /docs, /openapi.json
 
-Who asks says so by `Authorization: Bearer API_KEY`, where the server has issued keys.
+Callers authenticate by `Authorization: Bearer API_KEY` if the server has issued keys.
 
-Keys travel as a bundle (`lexveil.pipeline.serving.bundles`) of one blob, which is empty where the layout uses
-no key; ciphertexts as one bundle. Every body is sent with its Content-Length and `X-Request-Digest:
-sha256=HEX`; the
-reply to it carries `X-Reply-Digest`, which `reply_digest` binds to the request: an answer to another request
-is found out. These digests find accidents (half of the bit flips in a ciphertext would otherwise load and
-give wrong logits) and mixed-up answers; against an attacker on the way there is TLS.
+Keys are sent as a bundle (`lexveil.pipeline.serving.bundles`) of one blob, which is empty if the layout uses
+no key; the ciphertexts of a request are sent as one bundle. Every body is sent with its Content-Length and
+`X-Request-Digest: sha256=HEX`. The reply to it has the header `X-Reply-Digest`, which `compute_reply_digest`
+binds to the request, so that a client detects the answer to another request. These digests detect accidents
+(half of the bit flips in a ciphertext would otherwise load and give wrong logits) and mixed-up answers;
+against an attacker between client and server there is TLS.
 
-A refusal is a 4xx or 5xx with a one-line JSON body, `Refusal`. With 429 and 503 comes `Retry-After`, in
+A refusal is a 4xx or 5xx with a one-line JSON body, `Refusal`. 429 and 503 have the header `Retry-After`, in
 seconds.
 """
 
@@ -50,13 +50,20 @@ class _Message(BaseModel):
 
 
 class Layout(_Message):
-    """One way to pack documents into ciphertexts, and what is true of its answers.
+    """A way to pack documents into ciphertexts, and the bounds of its answers.
 
-    parameters: `lexveil.privacy.he.parameters.Parameters` as a record; the client takes them only if its own
-    table gives the same. reason: why these. steps: rotations for which keys are needed.
-    feature_norm: features of a larger norm are not to be sent: their logits could wrap around. The error of a
-    logit is at most error_floor + error_slope * (1 + norm of the features).
-    ciphertexts_per_request: most blobs a request may hold; a blob is what `ClientKeys.encrypt` gives.
+    The error of a logit is at most error_floor + error_slope * (1 + norm of the features).
+
+    Attributes:
+        parameters: `lexveil.privacy.he.parameters.Parameters` as a record. The client accepts them only if
+            its own table contains the same.
+        reason: why these parameters were chosen.
+        steps: rotations for which keys are needed.
+        feature_norm: largest norm of features that may be sent; logits of larger ones could wrap around.
+        error_floor: see above.
+        error_slope: see above.
+        ciphertexts_per_request: number of blobs that a request may contain; a blob is what
+            `ClientKeys.encrypt` returns.
     """
 
     parameters: dict[str, Any]
@@ -69,9 +76,14 @@ class Layout(_Message):
 
 
 class Probes(_Message):
-    """Known answers: logits that the served head gives for public features of norm 1, so that the signature
-    holds the server to them. Made by `lexveil.privacy.he.probes.known_answers`; `rounding` is what it rounded
-    by.
+    """Known answers: logits of the served head for public features of norm 1.
+
+    The signature commits the server to them.
+
+    Attributes:
+        seed: seed of the features.
+        answers: logits of each of them, by `lexveil.privacy.he.probes.known_answers`.
+        rounding: largest error of the answers by rounding.
     """
 
     seed: str = Field(min_length=16, max_length=128)
@@ -79,12 +91,23 @@ class Probes(_Message):
     rounding: float = Field(ge=0, allow_inf_nan=False)
 
 
-class Manifest(_Message):
+class ServerManifest(_Message):
     """What the server publishes before a client sends anything.
 
-    extractor: SHA-256 of each downloadable file. hides, does_not_hide: of the profile, for people. issued_at:
-    ISO 8601, UTC. weights_commitment: a digest of the weights under a salt that only the server has; it
-    changes when the weights do, and tells nobody which they are. session_seconds: a session's time to live.
+    Attributes:
+        protocol: version of the protocol.
+        model: name of the model.
+        labels: label of each class.
+        extractor: SHA-256 of each file that clients may download, by name.
+        profile: profile of the head.
+        hides: what the profile hides, for people.
+        does_not_hide: what the profile does not hide, for people.
+        layouts: the layouts, by name.
+        issued_at: ISO 8601, UTC.
+        weights_commitment: digest of the weights under a salt that only the server knows. It changes when the
+            weights do, and reveals nothing else about them.
+        session_seconds: lifetime of a session.
+        probes: known answers.
     """
 
     protocol: Literal[2]
@@ -101,6 +124,7 @@ class Manifest(_Message):
     probes: Probes | None = None
 
 
+# The docstrings of the classes below are descriptions in the published /openapi.json.
 class SignedManifest(_Message):
     """manifest: the very JSON that was signed. public_key, signature: Ed25519 (RFC 8032), base64.
 
@@ -113,8 +137,8 @@ class SignedManifest(_Message):
     signature: str
 
     @classmethod
-    def of(cls, manifest: Manifest, key: Ed25519PrivateKey) -> SignedManifest:
-        """The manifest as canonical JSON, signed."""
+    def sign(cls, manifest: ServerManifest, key: Ed25519PrivateKey) -> SignedManifest:
+        """Sign a manifest as canonical JSON."""
         record = manifest.model_dump(mode="json")
         text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         signature = key.sign(_MANIFEST_CONTEXT + text.encode())
@@ -124,10 +148,14 @@ class SignedManifest(_Message):
             signature=base64.b64encode(signature).decode(),
         )
 
-    def verified(self, pinned: str | None = None) -> Manifest:
-        """The manifest, if the signature is right and the public key (base64) is the pinned one.
+    def verify(self, pinned: str | None = None) -> ServerManifest:
+        """Return the manifest if its signature is valid.
 
-        Raises `WireError`.
+        Args:
+            pinned: the only accepted public key, base64; None: any.
+
+        Raises:
+            WireError: the signature or the manifest is not valid, or the public key is another one.
         """
         if pinned is not None and self.public_key != pinned:
             raise WireError("the server's public key is not the pinned one")
@@ -135,9 +163,9 @@ class SignedManifest(_Message):
             key = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.public_key, validate=True))
             signature = base64.b64decode(self.signature, validate=True)
             key.verify(signature, _MANIFEST_CONTEXT + self.manifest.encode())
-            return Manifest.model_validate_json(self.manifest)
+            return ServerManifest.model_validate_json(self.manifest)
         except (InvalidSignature, binascii.Error, ValidationError, ValueError):
-            raise WireError("the manifest is not one, or its signature is wrong") from None
+            raise WireError("the manifest is not valid, or its signature is wrong") from None
 
 
 class SessionOpened(_Message):
@@ -154,11 +182,11 @@ class Refusal(_Message):
     message: str
 
 
-def digest(body: bytes) -> str:
-    """What stands in the header `X-Request-Digest`."""
+def compute_digest(body: bytes) -> str:
+    """Return the value of the header `X-Request-Digest`."""
     return "sha256=" + hashlib.sha256(body).hexdigest()
 
 
-def reply_digest(request_digest: str, body: bytes) -> str:
-    """What stands in `X-Reply-Digest`: of the reply's body, bound to the digest of the request."""
+def compute_reply_digest(request_digest: str, body: bytes) -> str:
+    """Return the value of the header `X-Reply-Digest`: of a reply's body, bound to the request's digest."""
     return "sha256=" + hashlib.sha256(request_digest.encode() + b"\n" + body).hexdigest()

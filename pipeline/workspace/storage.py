@@ -199,10 +199,15 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def make_state_folder(name: str) -> Path:
-    """Create a folder of this machine that only this user can open: `$XDG_STATE_HOME/lexveil/<name>`."""
+def locate_state_folder(name: str) -> Path:
+    """Return `$XDG_STATE_HOME/lexveil/<name>`, by default in `~/.local/state`. It need not exist."""
     base = os.environ.get("XDG_STATE_HOME")
-    folder = (Path(base) if base else Path.home() / ".local" / "state") / "lexveil" / name
+    return (Path(base) if base else Path.home() / ".local" / "state") / "lexveil" / name
+
+
+def make_state_folder(name: str) -> Path:
+    """Create the folder of `locate_state_folder`, such that only this user can open it."""
+    folder = locate_state_folder(name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 

@@ -1,4 +1,4 @@
-"""How a client talks: bounded answers, digests both ways, patience with a busy server. Knows no key of HE."""
+"""The client's requests: bounded answers, digests in both directions, retries. It holds no key of HE."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from pydantic import ValidationError
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
 
-_BUSY = (429, 502, 503, 504)
+_RETRIED_STATUSES = (429, 502, 503, 504)
 _REFUSAL_BYTES = 1 << 16
 
 
 class ServingError(EndpointError):
-    """The endpoint cannot be reached, refuses, answers what the protocol does not allow, or lies.
+    """The endpoint cannot be reached, refuses, violates the protocol, or gives wrong answers.
 
-    Codes: `unreachable`, `protocol`, `manifest`, `features`, `dishonest`, `state`, or the code of a refusal.
+    Attributes:
+        code: `unreachable`, `protocol`, `manifest`, `features`, `dishonest`, `state`, or the code of a
+            refusal.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -32,21 +34,33 @@ class ServingError(EndpointError):
         self.code = code
 
 
-class _Busy(Exception):
-    """Worth another try. after: seconds that the server asked for, None where it asked for none."""
+class _RetryableError(Exception):
+    """A failure after which the request is tried again.
 
-    def __init__(self, error: ServingError, after: float | None = None) -> None:
+    Attributes:
+        error: what to raise if it is not tried again.
+        retry_after: seconds that the server asks the client to wait; None if it does not ask.
+    """
+
+    def __init__(self, error: ServingError, retry_after: float | None = None) -> None:
         super().__init__(error.code)
-        self.error, self.after = error, after
+        self.error, self.retry_after = error, retry_after
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to try again on 429, 502, 503, 504 and lost connections.
+class RetryPolicy:
+    """Retries after 429, 502, 503, 504 and lost connections.
 
-    The n-th wait is `first * 2^n` seconds, `longest` at most, of which a random half is taken off, so that
-    clients that were refused together do not come back together; never less than the server's Retry-After.
-    A wait that would pass `total` seconds in all is not begun: the refusal is raised.
+    The n-th wait is `first * 2^n` seconds, but at most `longest`. It is shortened by a random share of up to
+    one half, so that clients that were refused together do not return together, but is never shorter than the
+    server's Retry-After.
+
+    Attributes:
+        total: seconds of all waits of a request. A wait that would exceed them is not begun, and the refusal
+            is raised.
+        first: seconds of the first wait.
+        longest: seconds of the longest wait.
+        sleep: waits for so many seconds.
     """
 
     total: float = 120.0
@@ -54,95 +68,120 @@ class Patience:
     longest: float = 30.0
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
-    def wait(self, attempt: int, waited: float, asked: float | None) -> float | None:
-        """Seconds until the next try; None to give up."""
+    def choose_wait(self, attempt: int, waited: float, retry_after: float | None) -> float | None:
+        """Choose the seconds until the next try.
+
+        Args:
+            attempt: number of waits before this one.
+            waited: seconds of those waits.
+            retry_after: seconds that the server asks for; None if it does not ask.
+
+        Returns:
+            The seconds; None to give up.
+        """
         usual = min(self.longest, self.first * 2.0**attempt)
-        seconds = max(usual * random.uniform(0.5, 1.0), asked or 0.0)
+        seconds = max(usual * random.uniform(0.5, 1.0), retry_after or 0.0)
         return seconds if waited + seconds <= self.total else None
 
 
 class Channel:
-    """Requests to one server. `api_key` travels as a bearer token, so the URL should be https."""
+    """Sends requests to one server.
+
+    Args:
+        http: client with the URL of the server. It should be https, because the API key is sent as a bearer
+            token.
+        api_key: the API key.
+        retry_policy: retries; None: the defaults.
+    """
 
     def __init__(
-        self, http: httpx.Client, api_key: str | None = None, patience: Patience | None = None
+        self, http: httpx.Client, api_key: str | None = None, retry_policy: RetryPolicy | None = None
     ) -> None:
         self._http = http
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def __repr__(self) -> str:
         return "Channel(...)"
 
     def get(self, path: str, max_bytes: int) -> bytes:
-        """The body of a GET. Raises `ServingError`."""
-        return self._patiently(lambda: self._once("GET", path, None, max_bytes))
+        """Return the body of the reply to a GET.
+
+        Raises:
+            ServingError: the request fails, or the body is longer than `max_bytes`.
+        """
+        return self._retry(lambda: self._send("GET", path, None, max_bytes))
 
     def delete(self, path: str) -> None:
-        """Raises `ServingError`."""
-        self._patiently(lambda: self._once("DELETE", path, None, _REFUSAL_BYTES))
+        """Send a DELETE.
+
+        Raises:
+            ServingError: the request fails.
+        """
+        self._retry(lambda: self._send("DELETE", path, None, _REFUSAL_BYTES))
 
     def post(self, path: str, body: bytes, max_bytes: int) -> bytes:
-        """The body of the reply to a POST, whose digest is bound to this very request.
+        """Return the body of the reply to a POST. Its digest must be bound to this very request.
 
-        All that is posted may be posted twice: evaluation is a function of its input, and a second session
-        does no harm. Raises `ServingError`.
+        Every POST may be repeated: an evaluation depends on its input only, and a second session does no
+        harm.
+
+        Raises:
+            ServingError: the request fails, or the body is longer than `max_bytes`.
         """
-        return self._patiently(lambda: self._once("POST", path, body, max_bytes))
+        return self._retry(lambda: self._send("POST", path, body, max_bytes))
 
-    def _patiently(self, request: Callable[[], bytes]) -> bytes:
+    def _retry(self, request: Callable[[], bytes]) -> bytes:
         waited, attempt = 0.0, 0
         while True:
             try:
                 return request()
-            except _Busy as busy:
-                seconds = self._patience.wait(attempt, waited, busy.after)
+            except _RetryableError as failure:
+                seconds = self._retry_policy.choose_wait(attempt, waited, failure.retry_after)
                 if seconds is None:
-                    raise busy.error from None
-            self._patience.sleep(seconds)
+                    raise failure.error from None
+            self._retry_policy.sleep(seconds)
             waited, attempt = waited + seconds, attempt + 1
 
-    def _once(self, method: str, path: str, body: bytes | None, max_bytes: int) -> bytes:
+    def _send(self, method: str, path: str, body: bytes | None, max_bytes: int) -> bytes:
         headers = dict(self._headers)
         if body is not None:
-            headers[wire.REQUEST_DIGEST] = wire.digest(body)
-        content = bytearray()
+            headers[wire.REQUEST_DIGEST] = wire.compute_digest(body)
         try:
             with self._http.stream(method, path, content=body, headers=headers) as response:
-                limit = max_bytes if response.is_success else _REFUSAL_BYTES
-                for chunk in response.iter_bytes():
-                    content += chunk
-                    if len(content) > limit:
-                        raise ServingError("protocol", "the server's answer is too long")
+                content = _read_body(response, max_bytes if response.is_success else _REFUSAL_BYTES)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise _unreachable(error) from None
+            raise _to_unreachable_error(error) from None
         except httpx.TransportError as error:
-            raise _Busy(_unreachable(error)) from None
+            raise _RetryableError(_to_unreachable_error(error)) from None
         except httpx.HTTPError as error:
-            raise _unreachable(error) from None
+            raise _to_unreachable_error(error) from None
         if not response.is_success:
-            refusal = _refusal(response.status_code, bytes(content))
-            if response.status_code in _BUSY:
-                raise _Busy(refusal, _seconds(response.headers.get("Retry-After")))
+            refusal = _read_refusal(response.status_code, content)
+            if response.status_code in _RETRIED_STATUSES:
+                raise _RetryableError(refusal, parse_retry_after(response.headers.get("Retry-After")))
             raise refusal
-        found = response.headers.get(wire.REPLY_DIGEST)
-        if body is not None and found != wire.reply_digest(headers[wire.REQUEST_DIGEST], bytes(content)):
-            raise _Busy(ServingError("protocol", "the answer was damaged, or belongs to another request"))
-        return bytes(content)
+        if body is not None:
+            expected = wire.compute_reply_digest(headers[wire.REQUEST_DIGEST], content)
+            if response.headers.get(wire.REPLY_DIGEST) != expected:
+                message = "the answer was damaged, or belongs to another request"
+                raise _RetryableError(ServingError("protocol", message))
+        return content
 
 
 class InProcessTransport(httpx.BaseTransport):
-    """Runs an ASGI application with its lifespan in a thread of this process, for a synchronous client."""
+    """Runs an ASGI application, with its lifespan, in a thread of this process, for a synchronous client."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        # httpx's transport does not run the lifespan.
         self._transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         self._context = start_blocking_portal()
         self._portal = self._context.__enter__()
-        self._lifespan = self._portal.wrap_async_context_manager(_lifespan(app))
+        self._lifespan = self._portal.wrap_async_context_manager(app.router.lifespan_context(app))
         try:
             self._lifespan.__enter__()
         except BaseException:
@@ -150,7 +189,8 @@ class InProcessTransport(httpx.BaseTransport):
             raise
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.read()  # makes the body readable for both kinds of client
+        """Return the application's response."""
+        request.read()  # makes the body readable for the synchronous and the asynchronous client
         return self._portal.call(self._send, request)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -159,19 +199,22 @@ class InProcessTransport(httpx.BaseTransport):
         return httpx.Response(response.status_code, headers=response.headers, content=content)
 
     def close(self) -> None:
+        """End the application's lifespan and the thread."""
         try:
             self._lifespan.__exit__(None, None, None)
         finally:
             self._context.__exit__(None, None, None)
 
 
-def _lifespan(app: Any) -> Any:
-    """The application's start and end, which httpx's ASGI transport leaves out."""
-    return app.router.lifespan_context(app)
+def parse_retry_after(retry_after: str | None) -> float | None:
+    """Return the seconds that a Retry-After header states (RFC 9110, section 10.2.3).
 
+    Args:
+        retry_after: a number of seconds, or a date; None if there is no header.
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Seconds of a Retry-After header (RFC 9110, section 10.2.3), which holds a number or a date."""
+    Returns:
+        The seconds, at most a day if it is a number; None if the header is missing or not valid.
+    """
     if retry_after is None:
         return None
     if retry_after.strip().isdigit():
@@ -183,15 +226,24 @@ def _seconds(retry_after: str | None) -> float | None:
         return None
 
 
-def _unreachable(error: Exception) -> ServingError:
+def _read_body(response: httpx.Response, max_bytes: int) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > max_bytes:
+            raise ServingError("protocol", "the server's answer is too long")
+    return bytes(content)
+
+
+def _to_unreachable_error(error: Exception) -> ServingError:
     return ServingError("unreachable", f"no answer ({type(error).__name__})")
 
 
-def _refusal(status: int, content: bytes) -> ServingError:
+def _read_refusal(status: int, content: bytes) -> ServingError:
     try:
         refusal = wire.Refusal.model_validate_json(content)
     except ValidationError:
         return ServingError("protocol", f"the server answered with status {status}")
-    # What a server says is printed by a command: one line, not longer than a sentence.
+    # Commands print the message: one line, not longer than a sentence.
     message = " ".join(refusal.message.split())[:200]
     return ServingError(refusal.error[:40], f"the server refused ({status}): {message}")

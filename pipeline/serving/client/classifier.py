@@ -1,10 +1,10 @@
-"""The key holder's side: texts are masked, embedded and encrypted here, and results are decrypted here.
+"""The key holder's side: it masks, embeds and encrypts texts, and decrypts the results.
 
     with EncryptedClassifier.connect("https://classify.example", api_key) as classifier:
         predictions = classifier.predict(texts)
 
-The secret key is made in this process and never leaves this machine. Results are for the caller: hand on
-labels, never scores or logits (`lexveil.privacy.he.keys` says why).
+The secret key is made in this process and never leaves this machine. Pass on labels, but never scores or
+logits (`lexveil.privacy.he.keys` explains why).
 """
 
 from __future__ import annotations
@@ -25,11 +25,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lexveil.pipeline.serving import bundles, wire
-from lexveil.pipeline.serving.client import checks as honesty
-from lexveil.pipeline.serving.client import manifest as promises
-from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, Patience, ServingError
+from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, RetryPolicy, ServingError
+from lexveil.pipeline.serving.client.checks import HonestyReport, KnownAnswers, check_answers, mix_checks
 from lexveil.pipeline.serving.client.extractor import LocalExtractor
-from lexveil.pipeline.serving.client.trust_store import State
+from lexveil.pipeline.serving.client.manifest import (
+    build_known_answers,
+    check_manifest,
+    compute_error_bound,
+    read_parameters,
+)
+from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
@@ -39,7 +44,7 @@ from lexveil.privacy.he.wire_format import MalformedError
 if TYPE_CHECKING:
     from lexveil.pipeline.settings import Settings
 
-__all__ = ["EncryptedClassifier", "InProcessTransport", "Patience", "Predictions", "ServingError"]
+__all__ = ["EncryptedClassifier", "InProcessTransport", "Predictions", "RetryPolicy", "ServingError"]
 
 OWN_PROBES = 4
 _TIMEOUT_SECONDS = 60.0
@@ -50,18 +55,21 @@ _FILE_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What documents were classified as. All but the labels is for the key holder alone.
+    """The labels of documents. Everything else here is for the key holder alone.
 
-    labels: one a document. logits: shape (n, n_classes). error_bound: largest absolute error of a logit that
-    the server states for these features. layout: how they were packed. found: how the server did in the
-    checks of its honesty, None where none were made.
+    Attributes:
+        labels: one per document.
+        logits: Shape (n, n_classes).
+        error_bound: largest absolute error of a logit that the server states for these features.
+        layout: layout that the documents were packed in.
+        honesty: result of the checks of the server's answers; None if none were made.
     """
 
     labels: list[str] = field(repr=False)
     logits: NDArray[np.float64] = field(repr=False)
     error_bound: float
     layout: wire.LayoutName
-    found: honesty.Found | None = None
+    honesty: HonestyReport | None = None
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -73,13 +81,20 @@ class Predictions:
 class EncryptedClassifier:
     """A client of one endpoint. Keys are made, and uploaded, when they are first needed.
 
-    Not for several threads at once.
+    It is not thread-safe.
+
+    Args:
+        channel: connection to the server.
+        state: secret keys and pin of the endpoint.
+        settings: settings of masking and of the public encoder; None: those of `load_settings`.
+        public_key: the server's public key, base64; None: the pinned one, or the first one seen.
+        checks: mix known answers and duplicates into requests.
     """
 
     def __init__(
         self,
         channel: Channel,
-        state: State,
+        state: ClientState,
         *,
         settings: Settings | None = None,
         public_key: str | None = None,
@@ -87,7 +102,7 @@ class EncryptedClassifier:
     ) -> None:
         self._channel, self._state, self._settings = channel, state, settings
         self._public_key, self._checks = public_key, checks
-        self._manifest: wire.Manifest | None = None
+        self._manifest: wire.ServerManifest | None = None
         self._extractor: LocalExtractor | None = None
 
     @classmethod
@@ -100,22 +115,29 @@ class EncryptedClassifier:
         public_key: str | None = None,
         settings: Settings | None = None,
         checks: bool = True,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> EncryptedClassifier:
-        """A client of the endpoint at `url`, its manifest fetched and checked.
+        """Connect to an endpoint, and check its manifest.
 
-        state: folder in which secret keys (mode 0600) and what is known of endpoints are kept; None: nothing
-        outlives this process, and the server's public key is taken on trust each time. public_key: base64
-        Ed25519, told by the endpoint's keeper; None: the first one seen is pinned. settings: of masking and
-        of the public encoder; None: the usual ones. checks: mix known answers and duplicates into requests.
-        tls: for a private authority or a certificate of the client's own.
+        Args:
+            url: URL of the server.
+            api_key: API key of the client.
+            state: folder of secret keys (mode 0600) and of what is known of endpoints; None: nothing outlives
+                this process, and the server's public key is trusted anew each time.
+            public_key: the server's Ed25519 public key, base64, as its operator published it; None: the first
+                one seen is pinned.
+            settings: settings of masking and of the public encoder; None: those of `load_settings`.
+            checks: mix known answers and duplicates into requests.
+            retry_policy: retries; None: the defaults.
+            tls: context with a private authority or a certificate of the client; None: the defaults.
 
-        Raises `ServingError` when there is none to talk to, or none to be trusted.
+        Raises:
+            ServingError: the endpoint cannot be reached, refuses, or cannot be trusted.
         """
         http = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, verify=True if tls is None else tls)
-        channel = Channel(http, api_key, patience)
-        return cls._connected(channel, State.of(state, url), settings, public_key, checks)
+        channel = Channel(http, api_key, retry_policy)
+        return cls._connect(channel, ClientState.for_endpoint(state, url), settings, public_key, checks)
 
     @classmethod
     def in_process(
@@ -127,16 +149,28 @@ class EncryptedClassifier:
         settings: Settings | None = None,
         checks: bool = True,
     ) -> EncryptedClassifier:
-        """A client of an ASGI application in this process, by the same messages. Raises `ServingError`."""
+        """Connect to an ASGI application in this process, which gets the same messages as a server.
+
+        Args:
+            app: the application.
+            api_key: API key of the client.
+            state: see `connect`.
+            settings: see `connect`.
+            checks: see `connect`.
+
+        Raises:
+            ServingError: the application refuses, or cannot be trusted.
+        """
         url = "http://in-process"
         http = httpx.Client(base_url=url, transport=InProcessTransport(app))
-        return cls._connected(Channel(http, api_key), State.of(state, url), settings, None, checks)
+        opened = ClientState.for_endpoint(state, url)
+        return cls._connect(Channel(http, api_key), opened, settings, None, checks)
 
     @classmethod
-    def _connected(
+    def _connect(
         cls,
         channel: Channel,
-        state: State,
+        state: ClientState,
         settings: Settings | None,
         public_key: str | None,
         checks: bool,
@@ -150,6 +184,7 @@ class EncryptedClassifier:
         return client
 
     def close(self) -> None:
+        """Close the connections."""
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -164,39 +199,62 @@ class EncryptedClassifier:
         return "EncryptedClassifier(...)"
 
     @property
-    def manifest(self) -> wire.Manifest:
-        """What the server publishes: its signature right, its content consistent, its key the pinned one."""
+    def manifest(self) -> wire.ServerManifest:
+        """The server's manifest: its signature, its content and the public key have been checked.
+
+        Raises:
+            ServingError: it cannot be fetched or trusted.
+        """
         if self._manifest is None:
-            self._manifest = self._trusted_manifest()
+            self._manifest = self._fetch_manifest()
         return self._manifest
 
     def predict(self, texts: Sequence[str]) -> Predictions:
-        """Labels and scores of texts. They are masked and embedded here; the server sees ciphertexts.
+        """Classify texts. They are masked and embedded here; the server receives ciphertexts.
 
-        Raises `ServingError`, and `TrainingRefusedError` for an extractor that cannot be used here.
+        Raises:
+            ServingError: the server fails, refuses, or gives wrong answers.
+            TrainingRefusedError: the endpoint's extractor cannot be used here.
         """
         if not texts:
             raise ServingError("features", "there is no text to classify")
         if self._extractor is None:
-            self._extractor = self._downloaded_extractor()
-        return self.classify(self._extractor.features(texts))
+            self._extractor = self._load_extractor()
+        return self.classify(self._extractor.compute_features(texts))
 
     def classify(self, features: NDArray[np.floating]) -> Predictions:
-        """Labels and scores of features. Shape: (n, n_features). Raises `ServingError`."""
+        """Classify features.
+
+        Args:
+            features: Shape (n, n_features).
+
+        Raises:
+            ServingError: the features have another shape, a too large norm, or are not finite; or the server
+                fails, refuses, or gives wrong answers.
+        """
         matrix = np.asarray(features, dtype=np.float64)
-        name = self._layout_for(len(matrix))
+        name = self._choose_layout(len(matrix))
         layout = self.manifest.layouts[name]
-        parameters = promises.parameters(layout)
-        bound = promises.error_bound(layout, _checked_norm(matrix, layout, parameters))
+        bound = compute_error_bound(layout, _check_norm(matrix, layout, read_parameters(layout)))
         if not self._checks:
-            logits, found = self._logits(name, matrix), None
+            logits, honesty = self._evaluate(name, matrix), None
         else:
-            logits, found = self._checked_logits(name, matrix, bound)
+            logits, honesty = self._evaluate_with_checks(name, matrix, bound)
         labels = [self.manifest.labels[index] for index in logits.argmax(axis=1)]
-        return Predictions(labels, logits, bound, name, found)
+        return Predictions(labels, logits, bound, name, honesty)
 
     def download_extractor(self, folder: Path) -> list[Path]:
-        """Downloads the extractor whose features the head expects into `folder`; digests are checked."""
+        """Download the extractor whose features the head expects, and check its digests.
+
+        Args:
+            folder: folder for the files.
+
+        Returns:
+            Their paths.
+
+        Raises:
+            ServingError: a file cannot be fetched, or has another digest than in the manifest.
+        """
         paths: list[Path] = []
         for name in wire.EXTRACTOR_FILES:
             digest = self.manifest.extractor.get(name)
@@ -211,36 +269,39 @@ class EncryptedClassifier:
         return paths
 
     def rotate_keys(self) -> int:
-        """Makes the server forget the evaluation keys, and removes the secret ones; returns how many files.
+        """Ask the server to delete the evaluation keys, and delete the secret keys.
 
-        The server is asked, not trusted, to forget: what counts is that the secret key is gone.
+        It does not matter whether the server obeys: without the secret key, its keys are useless.
+
+        Returns:
+            The number of secret key files that were removed.
         """
         for session in self._state.pin.sessions.values():
             with suppress(ServingError):
                 self._channel.delete(f"/v1/sessions/{session}")
         return self._state.rotate()
 
-    def _trusted_manifest(self) -> wire.Manifest:
+    def _fetch_manifest(self) -> wire.ServerManifest:
         pin = self._state.pin
         content = self._channel.get("/v1/manifest", _MESSAGE_BYTES)
         try:
             signed = wire.SignedManifest.model_validate_json(content)
-            manifest = signed.verified(self._public_key or pin.public_key or None)
+            manifest = signed.verify(self._public_key or pin.public_key or None)
         except ValidationError:
-            raise ServingError("manifest", "the server's manifest is not one") from None
+            raise ServingError("manifest", "the server's manifest is malformed") from None
         except bundles.WireError as error:
             raise ServingError("manifest", str(error)) from None
-        promises.refuse_incredible(manifest)
+        check_manifest(manifest)
         if manifest.weights_commitment != pin.commitment:
             if manifest.issued_at < pin.issued_at:
                 raise ServingError("dishonest", "the server shows an older manifest, of other weights")
-            pin.answers, pin.tolerance = [], 0.0  # another head: what was answered before no longer counts
+            pin.answers, pin.tolerance = [], 0.0  # another head: the former answers are no longer valid
         pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
         pin.issued_at = max(pin.issued_at, manifest.issued_at)
         self._state.save()
         return manifest
 
-    def _downloaded_extractor(self) -> LocalExtractor:
+    def _load_extractor(self) -> LocalExtractor:
         from lexveil.pipeline.settings import load_settings
 
         settings = self._settings or load_settings()
@@ -248,70 +309,60 @@ class EncryptedClassifier:
             self.download_extractor(Path(folder))
             return LocalExtractor(Path(folder), settings)
 
-    def _layout_for(self, documents: int) -> wire.LayoutName:
-        """`slot` where a request would be half full: below, blocks cost less to send and to evaluate."""
+    def _choose_layout(self, documents: int) -> wire.LayoutName:
+        """Choose `slot` if a request would be at least half full; otherwise blocks cost less."""
         slot = self.manifest.layouts.get("slot")
         if slot is None or "block" not in self.manifest.layouts:
             return next(iter(self.manifest.layouts))
-        full = promises.parameters(slot).documents_per_ciphertext
-        return "slot" if 2 * documents >= full else "block"
+        capacity = read_parameters(slot).documents_per_ciphertext
+        return "slot" if 2 * documents >= capacity else "block"
 
-    def _checked_logits(self, name: wire.LayoutName, matrix: Floats, bound: float) -> tuple[Floats, Any]:
-        """The documents' logits, once the known answers and duplicates among them have come out right."""
+    def _evaluate_with_checks(
+        self, name: wire.LayoutName, matrix: Floats, bound: float
+    ) -> tuple[Floats, HonestyReport]:
+        """Return the documents' logits if all known answers and duplicates among them are right."""
         layout, pin = self.manifest.layouts[name], self._state.pin
-        bound = max(bound, promises.error_bound(layout, 1.0))  # probes have norm 1
+        bound = max(bound, compute_error_bound(layout, 1.0))  # probes have norm 1
         own = probe_features(pin.probe_seed, OWN_PROBES, matrix.shape[1])
-        known = [promises.known_answers(self.manifest, matrix.shape[1])]
+        known = [build_known_answers(self.manifest, matrix.shape[1])]
         if pin.answers:
-            known.append(honesty.KnownAnswers(own, np.array(pin.answers), pin.tolerance))
+            known.append(KnownAnswers(own, np.array(pin.answers), pin.tolerance))
         first_time = None if pin.answers else own
-        mixed = honesty.mix(matrix, known, promises.parameters(layout).documents_per_ciphertext, first_time)
-        logits = self._logits(name, mixed.features)
-        found = honesty.check(mixed, logits, known, bound)
-        if not found.honest:
+        request = mix_checks(matrix, known, read_parameters(layout).documents_per_ciphertext, first_time)
+        logits = self._evaluate(name, request.features)
+        report = check_answers(request, logits, known, bound)
+        if not report.honest:
             raise ServingError(
                 "dishonest",
-                f"the server's answers are wrong: {found.wrong_probes} of {found.probes} known ones, "
-                f"{found.unequal_twins} of {found.twins} duplicates; nothing was kept",
+                f"the server's answers are wrong: {report.wrong_probes} of {report.probes} known ones, "
+                f"{report.unequal_twins} of {report.twins} duplicates; nothing was kept",
             )
-        answers = logits[mixed.documents]
+        answers = logits[request.documents]
         if first_time is not None:
             pin.answers, pin.tolerance = answers[len(matrix) :].tolist(), bound
             self._state.save()
-        return answers[: len(matrix)], found
+        return answers[: len(matrix)], report
 
-    def _logits(self, name: wire.LayoutName, matrix: Floats) -> Floats:
+    def _evaluate(self, name: wire.LayoutName, matrix: Floats) -> Floats:
+        """Return the logits of features, evaluated by the server."""
         layout = self.manifest.layouts[name]
-        keys = self._state.keys(name, promises.parameters(layout))
+        keys = self._state.get_keys(name, read_parameters(layout))
         ciphertexts = keys.encrypt(matrix)
         replies: list[bytes] = []
         for start in range(0, len(ciphertexts), layout.ciphertexts_per_request):
             part = ciphertexts[start : start + layout.ciphertexts_per_request]
-            replies += self._evaluated(name, part, keys)
+            replies += self._send_ciphertexts(name, part, keys)
         try:
             return keys.decrypt(replies, len(matrix))
         except MalformedError as error:
             raise ServingError("protocol", f"the server's answer was refused: {error}") from None
 
-    def _evaluated(
+    def _send_ciphertexts(
         self, name: wire.LayoutName, ciphertexts: Sequence[bytes], keys: ClientKeys
     ) -> list[bytes]:
-        body, sessions = bundles.bundle(ciphertexts), self._state.pin.sessions
+        """Send one request, and return one reply per ciphertext."""
         limit = bundles.max_bundle_bytes(len(ciphertexts), keys.max_reply_bytes)
-        content: bytes | None = None
-        for _ in range(_SESSIONS_TRIED):
-            if name not in sessions:
-                sessions[name] = self._open_session(name, keys)
-                self._state.save()
-            try:
-                content = self._channel.post(f"/v1/sessions/{sessions[name]}/classify", body, limit)
-                break
-            except ServingError as error:
-                if error.code != "session":
-                    raise
-                del sessions[name]  # forgotten: expired, or the server lost its disk
-        if content is None:
-            raise ServingError("session", "the server forgets the keys as soon as they are uploaded")
+        content = self._post_in_session(name, bundles.bundle(ciphertexts), limit, keys)
         try:
             replies = bundles.unbundle(content, len(ciphertexts), keys.max_reply_bytes)
         except bundles.WireError as error:
@@ -319,6 +370,21 @@ class EncryptedClassifier:
         if len(replies) != len(ciphertexts):
             raise ServingError("protocol", "the server answered another number of ciphertexts")
         return replies
+
+    def _post_in_session(self, name: wire.LayoutName, body: bytes, limit: int, keys: ClientKeys) -> bytes:
+        """Post a body to the session of a layout. A session that the server has forgotten is opened again."""
+        sessions = self._state.pin.sessions
+        for _ in range(_SESSIONS_TRIED):
+            if name not in sessions:
+                sessions[name] = self._open_session(name, keys)
+                self._state.save()
+            try:
+                return self._channel.post(f"/v1/sessions/{sessions[name]}/classify", body, limit)
+            except ServingError as error:
+                if error.code != "session":
+                    raise
+                del sessions[name]  # it expired, or the server lost its disk
+        raise ServingError("session", "the server forgets the keys as soon as they are uploaded")
 
     def _open_session(self, name: wire.LayoutName, keys: ClientKeys) -> str:
         body = bundles.bundle([keys.evaluation_keys()])
@@ -329,12 +395,13 @@ class EncryptedClassifier:
             raise ServingError("protocol", "the server opened no session") from None
 
 
-def _checked_norm(features: Floats, layout: wire.Layout, parameters: Parameters) -> float:
+def _check_norm(features: Floats, layout: wire.Layout, parameters: Parameters) -> float:
+    """Return the largest norm of the features, if they can be sent."""
     if features.ndim != 2 or features.shape[1] != parameters.n_features or len(features) == 0:
         raise ServingError(
             "features", f"features must have shape (n, {parameters.n_features}), these have {features.shape}"
         )
     norm = float(np.linalg.norm(features, axis=1).max())
-    if not norm <= layout.feature_norm:  # also refuses what is not a number
+    if not norm <= layout.feature_norm:  # also refuses NaN
         raise ServingError("features", f"features must be finite, of norm {layout.feature_norm:g} at most")
     return norm

@@ -1,4 +1,4 @@
-"""The client's own half of a model: texts are masked and embedded here; only features leave, encrypted."""
+"""The client's half of a model: it masks and embeds texts. Only the features are sent, encrypted."""
 
 from __future__ import annotations
 
@@ -16,25 +16,31 @@ if TYPE_CHECKING:
 
 
 class LocalExtractor:
-    """Texts -> features, by masking, the public encoder, and the layers that a model put before its head.
+    """Turns texts into features: by masking, the public encoder, and the model's layers before its head.
 
-    folder: what the endpoint gave for download: an extractor trained under DP, without its head.
-    Raises `TrainingRefusedError` where it cannot be used here (another public encoder, say).
+    Args:
+        folder: what was downloaded from the endpoint: an extractor trained under DP, without its head.
+        settings: settings of masking and of the public encoder.
+
+    Raises:
+        TrainingRefusedError: the extractor cannot be used here, because it needs another public encoder, say.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         from lexveil.nlp.encoders.storage import ModelLoadError, load_extractor, read_config
-        from lexveil.pipeline.models.encoding import as_trained, load_encoder
+        from lexveil.pipeline.models.encoding import load_encoder, restore_encoding
 
         self._settings = settings
         try:
-            self._encoder = load_encoder(as_trained(settings, read_config(folder)).train)
+            self._encoder = load_encoder(restore_encoding(settings, read_config(folder)).train)
             self._model = load_extractor(folder, self._encoder)
         except ModelLoadError as error:
-            raise TrainingRefusedError(f"the endpoint's extractor can't be used here: {error.code}") from None
+            raise TrainingRefusedError(
+                f"the endpoint's extractor cannot be used here: {error.code}"
+            ) from None
 
-    def features(self, texts: Sequence[str]) -> Floats:
-        """Shape: (n, n_features), of norm 1 at most."""
+    def compute_features(self, texts: Sequence[str]) -> Floats:
+        """Return the features of texts. Shape: (n, n_features), of norm 1 at most."""
         from lexveil.nlp.encoders.documents import encode_documents, extract, get_input_kind
         from lexveil.pipeline.masking.texts import mask_texts
 

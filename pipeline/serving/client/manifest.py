@@ -1,4 +1,4 @@
-"""What a server's manifest promises, and whether a client may believe it."""
+"""Checks of a server's manifest, and what a client computes from it."""
 
 from __future__ import annotations
 
@@ -13,61 +13,69 @@ from lexveil.privacy.he.layout import rotation_steps
 from lexveil.privacy.he.parameters import Parameters
 from lexveil.privacy.he.probes import probe_features
 
-# A stated error above this share of the spread of the known answers would let almost any answer pass.
-MOST_ERROR = 0.25
+# If the stated error were a larger share of the spread of the known answers, almost any answer would pass.
+MAX_ERROR_SHARE = 0.25
 
 
-def refuse_incredible(manifest: wire.Manifest) -> None:
-    """Raises `ServingError` for a manifest that contradicts itself or our own table of parameters, or that
-    allows itself errors so large that no check of its answers could fail."""
+def check_manifest(manifest: wire.ServerManifest) -> None:
+    """Refuse a manifest that cannot be trusted.
+
+    Raises:
+        ServingError: the manifest contradicts itself or our own table of parameters, or states errors so
+            large that no check of the answers could fail.
+    """
     answers = [] if manifest.probes is None else manifest.probes.answers
     if not answers:
         raise ServingError("manifest", "the manifest states no known answers")
     for name, layout in manifest.layouts.items():
         try:
-            ours = parameters(layout)
+            ours = read_parameters(layout)
         except ValueError:
             raise ServingError(
                 "manifest", "the manifest names parameters that are not in the table"
             ) from None
-        agreeing = (
+        consistent = (
             ours.packing == name
             and ours.profile == manifest.profile
             and layout.steps == list(rotation_steps(ours))
             and len(manifest.labels) == ours.n_classes == len(set(manifest.labels))
             and all(len(answer) == ours.n_classes for answer in answers)
         )
-        if not agreeing:
+        if not consistent:
             raise ServingError("manifest", "the manifest contradicts itself")
-    _refuse_vague(manifest)
+    _check_stated_errors(manifest)
 
 
-def known_answers(manifest: wire.Manifest, n_features: int) -> checks.KnownAnswers:
-    """The probes that the manifest publishes, with its answers."""
+def build_known_answers(manifest: wire.ServerManifest, n_features: int) -> checks.KnownAnswers:
+    """Build the probes that the manifest publishes, with their answers."""
     probes = manifest.probes
-    assert probes is not None  # else the manifest was refused
+    assert probes is not None  # otherwise the manifest was refused
     features = probe_features(probes.seed, len(probes.answers), n_features)
     return checks.KnownAnswers(features, np.array(probes.answers), probes.rounding)
 
 
-def parameters(layout: wire.Layout) -> Parameters:
-    """The layout's parameters, checked against our own table: a server cannot talk a client into weak ones.
+def read_parameters(layout: wire.Layout) -> Parameters:
+    """Return the layout's parameters, checked against our own table: a server cannot choose weak ones.
 
-    Raises ValueError for any that are not in it.
+    Raises:
+        ValueError: the table does not contain them.
     """
     return Parameters.from_json(json.dumps(layout.parameters))
 
 
-def error_bound(layout: wire.Layout, norm: float) -> float:
-    """Largest absolute error of a logit that the server states for features of this norm."""
+def compute_error_bound(layout: wire.Layout, norm: float) -> float:
+    """Return the largest absolute error of a logit that the server states for features of this norm."""
     return layout.error_floor + layout.error_slope * (1 + norm)
 
 
-def _refuse_vague(manifest: wire.Manifest) -> None:
+def _check_stated_errors(manifest: wire.ServerManifest) -> None:
     assert manifest.probes is not None
     spread = float(np.std(np.array(manifest.probes.answers), axis=0).max())
-    stated = max(error_bound(layout, 1.0) for layout in manifest.layouts.values()) + manifest.probes.rounding
-    if not stated <= MOST_ERROR * spread:  # also refuses what is not a number
+    stated = (
+        max(compute_error_bound(layout, 1.0) for layout in manifest.layouts.values())
+        + manifest.probes.rounding
+    )
+    if not stated <= MAX_ERROR_SHARE * spread:  # also refuses NaN
         raise ServingError(
             "manifest",
             f"the server states an error of {stated:.2g} where its known answers spread by {spread:.2g}: "

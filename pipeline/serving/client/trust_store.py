@@ -1,7 +1,7 @@
-"""What a client remembers of one endpoint: who it is, what it answered, and the client's own secret keys.
+"""What a client remembers of one endpoint: its identity, its answers to probes, and the client's secret keys.
 
-In memory alone, or under a folder of mode 0700 whose files have mode 0600. `pin.json` holds answers to the
-client's own probes, which are decrypted logits of public-looking features: they stay here like every logit.
+It is kept in memory, or in a folder of mode 0700 with files of mode 0600. `pin.json` contains answers to the
+client's own probes. They are decrypted logits, and like every logit must not leave this machine.
 """
 
 from __future__ import annotations
@@ -16,17 +16,23 @@ from pathlib import Path
 
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import ServingError
+from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.privacy.he.keys import ClientKeys, SecretKeyError
 from lexveil.privacy.he.parameters import Parameters
 
 
 @dataclass(slots=True)
 class Pin:
-    """What was true of an endpoint when it was last seen.
+    """State of an endpoint when it was last used. It is written to `pin.json`.
 
-    public_key: of the manifest's signature; empty before first use. issued_at, commitment: of the last
-    manifest. probe_seed: the client's secret, from which its own probes follow. answers: their first logits,
-    empty before they are known; tolerance: their stated error. sessions: by layout.
+    Attributes:
+        public_key: key that signed the manifest, base64; empty before the first use.
+        issued_at: time of the last manifest.
+        commitment: commitment to the weights in the last manifest.
+        probe_seed: secret seed of the client's own probes.
+        answers: logits of the first answers to them; empty before they are known.
+        tolerance: stated error of the answers.
+        sessions: ids of the open sessions, by layout.
     """
 
     public_key: str = ""
@@ -38,56 +44,77 @@ class Pin:
     sessions: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
-class State:
-    """The pin and the secret keys of one endpoint. folder: None to remember nothing beyond this process."""
+class ClientState:
+    """The pin and the secret keys of one endpoint.
+
+    Args:
+        folder: folder of the files; None: nothing outlives this process.
+
+    Attributes:
+        pin: the state of the endpoint. `save` writes it.
+
+    Raises:
+        ServingError: the pin cannot be read.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._keys: dict[str, ClientKeys] = {}
-        self.pin = Pin() if folder is None else _read(folder)
+        self.pin = Pin() if folder is None else _read_pin(folder)
 
     @classmethod
-    def of(cls, state: Path | None, url: str) -> State:
-        """The state of the endpoint at `url` in a folder of states."""
+    def for_endpoint(cls, state: Path | None, url: str) -> ClientState:
+        """Open the state of the endpoint at `url`.
+
+        Args:
+            state: folder of the states of all endpoints; None: nothing outlives this process.
+            url: URL of the endpoint.
+
+        Raises:
+            ServingError: the pin cannot be read.
+        """
         if state is None:
             return cls()
         return cls(state / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16])
 
     def __repr__(self) -> str:
-        return "State(...)"
+        return "ClientState(...)"
 
     def save(self) -> None:
-        """Writes the pin, whole or not at all. Raises `ServingError`."""
+        """Write the pin durably.
+
+        Raises:
+            ServingError: it cannot be written.
+        """
         if self._folder is None:
             return
         try:
-            _private_folder(self._folder)
-            partial = self._folder / f".pin.{os.getpid()}"
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(asdict(self.pin), file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._folder / "pin.json")
+            _make_private_folder(self._folder)
+            write_bytes(self._folder / "pin.json", json.dumps(asdict(self.pin)).encode(), mode=0o600)
         except OSError:
             raise ServingError("state", "the client's folder of keys and pins cannot be written") from None
 
-    def keys(self, layout: wire.LayoutName, parameters: Parameters) -> ClientKeys:
-        """The secret key for these parameters: the one there is, else a fresh one.
+    def get_keys(self, layout: wire.LayoutName, parameters: Parameters) -> ClientKeys:
+        """Return the secret key of a layout. It is made if there is none, or if it has other parameters.
 
-        A key of other parameters is replaced. Raises `ServingError` for a file that others could read.
+        Raises:
+            ServingError: others can read the key file, or it cannot be read or written.
         """
-        found = self._keys.get(layout) or self._load(layout)
-        if found is None or found.parameters != parameters:
-            found = ClientKeys.generate(parameters)
-            self._store(layout, found)
-        self._keys[layout] = found
-        return found
+        keys = self._keys.get(layout) or self._load(layout)
+        if keys is None or keys.parameters != parameters:
+            keys = ClientKeys.generate(parameters)
+            self._store(layout, keys)
+        self._keys[layout] = keys
+        return keys
 
     def rotate(self) -> int:
-        """Forgets all secret keys and sessions; new ones are made when they are next needed.
+        """Delete all secret keys and sessions. New ones are made when they are needed.
 
-        What was encrypted under the old keys cannot be read any more by who has only this folder. Returns how
-        many key files were removed. The answers that the client pinned stay.
+        After that, nothing in this folder can decrypt what was encrypted under the old keys. The pinned
+        answers stay.
+
+        Returns:
+            The number of key files that were removed.
         """
         removed = 0
         if self._folder is not None:
@@ -108,11 +135,11 @@ class State:
             raise ServingError("state", f"{error}; `lexveil keys rotate` makes a new one") from None
 
     def _store(self, layout: str, keys: ClientKeys) -> None:
-        self.pin.sessions.pop(layout, None)  # the server holds evaluation keys of another secret
+        self.pin.sessions.pop(layout, None)  # the server's evaluation keys belong to another secret key
         if self._folder is None:
             return
         try:
-            _private_folder(self._folder)
+            _make_private_folder(self._folder)
             partial = self._folder / f".{layout}.{os.getpid()}"
             with suppress(FileNotFoundError):
                 partial.unlink()
@@ -127,17 +154,17 @@ class State:
         return self._folder / f"{layout}.key"
 
 
-def _private_folder(folder: Path) -> None:
+def _make_private_folder(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.mkdir(exist_ok=True, mode=0o700)
 
 
-def _read(folder: Path) -> Pin:
+def _read_pin(folder: Path) -> Pin:
     try:
         record = json.loads((folder / "pin.json").read_text())
         return Pin(**record)
     except FileNotFoundError:
         return Pin()
     except (OSError, ValueError, TypeError):
-        # Not replaced silently: whoever can break this file could make the client trust another server.
-        raise ServingError("state", "the file of what is known of the endpoint cannot be read") from None
+        # Not replaced: whoever can damage this file could make the client trust another server.
+        raise ServingError("state", "the file with the endpoint's pin cannot be read") from None

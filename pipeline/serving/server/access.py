@@ -1,8 +1,8 @@
-"""Who may ask, and how much: API keys, hashed at rest, and quotas by document slot.
+"""Authentication by API keys, stored as hashes, and quotas of each tenant in document slots.
 
-An API key is `lxv_ID_SECRET`; the secret is 256 random bits, so that a keyed hash, without stretching, is all
-that a thief of the file would have to invert. Where no key was issued, only callers on this machine are
-served, and neither browsers nor proxies are.
+An API key is `lxv_ID_SECRET`. The secret is 256 random bits: with a secret of that size, a keyed hash without
+stretching is enough against a thief of the file. While no key has been issued, only callers on this machine
+are served, and neither browsers nor proxies.
 """
 
 from __future__ import annotations
@@ -24,32 +24,36 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.errors import EndpointError
-from lexveil.pipeline.serving.server.state import write_private
+from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.state import PRIVATE
+from lexveil.pipeline.workspace.storage import write_bytes
 
 LOCAL = "local"  # the tenant of callers without a key
-OPERATOR = "operator"  # the tenant whose key opens /metrics to others than this machine
+OPERATOR = "operator"  # the tenant whose key opens /metrics from other machines
 
 _KEY = re.compile(r"lxv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ABSENT = {"tenant": "", "salt": "", "hash": ""}
+_UNKNOWN_KEY = {"tenant": "", "salt": "", "hash": ""}
 _STRIKES, _STRIKE_SECONDS = 5, 600.0
-_SIGNS_OF_OTHERS = ("origin", "forwarded", "x-forwarded-for", "x-real-ip", "via")
+_FORWARDED_HEADERS = ("origin", "forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
-class Unauthorized(Exception):
-    """No key, an unknown or a revoked one; or no keys at all, and a caller from elsewhere."""
+class UnauthorizedError(RefusalError):
+    """The API key is missing, unknown or revoked; or no keys were issued, and the caller is not local."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "unauthorized", "an API key is needed: Authorization: Bearer lxv_...")
 
 
-class OverQuota(Exception):
-    """retry_after: seconds until the quota has room."""
+class QuotaExceededError(RefusalError):
+    """The request exceeds a quota of its tenant."""
 
-    def __init__(self, what: str, retry_after: int) -> None:
-        super().__init__(what)
-        self.retry_after = retry_after
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(429, "quota", message, retry_after)
 
 
 class ApiKeys:
-    """The keys of `<folder>/api-keys.json`; a change of the file is noticed at the next request."""
+    """The keys in `<folder>/api-keys.json`. A change of the file takes effect at the next request."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "api-keys.json"
@@ -57,9 +61,15 @@ class ApiKeys:
         self._keys: dict[str, dict[str, str]] = {}
 
     def issue(self, tenant: str) -> str:
-        """A new key for a tenant: shown this once, kept as a hash. Raises `EndpointError`."""
+        """Create a key for a tenant. It is returned only here: only its hash is stored.
+
+        Raises:
+            EndpointError: the tenant's name is not valid.
+        """
         if not _TENANT.fullmatch(tenant) or tenant == LOCAL:
-            raise EndpointError(f"a tenant's name has 1 to 64 of A-Z a-z 0-9 . _ - and is not {LOCAL!r}")
+            raise EndpointError(
+                f"a tenant's name consists of 1 to 64 of A-Z a-z 0-9 . _ - and is not {LOCAL!r}"
+            )
         key_id, secret, salt = secrets.token_hex(6), secrets.token_urlsafe(32), secrets.token_hex(16)
         issued = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"tenant": tenant, "salt": salt, "hash": _keyed_hash(salt, secret), "issued": issued}
@@ -67,23 +77,31 @@ class ApiKeys:
         return f"lxv_{key_id}_{secret}"
 
     def revoke(self, key_id: str) -> None:
-        """Forgets the key of this id, the part after `lxv_`. Raises `EndpointError`."""
+        """Delete the key of an id, which is the part after `lxv_`.
+
+        Raises:
+            EndpointError: there is no such key.
+        """
         keys = dict(self._read())
         if keys.pop(key_id, None) is None:
-            raise EndpointError("there is no API key of that id")
+            raise EndpointError("there is no API key with that id")
         self._write(keys)
 
     def __bool__(self) -> bool:
         return bool(self._read())
 
-    def tenant_of(self, key: str) -> str:
-        """Raises `Unauthorized`."""
+    def identify(self, key: str) -> str:
+        """Return the tenant of a key.
+
+        Raises:
+            UnauthorizedError: the key is unknown or revoked, or the file cannot be read.
+        """
         match = _KEY.fullmatch(key)
         key_id, secret = match.groups() if match else ("", "")
-        record = self._read().get(key_id, _ABSENT)
-        # Compared for an unknown id too: both take the same time.
+        record = self._read().get(key_id, _UNKNOWN_KEY)
+        # An unknown id is compared too, so that both take the same time.
         if not hmac.compare_digest(_keyed_hash(record["salt"], secret), record["hash"]):
-            raise Unauthorized
+            raise UnauthorizedError
         return record["tenant"]
 
     def _read(self) -> Mapping[str, dict[str, str]]:
@@ -93,59 +111,78 @@ class ApiKeys:
             if stamp != self._stamp:
                 self._keys, self._stamp = json.loads(self._path.read_bytes()), stamp
         except FileNotFoundError:
-            # Only where there never was one: a file that went missing must not open the endpoint.
+            # No keys only if there never was a file: one that disappears must not open the endpoint.
             if self._stamp is not None:
-                raise Unauthorized from None
+                raise UnauthorizedError from None
         except (OSError, ValueError):
-            raise Unauthorized from None
+            raise UnauthorizedError from None
         return self._keys
 
     def _write(self, keys: Mapping[str, Any]) -> None:
-        write_private(self._path, json.dumps(keys, indent=1).encode())
+        write_bytes(self._path, json.dumps(keys, indent=1).encode(), PRIVATE)
 
 
 class Access:
-    """Tells the tenant of a request. in_process: every caller is this process itself."""
+    """Decides which tenant a request belongs to.
+
+    Args:
+        keys: the issued keys.
+        in_process: every caller is this process itself.
+    """
 
     def __init__(self, keys: ApiKeys, *, in_process: bool = False) -> None:
         self._keys = keys
         self._in_process = in_process
 
-    def tenant(self, headers: Mapping[str, str], client: str | None) -> str:
-        """Raises `Unauthorized`. headers: names in lower case. client: the peer's address."""
+    def identify_tenant(self, headers: Mapping[str, str], client: str | None) -> str:
+        """Return the tenant of a request.
+
+        Args:
+            headers: its headers, with names in lower case.
+            client: address of the peer.
+
+        Raises:
+            UnauthorizedError: the caller is not allowed to use the endpoint.
+        """
         if self._in_process:
             return LOCAL
         if self._keys:
             kind, _, key = headers.get("authorization", "").partition(" ")
             if kind.lower() != "bearer":
-                raise Unauthorized
-            return self._keys.tenant_of(key.strip())
+                raise UnauthorizedError
+            return self._keys.identify(key.strip())
         if not is_local(headers, client):
-            raise Unauthorized
+            raise UnauthorizedError
         return LOCAL
 
     def may_read_metrics(self, headers: Mapping[str, str], client: str | None) -> bool:
-        """Callers on this machine, and the operator's key."""
+        """Return True for callers on this machine and for the operator's key."""
         if self._in_process or is_local(headers, client):
             return True
         try:
-            return self.tenant(headers, client) == OPERATOR
-        except Unauthorized:
+            return self.identify_tenant(headers, client) == OPERATOR
+        except UnauthorizedError:
             return False
 
 
 def is_local(headers: Mapping[str, str], client: str | None) -> bool:
-    """Whether the peer is on this machine, and neither a proxy nor a browser that some web page uses."""
+    """Return True if the peer is on this machine, and is neither a proxy nor a browser used by a web page."""
     try:
         loopback = ipaddress.ip_address(client or "").is_loopback
     except ValueError:
         return False
-    return loopback and not any(name in headers for name in _SIGNS_OF_OTHERS)
+    return loopback and not any(name in headers for name in _FORWARDED_HEADERS)
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaLimits:
-    """Document slots a tenant may use, whether it fills them or not, and its requests at a time."""
+    """Quotas of one tenant.
+
+    Attributes:
+        slots_per_minute: document slots per minute, whether the tenant fills them or not.
+        slots_per_day: document slots per day, UTC.
+        requests_at_once: concurrent requests.
+    """
 
     slots_per_minute: int = 200_000
     slots_per_day: int = 2_000_000
@@ -153,7 +190,16 @@ class QuotaLimits:
 
 
 class Quotas:
-    """Usage by tenant: the day's in the database, which outlives a restart; the minute's in memory."""
+    """Usage by tenant.
+
+    That of the day is kept in the database and outlives a restart, that of the minute is kept in memory.
+
+    Args:
+        database: database of the endpoint's state.
+        limits: the quotas.
+        largest: slots of the largest request that the endpoint accepts.
+        now: returns the seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -164,7 +210,7 @@ class Quotas:
     ) -> None:
         self._database = database
         self._limits = limits
-        # A bucket holds the largest request, or nobody could ever send it.
+        # A bucket holds the largest request; otherwise nobody could ever send it.
         self._capacity = float(max(limits.slots_per_minute, largest))
         self._rate = limits.slots_per_minute / 60
         self._now = now
@@ -173,14 +219,19 @@ class Quotas:
         self._strikes: dict[str, list[float]] = {}
 
     @contextmanager
-    def request(self, tenant: str) -> Generator[None, None, None]:
-        """While a request is served. Raises `OverQuota`."""
+    def admit_request(self, tenant: str) -> Generator[None, None, None]:
+        """Count a request while it is served.
+
+        Raises:
+            QuotaExceededError: the tenant has too many concurrent requests, or its requests crashed too many
+                workers.
+        """
         if self._at_once.get(tenant, 0) >= self._limits.requests_at_once:
-            raise OverQuota("too many requests at a time", 1)
+            raise QuotaExceededError("too many requests at a time", 1)
         strikes = self._strikes.get(tenant, [])
         if len(strikes) >= _STRIKES and strikes[-_STRIKES] > self._now() - _STRIKE_SECONDS:
             wait = strikes[-_STRIKES] + _STRIKE_SECONDS - self._now()
-            raise OverQuota("too many requests that ended a worker", math.ceil(wait))
+            raise QuotaExceededError("too many requests that ended a worker", math.ceil(wait))
         self._at_once[tenant] = self._at_once.get(tenant, 0) + 1
         try:
             yield
@@ -189,32 +240,37 @@ class Quotas:
             if left > 0:
                 self._at_once[tenant] = left
 
-    def strike(self, tenant: str) -> None:
-        """The tenant sent a request that ended two workers."""
+    def add_strike(self, tenant: str) -> None:
+        """Record that the tenant sent a request that crashed two workers."""
         self._strikes[tenant] = [*self._strikes.get(tenant, [])[-_STRIKES:], self._now()]
 
     def charge(self, tenant: str, slots: int) -> None:
-        """Raises `OverQuota`, and then charges nothing."""
+        """Charge slots to the quotas of a minute and of a day.
+
+        Raises:
+            QuotaExceededError: one of them has too few slots left. Nothing is charged.
+        """
         now = self._now()
         level, since = self._buckets.get(tenant, (self._capacity, now))
         level = min(self._capacity, level + (now - since) * self._rate)
         if slots > level:
             self._buckets[tenant] = level, now
             wait = math.ceil((slots - level) / self._rate)
-            raise OverQuota("the quota of document slots a minute is used up", max(1, wait))
-        used = self.used_today(tenant)
+            raise QuotaExceededError("the quota of document slots a minute is used up", max(1, wait))
+        used = self.count_used_today(tenant)
         if used + slots > self._limits.slots_per_day:
-            raise OverQuota("the quota of document slots a day is used up", self._until_midnight())
+            raise QuotaExceededError("the quota of document slots a day is used up", self._until_midnight())
         self._buckets[tenant] = level - slots, now
         self._add(tenant, slots)
 
     def refund(self, tenant: str, slots: int) -> None:
-        """What was charged for an answer that the server did not give."""
+        """Return slots that were charged for a request that the server did not answer."""
         level, since = self._buckets.get(tenant, (self._capacity, self._now()))
         self._buckets[tenant] = level + slots, since
         self._add(tenant, -slots)
 
-    def used_today(self, tenant: str) -> int:
+    def count_used_today(self, tenant: str) -> int:
+        """Return the slots that a tenant has used since midnight, UTC."""
         query = "SELECT slots FROM usage WHERE tenant = ? AND day = ?"
         row = self._database.execute(query, (tenant, self._day())).fetchone()
         return row[0] if row else 0

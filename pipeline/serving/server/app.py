@@ -1,9 +1,8 @@
-"""The endpoint as an ASGI application. It sees ciphertexts and evaluation keys; no feature, no secret key.
+"""The endpoint as an ASGI application. It sees ciphertexts and evaluation keys, no features or secret keys.
 
-What it guarantees and what not: `lexveil.privacy.he.evaluate`, docs/threat-model.md, and `HIDES` and
-`DOES_NOT_HIDE`, which the manifest publishes. Serve it behind TLS: encryption hides the features from anybody
-on the way too,
-but only TLS tells a client which server it talks to.
+`lexveil.privacy.he.evaluate`, docs/threat-model.md, `HIDES` and `DOES_NOT_HIDE` (which the manifest
+publishes) state what it guarantees and what it does not. Serve it with TLS: the encryption also hides the
+features from everybody between client and server, but only TLS authenticates the server.
 """
 
 from __future__ import annotations
@@ -25,29 +24,22 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from lexveil.pipeline.serving import bundles, wire
-from lexveil.pipeline.serving.server.access import (
-    Access,
-    ApiKeys,
-    OverQuota,
-    QuotaLimits,
-    Quotas,
-    Unauthorized,
-)
-from lexveil.pipeline.serving.server.guard import Bodies, BodyLimits, Guard, RequestRefused
-from lexveil.pipeline.serving.server.metrics import Metrics
-from lexveil.pipeline.serving.server.openapi import DESCRIBED, page
+from lexveil.pipeline.serving.server.access import Access, ApiKeys, QuotaLimits, Quotas, UnauthorizedError
+from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.guard import BodyLimits, BodyReader, Guard, build_response
+from lexveil.pipeline.serving.server.metrics import ServerMetrics
+from lexveil.pipeline.serving.server.openapi import DESCRIPTIONS, render_page
 from lexveil.pipeline.serving.server.pool import (
-    Busy,
-    Evaluating,
-    InProcess,
-    Killed,
-    Unavailable,
+    BusyError,
+    Evaluation,
+    EvaluationPool,
+    InProcessEvaluation,
+    RequestKilledError,
     WorkerLimits,
-    WorkerPool,
 )
-from lexveil.pipeline.serving.server.sessions import Full, NoSuchSession, SessionLimits, Sessions
-from lexveil.pipeline.serving.server.state import State
-from lexveil.pipeline.serving.server.worker import Evaluators, Refused
+from lexveil.pipeline.serving.server.sessions import SessionLimits, Sessions
+from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.worker import Evaluators
 from lexveil.privacy.he import probes, served_model
 from lexveil.privacy.he.evaluate import Evaluator
 from lexveil.privacy.he.layout import rotation_steps
@@ -70,10 +62,14 @@ _PURGE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an endpoint offers.
+    """What an endpoint serves.
 
-    extractor_dir: folder with the files of `wire.EXTRACTOR_FILES` that clients may download: only an
-    extractor trained under DP, or a public one.
+    Attributes:
+        model: head and profile.
+        labels: label of each class.
+        name: name of the model.
+        extractor_dir: folder with the files of `wire.EXTRACTOR_FILES`, which clients may download. Offer only
+            an extractor trained under DP, or a public one.
     """
 
     model: ServedModel
@@ -83,10 +79,16 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much of the server callers can take.
+class ServerLimits:
+    """Limits of what callers can use.
 
-    ciphertexts_per_request: of the `block` layout; one of the `slot` layout is thousands of documents.
+    Attributes:
+        ciphertexts_per_request: ciphertexts of the `block` layout in a request. One ciphertext of the `slot`
+            layout holds thousands of documents, so a request holds one.
+        sessions: limits of sessions.
+        quotas: quotas of each tenant.
+        bodies: limits of request bodies.
+        workers: limits of the workers.
     """
 
     ciphertexts_per_request: int = 32
@@ -97,8 +99,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Served:
-    """One layout, without its encoded weights."""
+class _LayoutLimits:
+    """Limits of requests of one layout.
+
+    Attributes:
+        most: number of ciphertexts in a request.
+        keys_bytes: bytes of a body with evaluation keys.
+        request_bytes: bytes of a body with ciphertexts.
+        slots: document slots of a ciphertext.
+    """
 
     most: int
     keys_bytes: int
@@ -106,7 +115,7 @@ class _Served:
     slots: int
 
     @classmethod
-    def of(cls, evaluator: Evaluator, most: int) -> _Served:
+    def of_evaluator(cls, evaluator: Evaluator, most: int) -> _LayoutLimits:
         keys = wire.max_bundle_bytes(1, evaluator.max_keys_bytes)
         request = wire.max_bundle_bytes(most, evaluator.max_ciphertext_bytes)
         return cls(most, keys, request, evaluator.parameters.documents_per_ciphertext)
@@ -114,70 +123,87 @@ class _Served:
 
 def create_app(
     offer: Offer,
-    limits: Limits | None = None,
+    limits: ServerLimits | None = None,
     *,
-    state: State | None = None,
+    state: ServerState | None = None,
     processes: bool = False,
 ) -> FastAPI:
-    """The application. Raises ValueError (`ShapeRefusedError`, `HeadRefusedError`) for a head it cannot serve.
+    """Create the application.
 
-    Without `state` it forgets everything with this process, and every caller is this process. processes:
-    evaluate in worker processes, which the application's lifespan starts and ends.
+    Args:
+        offer: what it serves.
+        limits: limits of requests; None: the defaults.
+        state: the endpoint's state; None: a temporary one, and every caller is this process.
+        processes: evaluate in worker processes, which the application's lifespan starts and ends.
+
+    Raises:
+        ValueError: the labels do not fit the head, or the head cannot be served (`ShapeRefusedError`,
+            `HeadRefusedError`).
     """
-    limits = limits or Limits()
-    place = state or State.temporary()
-    access = Access(ApiKeys(place.folder), in_process=state is None)
-    return _Endpoint(offer, limits, place, access, processes).app
+    limits = limits or ServerLimits()
+    opened = state or ServerState.create_temporary()
+    access = Access(ApiKeys(opened.folder), in_process=state is None)
+    return _Endpoint(offer, limits, opened, access, processes).app
 
 
 class _Endpoint:
-    """The parts, and the routes that join them."""
+    """The parts of the application, and its routes.
 
-    def __init__(self, offer: Offer, limits: Limits, state: State, access: Access, processes: bool) -> None:
+    FastAPI publishes docstrings of the routes, and makes operation ids of their names: both would change the
+    API's description.
+    """
+
+    def __init__(
+        self, offer: Offer, limits: ServerLimits, state: ServerState, access: Access, processes: bool
+    ) -> None:
         if len(set(offer.labels)) != len(offer.labels) or len(offer.labels) != offer.model.head.n_classes:
             raise ValueError("labels must differ from one another, one for each class")
         evaluators: Evaluators = served_model.build_evaluators(offer.model)
-        manifest = _manifest(offer, limits, state, evaluators)
-        most = {name: layout.ciphertexts_per_request for name, layout in manifest.layouts.items()}
+        manifest = _build_manifest(offer, limits, state, evaluators)
         self.offer, self.manifest, self.access = offer, manifest, access
-        self.signed = wire.SignedManifest.of(manifest, state.signing_key)
-        self.served = {name: _Served.of(evaluators[name], most[name]) for name in manifest.layouts}
-        self.metrics = Metrics()
-        self.bodies = Bodies(limits.bodies)
-        largest = max(layout.most * layout.slots for layout in self.served.values())
+        self.signed = wire.SignedManifest.sign(manifest, state.signing_key)
+        self.layouts = {
+            name: _LayoutLimits.of_evaluator(evaluators[name], layout.ciphertexts_per_request)
+            for name, layout in manifest.layouts.items()
+        }
+        self.metrics = ServerMetrics()
+        self.bodies = BodyReader(limits.bodies)
+        largest = max(layout.most * layout.slots for layout in self.layouts.values())
         self.quotas = Quotas(state.database, limits.quotas, largest)
-        self.sessions = Sessions(state, limits.sessions, _head_digest(manifest))
+        self.sessions = Sessions(state, limits.sessions, _digest_head(manifest))
         self.state = state
-        self.evaluations: Evaluating = InProcess(evaluators, limits.workers.cached_keys)
-        self.pool: WorkerPool | None = None
+        self.pool: EvaluationPool | None = None
+        self.evaluation: Evaluation
         if processes:
             factory = functools.partial(served_model.build_evaluators, offer.model)
-            self.pool = WorkerPool(factory, limits.workers, self.metrics.deaths.inc)
-            self.evaluations = self.pool
-        self.metrics.watch(self.evaluations.state, self.sessions.usage)
-        self.app = self._fastapi()
+            self.pool = EvaluationPool(factory, limits.workers, self.metrics.deaths.inc)
+            self.evaluation = self.pool
+        else:
+            self.evaluation = InProcessEvaluation(evaluators, limits.workers.cached_keys)
+        self.metrics.add_gauges(self.evaluation.state, self.sessions.usage)
+        self.app = self._build_app()
 
-    def _fastapi(self) -> FastAPI:
+    def _build_app(self) -> FastAPI:
         app = FastAPI(
             title="Lexveil encrypted classification",
             version=str(wire.PROTOCOL),
             description="Classifies encrypted features; the server sees neither them nor the result.",
-            docs_url=None,  # they load scripts from elsewhere
+            docs_url=None,  # FastAPI's pages load scripts from other hosts
             redoc_url=None,
             lifespan=self._lifespan,
         )
         add = app.add_api_route
-        add("/healthz", self.healthz, **DESCRIBED["healthz"])
-        add("/readyz", self.readyz, **DESCRIBED["readyz"])
-        add("/metrics", self.read_metrics, **DESCRIBED["metrics"])
-        add("/docs", lambda: HTMLResponse(page(app.openapi())), include_in_schema=False)
-        add("/v1/manifest", self.get_manifest, **DESCRIBED["manifest"])
-        add("/v1/extractor/{file}", self.get_extractor, **DESCRIBED["extractor"])
-        add("/v1/sessions", self.open_session, methods=["POST"], **DESCRIBED["open"])
-        add("/v1/sessions/{session}/classify", self.classify, methods=["POST"], **DESCRIBED["classify"])
-        add("/v1/sessions/{session}", self.close_session, methods=["DELETE"], **DESCRIBED["close"])
-        for kind in (*_REFUSALS, RequestRefused, Refused, HTTPException, RequestValidationError):
-            app.add_exception_handler(kind, _answer)
+        add("/healthz", self.healthz, **DESCRIPTIONS["healthz"])
+        add("/readyz", self.readyz, **DESCRIPTIONS["readyz"])
+        add("/metrics", self.read_metrics, **DESCRIPTIONS["metrics"])
+        add("/docs", lambda: HTMLResponse(render_page(app.openapi())), include_in_schema=False)
+        add("/v1/manifest", self.get_manifest, **DESCRIPTIONS["manifest"])
+        add("/v1/extractor/{file}", self.get_extractor, **DESCRIPTIONS["extractor"])
+        add("/v1/sessions", self.open_session, methods=["POST"], **DESCRIPTIONS["open"])
+        add("/v1/sessions/{session}/classify", self.classify, methods=["POST"], **DESCRIPTIONS["classify"])
+        add("/v1/sessions/{session}", self.close_session, methods=["DELETE"], **DESCRIPTIONS["close"])
+        for kind in (RefusalError, bundles.WireError, HTTPException, RequestValidationError):
+            app.add_exception_handler(kind, _respond_to_error)
         app.add_middleware(Guard, metrics=self.metrics)
         return app
 
@@ -202,153 +228,140 @@ class _Endpoint:
         return JSONResponse({"status": "ok"})
 
     async def readyz(self) -> JSONResponse:
-        ready = self.evaluations.state().ready
+        ready = self.evaluation.state().ready
         return JSONResponse({"status": "ready" if ready else "no worker"}, 200 if ready else 503)
 
     async def read_metrics(self, request: Request) -> Response:
         if not self.access.may_read_metrics(request.headers, _peer(request)):
-            raise Unauthorized
-        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+            raise UnauthorizedError
+        return Response(self.metrics.to_text(), media_type="text/plain; version=0.0.4")
 
     async def get_manifest(self, request: Request) -> wire.SignedManifest:
-        self._tenant(request)
+        self._identify_tenant(request)
         return self.signed
 
     async def get_extractor(self, request: Request, file: str) -> FileResponse:
-        self._tenant(request)
+        self._identify_tenant(request)
         if self.offer.extractor_dir is None or file not in self.manifest.extractor:
-            raise RequestRefused(404, "file", "the manifest names no such file")
+            raise RefusalError(404, "file", "the manifest names no such file")
         return FileResponse(self.offer.extractor_dir / file, media_type="application/octet-stream")
 
     async def open_session(self, request: Request, layout: wire.LayoutName = "block") -> Response:
-        tenant = self._tenant(request)
-        offered = self.served.get(layout)
+        tenant = self._identify_tenant(request)
+        offered = self.layouts.get(layout)
         if offered is None:
-            raise RequestRefused(404, "layout", "the manifest names no such layout")
-        with self.quotas.request(tenant):
+            raise RefusalError(404, "layout", "the manifest names no such layout")
+        with self.quotas.admit_request(tenant):
             body = await self.bodies.read(request.headers, request.receive, offered.keys_bytes)
-            await self._evaluated({"layout": layout, "max_count": 1}, body, tenant)
+            await self._evaluate({"layout": layout, "max_count": 1}, body, tenant)
             session, expires = await self.sessions.open(tenant, layout, body)
         expires_at = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
         opened = wire.SessionOpened(session=session, expires_at=expires_at)
-        return _bound(body, opened.model_dump_json().encode(), "application/json", 201)
+        return _bind_reply(body, opened.model_dump_json().encode(), "application/json", 201)
 
     async def classify(self, request: Request, session: str) -> Response:
-        tenant = self._tenant(request)
-        with self.quotas.request(tenant):
-            found = self.sessions.find(session, tenant)
-            offered = self.served[found.layout]  # pyright: ignore[reportArgumentType]
+        tenant = self._identify_tenant(request)
+        with self.quotas.admit_request(tenant):
+            opened = self.sessions.find(session, tenant)
+            offered = self.layouts[opened.layout]  # pyright: ignore[reportArgumentType]
             body = await self.bodies.read(request.headers, request.receive, offered.request_bytes)
-            count = bundles.claimed_count(body)
+            count = bundles.read_claimed_count(body)
             if not 1 <= count <= offered.most:
                 raise bundles.WireError(f"a bundle here holds 1 to {offered.most} blobs")
             slots = count * offered.slots
             self.quotas.charge(tenant, slots)
             head = {
-                "layout": found.layout,
+                "layout": opened.layout,
                 "max_count": offered.most,
-                "session": found.name,
-                "keys": str(found.keys),
-                "keys_sha256": found.keys_sha256,
+                "session": opened.name,
+                "keys": str(opened.keys),
+                "keys_sha256": opened.keys_sha256,
             }
             try:
-                reply = await self._evaluated(head, body, tenant)
-            except (Busy, Unavailable):
+                reply = await self._evaluate(head, body, tenant)
+            except BusyError:
                 self.quotas.refund(tenant, slots)
                 raise
         self.metrics.slots.labels(tenant).inc(slots)
-        return _bound(body, reply, "application/octet-stream", 200)
+        return _bind_reply(body, reply, "application/octet-stream", 200)
 
     async def close_session(self, request: Request, session: str) -> Response:
-        self.sessions.close(session, self._tenant(request))
+        self.sessions.close(session, self._identify_tenant(request))
         return Response(status_code=204)
 
-    async def _evaluated(self, head: dict[str, Any], body: bytes, tenant: str) -> bytes:
-        # With the session: a body that is another's killer must not be refused to who has sound keys.
+    async def _evaluate(self, head: dict[str, Any], body: bytes, tenant: str) -> bytes:
+        # The digest includes the session: a body that crashes workers with one session's keys may be valid
+        # with another's.
         name = hashlib.sha256(json.dumps(head).encode() + hashlib.sha256(body).digest()).hexdigest()
         try:
-            return await self.evaluations.answer(head, body, name)
-        except Killed as error:
+            return await self.evaluation.answer(head, body, name)
+        except RequestKilledError as error:
             if error.first:
                 self.metrics.killers.inc()
-                self.quotas.strike(tenant)
+                self.quotas.add_strike(tenant)
             raise
 
-    def _tenant(self, request: Request) -> str:
-        tenant = self.access.tenant(request.headers, _peer(request))
+    def _identify_tenant(self, request: Request) -> str:
+        tenant = self.access.identify_tenant(request.headers, _peer(request))
         request.scope.setdefault("lexveil", {})["tenant"] = tenant
         return tenant
 
 
-_REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
-    bundles.WireError: (400, "bundle", ""),
-    Unauthorized: (401, "unauthorized", "an API key is needed: Authorization: Bearer lxv_..."),
-    NoSuchSession: (404, "session", "unknown or expired session: upload the evaluation keys again"),
-    Killed: (422, "killed", "this request ended its worker twice and is not tried again"),
-    OverQuota: (429, "quota", ""),
-    Full: (429, "sessions", "too many sessions are open: close one, or try again later"),
-    Busy: (503, "busy", "the server is busy: try again later"),
-    Unavailable: (503, "busy", "the server has no worker: try again later"),
-}
-_STATUS_OF_WORKER = {"bundle": 400, "session": 404}
-
-
-def _answer(request: Request, error: Exception) -> Response:
-    refused = _refusal(error)
-    request.scope.setdefault("lexveil", {})["code"] = refused.code
-    response = refused.response()
-    if refused.status == 401:
+def _respond_to_error(request: Request, error: Exception) -> Response:
+    refusal = _to_refusal(error)
+    request.scope.setdefault("lexveil", {})["code"] = refusal.code
+    response = build_response(refusal)
+    if refusal.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
-def _refusal(error: Exception) -> RequestRefused:
+def _to_refusal(error: Exception) -> RefusalError:
     match error:
-        case RequestRefused():
+        case RefusalError():
             return error
-        case Refused():
-            return RequestRefused(_STATUS_OF_WORKER.get(error.code, 422), error.code, str(error))
+        case bundles.WireError():
+            return RefusalError(400, "bundle", str(error))
         case HTTPException():
-            return RequestRefused(error.status_code, "http", str(error.detail))
+            return RefusalError(error.status_code, "http", str(error.detail))
         case RequestValidationError():
-            return RequestRefused(422, "query", "the query is not one of this route")
-        case _ if type(error) in _REFUSALS:
-            status, code, message = _REFUSALS[type(error)]
-            return RequestRefused(status, code, message or str(error), getattr(error, "retry_after", None))
+            return RefusalError(422, "query", "the query is not one of this route")
         case _:
-            return RequestRefused(500, "internal", "the server failed")
+            return RefusalError(500, "internal", "the server failed")
 
 
-def _manifest(offer: Offer, limits: Limits, state: State, evaluators: Evaluators) -> wire.Manifest:
+def _build_manifest(
+    offer: Offer, limits: ServerLimits, state: ServerState, evaluators: Evaluators
+) -> wire.ServerManifest:
     sealed = offer.model.profile == "sealed"
     folder = offer.extractor_dir
     files = [] if folder is None else [name for name in wire.EXTRACTOR_FILES if (folder / name).is_file()]
     most = {"block": limits.ciphertexts_per_request, "slot": 1}
-    commitment = state.commitment(served_model.weights_digest(offer.model.head))
-    return wire.Manifest(
+    commitment = state.commit_to_weights(served_model.weights_digest(offer.model.head))
+    return wire.ServerManifest(
         protocol=wire.PROTOCOL,
         model=offer.name,
         labels=list(offer.labels),
-        extractor={name: _file_sha256(folder / name) for name in files} if folder else {},
+        extractor={name: _digest_file(folder / name) for name in files} if folder else {},
         profile=offer.model.profile,
         hides=[*HIDES, *(SEALED_HIDES if sealed else ())],
         does_not_hide=[*DOES_NOT_HIDE, *(() if sealed else FAST_DOES_NOT_HIDE)],
-        layouts={name: _layout(evaluator, most[name]) for name, evaluator in evaluators.items()},
+        layouts={name: _describe_layout(evaluator, most[name]) for name, evaluator in evaluators.items()},
         issued_at=datetime.now(UTC).isoformat(timespec="seconds"),
         weights_commitment=commitment,
         session_seconds=max(1, limits.sessions.seconds),
-        probes=_probes(offer, commitment, evaluators),
+        probes=_build_probes(offer, commitment, evaluators),
     )
 
 
-def _probes(offer: Offer, seed: str, evaluators: Evaluators) -> wire.Probes:
-    # The seed changes with the weights only: a restart gives callers no further answers.
+def _build_probes(offer: Offer, seed: str, evaluators: Evaluators) -> wire.Probes:
+    # The seed changes with the weights only: a restart reveals no further answers.
     bound = max(evaluator.error_bound(1.0) for evaluator in evaluators.values())
     answers = probes.known_answers(offer.model.head, seed, bound)
     return wire.Probes(seed=seed, answers=answers, rounding=probes.rounding_error(bound))
 
 
-def _layout(evaluator: Evaluator, most: int) -> wire.Layout:
+def _describe_layout(evaluator: Evaluator, most: int) -> wire.Layout:
     parameters = evaluator.parameters
     return wire.Layout(
         parameters=json.loads(parameters.to_json()),
@@ -361,21 +374,21 @@ def _layout(evaluator: Evaluator, most: int) -> wire.Layout:
     )
 
 
-def _head_digest(manifest: wire.Manifest) -> str:
-    """Of what sessions are bound to: the weights, and the parameters that keys are made for."""
+def _digest_head(manifest: wire.ServerManifest) -> str:
+    """Digest what sessions are bound to: the weights, and the parameters that keys are made for."""
     parameters = {name: layout.parameters for name, layout in manifest.layouts.items()}
     content = json.dumps([manifest.weights_commitment, parameters], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _file_sha256(path: Path) -> str:
+def _digest_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _bound(body: bytes, reply: bytes, media_type: str, status: int) -> Response:
-    """A reply that a client can tell from the answer to any other request."""
-    headers = {wire.REPLY_DIGEST: wire.reply_digest(wire.digest(body), reply)}
+def _bind_reply(body: bytes, reply: bytes, media_type: str, status: int) -> Response:
+    """Build a reply that a client can distinguish from the reply to any other request."""
+    headers = {wire.REPLY_DIGEST: wire.compute_reply_digest(wire.compute_digest(body), reply)}
     return Response(reply, status, headers, media_type)
 
 

@@ -1,7 +1,8 @@
-"""What stands between callers and the routes: slow, oversized and broken requests end here.
+"""Protection of the routes: slow, oversized and broken requests end here.
 
-`Guard` wraps the application: one log line and one metric a request, and an end to every exception. `Bodies`
-reads within limits. `Connections` is uvicorn's protocol with deadlines for headers and for taking replies.
+`Guard` wraps the application: it writes one log line and one metric per request, and lets no exception
+escape. `BodyReader` reads bodies within limits. `GuardedConnection` is uvicorn's protocol with deadlines for
+sending headers and for taking replies.
 """
 
 from __future__ import annotations
@@ -14,92 +15,105 @@ from typing import Any, ClassVar
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lexveil.pipeline.serving import wire
-from lexveil.pipeline.serving.server.metrics import Metrics, log
+from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.metrics import ServerMetrics, log
 
 _DRAIN_SECONDS = 5.0
 _DRAIN_BYTES = 64 << 20
+_METHODS = ("GET", "POST", "DELETE", "HEAD")
 
 
-class RequestRefused(Exception):
-    """The answer is this status and `wire.Refusal`."""
-
-    def __init__(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.retry_after = status, code, retry_after
-
-    def response(self) -> JSONResponse:
-        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        content = wire.Refusal(error=self.code, message=str(self)).model_dump()
-        return JSONResponse(content, self.status, headers)
+def build_response(error: RefusalError) -> JSONResponse:
+    """Build the response to a refused request."""
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    content = wire.Refusal(error=error.code, message=str(error)).model_dump()
+    return JSONResponse(content, error.status, headers)
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """A body has `seconds`, and one more for every `bytes_per_second`. buffered_bytes: of all bodies."""
+    """Limits of request bodies.
+
+    Attributes:
+        seconds: time for a body, apart from its length.
+        bytes_per_second: every so many bytes, a body has one more second.
+        buffered_bytes: bytes of all bodies that are being read.
+    """
 
     seconds: float = 15.0
     bytes_per_second: int = 1 << 16
     buffered_bytes: int = 1 << 30
 
 
-class Bodies:
-    """Reads bodies; counts what they hold together."""
+class BodyReader:
+    """Reads bodies within limits, and counts the bytes that they occupy together."""
 
     def __init__(self, limits: BodyLimits) -> None:
         self._limits = limits
         self._held = 0
 
     async def read(self, headers: Headers, receive: Receive, longest: int) -> bytes:
-        """A whole body that is as long as it says and has the digest it says. Raises `RequestRefused`."""
+        """Read a body that has the stated length and the stated digest.
+
+        Args:
+            headers: headers of the request.
+            receive: receives the messages of the body.
+            longest: bytes that the body may have.
+
+        Raises:
+            RefusalError: the body is too long, too slow, cut off, or has another digest.
+        """
         stated = headers.get("content-length", "")
         if not (stated.isascii() and stated.isdigit()):
-            raise RequestRefused(411, "length", "a body needs a Content-Length")
+            raise RefusalError(411, "length", "a body needs a Content-Length")
         length = int(stated[:20])
         if length > longest:
-            raise RequestRefused(413, "too_large", f"a body here holds {longest} bytes at most")
+            raise RefusalError(413, "too_large", f"a body here holds {longest} bytes at most")
         if self._held + length > self._limits.buffered_bytes:
-            raise RequestRefused(503, "busy", "too many bodies at a time: try again later", 2)
+            raise RefusalError(503, "busy", "too many bodies at a time: try again later", 2)
         self._held += length
         try:
             async with asyncio.timeout(self._limits.seconds + length / self._limits.bytes_per_second):
-                body = await self._all_of(receive, length)
+                body = await self._receive_all(receive, length)
         except TimeoutError:
-            raise RequestRefused(408, "slow", "the body took too long") from None
+            raise RefusalError(408, "slow", "the body took too long") from None
         finally:
             self._held -= length
-        found = headers.get(wire.REQUEST_DIGEST, "").strip().lower()
-        if not secrets.compare_digest(found.encode(), wire.digest(body).encode()):
-            raise RequestRefused(400, "digest", f"{wire.REQUEST_DIGEST} is missing, or is not of this body")
+        digest = headers.get(wire.REQUEST_DIGEST, "").strip().lower()
+        if not secrets.compare_digest(digest.encode(), wire.compute_digest(body).encode()):
+            raise RefusalError(400, "digest", f"{wire.REQUEST_DIGEST} is missing, or is not of this body")
         return body
 
-    async def _all_of(self, receive: Receive, length: int) -> bytes:
+    async def _receive_all(self, receive: Receive, length: int) -> bytes:
         body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise RequestRefused(400, "length", "the connection ended within the body")
+                raise RefusalError(400, "length", "the connection ended within the body")
             body += message.get("body", b"")
             if len(body) > length:
-                raise RequestRefused(413, "too_large", "the body is longer than it says")
+                raise RefusalError(413, "too_large", "the body is longer than it says")
             if not message.get("more_body", False):
                 break
         if len(body) != length:
-            raise RequestRefused(400, "length", "the body is shorter than it says")
+            raise RefusalError(400, "length", "the body is shorter than it says")
         return bytes(body)
 
 
 class Guard:
-    """A request is told by route, tenant, status, code, sizes and time alone."""
+    """Middleware that logs a request by its route, tenant, status, code, sizes and time alone."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -109,17 +123,18 @@ class Guard:
         start = time.monotonic()
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except Exception as error:  # the last place where it can be kept from a log that prints it whole
+        except Exception as error:  # outside of this, uvicorn would log it with its message
             exchange.facts["error"] = type(error).__name__
             if not exchange.status:
-                refused = RequestRefused(500, "internal", "the server failed")
-                await refused.response()(scope, exchange.receive, exchange.send)
-        self._tell(scope, exchange, time.monotonic() - start)
+                response = build_response(RefusalError(500, "internal", "the server failed"))
+                await response(scope, exchange.receive, exchange.send)
+        self._report(scope, exchange, time.monotonic() - start)
 
-    def _tell(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
-        # The route, not the path: the path holds the session.
-        route = getattr(scope.get("route"), "path", "unknown")
-        method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE", "HEAD") else "other"
+    def _report(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
+        # The route, not the path: the path contains the session.
+        matched = scope.get("route")
+        route = matched.path if isinstance(matched, Route) else "unknown"
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         facts = exchange.facts
         tenant = facts.get("tenant", "none")
         self._metrics.requests.labels(method, route, str(exchange.status), tenant).inc()
@@ -140,7 +155,11 @@ class Guard:
 
 
 class _Exchange:
-    """One request and its answer, counted. `facts`: what the routes add for the log."""
+    """One request and its response, with their sizes.
+
+    Attributes:
+        facts: what the routes add to the log line.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
@@ -176,7 +195,7 @@ class _Exchange:
         await self._send(message)
 
     async def _drain(self) -> None:
-        # Closed with unread bytes, the connection would be reset, and the caller might never read why.
+        # Closed with unread bytes, the connection would be reset, and the caller might never read the reason.
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 while self._unread and self.bytes_in < _DRAIN_BYTES:
@@ -186,63 +205,88 @@ class _Exchange:
             return
 
 
-class Connections(H11Protocol):
-    """A connection has `header_seconds` for the headers of a request and `write_seconds` to take a reply.
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits of connections.
 
-    Of connections that have not said what they want, only `most_silent` stay: the oldest goes first, so that
-    many slow ones don't keep a quick one out.
+    Attributes:
+        header_seconds: time for the headers of a request.
+        write_seconds: time for the peer to take a reply that fills its buffers.
+        most_silent: number of connections that may be open without having sent the headers of a request.
+            The oldest is closed first, so that many slow ones do not keep a quick one out.
     """
 
-    header_seconds: ClassVar[float] = 10.0
-    write_seconds: ClassVar[float] = 60.0
-    most_silent: ClassVar[int] = 256
-    _silent: ClassVar[dict[Connections, asyncio.TimerHandle]] = {}
+    header_seconds: float = 10.0
+    write_seconds: float = 60.0
+    most_silent: int = 256
+
+
+class GuardedConnection(H11Protocol):
+    """A connection with deadlines. `limit_connections` makes a class with limits for one server.
+
+    Attributes:
+        limits: the limits.
+        silent: the server's connections that owe the headers of a request, the oldest first, with the timers
+            that will close them.
+    """
+
+    limits: ClassVar[ConnectionLimits]
+    silent: ClassVar[dict[GuardedConnection, asyncio.TimerHandle]]
 
     def connection_made(self, transport: Any) -> None:
+        """Start the deadline for headers, and close the oldest silent connection if there are too many."""
         super().connection_made(transport)
         self._stalled: asyncio.TimerHandle | None = None
         self._expect_headers()
-        if len(self._silent) > self.most_silent:
-            next(iter(self._silent))._abort()
+        if len(self.silent) > self.limits.most_silent:
+            next(iter(self.silent))._abort()
 
     def data_received(self, data: bytes) -> None:
+        """Pass data on; a complete head ends the deadline for headers."""
         before: Any = self.cycle  # None at first, whatever its type says
         if before is None or before.response_complete:
             self._expect_headers()
         super().data_received(data)
         if self.cycle is not before or self.transport.is_closing():
-            self._heard()
+            self._cancel_header_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._heard()
+        """Cancel all deadlines."""
+        self._cancel_header_deadline()
         self.resume_writing()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
+        """Start the deadline for taking the reply."""
         super().pause_writing()
-        self._stalled = self.loop.call_later(self.write_seconds, self._abort)
+        self._stalled = self.loop.call_later(self.limits.write_seconds, self._abort)
 
     def resume_writing(self) -> None:
+        """Cancel the deadline for taking the reply."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
 
     def _expect_headers(self) -> None:
-        if self not in self._silent:
-            self._silent[self] = self.loop.call_later(self.header_seconds, self._abort)
+        if self not in self.silent:
+            self.silent[self] = self.loop.call_later(self.limits.header_seconds, self._abort)
 
-    def _heard(self) -> None:
-        timer = self._silent.pop(self, None)
+    def _cancel_header_deadline(self) -> None:
+        timer = self.silent.pop(self, None)
         if timer is not None:
             timer.cancel()
 
     def _abort(self) -> None:
-        self._heard()
+        self._cancel_header_deadline()
         self.transport.abort()
 
 
-def connections(header_seconds: float, write_seconds: float, most_silent: int) -> type[Connections]:
-    """The protocol with these limits, and connections of its own."""
-    limits = {"header_seconds": header_seconds, "write_seconds": write_seconds, "most_silent": most_silent}
-    return type("Connections", (Connections,), {**limits, "_silent": {}})
+def limit_connections(connection_limits: ConnectionLimits) -> type[GuardedConnection]:
+    """Return the protocol class of one server, with its limits and its registry of silent connections."""
+
+    class LimitedConnection(GuardedConnection):
+        limits = connection_limits
+        silent: ClassVar[dict[GuardedConnection, asyncio.TimerHandle]] = {}
+
+    return LimitedConnection

@@ -1,7 +1,7 @@
-"""The endpoint as a process: uvicorn, TLS, the folder of its state, a graceful end.
+"""The endpoint as a process: uvicorn, TLS, the folder of its state, and an orderly end.
 
-On SIGTERM or Ctrl-C it takes no new connection, lets requests in progress finish, and then ends its workers.
-Workers of a server that was killed end by themselves.
+On SIGTERM or Ctrl-C it accepts no new connections, lets requests in progress finish, and then ends its
+workers. The workers of a server that was killed end by themselves.
 """
 
 from __future__ import annotations
@@ -12,22 +12,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.access import ApiKeys
-from lexveil.pipeline.serving.server.app import Limits, Offer, create_app
-from lexveil.pipeline.serving.server.guard import connections
+from lexveil.pipeline.serving.server.app import Offer, ServerLimits, create_app
+from lexveil.pipeline.serving.server.guard import ConnectionLimits, limit_connections
 from lexveil.pipeline.serving.server.metrics import log_as_json
-from lexveil.pipeline.serving.server.state import State
+from lexveil.pipeline.serving.server.state import ServerState
 
 
 @dataclass(frozen=True, slots=True)
-class Listen:
-    """Where to listen, and how patient to be.
+class ListenOptions:
+    """Address, TLS and connection limits of the server.
 
-    certificate, key: PEM files, for TLS. client_authority: PEM file; only clients with a certificate of this
-    authority are let in (mutual TLS). header_seconds, write_seconds, most_silent: `guard.Connections`.
-    graceful_seconds: for requests in progress when the server is told to end.
+    Attributes:
+        host: name or address of the interface.
+        port: TCP port; 0 for a free one.
+        certificate: PEM file of the certificate chain; None: no TLS.
+        key: PEM file of the certificate's private key.
+        client_authority: PEM file of an authority; only clients with a certificate of it are accepted (mutual
+            TLS).
+        header_seconds: see `ConnectionLimits`.
+        write_seconds: see `ConnectionLimits`.
+        most_silent: see `ConnectionLimits`.
+        most_connections: number of concurrent connections.
+        graceful_seconds: time for requests in progress when the server is asked to end.
     """
 
     host: str = "127.0.0.1"
@@ -42,14 +52,21 @@ class Listen:
     graceful_seconds: int = 60
 
 
-def serve(offer: Offer, folder: Path, listen: Listen, limits: Limits) -> None:
-    """Serves until it is told to end. The process holds no secret key of a client, and no document.
+def serve(offer: Offer, folder: Path, listen: ListenOptions, limits: ServerLimits) -> None:
+    """Serve until interrupted. The process holds no secret key of a client, and no document.
+
+    Args:
+        offer: what is served.
+        folder: folder of the endpoint's state.
+        listen: address, TLS and connection limits.
+        limits: limits of requests.
 
     Raises:
-        EndpointError: the folder or the address can't be used, or is open to others without API keys.
-        ValueError: the head can't be served (`ShapeRefusedError`, `HeadRefusedError`).
+        EndpointError: the folder or the address cannot be used, or is open to other machines without API
+            keys.
+        ValueError: the head cannot be served (`ShapeRefusedError`, `HeadRefusedError`).
     """
-    state = State(folder)
+    state = ServerState(folder)
     if not ApiKeys(folder) and not _is_loopback(listen.host):
         raise EndpointError(
             f"without API keys only this machine is served, not {listen.host}: "
@@ -57,28 +74,10 @@ def serve(offer: Offer, folder: Path, listen: Listen, limits: Limits) -> None:
         )
     if listen.client_authority is not None and listen.certificate is None:
         raise EndpointError("mutual TLS needs a certificate of the server, too")
-    with state.exclusively():
+    with state.lock():
         app = create_app(offer, limits, state=state, processes=True)
-        protocol = connections(listen.header_seconds, listen.write_seconds, listen.most_silent)
         log_as_json()
-        config = uvicorn.Config(
-            app,
-            host=listen.host,
-            port=listen.port,
-            http=protocol,
-            ws="none",
-            lifespan="on",
-            access_log=False,  # it would hold the sessions
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,  # a caller could name itself local
-            limit_concurrency=listen.most_connections,
-            timeout_graceful_shutdown=listen.graceful_seconds,
-            ssl_certfile=listen.certificate,
-            ssl_keyfile=listen.key,
-            ssl_ca_certs=None if listen.client_authority is None else str(listen.client_authority),
-            ssl_cert_reqs=ssl.CERT_NONE if listen.client_authority is None else ssl.CERT_REQUIRED,
-        )
+        config = _configure(app, listen)
         try:
             config.load()
         except (OSError, ssl.SSLError):
@@ -86,10 +85,32 @@ def serve(offer: Offer, folder: Path, listen: Listen, limits: Limits) -> None:
         server = uvicorn.Server(config)
         try:
             server.run()
-        except SystemExit:  # uvicorn says why in the log
-            raise EndpointError(f"can't listen on {listen.host}:{listen.port}") from None
+        except SystemExit:  # uvicorn has logged the reason
+            raise EndpointError(f"cannot listen on {listen.host}:{listen.port}") from None
         if not server.started:
             raise EndpointError("the endpoint did not start")
+
+
+def _configure(app: FastAPI, listen: ListenOptions) -> uvicorn.Config:
+    limits = ConnectionLimits(listen.header_seconds, listen.write_seconds, listen.most_silent)
+    return uvicorn.Config(
+        app,
+        host=listen.host,
+        port=listen.port,
+        http=limit_connections(limits),
+        ws="none",
+        lifespan="on",
+        access_log=False,  # it would contain the sessions
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,  # a caller could claim to be local
+        limit_concurrency=listen.most_connections,
+        timeout_graceful_shutdown=listen.graceful_seconds,
+        ssl_certfile=listen.certificate,
+        ssl_keyfile=listen.key,
+        ssl_ca_certs=None if listen.client_authority is None else str(listen.client_authority),
+        ssl_cert_reqs=ssl.CERT_NONE if listen.client_authority is None else ssl.CERT_REQUIRED,
+    )
 
 
 def _is_loopback(host: str) -> bool:

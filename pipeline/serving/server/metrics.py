@@ -1,6 +1,6 @@
-"""What an operator sees of the endpoint: metrics, and a line of JSON for each request.
+"""Metrics of the endpoint for Prometheus, and its log: one line of JSON per request.
 
-Neither holds a body, a session, a key or an address; tenants are names that the operator chose.
+Neither contains a body, a session, a key or an address. Tenants are names that the operator chose.
 """
 
 from __future__ import annotations
@@ -21,8 +21,17 @@ log = logging.getLogger("lexveil.serving")
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
-class Metrics:
-    """The metrics of one application, in a registry of its own."""
+class ServerMetrics:
+    """The metrics of one application, in their own registry.
+
+    Attributes:
+        requests: requests, by method, route, status and tenant.
+        seconds: duration of requests, by route.
+        refusals: refused requests, by code and tenant.
+        slots: evaluated document slots, by tenant.
+        deaths: workers that died and were replaced.
+        killers: requests that crashed two workers.
+    """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -46,8 +55,13 @@ class Metrics:
             "lexveil_worker_killers", "Requests refused since they ended two workers", registry=registry
         )
 
-    def watch(self, pool: Callable[[], PoolState], sessions: Callable[[], tuple[int, int]]) -> None:
-        """Gauges that are read when they are asked for."""
+    def add_gauges(self, pool: Callable[[], PoolState], sessions: Callable[[], tuple[int, int]]) -> None:
+        """Add gauges whose values are read at each scrape.
+
+        Args:
+            pool: returns the state of the workers.
+            sessions: returns the number of open sessions, and the bytes of their keys.
+        """
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "lexveil_workers_alive": ("Worker processes", lambda: pool().alive),
             "lexveil_workers_busy": ("Workers at work", lambda: pool().busy),
@@ -58,23 +72,25 @@ class Metrics:
         for name, (about, read) in gauges.items():
             Gauge(name, about, registry=self._registry).set_function(read)
 
-    def text(self) -> bytes:
+    def to_text(self) -> bytes:
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON: time, level, event, and what stands in its `fields`.
+    """Formats a record as one line of JSON: time, level, event, and what its `fields` contain.
 
-    Of an exception only the type: its message and traceback may quote what a caller sent.
+    An exception is logged by its type only: its message and traceback may quote what a caller sent.
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **record.__dict__.get("fields", {}),
         }
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
@@ -82,7 +98,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Lines of JSON on stderr, from the endpoint and from uvicorn."""
+    """Make the endpoint and uvicorn log lines of JSON to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name in ("lexveil.serving", "uvicorn", "uvicorn.error"):

@@ -1,4 +1,4 @@
-"""What the API's description says of each route, and its page: plain HTML that loads nothing."""
+"""The API's description of each route, and its page: plain HTML that loads nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from lexveil.pipeline.serving import wire
 
 
-def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def _describe_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     about = {
         400: "not a bundle, damaged, or without its digest",
         401: "no valid API key",
@@ -33,47 +33,48 @@ _DIGEST = {
 _UPLOAD = {"requestBody": {"required": True, **_BUNDLE}, "parameters": [_DIGEST]}
 _BODY = (400, 401, 404, 408, 411, 413, 422, 429, 503)
 
-DESCRIBED: dict[str, dict[str, Any]] = {
+# By route. The summaries are part of the API's description.
+DESCRIPTIONS: dict[str, dict[str, Any]] = {
     "healthz": {"summary": "The process answers"},
     "readyz": {"summary": "A worker is ready", "responses": {503: {"description": "none is"}}},
     "metrics": {
         "summary": "Prometheus metrics, for this machine and for the tenant `operator`",
-        "responses": _refusals(401),
+        "responses": _describe_refusals(401),
     },
     "manifest": {
         "summary": "What is served: labels, parameters, limits, what is hidden and what not; signed",
         "response_model": wire.SignedManifest,
-        "responses": _refusals(401),
+        "responses": _describe_refusals(401),
     },
     "extractor": {
         "summary": "A file of the extractor, which the manifest names with its digest",
-        "responses": _refusals(401, 404),
+        "responses": _describe_refusals(401, 404),
     },
     "open": {
         "summary": "Upload evaluation keys, once: a bundle of one blob",
         "status_code": 201,
         "response_model": wire.SessionOpened,
-        "responses": _refusals(*_BODY),
+        "responses": _describe_refusals(*_BODY),
         "openapi_extra": _UPLOAD,
     },
     "classify": {
         "summary": "Encrypted features in, encrypted logits out: bundles in the same order",
-        "responses": {200: {"description": "a bundle", **_BUNDLE}, **_refusals(*_BODY)},
+        "responses": {200: {"description": "a bundle", **_BUNDLE}, **_describe_refusals(*_BODY)},
         "openapi_extra": _UPLOAD,
     },
     "close": {
         "summary": "Forget a session and its keys",
         "status_code": 204,
-        "responses": _refusals(401, 404),
+        "responses": _describe_refusals(401, 404),
     },
 }
 
 
-def page(description: dict[str, Any]) -> str:
-    """The routes of an OpenAPI description as a page."""
+def render_page(description: dict[str, Any]) -> str:
+    """Render the routes of an OpenAPI description as HTML."""
     rows = "".join(
         f"<tr><td><code>{method.upper()} {html.escape(path)}</code><td>{html.escape(route['summary'])}"
-        f"<td>{_answers(route['responses'])}"
+        f"<td>{_list_responses(route['responses'])}"
         for path, routes in description["paths"].items()
         for method, route in routes.items()
     )
@@ -88,5 +89,7 @@ def page(description: dict[str, Any]) -> str:
     )
 
 
-def _answers(responses: dict[str, dict[str, Any]]) -> str:
-    return "<br>".join(f"{status} {html.escape(told['description'])}" for status, told in responses.items())
+def _list_responses(responses: dict[str, dict[str, Any]]) -> str:
+    return "<br>".join(
+        f"{status} {html.escape(response['description'])}" for status, response in responses.items()
+    )

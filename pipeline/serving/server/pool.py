@@ -1,14 +1,14 @@
-"""The pool of worker processes. A worker that dies or hangs is replaced; the server never computes itself.
+"""The pool of worker processes. A worker that dies or hangs is replaced; the server itself evaluates nothing.
 
-A request whose worker died is tried once more, on the freshest worker there is: a crash may be the late
-effect of an earlier request. When that one dies too the request is to blame, is refused, and its digest is
-remembered, so that sending it again kills nobody. Spare workers stand ready, loaded, for those that die.
+A request whose worker died is tried once more, on the worker that has served the fewest requests: a crash may
+be the late effect of an earlier request. If that worker dies too, the request is to blame. It is refused, and
+its digest is remembered, so that the same request crashes no more workers. Spare workers are kept loaded to
+replace those that die.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import pickle
@@ -17,24 +17,25 @@ import subprocess
 import sys
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import anyio.to_thread
 
+from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.worker import (
     LENGTHS,
-    Evaluations,
+    EvaluationRefusedError,
     Evaluators,
     Factory,
-    Refused,
-    frame_head,
+    RequestEvaluator,
+    encode_head,
 )
 
 _START_SECONDS = 60.0
-_GRACE_SECONDS = 2.0  # past the worker's own timer
+_GRACE_SECONDS = 2.0  # added to the worker's own timer
 _REMEMBERED_KILLERS = 4096
 _LONGEST_BACK_OFF = 30.0
 _ROOT = Path(__file__).parents[4]  # of the package, wherever it is installed
@@ -42,37 +43,60 @@ _ROOT = Path(__file__).parents[4]  # of the package, wherever it is installed
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
 
 
-class Busy(Exception):
-    """More requests wait than may. retry_after: seconds after which there should be room."""
+class BusyError(RefusalError):
+    """Too many requests are waiting, or this one has waited too long."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("the server is busy")
-        self.retry_after = retry_after
+        super().__init__(503, "busy", "the server is busy: try again later", retry_after)
 
 
-class Killed(Exception):
-    """This request ended two workers, now or before. first: now."""
+class RequestKilledError(RefusalError):
+    """The request has crashed two workers.
+
+    Attributes:
+        first: True if it did so now, False if it did so earlier.
+    """
 
     def __init__(self, first: bool) -> None:
-        super().__init__("the request ended its worker")
+        super().__init__(422, "killed", "this request ended its worker twice and is not tried again")
         self.first = first
 
 
-class Unavailable(Exception):
+class WorkersUnavailableError(Exception):
     """No worker can be started."""
 
 
-class Evaluating(Protocol):
-    """What the application needs: worker processes, or the evaluators in this one."""
+class Evaluation(Protocol):
+    """Evaluates requests: in worker processes, or in this process."""
 
-    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes: ...
+    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes:
+        """Answer a request like `RequestEvaluator.answer`.
 
-    def state(self) -> PoolState: ...
+        Args:
+            head: head of the request.
+            body: body of the request.
+            request_digest: digest by which the same request is recognized.
+
+        Raises:
+            RefusalError: the request is refused, or no worker is free.
+        """
+        ...
+
+    def state(self) -> PoolState:
+        """Return the state of the workers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """For `/readyz` and `/metrics`."""
+    """State of a pool, for `/readyz` and `/metrics`.
+
+    Attributes:
+        ready: requests can be evaluated.
+        alive: number of worker processes.
+        busy: number of workers that evaluate a request.
+        waiting: number of requests that wait for a worker.
+    """
 
     ready: bool
     alive: int = 1
@@ -82,10 +106,16 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """memory_bytes: of a worker's address space. request_seconds: of one request, in a worker.
+    """Limits of the workers and of the queue for them.
 
-    waiting: requests that may wait for a worker, for `waiting_seconds` at most. spares: workers above
-    `workers` that stand ready.
+    Attributes:
+        workers: number of requests that are evaluated at a time.
+        spares: number of workers that are kept loaded beyond `workers`.
+        memory_bytes: address space of a worker.
+        request_seconds: time for one request in a worker.
+        cached_keys: number of sessions whose keys a worker holds in memory.
+        waiting: number of requests that may wait for a worker.
+        waiting_seconds: time that a request may wait.
     """
 
     workers: int = 1
@@ -97,26 +127,33 @@ class WorkerLimits:
     waiting_seconds: float = 30.0
 
 
-class InProcess:
-    """The evaluators in this process, one request at a time: for tests and for checks of one's own head."""
+class InProcessEvaluation:
+    """Evaluates in this process, one request at a time: for tests and for checks of one's own head."""
 
     def __init__(self, evaluators: Evaluators, cached_keys: int = 16) -> None:
-        self._evaluations = Evaluations(evaluators, cached_keys)
-        self._one = anyio.CapacityLimiter(1)
+        self._evaluator = RequestEvaluator(evaluators, cached_keys)
+        self._limiter = anyio.CapacityLimiter(1)
 
     async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes:
-        return await anyio.to_thread.run_sync(self._evaluations.answer, head, body, limiter=self._one)
+        """Answer a request like `RequestEvaluator.answer`."""
+        return await anyio.to_thread.run_sync(self._evaluator.answer, head, body, limiter=self._limiter)
 
     def state(self) -> PoolState:
+        """Return the state of a pool of one worker."""
         return PoolState(ready=True)
 
 
-class _Died(Exception):
+class _WorkerDiedError(Exception):
     pass
 
 
 class _Worker:
-    """One process. `sessions`: whose keys it has loaded, or had."""
+    """One worker process.
+
+    Attributes:
+        requests: number of requests that it was sent.
+        sessions: the last sessions whose keys it loaded; it may have evicted some of them.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket) -> None:
         self._process = process
@@ -126,7 +163,11 @@ class _Worker:
 
     @classmethod
     async def start(cls, pickled: bytes, limits: WorkerLimits) -> _Worker:
-        """Raises `_Died` when it does not get ready."""
+        """Start a process, and return it once it is ready.
+
+        Raises:
+            _WorkerDiedError: it does not become ready.
+        """
         ours, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
@@ -140,26 +181,36 @@ class _Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C at the terminal is the server's: requests finish first
+                start_new_session=True,  # Ctrl-C at the terminal is for the server: requests finish first
             )
         ours.setblocking(False)
         worker = cls(process, ours)
-        told, _ = await worker._exchange({"cached_keys": limits.cached_keys}, pickled, _START_SECONDS)
-        if "ready" not in told:
+        outcome, _ = await worker._exchange({"cached_keys": limits.cached_keys}, pickled, _START_SECONDS)
+        if "ready" not in outcome:
             worker.kill()
-            raise _Died
+            raise _WorkerDiedError
         return worker
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
     async def ask(self, head: Mapping[str, Any], body: bytes, seconds: float) -> bytes:
-        """Raises `Refused`, and `_Died` when the process is gone, hangs, or was left in the middle."""
+        """Send a request, and return the reply.
+
+        Raises:
+            EvaluationRefusedError: the worker refuses the request.
+            _WorkerDiedError: the process died or hangs, or an earlier exchange was interrupted.
+        """
         self.requests += 1
-        told, reply = await self._exchange({**head, "seconds": seconds}, body, seconds + _GRACE_SECONDS)
-        if "refused" in told:
-            raise Refused(str(told["refused"])[:40], " ".join(str(told["message"]).split())[:200])
+        outcome, reply = await self._exchange({**head, "seconds": seconds}, body, seconds + _GRACE_SECONDS)
+        if "refused" in outcome:
+            message = " ".join(str(outcome["message"]).split())[:200]
+            raise EvaluationRefusedError(str(outcome["refused"])[:40], message)
         return reply
 
     async def _exchange(
@@ -168,18 +219,19 @@ class _Worker:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds):
-                await loop.sock_sendall(self._connection, frame_head(head, len(body)))
+                await loop.sock_sendall(self._connection, encode_head(head, len(body)))
                 await loop.sock_sendall(self._connection, body)
-                lengths = LENGTHS.unpack(await self._exactly(LENGTHS.size))
-                return json.loads(await self._exactly(lengths[0])), await self._exactly(lengths[1])
+                lengths = LENGTHS.unpack(await self._receive_exactly(LENGTHS.size))
+                outcome = json.loads(await self._receive_exactly(lengths[0]))
+                return outcome, await self._receive_exactly(lengths[1])
         except (OSError, EOFError, ValueError, TimeoutError):
             self.kill()
-            raise _Died from None
-        except BaseException:  # cancelled: what it would answer next belongs to nobody
+            raise _WorkerDiedError from None
+        except BaseException:  # cancelled: the reply would be taken for that to the next request
             self.kill()
             raise
 
-    async def _exactly(self, length: int) -> bytes:
+    async def _receive_exactly(self, length: int) -> bytes:
         content = bytearray(length)
         view = memoryview(content)
         while view:
@@ -197,13 +249,27 @@ class _Worker:
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
+    """A request that waits for a worker.
+
+    Attributes:
+        session: its session; None if it checks keys.
+        is_retry: its first worker died.
+        worker: the worker that it gets.
+    """
+
     session: str | None
-    fresh: bool
+    is_retry: bool
     worker: asyncio.Future[_Worker]
 
 
-class WorkerPool:
-    """`limits.workers` requests at a time. `on_death`: told of every worker that had to be replaced."""
+class EvaluationPool:
+    """Evaluates `limits.workers` requests at a time, in worker processes.
+
+    Args:
+        factory: builds the evaluators, in each worker. It must be picklable.
+        limits: limits of the workers.
+        on_death: called for every worker that had to be replaced.
+    """
 
     def __init__(
         self, factory: Factory, limits: WorkerLimits, on_death: Callable[[], None] = lambda: None
@@ -217,20 +283,24 @@ class WorkerPool:
         self._starting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._killers: OrderedDict[str, None] = OrderedDict()
-        self._seconds = 0.1  # what a request takes, smoothed
+        self._seconds = 0.1  # duration of a request, smoothed
         self._closed = False
 
     async def start(self) -> None:
-        """Starts all workers, and returns when one is ready. Raises `Unavailable`."""
+        """Start all workers, and return once the first one is ready.
+
+        Raises:
+            WorkersUnavailableError: it cannot be started.
+        """
         try:
             self._idle.append(await _Worker.start(self._pickled, self._limits))
-        except _Died:
-            raise Unavailable("the workers cannot be started") from None
-        self._refill()
-        self._spawn(self._watch())
+        except _WorkerDiedError:
+            raise WorkersUnavailableError("the workers cannot be started") from None
+        self._start_missing()
+        self._spawn(self._check_periodically())
 
     async def close(self) -> None:
-        """Ends all workers; requests should have finished."""
+        """End all workers. Their requests should have finished."""
         self._closed = True
         for task in self._tasks:
             task.cancel()
@@ -239,39 +309,47 @@ class WorkerPool:
             worker.kill()
 
     def state(self) -> PoolState:
+        """Return the state of the workers and of the queue."""
         alive = sum(worker.alive for worker in (*self._idle, *self._busy))
         return PoolState(alive > 0 and not self._closed, alive, len(self._busy), len(self._waiting))
 
     def process_ids(self) -> list[int]:
-        return [worker._process.pid for worker in (*self._idle, *self._busy)]  # pyright: ignore[reportPrivateUsage]
+        """Return the ids of the worker processes."""
+        return [worker.process_id for worker in (*self._idle, *self._busy)]
 
     async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes:
-        """Raises `Refused`, `Busy`, `Killed` or `Unavailable`."""
+        """Answer a request in a worker.
+
+        Raises:
+            EvaluationRefusedError: the worker refuses the request.
+            BusyError: no worker was free in time.
+            RequestKilledError: the request crashed two workers.
+        """
         if request_digest in self._killers:
-            raise Killed(first=False)
+            raise RequestKilledError(first=False)
         for attempt in range(2):
-            worker = await self._acquire(head.get("session"), fresh=attempt > 0)
+            worker = await self._acquire(head.get("session"), is_retry=attempt > 0)
             try:
                 start = time.monotonic()
                 reply = await worker.ask(head, body, self._limits.request_seconds)
                 self._seconds += 0.1 * (time.monotonic() - start - self._seconds)
                 return reply
-            except _Died:
+            except _WorkerDiedError:
                 self._on_death()
             finally:
                 self._release(worker, head.get("session"))
         self._killers[request_digest] = None
         while len(self._killers) > _REMEMBERED_KILLERS:
             self._killers.popitem(last=False)
-        raise Killed(first=True)
+        raise RequestKilledError(first=True)
 
-    async def _acquire(self, session: str | None, *, fresh: bool) -> _Worker:
-        if len(self._waiting) >= self._limits.waiting and not fresh:
-            raise Busy(self._retry_after())
-        waiter = _Waiter(session, fresh, asyncio.get_running_loop().create_future())
-        # Who has waited once and lost a worker goes first.
-        (self._waiting.appendleft if fresh else self._waiting.append)(waiter)
-        self._hand_out()
+    async def _acquire(self, session: str | None, *, is_retry: bool) -> _Worker:
+        if len(self._waiting) >= self._limits.waiting and not is_retry:
+            raise BusyError(self._retry_after())
+        waiter = _Waiter(session, is_retry, asyncio.get_running_loop().create_future())
+        # A request that has waited before, and lost its worker, goes first.
+        (self._waiting.appendleft if is_retry else self._waiting.append)(waiter)
+        self._assign_workers()
         try:
             async with asyncio.timeout(self._limits.waiting_seconds):
                 return await waiter.worker
@@ -281,34 +359,34 @@ class WorkerPool:
             if waiter.worker.done() and not waiter.worker.cancelled():
                 self._release(waiter.worker.result(), None)
             if isinstance(error, TimeoutError):
-                raise Busy(self._retry_after()) from None
+                raise BusyError(self._retry_after()) from None
             raise
 
-    def _hand_out(self) -> None:
-        """Workers to those who wait, while there are any."""
-        self._bury()
+    def _assign_workers(self) -> None:
+        """Assign idle workers to waiting requests."""
+        self._remove_dead()
         while self._waiting and self._idle and len(self._busy) < self._limits.workers:
             waiter = self._waiting.popleft()
-            if waiter.worker.done():  # given up
+            if waiter.worker.done():  # cancelled
                 continue
-            worker = self._choose(waiter.session, waiter.fresh)
+            worker = self._choose(waiter.session, waiter.is_retry)
             self._idle.remove(worker)
             self._busy.add(worker)
             waiter.worker.set_result(worker)
 
-    def _bury(self) -> None:
-        gone = [worker for worker in self._idle if not worker.alive]
-        for worker in gone:
+    def _remove_dead(self) -> None:
+        dead = [worker for worker in self._idle if not worker.alive]
+        for worker in dead:
             self._idle.remove(worker)
             worker.kill()
             self._on_death()
-        if gone:
-            self._refill()
+        if dead:
+            self._start_missing()
 
-    def _choose(self, session: str | None, fresh: bool) -> _Worker:
-        if fresh:
+    def _choose(self, session: str | None, is_retry: bool) -> _Worker:
+        if is_retry:
             return min(self._idle, key=lambda worker: worker.requests)
-        # Keys take about as long to load as a request to compute. Spares stay unused while they can.
+        # Loading keys takes about as long as a request. Spares stay unused as long as possible.
         return max(self._idle, key=lambda worker: (session in worker.sessions, worker.requests))
 
     def _release(self, worker: _Worker, session: str | None) -> None:
@@ -322,15 +400,15 @@ class WorkerPool:
             self._idle.append(worker)
         else:
             worker.kill()
-            self._refill()
-        self._hand_out()
+            self._start_missing()
+        self._assign_workers()
 
     def _retry_after(self) -> int:
         return max(1, round(len(self._waiting) * self._seconds / self._limits.workers))
 
-    def _refill(self) -> None:
-        wanted = self._limits.workers + self._limits.spares
-        while not self._closed and len(self._idle) + len(self._busy) + self._starting < wanted:
+    def _start_missing(self) -> None:
+        target = self._limits.workers + self._limits.spares
+        while not self._closed and len(self._idle) + len(self._busy) + self._starting < target:
             self._starting += 1
             self._spawn(self._start_one())
 
@@ -340,29 +418,19 @@ class WorkerPool:
             try:
                 worker = await _Worker.start(self._pickled, self._limits)
                 break
-            except (_Died, OSError):
+            except (_WorkerDiedError, OSError):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_BACK_OFF)
         self._starting -= 1
         self._idle.append(worker)
-        self._hand_out()
+        self._assign_workers()
 
-    async def _watch(self) -> None:
+    async def _check_periodically(self) -> None:
         while True:
             await asyncio.sleep(1)
-            self._hand_out()
+            self._assign_workers()
 
-    def _spawn(self, coroutine: Any) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def memory_of(process_ids: list[int]) -> int:
-    """Resident bytes of these processes."""
-    total = 0
-    for process_id in process_ids:
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            pages = Path(f"/proc/{process_id}/statm").read_text().split()[1]
-            total += int(pages) * os.sysconf("SC_PAGE_SIZE")
-    return total

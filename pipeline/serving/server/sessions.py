@@ -1,8 +1,8 @@
-"""Sessions: evaluation keys on disk, with a time to live and caps; they outlive the server's process.
+"""Sessions: evaluation keys on disk, limited in time, number and size. They outlive the server's process.
 
-A session's id is 256 random bits, of which only the SHA-256 is kept. It is bound to the tenant that opened
-it, to the layout, and to the head that was served then: for anybody else, and after the head has changed,
-there is no such session.
+A session's id is 256 random bits, of which only the SHA-256 is stored. The session is bound to the tenant
+that opened it, to the layout, and to the head that was served then: for other tenants, and after the head has
+changed, there is no such session.
 """
 
 from __future__ import annotations
@@ -18,24 +18,44 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from lexveil.pipeline.serving.server.state import State, write_private
+from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.state import PRIVATE, ServerState
+from lexveil.pipeline.workspace.storage import write_bytes
+
+# A file without a row in the table, but younger than this, may belong to a session that is being opened.
+_OPENING_SECONDS = 60
 
 
-class NoSuchSession(Exception):
-    """Never opened, expired, closed, another tenant's, or of another head: the caller is not told which."""
+class SessionNotFoundError(RefusalError):
+    """The session was never opened, expired, was closed, or belongs to another tenant or head.
+
+    The response does not reveal which.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(404, "session", "unknown or expired session: upload the evaluation keys again")
 
 
-class Full(Exception):
-    """No more sessions, or bytes of keys, for this tenant or for all. retry_after: seconds."""
+class SessionsFullError(RefusalError):
+    """The tenant, or all tenants together, may open no more sessions or store no more keys."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("too many sessions are open")
-        self.retry_after = retry_after
+        message = "too many sessions are open: close one, or try again later"
+        super().__init__(429, "sessions", message, retry_after)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """seconds: a session's time to live. idle_seconds: then a tenant's oldest may make room for its next."""
+    """Limits of sessions.
+
+    Attributes:
+        seconds: lifetime of a session.
+        per_tenant: number of a tenant's sessions.
+        tenant_bytes: bytes of a tenant's keys.
+        total: number of all sessions.
+        total_bytes: bytes of all keys.
+        idle_seconds: a tenant's session that was not used for so long may be closed for its next one.
+    """
 
     seconds: int = 8 * 3600
     per_tenant: int = 16
@@ -47,17 +67,33 @@ class SessionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    name: str  # hashed
+    """An open session.
+
+    Attributes:
+        name: hash of its id.
+        layout: name of the layout that its keys are for.
+        keys: file of the evaluation keys.
+        keys_sha256: SHA-256 of the file.
+    """
+
+    name: str
     layout: str
     keys: Path
     keys_sha256: str
 
 
 class Sessions:
-    """The sessions of one `head` (a digest of what is served). `now`: seconds since the epoch."""
+    """The sessions of one head.
+
+    Args:
+        state: where they are stored.
+        limits: their limits.
+        head: digest of what is served.
+        now: returns the seconds since the epoch.
+    """
 
     def __init__(
-        self, state: State, limits: SessionLimits, head: str, now: Callable[[], float] = time.time
+        self, state: ServerState, limits: SessionLimits, head: str, now: Callable[[], float] = time.time
     ) -> None:
         self._state = state
         self._database = state.database
@@ -67,13 +103,17 @@ class Sessions:
         self.purge()
 
     async def open(self, tenant: str, layout: str, keys: bytes) -> tuple[str, float]:
-        """A new session's id, and when it expires. Raises `Full`."""
-        self.make_room(tenant, len(keys))
+        """Store evaluation keys, and return the new session's id and when it expires.
+
+        Raises:
+            SessionsFullError: there is no space for the keys.
+        """
+        self._make_space(tenant, len(keys))
         session = secrets.token_urlsafe(32)
-        name = _hashed(session)
-        await anyio.to_thread.run_sync(write_private, self._path(name), keys)
+        name = _hash_id(session)
+        await anyio.to_thread.run_sync(write_bytes, self._path(name), keys, PRIVATE)
         try:
-            self.make_room(tenant, len(keys))  # others came while it was written
+            self._make_space(tenant, len(keys))  # other sessions may have been opened meanwhile
             expires = self._now() + self._limits.seconds
             digest = hashlib.sha256(keys).hexdigest()
             row = (name, tenant, layout, self._head, digest, len(keys), expires, self._now())
@@ -84,40 +124,57 @@ class Sessions:
         return session, expires
 
     def find(self, session: str, tenant: str) -> Session:
-        """Raises `NoSuchSession`."""
-        name = _hashed(session)
+        """Return a tenant's session by its id, and record that it is in use.
+
+        Raises:
+            SessionNotFoundError: the tenant has no such session.
+        """
+        name = _hash_id(session)
         row = self._database.execute(
             "SELECT layout, keys_sha256 FROM sessions "
             "WHERE id_hash = ? AND tenant = ? AND head = ? AND expires_at > ?",
             (name, tenant, self._head, self._now()),
         ).fetchone()
         if row is None:
-            raise NoSuchSession
+            raise SessionNotFoundError
         self._database.execute("UPDATE sessions SET used_at = ? WHERE id_hash = ?", (self._now(), name))
         return Session(name, row[0], self._path(name), row[1])
 
     def close(self, session: str, tenant: str) -> None:
-        """Raises `NoSuchSession`."""
-        self._forget(self.find(session, tenant).name)
+        """Delete a tenant's session and its keys.
+
+        Raises:
+            SessionNotFoundError: the tenant has no such session.
+        """
+        self._delete(self.find(session, tenant).name)
 
     def purge(self) -> None:
-        """Forgets expired sessions, those of another head, and files without a session."""
+        """Delete expired sessions, sessions of other heads, and files without a session."""
         self._database.execute(
             "DELETE FROM sessions WHERE expires_at <= ? OR head <> ?", (self._now(), self._head)
         )
         known = {name for (name,) in self._database.execute("SELECT id_hash FROM sessions")}
-        recent = time.time() - 60  # such a file may just be on its way into the table
+        recent = time.time() - _OPENING_SECONDS
         for path in self._state.keys_folder.iterdir():
             with contextlib.suppress(OSError):
                 if path.stem not in known and path.stat().st_mtime < recent:
                     path.unlink()
 
-    def make_room(self, tenant: str, size: int) -> None:
-        """Raises `Full` where keys of `size` bytes cannot be kept."""
+    def usage(self) -> tuple[int, int]:
+        """Return the number of open sessions, and the bytes of their keys."""
+        count, held, _ = self._sum("WHERE expires_at > ?", self._now())
+        return count, held
+
+    def _make_space(self, tenant: str, size: int) -> None:
+        """Close idle sessions of a tenant until keys of `size` bytes fit.
+
+        Raises:
+            SessionsFullError: they do not fit.
+        """
         self._database.execute("DELETE FROM sessions WHERE expires_at <= ?", (self._now(),))
         limits = self._limits
         while True:
-            count, held, soonest = self._held("WHERE tenant = ?", tenant)
+            count, held, soonest = self._sum("WHERE tenant = ?", tenant)
             if count < limits.per_tenant and held + size <= limits.tenant_bytes:
                 break
             idle = self._database.execute(
@@ -125,25 +182,21 @@ class Sessions:
                 (tenant, self._now() - limits.idle_seconds),
             ).fetchone()
             if idle is None:
-                raise Full(self._until(soonest))
-            self._forget(idle[0])
-        count, held, soonest = self._held("")
+                raise SessionsFullError(self._seconds_until(soonest))
+            self._delete(idle[0])
+        count, held, soonest = self._sum("")
         if count >= limits.total or held + size > limits.total_bytes:
-            raise Full(self._until(soonest))
+            raise SessionsFullError(self._seconds_until(soonest))
 
-    def usage(self) -> tuple[int, int]:
-        """How many sessions are open, and how many bytes of keys they hold."""
-        count, held, _ = self._held("WHERE expires_at > ?", self._now())
-        return count, held
-
-    def _held(self, where: str, *values: object) -> tuple[int, int, float]:
+    def _sum(self, where: str, *values: object) -> tuple[int, int, float]:
+        """Return number of sessions, bytes of their keys, and the moment when the first one expires."""
         query = "SELECT count(*), coalesce(sum(bytes), 0), coalesce(min(expires_at), 0) FROM sessions "
         return self._database.execute(query + where, values).fetchone()
 
-    def _until(self, moment: float) -> int:
+    def _seconds_until(self, moment: float) -> int:
         return max(1, math.ceil(min(moment - self._now(), self._limits.idle_seconds)))
 
-    def _forget(self, name: str) -> None:
+    def _delete(self, name: str) -> None:
         self._database.execute("DELETE FROM sessions WHERE id_hash = ?", (name,))
         self._path(name).unlink(missing_ok=True)
 
@@ -151,5 +204,5 @@ class Sessions:
         return self._state.keys_folder / f"{name}.keys"
 
 
-def _hashed(session: str) -> str:
+def _hash_id(session: str) -> str:
     return hashlib.sha256(session.encode()).hexdigest()

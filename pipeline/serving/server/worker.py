@@ -1,11 +1,11 @@
-"""A worker process: `python -m lexveil.pipeline.serving.server.worker FD MEMORY_BYTES`. Bytes in, bytes out.
+"""A worker process: `python -m lexveil.pipeline.serving.server.worker FD MEMORY_BYTES`.
 
 It holds the encoded weights and the evaluation keys of the busiest sessions. It gets an environment without
-secrets, a limit on its address space, and for each request a timer of the kernel, whose signal ends the
-process even within SEAL. It ends when the server does: its socket closes.
+secrets, a limit on its address space, and for each request a kernel timer, whose signal ends the process even
+inside SEAL. It ends with the server, because then its socket closes.
 
-Frames on the socket: length of a JSON head | length of the body | head | body. The first frame holds a
-pickled function that makes the evaluators; pickles travel to the worker only, never back.
+Frames on the socket: length of a JSON head | length of the body | head | body. The body of the first frame is
+a pickled function that builds the evaluators. Pickles travel to the worker only, never back.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.serving import bundles
+from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.privacy.he.evaluate import EvaluationKeys, Evaluator
 from lexveil.privacy.he.wire_format import MalformedError
 
@@ -31,17 +32,19 @@ LENGTHS = struct.Struct("<II")
 Evaluators = Mapping[Any, Evaluator]
 Factory = Callable[[], Evaluators]
 
+_STATUSES = {"bundle": 400, "session": 404}
+_UNPROCESSABLE = 422
 
-class Refused(Exception):
-    """A request is the caller's mistake. The code is one of `wire.Refusal`; the message names a guard."""
+
+class EvaluationRefusedError(RefusalError):
+    """A worker refuses a request because of the caller's mistake. The message names the check that failed."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+        super().__init__(_STATUSES.get(code, _UNPROCESSABLE), code, message)
 
 
-class Evaluations:
-    """What a request can ask of the evaluators; remembers the keys of `cached_keys` sessions."""
+class RequestEvaluator:
+    """Answers requests with the evaluators. It keeps the keys of `cached_keys` sessions in memory."""
 
     def __init__(self, evaluators: Evaluators, cached_keys: int) -> None:
         self._evaluators = evaluators
@@ -49,9 +52,17 @@ class Evaluations:
         self._keys: OrderedDict[str, EvaluationKeys] = OrderedDict()
 
     def answer(self, head: Mapping[str, Any], body: bytes) -> bytes:
-        """A bundle of replies, or nothing where keys are checked. Raises `Refused`.
+        """Evaluate ciphertexts, or check keys.
 
-        head: `layout`, `max_count`; for a classification also `keys` (path), `keys_sha256` and `session`.
+        Args:
+            head: `layout` and `max_count`; of ciphertexts also `keys` (a path), `keys_sha256` and `session`.
+            body: a bundle of ciphertexts or of keys.
+
+        Returns:
+            A bundle of replies; b"" for keys.
+
+        Raises:
+            EvaluationRefusedError: the body or the session is not valid.
         """
         evaluator = self._evaluators[head["layout"]]
         checks_keys = "session" not in head
@@ -61,17 +72,18 @@ class Evaluations:
             if checks_keys:
                 evaluator.load_keys(blobs[0])
                 return b""
-            keys = self._loaded(evaluator, head)
+            keys = self._load_keys(evaluator, head)
             return bundles.bundle([evaluator.evaluate(blob, keys) for blob in blobs])
         except bundles.WireError as error:
-            raise Refused("bundle", str(error)) from None
+            raise EvaluationRefusedError("bundle", str(error)) from None
         except MalformedError as error:
-            raise Refused("malformed", str(error)) from None
+            raise EvaluationRefusedError("malformed", str(error)) from None
         except (RuntimeError, ValueError, IndexError) as error:
-            # SEAL refuses some well-framed contents, such as a ciphertext of zeros, while it computes.
-            raise Refused("malformed", f"the evaluation was refused ({type(error).__name__})") from None
+            # SEAL refuses some well-framed contents, such as a ciphertext of zeros, only while it computes.
+            message = f"the evaluation was refused ({type(error).__name__})"
+            raise EvaluationRefusedError("malformed", message) from None
 
-    def _loaded(self, evaluator: Evaluator, head: Mapping[str, Any]) -> EvaluationKeys:
+    def _load_keys(self, evaluator: Evaluator, head: Mapping[str, Any]) -> EvaluationKeys:
         session = head["session"]
         if session in self._keys:
             self._keys.move_to_end(session)
@@ -79,9 +91,11 @@ class Evaluations:
         try:
             body = Path(head["keys"]).read_bytes()
         except OSError:
-            raise Refused("session", "unknown or expired session: upload the evaluation keys again") from None
+            message = "unknown or expired session: upload the evaluation keys again"
+            raise EvaluationRefusedError("session", message) from None
         if hashlib.sha256(body).hexdigest() != head["keys_sha256"]:
-            raise Refused("session", "the stored keys were damaged: upload the evaluation keys again")
+            message = "the stored keys were damaged: upload the evaluation keys again"
+            raise EvaluationRefusedError("session", message)
         while len(self._keys) >= self._cached:
             self._keys.popitem(last=False)
         self._keys[session] = evaluator.load_keys(bundles.unbundle(body, 1, evaluator.max_keys_bytes)[0])
@@ -89,22 +103,28 @@ class Evaluations:
 
 
 def send(connection: socket.socket, head: Mapping[str, Any], body: bytes = b"") -> None:
-    connection.sendall(frame_head(head, len(body)))
+    """Send a frame."""
+    connection.sendall(encode_head(head, len(body)))
     connection.sendall(body)
 
 
-def frame_head(head: Mapping[str, Any], body_length: int) -> bytes:
+def encode_head(head: Mapping[str, Any], body_length: int) -> bytes:
+    """Return the lengths and the head of a frame: all that comes before its body."""
     content = json.dumps(head).encode()
     return LENGTHS.pack(len(content), body_length) + content
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, Any], bytes]:
-    """Raises EOFError when the other side has gone."""
-    head, body = LENGTHS.unpack(_exactly(connection, LENGTHS.size))
-    return json.loads(_exactly(connection, head)), _exactly(connection, body)
+    """Receive the head and the body of a frame.
+
+    Raises:
+        EOFError: the other side has closed the connection.
+    """
+    head, body = LENGTHS.unpack(_receive_exactly(connection, LENGTHS.size))
+    return json.loads(_receive_exactly(connection, head)), _receive_exactly(connection, body)
 
 
-def _exactly(connection: socket.socket, length: int) -> bytes:
+def _receive_exactly(connection: socket.socket, length: int) -> bytes:
     content = bytearray(length)
     view = memoryview(content)
     while view:
@@ -116,13 +136,19 @@ def _exactly(connection: socket.socket, length: int) -> bytes:
 
 
 def main(descriptor: int, memory_bytes: int) -> None:
+    """Answer requests on a socket until it closes.
+
+    Args:
+        descriptor: file descriptor of the socket.
+        memory_bytes: limit of the process's address space.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys and ciphertexts
     connection = socket.socket(fileno=descriptor)
     head, pickled = receive(connection)
     try:
         factory: Factory = pickle.loads(pickled)  # noqa: S301 - from the server that started this process
-        evaluations = Evaluations(factory(), head["cached_keys"])
+        evaluator = RequestEvaluator(factory(), head["cached_keys"])
     except Exception as error:
         send(connection, {"failed": type(error).__name__})
         return
@@ -132,15 +158,15 @@ def main(descriptor: int, memory_bytes: int) -> None:
             head, body = receive(connection)
         except EOFError:
             return
-        # Its default action ends the process, in whatever code it is.
+        # The default action of the timer's signal ends the process, whatever code it is in.
         signal.setitimer(signal.ITIMER_REAL, head["seconds"])
         try:
-            reply, refused = evaluations.answer(head, body), None
-        except Refused as error:
-            reply, refused = b"", error
+            reply, refusal = evaluator.answer(head, body), None
+        except EvaluationRefusedError as error:
+            reply, refusal = b"", error
         signal.setitimer(signal.ITIMER_REAL, 0)
-        told = {"refused": refused.code, "message": str(refused)} if refused else {}
-        send(connection, told, reply)
+        outcome = {"refused": refusal.code, "message": str(refusal)} if refusal else {}
+        send(connection, outcome, reply)
 
 
 if __name__ == "__main__":

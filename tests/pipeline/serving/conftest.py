@@ -23,22 +23,24 @@ from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import InProcessTransport
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.served_model import LinearHead, ServedModel, model_parameters
+from tests.deadlines import HANGS_AFTER
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from lexveil.pipeline.serving.server.app import Limits, Offer
+from lexveil.pipeline.serving.server.app import ServerLimits, Offer
 from lexveil.pipeline.serving.server.guard import BodyLimits
-from lexveil.pipeline.serving.server.listen import Listen, serve
+from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
 told = json.loads(sys.argv[1])
 random = np.random.default_rng(3)
 head = LinearHead(random.normal(size=(64, 3)), random.normal(size=3))
-limits = Limits(bodies=BodyLimits(**told["bodies"]), workers=WorkerLimits(workers=1))
-serve(Offer(ServedModel(head), ["a", "b", "c"]), Path(told["folder"]), Listen(**told["listen"]), limits)
+limits = ServerLimits(bodies=BodyLimits(**told["bodies"]), workers=WorkerLimits(workers=1))
+offer = Offer(ServedModel(head), ["a", "b", "c"])
+serve(offer, Path(told["folder"]), ListenOptions(**told["listen"]), limits)
 """
 
 
@@ -49,7 +51,9 @@ class Caller:
         self.http = http
 
     def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
-        return self.http.post(path, content=body, headers={wire.REQUEST_DIGEST: wire.digest(body), **headers})
+        return self.http.post(
+            path, content=body, headers={wire.REQUEST_DIGEST: wire.compute_digest(body), **headers}
+        )
 
     def open(self, keys: bytes, **headers: str) -> str:
         response = self.post("/v1/sessions", wire.bundle([keys]), **headers)
@@ -87,7 +91,7 @@ class RunningServer:
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(how)
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=HANGS_AFTER)
 
     def workers(self) -> list[int]:
         """Its children, by /proc."""
@@ -97,7 +101,7 @@ class RunningServer:
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Any]:
-    """Called with settings of `Listen` and `BodyLimits`."""
+    """Called with settings of `ListenOptions` and `BodyLimits`."""
     started: list[RunningServer] = []
 
     def start(listen: dict[str, Any] | None = None, **bodies: Any) -> RunningServer:

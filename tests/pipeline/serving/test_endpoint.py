@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,13 +26,17 @@ from lexveil.pipeline.serving.classify import Endpoint, classify_file
 from lexveil.pipeline.serving.endpoint import serve_model
 from lexveil.pipeline.settings import load_settings
 
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.workspace import Workspace
+    from tests.conftest import Finished
+
 WriteJsonl = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[3]
 ROWS = [{"id": d.id, "text": d.text} for d in documents(5, 21)]
 
 
 @pytest.fixture(scope="module")
-def served(finished_once: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+def served(finished_once: Finished, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """`lexveil serve` on a finished workspace, with an API key that it issued."""
     place = finished_once.workspace.root
     program = [
@@ -63,7 +67,7 @@ def served(finished_once: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_the_same_labels_as_the_plain_model(
-    finished_once: Any, served: Endpoint, write_jsonl: WriteJsonl, tmp_path: Path
+    finished_once: Finished, served: Endpoint, write_jsonl: WriteJsonl, tmp_path: Path
 ) -> None:
     settings = finished_once.settings
     told = classify_file(write_jsonl(ROWS), tmp_path / "out.jsonl", served, load_settings())
@@ -101,6 +105,6 @@ def test_nobody_listens(write_jsonl: WriteJsonl, tmp_path: Path) -> None:
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_no_model_to_serve(masked: Any) -> None:
+def test_no_model_to_serve(masked: Workspace) -> None:
     with pytest.raises(TrainingRefusedError, match="lexveil train"):
         serve_model(masked.with_settings(load_settings()), None)

@@ -71,7 +71,7 @@ def test_every_kind_is_trained_and_charged(
 
 
 def test_the_main_job_over_a_trained_transformer(
-    masked: Workspace, masked_once: Any, small: Path, tmp_path: Path
+    masked: Workspace, masked_once: Workspace, small: Path, tmp_path: Path
 ) -> None:
     place, chosen = masked, settings("lora", small, held_out=0.0)
     result = run_job(place, make_request(place.with_settings(chosen), [masked_once.root.parent / "corpus"]))
@@ -88,7 +88,9 @@ def test_the_main_job_over_a_trained_transformer(
     # What the endpoint gives a client for download turns texts into the same features.
     saved = list_models(place)[-1]
     save_extractor(open_model(saved.folder, chosen), tmp_path / "extractor")
-    found = LocalExtractor(tmp_path / "extractor", chosen).compute_features(["The lease of the premises ends."])
+    found = LocalExtractor(tmp_path / "extractor", chosen).compute_features(
+        ["The lease of the premises ends."]
+    )
     assert found.shape == (1, 64)
     assert 0 < np.linalg.norm(found) < 1 + 1e-5
 

@@ -15,7 +15,7 @@ import numpy as np
 from fixtures import uploads
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import InProcessTransport
-from lexveil.pipeline.serving.server.app import Limits, Offer, create_app
+from lexveil.pipeline.serving.server.app import Offer, ServerLimits, create_app
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.keys import ClientKeys
@@ -37,7 +37,7 @@ def attack(head: Head, mutations: int, chance: random.Random) -> tuple[int, int]
     offer = Offer(model, ["yes", "no"])
     # Mutated keys that happen to be valid open sessions: forgotten at once, or they would fill the server.
     app = create_app(offer)
-    forgetful = create_app(offer, Limits(sessions=SessionLimits(seconds=0)))
+    forgetful = create_app(offer, ServerLimits(sessions=SessionLimits(seconds=0)))
     keys = ClientKeys.generate(model_parameters(model))
     pieces = len(Scheme(keys.parameters).key_frames)
     own_keys, own_ciphertext = uploads.honest(keys)
@@ -46,7 +46,7 @@ def attack(head: Head, mutations: int, chance: random.Random) -> tuple[int, int]
 
         def post(client: httpx.Client, path: str, blob: bytes) -> httpx.Response:
             body = wire.bundle([blob])
-            return client.post(path, content=body, headers={wire.REQUEST_DIGEST: wire.digest(body)})
+            return client.post(path, content=body, headers={wire.REQUEST_DIGEST: wire.compute_digest(body)})
 
         def attempt(client: httpx.Client, path: str, blob: bytes) -> None:
             nonlocal refused, answered

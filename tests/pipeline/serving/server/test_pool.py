@@ -17,8 +17,14 @@ from typing import Any
 import pytest
 
 from lexveil.pipeline.serving import bundles
-from lexveil.pipeline.serving.server.pool import Busy, Killed, Unavailable, WorkerLimits, WorkerPool
-from lexveil.pipeline.serving.server.worker import Refused
+from lexveil.pipeline.serving.server.pool import (
+    BusyError,
+    EvaluationPool,
+    RequestKilledError,
+    WorkerLimits,
+    WorkersUnavailableError,
+)
+from lexveil.pipeline.serving.server.worker import EvaluationRefusedError
 
 # An evaluator that does what a request says. Workers import it by name, hence a module of its own.
 EVALUATORS = """
@@ -72,10 +78,12 @@ def head(tmp_path: Path) -> dict[str, Any]:
     return {**CHECK, "session": "s", "keys": str(tmp_path / "keys"), "keys_sha256": digest}
 
 
-def with_pool(factory: Any, test: Callable[[WorkerPool, list[None]], Awaitable[None]], **limits: Any) -> None:
+def with_pool(
+    factory: Any, test: Callable[[EvaluationPool, list[None]], Awaitable[None]], **limits: Any
+) -> None:
     async def run() -> None:
         deaths: list[None] = []
-        pool = WorkerPool(factory, WorkerLimits(**limits), lambda: deaths.append(None))
+        pool = EvaluationPool(factory, WorkerLimits(**limits), lambda: deaths.append(None))
         await pool.start()
         try:
             await test(pool, deaths)
@@ -86,7 +94,7 @@ def with_pool(factory: Any, test: Callable[[WorkerPool, list[None]], Awaitable[N
     asyncio.run(run())
 
 
-def asked(pool: WorkerPool, head: dict[str, Any], blob: bytes) -> Awaitable[bytes]:
+def asked(pool: EvaluationPool, head: dict[str, Any], blob: bytes) -> Awaitable[bytes]:
     return pool.answer(head, bundles.bundle([blob]), repr(blob))
 
 
@@ -94,12 +102,12 @@ def asked(pool: WorkerPool, head: dict[str, Any], blob: bytes) -> Awaitable[byte
 def test_a_killer_is_refused_after_two_workers_and_kills_no_more(
     factory: Any, head: dict[str, Any], killer: bytes
 ) -> None:
-    async def test(pool: WorkerPool, deaths: list[None]) -> None:
-        with pytest.raises(Killed) as caught:
+    async def test(pool: EvaluationPool, deaths: list[None]) -> None:
+        with pytest.raises(RequestKilledError) as caught:
             await asked(pool, head, killer)
         assert (caught.value.first, len(deaths)) == (True, 2)
         assert await asked(pool, head, b"honest") == bundles.bundle([b"key honest"])
-        with pytest.raises(Killed) as caught:
+        with pytest.raises(RequestKilledError) as caught:
             await asked(pool, head, killer)
         assert (caught.value.first, len(deaths)) == (False, 2)
 
@@ -107,7 +115,7 @@ def test_a_killer_is_refused_after_two_workers_and_kills_no_more(
 
 
 def test_a_late_crash_is_not_blamed_on_the_request_that_meets_it(factory: Any, head: dict[str, Any]) -> None:
-    async def test(pool: WorkerPool, deaths: list[None]) -> None:
+    async def test(pool: EvaluationPool, deaths: list[None]) -> None:
         await asked(pool, head, b"honest")
         assert await asked(pool, head, b"late crash") == bundles.bundle([b"key late crash"])
         assert len(deaths) == 1
@@ -116,7 +124,7 @@ def test_a_late_crash_is_not_blamed_on_the_request_that_meets_it(factory: Any, h
 
 
 def test_requests_outlive_workers_that_somebody_kills(factory: Any, head: dict[str, Any]) -> None:
-    async def test(pool: WorkerPool, deaths: list[None]) -> None:
+    async def test(pool: EvaluationPool, deaths: list[None]) -> None:
         tasks = [asyncio.ensure_future(asked(pool, head, blob)) for blob in (b"slow", b"a", b"b")]
         await asyncio.sleep(0.1)
         for process in pool.process_ids():
@@ -130,11 +138,12 @@ def test_requests_outlive_workers_that_somebody_kills(factory: Any, head: dict[s
 
 
 def test_who_would_wait_too_long_is_sent_away(factory: Any, head: dict[str, Any]) -> None:
-    async def test(pool: WorkerPool, _: list[None]) -> None:
+    async def test(pool: EvaluationPool, _: list[None]) -> None:
         tasks = [asyncio.ensure_future(asked(pool, head, b"slow")) for _ in range(2)]
         await asyncio.sleep(0.1)
-        with pytest.raises(Busy) as caught:
+        with pytest.raises(BusyError) as caught:
             await asked(pool, head, b"honest")
+        assert caught.value.retry_after is not None
         assert caught.value.retry_after >= 1
         await asyncio.gather(*tasks)
 
@@ -142,7 +151,7 @@ def test_who_would_wait_too_long_is_sent_away(factory: Any, head: dict[str, Any]
 
 
 def test_workers_compute_at_the_same_time(factory: Any, head: dict[str, Any]) -> None:
-    async def test(pool: WorkerPool, _: list[None]) -> None:
+    async def test(pool: EvaluationPool, _: list[None]) -> None:
         while pool.state().alive < 3:  # two, and a spare
             await asyncio.sleep(0.05)
         tasks = [asyncio.ensure_future(asked(pool, head, b"slow")) for _ in range(3)]
@@ -154,7 +163,7 @@ def test_workers_compute_at_the_same_time(factory: Any, head: dict[str, Any]) ->
 
 
 def test_a_worker_gets_limits_and_no_secret(factory: Any, head: dict[str, Any]) -> None:
-    async def test(pool: WorkerPool, _: list[None]) -> None:
+    async def test(pool: EvaluationPool, _: list[None]) -> None:
         head_of_nothing = {**head, "session": "other"}
         (told,) = bundles.unbundle(await asked(pool, head, b"environment"), 1, 1 << 20)
         assert "LEXVEIL_MASTER_KEY" not in json.loads(told)
@@ -165,7 +174,7 @@ def test_a_worker_gets_limits_and_no_secret(factory: Any, head: dict[str, Any]) 
 
 
 def test_refusals_name_the_guard_and_quote_nothing(factory: Any, head: dict[str, Any]) -> None:
-    async def test(pool: WorkerPool, deaths: list[None]) -> None:
+    async def test(pool: EvaluationPool, deaths: list[None]) -> None:
         cases = [
             ({**head, "max_count": 0}, b"x", "bundle"),
             (head, b"value", "malformed"),
@@ -173,7 +182,7 @@ def test_refusals_name_the_guard_and_quote_nothing(factory: Any, head: dict[str,
             ({**head, "session": "new", "keys_sha256": "0"}, b"x", "session"),
         ]
         for told, blob, code in cases:
-            with pytest.raises(Refused) as caught:
+            with pytest.raises(EvaluationRefusedError) as caught:
                 await asked(pool, told, blob)
             assert caught.value.code == code
             assert "what the caller sent" not in str(caught.value)
@@ -184,5 +193,5 @@ def test_refusals_name_the_guard_and_quote_nothing(factory: Any, head: dict[str,
 
 def test_workers_that_cannot_start_are_told(factory: Any) -> None:
     broken = functools.partial(sys.modules["told_evaluators"].broken)
-    with pytest.raises(Unavailable):
-        asyncio.run(WorkerPool(broken, WorkerLimits()).start())
+    with pytest.raises(WorkersUnavailableError):
+        asyncio.run(EvaluationPool(broken, WorkerLimits()).start())

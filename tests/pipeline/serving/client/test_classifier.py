@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lexveil.pipeline.serving import bundles, wire
-from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, Patience, ServingError
+from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, RetryPolicy, ServingError
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier
-from lexveil.pipeline.serving.client.trust_store import State
+from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.serving.server.app import Offer, create_app
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.served_model import LinearHead, NetworkHead, ServedModel
@@ -54,10 +54,12 @@ class Between(httpx.BaseTransport):
         self._inner.close()
 
 
-def client_of(transport: httpx.BaseTransport, state: State | None = None, **more: Any) -> EncryptedClassifier:
+def client_of(
+    transport: httpx.BaseTransport, state: ClientState | None = None, **more: Any
+) -> EncryptedClassifier:
     http = httpx.Client(base_url=URL, transport=transport)
-    patience = more.pop("patience", Patience(total=0.0))
-    return EncryptedClassifier(Channel(http, None, patience), state or State(), **more)
+    retry_policy = more.pop("retry_policy", RetryPolicy(total=0.0))
+    return EncryptedClassifier(Channel(http, None, retry_policy), state or ClientState(), **more)
 
 
 def code_of(work: Callable[[], object]) -> str:
@@ -74,9 +76,9 @@ class TestTogether:
             found = client.classify(FEATURES)
             assert found.labels == labels_of(HEAD)
             assert found.layout == "block"
-            assert found.found is not None
-            assert found.found.honest
-            assert found.found.probes > 1
+            assert found.honesty is not None
+            assert found.honesty.honest
+            assert found.honesty.probes > 1
             np.testing.assert_allclose(found.scores.sum(axis=1), 1)
             assert np.abs(found.logits - HEAD.logits(FEATURES)).max() <= found.error_bound
             assert client.classify(FEATURES[:1]).labels == labels_of(HEAD)[:1]
@@ -121,14 +123,14 @@ class TestState:
 
         transport = Between(app_of(), count)
         for _ in range(2):
-            with client_of(_Open(transport), State.of(tmp_path, URL)) as client:
+            with client_of(_Open(transport), ClientState.for_endpoint(tmp_path, URL)) as client:
                 assert client.classify(FEATURES[:3]).labels == labels_of(HEAD)[:3]
         assert paths.count("POST sessions") == 1
         (folder,) = tmp_path.iterdir()
         for path in (folder, *folder.iterdir()):
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
         secret = (folder / "block.key").read_bytes()
-        with client_of(_Open(transport), State.of(tmp_path, URL)) as client:
+        with client_of(_Open(transport), ClientState.for_endpoint(tmp_path, URL)) as client:
             assert client.rotate_keys() == 1
             assert not (folder / "block.key").exists()
             assert client.classify(FEATURES[:3]).labels == labels_of(HEAD)[:3]
@@ -138,22 +140,22 @@ class TestState:
 
     def test_a_key_file_that_others_can_read_is_refused(self, tmp_path: Path) -> None:
         with InProcessTransport(app_of()) as server:
-            with client_of(_Open(server), State.of(tmp_path, URL)) as client:
+            with client_of(_Open(server), ClientState.for_endpoint(tmp_path, URL)) as client:
                 client.classify(FEATURES[:1])
             (path,) = tmp_path.glob("*/block.key")
             path.chmod(0o644)
-            with client_of(_Open(server), State.of(tmp_path, URL)) as client:
+            with client_of(_Open(server), ClientState.for_endpoint(tmp_path, URL)) as client:
                 assert code_of(lambda: client.classify(FEATURES[:1])) == "state"
 
     def test_a_broken_pin_is_not_replaced_silently(self, tmp_path: Path) -> None:
-        state = State.of(tmp_path, URL)
+        state = ClientState.for_endpoint(tmp_path, URL)
         state.save()
         (path,) = tmp_path.glob("*/pin.json")
         path.write_text("{}x")
-        assert code_of(lambda: State.of(tmp_path, URL)) == "state"
+        assert code_of(lambda: ClientState.for_endpoint(tmp_path, URL)) == "state"
 
     def test_keys_are_uploaded_again_when_the_server_forgot_them(self) -> None:
-        state = State()
+        state = ClientState()
         with client_of(InProcessTransport(app_of()), state) as client:
             client.classify(FEATURES[:3])
             state.pin.sessions["block"] = "x" * 43  # what a server that lost its disk makes of it
@@ -192,7 +194,7 @@ class TestALyingServer:
 
     def test_weights_that_only_the_clients_own_probes_see_are_found_out_later(self) -> None:
         """They differ from the stated ones only where no published probe looks."""
-        state = State()
+        state = ClientState()
         honest = app_of()
         with client_of(InProcessTransport(honest), state) as client:
             client.classify(FEATURES[:8])
@@ -220,7 +222,7 @@ class TestALyingServer:
                 return response
             replies = bundles.unbundle(response.content, 32, 1 << 24)
             body = bundles.bundle(replies[::-1])
-            digest = wire.reply_digest(request.headers[wire.REQUEST_DIGEST], body)
+            digest = wire.compute_reply_digest(request.headers[wire.REQUEST_DIGEST], body)
             return httpx.Response(200, content=body, headers={wire.REPLY_DIGEST: digest})
 
         with client_of(Between(app_of(HEAD, "fast"), mixed_up)) as client:
@@ -234,7 +236,7 @@ class TestManifest:
         """The code with which a changed manifest, rightly signed, is refused."""
         with EncryptedClassifier.in_process(app_of()) as client:
             manifest = client.manifest.model_copy(update=change)
-        signed = wire.SignedManifest.of(manifest, key or self.KEY)
+        signed = wire.SignedManifest.sign(manifest, key or self.KEY)
         answer = httpx.MockTransport(lambda _: httpx.Response(200, content=signed.model_dump_json()))
         return code_of(lambda: client_of(answer, **more).manifest)
 
@@ -269,13 +271,13 @@ class TestManifest:
     def test_another_key_than_the_pinned_one(self) -> None:
         other = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
         assert self.shown({}, public_key=other) == "manifest"
-        state = State()
+        state = ClientState()
         with client_of(InProcessTransport(app_of()), state) as client:
             assert client.manifest.labels == LABELS
         assert self.shown({}, state=state) == "manifest"
 
     def test_an_older_manifest_of_other_weights(self) -> None:
-        state = State()
+        state = ClientState()
         state.pin.issued_at, state.pin.commitment = "9999", "0" * 64
         assert self.shown({}, state=state) == "dishonest"
 
@@ -310,7 +312,7 @@ class TestPatience:
         headers = {} if header is None else {"Retry-After": header}
         refusal = wire.Refusal(error="busy", message="try again").model_dump()
         transport, waits = self.busy(2, lambda: httpx.Response(status, json=refusal, headers=headers))
-        with client_of(transport, patience=Patience(sleep=waits.append)) as client:
+        with client_of(transport, retry_policy=RetryPolicy(sleep=waits.append)) as client:
             assert client.classify(FEATURES[:1]).labels == labels_of(HEAD)[:1]
         assert len(waits) == 2
         assert min(waits) >= least
@@ -320,7 +322,7 @@ class TestPatience:
             raise httpx.ConnectError("gone")
 
         transport, waits = self.busy(3, lost)
-        with client_of(transport, patience=Patience(sleep=waits.append)) as client:
+        with client_of(transport, retry_policy=RetryPolicy(sleep=waits.append)) as client:
             assert client.classify(FEATURES[:1]).labels == labels_of(HEAD)[:1]
         assert len(waits) == 3
         assert waits[2] > waits[0] / 2  # backs off, at random
@@ -330,7 +332,7 @@ class TestPatience:
         transport, waits = self.busy(
             99, lambda: httpx.Response(503, json=refusal, headers={"Retry-After": "50"})
         )
-        with client_of(transport, patience=Patience(total=120, sleep=waits.append)) as client:
+        with client_of(transport, retry_policy=RetryPolicy(total=120, sleep=waits.append)) as client:
             assert code_of(lambda: client.classify(FEATURES[:1])) == "busy"
         assert sum(waits) <= 120
 
@@ -338,14 +340,16 @@ class TestPatience:
     def test_a_refusal_is_not_argued_with(self, status: int) -> None:
         refusal = wire.Refusal(error="no", message="no").model_dump()
         transport, waits = self.busy(1, lambda: httpx.Response(status, json=refusal))
-        with client_of(transport, patience=Patience(sleep=waits.append)) as client:
+        with client_of(transport, retry_policy=RetryPolicy(sleep=waits.append)) as client:
             assert code_of(lambda: client.classify(FEATURES[:1])) == "no"
         assert waits == []
 
 
 @pytest.mark.parametrize("url", ["http://", "nonsense", "ftp://127.0.0.1", "http://127.0.0.1:99999"])
 def test_no_url(url: str) -> None:
-    assert code_of(lambda: EncryptedClassifier.connect(url, patience=Patience(total=0))) == "unreachable"
+    assert (
+        code_of(lambda: EncryptedClassifier.connect(url, retry_policy=RetryPolicy(total=0))) == "unreachable"
+    )
 
 
 def test_an_answer_to_another_request_is_refused() -> None:
@@ -371,7 +375,7 @@ def test_an_answer_that_is_none(blobs: list[bytes]) -> None:
         if "classify" not in request.url.path:
             return send(request)
         body = bundles.bundle(blobs)
-        digest = wire.reply_digest(request.headers[wire.REQUEST_DIGEST], body)
+        digest = wire.compute_reply_digest(request.headers[wire.REQUEST_DIGEST], body)
         return httpx.Response(200, content=body, headers={wire.REPLY_DIGEST: digest})
 
     with client_of(Between(app_of(), answer)) as client:

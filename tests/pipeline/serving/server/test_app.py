@@ -18,12 +18,12 @@ import pytest
 from fixtures import uploads
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
-from lexveil.pipeline.serving.server.app import Limits, Offer, create_app
+from lexveil.pipeline.serving.server.app import Offer, ServerLimits, create_app
 from lexveil.pipeline.serving.server.sessions import SessionLimits
-from lexveil.pipeline.serving.server.state import State
+from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 LABELS = ["lease", "loan", "merger"]
 
 
@@ -60,7 +60,7 @@ class TestNoSecretKey:
     def test_one_that_is_uploaded_is_refused_and_not_stored(
         self, calling: Any, offer: Offer, honest: Any, tmp_path: Path
     ) -> None:
-        state = State(tmp_path / "endpoint")
+        state = ServerState(tmp_path / "endpoint")
         secret = uploads.secret_key(honest.keys)
         with calling(create_app(offer, state=state)) as caller:
             session = caller.open(honest.evaluation)
@@ -78,10 +78,10 @@ class TestManifest:
     def test_it_is_signed_by_a_key_that_stays(self, calling: Any, offer: Offer, tmp_path: Path) -> None:
         signed: list[wire.SignedManifest] = []
         for _ in range(2):
-            with calling(create_app(offer, state=State(tmp_path / "endpoint"))) as caller:
+            with calling(create_app(offer, state=ServerState(tmp_path / "endpoint"))) as caller:
                 content = caller.http.get("/v1/manifest").content
                 signed.append(wire.SignedManifest.model_validate_json(content))
-        first, second = signed[0].verified(), signed[1].verified(signed[0].public_key)
+        first, second = signed[0].verify(), signed[1].verify(signed[0].public_key)
         assert first.labels == LABELS
         assert first.weights_commitment == second.weights_commitment
         assert set(first.layouts) == {"block", "slot"}
@@ -92,7 +92,7 @@ class TestManifest:
             signed = wire.SignedManifest.model_validate_json(caller.http.get("/v1/manifest").content)
         with calling(create_app(offer)) as caller:
             other = wire.SignedManifest.model_validate_json(caller.http.get("/v1/manifest").content)
-        assert other.verified().weights_commitment != signed.verified().weights_commitment  # another salt
+        assert other.verify().weights_commitment != signed.verify().weights_commitment  # another salt
         for change in (
             {"manifest": signed.manifest.replace("lease", "loans")},
             {"signature": other.signature},
@@ -100,17 +100,17 @@ class TestManifest:
             {"public_key": "?"},
         ):
             with pytest.raises(wire.WireError):
-                signed.model_copy(update=change).verified()
+                signed.model_copy(update=change).verify()
         with pytest.raises(wire.WireError):
-            signed.verified(pinned=other.public_key)
+            signed.verify(pinned=other.public_key)
 
     def test_other_weights_are_told_and_end_sessions(
         self, calling: Any, offer: Offer, head: LinearHead, honest: Any, tmp_path: Path
     ) -> None:
-        with calling(create_app(offer, state=State(tmp_path / "endpoint"))) as caller:
+        with calling(create_app(offer, state=ServerState(tmp_path / "endpoint"))) as caller:
             session = caller.open(honest.evaluation)
         other = Offer(ServedModel(LinearHead(head.weight * 2, head.bias)), LABELS)
-        with calling(create_app(other, state=State(tmp_path / "endpoint"))) as caller:
+        with calling(create_app(other, state=ServerState(tmp_path / "endpoint"))) as caller:
             response = caller.classify(session, honest.request)
             assert (response.status_code, response.json()["error"]) == (404, "session")
 
@@ -126,8 +126,8 @@ class TestRequests:
     ) -> None:
         with calling(create_app(offer)) as caller:
             response = caller.classify(caller.open(honest.evaluation), honest.request)
-        request = wire.digest(wire.bundle([honest.request]))
-        assert response.headers[wire.REPLY_DIGEST] == wire.reply_digest(request, response.content)
+        request = wire.compute_digest(wire.bundle([honest.request]))
+        assert response.headers[wire.REPLY_DIGEST] == wire.compute_reply_digest(request, response.content)
         logits = honest.keys.decrypt(wire.unbundle(response.content, 1, 1 << 20), 1)
         assert np.abs(logits - honest.answer).max() < 1e-2
 
@@ -167,7 +167,7 @@ class TestRequests:
             assert b"\n" not in response.content
 
     def test_sessions_and_slots_are_limited(self, calling: Any, offer: Offer, honest: Any) -> None:
-        limits = Limits(sessions=SessionLimits(per_tenant=1), quotas=QuotaLimits(slots_per_day=1))
+        limits = ServerLimits(sessions=SessionLimits(per_tenant=1), quotas=QuotaLimits(slots_per_day=1))
         with calling(create_app(offer, limits)) as caller:
             session = caller.open(honest.evaluation)
             full = caller.post("/v1/sessions", wire.bundle([honest.evaluation]))
@@ -177,7 +177,7 @@ class TestRequests:
             assert int(response.headers["Retry-After"]) >= 1
 
     def test_a_session_ends_in_time(self, calling: Any, offer: Offer, honest: Any) -> None:
-        with calling(create_app(offer, Limits(sessions=SessionLimits(seconds=0)))) as caller:
+        with calling(create_app(offer, ServerLimits(sessions=SessionLimits(seconds=0)))) as caller:
             response = caller.classify(caller.open(honest.evaluation), honest.request)
         assert (response.status_code, response.json()["error"]) == (404, "session")
 
@@ -197,7 +197,7 @@ class TestTenants:
     def test_a_key_is_needed_and_a_session_is_its_tenants(
         self, calling: Any, offer: Offer, honest: Any, tmp_path: Path
     ) -> None:
-        state = State(tmp_path / "endpoint")
+        state = ServerState(tmp_path / "endpoint")
         court, firm = (f"Bearer {ApiKeys(state.folder).issue(name)}" for name in ("court", "firm"))
         with calling(create_app(offer, state=state)) as caller:
             for method, path in (
@@ -228,7 +228,7 @@ class TestTenants:
             async with httpx.AsyncClient(base_url="http://test", transport=transport) as http:
                 return (await http.get(path)).status_code
 
-        state = State.temporary()
+        state = ServerState.create_temporary()
         app = create_app(offer, state=state)
         for path in ("/v1/manifest", "/metrics"):
             assert asyncio.run(get(path, ("127.0.0.1", 1))) == 200
@@ -257,7 +257,7 @@ class TestOperators:
     def test_an_error_of_the_server_is_told_by_its_type_alone(
         self, calling: Any, offer: Offer, honest: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
     ) -> None:
-        state = State(tmp_path / "endpoint")
+        state = ServerState(tmp_path / "endpoint")
         caplog.set_level(logging.INFO)
         logging.getLogger("lexveil.serving").propagate = True
         with calling(create_app(offer, state=state)) as caller:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from lexveil.pipeline.serving import wire
+from tests.deadlines import HANGS_AFTER
 
 
 def answered(connection: socket.socket) -> bytes:
@@ -96,17 +97,19 @@ class TestRestart:
     ) -> None:
         server = start_server()
         body = wire.bundle([honest.request])
-        headers = {wire.REQUEST_DIGEST: wire.digest(body)}
+        headers = {wire.REQUEST_DIGEST: wire.compute_digest(body)}
         right, wrong, stop = [0, 0], list[str](), threading.Event()
 
         def ask(http: httpx.Client, path: str, content: bytes) -> httpx.Response | None:
             try:
-                return http.post(path, content=content, headers={wire.REQUEST_DIGEST: wire.digest(content)})
+                return http.post(
+                    path, content=content, headers={wire.REQUEST_DIGEST: wire.compute_digest(content)}
+                )
             except httpx.TransportError:
                 return None
 
         def client(number: int) -> None:
-            with httpx.Client(base_url=server.url, timeout=60) as http:
+            with httpx.Client(base_url=server.url, timeout=HANGS_AFTER) as http:
                 opened = ask(http, "/v1/sessions", wire.bundle([honest.evaluation]))
                 assert opened is not None
                 path = f"/v1/sessions/{opened.json()['session']}/classify"
@@ -118,7 +121,7 @@ class TestRestart:
                     if response.status_code != 200:
                         wrong.append(response.text)
                         return
-                    assert response.headers[wire.REPLY_DIGEST] == wire.reply_digest(
+                    assert response.headers[wire.REPLY_DIGEST] == wire.compute_reply_digest(
                         headers[wire.REQUEST_DIGEST], response.content
                     )
                     logits = honest.keys.decrypt(wire.unbundle(response.content, 1, 1 << 20), 1)
@@ -149,16 +152,16 @@ class TestRestart:
 
     def test_requests_in_progress_finish(self, start_server: Any, honest: Any) -> None:
         server = start_server()
-        with httpx.Client(base_url=server.url, timeout=60) as http:
+        with httpx.Client(base_url=server.url, timeout=HANGS_AFTER) as http:
             content = wire.bundle([honest.evaluation])
             opened = http.post(
-                "/v1/sessions", content=content, headers={wire.REQUEST_DIGEST: wire.digest(content)}
+                "/v1/sessions", content=content, headers={wire.REQUEST_DIGEST: wire.compute_digest(content)}
             )
             body = wire.bundle([honest.request] * 32)
             replies: list[httpx.Response] = []
             path, headers = (
                 f"/v1/sessions/{opened.json()['session']}/classify",
-                {wire.REQUEST_DIGEST: wire.digest(body)},
+                {wire.REQUEST_DIGEST: wire.compute_digest(body)},
             )
             asking = threading.Thread(
                 target=lambda: replies.append(http.post(path, content=body, headers=headers))
@@ -181,7 +184,7 @@ def test_the_log_is_lines_of_json_without_sessions(start_server: Any, honest: An
     server = start_server()
     body = wire.bundle([honest.evaluation])
     opened = httpx.post(
-        server.url + "/v1/sessions", content=body, headers={wire.REQUEST_DIGEST: wire.digest(body)}
+        server.url + "/v1/sessions", content=body, headers={wire.REQUEST_DIGEST: wire.compute_digest(body)}
     )
     session = opened.json()["session"]
     httpx.delete(f"{server.url}/v1/sessions/{session}")
@@ -247,16 +250,16 @@ def test_others_than_this_machine_are_not_served_without_keys(tmp_path: Path) ->
     program = (
         "import sys\nfrom pathlib import Path\nimport numpy as np\n"
         "from lexveil.pipeline.errors import EndpointError\n"
-        "from lexveil.pipeline.serving.server.app import Limits, Offer\n"
-        "from lexveil.pipeline.serving.server.listen import Listen, serve\n"
+        "from lexveil.pipeline.serving.server.app import ServerLimits, Offer\n"
+        "from lexveil.pipeline.serving.server.listen import ListenOptions, serve\n"
         "from lexveil.privacy.he.served_model import LinearHead, ServedModel\n"
         "offer = Offer(ServedModel(LinearHead(np.ones((64, 2)), np.zeros(2))), ['a', 'b'])\n"
-        "try:\n    serve(offer, Path(sys.argv[1]), Listen(host='0.0.0.0'), Limits())\n"
+        "try:\n    serve(offer, Path(sys.argv[1]), ListenOptions(host='0.0.0.0'), ServerLimits())\n"
         "except EndpointError as error:\n    sys.exit(str(error))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "endpoint")],
-        cwd=Path(__file__).resolve().parents[3],
+        cwd=Path(__file__).resolve().parents[4],
         capture_output=True,
         text=True,
     )

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from lexveil.pipeline.serving.server.sessions import Full, NoSuchSession, SessionLimits, Sessions
-from lexveil.pipeline.serving.server.state import State
+from lexveil.pipeline.serving.server.sessions import (
+    SessionLimits,
+    SessionNotFoundError,
+    Sessions,
+    SessionsFullError,
+)
+from lexveil.pipeline.serving.server.state import ServerState
 
 
 class Clock:
@@ -23,7 +28,7 @@ def opened(sessions: Sessions, tenant: str = "a", keys: bytes = b"keys") -> str:
 
 
 def test_keys_stand_on_disk_under_a_hash_for_their_owner_alone(tmp_path: Path) -> None:
-    state = State(tmp_path / "endpoint")
+    state = ServerState(tmp_path / "endpoint")
     session = opened(Sessions(state, SessionLimits(), "head"))
     (file,) = state.keys_folder.iterdir()
     assert file.read_bytes() == b"keys"
@@ -35,33 +40,33 @@ def test_keys_stand_on_disk_under_a_hash_for_their_owner_alone(tmp_path: Path) -
 
 
 def test_a_session_outlives_the_process(tmp_path: Path) -> None:
-    session = opened(Sessions(State(tmp_path / "endpoint"), SessionLimits(), "head"))
-    again = Sessions(State(tmp_path / "endpoint"), SessionLimits(), "head")
+    session = opened(Sessions(ServerState(tmp_path / "endpoint"), SessionLimits(), "head"))
+    again = Sessions(ServerState(tmp_path / "endpoint"), SessionLimits(), "head")
     assert again.find(session, "a").keys.read_bytes() == b"keys"
 
 
 def test_nobody_else_has_it(tmp_path: Path) -> None:
-    clock, state = Clock(), State(tmp_path / "endpoint")
+    clock, state = Clock(), ServerState(tmp_path / "endpoint")
     sessions = Sessions(state, SessionLimits(seconds=10), "head", clock)
     session = opened(sessions)
     for name, tenant in ((session, "b"), (session + "x", "a"), ("", "a")):
-        with pytest.raises(NoSuchSession):
+        with pytest.raises(SessionNotFoundError):
             sessions.find(name, tenant)
-    with pytest.raises(NoSuchSession):
+    with pytest.raises(SessionNotFoundError):
         sessions.close(session, "b")
     clock.time += 9
     assert sessions.find(session, "a").layout == "block"
     clock.time += 1
-    with pytest.raises(NoSuchSession):
+    with pytest.raises(SessionNotFoundError):
         sessions.find(session, "a")
 
 
 def test_closed_expired_and_foreign_keys_are_deleted(tmp_path: Path) -> None:
-    clock, state = Clock(), State(tmp_path / "endpoint")
+    clock, state = Clock(), ServerState(tmp_path / "endpoint")
     sessions = Sessions(state, SessionLimits(seconds=10), "head", clock)
     closed, _ = opened(sessions), opened(sessions)
     sessions.close(closed, "a")
-    with pytest.raises(NoSuchSession):
+    with pytest.raises(SessionNotFoundError):
         sessions.find(closed, "a")
     (state.keys_folder / "orphan.keys").write_bytes(b"of a server that was killed")
     for path in state.keys_folder.iterdir():
@@ -72,32 +77,33 @@ def test_closed_expired_and_foreign_keys_are_deleted(tmp_path: Path) -> None:
 
 
 def test_another_head_forgets_all_sessions(tmp_path: Path) -> None:
-    state = State(tmp_path / "endpoint")
+    state = ServerState(tmp_path / "endpoint")
     session = opened(Sessions(state, SessionLimits(), "head"))
-    with pytest.raises(NoSuchSession):
+    with pytest.raises(SessionNotFoundError):
         Sessions(state, SessionLimits(), "other").find(session, "a")
 
 
 def test_caps_by_tenant_and_over_all(tmp_path: Path) -> None:
     limits = SessionLimits(per_tenant=2, tenant_bytes=100, total=3, idle_seconds=60)
     clock = Clock()
-    sessions = Sessions(State(tmp_path / "endpoint"), limits, "head", clock)
+    sessions = Sessions(ServerState(tmp_path / "endpoint"), limits, "head", clock)
     first = opened(sessions)
     clock.time += 1
     second = opened(sessions)
-    with pytest.raises(Full) as caught:
+    with pytest.raises(SessionsFullError) as caught:
         opened(sessions)
+    assert caught.value.retry_after is not None
     assert 1 <= caught.value.retry_after <= 60
-    with pytest.raises(Full):
+    with pytest.raises(SessionsFullError):
         opened(sessions, "b", bytes(101))
     opened(sessions, "b")
-    with pytest.raises(Full):
+    with pytest.raises(SessionsFullError):
         opened(sessions, "c")
     clock.time += 61
     sessions.find(first, "a")  # in use: it is the second that makes room
     third = opened(sessions)
     assert sessions.find(first, "a")
     assert sessions.find(third, "a")
-    with pytest.raises(NoSuchSession):
+    with pytest.raises(SessionNotFoundError):
         sessions.find(second, "a")
     assert sessions.usage() == (3, 12)

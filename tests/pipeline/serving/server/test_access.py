@@ -9,12 +9,12 @@ from lexveil.pipeline.serving.server.access import (
     LOCAL,
     Access,
     ApiKeys,
-    OverQuota,
+    QuotaExceededError,
     QuotaLimits,
     Quotas,
-    Unauthorized,
+    UnauthorizedError,
 )
-from lexveil.pipeline.serving.server.state import State
+from lexveil.pipeline.serving.server.state import ServerState
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -25,11 +25,11 @@ class TestApiKeys:
     def test_a_key_tells_its_tenant_until_it_is_revoked(self, tmp_path: Path) -> None:
         issued, running = ApiKeys(tmp_path), ApiKeys(tmp_path)  # the command, and the server
         first, second = issued.issue("court"), issued.issue("firm")
-        assert [running.tenant_of(key) for key in (first, second)] == ["court", "firm"]
+        assert [running.identify(key) for key in (first, second)] == ["court", "firm"]
         issued.revoke(first.split("_")[1])
-        with pytest.raises(Unauthorized):
-            running.tenant_of(first)
-        assert running.tenant_of(second) == "firm"
+        with pytest.raises(UnauthorizedError):
+            running.identify(first)
+        assert running.identify(second) == "firm"
 
     def test_the_file_is_private_and_holds_no_key(self, tmp_path: Path) -> None:
         secret = ApiKeys(tmp_path).issue("court").split("_", 2)[2]
@@ -42,8 +42,8 @@ class TestApiKeys:
         key = keys.issue("court")
         wrong = key[:-1] + ("A" if key[-1] != "A" else "B")
         for text in ("", "lxv_", wrong, key + "x", key.upper(), "lxv_000000000000_" + key.split("_", 2)[2]):
-            with pytest.raises(Unauthorized):
-                keys.tenant_of(text)
+            with pytest.raises(UnauthorizedError):
+                keys.identify(text)
 
     @pytest.mark.parametrize("tenant", ["", "local", "a b", "x" * 65, "ünï", "a\nb"])
     def test_what_is_no_tenant(self, tmp_path: Path, tenant: str) -> None:
@@ -53,10 +53,10 @@ class TestApiKeys:
     def test_a_file_that_goes_missing_lets_nobody_in(self, tmp_path: Path) -> None:
         access, keys = Access(ApiKeys(tmp_path)), ApiKeys(tmp_path)
         key = keys.issue("court")
-        assert access.tenant(bearer(key), "10.0.0.1") == "court"
+        assert access.identify_tenant(bearer(key), "10.0.0.1") == "court"
         (tmp_path / "api-keys.json").unlink()
-        with pytest.raises(Unauthorized):
-            access.tenant({}, "127.0.0.1")
+        with pytest.raises(UnauthorizedError):
+            access.identify_tenant({}, "127.0.0.1")
 
 
 class TestAccess:
@@ -64,7 +64,7 @@ class TestAccess:
         self, tmp_path: Path
     ) -> None:
         access = Access(ApiKeys(tmp_path))
-        assert access.tenant({}, "127.0.0.1") == access.tenant({}, "::1") == LOCAL
+        assert access.identify_tenant({}, "127.0.0.1") == access.identify_tenant({}, "::1") == LOCAL
         for headers, client in (
             ({}, "10.0.0.1"),
             ({}, None),
@@ -73,16 +73,16 @@ class TestAccess:
             ({"x-forwarded-for": "127.0.0.1"}, "127.0.0.1"),
             ({"forwarded": "for=127.0.0.1"}, "::1"),
         ):
-            with pytest.raises(Unauthorized):
-                access.tenant(headers, client)
+            with pytest.raises(UnauthorizedError):
+                access.identify_tenant(headers, client)
 
     def test_with_keys_this_machine_needs_one_too(self, tmp_path: Path) -> None:
         key = ApiKeys(tmp_path).issue("court")
         access = Access(ApiKeys(tmp_path))
-        assert access.tenant(bearer(key), "10.0.0.1") == "court"
+        assert access.identify_tenant(bearer(key), "10.0.0.1") == "court"
         for headers in ({}, {"authorization": key}, {"authorization": f"Basic {key}"}):
-            with pytest.raises(Unauthorized):
-                access.tenant(headers, "127.0.0.1")
+            with pytest.raises(UnauthorizedError):
+                access.identify_tenant(headers, "127.0.0.1")
 
     def test_metrics_are_for_this_machine_and_the_operator(self, tmp_path: Path) -> None:
         keys = ApiKeys(tmp_path)
@@ -96,10 +96,10 @@ class TestAccess:
 
 class TestQuotas:
     def test_slots_a_minute_come_back_with_time(self) -> None:
-        state, now = State.temporary(), [0.0]
+        state, now = ServerState.create_temporary(), [0.0]
         quotas = Quotas(state.database, QuotaLimits(slots_per_minute=60), 1, lambda: now[0])
         quotas.charge("a", 50)
-        with pytest.raises(OverQuota) as caught:
+        with pytest.raises(QuotaExceededError) as caught:
             quotas.charge("a", 20)
         assert caught.value.retry_after == 10
         quotas.charge("b", 60)
@@ -108,9 +108,9 @@ class TestQuotas:
 
     def test_slots_a_day_outlive_a_restart_and_end_at_midnight(self, tmp_path: Path) -> None:
         now, limits = [86_400.0 - 100], QuotaLimits(slots_per_day=100)
-        Quotas(State(tmp_path / "endpoint").database, limits, 1, lambda: now[0]).charge("a", 90)
-        quotas = Quotas(State(tmp_path / "endpoint").database, limits, 1, lambda: now[0])
-        with pytest.raises(OverQuota) as caught:
+        Quotas(ServerState(tmp_path / "endpoint").database, limits, 1, lambda: now[0]).charge("a", 90)
+        quotas = Quotas(ServerState(tmp_path / "endpoint").database, limits, 1, lambda: now[0])
+        with pytest.raises(QuotaExceededError) as caught:
             quotas.charge("a", 20)
         assert caught.value.retry_after == 100
         quotas.refund("a", 10)
@@ -119,27 +119,32 @@ class TestQuotas:
         quotas.charge("a", 100)
 
     def test_the_largest_request_always_fits_a_minute(self) -> None:
-        quotas = Quotas(State.temporary().database, QuotaLimits(slots_per_minute=60), 8192)
+        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(slots_per_minute=60), 8192)
         quotas.charge("a", 8192)
 
     def test_requests_at_a_time(self) -> None:
-        quotas = Quotas(State.temporary().database, QuotaLimits(requests_at_once=1), 1)
-        with quotas.request("a"), quotas.request("b"), pytest.raises(OverQuota), quotas.request("a"):
+        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(requests_at_once=1), 1)
+        with (
+            quotas.admit_request("a"),
+            quotas.admit_request("b"),
+            pytest.raises(QuotaExceededError),
+            quotas.admit_request("a"),
+        ):
             pass
-        with quotas.request("a"):
+        with quotas.admit_request("a"):
             pass
 
     def test_who_ends_workers_again_and_again_is_kept_out_for_a_while(self) -> None:
         now = [1e9]
-        quotas = Quotas(State.temporary().database, QuotaLimits(), 1, lambda: now[0])
+        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(), 1, lambda: now[0])
         for _ in range(5):
-            with quotas.request("a"):
-                quotas.strike("a")
-        with pytest.raises(OverQuota) as caught, quotas.request("a"):
+            with quotas.admit_request("a"):
+                quotas.add_strike("a")
+        with pytest.raises(QuotaExceededError) as caught, quotas.admit_request("a"):
             pass
         assert caught.value.retry_after == 600
-        with quotas.request("b"):
+        with quotas.admit_request("b"):
             pass
         now[0] += 601
-        with quotas.request("a"):
+        with quotas.admit_request("a"):
             pass
