@@ -232,7 +232,9 @@ class TestPostgres:
                 folder = other.scalar(
                     sa.text("SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()")
                 )
-        data = Path(sa.make_url(postgres).query["host"]) / "data" / str(folder)
+        host = sa.make_url(postgres).query["host"]
+        assert isinstance(host, str)
+        data = Path(host) / "data" / str(folder)
         try:
             files = b"".join(path.read_bytes() for path in data.iterdir())
         except PermissionError:

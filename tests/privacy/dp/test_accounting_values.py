@@ -23,8 +23,15 @@ def gaussian_delta(epsilon: float, mu: float) -> float:
     return float(norm.cdf(mu / 2 - shift) - math.exp(epsilon) * norm.cdf(-mu / 2 - shift))
 
 
+def root(function: Callable[[float], float], high: float) -> float:
+    """The zero of a function between 0 and a bound."""
+    value = brentq(function, 0, high, xtol=1e-12)
+    assert isinstance(value, float)
+    return value
+
+
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    return float(brentq(lambda epsilon: gaussian_delta(epsilon, mu) - delta, 0, 200, xtol=1e-12))
+    return root(lambda epsilon: gaussian_delta(epsilon, mu) - delta, 200)
 
 
 def sampled_delta(epsilon: float, noise: float, rate: float) -> float:
@@ -38,8 +45,8 @@ def sampled_delta(epsilon: float, noise: float, rate: float) -> float:
         return noise**2 * math.log((ratio - 1 + rate) / rate) + 0.5
 
     def above(x: float) -> tuple[float, float]:
-        without = norm.sf(x / noise)
-        return (1 - rate) * without + rate * norm.sf((x - 1) / noise), without
+        without = float(norm.sf(x / noise))
+        return (1 - rate) * without + rate * float(norm.sf((x - 1) / noise)), without
 
     present, absent = above(point(math.exp(epsilon)))
     removing = present - math.exp(epsilon) * absent
@@ -68,7 +75,7 @@ def test_steps_without_sampling_are_one_step_of_less_noise(steps: int, noise: fl
     [(1.0, 0.01, 1e-5), (0.7, 0.2, 1e-4), (2.0, 0.5, 1e-6), (0.5, 0.9, 1e-5), (1.5, 0.05, 1e-8)],
 )
 def test_one_sampled_step_is_its_hockey_stick_divergence(noise: float, rate: float, delta: float) -> None:
-    exact = brentq(lambda epsilon: sampled_delta(epsilon, noise, rate) - delta, 0, 50, xtol=1e-12)
+    exact = root(lambda epsilon: sampled_delta(epsilon, noise, rate) - delta, 50)
     assert exact * (1 - 1e-9) <= accounting.epsilon(noise, rate, 1, delta) <= 1.01 * exact
 
 

@@ -251,7 +251,8 @@ class TestAttacks:
         random = dice()
         passed = 0
         for _ in range(60):
-            members, others = ((random.random(300) * (1 + math.e) < share) * 1.0 for share in (math.e, 1))
+            scores = (random.random(300) * (1 + math.e) < share for share in (math.e, 1))
+            members, others = (score.astype(np.float64) for score in scores)
             found = measure_membership(members, others, 1e-9, 0.95, random)
             assert found is not None
             passed += found.epsilon_lower_bound > 1

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from lexveil.privacy.dp.engine import TrainingPlan, train
 from lexveil.privacy.dp.randomness import SecureRandom
 
 KEY = bytes(range(32))
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ def plan(**changes) -> TrainingPlan:
     return TrainingPlan(**(values | changes))
 
 
-def fresh(model: nn.Module, seed: int = 0) -> nn.Module:
+def fresh(model: Module, seed: int = 0) -> Module:
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.1, generator=generator)
@@ -142,12 +143,13 @@ def test_an_owner_larger_than_a_micro_batch_is_clipped_as_one(private):
     sizes: list[int] = []
 
     for max_items in (3, 1000):
-        model = fresh(nn.Sequential(nn.Linear(16, 3))).double()
+        linear = nn.Linear(16, 3)
+        model = fresh(nn.Sequential(linear)).double()
         model.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
         data = TensorOwners(inputs, labels, owner, 8)
         chosen = plan(steps=3, sample_rate=0.9, max_grad_norm=3.0, learning_rate=0.1)
         train(model, data, cross_entropy, chosen, SecureRandom(KEY), max_items=max_items, private=private)
-        weights.append(model[0].weight.detach().clone())
+        weights.append(linear.weight.detach().clone())
         if max_items == 3:
             assert max(sizes) == 3
     assert torch.allclose(weights[0], weights[1], rtol=1e-10, atol=1e-12)
@@ -274,6 +276,7 @@ def test_one_step_is_the_formula():
         batch = data.batch([one])
         cross_entropy(reference(batch.inputs), batch.targets).mean().backward()
         norm = torch.cat([p.grad.flatten() for p in reference.parameters() if p.grad is not None]).norm()
+        assert reference.weight.grad is not None
         total += reference.weight.grad * min(1.0, 0.1 / float(norm))
     noise = SecureRandom(KEY).normal("noise", 0, 51)[:48].view(3, 16)
     expected = weight - 4.0 * (total + 1.5 * 0.1 * noise) / 5

@@ -41,7 +41,7 @@ def test_a_cut_keeps_every_owner_alike():
 
 
 @pytest.mark.parametrize("arguments", [(0, 0.1), (5, 0.0), (5, 1.5)])
-def test_impossible_draws_are_refused(arguments):
+def test_impossible_draws_are_refused(arguments: tuple[int, float]) -> None:
     with pytest.raises(ValueError, match="found"):
         poisson_sample(*arguments, RANDOM, 0)
     with pytest.raises(ValueError, match="max_batch"):

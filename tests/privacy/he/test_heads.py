@@ -116,7 +116,8 @@ class TestDigests:
     def test_the_digest_is_that_of_the_weights_alone(self) -> None:
         assert weights_digest(linear()) == weights_digest(linear())
         head = linear()
-        single = LinearHead(head.weight.astype(np.float32), head.bias.astype(np.float32))
+        rounded = (head.weight.astype(np.float32), head.bias.astype(np.float32))
+        single = LinearHead(*rounded)  # pyright: ignore[reportArgumentType]
         again = LinearHead(single.weight.astype(np.float64), single.bias.astype(np.float64))
         assert weights_digest(single) == weights_digest(again) != weights_digest(head)
         ordered = LinearHead(np.asfortranarray(head.weight), head.bias)

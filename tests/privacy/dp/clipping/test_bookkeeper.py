@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -62,7 +64,9 @@ def check(model, inputs, take, targets, tolerance=1e-12, owners=OWNERS, n_owners
         assert ((clipped.norms - norms).abs() <= tolerance * norms).all()
         factors = clip / norms.clamp(min=clip)
         for name in sums[0]:
-            expected = sum(f * s[name] for f, s in zip(factors, sums, strict=True))
+            expected = sum(
+                (f * s[name] for f, s in zip(factors, sums, strict=True)), torch.zeros_like(sums[0][name])
+            )
             assert clipped.grads[name].shape == expected.shape
             assert (clipped.grads[name] - expected).norm() <= tolerance * expected.norm()
     assert all(p.grad is None for p in model.parameters())
@@ -117,7 +121,8 @@ def test_all_ways_agree(rows, kind, dtype):
         expected[0][owner] += delta.t() @ factors.weights["w"][i].double()
         expected[1][owner] += delta.t() @ factors.weights["u"][i].double()
         expected[2][owner] += delta.sum(0)
-    squares = sum(k * e.flatten(1).square().sum(1) for k, e in zip((1, 1, 2), expected, strict=True))
+    by_parameter = (k * e.flatten(1).square().sum(1) for k, e in zip((1, 1, 2), expected, strict=True))
+    squares = sum(by_parameter, torch.zeros(n_owners, dtype=torch.float64))
     tolerance = 1e-12 if dtype == torch.float64 else 1e-5
     for way in (owner_gradients._Formed, owner_gradients._Factored):
         share = way(flat, owners)
@@ -293,9 +298,9 @@ def test_norms_equal_one_by_one_autograd(kind):
     ours = {
         "layer": lambda: nn.LayerNorm(4),
         "layer without bias": lambda: nn.LayerNorm(4, bias=False),
-        "layer over two": lambda: nn.LayerNorm((5, 4)),
+        "layer over two": lambda: nn.LayerNorm([5, 4]),
         "rms": lambda: nn.RMSNorm(4),
-        "rms over two": lambda: nn.RMSNorm((5, 4)),
+        "rms over two": lambda: nn.RMSNorm([5, 4]),
     }
     model = Words(ours[kind]() if kind in ours else _hugging_face_norm(kind)).double()
     with torch.no_grad():
@@ -328,7 +333,8 @@ def test_agrees_with_opacus():
     x = torch.randn(6, 5, 3)
     wrapped = GradSampleModule(theirs, batch_first=True, loss_reduction="sum")
     wrapped(x)[0].square().sum().backward()
-    samples = {n.removeprefix("_module."): p.grad_sample for n, p in wrapped.named_parameters()}
+    theirs_by_name: dict[str, Any] = dict(wrapped.named_parameters())
+    samples = {n.removeprefix("_module."): p.grad_sample for n, p in theirs_by_name.items()}
     norms = torch.cat([s.flatten(1) for s in samples.values()], 1).norm(dim=1)
     clip = float(norms.median())
     with BookKeeper(ours) as keeper:

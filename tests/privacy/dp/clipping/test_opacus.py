@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -11,13 +12,16 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lexveil.privacy.dp.clipping.opacus import OpacusLSTM
 
+if TYPE_CHECKING:
+    from opacus.layers import DPLSTM
+
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
 
 class Reader(nn.Module):
     """Sum of the outputs and final states of an LSTM, through a linear layer."""
 
-    def __init__(self, lstm: nn.Module, width: int) -> None:
+    def __init__(self, lstm: nn.LSTM | OpacusLSTM | DPLSTM, width: int) -> None:
         super().__init__()
         self.lstm, self.head = lstm, nn.Linear(width, 2)
 
@@ -47,13 +51,18 @@ def readers(**kwargs) -> tuple[Reader, Reader]:
     return theirs, ours
 
 
+def grad_sample(parameter: Any) -> Tensor:
+    """The gradients of the examples, which Opacus adds to a parameter."""
+    return parameter.grad_sample
+
+
 def samples(reader: Reader, x: Tensor, lengths: Tensor | None, **kwargs) -> dict[str, Tensor]:
     from opacus import GradSampleModule
 
     wrapped = GradSampleModule(reader, **kwargs)
     wrapped(x, lengths).square().sum().backward()
-    found = {name: p.grad_sample for name, p in reader.head.named_parameters()}
-    return found | {name: getattr(reader.lstm, name).grad_sample for name in reader.lstm.state_dict()}
+    found = {name: grad_sample(p) for name, p in reader.head.named_parameters()}
+    return found | {name: grad_sample(getattr(reader.lstm, name)) for name in reader.lstm.state_dict()}
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -88,6 +97,7 @@ def test_examples_gradients_are_those_of_dplstm_and_of_each_example_alone(kwargs
         (alone(own).square().sum() * (6 if reduction == "mean" else 1)).backward()
         for part in (alone.lstm, alone.head):
             for name, p in part.named_parameters():
+                assert p.grad is not None
                 assert (found[name][i] - p.grad).norm() <= 1e-12 * p.grad.norm(), name
 
 
@@ -121,7 +131,7 @@ def test_a_layer_used_twice_sums_its_uses():
         wrapped = GradSampleModule(layer)
         (wrapped(x)[0].square().sum() + wrapped(y)[0].square().sum()).backward()
     for name in ours.state_dict():
-        expected, found = (getattr(layer, name).grad_sample for layer in (theirs, ours))
+        expected, found = (grad_sample(getattr(layer, name)) for layer in (theirs, ours))
         assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5), name
 
 
@@ -131,7 +141,8 @@ def trained(reader: Reader, mode: str, x: Tensor, y: Tensor) -> dict[str, Tensor
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model, optimizer, *criterion, loader = PrivacyEngine().make_private(
+        # Any: how many objects it returns depends on the mode.
+        prepared: Any = PrivacyEngine().make_private(
             module=reader,
             optimizer=torch.optim.SGD(reader.parameters(), 0.1),
             data_loader=DataLoader(TensorDataset(x, y), batch_size=4),
@@ -141,6 +152,7 @@ def trained(reader: Reader, mode: str, x: Tensor, y: Tensor) -> dict[str, Tensor
             poisson_sampling=False,
             grad_sample_mode=mode,
         )
+    model, optimizer, *criterion, loader = prepared
     loss = criterion[0] if criterion else nn.CrossEntropyLoss()
     for features, labels in loader:
         optimizer.zero_grad()
@@ -167,7 +179,7 @@ def test_an_empty_draw_leaves_no_gradient():
 
     wrapped = GradSampleModule(OpacusLSTM(3, 4, batch_first=True, bidirectional=True))
     wrapped(torch.zeros(0, 5, 3))[0].sum().backward()
-    assert all(p.grad_sample.shape == (0, *p.shape) for p in wrapped.parameters())
+    assert all(grad_sample(p).shape == (0, *p.shape) for p in wrapped.parameters())
 
 
 def test_it_is_nn_lstm_outside_opacus():

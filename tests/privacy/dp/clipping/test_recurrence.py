@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lexveil.privacy.dp.clipping import products, recurrence
 
@@ -41,7 +43,13 @@ def test_the_fused_kernel_is_asked_and_gates_that_lead_elsewhere_are_not_believe
     x = torch.randn(6, 4, 8)
     assert recurrence._by_fused_kernel(x, weights) is not None
     assert recurrence._by_fused_kernel(x.double(), weights) is None
-    right = recurrence._gates
+    gates = recurrence._gates
+
+    def right(*of: Any) -> Tensor:
+        value = gates(*of)
+        assert value is not None
+        return value
+
     for wrong in (
         lambda *of: None,
         lambda *of: right(*of).flip(-1),
@@ -85,6 +93,7 @@ def test_delta_is_what_autograd_finds(dtype):
     states = recurrence.forward(a.detach(), weights)
     delta = recurrence.backward(states, recurrent, of_hidden, of_cells)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-5
+    assert a.grad is not None
     assert (delta - a.grad).norm() <= tolerance * a.grad.norm()
 
 

@@ -105,7 +105,7 @@ def test_two_first_comers_make_one_table(postgres):
 @pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
 def test_a_connection_lost_between_question_and_answer(ledger, url, moment, monkeypatch):
     """The server ends the session around the commit of a reservation; it is made once all the same."""
-    import sqlalchemy as sa
+    from sqlalchemy import event
 
     ended: list[int] = []
     engine = ledger._store._engine
@@ -120,14 +120,14 @@ def test_a_connection_lost_between_question_and_answer(ledger, url, moment, monk
                 connection.connection.dbapi_connection.commit()
             killer.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
 
-    sa.event.listen(engine, "commit", end)
+    event.listen(engine, "commit", end)
     reservation = ledger.reserve(OWNERS, RUN, "run", b"secret")
-    sa.event.remove(engine, "commit", end)
+    event.remove(engine, "commit", end)
     assert ended
     assert (reservation.state, reservation.secret) == ("open", b"secret")
     assert [entry.kind for entry in ledger.entries()] == ["limit", "reserve"]
     ended.clear()
-    sa.event.listen(engine, "commit", end)
+    event.listen(engine, "commit", end)
     ledger.commit(reservation.id, 100)
     assert ended
     assert [entry.kind for entry in ledger.entries()] == ["limit", "reserve", "commit"]
@@ -136,7 +136,7 @@ def test_a_connection_lost_between_question_and_answer(ledger, url, moment, monk
 
 def test_a_lost_answer_needs_no_secret_to_be_found(ledger, url):
     """A run without a secret cannot be replayed, but the one who asked may still have its answer."""
-    import sqlalchemy as sa
+    from sqlalchemy import event
 
     ended: list[int] = []
 
@@ -148,7 +148,7 @@ def test_a_lost_answer_needs_no_secret_to_be_found(ledger, url):
             with psycopg.connect(url, autocommit=True) as killer:
                 killer.execute("SELECT pg_terminate_backend(%s, 5000)", (ended[0],))
 
-    sa.event.listen(ledger._store._engine, "commit", end)
+    event.listen(ledger._store._engine, "commit", end)
     assert ledger.reserve(OWNERS, RUN, "run").state == "open"
     assert len(ledger.reservations(OWNERS)) == 1
 
