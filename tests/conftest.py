@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,7 +203,7 @@ def bert_in() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with twelve masked documents of a few owners, ready to train on. To copy, not to change."""
     from fixtures.generate import generate
     from lexveil.pipeline.settings import Settings
@@ -223,7 +223,7 @@ def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture
-def masked(masked_once: Any, tmp_path: Path) -> Any:
+def masked(masked_once: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the masked workspace, to train on."""
     from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -264,7 +264,9 @@ class Command:
         place = self.environment(**environment)
         return subprocess.Popen(command, env=place, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
 
-    def run_script(self, script: Path, *arguments: str | Path, **environment: str) -> Any:
+    def run_script(
+        self, script: Path, *arguments: str | Path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """The same with a script in place of the entry point; spawned workers import it too."""
         command = [sys.executable, str(script), *map(str, arguments)]
         return subprocess.run(
@@ -337,6 +339,6 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Prefec
 
 
 @pytest.fixture(scope="session")
-def prefect_server_in() -> Callable[..., Any]:
+def prefect_server_in() -> Callable[..., AbstractContextManager[PrefectServer]]:
     """Another server, with its home in a folder and an environment of its own."""
     return start_prefect_server

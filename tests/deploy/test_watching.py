@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from lexveil.pipeline.monitoring import metrics
-from lexveil.pipeline.serving.server.metrics import Metrics
+from lexveil.pipeline.serving.server.metrics import ServerMetrics
 from lexveil.pipeline.serving.server.pool import PoolState
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -26,7 +26,7 @@ def exported() -> dict[str, set[str]]:
     """The labels of every sample that the runs or the endpoint can export."""
     found = {f"{name}_total": set(labels) for name, (_, labels) in metrics.COUNTERS.items()}
     found |= {name: set(labels) for name, (_, labels) in metrics.GAUGES.items()}
-    endpoint = Metrics()
+    endpoint = ServerMetrics()
     endpoint.watch(lambda: PoolState(True), lambda: (0, 0))
     endpoint.requests.labels("GET", "/v1", "200", "tenant").inc()
     endpoint.seconds.labels("/v1").observe(0.1)

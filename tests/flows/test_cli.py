@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.main import get_command
@@ -18,6 +18,9 @@ from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.deadlines import HANGS_AFTER
 from tests.flows.command_line import Lexveil, assert_refused
+
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "presidio_analyzer", "spacy", "transformers", "prefect", "pydantic_settings", "pyarrow")
@@ -137,7 +140,7 @@ class TestBadInput:
             assert_refused(lexveil, tmp_path, *command, says="-w")
 
     def test_another_workspaces_key(
-        self, lexveil: Lexveil, finished: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, lexveil: Lexveil, finished: Finished, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
         root = finished.workspace.root

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -23,6 +23,9 @@ import pytest
 from lexveil.flows.deployments import parse_schedule, scheduled_job
 from lexveil.pipeline.errors import SourceMissingError
 from tests.deadlines import HANGS_AFTER, wait_until
+
+if TYPE_CHECKING:
+    from tests.conftest import Command, PrefectServer
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "deploy" / "kubernetes" / "job-template.json"
@@ -64,7 +67,9 @@ class Registered:
 
 @pytest.fixture(scope="module")
 def registered(
-    prefect_server: Any, command_in: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
+    prefect_server: PrefectServer,
+    command_in: Callable[[Path], Command],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Registered:
     """Twice with different schedules, for clusters, for the worker of these tests, and wrongly."""
     folder = tmp_path_factory.mktemp("deploy")
@@ -134,7 +139,7 @@ def age(url: str, deployment: str) -> None:
 
 
 def test_registering_again_renews_what_an_earlier_version_registered_and_names_the_rest(
-    registered: Registered, command_in: Callable[[Path], Any]
+    registered: Registered, command_in: Callable[[Path], Command]
 ) -> None:
     for name in ("nightly", "cl-nightly"):
         age(registered.url, name)
@@ -232,7 +237,7 @@ class Scheduled:
 
 @pytest.fixture(scope="module")
 def scheduled(
-    registered: Registered, receiver: Receiver, command_in: Callable[[Path], Any]
+    registered: Registered, receiver: Receiver, command_in: Callable[[Path], Command]
 ) -> Generator[Scheduled]:
     folder, url = registered.folder, registered.url
     command = command_in(folder)
@@ -312,7 +317,7 @@ def children_of(process: int) -> list[int]:
 
 
 def test_delays_grow_and_a_refusal_ends_them(
-    prefect_server: Any, command_in: Callable[[Path], Any], tmp_path: Path
+    prefect_server: PrefectServer, command_in: Callable[[Path], Command], tmp_path: Path
 ) -> None:
     script = tmp_path / "growing.py"
     script.write_text(GROWING)
@@ -353,7 +358,7 @@ def test_a_run_whose_machine_is_gone_is_marked_crashed_and_reported(
     registered: Registered,
     scheduled: Scheduled,
     receiver: Receiver,
-    command_in: Callable[[Path], Any],
+    command_in: Callable[[Path], Command],
 ) -> None:
     """The last here: with a patience of ten seconds every other run would seem dead."""
     receiver.answer, before = 200, len(receiver.bodies)

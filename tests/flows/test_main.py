@@ -13,12 +13,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lexveil.pipeline.errors import BudgetRefusedError
 from tests.deadlines import HANGS_AFTER
+
+if TYPE_CHECKING:
+    from tests.conftest import Command, PrefectServer
 
 DOCUMENTS, PER_SHARD = 16, 6
 SHARDS = 3
@@ -60,7 +63,9 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(
-    tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], Any], prefect_server: Any
+    tmp_path_factory: pytest.TempPathFactory,
+    command_in: Callable[[Path], Command],
+    prefect_server: PrefectServer,
 ) -> Ran:
     from fixtures.generate import generate
 

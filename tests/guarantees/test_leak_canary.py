@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -40,6 +40,9 @@ from fixtures.canaries import (
     write_sources,
 )
 from tests.deadlines import HANGS_AFTER
+
+if TYPE_CHECKING:
+    from tests.conftest import Command, PrefectServer
 
 RECORDED_WITHIN_SECONDS = HANGS_AFTER
 
@@ -94,7 +97,9 @@ def collector(folder: Path) -> Generator[str]:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], Any], sources: Path) -> Ran:
+def ran(
+    tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], Command], sources: Path
+) -> Ran:
     folder = tmp_path_factory.mktemp("canary")
     command = command_in(folder)
     with collector(folder / "traces") as url:
@@ -166,7 +171,7 @@ def test_the_canaries_went_through_the_run(ran: Ran, monkeypatch: pytest.MonkeyP
 
 
 def test_the_seal_alone_keeps_them_out_of_prefect_s_database(
-    tmp_path: Path, command_in: Callable[[Path], Any], sources: Path, prefect_server: Any
+    tmp_path: Path, command_in: Callable[[Path], Command], sources: Path, prefect_server: PrefectServer
 ) -> None:
     """A shard that fails at every try, with the seal and without it: only then does the search find them."""
     command = command_in(tmp_path)

@@ -17,13 +17,16 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fixtures.canaries import CANARIES, FREE, TRAINING, failing, search, write_sources
 from fixtures.postgres import NoPostgres, server
 from tests.deadlines import HANGS_AFTER
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
 
 RUNNERS = {"dask": "prefect_dask", "ray": "prefect_ray"}
 LOOK_EVERY_SECONDS = 0.25
@@ -116,7 +119,7 @@ class Ran:
 def ran(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    command_in: Callable[[Path], Any],
+    command_in: Callable[[Path], Command],
     scaled: Scaled,
 ) -> Generator[Ran]:
     runner: str = request.param

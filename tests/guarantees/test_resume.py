@@ -13,12 +13,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmarks.kill_and_resume import MARK, marked, parts, settled
 from tests.deadlines import HANGS_AFTER
+
+if TYPE_CHECKING:
+    from tests.conftest import Command, PrefectServer
 
 ROOT = Path(__file__).parents[2]
 KILLS = os.environ.get("KILLS", "10")
@@ -63,7 +66,7 @@ def test_the_run_is_charged_once(experiment: dict[str, Any]) -> None:
 
 
 def test_the_command_itself_goes_on_where_it_was(
-    tmp_path: Path, command_in: Callable[[Path], Any], prefect_server: Any
+    tmp_path: Path, command_in: Callable[[Path], Command], prefect_server: PrefectServer
 ) -> None:
     """`lexveil run`, Prefect included: its workers and its own server leave with it."""
     from fixtures.generate import generate

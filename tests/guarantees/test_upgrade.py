@@ -12,7 +12,7 @@ import socket
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +21,9 @@ from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.deadlines import HANGS_AFTER, wait_until
+
+if TYPE_CHECKING:
+    from tests.conftest import Command, Finished
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "nlp", "privacy", "flows")
@@ -62,7 +65,7 @@ def edited(tmp_path: Path) -> Path:
 
 class TestDocstringsAreEdited:
     def test_nothing_is_charged_and_nothing_redone(
-        self, finished: Any, command_in: Callable[[Path], Any], edited: Path, tmp_path: Path
+        self, finished: Finished, command_in: Callable[[Path], Command], edited: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "lexveil.toml").write_text(
             "[ingest]\nowner_field = 'owner'\nshard_documents = 16\n[train]\nsteps = 5\nheld_out = 0.3\n"
@@ -104,7 +107,7 @@ def _contents(root: Path) -> dict[str, bytes]:
 
 
 def test_a_rule_that_changed_redoes_the_masking_and_charges_nothing(
-    finished: Any, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The texts may differ then; the model stays the model of its documents."""
     from lexveil.pipeline.stages.mask import mask
@@ -120,7 +123,7 @@ def test_a_rule_that_changed_redoes_the_masking_and_charges_nothing(
     assert charges(workspace) == before
 
 
-def test_documents_that_changed_are_trained_on_again(finished: Any) -> None:
+def test_documents_that_changed_are_trained_on_again(finished: Finished) -> None:
     from lexveil.pipeline.maintenance.erasure import erase
     from lexveil.pipeline.stages.mask import mask
 
@@ -148,7 +151,7 @@ class TestWorkspaceOfAnEarlierVersion:
         return folder
 
     @pytest.fixture
-    def lexveil(self, office: Path, command_in: Callable[[Path], Any]) -> Callable[..., dict[str, Any]]:
+    def lexveil(self, office: Path, command_in: Callable[[Path], Command]) -> Callable[..., dict[str, Any]]:
         """Run a command on the workspace and return its JSON."""
 
         def run(*arguments: str, code: int = 0) -> dict[str, Any]:
@@ -186,7 +189,7 @@ class TestWorkspaceOfAnEarlierVersion:
         assert lexveil("run", "src/corpus", "-w", "workspace")["changed"] is False
 
     def test_the_model_is_served_to_the_client_that_knows_it(
-        self, office: Path, lexveil: Any, command_in: Callable[[Path], Any]
+        self, office: Path, lexveil: Any, command_in: Callable[[Path], Command]
     ) -> None:
         """The client has the server's key pinned, and secret keys of its own."""
         lines = (office / "src/corpus/records/matters.jsonl").read_text().splitlines()[:3]

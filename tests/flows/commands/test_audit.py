@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,8 +13,11 @@ from lexveil.flows.commands import audit
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.flows.command_line import Lexveil, assert_refused
 
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
-def test_a_model_that_holds_and_one_that_lies(lexveil: Lexveil, finished: Any) -> None:
+
+def test_a_model_that_holds_and_one_that_lies(lexveil: Lexveil, finished: Finished) -> None:
     common = ("-w", finished.workspace.root, "--gate-only")
     output = lexveil("audit", *common, "--json")
     assert (output.code, output.err, output.out.count("\n")) == (0, "", 1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lexveil.flows.commands import console
 from lexveil.pipeline.records import Manifest, ShardResult
+
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
 
 def test_a_terminal_shows_stage_shards_rate_and_time(
@@ -96,7 +99,9 @@ def test_what_a_stage_has_done(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_a_run_for_people_ends_with_its_report(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_for_people_ends_with_its_report(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
     console.show_run({**finished.first, "changed": False}, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert f"ingested: {finished.first['ingested']}" in lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,28 +11,31 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.flows.command_line import Lexveil, assert_refused
 
+if TYPE_CHECKING:
+    from tests.conftest import Finished
+
 
 @pytest.fixture
-def common(finished: Any) -> tuple[object, ...]:
+def common(finished: Finished) -> tuple[object, ...]:
     """The options of every command here."""
     return ("-w", finished.workspace.root, "--json")
 
 
 @pytest.fixture
-def doc_id(finished: Any) -> str:
+def doc_id(finished: Finished) -> str:
     """A masked document."""
     part = tables.read_part(next(finished.workspace.masked.glob("part-*")))
-    return tables.strings(part, "doc_id")[0]
+    return tables.to_strings(part, "doc_id")[0]
 
 
-def test_the_quarantine(lexveil: Lexveil, finished: Any, common: tuple[object, ...]) -> None:
+def test_the_quarantine(lexveil: Lexveil, finished: Finished, common: tuple[object, ...]) -> None:
     result = lexveil("quarantine", *common).json
     assert result["quarantined"] == finished.first["quarantined"] == len(result["items"])
     assert all(set(item) == {"reason", "where"} for item in result["items"])
 
 
 def test_restore_writes_the_original_until_it_is_erased(
-    lexveil: Lexveil, finished: Any, common: tuple[object, ...], doc_id: str, tmp_path: Path
+    lexveil: Lexveil, finished: Finished, common: tuple[object, ...], doc_id: str, tmp_path: Path
 ) -> None:
     result = lexveil("restore", doc_id, "out.txt", *common).json
     text = (tmp_path / "out.txt").read_bytes().decode()

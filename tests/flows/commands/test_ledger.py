@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, Population
 from tests.flows.command_line import Lexveil
+
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
 DELTA = 1e-5
 
@@ -88,7 +91,7 @@ def test_a_head_that_is_gone_is_found_out(ledger: Lexveil) -> None:
     assert ledger("verify", "-w", "w", "--head", "0" * 64).code == 1
 
 
-def test_the_figures_of_a_run_and_a_new_limit(lexveil: Lexveil, finished: Any) -> None:
+def test_the_figures_of_a_run_and_a_new_limit(lexveil: Lexveil, finished: Finished) -> None:
     common = ("-w", finished.workspace.root, "--json")
     shown = lexveil("ledger", "show", *common).json
     (population,), (run,) = shown["populations"], shown["runs"]

@@ -98,7 +98,7 @@ class TestDeploy:
 
 
 class TestTheMasterKey:
-    def test_it_is_replaced_and_every_key_wrapped_again(self, lexveil: Lexveil, masked: Any) -> None:
+    def test_it_is_replaced_and_every_key_wrapped_again(self, lexveil: Lexveil, masked: Workspace) -> None:
         common = ("-w", masked.root, "--json")
         rotated = lexveil("rotate-master-key", *common).json
         assert rotated["keys"] >= 12
@@ -110,6 +110,8 @@ class TestTheMasterKey:
             rotated["keys"],
         )
 
-    def test_without_a_key_service_there_is_nothing_to_rewrap(self, lexveil: Lexveil, masked: Any) -> None:
+    def test_without_a_key_service_there_is_nothing_to_rewrap(
+        self, lexveil: Lexveil, masked: Workspace
+    ) -> None:
         output = lexveil("rotate-master-key", "--rewrap", "-w", masked.root)
         assert (output.code, output.out, output.err.count("\n")) == (2, "", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,11 +14,14 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from tests.deadlines import HANGS_AFTER
 from tests.flows.command_line import Lexveil, assert_refused
 
+if TYPE_CHECKING:
+    from tests.conftest import Command, Finished
+
 NOBODY = "http://127.0.0.1:9"
 
 
 def test_an_end_while_it_starts_is_logged(
-    finished: Any, command_in: Callable[[Path], Any], tmp_path: Path
+    finished: Finished, command_in: Callable[[Path], Command], tmp_path: Path
 ) -> None:
     """SIGTERM comes before the server has handlers of its own."""
     workspace = finished.workspace.with_settings(finished.settings)

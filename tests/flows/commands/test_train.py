@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Training:
         finally:
             ledger.close()
 
-    def refused(self, says: str, *arguments: object, code: int = 2, **settings: object) -> None:
+    def refused(self, says: str, *arguments: object, code: int = 2, **settings: Any) -> None:
         before = self.files()
         output = self(*arguments, **settings)
         assert (output.code, output.out) == (code, ""), output.err
@@ -80,7 +80,7 @@ class Training:
         return {str(path): path.read_bytes() for path in (*files, ledger) if path.exists()}
 
 
-def documents(rows: list[Mapping[str, Any]], folder: Path, encoder: Path) -> Path:
+def documents(rows: Sequence[Mapping[str, Any]], folder: Path, encoder: Path) -> Path:
     """A workspace with these documents, masked and encoded. Each row has label and owner."""
     from lexveil.pipeline.stages.encode import encode
     from lexveil.pipeline.stages.ingest import ingest
@@ -169,7 +169,8 @@ def usual_source(folder: Path) -> Path:
     ],
 )  # fmt: skip
 def test_settings_that_no_run_can_have(training: Training, name: str, value: str) -> None:
-    training.refused(f"train.{name}", **{name: value})
+    changed: dict[str, Any] = {name: value}
+    training.refused(f"train.{name}", **changed)
 
 
 def test_a_plan_that_is_impossible(training: Training) -> None:
@@ -297,7 +298,7 @@ def test_two_processes_train_what_one_trains(training: Training, tmp_path: Path)
     from safetensors.torch import load_file
 
     shared = Path(shutil.copytree(training.workspace.root, tmp_path / "shared"))
-    settings = {"epsilon": 2, "micro_batch": 2, "checkpoint_seconds": 0}
+    settings: dict[str, Any] = {"epsilon": 2, "micro_batch": 2, "checkpoint_seconds": 0}
     assert training("--seed", 5, **settings).code == 0
     environment = {**os.environ} | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environment |= variables(training.encoder, **settings)
@@ -323,10 +324,11 @@ def script() -> int:
     """The command in two processes, forked once everything is loaded; then again, with a budget that no
     ledger has. Returns the exit code of the last.
     """
-    import lexveil.pipeline.stages.train
+    import lexveil.pipeline.stages.train  # noqa: F401  (before the fork)
+    from lexveil.pipeline.models.encoding import load_encoder
     from lexveil.pipeline.settings import load_settings
 
-    lexveil.pipeline.stages.train.load_encoder(load_settings(None).train)
+    load_encoder(load_settings(None).train)
     in_two_processes()
     sys.argv += ["--epsilon", "9.9"]
     return in_two_processes()

@@ -186,7 +186,12 @@ def test_a_closed_pool_starts_no_worker(importable: None) -> None:
 
 def test_progress_is_told(tmp_path: Path) -> None:
     told: list[tuple[str, int, int] | tuple[str, int, int, int]] = []
-    each = with_progress(run_one_by_one, lambda *about: told.append(about))
+
+    def note(*about: Any, **named: Any) -> None:
+        assert not named
+        told.append(about)
+
+    each = with_progress(run_one_by_one, note)
     assert len(list(each("mask", double, SHARDS[:2]))) == 2
     rows = [double(shard).rows for shard in SHARDS[:2]]
     assert told == [("mask", 0, 2), ("mask", 1, 2, rows[0]), ("mask", 2, 2, sum(rows))]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +26,9 @@ from lexveil.pipeline.errors import SettingsError, StageError, WorkspaceKeyError
 from lexveil.pipeline.records import Shard, ShardResult
 from lexveil.pipeline.settings import Settings
 from tests.deadlines import HANGS_AFTER
+
+if TYPE_CHECKING:
+    from tests.conftest import Command, PrefectServer
 
 DOCUMENTS, PER_SHARD = 12, 4
 PASSWORD = "Wharfinger-9QX-Canary"
@@ -238,8 +241,8 @@ def ran(
     request: pytest.FixtureRequest,
     base: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    command_in: Callable[[Path], Any],
-    prefect_server: Any,
+    command_in: Callable[[Path], Command],
+    prefect_server: PrefectServer,
 ) -> Iterator[Ran]:
     pytest.importorskip(f"prefect_{request.param}")
     folder = tmp_path_factory.mktemp("runner")
@@ -341,7 +344,7 @@ def test_an_address_without_a_port_is_refused(address: str) -> None:
 
 
 def test_a_cluster_of_others_is_used_and_left_as_it_was(
-    tmp_path: Path, command_in: Callable[[Path], Any], prefect_server: Any
+    tmp_path: Path, command_in: Callable[[Path], Command], prefect_server: PrefectServer
 ) -> None:
     pytest.importorskip("prefect_dask")
     (tmp_path / "runner_work.py").write_text(WORK)
@@ -362,7 +365,7 @@ def test_an_order_shows_nothing() -> None:
 
 
 @pytest.fixture
-def without_delay(monkeypatch: pytest.MonkeyPatch, prefect_server: Any) -> Iterator[None]:
+def without_delay(monkeypatch: pytest.MonkeyPatch, prefect_server: PrefectServer) -> Iterator[None]:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     quick = order.shard_task.with_options(retry_delay_seconds=0)
