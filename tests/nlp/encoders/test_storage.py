@@ -137,7 +137,7 @@ def test_a_saved_model_gives_the_logits_of_training(kind: Kind, tiny: PublicEnco
         if rows[0].embedding is None:
             inputs = collate_tokens([row.tokens[0] for row in rows])
         else:
-            inputs = torch.from_numpy(np.stack([row.embedding for row in rows]))
+            inputs = torch.from_numpy(np.stack([row.embedding for row in rows if row.embedding is not None]))
         expected = model(inputs).numpy()
     save_model(model, tmp_path)
     np.testing.assert_allclose(

@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reportlab.lib.utils import ImageReader
@@ -98,7 +99,7 @@ def gray_picture() -> ImageReader:
 def pdf(gray_picture: ImageReader) -> BuildPdf:
     """A PDF of pages, each (text, whether a picture fills it)."""
 
-    def build(*pages: tuple[str, bool], **options: object) -> bytes:
+    def build(*pages: tuple[str, bool], **options: Any) -> bytes:
         buffer = io.BytesIO()
         canvas = Canvas(buffer, pagesize=(595, 842), invariant=1, **options)
         for text, pictured in pages:

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from lexveil.nlp.readers import Limits, Reason, read_content, read_document
 from lexveil.nlp.readers.contract import BOMB_FLOOR

@@ -5,6 +5,7 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reportlab.lib import pdfencrypt
@@ -151,9 +152,7 @@ def test_real_tesseract(read: Callable[..., str], pdf: Callable[..., bytes]) -> 
     assert "tenant paid the rent" in read("a.pdf", buffer.getvalue())
 
 
-def drawn(
-    *lines: tuple[float, float, str], size: tuple[float, float] = (595, 842), **options: object
-) -> bytes:
+def drawn(*lines: tuple[float, float, str], size: tuple[float, float] = (595, 842), **options: Any) -> bytes:
     """A PDF of one page with lines of text at given places."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=size, invariant=1, **options)

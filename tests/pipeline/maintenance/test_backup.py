@@ -56,7 +56,7 @@ def work_on(place: Workspace, sources: list[Path], settings: Settings = SETTINGS
 
 
 def test_it_goes_on_elsewhere(
-    place: Workspace, masked_once: Any, tmp_path: Path, write_jsonl: Callable[..., Path]
+    place: Workspace, masked_once: Workspace, tmp_path: Path, write_jsonl: Callable[..., Path]
 ) -> None:
     made = back_up(place.with_settings(SETTINGS), tmp_path / "backup")
     assert made.head == place.with_settings(SETTINGS).log.verify().head
@@ -170,7 +170,7 @@ def test_what_is_wrong_leaves_nothing(
 
 @pytest.mark.parametrize("kind", ["folder", "remote"])
 def test_with_a_database(
-    postgres: str, masked_once: Any, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: str, masked_once: Workspace, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
     base = str(tmp_path) if kind == "folder" else "memory://backup"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,6 +27,9 @@ from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
+if TYPE_CHECKING:
+    from tests.conftest import Finished
+
 
 def rows_with(place: Workspace, doc_id: str) -> list[str]:
     """Every table that has the document."""
@@ -42,11 +45,11 @@ def rows_of(place: Workspace, doc_id: str) -> list[str]:
 
 
 @pytest.fixture
-def doc_id(finished: Any) -> str:
+def doc_id(finished: Finished) -> str:
     return tables.to_strings(finished.workspace.with_settings(Settings()).catalogue.read(), "doc_id")[3]
 
 
-def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
+def test_key_and_rows_are_gone(finished: Finished, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     before = {path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(place, doc_id)}
     version = find_current_features(place).name
@@ -61,7 +64,7 @@ def test_key_and_rows_are_gone(finished: Any, doc_id: str) -> None:
         restore_document(place.with_settings(settings), doc_id)
 
 
-def test_the_others_stand(finished: Any, doc_id: str) -> None:
+def test_the_others_stand(finished: Finished, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     others = set(tables.to_strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) - {doc_id}
     erase(place.with_settings(settings), doc_id)
@@ -72,7 +75,7 @@ def test_the_others_stand(finished: Any, doc_id: str) -> None:
         assert read_manifest(folder, stage).rows == len(others)
 
 
-def test_the_same_source_does_not_bring_it_back(finished: Any, doc_id: str) -> None:
+def test_the_same_source_does_not_bring_it_back(finished: Finished, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     erase(place.with_settings(settings), doc_id)
     request = make_request(place.with_settings(settings), finished.sources)
@@ -103,14 +106,14 @@ def test_nor_does_a_new_file_with_the_same_content(tmp_path: Path, write_jsonl: 
     assert mask(place.with_settings(settings)).rows == 0  # shards without a document are shards
 
 
-def test_by_the_id_in_its_source(finished: Any, doc_id: str) -> None:
+def test_by_the_id_in_its_source(finished: Finished, doc_id: str) -> None:
     source_ids = {row["id"] for row in finished.gold.values()}
     gone = erase(finished.workspace.with_settings(finished.settings), min(source_ids))
     assert gone.keys == 1
     assert rows_of(finished.workspace, gone.doc_ids[0]) == []
 
 
-def test_what_is_not_there(finished: Any, doc_id: str) -> None:
+def test_what_is_not_there(finished: Finished, doc_id: str) -> None:
     before = finished.workspace.with_settings(Settings()).catalogue.read()
     with pytest.raises(SourceError, match="no such document"):
         erase(finished.workspace.with_settings(finished.settings), "John Wharfinger")
@@ -128,7 +131,7 @@ def test_an_id_that_several_documents_share(tmp_path: Path, write_jsonl: Callabl
     assert place.with_settings(Settings()).catalogue.read().num_rows == 2
 
 
-def test_killed_after_the_key_it_is_finished_by_the_next(finished: Any, doc_id: str) -> None:
+def test_killed_after_the_key_it_is_finished_by_the_next(finished: Finished, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     place.with_settings(settings).keys.destroy_keys([doc_id])
     gone = erase(place.with_settings(settings), doc_id)
@@ -138,7 +141,7 @@ def test_killed_after_the_key_it_is_finished_by_the_next(finished: Any, doc_id: 
     assert erase(place.with_settings(settings), doc_id).rows == 0
 
 
-def test_the_quarantine_stands(finished: Any, doc_id: str) -> None:
+def test_the_quarantine_stands(finished: Finished, doc_id: str) -> None:
     erase(finished.workspace.with_settings(finished.settings), doc_id)
     assert (
         len(read_quarantine(finished.workspace.with_settings(finished.settings)))
@@ -163,7 +166,7 @@ def test_an_owner_goes_with_all_documents(tmp_path: Path, write_jsonl: Callable[
         erase(place.with_settings(asked), owner="m1")
 
 
-def test_models_say_that_they_saw_it(finished: Any, doc_id: str) -> None:
+def test_models_say_that_they_saw_it(finished: Finished, doc_id: str) -> None:
     gone = erase(finished.workspace.with_settings(finished.settings), doc_id)
     said = read_json(finished.workspace.models / gone.models[0] / ERASURES)
     assert said is not None
@@ -173,7 +176,7 @@ def test_models_say_that_they_saw_it(finished: Any, doc_id: str) -> None:
 
 
 def test_models_say_so_although_the_clock_was_set_back(
-    finished: Any, write_jsonl: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    finished: Finished, write_jsonl: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The document came in while the clock was ahead; the second model saw it, and the first did not."""
     place, settings = finished.workspace, finished.settings
@@ -194,7 +197,7 @@ def test_models_say_so_although_the_clock_was_set_back(
     assert first.isdisjoint(gone.models)
 
 
-def test_the_scan_sees_what_was_left(finished: Any, doc_id: str) -> None:
+def test_the_scan_sees_what_was_left(finished: Finished, doc_id: str) -> None:
     place, settings = finished.workspace, finished.settings
     keys = place.with_settings(settings).keys
     assert scan_for_ids(place, keys, [doc_id]).left > 5
@@ -204,7 +207,7 @@ def test_the_scan_sees_what_was_left(finished: Any, doc_id: str) -> None:
     assert scan_for_ids(place, keys, [doc_id]).left == 1
 
 
-def test_a_document_or_an_owner(finished: Any, doc_id: str) -> None:
+def test_a_document_or_an_owner(finished: Finished, doc_id: str) -> None:
     for name, owner in ((None, None), (doc_id, "m1")):
         with pytest.raises(SourceError, match="--owner"):
             erase(finished.workspace.with_settings(finished.settings), name, owner)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.config import Kind, ModelConfig
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.models.encrypted_check import check_encrypted
@@ -22,10 +22,10 @@ class _Public:
     public_moments = (np.full(96, 0.02, np.float32), np.eye(96, dtype=np.float32) / 96)
 
 
-def model_of(kind: str, large: float = 1.0) -> FeatureModel:
+def model_of(kind: Kind, large: float = 1.0) -> FeatureModel:
     config = ModelConfig(
         kind, "0" * 64, 96, 96, ("a", "b", "c"), "classify", 0 if kind == "linear" else 16, 32, 4
-    )  # type: ignore[arg-type]
+    )
     torch.manual_seed(3)
     if kind == "linear":
         head = torch.nn.Linear(96, 3)
@@ -42,7 +42,7 @@ def unit(n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["linear", "square", "cubic"])
-def test_the_served_head_gives_the_models_logits(kind: str) -> None:
+def test_the_served_head_gives_the_models_logits(kind: Kind) -> None:
     model, features = model_of(kind), unit(20)
     logits = model(torch.from_numpy(features)).detach().numpy()
     head = build_head(model)
@@ -53,7 +53,7 @@ def test_the_served_head_gives_the_models_logits(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["square", "cubic"])
-def test_logits_that_could_wrap_are_divided_and_labels_stay(kind: str) -> None:
+def test_logits_that_could_wrap_are_divided_and_labels_stay(kind: Kind) -> None:
     model, features = model_of(kind, large=300.0), unit(50)
     logits = model(torch.from_numpy(features)).detach().numpy()
     head = build_head(model)
@@ -64,7 +64,7 @@ def test_logits_that_could_wrap_are_divided_and_labels_stay(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["linear", "square"])
-def test_the_encrypted_check(kind: str) -> None:
+def test_the_encrypted_check(kind: Kind) -> None:
     check = check_encrypted(build_head(model_of(kind)), unit(9), profile="fast")
     assert check.agreement == 1.0
     assert 0 < check.max_error <= check.error_bound

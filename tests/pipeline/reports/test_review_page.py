@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from lxml import html
@@ -24,6 +24,9 @@ from lexveil.pipeline.reports.review_page import (
     write_reviews,
 )
 from tests.deadlines import wait_until
+
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.workspace import Workspace
 
 # Letters beyond the basic plane before and inside of names: offsets count them as one, browsers as two.
 TEXT = (
@@ -199,7 +202,7 @@ class TestInTheBrowser:
         assert page.browser.ask("document.querySelectorAll('#text *').length") < 2 * len(spans)
 
 
-def test_pages_and_gold_lie_under_the_protected_root(masked: Any) -> None:
+def test_pages_and_gold_lie_under_the_protected_root(masked: Workspace) -> None:
     from lexveil.pipeline.masking.decisions import store_decisions
     from lexveil.pipeline.settings import Settings
 

@@ -12,16 +12,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lxml import etree, html
+from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 
 from lexveil.nlp.readers import Reason
 from lexveil.pipeline.masking.scores import OTHER_DOCUMENTS
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.models.encrypted_check import EncryptedCheck
 from lexveil.pipeline.models.scoring import DenoisingScores, Scores
-from lexveil.pipeline.reports.charts import figure, percent
-from lexveil.pipeline.reports.run import QUARANTINE_HELP, best_guess, render, write_report
-from lexveil.pipeline.reports.summary import RunSummary, Spent
+from lexveil.pipeline.reports.charts import format_figure, format_percent
+from lexveil.pipeline.reports.run import QUARANTINE_HELP, bound_guess, render_report, write_report
+from lexveil.pipeline.reports.summary import RunSummary, Spending
 from lexveil.pipeline.sources.documents import MISSING_OWNER
 from lexveil.pipeline.stages.evaluate import Evaluation
 from lexveil.pipeline.workspace import tables
@@ -71,7 +71,7 @@ def summary(**changes: Any) -> RunSummary:
         trained_now=True,
         unprotected_losses=(2.345, 1.987, 1.654, 1.432),
         feature_rows=10_517,
-        spent=Spent(
+        spent=Spending(
             population="clients",
             unit="owner",
             total=5.432,
@@ -123,7 +123,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture
 def page(workspace: Workspace) -> Callable[..., str]:
     def text_of(run: RunSummary) -> str:
-        return " ".join(html.fromstring(render(workspace, run)).text_content().split())
+        return " ".join(html.fromstring(render_report(workspace, run)).text_content().split())
 
     return text_of
 
@@ -146,9 +146,9 @@ VARIANTS = {
         detection={"detector": "x/y", "sensitivity": "strict", "shipped": None, "own": None, "note": ""}
     ),
     "no seconds": summary(seconds={}, chunks={}),
-    "nothing in the ledger": summary(spent=Spent("clients", "owner", 0.0, 10.0, 1e-5, (), "0" * 64)),
+    "nothing in the ledger": summary(spent=Spending("clients", "owner", 0.0, 10.0, 1e-5, (), "0" * 64)),
     "many runs": summary(
-        spent=Spent(
+        spent=Spending(
             "clients",
             "owner",
             9.9,
@@ -159,7 +159,7 @@ VARIANTS = {
         )
     ),
     "overspent": summary(
-        spent=Spent("clients", "owner", 12.0, 10.0, 1e-5, (("a", 12.0, "abandoned"),), "e" * 64)
+        spent=Spending("clients", "owner", 12.0, 10.0, 1e-5, (("a", 12.0, "abandoned"),), "e" * 64)
     ),
     "void": with_card(seeded=True, statement="NOT PRIVATE: trained from a known seed, for a test."),
     "unit document": with_card(unit="document"),
@@ -170,7 +170,7 @@ every_variant = pytest.mark.parametrize("written", VARIANTS, indirect=True)
 @pytest.fixture(scope="module")
 def written(request: pytest.FixtureRequest, workspace: Workspace) -> str:
     """The report of a variant, rendered once for all that is asked of it."""
-    return render(workspace, VARIANTS[request.param])
+    return render_report(workspace, VARIANTS[request.param])
 
 
 def test_report_is_whole_private_and_where_the_summary_says(workspace: Workspace) -> None:
@@ -179,9 +179,9 @@ def test_report_is_whole_private_and_where_the_summary_says(workspace: Workspace
     assert str(path) == run.to_json(workspace)["report"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["report.html"]
-    assert path.read_text(encoding="utf-8") == render(workspace, run)
+    assert path.read_text(encoding="utf-8") == render_report(workspace, run)
     write_report(workspace, replace(run, ingested=1))
-    assert path.read_text(encoding="utf-8") != render(workspace, run)
+    assert path.read_text(encoding="utf-8") != render_report(workspace, run)
 
 
 @every_variant
@@ -234,7 +234,7 @@ def test_every_figure_of_the_summary_stands_in_it(page: Callable[..., str], work
     run = summary().to_json(workspace)
     names = {"report", "changed", "features", "batch"}  # where this file lies itself; the history page's
     agreement = run["encrypted"].pop("agreement")
-    assert percent(agreement) == "98.43 %"
+    assert format_percent(agreement) == "98.43 %"
     assert "98.43 %" in text
     inside = ("card", "spent", "encrypted", "reasons")
     found = run.pop("detection")
@@ -250,14 +250,14 @@ def test_every_figure_of_the_summary_stands_in_it(page: Callable[..., str], work
             ):
                 continue
             shown = f"{value:,}" if isinstance(value, int) else None
-            shown = figure(value) if isinstance(value, float) else shown or value
+            shown = format_figure(value) if isinstance(value, float) else shown or value
             if name == "chunks" and isinstance(value, str):
                 continue
             assert shown in text, (name, shown)
 
 
 def test_report_is_the_same_for_the_same_summary(workspace: Workspace) -> None:
-    assert render(workspace, summary()) == render(workspace, summary())
+    assert render_report(workspace, summary()) == render_report(workspace, summary())
 
 
 def test_hostile_strings_are_escaped(workspace: Workspace) -> None:
@@ -268,10 +268,10 @@ def test_hostile_strings_are_escaped(workspace: Workspace) -> None:
         spans_by_type={HOSTILE: 3, "$\\frac{$": 2},
         chunks={HOSTILE: 1},
         seconds={HOSTILE: 1.0},
-        spent=Spent(HOSTILE, HOSTILE, 1.0, 2.0, 1e-5, ((HOSTILE, 1.0, HOSTILE),), HOSTILE),
+        spent=Spending(HOSTILE, HOSTILE, 1.0, 2.0, 1e-5, ((HOSTILE, 1.0, HOSTILE),), HOSTILE),
     )
     run = replace(run, card={**run.card, **{k: HOSTILE for k, v in run.card.items() if isinstance(v, str)}})
-    written = render(workspace, run)
+    written = render_report(workspace, run)
     tree = html.fromstring(written)
     assert not tree.xpath("//script | //img | //@onload")
     assert "<script" not in written
@@ -290,7 +290,7 @@ def test_every_reason_is_explained(page: Callable[..., str]) -> None:
 
 def marks(workspace: Workspace, run: RunSummary) -> dict[str, str]:
     """What each key figure is marked with."""
-    tree = html.fromstring(render(workspace, run))
+    tree = html.fromstring(render_report(workspace, run))
     tiles = tree.xpath("//li[contains(@class, 'tile')]")
     return {
         tile.xpath("string(*[@class='name'])"): tile.xpath("string(*[contains(@class, 'mark')])")
@@ -309,7 +309,7 @@ def test_a_seeded_model_voids_everything(workspace: Workspace, page: Callable[..
     run = VARIANTS["void"]
     assert "The privacy guarantee is void." in page(run)
     assert "The privacy guarantee is void." not in page(summary())
-    written = render(workspace, run)
+    written = render_report(workspace, run)
     assert "may leave the house" not in written
     assert "guesses rightly" not in written
     assert "nearly as likely" not in written
@@ -338,23 +338,23 @@ def test_the_query_reads_the_features(
     schema = tables.build_features_schema(2)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
     pq.write_table(pa.table(arrays, schema=schema), awkward.features / "current" / "part-00000.parquet")
-    (query,) = html.fromstring(render(awkward, summary())).xpath("//pre")
+    (query,) = html.fromstring(render_report(awkward, summary())).xpath("//pre")
     exec(query.text_content(), {})
     assert "0.25" in capsys.readouterr().out
 
 
 def test_best_guess_bounds_an_attacker() -> None:
-    assert best_guess(0.0, 0.0) == 0.5
-    assert best_guess(0.0, 1.0) == 1.0
-    assert best_guess(1.0, 0.0) == pytest.approx(0.7310585786)
-    assert best_guess(1000.0, 1e-5) == 1.0
+    assert bound_guess(0.0, 0.0) == 0.5
+    assert bound_guess(0.0, 1.0) == 1.0
+    assert bound_guess(1.0, 0.0) == pytest.approx(0.7310585786)
+    assert bound_guess(1000.0, 1e-5) == 1.0
 
 
 def test_figures_are_rounded_to_the_safe_side() -> None:
-    assert percent(1.0) == "100 %"
-    assert percent(0.99999) == "99.99 %"
-    assert percent(0.999664, up=True) == "99.97 %"
-    assert percent(0.57) == "57 %"
-    assert figure(1e-5) == "1e-5"
-    assert figure(1234.56) == "1235"
-    assert figure(1e10) == "1e+10"
+    assert format_percent(1.0) == "100 %"
+    assert format_percent(0.99999) == "99.99 %"
+    assert format_percent(0.999664, up=True) == "99.97 %"
+    assert format_percent(0.57) == "57 %"
+    assert format_figure(1e-5) == "1e-5"
+    assert format_figure(1234.56) == "1235"
+    assert format_figure(1e10) == "1e+10"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.stages.encode import describe_encoding
 from lexveil.pipeline.stages.extract import extract
 
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
-def test_extraction_keeps_to_the_encoding_of_the_model(finished_once: Any) -> None:
+
+def test_extraction_keeps_to_the_encoding_of_the_model(finished_once: Finished) -> None:
     settings = finished_once.settings
     train = settings.train.model_copy(update={"precision": "float32", "chunk_length": 64, "chunk_limit": 3})
     changed = settings.model_copy(update={"train": train})

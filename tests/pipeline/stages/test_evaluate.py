@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,17 +26,20 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.workspace import Workspace
 
+if TYPE_CHECKING:
+    from tests.conftest import Finished
+
 WriteJsonl = Callable[..., Path]
 
 
-def test_the_encrypted_check_agrees(finished_once: Any) -> None:
+def test_the_encrypted_check_agrees(finished_once: Finished) -> None:
     encrypted = finished_once.first["encrypted"]
     assert encrypted["documents"] == 8
     assert encrypted["agreement"] == 1.0
     assert encrypted["max_error"] > 0
 
 
-def test_the_encrypted_error_is_within_the_stated(finished_once: Any) -> None:
+def test_the_encrypted_error_is_within_the_stated(finished_once: Finished) -> None:
     place = finished_once.workspace
     model = open_model(find_model(place, "linear").folder, finished_once.settings)
     rows = tables.read_part(tables.part_path(find_current_features(place), 0)).column("features").to_pylist()
@@ -45,14 +48,14 @@ def test_the_encrypted_error_is_within_the_stated(finished_once: Any) -> None:
     assert 0 < check.max_error <= check.error_bound
 
 
-def test_utility_is_of_the_held_out(finished_once: Any) -> None:
+def test_utility_is_of_the_held_out(finished_once: Finished) -> None:
     utility = finished_once.first["utility"]
     assert 0 < utility["n"] < finished_once.first["ingested"]
     assert 0 <= utility["macro_f1"] <= 1
     assert 0 <= utility["micro_f1"] <= 1
 
 
-def test_without_privacy_only_when_asked(finished_once: Any) -> None:
+def test_without_privacy_only_when_asked(finished_once: Finished) -> None:
     assert finished_once.first["without_privacy"] is None
     asked = finished_once.settings.model_copy(
         update={"train": finished_once.settings.train.model_copy(update={"diagnostics": True})}
@@ -64,7 +67,7 @@ def test_without_privacy_only_when_asked(finished_once: Any) -> None:
     assert sorted(finished_once.workspace.models.iterdir()) == before
 
 
-def test_a_file_of_records(finished_once: Any, write_jsonl: WriteJsonl) -> None:
+def test_a_file_of_records(finished_once: Finished, write_jsonl: WriteJsonl) -> None:
     rows = [{"body": d.text, "area": d.label} for d in documents(8, 99)]
     rows += [{"body": rows[0]["body"], "area": None}, {"body": rows[0]["body"], "area": "unheard of"}]
     chosen = load_settings(ingest={"text_field": "body", "label_field": "area"})
@@ -77,7 +80,9 @@ def test_a_file_of_records(finished_once: Any, write_jsonl: WriteJsonl) -> None:
     assert again == scores
 
 
-def test_files_that_cannot_be_scored(finished_once: Any, write_jsonl: WriteJsonl, tmp_path: Path) -> None:
+def test_files_that_cannot_be_scored(
+    finished_once: Finished, write_jsonl: WriteJsonl, tmp_path: Path
+) -> None:
     place = finished_once.workspace
     path = write_jsonl([{"text": "A text."}])
     with pytest.raises(SourceError):
@@ -90,7 +95,7 @@ def test_files_that_cannot_be_scored(finished_once: Any, write_jsonl: WriteJsonl
         evaluate_file(place.with_settings(load_settings()), "lstm", path)
 
 
-def test_scores_hold_no_text(finished_once: Any) -> None:
+def test_scores_hold_no_text(finished_once: Finished) -> None:
     shown = json.dumps({name: finished_once.first[name] for name in ("utility", "encrypted", "card")})
     assert not [row for row in finished_once.gold.values() if row["owner"] in shown]
 

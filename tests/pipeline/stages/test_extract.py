@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -19,12 +19,15 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.workspace import Workspace
 
+if TYPE_CHECKING:
+    from tests.conftest import Finished
+
 
 def parts(place: Workspace) -> list[Path]:
     return sorted(find_current_features(place).glob("part-*.parquet"))
 
 
-def test_the_schema_is_the_documented_one(finished_once: Any) -> None:
+def test_the_schema_is_the_documented_one(finished_once: Finished) -> None:
     for path in parts(finished_once.workspace):
         schema = pq.read_schema(path)
         assert schema.names == ["doc_id", "owner", "features", "model", "created"]
@@ -34,7 +37,7 @@ def test_the_schema_is_the_documented_one(finished_once: Any) -> None:
         assert schema.field("created").type == pa.timestamp("us", tz="UTC")
 
 
-def test_the_file_says_what_is_and_is_not_private(finished_once: Any) -> None:
+def test_the_file_says_what_is_and_is_not_private(finished_once: Finished) -> None:
     card = finished_once.first["card"]
     for path in parts(finished_once.workspace):
         metadata = pq.read_metadata(path).metadata
@@ -45,20 +48,26 @@ def test_the_file_says_what_is_and_is_not_private(finished_once: Any) -> None:
     assert "not differentially private" in card["statement"]
 
 
-def test_duckdb_reads_it(finished_once: Any) -> None:
+def select(query: str) -> list[tuple[Any, ...]]:
+    relation = duckdb.sql(query)
+    assert relation is not None
+    return relation.fetchall()
+
+
+def test_duckdb_reads_it(finished_once: Finished) -> None:
     pattern = f"{finished_once.first['features']}/part-*.parquet"
     query = f"select count(*), count(distinct doc_id), min(len(features)), max(model) from '{pattern}'"
-    (found,) = duckdb.sql(query).fetchall()
+    (found,) = select(query)
     n = finished_once.first["ingested"]
     assert found[:2] == (n, n)
     assert found[2] > 0
     assert found[3] == finished_once.first["model"]
-    kinds = dict(duckdb.sql(f"select column_name, column_type from (describe from '{pattern}')").fetchall())
+    kinds = dict(select(f"select column_name, column_type from (describe from '{pattern}')"))
     assert kinds["created"] == "TIMESTAMP WITH TIME ZONE"
     assert kinds["features"].startswith("FLOAT[")
 
 
-def test_the_folder_is_read_as_pandas_and_polars_do(finished_once: Any) -> None:
+def test_the_folder_is_read_as_pandas_and_polars_do(finished_once: Finished) -> None:
     """pandas hands a folder to Arrow's datasets, Polars a pattern to the file system."""
     import pyarrow.dataset as ds
 
@@ -67,7 +76,7 @@ def test_the_folder_is_read_as_pandas_and_polars_do(finished_once: Any) -> None:
     assert sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet")) == n
 
 
-def test_one_row_a_document_and_all_finite(finished_once: Any) -> None:
+def test_one_row_a_document_and_all_finite(finished_once: Finished) -> None:
     place = finished_once.workspace
     rows = [row for path in parts(place) for row in tables.read_part(path).to_pylist()]
     about = {
@@ -79,7 +88,7 @@ def test_one_row_a_document_and_all_finite(finished_once: Any) -> None:
     assert len(np.unique(values.round(5), axis=0)) == len(rows)
 
 
-def test_the_same_again_does_nothing(finished_once: Any) -> None:
+def test_the_same_again_does_nothing(finished_once: Finished) -> None:
     switch = finished_once.workspace.features / "current.json"
     before = switch.read_bytes()
     manifest = extract(finished_once.workspace.with_settings(finished_once.settings))
@@ -87,12 +96,12 @@ def test_the_same_again_does_nothing(finished_once: Any) -> None:
     assert switch.read_bytes() == before
 
 
-def test_no_such_model(finished_once: Any) -> None:
+def test_no_such_model(finished_once: Finished) -> None:
     with pytest.raises(TrainingRefusedError, match="no model 'mlp'"):
         extract(finished_once.workspace.with_settings(finished_once.settings), "mlp")
 
 
-def test_a_model_that_was_damaged(finished: Any) -> None:
+def test_a_model_that_was_damaged(finished: Finished) -> None:
     place: Workspace = finished.workspace
     (place.models / finished.first["model"] / "model.safetensors").write_bytes(b"no tensors")
     before = {path.name: path.read_bytes() for path in parts(place)}

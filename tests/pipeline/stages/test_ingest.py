@@ -9,7 +9,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -22,6 +22,9 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import TamperedError
+
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
 WriteJsonl = Callable[..., Path]
 
@@ -51,38 +54,38 @@ def place(tmp_path: Path) -> Workspace:
 class TestCorpus:
     """The synthetic corpus, in all formats, is met exactly."""
 
-    def test_counts(self, finished_once: Any) -> None:
+    def test_counts(self, finished_once: Finished) -> None:
         first, expected = finished_once.first, finished_once.expected
         assert first["ingested"] == expected["documents"]
         assert first["duplicates"] == expected["duplicates"]
         assert first["quarantine"] == expected["quarantined"]
         assert first["quarantined"] == sum(expected["quarantined"].values())
 
-    def test_every_text_is_the_gold_text(self, finished_once: Any) -> None:
+    def test_every_text_is_the_gold_text(self, finished_once: Finished) -> None:
         found = texts(finished_once.workspace, finished_once.settings)
         assert sorted("".join(text.split()) for text in found) == sorted(finished_once.gold)
         gold = finished_once.gold.values()
         assert {row["text"] for row in gold if row["format"] in {"txt", "csv", "parquet"}} <= set(found)
 
-    def test_deleted_text_does_not_come_back(self, finished_once: Any) -> None:
+    def test_deleted_text_does_not_come_back(self, finished_once: Finished) -> None:
         everything = "\n".join(texts(finished_once.workspace, finished_once.settings))
         assert [gone for gone in finished_once.expected["deleted"] if gone[:14] in everything] == []
 
-    def test_owners_and_labels(self, finished_once: Any) -> None:
+    def test_owners_and_labels(self, finished_once: Finished) -> None:
         rows = finished_once.workspace.with_settings(Settings()).catalogue.read().to_pylist()
         gold = list(finished_once.gold.values())
         assert len({row["owner"] for row in rows}) == len({row["owner"] for row in gold})
         assert sorted(row["label"] for row in rows) == sorted(row["label"] for row in gold)
         assert not {row["owner"] for row in rows} & {row["owner"] for row in gold}
 
-    def test_the_key_holder_sees_what_was_rejected(self, finished_once: Any) -> None:
+    def test_the_key_holder_sees_what_was_rejected(self, finished_once: Finished) -> None:
         rows = read_quarantine(finished_once.workspace.with_settings(finished_once.settings))
         assert len(rows) == finished_once.first["quarantined"]
         assert all(str(finished_once.sources[0]) in where for _, where in rows)
 
 
 class TestAtRest:
-    def test_no_word_of_the_documents_lies_open_under_the_raw_root(self, finished_once: Any) -> None:
+    def test_no_word_of_the_documents_lies_open_under_the_raw_root(self, finished_once: Finished) -> None:
         place = finished_once.workspace
         words = {span["text"].encode() for row in finished_once.gold.values() for span in row["spans"]}
         words = {word for word in words if len(word) > 5}
@@ -94,19 +97,19 @@ class TestAtRest:
         assert len(content) > 10_000
         assert [len(word) for word in words if word in content] == []
 
-    def test_nor_where_the_rejected_lie(self, finished_once: Any) -> None:
+    def test_nor_where_the_rejected_lie(self, finished_once: Finished) -> None:
         names = [Path(where.partition("#")[0]).name for _, where in
                  read_quarantine(finished_once.workspace.with_settings(finished_once.settings))]  # fmt: skip
         content = b"".join(path.read_bytes() for path in finished_once.workspace.quarantine.iterdir())
         assert [name for name in names if name.encode() in content] == []
 
-    def test_only_the_owner_of_the_workspace_may_look(self, finished_once: Any) -> None:
+    def test_only_the_owner_of_the_workspace_may_look(self, finished_once: Finished) -> None:
         protected = finished_once.workspace.protected
         assert stat.S_IMODE(protected.stat().st_mode) == 0o700
         secret = [protected / "master.key", *protected.glob("keys.sqlite*")]
         assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
 
-    def test_another_key_opens_nothing(self, finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_key_opens_nothing(self, finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
         with pytest.raises(WorkspaceKeyError):
             texts(finished.workspace, finished.settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,12 +18,15 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 
+if TYPE_CHECKING:
+    from tests.conftest import Finished
+
 # A little below what was measured on this corpus; the benchmarks follow the figures themselves.
 RECALL = {"EMAIL": 0.95, "PHONE": 0.9, "PERSON": 0.93}
 
 
 @pytest.fixture(scope="module")
-def masked_texts(finished_once: Any) -> dict[str, str]:
+def masked_texts(finished_once: Finished) -> dict[str, str]:
     """Masked text by original, both without white space."""
     place, settings = finished_once.workspace, finished_once.settings
     rows = [row for path in sorted(place.masked.glob("part-*")) for row in tables.read_part(path).to_pylist()]
@@ -37,7 +40,7 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def test_every_document_is_restored_character_by_character(finished_once: Any) -> None:
+def test_every_document_is_restored_character_by_character(finished_once: Finished) -> None:
     place, settings = finished_once.workspace, finished_once.settings
     for shard in sorted(
         {row["shard"] for row in place.with_settings(Settings()).catalogue.read().to_pylist()}
@@ -51,14 +54,14 @@ def test_every_document_is_restored_character_by_character(finished_once: Any) -
             assert restore_document(place.with_settings(settings), document.doc_id) == document.text
 
 
-def test_every_document_is_masked(finished_once: Any, masked_texts: dict[str, str]) -> None:
+def test_every_document_is_masked(finished_once: Finished, masked_texts: dict[str, str]) -> None:
     assert sorted(masked_texts) == sorted(finished_once.gold)
     assert all(masked != original for original, masked in masked_texts.items())
 
 
 @pytest.mark.parametrize("family", sorted(RECALL))
 def test_most_names_and_contacts_are_gone(
-    finished_once: Any, masked_texts: dict[str, str], family: str
+    finished_once: Finished, masked_texts: dict[str, str], family: str
 ) -> None:
     hidden = [
         squeezed(span["text"]) not in masked_texts[text]
@@ -70,7 +73,7 @@ def test_most_names_and_contacts_are_gone(
     assert sum(hidden) / len(hidden) >= RECALL[family]
 
 
-def test_citations_stay(finished_once: Any, masked_texts: dict[str, str]) -> None:
+def test_citations_stay(finished_once: Finished, masked_texts: dict[str, str]) -> None:
     kept = [
         squeezed(entry["text"]) in masked_texts[text]
         for text, row in finished_once.gold.items()
@@ -80,7 +83,7 @@ def test_citations_stay(finished_once: Any, masked_texts: dict[str, str]) -> Non
     assert sum(kept) / len(kept) >= 0.95
 
 
-def test_counts_are_those_of_the_tokens(finished_once: Any) -> None:
+def test_counts_are_those_of_the_tokens(finished_once: Finished) -> None:
     place = finished_once.workspace
     spans = sum(sum(table.column("n_spans").to_pylist()) for table in parts(place))
     by_type = finished_once.first["spans_by_type"]
@@ -93,7 +96,7 @@ def parts(place: Workspace) -> list[Any]:
     return [tables.read_part(path) for path in sorted(place.masked.glob("part-*"))]
 
 
-def test_the_same_again_does_nothing(finished_once: Any) -> None:
+def test_the_same_again_does_nothing(finished_once: Finished) -> None:
     manifest = mask(finished_once.workspace.with_settings(finished_once.settings))
     assert (manifest.done_now, manifest.rows) == (0, finished_once.first["masked"])
 
@@ -109,7 +112,7 @@ def test_other_types_are_masked_anew(masked: Workspace) -> None:
     )
 
 
-def test_only_the_key_holder_restores(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_key_holder_restores(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     doc_id = tables.to_strings(parts(finished.workspace)[0], "doc_id")[0]
     with pytest.raises(WorkspaceError):
         restore_document(finished.workspace.with_settings(finished.settings), "unknown")

@@ -40,7 +40,7 @@ def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
 
 
 @pytest.fixture(scope="module")
-def encoded_once(masked_once: Any, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def encoded_once(masked_once: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Encoded for every kind, since the encoder is the slow part."""
     root = tmp_path_factory.mktemp("encoded") / "workspace"
     shutil.copytree(masked_once.root, root)
