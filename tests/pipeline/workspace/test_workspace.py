@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import pickle
+import re
 import signal
 import stat
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +25,9 @@ from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.keys import load_master_key
 from lexveil.pipeline.workspace.lock import lock, remove_partial_files
-from lexveil.pipeline.workspace.shards import read_manifest, run_stage
+from lexveil.pipeline.workspace.shards import read_manifest, run_stage, write_manifest
 from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_json
-from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.pipeline.workspace.workspace import Workspace, translate_storage_errors
 
 
 def mode(path: Path) -> int:
@@ -73,6 +76,126 @@ class TestLayout:
         for attempt in (Workspace.open, Workspace.create_or_open):
             with pytest.raises(WorkspaceError, match="version"):
                 attempt(tmp_path)
+
+
+class TestOpened:
+    """Keys, catalogue, log and ledger are opened when they are first asked for, and once."""
+
+    PARTS = ("keys", "catalogue", "log", "ledger")
+
+    @pytest.fixture
+    def opened(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """What is opened from now on, by name."""
+        calls: list[str] = []
+        for name, part in (
+            ("open_key_store", "keys"),
+            ("Catalogue", "catalogue"),
+            ("AuditLog", "log"),
+            ("Ledger", "ledger"),
+        ):
+            target = f"lexveil.pipeline.workspace.workspace.{name}"
+            original = getattr(sys.modules["lexveil.pipeline.workspace.workspace"], name)
+
+            def noted(*args: Any, part: str = part, original: Any = original) -> Any:
+                calls.append(part)
+                return original(*args)
+
+            monkeypatch.setattr(target, noted)
+        return calls
+
+    def test_opening_opens_nothing_else(self, tmp_path: Path, opened: list[str]) -> None:
+        workspace = Workspace.create_or_open(tmp_path)
+        Workspace.open(tmp_path).with_settings(Settings(workers=2))
+        assert opened == []
+        assert list(workspace.protected.iterdir()) == []
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_each_is_opened_once(self, tmp_path: Path, opened: list[str], part: str) -> None:
+        workspace = Workspace.create_or_open(tmp_path)
+        assert getattr(workspace, part) is getattr(workspace, part)
+        assert opened == [part]
+
+    def test_other_settings_open_their_own(self, tmp_path: Path, opened: list[str]) -> None:
+        workspace = Workspace.create_or_open(tmp_path)
+        other = workspace.with_settings(Settings(workers=2))
+        assert workspace.keys is not other.keys
+        assert opened == ["keys", "keys"]
+        assert (workspace.settings.workers, other.settings.workers) == (None, 2)
+
+    def test_a_workspace_with_other_settings_is_the_same_workspace(self, tmp_path: Path) -> None:
+        workspace = Workspace.create_or_open(tmp_path / "a")
+        other = workspace.with_settings(Settings(workers=2))
+        assert (other, hash(other), other.id) == (workspace, hash(workspace), workspace.id)
+        assert other != Workspace.create_or_open(tmp_path / "b")
+
+    def test_pickled_it_takes_paths_and_settings_and_nothing_that_is_open(self, tmp_path: Path) -> None:
+        workspace = Workspace.create_or_open(tmp_path, Settings(workers=2))
+        before = pickle.dumps(workspace)
+        keys = workspace.keys.ensure_keys(["document"])
+        _ = workspace.catalogue, workspace.log, workspace.ledger
+        assert pickle.dumps(workspace) == before
+        assert not [key for key in keys.values() if key in before]
+        there = pickle.loads(before)
+        assert (there, there.settings) == (workspace, workspace.settings)
+        assert not set(self.PARTS) & set(vars(there))
+        assert there.keys.existing_keys(["document"]) == keys
+
+    def test_a_worker_opens_its_own(self, tmp_path: Path) -> None:
+        workspace = Workspace.create_or_open(tmp_path)
+        keys = workspace.keys.ensure_keys(["document"])
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            assert pool.apply(keys_of, (workspace, "document")) == keys
+
+    def test_a_key_that_was_refused_is_asked_for_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workspace = Workspace.create_or_open(tmp_path)
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "no key")
+        with pytest.raises(WorkspaceKeyError):
+            _ = workspace.keys
+        monkeypatch.setenv("LEXVEIL_MASTER_KEY", "ab" * 32)
+        assert workspace.keys.ensure_keys(["document"])
+
+    def test_a_closed_ledger_opens_again(self, tmp_path: Path) -> None:
+        workspace = Workspace.create_or_open(tmp_path)
+        workspace.ledger.close()
+        assert workspace.ledger.verify().ok
+
+    def test_reprs_show_no_settings(self, tmp_path: Path) -> None:
+        settings = Settings(master_key_file=tmp_path / "canary.key")
+        assert "canary" not in repr(Workspace.create_or_open(tmp_path / "w", settings))
+
+
+class TestLocations:
+    def test_a_url_of_this_machine(self, tmp_path: Path) -> None:
+        workspace = Workspace.create_or_open(f"file://{tmp_path}/w")
+        assert workspace.root == tmp_path / "w"
+        assert Workspace.exists(workspace.url)
+
+    def test_whether_there_is_one(self, tmp_path: Path) -> None:
+        assert not Workspace.exists(tmp_path / "w")
+        assert not Workspace.exists(tmp_path)
+        Workspace.create_or_open(tmp_path / "w")
+        assert Workspace.exists(tmp_path / "w")
+        assert not (tmp_path / "workspace.json").exists()
+
+    def test_a_kind_of_storage_that_is_unknown(self) -> None:
+        for attempt in (Workspace.open, Workspace.create_or_open, Workspace.exists):
+            with pytest.raises(WorkspaceError, match="not a known kind of storage"):
+                attempt("nowhere://bucket/w")
+
+    def test_each_has_its_own_id(self, tmp_path: Path) -> None:
+        ids = {Workspace.create_or_open(tmp_path / str(number)).id for number in range(5)}
+        assert len(ids) == 5
+        assert all(re.fullmatch("[0-9a-f]{16}", name) for name in ids)
+
+    def test_local_errors_pass_untranslated(self, tmp_path: Path) -> None:
+        with pytest.raises(ZeroDivisionError), translate_storage_errors(tmp_path):
+            raise ZeroDivisionError
+
+
+def keys_of(workspace: Workspace, doc_id: str) -> dict[str, bytes]:
+    return dict(workspace.keys.existing_keys([doc_id]))
 
 
 def hold(root: Path, held: Any, leave: Any) -> None:
@@ -217,6 +340,50 @@ class TestRunStage:
         first, _ = finish(tmp_path, shards("a"))
         (tmp_path / "_manifest.json").write_text('{"shards": [{"ind')
         assert finish(tmp_path, shards("a")) == (Manifest("stage", first.shards, 0), [])
+
+    def test_a_part_of_another_key_is_not_adopted(self, tmp_path: Path) -> None:
+        finish(tmp_path, shards("a"))
+        (tmp_path / "_manifest.json").unlink()
+        assert finish(tmp_path, shards("b"))[1] == [0]
+
+    @pytest.mark.parametrize(
+        ("before", "after", "why"),
+        [
+            ({"settings": 1, "code": 1}, {"settings": 2, "code": 1}, "the settings changed"),
+            ({"settings": 1, "code": 1}, {"settings": 2, "code": 2}, "the settings and the code changed"),
+            (
+                {"settings": 1, "detector": {"a": 1}},
+                {"settings": 1, "detector": {"a": 2}},
+                "the detector changed",
+            ),
+            ({"settings": 1}, {"settings": 1}, "their input changed"),
+            (None, {"settings": 1}, "the settings changed"),
+            ({"other": 1}, {"other": 2}, "other changed"),
+        ],
+    )
+    def test_it_says_why_shards_are_redone(self, tmp_path: Path, before: Any, after: Any, why: str) -> None:
+        for keys, facts in (("ab", before), ("xb", after)):
+            manifest = run_stage(tmp_path, "stage", shards(*keys), Worker(tmp_path), run_one_by_one, facts)
+        assert manifest.redone == {"stage": f"1 of 2 shards redone: {why}"}
+
+    def test_an_earlier_version_kept_no_facts(self, tmp_path: Path) -> None:
+        finish(tmp_path, shards("a"))
+        manifest = read_json(tmp_path / "_manifest.json") or {}
+        del manifest["facts"]
+        write_json(tmp_path / "_manifest.json", manifest)
+        again = run_stage(tmp_path, "stage", shards("b"), Worker(tmp_path), run_one_by_one, {"settings": 1})
+        assert again.redone == {"stage": "1 of 1 shards redone: an earlier version of Lexveil made them"}
+
+    def test_new_shards_are_not_redone(self, tmp_path: Path) -> None:
+        finish(tmp_path, shards("a"))
+        assert finish(tmp_path, shards("a", "b"))[0].redone == {}
+
+    def test_facts_stay_when_shards_are_written_without_them(self, tmp_path: Path) -> None:
+        facts = {"settings": 1}
+        first = run_stage(tmp_path, "stage", shards("a"), Worker(tmp_path), run_one_by_one, facts)
+        before = (tmp_path / "_manifest.json").read_bytes()
+        write_manifest(tmp_path, "stage", first.shards)
+        assert (tmp_path / "_manifest.json").read_bytes() == before
 
     def test_no_shards_at_all(self, tmp_path: Path) -> None:
         assert finish(tmp_path, [])[0].counts() == {}
