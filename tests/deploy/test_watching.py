@@ -27,12 +27,12 @@ def exported() -> dict[str, set[str]]:
     found = {f"{name}_total": set(labels) for name, (_, labels) in metrics.COUNTERS.items()}
     found |= {name: set(labels) for name, (_, labels) in metrics.GAUGES.items()}
     endpoint = ServerMetrics()
-    endpoint.watch(lambda: PoolState(True), lambda: (0, 0))
+    endpoint.add_gauges(lambda: PoolState(True), lambda: (0, 0))
     endpoint.requests.labels("GET", "/v1", "200", "tenant").inc()
     endpoint.seconds.labels("/v1").observe(0.1)
     endpoint.refusals.labels("code", "tenant").inc()
     endpoint.slots.labels("tenant").inc()
-    for family in text_string_to_metric_families(endpoint.text().decode()):
+    for family in text_string_to_metric_families(endpoint.to_text().decode()):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found

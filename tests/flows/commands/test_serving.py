@@ -26,6 +26,7 @@ def test_an_end_while_it_starts_is_logged(
     """SIGTERM comes before the server has handlers of its own."""
     workspace = finished.workspace.with_settings(finished.settings)
     process = command_in(tmp_path).start("serve", "-w", workspace.root, "--port", "0")
+    assert process.stdout is not None
     assert process.stdout.readline().startswith("url")
     while not workspace.log.read():
         assert process.poll() is None
