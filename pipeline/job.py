@@ -10,8 +10,8 @@ from lexveil.pipeline.masking.scores import collect_scores
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.encoding import get_encoding
-from lexveil.pipeline.monitoring.batches import measure
-from lexveil.pipeline.monitoring.watch import Watch, watched
+from lexveil.pipeline.monitoring.batches import measure_batch
+from lexveil.pipeline.monitoring.watch import RunMonitor, monitor_run
 from lexveil.pipeline.records import CountKind, ForEach, Manifest, now, run_one_by_one
 from lexveil.pipeline.reports.history import write_history
 from lexveil.pipeline.reports.run import write_report
@@ -61,11 +61,11 @@ def run_job(
         The object that `lexveil run --json` prints.
     """
     workspace = workspace.with_settings(request.settings)
-    with watched(workspace, "run") as watch:
+    with monitor_run(workspace, "run") as monitor:
         started = now()
-        stages = _run_stages(workspace, request, watch, watch.each(each), once)
-        result = _report(workspace, _summarize(workspace, request, started, watch, stages))
-        watch.set_summary(RunRecord(result))
+        stages = _run_stages(workspace, request, monitor, monitor.count_shards(each), once)
+        result = _report(workspace, _summarize(workspace, request, started, monitor, stages))
+        monitor.set_summary(RunRecord(result))
     close_request(workspace, request, result)
     return result
 
@@ -82,16 +82,18 @@ class _Stages:
     evaluation: Evaluation
 
 
-def _run_stages(workspace: Workspace, request: Request, watch: Watch, each: ForEach, once: Once) -> _Stages:
+def _run_stages(
+    workspace: Workspace, request: Request, monitor: RunMonitor, each: ForEach, once: Once
+) -> _Stages:
     sources = [locate(source) for source in request.sources]
-    ingested = watch.time("ingest", lambda: ingest(workspace, sources, each))
-    masked = watch.time("mask", lambda: mask(workspace, each))
+    ingested = monitor.run_stage("ingest", lambda: ingest(workspace, sources, each))
+    masked = monitor.run_stage("mask", lambda: mask(workspace, each))
     encoding = get_encoding(workspace.settings.train.model)
-    encoded = watch.time("encode", lambda: encode(workspace, encoding, each))
-    trained = watch.time("train", lambda: once("train", lambda: _find_or_train(workspace, each)))
+    encoded = monitor.run_stage("encode", lambda: encode(workspace, encoding, each))
+    trained = monitor.run_stage("train", lambda: once("train", lambda: _find_or_train(workspace, each)))
     name = trained.saved.name
-    features = watch.time("extract", lambda: extract(workspace, name, each, request.run_id))
-    evaluation = watch.time("evaluate", lambda: once("evaluate", lambda: evaluate(workspace, name)))
+    features = monitor.run_stage("extract", lambda: extract(workspace, name, each, request.run_id))
+    evaluation = monitor.run_stage("evaluate", lambda: once("evaluate", lambda: evaluate(workspace, name)))
     return _Stages(ingested, masked, encoded, trained, features, evaluation)
 
 
@@ -105,7 +107,7 @@ def _find_or_train(workspace: Workspace, each: ForEach) -> TrainingOutcome:
 
 
 def _summarize(
-    workspace: Workspace, request: Request, started: str, watch: Watch, stages: _Stages
+    workspace: Workspace, request: Request, started: str, monitor: RunMonitor, stages: _Stages
 ) -> RunSummary:
     ingested, masked, saved = stages.ingested, stages.masked, stages.trained.saved
     counts, masked_counts = ingested.counts(), masked.counts()
@@ -136,8 +138,8 @@ def _summarize(
         feature_rows=stages.features.rows,
         spent=compute_spending(workspace),
         evaluation=stages.evaluation,
-        batch=watch.time("history", lambda: measure(workspace, request.run_id, ingested)),
-        seconds=watch.seconds,
+        batch=monitor.run_stage("history", lambda: measure_batch(workspace, request.run_id, ingested)),
+        seconds=monitor.seconds,
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.masking.scores import compute_scores_digest
-from lexveil.pipeline.monitoring import watch
+from lexveil.pipeline.monitoring.watch import record_idle_run
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan_sources
 from lexveil.pipeline.sources.plan import find_removed, read_known_items
@@ -134,7 +134,7 @@ def reuse_last_result(
     workspace = Workspace.open(location, settings)
     result = find_reusable_result(workspace, make_request(workspace, sources))
     if result is not None:
-        watch.idle(workspace)
+        record_idle_run(workspace)
     return result
 
 

@@ -27,7 +27,7 @@ def show(
     if plot is not None:
         from lexveil.pipeline.reports import ledger_chart
 
-        ledger_chart.draw(workspace, plot)
+        ledger_chart.draw_spending(workspace, plot)
         shown |= {"plot": str(plot)}
     console.show(shown, options.as_json)
 

@@ -53,9 +53,9 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         from lexveil.pipeline.logs import log
-        from lexveil.pipeline.monitoring.metrics import Figures
+        from lexveil.pipeline.monitoring.metrics import RunMetrics
 
         try:
-            yield from Figures.read(self._workspace).collect()
+            yield from RunMetrics.read(self._workspace).collect()
         except Exception as error:  # its message may name a path; Prometheus sees an empty scrape
             log.warning("metrics: %s", type(error).__name__)

@@ -1,4 +1,9 @@
-"""TODO docstring."""
+"""Traces of runs for OpenTelemetry.
+
+They are exported if OpenTelemetry's own variables name a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`) and the
+extra `tracing` is installed. The provider is private to Lexveil: Prefect would use a global one too, and
+writes the parameters of its flows, and with them paths, into its spans.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,8 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 
 
 @contextmanager
-def ending(span: Span) -> Generator[None]:
+def end_span_after(span: Span) -> Generator[None]:
+    """End a span when the block ends, with its error if there is one."""
     try:
         yield
     except BaseException as error:
@@ -31,33 +37,33 @@ def ending(span: Span) -> Generator[None]:
 
 
 def end_span(span: Span, error: BaseException | None) -> None:
-    """End a span. Of an error only the type: its message and traceback may quote a document."""
+    """End a span. It records only the type of an error: message and traceback may quote a document."""
     if error is not None:
         span.set_status(Status(StatusCode.ERROR, type(error).__name__))
     span.end()
 
 
 def get_tracer() -> Tracer:
-    provider = tracer_provider()
+    """Return a tracer. Its spans go nowhere if no collector is named."""
+    provider = get_tracer_provider()
     return trace.get_tracer("lexveil") if provider is None else provider.get_tracer("lexveil")
 
 
 @functools.cache
-def tracer_provider() -> Any:
-    """A provider of our own where the environment names a collector; None where it names none."""
+def get_tracer_provider() -> Any:
+    """Return Lexveil's own provider; None if the environment names no collector."""
     if not any(os.environ.get(name) for name in _ENDPOINTS) or os.environ.get("OTEL_SDK_DISABLED") == "true":
         return None
     if find_spec("opentelemetry.sdk") is None or find_spec("opentelemetry.exporter") is None:
-        log.warning("traces need lexveil[tracing], which isn't installed; there are none")
+        log.warning("traces need lexveil[tracing], which is not installed; none are written")
         return None
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    logging.getLogger("opentelemetry").setLevel(
-        logging.ERROR
-    )  # one line where they can't be sent, not each try
+    # One line if spans cannot be sent, instead of one per attempt.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     name = os.environ.get("OTEL_SERVICE_NAME", "lexveil")
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

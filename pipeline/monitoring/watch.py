@@ -1,14 +1,12 @@
-"""What an operator sees of the pipeline: metrics for Prometheus, and traces for OpenTelemetry. No content.
+"""Monitoring of runs: metrics for Prometheus and traces for OpenTelemetry, without content.
 
-A run is a process that ends before anyone could ask it, so its figures go into a file of the workspace,
-`runs/metrics.prom`, in Prometheus' own format. Each run goes on where the file stands: counters grow over
-runs. `lexveil metrics` serves it, wherever the workspace lies.
+A run is a process that may end before Prometheus scrapes it, so its metrics are written to a file of the
+workspace, `runs/metrics.prom`, in Prometheus' text format. Each run continues from that file: counters grow
+over runs. `lexveil metrics` serves the file.
 
-Traces are a span a run, within it one a stage, within that one a shard. They go where OpenTelemetry's own
-variables say (`OTEL_EXPORTER_OTLP_ENDPOINT`), by the extra `tracing`. The provider is ours alone: a global
-one would be taken up by Prefect, which writes its flows' parameters, and so paths, into its spans.
+A trace has one span per run, within it one per stage, and within that one per shard.
 
-Metrics and spans hold counts, seconds and names that the program gives: stages, types, reasons.
+Metrics and spans contain counts, seconds and the program's own names: stages, types, reasons.
 """
 
 from __future__ import annotations
@@ -24,17 +22,16 @@ from typing import TypeVar
 from opentelemetry import trace
 from opentelemetry.trace import Span
 
-from lexveil.pipeline.monitoring.metrics import Figures, metrics_path, put_summary
+from lexveil.pipeline.monitoring.metrics import RunMetrics
 from lexveil.pipeline.monitoring.tracing import (
     FLUSH_MILLISECONDS,
     end_span,
-    ending,
+    end_span_after,
     get_tracer,
-    tracer_provider,
+    get_tracer_provider,
 )
 from lexveil.pipeline.records import ForEach, Shard, ShardResult, Work
 from lexveil.pipeline.workspace.runs import RunRecord
-from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 
 log = logging.getLogger("lexveil")
@@ -45,8 +42,8 @@ _STARTED, _ENDED = "_started_ns", "_ended_ns"
 
 
 @dataclass(frozen=True, slots=True)
-class _Timed:
-    """Work that says when it began and ended; it goes to the worker, and its result comes back."""
+class _TimedWork:
+    """Work that records its start and end among the counts of its result. Workers receive it pickled."""
 
     work: Work = field(repr=False)
 
@@ -56,8 +53,12 @@ class _Timed:
         return replace(result, counts={**result.counts, _STARTED: started, _ENDED: time.time_ns()})
 
 
-class Watch:
-    """The metrics and the span of something that runs."""
+class RunMonitor:
+    """The metrics and the span of one run.
+
+    Attributes:
+        seconds: duration of each finished stage.
+    """
 
     def __init__(self, workspace: Workspace, action: str) -> None:
         self.seconds: dict[str, float] = {}
@@ -67,50 +68,46 @@ class Watch:
             f"lexveil.{action}", attributes={"lexveil.workspace": workspace.id}
         )
         self._stage: Span | None = None
-        self._figures = Figures()
+        self._metrics = RunMetrics()
         self._written = 0.0
 
     @contextmanager
     def stage(self, name: str) -> Generator[None]:
-        """A stage: its seconds, and a span within the run's."""
+        """Measure the seconds of a stage, and make a span for it."""
         span = self._stage = self._child(self._root, f"lexveil.{name}")
         started = time.monotonic()
         try:
-            with ending(span):
+            with end_span_after(span):
                 yield
         finally:
             self._stage = None
             seconds = self.seconds[name] = round(time.monotonic() - started, 3)
-            self.tell(lambda figures: figures.set("lexveil_stage_last_seconds", seconds, name))
-            self.tell(lambda figures: figures.add("lexveil_stage_busy_seconds", seconds, name))
+            self.update(lambda metrics: metrics.set("lexveil_stage_last_seconds", seconds, name))
+            self.update(lambda metrics: metrics.add("lexveil_stage_busy_seconds", seconds, name))
             self.write()
 
-    def time(self, name: str, work: Callable[[], T]) -> T:
-        """Carry out a stage."""
+    def run_stage(self, name: str, work: Callable[[], T]) -> T:
+        """Run the work of a stage within `stage`, and return its result."""
         with self.stage(name):
             return work()
 
-    def each(self, each: ForEach) -> ForEach:
-        """The same `ForEach`, watched: documents and shards of each stage, a span a shard."""
+    def count_shards(self, each: ForEach) -> ForEach:
+        """Return a `ForEach` that counts documents and shards of each stage, and makes a span per shard."""
 
-        def watched(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+        def counting_each(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
             name = stage.partition("-")[0]
-            for timed in each(stage, _Timed(work), shards):
+            for timed in each(stage, _TimedWork(work), shards):
                 counts = dict(timed.counts)
                 times = counts.pop(_STARTED, None), counts.pop(_ENDED, None)
                 result = replace(timed, counts=counts)
-                self._shard(name, result, *times)
+                self._count_shard(name, result, *times)
                 yield result
 
-        return watched
+        return counting_each
 
     def set_summary(self, summary: RunRecord) -> None:
         """Set the metrics and the span's attributes to the result of a finished run."""
-
-        def tell(figures: Figures) -> None:
-            put_summary(figures, summary)
-
-        self.tell(tell)
+        self.update(lambda metrics: metrics.set_summary(summary))
         self._root.set_attributes(
             {
                 "lexveil.run": summary.run_id,
@@ -120,43 +117,51 @@ class Watch:
             }
         )
 
-    def tell(self, change: Callable[[Figures], None]) -> None:
-        """Change the figures. Watching never stops the work."""
+    def update(self, change: Callable[[RunMetrics], None]) -> None:
+        """Change the metrics. An error is logged, because monitoring must not stop the work."""
         try:
-            change(self._figures)
+            change(self._metrics)
         except Exception as error:
             log.warning("metrics: %s", type(error).__name__)
 
     def write(self) -> None:
-        """Write the figures down."""
+        """Write the metrics to the workspace."""
         self._written = time.monotonic()
-        self.tell(lambda figures: figures.set("lexveil_progress_timestamp_seconds", time.time()))
-        self.tell(lambda figures: write_bytes(metrics_path(self._workspace), figures.text(), mode=0o600))
+        self.update(lambda metrics: metrics.set("lexveil_progress_timestamp_seconds", time.time()))
+        self.update(lambda metrics: metrics.write(self._workspace))
 
-    def begin(self, action: str) -> None:
-        def take_up(figures: Figures) -> None:
-            del figures
-            self._figures = Figures.read(self._workspace)
+    def start(self, action: str) -> None:
+        """Read the metrics of earlier runs, and record that this one started."""
 
-        self.tell(take_up)
-        self.tell(lambda figures: figures.set("lexveil_run_in_progress", 1, action))
-        self.tell(lambda figures: figures.set("lexveil_run_started_timestamp_seconds", time.time(), action))
+        def read_earlier(_: RunMetrics) -> None:
+            self._metrics = RunMetrics.read(self._workspace)
+
+        self.update(read_earlier)
+        self.update(lambda metrics: metrics.set("lexveil_run_in_progress", 1, action))
+        self.update(lambda metrics: metrics.set("lexveil_run_started_timestamp_seconds", time.time(), action))
         self.write()
 
-    def end(self, action: str, error: BaseException | None) -> None:
+    def finish(self, action: str, error: BaseException | None) -> None:
+        """Record how the run ended, and send the spans that are left.
+
+        Args:
+            action: name of what was run.
+            error: what it failed with; None if it succeeded.
+        """
         outcome, what = ("done", "success") if error is None else ("failed", "failure")
-        self.tell(lambda figures: figures.set("lexveil_run_in_progress", 0, action))
-        self.tell(lambda figures: figures.add("lexveil_runs", 1, action, outcome))
-        self.tell(lambda figures: figures.set(f"lexveil_last_{what}_timestamp_seconds", time.time(), action))
+        timestamp = f"lexveil_last_{what}_timestamp_seconds"
+        self.update(lambda metrics: metrics.set("lexveil_run_in_progress", 0, action))
+        self.update(lambda metrics: metrics.add("lexveil_runs", 1, action, outcome))
+        self.update(lambda metrics: metrics.set(timestamp, time.time(), action))
         self.write()
         end_span(self._root, error)
-        provider = tracer_provider()
+        provider = get_tracer_provider()
         if provider is not None:
             provider.force_flush(FLUSH_MILLISECONDS)
 
-    def _shard(self, stage: str, result: ShardResult, started: int | None, ended: int | None) -> None:
-        self.tell(lambda figures: figures.add("lexveil_stage_shards", 1, stage))
-        self.tell(lambda figures: figures.add("lexveil_stage_documents", result.rows, stage))
+    def _count_shard(self, stage: str, result: ShardResult, started: int | None, ended: int | None) -> None:
+        self.update(lambda metrics: metrics.add("lexveil_stage_shards", 1, stage))
+        self.update(lambda metrics: metrics.add("lexveil_stage_documents", result.rows, stage))
         if time.monotonic() - self._written > _WRITE_EVERY_SECONDS:
             self.write()
         if started is not None:
@@ -169,36 +174,41 @@ class Watch:
         return self._tracer.start_span(name, trace.set_span_in_context(parent), start_time=started)
 
 
-_current: ContextVar[Watch | None] = ContextVar("lexveil_watch", default=None)
+_current: ContextVar[RunMonitor | None] = ContextVar("lexveil_monitor", default=None)
 
 
 @contextmanager
-def watched(workspace: Workspace, action: str) -> Generator[Watch]:
-    """Watch what is done within: `run`, `train`, and so on. Within another, it is part of that."""
+def monitor_run(workspace: Workspace, action: str) -> Generator[RunMonitor]:
+    """Monitor what the block does. Within another such block, it is part of that one.
+
+    Args:
+        workspace: the workspace.
+        action: name of what is run: `run`, `train`, and so on.
+    """
     outer = _current.get()
     if outer is not None:
         yield outer
         return
-    watch = Watch(workspace, action)
-    watch.begin(action)
-    token = _current.set(watch)
+    monitor = RunMonitor(workspace, action)
+    monitor.start(action)
+    token = _current.set(monitor)
     try:
-        yield watch
+        yield monitor
     except BaseException as error:
-        watch.end(action, error)
+        monitor.finish(action, error)
         raise
     else:
-        watch.end(action, None)
+        monitor.finish(action, None)
     finally:
         _current.reset(token)
 
 
-def idle(workspace: Workspace, action: str = "run") -> None:
-    """There was nothing to do, which is a success."""
+def record_idle_run(workspace: Workspace, action: str = "run") -> None:
+    """Record a run that had nothing to do, which is a success. An error is only logged."""
     try:
-        figures = Figures.read(workspace)
-        figures.add("lexveil_runs", 1, action, "idle")
-        figures.set("lexveil_last_success_timestamp_seconds", time.time(), action)
-        write_bytes(metrics_path(workspace), figures.text(), mode=0o600)
+        metrics = RunMetrics.read(workspace)
+        metrics.add("lexveil_runs", 1, action, "idle")
+        metrics.set("lexveil_last_success_timestamp_seconds", time.time(), action)
+        metrics.write(workspace)
     except Exception as error:
         log.warning("metrics: %s", type(error).__name__)

@@ -1,11 +1,12 @@
-"""How a page shows figures: words for numbers, and drawings as inline SVG that asks nothing of the network.
+"""Formats of numbers and drawings of pages: inline SVG that loads nothing from the network.
 
-A drawing names its colours after the page's style sheet (`page.css.j2`), so that one drawing serves the light
-and the dark page.
+A drawing refers to colors of the page's style sheet (`page.css.j2`), so that it fits the light and the dark
+page.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import re
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The drawing library gets these stand-ins, the page the names of its style sheet.
-_INKS = {
+# The drawing library gets the placeholders, the page the names of its style sheet.
+_COLORS = {
     "#0a0b01": "var(--ink)",
     "#0a0b02": "var(--muted)",
     "#0a0b03": "var(--line)",
@@ -30,12 +31,15 @@ _INKS = {
     "#0a0b05": "var(--soft)",
     "#0a0b06": "var(--alarm)",
 }
-INK, MUTED, LINE, ACCENT, SOFT, ALARM = _INKS
-WIDTH = 6.4  # inches of 72 units: near the width on the page, so that letters keep their size
+INK, MUTED, LINE, ACCENT, SOFT, ALARM = _COLORS
+# Colors of lines in a drawing that is a file, without a style sheet.
+FILE_COLORS = ("#1f5fa8", "#b3541e", "#3d7a3d", "#7a3d74", "#555555")
+WIDTH = 6.4  # inches of 72 units: about the width on the page, so that text keeps its size
 
 
-def pages() -> Environment:
-    """The templates of this package. Strings are escaped, an unknown name is an error."""
+@functools.cache
+def get_templates() -> Environment:
+    """Return the templates of this package. Strings are escaped; an unknown name is an error."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -43,59 +47,59 @@ def pages() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": count, "figure": figure, "percent": percent}
+    environment.filters |= {"count": format_count, "figure": format_figure, "percent": format_percent}
     return environment
 
 
-def count(number: int) -> str:
-    """`12345` -> `12,345`."""
+def format_count(number: int) -> str:
+    """Format an integer: `12345` -> `12,345`."""
     return f"{number:,}"
 
 
-def figure(number: float) -> str:
-    """Four significant digits: `1e-05` -> `1e-5`."""
+def format_figure(number: float) -> str:
+    """Format a number with four significant digits: `1e-05` -> `1e-5`."""
     return re.sub(r"e([+-])0+", r"e\1", f"{number:.4g}")
 
 
-def percent(share: float, up: bool = False) -> str:
-    """A share in percent, rounded down, so that 100 % means every one; a bound is rounded `up`."""
+def format_percent(share: float, up: bool = False) -> str:
+    """Format a share in percent, rounded down, so that 100 % means all; upper bounds are rounded `up`."""
     hundredths = round(share * 10_000, 6)
     return f"{(math.ceil(hundredths) if up else math.floor(hundredths)) / 100:.4g} %"
 
 
 @contextmanager
-def drawing_style() -> Generator[None, None, None]:
-    """Letters stay letters, and the same figures give the same bytes."""
+def drawing_style(font_size: float = 10.5) -> Generator[None, None, None]:
+    """Set Matplotlib's style: text stays text in SVG, and the output is deterministic."""
     import matplotlib
 
-    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "lexveil", "font.size": 10.5}
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "lexveil", "font.size": font_size}
     with matplotlib.rc_context(style):
         yield
 
 
-def short(label: str) -> str:
-    """A label that fits beside a bar."""
+def shorten_label(label: str) -> str:
+    """Shorten a label such that it fits next to a bar."""
     return label if len(label) <= 26 else f"{label[:25]}…"
 
 
-def canvas(height: float) -> tuple[Figure, Axes]:
-    """An empty drawing of the page's width, `height` in inches."""
+def create_drawing(height: float) -> tuple[Figure, Axes]:
+    """Create an empty drawing of the page's width; `height` in inches."""
     from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
     drawing = Figure(figsize=(WIDTH, height), layout="constrained")
     drawing.patch.set_visible(False)
-    return drawing, _plain(drawing.add_subplot())
+    return drawing, _remove_frame(drawing.add_subplot())
 
 
-def panels(number: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Small drawings side by side, `height` inches each."""
+def create_panels(number: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Create a drawing of small panels, `height` inches each."""
     rows = -(-number // columns)
-    drawing, first = canvas(rows * height)
+    drawing, first = create_drawing(rows * height)
     first.remove()
-    return drawing, [_plain(drawing.add_subplot(rows, columns, place + 1)) for place in range(number)]
+    return drawing, [_remove_frame(drawing.add_subplot(rows, columns, i + 1)) for i in range(number)]
 
 
-def _plain(axes: Axes) -> Axes:
+def _remove_frame(axes: Axes) -> Axes:
     axes.patch.set_visible(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -103,19 +107,25 @@ def _plain(axes: Axes) -> Axes:
     return axes
 
 
-def bars(axes: Axes, labels: Sequence[str], values: Sequence[float], colours: Sequence[str]) -> None:
-    """Bars from the left, the first on top."""
+def draw_bars(axes: Axes, labels: Sequence[str], values: Sequence[float], colors: Sequence[str]) -> None:
+    """Draw horizontal bars, the first at the top."""
     rows = range(len(labels))
-    axes.barh(rows, values, color=list(colours), height=0.62)
+    axes.barh(rows, values, color=list(colors), height=0.62)
     # A dollar sign would start a formula.
-    axes.set_yticks(rows, labels=[short(label) for label in labels], parse_math=False, color=INK)
+    axes.set_yticks(rows, labels=[shorten_label(label) for label in labels], parse_math=False, color=INK)
     axes.tick_params(axis="y", length=0)
     axes.set_xticks([])
     axes.set_ylim(len(labels) - 0.5, -0.5)
 
 
-def svg(drawing: Figure, name: str, alt: str) -> Markup:
-    """Inline SVG with text as text. Ids are made unique to the page, colours left to its style sheet."""
+def render_svg(drawing: Figure, name: str, alt: str) -> Markup:
+    """Render a drawing as inline SVG, with colors of the page's style sheet.
+
+    Args:
+        drawing: the drawing.
+        name: prefix of its ids, which makes them unique on the page.
+        alt: text alternative.
+    """
     buffer = io.StringIO()
     drawing.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = buffer.getvalue()
@@ -124,7 +134,7 @@ def svg(drawing: Figure, name: str, alt: str) -> Markup:
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'href="#', f'href="#{name}-', svg)
     svg = svg.replace("url(#", f"url(#{name}-")
-    for stand_in, ink in _INKS.items():
-        svg = svg.replace(stand_in, ink)
+    for placeholder, color in _COLORS.items():
+        svg = svg.replace(placeholder, color)
     head = Markup('<svg role="img" aria-label="{}" ').format(alt)
     return head + Markup(svg.removeprefix("<svg "))  # noqa: S704  escaped by the drawing library

@@ -1,47 +1,51 @@
-"""TODO docstring."""
+"""A drawing of the privacy ledger: what each population has spent over time, and its limit."""
 
 from __future__ import annotations
 
+import io
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexveil.pipeline.errors import SettingsError
+from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading, write_file
+from lexveil.pipeline.reports.charts import FILE_COLORS, drawing_style
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.budget import SpendingPoint, spending_history
 from lexveil.privacy.dp.ledger.ledger import Population
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading, write_file
 
-DRAWINGS = (".svg", ".png")
+SUFFIXES = (".svg", ".png")
 
-_COLOURS = ("#1f5fa8", "#b3541e", "#3d7a3d", "#7a3d74", "#555555")
-
-# Runs that followed each other within minutes are drawn by number: their dates would all be one.
-_SHORTEST_SPAN_S = 3600
+# Runs within a shorter time are drawn by number, because their dates would all be the same.
+_SHORTEST_SPAN_SECONDS = 3600
+_FONT_SIZE = 10  # points, Matplotlib's default
 
 
-def draw(workspace: Workspace, target: Path) -> None:
-    """Draw what each population has spent over time, beside its limit.
+def draw_spending(workspace: Workspace, target: Path) -> None:
+    """Draw what each population has spent over time, and its limit.
+
+    Args:
+        workspace: the workspace.
+        target: the file; its suffix decides the format.
 
     Raises:
-        SettingsError: the name does not end in .svg or .png, or the file can't be written.
+        SettingsError: the name does not end in .svg or .png, or the file cannot be written.
+        BudgetRefusedError: the ledger is broken or does not answer.
     """
-    if target.suffix.lower() not in DRAWINGS:
+    if target.suffix.lower() not in SUFFIXES:
         raise SettingsError(
-            f"a drawing ends in {' or '.join(DRAWINGS)}, found {target.suffix or 'no ending'}"
+            f"the name of a drawing must end in {' or '.join(SUFFIXES)}; this one has "
+            f"{target.suffix or 'no suffix'}"
         )
     with open_ledger_for_reading(workspace) as ledger:
         entries = ledger.entries()
         lines = [(population, spending_history(entries, population)) for population in ledger.populations()]
-    import io
-
-    import matplotlib
     from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lexveil"}):
+    with drawing_style(_FONT_SIZE):
         drawing = Figure(figsize=(8, 4.2), layout="constrained")
         axes = drawing.add_subplot()
         _draw_lines(axes, [line for line in lines if line[1]])
@@ -51,15 +55,16 @@ def draw(workspace: Workspace, target: Path) -> None:
 
 
 def _draw_lines(axes: Axes, lines: list[tuple[Population, tuple[SpendingPoint, ...]]]) -> None:
-    times = [datetime.fromisoformat(moment.at) for _, moments in lines for moment in moments]
-    dated = bool(times) and (max(times) - min(times)).total_seconds() >= _SHORTEST_SPAN_S
-    for number, (population, moments) in enumerate(lines):
-        colour = _COLOURS[number % len(_COLOURS)]
-        where: list[Any] = [datetime.fromisoformat(m.at) if dated else m.seq for m in moments]
-        name = f"{population.name} (unit {population.unit}, delta {moments[-1].limit.delta:.0e})"
-        axes.step(where, [m.spent for m in moments], where="post", color=colour, label=name, marker="o", ms=3)
-        limits = [m.limit.epsilon for m in moments]
-        axes.step(where, limits, where="post", color=colour, linestyle="--", label="its limit")
+    times = [datetime.fromisoformat(point.at) for _, points in lines for point in points]
+    dated = bool(times) and (max(times) - min(times)).total_seconds() >= _SHORTEST_SPAN_SECONDS
+    for number, (population, points) in enumerate(lines):
+        color = FILE_COLORS[number % len(FILE_COLORS)]
+        x: list[Any] = [datetime.fromisoformat(point.at) if dated else point.seq for point in points]
+        name = f"{population.name} (unit {population.unit}, delta {points[-1].limit.delta:.0e})"
+        spent = [point.spent for point in points]
+        axes.step(x, spent, where="post", color=color, label=name, marker="o", ms=3)
+        limits = [point.limit.epsilon for point in points]
+        axes.step(x, limits, where="post", color=color, linestyle="--", label="its limit")
     axes.set_xlabel("date" if dated else "ledger entry")
     if not dated:
         axes.locator_params(axis="x", integer=True)

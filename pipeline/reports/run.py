@@ -1,8 +1,9 @@
-"""The run report: one HTML file that asks nothing of the network and runs no script.
+"""The run report: one HTML file without scripts, which loads nothing from the network.
 
-Every figure is marked by whether it may leave the house: what was measured on private documents carries no
-noise and stays inside; what follows from the settings alone, and the weights, may go. The report is given
-counts and scores only, so it can't hold a document's text, a name or the path of a source.
+Every figure is marked by whether it may leave the organization: what was measured on private documents
+carries no noise and must stay inside; what follows from the settings alone, and the weights, may be shared.
+The report is made of counts and scores only, so it cannot contain a document's text, a name, or the path of a
+source.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from lexveil.pipeline.reports.charts import (
     LINE,
     MUTED,
     SOFT,
-    bars,
-    canvas,
-    count,
+    create_drawing,
+    draw_bars,
     drawing_style,
-    figure,
-    pages,
-    svg,
+    format_count,
+    format_figure,
+    get_templates,
+    render_svg,
 )
-from lexveil.pipeline.reports.summary import RunSummary, Spent, report_path
+from lexveil.pipeline.reports.summary import RunSummary, Spending, report_path
 from lexveil.pipeline.stages.evaluate import Evaluation
 from lexveil.pipeline.workspace.features import format_features_path
 from lexveil.pipeline.workspace.storage import write_bytes
@@ -43,67 +44,73 @@ QUARANTINE_HELP: Mapping[str, tuple[str, str]] = {
         "No bytes, or nothing but white space.",
         "Usually nothing; check that the export was complete.",
     ),
-    "broken": ("Damaged, cut short, or against its format's grammar.", "Fetch it anew from where it came."),
+    "broken": ("Damaged, truncated, or not valid in its format.", "Fetch it again from its origin."),
     "encrypted": ("Needs a password or a private key.", "Save it without one and run again."),
-    "wrong_suffix": ("Its content is of another format than its name says.", "Rename it and run again."),
+    "wrong_suffix": ("Its content has another format than its name says.", "Rename it and run again."),
     "over_size": ("Larger than one document may be.", "Split it, or raise ingest.max_file_bytes."),
     "decompression_bomb": (
-        "Grows beyond every measure when it is decompressed.",
+        "Grows enormously when it is decompressed.",
         "Find out who sent it; raise ingest.max_text_bytes only for a file you trust.",
     ),
     "needs_ocr": (
-        "At least one page is a picture, and no text recognition was there to read it, or it failed.",
+        "At least one page is an image, and text recognition is missing or failed.",
         "Install Tesseract with the languages of your documents and run again.",
     ),
     "unsupported": ("No reader for this format.", "Convert it to PDF, DOCX, HTML, e-mail or plain text."),
     "missing_text": (
-        "A sound record without the field that holds the text.",
-        "Name the right field with --text-field, or mend the record.",
+        "A valid record without the field that contains the text.",
+        "Name the right field with --text-field, or correct the record.",
     ),
     "missing_owner": (
-        "A record without the field that names its owner, whose privacy could therefore not be counted.",
+        "A record without the field that names its owner, so that its privacy cannot be accounted for.",
         "Name the right field with --owner-field, or complete the record.",
     ),
     "second_pass": (
-        "Masked, and the second pass still found what was masked, or something else that can't be mistaken.",
-        "Run lexveil review with its doc_id, decide about what is left, and apply it with "
+        "Masked, but the second pass still found what was masked, or other certain personal data.",
+        "Run lexveil review with its doc_id, decide about what is left, and apply the decisions with "
         "lexveil mask --decisions.",
     ),
-    "inaccessible": ("Not a regular file, gone, or not readable for this user.", "Check its permissions."),
+    "inaccessible": ("Not a regular file, missing, or not readable for this user.", "Check its permissions."),
 }
 VERDICTS: Mapping[str, str] = {
-    "PASS": "Nothing of what was masked is left, in any form that was looked for.",
+    "PASS": "Nothing of what was masked is left, in any form that was searched for.",
     "REVIEW": "A person should look: lexveil review writes a page for each document.",
-    "FAIL": "Something is left. Held back: it is not among the masked documents.",
+    "FAIL": "Something is left. The document is held back: it is not among the masked documents.",
 }
 MEASURES: Mapping[str, str] = {
-    "er_di": "direct identifiers of which every mention was masked whole",
-    "er_qi": "quasi-identifiers of which every mention was masked whole",
-    "token_recall": "words to be masked that were",
-    "token_precision": "masked words that had to be",
+    "er_di": "direct identifiers whose every mention was masked completely",
+    "er_qi": "quasi-identifiers whose every mention was masked completely",
+    "token_recall": "share of the words to be masked that were masked",
+    "token_precision": "share of the masked words that had to be masked",
     "span_f1": "same characters and same type",
     "overlap_f1": "overlapping at all",
 }
-_UNKNOWN_REASON = ("A reason that this report has no words for.", "Ask whoever keeps this installation.")
+_UNKNOWN_REASON = (
+    "A reason that this report does not explain.",
+    "Ask the administrator of this installation.",
+)
 
 _MOST_RUNS = 10
 
 
 def write_report(workspace: Workspace, summary: RunSummary) -> Path:
-    """Write the report of a run, whole or not at all, readable by its owner only (mode 0600).
+    """Write the report of a run durably, readable by its owner only (mode 0600).
 
-    The same summary gives the same bytes. Returns the path, `runs/<run_id>/report.html`.
+    The same summary gives the same bytes.
+
+    Returns:
+        The path, `runs/<run_id>/report.html`.
     """
     path = report_path(workspace, summary.run_id)
-    write_bytes(path, render(workspace, summary).encode(), mode=0o600)
+    write_bytes(path, render_report(workspace, summary).encode(), mode=0o600)
     return path
 
 
-def render(workspace: Workspace, summary: RunSummary) -> str:
-    """The report as HTML. Strings of the summary are escaped."""
+def render_report(workspace: Workspace, summary: RunSummary) -> str:
+    """Render the report as HTML. Strings of the summary are escaped."""
     card, spent = summary.card, summary.spent
     return (
-        pages()
+        get_templates()
         .get_template("report.html.j2")
         .render(
             run=summary,
@@ -111,39 +118,41 @@ def render(workspace: Workspace, summary: RunSummary) -> str:
             audit=format_audit(card),
             spent=spent,
             left=max(0.0, spent.limit - spent.total),
-            best_guess=best_guess(card["epsilon"], card["delta"]),
-            best_guess_of_all=best_guess(spent.total, spent.delta),
+            best_guess=bound_guess(card["epsilon"], card["delta"]),
+            best_guess_of_all=bound_guess(spent.total, spent.delta),
             reasons=[
                 (code, n, *QUARANTINE_HELP.get(code, _UNKNOWN_REASON))
-                for code, n in _falling(summary.quarantine)
+                for code, n in _sort_by_count(summary.quarantine)
             ],
-            spans=_falling(summary.spans_by_type),
+            spans=_sort_by_count(summary.spans_by_type),
             verdicts=[
                 (name, summary.verdicts[name], VERDICTS[name])
                 for name in VERDICTS
                 if name in summary.verdicts
             ],
             second_pass=[
-                (REASONS.get(name, name), n) for name, n in _falling(summary.reasons) if name != "language"
+                (REASONS.get(name, name), n)
+                for name, n in _sort_by_count(summary.reasons)
+                if name != "language"
             ],
             unserved=summary.reasons.get("language", 0),
             measures=MEASURES,
             not_covered=[line.format(unit=card["unit"]) for line in NOT_COVERED],
-            utility=_utility(summary.evaluation),
-            attention=_attention(summary),
-            query=_query(workspace),
+            utility=_build_utility_rows(summary.evaluation),
+            attention=_list_attention(summary),
+            query=_write_query(workspace),
             workspace=str(workspace.root),
             features=format_features_path(workspace),
             total_seconds=sum(summary.seconds.values()),
-            **_plots(summary),
+            **_draw_plots(summary),
         )
     )
 
 
-def best_guess(epsilon: float, delta: float) -> float:
-    """The most often, as a share, that anyone can guess rightly whether one unit took part.
+def bound_guess(epsilon: float, delta: float) -> float:
+    """Return the largest probability with which anyone can correctly guess whether one unit took part.
 
-    For an attacker who knows everything else and starts from even odds:
+    The attacker knows everything else and starts from even odds. The bound is
     (e^epsilon + delta) / (1 + e^epsilon), where the two kinds of error are equal on the bound of
     (epsilon, delta)-DP (Kairouz, Oh & Viswanath 2015, "The Composition Theorem for Differential
     Privacy", theorem 2.1).
@@ -151,12 +160,12 @@ def best_guess(epsilon: float, delta: float) -> float:
     return min(1.0, (1 + delta * math.exp(-epsilon)) / (1 + math.exp(-epsilon)))
 
 
-def _falling(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+def _sort_by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _utility(evaluation: Evaluation) -> list[tuple[str, float | None, float | None, str]]:
-    """Rows of (measure, with privacy, without, which way is better)."""
+def _build_utility_rows(evaluation: Evaluation) -> list[tuple[str, float | None, float | None, str]]:
+    """Return rows of (measure, with privacy, without, how to read it)."""
     found, twin, relu = evaluation.utility, evaluation.without_privacy, evaluation.with_relu
     if isinstance(found, Scores):
         plain = twin if isinstance(twin, Scores) else None
@@ -171,7 +180,7 @@ def _utility(evaluation: Evaluation) -> list[tuple[str, float | None, float | No
                 "macro F1",
                 found.macro_f1,
                 plain.macro_f1 if plain else None,
-                "higher is better; every label counts alike",
+                "higher is better; every label counts equally",
             ),
             *bent,
         ]
@@ -180,17 +189,17 @@ def _utility(evaluation: Evaluation) -> list[tuple[str, float | None, float | No
         return [
             ("denoising loss", found.loss, plain.loss if plain else None, "lower is better"),
             (
-                "loss of knowing nothing",
+                "loss of a uniform guess",
                 found.uniform,
                 plain.uniform if plain else None,
-                "what to compare it with",
+                "for comparison",
             ),
         ]
     return []
 
 
-def _attention(summary: RunSummary) -> list[tuple[str, str]]:
-    """What a person should look at, as (anchor of the section, sentence)."""
+def _list_attention(summary: RunSummary) -> list[tuple[str, str]]:
+    """Return what a person should look at, as (anchor of the section, sentence)."""
     spent, evaluation = summary.spent, summary.evaluation
     truncated = summary.chunks.get("truncated", 0)
     unsettled = sum(state == "open" for _, _, state in spent.runs)
@@ -205,12 +214,13 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
         (
             summary.quarantined,
             "documents",
-            f"Could not be read and wait in the quarantine: {count(summary.quarantined)}.",
+            f"Could not be read and are in the quarantine: {format_count(summary.quarantined)}.",
         ),
         (
             truncated,
             "documents",
-            f"Longer than the model reads, their end masked but not learnt from: {count(truncated)}.",
+            f"Longer than the model reads, so that their end is masked but not used in training: "
+            f"{format_count(truncated)}.",
         ),
         (
             not sum(summary.spans_by_type.values()),
@@ -220,33 +230,37 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
         (
             summary.verdicts.get("FAIL", 0),
             "masking",
-            f"Held back by the second pass: {count(summary.verdicts.get('FAIL', 0))}.",
+            f"Held back by the second pass: {format_count(summary.verdicts.get('FAIL', 0))}.",
         ),
         (
             summary.verdicts.get("REVIEW", 0),
             "masking",
-            f"Masked, but a person should look at them: {count(summary.verdicts.get('REVIEW', 0))}.",
+            f"Masked, but a person should look at them: {format_count(summary.verdicts.get('REVIEW', 0))}.",
         ),
         (
             summary.reasons.get("language", 0),
             "masking",
-            f"In a language that no detector serves: {count(summary.reasons.get('language', 0))}.",
+            f"In a language that no detector serves: {format_count(summary.reasons.get('language', 0))}.",
         ),
-        (unsettled, "privacy", f"Training runs that never ended, charged in full: {count(unsettled)}."),
+        (
+            unsettled,
+            "privacy",
+            f"Training runs that never ended, charged in full: {format_count(unsettled)}.",
+        ),
         (
             spent.limit - spent.total < summary.card["epsilon"],
             "privacy",
-            "Less is left than this model cost: the ledger may refuse another run like it.",
+            "Less privacy is left than this model cost: the ledger may refuse another run like it.",
         ),
         (
             bool((summary.card.get("audit") or {}).get("failed")),
             "privacy",
-            "The audit of this model has failed: its epsilon can't be relied on.",
+            "The audit of this model has failed: its epsilon is not reliable.",
         ),
         (
             evaluation.utility is None,
             "training",
-            "Nothing was held out to measure on: how useful the model is isn't known.",
+            "No documents were held out for measuring: it is unknown how useful the model is.",
         ),
         (
             evaluation.encrypted.agreement < 1,
@@ -254,59 +268,61 @@ def _attention(summary: RunSummary) -> list[tuple[str, str]]:
             "Encrypted and plain classification do not agree on every document.",
         ),
     )
-    return [(anchor, sentence) for found, anchor, sentence in checks if found]
+    return [(anchor, sentence) for applies, anchor, sentence in checks if applies]
 
 
-def _query(workspace: Workspace) -> str:
-    place = json.dumps(format_features_path(workspace), ensure_ascii=False)
+def _write_query(workspace: Workspace) -> str:
+    path = json.dumps(format_features_path(workspace), ensure_ascii=False)
     return (
         "import os\nimport duckdb\n\n"  # noqa: S608  shown, not run
-        f"features = {place}\n"
-        # A query that read through the link could meet a switch, and read half of either version.
+        f"features = {path}\n"
+        # The link may be switched while a query reads through it: it would read parts of both versions.
         "features = os.path.realpath(features) if os.path.isdir(features) else features\n"
         'sql = "SELECT doc_id, owner, model, features FROM read_parquet($1)"\n'
         'duckdb.sql(sql, params=[features + "/part-*.parquet"]).show()'
     )
 
 
-def _plots(summary: RunSummary) -> dict[str, Markup | None]:
+def _draw_plots(summary: RunSummary) -> dict[str, Markup | None]:
     losses = [loss for loss in summary.unprotected_losses if math.isfinite(loss)]
     with drawing_style():
         return {
-            "spans_plot": _spans_plot(summary.spans_by_type),
-            "budget_plot": _budget_plot(summary.spent, summary.card["reservation"]),
-            "training_plot": _training_plot(losses),
+            "spans_plot": _draw_spans(summary.spans_by_type),
+            "budget_plot": _draw_budget(summary.spent, summary.card["reservation"]),
+            "training_plot": _draw_losses(losses),
         }
 
 
-def _spans_plot(spans: Mapping[str, int]) -> Markup | None:
+def _draw_spans(spans: Mapping[str, int]) -> Markup | None:
     if not spans:
         return None
     total = sum(spans.values())
-    rows = _falling(spans)
-    drawing, axes = canvas(0.28 * len(rows) + 0.25)
-    bars(axes, [label for label, _ in rows], [float(n) for _, n in rows], [ACCENT] * len(rows))
+    rows = _sort_by_count(spans)
+    drawing, axes = create_drawing(0.28 * len(rows) + 0.25)
+    draw_bars(axes, [label for label, _ in rows], [float(n) for _, n in rows], [ACCENT] * len(rows))
     for row, (_, n) in enumerate(rows):
-        axes.annotate(count(n), (n, row), (4, 0), textcoords="offset points", va="center", color=INK)
+        axes.annotate(format_count(n), (n, row), (4, 0), textcoords="offset points", va="center", color=INK)
     axes.set_xlim(0, 1.18 * max(1, rows[0][1]))
-    named = ", ".join(f"{label} {count(n)}" for label, n in rows)
-    return svg(drawing, "spans", f"Bar chart of {count(total)} masked spans by type: {named}.")
+    named = ", ".join(f"{label} {format_count(n)}" for label, n in rows)
+    return render_svg(drawing, "spans", f"Bar chart of {format_count(total)} masked spans by type: {named}.")
 
 
-def _budget_plot(spent: Spent, reservation: str) -> Markup:
-    """Each run alone, all together, and the limit. Not stacked: runs don't add up by plain addition."""
+def _draw_budget(spent: Spending, reservation: str) -> Markup:
+    """Draw each run alone, all together, and the limit. Not stacked: epsilons do not simply add up."""
     first = max(0, len(spent.runs) - _MOST_RUNS)
     shown = list(enumerate(spent.runs, start=1))[first:]
     labels = [f"run {n}{' · this model' if run[0] == reservation else ''}" for n, run in shown]
     values = [run[1] for _, run in shown]
-    colours = [ACCENT if run[0] == reservation else SOFT for _, run in shown]
-    drawing, axes = canvas(0.3 * (len(shown) + 1) + 0.55)
-    bars(axes, [*labels, "all together"], [*values, spent.total], [*colours, INK])
+    colors = [ACCENT if run[0] == reservation else SOFT for _, run in shown]
+    drawing, axes = create_drawing(0.3 * (len(shown) + 1) + 0.55)
+    draw_bars(axes, [*labels, "all together"], [*values, spent.total], [*colors, INK])
     for row, value in enumerate([*values, spent.total]):
-        axes.annotate(figure(value), (value, row), (4, 0), textcoords="offset points", va="center", color=INK)
+        axes.annotate(
+            format_figure(value), (value, row), (4, 0), textcoords="offset points", va="center", color=INK
+        )
     axes.axvline(spent.limit, color=ALARM, linewidth=1.5, linestyle=(0, (4, 3)))
     axes.annotate(
-        f"limit {figure(spent.limit)}",
+        f"limit {format_figure(spent.limit)}",
         (spent.limit, 1),
         (0, 3),
         xycoords=("data", "axes fraction"),
@@ -316,20 +332,20 @@ def _budget_plot(spent: Spent, reservation: str) -> Markup:
     )
     axes.set_xlim(0, 1.15 * max(spent.limit, spent.total, *values, 0.0))
     alt = (
-        f"Bar chart of epsilon: {len(spent.runs)} runs alone, {figure(spent.total)} spent by all together, "
-        f"limit {figure(spent.limit)}. The table holds every figure."
+        f"Bar chart of epsilon: {len(spent.runs)} runs alone, {format_figure(spent.total)} spent by all "
+        f"together, limit {format_figure(spent.limit)}. The table holds every figure."
     )
-    return svg(drawing, "budget", alt)
+    return render_svg(drawing, "budget", alt)
 
 
-def _training_plot(losses: Sequence[float]) -> Markup | None:
+def _draw_losses(losses: Sequence[float]) -> Markup | None:
     if not losses:
         return None
     reach = len(losses) // 20
     windows = [losses[max(0, n - reach) : n + reach + 1] for n in range(len(losses))]
     smooth = [sum(window) / len(window) for window in windows]
     steps = range(1, len(losses) + 1)
-    drawing, axes = canvas(2.6)
+    drawing, axes = create_drawing(2.6)
     axes.plot(steps, losses, color=SOFT, linewidth=1.2, marker="o" if len(losses) == 1 else None)
     axes.plot(steps, smooth, color=ACCENT, linewidth=2)
     axes.set_xlabel("step", color=MUTED)
@@ -337,6 +353,6 @@ def _training_plot(losses: Sequence[float]) -> Markup | None:
     axes.grid(axis="y", color=LINE, linewidth=0.8)
     axes.tick_params(colors=MUTED, length=0)
     axes.spines["bottom"].set_visible(True)
-    ends = f"from {figure(smooth[0])} to {figure(smooth[-1])}"
+    ends = f"from {format_figure(smooth[0])} to {format_figure(smooth[-1])}"
     alt = f"Line chart of the training loss over {len(losses)} steps: {ends}."
-    return svg(drawing, "training", alt)
+    return render_svg(drawing, "training", alt)

@@ -1,4 +1,4 @@
-"""What a run came to: the record behind `run.json`, the JSON on the command line and the report."""
+"""The result of a run: the record behind `run.json`, the JSON on the command line, and the report."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from lexveil.pipeline.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """The ledger's account of the population after the run.
+class Spending:
+    """What the ledger says of the population after the run.
 
     Attributes:
+        population: name of the population.
+        unit: unit of privacy.
         total: epsilon of all runs together, by the ledger's filter, at `delta`.
-        runs: each run's (reservation, epsilon alone, state).
-        head: hash of the ledger's last entry, so that a cut-off ledger can be found out later.
+        limit: epsilon that may be spent.
+        delta: delta of the limit.
+        runs: (reservation, epsilon of this run alone, state) of each run.
+        head: hash of the ledger's last entry, by which a truncated ledger is detected later.
     """
 
     population: str
@@ -35,7 +39,36 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run. Counts, scores and losses are measured on private documents and carry no noise."""
+    """One run. Counts, scores and losses are measured on private documents and carry no noise.
+
+    Attributes:
+        run_id: id of the run.
+        started: time of the start, ISO 8601, UTC.
+        finished: time of the end, ISO 8601, UTC.
+        ingested: documents that the workspace keeps.
+        duplicates: documents that occurred more than once.
+        erased: documents that were erased on request.
+        quarantined: items that could not be used.
+        quarantine: the same by reason.
+        masked: documents with masked text.
+        spans_by_type: masked spans by entity type.
+        chunks: counts of the chunks that the model reads.
+        model: name of the model.
+        card: the model's card.
+        trained_now: True if the model was trained in this run.
+        unprotected_losses: loss of each training step, measured without noise.
+        feature_rows: rows of the features table.
+        spent: what the ledger says.
+        evaluation: scores of the model, and the encrypted check.
+        seconds: duration of each stage.
+        verdicts: documents by verdict of the second pass: PASS, REVIEW, FAIL.
+        reasons: documents by reason of the verdict; `language` counts those in an unsupported language.
+        detection: `lexveil.pipeline.masking.scores.collect_scores`.
+        batch: `lexveil.pipeline.monitoring.batches.measure_batch`.
+        changed: False if the last run was reused.
+        redone: what was redone and why, by stage.
+        forgotten: versions of changed documents, and documents erased because their file has disappeared.
+    """
 
     run_id: str
     started: str
@@ -53,23 +86,19 @@ class RunSummary:
     trained_now: bool
     unprotected_losses: tuple[float, ...]
     feature_rows: int
-    spent: Spent
+    spent: Spending
     evaluation: Evaluation
     seconds: Mapping[str, float] = field(default_factory=dict)
-    verdicts: Mapping[str, int] = field(default_factory=dict)  # of the second pass: PASS, REVIEW, FAIL
-    reasons: Mapping[str, int] = field(
-        default_factory=dict
-    )  # of the verdicts; language: documents not served
-    detection: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # `lexveil.pipeline.masking.scores.collect_scores`
-    batch: Mapping[str, Any] = field(default_factory=dict)  # `lexveil.pipeline.monitoring.batches.measure`
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    detection: Mapping[str, Any] = field(default_factory=dict)
+    batch: Mapping[str, Any] = field(default_factory=dict)
     changed: bool = True
-    redone: Mapping[str, str] = field(default_factory=dict)  # by stage, what was redone and why
-    forgotten: int = 0  # versions of changed documents, and documents erased because their file is gone
+    redone: Mapping[str, str] = field(default_factory=dict)
+    forgotten: int = 0
 
     def to_json(self, workspace: Workspace) -> dict[str, Any]:
-        """The object that `lexveil run --json` prints."""
+        """Return the object that `lexveil run --json` prints."""
         data = asdict(self)
         evaluation = data.pop("evaluation")
         del evaluation["encrypted"]["error_bound"]  # not part of the format of run.json
@@ -87,22 +116,22 @@ class RunSummary:
 
 
 def report_path(workspace: Workspace, run_id: str) -> Path:
-    """Where a run's report lies."""
+    """Return the path of a run's report."""
     return workspace.runs / run_id / "report.html"
 
 
-def compute_spending(workspace: Workspace) -> Spent:
+def compute_spending(workspace: Workspace) -> Spending:
     """Compute what the configured population has spent."""
     ledger, population = open_ledger(workspace)
     try:
         limit = ledger.limit(population)
         assert limit is not None
         runs = tuple(
-            (found.id, found.charge.epsilon(limit.delta), found.state)
-            for found in ledger.reservations(population)
+            (reservation.id, reservation.charge.epsilon(limit.delta), reservation.state)
+            for reservation in ledger.reservations(population)
         )
         total = ledger.spent_epsilon(population, limit.delta)
         head = ledger.verify().head
     finally:
         ledger.close()
-    return Spent(population.name, population.unit, total, limit.epsilon, limit.delta, runs, head)
+    return Spending(population.name, population.unit, total, limit.epsilon, limit.delta, runs, head)

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lexveil.flows.commands.metrics import metrics
 from lexveil.pipeline.errors import LexveilError
 from lexveil.pipeline.monitoring.metrics import metrics_path
-from lexveil.pipeline.monitoring.watch import watched
+from lexveil.pipeline.monitoring.watch import monitor_run
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.deadlines import HANGS_AFTER
 
@@ -30,7 +30,7 @@ def count_runs(text: str) -> dict[str, float]:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     workspace = Workspace.create_or_open(tmp_path / "workspace")
-    with watched(workspace, "mask"):
+    with monitor_run(workspace, "mask"):
         pass
     return workspace
 
@@ -46,7 +46,7 @@ def test_they_are_served_as_they_are_when_asked(workspace: Workspace) -> None:
         port = probe.getsockname()[1]
     threading.Thread(target=metrics, args=(port, "127.0.0.1", str(workspace.root)), daemon=True).start()
     assert count_runs(scrape(port)) == {"mask": 1}
-    with watched(workspace, "mask"):
+    with monitor_run(workspace, "mask"):
         pass
     assert count_runs(scrape(port)) == {"mask": 2}
     metrics_path(workspace).write_bytes(b"\xff\0 broken")

@@ -13,29 +13,32 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from lxml import etree, html
+from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 
 from fixtures.documents import FixtureDocument, documents
 from lexveil.pipeline.job import run_job
-from lexveil.pipeline.monitoring.batches import FEATURES, Past, past_runs
+from lexveil.pipeline.monitoring.batches import FEATURES, PastRun, read_past_runs
 from lexveil.pipeline.monitoring.drift import (
     FEWEST_OWNERS,
     Batch,
-    Cloud,
+    FeatureSample,
     Rate,
-    distance_limit,
+    batch_to_json,
+    compute_distance_limit,
+    compute_rate,
     judge_features,
     judge_rates,
-    rate_of,
-    to_json,
 )
 from lexveil.pipeline.reports.history import history_path, render_history
 from lexveil.pipeline.request import make_request
 from lexveil.pipeline.workspace.runs import RunRecord
+
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
 SEEDS, SELDOM = 40, 2 / 40  # at 1 %, more than two of forty are as rare as 1 in 140
 SIZE = 80
@@ -68,7 +71,7 @@ def anything(document: FixtureDocument) -> bool:
 def batch_of(drawn: Drawn) -> Batch:
     owners = [owner for owner, _, _ in drawn]
     types = {kind for _, _, spans in drawn for kind in spans}
-    rates = {kind: rate_of([spans[kind] for _, _, spans in drawn], owners) for kind in types}
+    rates = {kind: compute_rate([spans[kind] for _, _, spans in drawn], owners) for kind in types}
     return Batch(len(drawn), len(set(owners)), rates)
 
 
@@ -81,7 +84,7 @@ def thinned(rng: random.Random, drawn: Drawn, kept: float) -> Drawn:
 
 
 def flagged(batch: Batch, earlier: Sequence[Batch]) -> set[str]:
-    return {name for name, found in judge_rates(batch, earlier).items() if found.unlike}
+    return {name for name, found in judge_rates(batch, earlier).items() if found.stands_out}
 
 
 def share(flags: Iterable[Any]) -> float:
@@ -132,7 +135,7 @@ class TestRates:
             for number in range(12):
                 level = 3 * 0.7**number * np.exp(differ * generator.normal())
                 means = [level * of_owner[owner] for owner in owners]
-                rates[str(number)] = rate_of(
+                rates[str(number)] = compute_rate(
                     list(generator.poisson(generator.gamma(2, np.array(means) / 2))), owners
                 )
             return Batch(size, len(set(owners)), rates)
@@ -148,8 +151,8 @@ class TestRates:
         assert flagged(Batch(100, 50, {"DATE": Rate(200), "NEW": Rate(1)}), earlier) == set()
 
     def test_one_owner_counts_as_one(self) -> None:
-        alone = rate_of([4] * 10 + [0] * 10, [f"o{n}" for n in range(20)])
-        together = rate_of([4] * 10 + [0] * 10, ["a"] * 10 + ["b"] * 10)
+        alone = compute_rate([4] * 10 + [0] * 10, [f"o{n}" for n in range(20)])
+        together = compute_rate([4] * 10 + [0] * 10, ["a"] * 10 + ["b"] * 10)
         assert together.dispersion > 9 * alone.dispersion
 
     def test_few_owners_are_not_judged_and_measure_nothing(self) -> None:
@@ -171,8 +174,8 @@ class TestRates:
     def test_a_batch_survives_its_file(self) -> None:
         batch = Batch(7, 3, {"DATE": Rate(5, 1.25)}, frozenset({"DATE"}))
         about = {"until": 1.0, "quarantine": 0, "recipe": "r", "expected": {}, "distance": None}
-        written = json.dumps({"batch": {**to_json(batch), **about}})
-        assert Past(RunRecord(json.loads(written))).batch == batch
+        written = json.dumps({"batch": {**batch_to_json(batch), **about}})
+        assert PastRun(RunRecord(json.loads(written))).batch == batch
 
 
 @pytest.fixture(scope="module")
@@ -188,20 +191,22 @@ def features(stream: dict[str, list[FixtureDocument]]) -> dict[str, np.ndarray[A
 
 
 class TestFeatures:
-    def cloud(self, features: Any, drawn: Drawn, night: int = 0) -> Cloud:
+    def cloud(self, features: Any, drawn: Drawn, night: int = 0) -> FeatureSample:
         rows = np.array([features[document.id] for _, document, _ in drawn])
-        return Cloud(rows, [f"{night} {owner}" for owner, _, _ in drawn])
+        return FeatureSample(rows, [f"{night} {owner}" for owner, _, _ in drawn])
 
-    def earlier(self, features: Any, stream: Any, rng: random.Random) -> Cloud:
+    def earlier(self, features: Any, stream: Any, rng: random.Random) -> FeatureSample:
         clouds = [self.cloud(features, draw(rng, stream, anything)[:40], night) for night in range(3)]
-        return Cloud(np.vstack([c.features for c in clouds]), [owner for c in clouds for owner in c.owners])
+        return FeatureSample(
+            np.vstack([c.features for c in clouds]), [owner for c in clouds for owner in c.owners]
+        )
 
     def unlike(self, features: Any, stream: Any, seed: int, keep: Callable[..., bool]) -> bool:
         rng = random.Random(seed)
         earlier = self.earlier(features, stream, rng)
         found = judge_features(self.cloud(features, draw(rng, stream, keep)), earlier, [])
         assert found is not None
-        return found.unlike
+        return found.stands_out
 
     def test_the_same_stream_is_seldom_flagged(self, features: Any, stream: Any) -> None:
         assert share(self.unlike(features, stream, seed, anything) for seed in range(SEEDS)) <= SELDOM
@@ -223,23 +228,23 @@ class TestFeatures:
 
     def test_few_owners_are_not_judged(self, features: Any, stream: Any) -> None:
         earlier = self.earlier(features, stream, random.Random(1))
-        few = Cloud(np.zeros((50, 32)), ["a"] * 50)
+        few = FeatureSample(np.zeros((50, 32)), ["a"] * 50)
         assert judge_features(few, earlier, []) is None
 
     def test_equal_points_have_no_distance(self) -> None:
-        cloud = Cloud(np.ones((30, 4)), [str(n) for n in range(30)])
+        cloud = FeatureSample(np.ones((30, 4)), [str(n) for n in range(30)])
         found = judge_features(cloud, cloud, [])
         assert found is not None
         assert found.value == 0
-        assert not found.unlike
+        assert not found.stands_out
 
     def test_what_nights_are_used_to_is_allowed(self) -> None:
-        assert distance_limit([0.05, 0.06, 0.055, 0.07, 0.04]) > 0.07
-        assert distance_limit([0.001] * 6) == distance_limit([0.0] * 6)
-        assert distance_limit([]) > distance_limit([0.0] * 6)
+        assert compute_distance_limit([0.05, 0.06, 0.055, 0.07, 0.04]) > 0.07
+        assert compute_distance_limit([0.001] * 6) == compute_distance_limit([0.0] * 6)
+        assert compute_distance_limit([]) > compute_distance_limit([0.0] * 6)
 
 
-def past(number: int, **changes: Any) -> Past:
+def past(number: int, **changes: Any) -> PastRun:
     """A run with every part filled."""
     unlike = frozenset({"PERSON", FEATURES}) if number % 7 == 5 else frozenset[str]()
     rates = {"PERSON": Rate(100 + number, 1.5), "DATE": Rate(77)}
@@ -251,26 +256,26 @@ def past(number: int, **changes: Any) -> Past:
         "seconds": {"ingest": 1.5, "mask": 20.0 + number, "train": 3.0},
         "spent": {"population": "clients", "unit": "owner", "total": 1.25, "limit": 10.0, "delta": 1e-5},
         "batch": {
-            **to_json(Batch(50, 40, rates, unlike)),
+            **batch_to_json(Batch(50, 40, rates, unlike)),
             "until": float(number), "quarantine": 2 * number, "recipe": "r",
             "expected": expected if number else {},
             "distance": {"value": 0.0123, "p": 0.4, "limit": 0.02} if number else None,
         },
     }  # fmt: skip
-    return Past(RunRecord({**data, **changes}))
+    return PastRun(RunRecord({**data, **changes}))
 
 
-def empty(number: int) -> Past:
+def empty(number: int) -> PastRun:
     """A run that brought nothing new."""
     run = past(number)
     batch = {
         **run.record.data["batch"],
-        **to_json(Batch(0, 0, {"quarantined": Rate(0), "for review": Rate(0), "held back": Rate(0)})),
+        **batch_to_json(Batch(0, 0, {"quarantined": Rate(0), "for review": Rate(0), "held back": Rate(0)})),
     }
     return past(number, batch={**batch, "expected": {}, "distance": None})
 
 
-HISTORIES: dict[str, list[Past]] = {
+HISTORIES: dict[str, list[PastRun]] = {
     "none": [],
     "one": [past(0)],
     "two": [past(0), past(1)],
@@ -315,7 +320,7 @@ def test_every_figure_says_that_it_stays_inside() -> None:
 
 def test_it_names_what_stands_out() -> None:
     text = " ".join(html.fromstring(page("many")).text_content().split())
-    assert "PERSON: 2.1 a document, 1.5 to 2.6 expected" in text
+    assert "PERSON: 2.1 per document, 1.5 to 2.6 expected" in text
     assert "features: distance 0.0123, up to 0.02 was seen" in text
     assert "first of its kind" in text
     assert "None." in html.fromstring(page("two")).text_content()
@@ -326,7 +331,7 @@ def test_hostile_strings_are_escaped() -> None:
     hostile = """<script>alert(1)</script>'"--><img src=//evil.example>$x_{1}$"""
     run = past(1)
     rates = {hostile: Rate(5), **run.batch.rates}
-    batch = {**run.record.data["batch"], **to_json(Batch(50, 40, rates, frozenset({hostile})))}
+    batch = {**run.record.data["batch"], **batch_to_json(Batch(50, 40, rates, frozenset({hostile})))}
     batch["expected"] = {hostile: [1.0, 0.5, 2.0]}
     written = render_history([past(1, run_id=hostile, seconds={hostile: 1.0}, batch=batch)])
     assert not html.fromstring(written).xpath("//script | //img | //@onload")
@@ -336,8 +341,8 @@ def test_hostile_strings_are_escaped() -> None:
 class TestRuns:
     """The main job keeps what the page needs."""
 
-    def test_the_first_run_is_one_batch(self, finished_once: Any) -> None:
-        (run,) = past_runs(finished_once.workspace)
+    def test_the_first_run_is_one_batch(self, finished_once: Finished) -> None:
+        (run,) = read_past_runs(finished_once.workspace)
         first = finished_once.first
         assert run.batch.documents == first["masked"]
         spans = {name: rate.total for name, rate in run.batch.rates.items() if name.isupper()}
@@ -348,14 +353,14 @@ class TestRuns:
         assert run.batch.rates["quarantined"].total + verdicts.get("FAIL", 0) == first["quarantined"]
         assert run.batch.unlike == frozenset()
 
-    def test_the_page_lies_beside_the_runs_and_is_private(self, finished_once: Any) -> None:
+    def test_the_page_lies_beside_the_runs_and_is_private(self, finished_once: Finished) -> None:
         page = history_path(finished_once.workspace)
         assert stat.S_IMODE(page.stat().st_mode) == 0o600
         assert f"{finished_once.first['run_id']}/report.html" in page.read_text()
 
     @pytest.mark.parametrize("days", [0, -10, 400])
     def test_the_next_runs_count_only_what_is_new(
-        self, days: int, finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, days: int, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Also where the clock is wrong while the second of them works."""
         place, settings = finished.workspace, finished.settings
@@ -373,7 +378,7 @@ class TestRuns:
         shutil.copyfile(sources[1] / "new.jsonl", sources[1] / "again.jsonl")
         (sources[1] / "broken.docx").write_bytes(b"PK\3\4 no archive")
         run_job(place, make_request(place.with_settings(settings), sources))
-        runs = past_runs(place)
+        runs = read_past_runs(place)
         assert [run.batch.documents for run in runs] == [finished.first["masked"], 12, 0]
         assert [run.batch.rates["quarantined"].total for run in runs][1:] == [0, 1]
         second = runs[1].record.batch

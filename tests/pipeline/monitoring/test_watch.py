@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -19,12 +19,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.monitoring import tracing
-from lexveil.pipeline.monitoring.metrics import COUNTERS, GAUGES, Figures, metrics_path, read_metrics
-from lexveil.pipeline.monitoring.watch import watched
+from lexveil.pipeline.monitoring.metrics import COUNTERS, GAUGES, RunMetrics, metrics_path, read_metrics
+from lexveil.pipeline.monitoring.watch import monitor_run
 from lexveil.pipeline.records import Shard, ShardResult, run_one_by_one
 from lexveil.pipeline.reports.history import history_path
 from lexveil.pipeline.request import make_request, reuse_last_result
 from lexveil.pipeline.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
 FOLDER, OWNER, PERSON, FREE = "zqfoldercanary", "zqownercanary", "Zqmoorhenson", "zqfreecanary"
 CANARIES = (FOLDER, OWNER, PERSON, FREE)
@@ -77,12 +80,12 @@ def collector() -> Iterator[Collector]:
     found = Collector()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.url)
-        tracing.tracer_provider.cache_clear()
+        tracing.get_tracer_provider.cache_clear()
         yield found
-        provider = tracing.tracer_provider()
+        provider = tracing.get_tracer_provider()
         assert provider is not None
         provider.shutdown()
-    tracing.tracer_provider.cache_clear()
+    tracing.get_tracer_provider.cache_clear()
     found.server.shutdown()
 
 
@@ -98,7 +101,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(finished_once: Any, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(finished_once: Finished, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("observed")
     place = Workspace.open(shutil.copytree(finished_once.workspace.root, folder / "workspace"))
     sources = [*finished_once.sources, folder / FOLDER]
@@ -108,7 +111,7 @@ def ran(finished_once: Any, collector: Collector, tmp_path_factory: pytest.TempP
     before = values(place)
     result = run_job(place, make_request(place.with_settings(finished_once.settings), sources))
     good = collector.spans
-    with pytest.raises(ValueError), watched(place, "train") as watch, watch.stage("train"):
+    with pytest.raises(ValueError), monitor_run(place, "train") as monitor, monitor.stage("train"):
         raise ValueError(TEXT)
     return Ran(place, result, before, good, collector.spans[len(good) :])
 
@@ -170,17 +173,17 @@ class TestTraces:
         from opentelemetry import trace
 
         assert ran.spans
-        assert trace.get_tracer_provider() is not tracing.tracer_provider()
+        assert trace.get_tracer_provider() is not tracing.get_tracer_provider()
 
     def test_without_the_extra_there_is_a_line_and_no_trace(
-        self, finished: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self, finished: Finished, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
         monkeypatch.setattr(tracing, "find_spec", lambda name: None)
         monkeypatch.setattr(logging.getLogger("lexveil"), "propagate", True)
-        known = tracing.tracer_provider
-        monkeypatch.setattr(tracing, "tracer_provider", known.__wrapped__)
-        with watched(finished.workspace, "mask"):
+        known = tracing.get_tracer_provider
+        monkeypatch.setattr(tracing, "get_tracer_provider", known.__wrapped__)
+        with monitor_run(finished.workspace, "mask"):
             pass
         assert "lexveil[tracing]" in caplog.text
 
@@ -233,7 +236,7 @@ class TestMetrics:
         shown = read_metrics(ran.workspace).decode() + history_path(ran.workspace).read_text()
         assert [canary for canary in CANARIES if canary.lower() in shown.lower()] == []
 
-    def test_a_night_without_anything_new_is_a_success(self, finished: Any) -> None:
+    def test_a_night_without_anything_new_is_a_success(self, finished: Finished) -> None:
         place, before = finished.workspace, values(finished.workspace)
         assert reuse_last_result(place.root, finished.settings, finished.sources) is not None
         after = values(place)
@@ -242,34 +245,36 @@ class TestMetrics:
         assert after[name] > before[name]
         assert after["lexveil_documents"] == before["lexveil_documents"]
 
-    def test_while_it_runs_and_after_it_was_killed_it_is_in_progress(self, finished: Any) -> None:
-        with watched(finished.workspace, "audit"), watched(finished.workspace, "run"):
+    def test_while_it_runs_and_after_it_was_killed_it_is_in_progress(self, finished: Finished) -> None:
+        with monitor_run(finished.workspace, "audit"), monitor_run(finished.workspace, "run"):
             found = values(finished.workspace)
         assert found["lexveil_run_in_progress,audit"] == 1
         assert found["lexveil_run_in_progress,run"] == 0  # part of the audit
 
     @pytest.mark.parametrize("content", ["", "no metrics", 'lexveil_other{a="b"} 1\n', "\0\xff"])
-    def test_a_broken_file_is_begun_anew(self, finished: Any, content: str) -> None:
+    def test_a_broken_file_is_begun_anew(self, finished: Finished, content: str) -> None:
         metrics_path(finished.workspace).write_text(content)
-        with watched(finished.workspace, "mask"):
+        with monitor_run(finished.workspace, "mask"):
             pass
         assert values(finished.workspace)["lexveil_runs_total,mask,done"] == 1
 
-    def test_watching_never_stops_the_work(self, finished: Any) -> None:
+    def test_watching_never_stops_the_work(self, finished: Finished) -> None:
         metrics_path(finished.workspace).unlink()
         metrics_path(finished.workspace).mkdir()
-        with watched(finished.workspace, "mask") as watch:
-            assert watch.time("mask", lambda: 7) == 7
+        with monitor_run(finished.workspace, "mask") as monitor:
+            assert monitor.run_stage("mask", lambda: 7) == 7
 
-    def test_results_of_shards_come_out_as_they_went_in(self, finished: Any) -> None:
+    def test_results_of_shards_come_out_as_they_went_in(self, finished: Finished) -> None:
         result = ShardResult(3, "key", 5, "digest", {"documents": 5})
-        with watched(finished.workspace, "mask") as watch:
-            found = list(watch.each(run_one_by_one)("mask", lambda shard: result, [Shard(3, "key")]))
+        with monitor_run(finished.workspace, "mask") as monitor:
+            found = list(
+                monitor.count_shards(run_one_by_one)("mask", lambda shard: result, [Shard(3, "key")])
+            )
         assert found == [result]
         assert values(finished.workspace)["lexveil_stage_documents_total,mask"] >= 5
 
     def test_an_unknown_metric_is_refused(self) -> None:
         with pytest.raises(AssertionError):
-            Figures().set("lexveil_other", 1)
+            RunMetrics().set("lexveil_other", 1)
         with pytest.raises(AssertionError):
-            Figures().set("lexveil_spans", 1)
+            RunMetrics().set("lexveil_spans", 1)
