@@ -19,6 +19,9 @@ _BFLOAT16_CAPABILITIES = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 # oneDNN compiles a kernel for each number of rows and caches a thousand of them. Without rounding up the
 # number of rows, that takes half a gigabyte, and a millisecond for each new one.
 _ROW_MULTIPLE = 64
+# With AMX, oneDNN adds up the products of a row in another order where there are few rows (up to 704 in the
+# layers measured): a document would depend on which others are in its batch. No such case from here on.
+_FEWEST_ROWS_WITH_AMX = 1024
 
 
 def choose_dtype(precision: Precision) -> torch.dtype:
@@ -46,6 +49,8 @@ class PackedLinear(nn.Linear):
         self.weight, self.bias = linear.weight, linear.bias
         self._bias = linear.bias.detach().to(dtype) if has_bias else None
         self._dtype = dtype
+        amx = dtype == torch.bfloat16 and torch.cpu.get_capabilities().get("amx_bf16", False)
+        self._fewest_rows = _FEWEST_ROWS_WITH_AMX if amx else _ROW_MULTIPLE
         # Operators that PyTorch's inductor uses for frozen weights; none in the public API takes packed ones.
         self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().to(dtype))
 
@@ -56,9 +61,8 @@ class PackedLinear(nn.Linear):
         rows = input.reshape(-1, self.in_features)
         count = len(rows)
         # Uninitialized: no row affects another, and the rows beyond the input's are cut off below.
-        padded = rows.new_empty(
-            -(-count // _ROW_MULTIPLE) * _ROW_MULTIPLE, self.in_features, dtype=self._dtype
-        )
+        size = max(self._fewest_rows, -(-count // _ROW_MULTIPLE) * _ROW_MULTIPLE) if count else 0
+        padded = rows.new_empty(size, self.in_features, dtype=self._dtype)
         padded[:count] = rows
         product = torch.ops.mkldnn._linear_pointwise(padded, self._packed, self._bias, "none", [], "")
         return product[:count].to(input.dtype).view(*input.shape[:-1], self.out_features)
