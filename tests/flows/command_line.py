@@ -45,7 +45,7 @@ def assert_refused(lexveil: Lexveil, folder: Path, *arguments: object, says: str
     """The command is refused in one line, and nothing below the folder changes."""
     before = contents(folder)
     output = lexveil(*arguments)
-    assert (output.code, output.out) == (code, "")
+    assert (output.code, output.out) == (code, ""), output.err
     assert output.err.startswith("error: ")
     assert output.err.count("\n") == 1
     assert output.err.endswith("\n")

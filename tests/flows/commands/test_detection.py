@@ -58,7 +58,7 @@ def test_a_missing_file(lexveil: Lexveil, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["detect", "evaluate", "none.json"], "no such file"),
+        (["detect", "evaluate", "none.json"], "there is no such file"),
         (["detect", "evaluate", "gold.jsonl"], "record 1, field spans.0.end"),
         (["detect", "evaluate", "gold.jsonl", "-w", "nowhere"], "no workspace at nowhere"),
         (["review", "-w", "w"], "--all or --gold"),
@@ -75,7 +75,7 @@ def test_what_is_wrong_is_one_line(lexveil: Lexveil, tmp_path: Path, arguments: 
     (tmp_path / "gold.jsonl").write_text(json.dumps(record) + "\n")
     Workspace.create_or_open(tmp_path / "w")
     output = lexveil(*arguments, *(["--json"] if "mask" in arguments else []))
-    assert (output.code, output.out) == (2, "")
+    assert (output.code, output.out) == (2, ""), output.err
     assert says in output.err.splitlines()[-1]
     assert output.err.splitlines()[-1].startswith("error: ")
     assert "Wharfinger" not in output.err
@@ -92,10 +92,10 @@ def test_the_detector_is_scored(lexveil: Lexveil, write_jsonl: WriteJsonl, monke
     assert "EMAIL_ADDRESS" in shown
 
 
-def test_a_page_of_one_document_and_of_all(lexveil: Lexveil, masked: Any) -> None:
+def test_a_page_of_one_document_and_of_all(lexveil: Lexveil, masked: Workspace) -> None:
     common = ("-w", masked.root, "--json")
     part = tables.read_part(next(masked.masked.glob("part-*")))
-    doc_ids = tables.strings(part, "doc_id")
+    doc_ids = tables.to_strings(part, "doc_id")
     one = lexveil("review", doc_ids[0], *common).json
     assert one["pages"] == 1
     assert doc_ids[0] in one["open"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from lexveil.flows.commands import run
 from lexveil.pipeline.workspace.storage import locate
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.flows.command_line import Lexveil, assert_refused
+
+if TYPE_CHECKING:
+    from tests.conftest import Finished
 
 WriteJsonl = Callable[..., Path]
 LABELED = [{"id": i, "text": f"Text {i}.", "label": "ab"[i % 2], "owner": i} for i in range(4)]
@@ -73,10 +76,10 @@ class TestBadInput:
         Workspace.create_or_open(tmp_path / "w")
         for command, says in (("mask", "ingest"), ("train", "mask"), ("extract", "train")):
             output = lexveil(command, "-w", "w")
-            assert (output.code, output.out) == (2, "")
+            assert (output.code, output.out) == (2, ""), output.err
             assert f"lexveil {says}" in output.err
 
-    def test_the_budget(self, lexveil: Lexveil, finished: Any) -> None:
+    def test_the_budget(self, lexveil: Lexveil, finished: Finished) -> None:
         output = lexveil("train", "--epsilon", "9.5", "-w", finished.workspace.root, "--json")
         assert (output.code, output.out, output.err.count("\n")) == (3, "", 1)
 
@@ -103,7 +106,7 @@ def test_a_source_has_its_own_workspace_unless_one_is_named(
 class TestStagesThatAreDone:
     """One JSON object on stdout. The stages have nothing left to do, so that no worker need start."""
 
-    def test_every_stage(self, lexveil: Lexveil, finished: Any, tmp_path: Path) -> None:
+    def test_every_stage(self, lexveil: Lexveil, finished: Finished, tmp_path: Path) -> None:
         (tmp_path / "lexveil.toml").write_text(
             "[ingest]\nowner_field = 'owner'\nshard_documents = 16\n[train]\nsteps = 5\nheld_out = 0.3\n"
         )
@@ -115,7 +118,7 @@ class TestStagesThatAreDone:
         result = lexveil("train", *common).json
         assert (result["new"], result["name"]) == (False, finished.first["model"])
 
-    def test_the_log_has_each_of_them(self, lexveil: Lexveil, finished: Any, tmp_path: Path) -> None:
+    def test_the_log_has_each_of_them(self, lexveil: Lexveil, finished: Finished, tmp_path: Path) -> None:
         (tmp_path / "lexveil.toml").write_text("[ingest]\nowner_field = 'owner'\nshard_documents = 16\n")
         common = ("-w", finished.workspace.root, "--json")
         masked = lexveil("mask", *common).json
@@ -124,7 +127,7 @@ class TestStagesThatAreDone:
         assert (done.action, done.outcome, done.facts["rows"]) == ("mask", "done", masked["rows"])
         assert (failed.action, failed.outcome) == ("train", "failed: BudgetRefusedError")
 
-    def test_evaluate(self, lexveil: Lexveil, finished: Any, write_jsonl: WriteJsonl) -> None:
+    def test_evaluate(self, lexveil: Lexveil, finished: Finished, write_jsonl: WriteJsonl) -> None:
         path = write_jsonl([{"text": "The lessee shall pay.", "label": "contract"}])
         common = ("-w", finished.workspace.root, "--json")
         result = lexveil("evaluate", "--model", "linear", "--test", path, *common).json
