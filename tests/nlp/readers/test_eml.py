@@ -217,7 +217,12 @@ def test_a_forwarded_chain_keeps_every_sender(read: Callable[..., str]) -> None:
         ("NOTE.TXT", "text/plain", b"in text", "[attachment]\n\nin text"),
         ("note.log", "text/plain", b"in text", "[attachment]\n\nin text"),
         ("page", "text/html", b"<p>in HTML", "[attachment]\n\nin HTML"),
-        ("note.txt.gz", "application/gzip", gzip.compress(b"compressed", mtime=0), "[attachment]\n\ncompressed"),
+        (
+            "note.txt.gz",
+            "application/gzip",
+            gzip.compress(b"compressed", mtime=0),
+            "[attachment]\n\ncompressed",
+        ),
         ("lease.PDF", "application/octet-stream", b"no PDF", "[attachment not read: wrong_suffix]"),
         ("scan", "application/pdf", b"%PDF-1.4 damaged", "[attachment not read: broken]"),
         ("letter.rtf", "text/rtf", b"{\\rtf1 secret}", "[attachment not read: unsupported]"),
