@@ -31,7 +31,7 @@ from lexveil.pipeline.serving.server.metrics import ServerMetrics
 from lexveil.pipeline.serving.server.openapi import DESCRIPTIONS, render_page
 from lexveil.pipeline.serving.server.pool import (
     BusyError,
-    Evaluation,
+    EvaluationBackend,
     EvaluationPool,
     InProcessEvaluation,
     RequestKilledError,
@@ -173,7 +173,7 @@ class _Endpoint:
         self.sessions = Sessions(state, limits.sessions, _digest_head(manifest))
         self.state = state
         self.pool: EvaluationPool | None = None
-        self.evaluation: Evaluation
+        self.evaluation: EvaluationBackend
         if processes:
             factory = functools.partial(served_model.build_evaluators, offer.model)
             self.pool = EvaluationPool(factory, limits.workers, self.metrics.deaths.inc)

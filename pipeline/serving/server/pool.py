@@ -66,7 +66,7 @@ class WorkersUnavailableError(Exception):
     """No worker can be started."""
 
 
-class Evaluation(Protocol):
+class EvaluationBackend(Protocol):
     """Evaluates requests: in worker processes, or in this process."""
 
     async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes:
