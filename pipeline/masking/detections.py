@@ -36,7 +36,7 @@ class DetectionPart:
             column: the column to open; methods that need the other one fail.
         """
         self._keys = workspace.keys.existing_keys(list(doc_ids))
-        self._column = column
+        self._column: SealedColumn = column
         columns = ["doc_id", "start", "end", "language", "served", column]
         path = tables.part_path(workspace.found, index)
         self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)

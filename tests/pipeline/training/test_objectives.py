@@ -68,14 +68,14 @@ class _Unknown(nn.Module):
 
 def test_a_body_that_mixes_the_items_of_a_batch_is_refused(encoder: PublicEncoder) -> None:
     model = model_of(encoder)
-    model.body = _Mixing()
+    model.body = _Mixing()  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(TrainingRefusedError, match=r"kind linear cannot be trained.*mixes the texts"):
         try_one_step(model, encoder)
 
 
 def test_a_layer_that_cannot_be_clipped_is_named(encoder: PublicEncoder) -> None:
     model = model_of(encoder)
-    model.body = _Unknown(encoder.dimension)
+    model.body = _Unknown(encoder.dimension)  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(TrainingRefusedError, match=r"kind linear cannot be trained under DP") as caught:
         try_one_step(model, encoder)
     assert "_Unknown" in str(caught.value)
