@@ -108,9 +108,8 @@ def _split(records: list[dict[str, Any]], features: np.ndarray) -> Split:
     parts: dict[bool, list[Row]] = {True: [], False: []}
     for number, (record, embedding) in enumerate(zip(records, features, strict=True)):
         if record["label"] in labels:
-            row = Row(
-                str(number), record["meta"]["contract"], record["label"], EncodedDocument(embedding, [], None, 1, 1)
-            )
+            encoded = EncodedDocument(embedding, [], None, 1, 1)
+            row = Row(str(number), record["meta"]["contract"], record["label"], encoded)
             parts[record["split"] == "train"].append(row)
     return Split(tuple(parts[True]), tuple(parts[False]), "classify", labels)
 

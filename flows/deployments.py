@@ -235,7 +235,7 @@ def register(
         registered[deployment_name] = when
     flows = [function.name for _, function, _ in wanted]
     run_coro_as_sync(watch_runs(flows, os.environ.get(WEBHOOK)))
-    outdated = cast("list[str]", run_coro_as_sync(_find_outdated(flows)))
+    outdated = run_coro_as_sync(_find_outdated(flows))
     return Registration(registered, tuple(outdated))
 
 

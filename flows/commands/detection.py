@@ -100,7 +100,7 @@ def evaluate(
         scores = evaluate_gold(gold, settings.mask, pool.ordered)
     if workspace is not None:
         store_scores(workspace, scores)
-    result = {"gold": str(gold), **scores, "stored": workspace is not None}
+    result: dict[str, Any] = {"gold": str(gold), **scores, "stored": workspace is not None}
     if not options.as_json:
         rows = [{"type": name, **row} for name, row in result.pop("by_type").items()]
         result = {**result, "by_type": rows}

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 import typer
 
@@ -158,9 +158,11 @@ def expand_options(command: Callable[..., None]) -> Callable[..., None]:
     expanded: list[inspect.Parameter] = []
     groups: dict[str, type[Any]] = {}
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        if is_dataclass(parameter.annotation):
-            groups[parameter.name] = parameter.annotation
-            expanded += _parameters(parameter.annotation)
+        annotation: Any = parameter.annotation
+        if is_dataclass(annotation):
+            group = cast("type[Any]", annotation)
+            groups[parameter.name] = group
+            expanded += _parameters(group)
         else:
             expanded.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
