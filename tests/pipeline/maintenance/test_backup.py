@@ -31,37 +31,38 @@ SETTINGS = Settings.model_validate(
 
 
 @pytest.fixture
-def place(masked: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def workspace(masked: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Masked documents, under a master key that stands outside."""
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", (masked.protected / "master.key").read_text().strip())
     masked.with_settings(SETTINGS).log.append("mask", "done", {})
     return masked
 
 
-def ids(place: Workspace, settings: Settings = SETTINGS) -> list[str]:
-    return sorted(tables.to_strings(place.with_settings(settings).catalogue.read(), "doc_id"))
+def ids(workspace: Workspace, settings: Settings = SETTINGS) -> list[str]:
+    return sorted(tables.to_strings(workspace.with_settings(settings).catalogue.read(), "doc_id"))
 
 
-def texts(place: Workspace, settings: Settings = SETTINGS) -> dict[str, str]:
+def texts(workspace: Workspace, settings: Settings = SETTINGS) -> dict[str, str]:
     return {
-        doc_id: restore_document(place.with_settings(settings), doc_id) for doc_id in ids(place, settings)
+        doc_id: restore_document(workspace.with_settings(settings), doc_id)
+        for doc_id in ids(workspace, settings)
     }
 
 
-def work_on(place: Workspace, sources: list[Path], settings: Settings = SETTINGS) -> list[int]:
+def work_on(workspace: Workspace, sources: list[Path], settings: Settings = SETTINGS) -> list[int]:
     return [
-        ingest(place.with_settings(settings), sources).done_now,
-        mask(place.with_settings(settings)).done_now,
+        ingest(workspace.with_settings(settings), sources).done_now,
+        mask(workspace.with_settings(settings)).done_now,
     ]
 
 
 def test_it_goes_on_elsewhere(
-    place: Workspace, masked_once: Workspace, tmp_path: Path, write_jsonl: Callable[..., Path]
+    workspace: Workspace, masked_once: Workspace, tmp_path: Path, write_jsonl: Callable[..., Path]
 ) -> None:
-    made = back_up(place.with_settings(SETTINGS), tmp_path / "backup")
-    assert made.head == place.with_settings(SETTINGS).log.verify().head
-    before = texts(place)
-    shutil.rmtree(place.root)
+    made = back_up(workspace.with_settings(SETTINGS), tmp_path / "backup")
+    assert made.head == workspace.with_settings(SETTINGS).log.verify().head
+    before = texts(workspace)
+    shutil.rmtree(workspace.root)
     there = recover(tmp_path / "backup", tmp_path / "elsewhere", SETTINGS)
     found = finish_recovery(there.with_settings(SETTINGS), tmp_path / "backup")
     assert (found.files, found.log_intact, found.ledger_intact) == (made.files, True, True)
@@ -75,31 +76,31 @@ def test_it_goes_on_elsewhere(
     assert set(before) < set(ids(there))
 
 
-def test_no_key_and_no_half_written_file_is_copied(place: Workspace, tmp_path: Path) -> None:
-    (place.masked / "part-9.7.partial").write_bytes(b"half")
-    assert not back_up(place.with_settings(SETTINGS), tmp_path / "backup").master_key
+def test_no_key_and_no_half_written_file_is_copied(workspace: Workspace, tmp_path: Path) -> None:
+    (workspace.masked / "part-9.7.partial").write_bytes(b"half")
+    assert not back_up(workspace.with_settings(SETTINGS), tmp_path / "backup").master_key
     names = {path.name for path in (tmp_path / "backup").rglob("*")}
     assert "keys.sqlite" in names
     assert not names & {"master.key", ".lock", "part-9.7.partial"}
-    assert back_up(place.with_settings(SETTINGS), tmp_path / "other", with_key=True).master_key
+    assert back_up(workspace.with_settings(SETTINGS), tmp_path / "other", with_key=True).master_key
 
 
-def test_a_table_of_keys_in_use_is_copied_whole(place: Workspace, tmp_path: Path) -> None:
+def test_a_table_of_keys_in_use_is_copied_whole(workspace: Workspace, tmp_path: Path) -> None:
     """What was committed last stands in SQLite's write-ahead log, and not in its file."""
-    keys = place.with_settings(SETTINGS).keys
+    keys = workspace.with_settings(SETTINGS).keys
     key = keys.ensure_keys(["late"])["late"]
-    back_up(place.with_settings(SETTINGS), tmp_path / "backup")
+    back_up(workspace.with_settings(SETTINGS), tmp_path / "backup")
     there = recover(tmp_path / "backup", tmp_path / "elsewhere", SETTINGS)
     assert there.with_settings(SETTINGS).keys.existing_keys(["late"]) == {"late": key}
 
 
-def test_what_was_erased_since_is_erased_again(place: Workspace, tmp_path: Path) -> None:
-    gone, *others = ids(place)
-    back_up(place.with_settings(SETTINGS), tmp_path / "backup")
-    with place.with_settings(SETTINGS).log.record("erase") as done:
-        done |= erase(place.with_settings(SETTINGS), gone).to_json()
+def test_what_was_erased_since_is_erased_again(workspace: Workspace, tmp_path: Path) -> None:
+    gone, *others = ids(workspace)
+    back_up(workspace.with_settings(SETTINGS), tmp_path / "backup")
+    with workspace.with_settings(SETTINGS).log.record("erase") as done:
+        done |= erase(workspace.with_settings(SETTINGS), gone).to_json()
     copy = tmp_path / "log.jsonl"
-    copy.write_bytes(place.with_settings(SETTINGS).log.export())
+    copy.write_bytes(workspace.with_settings(SETTINGS).log.export())
     back = recover(tmp_path / "backup", tmp_path / "old", SETTINGS)
     assert gone in ids(back)  # the documented danger of an old backup
     there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, copy)
@@ -111,12 +112,12 @@ def test_what_was_erased_since_is_erased_again(place: Workspace, tmp_path: Path)
 
 
 @pytest.mark.parametrize("wrong", ["another", "changed", "earlier"])
-def test_only_a_later_copy_of_the_log_is_taken(place: Workspace, wrong: str, tmp_path: Path) -> None:
-    earlier = place.with_settings(SETTINGS).log.export()
-    place.with_settings(SETTINGS).log.append("extract", "done", {})
-    back_up(place.with_settings(SETTINGS), tmp_path / "backup")
-    place.with_settings(SETTINGS).log.append("erase", "done", {"doc_ids": ["a"]})
-    later = place.with_settings(SETTINGS).log.export()
+def test_only_a_later_copy_of_the_log_is_taken(workspace: Workspace, wrong: str, tmp_path: Path) -> None:
+    earlier = workspace.with_settings(SETTINGS).log.export()
+    workspace.with_settings(SETTINGS).log.append("extract", "done", {})
+    back_up(workspace.with_settings(SETTINGS), tmp_path / "backup")
+    workspace.with_settings(SETTINGS).log.append("erase", "done", {"doc_ids": ["a"]})
+    later = workspace.with_settings(SETTINGS).log.export()
     other = Workspace.create_or_open(tmp_path / "other")
     other.with_settings(SETTINGS).log.append("mask", "done", {})
     content = {
@@ -130,34 +131,34 @@ def test_only_a_later_copy_of_the_log_is_taken(place: Workspace, wrong: str, tmp
     assert not (tmp_path / "new").exists()
 
 
-def test_spending_since_is_missed(place: Workspace, tmp_path: Path) -> None:
-    back_up(place.with_settings(SETTINGS), tmp_path / "backup")
-    ledger, population = open_ledger(place.with_settings(SETTINGS))
+def test_spending_since_is_missed(workspace: Workspace, tmp_path: Path) -> None:
+    back_up(workspace.with_settings(SETTINGS), tmp_path / "backup")
+    ledger, population = open_ledger(workspace.with_settings(SETTINGS))
     ledger.set_limit(population, 10.0, 1e-5)
     reserved = ledger.reserve(population, Charge(2.0, 0.1, 3), "one")
     ledger.close()
-    place.with_settings(SETTINGS).log.append("train", "done", {"reservation": reserved.id})
-    (tmp_path / "copy").write_bytes(place.with_settings(SETTINGS).log.export())
+    workspace.with_settings(SETTINGS).log.append("train", "done", {"reservation": reserved.id})
+    (tmp_path / "copy").write_bytes(workspace.with_settings(SETTINGS).log.export())
     there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, tmp_path / "copy")
     assert finish_recovery(there.with_settings(SETTINGS), tmp_path / "backup").charges_missing == 1
 
 
 def test_what_is_wrong_leaves_nothing(
-    place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, target = tmp_path / "backup", tmp_path / "new"
-    back_up(place.with_settings(SETTINGS), backup)
+    back_up(workspace.with_settings(SETTINGS), backup)
     with pytest.raises(WorkspaceError, match="is not empty"):
-        back_up(place.with_settings(SETTINGS), backup)
+        back_up(workspace.with_settings(SETTINGS), backup)
     with pytest.raises(WorkspaceError, match="something lies"):
-        recover(backup, place.root, SETTINGS)
+        recover(backup, workspace.root, SETTINGS)
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
     with pytest.raises(WorkspaceKeyError, match="is not the key"):
         recover(backup, target, SETTINGS)
     monkeypatch.delenv("LEXVEIL_MASTER_KEY")
     with pytest.raises(WorkspaceKeyError, match="does not contain the master key"):
         recover(backup, target, SETTINGS)
-    monkeypatch.setenv("LEXVEIL_MASTER_KEY", (place.protected / "master.key").read_text().strip())
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", (workspace.protected / "master.key").read_text().strip())
     part = next((backup / "files" / "masked").glob("part-*.parquet"))
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(WorkspaceError, match="damaged"):
@@ -180,30 +181,30 @@ def test_with_a_database(
         return SETTINGS.model_copy(update={"database": type(SETTINGS.database)(url=url)})
 
     source, here, there = masked_once.root.parent / "corpus", settings("here"), settings("there")
-    place = Workspace.create_or_open(f"{base}/work")
-    place.with_settings(here).log.append("mask", "done", {})
-    assert work_on(place, [source], here) == [2, 2]
-    made = back_up(place.with_settings(here), tmp_path / "backup")
+    workspace = Workspace.create_or_open(f"{base}/work")
+    workspace.with_settings(here).log.append("mask", "done", {})
+    assert work_on(workspace, [source], here) == [2, 2]
+    made = back_up(workspace.with_settings(here), tmp_path / "backup")
     assert made.database
     with pytest.raises(WorkspaceError, match="PostgreSQL"):
         recover(tmp_path / "backup", tmp_path / "unset", SETTINGS)
     found = recover(tmp_path / "backup", f"{base}/new", there)
     assert finish_recovery(found.with_settings(there), tmp_path / "backup").log_intact
     assert found.with_settings(there).log.verify(made.head).known
-    assert texts(found, there) == texts(place, here)
+    assert texts(found, there) == texts(workspace, here)
     assert work_on(found, [source], there) == [0, 0]
     with pytest.raises(WorkspaceError, match="pg_restore"):
         recover(tmp_path / "backup", tmp_path / "twice", there)
     assert not (tmp_path / "twice").exists()
 
 
-def test_the_commands(place: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands(workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def told(*arguments: str | Path) -> dict[str, Any]:
         app([*map(str, arguments), "--json"], standalone_mode=False)
         return json.loads(capsys.readouterr().out)
 
-    made = told("backup", tmp_path / "backup", "-w", place.root)
-    told("log", "export", tmp_path / "log", "-w", place.root)
+    made = told("backup", tmp_path / "backup", "-w", workspace.root)
+    told("log", "export", tmp_path / "log", "-w", workspace.root)
     found = told("recover", tmp_path / "backup", "-w", tmp_path / "new", "--log", tmp_path / "log")
     assert found["files"] == made["files"]
     actions = [

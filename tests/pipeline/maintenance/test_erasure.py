@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from tests.conftest import Finished
 
 
-def rows_with(place: Workspace, doc_id: str) -> list[str]:
+def rows_with(workspace: Workspace, doc_id: str) -> list[str]:
     """Every table that has the document."""
-    paths = [path for path in place.root.rglob("*.parquet") if "doc_id" in tables.read_column_names(path)]
+    paths = [path for path in workspace.root.rglob("*.parquet") if "doc_id" in tables.read_column_names(path)]
     return [str(path) for path in paths if doc_id in tables.to_strings(tables.read_part(path), "doc_id")]
 
 
-def rows_of(place: Workspace, doc_id: str) -> list[str]:
+def rows_of(workspace: Workspace, doc_id: str) -> list[str]:
     """The same for a workspace with all of its tables."""
-    paths = [path for path in place.root.rglob("*.parquet") if "doc_id" in tables.read_column_names(path)]
+    paths = [path for path in workspace.root.rglob("*.parquet") if "doc_id" in tables.read_column_names(path)]
     assert len(paths) > 4
-    return rows_with(place, doc_id)
+    return rows_with(workspace, doc_id)
 
 
 @pytest.fixture
@@ -50,60 +50,63 @@ def doc_id(finished: Finished) -> str:
 
 
 def test_key_and_rows_are_gone(finished: Finished, doc_id: str) -> None:
-    place, settings = finished.workspace, finished.settings
-    before = {path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(place, doc_id)}
-    version = find_current_features(place).name
+    workspace, settings = finished.workspace, finished.settings
+    before = {
+        path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(workspace, doc_id)
+    }
+    version = find_current_features(workspace).name
     assert before == {"raw", "catalogue.parquet", "found", "masked", "vault", "embedding", version}
-    gone = erase(place.with_settings(settings), doc_id)
+    gone = erase(workspace.with_settings(settings), doc_id)
     assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1, 0)
     assert gone.rows >= len(before) - 1
     assert gone.models == (finished.first["model"],)
-    assert rows_of(place, doc_id) == []
-    assert place.with_settings(settings).keys.existing_keys([doc_id]) == {}
+    assert rows_of(workspace, doc_id) == []
+    assert workspace.with_settings(settings).keys.existing_keys([doc_id]) == {}
     with pytest.raises(WorkspaceError, match="erased"):
-        restore_document(place.with_settings(settings), doc_id)
+        restore_document(workspace.with_settings(settings), doc_id)
 
 
 def test_the_others_stand(finished: Finished, doc_id: str) -> None:
-    place, settings = finished.workspace, finished.settings
-    others = set(tables.to_strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) - {doc_id}
-    erase(place.with_settings(settings), doc_id)
-    assert set(tables.to_strings(place.with_settings(Settings()).catalogue.read(), "doc_id")) == others
-    assert restore_document(place.with_settings(settings), min(others))
-    features = find_current_features(place)
-    for folder, stage in ((place.raw, "ingest"), (place.masked, "mask"), (features, "extract")):
+    workspace, settings = finished.workspace, finished.settings
+    others = set(tables.to_strings(workspace.with_settings(Settings()).catalogue.read(), "doc_id")) - {doc_id}
+    erase(workspace.with_settings(settings), doc_id)
+    assert set(tables.to_strings(workspace.with_settings(Settings()).catalogue.read(), "doc_id")) == others
+    assert restore_document(workspace.with_settings(settings), min(others))
+    features = find_current_features(workspace)
+    for folder, stage in ((workspace.raw, "ingest"), (workspace.masked, "mask"), (features, "extract")):
         assert read_manifest(folder, stage).rows == len(others)
 
 
 def test_the_same_source_does_not_bring_it_back(finished: Finished, doc_id: str) -> None:
-    place, settings = finished.workspace, finished.settings
-    erase(place.with_settings(settings), doc_id)
-    request = make_request(place.with_settings(settings), finished.sources)
-    assert find_reusable_result(place, request) is None
-    result = run_job(place, request)
+    workspace, settings = finished.workspace, finished.settings
+    erase(workspace.with_settings(settings), doc_id)
+    request = make_request(workspace.with_settings(settings), finished.sources)
+    assert find_reusable_result(workspace, request) is None
+    result = run_job(workspace, request)
     assert result["ingested"] == result["feature_rows"] == finished.first["ingested"] - 1
     assert result["masked"] == result["ingested"]
     assert not result["trained_now"]
-    assert rows_of(place, doc_id) == []
+    assert rows_of(workspace, doc_id) == []
     assert (
-        find_reusable_result(place, make_request(place.with_settings(settings), finished.sources)) is not None
+        find_reusable_result(workspace, make_request(workspace.with_settings(settings), finished.sources))
+        is not None
     )
 
 
 def test_nor_does_a_new_file_with_the_same_content(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
-    place, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
+    workspace, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
     ingest(
-        place.with_settings(settings),
+        workspace.with_settings(settings),
         [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "b"}])],
     )
-    mask(place.with_settings(settings))
-    erase(place.with_settings(settings), "a")
+    mask(workspace.with_settings(settings))
+    erase(workspace.with_settings(settings), "a")
     again = ingest(
-        place.with_settings(settings), [write_jsonl([{"text": " One. ", "id": "c"}], "more.jsonl")]
+        workspace.with_settings(settings), [write_jsonl([{"text": " One. ", "id": "c"}], "more.jsonl")]
     )
-    assert (again.counts()["erased"], place.with_settings(Settings()).catalogue.read().num_rows) == (1, 1)
-    erase(place.with_settings(settings), "b")
-    assert mask(place.with_settings(settings)).rows == 0  # shards without a document are shards
+    assert (again.counts()["erased"], workspace.with_settings(Settings()).catalogue.read().num_rows) == (1, 1)
+    erase(workspace.with_settings(settings), "b")
+    assert mask(workspace.with_settings(settings)).rows == 0  # shards without a document are shards
 
 
 def test_by_the_id_in_its_source(finished: Finished, doc_id: str) -> None:
@@ -121,24 +124,24 @@ def test_what_is_not_there(finished: Finished, doc_id: str) -> None:
 
 
 def test_an_id_that_several_documents_share(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
-    place, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
+    workspace, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
     ingest(
-        place.with_settings(settings),
+        workspace.with_settings(settings),
         [write_jsonl([{"text": "One.", "id": "a"}, {"text": "Two.", "id": "a"}])],
     )
     with pytest.raises(SourceError, match="2 documents"):
-        erase(place.with_settings(settings), "a")
-    assert place.with_settings(Settings()).catalogue.read().num_rows == 2
+        erase(workspace.with_settings(settings), "a")
+    assert workspace.with_settings(Settings()).catalogue.read().num_rows == 2
 
 
 def test_killed_after_the_key_it_is_finished_by_the_next(finished: Finished, doc_id: str) -> None:
-    place, settings = finished.workspace, finished.settings
-    place.with_settings(settings).keys.destroy_keys([doc_id])
-    gone = erase(place.with_settings(settings), doc_id)
+    workspace, settings = finished.workspace, finished.settings
+    workspace.with_settings(settings).keys.destroy_keys([doc_id])
+    gone = erase(workspace.with_settings(settings), doc_id)
     assert gone.rows >= 5
     assert gone.keys == 0
-    assert rows_of(place, doc_id) == []
-    assert erase(place.with_settings(settings), doc_id).rows == 0
+    assert rows_of(workspace, doc_id) == []
+    assert erase(workspace.with_settings(settings), doc_id).rows == 0
 
 
 def test_the_quarantine_stands(finished: Finished, doc_id: str) -> None:
@@ -150,20 +153,20 @@ def test_the_quarantine_stands(finished: Finished, doc_id: str) -> None:
 
 
 def test_an_owner_goes_with_all_documents(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
-    place, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
+    workspace, settings = Workspace.create_or_open(tmp_path / "workspace"), load_settings()
     records = [{"text": f"Clause {n}.", "id": str(n), "matter": f"m{n % 2}"} for n in range(6)]
     asked = settings.model_copy(
         update={"ingest": settings.ingest.model_copy(update={"owner_field": "matter"})}
     )
-    ingest(place.with_settings(asked), [write_jsonl(records)])
-    mask(place.with_settings(asked))
-    gone = erase(place.with_settings(asked), owner="m1")
+    ingest(workspace.with_settings(asked), [write_jsonl(records)])
+    mask(workspace.with_settings(asked))
+    gone = erase(workspace.with_settings(asked), owner="m1")
     assert (len(gone.doc_ids), gone.keys, gone.scan.left) == (3, 3, 0)
     assert gone.scan.files > 4
-    assert all(rows_left == [] for rows_left in map(partial(rows_with, place), gone.doc_ids))
-    assert place.with_settings(Settings()).catalogue.read().num_rows == 3
+    assert all(rows_left == [] for rows_left in map(partial(rows_with, workspace), gone.doc_ids))
+    assert workspace.with_settings(Settings()).catalogue.read().num_rows == 3
     with pytest.raises(SourceError, match="owner"):
-        erase(place.with_settings(asked), owner="m1")
+        erase(workspace.with_settings(asked), owner="m1")
 
 
 def test_models_say_that_they_saw_it(finished: Finished, doc_id: str) -> None:
@@ -179,32 +182,32 @@ def test_models_say_so_although_the_clock_was_set_back(
     finished: Finished, write_jsonl: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The document came in while the clock was ahead; the second model saw it, and the first did not."""
-    place, settings = finished.workspace, finished.settings
+    workspace, settings = finished.workspace, finished.settings
     clock = time.time
     more = write_jsonl([{"id": "late", "text": "The lessee shall pay.", "owner": "o", "label": "contract"}])
     with monkeypatch.context() as ahead:
         ahead.setattr("lexveil.privacy.keystore.time.time", lambda: clock() + 3600)
-        ingest(place.with_settings(settings), [*finished.sources, more])
-        mask(place.with_settings(settings))
-    first = {model.name for model in list_models(place)}
+        ingest(workspace.with_settings(settings), [*finished.sources, more])
+        mask(workspace.with_settings(settings))
+    first = {model.name for model in list_models(workspace)}
     train(
-        place.with_settings(
+        workspace.with_settings(
             settings.model_copy(update={"train": settings.train.model_copy(update={"epsilon": 1.0})})
         )
     )
-    gone = erase(place.with_settings(settings), "late")
-    assert set(gone.models) == {list_models(place)[-1].name}
+    gone = erase(workspace.with_settings(settings), "late")
+    assert set(gone.models) == {list_models(workspace)[-1].name}
     assert first.isdisjoint(gone.models)
 
 
 def test_the_scan_sees_what_was_left(finished: Finished, doc_id: str) -> None:
-    place, settings = finished.workspace, finished.settings
-    keys = place.with_settings(settings).keys
-    assert scan_for_ids(place, keys, [doc_id]).left > 5
-    erase(place.with_settings(settings), doc_id)
-    note = place.features / "notes.txt"
+    workspace, settings = finished.workspace, finished.settings
+    keys = workspace.with_settings(settings).keys
+    assert scan_for_ids(workspace, keys, [doc_id]).left > 5
+    erase(workspace.with_settings(settings), doc_id)
+    note = workspace.features / "notes.txt"
     note.write_bytes(b"x" * ((1 << 22) - 10) + doc_id.encode())
-    assert scan_for_ids(place, keys, [doc_id]).left == 1
+    assert scan_for_ids(workspace, keys, [doc_id]).left == 1
 
 
 def test_a_document_or_an_owner(finished: Finished, doc_id: str) -> None:

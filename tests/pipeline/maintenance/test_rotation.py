@@ -44,17 +44,16 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from lexveil.pipeline.maintenance.rotation import rotate_master_key
-from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
-place, when = Workspace.open(Path(sys.argv[1])), sys.argv[2]
-rewrap = KeyStore.rewrap
+workspace, when = Workspace.open(Path(sys.argv[1])), sys.argv[2]
+rewrap_keys = KeyStore.rewrap_keys
 def killed(self, new):
     if when == "after":
-        rewrap(self, new)
+        rewrap_keys(self, new)
     os.kill(os.getpid(), signal.SIGKILL)
-KeyStore.rewrap = killed
-rotate_master_key(place, Settings())
+KeyStore.rewrap_keys = killed
+rotate_master_key(workspace)
 """
 
 
@@ -126,49 +125,49 @@ class TestService:
             rotate_master_key(masked.with_settings(Settings()))
 
     def test_a_workspace_begun_at_a_service_has_no_key_file(self, tmp_path: Path, vault: Transit) -> None:
-        place = Workspace.create_or_open(tmp_path / "w")
-        place.with_settings(VAULT).log.append("ingest", "started", {})
-        keys = place.with_settings(VAULT).keys.ensure_keys(["a"])
-        assert not (place.protected / "master.key").exists()
+        workspace = Workspace.create_or_open(tmp_path / "w")
+        workspace.with_settings(VAULT).log.append("ingest", "started", {})
+        keys = workspace.with_settings(VAULT).keys.ensure_keys(["a"])
+        assert not (workspace.protected / "master.key").exists()
         assert vault.calls == ["datakey", "decrypt"]  # one of each, however often the table is opened
         unwrap_master_key.cache_clear()
-        assert place.with_settings(VAULT).keys.existing_keys(["a"]) == keys
+        assert workspace.with_settings(VAULT).keys.existing_keys(["a"]) == keys
 
     def test_wrapped_anew_after_the_services_key_was_rotated(self, tmp_path: Path, vault: Transit) -> None:
-        place = Workspace.create_or_open(tmp_path / "w")
-        keys = place.with_settings(VAULT).keys.ensure_keys(["a"])
+        workspace = Workspace.create_or_open(tmp_path / "w")
+        keys = workspace.with_settings(VAULT).keys.ensure_keys(["a"])
         vault.keys["lexveil"].rotate()
-        rewrap_master_key(place.with_settings(VAULT))
+        rewrap_master_key(workspace.with_settings(VAULT))
         vault.keys["lexveil"].least = 2
         unwrap_master_key.cache_clear()
-        assert place.with_settings(VAULT).keys.existing_keys(["a"]) == keys
+        assert workspace.with_settings(VAULT).keys.existing_keys(["a"]) == keys
         with pytest.raises(WorkspaceKeyError, match="no service"):
-            rewrap_master_key(place.with_settings(Settings()))
+            rewrap_master_key(workspace.with_settings(Settings()))
 
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize("way", ["to", "from"])
     def test_a_kill_around_the_wrapping(self, tmp_path: Path, vault: Transit, when: str, way: str) -> None:
-        place, file = Workspace.create_or_open(tmp_path / "w"), Settings()
+        workspace, file = Workspace.create_or_open(tmp_path / "w"), Settings()
         old, new = (file, VAULT) if way == "to" else (VAULT, file)
-        keys = place.with_settings(old).keys.ensure_keys(["a"])
+        keys = workspace.with_settings(old).keys.ensure_keys(["a"])
         program = KILLED.replace("Settings()", f"Settings(master_key_service={new.master_key_service!r})")
-        command = [sys.executable, "-c", program, str(place.root), when]
+        command = [sys.executable, "-c", program, str(workspace.root), when]
         died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
         assert died.returncode == -signal.SIGKILL
         settings = new if when == "after" else old
-        assert place.with_settings(settings).keys.existing_keys(["a"]) == keys
-        rotate_master_key(place.with_settings(new))
-        assert place.with_settings(new).keys.existing_keys(["a"]) == keys
-        assert (place.protected / "master.key").exists() == (way == "from")
-        assert not list(place.protected.glob("master.key.*"))
+        assert workspace.with_settings(settings).keys.existing_keys(["a"]) == keys
+        rotate_master_key(workspace.with_settings(new))
+        assert workspace.with_settings(new).keys.existing_keys(["a"]) == keys
+        assert (workspace.protected / "master.key").exists() == (way == "from")
+        assert not list(workspace.protected.glob("master.key.*"))
 
     def test_a_service_out_of_reach_is_one_line(
         self, tmp_path: Path, vault: Transit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        place = Workspace.create_or_open(tmp_path / "w")
-        _ = place.with_settings(VAULT).keys
+        workspace = Workspace.create_or_open(tmp_path / "w")
+        _ = workspace.with_settings(VAULT).keys
         unwrap_master_key.cache_clear()
         monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")
         with pytest.raises(WorkspaceKeyError, match="cannot be reached") as caught:
-            _ = place.with_settings(VAULT).keys
+            _ = workspace.with_settings(VAULT).keys
         assert vault.token not in "".join(traceback.format_exception(caught.value))

@@ -137,7 +137,7 @@ def test_spans_are_sorted_apart_and_upheld(
 
 class TestFiles:
     @pytest.fixture
-    def place(self, tmp_path: Path, write_jsonl: Callable[..., Path]) -> Workspace:
+    def workspace(self, tmp_path: Path, write_jsonl: Callable[..., Path]) -> Workspace:
         """Ingested documents, not masked."""
         workspace = Workspace.create_or_open(tmp_path / "workspace")
         ingest(
@@ -147,14 +147,14 @@ class TestFiles:
         return workspace
 
     @pytest.fixture
-    def document(self, place: Any) -> Any:
-        row = place.with_settings(Settings()).catalogue.read().to_pylist()[0]
-        (document,) = read_raw(place.with_settings(Settings()), row["shard"], [row["doc_id"]])
+    def document(self, workspace: Any) -> Any:
+        row = workspace.with_settings(Settings()).catalogue.read().to_pylist()[0]
+        (document,) = read_raw(workspace.with_settings(Settings()), row["shard"], [row["doc_id"]])
         return document
 
     @pytest.fixture
-    def write(self, place: Any, document: Any, tmp_path: Path) -> Callable[..., Path]:
-        (digest,) = compute_text_digests(place.with_settings(Settings()), [document.text])
+    def write(self, workspace: Any, document: Any, tmp_path: Path) -> Callable[..., Path]:
+        (digest,) = compute_text_digests(workspace.with_settings(Settings()), [document.text])
         entry = {"start": 0, "end": 4, "type": "PERSON", "verdict": "accept"}
 
         def write(name: str = "decisions-a.json", entries: Any = (entry,), **changes: Any) -> Path:
@@ -166,34 +166,36 @@ class TestFiles:
 
         return write
 
-    def test_kept_replaced_and_forgotten(self, place: Any, document: Any, write: Callable[..., Path]) -> None:
+    def test_kept_replaced_and_forgotten(
+        self, workspace: Any, document: Any, write: Callable[..., Path]
+    ) -> None:
         settings = Settings()
-        assert load_decisions(place.with_settings(settings), [document]) == {}
-        assert store_decisions(place.with_settings(settings), write()) == 1
-        assert load_decisions(place.with_settings(settings), [document]) == {
+        assert load_decisions(workspace.with_settings(settings), [document]) == {}
+        assert store_decisions(workspace.with_settings(settings), write()) == 1
+        assert load_decisions(workspace.with_settings(settings), [document]) == {
             document.doc_id: (Decision(0, 4, "PERSON", "accept"),)
         }
-        (file,) = review_folder(place).iterdir()
+        (file,) = review_folder(workspace).iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        before = compute_decisions_digests(place)
+        before = compute_decisions_digests(workspace)
         entries = [{"start": 5, "end": 9, "type": "DATE", "verdict": "add"}]
-        assert store_decisions(place.with_settings(settings), write(entries=entries).parent) == 1
-        assert compute_decisions_digests(place).keys() == before.keys()
-        assert compute_decisions_digests(place) != before
-        store_decisions(place.with_settings(settings), write(entries=[]))
-        assert compute_decisions_digests(place) == {}
-        store_decisions(place.with_settings(settings), write())
-        assert remove_review(place, document.doc_id) == 1
-        assert load_decisions(place.with_settings(settings), [document]) == {}
+        assert store_decisions(workspace.with_settings(settings), write(entries=entries).parent) == 1
+        assert compute_decisions_digests(workspace).keys() == before.keys()
+        assert compute_decisions_digests(workspace) != before
+        store_decisions(workspace.with_settings(settings), write(entries=[]))
+        assert compute_decisions_digests(workspace) == {}
+        store_decisions(workspace.with_settings(settings), write())
+        assert remove_review(workspace, document.doc_id) == 1
+        assert load_decisions(workspace.with_settings(settings), [document]) == {}
 
     def test_decisions_about_another_text_are_left_alone(
-        self, place: Any, document: Any, write: Callable[..., Path]
+        self, workspace: Any, document: Any, write: Callable[..., Path]
     ) -> None:
         from dataclasses import replace
 
-        store_decisions(place.with_settings(Settings()), write())
+        store_decisions(workspace.with_settings(Settings()), write())
         changed = replace(document, text=f" {document.text}")
-        assert load_decisions(place.with_settings(Settings()), [changed]) == {}
+        assert load_decisions(workspace.with_settings(Settings()), [changed]) == {}
 
     @pytest.mark.parametrize(
         ("changes", "says"),
@@ -214,24 +216,24 @@ class TestFiles:
         ids=lambda value: None if isinstance(value, str) else "-".join(value),
     )
     def test_a_file_that_does_not_fit_changes_nothing(
-        self, place: Any, write: Callable[..., Path], changes: dict[str, Any], says: str
+        self, workspace: Any, write: Callable[..., Path], changes: dict[str, Any], says: str
     ) -> None:
         sound = write()
         wrong = write("decisions-b.json", **changes)
         if "doc_id" not in changes:
             sound.unlink()
         with pytest.raises(SourceError) as refused:
-            store_decisions(place.with_settings(Settings()), wrong.parent)
+            store_decisions(workspace.with_settings(Settings()), wrong.parent)
         assert says in str(refused.value)
         assert "\n" not in str(refused.value)
-        assert not review_folder(place).exists()
+        assert not review_folder(workspace).exists()
 
-    def test_files_that_are_none(self, place: Any, tmp_path: Path, write: Callable[..., Path]) -> None:
+    def test_files_that_are_none(self, workspace: Any, tmp_path: Path, write: Callable[..., Path]) -> None:
         (tmp_path / "x.json").write_text("{")
         (tmp_path / "empty").mkdir()
         for name, says in (("x.json", "x.json"), ("empty", "no decisions"), ("none", "no file or folder")):
             with pytest.raises(SourceError, match=says):
-                store_decisions(place.with_settings(Settings()), tmp_path / name)
+                store_decisions(workspace.with_settings(Settings()), tmp_path / name)
         write()
         with pytest.raises(SourceError, match="another file"):
-            store_decisions(place.with_settings(Settings()), write("decisions-b.json").parent)
+            store_decisions(workspace.with_settings(Settings()), write("decisions-b.json").parent)

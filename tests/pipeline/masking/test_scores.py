@@ -21,9 +21,9 @@ MISSED = {"start": 43, "end": 51, "type": "ORGANIZATION"}
 
 
 def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
-    place = Workspace.create_or_open(tmp_path / "w")
-    assert collect_scores(place.with_settings(RULES))["own"] is None
-    before = compute_scores_digest(place)
+    workspace = Workspace.create_or_open(tmp_path / "w")
+    assert collect_scores(workspace.with_settings(RULES))["own"] is None
+    before = compute_scores_digest(workspace)
     gold = write_jsonl([{"id": 1, "text": TEXT, "spans": [SPAN, MISSED], "language": "en"}])
     batches: list[int] = []
 
@@ -33,13 +33,13 @@ def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[...
             yield work(item)
 
     found = evaluate_gold(gold, RULES.mask, ordered)
-    store_scores(place.with_settings(RULES), found)
+    store_scores(workspace.with_settings(RULES), found)
     assert (found["detector"], found["sensitivity"]) == ("rules", "balanced")
     assert (found["n"], found["er_di"], found["er_qi"]) == (1, 1.0, 0.0)
     assert found["by_type"]["EMAIL"] == {"n": 1, "recall": 1.0, "found": 1, "precision": 1.0}
     assert batches == [1]
-    assert compute_scores_digest(place) != before
-    shown = collect_scores(place.with_settings(RULES))
+    assert compute_scores_digest(workspace) != before
+    shown = collect_scores(workspace.with_settings(RULES))
     assert shown["note"] == OTHER_DOCUMENTS
     assert shown["own"] is not None
     assert (shown["own"]["n"], shown["own"]["er_di"]) == (1, 1.0)
@@ -47,7 +47,7 @@ def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[...
     # Another detector, or another operating point, was never measured.
     for mask in ({"detector": "light"}, {"detector": "rules", "preset": "strict"}):
         other = Settings.model_validate({"mask": mask})
-        assert collect_scores(place.with_settings(other))["own"] is None
+        assert collect_scores(workspace.with_settings(other))["own"] is None
 
 
 def test_scoring_writes_nothing(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:

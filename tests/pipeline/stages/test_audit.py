@@ -47,11 +47,11 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     ]  # fmt: skip
     source = folder / "records.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    place = Workspace.create_or_open(folder / "workspace")
-    ingest(place.with_settings(settings()), [source])
-    mask(place.with_settings(settings()))
-    train(place.with_settings(settings()))
-    return place
+    workspace = Workspace.create_or_open(folder / "workspace")
+    ingest(workspace.with_settings(settings()), [source])
+    mask(workspace.with_settings(settings()))
+    train(workspace.with_settings(settings()))
+    return workspace
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path / "workspace")
 
 
-def spent(place: Workspace) -> float:
-    ledger, population = open_ledger(place.with_settings(settings()))
+def spent(workspace: Workspace) -> float:
+    ledger, population = open_ledger(workspace.with_settings(settings()))
     try:
         return ledger.spent_epsilon(population, 1e-5)
     finally:

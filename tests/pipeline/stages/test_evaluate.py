@@ -40,9 +40,11 @@ def test_the_encrypted_check_agrees(finished_once: Finished) -> None:
 
 
 def test_the_encrypted_error_is_within_the_stated(finished_once: Finished) -> None:
-    place = finished_once.workspace
-    model = open_model(find_model(place, "linear").folder, finished_once.settings)
-    rows = tables.read_part(tables.part_path(find_current_features(place), 0)).column("features").to_pylist()
+    workspace = finished_once.workspace
+    model = open_model(find_model(workspace, "linear").folder, finished_once.settings)
+    rows = (
+        tables.read_part(tables.part_path(find_current_features(workspace), 0)).column("features").to_pylist()
+    )
     check = check_encrypted(build_head(model), np.asarray(rows, np.float32))
     assert check.agreement == 1.0
     assert 0 < check.max_error <= check.error_bound
@@ -83,16 +85,18 @@ def test_a_file_of_records(finished_once: Finished, write_jsonl: WriteJsonl) -> 
 def test_files_that_cannot_be_scored(
     finished_once: Finished, write_jsonl: WriteJsonl, tmp_path: Path
 ) -> None:
-    place = finished_once.workspace
+    workspace = finished_once.workspace
     path = write_jsonl([{"text": "A text."}])
     with pytest.raises(SourceError):
-        evaluate_file(place.with_settings(load_settings()), "linear", tmp_path / "none.jsonl")
+        evaluate_file(workspace.with_settings(load_settings()), "linear", tmp_path / "none.jsonl")
     with pytest.raises(SourceError, match="no labeled document"):
-        evaluate_file(place.with_settings(load_settings()), "linear", path)
+        evaluate_file(workspace.with_settings(load_settings()), "linear", path)
     with pytest.raises(SourceError, match="nowhere"):
-        evaluate_file(place.with_settings(load_settings(ingest={"label_field": "nowhere"})), "linear", path)
+        evaluate_file(
+            workspace.with_settings(load_settings(ingest={"label_field": "nowhere"})), "linear", path
+        )
     with pytest.raises(TrainingRefusedError, match="no model"):
-        evaluate_file(place.with_settings(load_settings()), "lstm", path)
+        evaluate_file(workspace.with_settings(load_settings()), "lstm", path)
 
 
 def test_scores_hold_no_text(finished_once: Finished) -> None:
@@ -119,15 +123,17 @@ def test_documents_of_several_labels(write_jsonl: WriteJsonl, bert_in: Any, tmp_
             "encrypted": {"sample": 4},
         }
     )  # fmt: skip
-    place = Workspace.create_or_open(tmp_path / "workspace")
-    result = run_job(place, make_request(place.with_settings(chosen), [write_jsonl(rows)]))
+    workspace = Workspace.create_or_open(tmp_path / "workspace")
+    result = run_job(workspace, make_request(workspace.with_settings(chosen), [write_jsonl(rows)]))
     assert (result["card"]["objective"], result["card"]["labels"]) == ("multilabel", 2)
     assert 0 <= result["utility"]["micro_f1"] <= 1
-    model = find_model(place, result["model"])
+    model = find_model(workspace, result["model"])
     assert read_config(model.folder).labels == ("lease", "tax")
     apart = [{"text": "A text.", "label": ["lease", "unheard"]}, {"text": "Another.", "label": "[]"}]
-    scores = evaluate_file(place.with_settings(chosen), result["model"], write_jsonl(apart, "apart.jsonl"))
+    scores = evaluate_file(
+        workspace.with_settings(chosen), result["model"], write_jsonl(apart, "apart.jsonl")
+    )
     assert scores.n == 2
     assert scores.micro_f1 <= 2 / 3  # one of the two labels is none of the model's
     with pytest.raises(TrainingRefusedError, match="several labels"):
-        serve_model(place.with_settings(chosen), result["model"])
+        serve_model(workspace.with_settings(chosen), result["model"])

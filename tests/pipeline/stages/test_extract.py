@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tests.conftest import Finished
 
 
-def parts(place: Workspace) -> list[Path]:
-    return sorted(find_current_features(place).glob("part-*.parquet"))
+def parts(workspace: Workspace) -> list[Path]:
+    return sorted(find_current_features(workspace).glob("part-*.parquet"))
 
 
 def test_the_schema_is_the_documented_one(finished_once: Finished) -> None:
@@ -77,10 +77,11 @@ def test_the_folder_is_read_as_pandas_and_polars_do(finished_once: Finished) -> 
 
 
 def test_one_row_a_document_and_all_finite(finished_once: Finished) -> None:
-    place = finished_once.workspace
-    rows = [row for path in parts(place) for row in tables.read_part(path).to_pylist()]
+    workspace = finished_once.workspace
+    rows = [row for path in parts(workspace) for row in tables.read_part(path).to_pylist()]
     about = {
-        row["doc_id"]: row["owner"] for row in place.with_settings(Settings()).catalogue.read().to_pylist()
+        row["doc_id"]: row["owner"]
+        for row in workspace.with_settings(Settings()).catalogue.read().to_pylist()
     }
     assert {row["doc_id"]: row["owner"] for row in rows} == about
     values = np.asarray([row["features"] for row in rows])
@@ -102,9 +103,9 @@ def test_no_such_model(finished_once: Finished) -> None:
 
 
 def test_a_model_that_was_damaged(finished: Finished) -> None:
-    place: Workspace = finished.workspace
-    (place.models / finished.first["model"] / "model.safetensors").write_bytes(b"no tensors")
-    before = {path.name: path.read_bytes() for path in parts(place)}
+    workspace: Workspace = finished.workspace
+    (workspace.models / finished.first["model"] / "model.safetensors").write_bytes(b"no tensors")
+    before = {path.name: path.read_bytes() for path in parts(workspace)}
     with pytest.raises(TrainingRefusedError, match="cannot be used"):
-        extract(place.with_settings(finished.settings))
-    assert {path.name: path.read_bytes() for path in parts(place)} == before
+        extract(workspace.with_settings(finished.settings))
+    assert {path.name: path.read_bytes() for path in parts(workspace)} == before

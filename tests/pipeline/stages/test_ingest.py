@@ -47,7 +47,7 @@ def records(n: int, start: int = 0) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace.create_or_open(tmp_path / "workspace")
 
 
@@ -86,14 +86,21 @@ class TestCorpus:
 
 class TestAtRest:
     def test_no_word_of_the_documents_lies_open_under_the_raw_root(self, finished_once: Finished) -> None:
-        place = finished_once.workspace
+        workspace = finished_once.workspace
         words = {span["text"].encode() for row in finished_once.gold.values() for span in row["spans"]}
         words = {word for word in words if len(word) > 5}
         words |= {row["text"][:40].encode() for row in finished_once.gold.values()}
         words |= {row["owner"].encode() for row in finished_once.gold.values()}
-        keys = place.protected.glob("keys.sqlite*")
-        sealed = [*place.raw.rglob("*"), *place.vault.rglob("*"), *place.quarantine.rglob("*"), *keys]
-        content = b"".join(path.read_bytes() for path in (*sealed, place.catalogue_file) if path.is_file())
+        keys = workspace.protected.glob("keys.sqlite*")
+        sealed = [
+            *workspace.raw.rglob("*"),
+            *workspace.vault.rglob("*"),
+            *workspace.quarantine.rglob("*"),
+            *keys,
+        ]
+        content = b"".join(
+            path.read_bytes() for path in (*sealed, workspace.catalogue_file) if path.is_file()
+        )
         assert len(content) > 10_000
         assert [len(word) for word in words if word in content] == []
 
@@ -114,115 +121,115 @@ class TestAtRest:
         with pytest.raises(WorkspaceKeyError):
             texts(finished.workspace, finished.settings)
 
-    def test_a_changed_ciphertext_is_refused(self, place: Workspace, write_jsonl: WriteJsonl) -> None:
+    def test_a_changed_ciphertext_is_refused(self, workspace: Workspace, write_jsonl: WriteJsonl) -> None:
         chosen = settings()
-        ingest(place.with_settings(chosen), [write_jsonl(records(2))])
-        path = tables.part_path(place.raw, 0)
+        ingest(workspace.with_settings(chosen), [write_jsonl(records(2))])
+        path = tables.part_path(workspace.raw, 0)
         table = tables.read_part(path)
         swapped = table.column("payload").to_pylist()[::-1]
         columns = {**table.to_pydict(), "payload": swapped}
-        tables.write_part(place.raw, Shard(0, "key"), pa.table(columns, schema=tables.RAW))
+        tables.write_part(workspace.raw, Shard(0, "key"), pa.table(columns, schema=tables.RAW))
         with pytest.raises(TamperedError) as caught:
-            texts(place, chosen)
+            texts(workspace, chosen)
         assert "Text" not in str(caught.value)
 
 
 class TestAgain:
-    def run(self, place: Workspace, sources: list[Path], chosen: Settings | None = None) -> Manifest:
-        return ingest(place.with_settings(chosen or settings(shard_documents=4)), sources)
+    def run(self, workspace: Workspace, sources: list[Path], chosen: Settings | None = None) -> Manifest:
+        return ingest(workspace.with_settings(chosen or settings(shard_documents=4)), sources)
 
-    def test_the_same_again_does_nothing(self, place: Workspace, write_jsonl: WriteJsonl) -> None:
+    def test_the_same_again_does_nothing(self, workspace: Workspace, write_jsonl: WriteJsonl) -> None:
         path = write_jsonl(records(10))
-        first = self.run(place, [path])
+        first = self.run(workspace, [path])
         assert (first.done_now, first.counts()["documents"]) == (3, 10)
         os.utime(path, (1, 1))
-        assert self.run(place, [path]).done_now == 0
-        assert self.run(place, []).done_now == 0
+        assert self.run(workspace, [path]).done_now == 0
+        assert self.run(workspace, []).done_now == 0
 
     def test_new_files_are_added_behind(
-        self, place: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
+        self, workspace: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
     ) -> None:
         write_jsonl(records(4), "in/m.jsonl")
-        self.run(place, [tmp_path / "in"])
+        self.run(workspace, [tmp_path / "in"])
         write_jsonl(records(4, 100), "in/a.jsonl")
-        more = self.run(place, [tmp_path / "in"])
+        more = self.run(workspace, [tmp_path / "in"])
         assert (more.done_now, len(more.shards), more.counts()["documents"]) == (1, 2, 8)
 
     def test_a_changed_file_takes_its_own_place(
-        self, place: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
+        self, workspace: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
     ) -> None:
         write_jsonl(records(4), "in/a.jsonl")
         write_jsonl(records(4, 100), "in/b.jsonl")
-        self.run(place, [tmp_path / "in"])
+        self.run(workspace, [tmp_path / "in"])
         write_jsonl(records(3, 200), "in/a.jsonl")
-        self.run(place, [tmp_path / "in"])
+        self.run(workspace, [tmp_path / "in"])
         wanted = [record["text"] for record in records(4, 100) + records(3, 200)]
-        assert sorted(texts(place, settings())) == sorted(wanted)
+        assert sorted(texts(workspace, settings())) == sorted(wanted)
 
     @pytest.mark.parametrize(("name", "start"), [("owner_field", 8), ("label_field", 8)])
     def test_what_is_read_otherwise_takes_its_own_place(
-        self, place: Workspace, write_jsonl: WriteJsonl, name: str, start: int
+        self, workspace: Workspace, write_jsonl: WriteJsonl, name: str, start: int
     ) -> None:
         # Else a document would keep another owner than the one its model's card speaks of.
         path = write_jsonl(records(start))
-        self.run(place, [path])
+        self.run(workspace, [path])
         other = settings(shard_documents=4, **{name: "owner"})
-        assert self.run(place, [path], other).counts()["documents"] == start
-        rows = place.with_settings(Settings()).catalogue.read().to_pylist()
+        assert self.run(workspace, [path], other).counts()["documents"] == start
+        rows = workspace.with_settings(Settings()).catalogue.read().to_pylist()
         assert len(rows) == start
         if name == "owner_field":
             assert len({row["owner"] for row in rows}) == start // 2
         else:
             assert {row["label"] for row in rows} == {str(n) for n in range(start // 2)}
-        assert self.run(place, [path], other).done_now == 0
+        assert self.run(workspace, [path], other).done_now == 0
 
-    def test_other_limits_alone_keep_the_plan(self, place: Workspace, write_jsonl: WriteJsonl) -> None:
+    def test_other_limits_alone_keep_the_plan(self, workspace: Workspace, write_jsonl: WriteJsonl) -> None:
         path = write_jsonl(records(10))
-        self.run(place, [path])
-        assert self.run(place, [path], settings(shard_documents=4, ocr=False)).counts()["documents"] == 10
+        self.run(workspace, [path])
+        assert self.run(workspace, [path], settings(shard_documents=4, ocr=False)).counts()["documents"] == 10
 
     def test_the_same_file_elsewhere_adds_nothing(
-        self, place: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
+        self, workspace: Workspace, tmp_path: Path, write_jsonl: WriteJsonl
     ) -> None:
         path = write_jsonl(records(4))
-        self.run(place, [path])
+        self.run(workspace, [path])
         shutil.copy(path, tmp_path / "copy.jsonl")
         (tmp_path / "copy.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
-        self.run(place, [tmp_path / "copy.jsonl", tmp_path / "copy.jsonl.gz"])
-        assert place.with_settings(Settings()).catalogue.read().num_rows == 4
+        self.run(workspace, [tmp_path / "copy.jsonl", tmp_path / "copy.jsonl.gz"])
+        assert workspace.with_settings(Settings()).catalogue.read().num_rows == 4
 
 
 def test_duplicates_are_equal_after_composition_and_white_space(
-    place: Workspace, write_jsonl: WriteJsonl
+    workspace: Workspace, write_jsonl: WriteJsonl
 ) -> None:
     same = ["Café  au lait", "Cafe\u0301 au lait\n", "  Café\tau\u00a0lait"]
     rows = [{"text": text, "id": i} for i, text in enumerate([*same, "café au lait"])]
-    manifest = ingest(place.with_settings(settings()), [write_jsonl(rows)])
+    manifest = ingest(workspace.with_settings(settings()), [write_jsonl(rows)])
     assert manifest.counts() == {"quarantined": 0, "documents": 2, "duplicates": 2, "erased": 0}
-    assert texts(place, settings())[0] == same[0]
+    assert texts(workspace, settings())[0] == same[0]
 
 
-def test_ids_are_keyed(place: Workspace, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
+def test_ids_are_keyed(workspace: Workspace, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
     path = write_jsonl(records(2))
     other = Workspace.create_or_open(tmp_path / "other")
-    for workspace in (place, other):
-        ingest(workspace.with_settings(settings()), [path])
+    for one in (workspace, other):
+        ingest(one.with_settings(settings()), [path])
     ids = [
-        set(tables.to_strings(workspace.with_settings(Settings()).catalogue.read(), "doc_id"))
-        for workspace in (place, other)
+        set(tables.to_strings(one.with_settings(Settings()).catalogue.read(), "doc_id"))
+        for one in (workspace, other)
     ]
     assert not ids[0] & ids[1]
 
 
-def test_odd_texts_come_back_exactly(place: Workspace, write_jsonl: WriteJsonl) -> None:
+def test_odd_texts_come_back_exactly(workspace: Workspace, write_jsonl: WriteJsonl) -> None:
     odd = ["\U0001f600 a\u200bb", "مرحبا", "王小明诉李四", "[PERSON_1] is here"]
-    ingest(place.with_settings(settings()), [write_jsonl({"text": text} for text in odd)])
-    assert texts(place, settings()) == odd
+    ingest(workspace.with_settings(settings()), [write_jsonl({"text": text} for text in odd)])
+    assert texts(workspace, settings()) == odd
 
 
-def test_no_document_at_all(place: Workspace, tmp_path: Path) -> None:
+def test_no_document_at_all(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    assert ingest(place.with_settings(settings()), [tmp_path / "in"]).counts() == {}
+    assert ingest(workspace.with_settings(settings()), [tmp_path / "in"]).counts() == {}
     (tmp_path / "in" / "a.jsonl").write_text(json.dumps({"text": ""}) + "\n")
-    assert ingest(place.with_settings(settings()), [tmp_path / "in"]).counts()["quarantine:empty"] == 1
-    assert place.with_settings(Settings()).catalogue.read().num_rows == 0
+    assert ingest(workspace.with_settings(settings()), [tmp_path / "in"]).counts()["quarantine:empty"] == 1
+    assert workspace.with_settings(Settings()).catalogue.read().num_rows == 0

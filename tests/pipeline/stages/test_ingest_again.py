@@ -38,7 +38,7 @@ class Office:
                 "mask": {"detector": "rules", **mask_settings},
             }
         )
-        self.place = Workspace.create_or_open(folder / "workspace")
+        self.workspace = Workspace.create_or_open(folder / "workspace")
 
     def erasing(self, **more: Any) -> None:
         changed = self.settings.ingest.model_copy(update={"removed": "erase", **more})
@@ -59,25 +59,25 @@ class Office:
     def work(self, *sources: Path) -> list[tuple[str, int]]:
         """Ingest and mask; which shards were done."""
         each = Counting()
-        ingest(self.place.with_settings(self.settings), sources or (self.source,), each)
-        mask(self.place.with_settings(self.settings), each)
+        ingest(self.workspace.with_settings(self.settings), sources or (self.source,), each)
+        mask(self.workspace.with_settings(self.settings), each)
         return each.done
 
     def texts(self) -> dict[str, str]:
         """doc_id by text of everything that is kept."""
-        rows = self.place.with_settings(self.settings).catalogue.read().to_pylist()
+        rows = self.workspace.with_settings(self.settings).catalogue.read().to_pylist()
         ids = [row["doc_id"] for row in rows]
         shards = sorted({row["shard"] for row in rows})
         documents = [
-            d for index in shards for d in read_raw(self.place.with_settings(self.settings), index, ids)
+            d for index in shards for d in read_raw(self.workspace.with_settings(self.settings), index, ids)
         ]
         return {document.text: document.doc_id for document in documents}
 
     def traces(self, doc_id: str) -> list[str]:
         """Every file below the workspace in which a document stands, but the log."""
         found: list[str] = []
-        for path in self.place.root.rglob("*"):
-            name = path.relative_to(self.place.root).as_posix()
+        for path in self.workspace.root.rglob("*"):
+            name = path.relative_to(self.workspace.root).as_posix()
             if path.suffix == ".parquet" and "doc_id" in tables.read_column_names(path):
                 found += [name] if doc_id in tables.to_strings(tables.read_part(path), "doc_id") else []
             elif path.is_file() and path.name != "log.jsonl" and doc_id.encode() in path.read_bytes():
@@ -85,7 +85,7 @@ class Office:
         return found
 
     def logged(self) -> list[dict[str, Any]]:
-        entries = self.place.with_settings(self.settings).log.read()
+        entries = self.workspace.with_settings(self.settings).log.read()
         return [entry.facts for entry in entries if entry.action == "forget" and entry.outcome == "done"]
 
 
@@ -161,8 +161,8 @@ class TestNewAndChanged:
         lines = [json.dumps({"text": f"Clause {n}.", "matter": str(n)}) for n in range(9)]
         office.write("all.jsonl", "\n".join(lines))
         office.work()
-        (office.place.plan / "00002.sealed").unlink()
-        shutil.rmtree(office.place.raw)
+        (office.workspace.plan / "00002.sealed").unlink()
+        shutil.rmtree(office.workspace.raw)
         office.work()
         assert len(office.texts()) == 9
 
@@ -184,10 +184,10 @@ class TestForgotten:
         old = before[(office.source / "004.txt").read_text()]
         assert len(office.traces(old)) > 4
         office.write("004.txt", "Mr Walter Pemberton wrote another letter.")
-        manifest = ingest(office.place.with_settings(office.settings), [office.source])
+        manifest = ingest(office.workspace.with_settings(office.settings), [office.source])
         assert manifest.counts()["forgotten"] == 1
         assert office.traces(old) == []  # before anything is masked anew
-        assert office.place.with_settings(office.settings).keys.existing_keys([old]) == {}
+        assert office.workspace.with_settings(office.settings).keys.existing_keys([old]) == {}
         (entry,) = office.logged()
         assert (entry["keys"], entry["models"]) == (1, [])
         assert entry["rows"] >= 3
@@ -197,13 +197,13 @@ class TestForgotten:
         office.work()
         before = office.texts()
         was = (office.source / "001.txt").read_text()
-        key = office.place.with_settings(office.settings).keys.existing_keys([before[was]])
+        key = office.workspace.with_settings(office.settings).keys.existing_keys([before[was]])
         office.write("001.txt", "Another letter.")
         office.work()
         office.write("001.txt", was)
         office.work()
         assert office.texts() == before
-        assert office.place.with_settings(office.settings).keys.existing_keys([before[was]]) != key
+        assert office.workspace.with_settings(office.settings).keys.existing_keys([before[was]]) != key
 
     def test_killed_before_the_catalogue_the_next_run_forgets(
         self, office: Office, monkeypatch: pytest.MonkeyPatch
@@ -218,18 +218,18 @@ class TestForgotten:
         office.work()
         old = office.texts()[(office.source / "001.txt").read_text()]
         office.write("001.txt", "Another letter.")
-        for place in (
+        for workspace in (
             "lexveil.pipeline.stages.ingest.remove_vanished",
             "lexveil.pipeline.workspace.catalogue.Catalogue.write",
         ):
             with monkeypatch.context() as patched:
-                patched.setattr(place, kill)
+                patched.setattr(workspace, kill)
                 with pytest.raises(Killed):
-                    ingest(office.place.with_settings(office.settings), [office.source])
+                    ingest(office.workspace.with_settings(office.settings), [office.source])
         office.work()
         assert office.traces(old) == []
         assert len(office.texts()) == 7
-        assert office.place.with_settings(office.settings).keys.existing_keys([old]) == {}
+        assert office.workspace.with_settings(office.settings).keys.existing_keys([old]) == {}
 
 
 class TestRemoved:
@@ -272,7 +272,7 @@ class TestRemoved:
         office.fill(6)
         office.work()
         before = office.texts()
-        for path in office.place.raw.glob("part-*.parquet"):  # as they were before rows knew their item
+        for path in office.workspace.raw.glob("part-*.parquet"):  # as they were before rows knew their item
             result, table = tables.read_result(path), tables.read_part(path).drop_columns(["item"])
             assert result is not None
             tables.write_part(path.parent, Shard(result.index, result.key), table, result.counts)
@@ -335,7 +335,7 @@ class TestRemoved:
             office.work()
         assert str(office.source) not in str(refused.value)
         with pytest.raises(RemovalRefusedError, match=told):  # and before a scheduler is started
-            prepare_workspace(office.place.root, office.settings, [office.source], False)
+            prepare_workspace(office.workspace.root, office.settings, [office.source], False)
         assert office.texts() == before
         office.erasing(removed_share=1.0)
         office.work()
@@ -364,24 +364,24 @@ class TestIdle:
     def finish(self, office: Office) -> None:
         """What a run leaves, without its models."""
         office.work()
-        (office.place.runs).mkdir(exist_ok=True)
-        report = office.place.runs / "report.html"
+        (office.workspace.runs).mkdir(exist_ok=True)
+        report = office.workspace.runs / "report.html"
         report.write_text("")
-        request = make_request(office.place.with_settings(office.settings), [office.source])
-        close_request(office.place, request, {"report": str(report)})
+        request = make_request(office.workspace.with_settings(office.settings), [office.source])
+        close_request(office.workspace, request, {"report": str(report)})
 
     def test_nothing_new_is_known_from_sizes_and_times(
         self, office: Office, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         office.fill(4)
         office.write("all.jsonl", json.dumps({"text": "A clause.", "matter": "m"}) + "\n")
-        assert reuse_last_result(office.place.root, office.settings, [office.source]) is None
+        assert reuse_last_result(office.workspace.root, office.settings, [office.source]) is None
         self.finish(office)
         monkeypatch.setattr(
             "lexveil.pipeline.sources.files.SourceFile.digest", lambda file: pytest.fail("hashed")
         )
         monkeypatch.setattr("lexveil.pipeline.sources.documents._slices", lambda *_: pytest.fail("read"))
-        found = reuse_last_result(office.place.root, office.settings, [office.source])
+        found = reuse_last_result(office.workspace.root, office.settings, [office.source])
         assert found is not None
         assert found["changed"] is False
 
@@ -397,14 +397,14 @@ class TestIdle:
             "sidecar": lambda: office.write("metadata.jsonl", '{"file_name": "000.txt", "matter": "m9"}\n'),
         }
         changes[what]()
-        assert reuse_last_result(office.place.root, office.settings, [office.source]) is None
+        assert reuse_last_result(office.workspace.root, office.settings, [office.source]) is None
 
     def test_fields_are_looked_for_once(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
         office.fill(4)
         self.finish(office)
         office.write("new.txt", "A letter of nobody.")  # without an owner: for the quarantine
         monkeypatch.setattr("lexveil.pipeline.request.check_fields", lambda *_: pytest.fail("looked again"))
-        prepare_workspace(office.place.root, office.settings, [office.source], True)
+        prepare_workspace(office.workspace.root, office.settings, [office.source], True)
 
     def test_it_loads_no_models(self) -> None:
         """Neither on the command line, before Prefect, nor in a worker that Prefect has started."""

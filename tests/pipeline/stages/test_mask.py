@@ -28,10 +28,12 @@ RECALL = {"EMAIL": 0.95, "PHONE": 0.9, "PERSON": 0.93}
 @pytest.fixture(scope="module")
 def masked_texts(finished_once: Finished) -> dict[str, str]:
     """Masked text by original, both without white space."""
-    place, settings = finished_once.workspace, finished_once.settings
-    rows = [row for path in sorted(place.masked.glob("part-*")) for row in tables.read_part(path).to_pylist()]
+    workspace, settings = finished_once.workspace, finished_once.settings
+    rows = [
+        row for path in sorted(workspace.masked.glob("part-*")) for row in tables.read_part(path).to_pylist()
+    ]
     return {
-        squeezed(restore_document(place.with_settings(settings), row["doc_id"])): squeezed(row["text"])
+        squeezed(restore_document(workspace.with_settings(settings), row["doc_id"])): squeezed(row["text"])
         for row in rows
     }
 
@@ -41,17 +43,17 @@ def squeezed(text: str) -> str:
 
 
 def test_every_document_is_restored_character_by_character(finished_once: Finished) -> None:
-    place, settings = finished_once.workspace, finished_once.settings
+    workspace, settings = finished_once.workspace, finished_once.settings
     for shard in sorted(
-        {row["shard"] for row in place.with_settings(Settings()).catalogue.read().to_pylist()}
+        {row["shard"] for row in workspace.with_settings(Settings()).catalogue.read().to_pylist()}
     ):
         ids = [
             row["doc_id"]
-            for row in place.with_settings(Settings()).catalogue.read().to_pylist()
+            for row in workspace.with_settings(Settings()).catalogue.read().to_pylist()
             if row["shard"] == shard
         ]
-        for document in read_raw(place.with_settings(settings), shard, ids):
-            assert restore_document(place.with_settings(settings), document.doc_id) == document.text
+        for document in read_raw(workspace.with_settings(settings), shard, ids):
+            assert restore_document(workspace.with_settings(settings), document.doc_id) == document.text
 
 
 def test_every_document_is_masked(finished_once: Finished, masked_texts: dict[str, str]) -> None:
@@ -84,16 +86,16 @@ def test_citations_stay(finished_once: Finished, masked_texts: dict[str, str]) -
 
 
 def test_counts_are_those_of_the_tokens(finished_once: Finished) -> None:
-    place = finished_once.workspace
-    spans = sum(sum(table.column("n_spans").to_pylist()) for table in parts(place))
+    workspace = finished_once.workspace
+    spans = sum(sum(table.column("n_spans").to_pylist()) for table in parts(workspace))
     by_type = finished_once.first["spans_by_type"]
     assert sum(by_type.values()) == spans
     assert set(by_type) <= set(ENTITY_TYPES)
-    assert finished_once.first["masked"] == sum(table.num_rows for table in parts(place))
+    assert finished_once.first["masked"] == sum(table.num_rows for table in parts(workspace))
 
 
-def parts(place: Workspace) -> list[Any]:
-    return [tables.read_part(path) for path in sorted(place.masked.glob("part-*"))]
+def parts(workspace: Workspace) -> list[Any]:
+    return [tables.read_part(path) for path in sorted(workspace.masked.glob("part-*"))]
 
 
 def test_the_same_again_does_nothing(finished_once: Finished) -> None:
@@ -168,9 +170,9 @@ def matter(tmp_path: Any, write_jsonl: Any) -> Workspace:
         {"text": ANSWER, "owner": "a"},
         {"text": CASE + " End.", "owner": "b"},
     ]
-    place = Workspace.create_or_open(tmp_path / "workspace")
-    ingest(place.with_settings(policy()), [write_jsonl(rows)])
-    return place
+    workspace = Workspace.create_or_open(tmp_path / "workspace")
+    ingest(workspace.with_settings(policy()), [write_jsonl(rows)])
+    return workspace
 
 
 def policy(**mask_settings: Any) -> Settings:
@@ -178,15 +180,15 @@ def policy(**mask_settings: Any) -> Settings:
     return Settings.model_validate({"ingest": fields, "mask": mask_settings})
 
 
-def texts(place: Workspace) -> list[str]:
-    return sorted(text for table in parts(place) for text in tables.to_strings(table, "text"))
+def texts(workspace: Workspace) -> list[str]:
+    return sorted(text for table in parts(workspace) for text in tables.to_strings(table, "text"))
 
 
-def stand_ins(place: Workspace, settings: Settings) -> dict[str, dict[str, set[str]]]:
+def stand_ins(workspace: Workspace, settings: Settings) -> dict[str, dict[str, set[str]]]:
     """What stands for each original, by owner."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for row in place.with_settings(Settings()).catalogue.read().to_pylist():
-        entry = read_vault(place.with_settings(settings), row["shard"], [row["doc_id"]])[row["doc_id"]]
+    for row in workspace.with_settings(Settings()).catalogue.read().to_pylist():
+        entry = read_vault(workspace.with_settings(settings), row["shard"], [row["doc_id"]])[row["doc_id"]]
         for r in entry.replacements:
             found[row["owner"]][r.original].add(r.text)
     return found

@@ -51,21 +51,21 @@ def encoded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     source = folder / "records.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    place = Workspace.create_or_open(folder / "workspace")
-    ingest(place.with_settings(settings()), [source])
-    mask(place.with_settings(settings()))
-    encode(place.with_settings(settings()), "embedding")
-    return place.root
+    workspace = Workspace.create_or_open(folder / "workspace")
+    ingest(workspace.with_settings(settings()), [source])
+    mask(workspace.with_settings(settings()))
+    encode(workspace.with_settings(settings()), "embedding")
+    return workspace.root
 
 
 @pytest.fixture
-def place(encoded_once: Path, tmp_path: Path) -> Workspace:
+def workspace(encoded_once: Path, tmp_path: Path) -> Workspace:
     shutil.copytree(encoded_once, tmp_path / "workspace")
     return Workspace.open(tmp_path / "workspace")
 
 
-def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
-    ledger, population = open_ledger(place.with_settings(chosen))
+def runs(workspace: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
+    ledger, population = open_ledger(workspace.with_settings(chosen))
     try:
         assert ledger.verify().ok
         return [(found.state, found.actual_steps) for found in ledger.reservations(population)]
@@ -73,18 +73,18 @@ def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
         ledger.close()
 
 
-def spent(place: Workspace, chosen: Settings) -> float:
-    ledger, population = open_ledger(place.with_settings(chosen))
+def spent(workspace: Workspace, chosen: Settings) -> float:
+    ledger, population = open_ledger(workspace.with_settings(chosen))
     try:
         return ledger.spent_epsilon(population, chosen.ledger.limit_delta)
     finally:
         ledger.close()
 
 
-def test_every_trial_and_the_scores_are_charged(place: Workspace) -> None:
-    found = search_private(place.with_settings(settings()), TRIALS, 2.0)
-    assert [state for state, _ in runs(place, settings())] == ["committed"] * (TRIALS + 1)
-    assert found.spent == spent(place, settings()) > 2.0
+def test_every_trial_and_the_scores_are_charged(workspace: Workspace) -> None:
+    found = search_private(workspace.with_settings(settings()), TRIALS, 2.0)
+    assert [state for state, _ in runs(workspace, settings())] == ["committed"] * (TRIALS + 1)
+    assert found.spent == spent(workspace, settings()) > 2.0
     assert "private" in found.statement
     assert "3 trials" in found.statement
     assert f"{found.spent:.3g} of 20" in found.statement
@@ -93,13 +93,13 @@ def test_every_trial_and_the_scores_are_charged(place: Workspace) -> None:
     again = Settings.model_validate(written)
     assert (again.train.steps, again.train.model) == (written["train"]["steps"], "linear")
     # The same search is not paid for twice.
-    assert search_private(place.with_settings(settings()), TRIALS, 2.0) == found
-    assert len(runs(place, settings())) == TRIALS + 1
+    assert search_private(workspace.with_settings(settings()), TRIALS, 2.0) == found
+    assert len(runs(workspace, settings())) == TRIALS + 1
 
 
-def test_the_noise_of_the_scores_is_that_of_their_charge(place: Workspace) -> None:
-    found = search_private(place.with_settings(settings()), TRIALS, 2.0)
-    ledger, population = open_ledger(place.with_settings(settings()))
+def test_the_noise_of_the_scores_is_that_of_their_charge(workspace: Workspace) -> None:
+    found = search_private(workspace.with_settings(settings()), TRIALS, 2.0)
+    ledger, population = open_ledger(workspace.with_settings(settings()))
     scoring = ledger.reservations(population)[-1].charge
     ledger.close()
     assert (scoring.sample_rate, scoring.steps) == (1.0, 1)
@@ -117,7 +117,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("moment", ["after a trial", "before the commits"])
 def test_a_killed_search_is_taken_up_again_and_charged_once(
-    place: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moment: str
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moment: str
 ) -> None:
     def kill(stage: str, done: int, total: int, documents: int = 0) -> None:
         if moment == "after a trial" and done == 2:
@@ -130,38 +130,38 @@ def test_a_killed_search_is_taken_up_again_and_charged_once(
         if moment == "before the commits":
             patch.setattr("lexveil.privacy.dp.ledger.ledger.Ledger.commit", refuse)
         with pytest.raises(Killed):
-            search_private(place.with_settings(settings()), TRIALS, 2.0, progress=kill)
-    assert [state for state, _ in runs(place, settings())] == ["open"] * (TRIALS + 1)
-    twin = Workspace.open(shutil.copytree(place.root, tmp_path / "twin"))
-    first, second = (search_private(one.with_settings(settings()), TRIALS, 2.0) for one in (place, twin))
+            search_private(workspace.with_settings(settings()), TRIALS, 2.0, progress=kill)
+    assert [state for state, _ in runs(workspace, settings())] == ["open"] * (TRIALS + 1)
+    twin = Workspace.open(shutil.copytree(workspace.root, tmp_path / "twin"))
+    first, second = (search_private(one.with_settings(settings()), TRIALS, 2.0) for one in (workspace, twin))
     assert first == second
-    assert [state for state, _ in runs(place, settings())] == ["committed"] * (TRIALS + 1)
+    assert [state for state, _ in runs(workspace, settings())] == ["committed"] * (TRIALS + 1)
 
 
-def test_a_search_that_does_not_fit_charges_nothing(place: Workspace) -> None:
+def test_a_search_that_does_not_fit_charges_nothing(workspace: Workspace) -> None:
     chosen = settings(limit=3.0)
     with pytest.raises(BudgetRefusedError):
-        search_private(place.with_settings(chosen), TRIALS, 2.0)
-    assert spent(place, chosen) == 0
-    assert {steps for _, steps in runs(place, chosen)} == {0}
+        search_private(workspace.with_settings(chosen), TRIALS, 2.0)
+    assert spent(workspace, chosen) == 0
+    assert {steps for _, steps in runs(workspace, chosen)} == {0}
     # What was given back can be spent.
-    search_private(place.with_settings(chosen), TRIALS, 0.8)
+    search_private(workspace.with_settings(chosen), TRIALS, 0.8)
 
 
-def test_a_search_on_public_documents_charges_nothing_and_says_so(place: Workspace) -> None:
-    found = search_public(place.with_settings(settings()), TRIALS)
+def test_a_search_on_public_documents_charges_nothing_and_says_so(workspace: Workspace) -> None:
+    found = search_public(workspace.with_settings(settings()), TRIALS)
     assert (found.spent, found.noise) == (None, 0)
     assert "nothing was charged" in found.statement
     assert all(0 <= trial.score <= 1 for trial in found.trials)
     assert found.trials[found.best].score == max(trial.score for trial in found.trials)
-    assert runs(place, settings()) == []
+    assert runs(workspace, settings()) == []
 
 
-def test_what_cannot_be_searched_is_refused_before_anything_is_charged(place: Workspace) -> None:
+def test_what_cannot_be_searched_is_refused_before_anything_is_charged(workspace: Workspace) -> None:
     for chosen, word in ((settings(objective="denoise"), "labels"), (settings(held_out=0.0), "held-out")):
         with pytest.raises(TrainingRefusedError, match=word):
-            search_private(place.with_settings(chosen), TRIALS, 2.0)
-        assert runs(place, chosen) == []
+            search_private(workspace.with_settings(chosen), TRIALS, 2.0)
+        assert runs(workspace, chosen) == []
 
 
 def test_the_candidates_are_public_and_begin_with_the_recipe() -> None:
@@ -172,7 +172,7 @@ def test_the_candidates_are_public_and_begin_with_the_recipe() -> None:
 
 
 def test_a_model_that_diverged_is_a_trial_that_told_nothing_rightly(
-    place: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
 
@@ -180,4 +180,4 @@ def test_a_model_that_diverged_is_a_trial_that_told_nothing_rightly(
         raise NonFiniteGradientError(1)
 
     monkeypatch.setattr(search, "fit", diverge)
-    assert {trial.score for trial in search_public(place.with_settings(settings()), 2).trials} == {0.0}
+    assert {trial.score for trial in search_public(workspace.with_settings(settings()), 2).trials} == {0.0}

@@ -30,8 +30,8 @@ def settings(**more: Any) -> Settings:
     return Settings.model_validate({"ingest": {"owner_field": "owner"}, "train": base})
 
 
-def runs(place: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
-    ledger, population = open_ledger(place.with_settings(chosen))
+def runs(workspace: Workspace, chosen: Settings) -> list[tuple[str, int | None]]:
+    ledger, population = open_ledger(workspace.with_settings(chosen))
     try:
         assert ledger.verify().ok
         return [(found.state, found.charged_steps) for found in ledger.reservations(population)]
@@ -44,23 +44,23 @@ def encoded_once(masked_once: Workspace, tmp_path_factory: pytest.TempPathFactor
     """Encoded for every kind, since the encoder is the slow part."""
     root = tmp_path_factory.mktemp("encoded") / "workspace"
     shutil.copytree(masked_once.root, root)
-    place = Workspace.open(root)
+    workspace = Workspace.open(root)
     for want in ("embedding", "tokens"):
-        encode(place.with_settings(settings()), want)
-    return place
+        encode(workspace.with_settings(settings()), want)
+    return workspace
 
 
 @pytest.fixture
-def place(encoded_once: Workspace, tmp_path: Any) -> Workspace:
+def workspace(encoded_once: Workspace, tmp_path: Any) -> Workspace:
     shutil.copytree(encoded_once.root, tmp_path / "workspace")
     return Workspace.open(tmp_path / "workspace")
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "lstm", "square", "cubic"])
 @pytest.mark.parametrize("objective", ["classify", "denoise"])
-def test_every_kind_by_every_objective(place: Workspace, kind: str, objective: str) -> None:
+def test_every_kind_by_every_objective(workspace: Workspace, kind: str, objective: str) -> None:
     chosen = settings(model=kind, objective=objective)
-    trained = train(place.with_settings(chosen))
+    trained = train(workspace.with_settings(chosen))
     card = read_card(trained.saved.folder)
     assert trained.new
     assert len(trained.unprotected_losses) == 3
@@ -70,13 +70,13 @@ def test_every_kind_by_every_objective(place: Workspace, kind: str, objective: s
     assert card["delta"] == 1e-5
     assert card["max_grad_norm"] > 0
     assert card["noise_multiplier"] > 0
-    assert runs(place, chosen) == [("committed", 3)]
-    manifest = extract(place.with_settings(chosen), trained.saved.name)
+    assert runs(workspace, chosen) == [("committed", 3)]
+    manifest = extract(workspace.with_settings(chosen), trained.saved.name)
     assert (manifest.rows, manifest.done_now) == (12, 2)
 
 
-def test_what_lies_in_the_models_folder(place: Workspace) -> None:
-    saved = train(place.with_settings(settings())).saved
+def test_what_lies_in_the_models_folder(workspace: Workspace) -> None:
+    saved = train(workspace.with_settings(settings())).saved
     names = {path.name for path in saved.folder.iterdir()}
     assert names == {"model.safetensors", "config.json", "labels.json", "card.json", "MODEL_CARD.md"}
     model = load_model(saved.folder, load_encoder(settings().train))
@@ -85,21 +85,21 @@ def test_what_lies_in_the_models_folder(place: Workspace) -> None:
     for word in ("epsilon", "delta", "unit", "neighbors", "steps", "noise multiplier", "Not covered"):
         assert word in card
     assert "Features themselves are not differentially private" in saved.statement
-    assert not list(place.models.glob(".*"))
+    assert not list(workspace.models.glob(".*"))
 
 
-def test_a_known_seed_voids_the_guarantee_and_says_so(place: Workspace) -> None:
-    saved = train(place.with_settings(settings(seed=1))).saved
+def test_a_known_seed_voids_the_guarantee_and_says_so(workspace: Workspace) -> None:
+    saved = train(workspace.with_settings(settings(seed=1))).saved
     assert saved.statement.startswith("NOT PRIVATE")
     assert "NOT PRIVATE" in (saved.folder / "MODEL_CARD.md").read_text()
 
 
-def test_the_same_again_trains_and_charges_nothing(place: Workspace) -> None:
-    first, again = (train(place.with_settings(settings())) for _ in range(2))
+def test_the_same_again_trains_and_charges_nothing(workspace: Workspace) -> None:
+    first, again = (train(workspace.with_settings(settings())) for _ in range(2))
     assert (first.new, again.new, again.saved) == (True, False, first.saved)
-    assert runs(place, settings()) == [("committed", 3)]
-    assert find_current_model(place.with_settings(settings())) == first.saved
-    assert find_current_model(place.with_settings(settings(model="mlp"))) is None
+    assert runs(workspace, settings()) == [("committed", 3)]
+    assert find_current_model(workspace.with_settings(settings())) == first.saved
+    assert find_current_model(workspace.with_settings(settings(model="mlp"))) is None
 
 
 class Killed(BaseException):
@@ -116,7 +116,7 @@ def listen(heard: list[tuple[str, int, int]]) -> Progress:
 @pytest.mark.parametrize("kind", ["linear", "lstm"])
 @pytest.mark.parametrize("step", [0, 2])
 def test_a_killed_run_ends_in_the_same_model_and_is_charged_once(
-    place: Workspace, tmp_path: Any, step: int, kind: str
+    workspace: Workspace, tmp_path: Any, step: int, kind: str
 ) -> None:
     """From its checkpoint, from the start where the checkpoint is gone, and where it is torn."""
     chosen = settings(model=kind, checkpoint_seconds=0)
@@ -126,22 +126,22 @@ def test_a_killed_run_ends_in_the_same_model_and_is_charged_once(
             raise Killed
 
     with pytest.raises(Killed):
-        train(place.with_settings(chosen), progress=kill)
-    assert list_models(place) == []
-    assert len(list(place.training.glob("*"))) == (step > 0)
-    gone, torn = (shutil.copytree(place.root, tmp_path / name) for name in ("gone", "torn"))
+        train(workspace.with_settings(chosen), progress=kill)
+    assert list_models(workspace) == []
+    assert len(list(workspace.training.glob("*"))) == (step > 0)
+    gone, torn = (shutil.copytree(workspace.root, tmp_path / name) for name in ("gone", "torn"))
     shutil.rmtree(gone / "protected" / "training", ignore_errors=True)
     for path in (torn / "protected" / "training").glob("*"):
         path.write_bytes(path.read_bytes()[:-100])
     weights: list[bytes] = []
     made: list[list[tuple[str, int, int]]] = []
-    for workspace in (place, Workspace.open(gone), Workspace.open(torn)):
+    for one in (workspace, Workspace.open(gone), Workspace.open(torn)):
         heard: list[tuple[str, int, int]] = []
-        trained = train(workspace.with_settings(chosen), progress=listen(heard))
+        trained = train(one.with_settings(chosen), progress=listen(heard))
         assert trained.new
         assert len(trained.unprotected_losses) == 3
-        assert runs(workspace, chosen) == [("committed", 3)]
-        assert list(workspace.training.glob("*")) == []
+        assert runs(one, chosen) == [("committed", 3)]
+        assert list(one.training.glob("*")) == []
         weights.append((trained.saved.folder / "model.safetensors").read_bytes())
         made.append(heard)
     assert weights[0] == weights[1] == weights[2]
@@ -149,7 +149,7 @@ def test_a_killed_run_ends_in_the_same_model_and_is_charged_once(
     assert made == [all_steps[step:], all_steps, all_steps]
 
 
-def test_a_checkpoint_stays_with_its_open_run_and_leaves_with_it(place: Workspace) -> None:
+def test_a_checkpoint_stays_with_its_open_run_and_leaves_with_it(workspace: Workspace) -> None:
     chosen = settings(epsilon=1, checkpoint_seconds=0)
 
     def kill(stage: str, done: int, total: int, documents: int = 0) -> None:
@@ -157,70 +157,70 @@ def test_a_checkpoint_stays_with_its_open_run_and_leaves_with_it(place: Workspac
             raise Killed
 
     with pytest.raises(Killed):
-        train(place.with_settings(chosen), progress=kill)
-    (kept,) = place.training.iterdir()
+        train(workspace.with_settings(chosen), progress=kill)
+    (kept,) = workspace.training.iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     # Another recipe's run neither uses nor removes it.
-    assert train(place.with_settings(settings(epsilon=2))).new
-    assert list(place.training.iterdir()) == [kept]
-    ledger, _ = open_ledger(place.with_settings(chosen))
+    assert train(workspace.with_settings(settings(epsilon=2))).new
+    assert list(workspace.training.iterdir()) == [kept]
+    ledger, _ = open_ledger(workspace.with_settings(chosen))
     ledger.abandon(kept.name.split(".")[0])
     ledger.close()
-    train(place.with_settings(settings(epsilon=2)))
-    assert list(place.training.iterdir()) == []
+    train(workspace.with_settings(settings(epsilon=2)))
+    assert list(workspace.training.iterdir()) == []
 
 
-def test_killed_between_saving_and_committing(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_between_saving_and_committing(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     def kill(*_: Any) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "commit", kill)
         with pytest.raises(Killed):
-            train(place.with_settings(settings()))
-    assert runs(place, settings())[0][0] == "open"
-    assert not train(place.with_settings(settings())).new
-    assert runs(place, settings()) == [("committed", 3)]
+            train(workspace.with_settings(settings()))
+    assert runs(workspace, settings())[0][0] == "open"
+    assert not train(workspace.with_settings(settings())).new
+    assert runs(workspace, settings()) == [("committed", 3)]
 
 
-def test_a_lost_model_is_charged_anew(place: Workspace) -> None:
-    shutil.rmtree(train(place.with_settings(settings(epsilon=2))).saved.folder)
-    assert train(place.with_settings(settings(epsilon=2))).new
-    assert runs(place, settings()) == [("committed", 3)] * 2
+def test_a_lost_model_is_charged_anew(workspace: Workspace) -> None:
+    shutil.rmtree(train(workspace.with_settings(settings(epsilon=2))).saved.folder)
+    assert train(workspace.with_settings(settings(epsilon=2))).new
+    assert runs(workspace, settings()) == [("committed", 3)] * 2
 
 
-def test_the_ledger_refuses_what_would_pass_the_limit(place: Workspace) -> None:
-    train(place.with_settings(settings()))
-    before = runs(place, settings())
+def test_the_ledger_refuses_what_would_pass_the_limit(workspace: Workspace) -> None:
+    train(workspace.with_settings(settings()))
+    before = runs(workspace, settings())
     with pytest.raises(BudgetRefusedError, match="--epsilon") as caught:
-        train(place.with_settings(settings(model="mlp")))
+        train(workspace.with_settings(settings(model="mlp")))
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
-    assert runs(place, settings()) == before
-    assert len(list_models(place)) == 1
+    assert runs(workspace, settings()) == before
+    assert len(list_models(workspace)) == 1
 
 
-def test_another_population_has_a_limit_of_its_own(place: Workspace) -> None:
-    train(place.with_settings(settings()))
+def test_another_population_has_a_limit_of_its_own(workspace: Workspace) -> None:
+    train(workspace.with_settings(settings()))
     other = settings(model="mlp").model_copy(
         update={"ledger": settings().ledger.model_copy(update={"population": "second"})}
     )
-    assert train(place.with_settings(other)).new
-    assert [len(runs(place, chosen)) for chosen in (settings(), other)] == [1, 1]
+    assert train(workspace.with_settings(other)).new
+    assert [len(runs(workspace, chosen)) for chosen in (settings(), other)] == [1, 1]
 
 
-def test_models_are_found_by_name_or_kind(place: Workspace) -> None:
-    first = train(place.with_settings(settings(epsilon=1))).saved
-    assert find_model(place, first.name) == find_model(place, "linear") == first
+def test_models_are_found_by_name_or_kind(workspace: Workspace) -> None:
+    first = train(workspace.with_settings(settings(epsilon=1))).saved
+    assert find_model(workspace, first.name) == find_model(workspace, "linear") == first
     with pytest.raises(TrainingRefusedError, match="lexveil train"):
-        find_model(place, "lstm")
+        find_model(workspace, "lstm")
 
 
-def test_documents_that_cannot_train(place: Workspace) -> None:
+def test_documents_that_cannot_train(workspace: Workspace) -> None:
     apart = Settings.model_validate({"train": {"steps": 3, "held_out": 0.999999}})
     with pytest.raises(TrainingRefusedError):
-        train(place.with_settings(apart))
-    assert not list_models(place)
+        train(workspace.with_settings(apart))
+    assert not list_models(workspace)
 
 
 def test_an_encoder_that_is_none(masked: Workspace, tmp_path: Any) -> None:

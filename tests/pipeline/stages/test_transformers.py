@@ -43,8 +43,8 @@ def settings(kind: str, encoder: Path, **more: Any) -> Settings:
     return Settings.model_validate({**sections, "train": chosen})
 
 
-def charged(place: Workspace, chosen: Settings) -> list[str]:
-    ledger = Ledger(place.ledger_url(chosen))
+def charged(workspace: Workspace, chosen: Settings) -> list[str]:
+    ledger = Ledger(workspace.ledger_url(chosen))
     try:
         return [found.state for name in ledger.populations() for found in ledger.reservations(name)]
     finally:
@@ -73,20 +73,22 @@ def test_every_kind_is_trained_and_charged(
 def test_the_main_job_over_a_trained_transformer(
     masked: Workspace, masked_once: Workspace, small: Path, tmp_path: Path
 ) -> None:
-    place, chosen = masked, settings("lora", small, held_out=0.0)
-    result = run_job(place, make_request(place.with_settings(chosen), [masked_once.root.parent / "corpus"]))
+    workspace, chosen = masked, settings("lora", small, held_out=0.0)
+    result = run_job(
+        workspace, make_request(workspace.with_settings(chosen), [masked_once.root.parent / "corpus"])
+    )
     assert result["model"].startswith("lora-")
     assert result["encrypted"]["agreement"] == 1.0
-    parts = find_current_features(place).glob("part-*")
+    parts = find_current_features(workspace).glob("part-*")
     rows = [row for path in parts for row in tables.read_part(path).to_pylist()]
     assert {row["doc_id"] for row in rows} == set(
-        place.with_settings(Settings()).catalogue.read().column("doc_id").to_pylist()
+        workspace.with_settings(Settings()).catalogue.read().column("doc_id").to_pylist()
     )
     norms = np.linalg.norm([row["features"] for row in rows], axis=1)
     assert norms.max() < 1 + 1e-5
 
     # What the endpoint gives a client for download turns texts into the same features.
-    saved = list_models(place)[-1]
+    saved = list_models(workspace)[-1]
     save_extractor(open_model(saved.folder, chosen), tmp_path / "extractor")
     found = LocalExtractor(tmp_path / "extractor", chosen).compute_features(
         ["The lease of the premises ends."]

@@ -26,9 +26,9 @@ def settings() -> Settings:
     )
 
 
-def account(place: Workspace) -> tuple[float, list[str]]:
+def account(workspace: Workspace) -> tuple[float, list[str]]:
     """What is spent, and the hashes of all entries."""
-    ledger, population = open_ledger(place.with_settings(settings()))
+    ledger, population = open_ledger(workspace.with_settings(settings()))
     try:
         assert ledger.verify().ok
         assert len(ledger.populations()) == 1
@@ -51,11 +51,11 @@ DOCUMENTS = [
 
 @pytest.fixture
 def trained(tmp_path: Path, write_jsonl: Write) -> Workspace:
-    place = Workspace.create_or_open(tmp_path / "workspace")
-    ingest(place.with_settings(settings()), [write_jsonl(DOCUMENTS)])
-    mask(place.with_settings(settings()))
-    train(place.with_settings(settings()))
-    return place
+    workspace = Workspace.create_or_open(tmp_path / "workspace")
+    ingest(workspace.with_settings(settings()), [write_jsonl(DOCUMENTS)])
+    mask(workspace.with_settings(settings()))
+    train(workspace.with_settings(settings()))
+    return workspace
 
 
 def test_an_erasure_refunds_nothing_and_the_next_run_is_charged_in_addition(trained: Workspace) -> None:
