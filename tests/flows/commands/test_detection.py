@@ -83,13 +83,13 @@ def test_what_is_wrong_is_one_line(lexveil: Lexveil, tmp_path: Path, arguments: 
 
 def test_the_detector_is_scored(lexveil: Lexveil, write_jsonl: WriteJsonl, monkeypatch: Any) -> None:
     monkeypatch.setenv("LEXVEIL_MASK__DETECTOR", "rules")
-    span = {"start": 9, "end": 25, "type": "EMAIL_ADDRESS"}
+    span = {"start": 9, "end": 25, "type": "EMAIL"}
     gold = write_jsonl([{**RECORD, "spans": [span]}], "gold.jsonl")
     result = lexveil("detect", "evaluate", gold, "--workers", "1", "--json").json
-    assert result["by_type"]["EMAIL_ADDRESS"]["recall"] == 1
+    assert result["by_type"]["EMAIL"]["recall"] == 1
     shown = lexveil("detect", "evaluate", gold, "--workers", "1").out
     assert "by type" in shown
-    assert "EMAIL_ADDRESS" in shown
+    assert "EMAIL" in shown
 
 
 def test_a_page_of_one_document_and_of_all(lexveil: Lexveil, masked: Workspace) -> None:
