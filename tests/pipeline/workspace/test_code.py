@@ -47,7 +47,7 @@ EDITS = [
     ("nlp/entity_types.py", '"GPE": "LOCATION"', '"GPE": "ORGANIZATION"', {"find", "mask"}),
     ("privacy/pseudonyms.py", "def surrogate_seed(", "def surrogate_seed_(", {"mask"}),
     ("pipeline/labels.py", "def parse_classes(", "def parse_classes_(", {"ingest", "train", "audit"}),
-    ("pipeline/stages/audit.py", "_CONFIDENCE = 0.95", "_CONFIDENCE = 0.5", {"audit"}),
+    ("pipeline/training/attacks.py", "_CONFIDENCE = 0.95", "_CONFIDENCE = 0.5", {"audit"}),
     ("nlp/encoders/public_text.txt", "the", "The", {"encode", "train", "extract", "audit"}),
     ("privacy/dp/audit/gate.py", '"""', '"""Edited. ', set()),
     ("pipeline/reports/run.py", '"""', '"""Edited. ', set()),
