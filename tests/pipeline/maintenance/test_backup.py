@@ -150,7 +150,7 @@ def test_what_is_wrong_leaves_nothing(
     back_up(workspace.with_settings(SETTINGS), backup)
     with pytest.raises(WorkspaceError, match="is not empty"):
         back_up(workspace.with_settings(SETTINGS), backup)
-    with pytest.raises(WorkspaceError, match="something lies"):
+    with pytest.raises(WorkspaceError, match="is not empty"):
         recover(backup, workspace.root, SETTINGS)
     monkeypatch.setenv("LEXVEIL_MASTER_KEY", KEY)
     with pytest.raises(WorkspaceKeyError, match="is not the key"):

@@ -380,7 +380,7 @@ class TestIdle:
         monkeypatch.setattr(
             "lexveil.pipeline.sources.files.SourceFile.digest", lambda file: pytest.fail("hashed")
         )
-        monkeypatch.setattr("lexveil.pipeline.sources.documents._slices", lambda *_: pytest.fail("read"))
+        monkeypatch.setattr("lexveil.pipeline.sources.documents._plan_slices", lambda *_: pytest.fail("read"))
         found = reuse_last_result(office.workspace.root, office.settings, [office.source])
         assert found is not None
         assert found["changed"] is False
