@@ -11,8 +11,8 @@ from typing import NamedTuple
 from lexveil.nlp.letters import HAN
 from lexveil.nlp.text import NormalizedText
 
-HAN_RUN = re.compile(rf"[^\W_]*[{HAN}〇○](?:[^\W_]|[○])*")
-"""A run of letters and digits with a Chinese character among them."""
+HAN_MARK = re.compile(f"[{HAN}〇○]")
+"""A character that makes a name Chinese; ○ stands for a character that is left out."""
 
 _WORD = re.compile(rf"[^\W_{HAN}]+(?:'[^\W_{HAN}]+)*")
 # Cyrillic and Greek letters that look like Latin ones.

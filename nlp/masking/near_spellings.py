@@ -10,6 +10,9 @@ SHORTEST_NEAR = 5
 
 _TWO_EDITS = 8
 
+# A longer word is no name, and its remainders would take cubic time.
+_LONGEST_NEAR = 64
+
 MOST_NEAR_NAMES = 20_000
 """Largest number of names that an index should hold."""
 
@@ -21,6 +24,8 @@ class NearIndex:
         """Index folded names."""
         self._by_remainder: dict[str, list[str]] = {}
         for name in names:
+            if len(name) > _LONGEST_NEAR:
+                continue
             for remainder in _list_remainders(name):
                 self._by_remainder.setdefault(remainder, []).append(name)
 
@@ -28,8 +33,11 @@ class NearIndex:
         """Return True if a name is spelled like `word`, or nearly.
 
         One edit is tolerated in words of `SHORTEST_NEAR` letters or more, two edits in words of eight or
-        more. An edit inserts, deletes or replaces a letter, or swaps two adjacent ones.
+        more. An edit inserts, deletes or replaces a letter, or swaps two adjacent ones. Words of more than 64
+        letters have no near spellings.
         """
+        if len(word) > _LONGEST_NEAR:
+            return False
         return any(
             _is_within(word, name, _tolerance(min(len(word), len(name))))
             for remainder in _list_remainders(word)

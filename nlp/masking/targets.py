@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from lexveil.nlp.entity_types import CONTEXTUAL_TYPES
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.masking.folding import HAN_RUN, Token, fold_words, join_folded, split_tokens
+from lexveil.nlp.masking.folding import HAN_MARK, Token, fold_words, join_folded, split_tokens
 from lexveil.nlp.masking.mask import Replacement
 from lexveil.nlp.text import NormalizedText
 from lexveil.nlp.vocabulary import FOLDED_TITLES, JURISDICTIONS, LEGAL_WORDS
@@ -23,6 +23,8 @@ FormReason = Literal["string", "surname"]
 
 # A court or an authority is named after its place, which is not personal.
 _INSTITUTION = re.compile(rf"[{HAN}]{{0,12}}?(?:法院|检察院|公安|政府|看守所|司法局|监狱|委员会)")
+# Text without spaces, with the punctuation that a Chinese name may contain: "(2019)京0108刑初76号".
+_STRETCH = re.compile(r"(?:[^\W_]|[○()\[\]〔〕·./&-])+")
 # Between the words of one name; the columns of a table may be far apart.
 _GAP = re.compile(r"[ .,'/&:;()\[\]\n\t-]{0,4}|\s{0,40}")
 _FUNCTION_WORDS = frozenset(
@@ -92,7 +94,7 @@ class Targets:
                 continue
             ignores_case = in_lower_case or any(c.isdigit() for c in joined)
             target = Target(kind, reason, len(words) == 1, ignores_case, replacement.entity, joined)
-            if HAN_RUN.search(joined):
+            if HAN_MARK.search(joined):
                 self._add_han(target)
             else:
                 self._add_words(target, words)
@@ -161,10 +163,12 @@ class Targets:
         return best
 
     def _find_han(self, text: str) -> Iterator[Occurrence]:
-        for run in HAN_RUN.finditer(text):
-            for start in range(run.start(), run.end() - 1):
+        for stretch in _STRETCH.finditer(text):
+            if not HAN_MARK.search(text, stretch.start(), stretch.end()):
+                continue
+            for start in range(stretch.start(), stretch.end() - 1):
                 if text[start : start + 2] in self._han_starts:
-                    occurrence = self._find_longest_han(text, start, run.end())
+                    occurrence = self._find_longest_han(text, start, stretch.end())
                     if occurrence:
                         yield occurrence
 
@@ -210,10 +214,8 @@ def _list_forms(kind: str, surface: str) -> Iterator[tuple[tuple[str, ...], Form
     """
     if kind == "FAMILY_MEMBER":  # a relation, not a name: the relative's name is a PERSON
         return
-    if HAN_RUN.search(surface):
-        joined = "".join(c for c in surface if c.isalnum() or c == "○")
-        if _is_distinctive_han(kind, joined):
-            yield (joined,), "string"
+    if HAN_MARK.search(surface):
+        yield from _list_han_forms(kind, surface)
         return
     words = tuple(fold_words(surface))
     if kind == "PERSON":
@@ -236,6 +238,17 @@ def _list_person_forms(words: tuple[str, ...], surface: str) -> Iterator[tuple[t
     surname = words[0] if "," in surface else words[-1]
     if _is_distinctive("PERSON", (surname,), surname.title()):
         yield (surname,), "surname"
+
+
+def _list_han_forms(kind: str, surface: str) -> Iterator[tuple[tuple[str, ...], FormReason]]:
+    """Yield a Chinese string without its punctuation, and with it if it has any inside."""
+    letters = [index for index, c in enumerate(surface) if c.isalnum() or c == "○"]
+    joined = "".join(surface[index] for index in letters)
+    if _is_distinctive_han(kind, joined):
+        yield (joined,), "string"
+        literal = surface[letters[0] : letters[-1] + 1]
+        if literal != joined:
+            yield (literal,), "string"
 
 
 def _is_distinctive_han(kind: str, joined: str) -> bool:

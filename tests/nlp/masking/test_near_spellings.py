@@ -54,3 +54,8 @@ def test_every_deletion_and_replacement_is_found(name: str, data: st.DataObject)
     assert index.has_near(name[:position] + name[position + 1 :])
     assert index.has_near(name[:position] + letter + name[position + 1 :])
     assert index.has_near(name[:position] + letter + name[position:])
+
+
+def test_a_word_of_thousands_of_letters_is_no_name_and_takes_no_time() -> None:
+    long = "hawksmoor" * 1000
+    assert not NearIndex([long, "hawksmoor"]).has_near(long)

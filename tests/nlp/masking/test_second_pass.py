@@ -151,3 +151,40 @@ def test_many_names_take_no_square_of_time() -> None:
     ]
     outcome = anonymize_text(text, spans, TOKENS, Scope([DocumentNames.read(text, spans)], unkeyed_seed))
     assert len(outcome.masked.replacements) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "expected"),
+    [
+        (
+            "云帆（北京）科技有限公司，即云帆(北京)科技有限公司、云帆北京科技有限公司。",
+            ("云帆（北京）科技有限公司", "ORGANIZATION"),
+            "[ORGANIZATION_1]，即[ORGANIZATION_1]、[ORGANIZATION_1]。",
+        ),
+        (
+            "（2019）京0108刑初76号，即(2019)京0108刑初76号。",
+            ("（2019）京0108刑初76号", "CASE_NUMBER"),
+            "[CASE_NUMBER_1]，即([CASE_NUMBER_1]。",
+        ),
+        (
+            "被告人赵立强到庭。赵立强的证言，赵立强。",
+            ("赵立强", "PERSON"),
+            "被告人[PERSON_1]到庭。[PERSON_1]的证言，[PERSON_1]。",
+        ),
+        (
+            "他住海淀区。海淀区人民法院判决。",
+            ("海淀区", "LOCATION"),
+            "他住[LOCATION_1]。海淀区人民法院判决。",
+        ),
+    ],
+    ids=["company", "case number", "person", "place in the name of a court"],
+)
+def test_leftovers_in_chinese(text: str, found: tuple[str, str], expected: str) -> None:
+    outcome = checked(text, found)
+    assert outcome.text == expected
+    assert outcome.verdict == "PASS"
+
+
+def test_a_long_run_of_letters_takes_no_square_of_time() -> None:
+    outcome = checked("被告人赵立强到庭。" + "A" * 50_000 + " 赵立强。", ("赵立强", "PERSON"))
+    assert outcome.text.count("[PERSON_1]") == 2
