@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexveil.nlp.entities.identity import read_mention
+from lexveil.nlp.entities.identity import Mention, read_mention
 from lexveil.nlp.masking.mask import mask_text
 from lexveil.nlp.masking.policy import build_policy
 from lexveil.nlp.masking.scope import DocumentNames, Scope
@@ -112,7 +112,7 @@ def test_initials_that_collide_get_another_letter() -> None:
 def test_a_matter_is_the_same_in_whatever_order_its_documents_come(
     documents: list[list[str]], chance: object
 ) -> None:
-    def told(order: list[list[str]]) -> dict[str, str]:
+    def replacements(order: list[list[str]]) -> dict[str, str]:
         named = [DocumentNames.read(*document(names)) for names in order]
         scope = Scope(named, keyed("k"), "en", seeded=True)
         found: dict[str, str] = {}
@@ -125,7 +125,7 @@ def test_a_matter_is_the_same_in_whatever_order_its_documents_come(
 
     shuffled = list(documents)
     chance.shuffle(shuffled)  # pyright: ignore
-    assert told(documents) == told(shuffled)
+    assert replacements(documents) == replacements(shuffled)
 
 
 def test_numbers_of_a_matter_pass_over_what_any_document_writes_itself() -> None:
@@ -146,3 +146,127 @@ def test_surrogates_of_other_types(kind: str) -> None:
     assert replacement.action == "surrogate"
     assert "\n" not in replacement.text
     assert text not in replacement.text
+
+
+def locate(text: str, *names: str) -> list[Span]:
+    spans: list[Span] = []
+    position = 0
+    for name in names:
+        start = text.index(name, position)
+        position = start + len(name)
+        spans.append(Span(start, position, "PERSON", 0.9, "T"))
+    return spans
+
+
+def read(text: str, *names: str) -> DocumentNames:
+    return DocumentNames.read(text, locate(text, *names))
+
+
+def mention(name: str, kind: str = "PERSON") -> Mention:
+    return read_mention(name, Span(0, len(name), kind, 0.9, "T"))
+
+
+def test_the_names_of_a_document_hold_no_text() -> None:
+    text = "The witness John Smith met [PERSON_7] at 3 Mill Lane. Smith v. J. Poe."
+    names = read(text, "John Smith", "Smith", "J. Poe")
+    assert names.mentions == {
+        (mention("John Smith"), "witness"),
+        (mention("Smith"), "party"),
+        (mention("J. Poe"), "party"),
+    }
+    assert names.apart == {(mention("J. Poe"), mention("Smith"))}
+    assert names.taken == {("PERSON", 7)}
+    assert "Mill" not in repr(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("[PERSON_1] [DATE_22]", {("PERSON", 1), ("DATE", 22)}),
+        ("[PERSON_1", set()),
+        ("[KING_1]", set()),
+        ("[PERSON_1234567890]", set()),
+    ],
+)
+def test_tokens_in_a_document_are_taken(text: str, taken: set[tuple[str, int]]) -> None:
+    assert DocumentNames.read(text, []).taken == taken
+
+
+def test_numbers_count_within_a_type() -> None:
+    scope = Scope([read("Ann Roe, Bob Poe", "Ann Roe", "Bob Poe")], keyed("k"))
+    tokens = [scope.token(scope.entity(mention(name))) for name in ("Bob Poe", "Ann Roe", "Bob Poe")]
+    assert tokens == ["[PERSON_1]", "[PERSON_2]", "[PERSON_1]"]
+    assert scope.token(scope.entity(mention("Leeds", "LOCATION"))) == "[LOCATION_1]"
+
+
+def test_a_role_of_a_matter_is_the_most_protected_of_all_documents() -> None:
+    documents = [
+        read("Before: Judge Ann Roe.", "Ann Roe"),
+        read("The victim, Ann Roe, spoke.", "Ann Roe"),
+        read("They met Ann Roe.", "Ann Roe"),
+    ]
+    scope = Scope(documents, keyed("k"), seeded=True)
+    assert scope.role(scope.entity(mention("Ann Roe"))) == "victim"
+    assert scope.role(scope.entity(mention("Leeds", "LOCATION"))) == ""
+
+
+def test_forms_of_a_name_in_several_documents_of_a_matter_are_one_entity() -> None:
+    documents = [read("John A. Smith", "John A. Smith"), read("Smith, John", "Smith, John")]
+    scope = Scope(documents, keyed("k"), seeded=True)
+    assert scope.entity(mention("John A. Smith")) == scope.entity(mention("Smith, John"))
+    assert scope.canonical(scope.entity(mention("Smith, John"))) == mention("John A. Smith")
+
+
+def test_people_whom_any_document_sets_apart_stay_apart() -> None:
+    documents = [read("Smith v. J. Smith", "Smith", "J. Smith"), read("J. Smith paid.", "J. Smith")]
+    scope = Scope(documents, keyed("k"), seeded=True)
+    assert scope.entity(mention("Smith")) != scope.entity(mention("J. Smith"))
+
+
+def test_numbers_of_a_matter_do_not_reveal_the_order_of_names() -> None:
+    names = [f"Anna {chr(65 + n)}ettel" for n in range(12)]
+    scope = Scope([read("; ".join(names), *names)], keyed("k"), seeded=True)
+    numbers = [int(scope.token(scope.entity(mention(name))).strip("[]").split("_")[1]) for name in names]
+    assert sorted(numbers) == list(range(1, 13))
+    assert numbers != sorted(numbers)
+
+
+def test_a_name_that_was_found_later_gets_a_high_number() -> None:
+    documents = [read("John Smith", "John Smith")]
+    first, second = (Scope(documents, keyed("k"), seeded=True) for _ in range(2))
+    token = first.token(first.entity(mention("Karl Poe")))
+    assert token == second.token(second.entity(mention("Karl Poe")))
+    assert 1_000_000 <= int(token.strip("[]").split("_")[1]) < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["John Smith"], ["J.S."]),
+        (["Smith"], ["S."]),
+        (["John A. Smith", "Smith"], ["J.S.", "J.S."]),
+        (["John Smith", "Jane Stone", "James Sorrel"], ["J.S.", "J.T.", "J.U."]),
+        (["Smith", "Stone"], ["S.", "T."]),
+        (["Xaver Zorn", "Xenia Zabel"], ["X.Z.", "X.A."]),
+        (["Ömer Şahin"], ["Ö.Ş."]),
+        (["张伟", "张丽", "张敏"], ["张某", "张某甲", "张某乙"]),
+        (["欧阳娜娜", "欧阳锋"], ["欧阳某", "欧阳某甲"]),
+    ],
+)
+def test_initials_are_those_that_courts_publish(names: list[str], expected: list[str]) -> None:
+    scope = Scope([read("; then ".join(names), *names)], keyed("k"))
+    assert [scope.initials(scope.entity(mention(name))) for name in names] == expected
+
+
+def test_initials_never_run_out() -> None:
+    names = [f"{a}{b}tto Zorn{c}x" for a in "XYZ" for b in "aeiou" for c in "abcdefghijklmnopqrst"]
+    scope = Scope([read("; then ".join(names), *names)], keyed("k"))
+    initials = [scope.initials(scope.entity(mention(name))) for name in names]
+    assert len(set(initials)) == len(names)
+
+
+def test_a_surrogate_is_never_a_name_of_the_matter() -> None:
+    (first,) = shown(["John Smith"])
+    scope = Scope([read(f"John Smith; then {first}", "John Smith", first)], keyed("k"), "en")
+    replaced = scope.surrogate(scope.entity(mention("John Smith")), mention("John Smith"), "John Smith")
+    assert replaced != first

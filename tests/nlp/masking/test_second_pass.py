@@ -1,11 +1,11 @@
-"""The second look: what is left in any form is found and masked; what stays on purpose stays."""
+"""The second pass: leftovers in any form are found and masked; what is readable on purpose stays."""
 
 from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.masking.anonymize import CheckedText, anonymize_text
-from lexveil.nlp.masking.mask import unkeyed_seed
+from lexveil.nlp.masking.anonymize import SECOND_PASS, CheckedText, anonymize_text, derive_verdict
+from lexveil.nlp.masking.mask import restore_text, unkeyed_seed
 from lexveil.nlp.masking.policy import Policy, build_policy
 from lexveil.nlp.masking.scope import DocumentNames, Scope
 from lexveil.nlp.text import Span
@@ -21,7 +21,7 @@ def checked(
     served: bool = True,
     **limits: int,
 ) -> CheckedText:
-    """What becomes of `text` of which the detector found only the first place of each string."""
+    """Mask a text in which the detector found only the first occurrence of each string."""
     spans = sorted(Span(text.index(s), text.index(s) + len(s), kind, 0.9, "T") for s, kind in found)
     kept = [(text.index(readable), text.index(readable) + len(readable))] if readable else []
     scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed)
@@ -102,7 +102,7 @@ def test_far_spellings_are_other_words() -> None:
     assert outcome.verdict == "PASS"
 
 
-def test_a_language_that_nobody_serves_is_for_a_human() -> None:
+def test_a_language_that_is_not_served_is_for_a_human() -> None:
     assert checked("Quid novi?", served=False).reasons == {"language": 1}
     assert checked("Quid novi?", served=False).verdict == "REVIEW"
 
@@ -122,7 +122,7 @@ def test_a_reviewers_no_stands() -> None:
     assert outcome.text == "Holborn met [PERSON_1]. In Holborn, Hawksmoor left."
 
 
-def test_a_generalisation_reveals_nothing_that_is_masked_elsewhere() -> None:
+def test_a_generalization_reveals_nothing_that_is_masked_elsewhere() -> None:
     text = "He lived in Leeds, at 12 Mill Lane, Leeds LS1 4AB."
     address = ("12 Mill Lane, Leeds LS1 4AB", "ADDRESS")
     policy = build_policy(types={"ADDRESS": "generalise"})
@@ -188,3 +188,128 @@ def test_leftovers_in_chinese(text: str, found: tuple[str, str], expected: str) 
 def test_a_long_run_of_letters_takes_no_square_of_time() -> None:
     outcome = checked("被告人赵立强到庭。" + "A" * 50_000 + " 赵立强。", ("赵立强", "PERSON"))
     assert outcome.text.count("[PERSON_1]") == 2
+
+
+@pytest.mark.parametrize(
+    ("reasons", "verdict"),
+    [
+        ({}, "PASS"),
+        ({"repaired": 9}, "PASS"),
+        ({"near": 1}, "REVIEW"),
+        ({"ambiguous": 1}, "REVIEW"),
+        ({"language": 1, "repaired": 2}, "REVIEW"),
+        ({"reviewer": 3}, "REVIEW"),
+        ({"string": 1}, "FAIL"),
+        ({"surname": 1, "near": 4}, "FAIL"),
+        ({"rule": 1, "language": 1}, "FAIL"),
+        ({"revealed": 1}, "FAIL"),
+        ({"string": 0, "near": 0}, "PASS"),
+    ],
+)
+def test_the_verdict_follows_from_the_reasons(reasons: dict[str, int], verdict: str) -> None:
+    assert derive_verdict(reasons) == verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "expected"),
+    [
+        (
+            "Die Zeugin Anneliese Querfurth sagte aus. QUERFURTH, Anneliese ging.",
+            ("Anneliese Querfurth", "PERSON"),
+            "Die Zeugin [PERSON_1] sagte aus. [PERSON_1] ging.",
+        ),
+        (
+            "Frau Querfurth klagt. Die Klage der Querfurths ist zulässig.",
+            ("Querfurth", "PERSON"),
+            "Frau [PERSON_1] klagt. Die Klage der [PERSON_1] ist zulässig.",
+        ),
+        (
+            "Die Süßwaren Brinkmann GmbH zahlt. SÜSSWAREN BRINKMANN GMBH schuldet.",
+            ("Süßwaren Brinkmann GmbH", "ORGANIZATION"),
+            "Die [ORGANIZATION_1] zahlt. [ORGANIZATION_1] schuldet.",
+        ),
+    ],
+    ids=["surname first", "genitive", "company in capitals"],
+)
+def test_leftovers_in_german(text: str, found: tuple[str, str], expected: str) -> None:
+    outcome = checked(text, found)
+    assert outcome.text == expected
+    assert outcome.verdict == "PASS"
+
+
+def test_two_people_are_repaired_with_their_own_numbers() -> None:
+    text = "John Hawksmoor met Zoë Béart. Hawksmoor left; Béart stayed, Hawksmoor returned."
+    outcome = checked(text, ("John Hawksmoor", "PERSON"), ("Zoë Béart", "PERSON"))
+    first, second = "[PERSON_1]", "[PERSON_2]"
+    assert outcome.text == f"{first} met {second}. {first} left; {second} stayed, {first} returned."
+    assert outcome.reasons == {"repaired": 3}
+
+
+def test_a_repaired_document_is_restored_exactly() -> None:
+    text = "John Hawksmoor came.\r\nThen HAWKS\u200bMOOR left; john@example.org is his."
+    outcome = checked(text, ("John Hawksmoor", "PERSON"))
+    assert "HAWKS" not in outcome.text
+    assert restore_text(outcome.text, outcome.masked.replacements) == text
+
+
+def test_the_spans_of_the_second_pass_are_marked() -> None:
+    outcome = checked("John Hawksmoor came. Hawksmoor left.", ("John Hawksmoor", "PERSON"))
+    assert [r.recognizer for r in outcome.masked.replacements] == ["T", SECOND_PASS]
+    assert len({r.entity for r in outcome.masked.replacements}) == 1
+
+
+@pytest.mark.parametrize("repairs", [0, 1])
+def test_the_number_of_repairs_is_limited(repairs: int) -> None:
+    outcome = checked("Mail john@example.org.", repairs=repairs)
+    assert outcome.verdict == ("PASS" if repairs else "FAIL")
+    assert outcome.reasons == ({"repaired": 1} if repairs else {"rule": 1})
+
+
+def test_a_surname_that_a_kept_person_shares_needs_review() -> None:
+    policy = build_policy("court-publication")
+    text = "Before: Judge Ann Roper. The applicant, Mr Bob Roper, spoke. Roper wept."
+    outcome = checked(text, ("Ann Roper", "PERSON"), ("Bob Roper", "PERSON"), policy=policy)
+    assert outcome.text == "Before: Judge Ann Roper. The applicant, Mr [PERSON_1], spoke. Roper wept."
+    assert (outcome.verdict, outcome.reasons) == ("REVIEW", {"ambiguous": 1})
+
+
+def test_a_reviewer_may_keep_a_certain_finding_but_the_document_needs_review() -> None:
+    outcome = checked("Mail press@example.org.", readable="press@example.org")
+    assert outcome.text == "Mail press@example.org."
+    assert (outcome.verdict, outcome.reasons) == ("REVIEW", {"reviewer": 1})
+
+
+def test_each_near_spelling_is_reported_once() -> None:
+    outcome = checked("John Hawksmoor came. Hawksmor left; Hawksmor wept.", ("John Hawksmoor", "PERSON"))
+    assert outcome.reasons == {"near": 1}
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["hawksmor", "Hawk", "Hawksmoors", "The Haksmoors have haksmoors"],
+    ids=["lower case", "short", "plural", "a word of the document"],
+)
+def test_what_is_not_a_near_spelling(other: str) -> None:
+    outcome = checked(f"John Hawksmoor came. {other} too.", ("John Hawksmoor", "PERSON"))
+    assert "near" not in outcome.reasons
+
+
+def test_a_citation_excuses_a_name_but_not_an_address() -> None:
+    text = "John Hawksmoor relied on Hawksmoor v. Tyrell, 384 U.S. 436 (1966), see john@example.org."
+    outcome = checked(text, ("John Hawksmoor", "PERSON"))
+    assert "Hawksmoor v. Tyrell, 384 U.S. 436 (1966)" in outcome.text
+    assert "john@example.org" not in outcome.text
+
+
+def test_reasons_of_all_pieces_are_summed() -> None:
+    text = "John Hawksmoor came home late.\n\nThen Hawksmoor left again.\n\nHawksmoor, he is called."
+    outcome = checked(text, ("John Hawksmoor", "PERSON"), size=36, served=False)
+    assert outcome.reasons == {"language": 1, "repaired": 2}
+    assert outcome.text.count("[PERSON_1]") == 3
+
+
+def test_a_kept_span_near_a_leftover_stays() -> None:
+    policy = build_policy(types={"MISC": "keep"})
+    text = "The file Hawksmoor 12 of John Hawksmoor."
+    outcome = checked(text, ("John Hawksmoor", "PERSON"), ("file", "MISC"), policy=policy)
+    assert outcome.text == "The file [PERSON_1] 12 of [PERSON_1]."
