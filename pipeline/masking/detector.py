@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from lexveil.nlp.batching import batch_by_size
 from lexveil.nlp.detection.detector import Detection, Detector
 from lexveil.nlp.masking.anonymize import PIECE_SIZE, Piece, split_pieces
 from lexveil.nlp.taggers.contract import WEIGHTS
@@ -79,16 +80,7 @@ def batch_pieces(pieces: Iterable[tuple[T, Piece]]) -> Iterator[list[tuple[T, Pi
     Args:
         pieces: pairs of anything and a piece.
     """
-    batch: list[tuple[T, Piece]] = []
-    length = 0
-    for entry in pieces:
-        if batch and length + len(entry[1].text) > PIECE_SIZE:
-            yield batch
-            batch, length = [], 0
-        batch.append(entry)
-        length += len(entry[1].text)
-    if batch:
-        yield batch
+    return batch_by_size(pieces, lambda entry: len(entry[1].text), PIECE_SIZE)
 
 
 def shift_span(span: Span, by: int) -> Span:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from lexveil.nlp.batching import batch_by_count
 from lexveil.nlp.encoders.documents import EncodedDocument, extract
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.models import FeatureModel
@@ -97,7 +97,7 @@ def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
     check_fields(items, settings.ingest, need_labels=False)
     written: list[str | None] = []
     logits: list[np.ndarray] = []
-    for documents in _batch(_read_labeled(items, settings)):
+    for documents in batch_by_count(_read_labeled(items, settings), _BATCH):
         masked = mask_texts([document.text for document in documents], settings.mask)
         texts = [checked.text for checked in masked]
         logits.append(extract(model, encode_texts(texts, settings.train, get_encoding(saved.kind))).logits)
@@ -149,8 +149,3 @@ def _read_labeled(items: Sequence[SourceItem], settings: Settings) -> Iterator[S
         for outcome in read_item(item, settings.ingest):
             if not isinstance(outcome, Rejected) and outcome.label is not None:
                 yield outcome
-
-
-def _batch(documents: Iterator[SourceDocument]) -> Iterator[list[SourceDocument]]:
-    while batch := list(islice(documents, _BATCH)):
-        yield batch

@@ -28,7 +28,7 @@ from lexveil.pipeline.sources.documents import FIELDS, Rejected, SourceItem, is_
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
-from lexveil.pipeline.workspace.shards import run_stage
+from lexveil.pipeline.workspace.shards import read_manifest, run_stage
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
@@ -67,7 +67,11 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
         Shard(index, compute_digest([[item.identity for item in items], *facts.values()]))
         for index, items in enumerate(plan)
     ]
-    shards = [_keep_unreadable(workspace, shard, items) for shard, items in zip(planned, plan, strict=True)]
+    done = {result.index: result.key for result in read_manifest(workspace.raw, "ingest").shards}
+    shards = [
+        shard if done.get(shard.index) == shard.key else _keep_unreadable(workspace, shard, items)
+        for shard, items in zip(planned, plan, strict=True)  # parts are opened only where they may be redone
+    ]
     work = functools.partial(ingest_shard, workspace)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts)
     catalogue = _build_catalogue(workspace, manifest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -20,8 +19,6 @@ from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.key_services import unwrap_master_key
-
-ROOT = Path(__file__).parents[3]
 
 
 def test_everything_opens_as_before(masked: Workspace) -> None:
@@ -44,9 +41,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from lexveil.pipeline.maintenance.rotation import rotate_master_key
+from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
-workspace, when = Workspace.open(Path(sys.argv[1])), sys.argv[2]
+root, when, service = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None
+workspace = Workspace.open(root).with_settings(Settings(master_key_service=service))
 rewrap_keys = KeyStore.rewrap_keys
 def killed(self, new):
     if when == "after":
@@ -57,13 +56,16 @@ rotate_master_key(workspace)
 """
 
 
+def _rotate_and_be_killed(workspace: Workspace, when: str, service: str | None = None) -> None:
+    command = [sys.executable, "-c", KILLED, str(workspace.root), when, service or ""]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_around_the_wrapping(masked: Workspace, when: str) -> None:
     doc_id = masked.with_settings(Settings()).catalogue.read().column("doc_id")[0].as_py()
     before = restore_document(masked.with_settings(Settings()), doc_id)
-    command = [sys.executable, "-c", KILLED, str(masked.root), when]
-    died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
-    assert died.returncode == -signal.SIGKILL
+    _rotate_and_be_killed(masked, when)
     assert restore_document(masked.with_settings(Settings()), doc_id) == before
     rotate_master_key(masked.with_settings(Settings()))
     assert restore_document(masked.with_settings(Settings()), doc_id) == before
@@ -150,10 +152,7 @@ class TestService:
         workspace, file = Workspace.create_or_open(tmp_path / "w"), Settings()
         old, new = (file, VAULT) if way == "to" else (VAULT, file)
         keys = workspace.with_settings(old).keys.ensure_keys(["a"])
-        program = KILLED.replace("Settings()", f"Settings(master_key_service={new.master_key_service!r})")
-        command = [sys.executable, "-c", program, str(workspace.root), when]
-        died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
-        assert died.returncode == -signal.SIGKILL
+        _rotate_and_be_killed(workspace, when, new.master_key_service)
         settings = new if when == "after" else old
         assert workspace.with_settings(settings).keys.existing_keys(["a"]) == keys
         rotate_master_key(workspace.with_settings(new))
