@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -65,6 +66,17 @@ def no_settings_from_outside() -> None:
     """Neither the environment nor a lexveil.toml of whoever runs the tests may steer them."""
     for name in [name for name in os.environ if name.startswith("LEXVEIL_")]:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Generator[None]:
+    """A command or a server sets logging up for a process of its own; after the test it is as before."""
+    loggers = [logging.getLogger(name) for name in ("lexveil", "lexveil.serving", "uvicorn", "uvicorn.error")]
+    before = [(list(logger.handlers), logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, state in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate, logger.level = state
+    logging.captureWarnings(False)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_the_fields_of_a_record_are_settings() -> None:
         assert name in IngestSettings.model_fields
 
 
-def test_options_go_before_the_settings_file(tmp_path: Path, own_logging: None) -> None:
+def test_options_go_before_the_settings_file(tmp_path: Path) -> None:
     file = tmp_path / "lexveil.toml"
     file.write_text("workers = 2\n[ingest]\ntext_field = 'body'\nid_field = 'key'\n")
     settings = WorkspaceOptions(config=file).settings(ingest={"id_field": "number", "text_field": None})
@@ -97,7 +97,7 @@ class TestTheWorkspace:
         opened = open_workspace("w", settings)
         assert (opened.id, opened.settings) == (made.id, settings)
 
-    def test_the_only_one_without_a_name(self, own_logging: None) -> None:
+    def test_the_only_one_without_a_name(self) -> None:
         made = Workspace.create_or_open(Path(".lexveil") / "inbox")
         assert open_workspace(None, Settings()).id == made.id
         assert WorkspaceOptions().open(workers=3).settings.workers == 3

@@ -118,7 +118,7 @@ def usual(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_logging: None) -> None:
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "MASK__DETECTOR": "rules", "INGEST__OWNER_FIELD": "owner", "TRAIN__HELD_OUT": "0", "WORKERS": "1",

@@ -242,7 +242,6 @@ class TestOperators:
         from lexveil.pipeline.serving.server.metrics import JsonLines
 
         caplog.set_level(logging.DEBUG)
-        logging.getLogger("lexveil.serving").propagate = True
         with calling(create_app(offer)) as caller:
             session = caller.open(honest.evaluation)
             caller.classify(session, honest.request)
@@ -259,7 +258,6 @@ class TestOperators:
     ) -> None:
         state = ServerState(tmp_path / "endpoint")
         caplog.set_level(logging.INFO)
-        logging.getLogger("lexveil.serving").propagate = True
         with calling(create_app(offer, state=state)) as caller:
             session = caller.open(honest.evaluation)
             state.database.close()
