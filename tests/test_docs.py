@@ -266,6 +266,22 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
         assert not re.search(r"url\(\s*['\"]?(https?:)?//|@import", style.read_text(encoding="utf-8")), style
 
 
+def test_links_of_the_site_lead_to_an_anchor(site: Path) -> None:
+    """`mkdocs --strict` does not know the anchors of generated pages."""
+    from urllib.parse import unquote, urlsplit
+
+    from lxml import html
+
+    trees = {page: html.fromstring(page.read_bytes()) for page in site.rglob("*.html")}
+    anchors = {page: {*tree.xpath("//@id"), *tree.xpath("//a/@name")} for page, tree in trees.items()}
+    for page, tree in trees.items():
+        for address in tree.xpath("//a/@href"):
+            link = urlsplit(address)
+            if not link.netloc and link.fragment:
+                target = Path(os.path.normpath(page.parent / unquote(link.path))) if link.path else page
+                assert unquote(link.fragment) in anchors[target], f"{page.relative_to(site)}: {address}"
+
+
 def test_the_reference_names_every_command_and_setting(site: Path) -> None:
     sys.path.append(str(ROOT / "docs"))
     import hooks
