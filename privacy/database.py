@@ -102,24 +102,6 @@ class Database:
             return True
         return self._run_with_retries(self._vacuum)
 
-    def rewrite_table(self, connection: sa.Connection, table: sa.Table) -> None:
-        """Give a PostgreSQL table a new file with the rows that this transaction sees.
-
-        SQLite is left unchanged. In PostgreSQL deleted rows would stay in the pages of the old file until
-        they are overwritten. VACUUM would not help: it keeps the bytes, and VACUUM FULL copies whatever the
-        oldest open transaction may still read.
-        """
-        if self.sqlite:
-            return
-        kept_name = f"kept_{table.name}"
-        connection.exec_driver_sql(
-            f"CREATE TEMPORARY TABLE {kept_name} ON COMMIT DROP AS TABLE {table.name}; TRUNCATE {table.name}"
-        )
-        kept = sa.table(kept_name, *(sa.column(column.name) for column in table.columns))
-        connection.execute(
-            sa.insert(table).from_select([column.name for column in table.columns], kept.select())
-        )
-
     def _run_in_transaction(self, work: Callable[[sa.Connection], T], mode: str) -> T:
         with self._engine().execution_options(write=mode != "ACCESS SHARE").begin() as connection:
             if not self.sqlite:
@@ -179,6 +161,23 @@ def run_with_retries(work: Callable[[], T], sqlite: bool) -> T:
             raise StoreUnavailableError(type(error).__name__) from None
         time.sleep(pause)
     raise AssertionError("unreachable")
+
+
+def rewrite_table(connection: sa.Connection, table: sa.Table) -> None:
+    """Give a PostgreSQL table a new file with the rows that this transaction sees.
+
+    SQLite is left unchanged. In PostgreSQL deleted rows would stay in the pages of the old file until they
+    are overwritten. VACUUM would not help: it keeps the bytes, and VACUUM FULL copies whatever the oldest
+    open transaction may still read.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    kept_name = f"kept_{table.name}"
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE {kept_name} ON COMMIT DROP AS TABLE {table.name}; TRUNCATE {table.name}"
+    )
+    kept = sa.table(kept_name, *(sa.column(column.name) for column in table.columns))
+    connection.execute(sa.insert(table).from_select([column.name for column in table.columns], kept.select()))
 
 
 def insert_missing(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

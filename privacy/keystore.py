@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
-from lexveil.privacy.database import Database, insert_missing
+from lexveil.privacy.database import Database, insert_missing, rewrite_table
 from lexveil.privacy.key_services import KeyService, unwrap_master_key
 from lexveil.privacy.vault import KEY_BYTES, ErasedError, MasterKey, MasterKeyError, VaultError, seal, unseal
 
@@ -194,7 +194,7 @@ class KeyStore:
             count = 0
             for chunk in _chunks(doc_ids):
                 count += connection.execute(sa.delete(_data_keys).where(_data_keys.c.id.in_(chunk))).rowcount
-            self._database.rewrite_table(connection, _data_keys)
+            rewrite_table(connection, _data_keys)
             return count
 
         count = self._database.write(remove)
@@ -224,7 +224,7 @@ class KeyStore:
             connection.execute(sa.delete(_facts).where(_facts.c.name.in_([_MASTER, _WRAPPED, _SERVICE])))
             _begin(connection, facts)
             for table in (_data_keys, _facts):
-                self._database.rewrite_table(connection, table)
+                rewrite_table(connection, table)
             return len(rows)
 
         count = self._database.write(rewrap_all)
@@ -251,7 +251,7 @@ class KeyStore:
         def replace(connection: sa.Connection) -> None:
             self._check_master(connection)
             connection.execute(sa.update(_facts).where(_facts.c.name == _WRAPPED).values(value=renewed))
-            self._database.rewrite_table(connection, _facts)
+            rewrite_table(connection, _facts)
 
         self._database.write(replace)
         self._scrub()

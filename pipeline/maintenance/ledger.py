@@ -122,13 +122,15 @@ def set_limit(workspace: Workspace, epsilon: float) -> dict[str, Any]:
 
 
 def export_ledger(workspace: Workspace, target: Path) -> dict[str, Any]:
-    """Write the whole ledger as the document that `lexveil.privacy.dp.ledger.export` describes.
+    """Write the ledger as the document that `lexveil.privacy.dp.ledger.export` describes.
+
+    It names no step at which a run stopped (`conceal_stops`), since auditors may be outside.
 
     Raises:
         SettingsError: the file cannot be written.
     """
     with open_ledger_for_reading(workspace) as ledger:
-        entries = ledger.entries()
+        entries = exported.conceal_stops(ledger.entries())
     write_file(target, exported.dump(entries).encode())
     head = entries[-1].hash if entries else None
     return {"export": str(target), "entries": len(entries), "head": head}

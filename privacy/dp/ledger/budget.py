@@ -21,8 +21,9 @@ _RDP_EXCESS = 8
 class Population:
     """A set of people whose privacy is counted together.
 
-    Two populations are counted separately, so they must share no owner, and one set of people must not be
-    named under two units: an owner of k documents loses up to k times the epsilon of a unit of one document.
+    Populations of two names are counted separately, so they must share no owner. One name has one unit, which
+    its first charge fixes (`Ledger.reserve`): an owner of k documents loses up to k times the epsilon of a
+    unit of one document.
 
     Attributes:
         name: Name of the population.

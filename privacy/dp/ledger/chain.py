@@ -21,6 +21,7 @@ from lexveil.privacy.database import (
     begin_sqlite,
     parse_postgres_url,
     postgres_connect_args,
+    rewrite_table,
     run_with_retries,
 )
 
@@ -222,8 +223,9 @@ class Transaction:
         self._connection.execute(sa.insert(_secrets).values(reservation=reservation, secret=secret))
 
     def destroy_secret(self, reservation: str) -> None:
-        """Overwrite (SQLite: secure_delete) and delete the secret."""
+        """Delete the secret and its bytes: SQLite overwrites them, PostgreSQL gives the table a new file."""
         self._connection.execute(sa.delete(_secrets).where(_secrets.c.reservation == reservation))
+        rewrite_table(self._connection, _secrets)
 
 
 class Store:

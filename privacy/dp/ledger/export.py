@@ -12,13 +12,14 @@ It contains nothing from a document: only names of populations, numbers, times a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lexveil.privacy.dp.accounting import ACCURACY
-from lexveil.privacy.dp.ledger.chain import GENESIS, Entry
-from lexveil.privacy.dp.ledger.ledger import Total, Verification, verify
+from lexveil.privacy.dp.ledger.budget import Charge, Population, fold_entries
+from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, canonical_json, find_break
+from lexveil.privacy.dp.ledger.ledger import LIMIT_WAIVED, Total, Verification, verify
 
 FORMAT = "lexveil-ledger"
 VERSION = 1
@@ -30,7 +31,10 @@ _RECOMPUTE = {
     "Gaussian steps of sensitivity 1 under adding or removing one unit, charged in full; `order`: the Renyi "
     "order of the population, fixed by its first run; `total`: epsilon of all charged runs with this one.",
     "commit": "payload steps: what the reservation is charged from now on, 0 for a run that touched no data.",
-    "abandon": "the reservation stays charged in full.",
+    "abandon": "the reservation stays charged in full. A run that an earlier version stopped at a step that "
+    "documents decided is exported as abandoned, and hashes from there on are of this export.",
+    "limit_waived": "a reservation that was entered again after a ledger was lost: it counts, and its total "
+    "may be above the limit.",
     "total": "R = sum over charged runs of steps times the step's Renyi divergence at `order` (Mironov, "
     "Talwar and Zhang 2019); epsilon = R + log(1 - 1/order) - log(delta order) / (order - 1). Of a single "
     "run, the smaller of that and its privacy loss distribution for all reserved steps.",
@@ -86,6 +90,50 @@ def dump(entries: Sequence[Entry]) -> str:
         },
         indent=1,
     )
+
+
+def conceal_stops(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return the entries without the steps at which runs stopped.
+
+    Earlier versions stopped a run at a number that was not finite, and committed the steps until then: a fact
+    from documents, without noise. Such a run appears as abandoned at the time of its reservation, charged in
+    full. Without its number, its hash would still confirm a guess of it, so the chain is made anew from there
+    on, with the totals that follow; other ledgers are returned as they are. A broken chain stays broken: from
+    the first bad entry on, nothing is touched.
+    """
+    broken = find_break(entries)
+    sound = entries if broken is None else entries[: broken - 1]
+    reserved = {entry.reservation: entry for entry in sound if entry.kind == "reserve"}
+    stopped = {entry.seq for entry in sound if _is_stopped(entry, reserved)}
+    if not stopped:
+        return tuple(entries)
+    made: list[Entry] = []
+    for entry in sound:
+        if entry.seq in stopped:
+            entry = replace(entry, kind="abandon", payload="{}", at=reserved[entry.reservation].at)
+        elif entry.kind == "reserve":
+            entry = replace(entry, payload=_recompute_total(made, entry))
+        draft = replace(entry, previous=made[-1].hash if made else GENESIS)
+        made.append(replace(draft, hash=draft.digest()))
+    return (*made, *entries[len(made) :])
+
+
+def _is_stopped(entry: Entry, reserved: Mapping[str | None, Entry]) -> bool:
+    if entry.kind != "commit":
+        return False
+    return 0 < entry.parse_payload()["steps"] < reserved[entry.reservation].parse_payload()["steps"]
+
+
+def _recompute_total(before: Sequence[Entry], entry: Entry) -> str:
+    """Return the payload of a reservation with the total that follows from the entries before it."""
+    data = entry.parse_payload()
+    account = fold_entries(before, Population(*entry.key))
+    assert account.limit is not None
+    total = account.epsilon_with(Charge.from_payload(data), account.limit, data["order"])
+    if abs(total - data["total"]) <= ACCURACY * total:
+        return entry.payload
+    waived = {LIMIT_WAIVED: True} if total > account.limit.epsilon else {}
+    return canonical_json(data | {"total": total} | waived)
 
 
 def load(text: str) -> Export:

@@ -27,6 +27,8 @@ from lexveil.privacy.dp.ledger.budget import (
 )
 from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, LedgerError, Store, Transaction, find_break
 
+# In the payload of a reservation that was entered without regard to the limit.
+LIMIT_WAIVED = "limit_waived"
 # Totals recomputed on another machine differ by rounding.
 _TOLERANCE = 1e-6
 
@@ -37,6 +39,23 @@ class NoLimitError(LedgerError):
 
 class LedgerConflictError(LedgerError):
     """The request contradicts what the ledger already contains."""
+
+
+class UnitConflictError(LedgerError):
+    """The population is charged in another unit, or under another relation, than its first charge fixed.
+
+    Attributes:
+        fixed: Every unit in which the population is charged already; more than one in a ledger of before.
+        asked: The unit that was asked for.
+    """
+
+    def __init__(self, fixed: Sequence[Population], asked: Population) -> None:
+        units = " and ".join(population.unit for population in fixed)
+        super().__init__(
+            f"population {asked.name} counts by {units} since its first charge, "
+            f"this run counts by {asked.unit}"
+        )
+        self.fixed, self.asked = tuple(fixed), asked
 
 
 class LedgerCorruptError(LedgerError):
@@ -127,11 +146,14 @@ class Ledger:
         union bound. A single run may instead be admitted by its privacy loss distribution, which is tighter,
         its numbers being fixed before any release; it then closes the population unless the filter holds it
         as well. Assumptions: runs are what they were charged as; the secret of a run is used by that run
-        only, with the same data and code under the same idempotency key; owners of different populations are
-        disjoint; nobody rewrites the file (`verify` finds a change of an entry, not the loss of the last).
+        only, with the same data and code under the same idempotency key; owners of populations of different
+        names are disjoint; nobody rewrites the file (`verify` finds a change of an entry, not the loss of the
+        last). One name has one unit and relation, which its first charge fixes: the same people counted twice
+        would have two limits.
 
-    Secrets are stored as given: wrap them. They are overwritten in the file when the reservation is settled,
-    but a file system may keep old blocks.
+    Secrets are stored as given: wrap them. Their bytes leave the table's file when the reservation is
+    settled. Out of reach are blocks that a file system keeps, and with PostgreSQL the write-ahead log until
+    it is recycled, its archive, standbys, base backups and dumps made before.
     """
 
     def __init__(self, url: str) -> None:
@@ -187,6 +209,7 @@ class Ledger:
         Raises:
             BudgetExceededError: The run would exceed the limit.
             NoLimitError: The population has no limit.
+            UnitConflictError: The population is charged in another unit.
             ValueError: The charge is impossible.
             LedgerConflictError: The key belongs to another charge, or an open run kept no secret to replay
                 from.
@@ -207,6 +230,7 @@ class Ledger:
                 if known == identifier:  # our own: the connection was lost before the answer arrived
                     return Reservation(identifier, population, charge, "open", None, secret)
                 return _find_reservation(transaction, account, charge, known)
+            _require_one_unit(entries, population)
             order, total = _admit(account, charge)
             payload: dict[str, Any] = charge.to_payload() | {"order": order, "total": total}
             transaction.append(entries, "reserve", population.key, payload, identifier, idempotency_key)
@@ -215,6 +239,41 @@ class Ledger:
             return Reservation(identifier, population, charge, "open", None, secret)
 
         return self._store.write(append)
+
+    def enter_lost(
+        self, population: Population, charge: Charge, reservation_id: str, order: float | None = None
+    ) -> None:
+        """Enter a charge that a lost ledger contained; nothing happens if this one contains it.
+
+        The run has been made, so the limit is not asked: the entry says so, and `verify` leaves it out of the
+        check of the limit. Units are not compared either; `reserve` refuses a population of two.
+
+        Args:
+            population: Population that was charged. It has a limit.
+            charge: The run.
+            reservation_id: Its identifier in the lost ledger.
+            order: Renyi order of the lost filter, for a population without a charge.
+
+        Raises:
+            NoLimitError: The population has no limit.
+            LedgerCorruptError: The chain is broken.
+        """
+        accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
+
+        def append(transaction: Transaction) -> None:
+            entries = _require_intact(transaction.entries())
+            if any(entry.reservation == reservation_id for entry in entries):
+                return
+            account = fold_entries(entries, population)
+            if account.limit is None:
+                raise NoLimitError("the population has no limit: set one before charges are entered")
+            kept = account.order or order or filter_order(charge, account.limit)
+            total = account.epsilon_with(charge, account.limit, kept)
+            payload = charge.to_payload() | {"order": kept, "total": total, LIMIT_WAIVED: True}
+            key = f"entered again: {reservation_id}"
+            transaction.append(entries, "reserve", population.key, payload, reservation_id, key)
+
+        self._store.write(append)
 
     def commit(self, reservation_id: str, actual_steps: int) -> None:
         """Settle a completed run: it is charged `actual_steps`, and its secret is destroyed.
@@ -296,7 +355,8 @@ def verify(entries: Sequence[Entry]) -> Verification:
 
     Formal guarantee:
         If the result is `ok`, the chain is intact (see `find_break`), and every reservation was admitted by
-        the filter under the limit in force at the time, up to the accuracy of `accounting.epsilon`.
+        the filter under the limit in force at the time, up to the accuracy of `accounting.epsilon`, but for
+        those that say that their limit was waived (`Ledger.enter_lost`), which count like all others.
     """
     broken = find_break(entries)
     if broken is None:
@@ -326,6 +386,18 @@ def _admit(account: Account, charge: Charge) -> tuple[float, float]:
         spent, asked = account.spent_epsilon(account.limit.delta), single_run_epsilon(charge, account.limit)
         raise BudgetExceededError(spent, asked, total, account.limit.epsilon)
     return order, total
+
+
+def _require_one_unit(entries: Sequence[Entry], population: Population) -> None:
+    """Refuse to count people of one name in two ways. A limit alone fixes nothing: it costs nothing.
+
+    Raises:
+        UnitConflictError: The name is charged in another unit or under another relation.
+    """
+    named = [one for one in _list_populations(entries) if one.name == population.name]
+    charged = [one for one in named if fold_entries(entries, one).charged_runs()]
+    if any(one.key != population.key for one in charged):
+        raise UnitConflictError(charged, population)
 
 
 def _require_intact(entries: list[Entry]) -> list[Entry]:
@@ -363,7 +435,8 @@ def _find_wrong_admission(entries: Sequence[Entry]) -> int | None:
         total = account.epsilon_with(charge, account.limit, data["order"])
         # A first run's total comes from its privacy loss distribution, which is computed to ACCURACY only.
         slack = (_TOLERANCE if account.charged_runs() else accounting.ACCURACY) * max(1.0, total)
-        if total > account.limit.epsilon + slack or abs(total - data["total"]) > slack:
+        over = total > account.limit.epsilon + slack and not data.get(LIMIT_WAIVED)
+        if over or abs(total - data["total"]) > slack:
             return seq
     return None
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger import export as exported
-from lexveil.privacy.dp.ledger.budget import Charge, Population, spending_history
+from lexveil.privacy.dp.ledger.budget import Charge, Population, fold_entries, spending_history
 from lexveil.privacy.dp.ledger.ledger import Ledger
 
 PEOPLE = Population("judgments", unit="owner")
@@ -77,3 +78,37 @@ def test_the_history_ends_in_the_total_and_only_commits_lower_it(entries):
     assert spent[1] == spent[2]  # of a single run all reserved steps count: it may have stopped for a reason
     assert spent[3] == spent[4] > spent[2]
     assert spent[-1] == exported.audit(exported.load(exported.dump(entries))).verification.totals[0].epsilon
+
+
+class TestARunThatStopped:
+    """Earlier versions committed the step at which a run met a number that was not finite."""
+
+    def test_its_step_is_nowhere_in_the_export(self, entries):
+        concealed = exported.conceal_stops(entries)
+        assert [entry.kind for entry in concealed[:3]] == ["limit", "reserve", "abandon"]
+        assert concealed[2].payload == "{}"
+        # Nor can a guess of it be confirmed: no hash from there on is one of the ledger's.
+        assert concealed[:2] == entries[:2]
+        assert not {entry.hash for entry in concealed[2:]} & {entry.hash for entry in entries}
+        result = exported.audit(exported.load(exported.dump(concealed)))
+        assert (result.verification.ok, result.claims_hold) == (True, True)
+        full = fold_entries(concealed, PEOPLE).spent_epsilon(DELTA)
+        assert full > fold_entries(entries, PEOPLE).spent_epsilon(DELTA)
+
+    def test_what_was_admitted_since_counts_even_above_the_limit(self, tmp_path):
+        ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+        ledger.set_limit(PEOPLE, 3.0, DELTA)
+        for number in range(40):
+            ledger.commit(ledger.reserve(PEOPLE, Charge(8.0, 0.2, 100), str(number)).id, 10)
+        result = exported.audit(exported.load(exported.dump(exported.conceal_stops(ledger.entries()))))
+        assert (result.verification.ok, result.claims_hold) == (True, True)
+        assert result.verification.totals[0].epsilon > 3.0
+
+    def test_a_broken_chain_stays_broken(self, entries):
+        broken = [*entries[:4], replace(entries[4], at="2000-01-01"), *entries[5:]]
+        assert exported.audit(
+            exported.load(exported.dump(exported.conceal_stops(broken)))
+        ).verification.broken_at
+
+    def test_other_ledgers_are_exported_as_they_are(self, entries):
+        assert exported.conceal_stops(entries[:2]) == entries[:2]

@@ -18,6 +18,7 @@ from lexveil.privacy.dp.ledger.ledger import (
     Limit,
     NoLimitError,
     Population,
+    UnitConflictError,
     filter_order,
 )
 
@@ -164,7 +165,7 @@ def test_the_secret_leaves_the_file_at_the_commit_and_no_repr(ledger, path):
 
 def test_populations_add_up_apart(ledger):
     ledger.reserve(OWNERS, RUN, "a")
-    documents = Population("judgments", unit="document")
+    documents = Population("provisions", unit="document")
     assert ledger.spent_epsilon(documents, DELTA) == 0
     with pytest.raises(NoLimitError):
         ledger.reserve(documents, RUN, "a")
@@ -172,6 +173,43 @@ def test_populations_add_up_apart(ledger):
     ledger.reserve(documents, RUN, "a")
     assert ledger.populations() == (OWNERS, documents)
     assert [total.open for total in ledger.verify().totals] == [1, 1]
+
+
+@pytest.mark.parametrize("other", [{"unit": "document"}, {"unit": "owner", "relation": "replace_one"}])
+def test_one_name_has_one_unit_and_relation_which_its_first_charge_fixes(ledger, other):
+    counted_otherwise = Population("judgments", **other)
+    ledger.set_limit(counted_otherwise, 8.0, DELTA)  # a limit fixes nothing
+    unused = ledger.reserve(counted_otherwise, RUN, "no step")
+    ledger.commit(unused.id, 0)  # nor does a run that released nothing
+    ledger.reserve(OWNERS, RUN, "a")
+    with pytest.raises(UnitConflictError, match="judgments counts by owner since its first charge"):
+        ledger.reserve(counted_otherwise, RUN, "b")
+    ledger.reserve(OWNERS, RUN, "b")
+    assert ledger.verify().ok
+
+
+class TestALostCharge:
+    LOST = Charge(2.0, 0.2, 100)
+
+    def test_is_entered_whatever_the_limit_and_counts(self, ledger):
+        ledger.reserve(OWNERS, RUN, "a")
+        ledger.enter_lost(OWNERS, self.LOST, "lost")
+        ledger.enter_lost(OWNERS, self.LOST, "lost")
+        assert [run.id for run in ledger.reservations(OWNERS)][1:] == ["lost"]
+        assert ledger.spent_epsilon(OWNERS, DELTA) > 3.0
+        assert ledger.verify().ok
+        with pytest.raises(BudgetExceededError):
+            ledger.reserve(OWNERS, Charge(1000.0, 0.001, 1), "least")
+
+    def test_keeps_the_order_of_the_lost_filter(self, ledger):
+        ledger.enter_lost(OWNERS, RUN, "lost", order=7.0)
+        ledger.reserve(OWNERS, RUN, "a")
+        assert [e.parse_payload()["order"] for e in ledger.entries() if e.kind == "reserve"] == [7.0, 7.0]
+        assert ledger.verify().ok
+
+    def test_needs_a_limit(self, ledger):
+        with pytest.raises(NoLimitError):
+            ledger.enter_lost(Population("others"), RUN, "lost")
 
 
 def test_a_limit_is_an_entry_and_the_same_limit_none(ledger):

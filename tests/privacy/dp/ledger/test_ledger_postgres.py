@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
 from fixtures.postgres import NoPostgres, new_database, server
 from lexveil.privacy.dp.ledger.chain import LedgerUnavailableError
-from lexveil.privacy.dp.ledger.ledger import BudgetExceededError, Charge, Ledger, Population
+from lexveil.privacy.dp.ledger.ledger import (
+    BudgetExceededError,
+    Charge,
+    Ledger,
+    LedgerConflictError,
+    Population,
+)
 from tests.deadlines import HANGS_AFTER
 
 psycopg = pytest.importorskip("psycopg")
@@ -159,3 +167,55 @@ def test_no_server_is_said_without_the_address(monkeypatch):
         Ledger("postgresql://somebody:password@127.0.0.1:1/ledger")
     assert "password" not in str(refusal.value)
     assert "OperationalError" in str(refusal.value)
+
+
+class TestASecret:
+    """It subtracts the noise of its run from the model: whoever holds the server's disk must not find it."""
+
+    SECRET, KEPT = b"the key of the run's noise, wrapped", b"the key of a run that is open still"
+
+    @pytest.fixture
+    def settled(self, ledger):
+        """A ledger with a settled run and an open one."""
+        first = ledger.reserve(OWNERS, RUN, "first", self.SECRET)
+        ledger.reserve(OWNERS, RUN, "second", self.KEPT)
+        ledger.commit(first.id, 100)
+        return ledger
+
+    def test_leaves_the_servers_tables_with_the_commit(self, settled, url):
+        with psycopg.connect(url, autocommit=True) as raw:
+            raw.execute("CHECKPOINT")
+            before = read_files(raw, url)
+            raw.execute("VACUUM")
+            raw.execute("CHECKPOINT")
+            after = read_files(raw, url)
+        for found in (before, after):
+            assert found.count(self.SECRET) == 0
+            assert found.count(self.KEPT) == 1
+        assert settled.reserve(OWNERS, RUN, "second", b"another").secret == self.KEPT
+
+    def test_is_in_no_dump_that_leaves_its_table_out(self, settled, url, postgres, tmp_path):
+        """As docs/how-to/backup.md says; the ledger that is restored has all entries."""
+        dump = subprocess.run(
+            ["pg_dump", "--exclude-table=secrets", f"--dbname={url}"], capture_output=True, check=True
+        ).stdout
+        assert self.KEPT.hex().encode() not in dump
+        there = new_database(postgres, "restored")
+        subprocess.run(
+            ["psql", "--quiet", f"--dbname={there}"], input=dump, stdout=subprocess.DEVNULL, check=True
+        )
+        restored = Ledger(there)
+        assert restored.entries() == settled.entries()
+        assert restored.verify().ok
+        with pytest.raises(LedgerConflictError, match="no secret"):
+            restored.reserve(OWNERS, RUN, "second", b"another")
+
+
+def read_files(raw, url):
+    """The bytes of all files of a database."""
+    folder = raw.execute("SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()")
+    data = Path(url.rpartition("host=")[2]) / "data" / folder.fetchone()[0]
+    try:
+        return b"".join(path.read_bytes() for path in data.iterdir())
+    except PermissionError:
+        pytest.skip("the server's files can be read by its own user only")
