@@ -154,7 +154,7 @@ def _render_table(title: str, about: str, section: type[BaseModel], fields: dict
 def _describe_setting(comment: str, entry: Any) -> str:
     meaning = re.sub(r"(^|; )None: ", r"\1not set: ", comment)
     values = _describe_values(entry)
-    if not re.match(r"\S*[:/_]\S", meaning):
+    if not re.match(r"\S*([:/_]\S|: )", meaning):  # a value, a path or a name keeps its case
         meaning = meaning[:1].upper() + meaning[1:]
     return meaning + (f" ({values})" if values else "")
 

@@ -54,14 +54,14 @@ class IngestSettings(_Section):
     label_field: str | None = (
         None  # field of the class, or of a list of classes; None: "label" where records have it
     )
-    owner_field: str | None = None  # field of whom a document is about; None: each document is its own owner
+    owner_field: str | None = None  # field naming the owner; None: each document is its own owner
     split_field: str | None = None  # records whose value is not "train" are held out
     max_file_bytes: PositiveInt = 64 * MIB  # a larger file that is one document is quarantined
     max_text_bytes: PositiveInt = 256 * MIB  # the same, for the unpacked size
     shard_documents: PositiveInt = 256  # the most documents per shard, the unit of work
     shard_bytes: PositiveInt = MIB  # the most text per shard; masking reads about 60 kB per second
     ocr: bool = True  # read scanned pages if Tesseract is installed
-    removed: Literal["keep", "erase"] = "keep"  # documents whose file has left its source folder
+    removed: Literal["keep", "erase"] = "keep"  # keep or erase documents whose file was removed
     removed_share: Annotated[float, Field(gt=0, le=1)] = (
         0.5  # the largest share of a folder that may be erased at once
     )
@@ -110,13 +110,13 @@ class MaskSettings(_Section):
 
 
 class TrainSettings(_Section):
-    """The differentially private training run. `None` selects the recipe of the model kind."""
+    """The differentially private training run. What is not set is taken from the recipe of the model kind."""
 
-    # Kind of the feature extractor; docs/utility.md compares them.
+    # Kind of the feature extractor; docs/how-to/own-data.md says when to use which
     model: Kind = "linear"
     objective: Literal["auto", "classify", "denoise"] = "auto"  # auto: classify if there are labels
-    epsilon: Annotated[float, Field(ge=1e-6, le=1000)] = 8.0  # of the whole run
-    delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-5  # below one divided by the number of owners
+    epsilon: Annotated[float, Field(ge=1e-6, le=1000)] = 8.0  # privacy budget of the whole run
+    delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-5  # should be below 1 / (number of owners)
     sample_rate: Annotated[float, Field(ge=1e-6, le=1)] | None = None  # probability that a step uses an owner
     steps: Annotated[int, Field(gt=0, le=1_000_000)] | None = None  # number of noisy gradient steps
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # length of a step
@@ -134,7 +134,7 @@ class TrainSettings(_Section):
     last_layers: Annotated[int, Field(ge=1, le=2)] = 1  # number of layers that model "last_layers" trains
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the owners that are never trained on
     encoder: Path | None = None  # folder of a Hugging Face encoder; None: the public MiniLM package
-    precision: Precision = DEFAULT_PRECISION  # of the frozen encoder's products
+    precision: Precision = DEFAULT_PRECISION  # number format of the frozen encoder's matrix products
     chunk_length: Annotated[int, Field(ge=8, le=512)] = DEFAULT_CHUNK_LENGTH  # tokens per chunk
     chunk_limit: PositiveInt = DEFAULT_CHUNK_LIMIT  # chunks per document, evenly spaced if it has more
     diagnostics: bool = False  # also train without privacy, for the report only
@@ -144,9 +144,9 @@ class TrainSettings(_Section):
 class LedgerSettings(_Section):
     """The privacy ledger, and the limit of a population."""
 
-    # URL of the ledger's database; None: the workspace's database, or SQLite under the protected root.
+    # URL of the ledger's database; None: the workspace's database, or SQLite under the protected root
     url: Annotated[str | None, Field(repr=False)] = None
-    # Name of a set of people; the same in every workspace with documents about them.
+    # Name of a set of people; the same in every workspace with documents about them
     population: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     limit_epsilon: Annotated[float, Field(gt=0)] = 10.0  # set at first use; changed by `lexveil ledger limit`
     limit_delta: Probability = 1e-5  # set at first use; changed by `lexveil ledger limit`
@@ -158,7 +158,7 @@ class DatabaseSettings(_Section):
     It also stores the ledger, unless `ledger.url` names another database.
     """
 
-    # URL of the database; None: files under the workspace's protected root.
+    # URL of the database; None: files under the workspace's protected root
     url: Annotated[PostgresUrl | None, Field(repr=False)] = None
 
 
@@ -170,7 +170,7 @@ class EncryptedSettings(_Section):
 
     sample: PositiveInt = 64  # number of documents in the check
     profile: Profile = "sealed"  # sealed: replies are flooded with noise; see docs/threat-model.md
-    host: str = "127.0.0.1"  # interface; other than the loopback, it needs API keys and TLS
+    host: str = "127.0.0.1"  # interface to listen on; any but the loopback needs API keys and TLS
     port: Annotated[int, Field(ge=0, le=65535)] = 8300  # 0: any free port
     tls_certificate: Path | None = None  # PEM file
     tls_key: Path | None = None  # PEM file

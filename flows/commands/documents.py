@@ -24,7 +24,7 @@ def erase(
     *,
     options: WorkspaceOptions,
 ) -> None:
-    """Destroy the keys of a document or of an owner's documents, remove them from every table, and prove it.
+    """Destroy the keys of a document or of an owner's documents, remove them from every table, and verify it.
 
     Exit code 1: the scan of the workspace still finds something.
     """

@@ -43,7 +43,7 @@ def run(
     seed: Seed = None,
     options: WorkspaceOptions,
 ) -> None:
-    """Run the main job: ingest, mask, train under differential privacy, extract, check encrypted, report."""
+    """Run the main job: ingest, mask, train under DP, extract, run the encrypted check, report."""
     training = {
         "model": model,
         "epsilon": epsilon,

@@ -132,7 +132,7 @@ def classify(
     checks: Annotated[
         bool,
         typer.Option(
-            "--checks/--no-checks", help="Mix in inputs of known result, to detect a dishonest server."
+            "--checks/--no-checks", help="Mix in inputs with known results, to detect a dishonest server."
         ),
     ] = True,
     fields: RecordFields,
