@@ -38,7 +38,7 @@ test: $(VENV)/.installed ## All tests
 test-changed: $(VENV)/.installed ## The tests that uncommitted changes can reach
 	@files="$$($(BIN)/python -m tests.selection)"; test -z "$$files" || $(BIN)/python -m pytest $$files
 
-cov: $(VENV)/.installed ## Coverage of the tests of privacy/, which has a floor
+cov: $(VENV)/.installed ## Coverage of the tests of privacy/, with a minimum
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/privacy tests/guarantees/test_sensitivity.py \
 		--cov=lexveil.privacy --cov-report=term:skip-covered --cov-fail-under=90
 
@@ -52,7 +52,7 @@ check-fast: $(VENV)/.installed ## The same without types
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/test_structure.py
 
-bench: $(VENV)/.installed ## Every figure beside its target
+bench: $(VENV)/.installed ## Measure every figure and show it with its target
 	@$(BIN)/python -m benchmarks
 
 # The notice of the theme's future is nothing that a reader of the log can act on.
@@ -65,7 +65,7 @@ dist: $(VENV)/.installed ## The wheel and the source distribution, in dist/
 	@$(BIN)/python -m hatchling build
 	@ls dist
 
-format: $(VENV)/.installed ## Mend what can be mended without a person
+format: $(VENV)/.installed ## Format, and fix what can be fixed automatically
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
