@@ -15,9 +15,13 @@ import random
 import statistics
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from benchmarks.contract import Figure, Outcome, run
 from lexveil.privacy.dp import accounting
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
 
 SEED = 7
 
@@ -31,12 +35,16 @@ class _Measured:
 
 
 def _accountant(noise: float, rate: float, steps: int, delta: float) -> float:
+    return _epsilon_of(accounting.dp_event(noise, rate, steps), delta)
+
+
+def _epsilon_of(event: DpEvent, delta: float) -> float:
     from dp_accounting import NeighboringRelation, pld
 
     accountant = pld.PLDAccountant(
         NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=accounting.FINEST
     )
-    return float(accountant.compose(accounting.dp_event(noise, rate, steps)).get_epsilon(delta))
+    return float(accountant.compose(event).get_epsilon(delta))
 
 
 def _measure(source: random.Random, lowest_rate: float, most_steps: int) -> _Measured:
@@ -54,6 +62,20 @@ def _measure(source: random.Random, lowest_rate: float, most_steps: int) -> _Mea
     done = time.process_time()
     ratio = epsilon / _accountant(noise, rate, steps, delta)
     return _Measured(ratio, epsilon / target, done - again, inverted - start)
+
+
+def _cut_epsilons(deviations: int) -> tuple[float, float, float]:
+    """Epsilon of a run with a cap: ours, dp-accounting's, and by Renyi DP."""
+    import dp_accounting
+
+    owners, rate, steps, delta = 800, 0.5, 60, 1e-5
+    most = int(owners * rate + deviations * math.sqrt(owners * rate * (1 - rate)))
+    noise = accounting.noise_multiplier(2.72, rate, steps, delta)
+    cap = accounting.Truncation(most, owners)
+    event = dp_accounting.TruncatedSubsampledGaussianDpEvent(owners + 1, rate, most, noise)
+    theirs = _epsilon_of(dp_accounting.SelfComposedDpEvent(event, steps), delta)
+    renyi = accounting.rdp_epsilon(noise, rate, steps, delta, truncation=cap)
+    return accounting.epsilon(noise, rate, steps, delta, truncation=cap), theirs, renyi
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
@@ -78,6 +100,12 @@ def measure(arguments: argparse.Namespace) -> Outcome:
             figures[f"{prefix}{name}_seconds_p50"] = Figure(statistics.median(seconds), None, "s", "lower")
             target = 0.5 if promised else None
             figures[f"{prefix}{name}_seconds_max"] = Figure(max(seconds), target, "s", "lower")
+    for deviations in range(4):
+        ours, theirs, renyi = _cut_epsilons(deviations)
+        name = f"cut_{deviations}sd"
+        figures[f"{name}_epsilon"] = Figure(ours, None, "epsilon", "lower")
+        figures[f"{name}_over_dp_accounting"] = Figure(ours / theirs, 1.0, "x", "lower")
+        figures[f"{name}_over_renyi"] = Figure(ours / renyi, 1.0, "x", "lower")
     return Outcome(figures, {"runs": len(found), "wide_runs": len(wide)}, [arguments.seed])
 
 

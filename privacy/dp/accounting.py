@@ -49,6 +49,10 @@ _SEARCHES = 4
 # The series sums terms near 1: a result below this, times the order, is rounding, and may be negative.
 _RDP_ROUNDING = 1e-13
 
+# Probabilities of a cut below it are rounded up to it: those that a float cannot hold would count as none.
+_LEAST_SHARE = 1e-290
+_BINOMIAL_ROUNDING = 1e-9
+
 # Fixed so that totals in the ledger add up order by order. Fractional orders below 2 seldom converge.
 RDP_ORDERS: tuple[float, ...] = (
     *(2 + i / 4 for i in range(25)),
@@ -75,9 +79,13 @@ class Truncation:
     n_owners: int
 
     def __post_init__(self) -> None:
-        for name, value in (("max_batch", self.max_batch), ("n_owners", self.n_owners)):
-            if value < 1 or value != int(value):
-                raise ValueError(f"{name} must be a whole number of at least 1, found {value}")
+        _check_count("max_batch", self.max_batch)
+        _check_count("n_owners", self.n_owners)
+
+
+def _check_count(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value >= 1 and value == int(value)):
+        raise ValueError(f"{name} must be a whole number of at least 1, found {value}")
 
 
 def check_run(noise_multiplier: float, sample_rate: float, steps: int) -> None:
@@ -90,8 +98,7 @@ def check_run(noise_multiplier: float, sample_rate: float, steps: int) -> None:
         raise ValueError(f"noise_multiplier must be a finite number above 0, found {noise_multiplier}")
     if not 0 < sample_rate <= 1:
         raise ValueError(f"sample_rate must be in (0, 1], found {sample_rate}")
-    if steps < 1 or steps != int(steps):
-        raise ValueError(f"steps must be a whole number of at least 1, found {steps}")
+    _check_count("steps", steps)
 
 
 def check_delta(delta: float) -> None:
@@ -112,6 +119,11 @@ def check_epsilon(epsilon: float) -> None:
     """
     if not (math.isfinite(epsilon) and epsilon > 0):
         raise ValueError(f"epsilon must be a finite number above 0, found {epsilon}")
+
+
+def _check_order(order: float) -> None:
+    if not (math.isfinite(order) and order > 1):
+        raise ValueError(f"order must be a finite number above 1, found {order}")
 
 
 def dp_event(noise_multiplier: float, sample_rate: float, steps: int) -> DpEvent:
@@ -178,25 +190,60 @@ def _pld_epsilon(sigma: float, run: _Run, level: int) -> float:
     from dp_accounting.pld import privacy_loss_distribution as pld
 
     interval = _interval(level)
-    if run.truncation is not None:
-        step = pld.from_truncated_subsampled_gaussian_mechanism(
-            # The larger of two neighbors may have one owner more, and is cut more often.
-            dataset_size=run.truncation.n_owners + 1,
-            sampling_probability=run.sample_rate,
-            truncated_batch_size=run.truncation.max_batch,
-            noise_multiplier=sigma,
-            value_discretization_interval=interval,
-        )
-        # A mixture of the distribution with itself is the same, bit for bit, but is stored in an array.
-        composed = step.compute_mixture(step, 0.5).self_compose(run.steps)
-    elif run.sample_rate == 1:
-        composed = pld.from_gaussian_mechanism(
+    if run.truncation is None and run.sample_rate == 1:
+        gaussian = pld.from_gaussian_mechanism(
             sigma / math.sqrt(run.steps), value_discretization_interval=interval
         )
-    else:
-        remove, add = (_sampled_gaussian(sigma, run.sample_rate, way, interval) for way in ("REMOVE", "ADD"))
-        composed = pld.PrivacyLossDistribution(remove, add).self_compose(run.steps)
-    return float(composed.get_epsilon_for_delta(run.delta)) * (1 + _ROUNDING)
+        return float(gaussian.get_epsilon_for_delta(run.delta)) * (1 + _ROUNDING)
+    whole = [_sampled_gaussian(sigma, run.sample_rate, way, interval) for way in _WAYS]
+    worst = 0.0
+    for cut in _list_cuts(run.sample_rate, run.truncation):
+        step = whole
+        if cut.share:
+            replaced = [_sampled_gaussian(sigma / 2, cut.rate, way, interval) for way in _WAYS]
+            step = [two.compute_mixture(one, cut.share) for one, two in zip(whole, replaced, strict=True)]
+        composed = pld.PrivacyLossDistribution(*step).self_compose(run.steps)
+        worst = max(worst, float(composed.get_epsilon_for_delta(run.delta)))
+    return worst * (1 + _ROUNDING)
+
+
+_WAYS = ("REMOVE", "ADD")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """How a cap acts on one pair of neighbors: see the proof in `rdp`.
+
+    Attributes:
+        share: Probability that the owners other than the one in question fill the batch.
+        rate: Probability, given that, with which this owner takes the place of another.
+    """
+
+    share: float
+    rate: float
+
+
+@lru_cache(maxsize=256)
+def _list_cuts(sample_rate: float, truncation: Truncation | None) -> tuple[_Cut, ...]:
+    """Return the cuts of both neighbors of a data set: without one of its owners, and with one more."""
+    if truncation is None:
+        return (_Cut(0.0, 0.0),)
+    from scipy.stats import binom
+
+    most = truncation.max_batch
+    cuts: list[_Cut] = []
+    for others in (truncation.n_owners - 1, truncation.n_owners):
+        if others < most:
+            cuts.append(_Cut(0.0, 0.0))
+            continue
+        full = float(binom.sf(most - 1, others, sample_rate))
+        rate = sample_rate * most / (most + 1)
+        if full > _LEAST_SHARE:
+            # The owner is in a cut batch: P(more than B of all drawn), times its chance to be kept.
+            present = float(binom.sf(most, others + 1, sample_rate)) * most / (others + 1)
+            rate = min(rate, present / full * (1 + _BINOMIAL_ROUNDING))
+        cuts.append(_Cut(max(full, _LEAST_SHARE), rate))
+    return tuple(cuts)
 
 
 def _sampled_gaussian(sigma: float, sample_rate: float, adjacency: str, interval: float) -> PLDPmf:
@@ -219,7 +266,8 @@ def _sampled_gaussian(sigma: float, sample_rate: float, adjacency: str, interval
     losses = np.arange(low, high + 1) * interval
     # On removal a loss is never below log(1 - q); on addition, never above its negative.
     sign = 1 if adjacency == "REMOVE" else -1
-    inside = sign * losses > math.log1p(-sample_rate) * (1 - 1e-9)
+    lowest = math.log1p(-sample_rate) * (1 - 1e-9) if sample_rate < 1 else -math.inf
+    inside = sign * losses > lowest
     deltas = np.zeros(losses.size) if sign < 0 else -np.expm1(np.minimum(losses, 0.0))
     # log(1 + (exp(x) - 1) / q), where exp(x) may overflow.
     x = sign * losses[inside]
@@ -261,8 +309,10 @@ def epsilon(
         until the result changes by less than 0.5 %, so it is never below the value at 1e-4 and within 1 % of
         it.
 
-        A draw cut to `truncation.max_batch` owners replaces one of them where it is cut, so that step counts
-        as a mixture of sensitivities 1 and 2 (Ganesh et al. 2025, arXiv 2508.15089, as in dp-accounting).
+        With `truncation`, a step is a mixture of a Poisson-sampled Gaussian of sensitivity 1 and, where the
+        draw is cut, one of sensitivity 2: the proof is in `rdp`, and holds for privacy loss distributions
+        because hockey-stick divergences are jointly convex too. The larger epsilon of both neighbors, one
+        owner more and one less, is returned.
     """
     check_delta(delta)
     check_run(noise_multiplier, sample_rate, steps)
@@ -377,14 +427,27 @@ def rdp(
     Returns:
         An upper bound; infinity where the series does not converge, which a filter reads as "never fits".
 
+    Raises:
+        ValueError: Unless noise_multiplier > 0, 0 < sample_rate <= 1, steps >= 1 and order > 1.
+
     Formal guarantee:
         With `truncation`, let R be the draw of all owners but the one in question, which has the same law in
-        both neighbors. Where |R| < max_batch the step is a Poisson-sampled Gaussian. Where |R| >= max_batch,
-        the batch is uniform among those of max_batch owners whatever |R|, and with the owner present it is in
-        the batch, in the place of another, with probability at most q B / (B + 1): a Poisson-sampled Gaussian
-        of sensitivity 2. exp((order - 1) divergence) is jointly convex (van Erven & Harremoes 2014, theorem
-        13 and section II.A), so its mean over R, with P(Binomial(n_owners, q) >= B), bounds the step's.
+        both neighbors, and B = max_batch.
+
+        Where |R| < B nothing is cut with or without the owner: a Poisson-sampled Gaussian of sensitivity 1.
+
+        Where |R| >= B, let S be a uniform choice of B owners of R, and k one of S. By symmetry the law of
+        (S, k) does not depend on |R|. Without the owner the batch is S. With it, the batch is S, or, with
+        probability B / (|R| + 1) if the owner is drawn, S with the owner in the place of k. Given (S, k) that
+        is a Poisson-sampled Gaussian of sensitivity 2, whose rate is the mean of q B / (|R| + 1) over
+        |R| >= B, so at most q B / (B + 1).
+
+        exp((order - 1) divergence) is jointly convex (van Erven & Harremoes 2014, theorem 13 and section
+        II.A), so its mean over these cases, the second with probability P(|R| >= B), bounds the step's.
+        Both neighbors count, with n_owners - 1 and with n_owners others, whichever costs more.
     """
+    check_run(noise_multiplier, sample_rate, steps)
+    _check_order(order)
     return _step_rdp(noise_multiplier, sample_rate, order, truncation) * steps
 
 
@@ -395,26 +458,29 @@ def _step_rdp(
     from dp_accounting import NeighboringRelation
     from dp_accounting.rdp import RdpAccountant
 
+    if truncation is not None:
+        return max(
+            _cut_rdp(noise_multiplier, sample_rate, order, cut) for cut in _list_cuts(sample_rate, truncation)
+        )
     accountant = RdpAccountant([order], NeighboringRelation.ADD_OR_REMOVE_ONE)
     accountant.compose(dp_event(noise_multiplier, sample_rate, 1))
-    whole = max(float(accountant.rdp[0]), order * _RDP_ROUNDING)
-    if truncation is None:
-        return whole
-    from scipy.stats import binom
+    return max(float(accountant.rdp[0]), order * _RDP_ROUNDING)
 
-    most = truncation.max_batch
-    cut = float(binom.logsf(most - 1, truncation.n_owners, sample_rate))
-    if cut == -math.inf:
+
+def _cut_rdp(noise_multiplier: float, sample_rate: float, order: float, cut: _Cut) -> float:
+    """Return the divergence of a step against one neighbor, by the proof in `rdp`."""
+    whole = _step_rdp(noise_multiplier, sample_rate, order, None)
+    if not cut.share:
         return whole
-    rate = sample_rate * most / (most + 1)
-    replaced = max(whole, _step_rdp(noise_multiplier / 2, rate, order, None))
-    # log((1 - p) e^a + p e^b) with b >= a, written so that neither overflows nor falls below a.
-    a, b = (order - 1) * whole, (order - 1) * replaced
-    if not math.isfinite(b):
+    # log((1 - p) e^a + p e^b), written so that neither overflows nor loses a small difference.
+    a = (order - 1) * whole
+    b = (order - 1) * _step_rdp(noise_multiplier / 2, cut.rate, order, None)
+    if not (math.isfinite(a) and math.isfinite(b)):
         return math.inf
     gap = b - a
-    mean = math.log1p(math.exp(cut) * math.expm1(gap)) if gap < 1 else _log_add(0.0, cut + gap)
-    return (a + min(mean, gap)) / (order - 1)
+    if gap < 1:
+        return (a + math.log1p(cut.share * math.expm1(gap))) / (order - 1)
+    return (a + min(gap, _log_add(0.0, math.log(cut.share) + gap))) / (order - 1)
 
 
 def _log_add(a: float, b: float) -> float:
@@ -429,12 +495,15 @@ def rdp_to_epsilon(total: float, order: float, delta: float) -> float:
     Source: Canonne, Kamath & Steinke 2020, "The Discrete Gaussian for Differential Privacy", proposition 12.
 
     Raises:
-        ValueError: Unless 0 < delta < 1.
+        ValueError: Unless total >= 0, order > 1 and 0 < delta < 1.
 
     Formal guarantee:
         A mechanism whose Renyi divergence of this order is at most `total` is (epsilon, delta)-DP.
     """
     check_delta(delta)
+    _check_order(order)
+    if not total >= 0:
+        raise ValueError(f"total must be at least 0, found {total}")
     if total == 0:
         return 0.0
     return max(0.0, total + math.log1p(-1 / order) - math.log(delta * order) / (order - 1))
@@ -450,6 +519,9 @@ def rdp_epsilon(
 ) -> float:
     """Return the epsilon of the run by Renyi DP, the smallest over RDP_ORDERS.
 
+    Raises:
+        ValueError: As in `epsilon`.
+
     Formal guarantee:
         An upper bound like `epsilon`, looser, and additive in the terms of the ledger. The order may be
         chosen afterwards because the run's parameters are fixed beforehand.
@@ -464,5 +536,5 @@ def rdp_epsilon(
 
 def clear_caches() -> None:
     """Empty the caches, so that a benchmark can time these functions."""
-    _pld_epsilon.cache_clear()
-    _step_rdp.cache_clear()
+    for cached in (_pld_epsilon, _step_rdp, _list_cuts):
+        cached.cache_clear()

@@ -124,15 +124,38 @@ def test_an_epsilon_that_no_noise_reaches_is_refused():
 class TestTruncated:
     RUN = (2.3, 0.2, 100)
 
-    def test_it_is_dp_accountings_event_with_one_owner_more(self):
+    def test_it_costs_less_than_dp_accountings_event(self):
+        """That takes a replacement's two sides for neighbors of each other, which is looser."""
         from dp_accounting import SelfComposedDpEvent, TruncatedSubsampledGaussianDpEvent
 
         step = TruncatedSubsampledGaussianDpEvent(
             dataset_size=807, sampling_probability=0.2, truncated_batch_size=193, noise_multiplier=2.3
         )
-        finest = _accountant(SelfComposedDpEvent(step, 100), 1e-5)
+        theirs = _accountant(SelfComposedDpEvent(step, 100), 1e-5)
         ours = accounting.epsilon(*self.RUN, 1e-5, truncation=Truncation(193, 806))
-        assert finest <= ours <= 1.01 * finest
+        assert accounting.epsilon(*self.RUN, 1e-5) < ours < 0.98 * theirs
+
+    @pytest.mark.parametrize(
+        ("most", "was", "renyi"), [(400, 9.30, 5.31), (414, 5.86, 3.96), (428, 3.53, 3.16), (442, 2.80, 2.98)]
+    )
+    def test_frequent_cuts_cost_half_of_what_they_did(self, most, was, renyi):
+        """800 owners at a rate of one half; an uncut run costs 2.72."""
+        cut = Truncation(most, 800)
+        tight = accounting.epsilon(6.0041, 0.5, 60, 1e-5, truncation=cut)
+        assert 2.71 < tight < min(was, renyi) - 0.05
+        assert tight <= accounting.rdp_epsilon(6.0041, 0.5, 60, 1e-5, truncation=cut) <= renyi
+
+    def test_a_cut_that_a_float_calls_impossible_counts(self):
+        never, hardly = (Truncation(most, 3000) for most in (3001, 2999))
+        costs = [accounting.rdp(1.0, 0.01, 1, 64.0, truncation=cut) for cut in (never, hardly)]
+        assert costs[0] == accounting.rdp(1.0, 0.01, 1, 64.0) < costs[1]
+        assert accounting.epsilon(1.0, 0.01, 9, 1e-5, truncation=hardly) == pytest.approx(
+            accounting.epsilon(1.0, 0.01, 9, 1e-5), rel=1e-3
+        )
+
+    def test_without_sampling_a_cap_is_sampling(self):
+        cut = accounting.epsilon(4.0, 1.0, 10, 1e-5, truncation=Truncation(10, 100))
+        assert cut < accounting.epsilon(2.0, 0.11, 10, 1e-5)
 
     @pytest.mark.parametrize("bound", [accounting.epsilon, accounting.rdp_epsilon])
     def test_the_tighter_the_maximum_the_more_it_costs(self, bound):
@@ -178,7 +201,7 @@ class TestTruncated:
         assert 2.99 < accounting.epsilon(noise, 0.05, 100, 1e-5, truncation=cut) <= 3
         assert noise > accounting.noise_multiplier(3.0, 0.05, 100, 1e-5)
 
-    @pytest.mark.parametrize("numbers", [(0, 10), (10, 0), (1.5, 10)])
+    @pytest.mark.parametrize("numbers", [(0, 10), (10, 0), (1.5, 10), (math.inf, 10), (3, math.nan)])
     def test_impossible_maxima_are_refused(self, numbers):
         with pytest.raises(ValueError, match="found"):
             Truncation(*numbers)
@@ -196,9 +219,27 @@ def test_rdp_adds_up_by_order():
     "arguments",
     [(0.0, 0.1, 10, 1e-5), (math.inf, 0.1, 10, 1e-5), (1.0, 0.0, 10, 1e-5), (1.0, 1.1, 10, 1e-5),
      (1.0, 0.1, 0, 1e-5), (1.0, 0.1, 1.5, 1e-5), (1.0, 0.1, 10, 0.0), (1.0, 0.1, 10, 1.0),
-     (math.nan, 0.1, 10, 1e-5)],
+     (1.0, 0.1, -3, 1e-5), (1.0, 0.1, math.inf, 1e-5), (1.0, 0.1, math.nan, 1e-5), (math.nan, 0.1, 10, 1e-5)],
 )  # fmt: skip
 def test_impossible_arguments_are_refused(arguments):
-    for function in (accounting.epsilon, accounting.noise_multiplier):
+    for function in (accounting.epsilon, accounting.noise_multiplier, accounting.rdp_epsilon):
         with pytest.raises(ValueError, match="found"):
             function(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(1.0, 0.1, 0, 4.0), (1.0, 0.1, -5, 4.0), (1.0, 0.1, 2.5, 4.0), (1.0, 0.1, math.nan, 4.0),
+     (0.0, 0.1, 5, 4.0), (1.0, 0.0, 5, 4.0), (1.0, 0.1, 5, 1.0), (1.0, 0.1, 5, math.inf),
+     (1.0, 0.1, 5, math.nan)],
+)  # fmt: skip
+def test_impossible_divergences_are_refused(arguments):
+    """A divergence of a negative number of steps would be taken off a ledger's total."""
+    with pytest.raises(ValueError, match="found"):
+        accounting.rdp(*arguments)
+
+
+@pytest.mark.parametrize(("total", "order"), [(-1.0, 4.0), (math.nan, 4.0), (1.0, 1.0), (1.0, math.nan)])
+def test_impossible_totals_are_refused(total, order):
+    with pytest.raises(ValueError, match="found"):
+        accounting.rdp_to_epsilon(total, order, 1e-5)
