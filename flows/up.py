@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from types import FrameType
 
+from lexveil.flows.prefect_home import keep_prefect_in
 from lexveil.pipeline.errors import LexveilError
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -24,8 +25,6 @@ _ENVIRONMENT = {
     # By default, leases are in memory: a killed server would forget who holds a deployment's slot.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "WARNING",
 }
 
@@ -110,10 +109,13 @@ def bring_up(
 
     Raises:
         ServiceStoppedError: A service ended by itself, or the server did not answer in time.
+        WorkspaceError: Prefect's folder cannot be written.
     """
     given = os.environ.get("PREFECT_API_URL")
     url = given or f"http://127.0.0.1:{port}/api"
-    os.environ |= {**_ENVIRONMENT, **os.environ, "PREFECT_API_URL": url}  # before Prefect is imported here
+    # Before Prefect is imported here. Its pages are built in a folder of ours: by default, in the package's.
+    pages = {"PREFECT_UI_STATIC_DIRECTORY": str(keep_prefect_in(workspace) / "ui")}
+    os.environ |= {**_ENVIRONMENT, **pages, **os.environ, "PREFECT_API_URL": url}
     services = Services(workspace, dict(os.environ))
     with _watch_signals() as interrupted:
         try:

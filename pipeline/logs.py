@@ -19,7 +19,15 @@ R = TypeVar("R")
 log = logging.getLogger("lexveil")
 
 # Libraries that may put text, paths or arguments into their messages.
-_LIBRARIES = ("presidio-analyzer", "presidio_analyzer", "spacy", "transformers", "eyecite", "pypdfium2")
+_LIBRARIES = (
+    "presidio-analyzer",
+    "presidio_analyzer",
+    "spacy",
+    "transformers",
+    "eyecite",
+    "pypdfium2",
+    "matplotlib",  # its folder's path, if it cannot write there
+)
 
 
 def seal_errors(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -212,6 +212,9 @@ def _register(
     pool: WorkPool,
     name: str | None,
 ) -> dict[str, Any]:
+    from lexveil.flows.prefect_home import keep_prefect_in
+
+    keep_prefect_in(workspace)
     from lexveil.flows.deployments import register
     from lexveil.pipeline.errors import LexveilError, SettingsError
 

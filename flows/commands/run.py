@@ -52,6 +52,7 @@ def run(
         "seed": seed,
     }
     settings = options.settings(ingest=asdict(fields), train=training, workers=workers)
+    from lexveil.flows.prefect_home import keep_prefect_in
     from lexveil.pipeline.request import make_request, prepare_workspace, reuse_last_result, submit_request
     from lexveil.pipeline.sources.scheduled import locate_sources
 
@@ -62,6 +63,7 @@ def run(
         need_labels = settings.train.objective != "denoise"
         workspace = prepare_workspace(location, settings, sources, need_labels=need_labels)
         request = make_request(workspace, sources)
+        keep_prefect_in(workspace)
         from lexveil.flows.main import run as run_flow
 
         submit_request(workspace, request)

@@ -83,7 +83,6 @@ def _make_token() -> str:
 
 
 _RAY = {
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name, it means on every system: this machine only
 }

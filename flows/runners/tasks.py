@@ -21,8 +21,6 @@ from urllib.parse import urlsplit
 
 # Before Prefect is imported. The default start-up timeout of 20 s is too short for a busy machine.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")
 # Lexveil prints its own one-line errors; Prefect's record of them stays in its database.
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 

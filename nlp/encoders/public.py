@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib.util
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -306,8 +305,6 @@ def find_package_folder() -> Path:
 
 
 def _open(folder: Path) -> tuple[Any, Any]:
-    # Read when huggingface_hub is first imported; local_files_only below holds if that was earlier.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -117,8 +116,6 @@ class Network(nn.Module):
 
 
 def _load_encoder(folder: Path, digest: str, dropout: float) -> Any:
-    # Takes effect if huggingface_hub is not imported yet; otherwise local_files_only below suffices.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers import BertModel
     from transformers.utils import logging
 

@@ -72,6 +72,8 @@ def _compute_key(folder: Path) -> str:
 def _open_model(model: Path | bytes) -> Any:
     import onnxruntime
 
+    # `lexveil/__init__.py` switches its telemetry off; this stops it where a script imported it earlier.
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     # Parallelism comes from processes, one shard each.
     options.intra_op_num_threads = 1

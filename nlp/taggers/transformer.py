@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -250,8 +249,6 @@ def _load_foreign(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
 
 def _open_foreign(folder: Path) -> tuple[Any, Any, list[str]]:
     """Return model, tokenizer, and the names of the weights that the folder lacks."""
-    # Takes effect if huggingface_hub is not imported yet; otherwise local_files_only below suffices.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers import AutoModelForTokenClassification, AutoTokenizer
     from transformers.utils import logging
 

@@ -6,8 +6,8 @@
   database.dump   the workspace's PostgreSQL schema, by pg_dump, if a database is configured
 
 A backup does not contain: the master key, unless it is requested, since a backup with the key opens every
-document; a ledger that several workspaces share in a database; logs of processes; uploads of the endpoint's
-clients.
+document; a ledger that several workspaces share in a database; logs of processes; Prefect's files; uploads of
+the endpoint's clients.
 
 A backup contains the keys of documents that are erased later. A recovery brings these documents back, unless
 a later copy of the log is given: then the erasures are repeated.
@@ -41,7 +41,7 @@ _VERSION = 1
 _MANIFEST, _FILES, _DUMP = "backup.json", "files", "database.dump"
 _DUMP_SECONDS = 6 * 3600
 _KEY = "protected/master.key"
-_LEFT_OUT = ("protected/logs/", "protected/endpoint/sessions/")
+_LEFT_OUT = ("protected/logs/", "protected/prefect/", "protected/endpoint/sessions/")
 _SQLITE = ".sqlite"
 _WINDOW = 1 << 20
 

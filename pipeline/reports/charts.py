@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import os
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -70,6 +71,9 @@ def format_percent(share: float, up: bool = False) -> str:
 @contextmanager
 def drawing_style(font_size: float = 10.5) -> Generator[None, None, None]:
     """Set Matplotlib's style: text stays text in SVG, and the output is deterministic."""
+    from lexveil.nlp.taggers.quantized import cache_folder
+
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))  # its list of fonts
     import matplotlib
 
     style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "lexveil", "font.size": font_size}

@@ -12,6 +12,7 @@
     encoded/              inputs of the models
     training/             checkpoints of unfinished training runs, sealed
     models/               which documents each model was trained on, as digests
+    prefect/ logs/        Prefect's files; what the processes of `lexveil up` printed
     keys.sqlite ledger.sqlite
   masked/                 masked text
   models/<name>/          safetensors, config, labels, model card

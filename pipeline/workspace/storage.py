@@ -206,9 +206,16 @@ def locate_state_folder(name: str) -> Path:
 
 
 def make_state_folder(name: str) -> Path:
-    """Create the folder of `locate_state_folder`, such that only this user can open it."""
+    """Create the folder of `locate_state_folder`, such that only this user can open it.
+
+    Raises:
+        WorkspaceError: it cannot be created.
+    """
     folder = locate_state_folder(name)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        raise WorkspaceError(f"cannot create {folder}; XDG_STATE_HOME names another place") from None
     return folder
 
 

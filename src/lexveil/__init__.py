@@ -5,6 +5,7 @@ The names below are the public Python interface. They are imported on first use:
 
 from __future__ import annotations
 
+import os
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,24 @@ if TYPE_CHECKING:
     from lexveil.privacy.he.keys import ClientKeys
 
 __version__ = metadata.version("lexveil")
+
+# No library may report anything to anybody. Set here since every process of Lexveil imports this module
+# before the libraries, which read these variables once, and since child processes inherit them.
+SILENCE = {
+    "DO_NOT_TRACK": "1",  # Prefect and Hugging Face
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime: otherwise a device id, a queue in the cache and an uploader
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+os.environ.update(SILENCE)
+# Models come from folders. A script that also downloads some may set it to 0.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# What this machine's processes say to each other must not pass through a proxy.
+_LOOPBACK = "127.0.0.1,localhost,::1"
+_direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{_direct},{_LOOPBACK}" if _direct else _LOOPBACK
 
 # The module of each name. The documentation lists the names in this order.
 _HOMES = {

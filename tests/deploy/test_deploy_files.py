@@ -16,6 +16,7 @@ import pytest
 import typer
 import yaml
 
+from lexveil import SILENCE
 from lexveil.flows.cli import app
 from lexveil.pipeline.settings import Settings, load_settings
 
@@ -193,6 +194,15 @@ def test_images_agree() -> None:
     for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE):
         *sources, _target = line.split()
         assert all((DEPLOY.parent / source).exists() for source in sources), line
+
+
+def test_nothing_in_a_container_reports_to_anybody() -> None:
+    """Also not what does not import Lexveil first: the Prefect server and worker."""
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    set_there = dict(re.findall(r"(\w+)=(\S+)", " ".join(re.findall(r"^ENV (.*)$", text, re.MULTILINE))))
+    assert set_there.items() >= SILENCE.items()
+    for deployment in yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["deployments"]:
+        assert deployment["work_pool"]["job_variables"]["env"]["DO_NOT_TRACK"] == SILENCE["DO_NOT_TRACK"]
 
 
 def test_what_is_mounted_is_there() -> None:

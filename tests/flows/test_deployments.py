@@ -169,7 +169,7 @@ def test_runs_may_be_containers_of_a_cluster(registered: Registered) -> None:
     assert "image" in pools["cluster"]["base_job_template"]["variables"]["properties"]
     assert pools["templated"]["base_job_template"] == json.loads(TEMPLATE.read_text())
     (night,) = (one for one in query(registered.url, "deployments") if one["name"] == "cl-nightly")
-    beat = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    beat = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "DO_NOT_TRACK": "1"}
     assert night["work_pool_name"] == "cluster"
     assert night["job_variables"] == {"image": "office/lexveil:1", "env": beat}
 

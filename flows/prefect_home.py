@@ -1,0 +1,31 @@
+"""The folder where Prefect keeps its files: in the workspace, so that nothing is left in the user's home."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from lexveil.pipeline.errors import WorkspaceError
+from lexveil.pipeline.workspace.workspace import Workspace
+
+
+def keep_prefect_in(workspace: Workspace) -> Path:
+    """Have Prefect keep its files in the workspace; a PREFECT_HOME that is set is kept.
+
+    Call it before Prefect is imported. Prefect's own default, `~/.prefect`, would tell of a workspace that
+    has long been deleted, and a server that cannot write there is started again and again.
+
+    Returns:
+        The folder, which exists and can be written.
+
+    Raises:
+        WorkspaceError: The folder cannot be written.
+    """
+    home = Path(os.environ.get("PREFECT_HOME") or workspace.local / "prefect").absolute()
+    with suppress(OSError):
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise WorkspaceError(f"Prefect cannot write to {home}; set PREFECT_HOME to a folder that it can use")
+    os.environ["PREFECT_HOME"] = str(home)
+    return home
