@@ -38,6 +38,11 @@ class Document:
     split: str | None
     text: str = field(repr=False)
 
+    @property
+    def named_owner(self) -> str | None:
+        """Id of the owner; None if the document is its own owner."""
+        return None if self.owner == self.doc_id else self.owner
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:

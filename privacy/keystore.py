@@ -170,7 +170,7 @@ class KeyStore:
 
         return self._database.read(read)
 
-    def destroy_keys(self, doc_ids: Sequence[str], *, tombstones: bool = True) -> int:
+    def destroy_keys(self, doc_ids: Sequence[str], *, tombstones: Sequence[str] | None = None) -> int:
         """Destroy the keys of these documents for good; return how many keys there were.
 
         With SQLite the deleted bytes are overwritten and the write-ahead log is emptied. PostgreSQL rewrites
@@ -178,8 +178,9 @@ class KeyStore:
 
         Args:
             doc_ids: Ids of the documents.
-            tombstones: Leave a tombstone with the time for each id, so that a later run cannot take the
-                document in again unnoticed; without one the same content may come again, under another key.
+            tombstones: Ids that get a tombstone with the time, so that a later run cannot take a document in
+                again unnoticed; without one the same content may come again, under another key. None: the
+                ids of the documents.
 
         Raises:
             VaultError: `erase_incomplete` if another process holds the SQLite file: the keys are gone from
@@ -189,8 +190,9 @@ class KeyStore:
 
         def remove(connection: sa.Connection) -> int:
             self._check_master(connection)
-            stones = [{"id": doc_id, "erased": now} for doc_id in dict.fromkeys(doc_ids)]
-            insert_missing(connection, _tombstones, stones if tombstones else [])
+            erased = doc_ids if tombstones is None else tombstones
+            stones = [{"id": name, "erased": now} for name in dict.fromkeys(erased)]
+            insert_missing(connection, _tombstones, stones)
             count = 0
             for chunk in _chunks(doc_ids):
                 count += connection.execute(sa.delete(_data_keys).where(_data_keys.c.id.in_(chunk))).rowcount

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.records import now
 from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.documents import DocumentIds, read_raw
 from lexveil.pipeline.workspace.features import list_versions
 from lexveil.pipeline.workspace.shards import read_manifest, write_manifest
 from lexveil.pipeline.workspace.storage import delete_old_versions, is_remote, read_json, write_json
@@ -98,7 +100,7 @@ def erase(workspace: Workspace, name: str | None = None, owner: str | None = Non
         raise SourceError("name a document, or an owner with --owner")
     keys = workspace.keys
     doc_ids = _list_owned(workspace, keys, owner) if name is None else [_find_document(workspace, keys, name)]
-    removed = _remove(workspace, keys, doc_ids, tombstones=True, mark=True)
+    removed = _remove(workspace, keys, doc_ids, _list_tombstones(workspace, doc_ids), mark=True)
     _drop_from_catalogue(workspace, doc_ids)  # last: a second try finds an owner's documents in it
     return Erasure(tuple(doc_ids), *removed, scan_for_ids(workspace, keys, doc_ids))
 
@@ -118,12 +120,12 @@ def remove_vanished(workspace: Workspace, doc_ids: Sequence[str]) -> None:
     with workspace.log.record("forget", facts) as done:
         mark = workspace.settings.ingest.removed == "erase"
         keys = workspace.keys
-        removed = _remove(workspace, keys, doc_ids, tombstones=False, mark=mark)
+        removed = _remove(workspace, keys, doc_ids, (), mark=mark)
         done |= {"rows": removed.rows, "keys": removed.keys, "models": list(removed.models)}
 
 
 def _remove(
-    workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str], tombstones: bool, mark: bool
+    workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str], tombstones: Sequence[str], mark: bool
 ) -> _Removed:
     trained = _list_models_trained_on(workspace, keys, doc_ids) if mark else []
     destroyed = keys.destroy_keys(doc_ids, tombstones=tombstones)
@@ -200,11 +202,30 @@ def _find_document(workspace: Workspace, keys: KeyStore, name: str) -> str:
 
 
 def _list_owned(workspace: Workspace, keys: KeyStore, owner: str | None) -> list[str]:
-    ids = {owner, content_id(keys.purpose_key("owner-id"), (owner or "").encode())}
+    ids = {owner, DocumentIds(keys).owner(owner or "")}
     doc_ids = [row["doc_id"] for row in workspace.catalogue.read().to_pylist() if row["owner"] in ids]
     if not doc_ids:
         raise SourceError("there is no document of such an owner in this workspace")
     return doc_ids
+
+
+def _list_tombstones(workspace: Workspace, doc_ids: Sequence[str]) -> list[str]:
+    """List the tombstones of documents, which follow from owner and content, not from the id.
+
+    The id of a document that an earlier version took in is that of its content, which others may have too. A
+    document whose key is gone has its tombstones from an earlier try.
+    """
+    ids, wanted = DocumentIds(workspace.keys), set(doc_ids)
+    by_shard: dict[int, list[str]] = defaultdict(list)
+    for row in workspace.catalogue.read().select(["doc_id", "shard"]).to_pylist():
+        if row["doc_id"] in wanted:
+            by_shard[row["shard"]].append(row["doc_id"])
+    return [
+        tombstone
+        for shard, inside in by_shard.items()
+        for document in read_raw(workspace, shard, inside)
+        for tombstone in ids.tombstones(document.named_owner, ids.content(document.text))
+    ]
 
 
 def _list_models_trained_on(workspace: Workspace, keys: KeyStore, doc_ids: Sequence[str]) -> list[str]:

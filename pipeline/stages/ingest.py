@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,22 +27,30 @@ from lexveil.pipeline.sources.documents import FIELDS, Rejected, SourceItem, is_
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
+from lexveil.pipeline.workspace.documents import DocumentIds
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, seal
 
+_SHARED = "shared"  # count of the documents whose text an earlier version kept for another owner alone
+_SHARED_LINE = (
+    "{} documents have a text that an earlier version kept for another owner alone; they are now their own "
+    "owners', and the next training takes them too"
+)
+
 
 def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = run_one_by_one) -> Manifest:
     """Read the sources into the workspace.
 
     Unreadable items go to the quarantine with a reason code and a keyed hash; they never stop the batch. Of
-    exact duplicates (equal after Unicode composition and folding of white space) the first in source order is
-    kept. The documents that a changed file contained before are removed: their keys are destroyed and every
-    table loses their rows. With `ingest.removed` = "erase" the same happens to the documents of a file that
-    is gone from its folder. Otherwise documents of files that are gone stay as they were read, even when
-    their shard is redone.
+    an owner's exact duplicates (equal after Unicode composition and folding of white space) one is kept, a
+    labeled one if there is one; which one depends on these duplicates alone. A text that several owners have
+    is a document of each. The documents that a changed file contained before are removed: their keys are
+    destroyed and every table loses their rows. With `ingest.removed` = "erase" the same happens to the
+    documents of a file that is gone from its folder. Otherwise documents of files that are gone stay as they
+    were read, even when their shard is redone.
 
     Args:
         workspace: the workspace.
@@ -52,7 +59,8 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
 
     Returns:
         The manifest, with the counts `documents`, `duplicates`, `erased`, `forgotten`, `quarantined` and
-        `quarantine:<reason>`.
+        `quarantine:<reason>`. If owners get documents that an earlier version kept for another owner alone,
+        `redone` says in a line how many.
 
     Raises:
         SourceError: a source is missing.
@@ -63,15 +71,11 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     plan = make_plan(workspace, sources)
     bounds = workspace.settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
     facts = {"settings": bounds, "code": code_digest(__name__)}
-    planned = [
+    shards = [
         Shard(index, compute_digest([[item.identity for item in items], *facts.values()]))
         for index, items in enumerate(plan)
     ]
-    done = {result.index: result.key for result in read_manifest(workspace.raw, "ingest").shards}
-    shards = [
-        shard if done.get(shard.index) == shard.key else _keep_unreadable(workspace, shard, items)
-        for shard, items in zip(planned, plan, strict=True)  # parts are opened only where they may be redone
-    ]
+    done = {result.key for result in read_manifest(workspace.raw, "ingest").shards}
     work = functools.partial(ingest_shard, workspace)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts)
     catalogue = _build_catalogue(workspace, manifest)
@@ -79,7 +83,12 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     if gone:
         remove_vanished(workspace, sorted(gone))
     workspace.catalogue.write(catalogue)  # last: if the removal fails, the next try finds the same documents
-    return replace(manifest, more={"forgotten": len(gone)} if gone else {})
+    new = sum(result.counts.get(_SHARED, 0) for result in manifest.shards if result.key not in done)
+    return replace(
+        manifest,
+        more={"forgotten": len(gone)} if gone else {},
+        redone={**manifest.redone, **({"owners": _SHARED_LINE.format(new)} if new else {})},
+    )
 
 
 def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
@@ -99,21 +108,7 @@ def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     counts = {"quarantined": len(rejected)}
     reasons = count_names(entry.reason for entry in rejected)
     counts |= {CountKind.QUARANTINE.key(reason): n for reason, n in reasons.items()}
-    carried_over = _read_rows(workspace, keys, shard.index, gone)
-    return _write_raw(workspace, keys, shard, documents, counts, carried_over)
-
-
-def _keep_unreadable(workspace: Workspace, shard: Shard, items: Sequence[SourceItem]) -> Shard:
-    """Keep the part of a shard as it is if redoing it would lose the documents of files that are gone.
-
-    Parts of earlier versions do not record which document comes from which file, so single documents cannot
-    be carried over.
-    """
-    path = tables.part_path(workspace.raw, shard.index)
-    known = tables.read_result(path)
-    if known is None or known.key == shard.key or "item" in tables.read_column_names(path):
-        return shard
-    return Shard(shard.index, known.key) if any(map(is_gone, items)) else shard
+    return _write_raw(workspace, keys, shard, documents, counts, gone)
 
 
 def _find_gone_items(workspace: Workspace, index: int, items: Sequence[SourceItem]) -> set[str]:
@@ -123,14 +118,22 @@ def _find_gone_items(workspace: Workspace, index: int, items: Sequence[SourceIte
     return {item.identity for item in items if is_gone(item)}
 
 
-def _read_rows(workspace: Workspace, keys: KeyStore, index: int, items: set[str]) -> pa.Table:
-    """Read the encrypted documents of these items from the part that will be replaced."""
-    if not items:
-        return tables.RAW.empty_table()
-    key = keys.purpose_key("source-id")
-    wanted = pa.array([content_id(key, item.encode()) for item in sorted(items)], pa.string())
-    table = tables.read_part(tables.part_path(workspace.raw, index))
-    return table.filter(pc.is_in(table.column("item"), value_set=wanted)).select(tables.RAW.names)
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A document of the sources with its ids.
+
+    Attributes:
+        content: digest of the content.
+        owner: id of the owner; None: the document is its own owner.
+        variant: the same for documents of the same text, label and split; the least of an owner's duplicates
+            is kept.
+    """
+
+    doc_id: str
+    content: str
+    owner: str | None
+    variant: str
+    source: SourceDocument = field(repr=False)
 
 
 def _write_raw(
@@ -139,52 +142,123 @@ def _write_raw(
     shard: Shard,
     found: Sequence[SourceDocument],
     counts: dict[str, int],
-    carried_over: pa.Table,
+    gone: set[str],
 ) -> ShardResult:
-    """Write the part of a shard: the new documents, and those carried over from the old part."""
-    id_key = keys.purpose_key("doc-id")
-    unique: dict[str, SourceDocument] = {}
-    for document in found:
-        unique.setdefault(content_id(id_key, _normalize(document.text)), document)
-    erased = keys.erased_ids(list(unique))
-    kept = {doc_id: document for doc_id, document in unique.items() if doc_id not in erased}
+    """Write the part of a shard: the new documents, and those of the old part whose items are gone."""
+    ids = DocumentIds(keys)
+    entries, shared = _identify(workspace, ids, found)
+    unique: dict[str, _Entry] = {}
+    for entry in entries:
+        if entry.doc_id not in unique or entry.variant < unique[entry.doc_id].variant:
+            unique[entry.doc_id] = entry
+    kept_out_by = {entry.doc_id: ids.kept_out_by(entry.owner, entry.content) for entry in unique.values()}
+    tombstones = keys.erased_ids([name for names in kept_out_by.values() for name in names])
+    kept = [entry for entry in unique.values() if tombstones.isdisjoint(kept_out_by[entry.doc_id])]
     table = _encrypt(keys, kept)
-    new_ids = pa.array(list(kept), pa.string())
-    others = carried_over.filter(pc.invert(pc.is_in(carried_over.column("doc_id"), value_set=new_ids)))
-    table = pa.concat_tables([table, others.cast(tables.RAW)])
+    if gone:
+        table = pa.concat_tables([table, _select_lasting(workspace, keys, shard.index, gone, table)])
     counts |= {
         "documents": table.num_rows,
         "duplicates": len(found) - len(unique),
-        "erased": len(erased),
+        "erased": len(unique) - len(kept),
     }
+    if shared_now := shared.intersection(entry.doc_id for entry in kept):
+        counts[_SHARED] = len(shared_now)
     return tables.write_part(workspace.raw, shard, table, counts)
 
 
-def _encrypt(keys: KeyStore, kept: Mapping[str, SourceDocument]) -> pa.Table:
+def _identify(
+    workspace: Workspace, ids: DocumentIds, found: Sequence[SourceDocument]
+) -> tuple[list[_Entry], set[str]]:
+    """Give each document its ids, and list those that an earlier version left out for another owner's.
+
+    Earlier versions gave an owner's document the id of its content. A document that has such an id keeps it:
+    its models, reviews and features are found by it.
+    """
+    variant_key = workspace.keys.purpose_key("variant")
+    owners = {document.owner: ids.owner(document.owner) for document in found if document.owner is not None}
+    contents = [ids.content(document.text) for document in found]
+    earlier = _find_earlier_owners(workspace, contents) if owners else {}
+    entries: list[_Entry] = []
+    shared: set[str] = set()
+    for document, content in zip(found, contents, strict=True):
+        owner = None if document.owner is None else owners[document.owner]
+        known = earlier.get(content)
+        doc_id = content if known == owner else ids.document(owner, content)
+        if owner is not None and known not in (None, owner, content):
+            shared.add(doc_id)
+        variant = _compute_variant(variant_key, document)
+        entries.append(_Entry(doc_id, content, owner, variant, document))
+    return entries, shared
+
+
+def _find_earlier_owners(workspace: Workspace, contents: Sequence[str]) -> dict[str, str]:
+    """Return the owners of the documents whose id is the digest of their content: content -> owner."""
+    if not (known := workspace.keys.existing_keys(contents)):
+        return {}
+    table = workspace.catalogue.read().select(["doc_id", "owner"])
+    rows = table.filter(pc.is_in(table.column("doc_id"), value_set=pa.array(list(known), pa.string())))
+    return {row["doc_id"]: row["owner"] for row in rows.to_pylist()}
+
+
+def _compute_variant(key: bytes, document: SourceDocument) -> str:
+    """Order an owner's duplicates, labeled ones first, by nothing but what they are."""
+    content = json.dumps([document.text, document.label, document.split])
+    return f"{int(document.label is None)}{content_id(key, content.encode())}"
+
+
+def _select_lasting(
+    workspace: Workspace, keys: KeyStore, index: int, gone: set[str], new: pa.Table
+) -> pa.Table:
+    """Select from the old part the documents of items that are gone, without those that are in the new part.
+
+    Rows of earlier versions do not tell their item: they stay, unless a document with the same id in its
+    source was read now.
+    """
+    table = tables.read_part(tables.part_path(workspace.raw, index))
+    missing = [name for name in tables.RAW.names if name not in table.column_names]
+    for name in missing:
+        table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
+    table = table.select(tables.RAW.names).cast(tables.RAW)
+    key = keys.purpose_key("source-id")
+    items = pa.array([content_id(key, item.encode()) for item in sorted(gone)], pa.string())
+    is_gone_item = pc.is_in(table.column("item"), value_set=items)
+    source_was_read = pc.is_in(table.column("source_key"), value_set=new.column("source_key"))
+    may_be_gone = pc.and_(pc.is_null(table.column("item")), pc.invert(source_was_read))
+    is_read_now = pc.is_in(table.column("doc_id"), value_set=new.column("doc_id"))
+    return table.filter(pc.and_(pc.or_(is_gone_item, may_be_gone), pc.invert(is_read_now)))
+
+
+def _encrypt(keys: KeyStore, kept: Sequence[_Entry]) -> pa.Table:
     """Build the table of documents, each sealed with its own key, which is created if it has none."""
-    owner_key, source_key = keys.purpose_key("owner-id"), keys.purpose_key("source-id")
-    data_keys = keys.ensure_keys(list(kept))
+    source_key = keys.purpose_key("source-id")
+    data_keys = keys.ensure_keys([entry.doc_id for entry in kept])
     documents = [
         Document(
-            doc_id=doc_id,
-            owner=content_id(owner_key, document.owner.encode()) if document.owner is not None else doc_id,
-            label=document.label,
-            split=document.split,
-            text=document.text,
+            doc_id=entry.doc_id,
+            owner=entry.owner or entry.doc_id,
+            label=entry.source.label,
+            split=entry.source.split,
+            text=entry.source.text,
         )
-        for doc_id, document in kept.items()
+        for entry in kept
     ]
     payloads = [
-        seal(data_keys[doc_id], json.dumps({"text": doc.text, "id": doc.source_id}).encode(), f"raw:{doc_id}")
-        for doc_id, doc in kept.items()
+        seal(
+            data_keys[entry.doc_id],
+            json.dumps({"text": entry.source.text, "id": entry.source.source_id}).encode(),
+            f"raw:{entry.doc_id}",
+        )
+        for entry in kept
     ]
     return pa.table(
         {
             **tables.build_document_columns(documents),
-            "source_key": [content_id(source_key, doc.source_id.encode()) for doc in kept.values()],
-            "n_chars": [len(doc.text) for doc in kept.values()],
+            "source_key": [content_id(source_key, entry.source.source_id.encode()) for entry in kept],
+            "n_chars": [len(entry.source.text) for entry in kept],
             "payload": payloads,
-            "item": [content_id(source_key, doc.item.encode()) for doc in kept.values()],
+            "item": [content_id(source_key, entry.source.item.encode()) for entry in kept],
+            "variant": [entry.variant for entry in kept],
         },
         schema=tables.RAW,
     )
@@ -213,21 +287,24 @@ def _list_ids(catalogue: pa.Table) -> set[str]:
 
 
 def _build_catalogue(workspace: Workspace, manifest: Manifest) -> pa.Table:
-    """Build the catalogue from the parts: the first row of each document."""
+    """Build the catalogue from the parts: of each document, the row of its least variant."""
     columns = ["doc_id", "owner", "label", "split", "source_key"]
-    seen: set[str] = set()
-    parts: list[pa.Table] = []
-    for shard in manifest.shards:
-        table = tables.read_part(tables.part_path(workspace.raw, shard.index), columns)
-        ids = tables.to_strings(table, "doc_id")
-        first = [doc_id not in seen for doc_id in ids]
-        seen.update(ids)
-        kept = table.filter(pa.array(first, pa.bool_()))
-        parts.append(kept.append_column("shard", pa.array([shard.index] * kept.num_rows, pa.int32())))
+    parts = {
+        shard.index: tables.read_part(tables.part_path(workspace.raw, shard.index), [*columns, "variant"])
+        for shard in manifest.shards
+    }
+    least: dict[str, tuple[str, int]] = {}
+    for index, part in parts.items():
+        for doc_id, variant in zip(
+            *(part.column(name).to_pylist() for name in ("doc_id", "variant")), strict=True
+        ):
+            place = (variant or "", index)  # a row of an earlier version stays the one that is kept
+            least[doc_id] = min(least.get(doc_id, place), place)
+    kept: list[pa.Table] = []
+    for index, part in parts.items():
+        is_kept = [least[doc_id][1] == index for doc_id in tables.to_strings(part, "doc_id")]
+        rows = part.select(columns).filter(pa.array(is_kept, pa.bool_()))
+        kept.append(rows.append_column("shard", pa.array([index] * rows.num_rows, pa.int32())))
     return pa.concat_tables(
-        [part.cast(tables.CATALOGUE) for part in parts] or [tables.CATALOGUE.empty_table()]
+        [part.cast(tables.CATALOGUE) for part in kept] or [tables.CATALOGUE.empty_table()]
     )
-
-
-def _normalize(text: str) -> bytes:
-    return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")

@@ -43,7 +43,7 @@ from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.stages.find import describe_detection, find
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
-from lexveil.pipeline.workspace.documents import read_raw
+from lexveil.pipeline.workspace.documents import DocumentIds, read_raw
 from lexveil.pipeline.workspace.shards import run_stage
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -133,6 +133,7 @@ class _ShardMasking:
         store = workspace.keys
         self._keys = store.existing_keys(doc_ids)
         self._pseudonym_key = store.purpose_key("pseudonyms")
+        self._ids = DocumentIds(store)
         matter = workspace.settings.mask.scope == "matter"
         self._matters = MatterScopes(workspace, documents, self._pseudonym_key) if matter else None
 
@@ -168,7 +169,9 @@ class _ShardMasking:
             pieces = functools.partial(self._found.pieces, document)
         if self._matters:
             return pieces, self._matters.scope(document.owner)
-        keyed = functools.partial(surrogate_seed, self._pseudonym_key, doc_id)
+        # Not `doc_id`: in a workspace of an earlier version it depends on which owner brought the text first.
+        own_id = self._ids.document(document.named_owner, self._ids.content(document.text))
+        keyed = functools.partial(surrogate_seed, self._pseudonym_key, own_id)
         return pieces, Scope(names, keyed, self._found.language(doc_id))
 
     def _build_entry(self, owner: str, scope: Scope, done: CheckedText) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -140,8 +141,8 @@ class OwnerData:
     """Training documents grouped by owner, as the DP engine draws them.
 
     An item is a document's embedding, or one chunk of its tokens. An owner has at most `max_items` of them:
-    of more, an evenly spaced selection is taken in the order of keyed document ids, without the labels. The
-    weights of an owner's items sum to one, so a large owner has no more influence.
+    of more, an evenly spaced selection is taken in the order of digests of the encoded documents, without the
+    labels: it depends on nothing but these documents. The weights of an owner's items sum to one, so a large owner has no more influence.
 
     Attributes:
         n_owners: number of owners.
@@ -151,7 +152,7 @@ class OwnerData:
     def __init__(self, split: Split, kind: Kind, max_items: int) -> None:
         self._tokens = takes_tokens(kind)
         items: dict[str, list[tuple[Item, int | np.ndarray]]] = defaultdict(list)
-        for row in sorted(split.train, key=lambda row: row.doc_id):
+        for row in sorted(split.train, key=_rank):
             target = build_target(row, split.objective, split.labels)
             pieces: list[Item] = list(row.encoded.tokens) if self._tokens else [_embedding(row.encoded)]
             items[row.owner].extend((piece, target) for piece in pieces)
@@ -194,6 +195,15 @@ class OwnerData:
 def _embedding(encoded: EncodedDocument) -> np.ndarray:
     assert encoded.embedding is not None
     return encoded.embedding
+
+
+def _rank(row: Row) -> tuple[str, str]:
+    """Order documents by what they are, not by ids, which may depend on what was ingested before."""
+    digest = hashlib.sha256()
+    for part in (row.encoded.embedding, *row.encoded.tokens):
+        values = np.asarray([] if part is None else part)
+        digest.update(f"{values.size},".encode() + values.tobytes())
+    return digest.hexdigest(), row.label or ""
 
 
 def _thin(items: list[tuple[Item, int | np.ndarray]], limit: int) -> list[tuple[Item, int | np.ndarray]]:

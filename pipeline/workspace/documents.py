@@ -3,12 +3,64 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable
 
 from lexveil.pipeline.records import Document
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.vault import unseal
+from lexveil.privacy.keystore import KeyStore
+from lexveil.privacy.vault import content_id, unseal
+
+
+class DocumentIds:
+    """Ids of documents: keyed digests of the owner and the content.
+
+    A text that several owners have is a document of each of them, so that no owner changes what another one
+    has. A document without an owner is its own owner, and its id is the digest of the content alone. Texts
+    are equal if they are after Unicode composition and folding of white space.
+    """
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._owner = keys.purpose_key("owner-id")
+        self._content = keys.purpose_key("doc-id")
+        self._pair = keys.purpose_key("doc-id-of-owner")
+
+    def owner(self, name: str) -> str:
+        """Return the id of an owner."""
+        return content_id(self._owner, name.encode())
+
+    def content(self, text: str) -> str:
+        """Return the digest of a content."""
+        folded = " ".join(unicodedata.normalize("NFC", text).split())
+        return content_id(self._content, folded.encode("utf-8", "surrogatepass"))
+
+    def document(self, owner: str | None, content: str) -> str:
+        """Return the id of an owner's document.
+
+        Args:
+            owner: id of the owner; None: the document is its own owner.
+            content: digest of the content.
+        """
+        return content if owner is None else self._combine(owner, content)
+
+    def tombstones(self, owner: str | None, content: str) -> list[str]:
+        """Return what an erasure of the document leaves in the key table.
+
+        The tombstones keep out the same content of the same owner, and the content without an owner.
+        """
+        return [content] if owner is None else [self._combine(owner, content), self._combine("", content)]
+
+    def kept_out_by(self, owner: str | None, content: str) -> list[str]:
+        """Return the tombstones that keep the document out.
+
+        That of a content without an owner keeps it out whoever brings it: earlier versions of Lexveil left no
+        others, and a document that was erased must not come back because its records now name an owner.
+        """
+        return [content, self._combine(owner or "", content)]
+
+    def _combine(self, owner: str, content: str) -> str:
+        return content_id(self._pair, f"{owner}:{content}".encode())
 
 
 def read_quarantine(workspace: Workspace) -> list[tuple[str, str]]:

@@ -38,7 +38,9 @@ RAW = pa.schema(
         pa.field("source_key", pa.string(), nullable=False),  # keyed hash of the document's own id
         pa.field("n_chars", pa.int64(), nullable=False),
         pa.field("payload", pa.large_binary(), nullable=False),  # text, AES-GCM under the document's key
-        pa.field("item", pa.string()),  # keyed hash of the source item; null in parts of earlier versions
+        # These two are null in rows of earlier versions:
+        pa.field("item", pa.string()),  # keyed hash of the source item
+        pa.field("variant", pa.string()),  # of duplicates, the row with the least one is kept
     ]
 )
 QUARANTINE = pa.schema(

@@ -127,7 +127,7 @@ class TestKeyStore:
     ) -> None:
         store = open_store(tmp_path)
         before = store.ensure_keys(["a", "b"])
-        assert store.destroy_keys(["a"], tombstones=False) == 1
+        assert store.destroy_keys(["a"], tombstones=()) == 1
         assert store.erased_ids(["a"]) == set()
         again = store.ensure_keys(["a", "b"])
         assert again["a"] != before["a"]

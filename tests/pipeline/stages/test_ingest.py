@@ -206,7 +206,7 @@ def test_duplicates_are_equal_after_composition_and_white_space(
     rows = [{"text": text, "id": i} for i, text in enumerate([*same, "café au lait"])]
     manifest = ingest(workspace.with_settings(settings()), [write_jsonl(rows)])
     assert manifest.counts() == {"quarantined": 0, "documents": 2, "duplicates": 2, "erased": 0}
-    assert texts(workspace, settings())[0] == same[0]
+    assert texts(workspace, settings())[0] in same
 
 
 def test_ids_are_keyed(workspace: Workspace, tmp_path: Path, write_jsonl: WriteJsonl) -> None:

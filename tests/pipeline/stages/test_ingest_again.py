@@ -131,7 +131,7 @@ class TestNewAndChanged:
         assert office.work() == []
 
     def test_a_duplicate_moves_when_the_first_changes(self, office: Office) -> None:
-        office.fill(8)
+        office.fill(8, matters=7)
         office.write("007.txt", (office.source / "000.txt").read_text())
         office.work()
         assert len(office.texts()) == 7
@@ -266,20 +266,26 @@ class TestRemoved:
         assert {before[text] for text in expected & set(before)} <= set(office.texts().values())
         assert office.work() == []
 
-    def test_a_part_of_an_earlier_version_is_kept_if_a_file_of_it_is_gone(
-        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("changed", [False, True])
+    def test_of_an_earlier_version_rows_stay_whose_documents_are_not_read_again(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch, changed: bool
     ) -> None:
         office.fill(6)
         office.work()
-        before = office.texts()
+        expected = set(office.texts())
         for path in office.workspace.raw.glob("part-*.parquet"):  # as they were before rows knew their item
-            result, table = tables.read_result(path), tables.read_part(path).drop_columns(["item"])
+            result, table = tables.read_result(path), tables.read_part(path).drop_columns(["item", "variant"])
             assert result is not None
             tables.write_part(path.parent, Shard(result.index, result.key), table, result.counts)
         (office.source / "001.txt").unlink()
+        if changed:  # a neighbor in the same shard, which must be read again
+            expected -= {(office.source / "000.txt").read_text()}
+            office.write("000.txt", "Another letter altogether.")
+            expected |= {"Another letter altogether."}
         monkeypatch.setattr("lexveil.pipeline.stages.ingest.code_digest", lambda _: "another")
-        assert [shard for stage, shard in office.work() if stage == "ingest"] == [1]
-        assert office.texts() == before
+        assert [shard for stage, shard in office.work() if stage == "ingest"] == [0, 1]
+        assert set(office.texts()) == expected
+        assert office.work() == []
 
     def test_erased_by_policy(self, office: Office) -> None:
         office.fill(6)

@@ -1,0 +1,112 @@
+"""Promise: nothing that one owner brings changes what is trained on of another, whole pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.owners import compare_neighbors, make_corpus, shared_clauses
+from lexveil.pipeline.maintenance.erasure import erase
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.workspace.documents import DocumentIds, read_raw
+from lexveil.pipeline.workspace.workspace import Workspace
+
+Write = Callable[..., Path]
+
+
+@pytest.mark.parametrize(("seed", "several_labels"), [(11, False), (16, True)])
+def test_one_owner_moves_a_step_of_any_head_by_at_most_the_clip(
+    tmp_path: Path, seed: int, several_labels: bool
+) -> None:
+    found = compare_neighbors(make_corpus(seed, several_labels), tmp_path, ("linear", "lstm"))
+    assert max(found.moves.values()) <= 1
+    assert not found.others_changed
+
+
+def test_a_text_that_forty_others_have_too_counts_once_for_each(tmp_path: Path) -> None:
+    """With one text kept for one owner alone, the step moves by 28 clips here."""
+    found = compare_neighbors(shared_clauses(), tmp_path, ("linear",))
+    assert found.moves["linear"] <= 1
+    assert not found.others_changed
+
+
+class Office:
+    """A workspace on a file of records, `owner_field` named or not."""
+
+    def __init__(self, folder: Path, write: Write) -> None:
+        self._root, self._write = folder / "workspace", write
+
+    def take_in(self, *records: dict[str, Any], owner_field: str | None = "owner") -> Workspace:
+        settings = Settings.model_validate({"ingest": {"owner_field": owner_field, "shard_documents": 2}})
+        workspace = Workspace.create_or_open(self._root, settings)
+        ingest(workspace, [self._write(records)])
+        return workspace
+
+
+@pytest.fixture
+def office(tmp_path: Path, write_jsonl: Write) -> Office:
+    return Office(tmp_path, write_jsonl)
+
+
+def kept(workspace: Workspace) -> list[tuple[str, str, str | None]]:
+    """Owner, text and label of all documents."""
+    rows = workspace.catalogue.read().to_pylist()
+    found: list[tuple[str, str, str | None]] = []
+    for shard in sorted({row["shard"] for row in rows}):
+        inside = {row["doc_id"]: row["label"] for row in rows if row["shard"] == shard}
+        documents = read_raw(workspace, shard, inside)
+        found += [(one.owner, one.text, inside[one.doc_id]) for one in documents]
+    return sorted(found, key=str)
+
+
+def record(owner: str, text: str, label: str | None = None) -> dict[str, Any]:
+    return {"owner": owner, "text": text, "label": label, "id": f"{owner}-{text[:1]}"}
+
+
+def test_each_owner_has_a_document_and_a_key_of_a_shared_text(office: Office) -> None:
+    workspace = office.take_in(record("a", "One."), record("b", "One."), record("a", " One.\n"))
+    ids = DocumentIds(workspace.keys)
+    assert [owner for owner, _, _ in kept(workspace)] == sorted([ids.owner("a"), ids.owner("b")])
+    keys = workspace.keys.existing_keys(workspace.catalogue.read().column("doc_id").to_pylist())
+    assert len(set(keys.values())) == 2
+
+
+def test_which_duplicate_is_kept_does_not_depend_on_where_it_stands(office: Office) -> None:
+    """Another owner's document, before or between them, may move them to other shards."""
+    copies = [record("a", "One.", "x"), record("a", "One. ", "y"), record("a", "One.")]
+    found: list[Any] = []
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        rows = [copies[index] for index in order]
+        found += [kept(office.take_in(*rows)), kept(office.take_in(rows[0], record("b", "Two."), *rows[1:]))]
+    ids = DocumentIds(office.take_in(*copies).keys)
+    assert {json.dumps([row for row in rows if row[0] == ids.owner("a")]) for rows in found} == {
+        json.dumps([found[0][0]])
+    }
+    assert found[0][0][2] is not None  # a labeled one
+
+
+class TestErased:
+    def test_of_one_owner_the_other_ones_stays_and_the_own_does_not_come_back(self, office: Office) -> None:
+        both = record("a", "One."), record("b", "One.")
+        workspace = office.take_in(*both)
+        ids = DocumentIds(workspace.keys)
+        assert erase(workspace, "a-O").scan.left == 0
+        assert [owner for owner, _, _ in kept(office.take_in(*both))] == [ids.owner("b")]
+        again = office.take_in(record("a", "One. "), record("c", "Two."), both[1])
+        assert ids.owner("a") not in {owner for owner, _, _ in kept(again)}
+
+    def test_it_does_not_come_back_without_its_owner(self, office: Office) -> None:
+        erase(office.take_in(record("a", "One."), record("b", "Two.")), "a-O")
+        workspace = office.take_in(record("a", "One."), record("b", "Two."), owner_field=None)
+        assert [text for _, text, _ in kept(workspace)] == ["Two."]
+
+    def test_without_an_owner_it_comes_back_with_none(self, office: Office) -> None:
+        """So do the tombstones of earlier versions, which know no owner, keep an erased text out."""
+        erase(office.take_in(record("a", "One."), record("b", "Two."), owner_field=None), "a-O")
+        rows = record("a", "One."), record("b", "Two."), record("b", "One.")
+        assert [text for _, text, _ in kept(office.take_in(*rows))] == ["Two."]
