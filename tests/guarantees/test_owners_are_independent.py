@@ -39,11 +39,13 @@ class Office:
     """A workspace on a file of records, `owner_field` named or not."""
 
     def __init__(self, folder: Path, write: Write) -> None:
-        self._root, self._write = folder / "workspace", write
+        self.root, self._write = folder / "workspace", write
+
+    def settings(self, owner_field: str | None = "owner") -> Settings:
+        return Settings.model_validate({"ingest": {"owner_field": owner_field, "shard_documents": 2}})
 
     def take_in(self, *records: dict[str, Any], owner_field: str | None = "owner") -> Workspace:
-        settings = Settings.model_validate({"ingest": {"owner_field": owner_field, "shard_documents": 2}})
-        workspace = Workspace.create_or_open(self._root, settings)
+        workspace = Workspace.create_or_open(self.root, self.settings(owner_field))
         ingest(workspace, [self._write(records)])
         return workspace
 
@@ -110,3 +112,46 @@ class TestErased:
         erase(office.take_in(record("a", "One."), record("b", "Two."), owner_field=None), "a-O")
         rows = record("a", "One."), record("b", "Two."), record("b", "One.")
         assert [text for _, text, _ in kept(office.take_in(*rows))] == ["Two."]
+
+
+class TestWorkspaceOfAnEarlierVersion:
+    """Documents had the digest of their content as id, and one owner's copy of a text was kept."""
+
+    @pytest.fixture
+    def earlier(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
+        """Take records in as earlier versions did; the owner's id -> the document's id."""
+
+        def take_in(*records: dict[str, Any]) -> dict[str, str]:
+            with monkeypatch.context() as patched:
+                patched.setattr(DocumentIds, "document", lambda _ids, _owner, content: content)
+                patched.setattr("lexveil.pipeline.stages.ingest.code_digest", lambda _: "earlier")
+                rows = office.take_in(*records).catalogue.read().to_pylist()
+            return {row["owner"]: row["doc_id"] for row in rows}
+
+        return take_in
+
+    def test_ids_stay_and_what_was_left_out_is_said(
+        self, office: Office, earlier: Callable[..., dict[str, str]], write_jsonl: Write
+    ) -> None:
+        records = [record("a", "One."), record("b", "One."), record("c", "Two.")]
+        before = earlier(*records)
+        assert len(before) == 2
+        workspace = Workspace.open(office.root, office.settings())
+        said = ingest(workspace, [write_jsonl(records)])
+        after = {row["owner"]: row["doc_id"] for row in workspace.catalogue.read().to_pylist()}
+        assert before.items() < after.items()
+        assert len(after) == 3
+        assert said.redone["owners"].startswith("1 documents have a text")
+        again = ingest(workspace, [write_jsonl(records)])
+        assert (again.done_now, dict(again.redone)) == (0, {})
+
+    def test_erasing_one_owners_document_leaves_the_other_ones(
+        self, office: Office, earlier: Callable[..., dict[str, str]]
+    ) -> None:
+        both = record("a", "One."), record("b", "One.")
+        ((owner, doc_id),) = earlier(*both).items()
+        workspace = office.take_in(*both)
+        assert erase(workspace, doc_id).scan.left == 0
+        (left,) = kept(office.take_in(*both))
+        (again,) = kept(office.take_in(*both, record("a", "One. ")))
+        assert left[0] == again[0] != owner
