@@ -142,7 +142,8 @@ class OwnerData:
 
     An item is a document's embedding, or one chunk of its tokens. An owner has at most `max_items` of them:
     of more, an evenly spaced selection is taken in the order of digests of the encoded documents, without the
-    labels: it depends on nothing but these documents. The weights of an owner's items sum to one, so a large owner has no more influence.
+    labels: it depends on nothing but these documents. The weights of an owner's items sum to one, so a large
+    owner has no more influence.
 
     Attributes:
         n_owners: number of owners.

@@ -13,6 +13,7 @@ from benchmarks.owners import compare_neighbors, make_corpus, shared_clauses
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import DocumentIds, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -74,7 +75,7 @@ def test_each_owner_has_a_document_and_a_key_of_a_shared_text(office: Office) ->
     workspace = office.take_in(record("a", "One."), record("b", "One."), record("a", " One.\n"))
     ids = DocumentIds(workspace.keys)
     assert [owner for owner, _, _ in kept(workspace)] == sorted([ids.owner("a"), ids.owner("b")])
-    keys = workspace.keys.existing_keys(workspace.catalogue.read().column("doc_id").to_pylist())
+    keys = workspace.keys.existing_keys(tables.to_strings(workspace.catalogue.read(), "doc_id"))
     assert len(set(keys.values())) == 2
 
 
