@@ -132,17 +132,36 @@ def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small synthetic corpus in all formats: `corpus/`, `gold.jsonl`, `expected.json`."""
-    from fixtures.generate import generate
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """A folder that the first process of a test run fills and all others share. To read, not to change."""
+    from filelock import FileLock
 
-    folder = tmp_path_factory.mktemp("synthetic")
-    generate(folder, DOCUMENTS, SEED)
-    return folder
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def get(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return get
 
 
 @pytest.fixture(scope="session")
-def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def corpus(make_once: Callable[..., Path]) -> Path:
+    """A small synthetic corpus in all formats: `corpus/`, `gold.jsonl`, `expected.json`."""
+    from fixtures.generate import generate
+
+    return make_once("synthetic", lambda folder: generate(folder, DOCUMENTS, SEED))
+
+
+@pytest.fixture(scope="session")
+def finished_once(corpus: Path, make_once: Callable[..., Path]) -> Finished:
     """The main job over the corpus, in this process and without a scheduler. To read, not to change."""
     from lexveil.pipeline.job import run_job
     from lexveil.pipeline.request import make_request
@@ -156,11 +175,16 @@ def finished_once(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Fin
             "encrypted": {"sample": 8},
         }
     )
-    workspace = Workspace.create_or_open(tmp_path_factory.mktemp("work") / "finished")
     sources = [corpus / "corpus"]
-    first = json.loads(
-        json.dumps(run_job(workspace, make_request(workspace.with_settings(settings), sources)))
-    )
+
+    def make(folder: Path) -> None:
+        workspace = Workspace.create_or_open(folder / "workspace")
+        first = run_job(workspace, make_request(workspace.with_settings(settings), sources))
+        (folder / "first.json").write_text(json.dumps(first), encoding="utf-8")
+
+    folder = make_once("finished", make)
+    workspace = Workspace.open(folder / "workspace")
+    first = json.loads((folder / "first.json").read_text(encoding="utf-8"))
     rows = [json.loads(line) for line in (corpus / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = json.loads((corpus / "expected.json").read_text(encoding="utf-8"))
     gold = {squeezed(row["text"]): row for row in rows}
@@ -215,7 +239,7 @@ def bert_in() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def masked_once(make_once: Callable[..., Path]) -> Workspace:
     """A workspace with twelve masked documents of a few owners, ready to train on. To copy, not to change."""
     from fixtures.generate import generate
     from lexveil.pipeline.settings import Settings
@@ -223,15 +247,17 @@ def masked_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     from lexveil.pipeline.stages.mask import mask
     from lexveil.pipeline.workspace.workspace import Workspace
 
-    folder = tmp_path_factory.mktemp("small")
-    generate(folder, 12, 3, layout="jsonl")
     settings = Settings.model_validate(
         {"ingest": {"owner_field": "owner", "shard_documents": 8}, "train": {"steps": 3, "held_out": 0.0}}
     )
-    workspace = Workspace.create_or_open(folder / "workspace")
-    ingest(workspace.with_settings(settings), [folder / "corpus"])
-    mask(workspace.with_settings(settings))
-    return workspace
+
+    def make(folder: Path) -> None:
+        generate(folder, 12, 3, layout="jsonl")
+        workspace = Workspace.create_or_open(folder / "workspace").with_settings(settings)
+        ingest(workspace, [folder / "corpus"])
+        mask(workspace)
+
+    return Workspace.open(make_once("small", make) / "workspace")
 
 
 @pytest.fixture
@@ -248,6 +274,7 @@ class Command:
     """The real `lexveil` in processes of its own, with a Prefect home and a temporary folder of its own."""
 
     folder: Path
+    database: Path | None = None  # of Prefect, with its tables made, to begin with
     entry: str = "from lexveil.flows.cli import main; main()"
 
     @property
@@ -257,6 +284,10 @@ class Command:
     def environment(self, **more: str) -> dict[str, str]:
         temporary = self.folder / "tmp"
         temporary.mkdir(exist_ok=True)
+        database = self.prefect_home / "prefect.db"
+        if self.database is not None and "PREFECT_API_URL" not in more and not database.exists():
+            self.prefect_home.mkdir(exist_ok=True)
+            shutil.copyfile(self.database, database)
         outside = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         own = {
             "PREFECT_HOME": str(self.prefect_home),
@@ -297,9 +328,15 @@ class Command:
 
 
 @pytest.fixture(scope="session")
-def command_in() -> Callable[[Path], Command]:
-    """`lexveil` with its homes below a folder."""
-    return Command
+def command_in(make_once: Callable[..., Path]) -> Callable[[Path], Command]:
+    """`lexveil` with its homes below a folder. Prefect makes its tables once: it takes seconds."""
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+        subprocess.run(command, env=Command(folder).environment(), check=True, capture_output=True)
+
+    database = make_once("prefect-database", make) / "prefect" / "prefect.db"
+    return lambda folder: Command(folder, database)
 
 
 @dataclass(frozen=True)

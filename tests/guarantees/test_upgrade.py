@@ -21,6 +21,7 @@ from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.deadlines import HANGS_AFTER, wait_until
+from tests.flows.command_line import call
 
 if TYPE_CHECKING:
     from tests.conftest import Command, Finished
@@ -63,41 +64,60 @@ def edited(tmp_path: Path) -> Path:
     return tmp_path / "edited"
 
 
+# Prints where the package is, then calls the command with each list of arguments.
+COMMANDS = """
+import json, sys
+import lexveil
+from lexveil.flows.cli import main
+
+print(lexveil.__file__)
+for arguments in json.loads(sys.argv[1]):
+    try:
+        main(arguments)
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
 class TestDocstringsAreEdited:
     def test_nothing_is_charged_and_nothing_redone(
-        self, finished: Finished, command_in: Callable[[Path], Command], edited: Path, tmp_path: Path
+        self,
+        finished: Finished,
+        command_in: Callable[[Path], Command],
+        edited: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         (tmp_path / "lexveil.toml").write_text(
             "[ingest]\nowner_field = 'owner'\nshard_documents = 16\n[train]\nsteps = 5\nheld_out = 0.3\n"
             "[encrypted]\nsample = 8\n[ledger]\nlimit_epsilon = 30.0\n"
         )
+        monkeypatch.chdir(tmp_path)
         command, root = command_in(tmp_path), finished.workspace.root
         workspace = finished.workspace.with_settings(finished.settings)
-        own = {"PYTHONPATH": f"{edited}{os.pathsep}{ROOT}"}
-        search = ("search", "--trials", "2", "--trial-epsilon", "0.1", "--json")
-
-        def run(*arguments: str, **environment: str) -> dict[str, Any]:
-            done = command.run(*arguments, "-w", str(root), **environment)
-            assert done.returncode == 0, done.stderr
-            return json.loads(done.stdout)
-
-        where = command.run_script(_program(tmp_path), **own).stdout.strip()
-        assert where == str(edited / "lexveil" / "__init__.py")
-        run("ledger", "limit", "30", "--json")
-        searched = run(*search)
-        run("run", str(finished.sources[0]), "--json")  # with the new limit, which the report shows
+        end = ("-w", str(root), "--json")
+        run = ("run", str(finished.sources[0]), *end)
+        search = ("search", "--trials", "2", "--trial-epsilon", "0.1", *end)
+        assert call(capsys, "ledger", "limit", "30", *end).code == 0
+        searched = call(capsys, *search).json
+        done = command.run(*run)  # with the new limit, which the report shows
+        assert done.returncode == 0, done.stderr
         before, parts = charges(workspace), _contents(root)
-        assert run("run", str(finished.sources[0]), "--json", **own)["changed"] is False
-        assert run("train", "--json", **own)["new"] is False
-        assert run(*search, **own) == searched
+
+        (tmp_path / "commands.py").write_text(COMMANDS)
+        commands = json.dumps([run, ("train", *end), search])
+        again = command.run_script(
+            tmp_path / "commands.py", commands, PYTHONPATH=f"{edited}{os.pathsep}{ROOT}"
+        )
+        assert again.returncode == 0, again.stderr
+        where, *printed = again.stdout.splitlines()
+        assert where == str(edited / "lexveil" / "__init__.py")
+        ran, trained, searched_again = map(json.loads, printed)
+        assert (ran["changed"], trained["new"], searched_again) == (False, False, searched)
         assert charges(workspace) == before
         assert _contents(root) == parts
-
-
-def _program(folder: Path) -> Path:
-    file = folder / "where.py"
-    file.write_text("import lexveil\nprint(lexveil.__file__)\n")
-    return file
 
 
 def _contents(root: Path) -> dict[str, bytes]:
@@ -151,14 +171,18 @@ class TestWorkspaceOfAnEarlierVersion:
         return folder
 
     @pytest.fixture
-    def lexveil(self, office: Path, command_in: Callable[[Path], Command]) -> Callable[..., dict[str, Any]]:
-        """Run a command on the workspace and return its JSON."""
+    def lexveil(
+        self, office: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> Callable[..., dict[str, Any]]:
+        """Run a command on the workspace, in this process, and return its JSON."""
+        monkeypatch.chdir(office)
+        monkeypatch.setenv("XDG_STATE_HOME", str(office / "state"))
+        monkeypatch.setenv("LEXVEIL_TRAIN__STEPS", "5")
 
-        def run(*arguments: str, code: int = 0) -> dict[str, Any]:
-            own = {"XDG_STATE_HOME": str(office / "state"), "LEXVEIL_TRAIN__STEPS": "5"}
-            done = command_in(office).run(*arguments, "--json", **own)
-            assert done.returncode == code, done.stderr
-            return json.loads(done.stdout)
+        def run(*arguments: str) -> dict[str, Any]:
+            done = call(capsys, *arguments, "--json")
+            assert done.code == 0, done.err
+            return done.json
 
         return run
 
@@ -177,10 +201,14 @@ class TestWorkspaceOfAnEarlierVersion:
         assert round(found["spent"], 3) == 8.954
         assert charges(workspace) == before
 
-    def test_a_run_redoes_what_must_be_and_says_why(self, lexveil: Any, workspace: Workspace) -> None:
+    def test_a_run_redoes_what_must_be_and_says_why(
+        self, office: Path, command_in: Callable[[Path], Command], lexveil: Any, workspace: Workspace
+    ) -> None:
         """Its source files are gone from where they were, as from a drop folder."""
         before, model = charges(workspace), sorted(path.name for path in workspace.models.iterdir())
-        result = lexveil("run", "src/corpus", "-w", "workspace")
+        done = command_in(office).run("run", "src/corpus", "-w", "workspace", "--json")
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
         assert (result["masked"], result["trained_now"]) == (12, False)
         assert result["redone"]["mask"].endswith("an earlier version of Lexveil made them")
         assert charges(workspace) == before
@@ -198,7 +226,10 @@ class TestWorkspaceOfAnEarlierVersion:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         _pin_to(office / "state", port)
-        process = command_in(office).start("serve", "-w", "workspace", "--port", str(port))
+        state = str(office / "state")
+        process = command_in(office).start(
+            "serve", "-w", "workspace", "--port", str(port), XDG_STATE_HOME=state
+        )
         try:
             wait_until(lambda: _answers(port) or process.poll() is not None)
             found = lexveil("classify", "few.jsonl", "labels.jsonl", "--url", f"http://127.0.0.1:{port}")
