@@ -38,7 +38,7 @@ _REFUSED = "lexveil_refused"
 DETECTORS = ("default", "light", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
 PostgresUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")]
-Probability = Annotated[float, Field(gt=0, lt=1)]
+MOST_DELTA = 1e-3  # a larger one promises nothing worth the name, however few owners there are
 EntityType = Annotated[str, Field(pattern=f"^({'|'.join(ENTITY_TYPES)})$")]
 
 
@@ -116,7 +116,7 @@ class TrainSettings(_Section):
     model: Kind = "linear"
     objective: Literal["auto", "classify", "denoise"] = "auto"  # auto: classify if there are labels
     epsilon: Annotated[float, Field(ge=1e-6, le=1000)] = 8.0  # privacy budget of the whole run
-    delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-5  # should be below 1 / (number of owners)
+    delta: Annotated[float, Field(ge=1e-12, le=MOST_DELTA)] = 1e-5  # must be below 1 / (number of owners)
     sample_rate: Annotated[float, Field(ge=1e-6, le=1)] | None = None  # probability that a step uses an owner
     steps: Annotated[int, Field(gt=0, le=1_000_000)] | None = None  # number of noisy gradient steps
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # length of a step
@@ -149,7 +149,9 @@ class LedgerSettings(_Section):
     # Name of a set of people; the same in every workspace with documents about them
     population: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     limit_epsilon: Annotated[float, Field(gt=0)] = 10.0  # set at first use; changed by `lexveil ledger limit`
-    limit_delta: Probability = 1e-5  # set at first use; changed by `lexveil ledger limit`
+    limit_delta: Annotated[float, Field(gt=0, le=MOST_DELTA)] = (
+        1e-5  # below 1 / (number of owners); set at first use, changed by `lexveil ledger limit`
+    )
 
 
 class DatabaseSettings(_Section):

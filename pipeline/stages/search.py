@@ -28,7 +28,7 @@ from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.data import Row, Split, load_split
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit
-from lexveil.pipeline.training.recipes import plan_training
+from lexveil.pipeline.training.recipes import check_deltas, plan_training
 from lexveil.pipeline.training.reservations import open_reconciled_ledger, reserve
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import read_json, write_json
@@ -182,6 +182,7 @@ def search_private(
         assert limit is not None
         done = read_json(path) or read_json(old_path)
         if done is None:
+            check_deltas(train, limit, split.n_owners)
             plans = [_plan(candidate, split, train) for candidate in chosen]
             reserved = _reserve_all(workspace, ledger, population, [*plans, _plan_scores(train)], digest)
             done = _try_all(chosen, reserved, split, train, progress)

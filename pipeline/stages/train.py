@@ -22,7 +22,7 @@ from lexveil.pipeline.training.identity import (
     find_trained_model,
     record_documents,
 )
-from lexveil.pipeline.training.recipes import plan_training
+from lexveil.pipeline.training.recipes import check_deltas, plan_training
 from lexveil.pipeline.training.reservations import (
     ReservedRun,
     build_checkpoint,
@@ -127,6 +127,9 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
         documents = compute_documents_digest(workspace, compute_decisions_digests(workspace))
         if (existing := find_trained_model(workspace, run.split, documents)) is not None:
             return TrainingOutcome(existing, new=False)
+        limit = ledger.limit(population)
+        assert limit is not None
+        check_deltas(workspace.settings.train, limit, run.split.n_owners)
         reserved = reserve(workspace, ledger, population, run.plan, run.digest)
         if reserved.secret is None:
             name = format_model_name(workspace.settings, reserved.run)

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass, replace
 
 from lexveil.nlp.encoders.config import LOGIT_SCALES, Kind
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Split
 from lexveil.privacy.dp.accounting import Truncation, noise_multiplier
 from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.dp.ledger.ledger import Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,28 @@ _PLAIN_MOMENTUM = 0.9
 _MANY_OWNERS = 1000
 # Soft targets over many topics give smaller gradients than classes, so they need less noise.
 _DENOISE_STEP_NOISE = 0.03
+
+
+def check_deltas(train: TrainSettings, limit: Limit, n_owners: int) -> None:
+    """Check that each delta is below one over the number of owners, before a run is charged.
+
+    A mechanism that publishes everything about one owner, drawn by chance from `n_owners`, is
+    (0, 1 / n_owners)-DP: from that delta on, a guarantee promises an owner nothing.
+
+    Args:
+        train: the settings.
+        limit: limit in force of the population that is charged.
+        n_owners: number of owners to learn from. It counts as public; the model's card states it.
+
+    Raises:
+        TrainingRefusedError: a delta is too large.
+    """
+    for name, delta in (("train.delta", train.delta), ("the delta of the ledger's limit", limit.delta)):
+        if delta * n_owners >= 1:
+            raise TrainingRefusedError(
+                f"{name} is {delta:g}, which allows a run to publish one of {n_owners} owners whole; "
+                f"set it well below {1 / n_owners:.0e}"
+            )
 
 
 def plan_training(train: TrainSettings, split: Split) -> TrainingPlan:

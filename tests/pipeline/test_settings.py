@@ -63,6 +63,8 @@ def test_settings_come_back_from_json() -> None:
         ({"train": {"epsilon": "much"}}, "train.epsilon"),
         ({"train": {"delta": 0}}, "train.delta"),
         ({"train": {"delta": 1}}, "train.delta"),
+        ({"train": {"delta": 0.0011}}, "train.delta"),
+        ({"ledger": {"limit_delta": 0.5}}, "ledger.limit_delta"),
         ({"train": {"model": "forest"}}, "train.model"),
         ({"train": {"steps": 0}}, "train.steps"),
         ({"train": {"sample_rate": 1.5}}, "train.sample_rate"),

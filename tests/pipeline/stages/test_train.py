@@ -200,6 +200,15 @@ def test_the_ledger_refuses_what_would_pass_the_limit(workspace: Workspace) -> N
     assert len(list_models(workspace)) == 1
 
 
+def test_a_delta_above_one_over_the_owners_is_refused_before_the_charge(workspace: Workspace) -> None:
+    ledger, population = open_ledger(workspace.with_settings(settings()))
+    ledger.set_limit(population, 20.0, 0.3)
+    ledger.close()
+    with pytest.raises(TrainingRefusedError, match="publish one of"):
+        train(workspace.with_settings(settings()))
+    assert runs(workspace, settings()) == []
+
+
 def test_another_population_has_a_limit_of_its_own(workspace: Workspace) -> None:
     train(workspace.with_settings(settings()))
     other = settings(model="mlp").model_copy(

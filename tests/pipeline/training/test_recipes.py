@@ -10,9 +10,11 @@ import pytest
 
 from lexveil.nlp.encoders.config import TRANSFORMERS, Kind, Objective
 from lexveil.nlp.encoders.documents import EncodedDocument
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Row, Split
-from lexveil.pipeline.training.recipes import RECIPES, plan_training, plan_without_privacy
+from lexveil.pipeline.training.recipes import RECIPES, check_deltas, plan_training, plan_without_privacy
+from lexveil.privacy.dp.ledger.ledger import Limit
 
 
 def split(owners: int) -> Split:
@@ -92,6 +94,13 @@ def test_a_cap_on_the_batch_is_accounted_for() -> None:
 def test_an_epsilon_that_no_noise_reaches_is_refused() -> None:
     with pytest.raises(ValueError, match=r"epsilon|noise"):
         plan_training(TrainSettings(epsilon=1e-12, delta=1e-12, sample_rate=1.0, steps=100_000), split(10))
+
+
+def test_a_delta_that_lets_an_owner_be_published_whole_is_refused() -> None:
+    check_deltas(TrainSettings(delta=1e-3), Limit(10.0, 1e-3), 999)
+    for train, limit in ((1e-3, 1e-5), (1e-5, 1e-3)):
+        with pytest.raises(TrainingRefusedError, match=r"is 0.001, .* one of 1000 owners .* below 1e-03$"):
+            check_deltas(TrainSettings(delta=train), Limit(10.0, limit), 1000)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
