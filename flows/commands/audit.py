@@ -59,6 +59,7 @@ def _describe(audited: AuditOutcome) -> dict[str, Any]:
         "failed": card["failed"],
         "claimed_epsilon": card["claimed_epsilon"],
         "epsilon_lower_bound": card["epsilon_lower_bound"],
+        "profile_lower_bound": card["profile_lower_bound"],
         "confidence": card["confidence"],
         "attacks": _describe_attacks(audited.attacked is not None, card["attacked"]),
         "unprotected_figures": str(audited.unprotected or "none"),

@@ -134,6 +134,9 @@ def format_audit(card: Mapping[str, Any]) -> str:
     verdict = f"FAILED: {', '.join(failed)}" if failed else "Passed"
     held = f"{tests - len(failed)} of {tests} tests held on {audit['date'][:10]}"
     bound = f"{audit['epsilon_lower_bound']:.2g} at {audit['confidence']:.0%} confidence"
+    if "profile_lower_bound" in audit:  # not on cards of earlier versions
+        alike = f"{audit['profile_lower_bound']:.2g}"
+        bound += f", and {alike} if only the noise can differ from the claimed mechanism (f-DP)"
     return (
         f"{verdict}. {held}. Of a claimed epsilon of "
         f"{audit['claimed_epsilon']:g} the one-run audit proves {bound}."

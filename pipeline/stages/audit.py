@@ -202,6 +202,7 @@ def _summarize(
         "claimed_epsilon": verdict.epsilon,
         "claimed_delta": verdict.delta,
         "epsilon_lower_bound": verdict.epsilon_lower_bound,
+        "profile_lower_bound": verdict.profile_lower_bound,
         "confidence": verdict.confidence,
         "alpha": verdict.alpha,
         "attacked": outcome is not None and outcome.membership is not None,

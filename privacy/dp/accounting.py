@@ -22,6 +22,8 @@ import numpy as np
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
     from dp_accounting.pld.pld_pmf import PLDPmf
+    from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
+    from numpy.typing import NDArray
 
 # epsilon() is at most this share too large; another version of it may differ by as much.
 ACCURACY = 0.01
@@ -52,6 +54,8 @@ _RDP_ROUNDING = 1e-13
 # Probabilities of a cut below it are rounded up to it: those that a float cannot hold would count as none.
 _LEAST_SHARE = 1e-290
 _BINOMIAL_ROUNDING = 1e-9
+# The delta by whose epsilon a profile's interval is chosen.
+_PROFILE_DELTA = 1e-4
 
 # Fixed so that totals in the ledger add up order by order. Fractional orders below 2 seldom converge.
 RDP_ORDERS: tuple[float, ...] = (
@@ -187,6 +191,12 @@ def _interval(level: int) -> float:
 
 @lru_cache(maxsize=1024)
 def _pld_epsilon(sigma: float, run: _Run, level: int) -> float:
+    losses = _compose(sigma, run, level)
+    return max(float(one.get_epsilon_for_delta(run.delta)) for one in losses) * (1 + _ROUNDING)
+
+
+def _compose(sigma: float, run: _Run, level: int) -> tuple[PrivacyLossDistribution, ...]:
+    """Return the privacy losses of the whole run, for each pair of neighbors to consider."""
     from dp_accounting.pld import privacy_loss_distribution as pld
 
     interval = _interval(level)
@@ -194,17 +204,16 @@ def _pld_epsilon(sigma: float, run: _Run, level: int) -> float:
         gaussian = pld.from_gaussian_mechanism(
             sigma / math.sqrt(run.steps), value_discretization_interval=interval
         )
-        return float(gaussian.get_epsilon_for_delta(run.delta)) * (1 + _ROUNDING)
+        return (gaussian,)
     whole = [_sampled_gaussian(sigma, run.sample_rate, way, interval) for way in _WAYS]
-    worst = 0.0
+    composed: list[PrivacyLossDistribution] = []
     for cut in _list_cuts(run.sample_rate, run.truncation):
         step = whole
         if cut.share:
             replaced = [_sampled_gaussian(sigma / 2, cut.rate, way, interval) for way in _WAYS]
             step = [two.compute_mixture(one, cut.share) for one, two in zip(whole, replaced, strict=True)]
-        composed = pld.PrivacyLossDistribution(*step).self_compose(run.steps)
-        worst = max(worst, float(composed.get_epsilon_for_delta(run.delta)))
-    return worst * (1 + _ROUNDING)
+        composed.append(pld.PrivacyLossDistribution(*step).self_compose(run.steps))
+    return tuple(composed)
 
 
 _WAYS = ("REMOVE", "ADD")
@@ -317,6 +326,33 @@ def epsilon(
     check_delta(delta)
     check_run(noise_multiplier, sample_rate, steps)
     return _Run(sample_rate, int(steps), delta, truncation).converge(noise_multiplier)[0]
+
+
+def privacy_profile(
+    noise_multiplier: float, sample_rate: float, steps: int, epsilons: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the delta of the run at each of several epsilons.
+
+    Args:
+        noise_multiplier: Standard deviation of the noise in units of the clipping norm.
+        sample_rate: Probability with which each owner takes part in a step.
+        steps: Number of steps.
+        epsilons: Epsilons, ascending. Shape: (n,).
+
+    Returns:
+        Deltas. Shape: (n,).
+
+    Raises:
+        ValueError: As in `epsilon`.
+
+    Formal guarantee:
+        The run is (epsilons[i], deltas[i])-DP for all i: privacy loss distributions as in `epsilon`, at the
+        first interval, which is coarser.
+    """
+    check_run(noise_multiplier, sample_rate, steps)
+    run = _Run(sample_rate, int(steps), _PROFILE_DELTA, None)
+    (losses,) = _compose(noise_multiplier, run, run.first_level(noise_multiplier))
+    return np.clip(np.asarray(losses.get_delta_for_epsilon(epsilons.tolist())), 0, 1)
 
 
 def noise_multiplier(

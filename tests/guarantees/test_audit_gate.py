@@ -8,8 +8,8 @@ from benchmarks.audit import FAULTS, RIGHT, Fault, watched
 
 # Which tests must find a fault, whatever else does. Rates over many seeds: python -m benchmarks.audit
 FINDERS = {
-    "no_noise": {"one_run", "noise_variance", "noise_shape"},
-    "clip_missed_by_3": {"one_run", "sensitivity"},
+    "no_noise": {"one_run", "one_run_profile", "noise_variance", "noise_shape"},
+    "clip_missed_by_3": {"one_run", "one_run_profile", "sensitivity"},
     "twice_the_rate": {"sample_rate"},
     "clipped_item_by_item": {"one_run", "sensitivity"},
     "large_owner_unclipped": {"sensitivity"},
@@ -23,7 +23,7 @@ def test_the_right_code_passes() -> None:
     verdict, _ = watched(RIGHT, seed=0)
     assert verdict.passed, verdict.failed
     assert (verdict.epsilon, verdict.failed) == (1.0, ())
-    assert 0 < verdict.epsilon_lower_bound < 1
+    assert 0 < verdict.epsilon_lower_bound < verdict.profile_lower_bound < 1
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=_NAMES)

@@ -22,7 +22,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.audit.guesses import epsilon_lower_bound, p_value
+from lexveil.privacy.dp.audit.guesses import (
+    PrivacyProfile,
+    epsilon_lower_bound,
+    p_value,
+    profile_p_value,
+    refutes_profile,
+)
 from lexveil.privacy.dp.batches import Batch
 from lexveil.privacy.dp.engine import TrainingPlan, train
 from lexveil.privacy.dp.randomness import KEY_BYTES, SecureRandom
@@ -35,7 +41,12 @@ Randomness = Callable[[bytes], SecureRandom]
 
 _SIDE = 256  # canaries are the weights of a square layer
 _COPIES = 3
-_GUESSES = 1 / 64
+# Shares of the canaries about which is guessed: few are surer, many are more evidence.
+_GUESSES, _PROFILE_GUESSES = 1 / 64, 1 / 16
+_EPSILONS = np.linspace(0.0, 6.0, 241)
+# The noise, in units of the claimed, among which the bound is looked for.
+_LEAST_NOISE, _MOST_NOISE = 1 / 8, 32.0
+_NOISE_PRECISION = 1.005
 _GRADIENT_OVER_CLIP = 100.0
 _ROUNDING = 1e-6
 
@@ -66,13 +77,15 @@ class Verdict:
         delta: Audited delta.
         alpha: Bound on the probability of a false alarm.
         epsilon_lower_bound: Lower bound of the epsilon of the audited code.
+        profile_lower_bound: The same among algorithms whose privacy profile is that of the claimed mechanism
+            with some other noise.
         confidence: Confidence of the lower bound.
 
     Formal guarantee:
         If the code does what it claims, `passed` is false with probability at most `alpha` (Bonferroni over
         the findings). `epsilon_lower_bound` exceeds the epsilon of the audited code with probability at most
-        1 - `confidence`. Neither says that the code is right: a fault that these tests do not look for
-        passes.
+        1 - `confidence`. So does `profile_lower_bound`, if the code has a profile of the assumed form.
+        Neither says that the code is right: a fault that these tests do not look for passes.
     """
 
     findings: tuple[Finding, ...]
@@ -80,6 +93,7 @@ class Verdict:
     delta: float
     alpha: float
     epsilon_lower_bound: float
+    profile_lower_bound: float
     confidence: float
 
     @property
@@ -159,14 +173,14 @@ def run_gate(
     dice = np.random.default_rng(seed)
     at_one = _claim_at_one()
     claim = claim or at_one
-    guesses, lower = audit_one_run(randomness, dice, at_one)
+    guesses, lower, profile_lower = audit_one_run(randomness, dice, at_one)
     findings = (
-        guesses,
+        *guesses,
         *audit_noise(randomness, dice, claim),
         *audit_sampling(randomness, dice, claim),
         audit_sensitivity(randomness, dice, claim, probes or default_probes()),
     )
-    return Verdict(findings, EPSILON, DELTA, alpha, lower, CONFIDENCE)
+    return Verdict(findings, EPSILON, DELTA, alpha, lower, profile_lower, CONFIDENCE)
 
 
 _STEPS, _RATE, _CLIP = 4, 0.5, 0.7
@@ -176,37 +190,75 @@ def _claim_at_one() -> Claim:
     return Claim(accounting.noise_multiplier(EPSILON, _RATE, _STEPS, DELTA), _CLIP, _RATE)
 
 
-def audit_one_run(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, float]:
+def audit_one_run(
+    randomness: Randomness, dice: np.random.Generator, claim: Claim
+) -> tuple[tuple[Finding, Finding], float, float]:
     """Run the one-run audit (Steinke, Nasr & Jagielski 2023, algorithm 1).
 
     65,536 canaries are used, each an owner of three equal items whose gradient is one weight of a linear
     layer, far beyond the clipping norm. A fair coin decides for each whether it takes part in one run of four
     steps at a sampling rate of one half; from the final weights the auditor guesses that the highest 512 took
-    part and the lowest 512 did not.
+    part and the lowest 512 did not. `one_run_profile` guesses 2,048 and 2,048, and tests the whole privacy
+    profile of the claimed mechanism (Mahloujifar, Melis & Chaudhuri 2025) instead of one epsilon.
 
     It can falsify: no noise, a clip that is wrong by a factor of 3, items clipped one by one, and anything
     else that makes owners far easier to distinguish than epsilon 1 allows, wherever in the loop the fault is.
-    It cannot falsify: faults within a factor of about two in noise or rate (other tests look for these),
+    It cannot falsify: faults within a factor of about 1.5 in noise or rate (other tests look for these),
     leaks that the final weights of a linear layer do not show, an epsilon of 3 or more. It proves nothing by
     passing.
 
     Returns:
-        The finding and the lower bound of epsilon.
+        The findings, the lower bound of epsilon, and the one among mechanisms like the claimed.
 
     Formal guarantee:
-        Those of `p_value` and `epsilon_lower_bound`.
+        Those of `p_value`, `epsilon_lower_bound`, `profile_p_value` and `refutes_profile`.
     """
     data = _Canaries(dice.random(_SIDE**2) < 0.5, claim.max_grad_norm)
     model = nn.Linear(_SIDE, _SIDE, bias=False).double()
     nn.init.zeros_(model.weight)
     train(model, data, _linear_loss, claim.plan(_STEPS), _random(randomness, dice), max_items=4096)
     order = np.argsort(model.weight.detach().numpy().ravel(), kind="stable")
-    half = round(_GUESSES * len(order)) // 2
-    correct = int(data.took_part[order[-half:]].sum()) + int((~data.took_part[order[:half]]).sum())
-    counts = len(order), 2 * half, correct
+    counts = _count_guesses(data.took_part[order], _GUESSES)
     lower = epsilon_lower_bound(*counts, DELTA, CONFIDENCE)
-    figures = {"canaries": len(order), "guesses": 2 * half, "correct": correct, "epsilon_lower_bound": lower}
-    return Finding("one_run", p_value(*counts, EPSILON, DELTA), figures), lower
+    one_run = Finding(
+        "one_run", p_value(*counts, EPSILON, DELTA), {**_name_counts(counts), "epsilon_lower_bound": lower}
+    )
+    counts = _count_guesses(data.took_part[order], _PROFILE_GUESSES)
+    profile_lower = _bound_by_profile(counts, claim)
+    p = profile_p_value(*counts, _profile(claim, 1.0))
+    figures = {**_name_counts(counts), "epsilon_lower_bound": profile_lower}
+    return (one_run, Finding("one_run_profile", p, figures)), lower, profile_lower
+
+
+def _count_guesses(took_part: NDArray[np.bool_], share: float) -> tuple[int, int, int]:
+    """Return the numbers of canaries, in the order of their scores, of guesses and of correct guesses."""
+    half = round(share * len(took_part)) // 2
+    return len(took_part), 2 * half, int(took_part[-half:].sum()) + int((~took_part[:half]).sum())
+
+
+def _name_counts(counts: tuple[int, int, int]) -> dict[str, float]:
+    return dict(zip(("canaries", "guesses", "correct"), counts, strict=True))
+
+
+def _profile(claim: Claim, noise: float) -> PrivacyProfile:
+    """Return the profile of the one run with `noise` times the claimed noise."""
+    sigma = noise * claim.noise_multiplier
+    return PrivacyProfile(_EPSILONS, accounting.privacy_profile(sigma, claim.sample_rate, _STEPS, _EPSILONS))
+
+
+def _bound_by_profile(counts: tuple[int, int, int], claim: Claim) -> float:
+    """Return the epsilon of the claimed mechanism with the least noise that the guesses refute."""
+
+    def is_refuted(noise: float) -> bool:
+        return refutes_profile(*counts, _profile(claim, noise), CONFIDENCE)
+
+    low, high = _LEAST_NOISE, _MOST_NOISE
+    if not is_refuted(high):
+        return 0.0
+    while high > low * _NOISE_PRECISION:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if is_refuted(middle) else (middle, high)
+    return accounting.epsilon(high * claim.noise_multiplier, claim.sample_rate, _STEPS, DELTA)
 
 
 def audit_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:

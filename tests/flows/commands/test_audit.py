@@ -54,6 +54,7 @@ def test_whether_the_model_itself_was_attacked(figures: Any, card_says: bool, sh
         "attacked": card_says,
         "claimed_epsilon": 8.0,
         "epsilon_lower_bound": 0.1,
+        "profile_lower_bound": 0.2,
         "confidence": 0.95,
     }
     audited: Any = SimpleNamespace(

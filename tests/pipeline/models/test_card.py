@@ -128,3 +128,8 @@ def test_the_audit_in_one_line(changes: dict[str, Any], expected: str) -> None:
     assert line.startswith(expected)
     assert line.endswith("Of a claimed epsilon of 3 the one-run audit proves 0.74 at 95% confidence.")
     assert "\n" not in line
+
+
+def test_a_card_shows_both_bounds_of_the_one_run_audit() -> None:
+    line = format_audit({"audit": {**AUDIT, "profile_lower_bound": 1.234}})
+    assert "proves 0.74 at 95% confidence, and 1.2 if only the noise can differ" in line

@@ -23,7 +23,8 @@ from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
 GATE = {
-    "one_run", "noise_variance", "noise_shape", "noise_independence", "sample_rate", "sample_independence",
+    "one_run", "one_run_profile", "noise_variance", "noise_shape", "noise_independence", "sample_rate",
+    "sample_independence",
     "sensitivity", "accounting", "secret_randomness",
 }  # fmt: skip
 CANARY = "Wharfinger"

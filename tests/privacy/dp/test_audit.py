@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 from torch import Tensor
 
+from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.audit.attacks import FEWEST, measure_exposure, measure_membership
 from lexveil.privacy.dp.audit.gate import (
     Claim,
@@ -19,7 +20,13 @@ from lexveil.privacy.dp.audit.gate import (
     audit_sensitivity,
     default_probes,
 )
-from lexveil.privacy.dp.audit.guesses import epsilon_lower_bound, p_value
+from lexveil.privacy.dp.audit.guesses import (
+    PrivacyProfile,
+    epsilon_lower_bound,
+    p_value,
+    profile_p_value,
+    refutes_profile,
+)
 from lexveil.privacy.dp.randomness import SecureRandom
 
 CLAIMS = [Claim(1.3, 0.1, 0.2), Claim(0.8, 2.0, 0.05), Claim(4.0, 1.0, 1.0)]
@@ -81,6 +88,98 @@ class TestGuesses:
             p_value(10, 5, 3, -1.0, 0.0)
         with pytest.raises(ValueError, match="confidence"):
             epsilon_lower_bound(10, 5, 3, 0.0, 1.0)
+
+
+def gaussian(mu: float, most: float = 6.0) -> PrivacyProfile:
+    """The exact profile of a Gaussian mechanism (Balle & Wang 2018, theorem 8)."""
+    epsilons = np.linspace(0, most, 241)
+    shift = epsilons / mu
+    deltas = stats.norm.cdf(mu / 2 - shift) - np.exp(epsilons) * stats.norm.cdf(-mu / 2 - shift)
+    return PrivacyProfile(epsilons, np.clip(deltas, 0, 1))
+
+
+def guess(random: np.random.Generator, mu: float, canaries: int, guesses: int) -> int:
+    """The number of correct guesses about canaries, each seen through a Gaussian mechanism of its own."""
+    took_part = random.random(canaries) < 0.5
+    ranked = took_part[np.argsort(mu * took_part + random.normal(size=canaries))]
+    return int(ranked[-guesses // 2 :].sum() + (~ranked[: guesses // 2]).sum())
+
+
+class TestProfiles:
+    @pytest.mark.parametrize("correct", [3, 6, 8, 10])
+    @pytest.mark.parametrize("canaries", [10, 40])
+    def test_the_recursion_is_the_largest_tail_that_the_theorem_leaves(
+        self, correct: int, canaries: int
+    ) -> None:
+        """By a linear program over the probabilities of 0 to 10 correct guesses, in another way."""
+        profile, guesses = gaussian(1.0), 10
+        counts = np.arange(guesses + 1)
+        rows: list[np.ndarray] = []
+        bounds: list[float] = []
+        for i in range(1, guesses + 1):
+            right = np.where(counts >= i, counts, 0) / canaries
+            wrong = np.where(counts >= i - 1, guesses - counts, 0) / canaries
+            for epsilon, delta in zip(profile.epsilons, profile.deltas, strict=True):
+                rows += [right - math.exp(epsilon) * wrong, right * math.exp(epsilon) - wrong]
+                bounds += [delta, delta - 1 + math.exp(epsilon)]
+        objective = -(counts >= correct).astype(float)
+        found = optimize.linprog(objective, np.array(rows), bounds, np.ones((1, 11)), [1.0], (0, 1))
+        tail = -float(found.fun)
+        assert tail <= profile_p_value(canaries, guesses, correct, profile) + 1e-9
+        if tail < 0.99:
+            assert refutes_profile(canaries, guesses, correct, profile, 1 - tail * 1.001)
+        assert not refutes_profile(canaries, guesses, correct, profile, 1 - tail * 0.999)
+
+    @pytest.mark.parametrize("correct", [50, 80, 100])
+    def test_it_is_at_least_the_tail_of_randomised_response(self, correct: int) -> None:
+        profile = PrivacyProfile(np.array([1.0]), np.array([0.0]))
+        exact = stats.binom.sf(correct - 1, 100, math.e / (1 + math.e))
+        assert (
+            exact
+            <= profile_p_value(100, 100, correct, profile)
+            <= profile_p_value(300, 100, correct, profile)
+        )
+
+    def test_the_truth_is_refuted_in_one_run_of_twenty_at_most_and_far_less_noise_is_seen(self) -> None:
+        random, claims = dice(), {mu: gaussian(mu) for mu in (0.25, 0.5, 1.0)}
+        refuted = dict.fromkeys(claims, 0)
+        for _ in range(60):
+            correct = guess(random, 1.0, 2000, 250)
+            for mu, profile in claims.items():
+                refuted[mu] += refutes_profile(2000, 250, correct, profile)
+        assert refuted[1.0] <= stats.binom.ppf(1 - 1e-6, 60, 0.05)
+        assert refuted[1.0] <= refuted[0.5] <= refuted[0.25] == 60
+
+    def test_it_sees_more_than_the_bound_for_one_epsilon(self) -> None:
+        """65,536 canaries of a Gaussian mechanism with mu = 0.3; epsilon is compared at delta 1e-5."""
+        correct = guess(dice(), 0.3, 65_536, 4096)
+        by_epsilon = epsilon_lower_bound(65_536, 4096, correct, 1e-5)
+        refuted = [mu for mu in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35)
+                   if refutes_profile(65_536, 4096, correct, gaussian(mu, 3.0))]  # fmt: skip
+        assert 0.15 <= max(refuted) < 0.3
+        assert by_epsilon < accounting.epsilon(1 / max(refuted), 1.0, 1, 1e-5)
+
+    @pytest.mark.parametrize(("mu", "rate", "steps"), [(1.0, 1.0, 1), (0.5, 0.5, 4)])
+    def test_the_profile_of_a_run_bounds_the_exact_one(self, mu: float, rate: float, steps: int) -> None:
+        epsilons = np.linspace(0, 2, 41)
+        deltas = accounting.privacy_profile(1 / mu, rate, steps, epsilons)
+        assert (np.diff(deltas) <= 0).all()
+        for epsilon, delta in zip(epsilons[5::10], deltas[5::10], strict=True):
+            assert accounting.epsilon(1 / mu, rate, steps, float(delta)) <= epsilon * 1.001
+        if rate == 1:
+            assert (deltas >= gaussian(mu, 2.0).deltas[::6] * (1 - 1e-9)).all()
+
+    def test_impossible_claims_are_refused(self) -> None:
+        profile = gaussian(1.0)
+        with pytest.raises(ValueError, match="do not fit"):
+            profile_p_value(10, 11, 5, profile)
+        with pytest.raises(ValueError, match="do not fit"):
+            refutes_profile(10, 5, 6, profile)
+        with pytest.raises(ValueError, match="confidence"):
+            refutes_profile(10, 5, 3, profile, 1.0)
+        for epsilons, deltas in (([1.0], [1.1]), ([-1.0], [0.0]), ([1.0, 2.0], [0.0]), ([], [])):
+            with pytest.raises(ValueError, match="profile"):
+                PrivacyProfile(np.array(epsilons), np.array(deltas))
 
 
 class Biased(SecureRandom):
