@@ -32,8 +32,9 @@ install: $(VENV)/.installed ## Install into .venv
 quick: $(VENV)/.installed ## Tests in under a minute: no server, process, browser, workspace or model
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "$(QUICK)"
 
+# Three processes on two cores: tests of servers and schedulers wait more than they compute.
 test: $(VENV)/.installed ## All tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 test-changed: $(VENV)/.installed ## The tests that uncommitted changes can reach
 	@files="$$($(BIN)/python -m tests.selection)"; test -z "$$files" || $(BIN)/python -m pytest $$files

@@ -164,7 +164,8 @@ class TestWorkspaceOfAnEarlierVersion:
     """Made by commit faa0730 from twelve synthetic documents: trained, searched, served to a client."""
 
     @pytest.fixture(scope="class")
-    def office(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def office(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("office")
         with tarfile.open(EARLIER) as archive:
             archive.extractall(folder, filter="tar")

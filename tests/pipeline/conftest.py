@@ -32,7 +32,9 @@ class Browser:
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
             answer = json.loads(self._socket.recv(timeout=HANGS_AFTER))
-            if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            # At level "info" the browser tells, for one, that keys came before the autofocus.
+            level = answer.get("params", {}).get("entry", {}).get("level")
+            if answer.get("method") == "Runtime.exceptionThrown" or level in ("warning", "error"):
                 self.problems.append(json.dumps(answer["params"]))
             if answer.get("id") == number:
                 assert "error" not in answer, answer["error"]

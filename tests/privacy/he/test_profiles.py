@@ -108,8 +108,9 @@ class TestSealed:
     PARAMETERS = choose_parameters(64, 3)
 
     @pytest.fixture(scope="class")
-    def secret(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[ClientKeys, bytes]:
-        keys, path = ClientKeys.generate(self.PARAMETERS), tmp_path_factory.mktemp("keys") / "client.key"
+    @classmethod
+    def secret(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[ClientKeys, bytes]:
+        keys, path = ClientKeys.generate(cls.PARAMETERS), tmp_path_factory.mktemp("keys") / "client.key"
         keys.save(path)
         return keys, path.read_bytes().partition(b"\n")[2]
 
