@@ -17,7 +17,7 @@ from lexveil.pipeline.masking.scores import compute_scores_digest
 from lexveil.pipeline.monitoring.watch import record_idle_run
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan_sources
-from lexveil.pipeline.sources.plan import find_removed, read_known_items
+from lexveil.pipeline.sources.plan import Scan, find_removed, scan_known_sources
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.features import read_current_version
 from lexveil.pipeline.workspace.keys import load_given_key
@@ -81,8 +81,11 @@ def check_request(
     Raises:
         UserError: a source, a field, the key, the device or the workspace is wrong.
     """
-    known = read_known_items(Workspace.open(location, settings)) if Workspace.exists(location) else {}
-    items = scan_sources(sources, settings.ingest, known)
+    if Workspace.exists(location):
+        scan = scan_known_sources(Workspace.open(location, settings), sources)
+    else:
+        scan = Scan({}, scan_sources(sources, settings.ingest))
+    known, items = scan.known, scan.items
     if not known or (items and not any(_has_known_fields(item, known) for item in items)):
         check_fields(items, settings.ingest, need_labels)
     find_removed(known, items, sources, settings.ingest)
@@ -174,10 +177,15 @@ def read_request(workspace: Workspace, run_id: str) -> Request:
     return Request(run_id, tuple(sources), settings)
 
 
+def drop_request(workspace: Workspace) -> None:
+    """Drop the request of a run that was killed: the next run is another one. Its work is kept."""
+    _pending_path(workspace).unlink(missing_ok=True)
+
+
 def close_request(workspace: Workspace, request: Request, result: Mapping[str, Any]) -> None:
     """Record that a run has ended, and the state of the workspace and the sources."""
     write_last_run(workspace, LastRun(request.digest, _digest_state(workspace, request), RunRecord(result)))
-    _pending_path(workspace).unlink(missing_ok=True)
+    drop_request(workspace)
 
 
 def find_reusable_result(workspace: Workspace, request: Request) -> dict[str, Any] | None:
@@ -201,8 +209,8 @@ def new_run_id() -> str:
 
 def _digest_state(workspace: Workspace, request: Request) -> str:
     """Digest everything that a run of this request would look at before it decides to do nothing."""
-    known = read_known_items(workspace.with_settings(request.settings))
-    items = scan_sources([locate(source) for source in request.sources], request.settings.ingest, known)
+    sources = [locate(source) for source in request.sources]
+    items = scan_known_sources(workspace.with_settings(request.settings), sources).items
     # The report shows the models' audits and the detector's scores.
     return compute_digest(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,28 +16,48 @@ from lexveil.flows.commands.options import WorkspaceOptions
 def erase(
     document: Annotated[
         str | None,
-        typer.Argument(metavar="[DOC_ID]", help="Its doc_id, or the id that it has in the source."),
+        typer.Argument(
+            metavar="[DOC_ID]",
+            help="Its doc_id, or the id that it has in the source; or the item that `quarantine` prints.",
+        ),
     ] = None,
     owner: Annotated[
         str | None,
         typer.Option(help="Erase all documents of this owner, as named in the source or the tables."),
+    ] = None,
+    backup: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a backup, to be searched too. May be repeated.", exists=True),
     ] = None,
     *,
     options: WorkspaceOptions,
 ) -> None:
     """Destroy the keys of a document or of an owner's documents, remove them from every table, and verify it.
 
-    Exit code 1: the scan of the workspace still finds something.
+    Exit code 1: the scan of the workspace, of the scheduler's database and of the named backups still finds
+    something.
     """
     workspace = options.open()
     from lexveil.pipeline.maintenance import erasure
+    from lexveil.pipeline.request import drop_request
 
     with exclusive_action(workspace, "erase") as outcome:
-        erased = erasure.erase(workspace, document, owner)
+        drop_request(workspace)  # its sources may be what is erased
+        erased = erasure.erase(workspace, document, owner, [*(backup or ()), *_find_scheduler_database()])
         outcome |= erased.to_json()  # signed and chained: the record of the erasure
     console.show(erased.to_json(), options.as_json)
     if erased.scan.left:
         raise typer.Exit(1)
+
+
+def _find_scheduler_database() -> list[Path]:
+    """Find the database of Prefect's own server on this machine, without loading Prefect."""
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    file = home / "prefect.db"
+    url = os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL", "")
+    if url.startswith("sqlite"):
+        file = Path(url.partition(":///")[2])
+    return [file] if file.is_file() else []
 
 
 def restore(
@@ -62,6 +83,8 @@ def quarantine(*, options: WorkspaceOptions) -> None:
     from lexveil.pipeline.workspace.documents import read_quarantine
 
     with workspace.log.record("quarantine") as outcome:
-        rows = [{"reason": reason, "where": where} for reason, where in read_quarantine(workspace)]
+        rows = [
+            {"reason": row.reason, "item": row.item, "where": row.where} for row in read_quarantine(workspace)
+        ]
         outcome["rows"] = len(rows)
     console.show({"quarantined": len(rows), "items": rows}, options.as_json)

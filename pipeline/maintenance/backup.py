@@ -33,6 +33,7 @@ from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.database import schema_name
+from lexveil.pipeline.workspace.documents import read_quarantine
 from lexveil.pipeline.workspace.keys import load_given_key
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -158,12 +159,19 @@ def finish_recovery(workspace: Workspace, backup: Path) -> Recovery:
     entries = workspace.log.read()
     log = workspace.log.verify()
     erased = {
-        doc_id for entry in entries if entry.action == "erase" for doc_id in entry.facts.get("doc_ids", ())
+        name
+        for entry in entries
+        if entry.action == "erase"
+        for name in (*entry.facts.get("doc_ids", ()), *entry.facts.get("quarantined", ()))
     }
-    again = erased & set(workspace.keys.creation_times(sorted(erased)))
-    for doc_id in sorted(again):
+    known = {
+        *workspace.keys.creation_times(sorted(erased)),
+        *(row.item for row in read_quarantine(workspace)),
+    }
+    again = erased & known
+    for name in sorted(again):
         with suppress(SourceError):
-            erase(workspace, doc_id)
+            erase(workspace, name)
     ledger, _ = open_ledger(workspace)
     try:
         charged = {run.id for population in ledger.populations() for run in ledger.reservations(population)}

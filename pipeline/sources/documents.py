@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -86,11 +86,13 @@ class Rejected:
         reason: reason code.
         where: path and record number, for the protected quarantine table only.
         content: SHA-256 of the content.
+        item: identity of its source item.
     """
 
     reason: str
     where: str = field(repr=False)
     content: str = field(repr=False)
+    item: str
 
 
 def reader_limits(ingest: IngestSettings) -> Limits:
@@ -99,7 +101,10 @@ def reader_limits(ingest: IngestSettings) -> Limits:
 
 
 def scan_sources(
-    sources: Sequence[Path], ingest: IngestSettings, known: Mapping[str, Sequence[SourceItem]] | None = None
+    sources: Sequence[Path],
+    ingest: IngestSettings,
+    known: Mapping[str, Sequence[SourceItem]] | None = None,
+    find_erased: Callable[[Sequence[SourceFile]], Container[str]] = lambda files: (),
 ) -> list[SourceItem]:
     """List the items of the sources, in a stable order.
 
@@ -107,13 +112,18 @@ def scan_sources(
         sources: files, folders and prefixes of object stores.
         ingest: settings.
         known: items of earlier scans, by path. A file with their size and time is not read again.
+        find_erased: returns the addresses of those unknown files that were erased, which are left out unread.
 
     Raises:
         SourceMissingError: a source is missing or unreadable.
     """
     items: list[SourceItem] = []
     fields = {name: getattr(ingest, name) for name in FIELDS}
-    for file in list_source_files(sources):
+    files = list(list_source_files(sources))
+    erased = find_erased([file for file in files if file.address not in (known or {})])
+    for file in files:
+        if file.address in erased:
+            continue
         seen = (known or {}).get(file.address, ())
         if any((item.size, item.modified) != (file.size, file.modified) for item in seen):
             seen = ()
@@ -170,6 +180,16 @@ def is_gone(item: SourceItem) -> bool:
         return False
 
 
+def read_source_id(item: SourceItem) -> str:
+    """Return the id that the document of a file has in its source: that of its sidecar row, or its name."""
+    return _read_word(item.meta or {}, item.fields["id_field"]) or locate(item.path).name
+
+
+def read_owner(item: SourceItem) -> str | None:
+    """Return the owner that a sidecar row names for a file; None if there is none."""
+    return _read_word(item.meta or {}, item.fields["owner_field"])
+
+
 def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
     """Read the documents of these items, in order; small objects of a store are fetched concurrently."""
     for batch in _split_batches(items):
@@ -204,11 +224,11 @@ def read_item(
                 position = item.piece.first + offset
                 where = f"{item.path}#{position}"
                 if isinstance(record, Reason):
-                    yield Rejected(record, where, compute_digest([item.digest, position]))
+                    yield Rejected(record, where, compute_digest([item.digest, position]), item.identity)
                 else:
                     yield _to_document(record, ingest, item, f"{path.name}#{position}", where)
     except UnreadableError as error:
-        yield Rejected(error.reason, item.path, item.digest)
+        yield Rejected(error.reason, item.path, item.digest, item.identity)
 
 
 def _read_text(path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None) -> str:
@@ -257,7 +277,9 @@ def _to_document(
         # As an owner by itself, the document would weaken the protection of its real owner.
         reason = MISSING_OWNER
     if reason is not None or not isinstance(text, str):
-        return Rejected(reason or Reason.missing_text, where, compute_digest([item.digest, where]))
+        # Of a record, its own content: the same record is known again after its file has grown.
+        content = item.digest if item.piece is None else compute_digest([item.path, dict(record)])
+        return Rejected(reason or Reason.missing_text, where, content, item.identity)
     return SourceDocument(
         text=normalize_text(text),
         source_id=_read_word(record, names["id_field"]) or fallback_id,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexveil.pipeline.maintenance.erasure import remove_vanished
+from lexveil.pipeline.maintenance.erasure import forget_empty_items, remove_vanished
 from lexveil.pipeline.records import (
     CountKind,
     Document,
@@ -72,8 +74,7 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     bounds = workspace.settings.ingest.model_dump(mode="json", exclude={*FIELDS, "removed", "removed_share"})
     facts = {"settings": bounds, "code": code_digest(__name__)}
     shards = [
-        Shard(index, compute_digest([[item.identity for item in items], *facts.values()]))
-        for index, items in enumerate(plan)
+        Shard(index, compute_digest([list(items), *facts.values()])) for index, items in enumerate(plan)
     ]
     done = {result.key for result in read_manifest(workspace.raw, "ingest").shards}
     work = functools.partial(ingest_shard, workspace)
@@ -83,6 +84,8 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     if gone:
         remove_vanished(workspace, sorted(gone))
     workspace.catalogue.write(catalogue)  # last: if the removal fails, the next try finds the same documents
+    if manifest.done_now:
+        forget_empty_items(workspace)
     new = sum(result.counts.get(_SHARED, 0) for result in manifest.shards if result.key not in done)
     return replace(
         manifest,
@@ -96,26 +99,26 @@ def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     keys = workspace.keys
     documents: list[SourceDocument] = []
     rejected: list[Rejected] = []
-    items = read_plan(workspace, keys, shard.index) or []
+    items = read_plan(workspace, keys, shard.index)
     gone = _find_gone_items(workspace, shard.index, items)
-    readable = [item for item in items if item.identity not in gone]
+    readable = [item for item_id, item in items.items() if item is not None and item_id not in gone]
     for outcome in read_items(readable, workspace.settings.ingest):
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:
             documents.append(outcome)
-    _write_quarantine(workspace, keys, shard, rejected)
+    rejected = _write_quarantine(workspace, keys, shard, rejected)
     counts = {"quarantined": len(rejected)}
     reasons = count_names(entry.reason for entry in rejected)
     counts |= {CountKind.QUARANTINE.key(reason): n for reason, n in reasons.items()}
     return _write_raw(workspace, keys, shard, documents, counts, gone)
 
 
-def _find_gone_items(workspace: Workspace, index: int, items: Sequence[SourceItem]) -> set[str]:
-    """Return the identities of the items that were read before and whose files are gone."""
+def _find_gone_items(workspace: Workspace, index: int, items: Mapping[str, SourceItem | None]) -> set[str]:
+    """Return the ids of the items that were read before and whose files are gone."""
     if tables.read_result(tables.part_path(workspace.raw, index)) is None:
         return set()
-    return {item.identity for item in items if is_gone(item)}
+    return {item_id for item_id, item in items.items() if item is not None and is_gone(item)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class _Entry:
     Attributes:
         content: digest of the content.
         owner: id of the owner; None: the document is its own owner.
+        item: id of the source item.
         variant: the same for documents of the same text, label and split; the least of an owner's duplicates
             is kept.
     """
@@ -132,6 +136,7 @@ class _Entry:
     doc_id: str
     content: str
     owner: str | None
+    item: str
     variant: str
     source: SourceDocument = field(repr=False)
 
@@ -154,9 +159,14 @@ def _write_raw(
     kept_out_by = {entry.doc_id: ids.kept_out_by(entry.owner, entry.content) for entry in unique.values()}
     tombstones = keys.erased_ids([name for names in kept_out_by.values() for name in names])
     kept = [entry for entry in unique.values() if tombstones.isdisjoint(kept_out_by[entry.doc_id])]
-    table = _encrypt(keys, kept)
-    if gone:
-        table = pa.concat_tables([table, _select_lasting(workspace, keys, shard.index, gone, table)])
+    former = _read_former_rows(workspace, shard.index) if gone else []
+    held_by: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        held_by[entry.doc_id].add(entry.item)
+    for row in former:
+        held_by[row["doc_id"]] |= _list_items(row) & gone
+    table = _encrypt(keys, kept, held_by)
+    table = pa.concat_tables([table, _select_lasting(former, gone, table)])
     counts |= {
         "documents": table.num_rows,
         "duplicates": len(found) - len(unique),
@@ -175,7 +185,7 @@ def _identify(
     Earlier versions gave an owner's document the id of its content. A document that has such an id keeps it:
     its models, reviews and features are found by it.
     """
-    variant_key = workspace.keys.purpose_key("variant")
+    variant_key, item_key = (workspace.keys.purpose_key(name) for name in ("variant", "source-id"))
     owners = {document.owner: ids.owner(document.owner) for document in found if document.owner is not None}
     contents = [ids.content(document.text) for document in found]
     earlier = _find_earlier_owners(workspace, contents) if owners else {}
@@ -188,7 +198,8 @@ def _identify(
         if owner is not None and known not in (None, owner, content):
             shared.add(doc_id)
         variant = _compute_variant(variant_key, document)
-        entries.append(_Entry(doc_id, content, owner, variant, document))
+        item = content_id(item_key, document.item.encode())
+        entries.append(_Entry(doc_id, content, owner, item, variant, document))
     return entries, shared
 
 
@@ -207,29 +218,35 @@ def _compute_variant(key: bytes, document: SourceDocument) -> str:
     return f"{int(document.label is None)}{content_id(key, content.encode())}"
 
 
-def _select_lasting(
-    workspace: Workspace, keys: KeyStore, index: int, gone: set[str], new: pa.Table
-) -> pa.Table:
-    """Select from the old part the documents of items that are gone, without those that are in the new part.
+def _select_lasting(former: Sequence[Mapping[str, Any]], gone: set[str], new: pa.Table) -> pa.Table:
+    """Select the former rows of items that are gone, without those of documents that are in the new part.
 
     Rows of earlier versions do not tell their item: they stay, unless a document with the same id in its
     source was read now.
     """
+    read_now, sources = (set(tables.to_strings(new, name)) for name in ("doc_id", "source_key"))
+    lasting: list[Mapping[str, Any]] = []
+    for row in former:
+        if row["doc_id"] in read_now:
+            continue
+        if row["item"] is None and row["source_key"] not in sources:
+            lasting.append(row)
+        elif items := sorted(_list_items(row) & gone):
+            lasting.append({**row, "item": items[0], "copies": items[1:]})
+    return pa.Table.from_pylist([dict(row) for row in lasting], schema=tables.RAW)
+
+
+def _read_former_rows(workspace: Workspace, index: int) -> list[dict[str, Any]]:
+    """Read the rows of the part that will be replaced."""
     table = tables.read_part(tables.part_path(workspace.raw, index))
-    missing = [name for name in tables.RAW.names if name not in table.column_names]
-    for name in missing:
-        table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
-    table = table.select(tables.RAW.names).cast(tables.RAW)
-    key = keys.purpose_key("source-id")
-    items = pa.array([content_id(key, item.encode()) for item in sorted(gone)], pa.string())
-    is_gone_item = pc.is_in(table.column("item"), value_set=items)
-    source_was_read = pc.is_in(table.column("source_key"), value_set=new.column("source_key"))
-    may_be_gone = pc.and_(pc.is_null(table.column("item")), pc.invert(source_was_read))
-    is_read_now = pc.is_in(table.column("doc_id"), value_set=new.column("doc_id"))
-    return table.filter(pc.and_(pc.or_(is_gone_item, may_be_gone), pc.invert(is_read_now)))
+    return tables.add_missing_columns(table, tables.RAW).to_pylist()
 
 
-def _encrypt(keys: KeyStore, kept: Sequence[_Entry]) -> pa.Table:
+def _list_items(row: Mapping[str, Any]) -> set[str]:
+    return {row["item"], *(row["copies"] or ())} - {None}
+
+
+def _encrypt(keys: KeyStore, kept: Sequence[_Entry], held_by: Mapping[str, set[str]]) -> pa.Table:
     """Build the table of documents, each sealed with its own key, which is created if it has none."""
     source_key = keys.purpose_key("source-id")
     data_keys = keys.ensure_keys([entry.doc_id for entry in kept])
@@ -257,29 +274,39 @@ def _encrypt(keys: KeyStore, kept: Sequence[_Entry]) -> pa.Table:
             "source_key": [content_id(source_key, entry.source.source_id.encode()) for entry in kept],
             "n_chars": [len(entry.source.text) for entry in kept],
             "payload": payloads,
-            "item": [content_id(source_key, entry.source.item.encode()) for entry in kept],
+            "item": [entry.item for entry in kept],
+            "copies": [sorted(held_by[entry.doc_id] - {entry.item}) for entry in kept],
             "variant": [entry.variant for entry in kept],
         },
         schema=tables.RAW,
     )
 
 
-def _write_quarantine(workspace: Workspace, keys: KeyStore, shard: Shard, rejected: list[Rejected]) -> None:
-    key = keys.purpose_key("quarantine")
-    items = [content_id(key, entry.where.encode()) for entry in rejected]
-    table = pa.table(
+def _write_quarantine(
+    workspace: Workspace, keys: KeyStore, shard: Shard, rejected: Sequence[Rejected]
+) -> list[Rejected]:
+    """Write what could not be read, without what was erased; return what was written."""
+    key, item_key = keys.purpose_key("quarantine"), keys.purpose_key("source-id")
+    contents = [content_id(key, entry.content.encode()) for entry in rejected]
+    erased = keys.erased_ids(contents)
+    kept = [
+        (entry, content) for entry, content in zip(rejected, contents, strict=True) if content not in erased
+    ]
+    sources = [content_id(item_key, entry.item.encode()) for entry, _ in kept]
+    source_keys = keys.existing_keys(sources)
+    rows = [
         {
-            "item": items,
-            "content": [content_id(key, entry.content.encode()) for entry in rejected],
-            "reason": [str(entry.reason) for entry in rejected],
-            "where": [
-                seal(key, entry.where.encode(), f"quarantine:{item}")
-                for item, entry in zip(items, rejected, strict=True)
-            ],
-        },
-        schema=tables.QUARANTINE,
-    )
-    tables.write_part(workspace.quarantine, shard, table)
+            "item": item,
+            "content": content,
+            "reason": str(entry.reason),
+            "where": seal(source_keys[source], entry.where.encode(), f"quarantine:{item}"),
+            "source": source,
+        }
+        for (entry, content), source in zip(kept, sources, strict=True)
+        for item in [content_id(key, entry.where.encode())]
+    ]
+    tables.write_part(workspace.quarantine, shard, pa.Table.from_pylist(rows, schema=tables.QUARANTINE))
+    return [entry for entry, _ in kept]
 
 
 def _list_ids(catalogue: pa.Table) -> set[str]:

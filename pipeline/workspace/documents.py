@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from lexveil.pipeline.records import Document
 from lexveil.pipeline.workspace import tables
@@ -63,20 +65,50 @@ class DocumentIds:
         return content_id(self._pair, f"{owner}:{content}".encode())
 
 
-def read_quarantine(workspace: Workspace) -> list[tuple[str, str]]:
-    """List what could not be used.
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Something that could not be used.
 
-    Returns:
-        (reason, location) of what could not be read, then (reason, doc_id) of what masking held back.
+    Attributes:
+        item: id by which it can be erased; of a document that masking held back, its doc_id.
+        reason: reason code.
+        where: location of what could not be read; of a document, its doc_id.
+        content: keyed hash of what could not be read; None for a document.
+        source: id of the source item that contains it; None for a document, and in earlier versions.
     """
-    key = workspace.keys.purpose_key("quarantine")
-    rows: list[tuple[str, str]] = []
+
+    item: str
+    reason: str
+    where: str = field(repr=False)
+    content: str | None = None
+    source: str | None = None
+
+
+def read_quarantine(workspace: Workspace) -> list[Quarantined]:
+    """List what could not be read, then the documents that masking held back."""
+    rows: list[Quarantined] = []
     for path in sorted(workspace.quarantine.glob("part-*.parquet")):
-        for row in tables.read_part(path).to_pylist():
-            rows.append((row["reason"], unseal(key, row["where"], f"quarantine:{row['item']}").decode()))
+        rows += read_unreadable(workspace, path)
     for path in sorted(workspace.held_back.glob("part-*.parquet")):
-        rows += ((row["reason"], row["doc_id"]) for row in tables.read_part(path).to_pylist())
+        rows += (
+            Quarantined(row["doc_id"], row["reason"], row["doc_id"])
+            for row in tables.read_part(path).to_pylist()
+        )
     return rows
+
+
+def read_unreadable(workspace: Workspace, path: Path) -> list[Quarantined]:
+    """Read what could not be read from a part of the quarantine, or of a copy of it."""
+    rows = tables.add_missing_columns(tables.read_part(path), tables.QUARANTINE).to_pylist()
+    keys = workspace.keys.existing_keys([row["source"] for row in rows if row["source"] is not None])
+    found: list[Quarantined] = []
+    for row in rows:
+        # In a part of an earlier version, all locations have one key.
+        key = keys.get(row["source"]) if row["source"] else workspace.keys.purpose_key("quarantine")
+        if key is not None:  # else it was erased
+            where = unseal(key, row["where"], f"quarantine:{row['item']}").decode()
+            found.append(Quarantined(row["item"], row["reason"], where, row["content"], row["source"]))
+    return found
 
 
 def read_raw(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> list[Document]:

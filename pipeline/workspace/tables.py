@@ -38,9 +38,10 @@ RAW = pa.schema(
         pa.field("source_key", pa.string(), nullable=False),  # keyed hash of the document's own id
         pa.field("n_chars", pa.int64(), nullable=False),
         pa.field("payload", pa.large_binary(), nullable=False),  # text, AES-GCM under the document's key
-        # These two are null in rows of earlier versions:
-        pa.field("item", pa.string()),  # keyed hash of the source item
+        # These are null in parts of earlier versions:
+        pa.field("item", pa.string()),  # id of the source item
         pa.field("variant", pa.string()),  # of duplicates, the row with the least one is kept
+        pa.field("copies", pa.list_(pa.string())),  # ids of the other items with the same document
     ]
 )
 QUARANTINE = pa.schema(
@@ -48,7 +49,8 @@ QUARANTINE = pa.schema(
         pa.field("item", pa.string(), nullable=False),  # keyed hash of its location
         pa.field("content", pa.string(), nullable=False),  # keyed hash of its bytes
         pa.field("reason", pa.string(), nullable=False),
-        pa.field("where", pa.binary(), nullable=False),  # its location, encrypted under the master key
+        pa.field("where", pa.binary(), nullable=False),  # its location, AES-GCM under the source item's key
+        pa.field("source", pa.string()),  # id of the source item; null, and no such key, in earlier versions
     ]
 )
 CATALOGUE = pa.schema(
@@ -210,6 +212,14 @@ def read_rows(path: Path, column: str, value: int) -> pa.Table:
     return table.filter(pc.equal(values, pa.scalar(value, values.type)))
 
 
+def add_missing_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table that an earlier version wrote with all columns of a schema; new ones are null."""
+    for field in schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(schema.names).cast(schema)
+
+
 def read_column_names(path: Path) -> list[str]:
     """Read the names of a part's columns."""
     with _open_part(path, _TAIL) as part:
@@ -229,14 +239,19 @@ def _open_part(path: Path, block: int | None = None) -> Generator[pq.ParquetFile
             yield part
 
 
-def drop_documents(path: Path, doc_ids: Iterable[str]) -> int:
-    """Rewrite a part without the given documents, atomically.
+def drop_rows(path: Path, values: Iterable[str], column: str = "doc_id") -> int:
+    """Rewrite a part without the rows of the given documents, atomically.
+
+    Args:
+        path: the part.
+        values: ids of the documents.
+        column: column of the ids.
 
     Returns:
         The number of rows removed.
     """
-    removed = pa.array(list(doc_ids), pa.string())
-    is_removed = pc.is_in(read_part(path, ["doc_id"]).column("doc_id"), value_set=removed)
+    removed = pa.array(list(values), pa.string())
+    is_removed = pc.is_in(read_part(path, [column]).column(column), value_set=removed)
     if not pc.any(is_removed).as_py():  # most parts; only their ids are read
         return 0
     result = read_result(path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sqlite3
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,11 +15,16 @@ import pytest
 
 from lexveil.pipeline.errors import SourceError, WorkspaceError
 from lexveil.pipeline.job import run_job
-from lexveil.pipeline.maintenance.erasure import ERASURES, erase, scan_for_ids
+from lexveil.pipeline.maintenance.backup import back_up
+from lexveil.pipeline.maintenance.erasure import ERASURES, erase, scan
+from lexveil.pipeline.maintenance.traces import Traces
 from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.request import find_reusable_result, make_request
 from lexveil.pipeline.settings import Settings, load_settings
+from lexveil.pipeline.sources.files import SourceFile
+from lexveil.pipeline.sources.plan import read_plans
+from lexveil.pipeline.sources.scheduled import read_scheduled_sources, save_scheduled_sources
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import train
@@ -26,6 +34,7 @@ from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.vault import seal
 
 if TYPE_CHECKING:
     from tests.conftest import Finished
@@ -57,7 +66,7 @@ def test_key_and_rows_are_gone(finished: Finished, doc_id: str) -> None:
     version = find_current_features(workspace).name
     assert before == {"raw", "catalogue.parquet", "found", "masked", "vault", "embedding", version}
     gone = erase(workspace.with_settings(settings), doc_id)
-    assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1, 0)
+    assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1 + gone.sources, 0)
     assert gone.rows >= len(before) - 1
     assert gone.models == (finished.first["model"],)
     assert rows_of(workspace, doc_id) == []
@@ -112,7 +121,7 @@ def test_nor_does_a_new_file_with_the_same_content(tmp_path: Path, write_jsonl: 
 def test_by_the_id_in_its_source(finished: Finished, doc_id: str) -> None:
     source_ids = {row["id"] for row in finished.gold.values()}
     gone = erase(finished.workspace.with_settings(finished.settings), min(source_ids))
-    assert gone.keys == 1
+    assert gone.keys == 1 + gone.sources
     assert rows_of(finished.workspace, gone.doc_ids[0]) == []
 
 
@@ -139,7 +148,7 @@ def test_killed_after_the_key_it_is_finished_by_the_next(finished: Finished, doc
     workspace.with_settings(settings).keys.destroy_keys([doc_id])
     gone = erase(workspace.with_settings(settings), doc_id)
     assert gone.rows >= 5
-    assert gone.keys == 0
+    assert gone.keys == gone.sources  # the key of its file
     assert rows_of(workspace, doc_id) == []
     assert erase(workspace.with_settings(settings), doc_id).rows == 0
 
@@ -201,16 +210,163 @@ def test_models_say_so_although_the_clock_was_set_back(
 
 
 def test_the_scan_sees_what_was_left(finished: Finished, doc_id: str) -> None:
-    workspace, settings = finished.workspace, finished.settings
-    keys = workspace.with_settings(settings).keys
-    assert scan_for_ids(workspace, keys, [doc_id]).left > 5
-    erase(workspace.with_settings(settings), doc_id)
+    workspace = finished.workspace.with_settings(finished.settings)
+    traces = Traces(frozenset([doc_id]))
+    assert scan(workspace, traces).left > 5
+    erase(workspace, doc_id)
     note = workspace.features / "notes.txt"
-    note.write_bytes(b"x" * ((1 << 22) - 10) + doc_id.encode())
-    assert scan_for_ids(workspace, keys, [doc_id]).left == 1
+    note.write_bytes(b" " * (1 << 22) + doc_id.encode())
+    assert (scan(workspace, traces).left, scan(workspace, traces).places) == (1, ("features",))
 
 
 def test_a_document_or_an_owner(finished: Finished, doc_id: str) -> None:
     for name, owner in ((None, None), (doc_id, "m1")):
         with pytest.raises(SourceError, match="--owner"):
             erase(finished.workspace.with_settings(finished.settings), name, owner)
+
+
+class TestPathsAndFields:
+    """A folder with two files and their sidecar rows, a file of records, and what cannot be read."""
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        (folder / "Wharfinger.txt").write_text("The lessee shall pay.")
+        (folder / "other.txt").write_text("The lessor shall not.")
+        (folder / "Ottilie.pdf").write_text("not a PDF")
+        rows = [
+            {"file_name": "Wharfinger.txt", "client": "Quartermain", "judge": "Oakenshott"},
+            {"file_name": "other.txt", "client": "Smith"},
+            {"file_name": "Ottilie.pdf", "client": "Quartermain", "judge": "Lilliwhyte"},
+        ]
+        (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        records = [{"id": n, "text": f"Clause {n}.", "client": f"c{n}"} for n in "12"]
+        records.append({"id": "3", "text": "", "client": "c3"})
+        (folder / "Blandings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in records))
+        return folder
+
+    @pytest.fixture
+    def workspace(self, tmp_path: Path, source: Path) -> Workspace:
+        settings = load_settings(ingest={"owner_field": "client"})
+        workspace = Workspace.create_or_open(tmp_path / "workspace", settings)
+        ingest(workspace, [source])
+        return workspace
+
+    def known(self, workspace: Workspace) -> str:
+        """All paths and fields that the workspace knows."""
+        items = [item for planned in read_plans(workspace) for item in planned.values() if item is not None]
+        return json.dumps([[item.path, item.meta] for item in items])
+
+    def item(self, workspace: Workspace, name: str) -> str:
+        return next(row.item for row in read_quarantine(workspace) if name in row.where)
+
+    def test_a_file_goes_with_its_path_and_its_row(self, workspace: Workspace, source: Path) -> None:
+        gone = erase(workspace, "Wharfinger.txt")
+        assert (gone.sources, gone.keys, gone.scan.left) == (1, 2, 0)
+        assert gone.scan.words == 2  # the client has another file
+        assert all(word not in self.known(workspace) for word in ("Wharfinger", "Oakenshott"))
+        assert "other.txt" in self.known(workspace)
+        before = workspace.catalogue.read()
+        again = ingest(workspace, [source])
+        assert again.done_now == 0  # its shard stays as it is
+        assert workspace.catalogue.read().equals(before)
+        assert "Wharfinger" not in self.known(workspace)
+
+    def test_a_file_of_records_keeps_its_path_until_nothing_of_it_is_kept(self, workspace: Workspace) -> None:
+        assert erase(workspace, "1").sources == 0
+        assert erase(workspace, self.item(workspace, "Blandings")).sources == 0
+        assert "Blandings" in self.known(workspace)
+        last = erase(workspace, "2")
+        assert (last.sources, last.scan.left) == (1, 0)
+        assert "Blandings" not in self.known(workspace)
+
+    def test_what_could_not_be_read_is_erased_and_not_read_again(
+        self, workspace: Workspace, source: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = erase(workspace, self.item(workspace, "Ottilie"))
+        assert (gone.sources, len(gone.quarantined), gone.scan.left) == (1, 1, 0)
+        assert all(word not in self.known(workspace) for word in ("Ottilie", "Lilliwhyte"))
+        assert [Path(row.where).name for row in read_quarantine(workspace)] == ["Blandings.jsonl#2"]
+        monkeypatch.setattr(SourceFile, "digest", lambda file: pytest.fail("read again"))
+        assert ingest(workspace, [source]).done_now == 0
+
+    def test_a_touched_file_is_looked_at_once(
+        self, workspace: Workspace, source: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        erase(workspace, "Wharfinger.txt")
+        os.utime(source / "Wharfinger.txt", (1, 1))
+        assert ingest(workspace, [source]).done_now == 0
+        monkeypatch.setattr(SourceFile, "digest", lambda file: pytest.fail("read again"))
+        assert ingest(workspace, [source]).done_now == 0
+
+    def test_another_content_under_the_same_path_is_a_new_document(
+        self, workspace: Workspace, source: Path
+    ) -> None:
+        erase(workspace, "Wharfinger.txt")
+        (source / "Wharfinger.txt").write_text("Another letter.")
+        assert ingest(workspace, [source]).counts()["documents"] == 4
+        assert "Wharfinger" in self.known(workspace)
+
+    def test_a_copy_of_an_erased_file_is_forgotten_with_its_path(
+        self, workspace: Workspace, source: Path
+    ) -> None:
+        erase(workspace, "Wharfinger.txt")
+        (source / "Jeavons.txt").write_text("The lessee  shall pay.")
+        rows = (source / "metadata.jsonl").read_text()
+        row = {"file_name": "Jeavons.txt", "client": "Quartermain", "judge": "Oakenshott"}
+        (source / "metadata.jsonl").write_text(rows + json.dumps(row) + "\n")
+        assert ingest(workspace, [source]).counts()["erased"] == 1
+        assert all(word not in self.known(workspace) for word in ("Jeavons", "Oakenshott"))
+        assert ingest(workspace, [source]).done_now == 0
+
+    def test_an_owner_goes_with_files_that_could_not_be_read(self, workspace: Workspace) -> None:
+        gone = erase(workspace, owner="Quartermain")
+        assert (len(gone.doc_ids), len(gone.quarantined), gone.sources, gone.scan.left) == (1, 1, 2, 0)
+        assert all(word not in self.known(workspace) for word in ("Ottilie", "Lilliwhyte", "Wharfinger"))
+
+    def test_copies_go_together_whichever_is_named(self, workspace: Workspace, source: Path) -> None:
+        (source / "Aldous.txt").write_text("The lessee shall\npay.")
+        row = {"file_name": "Aldous.txt", "client": "Quartermain"}
+        with (source / "metadata.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        ingest(workspace, [source])
+        gone = erase(workspace, str(source.resolve() / "Wharfinger.txt"))
+        assert (len(gone.doc_ids), gone.sources, gone.scan.left) == (1, 2, 0)
+        assert all(word not in self.known(workspace) for word in ("Aldous", "Wharfinger"))
+
+    def test_a_source_that_is_the_file_itself_leaves_the_schedule(
+        self, workspace: Workspace, source: Path
+    ) -> None:
+        save_scheduled_sources(workspace, [str(source.resolve() / "Wharfinger.txt"), str(source.resolve())])
+        assert erase(workspace, "Wharfinger.txt").scan.left == 0
+        assert read_scheduled_sources(workspace) == [str(source.resolve())]
+
+    @pytest.mark.parametrize("left", ["a note", "a database", "a plan of an earlier version"])
+    def test_the_scan_finds_words_and_fields(self, workspace: Workspace, tmp_path: Path, left: str) -> None:
+        other = tmp_path / "other"
+        (other / "plan").mkdir(parents=True)
+        if left == "a note":
+            (other / "note.json").write_text(json.dumps({"seen": "by Oakenshott"}))
+        elif left == "a database":
+            with sqlite3.connect(other / "prefect.db") as connection:
+                connection.execute("CREATE TABLE runs (name, parameters)")
+                connection.execute("INSERT INTO runs VALUES ('x', 'Wharfinger.txt')")
+        else:
+            items = [item for planned in read_plans(workspace) for item in planned.values() if item]
+            content = json.dumps([item.to_json() for item in items if "Wharfinger" in item.path]).encode()
+            sealed = seal(workspace.keys.purpose_key("plan"), content, "plan:0")
+            (other / "plan" / "00000.sealed").write_bytes(sealed)
+        gone = erase(workspace, "Wharfinger.txt", others=[other])
+        assert (gone.scan.left, gone.scan.places) == (1, ("other",))
+
+    def test_a_backup_that_is_shown_still_has_the_keys(self, workspace: Workspace, tmp_path: Path) -> None:
+        before, after = tmp_path / "before", tmp_path / "after"
+        back_up(workspace, before)
+        assert erase(workspace, "Wharfinger.txt", others=[before]).scan.places == ("before",)
+        back_up(workspace, after)
+        assert erase(workspace, "other.txt", others=[after]).scan.left > 1
+        back_up(workspace, tmp_path / "last")
+        assert erase(workspace, "1", others=[tmp_path / "last"]).scan.left > 0
+        traces = Traces(frozenset(erase(workspace, "2").doc_ids))
+        assert scan(workspace, traces, [before]).left > 1

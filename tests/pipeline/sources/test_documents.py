@@ -208,7 +208,7 @@ class TestRecords:
         put(tmp_path / "Wharfinger v Canary.txt")
         ingest = IngestSettings()
         (item,) = scan_sources([tmp_path], ingest)
-        shown = repr([item, *read_item(item, ingest), Rejected("broken", item.path, "")])
+        shown = repr([item, *read_item(item, ingest), Rejected("broken", item.path, "", "")])
         assert "Wharfinger" not in shown
         assert "A text" not in shown
 

@@ -81,7 +81,7 @@ class TestCorpus:
     def test_the_key_holder_sees_what_was_rejected(self, finished_once: Finished) -> None:
         rows = read_quarantine(finished_once.workspace.with_settings(finished_once.settings))
         assert len(rows) == finished_once.first["quarantined"]
-        assert all(str(finished_once.sources[0]) in where for _, where in rows)
+        assert all(str(finished_once.sources[0]) in row.where for row in rows)
 
 
 class TestAtRest:
@@ -105,7 +105,7 @@ class TestAtRest:
         assert [len(word) for word in words if word in content] == []
 
     def test_nor_where_the_rejected_lie(self, finished_once: Finished) -> None:
-        names = [Path(where.partition("#")[0]).name for _, where in
+        names = [Path(row.where.partition("#")[0]).name for row in
                  read_quarantine(finished_once.workspace.with_settings(finished_once.settings))]  # fmt: skip
         content = b"".join(path.read_bytes() for path in finished_once.workspace.quarantine.iterdir())
         assert [name for name in names if name.encode() in content] == []

@@ -76,7 +76,7 @@ def test_the_quarantine_names_reasons_and_places(workspace: Workspace, tmp_path:
     tables.write_part(
         workspace.held_back, Shard(0, "key"), pa.Table.from_pylist(held_back, schema=tables.HELD_BACK)
     )
-    found = {where: reason for reason, where in read_quarantine(workspace)}
+    found = {row.where: row.reason for row in read_quarantine(workspace)}
     folder = (tmp_path / "in").resolve()
     assert found == {
         str(folder / "Doe v Roe.pdf"): "wrong_suffix",

@@ -107,7 +107,7 @@ def test_dropped_documents_are_gone_and_the_rest_stands(
     )
     path = tables.part_path(tmp_path, 0)
     kept = [name for name in ids if name not in gone]
-    assert tables.drop_documents(path, gone) == len(ids) - len(kept)
+    assert tables.drop_rows(path, gone) == len(ids) - len(kept)
     after = tables.read_result(path)
     assert after is not None
     assert tables.to_strings(tables.read_part(path), "doc_id") == kept
