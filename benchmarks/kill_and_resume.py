@@ -42,7 +42,7 @@ COMPANIONS = {
     "protected/held_back": "masked",
     "protected/vault": "masked",
 }
-MARK = "LEXVEIL_TEST_MARK"
+MARK = "KILL_AND_RESUME_MARK"
 PURPOSES = ("doc-id", "owner-id", "source-id", "quarantine", "pseudonyms", "held-out")
 POLL_SECONDS = 0.004
 State = tuple[int, int]  # inode and time of change: both differ where a part was written again

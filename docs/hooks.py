@@ -30,7 +30,7 @@ _SETTINGS = """# Settings
 Generated from `pipeline/settings.py`. Settings are read from `lexveil.toml` in the working folder, or from
 the file that `--config` names. `LEXVEIL_<SECTION>__<NAME>` in the environment overrides the file, and the
 command line overrides both: `LEXVEIL_TRAIN__EPSILON=3` is `epsilon = 3` under `[train]`. An unknown name is
-refused.
+refused, with the one that was meant. `LEXVEIL_MASK__TYPES__EMAIL=token` sets an entry of a dictionary.
 """
 _PYTHON = """# Python
 

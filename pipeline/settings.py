@@ -5,21 +5,19 @@ The comment beside or above a setting is its entry in the reference of the docum
 
 from __future__ import annotations
 
+import difflib
+import functools
+import json
+import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
-from pydantic_settings import SettingsError as EnvironmentValueError
 
 from lexveil.nlp.encoders.config import (
     DEFAULT_CHUNK_LENGTH,
@@ -28,6 +26,7 @@ from lexveil.nlp.encoders.config import (
     Kind,
     Precision,
 )
+from lexveil.nlp.entities.roles import ROLES
 from lexveil.nlp.entity_types import ENTITY_TYPES
 from lexveil.nlp.masking.policy import Action, Dates, Policy, PolicyError, Preset, build_policy
 from lexveil.pipeline.errors import SettingsError
@@ -35,6 +34,14 @@ from lexveil.privacy.he.parameters import Profile
 
 MIB = 1 << 20
 _REFUSED = "lexveil_refused"
+_PREFIX = "LEXVEIL_"
+# Variables of the environment that are no settings: secrets that no file may hold, an address with a token,
+# the switch for unsafe messages, and the folder that deploy/compose.yaml mounts.
+NO_SETTINGS = frozenset(
+    {"LEXVEIL_MASTER_KEY", "LEXVEIL_API_KEY", "LEXVEIL_WEBHOOK", "LEXVEIL_DEBUG", "LEXVEIL_INBOX"}
+)
+# Kubernetes and Docker set these for a service whose name begins with "lexveil".
+_LINK = re.compile(r"LEXVEIL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
 DETECTORS = ("default", "light", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
 PostgresUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")]
@@ -211,43 +218,6 @@ class Settings(_Section):
     shard_seconds: PositiveInt = 7200  # a worker that takes longer for a shard is stopped
 
 
-class _EnvironmentSource(EnvSettingsSource):
-    """`LEXVEIL_TRAIN__EPSILON=3` and the like; `LEXVEIL_TRAIN` may hold a whole section as a JSON object."""
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        if field_name not in self.settings_cls.model_fields:
-            return value  # a single setting is text
-        section = super().decode_complex_value(field_name, field, value)
-        if section is not None and not isinstance(section, dict):
-            raise SettingsError(f"setting {field_name}: Input should be a valid dictionary")
-        return section
-
-
-class _FileSource(PydanticBaseSettingsSource):
-    """The values of a configuration file."""
-
-    def __init__(self, settings_cls: type[BaseSettings], values: dict[str, Any]) -> None:
-        super().__init__(settings_cls)
-        self._values = values
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return self._values.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return self._values
-
-
-class _LayeredSettings(Settings, BaseSettings):
-    """The settings with the sources of their values."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="LEXVEIL_",
-        env_nested_delimiter="__",
-        env_ignore_empty=True,
-        extra="forbid",
-    )
-
-
 def find_settings_file(config: Path | None = None) -> Path | None:
     """Return `config`, or else `lexveil.toml` in the working folder if it exists."""
     default = Path("lexveil.toml")
@@ -265,31 +235,114 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         SettingsError: the file is unreadable, a name is unknown, or a value is out of range; the line names
             the setting.
     """
-    file_values = _read_file(find_settings_file(config))
-
-    class Layered(_LayeredSettings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del env_settings, dotenv_settings, file_secret_settings
-            return init_settings, _EnvironmentSource(settings_cls), _FileSource(settings_cls, file_values)
-
+    layers = (_read_file(find_settings_file(config)), _read_environment(), _drop_none(overrides))
     try:
-        layered = Layered(**_drop_none(overrides))
-    except EnvironmentValueError:
-        raise SettingsError(
-            "a variable LEXVEIL_<SECTION> of the environment holds no JSON object; "
-            "name one setting per variable, as in LEXVEIL_TRAIN__EPSILON=3"
-        ) from None
+        return Settings.model_validate(functools.reduce(_merge, layers))
     except ValidationError as error:
         raise _to_settings_error(error) from None
-    return Settings.model_validate({name: getattr(layered, name) for name in layered.model_fields_set})
+
+
+def _read_environment() -> dict[str, Any]:
+    """Read the variables of the environment that are settings.
+
+    `LEXVEIL_TRAIN__EPSILON=3` is a setting, `LEXVEIL_MASK__TYPES__EMAIL=token` an entry of a dictionary;
+    `LEXVEIL_TRAIN` may hold a whole section as a JSON object. An empty variable is none.
+
+    Raises:
+        SettingsError: a variable names no setting, or holds no JSON where a section or a list is expected.
+    """
+    values: dict[str, Any] = {}
+    for variable, text in sorted(os.environ.items()):
+        if not text or not variable.upper().startswith(_PREFIX) or _is_no_setting(variable, text):
+            continue
+        names = _find_setting(variable.upper().removeprefix(_PREFIX).split("__"))
+        if names is None:
+            raise SettingsError(f"the environment variable {variable} names no setting{_suggest(variable)}")
+        value = _parse(names, variable, text)
+        for name in reversed(names):
+            value = {name: value}
+        values = _merge(values, value)
+    return values
+
+
+def _is_no_setting(variable: str, text: str) -> bool:
+    is_link = _LINK.fullmatch(variable) and (not variable.endswith("_PORT") or "://" in text)
+    return variable.upper() in NO_SETTINGS or bool(is_link)
+
+
+def _find_setting(words: Sequence[str]) -> list[str] | None:
+    """Return the names that lead to a setting, or to a key of a dictionary; None if there is none."""
+    names: list[str] = []
+    model: type[BaseModel] = Settings
+    for position, word in enumerate(words):
+        name, field = word.lower(), model.model_fields.get(word.lower())
+        names.append(name)
+        if field is None:
+            return None
+        rest = words[position + 1 :]
+        if not rest:
+            return names
+        if get_origin(field.annotation) is dict and len(rest) == 1:
+            # The names of types are capital letters, those of roles small ones.
+            known = (key for key in (*ENTITY_TYPES, *ROLES) if key.casefold() == rest[0].casefold())
+            return [*names, next(known, rest[0])]
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return None
+        model = field.annotation
+    return names
+
+
+def _parse(names: Sequence[str], variable: str, text: str) -> Any:
+    """Return the value of a variable: JSON for a section, a dictionary or a list, and text for any other."""
+    annotation: Any = Settings
+    for name in names:
+        fields = getattr(annotation, "model_fields", {})
+        annotation = fields[name].annotation if name in fields else str  # a key of a dictionary has a text
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    kinds = [kind for kind in (get_origin(member) or member for member in members) if isinstance(kind, type)]
+    is_list = any(issubclass(kind, list | tuple) for kind in kinds) and text.startswith("[")
+    if not is_list and not any(issubclass(kind, BaseModel | dict) for kind in kinds):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise SettingsError(
+            f"the environment variable {variable} holds no JSON; name one setting per variable, as in "
+            "LEXVEIL_TRAIN__EPSILON=3"
+        ) from None
+
+
+def _suggest(given: str) -> str:
+    """Return a question after the setting that was meant, or nothing.
+
+    Args:
+        given: a variable of the environment, or the name of a setting with dots.
+    """
+    names = [*_list_names(Settings)]
+    if given.upper().startswith(_PREFIX):
+        given = given.upper()
+        names = [_PREFIX + name.replace(".", "__").upper() for name in names] + sorted(NO_SETTINGS)
+    last = {re.split(r"\.|__", name)[-1]: name for name in names}
+    close = difflib.get_close_matches(given, names, 1, 0.75) or [last.get(given.removeprefix(_PREFIX))]
+    return f"; did you mean {close[0]}?" if close[0] else ""
+
+
+def _list_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the names of all sections and settings, with dots."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _list_names(field.annotation, f"{prefix}{name}.")
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both values; where both have one, that of `above`, or both merged if they are dictionaries."""
+    merged = {**below, **above}
+    for name in below.keys() & above.keys():
+        low, high = below[name], above[name]
+        if isinstance(low, dict) and isinstance(high, dict):
+            merged[name] = _merge(cast("dict[str, Any]", low), cast("dict[str, Any]", high))
+    return merged
 
 
 def _read_file(path: Path | None) -> dict[str, Any]:
@@ -316,5 +369,7 @@ def _drop_none(overrides: Mapping[str, Any]) -> dict[str, Any]:
 def _to_settings_error(error: ValidationError) -> SettingsError:
     first = error.errors(include_input=False, include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return SettingsError(f"there is no setting {name}{_suggest(name)}")
     separator = "." if first["type"] == _REFUSED else ": "  # such a message begins with the setting's name
     return SettingsError(f"setting {name}{separator}{first['msg']}")

@@ -18,13 +18,11 @@ import yaml
 
 from lexveil import SILENCE
 from lexveil.flows.cli import app
-from lexveil.pipeline.settings import Settings, load_settings
+from lexveil.pipeline.settings import NO_SETTINGS, Settings, load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CLUSTER = DEPLOY / "kubernetes"
 VERSION = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["version"]
-# Not settings: what only a process is told.
-OTHERS = {"LEXVEIL_MASTER_KEY", "LEXVEIL_WEBHOOK", "LEXVEIL_INBOX", "LEXVEIL_API_KEY"}
 
 
 def documents() -> list[dict[str, Any]]:
@@ -261,7 +259,7 @@ def test_environment_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file():
             named |= set(re.findall(r"LEXVEIL_[A-Z_]*[A-Z]", path.read_text(errors="replace")))
-    for name in sorted(named - OTHERS):
+    for name in sorted(named - NO_SETTINGS):
         section, _, field = name.removeprefix("LEXVEIL_").lower().partition("__")
         assert section in Settings.model_fields, name
         if field:

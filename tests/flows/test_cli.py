@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.conftest import Finished
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "presidio_analyzer", "spacy", "transformers", "prefect", "pydantic_settings", "pyarrow")
+HEAVY = ("torch", "presidio_analyzer", "spacy", "transformers", "prefect", "pyarrow")
 # Commands on files, or on an endpoint, that work in no workspace.
 WITHOUT_WORKSPACE = ("detect", "anonymize", "classify", "keys rotate")
 WITHOUT_JSON = ("metrics", "up")

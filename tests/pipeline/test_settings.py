@@ -48,6 +48,67 @@ def test_what_the_environment_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.mask.types == {"PERSON": "surrogate"}
 
 
+def test_a_variable_holds_an_entry_of_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables are written in capital letters; types are too, and roles are not."""
+    (tmp_path / "lexveil.toml").write_text("[mask.types]\nPHONE = 'token'\nEMAIL = 'surrogate'\n")
+    monkeypatch.setenv("LEXVEIL_MASK__TYPES__EMAIL", "token")
+    monkeypatch.setenv("LEXVEIL_MASK__ROLES__JUDGE", "keep")
+    found = load_settings()
+    assert found.mask.types == {"PHONE": "token", "EMAIL": "token"}
+    assert found.mask.roles == {"judge": "keep"}
+
+
+def test_what_kubernetes_sets_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEXVEIL_PORT", "tcp://10.0.0.1:4200")
+    monkeypatch.setenv("LEXVEIL_SERVER_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("LEXVEIL_SERVER_PORT_4200_TCP_ADDR", "10.0.0.1")
+    assert load_settings() == load_settings(train={})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LEXVEIL_TRIAN__EPSILON", "LEXVEIL_TRAIN__EPSILON"),
+        ("LEXVEIL_TRAIN__EPSILOM", "LEXVEIL_TRAIN__EPSILON"),
+        ("LEXVEIL_TRAIN_EPSILON", "LEXVEIL_TRAIN__EPSILON"),
+        ("LEXVEIL_EPSILON", "LEXVEIL_TRAIN__EPSILON"),
+        ("LEXVEIL_ENCRYPTED_PORT", "LEXVEIL_ENCRYPTED__PORT"),
+        ("LEXVEIL_DATABSE__URL", "LEXVEIL_DATABASE__URL"),
+        ("LEXVEIL_MASTERKEY", "LEXVEIL_MASTER_KEY"),
+        ("LEXVEIL_WORKERS__MOST", "LEXVEIL_WORKERS"),
+    ],
+)
+def test_a_mistyped_variable_is_refused_with_what_was_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value) == f"the environment variable {name} names no setting; did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    ("content", "named", "meant"),
+    [
+        ("[train]\nepsilom = 1", "train.epsilom", "train.epsilon"),
+        ("[trian]\nepsilon = 1", "trian", "train"),
+        ("epsilon = 1", "epsilon", "train.epsilon"),
+        ("[ingest]\nownerfield = 'hunter2'", "ingest.ownerfield", "ingest.owner_field"),
+    ],
+)
+def test_a_mistyped_name_in_a_file_too(tmp_path: Path, content: str, named: str, meant: str) -> None:
+    (tmp_path / "lexveil.toml").write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value) == f"there is no setting {named}; did you mean {meant}?"
+
+
+def test_a_name_like_no_other_is_refused_without_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEXVEIL_ZZZZ", "1")
+    with pytest.raises(SettingsError, match=r"names no setting$"):
+        load_settings()
+
+
 def test_settings_come_back_from_json() -> None:
     found = load_settings(train={"encoder": "/a/folder", "epsilon": 2.5}, ledger={"population": "a-b"})
     assert type(found).model_validate(found.model_dump(mode="json")) == found
