@@ -22,6 +22,7 @@ from lexveil.pipeline.models.saved import SavedModel, find_model, list_models
 from lexveil.pipeline.records import ForEach, Progress, ignore_progress, now, run_one_by_one
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.stages.encode import encode
+from lexveil.pipeline.stages.neighbors import audit_owners
 from lexveil.pipeline.training.attacks import AttackOutcome, attack_model
 from lexveil.pipeline.training.data import load_split
 from lexveil.pipeline.training.objectives import build_objective
@@ -64,7 +65,8 @@ def audit(
 ) -> AuditOutcome:
     """Audit a model and write the verdict on its card.
 
-    The gate runs on synthetic owners, with the code and the numbers of this model; nothing is charged for it.
+    The gate runs on synthetic owners, with the code and the numbers of this model; a probe carries synthetic
+    documents that owners share through the pipeline. Nothing is charged for them.
     The attacks compare the model's documents with those held out, and train models without privacy for the
     comparison, which are never saved. Their results carry no noise: they are written below the protected root
     and are a diagnostic that stays inside, so nothing is charged for them either.
@@ -92,7 +94,8 @@ def audit(
     probes = (*default_probes(), _build_probe(model.config, workspace.settings))
     verdict = run_gate(claim=claim, probes=probes)
     progress("gate", 1, 1)
-    findings = [*verdict.findings, *check_card(workspace, card)]
+    owners = audit_owners(workspace.settings, model.config.kind)
+    findings = [*verdict.findings, owners, *check_card(workspace, card)]
     outcome = path = None
     if attacks:
         outcome = _attack(workspace, saved, card, model, each, progress)

@@ -25,7 +25,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 GATE = {
     "one_run", "one_run_profile", "noise_variance", "noise_shape", "noise_independence", "sample_rate",
     "sample_independence",
-    "sensitivity", "accounting", "secret_randomness",
+    "sensitivity", "owners", "accounting", "secret_randomness",
 }  # fmt: skip
 CANARY = "Wharfinger"
 
