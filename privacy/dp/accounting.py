@@ -51,8 +51,9 @@ _SEARCHES = 4
 # The series sums terms near 1: a result below this, times the order, is rounding, and may be negative.
 _RDP_ROUNDING = 1e-13
 
-# Probabilities of a cut below it are rounded up to it: those that a float cannot hold would count as none.
-_LEAST_SHARE = 1e-290
+# Probabilities of a cut below it are rounded up to it: a float takes the smallest for none, and others make
+# dp-accounting's sums overflow.
+_LEAST_SHARE = 1e-100
 _BINOMIAL_ROUNDING = 1e-9
 # The delta by whose epsilon a profile's interval is chosen.
 _PROFILE_DELTA = 1e-4
