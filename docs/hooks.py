@@ -22,7 +22,7 @@ from lexveil.pipeline.settings import Settings
 _COMMANDS = """# Commands
 
 Generated from the code; `lexveil COMMAND --help` prints the same, and `lexveil --version` the version. Exit
-codes: 2 for bad input, 3 if the privacy ledger refuses, 4 if an audit fails, 5 if training met a number that
+codes: 2 for bad input, 3 if the privacy ledger refuses, 4 if an audit fails, 5 if training made a weight that
 is not finite, 1 for anything else.
 """
 _SETTINGS = """# Settings

@@ -115,7 +115,7 @@ def scheduled_job(workspace: str, sources: list[str] | None = None, config: str 
     paths = locate_sources(names)
     if reuse_last_result(workspace, settings, paths) is not None:
         return
-    need_labels = settings.train.objective != "denoise"
+    need_labels = settings.train.objective != "denoise" and settings.train.labels is None
     opened = prepare_workspace(workspace, settings, paths, need_labels=need_labels)
     request = make_request(opened, paths)
     submit_request(opened, request)

@@ -12,7 +12,7 @@
         EndpointError                          the classification endpoint cannot be reached or used
       BudgetRefusedError         exit code 3   the privacy ledger refuses the run
       AuditFailedError           exit code 4   an attack on the model has disproved a privacy claim
-      TrainingStoppedError       exit code 5   a training run met a number that is not finite; it is charged
+      TrainingStoppedError       exit code 5   a weight was not finite after a training step; it is charged
       StorageError               exit code 1   the object store failed during the work; finished shards stay
       StageError                 exit code 1   a stage failed; holds only the stage and the type of the cause
 
@@ -87,7 +87,7 @@ class AuditFailedError(LexveilError):
 
 
 class TrainingStoppedError(LexveilError):
-    """A training run met a loss or gradient that is not finite. Its steps are charged, including that one."""
+    """A training step made a weight infinite or not a number. The steps are charged, including that one."""
 
     exit_code = 5
 

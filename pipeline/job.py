@@ -135,6 +135,7 @@ def _summarize(
         card=read_card(saved.folder),
         trained_now=stages.trained.new,
         unprotected_losses=stages.trained.unprotected_losses,
+        unprotected_zeros=stages.trained.unprotected_zeros,
         feature_rows=stages.features.rows,
         spent=compute_spending(workspace),
         evaluation=stages.evaluation,

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from lexveil.nlp.encoders.config import (
@@ -42,6 +42,7 @@ NO_SETTINGS = frozenset(
 )
 # Kubernetes and Docker set these for a service whose name begins with "lexveil".
 _LINK = re.compile(r"LEXVEIL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+_BAD_LIST = "lexveil_bad_list"
 DETECTORS = ("default", "light", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
 PostgresUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")]
@@ -116,12 +117,39 @@ class MaskSettings(_Section):
         return self
 
 
+def _read_labels(value: object) -> object:
+    """Return a list of classes as it is kept: stripped, sorted, each once.
+
+    A path stands for its lines, and a JSON array, as in the environment, for its entries.
+    """
+    if isinstance(value, str | Path):
+        try:
+            is_array = str(value).lstrip().startswith("[")
+            value = json.loads(str(value)) if is_array else Path(value).read_text("utf-8-sig").splitlines()
+        except (OSError, ValueError):
+            raise PydanticCustomError(_BAD_LIST, "neither a list nor a file of UTF-8 text") from None
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        return value  # None, or refused by its type
+    names = sorted({name.strip() for name in value} - {""})
+    if len(names) < 2:
+        raise PydanticCustomError(_BAD_LIST, "names fewer than two classes")
+    return tuple(names)
+
+
 class TrainSettings(_Section):
     """The differentially private training run. What is not set is taken from the recipe of the model kind."""
 
     # Kind of the feature extractor; docs/how-to/own-data.md says when to use which
     model: Kind = "linear"
-    objective: Literal["auto", "classify", "denoise"] = "auto"  # auto: classify if there are labels
+    # multilabel: any number of classes per document. With `labels`, auto is classify. Without, the documents
+    # decide: auto is denoise if none has a label; auto and classify are multilabel if a label is a list.
+    objective: Literal["auto", "classify", "multilabel", "denoise"] = "auto"
+    # The classes, which count as public: a list, or a file with one class per line. None: read off the
+    # documents; each name is then masked, and a rare class can reveal its document.
+    labels: Annotated[tuple[str, ...] | None, BeforeValidator(_read_labels)] = None
+    other_labels: Literal["drop", "other"] = (
+        "drop"  # documents with a class outside `labels`: not trained on, or of the class "other"
+    )
     epsilon: Annotated[float, Field(ge=1e-6, le=1000)] = 8.0  # privacy budget of the whole run
     delta: Annotated[float, Field(ge=1e-12, le=MOST_DELTA)] = 1e-5  # must be below 1 / (number of owners)
     sample_rate: Annotated[float, Field(ge=1e-6, le=1)] | None = None  # probability that a step uses an owner

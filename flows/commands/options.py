@@ -67,7 +67,9 @@ ModelOption = Annotated[
     str | None, typer.Option("--model", help="Name of a model, or a kind for the newest model of that kind.")
 ]
 Epsilon = Annotated[float | None, typer.Option(help="Privacy budget of the training run. Default: 8")]
-Objective = Annotated[str | None, typer.Option(help="Training objective: auto, classify or denoise.")]
+Objective = Annotated[
+    str | None, typer.Option(help="Training objective: auto, classify, multilabel or denoise.")
+]
 Diagnostics = Annotated[
     bool | None,
     typer.Option("--diagnostics/--no-diagnostics", help="Also train without privacy, for the report only."),

@@ -60,7 +60,7 @@ def run(
     location = options.location or _default_workspace(sources)
     result = reuse_last_result(location, settings, sources)
     if result is None:
-        need_labels = settings.train.objective != "denoise"
+        need_labels = settings.train.objective != "denoise" and settings.train.labels is None
         workspace = prepare_workspace(location, settings, sources, need_labels=need_labels)
         request = make_request(workspace, sources)
         keep_prefect_in(workspace)
@@ -171,19 +171,39 @@ def extract(model: ModelOption = None, workers: Workers = None, *, options: Work
 
 
 def evaluate(
-    test: Annotated[Path, typer.Option("--test", help="File of labeled records.")],
+    test: Annotated[Path | None, typer.Option("--test", help="File of labeled records.")] = None,
+    release: Annotated[
+        float | None,
+        typer.Option(
+            metavar="EPSILON",
+            help="Write a noisy score on the model's card, which may leave; the ledger is charged EPSILON.",
+        ),
+    ] = None,
     model: ModelOption = None,
     text_field: TextField = None,
     label_field: LabelField = None,
     *,
     options: WorkspaceOptions,
 ) -> None:
-    """Score a model on a file of labeled records, which are masked as the training text was."""
-    workspace = options.open(ingest={"text_field": text_field, "label_field": label_field})
+    """Score a model on a file of labeled records, masked like the training text, or on what was held out."""
+    if (test is None) == (release is None):
+        raise typer.BadParameter("give --test FILE, or --release EPSILON")
+    fields = {"text_field": text_field, "label_field": label_field}
+    workspace = options.open(ingest=fields, train={"epsilon": release})
+    name = model or workspace.settings.train.model
+    if release is not None:
+        from lexveil.pipeline.stages.release import release_score
+
+        with exclusive_action(workspace, "release-score") as outcome:
+            released = release_score(workspace, name, release)
+            outcome |= {"name": name, "epsilon": released["epsilon"], "reservation": released["reservation"]}
+        console.show(released, options.as_json)
+        return
+    assert test is not None
     from lexveil.pipeline.stages.evaluate import evaluate_file
 
     with workspace.log.record("evaluate"):
-        scores = evaluate_file(workspace, model or workspace.settings.train.model, test)
+        scores = evaluate_file(workspace, name, test)
     console.show(asdict(scores), options.as_json)
 
 

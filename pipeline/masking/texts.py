@@ -12,6 +12,7 @@ from lexveil.nlp.masking.scope import DocumentNames, Scope
 from lexveil.nlp.text import Span
 from lexveil.pipeline.masking.detector import detect_long_texts
 from lexveil.pipeline.settings import MaskSettings
+from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.pseudonyms import surrogate_seed
 
 HELD_BACK = "second_pass"  # reason of documents in the quarantine that failed the second pass
@@ -31,6 +32,16 @@ def mask_texts(texts: Sequence[str], settings: MaskSettings, key: bytes | None =
         scope = Scope([DocumentNames.read(text, detection.spans)], keyed, detection.language)
         result.append(anonymize_text(text, detection.spans, settings.policy, scope, detection.served))
     return result
+
+
+def mask_names(workspace: Workspace, names: Sequence[str]) -> list[str]:
+    """Mask names, such as those of classes, with the workspace's policy, each by itself.
+
+    Equal names get equal results, in every process. What fails the second pass becomes "withheld".
+    """
+    key = workspace.keys.purpose_key("surrogates-of-names")
+    checked = mask_texts(names, workspace.settings.mask, key) if names else []
+    return ["withheld" if text.verdict == "FAIL" else text.text for text in checked]
 
 
 def find_spans_to_mask(texts: Sequence[str], settings: MaskSettings) -> list[list[Span]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lexveil.nlp.encoders.config import Kind
 from lexveil.pipeline.errors import TrainingRefusedError
@@ -14,15 +14,22 @@ from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_jso
 CARD = "card.json"
 CARD_FOR_PEOPLE = "MODEL_CARD.md"
 _AUDIT_HEAD = "\n## Audit\n"
+_SCORE_HEAD = "\n## Released score\n"
 
 NOT_COVERED = (
     "The features: the model's weights are differentially private, a feature row is not. It depends on its "
     "own document without noise.",
     "What masking missed: DP bounds what the weights tell of one {unit}, it does not clean the texts.",
-    "The set of label names, the number of {unit}s and the choice of settings, which are taken as public.",
+    "The number of {unit}s, the list of classes and the other settings, which are taken as public.",
     "More than one {unit}: facts that many {unit}s share are what a model is meant to learn.",
     "Figures measured on private documents (losses, F1, counts), which carry no noise and must stay inside.",
 )
+# The last line for a model whose settings did not list the classes.
+PRIVATE_LABELS = (
+    "The labels and the objective: they were read off private documents, and no noise covers that. Names of "
+    "classes were masked."
+)
+LabelSource = Literal["settings", "documents, names masked", "documents, without any label"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class ModelCard:
         max_items_per_owner: number of items taken of an owner that has more, selected without the labels.
         owners: number of owners trained on.
         labels: number of labels.
+        label_source: what decided on the labels and the objective: the settings, or private documents.
         population: population of the ledger that was charged.
         reservation: id of the ledger's entry for the run.
         recipe: digest of the settings that the model was trained with.
@@ -68,6 +76,7 @@ class ModelCard:
     max_items_per_owner: int
     owners: int
     labels: int
+    label_source: LabelSource
     population: str
     reservation: str
     recipe: str
@@ -88,7 +97,8 @@ class ModelCard:
     def to_markdown(self) -> str:
         """Return the card as Markdown, for people."""
         rows = "\n".join(f"| {f.name.replace('_', ' ')} | {getattr(self, f.name)} |" for f in fields(self))
-        gaps = "\n".join(f"- {line.format(unit=self.unit)}" for line in NOT_COVERED)
+        lines = NOT_COVERED if self.label_source == "settings" else (*NOT_COVERED, PRIVATE_LABELS)
+        gaps = "\n".join(f"- {line.format(unit=self.unit)}" for line in lines)
         return (
             f"# {self.name}\n\n{self.statement}\n\n| | |\n|---|---|\n{rows}\n\n## Not covered\n{gaps}\n"
             f"{_AUDIT_HEAD}{format_audit({})}\n"
@@ -119,10 +129,39 @@ def record_audit(folder: Path, audit: Mapping[str, Any]) -> None:
     """
     card = {**read_card(folder), "audit": dict(audit)}
     write_json(folder / CARD, card)
+    kept = _read_for_people(folder, card)
+    _write_for_people(folder, kept, card)
+
+
+def record_score(folder: Path, released: Mapping[str, Any]) -> None:
+    """Write a released score on a model's card; it replaces an earlier one.
+
+    Args:
+        folder: folder of the model.
+        released: the score, which becomes the card's field `released`.
+    """
+    card = {**read_card(folder), "released": dict(released)}
+    write_json(folder / CARD, card)
+    kept = _read_for_people(folder, card)
+    text = (
+        f"{released['score']:.3f}, with noise of standard deviation {released['noise']:.3f}: the share of an "
+        f"owner's documents that are classified correctly, mean over {released['owners']} held-out owners. "
+        f"It was charged ({released['epsilon']:.3g}, {released['delta']:.0e}) to population "
+        f"{released['population']}."
+    )
+    _write_for_people(folder, f"{kept.partition(_SCORE_HEAD)[0]}{_SCORE_HEAD}{text}\n", card)
+
+
+def _read_for_people(folder: Path, card: Mapping[str, Any]) -> str:
+    """Return the card for people without the section of the audit, its last."""
     path = folder / CARD_FOR_PEOPLE
-    text = path.read_text(encoding="utf-8") if path.exists() else f"# {card['name']}\n\n{card['statement']}\n"
-    kept = text.partition(_AUDIT_HEAD)[0]
-    write_bytes(path, f"{kept}{_AUDIT_HEAD}{format_audit(card)}\n".encode())
+    bare = f"# {card['name']}\n\n{card['statement']}\n"
+    text = path.read_text(encoding="utf-8") if path.exists() else bare
+    return text.partition(_AUDIT_HEAD)[0]
+
+
+def _write_for_people(folder: Path, kept: str, card: Mapping[str, Any]) -> None:
+    write_bytes(folder / CARD_FOR_PEOPLE, f"{kept}{_AUDIT_HEAD}{format_audit(card)}\n".encode())
 
 
 def format_audit(card: Mapping[str, Any]) -> str:

@@ -258,6 +258,12 @@ def _list_attention(summary: RunSummary) -> list[tuple[str, str]]:
             "The audit of this model has failed: its epsilon is not reliable.",
         ),
         (
+            summary.unprotected_zeros,
+            "training",
+            "Gradients, one per owner and step, that were not finite and counted as zero: "
+            f"{format_count(summary.unprotected_zeros)}. Look for damaged documents.",
+        ),
+        (
             evaluation.utility is None,
             "training",
             "No documents were held out for measuring: it is unknown how useful the model is.",

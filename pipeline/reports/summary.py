@@ -67,6 +67,7 @@ class RunSummary:
         batch: `lexveil.pipeline.monitoring.batches.measure_batch`.
         changed: False if the last run was reused.
         redone: what was redone and why, by stage.
+        unprotected_zeros: gradients, one per owner and step, that were not finite and counted as zero.
         forgotten: versions of changed documents, and documents erased because their file has disappeared.
     """
 
@@ -96,6 +97,7 @@ class RunSummary:
     changed: bool = True
     redone: Mapping[str, str] = field(default_factory=dict)
     forgotten: int = 0
+    unprotected_zeros: int = 0
 
     def to_json(self, workspace: Workspace) -> dict[str, Any]:
         """Return the object that `lexveil run --json` prints."""

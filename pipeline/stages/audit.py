@@ -182,7 +182,7 @@ def _attack(
     train = _restore_training(workspace.settings.train, model.config, card)
     workspace = workspace.with_settings(workspace.settings.model_copy(update={"train": train}))
     encode(workspace, get_encoding(saved.kind), each)
-    return attack_model(model, train, card, load_split(workspace), progress)
+    return attack_model(model, train, card, load_split(workspace, known=model.config.labels), progress)
 
 
 def _restore_training(train: TrainSettings, config: ModelConfig, card: Mapping[str, Any]) -> TrainSettings:

@@ -23,6 +23,7 @@ from lexveil.pipeline.models.scoring import DenoisingScores, Scores, score_class
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_item, scan_sources
+from lexveil.pipeline.training.classes import choose_classes
 from lexveil.pipeline.training.data import Row, Split, load_split
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
@@ -67,7 +68,7 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
     settings = workspace.settings
     saved = find_model(workspace, name or settings.train.model)
     model = open_model(saved.folder, settings)
-    split = load_split(workspace)
+    split = load_split(workspace, known=model.config.labels)
     utility = _score_rows(model, split.held_out)
     twin = relu = None
     if settings.train.diagnostics and split.held_out:
@@ -104,7 +105,9 @@ def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
         written.extend(document.label for document in documents)
     if not written:
         raise SourceError("the test file has no labeled document; name its field with --label-field")
-    return score_classes(model.config, written, np.concatenate(logits))
+    fit = choose_classes(workspace, set(written), known=model.config.labels).fit
+    # A label outside the settings' list is a miss too, but not a document of no class.
+    return score_classes(model.config, [fit(label) or label for label in written], np.concatenate(logits))
 
 
 def _score_twins(

@@ -11,32 +11,31 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lexveil.nlp.encoders.documents import extract
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError
-from lexveil.pipeline.labels import parse_classes
+from lexveil.pipeline.masking.texts import mask_names
 from lexveil.pipeline.models.encoding import get_encoding
 from lexveil.pipeline.records import ForEach, Progress, run_one_by_one
-from lexveil.pipeline.settings import Settings, TrainSettings
+from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.stages.encode import encode
-from lexveil.pipeline.training.data import Row, Split, load_split
+from lexveil.pipeline.training.data import Split, load_split, warn_of_private_labels
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit
+from lexveil.pipeline.training.identity import describe_recipe
+from lexveil.pipeline.training.owner_scores import plan_score_release, score_held_out_owners
 from lexveil.pipeline.training.recipes import check_deltas, plan_training
 from lexveil.pipeline.training.reservations import open_reconciled_ledger, reserve
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
-from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.dp.engine import NonFiniteWeightsError, TrainingPlan
 from lexveil.privacy.dp.ledger.ledger import Ledger, Population
 from lexveil.privacy.dp.randomness import SecureRandom
 
@@ -170,7 +169,7 @@ def search_private(
     split = _load_searchable(workspace, each)
     train = workspace.settings.train.model_copy(update={"epsilon": trial_epsilon})
     chosen = draw_candidates(trials)
-    search = _describe_search(split, workspace.settings, train, trials)
+    search = _describe_search(workspace, split, train, trials)
     path, old_path = (
         workspace.training / f"search-{compute_digest(facts)[:16]}.json"
         for facts in (search, [*search, _CODE_IN_OLD_NAMES])
@@ -183,8 +182,11 @@ def search_private(
         done = read_json(path) or read_json(old_path)
         if done is None:
             check_deltas(train, limit, split.n_owners)
+            warn_of_private_labels(split)
             plans = [_plan(candidate, split, train) for candidate in chosen]
-            reserved = _reserve_all(workspace, ledger, population, [*plans, _plan_scores(train)], digest)
+            reserved = _reserve_all(
+                workspace, ledger, population, [*plans, plan_score_release(train)], digest
+            )
             done = _try_all(chosen, reserved, split, train, progress)
             workspace.training.mkdir(parents=True, exist_ok=True)
             write_json(path, done)
@@ -200,12 +202,6 @@ def search_private(
     return _build_result(
         chosen, done["scores"], done["noise"], split, train, workspace.settings.train, statement, spent
     )
-
-
-def _plan_scores(train: TrainSettings) -> TrainingPlan:
-    """Plan the release of the scores: one step of the Gaussian mechanism, in the ledger a run like others."""
-    noise_multiplier = accounting.noise_multiplier(train.epsilon, 1.0, 1, train.delta)
-    return TrainingPlan(noise_multiplier, 1.0, 1.0, 1, 1.0)
 
 
 def _try_all(
@@ -228,7 +224,7 @@ def _try_all(
     for number, (candidate, (_, secret)) in enumerate(zip(chosen, reserved, strict=False)):
         scores.append(_score(_fit_candidate(candidate, split, train, SecureRandom(secret)), split))
         _report_trial(progress, number + 1, len(chosen))
-    deviation = _plan_scores(train).noise_multiplier * math.sqrt(len(chosen))
+    deviation = plan_score_release(train).noise_multiplier * math.sqrt(len(chosen))
     draws = SecureRandom(reserved[-1][1]).normal(_SCORES, 0, len(chosen)).tolist()
     owners = len({row.owner for row in split.held_out})
     noisy = [score + deviation * draw / owners for score, draw in zip(scores, draws, strict=True)]
@@ -262,21 +258,24 @@ def _reserve_all(
 
 def _load_searchable(workspace: Workspace, each: ForEach) -> Split:
     encode(workspace, get_encoding(workspace.settings.train.model), each)
-    split = load_split(workspace)
+    split = load_split(workspace, partial(mask_names, workspace))
     if split.objective == "denoise":
         raise TrainingRefusedError("a search compares models by labels, and these documents have none")
     held_out = tuple(row for row in split.held_out if row.label is not None)
     if not held_out:
         raise TrainingRefusedError("a search needs held-out documents with labels; raise train.held_out")
-    split = Split(split.train, held_out, split.objective, split.labels)  # scores need labels
+    split = replace(split, held_out=held_out)  # scores need labels
     check_trainable(build_model_config(workspace.settings.train, split), workspace.settings.train)
     return split
 
 
-def _describe_search(split: Split, settings: Settings, train: TrainSettings, trials: int) -> list[Any]:
-    documents = sorted((row.doc_id, row.owner, row.label) for row in (*split.train, *split.held_out))
-    recipe = train.model_dump(mode="json", exclude={"diagnostics"})
-    return [recipe, settings.ledger.population, trials, documents]
+def _describe_search(workspace: Workspace, split: Split, train: TrainSettings, trials: int) -> list[Any]:
+    catalogue = workspace.catalogue.read()
+    labels = dict(zip(*(catalogue.column(name).to_pylist() for name in ("doc_id", "label")), strict=True))
+    rows = (*split.train, *split.held_out)
+    documents = sorted((row.doc_id, row.owner, labels[row.doc_id]) for row in rows)
+    recipe = describe_recipe(train, {"diagnostics"})
+    return [recipe, workspace.settings.ledger.population, trials, documents]
 
 
 def _scale_recipe(candidate: Candidate, split: Split, train: TrainSettings) -> TrainSettings:
@@ -310,28 +309,13 @@ def _fit_candidate(
     own = _scale_recipe(candidate, split, train)
     try:
         return fit(build_model_config(own, split), split, own, _plan_settings(own, split), key)[0]
-    except NonFiniteGradientError:
+    except NonFiniteWeightsError:
         return None
 
 
 def _score(model: FeatureModel | None, split: Split) -> float:
-    """Return the mean over held-out owners of the share of their documents classified correctly."""
-    if model is None:
-        return 0.0
-    logits = extract(model, [row.encoded for row in split.held_out]).logits
-    shares: dict[str, list[float]] = defaultdict(list)
-    for row, row_logits in zip(split.held_out, logits, strict=True):
-        shares[row.owner].append(_score_row(row, row_logits, split))
-    return float(np.mean([np.mean(own) for own in shares.values()]))
-
-
-def _score_row(row: Row, logits: np.ndarray, split: Split) -> float:
-    """Return 1 or 0 for one class, and for several classes the F1 of the two sets."""
-    if split.objective != "multilabel":
-        return float(split.labels[int(logits.argmax())] == row.label)
-    truth = set(parse_classes(row.label))
-    predicted = {name for name, logit in zip(split.labels, logits, strict=True) if logit > 0}
-    return 2 * len(truth & predicted) / (len(truth) + len(predicted)) if truth or predicted else 1.0
+    """Return the mean score of the held-out owners; 0 for a model that diverged."""
+    return 0.0 if model is None else float(np.mean(score_held_out_owners(model, split)))
 
 
 def _build_result(

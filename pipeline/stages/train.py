@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from lexveil.nlp.encoders.config import ModelConfig
 from lexveil.pipeline.errors import TrainingRefusedError, TrainingStoppedError
 from lexveil.pipeline.masking.decisions import compute_decisions_digests
-from lexveil.pipeline.models.card import ModelCard
+from lexveil.pipeline.masking.texts import mask_names
+from lexveil.pipeline.models.card import LabelSource, ModelCard
 from lexveil.pipeline.models.encoding import encoded_folder, get_encoding
 from lexveil.pipeline.models.saved import SavedModel, find_model, save_model
 from lexveil.pipeline.records import ForEach, Progress, format_moment, run_one_by_one
 from lexveil.pipeline.stages.encode import encode
-from lexveil.pipeline.training.data import Split, load_split
+from lexveil.pipeline.training.data import Split, load_split, warn_of_private_labels
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, choose_device, fit
 from lexveil.pipeline.training.identity import (
     compute_documents_digest,
     compute_recipe_digest,
     find_trained_model,
-    record_documents,
+    record_training,
 )
 from lexveil.pipeline.training.recipes import check_deltas, plan_training
 from lexveil.pipeline.training.reservations import (
@@ -35,8 +37,7 @@ from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
-from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.dp.engine import NonFiniteWeightsError, TrainingPlan
 from lexveil.privacy.dp.group import Group
 from lexveil.privacy.dp.randomness import SecureRandom
 
@@ -51,11 +52,14 @@ class TrainingOutcome:
         saved: the model.
         new: True if this call trained it, False if it existed.
         unprotected_losses: mean loss of each step, without noise: it must stay inside.
+        unprotected_zeros: number of gradients, one per owner and step, that were not finite and counted as
+            zero: it must stay inside, too.
     """
 
     saved: SavedModel
     new: bool
     unprotected_losses: tuple[float, ...] = ()
+    unprotected_zeros: int = 0
 
 
 def train(
@@ -77,7 +81,7 @@ def train(
 
     Raises:
         TrainingRefusedError: the documents, the settings or the machine cannot train the model.
-        TrainingStoppedError: a loss or gradient was not finite.
+        TrainingStoppedError: a weight was not finite after a step.
         BudgetRefusedError: the ledger's limit would be exceeded, or the ledger is broken.
     """
     choose_device(workspace.settings.train)
@@ -105,7 +109,7 @@ def run_helper_rank(workspace: Workspace) -> None:
         secret = group.broadcast_bytes()
         if secret:
             train = workspace.settings.train
-            with suppress(NonFiniteGradientError):  # the first process reports it
+            with suppress(NonFiniteWeightsError):  # the first process reports it
                 fit(run.config, run.split, train, run.plan, SecureRandom(secret), group=group)
     finally:
         group.leave()
@@ -130,6 +134,7 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
         limit = ledger.limit(population)
         assert limit is not None
         check_deltas(workspace.settings.train, limit, run.split.n_owners)
+        warn_of_private_labels(run.split)
         reserved = reserve(workspace, ledger, population, run.plan, run.digest)
         if reserved.secret is None:
             name = format_model_name(workspace.settings, reserved.run)
@@ -148,25 +153,24 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
                 checkpoint=checkpoint,
                 group=group,
             )
-        except NonFiniteGradientError as error:
-            step = run.plan.steps - 1 if error.step is None else error.step
-            ledger.commit(reserved.reservation.id, step + 1)  # the step has read the data
+        except NonFiniteWeightsError as error:
+            ledger.commit(reserved.reservation.id, error.step + 1)  # the step has read the data
             checkpoint.discard()
             raise TrainingStoppedError(
-                f"a loss or gradient was not finite in step {step}; the steps up to it are charged. "
-                "Lower the learning rate, or look for damaged documents"
+                f"a weight was not finite after step {error.step}; the steps up to it are charged. "
+                "Lower the learning rate"
             ) from None
         card = _build_card(workspace, run, reserved)
-        record_documents(workspace, card.name, documents)
+        record_training(workspace, card.name, documents, result.unprotected_zeros)
         saved = save_model(workspace, model, card)
         ledger.commit(reserved.reservation.id, run.plan.steps)
         checkpoint.discard()
-    return TrainingOutcome(saved, new=True, unprotected_losses=result.unprotected_loss)
+    return TrainingOutcome(saved, True, result.unprotected_loss, result.unprotected_zeros)
 
 
 def _prepare(workspace: Workspace, group: Group) -> _Run:
     """Load and check what the run trains on, in agreement with the other processes."""
-    split = load_split(workspace)
+    split = load_split(workspace, partial(mask_names, workspace))
     try:
         plan = plan_training(workspace.settings.train, split)
     except ValueError as error:
@@ -203,6 +207,12 @@ def _broadcasting(group: Group) -> Generator[Callable[[bytes], object]]:
             group.broadcast_bytes()
 
 
+def _describe_label_source(split: Split) -> LabelSource:
+    if split.public_labels:
+        return "settings"
+    return "documents, without any label" if split.objective == "denoise" else "documents, names masked"
+
+
 def _build_card(workspace: Workspace, run: _Run, reserved: ReservedRun) -> ModelCard:
     settings, train = workspace.settings, workspace.settings.train
     unit = determine_unit(workspace)
@@ -222,6 +232,7 @@ def _build_card(workspace: Workspace, run: _Run, reserved: ReservedRun) -> Model
         max_items_per_owner=train.max_items_per_owner,
         owners=run.split.n_owners,
         labels=len(run.config.labels),
+        label_source=_describe_label_source(run.split),
         population=settings.ledger.population,
         reservation=reserved.reservation.id,
         recipe=compute_recipe_digest(settings),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -119,11 +119,12 @@ def _select_usable(split: Split, config: ModelConfig) -> Split:
             return row.encoded.topics is not None and bool(row.encoded.topics.any())
         return row.label is not None and set(parse_classes(row.label)) <= set(config.labels)
 
-    return Split(
-        tuple(row for row in split.train if is_usable(row)),
-        tuple(row for row in split.held_out if is_usable(row)),
-        config.objective,
-        config.labels,
+    return replace(
+        split,
+        train=tuple(row for row in split.train if is_usable(row)),
+        held_out=tuple(row for row in split.held_out if is_usable(row)),
+        objective=config.objective,
+        labels=config.labels,
     )
 
 
@@ -131,7 +132,7 @@ def _select_owners(split: Split, owners: Sequence[str]) -> Split:
     """Return a split that trains on these owners, held out or not."""
     chosen = set(owners)
     rows = tuple(row for row in (*split.train, *split.held_out) if row.owner in chosen)
-    return Split(rows, (), split.objective, split.labels)
+    return replace(split, train=rows, held_out=())
 
 
 def _train_without_privacy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from lexveil.nlp.encoders.documents import EncodedDocument
 from lexveil.nlp.encoders.inputs import collate_tokens
 from lexveil.nlp.encoders.topics import PublicTopics
 from lexveil.pipeline.errors import TrainingRefusedError
-from lexveil.pipeline.labels import is_multilabel, parse_classes
+from lexveil.pipeline.labels import parse_classes
+from lexveil.pipeline.logs import log
 from lexveil.pipeline.models.encoding import encoded_folder, get_encoding, load_encoder, read_encoded
-from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.training.classes import MaskNames, choose_classes
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -46,12 +47,14 @@ class Split:
         held_out: the documents held out.
         objective: what a model learns.
         labels: names of the classes or topics, in the order of a model's outputs.
+        public_labels: True if no document decides on `labels` and `objective`.
     """
 
     train: tuple[Row, ...] = field(repr=False)
     held_out: tuple[Row, ...] = field(repr=False)
     objective: Objective
     labels: tuple[str, ...] = field(repr=False)
+    public_labels: bool = False
 
     @property
     def n_owners(self) -> int:
@@ -59,15 +62,22 @@ class Split:
         return len({row.owner for row in self.train})
 
 
-def load_split(workspace: Workspace) -> Split:
-    """Load the encoded documents, divided by owner.
+def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Collection[str] = ()) -> Split:
+    """Load the encoded documents, divided by owner, with their labels in the names of the model.
 
     An owner is held out by a keyed hash of the owner (or by the split field), never by content, so adding an
-    owner moves no other.
+    owner moves no other. If the settings list the classes, adding an owner does not change what a document of
+    another owner is trained on either.
+
+    Args:
+        workspace: the workspace.
+        mask: masks the names of classes that the settings do not list, for a model that will be saved; None:
+            they stay as they are written.
+        known: classes of a saved model, whose names are used.
 
     Raises:
-        TrainingRefusedError: there are fewer than two classes or owners, or fewer labeled documents than
-            classes.
+        TrainingRefusedError: there are fewer than two classes or owners, or, without a list of the classes,
+            fewer labeled documents than classes.
     """
     train = workspace.settings.train
     want = get_encoding(train.model)
@@ -82,15 +92,17 @@ def load_split(workspace: Workspace) -> Split:
             entry = Row(row["doc_id"], row["owner"], row["label"], document)
             apart = row["split"] not in (None, "train") or _hash_to_unit(key, row["owner"]) < train.held_out
             (held_out if apart else learn).append(entry)
-    # From all documents, held out or not: the set of labels counts as public.
-    written = {row.label for row in (*learn, *held_out)}
-    labels = tuple(sorted({name for label in written for name in parse_classes(label)}))
-    objective = resolve_objective(train, written)
-    if objective != "denoise":
+    # From all documents, held out or not: without a list in the settings, the classes count as public.
+    classes = choose_classes(workspace, {row.label for row in (*learn, *held_out)}, mask, known)
+    learn, held_out = (
+        [replace(row, label=classes.fit(row.label)) for row in rows] for rows in (learn, held_out)
+    )
+    labels = classes.names
+    if classes.objective != "denoise":
         if len(labels) < 2:
             raise TrainingRefusedError(f"training needs two classes, the documents have {len(labels)}")
         learn = [row for row in learn if row.label is not None]
-        if len(labels) > len(learn):
+        if len(labels) > len(learn) and not classes.public:
             raise TrainingRefusedError(
                 f"training needs more documents than classes; {len(learn)} labeled ones are not held out, "
                 f"of {len(labels)} classes"
@@ -102,19 +114,17 @@ def load_split(workspace: Workspace) -> Split:
     held_out = [row for row in held_out if row.owner not in owners]
     if len(owners) < 2:
         raise TrainingRefusedError("training needs documents of at least two owners")
-    return Split(tuple(learn), tuple(held_out), objective, labels)
+    return Split(tuple(learn), tuple(held_out), classes.objective, labels, classes.public)
 
 
-def resolve_objective(train: TrainSettings, labels: Collection[str | None]) -> Objective:
-    """Return the objective that the settings mean for documents with these labels.
-
-    Args:
-        train: the settings; "auto" decides by the labels.
-        labels: the labels of all documents; None: a document without a label.
-    """
-    if train.objective == "denoise" or (train.objective == "auto" and set(labels) <= {None}):
-        return "denoise"
-    return "multilabel" if any(is_multilabel(label) for label in labels) else "classify"
+def warn_of_private_labels(split: Split) -> None:
+    """Say in one line, before the ledger is charged, that the documents decided on the classes."""
+    if not split.public_labels and split.objective != "denoise":
+        log.warning(
+            "the %d classes were read off private documents, which epsilon does not cover: their names are "
+            "masked, a rare one can still reveal its document; list public ones in train.labels",
+            len(split.labels),
+        )
 
 
 def build_target(row: Row, objective: Objective, labels: Sequence[str]) -> int | np.ndarray:

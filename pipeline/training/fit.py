@@ -102,7 +102,7 @@ def fit(
         The trained model, on the CPU and in evaluation mode, and the result of the training.
 
     Raises:
-        NonFiniteGradientError: a loss or gradient was not finite.
+        NonFiniteWeightsError: a step has made a weight infinite or not a number.
     """
     model = build_model(config, load_encoder(train), activation=activation)
     start_from_labels(model, load_encoder(train))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from lexveil.nlp.encoders.storage import ModelLoadError, read_config
 from lexveil.pipeline.labels import parse_classes
@@ -14,8 +15,9 @@ from lexveil.pipeline.models.saved import (
     list_models,
     translate_load_error,
 )
-from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.training.data import Split, resolve_objective
+from lexveil.pipeline.settings import Settings, TrainSettings
+from lexveil.pipeline.training.classes import list_public_classes, rename_classes, resolve_objective
+from lexveil.pipeline.training.data import Split
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -26,8 +28,17 @@ _NOT_RECIPE = {"diagnostics", "device", "micro_batch", "checkpoint_seconds"}
 
 def compute_recipe_digest(settings: Settings) -> str:
     """Return the digest of the settings that decide how a model is trained, whatever the documents."""
-    recipe = settings.train.model_dump(mode="json", exclude=_NOT_RECIPE)
-    return compute_digest([recipe, settings.ledger.population])
+    return compute_digest([describe_recipe(settings.train, _NOT_RECIPE), settings.ledger.population])
+
+
+def describe_recipe(train: TrainSettings, exclude: Collection[str]) -> dict[str, Any]:
+    """Return the settings as digests of recipes cover them, without those to exclude.
+
+    Settings that did not exist in earlier versions are left out where they say what was always done, so that
+    models and searches of earlier versions are found.
+    """
+    without_list = {"labels", "other_labels"} if train.labels is None else set[str]()
+    return train.model_dump(mode="json", exclude={*exclude, *without_list})
 
 
 def compute_documents_digest(workspace: Workspace, decisions: Mapping[str, str]) -> str:
@@ -47,11 +58,18 @@ def compute_documents_digest(workspace: Workspace, decisions: Mapping[str, str])
     )
 
 
-def record_documents(workspace: Workspace, name: str, digest: str) -> None:
-    """Store the digest of the documents that a model is trained on."""
+def record_training(workspace: Workspace, name: str, digest: str, unprotected_zeros: int) -> None:
+    """Store what only insiders may know of a training.
+
+    Args:
+        workspace: the workspace.
+        name: name of the model.
+        digest: digest of the documents that it is trained on.
+        unprotected_zeros: number of gradients that were not finite and counted as zero.
+    """
     path = _documents_file(workspace, name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_json(path, {"documents": digest})
+    write_json(path, {"documents": digest, "unprotected_zeros": unprotected_zeros})
 
 
 def find_current_model(workspace: Workspace) -> SavedModel | None:
@@ -72,8 +90,11 @@ def find_current_model(workspace: Workspace) -> SavedModel | None:
         raise translate_load_error(error) from None
     if config.objective != resolve_objective(workspace.settings.train, written):
         return None
+    if config.objective == "denoise" or list_public_classes(workspace.settings.train) is not None:
+        return model
     labels = {name for label in written for name in parse_classes(label)}
-    return model if config.objective == "denoise" or labels <= set(config.labels) else None
+    renamed = rename_classes(workspace, written, config.labels)
+    return model if labels <= {*config.labels, *renamed} else None
 
 
 def find_trained_model(workspace: Workspace, split: Split, documents: str) -> SavedModel | None:

@@ -19,7 +19,7 @@ from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.batches import Batch, OwnerBatches, micro_batches
 from lexveil.privacy.dp.checkpoint import Checkpoint, TrainingState
-from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, NonFiniteGradientError
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
 from lexveil.privacy.dp.group import SINGLE_PROCESS, Group
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.dp.sampling import poisson_sample
@@ -28,6 +28,20 @@ Loss = Callable[[Any, Any], Tensor]
 Gradients = dict[str, Tensor]
 # A clipping norm that clips nothing: an owner processed in parts is clipped once the parts are summed.
 _UNCLIPPED = sys.float_info.max
+
+
+class NonFiniteWeightsError(ArithmeticError):
+    """A step has made a weight infinite or not a number: the learning rate is too large.
+
+    The weights follow from the noisy sums alone, so it reveals no more than the iterates do.
+
+    Attributes:
+        step: Number of the step.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"a weight is not finite after step {step}: lower the learning rate")
+        self.step = step
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +104,14 @@ class TrainingResult:
         private: False for a run without clipping and noise.
         unprotected_loss: Mean loss of the owners drawn in each step, NaN for an empty draw. It is computed
             from private data without noise and must not be published.
+        unprotected_zeros: Number of gradients, one per owner and step, that were not finite and counted as
+            zero. It must not be published either.
     """
 
     steps: int
     private: bool
     unprotected_loss: tuple[float, ...] = field(repr=False)
+    unprotected_zeros: int = field(default=0, repr=False)
 
 
 def train(
@@ -132,16 +149,17 @@ def train(
             draw; only the first draws the noise and writes the checkpoint.
 
     Raises:
-        NonFiniteGradientError: A gradient is not finite. It carries the step, which must be charged because
-            it has read the data. All processes of a group raise it.
+        NonFiniteWeightsError: A weight has become infinite or not a number. It carries the step, which must
+            be charged because it has read the data. All processes of a group raise it.
         ValueError: The plan was made for another number of owners, or the loss has another shape.
 
     Formal guarantee:
         With `private`, the final parameters (and every iterate) are (plan.epsilon(delta), delta)-DP under
         adding or removing one owner with all items, against anyone without the key. Assumptions: those of
         BookKeeper, SecureRandom and poisson_sample; initial parameters, preprocessing and the plan do not
-        depend on private data, or are charged separately; `data.n_owners` is public; stopping with
-        NonFiniteGradientError is not observed; nor is what the processes of a group exchange.
+        depend on private data, or are charged separately; `data.n_owners` is public; what the processes of a
+        group exchange is not observed. A gradient that is not finite counts as zero, so it neither stops the
+        run nor shows; stopping with NonFiniteWeightsError follows from the noisy sums, and is covered.
     """
     if plan.truncation is not None and plan.truncation.n_owners != data.n_owners:
         raise ValueError(f"the plan counts {plan.truncation.n_owners} owners, the data {data.n_owners}")
@@ -150,27 +168,31 @@ def train(
     iterates = _Iterates(model, plan, data.n_owners)
     key, about = random.derive("checkpoint"), {"plan": asdict(plan), "n_owners": data.n_owners}
     losses: list[float] = []
+    zeros = torch.zeros((), dtype=torch.float64)
+    state = {**iterates.state(), "zeros": zeros}
     if checkpoint is not None and group.rank == 0:
-        last = checkpoint.load(key, about, iterates.state())
+        last = checkpoint.load(key, about, state)
         if last is not None:
-            iterates.resume(last.tensors)
+            for name, tensor in state.items():
+                tensor.copy_(last.tensors[name])
             losses = list(last.losses)
     steps_done = torch.tensor([len(losses)])
-    group.copy_from_first([steps_done, *iterates.state().values()])
+    group.copy_from_first([steps_done, *state.values()])
     losses = losses or [math.nan] * int(steps_done)
     with BookKeeper(model) if private else nullcontext() as keeper:
         draws = _Draws(model, data, loss, plan, random, keeper, max_items, group)
         for step in range(int(steps_done), plan.steps):
-            total, mean_loss = draws.sum_at(step)
+            total, mean_loss, not_finite = draws.sum_at(step)
             losses.append(mean_loss)
+            zeros += not_finite
             iterates.move(total, step)
             if on_step is not None:
                 on_step(step)
             if checkpoint is not None and group.rank == 0 and checkpoint.is_due():
-                checkpoint.save(TrainingState(tuple(losses), iterates.state()), key, about)
+                checkpoint.save(TrainingState(tuple(losses), state), key, about)
     iterates.finish()
     model.train(was_training)
-    return TrainingResult(plan.steps, private, tuple(losses))
+    return TrainingResult(plan.steps, private, tuple(losses), int(zeros))
 
 
 class _Iterates:
@@ -191,13 +213,13 @@ class _Iterates:
         parts = {"parameter": parameters, "velocity": self._velocity, "average": self._average}
         return {f"{part}.{name}": tensor for part, all_ in parts.items() for name, tensor in all_.items()}
 
-    def resume(self, state: Gradients) -> None:
-        for name, tensor in self.state().items():
-            tensor.copy_(state[name])
-
     @torch.no_grad()
     def move(self, total: Gradients, step: int) -> None:
-        """Take one step along `total`, which is overwritten."""
+        """Take one step along `total`, which is overwritten.
+
+        Raises:
+            NonFiniteWeightsError: The step has made a weight infinite or not a number.
+        """
         for name, parameter in self._parameters.items():
             direction = total[name].div_(self._expected_batch_size)
             if self._plan.momentum:
@@ -206,6 +228,8 @@ class _Iterates:
             if step >= self._averaged_from:
                 average = self._average[name]
                 average.add_(parameter - average, alpha=1 / (step - self._averaged_from + 1))
+        if not all(torch.stack([p.isfinite().all() for p in self._parameters.values()]).tolist()):
+            raise NonFiniteWeightsError(step)
 
     @torch.no_grad()
     def finish(self) -> None:
@@ -231,11 +255,10 @@ class _Draws:
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
-    def sum_at(self, step: int) -> tuple[Gradients, float]:
-        """Return the sum over the owners of all processes plus the noise, and the mean loss.
+    def sum_at(self, step: int) -> tuple[Gradients, float, float]:
+        """Return the sum over the owners of all processes plus the noise.
 
-        Raises:
-            NonFiniteGradientError: A process found a gradient that is not finite.
+        With it, return the mean loss, and the number of owners whose gradient was not finite.
         """
         cut = self.plan.truncation and self.plan.truncation.max_batch
         drawn = poisson_sample(self.data.n_owners, self.plan.sample_rate, self.random, step, cut)
@@ -244,44 +267,48 @@ class _Draws:
         seeds = self.random.integers("torch", step, len(runs)).tolist()
         mine = slice(self.group.rank, None, self.group.size)
         total = zero_gradients(self.model)
-        # The summed loss, and the number of processes that met a non-finite number: then all must stop.
-        sums = torch.zeros(2, dtype=torch.float64)
-        try:
-            for run, seed in zip(runs[mine], seeds[mine], strict=True):
-                with _seeded(seed, self.device):
-                    sums[0] += self._add_run(run, total, len(runs))
-        except NonFiniteGradientError:
-            sums[1] = 1
+        sums = torch.zeros(2, dtype=torch.float64)  # of the losses, and of the owners that count as zero
+        for run, seed in zip(runs[mine], seeds[mine], strict=True):
+            with _seeded(seed, self.device):
+                sums += torch.tensor(self._add_run(run, total, len(runs)), dtype=torch.float64)
         self.group.all_reduce([sums])
-        if sums[1]:
-            raise NonFiniteGradientError(step)
         if self.keeper is not None and self.group.rank == 0:
             _add_noise(total, self.plan.noise_multiplier * self.plan.max_grad_norm, self.random, step)
         self.group.all_reduce(total.values())
-        return total, float(sums[0]) / drawn.size if drawn.size else math.nan
+        return total, float(sums[0]) / drawn.size if drawn.size else math.nan, float(sums[1])
 
-    def _add_run(self, run: Sequence[int], total: Gradients, runs: int) -> float:
-        """Add the clipped gradients of a micro-batch, one of `runs`, to `total`; return its summed loss."""
+    def _add_run(self, run: Sequence[int], total: Gradients, runs: int) -> tuple[float, int]:
+        """Add the clipped gradients of a micro-batch, one of `runs`, to `total`.
+
+        Returns:
+            The summed loss, and the number of owners whose gradient was not finite and counts as zero.
+        """
         items = self.data.item_counts[run[0]]
         if len(run) > 1 or items <= self.max_items:
             batch = self.data.batch(run).to(self.device)
             loss = self._backward(batch)
-            _add(total, self._clipped(batch, len(run), self.plan.max_grad_norm, runs))
-            return loss
+            clipped = self._clipped(batch, len(run), self.plan.max_grad_norm, runs)
+            _add(total, clipped.grads)
+            return loss, int((~clipped.finite).sum())
         # An owner larger than a micro-batch: its gradient is the sum over its parts, clipped as a whole.
         gradient, loss = zero_gradients(self.model), 0.0
         for start in range(0, items, self.max_items):
             part = range(start, min(start + self.max_items, items))
             batch = self.data.batch(run, part).to(self.device)
             loss += self._backward(batch)
-            _add(gradient, self._clipped(batch, 1, _UNCLIPPED))
+            clipped = self._clipped(batch, 1, _UNCLIPPED)
+            if not bool(clipped.finite.all()):
+                return 0.0, 1  # the whole owner counts as zero, however it is divided
+            _add(gradient, clipped.grads)
         factor = 1.0
         if self.keeper is not None:
             norm = math.sqrt(sum(float(part.square().sum()) for part in gradient.values()))
+            if not math.isfinite(norm):
+                return 0.0, 1
             limit = self.keeper.clipping_limit(self.plan.max_grad_norm)
             factor = limit / max(norm, limit)
         _add(total, gradient, factor)
-        return loss
+        return loss, 0
 
     def _backward(self, batch: Batch) -> float:
         losses = self.loss(self.model(batch.inputs), batch.targets)
@@ -290,25 +317,25 @@ class _Draws:
                 f"the loss must return one value per item, {tuple(batch.weights.shape)}, "
                 f"found {tuple(losses.shape)}"
             )
-        weighted = (losses * batch.weights.to(losses.dtype)).sum()
-        value = float(weighted.detach())
-        if not math.isfinite(value):
-            raise NonFiniteGradientError
-        weighted.backward()
-        return value
+        weighted = losses * batch.weights.to(losses.dtype)
+        weighted.sum().backward()
+        return float(weighted.detach().nan_to_num(0.0, 0.0, 0.0).sum())
 
-    def _clipped(self, batch: Batch, n_owners: int, max_grad_norm: float, parts: int = 1) -> Gradients:
+    def _clipped(self, batch: Batch, n_owners: int, max_grad_norm: float, parts: int = 1) -> ClippedSum:
         """Return the gradients of the last backward pass, clipped if there is a keeper."""
         if self.keeper is not None:
-            return self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm, parts).grads
+            return self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm, parts)
         gradients: Gradients = {}
         for name, parameter in trainable_parameters(self.model).items():
             if parameter.grad is not None:
                 gradients[name] = parameter.grad.double()
-                if not bool(torch.isfinite(gradients[name]).all()):
-                    raise NonFiniteGradientError
                 parameter.grad = None
-        return gradients
+        if all(bool(gradient.isfinite().all()) for gradient in gradients.values()):
+            norms = batch.weights.new_full((n_owners,), math.nan)
+            return ClippedSum(gradients, norms, torch.ones_like(norms, dtype=torch.bool))
+        with BookKeeper(self.model) as keeper:  # tells the owners apart
+            self._backward(batch)
+            return keeper.owner_clipped_sum(batch.owner_index, n_owners, _UNCLIPPED)
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -27,25 +27,12 @@ from lexveil.privacy.dp.clipping.layers import (
 )
 from lexveil.privacy.dp.clipping.owner_gradients import OwnerGradients, choose_owner_gradients
 
-__all__ = ["BookKeeper", "ClippedSum", "NonFiniteGradientError", "UnsupportedLayerError"]
+__all__ = ["BookKeeper", "ClippedSum", "UnsupportedLayerError"]
 
 # Share of the norm that clipping reserves for rounding where sums over owners are in single precision.
 ROUNDING = 2.0**-7
 # Below it, single-precision factors may vanish.
 _SMALLEST_NORM = 1e-12
-
-
-class NonFiniteGradientError(ArithmeticError):
-    """An owner's gradient is infinite or not a number.
-
-    Attributes:
-        step: Number of the training step; None outside the training loop.
-    """
-
-    def __init__(self, step: int | None = None) -> None:
-        at = "" if step is None else f" at step {step}"
-        super().__init__(f"a gradient is not finite{at}: lower the learning rate or check the inputs")
-        self.step = step
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +43,13 @@ class ClippedSum:
         grads: Sum by parameter name, float64, shaped as the parameter.
         norms: Norm of each owner's gradient before clipping, float64, shape (owners,). The norms are
             unprotected and must not be published.
+        finite: False for each owner whose gradient is not finite and counted as zero, shape (owners,).
+            Unprotected too.
     """
 
     grads: dict[str, Tensor]
     norms: Tensor
+    finite: Tensor
 
 
 class BookKeeper:
@@ -83,15 +73,18 @@ class BookKeeper:
 
     Formal guarantee:
         The sum changes by an L2 norm, over all trainable parameters together, of at most max_grad_norm * (1 +
-        1e-6) when an owner is added or removed, whatever the data. Norms are those of the very numbers that
-        are added, or have their rounding error added to them. In a single-precision model owners are clipped
-        to max_grad_norm * (1 - ROUNDING), and the sum is computed so that its rounding errors, which depend
-        on who else is in it, use up no more than the rest, provided that `parts` is correct
-        (`owner_gradients` has the bound and its source). This holds up to the rounding by which the matrix
-        products behind the others' inputs, gradients and norms depend on the size of the batch: some 1e-7 of
-        their norms in a single-precision model, 1e-16 in a double-precision one. Assumptions: the model
-        treats items independently (batch normalization is refused; a coupling inside a custom forward cannot
-        be detected), and so does the loss.
+        1e-6) when an owner is added or removed, whatever the data. An owner whose gradient is infinite or not
+        a number, in any layer, adds zero, which is within that bound; whether it is so is told by a rule that
+        depends on nothing but the owner, and its numbers are replaced by zeros before they meet those of
+        others. So such an owner changes nothing, and nothing stops: no event tells of it. Norms are those of
+        the very numbers that are added, or have their rounding error added to them. In a single-precision
+        model owners are clipped to max_grad_norm * (1 - ROUNDING), and the sum is computed so that its
+        rounding errors, which depend on who else is in it, use up no more than the rest, provided that
+        `parts` is correct (`owner_gradients` has the bound and its source). This holds up to the rounding by
+        which the matrix products behind the others' inputs, gradients and norms depend on the size of the
+        batch: some 1e-7 of their norms in a single-precision model, 1e-16 in a double-precision one.
+        Assumptions: the model treats items independently (batch normalization is refused; a coupling inside a
+        custom forward cannot be detected), and so does the loss.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -133,7 +126,6 @@ class BookKeeper:
                 share the allowance for rounding.
 
         Raises:
-            NonFiniteGradientError: A gradient is not finite.
             UnsupportedLayerError: The inputs of a layer were not the items, or its parameter was used outside
                 its forward.
             ValueError: The index does not fit the batch, or a number is out of range.
@@ -146,15 +138,12 @@ class BookKeeper:
         if parts < 1:
             raise ValueError(f"parts must be at least 1, found {parts}")
         owners = Owners.from_index(owner_index, n_owners)
-        layers = self._collect(owners)
+        layers, finite = self._collect(owner_index, owners)
         squared = torch.zeros(n_owners, dtype=torch.float64, device=self._anchor.device)
         bounds = squared.clone()
         for layer in layers:
             squared += layer.squared_norms
             bounds += layer.squared_bounds
-        # Squares: their sum is finite if each of them is.
-        if not math.isfinite(float(bounds.sum())):
-            raise NonFiniteGradientError
         limit = self.clipping_limit(max_grad_norm)
         factors = limit / bounds.sqrt().clamp(min=limit)
         terms = _terms(layers, factors, max_grad_norm, parts)
@@ -166,7 +155,7 @@ class BookKeeper:
         for name, p in self._parameters.items():
             if name not in grads:
                 grads[name] = torch.zeros(p.shape, dtype=torch.float64, device=p.device)
-        return ClippedSum(grads, squared.sqrt())
+        return ClippedSum(grads, squared.sqrt(), finite)
 
     def clipping_limit(self, max_grad_norm: float) -> float:
         """Return the norm that owners are clipped to.
@@ -178,7 +167,8 @@ class BookKeeper:
     def _keep(self, name: str, kept: LayerGradients) -> None:
         self._kept.setdefault((name, *kept.parameters()), []).append(kept)
 
-    def _collect(self, owners: Owners) -> list[OwnerGradients]:
+    def _collect(self, owner_index: Tensor, owners: Owners) -> tuple[list[OwnerGradients], Tensor]:
+        """Return the gradients of each layer, and which owners' are finite; those of all others are zero."""
         kept, self._kept = self._kept, {}
         for name, module in self._layers.items():
             if any(p.grad is not None for p in module.parameters(recurse=False)):
@@ -196,7 +186,15 @@ class BookKeeper:
                 raise UnsupportedLayerError(name, self._layers[name], reason)
             if wrong:
                 raise ValueError(f"the model processed {wrong[0]} items, owner_index has {items}")
-        return [choose_owner_gradients(uses[0].join(uses[1:]), owners) for uses in kept.values()]
+        joined = [uses[0].join(uses[1:]) for uses in kept.values()]
+        layers = [choose_owner_gradients(one, owners) for one in joined]
+        finite = torch.ones_like(owners.sizes, dtype=torch.bool)
+        for layer in layers:
+            finite &= layer.finite
+        if not bool(finite.all()):
+            others = ~finite[owner_index.long()]
+            layers = [choose_owner_gradients(one.without(others), owners) for one in joined]
+        return layers, finite
 
 
 def _terms(layers: list[OwnerGradients], factors: Tensor, max_grad_norm: float, parts: int) -> int:

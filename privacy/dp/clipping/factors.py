@@ -49,6 +49,11 @@ class Factors:
         weights = {name: torch.cat([use.weights[name] for use in uses], 1) for name in self.weights}
         return replace(self, delta=torch.cat([use.delta for use in uses], 1), weights=weights)
 
+    def without(self, items: Tensor) -> Self:
+        """Return the factors with zeros for the items of a mask, shape (items,)."""
+        weights = {name: _without(x, items) for name, x in self.weights.items()}
+        return replace(self, delta=_without(self.delta, items), weights=weights)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenGradients:
@@ -85,6 +90,10 @@ class TokenGradients:
         ids, delta = torch.cat([use.ids for use in uses], 1), torch.cat([use.delta for use in uses], 1)
         return replace(self, ids=ids, delta=delta)
 
+    def without(self, items: Tensor) -> Self:
+        """Return the gradients with zeros for the items of a mask, shape (items,)."""
+        return replace(self, delta=_without(self.delta, items))
+
 
 @dataclass(frozen=True, slots=True)
 class ItemGradients:
@@ -110,6 +119,15 @@ class ItemGradients:
         uses = (self, *others)
         values = {name: torch.stack([use.values[name] for use in uses]).sum(0) for name in self.values}
         return replace(self, values=values)
+
+    def without(self, items: Tensor) -> Self:
+        """Return the gradients with zeros for the items of a mask, shape (items,)."""
+        return replace(self, values={name: _without(one, items) for name, one in self.values.items()})
+
+
+def _without(values: Tensor, items: Tensor) -> Tensor:
+    # Not a product: 0 times infinity is not a number.
+    return values.masked_fill(items.view(-1, *[1] * (values.dim() - 1)), 0)
 
 
 LayerGradients = Factors | TokenGradients | ItemGradients

@@ -10,6 +10,8 @@ Stability of Numerical Algorithms", 2nd edition, section 3.1 and (3.13); section
 - Where the terms of several owners are added in single precision, one owner's presence changes how the
   others round. `mass` bounds the numbers that are rounded, and `terms` how many may be added so: sums of that
   many terms are added up in double precision.
+- Whether an owner's gradient is finite is told by a rule that depends on nothing but the owner (`finite`): of
+  owners who pass it, every product and sum is finite, also those with others' rows that a mask discards.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ _BLOCK = 512
 _CHUNK = 8
 # Beyond it, products of four single-precision numbers may overflow.
 _LARGEST = 1e8
+# Charges up to it leave room for the products and sums of four double-precision numbers.
+_LARGEST_CHARGE = 1e280
 
 
 class OwnerGradients(Protocol):
@@ -48,10 +52,13 @@ class OwnerGradients(Protocol):
         squared_norms: Squared norm of each owner's gradient, float64, shape (owners,).
         squared_bounds: Upper bounds of it, float64, shape (owners,): never below the squared norm of what
             `weighted_sum` adds for an owner at factor 1, nor below the exact one.
+        finite: False for each owner whose gradient, or the work on it, is not finite, shape (owners,). While
+            there is one, nothing else here may be used.
     """
 
     squared_norms: Tensor
     squared_bounds: Tensor
+    finite: Tensor
 
     def mass(self, factors: Tensor) -> float:
         """Return the number that g(terms + 3) is multiplied by to bound the rounding error across owners.
@@ -90,6 +97,7 @@ class _Small:
         self._grads = {name: owners.sum_items(one) for name, one in values.items()}
         squares = [grads.flatten(1).square().sum(1) for grads in self._grads.values()]
         self.squared_norms = self.squared_bounds = torch.stack(squares).sum(0)
+        self.finite = self.squared_norms.isfinite()
 
     def mass(self, factors: Tensor) -> float:
         return 0.0
@@ -114,6 +122,7 @@ class _Sparse:
         squares = torch.zeros(owners.count, dtype=torch.float64, device=delta.device)
         squares.index_add_(0, self._owner, self._rows.double().square().sum(1))
         self.squared_norms = self.squared_bounds = squares
+        self.finite = squares.isfinite()
 
     def mass(self, factors: Tensor) -> float:
         return 0.0
@@ -161,11 +170,14 @@ class _Flat:
         if delta.dtype not in (torch.float32, torch.float64):
             delta, inputs = delta.float(), inputs.float()
         sizes = _sizes(delta, inputs, len(kept.biases))
+        # Rounding is charged as in the first precision also after the change to the second, which one owner
+        # causes for all.
+        kind = torch.finfo(delta.dtype)
         if delta.dtype == torch.float32 and not bool((sizes <= _LARGEST).all()):
             delta, inputs = delta.double(), inputs.double()
             sizes = _sizes(delta, inputs, len(kept.biases))
         per_item = kept.delta.shape[1]
-        charges = _charges(sizes, delta, inputs, per_item, owners)
+        charges = _charges(sizes, kind, delta.shape[1] + inputs.shape[1] + 16, per_item, owners)
         widths = {name: x.shape[-1] for name, x in kept.weights.items()}
         return cls(delta, inputs, widths, kept.biases, per_item, sizes, charges)
 
@@ -194,15 +206,13 @@ def _sizes(delta: Tensor, inputs: Tensor, biases: int) -> Tensor:
     return sizes
 
 
-def _charges(sizes: Tensor, delta: Tensor, inputs: Tensor, per_item: int, owners: Owners) -> Tensor:
+def _charges(sizes: Tensor, kind: torch.finfo, width: int, per_item: int, owners: Owners) -> Tensor:
     """Return the charges of `_Flat`: g(terms) times the square of the sum over the rows of |delta| |input|.
 
     Terms are counted for all ways at once: the inner products and the sum of a Gram matrix, the sum of a
     product and its norm. Rows without a gradient, such as padding, round nothing and do not count: the length
     of others' items must not matter.
     """
-    kind = torch.finfo(delta.dtype)
-    width = delta.shape[1] + inputs.shape[1] + 16
     mass, total, rows = sizes[0] * sizes[1], sizes.sum(0) + 1, owners.sizes
     if per_item > 1:
         of_items = torch.stack([mass, total, (sizes[0] > 0).double()]).view(3, -1, per_item).sum(2)
@@ -231,6 +241,7 @@ class _Formed:
         self._name_sums = _make_naming(flat)
         self.squared_norms = squares + len(flat.biases) * self._bias.square().sum(1)
         self.squared_bounds = self.squared_norms + flat.charges
+        self.finite = flat.charges <= _LARGEST_CHARGE
 
     def mass(self, factors: Tensor) -> float:
         if self._grads.dtype == torch.float64:
@@ -250,6 +261,7 @@ class _Factored:
         self._by_owner = flat.single and flat.per_item >= _LONG
         self.squared_norms = _squared_norms(flat, owners)
         self.squared_bounds = self.squared_norms + flat.charges
+        self.finite = flat.charges <= _LARGEST_CHARGE
 
     def mass(self, factors: Tensor) -> float:
         flat = self._flat

@@ -113,7 +113,9 @@ def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
     recomputed = torch.stack([c, o[-1] * c.tanh(), o[0] * cells[0].tanh()])
     returned = torch.stack([last_cell, last_hidden, hidden[0]])
     return (
-        States(gates, hidden, cells) if torch.allclose(recomputed, returned, _AGREEMENT, _AGREEMENT) else None
+        States(gates, hidden, cells)
+        if torch.allclose(recomputed, returned, _AGREEMENT, _AGREEMENT, equal_nan=True)
+        else None
     )
 
 

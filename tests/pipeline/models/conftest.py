@@ -46,6 +46,7 @@ def make_card() -> Callable[..., ModelCard]:
             "max_items_per_owner": 8,
             "owners": 500,
             "labels": 3,
+            "label_source": "settings",
             "population": "default",
             "reservation": "r-1",
             "recipe": "recipe-1",

@@ -174,10 +174,10 @@ def test_the_candidates_are_public_and_begin_with_the_recipe() -> None:
 def test_a_model_that_diverged_is_a_trial_that_told_nothing_rightly(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
+    from lexveil.privacy.dp.engine import NonFiniteWeightsError
 
     def diverge(*_: Any, **__: Any) -> None:
-        raise NonFiniteGradientError(1)
+        raise NonFiniteWeightsError(1)
 
     monkeypatch.setattr(search, "fit", diverge)
     assert {trial.score for trial in search_public(workspace.with_settings(settings()), 2).trials} == {0.0}

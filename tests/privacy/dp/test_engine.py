@@ -10,8 +10,7 @@ from torch.nn import functional
 
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.batches import Batch, TensorOwners, micro_batches
-from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
-from lexveil.privacy.dp.engine import TrainingPlan, train
+from lexveil.privacy.dp.engine import NonFiniteWeightsError, TrainingPlan, train
 from lexveil.privacy.dp.randomness import SecureRandom
 
 KEY = bytes(range(32))
@@ -283,29 +282,40 @@ def test_one_step_is_the_formula():
     assert torch.allclose(model.weight.detach(), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("private", [True, False])
-def test_a_gradient_that_is_not_finite_names_the_step(private):
+def test_weights_that_are_not_finite_name_the_step():
     inputs, labels, owner = clusters(n_owners=20)
-    data = TensorOwners(inputs, labels, owner, 20)
     model = fresh(nn.Linear(16, 3))
-
-    def broken(step: int) -> None:
-        if step == 2:
-            inputs.fill_(math.inf)
-
-    with pytest.raises(NonFiniteGradientError, match="step 3") as stop:
-        train(
-            model,
-            data,
-            cross_entropy,
-            plan(sample_rate=1.0),
-            SecureRandom(KEY),
-            on_step=broken,
-            private=private,
-        )
-    assert stop.value.step == 3
+    big = plan(sample_rate=1.0, learning_rate=1e39)  # beyond single precision
+    with pytest.raises(NonFiniteWeightsError, match="step 0") as stop:
+        train(model, TensorOwners(inputs, labels, owner, 20), cross_entropy, big, SecureRandom(KEY))
+    assert stop.value.step == 0
     # The model is ordinary again.
     assert "forward" not in vars(model)
+
+
+@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("max_items", [256, 3])
+def test_an_owner_that_is_not_finite_trains_as_if_it_had_no_items(private, max_items):
+    """In the third of its five items, so that with three items at once the owner is processed in parts."""
+    ends = []
+    for value in (math.nan, None):
+        inputs, labels, owner = clusters(n_owners=20)
+        owner = torch.where(torch.arange(len(owner)) < 5, torch.zeros_like(owner), owner)
+        kept = owner >= 0
+        if value is None:
+            kept = owner != 0
+        else:
+            inputs[2] = value
+        model = fresh(nn.Linear(16, 3))
+        data = TensorOwners(inputs[kept], labels[kept], owner[kept], 20)
+        chosen = plan(sample_rate=1.0)
+        found = train(
+            model, data, cross_entropy, chosen, SecureRandom(KEY), private=private, max_items=max_items
+        )
+        assert found.unprotected_zeros == (0 if value is None else chosen.steps)
+        assert all(math.isfinite(loss) for loss in found.unprotected_loss)
+        ends.append(model.weight.detach().clone())
+    assert torch.allclose(ends[0], ends[1], atol=1e-6)
 
 
 def test_a_loss_of_another_shape_is_refused():

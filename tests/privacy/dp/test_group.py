@@ -48,8 +48,7 @@ def trained(
 
     from lexveil.privacy.dp.accounting import Truncation
     from lexveil.privacy.dp.batches import TensorOwners
-    from lexveil.privacy.dp.clipping.bookkeeper import NonFiniteGradientError
-    from lexveil.privacy.dp.engine import TrainingPlan, train
+    from lexveil.privacy.dp.engine import NonFiniteWeightsError, TrainingPlan, train
     from lexveil.privacy.dp.randomness import SecureRandom
 
     generator = torch.Generator().manual_seed(0)
@@ -74,7 +73,7 @@ def trained(
             raise Killed
 
     try:
-        train(
+        result = train(
             model,
             TensorOwners(inputs, labels, owner_of, 30),
             lambda outputs, targets: functional.cross_entropy(outputs, targets, reduction="none"),
@@ -86,11 +85,12 @@ def trained(
             group=group,
             on_step=kill,
         )
-    except NonFiniteGradientError as error:
+    except NonFiniteWeightsError as error:
         return f"stopped at {error.step}"
     except Killed:
         return "killed"
-    return [parameter.tolist() for parameter in model.parameters()]
+    weights = [parameter.tolist() for parameter in model.parameters()]
+    return [weights, result.unprotected_zeros] if broken else weights
 
 
 def everything(folder: Path, group: Any) -> dict[str, Any]:
@@ -98,6 +98,7 @@ def everything(folder: Path, group: Any) -> dict[str, Any]:
 
     found: dict[str, Any] = {case: trained(group, **setting(case)) for case in CASES}
     found["broken"] = trained(group, broken=True)
+    found["diverged"] = trained(group, learning_rate=1e45)
 
     def checkpoint() -> Checkpoint:
         return Checkpoint(folder / f"of-{group.size}-{group.rank}", "run", 0)
@@ -160,12 +161,18 @@ def flat(weights: Any) -> list[float]:
 def test_two_processes_train_what_one_trains(found: dict[str, dict[str, Any]], case: str) -> None:
     assert found["0"][case] == found["1"][case]
     assert flat(found["0"][case]) == pytest.approx(flat(found["alone"][case]), rel=1e-5, abs=1e-7)
-    assert found["0"][case] != found["0"]["broken"]
+    assert found["0"][case] != found["0"]["broken"][0]
 
 
-def test_one_process_s_bad_gradient_stops_both_in_the_same_step(found: dict[str, dict[str, Any]]) -> None:
-    assert found["0"]["broken"] == found["1"]["broken"] == found["alone"]["broken"]
-    assert found["0"]["broken"].startswith("stopped at ")
+def test_an_owner_that_is_not_finite_counts_as_zero_in_any_process(found: dict[str, dict[str, Any]]) -> None:
+    (weights, zeros), (alone, zeros_alone) = found["0"]["broken"], found["alone"]["broken"]
+    assert found["1"]["broken"] == [weights, zeros]
+    assert flat(weights) == pytest.approx(flat(alone), rel=1e-5, abs=1e-7)
+    assert 0 < zeros == zeros_alone <= STEPS
+
+
+def test_both_stop_where_a_weight_is_not_finite(found: dict[str, dict[str, Any]]) -> None:
+    assert [found[who]["diverged"] for who in ("0", "1", "alone")] == ["stopped at 0"] * 3
 
 
 def test_both_go_on_from_the_first_one_s_checkpoint(found: dict[str, dict[str, Any]]) -> None:
