@@ -89,7 +89,8 @@ def check_request(
     if not known or (items and not any(_has_known_fields(item, known) for item in items)):
         check_fields(items, settings.ingest, need_labels)
     find_removed(known, items, sources, settings.ingest)
-    load_given_key(settings)
+    if settings.master_key_file is None or settings.master_key_file.exists():
+        load_given_key(settings)  # a file that is missing is created with the workspace
     if settings.train.device == "cuda":
         from lexveil.pipeline.training.fit import choose_device  # heavy, so only where it may refuse
 

@@ -7,8 +7,10 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -58,7 +60,7 @@ class Database:
     """
 
     def __init__(self, url: str, tables: sa.MetaData, schema: str | None = None) -> None:
-        """Open the database and create missing tables.
+        """Open the database and create missing tables. A SQLite file is created by the first write.
 
         Args:
             url: SQLAlchemy URL, `sqlite:///path` or `postgresql://...`.
@@ -74,15 +76,11 @@ class Database:
         self._tables = tables
         self._schema = schema or "public"
         self.sqlite = url.startswith("sqlite:")
-        self._engine: Callable[[], sa.Engine]
         if self.sqlite:
-            engine = self._run_with_retries(lambda: _sqlite_engine(url))
-            self._engine = lambda: engine
-            self.write(tables.create_all)
+            self._file = SqliteFile(Path(sa.make_url(url).database or ""), tables, _prepare_sqlite)
+            self.read(lambda connection: None)
         else:
-            address = parse_postgres_url(url)
-            # Looked up at each use: after a fork it is another one.
-            self._engine = lambda: _postgres_engine(address, os.getpid())
+            self._address = parse_postgres_url(url)
             self._run_with_retries(self._create_schema)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
@@ -100,17 +98,22 @@ class Database:
         """
         if not self.sqlite:
             return True
-        return self._run_with_retries(self._vacuum)
+        return self._run_with_retries(lambda: self._vacuum(self._file.writing_engine()))
 
     def _run_in_transaction(self, work: Callable[[sa.Connection], T], mode: str) -> T:
-        with self._engine().execution_options(write=mode != "ACCESS SHARE").begin() as connection:
-            if not self.sqlite:
-                self._enter_schema(connection)
-                # The lock comes before the first query, so the snapshot contains what the previous writer
-                # committed, and no reader can see a table while it is rewritten.
-                names = ", ".join(table.name for table in self._tables.sorted_tables)
-                connection.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
+        if self.sqlite:
+            with self._file.begin(write=mode != "ACCESS SHARE") as connection:
+                return work(connection)
+        with self._engine().begin() as connection:
+            self._enter_schema(connection)
+            # The lock comes before the first query, so the snapshot contains what the previous writer
+            # committed, and no reader can see a table while it is rewritten.
+            names = ", ".join(table.name for table in self._tables.sorted_tables)
+            connection.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
             return work(connection)
+
+    def _engine(self) -> sa.Engine:
+        return _postgres_engine(self._address, os.getpid())  # looked up at each use: another one after a fork
 
     def _enter_schema(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL search_path TO {self._schema}")
@@ -128,8 +131,8 @@ class Database:
             self._enter_schema(connection)
             self._tables.create_all(connection)
 
-    def _vacuum(self) -> bool:
-        connection = self._engine().raw_connection()
+    def _vacuum(self, engine: sa.Engine) -> bool:
+        connection = engine.raw_connection()
         try:
             cursor = connection.cursor()
             # secure_delete zeroes freed cells, but rebuilt pages may keep a copy: rewrite everything.
@@ -231,19 +234,83 @@ def _postgres_engine(url: sa.URL, process: int) -> sa.Engine:
     )
 
 
-def _sqlite_engine(url: str) -> sa.Engine:
-    if file := sa.make_url(url).database:
-        # Created before SQLite does it: SQLite uses the umask, and its log files copy the mode of this file.
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-    # No pool: a pooled connection must not cross a fork, and opening a file is cheap.
-    engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", begin_sqlite)
-    return engine
+class SqliteFile:
+    """The tables of a SQLite file. Reading never creates the file, and works on a read-only file system.
+
+    Mode of the file: 0600. Connections are opened for each transaction, so none crosses a fork.
+    """
+
+    def __init__(
+        self, file: Path, tables: sa.MetaData, prepare: Callable[[Any, Any], None], seconds: float = 5.0
+    ) -> None:
+        """Name the file; nothing is opened.
+
+        Args:
+            file: The file.
+            tables: Its tables. Missing ones are created, unless the file cannot be written.
+            prepare: Sets the pragmas of a new connection that may write.
+            seconds: How long a new connection waits for a lock.
+        """
+        self._file, self._tables = file, tables
+        self._complete = False
+        # Without parameters in errors: they include wrapped keys. No pool: opening a file is cheap.
+        options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
+        self._writer = sa.create_engine(
+            sa.URL.create("sqlite", database=str(file)), connect_args={"timeout": seconds}, **options
+        )
+        event.listen(self._writer, "connect", prepare)
+        event.listen(self._writer, "begin", _begin_sqlite)
+        self._reader = sa.create_engine("sqlite://", creator=self._connect_for_reading, **options)
+
+    @contextmanager
+    def begin(self, write: bool) -> Generator[sa.Connection]:
+        """Begin a transaction: one that writes waits for others that do, one that reads sees one moment."""
+        if write or (self._file.exists() and self._is_writable()):
+            with self.writing_engine().execution_options(write=write).begin() as connection:
+                yield connection
+            return
+        with self._reader.begin() as connection:
+            if not self._file.exists():
+                if not self._file.parent.is_dir():
+                    raise FileNotFoundError
+                self._tables.create_all(connection)  # in memory: there is nothing to read
+            yield connection
+
+    def writing_engine(self) -> sa.Engine:
+        """Return an engine for the file, which is created with its tables if it is missing."""
+        if not self._complete:
+            # Created before SQLite does it: SQLite uses the umask, and its log files copy this file's mode.
+            handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+            if os.fstat(handle).st_mode & 0o077:
+                os.fchmod(handle, 0o600)
+            os.close(handle)
+            known = sa.inspect(self._writer).get_table_names()
+            if any(table.name not in known for table in self._tables.sorted_tables):
+                with self._writer.execution_options(write=True).begin() as connection:
+                    self._tables.create_all(connection)
+            self._complete = True
+        return self._writer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def _is_writable(self) -> bool:
+        return os.access(self._file, os.W_OK) and os.access(self._file.parent, os.W_OK)
+
+    def _connect_for_reading(self) -> sqlite3.Connection:
+        if not self._file.exists():
+            return sqlite3.connect(":memory:")
+        log = self._file.with_name(self._file.name + "-wal")
+        # Without entries in the log nobody writes, and SQLite need not create files to coordinate.
+        alone = not log.exists() or not log.stat().st_size
+        mode = "mode=ro&immutable=1" if alone else "mode=ro"
+        return sqlite3.connect(f"{self._file.absolute().as_uri()}?{mode}", uri=True)
 
 
-def begin_sqlite(connection: sa.Connection) -> None:
-    """Begin a transaction as its `write` option says; the driver itself must not begin any."""
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # Begun here, as the `write` option says; the driver itself must not begin any.
     # IMMEDIATE: a transaction that read first cannot fail later because another one wrote meanwhile.
     write = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

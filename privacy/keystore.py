@@ -286,6 +286,11 @@ class KeyStore:
             raise VaultError("erase_incomplete", "another process held the key table; erase again")
 
 
+def has_master(url: str, schema: str) -> bool:
+    """Return True if the tables have begun: they know their master key."""
+    return _MASTER in Database(url, _metadata, schema).read(_read_facts)
+
+
 def read_service_address(url: str, schema: str, otherwise: str | None) -> str | None:
     """Return the address of the key service that keeps the tables' master key; None if no service does.
 

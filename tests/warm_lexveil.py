@@ -17,6 +17,8 @@ import socket
 import sys
 from pathlib import Path
 
+from lexveil import SILENCE
+
 CLIENT = """\
 #!{python} -SsE
 import json, os, signal, socket, sys
@@ -74,7 +76,7 @@ def _run_command(link: socket.socket) -> None:
         os.close(stream)
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(environment | SILENCE)  # as the import of lexveil sets it in a process of its own
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if arguments[:1] == ["--script"]:
         sys.argv = arguments[1:]

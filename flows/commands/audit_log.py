@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import Head, WorkspaceOptions
+from lexveil.flows.commands.options import Head, OutArgument, Overwrite, WorkspaceOptions, refuse_existing
 
 
 def show(
@@ -44,14 +43,16 @@ def verify(head: Head = None, *, options: WorkspaceOptions) -> None:
 
 
 def export(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write the lines to.")],
+    target: OutArgument,
+    overwrite: Overwrite = False,
     *,
     options: WorkspaceOptions,
 ) -> None:
     """Write a copy to keep elsewhere: `lexveil recover --log` reads in it what was erased after a backup."""
     workspace = options.open()
-    from lexveil.pipeline.workspace import storage
+    refuse_existing(target, overwrite)
+    from lexveil.pipeline.workspace.storage import write_output
 
     lines = workspace.log.export()
-    storage.write_bytes(target, lines, 0o600)
+    write_output(target, lines)
     console.show({"entries": lines.count(b"\n"), "output": str(target)}, options.as_json)

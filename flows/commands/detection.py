@@ -15,10 +15,12 @@ from lexveil.flows.commands.options import (
     CommonOptions,
     InArgument,
     OutArgument,
+    Overwrite,
     RecordFields,
     Workers,
     WorkspaceOptions,
     open_workspace,
+    refuse_existing,
 )
 
 
@@ -26,6 +28,7 @@ def detect(
     source: InArgument,
     target: OutArgument,
     *,
+    overwrite: Overwrite = False,
     fields: RecordFields,
     workers: Workers = None,
     options: CommonOptions,
@@ -36,6 +39,7 @@ def detect(
     """
     from lexveil.pipeline.masking.standalone import detect_file
 
+    refuse_existing(target, overwrite)
     _convert(detect_file, source, target, fields, workers, options)
 
 
@@ -43,6 +47,7 @@ def anonymize(
     source: InArgument,
     target: OutArgument,
     *,
+    overwrite: Overwrite = False,
     fields: RecordFields,
     workers: Workers = None,
     options: CommonOptions,
@@ -50,6 +55,7 @@ def anonymize(
     """Write the masked text of each record of a file, without a workspace. Cannot be undone."""
     from lexveil.pipeline.masking.standalone import anonymize_file
 
+    refuse_existing(target, overwrite)
     _convert(anonymize_file, source, target, fields, workers, options)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lexveil.flows.actions import exclusive_action
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import WorkspaceOptions
+from lexveil.flows.commands.options import OutArgument, Overwrite, WorkspaceOptions, refuse_existing
+
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.workspace import Workspace
 
 
 def erase(
@@ -43,36 +46,41 @@ def erase(
 
     with exclusive_action(workspace, "erase") as outcome:
         drop_request(workspace)  # its sources may be what is erased
-        erased = erasure.erase(workspace, document, owner, [*(backup or ()), *_find_scheduler_database()])
+        erased = erasure.erase(
+            workspace, document, owner, [*(backup or ()), *_find_scheduler_database(workspace)]
+        )
         outcome |= erased.to_json()  # signed and chained: the record of the erasure
     console.show(erased.to_json(), options.as_json)
     if erased.scan.left:
         raise typer.Exit(1)
 
 
-def _find_scheduler_database() -> list[Path]:
-    """Find the database of Prefect's own server on this machine, without loading Prefect."""
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    file = home / "prefect.db"
+def _find_scheduler_database(workspace: Workspace) -> list[Path]:
+    """Find the databases of Prefect's own servers on this machine, without loading Prefect."""
+    homes = [os.environ.get("PREFECT_HOME") or "~/.prefect", workspace.local / "prefect"]  # `prefect_home`
+    files = [Path(home).expanduser() / "prefect.db" for home in homes]
     url = os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL", "")
     if url.startswith("sqlite"):
-        file = Path(url.partition(":///")[2])
-    return [file] if file.is_file() else []
+        files.append(Path(url.partition(":///")[2]))
+    return [file for file in dict.fromkeys(files) if file.is_file()]
 
 
 def restore(
     document: Annotated[str, typer.Argument(metavar="DOC_ID", help="Its doc_id.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
+    target: OutArgument,
+    overwrite: Overwrite = False,
     *,
     options: WorkspaceOptions,
 ) -> None:
-    """Write the exact original of a masked document. Needs the master key."""
+    """Write the exact original of a masked document, readable for you alone. Needs the master key."""
     workspace = options.open()
+    refuse_existing(target, overwrite)
     from lexveil.pipeline.masking.vault import restore_document
+    from lexveil.pipeline.workspace.storage import write_output
 
     with workspace.log.record("restore") as outcome:
         text = restore_document(workspace, document)
-        target.write_text(text, encoding="utf-8", newline="")
+        write_output(target, text.encode())
         outcome["doc_id"] = document
     console.show({"doc_id": document, "characters": len(text), "output": str(target)}, options.as_json)
 

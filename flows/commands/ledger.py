@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import Head, WorkspaceOptions
+from lexveil.flows.commands.options import Head, OutArgument, Overwrite, WorkspaceOptions, refuse_existing
 
 
 def show(
@@ -16,11 +16,14 @@ def show(
         Path | None,
         typer.Option(metavar="FILE", help="Also draw the spending over time, as .svg or .png."),
     ] = None,
+    overwrite: Overwrite = False,
     *,
     options: WorkspaceOptions,
 ) -> None:
     """Show what every population has spent."""
     workspace = options.open()
+    if plot is not None:
+        refuse_existing(plot, overwrite)
     from lexveil.pipeline.maintenance import ledger
 
     shown = ledger.summarize_ledger(workspace)
@@ -68,12 +71,14 @@ def limit(
 
 
 def export(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write the JSON document to.")],
+    target: OutArgument,
+    overwrite: Overwrite = False,
     *,
     options: WorkspaceOptions,
 ) -> None:
     """Write every entry and total for an auditor, who checks them with `ledger verify --export FILE`."""
     workspace = options.open()
+    refuse_existing(target, overwrite)
     from lexveil.pipeline.maintenance import ledger
 
     console.show(ledger.export_ledger(workspace, target), options.as_json)

@@ -37,6 +37,10 @@ SourcesArgument = Annotated[
 InArgument = Annotated[Path, typer.Argument(metavar="IN", help="File of records, or a document.")]
 OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")]
 
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the file that is written, if there is one.")
+]
+
 TextField = Annotated[
     str | None, typer.Option(help="Field with the text; dots reach nested fields. Default: text")
 ]
@@ -149,6 +153,18 @@ def open_workspace(location: str | None, settings: Settings) -> Workspace:
     if len(known) == 1:
         return Workspace.open(known[0], settings)
     raise WorkspaceError(f"{len(known)} workspaces under {DEFAULT_WORKSPACES}; name the one you mean with -w")
+
+
+def refuse_existing(target: Path, overwrite: bool) -> None:
+    """Refuse to replace a file that a command would write, before any work is done.
+
+    Raises:
+        SourceError: It exists, and `overwrite` is False.
+    """
+    from lexveil.pipeline.errors import SourceError
+
+    if target.is_file() and not overwrite:
+        raise SourceError(f"{target} exists; --overwrite replaces it")
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:

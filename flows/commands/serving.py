@@ -16,8 +16,10 @@ from lexveil.flows.commands.options import (
     InArgument,
     ModelOption,
     OutArgument,
+    Overwrite,
     RecordFields,
     WorkspaceOptions,
+    refuse_existing,
 )
 
 if TYPE_CHECKING:
@@ -135,10 +137,12 @@ def classify(
             "--checks/--no-checks", help="Mix in inputs with known results, to detect a dishonest server."
         ),
     ] = True,
+    overwrite: Overwrite = False,
     fields: RecordFields,
     options: CommonOptions,
 ) -> None:
     """Classify documents by an endpoint that never sees them; the labels are written to OUT."""
+    refuse_existing(target, overwrite)
     settings = options.settings(ingest=asdict(fields))
     from lexveil.pipeline.serving.classify import classify_file
 

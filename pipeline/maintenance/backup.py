@@ -204,6 +204,8 @@ def _read_manifest(backup: Path, settings: Settings) -> dict[str, Any]:
 
 
 def _restore(backup: Path, manifest: dict[str, Any], target: Path, settings: Settings) -> None:
+    if not storage.is_remote(target):
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, entry in sorted(manifest["files"].items()):
         _restore_file(backup / _FILES / name, target / name, entry)
     for name, link in manifest["links"].items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.errors import BudgetRefusedError, SettingsError
+from lexveil.pipeline.workspace.storage import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
 from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerError, Population, Verification
@@ -127,11 +128,11 @@ def export_ledger(workspace: Workspace, target: Path) -> dict[str, Any]:
     It names no step at which a run stopped (`conceal_stops`), since auditors may be outside.
 
     Raises:
-        SettingsError: the file cannot be written.
+        SourceError: the file cannot be written.
     """
     with open_ledger_for_reading(workspace) as ledger:
         entries = exported.conceal_stops(ledger.entries())
-    write_file(target, exported.dump(entries).encode())
+    write_output(target, exported.dump(entries).encode(), mode=0o666)
     head = entries[-1].hash if entries else None
     return {"export": str(target), "entries": len(entries), "head": head}
 
@@ -159,15 +160,3 @@ def verify_export(source: Path, head: str | None = None) -> dict[str, Any]:
         "intact": verified["intact"] and result.claims_hold,
         "claims_hold": result.claims_hold,
     }
-
-
-def write_file(target: Path, content: bytes) -> None:
-    """Write a file outside the workspace.
-
-    Raises:
-        SettingsError: the file cannot be written.
-    """
-    try:
-        target.write_bytes(content)
-    except OSError:
-        raise SettingsError(f"cannot write {target}") from None

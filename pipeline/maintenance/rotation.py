@@ -49,9 +49,9 @@ def rotate_master_key(workspace: Workspace) -> int:
                 for path in (own_key_path(workspace), next_key_path(own_key_path(workspace))):
                     path.unlink(missing_ok=True)  # the old key opens nothing any more
             return count
-        given = load_given_key(settings)
         path = find_key_file(workspace, settings)
-        if path is None and given is not None and at_service:
+        given = load_given_key(settings) if path is None else None
+        if given is not None and at_service:
             return store.rewrap_keys(given)
     if path is None:
         raise WorkspaceKeyError(

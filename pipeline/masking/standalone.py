@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import json
+import os
 import secrets
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -153,10 +154,11 @@ def _read_slices(source: Path, settings: Settings) -> Iterator[list[dict[str, An
 
 @contextmanager
 def _open_atomically(target: Path) -> Generator[IO[str], None, None]:
-    """Open a file for text, compressed by its suffix. It appears complete or not at all."""
+    """Open a file for text, compressed by its suffix. It appears whole or not at all, with mode 0600."""
     partial = target.with_name(f".{target.name}.partial")
+    partial.unlink(missing_ok=True)
     try:
-        with partial.open("wb") as raw:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
             if target.suffix == ".gz":
                 sink: Any = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
             elif target.suffix == ".zst":

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexveil.pipeline.errors import SettingsError
-from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading, write_file
+from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading
 from lexveil.pipeline.reports.charts import FILE_COLORS, drawing_style
+from lexveil.pipeline.workspace.storage import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.budget import SpendingPoint, spending_history
 from lexveil.privacy.dp.ledger.ledger import Population
@@ -51,7 +52,7 @@ def draw_spending(workspace: Workspace, target: Path) -> None:
         _draw_lines(axes, [line for line in lines if line[1]])
         buffer = io.BytesIO()
         drawing.savefig(buffer, format=target.suffix[1:].lower(), dpi=150)
-    write_file(target, buffer.getvalue())
+    write_output(target, buffer.getvalue(), mode=0o666)
 
 
 def _draw_lines(axes: Axes, lines: list[tuple[Population, tuple[SpendingPoint, ...]]]) -> None:

@@ -15,7 +15,7 @@ from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, Serv
 from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import Rejected, read_item, scan_sources
-from lexveil.pipeline.workspace.storage import locate_state_folder
+from lexveil.pipeline.workspace.storage import locate_state_folder, write_output
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,7 @@ def classify_file(source: Path, target: Path, endpoint: Endpoint, settings: Sett
         json.dumps({"id": document.source_id, "label": label}, ensure_ascii=False)
         for document, label in zip(documents, predictions.labels, strict=True)
     ]
-    try:
-        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError:
-        raise SourceError(f"cannot write {target}") from None
+    write_output(target, ("\n".join(lines) + "\n").encode())
     report = predictions.honesty
     return {
         "documents": len(documents),

@@ -101,8 +101,8 @@ class Verification:
 class AuditLog:
     """The log of one workspace, in a file or in the configured database."""
 
-    def __init__(self, paths: WorkspacePaths, settings: Settings) -> None:
-        self._paths, self._settings = paths, settings
+    def __init__(self, paths: WorkspacePaths, settings: Settings, *, create_key: bool = False) -> None:
+        self._paths, self._settings, self._create_key = paths, settings, create_key
 
     @contextmanager
     def record(
@@ -153,10 +153,10 @@ class AuditLog:
 
         try:
             return _parse(self._append_line(follow))
-        except (OSError, ValueError, TypeError):
-            raise WorkspaceError(
-                "the workspace's log is broken or cannot be written; nothing was done"
-            ) from None
+        except OSError:
+            raise WorkspaceError("the workspace's log cannot be written; nothing was done") from None
+        except (ValueError, TypeError):
+            raise WorkspaceError("the workspace's log is broken; nothing was done") from None
 
     def read(self) -> list[Entry]:
         """Return all entries, unchecked; none if there is no log.
@@ -215,14 +215,14 @@ class AuditLog:
     def _append_line(self, follow: Callable[[bytes | None], bytes]) -> bytes:
         if self._database is not None:
             return self._database.append_to_log(follow)
-        return _append_to_file(log_path(self._paths), follow)
+        return _append_to_file(self._paths.log_file, follow)
 
     def _lines(self) -> list[bytes]:
         if self._database is not None:
             return self._database.read_log()
         try:
             # A process was killed while it wrote what follows the end of the last line.
-            return log_path(self._paths).read_bytes().split(b"\n")[:-1]
+            return self._paths.log_file.read_bytes().split(b"\n")[:-1]
         except FileNotFoundError:
             return []
 
@@ -232,13 +232,8 @@ class AuditLog:
 
     @cached_property
     def _signing_key(self) -> Ed25519PrivateKey:  # outlives a rotation of the master key
-        keys = open_current_store(self._paths, self._settings)
+        keys = open_current_store(self._paths, self._settings, create=self._create_key)
         return Ed25519PrivateKey.from_private_bytes(keys.purpose_key(_PURPOSE))
-
-
-def log_path(paths: WorkspacePaths) -> Path:
-    """Return the path of the log's file; a workspace with a database has none."""
-    return paths.protected / "log.jsonl"
 
 
 def _check(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool, None, None]:

@@ -13,11 +13,13 @@ from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.database import schema_name
 from lexveil.pipeline.workspace.paths import WorkspacePaths
 from lexveil.privacy.key_services import key_service
-from lexveil.privacy.keystore import KeyStore, read_service_address
+from lexveil.privacy.keystore import KeyStore, has_master, read_service_address
 from lexveil.privacy.vault import MasterKey, MasterKeyError
 
 _KEY_PROBLEMS = {
-    "missing": "it does not exist",
+    "missing": "it is missing; put its file back or set LEXVEIL_MASTER_KEY, since no other key fits",
+    "none": "there is none yet; `lexveil run` or `lexveil ingest` creates it",
+    "no_table": "the table of the documents' keys, which it opens, is missing or empty",
     "unreadable": "it cannot be read",
     "unwritable": "it cannot be written",
     "mode": "others may read it; run chmod 600 on it",
@@ -33,8 +35,14 @@ _KEY_PROBLEMS = {
 }
 
 
-def open_key_store(paths: WorkspacePaths, settings: Settings) -> KeyStore:
+def open_key_store(paths: WorkspacePaths, settings: Settings, *, create: bool = False) -> KeyStore:
     """Open the table of the documents' keys with the master key, which is where the settings say.
+
+    Args:
+        paths: the workspace.
+        settings: its settings.
+        create: create both in a workspace that has no content yet. A key that is made in place of a lost one
+            would open nothing.
 
     Raises:
         WorkspaceKeyError: the master key cannot be used, or belongs to another workspace.
@@ -42,26 +50,40 @@ def open_key_store(paths: WorkspacePaths, settings: Settings) -> KeyStore:
     """
     url, schema = _locate_table(paths, settings)
     with translate_key_errors():
+        known = has_master(url, schema)
+        if not known:
+            _refuse_beginning(paths, create)
         if settings.master_key_service is not None:
             return KeyStore(url, key_service(settings.master_key_service), schema)
-        key = load_master_key(paths, settings)
         try:
-            return KeyStore(url, key, schema)
+            return KeyStore(url, _find_master_key(paths, settings, create=not known), schema)
         except MasterKeyError as error:
             path = find_key_file(paths, settings)
-            if (
-                error.code not in ("wrong_key", "elsewhere")
-                or path is None
-                or not next_key_path(path).exists()
-            ):
+            if error.code not in ("missing", "wrong_key", "elsewhere") or path is None:
                 raise
-            return _finish_rotation(url, path, schema)
+            if next_key_path(path).exists():
+                return _finish_rotation(url, path, schema)
+            if read_service_address(url, schema, None) is not None:
+                raise MasterKeyError("elsewhere") from None
+            raise
 
 
-def open_current_store(paths: WorkspacePaths, settings: Settings) -> KeyStore:
+def _refuse_beginning(paths: WorkspacePaths, create: bool) -> None:
+    """Refuse to begin a table of keys unless that is wanted, and nothing in the workspace needs a former one.
+
+    Raises:
+        MasterKeyError: `none` or `no_table`.
+    """
+    if any(paths.raw.glob("part-*")) or paths.log_file.exists():
+        raise MasterKeyError("no_table")
+    if not create:
+        raise MasterKeyError("none")
+
+
+def open_current_store(paths: WorkspacePaths, settings: Settings, *, create: bool = False) -> KeyStore:
     """Open the same table with the master key where it is now, even if the settings say another place."""
     address = read_key_service(paths, settings)
-    return open_key_store(paths, settings.model_copy(update={"master_key_service": address}))
+    return open_key_store(paths, settings.model_copy(update={"master_key_service": address}), create=create)
 
 
 def read_key_service(paths: WorkspacePaths, settings: Settings) -> str | None:
@@ -69,32 +91,46 @@ def read_key_service(paths: WorkspacePaths, settings: Settings) -> str | None:
     return read_service_address(*_locate_table(paths, settings), settings.master_key_service)
 
 
-def load_master_key(paths: WorkspacePaths, settings: Settings) -> MasterKey:
+def load_master_key(paths: WorkspacePaths, settings: Settings, *, create: bool = False) -> MasterKey:
     """Load the master key from `LEXVEIL_MASTER_KEY` (hex), the configured file, or the workspace's own file.
 
+    Args:
+        paths: the workspace.
+        settings: its settings.
+        create: create a file that is missing, with a new key.
+
     Raises:
-        WorkspaceKeyError: it is unreadable, readable by other users, or not a key.
+        WorkspaceKeyError: it is missing, unreadable, readable by other users, or not a key.
     """
-    key = load_given_key(settings)
+    with translate_key_errors():
+        return _find_master_key(paths, settings, create)
+
+
+def _find_master_key(paths: WorkspacePaths, settings: Settings, create: bool) -> MasterKey:
+    key = _find_given_key(settings, create)
     if key is None and paths.remote:
         raise WorkspaceKeyError(
             "a workspace on an object store never stores its master key with the documents: set "
             "master_key_service, master_key_file or LEXVEIL_MASTER_KEY"
         )
-    with translate_key_errors():
-        return key or MasterKey.from_file(own_key_path(paths))
+    return key or MasterKey.from_file(own_key_path(paths), create=create)
 
 
 def load_given_key(settings: Settings) -> MasterKey | None:
     """Load the master key from the environment or the configured file; None if neither is set.
 
     Raises:
-        WorkspaceKeyError: it is unreadable, readable by other users, or not a key.
+        WorkspaceKeyError: it is missing, unreadable, readable by other users, or not a key.
     """
     with translate_key_errors():
-        if digits := os.environ.get("LEXVEIL_MASTER_KEY"):
-            return MasterKey.from_hex(digits)
-        return None if settings.master_key_file is None else MasterKey.from_file(settings.master_key_file)
+        return _find_given_key(settings, create=False)
+
+
+def _find_given_key(settings: Settings, create: bool) -> MasterKey | None:
+    if digits := os.environ.get("LEXVEIL_MASTER_KEY"):
+        return MasterKey.from_hex(digits)
+    file = settings.master_key_file
+    return None if file is None else MasterKey.from_file(file, create=create)
 
 
 def find_key_file(paths: WorkspacePaths, settings: Settings) -> Path | None:

@@ -1,6 +1,6 @@
 """Paths of everything that a workspace stores.
 
-<workspace>/
+<workspace>/   (0700)
   workspace.json          schema version and id
   protected/   (0700)     hidden from analysts
     master.key            unless the key comes from the environment or another file
@@ -14,10 +14,10 @@
     models/               which documents each model was trained on, as digests
     prefect/ logs/        Prefect's files; what the processes of `lexveil up` printed
     keys.sqlite ledger.sqlite
-  masked/                 masked text
+  masked/      (0700)     masked text
   models/<name>/          safetensors, config, labels, model card
   features/<version>/     for analysts; current.json names the version to read
-  runs/                   history.html, metrics.prom; <run_id>/ with report.html, run.json
+  runs/        (0700)     history.html, metrics.prom; <run_id>/ with report.html, run.json
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ class WorkspacePaths:
     def catalogue_file(self) -> Path:
         """File of the catalogue, in a workspace without a database."""
         return self.protected / "catalogue.parquet"
+
+    @property
+    def log_file(self) -> Path:
+        """File of the log, in a workspace without a database."""
+        return self.protected / "log.jsonl"
 
     @property
     def found(self) -> Path:

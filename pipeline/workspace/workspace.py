@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,12 @@ class Workspace(WorkspacePaths):
 
     Attributes:
         settings: settings of the stages.
+        may_begin: a master key is created in a workspace that has no content. Commands that only read an
+            existing workspace create none.
     """
 
     settings: Settings = field(default_factory=Settings, compare=False, repr=False)
+    may_begin: bool = field(default=False, compare=False, repr=False)
 
     @classmethod
     def create_or_open(cls, location: str | Path, settings: Settings | None = None) -> Workspace:
@@ -49,26 +53,32 @@ class Workspace(WorkspacePaths):
             settings: settings of the stages; None: the defaults.
 
         Raises:
-            WorkspaceError: the location is not a workspace and not empty, or of another schema version; or
-                the storage of a URL cannot be reached, refuses access, or has no such bucket.
+            WorkspaceError: the location is not a workspace and not empty, cannot be written, or is of another
+                schema version; or the storage of a URL cannot be reached, refuses access, or has no such
+                bucket.
         """
         root = _locate(location)
         with translate_storage_errors(root):
             if (root / "workspace.json").exists():
-                return cls.open(root, settings)
+                _refuse_read_only(root)
+                return replace(cls.open(root, settings), may_begin=True)
             if root.exists() and not _is_free(root):
                 raise WorkspaceError(
                     f"{root} is neither a workspace nor an empty folder; name another with -w"
                 )
             try:
-                root.mkdir(parents=True, exist_ok=True)
+                root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 (root / "protected").mkdir(mode=0o700, exist_ok=True)
             except OSError:
                 raise WorkspaceError(f"cannot create a workspace at {root}") from None
             storage.put_if_absent(
                 root / "workspace.json", to_json({"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
             )
-        return cls.open(root, settings)
+        workspace = replace(cls.open(root, settings), may_begin=True)
+        if not workspace.remote:
+            for folder in (workspace.masked, workspace.runs):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        return workspace
 
     @classmethod
     def open(cls, location: str | Path, settings: Settings | None = None) -> Workspace:
@@ -109,20 +119,20 @@ class Workspace(WorkspacePaths):
 
     def with_settings(self, settings: Settings) -> Workspace:
         """Return the same workspace with other settings."""
-        return Workspace(self.root, self.id, settings)
+        return replace(self, settings=settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Workspace, (self.root, self.id, self.settings)
+        return Workspace, (self.root, self.id, self.settings, self.may_begin)
 
     @cached_property
     def keys(self) -> KeyStore:
-        """The table of the documents' keys, opened with the master key. Both are created on first use.
+        """The table of the documents' keys, opened with the master key. `may_begin` says who creates both.
 
         Raises:
-            WorkspaceKeyError: the master key cannot be used, or belongs to another workspace.
+            WorkspaceKeyError: the master key is missing, cannot be used, or belongs to another workspace.
             SettingsError: the workspace is remote, and no database is configured.
         """
-        return open_key_store(self, self.settings)
+        return open_key_store(self, self.settings, create=self.may_begin)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -136,7 +146,7 @@ class Workspace(WorkspacePaths):
     @cached_property
     def log(self) -> AuditLog:
         """The signed log of what was done to the workspace."""
-        return AuditLog(self, self.settings)
+        return AuditLog(self, self.settings, create_key=self.may_begin)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -153,6 +163,11 @@ def _locate(location: str | Path) -> Path:
         return storage.locate(location)
     except storage.UnknownStorageError as error:
         raise WorkspaceError(str(error)) from None
+
+
+def _refuse_read_only(root: Path) -> None:
+    if not storage.is_remote(root) and not os.access(root / "protected", os.W_OK):
+        raise WorkspaceError(f"{root} cannot be written; nothing was done")
 
 
 @contextmanager

@@ -51,7 +51,6 @@ def test_a_second_action_is_refused_and_not_logged(workspace: Workspace) -> None
 
 def test_what_a_killed_process_left_is_removed_first(workspace: Workspace) -> None:
     left = workspace.root / "masked" / "part-00000.parquet.partial"
-    left.parent.mkdir()
     left.write_bytes(b"half")
     with exclusive_action(workspace, "mask"):
         assert not left.exists()

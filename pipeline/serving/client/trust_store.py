@@ -155,8 +155,11 @@ class ClientState:
 
 
 def _make_private_folder(folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.mkdir(exist_ok=True, mode=0o700)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(exist_ok=True, mode=0o700)
+    except OSError:
+        raise ServingError("state", f"cannot create {folder}; --state names another folder") from None
 
 
 def _read_pin(folder: Path) -> Pin:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from lexveil.privacy.database import (
+    SqliteFile,
     StoreUnavailableError,
-    begin_sqlite,
     parse_postgres_url,
     postgres_connect_args,
     rewrite_table,
@@ -229,7 +230,7 @@ class Transaction:
 
 
 class Store:
-    """The database at a URL. A SQLite file is created with mode 0600."""
+    """The database at a URL. A SQLite file is created by the first write, with mode 0600."""
 
     def __init__(self, url: str) -> None:
         """Open the database and create its tables.
@@ -245,47 +246,47 @@ class Store:
                 "the ledger's URL is not valid: sqlite:///FILE or postgresql://..."
             ) from None
         self._sqlite = parsed.get_backend_name() == "sqlite"
-        # No pool: a connection must not cross a fork, and opening one is cheap compared with a run. No
-        # parameters in errors: they include wrapped secrets.
-        options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
         if self._sqlite:
             if not parsed.database or parsed.database == ":memory:":
                 raise LedgerUrlError("a ledger in memory would forget what was spent: name a file")
-            path = Path(parsed.database)
-            path.touch(mode=0o600, exist_ok=True)
-            path.chmod(0o600)
-            self._engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_SECONDS}, **options)
-            event.listen(self._engine, "connect", _prepare_sqlite)
-            event.listen(self._engine, "begin", begin_sqlite)
+            self._file = SqliteFile(Path(parsed.database), _metadata, _prepare_sqlite, _LOCK_SECONDS)
+            self._run_with_retries(self._look)
         elif parsed.get_backend_name() == "postgresql":
-            # Repeatable read: a reader sees one state of the chain, and never fails to.
+            # Repeatable read: a reader sees one state of the chain, and never fails to. No pool: a connection
+            # must not cross a fork. No parameters in errors: they include wrapped secrets.
             self._engine = self._run_with_retries(
                 lambda: sa.create_engine(
                     parse_postgres_url(parsed),
                     isolation_level="REPEATABLE READ",
                     connect_args=postgres_connect_args(),
-                    **options,
+                    poolclass=sa.NullPool,
+                    hide_parameters=True,
                 )
             )
+            self._run_with_retries(self._create_tables)
         else:
             raise LedgerUrlError(
                 "a ledger must be in SQLite or PostgreSQL: only their locks are known to hold"
             )
-        self._run_with_retries(self._create_tables)
 
     def _create_tables(self) -> None:
-        level = {} if self._sqlite else {"isolation_level": "READ COMMITTED"}
-        with self._engine.execution_options(write=True, **level).begin() as connection:
-            if not self._sqlite:
-                # Two processes that start at once would both find no tables and both create them.
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
+        with self._engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+            # Two processes that start at once would both find no tables and both create them.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
             _metadata.create_all(connection)
+
+    def _look(self) -> None:
+        with self._begin(write=False):  # fails if the file is no database
+            pass
+
+    def _begin(self, write: bool) -> AbstractContextManager[sa.Connection]:
+        return self._file.begin(write) if self._sqlite else self._engine.begin()
 
     def entries(self) -> list[Entry]:
         """Return all entries in order, as of one moment."""
 
         def read() -> list[Entry]:
-            with self._engine.execution_options(write=False).begin() as connection:
+            with self._begin(write=False) as connection:
                 return Transaction(connection).entries()
 
         return self._run_with_retries(read)
@@ -298,7 +299,7 @@ class Store:
         """
 
         def once() -> T:
-            with self._engine.execution_options(write=True).begin() as connection:
+            with self._begin(write=True) as connection:
                 if not self._sqlite:
                     # The lock comes before the first query, so that the snapshot contains what the previous
                     # writer committed, and no writer fails because of it.
@@ -315,7 +316,10 @@ class Store:
 
     def close(self) -> None:
         """Close the connections to the database."""
-        self._engine.dispose()
+        if self._sqlite:
+            self._file.close()
+        else:
+            self._engine.dispose()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -73,7 +73,7 @@ def test_a_missing_file(lexveil: Lexveil, tmp_path: Path) -> None:
 def test_what_is_wrong_is_one_line(lexveil: Lexveil, tmp_path: Path, arguments: list[str], says: str) -> None:
     record = {"id": 1, "text": "Wharfinger", "spans": [{"start": 0, "end": 99, "type": "PERSON"}]}
     (tmp_path / "gold.jsonl").write_text(json.dumps(record) + "\n")
-    Workspace.create_or_open(tmp_path / "w")
+    _ = Workspace.create_or_open(tmp_path / "w").keys
     output = lexveil(*arguments, *(["--json"] if "mask" in arguments else []))
     assert (output.code, output.out) == (2, ""), output.err
     assert says in output.err.splitlines()[-1]

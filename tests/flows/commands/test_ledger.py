@@ -25,6 +25,7 @@ DELTA = 1e-5
 def workspace(tmp_path: Path) -> Workspace:
     """A workspace whose ledger has a committed and an open run."""
     workspace = Workspace.create_or_open(tmp_path / "w")
+    _ = workspace.keys
     ledger = Ledger(workspace.ledger_url(Settings()))
     people = Population("default", unit="owner")
     ledger.set_limit(people, 3.0, DELTA)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lexveil.pipeline.errors import BudgetRefusedError, SettingsError
+from lexveil.pipeline.errors import BudgetRefusedError, SettingsError, SourceError
 from lexveil.pipeline.maintenance.ledger import (
     export_ledger,
     open_ledger_for_reading,
@@ -15,7 +15,6 @@ from lexveil.pipeline.maintenance.ledger import (
     summarize_ledger,
     verify_export,
     verify_ledger,
-    write_file,
 )
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -129,10 +128,9 @@ def test_files_that_cannot_be_read_or_written_are_one_line(tmp_path: Path, works
     missing = tmp_path / "none" / "ledger.json"
     with pytest.raises(SettingsError, match="cannot read"):
         verify_export(missing)
-    with pytest.raises(SettingsError, match="cannot write"):
-        export_ledger(workspace, missing)
-    with pytest.raises(SettingsError, match="cannot write"):
-        write_file(tmp_path, b"")
+    for target in (missing, tmp_path):
+        with pytest.raises(SourceError, match="cannot write"):
+            export_ledger(workspace, target)
 
 
 def test_a_ledger_that_is_no_database_is_refused(workspace: Workspace) -> None:

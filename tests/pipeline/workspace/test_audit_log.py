@@ -45,13 +45,13 @@ def test_of_an_error_the_type_is_kept_alone(workspace: Workspace) -> None:
     with pytest.raises(ValueError, match="Smith"), workspace.with_settings(SETTINGS).log.record("ingest"):
         raise ValueError("Smith")
     assert workspace.with_settings(SETTINGS).log.read()[-1].outcome == "failed: ValueError"
-    assert b"Smith" not in audit_log.log_path(workspace).read_bytes()
+    assert b"Smith" not in workspace.log_file.read_bytes()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte_is_found_at_its_entry(workspace: Workspace, data: st.DataObject) -> None:
-    path = audit_log.log_path(workspace)
+    path = workspace.log_file
     if not path.exists():
         fill(workspace, 4)
     good = path.read_bytes()
@@ -70,7 +70,7 @@ def test_any_changed_byte_is_found_at_its_entry(workspace: Workspace, data: st.D
 @pytest.mark.parametrize("change", ["removed", "exchanged", "repeated"])
 def test_moved_entries_are_found(workspace: Workspace, change: str) -> None:
     fill(workspace, 4)
-    path = audit_log.log_path(workspace)
+    path = workspace.log_file
     lines = path.read_bytes().splitlines(keepends=True)
     moved = {
         "removed": [lines[0], *lines[2:]],
@@ -83,7 +83,7 @@ def test_moved_entries_are_found(workspace: Workspace, change: str) -> None:
 
 def test_a_lost_end_shows_against_a_head_that_was_kept(workspace: Workspace) -> None:
     head = fill(workspace, 3)[-1].hash
-    path = audit_log.log_path(workspace)
+    path = workspace.log_file
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
     assert workspace.with_settings(SETTINGS).log.verify().intact
     found = workspace.with_settings(SETTINGS).log.verify(head)
@@ -92,7 +92,7 @@ def test_a_lost_end_shows_against_a_head_that_was_kept(workspace: Workspace) -> 
 
 def test_what_a_killed_process_was_writing_is_cut_off(workspace: Workspace) -> None:
     fill(workspace, 2)
-    path = audit_log.log_path(workspace)
+    path = workspace.log_file
     with path.open("ab") as file:
         file.write(b'{"action":"tra')
     assert len(fill(workspace, 1)) == 3
@@ -103,11 +103,12 @@ def test_another_workspaces_log_does_not_pass(workspace: Workspace, tmp_path: Pa
     fill(workspace, 2)
     other = Workspace.create_or_open(tmp_path / "other")
     fill(other, 1)
-    audit_log.log_path(other).write_bytes(audit_log.log_path(workspace).read_bytes())
+    other.log_file.write_bytes(workspace.log_file.read_bytes())
     assert other.with_settings(SETTINGS).log.verify().broken_at == 1
 
 
 def test_nothing_is_added_to_a_log_whose_end_is_broken(workspace: Workspace) -> None:
-    audit_log.log_path(workspace).write_text(json.dumps({"seq": 1}) + "\n")
+    _ = workspace.keys
+    workspace.log_file.write_text(json.dumps({"seq": 1}) + "\n")
     with pytest.raises(WorkspaceError, match="broken"):
         fill(workspace, 1)

@@ -20,7 +20,7 @@ from lexveil.pipeline.logs import log
 from lexveil.pipeline.request import make_request, read_request, submit_request
 from lexveil.pipeline.settings import DatabaseSettings, Settings
 from lexveil.pipeline.stages.ingest import ingest
-from lexveil.pipeline.workspace import audit_log, tables
+from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.database import database_lock, open_tables, schema_name
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.lock import lock
@@ -118,7 +118,7 @@ class TestCatalogue:
 
 
 def append_some(root: Path, settings: Settings, number: int) -> None:
-    workspace = Workspace.open(root)
+    workspace = Workspace.create_or_open(root)
     for at in range(number):
         workspace.with_settings(settings).log.append("mask", "done", {"rows": at})
 
@@ -151,7 +151,7 @@ class TestLog:
         assert [writer.exitcode for writer in writers] == [0, 0, 0]
         found = workspace.with_settings(settings).log.verify()
         assert (found.intact, found.entries) == (True, 40)
-        assert not audit_log.log_path(workspace).exists()
+        assert not workspace.log_file.exists()
 
     def test_it_is_appended_to_and_no_more(
         self, workspace: Workspace, settings: Settings, postgres: str

@@ -60,8 +60,8 @@ class TestOrder:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", "")
         assert same(load_master_key(workspace, Settings()), A)
 
-    def test_its_own_is_created_on_first_use(self, workspace: Workspace) -> None:
-        load_master_key(workspace, Settings())
+    def test_its_own_is_created_where_that_is_wanted(self, workspace: Workspace) -> None:
+        load_master_key(workspace, Settings(), create=True)
         assert stat.S_IMODE(own_key_path(workspace).stat().st_mode) == 0o600
         digits = own_key_path(workspace).read_text()
         load_master_key(workspace, Settings())
@@ -92,7 +92,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("code", "reason"),
         [
-            ("missing", "it does not exist"),
+            ("missing", "it is missing; put its file back"),
             ("mode", "run chmod 600"),
             ("length", "64 hexadecimal digits"),
             ("wrong_key", "not the key of this workspace"),
@@ -128,7 +128,7 @@ class TestRefusals:
 
     def test_another_workspaces_key(self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", A)
-        open_key_store(workspace, Settings()).ensure_keys(["document"])
+        open_key_store(workspace, Settings(), create=True).ensure_keys(["document"])
         monkeypatch.setenv("LEXVEIL_MASTER_KEY", B)
         with pytest.raises(WorkspaceKeyError, match="not the key of this workspace"):
             open_key_store(workspace, Settings())
@@ -136,13 +136,13 @@ class TestRefusals:
 
 class TestStores:
     def test_keys_come_back(self, workspace: Workspace) -> None:
-        keys = open_key_store(workspace, Settings()).ensure_keys(["document"])
+        keys = open_key_store(workspace, Settings(), create=True).ensure_keys(["document"])
         assert open_key_store(workspace, Settings()).existing_keys(["document"]) == keys
 
     def test_a_rotation_that_was_killed_is_finished(self, workspace: Workspace) -> None:
         """The keys are wrapped by the new one, which still waits under its own name."""
         own, new = own_key_path(workspace), next_key_path(own_key_path(workspace))
-        keys = open_key_store(workspace, Settings()).ensure_keys(["document"])
+        keys = open_key_store(workspace, Settings(), create=True).ensure_keys(["document"])
         wrapped_by, old = own.read_text(), key_in(own.with_name("old"), A)
         own.rename(new)
         old.rename(own)
@@ -153,13 +153,13 @@ class TestStores:
     def test_a_new_key_that_wraps_nothing_changes_nothing(self, workspace: Workspace) -> None:
         """The rotation was killed before the keys were wrapped by it."""
         own = own_key_path(workspace)
-        keys = open_key_store(workspace, Settings()).ensure_keys(["document"])
+        keys = open_key_store(workspace, Settings(), create=True).ensure_keys(["document"])
         new = key_in(next_key_path(own), B)
         assert open_key_store(workspace, Settings()).existing_keys(["document"]) == keys
         assert new.read_text() == B
 
     def test_where_the_key_is_now(self, workspace: Workspace) -> None:
-        keys = open_key_store(workspace, Settings()).ensure_keys(["document"])
+        keys = open_key_store(workspace, Settings(), create=True).ensure_keys(["document"])
         wanted = Settings(master_key_service="vault://transit/key")
         assert read_key_service(workspace, wanted) is None
         assert open_current_store(workspace, wanted).existing_keys(["document"]) == keys

@@ -96,9 +96,9 @@ class TestOpened:
             target = f"lexveil.pipeline.workspace.workspace.{name}"
             original = getattr(sys.modules["lexveil.pipeline.workspace.workspace"], name)
 
-            def noted(*args: Any, part: str = part, original: Any = original) -> Any:
+            def noted(*args: Any, part: str = part, original: Any = original, **more: Any) -> Any:
                 calls.append(part)
-                return original(*args)
+                return original(*args, **more)
 
             monkeypatch.setattr(target, noted)
         return calls
@@ -230,7 +230,7 @@ class TestLock:
 class TestMasterKey:
     def test_made_on_first_use_for_its_owner_alone(self, tmp_path: Path) -> None:
         workspace = Workspace.create_or_open(tmp_path)
-        first = load_master_key(workspace, Settings())
+        first = load_master_key(workspace, Settings(), create=True)
         assert mode(workspace.protected / "master.key") == 0o600
         assert load_master_key(workspace, Settings()).key_id == first.key_id
 
