@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -288,6 +289,15 @@ def test_a_single_runs_total_may_be_that_of_another_version_of_the_accountant(le
     store = Store(f"sqlite:///{path}")
     store.write(lambda t: t.append(t.entries(), "reserve", OWNERS.key, payload, "ff", "other version"))
     assert ledger.verify().ok is ok
+
+
+@pytest.mark.parametrize("capped", [True, False])
+def test_a_first_run_with_a_cap_had_a_larger_total_in_earlier_versions(ledger, monkeypatch, capped):
+    run = replace(RUN, truncation=Truncation(40, 150) if capped else None)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(Charge, "epsilon", Charge.rdp_epsilon)
+        ledger.reserve(OWNERS, run, "first", b"s")
+    assert ledger.verify().ok is capped
 
 
 def test_a_truncated_run_is_charged_as_one(ledger):
