@@ -183,6 +183,8 @@ class LedgerSettings(_Section):
     url: Annotated[str | None, Field(repr=False)] = None
     # Name of a set of people; the same in every workspace with documents about them
     population: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
+    # What counts as one; None: "owner" if documents name owners. A population keeps that of its first charge.
+    unit: Literal["owner", "document"] | None = None
     limit_epsilon: Annotated[float, Field(gt=0)] = 10.0  # set at first use; changed by `lexveil ledger limit`
     limit_delta: Annotated[float, Field(gt=0, le=MOST_DELTA)] = (
         1e-5  # below 1 / (number of owners); set at first use, changed by `lexveil ledger limit`

@@ -41,6 +41,7 @@ _PURPOSE = "purpose/"
 # Facts: the master key's id; if a key service keeps it, its wrapped form and the service's address;
 _MASTER, _WRAPPED, _SERVICE = "master_key", "master_key_wrapped", "master_key_service"
 _NEWEST = "newest"  # and the last time that was returned
+_NOTE = "note/"
 _TICK_SECONDS = 1e-5  # well above a float's step of a quarter of a microsecond
 
 
@@ -160,6 +161,20 @@ class KeyStore:
             return self._read_keys(connection, [name])[name]
 
         return self._database.write(make)
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a note beside the keys, in place of an earlier one of this name. It is not encrypted."""
+
+        def write(connection: sa.Connection) -> None:
+            self._check_master(connection)
+            connection.execute(sa.delete(_facts).where(_facts.c.name == _NOTE + name))
+            connection.execute(sa.insert(_facts).values(name=_NOTE + name, value=value))
+
+        self._database.write(write)
+
+    def recall(self, name: str) -> str | None:
+        """Return the note of this name; None if there is none."""
+        return self._database.read(_read_facts).get(_NOTE + name)
 
     def erased_ids(self, doc_ids: Sequence[str]) -> set[str]:
         """Return those of the documents that were erased."""

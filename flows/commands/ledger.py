@@ -44,7 +44,7 @@ def verify(
     *,
     options: WorkspaceOptions,
 ) -> None:
-    """Recompute the ledger's chain and totals; exit code 1 if it is broken."""
+    """Recompute the ledger's chain and totals; exit code 1 if it is broken or lacks a charge of the log."""
     from lexveil.pipeline.maintenance import ledger
 
     if exported is not None:
@@ -65,8 +65,10 @@ def limit(
     workspace = options.open()
     from lexveil.pipeline.maintenance import ledger
 
-    with workspace.log.record("ledger-limit", {"epsilon": epsilon}):
+    with workspace.log.record("ledger-limit", {"epsilon": epsilon}) as outcome:
         limits = ledger.set_limit(workspace, epsilon)
+        own = workspace.settings.ledger
+        outcome |= {"population": own.population, "limit": epsilon, "delta": own.limit_delta}
     console.show(limits, options.as_json)
 
 

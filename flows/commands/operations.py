@@ -162,23 +162,38 @@ def backup(
 
 
 def recover(
-    backup: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that `lexveil backup` wrote.")],
+    backup: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folder that `lexveil backup` wrote. Default: none; a workspace gets back a lost ledger.",
+        ),
+    ] = None,
     *,
     location: RequiredWorkspace,
     log: Annotated[
         Path | None,
-        typer.Option(help="A later copy of the log: what was erased after the backup is erased again."),
+        typer.Option(
+            help="A later copy of the log: what was erased since is erased, and what was charged is charged."
+        ),
     ] = None,
     options: CommonOptions,
 ) -> None:
-    """Restore a backup as a new workspace, check it, and erase again what was erased after the backup.
+    """Restore a backup as a new workspace and check it, or mend the ledger of an existing workspace.
 
-    Exit code 1: the log or the ledger is broken, or the ledger lacks training runs of the later log.
+    Documents that were erased after the backup are erased again, and charges that the ledger lacks are
+    entered from the log and the models' cards. Exit code 1: the log or the ledger is broken, or a charge
+    cannot be entered, because an earlier version of Lexveil logged it without its numbers.
     """
     settings = options.settings()
     from lexveil.pipeline.maintenance import backup as backups
+    from lexveil.pipeline.workspace.workspace import Workspace
 
-    workspace = backups.recover(backup, location, settings, log)
+    if backup is None:
+        workspace = Workspace.open(location, settings)
+        backups.append_log(workspace, log)
+    else:
+        workspace = backups.recover(backup, location, settings, log)
     with exclusive_action(workspace, "recover") as outcome:
         recovery = backups.finish_recovery(workspace, backup)
         outcome |= asdict(recovery)

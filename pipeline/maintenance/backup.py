@@ -6,8 +6,9 @@
   database.dump   the workspace's PostgreSQL schema, by pg_dump, if a database is configured
 
 A backup does not contain: the master key, unless it is requested, since a backup with the key opens every
-document; a ledger that several workspaces share in a database; logs of processes; Prefect's files; uploads of
-the endpoint's clients.
+document; a ledger that several workspaces share in a database; the keys of unfinished training runs' noise,
+which would open the models of these runs later; logs of processes; Prefect's files; uploads of the endpoint's
+clients.
 
 A backup contains the keys of documents that are erased later. A recovery brings these documents back, unless
 a later copy of the log is given: then the erasures are repeated.
@@ -30,13 +31,15 @@ import sqlalchemy as sa
 from lexveil.pipeline.errors import SourceError, WorkspaceError, WorkspaceKeyError
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.training.charges import enter_missing_charges
+from lexveil.pipeline.training.reservations import translate_refusals
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.database import schema_name
 from lexveil.pipeline.workspace.documents import read_quarantine
 from lexveil.pipeline.workspace.keys import load_given_key
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.ledger.chain import remove_secrets
 
 _VERSION = 1
 _MANIFEST, _FILES, _DUMP = "backup.json", "files", "database.dump"
@@ -75,13 +78,16 @@ class Recovery:
         log_intact: True if the chain and the signatures of the log hold.
         ledger_intact: True if the chain of the ledger holds.
         erased_again: number of documents that were erased after the backup, and were erased again.
-        charges_missing: number of training runs in the later log that the ledger does not contain.
+        charges_entered: number of charges that the ledger lacked, and that were entered from the log and the
+            models' cards.
+        charges_missing: number of charges that it lacks still: an earlier version recorded no numbers.
     """
 
     files: int
     log_intact: bool
     ledger_intact: bool
     erased_again: int
+    charges_entered: int
     charges_missing: int
 
 
@@ -140,8 +146,7 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
         _restore(backup, manifest, target, settings)
         workspace = Workspace.open(root, settings)
         _ = workspace.keys  # refuses a wrong master key
-        if log is not None:
-            workspace.log.append_copy(log.read_bytes())
+        append_log(workspace, log)
     except BaseException as error:
         if not storage.is_remote(target):
             shutil.rmtree(target, ignore_errors=True)
@@ -151,10 +156,36 @@ def recover(backup: Path, root: str | Path, settings: Settings, log: Path | None
     return workspace
 
 
-def finish_recovery(workspace: Workspace, backup: Path) -> Recovery:
-    """Check a recovered workspace, and repeat the erasures that its log records after the backup.
+def append_log(workspace: Workspace, log: Path | None) -> None:
+    """Append what a later copy of the workspace's log has and the log lacks.
+
+    Args:
+        workspace: the workspace.
+        log: file of the copy; None: there is none.
+
+    Raises:
+        WorkspaceError: the copy cannot be read, was changed, or does not continue the log.
+    """
+    if log is None:
+        return
+    try:
+        copy = log.read_bytes()
+    except OSError as error:
+        raise WorkspaceError(f"the copy of the log cannot be read: {type(error).__name__}") from None
+    workspace.log.append_copy(copy)
+
+
+def finish_recovery(workspace: Workspace, backup: Path | None) -> Recovery:
+    """Check a recovered workspace; repeat erasures and enter charges that its log records and it lacks.
 
     The caller must hold the workspace's lock.
+
+    Args:
+        workspace: the workspace.
+        backup: folder of its backup; None: it was not restored, but has lost its ledger.
+
+    Raises:
+        BudgetRefusedError: the ledger is broken or does not answer.
     """
     entries = workspace.log.read()
     log = workspace.log.verify()
@@ -172,15 +203,15 @@ def finish_recovery(workspace: Workspace, backup: Path) -> Recovery:
     for name in sorted(again):
         with suppress(SourceError):
             erase(workspace, name)
-    ledger, _ = open_ledger(workspace)
+    ledger = workspace.ledger
     try:
-        charged = {run.id for population in ledger.populations() for run in ledger.reservations(population)}
-        intact = ledger.verify().ok
+        with translate_refusals():
+            entered, missing = enter_missing_charges(workspace, ledger) if log.intact else (0, 0)
+            intact = ledger.verify().ok
     finally:
         ledger.close()
-    logged = {entry.facts["reservation"] for entry in entries if entry.facts.get("reservation")}
-    manifest = read_json(backup / _MANIFEST) or {"files": {}}
-    return Recovery(len(manifest["files"]), log.intact, intact, len(again), len(logged - charged))
+    files = 0 if backup is None else len((read_json(backup / _MANIFEST) or {"files": {}})["files"])
+    return Recovery(files, log.intact, intact, len(again), entered, missing)
 
 
 def _read_manifest(backup: Path, settings: Settings) -> dict[str, Any]:
@@ -243,6 +274,7 @@ def _copy_file(source: Path, target: Path) -> dict[str, Any]:
         # A plain copy would miss what is in the write-ahead log.
         with closing(sqlite3.connect(source)) as database, closing(sqlite3.connect(target)) as copy:
             database.backup(copy)
+            remove_secrets(copy)
     else:
         with source.open("rb") as file, target.open("wb") as copy:
             shutil.copyfileobj(file, copy, _WINDOW)

@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.errors import BudgetRefusedError, SettingsError
+from lexveil.pipeline.training.charges import (
+    count_missing_charges,
+    determine_unit,
+    record_charges,
+    require_complete,
+)
 from lexveil.pipeline.workspace.storage import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
@@ -76,7 +82,7 @@ def _describe_population(ledger: Ledger, population: Population) -> dict[str, An
 
 
 def verify_ledger(workspace: Workspace, head: str | None = None) -> dict[str, Any]:
-    """Verify chain, admissions and totals of the ledger.
+    """Verify chain, admissions and totals of the ledger, and that it has the charges of the log and cards.
 
     Args:
         workspace: the workspace.
@@ -88,7 +94,9 @@ def verify_ledger(workspace: Workspace, head: str | None = None) -> dict[str, An
     with open_ledger_for_reading(workspace) as ledger:
         verification = ledger.verify()
         kept = head is None or head in {entry.hash for entry in ledger.entries()}
-    return _describe_verification(verification, kept)
+        missing = count_missing_charges(workspace, ledger)
+    verified = _describe_verification(verification, kept)
+    return verified | {"intact": verified["intact"] and not missing, "missing_charges": missing}
 
 
 def _describe_verification(verification: Verification, kept: bool) -> dict[str, Any]:
@@ -106,19 +114,22 @@ def _describe_verification(verification: Verification, kept: bool) -> dict[str, 
 
 
 def set_limit(workspace: Workspace, epsilon: float) -> dict[str, Any]:
-    """Set the limit of every unit of the configured population.
+    """Set the limit of the configured population, in every unit that it has in the ledger.
 
     Raises:
         SettingsError: epsilon is not above 0.
+        BudgetRefusedError: the ledger is broken, does not answer, or has forgotten something.
     """
     name = workspace.settings.ledger.population
     with open_ledger_for_reading(workspace) as ledger:
+        require_complete(workspace, ledger, name)
         known = [population for population in ledger.populations() if population.name == name]
         try:
-            for population in known or [Population(name)]:
+            for population in known or [Population(name, determine_unit(workspace))]:
                 ledger.set_limit(population, epsilon, workspace.settings.ledger.limit_delta)
         except ValueError as error:
             raise SettingsError(str(error)) from None
+        record_charges(workspace, ledger, name)
         return {"populations": [_describe_population(ledger, one) for one in ledger.populations()]}
 
 

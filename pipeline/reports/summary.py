@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.stages.evaluate import Evaluation
-from lexveil.pipeline.training.reservations import open_ledger
+from lexveil.pipeline.training.reservations import open_ledger, read_limit
 from lexveil.pipeline.workspace.features import format_features_path
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -126,8 +126,7 @@ def compute_spending(workspace: Workspace) -> Spending:
     """Compute what the configured population has spent."""
     ledger, population = open_ledger(workspace)
     try:
-        limit = ledger.limit(population)
-        assert limit is not None
+        limit = read_limit(workspace, ledger, population)
         runs = tuple(
             (reservation.id, reservation.charge.epsilon(limit.delta), reservation.state)
             for reservation in ledger.reservations(population)

@@ -80,10 +80,10 @@ def release_score(
         done = read_json(path)
         if done is None or done["digest"] != digest:
             plan = plan_score_release(settings.train)
-            run = reserve(workspace, ledger, population, plan, digest)
+            run = reserve(workspace, ledger, population, plan, digest, f"release-{saved.name}")
             assert run.secret is not None  # no model has the name of a release
             scores = score_held_out_owners(model, split)
-            noise = plan.noise_multiplier * float(SecureRandom(run.secret).normal(_NOISE, 0, 1)[0])
+            noise = plan.noise_multiplier * float(SecureRandom(run.secret.key).normal(_NOISE, 0, 1)[0])
             score = round(min(1.0, max(0.0, (math.fsum(scores) + noise) / len(scores))), _DIGITS)
             released: dict[str, Any] = {
                 "score": score,

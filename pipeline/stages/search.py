@@ -25,12 +25,19 @@ from lexveil.pipeline.models.encoding import get_encoding
 from lexveil.pipeline.records import ForEach, Progress, run_one_by_one
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.stages.encode import encode
+from lexveil.pipeline.training.charges import record_charges, release
 from lexveil.pipeline.training.data import Split, load_split, warn_of_private_labels
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit
 from lexveil.pipeline.training.identity import describe_recipe
 from lexveil.pipeline.training.owner_scores import plan_score_release, score_held_out_owners
 from lexveil.pipeline.training.recipes import check_deltas, plan_training
-from lexveil.pipeline.training.reservations import open_reconciled_ledger, reserve
+from lexveil.pipeline.training.reservations import (
+    RunSecret,
+    open_ledger,
+    open_reconciled_ledger,
+    read_limit,
+    reserve,
+)
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import compute_digest
@@ -177,11 +184,9 @@ def search_private(
     # With the code, so that a killed search continues with the same code only.
     digest = compute_digest([*search, code_digest(__name__)])
     with open_reconciled_ledger(workspace) as (ledger, population):
-        limit = ledger.limit(population)
-        assert limit is not None
         done = read_json(path) or read_json(old_path)
         if done is None:
-            check_deltas(train, limit, split.n_owners)
+            check_deltas(train, read_limit(workspace, ledger, population), split.n_owners)
             warn_of_private_labels(split)
             plans = [_plan(candidate, split, train) for candidate in chosen]
             reserved = _reserve_all(
@@ -190,9 +195,11 @@ def search_private(
             done = _try_all(chosen, reserved, split, train, progress)
             workspace.training.mkdir(parents=True, exist_ok=True)
             write_json(path, done)
+        _, population = open_ledger(workspace)
         for run in ledger.reservations(population):
             if run.state == "open" and run.id in done["reservations"]:
                 ledger.commit(run.id, run.charge.steps)  # after its result is stored
+        limit = read_limit(workspace, ledger, population)
         spent = ledger.spent_epsilon(population, limit.delta)
     statement = (
         f"searched on private documents: {len(chosen)} trials and their scores, each of epsilon "
@@ -206,7 +213,7 @@ def search_private(
 
 def _try_all(
     chosen: Sequence[Candidate],
-    reserved: Sequence[tuple[str, bytes]],
+    reserved: Sequence[tuple[str, RunSecret]],
     split: Split,
     train: TrainSettings,
     progress: Progress | None,
@@ -222,10 +229,11 @@ def _try_all(
     """
     scores: list[float] = []
     for number, (candidate, (_, secret)) in enumerate(zip(chosen, reserved, strict=False)):
-        scores.append(_score(_fit_candidate(candidate, split, train, SecureRandom(secret)), split))
+        model = _fit_candidate(candidate, split, secret.bind(train), SecureRandom(secret.key))
+        scores.append(_score(model, split))
         _report_trial(progress, number + 1, len(chosen))
     deviation = plan_score_release(train).noise_multiplier * math.sqrt(len(chosen))
-    draws = SecureRandom(reserved[-1][1]).normal(_SCORES, 0, len(chosen)).tolist()
+    draws = SecureRandom(reserved[-1][1].key).normal(_SCORES, 0, len(chosen)).tolist()
     owners = len({row.owner for row in split.held_out})
     noisy = [score + deviation * draw / owners for score, draw in zip(scores, draws, strict=True)]
     return {
@@ -237,21 +245,23 @@ def _try_all(
 
 def _reserve_all(
     workspace: Workspace, ledger: Ledger, population: Population, plans: Sequence[TrainingPlan], digest: str
-) -> list[tuple[str, bytes]]:
+) -> list[tuple[str, RunSecret]]:
     """Reserve every plan, or none: when one is refused, no trial has run.
 
     Returns:
         The id of the reservation and the secret of each plan.
     """
-    reserved: list[tuple[str, bytes]] = []
+    reserved: list[tuple[str, RunSecret]] = []
     try:
         for number, plan in enumerate(plans):
-            run = reserve(workspace, ledger, population, plan, compute_digest([digest, number]))
+            name = f"search-{digest[:8]}-{number}"
+            run = reserve(workspace, ledger, population, plan, compute_digest([digest, number]), name)
             assert run.secret is not None  # no model has the name of a trial
             reserved.append((run.reservation.id, run.secret))
     except BudgetRefusedError:
         for identifier, _ in reserved:
-            ledger.commit(identifier, 0)
+            release(workspace, ledger, identifier)
+        record_charges(workspace, ledger, population.name)
         raise
     return reserved
 

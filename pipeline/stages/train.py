@@ -27,10 +27,11 @@ from lexveil.pipeline.training.identity import (
 from lexveil.pipeline.training.recipes import check_deltas, plan_training
 from lexveil.pipeline.training.reservations import (
     ReservedRun,
+    RunSecret,
     build_checkpoint,
-    determine_unit,
     format_model_name,
     open_reconciled_ledger,
+    read_limit,
     reserve,
 )
 from lexveil.pipeline.workspace.code import code_digest
@@ -108,9 +109,10 @@ def run_helper_rank(workspace: Workspace) -> None:
         run = _prepare(workspace, group)
         secret = group.broadcast_bytes()
         if secret:
-            train = workspace.settings.train
+            reserved = RunSecret.from_bytes(secret)
+            train = reserved.bind(workspace.settings.train)
             with suppress(NonFiniteWeightsError):  # the first process reports it
-                fit(run.config, run.split, train, run.plan, SecureRandom(secret), group=group)
+                fit(run.config, run.split, train, run.plan, SecureRandom(reserved.key), group=group)
     finally:
         group.leave()
 
@@ -131,33 +133,32 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
         documents = compute_documents_digest(workspace, compute_decisions_digests(workspace))
         if (existing := find_trained_model(workspace, run.split, documents)) is not None:
             return TrainingOutcome(existing, new=False)
-        limit = ledger.limit(population)
-        assert limit is not None
+        limit = read_limit(workspace, ledger, population)
         check_deltas(workspace.settings.train, limit, run.split.n_owners)
         warn_of_private_labels(run.split)
         reserved = reserve(workspace, ledger, population, run.plan, run.digest)
         if reserved.secret is None:
             name = format_model_name(workspace.settings, reserved.run)
             return TrainingOutcome(find_model(workspace, name), new=False)
-        broadcast(reserved.secret)
+        bound = reserved.secret.bind(workspace.settings.train)
+        broadcast(reserved.secret.to_bytes())
         checkpoint = build_checkpoint(workspace, reserved)
         try:
-            random = SecureRandom(reserved.secret)
             model, result = fit(
                 run.config,
                 run.split,
-                workspace.settings.train,
+                bound,
                 run.plan,
-                random,
+                SecureRandom(reserved.secret.key),
                 progress,
                 checkpoint=checkpoint,
                 group=group,
             )
         except NonFiniteWeightsError as error:
-            ledger.commit(reserved.reservation.id, error.step + 1)  # the step has read the data
+            ledger.abandon(reserved.reservation.id)  # in full: no entry says at which step it stopped
             checkpoint.discard()
             raise TrainingStoppedError(
-                f"a weight was not finite after step {error.step}; the steps up to it are charged. "
+                f"a weight was not finite after step {error.step}; the run is charged in full. "
                 "Lower the learning rate"
             ) from None
         card = _build_card(workspace, run, reserved)
@@ -215,7 +216,7 @@ def _describe_label_source(split: Split) -> LabelSource:
 
 def _build_card(workspace: Workspace, run: _Run, reserved: ReservedRun) -> ModelCard:
     settings, train = workspace.settings, workspace.settings.train
-    unit = determine_unit(workspace)
+    unit = reserved.reservation.population.unit
     return ModelCard(
         name=format_model_name(settings, reserved.run),
         kind=run.config.kind,

@@ -89,7 +89,8 @@ def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Colle
         table, encoded = read_encoded(tables.part_path(folder, shard.index))
         about = table.select(["doc_id", "owner", "label", "split"]).to_pylist()
         for row, document in zip(about, encoded, strict=True):
-            entry = Row(row["doc_id"], row["owner"], row["label"], document)
+            one = row["doc_id"] if workspace.settings.ledger.unit == "document" else row["owner"]
+            entry = Row(row["doc_id"], one, row["label"], document)
             apart = row["split"] not in (None, "train") or _hash_to_unit(key, row["owner"]) < train.held_out
             (held_out if apart else learn).append(entry)
     # From all documents, held out or not: without a list in the settings, the classes count as public.

@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from lexveil.nlp.encoders.config import TRANSFORMERS, Activation, Kind, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.config import TRANSFORMERS, Activation, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.label_start import start_from_labels
 from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.transformer import NotTrainableError
@@ -27,13 +27,18 @@ from lexveil.privacy.dp.randomness import SecureRandom
 _HEAD_ITEMS, _LSTM_ITEMS, _TRANSFORMER_ITEMS = 2048, 256, 32
 
 
+def is_cuda_available() -> bool:
+    """Return True if this machine has a GPU to train on."""
+    return torch.cuda.is_available()
+
+
 def choose_device(train: TrainSettings) -> torch.device:
     """Choose the device to train on. Each process that torchrun started has its own GPU.
 
     Raises:
         TrainingRefusedError: the settings require CUDA, and there is none.
     """
-    available = torch.cuda.is_available()
+    available = is_cuda_available()
     if train.device == "cuda" and not available:
         raise TrainingRefusedError(
             "setting train.device is cuda, but PyTorch finds no CUDA device here; set it to auto or cpu"
@@ -117,7 +122,7 @@ def fit(
         random,
         on_step=None if progress is None else partial(_report_step, progress, plan.steps),
         private=private,
-        max_items=train.micro_batch or _choose_micro_batch(config.kind),
+        max_items=choose_micro_batch(train),
         checkpoint=checkpoint,
         group=group,
     )
@@ -130,7 +135,10 @@ def _report_step(progress: Progress, steps: int, step: int) -> None:
     progress("train", step + 1, steps)
 
 
-def _choose_micro_batch(kind: Kind) -> int:
-    if kind in TRANSFORMERS:
+def choose_micro_batch(train: TrainSettings) -> int:
+    """Return the number of items in a micro-batch: that of the settings, or what suits the kind."""
+    if train.micro_batch is not None:
+        return train.micro_batch
+    if train.model in TRANSFORMERS:
         return _TRANSFORMER_ITEMS
-    return _LSTM_ITEMS if takes_tokens(kind) else _HEAD_ITEMS
+    return _LSTM_ITEMS if takes_tokens(train.model) else _HEAD_ITEMS

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lexveil.pipeline.errors import BudgetRefusedError
+from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError
+from lexveil.pipeline.logs import log
 from lexveil.pipeline.models.saved import list_models
-from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.settings import Settings, TrainSettings
+from lexveil.pipeline.training.charges import (
+    determine_unit,
+    find_gap,
+    has_owners,
+    record_charges,
+    require_complete,
+)
+from lexveil.pipeline.training.fit import choose_device, choose_micro_batch, is_cuda_available
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.checkpoint import Checkpoint
 from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.dp.ledger.budget import Limit
 from lexveil.privacy.dp.ledger.ledger import (
     BudgetExceededError,
     Charge,
@@ -21,11 +32,65 @@ from lexveil.privacy.dp.ledger.ledger import (
     LedgerError,
     Population,
     Reservation,
+    SecretLostError,
+    UnitConflictError,
 )
-from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.randomness import KEY_BYTES, SecureRandom
 from lexveil.privacy.vault import seal, unseal
 
 _SUFFIX = ".checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSecret:
+    """The key of a run's randomness, and what addresses its draws: sealed in the ledger while it is open.
+
+    A replay with other micro-batches, or on another device, would draw other dropout with the same noise: a
+    second result under one charge, whose difference from the first has no noise. So both are bound here.
+
+    Attributes:
+        key: 32 bytes.
+        micro_batch: the number of items in a micro-batch; None: an earlier version bound nothing.
+        device: "cpu" or "cuda"; None as above.
+    """
+
+    key: bytes = field(repr=False)
+    micro_batch: int | None = None
+    device: str | None = None
+
+    @classmethod
+    def draw(cls, train: TrainSettings) -> RunSecret:
+        """Draw a fresh secret (from the seed, if the settings have one) for a run with these settings."""
+        key = SecureRandom(_encode_seed(train.seed)).export_key()
+        return cls(key, choose_micro_batch(train), choose_device(train).type)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> RunSecret:
+        """Return the secret that `to_bytes` wrote, or an earlier version: the key alone."""
+        bound = content[KEY_BYTES:]
+        return cls(content[:KEY_BYTES], **json.loads(bound) if bound else {})
+
+    def to_bytes(self) -> bytes:
+        """Return the secret as bytes, for sealing."""
+        return self.key + json.dumps({"micro_batch": self.micro_batch, "device": self.device}).encode()
+
+    def bind(self, train: TrainSettings) -> TrainSettings:
+        """Return the settings with what the run began with, whatever they say now.
+
+        Raises:
+            TrainingRefusedError: this machine lacks the device that the run began on.
+        """
+        if self.micro_batch is None:
+            return train
+        bound = train.model_copy(update={"micro_batch": self.micro_batch, "device": self.device})
+        if self.device == "cuda" and not is_cuda_available():
+            raise TrainingRefusedError(
+                "this run began on a GPU and can only go on where there is one: elsewhere its noise would "
+                "repeat in another model. Another recipe is a run of its own, charged as such"
+            )
+        if self.micro_batch != choose_micro_batch(train):
+            log.warning("this run goes on with train.micro_batch = %d, with which it began", self.micro_batch)
+        return bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +100,50 @@ class ReservedRun:
     Attributes:
         reservation: entry of the ledger.
         run: digest that identifies the run.
-        secret: key of the run's randomness; None if the run is committed and its model is saved.
+        secret: what the run's randomness comes from; None if the run is committed and its model is saved.
     """
 
     reservation: Reservation
     run: str
-    secret: bytes | None = field(repr=False)
-
-
-def determine_unit(workspace: Workspace) -> str:
-    """Return the unit of the guarantee: "owner" if documents have owners other than themselves."""
-    catalogue = workspace.catalogue.read()
-    return "document" if catalogue.column("owner").equals(catalogue.column("doc_id")) else "owner"
+    secret: RunSecret | None = field(repr=False)
 
 
 def open_ledger(workspace: Workspace) -> tuple[Ledger, Population]:
-    """Open the ledger, and set the limit of the configured population if it has none."""
+    """Open the ledger, to read what the configured population has spent.
+
+    Returns:
+        The ledger, and the population with the unit that its first charge has fixed.
+    """
     ledger = workspace.ledger
-    population = Population(workspace.settings.ledger.population, determine_unit(workspace))
-    if ledger.limit(population) is None:
-        ledger.set_limit(
-            population, workspace.settings.ledger.limit_epsilon, workspace.settings.ledger.limit_delta
-        )
-    return ledger, population
+    wanted = Population(workspace.settings.ledger.population, determine_unit(workspace))
+    charged = [
+        population
+        for population in ledger.populations()
+        if population.name == wanted.name
+        and any(run.charged_steps for run in ledger.reservations(population))
+    ]
+    return ledger, charged[0] if charged and wanted not in charged else wanted
+
+
+def read_limit(workspace: Workspace, ledger: Ledger, population: Population) -> Limit:
+    """Return the limit of a population, or the one that its first charge will set."""
+    own = workspace.settings.ledger
+    named = [one for one in ledger.populations() if one.name == population.name]
+    set_before = [limit for one in (population, *named) if (limit := ledger.limit(one)) is not None]
+    return set_before[0] if set_before else Limit(own.limit_epsilon, own.limit_delta)
 
 
 def reconcile_ledger(workspace: Workspace) -> None:
     """Commit the runs whose models are saved, and remove the checkpoints of runs that are no longer open.
 
+    A ledger that lacks something is only warned of, since nothing is to be charged.
+
     Raises:
         BudgetRefusedError: the ledger is broken.
     """
-    with open_reconciled_ledger(workspace):
-        pass
+    with open_reconciled_ledger(workspace) as (ledger, population):
+        if gap := find_gap(workspace, ledger, population.name):
+            log.warning("%s: no training can be charged, and what is spent is shown too low", gap.describe())
 
 
 @contextmanager
@@ -75,23 +151,55 @@ def open_reconciled_ledger(workspace: Workspace) -> Generator[tuple[Ledger, Popu
     """Open the ledger and reconcile it with the saved models.
 
     A run that was killed after its model was saved is committed now, which destroys its secret; nothing else
-    commits it. Checkpoints of runs that are no longer open are removed.
+    commits it. Checkpoints of runs that are no longer open are removed. Log and key table take over what a
+    complete ledger holds and they lack; one that lacks something is refused when it is to be charged.
 
     Yields:
-        The ledger and the configured population.
+        The ledger, and the configured population in the unit of the settings and documents.
 
     Raises:
         BudgetRefusedError: the ledger is broken or contradicts the run.
     """
-    try:
-        ledger, population = open_ledger(workspace)
+    with translate_refusals():
+        ledger, name = workspace.ledger, workspace.settings.ledger.population
         try:
             _commit_saved_runs(workspace, ledger)
-            yield ledger, population
+            _record_if_complete(workspace, ledger, name)
+            yield ledger, Population(name, determine_unit(workspace))
+            _record_if_complete(workspace, ledger, name)
         finally:
             ledger.close()
+
+
+@contextmanager
+def translate_refusals() -> Generator[None]:
+    """Translate the ledger's errors into one line.
+
+    Raises:
+        BudgetRefusedError: the ledger refuses, is broken or does not answer.
+    """
+    try:
+        yield
+    except UnitConflictError as error:
+        raise BudgetRefusedError(f"the privacy ledger refuses: {_explain_conflict(error)}") from None
     except LedgerError as error:
         raise BudgetRefusedError(f"the privacy ledger refuses: {error}") from None
+
+
+def _explain_conflict(error: UnitConflictError) -> str:
+    """Say what to do about two units of one population."""
+    units = [population.unit for population in error.fixed]
+    if len(units) > 1:
+        return (
+            f"population {error.asked.name} was charged by {' and by '.join(units)}, which cannot be "
+            "added up, so nothing more can be spent on it"
+        )
+    return f'{error}: set ledger.unit to "{units[0]}", or name another population if its people are others'
+
+
+def _record_if_complete(workspace: Workspace, ledger: Ledger, name: str) -> None:
+    if not find_gap(workspace, ledger, name):
+        record_charges(workspace, ledger, name)
 
 
 def _commit_saved_runs(workspace: Workspace, ledger: Ledger) -> None:
@@ -109,12 +217,19 @@ def _commit_saved_runs(workspace: Workspace, ledger: Ledger) -> None:
 
 
 def reserve(
-    workspace: Workspace, ledger: Ledger, population: Population, plan: TrainingPlan, run: str
+    workspace: Workspace,
+    ledger: Ledger,
+    population: Population,
+    plan: TrainingPlan,
+    run: str,
+    name: str | None = None,
 ) -> ReservedRun:
     """Charge a run before it starts, or find its charge.
 
-    A committed run whose model is gone cannot be repeated, since its secret is destroyed: it is reserved, and
-    charged, again under another digest.
+    When this returns a secret, the charge stands in the ledger and in the log, and the key table has the
+    ledger's head. A committed run whose model is gone cannot be repeated, since its secret is destroyed: it
+    is reserved, and charged, again under another digest. So is an open run whose secret was lost, because a
+    backup does not contain it.
 
     Args:
         workspace: the workspace.
@@ -122,28 +237,54 @@ def reserve(
         population: the population to charge.
         plan: plan of the run.
         run: digest that identifies the run.
+        name: what the log calls the run; None: the name of its model.
 
     Raises:
-        BudgetRefusedError: the ledger's limit would be exceeded.
+        BudgetRefusedError: the ledger's limit would be exceeded; the population has another unit; or the
+            ledger has forgotten something.
+        TrainingRefusedError: the unit is the owner, and no document has one.
     """
-    wrapping = workspace.keys.purpose_key("training-secret")  # a rotation does not change it
-    charge = Charge(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.truncation)
+    if population.unit == "owner" and not has_owners(workspace):
+        raise TrainingRefusedError(
+            "ledger.unit is owner, and no document has one: name their field with ingest.owner_field"
+        )
+    require_complete(workspace, ledger, population.name)
+    if ledger.limit(population) is None:
+        limit = read_limit(workspace, ledger, population)
+        ledger.set_limit(population, limit.epsilon, limit.delta)
     names = {model.name for model in list_models(workspace)}
     while True:
-        secret = SecureRandom(_encode_seed(workspace.settings.train.seed)).export_key()
-        try:
-            reservation = ledger.reserve(population, charge, run, seal(wrapping, secret, f"training:{run}"))
-        except BudgetExceededError as error:
-            raise BudgetRefusedError(
-                f"the privacy ledger refuses: {error}. Lower --epsilon, wait for new owners under another "
-                "population, or raise the limit with `lexveil ledger limit` if its keeper agrees"
-            ) from None
-        if reservation.state == "open":
-            assert reservation.secret is not None
-            return ReservedRun(reservation, run, unseal(wrapping, reservation.secret, f"training:{run}"))
+        reservation, secret = _reserve_once(workspace, ledger, population, plan, run)
+        called = name or format_model_name(workspace.settings, run)
+        if secret is not None:
+            record_charges(workspace, ledger, population.name, {reservation.id: called})
+            return ReservedRun(reservation, run, secret)
         if format_model_name(workspace.settings, run) in names:
             return ReservedRun(reservation, run, None)
         run = compute_digest([run, "again"])
+
+
+def _reserve_once(
+    workspace: Workspace, ledger: Ledger, population: Population, plan: TrainingPlan, run: str
+) -> tuple[Reservation, RunSecret | None]:
+    """Reserve a run under this digest; no secret: it is settled, or its secret is lost."""
+    wrapping = workspace.keys.purpose_key("training-secret")  # a rotation does not change it
+    charge = Charge(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.truncation)
+    fresh, about = RunSecret.draw(workspace.settings.train), f"training:{run}"
+    try:
+        reservation = ledger.reserve(population, charge, run, seal(wrapping, fresh.to_bytes(), about))
+    except BudgetExceededError as error:
+        raise BudgetRefusedError(
+            f"the privacy ledger refuses: {error}. Lower --epsilon, wait for new owners under another "
+            "population, or raise the limit with `lexveil ledger limit` if its keeper agrees"
+        ) from None
+    except SecretLostError as error:
+        ledger.abandon(error.reservation.id)
+        return error.reservation, None
+    if reservation.state != "open":
+        return reservation, None
+    assert reservation.secret is not None
+    return reservation, RunSecret.from_bytes(unseal(wrapping, reservation.secret, about))
 
 
 def format_model_name(settings: Settings, run: str) -> str:

@@ -61,6 +61,17 @@ class TestKeyStore:
         assert store.destroy_keys(ids) == 1234
         assert store.erased_ids(ids) == set(ids)
 
+    def test_a_note_has_one_value_and_outlives_a_rotation(self, open_store: Opener, tmp_path: Path) -> None:
+        store = open_store(tmp_path)
+        assert store.recall("ledger/default") is None
+        store.remember("ledger/default", "first")
+        store.remember("ledger/default", "second")
+        store.remember("ledger/other", "third")
+        new = MasterKey(bytes(32))
+        store.rewrap_keys(new)
+        again = open_store(tmp_path, new)
+        assert [again.recall(f"ledger/{name}") for name in ("default", "other")] == ["second", "third"]
+
     def test_moments_follow_each_other_whatever_the_clock_says(
         self, open_store: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

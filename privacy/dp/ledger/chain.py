@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -320,6 +321,19 @@ class Store:
             self._file.close()
         else:
             self._engine.dispose()
+
+
+def remove_secrets(copy: sqlite3.Connection) -> None:
+    """Remove all secrets from a copy of a SQLite ledger, and their bytes from its file.
+
+    Their runs cannot go on from the copy. Another database is left as it is.
+    """
+    known = copy.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [_secrets.name]).fetchone()
+    if known is not None:
+        copy.execute("PRAGMA secure_delete = ON")
+        copy.execute(f"DELETE FROM {_secrets.name}")  # noqa: S608
+        copy.commit()
+        copy.execute("VACUUM")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -41,6 +41,18 @@ class LedgerConflictError(LedgerError):
     """The request contradicts what the ledger already contains."""
 
 
+class SecretLostError(LedgerConflictError):
+    """The open run kept no secret to replay from: fresh randomness would be a second result under one charge.
+
+    Attributes:
+        reservation: The run.
+    """
+
+    def __init__(self, reservation: Reservation) -> None:
+        super().__init__("the open run kept no secret to replay from: abandon it and reserve a new one")
+        self.reservation = reservation
+
+
 class UnitConflictError(LedgerError):
     """The population is charged in another unit, or under another relation, than its first charge fixed.
 
@@ -211,8 +223,8 @@ class Ledger:
             NoLimitError: The population has no limit.
             UnitConflictError: The population is charged in another unit.
             ValueError: The charge is impossible.
-            LedgerConflictError: The key belongs to another charge, or an open run kept no secret to replay
-                from.
+            LedgerConflictError: The key belongs to another charge.
+            SecretLostError: An open run kept no secret to replay from.
             LedgerCorruptError: The chain is broken.
 
         Formal guarantee:
@@ -415,10 +427,7 @@ def _find_reservation(
         raise LedgerConflictError("the idempotency key belongs to another charge")
     secret = transaction.secret(identifier) if run.state == "open" else None
     if run.state == "open" and secret is None:
-        # Fresh randomness would release a second result under one charge.
-        raise LedgerConflictError(
-            "the open run kept no secret to replay from: abandon it and reserve a new one"
-        )
+        raise SecretLostError(run)
     return Reservation(run.id, run.population, run.charge, run.state, run.actual_steps, secret)
 
 

@@ -179,17 +179,16 @@ def test_a_plan_that_is_impossible(training: Training) -> None:
     training.refused("possible with these settings: learning_rate must be finite", max_grad_norm="1e-320")
 
 
-def test_weights_that_are_not_finite_are_charged_up_to_their_step(training: Training) -> None:
+def test_weights_that_are_not_finite_are_charged_in_full(training: Training) -> None:
     output = training(learning_rate="1e300", epsilon=2)
     assert (output.code, output.out) == (5, "")
     assert output.err.count("\n") == 1
     assert "a weight was not finite after step 0;" in output.err
-    step = 0
-    assert training.runs() == [("committed", step + 1)]
+    assert training.runs() == [("abandoned", STEPS)]
     assert training.files().keys() == {str(training.workspace.protected / "ledger.sqlite")}
     # Nothing of it stands in the way of the next.
     assert training(epsilon=2).code == 0
-    assert training.runs() == [("committed", step + 1), ("committed", STEPS)]
+    assert training.runs() == [("abandoned", STEPS), ("committed", STEPS)]
 
 
 def test_what_the_ledger_refuses(training: Training) -> None:
@@ -313,6 +312,7 @@ def test_two_processes_train_what_one_trains(training: Training, tmp_path: Path)
     assert json.loads(line)["new"] is True
     two = Training(Workspace.open(shared), training.encoder, training.monkeypatch, training.capsys)
     assert two.runs() == training.runs() == [("committed", STEPS)]
+    assert [entry.action for entry in two.workspace.log.read()].count("charge") == 1
     assert not list(two.workspace.training.glob("*"))
     folders = [next(one.workspace.models.iterdir()) for one in (two, training)]
     weights = [load_file(folder / "model.safetensors") for folder in folders]

@@ -19,10 +19,8 @@ from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
-from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.ledger.budget import Charge
 
 KEY = "ab" * 32
 SETTINGS = Settings.model_validate(
@@ -129,18 +127,6 @@ def test_only_a_later_copy_of_the_log_is_taken(workspace: Workspace, wrong: str,
     with pytest.raises(WorkspaceError, match="copy of the log"):
         recover(tmp_path / "backup", tmp_path / "new", SETTINGS, tmp_path / "copy")
     assert not (tmp_path / "new").exists()
-
-
-def test_spending_since_is_missed(workspace: Workspace, tmp_path: Path) -> None:
-    back_up(workspace.with_settings(SETTINGS), tmp_path / "backup")
-    ledger, population = open_ledger(workspace.with_settings(SETTINGS))
-    ledger.set_limit(population, 10.0, 1e-5)
-    reserved = ledger.reserve(population, Charge(2.0, 0.1, 3), "one")
-    ledger.close()
-    workspace.with_settings(SETTINGS).log.append("train", "done", {"reservation": reserved.id})
-    (tmp_path / "copy").write_bytes(workspace.with_settings(SETTINGS).log.export())
-    there = recover(tmp_path / "backup", tmp_path / "new", SETTINGS, tmp_path / "copy")
-    assert finish_recovery(there.with_settings(SETTINGS), tmp_path / "backup").charges_missing == 1
 
 
 def test_what_is_wrong_leaves_nothing(

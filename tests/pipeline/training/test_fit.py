@@ -60,7 +60,8 @@ def test_smaller_micro_batches_change_nothing_but_rounding(make_split: MakeSplit
     ("kind", "items"), [(kind, 32 if kind in TRANSFORMERS else 256) for kind in ("lstm", *TRANSFORMERS)]
 )
 def test_kinds_over_tokens_take_few_items_at_once(kind: Kind, items: int) -> None:
-    assert fit_module._choose_micro_batch(kind) == items  # pyright: ignore[reportPrivateUsage]
+    assert fit_module.choose_micro_batch(TrainSettings(model=kind)) == items
+    assert fit_module.choose_micro_batch(TrainSettings(model=kind, micro_batch=7)) == 7
 
 
 def test_every_step_is_reported_once_in_order(make_split: MakeSplit) -> None:

@@ -1,0 +1,295 @@
+"""What remembers the charges besides the ledger: the log, the models' cards and the key table.
+
+A ledger that was deleted, or put back from an older copy, has forgotten what was spent. So before a run
+starts, its charge is written to the signed log with all its numbers, and the key table keeps the head that
+the ledger had last. Nothing is charged while the ledger lacks something that these three know; what is
+missing is entered again from them. A workspace of an earlier version has neither: its first opening takes
+over what the ledger holds, if the log and the cards agree.
+
+Not covered: a workspace that was put back as a whole, with its log, cards and key table; and charges of other
+workspaces on the same people that this one has never seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lexveil.pipeline.errors import BudgetRefusedError
+from lexveil.pipeline.models.card import CARD
+from lexveil.pipeline.workspace.audit_log import Entry as LogEntry
+from lexveil.pipeline.workspace.storage import read_json
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp.ledger.budget import Charge, Limit, Population, fold_entries
+from lexveil.privacy.dp.ledger.chain import Entry, find_break
+from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerCorruptError
+
+_CHARGE, _RELEASE = "charge", "charge-released"
+_WHAT_TO_DO = (
+    "put the newest copy of the ledger back, or enter what is missing with `lexveil recover -w WORKSPACE` "
+    "(--log FILE reads a later copy of the log)"
+)
+
+
+def determine_unit(workspace: Workspace) -> str:
+    """Return the unit of the guarantee: that of the settings, or "owner" if documents name their owners."""
+    return workspace.settings.ledger.unit or ("owner" if has_owners(workspace) else "document")
+
+
+def has_owners(workspace: Workspace) -> bool:
+    """Return True if documents have owners other than themselves."""
+    catalogue = workspace.catalogue.read()
+    return not catalogue.column("owner").equals(catalogue.column("doc_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCharge:
+    """A charge that the log or a model's card records.
+
+    Attributes:
+        reservation: its id in the ledger.
+        population: the population that was charged.
+        charge: the run; None: an earlier version recorded no numbers.
+        order: Renyi order of the ledger's filter, where it is known.
+    """
+
+    reservation: str
+    population: Population
+    charge: Charge | None
+    order: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What the ledger lacks of a population.
+
+    Attributes:
+        charges: charges that it does not contain.
+        forgotten: number of further charges, which only the key table has counted.
+        other_ledger: True if it does not contain the head that this workspace knew last: it is an older copy,
+            or another ledger.
+    """
+
+    charges: tuple[KnownCharge, ...]
+    forgotten: int
+    other_ledger: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.charges or self.forgotten) or self.other_ledger
+
+    def describe(self) -> str:
+        """Return the gap in a clause, for a refusal."""
+        if not self.charges and not self.forgotten:
+            return "this is not the ledger that the workspace used last, or it is an older copy"
+        count = len(self.charges) + self.forgotten
+        charges = "charge" if count == 1 else "charges"
+        return f"the ledger lacks {count} {charges} that the log, a model's card or the key table records"
+
+
+def find_gap(workspace: Workspace, ledger: Ledger, population: str, *, head: bool = True) -> Gap:
+    """Compare the ledger with all that is known of a population's charges.
+
+    Args:
+        workspace: the workspace.
+        ledger: the ledger.
+        population: name of the population.
+        head: also compare the head in the key table, which the master key opens.
+    """
+    entries = ledger.entries()
+    reserved = {entry.reservation for entry in entries if entry.kind == "reserve"}
+    known = _list_known_charges(workspace, workspace.log.read(), population)
+    missing = tuple(one for one in known if one.reservation not in reserved)
+    note = workspace.keys.recall(_name_note(population)) if head else None
+    if note is None:
+        return Gap(missing, 0, other_ledger=False)
+    last, count = json.loads(note)
+    forgotten = count - len(_list_charged(entries, population)) - len(missing)
+    return Gap(missing, max(0, forgotten), last not in {entry.hash for entry in entries})
+
+
+def count_missing_charges(workspace: Workspace, ledger: Ledger) -> int:
+    """Count the charges, of any population, that the log or a card records and the ledger lacks."""
+    return sum(
+        len(find_gap(workspace, ledger, name, head=False).charges) for name in _list_populations(workspace)
+    )
+
+
+def require_complete(workspace: Workspace, ledger: Ledger, population: str) -> None:
+    """Refuse to charge a ledger that has forgotten something, or beside a log that was changed.
+
+    Raises:
+        BudgetRefusedError: the ledger lacks a charge or is not the one that was used last, or the log is
+            broken.
+    """
+    if not workspace.log.verify().intact:
+        raise BudgetRefusedError(
+            "the workspace's log was changed (`lexveil log verify`), so what was spent cannot be compared: "
+            "put the newest copy of the log back"
+        )
+    if gap := find_gap(workspace, ledger, population):
+        raise BudgetRefusedError(f"the privacy ledger refuses: {gap.describe()}; {_WHAT_TO_DO}")
+
+
+def record_charges(
+    workspace: Workspace, ledger: Ledger, population: str, names: Mapping[str, str] | None = None
+) -> None:
+    """Log the charges of a population that the log lacks, and keep the ledger's head in the key table.
+
+    The ledger must be complete (`find_gap`). Charges of other workspaces on the same population are logged
+    too: this workspace then misses them as well, should the shared ledger be lost.
+
+    Args:
+        workspace: the workspace.
+        ledger: the ledger.
+        population: name of the population.
+        names: what reservations are made for, such as the name of a model.
+    """
+    entries = _read_intact(ledger)
+    logged = {entry.facts["reservation"] for entry in workspace.log.read() if entry.action == _CHARGE}
+    for entry in entries:
+        if (entry.kind, entry.population) != ("reserve", population) or entry.reservation in logged:
+            continue
+        account = fold_entries(entries[: entry.seq], Population(*entry.key))
+        name = (names or {}).get(entry.reservation or "")
+        facts = _describe_charge(entry, account.limit) | ({} if name is None else {"name": name})
+        workspace.log.append(_CHARGE, "done", facts)
+    if entries:
+        note = json.dumps([entries[-1].hash, len(_list_charged(entries, population))])
+        if workspace.keys.recall(_name_note(population)) != note:
+            workspace.keys.remember(_name_note(population), note)
+
+
+def release(workspace: Workspace, ledger: Ledger, reservation: str) -> None:
+    """Settle a run that read no document: it costs nothing, and is not missed if the ledger is lost."""
+    ledger.commit(reservation, 0)
+    workspace.log.append(_RELEASE, "done", {"reservation": reservation})
+
+
+def enter_missing_charges(workspace: Workspace, ledger: Ledger) -> tuple[int, int]:
+    """Enter into the ledger all charges that the log and the cards know and it lacks.
+
+    A run whose model is saved counts as completed, any other as abandoned: both are charged in full, whatever
+    the limit. The limit is the smaller of the ledger's and the last one in the log. From then on this is the
+    ledger that the workspace knows, unless a charge could not be entered.
+
+    Returns:
+        The number of charges entered, and of those whose numbers nothing has recorded.
+    """
+    saved = {card["reservation"] for card in _read_cards(workspace)}
+    entered = unknown = 0
+    for name in _list_populations(workspace):
+        gap = find_gap(workspace, ledger, name)
+        _restore_limits(workspace, ledger, name, gap)
+        lacking = [known for known in gap.charges if known.charge is None]
+        for known in gap.charges:
+            if known.charge is not None:
+                ledger.enter_lost(known.population, known.charge, known.reservation, known.order)
+                _settle(ledger, known.reservation, known.charge.steps if known.reservation in saved else None)
+        entered, unknown = entered + len(gap.charges) - len(lacking), unknown + len(lacking) + gap.forgotten
+        if not lacking and not gap.forgotten:
+            record_charges(workspace, ledger, name)
+    return entered, unknown
+
+
+def _settle(ledger: Ledger, reservation: str, steps: int | None) -> None:
+    if steps is None:
+        ledger.abandon(reservation)
+    else:
+        ledger.commit(reservation, steps)
+
+
+def _restore_limits(workspace: Workspace, ledger: Ledger, name: str, gap: Gap) -> None:
+    """Set the limit that the log had last, if the ledger has none or is an older copy with a larger one."""
+    logged = [
+        Limit(entry.facts["limit"], entry.facts["delta"])
+        for entry in workspace.log.read()
+        if entry.facts.get("population") == name and "limit" in entry.facts
+    ]
+    own = workspace.settings.ledger
+    last = logged[-1] if logged else Limit(own.limit_epsilon, own.limit_delta)
+    present = [population for population in ledger.populations() if population.name == name]
+    for population in dict.fromkeys([*present, *(known.population for known in gap.charges)]):
+        limit = ledger.limit(population)
+        if limit is None or (gap.other_ledger and last.epsilon < limit.epsilon):
+            ledger.set_limit(population, last.epsilon, last.delta)
+
+
+def _list_known_charges(
+    workspace: Workspace, log: Sequence[LogEntry], population: str
+) -> tuple[KnownCharge, ...]:
+    """List the charges of a population that the log or a card records, in the order of the log."""
+    known: dict[str, KnownCharge] = {}
+    for entry in log:
+        facts = entry.facts
+        if facts.get("population") == population and facts.get("reservation"):
+            one = _read_logged(entry)
+            if one.charge is not None or one.reservation not in known:
+                known[one.reservation] = one
+    for card in _read_cards(workspace):
+        one = known.get(card["reservation"])
+        if card["population"] == population and (one is None or one.charge is None):
+            who = Population(population, card["unit"])
+            known[card["reservation"]] = KnownCharge(card["reservation"], who, _read_charge(card))
+    released = {entry.facts["reservation"] for entry in log if entry.action == _RELEASE}
+    return tuple(one for one in known.values() if one.reservation not in released)
+
+
+def _read_logged(entry: LogEntry) -> KnownCharge:
+    """Read a charge from the log: with its numbers, or from an earlier version, which logged only its id."""
+    facts = entry.facts
+    if entry.action != _CHARGE:
+        return KnownCharge(facts["reservation"], Population(facts["population"], facts["unit"]), None)
+    who = Population(facts["population"], facts["unit"], facts["relation"])
+    return KnownCharge(facts["reservation"], who, Charge.from_payload(facts), facts["order"])
+
+
+def _list_populations(workspace: Workspace) -> list[str]:
+    """List the names of the configured population and of all of which the log or a card records a charge."""
+    log = [entry.facts for entry in workspace.log.read()]
+    named = [facts["population"] for facts in log if "population" in facts and "reservation" in facts]
+    cards = [card["population"] for card in _read_cards(workspace)]
+    return list(dict.fromkeys([workspace.settings.ledger.population, *named, *cards]))
+
+
+def _describe_charge(entry: Entry, limit: Limit | None) -> dict[str, Any]:
+    """Return what the log keeps of a charge: the ledger's numbers, and its head with it."""
+    population, unit, relation = entry.key
+    key = {"reservation": entry.reservation, "population": population, "unit": unit, "relation": relation}
+    limits = {} if limit is None else {"limit": limit.epsilon, "delta": limit.delta}
+    return key | entry.parse_payload() | limits | {"head": entry.hash}
+
+
+def _read_cards(workspace: Workspace) -> list[dict[str, Any]]:
+    """Read the cards of all saved models, oldest first."""
+    cards = [
+        card
+        for path in workspace.models.glob(f"*/{CARD}")
+        if not path.parent.name.startswith(".") and (card := read_json(path)) is not None
+    ]
+    return sorted(cards, key=lambda card: card["created"])
+
+
+def _read_charge(card: Mapping[str, Any]) -> Charge:
+    cut = None if card["max_batch"] is None else Truncation(card["max_batch"], card["owners"])
+    return Charge(card["noise_multiplier"], card["sample_rate"], card["steps"], cut)
+
+
+def _read_intact(ledger: Ledger) -> tuple[Entry, ...]:
+    entries = ledger.entries()
+    if (broken := find_break(entries)) is not None:
+        raise LedgerCorruptError(broken)
+    return entries
+
+
+def _list_charged(entries: Sequence[Entry], population: str) -> set[str | None]:
+    """List the reservations of a population but for those that were settled at no cost."""
+    mine = [entry for entry in entries if entry.population == population]
+    free = {one.reservation for one in mine if one.kind == "commit" and not one.parse_payload()["steps"]}
+    return {one.reservation for one in mine if one.kind == "reserve"} - free
+
+
+def _name_note(population: str) -> str:
+    return f"ledger/{population}"
