@@ -285,7 +285,7 @@ def test_one_step_is_the_formula():
 def test_weights_that_are_not_finite_name_the_step():
     inputs, labels, owner = clusters(n_owners=20)
     model = fresh(nn.Linear(16, 3))
-    big = plan(sample_rate=1.0, learning_rate=1e39)  # beyond single precision
+    big = plan(sample_rate=1.0, learning_rate=1e60)  # beyond single precision
     with pytest.raises(NonFiniteWeightsError, match="step 0") as stop:
         train(model, TensorOwners(inputs, labels, owner, 20), cross_entropy, big, SecureRandom(KEY))
     assert stop.value.step == 0
