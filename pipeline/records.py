@@ -14,15 +14,16 @@ from typing import Any, Protocol
 class SourceDocument:
     """One document as its source gives it, before it has an id.
 
-    `owner` and `source_id` may name a person: they leave `ingest` only as keyed hashes.
+    `owners` and `source_id` may name people: they leave `ingest` only as keyed hashes.
 
     Attributes:
+        owners: whom the document is about, sorted; none: it is its own owner.
         item: identity of the source item that the document comes from.
     """
 
     text: str = field(repr=False)
     source_id: str = field(repr=False)
-    owner: str | None = field(repr=False)
+    owners: tuple[str, ...] = field(repr=False)
     label: str | None = field(repr=False)
     split: str | None = None
     item: str = field(default="", repr=False)
@@ -30,7 +31,7 @@ class SourceDocument:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document inside the pipeline. `doc_id` and `owner` are keyed HMACs."""
+    """A document inside the pipeline. `doc_id` is a keyed HMAC, `owner` the sorted ones of all owners."""
 
     doc_id: str
     owner: str
@@ -40,7 +41,7 @@ class Document:
 
     @property
     def named_owner(self) -> str | None:
-        """Id of the owner; None if the document is its own owner."""
+        """Id of the owner or owners; None if the document is its own owner."""
         return None if self.owner == self.doc_id else self.owner
 
 

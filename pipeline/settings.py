@@ -62,7 +62,8 @@ class IngestSettings(_Section):
     label_field: str | None = (
         None  # field of the class, or of a list of classes; None: "label" where records have it
     )
-    owner_field: str | None = None  # field naming the owner; None: each document is its own owner
+    # Field naming the owner, or a list of owners; None: each document is its own owner.
+    owner_field: str | None = None
     split_field: str | None = None  # records whose value is not "train" are held out
     max_file_bytes: PositiveInt = 64 * MIB  # a larger file that is one document is quarantined
     max_text_bytes: PositiveInt = 256 * MIB  # the same, for the unpacked size

@@ -49,7 +49,7 @@ LabelField = Annotated[
     str | None, typer.Option(help="Field with the class, or a list of classes. Default: label, else labels")
 ]
 OwnerField = Annotated[
-    str | None, typer.Option(help="Field naming the owner: the person or matter protected as one unit.")
+    str | None, typer.Option(help="Field naming the owner, protected as one unit, or a list of owners.")
 ]
 SplitField = Annotated[
     str | None, typer.Option(help="Field naming the split; documents with any value but train are held out.")

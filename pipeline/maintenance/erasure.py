@@ -15,11 +15,17 @@ from lexveil.pipeline.masking.decisions import remove_review
 from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.records import now
-from lexveil.pipeline.sources.documents import SourceItem, is_gone, read_owner, read_source_id
+from lexveil.pipeline.sources.documents import SourceItem, is_gone, read_owners, read_source_id
 from lexveil.pipeline.sources.plan import Items, list_erased_ids, read_plans, rewrite_plans
 from lexveil.pipeline.sources.scheduled import drop_scheduled_sources
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.documents import DocumentIds, Quarantined, read_quarantine, read_raw
+from lexveil.pipeline.workspace.documents import (
+    DocumentIds,
+    Quarantined,
+    read_quarantine,
+    read_raw,
+    split_owners,
+)
 from lexveil.pipeline.workspace.features import list_versions
 from lexveil.pipeline.workspace.shards import read_manifest, write_manifest
 from lexveil.pipeline.workspace.storage import delete_old_versions, read_json, write_json
@@ -108,7 +114,7 @@ class _Removed(NamedTuple):
 def erase(
     workspace: Workspace, name: str | None = None, owner: str | None = None, others: Sequence[Path] = ()
 ) -> Erasure:
-    """Erase a document, an entry of the quarantine, or everything of an owner.
+    """Erase a document, an entry of the quarantine, or everything that an owner has, alone or with others.
 
     The keys are destroyed first: then the encrypted copies, and backups of them, cannot be opened any more,
     and with the vault's rows the pseudonyms are gone. So is the key of a source file of which nothing else is
@@ -268,12 +274,16 @@ def _find_owned(workspace: Workspace, keys: KeyStore, owner: str) -> _Target:
     """Find the documents of an owner, and the unreadable files whose sidecar row names the owner."""
     digests = DocumentIds(keys)
     ids = {owner, digests.owner(owner)}
-    doc_ids = [row["doc_id"] for row in workspace.catalogue.read().to_pylist() if row["owner"] in ids]
+    doc_ids = [
+        row["doc_id"]
+        for row in workspace.catalogue.read().select(["doc_id", "owner"]).to_pylist()
+        if not ids.isdisjoint([row["owner"], *split_owners(row["owner"])])
+    ]
     owned: set[str] = set()
     for items in read_plans(workspace):
         for item_id, item in items.items():
-            named = None if item is None else read_owner(item)
-            if named is not None and not ids.isdisjoint((named, digests.owner(named))):
+            named = () if item is None else read_owners(item)
+            if not ids.isdisjoint([*named, *map(digests.owner, named)]):
                 owned.add(item_id)
     entries = [entry for entry in _list_unreadable(workspace) if entry.source in owned]
     if not doc_ids and not entries:

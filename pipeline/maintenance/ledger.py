@@ -10,7 +10,7 @@ from typing import Any
 from lexveil.pipeline.errors import BudgetRefusedError, SettingsError
 from lexveil.pipeline.training.charges import (
     count_missing_charges,
-    determine_unit,
+    determine_population,
     record_charges,
     require_complete,
 )
@@ -125,7 +125,7 @@ def set_limit(workspace: Workspace, epsilon: float) -> dict[str, Any]:
         require_complete(workspace, ledger, name)
         known = [population for population in ledger.populations() if population.name == name]
         try:
-            for population in known or [Population(name, determine_unit(workspace))]:
+            for population in known or [determine_population(workspace, ledger)]:
                 ledger.set_limit(population, epsilon, workspace.settings.ledger.limit_delta)
         except ValueError as error:
             raise SettingsError(str(error)) from None

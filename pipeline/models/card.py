@@ -50,7 +50,8 @@ class ModelCard:
         max_grad_norm: L2 norm to which the gradient of an owner is clipped.
         max_batch: largest number of owners in a step; None: no limit.
         max_items_per_owner: number of items taken of an owner that has more, selected without the labels.
-        owners: number of owners trained on.
+        owners: number of owners trained on; of sets of owners where documents have several.
+        documents_left_out: number of documents that are not used, so that each owner is in one such set.
         labels: number of labels.
         label_source: what decided on the labels and the objective: the settings, or private documents.
         population: population of the ledger that was charged.
@@ -75,6 +76,7 @@ class ModelCard:
     max_batch: int | None
     max_items_per_owner: int
     owners: int
+    documents_left_out: int
     labels: int
     label_source: LabelSource
     population: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -185,9 +186,9 @@ def read_source_id(item: SourceItem) -> str:
     return _read_word(item.meta or {}, item.fields["id_field"]) or locate(item.path).name
 
 
-def read_owner(item: SourceItem) -> str | None:
-    """Return the owner that a sidecar row names for a file; None if there is none."""
-    return _read_word(item.meta or {}, item.fields["owner_field"])
+def read_owners(item: SourceItem) -> tuple[str, ...]:
+    """Return the owners that a sidecar row names for a file; none if there are none."""
+    return _read_owners(item.meta or {}, item.fields["owner_field"])
 
 
 def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
@@ -265,7 +266,7 @@ def _to_document(
 ) -> SourceDocument | Rejected:
     names = item.fields
     text = record_files.get_field(record, names["text_field"] or "text")
-    owner = _read_word(record, names["owner_field"])
+    owners = _read_owners(record, names["owner_field"])
     reason: str | None = None
     if not isinstance(text, str):
         reason = Reason.missing_text
@@ -273,7 +274,7 @@ def _to_document(
         reason = Reason.empty
     elif len(text) > ingest.max_text_bytes:
         reason = Reason.over_size
-    elif names["owner_field"] is not None and owner is None:
+    elif names["owner_field"] is not None and not owners:
         # As an owner by itself, the document would weaken the protection of its real owner.
         reason = MISSING_OWNER
     if reason is not None or not isinstance(text, str):
@@ -283,7 +284,7 @@ def _to_document(
     return SourceDocument(
         text=normalize_text(text),
         source_id=_read_word(record, names["id_field"]) or fallback_id,
-        owner=owner,
+        owners=owners,
         label=_read_label(record, names["label_field"]),
         split=_read_word(record, names["split_field"]),
         item=item.identity,
@@ -291,12 +292,24 @@ def _to_document(
 
 
 def _read_word(record: Mapping[str, Any], name: str | None) -> str | None:
-    if name is None:
-        return None
-    value = record_files.get_field(record, name)
+    return None if name is None else _to_word(record_files.get_field(record, name))
+
+
+def _to_word(value: object) -> str | None:
     if isinstance(value, bool | int | float | str) and str(value).strip():
         return str(value).strip()
     return None
+
+
+def _read_owners(record: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
+    """Read one owner or a list of them; none if one of the list is missing, whom nothing would protect."""
+    value = None if name is None else record_files.get_field(record, name)
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(ValueError):  # a CSV cell; what is no JSON array is a name
+            value = json.loads(value)
+    words = [_to_word(one) for one in (value if isinstance(value, list | tuple) else [value])]
+    owners = {word for word in words if word is not None}
+    return () if None in words else tuple(sorted(owners))
 
 
 def _read_label(record: Mapping[str, Any], name: str | None) -> str | None:

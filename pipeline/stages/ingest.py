@@ -127,7 +127,7 @@ class _Entry:
 
     Attributes:
         content: digest of the content.
-        owner: id of the owner; None: the document is its own owner.
+        owner: id of the owner or owners; None: the document is its own owner.
         item: id of the source item.
         variant: the same for documents of the same text, label and split; the least of an owner's duplicates
             is kept.
@@ -186,13 +186,13 @@ def _identify(
     its models, reviews and features are found by it.
     """
     variant_key, item_key = (workspace.keys.purpose_key(name) for name in ("variant", "source-id"))
-    owners = {document.owner: ids.owner(document.owner) for document in found if document.owner is not None}
+    owners = {document.owners: ids.owner(*document.owners) for document in found if document.owners}
     contents = [ids.content(document.text) for document in found]
     earlier = _find_earlier_owners(workspace, contents) if owners else {}
     entries: list[_Entry] = []
     shared: set[str] = set()
     for document, content in zip(found, contents, strict=True):
-        owner = None if document.owner is None else owners[document.owner]
+        owner = owners.get(document.owners)
         known = earlier.get(content)
         doc_id = content if known == owner else ids.document(owner, content)
         if owner is not None and known not in (None, owner, content):

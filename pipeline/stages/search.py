@@ -37,6 +37,7 @@ from lexveil.pipeline.training.reservations import (
     open_reconciled_ledger,
     read_limit,
     reserve,
+    tell_what_is_left_out,
 )
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import read_json, write_json
@@ -188,6 +189,7 @@ def search_private(
         if done is None:
             check_deltas(train, read_limit(workspace, ledger, population), split.n_owners)
             warn_of_private_labels(split)
+            tell_what_is_left_out(split, population)
             plans = [_plan(candidate, split, train) for candidate in chosen]
             reserved = _reserve_all(
                 workspace, ledger, population, [*plans, plan_score_release(train)], digest

@@ -16,6 +16,7 @@ from lexveil.pipeline.models.encoding import encoded_folder, get_encoding
 from lexveil.pipeline.models.saved import SavedModel, find_model, save_model
 from lexveil.pipeline.records import ForEach, Progress, format_moment, run_one_by_one
 from lexveil.pipeline.stages.encode import encode
+from lexveil.pipeline.training.charges import describe_relation
 from lexveil.pipeline.training.data import Split, load_split, warn_of_private_labels
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, choose_device, fit
 from lexveil.pipeline.training.identity import (
@@ -33,6 +34,7 @@ from lexveil.pipeline.training.reservations import (
     open_reconciled_ledger,
     read_limit,
     reserve,
+    tell_what_is_left_out,
 )
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.shards import read_manifest
@@ -40,9 +42,8 @@ from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.engine import NonFiniteWeightsError, TrainingPlan
 from lexveil.privacy.dp.group import Group
+from lexveil.privacy.dp.ledger.ledger import Population
 from lexveil.privacy.dp.randomness import SecureRandom
-
-RELATION = "add or remove one {unit} with all of its items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
         limit = read_limit(workspace, ledger, population)
         check_deltas(workspace.settings.train, limit, run.split.n_owners)
         warn_of_private_labels(run.split)
+        tell_what_is_left_out(run.split, population)
         reserved = reserve(workspace, ledger, population, run.plan, run.digest)
         if reserved.secret is None:
             name = format_model_name(workspace.settings, reserved.run)
@@ -161,7 +163,7 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
                 f"a weight was not finite after step {error.step}; the run is charged in full. "
                 "Lower the learning rate"
             ) from None
-        card = _build_card(workspace, run, reserved)
+        card = _build_card(workspace, run, reserved, population)
         record_training(workspace, card.name, documents, result.unprotected_zeros)
         saved = save_model(workspace, model, card)
         ledger.commit(reserved.reservation.id, run.plan.steps)
@@ -214,17 +216,16 @@ def _describe_label_source(split: Split) -> LabelSource:
     return "documents, without any label" if split.objective == "denoise" else "documents, names masked"
 
 
-def _build_card(workspace: Workspace, run: _Run, reserved: ReservedRun) -> ModelCard:
+def _build_card(workspace: Workspace, run: _Run, reserved: ReservedRun, population: Population) -> ModelCard:
     settings, train = workspace.settings, workspace.settings.train
-    unit = reserved.reservation.population.unit
     return ModelCard(
         name=format_model_name(settings, reserved.run),
         kind=run.config.kind,
         objective=run.config.objective,
         epsilon=reserved.reservation.charge.epsilon(train.delta),
         delta=train.delta,
-        unit=unit,
-        relation=RELATION.format(unit=unit),
+        unit=population.unit,
+        relation=describe_relation(population),
         steps=run.plan.steps,
         sample_rate=run.plan.sample_rate,
         noise_multiplier=run.plan.noise_multiplier,
@@ -232,6 +233,7 @@ def _build_card(workspace: Workspace, run: _Run, reserved: ReservedRun) -> Model
         max_batch=train.max_batch,
         max_items_per_owner=train.max_items_per_owner,
         owners=run.split.n_owners,
+        documents_left_out=run.split.left_out,
         labels=len(run.config.labels),
         label_source=_describe_label_source(run.split),
         population=settings.ledger.population,

@@ -20,6 +20,7 @@ from typing import Any
 from lexveil.pipeline.errors import BudgetRefusedError
 from lexveil.pipeline.models.card import CARD
 from lexveil.pipeline.workspace.audit_log import Entry as LogEntry
+from lexveil.pipeline.workspace.documents import split_owners
 from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.accounting import Truncation
@@ -27,6 +28,14 @@ from lexveil.privacy.dp.ledger.budget import Charge, Limit, Population, fold_ent
 from lexveil.privacy.dp.ledger.chain import Entry, find_break
 from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerCorruptError
 
+FIXED_GRAPH = "fixed_graph_remove_one"
+_RELATIONS = {
+    "add_or_remove_one": "add or remove one {unit} with all of its items",
+    FIXED_GRAPH: (
+        "remove one {unit} with all documents that it has, alone or with others, where who has which "
+        "documents is fixed and public"
+    ),
+}
 _CHARGE, _RELEASE = "charge", "charge-released"
 _WHAT_TO_DO = (
     "put the newest copy of the ledger back, or enter what is missing with `lexveil recover -w WORKSPACE` "
@@ -43,6 +52,26 @@ def has_owners(workspace: Workspace) -> bool:
     """Return True if documents have owners other than themselves."""
     catalogue = workspace.catalogue.read()
     return not catalogue.column("owner").equals(catalogue.column("doc_id"))
+
+
+def determine_population(workspace: Workspace, ledger: Ledger) -> Population:
+    """Return the configured population, in the unit and under the relation of the settings and documents.
+
+    The relation is `FIXED_GRAPH` if any document has several owners, and stays so: it is the same as the
+    other one where each document has one owner.
+    """
+    name, unit = workspace.settings.ledger.population, determine_unit(workspace)
+    shared = Population(name, unit, FIXED_GRAPH)
+    if unit == "owner":
+        owners = {str(owner) for owner in workspace.catalogue.read().column("owner").unique().to_pylist()}
+        if any(len(split_owners(owner)) > 1 for owner in owners) or ledger.reservations(shared):
+            return shared
+    return Population(name, unit)
+
+
+def describe_relation(population: Population) -> str:
+    """Return the neighboring relation of a population in words, as a model's card has it."""
+    return _RELATIONS[population.relation].format(unit=population.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +260,7 @@ def _list_known_charges(
     for card in _read_cards(workspace):
         one = known.get(card["reservation"])
         if card["population"] == population and (one is None or one.charge is None):
-            who = Population(population, card["unit"])
+            who = _read_population(card)
             known[card["reservation"]] = KnownCharge(card["reservation"], who, _read_charge(card))
     released = {entry.facts["reservation"] for entry in log if entry.action == _RELEASE}
     return tuple(one for one in known.values() if one.reservation not in released)
@@ -270,6 +299,11 @@ def _read_cards(workspace: Workspace) -> list[dict[str, Any]]:
         if not path.parent.name.startswith(".") and (card := read_json(path)) is not None
     ]
     return sorted(cards, key=lambda card: card["created"])
+
+
+def _read_population(card: Mapping[str, Any]) -> Population:
+    shared = Population(card["population"], card["unit"], FIXED_GRAPH)
+    return shared if card["relation"] == describe_relation(shared) else Population(*shared.key[:2])
 
 
 def _read_charge(card: Mapping[str, Any]) -> Charge:

@@ -19,6 +19,7 @@ from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.logs import log
 from lexveil.pipeline.models.encoding import encoded_folder, get_encoding, load_encoder, read_encoded
 from lexveil.pipeline.training.classes import MaskNames, choose_classes
+from lexveil.pipeline.training.ownership import choose_groups
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -30,7 +31,7 @@ Item = Sequence[int] | np.ndarray
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A document of the training data."""
+    """A document of the training data. `owner` is its owner, or all of its owners together."""
 
     doc_id: str
     owner: str
@@ -48,6 +49,7 @@ class Split:
         objective: what a model learns.
         labels: names of the classes or topics, in the order of a model's outputs.
         public_labels: True if no document decides on `labels` and `objective`.
+        left_out: number of documents in neither, because an owner of theirs has more documents with others.
     """
 
     train: tuple[Row, ...] = field(repr=False)
@@ -55,10 +57,11 @@ class Split:
     objective: Objective
     labels: tuple[str, ...] = field(repr=False)
     public_labels: bool = False
+    left_out: int = 0
 
     @property
     def n_owners(self) -> int:
-        """Number of owners to learn from. It counts as public."""
+        """Number of owners, or of sets of owners, to learn from. It counts as public."""
         return len({row.owner for row in self.train})
 
 
@@ -67,7 +70,8 @@ def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Colle
 
     An owner is held out by a keyed hash of the owner (or by the split field), never by content, so adding an
     owner moves no other. If the settings list the classes, adding an owner does not change what a document of
-    another owner is trained on either.
+    another owner is trained on either. Of documents with several owners, those of chosen sets of owners are
+    loaded (`choose_groups`); such a set then counts as one owner.
 
     Args:
         workspace: the workspace.
@@ -110,12 +114,16 @@ def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Colle
             )
     else:
         labels = PublicTopics.load(load_encoder(train)).names
+    usable = len(learn) + len(held_out)
+    chosen = choose_groups(tables.to_strings(workspace.catalogue.read(), "owner"))
+    learn, held_out = ([row for row in rows if row.owner in chosen] for rows in (learn, held_out))
+    left_out = usable - len(learn) - len(held_out)
     owners = {row.owner for row in learn}
     # A split field may put documents of one owner into both.
     held_out = [row for row in held_out if row.owner not in owners]
     if len(owners) < 2:
         raise TrainingRefusedError("training needs documents of at least two owners")
-    return Split(tuple(learn), tuple(held_out), classes.objective, labels, classes.public)
+    return Split(tuple(learn), tuple(held_out), classes.objective, labels, classes.public, left_out)
 
 
 def warn_of_private_labels(split: Split) -> None:

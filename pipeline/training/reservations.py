@@ -13,12 +13,15 @@ from lexveil.pipeline.logs import log
 from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.training.charges import (
-    determine_unit,
+    FIXED_GRAPH,
+    describe_relation,
+    determine_population,
     find_gap,
     has_owners,
     record_charges,
     require_complete,
 )
+from lexveil.pipeline.training.data import Split
 from lexveil.pipeline.training.fit import choose_device, choose_micro_batch, is_cuda_available
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -115,7 +118,7 @@ def open_ledger(workspace: Workspace) -> tuple[Ledger, Population]:
         The ledger, and the population with the unit that its first charge has fixed.
     """
     ledger = workspace.ledger
-    wanted = Population(workspace.settings.ledger.population, determine_unit(workspace))
+    wanted = determine_population(workspace, ledger)
     charged = [
         population
         for population in ledger.populations()
@@ -131,6 +134,19 @@ def read_limit(workspace: Workspace, ledger: Ledger, population: Population) -> 
     named = [one for one in ledger.populations() if one.name == population.name]
     set_before = [limit for one in (population, *named) if (limit := ledger.limit(one)) is not None]
     return set_before[0] if set_before else Limit(own.limit_epsilon, own.limit_delta)
+
+
+def tell_what_is_left_out(split: Split, population: Population) -> None:
+    """Say in a line, before anything is charged, what several owners per document mean for a training."""
+    if population.relation == FIXED_GRAPH:
+        used = len(split.train) + len(split.held_out)
+        log.warning(
+            "documents have several owners: each owner counts in one group of documents with the same "
+            "owners, %d of %d documents are left out for it; neighbors: %s",
+            split.left_out,
+            split.left_out + used,
+            describe_relation(population),
+        )
 
 
 def reconcile_ledger(workspace: Workspace) -> None:
@@ -165,7 +181,7 @@ def open_reconciled_ledger(workspace: Workspace) -> Generator[tuple[Ledger, Popu
         try:
             _commit_saved_runs(workspace, ledger)
             _record_if_complete(workspace, ledger, name)
-            yield ledger, Population(name, determine_unit(workspace))
+            yield ledger, determine_population(workspace, ledger)
             _record_if_complete(workspace, ledger, name)
         finally:
             ledger.close()

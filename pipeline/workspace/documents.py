@@ -14,13 +14,26 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, unseal
 
+_AND = "+"  # joins the owners of one document; ids are hexadecimal
+
+
+def join_owners(ids: Iterable[str]) -> str:
+    """Return what tables store for the owners of one document."""
+    return _AND.join(sorted(set(ids)))
+
+
+def split_owners(owner: str) -> list[str]:
+    """Return the ids of the owners that a table stores for one document."""
+    return owner.split(_AND)
+
 
 class DocumentIds:
     """Ids of documents: keyed digests of the owner and the content.
 
     A text that several owners have is a document of each of them, so that no owner changes what another one
-    has. A document without an owner is its own owner, and its id is the digest of the content alone. Texts
-    are equal if they are after Unicode composition and folding of white space.
+    has. A document that belongs to several owners together has their set in the place of the owner. One
+    without an owner is its own owner, and its id is the digest of the content alone. Texts are equal if they
+    are after Unicode composition and folding of white space.
     """
 
     def __init__(self, keys: KeyStore) -> None:
@@ -28,9 +41,9 @@ class DocumentIds:
         self._content = keys.purpose_key("doc-id")
         self._pair = keys.purpose_key("doc-id-of-owner")
 
-    def owner(self, name: str) -> str:
-        """Return the id of an owner."""
-        return content_id(self._owner, name.encode())
+    def owner(self, *names: str) -> str:
+        """Return the id of an owner, or of a set of owners: the sorted ids of its members."""
+        return join_owners(content_id(self._owner, name.encode()) for name in names)
 
     def content(self, text: str) -> str:
         """Return the digest of a content."""

@@ -119,7 +119,7 @@ class TestTimes:
 
 
 def test_no_repr_shows_text_or_names() -> None:
-    source = SourceDocument("Canary text", "Canary id", "Canary owner", "Canary label", item="Canary item")
+    source = SourceDocument("Canary text", "Canary id", ("Canary owner",), "Canary label", item="Canary item")
     document = Document("0a", "0b", "Canary label", None, "Canary text")
     assert "Canary" not in repr([source, document])
     assert pickle.loads(pickle.dumps(document)) == document

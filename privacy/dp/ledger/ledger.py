@@ -63,10 +63,12 @@ class UnitConflictError(LedgerError):
 
     def __init__(self, fixed: Sequence[Population], asked: Population) -> None:
         units = " and ".join(population.unit for population in fixed)
-        super().__init__(
-            f"population {asked.name} counts by {units} since its first charge, "
-            f"this run counts by {asked.unit}"
-        )
+        first = f"population {asked.name} counts by {units} since its first charge"
+        line = f"{first}, this run counts by {asked.unit}"
+        if all(population.unit == asked.unit for population in fixed):
+            relations = " and ".join(population.relation for population in fixed)
+            line += f" under the relation {asked.relation} instead of {relations}"
+        super().__init__(line)
         self.fixed, self.asked = tuple(fixed), asked
 
 

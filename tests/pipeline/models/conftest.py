@@ -45,6 +45,7 @@ def make_card() -> Callable[..., ModelCard]:
             "max_batch": None,
             "max_items_per_owner": 8,
             "owners": 500,
+            "documents_left_out": 0,
             "labels": 3,
             "label_source": "settings",
             "population": "default",

@@ -102,11 +102,11 @@ class TestSidecars:
             put(tmp_path / name)
         write_jsonl(self.ROWS, "metadata.jsonl")
         found, rejected = read([tmp_path], IngestSettings(split_field="meta.part"))
-        about = {d.source_id: (d.owner, d.label, d.split) for d in found}
+        about = {d.source_id: (d.owners, d.label, d.split) for d in found}
         assert about == {
-            "one": (None, "tax", "test"),
-            "2": (None, "labour", "train"),
-            "c.txt": (None, None, None),
+            "one": ((), "tax", "test"),
+            "2": ((), "labour", "train"),
+            "c.txt": ((), None, None),
         }
         assert rejected == []
 
@@ -114,7 +114,7 @@ class TestSidecars:
         put(tmp_path / "a.txt")
         put(tmp_path / "metadata.csv", "file_name,id,owner\na.txt,one,ann\n")
         ((document,), rejected) = read([tmp_path], IngestSettings(owner_field="owner"))
-        assert (document.source_id, document.owner, rejected) == ("one", "ann", [])
+        assert (document.source_id, document.owners, rejected) == ("one", ("ann",), [])
 
     def test_without_file_names_it_is_a_file_of_records(
         self, tmp_path: Path, write_jsonl: WriteJsonl
@@ -145,19 +145,19 @@ class TestRecords:
             text_field="body.text", id_field="uid", owner_field="meta.who.id", label_field="meta.class"
         )
         ((found,), _) = read([write_jsonl([record])], ingest)
-        assert (found.text, found.source_id, found.owner, found.label) == ("A text.", "3", "7", "tax")
+        assert (found.text, found.source_id, found.owners, found.label) == ("A text.", "3", ("7",), "tax")
 
     def test_a_name_with_a_dot_in_it_is_found_too(self, tmp_path: Path) -> None:
         put(tmp_path / "a.csv", "id,text,meta.matter\n1,A text.,m1\n")
         ((found,), _) = read([tmp_path / "a.csv"], IngestSettings(owner_field="meta.matter"))
-        assert found.owner == "m1"
+        assert found.owners == ("m1",)
 
     def test_why_records_are_rejected(self, tmp_path: Path) -> None:
         lines = [
             json.dumps({"text": "good", "owner": "a"}),
             json.dumps({"text": "no owner"}),
             json.dumps({"text": "blank owner", "owner": "  "}),
-            json.dumps({"text": "owner no word", "owner": ["a"]}),
+            json.dumps({"text": "owner no word", "owner": {"a": 1}}),
             json.dumps({"text": None, "owner": "a"}),
             json.dumps({"text": 7, "owner": "a"}),
             json.dumps({"text": " \n", "owner": "a"}),
