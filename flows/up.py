@@ -17,7 +17,7 @@ from lexveil.flows.prefect_home import keep_prefect_in
 from lexveil.pipeline.errors import LexveilError
 from lexveil.pipeline.workspace.workspace import Workspace
 
-_START_SECONDS = 180
+_START_SECONDS = 600  # a server that ends is noticed at once; a busy machine takes minutes to start one
 _STOP_SECONDS = 30
 _POLL_SECONDS = 0.5
 _MAX_LOG_BYTES = 8 << 20

@@ -151,7 +151,8 @@ class Shell:
             self.process.stdin.close()
         self.process.wait(SECONDS)
         for block, process, log in reversed(self.servers):
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has ended by itself: its exit code says so
+                os.killpg(process.pid, signal.SIGTERM)
             code = process.wait(SECONDS)
             assert code in (0, 130, 143, -signal.SIGTERM), f"{block.name}: {log.read_text(encoding='utf-8')}"
 

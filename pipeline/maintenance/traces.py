@@ -1,8 +1,8 @@
 """Traces of what is erased: its words, its path and its fields, held during an erasure to search for them.
 
 A word counts if it can come from nowhere else: not from Lexveil's own program, settings and messages, not
-from a public word list, not from the path or the fields of anything that is kept. Rows of tables that belong
-to a kept document, by its id, are that document's own and are not searched for words.
+from a public word list, not from the path or the fields of anything that is kept. What belongs to a kept
+document, by its id, is that document's own and is not searched for words: rows of tables, review pages, gold.
 """
 
 from __future__ import annotations
@@ -151,8 +151,20 @@ def _stand_in_file(path: Path, traces: Traces, kept: Collection[str]) -> bool:
         head = file.read(len(_SQLITE_MAGIC))
     if head == _SQLITE_MAGIC:
         return stand_in_database(path, traces)
+    if path.parent.name == "review":
+        return traces.stand_in_bytes(_read_review(path, kept))
     content = _read_dump(path) if head.startswith(_DUMP_MAGIC) else path.read_bytes()
     return traces.stand_in_bytes(content)
+
+
+def _read_review(path: Path, kept: Collection[str]) -> bytes:
+    """Return what in a review page or in the gold belongs to no kept document."""
+    if path.stem in kept:
+        return b""
+    content = path.read_bytes()
+    if path.name != "gold.jsonl":
+        return content
+    return b"\n".join(line for line in content.splitlines() if json.loads(line)["id"] not in kept)
 
 
 def _stand_in_table(path: Path, traces: Traces, kept: Collection[str]) -> bool:

@@ -18,8 +18,10 @@ from lexveil.pipeline.job import run_job
 from lexveil.pipeline.maintenance.backup import back_up
 from lexveil.pipeline.maintenance.erasure import ERASURES, erase, scan
 from lexveil.pipeline.maintenance.traces import Traces
+from lexveil.pipeline.masking.decisions import pages_folder
 from lexveil.pipeline.masking.vault import restore_document
 from lexveil.pipeline.models.saved import list_models
+from lexveil.pipeline.reports.review_page import write_reviews
 from lexveil.pipeline.request import find_reusable_result, make_request
 from lexveil.pipeline.settings import Settings, load_settings
 from lexveil.pipeline.sources.files import SourceFile
@@ -56,6 +58,28 @@ def rows_of(workspace: Workspace, doc_id: str) -> list[str]:
 @pytest.fixture
 def doc_id(finished: Finished) -> str:
     return tables.to_strings(finished.workspace.with_settings(Settings()).catalogue.read(), "doc_id")[3]
+
+
+def test_pages_and_gold_of_kept_documents_are_their_own(finished: Finished, doc_id: str) -> None:
+    """They share words with what is erased, since the documents do."""
+    workspace = finished.workspace.with_settings(finished.settings)
+    write_reviews(workspace, [])
+    page = pages_folder(workspace) / f"{doc_id}.html"
+    content = page.read_bytes()
+    gold = [
+        {"id": kept.stem, "text": kept.read_text()}
+        for kept in page.parent.glob("*.html")
+        if kept.stem != "index"
+    ]
+    (page.parent / "gold.jsonl").write_text("".join(json.dumps(line) + "\n" for line in gold))
+    assert erase(workspace, doc_id).scan.left == 0
+    assert not page.exists()
+    other = tables.to_strings(workspace.catalogue.read(), "doc_id")[0]
+    traces = Traces(frozenset(), frozenset(["quillwort"]))
+    (page.parent / f"{other}.html").write_text("quillwort")
+    assert scan(workspace, traces).left == 0
+    page.write_bytes(content + b" quillwort")
+    assert scan(workspace, traces).places == ("review",)
 
 
 def test_key_and_rows_are_gone(finished: Finished, doc_id: str) -> None:

@@ -77,7 +77,7 @@ def test_the_whole_audit(trained: Workspace) -> None:
     assert spent(trained) == before
     card = read_card(found.saved.folder)
     assert card["audit"] == found.card
-    assert format_audit(card).startswith("Passed. 10 of 10 tests held on 20")
+    assert format_audit(card).startswith(f"Passed. {len(GATE) + 1} of {len(GATE) + 1} tests held on 20")
     for_people = (found.saved.folder / "MODEL_CARD.md").read_text()
     assert for_people.count("## Audit") == 1
     assert format_audit(card) in for_people
@@ -114,7 +114,7 @@ def test_a_card_that_lies_fails(trained: Workspace) -> None:
     assert (found.attacked, found.unprotected) == (None, None)
     assert found.card["failed"] == ["accounting", "secret_randomness"]
     line = format_audit(read_card(found.saved.folder))
-    assert line.startswith("FAILED: accounting, secret_randomness. 7 of 9")
+    assert line.startswith(f"FAILED: accounting, secret_randomness. {len(GATE) - 2} of {len(GATE)}")
 
 
 @pytest.mark.parametrize(
