@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
-from tests.deadlines import HANGS_AFTER
+from tests.deadlines import HANGS_AFTER, stop
 from tests.selection import marks_of
 
 if TYPE_CHECKING:
@@ -376,8 +376,7 @@ def start_prefect_server(home: Path, **environment: str) -> Generator[PrefectSer
             pytest.fail("the Prefect server did not start")
         yield PrefectServer(url, home)
     finally:
-        server.terminate()
-        server.wait(30)
+        stop(server)
 
 
 @pytest.fixture(scope="session")

@@ -427,7 +427,8 @@ class TestTheRandomnessOfARun:
                 owned("train", **started)
         (model,) = list_models(Workspace.open(owned.root))
         model.folder.rename(tmp_path / "out")
-        assert owned.done("train", **started | {"LEXVEIL_TRAIN__MICRO_BATCH": "5"})["new"] is True
+        changed: dict[str, Any] = started | {"LEXVEIL_TRAIN__MICRO_BATCH": "5"}
+        assert owned.done("train", **changed)["new"] is True
         (again,) = list_models(Workspace.open(owned.root))
         weights = [path / "model.safetensors" for path in (tmp_path / "out", again.folder)]
         assert weights[0].read_bytes() == weights[1].read_bytes()

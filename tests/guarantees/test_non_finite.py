@@ -68,7 +68,7 @@ def items_of(kind: Kind, encoder: PublicEncoder, odd: float | None) -> tuple[lis
                 item = nn.functional.normalize(torch.randn(encoder.dimension, generator=draws), dim=0)
             if owner == 2 and odd is None:
                 continue
-            if owner == 2 and number == 2:
+            if odd is not None and (owner, number) == (2, 2):
                 item[1] = POISON if takes_tokens(kind) else odd
             items.append(item)
             owners.append(owner)

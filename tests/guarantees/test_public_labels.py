@@ -159,7 +159,8 @@ class TestWithoutAList:
     """The set of classes is read off the documents: the command and the card say so, names are masked."""
 
     @pytest.fixture(scope="class")
-    def workspace(self, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    @classmethod
+    def workspace(cls, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         made = records()
         made[18]["label"] = "tenancy"
         return open_masked(tmp_path_factory.mktemp("without"), made)

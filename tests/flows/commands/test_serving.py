@@ -38,6 +38,7 @@ def test_an_end_while_it_starts_is_logged(
 
 def test_api_keys_are_issued_and_revoked_without_serving(lexveil: Lexveil, tmp_path: Path) -> None:
     workspace = Workspace.create_or_open(tmp_path / "w")
+    _ = workspace.keys
     issued = lexveil("serve", "--new-api-key", "office", "-w", "w", "--json").json
     assert issued["tenant"] == "office"
     key_id = issued["api_key"].split("_")[1]
