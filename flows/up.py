@@ -117,7 +117,7 @@ def bring_up(
     pages = {"PREFECT_UI_STATIC_DIRECTORY": str(keep_prefect_in(workspace) / "ui")}
     os.environ |= {**_ENVIRONMENT, **pages, **os.environ, "PREFECT_API_URL": url}
     services = Services(workspace, dict(os.environ))
-    with _watch_signals() as interrupted:
+    with watch_signals() as interrupted:
         try:
             if given is None:
                 options = ("--host", "127.0.0.1", "--port", str(port), "--analytics-off")
@@ -163,7 +163,7 @@ def _is_healthy(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def _watch_signals() -> Generator[Callable[[], bool], None, None]:
+def watch_signals() -> Generator[Callable[[], bool], None, None]:
     """Yield a function that is true once SIGINT or SIGTERM has arrived; restores the handlers at the end."""
     received: list[int] = []
 

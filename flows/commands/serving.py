@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -111,19 +109,18 @@ def serve(
 
 
 def _serve_until_interrupted(workspace: Workspace, model: str | None, as_json: bool) -> None:
-    from lexveil.pipeline.serving import endpoint
+    from lexveil.flows.up import watch_signals
 
-    # By default, SIGTERM would end the process before the log records how the serving ended. Both signals
-    # wait until the log has recorded that it started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    interrupts = {signal.SIGTERM, signal.SIGINT}
-    encrypted = workspace.settings.encrypted
-    scheme = "https" if encrypted.tls_certificate else "http"
-    console.show({"url": f"{scheme}://{encrypted.host}:{encrypted.port}"}, as_json)
-    signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
-    with workspace.log.record("serve"), suppress(KeyboardInterrupt):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts)
-        endpoint.serve_model(workspace, model)
+    # Noted, not raised: by default, SIGTERM would end the process before the log records how the serving
+    # ended, and an exception can be lost in an import or a callback.
+    with watch_signals() as interrupted:
+        encrypted = workspace.settings.encrypted
+        scheme = "https" if encrypted.tls_certificate else "http"
+        console.show({"url": f"{scheme}://{encrypted.host}:{encrypted.port}"}, as_json)
+        from lexveil.pipeline.serving import endpoint
+
+        with workspace.log.record("serve"):
+            endpoint.serve_model(workspace, model, interrupted)
 
 
 def classify(

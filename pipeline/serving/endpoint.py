@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from lexveil.nlp.encoders.models import FeatureModel
@@ -35,12 +36,15 @@ def build_offer(model: FeatureModel, folder: Path, name: str, profile: Profile =
     return Offer(ServedModel(build_head(model), profile), model.config.labels, name, folder)
 
 
-def serve_model(workspace: Workspace, name: str | None) -> None:
+def serve_model(
+    workspace: Workspace, name: str | None, interrupted: Callable[[], bool] = lambda: False
+) -> None:
     """Serve a model's head until interrupted. The process holds no secret key and no document.
 
     Args:
         workspace: the workspace.
         name: name or kind of the model; None: the kind in the settings.
+        interrupted: true once the endpoint shall end, from whatever moment on.
 
     Raises:
         TrainingRefusedError: there is no such model, or its head cannot be served encrypted.
@@ -58,7 +62,7 @@ def serve_model(workspace: Workspace, name: str | None) -> None:
     save_extractor(model, extractor)
     offer = build_offer(model, extractor, saved.name, settings.profile)
     try:
-        serve(offer, state, _build_listen_options(settings), _build_limits(settings))
+        serve(offer, state, _build_listen_options(settings), _build_limits(settings), interrupted)
     except (HeadRefusedError, ShapeRefusedError) as error:
         raise TrainingRefusedError(f"this model's head cannot be served encrypted: {error}") from None
 

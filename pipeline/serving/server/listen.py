@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,24 @@ class ListenOptions:
     graceful_seconds: int = 60
 
 
-def serve(offer: Offer, folder: Path, listen: ListenOptions, limits: ServerLimits) -> None:
+class _Server(uvicorn.Server):
+    """A server that also ends where it was asked to before it had handlers of its own."""
+
+    def __init__(self, config: uvicorn.Config, interrupted: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self._interrupted = interrupted
+
+    async def on_tick(self, counter: int) -> bool:
+        return self._interrupted() or await super().on_tick(counter)
+
+
+def serve(
+    offer: Offer,
+    folder: Path,
+    listen: ListenOptions,
+    limits: ServerLimits,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> None:
     """Serve until interrupted. The process holds no secret key of a client, and no document.
 
     Args:
@@ -60,6 +78,7 @@ def serve(offer: Offer, folder: Path, listen: ListenOptions, limits: ServerLimit
         folder: folder of the endpoint's state.
         listen: address, TLS and connection limits.
         limits: limits of requests.
+        interrupted: true once the server shall end, from whatever moment on.
 
     Raises:
         EndpointError: the folder or the address cannot be used, or is open to other machines without API
@@ -82,7 +101,9 @@ def serve(offer: Offer, folder: Path, listen: ListenOptions, limits: ServerLimit
             config.load()
         except (OSError, ssl.SSLError):
             raise EndpointError("the TLS files cannot be used") from None
-        server = uvicorn.Server(config)
+        server = _Server(config, interrupted)
+        if interrupted():
+            return
         try:
             server.run()
         except SystemExit:  # uvicorn has logged the reason

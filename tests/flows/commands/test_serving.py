@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,17 +24,36 @@ NOBODY = "http://127.0.0.1:9"
 def test_an_end_while_it_starts_is_logged(
     finished: Finished, command_in: Callable[[Path], Command], tmp_path: Path
 ) -> None:
-    """SIGTERM comes before the server has handlers of its own."""
+    """SIGTERM comes before the server has handlers of its own, at whatever moment that is."""
     workspace = finished.workspace.with_settings(finished.settings)
     process = command_in(tmp_path).start("serve", "-w", workspace.root, "--port", "0")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("url")
-    while not workspace.log.read():
-        assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=HANGS_AFTER)
     assert process.returncode == 0
     assert [entry.outcome for entry in workspace.log.read()] == ["started", "done"]
+
+
+def test_an_end_that_a_callback_swallows_is_not_lost(
+    finished: Finished, lexveil: Lexveil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception of the handler would be lost in an import, a finalizer or a library's callback."""
+    from lexveil.pipeline.serving import endpoint
+
+    workspace = finished.workspace.with_settings(finished.settings)
+    before, find = len(workspace.log.read()), endpoint.find_model
+
+    def interrupted(*arguments: Any) -> Any:
+        with suppress(BaseException):
+            signal.raise_signal(signal.SIGTERM)
+        return find(*arguments)
+
+    monkeypatch.setattr(endpoint, "find_model", interrupted)
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    assert lexveil("serve", "-w", workspace.root, "--port", "0").code == 0
+    assert [entry.outcome for entry in workspace.log.read()[before:]] == ["started", "done"]
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
 
 
 def test_api_keys_are_issued_and_revoked_without_serving(lexveil: Lexveil, tmp_path: Path) -> None:
