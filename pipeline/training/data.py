@@ -115,8 +115,9 @@ def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Colle
     else:
         labels = PublicTopics.load(load_encoder(train)).names
     usable = len(learn) + len(held_out)
-    chosen = choose_groups(tables.to_strings(workspace.catalogue.read(), "owner"))
-    learn, held_out = ([row for row in rows if row.owner in chosen] for rows in (learn, held_out))
+    if workspace.settings.ledger.unit != "document":  # by documents, each counts by itself, whoever has it
+        chosen = choose_groups(tables.to_strings(workspace.catalogue.read(), "owner"))
+        learn, held_out = ([row for row in rows if row.owner in chosen] for rows in (learn, held_out))
     left_out = usable - len(learn) - len(held_out)
     owners = {row.owner for row in learn}
     # A split field may put documents of one owner into both.
