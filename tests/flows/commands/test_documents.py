@@ -31,7 +31,7 @@ def doc_id(finished: Finished) -> str:
 def test_the_quarantine(lexveil: Lexveil, finished: Finished, common: tuple[object, ...]) -> None:
     result = lexveil("quarantine", *common).json
     assert result["quarantined"] == finished.first["quarantined"] == len(result["items"])
-    assert all(set(item) == {"reason", "where"} for item in result["items"])
+    assert all(set(item) == {"item", "reason", "where"} for item in result["items"])
 
 
 def test_restore_writes_the_original_until_it_is_erased(
@@ -42,13 +42,13 @@ def test_restore_writes_the_original_until_it_is_erased(
     assert result["characters"] == len(text)
     assert "".join(text.split()) in finished.gold
     erased = lexveil("erase", doc_id, *common).json
-    assert erased["keys"] == 1
+    assert erased["keys"] == 1 + erased["sources"]
     assert lexveil("restore", doc_id, "again.txt", *common).code == 2
     assert not (tmp_path / "again.txt").exists()
     entries = Workspace.open(finished.workspace.root).log.read()
     by_action = {entry.action: entry for entry in entries if entry.outcome == "done"}
     assert by_action["restore"].facts["doc_id"] == doc_id
-    assert by_action["erase"].facts["keys"] == 1
+    assert by_action["erase"].facts["keys"] == erased["keys"]
     assert any(entry.action == "restore" and entry.outcome.startswith("failed") for entry in entries)
 
 
