@@ -129,10 +129,7 @@ def record_audit(folder: Path, audit: Mapping[str, Any]) -> None:
         folder: folder of the model.
         audit: the verdict, which becomes the card's field `audit`.
     """
-    card = {**read_card(folder), "audit": dict(audit)}
-    write_json(folder / CARD, card)
-    kept = _read_for_people(folder, card)
-    _write_for_people(folder, kept, card)
+    _record(folder, "audit", audit)
 
 
 def record_score(folder: Path, released: Mapping[str, Any]) -> None:
@@ -142,28 +139,27 @@ def record_score(folder: Path, released: Mapping[str, Any]) -> None:
         folder: folder of the model.
         released: the score, which becomes the card's field `released`.
     """
-    card = {**read_card(folder), "released": dict(released)}
+    _record(folder, "released", released)
+
+
+def _record(folder: Path, name: str, value: Mapping[str, Any]) -> None:
+    """Write a field of the card, and the last sections of the card for people, which follow from it."""
+    card = {**read_card(folder), name: dict(value)}
     write_json(folder / CARD, card)
-    kept = _read_for_people(folder, card)
-    text = (
+    path = folder / CARD_FOR_PEOPLE
+    text = path.read_text(encoding="utf-8") if path.exists() else f"# {card['name']}\n\n{card['statement']}\n"
+    bare = text.partition(_AUDIT_HEAD)[0].partition(_SCORE_HEAD)[0]
+    score = f"{_SCORE_HEAD}{_format_score(card['released'])}\n" if "released" in card else ""
+    write_bytes(path, f"{bare}{score}{_AUDIT_HEAD}{format_audit(card)}\n".encode())
+
+
+def _format_score(released: Mapping[str, Any]) -> str:
+    return (
         f"{released['score']:.3f}, with noise of standard deviation {released['noise']:.3f}: the share of an "
         f"owner's documents that are classified correctly, mean over {released['owners']} held-out owners. "
         f"It was charged ({released['epsilon']:.3g}, {released['delta']:.0e}) to population "
         f"{released['population']}."
     )
-    _write_for_people(folder, f"{kept.partition(_SCORE_HEAD)[0]}{_SCORE_HEAD}{text}\n", card)
-
-
-def _read_for_people(folder: Path, card: Mapping[str, Any]) -> str:
-    """Return the card for people without the section of the audit, its last."""
-    path = folder / CARD_FOR_PEOPLE
-    bare = f"# {card['name']}\n\n{card['statement']}\n"
-    text = path.read_text(encoding="utf-8") if path.exists() else bare
-    return text.partition(_AUDIT_HEAD)[0]
-
-
-def _write_for_people(folder: Path, kept: str, card: Mapping[str, Any]) -> None:
-    write_bytes(folder / CARD_FOR_PEOPLE, f"{kept}{_AUDIT_HEAD}{format_audit(card)}\n".encode())
 
 
 def format_audit(card: Mapping[str, Any]) -> str:
