@@ -29,7 +29,13 @@ from lexveil.flows.runners.tasks import shard_tasks
 from lexveil.flows.schedules import Schedules, WorkPool
 from lexveil.pipeline.errors import AuditFailedError, SettingsError
 from lexveil.pipeline.logs import seal_errors
-from lexveil.pipeline.request import make_request, prepare_workspace, reuse_last_result, submit_request
+from lexveil.pipeline.request import (
+    make_request,
+    needs_labels,
+    prepare_workspace,
+    reuse_last_result,
+    submit_request,
+)
 from lexveil.pipeline.settings import Settings, find_settings_file, load_settings
 from lexveil.pipeline.sources.scheduled import locate_sources, read_scheduled_sources, save_scheduled_sources
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -115,8 +121,7 @@ def scheduled_job(workspace: str, sources: list[str] | None = None, config: str 
     paths = locate_sources(names)
     if reuse_last_result(workspace, settings, paths) is not None:
         return
-    need_labels = settings.train.objective != "denoise" and settings.train.labels is None
-    opened = prepare_workspace(workspace, settings, paths, need_labels=need_labels)
+    opened = prepare_workspace(workspace, settings, paths, need_labels=needs_labels(settings))
     request = make_request(opened, paths)
     submit_request(opened, request)
     execute_request(opened, request)

@@ -65,6 +65,11 @@ class Request:
         return compute_digest([list(self.sources), decided])
 
 
+def needs_labels(settings: Settings) -> bool:
+    """Return True if the labels of the documents decide whether a classifier can be trained."""
+    return settings.train.objective != "denoise" and settings.train.labels is None
+
+
 def check_request(
     location: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool
 ) -> None:

@@ -53,15 +53,20 @@ def run(
     }
     settings = options.settings(ingest=asdict(fields), train=training, workers=workers)
     from lexveil.flows.prefect_home import keep_prefect_in
-    from lexveil.pipeline.request import make_request, prepare_workspace, reuse_last_result, submit_request
+    from lexveil.pipeline.request import (
+        make_request,
+        needs_labels,
+        prepare_workspace,
+        reuse_last_result,
+        submit_request,
+    )
     from lexveil.pipeline.sources.scheduled import locate_sources
 
     sources = locate_sources(sources)
     location = options.location or _default_workspace(sources)
     result = reuse_last_result(location, settings, sources)
     if result is None:
-        need_labels = settings.train.objective != "denoise" and settings.train.labels is None
-        workspace = prepare_workspace(location, settings, sources, need_labels=need_labels)
+        workspace = prepare_workspace(location, settings, sources, need_labels=needs_labels(settings))
         request = make_request(workspace, sources)
         keep_prefect_in(workspace)
         from lexveil.flows.main import run as run_flow
