@@ -26,18 +26,18 @@ from lexveil.pipeline.records import ForEach, Progress, run_one_by_one
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.charges import record_charges, release
-from lexveil.pipeline.training.data import Split, load_split, warn_of_private_labels
+from lexveil.pipeline.training.data import Split, load_split
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit
 from lexveil.pipeline.training.identity import describe_recipe
 from lexveil.pipeline.training.owner_scores import plan_score_release, score_held_out_owners
-from lexveil.pipeline.training.recipes import check_deltas, plan_training
+from lexveil.pipeline.training.recipes import plan_training
 from lexveil.pipeline.training.reservations import (
     RunSecret,
+    check_before_charging,
     open_ledger,
     open_reconciled_ledger,
     read_limit,
     reserve,
-    tell_what_is_left_out,
 )
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import read_json, write_json
@@ -187,9 +187,7 @@ def search_private(
     with open_reconciled_ledger(workspace) as (ledger, population):
         done = read_json(path) or read_json(old_path)
         if done is None:
-            check_deltas(train, read_limit(workspace, ledger, population), split.n_owners)
-            warn_of_private_labels(split)
-            tell_what_is_left_out(split, population)
+            check_before_charging(workspace, ledger, population, split)
             plans = [_plan(candidate, split, train) for candidate in chosen]
             reserved = _reserve_all(
                 workspace, ledger, population, [*plans, plan_score_release(train)], digest

@@ -17,7 +17,7 @@ from lexveil.pipeline.models.saved import SavedModel, find_model, save_model
 from lexveil.pipeline.records import ForEach, Progress, format_moment, run_one_by_one
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.charges import describe_relation
-from lexveil.pipeline.training.data import Split, load_split, warn_of_private_labels
+from lexveil.pipeline.training.data import Split, load_split
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, choose_device, fit
 from lexveil.pipeline.training.identity import (
     compute_documents_digest,
@@ -25,16 +25,15 @@ from lexveil.pipeline.training.identity import (
     find_trained_model,
     record_training,
 )
-from lexveil.pipeline.training.recipes import check_deltas, plan_training
+from lexveil.pipeline.training.recipes import plan_training
 from lexveil.pipeline.training.reservations import (
     ReservedRun,
     RunSecret,
     build_checkpoint,
+    check_before_charging,
     format_model_name,
     open_reconciled_ledger,
-    read_limit,
     reserve,
-    tell_what_is_left_out,
 )
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.shards import read_manifest
@@ -134,10 +133,7 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
         documents = compute_documents_digest(workspace, compute_decisions_digests(workspace))
         if (existing := find_trained_model(workspace, run.split, documents)) is not None:
             return TrainingOutcome(existing, new=False)
-        limit = read_limit(workspace, ledger, population)
-        check_deltas(workspace.settings.train, limit, run.split.n_owners)
-        warn_of_private_labels(run.split)
-        tell_what_is_left_out(run.split, population)
+        check_before_charging(workspace, ledger, population, run.split)
         reserved = reserve(workspace, ledger, population, run.plan, run.digest)
         if reserved.secret is None:
             name = format_model_name(workspace.settings, reserved.run)

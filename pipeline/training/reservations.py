@@ -21,8 +21,9 @@ from lexveil.pipeline.training.charges import (
     record_charges,
     require_complete,
 )
-from lexveil.pipeline.training.data import Split
+from lexveil.pipeline.training.data import Split, warn_of_private_labels
 from lexveil.pipeline.training.fit import choose_device, choose_micro_batch, is_cuda_available
+from lexveil.pipeline.training.recipes import check_deltas
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.checkpoint import Checkpoint
@@ -136,8 +137,16 @@ def read_limit(workspace: Workspace, ledger: Ledger, population: Population) -> 
     return set_before[0] if set_before else Limit(own.limit_epsilon, own.limit_delta)
 
 
-def tell_what_is_left_out(split: Split, population: Population) -> None:
-    """Say in a line, before anything is charged, what several owners per document mean for a training."""
+def check_before_charging(workspace: Workspace, ledger: Ledger, population: Population, split: Split) -> None:
+    """Refuse a training whose delta promises nothing, and say in lines what its guarantee leaves out.
+
+    Call it before the ledger is charged.
+
+    Raises:
+        TrainingRefusedError: a delta is too large for the number of owners.
+    """
+    check_deltas(workspace.settings.train, read_limit(workspace, ledger, population), split.n_owners)
+    warn_of_private_labels(split)
     if population.relation == FIXED_GRAPH:
         used = len(split.train) + len(split.held_out)
         log.warning(
