@@ -1,0 +1,179 @@
+"""What an erasure is to erase: documents, entries of the quarantine, and source files left without either."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from lexveil.pipeline.errors import SourceError
+from lexveil.pipeline.sources.documents import SourceItem, read_owners, read_source_id
+from lexveil.pipeline.sources.plan import Items, read_plans
+from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.documents import DocumentIds, Quarantined, read_quarantine, split_owners
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.vault import content_id
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be erased.
+
+    Attributes:
+        doc_ids: the documents.
+        quarantined: the entries of the quarantine.
+        items: source items of which nothing would be kept, by id.
+    """
+
+    doc_ids: list[str]
+    quarantined: list[Quarantined]
+    items: dict[str, SourceItem]
+
+
+def find_named(workspace: Workspace, name: str) -> Target:
+    """Find a document, or an entry of the quarantine, and what would be empty without it.
+
+    Args:
+        workspace: the workspace.
+        name: id of the document, in the workspace or in its source; or id or location of an entry of the
+            quarantine.
+
+    Raises:
+        SourceError: there is none, or the id stands for several documents.
+    """
+    source_key = content_id(workspace.keys.purpose_key("source-id"), name.encode())
+    catalogue = workspace.catalogue.read().to_pylist()
+    ids = {row["doc_id"] for row in catalogue if name == row["doc_id"] or source_key == row["source_key"]}
+    ids |= workspace.keys.erased_ids([name]) or _find_copied(workspace, name)
+    entries = [entry for entry in _list_unreadable(workspace) if name in (entry.item, entry.where)]
+    if not ids and not entries:
+        raise SourceError("there is no such document in this workspace")
+    if len(ids) > 1:
+        raise SourceError(f"{len(ids)} documents have this id in their sources; give the doc_id of one")
+    return _make_target(workspace, sorted(ids), [] if ids else entries)
+
+
+def _find_copied(workspace: Workspace, name: str) -> set[str]:
+    """Find the document of a file by the file's path, or by the id that it has in its source.
+
+    Of several files with the same document, the tables have the id of one.
+    """
+    ids: set[str] = set()
+    for index, planned in enumerate(read_plans(workspace)):
+        named = {
+            item_id
+            for item_id, item in planned.items()
+            if item is not None and item.piece is None and name in (item.path, read_source_id(item))
+        }
+        if named:
+            rows = _list_rows(workspace, index, planned, guess=True)
+            ids |= {doc_id for doc_id, sources in rows if doc_id and not named.isdisjoint(sources)}
+    return ids
+
+
+def find_owned(workspace: Workspace, owner: str) -> Target:
+    """Find the documents of an owner, and the unreadable files whose sidecar row names the owner.
+
+    Args:
+        workspace: the workspace.
+        owner: id of the owner, in the workspace or in the source.
+
+    Raises:
+        SourceError: there are none.
+    """
+    digests = DocumentIds(workspace.keys)
+    ids = {owner, digests.owner(owner)}
+    doc_ids = [
+        row["doc_id"]
+        for row in workspace.catalogue.read().select(["doc_id", "owner"]).to_pylist()
+        if not ids.isdisjoint([row["owner"], *split_owners(row["owner"])])
+    ]
+    owned: set[str] = set()
+    for items in read_plans(workspace):
+        for item_id, item in items.items():
+            named = () if item is None else read_owners(item)
+            if not ids.isdisjoint([*named, *map(digests.owner, named)]):
+                owned.add(item_id)
+    entries = [entry for entry in _list_unreadable(workspace) if entry.source in owned]
+    if not doc_ids and not entries:
+        raise SourceError("there is no document of such an owner in this workspace")
+    return _make_target(workspace, doc_ids, entries)
+
+
+def _list_unreadable(workspace: Workspace) -> list[Quarantined]:
+    return [entry for entry in read_quarantine(workspace) if entry.content is not None]
+
+
+def _make_target(workspace: Workspace, doc_ids: list[str], entries: list[Quarantined]) -> Target:
+    items = list_empty_items(workspace, doc_ids, [entry.item for entry in entries])
+    return Target(doc_ids, entries, items)
+
+
+def list_empty_items(
+    workspace: Workspace, doc_ids: Collection[str] | None = None, entries: Collection[str] = ()
+) -> dict[str, SourceItem]:
+    """List the source items of which nothing is kept besides what is named; those of one file together.
+
+    A file of records keeps its path as long as one of its records is kept.
+
+    Args:
+        workspace: the workspace.
+        doc_ids: documents that are to be erased. None: list the items of which nothing is kept now.
+        entries: entries of the quarantine that are to be erased.
+    """
+    plans = read_plans(workspace)
+    items = {item_id: item for planned in plans for item_id, item in planned.items() if item is not None}
+    kept: set[str] = set()  # paths of what is kept
+    named: set[str] = set()  # paths of what is named
+    for index, planned in enumerate(plans):
+        for doc_id, sources in _list_rows(workspace, index, planned, guess=doc_ids is not None):
+            paths = named if doc_id in (doc_ids or ()) else kept
+            paths.update(items[source].path for source in sources if source in items)
+    for entry in _list_unreadable(workspace):
+        (named if entry.item in entries else kept).add(_find_path(entry, items))
+    if doc_ids is None:
+        named = {item.path for item in items.values()}
+    else:  # the same bytes are the same document: an earlier version did not record where it lies again
+        digests = {item.digest for item in items.values() if item.piece is None and item.path in named}
+        named |= {item.path for item in items.values() if item.piece is None and item.digest in digests}
+    return {item_id: item for item_id, item in items.items() if item.path in named - kept}
+
+
+def _list_rows(
+    workspace: Workspace, index: int, planned: Items, guess: bool
+) -> Iterator[tuple[str, Collection[str]]]:
+    """Yield each kept document of a shard, with the ids of the items that have it.
+
+    Where an earlier version did not record the items, they are guessed by the id that a file's document has
+    in its source, or every item of the shard is taken to have a document that is kept.
+    """
+    path = tables.part_path(workspace.raw, index)
+    if not path.exists():  # not ingested yet
+        yield "", planned
+        return
+    columns = [
+        name for name in ("doc_id", "source_key", "item", "copies") if name in tables.read_column_names(path)
+    ]
+    key = workspace.keys.purpose_key("source-id")
+    files = {
+        content_id(key, read_source_id(item).encode()): item_id
+        for item_id, item in planned.items()
+        if item is not None and item.piece is None
+    }
+    records = [item_id for item_id, item in planned.items() if item is not None and item.piece is not None]
+    for row in tables.read_part(path, columns).to_pylist():
+        if row.get("item") is not None and row.get("copies") is not None:
+            yield row["doc_id"], [row["item"], *row["copies"]]
+        elif not guess:
+            yield "", planned
+        elif row.get("item") is not None:
+            yield row["doc_id"], [row["item"]]
+        else:
+            yield row["doc_id"], [files[row["source_key"]]] if row["source_key"] in files else records
+
+
+def _find_path(entry: Quarantined, items: Mapping[str, SourceItem]) -> str:
+    """Return the path of the file that contains what could not be read."""
+    if entry.source is not None and entry.source in items:
+        return items[entry.source].path
+    is_file = any(item.path == entry.where for item in items.values())
+    return entry.where if is_file else entry.where.rpartition("#")[0]
