@@ -10,6 +10,11 @@ from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.workspace.workspace import Workspace
 
 
+def locate_own_home(workspace: Workspace) -> Path:
+    """Return the folder in the workspace where Prefect keeps its files, unless PREFECT_HOME is set."""
+    return workspace.local / "prefect"
+
+
 def keep_prefect_in(workspace: Workspace) -> Path:
     """Have Prefect keep its files in the workspace; a PREFECT_HOME that is set is kept.
 
@@ -22,7 +27,7 @@ def keep_prefect_in(workspace: Workspace) -> Path:
     Raises:
         WorkspaceError: The folder cannot be written.
     """
-    home = Path(os.environ.get("PREFECT_HOME") or workspace.local / "prefect").absolute()
+    home = Path(os.environ.get("PREFECT_HOME") or locate_own_home(workspace)).absolute()
     with suppress(OSError):
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(home, os.W_OK | os.X_OK):

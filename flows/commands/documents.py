@@ -57,7 +57,9 @@ def erase(
 
 def _find_scheduler_database(workspace: Workspace) -> list[Path]:
     """Find the databases of Prefect's own servers on this machine, without loading Prefect."""
-    homes = [os.environ.get("PREFECT_HOME") or "~/.prefect", workspace.local / "prefect"]  # `prefect_home`
+    from lexveil.flows.prefect_home import locate_own_home
+
+    homes = [os.environ.get("PREFECT_HOME") or "~/.prefect", locate_own_home(workspace)]
     files = [Path(home).expanduser() / "prefect.db" for home in homes]
     url = os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL", "")
     if url.startswith("sqlite"):
