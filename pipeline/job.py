@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.masking.scores import collect_scores
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.models.card import read_card
@@ -23,6 +24,7 @@ from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import TrainingOutcome, train
+from lexveil.pipeline.training.classes import NO_LABELS, stops_without_labels
 from lexveil.pipeline.training.identity import find_current_model
 from lexveil.pipeline.training.reservations import reconcile_ledger
 from lexveil.pipeline.workspace.runs import RunRecord, write_run
@@ -88,6 +90,7 @@ def _run_stages(
     sources = [locate(source) for source in request.sources]
     ingested = monitor.run_stage("ingest", lambda: ingest(workspace, sources, each))
     masked = monitor.run_stage("mask", lambda: mask(workspace, each))
+    _require_labels(workspace)
     encoding = get_encoding(workspace.settings.train.model)
     encoded = monitor.run_stage("encode", lambda: encode(workspace, encoding, each))
     trained = monitor.run_stage("train", lambda: once("train", lambda: _find_or_train(workspace, each)))
@@ -95,6 +98,17 @@ def _run_stages(
     features = monitor.run_stage("extract", lambda: extract(workspace, name, each, request.run_id))
     evaluation = monitor.run_stage("evaluate", lambda: once("evaluate", lambda: evaluate(workspace, name)))
     return _Stages(ingested, masked, encoded, trained, features, evaluation)
+
+
+def _require_labels(workspace: Workspace) -> None:
+    """Stop a first run whose documents have no labels, unless the objective is named: it may be a mistake.
+
+    Raises:
+        TrainingRefusedError: they have none, and the workspace has no model yet.
+    """
+    labels = workspace.catalogue.read().column("label").to_pylist()
+    if stops_without_labels(workspace.settings.train, labels) and find_current_model(workspace) is None:
+        raise TrainingRefusedError(NO_LABELS)
 
 
 def _find_or_train(workspace: Workspace, each: ForEach) -> TrainingOutcome:

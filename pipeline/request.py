@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lexveil.pipeline.logs import log
 from lexveil.pipeline.masking.scores import compute_scores_digest
 from lexveil.pipeline.monitoring.watch import record_idle_run
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan_sources
 from lexveil.pipeline.sources.plan import Scan, find_removed, scan_known_sources
+from lexveil.pipeline.sources.survey import describe_owner_fields, find_owner_fields
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.features import read_current_version
 from lexveil.pipeline.workspace.keys import load_given_key
@@ -70,9 +72,9 @@ def needs_labels(settings: Settings) -> bool:
     return settings.train.objective != "denoise" and settings.train.labels is None
 
 
-def check_request(
+def _check_request(
     location: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool
-) -> None:
+) -> Sequence[SourceItem]:
     """Refuse a request that cannot be carried out. Writes nothing.
 
     Sources whose fields were checked before are not read again: a night costs what is new in it.
@@ -83,15 +85,16 @@ def check_request(
         sources: sources of the run.
         need_labels: refuse labels that cannot train a classifier.
 
+    Returns:
+        The items whose fields were checked; none if they were checked before.
+
     Raises:
         UserError: a source, a field, the key, the device or the workspace is wrong.
     """
-    if Workspace.exists(location):
-        scan = scan_known_sources(Workspace.open(location, settings), sources)
-    else:
-        scan = Scan({}, scan_sources(sources, settings.ingest))
+    scan = scan_request(location, settings, sources)
     known, items = scan.known, scan.items
-    if not known or (items and not any(_has_known_fields(item, known) for item in items)):
+    new = not known or (bool(items) and not any(_has_known_fields(item, known) for item in items))
+    if new:
         check_fields(items, settings.ingest, need_labels)
     find_removed(known, items, sources, settings.ingest)
     if settings.master_key_file is None or settings.master_key_file.exists():
@@ -100,6 +103,23 @@ def check_request(
         from lexveil.pipeline.training.fit import choose_device  # heavy, so only where it may refuse
 
         choose_device(settings.train)
+    return items if new else ()
+
+
+def scan_request(location: str | Path, settings: Settings, sources: Sequence[Path]) -> Scan:
+    """Scan the sources of a request. Writes nothing.
+
+    Args:
+        location: folder or URL of the workspace, which need not exist.
+        settings: settings of the run.
+        sources: sources of the run.
+
+    Raises:
+        UserError: a source, the key or the workspace is wrong.
+    """
+    if Workspace.exists(location):
+        return scan_known_sources(Workspace.open(location, settings), sources)
+    return Scan({}, scan_sources(sources, settings.ingest))
 
 
 def prepare_workspace(
@@ -116,9 +136,11 @@ def prepare_workspace(
     Raises:
         UserError: a source, a field, the key, the device or the workspace is wrong; nothing was written.
     """
-    check_request(location, settings, sources, need_labels)
+    checked = _check_request(location, settings, sources, need_labels)
     workspace = Workspace.create_or_open(location, settings)
     _ = workspace.keys  # created now, before any worker needs them
+    if settings.ingest.owner_field is None and (names := find_owner_fields(checked, settings.ingest)):
+        log.warning(describe_owner_fields(len(names)))
     return workspace
 
 

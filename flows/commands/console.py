@@ -72,6 +72,19 @@ def show_manifest(manifest: Manifest, as_json: bool, **more: Any) -> None:
     show({**counts, "rows": manifest.rows, **manifest.counts(), **more, **redone}, as_json)
 
 
+def show_plan(plan: Mapping[str, Any], as_json: bool) -> None:
+    """Print what a run would do: as JSON, or one line per value and warning."""
+    if as_json:
+        show(plan, True)
+        return
+    lines = {name: value for name, value in plan.items() if name != "warnings"}
+    fields = ", ".join(plan["may_name_owners"]) or "none"
+    objective = plan["objective"] or "none, the run would stop after masking"
+    show({**lines, "may_name_owners": fields, "objective": objective}, False)
+    for warning in plan["warnings"]:
+        sys.stdout.write(f"warning: {warning}\n")
+
+
 def show_run(result: Mapping[str, Any], as_json: bool) -> None:
     """Print the result of the main job: all of it as JSON, or the important lines and the report's path."""
     if as_json:

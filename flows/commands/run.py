@@ -41,6 +41,10 @@ def run(
     diagnostics: Diagnostics = None,
     workers: Workers = None,
     seed: Seed = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Only show what would be read and charged."),
+    ] = False,
     options: WorkspaceOptions,
 ) -> None:
     """Run the main job: ingest, mask, train under DP, extract, run the encrypted check, report."""
@@ -64,6 +68,11 @@ def run(
 
     sources = locate_sources(sources)
     location = options.location or _default_workspace(sources)
+    if plan:
+        from lexveil.pipeline.reports.preview import preview_run
+
+        console.show_plan(asdict(preview_run(location, settings, sources)), options.as_json)
+        return
     result = reuse_last_result(location, settings, sources)
     if result is None:
         workspace = prepare_workspace(location, settings, sources, need_labels=needs_labels(settings))

@@ -183,12 +183,12 @@ def is_gone(item: SourceItem) -> bool:
 
 def read_source_id(item: SourceItem) -> str:
     """Return the id that the document of a file has in its source: that of its sidecar row, or its name."""
-    return _read_word(item.meta or {}, item.fields["id_field"]) or locate(item.path).name
+    return read_word(item.meta or {}, item.fields["id_field"]) or locate(item.path).name
 
 
 def read_owners(item: SourceItem) -> tuple[str, ...]:
     """Return the owners that a sidecar row names for a file; none if there are none."""
-    return _read_owners(item.meta or {}, item.fields["owner_field"])
+    return read_owner_names(item.meta or {}, item.fields["owner_field"])
 
 
 def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
@@ -266,7 +266,7 @@ def _to_document(
 ) -> SourceDocument | Rejected:
     names = item.fields
     text = record_files.get_field(record, names["text_field"] or "text")
-    owners = _read_owners(record, names["owner_field"])
+    owners = read_owner_names(record, names["owner_field"])
     reason: str | None = None
     if not isinstance(text, str):
         reason = Reason.missing_text
@@ -283,15 +283,16 @@ def _to_document(
         return Rejected(reason or Reason.missing_text, where, content, item.identity)
     return SourceDocument(
         text=normalize_text(text),
-        source_id=_read_word(record, names["id_field"]) or fallback_id,
+        source_id=read_word(record, names["id_field"]) or fallback_id,
         owners=owners,
-        label=_read_label(record, names["label_field"]),
-        split=_read_word(record, names["split_field"]),
+        label=read_label(record, names["label_field"]),
+        split=read_word(record, names["split_field"]),
         item=item.identity,
     )
 
 
-def _read_word(record: Mapping[str, Any], name: str | None) -> str | None:
+def read_word(record: Mapping[str, Any], name: str | None) -> str | None:
+    """Return the value of a record's field as a word; None if the record, or the field's name, is missing."""
     return None if name is None else _to_word(record_files.get_field(record, name))
 
 
@@ -301,7 +302,7 @@ def _to_word(value: object) -> str | None:
     return None
 
 
-def _read_owners(record: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
+def read_owner_names(record: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
     """Read one owner or a list of them; none if one of the list is missing, whom nothing would protect."""
     value = None if name is None else record_files.get_field(record, name)
     if isinstance(value, str) and value.lstrip().startswith("["):
@@ -312,9 +313,10 @@ def _read_owners(record: Mapping[str, Any], name: str | None) -> tuple[str, ...]
     return () if None in words else tuple(sorted(owners))
 
 
-def _read_label(record: Mapping[str, Any], name: str | None) -> str | None:
+def read_label(record: Mapping[str, Any], name: str | None) -> str | None:
+    """Return the class of a record, or its list of classes as JSON; None if it has none."""
     if name is None:
-        return _read_label(record, "label") or _read_label(record, "labels")
+        return read_label(record, "label") or read_label(record, "labels")
     return encode_label(record_files.get_field(record, name))
 
 
@@ -335,13 +337,13 @@ def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_label
     missing = dict.fromkeys(name for name in names if name)
     labels: set[str] = set()
     any_text = any_record = False
-    for record in _read_records(items, ingest):
+    for record in read_records(items, ingest):
         any_record = True
         any_text = any_text or record_files.get_field(record, ingest.text_field) is not None
         for name in list(missing):
             if record_files.get_field(record, name) is not None:
                 del missing[name]
-        labels.update(parse_classes(_read_label(record, ingest.label_field)))
+        labels.update(parse_classes(read_label(record, ingest.label_field)))
         if not missing and len(labels) > 1 and any_text:
             break
     if any_record and not any_text:
@@ -357,7 +359,8 @@ def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_label
         )
 
 
-def _read_records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Mapping[str, Any]]:
+def read_records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterator[Mapping[str, Any]]:
+    """Yield the records of files of records, and for each other file its sidecar row with an empty text."""
     for item in items:
         if item.piece is None:
             yield {**(item.meta or {}), ingest.text_field: ""}

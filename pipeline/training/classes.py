@@ -17,6 +17,10 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import content_id
 
 OTHER = "other"
+NO_LABELS = (
+    "no document has a label, so the run stops after masking and charges nothing: name the field of the "
+    "labels with --label-field, or train without labels with --objective denoise"
+)
 # Masks names, each by itself, and returns them in the same order.
 MaskNames = Callable[[Sequence[str]], Sequence[str]]
 _TAG_LENGTH = 8
@@ -81,6 +85,11 @@ def resolve_objective(train: TrainSettings, labels: Collection[str | None]) -> O
     if train.objective == "auto" and set(labels) <= {None}:
         return "denoise"
     return "multilabel" if any(is_multilabel(label) for label in labels) else "classify"
+
+
+def stops_without_labels(train: TrainSettings, labels: Collection[str | None]) -> bool:
+    """Return True if a first run stops after masking: no document has a label, and no objective is named."""
+    return train.objective == "auto" and train.labels is None and set(labels) == {None}
 
 
 def choose_classes(

@@ -26,6 +26,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.batches import Batch, TensorOwners
 from lexveil.privacy.vault import content_id
 
+FEW_UNITS = 300  # with fewer owners or documents, the noise covers most of what a model could learn
 Item = Sequence[int] | np.ndarray
 
 
@@ -125,6 +126,14 @@ def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Colle
     if len(owners) < 2:
         raise TrainingRefusedError("training needs documents of at least two owners")
     return Split(tuple(learn), tuple(held_out), classes.objective, labels, classes.public, left_out)
+
+
+def describe_few_units(units: int, unit: str) -> str:
+    """Return the line that is said before the ledger is charged for a model of few owners or documents."""
+    return (
+        f"there are only {units} {unit}s: with fewer than {FEW_UNITS}, expect little from a model for the "
+        "epsilon that it costs"
+    )
 
 
 def warn_of_private_labels(split: Split) -> None:

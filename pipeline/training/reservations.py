@@ -21,7 +21,12 @@ from lexveil.pipeline.training.charges import (
     record_charges,
     require_complete,
 )
-from lexveil.pipeline.training.data import Split, warn_of_private_labels
+from lexveil.pipeline.training.data import (
+    FEW_UNITS,
+    Split,
+    describe_few_units,
+    warn_of_private_labels,
+)
 from lexveil.pipeline.training.fit import choose_device, choose_micro_batch, is_cuda_available
 from lexveil.pipeline.training.recipes import check_deltas
 from lexveil.pipeline.workspace.tables import compute_digest
@@ -147,6 +152,8 @@ def check_before_charging(workspace: Workspace, ledger: Ledger, population: Popu
     """
     check_deltas(workspace.settings.train, read_limit(workspace, ledger, population), split.n_owners)
     warn_of_private_labels(split)
+    if split.n_owners < FEW_UNITS:
+        log.warning(describe_few_units(split.n_owners, population.unit))
     if population.relation == FIXED_GRAPH:
         used = len(split.train) + len(split.held_out)
         log.warning(

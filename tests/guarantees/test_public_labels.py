@@ -175,9 +175,10 @@ class TestWithoutAList:
 
         with caplog.at_level(logging.WARNING, logger="lexveil"):
             saved = train(workspace, progress=listen).saved
-        (line,) = [record.getMessage() for record in caplog.records]
-        assert before[0] == 1  # said before the first step
+        line, few = [record.getMessage() for record in caplog.records]
+        assert before[0] == 2  # said before the first step
         assert line.startswith("the 3 classes were read off private documents")
+        assert few.startswith("there are only ")
         assert CASE not in line
         contents = read_everything(saved.folder.iterdir())
         assert not [path for path, text in contents.items() for word in PRIVATE[:4] if word.encode() in text]

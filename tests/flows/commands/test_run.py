@@ -11,7 +11,7 @@ import pytest
 from lexveil.flows.commands import run
 from lexveil.pipeline.workspace.storage import locate
 from lexveil.pipeline.workspace.workspace import Workspace
-from tests.flows.command_line import Lexveil, assert_refused
+from tests.flows.command_line import Lexveil, assert_refused, contents
 
 if TYPE_CHECKING:
     from tests.conftest import Finished
@@ -67,6 +67,20 @@ class TestBadInput:
         words = ("run", write_jsonl([{**row, "label": "a"} for row in LABELED]), "-w", "w")
         assert_refused(lexveil, tmp_path, *words, says="two")
         assert_refused(lexveil, tmp_path, *words, "--label-field", "label", says="two")
+
+    def test_a_plan_shows_what_a_run_would_do_and_writes_nothing(
+        self, lexveil: Lexveil, tmp_path: Path, write_jsonl: WriteJsonl
+    ) -> None:
+        path = write_jsonl(LABELED)
+        before = contents(tmp_path)
+        shown = lexveil("run", path, "-w", "w", "--plan", "--epsilon", "3")
+        assert (shown.code, shown.err) == (0, "")
+        assert "may name owners: owner\n" in shown.out
+        assert "objective: classify\nepsilon: 3\nspent: 0\nleft: 10\n" in shown.out
+        assert shown.out.count("\nwarning: ") == 2
+        planned = lexveil("run", path, "-w", "w", "--plan", "--owner-field", "owner", "--json").json
+        assert (planned["owners"], planned["unit"], planned["epsilon"]) == (4, "owner", 8.0)
+        assert contents(tmp_path) == before
 
     def test_a_source_of_no_known_kind(self, lexveil: Lexveil, tmp_path: Path) -> None:
         for command in ("run", "ingest"):

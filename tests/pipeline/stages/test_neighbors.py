@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +27,8 @@ def test_the_pipeline_keeps_owners_apart(kind: Any) -> None:
 def test_documents_kept_for_one_owner_only_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Documents were identified by their content alone: of a text that several owners had, one kept it."""
     monkeypatch.setattr(DocumentIds, "document", lambda _ids, _owner, content: content)
+    # Keyed digests decide who keeps a text: by chance, other owners keep all of theirs once in 256 runs.
+    monkeypatch.setattr(secrets, "token_bytes", random.Random(7).randbytes)
     found = audit_owners(Settings(), "linear")
     assert found.p_value == 0
     assert found.figures["others_changed"] >= 4
