@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -187,11 +187,10 @@ def search_private(
     with open_reconciled_ledger(workspace) as (ledger, population):
         done = read_json(path) or read_json(old_path)
         if done is None:
-            check_before_charging(workspace, ledger, population, split)
-            plans = [_plan(candidate, split, train) for candidate in chosen]
-            reserved = _reserve_all(
-                workspace, ledger, population, [*plans, plan_score_release(train)], digest
-            )
+            plans = [*(_plan(candidate, split, train) for candidate in chosen), plan_score_release(train)]
+            runs = {compute_digest([digest, number]): plan for number, plan in enumerate(plans)}
+            check_before_charging(workspace, ledger, population, split, runs)
+            reserved = _reserve_all(workspace, ledger, population, runs, digest)
             done = _try_all(chosen, reserved, split, train, progress)
             workspace.training.mkdir(parents=True, exist_ok=True)
             write_json(path, done)
@@ -244,7 +243,11 @@ def _try_all(
 
 
 def _reserve_all(
-    workspace: Workspace, ledger: Ledger, population: Population, plans: Sequence[TrainingPlan], digest: str
+    workspace: Workspace,
+    ledger: Ledger,
+    population: Population,
+    runs: Mapping[str, TrainingPlan],
+    digest: str,
 ) -> list[tuple[str, RunSecret]]:
     """Reserve every plan, or none: when one is refused, no trial has run.
 
@@ -253,9 +256,8 @@ def _reserve_all(
     """
     reserved: list[tuple[str, RunSecret]] = []
     try:
-        for number, plan in enumerate(plans):
-            name = f"search-{digest[:8]}-{number}"
-            run = reserve(workspace, ledger, population, plan, compute_digest([digest, number]), name)
+        for number, (key, plan) in enumerate(runs.items()):
+            run = reserve(workspace, ledger, population, plan, key, f"search-{digest[:8]}-{number}")
             assert run.secret is not None  # no model has the name of a trial
             reserved.append((run.reservation.id, run.secret))
     except BudgetRefusedError:

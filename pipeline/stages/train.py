@@ -133,7 +133,7 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
         documents = compute_documents_digest(workspace, compute_decisions_digests(workspace))
         if (existing := find_trained_model(workspace, run.split, documents)) is not None:
             return TrainingOutcome(existing, new=False)
-        check_before_charging(workspace, ledger, population, run.split)
+        check_before_charging(workspace, ledger, population, run.split, {run.digest: run.plan})
         reserved = reserve(workspace, ledger, population, run.plan, run.digest)
         if reserved.secret is None:
             name = format_model_name(workspace.settings, reserved.run)

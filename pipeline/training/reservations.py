@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,15 +142,34 @@ def read_limit(workspace: Workspace, ledger: Ledger, population: Population) -> 
     return set_before[0] if set_before else Limit(own.limit_epsilon, own.limit_delta)
 
 
-def check_before_charging(workspace: Workspace, ledger: Ledger, population: Population, split: Split) -> None:
-    """Refuse a training whose delta promises nothing, and say in lines what its guarantee leaves out.
+def check_before_charging(
+    workspace: Workspace,
+    ledger: Ledger,
+    population: Population,
+    split: Split,
+    plans: Mapping[str, TrainingPlan],
+) -> None:
+    """Refuse a training that cannot be charged, or say in lines what its guarantee leaves out.
 
     Call it before the ledger is charged.
 
+    Args:
+        workspace: the workspace.
+        ledger: the ledger.
+        population: the population to charge.
+        split: the documents.
+        plans: plan by the digest that identifies the run.
+
     Raises:
-        TrainingRefusedError: a delta is too large for the number of owners.
+        TrainingRefusedError: a delta is too large for the number of owners; or the unit is the owner, and no
+            document has one.
+        BudgetRefusedError: see `reserve`.
     """
-    check_deltas(workspace.settings.train, read_limit(workspace, ledger, population), split.n_owners)
+    limit = read_limit(workspace, ledger, population)
+    check_deltas(workspace.settings.train, limit, split.n_owners)
+    _require_chargeable(workspace, ledger, population)
+    with _explain_refusals():
+        ledger.check(population, {run: _to_charge(plan) for run, plan in plans.items()}, limit)
     warn_of_private_labels(split)
     if split.n_owners < FEW_UNITS:
         log.warning(describe_few_units(split.n_owners, population.unit))
@@ -276,11 +295,7 @@ def reserve(
             ledger has forgotten something.
         TrainingRefusedError: the unit is the owner, and no document has one.
     """
-    if population.unit == "owner" and not has_owners(workspace):
-        raise TrainingRefusedError(
-            "ledger.unit is owner, and no document has one: name their field with ingest.owner_field"
-        )
-    require_complete(workspace, ledger, population.name)
+    _require_chargeable(workspace, ledger, population)
     if ledger.limit(population) is None:
         limit = read_limit(workspace, ledger, population)
         ledger.set_limit(population, limit.epsilon, limit.delta)
@@ -296,20 +311,40 @@ def reserve(
         run = compute_digest([run, "again"])
 
 
-def _reserve_once(
-    workspace: Workspace, ledger: Ledger, population: Population, plan: TrainingPlan, run: str
-) -> tuple[Reservation, RunSecret | None]:
-    """Reserve a run under this digest; no secret: it is settled, or its secret is lost."""
-    wrapping = workspace.keys.purpose_key("training-secret")  # a rotation does not change it
-    charge = Charge(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.truncation)
-    fresh, about = RunSecret.draw(workspace.settings.train), f"training:{run}"
+def _require_chargeable(workspace: Workspace, ledger: Ledger, population: Population) -> None:
+    if population.unit == "owner" and not has_owners(workspace):
+        raise TrainingRefusedError(
+            "ledger.unit is owner, and no document has one: name their field with ingest.owner_field"
+        )
+    require_complete(workspace, ledger, population.name)
+
+
+def _to_charge(plan: TrainingPlan) -> Charge:
+    return Charge(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.truncation)
+
+
+@contextmanager
+def _explain_refusals() -> Generator[None]:
     try:
-        reservation = ledger.reserve(population, charge, run, seal(wrapping, fresh.to_bytes(), about))
+        yield
     except BudgetExceededError as error:
         raise BudgetRefusedError(
             f"the privacy ledger refuses: {error}. Lower --epsilon, wait for new owners under another "
             "population, or raise the limit with `lexveil ledger limit` if its keeper agrees"
         ) from None
+
+
+def _reserve_once(
+    workspace: Workspace, ledger: Ledger, population: Population, plan: TrainingPlan, run: str
+) -> tuple[Reservation, RunSecret | None]:
+    """Reserve a run under this digest; no secret: it is settled, or its secret is lost."""
+    wrapping = workspace.keys.purpose_key("training-secret")  # a rotation does not change it
+    fresh, about = RunSecret.draw(workspace.settings.train), f"training:{run}"
+    try:
+        with _explain_refusals():
+            reservation = ledger.reserve(
+                population, _to_charge(plan), run, seal(wrapping, fresh.to_bytes(), about)
+            )
     except SecretLostError as error:
         ledger.abandon(error.reservation.id)
         return error.reservation, None

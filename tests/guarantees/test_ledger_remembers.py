@@ -358,10 +358,16 @@ class TestEveryChargeIsInTheLog:
         with pytest.raises(BudgetRefusedError, match="lacks 1 charge that"):
             train(workspace.with_settings(finished.settings.model_copy(update={"train": more})))
 
-    def test_of_a_search_that_is_refused_in_the_middle(self, owned: Office) -> None:
+    def test_of_a_search_that_is_refused_in_the_middle(
+        self, owned: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """It has read nothing: its charges are settled at no cost, and missed by nobody."""
         owned.done("train", "--epsilon", "6")
-        owned.refused("search", "--trials", "9", "--trial-epsilon", "3", says="the privacy ledger refuses")
+        search = ("search", "--trials", "9", "--trial-epsilon", "3")
+        owned.refused(*search, says="the privacy ledger refuses")
+        # As if another process had charged the population after that check.
+        monkeypatch.setattr("lexveil.pipeline.stages.search.check_before_charging", lambda *_: None)
+        owned.refused(*search, says="the privacy ledger refuses")
         spent = owned.spent()
         owned.ledger.unlink()
         assert owned.done("recover")["charges_entered"] == 1

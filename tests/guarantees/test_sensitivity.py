@@ -75,7 +75,7 @@ def tensors(owners: list) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("kind", list(MODELS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=neighbors(), clip=st.sampled_from([1e-6, 0.1, 1.0, 1e4]))
 def test_neighboring_sums_differ_by_at_most_the_clip(kind, data, clip):
     owners, leaving = data
@@ -87,7 +87,7 @@ def test_neighboring_sums_differ_by_at_most_the_clip(kind, data, clip):
 
 
 @pytest.mark.parametrize("kind", list(MODELS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(owner=_owner, repeats=st.sampled_from([1, 40]), clip=st.sampled_from([1e-3, 1.0]), wide=st.booleans())
 def test_an_owner_alone_stays_within_the_clip_in_single_precision(kind, owner, repeats, clip, wide):
     model = MODELS[kind].double() if wide else build(kind).float()

@@ -10,8 +10,8 @@ hence the same spend. Nothing is ever refunded: an erased document has been used
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from lexveil.privacy.dp import accounting
@@ -253,6 +253,35 @@ class Ledger:
             return Reservation(identifier, population, charge, "open", None, secret)
 
         return self._store.write(append)
+
+    def check(self, population: Population, charges: Mapping[str, Charge], limit: Limit) -> None:
+        """Check that `reserve` would admit charges one after the other. Nothing is charged.
+
+        `reserve` decides nevertheless: another process may charge the population in between.
+
+        Args:
+            population: Population to charge.
+            charges: Charges by their idempotency keys. An open run is not charged again, a settled one is.
+            limit: Limit of a population that has none yet.
+
+        Raises:
+            BudgetExceededError: The charges would exceed the limit.
+            UnitConflictError: The population is charged in another unit.
+            ValueError: A charge is impossible.
+            LedgerCorruptError: The chain is broken.
+        """
+        entries = _require_intact(list(self.entries()))
+        account = fold_entries(entries, population)
+        account = replace(account, limit=account.limit or limit)
+        open_runs = {run.id for run in account.reservations if run.state == "open"}
+        for key, charge in charges.items():
+            accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
+            if account.keys.get(key) in open_runs:
+                continue
+            _require_one_unit(entries, population)
+            order, _ = _admit(account, charge)
+            admitted = Reservation(key, population, charge, "open", None)
+            account = replace(account, order=order, reservations=(*account.reservations, admitted))
 
     def enter_lost(
         self, population: Population, charge: Charge, reservation_id: str, order: float | None = None

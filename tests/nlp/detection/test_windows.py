@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lexveil.nlp.detection.windows import OVERLAP, WINDOW, split_windows
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(["word ", "line\n", "end.\n\n", "句子。", "x" * 700]), max_size=3000))
 def test_windows_cover_the_text(pieces: list[str]) -> None:
     text = "".join(pieces)

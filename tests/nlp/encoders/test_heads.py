@@ -30,7 +30,7 @@ def unit_rows(count: int) -> torch.Tensor:
     return nn.functional.normalize(rows, dim=1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=8, max_size=8))
 def test_a_bounded_layer_has_outputs_of_norm_one_for_any_input(values: list[float]) -> None:
     layer = BoundedLayer(8, 5)

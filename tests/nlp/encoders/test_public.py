@@ -201,7 +201,7 @@ def test_the_vocabulary_is_in_the_order_of_the_ids(tiny: PublicEncoder) -> None:
 
 
 @given(st.text(max_size=300), st.integers(3, 64), st.integers(1, 5))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_becomes_bounded_chunks(tiny: PublicEncoder, text: str, length: int, limit: int) -> None:
     chunks = tiny.chunks(text, length, limit)
     assert len(chunks.ids) == min(limit, chunks.total)

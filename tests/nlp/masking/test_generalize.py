@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.entity_types import ENTITY_TYPES, GENERALIZED_TYPES
@@ -91,7 +91,6 @@ def test_other_types(kind: str, surface: str, expected: str | None) -> None:
     assert generalize(kind, surface) == expected
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(GENERALIZED_TYPES)), st.text(max_size=40))
 def test_any_text_is_read_or_left(kind: str, surface: str) -> None:
     found = generalize(kind, surface)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.entity_types import ENTITY_TYPES, GENERALIZED_TYPES
@@ -50,7 +50,6 @@ def whole(text: str, spans: list[Span], policy: Policy) -> CheckedText:
     return anonymize_text(text, spans, policy, Scope([DocumentNames.read(text, spans)], seed))
 
 
-@settings(deadline=None)
 @given(texts_with_spans(), st.sampled_from(sorted(POLICIES)))
 def test_round_trip_is_exact(case: tuple[str, list[Span]], name: str) -> None:
     text, spans = case
@@ -64,7 +63,6 @@ def test_round_trip_is_exact(case: tuple[str, list[Span]], name: str) -> None:
     ] != [] or not spans
 
 
-@settings(deadline=None)
 @given(texts_with_spans(), st.sampled_from(sorted(POLICIES)))
 def test_so_it_is_after_the_second_pass_and_always_the_same(case: tuple[str, list[Span]], name: str) -> None:
     text, spans = case
@@ -73,7 +71,6 @@ def test_so_it_is_after_the_second_pass_and_always_the_same(case: tuple[str, lis
     assert checked == whole(text, spans, POLICIES[name])
 
 
-@settings(deadline=None)
 @given(texts_with_spans(), st.integers(1, 30))
 def test_pieces_are_the_whole(case: tuple[str, list[Span]], size: int) -> None:
     text, spans = case

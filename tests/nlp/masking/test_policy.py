@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.entities.roles import ROLES
@@ -128,7 +128,6 @@ def test_contradictions_are_refused_in_one_line(given: dict[str, Any], setting: 
     assert "\n" not in str(caught.value)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["balanced", "strict", "court-publication"]),
     st.sampled_from([None, *ACTIONS]),

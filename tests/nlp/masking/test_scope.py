@@ -7,7 +7,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.entities.identity import Mention, read_mention
@@ -83,7 +83,6 @@ def test_the_key_decides() -> None:
     assert len({shown(["John Smith"], key=key)[0] for key in "abcdefgh"}) > 4
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=8), st.text(max_size=3))
 def test_no_surrogate_is_a_real_name_and_no_two_people_share_one(names: list[str], key: str) -> None:
     text, spans = document(names)
@@ -105,7 +104,6 @@ def test_initials_that_collide_get_another_letter() -> None:
     assert shown(["张伟", "张丽", "李娜"], INITIALS) == ["张某", "张某甲", "李某"]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4), min_size=1, max_size=4), st.randoms()
 )

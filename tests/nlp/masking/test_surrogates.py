@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.entities.identity import Mention, read_mention
@@ -155,7 +155,6 @@ SEEDS: dict[str, Callable[[str, str, int], int]] = {
 }
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["John Smith", "Karl Poe", "Anna Klein", "张伟", "李娜"]), unique=True))
 def test_the_same_seed_draws_the_same_surrogates(names: list[str]) -> None:
     one, other = (Surrogates(SEEDS["one"], "en", frozenset) for _ in range(2))

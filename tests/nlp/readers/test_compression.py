@@ -118,7 +118,7 @@ def test_first_bytes_must_be_those_of_the_codec(
         check_codec(head, codec)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary(max_size=300_000), st.sampled_from([None, ".gz", ".zst"]), st.integers(0, 300_010))
 def test_content_is_entered_at_any_byte(data: bytes, suffix: str | None, start: int) -> None:
     raw = io.BytesIO(compress(suffix, data) if suffix else data)

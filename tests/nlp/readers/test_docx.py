@@ -328,7 +328,7 @@ def test_the_budget_is_for_all_parts_together(
 RUNS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"]), min_size=1, max_size=8)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(RUNS, max_size=4), min_size=1, max_size=6))
 def test_the_words_of_any_paragraphs_come_back_in_order(
     docx: Callable[..., bytes], paragraphs: list[list[str]]

@@ -145,7 +145,7 @@ TAGS = [
 MAY_HIDE = {"<!--", "<div hidden>", "<script>", "<"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(TAGS), max_size=25))
 def test_any_tag_soup_is_text(pieces: list[str]) -> None:
     text = parse_html("".join(pieces).encode())

@@ -105,7 +105,7 @@ def test_normal_form_is_idempotent_and_has_a_utf8_form(text: str) -> None:
     once.encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     st.sampled_from(["", ".gz", ".zst"]),
@@ -205,7 +205,7 @@ def test_surrogates_are_replaced_one_for_one(text: str) -> None:
     assert has_surrogates(text) == (replaced != text)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_text_or_refused(data: bytes) -> None:
     outcome: str | Reason

@@ -227,7 +227,7 @@ def test_dotted_fields() -> None:
     assert [get_field(record, name) for name in names] == [2, 3, {"c": 1}, None, None, None, None, None, None]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(UNICODE, UNICODE), min_size=1, max_size=20),
     st.sampled_from(["r.jsonl", "r.jsonl.gz", "r.csv", "r.csv.zst", "r.tsv", "r.parquet"]),

@@ -52,7 +52,7 @@ def test_one_line_is_one_object_or_broken(line: bytes, record: object) -> None:
     assert parse_record(line) == record
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.dictionaries(TEXT, TEXT, max_size=3), max_size=12),
     st.booleans(),

@@ -82,7 +82,7 @@ def test_a_batch_is_one_by_one(crf: Crf) -> None:
         np.testing.assert_allclose(together.probabilities, alone.probabilities, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.characters(exclude_categories=()), max_size=60))
 def test_any_text(crf: Crf, text: str) -> None:
     (spans,) = CrfTagger(crf, 0.01).tag([text])

@@ -223,7 +223,7 @@ def test_a_broken_local_folder_is_refused(
 
 
 @given(texts=st.lists(HOSTILE, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_spans_are_whole_words_of_a_hostile_text(local: TokenClassifier, texts: list[str]) -> None:
     for text, spans in zip(texts, local.tag(texts), strict=True):
         last = 0

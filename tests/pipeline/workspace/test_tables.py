@@ -18,7 +18,7 @@ from lexveil.pipeline.workspace import tables
 
 IDS = st.lists(st.text("0123456789abcdef", min_size=8, max_size=8), unique=True, max_size=8)
 COUNTS = st.dictionaries(st.text(min_size=1, max_size=8), st.integers(0, 1 << 40), max_size=4)
-fast = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fast = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def masked_table(ids: list[str]) -> pa.Table:

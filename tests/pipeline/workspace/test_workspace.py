@@ -388,7 +388,7 @@ class TestRunStage:
     def test_no_shards_at_all(self, tmp_path: Path) -> None:
         assert finish(tmp_path, [])[0].counts() == {}
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(n=st.integers(1, 6), deaths=st.lists(st.integers(0, 3), max_size=5), data=st.data())
     def test_killed_anywhere_every_shard_is_done_once(
         self, tmp_path_factory: pytest.TempPathFactory, n: int, deaths: list[int], data: st.DataObject
@@ -408,7 +408,7 @@ class TestRunStage:
 
 
 class TestJson:
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         value=st.dictionaries(st.text(), st.integers() | st.text() | st.booleans() | st.none(), max_size=4)
     )

@@ -51,7 +51,7 @@ def test_epsilon_is_never_below_the_finest_and_within_one_percent(noise, rate, s
     assert finest <= accounting.epsilon(noise, rate, steps, delta) <= 1.01 * finest
 
 
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=6, derandomize=True)
 @given(
     noise=st.floats(0.8, 50),
     rate=st.floats(0.001, 1),
@@ -90,7 +90,7 @@ def test_noise_multiplier_reaches_the_target_from_below(target):
     assert 0.998 * target <= accounting.epsilon(noise, 0.2, 100, 1e-5) <= target
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8, derandomize=True)
 @given(
     target=st.floats(0.2, 12),
     rate=st.floats(0.005, 1),

@@ -134,7 +134,7 @@ def test_more_of_anything_that_reveals_costs_more(bound: Callable[..., float]) -
     assert by_delta == sorted(by_delta, reverse=True)
 
 
-@settings(max_examples=5, deadline=None, derandomize=True)
+@settings(max_examples=5, derandomize=True)
 @given(noise=st.floats(0.8, 10), rate=st.floats(0.01, 0.5), steps=st.integers(1, 300))
 def test_renyi_dp_never_claims_less_than_privacy_loss_distributions(
     noise: float, rate: float, steps: int

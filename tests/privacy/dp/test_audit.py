@@ -50,7 +50,7 @@ class TestGuesses:
         densest = max((w.cdf(v - 1) - w.cdf(v - i - 1)) / i for i in range(1, v + 1))
         assert p_value(m, r, v, 1.0, delta) == pytest.approx(w.sf(v - 1) + 2 * m * delta * densest)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(
         numbers=st.tuples(*[st.integers(0, 300)] * 3).map(sorted),
         epsilon=st.floats(0, 5),

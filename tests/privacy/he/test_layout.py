@@ -42,7 +42,7 @@ class Rotations:
         return fold(layer, y, rotate=self, add=np.add)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(64, 1024), st.integers(2, 200), st.integers(1, 70), st.booleans(), seeds)
 def test_equals_the_matrix_product(n_features: int, n_classes: int, n: int, fast: bool, seed: int) -> None:
     parameters = choose_parameters(n_features, n_classes, profile="fast" if fast else "sealed")
@@ -61,7 +61,7 @@ def test_equals_the_matrix_product(n_features: int, n_classes: int, n: int, fast
     assert tuple(sorted(rotate.used)) == rotation_steps(parameters)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(64, 1024), st.integers(2, 256), st.integers(2, 200), st.integers(1, 40), st.booleans(), seeds
 )
@@ -122,7 +122,7 @@ def test_packing_keeps_documents_apart_and_is_undone_by_unpacking() -> None:
 
 
 @given(st.integers(1, 9000), seeds)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_slot_packing_equals_the_matrix_product(n: int, seed: int) -> None:
     parameters = choose_parameters(64, 3, profile="fast", packing="slot")
     random = np.random.default_rng(seed)

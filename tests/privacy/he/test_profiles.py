@@ -52,7 +52,7 @@ def slots_of(scheme: Scheme, secret: bytes, reply: bytes) -> np.ndarray:
 
 
 class TestEqualsPlain:
-    @settings(max_examples=6, deadline=None)
+    @settings(max_examples=6)
     @given(
         st.integers(64, 1024),
         st.integers(2, 200),
@@ -288,7 +288,7 @@ class TestHeadsThatCouldWrap:
         with pytest.raises(HeadRefusedError, match="wrap"):
             NetworkEvaluator(p, first, SQUARE, (np.full((4, 2), 10.0), np.zeros(2)))
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.integers(0, 2**32 - 1), st.sampled_from([SQUARE, CUBIC]), st.floats(0.1, 2))
     def test_the_bounds_of_a_network_hold(self, seed: int, activation: Activation, norm: float) -> None:
         random = np.random.default_rng(seed)
