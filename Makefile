@@ -7,6 +7,9 @@ QUICK := not (server or process or browser or workspace or model)
 # Where a folder of wheels is named, take torch from it; elsewhere let uv choose the build for this machine.
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend=auto)
 
+# Without stored bytecode, every process compiles thousands of modules again: half of what a command costs.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo install quick test test-changed cov check check-fast bench docs dist format clean
 .DEFAULT_GOAL := demo
 
@@ -32,9 +35,9 @@ install: $(VENV)/.installed ## Install into .venv
 quick: $(VENV)/.installed ## Tests in under a minute: no server, process, browser, workspace or model
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "$(QUICK)"
 
-# Three processes on two cores: tests of servers and schedulers wait more than they compute.
+# Three processes on two cores: tests of servers and schedulers wait more than they compute. Slow files go first.
 test: $(VENV)/.installed ## All tests
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-changed: $(VENV)/.installed ## The tests that uncommitted changes can reach
 	@files="$$($(BIN)/python -m tests.selection)"; test -z "$$files" || $(BIN)/python -m pytest $$files

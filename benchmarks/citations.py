@@ -76,8 +76,8 @@ def _to_mask(document: dict[str, Any]) -> Iterator[tuple[int, int]]:
 def _same_length(text: str) -> str:
     from lexveil.nlp.text import NormalizedText
 
-    normalised = NormalizedText.of(text).text
-    return normalised if len(normalised) == len(text) else text
+    normalized = NormalizedText.of(text).text
+    return normalized if len(normalized) == len(text) else text
 
 
 def _dense_speed() -> float:

@@ -193,9 +193,9 @@ def _records(encoder: PublicEncoder, documents: int) -> list[dict[str, Any]]:
     ]
     order = np.random.default_rng(SEED).permutation(len(short)).tolist()
     tests = [place for place in order if short[place]["split"] != "train"][: documents // 3]
-    learnt = [place for place in order if short[place]["split"] == "train"][: documents - len(tests)]
+    learned = [place for place in order if short[place]["split"] == "train"][: documents - len(tests)]
     # Mixed again: a block is to have something of both parts.
-    chosen = np.random.default_rng(SEED).permutation([*tests, *learnt]).tolist()
+    chosen = np.random.default_rng(SEED).permutation([*tests, *learned]).tolist()
     return [short[place] for place in chosen]
 
 

@@ -1,4 +1,4 @@
-"""The German rules, without a learnt detector, on `../shared/corpora/german_ler` (federal courts).
+"""The German rules, without a learned detector, on `../shared/corpora/german_ler` (federal courts).
 
 By type: the share of mentions that are wholly masked. Persons are reduced to initials in the corpus ("A.",
 "B ..."), judges stand with their names, often as a sentence of one word that only a whole judgment could

@@ -1,8 +1,8 @@
-"""The learnt detectors against gold, and their speed against Presidio as shipped.
+"""The learned detectors against gold, and their speed against Presidio as shipped.
 
 **Cross-validation** (`--model light|default`): the cases of TAB and the documents of the other corpora with
 gold are cut into `--folds` parts; for each, a detector is trained anew on the rest, its operating points
-chosen inside of the rest, and the whole way (rules, learnt detector, citations, propagation) scored on the
+chosen inside of the rest, and the whole way (rules, learned detector, citations, propagation) scored on the
 part. Fixtures and silver contracts stay in training. `er_di` and `er_qi` are TAB's entity recalls,
 `precision` and `recall` its token metrics; `case_numbers` is the recall of the mentions by which a case is
 known (CODE, DIRECT), `codes` that of all CODE mentions, of which those are missed that cite law (a

@@ -262,10 +262,10 @@ def prove_epsilon(corpus: Corpus, folder: Path, runs: int) -> float:
     half = runs // 2
     direction = weights[0][:half].mean(axis=0) - weights[1][:half].mean(axis=0)
     scores = [part @ direction for part in weights]
-    learnt = [part[:half] for part in scores]
+    learned = [part[:half] for part in scores]
     threshold = max(
-        np.concatenate(learnt),
-        key=lambda at: _bound(int((learnt[0] >= at).sum()), int((learnt[1] >= at).sum()), half),
+        np.concatenate(learned),
+        key=lambda at: _bound(int((learned[0] >= at).sum()), int((learned[1] >= at).sum()), half),
     )
     hits, alarms = (int((part[half:] >= threshold).sum()) for part in scores)
     return max(0.0, _bound(hits, alarms, runs - half))

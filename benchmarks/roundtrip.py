@@ -1,7 +1,7 @@
 """Masking of real texts and back: is every character restored, and is anything masked still to be read?
 
 Every folder of the corpora that holds text is sampled. Each document is detected once and masked under four
-policies (tokens, surrogates, generalisations, court publication); each time the original is restored from the
+policies (tokens, surrogates, generalizations, court publication); each time the original is restored from the
 replacements and compared, and the second pass's verdict is counted. `strings_left` is counted by another and
 simpler way than the second pass takes: the masked strings (names, places, contacts, numbers) that still
 stand, letter by letter and as whole words. Told apart from them: `law` (inside of a citation), `kept` (what

@@ -1,6 +1,6 @@
 """Our rules against the recognizers that Presidio ships, family by family, on the same text.
 
-Nothing learnt takes part on either side. A gold span counts as found where every letter and digit of it is
+Nothing learned takes part on either side. A gold span counts as found where every letter and digit of it is
 covered by the family's spans; a span counts as right where it touches gold of the family. Presidio runs with
 its predefined English recognizers and no threshold. Nothing was tuned on `presidio_synth`.
 """

@@ -27,6 +27,7 @@ from lexveil.flows.commands import (
     serving,
 )
 from lexveil.flows.commands.options import expand_options
+from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
@@ -122,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: The command and its options. Default: those of this process.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    keep_model_libraries_out_of_presidio()
     sys.exit(_exit_code(given or ["--help"]))
 
 

@@ -56,7 +56,7 @@ def audit_owners(settings: Settings, kind: Kind) -> Finding:
     It can falsify: documents of several owners that are kept for one of them; items that are not clipped
     together with their owner's; anything by which one owner's presence changes another's texts, labels or
     items, for documents like these. It cannot falsify: faults that other documents trigger, faults of the
-    learnt detectors, and what the labels of private documents tell.
+    learned detectors, and what the labels of private documents tell.
 
     Args:
         settings: settings of the workspace, of which those of masking and encoding are used.

@@ -70,7 +70,7 @@ def split_objects(serialized: bytes, count: int) -> list[bytes]:
     position = 0
     for _ in range(count):
         if len(serialized) - position < _HEADER_BYTES or not serialized.startswith(MAGIC, position):
-            raise MalformedError("not a serialised object")
+            raise MalformedError("not a serialized object")
         end = position + int.from_bytes(serialized[position + 8 : position + _HEADER_BYTES], "little")
         pieces.append(serialized[position:end])
         position = max(end, position + _HEADER_BYTES)
@@ -90,7 +90,7 @@ def inflate(serialized: bytes, limit: int) -> bytes:
         MalformedError: The bytes are not one object of at most `limit` bytes.
     """
     if len(serialized) < _HEADER_BYTES or serialized[: len(MAGIC)] != MAGIC:
-        raise MalformedError("not a serialised object")
+        raise MalformedError("not a serialized object")
     compression, size = serialized[5], int.from_bytes(serialized[8:_HEADER_BYTES], "little")
     if size != len(serialized):
         raise MalformedError("cut or padded")
