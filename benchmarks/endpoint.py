@@ -86,6 +86,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.head = head_named(head)
         keys = ApiKeys(ServerState(folder).folder)
+        self._operator = {"Authorization": f"Bearer {keys.issue('operator')}"}
         self.tenants = {name: f"Bearer {keys.issue(name)}" for name in ("honest", "attacker")}
         told = {"folder": str(folder), "head": head, "workers": workers, "port": self.port}
         self._told = json.dumps({**told, "session_seconds": seconds})
@@ -119,7 +120,7 @@ class Server:
             self.end()
 
     def metric(self, name: str) -> float:
-        for line in httpx.get(self.url + "/metrics").text.splitlines():
+        for line in httpx.get(self.url + "/metrics", headers=self._operator).text.splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[1])
         return 0.0
@@ -334,7 +335,7 @@ def with_bad_manners(folder: Path) -> tuple[dict[str, Any], Attack]:
     ):
         slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(600)]
         for connection in slow:
-            connection.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-")
+            connection.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-")
         before = len(seen.seconds)
         time.sleep(7)  # longer than the server waits for headers
         told["honest_requests_beside_600_slow_ones"] = len(seen.seconds) - before

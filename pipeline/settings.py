@@ -215,6 +215,12 @@ class EncryptedSettings(_Section):
     tls_certificate: Path | None = None  # PEM file
     tls_key: Path | None = None  # PEM file
     tls_client_authority: Path | None = None  # PEM file; clients need a certificate that it signed
+    # Danger: listen without TLS on other interfaces than the loopback, because a proxy in front ends TLS.
+    # Whoever reads the network between the two can use the clients' API keys.
+    insecure_http: bool = False
+    # Names by which clients may call the endpoint, besides those of the loopback; if empty: on the loopback
+    # no others, else any
+    hosts: tuple[str, ...] = ()
     workers: PositiveInt | None = None  # worker processes; None: the machine's cores minus one
     worker_mib: Annotated[int, Field(ge=256)] = 3072  # memory limit of a worker process
     request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0  # time limit of an evaluation

@@ -91,7 +91,8 @@ def serve(
 ) -> None:
     """Serve encrypted classification by a model's head until interrupted.
 
-    Without API keys, only this machine is served. All other settings are in [encrypted] of lexveil.toml.
+    Without API keys, only this user on this machine is served. All other settings are in [encrypted] of
+    lexveil.toml.
     """
     workspace = options.open(encrypted={"host": host, "port": port, "workers": workers})
     from lexveil.pipeline.serving import endpoint
@@ -114,13 +115,13 @@ def _serve_until_interrupted(workspace: Workspace, model: str | None, as_json: b
     # Noted, not raised: by default, SIGTERM would end the process before the log records how the serving
     # ended, and an exception can be lost in an import or a callback.
     with watch_signals() as interrupted:
-        encrypted = workspace.settings.encrypted
-        scheme = "https" if encrypted.tls_certificate else "http"
-        console.show({"url": f"{scheme}://{encrypted.host}:{encrypted.port}"}, as_json)
         from lexveil.pipeline.serving import endpoint
 
+        def announce(url: str) -> None:
+            console.show({"url": url}, as_json)
+
         with workspace.log.record("serve"):
-            endpoint.serve_model(workspace, model, interrupted)
+            endpoint.serve_model(workspace, model, interrupted, announce)
 
 
 def classify(

@@ -37,7 +37,10 @@ def build_offer(model: FeatureModel, folder: Path, name: str, profile: Profile =
 
 
 def serve_model(
-    workspace: Workspace, name: str | None, interrupted: Callable[[], bool] = lambda: False
+    workspace: Workspace,
+    name: str | None,
+    interrupted: Callable[[], bool] = lambda: False,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve a model's head until interrupted. The process holds no secret key and no document.
 
@@ -45,6 +48,7 @@ def serve_model(
         workspace: the workspace.
         name: name or kind of the model; None: the kind in the settings.
         interrupted: true once the endpoint shall end, from whatever moment on.
+        announce: called with the endpoint's URL once it listens.
 
     Raises:
         TrainingRefusedError: there is no such model, or its head cannot be served encrypted.
@@ -62,7 +66,8 @@ def serve_model(
     save_extractor(model, extractor)
     offer = build_offer(model, extractor, saved.name, settings.profile)
     try:
-        serve(offer, state, _build_listen_options(settings), _build_limits(settings), interrupted)
+        listen, limits = _build_listen_options(settings), _build_limits(settings)
+        serve(offer, state, listen, limits, interrupted, announce)
     except (HeadRefusedError, ShapeRefusedError) as error:
         raise TrainingRefusedError(f"this model's head cannot be served encrypted: {error}") from None
 
@@ -97,6 +102,8 @@ def _build_listen_options(settings: EncryptedSettings) -> ListenOptions:
         certificate=settings.tls_certificate,
         key=settings.tls_key,
         client_authority=settings.tls_client_authority,
+        insecure_http=settings.insecure_http,
+        hosts=settings.hosts,
     )
 
 

@@ -35,6 +35,7 @@ from lexveil.pipeline.serving.client.manifest import (
     read_parameters,
 )
 from lexveil.pipeline.serving.client.trust_store import ClientState
+from lexveil.pipeline.serving.local_token import read_local_token
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
@@ -122,7 +123,7 @@ class EncryptedClassifier:
 
         Args:
             url: URL of the server.
-            api_key: API key of the client.
+            api_key: API key of the client; None: the local token, if the server is on this machine.
             state: folder of secret keys (mode 0600) and of what is known of endpoints; None: nothing outlives
                 this process, and the server's public key is trusted anew each time.
             public_key: the server's Ed25519 public key, base64, as its operator published it; None: the first
@@ -136,7 +137,7 @@ class EncryptedClassifier:
             ServingError: the endpoint cannot be reached, refuses, or cannot be trusted.
         """
         http = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, verify=True if tls is None else tls)
-        channel = Channel(http, api_key, retry_policy)
+        channel = Channel(http, api_key or read_local_token(url), retry_policy)
         return cls._connect(channel, ClientState.for_endpoint(state, url), settings, public_key, checks)
 
     @classmethod

@@ -1,15 +1,15 @@
 """Authentication by API keys, stored as hashes, and quotas of each tenant in document slots.
 
 An API key is `lxv_ID_SECRET`. The secret is 256 random bits: with a secret of that size, a keyed hash without
-stretching is enough against a thief of the file. While no key has been issued, only callers on this machine
-are served, and neither browsers nor proxies.
+stretching is enough against a thief of the file. While no key has been issued, only callers with the local
+token are served (`lexveil.pipeline.serving.local_token`). The peer's address proves nothing: a proxy, a
+forwarded port and a browser on this machine have the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import json
 import math
 import re
@@ -35,14 +35,14 @@ _KEY = re.compile(r"lxv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNKNOWN_KEY = {"tenant": "", "salt": "", "hash": ""}
 _STRIKES, _STRIKE_SECONDS = 5, 600.0
-_FORWARDED_HEADERS = ("origin", "forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 class UnauthorizedError(RefusalError):
-    """The API key is missing, unknown or revoked; or no keys were issued, and the caller is not local."""
+    """The API key is missing, unknown or revoked; or no keys were issued, and the local token is missing."""
 
     def __init__(self) -> None:
-        super().__init__(401, "unauthorized", "an API key is needed: Authorization: Bearer lxv_...")
+        message = "an API key is needed, unless you are the server's user on its machine"
+        super().__init__(401, "unauthorized", message)
 
 
 class QuotaExceededError(RefusalError):
@@ -127,51 +127,45 @@ class Access:
 
     Args:
         keys: the issued keys.
-        in_process: every caller is this process itself.
+        local_token: the local token; None: every caller is this process itself.
     """
 
-    def __init__(self, keys: ApiKeys, *, in_process: bool = False) -> None:
+    def __init__(self, keys: ApiKeys, local_token: str | None) -> None:
         self._keys = keys
-        self._in_process = in_process
+        self._local_token = local_token
 
-    def identify_tenant(self, headers: Mapping[str, str], client: str | None) -> str:
+    def identify_tenant(self, headers: Mapping[str, str]) -> str:
         """Return the tenant of a request.
 
         Args:
             headers: its headers, with names in lower case.
-            client: address of the peer.
 
         Raises:
             UnauthorizedError: the caller is not allowed to use the endpoint.
         """
-        if self._in_process:
-            return LOCAL
-        if self._keys:
-            kind, _, key = headers.get("authorization", "").partition(" ")
-            if kind.lower() != "bearer":
-                raise UnauthorizedError
-            return self._keys.identify(key.strip())
-        if not is_local(headers, client):
+        if self._keys and self._local_token is not None:
+            return self._keys.identify(_read_bearer(headers))
+        if not self._is_local(headers):
             raise UnauthorizedError
         return LOCAL
 
-    def may_read_metrics(self, headers: Mapping[str, str], client: str | None) -> bool:
-        """Return True for callers on this machine and for the operator's key."""
-        if self._in_process or is_local(headers, client):
+    def may_read_metrics(self, headers: Mapping[str, str]) -> bool:
+        """Return True for callers with the local token and for the operator's key."""
+        if self._is_local(headers):
             return True
         try:
-            return self.identify_tenant(headers, client) == OPERATOR
+            return self.identify_tenant(headers) == OPERATOR
         except UnauthorizedError:
             return False
 
+    def _is_local(self, headers: Mapping[str, str]) -> bool:
+        token = self._local_token
+        return token is None or hmac.compare_digest(_read_bearer(headers).encode(), token.encode())
 
-def is_local(headers: Mapping[str, str], client: str | None) -> bool:
-    """Return True if the peer is on this machine, and is neither a proxy nor a browser used by a web page."""
-    try:
-        loopback = ipaddress.ip_address(client or "").is_loopback
-    except ValueError:
-        return False
-    return loopback and not any(name in headers for name in _FORWARDED_HEADERS)
+
+def _read_bearer(headers: Mapping[str, str]) -> str:
+    kind, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else ""
 
 
 @dataclass(frozen=True, slots=True)

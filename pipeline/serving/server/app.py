@@ -12,7 +12,7 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,6 +127,7 @@ def create_app(
     *,
     state: ServerState | None = None,
     processes: bool = False,
+    hosts: Container[str] | None = None,
 ) -> FastAPI:
     """Create the application.
 
@@ -135,6 +136,7 @@ def create_app(
         limits: limits of requests; None: the defaults.
         state: the endpoint's state; None: a temporary one, and every caller is this process.
         processes: evaluate in worker processes, which the application's lifespan starts and ends.
+        hosts: see `Guard`.
 
     Raises:
         ValueError: the labels do not fit the head, or the head cannot be served (`ShapeRefusedError`,
@@ -142,8 +144,10 @@ def create_app(
     """
     limits = limits or ServerLimits()
     opened = state or ServerState.create_temporary()
-    access = Access(ApiKeys(opened.folder), in_process=state is None)
-    return _Endpoint(offer, limits, opened, access, processes).app
+    access = Access(ApiKeys(opened.folder), None if state is None else opened.local_token)
+    app = _Endpoint(offer, limits, opened, access, processes)
+    app.app.add_middleware(Guard, metrics=app.metrics, hosts=hosts)
+    return app.app
 
 
 class _Endpoint:
@@ -204,7 +208,6 @@ class _Endpoint:
         add("/v1/sessions/{session}", self.close_session, methods=["DELETE"], **DESCRIPTIONS["close"])
         for kind in (RefusalError, bundles.WireError, HTTPException, RequestValidationError):
             app.add_exception_handler(kind, _respond_to_error)
-        app.add_middleware(Guard, metrics=self.metrics)
         return app
 
     @contextlib.asynccontextmanager
@@ -232,7 +235,7 @@ class _Endpoint:
         return JSONResponse({"status": "ready" if ready else "no worker"}, 200 if ready else 503)
 
     async def read_metrics(self, request: Request) -> Response:
-        if not self.access.may_read_metrics(request.headers, _peer(request)):
+        if not self.access.may_read_metrics(request.headers):
             raise UnauthorizedError
         return Response(self.metrics.to_text(), media_type="text/plain; version=0.0.4")
 
@@ -302,7 +305,7 @@ class _Endpoint:
             raise
 
     def _identify_tenant(self, request: Request) -> str:
-        tenant = self.access.identify_tenant(request.headers, _peer(request))
+        tenant = self.access.identify_tenant(request.headers)
         request.scope.setdefault("lexveil", {})["tenant"] = tenant
         return tenant
 
@@ -390,7 +393,3 @@ def _bind_reply(body: bytes, reply: bytes, media_type: str, status: int) -> Resp
     """Build a reply that a client can distinguish from the reply to any other request."""
     headers = {wire.REPLY_DIGEST: wire.compute_reply_digest(wire.compute_digest(body), reply)}
     return Response(reply, status, headers, media_type)
-
-
-def _peer(request: Request) -> str | None:
-    return request.client.host if request.client else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.local_token import is_loopback
 from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.metrics import ServerMetrics, log
 
@@ -106,11 +108,21 @@ class BodyReader:
 
 
 class Guard:
-    """Middleware that logs a request by its route, tenant, status, code, sizes and time alone."""
+    """Middleware that logs a request by its route, tenant, status, code, sizes and time alone.
 
-    def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
+    It refuses requests that a browser sends for a web page, requests for another host (an attacker's name may
+    lead to this machine: DNS rebinding), and bodies whose end two headers state differently.
+
+    Args:
+        app: the application.
+        metrics: its metrics.
+        hosts: names, without a port, by which it may be called, besides those of the loopback; None: any.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics, hosts: Container[str] | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -122,13 +134,30 @@ class Guard:
         exchange = _Exchange(scope, receive, send)
         start = time.monotonic()
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            refusal = self._refuse(Headers(scope=scope))
+            if refusal is None:
+                await self._app(scope, exchange.receive, exchange.send)
+            else:
+                exchange.facts["code"] = refusal.code
+                await build_response(refusal)(scope, exchange.receive, exchange.send)
         except Exception as error:  # outside of this, uvicorn would log it with its message
             exchange.facts["error"] = type(error).__name__
             if not exchange.status:
                 response = build_response(RefusalError(500, "internal", "the server failed"))
                 await response(scope, exchange.receive, exchange.send)
         self._report(scope, exchange, time.monotonic() - start)
+
+    def _refuse(self, headers: Headers) -> RefusalError | None:
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # Whoever takes the other length sees a second request in the body (RFC 9112, section 6.1).
+            return RefusalError(400, "framing", "a request has a Content-Length or a Transfer-Encoding")
+        if "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return RefusalError(403, "browser", "web pages of other origins are not served")
+        if self._hosts is not None:
+            host = _strip_port(headers.get("host", ""))
+            if not is_loopback(host) and host not in self._hosts:
+                return RefusalError(421, "host", "this host is not one of the endpoint's (encrypted.hosts)")
+        return None
 
     def _report(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
         # The route, not the path: the path contains the session.
@@ -152,6 +181,11 @@ class Guard:
             "ms": round(1000 * seconds, 1),
         }
         log.info("request", extra={"fields": fields})
+
+
+def _strip_port(host: str) -> str:
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdigit() and (name.endswith("]") or ":" not in name) else host.lower()
 
 
 class _Exchange:

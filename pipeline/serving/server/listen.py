@@ -6,7 +6,8 @@ workers. The workers of a server that was killed end by themselves.
 
 from __future__ import annotations
 
-import ipaddress
+import contextlib
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +17,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from lexveil.pipeline.errors import EndpointError
+from lexveil.pipeline.serving.local_token import is_loopback, publish_local_token
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import Offer, ServerLimits, create_app
 from lexveil.pipeline.serving.server.guard import ConnectionLimits, limit_connections
 from lexveil.pipeline.serving.server.metrics import log_as_json
 from lexveil.pipeline.serving.server.state import ServerState
+
+# TLS 1.2 with forward secrecy and authenticated encryption; TLS 1.3 has no other.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,9 @@ class ListenOptions:
         key: PEM file of the certificate's private key.
         client_authority: PEM file of an authority; only clients with a certificate of it are accepted (mutual
             TLS).
+        insecure_http: listen on other interfaces than the loopback without TLS: something in front ends it.
+        hosts: names by which clients may call the server, besides those of the loopback. Empty: on the
+            loopback no others, on other interfaces any.
         header_seconds: see `ConnectionLimits`.
         write_seconds: see `ConnectionLimits`.
         most_silent: see `ConnectionLimits`.
@@ -46,6 +54,8 @@ class ListenOptions:
     certificate: Path | None = None
     key: Path | None = None
     client_authority: Path | None = None
+    insecure_http: bool = False
+    hosts: tuple[str, ...] = ()
     header_seconds: float = 10.0
     write_seconds: float = 60.0
     most_silent: int = 256
@@ -54,11 +64,25 @@ class ListenOptions:
 
 
 class _Server(uvicorn.Server):
-    """A server that also ends where it was asked to before it had handlers of its own."""
+    """A server that says once it listens, and ends where it was asked to before it had handlers."""
 
-    def __init__(self, config: uvicorn.Config, interrupted: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        interrupted: Callable[[], bool],
+        listening: Callable[[int], None],
+        ended: Callable[[], None],
+    ) -> None:
         super().__init__(config)
-        self._interrupted = interrupted
+        self._interrupted, self._listening, self._ended = interrupted, listening, ended
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listening(self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._ended()  # here, because after this uvicorn raises the signal again, which may end the process
 
     async def on_tick(self, counter: int) -> bool:
         return self._interrupted() or await super().on_tick(counter)
@@ -70,6 +94,7 @@ def serve(
     listen: ListenOptions,
     limits: ServerLimits,
     interrupted: Callable[[], bool] = lambda: False,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until interrupted. The process holds no secret key of a client, and no document.
 
@@ -79,29 +104,34 @@ def serve(
         listen: address, TLS and connection limits.
         limits: limits of requests.
         interrupted: true once the server shall end, from whatever moment on.
+        announce: called with the server's URL once it listens.
 
     Raises:
         EndpointError: the folder or the address cannot be used, or is open to other machines without API
-            keys.
+            keys or without TLS.
         ValueError: the head cannot be served (`ShapeRefusedError`, `HeadRefusedError`).
     """
     state = ServerState(folder)
-    if not ApiKeys(folder) and not _is_loopback(listen.host):
-        raise EndpointError(
-            f"without API keys only this machine is served, not {listen.host}: "
-            "issue one with `lexveil serve --new-api-key TENANT`"
-        )
-    if listen.client_authority is not None and listen.certificate is None:
-        raise EndpointError("mutual TLS needs a certificate of the server, too")
-    with state.lock():
-        app = create_app(offer, limits, state=state, processes=True)
+    _check_options(listen, has_keys=bool(ApiKeys(folder)))
+    local = is_loopback(listen.host)
+    hosts = frozenset(host.lower() for host in listen.hosts)
+    with state.lock(), contextlib.ExitStack() as published:
+
+        def tell(port: int) -> None:
+            if local:
+                published.enter_context(publish_local_token(port, state.local_token))
+            announce(_build_url(listen, port))
+
+        app = create_app(offer, limits, state=state, processes=True, hosts=hosts if local or hosts else None)
         log_as_json()
         config = _configure(app, listen)
         try:
             config.load()
+            if isinstance(config.ssl, ssl.SSLContext):
+                config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
         except (OSError, ssl.SSLError):
             raise EndpointError("the TLS files cannot be used") from None
-        server = _Server(config, interrupted)
+        server = _Server(config, interrupted, tell, published.close)
         if interrupted():
             return
         try:
@@ -130,12 +160,26 @@ def _configure(app: FastAPI, listen: ListenOptions) -> uvicorn.Config:
         ssl_certfile=listen.certificate,
         ssl_keyfile=listen.key,
         ssl_ca_certs=None if listen.client_authority is None else str(listen.client_authority),
+        ssl_ciphers=_CIPHERS,
         ssl_cert_reqs=ssl.CERT_NONE if listen.client_authority is None else ssl.CERT_REQUIRED,
     )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _check_options(listen: ListenOptions, *, has_keys: bool) -> None:
+    if not is_loopback(listen.host) and not has_keys:
+        raise EndpointError(
+            f"without API keys only this machine is served, not {listen.host}: "
+            "issue one with `lexveil serve --new-api-key TENANT`"
+        )
+    if not is_loopback(listen.host) and listen.certificate is None and not listen.insecure_http:
+        raise EndpointError(
+            f"on {listen.host} the endpoint needs TLS: set encrypted.tls_certificate and encrypted.tls_key, "
+            "or encrypted.insecure_http if something in front of it ends TLS"
+        )
+    if listen.client_authority is not None and listen.certificate is None:
+        raise EndpointError("mutual TLS needs a certificate of the server, too")
+
+
+def _build_url(listen: ListenOptions, port: int) -> str:
+    scheme = "http" if listen.certificate is None else "https"
+    return f"{scheme}://{f'[{listen.host}]' if ':' in listen.host else listen.host}:{port}"

@@ -3,6 +3,7 @@
 <folder>/ (0700)
   signing.key        Ed25519, raw (0600)
   salt               of the commitment to the weights (0600)
+  local.secret       the local token (0600): `lexveil.pipeline.serving.local_token`
   api-keys.json      hashed (0600): `lexveil.pipeline.serving.server.access`
   state.sqlite       sessions and usage (0600)
   sessions/*.keys    evaluation keys, named by the hash of the session's id (0600)
@@ -45,6 +46,7 @@ class ServerState:
         folder: the folder.
         keys_folder: folder of the evaluation keys.
         signing_key: key that signs the manifest.
+        local_token: the local token. It stays, so that clients outlive a restart.
         database: sessions and usage.
 
     Raises:
@@ -60,6 +62,7 @@ class ServerState:
             self.keys_folder.mkdir(mode=0o700, exist_ok=True)
             self.signing_key = Ed25519PrivateKey.from_private_bytes(_load_secret(folder / "signing.key"))
             self._salt = _load_secret(folder / "salt")
+            self.local_token = "lxv_local_" + _load_secret(folder / "local.secret").hex()
             self.database = _open_database(folder / "state.sqlite")
         except (OSError, ValueError, sqlite3.Error):
             raise EndpointError("the endpoint's folder in the workspace cannot be used") from None

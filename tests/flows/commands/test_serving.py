@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,12 +30,28 @@ def test_an_end_while_it_starts_is_logged(
     workspace = finished.workspace.with_settings(finished.settings)
     before = len(workspace.log.read())  # its training is logged
     process = command_in(tmp_path).start("serve", "-w", workspace.root, "--port", "0")
+    while len(workspace.log.read()) == before:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=HANGS_AFTER)
+    assert process.returncode == 0
+    assert "url" not in output  # it never listened
+    assert [entry.outcome for entry in workspace.log.read()[before:]] == ["started", "done"]
+
+
+def test_the_url_is_printed_once_it_listens(
+    finished: Finished, command_in: Callable[[Path], Command], tmp_path: Path
+) -> None:
+    words = ("serve", "-w", finished.workspace.root, "--port", "0")
+    process = command_in(tmp_path).start(*words, XDG_STATE_HOME=str(tmp_path / "state"))
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("url")
+    url = process.stdout.readline().removeprefix("url: ").strip()
+    with urllib.request.urlopen(url + "/readyz", timeout=HANGS_AFTER) as answer:  # and no port 0
+        assert answer.status == 200
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=HANGS_AFTER)
     assert process.returncode == 0
-    assert [entry.outcome for entry in workspace.log.read()[before:]] == ["started", "done"]
 
 
 def test_an_end_that_a_callback_swallows_is_not_lost(

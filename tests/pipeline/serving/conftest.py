@@ -21,6 +21,7 @@ import pytest
 
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import InProcessTransport
+from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.served_model import LinearHead, ServedModel, model_parameters
 from tests.deadlines import HANGS_AFTER
@@ -74,9 +75,18 @@ class RunningServer:
         told = {"folder": str(folder), "listen": {"port": self.port, **listen}, "bodies": bodies}
         self._told = json.dumps(told, default=str)
         self.log = folder.with_name(folder.name + ".log")
+        self.state_home = folder.with_name("state")
+        self.is_local = True  # it listens on the loopback, and writes a token
+
+    @property
+    def local(self) -> dict[str, str]:
+        """Headers with the token that proves that a caller is this user on this machine."""
+        path = self.state_home / "lexveil" / "local" / f"{self.port}.token"
+        return {"Authorization": f"Bearer {path.read_text()}"}
 
     def start(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment["XDG_STATE_HOME"] = str(self.state_home)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", SERVE, self._told], cwd=ROOT, env=environment, stderr=log
@@ -84,6 +94,8 @@ class RunningServer:
         while self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+                if self.is_local:
+                    _ = self.local
                 return
             except OSError:
                 time.sleep(0.05)
@@ -104,8 +116,9 @@ def start_server(tmp_path: Path) -> Iterator[Any]:
     """Called with settings of `ListenOptions` and `BodyLimits`."""
     started: list[RunningServer] = []
 
-    def start(listen: dict[str, Any] | None = None, **bodies: Any) -> RunningServer:
+    def start(listen: dict[str, Any] | None = None, *, local: bool = True, **bodies: Any) -> RunningServer:
         started.append(RunningServer(tmp_path / "endpoint", listen or {}, bodies))
+        started[-1].is_local = local
         started[-1].start()
         return started[-1]
 
@@ -120,8 +133,9 @@ def calling() -> Any:
     """A caller of an application in this process, as a context."""
 
     @contextmanager
-    def call(app: Any) -> Iterator[Caller]:
-        with httpx.Client(base_url="http://test", transport=InProcessTransport(app)) as http:
+    def call(app: Any, state: ServerState | None = None) -> Iterator[Caller]:
+        local = {"Authorization": f"Bearer {state.local_token}"} if state else {}
+        with httpx.Client(base_url="http://test", transport=InProcessTransport(app), headers=local) as http:
             yield Caller(http)
 
     return call

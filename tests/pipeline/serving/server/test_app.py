@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import json
 import logging
 import subprocess
@@ -11,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -62,7 +60,7 @@ class TestNoSecretKey:
     ) -> None:
         state = ServerState(tmp_path / "endpoint")
         secret = uploads.secret_key(honest.keys)
-        with calling(create_app(offer, state=state)) as caller:
+        with calling(create_app(offer, state=state), state) as caller:
             session = caller.open(honest.evaluation)
             kept = list(state.keys_folder.iterdir())
             for blob in (secret, secret + honest.evaluation, honest.evaluation + secret):
@@ -78,7 +76,8 @@ class TestManifest:
     def test_it_is_signed_by_a_key_that_stays(self, calling: Any, offer: Offer, tmp_path: Path) -> None:
         signed: list[wire.SignedManifest] = []
         for _ in range(2):
-            with calling(create_app(offer, state=ServerState(tmp_path / "endpoint"))) as caller:
+            state = ServerState(tmp_path / "endpoint")
+            with calling(create_app(offer, state=state), state) as caller:
                 content = caller.http.get("/v1/manifest").content
                 signed.append(wire.SignedManifest.model_validate_json(content))
         first, second = signed[0].verify(), signed[1].verify(signed[0].public_key)
@@ -107,10 +106,12 @@ class TestManifest:
     def test_other_weights_are_told_and_end_sessions(
         self, calling: Any, offer: Offer, head: LinearHead, honest: Any, tmp_path: Path
     ) -> None:
-        with calling(create_app(offer, state=ServerState(tmp_path / "endpoint"))) as caller:
+        state = ServerState(tmp_path / "endpoint")
+        with calling(create_app(offer, state=state), state) as caller:
             session = caller.open(honest.evaluation)
         other = Offer(ServedModel(LinearHead(head.weight * 2, head.bias)), LABELS)
-        with calling(create_app(other, state=ServerState(tmp_path / "endpoint"))) as caller:
+        state = ServerState(tmp_path / "endpoint")
+        with calling(create_app(other, state=state), state) as caller:
             response = caller.classify(session, honest.request)
             assert (response.status_code, response.json()["error"]) == (404, "session")
 
@@ -217,22 +218,19 @@ class TestTenants:
             closed = caller.http.delete(f"/v1/sessions/{session}", headers={"Authorization": firm})
             assert closed.status_code == 404
             assert caller.classify(session, honest.request, Authorization=court).status_code == 200
-            metrics = caller.http.get("/metrics").text
+            metrics = caller.http.get(
+                "/metrics", headers={"Authorization": f"Bearer {state.local_token}"}
+            ).text
         assert 'lexveil_document_slots_total{tenant="court"}' in metrics
         assert 'tenant="firm"' in metrics
         assert session not in metrics
 
-    def test_callers_from_elsewhere_need_keys_to_be_issued(self, offer: Offer) -> None:
-        async def get(path: str, client: tuple[str, int]) -> int:
-            transport = httpx.ASGITransport(app=app, client=client)
-            async with httpx.AsyncClient(base_url="http://test", transport=transport) as http:
-                return (await http.get(path)).status_code
-
+    def test_callers_without_the_local_token_need_keys_to_be_issued(self, calling: Any, offer: Offer) -> None:
         state = ServerState.create_temporary()
-        app = create_app(offer, state=state)
-        for path in ("/v1/manifest", "/metrics"):
-            assert asyncio.run(get(path, ("127.0.0.1", 1))) == 200
-            assert asyncio.run(get(path, ("192.0.2.1", 1))) == 401
+        for opened, status in ((state, 200), (None, 401)):
+            with calling(create_app(offer, state=state), opened) as caller:
+                for path in ("/v1/manifest", "/metrics"):
+                    assert caller.http.get(path).status_code == status
 
 
 class TestOperators:
@@ -258,7 +256,7 @@ class TestOperators:
     ) -> None:
         state = ServerState(tmp_path / "endpoint")
         caplog.set_level(logging.INFO)
-        with calling(create_app(offer, state=state)) as caller:
+        with calling(create_app(offer, state=state), state) as caller:
             session = caller.open(honest.evaluation)
             state.database.close()
             response = caller.classify(session, honest.request)

@@ -8,8 +8,6 @@ import json
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,7 +20,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.local_token import read_local_token
+from lexveil.pipeline.serving.server.access import ApiKeys
+from lexveil.pipeline.serving.server.app import Offer, ServerLimits
+from lexveil.pipeline.serving.server.listen import ListenOptions, serve
+from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.privacy.he.served_model import LinearHead, ServedModel
 from tests.deadlines import HANGS_AFTER
 
 
@@ -36,6 +41,17 @@ def answered(connection: socket.socket) -> bytes:
     except ConnectionError:
         pass
     return content
+
+
+def post(server: Any, length: int) -> bytes:
+    """The head of a request whose body is so long."""
+    key = server.local["Authorization"].encode()
+    host = b"Host: localhost\r\nAuthorization: " + key
+    return b"POST /v1/sessions HTTP/1.1\r\n%b\r\nContent-Length: %d\r\n\r\n" % (host, length)
+
+
+def metrics(server: Any) -> str:
+    return httpx.get(server.url + "/metrics", headers=server.local).text
 
 
 def gone(process: int) -> bool:
@@ -65,19 +81,19 @@ class TestSlowCallers:
     def test_a_body_that_never_ends(self, start_server: Any) -> None:
         server = start_server(seconds=0.5, bytes_per_second=1 << 20)
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            head = b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nLXV1"
-            connection.sendall(head)
+            head = post(server, 1000)
+            connection.sendall(head + b"LXV1")
             assert answered(connection).startswith(b"HTTP/1.1 408 ")
 
     def test_what_is_too_long_is_refused_before_it_is_read(self, start_server: Any) -> None:
         server = start_server()
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            head = b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n"
-            connection.sendall(head + b"LXV1")
+            connection.sendall(post(server, 10_000_000_000) + b"LXV1")
             connection.settimeout(3)  # less than it waits for a body to end
             assert connection.recv(64).startswith(b"HTTP/1.1 413 ")
         # Who sends all of it reads why it was refused.
-        assert httpx.post(server.url + "/v1/sessions", content=bytes(30_000_000)).status_code == 413
+        too_long = httpx.post(server.url + "/v1/sessions", content=bytes(30_000_000), headers=server.local)
+        assert too_long.status_code == 413
 
     def test_what_is_not_http(self, start_server: Any) -> None:
         server = start_server()
@@ -109,7 +125,7 @@ class TestRestart:
                 return None
 
         def client(number: int) -> None:
-            with httpx.Client(base_url=server.url, timeout=HANGS_AFTER) as http:
+            with httpx.Client(base_url=server.url, timeout=HANGS_AFTER, headers=server.local) as http:
                 opened = ask(http, "/v1/sessions", wire.bundle([honest.evaluation]))
                 assert opened is not None
                 path = f"/v1/sessions/{opened.json()['session']}/classify"
@@ -152,7 +168,7 @@ class TestRestart:
 
     def test_requests_in_progress_finish(self, start_server: Any, honest: Any) -> None:
         server = start_server()
-        with httpx.Client(base_url=server.url, timeout=HANGS_AFTER) as http:
+        with httpx.Client(base_url=server.url, timeout=HANGS_AFTER, headers=server.local) as http:
             content = wire.bundle([honest.evaluation])
             opened = http.post(
                 "/v1/sessions", content=content, headers={wire.REQUEST_DIGEST: wire.compute_digest(content)}
@@ -167,7 +183,7 @@ class TestRestart:
                 target=lambda: replies.append(http.post(path, content=body, headers=headers))
             )
             asking.start()
-            while "lexveil_workers_busy 1.0" not in httpx.get(server.url + "/metrics").text and not replies:
+            while "lexveil_workers_busy 1.0" not in metrics(server) and not replies:
                 time.sleep(0.01)
             server.end()
             asking.join()
@@ -183,11 +199,10 @@ class TestRestart:
 def test_the_log_is_lines_of_json_without_sessions(start_server: Any, honest: Any) -> None:
     server = start_server()
     body = wire.bundle([honest.evaluation])
-    opened = httpx.post(
-        server.url + "/v1/sessions", content=body, headers={wire.REQUEST_DIGEST: wire.compute_digest(body)}
-    )
+    headers = {**server.local, wire.REQUEST_DIGEST: wire.compute_digest(body)}
+    opened = httpx.post(server.url + "/v1/sessions", content=body, headers=headers)
     session = opened.json()["session"]
-    httpx.delete(f"{server.url}/v1/sessions/{session}")
+    httpx.delete(f"{server.url}/v1/sessions/{session}", headers=server.local)
     server.end()
     log = server.log.read_text()
     events = [json.loads(line) for line in log.splitlines()]
@@ -246,21 +261,114 @@ def test_mutual_tls(start_server: Any, tmp_path: Path) -> None:
             httpx.get(url, verify=context(name))
 
 
-def test_others_than_this_machine_are_not_served_without_keys(tmp_path: Path) -> None:
-    program = (
-        "import sys\nfrom pathlib import Path\nimport numpy as np\n"
-        "from lexveil.pipeline.errors import EndpointError\n"
-        "from lexveil.pipeline.serving.server.app import ServerLimits, Offer\n"
-        "from lexveil.pipeline.serving.server.listen import ListenOptions, serve\n"
-        "from lexveil.privacy.he.served_model import LinearHead, ServedModel\n"
-        "offer = Offer(ServedModel(LinearHead(np.ones((64, 2)), np.zeros(2))), ['a', 'b'])\n"
-        "try:\n    serve(offer, Path(sys.argv[1]), ListenOptions(host='0.0.0.0'), ServerLimits())\n"
-        "except EndpointError as error:\n    sys.exit(str(error))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "endpoint")],
-        cwd=Path(__file__).resolve().parents[4],
-        capture_output=True,
-        text=True,
-    )
-    assert "--new-api-key" in done.stderr
+class TestOtherMachines:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return ServerState(tmp_path / "endpoint").folder
+
+    def refuse(self, folder: Path, **listen: Any) -> str:
+        offer = Offer(ServedModel(LinearHead(np.ones((64, 2)), np.zeros(2))), ["a", "b"])
+        with pytest.raises(EndpointError) as caught:
+            serve(offer, folder, ListenOptions(port=0, **listen), ServerLimits())
+        return str(caught.value)
+
+    def test_without_keys_they_are_not_served(self, folder: Path) -> None:
+        assert "--new-api-key" in self.refuse(folder, host="0.0.0.0")
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "office.example"])
+    def test_without_tls_they_are_not_served(self, folder: Path, host: str) -> None:
+        ApiKeys(folder).issue("court")
+        told = self.refuse(folder, host=host)
+        assert "encrypted.tls_certificate" in told
+        assert "encrypted.insecure_http" in told
+        assert "\n" not in told
+
+    def test_tls_that_ends_in_front_is_named_for_its_danger(self, start_server: Any, tmp_path: Path) -> None:
+        key = ApiKeys(ServerState(tmp_path / "endpoint").folder).issue("court")
+        server = start_server({"host": "0.0.0.0", "insecure_http": True}, local=False)
+        called = {"Host": "office.example", "Authorization": f"Bearer {key}"}
+        assert httpx.get(server.url + "/v1/manifest", headers=called).status_code == 200
+        # Nothing there proves that a caller is local: a proxy on this machine has the same address.
+        assert httpx.get(server.url + "/metrics").status_code == 401
+
+
+class TestCallersOnThisMachine:
+    """Not everything that connects from this machine was sent by its user."""
+
+    @pytest.fixture
+    def server(self, start_server: Any) -> Any:
+        return start_server({"hosts": ["office.example"]})
+
+    @pytest.mark.parametrize("path", ["/v1/manifest", "/metrics"])
+    def test_an_address_is_no_proof(self, server: Any, path: str) -> None:
+        assert httpx.get(server.url + path, headers=server.local).status_code == 200
+        assert httpx.get(server.url + path).status_code == 401  # as through nginx, ssh -L, kubectl
+
+    def test_a_client_finds_the_token_by_the_url_until_the_server_ends(
+        self, server: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(server.state_home))
+        (path,) = server.state_home.rglob("*.token")
+        assert path.stat().st_mode & 0o777 == 0o600
+        for name in ("127.0.0.1", "localhost", "[::1]"):
+            assert read_local_token(f"http://{name}:{server.port}") == path.read_text()
+        for url in (f"http://office.example:{server.port}", "http://localhost:1", "nonsense", "http://[::1"):
+            assert read_local_token(url) is None
+        server.end()
+        assert not path.exists()
+
+    def test_other_names_are_an_attackers(self, server: Any) -> None:
+        port = server.port
+        for host in ("localhost", f"localhost:{port}", "127.0.0.1", f"[::1]:{port}", "OFFICE.example:1"):
+            called = {**server.local, "Host": host}
+            assert httpx.get(server.url + "/v1/manifest", headers=called).status_code == 200, host
+        for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "localhost.", ""):
+            response = httpx.get(server.url + "/healthz", headers={**server.local, "Host": host})
+            assert (response.status_code, response.json()["error"]) == (421, "host"), host
+
+    def test_web_pages_are_refused(self, server: Any) -> None:
+        signs = [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]
+        for sign in signs:
+            response = httpx.get(server.url + "/v1/manifest", headers=[*server.local.items(), sign])
+            assert (response.status_code, response.json()["error"]) == (403, "browser")
+        typed = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}
+        assert httpx.get(server.url + "/docs", headers=typed).status_code == 200
+
+    def test_two_lengths_of_one_body_end_the_connection(self, server: Any) -> None:
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            head = post(server, 5).replace(b"Content-Length", b"Transfer-Encoding: chunked\r\nContent-Length")
+            second = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            connection.sendall(head + b"0\r\n\r\n" + second)
+            told = answered(connection)
+        assert told.startswith(b"HTTP/1.1 400 ")
+        assert told.count(b"HTTP/1.1") == 1
+
+
+class TestTls:
+    @pytest.fixture
+    def server(self, start_server: Any, tmp_path: Path) -> Any:
+        certificate(tmp_path, "server")
+        return start_server({"certificate": tmp_path / "server.pem", "key": tmp_path / "server.key"})
+
+    def shake_hands(self, server: Any, newest: ssl.TLSVersion, ciphers: str) -> str:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.maximum_version = newest
+        context.set_ciphers(ciphers + ":@SECLEVEL=0")
+        with (
+            socket.create_connection(("127.0.0.1", server.port)) as connection,
+            context.wrap_socket(connection) as tls,
+        ):
+            return str(tls.version())
+
+    @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+    def test_what_is_broken_is_not_spoken(self, server: Any) -> None:
+        assert self.shake_hands(server, ssl.TLSVersion.TLSv1_3, "DEFAULT") == "TLSv1.3"
+        assert self.shake_hands(server, ssl.TLSVersion.TLSv1_2, "ECDHE+AESGCM") == "TLSv1.2"
+        for newest, ciphers in (
+            (ssl.TLSVersion.TLSv1_1, "ALL"),
+            (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA256"),
+        ):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                self.shake_hands(server, newest, ciphers)
