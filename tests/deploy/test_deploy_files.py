@@ -175,6 +175,14 @@ def test_doors_agree() -> None:
         assert f'"{endpoint[probe]["httpGet"]["path"]}"' in served
 
 
+def test_the_endpoint_that_others_reach_says_who_ends_tls() -> None:
+    """Without it the endpoint does not start there."""
+    wanted = "LEXVEIL_ENCRYPTED__INSECURE_HTTP"
+    assert compose()["services"]["endpoint"]["environment"][wanted] == "true"
+    (container,) = of_kind("Deployment", "endpoint")["spec"]["template"]["spec"]["containers"]
+    assert {"name": wanted, "value": "true"} in container["env"]
+
+
 def test_images_agree() -> None:
     assert template()["variables"]["properties"]["image"]["default"] == f"lexveil:{VERSION}"
     assert literals()["site"]["IMAGE"] == f"lexveil:{VERSION}"
