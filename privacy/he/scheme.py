@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -161,34 +163,48 @@ class Scheme:
 
 
 def to_bytes(storable: Storable) -> bytes:
-    """Return the serialized object."""
-    with _PrivateFolder() as folder:
-        path = folder / "object"
-        storable.save(str(path))
+    """Return the serialized object.
+
+    Raises:
+        OSError: The system has no memory or space for it.
+    """
+    with _private_file() as path:
+        try:
+            storable.save(str(path))
+        except RuntimeError:  # SEAL's word for a file that cannot be written
+            raise OSError("no space for a serialized object") from None
         return path.read_bytes()
 
 
 def from_bytes(empty: Loaded, context: Any, serialized: bytes) -> Loaded:
-    """Load bytes that this package wrote; a stranger's go through `Scheme.load`."""
-    with _PrivateFolder() as folder:
-        path = folder / "object"
+    """Load bytes that this package wrote; a stranger's go through `Scheme.load`.
+
+    Raises:
+        OSError: The system has no memory or space for them.
+    """
+    with _private_file() as path:
         path.write_bytes(serialized)
         empty.load(context, str(path))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     return empty
 
 
-class _PrivateFolder:
-    """A folder of mode 0700, in memory if the system has such a place: sealapi takes paths only."""
+@contextlib.contextmanager
+def _private_file() -> Generator[Path, None, None]:
+    """Yield the path of an empty file of this process: sealapi takes paths only.
 
-    _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
-
-    def __enter__(self) -> Path:
-        parent = self._MEMORY if self._MEMORY.is_dir() else None
-        try:
-            self._path = Path(tempfile.mkdtemp(prefix="lexveil-", dir=parent))
-        except OSError:
-            self._path = Path(tempfile.mkdtemp(prefix="lexveil-"))
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+    It is in memory. /dev/shm is not used, because containers limit it to 64 MiB for all of their processes.
+    """
+    try:
+        descriptor = os.memfd_create("lexveil")
+    except (AttributeError, OSError):  # not Linux, or forbidden
+        descriptor = None
+    try:
+        path = Path(f"/proc/self/fd/{descriptor}")
+        if descriptor is not None and path.exists():
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="lexveil-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder) / "object"
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

@@ -8,6 +8,7 @@ forwarded port and a browser on this machine have the same.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -186,7 +187,8 @@ class QuotaLimits:
 class Quotas:
     """Usage by tenant.
 
-    That of the day is kept in the database and outlives a restart, that of the minute is kept in memory.
+    That of the day is kept in the database and outlives a restart, that of the minute is kept in memory. What
+    a full disk keeps from the database is counted in memory until it can be written.
 
     Args:
         database: database of the endpoint's state.
@@ -209,6 +211,7 @@ class Quotas:
         self._rate = limits.slots_per_minute / 60
         self._now = now
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._unwritten: dict[tuple[str, str], int] = {}  # slots by tenant and day
         self._at_once: dict[str, int] = {}
         self._strikes: dict[str, list[float]] = {}
 
@@ -267,13 +270,19 @@ class Quotas:
         """Return the slots that a tenant has used since midnight, UTC."""
         query = "SELECT slots FROM usage WHERE tenant = ? AND day = ?"
         row = self._database.execute(query, (tenant, self._day())).fetchone()
-        return row[0] if row else 0
+        return (row[0] if row else 0) + self._unwritten.get((tenant, self._day()), 0)
 
     def _add(self, tenant: str, slots: int) -> None:
-        self._database.execute(
-            "INSERT INTO usage VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET slots = slots + excluded.slots",
-            (tenant, self._day(), slots),
-        )
+        place = (tenant, self._day())
+        self._unwritten[place] = self._unwritten.get(place, 0) + slots
+        with contextlib.suppress(sqlite3.OperationalError):
+            for place, count in list(self._unwritten.items()):
+                self._database.execute(
+                    "INSERT INTO usage VALUES (?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET slots = slots + excluded.slots",
+                    (*place, count),
+                )
+                del self._unwritten[place]
 
     def _day(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).date().isoformat()

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
@@ -27,7 +28,7 @@ from lexveil.pipeline.serving import bundles, wire
 from lexveil.pipeline.serving.server.access import Access, ApiKeys, QuotaLimits, Quotas, UnauthorizedError
 from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.guard import BodyLimits, BodyReader, Guard, build_response
-from lexveil.pipeline.serving.server.metrics import ServerMetrics
+from lexveil.pipeline.serving.server.metrics import ServerMetrics, log
 from lexveil.pipeline.serving.server.openapi import DESCRIPTIONS, render_page
 from lexveil.pipeline.serving.server.pool import (
     BusyError,
@@ -39,7 +40,7 @@ from lexveil.pipeline.serving.server.pool import (
 )
 from lexveil.pipeline.serving.server.sessions import SessionLimits, Sessions
 from lexveil.pipeline.serving.server.state import ServerState
-from lexveil.pipeline.serving.server.worker import Evaluators
+from lexveil.pipeline.serving.server.worker import Evaluators, WorkerFailedError
 from lexveil.privacy.he import probes, served_model
 from lexveil.privacy.he.evaluate import Evaluator
 from lexveil.privacy.he.layout import rotation_steps
@@ -215,7 +216,10 @@ class _Endpoint:
         async def purge() -> None:
             while True:
                 await asyncio.sleep(_PURGE_SECONDS)
-                self.sessions.purge()
+                try:
+                    self.sessions.purge()
+                except Exception as error:  # whatever it was, keys that expire later are to be deleted, too
+                    log.error("purge", extra={"fields": {"error": type(error).__name__}})
 
         if self.pool is not None:
             await self.pool.start()
@@ -231,8 +235,12 @@ class _Endpoint:
         return JSONResponse({"status": "ok"})
 
     async def readyz(self) -> JSONResponse:
-        ready = self.evaluation.state().ready
-        return JSONResponse({"status": "ready" if ready else "no worker"}, 200 if ready else 503)
+        if not self.evaluation.state().ready:
+            return JSONResponse({"status": "no worker"}, 503)
+        largest = max(layout.keys_bytes for layout in self.layouts.values())
+        if not await anyio.to_thread.run_sync(self.state.can_store, largest):
+            return JSONResponse({"status": "no space for keys"}, 503)
+        return JSONResponse({"status": "ready"})
 
     async def read_metrics(self, request: Request) -> Response:
         if not self.access.may_read_metrics(request.headers):
@@ -282,7 +290,7 @@ class _Endpoint:
             }
             try:
                 reply = await self._evaluate(head, body, tenant)
-            except BusyError:
+            except (BusyError, WorkerFailedError):
                 self.quotas.refund(tenant, slots)
                 raise
         self.metrics.slots.labels(tenant).inc(slots)

@@ -31,6 +31,7 @@ from lexveil.pipeline.serving.server.worker import (
     Evaluators,
     Factory,
     RequestEvaluator,
+    WorkerFailedError,
     encode_head,
 )
 
@@ -204,10 +205,13 @@ class _Worker:
 
         Raises:
             EvaluationRefusedError: the worker refuses the request.
+            WorkerFailedError: the worker lacks memory or space.
             _WorkerDiedError: the process died or hangs, or an earlier exchange was interrupted.
         """
         self.requests += 1
         outcome, reply = await self._exchange({**head, "seconds": seconds}, body, seconds + _GRACE_SECONDS)
+        if outcome.get("refused") == WorkerFailedError().code:
+            raise WorkerFailedError
         if "refused" in outcome:
             message = " ".join(str(outcome["message"]).split())[:200]
             raise EvaluationRefusedError(str(outcome["refused"])[:40], message)
@@ -322,6 +326,7 @@ class EvaluationPool:
 
         Raises:
             EvaluationRefusedError: the worker refuses the request.
+            WorkerFailedError: the worker lacks memory or space.
             BusyError: no worker was free in time.
             RequestKilledError: the request crashed two workers.
         """

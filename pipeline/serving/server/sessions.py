@@ -11,15 +11,16 @@ import contextlib
 import hashlib
 import math
 import secrets
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.to_thread
 
 from lexveil.pipeline.serving.server.errors import RefusalError
-from lexveil.pipeline.serving.server.state import PRIVATE, ServerState
+from lexveil.pipeline.serving.server.state import PRIVATE, ServerState, StorageFullError
 from lexveil.pipeline.workspace.storage import write_bytes
 
 # A file without a row in the table, but younger than this, may belong to a session that is being opened.
@@ -106,21 +107,30 @@ class Sessions:
         """Store evaluation keys, and return the new session's id and when it expires.
 
         Raises:
-            SessionsFullError: there is no space for the keys.
+            SessionsFullError: the tenant, or all tenants together, have too many keys.
+            StorageFullError: the disk is full. Nothing is changed.
         """
-        self._make_space(tenant, len(keys))
+        self._choose_idle(tenant, len(keys))
         session = secrets.token_urlsafe(32)
         name = _hash_id(session)
-        await anyio.to_thread.run_sync(write_bytes, self._path(name), keys, PRIVATE)
         try:
-            self._make_space(tenant, len(keys))  # other sessions may have been opened meanwhile
+            await anyio.to_thread.run_sync(write_bytes, self._path(name), keys, PRIVATE)
             expires = self._now() + self._limits.seconds
             digest = hashlib.sha256(keys).hexdigest()
             row = (name, tenant, layout, self._head, digest, len(keys), expires, self._now())
-            self._database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        except BaseException:
-            self._path(name).unlink(missing_ok=True)
+            closed = self._choose_idle(tenant, len(keys))  # other sessions may have been opened meanwhile
+            with self._database:
+                self._database.execute("BEGIN")
+                self._delete_rows(closed)
+                self._database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                self._path(name).unlink(missing_ok=True)
+            if isinstance(error, OSError | sqlite3.OperationalError):
+                raise StorageFullError from None
             raise
+        for idle in closed:
+            self._path(idle).unlink(missing_ok=True)
         return session, expires
 
     def find(self, session: str, tenant: str) -> Session:
@@ -137,7 +147,9 @@ class Sessions:
         ).fetchone()
         if row is None:
             raise SessionNotFoundError
-        self._database.execute("UPDATE sessions SET used_at = ? WHERE id_hash = ?", (self._now(), name))
+        # On a full disk sessions are still answered; at worst one that is in use makes room for another.
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._database.execute("UPDATE sessions SET used_at = ? WHERE id_hash = ?", (self._now(), name))
         return Session(name, row[0], self._path(name), row[1])
 
     def close(self, session: str, tenant: str) -> None:
@@ -145,48 +157,65 @@ class Sessions:
 
         Raises:
             SessionNotFoundError: the tenant has no such session.
+            StorageFullError: the disk is full.
         """
-        self._delete(self.find(session, tenant).name)
+        name = self.find(session, tenant).name
+        try:
+            self._delete_rows([name])
+        except sqlite3.OperationalError:
+            raise StorageFullError from None
+        self._path(name).unlink(missing_ok=True)
 
     def purge(self) -> None:
-        """Delete expired sessions, sessions of other heads, and files without a session."""
-        self._database.execute(
-            "DELETE FROM sessions WHERE expires_at <= ? OR head <> ?", (self._now(), self._head)
+        """Delete expired sessions, sessions of other heads, and files without a session.
+
+        The files go first: on a full disk this makes the room that the database needs.
+        """
+        now = self._now()
+        alive = self._database.execute(
+            "SELECT id_hash FROM sessions WHERE expires_at > ? AND head = ?", (now, self._head)
         )
-        known = {name for (name,) in self._database.execute("SELECT id_hash FROM sessions")}
+        known = {name for (name,) in alive}
         recent = time.time() - _OPENING_SECONDS
         for path in self._state.keys_folder.iterdir():
             with contextlib.suppress(OSError):
                 if path.stem not in known and path.stat().st_mtime < recent:
                     path.unlink()
+        with contextlib.suppress(sqlite3.OperationalError):  # they are no longer found, and tried again
+            self._database.execute(
+                "DELETE FROM sessions WHERE expires_at <= ? OR head <> ?", (now, self._head)
+            )
 
     def usage(self) -> tuple[int, int]:
         """Return the number of open sessions, and the bytes of their keys."""
         count, held, _ = self._sum("WHERE expires_at > ?", self._now())
         return count, held
 
-    def _make_space(self, tenant: str, size: int) -> None:
-        """Close idle sessions of a tenant until keys of `size` bytes fit.
+    def _choose_idle(self, tenant: str, size: int) -> list[str]:
+        """Return the idle sessions of a tenant that must be closed for keys of `size` bytes to fit.
 
         Raises:
             SessionsFullError: they do not fit.
         """
-        self._database.execute("DELETE FROM sessions WHERE expires_at <= ?", (self._now(),))
-        limits = self._limits
-        while True:
-            count, held, soonest = self._sum("WHERE tenant = ?", tenant)
-            if count < limits.per_tenant and held + size <= limits.tenant_bytes:
-                break
-            idle = self._database.execute(
-                "SELECT id_hash FROM sessions WHERE tenant = ? AND used_at <= ? ORDER BY used_at LIMIT 1",
-                (tenant, self._now() - limits.idle_seconds),
-            ).fetchone()
-            if idle is None:
+        limits, now = self._limits, self._now()
+        count, held, soonest = self._sum("WHERE tenant = ? AND expires_at > ?", tenant, now)
+        idle = self._database.execute(
+            "SELECT id_hash, bytes FROM sessions WHERE tenant = ? AND expires_at > ? AND used_at <= ? "
+            "ORDER BY used_at",
+            (tenant, now, now - limits.idle_seconds),
+        )
+        closed: list[str] = []
+        freed = 0
+        while count - len(closed) >= limits.per_tenant or held - freed + size > limits.tenant_bytes:
+            row = idle.fetchone()
+            if row is None:
                 raise SessionsFullError(self._seconds_until(soonest))
-            self._delete(idle[0])
-        count, held, soonest = self._sum("")
-        if count >= limits.total or held + size > limits.total_bytes:
+            closed.append(row[0])
+            freed += row[1]
+        count, held, soonest = self._sum("WHERE expires_at > ?", now)
+        if count - len(closed) >= limits.total or held - freed + size > limits.total_bytes:
             raise SessionsFullError(self._seconds_until(soonest))
+        return closed
 
     def _sum(self, where: str, *values: object) -> tuple[int, int, float]:
         """Return number of sessions, bytes of their keys, and the moment when the first one expires."""
@@ -196,9 +225,8 @@ class Sessions:
     def _seconds_until(self, moment: float) -> int:
         return max(1, math.ceil(min(moment - self._now(), self._limits.idle_seconds)))
 
-    def _delete(self, name: str) -> None:
-        self._database.execute("DELETE FROM sessions WHERE id_hash = ?", (name,))
-        self._path(name).unlink(missing_ok=True)
+    def _delete_rows(self, names: Sequence[str]) -> None:
+        self._database.executemany("DELETE FROM sessions WHERE id_hash = ?", [(name,) for name in names])
 
     def _path(self, name: str) -> Path:
         return self._state.keys_folder / f"{name}.keys"

@@ -15,19 +15,24 @@ import contextlib
 import fcntl
 import hashlib
 import hmac
+import math
 import os
 import secrets
+import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lexveil.pipeline.errors import EndpointError
+from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.workspace.storage import write_bytes
 
 PRIVATE = 0o600  # mode of every file of the state
+_PROBE_BYTES = 4096
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -37,6 +42,13 @@ CREATE INDEX IF NOT EXISTS sessions_by_tenant ON sessions (tenant);
 CREATE TABLE IF NOT EXISTS usage (
     tenant TEXT NOT NULL, day TEXT NOT NULL, slots INTEGER NOT NULL, PRIMARY KEY (tenant, day));
 """
+
+
+class StorageFullError(RefusalError):
+    """What a request would have to store cannot be stored now."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "storage", "the server cannot store anything now: try again later", 10)
 
 
 class ServerState:
@@ -67,6 +79,7 @@ class ServerState:
         except (OSError, ValueError, sqlite3.Error):
             raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._probed, self._free = -math.inf, 0
 
     @classmethod
     def create_temporary(cls) -> ServerState:
@@ -89,6 +102,18 @@ class ServerState:
             except OSError:
                 raise EndpointError("another endpoint serves from this workspace") from None
             yield
+
+    def can_store(self, size: int) -> bool:
+        """Return True if so many bytes can be stored, as it was in the last second."""
+        now = time.monotonic()
+        if now - self._probed > 1:
+            self._probed, self._free = now, 0
+            probe = self.keys_folder / "probe"
+            with contextlib.suppress(OSError):
+                write_bytes(probe, bytes(_PROBE_BYTES), PRIVATE)
+                probe.unlink(missing_ok=True)
+                self._free = shutil.disk_usage(self.keys_folder).free
+        return self._free >= size
 
     def commit_to_weights(self, weights_digest: str) -> str:
         """Return the HMAC-SHA256 of a digest under the salt: it cannot confirm a guess of the weights."""

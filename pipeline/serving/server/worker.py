@@ -43,6 +43,13 @@ class EvaluationRefusedError(RefusalError):
         super().__init__(_STATUSES.get(code, _UNPROCESSABLE), code, message)
 
 
+class WorkerFailedError(RefusalError):
+    """A worker lacks memory or space, for which the caller is not to blame."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "server", "the server lacks memory or space: try again later", 5)
+
+
 class RequestEvaluator:
     """Answers requests with the evaluators. It keeps the keys of `cached_keys` sessions in memory."""
 
@@ -63,6 +70,7 @@ class RequestEvaluator:
 
         Raises:
             EvaluationRefusedError: the body or the session is not valid.
+            WorkerFailedError: the system refuses memory, space or a file.
         """
         evaluator = self._evaluators[head["layout"]]
         checks_keys = "session" not in head
@@ -78,6 +86,8 @@ class RequestEvaluator:
             raise EvaluationRefusedError("bundle", str(error)) from None
         except MalformedError as error:
             raise EvaluationRefusedError("malformed", str(error)) from None
+        except OSError:
+            raise WorkerFailedError from None
         except (RuntimeError, ValueError, IndexError) as error:
             # SEAL refuses some well-framed contents, such as a ciphertext of zeros, only while it computes.
             message = f"the evaluation was refused ({type(error).__name__})"
@@ -90,7 +100,7 @@ class RequestEvaluator:
             return self._keys[session]
         try:
             body = Path(head["keys"]).read_bytes()
-        except OSError:
+        except FileNotFoundError:
             message = "unknown or expired session: upload the evaluation keys again"
             raise EvaluationRefusedError("session", message) from None
         if hashlib.sha256(body).hexdigest() != head["keys_sha256"]:
@@ -162,7 +172,7 @@ def main(descriptor: int, memory_bytes: int) -> None:
         signal.setitimer(signal.ITIMER_REAL, head["seconds"])
         try:
             reply, refusal = evaluator.answer(head, body), None
-        except EvaluationRefusedError as error:
+        except RefusalError as error:
             reply, refusal = b"", error
         signal.setitimer(signal.ITIMER_REAL, 0)
         outcome = {"refused": refusal.code, "message": str(refusal)} if refusal else {}

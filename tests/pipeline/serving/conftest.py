@@ -68,7 +68,9 @@ class Caller:
 class RunningServer:
     """`serve` in a process; can be ended, killed and started again at the same address."""
 
-    def __init__(self, folder: Path, listen: dict[str, Any], bodies: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, listen: dict[str, Any], bodies: dict[str, Any], tmpfs: str | None = None
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port: int = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -76,6 +78,9 @@ class RunningServer:
         self._told = json.dumps(told, default=str)
         self.log = folder.with_name(folder.name + ".log")
         self.state_home = folder.with_name("state")
+        mount = f'mount -t tmpfs -o size={tmpfs},mode=700 lexveil "{folder}" && exec "$@"'
+        self._within = ["unshare", "-rm", "sh", "-c", mount, "sh"] if tmpfs else []
+        self.folder = folder
         self.is_local = True  # it listens on the loopback, and writes a token
 
     @property
@@ -89,7 +94,10 @@ class RunningServer:
         environment["XDG_STATE_HOME"] = str(self.state_home)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, self._told], cwd=ROOT, env=environment, stderr=log
+                [*self._within, sys.executable, "-c", SERVE, self._told],
+                cwd=ROOT,
+                env=environment,
+                stderr=log,
             )
         while self.process.poll() is None:
             try:

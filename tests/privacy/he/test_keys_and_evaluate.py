@@ -3,6 +3,9 @@ from __future__ import annotations
 import os
 import pickle
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -80,12 +83,37 @@ class TestKeys:
         with pytest.raises(MalformedError):
             keys.decrypt(keys.encrypt(features(1)), 1)
 
-    def test_nothing_is_left_in_the_private_folder(
+    def test_without_files_in_memory_nothing_is_left_in_the_temporary_folder(
         self, keys: ClientKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lexveil.privacy.he.scheme._PrivateFolder._MEMORY", tmp_path)
-        keys.encrypt(features(1))
+        def forbidden(_: str) -> int:
+            raise PermissionError
+
+        monkeypatch.setattr(os, "memfd_create", forbidden)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        (request,) = keys.encrypt(features(1))
+        assert request
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_full_shared_memory_changes_nothing(self) -> None:
+        """Docker and Kubernetes give /dev/shm 64 MiB, which all workers of an endpoint would share."""
+        mount = 'mount -t tmpfs -o size=4k lexveil /dev/shm && exec "$@"'
+        within = ["unshare", "-rm", "sh", "-c", mount, "sh"]
+        if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("no namespaces for a small file system")
+        program = (
+            "import numpy as np\n"
+            "from lexveil.privacy.he.keys import ClientKeys\n"
+            "from lexveil.privacy.he.served_model import LinearHead, ServedModel\n"
+            "from lexveil.privacy.he.served_model import build_evaluators, model_parameters\n"
+            "model = ServedModel(LinearHead(np.ones((64, 3)), np.zeros(3)))\n"
+            "keys = ClientKeys.generate(model_parameters(model))\n"
+            "evaluator = build_evaluators(model)['block']\n"
+            "loaded = evaluator.load_keys(keys.evaluation_keys())\n"
+            "evaluator.evaluate(keys.encrypt(np.ones((1, 64)) / 8)[0], loaded)\n"
+        )
+        done = subprocess.run([*within, sys.executable, "-c", program], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 class TestEvaluate:

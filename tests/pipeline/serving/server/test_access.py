@@ -111,6 +111,17 @@ class TestQuotas:
         now[0] += 100
         quotas.charge("a", 100)
 
+    def test_a_full_disk_forgets_no_slot(self, tmp_path: Path) -> None:
+        state, limits = ServerState(tmp_path / "endpoint"), QuotaLimits(slots_per_day=100)
+        quotas = Quotas(state.database, limits, 1)
+        state.database.execute("PRAGMA query_only = ON")
+        quotas.charge("a", 60)
+        with pytest.raises(QuotaExceededError):
+            quotas.charge("a", 60)
+        state.database.execute("PRAGMA query_only = OFF")
+        quotas.charge("a", 10)
+        assert Quotas(ServerState(tmp_path / "endpoint").database, limits, 1).count_used_today("a") == 70
+
     def test_the_largest_request_always_fits_a_minute(self) -> None:
         quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(slots_per_minute=60), 8192)
         quotas.charge("a", 8192)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +266,29 @@ class TestOperators:
         (*_, last) = [record for record in caplog.records if record.name == "lexveil.serving"]
         assert last.__dict__["fields"]["error"] == "ProgrammingError"
         assert "database" not in response.text + caplog.text
+
+    def test_expired_keys_are_deleted_after_whatever_went_wrong(
+        self,
+        calling: Any,
+        offer: Offer,
+        honest: Any,
+        caplog: pytest.LogCaptureFixture,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("lexveil.pipeline.serving.server.app._PURGE_SECONDS", 0.01)
+        state = ServerState(tmp_path / "endpoint")
+        limits = ServerLimits(sessions=SessionLimits(seconds=0))
+        with calling(create_app(offer, limits, state=state), state) as caller:
+            caller.open(honest.evaluation)
+            elsewhere = state.keys_folder.rename(tmp_path / "elsewhere")
+            while not any(record.getMessage() == "purge" for record in caplog.records):
+                time.sleep(0.01)
+            for path in elsewhere.iterdir():
+                os.utime(path, (0, 0))
+            elsewhere.rename(state.keys_folder)
+            while list(state.keys_folder.iterdir()):
+                time.sleep(0.01)
 
     def test_the_api_is_described_without_loading_anything(self, calling: Any, offer: Offer) -> None:
         with calling(create_app(offer)) as caller:

@@ -24,7 +24,7 @@ from lexveil.pipeline.serving.server.pool import (
     WorkerLimits,
     WorkersUnavailableError,
 )
-from lexveil.pipeline.serving.server.worker import EvaluationRefusedError
+from lexveil.pipeline.serving.server.worker import EvaluationRefusedError, WorkerFailedError
 
 # An evaluator that does what a request says. Workers import it by name, hence a module of its own.
 EVALUATORS = """
@@ -46,6 +46,7 @@ class Told:
                 while True: pass
             case b"memory": bytearray(1 << 34)
             case b"slow": time.sleep(0.5)
+            case b"disk": raise OSError(28, "no space left on device")
             case b"value": raise ValueError("what the caller sent")
             case b"environment": return json.dumps(dict(os.environ)).encode()
             case b"limits": return json.dumps(resource.getrlimit(resource.RLIMIT_AS)).encode()
@@ -187,6 +188,18 @@ def test_refusals_name_the_guard_and_quote_nothing(factory: Any, head: dict[str,
             assert caught.value.code == code
             assert "what the caller sent" not in str(caught.value)
         assert not deaths
+
+    with_pool(factory, test)
+
+
+def test_what_the_system_refuses_is_no_callers_fault(factory: Any, head: dict[str, Any]) -> None:
+    async def test(pool: EvaluationPool, deaths: list[None]) -> None:
+        for _ in range(2):
+            with pytest.raises(WorkerFailedError) as caught:
+                await asked(pool, head, b"disk")
+            assert (caught.value.status, bool(caught.value.retry_after)) == (503, True)
+        assert not deaths
+        assert await asked(pool, head, b"honest") == bundles.bundle([b"key honest"])
 
     with_pool(factory, test)
 

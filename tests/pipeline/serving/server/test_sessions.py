@@ -12,7 +12,7 @@ from lexveil.pipeline.serving.server.sessions import (
     Sessions,
     SessionsFullError,
 )
-from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.state import ServerState, StorageFullError
 
 
 class Clock:
@@ -107,3 +107,36 @@ def test_caps_by_tenant_and_over_all(tmp_path: Path) -> None:
     with pytest.raises(SessionNotFoundError):
         sessions.find(second, "a")
     assert sessions.usage() == (3, 12)
+
+
+class TestFullDisk:
+    """SQLite refuses to write, as on a full disk; test_full_disk.py has a real one."""
+
+    def test_what_is_open_is_found_and_nothing_is_lost(self, tmp_path: Path) -> None:
+        clock, state = Clock(), ServerState(tmp_path / "endpoint")
+        sessions = Sessions(state, SessionLimits(per_tenant=1, idle_seconds=1), "head", clock)
+        session = opened(sessions)
+        clock.time += 2
+        state.database.execute("PRAGMA query_only = ON")
+        assert sessions.find(session, "a")
+        for refused in (lambda: opened(sessions), lambda: sessions.close(session, "a")):
+            with pytest.raises(StorageFullError) as caught:
+                refused()
+            assert caught.value.status == 503
+            assert caught.value.retry_after
+        assert sessions.find(session, "a").keys.read_bytes() == b"keys"  # not closed for the one that failed
+        assert len(list(state.keys_folder.iterdir())) == 1
+
+    def test_expired_keys_are_deleted_all_the_same(self, tmp_path: Path) -> None:
+        clock, state = Clock(), ServerState(tmp_path / "endpoint")
+        sessions = Sessions(state, SessionLimits(seconds=10), "head", clock)
+        opened(sessions)
+        for path in state.keys_folder.iterdir():
+            os.utime(path, (0, 0))
+        clock.time += 10
+        state.database.execute("PRAGMA query_only = ON")
+        sessions.purge()
+        assert not list(state.keys_folder.iterdir())
+        state.database.execute("PRAGMA query_only = OFF")
+        sessions.purge()
+        assert state.database.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
