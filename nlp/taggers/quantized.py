@@ -8,7 +8,6 @@ combines both into one ONNX file; later uses only read that file.
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import warnings
 from importlib.metadata import version
@@ -17,17 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from lexveil.nlp.cache import cache_folder, write_cached
 from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, public_folder
 from lexveil.nlp.taggers.contract import TaggerError
 
 # Incremented when the built file changes for the same weights and libraries.
 _FORMAT = 1
-
-
-def cache_folder() -> Path:
-    """Return `$XDG_CACHE_HOME/lexveil`, by default `~/.cache/lexveil`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lexveil"
 
 
 def open_session(folder: Path) -> Any:
@@ -50,7 +44,7 @@ def open_session(folder: Path) -> Any:
             path.unlink(missing_ok=True)
     content = _build(folder)
     try:
-        _store(path, content)
+        write_cached(path, content)
     except OSError:
         return _open_model(content)
     return _open_model(path)
@@ -84,19 +78,6 @@ def _open_model(model: Path | bytes) -> Any:
     return onnxruntime.InferenceSession(
         model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
     )
-
-
-def _store(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 def _build(folder: Path) -> bytes:

@@ -71,7 +71,7 @@ def format_percent(share: float, up: bool = False) -> str:
 @contextmanager
 def drawing_style(font_size: float = 10.5) -> Generator[None, None, None]:
     """Set Matplotlib's style: text stays text in SVG, and the output is deterministic."""
-    from lexveil.nlp.taggers.quantized import cache_folder
+    from lexveil.nlp.cache import cache_folder
 
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))  # its list of fonts
     import matplotlib

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lexveil.nlp.taggers.quantized import cache_folder
+from lexveil.nlp.cache import cache_folder
 
 ROOT = Path(__file__).parents[2]
 # Nothing else of the environment: where it names a server of continuous integration, onnxruntime is silent.

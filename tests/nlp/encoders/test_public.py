@@ -105,6 +105,30 @@ def test_document_features_are_centered_by_public_text(encoder: PublicEncoder) -
     assert np.linalg.norm((passages - encoder.public_mean).mean(axis=0)) < 0.05
 
 
+def test_the_public_mean_is_computed_once_per_user(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(PublicEncoder, "_loaded", {})
+
+    def load() -> PublicEncoder:
+        PublicEncoder._loaded.clear()
+        return PublicEncoder.load(tiny_folder)
+
+    mean = load().public_mean
+    (path,) = (tmp_path / "cache" / "lexveil").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(PublicEncoder, "embed", lambda *_: pytest.fail("it was computed again"))
+        np.testing.assert_array_equal(load().public_mean, mean)
+    for damaged in (b"", path.read_bytes()[:-4], b"PK not a vector"):
+        path.write_bytes(damaged)
+        np.testing.assert_array_equal(load().public_mean, mean)
+        assert path.read_bytes() != damaged
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # no cache can be written there
+    np.testing.assert_array_equal(load().public_mean, mean)
+
+
 def test_any_local_folder_can_be_named(tiny: PublicEncoder, tiny_folder: Path) -> None:
     weights = (tiny_folder / "model.safetensors").read_bytes()
     assert tiny.digest == hashlib.sha256(weights).hexdigest() != PACKAGE_DIGEST

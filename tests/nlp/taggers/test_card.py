@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from lexveil.nlp.cache import cache_folder
 from lexveil.nlp.taggers import load_taggers
 from lexveil.nlp.taggers.card import CARD, Card, public_folder
 from lexveil.nlp.taggers.contract import SENSITIVITIES, WEIGHTS, TaggerError
-from lexveil.nlp.taggers.quantized import cache_folder, open_session
+from lexveil.nlp.taggers.quantized import open_session
 from lexveil.nlp.taggers.transformer import load_folder
 
 EXAMPLE = Card(
