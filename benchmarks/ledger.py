@@ -49,6 +49,8 @@ from lexveil.privacy.dp.ledger.ledger import (
 )
 
 SEED = 1
+# What the ledger shows is the best of several orders, so it may not be below the best of these.
+_ORDERS = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0)
 DELTA = 1e-5
 POPULATIONS = (Population("first", "owner"), Population("second", "document"))
 LIMITS = (1.5, 3.0, 4.0)
@@ -220,7 +222,8 @@ def judge(ledger: Ledger, released: Sequence[dict[str, Any]]) -> tuple[int, int,
                  if run in charged and charged[run].population == population]  # fmt: skip
         order = next((entry.parse_payload()["order"] for entry in mine if entry.kind == "reserve"), None)
         total = _epsilon(truly, order)
-        under += total > ledger.spent_epsilon(population, DELTA) * (1 + _SLACK)
+        least = min((_epsilon(truly, one) for one in (order, *_ORDERS)), default=0.0)
+        under += least > ledger.spent_epsilon(population, DELTA) * (1 + _SLACK)
         past += total > largest * (1 + _SLACK)
         past += _admitted_past(mine)
     return past, under, len(charged)
@@ -284,7 +287,7 @@ def warm() -> None:
     for charge in CHARGES:
         charge.epsilon(DELTA)
         charge.rdp_epsilon(DELTA)
-        for order in (2.0, 16.0):
+        for order in _ORDERS:
             _divergence(charge, order)
 
 

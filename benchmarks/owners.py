@@ -1,6 +1,6 @@
 """How far one owner moves a training step through the whole pipeline, and what an attacker proves of a run.
 
-    python -m benchmarks.owners [--pairs N] [--runs N]
+    python -m benchmarks.owners [--pairs N] [--runs N] [--old-rule]
 
 `largest_move`: random corpora D, and D without one owner, each through ingest, masking, encoding, the split
 and one DP step of the shipped engine without noise, over all owners: the largest norm of the difference of
@@ -14,7 +14,9 @@ owner's training data are not the same in both.
 `proven_epsilon`: the shipped linear recipe at epsilon 1 on a corpus in which one owner has forty clauses that
 forty other owners have too, trained with and without that owner. The attacker projects the weights on the
 difference of means that the first half of the runs shows, and takes the threshold there too; the bound (95 %,
-Clopper-Pearson) is that of the other half.
+Clopper-Pearson) is that of the other half. With `--old-rule` a text that several owners have is kept for the
+first of them only, as before a document was one of each owner: both figures then show that they can find what
+they look for.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import random
 import tempfile
 from collections import defaultdict
 from collections.abc import Generator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ from lexveil.pipeline.training.data import OwnerData, Row, Split, load_split
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.objectives import build_objective
 from lexveil.pipeline.training.recipes import plan_training
+from lexveil.pipeline.workspace.documents import DocumentIds
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.engine import TrainingPlan, trainable_parameters
 from lexveil.privacy.dp.engine import train as train_privately
@@ -196,6 +199,17 @@ def _choosing(chosen: Set[str]) -> Generator[None]:
         data.choose_groups = choose
 
 
+@contextmanager
+def _identifying_by_content() -> Generator[None]:
+    """Identify documents by their content alone, as before a document was one of each owner."""
+    present = DocumentIds.document
+    try:
+        DocumentIds.document = lambda self, owner, content: content
+        yield
+    finally:
+        DocumentIds.document = present
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What one owner changes: the moves of the step in clips, by kind, and whether others' data differ."""
@@ -281,6 +295,11 @@ def _bound(hits: int, alarms: int, n: int) -> float:
 
 def measure(arguments: argparse.Namespace) -> Outcome:
     torch.set_num_threads(1)
+    with _identifying_by_content() if arguments.old_rule else nullcontext():
+        return _measure(arguments)
+
+
+def _measure(arguments: argparse.Namespace) -> Outcome:
     moves: dict[str, float] = defaultdict(float)
     changed = 0
     for seed in range(arguments.pairs):
@@ -298,13 +317,14 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         with tempfile.TemporaryDirectory() as folder:
             proven = prove_epsilon(shared_clauses(), Path(folder), arguments.runs)
         figures["proven_epsilon"] = Figure(proven, EPSILON, "epsilon", "lower")
-    n = {"pairs": arguments.pairs, "runs_each": arguments.runs}
+    n = {"pairs": arguments.pairs, "runs_each": arguments.runs, "old_rule": int(arguments.old_rule)}
     return Outcome(figures, n, list(range(arguments.pairs)), {"largest_move_by_kind": dict(moves)})
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"pairs of neighbors; default {PAIRS}")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"trainings of each side; default {RUNS}")
+    parser.add_argument("--old-rule", action="store_true", help="keep a shared text for its first owner only")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "ledger show": ledger.show,
     "ledger verify": ledger.verify,
     "ledger limit": ledger.limit,
+    "ledger announce": ledger.announce,
+    "ledger withdraw": ledger.withdraw,
     "ledger export": ledger.export,
     "log show": audit_log.show,
     "log verify": audit_log.verify,

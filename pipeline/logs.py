@@ -27,6 +27,7 @@ _LIBRARIES = (
     "eyecite",
     "pypdfium2",
     "matplotlib",  # its folder's path, if it cannot write there
+    "absl",  # of dp-accounting: each Renyi order whose series does not converge
 )
 
 

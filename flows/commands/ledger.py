@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import Head, OutArgument, Overwrite, WorkspaceOptions, refuse_existing
+from lexveil.flows.commands.options import (
+    Epsilon,
+    Head,
+    KindOption,
+    OutArgument,
+    Overwrite,
+    WorkspaceOptions,
+    refuse_existing,
+)
 
 
 def show(
@@ -70,6 +78,38 @@ def limit(
         own = workspace.settings.ledger
         outcome |= {"population": own.population, "limit": epsilon, "delta": own.limit_delta}
     console.show(limits, options.as_json)
+
+
+def announce(
+    name: Annotated[str, typer.Argument(help="Name of the schedule, such as 2027-weekly.")],
+    runs: Annotated[int, typer.Option(help="Number of trainings.")],
+    model: KindOption = None,
+    epsilon: Epsilon = None,
+    *,
+    options: WorkspaceOptions,
+) -> None:
+    """Charge several trainings together before the first of them; they cost less than one after the other."""
+    workspace = options.open(train={"model": model, "epsilon": epsilon})
+    from lexveil.pipeline.maintenance import ledger
+
+    with workspace.log.record("ledger-announce", {"schedule": name, "runs": runs}) as outcome:
+        announced = ledger.announce_schedule(workspace, name, runs)
+        outcome |= {"epsilon": announced["epsilon"], "spent": announced["spent"]}
+    console.show(announced, options.as_json)
+
+
+def withdraw(
+    name: Annotated[str, typer.Argument(help="Name of the schedule.")],
+    *,
+    options: WorkspaceOptions,
+) -> None:
+    """Take back a schedule that no training has used."""
+    workspace = options.open()
+    from lexveil.pipeline.maintenance import ledger
+
+    with workspace.log.record("ledger-withdraw", {"schedule": name}):
+        withdrawn = ledger.withdraw_schedule(workspace, name)
+    console.show(withdrawn, options.as_json)
 
 
 def export(

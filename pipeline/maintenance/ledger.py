@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +11,23 @@ from typing import Any
 from lexveil.pipeline.errors import BudgetRefusedError, SettingsError
 from lexveil.pipeline.training.charges import (
     count_missing_charges,
+    describe_relation,
     determine_population,
+    log_release,
     record_charges,
     require_complete,
+)
+from lexveil.pipeline.training.recipes import plan_charge
+from lexveil.pipeline.training.reservations import (
+    explain_refusals,
+    open_reconciled_ledger,
+    require_chargeable,
+    set_first_limit,
 )
 from lexveil.pipeline.workspace.storage import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
+from lexveil.privacy.dp.ledger.budget import Schedule
 from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerError, Population, Verification
 
 
@@ -38,7 +49,7 @@ def open_ledger_for_reading(workspace: Workspace) -> Generator[Ledger]:
 
 
 def summarize_ledger(workspace: Workspace) -> dict[str, Any]:
-    """Summarize limits, totals and runs of all populations.
+    """Summarize limits, totals, schedules and runs of all populations.
 
     Raises:
         BudgetRefusedError: the ledger is broken or does not answer.
@@ -58,13 +69,36 @@ def summarize_ledger(workspace: Workspace) -> dict[str, Any]:
                 "steps": run.charge.steps,
                 "charged_steps": run.charged_steps,
                 "max_batch": run.charge.truncation and run.charge.truncation.max_batch,
+                "schedule": next((one.name for one in account.schedules if one.id == run.schedule), None),
                 "reservation": run.id,
             }
             for population in ledger.populations()
-            for limit in [ledger.limit(population)]
-            for run in ledger.reservations(population)
+            for account in [ledger.account(population)]
+            for limit in [account.limit]
+            for run in account.reservations
         ]
-    return {"populations": populations, "runs": runs}
+        schedules = [
+            _describe_schedule(ledger, population, schedule)
+            for population in ledger.populations()
+            for schedule in ledger.account(population).schedules
+        ]
+    return {"populations": populations, "schedules": schedules, "runs": runs}
+
+
+def _describe_schedule(ledger: Ledger, population: Population, schedule: Schedule) -> dict[str, Any]:
+    account = ledger.account(population)
+    assert account.limit is not None  # nothing is charged without one
+    delta = account.limit.delta
+    return {
+        "population": population.name,
+        "unit": population.unit,
+        "schedule": schedule.name,
+        "runs": schedule.runs,
+        "used": account.count_used(schedule),
+        "epsilon": schedule.whole.epsilon(delta),
+        "each": schedule.charge.epsilon(delta),
+        "composed": "by distribution" if schedule.planned else "by the filter",
+    }
 
 
 def _describe_population(ledger: Ledger, population: Population) -> dict[str, Any]:
@@ -131,6 +165,77 @@ def set_limit(workspace: Workspace, epsilon: float) -> dict[str, Any]:
             raise SettingsError(str(error)) from None
         record_charges(workspace, ledger, name)
         return {"populations": [_describe_population(ledger, one) for one in ledger.populations()]}
+
+
+def announce_schedule(workspace: Workspace, name: str, runs: int) -> dict[str, Any]:
+    """Announce trainings with the settings in use, and charge them all now.
+
+    A training that then has the announced charge costs nothing more, as long as runs are left. The same
+    announcement again changes nothing.
+
+    Args:
+        workspace: the workspace.
+        name: name of the schedule.
+        runs: number of trainings.
+
+    Returns:
+        The schedule, its population, and what is spent with it.
+
+    Raises:
+        SettingsError: the name or the number is not possible, or nothing tells the unit yet.
+        TrainingRefusedError: what a training costs depends on its documents.
+        BudgetRefusedError: the ledger's limit would be exceeded, or the ledger refuses.
+
+    Formal guarantee:
+        That of `Ledger`. A schedule that is announced before anything else is charged is composed by privacy
+        loss distributions, because no result can have decided what is in it; a later one is charged like
+        runs one after the other.
+    """
+    _check_name(name)
+    if runs < 1:
+        raise SettingsError("a schedule has at least 1 training")
+    charge = plan_charge(workspace.settings.train)
+    if workspace.settings.ledger.unit is None and not workspace.catalogue.read().num_rows:
+        raise SettingsError(
+            'without documents, nothing tells who is counted: set ledger.unit to "owner" or "document"'
+        )
+    with open_reconciled_ledger(workspace) as (ledger, population):
+        if workspace.catalogue.read().num_rows:
+            require_chargeable(workspace, ledger, population)
+        else:
+            require_complete(workspace, ledger, population.name)
+        set_first_limit(workspace, ledger, population)
+        with explain_refusals():
+            schedule = ledger.announce(population, name, charge, runs)
+        record_charges(workspace, ledger, population.name)
+        return _describe_schedule(ledger, population, schedule) | {
+            "neighbors": describe_relation(population),
+            **_describe_budget(ledger, population),
+        }
+
+
+def withdraw_schedule(workspace: Workspace, name: str) -> dict[str, Any]:
+    """Take back a schedule of which no training was reserved: it costs nothing then.
+
+    Raises:
+        BudgetRefusedError: there is no such schedule, a training of it was reserved, or the ledger refuses.
+    """
+    with open_reconciled_ledger(workspace) as (ledger, population):
+        require_complete(workspace, ledger, population.name)
+        schedule = ledger.withdraw(population, name)
+        log_release(workspace, schedule.id)
+        record_charges(workspace, ledger, population.name)
+        return {"withdrawn": name, **_describe_budget(ledger, population)}
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        raise SettingsError("the name of a schedule has 1 to 64 letters, digits, dots, dashes or underscores")
+
+
+def _describe_budget(ledger: Ledger, population: Population) -> dict[str, Any]:
+    described = _describe_population(ledger, population)
+    return {name: described[name] for name in ("spent", "limit", "left", "delta")}
 
 
 def export_ledger(workspace: Workspace, target: Path) -> dict[str, Any]:

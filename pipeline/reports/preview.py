@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading
 from lexveil.pipeline.request import scan_request
-from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.sources.survey import describe_owner_fields, looks_like_owner, survey_sources
 from lexveil.pipeline.training.classes import (
     NO_LABELS,
@@ -19,10 +20,11 @@ from lexveil.pipeline.training.classes import (
 )
 from lexveil.pipeline.training.data import FEW_UNITS, describe_few_units
 from lexveil.pipeline.training.identity import find_current_model
+from lexveil.pipeline.training.recipes import plan_charge
 from lexveil.pipeline.training.reservations import read_limit
 from lexveil.pipeline.workspace.storage import locate
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.ledger.ledger import Population
+from lexveil.privacy.dp.ledger.budget import Account, Population
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Preview:
         classes: number of classes, with those of the documents that the workspace has.
         labeled: number of documents with a label.
         objective: what the model would learn; None: the run would stop after masking.
-        epsilon: what would be charged; 0 if nothing is trained, or a trained model is used.
+        epsilon: what would be charged; 0 if nothing is trained, a trained model is used, or a schedule has
+            paid for the training.
         spent: what the population has spent.
         left: what it may still spend, before this run.
         warnings: what to think about first.
@@ -84,7 +87,7 @@ def preview_run(location: str | Path, settings: Settings, sources: Sequence[Path
     unit = "document" if found.owners is None else "owner"
     names = [name for name in found.fields if looks_like_owner(name)] if unit == "document" else []
     classes = list_public_classes(settings.train)
-    spent, limit = _read_budget(workspace, unit)
+    spent, limit, announced = _read_budget(workspace, unit)
     preview = Preview(
         files=len({item.path for item in items}),
         documents=found.documents,
@@ -95,30 +98,38 @@ def preview_run(location: str | Path, settings: Settings, sources: Sequence[Path
         classes=len(classes or {name for label in labels for name in parse_classes(label)}),
         labeled=found.labeled,
         objective=None if stops else resolve_objective(settings.train, labels),
-        epsilon=0.0 if stops or model is not None else settings.train.epsilon,
+        epsilon=0.0 if stops or announced or model is not None else settings.train.epsilon,
         spent=spent,
         left=max(0.0, limit - spent),
     )
     return replace(preview, warnings=tuple(_list_warnings(preview)))
 
 
-def _read_budget(workspace: Workspace, unit: str) -> tuple[float, float]:
-    """Return what the population has spent, and its limit; a ledger that does not exist is not created."""
+def _read_budget(workspace: Workspace, unit: str) -> tuple[float, float, bool]:
+    """Return what the population has spent, its limit, and whether a schedule has paid for the training.
+
+    A ledger that does not exist is not created.
+    """
     chosen = workspace.settings.ledger
     shared = chosen.url or workspace.settings.database.url
     if not shared and not (workspace.protected / "ledger.sqlite").exists():
-        return 0.0, chosen.limit_epsilon
+        return 0.0, chosen.limit_epsilon, False
     with open_ledger_for_reading(workspace) as ledger:
         wanted = Population(chosen.population, unit)
         # The first charge of a name fixes its unit and its relation, which depends on several owners.
-        charged = [
-            one
-            for one in ledger.populations()
-            if one.name == wanted.name and any(run.charged_steps for run in ledger.reservations(one))
-        ]
+        charged = ledger.list_charged(wanted.name)
         population = charged[0] if charged and wanted not in charged else wanted
         limit = read_limit(workspace, ledger, population)
-        return ledger.spent_epsilon(population, limit.delta), limit.epsilon
+        account = ledger.account(population)
+        announced = bool(account.schedules) and _is_announced(account, workspace.settings.train)
+        return account.spent_epsilon(limit.delta), limit.epsilon, announced
+
+
+def _is_announced(account: Account, train: TrainSettings) -> bool:
+    try:
+        return account.find_schedule(plan_charge(train)) is not None
+    except TrainingRefusedError:
+        return False
 
 
 def _list_warnings(preview: Preview) -> Iterator[str]:

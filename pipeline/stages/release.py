@@ -15,7 +15,11 @@ from lexveil.pipeline.records import ForEach, now, run_one_by_one
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.data import Split, load_split
 from lexveil.pipeline.training.owner_scores import plan_score_release, score_held_out_owners
-from lexveil.pipeline.training.reservations import open_reconciled_ledger, reserve
+from lexveil.pipeline.training.reservations import (
+    check_before_charging,
+    open_reconciled_ledger,
+    reserve,
+)
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -46,7 +50,7 @@ def release_score(
 
     Raises:
         TrainingRefusedError: there is no such model, it learned no classes, no labeled document is held out,
-            or the randomness would be known.
+            the randomness would be known, or a delta is too large for the number of owners.
         BudgetRefusedError: the ledger's limit would be exceeded.
 
     Formal guarantee:
@@ -80,6 +84,7 @@ def release_score(
         done = read_json(path)
         if done is None or done["digest"] != digest:
             plan = plan_score_release(settings.train)
+            check_before_charging(workspace, ledger, population, split, {digest: plan})
             run = reserve(workspace, ledger, population, plan, digest, f"release-{saved.name}")
             assert run.secret is not None  # no model has the name of a release
             scores = score_held_out_owners(model, split)

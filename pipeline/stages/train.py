@@ -34,6 +34,7 @@ from lexveil.pipeline.training.reservations import (
     format_model_name,
     open_reconciled_ledger,
     reserve,
+    warn_before_training,
 )
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.shards import read_manifest
@@ -134,6 +135,7 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
         if (existing := find_trained_model(workspace, run.split, documents)) is not None:
             return TrainingOutcome(existing, new=False)
         check_before_charging(workspace, ledger, population, run.split, {run.digest: run.plan})
+        warn_before_training(population, run.split)
         reserved = reserve(workspace, ledger, population, run.plan, run.digest)
         if reserved.secret is None:
             name = format_model_name(workspace.settings, reserved.run)

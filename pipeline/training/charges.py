@@ -25,7 +25,7 @@ from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger.budget import Charge, Limit, Population, fold_entries
-from lexveil.privacy.dp.ledger.chain import Entry, find_break
+from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, find_break
 from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerCorruptError
 
 FIXED_GRAPH = "fixed_graph_remove_one"
@@ -37,6 +37,7 @@ _RELATIONS = {
     ),
 }
 _CHARGE, _RELEASE = "charge", "charge-released"
+_CHARGES = ("reserve", "announce")  # the kinds of entries of the ledger that charge
 _WHAT_TO_DO = (
     "put the newest copy of the ledger back, or enter what is missing with `lexveil recover -w WORKSPACE` "
     "(--log FILE reads a later copy of the log)"
@@ -64,7 +65,7 @@ def determine_population(workspace: Workspace, ledger: Ledger) -> Population:
     shared = Population(name, unit, FIXED_GRAPH)
     if unit == "owner":
         owners = {str(owner) for owner in workspace.catalogue.read().column("owner").unique().to_pylist()}
-        if any(len(split_owners(owner)) > 1 for owner in owners) or ledger.reservations(shared):
+        if any(len(split_owners(owner)) > 1 for owner in owners) or ledger.account(shared).is_charged():
             return shared
     return Population(name, unit)
 
@@ -83,12 +84,16 @@ class KnownCharge:
         population: the population that was charged.
         charge: the run; None: an earlier version recorded no numbers.
         order: Renyi order of the ledger's filter, where it is known.
+        schedule: the id of the schedule that has paid for the run.
+        announced: name and number of runs of a schedule of such runs; None: it is a run.
     """
 
     reservation: str
     population: Population
     charge: Charge | None
     order: float | None = None
+    schedule: str | None = None
+    announced: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ def find_gap(workspace: Workspace, ledger: Ledger, population: str, *, head: boo
         head: also compare the head in the key table, which the master key opens.
     """
     entries = ledger.entries()
-    reserved = {entry.reservation for entry in entries if entry.kind == "reserve"}
+    reserved = {entry.reservation for entry in entries if entry.kind in _CHARGES}
     known = _list_known_charges(workspace, workspace.log.read(), population)
     missing = tuple(one for one in known if one.reservation not in reserved)
     note = workspace.keys.recall(_name_note(population)) if head else None
@@ -136,7 +141,7 @@ def find_gap(workspace: Workspace, ledger: Ledger, population: str, *, head: boo
         return Gap(missing, 0, other_ledger=False)
     last, count = json.loads(note)
     forgotten = count - len(_list_charged(entries, population)) - len(missing)
-    return Gap(missing, max(0, forgotten), last not in {entry.hash for entry in entries})
+    return Gap(missing, max(0, forgotten), last not in {GENESIS, *(entry.hash for entry in entries)})
 
 
 def count_missing_charges(workspace: Workspace, ledger: Ledger) -> int:
@@ -179,21 +184,28 @@ def record_charges(
     entries = _read_intact(ledger)
     logged = {entry.facts["reservation"] for entry in workspace.log.read() if entry.action == _CHARGE}
     for entry in entries:
-        if (entry.kind, entry.population) != ("reserve", population) or entry.reservation in logged:
+        known = entry.kind not in _CHARGES or entry.reservation in logged
+        if known or entry.population != population:
             continue
         account = fold_entries(entries[: entry.seq], Population(*entry.key))
         name = (names or {}).get(entry.reservation or "")
         facts = _describe_charge(entry, account.limit) | ({} if name is None else {"name": name})
         workspace.log.append(_CHARGE, "done", facts)
-    if entries:
-        note = json.dumps([entries[-1].hash, len(_list_charged(entries, population))])
-        if workspace.keys.recall(_name_note(population)) != note:
-            workspace.keys.remember(_name_note(population), note)
+    kept = workspace.keys.recall(_name_note(population))
+    head = entries[-1].hash if entries else GENESIS
+    note = json.dumps([head, len(_list_charged(entries, population))])
+    if kept != note and (entries or kept is not None):  # reading a ledger that was never used writes nothing
+        workspace.keys.remember(_name_note(population), note)
 
 
 def release(workspace: Workspace, ledger: Ledger, reservation: str) -> None:
     """Settle a run that read no document: it costs nothing, and is not missed if the ledger is lost."""
     ledger.commit(reservation, 0)
+    log_release(workspace, reservation)
+
+
+def log_release(workspace: Workspace, reservation: str) -> None:
+    """Log that a run or a schedule was settled at no cost, so that it is not missed if the ledger is lost."""
     workspace.log.append(_RELEASE, "done", {"reservation": reservation})
 
 
@@ -215,8 +227,17 @@ def enter_missing_charges(workspace: Workspace, ledger: Ledger) -> tuple[int, in
         lacking = [known for known in gap.charges if known.charge is None]
         for known in gap.charges:
             if known.charge is not None:
-                ledger.enter_lost(known.population, known.charge, known.reservation, known.order)
-                _settle(ledger, known.reservation, known.charge.steps if known.reservation in saved else None)
+                ledger.enter_lost(
+                    known.population,
+                    known.charge,
+                    known.reservation,
+                    known.order,
+                    schedule=known.schedule,
+                    announced=known.announced,
+                )
+                if known.announced is None:
+                    steps = known.charge.steps if known.reservation in saved else None
+                    _settle(ledger, known.reservation, steps)
         entered, unknown = entered + len(gap.charges) - len(lacking), unknown + len(lacking) + gap.forgotten
         if not lacking and not gap.forgotten:
             record_charges(workspace, ledger, name)
@@ -272,7 +293,11 @@ def _read_logged(entry: LogEntry) -> KnownCharge:
     if entry.action != _CHARGE:
         return KnownCharge(facts["reservation"], Population(facts["population"], facts["unit"]), None)
     who = Population(facts["population"], facts["unit"], facts["relation"])
-    return KnownCharge(facts["reservation"], who, Charge.from_payload(facts), facts["order"])
+    announced = (facts["announced"], facts["runs"]) if "announced" in facts else None
+    schedule = facts.get("schedule")
+    return KnownCharge(
+        facts["reservation"], who, Charge.from_payload(facts), facts["order"], schedule, announced
+    )
 
 
 def _list_populations(workspace: Workspace) -> list[str]:
@@ -322,7 +347,7 @@ def _list_charged(entries: Sequence[Entry], population: str) -> set[str | None]:
     """List the reservations of a population but for those that were settled at no cost."""
     mine = [entry for entry in entries if entry.population == population]
     free = {one.reservation for one in mine if one.kind == "commit" and not one.parse_payload()["steps"]}
-    return {one.reservation for one in mine if one.kind == "reserve"} - free
+    return {one.reservation for one in mine if one.kind in _CHARGES} - free
 
 
 def _name_note(population: str) -> str:

@@ -11,7 +11,7 @@ from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Split
 from lexveil.privacy.dp.accounting import Truncation, noise_multiplier
 from lexveil.privacy.dp.engine import TrainingPlan
-from lexveil.privacy.dp.ledger.ledger import Limit
+from lexveil.privacy.dp.ledger.budget import Charge, Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ _PLAIN_MOMENTUM = 0.9
 _MANY_OWNERS = 1000
 # Soft targets over many topics give smaller gradients than classes, so they need less noise.
 _DENOISE_STEP_NOISE = 0.03
+_ROUNDING = 1e-6
 
 
 def check_deltas(train: TrainSettings, limit: Limit, n_owners: int) -> None:
@@ -115,6 +116,30 @@ def plan_training(train: TrainSettings, split: Split) -> TrainingPlan:
         learning_rate=train.learning_rate or learning_rate,
         truncation=truncation,
     )
+
+
+def plan_charge(train: TrainSettings) -> Charge:
+    """Plan what a training with these settings is charged, whatever its documents are.
+
+    Args:
+        train: the settings.
+
+    Raises:
+        TrainingRefusedError: the charge depends on the number of owners, or no noise reaches the epsilon.
+    """
+    recipe = RECIPES[train.model]
+    if train.max_batch is not None or (recipe.owners_per_step is not None and train.sample_rate is None):
+        raise TrainingRefusedError(
+            "what such a training costs depends on the number of its owners: to announce it, set "
+            "train.sample_rate and leave train.max_batch out"
+        )
+    sample_rate, steps = train.sample_rate or recipe.sample_rate, train.steps or recipe.steps
+    try:
+        sigma = noise_multiplier(train.epsilon, sample_rate, steps, train.delta)
+    except ValueError as error:
+        raise TrainingRefusedError(f"no training run is possible with these settings: {error}") from None
+    # A hair less noise than the trainings have, since another machine may find it a rounding error lower.
+    return Charge(sigma * (1 - _ROUNDING), sample_rate, steps)
 
 
 def plan_without_privacy(plan: TrainingPlan, kind: Kind) -> TrainingPlan:

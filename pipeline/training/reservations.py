@@ -125,12 +125,7 @@ def open_ledger(workspace: Workspace) -> tuple[Ledger, Population]:
     """
     ledger = workspace.ledger
     wanted = determine_population(workspace, ledger)
-    charged = [
-        population
-        for population in ledger.populations()
-        if population.name == wanted.name
-        and any(run.charged_steps for run in ledger.reservations(population))
-    ]
+    charged = ledger.list_charged(wanted.name)
     return ledger, charged[0] if charged and wanted not in charged else wanted
 
 
@@ -142,6 +137,13 @@ def read_limit(workspace: Workspace, ledger: Ledger, population: Population) -> 
     return set_before[0] if set_before else Limit(own.limit_epsilon, own.limit_delta)
 
 
+def set_first_limit(workspace: Workspace, ledger: Ledger, population: Population) -> None:
+    """Set the limit of a population that has none yet, before its first charge."""
+    if ledger.limit(population) is None:
+        limit = read_limit(workspace, ledger, population)
+        ledger.set_limit(population, limit.epsilon, limit.delta)
+
+
 def check_before_charging(
     workspace: Workspace,
     ledger: Ledger,
@@ -149,7 +151,7 @@ def check_before_charging(
     split: Split,
     plans: Mapping[str, TrainingPlan],
 ) -> None:
-    """Refuse a training that cannot be charged, or say in lines what its guarantee leaves out.
+    """Refuse what cannot be charged, or say in a line what its guarantee leaves out.
 
     Call it before the ledger is charged.
 
@@ -166,13 +168,11 @@ def check_before_charging(
         BudgetRefusedError: see `reserve`.
     """
     limit = read_limit(workspace, ledger, population)
-    check_deltas(workspace.settings.train, limit, split.n_owners)
-    _require_chargeable(workspace, ledger, population)
-    with _explain_refusals():
+    owners = max(split.n_owners, len({row.owner for row in split.held_out}))
+    check_deltas(workspace.settings.train, limit, owners)
+    require_chargeable(workspace, ledger, population)
+    with explain_refusals():
         ledger.check(population, {run: _to_charge(plan) for run, plan in plans.items()}, limit)
-    warn_of_private_labels(split)
-    if split.n_owners < FEW_UNITS:
-        log.warning(describe_few_units(split.n_owners, population.unit))
     if population.relation == FIXED_GRAPH:
         used = len(split.train) + len(split.held_out)
         log.warning(
@@ -182,6 +182,13 @@ def check_before_charging(
             split.left_out + used,
             describe_relation(population),
         )
+
+
+def warn_before_training(population: Population, split: Split) -> None:
+    """Say in lines what a training on these documents gives away, or is unlikely to be worth."""
+    warn_of_private_labels(split)
+    if split.n_owners < FEW_UNITS:
+        log.warning(describe_few_units(split.n_owners, population.unit))
 
 
 def reconcile_ledger(workspace: Workspace) -> None:
@@ -295,10 +302,8 @@ def reserve(
             ledger has forgotten something.
         TrainingRefusedError: the unit is the owner, and no document has one.
     """
-    _require_chargeable(workspace, ledger, population)
-    if ledger.limit(population) is None:
-        limit = read_limit(workspace, ledger, population)
-        ledger.set_limit(population, limit.epsilon, limit.delta)
+    require_chargeable(workspace, ledger, population)
+    set_first_limit(workspace, ledger, population)
     names = {model.name for model in list_models(workspace)}
     while True:
         reservation, secret = _reserve_once(workspace, ledger, population, plan, run)
@@ -311,7 +316,13 @@ def reserve(
         run = compute_digest([run, "again"])
 
 
-def _require_chargeable(workspace: Workspace, ledger: Ledger, population: Population) -> None:
+def require_chargeable(workspace: Workspace, ledger: Ledger, population: Population) -> None:
+    """Refuse a charge in a unit that the documents do not have, or to a ledger that has forgotten something.
+
+    Raises:
+        TrainingRefusedError: the unit is the owner, and no document has one.
+        BudgetRefusedError: see `require_complete`.
+    """
     if population.unit == "owner" and not has_owners(workspace):
         raise TrainingRefusedError(
             "ledger.unit is owner, and no document has one: name their field with ingest.owner_field"
@@ -324,7 +335,12 @@ def _to_charge(plan: TrainingPlan) -> Charge:
 
 
 @contextmanager
-def _explain_refusals() -> Generator[None]:
+def explain_refusals() -> Generator[None]:
+    """Say what to do where a charge would exceed the limit.
+
+    Raises:
+        BudgetRefusedError: it would.
+    """
     try:
         yield
     except BudgetExceededError as error:
@@ -341,7 +357,7 @@ def _reserve_once(
     wrapping = workspace.keys.purpose_key("training-secret")  # a rotation does not change it
     fresh, about = RunSecret.draw(workspace.settings.train), f"training:{run}"
     try:
-        with _explain_refusals():
+        with explain_refusals():
             reservation = ledger.reserve(
                 population, _to_charge(plan), run, seal(wrapping, fresh.to_bytes(), about)
             )

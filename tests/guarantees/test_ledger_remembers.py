@@ -366,7 +366,8 @@ class TestEveryChargeIsInTheLog:
         search = ("search", "--trials", "9", "--trial-epsilon", "3")
         owned.refused(*search, says="the privacy ledger refuses")
         # As if another process had charged the population after that check.
-        monkeypatch.setattr("lexveil.pipeline.stages.search.check_before_charging", lambda *_: None)
+        for name in ("check_before_charging", "warn_before_training"):
+            monkeypatch.setattr(f"lexveil.pipeline.stages.search.{name}", lambda *_: None)
         owned.refused(*search, says="the privacy ledger refuses")
         spent = owned.spent()
         owned.ledger.unlink()
@@ -391,6 +392,41 @@ class TestEveryChargeIsInTheLog:
 
 class Killed(BaseException):
     pass
+
+
+class TestAnnouncedSchedules:
+    def announce(self, lexveil: Office, *more: object) -> dict[str, Any]:
+        return lexveil.done("ledger", "announce", "2027", "--runs", 4, "--epsilon", 2, *more)
+
+    def test_trainings_draw_from_it_and_a_lost_ledger_gets_it_back(self, owned: Office) -> None:
+        announced = self.announce(owned)
+        assert announced["spent"] == owned.spent() < 4 * announced["each"]
+        assert announced["composed"] == "by distribution"
+        assert owned.done("train", "--epsilon", 2)["epsilon"] == pytest.approx(announced["each"], rel=1e-4)
+        assert owned.spent() == announced["spent"]
+        shown = owned.done("ledger", "show")
+        assert [(one["schedule"], one["runs"], one["used"]) for one in shown["schedules"]] == [("2027", 4, 1)]
+        assert [run["schedule"] for run in shown["runs"]] == ["2027"]
+        owned.ledger.unlink()
+        owned.refused("train", "--model", "mlp", says="the ledger lacks 2 charges")
+        assert owned.done("recover")["charges_entered"] == 2
+        assert owned.done("ledger", "show")["schedules"] == shown["schedules"]
+        assert owned.spent() == announced["spent"]
+        assert owned.done("ledger", "verify")["intact"] is True
+
+    def test_one_that_was_announced_twice_or_withdrawn(self, owned: Office) -> None:
+        assert self.announce(owned) == self.announce(owned)
+        owned.refused("ledger", "announce", "2027", "--runs", 5, says="another schedule of the name 2027")
+        owned.refused("ledger", "announce", "big", "--runs", 999, says="together they would cost")
+        owned.refused("ledger", "announce", "a b", "--runs", 1, says="the name of a schedule", code=2)
+        owned.refused("ledger", "announce", "none", "--runs", 0, says="at least 1", code=2)
+        owned.refused(
+            "ledger", "announce", "cut", "--runs", 1, says="max_batch", code=2, LEXVEIL_TRAIN__MAX_BATCH="4"
+        )
+        assert owned.done("ledger", "withdraw", "2027")["spent"] == owned.spent() == 0
+        owned.ledger.unlink()
+        assert owned.done("recover")["charges_entered"] == 0
+        owned.refused("ledger", "withdraw", "2027", says="no schedule of the name 2027")
 
 
 def kill(*_: Any) -> None:

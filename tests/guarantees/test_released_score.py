@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lexveil.pipeline.errors import BudgetRefusedError
+from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError
 from lexveil.pipeline.models.card import CARD_FOR_PEOPLE, read_card, record_audit
 from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.settings import Settings
@@ -94,6 +94,21 @@ def test_the_limit_holds_before_anything_is_measured(
         release_score(workspace, "linear", 50.0)
     assert charges(workspace) == before
     assert "released" not in read_card(list_models(workspace)[0].folder)
+
+
+def test_a_delta_that_publishes_an_owner_is_refused(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As before a training: it used to be charged."""
+    monkeypatch.setattr(release, "score_held_out_owners", lambda *_: pytest.fail("measured"))
+    before = charges(workspace)
+    train = workspace.settings.train.model_copy(update={"delta": 0.5})
+    careless = workspace.with_settings(workspace.settings.model_copy(update={"train": train}))
+    with pytest.raises(
+        TrainingRefusedError, match=r"train\.delta is 0\.5, which allows a run to publish one"
+    ):
+        release_score(careless, "linear", 0.5)
+    assert charges(workspace) == before
 
 
 def test_one_owner_moves_the_sum_by_at_most_one_and_the_noise_is_as_charged(

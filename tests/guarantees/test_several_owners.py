@@ -22,6 +22,7 @@ from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.stages.release import release_score
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.training.data import Row, Split
 from lexveil.pipeline.training.ownership import choose_groups
@@ -177,6 +178,22 @@ class TestTraining:
         assert len(ledger.reservations(population)) == 1
         self.prepare(workspace, write_jsonl(self.records("d", "e", "f"), "records.jsonl"))
         assert open_ledger(workspace)[1] == population  # single owners are a case of it
+
+    def test_what_is_left_out_is_said_before_a_score_is_released(
+        self, workspace: Workspace, write_jsonl: Write, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        records = self.records(*(["a", "b"], ["a", "c"]), *(f"o{n}" for n in range(14)))
+        self.prepare(workspace, write_jsonl(records))
+        train(workspace)
+        settings = workspace.settings
+        held_out = settings.train.model_copy(update={"held_out": 0.4})
+        workspace = workspace.with_settings(settings.model_copy(update={"train": held_out}))
+        with caplog.at_level(logging.WARNING, logger="lexveil"):
+            logging.getLogger("lexveil").propagate = True
+            caplog.clear()
+            release_score(workspace, "linear", 0.5)
+        assert "documents are left out" in caplog.text
+        assert "expect little from a model" not in caplog.text
 
     def test_one_population_does_not_count_under_two_relations(
         self, workspace: Workspace, write_jsonl: Write

@@ -99,13 +99,13 @@ class Entry:
     Attributes:
         seq: Position, from 1.
         at: Time in UTC, ISO 8601.
-        kind: `limit`, `reserve`, `commit` or `abandon`.
+        kind: `limit`, `announce`, `reserve`, `commit` or `abandon`.
         population: Name of the population.
         unit: Privacy unit of the population.
         relation: Neighboring relation of the population.
-        reservation: Identifier of the reservation; None for a limit.
-        idempotency_key: Idempotency key of a reservation, else None.
-        payload: Canonical JSON of numbers.
+        reservation: Identifier of the reservation or schedule; None for a limit.
+        idempotency_key: Idempotency key of a reservation or schedule, else None.
+        payload: Canonical JSON of numbers; of a schedule, with its name.
         previous: Hash of the entry before; of the first one, `GENESIS`.
         hash: SHA-256 of all other fields.
     """

@@ -5,6 +5,8 @@
 A run that dies between the two stays charged in full. A run that is restarted under the same idempotency key
 gets the same reservation, and with it the secret from which its randomness is replayed: the same output,
 hence the same spend. Nothing is ever refunded: an erased document has been used.
+
+A schedule is announced and charged as a whole; a run that is one of its runs costs nothing more.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from lexveil.privacy.dp.ledger.budget import (
     Limit,
     Population,
     Reservation,
+    Schedule,
+    choose_order,
     filter_order,
     fold_entries,
     single_run_epsilon,
@@ -84,8 +88,12 @@ class LedgerCorruptError(LedgerError):
         self.seq = seq
 
 
+class ScheduleError(LedgerError):
+    """A schedule of this name is another one, is not there, or has been used."""
+
+
 class BudgetExceededError(LedgerError):
-    """The run would exceed the limit.
+    """The run or schedule would exceed the limit.
 
     Attributes:
         spent: Epsilon of all runs so far.
@@ -109,6 +117,7 @@ class Total:
     Attributes:
         population: The population.
         epsilon: Epsilon spent, at the limit's delta.
+        filter_epsilon: The same as earlier versions computed it.
         limit: Limit in force; None if there is none.
         open: Number of open runs.
         committed: Number of committed runs.
@@ -117,6 +126,7 @@ class Total:
 
     population: Population
     epsilon: float
+    filter_epsilon: float
     limit: Limit | None
     open: int
     committed: int
@@ -156,14 +166,16 @@ class Ledger:
         largest limit that was ever set, under its neighboring relation, although each run may have been
         chosen after seeing the results of those before. Several runs are held by a Renyi filter (Feldman &
         Zrnic 2021, "Individual Privacy Accounting via a Renyi Filter") at one order, fixed by
-        the first reservation before anything is released; choosing the best order afterwards would need a
-        union bound. A single run may instead be admitted by its privacy loss distribution, which is tighter,
-        its numbers being fixed before any release; it then closes the population unless the filter holds it
-        as well. Assumptions: runs are what they were charged as; the secret of a run is used by that run
-        only, with the same data and code under the same idempotency key; owners of populations of different
-        names are disjoint; nobody rewrites the file (`verify` finds a change of an entry, not the loss of the
-        last). One name has one unit and relation, which its first charge fixes: the same people counted twice
-        would have two limits.
+        the first charge before anything is released; choosing the best order afterwards would need a union
+        bound. A single run may instead be admitted by its privacy loss distribution, which is tighter, its
+        numbers being fixed before any release; it then closes the population unless the filter holds it as
+        well. A schedule that was announced before any other charge is composed by its privacy loss
+        distribution for the same reason; it has half of delta as soon as the filter admits runs beside it,
+        which have the other half (`Account.spent_epsilon`). Assumptions: runs are what they were charged as;
+        the secret of a run is used by that run only, with the same data and code under the same idempotency
+        key; owners of populations of different names are disjoint; nobody rewrites the file (`verify` finds a
+        change of an entry, not the loss of the last). One name has one unit and relation, which its first
+        charge fixes: the same people counted twice would have two limits.
 
     Secrets are stored as given: wrap them. Their bytes leave the table's file when the reservation is
     settled. Out of reach are blocks that a file system keeps, and with PostgreSQL the write-ahead log until
@@ -185,7 +197,7 @@ class Ledger:
 
     def limit(self, population: Population) -> Limit | None:
         """Return the limit in force; None if there is none."""
-        return self._account(population).limit
+        return self.account(population).limit
 
     def set_limit(self, population: Population, epsilon: float, delta: float) -> Limit:
         """Set the limit from now on, as a separate entry; nothing is written if it is already in force.
@@ -245,12 +257,71 @@ class Ledger:
                     return Reservation(identifier, population, charge, "open", None, secret)
                 return _find_reservation(transaction, account, charge, known)
             _require_one_unit(entries, population)
-            order, total = _admit(account, charge)
-            payload: dict[str, Any] = charge.to_payload() | {"order": order, "total": total}
+            schedule, payload = _pay(account, charge)
             transaction.append(entries, "reserve", population.key, payload, identifier, idempotency_key)
             if secret is not None:
                 transaction.keep_secret(identifier, secret)
-            return Reservation(identifier, population, charge, "open", None, secret)
+            return Reservation(identifier, population, charge, "open", None, secret, schedule)
+
+        return self._store.write(append)
+
+    def announce(self, population: Population, name: str, charge: Charge, runs: int) -> Schedule:
+        """Charge `runs` runs together, before any of them is reserved, or find the schedule of this name.
+
+        Args:
+            population: Population to charge.
+            name: Name of the schedule.
+            charge: Each of its runs.
+            runs: Number of runs.
+
+        Raises:
+            BudgetExceededError: The schedule would exceed the limit.
+            NoLimitError: The population has no limit.
+            UnitConflictError: The population is charged in another unit.
+            ValueError: The charge is impossible, or `runs` is below 1.
+            ScheduleError: The name is that of another schedule.
+            LedgerCorruptError: The chain is broken.
+
+        Formal guarantee:
+            That of the class: the schedule and all other charges stay within the limit.
+        """
+        whole = _check_schedule(charge, runs)
+        identifier, key = secrets.token_hex(16), _name_schedule(name)
+
+        def append(transaction: Transaction) -> Schedule:
+            entries = _require_intact(transaction.entries())
+            account = fold_entries(entries, population)
+            if (known := next((e for e in entries if _is_announced(e, population, key)), None)) is not None:
+                found = next((one for one in account.schedules if one.id == known.reservation), None)
+                if found is None or (found.charge, found.runs) != (charge, runs):
+                    raise ScheduleError(f"there was another schedule of the name {name}: choose another name")
+                return found
+            _require_one_unit(entries, population)
+            order, total = _admit(account, whole, None if account.is_charged() else (charge, runs))
+            payload = _describe_schedule(name, charge, runs) | {"order": order, "total": total}
+            transaction.append(entries, "announce", population.key, payload, identifier, key)
+            return Schedule(identifier, name, charge, runs, not account.is_charged())
+
+        return self._store.write(append)
+
+    def withdraw(self, population: Population, name: str) -> Schedule:
+        """Take back a schedule of which no run was reserved: it has released nothing, so it costs nothing.
+
+        Raises:
+            ScheduleError: There is no such schedule, or a run of it was reserved.
+            LedgerCorruptError: The chain is broken.
+        """
+
+        def append(transaction: Transaction) -> Schedule:
+            entries = _require_intact(transaction.entries())
+            account = fold_entries(entries, population)
+            found = next((one for one in account.schedules if one.name == name), None)
+            if found is None:
+                raise ScheduleError(f"the population has no schedule of the name {name}")
+            if any(run.schedule == found.id for run in account.reservations):
+                raise ScheduleError(f"a run of the schedule {name} was reserved, so it stays charged")
+            transaction.append(entries, "commit", population.key, {"steps": 0}, found.id)
+            return found
 
         return self._store.write(append)
 
@@ -279,23 +350,36 @@ class Ledger:
             if account.keys.get(key) in open_runs:
                 continue
             _require_one_unit(entries, population)
-            order, _ = _admit(account, charge)
-            admitted = Reservation(key, population, charge, "open", None)
-            account = replace(account, order=order, reservations=(*account.reservations, admitted))
+            schedule, payload = _pay(account, charge)
+            admitted = Reservation(key, population, charge, "open", None, schedule=schedule)
+            reservations = (*account.reservations, admitted)
+            account = replace(account, order=payload["order"], reservations=reservations)
 
     def enter_lost(
-        self, population: Population, charge: Charge, reservation_id: str, order: float | None = None
+        self,
+        population: Population,
+        charge: Charge,
+        reservation_id: str,
+        order: float | None = None,
+        *,
+        schedule: str | None = None,
+        announced: tuple[str, int] | None = None,
     ) -> None:
         """Enter a charge that a lost ledger contained; nothing happens if this one contains it.
 
         The run has been made, so the limit is not asked: the entry says so, and `verify` leaves it out of the
         check of the limit. Units are not compared either; `reserve` refuses a population of two.
 
+        A schedule that is entered beside charges is no longer a planned one, and a run whose schedule is not
+        there is charged itself: neither makes the total smaller than it was.
+
         Args:
             population: Population that was charged. It has a limit.
             charge: The run.
             reservation_id: Its identifier in the lost ledger.
             order: Renyi order of the lost filter, for a population without a charge.
+            schedule: Id of the schedule that paid for the run.
+            announced: Name and number of runs of a schedule of such runs; None: it is a run.
 
         Raises:
             NoLimitError: The population has no limit.
@@ -311,10 +395,19 @@ class Ledger:
             if account.limit is None:
                 raise NoLimitError("the population has no limit: set one before charges are entered")
             kept = account.order or order or filter_order(charge, account.limit)
-            total = account.epsilon_with(charge, account.limit, kept)
-            payload = charge.to_payload() | {"order": kept, "total": total, LIMIT_WAIVED: True}
-            key = f"entered again: {reservation_id}"
-            transaction.append(entries, "reserve", population.key, payload, reservation_id, key)
+            if announced is not None:
+                name, runs = announced
+                kind, key, payload = "announce", _name_schedule(name), _describe_schedule(name, charge, runs)
+                paid, spends = None, charge.repeat(runs)
+            else:
+                kind, key, payload = "reserve", f"entered again: {reservation_id}", charge.to_payload()
+                paid, spends = account.find_schedule(charge), charge
+            if paid is not None and paid.id == schedule:
+                payload |= {"order": kept, "schedule": paid.id}
+            else:
+                total = account.epsilon_with(spends, account.limit, kept)
+                payload |= {"order": kept, "total": total, LIMIT_WAIVED: True}
+            transaction.append(entries, kind, population.key, payload, reservation_id, key)
 
         self._store.write(append)
 
@@ -352,11 +445,19 @@ class Ledger:
             That of `Account.spent_epsilon`.
         """
         accounting.check_delta(delta)
-        return self._account(population).spent_epsilon(delta)
+        return self.account(population).spent_epsilon(delta)
 
     def reservations(self, population: Population) -> tuple[Reservation, ...]:
         """Return all runs of a population, in order, without their secrets."""
-        return self._account(population).reservations
+        return self.account(population).reservations
+
+    def account(self, population: Population) -> Account:
+        """Return the account of a population."""
+        return fold_entries(_require_intact(self._store.entries()), population)
+
+    def list_charged(self, name: str) -> tuple[Population, ...]:
+        """Return the charged populations of a name: more than one in a ledger of an earlier version."""
+        return _list_charged(_require_intact(self._store.entries()), name)
 
     def populations(self) -> tuple[Population, ...]:
         """Return all populations with an entry, in the order of their first entries."""
@@ -369,9 +470,6 @@ class Ledger:
     def verify(self) -> Verification:
         """Recompute the chain, every admission and all totals."""
         return verify(self._store.entries())
-
-    def _account(self, population: Population) -> Account:
-        return fold_entries(_require_intact(self._store.entries()), population)
 
     def _settle(self, identifier: str, kind: Literal["commit", "abandon"], steps: int | None) -> None:
         def settle(transaction: Transaction) -> None:
@@ -414,8 +512,47 @@ def _list_populations(entries: Sequence[Entry]) -> tuple[Population, ...]:
     return tuple(Population(*key) for key in dict.fromkeys(e.key for e in entries))
 
 
-def _admit(account: Account, charge: Charge) -> tuple[float, float]:
-    """Return the filter's order, and the total with `charge`.
+def _name_schedule(name: str) -> str:
+    return f"announced: {name}"
+
+
+def _is_announced(entry: Entry, population: Population, key: str) -> bool:
+    return (entry.kind, entry.key, entry.idempotency_key) == ("announce", population.key, key)
+
+
+def _describe_schedule(name: str, charge: Charge, runs: int) -> dict[str, Any]:
+    return charge.to_payload() | {"announced": name, "runs": runs}
+
+
+def _check_schedule(charge: Charge, runs: int) -> Charge:
+    """Return all runs of a schedule as one charge.
+
+    Raises:
+        ValueError: The charge is impossible, or `runs` is below 1.
+    """
+    accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
+    if runs < 1:
+        raise ValueError(f"a schedule has at least 1 run, found {runs}")
+    return charge.repeat(runs)
+
+
+def _pay(account: Account, charge: Charge) -> tuple[str | None, dict[str, Any]]:
+    """Return the schedule that has paid for a charge, if there is one, and the payload of its reservation.
+
+    Raises:
+        NoLimitError: The population has no limit.
+        BudgetExceededError: The charge would exceed the limit.
+    """
+    if (schedule := account.find_schedule(charge)) is not None:
+        return schedule.id, charge.to_payload() | {"order": account.order, "schedule": schedule.id}
+    order, total = _admit(account, charge)
+    return None, charge.to_payload() | {"order": order, "total": total}
+
+
+def _admit(
+    account: Account, charge: Charge, planned: tuple[Charge, int] | None = None
+) -> tuple[float, float]:
+    """Return the filter's order, and the total with `charge`, which may be a planned schedule.
 
     Raises:
         NoLimitError: The population has no limit.
@@ -423,12 +560,22 @@ def _admit(account: Account, charge: Charge) -> tuple[float, float]:
     """
     if account.limit is None:
         raise NoLimitError("the population has no limit: set one before anything is trained on it")
-    order = account.order or filter_order(charge, account.limit)
+    first = filter_order(charge, account.limit) if planned is None else choose_order(*planned, account.limit)
+    order = account.order or first
     total = account.epsilon_with(charge, account.limit, order)
-    if total > account.limit.epsilon:
+    # What will be shown stays within the limit, too: at the filter's order it has a share of delta only.
+    run = Reservation("", account.population, charge, "open", None)
+    after = replace(account, order=order, reservations=(*account.reservations, run))
+    total_shown = max(total, after.spent_epsilon(account.limit.delta))
+    if total_shown > account.limit.epsilon:
         spent, asked = account.spent_epsilon(account.limit.delta), single_run_epsilon(charge, account.limit)
-        raise BudgetExceededError(spent, asked, total, account.limit.epsilon)
+        raise BudgetExceededError(spent, asked, total_shown, account.limit.epsilon)
     return order, total
+
+
+def _list_charged(entries: Sequence[Entry], name: str) -> tuple[Population, ...]:
+    named = (one for one in _list_populations(entries) if one.name == name)
+    return tuple(one for one in named if fold_entries(entries, one).is_charged())
 
 
 def _require_one_unit(entries: Sequence[Entry], population: Population) -> None:
@@ -437,8 +584,7 @@ def _require_one_unit(entries: Sequence[Entry], population: Population) -> None:
     Raises:
         UnitConflictError: The name is charged in another unit or under another relation.
     """
-    named = [one for one in _list_populations(entries) if one.name == population.name]
-    charged = [one for one in named if fold_entries(entries, one).charged_runs()]
+    charged = _list_charged(entries, population.name)
     if any(one.key != population.key for one in charged):
         raise UnitConflictError(charged, population)
 
@@ -459,28 +605,35 @@ def _find_reservation(
     secret = transaction.secret(identifier) if run.state == "open" else None
     if run.state == "open" and secret is None:
         raise SecretLostError(run)
-    return Reservation(run.id, run.population, run.charge, run.state, run.actual_steps, secret)
+    return replace(run, secret=secret)
 
 
 def _find_wrong_admission(entries: Sequence[Entry]) -> int | None:
     """Return the position of the first reservation that is not reproducible, or None."""
     for seq, entry in enumerate(entries, start=1):
-        if entry.kind != "reserve":
-            continue
-        account = fold_entries(entries[: seq - 1], Population(*entry.key))
-        data = entry.parse_payload()
-        charge = Charge.from_payload(data)
-        if account.limit is None or (account.order or data["order"]) != data["order"]:
-            return seq
-        total = account.epsilon_with(charge, account.limit, data["order"])
-        # A first run's total comes from its privacy loss distribution, which is computed to ACCURACY only.
-        slack = (_TOLERANCE if account.charged_runs() else accounting.ACCURACY) * max(1.0, total)
-        over = total > account.limit.epsilon + slack and not data.get(LIMIT_WAIVED)
-        # Earlier versions had a looser bound for a first run with a cap on its draws: a larger total.
-        looser = charge.truncation is not None and not account.charged_runs() and data["total"] > total
-        if over or (abs(total - data["total"]) > slack and not looser):
-            return seq
+        if entry.kind in ("reserve", "announce"):
+            account = fold_entries(entries[: seq - 1], Population(*entry.key))
+            if not _is_admitted(account, entry.parse_payload()):
+                return seq
     return None
+
+
+def _is_admitted(account: Account, data: Mapping[str, Any]) -> bool:
+    """Return True if the numbers of a reservation or schedule follow from the account before it."""
+    charge = Charge.from_payload(data)
+    if account.limit is None or (account.order or data["order"]) != data["order"]:
+        return False
+    if "schedule" in data:
+        paid = next((one for one in account.schedules if one.id == data["schedule"]), None)
+        return paid is not None and paid.pays_for(charge) and account.count_used(paid) < paid.runs
+    total = account.epsilon_with(charge.repeat(data.get("runs", 1)), account.limit, data["order"])
+    # Totals with a privacy loss distribution are computed to ACCURACY only.
+    by_filter = account.charged_runs() and not any(one.planned for one in account.schedules)
+    slack = (_TOLERANCE if by_filter else accounting.ACCURACY) * max(1.0, total)
+    over = total > account.limit.epsilon + slack and not data.get(LIMIT_WAIVED)
+    # Earlier versions had a looser bound for a first run with a cap on its draws: a larger total.
+    looser = charge.truncation is not None and not account.charged_runs() and data["total"] > total
+    return not over and (abs(total - data["total"]) <= slack or looser)
 
 
 def _compute_total(account: Account) -> Total:
@@ -489,6 +642,7 @@ def _compute_total(account: Account) -> Total:
     return Total(
         account.population,
         account.spent_epsilon(limit.delta) if limit else 0.0,
+        account.filter_epsilon(limit.delta) if limit else 0.0,
         limit,
         states.count("open"),
         states.count("committed"),

@@ -107,14 +107,25 @@ def test_the_smaller_delta_is_the_larger_the_spend(ledger: Ledger) -> None:
             ledger.spent_epsilon(OWNERS, delta)
 
 
-def test_several_runs_cost_what_renyi_dp_says_at_the_filters_order(ledger: Ledger) -> None:
+def test_several_runs_are_admitted_by_renyi_dp_at_the_filters_order(ledger: Ledger) -> None:
     other = Charge(6.0, 0.1, 50)
     ledger.reserve(OWNERS, RUN, "a")
     ledger.reserve(OWNERS, other, "b")
-    order = json.loads(ledger.entries()[1].payload)["order"]
-    total = accounting.rdp(8.0, 0.2, 100, order) + accounting.rdp(6.0, 0.1, 50, order)
-    expected = accounting.rdp_to_epsilon(total, order, DELTA)
-    assert ledger.spent_epsilon(OWNERS, DELTA) == pytest.approx(expected, rel=1e-12)
+    payload = json.loads(ledger.entries()[-1].payload)
+    total = accounting.rdp(8.0, 0.2, 100, payload["order"]) + accounting.rdp(6.0, 0.1, 50, payload["order"])
+    expected = accounting.rdp_to_epsilon(total, payload["order"], DELTA)
+    assert payload["total"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_several_runs_are_shown_by_the_best_order_for_its_share_of_delta(ledger: Ledger) -> None:
+    """The filter's order is fixed for a whole limit: two runs of 1 were shown as 5."""
+    ledger.set_limit(OWNERS, 10.0, DELTA)
+    small = Charge(accounting.noise_multiplier(1.0, 0.5, 60, DELTA), 0.5, 60)
+    for key in "ab":
+        ledger.reserve(OWNERS, small, key)
+    assert json.loads(ledger.entries()[-1].payload)["total"] > 4
+    best = accounting.rdp_epsilon(small.noise_multiplier, 0.5, 120, DELTA)
+    assert small.repeat(2).epsilon(DELTA) < best < ledger.spent_epsilon(OWNERS, DELTA) < 2.5
 
 
 def test_runs_that_made_no_step_free_the_budget(ledger: Ledger) -> None:
