@@ -199,7 +199,7 @@ class TestWorkspaceOfAnEarlierVersion:
         before = charges(workspace)
         assert lexveil("train", "-w", "workspace")["new"] is False
         found = lexveil("search", "--trials", "2", "--trial-epsilon", "0.5", "-w", "workspace")
-        assert round(found["spent"], 3) == 8.954
+        assert round(found["spent"], 3) == 8.959  # 8.954 at the whole delta: 1 % of it is for other orders
         assert charges(workspace) == before
 
     def test_a_run_redoes_what_must_be_and_says_why(

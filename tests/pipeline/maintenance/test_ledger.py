@@ -58,7 +58,7 @@ def test_the_summary_has_totals_and_runs(workspace: Workspace) -> None:
 
 def test_a_workspace_that_was_never_trained_on_has_an_empty_ledger(tmp_path: Path) -> None:
     workspace = Workspace.create_or_open(tmp_path / "empty")
-    assert summarize_ledger(workspace) == {"populations": [], "runs": []}
+    assert summarize_ledger(workspace) == {"populations": [], "schedules": [], "runs": []}
     verified = verify_ledger(workspace)
     assert (verified["intact"], verified["entries"], verified["totals"]) == (True, 0, [])
 
