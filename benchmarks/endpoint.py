@@ -38,8 +38,9 @@ from benchmarks.contract import Figure, Outcome, run
 from fixtures import uploads
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
-from lexveil.pipeline.serving.server.app import Offer, ServerLimits
+from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
+from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState

@@ -99,7 +99,7 @@ def up(
     from lexveil.pipeline.workspace.workspace import Workspace
 
     workspace = Workspace.create_or_open(location, settings)
-    serve = ("lexveil.flows.cli", "serve", "-w", workspace.url)
+    serve = ("lexveil.flows.cli", "serve", "--wait", "-w", workspace.url)
     if config is not None:  # the endpoint finds that of the working folder itself
         serve = (*serve, "--config", str(config.resolve()))
 

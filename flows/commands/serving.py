@@ -80,6 +80,9 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Worker processes. Default: one less than the cores")
     ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Without a model, answer 503 until there is one.")
+    ] = False,
     new_api_key: Annotated[
         str | None, typer.Option(metavar="TENANT", help="Print an API key for a tenant, and serve nothing.")
     ] = None,
@@ -106,10 +109,10 @@ def serve(
             endpoint.revoke_api_key(workspace, revoke_api_key)
         console.show({"revoked": revoke_api_key}, options.as_json)
     else:
-        _serve_until_interrupted(workspace, model, options.as_json)
+        _serve_until_interrupted(workspace, model, wait, options.as_json)
 
 
-def _serve_until_interrupted(workspace: Workspace, model: str | None, as_json: bool) -> None:
+def _serve_until_interrupted(workspace: Workspace, model: str | None, wait: bool, as_json: bool) -> None:
     from lexveil.flows.up import watch_signals
 
     # Noted, not raised: by default, SIGTERM would end the process before the log records how the serving
@@ -121,7 +124,7 @@ def _serve_until_interrupted(workspace: Workspace, model: str | None, as_json: b
             console.show({"url": url}, as_json)
 
         with workspace.log.record("serve"):
-            endpoint.serve_model(workspace, model, interrupted, announce)
+            endpoint.serve_model(workspace, model, interrupted, announce, wait=wait)
 
 
 def classify(

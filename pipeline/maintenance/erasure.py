@@ -14,7 +14,7 @@ from lexveil.pipeline.maintenance.targets import find_named, find_owned, list_em
 from lexveil.pipeline.maintenance.traces import Traces, collect_traces, search_folder
 from lexveil.pipeline.masking.decisions import remove_review
 from lexveil.pipeline.models.card import read_card
-from lexveil.pipeline.models.saved import list_models
+from lexveil.pipeline.models.saved import ERASURES, list_models
 from lexveil.pipeline.records import now
 from lexveil.pipeline.sources.documents import is_gone
 from lexveil.pipeline.sources.plan import list_erased_ids, rewrite_plans
@@ -27,7 +27,6 @@ from lexveil.pipeline.workspace.storage import delete_old_versions, read_json, w
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 
-ERASURES = "erasures.json"
 # Files that must keep the ids: tombstones keep the same content out, and the log records the erasure.
 _KEY_TABLE = "keys.sqlite"
 _REMEMBERS = frozenset({_KEY_TABLE, "log.jsonl", ERASURES})

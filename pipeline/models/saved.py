@@ -17,6 +17,7 @@ from lexveil.pipeline.models.card import CARD, CARD_FOR_PEOPLE, ModelCard, read_
 from lexveil.pipeline.workspace.storage import sync_folder, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
+ERASURES = "erasures.json"  # in the folder of a model that was trained on what was erased later
 _REFUSALS = {
     "missing": "a file of its folder is missing",
     "schema_version": "another version of Lexveil wrote it",
@@ -100,6 +101,11 @@ def find_model(workspace: Workspace, name: str) -> SavedModel:
     if not found:
         raise TrainingRefusedError(f"this workspace has no model {name!r}; train one with `lexveil train`")
     return found[-1]
+
+
+def is_marked_by_erasure(folder: Path) -> bool:
+    """Return True if a document that the model may have been trained on was erased."""
+    return (folder / ERASURES).exists()
 
 
 def find_model_by_recipe(workspace: Workspace, recipe: str) -> SavedModel | None:

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from lexveil.nlp.encoders.models import FeatureModel
-from lexveil.nlp.encoders.storage import save_extractor
-from lexveil.pipeline.errors import TrainingRefusedError
-from lexveil.pipeline.models.heads import build_head
-from lexveil.pipeline.models.loading import open_model
-from lexveil.pipeline.models.saved import find_model
+from lexveil.pipeline.serving.export import Follower, export_model
 from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
-from lexveil.pipeline.serving.server.app import Offer, ServerLimits
+from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
+from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.pipeline.settings import MIB, EncryptedSettings
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.he.parameters import Profile
-from lexveil.privacy.he.served_model import HeadRefusedError, ServedModel, ShapeRefusedError
 
+log = logging.getLogger(__name__)
 
-def build_offer(model: FeatureModel, folder: Path, name: str, profile: Profile = "sealed") -> Offer:
-    """Build the offer of a model's head.
-
-    Args:
-        model: the model.
-        folder: folder of the extractor, without the head, which clients may download.
-        name: name of the model.
-        profile: profile of the encryption.
-    """
-    return Offer(ServedModel(build_head(model), profile), model.config.labels, name, folder)
+_LOOK_SECONDS = 2.0
 
 
 def serve_model(
@@ -41,35 +29,48 @@ def serve_model(
     name: str | None,
     interrupted: Callable[[], bool] = lambda: False,
     announce: Callable[[str], None] = lambda _: None,
+    *,
+    wait: bool = False,
 ) -> None:
     """Serve a model's head until interrupted. The process holds no secret key and no document.
+
+    A model that is trained later takes over, and one that an erasure marks is dropped.
 
     Args:
         workspace: the workspace.
         name: name or kind of the model; None: the kind in the settings.
         interrupted: true once the endpoint shall end, from whatever moment on.
         announce: called with the endpoint's URL once it listens.
+        wait: start without a model, too, and wait for one.
 
     Raises:
         TrainingRefusedError: there is no such model, or its head cannot be served encrypted.
         EndpointError: the address or the endpoint's folder cannot be used.
     """
-    saved = find_model(workspace, name or workspace.settings.train.model)
-    model = open_model(saved.folder, workspace.settings)
-    if model.config.objective == "multilabel":
-        raise TrainingRefusedError(
-            "the endpoint answers one label per document; this model predicts several labels"
-        )
     settings = workspace.settings.encrypted
     state = locate_endpoint_folder(workspace)
-    extractor = state / "extractors" / saved.name
-    save_extractor(model, extractor)
-    offer = build_offer(model, extractor, saved.name, settings.profile)
+    bundle = ServingBundle(state / "bundle")
+    if not wait:
+        export_model(workspace, name, bundle)
+    ended = threading.Event()
+    follower = threading.Thread(target=_follow, args=(Follower(workspace, name, bundle), ended), daemon=True)
+    follower.start()
     try:
         listen, limits = _build_listen_options(settings), _build_limits(settings)
-        serve(offer, state, listen, limits, interrupted, announce)
-    except (HeadRefusedError, ShapeRefusedError) as error:
-        raise TrainingRefusedError(f"this model's head cannot be served encrypted: {error}") from None
+        serve(bundle, state, listen, limits, interrupted, announce)
+    finally:
+        ended.set()
+        follower.join()
+
+
+def _follow(follower: Follower, ended: threading.Event) -> None:
+    while True:
+        try:
+            follower.look()
+        except Exception:
+            log.exception("the models could not be looked at")
+        if ended.wait(_LOOK_SECONDS):
+            return
 
 
 def issue_api_key(workspace: Workspace, tenant: str) -> str:

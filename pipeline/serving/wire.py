@@ -1,13 +1,17 @@
 """The messages between client and server, protocol 2.
 
     GET    /v1/manifest                        -> SignedManifest (JSON)
-    GET    /v1/extractor/{file}                -> a file that the manifest names
-    POST   /v1/sessions?layout=block|slot      evaluation keys -> SessionOpened (JSON)
-    POST   /v1/sessions/{id}/classify          ciphertexts -> ciphertexts, in the same order
+    GET    /v1/extractor/{file}?manifest=      -> a file that the manifest names
+    POST   /v1/sessions?manifest=&layout=block|slot   evaluation keys -> SessionOpened (JSON)
+    POST   /v1/sessions/{id}/classify?manifest=       ciphertexts -> ciphertexts, in the same order
     DELETE /v1/sessions/{id}                   the server forgets the keys
     GET    /healthz, /readyz, /metrics, /docs, /openapi.json
 
 Callers authenticate by `Authorization: Bearer API_KEY` if the server has issued keys.
+
+`manifest` is the digest of the manifest that the client acts on (`name_manifest`). If that manifest's head is
+no longer served, the server refuses with 409, and the client reads the manifest again. Without it, the newest
+is meant.
 
 Keys are sent as a bundle (`lexveil.pipeline.serving.bundles`) of one blob, which is empty if the layout uses
 no key; the ciphertexts of a request are sent as one bundle. Every body is sent with its Content-Length and
@@ -180,6 +184,11 @@ class Refusal(_Message):
 
     error: str
     message: str
+
+
+def name_manifest(text: str) -> str:
+    """Return the digest by which requests name the manifest that they act on: of the JSON that was signed."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def compute_digest(body: bytes) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from lexveil.pipeline.models.encrypted_check import check_encrypted
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier
-from lexveil.pipeline.serving.server.app import Offer, create_app
+from lexveil.pipeline.serving.server.app import create_app
+from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel
 

@@ -135,6 +135,17 @@ class Channel:
         """
         return self._retry(lambda: self._send("POST", path, body, max_bytes))
 
+    def wait(self, attempt: int, waited: float = 0.0) -> float | None:
+        """Wait as before the retry after `attempt` others, which have waited so many seconds.
+
+        Returns:
+            The seconds; None, without a wait, to give up.
+        """
+        seconds = self._retry_policy.choose_wait(attempt, waited, None)
+        if seconds is not None:
+            self._retry_policy.sleep(seconds)
+        return seconds
+
     def _retry(self, request: Callable[[], bytes]) -> bytes:
         waited, attempt = 0.0, 0
         while True:

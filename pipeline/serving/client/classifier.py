@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,7 @@ __all__ = ["EncryptedClassifier", "InProcessTransport", "Predictions", "RetryPol
 OWN_PROBES = 4
 _TIMEOUT_SECONDS = 60.0
 _SESSIONS_TRIED = 3
+_HEADS_TRIED = 6
 _MESSAGE_BYTES = 1 << 20
 _FILE_BYTES = 1 << 30
 
@@ -104,6 +105,7 @@ class EncryptedClassifier:
         self._channel, self._state, self._settings = channel, state, settings
         self._public_key, self._checks = public_key, checks
         self._manifest: wire.ServerManifest | None = None
+        self._manifest_digest = ""
         self._extractor: LocalExtractor | None = None
 
     @classmethod
@@ -219,9 +221,13 @@ class EncryptedClassifier:
         """
         if not texts:
             raise ServingError("features", "there is no text to classify")
-        if self._extractor is None:
-            self._extractor = self._load_extractor()
-        return self.classify(self._extractor.compute_features(texts))
+
+        def predict_once() -> Predictions:
+            if self._extractor is None:
+                self._extractor = self._load_extractor()
+            return self._classify(self._extractor.compute_features(texts))
+
+        return self._follow_head(predict_once)
 
     def classify(self, features: NDArray[np.floating]) -> Predictions:
         """Classify features.
@@ -231,8 +237,18 @@ class EncryptedClassifier:
 
         Raises:
             ServingError: the features have another shape, a too large norm, or are not finite; or the server
-                fails, refuses, or gives wrong answers.
+                fails, refuses, gives wrong answers, or serves a model of other features now.
         """
+        extractor = self.manifest.extractor
+
+        def classify_once() -> Predictions:
+            if self.manifest.extractor != extractor:
+                raise ServingError("features", "another model is served now: compute the features again")
+            return self._classify(features)
+
+        return self._follow_head(classify_once)
+
+    def _classify(self, features: NDArray[np.floating]) -> Predictions:
         matrix = np.asarray(features, dtype=np.float64)
         name = self._choose_layout(len(matrix))
         layout = self.manifest.layouts[name]
@@ -261,7 +277,7 @@ class EncryptedClassifier:
             digest = self.manifest.extractor.get(name)
             if digest is None:
                 continue
-            content = self._channel.get(f"/v1/extractor/{name}", _FILE_BYTES)
+            content = self._channel.get(f"/v1/extractor/{name}?{self._named}", _FILE_BYTES)
             if hashlib.sha256(content).hexdigest() != digest:
                 raise ServingError("protocol", f"{name} is not the file of the manifest")
             path = folder / name
@@ -282,7 +298,39 @@ class EncryptedClassifier:
                 self._channel.delete(f"/v1/sessions/{session}")
         return self._state.rotate()
 
+    @property
+    def _named(self) -> str:
+        """Query that names the manifest which this client acts on."""
+        _ = self.manifest
+        return f"manifest={self._manifest_digest}"
+
+    def _follow_head(self, work: Callable[[], Predictions]) -> Predictions:
+        """Do some work, again if the server replaces its head meanwhile."""
+        for attempt in range(_HEADS_TRIED):
+            try:
+                return work()
+            except ServingError as error:
+                if error.code != "outdated":
+                    raise
+            if attempt:  # another replica may be behind
+                self._channel.wait(attempt)
+            self._manifest = self._extractor = None
+        raise ServingError("outdated", "the server replaces its model faster than it can be asked")
+
     def _fetch_manifest(self) -> wire.ServerManifest:
+        """Return the server's manifest. One older than what was seen may be a replica's that is behind."""
+        waited: float | None = 0.0
+        for attempt in range(_HEADS_TRIED):
+            manifest = self._read_manifest()
+            if manifest is not None:
+                return manifest
+            waited = self._channel.wait(attempt)
+            if waited is None:
+                break
+        raise ServingError("dishonest", "the server shows an older manifest, of other weights")
+
+    def _read_manifest(self) -> wire.ServerManifest | None:
+        """Return the server's manifest, and pin it; None if it is an older one, of other weights."""
         pin = self._state.pin
         content = self._channel.get("/v1/manifest", _MESSAGE_BYTES)
         try:
@@ -295,11 +343,13 @@ class EncryptedClassifier:
         check_manifest(manifest)
         if manifest.weights_commitment != pin.commitment:
             if manifest.issued_at < pin.issued_at:
-                raise ServingError("dishonest", "the server shows an older manifest, of other weights")
+                return None
+            pin.sessions.clear()  # they are bound to the former head
             pin.answers, pin.tolerance = [], 0.0  # another head: the former answers are no longer valid
         pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
         pin.issued_at = max(pin.issued_at, manifest.issued_at)
         self._state.save()
+        self._manifest_digest = wire.name_manifest(signed.manifest)
         return manifest
 
     def _load_extractor(self) -> LocalExtractor:
@@ -380,7 +430,9 @@ class EncryptedClassifier:
                 sessions[name] = self._open_session(name, keys)
                 self._state.save()
             try:
-                return self._channel.post(f"/v1/sessions/{sessions[name]}/classify", body, limit)
+                return self._channel.post(
+                    f"/v1/sessions/{sessions[name]}/classify?{self._named}", body, limit
+                )
             except ServingError as error:
                 if error.code != "session":
                     raise
@@ -389,7 +441,7 @@ class EncryptedClassifier:
 
     def _open_session(self, name: wire.LayoutName, keys: ClientKeys) -> str:
         body = bundles.bundle([keys.evaluation_keys()])
-        content = self._channel.post(f"/v1/sessions?layout={name}", body, _MESSAGE_BYTES)
+        content = self._channel.post(f"/v1/sessions?layout={name}&{self._named}", body, _MESSAGE_BYTES)
         try:
             return wire.SessionOpened.model_validate_json(content).session
         except ValidationError:

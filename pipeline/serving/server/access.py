@@ -215,6 +215,10 @@ class Quotas:
         self._at_once: dict[str, int] = {}
         self._strikes: dict[str, list[float]] = {}
 
+    def hold(self, largest: int) -> None:
+        """Let a bucket hold a request of so many slots, too."""
+        self._capacity = max(self._capacity, float(largest))
+
     @contextmanager
     def admit_request(self, tenant: str) -> Generator[None, None, None]:
         """Count a request while it is served.

@@ -19,9 +19,10 @@ from fastapi import FastAPI
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.local_token import is_loopback, publish_local_token
 from lexveil.pipeline.serving.server.access import ApiKeys
-from lexveil.pipeline.serving.server.app import Offer, ServerLimits, create_app
+from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.guard import ConnectionLimits, limit_connections
 from lexveil.pipeline.serving.server.metrics import log_as_json
+from lexveil.pipeline.serving.server.offers import Offer, OfferSource
 from lexveil.pipeline.serving.server.state import ServerState
 
 # TLS 1.2 with forward secrecy and authenticated encryption; TLS 1.3 has no other.
@@ -89,7 +90,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    offer: Offer,
+    offers: Offer | OfferSource,
     folder: Path,
     listen: ListenOptions,
     limits: ServerLimits,
@@ -99,7 +100,7 @@ def serve(
     """Serve until interrupted. The process holds no secret key of a client, and no document.
 
     Args:
-        offer: what is served.
+        offers: what is served.
         folder: folder of the endpoint's state.
         listen: address, TLS and connection limits.
         limits: limits of requests.
@@ -109,7 +110,7 @@ def serve(
     Raises:
         EndpointError: the folder or the address cannot be used, or is open to other machines without API
             keys or without TLS.
-        ValueError: the head cannot be served (`ShapeRefusedError`, `HeadRefusedError`).
+        ValueError: the head of the one offer cannot be served (`ShapeRefusedError`, `HeadRefusedError`).
     """
     state = ServerState(folder)
     _check_options(listen, has_keys=bool(ApiKeys(folder)))
@@ -122,7 +123,9 @@ def serve(
                 published.enter_context(publish_local_token(port, state.local_token))
             announce(_build_url(listen, port))
 
-        app = create_app(offer, limits, state=state, processes=True, hosts=hosts if local or hosts else None)
+        app = create_app(
+            offers, limits, state=state, processes=True, hosts=hosts if local or hosts else None
+        )
         log_as_json()
         config = _configure(app, listen)
         try:

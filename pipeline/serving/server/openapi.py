@@ -13,6 +13,7 @@ def _describe_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         400: "not a bundle, damaged, or without its digest",
         401: "no valid API key",
         404: "no such session, file or layout",
+        409: "the manifest is no longer served: read it again",
         408: "the body came too slowly",
         411: "no Content-Length",
         413: "too large",
@@ -31,12 +32,15 @@ _DIGEST = {
     "schema": {"type": "string", "pattern": "^sha256=[0-9a-f]{64}$"},
 }
 _UPLOAD = {"requestBody": {"required": True, **_BUNDLE}, "parameters": [_DIGEST]}
-_BODY = (400, 401, 404, 408, 411, 413, 422, 429, 503)
+_BODY = (400, 401, 404, 408, 409, 411, 413, 422, 429, 503)
 
 # By route. The summaries are part of the API's description.
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
     "healthz": {"summary": "The process answers"},
-    "readyz": {"summary": "A worker is ready", "responses": {503: {"description": "none is"}}},
+    "readyz": {
+        "summary": "A model and a worker are ready",
+        "responses": {503: {"description": "they are not"}},
+    },
     "metrics": {
         "summary": "Prometheus metrics, for this machine and for the tenant `operator`",
         "responses": _describe_refusals(401),
@@ -44,11 +48,11 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
     "manifest": {
         "summary": "What is served: labels, parameters, limits, what is hidden and what not; signed",
         "response_model": wire.SignedManifest,
-        "responses": _describe_refusals(401),
+        "responses": _describe_refusals(401, 503),
     },
     "extractor": {
         "summary": "A file of the extractor, which the manifest names with its digest",
-        "responses": _describe_refusals(401, 404),
+        "responses": _describe_refusals(401, 404, 409, 503),
     },
     "open": {
         "summary": "Upload evaluation keys, once: a bundle of one blob",

@@ -28,7 +28,6 @@ from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.worker import (
     LENGTHS,
     EvaluationRefusedError,
-    Evaluators,
     Factory,
     RequestEvaluator,
     WorkerFailedError,
@@ -83,6 +82,14 @@ class EvaluationBackend(Protocol):
         """
         ...
 
+    async def replace(self, factory: Factory | None) -> None:
+        """Have other evaluators from now on; requests in progress finish. None: none at all.
+
+        Raises:
+            WorkersUnavailableError: they cannot be built. The present ones stay.
+        """
+        ...
+
     def state(self) -> PoolState:
         """Return the state of the workers."""
         ...
@@ -131,17 +138,25 @@ class WorkerLimits:
 class InProcessEvaluation:
     """Evaluates in this process, one request at a time: for tests and for checks of one's own head."""
 
-    def __init__(self, evaluators: Evaluators, cached_keys: int = 16) -> None:
-        self._evaluator = RequestEvaluator(evaluators, cached_keys)
+    def __init__(self, cached_keys: int = 16) -> None:
+        self._cached_keys = cached_keys
+        self._evaluator: RequestEvaluator | None = None
         self._limiter = anyio.CapacityLimiter(1)
+
+    async def replace(self, factory: Factory | None) -> None:
+        """Build other evaluators."""
+        built = None if factory is None else await anyio.to_thread.run_sync(factory)
+        self._evaluator = None if built is None else RequestEvaluator(built, self._cached_keys)
 
     async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes:
         """Answer a request like `RequestEvaluator.answer`."""
+        if self._evaluator is None:
+            raise BusyError(1)
         return await anyio.to_thread.run_sync(self._evaluator.answer, head, body, limiter=self._limiter)
 
     def state(self) -> PoolState:
         """Return the state of a pool of one worker."""
-        return PoolState(ready=True)
+        return PoolState(self._evaluator is not None)
 
 
 class _WorkerDiedError(Exception):
@@ -152,13 +167,15 @@ class _Worker:
     """One worker process.
 
     Attributes:
+        pickled: the factory of its evaluators.
         requests: number of requests that it was sent.
         sessions: the last sessions whose keys it loaded; it may have evicted some of them.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, pickled: bytes) -> None:
         self._process = process
         self._connection = connection
+        self.pickled = pickled
         self.requests = 0
         self.sessions: OrderedDict[str, None] = OrderedDict()
 
@@ -185,7 +202,7 @@ class _Worker:
                 start_new_session=True,  # Ctrl-C at the terminal is for the server: requests finish first
             )
         ours.setblocking(False)
-        worker = cls(process, ours)
+        worker = cls(process, ours, pickled)
         outcome, _ = await worker._exchange({"cached_keys": limits.cached_keys}, pickled, _START_SECONDS)
         if "ready" not in outcome:
             worker.kill()
@@ -270,15 +287,16 @@ class EvaluationPool:
     """Evaluates `limits.workers` requests at a time, in worker processes.
 
     Args:
-        factory: builds the evaluators, in each worker. It must be picklable.
+        factory: builds the evaluators, in each worker. It must be picklable. None: `replace` brings one.
         limits: limits of the workers.
         on_death: called for every worker that had to be replaced.
     """
 
     def __init__(
-        self, factory: Factory, limits: WorkerLimits, on_death: Callable[[], None] = lambda: None
+        self, factory: Factory | None, limits: WorkerLimits, on_death: Callable[[], None] = lambda: None
     ) -> None:
-        self._pickled = pickle.dumps(factory)
+        self._factory = factory
+        self._pickled: bytes | None = None
         self._limits = limits
         self._on_death = on_death
         self._idle: list[_Worker] = []
@@ -296,12 +314,41 @@ class EvaluationPool:
         Raises:
             WorkersUnavailableError: it cannot be started.
         """
-        try:
-            self._idle.append(await _Worker.start(self._pickled, self._limits))
-        except _WorkerDiedError:
-            raise WorkersUnavailableError("the workers cannot be started") from None
-        self._start_missing()
+        if self._factory is not None:
+            await self.replace(self._factory)
         self._spawn(self._check_periodically())
+
+    async def replace(self, factory: Factory | None) -> None:
+        """Have workers with other evaluators answer from now on.
+
+        The present workers go on until as many new ones are ready, and finish the requests that they have.
+        The first workers need not be complete: the call returns once one is ready.
+
+        Args:
+            factory: builds the evaluators; None: no worker is left.
+
+        Raises:
+            WorkersUnavailableError: they cannot be started. The present ones stay.
+        """
+        fresh: list[_Worker] = []
+        pickled = None if factory is None else pickle.dumps(factory)
+        if pickled is not None:
+            count = self._limits.workers if self._idle or self._busy else 1
+            try:
+                for _ in range(count):
+                    fresh.append(await _Worker.start(pickled, self._limits))
+            except BaseException as error:
+                for worker in fresh:
+                    worker.kill()
+                if not isinstance(error, (_WorkerDiedError, OSError)):
+                    raise
+                raise WorkersUnavailableError("the workers cannot be started") from None
+        self._pickled = pickled  # busy workers with another one end when they are released
+        for worker in self._idle:
+            worker.kill()
+        self._idle = fresh
+        self._start_missing()
+        self._assign_workers()
 
     async def close(self) -> None:
         """End all workers. Their requests should have finished."""
@@ -396,7 +443,7 @@ class EvaluationPool:
 
     def _release(self, worker: _Worker, session: str | None) -> None:
         self._busy.discard(worker)
-        if worker.alive and not self._closed:
+        if worker.alive and not self._closed and worker.pickled is self._pickled:
             if session is not None:
                 worker.sessions[session] = None
                 worker.sessions.move_to_end(session)
@@ -412,22 +459,25 @@ class EvaluationPool:
         return max(1, round(len(self._waiting) * self._seconds / self._limits.workers))
 
     def _start_missing(self) -> None:
-        target = self._limits.workers + self._limits.spares
+        target = 0 if self._pickled is None else self._limits.workers + self._limits.spares
         while not self._closed and len(self._idle) + len(self._busy) + self._starting < target:
             self._starting += 1
             self._spawn(self._start_one())
 
     async def _start_one(self) -> None:
         pause = 0.1
-        while True:
+        while (pickled := self._pickled) is not None:
             try:
-                worker = await _Worker.start(self._pickled, self._limits)
-                break
+                worker = await _Worker.start(pickled, self._limits)
             except (_WorkerDiedError, OSError):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_BACK_OFF)
+                continue
+            if pickled is self._pickled:
+                self._idle.append(worker)
+                break
+            worker.kill()  # replaced meanwhile
         self._starting -= 1
-        self._idle.append(worker)
         self._assign_workers()
 
     async def _check_periodically(self) -> None:

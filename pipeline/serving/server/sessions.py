@@ -1,8 +1,8 @@
 """Sessions: evaluation keys on disk, limited in time, number and size. They outlive the server's process.
 
 A session's id is 256 random bits, of which only the SHA-256 is stored. The session is bound to the tenant
-that opened it, to the layout, and to the head that was served then: for other tenants, and after the head has
-changed, there is no such session.
+that opened it, to the layout, and to a head: for other tenants there is no such session, and it ends with its
+head.
 """
 
 from __future__ import annotations
@@ -73,38 +73,38 @@ class Session:
     Attributes:
         name: hash of its id.
         layout: name of the layout that its keys are for.
+        head: key of the head that it is bound to.
         keys: file of the evaluation keys.
         keys_sha256: SHA-256 of the file.
     """
 
     name: str
     layout: str
+    head: str
     keys: Path
     keys_sha256: str
 
 
 class Sessions:
-    """The sessions of one head.
+    """The sessions of an endpoint.
 
     Args:
         state: where they are stored.
         limits: their limits.
-        head: digest of what is served.
         now: returns the seconds since the epoch.
     """
 
     def __init__(
-        self, state: ServerState, limits: SessionLimits, head: str, now: Callable[[], float] = time.time
+        self, state: ServerState, limits: SessionLimits, now: Callable[[], float] = time.time
     ) -> None:
         self._state = state
         self._database = state.database
         self._limits = limits
-        self._head = head
         self._now = now
         self.purge()
 
-    async def open(self, tenant: str, layout: str, keys: bytes) -> tuple[str, float]:
-        """Store evaluation keys, and return the new session's id and when it expires.
+    async def open(self, tenant: str, layout: str, head: str, keys: bytes) -> tuple[str, float]:
+        """Store evaluation keys for a head, and return the new session's id and when it expires.
 
         Raises:
             SessionsFullError: the tenant, or all tenants together, have too many keys.
@@ -117,7 +117,7 @@ class Sessions:
             await anyio.to_thread.run_sync(write_bytes, self._path(name), keys, PRIVATE)
             expires = self._now() + self._limits.seconds
             digest = hashlib.sha256(keys).hexdigest()
-            row = (name, tenant, layout, self._head, digest, len(keys), expires, self._now())
+            row = (name, tenant, layout, head, digest, len(keys), expires, self._now())
             closed = self._choose_idle(tenant, len(keys))  # other sessions may have been opened meanwhile
             with self._database:
                 self._database.execute("BEGIN")
@@ -141,16 +141,16 @@ class Sessions:
         """
         name = _hash_id(session)
         row = self._database.execute(
-            "SELECT layout, keys_sha256 FROM sessions "
-            "WHERE id_hash = ? AND tenant = ? AND head = ? AND expires_at > ?",
-            (name, tenant, self._head, self._now()),
+            "SELECT layout, head, keys_sha256 FROM sessions "
+            "WHERE id_hash = ? AND tenant = ? AND expires_at > ?",
+            (name, tenant, self._now()),
         ).fetchone()
         if row is None:
             raise SessionNotFoundError
         # On a full disk sessions are still answered; at worst one that is in use makes room for another.
         with contextlib.suppress(sqlite3.OperationalError):
             self._database.execute("UPDATE sessions SET used_at = ? WHERE id_hash = ?", (self._now(), name))
-        return Session(name, row[0], self._path(name), row[1])
+        return Session(name, row[0], row[1], self._path(name), row[2])
 
     def close(self, session: str, tenant: str) -> None:
         """Delete a tenant's session and its keys.
@@ -166,15 +166,22 @@ class Sessions:
             raise StorageFullError from None
         self._path(name).unlink(missing_ok=True)
 
+    def close_all_of(self, head: str) -> None:
+        """Delete the sessions of a head that is served no more, and their keys."""
+        found = self._database.execute("SELECT id_hash FROM sessions WHERE head = ?", (head,))
+        names = [name for (name,) in found]
+        for name in names:  # the files first: on a full disk this makes the room that the database needs
+            self._path(name).unlink(missing_ok=True)
+        with contextlib.suppress(sqlite3.OperationalError):  # without its file, a session is not answered
+            self._delete_rows(names)
+
     def purge(self) -> None:
-        """Delete expired sessions, sessions of other heads, and files without a session.
+        """Delete expired sessions, and files without a session.
 
         The files go first: on a full disk this makes the room that the database needs.
         """
         now = self._now()
-        alive = self._database.execute(
-            "SELECT id_hash FROM sessions WHERE expires_at > ? AND head = ?", (now, self._head)
-        )
+        alive = self._database.execute("SELECT id_hash FROM sessions WHERE expires_at > ?", (now,))
         known = {name for (name,) in alive}
         recent = time.time() - _OPENING_SECONDS
         for path in self._state.keys_folder.iterdir():
@@ -182,9 +189,7 @@ class Sessions:
                 if path.stem not in known and path.stat().st_mtime < recent:
                     path.unlink()
         with contextlib.suppress(sqlite3.OperationalError):  # they are no longer found, and tried again
-            self._database.execute(
-                "DELETE FROM sessions WHERE expires_at <= ? OR head <> ?", (now, self._head)
-            )
+            self._database.execute("DELETE FROM sessions WHERE expires_at <= ?", (now,))
 
     def usage(self) -> tuple[int, int]:
         """Return the number of open sessions, and the bytes of their keys."""

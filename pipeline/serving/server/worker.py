@@ -32,6 +32,7 @@ LENGTHS = struct.Struct("<II")
 Evaluators = Mapping[Any, Evaluator]
 Factory = Callable[[], Evaluators]
 
+UNKNOWN_SESSION = "unknown or expired session: upload the evaluation keys again"
 _STATUSES = {"bundle": 400, "session": 404}
 _UNPROCESSABLE = 422
 
@@ -62,7 +63,8 @@ class RequestEvaluator:
         """Evaluate ciphertexts, or check keys.
 
         Args:
-            head: `layout` and `max_count`; of ciphertexts also `keys` (a path), `keys_sha256` and `session`.
+            head: `evaluator` (a name) and `max_count`; of ciphertexts also `keys` (a path), `keys_sha256` and
+                `session`.
             body: a bundle of ciphertexts or of keys.
 
         Returns:
@@ -72,7 +74,9 @@ class RequestEvaluator:
             EvaluationRefusedError: the body or the session is not valid.
             WorkerFailedError: the system refuses memory, space or a file.
         """
-        evaluator = self._evaluators[head["layout"]]
+        evaluator = self._evaluators.get(head["evaluator"])
+        if evaluator is None:  # its head was dropped while the request waited
+            raise EvaluationRefusedError("session", UNKNOWN_SESSION)
         checks_keys = "session" not in head
         longest = evaluator.max_keys_bytes if checks_keys else evaluator.max_ciphertext_bytes
         try:
@@ -101,8 +105,7 @@ class RequestEvaluator:
         try:
             body = Path(head["keys"]).read_bytes()
         except FileNotFoundError:
-            message = "unknown or expired session: upload the evaluation keys again"
-            raise EvaluationRefusedError("session", message) from None
+            raise EvaluationRefusedError("session", UNKNOWN_SESSION) from None
         if hashlib.sha256(body).hexdigest() != head["keys_sha256"]:
             message = "the stored keys were damaged: upload the evaluation keys again"
             raise EvaluationRefusedError("session", message)

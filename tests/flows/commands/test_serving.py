@@ -61,14 +61,14 @@ def test_an_end_that_a_callback_swallows_is_not_lost(
     from lexveil.pipeline.serving import endpoint
 
     workspace = finished.workspace.with_settings(finished.settings)
-    before, find = len(workspace.log.read()), endpoint.find_model
+    before, find = len(workspace.log.read()), endpoint.export_model
 
     def interrupted(*arguments: Any) -> Any:
         with suppress(BaseException):
             signal.raise_signal(signal.SIGTERM)
         return find(*arguments)
 
-    monkeypatch.setattr(endpoint, "find_model", interrupted)
+    monkeypatch.setattr(endpoint, "export_model", interrupted)
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     assert lexveil("serve", "-w", workspace.root, "--port", "0").code == 0
     assert [entry.outcome for entry in workspace.log.read()[before:]] == ["started", "done"]

@@ -31,7 +31,8 @@ SERVE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from lexveil.pipeline.serving.server.app import ServerLimits, Offer
+from lexveil.pipeline.serving.server.app import ServerLimits
+from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.guard import BodyLimits
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.pool import WorkerLimits

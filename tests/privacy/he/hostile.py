@@ -15,7 +15,8 @@ import numpy as np
 from fixtures import uploads
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import InProcessTransport
-from lexveil.pipeline.serving.server.app import Offer, ServerLimits, create_app
+from lexveil.pipeline.serving.server.app import ServerLimits, create_app
+from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.keys import ClientKeys

@@ -18,7 +18,8 @@ import pytest
 from fixtures import uploads
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
-from lexveil.pipeline.serving.server.app import Offer, ServerLimits, create_app
+from lexveil.pipeline.serving.server.app import ServerLimits, create_app
+from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
@@ -247,7 +248,7 @@ class TestOperators:
             caller.classify(session, honest.request)
             caller.classify(session, b"refused")
         own = [JsonLines().format(record) for record in caplog.records if record.name == "lexveil.serving"]
-        lines = [json.loads(line) for line in own]
+        lines = [line for line in map(json.loads, own) if line["event"] == "request"]
         assert [line["status"] for line in lines] == [201, 200, 422]
         assert lines[1]["route"] == "/v1/sessions/{session}/classify"
         assert (lines[1]["tenant"], lines[2]["code"]) == ("local", "malformed")

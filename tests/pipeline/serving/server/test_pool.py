@@ -58,7 +58,7 @@ def evaluators():
 def broken():
     raise ValueError
 """
-CHECK = {"layout": "block", "max_count": 1}
+CHECK = {"evaluator": "block", "max_count": 1}
 
 
 @pytest.fixture

@@ -23,13 +23,13 @@ class Clock:
         return self.time
 
 
-def opened(sessions: Sessions, tenant: str = "a", keys: bytes = b"keys") -> str:
-    return asyncio.run(sessions.open(tenant, "block", keys))[0]
+def opened(sessions: Sessions, tenant: str = "a", keys: bytes = b"keys", head: str = "head") -> str:
+    return asyncio.run(sessions.open(tenant, "block", head, keys))[0]
 
 
 def test_keys_stand_on_disk_under_a_hash_for_their_owner_alone(tmp_path: Path) -> None:
     state = ServerState(tmp_path / "endpoint")
-    session = opened(Sessions(state, SessionLimits(), "head"))
+    session = opened(Sessions(state, SessionLimits()))
     (file,) = state.keys_folder.iterdir()
     assert file.read_bytes() == b"keys"
     for path in (tmp_path / "endpoint").rglob("*"):
@@ -40,14 +40,14 @@ def test_keys_stand_on_disk_under_a_hash_for_their_owner_alone(tmp_path: Path) -
 
 
 def test_a_session_outlives_the_process(tmp_path: Path) -> None:
-    session = opened(Sessions(ServerState(tmp_path / "endpoint"), SessionLimits(), "head"))
-    again = Sessions(ServerState(tmp_path / "endpoint"), SessionLimits(), "head")
+    session = opened(Sessions(ServerState(tmp_path / "endpoint"), SessionLimits()))
+    again = Sessions(ServerState(tmp_path / "endpoint"), SessionLimits())
     assert again.find(session, "a").keys.read_bytes() == b"keys"
 
 
 def test_nobody_else_has_it(tmp_path: Path) -> None:
     clock, state = Clock(), ServerState(tmp_path / "endpoint")
-    sessions = Sessions(state, SessionLimits(seconds=10), "head", clock)
+    sessions = Sessions(state, SessionLimits(seconds=10), clock)
     session = opened(sessions)
     for name, tenant in ((session, "b"), (session + "x", "a"), ("", "a")):
         with pytest.raises(SessionNotFoundError):
@@ -63,7 +63,7 @@ def test_nobody_else_has_it(tmp_path: Path) -> None:
 
 def test_closed_expired_and_foreign_keys_are_deleted(tmp_path: Path) -> None:
     clock, state = Clock(), ServerState(tmp_path / "endpoint")
-    sessions = Sessions(state, SessionLimits(seconds=10), "head", clock)
+    sessions = Sessions(state, SessionLimits(seconds=10), clock)
     closed, _ = opened(sessions), opened(sessions)
     sessions.close(closed, "a")
     with pytest.raises(SessionNotFoundError):
@@ -76,17 +76,21 @@ def test_closed_expired_and_foreign_keys_are_deleted(tmp_path: Path) -> None:
     assert not list(state.keys_folder.iterdir())
 
 
-def test_another_head_forgets_all_sessions(tmp_path: Path) -> None:
+def test_sessions_end_with_their_head_alone(tmp_path: Path) -> None:
     state = ServerState(tmp_path / "endpoint")
-    session = opened(Sessions(state, SessionLimits(), "head"))
+    sessions = Sessions(state, SessionLimits())
+    ended, other = opened(sessions), opened(sessions, head="other")
+    sessions.close_all_of("head")
     with pytest.raises(SessionNotFoundError):
-        Sessions(state, SessionLimits(), "other").find(session, "a")
+        sessions.find(ended, "a")
+    assert sessions.find(other, "a").head == "other"
+    assert len(list(state.keys_folder.iterdir())) == 1
 
 
 def test_caps_by_tenant_and_over_all(tmp_path: Path) -> None:
     limits = SessionLimits(per_tenant=2, tenant_bytes=100, total=3, idle_seconds=60)
     clock = Clock()
-    sessions = Sessions(ServerState(tmp_path / "endpoint"), limits, "head", clock)
+    sessions = Sessions(ServerState(tmp_path / "endpoint"), limits, clock)
     first = opened(sessions)
     clock.time += 1
     second = opened(sessions)
