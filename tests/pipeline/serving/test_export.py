@@ -1,4 +1,4 @@
-"""The serving bundle follows the workspace: a new model is offered, one that an erasure marked is taken out."""
+"""The serving bundle follows the workspace: new models are offered, marked ones are taken out."""
 
 from __future__ import annotations
 
