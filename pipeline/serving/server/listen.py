@@ -123,9 +123,7 @@ def serve(
                 published.enter_context(publish_local_token(port, state.local_token))
             announce(_build_url(listen, port))
 
-        app = create_app(
-            offers, limits, state=state, processes=True, hosts=hosts if local or hosts else None
-        )
+        app = create_app(offers, limits, state=state, processes=True, hosts=hosts if local or hosts else None)
         log_as_json()
         config = _configure(app, listen)
         try:

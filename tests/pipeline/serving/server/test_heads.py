@@ -87,7 +87,7 @@ def name_manifest(caller: Any) -> str:
 def test_without_a_model_callers_are_told_to_come_again_until_there_is_one(
     calling: Any, bundle: ServingBundle, state: ServerState, honest: Any
 ) -> None:
-    with calling(create_app(bundle, state=state)) as caller:
+    with calling(create_app(bundle, state=state), state) as caller:
         for response in (
             caller.http.get("/readyz"),
             caller.http.get("/v1/manifest"),
@@ -114,7 +114,7 @@ def test_a_session_goes_on_with_its_head_beside_the_new_one_and_ends_with_it(
     old, new = make_head(3), make_head(4)
     offer(bundle, old, "old")
     limits = ServerLimits(workers=WorkerLimits(workers=1, spares=0))
-    with calling(create_app(bundle, limits, state=state, processes=processes)) as caller:
+    with calling(create_app(bundle, limits, state=state, processes=processes), state) as caller:
         before, session = name_manifest(caller), caller.open(honest.evaluation)
         offer(bundle, new, "new")
         wait_until(lambda: serves(caller, "new"))
@@ -184,7 +184,7 @@ def test_a_damaged_or_unreadable_bundle_changes_nothing(
     calling: Any, bundle: ServingBundle, state: ServerState, honest: Any
 ) -> None:
     offer(bundle, make_head(3), "sound")
-    with calling(create_app(bundle, state=state)) as caller:
+    with calling(create_app(bundle, state=state), state) as caller:
         session = caller.open(honest.evaluation)
         listing = (bundle.folder / LISTING).read_bytes()
         offer(bundle, make_head(4), "damaged")
@@ -203,9 +203,9 @@ def test_what_clients_know_of_a_model_outlives_a_restart(
 ) -> None:
     offer(bundle, make_head(2), "older")
     offer(bundle, make_head(3), "newest")
-    with calling(create_app(bundle, state=state)) as caller:
+    with calling(create_app(bundle, state=state), state) as caller:
         manifest, session = name_manifest(caller), caller.open(honest.evaluation)
-    with calling(create_app(bundle, state=state)) as caller:
+    with calling(create_app(bundle, state=state), state) as caller:
         assert name_manifest(caller) == manifest
         assert caller.classify(session, honest.request).status_code == 200
 
@@ -219,7 +219,9 @@ def test_an_earlier_head_is_kept_as_long_as_a_session_lasts(
     offer_files = OfferDraft("newest", LABELS, "sealed", make_head(3), {})
     with bundle.add_offer(offer_files, "newest-1"):
         pass
-    with calling(create_app(bundle, ServerLimits(sessions=SessionLimits(seconds=60)), state=state)) as caller:
+    with calling(
+        create_app(bundle, ServerLimits(sessions=SessionLimits(seconds=60)), state=state), state
+    ) as caller:
         assert serves(caller, "newest")
         asked = caller.http.get(f"/v1/extractor/config.json?manifest={'0' * 64}")
         assert asked.status_code == 409

@@ -24,8 +24,9 @@ from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.local_token import read_local_token
 from lexveil.pipeline.serving.server.access import ApiKeys
-from lexveil.pipeline.serving.server.app import Offer, ServerLimits
+from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
+from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
 from tests.deadlines import HANGS_AFTER
