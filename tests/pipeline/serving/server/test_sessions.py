@@ -118,7 +118,7 @@ class TestFullDisk:
 
     def test_what_is_open_is_found_and_nothing_is_lost(self, tmp_path: Path) -> None:
         clock, state = Clock(), ServerState(tmp_path / "endpoint")
-        sessions = Sessions(state, SessionLimits(per_tenant=1, idle_seconds=1), "head", clock)
+        sessions = Sessions(state, SessionLimits(per_tenant=1, idle_seconds=1), clock)
         session = opened(sessions)
         clock.time += 2
         state.database.execute("PRAGMA query_only = ON")
@@ -133,7 +133,7 @@ class TestFullDisk:
 
     def test_expired_keys_are_deleted_all_the_same(self, tmp_path: Path) -> None:
         clock, state = Clock(), ServerState(tmp_path / "endpoint")
-        sessions = Sessions(state, SessionLimits(seconds=10), "head", clock)
+        sessions = Sessions(state, SessionLimits(seconds=10), clock)
         opened(sessions)
         for path in state.keys_folder.iterdir():
             os.utime(path, (0, 0))
