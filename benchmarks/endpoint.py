@@ -6,6 +6,9 @@ cores: `cpu_share_*` in the details say how much of one core each part got. Thro
 only while cores are free; `documents_per_cpu_second_*` counts the CPU time of the workers alone, and so does
 not depend on what else the machine does. A request holds one ciphertext of the linear head 384 -> 10, sealed.
 
+`p99_beside_a_flood_over_alone`: one tenant keeps 16 requests of 32 ciphertexts in flight, within its quota,
+while another asks for one ciphertext at a time.
+
 Under attack one tenant sends crafted and mutated uploads while another classifies; whatever the attacker
 does, the other must get right answers. Of mutated uploads some are valid ones, and answered: what they mean
 is the attacker's own affair.
@@ -279,6 +282,50 @@ def under_load(workers: int, seconds: float, folder: Path) -> dict[str, float]:
     }
 
 
+@contextlib.contextmanager
+def flood(server: Server, honest: Honest, count: int) -> Generator[Counter[int], None, None]:
+    """`count` connections of another tenant with requests of 32 ciphertexts, while the context lasts.
+
+    What it sends is within its quota; yields how its requests were answered, by status.
+    """
+    answered, stop = Counter[int](), threading.Event()
+    blobs = [wire.unbundle(body, 1, 1 << 24)[0] for body in honest.bodies]
+    body = wire.bundle(blobs * (32 // len(blobs)))
+
+    def work() -> None:
+        caller = Caller(server, "attacker")
+        path = f"/v1/sessions/{caller.open(honest.evaluation)}/classify"
+        while not stop.is_set():
+            answered[caller.post(path, body).status_code] += 1
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answered
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def beside_a_flood(seconds: float, folder: Path) -> dict[str, Any]:
+    """The times of one client alone, and while another tenant has as many requests at once as it may."""
+    honest, found = Honest(head_named("linear")), dict[str, Any]()
+    with Server(folder).running() as server:
+        for name, floods in (("alone", 0), ("flooded", 16)):
+            with flood(server, honest, floods) as answered:
+                time.sleep(2.0)  # the flood has begun
+                with clients(server, honest, 1) as seen:
+                    time.sleep(seconds)
+            times = sorted(seen.seconds[1:])  # the first one loads the keys
+            found[f"p50_ms_{name}"] = 1000 * times[len(times) // 2]
+            found[f"p99_ms_{name}"] = 1000 * times[int(0.99 * len(times))]
+            found[f"requests_{name}"], found[f"errors_{name}"] = len(times), seen.wrong + seen.unreachable
+            found["flood"] = dict(answered)
+    return found
+
+
 @dataclass
 class Attack:
     """How uploads were answered, by status. wrong, requests: of the other tenant, who is honest."""
@@ -409,6 +456,11 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         for key, target in (("documents_per_second", None), ("documents_per_cpu_second", 0.9)):
             ratio = loads[2][key] / loads[1][key]
             found[f"{key}_2_over_1_workers"] = Figure(ratio, target, "x", "higher")
+
+        fair = details["beside_a_flood"] = beside_a_flood(arguments.seconds / 2, root / "flood")
+        slowdown = fair["p99_ms_flooded"] / fair["p99_ms_alone"]
+        found["p99_beside_a_flood_over_alone"] = Figure(slowdown, 3.0, "x", "lower")
+        found["errors_beside_a_flood"] = Figure(fair["errors_flooded"], 0, "requests", "lower")
 
         shares = {"linear": arguments.mutations * 4 // 5, "network": arguments.mutations // 5}
         attacks = {head: under_attack(head, n, root / f"attack-{head}") for head, n in shares.items()}

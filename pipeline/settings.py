@@ -46,6 +46,7 @@ _BAD_LIST = "lexveil_bad_list"
 DETECTORS = ("default", "light", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
 PostgresUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")]
+TenantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 MOST_DELTA = 1e-3  # a larger one promises nothing worth the name, however few owners there are
 EntityType = Annotated[str, Field(pattern=f"^({'|'.join(ENTITY_TYPES)})$")]
 
@@ -202,6 +203,17 @@ class DatabaseSettings(_Section):
     url: Annotated[PostgresUrl | None, Field(repr=False)] = None
 
 
+class TenantSettings(_Section):
+    """Limits of one tenant of the endpoint. What is not set is as for all tenants."""
+
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0  # share of the workers while others wait, too
+    slots_per_minute: PositiveInt | None = None  # document slots
+    slots_per_day: PositiveInt | None = None  # document slots
+    requests_at_once: PositiveInt | None = None  # the most requests at a time
+    cpu_seconds_per_minute: Annotated[float, Field(gt=0)] | None = None  # CPU time
+    bytes_per_minute: PositiveInt | None = None  # bytes of request bodies
+
+
 class EncryptedSettings(_Section):
     """The encrypted check of the main job, and the endpoint.
 
@@ -223,7 +235,7 @@ class EncryptedSettings(_Section):
     hosts: tuple[str, ...] = ()
     workers: PositiveInt | None = None  # worker processes; None: the machine's cores minus one
     worker_mib: Annotated[int, Field(ge=256)] = 3072  # memory limit of a worker process
-    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0  # time limit of an evaluation
+    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0  # CPU time limit of one ciphertext
     waiting: PositiveInt = 64  # requests that may wait for a worker; further ones get 503
     session_seconds: PositiveInt = 8 * 3600  # lifetime of a client's evaluation keys
     sessions_per_tenant: PositiveInt = 16  # the most open sessions of a tenant
@@ -231,6 +243,11 @@ class EncryptedSettings(_Section):
     slots_per_minute: PositiveInt = 200_000  # document slots per tenant; further ones get 429
     slots_per_day: PositiveInt = 2_000_000  # the same, per day
     requests_at_once: PositiveInt = 16  # the most requests of a tenant at a time
+    # CPU time of a tenant's evaluations, key checks and refused requests; None: that of all workers
+    cpu_seconds_per_minute: Annotated[float, Field(gt=0)] | None = None
+    bytes_per_minute: PositiveInt = 2048 * MIB  # bytes of a tenant's request bodies; further ones get 429
+    # Limits of single tenants, by name, which override those above
+    tenants: dict[TenantName, TenantSettings] = {}
 
 
 class Settings(_Section):

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lexveil.pipeline.serving.export import Follower, export_model
@@ -56,7 +57,7 @@ def serve_model(
     follower = threading.Thread(target=_follow, args=(Follower(workspace, name, bundle), ended), daemon=True)
     follower.start()
     try:
-        listen, limits = _build_listen_options(settings), _build_limits(settings)
+        listen, limits = _build_listen_options(settings), build_limits(settings)
         serve(bundle, state, listen, limits, interrupted, announce)
     finally:
         ended.set()
@@ -108,16 +109,29 @@ def _build_listen_options(settings: EncryptedSettings) -> ListenOptions:
     )
 
 
-def _build_limits(settings: EncryptedSettings) -> ServerLimits:
+def build_limits(settings: EncryptedSettings) -> ServerLimits:
+    """Return the limits that the settings describe."""
+    workers = settings.workers or max(1, len(os.sched_getaffinity(0)) - 1)
+    quotas = QuotaLimits(
+        settings.slots_per_minute,
+        settings.slots_per_day,
+        settings.requests_at_once,
+        settings.cpu_seconds_per_minute or 60.0 * workers,
+        settings.bytes_per_minute,
+    )
     return ServerLimits(
         sessions=SessionLimits(
             seconds=settings.session_seconds,
             per_tenant=settings.sessions_per_tenant,
             tenant_bytes=settings.key_bytes_per_tenant,
         ),
-        quotas=QuotaLimits(settings.slots_per_minute, settings.slots_per_day, settings.requests_at_once),
+        quotas=quotas,
+        tenants={
+            name: replace(quotas, **tenant.model_dump(exclude_none=True))
+            for name, tenant in settings.tenants.items()
+        },
         workers=WorkerLimits(
-            workers=settings.workers or max(1, len(os.sched_getaffinity(0)) - 1),
+            workers=workers,
             memory_bytes=settings.worker_mib * MIB,
             request_seconds=settings.request_seconds,
             waiting=settings.waiting,

@@ -36,6 +36,7 @@ _KEY = re.compile(r"lxv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNKNOWN_KEY = {"tenant": "", "salt": "", "hash": ""}
 _STRIKES, _STRIKE_SECONDS = 5, 600.0
+_REQUEST_SECONDS = 0.002  # CPU time of the server's own process for a request
 
 
 class UnauthorizedError(RefusalError):
@@ -177,11 +178,43 @@ class QuotaLimits:
         slots_per_minute: document slots per minute, whether the tenant fills them or not.
         slots_per_day: document slots per day, UTC.
         requests_at_once: concurrent requests.
+        cpu_seconds_per_minute: CPU time of its evaluations, key checks and refused requests per minute.
+        bytes_per_minute: bytes of its bodies per minute, refused ones included.
+        weight: its share of the workers, over the shares of the others that wait.
     """
 
     slots_per_minute: int = 200_000
     slots_per_day: int = 2_000_000
     requests_at_once: int = 16
+    cpu_seconds_per_minute: float = math.inf
+    bytes_per_minute: int = 2 << 30
+    weight: float = 1.0
+
+
+class _Bucket:
+    """What a tenant may still use: it fills with time, up to its capacity, and is full at first.
+
+    Attributes:
+        capacity: what it holds; at first, that of a minute.
+    """
+
+    def __init__(self, per_minute: float, now: float) -> None:
+        self.capacity = per_minute
+        self._rate = per_minute / 60
+        self._used, self._since = 0.0, now
+
+    def wait_for(self, amount: float, now: float) -> int | None:
+        """Return the seconds until there is so much; None if there is."""
+        if math.isinf(self.capacity):
+            return None
+        self._used = max(0.0, self._used - (now - self._since) * self._rate)
+        self._since = now
+        missing = amount + self._used - self.capacity
+        return None if missing <= 0 else max(1, math.ceil(missing / self._rate))
+
+    def take(self, amount: float) -> None:
+        """Use so much, even if there is less."""
+        self._used += amount
 
 
 class Quotas:
@@ -193,7 +226,7 @@ class Quotas:
     Args:
         database: database of the endpoint's state.
         limits: the quotas.
-        largest: slots of the largest request that the endpoint accepts.
+        tenants: quotas of tenants that have their own.
         now: returns the seconds since the epoch.
     """
 
@@ -201,38 +234,48 @@ class Quotas:
         self,
         database: sqlite3.Connection,
         limits: QuotaLimits,
-        largest: int,
+        tenants: Mapping[str, QuotaLimits] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._limits = limits
-        # A bucket holds the largest request; otherwise nobody could ever send it.
-        self._capacity = float(max(limits.slots_per_minute, largest))
-        self._rate = limits.slots_per_minute / 60
+        self._tenants = tenants or {}
+        self._largest = self._longest = 0
         self._now = now
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._slots: dict[str, _Bucket] = {}
+        self._cpu: dict[str, _Bucket] = {}
+        self._bytes: dict[str, _Bucket] = {}
         self._unwritten: dict[tuple[str, str], int] = {}  # slots by tenant and day
         self._at_once: dict[str, int] = {}
         self._strikes: dict[str, list[float]] = {}
 
-    def hold(self, largest: int) -> None:
-        """Let a bucket hold a request of so many slots, too."""
-        self._capacity = max(self._capacity, float(largest))
+    def hold(self, largest: int, longest: int) -> None:
+        """Let buckets hold a request of so many slots and a body of so many bytes, too."""
+        self._largest, self._longest = max(self._largest, largest), max(self._longest, longest)
+
+    def limits_of(self, tenant: str) -> QuotaLimits:
+        """Return the quotas of a tenant."""
+        return self._tenants.get(tenant, self._limits)
 
     @contextmanager
     def admit_request(self, tenant: str) -> Generator[None, None, None]:
         """Count a request while it is served.
 
         Raises:
-            QuotaExceededError: the tenant has too many concurrent requests, or its requests crashed too many
-                workers.
+            QuotaExceededError: the tenant has too many concurrent requests, has used up its CPU time, or its
+                requests crashed too many workers.
         """
-        if self._at_once.get(tenant, 0) >= self._limits.requests_at_once:
+        now = self._now()
+        if self._at_once.get(tenant, 0) >= self.limits_of(tenant).requests_at_once:
             raise QuotaExceededError("too many requests at a time", 1)
         strikes = self._strikes.get(tenant, [])
-        if len(strikes) >= _STRIKES and strikes[-_STRIKES] > self._now() - _STRIKE_SECONDS:
-            wait = strikes[-_STRIKES] + _STRIKE_SECONDS - self._now()
+        if len(strikes) >= _STRIKES and strikes[-_STRIKES] > now - _STRIKE_SECONDS:
+            wait = strikes[-_STRIKES] + _STRIKE_SECONDS - now
             raise QuotaExceededError("too many requests that ended a worker", math.ceil(wait))
+        # What a request will cost is not known: it is admitted while there is some, and may leave a debt.
+        if wait := self._cpu_bucket(tenant).wait_for(_REQUEST_SECONDS, now):
+            raise QuotaExceededError("the quota of CPU time a minute is used up", wait)
+        self.charge_cpu(tenant, _REQUEST_SECONDS)
         self._at_once[tenant] = self._at_once.get(tenant, 0) + 1
         try:
             yield
@@ -251,24 +294,46 @@ class Quotas:
         Raises:
             QuotaExceededError: one of them has too few slots left. Nothing is charged.
         """
-        now = self._now()
-        level, since = self._buckets.get(tenant, (self._capacity, now))
-        level = min(self._capacity, level + (now - since) * self._rate)
-        if slots > level:
-            self._buckets[tenant] = level, now
-            wait = math.ceil((slots - level) / self._rate)
-            raise QuotaExceededError("the quota of document slots a minute is used up", max(1, wait))
-        used = self.count_used_today(tenant)
-        if used + slots > self._limits.slots_per_day:
+        bucket = self._slot_bucket(tenant)
+        if wait := bucket.wait_for(slots, self._now()):
+            raise QuotaExceededError("the quota of document slots a minute is used up", wait)
+        if self.count_used_today(tenant) + slots > self.limits_of(tenant).slots_per_day:
             raise QuotaExceededError("the quota of document slots a day is used up", self._until_midnight())
-        self._buckets[tenant] = level - slots, now
+        bucket.take(slots)
         self._add(tenant, slots)
 
     def refund(self, tenant: str, slots: int) -> None:
         """Return slots that were charged for a request that the server did not answer."""
-        level, since = self._buckets.get(tenant, (self._capacity, self._now()))
-        self._buckets[tenant] = level + slots, since
+        self._slot_bucket(tenant).take(-slots)
         self._add(tenant, -slots)
+
+    def charge_cpu(self, tenant: str, seconds: float) -> None:
+        """Charge CPU time that was used, whatever is left."""
+        self._cpu_bucket(tenant).take(seconds)
+
+    def charge_bytes(self, tenant: str, count: int) -> None:
+        """Charge the bytes of a body, before it is read.
+
+        Raises:
+            QuotaExceededError: too few are left. Nothing is charged.
+        """
+        limit = self.limits_of(tenant).bytes_per_minute
+        bucket = self._bytes.setdefault(tenant, _Bucket(limit, self._now()))
+        bucket.capacity = max(limit, self._longest)
+        if wait := bucket.wait_for(count, self._now()):
+            raise QuotaExceededError("the quota of bytes a minute is used up", wait)
+        bucket.take(count)
+
+    def _slot_bucket(self, tenant: str) -> _Bucket:
+        # A bucket holds the largest request; otherwise nobody could ever send it.
+        limit = self.limits_of(tenant).slots_per_minute
+        bucket = self._slots.setdefault(tenant, _Bucket(limit, self._now()))
+        bucket.capacity = max(limit, self._largest)
+        return bucket
+
+    def _cpu_bucket(self, tenant: str) -> _Bucket:
+        limit = self.limits_of(tenant).cpu_seconds_per_minute
+        return self._cpu.setdefault(tenant, _Bucket(limit, self._now()))
 
     def count_used_today(self, tenant: str) -> int:
         """Return the slots that a tenant has used since midnight, UTC."""

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Container
+from collections.abc import AsyncGenerator, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 from lexveil.pipeline.serving import bundles, wire
 from lexveil.pipeline.serving.server.access import Access, ApiKeys, QuotaLimits, Quotas, UnauthorizedError
 from lexveil.pipeline.serving.server.errors import RefusalError
-from lexveil.pipeline.serving.server.guard import BodyLimits, BodyReader, Guard, build_response
+from lexveil.pipeline.serving.server.guard import Body, BodyLimits, BodyReader, Guard, build_response
 from lexveil.pipeline.serving.server.heads import (
     Heads,
     ManifestOutdatedError,
@@ -69,6 +69,7 @@ class ServerLimits:
             layout holds thousands of documents, so a request holds one.
         sessions: limits of sessions.
         quotas: quotas of each tenant.
+        tenants: quotas of tenants that have their own.
         bodies: limits of request bodies.
         workers: limits of the workers.
     """
@@ -76,6 +77,7 @@ class ServerLimits:
     ciphertexts_per_request: int = 32
     sessions: SessionLimits = field(default_factory=SessionLimits)
     quotas: QuotaLimits = field(default_factory=QuotaLimits)
+    tenants: Mapping[str, QuotaLimits] = field(default_factory=dict[str, QuotaLimits])
     bodies: BodyLimits = field(default_factory=BodyLimits)
     workers: WorkerLimits = field(default_factory=WorkerLimits)
 
@@ -124,21 +126,27 @@ class _Endpoint:
     ) -> None:
         self.access = access
         self.metrics = ServerMetrics()
-        self.bodies = BodyReader(limits.bodies)
-        self.quotas = Quotas(state.database, limits.quotas, 0)
+        self.quotas = Quotas(state.database, limits.quotas, limits.tenants)
+        self.bodies = BodyReader(limits.bodies, self.quotas.charge_bytes)
         self.sessions = Sessions(state, limits.sessions)
         self.state = state
         self.pool: EvaluationPool | None = None
         self.evaluation: EvaluationBackend
         if processes:
-            self.pool = EvaluationPool(None, limits.workers, self.metrics.deaths.inc)
+            self.pool = EvaluationPool(
+                None,
+                limits.workers,
+                self.metrics.deaths.inc,
+                self._charge_cpu,
+                lambda tenant: self.quotas.limits_of(tenant).weight,
+            )
             self.evaluation = self.pool
         else:
-            self.evaluation = InProcessEvaluation(limits.workers.cached_keys)
+            self.evaluation = InProcessEvaluation(limits.workers.cached_keys, self._charge_cpu)
 
         def build(listed: Listed, offer: Offer) -> ServedHead:
             head = serve_head(listed, offer, state, limits.ciphertexts_per_request, limits.sessions.seconds)
-            self.quotas.hold(head.largest)
+            self.quotas.hold(head.largest, head.longest)
             return head
 
         self.heads = Heads(source, build, self.evaluation, self.sessions, limits.sessions.seconds)
@@ -240,10 +248,11 @@ class _Endpoint:
         if offered is None:
             raise RefusalError(404, "layout", "the manifest names no such layout")
         with self.quotas.admit_request(tenant):
-            body = await self.bodies.read(request.headers, request.receive, offered.keys_bytes)
-            asked = {"evaluator": head.name_evaluator(layout), "max_count": 1}
-            await self._evaluate(asked, body, tenant)
-            session, expires = await self.sessions.open(tenant, layout, head.key, body)
+            longest = offered.keys_bytes
+            async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
+                asked = {"evaluator": head.name_evaluator(layout), "max_count": 1}
+                await self._evaluate(asked, body, tenant)
+                session, expires = await self.sessions.open(tenant, layout, head.key, body.content)
         expires_at = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
         opened = wire.SessionOpened(session=session, expires_at=expires_at)
         return _bind_reply(body, opened.model_dump_json().encode(), "application/json", 201)
@@ -253,27 +262,32 @@ class _Endpoint:
         with self.quotas.admit_request(tenant):
             opened = self.sessions.find(session, tenant)
             head = self._find_head(opened, manifest)
-            offered = head.layouts[opened.layout]
-            body = await self.bodies.read(request.headers, request.receive, offered.request_bytes)
-            count = bundles.read_claimed_count(body)
-            if not 1 <= count <= offered.most:
-                raise bundles.WireError(f"a bundle here holds 1 to {offered.most} blobs")
-            slots = count * offered.slots
-            self.quotas.charge(tenant, slots)
-            asked = {
-                "evaluator": head.name_evaluator(opened.layout),
-                "max_count": offered.most,
-                "session": opened.name,
-                "keys": str(opened.keys),
-                "keys_sha256": opened.keys_sha256,
-            }
-            try:
-                reply = await self._evaluate(asked, body, tenant)
-            except (BusyError, WorkerFailedError):
-                self.quotas.refund(tenant, slots)
-                raise
-        self.metrics.slots.labels(tenant).inc(slots)
+            longest = head.layouts[opened.layout].request_bytes
+            async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
+                reply = await self._answer(opened, head, body, tenant)
         return _bind_reply(body, reply, "application/octet-stream", 200)
+
+    async def _answer(self, opened: Session, head: ServedHead, body: Body, tenant: str) -> bytes:
+        offered = head.layouts[opened.layout]
+        count = bundles.read_claimed_count(body.content)
+        if not 1 <= count <= offered.most:
+            raise bundles.WireError(f"a bundle here holds 1 to {offered.most} blobs")
+        slots = count * offered.slots
+        self.quotas.charge(tenant, slots)
+        asked = {
+            "evaluator": head.name_evaluator(opened.layout),
+            "max_count": offered.most,
+            "session": opened.name,
+            "keys": str(opened.keys),
+            "keys_sha256": opened.keys_sha256,
+        }
+        try:
+            reply = await self._evaluate(asked, body, tenant)
+        except (BusyError, WorkerFailedError):
+            self.quotas.refund(tenant, slots)
+            raise
+        self.metrics.slots.labels(tenant).inc(slots)
+        return reply
 
     async def close_session(self, request: Request, session: str) -> Response:
         self.sessions.close(session, self._identify_tenant(request))
@@ -286,12 +300,16 @@ class _Endpoint:
             raise SessionNotFoundError
         return bound
 
-    async def _evaluate(self, asked: dict[str, Any], body: bytes, tenant: str) -> bytes:
+    def _charge_cpu(self, tenant: str, seconds: float) -> None:
+        self.quotas.charge_cpu(tenant, seconds)
+        self.metrics.cpu_seconds.labels(tenant).inc(seconds)
+
+    async def _evaluate(self, asked: dict[str, Any], body: Body, tenant: str) -> bytes:
         # The digest includes the session: a body that crashes workers with one session's keys may be valid
         # with another's.
-        name = hashlib.sha256(json.dumps(asked).encode() + hashlib.sha256(body).digest()).hexdigest()
+        name = hashlib.sha256((json.dumps(asked) + body.digest).encode()).hexdigest()
         try:
-            return await self.evaluation.answer(asked, body, name)
+            return await self.evaluation.answer(asked, body.content, name, tenant)
         except RequestKilledError as error:
             if error.first:
                 self.metrics.killers.inc()
@@ -327,7 +345,7 @@ def _to_refusal(error: Exception) -> RefusalError:
             return RefusalError(500, "internal", "the server failed")
 
 
-def _bind_reply(body: bytes, reply: bytes, media_type: str, status: int) -> Response:
+def _bind_reply(body: Body, reply: bytes, media_type: str, status: int) -> Response:
     """Build a reply that a client can distinguish from the reply to any other request."""
-    headers = {wire.REPLY_DIGEST: wire.compute_reply_digest(wire.compute_digest(body), reply)}
+    headers = {wire.REPLY_DIGEST: wire.compute_reply_digest(body.digest, reply)}
     return Response(reply, status, headers, media_type)

@@ -8,10 +8,13 @@ sending headers and for taking replies.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import secrets
 import time
-from collections.abc import Container
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Container
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from starlette.datastructures import Headers
@@ -44,7 +47,8 @@ class BodyLimits:
     Attributes:
         seconds: time for a body, apart from its length.
         bytes_per_second: every so many bytes, a body has one more second.
-        buffered_bytes: bytes of all bodies that are being read.
+        buffered_bytes: bytes of all bodies that are read or answered. A tenant may hold half of what the
+            others leave, so that there is always space for one more.
     """
 
     seconds: float = 15.0
@@ -52,20 +56,43 @@ class BodyLimits:
     buffered_bytes: int = 1 << 30
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body that was read.
+
+    Attributes:
+        content: its bytes.
+        digest: value of the header `X-Request-Digest`.
+    """
+
+    content: bytes = field(repr=False)
+    digest: str
+
+
 class BodyReader:
-    """Reads bodies within limits, and counts the bytes that they occupy together."""
+    """Reads bodies within limits, and counts the bytes that they occupy together.
 
-    def __init__(self, limits: BodyLimits) -> None:
+    Args:
+        limits: the limits.
+        charge: called with a tenant and the bytes of a body before it is read; it may refuse.
+    """
+
+    def __init__(self, limits: BodyLimits, charge: Callable[[str, int], None]) -> None:
         self._limits = limits
-        self._held = 0
+        self._charge = charge
+        self._held: Counter[str] = Counter()
 
-    async def read(self, headers: Headers, receive: Receive, longest: int) -> bytes:
-        """Read a body that has the stated length and the stated digest.
+    @contextlib.asynccontextmanager
+    async def read(
+        self, headers: Headers, receive: Receive, longest: int, tenant: str
+    ) -> AsyncGenerator[Body, None]:
+        """Read a body that has the stated length and the stated digest, and hold it within the context.
 
         Args:
             headers: headers of the request.
             receive: receives the messages of the body.
             longest: bytes that the body may have.
+            tenant: whose body it is.
 
         Raises:
             RefusalError: the body is too long, too slow, cut off, or has another digest.
@@ -76,35 +103,42 @@ class BodyReader:
         length = int(stated[:20])
         if length > longest:
             raise RefusalError(413, "too_large", f"a body here holds {longest} bytes at most")
-        if self._held + length > self._limits.buffered_bytes:
+        left = self._limits.buffered_bytes - self._held.total() + self._held[tenant]
+        if 2 * (self._held[tenant] + length) > left:
             raise RefusalError(503, "busy", "too many bodies at a time: try again later", 2)
-        self._held += length
+        self._charge(tenant, length)
+        self._held[tenant] += length
         try:
             async with asyncio.timeout(self._limits.seconds + length / self._limits.bytes_per_second):
                 body = await self._receive_all(receive, length)
-        except TimeoutError:
-            raise RefusalError(408, "slow", "the body took too long") from None
+            stated = headers.get(wire.REQUEST_DIGEST, "").strip().lower()
+            if not secrets.compare_digest(stated.encode(), body.digest.encode()):
+                raise RefusalError(400, "digest", f"{wire.REQUEST_DIGEST} is missing, or is not of this body")
+        except BaseException as error:
+            self._held[tenant] -= length
+            if isinstance(error, TimeoutError):
+                raise RefusalError(408, "slow", "the body took too long") from None
+            raise
+        try:
+            yield body
         finally:
-            self._held -= length
-        digest = headers.get(wire.REQUEST_DIGEST, "").strip().lower()
-        if not secrets.compare_digest(digest.encode(), wire.compute_digest(body).encode()):
-            raise RefusalError(400, "digest", f"{wire.REQUEST_DIGEST} is missing, or is not of this body")
-        return body
+            self._held[tenant] -= length
 
-    async def _receive_all(self, receive: Receive, length: int) -> bytes:
-        body = bytearray()
+    async def _receive_all(self, receive: Receive, length: int) -> Body:
+        body, digest = bytearray(), hashlib.sha256()  # piece by piece: others are served in between
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise RefusalError(400, "length", "the connection ended within the body")
             body += message.get("body", b"")
+            digest.update(message.get("body", b""))
             if len(body) > length:
                 raise RefusalError(413, "too_large", "the body is longer than it says")
             if not message.get("more_body", False):
                 break
         if len(body) != length:
             raise RefusalError(400, "length", "the body is shorter than it says")
-        return bytes(body)
+        return Body(bytes(body), "sha256=" + digest.hexdigest())
 
 
 class Guard:

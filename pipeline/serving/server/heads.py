@@ -113,6 +113,11 @@ class ServedHead:
         return max(layout.most * layout.slots for layout in self.layouts.values())
 
     @property
+    def longest(self) -> int:
+        """Bytes of the longest body."""
+        return max(max(layout.keys_bytes, layout.request_bytes) for layout in self.layouts.values())
+
+    @property
     def extractor_dir(self) -> Path | None:
         """Folder of the files that clients may download."""
         return self.offer.extractor_dir

@@ -29,6 +29,7 @@ class ServerMetrics:
         seconds: duration of requests, by route.
         refusals: refused requests, by code and tenant.
         slots: evaluated document slots, by tenant.
+        cpu_seconds: CPU time of the workers, by tenant.
         deaths: workers that died and were replaced.
         killers: requests that crashed two workers.
     """
@@ -47,6 +48,9 @@ class ServerMetrics:
         )
         self.slots = Counter(
             "lexveil_document_slots", "Document slots evaluated", ["tenant"], registry=registry
+        )
+        self.cpu_seconds = Counter(
+            "lexveil_cpu_seconds", "CPU time of the workers", ["tenant"], registry=registry
         )
         self.deaths = Counter(
             "lexveil_worker_deaths", "Workers that died and were replaced", registry=registry

@@ -1,5 +1,8 @@
 """The pool of worker processes. A worker that dies or hangs is replaced; the server itself evaluates nothing.
 
+Tenants take turns (`lexveil.pipeline.serving.server.turns`), and a turn is one ciphertext: a long request of
+one holds up no short one of another. If all workers are busy, a spare is lent to a tenant that has no turn.
+
 A request whose worker died is tried once more, on the worker that has served the fewest requests: a crash may
 be the late effect of an earlier request. If that worker dies too, the request is to blame. It is refused, and
 its digest is remembered, so that the same request crashes no more workers. Spare workers are kept loaded to
@@ -16,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +27,12 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
+from lexveil.pipeline.serving import bundles
 from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.turns import Turns
 from lexveil.pipeline.serving.server.worker import (
     LENGTHS,
+    REAL_SECONDS,
     EvaluationRefusedError,
     Factory,
     RequestEvaluator,
@@ -69,13 +75,14 @@ class WorkersUnavailableError(Exception):
 class EvaluationBackend(Protocol):
     """Evaluates requests: in worker processes, or in this process."""
 
-    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes:
+    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str) -> bytes:
         """Answer a request like `RequestEvaluator.answer`.
 
         Args:
             head: head of the request.
             body: body of the request.
             request_digest: digest by which the same request is recognized.
+            tenant: whose turns it takes.
 
         Raises:
             RefusalError: the request is refused, or no worker is free.
@@ -120,7 +127,7 @@ class WorkerLimits:
         workers: number of requests that are evaluated at a time.
         spares: number of workers that are kept loaded beyond `workers`.
         memory_bytes: address space of a worker.
-        request_seconds: time for one request in a worker.
+        request_seconds: CPU time of a worker for one ciphertext, or for the check of keys.
         cached_keys: number of sessions whose keys a worker holds in memory.
         waiting: number of requests that may wait for a worker.
         waiting_seconds: time that a request may wait.
@@ -138,21 +145,36 @@ class WorkerLimits:
 class InProcessEvaluation:
     """Evaluates in this process, one request at a time: for tests and for checks of one's own head."""
 
-    def __init__(self, cached_keys: int = 16) -> None:
+    def __init__(self, cached_keys: int, on_cpu: Callable[[str, float], None]) -> None:
         self._cached_keys = cached_keys
         self._evaluator: RequestEvaluator | None = None
         self._limiter = anyio.CapacityLimiter(1)
+        self._on_cpu = on_cpu
 
     async def replace(self, factory: Factory | None) -> None:
         """Build other evaluators."""
         built = None if factory is None else await anyio.to_thread.run_sync(factory)
         self._evaluator = None if built is None else RequestEvaluator(built, self._cached_keys)
 
-    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes:
+    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str) -> bytes:
         """Answer a request like `RequestEvaluator.answer`."""
-        if self._evaluator is None:
+        evaluator = self._evaluator
+        if evaluator is None:
             raise BusyError(1)
-        return await anyio.to_thread.run_sync(self._evaluator.answer, head, body, limiter=self._limiter)
+        seconds = 0.0
+
+        def measure() -> bytes:
+            nonlocal seconds
+            start = time.thread_time()
+            try:
+                return evaluator.answer(head, body)
+            finally:
+                seconds = time.thread_time() - start
+
+        try:
+            return await anyio.to_thread.run_sync(measure, limiter=self._limiter)
+        finally:
+            self._on_cpu(tenant, seconds)
 
     def state(self) -> PoolState:
         """Return the state of a pool of one worker."""
@@ -169,6 +191,7 @@ class _Worker:
     Attributes:
         pickled: the factory of its evaluators.
         requests: number of requests that it was sent.
+        cpu_seconds: CPU time of the last one; of one that ended the worker, its real time.
         sessions: the last sessions whose keys it loaded; it may have evicted some of them.
     """
 
@@ -177,6 +200,7 @@ class _Worker:
         self._connection = connection
         self.pickled = pickled
         self.requests = 0
+        self.cpu_seconds = 0.0
         self.sessions: OrderedDict[str, None] = OrderedDict()
 
     @classmethod
@@ -226,7 +250,14 @@ class _Worker:
             _WorkerDiedError: the process died or hangs, or an earlier exchange was interrupted.
         """
         self.requests += 1
-        outcome, reply = await self._exchange({**head, "seconds": seconds}, body, seconds + _GRACE_SECONDS)
+        start = time.monotonic()
+        try:
+            longest = REAL_SECONDS * seconds + _GRACE_SECONDS
+            outcome, reply = await self._exchange({**head, "seconds": seconds}, body, longest)
+        except BaseException:
+            self.cpu_seconds = min(time.monotonic() - start, seconds)
+            raise
+        self.cpu_seconds = float(outcome["cpu_seconds"])
         if outcome.get("refused") == WorkerFailedError().code:
             raise WorkerFailedError
         if "refused" in outcome:
@@ -273,12 +304,16 @@ class _Waiter:
     """A request that waits for a worker.
 
     Attributes:
+        tenant: its tenant.
         session: its session; None if it checks keys.
+        is_new: no worker has begun it.
         is_retry: its first worker died.
         worker: the worker that it gets.
     """
 
+    tenant: str
     session: str | None
+    is_new: bool
     is_retry: bool
     worker: asyncio.Future[_Worker]
 
@@ -290,18 +325,26 @@ class EvaluationPool:
         factory: builds the evaluators, in each worker. It must be picklable. None: `replace` brings one.
         limits: limits of the workers.
         on_death: called for every worker that had to be replaced.
+        on_cpu: called with a tenant and the CPU seconds of each of its turns.
+        weigh: returns the weight of a tenant.
     """
 
     def __init__(
-        self, factory: Factory | None, limits: WorkerLimits, on_death: Callable[[], None] = lambda: None
+        self,
+        factory: Factory | None,
+        limits: WorkerLimits,
+        on_death: Callable[[], None] = lambda: None,
+        on_cpu: Callable[[str, float], None] = lambda _tenant, _seconds: None,
+        weigh: Callable[[str], float] = lambda _: 1.0,
     ) -> None:
         self._factory = factory
         self._pickled: bytes | None = None
         self._limits = limits
         self._on_death = on_death
+        self._on_cpu = on_cpu
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
-        self._waiting: deque[_Waiter] = deque()
+        self._turns: Turns[_Waiter] = Turns(weigh)
         self._starting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._killers: OrderedDict[str, None] = OrderedDict()
@@ -362,16 +405,19 @@ class EvaluationPool:
     def state(self) -> PoolState:
         """Return the state of the workers and of the queue."""
         alive = sum(worker.alive for worker in (*self._idle, *self._busy))
-        return PoolState(alive > 0 and not self._closed, alive, len(self._busy), len(self._waiting))
+        return PoolState(alive > 0 and not self._closed, alive, len(self._busy), len(self._turns))
 
     def process_ids(self) -> list[int]:
         """Return the ids of the worker processes."""
         return [worker.process_id for worker in (*self._idle, *self._busy)]
 
-    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str) -> bytes:
-        """Answer a request in a worker.
+    async def answer(
+        self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str = ""
+    ) -> bytes:
+        """Answer a request in workers, ciphertext by ciphertext.
 
         Raises:
+            WireError: the body is not a bundle.
             EvaluationRefusedError: the worker refuses the request.
             WorkerFailedError: the worker lacks memory or space.
             BusyError: no worker was free in time.
@@ -379,8 +425,21 @@ class EvaluationPool:
         """
         if request_digest in self._killers:
             raise RequestKilledError(first=False)
+        if "session" not in head or bundles.read_claimed_count(body) == 1:
+            return await self._take_turn(head, body, request_digest, tenant, is_new=True)
+        replies: list[bytes] = []
+        for blob in bundles.unbundle(body, head["max_count"], len(body)):
+            part = bundles.bundle([blob])
+            reply = await self._take_turn(head, part, request_digest, tenant, is_new=not replies)
+            replies += bundles.unbundle(reply, 1, len(reply))
+        return bundles.bundle(replies)
+
+    async def _take_turn(
+        self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str, *, is_new: bool
+    ) -> bytes:
+        session = head.get("session")
         for attempt in range(2):
-            worker = await self._acquire(head.get("session"), is_retry=attempt > 0)
+            worker = await self._acquire(tenant, session, is_new=is_new and not attempt, is_retry=attempt > 0)
             try:
                 start = time.monotonic()
                 reply = await worker.ask(head, body, self._limits.request_seconds)
@@ -389,26 +448,28 @@ class EvaluationPool:
             except _WorkerDiedError:
                 self._on_death()
             finally:
-                self._release(worker, head.get("session"))
+                self._on_cpu(tenant, worker.cpu_seconds)
+                self._turns.finish(tenant, worker.cpu_seconds)
+                self._release(worker, session)
         self._killers[request_digest] = None
         while len(self._killers) > _REMEMBERED_KILLERS:
             self._killers.popitem(last=False)
         raise RequestKilledError(first=True)
 
-    async def _acquire(self, session: str | None, *, is_retry: bool) -> _Worker:
-        if len(self._waiting) >= self._limits.waiting and not is_retry:
-            raise BusyError(self._retry_after())
-        waiter = _Waiter(session, is_retry, asyncio.get_running_loop().create_future())
+    async def _acquire(self, tenant: str, session: str | None, *, is_new: bool, is_retry: bool) -> _Worker:
+        if is_new and len(self._turns) >= self._limits.waiting:
+            self._make_room(tenant)
+        waiter = _Waiter(tenant, session, is_new, is_retry, asyncio.get_running_loop().create_future())
         # A request that has waited before, and lost its worker, goes first.
-        (self._waiting.appendleft if is_retry else self._waiting.append)(waiter)
+        self._turns.add(tenant, waiter, first=is_retry)
         self._assign_workers()
         try:
             async with asyncio.timeout(self._limits.waiting_seconds):
                 return await waiter.worker
         except BaseException as error:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-            if waiter.worker.done() and not waiter.worker.cancelled():
+            self._turns.remove(tenant, waiter)
+            if waiter.worker.done() and not waiter.worker.cancelled() and not waiter.worker.exception():
+                self._turns.finish(tenant, 0.0)
                 self._release(waiter.worker.result(), None)
             if isinstance(error, TimeoutError):
                 raise BusyError(self._retry_after()) from None
@@ -417,14 +478,32 @@ class EvaluationPool:
     def _assign_workers(self) -> None:
         """Assign idle workers to waiting requests."""
         self._remove_dead()
-        while self._waiting and self._idle and len(self._busy) < self._limits.workers:
-            waiter = self._waiting.popleft()
+        while self._idle and (waiter := self._turns.take(idle_tenants=self._is_full())) is not None:
             if waiter.worker.done():  # cancelled
+                self._turns.finish(waiter.tenant, 0.0)
                 continue
             worker = self._choose(waiter.session, waiter.is_retry)
             self._idle.remove(worker)
             self._busy.add(worker)
             waiter.worker.set_result(worker)
+
+    def _is_full(self) -> bool:
+        return len(self._busy) >= self._limits.workers
+
+    def _make_room(self, tenant: str) -> None:
+        """Send away the newest request of the tenant that has the most of them, for one of another tenant.
+
+        Raises:
+            BusyError: that is this tenant itself, or all of its requests have begun.
+        """
+        longest, waiters = self._turns.find_longest()
+        if len(waiters) > self._turns.count(tenant) + 1:
+            for waiter in reversed(waiters):
+                if waiter.is_new and not waiter.worker.done():
+                    self._turns.remove(longest, waiter)
+                    waiter.worker.set_exception(BusyError(self._retry_after()))
+                    return
+        raise BusyError(self._retry_after())
 
     def _remove_dead(self) -> None:
         dead = [worker for worker in self._idle if not worker.alive]
@@ -456,7 +535,7 @@ class EvaluationPool:
         self._assign_workers()
 
     def _retry_after(self) -> int:
-        return max(1, round(len(self._waiting) * self._seconds / self._limits.workers))
+        return max(1, round(len(self._turns) * self._seconds / self._limits.workers))
 
     def _start_missing(self) -> None:
         target = 0 if self._pickled is None else self._limits.workers + self._limits.spares

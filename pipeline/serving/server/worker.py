@@ -1,8 +1,9 @@
 """A worker process: `python -m lexveil.pipeline.serving.server.worker FD MEMORY_BYTES`.
 
 It holds the encoded weights and the evaluation keys of the busiest sessions. It gets an environment without
-secrets, a limit on its address space, and for each request a kernel timer, whose signal ends the process even
-inside SEAL. It ends with the server, because then its socket closes.
+secrets, a limit on its address space, and for each request kernel timers, whose signals end the process even
+inside SEAL: one of CPU time, so that a busy machine ends no honest request, and a far longer one of real
+time. It ends with the server, because then its socket closes.
 
 Frames on the socket: length of a JSON head | length of the body | head | body. The body of the first frame is
 a pickled function that builds the evaluators. Pickles travel to the worker only, never back.
@@ -18,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +30,7 @@ from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.privacy.he.evaluate import EvaluationKeys, Evaluator
 from lexveil.privacy.he.wire_format import MalformedError
 
+REAL_SECONDS = 10  # real time of a request, over its CPU time
 LENGTHS = struct.Struct("<II")
 Evaluators = Mapping[Any, Evaluator]
 Factory = Callable[[], Evaluators]
@@ -171,15 +174,18 @@ def main(descriptor: int, memory_bytes: int) -> None:
             head, body = receive(connection)
         except EOFError:
             return
-        # The default action of the timer's signal ends the process, whatever code it is in.
-        signal.setitimer(signal.ITIMER_REAL, head["seconds"])
+        # The default action of the timers' signals ends the process, whatever code it is in.
+        start = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, head["seconds"])
+        signal.setitimer(signal.ITIMER_REAL, REAL_SECONDS * head["seconds"])
         try:
             reply, refusal = evaluator.answer(head, body), None
         except RefusalError as error:
             reply, refusal = b"", error
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         outcome = {"refused": refusal.code, "message": str(refusal)} if refusal else {}
-        send(connection, outcome, reply)
+        send(connection, {**outcome, "cpu_seconds": time.process_time() - start}, reply)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ import pytest
 
 from fixtures.documents import documents
 from lexveil.nlp.encoders.documents import extract
-from lexveil.pipeline.errors import EndpointError, SourceError, TrainingRefusedError
+from lexveil.pipeline.errors import EndpointError, SettingsError, SourceError, TrainingRefusedError
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.models.encoding import encode_texts
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.serving.classify import Endpoint, classify_file
-from lexveil.pipeline.serving.endpoint import serve_model
+from lexveil.pipeline.serving.endpoint import build_limits, serve_model
 from lexveil.pipeline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -108,3 +108,14 @@ def test_nobody_listens(write_jsonl: WriteJsonl, tmp_path: Path) -> None:
 def test_no_model_to_serve(masked: Workspace) -> None:
     with pytest.raises(TrainingRefusedError, match="lexveil train"):
         serve_model(masked.with_settings(load_settings()), None)
+
+
+def test_a_tenant_has_the_limits_of_its_own_section() -> None:
+    told = {"office": {"weight": 2.0, "slots_per_day": 5}}
+    limits = build_limits(load_settings(encrypted={"workers": 3, "tenants": told}).encrypted)
+    own = limits.tenants["office"]
+    assert (own.weight, own.slots_per_day) == (2.0, 5)
+    assert own.slots_per_minute == limits.quotas.slots_per_minute
+    assert own.cpu_seconds_per_minute == limits.quotas.cpu_seconds_per_minute == 180  # of three workers
+    with pytest.raises(SettingsError):
+        load_settings(encrypted={"tenants": {"a b": {}}})

@@ -90,7 +90,7 @@ class TestAccess:
 class TestQuotas:
     def test_slots_a_minute_come_back_with_time(self) -> None:
         state, now = ServerState.create_temporary(), [0.0]
-        quotas = Quotas(state.database, QuotaLimits(slots_per_minute=60), 1, lambda: now[0])
+        quotas = Quotas(state.database, QuotaLimits(slots_per_minute=60), now=lambda: now[0])
         quotas.charge("a", 50)
         with pytest.raises(QuotaExceededError) as caught:
             quotas.charge("a", 20)
@@ -101,8 +101,8 @@ class TestQuotas:
 
     def test_slots_a_day_outlive_a_restart_and_end_at_midnight(self, tmp_path: Path) -> None:
         now, limits = [86_400.0 - 100], QuotaLimits(slots_per_day=100)
-        Quotas(ServerState(tmp_path / "endpoint").database, limits, 1, lambda: now[0]).charge("a", 90)
-        quotas = Quotas(ServerState(tmp_path / "endpoint").database, limits, 1, lambda: now[0])
+        Quotas(ServerState(tmp_path / "endpoint").database, limits, now=lambda: now[0]).charge("a", 90)
+        quotas = Quotas(ServerState(tmp_path / "endpoint").database, limits, now=lambda: now[0])
         with pytest.raises(QuotaExceededError) as caught:
             quotas.charge("a", 20)
         assert caught.value.retry_after == 100
@@ -113,21 +113,57 @@ class TestQuotas:
 
     def test_a_full_disk_forgets_no_slot(self, tmp_path: Path) -> None:
         state, limits = ServerState(tmp_path / "endpoint"), QuotaLimits(slots_per_day=100)
-        quotas = Quotas(state.database, limits, 1)
+        quotas = Quotas(state.database, limits)
         state.database.execute("PRAGMA query_only = ON")
         quotas.charge("a", 60)
         with pytest.raises(QuotaExceededError):
             quotas.charge("a", 60)
         state.database.execute("PRAGMA query_only = OFF")
         quotas.charge("a", 10)
-        assert Quotas(ServerState(tmp_path / "endpoint").database, limits, 1).count_used_today("a") == 70
+        assert Quotas(ServerState(tmp_path / "endpoint").database, limits).count_used_today("a") == 70
 
     def test_the_largest_request_always_fits_a_minute(self) -> None:
-        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(slots_per_minute=60), 8192)
+        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(slots_per_minute=60))
+        quotas.hold(8192, 0)
         quotas.charge("a", 8192)
 
+    def test_cpu_time_is_admitted_while_there_is_some_and_may_leave_a_debt(self) -> None:
+        now, limits = [1e9], QuotaLimits(cpu_seconds_per_minute=6)
+        quotas = Quotas(ServerState.create_temporary().database, limits, now=lambda: now[0])
+        with quotas.admit_request("a"):
+            quotas.charge_cpu("a", 9)
+        with pytest.raises(QuotaExceededError) as caught, quotas.admit_request("a"):
+            pass
+        assert caught.value.retry_after == 31  # of 0.1 seconds each
+        with quotas.admit_request("b"):
+            pass
+        now[0] += 31
+        with quotas.admit_request("a"):
+            pass
+
+    def test_bytes_are_charged_and_the_largest_body_always_fits(self) -> None:
+        now, limits = [0.0], QuotaLimits(bytes_per_minute=60)
+        database = ServerState.create_temporary().database
+        quotas = Quotas(database, limits, now=lambda: now[0])
+        quotas.hold(1, 100)
+        quotas.charge_bytes("a", 100)
+        with pytest.raises(QuotaExceededError) as caught:
+            quotas.charge_bytes("a", 10)
+        assert caught.value.retry_after == 10
+        quotas.charge_bytes("b", 10)
+        now[0] += 10
+        quotas.charge_bytes("a", 10)
+
+    def test_a_tenant_may_have_its_own(self) -> None:
+        own = {"a": QuotaLimits(slots_per_day=5, requests_at_once=1, weight=3.0)}
+        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(), tenants=own)
+        quotas.charge("b", 6)
+        with pytest.raises(QuotaExceededError):
+            quotas.charge("a", 6)
+        assert (quotas.limits_of("a").weight, quotas.limits_of("b").weight) == (3.0, 1.0)
+
     def test_requests_at_a_time(self) -> None:
-        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(requests_at_once=1), 1)
+        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(requests_at_once=1))
         with (
             quotas.admit_request("a"),
             quotas.admit_request("b"),
@@ -140,7 +176,7 @@ class TestQuotas:
 
     def test_who_ends_workers_again_and_again_is_kept_out_for_a_while(self) -> None:
         now = [1e9]
-        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(), 1, lambda: now[0])
+        quotas = Quotas(ServerState.create_temporary().database, QuotaLimits(), now=lambda: now[0])
         for _ in range(5):
             with quotas.admit_request("a"):
                 quotas.add_strike("a")

@@ -235,6 +235,21 @@ class TestTenants:
                 for path in ("/v1/manifest", "/metrics"):
                     assert caller.http.get(path).status_code == status
 
+    def test_what_is_refused_costs_quota_too(self, calling: Any, offer: Offer, honest: Any) -> None:
+        damaged = honest.evaluation[:-1]
+        for limits, code in (
+            (QuotaLimits(cpu_seconds_per_minute=0.01), "CPU time"),
+            (QuotaLimits(bytes_per_minute=1), "bytes"),  # one body of the largest size at most
+        ):
+            with calling(create_app(offer, ServerLimits(quotas=limits))) as caller:
+                for _ in range(1000):
+                    refused = caller.post("/v1/sessions", wire.bundle([damaged]))
+                    if refused.status_code == 429:
+                        break
+                    assert refused.status_code == 422
+                assert (refused.status_code, code in refused.json()["message"]) == (429, True)
+                assert int(refused.headers["Retry-After"]) > 0
+
 
 class TestOperators:
     def test_logs_tell_route_and_tenant_and_hold_neither_sessions_nor_bodies(

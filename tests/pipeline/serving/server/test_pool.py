@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,9 @@ class Told:
                 while True: pass
             case b"memory": bytearray(1 << 34)
             case b"slow": time.sleep(0.5)
+            case b"burn":
+                end = time.process_time() + 0.06
+                while time.process_time() < end: pass
             case b"disk": raise OSError(28, "no space left on device")
             case b"value": raise ValueError("what the caller sent")
             case b"environment": return json.dumps(dict(os.environ)).encode()
@@ -95,8 +98,11 @@ def with_pool(
     asyncio.run(run())
 
 
-def asked(pool: EvaluationPool, head: dict[str, Any], blob: bytes) -> Awaitable[bytes]:
-    return pool.answer(head, bundles.bundle([blob]), repr(blob))
+def asked(
+    pool: EvaluationPool, head: dict[str, Any], *blobs: bytes, tenant: str = "a"
+) -> Coroutine[Any, Any, bytes]:
+    told = head if len(blobs) == 1 else {**head, "max_count": len(blobs)}
+    return pool.answer(told, bundles.bundle(blobs), repr(blobs), tenant)
 
 
 @pytest.mark.parametrize("killer", [b"crash", b"hang", b"memory"])
@@ -148,7 +154,77 @@ def test_who_would_wait_too_long_is_sent_away(factory: Any, head: dict[str, Any]
         assert caught.value.retry_after >= 1
         await asyncio.gather(*tasks)
 
-    with_pool(factory, test, waiting=1)
+    with_pool(factory, test, waiting=1)  # of the same tenant
+
+
+async def finish_in_order(requests: dict[str, Coroutine[Any, Any, bytes]]) -> list[str]:
+    """Start requests one after the other, and return their names in the order of their answers."""
+    order: list[str] = []
+
+    async def note(name: str, request: Coroutine[Any, Any, bytes]) -> None:
+        await request
+        order.append(name)
+
+    tasks: list[asyncio.Task[None]] = []
+    for name, request in requests.items():
+        tasks.append(asyncio.create_task(note(name, request)))
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*tasks)
+    return order
+
+
+def test_a_flood_of_one_tenant_holds_up_no_other(factory: Any, head: dict[str, Any]) -> None:
+    """The last to come is served after one turn of the first, not after all that wait."""
+
+    async def test(pool: EvaluationPool, _: list[None]) -> None:
+        flood = {f"a{n}": asked(pool, head, b"burn", b"burn", b"burn") for n in range(4)}
+        order = await finish_in_order({**flood, "b": asked(pool, head, b"x", tenant="b")})
+        assert order == ["b", "a0", "a1", "a2", "a3"]
+
+    with_pool(factory, test, spares=0)
+
+
+def test_one_long_turn_holds_up_no_other_tenant_while_there_is_a_spare(
+    factory: Any, head: dict[str, Any]
+) -> None:
+    async def test(pool: EvaluationPool, _: list[None]) -> None:
+        while pool.state().alive < 2:
+            await asyncio.sleep(0.05)
+        requests = {name: asked(pool, head, b"slow") for name in ("a0", "a1")}
+        order = await finish_in_order({**requests, "b": asked(pool, head, b"x", tenant="b")})
+        assert order == ["b", "a0", "a1"]
+
+    with_pool(factory, test)
+
+
+def test_a_full_queue_sends_away_whoever_fills_it(factory: Any, head: dict[str, Any]) -> None:
+    async def test(pool: EvaluationPool, _: list[None]) -> None:
+        flood = [asyncio.create_task(asked(pool, head, b"slow")) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        assert await asked(pool, head, b"x", tenant="b") == bundles.bundle([b"key x"])
+        outcomes = await asyncio.gather(*flood, return_exceptions=True)
+        assert [isinstance(outcome, BusyError) for outcome in outcomes] == [False, False, False, True]
+
+    with_pool(factory, test, spares=0, waiting=3)
+
+
+def test_time_is_cpu_time(factory: Any, head: dict[str, Any]) -> None:
+    """On a busy machine an honest request may take longer than it computes."""
+    spent: list[tuple[str, float]] = []
+
+    async def test() -> None:
+        limits = WorkerLimits(request_seconds=0.2)
+        pool = EvaluationPool(factory, limits, on_cpu=lambda *cost: spent.append(cost))
+        await pool.start()
+        try:
+            assert await asked(pool, head, b"slow") == bundles.bundle([b"key slow"])  # it waits 0.5 seconds
+            await asked(pool, head, b"burn")
+        finally:
+            await pool.close()
+
+    asyncio.run(test())
+    assert [tenant for tenant, _ in spent] == ["a", "a"]
+    assert spent[0][1] < 0.05 <= spent[1][1]
 
 
 def test_workers_compute_at_the_same_time(factory: Any, head: dict[str, Any]) -> None:
