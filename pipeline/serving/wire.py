@@ -1,4 +1,4 @@
-"""The messages between client and server, protocol 2.
+"""The messages between client and server, protocol 3.
 
     GET    /v1/manifest                        -> SignedManifest (JSON)
     GET    /v1/extractor/{file}?manifest=      -> a file that the manifest names
@@ -40,13 +40,13 @@ from lexveil.pipeline.serving.bundles import WireError, bundle, max_bundle_bytes
 
 __all__ = ["WireError", "bundle", "max_bundle_bytes", "unbundle"]
 
-PROTOCOL = 2
+PROTOCOL = 3
 LayoutName = Literal["block", "slot"]
 EXTRACTOR_FILES = ("config.json", "model.safetensors")
 REQUEST_DIGEST = "X-Request-Digest"
 REPLY_DIGEST = "X-Reply-Digest"
 
-_MANIFEST_CONTEXT = b"lexveil manifest 2\n"
+_MANIFEST_CONTEXT = b"lexveil manifest 3\n"
 
 
 class _Message(BaseModel):
@@ -114,7 +114,7 @@ class ServerManifest(_Message):
         probes: known answers.
     """
 
-    protocol: Literal[2]
+    protocol: Literal[3]
     model: str
     labels: list[str]
     extractor: dict[str, str]
@@ -159,8 +159,10 @@ class SignedManifest(_Message):
             pinned: the only accepted public key, base64; None: any.
 
         Raises:
-            WireError: the signature or the manifest is not valid, or the public key is another one.
+            WireError: the signature or the manifest is not valid, the public key is another one, or the
+                server speaks another protocol.
         """
+        self._require_protocol()
         if pinned is not None and self.public_key != pinned:
             raise WireError("the server's public key is not the pinned one")
         try:
@@ -170,6 +172,19 @@ class SignedManifest(_Message):
             return ServerManifest.model_validate_json(self.manifest)
         except (InvalidSignature, binascii.Error, ValidationError, ValueError):
             raise WireError("the manifest is not valid, or its signature is wrong") from None
+
+    def _require_protocol(self) -> None:
+        """Refuse another version of the protocol by its name, not as a wrong signature."""
+        try:
+            spoken = json.loads(self.manifest)["protocol"]
+        except (ValueError, KeyError, TypeError):
+            raise WireError("the manifest is not valid, or its signature is wrong") from None
+        if spoken != PROTOCOL:
+            named = spoken if isinstance(spoken, int) else "another version"
+            raise WireError(
+                f"the server speaks protocol {named}, this client {PROTOCOL}: "
+                "use one version of Lexveil on both"
+            )
 
 
 class SessionOpened(_Message):

@@ -1,4 +1,4 @@
-"""Known answers: features whose logits a server signs and must reproduce, in indistinguishable blocks.
+"""Known answers that a manifest publishes: features whose logits a server signs and must reproduce.
 
 Formal guarantee:
     A server that evaluates another head than the one of its manifest reveals itself with every probe on which
@@ -6,14 +6,18 @@ Formal guarantee:
     with a probe from one with a document.
 
 Not covered:
-    (1) A head that differs from the stated one only in directions that no probe covers; published probes span
-    as many directions as there are probes, which the server knows (a client's own probes, whose first answers
-    it keeps, find such a change later, but not at first use); (2) a wrong answer in a ciphertext without a
-    probe; (3) whether the stated head is any good.
+    (1) A server that evaluates, from the first request on, another function that agrees with the stated head
+    at the published probes, which it knows. For each class, the functions that a server can compute without
+    relinearization keys are affine, of d + 1 coefficients; those of degree n in d features have C(d + n, n).
+    `COUNT` probes leave a space of so many dimensions less `COUNT`. It cannot be made empty without
+    publishing the head: d + 1 answers determine a linear one. What such a server computes is a head that was
+    wrong from the start, and a client that keeps answers (`lexveil.pipeline.serving.client.checks`) finds
+    every later change of it. (2) A wrong answer in a ciphertext without a probe. (3) Whether the stated head
+    is any good.
 
 Each probe tells a caller as much about the head as an answer to one document: everyone who reads the manifest
-has `COUNT` of the d+1 answers from which a linear head of d features is recovered. Answers are rounded to the
-error that the endpoint states anyway.
+has `COUNT` of the d + 1 answers from which a linear head of d features is recovered. Answers are rounded to
+the error that the endpoint states anyway.
 """
 
 from __future__ import annotations
@@ -32,11 +36,15 @@ COUNT = 8
 def probe_features(seed: str, count: int, n_features: int) -> Floats:
     """Return features of norm 1 that everyone derives alike from a public seed. Shape: (count, n_features).
 
-    Only signs, from SHAKE-256: no generator whose stream depends on a library's version.
+    Their directions are uniform: Gaussian values by Box and Muller (1958), from SHAKE-256, whose stream
+    depends on no library's version. No polynomial of a few coordinates is zero at all of them, as
+    x_a^2 - x_b^2 is where all coordinates have one size.
     """
-    stream = hashlib.shake_256(b"lexveil-probe\0" + seed.encode()).digest(-(-count * n_features // 8))
-    bits = np.unpackbits(np.frombuffer(stream, np.uint8))[: count * n_features]
-    return (bits.reshape(count, n_features) * 2.0 - 1.0) / n_features**0.5
+    stream = hashlib.shake_256(b"lexveil-probe-3\0" + seed.encode()).digest(16 * count * n_features)
+    words = np.frombuffer(stream, "<u8").reshape(2, count, n_features)
+    radius, angle = ((words >> 11) + 1.0) * 2.0**-53  # in (0, 1]
+    normal = np.sqrt(-2.0 * np.log(radius)) * np.cos(2.0 * np.pi * angle)
+    return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
 def known_answers(head: Head, seed: str, error_bound: float, count: int = COUNT) -> list[list[float]]:

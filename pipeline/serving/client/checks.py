@@ -1,14 +1,21 @@
 """Checks of the server's answers: known answers and duplicates, which it cannot distinguish from documents.
 
-They detect a head that is not the one of the signed manifest, a head that changed although the manifest says
-that it did not, and answers that differ from ciphertext to ciphertext. Wrong answers in a share f of the
-ciphertexts are missed with a probability of about (1-f)^k, for k checks. `lexveil.privacy.he.probes` says
-what they do not detect.
+The server knows the probes that its manifest publishes. It does not know a client's own: feature rows of
+documents that it answered before, and mixtures of them with random directions, which never were sent before.
+The logits of a head are a polynomial of the features, so along a line they are a polynomial of one number, of
+the head's degree n: the answers at n + 1 points (`Line`) give the answer at every other.
+
+Found is every answer that differs, by more than the stated errors, from what the same server answered before
+or published, with a probability of about 1-(1-f)^k for k checks if a share f of the answers is wrong. Not
+found is a function that was wrong from the first request on and agrees with the published probes
+(`lexveil.privacy.he.probes`).
 """
 
 from __future__ import annotations
 
+import math
 import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,16 +25,19 @@ from lexveil.privacy.he.layout import Floats
 # Each kind of check is made once, and once more per so many documents; free blocks of the last ciphertext
 # hold further checks.
 DOCUMENTS_PER_CHECK = 64
+FIRST_LINES = 2
+MOST_LINES = 16
+_TWIN_SHARE = 0.25
 _random = secrets.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAnswers:
-    """Features, and the logits that are expected for them.
+class Probe:
+    """Features of one input, and the logits that are expected for it.
 
     Attributes:
-        features: Shape (n, n_features).
-        logits: Shape (n, n_classes).
+        features: Shape (n_features,).
+        logits: Shape (n_classes,).
         tolerance: largest error of the expected logits themselves.
     """
 
@@ -37,19 +47,59 @@ class KnownAnswers:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """The row of a document, another row, and the answers at both and at equal distances between them.
+
+    Attributes:
+        ends: the rows. Shape (2, n_features).
+        logits: Shape (degree + 1, n_classes).
+        tolerance: stated error of the answers.
+    """
+
+    ends: Floats = field(repr=False)
+    logits: Floats = field(repr=False)
+    tolerance: float
+
+    def interpolate(self, place: float) -> Probe:
+        """Return the input at a place, from 0 to 1 on the line, with the logits that follow for it."""
+        weights = _weigh_nodes(len(self.logits), place)
+        tolerance = float(np.abs(weights).sum()) * self.tolerance
+        return Probe(place_on_line(self.ends, place), weights @ self.logits, tolerance)
+
+    def draw(self) -> Probe:
+        """Return the row of the document itself, one time in three, or any other point of the line."""
+        return self.interpolate(0.0 if _random.randrange(3) == 0 else _random.random())
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLine:
+    """A line whose answers are asked for.
+
+    Attributes:
+        ends: the rows. Shape (2, n_features).
+        document: number of the document that is its first end.
+        asked: features of its other points. Shape (degree, n_features).
+    """
+
+    ends: Floats = field(repr=False)
+    document: int = field(repr=False)
+    asked: Floats = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MixedRequest:
     """Documents, probes and duplicates in an order that only the client knows.
 
     Attributes:
         features: what is encrypted. Shape (rows, n_features).
         documents: row of each document.
-        probes: (row, index of the known answers, index in them) of each probe.
+        probes: row of each probe, and the probe.
         twins: (row, document) of each duplicate.
     """
 
     features: Floats = field(repr=False)
     documents: list[int] = field(repr=False)
-    probes: list[tuple[int, int, int]] = field(repr=False)
+    probes: list[tuple[int, Probe]] = field(repr=False)
     twins: list[tuple[int, int]] = field(repr=False)
 
 
@@ -75,8 +125,60 @@ class HonestyReport:
         return not self.wrong_probes and not self.unequal_twins
 
 
+def place_on_line(ends: Floats, place: float | Floats) -> Floats:
+    """Return the point at a place from 0 to 1, or at several. Its norm is not above the longer end's.
+
+    Args:
+        ends: the ends of the line. Shape (2, n_features).
+        place: one place, or several, of shape (n, 1).
+
+    Returns:
+        Shape (n_features,), or (n, n_features).
+    """
+    return (1.0 - place) * ends[0] + place * ends[1]
+
+
+def plan_lines(features: Floats, count: int, degree: int) -> list[PlannedLine]:
+    """Choose lines, each from a document to a random mixture of another one and of a random direction.
+
+    A random direction has a part in every direction in which the documents themselves hardly differ.
+
+    Args:
+        features: features of the documents. Shape (n, n_features).
+        count: number of lines.
+        degree: degree of the head.
+    """
+    generator = np.random.default_rng(secrets.randbits(128))
+    places = np.arange(1, degree + 1)[:, None] / degree
+    planned: list[PlannedLine] = []
+    for _ in range(count):
+        document, other = (_random.randrange(len(features)) for _ in range(2))
+        direction = generator.normal(size=features.shape[1])
+        direction *= np.linalg.norm(features[document]) / np.linalg.norm(direction)
+        mixture = place_on_line(np.stack([direction, features[other]]), _random.random())
+        ends = np.stack([features[document], mixture])
+        planned.append(PlannedLine(ends, document, place_on_line(ends, places)))
+    return planned
+
+
+def keep_lines(planned: Sequence[PlannedLine], documents: Floats, asked: Floats, bound: float) -> list[Line]:
+    """Return planned lines with their answers.
+
+    Args:
+        planned: the lines.
+        documents: logits of the documents. Shape (n, n_classes).
+        asked: logits of what the lines ask for, one line after the other. Shape (lines * degree, n_classes).
+        bound: stated error of the answers.
+    """
+    parts = np.split(asked, len(planned))
+    return [
+        Line(line.ends, np.concatenate([documents[[line.document]], part]), bound)
+        for line, part in zip(planned, parts, strict=True)
+    ]
+
+
 def mix_checks(
-    features: Floats, known: list[KnownAnswers], per_ciphertext: int, extra: Floats | None = None
+    features: Floats, sources: Sequence[Callable[[], Probe]], per_ciphertext: int, extra: Floats
 ) -> MixedRequest:
     """Mix probes and duplicates into documents.
 
@@ -84,57 +186,59 @@ def mix_checks(
 
     Args:
         features: features of the documents. Shape (n, n_features).
-        known: sets of known answers. The probes come from each of them.
+        sources: functions that draw probes; each is used equally often.
         per_ciphertext: documents of a ciphertext.
-        extra: features of probes without an answer yet. They are the last documents of the result.
+        extra: features of points without an answer yet. They are the last documents of the result. Shape
+            (m, n_features).
     """
-    n_documents = len(features)
-    rows = [features] if extra is None else [features, extra]
-    n = sum(len(part) for part in rows)
+    n_documents, n = len(features), len(features) + len(extra)
     each = 1 + n_documents // DOCUMENTS_PER_CHECK
-    chosen = [(which, _random.randrange(len(a.logits))) for which, a in enumerate(known) for _ in range(each)]
+    probes = [draw() for draw in sources for _ in range(each)]
     twin_of = [_random.randrange(n_documents) for _ in range(each)]
-    free = -(n + len(chosen) + each) % per_ciphertext
+    free = -(n + len(probes) + each) % per_ciphertext
     # A block costs the same whether it is used or not. A large layout does not need thousands of probes.
     for _ in range(min(free, per_ciphertext, 2 * each + 8)):
-        if known and _random.random() < 0.75:
-            which = _random.randrange(len(known))
-            chosen.append((which, _random.randrange(len(known[which].logits))))
+        if sources and _random.random() >= _TWIN_SHARE:
+            probes.append(_random.choice(sources)())
         else:
             twin_of.append(_random.randrange(n_documents))
-    rows += [known[which].features[[index]] for which, index in chosen]
-    rows += [features[[document]] for document in twin_of]
-    total = n + len(chosen) + len(twin_of)
+    rows = [features, extra, *(probe.features[None] for probe in probes), features[twin_of]]
+    first_twin = n + len(probes)
+    total = first_twin + len(twin_of)
     row_of = list(range(total))
     _random.shuffle(row_of)
-    _separate_twins(row_of, twin_of, n + len(chosen), per_ciphertext)
+    _separate_twins(row_of, twin_of, first_twin, per_ciphertext)
     mixed = np.empty((total, features.shape[1]))
     mixed[row_of] = np.concatenate(rows)
-    probes = [(row_of[n + i], which, index) for i, (which, index) in enumerate(chosen)]
-    twins = [(row_of[n + len(chosen) + i], document) for i, document in enumerate(twin_of)]
-    return MixedRequest(mixed, row_of[:n], probes, twins)
+    twins = list(zip(row_of[first_twin:], twin_of, strict=True))
+    return MixedRequest(mixed, row_of[:n], list(zip(row_of[n:first_twin], probes, strict=True)), twins)
 
 
-def check_answers(
-    request: MixedRequest, logits: Floats, known: list[KnownAnswers], error_bound: float
-) -> HonestyReport:
+def check_answers(request: MixedRequest, logits: Floats, error_bound: float) -> HonestyReport:
     """Compare the answers to probes and duplicates with what they should be.
+
+    Every check is made, whether or not one before it failed: how long this takes depends on no answer.
 
     Args:
         request: what was encrypted.
         logits: the answers. Shape (rows, n_classes).
-        known: the known answers that were mixed in.
         error_bound: largest absolute error of a logit for these features.
     """
     wrong = sum(
-        _differ(logits[row], known[which].logits[index], error_bound + known[which].tolerance)
-        for row, which, index in request.probes
+        _differ(logits[row], probe.logits, error_bound + probe.tolerance) for row, probe in request.probes
     )
     unequal = sum(
         _differ(logits[row], logits[request.documents[document]], 2 * error_bound)
         for row, document in request.twins
     )
     return HonestyReport(len(request.probes), wrong, len(request.twins), unequal)
+
+
+def _weigh_nodes(count: int, place: float) -> Floats:
+    """Return Lagrange's weights of `count` equidistant points for the value at a place of the line."""
+    nodes = [node / (count - 1) for node in range(count)]
+    weights = [math.prod((place - b) / (a - b) for b in nodes if b != a) for a in nodes]
+    return np.array(weights, np.float64)
 
 
 def _differ(logits: Floats, expected: Floats, tolerance: float) -> bool:

@@ -10,6 +10,7 @@ logits (`lexveil.privacy.he.keys` explains why).
 from __future__ import annotations
 
 import hashlib
+import secrets
 import ssl
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,10 +27,18 @@ from pydantic import ValidationError
 
 from lexveil.pipeline.serving import bundles, wire
 from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, RetryPolicy, ServingError
-from lexveil.pipeline.serving.client.checks import HonestyReport, KnownAnswers, check_answers, mix_checks
+from lexveil.pipeline.serving.client.checks import (
+    FIRST_LINES,
+    MOST_LINES,
+    HonestyReport,
+    check_answers,
+    keep_lines,
+    mix_checks,
+    plan_lines,
+)
 from lexveil.pipeline.serving.client.extractor import LocalExtractor
 from lexveil.pipeline.serving.client.manifest import (
-    build_known_answers,
+    build_published_probes,
     check_manifest,
     compute_error_bound,
     read_parameters,
@@ -39,7 +48,6 @@ from lexveil.pipeline.serving.local_token import read_local_token
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
-from lexveil.privacy.he.probes import probe_features
 from lexveil.privacy.he.wire_format import MalformedError
 
 if TYPE_CHECKING:
@@ -47,12 +55,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EncryptedClassifier", "InProcessTransport", "Predictions", "RetryPolicy", "ServingError"]
 
-OWN_PROBES = 4
 _TIMEOUT_SECONDS = 60.0
 _SESSIONS_TRIED = 3
 _HEADS_TRIED = 6
 _MESSAGE_BYTES = 1 << 20
 _FILE_BYTES = 1 << 30
+_random = secrets.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +264,7 @@ class EncryptedClassifier:
         if not self._checks:
             logits, honesty = self._evaluate(name, matrix), None
         else:
-            logits, honesty = self._evaluate_with_checks(name, matrix, bound)
+            logits, honesty = self._evaluate_with_checks(name, matrix)
         labels = [self.manifest.labels[index] for index in logits.argmax(axis=1)]
         return Predictions(labels, logits, bound, name, honesty)
 
@@ -345,7 +353,7 @@ class EncryptedClassifier:
             if manifest.issued_at < pin.issued_at:
                 return None
             pin.sessions.clear()  # they are bound to the former head
-            pin.answers, pin.tolerance = [], 0.0  # another head: the former answers are no longer valid
+            pin.lines = []  # another head: the former answers are no longer valid
         pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
         pin.issued_at = max(pin.issued_at, manifest.issued_at)
         self._state.save()
@@ -368,31 +376,32 @@ class EncryptedClassifier:
         capacity = read_parameters(slot).documents_per_ciphertext
         return "slot" if 2 * documents >= capacity else "block"
 
-    def _evaluate_with_checks(
-        self, name: wire.LayoutName, matrix: Floats, bound: float
-    ) -> tuple[Floats, HonestyReport]:
+    def _evaluate_with_checks(self, name: wire.LayoutName, matrix: Floats) -> tuple[Floats, HonestyReport]:
         """Return the documents' logits if all known answers and duplicates among them are right."""
         layout, pin = self.manifest.layouts[name], self._state.pin
-        bound = max(bound, compute_error_bound(layout, 1.0))  # probes have norm 1
-        own = probe_features(pin.probe_seed, OWN_PROBES, matrix.shape[1])
-        known = [build_known_answers(self.manifest, matrix.shape[1])]
-        if pin.answers:
-            known.append(KnownAnswers(own, np.array(pin.answers), pin.tolerance))
-        first_time = None if pin.answers else own
-        request = mix_checks(matrix, known, read_parameters(layout).documents_per_ciphertext, first_time)
+        parameters = read_parameters(layout)
+        published = build_published_probes(self.manifest, matrix.shape[1])
+        sources = [lambda: _random.choice(published)]
+        if pin.lines:  # twice: what the server does not know finds more
+            sources += 2 * [lambda: _random.choice(pin.lines).draw()]
+        planned = plan_lines(matrix, 1 if pin.lines else FIRST_LINES, parameters.degree)
+        asked = np.concatenate([line.asked for line in planned])
+        request = mix_checks(matrix, sources, parameters.documents_per_ciphertext, asked)
+        norm = float(np.linalg.norm(request.features, axis=1).max())
+        bound = compute_error_bound(layout, norm)
         logits = self._evaluate(name, request.features)
-        report = check_answers(request, logits, known, bound)
+        report = check_answers(request, logits, bound)
         if not report.honest:
             raise ServingError(
                 "dishonest",
                 f"the server's answers are wrong: {report.wrong_probes} of {report.probes} known ones, "
                 f"{report.unequal_twins} of {report.twins} duplicates; nothing was kept",
             )
-        answers = logits[request.documents]
-        if first_time is not None:
-            pin.answers, pin.tolerance = answers[len(matrix) :].tolist(), bound
-            self._state.save()
-        return answers[: len(matrix)], report
+        answers, extra = np.split(logits[request.documents], [len(matrix)])
+        new = keep_lines(planned, answers, extra, bound)
+        pin.lines = _random.sample(pin.lines, min(len(pin.lines), MOST_LINES - len(new))) + new
+        self._state.save()
+        return answers, report
 
     def _evaluate(self, name: wire.LayoutName, matrix: Floats) -> Floats:
         """Return the logits of features, evaluated by the server."""

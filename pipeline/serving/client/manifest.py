@@ -7,8 +7,8 @@ import json
 import numpy as np
 
 from lexveil.pipeline.serving import wire
-from lexveil.pipeline.serving.client import checks
 from lexveil.pipeline.serving.client.channel import ServingError
+from lexveil.pipeline.serving.client.checks import Probe
 from lexveil.privacy.he.layout import rotation_steps
 from lexveil.privacy.he.parameters import Parameters
 from lexveil.privacy.he.probes import probe_features
@@ -46,12 +46,13 @@ def check_manifest(manifest: wire.ServerManifest) -> None:
     _check_stated_errors(manifest)
 
 
-def build_known_answers(manifest: wire.ServerManifest, n_features: int) -> checks.KnownAnswers:
+def build_published_probes(manifest: wire.ServerManifest, n_features: int) -> list[Probe]:
     """Build the probes that the manifest publishes, with their answers."""
     probes = manifest.probes
     assert probes is not None  # otherwise the manifest was refused
     features = probe_features(probes.seed, len(probes.answers), n_features)
-    return checks.KnownAnswers(features, np.array(probes.answers), probes.rounding)
+    answers = np.array(probes.answers)
+    return [Probe(*known, probes.rounding) for known in zip(features, answers, strict=True)]
 
 
 def read_parameters(layout: wire.Layout) -> Parameters:

@@ -1,24 +1,31 @@
-"""What a client remembers of one endpoint: its identity, its answers to probes, and the client's secret keys.
+"""What a client remembers of one endpoint: its identity, answers that it gave, and the client's secret keys.
 
-It is kept in memory, or in a folder of mode 0700 with files of mode 0600. `pin.json` contains answers to the
-client's own probes. They are decrypted logits, and like every logit must not leave this machine.
+It is kept in memory, or in a folder of mode 0700 with files of mode 0600. `pin.json` contains feature rows of
+a few documents, and the answers to them. Like every feature row and logit, they must not leave this machine.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
-import secrets
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import ServingError
+from lexveil.pipeline.serving.client.checks import Line
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.privacy.he.keys import ClientKeys, SecretKeyError
+from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
+
+_FORMER_FIELDS = {"probe_seed", "answers", "tolerance"}  # until protocol 2
 
 
 @dataclass(slots=True)
@@ -29,19 +36,35 @@ class Pin:
         public_key: key that signed the manifest, base64; empty before the first use.
         issued_at: time of the last manifest.
         commitment: commitment to the weights in the last manifest.
-        probe_seed: secret seed of the client's own probes.
-        answers: logits of the first answers to them; empty before they are known.
-        tolerance: stated error of the answers.
+        lines: answers that the server gave, and the rows that they belong to; empty before the first use.
         sessions: ids of the open sessions, by layout.
     """
 
     public_key: str = ""
     issued_at: str = ""
     commitment: str = ""
-    probe_seed: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
-    answers: list[list[float]] = field(default_factory=list[list[float]], repr=False)
-    tolerance: float = 0.0
     sessions: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    lines: list[Line] = field(default_factory=list[Line], repr=False)
+
+    def to_json(self) -> str:
+        """Return the record that `from_json` reads."""
+        own = {name: getattr(self, name) for name in ("public_key", "issued_at", "commitment", "sessions")}
+        return json.dumps({**own, "lines": [_encode_line(line) for line in self.lines]})
+
+    @classmethod
+    def from_json(cls, text: str) -> Pin:
+        """Read a record. Answers to the probes of earlier versions, which a server could predict, are left.
+
+        Raises:
+            ValueError: it is not a record of a pin.
+        """
+        try:
+            record = json.loads(text)
+            lines = [_decode_line(line) for line in record.get("lines", [])]
+            left = {"lines", *_FORMER_FIELDS}
+            return cls(lines=lines, **{name: value for name, value in record.items() if name not in left})
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError("not the record of a pin") from None
 
 
 class ClientState:
@@ -90,7 +113,7 @@ class ClientState:
             return
         try:
             _make_private_folder(self._folder)
-            write_bytes(self._folder / "pin.json", json.dumps(asdict(self.pin)).encode(), mode=0o600)
+            write_bytes(self._folder / "pin.json", self.pin.to_json().encode(), mode=0o600)
         except OSError:
             raise ServingError("state", "the client's folder of keys and pins cannot be written") from None
 
@@ -164,10 +187,27 @@ def _make_private_folder(folder: Path) -> None:
 
 def _read_pin(folder: Path) -> Pin:
     try:
-        record = json.loads((folder / "pin.json").read_text())
-        return Pin(**record)
+        return Pin.from_json((folder / "pin.json").read_text())
     except FileNotFoundError:
         return Pin()
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         # Not replaced: whoever can damage this file could make the client trust another server.
         raise ServingError("state", "the file with the endpoint's pin cannot be read") from None
+
+
+def _encode_line(line: Line) -> dict[str, Any]:
+    return {"ends": _encode(line.ends), "logits": _encode(line.logits), "tolerance": line.tolerance}
+
+
+def _decode_line(record: dict[str, Any]) -> Line:
+    return Line(_decode(record["ends"]), _decode(record["logits"]), float(record["tolerance"]))
+
+
+def _encode(matrix: Floats) -> dict[str, Any]:
+    content = base64.b64encode(np.ascontiguousarray(matrix, "<f8").tobytes()).decode()
+    return {"shape": list(matrix.shape), "float64": content}
+
+
+def _decode(record: dict[str, Any]) -> Floats:
+    content = base64.b64decode(record["float64"], validate=True)
+    return np.frombuffer(content, "<f8").reshape(record["shape"])

@@ -241,10 +241,18 @@ class TestProbes:
         assert np.array_equal(probes, probe_features("a seed", count, n_features))
         assert not np.array_equal(probes, probe_features("another", count, n_features))
 
-    def test_they_are_the_bits_of_a_published_function(self) -> None:
-        stream = hashlib.shake_256(b"lexveil-probe\0seed").digest(16)
-        signs = [1 if byte >> (7 - bit) & 1 else -1 for byte in stream for bit in range(8)]
-        assert (probe_features("seed", 2, 64) * 8).ravel().tolist() == signs
+    def test_they_are_gaussian_values_of_a_published_function(self) -> None:
+        stream = hashlib.shake_256(b"lexveil-probe-3\0seed").digest(16 * 2 * 64)
+        numbers = [((word >> 11) + 1) / 2**53 for (word,) in struct.iter_unpack("<Q", stream)]
+        pairs = zip(numbers[: 2 * 64], numbers[2 * 64 :], strict=True)
+        normal = [math.sqrt(-2 * math.log(one)) * math.cos(2 * math.pi * other) for one, other in pairs]
+        for row, probe in zip((normal[:64], normal[64:]), probe_features("seed", 2, 64), strict=True):
+            assert probe.tolist() == pytest.approx([value / math.hypot(*row) for value in row], abs=1e-12)
+
+    def test_no_difference_of_two_squares_is_zero_at_all_of_them(self) -> None:
+        squares = probe_features("seed", COUNT, 64) ** 2
+        differences = np.abs(squares[:, :, None] - squares[:, None, :]).max(axis=0)
+        assert differences[np.triu_indices(64, 1)].min() > 1e-3
 
     @pytest.mark.parametrize("bound", [1e-2, 3e-4, 9.9e-6])
     def test_answers_are_rounded_by_no_more_than_the_error_that_is_stated(self, bound: float) -> None:

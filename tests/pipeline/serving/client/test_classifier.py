@@ -21,6 +21,7 @@ from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.serving.server.app import create_app
 from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.privacy.he.activation import Activation
+from lexveil.privacy.he.probes import probe_features
 from lexveil.privacy.he.served_model import LinearHead, NetworkHead, ServedModel
 
 RANDOM = np.random.default_rng(3)
@@ -203,8 +204,6 @@ class TestALyingServer:
             client.classify(FEATURES[:8])
             manifest = client.manifest
         assert manifest.probes is not None
-        from lexveil.privacy.he.probes import probe_features
-
         seen = probe_features(manifest.probes.seed, len(manifest.probes.answers), 64)
         unseen = np.eye(64) - np.linalg.pinv(seen) @ seen
         crafted = LinearHead(HEAD.weight + unseen @ OTHER.weight, HEAD.bias)
@@ -250,6 +249,14 @@ class TestManifest:
     )
     def test_one_that_contradicts_itself(self, change: dict[str, Any]) -> None:
         assert self.shown(change) == "manifest"
+
+    def test_another_protocol_is_named(self) -> None:
+        with EncryptedClassifier.in_process(app_of()) as client:
+            record = {**client.manifest.model_dump(mode="json"), "protocol": 2}
+        signed = {"manifest": json.dumps(record), "public_key": "", "signature": ""}
+        answer = httpx.MockTransport(lambda _: httpx.Response(200, json=signed))
+        with pytest.raises(ServingError, match=r"^the server speaks protocol 2, this client 3: [^\n]+$"):
+            _ = client_of(answer).manifest
 
     def test_weak_parameters(self) -> None:
         with EncryptedClassifier.in_process(app_of()) as client:
