@@ -150,9 +150,17 @@ def classify(
     console.show(classify_file(source, target, server.endpoint(checks), settings), options.as_json)
 
 
-def rotate_keys(*, server: EndpointOptions, options: CommonOptions) -> None:
+def rotate_keys(
+    trust_again: Annotated[
+        bool,
+        typer.Option("--trust-again", help="Trust a server again that was refused for a wrong answer."),
+    ] = False,
+    *,
+    server: EndpointOptions,
+    options: CommonOptions,
+) -> None:
     """Remove this client's secret keys for an endpoint; the next request makes and uploads new ones."""
     options.settings()
     from lexveil.pipeline.serving import classify as client
 
-    console.show(client.rotate_keys(server.endpoint()), options.as_json)
+    console.show(client.rotate_keys(server.endpoint(), trust_again=trust_again), options.as_json)

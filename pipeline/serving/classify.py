@@ -11,11 +11,13 @@ from typing import Any
 
 from lexveil.pipeline.errors import SettingsError, SourceError
 from lexveil.pipeline.records import SourceDocument
-from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, ServingError
+from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, RetryPolicy, ServingError
 from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import Rejected, read_item, scan_sources
 from lexveil.pipeline.workspace.storage import locate_state_folder, write_output
+
+_COURTESY_SECONDS = 2.0  # of waits until a server that does not answer is not told of a rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,12 @@ class Endpoint:
     certificate: Path | None = None
     key: Path | None = None
 
-    def connect(self, settings: Settings) -> EncryptedClassifier:
+    def connect(self, settings: Settings, retry_policy: RetryPolicy | None = None) -> EncryptedClassifier:
         """Connect to the endpoint, and check its manifest.
+
+        Args:
+            settings: settings of masking and of the public encoder.
+            retry_policy: retries; None: the defaults.
 
         Raises:
             ServingError: the endpoint cannot be reached, refuses, or cannot be trusted.
@@ -56,6 +62,7 @@ class Endpoint:
             public_key=self.public_key,
             settings=settings,
             checks=self.checks,
+            retry_policy=retry_policy,
             tls=self._tls(),
         )
 
@@ -116,7 +123,7 @@ def classify_file(source: Path, target: Path, endpoint: Endpoint, settings: Sett
     documents, unreadable = _read_documents(source, settings)
     with endpoint.connect(settings) as client:
         predictions = client.predict([document.text for document in documents])
-        manifest = client.manifest
+        manifest, known_since = client.manifest, client.head_since
     lines = [
         json.dumps({"id": document.source_id, "label": label}, ensure_ascii=False)
         for document, label in zip(documents, predictions.labels, strict=True)
@@ -130,6 +137,7 @@ def classify_file(source: Path, target: Path, endpoint: Endpoint, settings: Sett
         "model": manifest.model,
         "profile": manifest.profile,
         "layout": predictions.layout,
+        "head_known_since": known_since,
         "parameters": manifest.layouts[predictions.layout].reason,
         "error_bound": predictions.error_bound,
         "checks_passed": 0 if report is None else report.probes + report.twins,
@@ -151,11 +159,15 @@ def _read_documents(source: Path, settings: Settings) -> tuple[list[SourceDocume
     return documents, unreadable
 
 
-def rotate_keys(endpoint: Endpoint) -> dict[str, Any]:
+def rotate_keys(endpoint: Endpoint, *, trust_again: bool = False) -> dict[str, Any]:
     """Remove the secret keys for an endpoint. The next request makes and uploads new ones.
 
     The server is asked to delete the old evaluation keys. If it cannot be reached, the secret keys are
     removed all the same.
+
+    Args:
+        endpoint: the endpoint.
+        trust_again: trust a server that was refused because of a dishonest answer, as at first use.
 
     Returns:
         `removed`: number of key files; `server_told`: True if the server was asked.
@@ -163,11 +175,14 @@ def rotate_keys(endpoint: Endpoint) -> dict[str, Any]:
     Raises:
         ServingError: the server cannot be trusted.
     """
+    state = ClientState.for_endpoint(endpoint.state_folder, endpoint.url)
+    if trust_again:
+        state.trust_again()
     try:
-        with endpoint.connect(Settings()) as client:
+        with endpoint.connect(Settings(), RetryPolicy(total=_COURTESY_SECONDS)) as client:
             return {"removed": client.rotate_keys(), "server_told": True}
     except ServingError as error:
-        if error.code == "dishonest":
+        if error.code in ("dishonest", "refused"):
             raise
-        removed = ClientState.for_endpoint(endpoint.state_folder, endpoint.url).rotate()
-        return {"removed": removed, "server_told": False}
+        with state.update():
+            return {"removed": state.remove_keys()[0], "server_told": False}

@@ -83,8 +83,11 @@ class ClientKeys:
         Raises:
             FileExistsError: There is such a file.
         """
-        content = self.parameters.to_json().encode() + b"\n" + to_bytes(self._secret_key)
-        write_atomically(path, content, overwrite=False)
+        write_atomically(path, self.to_bytes(), overwrite=False)
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a file that `load` reads. It is the secret key."""
+        return self.parameters.to_json().encode() + b"\n" + to_bytes(self._secret_key)
 
     @property
     def parameters(self) -> Parameters:

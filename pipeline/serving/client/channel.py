@@ -25,8 +25,8 @@ class ServingError(EndpointError):
     """The endpoint cannot be reached, refuses, violates the protocol, or gives wrong answers.
 
     Attributes:
-        code: `unreachable`, `protocol`, `manifest`, `features`, `dishonest`, `state`, or the code of a
-            refusal.
+        code: `unreachable`, `protocol`, `manifest`, `features`, `dishonest`, `refused` (after a dishonest
+            answer), `state`, or the code of a refusal by the server.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -117,12 +117,15 @@ class Channel:
         return self._retry(lambda: self._send("GET", path, None, max_bytes))
 
     def delete(self, path: str) -> None:
-        """Send a DELETE.
+        """Send a DELETE, once: the client depends on none.
 
         Raises:
             ServingError: the request fails.
         """
-        self._retry(lambda: self._send("DELETE", path, None, _REFUSAL_BYTES))
+        try:
+            self._send("DELETE", path, None, _REFUSAL_BYTES)
+        except _RetryableError as failure:
+            raise failure.error from None
 
     def post(self, path: str, body: bytes, max_bytes: int) -> bytes:
         """Return the body of the reply to a POST. Its digest must be bound to this very request.

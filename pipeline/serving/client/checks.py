@@ -28,6 +28,7 @@ DOCUMENTS_PER_CHECK = 64
 FIRST_LINES = 2
 MOST_LINES = 16
 _TWIN_SHARE = 0.25
+_RENEWED_SHARE = 0.25
 _random = secrets.SystemRandom()
 
 
@@ -170,11 +171,35 @@ def keep_lines(planned: Sequence[PlannedLine], documents: Floats, asked: Floats,
         asked: logits of what the lines ask for, one line after the other. Shape (lines * degree, n_classes).
         bound: stated error of the answers.
     """
-    parts = np.split(asked, len(planned))
-    return [
-        Line(line.ends, np.concatenate([documents[[line.document]], part]), bound)
-        for line, part in zip(planned, parts, strict=True)
-    ]
+    kept: list[Line] = []
+    start = 0
+    for line in planned:
+        end = start + len(line.asked)
+        logits = np.concatenate([documents[[line.document]], asked[start:end]])
+        kept.append(Line(line.ends, logits, bound))
+        start = end
+    return kept
+
+
+def count_new_lines(kept: int) -> int:
+    """Return how many lines a request adds to those that are kept.
+
+    Once there are enough, one in some requests replaces another: its points cost blocks of the request.
+    """
+    if not kept:
+        return FIRST_LINES
+    return int(kept < MOST_LINES or _random.random() < _RENEWED_SHARE)
+
+
+def replace_lines(kept: Sequence[Line], new: Sequence[Line]) -> list[Line]:
+    """Return at most `MOST_LINES` lines: the new ones, and a random choice of those that were kept."""
+    return [*_random.sample(kept, min(len(kept), MOST_LINES - len(new))), *new]
+
+
+def list_sources(published: Sequence[Probe], kept: Sequence[Line]) -> list[Callable[[], Probe]]:
+    """Return functions that draw probes: half as many published ones, which the server knows, as own ones."""
+    sources: list[Callable[[], Probe]] = [lambda: _random.choice(published)]
+    return [*sources, *(2 * [lambda: _random.choice(kept).draw()] if kept else [])]
 
 
 def mix_checks(

@@ -10,12 +10,12 @@ logits (`lexveil.privacy.he.keys` explains why).
 from __future__ import annotations
 
 import hashlib
-import secrets
 import ssl
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -28,13 +28,15 @@ from pydantic import ValidationError
 from lexveil.pipeline.serving import bundles, wire
 from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, RetryPolicy, ServingError
 from lexveil.pipeline.serving.client.checks import (
-    FIRST_LINES,
-    MOST_LINES,
     HonestyReport,
+    Line,
     check_answers,
+    count_new_lines,
     keep_lines,
+    list_sources,
     mix_checks,
     plan_lines,
+    replace_lines,
 )
 from lexveil.pipeline.serving.client.extractor import LocalExtractor
 from lexveil.pipeline.serving.client.manifest import (
@@ -43,9 +45,8 @@ from lexveil.pipeline.serving.client.manifest import (
     compute_error_bound,
     read_parameters,
 )
-from lexveil.pipeline.serving.client.trust_store import ClientState
+from lexveil.pipeline.serving.client.trust_store import ClientState, HeldKeys, OpenSession
 from lexveil.pipeline.serving.local_token import read_local_token
-from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
 from lexveil.privacy.he.wire_format import MalformedError
@@ -60,7 +61,6 @@ _SESSIONS_TRIED = 3
 _HEADS_TRIED = 6
 _MESSAGE_BYTES = 1 << 20
 _FILE_BYTES = 1 << 30
-_random = secrets.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +220,14 @@ class EncryptedClassifier:
             self._manifest = self._fetch_manifest()
         return self._manifest
 
+    @property
+    def head_since(self) -> str:
+        """Time when this client first saw the weights that the manifest names, ISO 8601, UTC.
+
+        What it knows of the server's answers is as old at most: a server that names new weights starts anew.
+        """
+        return self._state.pin.head_since
+
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Classify texts. They are masked and embedded here; the server receives ciphertexts.
 
@@ -261,10 +269,16 @@ class EncryptedClassifier:
         name = self._choose_layout(len(matrix))
         layout = self.manifest.layouts[name]
         bound = compute_error_bound(layout, _check_norm(matrix, layout, read_parameters(layout)))
+        with self._state.update() as pin:
+            pin.require_trusted()
+            keys = self._state.get_keys(name, read_parameters(layout))
+            lines = list(pin.lines)
         if not self._checks:
-            logits, honesty = self._evaluate(name, matrix), None
+            logits, honesty = self._evaluate(name, matrix, keys), None
+            if not np.isfinite(logits).all():
+                raise self._refuse_server("they cannot be decrypted")
         else:
-            logits, honesty = self._evaluate_with_checks(name, matrix)
+            logits, honesty = self._evaluate_with_checks(name, matrix, keys, lines)
         labels = [self.manifest.labels[index] for index in logits.argmax(axis=1)]
         return Predictions(labels, logits, bound, name, honesty)
 
@@ -301,10 +315,28 @@ class EncryptedClassifier:
         Returns:
             The number of secret key files that were removed.
         """
-        for session in self._state.pin.sessions.values():
+        with self._state.update():
+            removed, sessions = self._state.remove_keys()
+        self._close_sessions(sessions)
+        return removed
+
+    def _close_sessions(self, sessions: Sequence[str]) -> None:
+        for session in sessions:
             with suppress(ServingError):
                 self._channel.delete(f"/v1/sessions/{session}")
-        return self._state.rotate()
+
+    def _refuse_server(self, reason: str) -> ServingError:
+        """Drop the keys and the sessions, refuse the server from now on, and return the error to raise.
+
+        What the server sees does not depend on the reason: it has answered everything before, and its
+        sessions are closed.
+        """
+        self._close_sessions(self._state.refuse_server())
+        return ServingError(
+            "dishonest",
+            f"the server's answers are wrong ({reason}): nothing was kept, the keys were deleted, and it is "
+            "refused from now on (`lexveil keys rotate --trust-again` ends that)",
+        )
 
     @property
     def _named(self) -> str:
@@ -327,6 +359,7 @@ class EncryptedClassifier:
 
     def _fetch_manifest(self) -> wire.ServerManifest:
         """Return the server's manifest. One older than what was seen may be a replica's that is behind."""
+        self._state.pin.require_trusted()
         waited: float | None = 0.0
         for attempt in range(_HEADS_TRIED):
             manifest = self._read_manifest()
@@ -339,24 +372,23 @@ class EncryptedClassifier:
 
     def _read_manifest(self) -> wire.ServerManifest | None:
         """Return the server's manifest, and pin it; None if it is an older one, of other weights."""
-        pin = self._state.pin
         content = self._channel.get("/v1/manifest", _MESSAGE_BYTES)
-        try:
-            signed = wire.SignedManifest.model_validate_json(content)
-            manifest = signed.verify(self._public_key or pin.public_key or None)
-        except ValidationError:
-            raise ServingError("manifest", "the server's manifest is malformed") from None
-        except bundles.WireError as error:
-            raise ServingError("manifest", str(error)) from None
-        check_manifest(manifest)
-        if manifest.weights_commitment != pin.commitment:
-            if manifest.issued_at < pin.issued_at:
-                return None
-            pin.sessions.clear()  # they are bound to the former head
-            pin.lines = []  # another head: the former answers are no longer valid
-        pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
-        pin.issued_at = max(pin.issued_at, manifest.issued_at)
-        self._state.save()
+        with self._state.update() as pin:
+            try:
+                signed = wire.SignedManifest.model_validate_json(content)
+                manifest = signed.verify(self._public_key or pin.public_key or None)
+            except ValidationError:
+                raise ServingError("manifest", "the server's manifest is malformed") from None
+            except bundles.WireError as error:
+                raise ServingError("manifest", str(error)) from None
+            check_manifest(manifest)
+            if manifest.weights_commitment != pin.commitment:
+                if manifest.issued_at < pin.issued_at:
+                    return None
+                pin.lines = []  # another head: the former answers are no longer valid
+                pin.head_since = datetime.now(UTC).isoformat(timespec="seconds")
+            pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
+            pin.issued_at = max(pin.issued_at, manifest.issued_at)
         self._manifest_digest = wire.name_manifest(signed.manifest)
         return manifest
 
@@ -376,80 +408,96 @@ class EncryptedClassifier:
         capacity = read_parameters(slot).documents_per_ciphertext
         return "slot" if 2 * documents >= capacity else "block"
 
-    def _evaluate_with_checks(self, name: wire.LayoutName, matrix: Floats) -> tuple[Floats, HonestyReport]:
+    def _evaluate_with_checks(
+        self, name: wire.LayoutName, matrix: Floats, keys: HeldKeys, lines: list[Line]
+    ) -> tuple[Floats, HonestyReport]:
         """Return the documents' logits if all known answers and duplicates among them are right."""
-        layout, pin = self.manifest.layouts[name], self._state.pin
+        layout = self.manifest.layouts[name]
         parameters = read_parameters(layout)
-        published = build_published_probes(self.manifest, matrix.shape[1])
-        sources = [lambda: _random.choice(published)]
-        if pin.lines:  # twice: what the server does not know finds more
-            sources += 2 * [lambda: _random.choice(pin.lines).draw()]
-        planned = plan_lines(matrix, 1 if pin.lines else FIRST_LINES, parameters.degree)
-        asked = np.concatenate([line.asked for line in planned])
+        sources = list_sources(build_published_probes(self.manifest, matrix.shape[1]), lines)
+        planned = plan_lines(matrix, count_new_lines(len(lines)), parameters.degree)
+        asked = np.concatenate([np.empty((0, matrix.shape[1])), *(line.asked for line in planned)])
         request = mix_checks(matrix, sources, parameters.documents_per_ciphertext, asked)
-        norm = float(np.linalg.norm(request.features, axis=1).max())
-        bound = compute_error_bound(layout, norm)
-        logits = self._evaluate(name, request.features)
+        bound = compute_error_bound(layout, float(np.linalg.norm(request.features, axis=1).max()))
+        logits = self._evaluate(name, request.features, keys)
         report = check_answers(request, logits, bound)
-        if not report.honest:
-            raise ServingError(
-                "dishonest",
-                f"the server's answers are wrong: {report.wrong_probes} of {report.probes} known ones, "
-                f"{report.unequal_twins} of {report.twins} duplicates; nothing was kept",
+        if not (report.honest and np.isfinite(logits).all()):
+            raise self._refuse_server(
+                f"{report.wrong_probes} of {report.probes} known ones, "
+                f"{report.unequal_twins} of {report.twins} duplicates"
             )
         answers, extra = np.split(logits[request.documents], [len(matrix)])
-        new = keep_lines(planned, answers, extra, bound)
-        pin.lines = _random.sample(pin.lines, min(len(pin.lines), MOST_LINES - len(new))) + new
-        self._state.save()
+        self._keep_answers(keep_lines(planned, answers, extra, bound))
         return answers, report
 
-    def _evaluate(self, name: wire.LayoutName, matrix: Floats) -> Floats:
-        """Return the logits of features, evaluated by the server."""
+    def _keep_answers(self, new: list[Line]) -> None:
+        if not new:
+            return
+        with self._state.update() as pin:
+            # Another process may have seen a manifest of other weights meanwhile.
+            if pin.commitment == self.manifest.weights_commitment:
+                pin.lines = replace_lines(pin.lines, new)
+
+    def _evaluate(self, name: wire.LayoutName, matrix: Floats, keys: HeldKeys) -> Floats:
+        """Return the logits of features, evaluated by the server; NaN if an answer cannot be decrypted.
+
+        The whole exchange comes first. Nothing that follows from decrypted answers, nor whether they can be
+        decrypted, changes what is sent.
+        """
         layout = self.manifest.layouts[name]
-        keys = self._state.get_keys(name, read_parameters(layout))
-        ciphertexts = keys.encrypt(matrix)
+        ciphertexts = keys.keys.encrypt(matrix)
         replies: list[bytes] = []
         for start in range(0, len(ciphertexts), layout.ciphertexts_per_request):
             part = ciphertexts[start : start + layout.ciphertexts_per_request]
             replies += self._send_ciphertexts(name, part, keys)
         try:
-            return keys.decrypt(replies, len(matrix))
-        except MalformedError as error:
-            raise ServingError("protocol", f"the server's answer was refused: {error}") from None
+            return keys.keys.decrypt(replies, len(matrix))
+        except (MalformedError, ValueError, RuntimeError):
+            return np.full((len(matrix), len(self.manifest.labels)), np.nan)
 
     def _send_ciphertexts(
-        self, name: wire.LayoutName, ciphertexts: Sequence[bytes], keys: ClientKeys
+        self, name: wire.LayoutName, ciphertexts: Sequence[bytes], keys: HeldKeys
     ) -> list[bytes]:
-        """Send one request, and return one reply per ciphertext."""
-        limit = bundles.max_bundle_bytes(len(ciphertexts), keys.max_reply_bytes)
+        """Send one request, and return one reply per ciphertext; nothing if the answer is none."""
+        longest = keys.keys.max_reply_bytes
+        limit = bundles.max_bundle_bytes(len(ciphertexts), longest)
         content = self._post_in_session(name, bundles.bundle(ciphertexts), limit, keys)
         try:
-            replies = bundles.unbundle(content, len(ciphertexts), keys.max_reply_bytes)
-        except bundles.WireError as error:
-            raise ServingError("protocol", f"the server's answer was refused: {error}") from None
-        if len(replies) != len(ciphertexts):
-            raise ServingError("protocol", "the server answered another number of ciphertexts")
-        return replies
+            return bundles.unbundle(content, len(ciphertexts), longest)
+        except bundles.WireError:
+            return []  # as a reply that cannot be decrypted
 
-    def _post_in_session(self, name: wire.LayoutName, body: bytes, limit: int, keys: ClientKeys) -> bytes:
+    def _post_in_session(self, name: wire.LayoutName, body: bytes, limit: int, keys: HeldKeys) -> bytes:
         """Post a body to the session of a layout. A session that the server has forgotten is opened again."""
-        sessions = self._state.pin.sessions
         for _ in range(_SESSIONS_TRIED):
-            if name not in sessions:
-                sessions[name] = self._open_session(name, keys)
-                self._state.save()
+            session = self._find_session(name, keys)
             try:
-                return self._channel.post(
-                    f"/v1/sessions/{sessions[name]}/classify?{self._named}", body, limit
-                )
+                path = f"/v1/sessions/{session.name}/classify?{self._named}"
+                return self._channel.post(path, body, limit)
             except ServingError as error:
                 if error.code != "session":
                     raise
-                del sessions[name]  # it expired, or the server lost its disk
+            with self._state.update() as pin:  # it expired, or the server lost its disk
+                if pin.sessions.get(name) == session:
+                    del pin.sessions[name]
         raise ServingError("session", "the server forgets the keys as soon as they are uploaded")
 
-    def _open_session(self, name: wire.LayoutName, keys: ClientKeys) -> str:
-        body = bundles.bundle([keys.evaluation_keys()])
+    def _find_session(self, name: wire.LayoutName, keys: HeldKeys) -> OpenSession:
+        """Return the open session of a key and head; others wait while it is opened, and then use it."""
+        head = self.manifest.weights_commitment
+        with self._state.update() as pin:
+            pin.require_trusted()
+            current = self._state.find_keys(name)
+            if current is None or current.fingerprint != keys.fingerprint:
+                raise ServingError("state", "another process has replaced the secret key; try again")
+            session = pin.sessions.get(name)
+            if session is None or (session.key, session.head) != (keys.fingerprint, head):
+                session = OpenSession(self._open_session(name, keys), keys.fingerprint, head)
+                pin.sessions[name] = session
+            return session
+
+    def _open_session(self, name: wire.LayoutName, keys: HeldKeys) -> str:
+        body = bundles.bundle([keys.keys.evaluation_keys()])
         content = self._channel.post(f"/v1/sessions?layout={name}&{self._named}", body, _MESSAGE_BYTES)
         try:
             return wire.SessionOpened.model_validate_json(content).session

@@ -1,17 +1,22 @@
 """What a client remembers of one endpoint: its identity, answers that it gave, and the client's secret keys.
 
-It is kept in memory, or in a folder of mode 0700 with files of mode 0600. `pin.json` contains feature rows of
-a few documents, and the answers to them. Like every feature row and logit, they must not leave this machine.
+It is kept in memory, or in a folder of mode 0700 with files of mode 0600, which the processes of a user share
+under a lock. `pin.json` contains feature rows of a few documents, and the answers to them. Like every feature
+row and logit, they must not leave this machine.
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
-from contextlib import suppress
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +26,41 @@ from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import ServingError
 from lexveil.pipeline.serving.client.checks import Line
 from lexveil.pipeline.workspace.storage import write_bytes
+from lexveil.privacy.files import write_atomically
 from lexveil.privacy.he.keys import ClientKeys, SecretKeyError
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
 
 _FORMER_FIELDS = {"probe_seed", "answers", "tolerance"}  # until protocol 2
+_TEXTS = ("public_key", "issued_at", "commitment", "head_since", "refused_at")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """An open session, and what it belongs to.
+
+    Attributes:
+        name: id of the session.
+        key: fingerprint of the secret key. With another key, its answers could not be decrypted.
+        head: commitment to the weights of the head that it was opened for.
+    """
+
+    name: str = field(repr=False)
+    key: str = field(repr=False)
+    head: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKeys:
+    """A secret key of this client.
+
+    Attributes:
+        keys: the key.
+        fingerprint: digest of its file, by which other processes recognize it.
+    """
+
+    keys: ClientKeys
+    fingerprint: str = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -36,33 +71,61 @@ class Pin:
         public_key: key that signed the manifest, base64; empty before the first use.
         issued_at: time of the last manifest.
         commitment: commitment to the weights in the last manifest.
+        head_since: time when this client first saw that commitment, ISO 8601, UTC.
+        refused_at: time of a dishonest answer, ISO 8601, UTC; empty if there was none.
+        sessions: the open sessions, by layout.
         lines: answers that the server gave, and the rows that they belong to; empty before the first use.
-        sessions: ids of the open sessions, by layout.
     """
 
     public_key: str = ""
     issued_at: str = ""
     commitment: str = ""
-    sessions: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    head_since: str = ""
+    refused_at: str = ""
+    sessions: dict[str, OpenSession] = field(default_factory=dict[str, OpenSession], repr=False)
     lines: list[Line] = field(default_factory=list[Line], repr=False)
+
+    def require_trusted(self) -> None:
+        """Refuse a server that has given a dishonest answer.
+
+        Raises:
+            ServingError: it has, and nobody has said since that it may be trusted again.
+        """
+        if self.refused_at:
+            raise ServingError(
+                "refused",
+                f"this server gave wrong answers on {self.refused_at} and is refused; "
+                "`lexveil keys rotate --trust-again` accepts it as if it were new",
+            )
 
     def to_json(self) -> str:
         """Return the record that `from_json` reads."""
-        own = {name: getattr(self, name) for name in ("public_key", "issued_at", "commitment", "sessions")}
-        return json.dumps({**own, "lines": [_encode_line(line) for line in self.lines]})
+        sessions = {layout: [one.name, one.key, one.head] for layout, one in self.sessions.items()}
+        texts = {name: getattr(self, name) for name in _TEXTS}
+        return json.dumps(
+            {**texts, "sessions": sessions, "lines": [_encode_line(line) for line in self.lines]}
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Pin:
-        """Read a record. Answers to the probes of earlier versions, which a server could predict, are left.
+        """Read a record.
+
+        Of one of an earlier version, the answers to probes that a server could predict are left out, and the
+        sessions, which named no key.
 
         Raises:
             ValueError: it is not a record of a pin.
         """
         try:
-            record = json.loads(text)
-            lines = [_decode_line(line) for line in record.get("lines", [])]
-            left = {"lines", *_FORMER_FIELDS}
-            return cls(lines=lines, **{name: value for name, value in record.items() if name not in left})
+            record: dict[str, Any] = json.loads(text)
+            if set(record) - {*_TEXTS, *_FORMER_FIELDS, "sessions", "lines"}:
+                raise ValueError("a pin of a later version")
+            texts = {name: str(record.get(name, "")) for name in _TEXTS}
+            sessions = record.get("sessions", {}).items()
+            named = {layout: OpenSession(*told) for layout, told in sessions if isinstance(told, list)}
+            return cls(
+                **texts, sessions=named, lines=[_decode_line(line) for line in record.get("lines", [])]
+            )
         except (KeyError, TypeError, AttributeError):
             raise ValueError("not the record of a pin") from None
 
@@ -74,7 +137,7 @@ class ClientState:
         folder: folder of the files; None: nothing outlives this process.
 
     Attributes:
-        pin: the state of the endpoint. `save` writes it.
+        pin: the state of the endpoint when it was last read. `update` changes it.
 
     Raises:
         ServingError: the pin cannot be read.
@@ -82,7 +145,7 @@ class ClientState:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._keys: dict[str, ClientKeys] = {}
+        self._keys: dict[str, HeldKeys] = {}
         self.pin = Pin() if folder is None else _read_pin(folder)
 
     @classmethod
@@ -103,41 +166,76 @@ class ClientState:
     def __repr__(self) -> str:
         return "ClientState(...)"
 
-    def save(self) -> None:
-        """Write the pin durably.
+    @contextmanager
+    def update(self) -> Generator[Pin, None, None]:
+        """Read the pin, and write it when the block ends without an error. Other processes wait meanwhile.
+
+        The methods below that need a lock are called in such a block. Blocks cannot be nested.
 
         Raises:
-            ServingError: it cannot be written.
+            ServingError: the folder cannot be used.
         """
         if self._folder is None:
+            yield self.pin
             return
-        try:
-            _make_private_folder(self._folder)
-            write_bytes(self._folder / "pin.json", self.pin.to_json().encode(), mode=0o600)
-        except OSError:
-            raise ServingError("state", "the client's folder of keys and pins cannot be written") from None
+        with _lock(self._folder):
+            self.pin = _read_pin(self._folder)
+            before = self.pin.to_json()
+            yield self.pin
+            after = self.pin.to_json()
+            if after == before:
+                return
+            try:
+                write_bytes(self._folder / "pin.json", after.encode(), mode=0o600)
+            except OSError:
+                raise ServingError(
+                    "state", "the client's folder of keys and pins cannot be written"
+                ) from None
 
-    def get_keys(self, layout: wire.LayoutName, parameters: Parameters) -> ClientKeys:
+    def get_keys(self, layout: wire.LayoutName, parameters: Parameters) -> HeldKeys:
         """Return the secret key of a layout. It is made if there is none, or if it has other parameters.
+
+        Needs a lock.
 
         Raises:
             ServingError: others can read the key file, or it cannot be read or written.
         """
-        keys = self._keys.get(layout) or self._load(layout)
-        if keys is None or keys.parameters != parameters:
-            keys = ClientKeys.generate(parameters)
-            self._store(layout, keys)
-        self._keys[layout] = keys
-        return keys
+        held = self.find_keys(layout)
+        if held is None or held.keys.parameters != parameters:
+            self._store(layout, ClientKeys.generate(parameters))
+        return self._keys[layout]
 
-    def rotate(self) -> int:
-        """Delete all secret keys and sessions. New ones are made when they are needed.
+    def find_keys(self, layout: wire.LayoutName) -> HeldKeys | None:
+        """Return the secret key of a layout if there is one. Needs a lock.
+
+        Raises:
+            ServingError: others can read the key file, or it cannot be read.
+        """
+        held = self._keys.get(layout)
+        if self._folder is None:
+            return held
+        try:
+            fingerprint = hashlib.sha256(self._path(layout).read_bytes()).hexdigest()
+            if held is None or held.fingerprint != fingerprint:
+                self._keys[layout] = HeldKeys(ClientKeys.load(self._path(layout)), fingerprint)
+            return self._keys[layout]
+        except FileNotFoundError:
+            self._keys.pop(layout, None)
+            return None
+        except OSError:
+            error = "the secret key file cannot be read"
+        except SecretKeyError as refused:
+            error = str(refused)
+        raise ServingError("state", f"{error}; `lexveil keys rotate` makes a new one")
+
+    def remove_keys(self) -> tuple[int, list[str]]:
+        """Delete all secret keys, and forget the sessions. New ones are made when they are needed.
 
         After that, nothing in this folder can decrypt what was encrypted under the old keys. The pinned
-        answers stay.
+        answers stay. Needs a lock.
 
         Returns:
-            The number of key files that were removed.
+            The number of key files that were removed, and the ids of the sessions.
         """
         removed = 0
         if self._folder is not None:
@@ -145,44 +243,55 @@ class ClientState:
                 path.unlink()
                 removed += 1
         self._keys.clear()
+        sessions = [session.name for session in self.pin.sessions.values()]
         self.pin.sessions.clear()
-        self.save()
-        return removed
+        return removed, sessions
 
-    def _load(self, layout: str) -> ClientKeys | None:
-        if self._folder is None or not self._path(layout).exists():
-            return None
-        try:
-            return ClientKeys.load(self._path(layout))
-        except SecretKeyError as error:
-            raise ServingError("state", f"{error}; `lexveil keys rotate` makes a new one") from None
+    def refuse_server(self) -> list[str]:
+        """Delete all secret keys, and refuse the server until `trust_again`.
+
+        Whether the client goes on tells a dishonest server one bit about the key. There must be no second.
+
+        Returns:
+            The ids of the sessions, which are forgotten.
+        """
+        with self.update() as pin:
+            pin.refused_at = pin.refused_at or datetime.now(UTC).isoformat(timespec="seconds")
+            return self.remove_keys()[1]
+
+    def trust_again(self) -> None:
+        """Trust the server as at first use. Its public key stays pinned; its former answers are forgotten."""
+        with self.update() as pin:
+            pin.refused_at, pin.lines = "", []
 
     def _store(self, layout: str, keys: ClientKeys) -> None:
-        self.pin.sessions.pop(layout, None)  # the server's evaluation keys belong to another secret key
         if self._folder is None:
+            self._keys[layout] = HeldKeys(keys, secrets.token_hex(32))
             return
+        content = keys.to_bytes()
         try:
-            _make_private_folder(self._folder)
-            partial = self._folder / f".{layout}.{os.getpid()}"
-            with suppress(FileNotFoundError):
-                partial.unlink()
-            keys.save(partial)
-            partial.replace(self._path(layout))
+            write_atomically(self._path(layout), content)
         except OSError:
             raise ServingError("state", "the secret key file cannot be written") from None
-        self.save()
+        self._keys[layout] = HeldKeys(keys, hashlib.sha256(content).hexdigest())
 
     def _path(self, layout: str) -> Path:
         assert self._folder is not None
         return self._folder / f"{layout}.key"
 
 
-def _make_private_folder(folder: Path) -> None:
+@contextmanager
+def _lock(folder: Path) -> Generator[None, None, None]:
+    """Wait until no other process uses the folder, and keep the others out. It is made if it is missing."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:
         raise ServingError("state", f"cannot create {folder}; --state names another folder") from None
+    with os.fdopen(descriptor) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # the system frees it with the file, whatever happens
+        yield
 
 
 def _read_pin(folder: Path) -> Pin:

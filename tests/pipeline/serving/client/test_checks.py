@@ -9,7 +9,7 @@ import pytest
 
 from fixtures import liars
 from lexveil.pipeline.serving.client.checks import keep_lines, mix_checks, plan_lines
-from lexveil.pipeline.serving.client.trust_store import Pin
+from lexveil.pipeline.serving.client.trust_store import OpenSession, Pin
 
 RANDOM = np.random.default_rng(4)
 DOCUMENTS = liars.draw_documents(RANDOM, 20)
@@ -62,14 +62,15 @@ class TestPin:
         head = liars.build_head("linear")
         asked = np.concatenate([line.asked for line in planned])
         lines = keep_lines(planned, head.logits(DOCUMENTS), head.logits(asked), 1e-3)
-        pin = Pin("key", "2026", "0" * 64, {"block": "x" * 43}, lines)
+        sessions = {"block": OpenSession("x" * 43, "f" * 64, "0" * 64)}
+        pin = Pin("key", "2026", "0" * 64, "2026", "", sessions, lines)
         again = Pin.from_json(pin.to_json())
         assert again.to_json() == pin.to_json()
         np.testing.assert_array_equal(again.lines[1].ends, lines[1].ends)
         assert repr(lines[0].tolerance) in repr(again.lines[0])
         assert "[" not in repr(again)  # neither rows nor logits
 
-    def test_one_of_protocol_2_loses_only_its_answers_to_predictable_probes(self) -> None:
+    def test_one_of_protocol_2_loses_its_answers_to_predictable_probes(self) -> None:
         former = {
             "public_key": "key",
             "issued_at": "2025",
@@ -80,8 +81,8 @@ class TestPin:
             "sessions": {"block": "x" * 43},
         }
         pin = Pin.from_json(json.dumps(former))
-        assert (pin.public_key, pin.issued_at, pin.sessions) == ("key", "2025", former["sessions"])
-        assert pin.lines == []
+        assert (pin.public_key, pin.issued_at, pin.commitment) == ("key", "2025", "0" * 64)
+        assert (pin.lines, pin.sessions) == ([], {})  # a session named no key
 
     @pytest.mark.parametrize("text", ["", "[]", "{}x", '{"lines": [{}]}', '{"of a later version": 1}', "7"])
     def test_no_pin(self, text: str) -> None:

@@ -1,0 +1,98 @@
+"""The folder of keys and pins, which the processes of a user share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lexveil.pipeline.serving.client.channel import ServingError
+from lexveil.pipeline.serving.client.trust_store import ClientState
+from lexveil.privacy.he.parameters import choose_parameters
+
+ROOT = Path(__file__).resolve().parents[4]
+TRIALS = 4
+CLIENT = """
+import sys
+import numpy as np
+from pathlib import Path
+from lexveil.pipeline.serving.client.classifier import EncryptedClassifier
+features = np.random.default_rng(1).normal(size=(5, 64)) / 9
+print("ready", flush=True)
+for state in sys.stdin:
+    answers = []
+    with EncryptedClassifier.connect(sys.argv[1], state=Path(state.strip())) as client:
+        answers += client.classify(features).labels + client.classify(features).labels
+    print(*answers, flush=True)
+"""
+
+
+def test_clients_that_start_at_once_share_one_key_and_one_session(start_server: Any, tmp_path: Path) -> None:
+    server = start_server()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment["XDG_STATE_HOME"] = str(server.state_home)  # where the token is that admits this user
+    clients = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLIENT, server.url],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+
+    def tell(line: str) -> list[str]:
+        for client in clients if line else ():
+            assert client.stdin is not None
+            client.stdin.write(line + "\n")
+            client.stdin.flush()
+        return [client.stdout.readline().strip() for client in clients if client.stdout is not None]
+
+    try:
+        assert tell("") == ["ready", "ready"]
+        for trial in range(TRIALS):
+            one, other = tell(str(tmp_path / f"state-{trial}"))
+            assert one == other
+            assert len(one.split()) == 10  # none blamed the server
+    finally:
+        for client in clients:
+            client.communicate()
+    assert len([*(tmp_path / "endpoint" / "sessions").iterdir()]) == TRIALS
+
+
+def test_a_key_that_another_process_has_replaced_is_noticed(tmp_path: Path) -> None:
+    parameters = choose_parameters(64, 3)
+    one, other = (ClientState.for_endpoint(tmp_path, "http://localhost") for _ in range(2))
+    with one.update():
+        first = one.get_keys("block", parameters)
+    with other.update():
+        assert other.get_keys("block", parameters).fingerprint == first.fingerprint
+        assert other.remove_keys() == (1, [])
+        second = other.get_keys("block", parameters)
+    with one.update():
+        assert one.get_keys("block", parameters).fingerprint == second.fingerprint != first.fingerprint
+
+
+def test_what_fails_changes_nothing(tmp_path: Path) -> None:
+    state = ClientState.for_endpoint(tmp_path, "http://localhost")
+    with state.update() as pin:
+        pin.public_key = "kept"
+    with suppress(RuntimeError), state.update() as pin:
+        pin.public_key = "lost"
+        raise RuntimeError
+    assert ClientState.for_endpoint(tmp_path, "http://localhost").pin.public_key == "kept"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    state = ClientState(tmp_path / "later" / "state")
+    (tmp_path / "later").write_text("")
+    with pytest.raises(ServingError) as caught, state.update():
+        pass
+    assert caught.value.code == "state"
