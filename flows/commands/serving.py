@@ -56,6 +56,12 @@ class EndpointOptions:
     certificate_key: Annotated[
         Path | None, typer.Option("--certificate-key", help="PEM file of the certificate's private key.")
     ] = None
+    insecure_http: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-http", help="Allow http beyond this machine: others can then read the API key."
+        ),
+    ] = False
 
     def endpoint(self, checks: bool = True) -> Endpoint:
         """Return the endpoint as the client uses it, with or without checks of the server's answers."""
@@ -70,6 +76,7 @@ class EndpointOptions:
             ca=self.ca,
             certificate=self.certificate,
             key=self.certificate_key,
+            insecure_http=self.insecure_http,
         )
 
 

@@ -33,6 +33,7 @@ class Endpoint:
         ca: PEM file of a private certificate authority.
         certificate: PEM file of the client's certificate.
         key: PEM file of the certificate's private key.
+        insecure_http: allow `http://` beyond this machine, where others can read the API key.
     """
 
     url: str
@@ -43,6 +44,7 @@ class Endpoint:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    insecure_http: bool = False
 
     def connect(self, settings: Settings, retry_policy: RetryPolicy | None = None) -> EncryptedClassifier:
         """Connect to the endpoint, and check its manifest.
@@ -64,6 +66,7 @@ class Endpoint:
             checks=self.checks,
             retry_policy=retry_policy,
             tls=self._tls(),
+            insecure_http=self.insecure_http,
         )
 
     @property
@@ -182,7 +185,7 @@ def rotate_keys(endpoint: Endpoint, *, trust_again: bool = False) -> dict[str, A
         with endpoint.connect(Settings(), RetryPolicy(total=_COURTESY_SECONDS)) as client:
             return {"removed": client.rotate_keys(), "server_told": True}
     except ServingError as error:
-        if error.code in ("dishonest", "refused"):
+        if error.code in ("dishonest", "refused", "insecure"):
             raise
         with state.update():
             return {"removed": state.remove_keys()[0], "server_told": False}

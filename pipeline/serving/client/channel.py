@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import random
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,17 +17,19 @@ from pydantic import ValidationError
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.local_token import is_loopback
 
 _RETRIED_STATUSES = (429, 502, 503, 504)
 _REFUSAL_BYTES = 1 << 16
+_TIMEOUT_SECONDS = 60.0
 
 
 class ServingError(EndpointError):
     """The endpoint cannot be reached, refuses, violates the protocol, or gives wrong answers.
 
     Attributes:
-        code: `unreachable`, `protocol`, `manifest`, `features`, `dishonest`, `refused` (after a dishonest
-            answer), `state`, or the code of a refusal by the server.
+        code: `unreachable`, `insecure` (no https), `protocol`, `manifest`, `features`, `dishonest`, `refused`
+            (after a dishonest answer), `state`, or the code of a refusal by the server.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -88,7 +91,7 @@ class Channel:
     """Sends requests to one server.
 
     Args:
-        http: client with the URL of the server. It should be https, because the API key is sent as a bearer
+        http: client with the URL of the server, which `open_http` checks: the API key is sent as a bearer
             token.
         api_key: the API key.
         retry_policy: retries; None: the defaults.
@@ -174,6 +177,9 @@ class Channel:
             raise _RetryableError(_to_unreachable_error(error)) from None
         except httpx.HTTPError as error:
             raise _to_unreachable_error(error) from None
+        if response.is_redirect:
+            message = f"the server redirects ({response.status_code}), which is not followed"
+            raise ServingError("protocol", message)
         if not response.is_success:
             refusal = _read_refusal(response.status_code, content)
             if response.status_code in _RETRIED_STATUSES:
@@ -185,6 +191,40 @@ class Channel:
                 message = "the answer was damaged, or belongs to another request"
                 raise _RetryableError(ServingError("protocol", message))
         return content
+
+
+def open_http(url: str, tls: ssl.SSLContext | None, insecure_http: bool) -> httpx.Client:
+    """Open a client of the server at a URL.
+
+    Proxies that the environment names are used for https alone, where they see no more than the server's
+    name, and never for a server on this machine.
+
+    Args:
+        url: URL of the server.
+        tls: context of TLS; None: the defaults.
+        insecure_http: allow http to another machine.
+
+    Raises:
+        ServingError: the URL is none, or is one of another machine and not https.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise _to_unreachable_error(error) from None
+    local = is_loopback(parsed.host)
+    if parsed.scheme == "http" and parsed.host and not (local or insecure_http):
+        raise ServingError(
+            "insecure",
+            "an endpoint on another machine needs an https URL: over http, everybody on the way can read the "
+            "API key and answer in its place (--insecure-http allows it)",
+        )
+    return httpx.Client(
+        base_url=parsed,
+        timeout=_TIMEOUT_SECONDS,
+        verify=True if tls is None else tls,
+        trust_env=parsed.scheme == "https" and not local,
+        follow_redirects=False,  # the API key is meant for this server
+    )
 
 
 class InProcessTransport(httpx.BaseTransport):

@@ -26,7 +26,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lexveil.pipeline.serving import bundles, wire
-from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, RetryPolicy, ServingError
+from lexveil.pipeline.serving.client.channel import (
+    Channel,
+    InProcessTransport,
+    RetryPolicy,
+    ServingError,
+    open_http,
+)
 from lexveil.pipeline.serving.client.checks import (
     HonestyReport,
     Line,
@@ -56,7 +62,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EncryptedClassifier", "InProcessTransport", "Predictions", "RetryPolicy", "ServingError"]
 
-_TIMEOUT_SECONDS = 60.0
 _SESSIONS_TRIED = 3
 _HEADS_TRIED = 6
 _MESSAGE_BYTES = 1 << 20
@@ -128,6 +133,7 @@ class EncryptedClassifier:
         checks: bool = True,
         retry_policy: RetryPolicy | None = None,
         tls: ssl.SSLContext | None = None,
+        insecure_http: bool = False,
     ) -> EncryptedClassifier:
         """Connect to an endpoint, and check its manifest.
 
@@ -142,12 +148,14 @@ class EncryptedClassifier:
             checks: mix known answers and duplicates into requests.
             retry_policy: retries; None: the defaults.
             tls: context with a private authority or a certificate of the client; None: the defaults.
+            insecure_http: allow `http://` beyond this machine, where everybody on the way can read the API
+                key, use it, and answer in the server's place.
 
         Raises:
-            ServingError: the endpoint cannot be reached, refuses, or cannot be trusted.
+            ServingError: the endpoint cannot be reached, refuses, or cannot be trusted; or it is on another
+                machine and its URL is not `https`.
         """
-        http = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, verify=True if tls is None else tls)
-        channel = Channel(http, api_key or read_local_token(url), retry_policy)
+        channel = Channel(open_http(url, tls, insecure_http), api_key or read_local_token(url), retry_policy)
         return cls._connect(channel, ClientState.for_endpoint(state, url), settings, public_key, checks)
 
     @classmethod
@@ -173,7 +181,7 @@ class EncryptedClassifier:
             ServingError: the application refuses, or cannot be trusted.
         """
         url = "http://in-process"
-        http = httpx.Client(base_url=url, transport=InProcessTransport(app))
+        http = httpx.Client(base_url=url, transport=InProcessTransport(app), trust_env=False)
         opened = ClientState.for_endpoint(state, url)
         return cls._connect(Channel(http, api_key), opened, settings, None, checks)
 

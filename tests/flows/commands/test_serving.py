@@ -98,6 +98,7 @@ def test_what_a_client_cannot_use(lexveil: Lexveil, tmp_path: Path, write_jsonl:
     for words in (("classify", path, "out.jsonl"), ("keys", "rotate")):
         assert_refused(lexveil, tmp_path, *words, "--api-key-file", "none", says="API key file none")
         assert_refused(lexveil, tmp_path, *words, "--url", NOBODY, "--ca", "none", says="certificate")
+        assert_refused(lexveil, tmp_path, *words, "--url", "http://endpoint.example", says="--insecure-http")
     assert_refused(lexveil, tmp_path, "classify", path, "out.jsonl", "--url", NOBODY, says="error")
 
 
@@ -118,10 +119,11 @@ def test_options_become_the_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ca=tmp_path / "ca.pem",
         certificate=tmp_path / "client.pem",
         certificate_key=tmp_path / "client.key",
+        insecure_http=True,
     )
     endpoint = options.endpoint(checks=False)
     assert (endpoint.url, endpoint.api_key, endpoint.public_key) == (options.url, "lxv_from_file", "public")
-    assert (endpoint.checks, endpoint.state) == (False, options.state)
+    assert (endpoint.checks, endpoint.state, endpoint.insecure_http) == (False, options.state, True)
     assert (endpoint.ca, endpoint.certificate, endpoint.key) == (
         options.ca,
         options.certificate,

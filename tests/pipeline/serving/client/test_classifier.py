@@ -395,3 +395,35 @@ def test_an_answer_that_is_none(blobs: list[bytes], code: str) -> None:
 
     with client_of(Between(app_of(), answer)) as client:
         assert code_of(lambda: client.classify(FEATURES[:1])) == code
+
+
+class TestTransport:
+    URL = "http://192.0.2.1:8300"  # reserved for documentation: nobody has it
+
+    @pytest.mark.parametrize("url", [URL, "HTTP://192.0.2.1", "http://endpoint.example", "http://0.0.0.0:1"])
+    def test_no_key_goes_over_plain_http_to_another_machine(self, url: str) -> None:
+        assert code_of(lambda: EncryptedClassifier.connect(url, "lxv_key")) == "insecure"
+
+    def test_unless_the_danger_is_named(self, start_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        server = start_server({"hosts": ["0.0.0.0"]})
+        url = server.url.replace("127.0.0.1", "0.0.0.0")  # this machine by a name that is not the loopback's
+        assert code_of(lambda: EncryptedClassifier.connect(url)) == "insecure"
+        token = server.local["Authorization"].split()[1]
+        # A proxy would read the key: it is asked neither here nor for the loopback.
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        once = RetryPolicy(total=0)
+        for named, danger in ((url, True), (server.url, False)):
+            with EncryptedClassifier.connect(named, token, retry_policy=once, insecure_http=danger) as client:
+                assert len(client.manifest.labels) == 3
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_redirects_are_not_followed(self, status: int) -> None:
+        asked: list[str] = []
+
+        def redirect(request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.host)
+            return httpx.Response(status, headers={"Location": "http://elsewhere.example/"})
+
+        assert code_of(lambda: client_of(httpx.MockTransport(redirect)).manifest) == "protocol"
+        assert asked == ["test"]
