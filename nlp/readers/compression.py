@@ -1,11 +1,14 @@
-"""Bounded reading of plain, gzip and zstd streams.
+"""Bounded reading of plain, gzip, zstd, bzip2 and xz streams.
 
 A bomb is detected while it expands and is never held in memory: the input is fed in pieces so small that even
-the densest one (zstd: 128 KiB from 4 bytes) expands to at most 32 MiB.
+the densest one (zstd: 128 KiB from 4 bytes) expands to at most 32 MiB; of bzip2 and xz, which are denser, one
+MiB is taken at a time.
 """
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import stat
 import zlib
 from collections.abc import Iterator
@@ -16,9 +19,11 @@ import zstandard
 
 from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableError
 
-CODECS = {".gz": "gzip", ".zst": "zstd"}
+CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 _PLAIN_BLOCK = 1 << 16
-_COMPRESSED_BLOCK = {"gzip": 8192, "zstd": 1024}
+_COMPRESSED_BLOCK = {"gzip": 8192, "zstd": 1024, "bzip2": 8192, "xz": 8192}
+_EXPANDED_BLOCK = 1 << 20
+_XZ_MEMORY = 256 << 20  # bytes; the strongest preset needs 65 MiB
 
 
 class _Decoder(Protocol):
@@ -64,7 +69,11 @@ def check_codec(head: bytes, codec: str | None) -> None:
     gzip = head.startswith(b"\x1f\x8b")
     # 0x184D2A50 to 0x184D2A5F open a skippable frame, which may come first.
     zstd = head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F)
-    if (codec == "gzip" and not gzip) or (codec == "zstd" and not zstd):
+    valid = {
+        None: True, "gzip": gzip, "zstd": zstd,
+        "bzip2": head.startswith(b"BZh"), "xz": head.startswith(b"\xfd7zXZ\0"),
+    }  # fmt: skip
+    if not valid[codec]:
         raise UnreadableError(Reason.empty if not head else Reason.wrong_suffix)
 
 
@@ -96,19 +105,16 @@ def _iter_decompressed(raw: BinaryIO, codec: str, max_ratio: int) -> Iterator[by
         size_in += len(block)
         while block:
             if decoder is None:
-                # gzip files on block devices are padded with zeros; both formats may have several members.
-                if size_out and codec == "gzip" and not (block := block.lstrip(b"\0")):
+                # gzip files on block devices are padded with zeros, xz files between their streams; all
+                # formats may have several members.
+                if size_out and codec in ("gzip", "xz") and not (block := block.lstrip(b"\0")):
                     break
                 decoder = _create_decoder(codec)
-            try:
-                out = decoder.decompress(block)
-            except (zlib.error, zstandard.ZstdError, MemoryError):
-                raise UnreadableError(Reason.broken) from None
-            size_out += len(out)
-            if out:
+            for out in _expand(decoder, block):
+                size_out += len(out)
                 yield out
-            if size_out > BOMB_FLOOR and size_out > size_in * max_ratio:
-                raise UnreadableError(Reason.decompression_bomb)
+                if size_out > BOMB_FLOOR and size_out > size_in * max_ratio:
+                    raise UnreadableError(Reason.decompression_bomb)
             block = b""
             if decoder.eof:
                 block, decoder = decoder.unused_data, None
@@ -116,10 +122,36 @@ def _iter_decompressed(raw: BinaryIO, codec: str, max_ratio: int) -> Iterator[by
         raise UnreadableError(Reason.broken)
 
 
+def _expand(decoder: _Decoder, block: bytes) -> Iterator[bytes]:
+    """Yield what a block expands to, without empty pieces.
+
+    Raises:
+        UnreadableError: broken.
+    """
+    try:
+        if not isinstance(decoder, bz2.BZ2Decompressor | lzma.LZMADecompressor):
+            if out := decoder.decompress(block):
+                yield out
+            return
+        while out := decoder.decompress(block, _EXPANDED_BLOCK):
+            yield out
+            block = b""
+            if decoder.eof or decoder.needs_input:
+                return
+    except (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError, MemoryError):
+        raise UnreadableError(Reason.broken) from None
+
+
 def _create_decoder(codec: str) -> _Decoder:
-    if codec == "gzip":
-        return zlib.decompressobj(wbits=31)
-    return zstandard.ZstdDecompressor().decompressobj()
+    match codec:
+        case "gzip":
+            return zlib.decompressobj(wbits=31)
+        case "zstd":
+            return zstandard.ZstdDecompressor().decompressobj()
+        case "bzip2":
+            return bz2.BZ2Decompressor()
+        case _:
+            return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 
 def read_all(raw: BinaryIO, codec: str | None, limits: Limits) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_LIGATURE = re.compile("[\ufb00-\ufb06]")
 
 BOMB_FLOOR = 16 << 20
 """Output in bytes below which nothing counts as a decompression bomb, whatever its ratio."""
@@ -72,9 +74,12 @@ def normalize_text(text: str) -> str:
     r"""Return the normal form of a document's text. Idempotent.
 
     NULs are dropped (databases refuse them), "\r\n" and "\r" become "\n", lone surrogates become U+FFFD (they
-    have no UTF-8 form), and leading byte-order marks are dropped.
+    have no UTF-8 form), Latin ligatures become their letters, so that a name has one spelling, and leading
+    byte-order marks are dropped.
     """
     text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    if not text.isascii():
+        text = _LIGATURE.sub(lambda mark: unicodedata.normalize("NFKC", mark[0]), text)
     return replace_surrogates(text).lstrip("\ufeff")
 
 

@@ -13,7 +13,7 @@ from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, normal
 DOCUMENT_SUFFIXES = frozenset(
     {".txt", ".text", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".pdf", ".eml"}
 )
-"""Each may be followed by `.gz` or `.zst`."""
+"""Each may be followed by `.gz`, `.zst`, `.bz2` or `.xz`."""
 _MAX_NESTING = 8
 
 

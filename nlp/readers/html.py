@@ -1,9 +1,12 @@
 """HTML to text.
 
-Dropped are scripts, styles, the head, `<noscript>`, `<template>`, and `<del>` (deleted text must not
-reappear). Hidden elements (`hidden`, or `display:none` or `visibility:hidden` in the `style` attribute) are
-dropped, too: text that a page does not show was not presented to its reader, and consists of mail preheaders,
-menus and trackers. Style sheets are not applied, so text that only a style sheet hides is kept.
+Dropped are scripts, styles, the head, `<noscript>`, `<template>`, and text that is struck out (`<del>`,
+`<s>`, `<strike>`, or `line-through` in the `style` attribute): deleted text must not reappear. Of a saved
+form, the typed values are text. XHTML closes elements as `<title/>`, which HTML would take for a start.
+
+Hidden elements (`hidden`, or `display:none` or `visibility:hidden` in the `style` attribute) are dropped too:
+text that a page does not show was not presented to its reader, and consists of mail preheaders, menus and
+trackers. Style sheets are not applied, so text that only a style sheet hides is kept.
 """
 
 from __future__ import annotations
@@ -17,20 +20,32 @@ from lexveil.nlp.readers.contract import Reason, UnreadableError
 from lexveil.nlp.readers.layout import TextLayout
 from lexveil.nlp.readers.plain import check_is_text, decode
 
-_DROPPED = {"script", "style", "head", "noscript", "template", "del", "iframe", "object", "svg", "title"}
+_DROPPED = {
+    "script", "style", "head", "noscript", "template", "del", "s", "strike", "iframe", "object", "svg",
+    "title",
+}  # fmt: skip
+_TYPED = {"", "text", "email", "tel", "number", "date", "url", "search"}  # input types whose value is shown
 _LINES = {
     "address", "article", "aside", "body", "button", "caption", "center", "dd", "details", "dialog", "div",
     "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "legend", "li", "main", "nav",
     "option", "section", "select", "summary", "tbody", "textarea", "tfoot", "thead",
 }  # fmt: skip
 _PARAGRAPHS = {"blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul"}
-_HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
-_MAY_HIDE = re.compile("hidden|display", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden|text-decoration(?:-line)?\s*:[^;]*line-through)\b",
+    re.I,
+)
+_MAY_HIDE = re.compile("hidden|display|line-through", re.IGNORECASE)
 """Searched once per page, because inspecting the attributes of every element takes half of the time."""
 _SPACE = re.compile(r"[ \t\n\r\f]+")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)[^>]{0,400}?(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I
 )
+_SELF_CLOSED = re.compile(
+    r"<(title|script|style|iframe|noscript|textarea|template|object|div|p|span|a|b|i|td)(\s[^<>]*)?/>", re.I
+)
+_IS_XHTML = re.compile(r"<\?xml|<!DOCTYPE[^>]{0,200}XHTML|xmlns\s*=", re.IGNORECASE)
+_HEAD = 4096
 _MAX_DEPTH = 20_000
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
 _CLOSED_BY_OTHERS = {
@@ -52,11 +67,13 @@ def read(data: bytes, charset: str | None = None) -> str:
         UnreadableError: wrong_suffix for binary data, broken for excessively deep nesting.
     """
     check_is_text(data)
-    if charset is None and (match := _CHARSET.search(data[:4096])):
+    if charset is None and (match := _CHARSET.search(data[:_HEAD])):
         named = match[1].decode("ascii")
         # A page whose meta element is legible as single bytes is not in UTF-16, whatever it declares.
         charset = None if named.lower().startswith("utf-16") else named
     page = decode(data, charset).replace("\0", "")
+    if _IS_XHTML.search(page[:_HEAD]):
+        page = _SELF_CLOSED.sub(lambda tag: f"<{tag[1]}{tag[2] or ''}></{tag[1]}>", page)
     _check_depth(page)
     root = LexborHTMLParser(page).root
     out = TextLayout()
@@ -97,6 +114,8 @@ def _walk(root: LexborNode, out: TextLayout, may_hide: bool) -> None:
             _write(node.text_content or "", out, preformatted > 0)
         elif name not in _DROPPED and not (may_hide and _is_hidden(node)):
             _separate(name, out)
+            if name == "input":
+                _write_value(node, out)
             preformatted += name == "pre"
             if node.child is not None:
                 stack.append(node)
@@ -116,6 +135,13 @@ def _write(text: str, out: TextLayout, preformatted: bool) -> None:
         if out.is_at_line_start():
             text = text.removeprefix(" ")
     out.write(text)
+
+
+def _write_value(node: LexborNode, out: TextLayout) -> None:
+    """Write what was typed into a field."""
+    attributes = node.attributes
+    if (attributes.get("type") or "").lower() in _TYPED:
+        _write(f" {attributes.get('value') or ''} ", out, preformatted=False)
 
 
 def _separate(name: str, out: TextLayout) -> None:

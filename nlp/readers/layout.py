@@ -40,7 +40,8 @@ class TextLayout:
 
     def is_at_line_start(self) -> bool:
         """Return True if a space written now would follow a separator or another space."""
-        return bool(self._gap) or not self._parts or self._parts[-1].endswith((" ", "\n"))
+        gap = self._gap if self._before_cell is None else self._trim_gap()
+        return bool(gap) or not self._parts or self._parts[-1].endswith((" ", "\n"))
 
     def break_line(self, newlines: int = 1) -> None:
         """Place the next text at least `newlines` lines lower."""

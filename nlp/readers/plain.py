@@ -1,8 +1,9 @@
 """Plain text and Markdown: detection of the encoding.
 
-The order is: byte-order mark, the declared charset, UTF-8, UTF-16 without a mark, GB 18030, Windows-1252, and
+The order is: byte-order mark, the declared charset, UTF-8, UTF-16 without a mark, the double-byte encodings
+of East Asia by their grammar, 8-bit charsets by the letters of their languages (`charsets`), and
 charset-normalizer on a sample for the rest. Statistical guesses are poor on short texts, so the encodings in
-which English and Chinese case files actually come are tested by their own grammar first.
+which case files actually come are tested first, by what is certain about them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from lexveil.nlp.readers.charsets import guess_charset
 from lexveil.nlp.readers.contract import Reason, UnreadableError
 
 _BOMS = (
@@ -34,6 +36,8 @@ _HIGH = re.compile(rb"[\x80-\xff]")
 # GB 2312 rows 1-3 (punctuation, digits, letters) and 16-55, the 3,755 most common characters, which make up
 # nearly all of any Chinese text. Cyrillic or Greek text read as GB mostly uses the rarer rows after them.
 _COMMON_GB = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
+# Rows of JIS level 1, the 2,965 most common characters.
+_COMMON_SHIFT_JIS = re.compile(rb"[\x88-\x97][\x40-\x7e\x80-\xfc]")
 _WESTERN = frozenset(
     "€‚„…†‡‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0¡£§¨©ª«\xad®¯°±´·¶¸º»¼½¾¿¢²×"
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ"
@@ -110,14 +114,36 @@ def guess_encoding(data: bytes) -> str:
 
 
 def _guess_by_grammar(sample: bytes) -> str:
-    if 2 * len(_COMMON_GB.findall(sample)) >= 0.85 * len(_HIGH.findall(sample)):
-        return "gb18030"
+    if (encoding := _guess_east_asian(sample)) is not None:
+        return encoding
+    if (charset := guess_charset(sample)) is not None:
+        return charset
     if {c for c in _decode_sample(sample, "cp1252") if c > "\x7f"} <= _WESTERN:
         return "cp1252"
     from charset_normalizer import from_bytes  # slow to import, and rarely needed
 
     match = from_bytes(sample, cp_isolation=_FALLBACKS).best()
     return match.encoding if match is not None else "cp1252"
+
+
+def _guess_east_asian(sample: bytes) -> str | None:
+    high = len(_HIGH.findall(sample))
+    for encoding in ("cp932", "euc_jp"):
+        text = _decode_sample(sample, encoding)
+        beyond = [c for c in text if c > "\x7f"]
+        # Half-width kana, a byte each, are what any 8-bit text becomes.
+        kana = sum("\u3041" <= c <= "\u30ff" for c in beyond)
+        kanji = len(_COMMON_SHIFT_JIS.findall(sample)) if encoding == "cp932" else 0
+        latin = sum(c.isascii() and c.isalpha() for c in text)
+        is_japanese = 3 * kana >= len(beyond) or kana + kanji > max(latin, 0.8 * len(beyond))
+        if beyond and "\ufffd" not in beyond and is_japanese:
+            return encoding
+    common = _COMMON_GB.findall(sample)
+    if 2 * len(common) < 0.85 * high:
+        return None
+    # Hangul fills the rows to C8, where Chinese, ordered by sound, has only the first half of its characters.
+    hangul = sum(pair[0] <= 0xC8 for pair in common)
+    return "euc_kr" if len(common) >= 8 and hangul >= 0.97 * len(common) else "gb18030"
 
 
 def _take_sample(data: bytes) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import functools
 import gzip
 import io
 import itertools
 import json
+import lzma
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterator
@@ -163,6 +165,10 @@ def _open_atomically(target: Path) -> Generator[IO[str], None, None]:
                 sink: Any = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
             elif target.suffix == ".zst":
                 sink = zstandard.ZstdCompressor().stream_writer(raw, closefd=False)
+            elif target.suffix == ".bz2":
+                sink = bz2.BZ2File(raw, "wb")
+            elif target.suffix == ".xz":
+                sink = lzma.LZMAFile(raw, "wb")  # noqa: SIM115 - closed below, like the others
             else:
                 sink = raw
             text = io.TextIOWrapper(sink, encoding="utf-8", newline="")

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,11 +22,20 @@ from lexveil.nlp.readers.contract import BOMB_FLOOR
 TEXT = "".join(f"Clause {i}: the tenant pays {i * 7919 % 1000} pounds.\n" for i in range(20_000))
 
 
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": partial(gzip.compress, mtime=0),
+    ".zst": zstandard.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+CODECS = tuple(COMPRESS)
+
+
 def compress(codec: str, data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0) if codec == ".gz" else zstandard.compress(data)
+    return COMPRESS[codec](data)
 
 
-@pytest.mark.parametrize("codec", [".gz", ".zst"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_several_members_are_one_document(read: Callable[..., str], codec: str) -> None:
     data = TEXT.encode()
     half = len(data) // 2
@@ -37,14 +49,14 @@ def test_padding_after_gzip_and_skippable_frames_of_zstd_are_no_content(read: Ca
     assert read("a.txt.zst", skippable + zstandard.compress(TEXT.encode()) + skippable) == TEXT
 
 
-@pytest.mark.parametrize("codec", [".gz", ".zst"])
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("kept", [0.3, 0.9, 0.9999])
 def test_cut_short_is_broken(refusal: Callable[..., Reason], codec: str, kept: float) -> None:
     data = compress(codec, TEXT.encode())
     assert refusal("a.txt" + codec, data[: int(len(data) * kept)]) is Reason.broken
 
 
-@pytest.mark.parametrize("codec", [".gz", ".zst"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_bombs(refusal: Callable[..., Reason], codec: str) -> None:
     bomb = compress(codec, b"a" * (BOMB_FLOOR + (1 << 20)))
     assert refusal("a.txt" + codec, bomb) is Reason.decompression_bomb
@@ -56,8 +68,11 @@ def test_a_bomb_of_gigabytes_is_never_held(refusal: Callable[..., Reason]) -> No
     import resource
 
     frame = zstandard.compress(bytes(1 << 26))
+    dense = {codec: compress(codec, bytes(1 << 28)) for codec in (".bz2", ".xz")}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert refusal("a.txt.zst", frame * 160) is Reason.decompression_bomb  # 10 GiB
+    for codec, bomb in dense.items():
+        assert refusal(f"a.txt{codec}", bomb) is Reason.decompression_bomb
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
 
 
@@ -104,6 +119,10 @@ def test_names_are_split_into_format_and_codec(name: str, parts: tuple[str, str 
         (b"\x1f\x8b\x08", "zstd", Reason.wrong_suffix),
         (b"\x60\x2a\x4d\x18", "zstd", Reason.wrong_suffix),
         (b"\x1f", "gzip", Reason.wrong_suffix),
+        (b"BZh9", "bzip2", None),
+        (b"\xfd7zXZ\0", "xz", None),
+        (b"BZh9", "xz", Reason.wrong_suffix),
+        (b"\xfd7zXZ\0", "bzip2", Reason.wrong_suffix),
         (b"", "gzip", Reason.empty),
         (b"", "zstd", Reason.empty),
     ],
@@ -119,18 +138,19 @@ def test_first_bytes_must_be_those_of_the_codec(
 
 
 @settings(max_examples=40)
-@given(st.binary(max_size=300_000), st.sampled_from([None, ".gz", ".zst"]), st.integers(0, 300_010))
+@given(st.binary(max_size=300_000), st.sampled_from([None, *CODECS]), st.integers(0, 300_010))
 def test_content_is_entered_at_any_byte(data: bytes, suffix: str | None, start: int) -> None:
     raw = io.BytesIO(compress(suffix, data) if suffix else data)
-    codec = {None: None, ".gz": "gzip", ".zst": "zstd"}[suffix]
+    codec = split_name(f"a.txt{suffix or ''}")[1]
     blocks = list(iter_blocks(raw, codec, Limits(), start))
     assert b"".join(blocks) == data[start:]
     assert all(blocks)
 
 
-@pytest.mark.parametrize("codec", ["gzip", "zstd"])
-def test_everything_before_the_damage_is_given_first(codec: str) -> None:
-    data = compress({"gzip": ".gz", "zstd": ".zst"}[codec], TEXT.encode())
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_everything_before_the_damage_is_given_first(suffix: str) -> None:
+    codec = split_name(f"a{suffix}")[1]
+    data = compress(suffix, TEXT.encode())
     blocks: list[bytes] = []
     with pytest.raises(UnreadableError, match=r"^broken$"):
         blocks.extend(iter_blocks(io.BytesIO(data[: len(data) // 2]), codec, Limits()))

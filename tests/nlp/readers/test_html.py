@@ -72,7 +72,17 @@ def test_absurd_nesting_is_text_or_broken(read: Callable[..., str], refusal: Cal
         ("<textarea>typed\n text</textarea>", "typed text"),
         ("<sup>1</sup>note<sub>2</sub>", "1note2"),
         ("Ann<wbr>abel and Ann&shy;abel", "Annabel and Ann\xadabel"),
-        ("<s>struck</s> <u>under</u> <ins>new</ins>", "struck under new"),
+        ("<s>struck</s> <u>under</u> <ins>new</ins>", "under new"),
+        ("<strike>a</strike>b<span style='color:red; text-decoration: line-through red'>c</span>", "b"),
+        ("<span style='text-decoration:underline'>a</span>", "a"),
+        (
+            "Name: <input value='Ann Other'>, <input type=EMAIL value=a@b.org> <input type=text>.",
+            "Name: Ann Other , a@b.org .",
+        ),
+        (
+            "<input type=submit value=Send><input type=password value=secret><input type=radio value=on>x",
+            "x",
+        ),
         ("<svg><text>chart</text></svg><object>plugin</object>kept", "kept"),
         ("<div style='display:inline-block'>a</div><div style='displayed:none'>b</div>", "a\nb"),
         ("<div style='color:red;visibility : hidden ;'>x</div>y", "y"),
@@ -154,3 +164,10 @@ def test_any_tag_soup_is_text(pieces: list[str]) -> None:
     if not MAY_HIDE & set(pieces):
         assert text.count("word") == pieces.count("word ")
         assert text.count("张三") == pieces.count("张三")
+
+
+@pytest.mark.parametrize("name", ["a.xhtml", "a.html"])
+@pytest.mark.parametrize("empty", ["<title/>", "<script src='a.js' />", "<iframe/>", "<style\n/>"])
+def test_xhtml_closes_empty_elements_itself(read: Callable[..., str], name: str, empty: str) -> None:
+    page = f'<?xml version="1.0"?><html xmlns="x"><body><p>a</p>{empty}<p>b</p></body></html>'
+    assert read(name, page.encode()) == "a\n\nb"

@@ -216,9 +216,18 @@ def test_codec_that_does_not_match(tmp_path: Path) -> None:
 
 
 def test_names() -> None:
-    yes = ["a.jsonl", "A.JSONL.GZ", "a.ndjson.zst", "a.csv", "a.b.tsv.gz", "a.parquet"]
-    no = ["a.json", "a.txt.gz", "a.parquet.zst", "a.gz", "jsonl", "a.csv.bz2"]
-    assert [is_record_file(Path(name)) for name in yes + no] == [True] * 6 + [False] * 6
+    yes = [
+        "a.jsonl",
+        "A.JSONL.GZ",
+        "a.ndjson.zst",
+        "a.csv",
+        "a.b.tsv.gz",
+        "a.parquet",
+        "a.csv.bz2",
+        "a.jsonl.xz",
+    ]
+    no = ["a.json", "a.txt.gz", "a.parquet.zst", "a.gz", "jsonl"]
+    assert [is_record_file(Path(name)) for name in yes + no] == [True] * 8 + [False] * 5
 
 
 def test_dotted_fields() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,10 +33,17 @@ TEXTS = [
 
 def content(path: Path) -> str:
     data = path.read_bytes()
-    if path.suffix == ".gz":
-        data = gzip.decompress(data)
-    if path.suffix == ".zst":
-        data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)).read()
+    match path.suffix:
+        case ".gz":
+            data = gzip.decompress(data)
+        case ".zst":
+            data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)).read()
+        case ".bz2":
+            data = bz2.decompress(data)
+        case ".xz":
+            data = lzma.decompress(data)
+        case _:
+            pass
     return data.decode("utf-8")
 
 
@@ -42,18 +51,17 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in content(path).split("\n")[:-1]]
 
 
-@pytest.mark.parametrize("source", [".jsonl", ".jsonl.gz", ".jsonl.zst"])
-@pytest.mark.parametrize("target", [".jsonl", ".jsonl.gz", ".jsonl.zst"])
+@pytest.mark.parametrize("source", [".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.bz2", ".jsonl.xz"])
+@pytest.mark.parametrize("target", [".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.bz2", ".jsonl.xz"])
 def test_offsets_are_of_the_characters_in_the_file(
     tmp_path: Path, write_jsonl: WriteJsonl, source: str, target: str
 ) -> None:
     plain = write_jsonl({"id": f"d{n}", "text": text} for n, text in enumerate(TEXTS))
     given = tmp_path / f"in{source}"
     data = plain.read_bytes()
-    if source.endswith("gz"):
-        data = gzip.compress(data)
-    if source.endswith("zst"):
-        data = zstandard.compress(data)
+    compress = {"gz": gzip.compress, "zst": zstandard.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    if (codec := source.rpartition(".")[2]) in compress:
+        data = compress[codec](data)
     given.write_bytes(data)
     out = tmp_path / f"out{target}"
     told = detect_file(given, out, load_settings())
