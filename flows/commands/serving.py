@@ -93,6 +93,12 @@ def serve(
     new_api_key: Annotated[
         str | None, typer.Option(metavar="TENANT", help="Print an API key for a tenant, and serve nothing.")
     ] = None,
+    expires_in: Annotated[
+        int | None, typer.Option(metavar="DAYS", min=1, help="Days until the new API key expires.")
+    ] = None,
+    list_api_keys: Annotated[
+        bool, typer.Option("--list-api-keys", help="List API keys and their use, and serve nothing.")
+    ] = False,
     revoke_api_key: Annotated[
         str | None, typer.Option(metavar="ID", help="Revoke the API key lxv_ID_..., and serve nothing.")
     ] = None,
@@ -107,9 +113,11 @@ def serve(
     workspace = options.open(encrypted={"host": host, "port": port, "workers": workers})
     from lexveil.pipeline.serving import endpoint
 
-    if new_api_key is not None:
+    if list_api_keys:
+        console.show({"api_keys": endpoint.list_api_keys(workspace)}, options.as_json)
+    elif new_api_key is not None:
         with workspace.log.record("issue-api-key"):
-            key = endpoint.issue_api_key(workspace, new_api_key)
+            key = endpoint.issue_api_key(workspace, new_api_key, expires_in)
         console.show({"tenant": new_api_key, "api_key": key, "note": "shown this once"}, options.as_json)
     elif revoke_api_key is not None:
         with workspace.log.record("revoke-api-key"):

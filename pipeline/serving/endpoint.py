@@ -8,16 +8,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lexveil.pipeline.serving.export import Follower, export_model
-from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
+from lexveil.pipeline.serving.server.access import ApiKeys, KeyUses, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.app import ServerLimits
+from lexveil.pipeline.serving.server.leakage import read_variations
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState
-from lexveil.pipeline.settings import MIB, EncryptedSettings
+from lexveil.pipeline.settings import MIB, EncryptedSettings, TenantSettings
 from lexveil.pipeline.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -74,13 +76,18 @@ def _follow(follower: Follower, ended: threading.Event) -> None:
             return
 
 
-def issue_api_key(workspace: Workspace, tenant: str) -> str:
+def issue_api_key(workspace: Workspace, tenant: str, days: int | None = None) -> str:
     """Create an API key for a tenant. Only its hash is stored, so it cannot be shown again.
+
+    Args:
+        workspace: the workspace.
+        tenant: the tenant.
+        days: days until the key expires; None: never.
 
     Raises:
         EndpointError: the tenant's name is not valid, or the endpoint's folder cannot be used.
     """
-    return ApiKeys(ServerState(locate_endpoint_folder(workspace)).folder).issue(tenant)
+    return ApiKeys(ServerState(locate_endpoint_folder(workspace)).folder).issue(tenant, days)
 
 
 def revoke_api_key(workspace: Workspace, key_id: str) -> None:
@@ -90,6 +97,31 @@ def revoke_api_key(workspace: Workspace, key_id: str) -> None:
         EndpointError: there is no such key, or the endpoint's folder cannot be used.
     """
     ApiKeys(ServerState(locate_endpoint_folder(workspace)).folder).revoke(key_id)
+
+
+def list_api_keys(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return a row for each API key: its tenant, when it was issued, last used and expires, and what it used.
+
+    `slots_today` and `leakage`, the total variation of sealed answers, are the tenant's.
+
+    Raises:
+        EndpointError: the endpoint's folder cannot be used.
+    """
+    state = ServerState(locate_endpoint_folder(workspace))
+    uses, quotas = KeyUses(state.database), Quotas(state.database, QuotaLimits())
+    leakage = read_variations(state.database)
+    return [
+        {
+            "id": key.key_id,
+            "tenant": key.tenant,
+            "issued": key.issued,
+            "last_used": uses.find(key.key_id) or "never",
+            "expires": key.expires or "never",
+            "slots_today": quotas.count_used_today(key.tenant),
+            "leakage": leakage.get(key.tenant, 0.0),
+        }
+        for key in ApiKeys(state.folder).list()
+    ]
 
 
 def locate_endpoint_folder(workspace: Workspace) -> Path:
@@ -118,6 +150,7 @@ def build_limits(settings: EncryptedSettings) -> ServerLimits:
         settings.requests_at_once,
         settings.cpu_seconds_per_minute or 60.0 * workers,
         settings.bytes_per_minute,
+        leakage=settings.leakage_limit,
     )
     return ServerLimits(
         sessions=SessionLimits(
@@ -126,10 +159,7 @@ def build_limits(settings: EncryptedSettings) -> ServerLimits:
             tenant_bytes=settings.key_bytes_per_tenant,
         ),
         quotas=quotas,
-        tenants={
-            name: replace(quotas, **tenant.model_dump(exclude_none=True))
-            for name, tenant in settings.tenants.items()
-        },
+        tenants={name: replace(quotas, **_name_quotas(tenant)) for name, tenant in settings.tenants.items()},
         workers=WorkerLimits(
             workers=workers,
             memory_bytes=settings.worker_mib * MIB,
@@ -137,3 +167,9 @@ def build_limits(settings: EncryptedSettings) -> ServerLimits:
             waiting=settings.waiting,
         ),
     )
+
+
+def _name_quotas(tenant: TenantSettings) -> dict[str, Any]:
+    """Return the tenant's settings by the names that `QuotaLimits` has for them."""
+    given = tenant.model_dump(exclude_none=True)
+    return {name.removesuffix("_limit"): value for name, value in given.items()}

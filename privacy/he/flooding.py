@@ -58,6 +58,18 @@ def noise_level(error: float, count: int, flooding_bits: int) -> float:
     return error * math.sqrt(count * 2.0**flooding_bits)
 
 
+def total_variation(divergence: float) -> float:
+    """Return the total variation between replies with and without what flooding hides.
+
+    Args:
+        divergence: KL divergence, the sum over all answers of 2^-flooding_bits.
+
+    Formal guarantee:
+        Pinsker's inequality: at most sqrt(divergence / 2).
+    """
+    return min(1.0, math.sqrt(divergence / 2))
+
+
 def noise_layers(
     outputs: NDArray[np.complex128], sigma: float, tau: float
 ) -> Iterator[NDArray[np.complex128]]:

@@ -20,13 +20,12 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.errors import RefusalError
-from lexveil.pipeline.serving.server.state import PRIVATE
+from lexveil.pipeline.serving.server.state import PRIVATE, hold_lock
 from lexveil.pipeline.workspace.storage import write_bytes
 
 LOCAL = "local"  # the tenant of callers without a key
@@ -36,6 +35,7 @@ _KEY = re.compile(r"lxv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNKNOWN_KEY = {"tenant": "", "salt": "", "hash": ""}
 _STRIKES, _STRIKE_SECONDS = 5, 600.0
+_USE_SECONDS = 60.0
 _REQUEST_SECONDS = 0.002  # CPU time of the server's own process for a request
 
 
@@ -54,16 +54,50 @@ class QuotaExceededError(RefusalError):
         super().__init__(429, "quota", message, retry_after)
 
 
-class ApiKeys:
-    """The keys in `<folder>/api-keys.json`. A change of the file takes effect at the next request."""
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is known of an API key.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        key_id: its id.
+        tenant: its tenant.
+        issued: ISO 8601, UTC.
+        expires: the same; None: never.
+    """
+
+    key_id: str
+    tenant: str
+    issued: str
+    expires: str | None
+
+
+class ApiKeys:
+    """The keys in `<folder>/api-keys.json`. A change of the file takes effect at the next request.
+
+    Args:
+        folder: folder of the endpoint's state.
+        note_use: called with the id of a key that was used.
+        now: returns the seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        note_use: Callable[[str], None] = lambda _: None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._path = folder / "api-keys.json"
+        self._note_use = note_use
+        self._now = now
         self._stamp: object = None
         self._keys: dict[str, dict[str, str]] = {}
 
-    def issue(self, tenant: str) -> str:
+    def issue(self, tenant: str, days: int | None = None) -> str:
         """Create a key for a tenant. It is returned only here: only its hash is stored.
+
+        Args:
+            tenant: the tenant.
+            days: days until the key expires; None: never.
 
         Raises:
             EndpointError: the tenant's name is not valid.
@@ -73,9 +107,11 @@ class ApiKeys:
                 f"a tenant's name consists of 1 to 64 of A-Z a-z 0-9 . _ - and is not {LOCAL!r}"
             )
         key_id, secret, salt = secrets.token_hex(6), secrets.token_urlsafe(32), secrets.token_hex(16)
-        issued = datetime.now(UTC).isoformat(timespec="seconds")
-        record = {"tenant": tenant, "salt": salt, "hash": _keyed_hash(salt, secret), "issued": issued}
-        self._write({**self._read(), key_id: record})
+        record = {"tenant": tenant, "salt": salt, "hash": _keyed_hash(salt, secret), "issued": self._date(0)}
+        if days is not None:
+            record["expires"] = self._date(days)
+        with self._change() as keys:
+            keys[key_id] = record
         return f"lxv_{key_id}_{secret}"
 
     def revoke(self, key_id: str) -> None:
@@ -84,10 +120,17 @@ class ApiKeys:
         Raises:
             EndpointError: there is no such key.
         """
-        keys = dict(self._read())
-        if keys.pop(key_id, None) is None:
-            raise EndpointError("there is no API key with that id")
-        self._write(keys)
+        with self._change() as keys:
+            if keys.pop(key_id, None) is None:
+                raise EndpointError("there is no API key with that id")
+
+    def list(self) -> list[KeyRecord]:
+        """Return all keys, also expired ones, the oldest first."""
+        records = [
+            KeyRecord(key_id, key["tenant"], key["issued"], key.get("expires"))
+            for key_id, key in self._read().items()
+        ]
+        return sorted(records, key=lambda record: record.issued)
 
     def __bool__(self) -> bool:
         return bool(self._read())
@@ -96,7 +139,7 @@ class ApiKeys:
         """Return the tenant of a key.
 
         Raises:
-            UnauthorizedError: the key is unknown or revoked, or the file cannot be read.
+            UnauthorizedError: the key is unknown, revoked or expired, or the file cannot be read.
         """
         match = _KEY.fullmatch(key)
         key_id, secret = match.groups() if match else ("", "")
@@ -104,7 +147,14 @@ class ApiKeys:
         # An unknown id is compared too, so that both take the same time.
         if not hmac.compare_digest(_keyed_hash(record["salt"], secret), record["hash"]):
             raise UnauthorizedError
+        if record.get("expires", "9") <= self._date(0):
+            raise UnauthorizedError
+        self._note_use(key_id)
         return record["tenant"]
+
+    def _date(self, days: int) -> str:
+        moment = datetime.fromtimestamp(self._now(), UTC) + timedelta(days=days)
+        return moment.isoformat(timespec="seconds")
 
     def _read(self) -> Mapping[str, dict[str, str]]:
         try:
@@ -120,8 +170,47 @@ class ApiKeys:
             raise UnauthorizedError from None
         return self._keys
 
-    def _write(self, keys: Mapping[str, Any]) -> None:
-        write_bytes(self._path, json.dumps(keys, indent=1).encode(), PRIVATE)
+    @contextmanager
+    def _change(self) -> Generator[dict[str, dict[str, str]], None, None]:
+        """Yield the keys to be changed, while no other process changes them."""
+        try:
+            with hold_lock(self._path.with_name("state.lock")):
+                keys: dict[str, dict[str, str]] = {}
+                with contextlib.suppress(FileNotFoundError):
+                    keys = json.loads(self._path.read_bytes())
+                yield keys
+                write_bytes(self._path, json.dumps(keys, indent=1).encode(), PRIVATE)
+        except (OSError, ValueError):
+            raise EndpointError("the file of the API keys cannot be used") from None
+
+
+class KeyUses:
+    """When API keys were last used, to the minute.
+
+    Args:
+        database: database of the endpoint's state.
+        now: returns the seconds since the epoch.
+    """
+
+    def __init__(self, database: sqlite3.Connection, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._now = now
+        self._noted: dict[str, float] = {}
+
+    def note(self, key_id: str) -> None:
+        """Record that a key is used now."""
+        now = self._now()
+        if now - self._noted.get(key_id, 0.0) < _USE_SECONDS:
+            return
+        self._noted[key_id] = now
+        with contextlib.suppress(sqlite3.OperationalError):  # a full disk is no reason to refuse
+            self._database.execute("INSERT OR REPLACE INTO key_use VALUES (?, ?)", (key_id, now))
+
+    def find(self, key_id: str) -> str | None:
+        """Return when a key was last used, ISO 8601, UTC; None: never."""
+        query = "SELECT used_at FROM key_use WHERE key_id = ?"
+        row = self._database.execute(query, (key_id,)).fetchone()
+        return datetime.fromtimestamp(row[0], UTC).isoformat(timespec="seconds") if row else None
 
 
 class Access:
@@ -181,6 +270,8 @@ class QuotaLimits:
         cpu_seconds_per_minute: CPU time of its evaluations, key checks and refused requests per minute.
         bytes_per_minute: bytes of its bodies per minute, refused ones included.
         weight: its share of the workers, over the shares of the others that wait.
+        leakage: total variation that its answers of a sealed head may add up to: see
+            `lexveil.pipeline.serving.server.leakage`.
     """
 
     slots_per_minute: int = 200_000
@@ -189,6 +280,7 @@ class QuotaLimits:
     cpu_seconds_per_minute: float = math.inf
     bytes_per_minute: int = 2 << 30
     weight: float = 1.0
+    leakage: float = 0.25
 
 
 class _Bucket:

@@ -23,7 +23,14 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from lexveil.pipeline.serving import bundles, wire
-from lexveil.pipeline.serving.server.access import Access, ApiKeys, QuotaLimits, Quotas, UnauthorizedError
+from lexveil.pipeline.serving.server.access import (
+    Access,
+    ApiKeys,
+    KeyUses,
+    QuotaLimits,
+    Quotas,
+    UnauthorizedError,
+)
 from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.guard import Body, BodyLimits, BodyReader, Guard, build_response
 from lexveil.pipeline.serving.server.heads import (
@@ -33,6 +40,7 @@ from lexveil.pipeline.serving.server.heads import (
     ServedHead,
     serve_head,
 )
+from lexveil.pipeline.serving.server.leakage import LeakageLedger
 from lexveil.pipeline.serving.server.metrics import ServerMetrics, log
 from lexveil.pipeline.serving.server.offers import FixedOffer, Listed, Offer, OfferSource
 from lexveil.pipeline.serving.server.openapi import DESCRIPTIONS, render_page
@@ -105,7 +113,8 @@ def create_app(
     """
     limits = limits or ServerLimits()
     opened = state or ServerState.create_temporary()
-    access = Access(ApiKeys(opened.folder), None if state is None else opened.local_token)
+    keys = ApiKeys(opened.folder, KeyUses(opened.database).note)
+    access = Access(keys, None if state is None else opened.local_token)
     source = FixedOffer(offers) if isinstance(offers, Offer) else offers
     endpoint = _Endpoint(source, limits, opened, access, processes)
     if isinstance(offers, Offer):
@@ -127,6 +136,7 @@ class _Endpoint:
         self.access = access
         self.metrics = ServerMetrics()
         self.quotas = Quotas(state.database, limits.quotas, limits.tenants)
+        self.leakage = LeakageLedger(state.database)
         self.bodies = BodyReader(limits.bodies, self.quotas.charge_bytes)
         self.sessions = Sessions(state, limits.sessions)
         self.state = state
@@ -273,6 +283,8 @@ class _Endpoint:
         if not 1 <= count <= offered.most:
             raise bundles.WireError(f"a bundle here holds 1 to {offered.most} blobs")
         slots = count * offered.slots
+        leaked = count * offered.divergence
+        weights = head.manifest.weights_commitment
         self.quotas.charge(tenant, slots)
         asked = {
             "evaluator": head.name_evaluator(opened.layout),
@@ -282,10 +294,19 @@ class _Endpoint:
             "keys_sha256": opened.keys_sha256,
         }
         try:
-            reply = await self._evaluate(asked, body, tenant)
-        except (BusyError, WorkerFailedError):
+            self.leakage.charge(tenant, weights, leaked, self.quotas.limits_of(tenant).leakage)
+        except RefusalError:
             self.quotas.refund(tenant, slots)
             raise
+        try:
+            reply = await self._evaluate(asked, body, tenant)
+        except RefusalError as error:
+            self.leakage.refund(tenant, weights, leaked)
+            if isinstance(error, BusyError | WorkerFailedError):
+                self.quotas.refund(tenant, slots)
+            raise
+        variation = self.leakage.compute_variation(tenant, weights)
+        self.metrics.leakage.labels(tenant, head.manifest.model).set(variation)
         self.metrics.slots.labels(tenant).inc(slots)
         return reply
 

@@ -69,19 +69,23 @@ class LayoutLimits:
         keys_bytes: bytes of a body with evaluation keys.
         request_bytes: bytes of a body with ciphertexts.
         slots: document slots of a ciphertext.
+        divergence: KL divergence of an answer from one that holds only the logits; 0 if nothing is promised.
     """
 
     most: int
     keys_bytes: int
     request_bytes: int
     slots: int
+    divergence: float
 
     @classmethod
     def of_evaluator(cls, evaluator: Evaluator, most: int) -> LayoutLimits:
         """Return the limits of an evaluator's layout."""
         keys = wire.max_bundle_bytes(1, evaluator.max_keys_bytes)
         request = wire.max_bundle_bytes(most, evaluator.max_ciphertext_bytes)
-        return cls(most, keys, request, evaluator.parameters.documents_per_ciphertext)
+        parameters = evaluator.parameters
+        bits = parameters.scheme.flooding_bits
+        return cls(most, keys, request, parameters.documents_per_ciphertext, 2.0**-bits if bits else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

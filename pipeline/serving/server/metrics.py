@@ -30,6 +30,7 @@ class ServerMetrics:
         refusals: refused requests, by code and tenant.
         slots: evaluated document slots, by tenant.
         cpu_seconds: CPU time of the workers, by tenant.
+        leakage: total variation of sealed answers, by tenant and model.
         deaths: workers that died and were replaced.
         killers: requests that crashed two workers.
     """
@@ -51,6 +52,9 @@ class ServerMetrics:
         )
         self.cpu_seconds = Counter(
             "lexveil_cpu_seconds", "CPU time of the workers", ["tenant"], registry=registry
+        )
+        self.leakage = Gauge(
+            "lexveil_leakage", "Total variation of answers", ["tenant", "model"], registry=registry
         )
         self.deaths = Counter(
             "lexveil_worker_deaths", "Workers that died and were replaced", registry=registry

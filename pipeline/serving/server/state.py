@@ -5,7 +5,8 @@
   salt               of the commitment to the weights (0600)
   local.secret       the local token (0600): `lexveil.pipeline.serving.local_token`
   api-keys.json      hashed (0600): `lexveil.pipeline.serving.server.access`
-  state.sqlite       sessions and usage (0600)
+  state.sqlite       sessions, usage, last uses of API keys, leakage ledger (0600)
+  state.lock         held while one of the files above is changed
   sessions/*.keys    evaluation keys, named by the hash of the session's id (0600)
 """
 
@@ -41,6 +42,9 @@ CREATE TABLE IF NOT EXISTS sessions (
 CREATE INDEX IF NOT EXISTS sessions_by_tenant ON sessions (tenant);
 CREATE TABLE IF NOT EXISTS usage (
     tenant TEXT NOT NULL, day TEXT NOT NULL, slots INTEGER NOT NULL, PRIMARY KEY (tenant, day));
+CREATE TABLE IF NOT EXISTS key_use (key_id TEXT PRIMARY KEY, used_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS leakage (
+    tenant TEXT NOT NULL, head TEXT NOT NULL, divergence REAL NOT NULL, PRIMARY KEY (tenant, head));
 """
 
 
@@ -59,7 +63,7 @@ class ServerState:
         keys_folder: folder of the evaluation keys.
         signing_key: key that signs the manifest.
         local_token: the local token. It stays, so that clients outlive a restart.
-        database: sessions and usage.
+        database: sessions, usage, last uses of API keys, and the leakage ledger.
 
     Raises:
         EndpointError: the folder cannot be used, or others can read one of its secrets.
@@ -72,9 +76,11 @@ class ServerState:
             self.folder = folder
             self.keys_folder = folder / "sessions"
             self.keys_folder.mkdir(mode=0o700, exist_ok=True)
-            self.signing_key = Ed25519PrivateKey.from_private_bytes(_load_secret(folder / "signing.key"))
-            self._salt = _load_secret(folder / "salt")
-            self.local_token = "lxv_local_" + _load_secret(folder / "local.secret").hex()
+            with hold_lock(folder / "state.lock"):  # two processes that start at once share the secrets
+                signing_key = _load_secret(folder / "signing.key")
+                self._salt = _load_secret(folder / "salt")
+                self.local_token = "lxv_local_" + _load_secret(folder / "local.secret").hex()
+            self.signing_key = Ed25519PrivateKey.from_private_bytes(signing_key)
             self.database = _open_database(folder / "state.sqlite")
         except (OSError, ValueError, sqlite3.Error):
             raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
@@ -118,6 +124,14 @@ class ServerState:
     def commit_to_weights(self, weights_digest: str) -> str:
         """Return the HMAC-SHA256 of a digest under the salt: it cannot confirm a guess of the weights."""
         return hmac.new(self._salt, weights_digest.encode(), hashlib.sha256).hexdigest()
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path) -> Generator[None, None, None]:
+    """Keep other processes from holding the same lock file while the context lasts."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _load_secret(path: Path) -> bytes:

@@ -81,10 +81,16 @@ def test_api_keys_are_issued_and_revoked_without_serving(lexveil: Lexveil, tmp_p
     issued = lexveil("serve", "--new-api-key", "office", "-w", "w", "--json").json
     assert issued["tenant"] == "office"
     key_id = issued["api_key"].split("_")[1]
+    lexveil("serve", "--new-api-key", "guest", "--expires-in", "1", "-w", "w")
+    rows = lexveil("serve", "--list-api-keys", "-w", "w", "--json").json["api_keys"]
+    assert {row["tenant"]: row["expires"] == "never" for row in rows} == {"office": True, "guest": False}
+    assert [row["id"] for row in rows if row["tenant"] == "office"] == [key_id]
+    assert rows[0].items() >= {"last_used": "never", "slots_today": 0, "leakage": 0.0}.items()
     assert lexveil("serve", "--revoke-api-key", key_id, "-w", "w", "--json").json == {"revoked": key_id}
     assert lexveil("serve", "--revoke-api-key", "unknown", "-w", "w").code == 2
     done = [(entry.action, entry.outcome) for entry in workspace.log.read() if entry.outcome != "started"]
     assert done == [
+        ("issue-api-key", "done"),
         ("issue-api-key", "done"),
         ("revoke-api-key", "done"),
         ("revoke-api-key", "failed: EndpointError"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from lexveil.pipeline.serving.server.access import (
     LOCAL,
     Access,
     ApiKeys,
+    KeyUses,
     QuotaExceededError,
     QuotaLimits,
     Quotas,
@@ -51,6 +54,55 @@ class TestApiKeys:
     def test_what_is_no_tenant(self, tmp_path: Path, tenant: str) -> None:
         with pytest.raises(EndpointError):
             ApiKeys(tmp_path).issue(tenant)
+
+    def test_keys_that_are_issued_and_revoked_at_once_are_not_lost(self, tmp_path: Path) -> None:
+        revoked = [ApiKeys(tmp_path).issue("gone") for _ in range(8)]
+
+        def change(number: int) -> str:
+            ApiKeys(tmp_path).revoke(revoked[number].split("_")[1])
+            return ApiKeys(tmp_path).issue(f"court-{number}")
+
+        with ThreadPoolExecutor(8) as pool:
+            issued = list(pool.map(change, range(8)))
+        keys = ApiKeys(tmp_path)
+        assert [keys.identify(key) for key in issued] == [f"court-{number}" for number in range(8)]
+        assert {record.tenant for record in keys.list()} == {f"court-{number}" for number in range(8)}
+
+    def test_a_key_expires(self, tmp_path: Path) -> None:
+        now = [1e9]
+        keys = ApiKeys(tmp_path, now=lambda: now[0])
+        key, lasting = keys.issue("court", days=2), keys.issue("firm")
+        now[0] += 2 * 86_400 - 1
+        assert keys.identify(key) == "court"
+        now[0] += 1
+        with pytest.raises(UnauthorizedError):
+            keys.identify(key)
+        assert keys.identify(lasting) == "firm"
+        assert [record.expires for record in keys.list()] == ["2001-09-11T01:46:40+00:00", None]
+
+    def test_a_file_of_an_earlier_version_is_read(self, tmp_path: Path) -> None:
+        key = ApiKeys(tmp_path).issue("court")
+        path = tmp_path / "api-keys.json"
+        (record,) = json.loads(path.read_text()).values()
+        assert set(record) == {"tenant", "salt", "hash", "issued"}
+        assert ApiKeys(tmp_path).identify(key) == "court"
+
+    def test_the_last_use_is_noted_once_a_minute(self, tmp_path: Path) -> None:
+        now, state = [1e9], ServerState(tmp_path / "endpoint")
+        uses = KeyUses(state.database, lambda: now[0])
+        keys = ApiKeys(state.folder, uses.note)
+        key, unused = keys.issue("court"), keys.issue("court")
+        found: list[str | None] = []
+        for seconds in (0, 59, 1):
+            now[0] += seconds
+            assert keys.identify(key) == "court"
+            found.append(uses.find(key.split("_")[1]))
+        assert found == [
+            "2001-09-09T01:46:40+00:00",
+            "2001-09-09T01:46:40+00:00",
+            "2001-09-09T01:47:40+00:00",
+        ]
+        assert uses.find(unused.split("_")[1]) is None
 
     def test_a_file_that_goes_missing_lets_nobody_in(self, tmp_path: Path) -> None:
         access, keys = Access(ApiKeys(tmp_path), TOKEN), ApiKeys(tmp_path)

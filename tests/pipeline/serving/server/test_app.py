@@ -22,7 +22,8 @@ from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState
-from lexveil.privacy.he.served_model import LinearHead, ServedModel
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.served_model import LinearHead, ServedModel, model_parameters
 
 ROOT = Path(__file__).resolve().parents[4]
 LABELS = ["lease", "loan", "merger"]
@@ -234,6 +235,27 @@ class TestTenants:
             with calling(create_app(offer, state=state), opened) as caller:
                 for path in ("/v1/manifest", "/metrics"):
                     assert caller.http.get(path).status_code == status
+
+    @pytest.mark.parametrize("profile", ["sealed", "fast"])
+    def test_answers_are_charged_against_the_stated_divergence(
+        self, calling: Any, head: LinearHead, profile: Any
+    ) -> None:
+        model = ServedModel(head, profile)
+        keys = ClientKeys.generate(model_parameters(model))
+        limits = ServerLimits(quotas=QuotaLimits(leakage=2.0**-15))  # twice the divergence of an answer
+        with calling(create_app(Offer(model, LABELS), limits)) as caller:
+            session = caller.open(keys.evaluation_keys())
+            (request,) = keys.encrypt(np.ones((1, 64)) / 8)
+            assert caller.classify(session, b"malformed").status_code == 422  # no answer
+            statuses = [caller.classify(session, request).status_code for _ in range(3)]
+            refused = caller.classify(session, request)
+            told = caller.http.get("/metrics").text
+        if profile == "fast":  # it promises nothing
+            assert statuses == [200, 200, 200]
+            return
+        assert statuses == [200, 200, 429]
+        assert (refused.json()["error"], refused.headers["Retry-After"]) == ("leakage", "86400")
+        assert 'lexveil_leakage{model="linear",tenant="local"} 3.0517578125e-05' in told
 
     def test_what_is_refused_costs_quota_too(self, calling: Any, offer: Offer, honest: Any) -> None:
         damaged = honest.evaluation[:-1]

@@ -1,0 +1,94 @@
+"""The leakage ledger: what sealed replies have told each tenant about each head, against a limit.
+
+A sealed reply differs from one that holds only the logits by a stated divergence, which adds up over answers
+(`lexveil.privacy.he.flooding`). The ledger adds it up for each tenant and head, and refuses answers beyond
+the limit. It counts tenants separately: several who work together add up what theirs tell.
+
+What is spent is written ahead, in steps of a share of the limit. So open sessions are answered on a full
+disk, and a server that was killed counts more than it answered, never less.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.state import StorageFullError
+from lexveil.privacy.he.flooding import total_variation
+
+_STEPS = 1000  # of which one is written ahead
+
+
+class LeakageLimitError(RefusalError):
+    """The tenant has had as many answers of a head as the limit allows."""
+
+    def __init__(self) -> None:
+        message = "this head has answered you as often as the server's limit of leakage allows"
+        super().__init__(429, "leakage", message, 86_400)
+
+
+class LeakageLedger:
+    """The divergence of the answers of each tenant and head.
+
+    Args:
+        database: database of the endpoint's state.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._ahead: dict[tuple[str, str], float] = {}  # written, but not yet spent
+
+    def charge(self, tenant: str, head: str, divergence: float, limit: float) -> None:
+        """Charge the divergence of answers before they are given.
+
+        Args:
+            tenant: who is answered.
+            head: digest of the weights.
+            divergence: KL divergence of the answers.
+            limit: largest total variation that a tenant's answers may add up to.
+
+        Raises:
+            LeakageLimitError: the limit would be exceeded. Nothing is charged.
+            StorageFullError: it cannot be written.
+        """
+        place = (tenant, head)
+        ahead = self._ahead.get(place, 0.0)
+        if ahead < divergence:
+            most = 2 * limit**2  # Pinsker's inequality, solved for the divergence
+            left = most - self._read(place)
+            if left < divergence - ahead:
+                raise LeakageLimitError
+            step = min(max(divergence - ahead, most / _STEPS), left)
+            self._write(place, step)
+            ahead += step
+        self._ahead[place] = ahead - divergence
+
+    def refund(self, tenant: str, head: str, divergence: float) -> None:
+        """Return the divergence of answers that were not given."""
+        self._ahead[tenant, head] = self._ahead.get((tenant, head), 0.0) + divergence
+
+    def compute_variation(self, tenant: str, head: str) -> float:
+        """Return the total variation that a tenant's answers of a head add up to."""
+        place = (tenant, head)
+        return total_variation(max(0.0, self._read(place) - self._ahead.get(place, 0.0)))
+
+    def _read(self, place: tuple[str, str]) -> float:
+        query = "SELECT divergence FROM leakage WHERE tenant = ? AND head = ?"
+        row = self._database.execute(query, place).fetchone()
+        return row[0] if row else 0.0
+
+    def _write(self, place: tuple[str, str], step: float) -> None:
+        try:
+            self._database.execute(
+                "INSERT INTO leakage VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET divergence = divergence + excluded.divergence",
+                (*place, step),
+            )
+        except sqlite3.OperationalError:
+            raise StorageFullError from None
+
+
+def read_variations(database: sqlite3.Connection) -> dict[str, float]:
+    """Return the largest total variation of a head that each tenant's answers add up to, written ahead."""
+    found = database.execute("SELECT tenant, max(divergence) FROM leakage GROUP BY tenant")
+    return {tenant: total_variation(divergence) for tenant, divergence in found}
