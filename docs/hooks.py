@@ -131,6 +131,11 @@ def render_settings() -> str:
         if section := get_section(entry):
             about = inspect.cleandoc(section.__doc__ or "")
             parts.append(_render_table(f"[{name}]", about, section, section.model_fields))
+            for field, inner in section.model_fields.items():
+                kind = (*get_args(inner.annotation), None)[-2:][0]  # the values of a dictionary
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    about = inspect.cleandoc(kind.__doc__ or "")
+                    parts.append(_render_table(f"[{name}.{field}.NAME]", about, kind, kind.model_fields))
     return "\n".join(parts)
 
 
@@ -160,7 +165,7 @@ def _describe_setting(comment: str, entry: Any) -> str:
 
 
 def _format_value(default: Any) -> str:
-    if default is None or default == {}:
+    if default is None or default in ({}, ()):
         return "not set"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

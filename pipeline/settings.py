@@ -247,8 +247,8 @@ class EncryptedSettings(_Section):
     # CPU time of a tenant's evaluations, key checks and refused requests; None: that of all workers
     cpu_seconds_per_minute: Annotated[float, Field(gt=0)] | None = None
     bytes_per_minute: PositiveInt = 2048 * MIB  # bytes of a tenant's request bodies; further ones get 429
-    # Total variation between all answers of a sealed head to a tenant and such that hold only the logits; then
-    # 429. 0.25 are a million documents of a network, a billion of a linear head (in blocks of eight)
+    # Total variation between a tenant's answers of a sealed head and answers of logits alone; beyond it, 429.
+    # 0.25 are a million documents of a network, a billion of a linear head (in blocks of eight)
     leakage_limit: Annotated[float, Field(gt=0, le=1)] = 0.25
     # Limits of single tenants, by name, which override those above
     tenants: dict[TenantName, TenantSettings] = {}

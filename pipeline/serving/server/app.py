@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Container, Mapping
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
@@ -41,9 +42,15 @@ from lexveil.pipeline.serving.server.heads import (
     serve_head,
 )
 from lexveil.pipeline.serving.server.leakage import LeakageLedger
-from lexveil.pipeline.serving.server.metrics import ServerMetrics, log
+from lexveil.pipeline.serving.server.metrics import METRICS_TYPE, ServerMetrics, log
 from lexveil.pipeline.serving.server.offers import FixedOffer, Listed, Offer, OfferSource
-from lexveil.pipeline.serving.server.openapi import DESCRIPTIONS, render_page
+from lexveil.pipeline.serving.server.openapi import (
+    DESCRIPTIONS,
+    FILE_SCHEMA,
+    SESSION_SCHEMA,
+    describe_app,
+    render_page,
+)
 from lexveil.pipeline.serving.server.pool import (
     BusyError,
     EvaluationBackend,
@@ -65,6 +72,8 @@ _PURGE_SECONDS = 60
 # Looking costs one `stat`. An erased model is served for so long at most.
 _LOOK_SECONDS = 2.0
 # The digest of the manifest that a client acts on.
+_File = Annotated[str, Path(json_schema_extra=FILE_SCHEMA)]
+_SessionId = Annotated[str, Path(json_schema_extra=SESSION_SCHEMA)]
 _ManifestDigest = Annotated[str | None, Query(alias="manifest", pattern="^[0-9a-f]{64}$")]
 
 
@@ -172,11 +181,13 @@ class _Endpoint:
             redoc_url=None,
             lifespan=self._lifespan,
         )
+        description = functools.cache(lambda: describe_app(app))
+        app.openapi = description
         add = app.add_api_route
         add("/healthz", self.healthz, **DESCRIPTIONS["healthz"])
         add("/readyz", self.readyz, **DESCRIPTIONS["readyz"])
         add("/metrics", self.read_metrics, **DESCRIPTIONS["metrics"])
-        add("/docs", lambda: HTMLResponse(render_page(app.openapi())), include_in_schema=False)
+        add("/docs", lambda: HTMLResponse(render_page(description())), include_in_schema=False)
         add("/v1/manifest", self.get_manifest, **DESCRIPTIONS["manifest"])
         add("/v1/extractor/{file}", self.get_extractor, **DESCRIPTIONS["extractor"])
         add("/v1/sessions", self.open_session, methods=["POST"], **DESCRIPTIONS["open"])
@@ -232,14 +243,14 @@ class _Endpoint:
     async def read_metrics(self, request: Request) -> Response:
         if not self.access.may_read_metrics(request.headers):
             raise UnauthorizedError
-        return Response(self.metrics.to_text(), media_type="text/plain; version=0.0.4")
+        return Response(self.metrics.to_text(), headers={"Content-Type": METRICS_TYPE})
 
     async def get_manifest(self, request: Request) -> wire.SignedManifest:
         self._identify_tenant(request)
         return self.heads.current.signed
 
     async def get_extractor(
-        self, request: Request, file: str, manifest: _ManifestDigest = None
+        self, request: Request, file: _File, manifest: _ManifestDigest = None
     ) -> FileResponse:
         self._identify_tenant(request)
         head = self.heads.find_by_manifest(manifest)
@@ -267,7 +278,9 @@ class _Endpoint:
         opened = wire.SessionOpened(session=session, expires_at=expires_at)
         return _bind_reply(body, opened.model_dump_json().encode(), "application/json", 201)
 
-    async def classify(self, request: Request, session: str, manifest: _ManifestDigest = None) -> Response:
+    async def classify(
+        self, request: Request, session: _SessionId, manifest: _ManifestDigest = None
+    ) -> Response:
         tenant = self._identify_tenant(request)
         with self.quotas.admit_request(tenant):
             opened = self.sessions.find(session, tenant)
@@ -310,7 +323,7 @@ class _Endpoint:
         self.metrics.slots.labels(tenant).inc(slots)
         return reply
 
-    async def close_session(self, request: Request, session: str) -> Response:
+    async def close_session(self, request: Request, session: _SessionId) -> Response:
         self.sessions.close(session, self._identify_tenant(request))
         return Response(status_code=204)
 
@@ -347,6 +360,8 @@ def _respond_to_error(request: Request, error: Exception) -> Response:
     refusal = _to_refusal(error)
     request.scope.setdefault("lexveil", {})["code"] = refusal.code
     response = build_response(refusal)
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})  # such as Allow
     if refusal.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

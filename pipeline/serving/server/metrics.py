@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from lexveil.pipeline.serving.server.pool import PoolState
 
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 log = logging.getLogger("lexveil.serving")
 
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)

@@ -5,73 +5,158 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from fastapi import FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+
 from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.server.metrics import METRICS_TYPE
+
+_RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
 
 
 def _describe_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     about = {
         400: "not a bundle, damaged, or without its digest",
         401: "no valid API key",
+        403: "sent by a browser for a web page",
         404: "no such session, file or layout",
-        409: "the manifest is no longer served: read it again",
         408: "the body came too slowly",
+        409: "the manifest is no longer served: read it again",
         411: "no Content-Length",
         413: "too large",
-        422: "not what the parameters of the manifest make",
-        429: "over a quota: Retry-After",
-        503: "busy: Retry-After",
+        421: "called by a name that is not one of the server's",
+        422: "not what the parameters of the manifest make, or not a query of this route",
+        429: "over a quota or the limit of leakage: Retry-After",
+        500: "the server failed",
+        503: "busy, without a model, or without space: Retry-After",
     }
-    return {status: {"model": wire.Refusal, "description": about[status]} for status in statuses}
+    return {
+        status: {
+            "model": wire.Refusal,
+            "description": about[status],
+            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
+        }
+        for status in sorted({400, 403, 421, 500, *statuses})
+    }
 
 
-_BUNDLE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_REPLY_DIGEST = {
+    wire.REPLY_DIGEST: {
+        "description": "SHA-256 of the request's digest, a newline and the body",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^sha256=[0-9a-f]{64}$"},
+    }
+}
 _DIGEST = {
     "name": wire.REQUEST_DIGEST,
     "in": "header",
     "required": True,
     "schema": {"type": "string", "pattern": "^sha256=[0-9a-f]{64}$"},
 }
-_UPLOAD = {"requestBody": {"required": True, **_BUNDLE}, "parameters": [_DIGEST]}
-_BODY = (400, 401, 404, 408, 409, 411, 413, 422, 429, 503)
+_SECURITY = {"security": [{"apiKey": []}]}
+_UPLOAD = {"requestBody": {"required": True, "content": _BINARY}, "parameters": [_DIGEST], **_SECURITY}
+_BODY = (401, 404, 408, 409, 411, 413, 422, 429, 503)
+_SECURITY_SCHEMES = {
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "lxv_ID_SECRET",
+        "description": "An API key; on the server's machine without API keys, the local token.",
+    }
+}
+# Patterns that the description states and no route checks: what does not match is simply not found.
+SESSION_SCHEMA = {"pattern": "^[A-Za-z0-9_-]{16,128}$"}
+FILE_SCHEMA = {"enum": list(wire.EXTRACTOR_FILES)}
 
-# By route. The summaries are part of the API's description.
+# By route. The summaries and operation ids are part of the API's description.
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
-    "healthz": {"summary": "The process answers"},
+    "healthz": {
+        "summary": "The process answers",
+        "operation_id": "checkHealth",
+        "responses": _describe_refusals(),
+    },
     "readyz": {
-        "summary": "A model and a worker are ready",
-        "responses": {503: {"description": "they are not"}},
+        "summary": "A model, a worker and space for keys are there",
+        "operation_id": "checkReadiness",
+        "responses": {
+            **_describe_refusals(),
+            503: {
+                "description": "they are not",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+                "headers": _RETRY_AFTER,
+            },
+        },
     },
     "metrics": {
-        "summary": "Prometheus metrics, for this machine and for the tenant `operator`",
-        "responses": _describe_refusals(401),
+        "summary": "Prometheus metrics, for the local token and for the tenant `operator`",
+        "operation_id": "readMetrics",
+        "response_class": Response,
+        "responses": {
+            200: {"description": "metrics", "content": {METRICS_TYPE: {"schema": {"type": "string"}}}},
+            **_describe_refusals(401),
+        },
+        "openapi_extra": _SECURITY,
     },
     "manifest": {
         "summary": "What is served: labels, parameters, limits, what is hidden and what not; signed",
+        "operation_id": "getManifest",
         "response_model": wire.SignedManifest,
         "responses": _describe_refusals(401, 503),
+        "openapi_extra": _SECURITY,
     },
     "extractor": {
         "summary": "A file of the extractor, which the manifest names with its digest",
-        "responses": _describe_refusals(401, 404, 409, 503),
+        "operation_id": "getExtractorFile",
+        "response_class": Response,
+        "responses": {
+            200: {"description": "the file", "content": _BINARY},
+            **_describe_refusals(401, 404, 409, 422, 503),
+        },
+        "openapi_extra": _SECURITY,
     },
     "open": {
         "summary": "Upload evaluation keys, once: a bundle of one blob",
+        "operation_id": "openSession",
         "status_code": 201,
         "response_model": wire.SessionOpened,
-        "responses": _describe_refusals(*_BODY),
+        "responses": {
+            201: {"description": "the session", "headers": _REPLY_DIGEST},
+            **_describe_refusals(*_BODY),
+        },
         "openapi_extra": _UPLOAD,
     },
     "classify": {
         "summary": "Encrypted features in, encrypted logits out: bundles in the same order",
-        "responses": {200: {"description": "a bundle", **_BUNDLE}, **_describe_refusals(*_BODY)},
+        "operation_id": "classify",
+        "response_class": Response,
+        "responses": {
+            200: {"description": "a bundle", "content": _BINARY, "headers": _REPLY_DIGEST},
+            **_describe_refusals(*_BODY),
+        },
         "openapi_extra": _UPLOAD,
     },
     "close": {
         "summary": "Forget a session and its keys",
+        "operation_id": "closeSession",
         "status_code": 204,
-        "responses": _describe_refusals(401, 404),
+        "responses": _describe_refusals(401, 404, 422, 503),
+        "openapi_extra": _SECURITY,
     },
 }
+
+
+def describe_app(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description of an application with these routes, with its security scheme."""
+    about: dict[str, Any] = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        servers=[{"url": "/", "description": "the server that sent this description"}],
+    )
+    about["components"]["securitySchemes"] = _SECURITY_SCHEMES
+    return about
 
 
 def render_page(description: dict[str, Any]) -> str:

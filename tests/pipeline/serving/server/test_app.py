@@ -6,6 +6,7 @@ import ast
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -327,6 +328,62 @@ class TestOperators:
             elsewhere.rename(state.keys_folder)
             while list(state.keys_folder.iterdir()):
                 time.sleep(0.01)
+
+    def test_the_api_is_described_exactly(self, calling: Any, offer: Offer, honest: Any) -> None:
+        """A client that is generated from the description gets what it expects."""
+        with calling(create_app(offer)) as caller:
+            described = caller.http.get("/openapi.json").json()
+            session = caller.open(honest.evaluation)
+            path = "/v1/sessions/{session}"
+            answers = [
+                ("get", "/healthz", caller.http.get("/healthz")),
+                ("get", "/readyz", caller.http.get("/readyz")),
+                ("get", "/metrics", caller.http.get("/metrics")),
+                ("get", "/v1/manifest", caller.http.get("/v1/manifest")),
+                ("get", "/v1/manifest", caller.http.get("/v1/manifest", headers={"Origin": "null"})),
+                ("get", "/v1/extractor/{file}", caller.http.get("/v1/extractor/config.json")),
+                ("post", "/v1/sessions", caller.post("/v1/sessions", wire.bundle([honest.evaluation]))),
+                ("post", "/v1/sessions", caller.post("/v1/sessions?layout=x", b"")),
+                ("post", path + "/classify", caller.classify(session, honest.request)),
+                ("post", path + "/classify", caller.classify("x" * 43, honest.request)),
+                ("delete", path, caller.http.delete(f"/v1/sessions/{session}")),
+                ("delete", path, caller.http.delete(f"/v1/sessions/{session}")),
+            ]
+        for method, route, answer in answers:
+            operation = described["paths"][route][method]
+            response = operation["responses"][str(answer.status_code)]
+            kinds = list(response.get("content", {}))
+            assert kinds == ([answer.headers["content-type"]] if answer.content else []), (route, answer)
+            assert (wire.REPLY_DIGEST in answer.headers) == (wire.REPLY_DIGEST in response.get("headers", {}))
+        assert described["servers"][0]["url"] == "/"
+        operations = [one for route in described["paths"].values() for one in route.values()]
+        assert [one["operationId"] for one in operations] == [
+            "checkHealth",
+            "checkReadiness",
+            "readMetrics",
+            "getManifest",
+            "getExtractorFile",
+            "openSession",
+            "classify",
+            "closeSession",
+        ]
+        (scheme,) = described["components"]["securitySchemes"]
+        for one in operations:  # a key is asked for where it is said to be
+            assert one.get("security", []) == ([{scheme: []}] if "401" in one["responses"] else [])
+            assert "HTTPValidationError" not in json.dumps(one)
+        session_schema = described["paths"][path]["delete"]["parameters"][0]["schema"]
+        assert re.fullmatch(session_schema["pattern"], session)
+
+    def test_other_methods_are_told_which_there_are(self, calling: Any, offer: Offer) -> None:
+        with calling(create_app(offer)) as caller:
+            for method, path, allowed in (
+                ("PUT", "/v1/manifest", "GET"),
+                ("GET", "/v1/sessions", "POST"),
+                ("POST", "/v1/sessions/x", "DELETE"),
+                ("TRACE", "/healthz", "GET"),
+            ):
+                response = caller.http.request(method, path)
+                assert (response.status_code, response.headers["Allow"]) == (405, allowed)
 
     def test_the_api_is_described_without_loading_anything(self, calling: Any, offer: Offer) -> None:
         with calling(create_app(offer)) as caller:
