@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lexveil.pipeline.workspace.storage import sync_folder, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
 ERASURES = "erasures.json"  # in the folder of a model that was trained on what was erased later
+MASKING = "masking.json"  # how the texts of the training were masked; models of earlier versions lack it
 _REFUSALS = {
     "missing": "a file of its folder is missing",
     "schema_version": "another version of Lexveil wrote it",
@@ -49,14 +51,24 @@ class SavedModel:
     recipe: str
 
 
-def save_model(workspace: Workspace, model: FeatureModel, card: ModelCard) -> SavedModel:
-    """Save a trained model with its card. The folder appears complete or not at all."""
+def save_model(
+    workspace: Workspace, model: FeatureModel, card: ModelCard, masking: Mapping[str, Any]
+) -> SavedModel:
+    """Save a trained model with its card. The folder appears complete or not at all.
+
+    Args:
+        workspace: the workspace.
+        model: the model.
+        card: its card.
+        masking: how the texts that it was trained on were masked.
+    """
     folder = workspace.models / card.name
     made = folder if workspace.remote else workspace.models / f".{card.name}.partial"
     if not workspace.remote:
         shutil.rmtree(made, ignore_errors=True)
     save_weights(model, made)
     (made / "labels.json").write_text(json.dumps(list(model.config.labels), ensure_ascii=False, indent=1))
+    write_json(made / MASKING, masking)
     (made / CARD_FOR_PEOPLE).write_text(card.to_markdown(), encoding="utf-8")
     # Last: an object store cannot rename a folder, and a folder without a card is not a model.
     write_json(made / CARD, {**asdict(card), "statement": card.statement})

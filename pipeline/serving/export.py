@@ -18,6 +18,7 @@ from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import (
     ERASURES,
+    MASKING,
     SavedModel,
     is_marked_by_erasure,
     list_models,
@@ -185,6 +186,8 @@ def _write(workspace: Workspace, saved: SavedModel, bundle: ServingBundle, offer
     draft = OfferDraft(saved.name, model.config.labels, profile, head, guarantee)
     with bundle.add_offer(draft, offer_id) as folder:
         save_extractor(model, folder)
+        if (saved.folder / MASKING).is_file():
+            (folder / MASKING).write_bytes((saved.folder / MASKING).read_bytes())
 
 
 def _check_head(head: Head, profile: str) -> Head:

@@ -30,7 +30,7 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -42,7 +42,8 @@ __all__ = ["WireError", "bundle", "max_bundle_bytes", "unbundle"]
 
 PROTOCOL = 3
 LayoutName = Literal["block", "slot"]
-EXTRACTOR_FILES = ("config.json", "model.safetensors")
+# masking.json says how the texts of the training were masked; models of earlier versions lack it.
+EXTRACTOR_FILES = ("config.json", "model.safetensors", "masking.json")
 REQUEST_DIGEST = "X-Request-Digest"
 REPLY_DIGEST = "X-Reply-Digest"
 
@@ -117,7 +118,7 @@ class ServerManifest(_Message):
     protocol: Literal[3]
     model: str
     labels: list[str]
-    extractor: dict[str, str]
+    extractor: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     profile: Literal["sealed", "fast"]
     hides: list[str]
     does_not_hide: list[str]

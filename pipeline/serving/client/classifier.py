@@ -293,6 +293,8 @@ class EncryptedClassifier:
     def download_extractor(self, folder: Path) -> list[Path]:
         """Download the extractor whose features the head expects, and check its digests.
 
+        A file that was downloaded before, and kept with the state, is not downloaded again.
+
         Args:
             folder: folder for the files.
 
@@ -302,18 +304,26 @@ class EncryptedClassifier:
         Raises:
             ServingError: a file cannot be fetched, or has another digest than in the manifest.
         """
-        paths: list[Path] = []
-        for name in wire.EXTRACTOR_FILES:
-            digest = self.manifest.extractor.get(name)
-            if digest is None:
-                continue
-            content = self._channel.get(f"/v1/extractor/{name}?{self._named}", _FILE_BYTES)
-            if hashlib.sha256(content).hexdigest() != digest:
-                raise ServingError("protocol", f"{name} is not the file of the manifest")
-            path = folder / name
-            path.write_bytes(content)
-            paths.append(path)
-        return paths
+        digests = {
+            name: self.manifest.extractor[name]
+            for name in wire.EXTRACTOR_FILES
+            if name in self.manifest.extractor
+        }
+        kept = {digest: self._state.read_file(digest) for digest in digests.values()}
+        files = {
+            digest: kept[digest] or self._download_file(name, digest) for name, digest in digests.items()
+        }
+        if None in kept.values():
+            self._state.keep_files(files)
+        for name, digest in digests.items():
+            (folder / name).write_bytes(files[digest])
+        return [folder / name for name in digests]
+
+    def _download_file(self, name: str, digest: str) -> bytes:
+        content = self._channel.get(f"/v1/extractor/{name}?{self._named}", _FILE_BYTES)
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ServingError("protocol", f"{name} is not the file of the manifest")
+        return content
 
     def rotate_keys(self) -> int:
         """Ask the server to delete the evaluation keys, and delete the secret keys.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lexveil.pipeline.errors import TrainingRefusedError
+from lexveil.pipeline.logs import log
 from lexveil.privacy.he.layout import Floats
 
 if TYPE_CHECKING:
-    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.settings import MaskSettings, Settings
 
 
 class LocalExtractor:
@@ -20,17 +22,22 @@ class LocalExtractor:
 
     Args:
         folder: what was downloaded from the endpoint: an extractor trained under DP, without its head.
-        settings: settings of masking and of the public encoder.
+        settings: settings of masking and of the public encoder. The masking, the precision and the chunks are
+            those of the training, as far as the extractor states them.
+
+    Attributes:
+        masking: settings of the masking.
 
     Raises:
-        TrainingRefusedError: the extractor cannot be used here, because it needs another public encoder, say.
+        TrainingRefusedError: the extractor cannot be used here, because it needs another public encoder or
+            detector, say.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         from lexveil.nlp.encoders.storage import ModelLoadError, load_extractor, read_config
         from lexveil.pipeline.models.encoding import load_encoder, restore_encoding
 
-        self._settings = settings
+        self.masking = _restore_masking(folder, settings.mask)
         try:
             self._encoder = load_encoder(restore_encoding(settings, read_config(folder)).train)
             self._model = load_extractor(folder, self._encoder)
@@ -44,9 +51,25 @@ class LocalExtractor:
         from lexveil.nlp.encoders.documents import encode_documents, extract, get_input_kind
         from lexveil.pipeline.masking.texts import mask_texts
 
-        masked = [outcome.text for outcome in mask_texts(list(texts), self._settings.mask)]
+        masked = [outcome.text for outcome in mask_texts(list(texts), self.masking)]
         config = self._model.config
         encoded = encode_documents(
             masked, self._encoder, get_input_kind(config), None, config.chunk_length, config.chunk_limit
         )
         return extract(self._model, encoded).features.astype(np.float64)
+
+
+def _restore_masking(folder: Path, own: MaskSettings) -> MaskSettings:
+    from lexveil.pipeline.masking.record import restore_masking
+
+    try:
+        record = json.loads((folder / "masking.json").read_text("utf-8"))
+    except FileNotFoundError:
+        log.warning(
+            "the endpoint does not state how its model's training texts were masked: "
+            "those here are masked by this machine's settings"
+        )
+        return own
+    except ValueError:
+        record = {}
+    return restore_masking(record, own)

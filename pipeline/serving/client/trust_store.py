@@ -13,8 +13,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
 
 _FORMER_FIELDS = {"probe_seed", "answers", "tolerance"}  # until protocol 2
+_FILES = "extractor"
 _TEXTS = ("public_key", "issued_at", "commitment", "head_since", "refused_at")
 
 
@@ -263,6 +264,32 @@ class ClientState:
         """Trust the server as at first use. Its public key stays pinned; its former answers are forgotten."""
         with self.update() as pin:
             pin.refused_at, pin.lines = "", []
+
+    def read_file(self, digest: str) -> bytes | None:
+        """Return a public file of the endpoint that was kept, by its SHA-256; None if it is not whole."""
+        if self._folder is None:
+            return None
+        try:
+            content = (self._folder / _FILES / digest).read_bytes()
+        except OSError:
+            return None
+        return content if hashlib.sha256(content).hexdigest() == digest else None
+
+    def keep_files(self, files: Mapping[str, bytes]) -> None:
+        """Keep public files of the endpoint, by their SHA-256, instead of those kept before.
+
+        Where they cannot be written, they are downloaded again.
+        """
+        if self._folder is None:
+            return
+        folder = self._folder / _FILES
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for digest, content in files.items():
+                write_atomically(folder / digest, content)
+            for path in folder.iterdir():
+                if path.name not in files:
+                    path.unlink(missing_ok=True)
 
     def _store(self, layout: str, keys: ClientKeys) -> None:
         if self._folder is None:

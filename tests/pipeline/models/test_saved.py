@@ -44,7 +44,7 @@ def build(workspace: Workspace, seed: int = 1) -> FeatureModel:
 
 
 def save(workspace: Workspace, card: ModelCard, seed: int = 1) -> SavedModel:
-    return save_model(workspace, build(workspace, seed), card)
+    return save_model(workspace, build(workspace, seed), card, {})
 
 
 def test_a_model_is_saved_with_labels_and_both_cards(workspace: Workspace, make_card: MakeCard) -> None:
@@ -62,7 +62,7 @@ def test_a_model_is_saved_with_labels_and_both_cards(workspace: Workspace, make_
 def test_the_weights_come_back(workspace: Workspace, make_card: MakeCard) -> None:
     model = build(workspace)
     expected = {name: value.clone() for name, value in model.state_dict().items()}
-    folder = save_model(workspace, model, make_card()).folder
+    folder = save_model(workspace, model, make_card(), {}).folder
     state = open_model(folder, workspace.settings).state_dict()
     assert state.keys() == expected.keys()
     assert all(torch.equal(state[name], expected[name]) for name in state)

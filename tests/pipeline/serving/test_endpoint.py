@@ -119,3 +119,32 @@ def test_a_tenant_has_the_limits_of_its_own_section() -> None:
     assert own.cpu_seconds_per_minute == limits.quotas.cpu_seconds_per_minute == 180  # of three workers
     with pytest.raises(SettingsError):
         load_settings(encrypted={"tenants": {"a b": {}}})
+
+
+@pytest.mark.parametrize("own", [{"direct": "surrogate"}, {"detector": "rules"}, {"preset": "strict"}])
+def test_a_client_masks_as_the_training_did(served: Endpoint, own: dict[str, str]) -> None:
+    """Other tokens are other inputs: their logits would differ by thousands of times the stated error."""
+    texts = [row["text"] for row in ROWS]
+    with served.connect(load_settings()) as client, served.connect(load_settings(mask=own)) as other:
+        usual, found = client.predict(texts), other.predict(texts)
+    assert abs(usual.logits - found.logits).max() <= usual.error_bound + found.error_bound
+    assert found.labels == usual.labels
+
+
+def test_the_extractor_is_downloaded_once(served: Endpoint, tmp_path: Path) -> None:
+    with served.connect(load_settings()) as client:
+        (tmp_path / "one").mkdir()
+        client.download_extractor(tmp_path / "one")
+        digests = client.manifest.extractor
+    (kept,) = (path for path in served.state_folder.glob("*/extractor"))
+    files = {path.name: path for path in kept.iterdir()}
+    assert set(files) == set(digests.values())
+    changed = files[digests["masking.json"]]
+    old = changed.stat().st_mtime_ns
+    with served.connect(load_settings()) as client:
+        client.download_extractor(tmp_path / "one")
+        assert changed.stat().st_mtime_ns == old
+        changed.write_bytes(b"damaged")
+        (masking,) = (path for path in client.download_extractor(tmp_path / "one") if "masking" in path.name)
+    assert json.loads(masking.read_bytes())["detector"] == "default"
+    assert changed.read_bytes() == masking.read_bytes()

@@ -54,6 +54,7 @@ def test_it_holds_the_head_and_the_extractor_and_nothing_else(
     listed = export_model(workspace, None, bundle)
     files = {str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file()}
     own = {"offer.json", "head.npz", "extractor/config.json", "extractor/model.safetensors"}
+    own.add("extractor/masking.json")
     assert files == {"listing.json", ".lock", *(f"{listed.id}/{name}" for name in own)}
     saved = find_model(workspace, "linear")
     model, offer = open_model(saved.folder, workspace.settings), bundle.load(listed)
