@@ -102,7 +102,8 @@ class Evaluator:
         self._outputs = layout.output_mask(parameters)
         if bits:
             n = int(np.count_nonzero(np.real(self._outputs)) + np.count_nonzero(np.imag(self._outputs)))
-            self.flooding_level = flooding.noise_level(chosen.error_to_flood(column_norm, gain), n, bits)
+            drowned = chosen.error_to_flood(column_norm, gain, parameters.n_hidden)
+            self.flooding_level = flooding.noise_level(drowned, n, bits)
             self.error_floor += flooding.TAIL * self.flooding_level
             if n < 2 * parameters.slots:
                 self.masking_level = flooding.noise_level(partial_sums, parameters.slots, bits)

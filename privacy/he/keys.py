@@ -16,6 +16,7 @@ Not covered:
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,10 @@ from lexveil.privacy.he.wire_format import max_length, split_objects
 
 class SecretKeyError(ValueError):
     """The secret key file cannot be used: it is missing, readable by others, or not one of ours."""
+
+
+class FormerKeyError(SecretKeyError):
+    """The secret key is for parameters that this version does not use: it can decrypt nothing any more."""
 
 
 class ClientKeys:
@@ -63,6 +68,7 @@ class ClientKeys:
         """Return the keys in a file that `save` wrote.
 
         Raises:
+            FormerKeyError: The key is for parameters of an earlier version.
             SecretKeyError: The file cannot be used.
         """
         try:
@@ -70,7 +76,7 @@ class ClientKeys:
                 if os.fstat(file.fileno()).st_mode & 0o077:
                     raise SecretKeyError("the secret key file must be readable by its owner only")
                 record, _, secret = file.read().partition(b"\n")
-            scheme = Scheme(Parameters.from_json(record.decode()))
+            scheme = Scheme(_read_record(record.decode()))
             return cls(scheme, from_bytes(seal.SecretKey(), scheme.context, secret))
         except SecretKeyError:
             raise
@@ -159,6 +165,16 @@ class ClientKeys:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("ClientKeys cannot be pickled")
+
+
+def _read_record(text: str) -> Parameters:
+    try:
+        return Parameters.from_json(text)
+    except ValueError:
+        record = json.loads(text)
+        if isinstance(record, dict) and "scheme" in record:
+            raise FormerKeyError("the secret key is for parameters of an earlier version") from None
+        raise
 
 
 def _public_key(generator: Any) -> Any:

@@ -46,7 +46,8 @@ class Scheme:
             zero; only those that are used.
 
     Formal guarantee:
-        SEAL found the parameters 128-bit secure (Homomorphic Encryption Standard 2018).
+        SEAL found the parameters 128-bit secure (Homomorphic Encryption Standard 2018); those of the table
+        also are by the stricter guidelines of 2024 (`ParameterSet`).
     """
 
     def __init__(self, parameters: Parameters) -> None:

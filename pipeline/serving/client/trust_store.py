@@ -27,7 +27,7 @@ from lexveil.pipeline.serving.client.channel import ServingError
 from lexveil.pipeline.serving.client.checks import Line
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.privacy.files import write_atomically
-from lexveil.privacy.he.keys import ClientKeys, SecretKeyError
+from lexveil.privacy.he.keys import ClientKeys, FormerKeyError, SecretKeyError
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
 
@@ -207,7 +207,7 @@ class ClientState:
         return self._keys[layout]
 
     def find_keys(self, layout: wire.LayoutName) -> HeldKeys | None:
-        """Return the secret key of a layout if there is one. Needs a lock.
+        """Return the secret key of a layout if there is one for present parameters. Needs a lock.
 
         Raises:
             ServingError: others can read the key file, or it cannot be read.
@@ -220,7 +220,7 @@ class ClientState:
             if held is None or held.fingerprint != fingerprint:
                 self._keys[layout] = HeldKeys(ClientKeys.load(self._path(layout)), fingerprint)
             return self._keys[layout]
-        except FileNotFoundError:
+        except (FileNotFoundError, FormerKeyError):  # a new one replaces a former one
             self._keys.pop(layout, None)
             return None
         except OSError:

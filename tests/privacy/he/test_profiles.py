@@ -16,9 +16,10 @@ from lexveil.privacy.he import flooding
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.evaluate import Evaluator, HeadRefusedError, LinearEvaluator, SlotEvaluator
 from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.layout import unpack
 from lexveil.privacy.he.network import Bounds, NetworkEvaluator
 from lexveil.privacy.he.parameters import TABLE, choose_parameters
-from lexveil.privacy.he.scheme import Scheme, from_bytes
+from lexveil.privacy.he.scheme import Scheme, from_bytes, to_bytes
 from lexveil.privacy.he.wire_format import MalformedError, inflate, split_objects
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -102,6 +103,42 @@ class TestEqualsPlain:
         weight[:5] = 0
         features = unit(random, n, 64)
         assert within(SlotEvaluator(parameters, weight, bias), features, features @ weight + bias)
+
+
+class Unrounded(NetworkEvaluator):
+    """Keeps the logits as they are before noise drowns their error: without bias, and not rescaled."""
+
+    logits = b""
+
+    def _finish(self, y: Any, bias: Any, keys: Any) -> Any:
+        self.logits = to_bytes(y)
+        return super()._finish(y, bias, keys)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scales"),
+    [((384, 256, 10), (1.6, 0.015)), ((384, 128, 10), (0.8, 0.08)), ((64, 5, 2), (0.5, 0.1))],
+)
+def test_the_error_that_flooding_drowns_is_not_larger_than_stated(
+    shape: tuple[int, int, int], scales: tuple[float, float], tmp_path: Path
+) -> None:
+    """It was three times as large for 256 hidden units, which the stated divergence takes squared."""
+    n_features, n_hidden, n_classes = shape
+    random = np.random.default_rng(5)
+    p = choose_parameters(n_features, n_classes, n_hidden=n_hidden, degree=2)
+    first = scales[0] * random.normal(size=(n_features, n_hidden)), random.normal(size=n_hidden) / 10
+    second = scales[1] * random.normal(size=(n_hidden, n_classes)), np.zeros(n_classes)
+    evaluator = Unrounded(p, first, SQUARE, second)
+    keys = ClientKeys.generate(p)
+    keys.save(tmp_path / "key")
+    features = unit(random, p.documents_per_ciphertext, n_features)
+    evaluator.evaluate(keys.encrypt(features)[0], evaluator.load_keys(keys.evaluation_keys()))
+    slots = slots_of(Scheme(p), (tmp_path / "key").read_bytes().partition(b"\n")[2], evaluator.logits)
+    plain = SQUARE(features @ first[0] + first[1]) @ second[0]
+    error = np.sqrt(np.mean((unpack(p, slots[None], len(features)) - plain) ** 2))
+    norm = float(np.linalg.norm(first[0], axis=0).max())
+    gain = 1 + Bounds(SQUARE, *first, *second).gain(1.0)
+    assert error <= p.scheme.error_to_flood(norm, gain, n_hidden)
 
 
 class TestSealed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from lexveil.pipeline.serving.client.channel import ServingError
 from lexveil.pipeline.serving.client.trust_store import ClientState
+from lexveil.privacy.he.keys import ClientKeys, FormerKeyError
 from lexveil.privacy.he.parameters import choose_parameters
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -96,3 +98,24 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(ServingError) as caught, state.update():
         pass
     assert caught.value.code == "state"
+
+
+def test_a_key_for_parameters_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
+    """The table has changed, so the key decrypts nothing any more, and no person needs to remove it."""
+    parameters = choose_parameters(64, 3)
+    state = ClientState(tmp_path / "state")
+    with state.update():
+        first = state.get_keys("block", parameters)
+    path = tmp_path / "state" / "block.key"
+    record, _, secret = path.read_bytes().partition(b"\n")
+    former = json.loads(record)
+    former["scheme"]["coeff_modulus_bits"] = [60, 60, 59]
+    path.write_bytes(json.dumps(former).encode() + b"\n" + secret)
+    with pytest.raises(FormerKeyError):
+        ClientKeys.load(path)
+    state = ClientState(tmp_path / "state")
+    with state.update():
+        assert state.find_keys("block") is None
+        second = state.get_keys("block", parameters)
+    assert second.fingerprint != first.fingerprint
+    assert ClientKeys.load(path).parameters == parameters
