@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,6 +69,10 @@ class Limits:
     max_text_bytes: int = 256 << 20
     max_ratio: int = 200
     ocr: bool = True
+
+
+ReadPart = Callable[[bytes, str, str | None, Limits], str]
+"""Reader of a document inside of another one: (content, suffix, codec, limits) -> text."""
 
 
 def normalize_text(text: str) -> str:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from lexveil.nlp.readers import docx, eml, html, pdf, plain
+from lexveil.nlp.readers import docx, eml, html, odt, pdf, plain, rtf
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, normalize_text
 
 DOCUMENT_SUFFIXES = frozenset(
-    {".txt", ".text", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".pdf", ".eml"}
-)
+    {
+        ".txt", ".text", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".docm", ".doc", ".rtf",
+        ".odt", ".pdf", ".eml", ".emlx",
+    }
+)  # fmt: skip
 """Each may be followed by `.gz`, `.zst`, `.bz2` or `.xz`."""
+# Programs save these under one another's names: the content decides.
+_OFFICE = frozenset({".docx", ".docm", ".doc", ".rtf", ".odt"})
+_HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
+_HEAD = 4096
 _MAX_NESTING = 8
 
 
@@ -105,17 +114,43 @@ def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits, dept
 
 
 def _parse(data: bytes, suffix: str, limits: Limits, depth: int) -> str:
-    match suffix:
-        case ".docx":
-            return docx.read(data, limits)
+    def read_part(*part: Any) -> str:
+        return _read_attachment(*part, depth=depth + 1)
+
+    match _detect_office(data, suffix) if suffix in _OFFICE else suffix:
+        case ".docx" | ".docm":
+            return docx.read(data, limits, read_part)
+        case ".doc":
+            raise UnreadableError(Reason.unsupported)
+        case ".rtf":
+            return rtf.read(data)
+        case ".odt":
+            return odt.read(data, limits)
         case ".pdf":
             return pdf.read(data, limits)
         case ".eml":
-            return eml.read(data, limits, lambda *part: _read_attachment(*part, depth=depth + 1))
+            return eml.read(data, limits, read_part)
+        case ".emlx":
+            return eml.read(eml.unwrap_emlx(data), limits, read_part)
         case ".html" | ".htm" | ".xhtml":
             return html.read(data)
         case _:
             return plain.read(data)
+
+
+def _detect_office(data: bytes, suffix: str) -> str:
+    """Return the suffix of the format that a file of an office program has."""
+    if data.lstrip()[:5] == rtf.MAGIC:
+        return ".rtf"
+    if odt.is_odt(data):
+        return ".odt"
+    if data.startswith(b"PK"):
+        return ".docx"
+    if pdf.is_pdf(data):
+        return ".pdf"
+    if _HTML.match(data[:_HEAD]):
+        return ".html"
+    return suffix
 
 
 def _read_attachment(data: bytes, suffix: str, codec: str | None, limits: Limits, *, depth: int) -> str:

@@ -5,6 +5,9 @@ place) and text boxes (after their paragraph, once, although Word stores each tw
 body; footnotes, endnotes, diagrams and footers follow it. Headers and footers that are repeated for first,
 odd and even pages occur once.
 
+Chunks of other formats (HTML, RTF) and embedded documents stand where the body refers to them; for one that
+cannot be read there is a line `[embedded document not read: REASON]`. Watermarks are text.
+
 Inserted text and the target of a move are text. Deleted text, the source of a move, field codes, hidden runs
 and phonetic guides are not. Comments are not: they are about the document, not part of it. Automatic
 paragraph numbers are not: the file does not contain them, Word computes them.
@@ -22,7 +25,7 @@ from collections.abc import Mapping
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableError
+from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, ReadPart, Reason, UnreadableError
 from lexveil.nlp.readers.docx_events import WordText
 from lexveil.nlp.readers.plain import OLE_MAGIC
 
@@ -33,12 +36,17 @@ _BEFORE = ("header",)
 _AFTER = ("footnotes", "endnotes", "diagramData", "footer")
 
 
-def read(data: bytes, limits: Limits) -> str:
+def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
     """Read the text of a DOCX file.
+
+    Args:
+        data: Content of the file.
+        limits: Bounds on what is accepted.
+        read_part: Reader of embedded documents.
 
     Raises:
         UnreadableError: encrypted, wrong_suffix (not a ZIP file, or one without a Word document), broken,
-            decompression_bomb, needs_ocr (pictures and no text), unsupported (embeds another format).
+            decompression_bomb, needs_ocr (pictures and no text), unsupported (a chunk is not there).
     """
     if data.startswith(OLE_MAGIC):
         raise UnreadableError(Reason.encrypted if _ENCRYPTED_PACKAGE in data else Reason.wrong_suffix)
@@ -46,7 +54,7 @@ def read(data: bytes, limits: Limits) -> str:
         raise UnreadableError(Reason.wrong_suffix)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _Package(archive, limits).text()
+            return _Package(archive, limits, read_part).text()
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
         raise UnreadableError(Reason.broken) from None
 
@@ -54,27 +62,28 @@ def read(data: bytes, limits: Limits) -> str:
 class _Package:
     """An open DOCX file, and the number of bytes that may still be inflated from it."""
 
-    def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
+    def __init__(self, archive: zipfile.ZipFile, limits: Limits, read_part: ReadPart) -> None:
         entries = archive.infolist()
         if len(entries) > _MAX_ENTRIES:
             raise UnreadableError(Reason.decompression_bomb)
         if any(entry.flag_bits & 1 for entry in entries):
             raise UnreadableError(Reason.encrypted)
         self._archive = archive
-        self._entries = {entry.filename: entry for entry in entries}
+        # Some programs write Windows' separators.
+        self._entries = {entry.filename.replace("\\", "/"): entry for entry in entries}
+        self._limits = limits
+        self._read_embedded_part = read_part
         self._budget = limits.max_text_bytes
         self._max_ratio = limits.max_ratio
 
     def text(self) -> str:
         """Return the text of all parts."""
-        roots = [part for kind, part in self._find_related("") if kind == "officeDocument"]
+        roots = [part for kind, part in self._find_related("").values() if kind == "officeDocument"]
         main = roots[0] if roots else "word/document.xml"
         if main not in self._entries:
             raise UnreadableError(Reason.wrong_suffix)
         body = self._read_part(main)
-        related = sorted(self._find_related(main))
-        if any(kind == "aFChunk" for kind, _ in related):
-            raise UnreadableError(Reason.unsupported)
+        related = sorted(self._find_related(main).values())
         before = [self._read_part(part) for wanted in _BEFORE for kind, part in related if kind == wanted]
         after = [self._read_part(part) for wanted in _AFTER for kind, part in related if kind == wanted]
         pieces = [*dict.fromkeys(before), body, *dict.fromkeys(after)]
@@ -83,24 +92,50 @@ class _Package:
             raise UnreadableError(Reason.needs_ocr)
         return text
 
-    def _find_related(self, part: str) -> list[tuple[str, str]]:
-        """Return (kind, part name) of the parts that `part`, or the package itself (""), refers to."""
+    def _find_related(self, part: str) -> dict[str, tuple[str, str]]:
+        """Return kind and name of the parts that a part, or the package itself (""), refers to, by id."""
         folder, name = posixpath.split(part)
         relations = posixpath.join(folder, "_rels", f"{name}.rels")
         if relations not in self._entries:
-            return []
+            return {}
         collector = _RelationCollector()
         self._parse(relations, collector)
         base = posixpath.join("/", folder)
-        paths = [
-            (kind, posixpath.normpath(posixpath.join(base, path))[1:]) for kind, path in collector.relations
-        ]
-        return [(kind, path) for kind, path in paths if kind == "officeDocument" or path in self._entries]
+        paths = {
+            identifier: (kind, posixpath.normpath(posixpath.join(base, path.replace("\\", "/")))[1:])
+            for identifier, (kind, path) in collector.relations.items()
+        }
+        return {
+            identifier: (kind, path)
+            for identifier, (kind, path) in paths.items()
+            if kind == "officeDocument" or path in self._entries
+        }
 
     def _read_part(self, name: str) -> str:
-        collector = WordText()
+        related = self._find_related(name)
+        collector = WordText(lambda identifier: self._read_embedded(related, identifier))
         self._parse(name, collector)
         return collector.text()
+
+    def _read_embedded(self, related: Mapping[str, tuple[str, str]], identifier: str) -> str:
+        """Return the text of an embedded document, or a line that says why it was not read.
+
+        Raises:
+            UnreadableError: unsupported (there is no such part), decompression_bomb.
+        """
+        if identifier not in related:
+            raise UnreadableError(Reason.unsupported)
+        _, name = related[identifier]
+        entry = self._entries[name]
+        with self._archive.open(entry) as stream:
+            data = stream.read(max(0, self._budget) + 1)
+        self._budget -= len(data)
+        if self._budget < 0:
+            raise UnreadableError(Reason.decompression_bomb)
+        try:
+            return self._read_embedded_part(data, posixpath.splitext(name)[1].lower(), None, self._limits)
+        except UnreadableError as unreadable:
+            return f"[embedded document not read: {unreadable.reason}]"
 
     def _parse(self, name: str, target: _RelationCollector | WordText) -> None:
         entry = self._entries[name]
@@ -122,13 +157,14 @@ class _RelationCollector:
     """Parser target that collects the relationships of one part to others of the package."""
 
     def __init__(self) -> None:
-        self.relations: list[tuple[str, str]] = []
-        """Kind and target of each relationship."""
+        self.relations: dict[str, tuple[str, str]] = {}
+        """Kind and target of each relationship, by its id."""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag.endswith("}Relationship") and attributes.get("TargetMode") != "External":
             kind = attributes.get("Type", "").rpartition("/")[2]
-            self.relations.append((kind, attributes.get("Target", "")))
+            identifier = attributes.get("Id", str(len(self.relations)))
+            self.relations[identifier] = (kind, attributes.get("Target", ""))
 
     def doctype(self, *_: object) -> None:
         raise UnreadableError(Reason.broken)

@@ -5,7 +5,7 @@ Names are those of ECMA-376 part 1, section 17. Only the elements that affect th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lexveil.nlp.readers.contract import Reason, UnreadableError
 from lexveil.nlp.readers.layout import TextLayout
@@ -38,9 +38,14 @@ def _shorten(tag: str) -> str:
 
 
 class WordText:
-    """Parser target for lxml that collects the text of one part. `text()` returns it after parsing."""
+    """Parser target for lxml that collects the text of one part. `text()` returns it after parsing.
 
-    def __init__(self) -> None:
+    Args:
+        read_embedded: returns the text of an embedded document, by the id of its relationship.
+    """
+
+    def __init__(self, read_embedded: Callable[[str], str]) -> None:
+        self._read_embedded = read_embedded
         self._path: list[str] = []
         self._skipped_from = 0
         """Depth of the element that is skipped with all its content; 0 if none is."""
@@ -71,7 +76,10 @@ class WordText:
         if len(path) == 1 and not name and not tag.endswith("}dataModel"):
             # A spreadsheet, for instance. A dataModel contains the text of a diagram.
             raise UnreadableError(Reason.wrong_suffix)
-        if self._skipped_from or not name:
+        if self._skipped_from:
+            return
+        if not name:
+            self._write_foreign(tag, attributes)
             return
         parent = path[-2] if len(path) > 1 else ""
         grandparent = path[-3] if len(path) > 2 else ""
@@ -100,8 +108,26 @@ class WordText:
             self._layouts.append(TextLayout())
         elif name == "tc":
             self._layouts[-1].open_cell()
+        elif name == "altChunk":
+            self._write_embedded(attributes)
         elif parent == "r":
             self._write_run_child(name, attributes)
+
+    def _write_foreign(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Write what elements of VML and Office hold: the text of a watermark, and embedded objects."""
+        if tag.endswith(":vml}textpath"):
+            self._write_line(attributes.get("string", ""))
+        elif tag.endswith(":office}OLEObject") and attributes.get("Type") == "Embed":
+            self._write_embedded(attributes)
+
+    def _write_embedded(self, attributes: Mapping[str, str]) -> None:
+        identifier = next((value for key, value in attributes.items() if key.endswith("}id")), "")
+        self._write_line(self._read_embedded(identifier))
+
+    def _write_line(self, text: str) -> None:
+        self._layouts[-1].break_line()
+        self._layouts[-1].write(text.strip())
+        self._layouts[-1].break_line()
 
     def _write_run_child(self, name: str, attributes: Mapping[str, str]) -> None:
         if name in _BREAKS:
@@ -120,11 +146,7 @@ class WordText:
             self._written += len(text)
 
     def end(self, tag: str) -> None:
-        """Handle the end of an element.
-
-        Raises:
-            UnreadableError: unsupported, if the part embeds a document of another format.
-        """
+        """Handle the end of an element."""
         depth = len(self._path)
         name = self._path.pop()
         if self._skipped_from:
@@ -142,8 +164,6 @@ class WordText:
                 self._boxes.append(self._layouts.pop().getvalue())
             case "mc:AlternateContent" if self._alternatives:
                 self._alternatives.pop()
-            case "altChunk":
-                raise UnreadableError(Reason.unsupported)
             case _:
                 pass
 

@@ -1,27 +1,30 @@
 """E-mail (RFC 5322) to text: the main headers, the body, then the attachments.
 
-Of alternatives, the plain text is read, otherwise the HTML. Readable attachments follow after `[attachment]`;
-for every other one there is a line `[attachment not read: REASON]`, so that none is lost silently.
+Of alternatives, the plain text is read; the HTML, if there is none, or if it is but a note that refers to it.
+Readable attachments follow after `[attachment]`; for every other one there is a line
+`[attachment not read: REASON]`, so that none is lost silently.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import codecs
 import contextlib
 import email
 import email.policy
+import quopri
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.header import decode_header, make_header
 from email.message import Message
+from itertools import repeat
 from typing import Any
 
 from lexveil.nlp.readers.compression import split_name
-from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, has_surrogates
+from lexveil.nlp.readers.contract import Limits, ReadPart, Reason, UnreadableError, has_surrogates
 from lexveil.nlp.readers.html import read as read_html
 from lexveil.nlp.readers.plain import check_is_text, decode
-
-ReadPart = Callable[[bytes, str, str | None, Limits], str]
-"""Reader of an attachment: (content, suffix, codec, limits) -> text."""
 
 _SHOWN = ("From", "To", "Cc", "Bcc", "Date", "Subject")
 _KNOWN = {
@@ -33,11 +36,19 @@ _SUFFIXES = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
     "text/html": ".html",
     "application/xhtml+xml": ".html",
+    "application/rtf": ".rtf",
+    "text/rtf": ".rtf",
 }
 _ADDRESSES = {"from", "to", "cc", "bcc"}
 _MAX_DEPTH = 8
+_EMLX_DIGITS = 12
+_HEAD = 1024
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAX_PARSED_HEADER = 50_000
 """Characters of a header above which it is not parsed: the memory to parse it grows with the square."""
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?\s]*)\?=(?:\s+(?==\?))?")
+_STUB = 5
+"""How many times the letters of the plain version the HTML has, if the former is but a note."""
 _FOLD = re.compile(r"\r?\n[ \t]*")
 
 
@@ -54,6 +65,8 @@ def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
             decompression_bomb (all parts together), broken.
     """
     check_is_text(data)
+    if b"\0" in data[:_HEAD] or data.startswith(_UTF16):
+        data = decode(data).lstrip("\ufeff").encode()  # saved as text by an editor
     message = email.message_from_bytes(data, policy=email.policy.default)
     if not _KNOWN.intersection(name.lower() for name in message.keys()):  # noqa: SIM118  (a Message is no dict)
         raise UnreadableError(Reason.wrong_suffix)
@@ -67,6 +80,18 @@ def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
             raise UnreadableError(Reason.decompression_bomb)
         pieces.append(piece)
     return "\n\n".join(pieces)
+
+
+def unwrap_emlx(data: bytes) -> bytes:
+    """Return the message in a file of Apple Mail, which begins with its length and ends with a property list.
+
+    Raises:
+        UnreadableError: wrong_suffix.
+    """
+    length, newline, rest = data.partition(b"\n")
+    if not newline or not length.strip().isdigit() or len(length) > _EMLX_DIGITS:
+        raise UnreadableError(Reason.wrong_suffix)
+    return rest[: int(length)]
 
 
 def _iter_message(message: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
@@ -89,17 +114,30 @@ def _iter_header(message: Message, wanted: str) -> Iterator[str]:
 
 
 def _decode_header(name: str, text: str) -> str:
+    if len(text) > _MAX_PARSED_HEADER:
+        return _ENCODED_WORD.sub(_decode_word, text)
     verbatim = text
     with contextlib.suppress(Exception):
         verbatim = str(make_header(decode_header(text)))
-    if len(text) > _MAX_PARSED_HEADER:
-        return verbatim
     # The standard library's parser fails in many ways on malformed headers.
     with contextlib.suppress(Exception):
         header = email.policy.default.header_factory(name, text)
         if name.lower() not in _ADDRESSES or _is_faithful(header, text, verbatim):
             return str(header)
     return verbatim
+
+
+def _decode_word(word: re.Match[str]) -> str:
+    """Decode an encoded word (RFC 2047)."""
+    charset, encoding, content = word.groups()
+    try:
+        if encoding in "bB":
+            data = base64.b64decode(content + "=" * (-len(content) % 4))
+        else:
+            data = quopri.decodestring(content.replace("_", " ").encode())
+        return decode(data, charset)
+    except (binascii.Error, ValueError, UnreadableError):
+        return word[0]
 
 
 def _is_faithful(header: Any, text: str, verbatim: str) -> bool:
@@ -120,7 +158,7 @@ def _iter_part(part: Message, limits: Limits, read_part: ReadPart, depth: int) -
     elif kind == "multipart/alternative":
         yield from _iter_alternative(part, limits, read_part, depth)
     elif kind.startswith("message/") and part.is_multipart():
-        for inner in _iter_children(part):
+        for inner in map(_decode_message, _iter_children(part), repeat(part)):
             yield "[attachment]"
             yield from _iter_message(inner, limits, read_part, depth + 1)
     elif part.is_multipart():
@@ -132,14 +170,27 @@ def _iter_part(part: Message, limits: Limits, read_part: ReadPart, depth: int) -
         yield _read_attachment(part, kind, limits, read_part)
 
 
+def _decode_message(inner: Message, part: Message) -> Message:
+    """Return the message that is attached, also where base64 hides it, against RFC 2046, section 5.2.1."""
+    if (part.get("Content-Transfer-Encoding") or "").strip().lower() != "base64" or inner.keys():
+        return inner
+    try:
+        data = base64.b64decode(str(inner.get_payload()))
+    except (binascii.Error, ValueError):
+        return inner
+    return email.message_from_bytes(data, policy=email.policy.default)
+
+
 def _iter_alternative(part: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
     """Yield the plain version unless it is blank, else the last, richest of the others (RFC 2046, 5.1.4)."""
     children = list(_iter_children(part))
     plain = [child for child in children if child.get_content_type() == "text/plain"]
     others = [child for child in reversed(children) if child.get_content_type() != "text/plain"]
-    for child in plain + others:
-        pieces = list(_iter_part(child, limits, read_part, depth + 1))
-        if any(piece.strip() for piece in pieces):
+    versions = [list(_iter_part(child, limits, read_part, depth + 1)) for child in plain + others]
+    counts = [sum(map(str.isalnum, "".join(pieces))) for pieces in versions]
+    for number, pieces in enumerate(versions):
+        is_stub = number < len(plain) and counts[number] * _STUB < max(counts)
+        if counts[number] and not is_stub:
             yield from pieces
             return
 

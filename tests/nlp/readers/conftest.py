@@ -58,7 +58,9 @@ def refusal(read: Read) -> Callable[..., Reason]:
 def docx() -> BuildDocx:
     """A DOCX from the XML of its body and of other parts (`header1="<w:p>..."`)."""
 
-    def build(body: str, *, raw: dict[str, bytes] | None = None, **parts: str) -> bytes:
+    def build(
+        body: str, *, raw: dict[str, bytes] | None = None, more_relations: str = "", **parts: str
+    ) -> bytes:
         buffer = io.BytesIO()
         kinds = {name: name.rstrip("0123456789") for name in parts}
         relations = "".join(
@@ -74,7 +76,7 @@ def docx() -> BuildDocx:
             )
             archive.writestr(
                 "word/_rels/document.xml.rels",
-                f'<Relationships xmlns="{PACKAGE}">{relations}</Relationships>',
+                f'<Relationships xmlns="{PACKAGE}">{relations}{more_relations}</Relationships>',
             )
             archive.writestr(
                 "word/document.xml", f"<w:document {NAMESPACES}><w:body>{body}</w:body></w:document>"

@@ -121,9 +121,9 @@ def test_refused(refusal: Callable[..., Reason], docx: Callable[..., bytes]) -> 
     password = docx(p(t("secret")))
     password = password.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
     reasons = {
-        Reason.wrong_suffix: [b"plain text", b"%PDF-1.4", ole, zipped(**{"xl/workbook.xml": b"<workbook/>"})],
+        Reason.wrong_suffix: [b"plain text", ole, zipped(**{"xl/workbook.xml": b"<workbook/>"})],
         Reason.encrypted: [ole + "EncryptedPackage".encode("utf-16-le"), password],
-        Reason.broken: [sound[:-200], sound[:300], docx("<w:p>")],
+        Reason.broken: [sound[:-200], sound[:300], docx("<w:p>"), b"%PDF-1.4"],
         Reason.needs_ocr: [docx(p(), raw={"word/media/image1.png": b"..."})],
         Reason.empty: [docx(p(t(" "))), b""],
         Reason.unsupported: [docx("<w:altChunk/>")],
@@ -336,3 +336,65 @@ def test_the_words_of_any_paragraphs_come_back_in_order(
     body = "".join(p(*(t(escape(run)) for run in runs)) for runs in paragraphs)
     text = read_content("a.docx", docx(p(t("start")) + body))
     assert "".join(text.split()) == "".join(["start", *"".join(map("".join, paragraphs)).split()])
+
+
+VML = 'xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office"'
+RELATION = f'xmlns:r="{OFFICE}"'
+
+
+def test_watermarks_are_text(read: Callable[..., str], docx: Callable[..., bytes]) -> None:
+    mark = r(f'<w:pict><v:shape {VML}><v:textpath string="PRIVILEGED"/></v:shape></w:pict>')
+    assert read("a.docx", docx(p(mark) + p(t("body")))) == "PRIVILEGED\nbody"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "shown"),
+    [
+        ("chunk.html", b"<p>Ann <b>Other</b></p>", "Ann Other"),
+        ("chunk.rtf", b"{\\rtf1 Ann Other\\par}", "Ann Other"),
+        ("chunk.mht", b"MIME-Version: 1.0", "[embedded document not read: unsupported]"),
+        ("chunk.pdf", b"no PDF", "[embedded document not read: wrong_suffix]"),
+    ],
+)
+def test_chunks_of_other_formats_stand_where_the_body_has_them(
+    read: Callable[..., str], docx: Callable[..., bytes], name: str, content: bytes, shown: str
+) -> None:
+    data = docx(
+        p(t("before")) + f'<w:altChunk r:id="c" {RELATION}/>' + p(t("after")),
+        raw={f"word/{name}": content},
+        more_relations=f'<Relationship Id="c" Type="{OFFICE}/aFChunk" Target="{name}"/>',
+    )
+    assert read("a.docx", data) == f"before\n{shown}\nafter"
+
+
+def test_embedded_documents_are_read_and_bounded(
+    read: Callable[..., str], refusal: Callable[..., Reason], docx: Callable[..., bytes]
+) -> None:
+    relation = f'<Relationship Id="e" Type="{OFFICE}/package" Target="embeddings/a.docx"/>'
+    embedded = p(r(f'<w:object><o:OLEObject {VML} {RELATION} Type="Embed" r:id="e"/></w:object>'))
+    data = docx(p(t("Schedule:")))
+    for number in range(12):
+        body = p(t(f"level {number}")) + embedded
+        data = docx(body, raw={"word/embeddings/a.docx": data}, more_relations=relation)
+    text = read("a.docx", data)
+    assert text.startswith("level 11\nlevel 10\n")
+    assert text.endswith("[embedded document not read: unsupported]")
+    bomb = docx(embedded, raw={"word/embeddings/a.docx": bytes(9000)}, more_relations=relation)
+    assert refusal("a.docx", bomb, Limits(max_text_bytes=8000)) is Reason.decompression_bomb
+
+
+def test_windows_separators_and_other_names(read: Callable[..., str], docx: Callable[..., bytes]) -> None:
+    renamed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(docx(p(t("body"))))) as old, zipfile.ZipFile(renamed, "w") as new:
+        for entry in old.infolist():
+            info = zipfile.ZipInfo(entry.filename)
+            info.filename = entry.filename.replace("/", "\\")
+            new.writestr(info, old.read(entry))
+    for name in ("a.docx", "a.docm", "a.doc", "a.rtf"):
+        assert read(name, renamed.getvalue()) == "body"
+
+
+def test_a_doc_is_what_it_contains(read: Callable[..., str], refusal: Callable[..., Reason]) -> None:
+    assert read("a.doc", b"<!DOCTYPE HTML><html><body><p>Ann Other") == "Ann Other"
+    assert read("a.doc", b"{\\rtf1 Ann Other}") == "Ann Other"
+    assert refusal("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)) is Reason.unsupported

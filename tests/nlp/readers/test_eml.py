@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import gzip
 import resource
+import tracemalloc
 from collections.abc import Callable
 from email.message import EmailMessage
 
@@ -225,7 +226,7 @@ def test_a_forwarded_chain_keeps_every_sender(read: Callable[..., str]) -> None:
         ),
         ("lease.PDF", "application/octet-stream", b"no PDF", "[attachment not read: wrong_suffix]"),
         ("scan", "application/pdf", b"%PDF-1.4 damaged", "[attachment not read: broken]"),
-        ("letter.rtf", "text/rtf", b"{\\rtf1 secret}", "[attachment not read: unsupported]"),
+        ("letter.rtf", "text/rtf", b"{\\rtf1 no secret}", "no secret"),
         ("winmail.dat", "application/ms-tnef", b"\x78\x9f\x3e\x22", "[attachment not read: unsupported]"),
         ("empty.txt", "text/plain", b"", "[attachment not read: empty]"),
         ("bomb.txt.gz", "application/gzip", BOMB, "[attachment not read: decompression_bomb]"),
@@ -305,3 +306,37 @@ def test_a_subject_of_thousands_of_encoded_words_takes_little_time_and_memory(
     text = read("a.eml", f"From: a@example.org\nSubject: {words}\n\nbody".encode())
     assert text.count("Jürgen") == 5_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+
+
+def test_html_is_read_where_the_plain_version_is_a_note(read: Callable[..., str]) -> None:
+    def mail(plain: str, html: str) -> bytes:
+        versions = {"plain": plain, "html": html}
+        parts = "".join(f"--A\nContent-Type: text/{kind}\n\n{text}\n" for kind, text in versions.items())
+        return f"From: a@b.org\nContent-Type: multipart/alternative; boundary=A\n\n{parts}--A--\n".encode()
+
+    order = "<p>" + "The deposit is to be paid back to Ann Other. " * 9
+    assert "Ann Other" in read("a.eml", mail("See the HTML version.", order))
+    assert read("a.eml", mail("The order.", "<p>The order, in HTML.")).endswith("The order.")
+
+
+def test_mail_as_other_programs_store_it(read: Callable[..., str], refusal: Callable[..., Reason]) -> None:
+    message = b"From: a@b.org\nSubject: Order\n\nAnn Other sues.\n"
+    shown = "From: a@b.org\nSubject: Order\n\nAnn Other sues."
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        assert read("a.eml", message.decode().encode(encoding)).strip() == shown
+    assert read("a.emlx", b"%d\n%s<plist/>" % (len(message), message)).strip() == shown
+    assert refusal("a.emlx", message) is Reason.wrong_suffix
+    inner = base64.encodebytes(message).decode()
+    forwarded = (
+        "From: c@d.org\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" + inner
+    ).encode()
+    assert read("a.eml", forwarded).strip() == f"From: c@d.org\n\n[attachment]\n\n{shown}"
+
+
+def test_a_subject_of_many_words_is_decoded_in_bounded_memory(read: Callable[..., str]) -> None:
+    words = " ".join(f"=?utf-8?q?a=C3=BC{number}?=" for number in range(20_000))
+    tracemalloc.start()
+    text = read("a.eml", f"From: a@b.org\nSubject: {words}\n\nbody\n".encode())
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+    assert "Subject: aü0aü1aü2" in text

@@ -1,0 +1,64 @@
+"""OpenDocument text: what is read of it, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+
+from lexveil.nlp.readers import Limits, Reason
+
+NAMESPACES = " ".join(
+    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "text", "table")
+)
+MIMETYPE = "application/vnd.oasis.opendocument.text"
+
+
+def odt(body: str, **more: str) -> bytes:
+    content = (
+        f"<office:document-content {NAMESPACES}><office:body><office:text>{body}</office:text></office:body>"
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mimetype", MIMETYPE)
+        archive.writestr("content.xml", f"{content}</office:document-content>")
+        for name, data in more.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def p(text: str) -> str:
+    return f"<text:p>{text}</text:p>"
+
+
+def test_paragraphs_spaces_and_tables(read: Callable[..., str]) -> None:
+    table = "".join(
+        f"<table:table-row><table:table-cell>{p(a)}</table:table-cell><table:table-cell>{p(b)}</table:table-cell>"
+        "</table:table-row>"
+        for a, b in (("Party", "Role"), ("Ann Other", "Claimant"))
+    )
+    body = (
+        '<text:h text:outline-level="1">Order</text:h>'
+        + p('in<text:span>line</text:span> a<text:s text:c="3"/>b<text:tab/>c<text:line-break/>d')
+        + f"<table:table>{table}</table:table>"
+        + p("end")
+    )
+    assert read("a.odt", odt(body)) == "Order\ninline a   b\tc\nd\nParty\tRole\nAnn Other\tClaimant\nend"
+
+
+def test_notes_are_text_and_comments_and_deletions_are_not(read: Callable[..., str]) -> None:
+    deleted = f"<text:tracked-changes><text:deletion>{p('secret')}</text:deletion></text:tracked-changes>"
+    comment = f"<office:annotation>{p('secret')}</office:annotation>"
+    mark = "<text:note-citation>1</text:note-citation>"
+    note = f"<text:note>{mark}<text:note-body>{p('note')}</text:note-body></text:note>"
+    assert read("a.odt", odt(deleted + p(f"a{comment}b {note}"))) == "ab note"
+
+
+def test_refused(refusal: Callable[..., Reason]) -> None:
+    sealed = odt(p("x"), **{"META-INF/manifest.xml": "<manifest:encryption-data/>"})
+    assert refusal("a.odt", sealed) is Reason.encrypted
+    assert refusal("a.odt", odt(p("x" * 900)), Limits(max_text_bytes=500)) is Reason.decompression_bomb
+    assert refusal("a.odt", b"plain text") is Reason.wrong_suffix
+    assert refusal("a.odt", odt(p("x"))[:-60]) is Reason.broken
+    assert refusal("a.odt", odt("<text:p>")) is Reason.broken
+    assert refusal("a.odt", odt(p(" "))) is Reason.empty
