@@ -563,13 +563,15 @@ def _admit(
     first = filter_order(charge, account.limit) if planned is None else choose_order(*planned, account.limit)
     order = account.order or first
     total = account.epsilon_with(charge, account.limit, order)
-    # What will be shown stays within the limit, too: at the filter's order it has a share of delta only.
-    run = Reservation("", account.population, charge, "open", None)
-    after = replace(account, order=order, reservations=(*account.reservations, run))
-    total_shown = max(total, after.spent_epsilon(account.limit.delta))
-    if total_shown > account.limit.epsilon:
+    shown = total
+    if total <= account.limit.epsilon:  # else a tight bound may take minutes
+        # What will be shown stays within the limit, too: at the filter's order it has a share of delta only.
+        run = Reservation("", account.population, charge, "open", None)
+        after = replace(account, order=order, reservations=(*account.reservations, run))
+        shown = max(total, after.spent_epsilon(account.limit.delta))
+    if shown > account.limit.epsilon:
         spent, asked = account.spent_epsilon(account.limit.delta), single_run_epsilon(charge, account.limit)
-        raise BudgetExceededError(spent, asked, total_shown, account.limit.epsilon)
+        raise BudgetExceededError(spent, asked, shown, account.limit.epsilon)
     return order, total
 
 
