@@ -244,7 +244,7 @@ class EncryptedSettings(_Section):
     slots_per_minute: PositiveInt = 200_000  # document slots per tenant; further ones get 429
     slots_per_day: PositiveInt = 2_000_000  # the same, per day
     requests_at_once: PositiveInt = 16  # the most requests of a tenant at a time
-    # CPU time of a tenant's evaluations, key checks and refused requests; None: that of all workers
+    # CPU time of a tenant's evaluations, key checks and refused requests; None: 75 for each worker
     cpu_seconds_per_minute: Annotated[float, Field(gt=0)] | None = None
     bytes_per_minute: PositiveInt = 2048 * MIB  # bytes of a tenant's request bodies; further ones get 429
     # Total variation between a tenant's answers of a sealed head and answers of logits alone; beyond it, 429.

@@ -25,6 +25,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
+_CPU_SECONDS = 75.0  # a minute of a worker, and a quarter for what requests cost the server itself
 
 
 def serve_model(
@@ -148,7 +149,7 @@ def build_limits(settings: EncryptedSettings) -> ServerLimits:
         settings.slots_per_minute,
         settings.slots_per_day,
         settings.requests_at_once,
-        settings.cpu_seconds_per_minute or 60.0 * workers,
+        settings.cpu_seconds_per_minute or _CPU_SECONDS * workers,
         settings.bytes_per_minute,
         leakage=settings.leakage_limit,
     )

@@ -116,7 +116,7 @@ def test_a_tenant_has_the_limits_of_its_own_section() -> None:
     own = limits.tenants["office"]
     assert (own.weight, own.slots_per_day) == (2.0, 5)
     assert own.slots_per_minute == limits.quotas.slots_per_minute
-    assert own.cpu_seconds_per_minute == limits.quotas.cpu_seconds_per_minute == 180  # of three workers
+    assert own.cpu_seconds_per_minute == limits.quotas.cpu_seconds_per_minute == 225  # of three workers
     with pytest.raises(SettingsError):
         load_settings(encrypted={"tenants": {"a b": {}}})
 
