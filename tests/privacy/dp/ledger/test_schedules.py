@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -244,3 +248,60 @@ def test_the_runs_of_a_schedule_cannot_be_settled_as_another(ledger: Ledger) -> 
         ledger.commit(schedule.id, 0)
     with pytest.raises(LedgerConflictError):
         ledger.abandon(schedule.id)
+
+
+class Chance:
+    """Random commands to a ledger, and what they may have released, counted apart."""
+
+    CHARGES = (WEEKLY, OTHER, Charge(20.0, 0.1, 40))
+
+    def __init__(self, ledger: Ledger, seed: int) -> None:
+        self.ledger, self.random, self.keys = ledger, random.Random(seed), itertools.count()
+        self.steps: Counter[Charge] = Counter()
+
+    def act(self) -> None:
+        charge = self.random.choice(self.CHARGES)
+        action = self.random.choice((self.announce, self.reserve, self.reserve, self.reserve, self.withdraw))
+        with suppress(BudgetExceededError, ScheduleError):
+            action(charge)
+
+    def announce(self, charge: Charge) -> None:
+        self.ledger.announce(OWNERS, str(next(self.keys)), charge, self.random.randint(1, 6))
+
+    def reserve(self, charge: Charge) -> None:
+        run = self.ledger.reserve(OWNERS, charge, str(next(self.keys)))
+        end = self.random.choice(("walk away", "abandon", "commit", "no step"))
+        if end == "abandon":
+            self.ledger.abandon(run.id)
+        elif end != "walk away":
+            self.ledger.commit(run.id, charge.steps if end == "commit" else 0)
+        self.steps[charge] += 0 if end == "no step" else charge.steps
+
+    def withdraw(self, _: Charge) -> None:
+        schedules = self.ledger.account(OWNERS).schedules
+        if schedules:
+            self.ledger.withdraw(OWNERS, self.random.choice(schedules).name)
+
+    def epsilon(self) -> float:
+        """What was released, as if it had been planned: by another accountant."""
+        import dp_accounting
+        from dp_accounting.pld import PLDAccountant
+
+        accountant = PLDAccountant(value_discretization_interval=1e-2)
+        for charge, steps in self.steps.items():
+            if steps:
+                gaussian = dp_accounting.GaussianDpEvent(charge.noise_multiplier)
+                step = dp_accounting.PoissonSampledDpEvent(charge.sample_rate, gaussian)
+                accountant.compose(dp_accounting.SelfComposedDpEvent(step, steps))
+        return float(accountant.get_epsilon(DELTA))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_announced_made_and_withdrawn(ledger: Ledger, seed: int) -> None:
+    chance = Chance(ledger, seed)
+    for _ in range(14):
+        chance.act()
+        assert ledger.spent_epsilon(OWNERS, DELTA) <= 3.0
+    assert chance.epsilon() * (1 - accounting.ACCURACY) <= ledger.spent_epsilon(OWNERS, DELTA)
+    assert ledger.verify().ok
+    assert exported.audit(exported.load(exported.dump(ledger.entries()))).claims_hold
