@@ -18,7 +18,7 @@ from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
-from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.state import ServerState, read_database
 from lexveil.pipeline.settings import MIB, EncryptedSettings, TenantSettings
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -108,9 +108,10 @@ def list_api_keys(workspace: Workspace) -> list[dict[str, Any]]:
     Raises:
         EndpointError: the endpoint's folder cannot be used.
     """
-    state = ServerState(locate_endpoint_folder(workspace))
-    uses, quotas = KeyUses(state.database), Quotas(state.database, QuotaLimits())
-    leakage = read_variations(state.database)
+    folder = locate_endpoint_folder(workspace)
+    database = read_database(folder)
+    uses, quotas = KeyUses(database), Quotas(database, QuotaLimits())
+    leakage = read_variations(database)
     return [
         {
             "id": key.key_id,
@@ -121,7 +122,7 @@ def list_api_keys(workspace: Workspace) -> list[dict[str, Any]]:
             "slots_today": quotas.count_used_today(key.tenant),
             "leakage": leakage.get(key.tenant, 0.0),
         }
-        for key in ApiKeys(state.folder).list()
+        for key in ApiKeys(folder).list()
     ]
 
 

@@ -273,6 +273,8 @@ class _Endpoint:
             async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
                 asked = {"evaluator": head.name_evaluator(layout), "max_count": 1}
                 await self._evaluate(asked, body, tenant)
+                limit = self.quotas.limits_of(tenant).leakage
+                self.leakage.reserve(tenant, head.manifest.weights_commitment, offered.divergence, limit)
                 session, expires = await self.sessions.open(tenant, layout, head.key, body.content)
         expires_at = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
         opened = wire.SessionOpened(session=session, expires_at=expires_at)

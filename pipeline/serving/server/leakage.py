@@ -4,8 +4,8 @@ A sealed reply differs from one that holds only the logits by a stated divergenc
 (`lexveil.privacy.he.flooding`). The ledger adds it up for each tenant and head, and refuses answers beyond
 the limit. It counts tenants separately: several who work together add up what theirs tell.
 
-What is spent is written ahead, in steps of a share of the limit. So open sessions are answered on a full
-disk, and a server that was killed counts more than it answered, never less.
+What is spent is written ahead, in steps of a hundredth of the limit. So open sessions are answered for a
+while on a full disk, and a server that was killed counts more than it answered, never less.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.state import StorageFullError
 from lexveil.privacy.he.flooding import total_variation
 
-_STEPS = 1000  # of which one is written ahead
+_STEPS = 100  # of which one is written ahead
 
 
 class LeakageLimitError(RefusalError):
@@ -62,6 +62,16 @@ class LeakageLedger:
             self._write(place, step)
             ahead += step
         self._ahead[place] = ahead - divergence
+
+    def reserve(self, tenant: str, head: str, divergence: float, limit: float) -> None:
+        """Write ahead what answers will need, when a session is opened: the disk may be full later.
+
+        Raises:
+            LeakageLimitError: the limit would be exceeded.
+            StorageFullError: it cannot be written.
+        """
+        self.charge(tenant, head, divergence, limit)
+        self.refund(tenant, head, divergence)
 
     def refund(self, tenant: str, head: str, divergence: float) -> None:
         """Return the divergence of answers that were not given."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from lexveil.pipeline.errors import EndpointError
+from lexveil.pipeline.errors import EndpointError, WorkspaceError
 from lexveil.pipeline.serving.local_token import is_loopback, publish_local_token
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
@@ -79,7 +79,11 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._listening(self.servers[0].sockets[0].getsockname()[1])
+        try:
+            self._listening(self.servers[0].sockets[0].getsockname()[1])
+        except BaseException:
+            await self.lifespan.shutdown()
+            raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -113,14 +117,17 @@ def serve(
         ValueError: the head of the one offer cannot be served (`ShapeRefusedError`, `HeadRefusedError`).
     """
     state = ServerState(folder)
-    _check_options(listen, has_keys=bool(ApiKeys(folder)))
+    has_keys = bool(ApiKeys(folder))
+    _check_options(listen, has_keys=has_keys)
     local = is_loopback(listen.host)
     hosts = frozenset(host.lower() for host in listen.hosts)
     with state.lock(), contextlib.ExitStack() as published:
 
         def tell(port: int) -> None:
             if local:
-                published.enter_context(publish_local_token(port, state.local_token))
+                # With API keys, the token opens nothing but /metrics.
+                with contextlib.suppress(*[WorkspaceError] if has_keys else []):
+                    published.enter_context(publish_local_token(port, state.local_token))
             announce(_build_url(listen, port))
 
         app = create_app(offers, limits, state=state, processes=True, hosts=hosts if local or hosts else None)

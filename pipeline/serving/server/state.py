@@ -134,6 +134,27 @@ def hold_lock(path: Path) -> Generator[None, None, None]:
         yield
 
 
+def read_database(folder: Path) -> sqlite3.Connection:
+    """Return a copy of the database of a folder in memory, also from a read-only mount.
+
+    Raises:
+        EndpointError: it cannot be read.
+    """
+    copy = sqlite3.connect(":memory:")
+    path = folder / "state.sqlite"
+    for options in ("mode=ro", "mode=ro&immutable=1") if path.exists() else ():
+        try:
+            address = f"{path.absolute().as_uri()}?{options}"
+            with contextlib.closing(sqlite3.connect(address, uri=True)) as stored:
+                stored.backup(copy)
+            break
+        except sqlite3.Error:
+            if "immutable" in options:
+                raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
+    copy.executescript(_SCHEMA)  # of an earlier version
+    return copy
+
+
 def _load_secret(path: Path) -> bytes:
     if not path.exists():
         write_bytes(path, secrets.token_bytes(32), PRIVATE)

@@ -78,6 +78,8 @@ def test_an_end_that_a_callback_swallows_is_not_lost(
 def test_api_keys_are_issued_and_revoked_without_serving(lexveil: Lexveil, tmp_path: Path) -> None:
     workspace = Workspace.create_or_open(tmp_path / "w")
     _ = workspace.keys
+    assert lexveil("serve", "--list-api-keys", "-w", "w", "--json").json == {"api_keys": []}
+    assert not list(workspace.root.rglob("state.sqlite"))  # who only looks writes nothing
     issued = lexveil("serve", "--new-api-key", "office", "-w", "w", "--json").json
     assert issued["tenant"] == "office"
     key_id = issued["api_key"].split("_")[1]

@@ -17,7 +17,7 @@ from lexveil.pipeline.serving.server.access import (
     Quotas,
     UnauthorizedError,
 )
-from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.state import ServerState, read_database
 
 TOKEN = "lxv_local_token"
 
@@ -103,6 +103,8 @@ class TestApiKeys:
             "2001-09-09T01:47:40+00:00",
         ]
         assert uses.find(unused.split("_")[1]) is None
+        listed = KeyUses(read_database(state.folder))  # while the server runs
+        assert listed.find(key.split("_")[1]) == found[-1]
 
     def test_a_file_that_goes_missing_lets_nobody_in(self, tmp_path: Path) -> None:
         access, keys = Access(ApiKeys(tmp_path), TOKEN), ApiKeys(tmp_path)

@@ -273,6 +273,18 @@ class TestOtherMachines:
             serve(offer, folder, ListenOptions(port=0, **listen), ServerLimits())
         return str(caught.value)
 
+    def test_without_keys_the_token_must_be_written(self, start_server: Any, tmp_path: Path) -> None:
+        (tmp_path / "state").touch()
+        with pytest.raises(AssertionError, match=r"WorkspaceError.*XDG_STATE_HOME"):
+            start_server()
+
+    def test_with_keys_it_need_not(self, start_server: Any, folder: Path, tmp_path: Path) -> None:
+        key = ApiKeys(folder).issue("court")
+        (tmp_path / "state").touch()
+        server = start_server(local=False)
+        called = {"Authorization": f"Bearer {key}"}
+        assert httpx.get(server.url + "/v1/manifest", headers=called).status_code == 200
+
     def test_without_keys_they_are_not_served(self, folder: Path) -> None:
         assert "--new-api-key" in self.refuse(folder, host="0.0.0.0")
 
