@@ -45,6 +45,9 @@ _SELF_CLOSED = re.compile(
     r"<(title|script|style|iframe|noscript|textarea|template|object|div|p|span|a|b|i|td)(\s[^<>]*)?/>", re.I
 )
 _IS_XHTML = re.compile(r"<\?xml|<!DOCTYPE[^>]{0,200}XHTML|xmlns\s*=", re.IGNORECASE)
+_CLOSING_TAG = re.compile(
+    r"</(?:p|div|span|b|i|em|strong|h[1-6]|li|td|body|html|a|blockquote|center|font|u)>", re.I
+)
 _HEAD = 4096
 _MAX_DEPTH = 20_000
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
@@ -79,6 +82,22 @@ def read(data: bytes, charset: str | None = None) -> str:
     out = TextLayout()
     if root is not None:
         _walk(root, out, may_hide=_MAY_HIDE.search(page) is not None)
+    return out.getvalue()
+
+
+def strip_markup(text: str) -> str:
+    """Return the text of a fragment of HTML, as databases of courts store it; any other text as it is.
+
+    Raises:
+        UnreadableError: broken, for excessively deep nesting.
+    """
+    if not _CLOSING_TAG.search(text):
+        return text
+    _check_depth(text)
+    root = LexborHTMLParser(text.replace("\0", "")).root
+    out = TextLayout()
+    if root is not None:
+        _walk(root, out, may_hide=_MAY_HIDE.search(text) is not None)
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Files of records (JSON Lines, CSV, TSV and Parquet), cut into slices that any process can read separately.
+"""Files of records (JSON, JSON Lines, CSV, TSV, Parquet), in slices that any process can read separately.
 
 Texts are returned as they are in the file, so that offsets are the file's; only lone surrogates, which have
 no UTF-8 form, are replaced by U+FFFD, one for one.
@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
-from lexveil.nlp.readers import records_csv, records_jsonl, records_parquet
+from lexveil.nlp.readers import records_csv, records_json, records_jsonl, records_parquet
 from lexveil.nlp.readers.compression import CODECS, check_codec, open_regular, split_name
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.plain import LONGEST_MAGIC, check_is_text
 
+_JSON = (".json",)
 _JSONL = (".jsonl", ".ndjson")
 _CSV = (".csv", ".tsv")
 RECORD_SUFFIXES = frozenset(
-    {f"{suffix}{codec}" for suffix in (*_JSONL, *_CSV) for codec in ("", *CODECS)} | {".parquet"}
+    {f"{suffix}{codec}" for suffix in (*_JSON, *_JSONL, *_CSV) for codec in ("", *CODECS)} | {".parquet"}
 )
 
 Record = Mapping[str, object]
@@ -113,17 +115,23 @@ def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterat
 def get_field(record: Record, dotted: str) -> object | None:
     """Return the value of a field, or None if the record lacks it.
 
-    Dots reach into nested mappings. At every level, a key that equals the whole rest of the name takes
-    precedence.
+    Dots reach into nested mappings, and into each mapping of a list: the value is the list of theirs then. At
+    every level, a key that equals the whole rest of the name takes precedence.
     """
     while True:
         if dotted in record:
             return record[dotted]
         head, dot, dotted = dotted.partition(".")
         inner = record.get(head)
-        if not dot or not isinstance(inner, Mapping):
+        if not dot:
             return None
-        record = inner
+        if isinstance(inner, list):
+            members = [one for one in cast("list[object]", inner) if isinstance(one, Mapping)]
+            values = [get_field(cast("Record", one), dotted) for one in members]
+            return [value for value in values if value is not None] or None
+        if not isinstance(inner, Mapping):
+            return None
+        record = cast("Record", inner)
 
 
 def _iter_sizes(path: Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
@@ -134,8 +142,8 @@ def _iter_sizes(path: Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
         return
     _, codec = split_name(path.name)
     with open_regular(path) as raw:
-        if suffix in _JSONL:
-            for offset, line in records_jsonl.iter_lines(raw, codec, limits, 0):
+        if suffix in (*_JSON, *_JSONL):
+            for offset, line in _iter_json(suffix)(raw, codec, limits, 0):
                 is_line = isinstance(line, bytes)
                 content = line.strip() if is_line else line.encode()
                 yield offset, len(line) if is_line else 0, content + b"\n"
@@ -151,13 +159,17 @@ def _iter_records(path: Path, piece: Slice, limits: Limits) -> Generator[Record 
         return
     _, codec = split_name(path.name)
     with open_regular(path) as raw:
-        if suffix in _JSONL:
-            for _, line in records_jsonl.iter_lines(raw, codec, limits, piece.offset):
+        if suffix in (*_JSON, *_JSONL):
+            for _, line in _iter_json(suffix)(raw, codec, limits, piece.offset):
                 yield records_jsonl.parse_record(line) if isinstance(line, bytes) else line
         else:
             rows = records_csv.iter_rows(raw, codec, limits, suffix, piece.offset)
             for row, _, _ in rows if piece.offset else islice(rows, piece.first, None):
                 yield row
+
+
+def _iter_json(suffix: str) -> Callable[..., Iterator[tuple[int, bytes | Reason]]]:
+    return records_json.iter_objects if suffix in _JSON else records_jsonl.iter_lines
 
 
 def _check_file(path: Path) -> str:

@@ -1,13 +1,15 @@
 """CSV and TSV (RFC 4180): a header, then one record per row; quoted fields may span several lines.
 
-The encoding is detected from the first MiB, and the delimiter (comma, semicolon or tab) from the header.
-Values are strings. Repeated column names are numbered (`text`, `text.1`), so that no column is lost.
+The encoding is detected from the first MiB, and the delimiter (comma, semicolon, tab or bar) from the header,
+unless a first line such as `sep=;` names it, as Excel writes it. Values are strings. Repeated names of
+columns are numbered (`text`, `text.1`), so that no column is lost.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -18,6 +20,7 @@ from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, has_su
 from lexveil.nlp.readers.plain import guess_encoding
 
 _SAMPLE = 1 << 20
+_NAMED_DELIMITER = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
 _SEEKABLE_ENCODINGS = {"utf-8", "cp1252"}
 """Encodings that reproduce the bytes of a text exactly, and in which reading can start at any line."""
 
@@ -45,10 +48,9 @@ def iter_rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, sta
     encoding = _detect_encoding(stream)
     try:
         lines = _LineReader(stream, encoding, limits, 0)
-        first = next((line for line in lines if line.strip()), None)
+        first, delimiter = _find_header(lines, suffix)
         if first is None:
             return
-        delimiter = _detect_delimiter(first, suffix)
         reader = csv.reader(chain([first], lines), delimiter=delimiter)
         header = _number_repeated(next(reader))
         if start:
@@ -131,10 +133,20 @@ class _LineReader:
         return line
 
 
+def _find_header(lines: _LineReader, suffix: str) -> tuple[str | None, str]:
+    """Return the line of the header, and the delimiter; None if there is no line."""
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        return None, ","
+    if named := _NAMED_DELIMITER.fullmatch(first.strip()):
+        return next((line for line in lines if line.strip()), None), named[1]
+    return first, _detect_delimiter(first, suffix)
+
+
 def _detect_delimiter(header: str, suffix: str) -> str:
     if suffix == ".tsv":
         return "\t"
-    columns = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in ",;\t"}
+    columns = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in ",;\t|"}
     return max(columns, key=lambda mark: columns[mark])
 
 

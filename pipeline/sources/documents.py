@@ -7,10 +7,11 @@ from collections.abc import Callable, Container, Generator, Iterable, Iterator, 
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lexveil.nlp.readers import Limits, Reason, UnreadableError, normalize_text, read_content, read_document
 from lexveil.nlp.readers import records as record_files
+from lexveil.nlp.readers.html import strip_markup
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.labels import encode_label, parse_classes
 from lexveil.pipeline.records import SourceDocument
@@ -265,7 +266,7 @@ def _to_document(
     record: Mapping[str, Any], ingest: IngestSettings, item: SourceItem, fallback_id: str, where: str
 ) -> SourceDocument | Rejected:
     names = item.fields
-    text = record_files.get_field(record, names["text_field"] or "text")
+    text = _read_record_text(record, names["text_field"] or "text")
     owners = read_owner_names(record, names["owner_field"])
     reason: str | None = None
     if not isinstance(text, str):
@@ -289,6 +290,15 @@ def _to_document(
         split=read_word(record, names["split_field"]),
         item=item.identity,
     )
+
+
+def _read_record_text(record: Mapping[str, Any], name: str) -> object:
+    """Return the text of a record's field, or of all fields of the name; of HTML, what it shows."""
+    value = record_files.get_field(record, name)
+    pieces = cast("list[object]", value) if isinstance(value, list) else [value]
+    if not all(isinstance(piece, str) for piece in pieces):
+        return value
+    return "\n\n".join(strip_markup(str(piece)) for piece in pieces)
 
 
 def read_word(record: Mapping[str, Any], name: str | None) -> str | None:

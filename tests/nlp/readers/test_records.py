@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lexveil.nlp.readers import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.contract import BOMB_FLOOR
 from lexveil.nlp.readers.records import Slice, get_field, is_record_file, plan_slices, read_slice
+from lexveil.nlp.readers.records_json import ObjectScanner
 
 Write = Callable[[str, bytes], Path]
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
@@ -216,17 +217,8 @@ def test_codec_that_does_not_match(tmp_path: Path) -> None:
 
 
 def test_names() -> None:
-    yes = [
-        "a.jsonl",
-        "A.JSONL.GZ",
-        "a.ndjson.zst",
-        "a.csv",
-        "a.b.tsv.gz",
-        "a.parquet",
-        "a.csv.bz2",
-        "a.jsonl.xz",
-    ]
-    no = ["a.json", "a.txt.gz", "a.parquet.zst", "a.gz", "jsonl"]
+    yes = ["a.jsonl", "A.JSONL.GZ", "a.ndjson.zst", "a.csv", "a.b.tsv.gz", "a.parquet", "a.csv.bz2", "b.json"]
+    no = ["a.geojson", "a.txt.gz", "a.parquet.zst", "a.gz", "jsonl"]
     assert [is_record_file(Path(name)) for name in yes + no] == [True] * 8 + [False] * 5
 
 
@@ -342,3 +334,43 @@ def test_a_large_record_is_a_slice_by_itself(write: Write, tmp_path: Path, name:
     slices = list(plan_slices(tmp_path / name, max_bytes=10_000))
     assert [piece.count for piece in slices] == [2, 1, 2]
     assert read_all(tmp_path / name, max_bytes=10_000) == rows
+
+
+def test_json_is_an_array_or_objects_one_after_the_other(write: Write) -> None:
+    objects = [{"id": n, "text": 'brace } and "quote" \\ é' * n, "in": {"a": [{}]}} for n in range(40)]
+    array = json.dumps(objects, indent=1, ensure_ascii=False)
+    spread = "\n".join(json.dumps(one) for one in objects)
+    for name, content in (("a.json", array), ("b.json", spread), ("c.json.gz", array)):
+        assert read_all(write(name, content.encode()), max_records=7) == objects
+    cut = write("d.json", array.encode()[:-40])
+    assert read_all(cut) == [*objects[:-1], Reason.broken]
+    long = write("e.json", b'[{"a": "' + b"x" * 300_000 + b'"}, {"a": 1}]')
+    assert read_all(long, limits=Limits(max_text_bytes=100_000)) == [Reason.over_size, {"a": 1}]
+
+
+VALUES = st.recursive(st.text(), st.lists, max_leaves=3)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.dictionaries(st.text(), VALUES, max_size=3), max_size=5))
+def test_json_in_blocks_of_any_size(objects: list[dict[str, object]]) -> None:
+    data = json.dumps(objects).encode()
+    for size in (1, 7, len(data)):
+        scanner = ObjectScanner(1 << 20, 0)
+        blocks = [data[start : start + size] for start in range(0, len(data), size)]
+        found = [value for block in blocks for _, value in scanner.feed(block)]
+        assert [json.loads(value) for value in found if isinstance(value, bytes)] == objects
+        assert not scanner.is_inside
+
+
+@pytest.mark.parametrize(
+    "table", ['sep=;\r\nid;text\r\n1;"a; b"\r\n', '"sep=|"\nid|text\n1|a; b\n', "id|text\n1|a; b\n"]
+)
+def test_delimiters_of_excel_and_of_court_exports(write: Write, table: str) -> None:
+    assert read_all(write("a.csv", table.encode())) == [{"id": "1", "text": "a; b"}]
+
+
+def test_fields_of_each_mapping_of_a_list() -> None:
+    case = {"body": {"opinions": [{"text": "lead"}, {"author": "B"}, {"text": "dissent"}, 7]}}
+    assert get_field(case, "body.opinions.text") == ["lead", "dissent"]
+    assert get_field(case, "body.opinions.date") is None

@@ -266,3 +266,19 @@ def test_each_slice_of_a_large_file_is_a_shard(tmp_path: Path) -> None:
     shards = make_plan(Workspace.create_or_open(tmp_path / "workspace").with_settings(settings), [source])
     assert len(shards) > 5
     assert all(len(items) == 1 for items in shards)
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "text"),
+    [
+        ({"text": "<p>J&uuml;rgen M&#252;ller <b>J</b>ones.</p>"}, "text", "Jürgen Müller Jones."),
+        ({"text": "a < b and c > d; see <p> of the form"}, "text", "a < b and c > d; see <p> of the form"),
+        ({"a": {"b": [{"text": "lead"}, {"text": "<i>dissent</i>"}]}}, "a.b.text", "lead\n\ndissent"),
+    ],
+)
+def test_a_text_in_html_or_in_a_list(
+    tmp_path: Path, write_jsonl: WriteJsonl, record: dict[str, Any], field: str, text: str
+) -> None:
+    documents, rejected = read([write_jsonl([record])], IngestSettings(text_field=field))
+    assert [document.text for document in documents] == [text]
+    assert not rejected

@@ -1,0 +1,94 @@
+"""JSON: an array of objects, or objects one after the other, each a record. Read as a stream, in UTF-8."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from lexveil.nlp.readers.compression import iter_blocks
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+
+_MARK = re.compile(rb'["\\{}]')
+_QUOTE, _ESCAPE, _OPEN = ord('"'), ord("\\"), ord("{")
+
+
+def iter_objects(
+    raw: BinaryIO, codec: str | None, limits: Limits, offset: int
+) -> Iterator[tuple[int, bytes | Reason]]:
+    """Iterate over the outermost objects from byte `offset` of the decompressed content on.
+
+    Yields:
+        Offset of the object in the decompressed content, and its bytes. An object longer than
+        `limits.max_text_bytes` is Reason.over_size and is never held in memory. A stream that breaks off, or
+        ends inside of an object, ends with one last Reason.
+    """
+    scanner = ObjectScanner(limits.max_text_bytes, offset)
+    try:
+        for block in iter_blocks(raw, codec, limits, offset):
+            yield from scanner.feed(block)
+    except UnreadableError as unreadable:
+        yield scanner.start, unreadable.reason
+        return
+    if scanner.is_inside:
+        yield scanner.start, Reason.broken
+
+
+class ObjectScanner:
+    """Finds where the outermost objects begin and end.
+
+    Args:
+        longest: bytes of an object that are kept.
+        offset: position of the first block.
+
+    Attributes:
+        start: offset of the current object.
+        is_inside: an object was begun and not ended.
+    """
+
+    def __init__(self, longest: int, offset: int) -> None:
+        self.start = offset
+        self.is_inside = False
+        self._longest, self._position = longest, offset
+        self._depth = 0
+        self._in_string = False
+        self._escaped = -1  # position of the byte after a backslash
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, block: bytes) -> Iterator[tuple[int, bytes | Reason]]:
+        """Yield the objects that end in this block."""
+        kept = 0  # place up to which the block is kept, or belongs to no object
+        for mark in _MARK.finditer(block):
+            place, kind = mark.start(), block[mark.start()]
+            position = self._position + place
+            if position == self._escaped:
+                continue
+            if kind == _ESCAPE:
+                self._escaped = position + 1
+            elif kind == _QUOTE:
+                self._in_string = self.is_inside and not self._in_string
+            elif not self._in_string and kind == _OPEN:
+                if not self.is_inside:
+                    self.start, self.is_inside, kept = position, True, place
+                self._depth += 1
+            elif not self._in_string and self.is_inside:
+                self._depth -= 1
+                if not self._depth:
+                    self._keep(block[kept : place + 1])
+                    yield self.start, self._take()
+        if self.is_inside:
+            self._keep(block[kept:])
+        self._position += len(block)
+
+    def _keep(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size <= self._longest:
+            self._parts.append(part)
+        else:
+            self._parts.clear()
+
+    def _take(self) -> bytes | Reason:
+        content = b"".join(self._parts) if self._size <= self._longest else Reason.over_size
+        self._parts, self._size, self.is_inside = [], 0, False
+        return content
