@@ -46,6 +46,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "detect evaluate": detection.evaluate,
     "anonymize": detection.anonymize,
     "serve": serving.serve,
+    "serve export": serving.export,
     "classify": serving.classify,
     "keys rotate": serving.rotate_keys,
     "ledger show": ledger.show,

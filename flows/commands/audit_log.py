@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lexveil.flows.commands import console
 from lexveil.flows.commands.options import Head, OutArgument, Overwrite, WorkspaceOptions, refuse_existing
 
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.audit_log import AuditLog
+
+EndpointState = Annotated[
+    Path | None,
+    typer.Option(
+        "--endpoint", help="State folder of an endpoint, whose own log is meant, not a workspace's."
+    ),
+]
+
 
 def show(
     last: Annotated[int, typer.Option(help="Number of entries, counted from the end.", min=1)] = 50,
+    endpoint: EndpointState = None,
     *,
     options: WorkspaceOptions,
 ) -> None:
     """List what was done, newest last, and the head to keep elsewhere."""
-    workspace = options.open()
-    verification = workspace.log.verify()
+    log = _open_log(endpoint, options)
+    verification = log.verify()
     rows = [
         {
             "seq": entry.seq,
@@ -28,15 +40,15 @@ def show(
             "outcome": entry.outcome,
             "facts": ", ".join(f"{name} {value}" for name, value in entry.facts.items()),
         }
-        for entry in workspace.log.read()[-last:]
+        for entry in log.read()[-last:]
     ]
     shown = {"entries": rows, "head": verification.head, "intact": verification.intact}
     console.show(shown, options.as_json)
 
 
-def verify(head: Head = None, *, options: WorkspaceOptions) -> None:
+def verify(head: Head = None, endpoint: EndpointState = None, *, options: WorkspaceOptions) -> None:
     """Recompute the log's chain and check its signatures; exit code 1 if it was changed."""
-    verification = options.open().log.verify(head)
+    verification = _open_log(endpoint, options).verify(head)
     console.show({"intact": verification.intact, **asdict(verification)}, options.as_json)
     if not verification.intact:
         raise typer.Exit(1)
@@ -56,3 +68,15 @@ def export(
     lines = workspace.log.export()
     write_output(target, lines)
     console.show({"entries": lines.count(b"\n"), "output": str(target)}, options.as_json)
+
+
+def _open_log(endpoint: Path | None, options: WorkspaceOptions) -> AuditLog:
+    if endpoint is None:
+        return options.open().log
+    from lexveil.pipeline.errors import EndpointError
+    from lexveil.pipeline.serving.server.state import open_log
+
+    options.settings()
+    if not (endpoint / "log.key").is_file():
+        raise EndpointError(f"{endpoint} is not the folder of an endpoint's state")
+    return open_log(endpoint)

@@ -22,6 +22,7 @@ from lexveil.flows.commands.options import (
 
 if TYPE_CHECKING:
     from lexveil.pipeline.serving.classify import Endpoint
+    from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.workspace.workspace import Workspace
 
 
@@ -102,44 +103,128 @@ def serve(
     revoke_api_key: Annotated[
         str | None, typer.Option(metavar="ID", help="Revoke the API key lxv_ID_..., and serve nothing.")
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            help="Serving bundle of `lexveil serve export`, instead of a workspace: no key is needed.",
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="With --bundle: folder of the endpoint's keys, sessions and log."),
+    ] = None,
+    attached: Annotated[
+        bool, typer.Option("--attached", help="End when the standard input ends.", hidden=True)
+    ] = False,
     *,
     options: WorkspaceOptions,
 ) -> None:
     """Serve encrypted classification by a model's head until interrupted.
 
+    The models of a workspace are served by a process of its own, which has no access to the workspace's keys.
+
     Without API keys, only this user on this machine is served. All other settings are in [encrypted] of
     lexveil.toml.
     """
-    workspace = options.open(encrypted={"host": host, "port": port, "workers": workers})
     from lexveil.pipeline.serving import endpoint
+    from lexveil.pipeline.serving.server.state import open_log
 
+    sections = {"encrypted": {"host": host, "port": port, "workers": workers}}
+    if bundle is not None or state is not None:
+        settings = options.settings(**sections)
+        folder = state or locate_server_state()
+        log, serve_now = open_log(folder), lambda: _serve_bundle(bundle, folder, settings, attached, options)
+    else:
+        workspace = options.open(**sections)
+        _, folder = endpoint.prepare_folders(workspace)
+        log, serve_now = workspace.log, lambda: _serve_workspace(workspace, model, wait, options.as_json)
     if list_api_keys:
-        console.show({"api_keys": endpoint.list_api_keys(workspace)}, options.as_json)
+        console.show({"api_keys": endpoint.list_api_keys(folder)}, options.as_json)
     elif new_api_key is not None:
-        with workspace.log.record("issue-api-key"):
-            key = endpoint.issue_api_key(workspace, new_api_key, expires_in)
+        with log.record("issue-api-key"):
+            key = endpoint.issue_api_key(folder, new_api_key, expires_in)
         console.show({"tenant": new_api_key, "api_key": key, "note": "shown this once"}, options.as_json)
     elif revoke_api_key is not None:
-        with workspace.log.record("revoke-api-key"):
-            endpoint.revoke_api_key(workspace, revoke_api_key)
+        with log.record("revoke-api-key"):
+            endpoint.revoke_api_key(folder, revoke_api_key)
         console.show({"revoked": revoke_api_key}, options.as_json)
     else:
-        _serve_until_interrupted(workspace, model, wait, options.as_json)
+        serve_now()
 
 
-def _serve_until_interrupted(workspace: Workspace, model: str | None, wait: bool, as_json: bool) -> None:
+def locate_server_state() -> Path:
+    """Return the folder of an endpoint's state where none is named."""
+    from lexveil.pipeline.workspace.storage import make_state_folder
+
+    return make_state_folder("server")
+
+
+def _serve_workspace(workspace: Workspace, model: str | None, wait: bool, as_json: bool) -> None:
+    from lexveil.flows.serve import serve_workspace
     from lexveil.flows.up import watch_signals
 
     # Noted, not raised: by default, SIGTERM would end the process before the log records how the serving
     # ended, and an exception can be lost in an import or a callback.
+    with watch_signals() as interrupted, workspace.log.record("serve"):
+        code = serve_workspace(workspace, model, interrupted, wait=wait, as_json=as_json)
+        if code:
+            raise typer.Exit(code)
+
+
+def _serve_bundle(
+    bundle: Path | None, state: Path, settings: Settings, attached: bool, options: WorkspaceOptions
+) -> None:
+    from lexveil.flows.serve import end_with_parent
+    from lexveil.flows.up import watch_signals
+    from lexveil.pipeline.errors import SettingsError
+    from lexveil.pipeline.serving.endpoint import serve_bundle
+
+    if bundle is None:
+        raise SettingsError("--state alone serves nothing; name a serving bundle with --bundle")
     with watch_signals() as interrupted:
-        from lexveil.pipeline.serving import endpoint
+        if attached:
+            end_with_parent()
 
         def announce(url: str) -> None:
-            console.show({"url": url}, as_json)
+            console.show({"url": url}, options.as_json)
 
-        with workspace.log.record("serve"):
-            endpoint.serve_model(workspace, model, interrupted, announce, wait=wait)
+        serve_bundle(bundle, state, settings.encrypted, interrupted, announce)
+
+
+def export(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the serving bundle.")],
+    model: ModelOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: follow what is trained and erased, until interrupted.")
+    ] = False,
+    *,
+    options: WorkspaceOptions,
+) -> None:
+    """Write what an endpoint needs of a model to a folder of its own: head, extractor, labels, no key.
+
+    A model that an erasure has marked is taken out of the folder.
+    """
+    workspace = options.open()
+    from lexveil.flows.serve import follow
+    from lexveil.flows.up import watch_signals
+    from lexveil.pipeline.serving.export import Follower, export_model
+    from lexveil.pipeline.serving.server.offers import ServingBundle
+
+    bundle = ServingBundle(target)
+    with watch_signals() as interrupted, workspace.log.record("serve-export") as done:
+        if not watch:
+            listed = export_model(workspace, model, bundle)
+            done |= {"model": listed.model, "offer": listed.id}
+            console.show(
+                {"model": listed.model, "since": listed.since, "output": str(target)}, options.as_json
+            )
+            return
+
+        def announce(line: str) -> None:
+            console.show({"export": line}, options.as_json)
+
+        follow(Follower(workspace, model, bundle, announce), interrupted)
 
 
 def classify(

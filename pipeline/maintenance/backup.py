@@ -45,7 +45,13 @@ _VERSION = 1
 _MANIFEST, _FILES, _DUMP = "backup.json", "files", "database.dump"
 _DUMP_SECONDS = 6 * 3600
 _KEY = "protected/master.key"
-_LEFT_OUT = ("protected/logs/", "protected/prefect/", "protected/endpoint/sessions/")
+_LEFT_OUT = (
+    "protected/logs/",
+    "protected/prefect/",
+    "protected/endpoint/sessions/",  # of earlier versions
+    "endpoint/state/sessions/",
+    "endpoint/bundle/",
+)
 _SQLITE = ".sqlite"
 _WINDOW = 1 << 20
 

@@ -1,16 +1,14 @@
-"""The endpoint of a workspace: it serves a model's head, and issues API keys."""
+"""The endpoint: it serves a model's head from a serving bundle, and issues API keys."""
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lexveil.pipeline.serving.export import Follower, export_model
+from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.access import ApiKeys, KeyUses, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.leakage import read_variations
@@ -18,89 +16,65 @@ from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
-from lexveil.pipeline.serving.server.state import ServerState, read_database
+from lexveil.pipeline.serving.server.state import ServerState, open_log, read_database
 from lexveil.pipeline.settings import MIB, EncryptedSettings, TenantSettings
-from lexveil.pipeline.workspace.workspace import Workspace
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.workspace import Workspace
 
-_LOOK_SECONDS = 2.0
 _CPU_SECONDS = 75.0  # a minute of a worker, and a quarter for what requests cost the server itself
 
 
-def serve_model(
-    workspace: Workspace,
-    name: str | None,
+def serve_bundle(
+    bundle: Path,
+    state: Path,
+    settings: EncryptedSettings,
     interrupted: Callable[[], bool] = lambda: False,
     announce: Callable[[str], None] = lambda _: None,
-    *,
-    wait: bool = False,
 ) -> None:
-    """Serve a model's head until interrupted. The process holds no secret key and no document.
-
-    A model that is trained later takes over, and one that an erasure marks is dropped.
+    """Serve what a bundle offers until interrupted. This needs no workspace, no master key and no database.
 
     Args:
-        workspace: the workspace.
-        name: name or kind of the model; None: the kind in the settings.
+        bundle: folder of the serving bundle. Without a model in it, requests are refused until there is one.
+        state: folder of the endpoint's state.
+        settings: settings of the endpoint.
         interrupted: true once the endpoint shall end, from whatever moment on.
         announce: called with the endpoint's URL once it listens.
-        wait: start without a model, too, and wait for one.
 
     Raises:
-        TrainingRefusedError: there is no such model, or its head cannot be served encrypted.
-        EndpointError: the address or the endpoint's folder cannot be used.
+        EndpointError: the address or a folder cannot be used.
     """
-    settings = workspace.settings.encrypted
-    state = locate_endpoint_folder(workspace)
-    bundle = ServingBundle(state / "bundle")
-    if not wait:
-        export_model(workspace, name, bundle)
-    ended = threading.Event()
-    follower = threading.Thread(target=_follow, args=(Follower(workspace, name, bundle), ended), daemon=True)
-    follower.start()
-    try:
-        listen, limits = _build_listen_options(settings), build_limits(settings)
-        serve(bundle, state, listen, limits, interrupted, announce)
-    finally:
-        ended.set()
-        follower.join()
+    if not bundle.is_dir():
+        raise EndpointError(f"there is no serving bundle at {bundle}; `lexveil serve export` writes one")
+    listen, limits = _build_listen_options(settings), build_limits(settings)
+    with open_log(state).record("serve"):
+        serve(ServingBundle(bundle), state, listen, limits, interrupted, announce)
 
 
-def _follow(follower: Follower, ended: threading.Event) -> None:
-    while True:
-        try:
-            follower.look()
-        except Exception:
-            log.exception("the models could not be looked at")
-        if ended.wait(_LOOK_SECONDS):
-            return
-
-
-def issue_api_key(workspace: Workspace, tenant: str, days: int | None = None) -> str:
+def issue_api_key(state: Path, tenant: str, days: int | None = None) -> str:
     """Create an API key for a tenant. Only its hash is stored, so it cannot be shown again.
 
     Args:
-        workspace: the workspace.
+        state: folder of the endpoint's state.
         tenant: the tenant.
         days: days until the key expires; None: never.
 
     Raises:
         EndpointError: the tenant's name is not valid, or the endpoint's folder cannot be used.
     """
-    return ApiKeys(ServerState(locate_endpoint_folder(workspace)).folder).issue(tenant, days)
+    return ApiKeys(ServerState(state).folder).issue(tenant, days)
 
 
-def revoke_api_key(workspace: Workspace, key_id: str) -> None:
+def revoke_api_key(state: Path, key_id: str) -> None:
     """Revoke an API key. A running endpoint refuses it from the next request on.
 
     Raises:
         EndpointError: there is no such key, or the endpoint's folder cannot be used.
     """
-    ApiKeys(ServerState(locate_endpoint_folder(workspace)).folder).revoke(key_id)
+    ApiKeys(ServerState(state).folder).revoke(key_id)
 
 
-def list_api_keys(workspace: Workspace) -> list[dict[str, Any]]:
+def list_api_keys(folder: Path) -> list[dict[str, Any]]:
     """Return a row for each API key: its tenant, when it was issued, last used and expires, and what it used.
 
     `slots_today` and `leakage`, the total variation of sealed answers, are the tenant's.
@@ -108,7 +82,6 @@ def list_api_keys(workspace: Workspace) -> list[dict[str, Any]]:
     Raises:
         EndpointError: the endpoint's folder cannot be used.
     """
-    folder = locate_endpoint_folder(workspace)
     database = read_database(folder)
     uses, quotas = KeyUses(database), Quotas(database, QuotaLimits())
     leakage = read_variations(database)
@@ -126,9 +99,29 @@ def list_api_keys(workspace: Workspace) -> list[dict[str, Any]]:
     ]
 
 
-def locate_endpoint_folder(workspace: Workspace) -> Path:
-    """Return the folder of the endpoint's signing key, sessions and API keys."""
-    return workspace.local / "endpoint"
+def prepare_folders(workspace: Workspace) -> tuple[Path, Path]:
+    """Return the folders of the serving bundle and of the endpoint's state, beside a workspace's documents.
+
+    What an earlier version kept beside the master key is moved.
+
+    Raises:
+        EndpointError: they cannot be created.
+    """
+    folder = workspace.endpoint
+    bundle, state = folder / "bundle", folder / "state"
+    former = workspace.local / "endpoint"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        bundle.mkdir(exist_ok=True)
+        if (former / "signing.key").exists() and not state.exists():
+            state.mkdir(mode=0o700)
+            for path in former.iterdir():
+                if path not in (bundle, state) and path.name not in ("bundle", "extractors"):
+                    path.rename(state / path.name)
+        state.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
+    return bundle, state
 
 
 def _build_listen_options(settings: EncryptedSettings) -> ListenOptions:

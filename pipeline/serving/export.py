@@ -104,6 +104,11 @@ class Follower:
         self._seen: object = None
         self._told = ""
 
+    @property
+    def remote(self) -> bool:
+        """True if every look costs requests to an object store."""
+        return self._workspace.remote
+
     def look(self) -> None:
         """Export if a model came, went or was marked since the last look."""
         seen = _stamp_models(self._workspace)

@@ -1,7 +1,8 @@
 """The log of a workspace: who did what, on which digests, with what spending; a change of it is noticed.
 
 An entry is one line of JSON in `protected/log.jsonl`, or a row in the database. It has the SHA-256 of the
-entry before it and an Ed25519 signature, whose key is derived from the workspace's. Entries contain names of
+entry before it and an Ed25519 signature, whose key is derived from the workspace's. An endpoint has a log and
+a key of its own, because it must not have the workspace's. Entries contain names of
 actions, digests, counts and sums, and name no person but the operator. A command that changes something, or
 shows protected data, writes two entries, `started` and how it ended; a killed one writes only the first.
 
@@ -24,20 +25,18 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from lexveil.pipeline.errors import WorkspaceError
-from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace.database import WorkspaceTables, open_tables
-from lexveil.pipeline.workspace.keys import open_current_store
-from lexveil.pipeline.workspace.paths import WorkspacePaths
 from lexveil.pipeline.workspace.storage import sync_file
 
+if TYPE_CHECKING:
+    from lexveil.pipeline.workspace.database import WorkspaceTables
+
 GENESIS = hashlib.sha256(b"lexveil/audit-log/1").hexdigest()
-_PURPOSE = "audit-log"
 _TAIL = 1 << 16  # bytes at the end of the file; an entry is far shorter
 
 
@@ -99,10 +98,21 @@ class Verification:
 
 
 class AuditLog:
-    """The log of one workspace, in a file or in the configured database."""
+    """A log, in a file or in a database.
 
-    def __init__(self, paths: WorkspacePaths, settings: Settings, *, create_key: bool = False) -> None:
-        self._paths, self._settings, self._create_key = paths, settings, create_key
+    Args:
+        path: the file.
+        load_key: loads the key that signs the entries.
+        open_database: opens the database that holds the log instead of the file; returns None if none does.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        load_key: Callable[[], Ed25519PrivateKey],
+        open_database: Callable[[], WorkspaceTables | None] = lambda: None,
+    ) -> None:
+        self._path, self._load_key, self._open_database = path, load_key, open_database
 
     @contextmanager
     def record(
@@ -215,25 +225,24 @@ class AuditLog:
     def _append_line(self, follow: Callable[[bytes | None], bytes]) -> bytes:
         if self._database is not None:
             return self._database.append_to_log(follow)
-        return _append_to_file(self._paths.log_file, follow)
+        return _append_to_file(self._path, follow)
 
     def _lines(self) -> list[bytes]:
         if self._database is not None:
             return self._database.read_log()
         try:
             # A process was killed while it wrote what follows the end of the last line.
-            return self._paths.log_file.read_bytes().split(b"\n")[:-1]
+            return self._path.read_bytes().split(b"\n")[:-1]
         except FileNotFoundError:
             return []
 
     @cached_property
     def _database(self) -> WorkspaceTables | None:
-        return open_tables(self._paths, self._settings)
+        return self._open_database()
 
     @cached_property
-    def _signing_key(self) -> Ed25519PrivateKey:  # outlives a rotation of the master key
-        keys = open_current_store(self._paths, self._settings, create=self._create_key)
-        return Ed25519PrivateKey.from_private_bytes(keys.purpose_key(_PURPOSE))
+    def _signing_key(self) -> Ed25519PrivateKey:
+        return self._load_key()
 
 
 def _check(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool, None, None]:

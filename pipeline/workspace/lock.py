@@ -67,7 +67,7 @@ def remove_partial_files(workspace: Workspace) -> None:
         return
     # The endpoint does not take the lock: a file that it is writing must stay.
     for path in workspace.root.rglob("*.partial"):
-        if path.is_relative_to(workspace.protected / "endpoint"):
+        if path.is_relative_to(workspace.endpoint):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

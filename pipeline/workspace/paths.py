@@ -17,6 +17,7 @@
   masked/      (0700)     masked text
   models/<name>/          safetensors, config, labels, model card
   features/<version>/     for analysts; current.json names the version to read
+  endpoint/    (0700)     bundle/: the model that is served; state/: the endpoint's keys, sessions and log
   runs/        (0700)     history.html, metrics.prom; <run_id>/ with report.html, run.json
 """
 
@@ -57,6 +58,11 @@ class WorkspacePaths:
     def local(self) -> Path:
         """Folder of this machine (0700) for what an object store cannot hold: logs, sessions, caches."""
         return storage.make_state_folder(f"workspaces/{self.id}") if self.remote else self.protected
+
+    @property
+    def endpoint(self) -> Path:
+        """Folder of this machine for what the endpoint reads and stores, without secrets of the workspace."""
+        return (self.local if self.remote else self.root) / "endpoint"
 
     @property
     def protected(self) -> Path:

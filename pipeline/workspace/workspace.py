@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.outages import STORAGE_FAILED, describe_outage
 from lexveil.pipeline.settings import Settings
@@ -19,13 +21,14 @@ from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.audit_log import AuditLog
 from lexveil.pipeline.workspace.catalogue import Catalogue
 from lexveil.pipeline.workspace.database import open_tables
-from lexveil.pipeline.workspace.keys import open_key_store
+from lexveil.pipeline.workspace.keys import open_current_store, open_key_store
 from lexveil.pipeline.workspace.paths import WorkspacePaths
 from lexveil.pipeline.workspace.storage import read_json, to_json
 from lexveil.privacy.dp.ledger.ledger import Ledger
 from lexveil.privacy.keystore import KeyStore
 
 SCHEMA_VERSION = 1
+_LOG_PURPOSE = "audit-log"
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,12 @@ class Workspace(WorkspacePaths):
     @cached_property
     def log(self) -> AuditLog:
         """The signed log of what was done to the workspace."""
-        return AuditLog(self, self.settings, create_key=self.may_begin)
+
+        def load_key() -> Ed25519PrivateKey:  # it outlives a rotation of the master key
+            keys = open_current_store(self, self.settings, create=self.may_begin)
+            return Ed25519PrivateKey.from_private_bytes(keys.purpose_key(_LOG_PURPOSE))
+
+        return AuditLog(self.log_file, load_key, lambda: open_tables(self, self.settings))
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -5,6 +5,7 @@
   salt               of the commitment to the weights (0600)
   local.secret       the local token (0600): `lexveil.pipeline.serving.local_token`
   api-keys.json      hashed (0600): `lexveil.pipeline.serving.server.access`
+  log.jsonl, log.key  what was done here, and the key that signs it (0600): `open_log`
   state.sqlite       sessions, usage, last uses of API keys, leakage ledger (0600)
   state.lock         held while one of the files above is changed
   sessions/*.keys    evaluation keys, named by the hash of the session's id (0600)
@@ -30,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.workspace.audit_log import AuditLog
 from lexveil.pipeline.workspace.storage import write_bytes
 
 PRIVATE = 0o600  # mode of every file of the state
@@ -71,7 +73,7 @@ class ServerState:
 
     def __init__(self, folder: Path) -> None:
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
             self.folder = folder
             self.keys_folder = folder / "sessions"
@@ -83,7 +85,7 @@ class ServerState:
             self.signing_key = Ed25519PrivateKey.from_private_bytes(signing_key)
             self.database = _open_database(folder / "state.sqlite")
         except (OSError, ValueError, sqlite3.Error):
-            raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
+            raise EndpointError("the endpoint's folder cannot be used") from None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._probed, self._free = -math.inf, 0
 
@@ -106,7 +108,7 @@ class ServerState:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise EndpointError("another endpoint serves from this workspace") from None
+                raise EndpointError("another endpoint serves from this folder") from None
             yield
 
     def can_store(self, size: int) -> bool:
@@ -150,9 +152,31 @@ def read_database(folder: Path) -> sqlite3.Connection:
             break
         except sqlite3.Error:
             if "immutable" in options:
-                raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
+                raise EndpointError("the endpoint's folder cannot be used") from None
     copy.executescript(_SCHEMA)  # of an earlier version
     return copy
+
+
+def open_log(folder: Path) -> AuditLog:
+    """Open the endpoint's own log. Its key has nothing to do with a workspace's.
+
+    Whoever runs the endpoint's code can forge entries: keep its head elsewhere.
+
+    Raises:
+        EndpointError: the folder cannot be used.
+    """
+
+    def load_key() -> Ed25519PrivateKey:
+        try:
+            return Ed25519PrivateKey.from_private_bytes(_load_secret(folder / "log.key"))
+        except (OSError, ValueError):
+            raise EndpointError("the key of the endpoint's log cannot be used") from None
+
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        raise EndpointError("the endpoint's folder cannot be used") from None
+    return AuditLog(folder / "log.jsonl", load_key)
 
 
 def _load_secret(path: Path) -> bytes:

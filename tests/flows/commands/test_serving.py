@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import signal
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lexveil.flows.commands.serving import EndpointOptions
+from lexveil.pipeline.serving.server.access import ApiKeys
+from lexveil.pipeline.serving.server.state import ServerState, open_log
+from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
-from tests.deadlines import HANGS_AFTER
+from tests.deadlines import HANGS_AFTER, wait_until
 from tests.flows.command_line import Lexveil, assert_refused
 
 if TYPE_CHECKING:
@@ -58,21 +65,123 @@ def test_an_end_that_a_callback_swallows_is_not_lost(
     finished: Finished, lexveil: Lexveil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception of the handler would be lost in an import, a finalizer or a library's callback."""
-    from lexveil.pipeline.serving import endpoint
+    from lexveil.pipeline.serving import export
 
     workspace = finished.workspace.with_settings(finished.settings)
-    before, find = len(workspace.log.read()), endpoint.export_model
+    before, find = len(workspace.log.read()), export.export_model
 
     def interrupted(*arguments: Any) -> Any:
         with suppress(BaseException):
             signal.raise_signal(signal.SIGTERM)
         return find(*arguments)
 
-    monkeypatch.setattr(endpoint, "export_model", interrupted)
+    monkeypatch.setattr(export, "export_model", interrupted)
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     assert lexveil("serve", "-w", workspace.root, "--port", "0").code == 0
     assert [entry.outcome for entry in workspace.log.read()[before:]] == ["started", "done"]
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+
+
+def test_a_running_endpoint_reads_nothing_of_the_workspace_and_follows_it(
+    finished: Finished, command_in: Callable[[Path], Command], lexveil: Lexveil, tmp_path: Path
+) -> None:
+    """The process that faces the network is another one: it has no master key, and opens none."""
+    workspace = finished.workspace.with_settings(finished.settings)
+    key = (workspace.protected / "master.key").read_text().strip()
+    (workspace.protected / "master.key").unlink()
+    secrets = {"LEXVEIL_MASTER_KEY": key, "LEXVEIL_RUNNER_ADDRESS": "tcp://a-cluster:1"}
+    place = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    process = command_in(tmp_path).start("serve", "-w", workspace.root, "--port", "0", **place, **secrets)
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("url: ").strip()
+    below = list_processes(process.pid)
+    assert len(below) >= 2  # the server and a worker
+    for process_id in below:
+        environment = Path(f"/proc/{process_id}/environ").read_bytes()
+        assert not any(secret.encode() in environment for secret in (*secrets, *secrets.values())), process_id
+        opened = [os.readlink(path) for path in Path(f"/proc/{process_id}/fd").iterdir()]  # noqa: PTH115
+        assert not [path for path in opened if "protected" in path]
+    state = workspace.root / "endpoint" / "state"
+    assert lexveil("log", "verify", "--endpoint", state, "--json").json["intact"] is True
+    (entry,) = open_log(state).read()
+    assert (entry.action, entry.outcome) == ("serve", "started")
+
+    os.environ.update(secrets)
+    try:
+        erased = lexveil("erase", a_document(workspace), "-w", workspace.root, "--json")
+    finally:
+        for name in secrets:
+            del os.environ[name]
+    assert erased.code == 0, erased.err
+    wait_until(lambda: ready(url) == 503)
+    process.kill()  # whatever becomes of the parent, the server ends
+    process.wait()
+    wait_until(lambda: not [one for one in below if Path(f"/proc/{one}").exists()])
+    entries = open_log(state).read()
+    assert [entry.outcome for entry in entries] == ["started", "done"]
+
+
+def list_processes(parent: int) -> list[int]:
+    """All processes below one, as /proc tells."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [found for child in map(int, children) for found in (child, *list_processes(child))]
+
+
+def ready(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url + "/readyz", timeout=HANGS_AFTER) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def a_document(workspace: Workspace) -> str:
+    return tables.to_strings(workspace.catalogue.read(), "doc_id")[0]
+
+
+def test_a_bundle_is_served_without_a_workspace(
+    finished: Finished, command_in: Callable[[Path], Command], lexveil: Lexveil, tmp_path: Path
+) -> None:
+    bundle, state = tmp_path / "bundle", tmp_path / "server"
+    exported = lexveil("serve", "export", bundle, "-w", finished.workspace.root, "--json").json
+    assert exported["output"] == str(bundle)
+    shutil.rmtree(finished.workspace.root)
+    issued = lexveil("serve", "--state", state, "--new-api-key", "office", "--json").json
+    words = ("serve", "--bundle", bundle, "--state", state, "--port", "0")
+    process = command_in(tmp_path).start(*words, XDG_STATE_HOME=str(tmp_path / "home"))
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("url: ").strip()
+    request = urllib.request.Request(url + "/v1/manifest")
+    request.add_header("Authorization", f"Bearer {issued['api_key']}")
+    with urllib.request.urlopen(request, timeout=HANGS_AFTER) as answer:
+        assert json.loads(json.load(answer)["manifest"])["model"] == exported["model"]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=HANGS_AFTER)
+    assert process.returncode == 0
+    done = [(entry.action, entry.outcome) for entry in open_log(state).read() if entry.outcome != "started"]
+    assert done == [("issue-api-key", "done"), ("serve", "done")]
+    assert lexveil("log", "verify", "--endpoint", state, "--json").json["intact"] is True
+
+
+def test_folders_that_are_no_bundle_or_state(lexveil: Lexveil, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing"
+    says = "there is no serving bundle"
+    assert_refused(lexveil, nothing, "serve", "--bundle", nothing, "--state", tmp_path / "s", says=says)
+    assert_refused(lexveil, tmp_path, "serve", "--state", tmp_path / "s", says="--bundle")
+    assert_refused(lexveil, tmp_path, "log", "verify", "--endpoint", nothing, says="not the folder")
+
+
+def test_what_was_kept_beside_the_master_key_is_moved(lexveil: Lexveil, tmp_path: Path) -> None:
+    workspace = Workspace.create_or_open(tmp_path / "w")
+    _ = workspace.keys
+    former = ServerState(workspace.protected / "endpoint")
+    key = former.signing_key.private_bytes_raw()
+    ApiKeys(former.folder).issue("office")
+    assert lexveil("serve", "--new-api-key", "court", "-w", "w").code == 0
+    state = ServerState(workspace.root / "endpoint" / "state")
+    assert state.signing_key.private_bytes_raw() == key
+    assert len(json.loads((state.folder / "api-keys.json").read_bytes())) == 2
+    assert not list(workspace.protected.rglob("signing.key"))
 
 
 def test_api_keys_are_issued_and_revoked_without_serving(lexveil: Lexveil, tmp_path: Path) -> None:

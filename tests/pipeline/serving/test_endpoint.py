@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fixtures.documents import documents
+from lexveil.flows.serve import serve_workspace
 from lexveil.nlp.encoders.documents import extract
 from lexveil.pipeline.errors import EndpointError, SettingsError, SourceError, TrainingRefusedError
 from lexveil.pipeline.masking.texts import mask_texts
@@ -23,7 +24,7 @@ from lexveil.pipeline.models.encoding import encode_texts
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.serving.classify import Endpoint, classify_file
-from lexveil.pipeline.serving.endpoint import build_limits, serve_model
+from lexveil.pipeline.serving.endpoint import build_limits
 from lexveil.pipeline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def test_nobody_listens(write_jsonl: WriteJsonl, tmp_path: Path) -> None:
 
 def test_no_model_to_serve(masked: Workspace) -> None:
     with pytest.raises(TrainingRefusedError, match="lexveil train"):
-        serve_model(masked.with_settings(load_settings()), None)
+        serve_workspace(masked.with_settings(load_settings()), None, lambda: False)
 
 
 def test_a_tenant_has_the_limits_of_its_own_section() -> None:

@@ -434,7 +434,7 @@ def test_what_killed_processes_were_writing_is_swept(tmp_path: Path) -> None:
         workspace.models / ".linear.partial" / "w",
         workspace.protected / "plan.7.partial",
     ]
-    kept = workspace.protected / "endpoint" / ".salt.ab.partial"
+    kept = workspace.endpoint / "state" / ".salt.ab.partial"
     for path in (*half, kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")

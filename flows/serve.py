@@ -1,0 +1,125 @@
+"""`lexveil serve` on a workspace: a process that exports models, and one without secrets that serves them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lexveil.pipeline.serving.export import Follower
+    from lexveil.pipeline.settings import EncryptedSettings
+    from lexveil.pipeline.workspace.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+_ROOT = Path(__file__).parents[2]  # of the package, wherever it is installed
+_PAUSE_SECONDS, _LOOK_SECONDS, _REMOTE_LOOK_SECONDS = 0.1, 2.0, 30.0
+_STOP_SECONDS = 90  # requests in progress have a minute
+# The server gets nothing else of the environment: no master key, no address of a database or key service.
+_ENVIRONMENT = (
+    "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "XDG_STATE_HOME", "LD_LIBRARY_PATH", "PYTHONPATH",
+    "OMP_NUM_THREADS", "PYTHONUNBUFFERED",
+)  # fmt: skip
+
+
+def serve_workspace(
+    workspace: Workspace,
+    name: str | None,
+    interrupted: Callable[[], bool],
+    *,
+    wait: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Export the workspace's model, and serve it in a process of its own until interrupted.
+
+    Args:
+        workspace: the workspace.
+        name: name or kind of the model; None: the kind in the settings.
+        interrupted: true once the endpoint shall end, from whatever moment on.
+        wait: start without a model, too, and wait for one.
+        as_json: the server prints its URL as JSON.
+
+    Returns:
+        The exit code of the server, which has printed the reason.
+
+    Raises:
+        TrainingRefusedError: there is no such model, or its head cannot be served encrypted.
+        EndpointError: a folder cannot be used.
+    """
+    from lexveil.pipeline.serving.endpoint import prepare_folders
+    from lexveil.pipeline.serving.export import Follower, export_model
+    from lexveil.pipeline.serving.server.offers import ServingBundle
+
+    folder, state = prepare_folders(workspace)
+    bundle = ServingBundle(folder)
+    if not wait:
+        export_model(workspace, name, bundle)
+    if interrupted():
+        return 0
+    process = _start(folder, state, workspace.settings.encrypted, as_json)
+    try:
+        follow(Follower(workspace, name, bundle), lambda: interrupted() or process.poll() is not None)
+    finally:
+        _stop(process)
+    return process.returncode
+
+
+def follow(follower: Follower, ended: Callable[[], bool]) -> None:
+    """Keep a bundle up to date until `ended` is true."""
+    seconds = _REMOTE_LOOK_SECONDS if follower.remote else _LOOK_SECONDS
+    while not ended():
+        try:
+            follower.look()
+        except Exception as error:  # the storage may be back the next time
+            log.warning("the models could not be looked at (%s)", type(error).__name__)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not ended():
+            time.sleep(_PAUSE_SECONDS)
+
+
+def end_with_parent() -> None:
+    """Have SIGTERM sent to this process when its standard input ends: when its parent has, however it did."""
+
+    def watch() -> None:
+        while os.read(0, 1):  # not by sys.stdin, whose lock a thread may not hold at the end of the process
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _start(bundle: Path, state: Path, settings: EncryptedSettings, as_json: bool) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+    told = settings.model_dump(mode="json", exclude_none=True)
+    for name in ("tls_certificate", "tls_key", "tls_client_authority"):
+        if name in told:
+            told[name] = str(Path(told[name]).resolve())
+    environment |= {"PYTHONPATH": os.pathsep.join(paths), "LEXVEIL_ENCRYPTED": json.dumps(told)}
+    words = ["serve", "--bundle", str(bundle.resolve()), "--state", str(state.resolve()), "--attached"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "lexveil.flows.cli", *words, *(["--json"] if as_json else [])],
+        env=environment,
+        cwd=state,  # a lexveil.toml of the working folder may name a database
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C at the terminal is for this process, which tells the server
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
