@@ -58,6 +58,7 @@ def serve_workspace(
     from lexveil.pipeline.serving.endpoint import prepare_folders
     from lexveil.pipeline.serving.export import Follower, export_model
     from lexveil.pipeline.serving.server.offers import ServingBundle
+    from lexveil.pipeline.serving.server.sandbox import hide_memory
 
     folder, state = prepare_folders(workspace)
     bundle = ServingBundle(folder)
@@ -65,6 +66,7 @@ def serve_workspace(
         export_model(workspace, name, bundle)
     if interrupted():
         return 0
+    hide_memory()  # the server runs as the same user
     process = _start(folder, state, workspace.settings.encrypted, as_json)
     try:
         follow(Follower(workspace, name, bundle), lambda: interrupted() or process.poll() is not None)

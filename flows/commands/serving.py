@@ -178,11 +178,12 @@ def _serve_bundle(
     from lexveil.flows.serve import end_with_parent
     from lexveil.flows.up import watch_signals
     from lexveil.pipeline.errors import SettingsError
-    from lexveil.pipeline.serving.endpoint import serve_bundle
+    from lexveil.pipeline.serving.endpoint import confine, serve_bundle
 
     if bundle is None:
         raise SettingsError("--state alone serves nothing; name a serving bundle with --bundle")
     with watch_signals() as interrupted:
+        confine(bundle, state, settings.encrypted)  # before there is another thread
         if attached:
             end_with_parent()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,18 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexveil.pipeline.errors import EndpointError
+from lexveil.pipeline.serving.local_token import is_loopback
 from lexveil.pipeline.serving.server.access import ApiKeys, KeyUses, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.leakage import read_variations
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.serving.server.pool import WorkerLimits
+from lexveil.pipeline.serving.server.sandbox import confine_server
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState, open_log, read_database
 from lexveil.pipeline.settings import MIB, EncryptedSettings, TenantSettings
+from lexveil.pipeline.workspace.storage import make_state_folder
 
 if TYPE_CHECKING:
     from lexveil.pipeline.workspace.workspace import Workspace
+
+log = logging.getLogger("lexveil.serving")
 
 _CPU_SECONDS = 75.0  # a minute of a worker, and a quarter for what requests cost the server itself
 
@@ -34,6 +40,8 @@ def serve_bundle(
 ) -> None:
     """Serve what a bundle offers until interrupted. This needs no workspace, no master key and no database.
 
+    `confine` should be called first, where this is all that the process is for.
+
     Args:
         bundle: folder of the serving bundle. Without a model in it, requests are refused until there is one.
         state: folder of the endpoint's state.
@@ -44,11 +52,26 @@ def serve_bundle(
     Raises:
         EndpointError: the address or a folder cannot be used.
     """
-    if not bundle.is_dir():
-        raise EndpointError(f"there is no serving bundle at {bundle}; `lexveil serve export` writes one")
     listen, limits = _build_listen_options(settings), build_limits(settings)
     with open_log(state).record("serve"):
         serve(ServingBundle(bundle), state, listen, limits, interrupted, announce)
+
+
+def confine(bundle: Path, state: Path, settings: EncryptedSettings) -> None:
+    """Confine this process, for good, to what `serve_bundle` needs: it reads and writes no other folder.
+
+    Raises:
+        EndpointError: there is no bundle, or the folder of the state cannot be used.
+    """
+    if not bundle.is_dir():
+        raise EndpointError(f"there is no serving bundle at {bundle}; `lexveil serve export` writes one")
+    own = [ServerState(state).folder]
+    if is_loopback(settings.host):
+        own.append(make_state_folder("local"))  # of the local token
+    tls = (settings.tls_certificate, settings.tls_key, settings.tls_client_authority)
+    missing = confine_server([bundle, *(path for path in tls if path is not None)], own)
+    if missing:
+        log.warning("this kernel does not confine the server: %s", ", ".join(missing))
 
 
 def issue_api_key(state: Path, tenant: str, days: int | None = None) -> str:

@@ -158,6 +158,7 @@ class _Endpoint:
                 self.metrics.deaths.inc,
                 self._charge_cpu,
                 lambda tenant: self.quotas.limits_of(tenant).weight,
+                keys_folder=state.keys_folder.resolve(),
             )
             self.evaluation = self.pool
         else:

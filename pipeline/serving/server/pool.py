@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import pickle
 import socket
@@ -39,6 +40,8 @@ from lexveil.pipeline.serving.server.worker import (
     WorkerFailedError,
     encode_head,
 )
+
+log = logging.getLogger("lexveil.serving")
 
 _START_SECONDS = 60.0
 _GRACE_SECONDS = 2.0  # added to the worker's own timer
@@ -190,6 +193,7 @@ class _Worker:
 
     Attributes:
         pickled: the factory of its evaluators.
+        unconfined: what the kernel does not keep from it (`sandbox.confine_worker`).
         requests: number of requests that it was sent.
         cpu_seconds: CPU time of the last one; of one that ended the worker, its real time.
         sessions: the last sessions whose keys it loaded; it may have evicted some of them.
@@ -199,12 +203,13 @@ class _Worker:
         self._process = process
         self._connection = connection
         self.pickled = pickled
+        self.unconfined: tuple[str, ...] = ()
         self.requests = 0
         self.cpu_seconds = 0.0
         self.sessions: OrderedDict[str, None] = OrderedDict()
 
     @classmethod
-    async def start(cls, pickled: bytes, limits: WorkerLimits) -> _Worker:
+    async def start(cls, pickled: bytes, limits: WorkerLimits, keys_folder: Path) -> _Worker:
         """Start a process, and return it once it is ready.
 
         Raises:
@@ -227,10 +232,12 @@ class _Worker:
             )
         ours.setblocking(False)
         worker = cls(process, ours, pickled)
-        outcome, _ = await worker._exchange({"cached_keys": limits.cached_keys}, pickled, _START_SECONDS)
+        told = {"cached_keys": limits.cached_keys, "keys_folder": str(keys_folder)}
+        outcome, _ = await worker._exchange(told, pickled, _START_SECONDS)
         if "ready" not in outcome:
             worker.kill()
             raise _WorkerDiedError
+        worker.unconfined = tuple(outcome["unconfined"])
         return worker
 
     @property
@@ -327,6 +334,7 @@ class EvaluationPool:
         on_death: called for every worker that had to be replaced.
         on_cpu: called with a tenant and the CPU seconds of each of its turns.
         weigh: returns the weight of a tenant.
+        keys_folder: the folder with evaluation keys, the only one beside the code that workers may read.
     """
 
     def __init__(
@@ -336,7 +344,10 @@ class EvaluationPool:
         on_death: Callable[[], None] = lambda: None,
         on_cpu: Callable[[str, float], None] = lambda _tenant, _seconds: None,
         weigh: Callable[[str], float] = lambda _: 1.0,
+        *,
+        keys_folder: Path,
     ) -> None:
+        self._keys_folder = keys_folder
         self._factory = factory
         self._pickled: bytes | None = None
         self._limits = limits
@@ -379,13 +390,15 @@ class EvaluationPool:
             count = self._limits.workers if self._idle or self._busy else 1
             try:
                 for _ in range(count):
-                    fresh.append(await _Worker.start(pickled, self._limits))
+                    fresh.append(await _Worker.start(pickled, self._limits, self._keys_folder))
             except BaseException as error:
                 for worker in fresh:
                     worker.kill()
                 if not isinstance(error, (_WorkerDiedError, OSError)):
                     raise
                 raise WorkersUnavailableError("the workers cannot be started") from None
+        if fresh and fresh[0].unconfined and self._pickled is None:  # once
+            log.warning("workers are not fully confined", extra={"fields": {"missing": fresh[0].unconfined}})
         self._pickled = pickled  # busy workers with another one end when they are released
         for worker in self._idle:
             worker.kill()
@@ -547,7 +560,7 @@ class EvaluationPool:
         pause = 0.1
         while (pickled := self._pickled) is not None:
             try:
-                worker = await _Worker.start(pickled, self._limits)
+                worker = await _Worker.start(pickled, self._limits, self._keys_folder)
             except (_WorkerDiedError, OSError):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_BACK_OFF)

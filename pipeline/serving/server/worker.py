@@ -1,9 +1,10 @@
 """A worker process: `python -m lexveil.pipeline.serving.server.worker FD MEMORY_BYTES`.
 
 It holds the encoded weights and the evaluation keys of the busiest sessions. It gets an environment without
-secrets, a limit on its address space, and for each request kernel timers, whose signals end the process even
-inside SEAL: one of CPU time, so that a busy machine ends no honest request, and a far longer one of real
-time. It ends with the server, because then its socket closes.
+secrets and a limit on its address space, and is confined to computing (`sandbox`) before it sees anything of
+a caller. For each request, kernel timers, whose signals end the process even inside SEAL, bound its CPU time,
+so that a busy machine ends no honest request, and far more widely the real time. It ends with the server,
+because then its socket closes.
 
 Frames on the socket: length of a JSON head | length of the body | head | body. The body of the first frame is
 a pickled function that builds the evaluators. Pickles travel to the worker only, never back.
@@ -27,6 +28,7 @@ from typing import Any
 
 from lexveil.pipeline.serving import bundles
 from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.sandbox import confine_worker
 from lexveil.privacy.he.evaluate import EvaluationKeys, Evaluator
 from lexveil.privacy.he.wire_format import MalformedError
 
@@ -168,7 +170,7 @@ def main(descriptor: int, memory_bytes: int) -> None:
     except Exception as error:
         send(connection, {"failed": type(error).__name__})
         return
-    send(connection, {"ready": True})
+    send(connection, {"ready": True, "unconfined": confine_worker([Path(head["keys_folder"])])})
     while True:
         try:
             head, body = receive(connection)

@@ -101,6 +101,9 @@ def test_a_running_endpoint_reads_nothing_of_the_workspace_and_follows_it(
         assert not any(secret.encode() in environment for secret in (*secrets, *secrets.values())), process_id
         opened = [os.readlink(path) for path in Path(f"/proc/{process_id}/fd").iterdir()]  # noqa: PTH115
         assert not [path for path in opened if "protected" in path]
+    server, *_ = below
+    confined = Path(f"/proc/{server}/status").read_text()
+    assert "NoNewPrivs:\t1" in confined
     state = workspace.root / "endpoint" / "state"
     assert lexveil("log", "verify", "--endpoint", state, "--json").json["intact"] is True
     (entry,) = open_log(state).read()

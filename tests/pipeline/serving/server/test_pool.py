@@ -82,12 +82,19 @@ def head(tmp_path: Path) -> dict[str, Any]:
     return {**CHECK, "session": "s", "keys": str(tmp_path / "keys"), "keys_sha256": digest}
 
 
+def keys_folder(factory: Any) -> Path:
+    """The folder of the test, in which its evaluators and its keys lie."""
+    return Path(sys.modules[factory.__module__].__file__ or "").parent
+
+
 def with_pool(
     factory: Any, test: Callable[[EvaluationPool, list[None]], Awaitable[None]], **limits: Any
 ) -> None:
     async def run() -> None:
         deaths: list[None] = []
-        pool = EvaluationPool(factory, WorkerLimits(**limits), lambda: deaths.append(None))
+        pool = EvaluationPool(
+            factory, WorkerLimits(**limits), lambda: deaths.append(None), keys_folder=keys_folder(factory)
+        )
         await pool.start()
         try:
             await test(pool, deaths)
@@ -214,7 +221,9 @@ def test_time_is_cpu_time(factory: Any, head: dict[str, Any]) -> None:
 
     async def test() -> None:
         limits = WorkerLimits(request_seconds=0.2)
-        pool = EvaluationPool(factory, limits, on_cpu=lambda *cost: spent.append(cost))
+        pool = EvaluationPool(
+            factory, limits, on_cpu=lambda *cost: spent.append(cost), keys_folder=keys_folder(factory)
+        )
         await pool.start()
         try:
             assert await asked(pool, head, b"slow") == bundles.bundle([b"key slow"])  # it waits 0.5 seconds
@@ -283,4 +292,4 @@ def test_what_the_system_refuses_is_no_callers_fault(factory: Any, head: dict[st
 def test_workers_that_cannot_start_are_told(factory: Any) -> None:
     broken = functools.partial(sys.modules["told_evaluators"].broken)
     with pytest.raises(WorkersUnavailableError):
-        asyncio.run(EvaluationPool(broken, WorkerLimits()).start())
+        asyncio.run(EvaluationPool(broken, WorkerLimits(), keys_folder=Path()).start())
