@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 import uuid
 from collections.abc import Iterator
@@ -18,6 +21,8 @@ import yaml
 
 from lexveil import SILENCE
 from lexveil.flows.cli import app
+from lexveil.pipeline.serving.server.access import ApiKeys
+from lexveil.pipeline.serving.server.listen import ListenOptions
 from lexveil.pipeline.settings import NO_SETTINGS, Settings, load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -64,9 +69,10 @@ def literals() -> dict[str, dict[str, str]]:
 
 def check_command(words: list[str]) -> None:
     """A command line of `lexveil`: the command and its options exist."""
-    group = typer.main.get_command(app)
-    assert words[0] in group.commands  # type: ignore[attr-defined]
-    known = {option for one in group.commands[words[0]].params for option in one.opts}  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    name = " ".join(words[:2]) if " ".join(words[:2]) in commands else words[0]
+    assert name in commands
+    known = {option for one in commands[name].params for option in one.opts}
     used = {word.split("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
     assert used <= known, used - known
 
@@ -114,7 +120,7 @@ def test_no_pod_has_more_rights_than_it_needs() -> None:
         assert pod["securityContext"]["runAsNonRoot"], name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not pod.get("hostNetwork"), name
-        for container in pod["containers"]:
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
             rights = container["securityContext"]
             assert rights["readOnlyRootFilesystem"], name
             assert rights["allowPrivilegeEscalation"] is False, name
@@ -131,9 +137,50 @@ def test_no_pod_has_more_rights_than_it_needs() -> None:
         "server": None,
         "worker": "worker",
         "register": "run",
-        "endpoint": "run",
+        "export": "run",
+        "endpoint": None,
         "run": "run",
     }
+
+
+def test_the_process_that_faces_the_network_gets_nothing_secret() -> None:
+    """No secret, no database, no workspace, no documents, in either way of deployment; and it starts."""
+    pod = dict(pods())["endpoint"]
+    containers = [*pod["initContainers"], *pod["containers"]]
+    assert pod["automountServiceAccountToken"] is False
+    assert {one["name"] for one in pod["volumes"]} == {"bundle", "state", "config", "tmp"}
+    for container in containers:
+        assert "envFrom" not in container
+        assert {one["name"] for one in container["env"]} <= {"HOME", "LEXVEIL_ENCRYPTED__INSECURE_HTTP"}
+    (mount,) = (one for one in containers[-1]["volumeMounts"] if one["name"] == "bundle")
+    assert mount["readOnly"] is True
+    seconds = (
+        int(containers[-1]["lifecycle"]["preStop"]["exec"]["command"][1]) + ListenOptions().graceful_seconds
+    )
+    assert seconds < pod["terminationGracePeriodSeconds"]
+    service = compose()["services"]["endpoint"]
+    assert set(service["environment"]) == {"HOME", "LEXVEIL_ENCRYPTED__INSECURE_HTTP"}
+    assert service["volumes"] == ["bundle:/var/lib/bundle:ro", "endpoint:/var/lib/endpoint"]
+    assert "depends_on" not in service
+
+
+def test_the_first_key_is_made_once(tmp_path: Path) -> None:
+    """By the very command of the init container, in folders of the test."""
+    (container,) = dict(pods())["endpoint"]["initContainers"]
+    shell, options, script = container["command"]
+    (tmp_path / "lexveil").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lexveil.flows.cli "$@"\n')
+    (tmp_path / "lexveil").chmod(0o755)
+    folder = tmp_path / "endpoint"
+    folder.mkdir()
+    script = script.replace("/var/lib/endpoint", str(folder))
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    keys: list[bytes] = []
+    for _ in range(2):
+        subprocess.run([shell, options, script], check=True, env=environment, cwd=tmp_path)
+        keys.append((folder / "first-key").read_bytes())
+    assert keys[0] == keys[1]
+    assert (folder / "first-key").stat().st_mode & 0o077 == 0
+    assert ApiKeys(folder / "state").identify(json.loads(keys[0])["api_key"]) == "first"
 
 
 def test_what_pods_refer_to_is_there() -> None:

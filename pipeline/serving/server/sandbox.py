@@ -104,12 +104,16 @@ def confine_server(readable: Iterable[Path], writable: Iterable[Path]) -> list[s
 
 def _list_code() -> list[Path]:
     """List the folders of the code: of the package not its parent, where somebody may keep a workspace."""
-    from lexveil import __path__ as packages
-
-    own = [folder for package in packages for folder in Path(package).iterdir() if folder.is_dir()]
+    own = [folder for package in _list_packages() for folder in package.iterdir() if folder.is_dir()]
     installed = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     libraries = [Path(name) for name in ("/usr/lib", "/lib", "/lib64", "/etc/ld.so.cache")]
-    return [*own, *map(Path, packages), *installed, *libraries]
+    return [*own, *_list_packages(), *installed, *libraries]
+
+
+def _list_packages() -> list[Path]:
+    from lexveil import __path__ as packages
+
+    return [Path(package) for package in packages]
 
 
 def _drop_capabilities() -> bool:
@@ -133,6 +137,8 @@ def _restrict_files(readable: Iterable[Path], writable: Iterable[Path], *, scope
     if ruleset < 0:
         return False
     try:
+        for package in _list_packages():  # an import lists the folder in which it finds a package
+            _allow(ruleset, package.parent, _READ_DIR)
         for path in readable:
             _allow(ruleset, path, (_READ | _EXECUTE) & rights)
         for path in writable:
