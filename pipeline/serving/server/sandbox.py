@@ -27,6 +27,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
 _MOST_CAPABILITIES = 64
 
+_RANDOM = (Path("/dev/urandom"), Path("/dev/random"))  # SEAL draws its noise from there
 # Landlock has the same numbers on all architectures.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -76,7 +77,7 @@ def confine_worker(readable: Iterable[Path]) -> list[str]:
     held = {
         "memory": hide_memory(),
         "capabilities": _drop_capabilities(),
-        "files": _restrict_files([*_list_code(), *readable], [], scoped=True),
+        "files": _restrict_files([*_list_code(), *_RANDOM, *readable], [], scoped=True),
         "network": _forbid_calls(),
     }
     return [name for name, holds in held.items() if not holds]
