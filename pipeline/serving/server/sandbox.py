@@ -27,6 +27,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
 _MOST_CAPABILITIES = 64
 
+_PACKAGE = Path(__file__).parents[3]  # wherever it is installed
 _RANDOM = (Path("/dev/urandom"), Path("/dev/random"))  # SEAL draws its noise from there
 # Landlock has the same numbers on all architectures.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -105,16 +106,10 @@ def confine_server(readable: Iterable[Path], writable: Iterable[Path]) -> list[s
 
 def _list_code() -> list[Path]:
     """List the folders of the code: of the package not its parent, where somebody may keep a workspace."""
-    own = [folder for package in _list_packages() for folder in package.iterdir() if folder.is_dir()]
+    own = [folder for folder in _PACKAGE.iterdir() if folder.is_dir()]
     installed = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     libraries = [Path(name) for name in ("/usr/lib", "/lib", "/lib64", "/etc/ld.so.cache")]
-    return [*own, *_list_packages(), *installed, *libraries]
-
-
-def _list_packages() -> list[Path]:
-    from lexveil import __path__ as packages
-
-    return [Path(package) for package in packages]
+    return [*own, _PACKAGE, *installed, *libraries]
 
 
 def _drop_capabilities() -> bool:
@@ -138,8 +133,9 @@ def _restrict_files(readable: Iterable[Path], writable: Iterable[Path], *, scope
     if ruleset < 0:
         return False
     try:
-        for package in _list_packages():  # an import lists the folder in which it finds a package
-            _allow(ruleset, package.parent, _READ_DIR)
+        _allow(
+            ruleset, _PACKAGE.parent, _READ_DIR
+        )  # an import lists the folder in which it finds the package
         for path in readable:
             _allow(ruleset, path, (_READ | _EXECUTE) & rights)
         for path in writable:
