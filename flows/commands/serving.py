@@ -131,6 +131,10 @@ def serve(
     from lexveil.pipeline.serving.server.state import open_log
 
     sections = {"encrypted": {"host": host, "port": port, "workers": workers}}
+    if list_api_keys:
+        asked = endpoint.locate_state(options.open(**sections)) if state is None else state
+        console.show({"api_keys": endpoint.list_api_keys(asked)}, options.as_json)
+        return
     if bundle is not None or state is not None:
         settings = options.settings(**sections)
         folder = state or locate_server_state()
@@ -139,9 +143,7 @@ def serve(
         workspace = options.open(**sections)
         _, folder = endpoint.prepare_folders(workspace)
         log, serve_now = workspace.log, lambda: _serve_workspace(workspace, model, wait, options.as_json)
-    if list_api_keys:
-        console.show({"api_keys": endpoint.list_api_keys(folder)}, options.as_json)
-    elif new_api_key is not None:
+    if new_api_key is not None:
         with log.record("issue-api-key"):
             key = endpoint.issue_api_key(folder, new_api_key, expires_in)
         console.show({"tenant": new_api_key, "api_key": key, "note": "shown this once"}, options.as_json)

@@ -122,6 +122,12 @@ def list_api_keys(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+def locate_state(workspace: Workspace) -> Path:
+    """Return the folder of the endpoint's state where it lies now; nothing is created or moved."""
+    state, former = workspace.endpoint / "state", workspace.local / "endpoint"
+    return former if (former / "signing.key").exists() and not state.exists() else state
+
+
 def prepare_folders(workspace: Workspace) -> tuple[Path, Path]:
     """Return the folders of the serving bundle and of the endpoint's state, beside a workspace's documents.
 
