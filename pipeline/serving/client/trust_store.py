@@ -237,11 +237,17 @@ class ClientState:
 
         Returns:
             The number of key files that were removed, and the ids of the sessions.
+
+        Raises:
+            ServingError: a key file cannot be deleted.
         """
         removed = 0
         if self._folder is not None:
             for path in self._folder.glob("*.key"):
-                path.unlink()
+                try:
+                    path.unlink()
+                except OSError:
+                    raise ServingError("state", "a secret key file cannot be deleted") from None
                 removed += 1
         self._keys.clear()
         sessions = [session.name for session in self.pin.sessions.values()]
