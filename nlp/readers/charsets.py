@@ -52,7 +52,7 @@ _LANGUAGES = {
 }  # fmt: skip
 # What stands beside words in any language; only some of it stands between two letters.
 _PUNCTUATION = frozenset("€‚„…†‡‰‹‘’“”•–—™›\xa0§©«\xad°±²³µ¶·¹»¼½¾£¡¿®º\u200e\u200f№،؛؟ـ")
-_WITHIN_WORDS = frozenset("’–—\xad·\u200e\u200fـ")
+_WITHIN_WORDS = frozenset("’–—\xa0\xad·\u200e\u200fـ")
 _NEVER_FIRST = frozenset("ъыьЪЫЬ")  # in a word
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -61,6 +61,7 @@ _PUNCTUATION_BLOCK = "\u2000"
 _SURE = 0.9  # share of the characters beyond ASCII that one language explains
 _CLEAR = 0.01  # a difference of shares that counts
 _FEW_WORDS = 2
+_MOST = 0.9  # of the frequent words
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,13 @@ def guess_charset(sample: bytes) -> str | None:
     best = max((score.explained for score in scores.values()), default=0.0)
     if best < _SURE:
         return None
-    close = [charset for charset, score in scores.items() if score.explained >= best - _CLEAR]
-    return max(close, key=lambda charset: (scores[charset].frequent, -CHARSETS.index(charset)))
+    close = {charset: score for charset, score in scores.items() if score.explained >= best - _CLEAR}
+    frequent = max(score.frequent for score in close.values())
+    usual = scores.get(CHARSETS[0], _Score(0.0, 0.0))
+    if usual.explained >= _SURE and usual.frequent >= frequent / 2 > 0:
+        return CHARSETS[0]  # a stray symbol in an English text is no reason for another one
+    # In the order of preference: a word more or less is no reason to prefer a rarer charset.
+    return next(charset for charset, score in close.items() if score.frequent >= _MOST * frequent)
 
 
 def _rate(sample: bytes, charset: str) -> _Score | None:

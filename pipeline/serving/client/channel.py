@@ -61,30 +61,36 @@ class RetryPolicy:
     Attributes:
         total: seconds of all waits of a request. A wait that would exceed them is not begun, and the refusal
             is raised.
+        unanswered: the same for a server that has answered nothing yet: perhaps nobody listens there.
         first: seconds of the first wait.
         longest: seconds of the longest wait.
         sleep: waits for so many seconds.
     """
 
     total: float = 120.0
+    unanswered: float = 10.0
     first: float = 0.5
     longest: float = 30.0
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
-    def choose_wait(self, attempt: int, waited: float, retry_after: float | None) -> float | None:
+    def choose_wait(
+        self, attempt: int, waited: float, retry_after: float | None, *, answered: bool = True
+    ) -> float | None:
         """Choose the seconds until the next try.
 
         Args:
             attempt: number of waits before this one.
             waited: seconds of those waits.
             retry_after: seconds that the server asks for; None if it does not ask.
+            answered: the server has answered a request before.
 
         Returns:
             The seconds; None to give up.
         """
+        total = self.total if answered else min(self.total, self.unanswered)
         usual = min(self.longest, self.first * 2.0**attempt)
         seconds = max(usual * random.uniform(0.5, 1.0), retry_after or 0.0)
-        return seconds if waited + seconds <= self.total else None
+        return seconds if waited + seconds <= total else None
 
 
 class Channel:
@@ -103,6 +109,7 @@ class Channel:
         self._http = http
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self._retry_policy = retry_policy or RetryPolicy()
+        self._answered = False
 
     def close(self) -> None:
         """Close the connections."""
@@ -158,7 +165,9 @@ class Channel:
             try:
                 return request()
             except _RetryableError as failure:
-                seconds = self._retry_policy.choose_wait(attempt, waited, failure.retry_after)
+                seconds = self._retry_policy.choose_wait(
+                    attempt, waited, failure.retry_after, answered=self._answered
+                )
                 if seconds is None:
                     raise failure.error from None
             self._retry_policy.sleep(seconds)
@@ -170,6 +179,7 @@ class Channel:
             headers[wire.REQUEST_DIGEST] = wire.compute_digest(body)
         try:
             with self._http.stream(method, path, content=body, headers=headers) as response:
+                self._answered = True
                 content = _read_body(response, max_bytes if response.is_success else _REFUSAL_BYTES)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise _to_unreachable_error(error) from None

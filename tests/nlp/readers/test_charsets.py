@@ -74,6 +74,17 @@ def test_double_byte_encodings_of_east_asia(text: str, charset: str) -> None:
     assert decode(text.encode(charset)) == text
 
 
-@pytest.mark.parametrize("text", ["€ 5", "§ 3 – see note", "“quoted”", "word—word", "caf\xe9", "M\xfcller"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "€ 5",
+        "§ 3 – see note",
+        "“quoted”",
+        "word—word",
+        "The rights of the co–owners and of the tenants of £5 or more.",
+        "caf\xe9",
+        "M\xfcller",
+    ],
+)
 def test_little_evidence_means_windows_1252(text: str) -> None:
     assert decode(text.encode("cp1252")) == text

@@ -348,6 +348,15 @@ class TestPatience:
             assert code_of(lambda: client.classify(FEATURES[:1])) == "busy"
         assert sum(waits) <= 120
 
+    def test_where_nobody_has_answered_yet_it_gives_up_sooner(self) -> None:
+        def lost(_: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("nobody")
+
+        waits: list[float] = []
+        with client_of(httpx.MockTransport(lost), retry_policy=RetryPolicy(sleep=waits.append)) as client:
+            assert code_of(lambda: client.classify(FEATURES[:1])) == "unreachable"
+        assert 3 < sum(waits) <= 10
+
     @pytest.mark.parametrize("status", [401, 413, 422])
     def test_a_refusal_is_not_argued_with(self, status: int) -> None:
         refusal = wire.Refusal(error="no", message="no").model_dump()
