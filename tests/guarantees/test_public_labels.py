@@ -114,7 +114,7 @@ def test_no_word_of_a_label_a_path_or_a_field_leaves_with_a_model(
     ]
     contents = read_everything(path for path in leaving if path.is_file())
     contents["messages"] = repr(said).encode()
-    assert len([path for path in contents if "/models/" in path]) == 5
+    assert len([path for path in contents if "/models/" in path]) == 6
     assert {word: path for path, text in contents.items() for word in PRIVATE if word.encode() in text} == {}
     assert "private documents" not in repr(said)
     (saved,) = list_models(Workspace.open(root))

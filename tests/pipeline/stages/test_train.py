@@ -78,7 +78,9 @@ def test_every_kind_by_every_objective(workspace: Workspace, kind: str, objectiv
 def test_what_lies_in_the_models_folder(workspace: Workspace) -> None:
     saved = train(workspace.with_settings(settings())).saved
     names = {path.name for path in saved.folder.iterdir()}
-    assert names == {"model.safetensors", "config.json", "labels.json", "card.json", "MODEL_CARD.md"}
+    assert names == {
+        "model.safetensors", "config.json", "labels.json", "masking.json", "card.json", "MODEL_CARD.md",
+    }  # fmt: skip
     model = load_model(saved.folder, load_encoder(settings().train))
     assert json.loads((saved.folder / "labels.json").read_text()) == list(model.config.labels)
     card = (saved.folder / "MODEL_CARD.md").read_text()
