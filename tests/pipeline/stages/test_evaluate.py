@@ -19,7 +19,8 @@ from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.request import make_request
-from lexveil.pipeline.serving.endpoint import serve_model
+from lexveil.pipeline.serving.export import export_model
+from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.settings import Settings, load_settings
 from lexveil.pipeline.stages.evaluate import evaluate, evaluate_file
 from lexveil.pipeline.workspace import tables
@@ -136,4 +137,4 @@ def test_documents_of_several_labels(write_jsonl: WriteJsonl, bert_in: Any, tmp_
     assert scores.n == 2
     assert scores.micro_f1 <= 2 / 3  # one of the two labels is none of the model's
     with pytest.raises(TrainingRefusedError, match="several labels"):
-        serve_model(workspace.with_settings(chosen), result["model"])
+        export_model(workspace.with_settings(chosen), result["model"], ServingBundle(tmp_path / "bundle"))

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from lexveil.pipeline.errors import (
-    EndpointError,
     SettingsError,
     StorageError,
     WorkspaceError,
@@ -39,7 +38,9 @@ from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.records import Shard, ShardResult, Work
 from lexveil.pipeline.reports.review_page import write_reviews
 from lexveil.pipeline.request import find_reusable_result, make_request, read_request, submit_request
-from lexveil.pipeline.serving.endpoint import locate_endpoint_folder, serve_model
+from lexveil.pipeline.serving.endpoint import prepare_folders
+from lexveil.pipeline.serving.export import export_model
+from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.ingest import ingest
@@ -299,16 +300,10 @@ class TestMainJob:
         assert all(torch.equal(value, models[1][name]) for name, value in models[0].items())
 
     def test_the_endpoint_serves_it_and_keeps_its_state_here(self, store: Store, remote: Ran) -> None:
-        with socket.socket() as taken:  # so that it stops where it would begin to listen
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            address = {"encrypted": {"port": taken.getsockname()[1]}}
-            settings = Settings.model_validate({**remote.settings.model_dump(), **address})
-            with pytest.raises(EndpointError):
-                serve_model(remote.workspace.with_settings(settings), None)
-        extractor = locate_endpoint_folder(remote.workspace) / "extractors" / remote.result["model"]
-        assert (extractor / "model.safetensors").is_file()
-        assert extractor.is_relative_to(remote.workspace.local)
+        bundle, state = prepare_folders(remote.workspace)
+        listed = export_model(remote.workspace.with_settings(remote.settings), None, ServingBundle(bundle))
+        assert (bundle / listed.id / "extractor" / "model.safetensors").is_file()
+        assert all(folder.is_relative_to(remote.workspace.local) for folder in (bundle, state))
         assert not [name for name in store.names("court") if "endpoint" in name]
 
     def test_a_part_that_is_here_alone(self, remote: Ran) -> None:
