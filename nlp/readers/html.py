@@ -77,12 +77,7 @@ def read(data: bytes, charset: str | None = None) -> str:
     page = decode(data, charset).replace("\0", "")
     if _IS_XHTML.search(page[:_HEAD]):
         page = _SELF_CLOSED.sub(lambda tag: f"<{tag[1]}{tag[2] or ''}></{tag[1]}>", page)
-    _check_depth(page)
-    root = LexborHTMLParser(page).root
-    out = TextLayout()
-    if root is not None:
-        _walk(root, out, may_hide=_MAY_HIDE.search(page) is not None)
-    return out.getvalue()
+    return _render(page)
 
 
 def strip_markup(text: str) -> str:
@@ -91,13 +86,15 @@ def strip_markup(text: str) -> str:
     Raises:
         UnreadableError: broken, for excessively deep nesting.
     """
-    if not _CLOSING_TAG.search(text):
-        return text
-    _check_depth(text)
-    root = LexborHTMLParser(text.replace("\0", "")).root
+    return _render(text.replace("\0", "")) if _CLOSING_TAG.search(text) else text
+
+
+def _render(page: str) -> str:
+    _check_depth(page)
+    root = LexborHTMLParser(page).root
     out = TextLayout()
     if root is not None:
-        _walk(root, out, may_hide=_MAY_HIDE.search(text) is not None)
+        _walk(root, out, may_hide=_MAY_HIDE.search(page) is not None)
     return out.getvalue()
 
 

@@ -21,7 +21,7 @@ from lexveil.pipeline.training.classes import (
 from lexveil.pipeline.training.data import FEW_UNITS, describe_few_units
 from lexveil.pipeline.training.identity import find_current_model
 from lexveil.pipeline.training.recipes import plan_charge
-from lexveil.pipeline.training.reservations import read_limit
+from lexveil.pipeline.training.reservations import find_charged_population, read_limit
 from lexveil.pipeline.workspace.storage import locate
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.budget import Account, Population
@@ -115,10 +115,7 @@ def _read_budget(workspace: Workspace, unit: str) -> tuple[float, float, bool]:
     if not shared and not (workspace.protected / "ledger.sqlite").exists():
         return 0.0, chosen.limit_epsilon, False
     with open_ledger_for_reading(workspace) as ledger:
-        wanted = Population(chosen.population, unit)
-        # The first charge of a name fixes its unit and its relation, which depends on several owners.
-        charged = ledger.list_charged(wanted.name)
-        population = charged[0] if charged and wanted not in charged else wanted
+        population = find_charged_population(ledger, Population(chosen.population, unit))
         limit = read_limit(workspace, ledger, population)
         account = ledger.account(population)
         announced = bool(account.schedules) and _is_announced(account, workspace.settings.train)

@@ -266,9 +266,14 @@ def _to_document(
     record: Mapping[str, Any], ingest: IngestSettings, item: SourceItem, fallback_id: str, where: str
 ) -> SourceDocument | Rejected:
     names = item.fields
-    text = _read_record_text(record, names["text_field"] or "text")
+    text: object = record_files.get_field(record, names["text_field"] or "text")
     owners = read_owner_names(record, names["owner_field"])
     reason: str | None = None
+    if item.piece is not None:  # of a file, its reader has made text already
+        try:
+            text = _join_texts(text)
+        except UnreadableError as error:  # it costs this record alone
+            return _reject(error.reason, record, item, where)
     if not isinstance(text, str):
         reason = Reason.missing_text
     elif not text.strip():
@@ -279,9 +284,7 @@ def _to_document(
         # As an owner by itself, the document would weaken the protection of its real owner.
         reason = MISSING_OWNER
     if reason is not None or not isinstance(text, str):
-        # Of a record, its own content: the same record is known again after its file has grown.
-        content = item.digest if item.piece is None else compute_digest([item.path, dict(record)])
-        return Rejected(reason or Reason.missing_text, where, content, item.identity)
+        return _reject(reason or Reason.missing_text, record, item, where)
     return SourceDocument(
         text=normalize_text(text),
         source_id=read_word(record, names["id_field"]) or fallback_id,
@@ -292,9 +295,18 @@ def _to_document(
     )
 
 
-def _read_record_text(record: Mapping[str, Any], name: str) -> object:
-    """Return the text of a record's field, or of all fields of the name; of HTML, what it shows."""
-    value = record_files.get_field(record, name)
+def _reject(reason: str, record: Mapping[str, Any], item: SourceItem, where: str) -> Rejected:
+    # Of a record, its own content: the same record is known again after its file has grown.
+    content = item.digest if item.piece is None else compute_digest([item.path, dict(record)])
+    return Rejected(reason, where, content, item.identity)
+
+
+def _join_texts(value: object) -> object:
+    """Return the text in a record's field, or in all fields of a name; of HTML, what it shows.
+
+    Raises:
+        UnreadableError: broken, for excessively nested HTML.
+    """
     pieces = cast("list[object]", value) if isinstance(value, list) else [value]
     if not all(isinstance(piece, str) for piece in pieces):
         return value

@@ -124,9 +124,13 @@ def open_ledger(workspace: Workspace) -> tuple[Ledger, Population]:
         The ledger, and the population with the unit that its first charge has fixed.
     """
     ledger = workspace.ledger
-    wanted = determine_population(workspace, ledger)
+    return ledger, find_charged_population(ledger, determine_population(workspace, ledger))
+
+
+def find_charged_population(ledger: Ledger, wanted: Population) -> Population:
+    """Return the population as its first charge has fixed it: that decides on its unit and relation."""
     charged = ledger.list_charged(wanted.name)
-    return ledger, charged[0] if charged and wanted not in charged else wanted
+    return charged[0] if charged and wanted not in charged else wanted
 
 
 def read_limit(workspace: Workspace, ledger: Ledger, population: Population) -> Limit:

@@ -282,3 +282,15 @@ def test_a_text_in_html_or_in_a_list(
     documents, rejected = read([write_jsonl([record])], IngestSettings(text_field=field))
     assert [document.text for document in documents] == [text]
     assert not rejected
+
+
+def test_a_hostile_record_costs_only_itself(tmp_path: Path, write_jsonl: WriteJsonl) -> None:
+    texts = ["first", "<div>" * 30_000 + "x</div>", "last"]
+    documents, rejected = read([write_jsonl([{"text": text} for text in texts])], IngestSettings())
+    assert [document.text for document in documents] == ["first", "last"]
+    assert [one.reason for one in rejected] == ["broken"]
+
+
+def test_a_file_that_quotes_markup_keeps_it(tmp_path: Path) -> None:
+    documents, _ = read([put(tmp_path / "a.txt", "The tag <b>bold</b> is at issue.")], IngestSettings())
+    assert [document.text for document in documents] == ["The tag <b>bold</b> is at issue."]
