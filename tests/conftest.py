@@ -213,7 +213,14 @@ def finished(finished_once: Finished, tmp_path: Path) -> Finished:
     from lexveil.pipeline.workspace.workspace import Workspace
 
     root = tmp_path / "finished"
-    shutil.copytree(finished_once.workspace.root, root, symlinks=True)
+    for attempt in range(5):
+        try:
+            shutil.copytree(finished_once.workspace.root, root, symlinks=True)
+            break
+        except shutil.Error:  # SQLite's helper files come and go while another process reads the workspace
+            if attempt == 4:
+                raise
+            shutil.rmtree(root)
     base = finished_once
     return Finished(Workspace.open(root), base.settings, base.sources, base.expected, base.gold, base.first)
 
