@@ -1,7 +1,8 @@
-"""Files of records (JSON, JSON Lines, CSV, TSV, Parquet), in slices that any process can read separately.
+"""Files of records (JSON, JSON Lines, CSV, TSV, load files, Parquet), in slices that are read separately.
 
 Texts are returned as they are in the file, so that offsets are the file's; only lone surrogates, which have
-no UTF-8 form, are replaced by U+FFFD, one for one.
+no UTF-8 form, are replaced by U+FFFD, one for one. A record without the field `text` gets it from where the
+collections of courts keep it, as it is there: one text, or a list of them.
 
 In place of a record that cannot be read there is its `Reason`. A file that breaks off (truncated, damaged, a
 decompression bomb) keeps the records before the break, and one more `Reason` represents all that follows.
@@ -23,13 +24,26 @@ from lexveil.nlp.readers import records_csv, records_json, records_jsonl, record
 from lexveil.nlp.readers.compression import CODECS, check_codec, open_regular, split_name
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.plain import LONGEST_MAGIC, check_is_text
+from lexveil.nlp.readers.records_dialect import LOAD_FILE
+from lexveil.nlp.readers.records_json_form import Form, detect_form
 
 _JSON = (".json",)
 _JSONL = (".jsonl", ".ndjson")
-_CSV = (".csv", ".tsv")
+_CSV = (".csv", ".tsv", LOAD_FILE)
 RECORD_SUFFIXES = frozenset(
     {f"{suffix}{codec}" for suffix in (*_JSON, *_JSONL, *_CSV) for codec in ("", *CODECS)} | {".parquet"}
 )
+_OUTLOOK_ATTACHMENT = "winmail.dat"
+_TEXT = "text"
+_TEXT_PLACES = (
+    "casebody.data.opinions.text", "casebody.opinions.text",  # Caselaw Access Project
+    "opinions.html_with_citations", "opinions.plain_text",
+    "html_with_citations", "plain_text", "html", "html_columbia", "html_lawbox", "html_anon_2020",
+    "xml_harvard",  # CourtListener
+    "content", "fields.content", "attributes.text", "attributes.content",  # Open Legal Data, JSON:API
+    "full_text", "fulltext", "body",
+)  # fmt: skip
+"""Where public collections of judgments keep the text of a record that has no field `text`."""
 
 Record = Mapping[str, object]
 
@@ -41,8 +55,8 @@ class Slice:
     Attributes:
         first: Index of the first record.
         count: Number of records.
-        offset: Byte in the decompressed content where the first record starts; 0 for Parquet, and for CSV in
-            UTF-16, GB 18030 and similar encodings.
+        offset: Byte in the decompressed content where the first record starts (of JSON in UTF-16: in its
+            UTF-8); 0 for Parquet, and for CSV in UTF-16, GB 18030 and similar encodings.
         digest: SHA-256 of the records, so that a file that has grown keeps its slices; empty for Parquet.
     """
 
@@ -54,7 +68,8 @@ class Slice:
 
 def is_record_file(path: Path) -> bool:
     """Return True if the name ends with one of `RECORD_SUFFIXES`, in upper or lower case."""
-    return path.name.lower().endswith(tuple(RECORD_SUFFIXES))
+    name = path.name.lower()
+    return name.endswith(tuple(RECORD_SUFFIXES)) and name != _OUTLOOK_ATTACHMENT
 
 
 def plan_slices(
@@ -106,7 +121,7 @@ def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterat
     given = 0
     with closing(_iter_records(path, piece, limits)) as records:
         for record in islice(records, piece.count):
-            yield record
+            yield record if isinstance(record, Reason) else _add_text(record)
             given += 1
     for _ in range(piece.count - given):
         yield Reason.broken
@@ -134,6 +149,20 @@ def get_field(record: Record, dotted: str) -> object | None:
         record = cast("Record", inner)
 
 
+def _add_text(record: Record) -> Record:
+    """Add the text of a record that has no field `text`, if it is in one of the known places."""
+    if _TEXT in record:
+        return record
+    found = (get_field(record, place) for place in _TEXT_PLACES)
+    text = next((text for text in found if _is_text(text)), None)
+    return record if text is None else {**record, _TEXT: text}
+
+
+def _is_text(value: object) -> bool:
+    texts = cast("list[object]", value) if isinstance(value, list) else [value]
+    return all(isinstance(text, str) for text in texts) and any(texts)
+
+
 def _iter_sizes(path: Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
     """Yield offset, approximate size and bytes to hash of each record (b"" for Parquet, never read)."""
     suffix = _check_file(path)
@@ -143,7 +172,8 @@ def _iter_sizes(path: Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
     _, codec = split_name(path.name)
     with open_regular(path) as raw:
         if suffix in (*_JSON, *_JSONL):
-            for offset, line in _iter_json(suffix)(raw, codec, limits, 0):
+            form = detect_form(raw, codec, limits, suffix in _JSONL)
+            for offset, line in _iter_json(form)(raw, codec, limits, 0, form):
                 is_line = isinstance(line, bytes)
                 content = line.strip() if is_line else line.encode()
                 yield offset, len(line) if is_line else 0, content + b"\n"
@@ -160,16 +190,17 @@ def _iter_records(path: Path, piece: Slice, limits: Limits) -> Generator[Record 
     _, codec = split_name(path.name)
     with open_regular(path) as raw:
         if suffix in (*_JSON, *_JSONL):
-            for _, line in _iter_json(suffix)(raw, codec, limits, piece.offset):
-                yield records_jsonl.parse_record(line) if isinstance(line, bytes) else line
+            form = detect_form(raw, codec, limits, suffix in _JSONL)
+            for _, line in _iter_json(form)(raw, codec, limits, piece.offset, form):
+                yield records_jsonl.parse_record(line, form) if isinstance(line, bytes) else line
         else:
             rows = records_csv.iter_rows(raw, codec, limits, suffix, piece.offset)
             for row, _, _ in rows if piece.offset else islice(rows, piece.first, None):
                 yield row
 
 
-def _iter_json(suffix: str) -> Callable[..., Iterator[tuple[int, bytes | Reason]]]:
-    return records_json.iter_objects if suffix in _JSON else records_jsonl.iter_lines
+def _iter_json(form: Form) -> Callable[..., Iterator[tuple[int, bytes | Reason]]]:
+    return records_jsonl.iter_lines if form.is_lines else records_json.iter_objects
 
 
 def _check_file(path: Path) -> str:

@@ -1,26 +1,23 @@
-"""CSV and TSV (RFC 4180): a header, then one record per row; quoted fields may span several lines.
+"""CSV, TSV and load files: a header, then one record per row; quoted fields may span several lines.
 
-The encoding is detected from the first MiB, and the delimiter (comma, semicolon, tab or bar) from the header,
-unless a first line such as `sep=;` names it, as Excel writes it. Values are strings. Repeated names of
-columns are numbered (`text`, `text.1`), so that no column is lost.
+`records_dialect` finds how the table is written. Values are strings. Repeated names of columns are numbered
+(`text`, `text.1`), so that no column is lost. At the end of a row, empty cells may be too many, and cells of
+columns without a name may be missing.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import BinaryIO
 
 from lexveil.nlp.readers.compression import iter_blocks
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, has_surrogates
-from lexveil.nlp.readers.plain import guess_encoding
+from lexveil.nlp.readers.records_dialect import Dialect, detect_dialect
 
 _SAMPLE = 1 << 20
-_NAMED_DELIMITER = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
 _SEEKABLE_ENCODINGS = {"utf-8", "cp1252"}
 """Encodings that reproduce the bytes of a text exactly, and in which reading can start at any line."""
 
@@ -40,24 +37,27 @@ def iter_rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, sta
         ends with one last Reason.
 
     Raises:
-        UnreadableError: wrong_suffix, for binary data.
+        UnreadableError: wrong_suffix, for binary data; unsupported, for a `.dat` that is no load file.
     """
     # One setting for the whole process: every caller needs it at least this large.
     csv.field_size_limit(max(limits.max_text_bytes, csv.field_size_limit()))
-    stream = _open_stream(raw, codec, limits, 0)
-    encoding = _detect_encoding(stream)
+    dialect = _detect_dialect(_open_stream(raw, codec, limits, 0), suffix)
     try:
-        lines = _LineReader(stream, encoding, limits, 0)
-        first, delimiter = _find_header(lines, suffix)
-        if first is None:
+        raw.seek(0)
+        lines = _LineReader(_open_stream(raw, codec, limits, 0), dialect.encoding, limits, 0)
+        for _ in range(dialect.skipped):
+            next(lines, None)
+        reader = csv.reader(lines, **dialect.options)
+        names = next((row for row in reader if row), None)
+        if names is None:
             return
-        reader = csv.reader(chain([first], lines), delimiter=delimiter)
-        header = _number_repeated(next(reader))
+        header = _Header([dialect.decode(name) for name in names])
         if start:
             raw.seek(0)
-            lines = _LineReader(_open_stream(raw, codec, limits, start), encoding, limits, start)
-            reader = csv.reader(lines, delimiter=delimiter)
-        yield from _iter_records(reader, lines, header)
+            stream = _open_stream(raw, codec, limits, start)
+            lines = _LineReader(stream, dialect.encoding, limits, start)
+            reader = csv.reader(lines, **dialect.options)
+        yield from _iter_records(reader, lines, header, dialect)
     except UnreadableError as unreadable:
         yield unreadable.reason, 0, 0
     except (UnicodeDecodeError, csv.Error):
@@ -65,7 +65,9 @@ def iter_rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, sta
         yield Reason.broken, 0, 0
 
 
-def _iter_records(reader: Iterator[list[str]], lines: _LineReader, header: list[str]) -> Iterator[Row]:
+def _iter_records(
+    reader: Iterator[list[str]], lines: _LineReader, header: _Header, dialect: Dialect
+) -> Iterator[Row]:
     if lines.is_exhausted:
         yield Reason.broken, 0, 0
     while not lines.is_exhausted:
@@ -78,11 +80,25 @@ def _iter_records(reader: Iterator[list[str]], lines: _LineReader, header: list[
         if row:
             # A row that runs into the end of the file has an unclosed quote and has swallowed all rows after
             # it, possibly of other owners.
-            is_valid = (
-                not lines.is_exhausted and len(row) == len(header) and not any(map(has_surrogates, row))
-            )
-            record = dict(zip(header, row, strict=True)) if is_valid else Reason.broken
-            yield record, sum(map(len, row)), position
+            is_whole = not lines.is_exhausted and not any(map(has_surrogates, row))
+            record = header.name(row, dialect) if is_whole else None
+            yield Reason.broken if record is None else record, sum(map(len, row)), position
+
+
+class _Header:
+    """The names of the columns."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = _number_repeated(names)
+        self._fewest = max(1, next((i for i in range(len(names), 0, -1) if names[i - 1]), 0))
+
+    def name(self, row: list[str], dialect: Dialect) -> dict[str, str] | None:
+        """Return the record of a row; None if the row has too few or too many cells."""
+        missing = len(self._names) - len(row)
+        if len(row) < self._fewest or any(row[len(self._names) :]):
+            return None
+        cells = row + [""] * missing if missing > 0 else row[: len(self._names)]
+        return dict(zip(self._names, map(dialect.decode, cells), strict=True))
 
 
 def _open_stream(
@@ -91,12 +107,14 @@ def _open_stream(
     return io.BufferedReader(_BlockStream(iter_blocks(raw, codec, limits, start)), _SAMPLE)
 
 
-def _detect_encoding(stream: io.BufferedReader[_BlockStream]) -> str:
+def _detect_dialect(stream: io.BufferedReader[_BlockStream], suffix: str) -> Dialect:
     try:
         sample = stream.peek(_SAMPLE)
     except UnreadableError:
-        return "utf-8"  # the same error is raised again, and becomes a record, when the header is read
-    return guess_encoding(sample)
+        return Dialect(
+            "utf-8"
+        )  # the same error is raised again, and becomes a record, when the header is read
+    return detect_dialect(sample, suffix)
 
 
 class _LineReader:
@@ -131,23 +149,6 @@ class _LineReader:
             ascii_only = line.isascii()
             self.position += len(line) if ascii_only else len(line.encode(self._encoding, "surrogateescape"))
         return line
-
-
-def _find_header(lines: _LineReader, suffix: str) -> tuple[str | None, str]:
-    """Return the line of the header, and the delimiter; None if there is no line."""
-    first = next((line for line in lines if line.strip()), None)
-    if first is None:
-        return None, ","
-    if named := _NAMED_DELIMITER.fullmatch(first.strip()):
-        return next((line for line in lines if line.strip()), None), named[1]
-    return first, _detect_delimiter(first, suffix)
-
-
-def _detect_delimiter(header: str, suffix: str) -> str:
-    if suffix == ".tsv":
-        return "\t"
-    columns = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in ",;\t|"}
-    return max(columns, key=lambda mark: columns[mark])
 
 
 def _number_repeated(names: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-r"""JSON Lines: one JSON object per line, in UTF-8, split at "\n" only (texts have Unicode separators)."""
+r"""JSON Lines: one JSON object per line, split at "\n" only (texts have Unicode separators)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, cast
 
-from lexveil.nlp.readers.compression import iter_blocks
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, replace_surrogates
+from lexveil.nlp.readers.records_json_form import UTF_8, Form, iter_text
 
 
 def iter_lines(
-    raw: BinaryIO, codec: str | None, limits: Limits, offset: int
+    raw: BinaryIO, codec: str | None, limits: Limits, offset: int, form: Form = UTF_8
 ) -> Iterator[tuple[int, bytes | Reason]]:
     """Iterate over the lines from byte `offset` of the decompressed content on, without blank ones.
 
@@ -25,7 +25,7 @@ def iter_lines(
     parts: list[bytes] = []
     size = 0
     try:
-        for block in iter_blocks(raw, codec, limits, offset):
+        for block in iter_text(raw, codec, limits, form, offset):
             first, *rest = block.split(b"\n")
             size += len(first)
             if size <= limits.max_text_bytes:
@@ -52,10 +52,10 @@ def _join_line(parts: list[bytes], size: int, limits: Limits) -> bytes | Reason 
     return line if line.strip() and line.strip() != BOM_UTF8 else None
 
 
-def parse_record(line: bytes) -> Mapping[str, object] | Reason:
-    """Parse the object in a line. Reason.broken if it is not JSON, not UTF-8, or not an object."""
+def parse_record(line: bytes, form: Form = UTF_8) -> Mapping[str, object] | Reason:
+    """Parse the object in a line. Reason.broken if it is not JSON, in no known encoding, or not an object."""
     try:
-        value = json.loads(line.removeprefix(BOM_UTF8).decode("utf-8"))
+        value = json.loads(_decode(line.removeprefix(BOM_UTF8), form))
     except (ValueError, RecursionError):
         return Reason.broken
     if not isinstance(value, dict):
@@ -64,6 +64,18 @@ def parse_record(line: bytes) -> Mapping[str, object] | Reason:
     if b"\\ud" in line or b"\\uD" in line:
         value = _replace_surrogates(value)
     return cast("dict[str, object]", value)
+
+
+def _decode(line: bytes, form: Form) -> str:
+    """Decode a line.
+
+    Raises:
+        UnicodeDecodeError: it is not in the file's encoding.
+    """
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode(form.guess_encoding(line))
 
 
 def _replace_surrogates(value: object) -> object:
