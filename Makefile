@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-QUICK := not (server or process or browser or workspace or model)
 # Where a folder of wheels is named, take torch from it; elsewhere let uv choose the build for this machine.
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend=auto)
 
@@ -33,7 +32,7 @@ demo: $(VENV)/.installed ## Run the main job on about 1,000 synthetic documents
 install: $(VENV)/.installed ## Install into .venv
 
 quick: $(VENV)/.installed ## Tests in under a minute: no server, process, browser, workspace or model
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "$(QUICK)"
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --quick
 
 # Three processes on two cores: tests of servers and schedulers wait more than they compute. Slow files go first.
 test: $(VENV)/.installed ## All tests

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import absl.logging
 import hypothesis
 import pytest
 
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from tests.deadlines import HANGS_AFTER, stop
-from tests.selection import marks_of
+from tests.selection import marks_of, marks_of_file
 
 if TYPE_CHECKING:
     from lexveil.pipeline.settings import Settings
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 # As in a worker: Presidio would take seconds to import torch for each process of tests.
 keep_model_libraries_out_of_presidio()
+
+# Absl's handler, which dp-accounting brings, closes its stream when Prefect sets logging up, unless it is this
+# one: in a test that captures its output, pytest's own file would be closed.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 # A deadline would be a timed assertion, which a busy machine breaks.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -45,14 +50,36 @@ _SLOWEST_FIRST = (
 SERVER_SECONDS = HANGS_AFTER
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need, which fixtures and imports tell: nobody keeps marks by hand.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out tests that need something large or are marked slow",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out whole files unread: importing them takes as long as the tests of the others."""
+    is_test = collection_path.is_file() and collection_path.match("test_*.py")
+    return True if config.getoption("--quick") and is_test and marks_of_file(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by what they need, which fixtures and imports tell; only `slow` is marked by hand.
 
     The slowest files come first, so that no process is left alone with one of them at the end.
     """
+    left_out: list[pytest.Item] = []
     for item in items:
-        for mark in marks_of(item.path, getattr(item, "fixturenames", ())):
+        marks = marks_of(item.path, getattr(item, "fixturenames", ()))
+        for mark in marks:
             item.add_marker(mark)
+        if config.getoption("--quick") and (marks or item.get_closest_marker("slow")):
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        kept = set(items) - set(left_out)
+        items[:] = [item for item in items if item in kept]
     places = {name: place for place, name in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 

@@ -26,6 +26,9 @@ FIXTURES = {
         "prefect_server_in",
         "start_server",
         "live",
+        "kept",
+        "vault",
+        "kms",
     },
     "browser": {"browser"},
     "workspace": {
@@ -55,11 +58,12 @@ _REACH_ALL = ("tests/conftest.py", "pyproject.toml", "constraints.txt", "src/lex
 def marks_of(file: Path, fixtures: Collection[str]) -> set[str]:
     """Return the marks of a test in a file that asks for these fixtures, directly or through others."""
     asked = set(fixtures)
-    return {mark for mark, names in FIXTURES.items() if asked & names} | _marks_of_file(file)
+    return {mark for mark, names in FIXTURES.items() if asked & names} | marks_of_file(file)
 
 
 @functools.cache
-def _marks_of_file(file: Path) -> set[str]:
+def marks_of_file(file: Path) -> set[str]:
+    """Return the marks that all tests of a file have."""
     text = file.read_text(encoding="utf-8")
     found = {mark for mark, words in _WORDS.items() if words.search(text)}
     external = _loaded(file)
@@ -94,6 +98,13 @@ def _imported(file: Path, everything: bool) -> frozenset[str]:
     return frozenset(_targets(ast.walk(tree) if everything else tree.body))
 
 
+@functools.cache
+def _known(name: str) -> tuple[str, ...]:
+    """Those of a name and of its parents that are modules of ours."""
+    parents = (".".join(name.split(".")[:length]) for length in range(1, name.count(".") + 2))
+    return tuple(parent for parent in parents if parent in _files())
+
+
 def _closure(file: Path, everything: bool) -> tuple[set[str], set[str]]:
     """Our modules that a file reaches, and the packages of others."""
     ours: set[str] = set()
@@ -101,10 +112,9 @@ def _closure(file: Path, everything: bool) -> tuple[set[str], set[str]]:
     waiting = [*_imported(file, everything)]
     while waiting:
         name = waiting.pop()
-        parents = [".".join(name.split(".")[:length]) for length in range(1, name.count(".") + 2)]
-        known = [parent for parent in parents if parent in _files()]
+        known = _known(name)
         if not known:
-            others.add(parents[0])
+            others.add(name.partition(".")[0])
         for module in known:
             if module not in ours:
                 ours.add(module)

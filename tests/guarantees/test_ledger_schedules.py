@@ -26,6 +26,7 @@ def test_schedules_on_sqlite(seed: int) -> None:
     assert found.runs
 
 
+@pytest.mark.slow
 def test_schedules_on_postgresql() -> None:
     try:
         with server() as url:

@@ -31,6 +31,7 @@ def test_detect_is_for_files_unless_its_next_word_is_evaluate(lexveil: Lexveil, 
     assert_refused(lexveil, tmp_path, "detect", "files", says="'OUT'")
 
 
+@pytest.mark.slow
 def test_detect_by_workers(lexveil: Lexveil, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
     output = lexveil("detect", write_jsonl([RECORD]), "out.jsonl", "--workers", "1", "--json")
     assert (output.json["documents"], output.json["spans"]) == (1, 1)
@@ -39,6 +40,7 @@ def test_detect_by_workers(lexveil: Lexveil, tmp_path: Path, write_jsonl: WriteJ
     assert (row["id"], row["spans"][0]["start"], row["spans"][0]["end"]) == ("a", 9, 25)
 
 
+@pytest.mark.slow
 def test_options_may_come_first(lexveil: Lexveil, tmp_path: Path, write_jsonl: WriteJsonl) -> None:
     path = write_jsonl([{"key": "k", "body": RECORD["text"]}])
     fields = ("--text-field", "body", "--id-field", "key")
@@ -81,6 +83,7 @@ def test_what_is_wrong_is_one_line(lexveil: Lexveil, tmp_path: Path, arguments: 
     assert "Wharfinger" not in output.err
 
 
+@pytest.mark.slow
 def test_the_detector_is_scored(lexveil: Lexveil, write_jsonl: WriteJsonl, monkeypatch: Any) -> None:
     monkeypatch.setenv("LEXVEIL_MASK__DETECTOR", "rules")
     span = {"start": 9, "end": 25, "type": "EMAIL"}

@@ -39,6 +39,7 @@ def _in_this_process(*_: object, **__: object) -> Generator[object]:
     yield run_one_by_one
 
 
+@pytest.mark.slow
 def test_a_search_on_public_documents_leaves_nothing_behind(
     lexveil: Lexveil, tmp_path: Path, write_jsonl: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,6 +221,7 @@ def test_api_keys_are_issued_and_revoked_without_serving(lexveil: Lexveil, tmp_p
     assert issued["api_key"] not in workspace.log.export().decode()
 
 
+@pytest.mark.slow
 def test_what_a_client_cannot_use(lexveil: Lexveil, tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
     path = write_jsonl([{"id": 1, "text": "Text."}])
     assert_refused(lexveil, tmp_path, "classify", "none.jsonl", "out.jsonl", says="none.jsonl")
@@ -231,6 +232,7 @@ def test_what_a_client_cannot_use(lexveil: Lexveil, tmp_path: Path, write_jsonl:
     assert_refused(lexveil, tmp_path, "classify", path, "out.jsonl", "--url", NOBODY, says="error")
 
 
+@pytest.mark.slow
 def test_keys_are_removed_though_the_server_cannot_be_told(lexveil: Lexveil, tmp_path: Path) -> None:
     result = lexveil("keys", "rotate", "--url", NOBODY, "--state", tmp_path / "state", "--json").json
     assert result["server_told"] is False

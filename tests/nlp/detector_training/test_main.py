@@ -134,6 +134,7 @@ def test_reviewers_decisions_are_gold(tmp_path: Path) -> None:
     assert [one.text for one in documents] == [one.text for one in (*invented(12, 1), *invented(4, 5))]
 
 
+@pytest.mark.slow
 def test_light_brings_its_operating_points(tmp_path: Path) -> None:
     judged = [prepare_document(one) for one in invented(12, 1)]
     train_light(judged, [], 7, NO_CLUSTERS).save(tmp_path / "light.npz")

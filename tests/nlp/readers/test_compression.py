@@ -64,6 +64,7 @@ def test_bombs(refusal: Callable[..., Reason], codec: str) -> None:
     assert refusal("a.txt" + codec, small, Limits(max_text_bytes=1000)) is Reason.decompression_bomb
 
 
+@pytest.mark.slow
 def test_a_bomb_of_gigabytes_is_never_held(refusal: Callable[..., Reason]) -> None:
     import resource
 

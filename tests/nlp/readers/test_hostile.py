@@ -52,6 +52,7 @@ def samples(docx: Callable[..., bytes], pdf: Callable[..., bytes]) -> dict[str, 
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.docx", "a.pdf", "a.eml", "a.html", "a.txt.zst"])
 def test_damage_yields_text_or_a_reason(tmp_path: Path, samples: dict[str, bytes], name: str) -> None:
     path = tmp_path / name
@@ -67,6 +68,7 @@ def test_damage_yields_text_or_a_reason(tmp_path: Path, samples: dict[str, bytes
     assert outcomes.keys() <= {"text", *Reason}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r.jsonl.zst", "r.csv.gz", "r.csv", "r.parquet"])
 def test_damaged_record_files_are_planned_and_read_alike(tmp_path: Path, name: str) -> None:
     import gzip
@@ -102,6 +104,7 @@ def test_only_hostile_bytes_reach_the_last_resort(samples: dict[str, bytes]) -> 
         assert documents.read_bytes(data, suffix.removesuffix("."), "zstd" if codec else None, Limits())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="../shared/corpora/real_files is absent")
 def test_real_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))  # no Tesseract: the counts shall not depend on the machine

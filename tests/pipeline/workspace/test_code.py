@@ -60,6 +60,7 @@ EDITS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "old", "new", "stages"), EDITS)
 def test_an_edit_changes_the_stages_that_it_can_change(as_it_is, edited, file, old, new, stages) -> None:
     digests = edited(file, old, new)

@@ -34,6 +34,7 @@ def _accountant(run, delta):
     return accountant.compose(run).get_epsilon(delta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("noise", "rate", "steps", "delta"),
     [
@@ -51,6 +52,7 @@ def test_epsilon_is_never_below_the_finest_and_within_one_percent(noise, rate, s
     assert finest <= accounting.epsilon(noise, rate, steps, delta) <= 1.01 * finest
 
 
+@pytest.mark.slow
 @settings(max_examples=6, derandomize=True)
 @given(
     noise=st.floats(0.8, 50),
@@ -90,6 +92,7 @@ def test_noise_multiplier_reaches_the_target_from_below(target):
     assert 0.998 * target <= accounting.epsilon(noise, 0.2, 100, 1e-5) <= target
 
 
+@pytest.mark.slow
 @settings(max_examples=8, derandomize=True)
 @given(
     target=st.floats(0.2, 12),
@@ -103,6 +106,7 @@ def test_the_inverse_is_an_inverse(target, rate, steps, delta):
     assert accounting.epsilon(1.02 * noise, rate, steps, delta) < target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "rate", "steps", "delta"),
     [(1000.0, 0.5, 60, 1e-5), (1000.0, 1e-4, 10, 1e-5), (8.0, 1e-6, 10**6, 1e-5), (0.001, 0.2, 100, 1e-9)],
@@ -112,6 +116,7 @@ def test_what_settings_allow_takes_neither_time_nor_memory_without_end(target, r
     assert 0.99 * target <= accounting.epsilon(noise, rate, steps, delta) <= target
 
 
+@pytest.mark.slow
 def test_where_sampling_alone_would_do_there_is_some_noise():
     assert 0 < accounting.noise_multiplier(0.5, 0.2, 1, 0.5) < 0.05
 
@@ -124,6 +129,7 @@ def test_an_epsilon_that_no_noise_reaches_is_refused():
 class TestTruncated:
     RUN = (2.3, 0.2, 100)
 
+    @pytest.mark.slow
     def test_it_costs_less_than_dp_accountings_event(self):
         """That takes a replacement's two sides for neighbors of each other, which is looser."""
         from dp_accounting import SelfComposedDpEvent, TruncatedSubsampledGaussianDpEvent

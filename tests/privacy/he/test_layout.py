@@ -42,6 +42,7 @@ class Rotations:
         return fold(layer, y, rotate=self, add=np.add)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(64, 1024), st.integers(2, 200), st.integers(1, 70), st.booleans(), seeds)
 def test_equals_the_matrix_product(n_features: int, n_classes: int, n: int, fast: bool, seed: int) -> None:
@@ -61,6 +62,7 @@ def test_equals_the_matrix_product(n_features: int, n_classes: int, n: int, fast
     assert tuple(sorted(rotate.used)) == rotation_steps(parameters)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     st.integers(64, 1024), st.integers(2, 256), st.integers(2, 200), st.integers(1, 40), st.booleans(), seeds

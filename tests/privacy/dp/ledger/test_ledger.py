@@ -341,6 +341,7 @@ _actions = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=_actions)
 def test_any_history_stays_within_the_limit(tmp_path_factory, actions):
