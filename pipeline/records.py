@@ -19,6 +19,10 @@ class SourceDocument:
     Attributes:
         owners: whom the document is about, sorted; none: it is its own owner.
         item: identity of the source item that the document comes from.
+        belongs_to: text of the document whose owner is this one's too, if nobody names owners: that of the
+            message of an attachment.
+        notes: what the text does not show, counted by the codes of the readers.
+        fields: facts that the format states, such as court, date and parties.
     """
 
     text: str = field(repr=False)
@@ -27,6 +31,9 @@ class SourceDocument:
     label: str | None = field(repr=False)
     split: str | None = None
     item: str = field(default="", repr=False)
+    belongs_to: str | None = field(default=None, repr=False)
+    notes: Mapping[str, int] = field(default_factory=dict[str, int])
+    fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class CountKind(StrEnum):
     """
 
     QUARANTINE = "quarantine"  # what could not be used, by reason
+    NOTE = "note"  # what accepted documents do not show, by the codes of the readers
     SPAN = "span"  # masked spans, by entity type
     VERDICT = "verdict"  # documents, by verdict of the second pass
     REASON = "reason"  # documents, by reason of the verdict

@@ -1,11 +1,11 @@
-"""What all readers share: reasons for a refusal, the exception, limits, and the normal form of text."""
+"""What all readers share: what they return, reasons for a refusal, limits, and the normal form of text."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -38,6 +38,39 @@ class Reason(StrEnum):
     """A valid record without the requested text field."""
     inaccessible = "inaccessible"
     """Missing, not a regular file, or not readable for this user."""
+    unreadable_text = "unreadable_text"
+    """The text layer is no text: its font maps letters to others, or to nothing."""
+    too_many_parts = "too_many_parts"
+    """More parts than `Limits.max_parts`; those before are read."""
+    over_time = "over_time"
+    """Its reader takes longer than it may."""
+    over_memory = "over_memory"
+    """Its reader takes more memory than it may."""
+    crashed = "crashed"
+    """Its reader, or a library that it uses, ended the process it ran in."""
+
+
+class Note(StrEnum):
+    """What an accepted document does not show. Counted by these codes, never with text."""
+
+    unread_attachment = "unread_attachment"
+    """A document inside of it, such as an attachment, was not read."""
+    unread_picture = "unread_picture"
+    """A picture whose text, if it has any, is not in."""
+    unread_page = "unread_page"
+    """A page that is a picture, or that no reader could make out."""
+    unread_member = "unread_member"
+    """A member of an archive that is no document: a link, a hidden file, a file of the system."""
+    hidden_text = "hidden_text"
+    """Text that no reader of the document sees: white, off the page, or on a layer that is off."""
+    covered_text = "covered_text"
+    """Text under a box: a redaction that leaves it in the file."""
+    skipped_value = "skipped_value"
+    """A value of a form that is not text: a choice, a check box, a hidden field."""
+    skipped_link = "skipped_link"
+    """A link in a folder whose target is missing."""
+    hidden_file = "hidden_file"
+    """A file in a folder whose name begins with a dot."""
 
 
 class UnreadableError(Exception):
@@ -62,13 +95,75 @@ class Limits:
         max_ratio: Maximum number of decompressed bytes per compressed byte, checked once the output exceeds
             `BOMB_FLOOR`. Prose compresses by 3 to 10, form letters by 50, a bomb by 1000 (gzip) or more
             (zstd).
+        max_depth: Maximum number of documents that may enclose a document.
+        max_parts: Maximum number of documents inside of one file.
+        max_total_bytes: Maximum size of all documents inside of one file together.
         ocr: Read scanned pages with Tesseract if it is installed.
     """
 
     max_bytes: int = 64 << 20
     max_text_bytes: int = 256 << 20
     max_ratio: int = 200
+    max_depth: int = 8
+    max_parts: int = 10_000
+    max_total_bytes: int = 1 << 30
     ocr: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A document inside of a document: an attachment, an embedded document, a member of an archive.
+
+    Attributes:
+        name: Name as the container gives it. Its suffix selects the reader, or else the content does.
+        data: Content, or why the container cannot give it.
+    """
+
+    name: str = field(repr=False)
+    data: bytes | Reason = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a reader returns. A reader without anything but text may return a plain `str`.
+
+    Attributes:
+        text: The document's own text. `mark_part(n)` stands where it refers to its part number `n`. Blank for
+            a mere container, such as an archive.
+        parts: The documents inside of it; an iterator for a large container.
+        notes: What the text does not show, counted.
+        fields: Facts that the format states, such as court, date, number and parties.
+    """
+
+    text: str = field(repr=False)
+    parts: Iterable[Part] = field(default=(), repr=False)
+    notes: Mapping[Note, int] = field(default_factory=dict[Note, int])
+    fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+_PART_MARK = re.compile("(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1")  # characters that Unicode keeps out of every text
+
+
+def mark_part(number: int) -> str:
+    """Return the mark of a part, by its number from 0 on, for the text of its document."""
+    return f"\ufdd0{number}\ufdd1"
+
+
+def place_parts(text: str, shown: Mapping[int, str]) -> str:
+    """Replace the marks of parts by what is shown for them; what has no mark follows the text.
+
+    Args:
+        text: Text of a document.
+        shown: For each part, the line or the text that stands for it.
+    """
+    left = dict(shown)
+
+    def place(mark: re.Match[str]) -> str:
+        piece = left.pop(int(mark[2]), "")
+        return f"{mark[1]}{piece}" if piece else ""
+
+    placed = _PART_MARK.sub(place, text)
+    return "\n\n".join(piece for piece in (placed, *left.values()) if piece.strip())
 
 
 ReadPart = Callable[[bytes, str, str | None, Limits], str]

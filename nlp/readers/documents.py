@@ -1,33 +1,94 @@
-"""The text of a document file, whatever its format."""
+"""The documents of a file, whatever its format: itself, and what is attached to it or packed in it."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from lexveil.nlp.readers import docx, eml, html, odt, pdf, plain, rtf
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
-from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError, normalize_text
+from lexveil.nlp.readers.contract import (
+    Content,
+    Limits,
+    Note,
+    Part,
+    Reason,
+    UnreadableError,
+    normalize_text,
+    place_parts,
+)
 
-DOCUMENT_SUFFIXES = frozenset(
-    {
-        ".txt", ".text", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".docm", ".doc", ".rtf",
-        ".odt", ".pdf", ".eml", ".emlx",
-    }
-)  # fmt: skip
+Reader = Callable[[bytes, Limits], str | Content]
+
+
+def _read_docx(data: bytes, limits: Limits) -> Content:
+    return docx.read(data, limits, _read_chunk)
+
+
+def _read_doc(data: bytes, limits: Limits) -> str:
+    raise UnreadableError(Reason.unsupported)
+
+
+# One line per suffix. A reader gets the content and the limits, and returns a text or a `Content`.
+_READERS: Mapping[str, Reader] = {
+    ".txt": lambda data, _: plain.read(data),
+    ".text": lambda data, _: plain.read(data),
+    ".md": lambda data, _: plain.read(data),
+    ".markdown": lambda data, _: plain.read(data),
+    ".html": lambda data, _: html.read(data),
+    ".htm": lambda data, _: html.read(data),
+    ".xhtml": lambda data, _: html.read(data),
+    ".docx": _read_docx,
+    ".docm": _read_docx,
+    ".doc": _read_doc,
+    ".rtf": lambda data, _: rtf.read(data),
+    ".odt": odt.read,
+    ".pdf": pdf.read,
+    ".eml": eml.read,
+    ".emlx": lambda data, limits: eml.read(eml.unwrap_emlx(data), limits),
+}
+DOCUMENT_SUFFIXES = frozenset(_READERS)
 """Each may be followed by `.gz`, `.zst`, `.bz2` or `.xz`."""
 # Programs save these under one another's names: the content decides.
 _OFFICE = frozenset({".docx", ".docm", ".doc", ".rtf", ".odt"})
+# Tables inside of a container are texts: only as files of their own do their rows become documents.
+_TABLES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log"})
 _HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
 _HEAD = 4096
-_MAX_NESTING = 8
+_ATTACHMENT = "[attachment]"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ufdd0-\ufdef]+")
+_MAX_NAME = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One document of a file, or the reason why it cannot be read.
+
+    Attributes:
+        name: Names of the parts that lead to the document, joined by "/"; "" for the file itself.
+        text: The normalized text; None if it cannot be read, and for a container that is no document.
+        reason: Why it cannot be read.
+        notes: What the text does not show, counted.
+        fields: Facts that the format states, such as court, date, number and parties.
+        belongs_to: Name of the outermost document that contains this one, such as the message of an
+            attachment; None if it is not inside of another document. An archive is no document.
+    """
+
+    name: str = field(repr=False)
+    text: str | None = field(default=None, repr=False)
+    reason: Reason | None = None
+    notes: Mapping[Note, int] = field(default_factory=dict[Note, int])
+    fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    belongs_to: str | None = field(default=None, repr=False)
 
 
 def read_document(path: Path, limits: Limits | None = None) -> str:
-    """Read the text of one document. The suffix selects the format; the content is checked against it.
+    """Read the whole text of a file, with the texts of the documents inside of it.
+
+    The suffix selects the format; the content is checked against it.
 
     Args:
         path: File to read.
@@ -37,13 +98,13 @@ def read_document(path: Path, limits: Limits | None = None) -> str:
         The normalized text, never empty.
 
     Raises:
-        UnreadableError: The document cannot be read. No other exception is raised, whatever the bytes are.
+        UnreadableError: The file cannot be read. No other exception is raised, whatever the bytes are.
     """
-    return _translate_errors(lambda: _read_file(path, limits or Limits()))
+    return _Walk(limits or Limits()).read_whole(lambda walk: walk.open_file(path))
 
 
 def read_content(name: str, data: bytes, limits: Limits | None = None) -> str:
-    """Read the text of one document whose bytes are already in memory.
+    """Read the whole text of a file whose bytes are already in memory.
 
     Args:
         name: Name of the file, whose suffix selects the format.
@@ -54,88 +115,296 @@ def read_content(name: str, data: bytes, limits: Limits | None = None) -> str:
         The normalized text, never empty.
 
     Raises:
-        UnreadableError: The document cannot be read. No other exception is raised, whatever the bytes are.
+        UnreadableError: The file cannot be read. No other exception is raised, whatever the bytes are.
     """
-    return _translate_errors(lambda: _read_content(name, data, limits or Limits()))
+    return _Walk(limits or Limits()).read_whole(lambda walk: walk.open_bytes(name, data))
 
 
-def _translate_errors(read: Callable[[], str]) -> str:
-    try:
-        return read()
-    except UnreadableError as unreadable:
-        reason = unreadable.reason
-    except Exception:
-        # Third-party parsers process hostile bytes here: which exceptions they may raise is not known.
-        reason = Reason.broken
-    # Raised outside of the handlers, so that no library's exception, which may quote text, is its context.
-    raise UnreadableError(reason)
+def read_documents(
+    path: Path,
+    limits: Limits | None = None,
+    begin: Callable[[int], None] = lambda number: None,
+    refused: Mapping[int, Reason] | None = None,
+) -> Iterator[Reading]:
+    """Read a file and, as documents of their own, the documents inside of it, at any depth.
+
+    A document comes before those inside of it. Where it refers to one of them, its text has the line
+    `[attachment]`, or `[attachment not read: REASON]`.
+
+    Args:
+        path: File to read.
+        limits: Bounds on what is accepted; None for the defaults.
+        begin: Called before each document, or container, is read, with its number: 0 for the file.
+        refused: Numbers of documents that are not to be read, and why.
+
+    Yields:
+        Each document, or why it cannot be read. Nothing is raised, whatever the bytes are.
+    """
+    walk = _Walk(limits or Limits(), begin, refused or {})
+    yield from walk.list_readings(walk.open_file(path))
 
 
-def _read_file(path: Path, limits: Limits) -> str:
-    if split_name(path.name)[0] not in DOCUMENT_SUFFIXES:
-        raise UnreadableError(Reason.unsupported)
-    with open_regular(path) as raw:
-        if raw.seek(0, io.SEEK_END) > limits.max_bytes:
-            raise UnreadableError(Reason.over_size)
-        raw.seek(0)
-        return _read_content(path.name, raw.read(limits.max_bytes + 1), limits)
+def read_content_documents(
+    name: str,
+    data: bytes,
+    limits: Limits | None = None,
+    begin: Callable[[int], None] = lambda number: None,
+    refused: Mapping[int, Reason] | None = None,
+) -> Iterator[Reading]:
+    """Read as `read_documents` a file whose bytes are already in memory."""
+    walk = _Walk(limits or Limits(), begin, refused or {})
+    yield from walk.list_readings(walk.open_bytes(name, data))
 
 
-def _read_content(name: str, data: bytes, limits: Limits) -> str:
-    if len(data) > limits.max_bytes:
-        raise UnreadableError(Reason.over_size)
-    return read_bytes(data, *split_name(name), limits)
-
-
-def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits, depth: int = 0) -> str:
-    """Read the text of a document, or of an attachment, whose bytes are in memory.
+def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits) -> Content:
+    """Read one document whose bytes are in memory, without the documents inside of it.
 
     Args:
         data: Content of the file.
         suffix: Suffix of the format, in lower case.
         codec: Codec that the content is compressed with, if any.
         limits: Bounds on what is accepted.
-        depth: Number of messages that enclose the attachment.
 
     Raises:
         UnreadableError: The document cannot be read. Damaged content may also raise a parser's exception.
     """
-    if suffix not in DOCUMENT_SUFFIXES or depth > _MAX_NESTING:
+    if suffix not in DOCUMENT_SUFFIXES:
         raise UnreadableError(Reason.unsupported)
     check_codec(data[:8], codec)
     if codec is not None:
         data = read_all(io.BytesIO(data), codec, limits)
     if not data.strip():
         raise UnreadableError(Reason.empty)
-    text = normalize_text(_parse(data, suffix, limits, depth))
-    if not text.strip():
-        raise UnreadableError(Reason.empty)
-    return text
+    read = _READERS[_detect_office(data, suffix) if suffix in _OFFICE else suffix]
+    content = read(data, limits)
+    return content if isinstance(content, Content) else Content(content)
 
 
-def _parse(data: bytes, suffix: str, limits: Limits, depth: int) -> str:
-    def read_part(*part: Any) -> str:
-        return _read_attachment(*part, depth=depth + 1)
+def _read_chunk(data: bytes, suffix: str, codec: str | None, limits: Limits) -> str:
+    """Read a piece of a document's own text that is stored as a file in it."""
+    if limits.max_depth <= 0:
+        raise UnreadableError(Reason.unsupported)
+    inner = replace(limits, max_depth=limits.max_depth - 1)
+    content = read_bytes(data, suffix, codec, inner)
+    return _Walk(inner).read_whole(lambda walk: walk.open_content(content))
 
-    match _detect_office(data, suffix) if suffix in _OFFICE else suffix:
-        case ".docx" | ".docm":
-            return docx.read(data, limits, read_part)
-        case ".doc":
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A document, or why it cannot be read, and the documents inside of it, which are read as they come."""
+
+    name: str = field(repr=False)
+    content: Content | Reason = field(repr=False)
+    inside: Iterator[_Node] = field(repr=False)
+
+
+class _Walk:
+    """The way through one file, with what may still be read of it."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        begin: Callable[[int], None] = lambda number: None,
+        refused: Mapping[int, Reason] | None = None,
+    ) -> None:
+        self._limits = limits
+        self._begin = begin
+        self._refused = refused or {}
+        self._begun = 0
+        self._bytes = 0
+
+    def open_file(self, path: Path) -> _Node:
+        """Open the file itself."""
+        return self._open("", lambda: self._read_file(path), self._limits)
+
+    def open_bytes(self, name: str, data: bytes) -> _Node:
+        """Open a file whose bytes are in memory."""
+        return self._open("", lambda: _read_bounded(name, data, self._limits), self._limits)
+
+    def open_content(self, content: Content) -> _Node:
+        """Open what was read already, to read what is inside of it."""
+        return self._open("", lambda: content, self._limits)
+
+    def read_whole(self, open_node: Callable[[_Walk], _Node]) -> str:
+        """Return the text of a document with the texts of those inside of it.
+
+        Raises:
+            UnreadableError: it cannot be read, or has no text.
+        """
+        outcome = self._join(open_node(self))
+        if isinstance(outcome, Reason):
+            raise UnreadableError(outcome)
+        return outcome
+
+    def list_readings(self, node: _Node, prefix: str = "", outer: str | None = None) -> Iterator[Reading]:
+        """Yield a document, then those inside of it.
+
+        Args:
+            node: The document.
+            prefix: Name of the document that contains it, with "/"; "" for the file itself.
+            outer: Name of the outermost document that contains it; None if there is none.
+        """
+        name = f"{prefix}{node.name}"
+        content = node.content
+        if isinstance(content, Reason):
+            yield Reading(name, reason=content, belongs_to=outer)
+            return
+        below = f"{name}/" if name else ""
+        if not content.text.strip():
+            yield from self._list_container(node, content, name, below, outer)
+            return
+        inner = [[*self.list_readings(one, below, name if outer is None else outer)] for one in node.inside]
+        refusals = [_find_refusal(readings) for readings in inner]
+        shown = {n: _describe(reason) if reason else _ATTACHMENT for n, reason in enumerate(refusals)}
+        unread = sum(reason is not None for reason in refusals)
+        notes = {**content.notes, **({Note.unread_attachment: unread} if unread else {})}
+        text = normalize_text(place_parts(content.text, shown))
+        yield Reading(name, text, None, notes, content.fields, outer)
+        for readings in inner:
+            yield from readings
+
+    def _list_container(
+        self, node: _Node, content: Content, name: str, below: str, outer: str | None
+    ) -> Iterator[Reading]:
+        is_empty = True
+        if content.notes:
+            yield Reading(name, notes=content.notes, belongs_to=outer)
+        for one in node.inside:
+            is_empty = False
+            yield from self.list_readings(one, below, outer)
+        if is_empty:
+            yield Reading(name, reason=Reason.empty, belongs_to=outer)
+
+    def _join(self, node: _Node) -> str | Reason:
+        content = node.content
+        if isinstance(content, Reason):
+            return content
+        outcomes = [self._join(one) for one in node.inside]
+        if content.text.strip():
+            head = f"{_ATTACHMENT}\n\n"
+        elif all(isinstance(outcome, Reason) for outcome in outcomes):
+            return next((one for one in outcomes if isinstance(one, Reason)), Reason.empty)
+        else:
+            head = ""
+        shown = {
+            number: _describe(outcome) if isinstance(outcome, Reason) else f"{head}{outcome}"
+            for number, outcome in enumerate(outcomes)
+        }
+        return normalize_text(place_parts(content.text, shown))
+
+    def _open(self, name: str, read: Callable[[], Content], limits: Limits) -> _Node:
+        number = self._begun
+        self._begun += 1
+        if (reason := self._refused.get(number)) is None:
+            self._begin(number)
+            outcome = _translate_errors(read)
+            if isinstance(outcome, Content):
+                return _Node(name, outcome, self._open_parts(outcome, limits))
+            reason = outcome
+        return _Node(name, reason, iter(()))
+
+    def _open_parts(self, content: Content, limits: Limits) -> Iterator[_Node]:
+        inner = replace(limits, max_depth=limits.max_depth - 1)
+        names: set[str] = set()
+        parts = iter(content.parts)
+        while True:
+            try:
+                part = next(parts, None)
+                reason = None if part is None else self._count(part)
+            except UnreadableError as unreadable:
+                part, reason = Part("", unreadable.reason), unreadable.reason
+            except Exception:
+                part, reason = Part("", Reason.broken), Reason.broken
+            if part is None:
+                return
+            name = _make_unique(_clean_name(part.name) or f"part-{len(names) + 1}", names)
+            if reason is not None:  # a break: nothing that follows can be read
+                yield _Node(name, reason, iter(()))
+                return
+            yield self._open(name, lambda part=part: _read_part(part, inner), inner)
+
+    def _count(self, part: Part) -> Reason | None:
+        """Count a part; return why it and all that follow cannot be read."""
+        self._bytes += 0 if isinstance(part.data, Reason) else len(part.data)
+        if self._begun > self._limits.max_parts:
+            return Reason.too_many_parts
+        return Reason.decompression_bomb if self._bytes > self._limits.max_total_bytes else None
+
+    def _read_file(self, path: Path) -> Content:
+        if split_name(path.name)[0] not in DOCUMENT_SUFFIXES:
             raise UnreadableError(Reason.unsupported)
-        case ".rtf":
-            return rtf.read(data)
-        case ".odt":
-            return odt.read(data, limits)
-        case ".pdf":
-            return pdf.read(data, limits)
-        case ".eml":
-            return eml.read(data, limits, read_part)
-        case ".emlx":
-            return eml.read(eml.unwrap_emlx(data), limits, read_part)
-        case ".html" | ".htm" | ".xhtml":
-            return html.read(data)
-        case _:
-            return plain.read(data)
+        with open_regular(path) as raw:
+            if raw.seek(0, io.SEEK_END) > self._limits.max_bytes:
+                raise UnreadableError(Reason.over_size)
+            raw.seek(0)
+            return _read_bounded(path.name, raw.read(self._limits.max_bytes + 1), self._limits)
+
+
+def _translate_errors(read: Callable[[], Content]) -> Content | Reason:
+    try:
+        content = read()
+        # A container of a document has no text, and a document has some.
+        return content if content.text.strip() or _has_parts(content) else Reason.empty
+    except UnreadableError as unreadable:
+        return unreadable.reason
+    except MemoryError:
+        return Reason.over_memory
+    except Exception:
+        # Third-party parsers process hostile bytes here: which exceptions they may raise is not known, and
+        # they may quote text.
+        return Reason.broken
+
+
+def _has_parts(content: Content) -> bool:
+    return content.parts != () or bool(content.notes)
+
+
+def _read_bounded(name: str, data: bytes, limits: Limits) -> Content:
+    if len(data) > limits.max_bytes:
+        raise UnreadableError(Reason.over_size)
+    return read_bytes(data, *split_name(name), limits)
+
+
+def _read_part(part: Part, limits: Limits) -> Content:
+    if isinstance(part.data, Reason):
+        raise UnreadableError(part.data)
+    if limits.max_depth < 0:
+        raise UnreadableError(Reason.unsupported)
+    suffix, codec = split_name(part.name)
+    if suffix in _TABLES:
+        suffix = ".txt"
+    elif suffix not in DOCUMENT_SUFFIXES:
+        suffix = _detect_suffix(part.data)
+    return read_bytes(part.data, suffix, codec, limits)
+
+
+def _find_refusal(readings: list[Reading]) -> Reason | None:
+    """Return why a part was not read; None if anything of it was."""
+    return None if any(reading.text is not None for reading in readings) else readings[0].reason
+
+
+def _describe(reason: Reason) -> str:
+    return f"[attachment not read: {reason}]"
+
+
+def _clean_name(name: str) -> str:
+    """Return a name that has a UTF-8 form, without control characters and without the way to a root."""
+    shown = name.replace("\\", "/").encode("utf-8", "backslashreplace").decode()
+    return _CONTROL.sub(" ", shown).strip("/ ")[-_MAX_NAME:]
+
+
+def _make_unique(name: str, taken: set[str]) -> str:
+    number, unique = 1, name
+    while unique in taken:
+        number += 1
+        unique = f"{name}#{number}"
+    taken.add(unique)
+    return unique
+
+
+def _detect_suffix(data: bytes) -> str:
+    """Return the suffix of the format of a content whose name tells none; "" for none that is certain."""
+    return _detect_office(data, "") if len(data) >= 4 else ""
 
 
 def _detect_office(data: bytes, suffix: str) -> str:
@@ -151,13 +420,3 @@ def _detect_office(data: bytes, suffix: str) -> str:
     if _HTML.match(data[:_HEAD]):
         return ".html"
     return suffix
-
-
-def _read_attachment(data: bytes, suffix: str, codec: str | None, limits: Limits, *, depth: int) -> str:
-    # Damage in one attachment must not cost the rest of the message.
-    try:
-        return read_bytes(data, suffix, codec, limits, depth)
-    except UnreadableError:
-        raise
-    except Exception:
-        raise UnreadableError(Reason.broken) from None

@@ -5,8 +5,9 @@ place) and text boxes (after their paragraph, once, although Word stores each tw
 body; footnotes, endnotes, diagrams and footers follow it. Headers and footers that are repeated for first,
 odd and even pages occur once.
 
-Chunks of other formats (HTML, RTF) and embedded documents stand where the body refers to them; for one that
-cannot be read there is a line `[embedded document not read: REASON]`. Watermarks are text.
+Chunks of other formats (HTML, RTF) stand where the body refers to them; for one that cannot be read there is
+a line `[embedded document not read: REASON]`. Embedded documents are documents of their own. Watermarks are
+text.
 
 Inserted text and the target of a move are text. Deleted text, the source of a move, field codes, hidden runs
 and phonetic guides are not. Comments are not: they are about the document, not part of it. Automatic
@@ -25,7 +26,16 @@ from collections.abc import Mapping
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, ReadPart, Reason, UnreadableError
+from lexveil.nlp.readers.contract import (
+    BOMB_FLOOR,
+    Content,
+    Limits,
+    Part,
+    ReadPart,
+    Reason,
+    UnreadableError,
+    mark_part,
+)
 from lexveil.nlp.readers.docx_events import WordText
 from lexveil.nlp.readers.plain import OLE_MAGIC
 
@@ -36,13 +46,13 @@ _BEFORE = ("header",)
 _AFTER = ("footnotes", "endnotes", "diagramData", "footer")
 
 
-def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
-    """Read the text of a DOCX file.
+def read(data: bytes, limits: Limits, read_chunk: ReadPart) -> Content:
+    """Read a DOCX file.
 
     Args:
         data: Content of the file.
         limits: Bounds on what is accepted.
-        read_part: Reader of embedded documents.
+        read_chunk: Reader of chunks of other formats.
 
     Raises:
         UnreadableError: encrypted, wrong_suffix (not a ZIP file, or one without a Word document), broken,
@@ -54,7 +64,7 @@ def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
         raise UnreadableError(Reason.wrong_suffix)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _Package(archive, limits, read_part).text()
+            return _Package(archive, limits, read_chunk).read()
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
         raise UnreadableError(Reason.broken) from None
 
@@ -62,7 +72,7 @@ def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
 class _Package:
     """An open DOCX file, and the number of bytes that may still be inflated from it."""
 
-    def __init__(self, archive: zipfile.ZipFile, limits: Limits, read_part: ReadPart) -> None:
+    def __init__(self, archive: zipfile.ZipFile, limits: Limits, read_chunk: ReadPart) -> None:
         entries = archive.infolist()
         if len(entries) > _MAX_ENTRIES:
             raise UnreadableError(Reason.decompression_bomb)
@@ -72,12 +82,18 @@ class _Package:
         # Some programs write Windows' separators.
         self._entries = {entry.filename.replace("\\", "/"): entry for entry in entries}
         self._limits = limits
-        self._read_embedded_part = read_part
+        self._read_foreign_chunk = read_chunk
+        self._parts: dict[str, int] = {}
+        """Number of each embedded document, by the name of its entry."""
         self._budget = limits.max_text_bytes
         self._max_ratio = limits.max_ratio
 
-    def text(self) -> str:
-        """Return the text of all parts."""
+    def read(self) -> Content:
+        """Return the text of all parts of the package, and the documents that are embedded in it."""
+        text = self._read_text()
+        return Content(text, [Part(posixpath.basename(name), self._inflate(name)) for name in self._parts])
+
+    def _read_text(self) -> str:
         roots = [part for kind, part in self._find_related("").values() if kind == "officeDocument"]
         main = roots[0] if roots else "word/document.xml"
         if main not in self._entries:
@@ -113,12 +129,15 @@ class _Package:
 
     def _read_part(self, name: str) -> str:
         related = self._find_related(name)
-        collector = WordText(lambda identifier: self._read_embedded(related, identifier))
+        collector = WordText(
+            lambda identifier: self._read_chunk(related, identifier),
+            lambda identifier: self._mark_embedded(related, identifier),
+        )
         self._parse(name, collector)
         return collector.text()
 
-    def _read_embedded(self, related: Mapping[str, tuple[str, str]], identifier: str) -> str:
-        """Return the text of an embedded document, or a line that says why it was not read.
+    def _read_chunk(self, related: Mapping[str, tuple[str, str]], identifier: str) -> str:
+        """Return the text of a chunk, or a line that says why it was not read.
 
         Raises:
             UnreadableError: unsupported (there is no such part), decompression_bomb.
@@ -126,16 +145,30 @@ class _Package:
         if identifier not in related:
             raise UnreadableError(Reason.unsupported)
         _, name = related[identifier]
-        entry = self._entries[name]
-        with self._archive.open(entry) as stream:
+        data = self._inflate(name)
+        try:
+            return self._read_foreign_chunk(data, posixpath.splitext(name)[1].lower(), None, self._limits)
+        except UnreadableError as unreadable:
+            return f"[embedded document not read: {unreadable.reason}]"
+
+    def _mark_embedded(self, related: Mapping[str, tuple[str, str]], identifier: str) -> str:
+        """Return the mark of an embedded document, which is read later.
+
+        Raises:
+            UnreadableError: unsupported (there is no such part).
+        """
+        if identifier not in related:
+            raise UnreadableError(Reason.unsupported)
+        _, name = related[identifier]
+        return mark_part(self._parts.setdefault(name, len(self._parts)))
+
+    def _inflate(self, name: str) -> bytes:
+        with self._archive.open(self._entries[name]) as stream:
             data = stream.read(max(0, self._budget) + 1)
         self._budget -= len(data)
         if self._budget < 0:
             raise UnreadableError(Reason.decompression_bomb)
-        try:
-            return self._read_embedded_part(data, posixpath.splitext(name)[1].lower(), None, self._limits)
-        except UnreadableError as unreadable:
-            return f"[embedded document not read: {unreadable.reason}]"
+        return data
 
     def _parse(self, name: str, target: _RelationCollector | WordText) -> None:
         entry = self._entries[name]

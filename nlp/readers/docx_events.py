@@ -41,11 +41,13 @@ class WordText:
     """Parser target for lxml that collects the text of one part. `text()` returns it after parsing.
 
     Args:
-        read_embedded: returns the text of an embedded document, by the id of its relationship.
+        read_chunk: returns the text of a chunk of another format, by the id of its relationship.
+        mark_embedded: returns the mark of an embedded document, by the id of its relationship.
     """
 
-    def __init__(self, read_embedded: Callable[[str], str]) -> None:
-        self._read_embedded = read_embedded
+    def __init__(self, read_chunk: Callable[[str], str], mark_embedded: Callable[[str], str]) -> None:
+        self._read_chunk = read_chunk
+        self._mark_embedded = mark_embedded
         self._path: list[str] = []
         self._skipped_from = 0
         """Depth of the element that is skipped with all its content; 0 if none is."""
@@ -109,7 +111,7 @@ class WordText:
         elif name == "tc":
             self._layouts[-1].open_cell()
         elif name == "altChunk":
-            self._write_embedded(attributes)
+            self._write_line(self._read_chunk(_find_id(attributes)))
         elif parent == "r":
             self._write_run_child(name, attributes)
 
@@ -118,11 +120,7 @@ class WordText:
         if tag.endswith(":vml}textpath"):
             self._write_line(attributes.get("string", ""))
         elif tag.endswith(":office}OLEObject") and attributes.get("Type") == "Embed":
-            self._write_embedded(attributes)
-
-    def _write_embedded(self, attributes: Mapping[str, str]) -> None:
-        identifier = next((value for key, value in attributes.items() if key.endswith("}id")), "")
-        self._write_line(self._read_embedded(identifier))
+            self._write_line(self._mark_embedded(_find_id(attributes)))
 
     def _write_line(self, text: str) -> None:
         self._layouts[-1].break_line()
@@ -191,6 +189,10 @@ class WordText:
 
     def close(self) -> None:
         """Handle the end of the part."""
+
+
+def _find_id(attributes: Mapping[str, str]) -> str:
+    return next((value for key, value in attributes.items() if key.endswith("}id")), "")
 
 
 def _is_on(attributes: Mapping[str, str]) -> bool:

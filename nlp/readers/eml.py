@@ -1,8 +1,7 @@
-"""E-mail (RFC 5322) to text: the main headers, the body, then the attachments.
+"""E-mail (RFC 5322) to text: the main headers and the body. Attachments are documents of their own.
 
 Of alternatives, the plain text is read; the HTML, if there is none, or if it is but a note that refers to it.
-Readable attachments follow after `[attachment]`; for every other one there is a line
-`[attachment not read: REASON]`, so that none is lost silently.
+What is attached to any of them, as Apple Mail does, is kept, also where the body is not.
 """
 
 from __future__ import annotations
@@ -22,7 +21,15 @@ from itertools import repeat
 from typing import Any
 
 from lexveil.nlp.readers.compression import split_name
-from lexveil.nlp.readers.contract import Limits, ReadPart, Reason, UnreadableError, has_surrogates
+from lexveil.nlp.readers.contract import (
+    Content,
+    Limits,
+    Part,
+    Reason,
+    UnreadableError,
+    has_surrogates,
+    mark_part,
+)
 from lexveil.nlp.readers.html import read as read_html
 from lexveil.nlp.readers.plain import check_is_text, decode
 
@@ -49,16 +56,16 @@ _MAX_PARSED_HEADER = 50_000
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?\s]*)\?=(?:\s+(?==\?))?")
 _STUB = 5
 """How many times the letters of the plain version the HTML has, if the former is but a note."""
+_AS_IT_IS = email.policy.default.clone(refold_source="none")
 _FOLD = re.compile(r"\r?\n[ \t]*")
 
 
-def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
-    """Read the text of a message.
+def read(data: bytes, limits: Limits) -> Content:
+    """Read a message.
 
     Args:
         data: Content of the file.
         limits: Bounds on what is accepted.
-        read_part: Reader of attachments.
 
     Raises:
         UnreadableError: wrong_suffix (no e-mail header at the top), encrypted (the whole message is),
@@ -68,18 +75,24 @@ def read(data: bytes, limits: Limits, read_part: ReadPart) -> str:
     if b"\0" in data[:_HEAD] or data.startswith(_UTF16):
         data = decode(data).lstrip("\ufeff").encode()  # saved as text by an editor
     message = email.message_from_bytes(data, policy=email.policy.default)
-    if not _KNOWN.intersection(name.lower() for name in message.keys()):  # noqa: SIM118  (a Message is no dict)
+    if not _is_message(message):
         raise UnreadableError(Reason.wrong_suffix)
     if _is_encrypted(message):
         raise UnreadableError(Reason.encrypted)
-    pieces: list[str] = []
-    size = 0
-    for piece in _iter_message(message, limits, read_part, 0):
-        size += len(piece)
+    headers = [f"{name}: {value}" for name in _SHOWN for value in _iter_header(message, name)]
+    pieces: list[str] = ["\n".join(headers)] if headers else []
+    parts: list[Part] = []
+    size = len(data)
+    for piece in _iter_part(message, 0):
+        if isinstance(piece, Part):
+            pieces.append(mark_part(len(parts)))
+            parts.append(piece)
+        else:
+            pieces.append(piece)
+        size += len(pieces[-1])
         if size > limits.max_text_bytes:
             raise UnreadableError(Reason.decompression_bomb)
-        pieces.append(piece)
-    return "\n\n".join(pieces)
+    return Content("\n\n".join(pieces), parts)
 
 
 def unwrap_emlx(data: bytes) -> bytes:
@@ -94,11 +107,8 @@ def unwrap_emlx(data: bytes) -> bytes:
     return rest[: int(length)]
 
 
-def _iter_message(message: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
-    headers = [f"{name}: {value}" for name in _SHOWN for value in _iter_header(message, name)]
-    if headers:
-        yield "\n".join(headers)
-    yield from _iter_part(message, limits, read_part, depth)
+def _is_message(message: Message) -> bool:
+    return not _KNOWN.isdisjoint(name.lower() for name in message.keys())  # noqa: SIM118  (a Message is no dict)
 
 
 def _iter_header(message: Message, wanted: str) -> Iterator[str]:
@@ -149,25 +159,25 @@ def _is_faithful(header: Any, text: str, verbatim: str) -> bool:
     return same_letters and ("=?" in text or not header.defects)
 
 
-def _iter_part(part: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
+def _iter_part(part: Message, depth: int) -> Iterator[str | Part]:
+    """Yield the texts of a message's body, and what is attached to it, in order."""
     kind = part.get_content_type()
     if depth > _MAX_DEPTH:
-        yield _describe_unread(Reason.unsupported)
+        yield Part(_name_part(part), Reason.unsupported)
     elif _is_encrypted(part):
-        yield _describe_unread(Reason.encrypted)
+        yield Part(_name_part(part), Reason.encrypted)
     elif kind == "multipart/alternative":
-        yield from _iter_alternative(part, limits, read_part, depth)
+        yield from _iter_alternative(part, depth)
     elif kind.startswith("message/") and part.is_multipart():
         for inner in map(_decode_message, _iter_children(part), repeat(part)):
-            yield "[attachment]"
-            yield from _iter_message(inner, limits, read_part, depth + 1)
+            yield _attach_message(inner, part)
     elif part.is_multipart():
         for inner in _iter_children(part):
-            yield from _iter_part(inner, limits, read_part, depth + 1)
+            yield from _iter_part(inner, depth + 1)
     elif kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
         yield _read_body(part, kind)
     else:
-        yield _read_attachment(part, kind, limits, read_part)
+        yield Part(_name_part(part), _decode_payload(part))
 
 
 def _decode_message(inner: Message, part: Message) -> Message:
@@ -181,18 +191,37 @@ def _decode_message(inner: Message, part: Message) -> Message:
     return email.message_from_bytes(data, policy=email.policy.default)
 
 
-def _iter_alternative(part: Message, limits: Limits, read_part: ReadPart, depth: int) -> Iterator[str]:
-    """Yield the plain version unless it is blank, else the last, richest of the others (RFC 2046, 5.1.4)."""
+def _attach_message(inner: Message, part: Message) -> Part:
+    name = part.get_filename() or "message.eml"
+    if _is_message(inner):
+        data = inner.as_bytes(policy=_AS_IT_IS)
+        return Part(name if name.lower().endswith(".eml") else f"{name}.eml", data)
+    return Part(f"{name}.txt", _decode_payload(inner))
+
+
+def _iter_alternative(part: Message, depth: int) -> Iterator[str | Part]:
+    """Yield the plain version unless it is blank, else the last, richest of the others (RFC 2046, 5.1.4).
+
+    What is attached to the versions that are not shown follows.
+    """
     children = list(_iter_children(part))
     plain = [child for child in children if child.get_content_type() == "text/plain"]
     others = [child for child in reversed(children) if child.get_content_type() != "text/plain"]
-    versions = [list(_iter_part(child, limits, read_part, depth + 1)) for child in plain + others]
-    counts = [sum(map(str.isalnum, "".join(pieces))) for pieces in versions]
+    versions = [list(_iter_part(child, depth + 1)) for child in plain + others]
+    counts = [sum(map(str.isalnum, "".join(one for one in v if isinstance(one, str)))) for v in versions]
+    shown = next(
+        (
+            number
+            for number, count in enumerate(counts)
+            if count and not (number < len(plain) and count * _STUB < max(counts))
+        ),
+        None,
+    )
+    if shown is not None:
+        yield from versions[shown]
     for number, pieces in enumerate(versions):
-        is_stub = number < len(plain) and counts[number] * _STUB < max(counts)
-        if counts[number] and not is_stub:
-            yield from pieces
-            return
+        if number != shown:
+            yield from (piece for piece in pieces if isinstance(piece, Part))
 
 
 def _iter_children(part: Message) -> Iterator[Message]:
@@ -214,23 +243,19 @@ def _read_body(part: Message, kind: str) -> str:
     try:
         return read_html(data, charset) if kind == "text/html" else decode(data, charset)
     except UnreadableError as unreadable:
-        return _describe_unread(unreadable.reason)
+        return f"[attachment not read: {unreadable.reason}]"
 
 
-def _read_attachment(part: Message, kind: str, limits: Limits, read_part: ReadPart) -> str:
-    suffix, codec = split_name(part.get_filename() or "")
+def _name_part(part: Message) -> str:
+    """Return the name of an attachment, with the suffix of its content type where that is certain."""
+    name, kind = part.get_filename() or "", part.get_content_type()
+    suffix, codec = split_name(name)
+    wanted = suffix
     if kind in _SUFFIXES and codec is None:
-        suffix = _SUFFIXES[kind]
+        wanted = _SUFFIXES[kind]
     elif kind.startswith("text/") and kind != "text/rtf" and codec is None:
-        suffix = ".txt"
-    try:
-        return f"[attachment]\n\n{read_part(_decode_payload(part), suffix, codec, limits)}"
-    except UnreadableError as unreadable:
-        return _describe_unread(unreadable.reason)
-
-
-def _describe_unread(reason: Reason) -> str:
-    return f"[attachment not read: {reason}]"
+        wanted = ".txt"
+    return name if suffix == wanted and name else f"{name or 'attachment'}{wanted}"
 
 
 def _is_encrypted(part: Message) -> bool:

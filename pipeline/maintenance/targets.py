@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.sources.documents import SourceItem, read_owners, read_source_id
@@ -30,44 +30,73 @@ class Target:
 
 
 def find_named(workspace: Workspace, name: str) -> Target:
-    """Find a document, or an entry of the quarantine, and what would be empty without it.
+    """Find a document, a file, or an entry of the quarantine, and what would be empty without it.
+
+    A file is found with all documents inside of it, such as attachments, and with what of it is in the
+    quarantine.
 
     Args:
         workspace: the workspace.
-        name: id of the document, in the workspace or in its source; or id or location of an entry of the
-            quarantine.
+        name: id of the document, in the workspace or in its source; path of a file; or id or location of an
+            entry of the quarantine.
 
     Raises:
         SourceError: there is none, or the id stands for several documents.
     """
     source_key = content_id(workspace.keys.purpose_key("source-id"), name.encode())
     catalogue = workspace.catalogue.read().to_pylist()
-    ids = {row["doc_id"] for row in catalogue if name == row["doc_id"] or source_key == row["source_key"]}
-    ids |= workspace.keys.erased_ids([name]) or _find_copied(workspace, name)
-    entries = [entry for entry in _list_unreadable(workspace) if name in (entry.item, entry.where)]
+    files: dict[str, _File] = {}
+    ids = {row["doc_id"] for row in catalogue if name == row["doc_id"]} or workspace.keys.erased_ids([name])
+    if not ids:
+        files = _find_files(workspace, name)
+        ids = {row["doc_id"] for row in catalogue if source_key == row["source_key"]}
+        ids = ids.union(*(file.documents for file in files.values()))
+    items = {item for file in files.values() for item in file.items}
+    entries = [
+        entry
+        for entry in _list_unreadable(workspace)
+        if name in (entry.item, entry.where) or entry.source in items
+    ]
     if not ids and not entries:
         raise SourceError("there is no such document in this workspace")
-    if len(ids) > 1:
+    if len(ids) > 1 and ids not in [file.documents for file in files.values()]:
         raise SourceError(f"{len(ids)} documents have this id in their sources; give the doc_id of one")
-    return _make_target(workspace, sorted(ids), [] if ids else entries)
+    return _make_target(workspace, sorted(ids), [] if ids and not items else entries)
 
 
-def _find_copied(workspace: Workspace, name: str) -> set[str]:
-    """Find the document of a file by the file's path, or by the id that it has in its source.
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that is one document: ids of its items, and of the documents that it contains."""
 
-    Of several files with the same document, the tables have the id of one.
+    items: set[str] = field(default_factory=set[str])
+    documents: set[str] = field(default_factory=set[str])
+
+
+def _find_files(workspace: Workspace, name: str) -> dict[str, _File]:
+    """Find files by their path, or by the id that they have in the source; the result is by path.
+
+    Of several files with the same document, the tables have the id of one. A path may continue with the name
+    of a document inside of the file.
     """
-    ids: set[str] = set()
+    key = workspace.keys.purpose_key("source-id")
+    files: dict[str, _File] = {}
     for index, planned in enumerate(read_plans(workspace)):
-        named = {
-            item_id
-            for item_id, item in planned.items()
-            if item is not None and item.piece is None and name in (item.path, read_source_id(item))
-        }
-        if named:
-            rows = _list_rows(workspace, index, planned, guess=True)
-            ids |= {doc_id for doc_id, sources in rows if doc_id and not named.isdisjoint(sources)}
-    return ids
+        wanted: dict[str, str | None] = {}  # by item, the key of the one document inside of it
+        for item_id, item in planned.items():
+            if item is None or item.piece is not None:
+                continue
+            if name in (item.path, read_source_id(item)):
+                files.setdefault(item.path, _File()).items.add(item_id)
+                wanted[item_id] = None
+            elif name.startswith(f"{item.path}/"):
+                inside = f"{read_source_id(item)}{name.removeprefix(item.path)}"
+                wanted[item_id] = content_id(key, inside.encode())
+        for doc_id, source_key, sources in _list_rows(workspace, index, planned, guess=True):
+            for item_id in wanted.keys() & set(sources) if doc_id else ():
+                item = planned[item_id]
+                if item is not None and wanted[item_id] in (None, source_key):
+                    files.setdefault(item.path, _File()).documents.add(doc_id)
+    return files
 
 
 def find_owned(workspace: Workspace, owner: str) -> Target:
@@ -125,7 +154,7 @@ def list_empty_items(
     kept: set[str] = set()  # paths of what is kept
     named: set[str] = set()  # paths of what is named
     for index, planned in enumerate(plans):
-        for doc_id, sources in _list_rows(workspace, index, planned, guess=doc_ids is not None):
+        for doc_id, _, sources in _list_rows(workspace, index, planned, guess=doc_ids is not None):
             paths = named if doc_id in (doc_ids or ()) else kept
             paths.update(items[source].path for source in sources if source in items)
     for entry in _list_unreadable(workspace):
@@ -140,15 +169,15 @@ def list_empty_items(
 
 def _list_rows(
     workspace: Workspace, index: int, planned: Items, guess: bool
-) -> Iterator[tuple[str, Collection[str]]]:
-    """Yield each kept document of a shard, with the ids of the items that have it.
+) -> Iterator[tuple[str, str, Collection[str]]]:
+    """Yield each kept document of a shard, with its source key and the ids of the items that have it.
 
     Where an earlier version did not record the items, they are guessed by the id that a file's document has
     in its source, or every item of the shard is taken to have a document that is kept.
     """
     path = tables.part_path(workspace.raw, index)
     if not path.exists():  # not ingested yet
-        yield "", planned
+        yield "", "", planned
         return
     columns = [
         name for name in ("doc_id", "source_key", "item", "copies") if name in tables.read_column_names(path)
@@ -162,13 +191,14 @@ def _list_rows(
     records = [item_id for item_id, item in planned.items() if item is not None and item.piece is not None]
     for row in tables.read_part(path, columns).to_pylist():
         if row.get("item") is not None and row.get("copies") is not None:
-            yield row["doc_id"], [row["item"], *row["copies"]]
+            yield row["doc_id"], row["source_key"], [row["item"], *row["copies"]]
         elif not guess:
-            yield "", planned
+            yield "", "", planned
         elif row.get("item") is not None:
-            yield row["doc_id"], [row["item"]]
+            yield row["doc_id"], row["source_key"], [row["item"]]
         else:
-            yield row["doc_id"], [files[row["source_key"]]] if row["source_key"] in files else records
+            source = row["source_key"]
+            yield row["doc_id"], source, [files[source]] if source in files else records
 
 
 def _find_path(entry: Quarantined, items: Mapping[str, SourceItem]) -> str:

@@ -155,7 +155,7 @@ def _read_documents(source: Path, settings: Settings) -> tuple[list[SourceDocume
         for outcome in read_item(item, settings.ingest):
             if isinstance(outcome, Rejected):
                 unreadable += 1
-            else:
+            elif isinstance(outcome, SourceDocument):
                 documents.append(outcome)
     if not documents:
         raise SourceError(f"{source} contains no readable document")

@@ -9,7 +9,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from lexveil.nlp.readers import Limits, Reason, UnreadableError, normalize_text, read_content, read_document
+from lexveil.nlp.readers import (
+    Limits,
+    Reading,
+    Reason,
+    UnreadableError,
+    normalize_text,
+    read_content_documents,
+    read_documents,
+)
 from lexveil.nlp.readers import records as record_files
 from lexveil.nlp.readers.html import strip_markup
 from lexveil.pipeline.errors import SourceError
@@ -86,7 +94,7 @@ class Rejected:
 
     Attributes:
         reason: reason code.
-        where: path and record number, for the protected quarantine table only.
+        where: path, and record number or name of the part, for the protected quarantine table only.
         content: SHA-256 of the content.
         item: identity of its source item.
     """
@@ -95,6 +103,20 @@ class Rejected:
     where: str = field(repr=False)
     content: str = field(repr=False)
     item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A container that is no document, such as an archive, and what of it is not read.
+
+    Attributes:
+        notes: what is not read, counted by the codes of the readers.
+    """
+
+    notes: Mapping[str, int]
+
+
+Outcome = SourceDocument | Rejected | Passed
 
 
 def reader_limits(ingest: IngestSettings) -> Limits:
@@ -192,7 +214,7 @@ def read_owners(item: SourceItem) -> tuple[str, ...]:
     return read_owner_names(item.meta or {}, item.fields["owner_field"])
 
 
-def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[SourceDocument | Rejected]:
+def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[Outcome]:
     """Read the documents of these items, in order; small objects of a store are fetched concurrently."""
     for batch in _split_batches(items):
         contents = fetch_objects([item.path for item in batch if _is_fetched_whole(item, ingest)])
@@ -202,8 +224,10 @@ def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[
 
 def read_item(
     item: SourceItem, ingest: IngestSettings, content: bytes | UnreadableError | None = None
-) -> Iterator[SourceDocument | Rejected]:
+) -> Iterator[Outcome]:
     """Read the documents of an item; yields the reason for what cannot be read. Bad content raises nothing.
+
+    The documents inside of a file, such as attachments, have the facts of its sidecar row.
 
     Args:
         item: the item.
@@ -215,9 +239,7 @@ def read_item(
         if item.piece is None:
             if isinstance(content, UnreadableError):
                 raise content
-            text = _read_text(path, item, ingest, content)
-            record = {**(item.meta or {}), item.fields["text_field"] or "text": text}
-            yield _to_document(record, ingest, item, path.name, item.path)
+            yield from _read_file(path, item, ingest, content)
             return
         with _open_locally(path, item.modified) as copy:
             if not item.piece.count:
@@ -233,15 +255,51 @@ def read_item(
         yield Rejected(error.reason, item.path, item.digest, item.identity)
 
 
-def _read_text(path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None) -> str:
+def _read_file(
+    path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None
+) -> Iterator[Outcome]:
+    """Read a file that is one document, and the documents inside of it."""
+    texts: dict[str, str] = {}  # of the documents that contain others
+    for reading in _list_readings(path, item, ingest, content):
+        name = f"/{reading.name}" if reading.name else ""
+        where = f"{item.path}{name}"
+        if reading.reason is not None:
+            digest = compute_digest([item.digest, reading.name]) if name else item.digest
+            yield Rejected(reading.reason, where, digest, item.identity)
+        elif reading.text is None:
+            yield Passed(_count_notes(reading))
+        else:
+            if reading.belongs_to is None:
+                texts = {reading.name: reading.text}
+            record = {**(item.meta or {}), item.fields["text_field"] or "text": reading.text}
+            document = _to_document(record, ingest, item, path.name, where)
+            if isinstance(document, SourceDocument):
+                outer = reading.belongs_to
+                document = replace(
+                    document,
+                    source_id=f"{document.source_id}{name}",
+                    belongs_to=None if outer is None or document.owners else texts.get(outer),
+                    notes=_count_notes(reading),
+                    fields=reading.fields,
+                )
+            yield document
+
+
+def _count_notes(reading: Reading) -> dict[str, int]:
+    return {note.value: count for note, count in reading.notes.items()}
+
+
+def _list_readings(
+    path: Path, item: SourceItem, ingest: IngestSettings, content: bytes | None
+) -> Iterator[Reading]:
+    limits = reader_limits(ingest)
     if content is not None:
-        return read_content(path.name, content, reader_limits(ingest))
-    if not is_remote(path):
-        return read_document(path, reader_limits(ingest))
-    if item.size > ingest.max_file_bytes:
+        yield from read_content_documents(path.name, content, limits)
+        return
+    if is_remote(path) and item.size > ingest.max_file_bytes:
         raise UnreadableError(Reason.over_size)
-    with copy_object(path, item.modified) as copy:
-        return read_document(copy, reader_limits(ingest))
+    with _open_locally(path, item.modified) as copy:
+        yield from read_documents(copy, limits)
 
 
 def _is_fetched_whole(item: SourceItem, ingest: IngestSettings) -> bool:

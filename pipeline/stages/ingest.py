@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from lexveil.pipeline.records import (
     count_names,
     run_one_by_one,
 )
-from lexveil.pipeline.sources.documents import FIELDS, Rejected, SourceItem, is_gone, read_items
+from lexveil.pipeline.sources.documents import FIELDS, Passed, Rejected, SourceItem, is_gone, read_items
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
@@ -60,9 +60,9 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
         each: runs the shards.
 
     Returns:
-        The manifest, with the counts `documents`, `duplicates`, `erased`, `forgotten`, `quarantined` and
-        `quarantine:<reason>`. If owners get documents that an earlier version kept for another owner alone,
-        `redone` says in a line how many.
+        The manifest, with the counts `documents`, `duplicates`, `erased`, `forgotten`, `quarantined`,
+        `quarantine:<reason>`, and `note:<code>` for what kept documents do not show. If owners get documents
+        that an earlier version kept for another owner alone, `redone` says in a line how many.
 
     Raises:
         SourceError: a source is missing.
@@ -99,19 +99,22 @@ def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     keys = workspace.keys
     documents: list[SourceDocument] = []
     rejected: list[Rejected] = []
+    notes: Counter[str] = Counter()
     items = read_plan(workspace, keys, shard.index)
     gone = _find_gone_items(workspace, shard.index, items)
     readable = [item for item_id, item in items.items() if item is not None and item_id not in gone]
     for outcome in read_items(readable, workspace.settings.ingest):
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
+        elif isinstance(outcome, Passed):
+            notes.update(outcome.notes)
         else:
             documents.append(outcome)
     rejected = _write_quarantine(workspace, keys, shard, rejected)
     counts = {"quarantined": len(rejected)}
     reasons = count_names(entry.reason for entry in rejected)
     counts |= {CountKind.QUARANTINE.key(reason): n for reason, n in reasons.items()}
-    return _write_raw(workspace, keys, shard, documents, counts, gone)
+    return _write_raw(workspace, keys, shard, documents, counts, notes, gone)
 
 
 def _find_gone_items(workspace: Workspace, index: int, items: Mapping[str, SourceItem | None]) -> set[str]:
@@ -147,6 +150,7 @@ def _write_raw(
     shard: Shard,
     found: Sequence[SourceDocument],
     counts: dict[str, int],
+    notes: Counter[str],
     gone: set[str],
 ) -> ShardResult:
     """Write the part of a shard: the new documents, and those of the old part whose items are gone."""
@@ -172,6 +176,9 @@ def _write_raw(
         "duplicates": len(found) - len(unique),
         "erased": len(unique) - len(kept),
     }
+    for entry in kept:
+        notes.update(entry.source.notes)
+    counts |= {CountKind.NOTE.key(note): n for note, n in notes.items()}
     if shared_now := shared.intersection(entry.doc_id for entry in kept):
         counts[_SHARED] = len(shared_now)
     return tables.write_part(workspace.raw, shard, table, counts)
@@ -193,6 +200,8 @@ def _identify(
     shared: set[str] = set()
     for document, content in zip(found, contents, strict=True):
         owner = owners.get(document.owners)
+        if owner is None and document.belongs_to is not None:
+            owner = ids.content(document.belongs_to)  # the id of that document, which is its own owner
         known = earlier.get(content)
         doc_id = content if known == owner else ids.document(owner, content)
         if owner is not None and known not in (None, owner, content):
@@ -263,7 +272,7 @@ def _encrypt(keys: KeyStore, kept: Sequence[_Entry], held_by: Mapping[str, set[s
     payloads = [
         seal(
             data_keys[entry.doc_id],
-            json.dumps({"text": entry.source.text, "id": entry.source.source_id}).encode(),
+            json.dumps(_pack(entry.source)).encode(),
             f"raw:{entry.doc_id}",
         )
         for entry in kept
@@ -280,6 +289,16 @@ def _encrypt(keys: KeyStore, kept: Sequence[_Entry], held_by: Mapping[str, set[s
         },
         schema=tables.RAW,
     )
+
+
+def _pack(document: SourceDocument) -> dict[str, Any]:
+    """Return what is sealed of a document."""
+    more = {"notes": dict(document.notes), "fields": dict(document.fields)}
+    return {
+        "text": document.text,
+        "id": document.source_id,
+        **{name: value for name, value in more.items() if value},
+    }
 
 
 def _write_quarantine(

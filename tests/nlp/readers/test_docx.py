@@ -378,8 +378,8 @@ def test_embedded_documents_are_read_and_bounded(
         body = p(t(f"level {number}")) + embedded
         data = docx(body, raw={"word/embeddings/a.docx": data}, more_relations=relation)
     text = read("a.docx", data)
-    assert text.startswith("level 11\nlevel 10\n")
-    assert text.endswith("[embedded document not read: unsupported]")
+    assert text.startswith("level 11\n[attachment]\n\nlevel 10\n")
+    assert text.endswith("[attachment not read: unsupported]")
     bomb = docx(embedded, raw={"word/embeddings/a.docx": bytes(9000)}, more_relations=relation)
     assert refusal("a.docx", bomb, Limits(max_text_bytes=8000)) is Reason.decompression_bomb
 

@@ -1,0 +1,95 @@
+"""The documents of one file: what is inside of it, in order, and within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from lexveil.nlp.readers import Limits, Note, Reading, Reason, read_documents
+
+
+def mail(body: str, *attached: tuple[str, bytes] | EmailMessage) -> EmailMessage:
+    made = EmailMessage()
+    made["From"] = "ann@example.org"
+    made.set_content(body)
+    for one in attached:
+        if isinstance(one, EmailMessage):
+            made.add_attachment(one)
+        else:
+            name, data = one
+            made.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    return made
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Callable[..., list[Reading]]:
+    def call(name: str, data: bytes, limits: Limits | None = None) -> list[Reading]:
+        path = tmp_path / name
+        path.write_bytes(data)
+        return list(read_documents(path, limits))
+
+    return call
+
+
+def outcomes(readings: list[Reading]) -> list[tuple[str, str]]:
+    return [(reading.name, (reading.text or str(reading.reason)).strip()) for reading in readings]
+
+
+def test_a_document_precedes_what_is_inside(listed: Callable[..., list[Reading]]) -> None:
+    inner = mail("inner", ("a.txt", b"innermost"))
+    data = bytes(mail("outer", ("a.txt", b"first"), ("a.txt", b"second"), ("x.bin", b"?"), inner))
+    found = listed("m.eml", data)
+    head = "From: ann@example.org\n\n"
+    shown = "[attachment]\n\n[attachment]\n\n[attachment not read: unsupported]\n\n[attachment]"
+    assert outcomes(found) == [
+        ("", f"{head}outer\n\n\n{shown}"),
+        ("a.txt", "first"),
+        ("a.txt#2", "second"),
+        ("x.bin", "unsupported"),
+        ("message.eml", f"{head}inner\n\n\n[attachment]"),
+        ("message.eml/a.txt", "innermost"),
+    ]
+    assert [reading.belongs_to for reading in found] == [None, "", "", "", "", ""]
+    assert found[0].notes == {Note.unread_attachment: 1}
+    assert "innermost" not in repr(found)
+    assert "message" not in repr(found)
+
+
+def test_names_have_a_utf8_form_and_no_way_out(listed: Callable[..., list[Reading]]) -> None:
+    head = b"From: a@b.c\nContent-Type: multipart/mixed; boundary=B\n\n--B\n"
+    raw = head + b'Content-Disposition: attachment; filename="%s"\n\nx\n--B--\n'
+    names = [listed("m.eml", raw % name)[1].name for name in (b"/../a.txt", b"k\xe4.txt", b"..\\a.txt", b"")]
+    for name in names:
+        assert name.encode()
+        assert not name.startswith("/")
+    assert names[3].startswith("attachment")
+
+
+def test_bounds(listed: Callable[..., list[Reading]]) -> None:
+    many = bytes(mail("m", *[(f"{number}.txt", b"x" * 100) for number in range(20)]))
+    few = listed("m.eml", many, Limits(max_parts=5))
+    assert [str(reading.reason) for reading in few] == [*["None"] * 6, "too_many_parts"]
+    assert few[0].text is not None
+    assert few[0].text.endswith("[attachment not read: too_many_parts]")
+    small = listed("m.eml", many, Limits(max_total_bytes=350))
+    assert [reading.reason for reading in small][-1] is Reason.decompression_bomb
+    assert len(small) == 5
+    nested = mail("0")
+    for number in range(1, 12):
+        nested = mail(str(number), nested)
+    deep = listed("m.eml", bytes(nested), Limits(max_depth=3))
+    assert [reading.reason for reading in deep] == [None, None, None, None, Reason.unsupported]
+
+
+def test_what_is_refused_beforehand_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.eml"
+    path.write_bytes(bytes(mail("m", ("a.txt", b"first"), ("b.txt", b"second"))))
+    begun: list[int] = []
+    found = list(read_documents(path, None, begun.append, {1: Reason.crashed}))
+    assert begun == [0, 2]
+    assert [reading.reason for reading in found] == [None, Reason.crashed, None]
+    assert found[0].text is not None
+    assert "[attachment not read: crashed]" in found[0].text
