@@ -141,7 +141,9 @@ class Content:
     fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
-_PART_MARK = re.compile("(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1")  # characters that Unicode keeps out of every text
+_PART_MARK = re.compile(
+    "(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1"
+)  # characters that Unicode keeps out of every text
 
 
 def mark_part(number: int) -> str:

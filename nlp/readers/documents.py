@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lexveil.nlp.readers import docx, eml, html, odt, pdf, plain, rtf
+from lexveil.nlp.readers import docx, eml, html, odt, pdf, plain, rtf, xml
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
 from lexveil.nlp.readers.contract import (
     Content,
@@ -48,6 +48,10 @@ _READERS: Mapping[str, Reader] = {
     ".odt": odt.read,
     ".pdf": pdf.read,
     ".eml": eml.read,
+    ".xml": xml.read,
+    ".akn": xml.read,
+    ".nxml": xml.read,
+    ".tei": xml.read,
     ".emlx": lambda data, limits: eml.read(eml.unwrap_emlx(data), limits),
 }
 DOCUMENT_SUFFIXES = frozenset(_READERS)
