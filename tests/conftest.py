@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 # As in a worker: Presidio would take seconds to import torch for each process of tests.
 keep_model_libraries_out_of_presidio()
 
-# Absl's handler, which dp-accounting brings, closes its stream when Prefect sets logging up, unless it is this
-# one: in a test that captures its output, pytest's own file would be closed.
+# Absl's handler, which dp-accounting brings, closes its stream when Prefect sets logging up, unless it is
+# this one: in a test that captures its output, pytest's own file would be closed.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 # A deadline would be a timed assertion, which a busy machine breaks.
