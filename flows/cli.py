@@ -5,6 +5,7 @@ Importing it loads nothing heavy: each command imports what it needs.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NoReturn
@@ -126,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: The command and its options. Default: those of this process.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # paths may have bytes that are not UTF-8
     keep_model_libraries_out_of_presidio()
     sys.exit(_exit_code(given or ["--help"]))
 

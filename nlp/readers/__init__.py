@@ -7,6 +7,7 @@ from lexveil.nlp.readers.contract import (
     Part,
     Reason,
     UnreadableError,
+    escape_name,
     mark_part,
     normalize_text,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Reading",
     "Reason",
     "UnreadableError",
+    "escape_name",
     "mark_part",
     "normalize_text",
     "read_content",

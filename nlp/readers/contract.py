@@ -143,7 +143,7 @@ class Content:
 
 _PART_MARK = re.compile(
     "(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1"
-)  # characters that Unicode keeps out of every text
+_PART_MARK = re.compile("(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1")  # no text has these characters
 
 
 def mark_part(number: int) -> str:
@@ -188,6 +188,14 @@ def normalize_text(text: str) -> str:
 def replace_surrogates(text: str) -> str:
     """Replace each lone surrogate by U+FFFD. Offsets do not change."""
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def escape_name(name: str) -> str:
+    r"""Return a name that has a UTF-8 form: a byte of a file name that is not UTF-8 is shown as `\xe4`."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return replace_surrogates(name)
 
 
 def has_surrogates(text: str) -> bool:

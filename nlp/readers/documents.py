@@ -17,6 +17,7 @@ from lexveil.nlp.readers.contract import (
     Part,
     Reason,
     UnreadableError,
+    escape_name,
     normalize_text,
     place_parts,
 )
@@ -393,8 +394,7 @@ def _describe(reason: Reason) -> str:
 
 def _clean_name(name: str) -> str:
     """Return a name that has a UTF-8 form, without control characters and without the way to a root."""
-    shown = name.replace("\\", "/").encode("utf-8", "backslashreplace").decode()
-    return _CONTROL.sub(" ", shown).strip("/ ")[-_MAX_NAME:]
+    return _CONTROL.sub(" ", escape_name(name.replace("\\", "/"))).strip("/ ")[-_MAX_NAME:]
 
 
 def _make_unique(name: str, taken: set[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from lexveil.nlp.readers import escape_name
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.sources.documents import SourceItem, read_owners, read_source_id
 from lexveil.pipeline.sources.plan import Items, read_plans
@@ -43,6 +44,7 @@ def find_named(workspace: Workspace, name: str) -> Target:
     Raises:
         SourceError: there is none, or the id stands for several documents.
     """
+    name = escape_name(name)
     source_key = content_id(workspace.keys.purpose_key("source-id"), name.encode())
     catalogue = workspace.catalogue.read().to_pylist()
     files: dict[str, _File] = {}
@@ -85,11 +87,12 @@ def _find_files(workspace: Workspace, name: str) -> dict[str, _File]:
         for item_id, item in planned.items():
             if item is None or item.piece is not None:
                 continue
-            if name in (item.path, read_source_id(item)):
+            path = escape_name(item.path)
+            if name in (path, read_source_id(item)):
                 files.setdefault(item.path, _File()).items.add(item_id)
                 wanted[item_id] = None
-            elif name.startswith(f"{item.path}/"):
-                inside = f"{read_source_id(item)}{name.removeprefix(item.path)}"
+            elif name.startswith(f"{path}/"):
+                inside = f"{read_source_id(item)}{name.removeprefix(path)}"
                 wanted[item_id] = content_id(key, inside.encode())
         for doc_id, source_key, sources in _list_rows(workspace, index, planned, guess=True):
             for item_id in wanted.keys() & set(sources) if doc_id else ():

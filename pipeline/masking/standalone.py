@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import zstandard
 
-from lexveil.nlp.readers import Reason, UnreadableError, read_document
+from lexveil.nlp.readers import Reason, UnreadableError, escape_name, read_document
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SettingsError, SourceError
 from lexveil.pipeline.masking.texts import HELD_BACK, find_spans_to_mask, mask_texts
@@ -126,14 +126,14 @@ def _convert(
         raise SourceError(f"cannot read {source}: {error.reason}") from None
     except OSError:
         raise SourceError(f"cannot write {target}") from None
-    return {**counts, "output": str(target)}
+    return {**counts, "output": escape_name(str(target))}
 
 
 def _read_batches(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:
     if record_files.is_record_file(source):
         return _read_slices(source, settings)
     text = read_document(source, reader_limits(settings.ingest))
-    return iter([[{"id": source.name, "text": text}]])
+    return iter([[{"id": escape_name(source.name), "text": text}]])
 
 
 def _read_slices(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:

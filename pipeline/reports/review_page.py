@@ -24,6 +24,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lexveil.nlp.entity_types import ENTITY_TYPES
+from lexveil.nlp.readers import escape_name
 from lexveil.pipeline.errors import SourceError, WorkspaceError
 from lexveil.pipeline.masking.decisions import (
     REASONS,
@@ -259,7 +260,7 @@ def _select_documents(workspace: Workspace, names: Sequence[str]) -> dict[str, i
     if not names:
         return {row["doc_id"]: row["shard"] for row in rows}
     key = workspace.keys.purpose_key("source-id")
-    source_keys = {name: content_id(key, name.encode()) for name in names}
+    source_keys = {name: content_id(key, escape_name(name).encode()) for name in names}
     known = {row["doc_id"] for row in rows} | {row["source_key"] for row in rows}
     if any(name not in known and source not in known for name, source in source_keys.items()):
         raise SourceError("there is no such document in this workspace")

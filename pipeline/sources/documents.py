@@ -14,6 +14,7 @@ from lexveil.nlp.readers import (
     Reading,
     Reason,
     UnreadableError,
+    escape_name,
     normalize_text,
     read_content_documents,
     read_documents,
@@ -206,7 +207,7 @@ def is_gone(item: SourceItem) -> bool:
 
 def read_source_id(item: SourceItem) -> str:
     """Return the id that the document of a file has in its source: that of its sidecar row, or its name."""
-    return read_word(item.meta or {}, item.fields["id_field"]) or locate(item.path).name
+    return read_word(item.meta or {}, item.fields["id_field"]) or escape_name(locate(item.path).name)
 
 
 def read_owners(item: SourceItem) -> tuple[str, ...]:
@@ -246,13 +247,14 @@ def read_item(
                 next(record_files.plan_slices(copy, reader_limits(ingest)), None)  # raises the reason
             for offset, record in enumerate(record_files.read_slice(copy, item.piece, reader_limits(ingest))):
                 position = item.piece.first + offset
-                where = f"{item.path}#{position}"
+                where = f"{escape_name(item.path)}#{position}"
                 if isinstance(record, Reason):
                     yield Rejected(record, where, compute_digest([item.digest, position]), item.identity)
                 else:
-                    yield _to_document(record, ingest, item, f"{path.name}#{position}", where)
+                    fallback_id = f"{escape_name(path.name)}#{position}"
+                    yield _to_document(record, ingest, item, fallback_id, where)
     except UnreadableError as error:
-        yield Rejected(error.reason, item.path, item.digest, item.identity)
+        yield Rejected(error.reason, escape_name(item.path), item.digest, item.identity)
 
 
 def _read_file(
@@ -262,7 +264,7 @@ def _read_file(
     texts: dict[str, str] = {}  # of the documents that contain others
     for reading in _list_readings(path, item, ingest, content):
         name = f"/{reading.name}" if reading.name else ""
-        where = f"{item.path}{name}"
+        where = f"{escape_name(item.path)}{name}"
         if reading.reason is not None:
             digest = compute_digest([item.digest, reading.name]) if name else item.digest
             yield Rejected(reading.reason, where, digest, item.identity)
@@ -272,7 +274,7 @@ def _read_file(
             if reading.belongs_to is None:
                 texts = {reading.name: reading.text}
             record = {**(item.meta or {}), item.fields["text_field"] or "text": reading.text}
-            document = _to_document(record, ingest, item, path.name, where)
+            document = _to_document(record, ingest, item, escape_name(path.name), where)
             if isinstance(document, SourceDocument):
                 outer = reading.belongs_to
                 document = replace(

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,11 @@ def test_the_old_output_stands_until_the_new_is_whole(tmp_path: Path, write_json
         detect_file(write_jsonl([{"text": "a"}]), out, load_settings(), fail)
     assert out.read_text() == "before"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    source, out = (tmp_path / os.fsdecode(name) for name in (b"kl\xe4ger.txt", b"out\xe4.jsonl"))
+    source.write_text("See Miranda v. Arizona.")
+    told = detect_file(source, out, load_settings())
+    assert rows(out)[0]["id"] == r"kl\xe4ger.txt"
+    assert told["output"].endswith(r"out\xe4.jsonl")

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from lexveil.pipeline.errors import WorkspaceKeyError
+from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.records import Manifest, Shard
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
@@ -233,3 +234,39 @@ def test_no_document_at_all(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "in" / "a.jsonl").write_text(json.dumps({"text": ""}) + "\n")
     assert ingest(workspace.with_settings(settings()), [tmp_path / "in"]).counts()["quarantine:empty"] == 1
     assert workspace.with_settings(Settings()).catalogue.read().num_rows == 0
+
+
+class TestNamesThatAreNotUtf8:
+    """From old Windows shares: their bytes are kept, and shown escaped."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "in" / os.fsdecode(b"b\xf6se")).mkdir(parents=True)
+        for name, text in {
+            b"kl\xe4ger.txt": "The claimant.",
+            b"sound.txt": "Sound.",
+            b"b\xf6se/x.jsonl": '{"text": "A record."}\n',
+            b"kaputt\xff.pdf": "%PDF-1.4",
+        }.items():
+            (tmp_path / "in" / os.fsdecode(name)).write_text(text)
+        return tmp_path / "in"
+
+    def test_they_are_read_or_quarantined(self, workspace: Workspace, folder: Path) -> None:
+        opened = workspace.with_settings(settings())
+        assert ingest(opened, [folder]).counts()["documents"] == 3
+        assert sorted(texts(workspace, settings())) == ["A record.", "Sound.", "The claimant."]
+        (left,) = read_quarantine(opened)
+        assert left.where == f"{folder.resolve()}/kaputt\\xff.pdf"
+        assert ingest(opened, [folder]).done_now == 0
+
+    @pytest.mark.parametrize(
+        "name", [os.fsdecode(b"kl\xe4ger.txt"), r"kl\xe4ger.txt", r"{folder}/kl\xe4ger.txt"]
+    )
+    def test_they_are_erased_by_their_bytes_or_as_shown(
+        self, workspace: Workspace, folder: Path, name: str
+    ) -> None:
+        opened = workspace.with_settings(settings())
+        ingest(opened, [folder])
+        erased = erase(opened, name.replace("{folder}", str(folder.resolve())))
+        assert (len(erased.doc_ids), erased.scan.left) == (1, 0)
+        assert ingest(opened, [folder]).counts()["documents"] == 2
