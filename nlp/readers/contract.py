@@ -141,8 +141,6 @@ class Content:
     fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
-_PART_MARK = re.compile(
-    "(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1"
 _PART_MARK = re.compile("(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1")  # no text has these characters
 
 
