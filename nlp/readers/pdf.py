@@ -1,9 +1,9 @@
 """PDF to text by PDFium: the text layer page by page, and OCR for pages that are pictures.
 
-Pages are joined by a blank line. A hyphen at the end of a line is kept, although PDFium joins the two lines.
-Text typed into a form or over a page (annotations with an appearance) is text; sticky notes are comments and
-are not. Text under a drawn rectangle (a bad redaction) is still in the text layer: it is read, and masked
-like any other text.
+Columns, tables, running heads and footnotes are put in reading order (`pdf_layout`, `pdf_pages`); words
+divided at the end of a line are joined (`hyphens`). Text typed into a form or over a page (annotations with
+an appearance) is text; sticky notes are comments and are not. Text under a drawn rectangle (a bad redaction)
+is still in the text layer: it is read, and masked like any other text.
 
 PDFium is not thread-safe: a lock serializes the calls of this module within a process. Use processes for
 speed.
@@ -18,6 +18,10 @@ from pypdfium2 import raw
 
 from lexveil.nlp.readers import ocr
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.hyphens import join_words
+from lexveil.nlp.readers.pdf_layout import Row, arrange_lines
+from lexveil.nlp.readers.pdf_pages import join_pages
+from lexveil.nlp.readers.pdf_words import Layer, read_words
 
 _LOCK = threading.Lock()
 _HEADER_WITHIN = 1024
@@ -72,7 +76,7 @@ def read(data: bytes, limits: Limits) -> str:
 
 
 def _read_pages(document: pypdfium2.PdfDocument, limits: Limits) -> str:
-    pages: list[str] = []
+    pages: list[list[Row]] = []
     size = 0
     for index in range(len(document)):
         page = document[index]
@@ -82,27 +86,26 @@ def _read_pages(document: pypdfium2.PdfDocument, limits: Limits) -> str:
                 raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
                 page.close()
                 page = document[index]
-            text = _read_text_layer(page)
+            rows = _read_text_layer(page)
+            text = "\n".join([row.text for row in rows])
             if _is_picture(page, text):
                 # The stamp is kept in addition to the recognized text, which may lack it.
-                text = f"{text}\n{_recognize(page, limits)}"
+                rows += [Row(line) for line in _recognize(page, limits).strip().split("\n")]
         finally:
             page.close()
         size += len(text)
         if size > limits.max_text_bytes:
             raise UnreadableError(Reason.decompression_bomb)
-        pages.append(text.strip())
-    return "\n\n".join(page for page in pages if page)
+        pages.append(rows)
+    return join_words(join_pages(pages))
 
 
-def _read_text_layer(page: pypdfium2.PdfPage) -> str:
-    textpage = page.get_textpage()
+def _read_text_layer(page: pypdfium2.PdfPage) -> list[Row]:
+    layer = Layer(page)
     try:
-        text = textpage.get_text_range()
+        return arrange_lines(*read_words(layer))
     finally:
-        textpage.close()
-    # PDFium's marks for a hyphen at the end of a line.
-    return text.replace("\ufffe", "-").replace("\x02", "-")
+        layer.close()
 
 
 def _is_picture(page: pypdfium2.PdfPage, text: str) -> bool:

@@ -13,6 +13,7 @@ import re
 
 from lexveil.nlp.readers.charsets import guess_charset
 from lexveil.nlp.readers.contract import Reason, UnreadableError
+from lexveil.nlp.readers.hyphens import join_words
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -66,7 +67,7 @@ def read(data: bytes) -> str:
         UnreadableError: wrong_suffix, for binary data.
     """
     check_is_text(data)
-    return decode(data)
+    return join_words(decode(data).replace("\r\n", "\n"))
 
 
 def decode(data: bytes, declared: str | None = None) -> str:

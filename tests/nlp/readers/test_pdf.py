@@ -118,7 +118,7 @@ def test_scanned_pages_are_recognized(
 ) -> None:
     tesseract(FAKE_TESSERACT)
     data = pdf((PROSE, False), (STAMP, True))
-    assert read("a.pdf", data) == f"{PROSE.strip()}\n\n{STAMP}\nrecognized 2480 3509 dark"
+    assert read("a.pdf", data) == f"{PROSE.strip()}\n\n{STAMP}\n\nrecognized 2480 3509 dark"
     assert refusal("a.pdf", data, Limits(ocr=False)) is Reason.needs_ocr
 
 
