@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lexveil.nlp.readers import docx, eml, html, odt, pdf, plain, rtf, xml
+from lexveil.nlp.readers import docx, eml, html, odt, pdf, plain, ppt, pptx, rtf, xls, xlsx, xml
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
 from lexveil.nlp.readers.contract import (
     Content,
@@ -21,6 +21,7 @@ from lexveil.nlp.readers.contract import (
     normalize_text,
     place_parts,
 )
+from lexveil.nlp.readers.formats import OFFICE_SUFFIXES, detect_format
 
 Reader = Callable[[bytes, Limits], str | Content]
 
@@ -49,6 +50,17 @@ _READERS: Mapping[str, Reader] = {
     ".odt": odt.read,
     ".pdf": pdf.read,
     ".eml": eml.read,
+    ".pptx": pptx.read,
+    ".pptm": pptx.read,
+    ".ppsx": pptx.read,
+    ".ppt": lambda data, _: ppt.read(data),
+    ".pps": lambda data, _: ppt.read(data),
+    ".xlsx": xlsx.read,
+    ".xlsm": xlsx.read,
+    ".xls": xls.read,
+    ".xlsb": xls.read,
+    ".ods": odt.read,
+    ".odp": odt.read,
     ".xml": xml.read,
     ".akn": xml.read,
     ".nxml": xml.read,
@@ -57,12 +69,8 @@ _READERS: Mapping[str, Reader] = {
 }
 DOCUMENT_SUFFIXES = frozenset(_READERS)
 """Each may be followed by `.gz`, `.zst`, `.bz2` or `.xz`."""
-# Programs save these under one another's names: the content decides.
-_OFFICE = frozenset({".docx", ".docm", ".doc", ".rtf", ".odt"})
 # Tables inside of a container are texts: only as files of their own do their rows become documents.
 _TABLES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log"})
-_HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
-_HEAD = 4096
 _ATTACHMENT = "[attachment]"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufdd0-\ufdef]+")
 _MAX_NAME = 250
@@ -180,7 +188,7 @@ def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits) -> C
         data = read_all(io.BytesIO(data), codec, limits)
     if not data.strip():
         raise UnreadableError(Reason.empty)
-    read = _READERS[_detect_office(data, suffix) if suffix in _OFFICE else suffix]
+    read = _READERS[detect_format(data, suffix) if suffix in OFFICE_SUFFIXES else suffix]
     content = read(data, limits)
     return content if isinstance(content, Content) else Content(content)
 
@@ -408,19 +416,4 @@ def _make_unique(name: str, taken: set[str]) -> str:
 
 def _detect_suffix(data: bytes) -> str:
     """Return the suffix of the format of a content whose name tells none; "" for none that is certain."""
-    return _detect_office(data, "") if len(data) >= 4 else ""
-
-
-def _detect_office(data: bytes, suffix: str) -> str:
-    """Return the suffix of the format that a file of an office program has."""
-    if data.lstrip()[:5] == rtf.MAGIC:
-        return ".rtf"
-    if odt.is_odt(data):
-        return ".odt"
-    if data.startswith(b"PK"):
-        return ".docx"
-    if pdf.is_pdf(data):
-        return ".pdf"
-    if _HTML.match(data[:_HEAD]):
-        return ".html"
-    return suffix
+    return detect_format(data, "") if len(data) >= 4 else ""

@@ -1,5 +1,6 @@
-"""ODT (OpenDocument) to text: the body of `content.xml`, in order, with notes where they are referred to.
+"""OpenDocument (ODT, ODS, ODP) to text: the body of `content.xml`, in order, with notes where they stand.
 
+The sheets of a workbook begin with their names, rows are lines. A workbook is one document.
 Deleted text of tracked changes and comments are no part of the document, as in `docx`. The XML is parsed as a
 stream of events.
 """
@@ -10,11 +11,13 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Reason, UnreadableError
 from lexveil.nlp.readers.layout import TextLayout
+from lexveil.nlp.readers.office_package import PropertyCollector
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -22,18 +25,14 @@ _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _PARAGRAPHS = {f"{_TEXT}p", f"{_TEXT}h"}
 _DROPPED = {f"{_TEXT}tracked-changes", f"{_OFFICE}annotation", f"{_TEXT}note-citation", f"{_OFFICE}forms"}
 _CONTENT = "content.xml"
+_META = "meta.xml"
 _MANIFEST = "META-INF/manifest.xml"
 _BLOCK = 1 << 16
 _MOST_SPACES = 1000
 
 
-def is_odt(data: bytes) -> bool:
-    """Return True for a ZIP file that begins with the media type of OpenDocument text."""
-    return data.startswith(b"PK") and b"mimetypeapplication/vnd.oasis.opendocument.text" in data[:200]
-
-
-def read(data: bytes, limits: Limits) -> str:
-    """Read the text of an ODT file.
+def read(data: bytes, limits: Limits) -> Content:
+    """Read a text, a workbook or slides of OpenDocument.
 
     Raises:
         UnreadableError: wrong_suffix, encrypted, broken, decompression_bomb.
@@ -42,7 +41,7 @@ def read(data: bytes, limits: Limits) -> str:
         raise UnreadableError(Reason.wrong_suffix)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read_content(archive, limits)
+            return Content(_read_content(archive, limits), fields=_read_properties(archive, limits))
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
         raise UnreadableError(Reason.broken) from None
 
@@ -66,6 +65,17 @@ def _read_content(archive: zipfile.ZipFile, limits: Limits) -> str:
     return target.text()
 
 
+def _read_properties(archive: zipfile.ZipFile, limits: Limits) -> dict[str, str]:
+    """Return what the file says about itself, as far as it does."""
+    collector = PropertyCollector()
+    if _META in archive.namelist():
+        parser = etree.XMLParser(target=collector, resolve_entities=False, no_network=True, load_dtd=False)
+        with suppress(etree.XMLSyntaxError):  # no reason to refuse the document
+            parser.feed(_read_bounded(archive, _META, limits))
+            parser.close()
+    return collector.filled()
+
+
 def _read_bounded(archive: zipfile.ZipFile, name: str, limits: Limits) -> bytes:
     with archive.open(name) as stream:
         content = stream.read(limits.max_text_bytes + 1)
@@ -81,25 +91,44 @@ class _OdtText:
         self._layout = TextLayout()
         self._dropped = 0
         self._paragraphs = 0
+        self._is_open = self._is_workbook = False
+        self._sheet = ""
+        self._sheets: list[str] = []
 
     def text(self) -> str:
         """Return the collected text."""
-        return self._layout.getvalue()
+        if not self._is_workbook:
+            return self._layout.getvalue()
+        self._begin_sheet("")
+        return "\n\n".join(self._sheets)
+
+    def _begin_sheet(self, name: str) -> None:
+        rows = self._layout.getvalue()
+        if rows.strip():
+            self._sheets.append("\n".join(filter(None, (self._sheet, rows))))
+        self._layout, self._sheet = TextLayout(), name
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """Handle the start of an element."""
+        """Handle the start of an element.
+
+        Raises:
+            UnreadableError: wrong_suffix, if the root element belongs to another format.
+        """
+        self._is_open = self._is_open or tag.startswith(_OFFICE)
+        if not self._is_open:
+            raise UnreadableError(Reason.wrong_suffix)
         if self._dropped or tag in _DROPPED:
             self._dropped += 1
         elif tag in _PARAGRAPHS:
             self._paragraphs += 1
         elif tag == f"{_TABLE}table-cell":
             self._layout.open_cell()
-        elif tag == f"{_TEXT}tab":
-            self._layout.write("\t")
-        elif tag == f"{_TEXT}line-break":
-            self._layout.write("\n")
-        elif tag == f"{_TEXT}s":
-            self._layout.write(" " * min(_count_spaces(attributes), _MOST_SPACES))
+        elif tag == f"{_TABLE}table" and self._is_workbook:
+            self._begin_sheet(attributes.get(f"{_TABLE}name", ""))
+        elif tag == f"{_OFFICE}spreadsheet":
+            self._is_workbook = True
+        else:
+            self._layout.write(_read_space(tag, attributes))
 
     def data(self, text: str) -> None:
         """Handle character data."""
@@ -128,6 +157,13 @@ class _OdtText:
 
     def close(self) -> None:
         """Handle the end of the part."""
+
+
+def _read_space(tag: str, attributes: Mapping[str, str]) -> str:
+    """Return the white space that an element stands for; "" for any other element."""
+    if tag == f"{_TEXT}s":
+        return " " * min(_count_spaces(attributes), _MOST_SPACES)
+    return {f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}.get(tag, "")
 
 
 def _count_spaces(attributes: Mapping[str, str]) -> int:

@@ -121,7 +121,7 @@ def test_refused(refusal: Callable[..., Reason], docx: Callable[..., bytes]) -> 
     password = docx(p(t("secret")))
     password = password.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
     reasons = {
-        Reason.wrong_suffix: [b"plain text", ole, zipped(**{"xl/workbook.xml": b"<workbook/>"})],
+        Reason.wrong_suffix: [b"plain text", ole, zipped(**{"index.html": b"<html/>"})],
         Reason.encrypted: [ole + "EncryptedPackage".encode("utf-16-le"), password],
         Reason.broken: [sound[:-200], sound[:300], docx("<w:p>"), b"%PDF-1.4"],
         Reason.needs_ocr: [docx(p(), raw={"word/media/image1.png": b"..."})],

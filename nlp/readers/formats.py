@@ -1,0 +1,86 @@
+"""What a file of an office is, by its content: programs save formats under one another's names."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+
+from lexveil.nlp.readers import pdf, rtf
+from lexveil.nlp.readers.plain import OLE_MAGIC
+
+OFFICE_SUFFIXES = frozenset(
+    {
+        ".doc", ".docm", ".docx", ".dot", ".msg", ".odp", ".ods", ".odt", ".pps", ".ppsx", ".ppt", ".pptm",
+        ".pptx", ".rtf", ".wpd", ".xls", ".xlsb", ".xlsm", ".xlsx",
+    }
+)  # fmt: skip
+"""Suffixes that tell little: the content decides on the reader."""
+_HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
+_XML = re.compile(rb"\s*(?:\xef\xbb\xbf)?<\?xml\b")
+_MESSAGE = re.compile(rb"(?:From|To|Subject|Date|Received|Return-Path|MIME-Version):\s", re.IGNORECASE)
+_WORD_PERFECT = b"\xffWPC"
+_HEAD = 4096
+_STREAMS = {
+    "__properties_version1.0": ".msg",
+    "worddocument": ".doc",
+    "workbook": ".xls",
+    "book": ".xls",
+    "powerpoint document": ".ppt",
+    "encryptedpackage": ".docx",  # whose reader says that it is encrypted
+}
+_PACKAGES = {
+    "word/document.xml": ".docx",
+    "ppt/presentation.xml": ".pptx",
+    "xl/workbook.xml": ".xlsx",
+    "xl/workbook.bin": ".xlsb",
+    "content.xml": ".odt",
+}
+_TABLES = frozenset({".xls", ".xlsx", ".xlsb", ".xlsm"})
+
+
+def detect_format(data: bytes, suffix: str) -> str:
+    """Return the suffix of the format that a file has; that of its name if the content tells none.
+
+    Args:
+        data: Content of the file.
+        suffix: Suffix of its name, in lower case; "" for none.
+    """
+    if data.startswith(OLE_MAGIC):
+        return _detect_compound_file(data, suffix)
+    if data.startswith(b"PK"):
+        return _detect_archive(data, suffix)
+    if data.startswith(_WORD_PERFECT):
+        return ".wpd"
+    if data.lstrip()[:5] == rtf.MAGIC:
+        return ".rtf"
+    if pdf.is_pdf(data):
+        return ".pdf"
+    if _HTML.match(data[:_HEAD]):
+        return ".html"
+    if _XML.match(data[:_HEAD]):
+        return ".xml"
+    if suffix == ".msg" and _MESSAGE.match(data):
+        return ".eml"
+    # Programs of courts and banks export tables as text under the name of a workbook.
+    return ".txt" if suffix in _TABLES else suffix
+
+
+def _detect_archive(data: bytes, suffix: str) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = {name.replace("\\", "/") for name in archive.namelist()}
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return suffix
+    return next((found for name, found in _PACKAGES.items() if name in names), suffix or ".docx")
+
+
+def _detect_compound_file(data: bytes, suffix: str) -> str:
+    import olefile
+
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as container:
+            names = {path[0].lower() for path in container.listdir() if len(path) == 1}
+    except (OSError, ValueError, IndexError):
+        return suffix
+    return next((found for name, found in _STREAMS.items() if name in names), suffix)

@@ -1,0 +1,242 @@
+"""XLSX to text: each sheet with its name, a line per row, tabs between cells, then its text boxes.
+
+Values are as they are stored: dates in ISO 8601, numbers without their format, formulas by their last result.
+Hidden sheets are not text: they are counted. Comments, headers and footers of the printed page are not.
+A workbook is one document: save a sheet as CSV if its rows are to be documents.
+
+Rows are written as they are parsed, and nothing is as large as the sheet's corners are apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
+from lexveil.nlp.readers.office_package import OfficePackage, PartTarget, open_package
+from lexveil.nlp.readers.pptx import read_drawing
+
+_COLUMN = re.compile(r"[A-Z]{1,3}")
+_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
+_NO_DATE = re.compile(r"\"[^\"]*\"|\\.|_.|\*.|\[(?!h|m|s)[^\]]*\]", re.IGNORECASE)
+_DATE = re.compile(r"[ymdhs]", re.IGNORECASE)
+_EPOCH, _EPOCH_OF_MACINTOSH = datetime(1899, 12, 30), datetime(1904, 1, 1)
+_LAST_DAY = 2_958_465  # the year 9999
+_SECOND = 1 / 86_400
+_MOST_TABS = 32
+_LARGEST_WHOLE = 1e16  # beyond it, a number of a cell does not hold every digit
+_BOOLEANS = {"1": "TRUE", "0": "FALSE"}
+
+
+def read(data: bytes, limits: Limits) -> Content:
+    """Read an XLSX file.
+
+    Raises:
+        UnreadableError: encrypted, wrong_suffix, broken, decompression_bomb.
+    """
+    with open_package(data, limits) as package:
+        main = package.find_main("xl/workbook.xml")
+        workbook = _Workbook()
+        package.parse(main, workbook)
+        if not workbook.is_workbook:
+            raise UnreadableError(Reason.wrong_suffix)
+        related = package.find_related(main)
+        parts = dict(related.values())
+        cells = _Cells(limits.max_text_bytes, workbook.epoch)
+        if "sharedStrings" in parts:
+            package.parse(parts["sharedStrings"], cells.strings)
+        if "styles" in parts:
+            package.parse(parts["styles"], cells.styles)
+        sheets = [
+            (name, related[identifier][1])
+            for name, identifier, is_hidden in workbook.sheets
+            if not is_hidden and identifier in related
+        ]
+        texts = [_read_sheet(package, name, part, cells) for name, part in sheets]
+        hidden = sum(is_hidden for _, _, is_hidden in workbook.sheets)
+        notes = {Note.hidden_text: hidden} if hidden else {}
+        text = "\n\n".join(text for text in texts if text)
+        return Content(text, notes=notes, fields=package.read_properties())
+
+
+def _read_sheet(package: OfficePackage, name: str, part: str, cells: _Cells) -> str:
+    sheet = _Sheet(cells)
+    package.parse(part, sheet)
+    drawings = [inner for kind, inner in package.find_related(part).values() if kind == "drawing"]
+    lines = [*sheet.lines, *(read_drawing(package, drawing) for drawing in drawings)]
+    lines = [line for line in lines if line.strip()]
+    return "\n".join([name, *lines]) if lines else ""
+
+
+class _Workbook(PartTarget):
+    """Collects name, id of the relationship and visibility of the sheets."""
+
+    def __init__(self) -> None:
+        self.is_workbook = False
+        self.epoch = _EPOCH
+        self.sheets: list[tuple[str, str, bool]] = []
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        name = tag.rpartition("}")[2]
+        self.is_workbook = self.is_workbook or name == "workbook"
+        if name == "sheet":
+            identifier = next((value for key, value in attributes.items() if key.endswith("}id")), "")
+            is_hidden = attributes.get("state", "visible") != "visible"
+            self.sheets.append((attributes.get("name", ""), identifier, is_hidden))
+        elif name == "workbookPr" and attributes.get("date1904") in ("1", "true"):
+            self.epoch = _EPOCH_OF_MACINTOSH
+
+
+class _Strings(PartTarget):
+    """Collects the strings that cells share, without phonetic guides."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._parts: list[str] = []
+        self._is_text = False
+        self._guides = 0
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        name = tag.rpartition("}")[2]
+        self._guides += name == "rPh"
+        self._is_text = name == "t" and not self._guides
+
+    def data(self, text: str) -> None:
+        if self._is_text:
+            self._parts.append(text)
+
+    def end(self, tag: str) -> None:
+        name = tag.rpartition("}")[2]
+        self._is_text = False
+        self._guides -= name == "rPh"
+        if name == "si":
+            self.all.append("".join(self._parts))
+            self._parts = []
+
+
+class _Styles(PartTarget):
+    """Finds which styles of cells show a number as a date."""
+
+    def __init__(self) -> None:
+        self.are_dates: list[bool] = []
+        self._formats: dict[str, bool] = {str(number): True for number in _DATE_FORMATS}
+        self._in_cells = False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        name = tag.rpartition("}")[2]
+        if name == "numFmt":
+            code = _NO_DATE.sub("", attributes.get("formatCode", ""))
+            self._formats[attributes.get("numFmtId", "")] = _DATE.search(code) is not None
+        elif name == "cellXfs":
+            self._in_cells = True
+        elif name == "xf" and self._in_cells:
+            self.are_dates.append(self._formats.get(attributes.get("numFmtId", ""), False))
+
+    def end(self, tag: str) -> None:
+        if tag.endswith("}cellXfs"):
+            self._in_cells = False
+
+
+class _Cells:
+    """What cells of a workbook say, and the number of characters that may still be written."""
+
+    def __init__(self, longest: int, epoch: datetime) -> None:
+        self.strings = _Strings()
+        self.styles = _Styles()
+        self._left = longest
+        self._epoch = epoch
+
+    def read(self, kind: str, style: str, value: str) -> str:
+        """Return what a cell says.
+
+        Raises:
+            UnreadableError: decompression_bomb.
+        """
+        text = self._decode(kind, style, value.strip() if kind != "str" else value)
+        self._left -= len(text) + 1
+        if self._left < 0:
+            raise UnreadableError(Reason.decompression_bomb)
+        return " ".join(text.split())
+
+    def _decode(self, kind: str, style: str, value: str) -> str:
+        match kind:
+            case "s":
+                number = int(value) if value.isascii() and value.isdigit() and len(value) < 9 else -1
+                return self.strings.all[number] if 0 <= number < len(self.strings.all) else ""
+            case "b":
+                return _BOOLEANS.get(value, value)
+            case "e":
+                return ""
+            case "n":
+                return self._format_number(style, value)
+            case _:
+                return value
+
+    def _format_number(self, style: str, value: str) -> str:
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        place = int(style) if style.isascii() and style.isdigit() and len(style) < 9 else 0
+        is_date = place < len(self.styles.are_dates) and self.styles.are_dates[place]
+        if is_date and 0 <= number < _LAST_DAY:
+            moment = self._epoch + timedelta(days=number) + timedelta(seconds=0.5)
+            pattern = "%H:%M:%S" if number < 1 else "%Y-%m-%d"
+            return moment.strftime(pattern if number < 1 or number % 1 < _SECOND else "%Y-%m-%d %H:%M:%S")
+        return format_number(number) if "." in value or "e" in value.lower() else value
+
+
+class _Sheet(PartTarget):
+    """Collects the rows of a sheet."""
+
+    def __init__(self, cells: _Cells) -> None:
+        self.lines: list[str] = []
+        self._cells = cells
+        self._row: list[str] = []
+        self._column = self._last = 0
+        self._kind = self._style = ""
+        self._value: list[str] = []
+        self._is_value = False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        name = tag.rpartition("}")[2]
+        if name == "row":
+            self._row, self._last = [], 0
+            self._column = 0
+        elif name == "c":
+            self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "")
+            self._value = []
+            self._column = _find_column(attributes.get("r", "")) or self._column + 1
+        self._is_value = name in ("v", "t") and not tag.endswith("}rPh")
+
+    def data(self, text: str) -> None:
+        if self._is_value:
+            self._value.append(text)
+
+    def end(self, tag: str) -> None:
+        name = tag.rpartition("}")[2]
+        self._is_value = False
+        if name == "c" and self._value:
+            text = self._cells.read(self._kind, self._style, "".join(self._value))
+            if text:
+                self._row.append("\t" * min(self._column - max(self._last, 1), _MOST_TABS) + text)
+                self._last = self._column
+        elif name == "row" and self._row:
+            self.lines.append("".join(self._row))
+
+
+def format_number(number: float) -> str:
+    """Return a number as it is written in a cell without a format."""
+    if number.is_integer() and abs(number) < _LARGEST_WHOLE:
+        return str(int(number))
+    return f"{number:.15g}"
+
+
+def _find_column(reference: str) -> int:
+    """Return the number of a cell's column, from 1 on; 0 if its reference tells none."""
+    letters = _COLUMN.match(reference)
+    number = 0
+    for letter in letters[0] if letters else "":
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number

@@ -1,0 +1,192 @@
+"""Workbooks: XLSX, XLS, ODS, and what is no workbook but has its name."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from lexveil.nlp.readers import Limits, Reason
+from lexveil.nlp.readers.contract import Note
+from lexveil.nlp.readers.documents import read_content_documents
+from tests.nlp.readers.compound_file import build_compound_file
+
+Read = Callable[..., str]
+Refusal = Callable[..., Reason]
+SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+
+def zipped(parts: Mapping[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def relations(*targets: tuple[str, str]) -> str:
+    rows = "".join(
+        f'<Relationship Id="r{number}" Type="{OFFICE}/{kind}" Target="{target}"/>'
+        for number, (kind, target) in enumerate(targets)
+    )
+    return f'<Relationships xmlns="{PACKAGE}">{rows}</Relationships>'
+
+
+def xlsx(*rows: str, strings: str = "", styles: str = "", state: str = "visible", **more: str) -> bytes:
+    return zipped(
+        {
+            "_rels/.rels": relations(("officeDocument", "xl/workbook.xml")),
+            "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}"><sheets>'
+            f'<sheet name="Parties" r:id="r0" state="{state}"/><sheet name="Blank" r:id="r1"/></sheets>'
+            "</workbook>",
+            "xl/_rels/workbook.xml.rels": relations(
+                ("worksheet", "worksheets/sheet1.xml"), ("worksheet", "worksheets/sheet2.xml"),
+                ("sharedStrings", "sharedStrings.xml"), ("styles", "styles.xml"),
+            ),
+            "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{SHEET}"><sheetData>{"".join(rows)}'
+            "</sheetData></worksheet>",
+            "xl/worksheets/sheet2.xml": f'<worksheet xmlns="{SHEET}"><sheetData/></worksheet>',
+            "xl/sharedStrings.xml": f'<sst xmlns="{SHEET}">{strings}</sst>',
+            "xl/styles.xml": f'<styleSheet xmlns="{SHEET}">{styles}</styleSheet>',
+            **more,
+        }
+    )  # fmt: skip
+
+
+def test_cells_of_all_kinds(read: Read) -> None:
+    runs = "<r><t>Aber</t></r><r><t>nathy</t></r>"
+    strings = f"<si><t>Judge </t><phoneticPr/><rPh><t>no</t></rPh></si><si>{runs}</si>"
+    styles = (
+        '<numFmts><numFmt numFmtId="164" formatCode="[$-407]d\\. mmm yy"/>'
+        '<numFmt numFmtId="165" formatCode="0 &quot;days&quot;"/></numFmts>'
+        '<cellStyleXfs><xf numFmtId="14"/></cellStyleXfs>'
+        '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="164"/><xf numFmtId="165"/></cellXfs>'
+    )
+    rows = (
+        '<row><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c><c r="D1" t="s"><v>7</v></c></row>',
+        '<row r="9"><c r="A9" t="inlineStr"><is><t>typed\nin</t></is></c>'
+        '<c r="D9" t="str"><f>A1</f><v>result</v></c></row>',
+        '<row><c s="1"><v>43954</v></c><c s="2"><v>43954.75</v></c><c s="3"><v>43954</v></c>'
+        '<c t="b"><v>1</v></c></row>',
+        "<row><c><v>0.1</v></c><c><v>12.300000000000001</v></c><c><v>1.23456789012345E+15</v></c>"
+        '<c t="e"><v>#N/A</v></c></row>',
+    )
+    assert read("a.xlsx", xlsx(*rows, strings=strings, styles=styles)).split("\n") == [
+        "Parties",
+        "Judge\tAbernathy",
+        "typed in\t\t\tresult",
+        "2020-05-03\t2020-05-03 18:00:00\t43954\tTRUE",
+        "0.1\t12.3\t1234567890123450",
+    ]
+
+
+def test_hidden_sheets_are_counted_and_text_boxes_are_text(read: Read, refusal: Refusal) -> None:
+    row = '<row><c t="inlineStr"><is><t>hidden name</t></is></c></row>'
+    space = "http://schemas.openxmlformats.org/drawingml/2006/main"
+    drawing = f'<a:x xmlns:a="{space}"><a:p><a:r><a:t>In a box</a:t></a:r></a:p></a:x>'
+    more = {
+        "xl/worksheets/_rels/sheet2.xml.rels": relations(("drawing", "../drawings/d.xml")),
+        "xl/drawings/d.xml": drawing,
+    }
+    (reading,) = read_content_documents("a.xlsx", xlsx(row, state="hidden", **more))
+    assert reading.text == "Blank\nIn a box"
+    assert reading.notes == {Note.hidden_text: 1}
+    assert refusal("a.xlsx", xlsx()) == Reason.empty
+
+
+def test_a_few_cells_do_not_fill_the_memory(read: Read, refusal: Refusal) -> None:
+    far = '<row><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
+    assert read("a.xlsx", xlsx(far)).split() == ["Parties", "1", "2"]
+    shared = f"<si><t>{'x' * 30_000}</t></si>"
+    rows = '<row><c t="s"><v>0</v></c></row>' * 20_000
+    assert (
+        refusal("a.xlsx", xlsx(rows, strings=shared), Limits(max_text_bytes=50 << 20))
+        == Reason.decompression_bomb
+    )
+
+
+def xls(cells: Mapping[tuple[int, int], str | float], box: str = "", encrypted: bool = False) -> bytes:
+    """A workbook of one sheet, in BIFF8."""
+
+    def record(kind: int, body: bytes) -> bytes:
+        return struct.pack("<HH", kind, len(body)) + body
+
+    begin = struct.pack("<HHHHII", 0x0600, 5, 0, 0, 0, 6)
+    sheet = record(0x809, struct.pack("<HHHHII", 0x0600, 0x10, 0, 0, 0, 6))
+    for (row, column), value in cells.items():
+        if isinstance(value, str):
+            body = struct.pack("<HHHHB", row, column, 0, len(value), 1) + value.encode("utf-16-le")
+            sheet += record(0x204, body)
+        else:
+            sheet += record(0x203, struct.pack("<HHHd", row, column, 0, value))
+    if box:
+        sheet += record(0x1B6, struct.pack("<HH6xHH4x", 0, 0, len(box), 16))
+        sheet += record(0x3C, b"\x01" + box.encode("utf-16-le"))
+    sheet += record(0x0A, b"")
+    name = b"Parties"
+    file_pass = record(0x2F, struct.pack("<HHH", 1, 1, 1) + bytes(48)) if encrypted else b""
+    fonts = record(0x31, struct.pack("<HHHHHBBBxBB", 200, 0, 0x7FFF, 400, 0, 0, 0, 0, 1, 0) + b"A") + record(
+        0xE0, bytes(20)
+    )
+    head = record(0x809, begin) + file_pass + fonts
+    length = len(head) + 4 + 8 + len(name) + 4
+    bound = record(0x85, struct.pack("<IBBBB", length, 0, 0, len(name), 0) + name)
+    return build_compound_file({"Workbook": (head + bound + record(0x0A, b"") + sheet).ljust(4096, b"\0")})
+
+
+def test_an_old_workbook(read: Read, refusal: Refusal) -> None:
+    data = xls({(0, 0): "Jürgen Müller", (0, 2): 7.0, (2, 1): 1234567890123450.0}, box="In a box")
+    assert read("a.xls", data) == "Parties\nJürgen Müller\t\t7\n\t1234567890123450\n\nIn a box"
+    assert read("a.xlsx", data) == read("a.xls", data)
+    assert refusal("a.xls", xls({(0, 0): "x"}, encrypted=True)) == Reason.encrypted
+    assert refusal("a.xls", data[:700]) in (Reason.broken, Reason.wrong_suffix)
+
+
+ODF = " ".join(
+    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+)
+
+
+def test_a_workbook_of_opendocument(read: Read) -> None:
+    cells = "<table:table-cell><text:p>{}</text:p></table:table-cell>"
+    table = (
+        f'<table:table table:name="Parties"><table:table-row>{cells.format("Judge")}<table:table-cell/>'
+        f"{cells.format('Abernathy')}</table:table-row></table:table><table:table table:name='Blank'/>"
+    )
+    body = f"<office:body><office:spreadsheet>{table}</office:spreadsheet></office:body>"
+    content = f"<office:document-content {ODF}>{body}</office:document-content>"
+    meta = (
+        f'<office:document-meta {ODF} xmlns:dc="http://purl.org/dc/elements/1.1/"><office:meta>'
+        "<dc:title>Costs</dc:title><dc:creator>A. Clerk</dc:creator></office:meta></office:document-meta>"
+    )
+    data = zipped(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.spreadsheet",
+            "content.xml": content,
+            "meta.xml": meta,
+        }
+    )
+    assert read("a.ods", data) == "Parties\nJudge\t\tAbernathy"
+    (reading,) = read_content_documents("a.xls", data)
+    assert reading.fields == {"title": "Costs", "author": "A. Clerk"}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"<html><table><tr><td>Judge</td><td>Abernathy</td></tr></table></html>", "Judge\tAbernathy"),
+        (b"Judge\tAbernathy\r\n1\t2", "Judge\tAbernathy\n1\t2"),
+        (
+            b'<?xml version="1.0"?><Workbook><Row><Cell>Judge</Cell><Cell>Abernathy</Cell></Row></Workbook>',
+            "Judge\tAbernathy",
+        ),
+        (xlsx('<row><c t="inlineStr"><is><t>Judge</t></is></c></row>'), "Parties\nJudge"),
+    ],
+)
+def test_what_has_the_name_of_a_workbook_is_read_as_what_it_is(read: Read, content: bytes, text: str) -> None:
+    assert read("a.xls", content) == text
