@@ -98,6 +98,8 @@ class Limits:
         max_depth: Maximum number of documents that may enclose a document.
         max_parts: Maximum number of documents inside of one file.
         max_total_bytes: Maximum size of all documents inside of one file together.
+        max_seconds: Maximum CPU time, in seconds, that the process of a reader may take for one document.
+        max_memory: Maximum size of the data of that process, beyond what it has at the start.
         ocr: Read scanned pages with Tesseract if it is installed.
     """
 
@@ -107,6 +109,8 @@ class Limits:
     max_depth: int = 8
     max_parts: int = 10_000
     max_total_bytes: int = 1 << 30
+    max_seconds: float = 120
+    max_memory: int = 768 << 20
     ocr: bool = True
 
 

@@ -272,7 +272,7 @@ class _Walk:
         unread = sum(reason is not None for reason in refusals)
         notes = {**content.notes, **({Note.unread_attachment: unread} if unread else {})}
         text = normalize_text(place_parts(content.text, shown))
-        yield Reading(name, text, None, notes, content.fields, outer)
+        yield Reading(name, text, None, notes, dict(content.fields), outer)
         for readings in inner:
             yield from readings
 
@@ -281,7 +281,7 @@ class _Walk:
     ) -> Iterator[Reading]:
         is_empty = True
         if content.notes:
-            yield Reading(name, notes=content.notes, belongs_to=outer)
+            yield Reading(name, notes=dict(content.notes), belongs_to=outer)
         for one in node.inside:
             is_empty = False
             yield from self.list_readings(one, below, outer)
@@ -347,10 +347,11 @@ class _Walk:
         if split_name(path.name)[0] not in DOCUMENT_SUFFIXES:
             raise UnreadableError(Reason.unsupported)
         with open_regular(path) as raw:
-            if raw.seek(0, io.SEEK_END) > self._limits.max_bytes:
+            size = raw.seek(0, io.SEEK_END)
+            if size > self._limits.max_bytes:
                 raise UnreadableError(Reason.over_size)
             raw.seek(0)
-            return _read_bounded(path.name, raw.read(self._limits.max_bytes + 1), self._limits)
+            return _read_bounded(path.name, raw.read(size), self._limits)
 
 
 def _translate_errors(read: Callable[[], Content]) -> Content | Reason:

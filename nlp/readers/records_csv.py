@@ -77,6 +77,9 @@ def _iter_records(
         except csv.Error:
             yield Reason.broken, 0, position
             continue
+        except MemoryError:  # a process of little memory reads it
+            yield Reason.over_memory, 0, position
+            continue
         if row:
             # A row that runs into the end of the file has an unclosed quote and has swallowed all rows after
             # it, possibly of other owners.

@@ -58,6 +58,8 @@ def parse_record(line: bytes, form: Form = UTF_8) -> Mapping[str, object] | Reas
         value = json.loads(_decode(line.removeprefix(BOM_UTF8), form))
     except (ValueError, RecursionError):
         return Reason.broken
+    except MemoryError:  # a process of little memory reads it
+        return Reason.over_memory
     if not isinstance(value, dict):
         return Reason.broken
     # In UTF-8, only an escape can represent a lone surrogate.

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import zstandard
 
-from lexveil.nlp.readers import Reason, UnreadableError, escape_name, read_document
+from lexveil.nlp.readers import Reason, UnreadableError, escape_name, isolation
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SettingsError, SourceError
 from lexveil.pipeline.masking.texts import HELD_BACK, find_spans_to_mask, mask_texts
@@ -132,17 +132,17 @@ def _convert(
 def _read_batches(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:
     if record_files.is_record_file(source):
         return _read_slices(source, settings)
-    text = read_document(source, reader_limits(settings.ingest))
+    text = isolation.read_document(source, reader_limits(settings.ingest))
     return iter([[{"id": escape_name(source.name), "text": text}]])
 
 
 def _read_slices(source: Path, settings: Settings) -> Iterator[list[dict[str, Any]]]:
     ingest = settings.ingest
-    for piece in record_files.plan_slices(
+    for piece in isolation.plan_slices(
         source, reader_limits(ingest), ingest.shard_documents, ingest.shard_bytes
     ):
         batch: list[dict[str, Any]] = []
-        records = record_files.read_slice(source, piece, reader_limits(ingest))
+        records = isolation.read_slice(source, piece, reader_limits(ingest))
         for number, record in enumerate(records, piece.first):
             if isinstance(record, Reason):
                 batch.append({"id": number, "error": record.value})

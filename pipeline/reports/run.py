@@ -70,6 +70,23 @@ QUARANTINE_HELP: Mapping[str, tuple[str, str]] = {
         "Run lexveil review with its doc_id, decide about what is left, and apply the decisions with "
         "lexveil mask --decisions.",
     ),
+    "unreadable_text": (
+        "Its text layer is no text: the letters of its font stand for others.",
+        "Print it to a new PDF, or install Tesseract and run again.",
+    ),
+    "too_many_parts": ("Contains more documents than are read of one file.", "Unpack it and run again."),
+    "over_time": (
+        "Takes longer to read than a file may.",
+        "Split it, or raise ingest.read_seconds if you trust it.",
+    ),
+    "over_memory": (
+        "Takes more memory to read than a file may.",
+        "Split it, or raise ingest.read_bytes if you trust it.",
+    ),
+    "crashed": (
+        "The library that reads it ended its process, often for want of memory.",
+        "Save it again in another format, or raise ingest.read_bytes if you trust it.",
+    ),
     "inaccessible": ("Not a regular file, missing, or not readable for this user.", "Check its permissions."),
 }
 VERDICTS: Mapping[str, str] = {

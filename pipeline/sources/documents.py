@@ -15,9 +15,8 @@ from lexveil.nlp.readers import (
     Reason,
     UnreadableError,
     escape_name,
+    isolation,
     normalize_text,
-    read_content_documents,
-    read_documents,
 )
 from lexveil.nlp.readers import records as record_files
 from lexveil.nlp.readers.html import strip_markup
@@ -122,7 +121,13 @@ Outcome = SourceDocument | Rejected | Passed
 
 def reader_limits(ingest: IngestSettings) -> Limits:
     """Return the limits for the readers of files."""
-    return Limits(max_bytes=ingest.max_file_bytes, max_text_bytes=ingest.max_text_bytes, ocr=ingest.ocr)
+    return Limits(
+        max_bytes=ingest.max_file_bytes,
+        max_text_bytes=ingest.max_text_bytes,
+        max_seconds=ingest.read_seconds,
+        max_memory=ingest.read_bytes,
+        ocr=ingest.ocr,
+    )
 
 
 def scan_sources(
@@ -160,22 +165,19 @@ def scan_sources(
         # A run that was killed while it wrote its plan may know only some slices of a file.
         whole = all(item.pieces == len(seen) and item.piece and item.piece.count for item in seen)
         known_pieces = sorted((item.piece for item in seen if item.piece), key=lambda piece: piece.first)
-        pieces = known_pieces if known_pieces and whole else list(_plan_slices(file, ingest))
+        pieces = known_pieces if known_pieces and whole else _plan_slices(file, ingest)
         items.extend(replace(head, piece=piece, pieces=len(pieces)) for piece in pieces)
     return items
 
 
-def _plan_slices(file: SourceFile, ingest: IngestSettings) -> Iterator[record_files.Slice]:
-    pieces = 0
-    with suppress(UnreadableError), _open_locally(file.path, file.modified) as path:
-        for piece in record_files.plan_slices(
-            path, reader_limits(ingest), ingest.shard_documents, ingest.shard_bytes
-        ):
-            pieces += 1
-            yield piece
-    if not pieces:
+def _plan_slices(file: SourceFile, ingest: IngestSettings) -> list[record_files.Slice]:
+    limits = reader_limits(ingest)
+    try:
+        with _open_locally(file.path, file.modified) as path:
+            return [*isolation.plan_slices(path, limits, ingest.shard_documents, ingest.shard_bytes)]
+    except UnreadableError:
         # An item without records: when it is read, the reason goes to the quarantine.
-        yield record_files.Slice(0, 0, 0)
+        return [record_files.Slice(0, 0, 0)]
 
 
 @contextmanager
@@ -244,8 +246,10 @@ def read_item(
             return
         with _open_locally(path, item.modified) as copy:
             if not item.piece.count:
-                next(record_files.plan_slices(copy, reader_limits(ingest)), None)  # raises the reason
-            for offset, record in enumerate(record_files.read_slice(copy, item.piece, reader_limits(ingest))):
+                for _ in isolation.plan_slices(copy, reader_limits(ingest)):  # raises the reason
+                    pass
+                raise UnreadableError(Reason.broken)
+            for offset, record in enumerate(isolation.read_slice(copy, item.piece, reader_limits(ingest))):
                 position = item.piece.first + offset
                 where = f"{escape_name(item.path)}#{position}"
                 if isinstance(record, Reason):
@@ -296,12 +300,12 @@ def _list_readings(
 ) -> Iterator[Reading]:
     limits = reader_limits(ingest)
     if content is not None:
-        yield from read_content_documents(path.name, content, limits)
+        yield from isolation.read_content_documents(path.name, content, limits)
         return
     if is_remote(path) and item.size > ingest.max_file_bytes:
         raise UnreadableError(Reason.over_size)
     with _open_locally(path, item.modified) as copy:
-        yield from read_documents(copy, limits)
+        yield from isolation.read_documents(copy, limits)
 
 
 def _is_fetched_whole(item: SourceItem, ingest: IngestSettings) -> bool:
@@ -449,7 +453,7 @@ def read_records(items: Iterable[SourceItem], ingest: IngestSettings) -> Iterato
             continue
         try:
             with _open_locally(locate(item.path), item.modified) as path:
-                for record in record_files.read_slice(path, item.piece, reader_limits(ingest)):
+                for record in isolation.read_slice(path, item.piece, reader_limits(ingest)):
                     if not isinstance(record, Reason):
                         yield record
         except UnreadableError:

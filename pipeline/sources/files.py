@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lexveil.nlp.readers import Limits, Reason, UnreadableError
-from lexveil.nlp.readers import records as record_files
+from lexveil.nlp.readers import Limits, Reason, UnreadableError, isolation
 from lexveil.pipeline.errors import SourceMissingError
 from lexveil.pipeline.sources.objects import copy_object, walk_objects
 from lexveil.pipeline.workspace.storage import is_remote, to_url
@@ -135,8 +134,8 @@ def _read_sidecar(path: Path) -> dict[str, Mapping[str, Any]]:
     """Read the rows of a sidecar, by file name; none if it is an ordinary file of records."""
     rows: dict[str, Mapping[str, Any]] = {}
     try:
-        for piece in record_files.plan_slices(path, Limits()):
-            for record in record_files.read_slice(path, piece, Limits()):
+        for piece in isolation.plan_slices(path, Limits()):
+            for record in isolation.read_slice(path, piece, Limits()):
                 if isinstance(record, Reason):
                     continue
                 name = record.get("file_name")

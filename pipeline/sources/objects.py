@@ -8,6 +8,7 @@ quarantined.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
@@ -38,7 +39,6 @@ _VERSIONS = (
     "created",
 )
 _FORBIDDEN = {"AccessDenied", "AllAccessDisabled", "InvalidObjectState", "403"}
-_DESCRIPTORS = Path("/proc/self/fd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _copy_to_nameless_file(path: Path, stack: ExitStack) -> Path:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-")))
     # Readers look at the suffix, and open the path more than once. The object's own name may name people.
     link = folder / f"object{''.join(path.suffixes[-2:])}"
-    link.symlink_to(_DESCRIPTORS / str(sink.fileno()))
+    link.symlink_to(f"/proc/{os.getpid()}/fd/{sink.fileno()}")  # another process reads it
     return link
 
 

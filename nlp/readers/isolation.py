@@ -1,0 +1,331 @@
+"""The readers, run in a process of their own: a file costs what it may, and only itself.
+
+The process is lean (no model, no key), is used for many files, and is replaced after it has died. It may use
+`Limits.max_memory` for its data, `Limits.max_seconds` of CPU time for one document or record, and ten times
+as long by the clock, since recognizing the text of pictures is the work of another program.
+
+The functions here are those of `documents` and `records` with the same names. In the place of what a reader
+did not survive there is a reason: over_time, over_memory or crashed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, cast
+
+from lexveil.nlp.readers.child import BEGUN, END, ITEMS, LENGTH, NEXT, REFUSED, STOP
+from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.documents import Reading
+from lexveil.nlp.readers.records import Record, Slice
+
+_CLOCK_FACTOR = 10
+_MOST_DEATHS = 4
+"""How often the process may die over one file before the rest of the file is given up."""
+_RECORDS_PER_FRAME = 64
+_START_SECONDS = 60.0
+_STOP_SECONDS = 5.0
+_PIECE = 1 << 20
+_CALLS_PER_PROCESS = 2_000
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
+_ENVIRONMENT_PREFIXES = ("PYTHON", "LC_", "TESS", "OMP_", "COV_")
+# All that comes from the process, which hostile bytes may have taken over: nothing else is created.
+_DATA = {
+    ("lexveil.nlp.readers.contract", "Reason"),
+    ("lexveil.nlp.readers.contract", "Note"),
+    ("lexveil.nlp.readers.documents", "Reading"),
+    ("lexveil.nlp.readers.records", "Slice"),
+    ("datetime", "date"),
+    ("datetime", "datetime"),
+    ("datetime", "time"),
+    ("datetime", "timedelta"),
+    ("datetime", "timezone"),
+    ("decimal", "Decimal"),
+    ("uuid", "UUID"),
+}
+
+
+def read_documents(path: Path, limits: Limits | None = None) -> Iterator[Reading]:
+    """Read the documents of a file, as `documents.read_documents` does."""
+    return _read_readings("documents", (path,), limits or Limits())
+
+
+def read_content_documents(name: str, data: bytes, limits: Limits | None = None) -> Iterator[Reading]:
+    """Read the documents of a file whose bytes are already in memory."""
+    return _read_readings("content", (name, data), limits or Limits())
+
+
+def read_document(path: Path, limits: Limits | None = None) -> str:
+    """Read the whole text of a file, as `documents.read_document` does.
+
+    Raises:
+        UnreadableError: The file cannot be read.
+    """
+    limits = limits or Limits()
+    with closing(_call("whole", (path, limits), limits)) as answer:
+        return cast(str, next(answer))
+
+
+def plan_slices(
+    path: Path, limits: Limits | None = None, max_records: int = 256, max_bytes: int = 8 << 20
+) -> Iterator[Slice]:
+    """Divide a file of records into slices, as `records.plan_slices` does.
+
+    Raises:
+        UnreadableError: As there; and wherever the process dies.
+    """
+    limits = limits or Limits()
+    yield from cast(Iterator[Slice], _call("plan", (path, limits, max_records, max_bytes), limits))
+
+
+def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterator[Record | Reason]:
+    """Read the records of a slice, as `records.read_slice` does.
+
+    Raises:
+        UnreadableError: As there.
+    """
+    limits = limits or Limits()
+    given = 0
+    most, before = _RECORDS_PER_FRAME, -1
+    while given < piece.count:
+        try:
+            with closing(_call("slice", (path, piece, limits, given), limits, most)) as records:
+                for record in records:
+                    yield cast("Record | Reason", record)
+                    given += 1
+            return
+        except _DiedError as died:
+            if most > 1:
+                most = 1  # again, one by one, to find the record
+            elif before == given - 1:  # it dies on the way to the record already
+                for _ in range(piece.count - given):
+                    yield died.reason
+                return
+            else:
+                yield died.reason
+                before, given = given, given + 1
+
+
+def _read_readings(call: str, what: tuple[Any, ...], limits: Limits) -> Iterator[Reading]:
+    refused: dict[int, Reason] = {}
+    given = 0
+    while True:
+        try:
+            with closing(_call(call, (*what, limits, refused), limits)) as readings:
+                for number, reading in enumerate(readings):
+                    if number == given:
+                        given += 1
+                        yield cast(Reading, reading)
+            return
+        except _DiedError as died:
+            # It dies again where nothing was begun, as while the members of an archive are listed.
+            if died.begun in refused or died.begun == 0 or len(refused) >= _MOST_DEATHS:
+                yield Reading("" if not given else "rest", reason=died.reason)
+                return
+            refused[died.begun] = died.reason
+        except UnreadableError as error:
+            yield Reading("" if not given else "rest", reason=error.reason)
+            return
+
+
+class _DiedError(UnreadableError):
+    """The process died, or had to be given up.
+
+    Attributes:
+        begun: Number of the document that it read.
+    """
+
+    def __init__(self, reason: Reason, begun: int) -> None:
+        super().__init__(reason)
+        self.begun = begun
+
+
+class _DataUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _DATA:
+            raise pickle.UnpicklingError
+        return super().find_class(module, name)
+
+
+class _Process:
+    """A process that reads files.
+
+    Attributes:
+        is_ready: True while it waits for a call.
+    """
+
+    def __init__(self) -> None:
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+        }
+        self._owner = os.getpid()
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", "lexveil.nlp.readers.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # an interrupt ends the parent first; its own programs end with it
+        )
+        assert self._popen.stdin is not None
+        assert self._popen.stdout is not None
+        self._requests, self._answers = self._popen.stdin, self._popen.stdout.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._answers, select.POLLIN)
+        self._calls = 0
+        self.is_ready = False
+        try:
+            self._read(1, time.monotonic() + _START_SECONDS)
+        except (OSError, EOFError):
+            self.kill()
+            raise RuntimeError("the process that reads files does not start") from None
+        self.is_ready = True
+
+    def is_usable(self) -> bool:
+        """Return True if the process can take another call."""
+        used_up = self._calls >= _CALLS_PER_PROCESS
+        is_own = self._owner == os.getpid()
+        return self.is_ready and is_own and not used_up and self._popen.poll() is None
+
+    def call(self, name: str, arguments: tuple[Any, ...], limits: Limits, most: int) -> Iterator[object]:
+        """Call a function and yield what it yields.
+
+        Raises:
+            UnreadableError: The function raised it, or the process died (`_DiedError`).
+        """
+        self._calls += 1
+        self.is_ready = False
+        begun = 0
+        try:
+            self._send(pickle.dumps((name, arguments, limits, most)))
+            while True:
+                kind, content = self._receive(limits.max_seconds * _CLOCK_FACTOR)
+                if kind == BEGUN:
+                    begun = int(content)
+                elif kind == ITEMS:
+                    yield from _unpack(content)
+                    self._write(NEXT)
+                else:
+                    break
+            self.is_ready = kind == END and not content
+        except GeneratorExit:
+            self._stop()
+            raise
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            reason = self._bury(isinstance(error, TimeoutError))
+            raise _DiedError(reason, begun) from None
+        if kind == REFUSED:
+            reason = Reason(content.decode())
+            self.is_ready = reason is not Reason.over_memory
+            raise UnreadableError(reason) if self.is_ready else _DiedError(reason, begun)
+
+    def kill(self) -> None:
+        """End the process, and the programs that it has started."""
+        self.is_ready = False
+        if self._owner != os.getpid():
+            return
+        with suppress(OSError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        with suppress(OSError):
+            self._requests.close()
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
+        self._popen.wait()
+
+    def _stop(self) -> None:
+        """Tell the process that no more is wanted."""
+        with suppress(OSError, EOFError):
+            self._write(STOP)
+            kind, content = self._receive(_STOP_SECONDS)
+            self.is_ready = kind == END and not content
+
+    def _bury(self, timed_out: bool) -> Reason:
+        """End the process; return what it died of."""
+        self.kill()  # of one that has died, this changes nothing
+        if timed_out or self._popen.returncode == -signal.SIGPROF:
+            return Reason.over_time
+        return Reason.crashed
+
+    def _send(self, content: bytes) -> None:
+        self._write(LENGTH.pack(len(content)) + content)
+
+    def _write(self, content: bytes) -> None:
+        self._requests.write(content)
+        self._requests.flush()
+
+    def _receive(self, seconds: float) -> tuple[bytes, bytes]:
+        """Return the kind and the content of the next frame.
+
+        Raises:
+            EOFError: the process has died.
+            TimeoutError: it does not answer in time.
+        """
+        deadline = time.monotonic() + seconds
+        head = self._read(1 + LENGTH.size, deadline)
+        (length,) = LENGTH.unpack(head[1:])
+        return head[:1], self._read(length, deadline)
+
+    def _read(self, length: int, deadline: float) -> bytes:
+        content = bytearray()
+        while len(content) < length:
+            left = deadline - time.monotonic()
+            if left < 0 or not self._poll.poll(left * 1000):
+                raise TimeoutError
+            piece = os.read(self._answers, min(length - len(content), _PIECE))
+            if not piece:
+                raise EOFError
+            content += piece
+        return bytes(content)
+
+
+def _unpack(content: bytes) -> Iterator[object]:
+    stream = io.BytesIO(content)
+    while stream.tell() < len(content):
+        yield _DataUnpickler(stream).load()
+
+
+_lock = threading.Lock()
+_idle: list[_Process] = []
+
+
+def _call(name: str, arguments: tuple[Any, ...], limits: Limits, most: int = 1) -> Generator[object]:
+    """Call a function in a process that waits, or in a new one, and yield what it yields."""
+    process = _take()
+    try:
+        with closing(cast("Generator[object]", process.call(name, arguments, limits, most))) as answer:
+            yield from answer
+    finally:
+        if process.is_usable():
+            with _lock:
+                _idle.append(process)
+        else:
+            process.kill()
+
+
+def _take() -> _Process:
+    while True:
+        with _lock:
+            process = _idle.pop() if _idle else None
+        if process is None:
+            return _Process()
+        if process.is_usable():
+            return process
+        process.kill()
+
+
+@atexit.register
+def _end_all() -> None:
+    while _idle:
+        _idle.pop().kill()

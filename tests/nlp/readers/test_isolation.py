@@ -1,0 +1,203 @@
+"""Readers in a process of their own: what one file does there, no other file and no batch feels."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from lexveil.nlp.readers import Limits, Reason, UnreadableError, documents, isolation, records
+from tests.deadlines import wait_until
+
+MIB = 1 << 20
+
+
+def list_children() -> set[int]:
+    """The reading processes of this one."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {
+        pid
+        for task in tasks
+        for pid in map(int, task.read_text().split())
+        if b"lexveil.nlp.readers.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    }
+
+
+def test_documents_and_records_are_the_same_as_here(tmp_path: Path) -> None:
+    mail = EmailMessage()
+    mail["From"] = "ann@example.org"
+    mail.set_content("See.")
+    mail.add_attachment(b"First.", maintype="application", subtype="x", filename="a.txt")
+    (tmp_path / "a.eml").write_bytes(bytes(mail))
+    table = tmp_path / "a.csv"
+    table.write_text("id,text\n" + "".join(f'{n},"Clause {n}"\n' for n in range(300)))
+    path = tmp_path / "a.eml"
+    assert list(isolation.read_documents(path)) == list(documents.read_documents(path))
+    assert isolation.read_document(path) == documents.read_document(path)
+    slices = list(isolation.plan_slices(table, max_records=100))
+    assert slices == list(records.plan_slices(table, max_records=100))
+    for piece in slices:
+        assert list(isolation.read_slice(table, piece)) == list(records.read_slice(table, piece))
+    with pytest.raises(UnreadableError, match="empty"):
+        list(isolation.plan_slices(_write(tmp_path / "empty.csv", b"")))
+    (reading,) = isolation.read_documents(_write(tmp_path / "a.pdf", b"no PDF"))
+    assert reading.reason is Reason.wrong_suffix
+
+
+def _write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def test_one_process_reads_many_files_and_a_call_may_be_left(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", b"text\n" + b"x\n" * 1000)
+    list(isolation.read_documents(_write(tmp_path / "a.txt", b"x")))
+    before = list_children()
+    for _ in range(20):
+        (piece,) = isolation.plan_slices(path, max_records=1000)
+        assert len([*itertools.islice(isolation.read_slice(path, piece), 3)]) == 3
+        list(isolation.read_documents(tmp_path / "a.txt"))
+    inner = isolation.read_slice(path, piece)
+    next(inner)
+    (reading,) = isolation.read_documents(tmp_path / "a.txt")  # while another call is open
+    assert reading.text == "x"
+    assert len(list(inner)) == 999
+    assert len(list_children() | before) <= len(before) + 1
+
+
+class TestMemory:
+    LITTLE = Limits(max_memory=64 * MIB)
+
+    def test_a_file_that_takes_too_much(self, tmp_path: Path) -> None:
+        path = _write(tmp_path / "a.txt", b"word " * (10 * MIB))
+        assert [r.reason for r in isolation.read_documents(path, self.LITTLE)] == [Reason.over_memory]
+        assert [r.text for r in isolation.read_documents(_write(tmp_path / "b.txt", b"x"))] == ["x"]
+
+    def test_a_part_costs_itself(self, tmp_path: Path) -> None:
+        mail = EmailMessage()
+        mail["From"] = "ann@example.org"
+        mail.set_content("Before it.")
+        long = "".join(f"{number} and some more words of prose\n" for number in range(MIB)).encode()
+        mail.add_attachment(gzip.compress(long), maintype="application", subtype="x", filename="b.txt.gz")
+        mail.add_attachment(b"Last.", maintype="application", subtype="x", filename="c.txt")
+        found = list(isolation.read_documents(_write(tmp_path / "a.eml", bytes(mail)), self.LITTLE))
+        assert [reading.reason for reading in found] == [None, Reason.over_memory, None]
+        assert "[attachment not read: over_memory]" in str(found[0].text)
+
+    def test_a_record_costs_itself(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.jsonl"
+        with path.open("w") as file:
+            for number in range(200):
+                deep = ",".join(["[]"] * (2 * MIB)) if number == 150 else ""
+                file.write(json.dumps({"text": f"Text {number}."})[:-1] + f', "more": [{deep}]}}\n')
+        (piece,) = isolation.plan_slices(path, max_bytes=100 * MIB)
+        found = list(isolation.read_slice(path, piece, self.LITTLE))
+        assert [n for n, one in enumerate(found) if isinstance(one, Reason)] == [150]
+        assert found[150] is Reason.over_memory
+
+
+class TestTime:
+    def test_a_file_that_takes_too_long(self, tmp_path: Path) -> None:
+        path = _write(tmp_path / "a.docx", _slow_docx())
+        limits = Limits(max_seconds=0.2)
+        assert [r.reason for r in isolation.read_documents(path, limits)] == [Reason.over_time]
+
+    def test_a_part_costs_itself(self, tmp_path: Path) -> None:
+        mail = EmailMessage()
+        mail["From"] = "ann@example.org"
+        mail.set_content("Before it.")
+        mail.add_attachment(_slow_docx(), maintype="application", subtype="x", filename="b.docx")
+        mail.add_attachment(b"Last.", maintype="application", subtype="x", filename="c.txt")
+        path = _write(tmp_path / "a.eml", bytes(mail))
+        found = list(isolation.read_documents(path, Limits(max_seconds=0.2)))
+        assert [reading.reason for reading in found] == [None, Reason.over_time, None]
+
+    def test_many_files_may_take_longer_than_one(self, tmp_path: Path) -> None:
+        path = _write(tmp_path / "a.csv", b"text\n" + b"some words\n" * 300_000)
+        limits = Limits(max_seconds=0.2)
+        before = time.process_time()
+        assert sum(piece.count for piece in isolation.plan_slices(path, limits)) == 300_000
+        del before
+
+
+def _slow_docx() -> bytes:
+    """Takes about a second: many small paragraphs."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        xml = b"<w:p><w:r><w:t>word</w:t></w:r></w:p>" * 300_000
+        head = b'<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
+        archive.writestr("word/document.xml", head + xml + b"</w:document>")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+def test_a_process_that_dies_costs_its_file(tmp_path: Path, number: signal.Signals) -> None:
+    """As a native library would end it."""
+    list(isolation.read_documents(_write(tmp_path / "b.txt", b"x")))
+    path = _write(tmp_path / "a.docx", _slow_docx())
+    (child,) = list_children()
+
+    def strike() -> None:
+        wait_until(lambda: _is_running(child))
+        os.kill(child, number)
+
+    thread = threading.Thread(target=strike)
+    thread.start()
+    found = list(isolation.read_documents(path))
+    thread.join()
+    assert [reading.reason for reading in found] == [Reason.crashed]
+    assert [r.text for r in isolation.read_documents(tmp_path / "b.txt")] == ["x"]
+    assert child not in list_children()
+
+
+def _is_running(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "R"
+
+
+def test_nothing_but_data_comes_out() -> None:
+    """Hostile bytes may take the process over; its answers must not take over this one."""
+    for harmful in (os.system, subprocess.run, Path):
+        with pytest.raises(pickle.UnpicklingError):
+            list(isolation._unpack(pickle.dumps(harmful)))  # pyright: ignore[reportPrivateUsage]
+
+
+def test_the_process_has_no_secrets_and_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEXVEIL_DATABASE__URL", "postgresql://user:password@host/db")
+    isolation._end_all()  # pyright: ignore[reportPrivateUsage]
+    list(isolation.read_documents(_write(tmp_path / "a.txt", b"x")))
+    (child,) = list_children()
+    assert b"password" not in Path(f"/proc/{child}/environ").read_bytes()
+    assert "torch" not in Path(f"/proc/{child}/maps").read_text()
+
+
+def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from lexveil.nlp.readers import isolation\n"
+        "list(isolation.read_documents(Path(sys.argv[1])))\n"
+        "print(*Path('/proc/self/task').glob('*/children').__next__().read_text().split(), flush=True)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    path = _write(tmp_path / "a.txt", b"x")
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=False)
+    child = int(done.stdout)
+    wait_until(lambda: not Path(f"/proc/{child}").exists() or _is_gone(child))
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
