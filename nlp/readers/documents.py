@@ -8,7 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lexveil.nlp.readers import docx, eml, html, odt, pdf, plain, ppt, pptx, rtf, xls, xlsx, xml
+from lexveil.nlp.readers import (
+    docx,
+    eml,
+    html,
+    images,
+    mhtml,
+    msg,
+    odt,
+    p7m,
+    pdf,
+    plain,
+    ppt,
+    pptx,
+    rtf,
+    xls,
+    xlsx,
+    xml,
+)
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
 from lexveil.nlp.readers.contract import (
     Content,
@@ -50,6 +67,18 @@ _READERS: Mapping[str, Reader] = {
     ".odt": odt.read,
     ".pdf": pdf.read,
     ".eml": eml.read,
+    ".msg": msg.read,
+    ".mhtml": mhtml.read,
+    ".mht": mhtml.read,
+    ".p7m": lambda data, _: p7m.read(data),
+    ".p7s": lambda data, _: p7m.read(data),
+    ".png": images.read,
+    ".jpg": images.read,
+    ".jpeg": images.read,
+    ".tif": images.read,
+    ".tiff": images.read,
+    ".bmp": images.read,
+    ".gif": images.read,
     ".pptx": pptx.read,
     ".pptm": pptx.read,
     ".ppsx": pptx.read,

@@ -79,7 +79,7 @@ def read(data: bytes, limits: Limits) -> Content:
         raise UnreadableError(Reason.wrong_suffix)
     if _is_encrypted(message):
         raise UnreadableError(Reason.encrypted)
-    headers = [f"{name}: {value}" for name in _SHOWN for value in _iter_header(message, name)]
+    headers = [f"{name}: {value}" for name in _SHOWN for value in iter_header(message, name)]
     pieces: list[str] = ["\n".join(headers)] if headers else []
     parts: list[Part] = []
     size = len(data)
@@ -111,7 +111,8 @@ def _is_message(message: Message) -> bool:
     return not _KNOWN.isdisjoint(name.lower() for name in message.keys())  # noqa: SIM118  (a Message is no dict)
 
 
-def _iter_header(message: Message, wanted: str) -> Iterator[str]:
+def iter_header(message: Message, wanted: str) -> Iterator[str]:
+    """Yield the values of a header, decoded."""
     for name, value in message.raw_items():
         if name.lower() != wanted.lower():
             continue
