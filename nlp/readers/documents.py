@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lexveil.nlp.readers import (
+    doc,
     docx,
     eml,
     html,
@@ -22,6 +23,7 @@ from lexveil.nlp.readers import (
     ppt,
     pptx,
     rtf,
+    wpd,
     xls,
     xlsx,
     xml,
@@ -47,10 +49,6 @@ def _read_docx(data: bytes, limits: Limits) -> Content:
     return docx.read(data, limits, _read_chunk)
 
 
-def _read_doc(data: bytes, limits: Limits) -> str:
-    raise UnreadableError(Reason.unsupported)
-
-
 # One line per suffix. A reader gets the content and the limits, and returns a text or a `Content`.
 _READERS: Mapping[str, Reader] = {
     ".txt": lambda data, _: plain.read(data),
@@ -62,7 +60,9 @@ _READERS: Mapping[str, Reader] = {
     ".xhtml": lambda data, _: html.read(data),
     ".docx": _read_docx,
     ".docm": _read_docx,
-    ".doc": _read_doc,
+    ".doc": doc.read,
+    ".dot": doc.read,
+    ".wpd": wpd.read,
     ".rtf": lambda data, _: rtf.read(data),
     ".odt": odt.read,
     ".pdf": pdf.read,
