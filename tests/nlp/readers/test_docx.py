@@ -353,7 +353,8 @@ def test_watermarks_are_text(read: Callable[..., str], docx: Callable[..., bytes
     [
         ("chunk.html", b"<p>Ann <b>Other</b></p>", "Ann Other"),
         ("chunk.rtf", b"{\\rtf1 Ann Other\\par}", "Ann Other"),
-        ("chunk.mht", b"MIME-Version: 1.0", "[embedded document not read: unsupported]"),
+        ("chunk.mht", b"Content-Type: text/html\n\n<p>Ann <b>Other</b></p>", "Ann Other"),
+        ("chunk.xyz", b"...", "[embedded document not read: unsupported]"),
         ("chunk.pdf", b"no PDF", "[embedded document not read: wrong_suffix]"),
     ],
 )
@@ -398,4 +399,4 @@ def test_windows_separators_and_other_names(read: Callable[..., str], docx: Call
 def test_a_doc_is_what_it_contains(read: Callable[..., str], refusal: Callable[..., Reason]) -> None:
     assert read("a.doc", b"<!DOCTYPE HTML><html><body><p>Ann Other") == "Ann Other"
     assert read("a.doc", b"{\\rtf1 Ann Other}") == "Ann Other"
-    assert refusal("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)) is Reason.unsupported
+    assert refusal("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)) is Reason.broken
