@@ -36,7 +36,7 @@ _PACKAGES = {
     "xl/workbook.bin": ".xlsb",
     "content.xml": ".odt",
 }
-_TABLES = frozenset({".xls", ".xlsx", ".xlsb", ".xlsm"})
+_SAVED_AS_TEXT = frozenset({".doc", ".dot", ".xls", ".xlsx", ".xlsb", ".xlsm"})
 
 
 def detect_format(data: bytes, suffix: str) -> str:
@@ -62,8 +62,8 @@ def detect_format(data: bytes, suffix: str) -> str:
         return ".xml"
     if suffix == ".msg" and _MESSAGE.match(data):
         return ".eml"
-    # Programs of courts and banks export tables as text under the name of a workbook.
-    return ".txt" if suffix in _TABLES else suffix
+    # Programs of courts and banks export text under the names of documents and workbooks.
+    return ".txt" if suffix in _SAVED_AS_TEXT else suffix
 
 
 def _detect_archive(data: bytes, suffix: str) -> str:

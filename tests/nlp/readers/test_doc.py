@@ -93,6 +93,10 @@ def test_characters_of_two_units_keep_their_places(read: Read) -> None:
     assert read("a.doc", data) == "\U0001f600 The order \U0001f600\U0001f600 of\nthe court"
 
 
+def test_text_with_the_name_of_a_document(read: Read) -> None:
+    assert read("a.doc", "The order of Judge Müller".encode("cp1252")) == "The order of Judge Müller"
+
+
 def test_embedded_documents() -> None:
     pool = {"_1": {"Package": b"{\\rtf1 The embedded text}"}, "_2": {"\x01Ole10Native": b"x"}}
     outer, inner = read_content_documents("a.doc", doc(["The order"], more={"ObjectPool": pool}))
@@ -107,7 +111,6 @@ def test_what_is_refused(refusal: Refusal, monkeypatch: pytest.MonkeyPatch, tmp_
     assert refusal("a.doc", doc(["old"], magic=0xA5DC, version=0x65)) == Reason.unsupported
     assert refusal("a.doc", doc(["x"], magic=0)) == Reason.broken
     assert refusal("a.doc", doc(["x" * 1000]), Limits(max_text_bytes=100)) == Reason.decompression_bomb
-    assert refusal("a.doc", b"plain text") == Reason.wrong_suffix
     assert refusal("a.wpd", b"\xffWPC" + bytes(100)) == Reason.unsupported
     sound = doc(["The order of Judge Abernathy"], hidden=(3, 5))
     for size in range(600, len(sound), 512):
