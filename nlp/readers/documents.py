@@ -14,6 +14,7 @@ from lexveil.nlp.readers import (
     eml,
     html,
     images,
+    mbox,
     mhtml,
     msg,
     odt,
@@ -23,10 +24,12 @@ from lexveil.nlp.readers import (
     ppt,
     pptx,
     rtf,
+    tnef,
     wpd,
     xls,
     xlsx,
     xml,
+    zip_archive,
 )
 from lexveil.nlp.readers.compression import check_codec, open_regular, read_all, split_name
 from lexveil.nlp.readers.contract import (
@@ -41,12 +44,25 @@ from lexveil.nlp.readers.contract import (
     place_parts,
 )
 from lexveil.nlp.readers.formats import OFFICE_SUFFIXES, detect_format
+from lexveil.nlp.readers.pdf_attachments import read_attachments
 
 Reader = Callable[[bytes, Limits], str | Content]
 
 
 def _read_docx(data: bytes, limits: Limits) -> Content:
     return docx.read(data, limits, _read_chunk)
+
+
+def _read_pdf(data: bytes, limits: Limits) -> Content:
+    attached = read_attachments(data) if pdf.is_pdf(data) else []
+    try:
+        content = pdf.read(data, limits)
+    except UnreadableError:
+        if not attached:
+            raise
+        return Content("", attached, {Note.unread_page: 1})  # the cover of a portfolio may be a picture
+    found = content if isinstance(content, Content) else Content(content)
+    return replace(found, parts=[*found.parts, *attached])
 
 
 # One line per suffix. A reader gets the content and the limits, and returns a text or a `Content`.
@@ -65,7 +81,7 @@ _READERS: Mapping[str, Reader] = {
     ".wpd": wpd.read,
     ".rtf": lambda data, _: rtf.read(data),
     ".odt": odt.read,
-    ".pdf": pdf.read,
+    ".pdf": _read_pdf,
     ".eml": eml.read,
     ".msg": msg.read,
     ".mhtml": mhtml.read,
@@ -94,12 +110,17 @@ _READERS: Mapping[str, Reader] = {
     ".akn": xml.read,
     ".nxml": xml.read,
     ".tei": xml.read,
+    ".mbox": mbox.read,
+    ".tnef": tnef.read,
+    ".zip": zip_archive.read,
     ".emlx": lambda data, limits: eml.read(eml.unwrap_emlx(data), limits),
 }
 DOCUMENT_SUFFIXES = frozenset(_READERS)
 """Each may be followed by `.gz`, `.zst`, `.bz2` or `.xz`."""
 # Tables inside of a container are texts: only as files of their own do their rows become documents.
 _TABLES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log"})
+_FOUND_BY_CONTENT = frozenset({".eml", ".mbox"})
+_HEAD = 4096
 _ATTACHMENT = "[attachment]"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufdd0-\ufdef]+")
 _MAX_NAME = 250
@@ -373,14 +394,18 @@ class _Walk:
         return Reason.decompression_bomb if self._bytes > self._limits.max_total_bytes else None
 
     def _read_file(self, path: Path) -> Content:
-        if split_name(path.name)[0] not in DOCUMENT_SUFFIXES:
-            raise UnreadableError(Reason.unsupported)
+        suffix, codec = split_name(path.name)
         with open_regular(path) as raw:
+            if suffix not in DOCUMENT_SUFFIXES:
+                # A name tells nothing in a maildir.
+                suffix = "" if codec else _detect_suffix(raw.read(_HEAD))
+                if suffix not in _FOUND_BY_CONTENT:
+                    raise UnreadableError(Reason.unsupported)
             size = raw.seek(0, io.SEEK_END)
             if size > self._limits.max_bytes:
                 raise UnreadableError(Reason.over_size)
             raw.seek(0)
-            return _read_bounded(path.name, raw.read(size), self._limits)
+            return read_bytes(raw.read(size), suffix, codec, self._limits)
 
 
 def _translate_errors(read: Callable[[], Content]) -> Content | Reason:
@@ -431,8 +456,10 @@ def _describe(reason: Reason) -> str:
 
 
 def _clean_name(name: str) -> str:
-    """Return a name that has a UTF-8 form, without control characters and without the way to a root."""
-    return _CONTROL.sub(" ", escape_name(name.replace("\\", "/"))).strip("/ ")[-_MAX_NAME:]
+    """Return a name that has a UTF-8 form, without control characters, and leads nowhere else."""
+    shown = _CONTROL.sub(" ", escape_name(name.replace("\\", "/")))
+    steps = [step.strip() for step in shown.split("/")]
+    return "/".join(step for step in steps if step not in ("", ".", ".."))[-_MAX_NAME:].lstrip("/")
 
 
 def _make_unique(name: str, taken: set[str]) -> str:
@@ -446,4 +473,10 @@ def _make_unique(name: str, taken: set[str]) -> str:
 
 def _detect_suffix(data: bytes) -> str:
     """Return the suffix of the format of a content whose name tells none; "" for none that is certain."""
+    if data.startswith(tnef.MAGIC):
+        return ".tnef"
+    if mbox.is_mbox(data):
+        return ".mbox"
+    if eml.is_message(data):
+        return ".eml"
     return detect_format(data, "") if len(data) >= 4 else ""

@@ -1,7 +1,8 @@
 """E-mail (RFC 5322) to text: the main headers and the body. Attachments are documents of their own.
 
 Of alternatives, the plain text is read; the HTML, if there is none, or if it is but a note that refers to it.
-What is attached to any of them, as Apple Mail does, is kept, also where the body is not.
+What is attached to any of them, as Apple Mail does, is kept, also where the body is not. So are the files
+that old programs wrote into the body (uuencode).
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _KNOWN = {
     "return-path",
 }  # fmt: skip
 _SUFFIXES = {
+    "application/ms-tnef": ".tnef",
+    "application/vnd.ms-tnef": ".tnef",
     "application/pdf": ".pdf",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
     "text/html": ".html",
@@ -56,6 +59,12 @@ _MAX_PARSED_HEADER = 50_000
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?\s]*)\?=(?:\s+(?==\?))?")
 _STUB = 5
 """How many times the letters of the plain version the HTML has, if the former is but a note."""
+_USUAL = {b"from", b"to", b"subject", b"date", b"received", b"message-id", b"return-path", b"delivered-to"}
+_NAMED = re.compile(rb"[!-9;-~]{1,100}:")
+_LONGEST_HEAD = 4096
+_REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
+_UU_BEGIN = re.compile(r"^begin [0-7]{3,4} ([^\r\n]+)\r?\n", re.MULTILINE)
+_UU_END = re.compile(r"^end[ \t]*\r?$", re.MULTILINE)
 _AS_IT_IS = email.policy.default.clone(refold_source="none")
 _FOLD = re.compile(r"\r?\n[ \t]*")
 
@@ -93,6 +102,13 @@ def read(data: bytes, limits: Limits) -> Content:
         if size > limits.max_text_bytes:
             raise UnreadableError(Reason.decompression_bomb)
     return Content("\n\n".join(pieces), parts)
+
+
+def is_message(data: bytes) -> bool:
+    """Return True if the data begins with headers of a message, two of which every message has."""
+    head = data[:_LONGEST_HEAD].split(b"\n\n")[0].split(b"\r\n\r\n")[0]
+    names = {line.partition(b":")[0].lower() for line in head.splitlines() if not line[:1].isspace()}
+    return len(names & _USUAL) > 1 and bool(_NAMED.match(head))
 
 
 def unwrap_emlx(data: bytes) -> bytes:
@@ -169,16 +185,35 @@ def _iter_part(part: Message, depth: int) -> Iterator[str | Part]:
         yield Part(_name_part(part), Reason.encrypted)
     elif kind == "multipart/alternative":
         yield from _iter_alternative(part, depth)
+    elif kind in _REPORTS and part.is_multipart():
+        yield "\n\n".join(str(inner).strip() for inner in _iter_children(part))
     elif kind.startswith("message/") and part.is_multipart():
-        for inner in map(_decode_message, _iter_children(part), repeat(part)):
-            yield _attach_message(inner, part)
+        yield from _attach_messages(part)
     elif part.is_multipart():
         for inner in _iter_children(part):
             yield from _iter_part(inner, depth + 1)
     elif kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
-        yield _read_body(part, kind)
+        yield from _split_uuencoded(_read_body(part, kind))
     else:
         yield Part(_name_part(part), _decode_payload(part))
+
+
+def _split_uuencoded(text: str) -> Iterator[str | Part]:
+    """Yield a text, with the files in it that old programs wrote there in letters."""
+    start = 0
+    for opening in _UU_BEGIN.finditer(text) if "\nend" in text else ():
+        closing = _UU_END.search(text, opening.end())
+        if opening.start() < start or closing is None:
+            continue
+        try:
+            lines = text[opening.end() : closing.start()].encode("ascii").splitlines()
+            data = b"".join(binascii.a2b_uu(line) for line in lines if line.strip())
+        except (binascii.Error, UnicodeEncodeError):
+            continue
+        yield text[start : opening.start()]
+        yield Part(opening[1].strip(), data)
+        start = closing.end()
+    yield text[start:]
 
 
 def _decode_message(inner: Message, part: Message) -> Message:
@@ -192,12 +227,14 @@ def _decode_message(inner: Message, part: Message) -> Message:
     return email.message_from_bytes(data, policy=email.policy.default)
 
 
-def _attach_message(inner: Message, part: Message) -> Part:
+def _attach_messages(part: Message) -> Iterator[Part]:
     name = part.get_filename() or "message.eml"
-    if _is_message(inner):
-        data = inner.as_bytes(policy=_AS_IT_IS)
-        return Part(name if name.lower().endswith(".eml") else f"{name}.eml", data)
-    return Part(f"{name}.txt", _decode_payload(inner))
+    for inner in map(_decode_message, _iter_children(part), repeat(part)):
+        if _is_message(inner):
+            data = inner.as_bytes(policy=_AS_IT_IS)
+            yield Part(name if name.lower().endswith(".eml") else f"{name}.eml", data)
+        elif data := _decode_payload(inner):
+            yield Part(f"{name}.txt", data)
 
 
 def _iter_alternative(part: Message, depth: int) -> Iterator[str | Part]:

@@ -72,7 +72,7 @@ def _detect_archive(data: bytes, suffix: str) -> str:
             names = {name.replace("\\", "/") for name in archive.namelist()}
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
         return suffix
-    return next((found for name, found in _PACKAGES.items() if name in names), suffix or ".docx")
+    return next((found for name, found in _PACKAGES.items() if name in names), suffix or ".zip")
 
 
 def _detect_compound_file(data: bytes, suffix: str) -> str:

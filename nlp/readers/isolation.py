@@ -58,7 +58,7 @@ _DATA = {
 
 def read_documents(path: Path, limits: Limits | None = None) -> Iterator[Reading]:
     """Read the documents of a file, as `documents.read_documents` does."""
-    return _read_readings("documents", (path,), limits or Limits())
+    return _read_readings("documents", (path.absolute(),), limits or Limits())
 
 
 def read_content_documents(name: str, data: bytes, limits: Limits | None = None) -> Iterator[Reading]:
@@ -73,7 +73,7 @@ def read_document(path: Path, limits: Limits | None = None) -> str:
         UnreadableError: The file cannot be read.
     """
     limits = limits or Limits()
-    with closing(_call("whole", (path, limits), limits)) as answer:
+    with closing(_call("whole", (path.absolute(), limits), limits)) as answer:
         return cast(str, next(answer))
 
 
@@ -86,7 +86,7 @@ def plan_slices(
         UnreadableError: As there; and wherever the process dies.
     """
     limits = limits or Limits()
-    yield from cast(Iterator[Slice], _call("plan", (path, limits, max_records, max_bytes), limits))
+    yield from cast(Iterator[Slice], _call("plan", (path.absolute(), limits, max_records, max_bytes), limits))
 
 
 def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterator[Record | Reason]:
@@ -100,7 +100,7 @@ def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterat
     most, before = _RECORDS_PER_FRAME, -1
     while given < piece.count:
         try:
-            with closing(_call("slice", (path, piece, limits, given), limits, most)) as records:
+            with closing(_call("slice", (path.absolute(), piece, limits, given), limits, most)) as records:
                 for record in records:
                     yield cast("Record | Reason", record)
                     given += 1

@@ -23,7 +23,8 @@ from lexveil.nlp.readers.pdf_layout import Row, arrange_lines
 from lexveil.nlp.readers.pdf_pages import join_pages
 from lexveil.nlp.readers.pdf_words import Layer, read_words
 
-_LOCK = threading.Lock()
+LOCK = threading.Lock()
+"""Held while PDFium is called."""
 _HEADER_WITHIN = 1024
 """Number of bytes that may precede the header: PDF 1.7 (ISO 32000-1), annex H, note 13."""
 _FEW_LETTERS = 20
@@ -55,7 +56,7 @@ def read(data: bytes, limits: Limits) -> str:
     """
     if not is_pdf(data):
         raise UnreadableError(Reason.wrong_suffix)
-    with _LOCK:
+    with LOCK:
         reason = Reason.broken
         try:
             document = pypdfium2.PdfDocument(data)

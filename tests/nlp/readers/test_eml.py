@@ -225,7 +225,7 @@ def test_a_forwarded_chain_keeps_every_sender(read: Callable[..., str]) -> None:
         ("lease.PDF", "application/octet-stream", b"no PDF", "[attachment not read: wrong_suffix]"),
         ("scan", "application/pdf", b"%PDF-1.4 damaged", "[attachment not read: broken]"),
         ("letter.rtf", "text/rtf", b"{\\rtf1 no secret}", "no secret"),
-        ("winmail.dat", "application/ms-tnef", b"\x78\x9f\x3e\x22", "[attachment not read: unsupported]"),
+        ("winmail.dat", "application/ms-tnef", b"\x78\x9f\x3e\x22", "[attachment not read: empty]"),
         ("empty.txt", "text/plain", b"", "[attachment not read: empty]"),
         ("bomb.txt.gz", "application/gzip", BOMB, "[attachment not read: decompression_bomb]"),
         ("../../etc/passwd.txt", "application/octet-stream", b"a name", "[attachment]\n\na name"),

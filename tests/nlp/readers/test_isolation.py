@@ -57,6 +57,18 @@ def test_documents_and_records_are_the_same_as_here(tmp_path: Path) -> None:
     assert reading.reason is Reason.wrong_suffix
 
 
+def test_a_path_is_that_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        _write(Path("a.txt"), name.encode())
+        _write(Path("a.csv"), b"text\n" + name.encode())
+        assert isolation.read_document(Path("a.txt")) == name
+        assert [reading.text for reading in isolation.read_documents(Path("a.txt"))] == [name]
+        (piece,) = isolation.plan_slices(Path("a.csv"))
+        assert list(isolation.read_slice(Path("a.csv"), piece)) == [{"text": name}]
+
+
 def _write(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
     return path
