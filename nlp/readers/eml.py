@@ -51,6 +51,7 @@ _SUFFIXES = {
 }
 _ADDRESSES = {"from", "to", "cc", "bcc"}
 _MAX_DEPTH = 8
+_LONGEST_FIELD = 2000
 _EMLX_DIGITS = 12
 _HEAD = 1024
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -101,7 +102,17 @@ def read(data: bytes, limits: Limits) -> Content:
         size += len(pieces[-1])
         if size > limits.max_text_bytes:
             raise UnreadableError(Reason.decompression_bomb)
-    return Content("\n\n".join(pieces), parts)
+    return Content("\n\n".join(pieces), parts, fields=_read_fields(message))
+
+
+def _read_fields(message: Message) -> dict[str, str]:
+    """Return what the headers say: that it is a mail, its date, subject, author and recipients."""
+    names = {"date": ("Date",), "title": ("Subject",), "author": ("From",), "parties": ("From", "To", "Cc")}
+    found = {
+        field: "; ".join(value for name in headers for value in iter_header(message, name))[:_LONGEST_FIELD]
+        for field, headers in names.items()
+    }
+    return {"kind": "mail", **{field: value for field, value in found.items() if value}}
 
 
 def is_message(data: bytes) -> bool:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -44,6 +45,20 @@ _TEXT_PLACES = (
     "full_text", "fulltext", "body",
 )  # fmt: skip
 """Where public collections of judgments keep the text of a record that has no field `text`."""
+
+_FACTS = {
+    "kind": ("kind", "type", "document_type", "doc_type"),
+    "court": ("court.name", "court.slug", "court", "court_name", "court_id", "fields.court"),
+    "date": ("date_filed", "decision_date", "date", "dateFiled", "judgment_date", "fields.date"),
+    "number": (
+        "docket_number", "docketNumber", "docket.docket_number", "file_number", "case_number", "reference",
+        "number", "fields.file_number",
+    ),
+    "title": ("case_name", "caseName", "name", "name_abbreviation", "title", "fields.title"),
+    "parties": ("parties.name", "parties", "party_name"),
+}  # fmt: skip
+"""Where public collections of judgments keep the facts about a record."""
+_LONGEST_FACT = 2000
 
 Record = Mapping[str, object]
 
@@ -147,6 +162,24 @@ def get_field(record: Record, dotted: str) -> object | None:
         if not isinstance(inner, Mapping):
             return None
         record = cast("Record", inner)
+
+
+def find_fields(record: Record) -> dict[str, str]:
+    """Return the facts that a record states where the collections of courts keep them.
+
+    They are kind, court, date, number, title and parties, as far as they are words or numbers.
+    """
+    found = {
+        field: next((fact for place in places if (fact := _to_fact(get_field(record, place)))), "")
+        for field, places in _FACTS.items()
+    }
+    return {field: fact for field, fact in found.items() if fact}
+
+
+def _to_fact(value: object) -> str:
+    values = cast("list[object]", value) if isinstance(value, list | tuple) else [value]
+    words = [str(one).strip() for one in values if isinstance(one, str | int | date)]
+    return "; ".join(filter(None, words))[:_LONGEST_FACT]
 
 
 def _add_text(record: Record) -> Record:

@@ -1,9 +1,10 @@
 """XML to text: judgments (Akoma Ntoso, LegalDocML), TEI, JATS, dockets and other XML of courts.
 
 No vocabulary needs to be known. An element is a part of a line if elements of its name often stand beside
-text in their parents, as emphasis does; else it is a block with lines of its own. The file is parsed twice,
-as a stream: first to count, then to write. Known are only the usual names of emphasis, of table cells and
-rows, of notes, which follow the text, of numbers, which stand before their paragraphs, and of metadata.
+text in their parents, as emphasis does; else it is a block with lines of its own. The file is parsed as a
+stream, thrice: to count, to write, and for the facts that it states. Known are only the usual names of
+emphasis, of table cells and rows, of notes, which follow the text, of numbers, which stand before their
+paragraphs, and of metadata.
 
 Entities that the file declares itself are expanded, within the parser's bound; no external one is followed.
 """
@@ -17,9 +18,10 @@ from typing import Any, Protocol
 from xml.parsers import expat
 
 from lexveil.nlp.readers import html
-from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Reason, UnreadableError
 from lexveil.nlp.readers.layout import TextLayout
 from lexveil.nlp.readers.plain import check_is_text, decode
+from lexveil.nlp.readers.xml_fields import FieldCollector
 
 _DROPPED = {"style", "script", "binarydata", "bindata"}
 _AKOMA_NTOSO_DROPPED = {"meta"}
@@ -55,8 +57,8 @@ _WORD_XML = "wordprocessingml", "office/word/2003/wordml"
 _SEPARATOR = "}"
 
 
-def read(data: bytes, limits: Limits) -> str:
-    """Read the text of an XML file.
+def read(data: bytes, limits: Limits) -> Content:
+    """Read an XML file.
 
     Args:
         data: Content of the file.
@@ -67,7 +69,7 @@ def read(data: bytes, limits: Limits) -> str:
     """
     check_is_text(data)
     if _IS_HTML.search(data[:_HEAD]):
-        return html.read(data)  # which knows what is shown
+        return Content(html.read(data))  # which knows what is shown
     if not decode(data[:_HEAD]).lstrip("\ufeff \t\r\n").startswith("<"):
         raise UnreadableError(Reason.wrong_suffix)
     data = _replace_entities(data)
@@ -83,12 +85,14 @@ def read(data: bytes, limits: Limits) -> str:
         raise UnreadableError(Reason.broken) from None
 
 
-def _read(data: bytes, limits: Limits) -> str:
+def _read(data: bytes, limits: Limits) -> Content:
     kinds = _Kinds()
     _parse(data, kinds)
     writer = _Writer(kinds.inline(), limits)
     _parse(data, writer)
-    return writer.text()
+    facts = FieldCollector()
+    _parse(data, facts)
+    return Content(writer.text(), fields=facts.fields())
 
 
 def _replace_entities(data: bytes) -> bytes:

@@ -356,6 +356,7 @@ def _to_document(
         label=read_label(record, names["label_field"]),
         split=read_word(record, names["split_field"]),
         item=item.identity,
+        fields={} if item.piece is None else record_files.find_fields(record),
     )
 
 

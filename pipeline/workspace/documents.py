@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lexveil.pipeline.records import Document
 from lexveil.pipeline.workspace import tables
@@ -134,17 +135,42 @@ def read_raw(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> list[D
         index: index of the part.
         doc_ids: ids of the documents.
     """
+    return [
+        Document(row["doc_id"], row["owner"], row["label"], row["split"], content["text"])
+        for row, content in _iter_raw(workspace, index, doc_ids)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is sealed beside the text of a document.
+
+    Attributes:
+        source_id: id in its source: the name of its file, or the value of the id field.
+        fields: facts that its format states, such as court, date and parties. They are personal, as its text.
+    """
+
+    source_id: str = field(repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+def read_origins(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict[str, Origin]:
+    """Read where the given documents of one raw part come from, by their ids; see `read_raw`."""
+    return {
+        row["doc_id"]: Origin(content["id"], content.get("fields", {}))
+        for row, content in _iter_raw(workspace, index, doc_ids)
+    }
+
+
+def _iter_raw(
+    workspace: Workspace, index: int, doc_ids: Iterable[str]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the row and the unsealed content of documents."""
     wanted = set(doc_ids)
     keys = workspace.keys.existing_keys(sorted(wanted))
     path = tables.part_path(workspace.raw, index)
     columns = ["doc_id", "owner", "label", "split", "payload"]
-    rows = tables.read_part(path, columns).to_pylist() if wanted else []
-    documents: list[Document] = []
-    for row in rows:
+    for row in tables.read_part(path, columns).to_pylist() if wanted else []:
         doc_id, sealed = row["doc_id"], row.pop("payload")  # frees each ciphertext once its text is there
         if doc_id in wanted and doc_id in keys:
-            payload = unseal(keys[doc_id], sealed, f"raw:{doc_id}")
-            del sealed
-            text = json.loads(payload)["text"]
-            documents.append(Document(doc_id, row["owner"], row["label"], row["split"], text))
-    return documents
+            yield row, json.loads(unseal(keys[doc_id], sealed, f"raw:{doc_id}"))

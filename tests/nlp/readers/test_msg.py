@@ -115,3 +115,14 @@ def test_what_is_refused(refusal: Refusal) -> None:
     assert refusal("a.msg", b"text") == Reason.wrong_suffix
     assert refusal("a.msg", build_compound_file({"Else": b"x"})) == Reason.wrong_suffix
     assert refusal("a.msg", build_compound_file(message({}))[:900]) in (Reason.broken, Reason.wrong_suffix)
+
+
+def test_facts_of_a_message() -> None:
+    (reading,) = read_content_documents("a.msg", build_compound_file(message({"p1000001F": wide("yes")})))
+    assert reading.fields == {
+        "kind": "mail",
+        "date": "Sun, 03 May 2020 12:00:00 +0000",
+        "title": "Offer in Roe v. Doe",
+        "author": "Anna Śmiała <anna@example.org>",
+        "parties": "Anna Śmiała <anna@example.org>; Bob Example <bob@example.org>; /o=x",
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lexveil.nlp.readers import Reason, UnreadableError
-from lexveil.nlp.readers.records import get_field, is_record_file, plan_slices, read_slice
+from lexveil.nlp.readers.records import find_fields, get_field, is_record_file, plan_slices, read_slice
 
 Records = list[Mapping[str, object] | Reason]
 
@@ -175,3 +175,15 @@ def test_the_text_is_found_where_collections_of_courts_keep_it(
     (read_record,) = read(tmp_path / "r.json", json.dumps(record).encode())
     assert isinstance(read_record, Mapping)
     assert get_field(read_record, "text") == text
+
+
+def test_facts_of_records_of_the_collections_of_courts() -> None:
+    case = {
+        "name": "Roe v. Doe", "decision_date": "1920-05-03", "docket_number": "12",
+        "court": {"id": 7, "name": "Supreme Court"}, "parties": ["Jane Roe", "John Doe"], "type": None,
+    }  # fmt: skip
+    assert find_fields(case) == {
+        "title": "Roe v. Doe", "date": "1920-05-03", "number": "12", "court": "Supreme Court",
+        "parties": "Jane Roe; John Doe",
+    }  # fmt: skip
+    assert find_fields({"text": "x", "court": {"id": 7}, "name": {"a": 1}}) == {}

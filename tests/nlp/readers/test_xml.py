@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lexveil.nlp.readers import Limits, Reason
+from lexveil.nlp.readers.documents import read_content_documents
 
 Read = Callable[..., str]
 Refusal = Callable[..., Reason]
@@ -119,3 +120,20 @@ def test_what_cannot_be_read(refusal: Refusal) -> None:
 
 def test_deep_nesting_takes_no_time_and_no_stack(read: Read) -> None:
     assert read("a.xml", b"<a>" * 200_000 + b"x" + b"</a>" * 200_000) == "x"
+
+
+def test_facts_of_a_judgment_and_of_a_docket() -> None:
+    (judgment,) = read_content_documents("j.akn", JUDGMENT.encode())
+    assert judgment.fields == {"kind": "judgment", "date": "2020-05-03", "parties": "Marianne Oberholzer"}
+    docket = (
+        "<docket><court>nysd</court><docket_num>1:17-cv-1</docket_num><case_name>Roe v. Doe</case_name>"
+        "<party><name>Jane Roe</name><attorney>X</attorney></party><party><name>John Doe</name></party>"
+        "</docket>"
+    )
+    (reading,) = read_content_documents("d.xml", docket.encode())
+    assert reading.fields == {
+        "court": "nysd",
+        "number": "1:17-cv-1",
+        "title": "Roe v. Doe",
+        "parties": "Jane Roe; John Doe",
+    }

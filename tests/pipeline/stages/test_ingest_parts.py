@@ -13,7 +13,7 @@ from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.records import CountKind
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
-from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
+from lexveil.pipeline.workspace.documents import read_origins, read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import content_id
 
@@ -132,3 +132,24 @@ def test_one_attachment_is_erased_alone(folder: Path, named: str) -> None:
     ingest(workspace, [folder])
     assert len(erase(workspace, named.format(folder=folder.resolve())).doc_ids) == 1
     assert len(rows(workspace)) == 4
+
+
+def test_facts_that_a_format_states_are_sealed_with_the_document(folder: Path) -> None:
+    (folder / "case.jsonl").write_text(
+        '{"text": "An order.", "court": "Court of Roe", "date_filed": "1920-05-03"}\n'
+    )
+    workspace = open_workspace(folder)
+    ingest(workspace, [folder])
+    ids = workspace.catalogue.read().to_pylist()
+    origins = [
+        origin
+        for index in {row["shard"] for row in ids}
+        for origin in read_origins(workspace, index, [row["doc_id"] for row in ids]).values()
+    ]
+    facts = {origin.source_id: origin.fields for origin in origins}
+    assert facts["case.jsonl#0"] == {"court": "Court of Roe", "date": "1920-05-03"}
+    mail_facts = facts["letter.eml"]
+    assert (mail_facts["title"], mail_facts["author"]) == ("The lease", "Ann Other <ann@example.org>")
+    stored = b"".join(path.read_bytes() for path in workspace.root.rglob("*") if path.is_file())
+    assert b"Court of Roe" not in stored
+    assert b"ann@example.org" not in stored
