@@ -29,7 +29,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,12 @@ import numpy as np
 from benchmarks.contract import Figure, Outcome, run
 from fixtures import uploads
 from lexveil.pipeline.serving import wire
-from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
+from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.pool import WorkerLimits
+from lexveil.pipeline.serving.server.quotas import QuotaLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.activation import Activation
@@ -76,7 +77,12 @@ def serve_for_benchmark(told: str) -> None:
         workers=WorkerLimits(workers=wanted["workers"]),
     )
     offer = Offer(ServedModel(head_named(wanted["head"])), [f"label {n}" for n in range(CLASSES)])
-    serve(offer, Path(wanted["folder"]), ListenOptions(port=wanted["port"], header_seconds=5), limits)
+    serve(
+        offer,
+        ServerState(Path(wanted["folder"])),
+        ListenOptions(port=wanted["port"], header_seconds=5),
+        limits,
+    )
 
 
 class Server:
@@ -89,7 +95,7 @@ class Server:
             self.port: int = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.head = head_named(head)
-        keys = ApiKeys(ServerState(folder).folder)
+        keys = ApiKeys(ServerState(folder).api_keys)
         self._operator = {"Authorization": f"Bearer {keys.issue('operator')}"}
         self.tenants = {name: f"Bearer {keys.issue(name)}" for name in ("honest", "attacker")}
         told = {"folder": str(folder), "head": head, "workers": workers, "port": self.port}
@@ -234,7 +240,7 @@ def keep_classifying(
 @contextlib.contextmanager
 def clients(
     server: Server, honest: Honest, count: int, *, decrypt_every: int = 25, patient: bool = False
-) -> Iterator[Seen]:
+) -> Generator[Seen, None, None]:
     """`count` clients at work while the context lasts."""
     seen, stop = Seen(), threading.Event()
 

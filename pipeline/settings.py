@@ -252,8 +252,19 @@ class EncryptedSettings(_Section):
     # Total variation between a tenant's answers of a sealed head and answers of logits alone; beyond it, 429.
     # 0.25 are a million documents of a network, a billion of a linear head (in blocks of eight)
     leakage_limit: Annotated[float, Field(gt=0, le=1)] = 0.25
+    # URL of the PostgreSQL database, no workspace's, that replicas of the endpoint share; None: one server,
+    # whose state is in its folder
+    state_url: Annotated[PostgresUrl | None, Field(repr=False)] = None
+    # 64 hexadecimal digits, the same for all replicas, which seal with them what is secret in that database
+    state_key: Annotated[str | None, Field(pattern=r"^[0-9a-fA-F]{64}$", repr=False)] = None
     # Limits of single tenants, by name, which override those above
     tenants: dict[TenantName, TenantSettings] = {}
+
+    @model_validator(mode="after")
+    def _check_state(self) -> Self:
+        if (self.state_url is None) != (self.state_key is None):
+            raise PydanticCustomError(_REFUSED, "state_url: replicas need state_url and state_key")
+        return self
 
 
 class Settings(_Section):
@@ -276,6 +287,15 @@ class Settings(_Section):
         default=None, repr=False
     )  # a Dask or Ray cluster; None: one on this machine
     shard_seconds: PositiveInt = 7200  # a worker that takes longer for a shard is stopped
+
+    @model_validator(mode="after")
+    def _check_databases(self) -> Self:
+        state = self.encrypted.state_url
+        if state is not None and state in (self.database.url, self.ledger.url):
+            raise PydanticCustomError(
+                _REFUSED, "encrypted.state_url: the endpoint needs a database of its own, not the workspace's"
+            )
+        return self
 
 
 def find_settings_file(config: Path | None = None) -> Path | None:

@@ -128,31 +128,31 @@ def serve(
     lexveil.toml.
     """
     from lexveil.pipeline.serving import endpoint
-    from lexveil.pipeline.serving.server.state import open_log
 
     sections = {"encrypted": {"host": host, "port": port, "workers": workers}}
+    workspace = None if bundle is not None or state is not None else options.open(**sections)
+    settings = options.settings(**sections) if workspace is None else workspace.settings
     if list_api_keys:
-        asked = endpoint.locate_state(options.open(**sections)) if state is None else state
-        console.show({"api_keys": endpoint.list_api_keys(asked)}, options.as_json)
+        asked = state or (locate_server_state() if workspace is None else endpoint.locate_state(workspace))
+        console.show({"api_keys": endpoint.list_api_keys(asked, settings.encrypted)}, options.as_json)
         return
-    if bundle is not None or state is not None:
-        settings = options.settings(**sections)
-        folder = state or locate_server_state()
-        log, serve_now = open_log(folder), lambda: _serve_bundle(bundle, folder, settings, attached, options)
-    else:
-        workspace = options.open(**sections)
-        _, folder = endpoint.prepare_folders(workspace)
-        log, serve_now = workspace.log, lambda: _serve_workspace(workspace, model, wait, options.as_json)
+    folder = state or (locate_server_state() if workspace is None else endpoint.prepare_folders(workspace)[1])
+    if new_api_key is None and revoke_api_key is None:
+        if workspace is None:
+            _serve_bundle(bundle, folder, settings, attached, options)
+        else:
+            _serve_workspace(workspace, model, wait, options.as_json)
+        return
+    opened = endpoint.open_state(folder, settings.encrypted)
+    log = opened.log if workspace is None else workspace.log
     if new_api_key is not None:
         with log.record("issue-api-key"):
-            key = endpoint.issue_api_key(folder, new_api_key, expires_in)
+            key = endpoint.issue_api_key(opened, new_api_key, expires_in)
         console.show({"tenant": new_api_key, "api_key": key, "note": "shown this once"}, options.as_json)
     elif revoke_api_key is not None:
         with log.record("revoke-api-key"):
-            endpoint.revoke_api_key(folder, revoke_api_key)
+            endpoint.revoke_api_key(opened, revoke_api_key)
         console.show({"revoked": revoke_api_key}, options.as_json)
-    else:
-        serve_now()
 
 
 def locate_server_state() -> Path:

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.local_token import is_loopback
-from lexveil.pipeline.serving.server.access import ApiKeys, KeyUses, QuotaLimits, Quotas
+from lexveil.pipeline.serving.server.access import ApiKeys, KeyTable, KeyUses
 from lexveil.pipeline.serving.server.app import ServerLimits
+from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.files import TABLES, KeyFile
 from lexveil.pipeline.serving.server.leakage import read_variations
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.serving.server.pool import WorkerLimits
+from lexveil.pipeline.serving.server.quotas import LocalUsages, QuotaLimits, Quotas, Usages
 from lexveil.pipeline.serving.server.sandbox import confine_server
 from lexveil.pipeline.serving.server.sessions import SessionLimits
-from lexveil.pipeline.serving.server.state import ServerState, open_log, read_database
+from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.tables import SqliteTables, StateTables
 from lexveil.pipeline.settings import MIB, EncryptedSettings, TenantSettings
 from lexveil.pipeline.workspace.storage import make_state_folder
 
 if TYPE_CHECKING:
+    from lexveil.pipeline.serving.server.replicas import SharedState
     from lexveil.pipeline.workspace.workspace import Workspace
 
 log = logging.getLogger("lexveil.serving")
 
+_DATABASE_FILES = ("sslrootcert", "sslcert", "sslkey", "passfile")
 _CPU_SECONDS = 75.0  # a minute of a worker, and a quarter for what requests cost the server itself
 
 
@@ -38,7 +46,7 @@ def serve_bundle(
     interrupted: Callable[[], bool] = lambda: False,
     announce: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve what a bundle offers until interrupted. This needs no workspace, no master key and no database.
+    """Serve what a bundle offers until interrupted. This needs no workspace and no master key.
 
     `confine` should be called first, where this is all that the process is for.
 
@@ -52,9 +60,34 @@ def serve_bundle(
     Raises:
         EndpointError: the address or a folder cannot be used.
     """
-    listen, limits = _build_listen_options(settings), build_limits(settings)
-    with open_log(state).record("serve"):
-        serve(ServingBundle(bundle), state, listen, limits, interrupted, announce)
+    listen, limits, opened = (
+        _build_listen_options(settings),
+        build_limits(settings),
+        open_state(state, settings),
+    )
+    with opened.log.record("serve"):
+        serve(ServingBundle(bundle), opened, listen, limits, interrupted, announce)
+
+
+def open_state(folder: Path, settings: EncryptedSettings) -> ServerState:
+    """Open the endpoint's state, in its folder or as a replica.
+
+    Args:
+        folder: folder of the state of this server.
+        settings: settings of the endpoint.
+
+    Raises:
+        EndpointError: the folder or the database cannot be used.
+    """
+    return ServerState(folder, None if settings.state_url is None else _open_shared(folder, settings))
+
+
+def _open_shared(folder: Path, settings: EncryptedSettings) -> SharedState:
+    from lexveil.pipeline.serving.server.replicas import SharedState  # loads SQLAlchemy
+
+    assert settings.state_url is not None  # the settings have both or neither
+    assert settings.state_key is not None
+    return SharedState(settings.state_url, settings.state_key, folder)
 
 
 def confine(bundle: Path, state: Path, settings: EncryptedSettings) -> None:
@@ -65,61 +98,91 @@ def confine(bundle: Path, state: Path, settings: EncryptedSettings) -> None:
     """
     if not bundle.is_dir():
         raise EndpointError(f"there is no serving bundle at {bundle}; `lexveil serve export` writes one")
-    own = [ServerState(state).folder]
+    own = [state]
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        raise EndpointError("the endpoint's folder cannot be used") from None
     if is_loopback(settings.host):
         own.append(make_state_folder("local"))  # of the local token
     tls = (settings.tls_certificate, settings.tls_key, settings.tls_client_authority)
-    missing = confine_server([bundle, *(path for path in tls if path is not None)], own)
+    database = _list_database_files(settings)
+    missing = confine_server([bundle, *database, *(path for path in tls if path is not None)], own)
     if missing:
         log.warning("this kernel does not confine the server: %s", ", ".join(missing))
 
 
-def issue_api_key(state: Path, tenant: str, days: int | None = None) -> str:
+def issue_api_key(state: ServerState, tenant: str, days: int | None = None) -> str:
     """Create an API key for a tenant. Only its hash is stored, so it cannot be shown again.
 
     Args:
-        state: folder of the endpoint's state.
+        state: the endpoint's state.
         tenant: the tenant.
         days: days until the key expires; None: never.
 
     Raises:
-        EndpointError: the tenant's name is not valid, or the endpoint's folder cannot be used.
+        EndpointError: the tenant's name is not valid, or the state cannot be used.
     """
-    return ApiKeys(ServerState(state).folder).issue(tenant, days)
+    with _as_endpoint_errors():
+        return ApiKeys(state.api_keys).issue(tenant, days)
 
 
-def revoke_api_key(state: Path, key_id: str) -> None:
-    """Revoke an API key. A running endpoint refuses it from the next request on.
+def revoke_api_key(state: ServerState, key_id: str) -> None:
+    """Revoke an API key. A running endpoint, with all its replicas, refuses it from the next request on.
 
     Raises:
-        EndpointError: there is no such key, or the endpoint's folder cannot be used.
+        EndpointError: there is no such key, or the state cannot be used.
     """
-    ApiKeys(ServerState(state).folder).revoke(key_id)
+    with _as_endpoint_errors():
+        ApiKeys(state.api_keys).revoke(key_id)
 
 
-def list_api_keys(folder: Path) -> list[dict[str, Any]]:
+def list_api_keys(folder: Path, settings: EncryptedSettings) -> list[dict[str, Any]]:
     """Return a row for each API key: its tenant, when it was issued, last used and expires, and what it used.
 
-    `slots_today` and `leakage`, the total variation of sealed answers, are the tenant's.
+    `slots_today` and `leakage`, the total variation of sealed answers, are the tenant's. A folder is only
+    read: it may be that of a running server, or a read-only mount.
+
+    Args:
+        folder: folder of the endpoint's state.
+        settings: settings of the endpoint.
 
     Raises:
-        EndpointError: the endpoint's folder cannot be used.
+        EndpointError: the endpoint's state cannot be used.
     """
-    database = read_database(folder)
-    uses, quotas = KeyUses(database), Quotas(database, QuotaLimits())
-    leakage = read_variations(database)
-    return [
-        {
-            "id": key.key_id,
-            "tenant": key.tenant,
-            "issued": key.issued,
-            "last_used": uses.find(key.key_id) or "never",
-            "expires": key.expires or "never",
-            "slots_today": quotas.count_used_today(key.tenant),
-            "leakage": leakage.get(key.tenant, 0.0),
-        }
-        for key in ApiKeys(folder).list()
-    ]
+    tables: StateTables
+    usages: Usages
+    keys: KeyTable
+    if settings.state_url is None:
+        tables = SqliteTables.read(folder / TABLES)
+        usages, keys = LocalUsages(tables), KeyFile(folder)
+    else:
+        shared = _open_shared(folder, settings)
+        tables, usages, keys = shared.tables, shared.usages, shared.api_keys
+    uses, quotas = KeyUses(tables), Quotas(usages, QuotaLimits())
+    with _as_endpoint_errors():
+        leakage = read_variations(tables)
+        return [
+            {
+                "id": key.key_id,
+                "tenant": key.tenant,
+                "issued": key.issued,
+                "last_used": uses.find(key.key_id) or "never",
+                "expires": key.expires or "never",
+                "slots_today": quotas.count_used_today(key.tenant),
+                "leakage": leakage.get(key.tenant, 0.0),
+            }
+            for key in ApiKeys(keys).list()
+        ]
+
+
+@contextmanager
+def _as_endpoint_errors() -> Generator[None, None, None]:
+    """Raise what the state refuses as an error of the command line."""
+    try:
+        yield
+    except RefusalError as error:
+        raise EndpointError(f"the endpoint's state cannot be used: {error}") from None
 
 
 def locate_state(workspace: Workspace) -> Path:
@@ -151,6 +214,12 @@ def prepare_folders(workspace: Workspace) -> tuple[Path, Path]:
     except OSError:
         raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
     return bundle, state
+
+
+def _list_database_files(settings: EncryptedSettings) -> list[Path]:
+    """Return the files that the URL of the replicas' database names: certificates and keys of TLS."""
+    query = parse_qs(urlsplit(settings.state_url or "").query)
+    return [Path(name) for option in _DATABASE_FILES for name in query.get(option, ())]
 
 
 def _build_listen_options(settings: EncryptedSettings) -> ListenOptions:

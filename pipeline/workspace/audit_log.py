@@ -34,7 +34,7 @@ from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.workspace.storage import sync_file
 
 if TYPE_CHECKING:
-    from lexveil.pipeline.workspace.database import WorkspaceTables
+    from lexveil.pipeline.workspace.database import LogTable
 
 GENESIS = hashlib.sha256(b"lexveil/audit-log/1").hexdigest()
 _TAIL = 1 << 16  # bytes at the end of the file; an entry is far shorter
@@ -110,7 +110,7 @@ class AuditLog:
         self,
         path: Path,
         load_key: Callable[[], Ed25519PrivateKey],
-        open_database: Callable[[], WorkspaceTables | None] = lambda: None,
+        open_database: Callable[[], LogTable | None] = lambda: None,
     ) -> None:
         self._path, self._load_key, self._open_database = path, load_key, open_database
 
@@ -237,7 +237,7 @@ class AuditLog:
             return []
 
     @cached_property
-    def _database(self) -> WorkspaceTables | None:
+    def _database(self) -> LogTable | None:
         return self._open_database()
 
     @cached_property

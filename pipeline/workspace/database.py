@@ -49,19 +49,28 @@ _catalogue = sa.Table(
 )
 # Distinguishes an empty catalogue from a missing one.
 _written = sa.Table("catalogue_written", _metadata, sa.Column("rows", sa.BigInteger, nullable=False))
-_log = sa.Table(
-    "log",
-    _metadata,
-    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("line", sa.Text, nullable=False),
-)
-for _statement in (
-    "CREATE OR REPLACE FUNCTION log_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'the log is append-only'; END $$",
-    "CREATE TRIGGER log_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON log "
-    "FOR EACH STATEMENT EXECUTE FUNCTION log_refuse()",
-):
-    event.listen(_log, "after_create", sa.DDL(_statement))
+
+
+def _define_log(metadata: sa.MetaData) -> sa.Table:
+    table = sa.Table(
+        "log",
+        metadata,
+        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("line", sa.Text, nullable=False),
+    )
+    for statement in (
+        "CREATE OR REPLACE FUNCTION log_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the log is append-only'; END $$",
+        "CREATE TRIGGER log_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON log "
+        "FOR EACH STATEMENT EXECUTE FUNCTION log_refuse()",
+    ):
+        event.listen(table, "after_create", sa.DDL(statement))
+    return table
+
+
+_log = _define_log(_metadata)
+_log_alone = sa.MetaData()
+_define_log(_log_alone)
 
 
 def schema_name(workspace_id: str) -> str:
@@ -122,7 +131,51 @@ def database_lock(url: str, workspace_id: str) -> Generator[None, None, None]:
             connection.close()
 
 
-class WorkspaceTables:
+class LogTable:
+    """A log in a schema of a database.
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached, now or by a method.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str, schema: str) -> LogTable:
+        """Open the log of a schema that has no other tables of this module; it is made if it is missing."""
+        return cls(Database(url, _log_alone, schema))
+
+    def read_log(self) -> list[bytes]:
+        """Read all lines in order."""
+        query = sa.select(_log.c.line).order_by(_log.c.seq)
+        return [line.encode() for line in self._database.read(lambda c: c.scalars(query).all())]
+
+    def append_to_log(self, follow: Callable[[bytes | None], bytes]) -> bytes:
+        """Append a line to the log, one writer at a time.
+
+        Args:
+            follow: makes the line from the last one, which is None in an empty log.
+
+        Returns:
+            The line.
+        """
+        added: set[str] = set()
+
+        def append(connection: sa.Connection) -> bytes:
+            last = connection.execute(sa.select(_log).order_by(_log.c.seq.desc()).limit(1)).one_or_none()
+            if last is not None and last.line in added:
+                return last.line.encode()  # this call's: the connection was lost before the answer arrived
+            line = follow(None if last is None else last.line.encode())
+            added.add(line.decode())
+            seq = 1 if last is None else last.seq + 1
+            connection.execute(sa.insert(_log).values(seq=seq, line=line.decode()))
+            return line
+
+        return self._database.write(append)
+
+
+class WorkspaceTables(LogTable):
     """The catalogue and the log of one workspace.
 
     Raises:
@@ -130,7 +183,7 @@ class WorkspaceTables:
     """
 
     def __init__(self, url: str, workspace_id: str) -> None:
-        self._database = Database(url, _metadata, schema_name(workspace_id))
+        super().__init__(Database(url, _metadata, schema_name(workspace_id)))
 
     def has_catalogue(self) -> bool:
         """Return True if a catalogue was ever written, even an empty one."""
@@ -165,31 +218,3 @@ class WorkspaceTables:
             connection.execute(sa.insert(_written).values(rows=table.num_rows))
 
         self._database.write(write)
-
-    def read_log(self) -> list[bytes]:
-        """Read all lines in order."""
-        query = sa.select(_log.c.line).order_by(_log.c.seq)
-        return [line.encode() for line in self._database.read(lambda c: c.scalars(query).all())]
-
-    def append_to_log(self, follow: Callable[[bytes | None], bytes]) -> bytes:
-        """Append a line to the log, one writer at a time.
-
-        Args:
-            follow: makes the line from the last one, which is None in an empty log.
-
-        Returns:
-            The line.
-        """
-        added: set[str] = set()
-
-        def append(connection: sa.Connection) -> bytes:
-            last = connection.execute(sa.select(_log).order_by(_log.c.seq.desc()).limit(1)).one_or_none()
-            if last is not None and last.line in added:
-                return last.line.encode()  # this call's: the connection was lost before the answer arrived
-            line = follow(None if last is None else last.line.encode())
-            added.add(line.decode())
-            seq = 1 if last is None else last.seq + 1
-            connection.execute(sa.insert(_log).values(seq=seq, line=line.decode()))
-            return line
-
-        return self._database.write(append)

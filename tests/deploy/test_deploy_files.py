@@ -22,6 +22,7 @@ import yaml
 from lexveil import SILENCE
 from lexveil.flows.cli import app
 from lexveil.pipeline.serving.server.access import ApiKeys
+from lexveil.pipeline.serving.server.files import KeyFile
 from lexveil.pipeline.serving.server.listen import ListenOptions
 from lexveil.pipeline.settings import NO_SETTINGS, Settings, load_settings
 
@@ -180,7 +181,7 @@ def test_the_first_key_is_made_once(tmp_path: Path) -> None:
         keys.append((folder / "first-key").read_bytes())
     assert keys[0] == keys[1]
     assert (folder / "first-key").stat().st_mode & 0o077 == 0
-    assert ApiKeys(folder / "state").identify(json.loads(keys[0])["api_key"]) == "first"
+    assert ApiKeys(KeyFile(folder / "state")).identify(json.loads(keys[0])["api_key"]) == "first"
 
 
 def test_what_pods_refer_to_is_there() -> None:

@@ -12,7 +12,7 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Container, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -24,15 +24,8 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from lexveil.pipeline.serving import bundles, wire
-from lexveil.pipeline.serving.server.access import (
-    Access,
-    ApiKeys,
-    KeyUses,
-    QuotaLimits,
-    Quotas,
-    UnauthorizedError,
-)
-from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.access import Access, ApiKeys, KeyUses
+from lexveil.pipeline.serving.server.errors import RefusalError, UnauthorizedError
 from lexveil.pipeline.serving.server.guard import Body, BodyLimits, BodyReader, Guard, build_response
 from lexveil.pipeline.serving.server.heads import (
     Heads,
@@ -59,6 +52,7 @@ from lexveil.pipeline.serving.server.pool import (
     RequestKilledError,
     WorkerLimits,
 )
+from lexveil.pipeline.serving.server.quotas import RENEW_SECONDS, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.sessions import (
     Session,
     SessionLimits,
@@ -122,7 +116,7 @@ def create_app(
     """
     limits = limits or ServerLimits()
     opened = state or ServerState.create_temporary()
-    keys = ApiKeys(opened.folder, KeyUses(opened.database).note)
+    keys = ApiKeys(opened.api_keys, KeyUses(opened.tables).note)
     access = Access(keys, None if state is None else opened.local_token)
     source = FixedOffer(offers) if isinstance(offers, Offer) else offers
     endpoint = _Endpoint(source, limits, opened, access, processes)
@@ -144,9 +138,9 @@ class _Endpoint:
     ) -> None:
         self.access = access
         self.metrics = ServerMetrics()
-        self.quotas = Quotas(state.database, limits.quotas, limits.tenants)
-        self.leakage = LeakageLedger(state.database)
-        self.bodies = BodyReader(limits.bodies, self.quotas.charge_bytes)
+        self.quotas = Quotas(state.usages, limits.quotas, limits.tenants)
+        self.leakage = LeakageLedger(state.tables)
+        self.bodies = BodyReader(limits.bodies, functools.partial(state.call, self.quotas.charge_bytes))
         self.sessions = Sessions(state, limits.sessions)
         self.state = state
         self.pool: EvaluationPool | None = None
@@ -169,7 +163,7 @@ class _Endpoint:
             self.quotas.hold(head.largest, head.longest)
             return head
 
-        self.heads = Heads(source, build, self.evaluation, self.sessions, limits.sessions.seconds)
+        self.heads = Heads(source, build, self.evaluation, self, limits.sessions.seconds)
         self.metrics.add_gauges(self.evaluation.state, self.sessions.usage)
         self.app = self._build_app()
 
@@ -200,26 +194,18 @@ class _Endpoint:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncGenerator[None, None]:
-        async def purge() -> None:
-            while True:
-                await asyncio.sleep(_PURGE_SECONDS)
-                try:
-                    self.sessions.purge()
-                except Exception as error:  # whatever it was, keys that expire later are to be deleted, too
-                    log.error("purge", extra={"fields": {"error": type(error).__name__}})
-
-        async def look() -> None:
-            while True:
-                await asyncio.sleep(_LOOK_SECONDS)
-                try:
-                    await self.heads.refresh()
-                except Exception:
-                    log.exception("the models could not be looked at")
+        work = {
+            "purge": (_PURGE_SECONDS, lambda: self.state.call(self.sessions.purge)),
+            "look at the models": (_LOOK_SECONDS, self.heads.refresh),
+            "renew": (RENEW_SECONDS, lambda: self.state.call(self.quotas.renew)),
+        }
+        if not self.state.is_shared:
+            del work["renew"]  # for other servers
 
         if self.pool is not None:
             await self.pool.start()
         await self.heads.refresh()
-        tasks = [asyncio.create_task(purge()), asyncio.create_task(look())]
+        tasks = [asyncio.create_task(_repeat(name, *one)) for name, one in work.items()]
         try:
             yield
         finally:
@@ -238,44 +224,49 @@ class _Endpoint:
             return JSONResponse({"status": "no worker"}, 503)
         largest = max(layout.keys_bytes for layout in self.heads.current.layouts.values())
         if not await anyio.to_thread.run_sync(self.state.can_store, largest):
-            return JSONResponse({"status": "no space for keys"}, 503)
+            return JSONResponse({"status": "no space for keys, or no database"}, 503)
         return JSONResponse({"status": "ready"})
 
     async def read_metrics(self, request: Request) -> Response:
-        if not self.access.may_read_metrics(request.headers):
+        if not await self.state.call(self.access.may_read_metrics, request.headers):
             raise UnauthorizedError
-        return Response(self.metrics.to_text(), headers={"Content-Type": METRICS_TYPE})
+        text = await self.state.call(self.metrics.to_text)
+        return Response(text, headers={"Content-Type": METRICS_TYPE})
 
     async def get_manifest(self, request: Request) -> wire.SignedManifest:
-        self._identify_tenant(request)
-        return self.heads.current.signed
+        async with self._admit(await self._identify_tenant(request)):
+            return self.heads.current.signed
 
     async def get_extractor(
         self, request: Request, file: _File, manifest: _ManifestDigest = None
     ) -> FileResponse:
-        self._identify_tenant(request)
-        head = self.heads.find_by_manifest(manifest)
-        if head.extractor_dir is None or file not in head.manifest.extractor:
-            raise RefusalError(404, "file", "the manifest names no such file")
-        return FileResponse(head.extractor_dir / file, media_type="application/octet-stream")
+        tenant = await self._identify_tenant(request)
+        async with self._admit(tenant):
+            head = self.heads.find_by_manifest(manifest)
+            if head.extractor_dir is None or file not in head.manifest.extractor:
+                raise RefusalError(404, "file", "the manifest names no such file")
+            path = head.extractor_dir / file
+            await self.state.call(self.quotas.charge_bytes, tenant, head.file_sizes[file])
+            return FileResponse(path, media_type="application/octet-stream")
 
     async def open_session(
         self, request: Request, manifest: _ManifestDigest = None, layout: wire.LayoutName = "block"
     ) -> Response:
-        tenant = self._identify_tenant(request)
+        tenant = await self._identify_tenant(request)
         head = self.heads.find_by_manifest(manifest)
         if head is not self.heads.current:  # its time is limited: who begins now begins with the newest
             raise ManifestOutdatedError
         offered = head.layouts.get(layout)
         if offered is None:
             raise RefusalError(404, "layout", "the manifest names no such layout")
-        with self.quotas.admit_request(tenant):
+        async with self._admit(tenant):
             longest = offered.keys_bytes
             async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
                 asked = {"evaluator": head.name_evaluator(layout), "max_count": 1}
                 await self._evaluate(asked, body, tenant)
                 limit = self.quotas.limits_of(tenant).leakage
-                self.leakage.reserve(tenant, head.manifest.weights_commitment, offered.divergence, limit)
+                weights, divergence = head.manifest.weights_commitment, offered.divergence
+                await self.state.call(self.leakage.reserve, tenant, weights, divergence, limit)
                 session, expires = await self.sessions.open(tenant, layout, head.key, body.content)
         expires_at = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
         opened = wire.SessionOpened(session=session, expires_at=expires_at)
@@ -284,9 +275,9 @@ class _Endpoint:
     async def classify(
         self, request: Request, session: _SessionId, manifest: _ManifestDigest = None
     ) -> Response:
-        tenant = self._identify_tenant(request)
-        with self.quotas.admit_request(tenant):
-            opened = self.sessions.find(session, tenant)
+        tenant = await self._identify_tenant(request)
+        async with self._admit(tenant):
+            opened = await self.state.call(self.sessions.find, session, tenant)
             head = self._find_head(opened, manifest)
             longest = head.layouts[opened.layout].request_bytes
             async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
@@ -301,7 +292,7 @@ class _Endpoint:
         slots = count * offered.slots
         leaked = count * offered.divergence
         weights = head.manifest.weights_commitment
-        self.quotas.charge(tenant, slots)
+        await self.state.call(self.quotas.charge, tenant, slots)
         asked = {
             "evaluator": head.name_evaluator(opened.layout),
             "max_count": offered.most,
@@ -309,26 +300,49 @@ class _Endpoint:
             "keys": str(opened.keys),
             "keys_sha256": opened.keys_sha256,
         }
+        limit = self.quotas.limits_of(tenant).leakage
         try:
-            self.leakage.charge(tenant, weights, leaked, self.quotas.limits_of(tenant).leakage)
+            await self.state.call(self.leakage.charge, tenant, weights, leaked, limit)
         except RefusalError:
-            self.quotas.refund(tenant, slots)
+            await self.state.call(self.quotas.refund, tenant, slots)
             raise
         try:
             reply = await self._evaluate(asked, body, tenant)
         except RefusalError as error:
             self.leakage.refund(tenant, weights, leaked)
             if isinstance(error, BusyError | WorkerFailedError):
-                self.quotas.refund(tenant, slots)
+                await self.state.call(self.quotas.refund, tenant, slots)
             raise
-        variation = self.leakage.compute_variation(tenant, weights)
-        self.metrics.leakage.labels(tenant, head.manifest.model).set(variation)
+        with contextlib.suppress(RefusalError):
+            variation = await self.state.call(self.leakage.compute_variation, tenant, weights)
+            self.metrics.leakage.labels(tenant, head.manifest.model).set(variation)
         self.metrics.slots.labels(tenant).inc(slots)
         return reply
 
     async def close_session(self, request: Request, session: _SessionId) -> Response:
-        self.sessions.close(session, self._identify_tenant(request))
+        tenant = await self._identify_tenant(request)
+        async with self._admit(tenant):
+            await self.state.call(self.sessions.close, session, tenant)
         return Response(status_code=204)
+
+    async def end_head(self, key: str) -> None:
+        """End the sessions of a head that is served no more."""
+        await self.state.call(self.sessions.close_all_of, key)
+
+    async def record_head(self, head: ServedHead | None) -> None:
+        """Record in the endpoint's own log which head is served from now on."""
+        told = {} if head is None else {"model": head.offer.name, "offer": head.listed.id}
+        await anyio.to_thread.run_sync(self.state.log.append, "serve-model", "done", told)
+
+    @contextlib.asynccontextmanager
+    async def _admit(self, tenant: str) -> AsyncGenerator[None, None]:
+        """Count a request while it is served."""
+        await self.state.call(self.quotas.begin, tenant)
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.state.call(self.quotas.end, tenant)
 
     def _find_head(self, session: Session, manifest: str | None) -> ServedHead:
         """Return the head of a session, which must be the one that the client means."""
@@ -350,13 +364,22 @@ class _Endpoint:
         except RequestKilledError as error:
             if error.first:
                 self.metrics.killers.inc()
-                self.quotas.add_strike(tenant)
+                await self.state.call(self.quotas.add_strike, tenant)
             raise
 
-    def _identify_tenant(self, request: Request) -> str:
-        tenant = self.access.identify_tenant(request.headers)
+    async def _identify_tenant(self, request: Request) -> str:
+        tenant = await self.state.call(self.access.identify_tenant, request.headers)
         request.scope.setdefault("lexveil", {})["tenant"] = tenant
         return tenant
+
+
+async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception as error:  # whatever it was, the next time it may go well
+            log.error(name, extra={"fields": {"error": type(error).__name__}})
 
 
 def _respond_to_error(request: Request, error: Exception) -> Response:

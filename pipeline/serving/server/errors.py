@@ -1,4 +1,4 @@
-"""The base class of all refusals: an error that becomes a response."""
+"""The base class of all refusals: an error that becomes a response; and those that several modules raise."""
 
 from __future__ import annotations
 
@@ -17,3 +17,25 @@ class RefusalError(Exception):
         self.status = status
         self.code = code
         self.retry_after = retry_after
+
+
+class UnauthorizedError(RefusalError):
+    """The API key is missing, unknown or revoked; or no keys were issued, and the local token is missing."""
+
+    def __init__(self) -> None:
+        message = "an API key is needed, unless you are the server's user on its machine"
+        super().__init__(401, "unauthorized", message)
+
+
+class StorageFullError(RefusalError):
+    """What a request would have to store cannot be stored now."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "storage", "the server cannot store anything now: try again later", 10)
+
+
+class StateUnavailableError(RefusalError):
+    """The database that the replicas share does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "state", "the server cannot reach its database: try again later", 2)

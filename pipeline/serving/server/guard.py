@@ -13,7 +13,7 @@ import hashlib
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Container
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -77,7 +77,7 @@ class BodyReader:
         charge: called with a tenant and the bytes of a body before it is read; it may refuse.
     """
 
-    def __init__(self, limits: BodyLimits, charge: Callable[[str, int], None]) -> None:
+    def __init__(self, limits: BodyLimits, charge: Callable[[str, int], Awaitable[None]]) -> None:
         self._limits = limits
         self._charge = charge
         self._held: Counter[str] = Counter()
@@ -106,9 +106,9 @@ class BodyReader:
         left = self._limits.buffered_bytes - self._held.total() + self._held[tenant]
         if 2 * (self._held[tenant] + length) > left:
             raise RefusalError(503, "busy", "too many bodies at a time: try again later", 2)
-        self._charge(tenant, length)
         self._held[tenant] += length
         try:
+            await self._charge(tenant, length)
             async with asyncio.timeout(self._limits.seconds + length / self._limits.bytes_per_second):
                 body = await self._receive_all(receive, length)
             stated = headers.get(wire.REQUEST_DIGEST, "").strip().lower()

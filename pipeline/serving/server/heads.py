@@ -14,16 +14,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import anyio.to_thread
 
+from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferSource
 from lexveil.pipeline.serving.server.pool import EvaluationBackend, WorkersUnavailableError
-from lexveil.pipeline.serving.server.sessions import Sessions
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.pipeline.serving.server.worker import Evaluators
+from lexveil.privacy.database import StoreUnavailableError
 from lexveil.privacy.he import probes, served_model
 from lexveil.privacy.he.evaluate import Evaluator
 from lexveil.privacy.he.layout import rotation_steps
@@ -100,7 +102,7 @@ class ServedHead:
         signed: the same, signed.
         digest: by which clients name the manifest.
         layouts: limits of each layout.
-        largest: document slots of the largest request.
+        file_sizes: bytes of each file that clients may download.
     """
 
     listed: Listed
@@ -110,6 +112,7 @@ class ServedHead:
     signed: wire.SignedManifest = field(repr=False)
     digest: str
     layouts: Mapping[str, LayoutLimits]
+    file_sizes: Mapping[str, int]
 
     @property
     def largest(self) -> int:
@@ -118,8 +121,9 @@ class ServedHead:
 
     @property
     def longest(self) -> int:
-        """Bytes of the longest body."""
-        return max(max(layout.keys_bytes, layout.request_bytes) for layout in self.layouts.values())
+        """Bytes of the longest body or file."""
+        bodies = (max(layout.keys_bytes, layout.request_bytes) for layout in self.layouts.values())
+        return max(*bodies, *self.file_sizes.values(), 0)
 
     @property
     def extractor_dir(self) -> Path | None:
@@ -156,7 +160,10 @@ def serve_head(listed: Listed, offer: Offer, state: ServerState, most: int, seco
         for name, layout in manifest.layouts.items()
     }
     key = _digest_head(listed, manifest)
-    return ServedHead(listed, offer, key, manifest, signed, wire.name_manifest(signed.manifest), layouts)
+    folder = offer.extractor_dir
+    sizes = {name: (folder / name).stat().st_size for name in manifest.extractor} if folder else {}
+    digest = wire.name_manifest(signed.manifest)
+    return ServedHead(listed, offer, key, manifest, signed, digest, layouts, sizes)
 
 
 def build_all_evaluators(models: Mapping[str, ServedModel]) -> Evaluators:
@@ -168,6 +175,22 @@ def build_all_evaluators(models: Mapping[str, ServedModel]) -> Evaluators:
     }
 
 
+class HeadWatcher(Protocol):
+    """Is told what becomes of heads."""
+
+    async def end_head(self, key: str) -> None:
+        """End what is bound to a head that is served no more."""
+        ...
+
+    async def record_head(self, head: ServedHead | None) -> None:
+        """Record which head is the newest from now on; None: there is none.
+
+        Raises:
+            WorkspaceError: it cannot be recorded now.
+        """
+        ...
+
+
 class Heads:
     """The served heads, kept as their source lists them.
 
@@ -175,7 +198,7 @@ class Heads:
         source: where they come from.
         build: builds a served head from its entry and offer.
         evaluation: has the evaluators.
-        sessions: the sessions, which end with their head.
+        watcher: ends the sessions of a head with it, and records which is the newest.
         seconds: how long an earlier head is kept: the lifetime of a session.
     """
 
@@ -184,11 +207,12 @@ class Heads:
         source: OfferSource,
         build: Callable[[Listed, Offer], ServedHead],
         evaluation: EvaluationBackend,
-        sessions: Sessions,
+        watcher: HeadWatcher,
         seconds: int,
     ) -> None:
         self._source, self._build, self._evaluation = source, build, evaluation
-        self._sessions, self._seconds = sessions, seconds
+        self._watcher, self._seconds = watcher, seconds
+        self._recorded: str | None = None
         self._served: tuple[ServedHead, ...] = ()
         self._built: dict[Listed, ServedHead] = {}
         self._failed: set[Listed] = set()
@@ -271,10 +295,23 @@ class Heads:
         for head in gone:
             # The same offer may have become the newest again: then its sessions go on.
             if head.key not in kept and head.key not in {one.key for one in wanted}:
-                self._sessions.close_all_of(head.key)
+                await self._watcher.end_head(head.key)
         if gone or wanted != self._served:
             await self._switch(wanted)
         self._complete = self._served == wanted
+        await self._record()
+
+    async def _record(self) -> None:
+        newest = self._served[0] if self._served else None
+        key = "" if newest is None else newest.key
+        if key == self._recorded or (newest is None and self._recorded is None):
+            return
+        try:
+            await self._watcher.record_head(newest)
+        except (WorkspaceError, StoreUnavailableError):
+            log.error("the model that is served could not be recorded; it is tried again")
+            return
+        self._recorded = key
 
     async def _switch(self, wanted: tuple[ServedHead, ...]) -> None:
         models = {head.key: head.offer.model for head in wanted}

@@ -18,7 +18,6 @@ from fastapi import FastAPI
 
 from lexveil.pipeline.errors import EndpointError, WorkspaceError
 from lexveil.pipeline.serving.local_token import is_loopback, publish_local_token
-from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.guard import ConnectionLimits, limit_connections
 from lexveil.pipeline.serving.server.metrics import log_as_json
@@ -95,7 +94,7 @@ class _Server(uvicorn.Server):
 
 def serve(
     offers: Offer | OfferSource,
-    folder: Path,
+    state: ServerState,
     listen: ListenOptions,
     limits: ServerLimits,
     interrupted: Callable[[], bool] = lambda: False,
@@ -105,20 +104,20 @@ def serve(
 
     Args:
         offers: what is served.
-        folder: folder of the endpoint's state.
+        state: the endpoint's state.
         listen: address, TLS and connection limits.
         limits: limits of requests.
         interrupted: true once the server shall end, from whatever moment on.
         announce: called with the server's URL once it listens.
 
     Raises:
-        EndpointError: the folder or the address cannot be used, or is open to other machines without API
-            keys or without TLS.
+        EndpointError: the folder or the address cannot be used, or is open to other machines without TLS or,
+            unless it is one of several replicas, without API keys.
         ValueError: the head of the one offer cannot be served (`ShapeRefusedError`, `HeadRefusedError`).
     """
-    state = ServerState(folder)
-    has_keys = bool(ApiKeys(folder))
-    _check_options(listen, has_keys=has_keys)
+    has_keys = bool(state.api_keys)
+    # A replica serves nobody until a key is issued, which may be on another machine and at any time.
+    _check_options(listen, has_keys=has_keys or state.is_shared)
     local = is_loopback(listen.host)
     hosts = frozenset(host.lower() for host in listen.hosts)
     with state.lock(), contextlib.ExitStack() as published:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.pool import PoolState
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -64,19 +66,30 @@ class ServerMetrics:
             "lexveil_worker_killers", "Requests refused since they ended two workers", registry=registry
         )
 
-    def add_gauges(self, pool: Callable[[], PoolState], sessions: Callable[[], tuple[int, int]]) -> None:
+    def add_gauges(self, pool: Callable[[], PoolState], sessions: Callable[[], tuple[float, float]]) -> None:
         """Add gauges whose values are read at each scrape.
 
         Args:
             pool: returns the state of the workers.
             sessions: returns the number of open sessions, and the bytes of their keys.
         """
+
+        def count(place: int) -> float:
+            try:
+                return sessions()[place]
+            except RefusalError:  # the database does not answer; the other metrics are still wanted
+                return math.nan
+
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "lexveil_workers_alive": ("Worker processes", lambda: pool().alive),
             "lexveil_workers_busy": ("Workers at work", lambda: pool().busy),
             "lexveil_requests_waiting": ("Requests that wait for a worker", lambda: pool().waiting),
-            "lexveil_sessions": ("Open sessions", lambda: sessions()[0]),
-            "lexveil_session_bytes": ("Bytes of evaluation keys", lambda: sessions()[1]),
+            "lexveil_queue_seconds": (
+                "Seconds that a request waits for a worker, as the queue is now",
+                lambda: pool().queue_seconds,
+            ),
+            "lexveil_sessions": ("Open sessions", lambda: count(0)),
+            "lexveil_session_bytes": ("Bytes of evaluation keys", lambda: count(1)),
         }
         for name, (about, read) in gauges.items():
             Gauge(name, about, registry=self._registry).set_function(read)

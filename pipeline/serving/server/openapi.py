@@ -28,7 +28,7 @@ def _describe_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         422: "not what the parameters of the manifest make, or not a query of this route",
         429: "over a quota or the limit of leakage: Retry-After",
         500: "the server failed",
-        503: "busy, without a model, or without space: Retry-After",
+        503: "busy, without a model, space or database: Retry-After",
     }
     return {
         status: {
@@ -102,7 +102,7 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         "summary": "What is served: labels, parameters, limits, what is hidden and what not; signed",
         "operation_id": "getManifest",
         "response_model": wire.SignedManifest,
-        "responses": _describe_refusals(401, 503),
+        "responses": _describe_refusals(401, 429, 503),
         "openapi_extra": _SECURITY,
     },
     "extractor": {
@@ -111,7 +111,7 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         "response_class": Response,
         "responses": {
             200: {"description": "the file", "content": _BINARY},
-            **_describe_refusals(401, 404, 409, 422, 503),
+            **_describe_refusals(401, 404, 409, 422, 429, 503),
         },
         "openapi_extra": _SECURITY,
     },
@@ -140,7 +140,7 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         "summary": "Forget a session and its keys",
         "operation_id": "closeSession",
         "status_code": 204,
-        "responses": _describe_refusals(401, 404, 422, 503),
+        "responses": _describe_refusals(401, 404, 422, 429, 503),
         "openapi_extra": _SECURITY,
     },
 }

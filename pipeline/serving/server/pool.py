@@ -114,12 +114,14 @@ class PoolState:
         alive: number of worker processes.
         busy: number of workers that evaluate a request.
         waiting: number of requests that wait for a worker.
+        queue_seconds: time until as many have been evaluated, as fast as the last ones.
     """
 
     ready: bool
     alive: int = 1
     busy: int = 0
     waiting: int = 0
+    queue_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +420,8 @@ class EvaluationPool:
     def state(self) -> PoolState:
         """Return the state of the workers and of the queue."""
         alive = sum(worker.alive for worker in (*self._idle, *self._busy))
-        return PoolState(alive > 0 and not self._closed, alive, len(self._busy), len(self._turns))
+        ready = alive > 0 and not self._closed
+        return PoolState(ready, alive, len(self._busy), len(self._turns), self._queue_seconds())
 
     def process_ids(self) -> list[int]:
         """Return the ids of the worker processes."""
@@ -548,7 +551,10 @@ class EvaluationPool:
         self._assign_workers()
 
     def _retry_after(self) -> int:
-        return max(1, round(len(self._turns) * self._seconds / self._limits.workers))
+        return max(1, round(self._queue_seconds()))
+
+    def _queue_seconds(self) -> float:
+        return len(self._turns) * self._seconds / self._limits.workers
 
     def _start_missing(self) -> None:
         target = 0 if self._pickled is None else self._limits.workers + self._limits.spares

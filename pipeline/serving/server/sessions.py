@@ -1,4 +1,4 @@
-"""Sessions: evaluation keys on disk, limited in time, number and size. They outlive the server's process.
+"""Sessions: evaluation keys, limited in time, number and size. They outlive the server's process.
 
 A session's id is 256 random bits, of which only the SHA-256 is stored. The session is bound to the tenant
 that opened it, to the layout, and to a head: for other tenants there is no such session, and it ends with its
@@ -11,20 +11,18 @@ import contextlib
 import hashlib
 import math
 import secrets
-import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.to_thread
 
-from lexveil.pipeline.serving.server.errors import RefusalError
-from lexveil.pipeline.serving.server.state import PRIVATE, ServerState, StorageFullError
-from lexveil.pipeline.workspace.storage import write_bytes
+from lexveil.pipeline.serving.server.errors import RefusalError, StorageFullError
+from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.tables import Run
 
-# A file without a row in the table, but younger than this, may belong to a session that is being opened.
-_OPENING_SECONDS = 60
+_USES = 10  # notes of its use, at most, in the time after which a session is idle
 
 
 class SessionNotFoundError(RefusalError):
@@ -98,144 +96,159 @@ class Sessions:
         self, state: ServerState, limits: SessionLimits, now: Callable[[], float] = time.time
     ) -> None:
         self._state = state
-        self._database = state.database
+        self._tables = state.tables
         self._limits = limits
         self._now = now
-        self.purge()
+        with contextlib.suppress(RefusalError):
+            self.purge()
 
     async def open(self, tenant: str, layout: str, head: str, keys: bytes) -> tuple[str, float]:
         """Store evaluation keys for a head, and return the new session's id and when it expires.
 
         Raises:
             SessionsFullError: the tenant, or all tenants together, have too many keys.
-            StorageFullError: the disk is full. Nothing is changed.
+            RefusalError: they cannot be stored. Nothing is changed.
         """
-        self._choose_idle(tenant, len(keys))
+        await self._state.call(self._choose_idle, self._tables.run, tenant, len(keys))
         session = secrets.token_urlsafe(32)
-        name = _hash_id(session)
+        name, expires = _hash_id(session), self._now() + self._limits.seconds
+        row = (name, tenant, layout, head, hashlib.sha256(keys).hexdigest(), len(keys), expires, self._now())
         try:
-            await anyio.to_thread.run_sync(write_bytes, self._path(name), keys, PRIVATE)
-            expires = self._now() + self._limits.seconds
-            digest = hashlib.sha256(keys).hexdigest()
-            row = (name, tenant, layout, head, digest, len(keys), expires, self._now())
-            closed = self._choose_idle(tenant, len(keys))  # other sessions may have been opened meanwhile
-            with self._database:
-                self._database.execute("BEGIN")
-                self._delete_rows(closed)
-                self._database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            await anyio.to_thread.run_sync(self._state.keys.keep, name, _bind(tenant, layout, head), keys)
+            closed = await self._state.call(self._add, row)
         except BaseException as error:
-            with contextlib.suppress(OSError):
-                self._path(name).unlink(missing_ok=True)
-            if isinstance(error, OSError | sqlite3.OperationalError):
+            with contextlib.suppress(RefusalError):
+                await self._state.call(self._state.keys.drop, [name])
+            if isinstance(error, OSError):
                 raise StorageFullError from None
             raise
-        for idle in closed:
-            self._path(idle).unlink(missing_ok=True)
+        with contextlib.suppress(RefusalError):  # purged later
+            await self._state.call(self._state.keys.drop, closed)
         return session, expires
+
+    def _add(self, row: tuple[str, str, str, str, str, int, float, float]) -> list[str]:
+        """Add a session's row, and return the idle sessions that were closed for it."""
+
+        def add(run: Run) -> list[str]:
+            closed = self._choose_idle(run, row[1], row[5])  # others may have been opened meanwhile
+            for name in closed:
+                run("DELETE FROM sessions WHERE id_hash = ?", name)
+            run("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", *row)
+            return closed
+
+        return self._tables.transact(add, alone=True)
 
     def find(self, session: str, tenant: str) -> Session:
         """Return a tenant's session by its id, and record that it is in use.
 
         Raises:
             SessionNotFoundError: the tenant has no such session.
+            RefusalError: the storage does not answer, or has no space for a copy of the keys.
         """
         name = _hash_id(session)
-        row = self._database.execute(
-            "SELECT layout, head, keys_sha256 FROM sessions "
-            "WHERE id_hash = ? AND tenant = ? AND expires_at > ?",
-            (name, tenant, self._now()),
-        ).fetchone()
-        if row is None:
-            raise SessionNotFoundError
-        # On a full disk sessions are still answered; at worst one that is in use makes room for another.
-        with contextlib.suppress(sqlite3.OperationalError):
-            self._database.execute("UPDATE sessions SET used_at = ? WHERE id_hash = ?", (self._now(), name))
-        return Session(name, row[0], row[1], self._path(name), row[2])
+        query = (
+            "SELECT layout, head, keys_sha256, used_at FROM sessions "
+            "WHERE id_hash = ? AND tenant = ? AND expires_at > ?"
+        )
+        for layout, head, digest, used_at in self._tables.run(query, name, tenant, self._now()):
+            if self._now() - used_at > self._limits.idle_seconds / _USES:
+                # On a full disk sessions are still answered; at worst one in use makes room for another.
+                with contextlib.suppress(RefusalError):
+                    self._tables.run("UPDATE sessions SET used_at = ? WHERE id_hash = ?", self._now(), name)
+            try:
+                keys = self._state.keys.fetch(name, _bind(tenant, layout, head))
+            except OSError:
+                raise StorageFullError from None
+            return Session(name, layout, head, keys, digest)
+        raise SessionNotFoundError
 
     def close(self, session: str, tenant: str) -> None:
         """Delete a tenant's session and its keys.
 
         Raises:
             SessionNotFoundError: the tenant has no such session.
-            StorageFullError: the disk is full.
+            RefusalError: the change cannot be stored.
         """
-        name = self.find(session, tenant).name
-        try:
-            self._delete_rows([name])
-        except sqlite3.OperationalError:
-            raise StorageFullError from None
-        self._path(name).unlink(missing_ok=True)
+        name = _hash_id(session)
+        query = "DELETE FROM sessions WHERE id_hash = ? AND tenant = ? AND expires_at > ? RETURNING id_hash"
+        if not self._tables.run(query, name, tenant, self._now()):
+            raise SessionNotFoundError
+        self._state.keys.drop([name])
 
     def close_all_of(self, head: str) -> None:
         """Delete the sessions of a head that is served no more, and their keys."""
-        found = self._database.execute("SELECT id_hash FROM sessions WHERE head = ?", (head,))
-        names = [name for (name,) in found]
-        for name in names:  # the files first: on a full disk this makes the room that the database needs
-            self._path(name).unlink(missing_ok=True)
-        with contextlib.suppress(sqlite3.OperationalError):  # without its file, a session is not answered
-            self._delete_rows(names)
+        found = self._tables.run("SELECT id_hash FROM sessions WHERE head = ?", head)
+        # The keys first: on a full disk this makes the room that the tables need.
+        self._state.keys.drop([name for (name,) in found])
+        with contextlib.suppress(RefusalError):  # without its keys, a session is not answered
+            self._tables.run("DELETE FROM sessions WHERE head = ?", head)
 
     def purge(self) -> None:
-        """Delete expired sessions, and files without a session.
+        """Delete expired sessions, and keys without a session.
 
-        The files go first: on a full disk this makes the room that the database needs.
+        The keys go first: on a full disk this makes the room that the tables need.
+
+        Raises:
+            RefusalError: the storage does not answer.
         """
         now = self._now()
-        alive = self._database.execute("SELECT id_hash FROM sessions WHERE expires_at > ?", (now,))
-        known = {name for (name,) in alive}
-        recent = time.time() - _OPENING_SECONDS
-        for path in self._state.keys_folder.iterdir():
-            with contextlib.suppress(OSError):
-                if path.stem not in known and path.stat().st_mtime < recent:
-                    path.unlink()
-        with contextlib.suppress(sqlite3.OperationalError):  # they are no longer found, and tried again
-            self._database.execute("DELETE FROM sessions WHERE expires_at <= ?", (now,))
+        alive = self._tables.run("SELECT id_hash FROM sessions WHERE expires_at > ?", now)
+        self._state.keys.purge({name for (name,) in alive})
+        with contextlib.suppress(RefusalError):  # they are no longer found, and tried again
+            self._tables.run("DELETE FROM sessions WHERE expires_at <= ?", now)
 
     def usage(self) -> tuple[int, int]:
-        """Return the number of open sessions, and the bytes of their keys."""
-        count, held, _ = self._sum("WHERE expires_at > ?", self._now())
+        """Return the number of open sessions, and the bytes of their keys.
+
+        Raises:
+            RefusalError: the storage does not answer.
+        """
+        count, held, _ = _sum(self._tables.run, "WHERE expires_at > ?", self._now())
         return count, held
 
-    def _choose_idle(self, tenant: str, size: int) -> list[str]:
+    def _choose_idle(self, run: Run, tenant: str, size: int) -> list[str]:
         """Return the idle sessions of a tenant that must be closed for keys of `size` bytes to fit.
 
         Raises:
             SessionsFullError: they do not fit.
         """
         limits, now = self._limits, self._now()
-        count, held, soonest = self._sum("WHERE tenant = ? AND expires_at > ?", tenant, now)
-        idle = self._database.execute(
-            "SELECT id_hash, bytes FROM sessions WHERE tenant = ? AND expires_at > ? AND used_at <= ? "
-            "ORDER BY used_at",
-            (tenant, now, now - limits.idle_seconds),
+        count, held, soonest = _sum(run, "WHERE tenant = ? AND expires_at > ?", tenant, now)
+        idle = iter(
+            run(
+                "SELECT id_hash, bytes FROM sessions WHERE tenant = ? AND expires_at > ? AND used_at <= ? "
+                "ORDER BY used_at",
+                tenant,
+                now,
+                now - limits.idle_seconds,
+            )
         )
         closed: list[str] = []
         freed = 0
         while count - len(closed) >= limits.per_tenant or held - freed + size > limits.tenant_bytes:
-            row = idle.fetchone()
+            row = next(idle, None)
             if row is None:
                 raise SessionsFullError(self._seconds_until(soonest))
             closed.append(row[0])
             freed += row[1]
-        count, held, soonest = self._sum("WHERE expires_at > ?", now)
+        count, held, soonest = _sum(run, "WHERE expires_at > ?", now)
         if count - len(closed) >= limits.total or held - freed + size > limits.total_bytes:
             raise SessionsFullError(self._seconds_until(soonest))
         return closed
 
-    def _sum(self, where: str, *values: object) -> tuple[int, int, float]:
-        """Return number of sessions, bytes of their keys, and the moment when the first one expires."""
-        query = "SELECT count(*), coalesce(sum(bytes), 0), coalesce(min(expires_at), 0) FROM sessions "
-        return self._database.execute(query + where, values).fetchone()
-
     def _seconds_until(self, moment: float) -> int:
         return max(1, math.ceil(min(moment - self._now(), self._limits.idle_seconds)))
 
-    def _delete_rows(self, names: Sequence[str]) -> None:
-        self._database.executemany("DELETE FROM sessions WHERE id_hash = ?", [(name,) for name in names])
 
-    def _path(self, name: str) -> Path:
-        return self._state.keys_folder / f"{name}.keys"
+def _sum(run: Run, where: str, *values: object) -> tuple[int, int, float]:
+    """Return number of sessions, bytes of their keys, and the moment when the first one expires."""
+    columns = "count(*), CAST(coalesce(sum(bytes), 0) AS BIGINT), coalesce(min(expires_at), 0)"
+    return run(f"SELECT {columns} FROM sessions {where}", *values)[0]  # noqa: S608
 
 
 def _hash_id(session: str) -> str:
     return hashlib.sha256(session.encode()).hexdigest()
+
+
+def _bind(tenant: str, layout: str, head: str) -> str:
+    return f"{tenant}/{layout}/{head}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lexveil.flows.commands.serving import EndpointOptions
+from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.state import ServerState, open_log
 from lexveil.pipeline.workspace import tables
@@ -115,8 +116,10 @@ def test_a_running_endpoint_reads_nothing_of_the_workspace_and_follows_it(
     assert "NoNewPrivs:\t1" in confined
     state = workspace.root / "endpoint" / "state"
     assert lexveil("log", "verify", "--endpoint", state, "--json").json["intact"] is True
-    (entry,) = open_log(state).read()
+    (entry, switched) = open_log(state).read()
     assert (entry.action, entry.outcome) == ("serve", "started")
+    assert (switched.action, switched.outcome) == ("serve-model", "done")
+    assert switched.facts["model"] == find_model(workspace, "linear").name
 
     os.environ.update(secrets)
     try:
@@ -129,8 +132,9 @@ def test_a_running_endpoint_reads_nothing_of_the_workspace_and_follows_it(
     process.kill()  # whatever becomes of the parent, the server ends
     process.wait()
     wait_until(lambda: not [one for one in below if Path(f"/proc/{one}").exists()])
-    entries = open_log(state).read()
-    assert [entry.outcome for entry in entries] == ["started", "done"]
+    *_, dropped, ended = open_log(state).read()
+    assert (dropped.action, dropped.facts) == ("serve-model", {})  # by the erasure
+    assert (ended.action, ended.outcome) == ("serve", "done")
 
 
 def list_processes(parent: int) -> list[int]:
@@ -171,7 +175,7 @@ def test_a_bundle_is_served_without_a_workspace(
     process.communicate(timeout=HANGS_AFTER)
     assert process.returncode == 0
     done = [(entry.action, entry.outcome) for entry in open_log(state).read() if entry.outcome != "started"]
-    assert done == [("issue-api-key", "done"), ("serve", "done")]
+    assert done == [("issue-api-key", "done"), ("serve-model", "done"), ("serve", "done")]
     assert lexveil("log", "verify", "--endpoint", state, "--json").json["intact"] is True
 
 
@@ -188,7 +192,7 @@ def test_what_was_kept_beside_the_master_key_is_moved(lexveil: Lexveil, tmp_path
     _ = workspace.keys
     former = ServerState(workspace.protected / "endpoint")
     key = former.signing_key.private_bytes_raw()
-    ApiKeys(former.folder).issue("office")
+    ApiKeys(former.api_keys).issue("office")
     assert lexveil("serve", "--new-api-key", "court", "-w", "w").code == 0
     state = ServerState(workspace.root / "endpoint" / "state")
     assert state.signing_key.private_bytes_raw() == key

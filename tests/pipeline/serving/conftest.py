@@ -32,17 +32,24 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from lexveil.pipeline.serving.server.app import ServerLimits
-from lexveil.pipeline.serving.server.offers import Offer
+from lexveil.pipeline.serving.server.offers import Offer, ServingBundle
 from lexveil.pipeline.serving.server.guard import BodyLimits
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.pool import WorkerLimits
+from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
 told = json.loads(sys.argv[1])
 random = np.random.default_rng(3)
 head = LinearHead(random.normal(size=(64, 3)), random.normal(size=3))
-limits = ServerLimits(bodies=BodyLimits(**told["bodies"]), workers=WorkerLimits(workers=1))
-offer = Offer(ServedModel(head), ["a", "b", "c"])
-serve(offer, Path(told["folder"]), ListenOptions(**told["listen"]), limits)
+workers = WorkerLimits(workers=1, spares=told["spares"])
+limits = ServerLimits(bodies=BodyLimits(**told["bodies"]), workers=workers)
+offers = Offer(ServedModel(head), ["a", "b", "c"])
+folder, shared = Path(told["folder"]), None
+if told["shared"]:
+    from lexveil.pipeline.serving.server.replicas import SharedState
+    url, key, bundle = told["shared"]
+    shared, offers = SharedState(url, key, folder), ServingBundle(Path(bundle))
+serve(offers, ServerState(folder, shared), ListenOptions(**told["listen"]), limits)
 """
 
 
@@ -70,12 +77,18 @@ class RunningServer:
     """`serve` in a process; can be ended, killed and started again at the same address."""
 
     def __init__(
-        self, folder: Path, listen: dict[str, Any], bodies: dict[str, Any], tmpfs: str | None = None
+        self,
+        folder: Path,
+        listen: dict[str, Any],
+        bodies: dict[str, Any],
+        tmpfs: str | None = None,
+        shared: tuple[str, str, Path] | None = None,
     ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port: int = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         told = {"folder": str(folder), "listen": {"port": self.port, **listen}, "bodies": bodies}
+        told |= {"shared": shared, "spares": 0 if shared else 1}
         self._told = json.dumps(told, default=str)
         self.log = folder.with_name(folder.name + ".log")
         self.state_home = folder.with_name("state")

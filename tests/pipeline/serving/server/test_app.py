@@ -18,11 +18,13 @@ import pytest
 
 from fixtures import uploads
 from lexveil.pipeline.serving import wire
-from lexveil.pipeline.serving.server.access import ApiKeys, QuotaLimits
+from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.offers import Offer
+from lexveil.pipeline.serving.server.quotas import QuotaLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.tables import SqliteTables
 from lexveil.privacy.he.keys import ClientKeys
 from lexveil.privacy.he.served_model import LinearHead, ServedModel, model_parameters
 
@@ -204,7 +206,7 @@ class TestTenants:
         self, calling: Any, offer: Offer, honest: Any, tmp_path: Path
     ) -> None:
         state = ServerState(tmp_path / "endpoint")
-        court, firm = (f"Bearer {ApiKeys(state.folder).issue(name)}" for name in ("court", "firm"))
+        court, firm = (f"Bearer {ApiKeys(state.api_keys).issue(name)}" for name in ("court", "firm"))
         with calling(create_app(offer, state=state)) as caller:
             for method, path in (
                 ("GET", "/v1/manifest"),
@@ -299,7 +301,8 @@ class TestOperators:
         caplog.set_level(logging.INFO)
         with calling(create_app(offer, state=state), state) as caller:
             session = caller.open(honest.evaluation)
-            state.database.close()
+            assert isinstance(state.tables, SqliteTables)
+            state.tables.close()
             response = caller.classify(session, honest.request)
         assert (response.status_code, response.json()["error"]) == (500, "internal")
         (*_, last) = [record for record in caplog.records if record.name == "lexveil.serving"]

@@ -25,7 +25,10 @@ def test_bodies_that_wait_for_an_answer_count_and_leave_space_for_others() -> No
     charged: list[tuple[str, int]] = []
 
     async def run() -> None:
-        bodies = BodyReader(BodyLimits(buffered_bytes=600), lambda *cost: charged.append(cost))
+        async def charge(*cost: Any) -> None:
+            charged.append(cost)
+
+        bodies = BodyReader(BodyLimits(buffered_bytes=600), charge)
 
         async def hold(held: AsyncExitStack, tenant: str) -> None:
             await held.enter_async_context(bodies.read(HEADERS, receive, 100, tenant))
@@ -50,7 +53,10 @@ def test_bodies_that_wait_for_an_answer_count_and_leave_space_for_others() -> No
 
 def test_a_refused_body_is_not_held() -> None:
     async def run() -> None:
-        bodies = BodyReader(BodyLimits(buffered_bytes=200), lambda _tenant, _count: None)
+        async def charge(*_cost: Any) -> None:
+            pass
+
+        bodies = BodyReader(BodyLimits(buffered_bytes=200), charge)
         wrong = Headers({"content-length": "100", wire.REQUEST_DIGEST: "sha256=0"})
         for _ in range(3):
             with pytest.raises(RefusalError) as caught:

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from lexveil.pipeline.serving.server.errors import StorageFullError
 from lexveil.pipeline.serving.server.leakage import LeakageLedger, LeakageLimitError, read_variations
-from lexveil.pipeline.serving.server.state import ServerState, StorageFullError
+from lexveil.pipeline.serving.server.state import ServerState
 
 LIMIT = 0.125  # of the total variation: a divergence of 2^-5
 ANSWER = 2.0**-10
 
 
 def test_answers_add_up_for_each_tenant_and_head(tmp_path: Path) -> None:
-    ledger = LeakageLedger(ServerState(tmp_path / "endpoint").database)
+    ledger = LeakageLedger(ServerState(tmp_path / "endpoint").tables)
     for _ in range(32):
         ledger.charge("a", "head", ANSWER, LIMIT)
     assert ledger.compute_variation("a", "head") == pytest.approx(LIMIT)
@@ -26,16 +27,16 @@ def test_answers_add_up_for_each_tenant_and_head(tmp_path: Path) -> None:
 
 def test_a_restart_forgets_nothing_that_was_answered(tmp_path: Path) -> None:
     for _ in range(3):  # killed: less was answered than is written ahead
-        ledger = LeakageLedger(ServerState(tmp_path / "endpoint").database)
+        ledger = LeakageLedger(ServerState(tmp_path / "endpoint").tables)
         for _ in range(10):
             ledger.charge("a", "head", 2.0**-20, LIMIT)
-    (variation,) = read_variations(ServerState(tmp_path / "endpoint").database).values()
+    (variation,) = read_variations(ServerState(tmp_path / "endpoint").tables).values()
     written = 2 * variation**2
     assert 30 * 2.0**-20 <= written <= 3 * 1.01 * 2.0**-5 / 100
 
 
 def test_what_was_not_answered_is_returned(tmp_path: Path) -> None:
-    ledger = LeakageLedger(ServerState(tmp_path / "endpoint").database)
+    ledger = LeakageLedger(ServerState(tmp_path / "endpoint").tables)
     for _ in range(100):
         ledger.charge("a", "head", 0.02, LIMIT)
         ledger.refund("a", "head", 0.02)
@@ -44,9 +45,9 @@ def test_what_was_not_answered_is_returned(tmp_path: Path) -> None:
 
 def test_a_full_disk_stops_only_what_cannot_be_written(tmp_path: Path) -> None:
     state = ServerState(tmp_path / "endpoint")
-    ledger = LeakageLedger(state.database)
+    ledger = LeakageLedger(state.tables)
     ledger.reserve("a", "head", 1e-6, LIMIT)
-    state.database.execute("PRAGMA query_only = ON")
+    state.tables.run("PRAGMA query_only = ON")
     for _ in range(10):
         ledger.charge("a", "head", 1e-6, LIMIT)
     with pytest.raises(StorageFullError):
@@ -54,6 +55,6 @@ def test_a_full_disk_stops_only_what_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_nothing_is_promised_and_nothing_charged(tmp_path: Path) -> None:
-    ledger = LeakageLedger(ServerState(tmp_path / "endpoint").database)
+    ledger = LeakageLedger(ServerState(tmp_path / "endpoint").tables)
     ledger.charge("a", "fast", 0.0, LIMIT)
     assert ledger.compute_variation("a", "fast") == 0

@@ -25,6 +25,7 @@ from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.local_token import read_local_token
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits
+from lexveil.pipeline.serving.server.files import KeyFile
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.state import ServerState
@@ -270,7 +271,7 @@ class TestOtherMachines:
     def refuse(self, folder: Path, **listen: Any) -> str:
         offer = Offer(ServedModel(LinearHead(np.ones((64, 2)), np.zeros(2))), ["a", "b"])
         with pytest.raises(EndpointError) as caught:
-            serve(offer, folder, ListenOptions(port=0, **listen), ServerLimits())
+            serve(offer, ServerState(folder), ListenOptions(port=0, **listen), ServerLimits())
         return str(caught.value)
 
     def test_without_keys_the_token_must_be_written(self, start_server: Any, tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ class TestOtherMachines:
             start_server()
 
     def test_with_keys_it_need_not(self, start_server: Any, folder: Path, tmp_path: Path) -> None:
-        key = ApiKeys(folder).issue("court")
+        key = ApiKeys(KeyFile(folder)).issue("court")
         (tmp_path / "state").touch()
         server = start_server(local=False)
         called = {"Authorization": f"Bearer {key}"}
@@ -290,14 +291,14 @@ class TestOtherMachines:
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "office.example"])
     def test_without_tls_they_are_not_served(self, folder: Path, host: str) -> None:
-        ApiKeys(folder).issue("court")
+        ApiKeys(KeyFile(folder)).issue("court")
         told = self.refuse(folder, host=host)
         assert "encrypted.tls_certificate" in told
         assert "encrypted.insecure_http" in told
         assert "\n" not in told
 
     def test_tls_that_ends_in_front_is_named_for_its_danger(self, start_server: Any, tmp_path: Path) -> None:
-        key = ApiKeys(ServerState(tmp_path / "endpoint").folder).issue("court")
+        key = ApiKeys(ServerState(tmp_path / "endpoint").api_keys).issue("court")
         server = start_server({"host": "0.0.0.0", "insecure_http": True}, local=False)
         called = {"Host": "office.example", "Authorization": f"Bearer {key}"}
         assert httpx.get(server.url + "/v1/manifest", headers=called).status_code == 200

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from lexveil.pipeline.serving.server.errors import StorageFullError
 from lexveil.pipeline.serving.server.sessions import (
     SessionLimits,
     SessionNotFoundError,
     Sessions,
     SessionsFullError,
 )
-from lexveil.pipeline.serving.server.state import ServerState, StorageFullError
+from lexveil.pipeline.serving.server.state import ServerState
 
 
 class Clock:
@@ -121,7 +122,7 @@ class TestFullDisk:
         sessions = Sessions(state, SessionLimits(per_tenant=1, idle_seconds=1), clock)
         session = opened(sessions)
         clock.time += 2
-        state.database.execute("PRAGMA query_only = ON")
+        state.tables.run("PRAGMA query_only = ON")
         assert sessions.find(session, "a")
         for refused in (lambda: opened(sessions), lambda: sessions.close(session, "a")):
             with pytest.raises(StorageFullError) as caught:
@@ -138,9 +139,9 @@ class TestFullDisk:
         for path in state.keys_folder.iterdir():
             os.utime(path, (0, 0))
         clock.time += 10
-        state.database.execute("PRAGMA query_only = ON")
+        state.tables.run("PRAGMA query_only = ON")
         sessions.purge()
         assert not list(state.keys_folder.iterdir())
-        state.database.execute("PRAGMA query_only = OFF")
+        state.tables.run("PRAGMA query_only = OFF")
         sessions.purge()
-        assert state.database.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+        assert state.tables.run("SELECT count(*) FROM sessions") == [(0,)]

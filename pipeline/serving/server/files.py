@@ -1,0 +1,166 @@
+"""Files of one server: evaluation keys, records of API keys, secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Container, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from lexveil.pipeline.errors import EndpointError
+from lexveil.pipeline.serving.server.errors import UnauthorizedError
+from lexveil.pipeline.workspace.storage import write_bytes
+
+PRIVATE = 0o600  # mode of every file of the state
+TABLES = "state.sqlite"
+# Keys without a session, but younger than this, may belong to one that is being opened.
+OPENING_SECONDS = 60
+
+
+class EvaluationKeys(Protocol):
+    """Where the clients' evaluation keys are. `bound` is what they belong to, beside their name."""
+
+    def keep(self, name: str, bound: str, content: bytes) -> None:
+        """Store keys.
+
+        Raises:
+            OSError: the disk is full.
+            RefusalError: the storage does not take them.
+        """
+        ...
+
+    def fetch(self, name: str, bound: str) -> Path:
+        """Return a file with the keys, which workers may read; it may be missing.
+
+        Raises:
+            OSError: the disk is full.
+            RefusalError: the storage does not answer.
+        """
+        ...
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Delete keys."""
+        ...
+
+    def purge(self, alive: Container[str]) -> None:
+        """Delete all other keys, but not those of sessions that are being opened."""
+        ...
+
+
+class KeyFolder:
+    """Evaluation keys as files `<name>.keys`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(self, name: str, bound: str, content: bytes) -> None:
+        """Store keys."""
+        del bound  # nobody else writes this folder
+        write_bytes(self._path(name), content, PRIVATE)
+
+    def fetch(self, name: str, bound: str) -> Path:
+        """Return the file of the keys."""
+        del bound
+        return self._path(name)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Delete keys."""
+        for name in names:
+            with contextlib.suppress(OSError):
+                self._path(name).unlink(missing_ok=True)
+
+    def purge(self, alive: Container[str]) -> None:
+        """Delete all other keys, but not those of sessions that are being opened."""
+        self.delete_older(time.time() - OPENING_SECONDS, but=alive)
+
+    def delete_older(self, moment: float, but: Container[str] = ()) -> None:
+        """Delete files that were last used before a moment, but not those of these names."""
+        for path in self._folder.iterdir():
+            with contextlib.suppress(OSError):
+                if path.stem not in but and path.stat().st_mtime < moment:
+                    path.unlink()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.keys"
+
+
+class KeyFile:
+    """The records of API keys in `<folder>/api-keys.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "api-keys.json"
+        self._stamp: object = None
+        self._keys: dict[str, dict[str, str]] = {}
+
+    def find(self, key_id: str) -> Mapping[str, str] | None:
+        """Return the record of a key; None if there is none."""
+        return self.list().get(key_id)
+
+    def list(self) -> Mapping[str, dict[str, str]]:
+        """Return all records."""
+        try:
+            status = self._path.stat()
+            stamp = (status.st_mtime_ns, status.st_ino)
+            if stamp != self._stamp:
+                self._keys, self._stamp = json.loads(self._path.read_bytes()), stamp
+        except FileNotFoundError:
+            # No keys only if there never was a file: one that disappears must not open the endpoint.
+            if self._stamp is not None:
+                raise UnauthorizedError from None
+        except (OSError, ValueError):
+            raise UnauthorizedError from None
+        return self._keys
+
+    def add(self, key_id: str, record: Mapping[str, str]) -> None:
+        """Add a record."""
+        with self._change() as keys:
+            keys[key_id] = dict(record)
+
+    def remove(self, key_id: str) -> bool:
+        """Remove a record; return False if there is none."""
+        with self._change() as keys:
+            return keys.pop(key_id, None) is not None
+
+    def __bool__(self) -> bool:
+        return bool(self.list())
+
+    @contextmanager
+    def _change(self) -> Generator[dict[str, dict[str, str]], None, None]:
+        """Yield the records to be changed, while no other process changes them."""
+        try:
+            with hold_lock(self._path.with_name("state.lock")):
+                keys: dict[str, dict[str, str]] = {}
+                with contextlib.suppress(FileNotFoundError):
+                    keys = json.loads(self._path.read_bytes())
+                yield keys
+                write_bytes(self._path, json.dumps(keys, indent=1).encode(), PRIVATE)
+        except (OSError, ValueError):
+            raise EndpointError("the file of the API keys cannot be used") from None
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path) -> Generator[None, None, None]:
+    """Keep other processes from holding the same lock file while the context lasts."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def load_secret(path: Path) -> bytes:
+    """Return the secret in a file, which is made if it is missing.
+
+    Raises:
+        OSError: the file cannot be read or written.
+        ValueError: others can read it.
+    """
+    if not path.exists():
+        write_bytes(path, secrets.token_bytes(32), PRIVATE)
+    if path.stat().st_mode & 0o077:
+        raise ValueError("a secret is readable by others")
+    return path.read_bytes()

@@ -1,0 +1,357 @@
+"""Replicas: several servers on a real PostgreSQL are one endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixtures.postgres import NoPostgres, new_database, server
+from fixtures.round_robin import round_robin
+from lexveil.pipeline.errors import EndpointError
+from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, RetryPolicy
+from lexveil.pipeline.serving.server.access import ApiKeys
+from lexveil.pipeline.serving.server.app import ServerLimits, create_app
+from lexveil.pipeline.serving.server.errors import UnauthorizedError
+from lexveil.pipeline.serving.server.leakage import LeakageLedger, LeakageLimitError
+from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferDraft, ServingBundle, tell_time
+from lexveil.pipeline.serving.server.quotas import QuotaExceededError, QuotaLimits, Quotas
+from lexveil.pipeline.serving.server.replicas import SharedState
+from lexveil.pipeline.serving.server.sessions import (
+    SessionLimits,
+    SessionNotFoundError,
+    Sessions,
+    SessionsFullError,
+)
+from lexveil.pipeline.serving.server.state import ServerState, open_log
+from lexveil.privacy.he.served_model import LinearHead, ServedModel
+from tests.deadlines import HANGS_AFTER, wait_until
+from tests.pipeline.serving.conftest import RunningServer
+
+psycopg = pytest.importorskip("psycopg")
+
+KEY = "ab" * 32
+Open = Callable[[str], ServerState]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    try:
+        with server() as url:
+            yield url
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def url(postgres: str) -> str:
+    return new_database(postgres, "endpoint" + secrets.token_hex(6))
+
+
+@pytest.fixture
+def open_shared(url: str, tmp_path: Path) -> Iterator[Callable[[str], SharedState]]:
+    """Called with the name of a replica's folder."""
+    opened: list[SharedState] = []
+
+    def open_one(name: str) -> SharedState:
+        opened.append(SharedState(url, KEY, tmp_path / name))
+        return opened[-1]
+
+    yield open_one
+    for shared in opened:
+        shared.close()
+
+
+@pytest.fixture
+def open_state(open_shared: Callable[[str], SharedState], tmp_path: Path) -> Open:
+    """Called with the name of a replica's folder; each has its own."""
+    return lambda name: ServerState(tmp_path / name, open_shared(name))
+
+
+@pytest.fixture
+def offer(head: LinearHead) -> Offer:
+    return Offer(ServedModel(head), ["a", "b", "c"])
+
+
+def test_replicas_that_start_at_once_are_one_server(open_state: Open) -> None:
+    """The schema is made once, with one identity."""
+    with ThreadPoolExecutor(6) as pool:
+        states = list(pool.map(open_state, "abcdef"))
+    assert len({state.signing_key.private_bytes_raw() for state in states}) == 1
+    assert len({state.commit_to_weights("0") for state in states}) == 1
+    assert len({state.local_token for state in states}) == 6
+
+
+def test_an_api_key_holds_and_ends_everywhere_at_once(open_state: Open) -> None:
+    one, other = (ApiKeys(open_state(name).api_keys) for name in "ab")
+    assert not other
+    key = one.issue("court")
+    assert (other.identify(key), bool(other)) == ("court", True)
+    assert [record.tenant for record in other.list()] == ["court"]
+    other.revoke(key.split("_")[1])
+    with pytest.raises(UnauthorizedError):
+        one.identify(key)
+    with pytest.raises(EndpointError):
+        one.revoke(key.split("_")[1])
+
+
+class TestQuotas:
+    def test_they_hold_over_all_replicas(self, open_state: Open) -> None:
+        limits = QuotaLimits(slots_per_minute=60, slots_per_day=50)
+        replicas = [Quotas(open_state(name).usages, limits, now=lambda: 1e9) for name in "ab"]
+
+        def charge(number: int) -> bool:
+            try:
+                replicas[number % 2].charge("a", 1)
+            except QuotaExceededError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(charge, range(80))) == 50
+        assert {replica.count_used_today("a") for replica in replicas} == {50}
+        replicas[0].charge("b", 50)
+
+    def test_requests_at_once_are_those_of_all_that_live(self, open_state: Open) -> None:
+        now, limits = [1e9], QuotaLimits(requests_at_once=2)
+        one, other = (Quotas(open_state(name).usages, limits, now=lambda: now[0]) for name in "ab")
+        one.begin("a")
+        other.begin("a")
+        for full in (one, other):
+            with pytest.raises(QuotaExceededError):
+                full.begin("a")
+        other.end("a")
+        one.begin("a")
+        now[0] += 14
+        one.renew()
+        now[0] += 14
+        with pytest.raises(QuotaExceededError):
+            other.begin("a")
+        now[0] += 2  # the first one was killed
+        other.begin("a")
+
+    def test_cpu_time_adds_up(self, open_state: Open) -> None:
+        limits = QuotaLimits(cpu_seconds_per_minute=6)
+        one, other = (Quotas(open_state(name).usages, limits, now=lambda: 1e9) for name in "ab")
+        with one.admit_request("a"):
+            one.charge_cpu("a", 9)
+        with pytest.raises(QuotaExceededError) as caught:
+            other.begin("a")
+        assert caught.value.retry_after == 31
+
+
+def test_leakage_adds_up_over_replicas_and_restarts(open_state: Open) -> None:
+    limit = 0.125
+    ledgers = [LeakageLedger(open_state(name).tables) for name in "ab"]
+    for number in range(32):
+        ledgers[number % 2].charge("a", "head", 2.0**-10, limit)
+    for ledger in (*ledgers, LeakageLedger(open_state("c").tables)):
+        with pytest.raises(LeakageLimitError):
+            ledger.charge("a", "head", 2.0**-10, limit)
+
+
+class TestSessions:
+    def test_one_that_a_replica_opened_is_found_by_all(self, open_state: Open) -> None:
+        one, other = open_state("a"), open_state("b")
+        opening, finding = Sessions(one, SessionLimits()), Sessions(other, SessionLimits())
+        session, _ = asyncio.run(opening.open("t", "block", "head", b"keys"))
+        found = finding.find(session, "t")
+        assert (found.keys.parent, found.keys.read_bytes()) == (other.keys_folder, b"keys")
+        assert found.keys.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(SessionNotFoundError):
+            finding.find(session, "other tenant")
+        opening.close(session, "t")
+        with pytest.raises(SessionNotFoundError):
+            finding.find(session, "t")
+
+    def test_their_limits_hold_over_all_replicas(self, open_state: Open) -> None:
+        replicas = [Sessions(open_state(name), SessionLimits(per_tenant=4)) for name in "ab"]
+
+        def open_one(number: int) -> bool:
+            try:
+                asyncio.run(replicas[number % 2].open("t", "block", "head", b"keys"))
+            except SessionsFullError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(open_one, range(12))) == 4
+        assert replicas[0].usage() == (4, 16)
+
+    def test_expired_keys_and_those_of_a_killed_server_are_deleted(self, open_state: Open, url: str) -> None:
+        now = [1e9]
+        state = open_state("a")
+        sessions = Sessions(state, SessionLimits(seconds=10), lambda: now[0])
+        session, _ = asyncio.run(sessions.open("t", "block", "head", b"keys"))
+        sessions.find(session, "t")
+        state.keys.keep("of a session that was never opened", "", b"keys")
+        with psycopg.connect(url) as raw:
+            raw.execute("UPDATE lexveil_endpoint.evaluation_keys SET stored_at = 0")
+        now[0] += 10
+        sessions.purge()  # expired: its row goes after its keys
+        sessions.purge()
+        with psycopg.connect(url) as raw:
+            assert raw.execute("SELECT count(*) FROM lexveil_endpoint.evaluation_keys").fetchone() == (0,)
+
+
+class TestWhoHasTheDatabase:
+    def test_it_holds_nothing_that_is_secret(self, open_state: Open, url: str) -> None:
+        state = open_state("a")
+        key = ApiKeys(state.api_keys).issue("court")
+        evaluation = b"evaluation keys of a client"
+        session, _ = asyncio.run(Sessions(state, SessionLimits()).open("court", "block", "head", evaluation))
+        state.log.append("serve", "done", {})
+        hidden = [key.encode(), key.split("_", 2)[2].encode(), session.encode(), evaluation, b'"salt"']
+        hidden += [state.signing_key.private_bytes_raw(), bytes.fromhex(KEY), KEY.encode()]
+        with psycopg.connect(url) as raw:
+            tables = raw.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'lexveil_endpoint'"
+            ).fetchall()
+            assert len(tables) >= 9
+            for (table,) in tables:
+                for row in raw.execute(f"SELECT * FROM lexveil_endpoint.{table}"):
+                    stored = b"\n".join(
+                        value if isinstance(value, bytes) else str(value).encode() for value in row
+                    )
+                    assert not [one for one in hidden if one in stored], table
+
+    def test_rows_that_are_written_or_moved_open_nothing(self, open_state: Open, url: str) -> None:
+        state = open_state("a")
+        keys, sessions = ApiKeys(state.api_keys), Sessions(open_state("b"), SessionLimits())
+        known, foreign = keys.issue("court"), keys.issue("firm")
+        own, victims = (
+            asyncio.run(Sessions(state, SessionLimits()).open(tenant, "block", "head", tenant.encode()))[0]
+            for tenant in ("court", "firm")
+        )
+        with psycopg.connect(url) as raw:
+            # The thief gives his key's id another tenant's record, and his session another's keys.
+            raw.execute(
+                "UPDATE lexveil_endpoint.api_keys SET sealed = (SELECT sealed FROM lexveil_endpoint.api_keys "
+                "WHERE key_id = %s) WHERE key_id = %s",
+                (foreign.split("_")[1], known.split("_")[1]),
+            )
+            raw.execute(
+                "UPDATE lexveil_endpoint.evaluation_keys SET sealed = "
+                "(SELECT sealed FROM lexveil_endpoint.evaluation_keys ORDER BY stored_at DESC LIMIT 1)"
+            )
+        with pytest.raises(UnauthorizedError):
+            keys.identify(known)
+        assert keys.identify(foreign) == "firm"
+        assert not sessions.find(own, "court").keys.exists()
+        assert sessions.find(victims, "firm").keys.read_bytes() == b"firm"
+
+    def test_another_state_key_is_refused(self, open_state: Open, url: str, tmp_path: Path) -> None:
+        open_state("a")
+        with pytest.raises(EndpointError, match="state_key"):
+            SharedState(url, "cd" * 32, tmp_path)
+
+
+def test_an_endpoint_without_replicas_brings_what_it_has(tmp_path: Path, open_state: Open) -> None:
+    """Its clients need not trust another key, and no limit begins anew."""
+    former, now = ServerState(tmp_path / "former"), 1e9
+    key = ApiKeys(former.api_keys).issue("court")
+    Quotas(former.usages, QuotaLimits(), now=lambda: now).charge("court", 7)
+    LeakageLedger(former.tables).charge("court", "head", 2.0**-6, 0.125)
+    log_key = former.log.verify().public_key
+    for one in (open_state("former"), open_state("other")):
+        assert one.signing_key.private_bytes_raw() == former.signing_key.private_bytes_raw()
+        assert one.commit_to_weights("0") == former.commit_to_weights("0")
+        assert ApiKeys(one.api_keys).identify(key) == "court"
+        assert Quotas(one.usages, QuotaLimits(), now=lambda: now).count_used_today("court") == 7
+        assert one.log.verify().public_key == log_key
+        with pytest.raises(LeakageLimitError):
+            LeakageLedger(one.tables).charge("court", "head", 2.0**-5, 0.125)
+
+
+def test_one_log_tells_what_all_did(open_state: Open, open_shared: Any, tmp_path: Path) -> None:
+    one, other = open_state("a"), open_state("b")
+    for state in (one, other, one):
+        state.log.append("serve-model", "done", {})
+    verification = open_log(tmp_path / "c", open_shared("c")).verify()
+    assert (verification.entries, verification.intact) == (3, True)
+
+
+def test_a_database_that_does_not_answer_is_no_damage(
+    calling: Any, open_state: Open, offer: Offer, honest: Any, url: str
+) -> None:
+    state = open_state("a")
+    with calling(create_app(offer, ServerLimits(), state=state), state) as caller:
+        session = caller.open(honest.evaluation)
+        with psycopg.connect(url, autocommit=True) as raw:
+            raw.execute("ALTER SCHEMA lexveil_endpoint RENAME TO gone")
+            refused = caller.classify(session, honest.request)
+            assert (refused.status_code, refused.json()["error"]) == (503, "state")
+            assert int(refused.headers["Retry-After"]) > 0
+            assert caller.http.get("/healthz").status_code == 200
+            wait_until(lambda: caller.http.get("/readyz").status_code == 503)
+            assert "lexveil_workers_alive" in caller.http.get("/metrics").text
+            raw.execute("ALTER SCHEMA gone RENAME TO lexveil_endpoint")
+        assert caller.classify(session, honest.request).status_code == 200
+        wait_until(lambda: caller.http.get("/readyz").status_code == 200)
+
+
+def test_clients_behind_a_balancer_notice_no_server_that_is_killed(
+    url: str, open_state: Open, tmp_path: Path, head: LinearHead
+) -> None:
+    """Two homes, as on two machines; requests go to the servers in turn, of which one is killed."""
+    bundle = ServingBundle(tmp_path / "bundle")
+    with bundle.add_offer(OfferDraft("linear", ["a", "b", "c"], "sealed", head, {}), "linear-1"):
+        pass
+    bundle.write_listing([Listed("linear-1", tell_time(), "linear")])
+    shared = (url, KEY, bundle.folder)
+    replicas = [RunningServer(tmp_path / name, {}, {}, shared=shared) for name in ("one", "two")]
+    for replica in replicas:
+        replica.start()
+    issued = ApiKeys(open_state("command").api_keys)
+    keys = {tenant: issued.issue(tenant) for tenant in ("court", "firm")}
+    features = np.random.default_rng(5).normal(size=(6, 64)) / 9
+    expected = ["abc"[place] for place in head.logits(features).argmax(axis=1)]
+    answered: list[bool] = []
+    stop = threading.Event()
+
+    def work(tenant: str, at: str) -> None:
+        policy = RetryPolicy(total=HANGS_AFTER, unanswered=HANGS_AFTER, longest=0.5)
+        home = tmp_path / tenant
+        with EncryptedClassifier.connect(at, keys[tenant], state=home, retry_policy=policy) as client:
+            while not stop.is_set():
+                answered.append(client.classify(features).labels == expected)
+
+    try:
+        with round_robin([replica.port for replica in replicas]) as balancer, ThreadPoolExecutor(2) as pool:
+            clients = [pool.submit(work, tenant, balancer.url) for tenant in keys]
+            try:
+                wait_until(lambda: len(answered) > 4 or any(client.done() for client in clients))
+                replicas[0].end(signal.SIGKILL)
+                count = len(answered)
+                wait_until(lambda: len(answered) > count + 4 or any(client.done() for client in clients))
+            finally:
+                stop.set()
+            for client in clients:
+                client.result()
+    finally:
+        for replica in replicas:
+            if replica.process.poll() is None:
+                replica.end(signal.SIGKILL)
+    assert all(answered)
+    assert balancer.count_uploads() == 2  # one for each client
+    assert balancer.lost > 0
+    assert set(balancer.used) == {replica.port for replica in replicas}
+
+
+def test_manifests_are_the_same(calling: Any, open_state: Open, offer: Offer) -> None:
+    manifests: set[str] = set()
+    for name in "ab":
+        state = open_state(name)
+        with calling(create_app(offer, state=state), state) as caller:
+            told = wire.SignedManifest.model_validate_json(caller.http.get("/v1/manifest").content).verify()
+            manifests.add(told.model_copy(update={"issued_at": ""}).model_dump_json())
+    assert len(manifests) == 1
