@@ -18,6 +18,7 @@ class SourceDocument:
 
     Attributes:
         owners: whom the document is about, sorted; none: it is its own owner.
+        spelled: names of owners that the source spells in another way.
         item: identity of the source item that the document comes from.
         belongs_to: text of the document whose owner is this one's too, if nobody names owners: that of the
             message of an attachment.
@@ -30,6 +31,7 @@ class SourceDocument:
     owners: tuple[str, ...] = field(repr=False)
     label: str | None = field(repr=False)
     split: str | None = None
+    spelled: tuple[str, ...] = field(default=(), repr=False)
     item: str = field(default="", repr=False)
     belongs_to: str | None = field(default=None, repr=False)
     notes: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lexveil.nlp.readers import escape_name
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.sources.documents import SourceItem, read_owners, read_source_id
+from lexveil.pipeline.sources.owners import list_spellings, normalize_owner
 from lexveil.pipeline.sources.plan import Items, read_plans
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import DocumentIds, Quarantined, read_quarantine, split_owners
@@ -113,7 +114,8 @@ def find_owned(workspace: Workspace, owner: str) -> Target:
         SourceError: there are none.
     """
     digests = DocumentIds(workspace.keys)
-    ids = {owner, digests.owner(owner)}
+    name = normalize_owner(owner)
+    ids = {owner, *map(digests.owner, (owner, name, *list_spellings(name)))}
     doc_ids = [
         row["doc_id"]
         for row in workspace.catalogue.read().select(["doc_id", "owner"]).to_pylist()

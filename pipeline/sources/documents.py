@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,11 @@ from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import IngestSettings
 from lexveil.pipeline.sources.files import SourceFile, list_source_files
 from lexveil.pipeline.sources.objects import copy_object, fetch_objects
+from lexveil.pipeline.sources.owners import (
+    list_spellings,
+    read_owner_names,
+    read_spelled_names,
+)
 from lexveil.pipeline.workspace.storage import is_remote, locate, to_url
 from lexveil.pipeline.workspace.tables import compute_digest
 
@@ -213,8 +218,10 @@ def read_source_id(item: SourceItem) -> str:
 
 
 def read_owners(item: SourceItem) -> tuple[str, ...]:
-    """Return the owners that a sidecar row names for a file; none if there are none."""
-    return read_owner_names(item.meta or {}, item.fields["owner_field"])
+    """Return the owners that a sidecar row names for a file, in every spelling; none if there are none."""
+    meta, name = item.meta or {}, item.fields["owner_field"]
+    owners = read_owner_names(meta, name)
+    return (*owners, *read_spelled_names(meta, name), *(s for owner in owners for s in list_spellings(owner)))
 
 
 def read_items(items: Sequence[SourceItem], ingest: IngestSettings) -> Iterator[Outcome]:
@@ -353,6 +360,7 @@ def _to_document(
         text=normalize_text(text),
         source_id=read_word(record, names["id_field"]) or fallback_id,
         owners=owners,
+        spelled=read_spelled_names(record, names["owner_field"]),
         label=read_label(record, names["label_field"]),
         split=read_word(record, names["split_field"]),
         item=item.identity,
@@ -384,20 +392,11 @@ def read_word(record: Mapping[str, Any], name: str | None) -> str | None:
 
 
 def _to_word(value: object) -> str | None:
+    if isinstance(value, float) and math.isnan(value):
+        return None
     if isinstance(value, bool | int | float | str) and str(value).strip():
         return str(value).strip()
     return None
-
-
-def read_owner_names(record: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
-    """Read one owner or a list of them; none if one of the list is missing, whom nothing would protect."""
-    value = None if name is None else record_files.get_field(record, name)
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        with suppress(ValueError):  # a CSV cell; what is no JSON array is a name
-            value = json.loads(value)
-    words = [_to_word(one) for one in (value if isinstance(value, list | tuple) else [value])]
-    owners = {word for word in words if word is not None}
-    return () if None in words else tuple(sorted(owners))
 
 
 def read_label(record: Mapping[str, Any], name: str | None) -> str | None:

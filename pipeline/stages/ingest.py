@@ -26,10 +26,11 @@ from lexveil.pipeline.records import (
     run_one_by_one,
 )
 from lexveil.pipeline.sources.documents import FIELDS, Passed, Rejected, SourceItem, is_gone, read_items
+from lexveil.pipeline.sources.owners import list_spellings, normalize_owner
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
-from lexveil.pipeline.workspace.documents import DocumentIds
+from lexveil.pipeline.workspace.documents import DocumentIds, join_owners, split_owners
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -37,10 +38,13 @@ from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, seal
 
 _SHARED = "shared"  # count of the documents whose text an earlier version kept for another owner alone
-_SHARED_LINE = (
-    "{} documents have a text that an earlier version kept for another owner alone; they are now their own "
-    "owners', and the next training takes them too"
-)
+_MOVED = "moved"  # count of the documents of an owner that an earlier version took for several
+_LINES = {
+    _SHARED: "{} documents have a text that an earlier version kept for another owner alone; they are now "
+    "their own owners', and the next training takes them too",
+    _MOVED: "{} documents have an owner that an earlier version took for several, by its spellings; they are "
+    "now one owner's",
+}
 
 
 def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = run_one_by_one) -> Manifest:
@@ -86,11 +90,17 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     workspace.catalogue.write(catalogue)  # last: if the removal fails, the next try finds the same documents
     if manifest.done_now:
         forget_empty_items(workspace)
-    new = sum(result.counts.get(_SHARED, 0) for result in manifest.shards if result.key not in done)
+    new = [result.counts for result in manifest.shards if result.key not in done]
+    lines = {name: line.format(sum(counts.get(name, 0) for counts in new)) for name, line in _LINES.items()}
+    redone = {
+        {_SHARED: "owners", _MOVED: "spellings"}[name]: line
+        for name, line in lines.items()
+        if any(name in counts for counts in new)
+    }
     return replace(
         manifest,
         more={"forgotten": len(gone)} if gone else {},
-        redone={**manifest.redone, **({"owners": _SHARED_LINE.format(new)} if new else {})},
+        redone={**manifest.redone, **redone},
     )
 
 
@@ -155,7 +165,7 @@ def _write_raw(
 ) -> ShardResult:
     """Write the part of a shard: the new documents, and those of the old part whose items are gone."""
     ids = DocumentIds(keys)
-    entries, shared = _identify(workspace, ids, found)
+    entries, changed = _identify(workspace, ids, found)
     unique: dict[str, _Entry] = {}
     for entry in entries:
         if entry.doc_id not in unique or entry.variant < unique[entry.doc_id].variant:
@@ -179,37 +189,78 @@ def _write_raw(
     for entry in kept:
         notes.update(entry.source.notes)
     counts |= {CountKind.NOTE.key(note): n for note, n in notes.items()}
-    if shared_now := shared.intersection(entry.doc_id for entry in kept):
-        counts[_SHARED] = len(shared_now)
+    for name, doc_ids in changed.items():
+        if now := doc_ids.intersection(entry.doc_id for entry in kept):
+            counts[name] = len(now)
     return tables.write_part(workspace.raw, shard, table, counts)
 
 
 def _identify(
     workspace: Workspace, ids: DocumentIds, found: Sequence[SourceDocument]
-) -> tuple[list[_Entry], set[str]]:
-    """Give each document its ids, and list those that an earlier version left out for another owner's.
+) -> tuple[list[_Entry], dict[str, set[str]]]:
+    """Give each document its ids; list what changes for documents of an earlier version, by kind.
 
+    Those that it left out for another owner's are shared. Those of an owner that it took for several move.
     Earlier versions gave an owner's document the id of its content. A document that has such an id keeps it:
     its models, reviews and features are found by it.
     """
     variant_key, item_key = (workspace.keys.purpose_key(name) for name in ("variant", "source-id"))
-    owners = {document.owners: ids.owner(*document.owners) for document in found if document.owners}
+    owners, moved = _name_owners(workspace, ids, found)
     contents = [ids.content(document.text) for document in found]
     earlier = _find_earlier_owners(workspace, contents) if owners else {}
     entries: list[_Entry] = []
     shared: set[str] = set()
+    moving: set[str] = set()
     for document, content in zip(found, contents, strict=True):
-        owner = owners.get(document.owners)
+        owner = owners.get((document.owners, document.spelled))
         if owner is None and document.belongs_to is not None:
             owner = ids.content(document.belongs_to)  # the id of that document, which is its own owner
         known = earlier.get(content)
         doc_id = content if known == owner else ids.document(owner, content)
         if owner is not None and known not in (None, owner, content):
             shared.add(doc_id)
+        if (document.owners, document.spelled) in moved:
+            moving.add(doc_id)
         variant = _compute_variant(variant_key, document)
         item = content_id(item_key, document.item.encode())
         entries.append(_Entry(doc_id, content, owner, item, variant, document))
-    return entries, shared
+    return entries, {_SHARED: shared, _MOVED: moving}
+
+
+_Names = tuple[tuple[str, ...], tuple[str, ...]]  # normalized, and as spelled where that differs
+
+
+def _name_owners(
+    workspace: Workspace, ids: DocumentIds, found: Sequence[SourceDocument]
+) -> tuple[dict[_Names, str], set[_Names]]:
+    """Return the id of each document's owners, and which of them an earlier version took for others.
+
+    An owner that the workspace knows by another spelling alone keeps the id of that.
+    """
+    named = {(document.owners, document.spelled) for document in found if document.owners}
+    candidates = {
+        (name, spelled): [
+            *(word for word in spelled if normalize_owner(word) == name), *list_spellings(name)
+        ]
+        for names, spelled in named
+        for name in names
+    }  # fmt: skip
+    known: set[str] = set()
+    if any(candidates.values()):
+        joined = tables.to_strings(workspace.catalogue.read(), "owner")
+        known = {owner for owners in set(joined) for owner in split_owners(owners)}
+
+    def choose(name: str, spelled: tuple[str, ...]) -> str:
+        all_ids = [ids.owner(word) for word in (name, *candidates[name, spelled])]
+        return next((owner for owner in all_ids if owner in known), all_ids[0])
+
+    chosen: dict[_Names, str] = {}
+    moved: set[_Names] = set()
+    for names, spelled in named:
+        chosen[names, spelled] = join_owners(choose(name, spelled) for name in names)
+        if not {ids.owner(word) for word in spelled} & known <= set(split_owners(chosen[names, spelled])):
+            moved.add((names, spelled))
+    return chosen, moved
 
 
 def _find_earlier_owners(workspace: Workspace, contents: Sequence[str]) -> dict[str, str]:
