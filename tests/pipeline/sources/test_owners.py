@@ -21,6 +21,7 @@ from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources import documents
 from lexveil.pipeline.sources.owners import normalize_owner, read_owner_names
 from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 
 WriteJsonl = Callable[..., Path]
@@ -59,7 +60,7 @@ def test_normalizing_is_idempotent(name: str) -> None:
 
 
 def owners(workspace: Workspace) -> list[str]:
-    return sorted(workspace.catalogue.read().column("owner").to_pylist())
+    return sorted(tables.to_strings(workspace.catalogue.read(), "owner"))
 
 
 def test_one_owner_in_a_table_and_in_records(tmp_path: Path, write_jsonl: WriteJsonl) -> None:
