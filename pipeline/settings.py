@@ -73,6 +73,7 @@ class IngestSettings(_Section):
     shard_documents: PositiveInt = 256  # the most documents per shard, the unit of work
     shard_bytes: PositiveInt = MIB  # the most text per shard; masking reads about 60 kB per second
     ocr: bool = True  # read scanned pages if Tesseract is installed
+    unread_pages: bool = False  # accept a document without the pages that cannot be read, and count them
     removed: Literal["keep", "erase"] = "keep"  # keep or erase documents whose file was removed
     removed_share: Annotated[float, Field(gt=0, le=1)] = (
         0.5  # the largest share of a folder that may be erased at once

@@ -101,6 +101,7 @@ class Limits:
         max_seconds: Maximum CPU time, in seconds, that the process of a reader may take for one document.
         max_memory: Maximum size of the data of that process, beyond what it has at the start.
         ocr: Read scanned pages with Tesseract if it is installed.
+        unread_pages: Accept a document without the pages that cannot be read.
     """
 
     max_bytes: int = 64 << 20
@@ -112,6 +113,7 @@ class Limits:
     max_seconds: float = 120
     max_memory: int = 768 << 20
     ocr: bool = True
+    unread_pages: bool = False
 
 
 @dataclass(frozen=True, slots=True)

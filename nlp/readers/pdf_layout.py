@@ -56,10 +56,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a page, in reading order."""
+    """A line of a page, in reading order.
+
+    Attributes:
+        text: The line.
+        kind: What it is.
+        is_text: Whether it holds text of the page, and not only marks for what is not in.
+    """
 
     text: str
     kind: Kind = Kind.body
+    is_text: bool = True
 
 
 @dataclass(slots=True)

@@ -20,6 +20,11 @@ _LINE = re.compile(rf"[^\r\n{_HYPHENS}]+[{_HYPHENS}]?")
 _WORD = re.compile(rf"[^\s{_HYPHENS}]+[{_HYPHENS}]?|[{_HYPHENS}]")
 _QUARTER = math.pi / 2
 
+# As PDFium has it, but with the address itself as its result: a pointer's value is slow to read.
+_get_text_object = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)(
+    ctypes.cast(raw.FPDFText_GetTextObject, ctypes.c_void_p).value or 0
+)
+
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top."""
 
@@ -83,8 +88,7 @@ class Layer:
 
     def get_object(self, index: int) -> int:
         """Return the address of the text object that draws a character; 0 if it is not drawn."""
-        found = raw.FPDFText_GetTextObject(self.handle, index)
-        return ctypes.cast(found, ctypes.c_void_p).value or 0
+        return _get_text_object(self.handle, index) or 0
 
     def get_box(self, index: int) -> Box:
         """Return the box of a character with the font's full height, in the page's own coordinates."""

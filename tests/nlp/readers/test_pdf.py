@@ -12,7 +12,8 @@ from reportlab.lib import pdfencrypt
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from lexveil.nlp.readers import Limits, Reason, ocr
+from lexveil.nlp.readers import Limits, Reason, ocr, read_documents
+from lexveil.nlp.readers.contract import Note
 from lexveil.nlp.readers.pdf import is_pdf
 
 PROSE = "The landlord served a notice on the tenant.\nThe tenant paid the rent into court.\n" * 3
@@ -54,15 +55,6 @@ def tesseract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str]
 def test_text_layer_of_all_pages(read: Callable[..., str], pdf: Callable[..., bytes]) -> None:
     text = read("a.PDF", pdf((PROSE, False), ("", False), ("Second page, with Ann Other.", False)))
     assert text == PROSE.strip() + "\n\nSecond page, with Ann Other."
-
-
-def test_text_under_a_rectangle_comes_out(read: Callable[..., str]) -> None:
-    buffer = io.BytesIO()
-    canvas = Canvas(buffer, invariant=1)
-    canvas.drawString(72, 700, "The informant is Ann Other of Leeds.")
-    canvas.rect(60, 690, 400, 30, fill=1)
-    canvas.save()
-    assert read("a.pdf", buffer.getvalue()) == "The informant is Ann Other of Leeds."
 
 
 def test_what_was_typed_into_a_form_is_text(read: Callable[..., str]) -> None:
@@ -107,7 +99,45 @@ def test_an_owner_password_alone_locks_no_reader_out(
 
 @pytest.mark.usefixtures("no_tesseract")
 def test_prose_over_a_picture_needs_no_ocr(read: Callable[..., str], pdf: Callable[..., bytes]) -> None:
-    assert read("a.pdf", pdf((PROSE, True))) == PROSE.strip()
+    assert read("a.pdf", pdf((PROSE * 3, True))) == (PROSE * 3).strip()
+
+
+@pytest.mark.usefixtures("no_tesseract")
+def test_a_document_may_be_taken_without_its_pictures(
+    tmp_path: Path, refusal: Callable[..., Reason], pdf: Callable[..., bytes]
+) -> None:
+    data = pdf((PROSE, False), (STAMP, True), (PROSE, False))
+    path = tmp_path / "a.pdf"
+    path.write_bytes(data)
+    [reading] = read_documents(path, Limits(unread_pages=True))
+    assert reading.text == f"{PROSE.strip()}\n\n{STAMP}\n\n[page not read]\n\n{PROSE.strip()}"
+    assert reading.notes == {Note.unread_page: 1}
+    assert refusal("a.pdf", data) is Reason.needs_ocr
+    assert refusal("a.pdf", pdf(("", True)), Limits(unread_pages=True)) is Reason.needs_ocr
+
+
+STAMPS = (
+    "Case 1:20-cv-00123-ABC-DEF Document 123-4 Filed 01/01/21 Page 1 of 9 PageID 1234",
+    "RECEIVED by the clerk of the court on 2 January 2021 at 4.15 p.m.",
+    "DocuSign Envelope ID: 0A1B2C3D-0000-1111-2222-333344445555",
+    "CONFIDENTIAL - SUBJECT TO PROTECTIVE ORDER",
+    "ACME-PROD-00001234",
+)
+
+
+@pytest.mark.usefixtures("no_tesseract")
+def test_stamps_and_a_few_typed_lines_make_no_text_of_a_scan(
+    refusal: Callable[..., Reason], gray_picture: ImageReader
+) -> None:
+    typed = [f"Recital {n}: the parties agree as is set out in this schedule below." for n in range(6)]
+    for share, lines in ((1.0, STAMPS), (0.75, typed), (0.5, typed)):
+        buffer = io.BytesIO()
+        canvas = Canvas(buffer, pagesize=(595, 842), invariant=1)
+        canvas.drawImage(gray_picture, 0, 0, 595, 842 * share)
+        for number, line in enumerate(lines):
+            canvas.drawString(60, 820 - 14 * number, line)
+        canvas.save()
+        assert refusal("a.pdf", buffer.getvalue()) is Reason.needs_ocr
 
 
 def test_scanned_pages_are_recognized(
@@ -198,9 +228,12 @@ def test_any_size_of_a_page_is_read(read: Callable[..., str], size: tuple[float,
         ("", 0.9, Reason.needs_ocr),
         ("Page 1 of 9", 0.01, None),
         ("Page 1 of 9", 0.05, Reason.needs_ocr),
-        (STAMP, 0.4, None),
+        (STAMP, 0.3, None),
+        (STAMP, 0.4, Reason.needs_ocr),
         (STAMP, 0.6, Reason.needs_ocr),
-        (PROSE, 0.9, None),
+        (PROSE * 3, 0.9, None),
+        (PROSE, 0.9, Reason.needs_ocr),
+        (PROSE, 0.3, None),
     ],
 )
 def test_which_pages_are_pictures(

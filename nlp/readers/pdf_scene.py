@@ -1,0 +1,197 @@
+"""What is drawn on a PDF page, in order: texts, boxes and pictures, those of forms in it too."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pypdfium2
+from pypdfium2 import raw
+
+from lexveil.nlp.readers.pdf_words import Box
+
+_INVISIBLE = (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP)
+_OPAQUE = 250
+_THIN = 2.5  # points: a rule or an underline covers no text
+_MAX_OBJECTS = 100_000
+_MAX_FORMS = 12  # inside of each other
+_LAYER = "OC\0".encode("utf-16-le")
+
+Matrix = tuple[float, float, float, float, float, float]
+"""a, b, c, d, e, f of PDF: x' = ax + cy + e, y' = bx + dy + f."""
+_IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+Color = tuple[int, int, int, int]
+"""Red, green, blue and opacity, 0 to 255."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something drawn on a page.
+
+    Attributes:
+        handle: PDFium's own handle.
+        order: Its place in the order in which the page is drawn.
+        box: Its place on the page.
+        color: The color it is filled with.
+        is_picture: Whether it is a picture.
+        is_invisible: Whether it is text in the invisible mode, or on a layer that may be off.
+    """
+
+    handle: object
+    order: int
+    box: Box
+    color: Color
+    is_picture: bool = False
+    is_invisible: bool = False
+
+
+@dataclass(slots=True)
+class Scene:
+    """What is drawn on a page.
+
+    Attributes:
+        frame: What is shown of the page.
+        texts: Its texts.
+        boxes: What may cover a text: filled areas and pictures.
+        paths: Number of lines and areas.
+        is_cut: Whether there is more than is listed here.
+    """
+
+    frame: Box
+    texts: list[Thing] = field(default_factory=list[Thing])
+    boxes: list[Thing] = field(default_factory=list[Thing])
+    paths: int = 0
+    is_cut: bool = False
+
+
+# What PDFium writes its answers to. Calls are serialized by the lock of the reader.
+_EDGES = (ctypes.c_float(), ctypes.c_float(), ctypes.c_float(), ctypes.c_float())
+_COMPONENTS = (ctypes.c_uint(), ctypes.c_uint(), ctypes.c_uint(), ctypes.c_uint())
+
+
+def look(page: pypdfium2.PdfPage, has_layers: bool) -> Scene:
+    """Return what is drawn on an open page.
+
+    Args:
+        page: An open page.
+        has_layers: Whether the document has optional content.
+    """
+    width, height = page.get_size()
+    scene = Scene(page.get_cropbox() or (0.0, 0.0, width, height))
+    for order, (handle, matrix, marked) in enumerate(_walk(page, has_layers)):
+        if order > _MAX_OBJECTS:
+            scene.is_cut = True
+            break
+        kind = raw.FPDFPageObj_GetType(handle)
+        if kind == raw.FPDF_PAGEOBJ_TEXT:
+            invisible = marked or raw.FPDFTextObj_GetTextRenderMode(handle) in _INVISIBLE
+            box = _get_bounds(handle, matrix)
+            scene.texts.append(Thing(handle, order, box, _get_fill(handle), False, invisible))
+        elif kind == raw.FPDF_PAGEOBJ_IMAGE:
+            scene.boxes.append(Thing(handle, order, _get_bounds(handle, matrix), (0, 0, 0, 0), True))
+        else:
+            scene.paths += kind == raw.FPDF_PAGEOBJ_PATH
+            box = _get_bounds(handle, matrix)
+            if min(box[2] - box[0], box[3] - box[1]) >= _THIN and _is_filled(handle, kind):
+                scene.boxes.append(Thing(handle, order, box, _get_fill(handle)))
+    return scene
+
+
+def measure_font(handle: object) -> float:
+    """Return the size of a text's font in points, as the text itself places it."""
+    size = ctypes.c_float()
+    raw.FPDFTextObj_GetFontSize(handle, size)
+    a, b, c, d, _, _ = _get_matrix(handle)
+    return abs(size.value) * abs(a * d - b * c) ** 0.5
+
+
+def _walk(page: pypdfium2.PdfPage, has_layers: bool) -> Iterator[tuple[object, Matrix, bool]]:
+    """Yield the objects of a page in the order in which they are drawn, and of the forms in it.
+
+    Yields:
+        The object, the matrix that places it on the page, and whether a layer may hide it.
+    """
+    stack: list[tuple[object, int, int, Matrix, bool]] = []
+    top = page.raw
+    stack.append((top, 0, raw.FPDFPage_CountObjects(top), _IDENTITY, False))
+    while stack:
+        parent, index, count, matrix, marked = stack.pop()
+        get = raw.FPDFPage_GetObject if len(stack) == 0 else raw.FPDFFormObj_GetObject
+        while index < count:
+            handle = get(parent, index)
+            index += 1
+            if not handle:
+                continue
+            layered = marked or (has_layers and _has_layer(handle))
+            if raw.FPDFPageObj_GetType(handle) != raw.FPDF_PAGEOBJ_FORM:
+                yield handle, matrix, layered
+            elif len(stack) < _MAX_FORMS:
+                stack.append((parent, index, count, matrix, marked))
+                inner = _multiply(_get_matrix(handle), matrix)
+                stack.append((handle, 0, raw.FPDFFormObj_CountObjects(handle), inner, has_layers))
+                break
+
+
+def _has_layer(handle: object) -> bool:
+    """Return True if an object belongs to optional content."""
+    name, size = ctypes.create_string_buffer(16), ctypes.c_ulong()
+    for index in range(raw.FPDFPageObj_CountMarks(handle)):
+        mark = raw.FPDFPageObj_GetMark(handle, index)
+        address = ctypes.cast(name, ctypes.POINTER(raw.FPDF_WCHAR))
+        if raw.FPDFPageObjMark_GetName(mark, address, len(name), size) and name.raw[: size.value] == _LAYER:
+            return True
+    return False
+
+
+def _get_matrix(handle: object) -> Matrix:
+    found = raw.FS_MATRIX()
+    if not raw.FPDFPageObj_GetMatrix(handle, found):
+        return _IDENTITY
+    return found.a, found.b, found.c, found.d, found.e, found.f
+
+
+def _multiply(inner: Matrix, outer: Matrix) -> Matrix:
+    a, b, c, d, e, f = inner
+    g, h, i, j, k, m = outer
+    return (
+        a * g + b * i,
+        a * h + b * j,
+        c * g + d * i,
+        c * h + d * j,
+        e * g + f * i + k,
+        e * h + f * j + m,
+    )
+
+
+def _get_bounds(handle: object, matrix: Matrix) -> Box:
+    left, low, right, high = _EDGES
+    raw.FPDFPageObj_GetBounds(handle, left, low, right, high)
+    box = left.value, low.value, right.value, high.value
+    return box if matrix is _IDENTITY else place_box(box, matrix)
+
+
+def place_box(box: Box, matrix: Matrix) -> Box:
+    """Return the box around a box that a matrix moves."""
+    a, b, c, d, e, f = matrix
+    corners = [(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
+    across = [a * x + c * y + e for x, y in corners]
+    up = [b * x + d * y + f for x, y in corners]
+    return min(across), min(up), max(across), max(up)
+
+
+def _get_fill(handle: object) -> Color:
+    red, green, blue, alpha = _COMPONENTS
+    if not raw.FPDFPageObj_GetFillColor(handle, red, green, blue, alpha):
+        return 0, 0, 0, 255
+    return red.value, green.value, blue.value, alpha.value
+
+
+def _is_filled(handle: object, kind: int) -> bool:
+    if raw.FPDFPageObj_HasTransparency(handle):
+        return False
+    if kind == raw.FPDF_PAGEOBJ_SHADING:
+        return True
+    mode, stroke = ctypes.c_int(), ctypes.c_int()
+    raw.FPDFPath_GetDrawMode(handle, mode, stroke)
+    return mode.value != raw.FPDF_FILLMODE_NONE and _get_fill(handle)[3] >= _OPAQUE
