@@ -16,13 +16,13 @@ _FEW_LETTERS = 20
 _STAMP_LETTERS = 150
 """More letters than a court's filing stamp on a scanned page ("Case 1:20-cv-... Filed ... Page 1 of 9")."""
 _PICTURE_SHARE = 0.5
-_MOSTLY_PICTURE = 0.35
 _TEXT_SHARE = 0.08
 """Of the pictures' area: the lines of stamps, or of a few sentences over a scan, cover less."""
 _MOST_TEXT_SHARE = 0.2
 """The same where the pictures show as much as a written page does."""
 _DARK = 180  # of 255
-_INK = 0.02  # of the pixels of a page that is written on; paper with a frame has fewer
+_INK = (0.02, 0.6)
+"""Share of dark pixels of a page that is written on. Paper with a frame has fewer, a dark ground has more."""
 _LOOK_SCALE = 0.5
 _LOGO_SHARE = 0.02
 _RULE_SHARE = 0.002
@@ -50,9 +50,9 @@ def is_picture(page: pypdfium2.PdfPage, scene: Scene, lines: Sequence[Line], rec
     letters = sum(letter.isalpha() for line in lines for word in line for letter in word.text)
     if letters < _FEW_LETTERS:
         return share > (_LOGO_SHARE if letters else _RULE_SHARE) or scene.paths > _MANY_PATHS
-    if 2 * recognized > letters or share <= _MOSTLY_PICTURE:
+    if 2 * recognized > letters or share <= _PICTURE_SHARE:
         return False
-    if letters < _STAMP_LETTERS and share > _PICTURE_SHARE:
+    if letters < _STAMP_LETTERS:
         return True
     text = _measure_text(scene.frame, lines) / share
     return text < _TEXT_SHARE or (text < _MOST_TEXT_SHARE and _has_ink(page, scene))
@@ -76,7 +76,7 @@ def _measure_text(frame: Box, lines: Sequence[Line]) -> float:
 
 
 def _has_ink(page: pypdfium2.PdfPage, scene: Scene) -> bool:
-    """Return True if a page without its text is not nearly blank."""
+    """Return True if a page without its text looks as one that is written on."""
     for text in scene.texts:
         raw.FPDFPageObj_SetIsActive(text.handle, False)
     try:
@@ -84,7 +84,8 @@ def _has_ink(page: pypdfium2.PdfPage, scene: Scene) -> bool:
     finally:
         for text in scene.texts:
             raw.FPDFPageObj_SetIsActive(text.handle, True)
-    return sum(pixels.count(value) for value in range(_DARK)) > _INK * width * height
+    share = sum(pixels.count(value) for value in range(_DARK)) / (width * height)
+    return _INK[0] < share < _INK[1]
 
 
 def recognize(page: pypdfium2.PdfPage, limits: Limits) -> str:
