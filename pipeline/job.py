@@ -139,6 +139,7 @@ def _summarize(
         redone={stage: why for manifest in manifests for stage, why in manifest.redone.items()},
         quarantined=counts.get("quarantined", 0) + held_back,
         quarantine=CountKind.QUARANTINE.select({**counts, **masked_counts}),
+        notes=CountKind.NOTE.select(counts),
         masked=masked.rows,
         spans_by_type=CountKind.SPAN.select(masked_counts),
         verdicts=CountKind.VERDICT.select(masked_counts),

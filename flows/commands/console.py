@@ -98,6 +98,7 @@ def show_run(result: Mapping[str, Any], as_json: bool) -> None:
         "duplicates": run.duplicates,
         "quarantined": run.quarantined,
         "quarantine": run.quarantine,
+        **({"not shown": run.notes} if run.notes else {}),
         "masked": run.masked,
         "spans_by_type": run.spans_by_type,
         "model": run.model,

@@ -38,7 +38,8 @@ from lexveil.pipeline.masking.detections import DetectionPart
 from lexveil.pipeline.masking.vault import VaultEntry, read_vault
 from lexveil.pipeline.records import Document, Progress
 from lexveil.pipeline.reports.charts import get_templates
-from lexveil.pipeline.workspace.documents import read_raw
+from lexveil.pipeline.reports.notes import explain_notes
+from lexveil.pipeline.workspace.documents import read_origins, read_raw
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import content_id
@@ -90,6 +91,7 @@ class Reviewable:
         verdict: verdict of the second pass.
         reasons: counts of its reasons.
         language: language of the text.
+        notes: what the text does not show, by the codes of the readers.
     """
 
     document: Document = field(repr=False)
@@ -99,6 +101,7 @@ class Reviewable:
     verdict: str = ""
     reasons: Mapping[str, int] = field(default_factory=dict)
     language: str = ""
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_reviews(workspace: Workspace, names: Sequence[str], progress: Progress | None = None) -> list[Path]:
@@ -147,6 +150,7 @@ def _build_row(reviewable: Reviewable) -> dict[str, Any]:
         "verdict": reviewable.verdict,
         "reasons": _explain_reasons(reviewable.reasons),
         "language": reviewable.language,
+        "notes": explain_notes(reviewable.notes),
         "spans": len(reviewable.spans),
         "decisions": len(reviewable.decisions),
     }
@@ -215,6 +219,7 @@ def render_review(reviewable: Reviewable) -> str:
             verdict=reviewable.verdict,
             reasons=_explain_reasons(reviewable.reasons),
             language=reviewable.language,
+            notes=explain_notes(reviewable.notes),
             types=list(zip(ENTITY_TYPES, KEYS, strict=False)),
             style=Markup(style),  # noqa: S704  ours
             script=Markup(script),  # noqa: S704  ours
@@ -280,6 +285,7 @@ def _read_reviewables(workspace: Workspace, selected: Mapping[str, int]) -> Iter
 
 def _read_shard(workspace: Workspace, shard: int, doc_ids: Iterable[str]) -> Iterator[Reviewable]:
     documents = read_raw(workspace, shard, doc_ids)
+    origins = read_origins(workspace, shard, [document.doc_id for document in documents])
     entries = read_vault(workspace, shard, [document.doc_id for document in documents])
     detections = DetectionPart(workspace, shard, list(entries), "spans")
     decisions = load_decisions(workspace, documents)
@@ -295,6 +301,7 @@ def _read_shard(workspace: Workspace, shard: int, doc_ids: Iterable[str]) -> Ite
                 entry.verdict,
                 entry.reasons,
                 detections.language(document.doc_id),
+                origins[document.doc_id].notes,
             )
 
 

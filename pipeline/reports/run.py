@@ -33,6 +33,7 @@ from lexveil.pipeline.reports.charts import (
     get_templates,
     render_svg,
 )
+from lexveil.pipeline.reports.notes import explain_notes
 from lexveil.pipeline.reports.summary import RunSummary, Spending, report_path
 from lexveil.pipeline.stages.evaluate import Evaluation
 from lexveil.pipeline.workspace.features import format_features_path
@@ -141,6 +142,7 @@ def render_report(workspace: Workspace, summary: RunSummary) -> str:
                 (code, n, *QUARANTINE_HELP.get(code, _UNKNOWN_REASON))
                 for code, n in _sort_by_count(summary.quarantine)
             ],
+            notes=explain_notes(summary.notes),
             spans=_sort_by_count(summary.spans_by_type),
             verdicts=[
                 (name, summary.verdicts[name], VERDICTS[name])
@@ -232,6 +234,12 @@ def _list_attention(summary: RunSummary) -> list[tuple[str, str]]:
             summary.quarantined,
             "documents",
             f"Could not be read and are in the quarantine: {format_count(summary.quarantined)}.",
+        ),
+        (
+            summary.notes.get("covered_text", 0),
+            "documents",
+            f"Bad redactions, which leave the text under a box in the file: "
+            f"{format_count(summary.notes.get('covered_text', 0))}.",
         ),
         (
             truncated,

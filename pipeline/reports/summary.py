@@ -68,6 +68,7 @@ class RunSummary:
         changed: False if the last run was reused.
         redone: what was redone and why, by stage.
         unprotected_zeros: gradients, one per owner and step, that were not finite and counted as zero.
+        notes: what accepted documents do not show, by the codes of the readers.
         forgotten: versions of changed documents, and documents erased because their file has disappeared.
     """
 
@@ -98,6 +99,7 @@ class RunSummary:
     redone: Mapping[str, str] = field(default_factory=dict)
     forgotten: int = 0
     unprotected_zeros: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self, workspace: Workspace) -> dict[str, Any]:
         """Return the object that `lexveil run --json` prints."""

@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lexveil.nlp.readers import Limits, Reason, UnreadableError, isolation
+from lexveil.nlp.readers import Limits, Note, Reason, UnreadableError, isolation
 from lexveil.pipeline.errors import SourceMissingError
 from lexveil.pipeline.sources.objects import copy_object, walk_objects
 from lexveil.pipeline.workspace.storage import is_remote, to_url
@@ -104,8 +105,31 @@ def _walk_folder(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]
                 yield path, facts.get(path.resolve()) if facts else None
 
 
+def count_skipped(sources: Sequence[Path]) -> dict[str, int]:
+    """Count what `list_source_files` passes over in folders, by the codes of the readers' notes."""
+    counts: Counter[str] = Counter()
+    for source in sources:
+        if is_remote(source) or not source.is_dir():
+            continue
+        for root, folders, names in os.walk(source.resolve()):
+            parent = Path(root)
+            entered = [name for name in folders if _is_source_folder(parent / name)]
+            hidden = [*names, *(name for name in folders if name not in entered)]
+            counts[Note.hidden_file] += sum(name.startswith(".") for name in hidden)
+            shown = (parent / name for name in names if not name.startswith("."))
+            counts[Note.skipped_link] += sum(path.is_symlink() and not path.exists() for path in shown)
+            folders[:] = entered
+    return {note: count for note, count in counts.items() if count}
+
+
 def _is_source_folder(folder: Path) -> bool:
+    if _is_maildir(folder.parent):  # other mailboxes are hidden folders in it; `tmp` is half delivered
+        return folder.name != "tmp" and (not folder.name.startswith(".") or _is_maildir(folder))
     return not folder.name.startswith(".") and not _is_workspace(folder)
+
+
+def _is_maildir(folder: Path) -> bool:
+    return all((folder / name).is_dir() for name in ("cur", "new", "tmp"))
 
 
 def _is_workspace(folder: Path) -> bool:

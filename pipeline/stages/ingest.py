@@ -26,6 +26,7 @@ from lexveil.pipeline.records import (
     run_one_by_one,
 )
 from lexveil.pipeline.sources.documents import FIELDS, Passed, Rejected, SourceItem, is_gone, read_items
+from lexveil.pipeline.sources.files import count_skipped
 from lexveil.pipeline.sources.owners import list_spellings, normalize_owner
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
@@ -97,9 +98,10 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
         for name, line in lines.items()
         if any(name in counts for counts in new)
     }
+    skipped = {CountKind.NOTE.key(note): n for note, n in count_skipped(sources).items()}
     return replace(
         manifest,
-        more={"forgotten": len(gone)} if gone else {},
+        more={**skipped, **({"forgotten": len(gone)} if gone else {})},
         redone={**manifest.redone, **redone},
     )
 

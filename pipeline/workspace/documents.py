@@ -148,16 +148,18 @@ class Origin:
     Attributes:
         source_id: id in its source: the name of its file, or the value of the id field.
         fields: facts that its format states, such as court, date and parties. They are personal, as its text.
+        notes: what the text does not show, counted by the codes of the readers.
     """
 
     source_id: str = field(repr=False)
     fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    notes: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def read_origins(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict[str, Origin]:
     """Read where the given documents of one raw part come from, by their ids; see `read_raw`."""
     return {
-        row["doc_id"]: Origin(content["id"], content.get("fields", {}))
+        row["doc_id"]: Origin(content["id"], content.get("fields", {}), content.get("notes", {}))
         for row, content in _iter_raw(workspace, index, doc_ids)
     }
 

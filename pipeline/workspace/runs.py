@@ -135,6 +135,11 @@ class RunRecord:
         return self.data["quarantine"]
 
     @property
+    def notes(self) -> Mapping[str, int]:
+        """What accepted documents do not show, by the codes of the readers; none for an early version."""
+        return self.data.get("notes", {})
+
+    @property
     def spans_by_type(self) -> Mapping[str, int]:
         """Number of masked spans, by entity type."""
         return self.data["spans_by_type"]

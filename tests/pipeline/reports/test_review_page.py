@@ -6,6 +6,7 @@ import json
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,13 @@ class TestTheFile:
         used = KEYS[: len(ENTITY_TYPES)]
         assert len(set(used)) == len(ENTITY_TYPES)
         assert not set(used) & set("jknarARue/?")
+
+    def test_what_the_text_does_not_show_is_said_first(self) -> None:
+        assert "bad redaction" not in render_review(reviewable())
+        tree = html.fromstring(render_review(replace(reviewable(), notes={"covered_text": 2})))
+        (warning,) = (p.text_content() for p in tree.xpath("//p[@class='warning']")[1:])
+        assert "This file has a bad redaction" in warning
+        assert "(2)" in warning
 
     def test_reprs_show_no_text(self) -> None:
         assert "Quill" not in repr(reviewable())

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers import Reason
+from lexveil.nlp.readers import Note, Reason
 from lexveil.pipeline.masking.scores import OTHER_DOCUMENTS
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.models.encrypted_check import EncryptedCheck
 from lexveil.pipeline.models.scoring import DenoisingScores, Scores
 from lexveil.pipeline.reports.charts import format_figure, format_percent
+from lexveil.pipeline.reports.notes import NOTES
 from lexveil.pipeline.reports.run import QUARANTINE_HELP, bound_guess, render_report, write_report
 from lexveil.pipeline.reports.summary import RunSummary, Spending
 from lexveil.pipeline.sources.documents import MISSING_OWNER
@@ -358,3 +359,12 @@ def test_figures_are_rounded_to_the_safe_side() -> None:
     assert format_figure(1e-5) == "1e-5"
     assert format_figure(1234.56) == "1235"
     assert format_figure(1e10) == "1e+10"
+
+
+def test_what_documents_do_not_show_is_explained(page: Callable[..., str]) -> None:
+    assert NOTES.keys() == {note.value for note in Note}
+    assert "Not in the texts" not in page(summary())
+    told = page(summary(notes={"unread_picture": 1_234, "covered_text": 3}))
+    assert told.index("covered_text") < told.index("unread_picture")
+    assert "This file has a bad redaction" in told
+    assert "Bad redactions, which leave the text under a box in the file: 3." in told

@@ -15,6 +15,7 @@ from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import IngestSettings
 from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_item, scan_sources
+from lexveil.pipeline.sources.files import count_skipped
 
 WriteJsonl = Callable[..., Path]
 
@@ -294,3 +295,24 @@ def test_a_hostile_record_costs_only_itself(tmp_path: Path, write_jsonl: WriteJs
 def test_a_file_that_quotes_markup_keeps_it(tmp_path: Path) -> None:
     documents, _ = read([put(tmp_path / "a.txt", "The tag <b>bold</b> is at issue.")], IngestSettings())
     assert [document.text for document in documents] == ["The tag <b>bold</b> is at issue."]
+
+
+def test_what_a_folder_hides_is_counted(tmp_path: Path) -> None:
+    for name in ("a.txt", ".hidden.txt", ".git/x.txt", "b/.DS_Store", "ws/workspace.json"):
+        put(tmp_path / name)
+    (tmp_path / "ws" / "protected").mkdir()
+    (tmp_path / "dangling.txt").symlink_to(tmp_path / "none.txt")
+    (tmp_path / "sound.txt").symlink_to(tmp_path / "a.txt")
+    assert count_skipped([tmp_path]) == {"hidden_file": 3, "skipped_link": 1}
+    assert count_skipped([tmp_path / "a.txt"]) == {}
+
+
+def test_a_maildir_is_read_with_its_folders(tmp_path: Path) -> None:
+    mail = "From: a@b.org\nSubject: {}\n\nWords.\n"
+    for folder in ("", ".Sent/", ".Sent/.Archive/"):
+        for inner in ("cur", "new", "tmp"):
+            put(tmp_path / f"{folder}{inner}" / f"1700000000.M{inner}.host:2,S", mail.format(inner))
+    put(tmp_path / ".notmuch" / "x", "?")
+    read_now, _ = read([tmp_path], IngestSettings())
+    assert len(read_now) == 6
+    assert not [one for one in read_now if "Subject: tmp" in one.text]

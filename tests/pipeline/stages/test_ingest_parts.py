@@ -11,8 +11,10 @@ import pytest
 
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.records import CountKind
+from lexveil.pipeline.reports.review_page import write_reviews
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.workspace.documents import read_origins, read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import content_id
@@ -153,3 +155,15 @@ def test_facts_that_a_format_states_are_sealed_with_the_document(folder: Path) -
     stored = b"".join(path.read_bytes() for path in workspace.root.rglob("*") if path.is_file())
     assert b"Court of Roe" not in stored
     assert b"ann@example.org" not in stored
+
+
+def test_notes_reach_the_review_page_and_its_list(folder: Path) -> None:
+    (folder / ".hidden").touch()
+    workspace = open_workspace(folder)
+    counts = ingest(workspace, [folder]).counts()
+    assert CountKind.NOTE.select(counts) == {"hidden_file": 1, "unread_attachment": 1}
+    mask(workspace)
+    first, *pages = write_reviews(workspace, [])
+    assert "unread attachment" in first.read_text()
+    told = [page.stem for page in pages if "A document inside of another one" in page.read_text()]
+    assert told == [rows(workspace)["See what is attached."]["doc_id"]]
