@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tomllib
@@ -15,16 +17,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 import yaml
 
+from fixtures.postgres import NoPostgres, server
 from lexveil import SILENCE
 from lexveil.flows.cli import app
-from lexveil.pipeline.serving.server.access import ApiKeys
-from lexveil.pipeline.serving.server.files import KeyFile
 from lexveil.pipeline.serving.server.listen import ListenOptions
+from lexveil.pipeline.serving.server.metrics import ServerMetrics
+from lexveil.pipeline.serving.server.pool import PoolState
 from lexveil.pipeline.settings import NO_SETTINGS, Settings, load_settings
+from tests.deadlines import stop, wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CLUSTER = DEPLOY / "kubernetes"
@@ -95,6 +100,7 @@ def test_manifests_are_valid() -> None:
         validate.validate(one, "1.31", strict=True)
         kinds.add(one["kind"])
     assert kinds >= {"Deployment", "StatefulSet", "Service", "NetworkPolicy", "Role", "PersistentVolumeClaim"}
+    assert kinds >= {"HorizontalPodAutoscaler", "PodDisruptionBudget"}
 
 
 def test_a_run_is_a_valid_job() -> None:
@@ -144,20 +150,22 @@ def test_no_pod_has_more_rights_than_it_needs() -> None:
     }
 
 
-def test_the_process_that_faces_the_network_gets_nothing_secret() -> None:
-    """No secret, no database, no workspace, no documents, in either way of deployment; and it starts."""
+def test_the_process_that_faces_the_network_gets_nothing_secret_of_the_workspace() -> None:
+    """No master key, no database but its own, no workspace, no documents, in either way of deployment."""
     pod = dict(pods())["endpoint"]
-    containers = [*pod["initContainers"], *pod["containers"]]
+    (container,) = pod["containers"]
+    assert "initContainers" not in pod
     assert pod["automountServiceAccountToken"] is False
     assert {one["name"] for one in pod["volumes"]} == {"bundle", "state", "config", "tmp"}
-    for container in containers:
-        assert "envFrom" not in container
-        assert {one["name"] for one in container["env"]} <= {"HOME", "LEXVEIL_ENCRYPTED__INSECURE_HTTP"}
-    (mount,) = (one for one in containers[-1]["volumeMounts"] if one["name"] == "bundle")
+    assert container["envFrom"] == [{"secretRef": {"name": "endpoint"}}]
+    assert {line.split("=")[0] for line in read_example("endpoint")} == {
+        "LEXVEIL_ENCRYPTED__STATE_URL",
+        "LEXVEIL_ENCRYPTED__STATE_KEY",
+    }
+    assert {one["name"] for one in container["env"]} == {"HOME", "LEXVEIL_ENCRYPTED__INSECURE_HTTP"}
+    (mount,) = (one for one in container["volumeMounts"] if one["name"] == "bundle")
     assert mount["readOnly"] is True
-    seconds = (
-        int(containers[-1]["lifecycle"]["preStop"]["exec"]["command"][1]) + ListenOptions().graceful_seconds
-    )
+    seconds = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) + ListenOptions().graceful_seconds
     assert seconds < pod["terminationGracePeriodSeconds"]
     service = compose()["services"]["endpoint"]
     assert set(service["environment"]) == {"HOME", "LEXVEIL_ENCRYPTED__INSECURE_HTTP"}
@@ -165,23 +173,70 @@ def test_the_process_that_faces_the_network_gets_nothing_secret() -> None:
     assert "depends_on" not in service
 
 
-def test_the_first_key_is_made_once(tmp_path: Path) -> None:
-    """By the very command of the init container, in folders of the test."""
-    (container,) = dict(pods())["endpoint"]["initContainers"]
-    shell, options, script = container["command"]
-    (tmp_path / "lexveil").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lexveil.flows.cli "$@"\n')
-    (tmp_path / "lexveil").chmod(0o755)
-    folder = tmp_path / "endpoint"
-    folder.mkdir()
-    script = script.replace("/var/lib/endpoint", str(folder))
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    keys: list[bytes] = []
-    for _ in range(2):
-        subprocess.run([shell, options, script], check=True, env=environment, cwd=tmp_path)
-        keys.append((folder / "first-key").read_bytes())
-    assert keys[0] == keys[1]
-    assert (folder / "first-key").stat().st_mode & 0o077 == 0
-    assert ApiKeys(KeyFile(folder / "state")).identify(json.loads(keys[0])["api_key"]) == "first"
+def read_example(name: str) -> list[str]:
+    lines = (CLUSTER / f"{name}.example.env").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_any_number_of_pods_serves() -> None:
+    """Nothing of a pod must outlive it, one is always left, and what the autoscaler asks for is there."""
+    deployment = of_kind("Deployment", "endpoint")["spec"]
+    scaler = of_kind("HorizontalPodAutoscaler", "endpoint")
+    assert "replicas" not in deployment  # it would set the autoscaler back
+    assert scaler["spec"]["scaleTargetRef"]["name"] == "endpoint"
+    assert scaler["spec"]["minReplicas"] > 1
+    volumes = {one["name"]: one for one in deployment["template"]["spec"]["volumes"]}
+    assert "emptyDir" in volumes["state"]
+    assert of_kind("PersistentVolumeClaim", "bundle")["spec"]["accessModes"] == ["ReadWriteMany"]
+    (name,) = (one["pods"]["metric"]["name"] for one in scaler["spec"]["metrics"] if one["type"] == "Pods")
+    metrics = ServerMetrics()
+    metrics.add_gauges(lambda: PoolState(True), lambda: (0, 0))
+    assert f"{name} 0.0" in metrics.to_text().decode()
+    outwards = of_kind("NetworkPolicy", "endpoint-outwards")["spec"]["egress"]
+    assert {one["port"] for rule in outwards for one in rule["ports"]} == {53, 5432}
+
+
+def test_a_pod_starts_without_a_key_and_issues_one(tmp_path: Path) -> None:
+    """By the very words of the manifest, in folders of the test, on a real PostgreSQL."""
+    (container,) = dict(pods())["endpoint"]["containers"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    places = {"/var/lib": str(tmp_path), "/etc/lexveil": str(CLUSTER), "8300": port}
+    issue = re.search(r"-- (lexveil serve --new-api-key .*)", (CLUSTER / "endpoint.yaml").read_text())
+    assert issue is not None
+
+    def translate(words: list[str]) -> list[str]:
+        text = "\n".join(words)
+        for there, here in places.items():
+            text = text.replace(there, here)
+        return [sys.executable, "-m", "lexveil.flows.cli", *text.split("\n")]
+
+    (tmp_path / "bundle").mkdir()
+    environment = {**os.environ, **{one["name"]: one["value"] for one in container["env"]}}
+    environment |= {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    with contextlib.ExitStack() as opened:
+        try:
+            url = opened.enter_context(server())
+        except NoPostgres as reason:
+            pytest.skip(str(reason))
+        names = [line.split("=")[0] for line in read_example("endpoint")]
+        environment |= dict(zip(names, (url, "ab" * 32), strict=True))
+        pod = subprocess.Popen(translate(container["args"]), env=environment, cwd=tmp_path)
+        opened.callback(stop, pod)
+        words = [*translate(issue[1].split()[1:]), "--json"]
+        issued = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, check=True)
+        key = json.loads(issued.stdout)["api_key"]
+
+        def ask(path: str, **headers: str) -> int:
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"http://127.0.0.1:{port}{path}", headers=headers).status_code
+            assert pod.poll() is None
+            return 0
+
+        wait_until(lambda: ask(container["livenessProbe"]["httpGet"]["path"]) == 200)
+        assert ask("/v1/manifest") == 401
+        assert ask("/v1/manifest", Authorization=f"Bearer {key}") == 503  # until there is a model
+        assert ask(container["readinessProbe"]["httpGet"]["path"]) == 503
 
 
 def test_what_pods_refer_to_is_there() -> None:

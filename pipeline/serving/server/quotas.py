@@ -92,9 +92,9 @@ class Usage:
 
     @classmethod
     def from_json(cls, text: str) -> Usage:
-        """Read a record; what it lacks is nothing used."""
+        """Read a record, also of an earlier or later version; what it lacks is nothing used."""
         record: dict[str, Any] = json.loads(text)
-        usage = cls(**record)
+        usage = cls(**{name: record[name] for name in cls.__slots__ if name in record})
         usage.buckets = {kind: (used, since) for kind, (used, since) in usage.buckets.items()}
         usage.at_once = {server: (count, at) for server, (count, at) in usage.at_once.items()}
         return usage

@@ -61,6 +61,7 @@ _ALONE = 0x1E57E13  # the advisory lock
 # A caller who is told 503 comes again: nothing here waits long.
 _PAUSES = (0.1, 0.4)
 _SECONDS = 5
+_UPLOADS = 2  # connections for evaluation keys that are stored beside everything else
 _COPY_SECONDS = 3600  # without use; then the copy of evaluation keys is deleted
 
 
@@ -148,13 +149,18 @@ class SharedTables:
 
     def __init__(self, url: str) -> None:
         settings = postgres_connect_args(
-            search_path=SCHEMA_NAME, lock_timeout=f"{_SECONDS}s", statement_timeout=f"{_SECONDS}s"
+            search_path=SCHEMA_NAME,
+            lock_timeout=f"{_SECONDS}s",
+            statement_timeout=f"{_SECONDS}s",
+            # A server that is frozen or cut off keeps no row from the others.
+            idle_in_transaction_session_timeout=f"{_SECONDS}s",
         )
         self._engine = sa.create_engine(
             parse_postgres_url(url),
             isolation_level="READ COMMITTED",
             connect_args={**settings, "connect_timeout": _SECONDS, "tcp_user_timeout": 1000 * _SECONDS},
             pool_size=THREADS,
+            max_overflow=_UPLOADS,
             pool_timeout=_SECONDS,
             hide_parameters=True,
         )

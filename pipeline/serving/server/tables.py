@@ -26,7 +26,7 @@ SCHEMA = (
         PRIMARY KEY (tenant, head))""",
 )
 
-THREADS = 8  # of a replica, and its connections: threads that wait for a shared database at a time
+THREADS = 6  # of a replica, and its connections: threads that wait for a shared database at a time
 
 T = TypeVar("T")
 Run = Callable[..., list[Any]]

@@ -24,6 +24,7 @@ from lexveil.pipeline.models.encoding import encode_texts
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.serving.classify import Endpoint, classify_file
+from lexveil.pipeline.serving.client.extractor import LocalExtractor
 from lexveil.pipeline.serving.endpoint import build_limits
 from lexveil.pipeline.settings import load_settings
 
@@ -149,3 +150,18 @@ def test_the_extractor_is_downloaded_once(served: Endpoint, tmp_path: Path) -> N
         (masking,) = (path for path in client.download_extractor(tmp_path / "one") if "masking" in path.name)
     assert json.loads(masking.read_bytes())["detector"] == "default"
     assert changed.read_bytes() == masking.read_bytes()
+
+
+def test_a_model_that_does_not_state_its_masking_is_warned_of(
+    served: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model of an earlier version: this machine's masking is used, which may be another."""
+    own = load_settings(mask={"detector": "rules", "direct": "surrogate"})
+    with served.connect(own) as client:
+        client.download_extractor(tmp_path)
+    assert LocalExtractor(tmp_path, own).masking != own.mask
+    assert not caplog.messages
+    (tmp_path / "masking.json").unlink()
+    assert LocalExtractor(tmp_path, own).masking == own.mask
+    (message,) = caplog.messages
+    assert "does not state how its model's training texts were masked" in message

@@ -193,6 +193,20 @@ class TestQuotas:
         with quotas.admit_request("a"):
             pass
 
+    def test_who_does_not_stop_asking_stays_out_for_a_minute_at_most(self) -> None:
+        now, limits = [1e9], QuotaLimits(cpu_seconds_per_minute=0.06)
+        quotas = Quotas(ServerState.create_temporary().usages, limits, now=lambda: now[0])
+        waits: list[int] = []
+        for _ in range(100):
+            try:
+                with quotas.admit_request("a"):
+                    pass
+            except QuotaExceededError as refusal:
+                waits.append(refusal.retry_after or 0)
+        assert waits[0] < 5 < 60 <= max(waits) <= 65
+        now[0] += max(waits)
+        quotas.begin("a")
+
     def test_bytes_are_charged_and_the_largest_body_always_fits(self) -> None:
         now, limits = [0.0], QuotaLimits(bytes_per_minute=60)
         quotas = Quotas(ServerState.create_temporary().usages, limits, now=lambda: now[0])

@@ -275,6 +275,19 @@ class TestTenants:
                 assert (refused.status_code, code in refused.json()["message"]) == (429, True)
                 assert int(refused.headers["Retry-After"]) > 0
 
+    def test_downloads_cost_quota(self, calling: Any, head: LinearHead, tmp_path: Path) -> None:
+        (tmp_path / "config.json").write_bytes(bytes(1 << 20))
+        offer = Offer(ServedModel(head), LABELS, extractor_dir=tmp_path)
+        for limits, path, code in (
+            (QuotaLimits(cpu_seconds_per_minute=0.01), "/v1/manifest", "CPU time"),
+            (QuotaLimits(cpu_seconds_per_minute=0.01), "/v1/extractor/model.safetensors", "CPU time"),
+            (QuotaLimits(bytes_per_minute=1), "/v1/extractor/config.json", "bytes"),
+        ):
+            with calling(create_app(offer, ServerLimits(quotas=limits))) as caller:
+                answers = [caller.http.get(path) for _ in range(20)]
+            assert answers[0].status_code != 429
+            assert (answers[-1].status_code, code in answers[-1].json()["message"]) == (429, True)
+
 
 class TestOperators:
     def test_logs_tell_route_and_tenant_and_hold_neither_sessions_nor_bodies(
