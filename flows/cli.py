@@ -41,6 +41,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "audit": audit.audit,
     "erase": documents.erase,
     "restore": documents.restore,
+    "export": documents.export,
     "quarantine": documents.quarantine,
     "review": detection.review,
     "detect": detection.detect,

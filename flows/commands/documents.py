@@ -1,4 +1,4 @@
-"""`lexveil erase`, `restore` and `quarantine`: commands on single documents."""
+"""`lexveil erase`, `restore`, `export` and `quarantine`: commands on documents."""
 
 from __future__ import annotations
 
@@ -85,6 +85,44 @@ def restore(
         write_output(target, text.encode())
         outcome["doc_id"] = document
     console.show({"doc_id": document, "characters": len(text), "output": str(target)}, options.as_json)
+
+
+def export(
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File or folder to write.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            help="txt, docx (folders); jsonl, csv, parquet, label-studio (files); hf, docbin (folders).",
+        ),
+    ] = "txt",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns of a table, with commas: doc_id, text, label, split, owner, name, verdict, "
+            "n_spans, spans. Default: doc_id,text,label,split"
+        ),
+    ] = None,
+    originals: Annotated[
+        Path | None, typer.Option(help="Folder with the original files, whose format docx keeps.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    *,
+    options: WorkspaceOptions,
+) -> None:
+    """Write the masked documents as files, readable for you alone. Needs the master key.
+
+    Masking is not anonymity. A file has the name of its source, without words that were masked in its text.
+    """
+    workspace = options.open()
+    from lexveil.pipeline.export.documents import USUAL_COLUMNS
+    from lexveil.pipeline.export.export import export_documents
+
+    names = [name.strip() for name in columns.split(",")] if columns else USUAL_COLUMNS
+    with workspace.log.record("export") as outcome:
+        counts = export_documents(workspace, target, kind, names, originals, overwrite)
+        outcome |= {"kind": kind, **counts}
+    console.show({**counts, "output": str(target)}, options.as_json)
 
 
 def quarantine(*, options: WorkspaceOptions) -> None:

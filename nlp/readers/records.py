@@ -42,7 +42,6 @@ _TEXT_PLACES = (
     "html_with_citations", "plain_text", "html", "html_columbia", "html_lawbox", "html_anon_2020",
     "xml_harvard",  # CourtListener
     "content", "fields.content", "attributes.text", "attributes.content",  # Open Legal Data, JSON:API
-    "full_text", "fulltext", "body",
 )  # fmt: skip
 """Where public collections of judgments keep the text of a record that has no field `text`."""
 

@@ -1,7 +1,8 @@
-"""`lexveil erase`, `restore` and `quarantine`."""
+"""`lexveil erase`, `restore`, `export` and `quarantine`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,25 @@ def test_restore_writes_the_original_until_it_is_erased(
     assert by_action["restore"].facts["doc_id"] == doc_id
     assert by_action["erase"].facts["keys"] == erased["keys"]
     assert any(entry.action == "restore" and entry.outcome.startswith("failed") for entry in entries)
+
+
+def test_export_writes_what_is_masked_and_the_log_knows(
+    lexveil: Lexveil, finished: Finished, common: tuple[object, ...], tmp_path: Path
+) -> None:
+    result = lexveil("export", "out.jsonl", "--as", "jsonl", "--columns", "doc_id, n_spans", *common).json
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert result["documents"] == len(rows) > 0
+    assert [list(row) for row in rows] == [["doc_id", "n_spans"]] * len(rows)
+    for arguments, says in (
+        (("out.jsonl", "--as", "jsonl"), "--overwrite"),
+        (("out", "--as", "docx"), "--originals"),
+    ):
+        refused = lexveil("export", *arguments, *common)
+        assert (refused.code, refused.out) == (2, "")
+        assert says in refused.err
+    entries = Workspace.open(finished.workspace.root).log.read()
+    (entry,) = (entry for entry in entries if entry.action == "export" and entry.outcome == "done")
+    assert (entry.facts["kind"], entry.facts["documents"]) == ("jsonl", len(rows))
 
 
 def test_a_scan_that_still_finds_something_is_exit_code_one(

@@ -165,7 +165,8 @@ def test_json_lines_by_name_only(tmp_path: Path, layout: int | None) -> None:
         ([{"model": "cases.case", "fields": {"content": "<p>a</p>"}}], "<p>a</p>"),
         ({"content": "a", "text": "b"}, "b"),
         ({"content": "a", "text": None}, None),
-        ({"content": {"x": 1}, "body": "a"}, "a"),
+        ({"content": {"x": 1}, "plain_text": "a"}, "a"),
+        ({"body": "a"}, None),  # of no collection: named with --text-field
         ({"title": "a"}, None),
     ],
 )

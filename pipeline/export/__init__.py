@@ -1,0 +1,1 @@
+"""Masked documents as files: texts, tables, annotations, and the originals' own formats."""

@@ -1,0 +1,124 @@
+"""What is written in the place of what, in files that keep their own format."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lexveil.nlp.masking.mask import Replacement
+
+_WORD_EDGE = r"(?<![^\W_])(?:{})(?![^\W_])"
+_NAME = 4  # letters of what may be a name
+_LEAST = 2  # characters of an original that is looked for anywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Characters [start, end) of a paragraph, and what replaces them."""
+
+    start: int
+    end: int
+    text: str = field(repr=False)
+
+
+class Redaction:
+    """What masking replaced in one document.
+
+    Args:
+        original: the text of the document.
+        masked: its masked text.
+        replacements: what was replaced.
+    """
+
+    def __init__(self, original: str, masked: str, replacements: Sequence[Replacement]) -> None:
+        self.masked = masked
+        self._original = original
+        self._replacements = sorted(replacements, key=lambda one: one.source_start)
+        self._by_text = {one.original: one.text for one in replacements if len(one.original) >= _LEAST}
+        words = sorted(self._by_text, key=len, reverse=True)
+        self._anywhere = re.compile(_WORD_EDGE.format("|".join(map(re.escape, words)))) if words else None
+        self._places: dict[str, list[int]] = {}
+
+    def edit(self, paragraph: str) -> list[Edit]:
+        """Return the edits of a paragraph, or of a cell: in order, without overlaps.
+
+        Wherever the text has this paragraph, what is masked there is masked here. A paragraph that the text
+        has not is searched for everything that was masked anywhere.
+        """
+        needle = paragraph.strip()
+        if not needle:
+            return []
+        shift = len(paragraph) - len(paragraph.lstrip())
+        places = self._find(needle)
+        if not places:
+            return self.search(paragraph)
+        edits = [
+            Edit(
+                shift + max(0, one.source_start - place),
+                shift + min(len(needle), one.source_end - place),
+                one.text if one.source_start >= place else "",  # its beginning is in the paragraph before
+            )
+            for place in places
+            for one in self._replacements
+            if one.source_start < place + len(needle) and one.source_end > place
+        ]
+        return _join(edits)
+
+    def search(self, text: str) -> list[Edit]:
+        """Return the edits that replace everything that was masked anywhere."""
+        if self._anywhere is None:
+            return []
+        return [
+            Edit(found.start(), found.end(), self._by_text[found[0]])
+            for found in self._anywhere.finditer(text)
+        ]
+
+    def leaks(self, text: str, names_only: bool = False) -> bool:
+        """Return True if a text has something that was masked more often than the masked text has it.
+
+        Args:
+            text: what would be written.
+            names_only: ignore what has few letters: numbers are in all measures of a layout.
+        """
+        if self._anywhere is None:
+            return False
+        found, allowed = (Counter(self._anywhere.findall(one)) for one in (text, self.masked))
+        return any(
+            count > allowed[original]
+            for original, count in found.items()
+            if not names_only or sum(map(str.isalpha, original)) >= _NAME
+        )
+
+    def _find(self, needle: str) -> list[int]:
+        """Return where the text has a paragraph: between line ends or tabs."""
+        if needle not in self._places:
+            places: list[int] = []
+            place = self._original.find(needle)
+            while place >= 0:
+                before = self._original[place - 1 : place] if place else "\n"
+                after = self._original[place + len(needle) : place + len(needle) + 1] or "\n"
+                if before.isspace() and after.isspace():
+                    places.append(place)
+                place = self._original.find(needle, place + 1)
+            self._places[needle] = places
+        return self._places[needle]
+
+
+def apply(text: str, edits: Sequence[Edit]) -> str:
+    """Return a text with its edits."""
+    for edit in reversed(edits):
+        text = f"{text[: edit.start]}{edit.text}{text[edit.end :]}"
+    return text
+
+
+def _join(edits: list[Edit]) -> list[Edit]:
+    joined: list[Edit] = []
+    for edit in sorted(edits, key=lambda one: (one.start, -one.end)):
+        if joined and edit.start < joined[-1].end:
+            last = joined[-1]
+            joined[-1] = Edit(last.start, max(last.end, edit.end), last.text)
+        else:
+            joined.append(edit)
+    return joined

@@ -1,0 +1,224 @@
+"""Exports: what they say, under which names, and that nothing masked is in them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import docx
+import pyarrow.parquet as pq
+import pytest
+from docx.shared import RGBColor
+
+from lexveil.nlp.readers import read_document
+from lexveil.pipeline.errors import SourceError
+from lexveil.pipeline.export.documents import COLUMNS, FileNames, MaskedDocument, iter_masked, mask_name
+from lexveil.pipeline.export.export import KINDS, export_documents
+from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.mask import mask
+from lexveil.pipeline.workspace.workspace import Workspace
+
+LETTER = (
+    "Dear Mr Gregor Lindqvist,\n\nour client, Ms Marianne Oberholzer, born on 3 May 1961, of 12 Elm Street, "
+    "Springfield, asks for the deposit. Please write to marianne.oberholzer@example.org \U0001f600.\n\n"
+    "Mr Lindqvist may answer by 4 June 2020."
+)
+
+
+def make_docx(path: Path) -> None:
+    """An order with formatting inside of names, a table, a header, and what nobody reads."""
+    made = docx.Document()
+    made.core_properties.author, made.core_properties.title = "Marianne Oberholzer", "Oberholzer v Lindqvist"
+    made.sections[0].header.paragraphs[0].text = "In the matter of Marianne Oberholzer"
+    line = made.add_paragraph("The claimant, Ms Marianne ")
+    bold = line.add_run("Ober")
+    bold.bold = True
+    bold.font.color.rgb = RGBColor(255, 0, 0)
+    line.add_run("holzer, born on 3 May 1961, sues Mr Gregor Lindqvist.")
+    table = made.add_table(1, 2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "Claimant: Ms Marianne Oberholzer", "Costs: 120"
+    hidden = made.add_paragraph("The order stands.").add_run("Known to Marianne Oberholzer as well.")
+    hidden.font.hidden = True
+    picture = io.BytesIO()
+    from PIL import Image
+
+    Image.new("RGB", (40, 20), "red").save(picture, "PNG")
+    picture.seek(0)
+    made.add_picture(picture)
+    made.add_comment(hidden, text="Ask Marianne Oberholzer", author="Gregor Lindqvist")
+    link = made.part.relate_to(
+        "mailto:marianne.oberholzer@example.org",
+        "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink",
+        is_external=True,
+    )
+    assert link
+    made.save(str(path))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("export") / "in"
+    root.mkdir()
+    (root / "Oberholzer_v_Lindqvist.txt").write_text(LETTER, encoding="utf-8")
+    make_docx(root / "order Oberholzer.docx")
+    rows = [
+        {"id": "a/../7", "text": "Ms Marianne Oberholzer sues.", "label": "tenancy", "split": "test"},
+        {"id": "a/../7", "text": "Mr Gregor Lindqvist answers: =1+1.", "label": None},
+    ]
+    (root / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def workspace(folder: Path) -> Workspace:
+    settings = Settings.model_validate({"ingest": {"id_field": "id", "split_field": "split"}})
+    made = Workspace.create_or_open(folder.parent / "workspace").with_settings(settings)
+    ingest(made, [folder])
+    mask(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def documents(workspace: Workspace) -> list[MaskedDocument]:
+    return list(iter_masked(workspace))
+
+
+PERSONAL = re.compile(r"Marianne|Oberholzer|Lindqvist|1961|Elm Street", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_masked_is_in_any_export(
+    workspace: Workspace, folder: Path, documents: list[MaskedDocument], tmp_path: Path, kind: str
+) -> None:
+    assert len(documents) == 4
+    target = tmp_path / "out"
+    counts = export_documents(workspace, target, kind, COLUMNS, originals=folder)
+    assert counts["documents"] == (1 if kind == "docx" else 4)
+    assert stat.S_IMODE(target.stat().st_mode) == (0o700 if target.is_dir() else 0o600)
+    files = [path for path in target.rglob("*") if path.is_file()] if target.is_dir() else [target]
+    for path in files:
+        assert not PERSONAL.search(path.name)
+        content = path.read_bytes()
+        if path.suffix == ".docx":
+            with zipfile.ZipFile(path) as archive:
+                content = b"\n".join(map(archive.read, archive.namelist()))
+        assert not PERSONAL.search(content.decode("utf-8", "replace"))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_texts_have_their_own_names(
+    workspace: Workspace, documents: list[MaskedDocument], tmp_path: Path
+) -> None:
+    export_documents(workspace, tmp_path / "out", "txt")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()}
+    assert set(texts) == {"masked_v_masked.txt", "order masked.docx.txt", "a_.._7.txt", "a_.._7-2.txt"}
+    assert sorted(texts.values()) == sorted(document.text for document in documents)
+
+
+def test_tables_have_the_columns_that_are_named(
+    workspace: Workspace, documents: list[MaskedDocument], tmp_path: Path
+) -> None:
+    texts = {document.doc_id: document.text for document in documents}
+    for kind in ("jsonl", "csv", "parquet", "hf"):
+        export_documents(workspace, tmp_path / kind, kind)
+    rows = [json.loads(line) for line in (tmp_path / "jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [list(row) for row in rows] == [["doc_id", "text", "label", "split"]] * 4
+    assert {row["doc_id"]: row["text"] for row in rows} == texts
+    with (tmp_path / "csv").open(encoding="utf-8", newline="") as table:
+        assert {row["doc_id"]: row["text"] for row in csv.DictReader(table)} == texts
+    assert pq.read_table(tmp_path / "parquet").to_pylist() == rows
+    card = (tmp_path / "hf" / "README.md").read_text(encoding="utf-8")
+    parts = dict(re.findall(r"split: (\w+)\n    path: (\S+)", card))
+    loaded = {split: pq.read_table(tmp_path / "hf" / path).to_pylist() for split, path in parts.items()}
+    assert {split: len(rows) for split, rows in loaded.items()} == {"test": 1, "train": 3}
+    assert sorted(row["doc_id"] for some in loaded.values() for row in some) == sorted(texts)
+    export_documents(workspace, tmp_path / "chosen", "parquet", ["name", "spans"])
+    chosen = pq.read_table(tmp_path / "chosen").to_pylist()
+    assert [set(row) for row in chosen] == [{"name", "spans"}] * 4
+
+
+def test_annotations_mark_what_stands_for_whom(
+    workspace: Workspace, documents: list[MaskedDocument], tmp_path: Path
+) -> None:
+    import spacy
+    from spacy.tokens import DocBin
+
+    export_documents(workspace, tmp_path / "bins", "docbin")
+    export_documents(workspace, tmp_path / "tasks.json", "label-studio")
+    masks = {
+        document.doc_id: [(document.text[one.start : one.end], one.type) for one in document.replacements]
+        for document in documents
+    }
+    vocabulary = spacy.blank("xx").vocab
+    for made in DocBin().from_disk(tmp_path / "bins" / "00000.spacy").get_docs(vocabulary):
+        found = [(entity.text, entity.label_) for entity in made.ents]
+        assert found == masks[made.user_data["doc_id"]]
+    tasks: list[dict[str, Any]] = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
+    for task in tasks:
+        units = task["data"]["text"].encode("utf-16-le")
+        values = [one["value"] for one in task["predictions"][0]["result"]]
+        texts = [units[2 * value["start"] : 2 * value["end"]].decode("utf-16-le") for value in values]
+        assert [(text, value["labels"][0]) for text, value in zip(texts, values, strict=True)] == masks[
+            task["data"]["doc_id"]
+        ]
+
+
+def test_a_docx_keeps_its_formatting_and_reads_as_the_masked_text(
+    workspace: Workspace, folder: Path, documents: list[MaskedDocument], tmp_path: Path
+) -> None:
+    counts = export_documents(workspace, tmp_path / "out", "docx", originals=folder)
+    assert counts == {"documents": 1, "no_original": 3}
+    (path,) = (tmp_path / "out").iterdir()
+    assert path.name == "order masked.docx"
+    (document,) = (one for one in documents if one.source_id.endswith(".docx"))
+    assert read_document(path) == document.text
+    opened = docx.Document(str(path))
+    line = next(one for one in opened.paragraphs if "claimant" in one.text)
+    assert line.runs[0].text.startswith("The claimant, ")
+    assert line.runs[1].bold
+    assert opened.tables[0].cell(0, 1).text == "Costs: 120"
+    assert len(opened.inline_shapes) == 1
+    with zipfile.ZipFile(path) as archive:
+        (picture,) = (name for name in archive.namelist() if "/media/" in name)
+        assert len(archive.read(picture)) < 100
+
+
+def test_a_changed_original_is_not_taken(workspace: Workspace, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "originals").mkdir()
+    made = docx.Document(str(folder / "order Oberholzer.docx"))
+    made.add_paragraph("More of Marianne Oberholzer.")
+    made.save(str(tmp_path / "originals" / "order Oberholzer.docx"))
+    counts = export_documents(workspace, tmp_path / "out", "docx", originals=tmp_path / "originals")
+    assert counts == {"documents": 0, "no_original": 4}
+
+
+def test_what_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("kept")
+    for arguments in (
+        ("there", "jsonl"), ("new", "odt"), ("new", "docx"), ("absent/new", "txt"),
+    ):  # fmt: skip
+        with pytest.raises(SourceError):
+            export_documents(workspace, tmp_path / arguments[0], arguments[1])
+    with pytest.raises(SourceError, match="column"):
+        export_documents(workspace, tmp_path / "new", "csv", ["text", "original"])
+    with pytest.raises(SourceError, match="folder"):
+        export_documents(workspace, tmp_path / "there", "txt", overwrite=True)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
+    export_documents(workspace, tmp_path / "there", "jsonl", overwrite=True)
+    assert (tmp_path / "there").read_text().count("\n") == 4
+
+
+def test_names_are_safe_and_given_once() -> None:
+    names = FileNames()
+    given = [
+        names.give(name, ".txt") for name in ("a.txt", "A.TXT", "../a", "x" * 300, "\0", "con/.", "b.docx")
+    ]
+    assert given == ["a.txt", "A-2.txt", "_a.txt", f"{'x' * 120}.txt", "_.txt", "con_.txt", "b.docx.txt"]
+    assert mask_name("nothing.txt", ()) == "nothing.txt"
