@@ -277,8 +277,11 @@ class _Endpoint:
     ) -> Response:
         tenant = await self._identify_tenant(request)
         async with self._admit(tenant):
+            # First: another replica may have a head that this one lacks. Then the client is told to read the
+            # manifest again, not to upload its keys.
+            meant = None if manifest is None else self.heads.find_by_manifest(manifest)
             opened = await self.state.call(self.sessions.find, session, tenant)
-            head = self._find_head(opened, manifest)
+            head = self._find_head(opened, meant)
             longest = head.layouts[opened.layout].request_bytes
             async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
                 reply = await self._answer(opened, head, body, tenant)
@@ -344,10 +347,10 @@ class _Endpoint:
             with anyio.CancelScope(shield=True):
                 await self.state.call(self.quotas.end, tenant)
 
-    def _find_head(self, session: Session, manifest: str | None) -> ServedHead:
+    def _find_head(self, session: Session, meant: ServedHead | None) -> ServedHead:
         """Return the head of a session, which must be the one that the client means."""
         bound = self.heads.find_by_key(session.head)
-        if bound is None or (manifest is not None and self.heads.find_by_manifest(manifest).key != bound.key):
+        if bound is None or (meant is not None and meant.key != bound.key):
             raise SessionNotFoundError
         return bound
 

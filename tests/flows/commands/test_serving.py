@@ -10,12 +10,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fixtures.postgres import NoPostgres, server
 from lexveil.flows.commands.serving import EndpointOptions
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.serving.server.access import ApiKeys
@@ -266,3 +267,59 @@ def test_options_become_the_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     usual = EndpointOptions().endpoint()
     assert (usual.url, usual.api_key, usual.checks) == ("http://127.0.0.1:8300", "lxv_from_environment", True)
+
+
+def test_commands_of_one_server_hold_for_all_replicas(
+    lexveil: Lexveil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each on a machine of its own: they have the database in common, no folder."""
+    with ExitStack() as opened:
+        try:
+            url = opened.enter_context(server())
+        except NoPostgres as reason:
+            pytest.skip(str(reason))
+        monkeypatch.setenv("LEXVEIL_ENCRYPTED__STATE_URL", url)
+        monkeypatch.setenv("LEXVEIL_ENCRYPTED__STATE_KEY", "ab" * 32)
+        one, other, third = (tmp_path / name for name in ("one", "other", "third"))
+        key = lexveil("serve", "--state", one, "--new-api-key", "office", "--json").json["api_key"]
+        (row,) = lexveil("serve", "--state", other, "--list-api-keys", "--json").json["api_keys"]
+        assert (row["id"], row["tenant"], row["last_used"]) == (key.split("_")[1], "office", "never")
+        assert not other.exists()  # what only reads makes no folder
+        assert lexveil("serve", "--state", third, "--revoke-api-key", row["id"]).code == 0
+        again = lexveil("serve", "--state", one, "--revoke-api-key", row["id"])
+        assert (again.code, "no API key" in again.err) == (2, True)
+        verified = lexveil("log", "verify", "--endpoint", one, "--json").json
+        assert (verified["intact"], verified["entries"]) == (True, 6)
+        monkeypatch.setenv("LEXVEIL_ENCRYPTED__STATE_KEY", "cd" * 32)
+        refused = lexveil("serve", "--state", one, "--new-api-key", "thief")
+        assert (refused.code, refused.err.count("\n"), "state_key" in refused.err) == (2, 1, True)
+    refused = lexveil("serve", "--state", one, "--list-api-keys")  # the database is gone
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert url not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ({"LEXVEIL_ENCRYPTED__STATE_URL": "postgresql://h/d"}, "state_key"),
+        ({"LEXVEIL_ENCRYPTED__STATE_KEY": "ab" * 32}, "state_url"),
+        (
+            {
+                "LEXVEIL_ENCRYPTED__STATE_URL": "postgresql://h/d",
+                "LEXVEIL_ENCRYPTED__STATE_KEY": "ab" * 32,
+                "LEXVEIL_DATABASE__URL": "postgresql://h/d",
+            },
+            "not the workspace's",
+        ),
+        (
+            {"LEXVEIL_ENCRYPTED__STATE_URL": "mysql://h/d", "LEXVEIL_ENCRYPTED__STATE_KEY": "ab" * 32},
+            "state_url",
+        ),
+    ],
+)
+def test_settings_of_replicas_that_cannot_be(
+    lexveil: Lexveil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: dict[str, str], says: str
+) -> None:
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    assert_refused(lexveil, tmp_path, "serve", "--state", tmp_path / "state", "--list-api-keys", says=says)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
-from fixtures.postgres import NoPostgres, new_database, server
+from fixtures.postgres import NoPostgres, crash, cut_connections, new_database, server
 from fixtures.round_robin import round_robin
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, RetryPolicy
+from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.errors import UnauthorizedError
@@ -297,6 +302,82 @@ def test_a_database_that_does_not_answer_is_no_damage(
             raw.execute("ALTER SCHEMA gone RENAME TO lexveil_endpoint")
         assert caller.classify(session, honest.request).status_code == 200
         wait_until(lambda: caller.http.get("/readyz").status_code == 200)
+
+
+def test_a_database_that_is_restarted_costs_no_answer(
+    calling: Any, open_state: Open, offer: Offer, honest: Any, url: str
+) -> None:
+    state = open_state("a")
+    with calling(create_app(offer, ServerLimits(), state=state), state) as caller:
+        session = caller.open(honest.evaluation)
+        assert cut_connections(url) > 0
+        assert caller.classify(session, honest.request).status_code == 200
+        crash(url)
+        wait_until(lambda: caller.classify(session, honest.request).status_code == 200)
+    assert state.tables.run("SELECT count(*) FROM sessions") == [(1,)]
+
+
+class Alternating(httpx.BaseTransport):
+    """Sends requests to several applications in turn."""
+
+    def __init__(self, apps: list[Any]) -> None:
+        self._all = [InProcessTransport(app) for app in apps]
+        self._next = itertools.cycle(self._all)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return next(self._next).handle_request(request)
+
+    def close(self) -> None:
+        for transport in self._all:
+            transport.close()
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_a_replica_that_is_behind_with_a_new_model_costs_no_answer(
+    withdrawn: bool, open_state: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the former model is withdrawn, with its sessions, and one replica serves it still."""
+    monkeypatch.setattr("lexveil.pipeline.serving.server.app._LOOK_SECONDS", 0.02)
+    random = np.random.default_rng(7)
+    heads = [LinearHead(random.normal(size=(64, 3)), random.normal(size=3)) for _ in range(2)]
+    bundles = [ServingBundle(tmp_path / f"bundle {name}") for name in "ab"]
+    listed = [Listed("m0-1", "2026-01-01T00:00:00.000+00:00", "m0"), Listed("m1-1", tell_time(), "m1")]
+
+    def offer_model(bundle: ServingBundle, number: int) -> None:
+        draft = OfferDraft(f"m{number}", ["a", "b", "c"], "sealed", heads[number], {})
+        with bundle.add_offer(draft, listed[number].id):
+            pass
+        bundle.write_listing([listed[number]] if withdrawn else [*reversed(listed[: number + 1])])
+
+    for bundle in bundles:
+        offer_model(bundle, 0)
+    states = [open_state(name) for name in "ab"]
+    limits = ServerLimits(sessions=SessionLimits(per_tenant=1000))
+    apps = [create_app(bundle, limits, state=state) for bundle, state in zip(bundles, states, strict=True)]
+    key = ApiKeys(states[0].api_keys).issue("court")
+    features = random.normal(size=(6, 64)) / 9
+    policy = RetryPolicy(first=0.2)
+    http = httpx.Client(base_url="http://in-process", transport=Alternating(apps), trust_env=False)
+    channel = Channel(http, key, policy)
+    expected = [["abc"[place] for place in head.logits(features).argmax(axis=1)] for head in heads]
+    answers: list[list[str]] = []
+
+    def serve_the_new_one_at_last() -> None:
+        time.sleep(1.0)
+        offer_model(bundles[1], 1)
+
+    with EncryptedClassifier(channel, ClientState()) as client:
+        client.classify(features)
+        offer_model(bundles[0], 1)
+        wait_until(lambda: channel.get("/v1/manifest", 1 << 20) != channel.get("/v1/manifest", 1 << 20))
+        late = threading.Thread(target=serve_the_new_one_at_last)
+        late.start()
+        while late.is_alive() or answers[-1] != expected[1]:
+            one = client if withdrawn else EncryptedClassifier(channel, ClientState())
+            answers.append(one.classify(features).labels)
+    assert all(labels in expected for labels in answers)
+    if not withdrawn:  # no client uploaded its keys twice
+        assert states[0].tables.run("SELECT count(*) FROM sessions") == [(1 + len(answers),)]
 
 
 def test_clients_behind_a_balancer_notice_no_server_that_is_killed(
