@@ -93,7 +93,7 @@ def export(
         str,
         typer.Option(
             "--as",
-            help="txt, docx (folders); jsonl, csv, parquet, label-studio (files); hf, docbin (folders).",
+            help="Files: jsonl, csv, parquet, label-studio. Folders: txt, docx, pdf, hf, docbin.",
         ),
     ] = "txt",
     columns: Annotated[
@@ -104,7 +104,7 @@ def export(
         ),
     ] = None,
     originals: Annotated[
-        Path | None, typer.Option(help="Folder with the original files, whose format docx keeps.")
+        Path | None, typer.Option(help="Folder with the original files, whose format docx and pdf keep.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     *,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lexveil.nlp.readers import UnreadableError, read_content, read_documents
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.export import annotations, docx, tables
+from lexveil.pipeline.export import annotations, docx, pdf, tables
 from lexveil.pipeline.export.documents import (
     COLUMNS,
     USUAL_COLUMNS,
@@ -37,8 +37,11 @@ _ANNOTATIONS: dict[str, Callable[[Iterable[MaskedDocument], Path], None]] = {
     "docbin": annotations.write_docbin,
     "label-studio": annotations.write_label_studio,
 }
-_OWN_FORMATS: dict[str, Callable[[bytes, Redaction], bytes | None]] = {"docx": docx.redact_docx}
-_OWN_SUFFIXES = {"docx": (".docx", ".docm")}
+_OWN_FORMATS: dict[str, Callable[[bytes, Redaction], bytes | None]] = {
+    "docx": docx.redact_docx,
+    "pdf": pdf.redact_pdf,
+}
+_OWN_SUFFIXES = {"docx": (".docx", ".docm"), "pdf": (".pdf",)}
 _FOLDERS = {"txt", "hf", "docbin", *_OWN_FORMATS}
 KINDS = ("txt", *_TABLES, *_ANNOTATIONS, *_OWN_FORMATS)
 """Kinds of exports."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lexveil.nlp.masking.mask import Replacement
 
-_WORD_EDGE = r"(?<![^\W_])(?:{})(?![^\W_])"
+_UNDIVIDED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces between words
+_LETTER = re.compile(rf"[^\W_{_UNDIVIDED}]")
+_DIVISION = r"(?:[-\xad\x02\ufffe]\s*)?"
+_MASK = re.compile(r"\[[A-Z_]+_\d+\]")
 _NAME = 4  # letters of what may be a name
 _LEAST = 2  # characters of an original that is looked for anywhere
 
@@ -38,7 +41,9 @@ class Redaction:
         self._replacements = sorted(replacements, key=lambda one: one.source_start)
         self._by_text = {one.original: one.text for one in replacements if len(one.original) >= _LEAST}
         words = sorted(self._by_text, key=len, reverse=True)
-        self._anywhere = re.compile(_WORD_EDGE.format("|".join(map(re.escape, words)))) if words else None
+        self._by_letters = {_squeeze(word): text for word, text in self._by_text.items()}
+        self._anywhere = _compile(words, re.escape) if words else None
+        self._divided = _compile(words, _divide) if words else None
         self._places: dict[str, list[int]] = {}
 
     def edit(self, paragraph: str) -> list[Edit]:
@@ -66,13 +71,19 @@ class Redaction:
         ]
         return _join(edits)
 
-    def search(self, text: str) -> list[Edit]:
-        """Return the edits that replace everything that was masked anywhere."""
-        if self._anywhere is None:
+    def search(self, text: str, divided: bool = False) -> list[Edit]:
+        """Return the edits that replace everything that was masked anywhere.
+
+        Args:
+            text: text in which it is looked for.
+            divided: words may be divided at the ends of lines, and any white space stands for a space.
+        """
+        pattern = self._divided if divided else self._anywhere
+        if pattern is None:
             return []
         return [
-            Edit(found.start(), found.end(), self._by_text[found[0]])
-            for found in self._anywhere.finditer(text)
+            Edit(found.start(), found.end(), self._by_letters.get(_squeeze(found[0]), ""))
+            for found in pattern.finditer(text)
         ]
 
     def leaks(self, text: str, names_only: bool = False) -> bool:
@@ -84,7 +95,8 @@ class Redaction:
         """
         if self._anywhere is None:
             return False
-        found, allowed = (Counter(self._anywhere.findall(one)) for one in (text, self.masked))
+        texts = (_MASK.sub(" ", one) for one in (text, self.masked))  # whose numbers are no one's
+        found, allowed = (Counter(self._anywhere.findall(one)) for one in texts)
         return any(
             count > allowed[original]
             for original, count in found.items()
@@ -111,6 +123,36 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
     for edit in reversed(edits):
         text = f"{text[: edit.start]}{edit.text}{text[edit.end :]}"
     return text
+
+
+def _compile(words: Sequence[str], write: Callable[[str], str]) -> re.Pattern[str]:
+    """Return a pattern of words, which begin and end where no other word goes on."""
+    patterns = (
+        (f"(?<!{_LETTER.pattern})" if _LETTER.match(word[0]) else "")
+        + write(word)
+        + (f"(?!{_LETTER.pattern})" if _LETTER.match(word[-1]) else "")
+        for word in words
+    )
+    return re.compile("|".join(patterns))
+
+
+def _divide(word: str) -> str:
+    """Return a pattern of a word, or words, that may be divided at the end of a line."""
+    pattern = ""
+    for number, mark in enumerate(word):
+        if mark.isspace():
+            pattern += "" if number and word[number - 1].isspace() else r"\s+"
+            continue
+        if number and word[number - 1].isalnum() and mark.isalnum():
+            is_divided = _LETTER.match(mark) and _LETTER.match(word[number - 1])
+            pattern += _DIVISION if is_divided else r"\s*"
+        pattern += re.escape(mark)
+    return pattern
+
+
+def _squeeze(text: str) -> str:
+    """Return the letters and digits of a text, which no division at the end of a line changes."""
+    return "".join(filter(str.isalnum, text))
 
 
 def _join(edits: list[Edit]) -> list[Edit]:

@@ -8,6 +8,7 @@ import json
 import re
 import stat
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,20 @@ import pyarrow.parquet as pq
 import pytest
 from docx.shared import RGBColor
 
+from lexveil.nlp.masking.mask import Replacement
 from lexveil.nlp.readers import read_document
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.export.documents import COLUMNS, FileNames, MaskedDocument, iter_masked, mask_name
+from lexveil.pipeline.export.documents import (
+    COLUMNS,
+    FileNames,
+    MaskedDocument,
+    iter_masked,
+    mask_name,
+    read_original,
+)
 from lexveil.pipeline.export.export import KINDS, export_documents
+from lexveil.pipeline.export.pdf import redact_pdf
+from lexveil.pipeline.export.redaction import Redaction
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
@@ -62,12 +73,43 @@ def make_docx(path: Path) -> None:
     made.save(str(path))
 
 
+def make_pdf(path: Path) -> None:
+    """A notice with a name divided at a line end, one in a form object, and what nobody reads."""
+    from PIL import Image
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(path), pagesize=(595, 842), invariant=1)
+    canvas.setAuthor("Marianne Oberholzer")
+    canvas.beginForm("stamp")
+    canvas.drawString(60, 800, "Filed by Ms Marianne Oberholzer on 3 May 1961")
+    canvas.endForm()
+    canvas.doForm("stamp")
+    canvas.setFont("Times-Roman", 12)
+    lines = [
+        "NOTICE OF APPEAL", "The claimant, Ms Marianne Oberholzer, appeals against the order.",
+        "The respondent is Mr Gregor Lindqvist. The court has heard that Ms Marianne Ober-",
+        "holzer asks for the deposit of 120 euros, and that Mr Gregor Lindqvist denies it.",
+    ]  # fmt: skip
+    for number, line in enumerate(lines):
+        canvas.drawString(60, 760 - 20 * number, line)
+    canvas.rect(50, 600, 400, 20)
+    canvas.drawImage(ImageReader(Image.new("RGB", (40, 20), "red")), 60, 500)
+    canvas.bookmarkPage("a")
+    canvas.addOutlineEntry("Appeal of Oberholzer", "a")
+    canvas.linkURL("mailto:marianne.oberholzer@example.org", (60, 700, 90, 720))
+    canvas.showPage()
+    canvas.drawString(60, 760, "Second page, which names nobody and stays as it is.")
+    canvas.save()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("export") / "in"
     root.mkdir()
     (root / "Oberholzer_v_Lindqvist.txt").write_text(LETTER, encoding="utf-8")
     make_docx(root / "order Oberholzer.docx")
+    make_pdf(root / "notice Oberholzer.pdf")
     rows = [
         {"id": "a/../7", "text": "Ms Marianne Oberholzer sues.", "label": "tenancy", "split": "test"},
         {"id": "a/../7", "text": "Mr Gregor Lindqvist answers: =1+1.", "label": None},
@@ -97,10 +139,10 @@ PERSONAL = re.compile(r"Marianne|Oberholzer|Lindqvist|1961|Elm Street", re.IGNOR
 def test_nothing_masked_is_in_any_export(
     workspace: Workspace, folder: Path, documents: list[MaskedDocument], tmp_path: Path, kind: str
 ) -> None:
-    assert len(documents) == 4
+    assert len(documents) == 5
     target = tmp_path / "out"
     counts = export_documents(workspace, target, kind, COLUMNS, originals=folder)
-    assert counts["documents"] == (1 if kind == "docx" else 4)
+    assert counts["documents"] == (1 if kind in ("docx", "pdf") else 5)
     assert stat.S_IMODE(target.stat().st_mode) == (0o700 if target.is_dir() else 0o600)
     files = [path for path in target.rglob("*") if path.is_file()] if target.is_dir() else [target]
     for path in files:
@@ -109,6 +151,9 @@ def test_nothing_masked_is_in_any_export(
         if path.suffix == ".docx":
             with zipfile.ZipFile(path) as archive:
                 content = b"\n".join(map(archive.read, archive.namelist()))
+        if path.suffix == ".pdf":
+            streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL)
+            content += b"".join(zlib.decompress(one) for one in streams if one[:1] == b"x")
         assert not PERSONAL.search(content.decode("utf-8", "replace"))
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -118,7 +163,9 @@ def test_texts_have_their_own_names(
 ) -> None:
     export_documents(workspace, tmp_path / "out", "txt")
     texts = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()}
-    assert set(texts) == {"masked_v_masked.txt", "order masked.docx.txt", "a_.._7.txt", "a_.._7-2.txt"}
+    assert set(texts) == {
+        "masked_v_masked.txt", "order masked.docx.txt", "notice masked.pdf.txt", "a_.._7.txt", "a_.._7-2.txt",
+    }  # fmt: skip
     assert sorted(texts.values()) == sorted(document.text for document in documents)
 
 
@@ -129,7 +176,7 @@ def test_tables_have_the_columns_that_are_named(
     for kind in ("jsonl", "csv", "parquet", "hf"):
         export_documents(workspace, tmp_path / kind, kind)
     rows = [json.loads(line) for line in (tmp_path / "jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [list(row) for row in rows] == [["doc_id", "text", "label", "split"]] * 4
+    assert [list(row) for row in rows] == [["doc_id", "text", "label", "split"]] * 5
     assert {row["doc_id"]: row["text"] for row in rows} == texts
     with (tmp_path / "csv").open(encoding="utf-8", newline="") as table:
         assert {row["doc_id"]: row["text"] for row in csv.DictReader(table)} == texts
@@ -137,11 +184,11 @@ def test_tables_have_the_columns_that_are_named(
     card = (tmp_path / "hf" / "README.md").read_text(encoding="utf-8")
     parts = dict(re.findall(r"split: (\w+)\n    path: (\S+)", card))
     loaded = {split: pq.read_table(tmp_path / "hf" / path).to_pylist() for split, path in parts.items()}
-    assert {split: len(rows) for split, rows in loaded.items()} == {"test": 1, "train": 3}
+    assert {split: len(rows) for split, rows in loaded.items()} == {"test": 1, "train": 4}
     assert sorted(row["doc_id"] for some in loaded.values() for row in some) == sorted(texts)
     export_documents(workspace, tmp_path / "chosen", "parquet", ["name", "spans"])
     chosen = pq.read_table(tmp_path / "chosen").to_pylist()
-    assert [set(row) for row in chosen] == [{"name", "spans"}] * 4
+    assert [set(row) for row in chosen] == [{"name", "spans"}] * 5
 
 
 def test_annotations_mark_what_stands_for_whom(
@@ -174,7 +221,7 @@ def test_a_docx_keeps_its_formatting_and_reads_as_the_masked_text(
     workspace: Workspace, folder: Path, documents: list[MaskedDocument], tmp_path: Path
 ) -> None:
     counts = export_documents(workspace, tmp_path / "out", "docx", originals=folder)
-    assert counts == {"documents": 1, "no_original": 3}
+    assert counts == {"documents": 1, "no_original": 4}
     (path,) = (tmp_path / "out").iterdir()
     assert path.name == "order masked.docx"
     (document,) = (one for one in documents if one.source_id.endswith(".docx"))
@@ -190,13 +237,48 @@ def test_a_docx_keeps_its_formatting_and_reads_as_the_masked_text(
         assert len(archive.read(picture)) < 100
 
 
+def test_of_a_pdf_the_text_is_removed_and_the_rest_stays(
+    workspace: Workspace, folder: Path, tmp_path: Path
+) -> None:
+    import pypdfium2
+
+    counts = export_documents(workspace, tmp_path / "out", "pdf", originals=folder)
+    assert counts == {"documents": 1, "no_original": 4}
+    (path,) = (tmp_path / "out").iterdir()
+    text = read_document(path)
+    assert not PERSONAL.search(text)
+    for piece in (
+        "Filed by Ms [PERSON_", "NOTICE OF APPEAL", "appeals against the order.", "asks for the deposit of",
+        "and that Mr [PERSON_", " denies it.", "Second page, which names nobody and stays as it is.",
+    ):  # fmt: skip
+        assert piece in text
+    with pypdfium2.PdfDocument(path) as opened:
+        assert len(opened) == 2
+        assert [*opened.get_toc()] == []
+        assert opened.get_metadata_dict(skip_empty=True).get("Author") is None
+        kinds = [pypdfium2.raw.FPDFPageObj_GetType(one) for one in opened[0].get_objects()]
+        assert pypdfium2.raw.FPDF_PAGEOBJ_PATH in kinds
+        assert pypdfium2.raw.FPDF_PAGEOBJ_IMAGE not in kinds
+
+
+def test_a_pdf_of_pictures_is_not_written(
+    workspace: Workspace, tmp_path: Path, documents: list[MaskedDocument]
+) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (400, 200), "white").save(tmp_path / "scan.pdf")
+    (document,) = (one for one in documents if one.source_id.endswith(".pdf"))
+    redaction = Redaction(read_original(workspace, document), document.text, document.replacements)
+    assert redact_pdf((tmp_path / "scan.pdf").read_bytes(), redaction) is None
+
+
 def test_a_changed_original_is_not_taken(workspace: Workspace, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "originals").mkdir()
     made = docx.Document(str(folder / "order Oberholzer.docx"))
     made.add_paragraph("More of Marianne Oberholzer.")
     made.save(str(tmp_path / "originals" / "order Oberholzer.docx"))
     counts = export_documents(workspace, tmp_path / "out", "docx", originals=tmp_path / "originals")
-    assert counts == {"documents": 0, "no_original": 4}
+    assert counts == {"documents": 0, "no_original": 5}
 
 
 def test_what_is_refused(workspace: Workspace, tmp_path: Path) -> None:
@@ -212,7 +294,7 @@ def test_what_is_refused(workspace: Workspace, tmp_path: Path) -> None:
         export_documents(workspace, tmp_path / "there", "txt", overwrite=True)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
     export_documents(workspace, tmp_path / "there", "jsonl", overwrite=True)
-    assert (tmp_path / "there").read_text().count("\n") == 4
+    assert (tmp_path / "there").read_text().count("\n") == 5
 
 
 def test_names_are_safe_and_given_once() -> None:
@@ -222,3 +304,14 @@ def test_names_are_safe_and_given_once() -> None:
     ]
     assert given == ["a.txt", "A-2.txt", "_a.txt", f"{'x' * 120}.txt", "_.txt", "con_.txt", "b.docx.txt"]
     assert mask_name("nothing.txt", ()) == "nothing.txt"
+
+
+def test_in_scripts_without_spaces_a_name_has_no_edges() -> None:
+    text, masked = "原告张三丰诉被告李四。", "原告[PERSON_1]诉被告李四。"
+    found = Replacement(2, 12, "张三丰", "[PERSON_1]", "PERSON", 1, "token", "", 2, 5, 1.0, "x")
+    redaction = Redaction(text, masked, [found])
+    assert redaction.leaks(text)
+    assert not redaction.leaks(masked)
+    assert [(edit.start, edit.text) for edit in redaction.search("住所\n张三\n丰在", divided=True)] == [
+        (3, "[PERSON_1]")
+    ]

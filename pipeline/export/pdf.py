@@ -1,0 +1,231 @@
+"""PDF with what was masked removed: its text objects are deleted, not covered, and written anew.
+
+Pages are copied into a new file, so that outlines, properties, attachments and scripts stay behind. Of a
+page, annotations, form fields, pictures, form objects, hidden text and marks of content are taken out. What
+is left is checked before it is written. A page that is a picture is not supported.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lexveil.pipeline.export.redaction import Redaction
+
+_STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
+_INVISIBLE = 3  # mode of the text that recognizers lay under pictures
+_MAX_DEPTH = 8
+_MOST_INFLATED = 64 << 20
+_FONT = b"Helvetica"
+
+
+@dataclass(frozen=True, slots=True)
+class _Character:
+    """A character of a page: which object shows it, and where."""
+
+    text: str = field(repr=False)
+    owner: int  # address of the text object; 0 for spaces that are implied
+    x: float
+    y: float
+    right: float
+    matrix: tuple[float, float, float, float]
+
+
+def redact_pdf(data: bytes, redaction: Redaction) -> bytes | None:
+    """Return a PDF file without what was masked; None if something would be left, or pages are pictures.
+
+    Args:
+        data: the original file.
+        redaction: what was masked in it.
+    """
+    import pypdfium2 as pdfium
+
+    with pdfium.PdfDocument(data) as original, pdfium.PdfDocument.new() as copy:
+        copy.import_pages(original)
+        for number in range(len(copy)):
+            page = copy[number]
+            if not _redact_page(copy, page, redaction):
+                return None
+            page.close()
+        with pdfium.PdfDocument.new() as clean:  # without the former content of the pages
+            clean.import_pages(copy)
+            out = io.BytesIO()
+            clean.save(out)
+    written = out.getvalue()
+    return (
+        None if any(redaction.leaks(text, names_only=True) for text in _iter_contents(written)) else written
+    )
+
+
+def _redact_page(document: Any, page: Any, redaction: Redaction) -> bool:
+    """Redact a page; return False if it is a picture."""
+    import pypdfium2.raw as raw
+
+    objects = {_address(one): one for one in _list_objects(page)}
+    kinds = {address: raw.FPDFPageObj_GetType(one) for address, one in objects.items()}
+    forms = [one for address, one in objects.items() if kinds[address] == raw.FPDF_PAGEOBJ_FORM]
+    inner = {_address(one): one for form in forms for one in _list_form_texts(form)}
+    shown = {
+        address: one
+        for address, one in {**objects, **inner}.items()
+        if (address in inner or kinds[address] == raw.FPDF_PAGEOBJ_TEXT)
+        and raw.FPDFTextObj_GetTextRenderMode(one) != _INVISIBLE
+    }
+    if not shown and raw.FPDF_PAGEOBJ_IMAGE in kinds.values():
+        return False
+    characters = _read_characters(page, set(shown))
+    masks = _find_masks(characters, redaction)
+    # What is in a form is written anew, on the page.
+    split = {characters[place].owner for start, end, _ in masks for place in range(start, end)} - {0}
+    for run, text in _split_runs(characters, masks, split | (set(inner) & set(shown))):
+        _write(document, page, shown[run[0].owner], run, text)
+    kept_kinds = (raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_SHADING)
+    for address, one in objects.items():
+        if address in split or (kinds[address] not in kept_kinds and address not in shown):
+            raw.FPDFPage_RemoveObject(page, one)
+            raw.FPDFPageObj_Destroy(one)
+    for one in _list_objects(page):
+        for mark in range(raw.FPDFPageObj_CountMarks(one) - 1, -1, -1):
+            raw.FPDFPageObj_RemoveMark(one, raw.FPDFPageObj_GetMark(one, mark))
+    for number in range(raw.FPDFPage_GetAnnotCount(page) - 1, -1, -1):
+        raw.FPDFPage_RemoveAnnot(page, number)
+    raw.FPDFPage_GenerateContent(page)
+    return True
+
+
+def _list_objects(page: Any) -> list[Any]:
+    import pypdfium2.raw as raw
+
+    return [raw.FPDFPage_GetObject(page, number) for number in range(raw.FPDFPage_CountObjects(page))]
+
+
+def _list_form_texts(form: Any, depth: int = 0) -> list[Any]:
+    """Return the texts in a form object, and in those inside of it."""
+    import pypdfium2.raw as raw
+
+    found: list[Any] = []
+    for number in range(raw.FPDFFormObj_CountObjects(form) if depth < _MAX_DEPTH else 0):
+        one = raw.FPDFFormObj_GetObject(form, number)
+        kind = raw.FPDFPageObj_GetType(one)
+        if kind == raw.FPDF_PAGEOBJ_TEXT:
+            found.append(one)
+        elif kind == raw.FPDF_PAGEOBJ_FORM:
+            found += _list_form_texts(one, depth + 1)
+    return found
+
+
+def _address(handle: Any) -> int:
+    return ctypes.cast(handle, ctypes.c_void_p).value or 0
+
+
+def _read_characters(page: Any, visible: set[int]) -> list[_Character]:
+    import pypdfium2.raw as raw
+
+    textpage = page.get_textpage()
+    found: list[_Character] = []
+    values = [ctypes.c_double() for _ in range(4)]
+    left, right, bottom, top = values
+    x, y = ctypes.c_double(), ctypes.c_double()
+    matrix = raw.FS_MATRIX()
+    for index in range(raw.FPDFText_CountChars(textpage)):
+        is_implied = raw.FPDFText_IsGenerated(textpage, index) == 1
+        owner = 0 if is_implied else _address(raw.FPDFText_GetTextObject(textpage, index))
+        raw.FPDFText_GetCharOrigin(textpage, index, x, y)
+        raw.FPDFText_GetCharBox(textpage, index, left, right, bottom, top)
+        raw.FPDFText_GetMatrix(textpage, index, matrix)
+        code = raw.FPDFText_GetUnicode(textpage, index)
+        found.append(
+            _Character(
+                chr(code) if code else " ",
+                owner if owner in visible else 0,
+                x.value,
+                y.value,
+                right.value,
+                (matrix.a, matrix.b, matrix.c, matrix.d),
+            )
+        )
+    textpage.close()
+    return found
+
+
+def _find_masks(characters: Sequence[_Character], redaction: Redaction) -> list[tuple[int, int, str]]:
+    """Return the places of what was masked, and what replaces it; a word may be divided at a line end."""
+    text = "".join(character.text for character in characters)
+    return [(edit.start, edit.end, edit.text) for edit in redaction.search(text, divided=True)]
+
+
+def _split_runs(
+    characters: Sequence[_Character], masks: Sequence[tuple[int, int, str]], split: set[int]
+) -> Iterator[tuple[list[_Character], str]]:
+    """Yield the runs of the objects that are written anew: what stays, and masks with their new text."""
+    new: dict[int, str] = {}
+    for start, end, text in masks:
+        new.update(dict.fromkeys(range(start, end), ""))
+        new[next((place for place in range(start, end) if characters[place].owner), start)] = text
+    run: list[_Character] = []
+    for place, character in enumerate(characters):
+        is_masked = place in new
+        if run and (is_masked or character.owner != run[0].owner):
+            yield run, "".join(one.text for one in run)
+            run = []
+        if is_masked and character.owner and new[place]:
+            end = place
+            while end + 1 in new and not new[end + 1] and characters[end + 1].owner == character.owner:
+                end += 1
+            yield list(characters[place : end + 1]), new[place]
+        elif not is_masked and character.owner in split:
+            run.append(character)
+    if run:
+        yield run, "".join(one.text for one in run)
+
+
+def _write(document: Any, page: Any, old: Any, run: Sequence[_Character], text: str) -> None:
+    """Write a run of characters where it was, in its font; a mask in Helvetica, within the same width."""
+    import pypdfium2.raw as raw
+
+    size = ctypes.c_float()
+    raw.FPDFTextObj_GetFontSize(old, size)
+    is_mask = text != "".join(one.text for one in run)
+    if is_mask:
+        new = raw.FPDFPageObj_NewTextObj(document, _FONT, size.value)
+    else:
+        new = raw.FPDFPageObj_CreateTextObj(document, raw.FPDFTextObj_GetFont(old), size.value)
+    if not new:
+        return
+    encoded = ctypes.create_string_buffer(text.encode("utf-16-le", "replace") + b"\0\0")
+    raw.FPDFText_SetText(new, ctypes.cast(encoded, ctypes.POINTER(ctypes.c_ushort)))
+    colors = [ctypes.c_uint() for _ in range(4)]
+    if raw.FPDFPageObj_GetFillColor(old, *colors):
+        raw.FPDFPageObj_SetFillColor(new, *(color.value for color in colors))
+    a, b, c, d = run[0].matrix
+    scale = _fit(new, abs(a or 1.0), run) if is_mask else 1.0
+    raw.FPDFPageObj_SetMatrix(new, raw.FS_MATRIX(a * scale, b * scale, c, d, run[0].x, run[0].y))
+    raw.FPDFPage_InsertObject(page, new)
+
+
+def _fit(new: Any, stretch: float, run: Sequence[_Character]) -> float:
+    """Return the scale that makes a mask no wider than what it replaces."""
+    import pypdfium2.raw as raw
+
+    edges = [ctypes.c_float() for _ in range(4)]
+    raw.FPDFPageObj_GetBounds(new, *edges)
+    width = (edges[2].value - edges[0].value) * stretch
+    room = run[-1].right - run[0].x
+    return min(1.0, room / width) if width > 0 and room > 0 else 1.0
+
+
+def _iter_contents(data: bytes) -> Iterator[str]:
+    """Yield what a file says outside of its pages: its bytes, and its inflated streams."""
+    yield data.decode("latin-1")
+    for stream in _STREAM.finditer(data):
+        try:
+            content = zlib.decompressobj().decompress(stream[1], _MOST_INFLATED)
+        except zlib.error:
+            continue
+        yield content.decode("latin-1")
+        yield content.decode("utf-16-be", "ignore")
