@@ -368,7 +368,7 @@ class _Walk:
 
     def _open_parts(self, content: Content, limits: Limits) -> Iterator[_Node]:
         inner = replace(limits, max_depth=limits.max_depth - 1)
-        names: set[str] = set()
+        names: dict[str, int] = {}
         parts = iter(content.parts)
         while True:
             try:
@@ -380,7 +380,7 @@ class _Walk:
                 part, reason = Part("", Reason.broken), Reason.broken
             if part is None:
                 return
-            name = _make_unique(_clean_name(part.name) or f"part-{len(names) + 1}", names)
+            name = _make_unique(_clean_name(part.name) or "part", names)
             if reason is not None:  # a break: nothing that follows can be read
                 yield _Node(name, reason, iter(()))
                 return
@@ -462,12 +462,18 @@ def _clean_name(name: str) -> str:
     return "/".join(step for step in steps if step not in ("", ".", ".."))[-_MAX_NAME:].lstrip("/")
 
 
-def _make_unique(name: str, taken: set[str]) -> str:
-    number, unique = 1, name
+def _make_unique(name: str, taken: dict[str, int]) -> str:
+    """Return a name that no part before has.
+
+    Args:
+        name: Name of the part.
+        taken: How often each name came, and the names that were given.
+    """
+    unique = name
     while unique in taken:
-        number += 1
-        unique = f"{name}#{number}"
-    taken.add(unique)
+        taken[name] += 1
+        unique = f"{name}#{taken[name]}"
+    taken[unique] = 1
     return unique
 
 

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator
 from email.header import decode_header, make_header
 from email.message import Message
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -67,7 +68,23 @@ _REPORTS = frozenset({"message/delivery-status", "message/disposition-notificati
 _UU_BEGIN = re.compile(r"^begin [0-7]{3,4} ([^\r\n]+)\r?\n", re.MULTILINE)
 _UU_END = re.compile(r"^end[ \t]*\r?$", re.MULTILINE)
 _AS_IT_IS = email.policy.default.clone(refold_source="none")
+_MAX_STRUCTURED = 10_000
 _FOLD = re.compile(r"\r?\n[ \t]*")
+
+
+@lru_cache(maxsize=256)
+def _parse_header(name: str, value: str) -> Any:
+    return email.policy.default.header_fetch_parse(name, value)
+
+
+class _BoundedPolicy(email.policy.EmailPolicy):
+    """Of a header that is parsed, the first part is: the time to parse it grows with the square."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return _parse_header(name, value[:_MAX_STRUCTURED])
+
+
+_BOUNDED = _BoundedPolicy()
 
 
 def read(data: bytes, limits: Limits) -> Content:
@@ -84,7 +101,7 @@ def read(data: bytes, limits: Limits) -> Content:
     check_is_text(data)
     if b"\0" in data[:_HEAD] or data.startswith(_UTF16):
         data = decode(data).lstrip("\ufeff").encode()  # saved as text by an editor
-    message = email.message_from_bytes(data, policy=email.policy.default)
+    message = email.message_from_bytes(data, policy=_BOUNDED)
     if not _is_message(message):
         raise UnreadableError(Reason.wrong_suffix)
     if _is_encrypted(message):
@@ -235,7 +252,7 @@ def _decode_message(inner: Message, part: Message) -> Message:
         data = base64.b64decode(str(inner.get_payload()))
     except (binascii.Error, ValueError):
         return inner
-    return email.message_from_bytes(data, policy=email.policy.default)
+    return email.message_from_bytes(data, policy=_BOUNDED)
 
 
 def _attach_messages(part: Message) -> Iterator[Part]:

@@ -49,6 +49,9 @@ _CLOSING_TAG = re.compile(
     r"</(?:p|div|span|b|i|em|strong|h[1-6]|li|td|body|html|a|blockquote|center|font|u)>", re.I
 )
 _HEAD = 4096
+_LONG, _MAX_ATTRIBUTES = 20_000, 20_000
+_LONG_TAG = re.compile(r"<[a-zA-Z](?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _MAX_DEPTH = 20_000
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
 _CLOSED_BY_OTHERS = {
@@ -91,6 +94,7 @@ def strip_markup(text: str) -> str:
 
 def _render(page: str) -> str:
     _check_depth(page)
+    _check_attributes(page)
     root = LexborHTMLParser(page).root
     out = TextLayout()
     if root is not None:
@@ -117,6 +121,19 @@ def _check_depth(page: str) -> None:
         total += step
         if total > _MAX_DEPTH:
             raise UnreadableError(Reason.broken)
+
+
+def _check_attributes(page: str) -> None:
+    """Check that no tag has too many attributes: the time to parse it grows with the square of their number.
+
+    Raises:
+        UnreadableError: broken.
+    """
+    for tag in _LONG_TAG.finditer(page) if len(page) > _LONG else ():
+        if len(tag[0]) > _LONG:
+            names = {attribute.partition("=")[0] for attribute in _QUOTED.sub("", tag[0]).split()}
+            if len(names) > _MAX_ATTRIBUTES:
+                raise UnreadableError(Reason.broken)
 
 
 def _walk(root: LexborNode, out: TextLayout, may_hide: bool) -> None:

@@ -256,7 +256,8 @@ class _Process:
         self.kill()  # of one that has died, this changes nothing
         if timed_out or self._popen.returncode == -signal.SIGPROF:
             return Reason.over_time
-        return Reason.crashed
+        # Libraries in C++ and Rust abort if memory is refused.
+        return Reason.over_memory if self._popen.returncode == -signal.SIGABRT else Reason.crashed
 
     def _send(self, content: bytes) -> None:
         self._write(LENGTH.pack(len(content)) + content)

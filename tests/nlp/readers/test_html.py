@@ -171,3 +171,11 @@ def test_any_tag_soup_is_text(pieces: list[str]) -> None:
 def test_xhtml_closes_empty_elements_itself(read: Callable[..., str], name: str, empty: str) -> None:
     page = f'<?xml version="1.0"?><html xmlns="x"><body><p>a</p>{empty}<p>b</p></body></html>'
     assert read(name, page.encode()) == "a\n\nb"
+
+
+def test_attributes_are_bounded(refusal: Callable[..., Reason], read: Callable[..., str]) -> None:
+    """The time to parse them grows with the square of their number."""
+    tag = " ".join(f"a{number}=1" for number in range(200_000))
+    assert refusal("a.html", f"<p {tag}>Words.".encode()) is Reason.broken
+    assert read("a.html", f"<p title='{tag}'>Words.".encode()) == "Words."
+    assert read("a.html", ("<p>don't stop " * 20_000).encode()).startswith("don't stop")

@@ -155,8 +155,15 @@ def _slow_docx() -> bytes:
     return made.getvalue()
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
-def test_a_process_that_dies_costs_its_file(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (signal.SIGSEGV, Reason.crashed),
+        (signal.SIGABRT, Reason.over_memory),
+        (signal.SIGKILL, Reason.crashed),
+    ],
+)
+def test_a_process_that_dies_costs_its_file(tmp_path: Path, number: signal.Signals, reason: Reason) -> None:
     """As a native library would end it."""
     list(isolation.read_documents(_write(tmp_path / "b.txt", b"x")))
     path = _write(tmp_path / "a.docx", _slow_docx())
@@ -170,7 +177,7 @@ def test_a_process_that_dies_costs_its_file(tmp_path: Path, number: signal.Signa
     thread.start()
     found = list(isolation.read_documents(path))
     thread.join()
-    assert [reading.reason for reading in found] == [Reason.crashed]
+    assert [reading.reason for reading in found] == [reason]
     assert [r.text for r in isolation.read_documents(tmp_path / "b.txt")] == ["x"]
     assert child not in list_children()
 
