@@ -160,7 +160,7 @@ class _Message(_Store):
         if page := self.text(_HTML, self._charset):
             return _build_text("html", page)
         packed = self.binary(_RTF)
-        text = rtf.read(decompress_rtf(packed, self._limits)) if packed else ""
+        text = rtf.read(decompress_rtf(packed, self._limits)).text if packed else ""
         return _build_text("plain", text)
 
     def _iter_attachments(self) -> Iterator[bytes]:

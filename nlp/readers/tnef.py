@@ -75,7 +75,7 @@ def _read_texts(content: bytes, limits: Limits) -> dict[int, str]:
         elif name == _HTML:
             texts[name] = html.read(value.rstrip(b"\0")) if value.strip(b"\0 ") else ""
         elif name == _RTF:
-            texts[name] = rtf.read(decompress_rtf(value, limits))
+            texts[name] = rtf.read(decompress_rtf(value, limits)).text
     return texts
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from lexveil.nlp.readers import Reason
+from lexveil.nlp.readers.contract import Note
+from lexveil.nlp.readers.documents import read_content_documents
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,20 @@ def test_refused(refusal: Callable[..., Reason]) -> None:
     assert refusal("a.rtf", b"plain text") is Reason.wrong_suffix
     assert refusal("a.rtf", b"{\\rtf1 }") is Reason.empty
     assert refusal("a.txt", b"{\\rtf1 a}") is Reason.wrong_suffix
+
+
+def test_headers_and_notes_are_text_and_pictures_are_counted() -> None:
+    page = (
+        rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}{\header\pard Supreme Court\par}{\footerf page\par}"
+        rb"{\*\shppict{\pict\pngblip 8950}}{\nonshppict{\pict\wmetafile8 0100}}"
+        rb"{\object\objemb{\*\objdata 01}}The order{\super\chftn}"
+        rb"{\footnote\pard {\super\chftn} See Roe v. M\'fcller \{1\}.} of Judge Abernathy.\par}"
+    )
+    (reading,) = read_content_documents("a.rtf", page)
+    assert reading.text is not None
+    assert [line.strip() for line in reading.text.split("\n") if line.strip()] == [
+        "Supreme Court", "page", "The order of Judge Abernathy.", "See Roe v. Müller {1}.",
+    ]  # fmt: skip
+    assert reading.notes == {Note.unread_picture: 1, Note.unread_attachment: 1}
+    cut = page[:-60]
+    assert "Supreme Court" in str(next(read_content_documents("a.rtf", cut)).text)
