@@ -140,6 +140,12 @@ def _is_accent(mark: str) -> bool:
 
 
 @cache
+def list_frequent_words() -> tuple[frozenset[str], ...]:
+    """Return the most frequent words of each language."""
+    return tuple(frequent for _, frequent in _list_languages())
+
+
+@cache
 def _list_languages() -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
     """Return the letters beyond ASCII, small and capital, and the most frequent words of each language."""
     return tuple(

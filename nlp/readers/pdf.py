@@ -19,6 +19,8 @@ from pypdfium2 import raw
 
 from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
 from lexveil.nlp.readers.hyphens import join_words
+from lexveil.nlp.readers.legibility import Verdict, judge
+from lexveil.nlp.readers.pdf_fonts import decode_fonts
 from lexveil.nlp.readers.pdf_hidden import HIDDEN_MARK, drop_hidden, find_hidden
 from lexveil.nlp.readers.pdf_layout import Row, arrange_lines
 from lexveil.nlp.readers.pdf_pages import join_pages
@@ -47,8 +49,9 @@ def read(data: bytes, limits: Limits) -> Content:
 
     Raises:
         UnreadableError: wrong_suffix, encrypted, broken, unsupported (a form of Adobe's reader),
-            decompression_bomb, empty, or needs_ocr: a page is a picture and cannot be recognized, and a
-            document is not returned without one of its pages unless `limits.unread_pages` permits it.
+            decompression_bomb, empty, needs_ocr (a page is a picture) or unreadable_text (the layer of a
+            page is none), if the page cannot be recognized: a document is not returned without one of its
+            pages unless `limits.unread_pages` permits it.
     """
     if not is_pdf(data):
         raise UnreadableError(Reason.wrong_suffix)
@@ -95,6 +98,8 @@ def _read_pages(document: pypdfium2.PdfDocument, has_layers: bool, limits: Limit
         notes.update(found)
     if not any(row.is_text for rows in pages for row in rows):
         raise UnreadableError(Reason.needs_ocr if notes[Note.unread_page] else Reason.empty)
+    if judge(" ".join([row.text for rows in pages for row in rows])) is Verdict.no_text:
+        raise UnreadableError(Reason.unreadable_text)  # on pages too short to be judged
     return Content(join_words(join_pages(pages)), notes=dict(notes))
 
 
@@ -107,21 +112,22 @@ def _read_page(
     try:
         hidden = find_hidden(page, layer, scene)
         lines, aside = read_words(layer)
+        lines, notes = drop_hidden(lines, hidden)
+        aside, others = drop_hidden(aside, hidden)
+        is_text = decode_fonts(layer, [*lines, *aside])
     finally:
         layer.close()
-    lines, notes = drop_hidden(lines, hidden)
-    aside, others = drop_hidden(aside, hidden)
     notes = dict(Counter(notes) + Counter(others))
-    rows = arrange_lines(lines, aside)
+    rows: list[Row] = arrange_lines(lines, aside) if is_text else []
     if Note.hidden_text in notes:
         rows.append(Row(HIDDEN_MARK, is_text=False))
-    if is_picture(page, scene, [*lines, *aside], hidden.recognized):
+    if not is_text or is_picture(page, scene, [*lines, *aside], hidden.recognized):
         # A stamp is kept in addition to the recognized text, which may lack it.
         try:
             rows += [Row(line) for line in recognize(page, limits).strip().split("\n")]
-        except UnreadableError:
+        except UnreadableError as unreadable:
             if not limits.unread_pages:
-                raise
+                raise UnreadableError(unreadable.reason if is_text else Reason.unreadable_text) from None
             rows.append(Row(_UNREAD_MARK, is_text=False))
             notes[Note.unread_page] = 1
     return rows, notes

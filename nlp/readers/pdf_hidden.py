@@ -27,6 +27,8 @@ _NEAR = 40
 """Largest difference of the components of two colors that look alike."""
 _CLEAR = 45
 """Of 255: opacity below which text may not be seen."""
+_FEW_COVERED = 2
+"""Letters of a word: one may be touched by the box over its neighbor."""
 _TINY = 1.2  # points: the height of the line of a letter of one point
 _BACKDROP = 0.3  # share of the page from which on a picture over text is a scan with recognized text
 _MAX_BOXES = 400
@@ -81,6 +83,7 @@ def drop_hidden(lines: list[Line], hidden: Hidden) -> tuple[list[Line], dict[Not
         for word in line:
             note = _classify(word, hidden)
             if note is None:
+                counts[Note.covered_text] += _cut_covered(word, hidden)
                 shown.append(word)
             elif note is not before:
                 counts[note] += 1
@@ -93,6 +96,15 @@ def drop_hidden(lines: list[Line], hidden: Hidden) -> tuple[list[Line], dict[Not
         if shown:
             kept.append(shown)
     return kept, {note: count for note, count in counts.items() if count}
+
+
+def _cut_covered(word: Word, hidden: Hidden) -> int:
+    """Replace the part of a word that lies under a box; return the number of such parts."""
+    covered = [place for place in range(len(word.text)) if word.start + place in hidden.covered]
+    if len(covered) < _FEW_COVERED:
+        return 0
+    word.text = f"{word.text[: covered[0]]}{COVERED_MARK}{word.text[covered[-1] + 1 :]}"
+    return 1
 
 
 def _classify(word: Word, hidden: Hidden) -> Note | None:

@@ -137,6 +137,15 @@ def test_a_bad_redaction_is_left_out_marked_and_counted(
     assert examine(draw) == (text, {Note.covered_text: 1})
 
 
+def test_a_box_over_a_part_of_a_word(examine: Callable[[Draw], tuple[str, Mapping[Note, int]]]) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 600, "Brandstaetter")
+        start = 72 + canvas.stringWidth("Brandst")
+        canvas.rect(start, 596, canvas.stringWidth("aett"), 14, fill=1)
+
+    assert examine(draw) == (f"{SEEN}\nBrandst[covered text not read]er", {Note.covered_text: 1})
+
+
 def test_a_box_of_a_picture_covers_too(
     examine: Callable[[Draw], tuple[str, Mapping[Note, int]]], gray_picture: ImageReader
 ) -> None:
