@@ -262,7 +262,7 @@ def _rotate(number: int) -> Mapping[int, int | str]:
 
 
 def _count_frequent(text: str) -> float:
-    """Return the share of words that are among the most frequent ones of one language; 0 for a few of these."""
+    """Return the share of words that are among the most frequent ones of one language, if several are."""
     words = [word.casefold() for word in _WORD.findall(text)]
     best = 0
     for frequent in list_frequent_words():
