@@ -69,7 +69,7 @@ class IngestSettings(_Section):
     max_file_bytes: PositiveInt = 64 * MIB  # a larger file that is one document is quarantined
     max_text_bytes: PositiveInt = 256 * MIB  # the same, for the unpacked size
     read_seconds: PositiveInt = 120  # CPU time to read one file or record; by the clock, ten times as much
-    read_bytes: PositiveInt = 768 * MIB  # memory to read one file
+    read_bytes: PositiveInt = 512 * MIB  # memory to read one file
     shard_documents: PositiveInt = 256  # the most documents per shard, the unit of work
     shard_bytes: PositiveInt = MIB  # the most text per shard; masking reads about 60 kB per second
     ocr: bool = True  # read scanned pages if Tesseract is installed

@@ -171,14 +171,14 @@ class _Answer:
     def _flush(self) -> bool:
         if not self._items:
             return True
-        content = self._frame.getvalue()
-        self._frame, self._items = io.BytesIO(), 0
-        self.send(ITEMS, content)
+        frame, self._frame, self._items = self._frame, io.BytesIO(), 0
+        self.send(ITEMS, frame.getbuffer())
         return self._requests.read(1) == NEXT
 
-    def send(self, kind: bytes, content: bytes) -> None:
+    def send(self, kind: bytes, content: bytes | memoryview) -> None:
         """Send a frame."""
-        self._answers.write(kind + LENGTH.pack(len(content)) + content)
+        self._answers.write(kind + LENGTH.pack(len(content)))
+        self._answers.write(content)  # not joined: a large text would be there twice
         self._answers.flush()
 
 

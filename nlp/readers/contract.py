@@ -111,7 +111,7 @@ class Limits:
     max_parts: int = 10_000
     max_total_bytes: int = 1 << 30
     max_seconds: float = 120
-    max_memory: int = 768 << 20
+    max_memory: int = 512 << 20
     ocr: bool = True
     unread_pages: bool = False
 

@@ -266,7 +266,7 @@ class _Process:
         self._requests.write(content)
         self._requests.flush()
 
-    def _receive(self, seconds: float) -> tuple[bytes, bytes]:
+    def _receive(self, seconds: float) -> tuple[bytes, bytearray]:
         """Return the kind and the content of the next frame.
 
         Raises:
@@ -276,9 +276,9 @@ class _Process:
         deadline = time.monotonic() + seconds
         head = self._read(1 + LENGTH.size, deadline)
         (length,) = LENGTH.unpack(head[1:])
-        return head[:1], self._read(length, deadline)
+        return bytes(head[:1]), self._read(length, deadline)
 
-    def _read(self, length: int, deadline: float) -> bytes:
+    def _read(self, length: int, deadline: float) -> bytearray:
         content = bytearray()
         while len(content) < length:
             left = deadline - time.monotonic()
@@ -288,10 +288,10 @@ class _Process:
             if not piece:
                 raise EOFError
             content += piece
-        return bytes(content)
+        return content
 
 
-def _unpack(content: bytes) -> Iterator[object]:
+def _unpack(content: bytes | bytearray) -> Iterator[object]:
     stream = io.BytesIO(content)
     while stream.tell() < len(content):
         yield _DataUnpickler(stream).load()

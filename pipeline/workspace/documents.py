@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, unseal
 
+_SPACE = re.compile(r"\s")
+_PIECE = 1 << 20
 _AND = "+"  # joins the owners of one document; ids are hexadecimal
 
 
@@ -48,7 +51,7 @@ class DocumentIds:
 
     def content(self, text: str) -> str:
         """Return the digest of a content."""
-        folded = " ".join(unicodedata.normalize("NFC", text).split())
+        folded = " ".join(_iter_folded(unicodedata.normalize("NFC", text)))
         return content_id(self._content, folded.encode("utf-8", "surrogatepass"))
 
     def document(self, owner: str | None, content: str) -> str:
@@ -77,6 +80,17 @@ class DocumentIds:
 
     def _combine(self, owner: str, content: str) -> str:
         return content_id(self._pair, f"{owner}:{content}".encode())
+
+
+def _iter_folded(text: str) -> Iterator[str]:
+    """Yield pieces of a text with single spaces between words: all words at once take much memory."""
+    start = 0
+    while start < len(text):
+        space = _SPACE.search(text, start + _PIECE)
+        end = space.start() if space else len(text)
+        if piece := " ".join(text[start:end].split()):
+            yield piece
+        start = end
 
 
 @dataclass(frozen=True, slots=True)

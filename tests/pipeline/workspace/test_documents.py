@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,9 +13,9 @@ from lexveil.pipeline.records import Shard
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.documents import read_quarantine, read_raw
+from lexveil.pipeline.workspace.documents import DocumentIds, read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.vault import TamperedError
+from lexveil.privacy.vault import TamperedError, content_id
 
 TEXTS = ("Rent is due.", "Notice was given.", "租金到期。")
 
@@ -89,3 +90,14 @@ def test_places_are_sealed(workspace: Workspace) -> None:
     for path in workspace.quarantine.glob("*.parquet"):
         assert b"Doe" not in path.read_bytes()
     assert read_quarantine(Workspace.create_or_open(workspace.root.parent / "other")) == []
+
+
+def test_a_long_text_has_the_id_of_its_words(workspace: Workspace) -> None:
+    """It is folded in pieces; earlier versions folded it as a whole."""
+    keys = workspace.keys
+    rng = random.Random(7)
+    marks = ["word", " ", "\n\t", "\u00a0", "\x1c", "\u2028", "é", "\u3000x"]
+    for size in (0, 10, 400_000):
+        text = "".join(rng.choices(marks, k=size)) + "x" * size
+        whole = " ".join(text.split()).encode()
+        assert DocumentIds(keys).content(text) == content_id(keys.purpose_key("doc-id"), whole)
