@@ -103,7 +103,6 @@ _READERS: Mapping[str, Reader] = {
     ".xlsx": xlsx.read,
     ".xlsm": xlsx.read,
     ".xls": xls.read,
-    ".xlsb": xls.read,
     ".ods": odt.read,
     ".odp": odt.read,
     ".xml": xml.read,

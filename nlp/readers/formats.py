@@ -12,7 +12,7 @@ from lexveil.nlp.readers.plain import OLE_MAGIC
 OFFICE_SUFFIXES = frozenset(
     {
         ".doc", ".docm", ".docx", ".dot", ".msg", ".odp", ".ods", ".odt", ".pps", ".ppsx", ".ppt", ".pptm",
-        ".pptx", ".rtf", ".wpd", ".xls", ".xlsb", ".xlsm", ".xlsx",
+        ".pptx", ".rtf", ".wpd", ".xls", ".xlsm", ".xlsx",
     }
 )  # fmt: skip
 """Suffixes that tell little: the content decides on the reader."""
@@ -33,10 +33,9 @@ _PACKAGES = {
     "word/document.xml": ".docx",
     "ppt/presentation.xml": ".pptx",
     "xl/workbook.xml": ".xlsx",
-    "xl/workbook.bin": ".xlsb",
     "content.xml": ".odt",
 }
-_SAVED_AS_TEXT = frozenset({".doc", ".dot", ".xls", ".xlsx", ".xlsb", ".xlsm"})
+_SAVED_AS_TEXT = frozenset({".doc", ".dot", ".xls", ".xlsx", ".xlsm"})
 
 
 def detect_format(data: bytes, suffix: str) -> str:

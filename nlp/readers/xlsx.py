@@ -18,13 +18,13 @@ from lexveil.nlp.readers.office_package import OfficePackage, PartTarget, open_p
 from lexveil.nlp.readers.pptx import read_drawing
 
 _COLUMN = re.compile(r"[A-Z]{1,3}")
-_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
+DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 _NO_DATE = re.compile(r"\"[^\"]*\"|\\.|_.|\*.|\[(?!h|m|s)[^\]]*\]", re.IGNORECASE)
 _DATE = re.compile(r"[ymdhs]", re.IGNORECASE)
-_EPOCH, _EPOCH_OF_MACINTOSH = datetime(1899, 12, 30), datetime(1904, 1, 1)
+EPOCH, EPOCH_OF_MACINTOSH = datetime(1899, 12, 30), datetime(1904, 1, 1)
 _LAST_DAY = 2_958_465  # the year 9999
 _SECOND = 1 / 86_400
-_MOST_TABS = 32
+MOST_TABS = 32
 _LARGEST_WHOLE = 1e16  # beyond it, a number of a cell does not hold every digit
 _BOOLEANS = {"1": "TRUE", "0": "FALSE"}
 
@@ -74,7 +74,7 @@ class _Workbook(PartTarget):
 
     def __init__(self) -> None:
         self.is_workbook = False
-        self.epoch = _EPOCH
+        self.epoch = EPOCH
         self.sheets: list[tuple[str, str, bool]] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -85,7 +85,7 @@ class _Workbook(PartTarget):
             is_hidden = attributes.get("state", "visible") != "visible"
             self.sheets.append((attributes.get("name", ""), identifier, is_hidden))
         elif name == "workbookPr" and attributes.get("date1904") in ("1", "true"):
-            self.epoch = _EPOCH_OF_MACINTOSH
+            self.epoch = EPOCH_OF_MACINTOSH
 
 
 class _Strings(PartTarget):
@@ -120,14 +120,13 @@ class _Styles(PartTarget):
 
     def __init__(self) -> None:
         self.are_dates: list[bool] = []
-        self._formats: dict[str, bool] = {str(number): True for number in _DATE_FORMATS}
+        self._formats: dict[str, bool] = {str(number): True for number in DATE_FORMATS}
         self._in_cells = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         name = tag.rpartition("}")[2]
         if name == "numFmt":
-            code = _NO_DATE.sub("", attributes.get("formatCode", ""))
-            self._formats[attributes.get("numFmtId", "")] = _DATE.search(code) is not None
+            self._formats[attributes.get("numFmtId", "")] = is_date_format(attributes.get("formatCode", ""))
         elif name == "cellXfs":
             self._in_cells = True
         elif name == "xf" and self._in_cells:
@@ -179,11 +178,8 @@ class _Cells:
         except ValueError:
             return value
         place = int(style) if style.isascii() and style.isdigit() and len(style) < 9 else 0
-        is_date = place < len(self.styles.are_dates) and self.styles.are_dates[place]
-        if is_date and 0 <= number < _LAST_DAY:
-            moment = self._epoch + timedelta(days=number) + timedelta(seconds=0.5)
-            pattern = "%H:%M:%S" if number < 1 else "%Y-%m-%d"
-            return moment.strftime(pattern if number < 1 or number % 1 < _SECOND else "%Y-%m-%d %H:%M:%S")
+        if place < len(self.styles.are_dates) and self.styles.are_dates[place]:
+            return format_date(number, self._epoch)
         return format_number(number) if "." in value or "e" in value.lower() else value
 
 
@@ -220,10 +216,25 @@ class _Sheet(PartTarget):
         if name == "c" and self._value:
             text = self._cells.read(self._kind, self._style, "".join(self._value))
             if text:
-                self._row.append("\t" * min(self._column - max(self._last, 1), _MOST_TABS) + text)
+                self._row.append("\t" * min(self._column - max(self._last, 1), MOST_TABS) + text)
                 self._last = self._column
         elif name == "row" and self._row:
             self.lines.append("".join(self._row))
+
+
+def is_date_format(code: str) -> bool:
+    """Return True if a format shows a number as a date or a time."""
+    return _DATE.search(_NO_DATE.sub("", code)) is not None
+
+
+def format_date(number: float, epoch: datetime) -> str:
+    """Return the date, or the time, that a number stands for."""
+    if not 0 <= number < _LAST_DAY:
+        return format_number(number)
+    moment = epoch + timedelta(days=number) + timedelta(seconds=0.5)
+    if number < 1:
+        return moment.strftime("%H:%M:%S")
+    return moment.strftime("%Y-%m-%d" if number % 1 < _SECOND else "%Y-%m-%d %H:%M:%S")
 
 
 def format_number(number: float) -> str:

@@ -110,12 +110,17 @@ def test_a_few_cells_do_not_fill_the_memory(read: Read, refusal: Refusal) -> Non
     )
 
 
-def xls(cells: Mapping[tuple[int, int], str | float], box: str = "", encrypted: bool = False) -> bytes:
-    """A workbook of one sheet, in BIFF8."""
+def record(kind: int, body: bytes) -> bytes:
+    return struct.pack("<HH", kind, len(body)) + body
 
-    def record(kind: int, body: bytes) -> bytes:
-        return struct.pack("<HH", kind, len(body)) + body
 
+def xls(
+    cells: Mapping[tuple[int, int], str | float],
+    box: str = "",
+    encrypted: bool = False,
+    more: tuple[bytes, bytes] = (b"", b""),
+) -> bytes:
+    """A workbook of one sheet, in BIFF8; `more` are records of the workbook, and of the sheet."""
     begin = struct.pack("<HHHHII", 0x0600, 5, 0, 0, 0, 6)
     sheet = record(0x809, struct.pack("<HHHHII", 0x0600, 0x10, 0, 0, 0, 6))
     for (row, column), value in cells.items():
@@ -127,13 +132,10 @@ def xls(cells: Mapping[tuple[int, int], str | float], box: str = "", encrypted: 
     if box:
         sheet += record(0x1B6, struct.pack("<HH6xHH4x", 0, 0, len(box), 16))
         sheet += record(0x3C, b"\x01" + box.encode("utf-16-le"))
-    sheet += record(0x0A, b"")
+    sheet += more[1] + record(0x0A, b"")
     name = b"Parties"
     file_pass = record(0x2F, struct.pack("<HHH", 1, 1, 1) + bytes(48)) if encrypted else b""
-    fonts = record(0x31, struct.pack("<HHHHHBBBxBB", 200, 0, 0x7FFF, 400, 0, 0, 0, 0, 1, 0) + b"A") + record(
-        0xE0, bytes(20)
-    )
-    head = record(0x809, begin) + file_pass + fonts
+    head = record(0x809, begin) + file_pass + record(0xE0, bytes(20)) + more[0]
     length = len(head) + 4 + 8 + len(name) + 4
     bound = record(0x85, struct.pack("<IBBBB", length, 0, 0, len(name), 0) + name)
     return build_compound_file({"Workbook": (head + bound + record(0x0A, b"") + sheet).ljust(4096, b"\0")})
@@ -145,6 +147,47 @@ def test_an_old_workbook(read: Read, refusal: Refusal) -> None:
     assert read("a.xlsx", data) == read("a.xls", data)
     assert refusal("a.xls", xls({(0, 0): "x"}, encrypted=True)) == Reason.encrypted
     assert refusal("a.xls", data[:700]) in (Reason.broken, Reason.wrong_suffix)
+
+
+def test_cells_of_an_old_workbook_of_all_kinds(read: Read) -> None:
+    # Two shared strings, the second of which goes on in the next record, in another width, after a run.
+    first = struct.pack("<HB", 5, 0) + b"Judge"
+    second = struct.pack("<HBH", 9, 8 | 1, 1) + "Małg".encode("utf-16-le")
+    rest = b"\x00orzat" + b"\0" * 4
+    strings = record(0xFC, struct.pack("<II", 2, 2) + first + second) + record(0x3C, rest)
+    dates = record(0x41E, struct.pack("<HHB", 164, 8, 0) + b"d. mmm y") + record(
+        0xE0, struct.pack("<HH", 0, 164)
+    )
+    epoch = record(0x22, b"\0\0") + record(0x42, struct.pack("<H", 1200))
+
+    def packed(value: int, is_whole: bool = True, is_cents: bool = False) -> int:
+        return (value << 2 & 0xFFFFFFFF) | 2 * is_whole | is_cents
+
+    shared = record(0xFD, struct.pack("<HHHI", 0, 0, 0, 0)) + record(0xFD, struct.pack("<HHHI", 0, 1, 0, 1))
+    shared += record(0xFD, struct.pack("<HHHI", 0, 2, 0, 99))
+    number = record(0x27E, struct.pack("<HHHI", 1, 0, 0, packed(-5))) + record(
+        0x27E, struct.pack("<HHHI", 1, 1, 0, packed(12345, is_cents=True))
+    )
+    many = record(0xBD, struct.pack("<HHHIHIH", 2, 0, 1, packed(43954), 0, packed(7), 1))
+    result = record(0x06, struct.pack("<HHH", 3, 0, 0) + b"\0" * 6 + b"\xff\xff") + record(
+        0x207, struct.pack("<HB", 6, 0) + b"result"
+    )
+    truth = record(0x06, struct.pack("<HHH", 3, 1, 0) + b"\1\0\1\0\0\0\xff\xff")
+    error = record(0x205, struct.pack("<HHHBB", 3, 2, 0, 42, 1)) + record(
+        0x205, struct.pack("<HHHBB", 3, 3, 0, 0, 0)
+    )
+    data = xls({}, more=(epoch + dates + strings, shared + number + many + result + truth + error))
+    assert read("a.xls", data).split("\n") == [
+        "Parties", "Judge\tMałgorzat", "-5\t123.45", "2020-05-03\t7", "result\tTRUE\t\tFALSE",
+    ]  # fmt: skip
+
+
+def test_far_cells_and_long_strings_of_an_old_workbook_are_bounded(read: Read, refusal: Refusal) -> None:
+    assert read("a.xls", xls({(0, 0): "a", (65_535, 255): "b"})).split() == ["Parties", "a", "b"]
+    text = record(0xFC, struct.pack("<II", 1, 1) + struct.pack("<HB", 8000, 0) + b"x" * 8000)
+    cells = b"".join(record(0xFD, struct.pack("<HHHI", row, 0, 0, 0)) for row in range(3000))
+    data = xls({}, more=(text, cells))
+    assert refusal("a.xls", data, Limits(max_text_bytes=10 << 20)) == Reason.decompression_bomb
 
 
 ODF = " ".join(
