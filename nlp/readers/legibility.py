@@ -22,6 +22,7 @@ _FOLD = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th", "ħ": "h"}
     | dict(zip("ςґђѕқңғұүһәөҳӏҗҡҙҫӣӯҷҕӡ", "σгћзкнгуухаохіжкзсиучгз", strict=True))
 )
+_ACCENT = re.compile("[\u0300-\u036f\u0483-\u0489]")
 _SCALE = -2.5  # of the digits of the tables
 _FAR = 40.0  # for letters of two alphabets in one word
 _USUAL = -4.45
@@ -167,7 +168,7 @@ def _fold(text: str) -> str:
     text = text.casefold()
     if not text.isascii():
         text = unicodedata.normalize("NFD", text.translate(_FOLD))
-        text = "".join([letter for letter in text if not unicodedata.combining(letter)])
+        text = _ACCENT.sub("", text)
     return text
 
 
@@ -278,14 +279,15 @@ def find_doubtful_lines(lines: Sequence[str]) -> list[str]:
     Args:
         lines: Lines of one page.
     """
-    found: list[str] = []
-    for line, (score, pairs) in zip(lines, measure_lines(lines), strict=True):
-        symbols = len(_SYMBOL.findall(_RUN.sub("", line)))
-        poor = (pairs >= _LINE_LETTERS and score < _POOR_LINE) or len(_BROKEN.findall(line)) >= _LINE_BROKEN
-        if (
-            poor
-            or (symbols > _SYMBOLS * len(line) and len(line) >= _LINE_LETTERS)
-            or _NO_MEANING.search(line)
-        ):
-            found.append(line)
+    measured = list(zip(lines, measure_lines(lines), strict=True))
+    found = [line for line, (score, pairs) in measured if pairs >= _LINE_LETTERS and score < _POOR_LINE]
+    if not found and any(pattern.search("\n".join(lines)) for pattern in (_NO_MEANING, _SYMBOL, _BROKEN)):
+        found = [line for line in lines if _is_doubtful(line)]
     return found
+
+
+def _is_doubtful(line: str) -> bool:
+    symbols = len(_SYMBOL.findall(_RUN.sub("", line)))
+    if symbols > _SYMBOLS * len(line) and len(line) >= _LINE_LETTERS:
+        return True
+    return _NO_MEANING.search(line) is not None or len(_BROKEN.findall(line)) >= _LINE_BROKEN
