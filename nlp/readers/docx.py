@@ -18,7 +18,16 @@ from __future__ import annotations
 
 import posixpath
 
-from lexveil.nlp.readers.contract import Content, Limits, Part, ReadPart, Reason, UnreadableError, mark_part
+from lexveil.nlp.readers.contract import (
+    Content,
+    Limits,
+    Note,
+    Part,
+    ReadPart,
+    Reason,
+    UnreadableError,
+    mark_part,
+)
 from lexveil.nlp.readers.docx_events import WordText
 from lexveil.nlp.readers.office_package import OfficePackage, Related, open_package
 
@@ -51,12 +60,14 @@ class _Document:
         self._read_foreign_chunk = read_chunk
         self._parts: dict[str, int] = {}
         """Number of each embedded document, by the name of its entry."""
+        self._pictures: set[str] = set()
 
     def read(self) -> Content:
         """Return the text of all parts of the package, and the documents that are embedded in it."""
         text = self._read_text()
         parts = [Part(posixpath.basename(name), self._package.inflate(name)) for name in self._parts]
-        return Content(text, parts, fields=self._package.read_properties())
+        notes = {Note.unread_picture: len(self._pictures)} if self._pictures else {}
+        return Content(text, parts, notes, self._package.read_properties())
 
     def _read_text(self) -> str:
         main = self._package.find_main("word/document.xml")
@@ -72,6 +83,7 @@ class _Document:
 
     def _read_part(self, name: str) -> str:
         related = self._package.find_related(name)
+        self._pictures.update(path for kind, path in related.values() if kind == "image")
         collector = WordText(
             lambda identifier: self._read_chunk(related, identifier),
             lambda identifier: self._mark_embedded(related, identifier),

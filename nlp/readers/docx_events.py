@@ -58,6 +58,8 @@ class WordText:
         self._written = 0
         self._alternatives: list[int] = []
         """For each open AlternateContent, the number of characters written before it."""
+        self._form_value: list[tuple[str, str]] = []
+        """What an old form's list or check box has: its entries, and which is chosen."""
         self._is_joined = False
         """True if the mark of this paragraph was deleted, so that the next paragraph continues it."""
 
@@ -110,6 +112,8 @@ class WordText:
             self._layouts.append(TextLayout())
         elif name == "tc":
             self._layouts[-1].open_cell()
+        elif parent in ("ddList", "checkBox"):
+            self._form_value.append((name, _find_value(attributes)))
         elif name == "altChunk":
             self._write_line(self._read_chunk(_find_id(attributes)))
         elif parent == "r":
@@ -160,10 +164,25 @@ class WordText:
                 self._layouts[-1].close_row()
             case "txbxContent" if len(self._layouts) > 1:
                 self._boxes.append(self._layouts.pop().getvalue())
+            case "ddList" | "checkBox":
+                self._write_form_value(name)
             case "mc:AlternateContent" if self._alternatives:
                 self._alternatives.pop()
             case _:
                 pass
+
+    def _write_form_value(self, name: str) -> None:
+        """Write the chosen entry of a list, or a box with or without a cross."""
+        found = self._form_value
+        self._form_value = []
+        values = dict(reversed(found))
+        chosen = next((values[key] for key in ("result", "checked", "default") if key in values), "0")
+        if name == "checkBox":
+            self._layouts[-1].write("\u2610" if chosen in ("0", "false", "off") else "\u2612")
+            return
+        entries = [value for key, value in found if key == "listEntry"]
+        index = int(chosen) if chosen.isascii() and chosen.isdecimal() and len(chosen) < 6 else 0
+        self._layouts[-1].write(entries[index] if index < len(entries) else "")
 
     def _end_paragraph(self) -> None:
         if not self._is_joined:
@@ -189,6 +208,10 @@ class WordText:
 
     def close(self) -> None:
         """Handle the end of the part."""
+
+
+def _find_value(attributes: Mapping[str, str]) -> str:
+    return next((value for key, value in attributes.items() if key.endswith("}val")), "1")
 
 
 def _find_id(attributes: Mapping[str, str]) -> str:

@@ -27,6 +27,9 @@ _STREAMS = {
     "workbook": ".xls",
     "book": ".xls",
     "powerpoint document": ".ppt",
+    "\x01ole10native": ".ole",
+    "package": ".ole",
+    "contents": ".ole",
     "encryptedpackage": ".docx",  # whose reader says that it is encrypted
 }
 _PACKAGES = {

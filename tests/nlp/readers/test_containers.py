@@ -20,6 +20,7 @@ from pypdfium2 import raw
 
 from lexveil.nlp.readers import Limits, Note, Reading, Reason, read_documents
 from lexveil.nlp.readers.contract import BOMB_FLOOR
+from tests.nlp.readers.compound_file import build_compound_file
 
 Listed = Callable[..., list[Reading]]
 CASES = Path(__file__).parents[4] / "shared/cases/files"
@@ -287,3 +288,46 @@ def test_shared_cases() -> None:
         texts = found(list(read_documents(CASES / name)))
         for part, words in inside.items():
             assert words in texts[part]
+
+
+class TestObjects:
+    """What Office embeds as a compound file."""
+
+    def packed(self, path: bytes, data: bytes) -> bytes:
+        names = b"\2\0" + b"label\0" + path + b"\0" + b"\0\0\3\0" + struct.pack("<I", 6) + b"C:\\x.t"
+        content = names + struct.pack("<I", len(data)) + data
+        return struct.pack("<I", len(content)) + content
+
+    def test_the_file_inside_comes_out(self, listed: Listed, docx: Callable[..., bytes]) -> None:
+        office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+        objects = {
+            "\x01Ole10Native": self.packed(b"C:\\files\\note.txt", b"Packed words."),
+            "Package": archive({"a.txt": b"In a package."}),
+        }
+        relations = "".join(
+            f'<Relationship Id="o{n}" Type="{office}/oleObject" Target="embeddings/{n}.bin"/>' for n in (0, 1)
+        )
+        names = f'xmlns:o="urn:schemas-microsoft-com:office:office" xmlns:r="{office}"'
+        body = "".join(
+            f'<w:p><w:r><w:object><o:OLEObject {names} Type="Embed" r:id="o{n}"/></w:object></w:r></w:p>'
+            for n in (0, 1)
+        )
+        made = docx(
+            f"<w:p><w:r><w:t>Two objects:</w:t></w:r></w:p>{body}",
+            raw={
+                f"word/embeddings/{n}.bin": build_compound_file({name: data})
+                for n, (name, data) in enumerate(objects.items())
+            },
+            more_relations=relations,
+        )
+        assert found(listed("a.docx", made)) == {
+            "": "Two objects:\n[attachment]\n[attachment]",
+            "0.bin/note.txt": "Packed words.",
+            "1.bin/object/a.txt": "In a package.",
+        }
+
+    def test_damage(self, listed: Listed) -> None:
+        for size in range(0, 60, 5):
+            content = self.packed(b"a.txt", b"Packed words.")[:size]
+            for reading in listed("a.ole", build_compound_file({"\x01Ole10Native": content})):
+                assert reading.text or reading.reason

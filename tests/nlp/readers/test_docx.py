@@ -14,7 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers import Limits, Reason, normalize_text, read_content, read_document
+from lexveil.nlp.readers import (
+    Limits,
+    Note,
+    Reason,
+    normalize_text,
+    read_content,
+    read_document,
+    read_documents,
+)
 from lexveil.nlp.readers.contract import BOMB_FLOOR
 
 GOLD = Path(__file__).parents[4] / "shared/corpora/real_files/docx_judgments"
@@ -400,3 +408,40 @@ def test_a_doc_is_what_it_contains(read: Callable[..., str], refusal: Callable[.
     assert read("a.doc", b"<!DOCTYPE HTML><html><body><p>Ann Other") == "Ann Other"
     assert read("a.doc", b"{\\rtf1 Ann Other}") == "Ann Other"
     assert refusal("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)) is Reason.broken
+
+
+def test_values_of_old_forms_are_text(read: Callable[..., str], docx: Callable[..., bytes]) -> None:
+    def field(data: str) -> str:
+        return p(
+            t("Court: ") + r(f'<w:fldChar w:fldCharType="begin"><w:ffData>{data}</w:ffData></w:fldChar>')
+        )
+
+    entries = "".join(f'<w:listEntry w:val="{name}"/>' for name in ("Bern", "Basel", "Chur"))
+    chosen = field(f'<w:ddList><w:result w:val="1"/><w:default w:val="2"/>{entries}</w:ddList>')
+    untouched = field(f'<w:ddList><w:default w:val="2"/>{entries}</w:ddList>')
+    first, wrong = (
+        field(f"<w:ddList>{entries}</w:ddList>"),
+        field('<w:ddList><w:result w:val="9"/></w:ddList>'),
+    )
+    boxes = [
+        field(f"<w:checkBox>{inside}</w:checkBox>")
+        for inside in (
+            "<w:checked/>",
+            '<w:default w:val="0"/>',
+            '<w:default w:val="1"/><w:checked w:val="0"/>',
+        )
+    ]
+    text = read("a.docx", docx(chosen + untouched + first + wrong + "".join(boxes)))
+    assert [line.removeprefix("Court:").strip() for line in text.split("\n")] == [
+        "Basel", "Chur", "Bern", "", "\u2612", "\u2610", "\u2610",
+    ]  # fmt: skip
+
+
+def test_pictures_are_counted(tmp_path: Path, docx: Callable[..., bytes]) -> None:
+    relations = "".join(
+        f'<Relationship Id="p{n}" Type="{OFFICE}/image" Target="media/{n % 2}.png"/>' for n in range(3)
+    )
+    media = {f"word/media/{n}.png": b"?" for n in range(2)}
+    (tmp_path / "a.docx").write_bytes(docx(p(t("Words.")), raw=media, more_relations=relations))
+    (reading,) = read_documents(tmp_path / "a.docx")
+    assert reading.notes == {Note.unread_picture: 2}
