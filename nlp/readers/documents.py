@@ -62,8 +62,7 @@ def _read_pdf(data: bytes, limits: Limits) -> Content:
         if not attached:
             raise
         return Content("", attached, {Note.unread_page: 1})  # the cover of a portfolio may be a picture
-    found = content if isinstance(content, Content) else Content(content)
-    return replace(found, parts=[*found.parts, *attached])
+    return replace(content, parts=[*content.parts, *attached])
 
 
 # One line per suffix. A reader gets the content and the limits, and returns a text or a `Content`.
