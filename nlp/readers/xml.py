@@ -6,11 +6,15 @@ stream, thrice: to count, to write, and for the facts that it states. Known are 
 emphasis, of table cells and rows, of notes, which follow the text, of numbers, which stand before their
 paragraphs, and of metadata.
 
+A document in base64, as filings contain it, is a document of its own.
+
 Entities that the file declares itself are expanded, within the parser's bound; no external one is followed.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections import Counter
 from html.entities import html5 as named_entities
@@ -18,7 +22,7 @@ from typing import Any, Protocol
 from xml.parsers import expat
 
 from lexveil.nlp.readers import html
-from lexveil.nlp.readers.contract import Content, Limits, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Part, Reason, UnreadableError, mark_part
 from lexveil.nlp.readers.layout import TextLayout
 from lexveil.nlp.readers.plain import check_is_text, decode
 from lexveil.nlp.readers.xml_fields import FieldCollector
@@ -44,6 +48,7 @@ _NAME_PARTS = {
 """A name stays in one line, in which it is found."""
 _BLOCKS = {"p", "para", "li", "item", "title", "head", "heading", "section", "div", "table", "list"}
 _HEAD = 4096
+_EMBEDDED = re.compile(r"^[A-Za-z0-9+/][A-Za-z0-9+/ ]{400,}={0,2}$", re.MULTILINE)
 _LONGEST_NUMBER = 20
 _SPACE = re.compile(r"\s+")
 _DECLARATION = re.compile(r"\s*<\?xml[^>]{0,400}\?>")
@@ -92,7 +97,23 @@ def _read(data: bytes, limits: Limits) -> Content:
     _parse(data, writer)
     facts = FieldCollector()
     _parse(data, facts)
-    return Content(writer.text(), fields=facts.fields())
+    parts: list[Part] = []
+    text = _EMBEDDED.sub(lambda found: _take_embedded(found[0], parts), writer.text())
+    return Content(text, parts, fields=facts.fields())
+
+
+def _take_embedded(text: str, parts: list[Part]) -> str:
+    """Add a document that is embedded in base64, and return its mark; the text itself if it is none."""
+    try:
+        data = base64.b64decode(text.replace(" ", ""), validate=True)
+    except binascii.Error:
+        return text
+    try:
+        check_is_text(data)
+    except UnreadableError:  # it begins as a document in a known format
+        parts.append(Part(f"embedded-{len(parts) + 1}", data))
+        return mark_part(len(parts) - 1)
+    return text
 
 
 def _replace_entities(data: bytes) -> bytes:

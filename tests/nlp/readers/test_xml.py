@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,3 +138,14 @@ def test_facts_of_a_judgment_and_of_a_docket() -> None:
         "title": "Roe v. Doe",
         "parties": "Jane Roe; John Doe",
     }
+
+
+def test_a_document_in_base64_is_a_document_of_its_own() -> None:
+    inner = b"{\\rtf1 The order of Judge Abernathy" + b" as it was made" * 40 + b"}"
+    prose = "word" * 200  # which base64 could be
+    encoded = base64.encodebytes(inner).decode()
+    page = f"<filing><name>order.rtf</name><content>{encoded}</content><p>{prose}</p></filing>"
+    outer, embedded = read_content_documents("f.xml", page.encode())
+    assert outer.text == f"order.rtf\n[attachment]\n{prose}"
+    assert embedded.text is not None
+    assert embedded.text.startswith("The order of Judge Abernathy")
