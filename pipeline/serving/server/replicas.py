@@ -81,7 +81,8 @@ class SharedState:
         log: the endpoint's own log.
 
     Raises:
-        EndpointError: the database cannot be used, or belongs to another state key.
+        EndpointError: the database or the folder cannot be used, or the database belongs to another state key,
+            or the folder to another endpoint.
     """
 
     def __init__(self, url: str, state_key: str, folder: Path) -> None:
@@ -93,10 +94,16 @@ class SharedState:
             self.log = LogTable.open(url, SCHEMA_NAME)
             found = self.tables.run("SELECT name, sealed FROM identity")
             self._secrets = {name: unseal(self._key, sealed, f"identity/{name}") for name, sealed in found}
+            own = _read_if_there(folder / "signing.key")
+        except OSError:
+            raise EndpointError("the endpoint's folder cannot be used") from None
         except TamperedError:
             raise EndpointError("the endpoint's database belongs to another encrypted.state_key") from None
         except (RefusalError, StoreUnavailableError) as error:
             raise EndpointError(f"the endpoint's database cannot be used: {error}") from None
+        if own not in (None, self._secrets["signing.key"]):
+            # Its clients have pinned that key, and would refuse this server.
+            raise EndpointError("the endpoint's folder is that of another endpoint than its database")
         self.api_keys = SharedApiKeys(self.tables, self._key)
         self.usages = SharedUsages(self.tables)
 
@@ -131,7 +138,7 @@ class SharedState:
     def _adopt(self, run: Run, folder: Path) -> None:
         """Bring the state of a folder, of which what is missing is made."""
         for name in _SECRETS:
-            secret = (folder / name).read_bytes() if (folder / name).exists() else secrets.token_bytes(32)
+            secret = _read_if_there(folder / name) or secrets.token_bytes(32)
             run("INSERT INTO identity VALUES (?, ?)", name, seal(self._key, secret, f"identity/{name}"))
         keys = SharedApiKeys(self.tables, self._key)
         for key_id, record in KeyFile(folder).list().items():
@@ -308,6 +315,10 @@ class SharedUsages:
             return done
 
         return self._tables.transact(change_once)
+
+
+def _read_if_there(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def _describe_keys(name: str, bound: str) -> str:

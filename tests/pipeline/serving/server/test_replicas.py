@@ -277,6 +277,14 @@ def test_an_endpoint_without_replicas_brings_what_it_has(tmp_path: Path, open_st
             LeakageLedger(one.tables).charge("court", "head", 2.0**-5, 0.125)
 
 
+def test_the_folder_of_another_endpoint_is_refused(tmp_path: Path, open_state: Open) -> None:
+    """As where a key was issued before the server that had no replicas was started with the database."""
+    open_state("new")
+    ServerState(tmp_path / "former")
+    with pytest.raises(EndpointError, match="another endpoint"):
+        open_state("former")
+
+
 def test_one_log_tells_what_all_did(open_state: Open, open_shared: Any, tmp_path: Path) -> None:
     one, other = open_state("a"), open_state("b")
     for state in (one, other, one):
