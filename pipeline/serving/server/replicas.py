@@ -81,7 +81,7 @@ class SharedState:
         log: the endpoint's own log.
 
     Raises:
-        EndpointError: the database or the folder cannot be used, or the database belongs to another state key,
+        EndpointError: the database or the folder cannot be used; the database belongs to another state key,
             or the folder to another endpoint.
     """
 
