@@ -15,6 +15,7 @@ _INVISIBLE = (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP)
 _OPAQUE = 250
 _THIN = 2.5  # points: a rule or an underline covers no text
 _MAX_OBJECTS = 100_000
+_MAX_VISITED = 2 * _MAX_OBJECTS
 _MAX_FORMS = 12  # inside of each other
 _LAYER = "OC\0".encode("utf-16-le")
 
@@ -114,11 +115,13 @@ def _walk(page: pypdfium2.PdfPage, has_layers: bool) -> Iterator[tuple[object, M
     """
     stack: list[tuple[object, int, int, Matrix, bool]] = []
     top = page.raw
+    visited = 0
     stack.append((top, 0, raw.FPDFPage_CountObjects(top), _IDENTITY, False))
     while stack:
         parent, index, count, matrix, marked = stack.pop()
         get = raw.FPDFPage_GetObject if len(stack) == 0 else raw.FPDFFormObj_GetObject
-        while index < count:
+        while index < count and visited < _MAX_VISITED:
+            visited += 1
             handle = get(parent, index)
             index += 1
             if not handle:
