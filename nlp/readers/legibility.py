@@ -153,14 +153,16 @@ def measure(text: str) -> tuple[float, int]:
 
 def measure_lines(lines: Sequence[str]) -> list[tuple[float, int]]:
     """Return for each line the mean log2 probability of its pairs of letters, and their number."""
-    folded = [_fold(line) for line in lines]
-    codes = _encode("\n".join(folded) + "\n", is_folded=True)
+    folded = _fold("\n".join(line.replace("\n", " ") for line in lines) + "\n")
+    codes = _encode(folded, is_folded=True)
     pairs = codes[:-1] * _get_size() + codes[1:]
-    starts = np.cumsum([0, *(len(line) + 1 for line in folded[:-1])])
+    starts = np.cumsum([0, *(len(line) + 1 for line in folded.split("\n")[:-2])])
     # The last line ends with the text: its pairs are those up to there.
     sums = np.add.reduceat(_get_table()[pairs], starts)
     counts = np.add.reduceat((pairs != 0).astype(np.int64), starts)
-    return [(float(total / max(count, 1)), int(count)) for total, count in zip(sums, counts, strict=True)]
+    return [
+        (total / max(count, 1), count) for total, count in zip(sums.tolist(), counts.tolist(), strict=True)
+    ]
 
 
 def _fold(text: str) -> str:
@@ -273,17 +275,25 @@ def _count_frequent(text: str) -> float:
     return best / max(len(words), 1)
 
 
-def find_doubtful_lines(lines: Sequence[str]) -> list[str]:
-    """Return the lines that look as if they were no text; a few of them are in any text.
+def is_plainly_text(lines: Sequence[str]) -> bool:
+    """Return True if neither the lines of a page together nor any of them look as if they were no text.
 
     Args:
-        lines: Lines of one page.
+        lines: Lines of one page. False for any of them is no verdict: a few are in any text.
     """
-    measured = list(zip(lines, measure_lines(lines), strict=True))
-    found = [line for line, (score, pairs) in measured if pairs >= _LINE_LETTERS and score < _POOR_LINE]
-    if not found and any(pattern.search("\n".join(lines)) for pattern in (_NO_MEANING, _SYMBOL, _BROKEN)):
-        found = [line for line in lines if _is_doubtful(line)]
-    return found
+    if not lines:
+        return True
+    measured = measure_lines(lines)
+    pairs = sum(count for _, count in measured)
+    score = sum(mean * count for mean, count in measured) / max(pairs, 1)
+    if score < _USUAL or 2 * pairs < sum(map(len, lines)):
+        return False
+    if any(count >= _LINE_LETTERS and mean < _POOR_LINE for mean, count in measured):
+        return False
+    text = "\n".join(lines)
+    if any(pattern.search(text) for pattern in (_NO_MEANING, _SYMBOL, _BROKEN)):
+        return not any(map(_is_doubtful, lines))
+    return True
 
 
 def _is_doubtful(line: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pypdfium2 import raw
 
-from lexveil.nlp.readers.legibility import Verdict, find_doubtful_lines, find_shift, judge
+from lexveil.nlp.readers.legibility import Verdict, find_shift, is_plainly_text, judge
 from lexveil.nlp.readers.pdf_words import Layer, Line, Word
 
 _FEW_CHARACTERS = 30
@@ -26,8 +26,10 @@ def decode_fonts(layer: Layer, lines: Sequence[Line]) -> bool:
         lines: Its lines. The text of their words is changed.
     """
     texts = [" ".join([word.text for word in line]) for line in lines]
+    if is_plainly_text(texts):
+        return True
     whole = judge("\n".join(texts))
-    if whole is Verdict.short or (whole is Verdict.text and not find_doubtful_lines(texts)):
+    if whole is Verdict.short:
         return True
     bad = total = 0
     is_sure = True
