@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from statistics import median
 
-from lexveil.nlp.readers.pdf_pieces import BRACKETS, Piece, group_rows
+from lexveil.nlp.readers.pdf_pieces import BRACKETS, Fragment, group_rows
 
 FEW_LINES = 3
 _FULL = 0.6  # of a column's width
@@ -18,11 +18,11 @@ _SHORT = 12  # characters of a line that no column of prose has on the average
 _FEW_BRACKETS = 4
 _PROSE_LETTERS = 0.6
 
-Parts = tuple[list[Piece], list[Piece], list[Piece], list[Piece]]
+Parts = tuple[list[Fragment], list[Fragment], list[Fragment], list[Fragment]]
 """What stands above two columns, the left one, the right one, and what stands below."""
 
 
-def find_caption(pieces: list[Piece]) -> Parts | None:
+def find_caption(pieces: list[Fragment]) -> Parts | None:
     """Return the parts of a page with a column of brackets between the parties and the case's number."""
     brackets = [piece for piece in pieces if piece.words[0].text in BRACKETS]
     if len(brackets) < _FEW_BRACKETS:
@@ -40,7 +40,7 @@ def find_caption(pieces: list[Piece]) -> Parts | None:
     return _cut([piece for piece in pieces if id(piece) not in numbers], place, high, low)
 
 
-def _cut(pieces: list[Piece], border: float, high: float, low: float) -> Parts:
+def _cut(pieces: list[Fragment], border: float, high: float, low: float) -> Parts:
     parts: Parts = ([], [], [], [])
     for piece in pieces:
         middle = (piece.y0 + piece.y1) / 2
@@ -49,7 +49,7 @@ def _cut(pieces: list[Piece], border: float, high: float, low: float) -> Parts:
     return parts
 
 
-def find_columns(pieces: list[Piece]) -> Parts | None:
+def find_columns(pieces: list[Fragment]) -> Parts | None:
     """Return the parts of a page with two columns of prose, of which the right one may have columns too."""
     starts = Counter(round(piece.x0 / 3) for piece in pieces)
     edge = min(piece.x0 for piece in pieces)
@@ -72,7 +72,7 @@ def find_columns(pieces: list[Piece]) -> Parts | None:
     return _cut(pieces, border, high, low)
 
 
-def _find_runs(pieces: list[Piece], border: float) -> Iterable[tuple[float, float]]:
+def _find_runs(pieces: list[Fragment], border: float) -> Iterable[tuple[float, float]]:
     """Yield the heights (top, bottom) of the parts of the page that no piece crosses at a border."""
     across = (piece for piece in pieces if piece.x0 < border - 1 and piece.x1 > border)
     crossing = sorted(((piece.y1, piece.y0) for piece in across), reverse=True)
@@ -85,9 +85,9 @@ def _find_runs(pieces: list[Piece], border: float) -> Iterable[tuple[float, floa
     yield top, min(piece.y0 for piece in pieces) - 1
 
 
-def _rate_columns(pieces: list[Piece], border: float, high: float, low: float) -> int:
+def _rate_columns(pieces: list[Fragment], border: float, high: float, low: float) -> int:
     """Return the number of lines of two columns of prose; 0 if they are none."""
-    sides: tuple[list[Piece], list[Piece]] = ([], [])
+    sides: tuple[list[Fragment], list[Fragment]] = ([], [])
     for piece in pieces:
         if low < (piece.y0 + piece.y1) / 2 < high:
             sides[piece.x0 >= border - 1].append(piece)
@@ -106,13 +106,13 @@ def _rate_columns(pieces: list[Piece], border: float, high: float, low: float) -
     return min(len(left), len(right))
 
 
-def _has_columns(side: list[Piece]) -> bool:
+def _has_columns(side: list[Fragment]) -> bool:
     """Return True if two columns of prose make up most of the pieces."""
     parts = find_columns(side)
     return parts is not None and len(parts[1]) + len(parts[2]) > _MOST * len(side)
 
 
-def _is_prose(side: list[Piece]) -> bool:
+def _is_prose(side: list[Fragment]) -> bool:
     """Return True if most lines fill their column and consist of words."""
     rows = group_rows(side)
     if not rows or len(side) > _PIECES_PER_ROW * len(rows):

@@ -14,7 +14,7 @@ from enum import Enum
 from itertools import pairwise
 
 from lexveil.nlp.readers.pdf_columns import FEW_LINES, find_caption, find_columns
-from lexveil.nlp.readers.pdf_pieces import Piece, drop_line_numbers, group_rows, share_row, split_line
+from lexveil.nlp.readers.pdf_pieces import Fragment, drop_line_numbers, group_rows, share_row, split_line
 from lexveil.nlp.readers.pdf_words import Line
 
 _CELL_GAP = 2.2
@@ -73,7 +73,7 @@ def arrange_lines(lines: Sequence[Line], aside: Sequence[Line] = ()) -> list[Row
     return rows + [Row(" ".join([word.text for word in line])) for line in aside]
 
 
-def _arrange_pieces(pieces: list[Piece]) -> list[Row]:
+def _arrange_pieces(pieces: list[Fragment]) -> list[Row]:
     if not pieces:
         return []
     notes = _find_notes(pieces)
@@ -90,7 +90,7 @@ def _arrange_pieces(pieces: list[Piece]) -> list[Row]:
     return arranged + last
 
 
-def _order(pieces: list[Piece], depth: int) -> list[list[Piece]]:
+def _order(pieces: list[Fragment], depth: int) -> list[list[Fragment]]:
     """Return the rows of pieces in reading order."""
     zone = None
     if depth < _MAX_DEPTH:
@@ -98,18 +98,18 @@ def _order(pieces: list[Piece], depth: int) -> list[list[Piece]]:
     if zone is None:
         return [row for band in _find_bands(pieces) for row in _order_band(band)]
     above, left, right, below = zone
-    ordered: list[list[Piece]] = []
+    ordered: list[list[Fragment]] = []
     for part in (above, left, right, below):
         if part:
             ordered += _order(part, depth + 1)
     return ordered
 
 
-_Block = list[list[Piece]]
+_Block = list[list[Fragment]]
 """Rows that are drawn one below the other."""
 
 
-def _find_blocks(pieces: list[Piece]) -> list[_Block]:
+def _find_blocks(pieces: list[Fragment]) -> list[_Block]:
     """Return rows in the order in which they are drawn, divided at wide gaps and where the page goes up."""
     blocks: list[_Block] = []
     for piece in pieces:
@@ -127,7 +127,7 @@ def _find_blocks(pieces: list[Piece]) -> list[_Block]:
     return blocks
 
 
-def _find_bands(pieces: list[Piece]) -> list[list[_Block]]:
+def _find_bands(pieces: list[Fragment]) -> list[list[_Block]]:
     """Return the blocks of a page from top to bottom, those that stand side by side together."""
     found: list[tuple[float, float, int, _Block]] = []
     for number, block in enumerate(_find_blocks(pieces)):
@@ -147,13 +147,13 @@ def _find_bands(pieces: list[Piece]) -> list[list[_Block]]:
     return [[block for _, block in sorted(band, key=lambda entry: entry[0])] for band in bands]
 
 
-def _order_band(band: list[_Block]) -> list[list[Piece]]:
+def _order_band(band: list[_Block]) -> list[list[Fragment]]:
     """Return the rows of blocks that stand side by side: as they are drawn, but a table row by row."""
     if len(band) == 1:
         return band[0]
     if _is_table(band) or _is_one_column(band):
         return group_rows([piece for block in band for row in block for piece in row])
-    rows: list[list[Piece]] = []
+    rows: list[list[Fragment]] = []
     for row in (row for block in band for row in block):
         if rows and share_row(rows[-1], row[0]) and _lie_apart(rows[-1], row):
             rows[-1] = sorted(rows[-1] + row, key=lambda piece: piece.x0)
@@ -169,7 +169,7 @@ def _is_one_column(band: list[_Block]) -> bool:
     return left < right
 
 
-def _lie_apart(row: list[Piece], other: list[Piece]) -> bool:
+def _lie_apart(row: list[Fragment], other: list[Fragment]) -> bool:
     return row[0].x0 >= other[-1].x1 or other[0].x0 >= row[-1].x1
 
 
@@ -185,7 +185,7 @@ def _is_table(band: list[_Block]) -> bool:
     return sum(character.islower() for character in first) <= _WRAPPED * len(first)
 
 
-def _join_row(row: list[Piece]) -> str:
+def _join_row(row: list[Fragment]) -> str:
     parts = [row[0].text]
     for left, right in pairwise(row):
         gap, high = right.x0 - left.x1, max(left.height, right.height)
@@ -196,7 +196,7 @@ def _join_row(row: list[Piece]) -> str:
 # Footnotes and the edges of the page.
 
 
-def _find_notes(pieces: list[Piece]) -> set[int]:
+def _find_notes(pieces: list[Fragment]) -> set[int]:
     """Return the pieces at the foot of the page that are smaller than its text and begin with a mark."""
     sizes: Counter[float] = Counter()
     for piece in pieces:
@@ -212,7 +212,7 @@ def _find_notes(pieces: list[Piece]) -> set[int]:
     return {id(piece) for piece in below}
 
 
-def _find_edges(rows: list[list[Piece]]) -> dict[int, Kind]:
+def _find_edges(rows: list[list[Fragment]]) -> dict[int, Kind]:
     """Return the first and the last rows of a page, by their place on it."""
     by_place = sorted(rows, key=lambda row: -row[0].y1)
     count = min(_EDGE_ROWS, len(rows) // 2)

@@ -19,7 +19,7 @@ _LINE_NUMBERS = 10
 
 
 @dataclass(slots=True)
-class Piece:
+class Fragment:
     """Words of a line without a wide gap between them."""
 
     words: list[Word]
@@ -39,7 +39,7 @@ class Piece:
         return " ".join([word.text for word in self.words])
 
 
-def split_line(line: Line) -> Iterable[Piece]:
+def split_line(line: Line) -> Iterable[Fragment]:
     """Yield the pieces of a line: words without a wide gap, or a bracket, between them."""
     words: list[Word] = []
     for word in line:
@@ -56,18 +56,18 @@ def split_line(line: Line) -> Iterable[Piece]:
         yield to_piece(words)
 
 
-def to_piece(words: list[Word]) -> Piece:
+def to_piece(words: list[Word]) -> Fragment:
     """Return words as one piece."""
     first, last = words[0], words[-1]
     low, high = first.y0, first.y1
     if last.y1 - last.y0 > high - low:  # a superscript at the beginning
         low, high = last.y0, last.y1
-    return Piece(words, min(first.x0, last.x0), low, max(first.x1, last.x1), high)
+    return Fragment(words, min(first.x0, last.x0), low, max(first.x1, last.x1), high)
 
 
-def group_rows(pieces: list[Piece]) -> list[list[Piece]]:
+def group_rows(pieces: list[Fragment]) -> list[list[Fragment]]:
     """Return rows from top to bottom, each from left to right."""
-    rows: list[list[Piece]] = []
+    rows: list[list[Fragment]] = []
     for piece in sorted(pieces, key=lambda piece: -(piece.y0 + piece.y1)):
         # Some rows may be taller than others: the last two are compared.
         for row in rows[-1:-3:-1]:
@@ -81,7 +81,7 @@ def group_rows(pieces: list[Piece]) -> list[list[Piece]]:
     return rows
 
 
-def share_row(row: list[Piece], piece: Piece) -> bool:
+def share_row(row: list[Fragment], piece: Fragment) -> bool:
     """Return True if a piece stands beside all pieces of a row."""
     # What overlaps stands on two lines that are set too close, or twice on one for bold type.
     for other in row:
@@ -91,7 +91,7 @@ def share_row(row: list[Piece], piece: Piece) -> bool:
     return True
 
 
-def drop_line_numbers(pieces: list[Piece]) -> list[Piece]:
+def drop_line_numbers(pieces: list[Fragment]) -> list[Fragment]:
     """Leave out the numbers of pleading paper: 1, 2, 3, ... at equal distances left of the text."""
     numbers = sorted(
         (piece for piece in pieces if _NUMBER.fullmatch(piece.words[0].text)),
@@ -111,7 +111,7 @@ def drop_line_numbers(pieces: list[Piece]) -> list[Piece]:
     numbered = {id(piece) for piece in numbers}
     if even < 0.9 * len(steps) or not _has_text_between(pieces, numbered, numbers):
         return pieces
-    kept: list[Piece] = []
+    kept: list[Fragment] = []
     for piece in pieces:
         if id(piece) not in numbered:
             kept.append(piece)
@@ -120,7 +120,7 @@ def drop_line_numbers(pieces: list[Piece]) -> list[Piece]:
     return kept
 
 
-def _has_text_between(pieces: list[Piece], numbered: set[int], numbers: list[Piece]) -> bool:
+def _has_text_between(pieces: list[Fragment], numbered: set[int], numbers: list[Fragment]) -> bool:
     """Return True if the text's rows stand apart from the numbers in a way that no list or table does.
 
     A list has a text for each number, and shorter ones than its line is wide; on pleading paper some numbers
