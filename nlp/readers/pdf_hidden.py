@@ -9,6 +9,7 @@ result of a recognition) is no hidden text: it is what the picture shows.
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -221,6 +222,8 @@ class _Picture:
         left, low, right, high = box
         wide, tall = 0.15 * (right - left), 0.25 * (high - low)
         x0, y0, x1, y1 = place_box((left + wide, low + tall, right - wide, high - tall), self._matrix)
+        if not all(map(math.isfinite, (x0, y0, x1, y1))):
+            return slice(0), slice(0)
         rows = slice(max(0, int(y0)), max(0, int(y1) + 1))
         return rows, slice(max(0, int(x0)), max(0, int(x1) + 1))
 

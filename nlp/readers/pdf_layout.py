@@ -205,9 +205,14 @@ def _find_notes(pieces: list[Fragment]) -> set[int]:
     small = _NOTE_SIZE * usual
     if min(sizes) > small:
         return set()
-    lowest_text = min(piece.y0 for piece in pieces if piece.height > small and len(piece.text) > _SHORT)
+    large = [piece.y0 for piece in pieces if piece.height > small and len(piece.text) > _SHORT]
+    lowest_text = min(large, default=0.0)
     below = [piece for piece in pieces if piece.height <= small and piece.y1 < lowest_text + usual / 2]
-    if not below or not _NOTE_MARK.match(max(below, key=lambda piece: (piece.y1, -piece.x0)).text):
+    if (
+        not large
+        or not below
+        or not _NOTE_MARK.match(max(below, key=lambda piece: (piece.y1, -piece.x0)).text)
+    ):
         return set()
     return {id(piece) for piece in below}
 

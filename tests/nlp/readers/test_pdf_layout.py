@@ -157,3 +157,8 @@ def test_thousands_of_pieces_are_read_in_bounded_time(read: Callable[..., str]) 
     rng = random.Random(1)
     lines = [(rng.uniform(0, 580), rng.uniform(0, 840), f"w{number}", 1.5) for number in range(6000)]
     assert len(read("a.pdf", pages(lines)).split()) == 6000
+
+
+def test_short_lines_over_a_small_one(read: Callable[..., str]) -> None:
+    lines = [(60, 700, "Order"), (60, 680, "Costs"), (60, 660, "1 see below, and the schedule of costs", 7)]
+    assert read("a.pdf", pages(lines)).split("\n") == [line[2] for line in lines]
