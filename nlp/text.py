@@ -57,7 +57,7 @@ _INVISIBLE = (
 _COMBINING = r"\u0300-\u036f"
 # A base letter with its combining marks, which become one letter, or characters without width.
 _SHRINK = re.compile(
-    rf"\r(?=\n)|[{_INVISIBLE}]+|[^\W\d_][{_INVISIBLE}]*[{_COMBINING}][{_COMBINING}{_INVISIBLE}]*"
+    rf"\r(?=\n)|[{_INVISIBLE}]+|[^\W_][{_INVISIBLE}]*[{_COMBINING}][{_COMBINING}{_INVISIBLE}]*"
 )
 _NEEDS_SHRINKING = re.compile(rf"[\r{_INVISIBLE}{_COMBINING}]")
 _ONLY_INVISIBLE = re.compile(rf"[{_INVISIBLE}]+")

@@ -100,6 +100,9 @@ LEGAL_WORDS: frozenset[str] = frozenset(
     """.split()  # noqa: SIM905
 )
 
+# The rules that all languages share in which names, and few other words, have a capital (ISO 639: "multiple").
+CONTINENTAL = "mul"
+
 # Words of legal drafting that are also personal names: they count as names where a name is expected.
 AMBIGUOUS_NAMES: frozenset[str] = frozenset(
     """
@@ -158,6 +161,119 @@ LEGAL_FORMS: frozenset[str] = frozenset(
 )
 # Letters of legal forms with periods, which become single words: "L.L.C.", "P.C.", "N.A.", "S.A.", "B.V.".
 LEGAL_FORM_LETTERS: frozenset[str] = frozenset("abclnpsv")
+
+# A name with one of these words is that of an institution, not of a person; in lower case, without plurals.
+INSTITUTION_WORDS: frozenset[str] = frozenset(
+    """
+    academy administration agency airline airport airway assembly assurance attorney-general association authority bank
+    bar board brewery broadcasting brother bureau cabinet cathedral center centre chamber charity church clinic club
+    college collectorate commission commissioner commissionerate committee communication confederation congregation
+    construction consortium constabulary consulate cooperative cooperation council court crown dairy department depot
+    development directorate distillery division electricity electronic embassy employment energy engineering enterprise
+    export exchange faculty federation finance financial force foundation fund government governorate group guild
+    gymnasium home hospital hotel import industry industrie industries infrastructure inspectorate institute institution
+    insurance international investment laboratory league legislature library logistic magistracy management market media
+    mill mine minister ministry monastery mosque motor municipality museum navy newspaper office organisation
+    organization oil panchayat parish parliament partner partnership party petroleum pharmaceutical police
+    post power presidency press prison project property prosecutor publishing railway refinery register registrar registry
+    republic restaurant sabha samiti school secretariat securities senate service shipping society solicitor
+    staff station steel stock store studio sugar supermarket supply syndicate system taluka team technology
+    telecom telecommunication television temple territory textile theatre trade transport treasury tribunal trust
+    union unit university venture warehouse water welfare workshop
+    amt anstalt bezirk bund bundesrepublik feuerwehr freistaat gemeinde genossenschaft gericht gesellschaft gymnasium
+    kammer kanzlei kasse kirche klinik klinikum kommission krankenhaus kreis landkreis ministerium polizei partei
+    rechtsanwälte reederei sparkasse stadt stadtwerke stiftung verband verein verlag versicherung werk werke zeitung
+    association assurance assurances banque cabinet caisse chambre clinique commune compagnie conseil cour département
+    direction établissement état entreprise groupe hôpital mairie ministère mutuelle office parquet préfecture société
+    syndicat tribunal université
+    asociación ayuntamiento audiencia banco caja colegio comisión compañía consejería consejo cooperativa diputación
+    dirección empresa fiscalía fundación gobierno hospital instituto juzgado ministerio municipio sindicato sociedad
+    agenzia associazione azienda banca comune consiglio corte ente istituto ministero ospedale procura regione scuola
+    società tribunale università
+    associação caixa câmara companhia conselho empresa estado fundação governo instituto ministério município prefeitura
+    secretaria tribunais universidade
+    gmina ministerstwo prokuratura sąd spółdzielnia spółka starostwo szpital uniwersytet urząd zakład
+    gemeente gerechtshof ministerie rechtbank stichting vereniging ziekenhuis
+    """.split()  # noqa: SIM905
+)
+# Beginnings and ends of such words.
+INSTITUTION_STEMS: tuple[str, ...] = (
+    "bundes", "landes", "oberlandes", "staatsanwalt", "gericht", "ministerium", "versicherung", "gesellschaft",
+    "krankenhaus", "verwaltung", "behörde", "kammer", "universität", "hochschule", "sparkasse", "genossenschaft",
+    "verband", "bank", "anstalt", "tribunal", "ministr",
+)  # fmt: skip
+
+# Well-known places beside JURISDICTIONS, in lower case: too large to tell of a person.
+PLACES: frozenset[str] = frozenset(
+    name.strip()
+    for name in """
+    andhra pradesh, arunachal pradesh, assam, bihar, chandigarh, chhattisgarh, delhi, new delhi, goa, gujarat, haryana,
+    himachal pradesh, jammu, kashmir, jharkhand, karnataka, kerala, madhya pradesh, maharashtra, manipur, meghalaya,
+    mizoram, nagaland, odisha, orissa, puducherry, pondicherry, punjab, rajasthan, sikkim, tamil nadu, telangana,
+    tripura, uttar pradesh, uttarakhand, west bengal, bengal, mumbai, bombay, kolkata, calcutta, chennai, madras,
+    bangalore, bengaluru, hyderabad, ahmedabad, pune, surat, jaipur, lucknow, kanpur, nagpur, indore, bhopal, patna,
+    vadodara, ludhiana, agra, nashik, meerut, rajkot, varanasi, srinagar, amritsar, allahabad, ranchi, gwalior, jabalpur,
+    coimbatore, vijayawada, jodhpur, madurai, raipur, kochi, cochin, ernakulam, gurgaon, noida, ghaziabad, faridabad,
+    shimla, dehradun, guwahati, cuttack, bhubaneswar, mysore, mangalore, thiruvananthapuram, trivandrum,
+    london, birmingham, manchester, leeds, liverpool, glasgow, edinburgh, cardiff, belfast, bristol, sheffield, dublin,
+    los angeles, chicago, houston, philadelphia, phoenix, san diego, dallas, boston, seattle, denver, detroit, atlanta,
+    miami, san francisco, new orleans, las vegas, baltimore, toronto, montreal, vancouver, ottawa, sydney, melbourne,
+    brisbane, perth, auckland, wellington, johannesburg, cape town, nairobi, lagos, accra, cairo, istanbul, ankara,
+    izmir, diyarbakır, diyarbakir, moscow, saint petersburg, st petersburg, grozny, kyiv, kiev, kharkiv, odessa, minsk,
+    warsaw, kraków, cracow, gdańsk, łódź, poznań, wrocław, prague, brno, bratislava, budapest, vienna, graz, salzburg,
+    bucharest, sofia, belgrade, beograd, novi sad, zagreb, ljubljana, sarajevo, skopje, tirana, athens, thessaloniki,
+    nicosia, valletta, rome, roma, milan, milano, naples, napoli, turin, torino, palermo, genoa, bologna, florence,
+    firenze, venice, venezia, paris, marseille, lyon, toulouse, nice, nantes, strasbourg, bordeaux, lille, rennes,
+    madrid, barcelona, valencia, seville, sevilla, zaragoza, málaga, bilbao, lisbon, lisboa, porto, brussels, bruxelles,
+    antwerp, ghent, amsterdam, rotterdam, the hague, utrecht, luxembourg, bern, zurich, zürich, geneva, genève, basel,
+    lausanne, berlin, hamburg, munich, münchen, cologne, köln, frankfurt, stuttgart, düsseldorf, dortmund, essen, leipzig,
+    bremen, dresden, hannover, nürnberg, duisburg, bochum, wuppertal, bielefeld, bonn, münster, karlsruhe, mannheim,
+    augsburg, wiesbaden, kassel, kiel, erfurt, mainz, saarbrücken, potsdam, bayern, baden-württemberg, hessen, niedersachsen,
+    nordrhein-westfalen, rheinland-pfalz, saarland, sachsen, sachsen-anhalt, schleswig-holstein, thüringen, brandenburg,
+    mecklenburg-vorpommern, deutschland, österreich, schweiz, frankreich, italien, spanien, türkei, stockholm, gothenburg,
+    malmö, oslo, bergen, copenhagen, københavn, aarhus, helsinki, tampere, turku, reykjavik, tallinn, riga, vilnius,
+    chişinău, chisinau, tbilisi, yerevan, baku, tokyo, osaka, seoul, beijing, shanghai, taipei, manila, jakarta, bangkok,
+    hanoi, karachi, lahore, islamabad, dhaka, colombo, kathmandu, kabul, tehran, baghdad, damascus, beirut, jerusalem,
+    tel aviv, riyadh, dubai, abu dhabi, doha, são paulo, sao paulo, rio de janeiro, brasília, brasilia, salvador,
+    fortaleza, belo horizonte, curitiba, recife, porto alegre, buenos aires, santiago, lima, bogotá, bogota, caracas,
+    quito, montevideo, mexico city, havana, southern turkey, chechnya, chechen republic, northern cyprus, bavaria, saxony,
+    catalonia, sicily, bosnia, crimea, kurdistan, palestine, gaza, west bank, balkans, caucasus, middle east, latin america
+    """.replace("\n", " ").split(",")
+)
+
+# Peoples, faiths and groups: words that a person shares with many.
+DEMONYMS: frozenset[str] = frozenset(
+    """
+    afghan african albanian alevi algerian american anglican arab arabic argentinian armenian asian assyrian australian
+    austrian azerbaijani azeri bangladeshi baptist belarusian belgian bengali bosniak bosnian brahmin brazilian british
+    buddhist bulgarian cameroonian canadian catholic caucasian chechen chilean chinese christian colombian coptic
+    croat croatian cuban cypriot czech dalit danish dutch egyptian english eritrean estonian ethiopian european filipino
+    finnish flemish french gambian georgian german ghanaian greek gujarati gypsy harijan hindu hispanic hungarian
+    icelandic indian indonesian ingush iranian iraqi irish islamic israeli italian ivorian jain japanese jewish jew
+    jordanian kashmiri kazakh kenyan korean kosovan kurd kurdish kuwaiti kyrgyz latin latino latvian lebanese libyan
+    lithuanian lutheran macedonian malaysian maltese maori marathi methodist mexican moldovan mongolian montenegrin
+    moroccan muslim namibian nepalese nigerian norwegian obc orthodox pakistani palestinian panamanian parsi persian
+    peruvian pole polish portuguese protestant punjabi quaker roma romani romanian russian rwandan saudi scandinavian
+    scottish serb serbian shia sikh sinhalese slavic slovak slovakian slovene slovenian somali spanish sudanese sunni
+    swede swedish swiss syrian tajik tamil tatar telugu thai tibetan tunisian turk turkish turkmen ugandan ukrainian
+    uzbek venezuelan vietnamese welsh yazidi yemeni yugoslav zimbabwean
+    """.split()  # noqa: SIM905
+)
+
+TIME_WORDS: frozenset[str] = frozenset(
+    """
+    january february march april may june july august september october november december monday tuesday wednesday
+    thursday friday saturday sunday spring summer autumn winter christmas easter ramadan day week month year hour minute
+    today yesterday one two three four five six seven eight nine ten eleven twelve hundred thousand million billion dozen
+    half lakh lac crore percent rupee dollar euro pound
+    januar februar märz mai juni juli oktober dezember montag dienstag mittwoch donnerstag freitag samstag sonntag ostern
+    weihnachten tag woche monat jahr eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf hundert tausend
+    janvier février mars avril mai juin juillet août septembre octobre novembre décembre lundi mardi mercredi jeudi
+    vendredi samedi dimanche enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
+    gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre janeiro fevereiro março maio junho julho
+    setembro outubro novembro dezembro
+    """.split()  # noqa: SIM905
+)
 
 # Suffixes that distinguish generations of a family, as written after a name.
 GENERATIONS: tuple[str, ...] = ("Jr", "Sr", "II", "III", "IV")

@@ -7,7 +7,8 @@ information. The number of the case that a document is itself about is not a cit
 | module | what it finds |
 |---|---|
 | `cases` | "X v. Y" with its report: ECHR, CJEU, US, UK, Australia, Canada, India |
-| `continental` | German and French decisions, journals, statutes; ECLI |
+| `continental` | German, French, Spanish, Polish and Dutch decisions, journals, statutes; ECLI |
+| `eponyms` | names that stand for a rule: a Mareva injunction |
 | `statutes` | acts, codes, articles, sections, directives, treaties in English; US codes |
 | `chinese` | statutes in 《》, articles, guiding cases, judgments cited for comparison |
 | `offices_zh` | names of Chinese courts, prosecutors and police, which say nothing about who lives there |
@@ -17,13 +18,13 @@ from __future__ import annotations
 
 import re
 
-from lexveil.nlp.citations import chinese, continental, statutes
+from lexveil.nlp.citations import chinese, continental, eponyms, statutes
 from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.citations.offices_zh import find_offices
 from lexveil.nlp.citations.rule import Range, find_ranges
 
 _JOINT = re.compile(r"[ ,;:()]{0,3}")
-_RULES = (*chinese.RULES, *continental.RULES, *statutes.RULES)
+_RULES = (*chinese.RULES, *continental.RULES, *eponyms.RULES, *statutes.RULES)
 
 
 def citations(text: str) -> list[Range]:

@@ -98,8 +98,14 @@ _CAPTION = re.compile(r"(?i)(?:case of|in the case of|affaire|between:?|in re:?)
 _HEAD = 2500
 _CITED_ABOVE = re.compile(r",? \(?cited above")
 _SHORT_FORM = re.compile(
-    rf"\b[{UPPER}][\w'-]{{3,}}(?= (?:judgments?|decision|case|ruling|test|rule|principles?|line of)\b|'s case\b|,? \(?cited above|,? (?:supra|above)\b|,? at \[?\d|,? § ?\d)"
+    rf"(?<![\w'-])[{UPPER}][\w'-]{{3,40}}(?= (?:judgments?|decision|case|ruling|test|rule|principles?|line of)\b|'s case\b|,? \(?cited above|,? (?:supra|above)\b|,? at \[?\d|,? § ?\d|, \d{{1,4}} [A-Z][\w.' ]{{0,14}}? at \d)"
 )
+# Before a name that the document has cited as a case: it speaks of the case again.
+_SHORT_CUE = re.compile(
+    rf"(?i:\b(?:under|nothing in|see|following|unlike|contrary to|as in|held in|holding in|rule in|court in|decided in|decision in|reasoning in|"
+    rf"applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing)|followed|with|by)) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
+)
+_SECOND_PARTY = re.compile(rf"\bv\.? ([{UPPER}][\w'-]{{3,40}})")
 
 
 def find_case_citations(text: str) -> Iterator[Range]:
@@ -114,7 +120,10 @@ def find_case_citations(text: str) -> Iterator[Range]:
     own = {name.short for name in find_case_names(text[:_HEAD]) if _follows_caption(text, name)}
     yield from ((name.start, name.end) for name in bare if _is_cited(text, name, known, own))
     yield from _find_cited_above(text)
-    yield from _find_short_forms(text, {short for short in known - own if len(short) > 3})
+    shorts = {short for short in known - own if len(short) > 3}
+    cited = [*((name.start, end) for name, end in reported), *us]
+    seconds = {second for range_ in cited for second in _SECOND_PARTY.findall(text[slice(*range_)])}
+    yield from _find_short_forms(text, shorts, (shorts | seconds) - own)
 
 
 def _split_by_report(text: str) -> tuple[list[tuple[CaseName, int]], list[CaseName]]:
@@ -160,12 +169,16 @@ def _find_cited_above(text: str) -> Iterator[Range]:
                 yield start, above.end()
 
 
-def _find_short_forms(text: str, shorts: set[str]) -> Iterator[Range]:
-    """Yield mentions of cited cases by their first party alone: "the Vane judgment", "Vane, § 44"."""
-    if shorts:
-        for match in _SHORT_FORM.finditer(text):
-            if match.group() in shorts:
-                yield match.span()
+def _find_short_forms(text: str, shorts: set[str], parties: set[str]) -> Iterator[Range]:
+    """Yield mentions of cited cases by one party alone: "the Vane judgment", "Vane, § 44", "under Vane"."""
+    if not parties:
+        return
+    for match in _SHORT_FORM.finditer(text):
+        if match.group() in parties:
+            yield match.span()
+    for match in _SHORT_CUE.finditer(text):
+        if match.group(1) in shorts:
+            yield match.span(1)
 
 
 def _short_names(text: str, ranges: list[Range]) -> set[str]:

@@ -18,6 +18,7 @@ from lexveil.nlp.citations import citations
 from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
+from lexveil.nlp.detection.people import is_contradicted, retype_people
 from lexveil.nlp.detection.propagation import drop_implausible, propagate
 from lexveil.nlp.detection.windows import split_windows
 from lexveil.nlp.recognizers.scores import LEARNED
@@ -188,10 +189,9 @@ def _settle_document(document: NormalizedText, found: Iterable[Span], insists: b
     text = document.text
     numbers = find_own_numbers(text)
     law = list(_find_law(text, numbers))
-    first = resolve_overlaps(
-        text,
-        [*drop_touching(_select_plausible(text, found, insists), law), *_find_own_numbers(text, numbers)],
-    )
+    likely = drop_touching(_select_plausible(text, found, insists), law)
+    first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])
+    first = resolve_overlaps(text, retype_people(text, first))
     spans = resolve_overlaps(text, [*first, *drop_touching(propagate(text, first), law)])
     return [_to_original(document, span) for span in spans]
 
@@ -201,7 +201,7 @@ def _select_plausible(text: str, found: Iterable[Span], insists: bool) -> list[S
 
     There, masking too much is the smaller harm.
     """
-    spans = sorted(found)
+    spans = [span for span in sorted(found) if not is_contradicted(text, span)]
     sure = [span for span in spans if insists and span.recognizer == LEARNED]
     others = [span for span in spans if not (insists and span.recognizer == LEARNED)]
     return [*drop_implausible(text, others), *sure]

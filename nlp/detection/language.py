@@ -13,12 +13,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lexveil.nlp.letters import HAN, has_han
+from lexveil.nlp.vocabulary import CONTINENTAL
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 SERVED_LANGUAGES: frozenset[str] = frozenset({"en", "zh", "de"})
-"""Languages that a learned detector or a complete set of rules covers; others get the rules of English."""
+"""Languages that a learned detector or a complete set of rules covers."""
+# These write nouns with a capital, or have no capitals: the rules that go by capitals cannot read them.
+_NOT_CONTINENTAL = SERVED_LANGUAGES | {"", "lb", "ja", "ko", "th", "he", "ar", "fa", "ur", "ps", "ku"}
 
 # A long document is sampled at its start, middle and end.
 _SAMPLES = 3
@@ -51,6 +54,7 @@ _CANDIDATES = {
     "cyrillic": "ru uk bg be mk sr kk ky mn tg",
     "arabic": "ar fa ur ps ku",
 }
+_SURE_LENGTH = 160
 # A larger share of Latin letters in Chinese text is more than names and units.
 _LATIN_SHARE = 0.2
 # Japanese writes its content words with Chinese characters, and its grammar with kana.
@@ -73,12 +77,18 @@ def detect_language(text: str) -> str:
 
 
 def select_rules(text: str, main: str) -> tuple[str, ...]:
-    """Return the languages, among `SERVED_LANGUAGES`, whose rules read this part of a document.
+    """Return the languages whose rules read this part of a document: `SERVED_LANGUAGES` or `CONTINENTAL`.
 
     These are the document's language `main`, the language of the part if it differs, and Chinese wherever a
-    Chinese character occurs. Languages that are not served get the rules of English.
+    Chinese character occurs. Other languages share the rules of `CONTINENTAL`, or get those of English if
+    names are not known by their capitals.
     """
     han = has_han(text)
+    if main not in _NOT_CONTINENTAL:
+        own = _classify("latin", _sample(text)) if len(text) >= _SURE_LENGTH else ""
+        # A part in English or German has its own rules. The language of a short text is a guess.
+        shared = (own,) if own in ("en", "de") else (CONTINENTAL,) if own else ("en", CONTINENTAL)
+        return (*shared, *(("zh",) if han else ()))
     languages: set[str] = set()
     if not han or _count_letters(_LATIN, text) > _LATIN_SHARE * len(text):
         known_english = main == "en" and not _looks_german(text)

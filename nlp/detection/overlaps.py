@@ -16,7 +16,7 @@ _UNMISTAKABLE = 0.95
 _EDGE = " \t\n,;:.()[]\"'-"
 # Text that may stand between two parts of one name of the type.
 _JOINTS = {
-    "PERSON": re.compile(r"[ \n]?(?:[A-Z]\.?[ ]){0,2}"),
+    "PERSON": re.compile(r"[ \n]?(?:[A-Z]\.?[ ]){0,2}|-"),
     "ADDRESS": re.compile(r",?[ \n]{0,3}"),
     "ORGANIZATION": re.compile(r" ?"),
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lexveil.nlp.letters import UPPER, has_han
-from lexveil.nlp.recognizers.scores import GUESSED, LEARNED
+from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION
 from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import (
     COMPOUND_SURNAMES_ZH,
@@ -21,9 +21,6 @@ from lexveil.nlp.vocabulary import (
     LEGAL_FORMS,
     LEGAL_WORDS,
 )
-
-PROPAGATION = "Propagation"
-"""Recognizer of the spans that are found by propagation."""
 
 _TYPES = frozenset(
     {

@@ -4,7 +4,8 @@ Usage: `python -m lexveil.nlp.detector_training light --gold FILE... --out FOLDE
 
 FILE is TAB's JSON or span-JSONL (see `lexveil.nlp.evaluation.gold`). `--decisions` takes a review folder,
 whose gold files hold the decisions of reviewers. Operating points are chosen by cross-validation on the
-documents of the first FILE. The same seed gives the same detector on one machine.
+documents of the first FILE. `german` learns from FILE and from sentences with
+Faker's names. The same seed gives the same detector on one machine.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TypeVar
 
 from lexveil.nlp.detector_training.corpora import read_documents
 from lexveil.nlp.detector_training.crf import cluster_public_words, train_crf
+from lexveil.nlp.detector_training.german_names import add_names
 from lexveil.nlp.detector_training.operating_points import choose_operating_points
 from lexveil.nlp.evaluation.gold import GoldDocument
 from lexveil.nlp.evaluation.scoring import Scores, score
@@ -82,7 +84,7 @@ def train_light(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m lexveil.nlp.detector_training", description=__doc__)
-    parser.add_argument("model", choices=("light", "default"))
+    parser.add_argument("model", choices=("light", "german", "default"))
     parser.add_argument("--gold", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--decisions", type=Path, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -93,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.model == "light":
         train_light(judged, others, options.seed).save(options.out / "light.npz")
+        return
+    if options.model == "german":
+        train_crf(add_names([*judged, *others]), options.seed).save(options.out / "german.npz")
         return
     from lexveil.nlp.detector_training.transformer import train_transformer
 

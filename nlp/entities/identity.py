@@ -22,7 +22,14 @@ from lexveil.nlp.vocabulary import (
     MALE_TITLES,
 )
 
-_WORD = re.compile(r"[^\W_]+")
+# A double-barrelled name is one word.
+_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
+_PARTICLES = frozenset(
+    """
+    van von vom zu zum zur der den dem de del della dei di da das do dos du des la le ter ten bin bint ibn al
+    el y e
+    """.split()  # noqa: SIM905
+)
 _TITLE_BEFORE = re.compile(rf"(?i)\b({'|'.join(sorted(FEMALE_TITLES | MALE_TITLES))})\.?\s{{1,2}}$")
 _HAN = re.compile(f"[{HAN}]+")
 _SEX_ZH = re.compile(r"[^,，。；;、]{0,4}[,，]\s*([男女])")
@@ -69,7 +76,9 @@ def read_mention(text: str, span: Span) -> Mention:
     surface = NormalizedText.of(text[span.start : span.end]).text
     if span.type != "PERSON":
         return Mention(span.type, _fold(surface))
-    words = [m.group().casefold() for m in _WORD.finditer(surface)]
+    written = [m.group() for m in _WORD.finditer(surface)]
+    # "Casper van der Wielen" is "Wielen" without its particles, however often they are written.
+    words = [word.casefold() for word in written if word not in _PARTICLES] or [w.casefold() for w in written]
     title = _find_title(text, span, words)
     while len(words) > 1 and words[0] in FOLDED_TITLES:
         words.pop(0)
@@ -230,7 +239,7 @@ def _order_usually(surface: str, words: list[str]) -> list[str]:
     """Turn the words of "Smith, John A." and "Smith J." into those of "John A. Smith" and "J. Smith"."""
     before, comma, _ = surface.partition(",")
     if comma:
-        family = len(_WORD.findall(before))
+        family = sum(word not in _PARTICLES for word in _WORD.findall(before))
         family = min(max(1, family), len(words) - 1) if len(words) > 1 else 0
         return words[family:] + words[:family]
     if len(words) > 1 and len(words[0]) > 1 and not _HAN.match(words[0]):
@@ -267,7 +276,8 @@ def _are_all_initials(words: Sequence[str]) -> bool:
 def _index_keys(mention: Mention) -> set[tuple[str, ...]]:
     """Return the keys under which later, shorter names find a person."""
     words = list(mention.words)
-    keys: set[tuple[str, ...]] = {("word", words[0]), ("word", words[-1]), ("name", words[0][0], words[-1])}
+    keys: set[tuple[str, ...]] = {("name", words[0][0], words[-1])}
+    keys |= {("word", part) for word in (words[0], words[-1]) for part in (word, *word.split("-"))}
     keys.add(("initials", words[0][0], words[-1][0]))
     if len(words) > 1:
         keys.add(("set", *sorted(words)))
@@ -306,7 +316,7 @@ def _are_compatible_words(short: Sequence[str], long: Sequence[str]) -> bool:
     if short == long or (len(short) == len(long) and sorted(short) == sorted(long)):
         return True
     if len(short) == 1:
-        return short[0] in (long[-1], long[0])
+        return any(short[0] in (word, *word.split("-")) for word in (long[-1], long[0]))
     if short[-1] != long[-1] or not _match_or_abbreviate(short[0], long[0]):
         return False
     # The middle names of the shorter form must be, in order, among those of the longer one.
@@ -334,5 +344,6 @@ def _are_initials_of(initials: Sequence[str], name: Sequence[str]) -> bool:
 
 
 def _match_or_abbreviate(a: str, b: str) -> bool:
-    """Return True if two words are equal, or one is the initial of the other."""
-    return a == b or (len(a) == 1 and b.startswith(a)) or (len(b) == 1 and a.startswith(b))
+    """Return True if two words are equal, or one is the initial or the first half of the other."""
+    short, long = sorted((a, b), key=len)
+    return short == long or (len(short) == 1 and long.startswith(short)) or long.startswith(f"{short}-")

@@ -1,5 +1,7 @@
 # ruff: noqa: E501  -- cues read best on one line
-"""Roles of people in a case, from the words around a name, in English, German and Chinese.
+"""Roles of people in a case, from the words around a name.
+
+The cues are English, German, Chinese, and those of the Romance and Slavic languages and Dutch.
 
 The functions are pure: text and spans in, roles out. A name without a cue has the role `other`. The role of
 an entity is the most protected one among its mentions, because a wrong "judge" would expose a victim.
@@ -56,6 +58,21 @@ _LATIN = (
     ),
     _compile_cue(
         "counsel",
+        r"\b(?:[Ff]or the (?:[Pp]laintiff|[Dd]efendant|[Cc]laimant|[Aa]ppellant|[Rr]espondent|[Aa]pplicant|[Pp]etitioner|[Dd]efence|[Cc]rown|[Pp]rosecution)s?\s*:\s*)",
+        r"[,\s]*(?:[Ss]enior )?(?:Home Office )?Presenting Officer\b",
+    ),
+    _compile_cue(
+        "counsel",
+        r"\b(?:représentée?s? par|ayant pour avocate?|assistée?s? (?:de|par)|Me|Maître|[Aa]vocate?|[Aa]bogad[oa]|[Ll]etrad[oa]|representad[oa] por|[Aa]vv\.|[Aa]vvocat[oai]|difes[oa] da(?:ll'avv\.)?|rappresentat[oa] da|[Aa]dvogad[oa]|adw\.|r\. ?pr\.|adwokata?|radc[ay] prawn(?:y|ego)|[Aa]dvocaat|mr\.|gemachtigde|odvjetni(?:k|ca|ka)|advokata?)\s*[:,]?\s*",
+        r"[,\s]*\(?(?:avocate?\b|abogad[oa]\b|letrad[oa]\b|avvocat[oa]\b|advogad[oa]\b|OAB\b|adwokat\b|radca prawny|advocaat\b|odvjetnik|advokat)",
+    ),
+    _compile_cue(
+        "judge",
+        r"\b(?:[Pp]résidente?|[Cc]onseill(?:er|ère)|juges?|[Mm]agistrad[oa](?: [Pp]onente)?|[Pp]onente|[Jj]uez[a]?|[Gg]iudic[ei]|[Rr]elatore|[Pp]residente|[Cc]onsiglier[ei]|[Jj]uíza?|[Dd]esembargadora?|[Rr]elatora?|[Mm]inistr[oa]|SSN|SSO|SSR|SSA|[Ss]ędzi(?:a|ego)|[Pp]rzewodnicząc[ya]|[Rr]echter|[Vv]oorzitter|[Rr]aadsheer|[Ss]ud(?:ac|ija|kinja))(?: [Mm](?:me|\.))?\s*[:,]?\s*",
+        r"[,\s]*\(?(?:présidente?\b|conseill(?:er|ère)\b|juges?\b|magistrad[oa]\b|ponente\b|giudice\b|relatore?\b|desembargadora?\b|sędzia\b|rechters?\b|voorzitter\b|sudac\b|sudija\b)",
+    ),
+    _compile_cue(
+        "counsel",
         r"\b(?:represented(?: before the Court| in these proceedings)?(?: initially| first)?,? by|[Cc]ounsel(?: for [^.;\n]{2,40}?)?|COUNSEL|[Ss]olicitors?|[Bb]arristers?|[Aa]dvocates?|[Aa]ttorneys?(?: for [^.;\n]{2,40}?)?|[Ll]awyers?|"
         r"Rechtsanw[aä]lt(?:e|en|in|innen|s)?|RA(?:in)?|(?:Prozess|Verfahrens)bevollmächtigte[rn]?|[Vv]erteidiger(?:in|s)?|vertreten durch)\s*[:,]?\s*",
         r"[,\s]*\(?(?:(?:a|an|the) (?:lawyer|solicitor|barrister|attorney|advocate)|lawyers?\b|counsel\b|of counsel|(?:Q\.?C|K\.?C|S\.?C)\b|Esq\b|E[sS][qQ]\.|attorneys? (?:for|at)|for the (?:plaintiff|defendant|claimant|appellant|respondent|applicant|petitioner|defence|Crown)s?\b|instructed by|Rechtsanw[aä]lt)",
@@ -79,6 +96,21 @@ _LATIN = (
         "expert",
         r"\b(?:[Ee]xperts?(?: [Ww]itness(?:es)?)?|[Ss]urveyor|[Pp]sychiatrist|[Pp]sychologist|[Pp]athologist|[Aa]ppraiser|Sachverständige[rn]?|Gutachter(?:in|s)?)\s*[:,]?\s*",
         r"[,\s]*\(?(?:(?:a|an|the) (?:(?:court-appointed|independent|forensic|medical|handwriting) )?(?:expert|surveyor|psychiatrist|psychologist|pathologist)\b|als Sachverständige)",
+    ),
+    _compile_cue(
+        "victim",
+        r"\b(?:[Vv]ictimes?|[Vv]íctimas?|[Vv]ittim[ae]|[Vv]ítimas?|[Pp]okrzywdzon\w{1,3}|[Ss]lachtoffers?|[Oo]štećen\w{1,3})\s*[:,]?\s*",
+        r"[,\s]*\(?(?:victime|víctima|vittima|vítima|pokrzywdzon|slachtoffer|oštećen)",
+    ),
+    _compile_cue(
+        "witness",
+        r"\b(?:[Tt]émoins?|[Tt]estigos?|[Tt]estimon[ei]|[Tt]estemunhas?|[Śś]wiad\w{2,5}|[Gg]etuigen?|[Ss]v(?:j)?edok\w{0,4})\s*[:,]?\s*",
+        r"[,\s]*\(?(?:témoin|testigo|testimone|testemunha|świadek|getuige|sv(?:j)?edok)",
+    ),
+    _compile_cue(
+        "party",
+        r"\b(?:[Rr]equérante?|[Dd]emandeu(?:r|se|resse)|[Dd]éfendeu(?:r|resse)|[Aa]ppelante?|[Ii]ntimée?|[Pp]révenue?|[Aa]ccusée?|[Ss]alariée?|[Dd]emandante|[Dd]emandad[oa]|[Rr]ecurrente|[Aa]cusad[oa]|[Ii]mputad[oa]|[Rr]icorrente|[Ii]mputat[oa]|[Cc]onvenut[oa]|[Aa]ttor[ei]|[Aa]utora?|[Rr]éu?|[Rr]ecorrente|[Aa]pelante|[Pp]ow[oó]d\w{0,4}|[Pp]ozwan\w{1,3}|[Oo]skarżon\w{1,3}|[Ee]iser(?:es)?|[Vv]erweerder|[Vv]erdachte|[Gg]edaagde|[Vv]erzoeker|[Tt]užitelj\w{0,4}|[Tt]užilac|[Tt]užen\w{1,3}|[Oo]krivljen\w{1,3}|[Oo]ptužen\w{1,3})\s*[:,]?\s*",
+        r"[,\s]*\(?(?:requérant|demandeur|défendeur|appelant|intimé|prévenu|ricorrente|imputato|recurrente|demandante|powód|pozwany|oskarżony|eiser|verdachte)",
     ),
     _compile_cue(
         "party",

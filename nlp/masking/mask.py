@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lexveil.nlp.entities.identity import Mention, read_mention
+from lexveil.nlp.masking.evidence import find_unsupported
 from lexveil.nlp.masking.generalize import generalize
 from lexveil.nlp.masking.policy import Action, Policy, decide_action
 from lexveil.nlp.masking.scope import DocumentNames, Scope
@@ -128,12 +129,13 @@ def mask_text(
     replacements: list[Replacement] = []
     kept: list[KeptSpan] = []
     length = last_end = 0
+    unsupported = find_unsupported(text, spans)
     for span in spans:
         position = span.start, span.end
         mention = read_mention(text, span)
         entity = aliases[position] if position in aliases else scope.entity(mention)
         role = scope.role(entity)
-        action = decide_action(policy, span, role)
+        action = decide_action(policy, span, role, span not in unsupported)
         if action == "keep":
             kept.append(KeptSpan(span, role))
             continue

@@ -116,13 +116,21 @@ def build_policy(
     return policy
 
 
-def decide_action(policy: Policy, span: Span, role: str = "") -> Action:
+def decide_action(policy: Policy, span: Span, role: str = "", supported: bool = True) -> Action:
     """Return the action for one span. Pure: equal arguments always give the same action.
 
-    A span that a reviewer added is never kept, whatever the policy says about its type or role.
+    A span that a reviewer added is never kept, whatever the policy says about its type or role, and neither
+    is one of a type other than PERSON that nothing but a model's guess supports: it may be a person.
+
+    Args:
+        policy: the policy.
+        span: the span.
+        role: role of its entity, or "".
+        supported: something besides a model shows the span's type (`evidence.find_unsupported`).
     """
     action = _find_role_action(policy, span, role) or _find_type_action(policy, span.type)
-    return "token" if action == "keep" and span.recognizer == REVIEWER else action
+    doubtful = span.recognizer == REVIEWER or not (supported or span.type == "PERSON")
+    return "token" if action == "keep" and doubtful else action
 
 
 def _find_role_action(policy: Policy, span: Span, role: str) -> Action | None:

@@ -54,7 +54,18 @@ class ReadableText:
         shift = self._starts[piece] - self._sources[piece]
         return list(fold_words(self._text[start + shift : end + shift]))
 
-    def is_kept(self, start: int, end: int) -> bool:
-        """Return True if a range of the original is within a span that the policy keeps."""
+    def is_kept(self, start: int, end: int, kind: str) -> bool:
+        """Return True if a range of the original is within a span that the policy keeps.
+
+        A string of a masked person counts as kept in names of people only: it frees nobody that a company or
+        a place is called like them.
+
+        Args:
+            start: start of the range.
+            end: its end.
+            kind: the type of what is masked elsewhere.
+        """
         index = bisect_right(self._kept, start, key=lambda kept: kept.span.start) - 1
-        return index >= 0 and end <= self._kept[index].span.end
+        if index < 0 or end > self._kept[index].span.end:
+            return False
+        return kind != "PERSON" or self._kept[index].span.type == "PERSON"

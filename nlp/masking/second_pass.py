@@ -66,6 +66,7 @@ class SecondPass:
         self._targets = Targets(readable)
         self._lower_words: set[str] = set()
         self._kept_words: set[str] = set()
+        self._kept_names: set[str] = set()
         self._name_words: set[str] = set()
         self._compared: set[str] = set()
 
@@ -75,6 +76,8 @@ class SecondPass:
         for kept in masked.kept:
             words = readable.words_between(kept.span.start, kept.span.end)
             self._kept_words.update(words, ("".join(words),))
+            if kept.span.type == "PERSON":
+                self._kept_names.update(words, ("".join(words),))
         self._lower_words.update(find_lower_words(readable.normalized.text))
         for replacement in masked.replacements:
             self._targets.add(replacement)
@@ -104,8 +107,9 @@ class SecondPass:
         """Yield the occurrences of masked strings that the policy does not keep."""
         for first, last, target in self._targets.find(readable.normalized.text, self._lower_words):
             start, end = readable.to_original(first, last)
-            if not readable.is_kept(start, end):
-                reason = "ambiguous" if target.joined in self._kept_words else target.reason
+            if not readable.is_kept(start, end, target.type):
+                kept = self._kept_names if target.type == "PERSON" else self._kept_words
+                reason = "ambiguous" if target.joined in kept else target.reason
                 yield Leftover(start, end, target.type, reason, target.entity)
 
     def _find_by_rules(self, readable: ReadableText) -> Iterator[Leftover]:

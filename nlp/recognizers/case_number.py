@@ -82,6 +82,8 @@ _OF_ANOTHER = re.compile(r"\s?(?:[、,，]\s?[(〔\[]|(?:民事|刑事|行政|�
 _ACT = re.compile(
     r"\b(?:Regulation|Directive|Decision|Law|Act|Decree|Protocol|Convention|Ordinance|Circular)s?\b"
 )
+# Spain cites a decision by the court's abbreviation, which belongs to no number of the own case.
+_CITED = re.compile(r"\b(?:S?STS|S?STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH)\b")
 
 
 _SHAPES = (_FEDERAL, _GERMAN, _CHINESE, _PLAIN_ZH, _UK_CLAIM, _EU_DOMESTIC, _YEAR_SLASH, _ECHR, _COURT_FILE)
@@ -136,6 +138,7 @@ def _first_of_each_shape(head: str) -> Iterator[str]:
             for match in pattern.finditer(head)
             if not _OF_ANOTHER.match(head, match.end())
             and not _ACT.search(head, max(0, match.start() - 25), match.start())
+            and not _CITED.search(head, max(0, match.start() - 25), match.end())
         )
         yield from islice(own, 1)
 

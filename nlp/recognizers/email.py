@@ -6,11 +6,18 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN, SPACED_WORD
-from lexveil.nlp.recognizers.base import CHECKED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _EMAIL = re.compile(
     rf"(?<![.+%-])(?<!{SPACED_WORD})(?:[.+%'-]|{SPACED_WORD}){{1,64}}@(?:[^\W_](?:[\w-]{{0,61}}[^\W_])?\.){{1,8}}"
     rf"(?:[^\W\d_{HAN}]{{2,24}}(?![^\W_{HAN}])|中国|公司|网络)"
+)
+
+
+# As it is said aloud.
+_SPOKEN = re.compile(
+    r"(?i)(?<![\w@])[\w-]{2,30}(?: (?:dot|point|underscore|dash|hyphen) [\w-]{1,30}){0,3} at [\w-]{2,40}"
+    r"(?: dot [a-z]{2,12}){1,3}(?!\w)"
 )
 
 
@@ -22,6 +29,7 @@ class LexveilEmailRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the e-mail addresses in `text`."""
+        yield from find_matches(text, "EMAIL", SHAPED, _SPOKEN) if " at " in text and " dot " in text else ()
         if "@" not in text:
             return
         for match in _EMAIL.finditer(text):

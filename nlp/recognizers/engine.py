@@ -11,6 +11,7 @@ from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 from lexveil.nlp.entity_types import ENTITY_TYPES
 from lexveil.nlp.recognizers.account import LexveilAccountRecognizer
 from lexveil.nlp.recognizers.address import EnglishAddressRecognizer
+from lexveil.nlp.recognizers.address_continental import ContinentalAddressRecognizer
 from lexveil.nlp.recognizers.address_de import GermanAddressRecognizer
 from lexveil.nlp.recognizers.address_zh import ChineseAddressRecognizer
 from lexveil.nlp.recognizers.age_birth import EnglishAgeBirthRecognizer
@@ -25,9 +26,11 @@ from lexveil.nlp.recognizers.life_de import GermanLifeRecognizer
 from lexveil.nlp.recognizers.national import LexveilNationalNumberRecognizer
 from lexveil.nlp.recognizers.online import LexveilOnlineRecognizer
 from lexveil.nlp.recognizers.organization import EnglishOrganizationRecognizer
+from lexveil.nlp.recognizers.organization_continental import ContinentalOrganizationRecognizer
 from lexveil.nlp.recognizers.organization_de import GermanOrganizationRecognizer
 from lexveil.nlp.recognizers.organization_zh import ChineseOrganizationRecognizer
 from lexveil.nlp.recognizers.person import EnglishPersonRecognizer
+from lexveil.nlp.recognizers.person_continental import ContinentalPersonRecognizer
 from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
 from lexveil.nlp.recognizers.person_zh import ChinesePersonRecognizer
 from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
@@ -36,6 +39,7 @@ from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
 from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
 from lexveil.nlp.recognizers.tagger import TaggerRecognizer
 from lexveil.nlp.taggers.contract import Tagger
+from lexveil.nlp.vocabulary import CONTINENTAL
 
 _ANY_LANGUAGE = (
     LexveilAccountRecognizer,
@@ -62,6 +66,11 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
         EnglishFamilyRecognizer,
         EnglishOrganizationRecognizer,
         EnglishPersonRecognizer,
+    ),
+    CONTINENTAL: (
+        ContinentalAddressRecognizer,
+        ContinentalOrganizationRecognizer,
+        ContinentalPersonRecognizer,
     ),
     "zh": (
         ChineseAddressRecognizer,

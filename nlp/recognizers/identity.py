@@ -14,6 +14,8 @@ from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, Rule
 
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _SSN_MASKED = re.compile(r"(?<![\w-])[xX*]{3}-?[xX*]{2}-?\d{4}(?![\w-])")
+# Of the immigration authority of the United States.
+_ALIEN = re.compile(r"(?<![\w-])A ?\d{3}[ -]\d{3}[ -]\d{3}(?![\w-])")
 _CHINESE_ID = re.compile(
     r"(?<!\d)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\d)"
 )
@@ -33,7 +35,7 @@ _LABELED = re.compile(
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|alien registration|A-number|badge"
     r"|bar (?:no|number|roll)|SBN|state bar|inmate|prisoner|booking|employee (?:id|no|number)|employer identification"
-    r"|patient (?:id|no|number)|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
+    r"|alien (?:no|number)|A-?file|A#|DNI|NIE|CUI[TL]|RUT|CURP|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F\.|P\.? ?IVA|cédula(?: de ciudadanía)?|patient (?:id|no|number)|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
     r"|registration|registered (?:no|number)|VAT(?: registration)?|PESEL|NIP|BSN|CPF|CNPJ|codice fiscale|Steuer-?ID"
     r"|Steueridentifikationsnummer|Steuernummer|USt-?Id(?:Nr)?|Personalausweis|Reisepass|Personalausweisnummer"
     r"|Sozialversicherungsnummer|HRB|HRA)\b"
@@ -95,7 +97,7 @@ class LexveilIdentityRecognizer(RuleRecognizer):
             text,
             "ID_NUMBER",
             SHAPED,
-            *(_SSN_MASKED, _CHINESE_ID, _CHINESE_ID_MASKED, _CREDIT_CODE, _VAT, _BRAZILIAN),
+            *(_ALIEN, _SSN_MASKED, _CHINESE_ID, _CHINESE_ID_MASKED, _CREDIT_CODE, _VAT, _BRAZILIAN),
         )
         yield from find_matches(text, "ID_NUMBER", _BARE, _LONG)
         yield from find_matches(text, "ID_NUMBER", LABELED, _PLOTS, group=1)

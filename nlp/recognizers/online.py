@@ -53,6 +53,13 @@ _NOT_BEFORE = (
 )
 _LONGEST = 200
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
+# Where courts and states publish law.
+_LAW = re.compile(
+    r"(?i)(?:https?://)?(?:[a-z0-9-]+\.)?(?:bverfg|bundesverfassungsgericht|bag|bundesarbeitsgericht|bundesgerichtshof|bverwg|"
+    r"bsg|bundesfinanzhof|gesetze-im-internet|dejure|openjur|curia\.europa|eur-lex\.europa|echr\.coe|legifrance\.gouv|"
+    r"courdecassation|boe|bailii|legislation\.gov|supremecourt|courtlistener|law\.cornell|rechtspraak|isap\.sejm|normattiva|"
+    r"planalto\.gov)\.[a-z]{2,4}(?![a-z])"
+)
 
 
 class LexveilOnlineRecognizer(RuleRecognizer):
@@ -63,10 +70,7 @@ class LexveilOnlineRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the addresses in `text`."""
-        if "://" in text or "www." in text or "WWW." in text:
-            yield from find_matches(text, "URL", CHECKED, _SCHEMED)
-        for hint in _WEBLIKE.finditer(text):
-            yield from _find_domain(text, hint.start())
+        yield from (found for found in _find_urls(text) if not _LAW.match(text, found.start))
         for match in _V4.finditer(text):
             before = text[max(0, match.start() - 12) : match.start()].rstrip().lower()
             if not before.endswith(_NOT_BEFORE):
@@ -76,6 +80,13 @@ class LexveilOnlineRecognizer(RuleRecognizer):
                 if _is_v6(match.group()):
                     yield Finding(match.start(), match.end(), "IP_ADDRESS", LABELED)
         yield from find_matches(text, "IP_ADDRESS", LABELED, _MAC)
+
+
+def _find_urls(text: str) -> Iterator[Finding]:
+    if "://" in text or "www." in text or "WWW." in text:
+        yield from find_matches(text, "URL", CHECKED, _SCHEMED)
+    for hint in _WEBLIKE.finditer(text):
+        yield from _find_domain(text, hint.start())
 
 
 def _find_domain(text: str, hint: int) -> Iterator[Finding]:

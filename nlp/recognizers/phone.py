@@ -17,6 +17,10 @@ _LABEL = re.compile(
 _CANDIDATE = re.compile(rf"(?<![\w.,/§$€£+(-]){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
 # Among Chinese characters only a number with a country code: any other may count something.
 _CANDIDATE_ZH = re.compile(rf"(?<=[{HAN}])(?=\+){_NUMBER}(?!{SPACED_WORD}|[%€£$-]|[.,/]\d)")
+# A number that a line end cuts, and one that is said aloud.
+_BROKEN = re.compile(r"(?<![\w.])\+\d{1,3}(?:[ .-]?\d){3,9}[ .-]?\n(?:[ .-]?\d){3,9}(?![\d.,/-]*\d|\w)")
+_DIGIT = r"(?:oh|zero|nought|one|two|three|four|five|six|seven|eight|nine|(?:double|triple|treble) (?:oh|zero|nought|one|two|three|four|five|six|seven|eight|nine))"
+_SPOKEN = re.compile(rf"(?i)(?<!\w){_DIGIT}(?:,? ?[ -]{_DIGIT}){{5,16}}(?!\w)")
 _CHINESE = re.compile(r"(?<![\dA-Za-z])1[3-9]\d[\d*xX]{4}\d{4}(?!\d)|(?<!\d)0\d{2,3}-[2-9]\d{6,7}(?!\d)")
 # Nothing else is written like this, so the number need not be a valid one.
 _AMERICAN = re.compile(
@@ -46,7 +50,7 @@ class LexveilPhoneRecognizer(RuleRecognizer):
             number = match.group(group)
             if _has_length_of_phone(number) and not _OTHER_NUMBER.fullmatch(number):
                 yield Finding(match.start(group), match.end(group), "PHONE", LABELED)
-        yield from find_matches(text, "PHONE", SHAPED, _CHINESE)
+        yield from find_matches(text, "PHONE", SHAPED, _CHINESE, _BROKEN, _SPOKEN)
         for pattern in (_CANDIDATE, _CANDIDATE_ZH):
             for match in pattern.finditer(text):
                 score = _score(match.group())

@@ -11,3 +11,5 @@ SHAPED = 0.8  # the form alone
 GUESSED = 0.6  # a statistical model
 # The recognizer whose scores are probabilities and do not follow this scale.
 LEARNED = "LearntRecognizer"
+# The recognizer of further mentions of a name: they are as certain as the mention that they repeat.
+PROPAGATION = "Propagation"

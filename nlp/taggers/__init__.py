@@ -1,9 +1,10 @@
 """Learned detectors: they recognize names by the surrounding words.
 
-`load_taggers` returns them by name. `light` is a linear-chain CRF over hashed features
-(`lexveil.nlp.taggers.crf`), which contains no string of any corpus; `default` is a token classifier
-(`lexveil.nlp.taggers.transformer`); any other name is the path of a local token-classification folder. For
-training see `python -m lexveil.nlp.detector_training --help`.
+`load_taggers` returns them by name. `light` is two linear-chain CRFs over hashed features
+(`lexveil.nlp.taggers.crf`), one for English and one for German, which contain no string of any corpus;
+`default` is a token classifier (`lexveil.nlp.taggers.transformer`) for English and the same CRF for German;
+any other name is the path of a local token-classification folder. For training see
+`python -m lexveil.nlp.detector_training --help`.
 
 The CRF also returns its probabilities, token by token:
 
@@ -25,8 +26,8 @@ from lexveil.nlp.taggers.contract import SENSITIVITIES, Sensitivity, Tagger
 def load_taggers(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tagger, ...]:
     """Load the detector `light` or `default`, or the one in the folder `model`, at an operating point.
 
-    `default` is the token classifier for English, and `light` for the other languages that it knows: of
-    several taggers, the first that knows a text's language reads it.
+    `default` is the token classifier for English, and `light` for German: of several taggers, the first that
+    knows a text's language reads it.
 
     Raises:
         ValueError: the operating point does not exist.
@@ -35,9 +36,9 @@ def load_taggers(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tag
     if sensitivity not in SENSITIVITIES:
         raise ValueError(f"sensitivity must be one of {', '.join(SENSITIVITIES)}")
     if model == "light":
-        from lexveil.nlp.taggers.crf import CrfTagger
+        from lexveil.nlp.taggers.crf import GERMAN, CrfTagger
 
-        return (CrfTagger.load(sensitivity=sensitivity),)
+        return (CrfTagger.load(GERMAN, sensitivity), CrfTagger.load(sensitivity=sensitivity))
     # A token classifier imports heavy packages, which `light` must not need.
     from lexveil.nlp.taggers import transformer
 

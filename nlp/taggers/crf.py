@@ -35,6 +35,9 @@ from lexveil.nlp.text import Span
 
 Floats = NDArray[np.float32]
 
+GERMAN = WEIGHTS / "german.npz"
+"""The parameters for German."""
+
 OUTSIDE = "O"
 _NO_WORD = 0
 # Words whose contributions are cached; at 0.6 KB per word this is about 20 MB.

@@ -19,6 +19,8 @@ from tests.nlp.recognizers.marked import mark, normalize, unmark
     [
         "As in ⟦Doe v. Acme Widgets, Inc., 123 U.S. 456, 460 (1990)⟧, so here.",
         "See ⟦Roe v. Poe, 5 F.3d 12 (9th Cir. 1993)⟧.",
+        "a ⟦Mareva injunction⟧ and the ⟦Bolam test⟧",
+        "set in ⟦Times New Roman⟧ or",
         "⟦Roe v. Poe, 5 F.4th 12, 15 n.4 (1st Cir. 2021)⟧ holds",
         "⟦In re Vane, 5 F.3d 12, 15 (2d Cir. 1990)⟧ holds",
         "⟦Ex parte Roe, 12 U.S. 34 (1820)⟧ is",

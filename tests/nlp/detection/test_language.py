@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
+from lexveil.nlp.vocabulary import CONTINENTAL
 
 ENGLISH = "The court of appeal dismissed the claim because the notice had been served out of time. "
 GERMAN = "Die Revision wird zurückgewiesen, weil der Kläger die Frist nicht eingehalten hat. "
@@ -64,9 +65,11 @@ def test_a_piece_in_another_served_language_gets_its_rules_too() -> None:
     assert select_rules(CHINESE + ENGLISH * 4, "zh") == ("en", "zh")
 
 
-def test_an_unserved_language_gets_the_rules_of_english() -> None:
+def test_an_unserved_language_shares_rules_or_gets_those_of_english() -> None:
     assert "pl" not in SERVED_LANGUAGES
-    assert select_rules(POLISH, "pl") == ("en",)
+    assert select_rules(POLISH * 3, "pl") == (CONTINENTAL,)
+    assert select_rules("Powód wniósł o zapłatę.", "pl") == ("en", CONTINENTAL)
+    assert select_rules("", "ja") == ("en",)
     assert select_rules("", "") == ("en",)
 
 

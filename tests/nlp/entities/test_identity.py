@@ -280,3 +280,20 @@ def test_any_name_has_an_entity(names: list[str], kind: str) -> None:
     mentions = [mention(name, kind=kind) for name in names]
     identities = Identities(mentions)
     assert all(m in identities.members(identities.entity(m)) for m in mentions)
+
+
+@pytest.mark.parametrize(
+    ("whole", "short"),
+    [
+        ("Casper van der Wielen", "van der Wielen"),
+        ("Casper van der Wielen", "Wielen"),
+        ("Jonathan Pembridge-Hale", "Pembridge-Hale"),
+        ("Jonathan Pembridge-Hale", "Pembridge"),
+        ("Hans-Dieter Möllenkamp", "Hans Möllenkamp"),
+        ("Hans-Dieter Möllenkamp", "H.-D. Möllenkamp"),
+    ],
+)
+def test_particles_and_double_names_are_one_person(whole: str, short: str) -> None:
+    first, second = (read_mention(name, Span(0, len(name), "PERSON", 1.0, "")) for name in (whole, short))
+    identities = Identities([first, second])
+    assert identities.entity(first) == identities.entity(second)

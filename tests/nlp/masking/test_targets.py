@@ -209,8 +209,16 @@ def test_kept_spans_are_known_and_read() -> None:
     text = "Judge Ann Roper met Mr Bob Poe."
     spans = [Span(6, 15, "PERSON", 0.9, "T"), Span(23, 30, "ORGANIZATION", 0.9, "T")]
     readable = ReadableText(mask_text(text, spans, build_policy(types={"PERSON": "keep"})))
-    assert readable.is_kept(6, 15)
-    assert readable.is_kept(10, 15)
-    assert not readable.is_kept(0, 15)
-    assert not readable.is_kept(16, 19)
+    assert readable.is_kept(6, 15, "PERSON")
+    assert readable.is_kept(10, 15, "LOCATION")
+    assert not readable.is_kept(0, 15, "PERSON")
+    assert not readable.is_kept(16, 19, "PERSON")
     assert readable.words_between(6, 15) == ["ann", "roper"]
+
+
+def test_only_the_name_of_a_person_keeps_what_is_masked_of_another() -> None:
+    text = "Poe Mills Ltd paid Mr Bob Poe."
+    spans = [Span(0, 13, "ORGANIZATION", 0.9, "T"), Span(22, 29, "PERSON", 0.9, "T")]
+    readable = ReadableText(mask_text(text, spans, build_policy(types={"ORGANIZATION": "keep"})))
+    assert readable.is_kept(0, 3, "LOCATION")
+    assert not readable.is_kept(0, 3, "PERSON")

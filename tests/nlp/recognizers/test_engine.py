@@ -74,6 +74,7 @@ def test_the_first_detector_that_supports_a_language_has_it() -> None:
     assert taggers_by_language([german, any_language]) == {
         "de": german,
         "en": any_language,
+        "mul": any_language,
         "zh": any_language,
     }
     assert taggers_by_language([any_language, german])["de"] is any_language
@@ -96,7 +97,7 @@ def test_the_engine_answers_presidio() -> None:
     engine = TaggerEngine({})
     engine.load()
     assert engine.is_loaded()
-    assert engine.get_supported_languages() == ["de", "en", "zh"]
+    assert engine.get_supported_languages() == ["de", "en", "mul", "zh"]
     assert engine.get_supported_entities() == list(ENTITY_TYPES)
     assert not engine.is_stopword("the", "en")
     assert not engine.is_punct(".", "en")

@@ -38,7 +38,7 @@ from tests.nlp.recognizers.marked import find_in, normalize, unmark
         "ann@localhost",
         "@handle",
         "ann@example.",
-        "ann at example dot com",
+        "⟦ann at example dot com⟧",
         "a@@example.com",
         "price @ 5.00 each",
     ],

@@ -1,0 +1,96 @@
+"""People that a learned detector takes for something else, and words that it takes for numbers.
+
+It finds that a word must be masked far more surely than it tells which type the word has: a surname becomes a
+company, a nickname a people. The document itself often says better.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lexveil.nlp.entities.evidence import shows_type
+from lexveil.nlp.recognizers.scores import LEARNED
+from lexveil.nlp.text import Span
+from lexveil.nlp.vocabulary import COURTESY_TITLES, JURISDICTIONS, LEGAL_WORDS, OFFICE_TITLES
+
+_MISTAKABLE = frozenset({"ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHIC", "MISC"})
+_NAMES = frozenset({"PERSON", "ORGANIZATION"})
+_CAPITAL = re.compile(r"[a-z] [A-Z]")
+_WORD = re.compile(r"[^\W\d_]+")
+_NAME_WORDS = 5
+_TITLED = re.compile(rf"(?i:\b(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.? )\Z")
+_LONGEST_TITLE = 24
+# A title that the detector took for a part of the name.
+_LEADING = re.compile(r"(?:(?:Herrn?|Frau|Fräulein|Eheleute) )+(?=[^\W\d_])")
+# Between two parts of one name on one line.
+_JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
+
+
+def retype_people(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Return the spans with type PERSON for those of a learned detector that must be people.
+
+    These are names without any sign of their type that follow a title, stand beside a part of a person's
+    name, or consist of words of people's names.
+
+    Args:
+        text: normalized text.
+        spans: its sorted spans, without overlaps.
+    """
+    names = {
+        word
+        for span in spans
+        if span.type == "PERSON"
+        for word in _find_words(text, span)
+        if word[0].isupper() and len(word) > 2 and word.lower() not in LEGAL_WORDS | JURISDICTIONS
+    }
+    result: list[Span] = []
+    for index, span in enumerate(spans):
+        before = result[-1] if result else None
+        after = spans[index + 1] if index + 1 < len(spans) else None
+        if _may_be_person(text, span) and (
+            names.issuperset(_find_words(text, span))
+            or _TITLED.search(text, max(0, span.start - _LONGEST_TITLE), span.start)
+            or _continues(text, before, span)
+            or _continues(text, span, after)
+        ):
+            span = replace(span, type="PERSON")
+        title = _LEADING.match(text, span.start, span.end) if span.type == "PERSON" else None
+        result.append(replace(span, start=title.end()) if title else span)
+    return result
+
+
+def is_contradicted(text: str, span: Span) -> bool:
+    """Return True for a finding of a learned detector that its own letters contradict.
+
+    A quantity has a digit or a word for a number. A name has a capital, in a text that has any.
+    """
+    if span.recognizer != LEARNED:
+        return False
+    if span.type == "QUANTITY":
+        return not shows_type(text, span)
+    surface = text[span.start : span.end]
+    # The second half of a hyphenated name begins a line in lower case.
+    follows_space = text[max(0, span.start - 1) : span.start] in ("", " ")
+    lower = follows_space and surface.islower() and not any(c.isdigit() for c in surface)
+    return span.type in _NAMES and lower and _CAPITAL.search(text) is not None
+
+
+def _may_be_person(text: str, span: Span) -> bool:
+    if span.recognizer != LEARNED or span.type not in _MISTAKABLE:
+        return False
+    words = _find_words(text, span)
+    named = 0 < len(words) <= _NAME_WORDS and all(word[0].isupper() for word in words)
+    return named and not any(c.isdigit() for c in text[span.start : span.end]) and not shows_type(text, span)
+
+
+def _continues(text: str, first: Span | None, second: Span | None) -> bool:
+    """Return True if one of two spans is a person and nothing but a space or a hyphen separates them."""
+    if first is None or second is None or "PERSON" not in (first.type, second.type):
+        return False
+    return _JOINT.fullmatch(text, first.end, second.start) is not None
+
+
+def _find_words(text: str, span: Span) -> list[str]:
+    return [m.group() for m in _WORD.finditer(text, span.start, span.end)]

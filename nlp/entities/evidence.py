@@ -1,0 +1,89 @@
+"""Does anything besides a model's guess say that a span is what its type claims?
+
+A learned detector takes a surname for a company, a nickname for a people and a first name for a place. So the
+span itself, or the words right before it, must show the type: a legal form, the word for an institution, a
+known place, digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from lexveil.nlp.letters import has_han
+from lexveil.nlp.text import Span
+from lexveil.nlp.vocabulary import (
+    DEMONYMS,
+    INSTITUTION_STEMS,
+    INSTITUTION_WORDS,
+    JURISDICTIONS,
+    LEGAL_FORMS,
+    PLACES,
+    PUBLIC_BODY,
+    TIME_WORDS,
+)
+
+_WORD = re.compile(r"[^\W\d_]+")
+_BEFORE = 40
+_CONTEXT: dict[str, re.Pattern[str]] = {
+    "ORGANIZATION": re.compile(
+        r"\b(?:M/[Ss]|Messrs)\.? *\Z|\b(?:[Cc]ompany|[Ff]irm|[Ff]irma|[Ss]ociété|[Bb]ank|[Tt]he) \Z"
+    ),
+    "LOCATION": re.compile(
+        r"\b(?:in|at|near|within|outside|village|town|city|district|region|province|county|taluka?|tehsil|prison|"
+        r"im|bei|nach|dans|à|en|em|w|na|u)(?: the| der| la| le| el)? \Z"
+    ),
+    "CASE_NUMBER": re.compile(
+        r"\b(?:[Nn]o|NO|[Nn]r|Az|[Cc]ase|[Aa]pplication|[Pp]etition|[Aa]ppeal|[Ss]uit)s?\b[.: ]*\Z"
+    ),
+}
+_FORM = re.compile(r"\b(?:[A-Z]\.){2,}|\be\.V\b|\bA/S\b|&")
+# Capitals without a vowel or with a digit: an abbreviation rather than a surname.
+_ACRONYM = re.compile(r"[B-DF-HJ-NP-TV-Z]{2,6}|[A-Z]{2,5}\d+")
+_CASE = re.compile(r"\d\s*(?:/|of|OF)\s*(?:\d|[A-Z])|[A-Z]{1,4}[.-]? ?\d+[/-]\d|\d+ [A-Z]{1,3} \d+|§")
+
+
+def shows_type(text: str, span: Span) -> bool:
+    """Return True if the span or the words before it show its type, or if the type needs no proof."""
+    surface = text[span.start : span.end]
+    if has_han(surface):
+        return True
+    words = fold_letters(surface)
+    before = text[max(0, span.start - _BEFORE) : span.start]
+    if span.type in _CONTEXT and _CONTEXT[span.type].search(before):
+        return True
+    match span.type:
+        case "ORGANIZATION":
+            return _is_institution(surface, words)
+        case "LOCATION":
+            return " ".join(words) in JURISDICTIONS | PLACES or _has(words, PLACES)
+        case "DEMOGRAPHIC":
+            return surface[:1].islower() or _has(words, DEMONYMS)
+        case "CASE_NUMBER":
+            return _CASE.search(surface) is not None
+        case "DATE" | "QUANTITY":
+            return surface[:1].islower() or any(c.isdigit() for c in surface) or _has(words, TIME_WORDS)
+        case "MISC":
+            return surface[:1].islower() or not words
+        case _:
+            return True
+
+
+def _is_institution(surface: str, words: Sequence[str]) -> bool:
+    return (
+        surface[:1].islower()
+        or _FORM.search(surface) is not None
+        or _ACRONYM.fullmatch(surface) is not None
+        or _has(words, LEGAL_FORMS | PUBLIC_BODY | INSTITUTION_WORDS)
+        or " ".join(words) in JURISDICTIONS
+        or any(word.startswith(stem) or word.endswith(stem) for word in words for stem in INSTITUTION_STEMS)
+    )
+
+
+def _has(words: Iterable[str], known: frozenset[str]) -> bool:
+    return any(word in known or word.removesuffix("s") in known for word in words)
+
+
+def fold_letters(surface: str) -> list[str]:
+    """Return the words of a text in lower case, without digits and punctuation."""
+    return [m.group().casefold() for m in _WORD.finditer(surface)]

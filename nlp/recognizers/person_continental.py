@@ -1,0 +1,189 @@
+# ruff: noqa: E501, SIM905  -- patterns and lists of words read best on one line
+"""Names of people in languages that write names, and few other words, with a capital.
+
+French, Spanish, Italian, Portuguese, Dutch, Polish, Serbian, Croatian and their neighbors: a capital within a
+sentence is a name, unless it begins the name of a law, a court, an institution, a month or a place that everybody
+knows. At the beginning of a sentence, a word counts if a further name follows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.vocabulary import (
+    DEMONYMS,
+    INSTITUTION_STEMS,
+    INSTITUTION_WORDS,
+    JURISDICTIONS,
+    LEGAL_FORMS,
+    PLACES,
+    TIME_WORDS,
+)
+
+_WORD = rf"(?:(?:[dDlLO]['’]|Mc|Mac)?[{UPPER}][{LOWER}]+(?:['’-][{UPPER}{LOWER}]+)*|[{UPPER}]{{2,}}(?:['’-][{UPPER}]+)*|[{UPPER}]\.(?:-?[{UPPER}]\.)*)"
+_PARTICLE = r"(?:van(?: de[rn]?| 't)?|von|de(?: la| las| los|l)?|del|della|degli|dei|di|da|das|dos|do|du|des|le|la|el|ter|ten|ibn|bin|y|e)"
+_RUN = re.compile(rf"(?<![\w.@/'’-])(?:{_WORD})(?: (?:{_PARTICLE} ){{0,2}}{_WORD}){{0,5}}(?![\w@]|\.\w)")
+_PIECE = re.compile(rf"{_WORD}")
+# What stands right before a name, titles and roles.
+_CUE = re.compile(
+    r"(?:\b(?:M|MM|Mmes?|Mlles?|Me|Mes|Dr|Drs|Pr|Sr|Sra|Sres|Srta|D|Dña|Dª|Dott|Dott\.ssa|Avv|Sig|Sig\.ra|Sig\.na|Ing|Lic|Mr|mr|dhr|mevr|mw|p|ob|adw|inż|mgr|prof|g|gđa|gđica|gosp)\.|"
+    r"\b(?:Monsieur|Madame|Mademoiselle|Maître|Messieurs|Mesdames|Señora?|Señores|Don|Doña|Signora?|Signorina|Senhora?|Dona|Pani|Pan|Pana|Panu|Panią|Panem|Państwo|Państwa|Meneer|Mevrouw|Gospodin|Gospođa|heer|mevrouw|meneer|monsieur|madame|señora?|signora?|senhora?|"
+    r"témoin|prévenue?|accusée?|victime|requérante?|demandeu(?:r|se|resse)|défendeu(?:r|resse)|appelante?|intimée?|salariée?|époux|épouse|"
+    r"testigo|acusad[oa]|imputad[oa]|víctima|demandante|demandad[oa]|recurrente|denunciante|trabajador[a]?|actora?|perit[oa]|"
+    r"testimone|imputato|imputata|vittima|ricorrente|convenut[oa]|attore|attrice|appellante|teste|"
+    r"testemunha|réu|ré|vítima|autora?|recorrente|apelante|reclamante|paciente|"
+    r"świad(?:ek|ka|kowi|kiem)|oskarżon(?:y|ego|emu|ym|a|ej|ą)|pokrzywdzon(?:y|ego|emu|ym|a|ej|ą)|pow(?:ód|oda|odowi|odem|ódka|ódki|ódce|ódkę)|pozwan(?:y|ego|emu|ym|a|ej|ą)|wnioskodawc(?:a|y|ę|ą)|"
+    r"getuige|verdachte|eiser(?:es)?|verweerder|verzoeker|gedaagde|slachtoffer|appellant|werknemer|"
+    r"tužitelj(?:ica)?|tužilac|tužilja|tuženi(?:k|ca)?|okrivljen(?:i|a|og|om)|optužen(?:i|a|og|om)|oštećen(?:i|a|og|om)|svedok(?:inja)?|svjedok(?:inja)?|"
+    r"vittime|testigos|témoins|named|fils|fille|hijo|hija|figlio|figlia|filho|filha|syn|syna|córka|córki|zoon|dochter|sin|kći))[ ,:]{1,2}\Z"
+)
+_NEVER = frozenset(
+    """
+    acte acuerdo acórdão alinéa aller annexe appel arrêt art arte article articles articolo artículo artigo artikel arrêté
+    assises assurance attendu aud auto avis bis boletín boe bulletin bundesverfassungsgericht burgerlijk cassation cassazione
+    cedh cee celex chambre charte circulaire cjue code codice code civil commission commissione comité compte comptes
+    código códigos comunitario condamne confirme considérant constitucional constitución constituição constitution convenio convenção convention
+    convenzione costituzione cour cours corte cpc cpp cp c.p.c dahir dalloz directive direttiva directiva diretiva décide
+    déboute déclaration décret decreto decret dziennik ustaw enjuiciamiento estatuto europea européenne europeo européia
+    european exp exposé faits fallo fatto diritto fundamentos gazzetta gerechtshof grondwet hof hoge raad ilustrísimo ii iii iv v vi
+    journal officiel jugement kodeks kodeksu konstytucja konstytucji lei legge ley ljubljana loi lois
+    monitor moniteur nederland nederlandse officiel oficial ordenanza ordonnance ordinanza orgánica par parlement parlamento
+    parlement partie pénal penal penale poder pouvoir pravilnik procedura procédure protocole protocolo préambule
+    real reglamento regolamento regulamento règlement república república rechtbank rv sąd sądu sadu saisie sala sección section
+    sentenza sentence sentencia sentença sezione sezioni sr staatsblad stb statut strafrecht strasbourg strafvordering
+    sud suda súmula supremo suprême suprema supremo tfue traité tratado trattato tribunal tribunale tribunales trybunał
+    trybunału ue uni unie unione union unión uniao união ustawa ustawy ustav vrhovni vu wet wetboek zakon zakona zakonik zakonika
+    kazneni krivični građanski parnični obligacionim obligacijama službeni glasnik narodne novine republike republika srbije hrvatske
+    afdeling bestuursrechtspraak stato état estado państwo rzeczpospolita rzeczypospolitej polskiej francja francji generalny
+    generale general général générale fiscal fiscalía generalitat junta comunidad autónoma autonoma
+    ministerio público ministério algemene najwyższy wojewódzki okręgowy rejonowy apelacyjny administracyjny española español italiana
+    euro euros eur pln zł usd sa sarl sas srl spa bv nv sp z.o.o nif nie dni cif cpf cnpj rg oab pesel nip krs bsn siret rcs iban
+    """.split()
+)
+_DOCUMENT_WORDS = frozenset(
+    """
+    le la les l un une des du de et ou mais donc or ni car il elle ils elles on nous vous ce cette ces son sa ses par pour dans sur
+    sous avec sans entre selon après avant lors contre chez vers depuis ainsi alors aussi attendu que qui quand si comme dont où
+    el los las lo una unos unas y o pero por para con sin sobre entre según tras ante desde hasta su sus este esta estos estas ese
+    que cuando como donde si no se al del en a
+    il lo gli i uno e ma per con senza su tra fra secondo dopo prima contro presso suo sua questo questa che quando come dove se non al
+    nel nella dal dalla
+    o os as um uma uns umas mas com sem sobre segundo após antes contra seu sua este esta isso quando como onde se não ao no na nos nas pelo pela
+    w z na do po od przez dla przed za nad pod przy oraz i a ale lub że jak kiedy jeżeli nie to ten ta te jego jej ich
+    de het een en of maar dus want in op aan met zonder voor na bij tegen tussen volgens over uit van zijn haar hij zij deze dit die dat niet als wanneer
+    u s sa iz od do po za na pri prema protiv između i ili ali da ne je su taj ta to ovaj ova
+    """.split()
+)
+_TITLES = frozenset(
+    """
+    m mm mme mmes mlle mlles me mes maître maîtres dr drs pr prof monsieur madame mademoiselle messieurs mesdames veuve
+    señor señora señores señorita don doña sr sra sres srta d dña lic licenciado licenciada
+    signor signora signorina sig sigra avv avvocato dott dottssa dottoressa ing geom arch rag
+    senhor senhora dona exmo exma doutor doutora
+    pan pani pana panu panem panią państwo państwa panowie adw mec
+    meneer mevrouw heer dhr mevr mr drs
+    gospodin gospođa gospođica gospodina gospođe gosp
+    herr frau miss mrs ms juge juges président présidente conseiller conseillère procureur greffier greffière ministre
+    juez jueza magistrado magistrada presidente presidenta ponente fiscal procurador procuradora letrado abogado abogada
+    giudice presidente procuratore relatore consigliere juiz juíza desembargador desembargadora relator relatora
+    sędzia sędziego prokurator rechter raadsheer officier griffier sudac sudija sutkinja javni
+    cela ceci rien nul nulle personne chacun chacune aucun aucune tout celui celle quiconque toutefois néanmoins
+    esto ello nadie nada aquel aquella todo asimismo ciò nessuno tutto inoltre isso isto ninguém tudo assim
+    niets niemand alles hier daar nic nikt wszystko tak ništa niko nitko sve što tko ko
+    истец истца ответчик ответчика свидетель потерпевший потерпевшая подсудимый обвиняемый гражданин гражданка гражданина суд
+    суда судья гк ук гпк упк рф тел позивач відповідач свідок суддя тужилац тужени сведок окривљени судија
+    appelant appelante intimé intimée requérant requérante demandeur demanderesse défendeur défenderesse
+    ricorrente imputato convenuto attore testimone recurrente demandante demandado imputado testigo
+    recorrente réu autor autora testemunha powód pozwany oskarżony świadek eiser eiseres verweerder verdachte getuige
+    tužitelj tužilac tuženi tuženik okrivljeni optuženi svedok svjedok käräjäoikeus tingsrätten
+    """.split()
+)
+# The seat of a court belongs to the law, not to a person.
+_COURT_BEFORE = re.compile(
+    r"(?i:\b(?:tribunal|tribunaux|cour|juridiction|barreau|conseil|juzgado|audiencia|corte|foro|comarca|sąd|sądu|sądem|okręgow\w+|rejonow\w+|rechtbank|gerechtshof|sud|suda|prefecture|préfecture|parquet|procura|fiscalía|tribunale)\b[^.;\n,]{0,40}? (?:de |d['’]|du |des |di |del |da |do |te |w |we |u |en |in |van ))\Z"
+)
+# A finite verb after the first word of a sentence: that word is its subject.
+_VERB = re.compile(
+    r" (?:n['’]|s['’]|se |si |não |no |non |nie |się |je |nije )?(?:a|avait|est|était|ont|fut|conteste|soutient|demande|fait|expose|affirme|déclare|prétend|reproche|invoque|produit|sollicite|interjette|refuse|"
+    r"ha|han|había|fue|era|es|niega|alega|sostiene|solicita|afirma|manifiesta|interpone|recurre|\w{3,}ó|è|aveva|sono|deduce|chiede|contesta|lamenta|eccepisce|propone|"
+    r"é|foi|tem|havia|sustenta|requer|\w{3,}ou|heeft|had|is|was|werd|stelt|betwist|verklaart|vordert|verzoekt|voert|jest|był|była|twierdzi|wnosi|zeznaje|\w{3,}(?:ił|iła|ał|ała|ył|yła)|"
+    r"je|nije|tvrdi|navodi|traži|\w{3,}(?:io|ila|ao|ala)|\w{3,}(?:ил|ила|ал|ала|ет|ит)(?:ся|сь)?)(?![\w'’])"
+)
+_SENTENCE_START = re.compile(r"(?:^|[.!?:;»”\"\n•–-]\s*|\(\s*)\Z")
+
+
+class ContinentalPersonRecognizer(RuleRecognizer):
+    """Names by their capitals, for languages in which nouns have none."""
+
+    TYPES = ("PERSON",)
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield the names in `text`."""
+        for run in _RUN.finditer(text):
+            if _is_heading(text, run.start(), run.end()):
+                continue
+            yield from _find_names(text, run.start(), run.end())
+
+
+def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the names in a run of capitalized words: it ends where a law begins, a title begins it anew."""
+    begin: int | None = None
+    last = start
+    opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
+    for piece in _PIECE.finditer(text, start, end):
+        word = piece.group().casefold().strip(".")
+        if word in _NEVER:
+            break
+        first = piece.start() == start and opens and word in _DOCUMENT_WORDS
+        known = begin is None and _is_known(word) and not _is_cued(text, piece.start())
+        if word in _TITLES or first or known:
+            yield from _judge(text, begin, last)
+            begin = None
+        elif begin is None:
+            begin = piece.start()
+        last = piece.end()
+    yield from _judge(text, begin, last)
+
+
+def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
+    """Yield the name at [start, end), unless it may just be the first word of a sentence or the seat of a court."""
+    if start is None or not any(c.isalpha() for c in text[start:end]):
+        return
+    cued = _is_cued(text, start)
+    words = len(_PIECE.findall(text, start, end))
+    if words == 1 and not cued:
+        opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
+        if opens and not _VERB.match(text, end):
+            return
+        if len(text[start:end].strip(".")) < 2 or _COURT_BEFORE.search(text, max(0, start - 60), start):
+            return
+    yield Finding(start, end, "PERSON", LABELED if cued else SHAPED if words > 1 else GUESSED)
+
+
+def _is_cued(text: str, start: int) -> bool:
+    """Return True if a title or a role stands right before."""
+    return _CUE.search(text, max(0, start - 24), start) is not None
+
+
+def _is_known(folded: str) -> bool:
+    """Return True for a word that no name begins with."""
+    return (
+        folded in INSTITUTION_WORDS
+        or folded in LEGAL_FORMS
+        or folded in JURISDICTIONS
+        or folded in PLACES
+        or folded in DEMONYMS
+        or folded in TIME_WORDS
+        or any(folded.startswith(stem) or folded.endswith(stem) for stem in INSTITUTION_STEMS)
+    )
+
+
+def _is_heading(text: str, start: int, end: int) -> bool:
+    """Return True for capitals in a line of capitals."""
+    if not text[start:end].isupper():
+        return False
+    line = text[text.rfind("\n", 0, start) + 1 : (text.find("\n", end) + 1 or len(text) + 1) - 1]
+    return line.isupper() and len(line.split()) >= 4

@@ -1,0 +1,59 @@
+# ruff: noqa: E501  -- cases read best on one line
+"""What a learned detector calls something else than a person, and the document knows better."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexveil.nlp.detection.people import is_contradicted, retype_people
+from lexveil.nlp.recognizers.scores import LEARNED
+from lexveil.nlp.text import Span
+
+
+def spans_in(text: str, *parts: tuple[str, str]) -> list[Span]:
+    spans: list[Span] = []
+    for surface, kind in parts:
+        start = text.index(surface, spans[-1].end if spans else 0)
+        spans.append(Span(start, start + len(surface), kind, 0.9, LEARNED))
+    return spans
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "kinds"),
+    [
+        ("Perpetua Quiller came", (("Perpetua", "ORGANIZATION"), ("Quiller", "PERSON")), ["PERSON", "PERSON"]),
+        ("Ann Birt paid. Birt left", (("Ann Birt", "PERSON"), ("Birt", "LOCATION")), ["PERSON", "PERSON"]),
+        ("before JUDGE THISTLE sat", (("THISTLE", "ORGANIZATION"),), ["PERSON"]),
+        ("Ann Birt of Birt Ltd", (("Ann Birt", "PERSON"), ("Birt Ltd", "ORGANIZATION")), ["PERSON", "ORGANIZATION"]),
+        ("the Thistle Bank paid", (("Thistle Bank", "ORGANIZATION"),), ["ORGANIZATION"]),
+        ("Ann Birt, Quillon Partners", (("Ann Birt", "PERSON"), ("Quillon Partners", "ORGANIZATION")), ["PERSON", "ORGANIZATION"]),
+    ],
+)  # fmt: skip
+def test_a_name_beside_or_of_a_person_is_one(
+    text: str, parts: tuple[tuple[str, str], ...], kinds: list[str]
+) -> None:
+    assert [span.type for span in retype_people(text, spans_in(text, *parts))] == kinds
+
+
+def test_a_title_is_no_part_of_a_name() -> None:
+    text = "der Zeuge Herr Wendelin Abel sagte"
+    (span,) = retype_people(text, spans_in(text, ("Herr Wendelin Abel", "PERSON")))
+    assert text[span.start : span.end] == "Wendelin Abel"
+
+
+@pytest.mark.parametrize(
+    ("text", "surface", "kind", "contradicted"),
+    [
+        ("put the BINS out", "BINS", "QUANTITY", True),
+        ("paid 40 pounds", "40 pounds", "QUANTITY", False),
+        ("He founded the lotto syndicate", "lotto syndicate", "ORGANIZATION", True),
+        ("said Mr Fetherstone-\nhaugh", "haugh", "PERSON", False),
+        ("he is a farmer", "farmer", "DEMOGRAPHIC", False),
+    ],
+)
+def test_letters_contradict_a_finding(text: str, surface: str, kind: str, contradicted: bool) -> None:
+    (span,) = spans_in(text, (surface, kind))
+    assert (
+        is_contradicted("The Court sat. " + text, Span(span.start + 15, span.end + 15, kind, 0.9, LEARNED))
+        is contradicted
+    )
