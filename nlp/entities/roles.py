@@ -33,7 +33,7 @@ ROLE_TYPES: frozenset[str] = frozenset({"PERSON", "ORGANIZATION"})
 
 _BEFORE, _AFTER, _CAPTION = 90, 60, 1500
 # Text that may stand between a cue and its name.
-_TITLES = rf"(?:(?:{'|'.join(COURTESY_TITLES)}|Dipl|Ing|med|jur|The|a|an|the|der|die|den|dem)\b\.?\s*)"
+_TITLES = rf"(?:(?<!\w)(?:{'|'.join(COURTESY_TITLES)}|Dipl|Ing|med|jur|The|a|an|the|der|die|den|dem)\b\.?\s*)"
 
 
 class _Cue(NamedTuple):

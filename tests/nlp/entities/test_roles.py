@@ -187,3 +187,33 @@ def test_companies_have_the_role_of_a_company_and_people_any_other(role: str) ->
 @pytest.mark.parametrize(("first", "second"), list(pairwise(ROLES)))
 def test_roles_are_listed_from_the_most_protected_on(first: str, second: str) -> None:
     assert merge_roles([(1, second), (1, first)]) == merge_roles([(1, first), (1, second)]) == {1: first}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "role"),
+    [
+        ("représentée par Me Aurèle Cazeneuve, avocat", "Aurèle Cazeneuve", "counsel"),
+        ("Mme Solange Trévidic, conseillère, a siégé", "Solange Trévidic", "judge"),
+        ("le témoin Yann Guernevel a dit", "Yann Guernevel", "witness"),
+        ("l'appelante Solange Trévidic soutient", "Solange Trévidic", "party"),
+        ("la victime Solange Trévidic est", "Solange Trévidic", "victim"),
+        ("magistrado ponente Ramiro Etxarri", "Ramiro Etxarri", "judge"),
+        ("el letrado Ramiro Etxarri pidió", "Ramiro Etxarri", "counsel"),
+        ("el acusado Ramiro Etxarri negó", "Ramiro Etxarri", "party"),
+        ("la testigo Maite Urquizo dijo", "Maite Urquizo", "witness"),
+        ("il giudice Ettore Malaspina ha", "Ettore Malaspina", "judge"),
+        ("difeso da avv. Ettore Malaspina", "Ettore Malaspina", "counsel"),
+        ("il teste e il testimone Ettore Malaspina ha", "Ettore Malaspina", "witness"),
+        ("sędzia Bogumił Kowalczuk orzekł", "Bogumił Kowalczuk", "judge"),
+        ("świadek Bogumił Kowalczuk zeznał", "Bogumił Kowalczuk", "witness"),
+        ("oskarżony Bogumił Kowalczuk nie", "Bogumił Kowalczuk", "party"),
+        ("advocaat: Joris Post", "Joris Post", "counsel"),
+        ("verdachte Joris Post heeft", "Joris Post", "party"),
+        ("getuige Joris Post heeft", "Joris Post", "witness"),
+        ("For the Appellant: Ms P Quillon, counsel", "P Quillon", "counsel"),
+        ("For the Respondent: Mr T Hargest, Senior Home Office Presenting Officer", "T Hargest", "counsel"),
+    ],
+)
+def test_cues_of_other_languages(text: str, name: str, role: str) -> None:
+    start = text.index(name)
+    assert find_roles(text, [Span(start, start + len(name), "PERSON", 0.9, "")]) == [role]

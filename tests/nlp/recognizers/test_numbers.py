@@ -463,3 +463,30 @@ def test_check_digits_of_chinese_identity_cards(number: str, is_valid: bool) -> 
 )
 def test_check_digits_of_french_social_security(number: str, is_valid: bool) -> None:
     assert french_nir_is_valid(number) is is_valid
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call ⟦oh seven seven double oh, nine double oh, four one seven⟧ now",
+        "one or two of the three",
+        "His number is ⟦+44 7700\n900 417⟧. He",
+        "mobile is ⟦+44 7700\u0300 900\u0301 582⟧.",
+    ],
+)
+def test_numbers_that_are_said_broken_or_marked(text: str) -> None:
+    assert find_in(LexveilPhoneRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "His A-file is ⟦A078-123-456⟧.",
+        "Alien number: ⟦A 078 123 456⟧",
+        "DNI ⟦32.456.789⟧, domiciliado",
+        "CUIT ⟦20-32456789-3⟧ y",
+        "OIB: ⟦12345678903⟧",
+    ],
+)
+def test_numbers_of_other_states(text: str) -> None:
+    assert find_in(LexveilIdentityRecognizer(), text) == normalize(text)

@@ -1,0 +1,114 @@
+"""Decisions, statutes and reports of continental courts stay readable: what must stay is marked with ⟦ ⟧."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexveil.nlp.citations import citations
+from lexveil.nlp.detection.detector import Detector
+from tests.nlp.recognizers.marked import mark, normalize, unmark
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a chain: only the first has a court before it
+        "(⟦BFH-Urteil vom 3. Mai 2001 VIII R 4/00, BFHE 195, 1; vom 9. Juli 2007 VI R 10/06, BFHE 218, 3)⟧",
+        "so ⟦BAG 8. Juni 1999 - 1 AZR 831/98 - BAGE 92, 11; 24. Januar 1996 - 1 AZR 542/95 - BAGE 82, 79⟧ zu",
+        "⟦BGH, Urteile vom 1. März 2016 - XI ZR 1/15, WM 2016, 1⟧ und - ⟦XI ZR 449/16, WM 2017, 51 Rn. 19⟧",
+        "(⟦GmSOGB vom 4. 6. 1974 - GmS-OGB 2/73 - BSGE 37, 292)⟧",
+        "nach ⟦BSG vom 27. 2. 2008 - B 14/11 b AS 15/07 R - BSGE 100, 94⟧ ist",
+        "im ⟦Verfassungsbeschwerdeverfahren 1 BvR 2821/11⟧ ist",
+        "in dem ⟦Verfahren II R 21/15⟧ ist",
+        "⟦Beschluss vom 13. Dezember 2017 - 1 WDS-VR 9.17 - Rn. 33⟧ und",
+        "(⟦BVerfG 15. Juli 1980 - 1 BvR 24/74, 1 BvR 439/79⟧ - zu A)",
+        "(⟦EuGH, Urteil vom 27. Oktober 1982, Rs. 35/82⟧)",
+        "des ⟦Gerichtshofs der Europäischen Union (EuGH) vom 6. Dezember 2012 (- C- 152/11⟧ -)",
+        "⟦EGMR, Quillon c. Turquie, Urteil vom 27. März 2007, Nr. 6615/03⟧, dort",
+        # statutes and their dates
+        "das Gesetz ⟦vom 23. Oktober 2000 (BGBl I 2000, 1433)⟧",
+        "das Schreiben ⟦vom 17. Juni 2009, BStBl I 2009, 1286⟧",
+        "der ⟦VO (EG) Nr 883/2004⟧ unterliegt",
+        "die ⟦Richtlinie 2008 / 94 / EG des Europäischen Parlaments und des Rates vom 22. Oktober 2008⟧ gilt",
+        "Kommentar, ⟦Stand September 2015⟧, dazu",
+        "die ⟦ZDv A- 1420/34⟧ sagt",
+        "(⟦BTDrucks 16/4841⟧)",
+        # Spain, Poland, the Netherlands
+        "en la ⟦STS 512/2017, de 5 de julio⟧, y",
+        "la ⟦STC 24/1990⟧ dice",
+        "w ⟦wyroku Sądu Najwyższego z dnia 5 maja 2010 r., II CSK 12/10⟧, że",
+        "⟦ustawa z dnia 23 kwietnia 1964 r.⟧ stanowi",
+        "volgens ⟦HR 12 maart 2010, ECLI:NL:HR:2010:BK1234⟧ is",
+        "op grond van ⟦artikel 6:162 van het Burgerlijk Wetboek⟧ is",
+        "op grond van ⟦artikel 237 Rv⟧ is",
+    ],
+)
+def test_citations(text: str) -> None:
+    plain = unmark(text)
+    assert mark(plain, citations(plain)) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Der Kläger wurde am 3. Mai 2001 geboren und wohnt seit dem 9. August 2007 in Bonn.",
+        "Die Rechnung vom 12. Juni 2014 über 4.500 Euro wurde am 3. Juli 2014 gemahnt.",
+        "Am 4. März 2019 traf er sie im Haus Nr. 12/3.",
+        "El acta de 5 de julio de 2017 fue firmada por ambas partes.",
+    ],
+)
+def test_dates_of_people_are_no_citations(text: str) -> None:
+    assert citations(text) == []
+
+
+def test_the_own_number_is_masked_where_it_looks_like_a_citation() -> None:
+    text = (
+        "Landgericht Göttingen\nAz. 4 O 117/19\n\nDas Urteil vom 3. April 2020 - 4 O 117/19 - folgt dem BGH "
+        "(Urteil vom 3. April 2008 - I ZR 12/05, NJW 2008, 2110)."
+    )
+    spans = Detector.load("rules").detect(text)
+    found = [text[span.start : span.end] for span in spans if span.type == "CASE_NUMBER"]
+    assert found == ["4 O 117/19", "4 O 117/19"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a ⟦Mareva injunction⟧ was refused",
+        "the ⟦Daubert hearing⟧ took a day",
+        "the decision was ⟦Wednesbury unreasonable⟧",
+        "no ⟦Miranda warning⟧ was given",
+        "two ⟦Calderbank offers⟧ were made",
+        "an ⟦Anton Piller order⟧ was made",
+        "in ⟦Century Schoolbook⟧, 14 point",
+        "Mr Daubert spoke at the hearing",
+        "Ms Miranda left without a warning",
+    ],
+)
+def test_eponyms(text: str) -> None:
+    plain = unmark(text)
+    assert mark(plain, citations(plain)) == normalize(text)
+
+
+CITED = "We follow Perrault v. Lindqvist, 512 F.3d 870, 876 (9th Cir. 2008). "
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        ("Under Perrault, 512 F.3d at 877, intent is presumed.", "Perrault"),
+        ("Lindqvist, supra, at 878.", "Lindqvist"),
+        ("Nothing in Perrault helps.", "Perrault"),
+        ("The Perrault rule applies.", "Perrault"),
+    ],
+)
+def test_a_case_that_was_cited_may_be_named_shortly(text: str, stays: str) -> None:
+    whole = CITED + text
+    start = whole.index(stays, len(CITED))
+    assert any(first <= start and start + len(stays) <= last for first, last in citations(whole))
+    assert not any(first <= start - len(CITED) < last for first, last in citations(text))
+
+
+def test_somebody_of_the_same_name_is_no_citation() -> None:
+    text = CITED + "Perrault, a carpenter, met Ms Lindqvist."
+    assert [text[start:end] for start, end in citations(text)] == [CITED.split("follow ")[1].rstrip(" .")]
