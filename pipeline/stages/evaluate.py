@@ -22,7 +22,7 @@ from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.models.scoring import DenoisingScores, Scores, score_classes, score_topics
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import Settings, TrainSettings
-from lexveil.pipeline.sources.documents import Rejected, SourceItem, check_fields, read_item, scan_sources
+from lexveil.pipeline.sources.documents import SourceItem, check_fields, read_item, scan_sources
 from lexveil.pipeline.training.classes import choose_classes
 from lexveil.pipeline.training.data import Row, Split, load_split
 from lexveil.pipeline.training.fit import build_model_config, fit
@@ -150,5 +150,5 @@ def _sample(split: Split, size: int) -> list[EncodedDocument]:
 def _read_labeled(items: Sequence[SourceItem], settings: Settings) -> Iterator[SourceDocument]:
     for item in items:
         for outcome in read_item(item, settings.ingest):
-            if not isinstance(outcome, Rejected) and outcome.label is not None:
+            if isinstance(outcome, SourceDocument) and outcome.label is not None:
                 yield outcome
