@@ -13,6 +13,7 @@ import zstandard
 
 from lexveil.nlp.readers import Reason, UnreadableError, documents, read_document
 from lexveil.nlp.readers.contract import Limits
+from lexveil.nlp.readers.formats import detect_format
 from lexveil.nlp.readers.records import plan_slices, read_slice
 
 REAL = Path(__file__).parents[4] / "shared/corpora/real_files"
@@ -120,3 +121,10 @@ def test_real_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert set(counts.pop("office")) == {"text", "unsupported"}
     assert counts["docx_judgments"].keys() == {"text"}
     assert set().union(*counts.values()) <= {"text", "needs_ocr", "empty"}
+
+
+def test_comments_before_a_page_take_no_time() -> None:
+    """Each doubled it: a few dozen of them never ended."""
+    assert detect_format(b"<!---->" * 400 + b"x", ".doc") == ".txt"
+    page = b"\xef\xbb\xbf <!-- a -->\n<!-- > --> <!DOCTYPE html><p>x"
+    assert detect_format(page, ".doc") == ".html"
