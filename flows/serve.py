@@ -109,7 +109,7 @@ def _start(bundle: Path, state: Path, settings: EncryptedSettings, as_json: bool
     environment |= {"PYTHONPATH": os.pathsep.join(paths), "LEXVEIL_ENCRYPTED": json.dumps(told)}
     words = ["serve", "--bundle", str(bundle.resolve()), "--state", str(state.resolve()), "--attached"]
     return subprocess.Popen(
-        [sys.executable, "-m", "lexveil.flows.cli", *words, *(["--json"] if as_json else [])],
+        [sys.executable, "-P", "-m", "lexveil.flows.cli", *words, *(["--json"] if as_json else [])],
         env=environment,
         cwd=state,  # a lexveil.toml of the working folder may name a database
         stdin=subprocess.PIPE,

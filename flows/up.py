@@ -56,7 +56,7 @@ class Services:
             path.replace(folder / f"{name}.log.1")
         with path.open("ab") as output:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                [sys.executable, "-P", "-m", *command],  # no code of the working folder
                 env=self.environment,
                 stdout=output,
                 stderr=output,

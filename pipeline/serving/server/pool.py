@@ -221,7 +221,8 @@ class _Worker:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
         environment |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-        program = [sys.executable, "-m", "lexveil.pipeline.serving.server.worker", str(theirs.fileno())]
+        # -P: no code of the working folder
+        program = [sys.executable, "-P", "-m", "lexveil.pipeline.serving.server.worker", str(theirs.fileno())]
         with theirs:
             process = subprocess.Popen(
                 [*program, str(limits.memory_bytes)],
