@@ -19,7 +19,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -63,7 +62,7 @@ def _plan_slices(
 def _read_slice(
     begin: Begin, path: Path, piece: records.Slice, limits: Limits, start: int
 ) -> Iterator[object]:
-    return islice(records.read_slice(path, piece, limits), start, None)
+    return records.read_slice(path, piece, limits, start)
 
 
 _CALLS: Mapping[str, Callable[..., Iterator[object]]] = {
@@ -120,7 +119,8 @@ def _measure_memory() -> int:
 def _limit_memory(size: int) -> None:
     # Data, not the address space: threads and allocators reserve much more of the latter than they use.
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (size, hard))
+    most = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 class _Answer:

@@ -31,8 +31,11 @@ from lexveil.nlp.readers.documents import Reading
 from lexveil.nlp.readers.records import Record, Slice
 
 _CLOCK_FACTOR = 10
-_MOST_DEATHS = 4
-"""How often the process may die over one file before the rest of the file is given up."""
+_MOST_DEATHS = 100
+"""How often the process may die over one file before the rest of the file is given up: each time, what comes
+before is read again."""
+_MOST_MISSES = 4
+"""How many records in a row may end the process before the rest of their slice is given up."""
 _RECORDS_PER_FRAME = 64
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
@@ -97,24 +100,24 @@ def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterat
     """
     limits = limits or Limits()
     given = 0
-    most, before = _RECORDS_PER_FRAME, -1
+    most, misses = _RECORDS_PER_FRAME, 0
     while given < piece.count:
         try:
             with closing(_call("slice", (path.absolute(), piece, limits, given), limits, most)) as records:
                 for record in records:
                     yield cast("Record | Reason", record)
-                    given += 1
+                    given, misses = given + 1, 0
             return
         except _DiedError as died:
             if most > 1:
                 most = 1  # again, one by one, to find the record
-            elif before == given - 1:  # it dies on the way to the record already
+            elif misses >= _MOST_MISSES:  # it dies on the way to the record already
                 for _ in range(piece.count - given):
                     yield died.reason
                 return
             else:
                 yield died.reason
-                before, given = given, given + 1
+                given, misses = given + 1, misses + 1
 
 
 def _read_readings(call: str, what: tuple[Any, ...], limits: Limits) -> Iterator[Reading]:
@@ -173,7 +176,7 @@ class _Process:
         }
         self._owner = os.getpid()
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "lexveil.nlp.readers.child"],
+            [sys.executable, "-P", "-m", "lexveil.nlp.readers.child"],  # no code of the working folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

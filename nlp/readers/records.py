@@ -121,20 +121,28 @@ def plan_slices(
         yield Slice(first, count, start, digest.hexdigest() if is_hashed else "")
 
 
-def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterator[Record | Reason]:
+def read_slice(
+    path: Path, piece: Slice, limits: Limits | None = None, start: int = 0
+) -> Iterator[Record | Reason]:
     """Read the records of a slice.
 
+    Args:
+        path: File of records.
+        piece: The slice.
+        limits: Bounds on what is accepted; None for the defaults.
+        start: Number of records to leave out, which are not parsed where the format allows it.
+
     Yields:
-        Exactly `piece.count` items, in order: a record, or the reason why it cannot be read. If the file has
-        changed since it was planned, missing records are Reason.broken.
+        Exactly `piece.count - start` items, in order: a record, or the reason why it cannot be read. If the
+        file has changed since it was planned, missing records are Reason.broken.
 
     Raises:
         UnreadableError: As `plan_slices`.
     """
     limits = limits or Limits()
-    given = 0
-    with closing(_iter_records(path, piece, limits)) as records:
-        for record in islice(records, piece.count):
+    given = start
+    with closing(_iter_records(path, piece, limits, start)) as records:
+        for record in islice(records, piece.count - start):
             yield record if isinstance(record, Reason) else _add_text(record)
             given += 1
     for _ in range(piece.count - given):
@@ -214,20 +222,21 @@ def _iter_sizes(path: Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
                 yield position, size, json.dumps(row).encode() + b"\n"
 
 
-def _iter_records(path: Path, piece: Slice, limits: Limits) -> Generator[Record | Reason]:
+def _iter_records(path: Path, piece: Slice, limits: Limits, start: int) -> Generator[Record | Reason]:
     suffix = _check_file(path)
     if suffix == ".parquet":
-        yield from records_parquet.iter_records(path, piece.first, piece.count)
+        yield from records_parquet.iter_records(path, piece.first + start, piece.count - start)
         return
     _, codec = split_name(path.name)
     with open_regular(path) as raw:
         if suffix in (*_JSON, *_JSONL):
             form = detect_form(raw, codec, limits, suffix in _JSONL)
-            for _, line in _iter_json(form)(raw, codec, limits, piece.offset, form):
+            lines = _iter_json(form)(raw, codec, limits, piece.offset, form)
+            for _, line in islice(lines, start, None):
                 yield records_jsonl.parse_record(line, form) if isinstance(line, bytes) else line
         else:
             rows = records_csv.iter_rows(raw, codec, limits, suffix, piece.offset)
-            for row, _, _ in rows if piece.offset else islice(rows, piece.first, None):
+            for row, _, _ in islice(rows, start if piece.offset else piece.first + start, None):
                 yield row
 
 

@@ -137,6 +137,28 @@ class TestTime:
         found = list(isolation.read_documents(path, Limits(max_seconds=0.2)))
         assert [reading.reason for reading in found] == [None, Reason.over_time, None]
 
+    def test_members_cost_themselves(self, tmp_path: Path) -> None:
+        """However many there are: what followed the fifth was lost."""
+        slow = _slow_docx()
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            for number in range(6):
+                archive.writestr(f"{number}.docx", slow)
+            archive.writestr("last.txt", b"Last.")
+        found = list(isolation.read_documents(tmp_path / "a.zip", Limits(max_seconds=0.2)))
+        assert [reading.reason for reading in found] == [Reason.over_time] * 6 + [None]
+
+    def test_records_cost_themselves(self, tmp_path: Path) -> None:
+        """The first cost its whole slice; another one all that follow it, where it was parsed again."""
+        path = tmp_path / "a.jsonl"
+        with path.open("w") as file:
+            for number in range(20):
+                deep = ",".join(["[]"] * (3 * MIB)) if number in (0, 1, 10) else ""
+                file.write(f'{{"text": "Text {number}.", "more": [{deep}]}}\n')
+        (piece,) = isolation.plan_slices(path, max_bytes=100 * MIB)
+        found = list(isolation.read_slice(path, piece, Limits(max_seconds=0.3)))
+        assert [n for n, one in enumerate(found) if isinstance(one, Reason)] == [0, 1, 10]
+        assert {found[n] for n in (0, 1, 10)} == {Reason.over_time}
+
     def test_many_files_may_take_longer_than_one(self, tmp_path: Path) -> None:
         path = _write(tmp_path / "a.csv", b"text\n" + b"some words\n" * 300_000)
         limits = Limits(max_seconds=0.2)
@@ -200,6 +222,29 @@ def test_the_process_has_no_secrets_and_no_model(tmp_path: Path, monkeypatch: py
     (child,) = list_children()
     assert b"password" not in Path(f"/proc/{child}/environ").read_bytes()
     assert "torch" not in Path(f"/proc/{child}/maps").read_text()
+
+
+def test_the_working_folder_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of documents may come from anyone, and hold a module of the name of a library."""
+    for name in ("zstandard", "pyarrow", "olefile", "struct", "lexveil"):
+        _write(tmp_path / f"{name}.py", b"open('executed', 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    isolation._end_all()  # pyright: ignore[reportPrivateUsage]
+    for name, magic in (("a.zst", b"(\xb5/\xfd"), ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")):
+        list(isolation.read_documents(_write(tmp_path / name, magic + bytes(600))))
+    list(isolation.read_documents(_write(tmp_path / "a.txt.zst", b"(\xb5/\xfd" + bytes(99))))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_user_may_have_less_memory_than_the_settings_allow(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; from lexveil.nlp.readers import isolation\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (400 << 20, 400 << 20))\n"
+        "print([reading.text for reading in isolation.read_documents(Path(sys.argv[1]))])"
+    )
+    path = _write(tmp_path / "a.txt", b"x")
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=True)
+    assert done.stdout.strip() == b"['x']"
 
 
 def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
