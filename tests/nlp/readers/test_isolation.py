@@ -157,7 +157,7 @@ class TestTime:
         (piece,) = isolation.plan_slices(path, max_bytes=100 * MIB)
         found = list(isolation.read_slice(path, piece, Limits(max_seconds=0.3)))
         assert [n for n, one in enumerate(found) if isinstance(one, Reason)] == [0, 1, 10]
-        assert {found[n] for n in (0, 1, 10)} == {Reason.over_time}
+        assert all(found[n] is Reason.over_time for n in (0, 1, 10))
 
     def test_many_files_may_take_longer_than_one(self, tmp_path: Path) -> None:
         path = _write(tmp_path / "a.csv", b"text\n" + b"some words\n" * 300_000)
