@@ -74,10 +74,11 @@ def iter_masked(workspace: Workspace) -> Iterator[MaskedDocument]:
             if doc_id not in origins:  # its key is destroyed
                 continue
             replacements = vault[doc_id].replacements if doc_id in vault else ()
-            name = origins[doc_id].source_id
-            yield MaskedDocument(
-                doc_id, mask_name(name, replacements), row.pop("text"), replacements, row, name, shard
-            )
+            source_id = origins[doc_id].source_id
+            # Without the originals, what to take out of its name is not known.
+            is_known = bool(replacements) or not row["n_spans"]
+            name = mask_name(source_id, replacements) if is_known else doc_id
+            yield MaskedDocument(doc_id, name, row.pop("text"), replacements, row, source_id, shard)
 
 
 def read_original(workspace: Workspace, document: MaskedDocument) -> str:

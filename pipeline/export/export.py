@@ -160,6 +160,8 @@ def _redact(
 ) -> bytes | None:
     """Return the file with what was masked replaced, after its reader has read it again; None if it leaks."""
     redaction = Redaction(text, document.text, document.replacements)
+    if not redaction.is_sure:
+        return None
     try:
         redacted = _OWN_FORMATS[kind](content, redaction)
         if redacted is None:

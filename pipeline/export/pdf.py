@@ -1,8 +1,10 @@
 """PDF with what was masked removed: its text objects are deleted, not covered, and written anew.
 
-Pages are copied into a new file, so that outlines, properties, attachments and scripts stay behind. Of a
-page, annotations, form fields, pictures, form objects, hidden text and marks of content are taken out. What
-is left is checked before it is written. A page that is a picture is not supported.
+Nothing is copied but what is listed here: onto new pages of the same size go texts, lines and boxes. So
+outlines, properties, attachments, scripts, annotations, form fields, pictures, form objects, layers,
+thumbnails and whatever else a page or a file may carry stay behind. Text that the reader does not see, and masking
+therefore never saw, is deleted; so is what curves draw, which may be a signature. What is left is checked
+before it is written. A page that is a picture is not supported.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ from typing import Any
 from lexveil.pipeline.export.redaction import Redaction
 
 _STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
-_INVISIBLE = 3  # mode of the text that recognizers lay under pictures
+# What PDFium may write, or a font or a page bring along, that is neither text nor a line.
+_FOREIGN = re.compile(
+    rb"/(?:Metadata|PieceInfo|Thumb|Annots|AcroForm|Names|Outlines|OCG|OCProperties|OCMD|XObject|Type3|Properties"
+    rb"|EmbeddedFiles?|JavaScript|JS|ActualText|Alt|StructTreeRoot|Pattern|Author|Title|Subject|Keywords)\b"
+)
+_INVISIBLE = (3, 7)  # modes of the text that recognizers lay under pictures
+_LAYER = "OC\0".encode("utf-16-le")
+_LEVEL = 0.01  # points
+_RECTANGLE = 4  # lines
 _MAX_DEPTH = 8
 _MOST_INFLATED = 64 << 20
 _FONT = b"Helvetica"
@@ -45,27 +55,34 @@ def redact_pdf(data: bytes, redaction: Redaction) -> bytes | None:
     """
     import pypdfium2 as pdfium
 
-    with pdfium.PdfDocument(data) as original, pdfium.PdfDocument.new() as copy:
-        copy.import_pages(original)
-        for number in range(len(copy)):
-            page = copy[number]
-            if not _redact_page(copy, page, redaction):
+    from lexveil.nlp.readers.pdf import LOCK
+
+    with LOCK, pdfium.PdfDocument(data) as document:
+        count = len(document)
+        for number in range(count):
+            if not _copy_page(document, document[number], redaction):
                 return None
-            page.close()
-        with pdfium.PdfDocument.new() as clean:  # without the former content of the pages
-            clean.import_pages(copy)
+        with pdfium.PdfDocument.new() as clean:
+            clean.import_pages(document, list(range(count, 2 * count)))
             out = io.BytesIO()
             clean.save(out)
-    written = out.getvalue()
+        written = out.getvalue()
+        with pdfium.PdfDocument(written) as again:
+            texts = [page.get_textpage().get_text_range() for page in again]
+    if not all(map(redaction.knows, texts)) or redaction.leaks("\n".join(texts)):
+        return None
+    if _FOREIGN.search(_STREAM.sub(b"", written)):
+        return None
     return (
         None if any(redaction.leaks(text, names_only=True) for text in _iter_contents(written)) else written
     )
 
 
-def _redact_page(document: Any, page: Any, redaction: Redaction) -> bool:
-    """Redact a page; return False if it is a picture."""
+def _copy_page(document: Any, page: Any, redaction: Redaction) -> bool:
+    """Write the redacted page on a new one at the end; return False if it is a picture."""
     import pypdfium2.raw as raw
 
+    hidden = _find_unseen(page)
     objects = {_address(one): one for one in _list_objects(page)}
     kinds = {address: raw.FPDFPageObj_GetType(one) for address, one in objects.items()}
     forms = [one for address, one in objects.items() if kinds[address] == raw.FPDF_PAGEOBJ_FORM]
@@ -74,28 +91,78 @@ def _redact_page(document: Any, page: Any, redaction: Redaction) -> bool:
         address: one
         for address, one in {**objects, **inner}.items()
         if (address in inner or kinds[address] == raw.FPDF_PAGEOBJ_TEXT)
-        and raw.FPDFTextObj_GetTextRenderMode(one) != _INVISIBLE
+        and raw.FPDFTextObj_GetTextRenderMode(one) not in _INVISIBLE
     }
     if not shown and raw.FPDF_PAGEOBJ_IMAGE in kinds.values():
         return False
     characters = _read_characters(page, set(shown))
-    masks = _find_masks(characters, redaction)
+    masks = _find_masks(characters, redaction) + [(place, place + 1, "") for place in sorted(hidden)]
     # What is in a form is written anew, on the page.
     split = {characters[place].owner for start, end, _ in masks for place in range(start, end)} - {0}
+    new = document.new_page(*page.get_size())
+    new.set_mediabox(*page.get_mediabox())
+    new.set_cropbox(*page.get_cropbox())
+    new.set_rotation(page.get_rotation())
     for run, text in _split_runs(characters, masks, split | (set(inner) & set(shown))):
-        _write(document, page, shown[run[0].owner], run, text)
-    kept_kinds = (raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_SHADING)
+        _write(document, new, shown[run[0].owner], run, text)
+    raw.FPDFPage_GenerateContent(new)  # before objects come that belong to streams of their old page
     for address, one in objects.items():
-        if address in split or (kinds[address] not in kept_kinds and address not in shown):
+        is_text = address in shown and address not in split
+        if is_text or (kinds[address] == raw.FPDF_PAGEOBJ_PATH and _is_plain(one)):
             raw.FPDFPage_RemoveObject(page, one)
-            raw.FPDFPageObj_Destroy(one)
-    for one in _list_objects(page):
-        for mark in range(raw.FPDFPageObj_CountMarks(one) - 1, -1, -1):
-            raw.FPDFPageObj_RemoveMark(one, raw.FPDFPageObj_GetMark(one, mark))
-    for number in range(raw.FPDFPage_GetAnnotCount(page) - 1, -1, -1):
-        raw.FPDFPage_RemoveAnnot(page, number)
-    raw.FPDFPage_GenerateContent(page)
+            for mark in range(raw.FPDFPageObj_CountMarks(one) - 1, -1, -1):
+                raw.FPDFPageObj_RemoveMark(one, raw.FPDFPageObj_GetMark(one, mark))
+            raw.FPDFPage_InsertObject(new, one)
+    raw.FPDFPage_GenerateContent(new)
+    new.close()
+    page.close()
     return True
+
+
+def _find_unseen(page: Any) -> frozenset[int]:
+    """Return the indices of the characters that the reader of PDF leaves out."""
+    from lexveil.nlp.readers.pdf_hidden import find_hidden
+    from lexveil.nlp.readers.pdf_scene import look
+    from lexveil.nlp.readers.pdf_words import Layer
+
+    layer = Layer(page)
+    try:
+        hidden = find_hidden(page, layer, look(page, has_layers=True))
+    finally:
+        layer.close()
+    return hidden.covered | hidden.hidden
+
+
+def _is_plain(path: Any) -> bool:
+    """Return True for a path of level and upright lines that is on no layer."""
+    import pypdfium2.raw as raw
+
+    if _has_layer(path):
+        return False
+    x, y = ctypes.c_float(), ctypes.c_float()
+    before, strokes = (0.0, 0.0), 0
+    for number in range(raw.FPDFPath_CountSegments(path)):
+        segment = raw.FPDFPath_GetPathSegment(path, number)
+        kind = raw.FPDFPathSegment_GetType(segment)
+        raw.FPDFPathSegment_GetPoint(segment, x, y)
+        strokes = 0 if kind == raw.FPDF_SEGMENT_MOVETO else strokes + 1
+        is_level = abs(x.value - before[0]) < _LEVEL or abs(y.value - before[1]) < _LEVEL
+        if kind == raw.FPDF_SEGMENT_BEZIERTO or strokes > _RECTANGLE or (strokes and not is_level):
+            return False
+        before = x.value, y.value
+    return True
+
+
+def _has_layer(one: Any) -> bool:
+    """Return True if an object is within optional content."""
+    import pypdfium2.raw as raw
+
+    name, size = (raw.FPDF_WCHAR * 8)(), ctypes.c_ulong()
+    return any(
+        not raw.FPDFPageObjMark_GetName(raw.FPDFPageObj_GetMark(one, mark), name, ctypes.sizeof(name), size)
+        or bytes(name)[: size.value] == _LAYER
+        for mark in range(raw.FPDFPageObj_CountMarks(one))
+    )
 
 
 def _list_objects(page: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ _DIVISION = r"(?:[-\xad\x02\ufffe]\s*)?"
 _MASK = re.compile(r"\[[A-Z_]+_\d+\]")
 _NAME = 4  # letters of what may be a name
 _LEAST = 2  # characters of an original that is looked for anywhere
+_WORD = re.compile(r"[^\W_]+")
+_LINE_DIVISION = re.compile(r"([^\W_]+)(?:[-\xad\x02\ufffe]\s*)([^\W_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class Redaction:
         original: the text of the document.
         masked: its masked text.
         replacements: what was replaced.
+
+    Attributes:
+        is_sure: False if what was replaced is not known, or too short to be looked for: then no file in its
+            own format may be written.
     """
 
     def __init__(self, original: str, masked: str, replacements: Sequence[Replacement]) -> None:
@@ -45,6 +52,9 @@ class Redaction:
         self._anywhere = _compile(words, re.escape) if words else None
         self._divided = _compile(words, _divide) if words else None
         self._places: dict[str, list[int]] = {}
+        self._words = set(_WORD.findall(_fold(masked)))
+        is_known = bool(replacements) or original == masked
+        self.is_sure = is_known and all(len(one.original) >= _LEAST for one in replacements)
 
     def edit(self, paragraph: str) -> list[Edit]:
         """Return the edits of a paragraph, or of a cell: in order, without overlaps.
@@ -103,6 +113,19 @@ class Redaction:
             if not names_only or sum(map(str.isalpha, original)) >= _NAME
         )
 
+    def knows(self, text: str) -> bool:
+        """Return True if every word of a text is in the masked text: what masking never saw is not.
+
+        Args:
+            text: what would be written; its words may be divided at the ends of lines.
+        """
+        text = _LINE_DIVISION.sub(self._join_halves, _fold(text))
+        return self._words.issuperset(_WORD.findall(text))
+
+    def _join_halves(self, halves: re.Match[str]) -> str:
+        joined = halves[1] + halves[2]
+        return joined if joined in self._words else f"{halves[1]} {halves[2]}"
+
     def _find(self, needle: str) -> list[int]:
         """Return where the text has a paragraph: between line ends or tabs."""
         if needle not in self._places:
@@ -153,6 +176,11 @@ def _divide(word: str) -> str:
 def _squeeze(text: str) -> str:
     """Return the letters and digits of a text, which no division at the end of a line changes."""
     return "".join(filter(str.isalnum, text))
+
+
+def _fold(text: str) -> str:
+    """Return a text with one form for each letter: ligatures and accents are written in several ways."""
+    return unicodedata.normalize("NFKC", text)
 
 
 def _join(edits: list[Edit]) -> list[Edit]:

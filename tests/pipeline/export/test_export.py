@@ -315,3 +315,121 @@ def test_in_scripts_without_spaces_a_name_has_no_edges() -> None:
     assert [(edit.start, edit.text) for edit in redaction.search("住所\n张三\n丰在", divided=True)] == [
         (3, "[PERSON_1]")
     ]
+
+
+SECRET = "Zebulon"
+
+
+def make_layered_pdf(secret: str) -> bytes:
+    """A page that says one thing, and says another where no reader looks."""
+    shown = "BT /F1 12 Tf 60 700 Td (Ms Marianne Oberholzer appeals against this order.) Tj ET\n"
+    content = (
+        f"{shown}1 1 1 rg BT /F1 12 Tf 60 600 Td ({secret} white) Tj ET\n"
+        f"0 0 0 rg BT /F1 12 Tf 60 500 Td ({secret} covered) Tj ET 0 0 0 rg 50 490 300 30 re f\n"
+        f"BT /F1 12 Tf 60 2000 Td ({secret} outside) Tj ET\n"
+        f"/OC /L1 BDC BT /F1 12 Tf 60 400 Td ({secret} layer) Tj ET 10 10 40 40 re S EMC\n"
+        f"3 Tr BT /F1 12 Tf 60 300 Td ({secret} invisible) Tj ET 0 Tr\n"
+        f"/Span <</Lang (en) /E ({secret})>> BDC BT /F1 12 Tf 60 200 Td (The order stands.) Tj ET EMC\n"
+        "100 100 m 120 150 160 90 200 100 c S 40 40 m 400 40 l S\n"
+    )
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R/OCProperties<</OCGs[6 0 R]/D<</OFF[6 0 R]>>>>/Metadata 7 0 R"
+        "/Outlines 8 0 R/Names<</EmbeddedFiles<</Names[(annex.txt) 7 0 R]>>>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Metadata 7 0 R/Thumb 7 0 R"
+        "/PieceInfo<</Editor<</Private 7 0 R>>>>/Annots[10 0 R]"
+        "/Resources<</Font<</F1 5 0 R>>/Properties<</L1 6 0 R>>>>>>",
+        f"<</Length {len(content)}>>stream\n{content}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        f"<</Type/OCG/Name({secret} strategy)>>",
+        f"<</Type/Metadata/Subtype/XML/Length {len(secret)}>>stream\n{secret}\nendstream",
+        "<</Type/Outlines/First 9 0 R/Last 9 0 R/Count 1>>",
+        f"<</Title({secret})/Parent 8 0 R/Dest[3 0 R/Fit]>>",
+        f"<</Type/Annot/Subtype/Text/F 2/Rect[0 0 9 9]/Contents({secret})/T({secret})>>",
+    ]
+    body = "%PDF-1.7\n"
+    places: list[int] = []
+    for number, one in enumerate(objects, 1):
+        places.append(len(body))
+        body += f"{number} 0 obj\n{one}\nendobj\n"
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    size = len(objects) + 1
+    end = f"trailer\n<</Size {size}/Root 1 0 R/Info<</Author({secret})>>>>\nstartxref\n{len(body)}\n%%EOF\n"
+    return f"{body}xref\n0 {size}\n0000000000 65535 f \n{table}{end}".encode("latin-1")
+
+
+def redact_by_names(data: bytes, original: str, masks: dict[str, str]) -> bytes | None:
+    """Redact a PDF as if masking had found names in its text."""
+    return redact_pdf(data, make_redaction(original, masks))
+
+
+def make_redaction(original: str, masks: dict[str, str]) -> Redaction:
+    masked, found = original, list[Replacement]()
+    for number, (name, mask_) in enumerate(masks.items(), 1):
+        place = original.index(name)
+        start = masked.index(name)
+        masked = masked.replace(name, mask_, 1)
+        found.append(
+            Replacement(
+                start, start + len(mask_), name, mask_, "PERSON", number, "token", "", place,
+                place + len(name), 1.0, "x",
+            )
+        )  # fmt: skip
+    return Redaction(original, masked, found)
+
+
+def test_what_no_reader_sees_is_not_in_a_pdf(tmp_path: Path) -> None:
+    import pypdfium2
+
+    path = tmp_path / "layers.pdf"
+    path.write_bytes(make_layered_pdf(SECRET))
+    text = read_document(path)
+    assert SECRET not in text
+    written = redact_by_names(path.read_bytes(), text, {"Marianne Oberholzer": "[PERSON_1]"})
+    assert written is not None
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", written, re.DOTALL)
+    everything = written + b"".join(zlib.decompress(one) for one in streams if one[:1] == b"x")
+    for secret in (SECRET, "Oberholzer", "strategy", "Span", "PieceInfo", "Thumb", "Metadata", "/OC"):
+        assert secret.encode() not in everything
+    with pypdfium2.PdfDocument(written) as opened:
+        shown = opened[0].get_textpage().get_text_range()
+        kinds = [pypdfium2.raw.FPDFPageObj_GetType(one) for one in opened[0].get_objects()]
+    assert "Ms [PERSON_1] appeals against this order." in " ".join(shown.split())
+    assert "The order stands." in shown
+    assert kinds.count(pypdfium2.raw.FPDF_PAGEOBJ_PATH) == 2  # the box and the line; no curve, nothing off
+
+
+def test_a_pdf_with_words_that_masking_never_saw_is_not_written() -> None:
+    """Whatever the reader left out for whatever reason: the check knows nothing of the reasons."""
+    original = "Ms Marianne Oberholzer appeals against this order. The order stands."
+    seen = make_layered_pdf("stands")
+    assert redact_by_names(seen, original, {"Marianne Oberholzer": "[PERSON_1]"}) is not None
+    unseen = seen.replace(b"(The order stands.)", b"(The Zebulon stands)")
+    assert redact_by_names(unseen, original, {"Marianne Oberholzer": "[PERSON_1]"}) is None
+    # What the reader takes for the text of glyphs that show another one.
+    spoken = unseen.replace(b"/Lang (en) /E (stands)", b"/ActualText (order)   ")
+    assert b"ActualText" in spoken
+    assert redact_by_names(spoken, original, {"Marianne Oberholzer": "[PERSON_1]"}) is None
+
+
+def test_what_was_masked_must_be_known_and_long_enough_to_be_looked_for() -> None:
+    assert make_redaction("Ms Oberholzer appeals.", {"Oberholzer": "[PERSON_1]"}).is_sure
+    assert not make_redaction("Ms X appeals.", {"X": "[PERSON_1]"}).is_sure
+    assert not Redaction("Ms Oberholzer appeals.", "Ms [PERSON_1] appeals.", ()).is_sure
+    assert Redaction("The order stands.", "The order stands.", ()).is_sure
+
+
+@pytest.mark.parametrize("kind", ["docx", "pdf"])
+def test_without_its_row_of_the_vault_no_file_is_written(folder: Path, tmp_path: Path, kind: str) -> None:
+    """The masked text tells that something was masked; nothing tells what."""
+    workspace = Workspace.create_or_open(tmp_path / "workspace")
+    ingest(workspace, [folder])
+    mask(workspace)
+    for path in workspace.vault.rglob("*.parquet"):
+        rows = pq.read_table(path)
+        pq.write_table(rows.slice(0, 0), path)
+    counts = export_documents(workspace, tmp_path / "out", kind, originals=folder)
+    assert counts == {"documents": 0, "no_original": 4, "not_redacted": 1}
+    assert list((tmp_path / "out").iterdir()) == []
+    export_documents(workspace, tmp_path / "texts", "txt")
+    assert not [path for path in (tmp_path / "texts").iterdir() if PERSONAL.search(path.name)]
