@@ -2,9 +2,9 @@
 
 Nothing is copied but what is listed here: onto new pages of the same size go texts, lines and boxes. So
 outlines, properties, attachments, scripts, annotations, form fields, pictures, form objects, layers,
-thumbnails and whatever else a page or a file may carry stay behind. Text that the reader does not see, and masking
-therefore never saw, is deleted; so is what curves draw, which may be a signature. What is left is checked
-before it is written. A page that is a picture is not supported.
+thumbnails and whatever else a page or a file may carry stay behind. Text that the reader does not see, and
+masking therefore never saw, is deleted; so is what curves draw, which may be a signature. What is left is
+checked before it is written. A page that is a picture is not supported.
 """
 
 from __future__ import annotations

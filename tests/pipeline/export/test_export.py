@@ -28,6 +28,7 @@ from lexveil.pipeline.export.documents import (
     mask_name,
     read_original,
 )
+from lexveil.pipeline.export.docx import redact_docx
 from lexveil.pipeline.export.export import KINDS, export_documents
 from lexveil.pipeline.export.pdf import redact_pdf
 from lexveil.pipeline.export.redaction import Redaction
@@ -231,10 +232,87 @@ def test_a_docx_keeps_its_formatting_and_reads_as_the_masked_text(
     assert line.runs[0].text.startswith("The claimant, ")
     assert line.runs[1].bold
     assert opened.tables[0].cell(0, 1).text == "Costs: 120"
-    assert len(opened.inline_shapes) == 1
-    with zipfile.ZipFile(path) as archive:
-        (picture,) = (name for name in archive.namelist() if "/media/" in name)
-        assert len(archive.read(picture)) < 100
+    assert len(opened.inline_shapes) == 0
+
+
+def make_hostile_docx(path: Path, secret: str) -> None:
+    """An order that says one thing, and another where no reader looks."""
+    made = docx.Document()
+    made.add_heading("Order", 1)
+    made.add_paragraph("Ms Marianne Oberholzer appeals.", style="List Number")
+    made.styles.add_style(f"{secret} style", 1)
+    made.add_paragraph("The order stands.", style=f"{secret} style")
+    made.core_properties.author = made.core_properties.title = secret
+    made.add_comment(made.paragraphs[0].runs[0], text=secret, author=secret)
+    plain = io.BytesIO()
+    made.save(plain)
+    run = f"<w:r><w:t>{secret}</w:t></w:r>"
+    inserted = (
+        f"<w:tbl><w:tr><w:trPr><w:del w:author='{secret}'/></w:trPr><w:tc><w:p>{run}</w:p></w:tc></w:tr>"
+        f"<w:tr><w:tc><w:tcPr><w:cellDel/></w:tcPr><w:p>{run}</w:p></w:tc><w:tc><w:p/></w:tc></w:tr></w:tbl>"
+        f"<w:p><w:del>{run}</w:del><w:moveFrom>{run}</w:moveFrom><w:r><w:rPr><w:vanish/></w:rPr><w:t>{secret}</w:t>"
+        f"</w:r><w:r><w:ruby><w:rt>{run}</w:rt><w:rubyBase><w:r><w:t>court</w:t></w:r></w:rubyBase></w:ruby></w:r>"
+        f"<w:r><w:fldChar w:fldCharType='begin'><w:fldData>{secret}</w:fldData></w:fldChar>"
+        f"<w:instrText>{secret}</w:instrText><w:fldChar w:fldCharType='end'/></w:r>"
+        f"<w:fldSimple w:instr='AUTHOR {secret}'><w:r><w:t>appeals</w:t></w:r></w:fldSimple>"
+        f"<w:permStart w:id='1' w:ed='{secret}'/><w:permEnd w:id='1'/><!-- {secret} --><?{secret} x?>"
+        f"<w:bookmarkStart w:id='7' w:name='_{secret}'/><w:bookmarkEnd w:id='7'/>"
+        f"<w:hyperlink w:anchor='{secret}' w:tooltip='{secret}'><w:r><w:t>order</w:t></w:r></w:hyperlink>"
+        f"<w:ins w:author='{secret}' w:id='9'><w:r><w:rPr><w:rFonts w:ascii='{secret}'/></w:rPr>"
+        "<w:t>stands</w:t></w:r>"
+        f"</w:ins><w:r><w:pict><w:binData w:name='x'>{secret}</w:binData>"
+        "<v:shape xmlns:v='urn:schemas-microsoft-com:vml' xmlns:o='urn:schemas-microsoft-com:office:office'"
+        f" o:gfxdata='{secret}' alt='{secret}'/></w:pict></w:r>"
+        f"<w:sdt><w:sdtPr><w:alias w:val='{secret}'/></w:sdtPr><w:sdtContent/></w:sdt></w:p>"
+    )
+    extra = {
+        "word/header9.xml": f"<w:hdr xmlns:w='{NAMESPACE}'><w:p>{run}</w:p></w:hdr>",
+        "word/people.xml": f"<a>{secret}</a>", "docProps/custom.xml": f"<a>{secret}</a>",
+        "customXml/item9.xml": f"<a>{secret}</a>", "docProps/thumbnail.png": secret,
+        f"word/media/{secret}.png": secret, "word/embeddings/a.bin": secret,
+    }  # fmt: skip
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "word/document.xml":
+                content = content.replace(b"<w:sectPr", inserted.encode() + b"<w:sectPr", 1)
+            if name == "word/numbering.xml":
+                content = content.replace(b'w:lvlText w:val="', f'w:lvlText w:val="{secret} '.encode())
+            target.writestr(name, content)
+        for name, text in extra.items():
+            target.writestr(name, text)
+
+
+NAMESPACE = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+
+
+def test_what_no_reader_sees_is_not_in_a_docx(tmp_path: Path) -> None:
+    path, out = tmp_path / "hostile.docx", tmp_path / "out.docx"
+    make_hostile_docx(path, SECRET)
+    text = read_document(path)
+    assert SECRET not in text
+    redaction = make_redaction(text, {"Marianne Oberholzer": "[PERSON_1]"})
+    written = redact_docx(path.read_bytes(), redaction)
+    assert written is not None
+    out.write_bytes(written)
+    with zipfile.ZipFile(out) as archive:
+        for name in archive.namelist():
+            assert re.fullmatch(r"[\w/]*(?:\[Content_Types\])?[a-z]*\d*(?:\.xml)?\.(?:xml|rels)", name)
+            assert not re.search(rf"{SECRET}|Oberholzer", archive.read(name).decode(), re.IGNORECASE)
+    opened = docx.Document(str(out))
+    assert [one.style.name for one in opened.paragraphs[:2] if one.style] == ["Heading 1", "List Number"]
+    assert read_document(out) == redaction.masked
+
+
+def test_a_docx_with_words_that_masking_never_saw_is_not_written(tmp_path: Path) -> None:
+    make_hostile_docx(tmp_path / "a.docx", SECRET)
+    text = read_document(tmp_path / "a.docx")
+    other = docx.Document(str(tmp_path / "a.docx"))
+    other.add_paragraph("Zebulon")
+    other.save(str(tmp_path / "b.docx"))
+    redaction = make_redaction(text, {"Marianne Oberholzer": "[PERSON_1]"})
+    assert redact_docx((tmp_path / "a.docx").read_bytes(), redaction) is not None
+    assert redact_docx((tmp_path / "b.docx").read_bytes(), redaction) is None
 
 
 def test_of_a_pdf_the_text_is_removed_and_the_rest_stays(
