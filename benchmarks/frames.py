@@ -1,9 +1,10 @@
 """Names that a detector must find by context: frames of judgments and letters, filled with Faker's names.
 
-German frames take names that no detector was trained on, a quarter of Faker's. French, Spanish, Italian, Polish
-and Dutch are read by rules alone. By language and operating point: the share of the words of names that are
-masked, and the share of laws and decisions in the frames that stay readable. None of the frames was trained on;
-the rules for the five languages were made with these frames in view: their figures are those of development.
+German frames take names that no detector was trained on, a quarter of Faker's. French, Spanish, Italian,
+Polish and Dutch are read by rules alone. By language and operating point: the share of the words of
+names that are masked, and the share of laws and decisions in the frames that stay readable. None of the
+frames was trained on; the rules for the five languages were made with these frames in view: their
+figures are those of development.
 """
 
 from __future__ import annotations
