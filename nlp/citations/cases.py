@@ -102,8 +102,12 @@ _SHORT_FORM = re.compile(
 )
 # Before a name that the document has cited as a case: it speaks of the case again.
 _SHORT_CUE = re.compile(
-    rf"(?i:\b(?:under|nothing in|see|following|unlike|contrary to|as in|held in|holding in|rule in|court in|decided in|decision in|reasoning in|"
-    rf"applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing)|followed|with|by)) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
+    rf"(?i:\b(?:under|nothing in|unlike|contrary to|as in|held in|holding in|rule in|court in|decided in|decision in|reasoning in|"
+    rf"applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing))) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
+)
+# Somebody in this document, who happens to be called like a cited case.
+_TITLED = re.compile(
+    rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Sir|Smt|Shri|Sri)\.? (?:[{UPPER}][\w.'-]{{0,40}} ){{0,3}}([{UPPER}][\w'-]{{3,40}})"
 )
 _SECOND_PARTY = re.compile(rf"\bv\.? ([{UPPER}][\w'-]{{3,40}})")
 
@@ -176,8 +180,9 @@ def _find_short_forms(text: str, shorts: set[str], parties: set[str]) -> Iterato
     for match in _SHORT_FORM.finditer(text):
         if match.group() in parties:
             yield match.span()
+    people = set(_TITLED.findall(text))
     for match in _SHORT_CUE.finditer(text):
-        if match.group(1) in shorts:
+        if match.group(1) in shorts - people:
             yield match.span(1)
 
 

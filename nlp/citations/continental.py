@@ -18,6 +18,7 @@ _COURT_DE = (
     rf"(?:BGH|BVerfG|BVerwG|BAG|BSG|BFH|BPatG|EuGH|EuG|EGMR|RG|RFH|BayObLG|BayVGH|KG|GmS-?OGB|(?:(?:Schleswig-Holsteinisches |Bayerisches |Hessisches |Thüringer |Sächsisches |Hanseatisches |Brandenburgisches |Saarländisches |Niedersächsisches )?"
     rf"(?:OLG|LG|AG|VG|OVG|VGH|LAG|ArbG|LSG|SG|FG)(?: [{UPPER}][\w/-]+(?:[ -](?:am|an der|a\.|i\.)? ?[{UPPER}][\w.]+)?)?)|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
 )
+_HIGHEST_DE = r"(?:BGH|BVerfG|BVerwG|BAG|BSG|BFH|BPatG|EuGH|EuG|EGMR|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
 _DATE_DE = r"\d{1,2}\. ?(?:\d{1,2}\.|Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) ?\d{2,4}"
 _JOURNAL_DE = (
     r"(?:Neue Juristische Wochenschrift(?:-[\w-]+(?: Zivilrecht)?)?(?: - NJW(?:-RR)? -)?|BGHZ|BGHSt|BGHR|BVerfGE|BVerfGK|BVerwGE|BAGE|BSGE|BFHE|BFH ?/ ?NV|BStBl(?:\.? (?:I{1,3}))?|BGBl\.? ?I{0,3}|RGZ|RGSt|NJW(?:-RR|-Spezial)?|NZA(?:-RR)?|NVwZ(?:-RR)?|NStZ(?:-RR)?|NZI|NZG|NZM|NZS|WM|ZIP|MDR|GRUR(?:-RR|Int)?|FamRZ|VersR|DB|BB|DStR|EFG|"
@@ -47,13 +48,15 @@ _SOURCE_DE = rf"(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris|www\.[a
 _NUMBER_DE = rf"(?:Az\.?:? ?|Rs\. ?)?(?:I-)?{FILE_NUMBER_DE}(?: ?[<(\[][\w ./-]{{2,20}}[>)\]])?(?:(?:,|,? und) (?:I-)?{FILE_NUMBER_DE}){{0,4}}"
 _BETWEEN_DE = r"[ ,;:()-]{1,4}"
 
+_COURT_PL = rf"(?:SN|NSA|WSA|S[AOR]|TK|TSUE|ETPC|Sąd(?:u|em)?|Trybunał(?:u|em)?|(?:Naj|Na|Ap|Ok|Re|Wo|Ad|Ko|Sp)[{LOWER}]+(?:ego|ości|ym)|Izby|(?:Cywilnej|Karnej|Pracy)|Unii|Europejskiej|składu|siedmiu|sędziów|pełnego|[iz]|we? [{UPPER}][{LOWER}]+(?: [{UPPER}][{LOWER}]+)?)"
+
 RULES = (
     # Germany. Decisions in a chain have no court before them: "...; vom 3. Mai 2001 VIII R 4/00, BFHE 195, 1".
     compile_rule(rf"(?:\b(?:vom|v\.) )?(?<![\d.]){_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})+", "/", "."),
     compile_rule(rf"(?<=[;,] )(?:vom |v\. )?{_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}|\b(?:und|sowie|und vom|vom) (?:vom )?{_DATE_DE} (?:- )?{FILE_NUMBER_DE}(?= ?[-,;)<])", "/", "."),
     compile_rule(rf"(?<![\w/]){_NUMBER_DE}{_BETWEEN_DE}{_REPORT_DE}", "/"),
-    compile_rule(rf"\b{_COURT_DE}(?: ?[-<(] ?{_COURT_DE} ?[->)])?(?: ?< ?Kammer ?>)?,? (?:vom|v\.) {_DATE_DE}(?:{_BETWEEN_DE}{_NUMBER_DE})?(?:{_BETWEEN_DE}{_SOURCE_DE})*", ".", "vom"),
-    compile_rule(rf"\b(?:EuGH|EuG|EGMR|Gerichtshofs?(?: der Europäischen (?:Union|Gemeinschaften))?(?: \(EuGH\))?)[^;()\n]{{0,60}}? (?:vom|v\.) {_DATE_DE}[ ,;:(-]{{1,4}}(?:Rs\.? ?|Nr\. ?|Beschwerde-?Nr\. ?)?[CTF]? ?-? ?\d{{1,5}}/\d{{2}}(?:[ ,-]{{1,3}}\[?(?:{_SOURCE_DE}|[{UPPER}][\w-]+)\]?)?", "EuG", "EGMR", "erichtshof"),
+    compile_rule(rf"\b{_COURT_DE}(?: ?[-<(] ?{_COURT_DE} ?[->)])?(?: ?< ?Kammer ?>)?,? (?:vom|v\.) {_DATE_DE}(?:{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})*|(?:{_BETWEEN_DE}{_SOURCE_DE})+)|\b{_HIGHEST_DE} (?:vom|v\.) {_DATE_DE}", ".", "vom"),
+    compile_rule(rf"\b(?:EuGH|EuG|EGMR|Gerichtshofs?(?: der Europäischen (?:Union|Gemeinschaften))?(?: \(EuGH\))?)(?:(?!Kläger|Beschwerde|Angeklagt|Herrn? |Frau |Zeug)[^;()\n]){{0,60}}? (?:vom|v\.) {_DATE_DE}[ ,;:(-]{{1,4}}(?:Rs\.? ?|Nr\. ?|Beschwerde-?Nr\. ?)?[CTF]? ?-? ?\d{{1,5}}/\d{{2}}(?:[ ,-]{{1,3}}\[?(?:{_SOURCE_DE}|[{UPPER}][\w-]+)\]?)?", "EuG", "EGMR", "erichtshof"),
     compile_rule(rf"\b(?:vom|v\.) {_DATE_DE}(?: ?-? ?[{UPPER}][\w-]{{1,20}} ?-)?[ ,(\[]{{1,3}}(?:(?:BGBl|GVBl|GVOBl|Amtsbl|RGBl|BAnz|GBl|MBl|Nds\. GVBl|GV\.? NRW)\.?[ ,]|{_REPORT_DE})", "BGBl", "GVBl", "GVOBl", "Amtsbl", "RGBl", "BAnz", "GBl", "MBl", "GV", "BStBl", "BFH", "NJW", "juris", "DB", "BB"),
     compile_rule(rf"\b(?:VO|Verordnung(?:en)?|Richtlinien?|RL|Rahmenbeschluss(?:es)?|Beschluss(?:es)?)(?: ?[<(] ?(?:EG|EU|EWG|EURATOM|EGKS) ?[>)])? ?(?:Nrn?\.? ?)?\d{{1,4}} ?/ ?\d{{1,4}}(?: ?/ ?(?:EG|EU|EWG|JI|GASP|EURATOM))?(?: (?:des (?:Europäischen Parlaments und des )?Rates|der Kommission))?(?: vom {_DATE_DE})?", "VO", "Verordnung", "Richtlinie", "RL ", "eschluss"),
     compile_rule(rf"\bStand:? (?:{_DATE_DE}|(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) \d{{4}}|\d{{1,2}}/\d{{2,4}})|\b(?:ZDv|ZE|Zentralen? Dienstvorschrift)(?: [A-Z])?\d?-? ?\d{{2,4}}/\d{{1,3}}", "Stand", "ZDv", "ZE", "Dienstvorschrift"),
@@ -71,8 +74,8 @@ RULES = (
     compile_rule(rf"\b[Aa]rt(?:icles?|s?\.) ?{_ARTICLE_FR}(?:(?:,| et| ou| à)(?: suivants| s\.)? ?(?:{_ARTICLE_FR})?)*(?:,? (?:al(?:inéa|\.)? ?\d+(?:er)?|\d°|§ ?\d))*(?: (?:du|de la|de l'|des) (?:(?:code|Code|loi|Loi|[Cc]onvention|[Cc]onstitution|décret|[Dd]éclaration|[Tt]raité|[Cc]harte|règlement|ordonnance|directive)(?: (?:de|du|des|d'|la|le|les|l'|et|à|sur|en|[{LOWER}{UPPER}'-]{{3,20}})){{0,10}}|TFUE|RGPD|CEDH|même code))?", "rt"),
     compile_rule(rf"\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance|[Aa]rrêté)(?: organique| constitutionnelle)? [nN]° ?\d{{2,4}}-\d{{1,4}}(?: du {_DATE_FR})?|\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance) du {_DATE_FR}", "oi ", "écret", "rdonnance", "rrêté"),
     # Spain, Poland, the Netherlands
-    compile_rule(r"\b(?:STS|STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH|SSTS|RTC|RJ)(?: (?:de )?[A-Z]\w+)?(?: \([^)\n]{1,40}\))?,? (?:n[úu]m\. ?|nº ?)?\d{1,5}/\d{2,4}(?:,? de \d{1,2} de [a-z]+(?: de \d{4})?)?", "ST", "AT", "SA", "RTC", "RJ"),
-    compile_rule(r"\b(?:[Ww]yrok(?:u|iem|ach|i)?|[Uu]chwał[aąyę]|[Pp]ostanowieni[eau]m?)(?: [^\W\d]+){0,6}? z(?: dnia)? \d{1,2} [^\W\d]+ \d{4} r(?:\.|oku),?(?: \(?sygn\.(?: akt)?)? [IVX]{1,4} [A-Z][A-Za-z]{0,4} \d{1,5}/\d{2,4}", "yrok", "chwał", "ostanowieni"),
+    compile_rule(r"\b(?:STS|STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH|SSTS|RTC)(?: (?:M|B|V|SE|(?:de )?[A-Z][a-z]\w+(?= \(|,? (?:n[úu]m|nº))))?(?: \([^)\n]{1,40}\))?,? (?:n[úu]m\. ?|nº ?)?\d{1,5}/\d{2,4}(?:,? de \d{1,2} de [a-z]+(?: de \d{4})?)?", "ST", "AT", "SA", "RTC", "RJ"),
+    compile_rule(rf"\b(?:[Ww]yrok(?:u|iem|ach|i)?|[Uu]chwał[aąyę]|[Pp]ostanowieni[eau]m?)(?: {_COURT_PL}){{0,8}}? z(?: dnia)? \d{{1,2}} [^\W\d]+ \d{{4}} r(?:\.|oku),?(?: \(?sygn\.(?: akt)?)? [IVX]{{1,4}} [A-Z][A-Za-z]{{0,4}} \d{{1,5}}/\d{{2,4}}", "yrok", "chwał", "ostanowieni"),
     compile_rule(r"\b[Uu]staw[ayęąo]\w{0,2} z(?: dnia)? \d{1,2} [^\W\d]+ \d{4} r(?:\.|oku)(?: (?:o|Prawo|Kodeks)(?: [^\W\d]+){1,6}?(?=[ ,.;)]))?", "staw"),
     compile_rule(r"\b(?:HR|PHR|ABRvS|AbRvS|CRvB|CBb|Hoge Raad|Rb\.?(?: [A-Z]\w+)?|Hof(?: [A-Z]\w+)?),? \d{1,2} [a-z]+ \d{4}(?:,? (?:ECLI:[A-Z0-9:.]+|NJ \d{4}(?:/|, )\d+|LJN \w+|JOR \d{4}/\d+))*", "HR", "RvS", "RvB", "CBb", "Hoge", "Rb", "Hof"),
     compile_rule(r"\bartikel(?:en)? \d+[a-z]?(?::\d+[a-z]?)?(?:(?:,| en| lid) \d+)* (?:van (?:het|de) )?(?:(?:Burgerlijk|Algemene|Wetboek|Grondwet)[\w ]{0,60}?(?:[Ww]etboek|recht|vordering|[Gg]rondwet)|BW|Rv|Sr|Sv|Awb|WvSr|WvSv|EVRM|Gw)\b", "artikel"),

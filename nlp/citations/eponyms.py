@@ -5,31 +5,36 @@ from __future__ import annotations
 
 from lexveil.nlp.citations.rule import compile_rule
 
-_NAMES = "|".join(
+# Names that people hardly bear: with any of the things.
+_RARE = "|".join(
     name.replace("_", " ")
     for name in """
-    Alford Allen Almanza Anders Anisminic Anton_Piller Apprendi Ashwander Auer Bankes Barnes Batson Beckham Beddoe Bell Berezovsky Birnberg
-    Bivens Bolam Bolitho Boykin Brady Briginshaw Browne_v_Dunn Bruton Burford Calderbank Carltona Chevron Chorzów Colorado_River
-    Crawford Cumming Daubert Donoghue Doyle Engel Erie Erven_Warnink Faretta Ferri Foss_v_Harbottle Francovich
-    Franks Frye Garrity Ghosh Giglio Gideon Gillick Gladue Graham Grutter Hadley Hague Hamdi Hedley_Byrne Henderson Henthorn
-    Hopkins Howey Huntley Jackson_v_Denno Jarvis Jencks Jones_v_Kernott Jordan Kastigar Kelly Khoja Ladd_v_Marshall
-    Lanham Lemon Leon Loftus Lucas Lugano Mapp Marchman Mareva Marks Marsden Massiah Mathews McDonnell_Douglas McKenzie McNaghten M'Naghten
-    Meroni Miranda Monell Montgomery Mullane Newton Noerr-Pennington Norwich_Pharmacal Oakes Osman O'Connor Padilla Pepper_v_Hart
-    Pinkerton Pitchess Plyler Pullman Quistclose Reynolds Rogers Rooker-Feldman Rylands_v_Fletcher Salduz Salomon Sanderson
-    Saunders Scott_Schedule Sherbert Sherman Shevill Singer Skidmore Spencer Stinchcombe Strickland Sullivan Tarasoff Terry
-    Tomlin Turner Twombly Upjohn Vilvarajah Wade Walden Wednesbury Wharton Younger Zubulake
+    Anisminic Anton_Piller Apprendi Ashwander Batson Bivens Bolam Bolitho Boykin Briginshaw Browne_v_Dunn Bruton Calderbank
+    Carltona Chevron Chorzów Colorado_River Daubert Faretta Foss_v_Harbottle Francovich Garrity Giglio Gillick Gladue Hedley_Byrne
+    Henthorn Jackson_v_Denno Jencks Jones_v_Kernott Kastigar Ladd_v_Marshall Lanham Mareva Massiah McDonnell_Douglas McNaghten
+    M'Naghten Meroni Miranda Monell Noerr-Pennington Norwich_Pharmacal Pepper_v_Hart Pitchess Quistclose Rooker-Feldman
+    Rylands_v_Fletcher Salduz Stinchcombe Tarasoff Twombly Upjohn Wednesbury Zubulake
     """.split()
 )
 _THINGS = (
-    r"(?:hearing|warning|injunction|[Oo]rder|test|unreasonable(?:ness)?|unreasonably|irrational(?:ity)?|[Oo]ffer|rule|[Pp]rinciple|doctrine|motion|challenge|standard|analysis|factor|"
-    r"violation|claim|action|stop|material|deference|plea|charge|waiver|jurisdiction|proceeding|competen(?:ce|t)|relief|letter|exception|defen[cs]e|"
-    r"[Dd]irection|agreement|immunity|abstention|notice|evidence|inquiry|colloquy|brief|instruction|criteria|guidelines?|letter|[Ff]riend|trust|proviso|reading|"
-    r"presumption|privilege|obligation|duty|liability|damages|approach|formula|question|[Ss]chedule|rights?)s?"
+    r"(?:(?:hearing|warning|injunction|[Oo]rder|test|[Oo]ffer|rule|[Pp]rinciple|doctrine|motion|challenge|standard|analysis|factor|violation|claim|"
+    r"waiver|exception|[Dd]irection|instruction|guideline|presumption)s?|[Uu]nreasonable(?:ness)?|unreasonably|irrational(?:ity)?|material|deference|"
+    r"jurisdiction|competen(?:ce|t)|immunity|criteria|trust|obligation|damages|rights|colloquy|inquiry)"
 )
+# Surnames of many people: each with its own thing only, and never after a title.
+_PAIRS = (
+    r"Alford pleas?|Allen charge|Almanza standard|Anders brief|Barnes notice|Beddoe order|Brady (?:material|violations?|rule|obligations?|claims?)|Crawford test|"
+    r"Engel criteria|Erie doctrine|Franks hearings?|Frye (?:hearing|test|standard)s?|Ghosh test|Graham factors|Henderson hearings?|Howey test|Huntley hearings?|"
+    r"Jordan ceiling|Lemon test|Lucas direction|Marsden (?:hearing|motion)s?|Mathews (?:test|factors)|McKenzie [Ff]riends?|Montgomery duty|Newton hearings?|"
+    r"Osman (?:duty|warning|notice)s?|Padilla claims?|Pinkerton (?:liability|instruction)s?|Pullman abstention|Reynolds (?:defence|privilege)|Sanderson order|"
+    r"Bullock order|Scott [Ss]chedules?|Sherbert test|Singer test|Skidmore deference|Strickland (?:test|standard)|Terry (?:stop|frisk)|Tomlin [Oo]rder|"
+    r"Turner (?:factors|criteria)|Wade hearings?|Younger abstention"
+)
+_UNTITLED = r"(?<!Mr )(?<!Ms )(?<!Dr )(?<!Mrs )(?<!Sir )(?<!Miss )(?<!Mr\. )(?<!Ms\. )(?<!Dr\. )(?<!Mrs\. )"
 # Fonts, which rules of court prescribe.
 _FONTS = r"Times New Roman|Century Schoolbook|Arial(?: (?:Black|Narrow))?|Courier(?: New)?|Book Antiqua|Bookman Old Style|Palatino(?: Linotype)?|Garamond|Calibri|Cambria|Helvetica|Verdana|Tahoma|CG Times"
 
 RULES = (
-    compile_rule(rf"\b(?:{_NAMES})(?:[-/](?:{_NAMES}|type|style))?(?='s|\b)(?:'s)? {_THINGS}\b", " "),
+    compile_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
     compile_rule(rf"\b(?:{_FONTS})\b", "Roman", "School", "Arial", "Courier", "Anti", "Bookman", "Palatino", "Garamond", "Calibri", "Cambria", "Helvetica", "Verdana", "Tahoma", "CG "),
 )  # fmt: skip

@@ -15,8 +15,9 @@ from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import COURTESY_TITLES, JURISDICTIONS, LEGAL_WORDS, OFFICE_TITLES
 
-_MISTAKABLE = frozenset({"ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHIC", "MISC"})
+_MISTAKABLE = frozenset({"ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHIC", "MISC", "QUANTITY"})
 _NAMES = frozenset({"PERSON", "ORGANIZATION"})
+_LINE = 4  # words: a shorter line may be a caption with a name
 _CAPITAL = re.compile(r"[a-z] [A-Z]")
 _WORD = re.compile(r"[^\W\d_]+")
 _NAME_WORDS = 5
@@ -64,12 +65,14 @@ def retype_people(text: str, spans: Sequence[Span]) -> list[Span]:
 def is_contradicted(text: str, span: Span) -> bool:
     """Return True for a finding of a learned detector that its own letters contradict.
 
-    A quantity has a digit or a word for a number. A name has a capital, in a text that has any.
+    A name has a capital, in a text that has any. In a line of capitals, where these prove nothing, a quantity
+    has a digit or a word for a number.
     """
     if span.recognizer != LEARNED:
         return False
     if span.type == "QUANTITY":
-        return not shows_type(text, span)
+        line = text[text.rfind("\n", 0, span.start) + 1 :].partition("\n")[0]
+        return line.isupper() and len(line.split()) >= _LINE and not shows_type(text, span)
     surface = text[span.start : span.end]
     # The second half of a hyphenated name begins a line in lower case.
     follows_space = text[max(0, span.start - 1) : span.start] in ("", " ")

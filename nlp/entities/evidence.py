@@ -30,8 +30,9 @@ _CONTEXT: dict[str, re.Pattern[str]] = {
         r"\b(?:M/[Ss]|Messrs)\.? *\Z|\b(?:[Cc]ompany|[Ff]irm|[Ff]irma|[Ss]ociété|[Bb]ank|[Tt]he) \Z"
     ),
     "LOCATION": re.compile(
-        r"\b(?:in|at|near|within|outside|village|town|city|district|region|province|county|taluka?|tehsil|prison|"
-        r"im|bei|nach|dans|à|en|em|w|na|u)(?: the| der| la| le| el)? \Z"
+        r"\b(?:village|town|city|district|region|province|county|taluka?|tehsil|prison|"
+        r"(?:[Ll]ived?|[Ll]iving|[Rr]esid(?:es?|ed|ing)|[Bb]orn|[Ss]ituated|[Ll]ocated) (?:in|at|near)|"
+        r"(?:wohnt|geboren) in)(?: the| der| of)? \Z"
     ),
     "CASE_NUMBER": re.compile(
         r"\b(?:[Nn]o|NO|[Nn]r|Az|[Cc]ase|[Aa]pplication|[Pp]etition|[Aa]ppeal|[Ss]uit)s?\b[.: ]*\Z"
@@ -39,7 +40,7 @@ _CONTEXT: dict[str, re.Pattern[str]] = {
 }
 _FORM = re.compile(r"\b(?:[A-Z]\.){2,}|\be\.V\b|\bA/S\b|&")
 # Capitals without a vowel or with a digit: an abbreviation rather than a surname.
-_ACRONYM = re.compile(r"[B-DF-HJ-NP-TV-Z]{2,6}|[A-Z]{2,5}\d+")
+_ACRONYM = re.compile(r"[B-DF-HJ-NP-TV-XZ]{3,6}|[A-Z]{2,5}\d+")
 _CASE = re.compile(r"\d\s*(?:/|of|OF)\s*(?:\d|[A-Z])|[A-Z]{1,4}[.-]? ?\d+[/-]\d|\d+ [A-Z]{1,3} \d+|§")
 
 

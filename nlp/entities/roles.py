@@ -58,18 +58,18 @@ _LATIN = (
     ),
     _compile_cue(
         "counsel",
-        r"\b(?:[Ff]or the (?:[Pp]laintiff|[Dd]efendant|[Cc]laimant|[Aa]ppellant|[Rr]espondent|[Aa]pplicant|[Pp]etitioner|[Dd]efence|[Cc]rown|[Pp]rosecution)s?\s*:\s*)",
+        r"\A(?![\s\S]*(?:[Ww]itness|WITNESS|[Ee]xamined|[Ee]xhibit))[\s\S]*?(?:^|\n|\. )[ \t]*(?:[Ff]or the (?:[Pp]laintiff|[Dd]efendant|[Cc]laimant|[Aa]ppellant|[Rr]espondent|[Aa]pplicant|[Pp]etitioner|[Dd]efence|[Cc]rown|[Pp]rosecution)s?\s*:\s*)",
         r"[,\s]*(?:[Ss]enior )?(?:Home Office )?Presenting Officer\b",
     ),
     _compile_cue(
         "counsel",
-        r"\b(?:représentée?s? par|ayant pour avocate?|assistée?s? (?:de|par)|Me|Maître|[Aa]vocate?|[Aa]bogad[oa]|[Ll]etrad[oa]|representad[oa] por|[Aa]vv\.|[Aa]vvocat[oai]|difes[oa] da(?:ll'avv\.)?|rappresentat[oa] da|[Aa]dvogad[oa]|adw\.|r\. ?pr\.|adwokata?|radc[ay] prawn(?:y|ego)|[Aa]dvocaat|mr\.|gemachtigde|odvjetni(?:k|ca|ka)|advokata?)\s*[:,]?\s*",
+        r"\b(?:ayant pour avocate?|assistée?s? (?:de|par)|Me(?=\s*\Z)|Maître|[Aa]vocate?|[Aa]bogad[oa]|[Ll]etrad[oa]|[Aa]vv\.|[Aa]vvocat[oai]|difes[oa] da(?:ll'avv\.)?|[Aa]dvogad[oa]|adw\.|r\. ?pr\.|adwokata?|radc[ay] prawn(?:y|ego)|[Aa]dvocaat|gemachtigde|odvjetni(?:k|ca|ka)|advokata?)\s*[:,]?\s*",
         r"[,\s]*\(?(?:avocate?\b|abogad[oa]\b|letrad[oa]\b|avvocat[oa]\b|advogad[oa]\b|OAB\b|adwokat\b|radca prawny|advocaat\b|odvjetnik|advokat)",
     ),
     _compile_cue(
         "judge",
-        r"\b(?:[Pp]résidente?|[Cc]onseill(?:er|ère)|juges?|[Mm]agistrad[oa](?: [Pp]onente)?|[Pp]onente|[Jj]uez[a]?|[Gg]iudic[ei]|[Rr]elatore|[Pp]residente|[Cc]onsiglier[ei]|[Jj]uíza?|[Dd]esembargadora?|[Rr]elatora?|[Mm]inistr[oa]|SSN|SSO|SSR|SSA|[Ss]ędzi(?:a|ego)|[Pp]rzewodnicząc[ya]|[Rr]echter|[Vv]oorzitter|[Rr]aadsheer|[Ss]ud(?:ac|ija|kinja))(?: [Mm](?:me|\.))?\s*[:,]?\s*",
-        r"[,\s]*\(?(?:présidente?\b|conseill(?:er|ère)\b|juges?\b|magistrad[oa]\b|ponente\b|giudice\b|relatore?\b|desembargadora?\b|sędzia\b|rechters?\b|voorzitter\b|sudac\b|sudija\b)",
+        r"\b(?:(?:[Pp]résidente?|[Cc]onseill(?:er|ère)) (?:de chambre|rapporteure?|à la cour|référendaire)|[Jj]uge (?:d'instruction|aux affaires familiales|unique|de la mise en état)|[Mm]agistrad[oa](?: [Pp]onente)?|Ponente|[Jj]uez[a]?|[Gg]iudic[ei]|[Cc]onsiglier[ei] (?:relatore|estensore)|[Jj]uíza?|[Dd]esembargadora?|[Ss]ędzi(?:a|ego)|[Rr]echter|[Rr]aadsheer|[Ss]ud(?:ac|ija|kinja))(?: [Mm](?:me|\.))?\s*[:,]?\s*",
+        r"[,\s]*\(?(?:(?:présidente?|conseill(?:er|ère)) (?:de chambre|rapporteur|à la cour|référendaire)|juge (?:au tribunal|d'instruction)|magistrad[oa]\b|giudice\b|desembargadora?\b|sędzia\b|rechters?\b|sudac\b|sudija\b)",
     ),
     _compile_cue(
         "counsel",

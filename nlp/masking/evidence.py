@@ -23,15 +23,18 @@ def find_unsupported(text: str, spans: Sequence[Span]) -> frozenset[Span]:
         text: the document.
         spans: its sorted spans.
     """
-    supported: dict[str, set[str]] = {}
+    supported: dict[str, list[set[str]]] = {}
     unsure: list[Span] = []
     for span in spans:
         if span.recognizer in (LEARNED, PROPAGATION) and not shows_type(text, span):
             unsure.append(span)
         else:
-            supported.setdefault(span.type, set()).update(fold_letters(text[span.start : span.end]))
+            supported.setdefault(span.type, []).append(set(fold_letters(text[span.start : span.end])))
     return frozenset(
         span
         for span in unsure
-        if not supported.get(span.type, set()).issuperset(fold_letters(text[span.start : span.end]) or {""})
+        if not any(
+            known.issuperset(fold_letters(text[span.start : span.end]) or {""})
+            for known in supported.get(span.type, [])
+        )
     )

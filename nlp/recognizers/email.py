@@ -17,7 +17,8 @@ _EMAIL = re.compile(
 # As it is said aloud.
 _SPOKEN = re.compile(
     r"(?i)(?<![\w@])[\w-]{2,30}(?: (?:dot|point|underscore|dash|hyphen) [\w-]{1,30}){0,3} at [\w-]{2,40}"
-    r"(?: dot [a-z]{2,12}){1,3}(?!\w)"
+    r"(?: dot [a-z]{2,12}){0,2} dot (?:com|org|net|edu|gov|info|biz|in|uk|us|de|fr|es|it|pt|nl|pl|rs|hr|eu|cn"
+    r"|au|ca|ie|ch|at|example)(?!\w)"
 )
 
 

@@ -55,10 +55,10 @@ _LONGEST = 200
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 # Where courts and states publish law.
 _LAW = re.compile(
-    r"(?i)(?:https?://)?(?:[a-z0-9-]+\.)?(?:bverfg|bundesverfassungsgericht|bag|bundesarbeitsgericht|bundesgerichtshof|bverwg|"
-    r"bsg|bundesfinanzhof|gesetze-im-internet|dejure|openjur|curia\.europa|eur-lex\.europa|echr\.coe|legifrance\.gouv|"
-    r"courdecassation|boe|bailii|legislation\.gov|supremecourt|courtlistener|law\.cornell|rechtspraak|isap\.sejm|normattiva|"
-    r"planalto\.gov)\.[a-z]{2,4}(?![a-z])"
+    r"(?i)(?:https?://)?(?:www\.|juris\.|e-justice\.)?(?:bverfg\.de|bundesverfassungsgericht\.de|bundesarbeitsgericht\.de|bundesgerichtshof\.de|"
+    r"bverwg\.de|bsg\.bund\.de|bundesfinanzhof\.de|gesetze-im-internet\.de|dejure\.org|openjur\.de|curia\.europa\.eu|eur-lex\.europa\.eu|hudoc\.echr\.coe\.int|"
+    r"legifrance\.gouv\.fr|courdecassation\.fr|boe\.es|legislation\.gov\.uk|supremecourt\.(?:uk|gov)|law\.cornell\.edu|"
+    r"wetten\.overheid\.nl|rechtspraak\.nl|isap\.sejm\.gov\.pl|normattiva\.it|planalto\.gov\.br)(?![\w.-])"
 )
 
 

@@ -25,7 +25,8 @@ from lexveil.nlp.vocabulary import (
 
 _WORD = rf"(?:(?:[dDlLO]['’]|Mc|Mac)?[{UPPER}][{LOWER}]+(?:['’-][{UPPER}{LOWER}]+)*|[{UPPER}]{{2,}}(?:['’-][{UPPER}]+)*|[{UPPER}]\.(?:-?[{UPPER}]\.)*)"
 _PARTICLE = r"(?:van(?: de[rn]?| 't)?|von|de(?: la| las| los|l)?|del|della|degli|dei|di|da|das|dos|do|du|des|le|la|el|ter|ten|ibn|bin|y|e)"
-_RUN = re.compile(rf"(?<![\w.@/'’-])(?:{_WORD})(?: (?:{_PARTICLE} ){{0,2}}{_WORD}){{0,5}}(?![\w@]|\.\w)")
+_RUN = re.compile(rf"(?<![\w.@-])(?:{_WORD})(?: (?:{_PARTICLE} ){{0,2}}{_WORD}){{0,5}}(?![\w@]|\.\w)")
+_FIRST_NAME_OF = re.compile(rf" (?:{_PARTICLE} ){{0,2}}({_WORD})")
 _PIECE = re.compile(rf"{_WORD}")
 # What stands right before a name, titles and roles.
 _CUE = re.compile(
@@ -42,20 +43,21 @@ _CUE = re.compile(
 )
 _NEVER = frozenset(
     """
+    corte exposé hof lei ley
     acte acuerdo acórdão alinéa aller annexe appel arrêt art arte article articles articolo artículo artigo artikel arrêté
-    assises assurance attendu aud auto avis bis boletín boe bulletin bundesverfassungsgericht burgerlijk cassation cassazione
+    assises assurance  aud auto avis bis boletín boe bulletin bundesverfassungsgericht burgerlijk cassation cassazione
     cedh cee celex chambre charte circulaire cjue code codice code civil commission commissione comité compte comptes
-    código códigos comunitario condamne confirme considérant constitucional constitución constituição constitution convenio convenção convention
-    convenzione costituzione cour cours corte cpc cpp cp c.p.c dahir dalloz directive direttiva directiva diretiva décide
-    déboute déclaration décret decreto decret dziennik ustaw enjuiciamiento estatuto europea européenne europeo européia
-    european exp exposé faits fallo fatto diritto fundamentos gazzetta gerechtshof grondwet hof hoge raad ilustrísimo ii iii iv v vi
-    journal officiel jugement kodeks kodeksu konstytucja konstytucji lei legge ley ljubljana loi lois
+    código códigos comunitario    constitucional constitución constituição constitution convenio convenção convention
+    convenzione costituzione cour cours  cpc cpp cp c.p.c dahir dalloz directive direttiva directiva diretiva
+     déclaration décret decreto decret dziennik ustaw enjuiciamiento estatuto europea européenne europeo européia
+    european exp  faits fallo fatto diritto fundamentos gazzetta gerechtshof grondwet  hoge raad ilustrísimo ii iii iv v vi
+    journal officiel jugement kodeks kodeksu konstytucja konstytucji  legge  ljubljana loi lois
     monitor moniteur nederland nederlandse officiel oficial ordenanza ordonnance ordinanza orgánica par parlement parlamento
     parlement partie pénal penal penale poder pouvoir pravilnik procedura procédure protocole protocolo préambule
-    real reglamento regolamento regulamento règlement república república rechtbank rv sąd sądu sadu saisie sala sección section
-    sentenza sentence sentencia sentença sezione sezioni sr staatsblad stb statut strafrecht strasbourg strafvordering
+    real reglamento regolamento regulamento règlement república república rechtbank rv sąd sądu sadu  sala sección section
+    sentenza sentence sentencia sentença sezione sezioni  staatsblad stb statut strafrecht strasbourg strafvordering
     sud suda súmula supremo suprême suprema supremo tfue traité tratado trattato tribunal tribunale tribunales trybunał
-    trybunału ue uni unie unione union unión uniao união ustawa ustawy ustav vrhovni vu wet wetboek zakon zakona zakonik zakonika
+    trybunału ue uni unie unione union unión uniao união ustawa ustawy ustav vrhovni  wet wetboek zakon zakona zakonik zakonika
     kazneni krivični građanski parnični obligacionim obligacijama službeni glasnik narodne novine republike republika srbije hrvatske
     afdeling bestuursrechtspraak stato état estado państwo rzeczpospolita rzeczypospolitej polskiej francja francji generalny
     generale general général générale fiscal fiscalía generalitat junta comunidad autónoma autonoma
@@ -63,11 +65,13 @@ _NEVER = frozenset(
     euro euros eur pln zł usd sa sarl sas srl spa bv nv sp z.o.o nif nie dni cif cpf cnpj rg oab pesel nip krs bsn siret rcs iban
     """.split()
 )
+# Of these, what is a surname after a first name.
+_ALSO_NAMES = frozenset("appel art corte cours general hof junta lei ley real sala sud".split())
 _DOCUMENT_WORDS = frozenset(
     """
     le la les l un une des du de et ou mais donc or ni car il elle ils elles on nous vous ce cette ces son sa ses par pour dans sur
     sous avec sans entre selon après avant lors contre chez vers depuis ainsi alors aussi attendu que qui quand si comme dont où
-    el los las lo una unos unas y o pero por para con sin sobre entre según tras ante desde hasta su sus este esta estos estas ese
+    el los las lo una unos unas y o pero por para con sin sobre entre según tras desde hasta su sus este esta estos estas ese
     que cuando como donde si no se al del en a
     il lo gli i uno e ma per con senza su tra fra secondo dopo prima contro presso suo sua questo questa che quando come dove se non al
     nel nella dal dalla
@@ -79,6 +83,7 @@ _DOCUMENT_WORDS = frozenset(
 )
 _TITLES = frozenset(
     """
+    attendu condamne confirme considérant déboute décide vu saisie
     m mm mme mmes mlle mlles me mes maître maîtres dr drs pr prof monsieur madame mademoiselle messieurs mesdames veuve
     señor señora señores señorita don doña sr sra sres srta d dña lic licenciado licenciada
     signor signora signorina sig sigra avv avvocato dott dottssa dottoressa ing geom arch rag
@@ -92,7 +97,7 @@ _TITLES = frozenset(
     sędzia sędziego prokurator rechter raadsheer officier griffier sudac sudija sutkinja javni
     cela ceci rien nul nulle personne chacun chacune aucun aucune tout celui celle quiconque toutefois néanmoins
     esto ello nadie nada aquel aquella todo asimismo ciò nessuno tutto inoltre isso isto ninguém tudo assim
-    niets niemand alles hier daar nic nikt wszystko tak ništa niko nitko sve što tko ko
+    niets niemand alles hier daar nic nikt wszystko tak ništa nitko sve što tko ko
     истец истца ответчик ответчика свидетель потерпевший потерпевшая подсудимый обвиняемый гражданин гражданка гражданина суд
     суда судья гк ук гпк упк рф тел позивач відповідач свідок суддя тужилац тужени сведок окривљени судија
     appelant appelante intimé intimée requérant requérante demandeur demanderesse défendeur défenderesse
@@ -103,7 +108,7 @@ _TITLES = frozenset(
 )
 # The seat of a court belongs to the law, not to a person.
 _COURT_BEFORE = re.compile(
-    r"(?i:\b(?:tribunal|tribunaux|cour|juridiction|barreau|conseil|juzgado|audiencia|corte|foro|comarca|sąd|sądu|sądem|okręgow\w+|rejonow\w+|rechtbank|gerechtshof|sud|suda|prefecture|préfecture|parquet|procura|fiscalía|tribunale)\b[^.;\n,]{0,40}? (?:de |d['’]|du |des |di |del |da |do |te |w |we |u |en |in |van ))\Z"
+    r"(?i:\b(?:tribunal|tribunaux|cour|juridiction|barreau|conseil|juzgado|audiencia|corte|foro|comarca|sąd|sądu|sądem|okręgow\w+|rejonow\w+|rechtbank|gerechtshof|sud|suda|prefecture|préfecture|parquet|procura|fiscalía|tribunale)\b(?: (?:d['’]appel|judiciaire|correctionnel|administratif|régional|civil[e]?|penal|social|mercantil|laboral|provincial|okręgow\w+|rejonow\w+|apelacyjn\w+|superior|supremo|de (?:grande instance|commerce|police|primera instancia|lo \w+|justiça|apelación)|di (?:appello|cassazione)|n[º°o.]{1,2} ?\d+|\d+)){0,4} (?:de |d['’]|du |des |di |del |da |do |te |w |we |u |en |in |van ))\Z"
 )
 # A finite verb after the first word of a sentence: that word is its subject.
 _VERB = re.compile(
@@ -135,10 +140,10 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
     opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
     for piece in _PIECE.finditer(text, start, end):
         word = piece.group().casefold().strip(".")
-        if word in _NEVER:
+        if word in _NEVER and not (word in _ALSO_NAMES and begin is not None):
             break
         first = piece.start() == start and opens and word in _DOCUMENT_WORDS
-        known = begin is None and _is_known(word) and not _is_cued(text, piece.start())
+        known = begin is None and _is_known(text, piece, end) and not _is_cued(text, piece.start())
         if word in _TITLES or first or known:
             yield from _judge(text, begin, last)
             begin = None
@@ -153,6 +158,8 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
     if start is None or not any(c.isalpha() for c in text[start:end]):
         return
     cued = _is_cued(text, start)
+    if all(piece.casefold() in _DOCUMENT_WORDS for piece in _PIECE.findall(text, start, end)):
+        return
     words = len(_PIECE.findall(text, start, end))
     if words == 1 and not cued:
         opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
@@ -168,17 +175,19 @@ def _is_cued(text: str, start: int) -> bool:
     return _CUE.search(text, max(0, start - 24), start) is not None
 
 
-def _is_known(folded: str) -> bool:
-    """Return True for a word that no name begins with."""
-    return (
+def _is_known(text: str, piece: re.Match[str], end: int) -> bool:
+    """Return True for a word that no name begins with: Milan, Christian and Julio are also first names."""
+    folded = piece.group().casefold().strip(".")
+    if (
         folded in INSTITUTION_WORDS
         or folded in LEGAL_FORMS
-        or folded in JURISDICTIONS
-        or folded in PLACES
-        or folded in DEMONYMS
-        or folded in TIME_WORDS
         or any(folded.startswith(stem) or folded.endswith(stem) for stem in INSTITUTION_STEMS)
-    )
+    ):
+        return True
+    if not any(folded in known for known in (JURISDICTIONS, PLACES, DEMONYMS, TIME_WORDS)):
+        return False
+    following = _FIRST_NAME_OF.match(text, piece.end(), end)
+    return following is None or following.group(1).casefold() in _NEVER
 
 
 def _is_heading(text: str, start: int, end: int) -> bool:
@@ -186,4 +195,5 @@ def _is_heading(text: str, start: int, end: int) -> bool:
     if not text[start:end].isupper():
         return False
     line = text[text.rfind("\n", 0, start) + 1 : (text.find("\n", end) + 1 or len(text) + 1) - 1]
-    return line.isupper() and len(line.split()) >= 4
+    names_party = ":" in line or any(word.casefold() in _TITLES for word in _PIECE.findall(line))
+    return line.isupper() and len(line.split()) >= 4 and not names_party

@@ -20,7 +20,9 @@ _CANDIDATE_ZH = re.compile(rf"(?<=[{HAN}])(?=\+){_NUMBER}(?!{SPACED_WORD}|[%â‚¬Â
 # A number that a line end cuts, and one that is said aloud.
 _BROKEN = re.compile(r"(?<![\w.])\+\d{1,3}(?:[ .-]?\d){3,9}[ .-]?\n(?:[ .-]?\d){3,9}(?![\d.,/-]*\d|\w)")
 _DIGIT = r"(?:oh|zero|nought|one|two|three|four|five|six|seven|eight|nine|(?:double|triple|treble) (?:oh|zero|nought|one|two|three|four|five|six|seven|eight|nine))"
-_SPOKEN = re.compile(rf"(?i)(?<!\w){_DIGIT}(?:,? ?[ -]{_DIGIT}){{5,16}}(?!\w)")
+_SPOKEN = re.compile(
+    rf"(?i)(?<!\w)(?!one,? two,? three|two,? three,? four|three,? four,? five){_DIGIT}(?:,? ?[ -]{_DIGIT}){{5,16}}(?!\w)"
+)
 _CHINESE = re.compile(r"(?<![\dA-Za-z])1[3-9]\d[\d*xX]{4}\d{4}(?!\d)|(?<!\d)0\d{2,3}-[2-9]\d{6,7}(?!\d)")
 # Nothing else is written like this, so the number need not be a valid one.
 _AMERICAN = re.compile(

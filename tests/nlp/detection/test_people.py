@@ -44,7 +44,8 @@ def test_a_title_is_no_part_of_a_name() -> None:
 @pytest.mark.parametrize(
     ("text", "surface", "kind", "contradicted"),
     [
-        ("put the BINS out", "BINS", "QUANTITY", True),
+        ("see\nMUST PUT THE BINS OUT", "BINS", "QUANTITY", True),
+        ("In 2010 ATS Vermani was noted", "ATS Vermani", "QUANTITY", False),
         ("paid 40 pounds", "40 pounds", "QUANTITY", False),
         ("He founded the lotto syndicate", "lotto syndicate", "ORGANIZATION", True),
         ("said Mr Fetherstone-\nhaugh", "haugh", "PERSON", False),

@@ -193,7 +193,7 @@ def test_roles_are_listed_from_the_most_protected_on(first: str, second: str) ->
     ("text", "name", "role"),
     [
         ("représentée par Me Aurèle Cazeneuve, avocat", "Aurèle Cazeneuve", "counsel"),
-        ("Mme Solange Trévidic, conseillère, a siégé", "Solange Trévidic", "judge"),
+        ("Mme Solange Trévidic, conseillère à la cour, a siégé", "Solange Trévidic", "judge"),
         ("le témoin Yann Guernevel a dit", "Yann Guernevel", "witness"),
         ("l'appelante Solange Trévidic soutient", "Solange Trévidic", "party"),
         ("la victime Solange Trévidic est", "Solange Trévidic", "victim"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lexveil.nlp.detection.detector import Detector
 from lexveil.nlp.masking.anonymize import anonymize_text
 from lexveil.nlp.masking.evidence import find_unsupported
 from lexveil.nlp.masking.mask import mask_text, unkeyed_seed
@@ -68,3 +69,33 @@ def test_a_masked_persons_name_is_kept_in_no_company() -> None:
     checked = anonymize_text(text, spans, COURT, scope)
     assert "Birtwistle" not in checked.text
     assert checked.text.endswith("Mills Ltd in Leeds.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The witness Mrs Ruth Kelly spoke. Kelly's evidence was long; Mr Bell's claim was dismissed.",
+        "Mr Turner claims otherwise, and so does Ms Anna Bell's letter.",
+        "Witness for the Plaintiff: Sunita Verma.",
+        "Relator Ruth Ostrom alleges that the hospital billed twice.",
+        "The complainant told mr. Sunil Vermani the date.",
+    ],
+)
+def test_people_whose_names_look_like_law_or_office_are_masked_in_court_publication(text: str) -> None:
+    names = (
+        "Kelly",
+        "Bell",
+        "Turner",
+        "Anna",
+        "Sunita",
+        "Verma",
+        "Ravi",
+        "Nairan",
+        "Ostrom",
+        "Sunil",
+        "Vermani",
+    )
+    spans = Detector.load("light").detect(text)
+    scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed, "en")
+    shown = anonymize_text(text, spans, COURT, scope).text
+    assert [name for name in names if name in shown] == []
