@@ -16,6 +16,12 @@ from pathlib import Path
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 
 _TIMEOUT_SECONDS = 60
+_ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "TESSDATA_PREFIX")
+
+
+def list_environment() -> dict[str, str]:
+    """Return what a program gets of this process's environment, which may hold a key."""
+    return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
 def run(command: Sequence[str], data: bytes, suffix: str, limits: Limits) -> str:
@@ -42,7 +48,7 @@ def run(command: Sequence[str], data: bytes, suffix: str, limits: Limits) -> str
             subprocess.run(
                 [program, *command[1:], source.name],
                 cwd=folder,
-                env={**os.environ, "HOME": folder, "LC_ALL": "C.UTF-8"},
+                env={**list_environment(), "HOME": folder, "LC_ALL": "C.UTF-8"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.DEVNULL,

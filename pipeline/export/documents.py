@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ USUAL_COLUMNS = ("doc_id", "text", "label", "split")
 _LEAST = 3  # characters of an original that is looked for in a name
 _MASK = "masked"
 _UNSAFE = re.compile(r"[^\w.()+,' -]+")
-_LONGEST_NAME = 120
+_LONGEST_NAME = 200  # bytes: file systems take 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,10 @@ def mask_name(name: str, replacements: Sequence[Replacement]) -> str:
 
     A name may say who the parties are. Only words that masking found in the text are known to be personal.
     """
-    words = {
-        word
-        for one in replacements
-        for word in (one.original, *re.findall(r"\w+", one.original))
-        if len(word) >= _LEAST
-    }
+    # Some systems write names with their accents apart.
+    name = unicodedata.normalize("NFC", name)
+    originals = [unicodedata.normalize("NFC", one.original) for one in replacements]
+    words = {word for one in originals for word in (one, *re.findall(r"\w+", one)) if len(word) >= _LEAST}
     if not words:
         return name
     pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
@@ -112,9 +111,9 @@ class FileNames:
 
     def give(self, name: str, suffix: str) -> str:
         """Return the name of the file of a document: its own, with another suffix if it has not that one."""
-        clean = _UNSAFE.sub("_", name).strip(" .") or "document"
+        clean = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(" .") or "document"
         stem = clean[: -len(suffix)] if clean.lower().endswith(suffix) else clean
-        stem = stem[:_LONGEST_NAME].strip(" .") or "document"
+        stem = stem.encode()[:_LONGEST_NAME].decode(errors="ignore").strip(" .") or "document"
         number, found = 1, f"{stem}{suffix}"
         while found.lower() in self._taken:
             number += 1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Generator, Iterable, Iterator, 
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lexveil.nlp.readers import UnreadableError, read_content, read_documents
+from lexveil.nlp.readers import UnreadableError, isolation
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.export import annotations, docx, pdf, tables
 from lexveil.pipeline.export.documents import (
@@ -70,11 +70,13 @@ def export_documents(
         in the folder, or its text has changed), `not_redacted` (something that was masked would be left).
 
     Raises:
-        SourceError: an unknown kind or column, no originals, or the target exists or cannot be written.
+        SourceError: an unknown kind or column, no originals, or the target exists, cannot be written, or
+            holds or is in what must not be replaced: the workspace, the originals, the current folder.
     """
     _check(kind, columns, originals)
     counts: Counter[str] = Counter()
     documents = _count(iter_masked(workspace), counts)
+    target = _locate(workspace, target, originals)
     with _open_target(target, kind in _FOLDERS, overwrite) as place:
         if kind in _TABLES:
             _TABLES[kind](documents, place, columns)
@@ -95,6 +97,19 @@ def _check(kind: str, columns: Sequence[str], originals: Path | None) -> None:
         raise SourceError(f"there is no column {unknown[0]!r}; there are {', '.join(COLUMNS)}")
     if kind in _OWN_FORMATS and (originals is None or not originals.is_dir()):
         raise SourceError(f"an export as {kind} needs the original files: name their folder with --originals")
+
+
+def _locate(workspace: Workspace, target: Path, originals: Path | None) -> Path:
+    """Return where a target is; refuse one whose replacement would delete more than an export."""
+    found = target.resolve()
+    kept = [one.resolve() for one in (workspace.root, originals) if isinstance(one, Path)]
+    if any(found.is_relative_to(one) for one in kept) or any(
+        one.is_relative_to(found) for one in (*kept, Path.cwd().resolve())
+    ):
+        raise SourceError(
+            f"{target} overlaps the workspace, the originals or the current folder; name another place"
+        )
+    return found
 
 
 def _count(documents: Iterable[MaskedDocument], counts: Counter[str]) -> Iterator[MaskedDocument]:
@@ -125,7 +140,12 @@ def _write_own_format(
         if path is None:
             counts["no_original"] += 1
             continue
-        redacted = _redact(workspace, document, path.read_bytes(), text, kind)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            counts["no_original"] += 1
+            continue
+        redacted = _redact(workspace, document, content, text, kind)
         if redacted is None:
             counts["not_redacted"] += 1
         else:
@@ -138,15 +158,13 @@ def _index_originals(workspace: Workspace, folder: Path, suffixes: Container[str
     limits = reader_limits(workspace.settings.ingest)
     files: dict[bytes, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if (
-            path.suffix.lower() not in suffixes
-            or not path.is_file()
-            or path.stat().st_size > limits.max_bytes
-        ):
+        if path.suffix.lower() not in suffixes:
             continue
-        with suppress(UnreadableError):
-            first = next(read_documents(path, limits))
-            if first.text is not None:
+        with suppress(UnreadableError, OSError):
+            if not path.is_file() or path.stat().st_size > limits.max_bytes:
+                continue
+            first = next(isolation.read_documents(path, limits), None)
+            if first is not None and first.text is not None:
                 files[_digest(first.text)] = path
     return files
 
@@ -166,14 +184,14 @@ def _redact(
         redacted = _OWN_FORMATS[kind](content, redaction)
         if redacted is None:
             return None
-        again = read_content(f"export.{kind}", redacted, reader_limits(workspace.settings.ingest))
-    except UnreadableError:
-        return None
+        limits = reader_limits(workspace.settings.ingest)
+        again = [one.text for one in isolation.read_content_documents(f"export.{kind}", redacted, limits)]
     except Exception:
         # A file of another format, or one that its reader bears and another library does not: its exception
         # may quote text.
         return None
-    return None if redaction.leaks(again) else redacted
+    texts = [text for text in again if text is not None]
+    return None if len(texts) != 1 or redaction.leaks(texts[0]) else redacted
 
 
 @contextmanager
@@ -190,9 +208,7 @@ def _open_target(target: Path, is_folder: bool, overwrite: bool) -> Generator[Pa
         else:
             os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield place
-        if target.is_dir():
-            shutil.rmtree(target)
-        place.replace(target)
+        _replace(target, place)
     except OSError:
         raise SourceError(f"cannot write {target}") from None
     finally:
@@ -200,3 +216,18 @@ def _open_target(target: Path, is_folder: bool, overwrite: bool) -> Generator[Pa
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)
+
+
+def _replace(target: Path, place: Path) -> None:
+    """Put what was written in the place of a target, which is deleted last."""
+    if not target.is_dir():
+        place.replace(target)
+        return
+    aside = place.with_name(f"{place.name}.old")
+    target.rename(aside)
+    try:
+        place.rename(target)
+    except OSError:
+        aside.rename(target)
+        raise
+    shutil.rmtree(aside)

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+import shutil
 import stat
+import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
@@ -380,8 +382,49 @@ def test_names_are_safe_and_given_once() -> None:
     given = [
         names.give(name, ".txt") for name in ("a.txt", "A.TXT", "../a", "x" * 300, "\0", "con/.", "b.docx")
     ]
-    assert given == ["a.txt", "A-2.txt", "_a.txt", f"{'x' * 120}.txt", "_.txt", "con_.txt", "b.docx.txt"]
+    assert given == ["a.txt", "A-2.txt", "_a.txt", f"{'x' * 200}.txt", "_.txt", "con_.txt", "b.docx.txt"]
     assert mask_name("nothing.txt", ()) == "nothing.txt"
+    assert len(names.give("\u738b" * 300, ".docx").encode()) <= 255
+
+
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_a_name_is_masked_however_its_accents_are_written(is_apart: bool) -> None:
+    person = unicodedata.normalize("NFC" if is_apart else "NFD", "Zo\u00eb M\u00fcller")
+    name = unicodedata.normalize("NFD" if is_apart else "NFC", person)
+    _, found = mask_names(person, {person: "[PERSON_1]"})
+    assert mask_name(f"letter of {name}.txt", found) == "letter of masked.txt"
+    assert mask_name(f"{name.split()[1]}.txt", found) == "masked.txt"
+
+
+def test_only_an_export_is_replaced(
+    workspace: Workspace, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "work" / "inner"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    (tmp_path / "link").symlink_to(workspace.root)
+    before = sorted(folder.parent.rglob("*"))
+    for target in (
+        Path(), Path(".."), inner.parent, workspace.root, workspace.root.parent, workspace.root / "masked",
+        folder, folder / "order Oberholzer.docx", tmp_path / "link", Path("/"),
+    ):  # fmt: skip
+        with pytest.raises(SourceError, match="name another place"):
+            export_documents(workspace, target, "docx", originals=folder, overwrite=True)
+    assert sorted(folder.parent.rglob("*")) == before
+    (inner / "out").mkdir()
+    (inner / "out" / "old").write_text("old")
+    export_documents(workspace, Path("out"), "docx", originals=folder, overwrite=True)
+    assert [path.name for path in inner.iterdir()] == ["out"]
+    assert [path.name for path in (inner / "out").iterdir()] == ["order masked.docx"]
+
+
+def test_an_original_that_cannot_be_read_is_none(workspace: Workspace, folder: Path, tmp_path: Path) -> None:
+    originals = tmp_path / "originals"
+    shutil.copytree(folder, originals)
+    (originals / "loop.docx").symlink_to(originals / "loop.docx")
+    (originals / "a.docx").write_bytes(b"PK broken")
+    counts = export_documents(workspace, tmp_path / "out", "docx", originals=originals)
+    assert counts["documents"] == 1
 
 
 def test_in_scripts_without_spaces_a_name_has_no_edges() -> None:
@@ -442,6 +485,11 @@ def redact_by_names(data: bytes, original: str, masks: dict[str, str]) -> bytes 
 
 
 def make_redaction(original: str, masks: dict[str, str]) -> Redaction:
+    masked, found = mask_names(original, masks)
+    return Redaction(original, masked, found)
+
+
+def mask_names(original: str, masks: dict[str, str]) -> tuple[str, list[Replacement]]:
     masked, found = original, list[Replacement]()
     for number, (name, mask_) in enumerate(masks.items(), 1):
         place = original.index(name)
@@ -453,7 +501,7 @@ def make_redaction(original: str, masks: dict[str, str]) -> Redaction:
                 place + len(name), 1.0, "x",
             )
         )  # fmt: skip
-    return Redaction(original, masked, found)
+    return masked, found
 
 
 def test_what_no_reader_sees_is_not_in_a_pdf(tmp_path: Path) -> None:
