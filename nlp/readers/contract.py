@@ -139,12 +139,14 @@ class Content:
         parts: The documents inside of it; an iterator for a large container.
         notes: What the text does not show, counted.
         fields: Facts that the format states, such as court, date, number and parties.
+        is_archive: True if the parts have nothing to do with one another, as those of a mailbox.
     """
 
     text: str = field(repr=False)
     parts: Iterable[Part] = field(default=(), repr=False)
     notes: Mapping[Note, int] = field(default_factory=dict[Note, int])
     fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    is_archive: bool = False
 
 
 _PART_MARK = re.compile("(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1")  # no text has these characters

@@ -137,7 +137,8 @@ class Reading:
         notes: What the text does not show, counted.
         fields: Facts that the format states, such as court, date, number and parties.
         belongs_to: Name of the outermost document that contains this one, such as the message of an
-            attachment; None if it is not inside of another document. An archive is no document.
+            attachment; None if it is not inside of another document. An archive is no document. Of a
+            container without a text, such as a portfolio, the first document counts as the outermost.
     """
 
     name: str = field(repr=False)
@@ -330,11 +331,18 @@ class _Walk:
         self, node: _Node, content: Content, name: str, below: str, outer: str | None
     ) -> Iterator[Reading]:
         is_empty = True
+        first: str | None = None
         if content.notes:
             yield Reading(name, notes=dict(content.notes), belongs_to=outer)
         for one in node.inside:
             is_empty = False
-            yield from self.list_readings(one, below, outer)
+            for reading in self.list_readings(one, below, outer):
+                if outer is not None or content.is_archive:
+                    yield reading
+                    continue
+                yield reading if first is None else replace(reading, belongs_to=first)
+                if first is None and reading.text is not None:
+                    first = reading.name
         if is_empty:
             yield Reading(name, reason=Reason.empty, belongs_to=outer)
 

@@ -30,7 +30,7 @@ def read(data: bytes, limits: Limits) -> Content:
     data = data.lstrip(b"\r\n")
     if not is_mbox(data):
         raise UnreadableError(Reason.wrong_suffix)
-    return Content("", _iter_messages(data))
+    return Content("", _iter_messages(data), is_archive=True)
 
 
 def _iter_messages(data: bytes) -> Iterator[Part]:

@@ -42,7 +42,7 @@ def read(data: bytes, limits: Limits) -> Content:
     members = [entry for entry in entries if _is_document(entry)]
     skipped = len(entries) - len(members)
     notes = {Note.unread_member: skipped} if skipped else {}
-    return Content("", _iter_members(archive, members, limits), notes)
+    return Content("", _iter_members(archive, members, limits), notes, is_archive=True)
 
 
 def _is_document(entry: zipfile.ZipInfo) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
+import pypdfium2
 import pytest
 
 from lexveil.nlp.readers import Limits, Note, Reading, Reason, read_documents
@@ -93,3 +96,35 @@ def test_what_is_refused_beforehand_is_not_read(tmp_path: Path) -> None:
     assert [reading.reason for reading in found] == [None, Reason.crashed, None]
     assert found[0].text is not None
     assert "[attachment not read: crashed]" in found[0].text
+
+
+def test_what_a_container_without_text_holds_is_one_unit(listed: Callable[..., list[Reading]]) -> None:
+    """The files of a portfolio belong together as attachments do; those of an archive do not."""
+    inner = zip_files({"b.txt": b"Second.", "c.txt": b"Third."})
+    data = portfolio({"x.bin": b"?", "a.txt": b"First.", "d.zip": inner})
+    found = listed("portfolio.pdf", data)
+    assert [(one.name, one.belongs_to) for one in found if one.text is not None] == [
+        ("a.txt", None),
+        ("d.zip/b.txt", "a.txt"),
+        ("d.zip/c.txt", "a.txt"),
+    ]
+    assert [one.belongs_to for one in listed("d.zip", inner)] == [None, None]
+
+
+def zip_files(files: dict[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return made.getvalue()
+
+
+def portfolio(files: dict[str, bytes]) -> bytes:
+    """A PDF whose only page is empty."""
+    document = pypdfium2.PdfDocument.new()
+    document.new_page(200, 200)
+    for name, data in files.items():
+        document.new_attachment(name).set_data(data)
+    made = io.BytesIO()
+    document.save(made)
+    return made.getvalue()
