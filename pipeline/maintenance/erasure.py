@@ -17,7 +17,7 @@ from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.models.saved import ERASURES, list_models
 from lexveil.pipeline.records import now
 from lexveil.pipeline.sources.documents import is_gone
-from lexveil.pipeline.sources.plan import list_erased_ids, rewrite_plans
+from lexveil.pipeline.sources.plan import list_erased_ids, read_plans, rewrite_plans
 from lexveil.pipeline.sources.scheduled import drop_scheduled_sources
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import DocumentIds, read_raw
@@ -227,14 +227,31 @@ def _list_tombstones(workspace: Workspace, doc_ids: Sequence[str]) -> list[str]:
     """List the tombstones of documents, which follow from owner and content, not from the id.
 
     The id of a document that an earlier version took in is that of its content, which others may have too. A
-    document whose key is gone has its tombstones from an earlier try.
+    document whose key is gone has its tombstones from an earlier try. A document of a file has one for its
+    place too: a later version may read another text there.
     """
     ids, wanted = DocumentIds(workspace.keys), set(doc_ids)
     by_shard: dict[int, list[str]] = defaultdict(list)
     for row in workspace.catalogue.read().select(["doc_id", "shard"]).to_pylist():
         if row["doc_id"] in wanted:
             by_shard[row["shard"]].append(row["doc_id"])
-    return [
+    files = {
+        item_id
+        for items in (read_plans(workspace) if wanted else ())
+        for item_id, item in items.items()
+        if item is not None and item.piece is None
+    }
+    places = [
+        ids.place(row["item"], row["source_key"])
+        for shard in by_shard
+        for row in tables.add_missing_columns(
+            tables.read_part(tables.part_path(workspace.raw, shard)), tables.RAW
+        )
+        .select(["doc_id", "item", "source_key"])
+        .to_pylist()
+        if row["doc_id"] in wanted and row["item"] in files
+    ]
+    return places + [
         tombstone
         for shard, inside in by_shard.items()
         for document in read_raw(workspace, shard, inside)

@@ -126,7 +126,8 @@ def ingest_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     counts = {"quarantined": len(rejected)}
     reasons = count_names(entry.reason for entry in rejected)
     counts |= {CountKind.QUARANTINE.key(reason): n for reason, n in reasons.items()}
-    return _write_raw(workspace, keys, shard, documents, counts, notes, gone)
+    files = {item_id for item_id, item in items.items() if item is not None and item.piece is None}
+    return _write_raw(workspace, keys, shard, documents, counts, notes, gone, files)
 
 
 def _find_gone_items(workspace: Workspace, index: int, items: Mapping[str, SourceItem | None]) -> set[str]:
@@ -164,15 +165,19 @@ def _write_raw(
     counts: dict[str, int],
     notes: Counter[str],
     gone: set[str],
+    files: set[str],
 ) -> ShardResult:
-    """Write the part of a shard: the new documents, and those of the old part whose items are gone."""
+    """Write the part of a shard: the new documents, and those of the old part whose items are gone.
+
+    `files` are the ids of the items that are files of documents.
+    """
     ids = DocumentIds(keys)
     entries, changed = _identify(workspace, ids, found)
     unique: dict[str, _Entry] = {}
     for entry in entries:
         if entry.doc_id not in unique or entry.variant < unique[entry.doc_id].variant:
             unique[entry.doc_id] = entry
-    kept_out_by = {entry.doc_id: ids.kept_out_by(entry.owner, entry.content) for entry in unique.values()}
+    kept_out_by = _list_tombstones(keys, ids, unique, files)
     tombstones = keys.erased_ids([name for names in kept_out_by.values() for name in names])
     kept = [entry for entry in unique.values() if tombstones.isdisjoint(kept_out_by[entry.doc_id])]
     former = _read_former_rows(workspace, shard.index) if gone else []
@@ -195,6 +200,22 @@ def _write_raw(
         if now := doc_ids.intersection(entry.doc_id for entry in kept):
             counts[name] = len(now)
     return tables.write_part(workspace.raw, shard, table, counts)
+
+
+def _list_tombstones(
+    keys: KeyStore, ids: DocumentIds, unique: Mapping[str, _Entry], files: set[str]
+) -> dict[str, list[str]]:
+    """List the tombstones that keep each document out."""
+    source_key = keys.purpose_key("source-id")
+    parts = {doc_id for doc_id, entry in unique.items() if entry.source.belongs_to is not None}
+    new = parts - set(keys.existing_keys(sorted(parts)))
+    found: dict[str, list[str]] = {}
+    for doc_id, entry in unique.items():
+        found[doc_id] = ids.kept_out_by(entry.owner, entry.content, doc_id in new)
+        if entry.item in files:
+            place = content_id(source_key, entry.source.source_id.encode())
+            found[doc_id].append(ids.place(entry.item, place))
+    return found
 
 
 def _identify(

@@ -70,13 +70,29 @@ class DocumentIds:
         """
         return [content] if owner is None else [self._combine(owner, content), self._combine("", content)]
 
-    def kept_out_by(self, owner: str | None, content: str) -> list[str]:
+    def place(self, item: str, source_key: str) -> str:
+        """Return the tombstone of a document inside of a file, whatever text is read there.
+
+        Args:
+            item: id of the source item, which is another one if the file changes.
+            source_key: keyed digest of the document's id in its source.
+        """
+        return self._combine(f"{item}@", source_key)
+
+    def kept_out_by(self, owner: str | None, content: str, is_new_part: bool = False) -> list[str]:
         """Return the tombstones that keep the document out.
+
+        Args:
+            owner: id of the owner; None: the document is its own owner.
+            content: digest of the content.
+            is_new_part: nobody names its owner, which is the document that contains it, and the workspace
+                does not hold it: the owner that it was erased with may have had another text.
 
         That of a content without an owner keeps it out whoever brings it: earlier versions of Lexveil left no
         others, and a document that was erased must not come back because its records now name an owner.
         """
-        return [content, self._combine(owner or "", content)]
+        stones = [content, self._combine(owner or "", content)]
+        return [*stones, self._combine("", content)] if is_new_part else stones
 
     def _combine(self, owner: str, content: str) -> str:
         return content_id(self._pair, f"{owner}:{content}".encode())

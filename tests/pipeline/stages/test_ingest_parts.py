@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lexveil.nlp.readers import Reading, isolation
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.records import CountKind
 from lexveil.pipeline.reports.review_page import write_reviews
-from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.settings import IngestSettings, Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.workspace.documents import read_origins, read_quarantine, read_raw
@@ -134,6 +137,49 @@ def test_one_attachment_is_erased_alone(folder: Path, named: str) -> None:
     ingest(workspace, [folder])
     assert len(erase(workspace, named.format(folder=folder.resolve())).doc_ids) == 1
     assert len(rows(workspace)) == 4
+
+
+def test_an_erased_attachment_stays_out_when_its_message_is_read_otherwise(folder: Path) -> None:
+    """As by a later version, which reads an attachment that this one does not: the message's text changes."""
+    workspace = open_workspace(folder)
+    ingest(workspace, [folder])
+    assert len(erase(workspace, "letter.eml/a.txt").doc_ids) == 1
+    letter = (folder / "letter.eml").read_bytes()
+    (folder / "letter.eml").write_bytes(letter.replace(b"b.xyz", b"b.txt"))
+    ingest(workspace, [folder])
+    found = rows(workspace)
+    assert "not read" not in found["See what is attached."]["text"]
+    assert "A first text." not in found
+
+
+def test_an_erased_attachment_stays_out_when_it_is_read_otherwise(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = open_workspace(folder)
+    ingest(workspace, [folder])
+    assert len(erase(workspace, "letter.eml/a.txt").doc_ids) == 1
+    read = isolation.read_documents
+
+    def read_better(*arguments: Any) -> Iterator[Reading]:
+        for reading in read(*arguments):
+            yield replace(reading, text=reading.text and f"{reading.text} More of it.")
+
+    monkeypatch.setattr(isolation, "read_documents", read_better)
+    later = workspace.settings.model_copy(update={"ingest": IngestSettings(max_file_bytes=1 << 25)})
+    ingest(workspace.with_settings(later), [folder])
+    assert "See what is attached." in rows(workspace)
+    assert not [text for text in rows(workspace) if text.startswith("A first text.")]
+
+
+def test_the_same_attachment_of_another_message_is_not_erased_with_it(folder: Path) -> None:
+    (folder / "copy.eml").write_bytes(bytes(mail("Another letter.", a_txt=b"A first text.")))
+    workspace = open_workspace(folder)
+    ingest(workspace, [folder])
+    assert len(erase(workspace, "letter.eml/a.txt").doc_ids) == 1
+    later = workspace.settings.model_copy(update={"ingest": IngestSettings(max_file_bytes=1 << 25)})
+    ingest(workspace.with_settings(later), [folder])
+    found = rows(workspace)
+    assert found["A first text."]["owner"] == found["Another letter."]["doc_id"]
 
 
 def test_facts_that_a_format_states_are_sealed_with_the_document(folder: Path) -> None:
