@@ -16,9 +16,11 @@ import pickle
 import resource
 import signal
 import struct
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,7 +88,9 @@ def main() -> None:
     while head := requests.read(LENGTH.size):
         request = requests.read(*LENGTH.unpack(head))
         call, arguments, limits, most = pickle.loads(request)  # noqa: S301 - the parent is trusted
-        _limit_memory(base + limits.max_memory)
+        _limit(resource.RLIMIT_DATA, base + limits.max_memory)
+        # Of the files that programs write: each is ended at this size.
+        _limit(resource.RLIMIT_FSIZE, max(limits.max_bytes, limits.max_text_bytes) + 1)
         answer = _Answer(requests, answers, limits.max_seconds, most)
         outcome, content = answer.give(call, arguments)
         if outcome == END and _measure_memory() > base + limits.max_memory // _MOST_KEPT:
@@ -105,6 +109,8 @@ def _silence() -> None:
 def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_ORPHAN_CHECK_SECONDS)
+    with suppress(OSError):
+        Path(tempfile.gettempdir()).rmdir()  # that of this process; not removed if anything is in it
     os._exit(1)
 
 
@@ -116,11 +122,11 @@ def _measure_memory() -> int:
         return 0
 
 
-def _limit_memory(size: int) -> None:
-    # Data, not the address space: threads and allocators reserve much more of the latter than they use.
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+def _limit(what: int, size: int) -> None:
+    # Of memory, data, not the address space: threads and allocators reserve much more of that than they use.
+    _, hard = resource.getrlimit(what)
     most = size if hard == resource.RLIM_INFINITY else min(size, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    resource.setrlimit(what, (most, hard))
 
 
 class _Answer:
@@ -164,7 +170,13 @@ class _Answer:
 
     def _add(self, item: object) -> bool:
         """Add what was yielded to the frame; return False if no more is wanted."""
-        pickle.dump(item, self._frame)
+        start = self._frame.tell()
+        try:
+            pickle.dump(item, self._frame)
+        except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
+            self._frame.seek(start)
+            self._frame.truncate()
+            pickle.dump(Reason.broken, self._frame)  # it costs itself, not what follows
         self._items += 1
         return self._flush() if self._items >= self._most or self._frame.tell() > _FRAME_BYTES else True
 

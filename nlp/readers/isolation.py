@@ -15,9 +15,11 @@ import io
 import os
 import pickle
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -175,6 +177,8 @@ class _Process:
             if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
         }
         self._owner = os.getpid()
+        # For files of its programs, which would stay if it is killed.
+        environment["TMPDIR"] = self._folder = tempfile.mkdtemp(prefix="lexveil-")
         self._popen = subprocess.Popen(
             [sys.executable, "-P", "-m", "lexveil.nlp.readers.child"],  # no code of the working folder
             stdin=subprocess.PIPE,
@@ -246,6 +250,7 @@ class _Process:
         if self._popen.stdout is not None:
             self._popen.stdout.close()
         self._popen.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _stop(self) -> None:
         """Tell the process that no more is wanted."""

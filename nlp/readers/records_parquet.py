@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from lexveil.nlp.readers.contract import Reason, UnreadableError
 
 _BATCH_ROWS = 64
+_PLAIN = frozenset({str, bytes, bool, int, float, date, datetime, time, timedelta, Decimal, UUID})
 
 
 def check_head(head: bytes) -> None:
@@ -93,6 +97,22 @@ def _find_groups(file: Any, first: int, count: int) -> tuple[list[int], int]:
 def _convert_row(single: Any) -> Mapping[str, object] | Reason:
     """Convert a batch of one row. A string that is not UTF-8, or a date out of range, costs only its row."""
     try:
-        return single.to_pylist()[0]
-    except (ValueError, OverflowError):
+        return {str(name): _convert_value(value) for name, value in single.to_pylist()[0].items()}
+    except (ValueError, OverflowError, RecursionError):
         return Reason.broken
+
+
+def _convert_value(value: Any) -> object:
+    """Convert a value to plain data, which alone leaves the process of the readers."""
+    kind = type(value)
+    if kind in (datetime, time) and value.tzinfo is not None:
+        # Arrow gives the zone as an object. A time of day without a date has no offset.
+        offset = value.utcoffset()
+        return value.isoformat() if offset is None else value.replace(tzinfo=timezone(offset))
+    if value is None or kind in _PLAIN:
+        return value
+    if kind in (list, tuple):
+        return kind(_convert_value(one) for one in value)
+    if kind is dict:
+        return {_convert_value(name): _convert_value(one) for name, one in value.items()}
+    return str(value)

@@ -11,12 +11,18 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Mapping
+from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lexveil.nlp.readers import Limits, Reason, UnreadableError, documents, isolation, records
@@ -88,6 +94,25 @@ def test_one_process_reads_many_files_and_a_call_may_be_left(tmp_path: Path) -> 
     assert reading.text == "x"
     assert len(list(inner)) == 999
     assert len(list_children() | before) <= len(before) + 1
+
+
+def test_every_value_of_a_table_comes_out(tmp_path: Path) -> None:
+    """Times of a zone ended the process, and cost every row."""
+    moment = datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+    columns = {
+        "text": pa.array(["a", "b", "c"]),
+        "filed": pa.array([moment] * 3, pa.timestamp("us", "Europe/Berlin")),
+        "sent": pa.array([1_719_828_000_000_000_000] * 3, pa.timestamp("ns", "UTC")),
+        "heard": pa.array([[{"at": moment}]] * 3, pa.list_(pa.struct([("at", pa.timestamp("s", "UTC"))]))),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    (piece,) = isolation.plan_slices(tmp_path / "a.parquet")
+    rows = isolation.read_slice(tmp_path / "a.parquet", piece)
+    found = [one for one in rows if isinstance(one, Mapping)]
+    assert [one["text"] for one in found] == ["a", "b", "c"]
+    assert [one["filed"] for one in found] == [moment] * 3
+    assert str(found[0]["filed"]) == "2024-07-01 12:00:00+02:00"
+    assert found[0]["heard"] == [{"at": moment}]
 
 
 class TestMemory:
@@ -245,6 +270,24 @@ def test_a_user_may_have_less_memory_than_the_settings_allow(tmp_path: Path) -> 
     path = _write(tmp_path / "a.txt", b"x")
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=True)
     assert done.stdout.strip() == b"['x']"
+
+
+def test_a_process_that_is_killed_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that read rare formats get the file in a folder, which the process removes if it lives."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "tmp").mkdir()
+    program = _write(tmp_path / "bin/wpd2text", b"#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    isolation._end_all()  # pyright: ignore[reportPrivateUsage]
+    path = _write(tmp_path / "a.wpd", b"\xffWPC" + bytes(600))
+    (reading,) = isolation.read_documents(path, Limits(max_seconds=0.1))  # a second by the clock
+    isolation._end_all()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.undo()
+    assert reading.reason is Reason.over_time
+    assert not [*(tmp_path / "tmp").rglob("*")]
 
 
 def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
