@@ -223,7 +223,7 @@ class _Endpoint:
         if not self.evaluation.state().ready:
             return JSONResponse({"status": "no worker"}, 503)
         largest = max(layout.keys_bytes for layout in self.heads.current.layouts.values())
-        if not await anyio.to_thread.run_sync(self.state.can_store, largest):
+        if not await self.state.call(self.state.can_store, largest, blocks=True):
             return JSONResponse({"status": "no space for keys, or no database"}, 503)
         return JSONResponse({"status": "ready"})
 

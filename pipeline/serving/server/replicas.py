@@ -26,20 +26,22 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
+import threading
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Container, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.errors import RefusalError, StateUnavailableError
 from lexveil.pipeline.serving.server.files import OPENING_SECONDS, PRIVATE, TABLES, KeyFile, KeyFolder
 from lexveil.pipeline.serving.server.quotas import Usage
-from lexveil.pipeline.serving.server.tables import SCHEMA, THREADS, Run, SqliteTables
+from lexveil.pipeline.serving.server.tables import DEADLINE, SCHEMA, THREADS, Run, SqliteTables
 from lexveil.pipeline.workspace.database import LogTable
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.privacy.database import StoreUnavailableError, parse_postgres_url, postgres_connect_args
@@ -61,6 +63,16 @@ _ALONE = 0x1E57E13  # the advisory lock
 # A caller who is told 503 comes again: nothing here waits long.
 _PAUSES = (0.1, 0.4)
 _SECONDS = 5
+_CONNECT_SECONDS = 3
+_MOST_SECONDS = 30  # of work without a deadline, such as an upload of evaluation keys
+# Of a machine that is gone nobody says so. These hold where the URL says nothing else.
+_ADDRESS = {
+    "keepalives": "1",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+    "tcp_user_timeout": str(1000 * _SECONDS),
+}
 _UPLOADS = 2  # connections for evaluation keys that are stored beside everything else
 _COPY_SECONDS = 3600  # without use; then the copy of evaluation keys is deleted
 
@@ -89,6 +101,7 @@ class SharedState:
         secret = bytes.fromhex(state_key)
         self._key = hkdf_sha256(secret, salt=None, info=b"lexveil/endpoint-state/1", length=32)
         try:
+            url = _add_keepalives(url)
             self.tables = SharedTables(url)
             self._create(folder)
             self.log = LogTable.open(url, SCHEMA_NAME)
@@ -165,13 +178,16 @@ class SharedTables:
         self._engine = sa.create_engine(
             parse_postgres_url(url),
             isolation_level="READ COMMITTED",
-            connect_args={**settings, "connect_timeout": _SECONDS, "tcp_user_timeout": 1000 * _SECONDS},
+            connect_args={**settings, "connect_timeout": _CONNECT_SECONDS},
             pool_size=THREADS,
             max_overflow=_UPLOADS,
             pool_timeout=_SECONDS,
             hide_parameters=True,
         )
         self._statements = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._thread = threading.local()
+        event.listen(self._engine, "connect", self._note, insert=True)  # before the driver's own queries
+        event.listen(self._engine, "checkout", self._note)
 
     def run(self, query: str, *values: object) -> list[Any]:
         """Run one statement, and return its rows."""
@@ -180,7 +196,7 @@ class SharedTables:
             with self._statements.connect() as connection:
                 return _execute(connection, query, values)
 
-        return _retry(run_once)
+        return self._retry(run_once)
 
     def transact(self, work: Callable[[Run], T], *, alone: bool = False) -> T:
         """Run `work` in a transaction."""
@@ -195,11 +211,47 @@ class SharedTables:
                     run("SELECT pg_advisory_xact_lock(?)", _ALONE)
                 return work(run)
 
-        return _retry(run_once)
+        return self._retry(run_once)
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+
+    def _retry(self, work: Callable[[], T]) -> T:
+        """Run `work`, and again if the connection was lost.
+
+        Raises:
+            StateUnavailableError: the database does not answer as it should, or not in time.
+        """
+        for pause in _PAUSES:
+            try:
+                with self._limit_time():
+                    return work()
+            except exc.SQLAlchemyError:
+                time.sleep(pause)
+        try:
+            with self._limit_time():
+                return work()
+        except exc.SQLAlchemyError:  # without its message, which may hold the URL, and that a password
+            raise StateUnavailableError from None
+
+    @contextmanager
+    def _limit_time(self) -> Generator[None]:
+        """Cut the connection of this thread once its time is up: a frozen database would keep both."""
+        seconds = min(_MOST_SECONDS, DEADLINE.get() - time.monotonic())
+        if seconds <= 0:
+            raise StateUnavailableError
+        self._thread.used = used = list[Any]()
+        timer = threading.Timer(seconds, _cut, [used])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _note(self, connection: Any, *_: object) -> None:
+        self._thread.used.append(connection)
 
 
 class SharedKeys(KeyFolder):
@@ -330,18 +382,16 @@ def _execute(connection: sa.Connection, query: str, values: tuple[object, ...]) 
     return list(result.all()) if result.returns_rows else []
 
 
-def _retry(work: Callable[[], T]) -> T:
-    """Run `work`, and again if the database does not answer as it should.
+def _add_keepalives(url: str) -> str:
+    parsed = parse_postgres_url(url)
+    return parsed.update_query_dict({**_ADDRESS, **parsed.query}).render_as_string(hide_password=False)
 
-    Raises:
-        StateUnavailableError: it still does not.
-    """
-    for pause in _PAUSES:
-        try:
-            return work()
-        except exc.SQLAlchemyError:
-            time.sleep(pause)
-    try:
-        return work()
-    except exc.SQLAlchemyError:  # without its message, which may hold the URL, and that a password
-        raise StateUnavailableError from None
+
+def _cut(used: list[Any]) -> None:
+    """Shut down the last of these connections, at which whoever waits for it stops."""
+    for connection in used[-1:]:
+        with (
+            suppress(OSError, connection.Error),  # it was closed meanwhile
+            socket.socket(fileno=os.dup(connection.fileno())) as line,
+        ):
+            line.shutdown(socket.SHUT_RDWR)

@@ -47,7 +47,7 @@ from lexveil.pipeline.serving.server.files import (
     load_secret,
 )
 from lexveil.pipeline.serving.server.quotas import LocalUsages, Usages
-from lexveil.pipeline.serving.server.tables import THREADS, SqliteTables, StateTables
+from lexveil.pipeline.serving.server.tables import DEADLINE, THREADS, SqliteTables, StateTables
 from lexveil.pipeline.workspace.audit_log import AuditLog
 from lexveil.pipeline.workspace.storage import write_bytes
 
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from lexveil.pipeline.serving.server.replicas import SharedState
 
 _PROBE_BYTES = 4096
+# A caller is told 503 after so long. Threads have a few seconds less, which opening a connection may take, so
+# that none of them goes on with what its caller has given up.
+_CALL_SECONDS, _THREAD_SECONDS = 9.0, 5.0
 
 T = TypeVar("T")
 
@@ -133,15 +136,26 @@ class ServerState:
                 raise EndpointError("another endpoint serves from this folder") from None
             yield
 
-    async def call(self, work: Callable[..., T], *values: Any) -> T:
-        """Call a function that uses the state: in a thread if it waits for a database.
+    async def call(self, work: Callable[..., T], *values: Any, blocks: bool = False) -> T:
+        """Call a function that uses the state: in a thread if it waits for a database, or `blocks` anyway.
 
         Raises:
+            StateUnavailableError: it took longer than anyone should wait.
             RefusalError: as the function does.
         """
-        if not self.is_shared:
+        if not (self.is_shared or blocks):
             return work(*values)
-        return await anyio.to_thread.run_sync(work, *values, limiter=self._threads)
+        token = DEADLINE.set(time.monotonic() + _THREAD_SECONDS)  # the thread has a copy of the context
+        try:
+            # Shielded: a caller that hangs up ends no work midway.
+            with anyio.fail_after(_CALL_SECONDS, shield=True):
+                return await anyio.to_thread.run_sync(
+                    work, *values, limiter=self._threads, abandon_on_cancel=True
+                )
+        except TimeoutError:
+            raise StateUnavailableError from None
+        finally:
+            DEADLINE.reset(token)
 
     def can_store(self, size: int) -> bool:
         """Return True if so many bytes can be stored, as it was in the last second; this blocks."""

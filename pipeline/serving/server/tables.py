@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +28,8 @@ SCHEMA = (
         PRIMARY KEY (tenant, head))""",
 )
 
+# Until when a shared database may be waited for here, by `time.monotonic`.
+DEADLINE: ContextVar[float] = ContextVar("DEADLINE", default=math.inf)
 THREADS = 6  # of a replica, and its connections: threads that wait for a shared database at a time
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pytest
 
-from fixtures.postgres import NoPostgres, crash, cut_connections, new_database, server
+from fixtures.postgres import NoPostgres, crash, cut_connections, frozen, new_database, server
 from fixtures.round_robin import round_robin
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
@@ -323,6 +323,21 @@ def test_a_database_that_is_restarted_costs_no_answer(
         crash(url)
         wait_until(lambda: caller.classify(session, honest.request).status_code == 200)
     assert state.tables.run("SELECT count(*) FROM sessions") == [(1,)]
+
+
+def test_a_database_that_is_frozen_keeps_no_request_and_no_thread(
+    calling: Any, open_state: Open, offer: Offer, honest: Any, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexveil.pipeline.serving.server.state._THREAD_SECONDS", 0.3)
+    state = open_state("a")
+    with calling(create_app(offer, ServerLimits(), state=state), state) as caller:
+        session = caller.open(honest.evaluation)
+        with ThreadPoolExecutor(8) as pool, frozen(url):
+            asked = [pool.submit(caller.http.get, path) for path in ("/v1/manifest", "/readyz") * 4]
+            assert {one.result(HANGS_AFTER).status_code for one in asked} == {503}
+            assert caller.http.get("/healthz").status_code == 200
+            wait_until(lambda: not any(isinstance(one, threading.Timer) for one in threading.enumerate()))
+        wait_until(lambda: caller.classify(session, honest.request).status_code == 200)
 
 
 class Alternating(httpx.BaseTransport):
