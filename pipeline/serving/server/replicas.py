@@ -24,7 +24,9 @@ Formal guarantee:
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import secrets
 import socket
 import threading
@@ -65,6 +67,9 @@ _PAUSES = (0.1, 0.4)
 _SECONDS = 5
 _CONNECT_SECONDS = 3
 _MOST_SECONDS = 30  # of work without a deadline, such as an upload of evaluation keys
+_PROBE_SECONDS = 2  # between attempts to reach a database that was not there
+# SQLSTATEs of what may go well when it is done again: connection lost, deadlock, server going down.
+_TRANSIENT = re.compile(r"08|40|57P0[123]")
 # Of a machine that is gone nobody says so. These hold where the URL says nothing else.
 _ADDRESS = {
     "keepalives": "1",
@@ -185,6 +190,7 @@ class SharedTables:
             hide_parameters=True,
         )
         self._statements = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._breaker = _Breaker()
         self._thread = threading.local()
         event.listen(self._engine, "connect", self._note, insert=True)  # before the driver's own queries
         event.listen(self._engine, "checkout", self._note)
@@ -223,17 +229,16 @@ class SharedTables:
         Raises:
             StateUnavailableError: the database does not answer as it should, or not in time.
         """
-        for pause in _PAUSES:
+        for pause in (*_PAUSES, None):
             try:
-                with self._limit_time():
+                with self._breaker.admit(), self._limit_time():
                     return work()
-            except exc.SQLAlchemyError:
-                time.sleep(pause)
-        try:
-            with self._limit_time():
-                return work()
-        except exc.SQLAlchemyError:  # without its message, which may hold the URL, and that a password
-            raise StateUnavailableError from None
+            except exc.SQLAlchemyError as error:
+                # Without its message, which may hold the URL, and that a password.
+                if pause is None or not (self._thread.used and _may_go_well(error)):
+                    raise StateUnavailableError from None
+            time.sleep(pause)
+        raise AssertionError("unreachable")
 
     @contextmanager
     def _limit_time(self) -> Generator[None]:
@@ -241,17 +246,56 @@ class SharedTables:
         seconds = min(_MOST_SECONDS, DEADLINE.get() - time.monotonic())
         if seconds <= 0:
             raise StateUnavailableError
-        self._thread.used = used = list[Any]()
+        self._thread.used = used = list[Any]()  # connections
         timer = threading.Timer(seconds, _cut, [used])
         timer.daemon = True
         timer.start()
         try:
             yield
+        except exc.TimeoutError:  # all connections are in use
+            raise
+        except exc.SQLAlchemyError:
+            self._breaker.note(bool(used))
+            raise
         finally:
             timer.cancel()
+        self._breaker.note(True)
 
     def _note(self, connection: Any, *_: object) -> None:
         self._thread.used.append(connection)
+
+
+class _Breaker:
+    """Refuses at once while the database is not there, but for one attempt to reach it every few seconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._retry_at = -math.inf  # as long as it is there
+        self._probing = False
+
+    @contextmanager
+    def admit(self) -> Generator[None]:
+        """Try to reach the database.
+
+        Raises:
+            StateUnavailableError: it was not there, and it is too early to try again.
+        """
+        with self._lock:
+            down = self._retry_at != -math.inf
+            if down and (self._probing or time.monotonic() < self._retry_at):
+                raise StateUnavailableError
+            self._probing = down
+        try:
+            yield
+        finally:
+            if down:
+                with self._lock:
+                    self._probing = False
+
+    def note(self, there: bool) -> None:
+        """Note whether the database was there."""
+        with self._lock:
+            self._retry_at = -math.inf if there else time.monotonic() + _PROBE_SECONDS
 
 
 class SharedKeys(KeyFolder):
@@ -385,6 +429,14 @@ def _execute(connection: sa.Connection, query: str, values: tuple[object, ...]) 
 def _add_keepalives(url: str) -> str:
     parsed = parse_postgres_url(url)
     return parsed.update_query_dict({**_ADDRESS, **parsed.query}).render_as_string(hide_password=False)
+
+
+def _may_go_well(error: exc.SQLAlchemyError) -> bool:
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    lost = isinstance(error, exc.OperationalError | exc.InterfaceError) and state is None
+    return lost or bool(_TRANSIENT.match(state or ""))
 
 
 def _cut(used: list[Any]) -> None:

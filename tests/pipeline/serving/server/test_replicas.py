@@ -10,12 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from fixtures.postgres import NoPostgres, crash, cut_connections, frozen, new_database, server
 from fixtures.round_robin import round_robin
@@ -26,11 +29,11 @@ from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, Retr
 from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
-from lexveil.pipeline.serving.server.errors import UnauthorizedError
+from lexveil.pipeline.serving.server.errors import StateUnavailableError, UnauthorizedError
 from lexveil.pipeline.serving.server.leakage import LeakageLedger, LeakageLimitError
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferDraft, ServingBundle, tell_time
 from lexveil.pipeline.serving.server.quotas import QuotaExceededError, QuotaLimits, Quotas
-from lexveil.pipeline.serving.server.replicas import SharedState
+from lexveil.pipeline.serving.server.replicas import SharedState, SharedTables
 from lexveil.pipeline.serving.server.sessions import (
     SessionLimits,
     SessionNotFoundError,
@@ -338,6 +341,53 @@ def test_a_database_that_is_frozen_keeps_no_request_and_no_thread(
             assert caller.http.get("/healthz").status_code == 200
             wait_until(lambda: not any(isinstance(one, threading.Timer) for one in threading.enumerate()))
         wait_until(lambda: caller.classify(session, honest.request).status_code == 200)
+
+
+def test_what_the_database_refuses_is_not_done_again(open_state: Open) -> None:
+    tables = open_state("a").tables
+    with counted("before_cursor_execute") as executed, pytest.raises(StateUnavailableError):
+        tables.run("SELECT * FROM missing")
+    assert len(executed) == 1
+
+
+def test_a_database_that_is_gone_is_looked_for_now_and_then(postgres: str) -> None:
+    folder = Path(postgres.rpartition("host=")[2])
+    link = folder.with_name(folder.name + "-link")  # of a socket, whose path must be short
+    tables = SharedTables(postgres.replace(str(folder), str(link)))
+    with counted("do_connect") as tried, ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(tables.run, "SELECT 1") for _ in range(60)]
+        assert all(isinstance(one.exception(HANGS_AFTER), StateUnavailableError) for one in asked)
+    assert len(tried) < 30
+    link.symlink_to(folder)
+    try:
+        wait_until(lambda: answers(tables))
+        with ThreadPoolExecutor(6) as pool:
+            assert all(pool.map(lambda _: answers(tables), range(12)))
+    finally:
+        tables.close()
+        link.unlink()
+
+
+@contextmanager
+def counted(name: str) -> Iterator[list[str]]:
+    """Yield a list that grows with each event of SQLAlchemy."""
+    seen: list[str] = []
+
+    def note(*_: object) -> None:
+        seen.append(name)
+
+    event.listen(sa.Engine, name, note)
+    try:
+        yield seen
+    finally:
+        event.remove(sa.Engine, name, note)
+
+
+def answers(tables: SharedTables) -> bool:
+    try:
+        return tables.run("SELECT 1") == [(1,)]
+    except StateUnavailableError:
+        return False
 
 
 class Alternating(httpx.BaseTransport):
