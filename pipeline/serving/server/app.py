@@ -139,7 +139,7 @@ class _Endpoint:
         self.access = access
         self.metrics = ServerMetrics()
         self.quotas = Quotas(state.usages, limits.quotas, limits.tenants)
-        self.leakage = LeakageLedger(state.tables)
+        self.leakage = LeakageLedger(state.tables, shared=state.is_shared)
         self.bodies = BodyReader(limits.bodies, functools.partial(state.call, self.quotas.charge_bytes))
         self.sessions = Sessions(state, limits.sessions)
         self.state = state
@@ -213,6 +213,8 @@ class _Endpoint:
                 task.cancel()
             if self.pool is not None:
                 await self.pool.close()
+            with contextlib.suppress(RefusalError):
+                await self.state.call(self.leakage.close)
 
     async def healthz(self) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -312,13 +314,13 @@ class _Endpoint:
         try:
             reply = await self._evaluate(asked, body, tenant)
         except RefusalError as error:
-            self.leakage.refund(tenant, weights, leaked)
+            with contextlib.suppress(RefusalError):  # waits for whoever writes for this tenant and head
+                await self.state.call(self.leakage.refund, tenant, weights, leaked)
             if isinstance(error, BusyError | WorkerFailedError):
                 await self.state.call(self.quotas.refund, tenant, slots)
             raise
-        with contextlib.suppress(RefusalError):
-            variation = await self.state.call(self.leakage.compute_variation, tenant, weights)
-            self.metrics.leakage.labels(tenant, head.manifest.model).set(variation)
+        variation = self.leakage.compute_variation(tenant, weights)
+        self.metrics.leakage.labels(tenant, head.manifest.model).set(variation)
         self.metrics.slots.labels(tenant).inc(slots)
         return reply
 

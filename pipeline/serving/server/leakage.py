@@ -5,8 +5,9 @@ A sealed reply differs from one that holds only the logits by a stated divergenc
 the limit. It counts tenants separately: several who work together add up what theirs tell.
 
 What is spent is written ahead, in steps of a hundredth of the limit. So open sessions are answered for a
-while on a full disk, and a server that was killed counts more than it answered, never less. Each replica
-writes its own steps, which together stay within the limit.
+while on a full disk, and a server that was killed counts more than it answered, never less. A server that
+ends returns the rest. Each replica writes its own steps, which together stay within the limit; they are far
+smaller, because replicas come and go, and a database is not a disk that fills up.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.tables import StateTables
 from lexveil.privacy.he.flooding import total_variation
 
-_STEPS = 100  # of which one is written ahead
+_STEPS, _SHARED_STEPS = 100, 10_000  # of which one is written ahead
 _ROUNDING = 1 + 1e-9
 
 
@@ -34,12 +35,15 @@ class LeakageLedger:
 
     Args:
         tables: tables of the endpoint's state.
+        shared: other servers use them, too.
     """
 
-    def __init__(self, tables: StateTables) -> None:
+    def __init__(self, tables: StateTables, *, shared: bool = False) -> None:
         self._tables = tables
+        self._steps = _SHARED_STEPS if shared else _STEPS
         self._ahead: dict[tuple[str, str], float] = {}  # written, but not yet spent
-        self._lock = threading.Lock()
+        self._written: dict[tuple[str, str], float] = {}  # by all servers, when this one last wrote
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
 
     def charge(self, tenant: str, head: str, divergence: float, limit: float) -> None:
         """Charge the divergence of answers before they are given.
@@ -55,11 +59,11 @@ class LeakageLedger:
             RefusalError: it cannot be written.
         """
         place, most = (tenant, head), 2 * limit**2  # Pinsker's inequality, solved for the divergence
-        with self._lock:
+        with self._hold(place):
             ahead = self._ahead.get(place, 0.0)
             missing = divergence - ahead
             if missing > 0:
-                steps = (max(missing, most / _STEPS), missing)
+                steps = (max(missing, most / self._steps), missing)
                 written = next((step for step in steps if self._write(place, step, most)), None)
                 if written is None:
                     raise LeakageLimitError
@@ -78,17 +82,41 @@ class LeakageLedger:
 
     def refund(self, tenant: str, head: str, divergence: float) -> None:
         """Return the divergence of answers that were not given."""
-        with self._lock:
-            self._ahead[tenant, head] = self._ahead.get((tenant, head), 0.0) + divergence
+        place = (tenant, head)
+        with self._hold(place):
+            self._ahead[place] = self._ahead.get(place, 0.0) + divergence
 
     def compute_variation(self, tenant: str, head: str) -> float:
-        """Return the total variation that a tenant's answers of a head add up to."""
-        place = (tenant, head)
-        return total_variation(max(0.0, self._read(place) - self._ahead.get(place, 0.0)))
+        """Return the total variation that a tenant's answers of a head add up to.
 
-    def _read(self, place: tuple[str, str]) -> float:
-        query = "SELECT divergence FROM leakage WHERE tenant = ? AND head = ?"
-        return sum(divergence for (divergence,) in self._tables.run(query, *place))
+        Those of other replicas are counted as they were when this one last wrote.
+        """
+        place = (tenant, head)
+        return total_variation(max(0.0, self._written.get(place, 0.0) - self._ahead.get(place, 0.0)))
+
+    def close(self) -> None:
+        """Return what was written, but not spent.
+
+        Raises:
+            RefusalError: it cannot be written: more is counted than was answered.
+        """
+        for place, lock in list(self._locks.items()):
+            with lock:
+                rest = self._ahead.pop(place, 0.0)
+                if rest > 0:
+                    self._give_back(place, rest)
+
+    def _hold(self, place: tuple[str, str]) -> threading.Lock:
+        """Return the lock under which this server writes what a tenant has had of a head."""
+        return self._locks.setdefault(place, threading.Lock())
+
+    def _give_back(self, place: tuple[str, str], rest: float) -> None:
+        read = "SELECT divergence FROM leakage WHERE tenant = ? AND head = ?"
+        # Only from the value that was read: a statement that is run again after a lost connection returns
+        # nothing twice. Where another replica wrote in between, the rest counts as spent.
+        query = "UPDATE leakage SET divergence = ? WHERE tenant = ? AND head = ? AND divergence = ?"
+        for (written,) in self._tables.run(read, *place):
+            self._tables.run(query, max(0.0, written - rest), *place, written)
 
     def _write(self, place: tuple[str, str], step: float, most: float) -> bool:
         """Add a step to what is written, unless that would exceed the most."""
@@ -98,7 +126,10 @@ class LeakageLedger:
             "WHERE leakage.divergence + excluded.divergence <= ? RETURNING divergence"
         )
         most *= _ROUNDING
-        return step <= most and bool(self._tables.run(query, *place, step, most))
+        for (written,) in self._tables.run(query, *place, step, most) if step <= most else ():
+            self._written[place] = written
+            return True
+        return False
 
 
 def read_variations(tables: StateTables) -> dict[str, float]:

@@ -30,7 +30,7 @@ from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.errors import StateUnavailableError, UnauthorizedError
-from lexveil.pipeline.serving.server.leakage import LeakageLedger, LeakageLimitError
+from lexveil.pipeline.serving.server.leakage import LeakageLedger, LeakageLimitError, read_variations
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferDraft, ServingBundle, tell_time
 from lexveil.pipeline.serving.server.quotas import QuotaExceededError, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.replicas import SharedState, SharedTables
@@ -165,6 +165,19 @@ def test_leakage_adds_up_over_replicas_and_restarts(open_state: Open) -> None:
     for ledger in (*ledgers, LeakageLedger(open_state("c").tables)):
         with pytest.raises(LeakageLimitError):
             ledger.charge("a", "head", 2.0**-10, limit)
+
+
+def test_restarts_use_up_no_limit_of_leakage(open_state: Open) -> None:
+    """Not even of replicas that are killed, a hundred times."""
+    tables, limit = open_state("a").tables, 0.25
+    for _ in range(120):
+        LeakageLedger(tables, shared=True).charge("a", "head", 2.0**-30, limit)
+    assert read_variations(tables)["a"] < limit / 5
+    ledger = LeakageLedger(tables, shared=True)
+    before = read_variations(tables)["a"]
+    ledger.reserve("a", "head", 2.0**-30, limit)
+    ledger.close()
+    assert read_variations(tables)["a"] == pytest.approx(before)
 
 
 class TestSessions:
