@@ -42,6 +42,8 @@ EXECUTION_SETTINGS = (
     "master_key_file",
     "master_key_service",
 )
+# What only the endpoint's replicas use: a run needs neither, so that neither is stored with its request.
+_ENDPOINT_SECRETS = {"state_url", "state_key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ class Request:
     @property
     def digest(self) -> str:
         """Digest that is equal for requests for the same work."""
+        kept_out = {"ledger": {"url"}, "encrypted": _ENDPOINT_SECRETS}
         decided = self.settings.model_dump(
-            mode="json", exclude={**dict.fromkeys(EXECUTION_SETTINGS, True), "ledger": {"url"}}
+            mode="json", exclude={**dict.fromkeys(EXECUTION_SETTINGS, True), **kept_out}
         )
         return compute_digest([list(self.sources), decided])
 
@@ -185,7 +188,7 @@ def submit_request(workspace: Workspace, request: Request) -> None:
         "run_id": request.run_id,
         "digest": request.digest,
         "sources": seal(key, json.dumps(request.sources).encode(), request.run_id).hex(),
-        "settings": request.settings.model_dump(mode="json"),
+        "settings": request.settings.model_dump(mode="json", exclude={"encrypted": _ENDPOINT_SECRETS}),
     }
     write_bytes(_pending_path(workspace), json.dumps(content).encode(), 0o600)
 

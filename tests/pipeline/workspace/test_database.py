@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from sqlalchemy import event
 from fixtures.postgres import cut_connections
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.logs import log
-from lexveil.pipeline.request import make_request, read_request, submit_request
+from lexveil.pipeline.request import EXECUTION_SETTINGS, make_request, read_request, submit_request
 from lexveil.pipeline.settings import DatabaseSettings, Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.database import database_lock, open_tables, schema_name
 from lexveil.pipeline.workspace.documents import read_raw
 from lexveil.pipeline.workspace.lock import lock
+from lexveil.pipeline.workspace.storage import locate
+from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.database import StoreUnavailableError
 from tests.deadlines import HANGS_AFTER, wait_until
@@ -268,3 +271,24 @@ def test_a_request_keeps_its_password_to_itself(workspace: Workspace, write_json
     assert (workspace.local / "pending.json").stat().st_mode & 0o077 == 0
     assert make_request(workspace.with_settings(other), [source]).digest == request.digest
     assert read_request(workspace, request.run_id).settings == with_password
+
+
+def test_a_request_holds_nothing_of_the_endpoints_replicas(workspace: Workspace, write_jsonl: Any) -> None:
+    """A run uses neither the key nor the database that they share, whatever the environment of both holds."""
+    source = write_jsonl([{"text": "a", "id": "1"}])
+    shared = {"state_url": "postgresql://a:hunter2@b/c", "state_key": "c0ffee" * 10 + "c0de"}
+    settings = Settings.model_validate({"encrypted": {"port": 8301, **shared}})
+    request = make_request(workspace.with_settings(settings), [source])
+    submit_request(workspace, request)
+    stored = [path.read_bytes() for path in locate(workspace.url).rglob("*") if path.is_file()]
+    assert len(stored) > 1
+    for secret in (b"hunter2", b"c0ffee"):
+        assert not [content for content in stored if secret in content]
+    without = Settings.model_validate({"encrypted": {"port": 8301}})
+    assert read_request(workspace, request.run_id) == replace(request, settings=without)
+    assert make_request(workspace.with_settings(without), [source]) == replace(request, settings=without)
+    written = without.model_dump(mode="json", exclude=dict.fromkeys(EXECUTION_SETTINGS, True))
+    for section, names in (("ledger", ["url"]), ("encrypted", ["state_url", "state_key"])):
+        for name in names:
+            del written[section][name]
+    assert request.digest == compute_digest([list(request.sources), written])  # as before there were replicas
