@@ -235,12 +235,16 @@ class Access:
         return LOCAL
 
     def may_read_metrics(self, headers: Mapping[str, str]) -> bool:
-        """Return True for callers with the local token and for the operator's key."""
+        """Return True for callers with the local token and for the operator's key.
+
+        Raises:
+            StateUnavailableError: the database of the keys does not answer.
+        """
         if self._is_local(headers):
             return True
         try:
             return self.identify_tenant(headers) == OPERATOR
-        except RefusalError:
+        except UnauthorizedError:
             return False
 
     def _is_local(self, headers: Mapping[str, str]) -> bool:

@@ -313,6 +313,7 @@ def test_a_database_that_does_not_answer_is_no_damage(
     calling: Any, open_state: Open, offer: Offer, honest: Any, url: str
 ) -> None:
     state = open_state("a")
+    operator = f"Bearer lxv_{'0' * 12}_{'a' * 43}"
     with calling(create_app(offer, ServerLimits(), state=state), state) as caller:
         session = caller.open(honest.evaluation)
         with psycopg.connect(url, autocommit=True) as raw:
@@ -323,6 +324,8 @@ def test_a_database_that_does_not_answer_is_no_damage(
             assert caller.http.get("/healthz").status_code == 200
             wait_until(lambda: caller.http.get("/readyz").status_code == 503)
             assert "lexveil_workers_alive" in caller.http.get("/metrics").text
+            # Whose key this is, nobody can say: monitoring must not take it for a wrong key.
+            assert caller.http.get("/metrics", headers={"Authorization": operator}).status_code == 503
             raw.execute("ALTER SCHEMA gone RENAME TO lexveil_endpoint")
         assert caller.classify(session, honest.request).status_code == 200
         wait_until(lambda: caller.http.get("/readyz").status_code == 200)
