@@ -179,7 +179,11 @@ class HeadWatcher(Protocol):
     """Is told what becomes of heads."""
 
     async def end_head(self, key: str) -> None:
-        """End what is bound to a head that is served no more."""
+        """End what is bound to a head that is served no more.
+
+        Raises:
+            RefusalError: it cannot be ended now.
+        """
         ...
 
     async def record_head(self, head: ServedHead | None) -> None:
@@ -217,6 +221,7 @@ class Heads:
         self._built: dict[Listed, ServedHead] = {}
         self._failed: set[Listed] = set()
         self._complete = False
+        self._ending: set[str] = set()  # keys of heads whose sessions are yet to be ended
 
     @property
     def current(self) -> ServedHead:
@@ -292,14 +297,23 @@ class Heads:
         self._complete = self._complete and not awaited
         kept = {head.key for head in self._served}
         wanted = await anyio.to_thread.run_sync(self._load, listed)
-        for head in gone:
-            # The same offer may have become the newest again: then its sessions go on.
-            if head.key not in kept and head.key not in {one.key for one in wanted}:
-                await self._watcher.end_head(head.key)
+        # The same offer may have become the newest again: then its sessions go on.
+        self._ending |= {head.key for head in gone} - kept
+        self._ending -= {head.key for head in wanted}
+        await self._end_heads()
         if gone or wanted != self._served:
             await self._switch(wanted)
         self._complete = self._served == wanted
         await self._record()
+
+    async def _end_heads(self) -> None:
+        for key in sorted(self._ending):
+            try:
+                await self._watcher.end_head(key)
+            except RefusalError:
+                log.error("the sessions of a model that is gone could not be ended; it is tried again")
+                return
+            self._ending.discard(key)
 
     async def _record(self) -> None:
         newest = self._served[0] if self._served else None

@@ -176,11 +176,15 @@ class Sessions:
         self._state.keys.drop([name])
 
     def close_all_of(self, head: str) -> None:
-        """Delete the sessions of a head that is served no more, and their keys."""
+        """Delete the sessions of a head that is served no more, and their keys.
+
+        Raises:
+            StateUnavailableError: not all could be deleted.
+        """
         found = self._tables.run("SELECT id_hash FROM sessions WHERE head = ?", head)
         # The keys first: on a full disk this makes the room that the tables need.
         self._state.keys.drop([name for (name,) in found])
-        with contextlib.suppress(RefusalError):  # without its keys, a session is not answered
+        with contextlib.suppress(StorageFullError):  # without its keys, a session is not answered
             self._tables.run("DELETE FROM sessions WHERE head = ?", head)
 
     def purge(self) -> None:

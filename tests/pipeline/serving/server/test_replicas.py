@@ -331,6 +331,32 @@ def test_a_database_that_does_not_answer_is_no_damage(
         wait_until(lambda: caller.http.get("/readyz").status_code == 200)
 
 
+def test_sessions_of_a_model_that_goes_during_an_outage_are_ended_after_it(
+    calling: Any, open_state: Open, honest: Any, head: LinearHead, url: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("lexveil.pipeline.serving.server.app._LOOK_SECONDS", 0.02)
+    bundle, state = ServingBundle(tmp_path / "bundle"), open_state("a")
+
+    def offer_model(name: str) -> None:
+        with bundle.add_offer(OfferDraft(name, ["a", "b", "c"], "sealed", head, {}), name):
+            pass
+        bundle.write_listing([Listed(name, tell_time(), name)])
+
+    offer_model("erased")
+    with calling(create_app(bundle, state=state), state) as caller:
+        caller.open(honest.evaluation)
+        with psycopg.connect(url, autocommit=True) as raw:
+            raw.execute("ALTER SCHEMA lexveil_endpoint RENAME TO gone")
+            bundle.write_listing([])
+            wait_until(lambda: caller.http.get("/readyz").json().get("error") == "no_model")
+            time.sleep(0.1)
+            raw.execute("ALTER SCHEMA gone RENAME TO lexveil_endpoint")
+        offer_model("new")
+        wait_until(lambda: caller.http.get("/readyz").status_code == 200)
+        for table in ("sessions", "evaluation_keys"):
+            assert state.tables.run(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
 def test_a_database_that_is_restarted_costs_no_answer(
     calling: Any, open_state: Open, offer: Offer, honest: Any, url: str
 ) -> None:
