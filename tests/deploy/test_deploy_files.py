@@ -25,6 +25,7 @@ import yaml
 from fixtures.postgres import NoPostgres, server
 from lexveil import SILENCE
 from lexveil.flows.cli import app
+from lexveil.pipeline.serving.local_token import is_loopback
 from lexveil.pipeline.serving.server.listen import ListenOptions
 from lexveil.pipeline.serving.server.metrics import ServerMetrics
 from lexveil.pipeline.serving.server.pool import PoolState
@@ -188,12 +189,27 @@ def test_any_number_of_pods_serves() -> None:
     volumes = {one["name"]: one for one in deployment["template"]["spec"]["volumes"]}
     assert "emptyDir" in volumes["state"]
     assert of_kind("PersistentVolumeClaim", "bundle")["spec"]["accessModes"] == ["ReadWriteMany"]
-    (name,) = (one["pods"]["metric"]["name"] for one in scaler["spec"]["metrics"] if one["type"] == "Pods")
+    # A metric that nobody offers keeps the autoscaler from removing pods: what needs an adapter is an offer.
+    assert {one["type"] for one in scaler["spec"]["metrics"]} == {"Resource"}
+    name = re.findall(r"#.*metric: {name: (\w+)}", (CLUSTER / "endpoint.yaml").read_text())[0]
     metrics = ServerMetrics()
     metrics.add_gauges(lambda: PoolState(True), lambda: (0, 0))
     assert f"{name} 0.0" in metrics.to_text().decode()
     outwards = of_kind("NetworkPolicy", "endpoint-outwards")["spec"]["egress"]
     assert {one["port"] for rule in outwards for one in rule["ports"]} == {53, 5432}
+
+
+def test_probes_call_by_a_name_that_any_endpoint_has() -> None:
+    """Kubelet calls by the pod's address, which `encrypted.hosts` does not list: it would get 421."""
+    (container,) = dict(pods())["endpoint"]["containers"]
+    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+        (header,) = container[kind]["httpGet"]["httpHeaders"]
+        assert (header["name"], is_loopback(header["value"])) == ("Host", True)
+
+
+def test_the_endpoints_database_proves_who_it_is() -> None:
+    (url,) = (line for line in read_example("endpoint") if "STATE_URL" in line)
+    assert "sslmode=verify-full" in url
 
 
 def test_a_pod_starts_without_a_key_and_issues_one(tmp_path: Path) -> None:

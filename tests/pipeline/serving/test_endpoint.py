@@ -25,8 +25,8 @@ from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.serving.classify import Endpoint, classify_file
 from lexveil.pipeline.serving.client.extractor import LocalExtractor
-from lexveil.pipeline.serving.endpoint import build_limits
-from lexveil.pipeline.settings import load_settings
+from lexveil.pipeline.serving.endpoint import build_limits, confine
+from lexveil.pipeline.settings import EncryptedSettings, load_settings
 
 if TYPE_CHECKING:
     from lexveil.pipeline.workspace.workspace import Workspace
@@ -165,3 +165,20 @@ def test_a_model_that_does_not_state_its_masking_is_warned_of(
     assert LocalExtractor(tmp_path, own).masking == own.mask
     (message,) = caplog.messages
     assert "does not state how its model's training texts were masked" in message
+
+
+def test_certificates_of_the_database_may_be_read_whatever_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[Path] = []
+
+    def note(readable: list[Path], _: list[Path]) -> list[str]:
+        allowed.extend(readable)
+        return []
+
+    monkeypatch.setattr("lexveil.pipeline.serving.endpoint.confine_server", note)
+    (tmp_path / "bundle").mkdir()
+    url = "postgresql://endpoint:a[b?c#d@host/endpoint?sslmode=verify-full&sslrootcert=/etc/authority.pem"
+    settings = EncryptedSettings(host="0.0.0.0", state_url=url, state_key="ab" * 32)
+    confine(tmp_path / "bundle", tmp_path / "state", settings)
+    assert Path("/etc/authority.pem") in allowed
