@@ -73,13 +73,6 @@ def export(
 def _open_log(endpoint: Path | None, options: WorkspaceOptions) -> AuditLog:
     if endpoint is None:
         return options.open().log
-    from lexveil.pipeline.errors import EndpointError
-    from lexveil.pipeline.serving.endpoint import open_state
-    from lexveil.pipeline.serving.server.state import open_log
+    from lexveil.pipeline.serving.endpoint import open_log_to_read
 
-    settings = options.settings().encrypted
-    if settings.state_url is not None:  # that of all replicas
-        return open_state(endpoint, settings).log
-    if not (endpoint / "log.key").is_file():
-        raise EndpointError(f"{endpoint} is not the folder of an endpoint's state")
-    return open_log(endpoint)
+    return open_log_to_read(endpoint, options.settings().encrypted)

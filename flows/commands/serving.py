@@ -143,7 +143,7 @@ def serve(
         else:
             _serve_workspace(workspace, model, wait, options.as_json)
         return
-    opened = endpoint.open_state(folder, settings.encrypted)
+    opened = endpoint.open_state(folder, settings.encrypted, create=new_api_key is not None)
     log = opened.log if workspace is None else workspace.log
     if new_api_key is not None:
         with log.record("issue-api-key"):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.local_token import is_loopback
 from lexveil.pipeline.serving.server.access import ApiKeys, KeyTable, KeyUses
 from lexveil.pipeline.serving.server.app import ServerLimits
-from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.errors import DatabaseAwayError, RefusalError
 from lexveil.pipeline.serving.server.files import TABLES, KeyFile
 from lexveil.pipeline.serving.server.leakage import read_variations
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
@@ -24,18 +24,20 @@ from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.quotas import LocalUsages, QuotaLimits, Quotas, Usages
 from lexveil.pipeline.serving.server.sandbox import confine_server
 from lexveil.pipeline.serving.server.sessions import SessionLimits
-from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.state import ServerState, open_log
 from lexveil.pipeline.serving.server.tables import SqliteTables, StateTables
 from lexveil.pipeline.settings import MIB, EncryptedSettings, TenantSettings
 from lexveil.pipeline.workspace.storage import make_state_folder
 
 if TYPE_CHECKING:
     from lexveil.pipeline.serving.server.replicas import SharedState
+    from lexveil.pipeline.workspace.audit_log import AuditLog
     from lexveil.pipeline.workspace.workspace import Workspace
 
 log = logging.getLogger("lexveil.serving")
 
 _DATABASE_FILES = ("sslrootcert", "sslcert", "sslkey", "passfile")
+_PAUSE_SECONDS, _LOOK_SECONDS = 2.0, 0.1  # between attempts to reach the database; between looks at signals
 _CPU_SECONDS = 75.0  # a minute of a worker, and a quarter for what requests cost the server itself
 
 
@@ -60,34 +62,65 @@ def serve_bundle(
     Raises:
         EndpointError: the address or a folder cannot be used.
     """
-    listen, limits, opened = (
-        _build_listen_options(settings),
-        build_limits(settings),
-        open_state(state, settings),
-    )
+    listen, limits = _build_listen_options(settings), build_limits(settings)
+    opened = _wait_for_state(state, settings, interrupted)
+    if opened is None:
+        return
     with opened.log.record("serve"):
         serve(ServingBundle(bundle), opened, listen, limits, interrupted, announce)
 
 
-def open_state(folder: Path, settings: EncryptedSettings) -> ServerState:
+def _wait_for_state(
+    folder: Path, settings: EncryptedSettings, interrupted: Callable[[], bool]
+) -> ServerState | None:
+    """Open the state once its database answers; None if interrupted first."""
+    while not interrupted():
+        try:
+            return open_state(folder, settings)
+        except DatabaseAwayError as error:
+            log.error("%s; it is tried again", error)
+        until = time.monotonic() + _PAUSE_SECONDS
+        while time.monotonic() < until and not interrupted():
+            time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def open_state(folder: Path, settings: EncryptedSettings, *, create: bool = True) -> ServerState:
     """Open the endpoint's state, in its folder or as a replica.
 
     Args:
         folder: folder of the state of this server.
         settings: settings of the endpoint.
+        create: make what is missing in the database.
 
     Raises:
+        DatabaseAwayError: the database does not answer.
         EndpointError: the folder or the database cannot be used.
     """
-    return ServerState(folder, None if settings.state_url is None else _open_shared(folder, settings))
+    return ServerState(
+        folder, None if settings.state_url is None else _open_shared(folder, settings, create=create)
+    )
 
 
-def _open_shared(folder: Path, settings: EncryptedSettings) -> SharedState:
+def open_log_to_read(folder: Path, settings: EncryptedSettings) -> AuditLog:
+    """Open the endpoint's own log, of a folder or of all replicas, to read it; nothing is made.
+
+    Raises:
+        EndpointError: there is none, or it cannot be used.
+    """
+    if settings.state_url is not None:
+        return open_log(folder, _open_shared(folder, settings, create=False))
+    if not (folder / "log.key").is_file():
+        raise EndpointError(f"{folder} is not the folder of an endpoint's state")
+    return open_log(folder)
+
+
+def _open_shared(folder: Path, settings: EncryptedSettings, *, create: bool) -> SharedState:
     from lexveil.pipeline.serving.server.replicas import SharedState  # loads SQLAlchemy
 
     assert settings.state_url is not None  # the settings have both or neither
     assert settings.state_key is not None
-    return SharedState(settings.state_url, settings.state_key, folder)
+    return SharedState(settings.state_url, settings.state_key, folder, create=create)
 
 
 def confine(bundle: Path, state: Path, settings: EncryptedSettings) -> None:
@@ -157,7 +190,7 @@ def list_api_keys(folder: Path, settings: EncryptedSettings) -> list[dict[str, A
         tables = SqliteTables.read(folder / TABLES)
         usages, keys = LocalUsages(tables), KeyFile(folder)
     else:
-        shared = _open_shared(folder, settings)
+        shared = _open_shared(folder, settings, create=False)
         tables, usages, keys = shared.tables, shared.usages, shared.api_keys
     uses, quotas = KeyUses(tables), Quotas(usages, QuotaLimits())
     with _as_endpoint_errors():
@@ -218,7 +251,14 @@ def prepare_folders(workspace: Workspace) -> tuple[Path, Path]:
 
 def _list_database_files(settings: EncryptedSettings) -> list[Path]:
     """Return the files that the URL of the replicas' database names: certificates and keys of TLS."""
-    query = parse_qs(urlsplit(settings.state_url or "").query)
+    if settings.state_url is None:
+        return []
+    from sqlalchemy import exc, make_url
+
+    try:  # as whoever connects reads it: a password may hold any character
+        query = make_url(settings.state_url).normalized_query
+    except (exc.ArgumentError, ValueError):
+        return []  # it is refused when it is opened
     return [Path(name) for option in _DATABASE_FILES for name in query.get(option, ())]
 
 

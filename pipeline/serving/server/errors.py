@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lexveil.pipeline.errors import EndpointError
+
 
 class RefusalError(Exception):
     """A request is refused. The response has this status, and `wire.Refusal` as its body.
@@ -39,3 +41,7 @@ class StateUnavailableError(RefusalError):
 
     def __init__(self) -> None:
         super().__init__(503, "state", "the server cannot reach its database: try again later", 2)
+
+
+class DatabaseAwayError(EndpointError):
+    """The database that the replicas share does not answer while a process starts; it may later."""

@@ -115,9 +115,9 @@ def serve(
             unless it is one of several replicas, without API keys.
         ValueError: the head of the one offer cannot be served (`ShapeRefusedError`, `HeadRefusedError`).
     """
-    has_keys = bool(state.api_keys)
     # A replica serves nobody until a key is issued, which may be on another machine and at any time.
-    _check_options(listen, has_keys=has_keys or state.is_shared)
+    has_keys = state.is_shared or bool(state.api_keys)
+    _check_options(listen, has_keys=has_keys)
     local = is_loopback(listen.host)
     hosts = frozenset(host.lower() for host in listen.hosts)
     with state.lock(), contextlib.ExitStack() as published:

@@ -40,7 +40,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from lexveil.pipeline.errors import EndpointError
-from lexveil.pipeline.serving.server.errors import RefusalError, StateUnavailableError
+from lexveil.pipeline.serving.server.errors import DatabaseAwayError, RefusalError, StateUnavailableError
 from lexveil.pipeline.serving.server.files import OPENING_SECONDS, PRIVATE, TABLES, KeyFile, KeyFolder
 from lexveil.pipeline.serving.server.quotas import Usage
 from lexveil.pipeline.serving.server.tables import DEADLINE, SCHEMA, THREADS, Run, SqliteTables
@@ -90,6 +90,7 @@ class SharedState:
         state_key: 32 bytes as hexadecimal digits, the same for all replicas.
         folder: folder of the state of this server. The first server brings what is in it: an endpoint that
             had no replicas keeps its identity, its API keys, and what they used.
+        create: make what is missing in the database; otherwise it must be there.
 
     Attributes:
         tables: the tables that a server without replicas has, too.
@@ -98,17 +99,21 @@ class SharedState:
         log: the endpoint's own log.
 
     Raises:
+        DatabaseAwayError: the database does not answer.
         EndpointError: the database or the folder cannot be used; the database belongs to another state key,
             or the folder to another endpoint.
     """
 
-    def __init__(self, url: str, state_key: str, folder: Path) -> None:
+    def __init__(self, url: str, state_key: str, folder: Path, *, create: bool = True) -> None:
         secret = bytes.fromhex(state_key)
         self._key = hkdf_sha256(secret, salt=None, info=b"lexveil/endpoint-state/1", length=32)
         try:
             url = _add_keepalives(url)
             self.tables = SharedTables(url)
-            self._create(folder)
+        except StoreUnavailableError as error:
+            raise EndpointError(f"the endpoint's database cannot be used: {error}") from None
+        try:
+            self._create(folder, create)
             self.log = LogTable.open(url, SCHEMA_NAME)
             found = self.tables.run("SELECT name, sealed FROM identity")
             self._secrets = {name: unseal(self._key, sealed, f"identity/{name}") for name, sealed in found}
@@ -118,7 +123,7 @@ class SharedState:
         except TamperedError:
             raise EndpointError("the endpoint's database belongs to another encrypted.state_key") from None
         except (RefusalError, StoreUnavailableError) as error:
-            raise EndpointError(f"the endpoint's database cannot be used: {error}") from None
+            raise DatabaseAwayError(f"the endpoint's database cannot be used: {error}") from None
         if own not in (None, self._secrets["signing.key"]):
             # Its clients have pinned that key, and would refuse this server.
             raise EndpointError("the endpoint's folder is that of another endpoint than its database")
@@ -137,12 +142,12 @@ class SharedState:
         """Return the evaluation keys, with their copies in a folder of this server."""
         return SharedKeys(self.tables, self._key, folder)
 
-    def _create(self, folder: Path) -> None:
+    def _create(self, folder: Path, create: bool) -> None:
         def are_missing(run: Run) -> bool:
             names = [f"{SCHEMA_NAME}.{name}" for name in _TABLE_NAMES]
             return any(run("SELECT to_regclass(?) IS NULL", name) == [(True,)] for name in names)
 
-        def create(run: Run) -> None:  # one server at a time
+        def make(run: Run) -> None:  # one server at a time
             if are_missing(run):
                 run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}")
                 for statement in (*SCHEMA, *_OWN_SCHEMA):
@@ -151,7 +156,9 @@ class SharedState:
                 self._adopt(run, folder)
 
         if are_missing(self.tables.run):
-            self.tables.transact(create, alone=True)
+            if not create:
+                raise EndpointError("the endpoint's database is empty: no server has used it yet")
+            self.tables.transact(make, alone=True)
 
     def _adopt(self, run: Run, folder: Path) -> None:
         """Bring the state of a folder, of which what is missing is made."""

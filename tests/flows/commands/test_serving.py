@@ -281,6 +281,13 @@ def test_commands_of_one_server_hold_for_all_replicas(
         monkeypatch.setenv("LEXVEIL_ENCRYPTED__STATE_URL", url)
         monkeypatch.setenv("LEXVEIL_ENCRYPTED__STATE_KEY", "ab" * 32)
         one, other, third = (tmp_path / name for name in ("one", "other", "third"))
+        for reading in (
+            ("serve", "--state", other, "--list-api-keys"),
+            ("log", "verify", "--endpoint", other),
+        ):
+            # Neither makes an identity, nor brings that of a folder: this is for whoever serves.
+            asked = lexveil(*reading)
+            assert (asked.code, "no server has used it" in asked.err, other.exists()) == (2, True, False)
         key = lexveil("serve", "--state", one, "--new-api-key", "office", "--json").json["api_key"]
         (row,) = lexveil("serve", "--state", other, "--list-api-keys", "--json").json["api_keys"]
         assert (row["id"], row["tenant"], row["last_used"]) == (key.split("_")[1], "office", "never")

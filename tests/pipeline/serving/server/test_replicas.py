@@ -27,6 +27,8 @@ from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, RetryPolicy
 from lexveil.pipeline.serving.client.trust_store import ClientState
+from lexveil.pipeline.serving.endpoint import open_state as open_endpoint
+from lexveil.pipeline.serving.endpoint import serve_bundle
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.errors import StateUnavailableError, UnauthorizedError
@@ -41,6 +43,7 @@ from lexveil.pipeline.serving.server.sessions import (
     SessionsFullError,
 )
 from lexveil.pipeline.serving.server.state import ServerState, open_log
+from lexveil.pipeline.settings import EncryptedSettings
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
 from tests.deadlines import HANGS_AFTER, wait_until
 from tests.pipeline.serving.conftest import RunningServer
@@ -291,6 +294,46 @@ def test_an_endpoint_without_replicas_brings_what_it_has(tmp_path: Path, open_st
         assert one.log.verify().public_key == log_key
         with pytest.raises(LeakageLimitError):
             LeakageLedger(one.tables).charge("court", "head", 2.0**-5, 0.125)
+
+
+def test_a_server_waits_for_its_database(
+    url: str, open_state: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexveil.pipeline.serving.server.listen.log_as_json", lambda: None)
+    open_state("a")
+    folder = Path(url.rpartition("host=")[2])
+    link = folder.with_name(folder.name + "-late")  # of a socket, whose path must be short
+    away = url.replace(str(folder), str(link))
+    settings = EncryptedSettings(port=0, workers=1, state_url=away, state_key=KEY)
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(EndpointError):  # a command does not wait
+        open_endpoint(tmp_path / "b", settings)
+    looked, listening, stop = threading.Event(), threading.Event(), threading.Event()
+
+    def interrupted() -> bool:
+        looked.set()
+        return stop.is_set()
+
+    with ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(
+            serve_bundle,
+            tmp_path / "bundle",
+            tmp_path / "b",
+            settings,
+            interrupted,
+            lambda _: listening.set(),
+        )
+        try:
+            assert looked.wait(HANGS_AFTER)
+            time.sleep(0.2)
+            assert not serving.done()
+            link.symlink_to(folder)
+            wait_until(lambda: listening.is_set() or serving.done())
+            assert listening.is_set()
+        finally:
+            stop.set()
+            link.unlink(missing_ok=True)
+        serving.result(HANGS_AFTER)
 
 
 def test_the_folder_of_another_endpoint_is_refused(tmp_path: Path, open_state: Open) -> None:
