@@ -213,7 +213,7 @@ class _Endpoint:
                 task.cancel()
             if self.pool is not None:
                 await self.pool.close()
-            with contextlib.suppress(RefusalError):
+            with contextlib.suppress(Exception):  # then more is counted than was answered
                 await self.state.call(self.leakage.close)
 
     async def healthz(self) -> JSONResponse:
