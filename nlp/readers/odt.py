@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers.contract import Content, Limits, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
 from lexveil.nlp.readers.layout import TextLayout
 from lexveil.nlp.readers.office_package import PropertyCollector
 
@@ -24,6 +24,7 @@ _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _PARAGRAPHS = {f"{_TEXT}p", f"{_TEXT}h"}
 _DROPPED = {f"{_TEXT}tracked-changes", f"{_OFFICE}annotation", f"{_TEXT}note-citation", f"{_OFFICE}forms"}
+_HIDDEN = f"{_TEXT}hidden-text"
 _CONTENT = "content.xml"
 _META = "meta.xml"
 _MANIFEST = "META-INF/manifest.xml"
@@ -41,12 +42,14 @@ def read(data: bytes, limits: Limits) -> Content:
         raise UnreadableError(Reason.wrong_suffix)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return Content(_read_content(archive, limits), fields=_read_properties(archive, limits))
+            text, hidden = _read_content(archive, limits)
+            notes = {Note.hidden_text: hidden} if hidden else {}
+            return Content(text, notes=notes, fields=_read_properties(archive, limits))
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
         raise UnreadableError(Reason.broken) from None
 
 
-def _read_content(archive: zipfile.ZipFile, limits: Limits) -> str:
+def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int]:
     names = archive.namelist()
     if _CONTENT not in names:
         raise UnreadableError(Reason.wrong_suffix)
@@ -62,7 +65,7 @@ def _read_content(archive: zipfile.ZipFile, limits: Limits) -> str:
                 raise UnreadableError(Reason.decompression_bomb)
             parser.feed(block)
     parser.close()
-    return target.text()
+    return target.text(), target.hidden
 
 
 def _read_properties(archive: zipfile.ZipFile, limits: Limits) -> dict[str, str]:
@@ -85,10 +88,15 @@ def _read_bounded(archive: zipfile.ZipFile, name: str, limits: Limits) -> bytes:
 
 
 class _OdtText:
-    """Parser target that collects the text of paragraphs. `text()` returns it after parsing."""
+    """Parser target that collects the text of paragraphs. `text()` returns it after parsing.
+
+    Attributes:
+        hidden: Number of texts that the document hides.
+    """
 
     def __init__(self) -> None:
         self._layout = TextLayout()
+        self.hidden = 0
         self._dropped = 0
         self._paragraphs = 0
         self._is_open = self._is_workbook = False
@@ -117,7 +125,8 @@ class _OdtText:
         self._is_open = self._is_open or tag.startswith(_OFFICE)
         if not self._is_open:
             raise UnreadableError(Reason.wrong_suffix)
-        if self._dropped or tag in _DROPPED:
+        if self._dropped or tag in _DROPPED or tag == _HIDDEN:
+            self.hidden += tag == _HIDDEN and not self._dropped
             self._dropped += 1
         elif tag in _PARAGRAPHS:
             self._paragraphs += 1

@@ -6,7 +6,8 @@ import io
 import zipfile
 from collections.abc import Callable
 
-from lexveil.nlp.readers import Limits, Reason
+from lexveil.nlp.readers import Limits, Note, Reason
+from lexveil.nlp.readers.documents import read_content_documents
 
 NAMESPACES = " ".join(
     f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "text", "table")
@@ -52,6 +53,12 @@ def test_notes_are_text_and_comments_and_deletions_are_not(read: Callable[..., s
     mark = "<text:note-citation>1</text:note-citation>"
     note = f"<text:note>{mark}<text:note-body>{p('note')}</text:note-body></text:note>"
     assert read("a.odt", odt(deleted + p(f"a{comment}b {note}"))) == "ab note"
+
+
+def test_hidden_text_is_left_out_and_counted() -> None:
+    hidden = '<text:hidden-text text:condition="x" text:string-value="y">secret</text:hidden-text>'
+    (reading,) = read_content_documents("a.odt", odt(p(f"shown{hidden}")))
+    assert (reading.text, reading.notes) == ("shown", {Note.hidden_text: 1})
 
 
 def test_refused(refusal: Callable[..., Reason]) -> None:
