@@ -211,10 +211,11 @@ def _iter_part(part: Message, depth: int) -> Iterator[str | Part]:
         yield Part(_name_part(part), Reason.unsupported)
     elif _is_encrypted(part):
         yield Part(_name_part(part), Reason.encrypted)
-    elif kind == "multipart/alternative":
+    elif kind == "multipart/alternative" and part.is_multipart():
         yield from _iter_alternative(part, depth)
     elif kind in _REPORTS and part.is_multipart():
-        yield "\n\n".join(str(inner).strip() for inner in _iter_children(part))
+        inside = map(_decode_message, _iter_children(part), repeat(part))
+        yield "\n\n".join(str(inner).strip() for inner in inside)
     elif kind.startswith("message/") and part.is_multipart():
         yield from _attach_messages(part)
     elif part.is_multipart():

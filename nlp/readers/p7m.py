@@ -16,6 +16,7 @@ _ARMOR = re.compile(rb"-----BEGIN (?:PKCS7|CMS)-----(.*?)-----END", re.DOTALL)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]+")
 _SEQUENCE = 0x30
 _HEAD = 4096
+_LONGEST_HEADERS = 1 << 16
 _ENCRYPTED = {"enveloped_data", "encrypted_data", "authenticated_enveloped_data", "signed_and_enveloped_data"}
 _COMPRESSED = "compressed_data"
 _MESSAGE = re.compile(rb"(?:content-type|mime-version|from|to|subject|date):\s", re.IGNORECASE)
@@ -28,6 +29,8 @@ def read(data: bytes) -> Content:
     Raises:
         UnreadableError: wrong_suffix, encrypted, broken, unsupported (compressed), empty (a mere signature).
     """
+    if _is_clear_signed(data):  # a message, and its signature a part of it
+        return Content("", [Part("signed.eml", data)])
     if (armor := _ARMOR.search(data)) is not None:
         data = armor[1]
     if data[:1] != bytes([_SEQUENCE]) and _BASE64.fullmatch(data[:_HEAD]):
@@ -40,6 +43,11 @@ def read(data: bytes) -> Content:
     content = _unwrap(data)
     suffix = ".eml" if _MESSAGE.match(content.lstrip()[:_HEAD]) else detect_format(content, ".txt")
     return Content("", [Part(f"signed{suffix}", content)])
+
+
+def _is_clear_signed(data: bytes) -> bool:
+    head = data[:_LONGEST_HEADERS].lstrip().replace(b"\r", b"").partition(b"\n\n")[0]
+    return _MESSAGE.match(head) is not None and b"multipart/signed" in head.lower()
 
 
 def _unwrap(data: bytes) -> bytes:

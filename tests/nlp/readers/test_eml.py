@@ -6,10 +6,11 @@ import resource
 import tracemalloc
 from collections.abc import Callable
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
-from lexveil.nlp.readers import Limits, Reason
+from lexveil.nlp.readers import Limits, Reason, read_documents
 
 BOMB = gzip.compress(bytes(20 << 20))
 
@@ -347,3 +348,20 @@ def test_a_header_of_any_length_and_any_number_of_parts_take_little_time(read: C
     part = b"--A\nContent-Type: multipart/mixed; boundary=A\n\n"
     many = b"From: a@b.org\nContent-Type: multipart/mixed; boundary=A\n\n" + part * 3000
     assert read("a.eml", many).count("[attachment not read") == 3000
+
+
+def test_a_report_that_base64_hides(read: Callable[..., str]) -> None:
+    report = base64.encodebytes(b"Final-Recipient: rfc822; ann@example.org\nAction: failed\n").decode()
+    head = "From: a@b.org\nContent-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n"
+    assert "ann@example.org" in read("a.eml", (head + report).encode())
+
+
+def test_an_attachment_that_is_labeled_as_alternatives(tmp_path: Path) -> None:
+    """Without a boundary, nothing of it was read, and nothing told so."""
+    (tmp_path / "a.eml").write_bytes(
+        b"From: a@b.org\nContent-Type: multipart/mixed; boundary=B\n\n--B\n\nSee.\n"
+        b"--B\nContent-Type: multipart/alternative\n"
+        b'Content-Disposition: attachment; filename="a.txt"\n\nAttached.\n--B--\n'
+    )
+    _, attached = read_documents(tmp_path / "a.eml")
+    assert (attached.name, str(attached.text).strip()) == ("a.txt", "Attached.")

@@ -65,6 +65,16 @@ def test_a_signed_message(sign: Callable[..., bytes]) -> None:
     assert reading.text.endswith("The order of Judge Abernathy")
 
 
+def test_a_message_that_is_signed_in_the_clear() -> None:
+    message = (
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/signed;\r\n protocol=x; boundary=B\r\n\r\n--B\r\n"
+        b"Content-Type: text/plain\r\n\r\nThe order of Judge Abernathy\r\n--B--\r\n"
+    )
+    for name in ("smime.p7m", "smime.p7s"):
+        (reading,) = read_content_documents(name, message)
+        assert "Abernathy" in str(reading.text)
+
+
 def test_what_is_refused(refusal: Refusal, sign: Callable[..., bytes]) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     secret = pkcs7.PKCS7EnvelopeBuilder().set_data(b"secret").add_recipient(certify(key))
