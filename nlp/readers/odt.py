@@ -21,6 +21,7 @@ from lexveil.nlp.readers.office_package import PropertyCollector
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _PARAGRAPHS = {f"{_TEXT}p", f"{_TEXT}h"}
 _DROPPED = {f"{_TEXT}tracked-changes", f"{_OFFICE}annotation", f"{_TEXT}note-citation", f"{_OFFICE}forms"}
@@ -91,12 +92,14 @@ class _OdtText:
     """Parser target that collects the text of paragraphs. `text()` returns it after parsing.
 
     Attributes:
-        hidden: Number of texts that the document hides.
+        hidden: Number of texts, and of sheets, that the document hides.
     """
 
     def __init__(self) -> None:
         self._layout = TextLayout()
         self.hidden = 0
+        self._style = ""
+        self._hiding: set[str] = set()
         self._dropped = 0
         self._paragraphs = 0
         self._is_open = self._is_workbook = False
@@ -125,8 +128,10 @@ class _OdtText:
         self._is_open = self._is_open or tag.startswith(_OFFICE)
         if not self._is_open:
             raise UnreadableError(Reason.wrong_suffix)
-        if self._dropped or tag in _DROPPED or tag == _HIDDEN:
-            self.hidden += tag == _HIDDEN and not self._dropped
+        if self._dropped or tag in _DROPPED:
+            self._dropped += 1
+        elif self._is_hidden(tag, attributes):
+            self.hidden += 1
             self._dropped += 1
         elif tag in _PARAGRAPHS:
             self._paragraphs += 1
@@ -138,6 +143,15 @@ class _OdtText:
             self._is_workbook = True
         else:
             self._layout.write(_read_space(tag, attributes))
+
+    def _is_hidden(self, tag: str, attributes: Mapping[str, str]) -> bool:
+        """Return True for hidden text and sheets; a sheet is by its style, which stands before."""
+        if tag == f"{_STYLE}style":
+            self._style = attributes.get(f"{_STYLE}name", "")
+        elif tag == f"{_STYLE}table-properties" and attributes.get(f"{_TABLE}display") == "false":
+            self._hiding.add(self._style)
+        is_sheet = tag == f"{_TABLE}table" and self._is_workbook
+        return tag == _HIDDEN or (is_sheet and attributes.get(f"{_TABLE}style-name") in self._hiding)
 
     def data(self, text: str) -> None:
         """Handle character data."""

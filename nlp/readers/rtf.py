@@ -14,6 +14,12 @@ _BRACE = re.compile(r"\\[\\{}]|\{\\(?:footnote)(?![a-z])|[{}]")
 _NOTE = r"{\footnote"
 _PICTURE = re.compile(r"\\pict(?![a-z])")
 _REPEATED_PICTURE = re.compile(r"\\nonshppict(?![a-z])")  # for old programs
+_HIDING = frozenset({"v", "deleted"})
+_HIDES = re.compile(r"\\(?:v|deleted)(?![a-z0-9])|\\(?:v|deleted)[1-9]")
+_TOKEN = re.compile(r"\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?[0-9]{1,10})? ?|\\.|[{}]|[^\\{}]+|\\", re.DOTALL)
+_LETTERS = frozenset(
+    {"u", "tab", "emdash", "endash", "bullet", "lquote", "rquote", "ldblquote", "rdblquote", "line", "cell"}
+)
 _OBJECT = re.compile(r"\\object(?![a-z])")
 
 
@@ -31,8 +37,36 @@ def read(data: bytes) -> Content:
         Note.unread_picture: len(_PICTURE.findall(source)) - len(_REPEATED_PICTURE.findall(source)),
         Note.unread_attachment: len(_OBJECT.findall(source)),
     }
+    source, counts[Note.hidden_text] = _drop_hidden(source)
     text = rtf_to_text(_move_notes(_MARGIN.sub(r"\\par ", source)), errors="replace")
     return Content(text, notes={note: count for note, count in counts.items() if count > 0})
+
+
+def _drop_hidden(source: str) -> tuple[str, int]:
+    """Return the file without text that is hidden or deleted, and the number of such pieces."""
+    if _HIDES.search(source) is None:
+        return source, 0
+    kept: list[str] = []
+    hidden: set[str] = set()
+    stack: list[set[str]] = []
+    count, was_text = 0, False
+    for token in _TOKEN.finditer(source):
+        word, number = token["word"], token["number"]
+        if token[0] == "{":
+            stack.append(set(hidden))
+        elif token[0] == "}":
+            hidden = stack.pop() if stack else set()
+        elif word in _HIDING:
+            hidden = hidden - {word} if number == "0" else hidden | {word}
+        elif word == "plain":
+            hidden = set()
+        elif hidden and (word is None or word in _LETTERS):
+            count += not was_text and bool(token[0].strip())
+            was_text = was_text or bool(token[0].strip())
+            continue
+        was_text = was_text and bool(hidden)
+        kept.append(token[0])
+    return "".join(kept), count
 
 
 def _move_notes(source: str) -> str:

@@ -61,6 +61,27 @@ def test_hidden_text_is_left_out_and_counted() -> None:
     assert (reading.text, reading.notes) == ("shown", {Note.hidden_text: 1})
 
 
+def test_hidden_sheets_are_left_out_and_counted() -> None:
+    sheets = "".join(
+        f'<table:table table:name="{name}" table:style-name="{style}"><table:table-row><table:table-cell>'
+        f"{p(name)}</table:table-cell></table:table-row></table:table>"
+        for name, style in (("shown", "ta1"), ("secret", "ta2"))
+    )
+    content = (
+        f"<office:document-content {NAMESPACES}"
+        ' xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0">'
+        '<office:automatic-styles><style:style style:name="ta1" style:family="table"/>'
+        '<style:style style:name="ta2" style:family="table"><style:table-properties table:display="false"/>'
+        "</style:style></office:automatic-styles><office:body><office:spreadsheet>"
+        f"{sheets}</office:spreadsheet></office:body></office:document-content>"
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("content.xml", content)
+    (reading,) = read_content_documents("a.ods", buffer.getvalue())
+    assert (reading.text, reading.notes) == ("shown\nshown", {Note.hidden_text: 1})
+
+
 def test_refused(refusal: Callable[..., Reason]) -> None:
     sealed = odt(p("x"), **{"META-INF/manifest.xml": "<manifest:encryption-data/>"})
     assert refusal("a.odt", sealed) is Reason.encrypted

@@ -45,3 +45,13 @@ def test_headers_and_notes_are_text_and_pictures_are_counted() -> None:
     assert reading.notes == {Note.unread_picture: 1, Note.unread_attachment: 1}
     cut = page[:-60]
     assert "Supreme Court" in str(next(read_content_documents("a.rtf", cut)).text)
+
+
+def test_hidden_and_deleted_text_is_left_out_and_counted() -> None:
+    page = (
+        rb"{\rtf1\ansi The order{\v secret \b words\'e4\u228?} of {\deleted\revauthdel1 Judge Roe}Judge "
+        rb"Abernathy\v  hidden\v0 .\par\plain End \{1\}.}"
+    )
+    (reading,) = read_content_documents("a.rtf", page)
+    assert str(reading.text).strip() == "The order of Judge Abernathy.\nEnd {1}."
+    assert reading.notes == {Note.hidden_text: 3}
