@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from lexveil.nlp.letters import SPACED_WORD
 from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
+# A line end may cut a number between its groups.
 _IBAN = re.compile(
-    rf"(?<!{SPACED_WORD})(?:[A-Z]{{2}}\d{{2}}(?:[ -]?[A-Z\d]{{4}}){{2,7}}(?:[ -]?[A-Z\d]{{1,4}})?|[a-z]{{2}}\d{{2}}[a-z\d]{{11,30}})(?!{SPACED_WORD})"
+    rf"(?<!{SPACED_WORD})(?:[A-Z]{{2}}\d{{2}}(?:[ -]?\n?[A-Z\d]{{4}}){{2,7}}(?:[ -]?\n?[A-Z\d]{{1,4}})?|[a-z]{{2}}\d{{2}}[a-z\d]{{11,30}})(?!{SPACED_WORD})"
 )
 _CARD = re.compile(rf"(?<![.-])(?<!{SPACED_WORD})\d(?:[ -]?\d){{11,18}}(?!{SPACED_WORD}|-)")
+_BROKEN_CARD = re.compile(r"(?<![\w.-])\d{4}(?:[ -]?\n?\d{4}){3}(?![\w-])")
 _MASKED_CARD = re.compile(r"(?<![\w-])(?:[xX*]{4}[ -]?){3}\d{4}(?!\w)")
 _LABELED = re.compile(
     r"(?i)\b(?:(?:bank |checking |savings |current |deposit |escrow |client )?(?:account|acct|a/c)|sort code|routing|ABA|SWIFT|BIC|IBAN"
@@ -29,7 +31,7 @@ def iban_is_valid(iban: str) -> bool:
 
     With the first four characters at the end and the letters as 10 to 35, the number modulo 97 is 1.
     """
-    compact = iban.replace(" ", "").replace("-", "")
+    compact = re.sub(r"[ \n-]", "", iban)
     return (
         15 <= len(compact) <= 34
         and int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4])) % 97 == 1
@@ -54,10 +56,11 @@ class LexveilAccountRecognizer(RuleRecognizer):
             end = _valid_iban_end(match.group())
             if end:
                 yield Finding(match.start(), match.start() + end, "ACCOUNT_NUMBER", CHECKED)
-        for match in _CARD.finditer(text):
-            number = match.group()
-            if number[0] != "0" and len(set(number)) > 3 and luhn_is_valid(number):
-                yield Finding(match.start(), match.end(), "ACCOUNT_NUMBER", LABELED)
+        for pattern in (_CARD, _BROKEN_CARD):
+            for match in pattern.finditer(text):
+                number = match.group()
+                if number[0] != "0" and len(set(number)) > 3 and luhn_is_valid(number):
+                    yield Finding(match.start(), match.end(), "ACCOUNT_NUMBER", LABELED)
         yield from find_matches(text, "ACCOUNT_NUMBER", SHAPED, _MASKED_CARD)
         for pattern, fewest_digits in ((_LABELED, 3), (_LABELED_ZH, 4)):
             for match in pattern.finditer(text):
@@ -68,6 +71,6 @@ class LexveilAccountRecognizer(RuleRecognizer):
 def _valid_iban_end(candidate: str) -> int:
     """Return how many characters of `candidate` are an IBAN; the pattern may match capitals after it too."""
     for end in range(len(candidate), 14, -1):
-        if candidate[end - 1] != " " and iban_is_valid(candidate[:end]):
+        if candidate[end - 1] not in " \n" and iban_is_valid(candidate[:end]):
             return end
     return 0

@@ -490,3 +490,16 @@ def test_numbers_that_are_said_broken_or_marked(text: str) -> None:
 )
 def test_numbers_of_other_states(text: str) -> None:
     assert find_in(LexveilIdentityRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "to ⟦GB71 TEST 8475\n4699 9166 11⟧ by",
+        "to ⟦GB71 TEST 8475 4699 \n9166 11⟧ by",
+        "card ⟦4111 1111\n1111 1111⟧ was",
+        "rows\n1234\n5678\n1357\n2468\nend",
+    ],
+)
+def test_account_numbers_over_a_line_end(text: str) -> None:
+    assert find_in(LexveilAccountRecognizer(), text) == normalize(text)
