@@ -1,5 +1,7 @@
 """OpenDocument (ODT, ODS, ODP) to text: the body of `content.xml`, in order, with notes where they stand.
 
+The headers of a text's pages stand before it, the footers after it, each once.
+
 The sheets of a workbook begin with their names, rows are lines. A workbook is one document.
 Deleted text of tracked changes and comments are no part of the document, as in `docx`. The XML is parsed as a
 stream of events.
@@ -26,7 +28,9 @@ _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _PARAGRAPHS = {f"{_TEXT}p", f"{_TEXT}h"}
 _DROPPED = {f"{_TEXT}tracked-changes", f"{_OFFICE}annotation", f"{_TEXT}note-citation", f"{_OFFICE}forms"}
 _HIDDEN = f"{_TEXT}hidden-text"
+_MARGINS = {f"{_STYLE}{kind}{page}" for kind in ("header", "footer") for page in ("", "-left", "-first")}
 _CONTENT = "content.xml"
+_STYLES = "styles.xml"
 _META = "meta.xml"
 _MANIFEST = "META-INF/manifest.xml"
 _BLOCK = 1 << 16
@@ -66,7 +70,14 @@ def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int]:
                 raise UnreadableError(Reason.decompression_bomb)
             parser.feed(block)
     parser.close()
-    return target.text(), target.hidden
+    margins = _Margins()
+    if _STYLES in names and not target.is_workbook:
+        parser = etree.XMLParser(target=margins, resolve_entities=False, no_network=True, load_dtd=False)
+        with suppress(etree.XMLSyntaxError):  # no reason to refuse the document
+            parser.feed(_read_bounded(archive, _STYLES, limits))
+            parser.close()
+    pieces = (*margins.list_texts("header"), target.text(), *margins.list_texts("footer"))
+    return "\n".join(piece for piece in pieces if piece.strip()), target.hidden + margins.count_hidden()
 
 
 def _read_properties(archive: zipfile.ZipFile, limits: Limits) -> dict[str, str]:
@@ -92,6 +103,7 @@ class _OdtText:
     """Parser target that collects the text of paragraphs. `text()` returns it after parsing.
 
     Attributes:
+        is_workbook: True for sheets.
         hidden: Number of texts, and of sheets, that the document hides.
     """
 
@@ -102,13 +114,13 @@ class _OdtText:
         self._hiding: set[str] = set()
         self._dropped = 0
         self._paragraphs = 0
-        self._is_open = self._is_workbook = False
+        self._is_open = self.is_workbook = False
         self._sheet = ""
         self._sheets: list[str] = []
 
     def text(self) -> str:
         """Return the collected text."""
-        if not self._is_workbook:
+        if not self.is_workbook:
             return self._layout.getvalue()
         self._begin_sheet("")
         return "\n\n".join(self._sheets)
@@ -137,10 +149,10 @@ class _OdtText:
             self._paragraphs += 1
         elif tag == f"{_TABLE}table-cell":
             self._layout.open_cell()
-        elif tag == f"{_TABLE}table" and self._is_workbook:
+        elif tag == f"{_TABLE}table" and self.is_workbook:
             self._begin_sheet(attributes.get(f"{_TABLE}name", ""))
         elif tag == f"{_OFFICE}spreadsheet":
-            self._is_workbook = True
+            self.is_workbook = True
         else:
             self._layout.write(_read_space(tag, attributes))
 
@@ -150,7 +162,7 @@ class _OdtText:
             self._style = attributes.get(f"{_STYLE}name", "")
         elif tag == f"{_STYLE}table-properties" and attributes.get(f"{_TABLE}display") == "false":
             self._hiding.add(self._style)
-        is_sheet = tag == f"{_TABLE}table" and self._is_workbook
+        is_sheet = tag == f"{_TABLE}table" and self.is_workbook
         return tag == _HIDDEN or (is_sheet and attributes.get(f"{_TABLE}style-name") in self._hiding)
 
     def data(self, text: str) -> None:
@@ -172,6 +184,55 @@ class _OdtText:
 
     def doctype(self, *_: object) -> None:
         """Refuse a document type, whose entities could read files or grow without bound.
+
+        Raises:
+            UnreadableError: broken.
+        """
+        raise UnreadableError(Reason.broken)
+
+    def close(self) -> None:
+        """Handle the end of the part."""
+
+
+class _Margins:
+    """Parser target that collects the headers and footers of all kinds of pages."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, _OdtText]] = []
+        self._open: _OdtText | None = None
+
+    def list_texts(self, kind: str) -> list[str]:
+        """Return the texts of the headers, or of the footers, each once."""
+        return list(dict.fromkeys(text.text() for found, text in self._found if found == kind))
+
+    def count_hidden(self) -> int:
+        """Return the number of hidden texts in them."""
+        return sum(text.hidden for _, text in self._found)
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Handle the start of an element."""
+        kind = tag.removeprefix(_STYLE).partition("-")[0]
+        if tag in _MARGINS and attributes.get(f"{_STYLE}display") != "false":
+            self._open = _OdtText()
+            self._open.start(f"{_OFFICE}text", {})
+            self._found.append((kind, self._open))
+        elif self._open is not None:
+            self._open.start(tag, attributes)
+
+    def data(self, text: str) -> None:
+        """Handle character data."""
+        if self._open is not None:
+            self._open.data(text)
+
+    def end(self, tag: str) -> None:
+        """Handle the end of an element."""
+        if tag in _MARGINS:
+            self._open = None
+        elif self._open is not None:
+            self._open.end(tag)
+
+    def doctype(self, *_: object) -> None:
+        """Refuse a document type, as in the body.
 
         Raises:
             UnreadableError: broken.

@@ -82,6 +82,20 @@ def test_hidden_sheets_are_left_out_and_counted() -> None:
     assert (reading.text, reading.notes) == ("shown\nshown", {Note.hidden_text: 1})
 
 
+def test_headers_and_footers_are_text(read: Callable[..., str]) -> None:
+    style = "urn:oasis:names:tc:opendocument:xmlns:style:1.0"
+    pages = f"<style:header>{p('Court of Roe')}</style:header><style:footer>{p('Case 7')}</style:footer>"
+    first = f"<style:header-first style:display='false'>{p('unused')}</style:header-first>"
+    styles = (
+        f'<office:document-styles {NAMESPACES} xmlns:style="{style}"><office:master-styles>'
+        f"<style:master-page>{pages}{first}</style:master-page><style:master-page>{pages}</style:master-page>"
+        "</office:master-styles></office:document-styles>"
+    )
+    text = read("a.odt", odt(p("An order."), **{"styles.xml": styles}))
+    assert text == "Court of Roe\nAn order.\nCase 7"
+    assert read("a.odt", odt(p("An order."), **{"styles.xml": styles[:-40]})).count("An order.") == 1
+
+
 def test_refused(refusal: Callable[..., Reason]) -> None:
     sealed = odt(p("x"), **{"META-INF/manifest.xml": "<manifest:encryption-data/>"})
     assert refusal("a.odt", sealed) is Reason.encrypted
