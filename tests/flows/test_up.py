@@ -110,7 +110,7 @@ def test_server_registration_worker_and_endpoint_come_in_this_order(
         "worker started",
         "endpoint started",
     ]
-    assert log_of(workspace, "server").startswith("-m prefect server start --host 127.0.0.1")
+    assert log_of(workspace, "server").startswith("-P -m prefect server start --host 127.0.0.1")
     assert "worker start --pool lexveil --type process" in log_of(workspace, "worker")
     assert " ".join(SERVE) in log_of(workspace, "endpoint")
     assert "filesystem" in log_of(workspace, "server")
