@@ -96,6 +96,7 @@ def main() -> None:
         if outcome == END and _measure_memory() > base + limits.max_memory // _MOST_KEPT:
             content = USED_UP  # what former files have left would count as the next one's
         answer.send(outcome, content)
+    _remove_folder()
 
 
 def _silence() -> None:
@@ -109,9 +110,14 @@ def _silence() -> None:
 def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_ORPHAN_CHECK_SECONDS)
-    with suppress(OSError):
-        Path(tempfile.gettempdir()).rmdir()  # that of this process; not removed if anything is in it
+    _remove_folder()
     os._exit(1)
+
+
+def _remove_folder() -> None:
+    """Remove the folder of this process, which its parent cannot if it was killed; not one that has files."""
+    with suppress(OSError):
+        Path(tempfile.gettempdir()).rmdir()
 
 
 def _measure_memory() -> int:

@@ -298,9 +298,13 @@ def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
         "os.kill(os.getpid(), 9)"
     )
     path = _write(tmp_path / "a.txt", b"x")
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=False)
+    (tmp_path / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
     child = int(done.stdout)
     wait_until(lambda: not Path(f"/proc/{child}").exists() or _is_gone(child))
+    assert not [*(tmp_path / "tmp").iterdir()]
 
 
 def _is_gone(pid: int) -> bool:
