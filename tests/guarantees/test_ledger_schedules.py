@@ -19,6 +19,7 @@ def _warm() -> None:
     schedules.warm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1000, 1004))
 def test_schedules_on_sqlite(seed: int) -> None:
     found = schedules.on_sqlite(seed)

@@ -384,6 +384,7 @@ def test_a_name_across_a_window_is_found(detector: Detector) -> None:
         assert hidden(text, spans, "Osgood Pell")
 
 
+@pytest.mark.slow
 def test_no_limit_on_length(detector: Detector) -> None:
     filler = "the sum was paid in full and on time as agreed between them\n" * 1_000
     hostile = "9" * 1_000_000 + "\n" + "中" * 20_000 + "A" * 100_000 + "(" * 5_000 + "\n" * 20_000

@@ -153,6 +153,7 @@ def test_a_head_that_is_drawn_last_comes_first(read: Callable[..., str]) -> None
     assert read("a.pdf", pages(lines)) == "County Court at Bath\nThe tenant paid.\nThe landlord was heard."
 
 
+@pytest.mark.slow
 def test_thousands_of_pieces_are_read_in_bounded_time(read: Callable[..., str]) -> None:
     rng = random.Random(1)
     lines = [(rng.uniform(0, 580), rng.uniform(0, 840), f"w{number}", 1.5) for number in range(6000)]

@@ -140,6 +140,7 @@ def test_binary_data_is_no_csv(write: Write) -> None:
         list(plan_slices(write("r.csv", bytes(range(256)) * 10)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "gb18030"])
 @pytest.mark.parametrize("codec", ["", ".gz"])
 def test_csv_slices_begin_where_their_rows_do(write: Write, encoding: str, codec: str) -> None:

@@ -119,6 +119,7 @@ def test_what_cannot_be_read(refusal: Refusal) -> None:
     assert refusal("a.xml", b"<a><b x='1'/></a>") == Reason.empty
 
 
+@pytest.mark.slow
 def test_deep_nesting_takes_no_time_and_no_stack(read: Read) -> None:
     assert read("a.xml", b"<a>" * 200_000 + b"x" + b"</a>" * 200_000) == "x"
 
