@@ -32,6 +32,12 @@ class Span:
     recognizer: str
 
 
+def find_line(text: str, start: int, end: int) -> str:
+    """Return the line of a text, or the lines, that [start, end) is in, without the last line end."""
+    stop = text.find("\n", end)
+    return text[text.rfind("\n", 0, start) + 1 : len(text) if stop < 0 else stop]
+
+
 def _build_folding() -> dict[int, str]:
     table: dict[int, str] = {}
     for characters, folded in (

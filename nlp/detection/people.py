@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from lexveil.nlp.entities.evidence import shows_type
 from lexveil.nlp.recognizers.scores import LEARNED
-from lexveil.nlp.text import Span
+from lexveil.nlp.text import Span, find_line
 from lexveil.nlp.vocabulary import COURTESY_TITLES, JURISDICTIONS, LEGAL_WORDS, OFFICE_TITLES
 
+_NO_NAMES = LEGAL_WORDS | JURISDICTIONS
 _MISTAKABLE = frozenset({"ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHIC", "MISC", "QUANTITY"})
 _NAMES = frozenset({"PERSON", "ORGANIZATION"})
 _LINE = 4  # words: a shorter line may be a caption with a name
@@ -44,7 +45,7 @@ def retype_people(text: str, spans: Sequence[Span]) -> list[Span]:
         for span in spans
         if span.type == "PERSON"
         for word in _find_words(text, span)
-        if word[0].isupper() and len(word) > 2 and word.lower() not in LEGAL_WORDS | JURISDICTIONS
+        if word[0].isupper() and len(word) > 2 and word.lower() not in _NO_NAMES
     }
     result: list[Span] = []
     for index, span in enumerate(spans):
@@ -71,7 +72,7 @@ def is_contradicted(text: str, span: Span) -> bool:
     if span.recognizer != LEARNED:
         return False
     if span.type == "QUANTITY":
-        line = text[text.rfind("\n", 0, span.start) + 1 :].partition("\n")[0]
+        line = find_line(text, span.start, span.end)
         return line.isupper() and len(line.split()) >= _LINE and not shows_type(text, span)
     surface = text[span.start : span.end]
     # The second half of a hyphenated name begins a line in lower case.

@@ -24,6 +24,8 @@ from lexveil.nlp.vocabulary import (
 )
 
 _WORD = re.compile(r"[^\W\d_]+")
+_KNOWN_PLACES = JURISDICTIONS | PLACES
+_ORGANIZATIONS = LEGAL_FORMS | PUBLIC_BODY | INSTITUTION_WORDS
 _BEFORE = 40
 _CONTEXT: dict[str, re.Pattern[str]] = {
     "ORGANIZATION": re.compile(
@@ -57,7 +59,7 @@ def shows_type(text: str, span: Span) -> bool:
         case "ORGANIZATION":
             return _is_institution(surface, words)
         case "LOCATION":
-            return " ".join(words) in JURISDICTIONS | PLACES or _has(words, PLACES)
+            return " ".join(words) in _KNOWN_PLACES or _has(words, PLACES)
         case "DEMOGRAPHIC":
             return surface[:1].islower() or _has(words, DEMONYMS)
         case "CASE_NUMBER":
@@ -75,7 +77,7 @@ def _is_institution(surface: str, words: Sequence[str]) -> bool:
         surface[:1].islower()
         or _FORM.search(surface) is not None
         or _ACRONYM.fullmatch(surface) is not None
-        or _has(words, LEGAL_FORMS | PUBLIC_BODY | INSTITUTION_WORDS)
+        or _has(words, _ORGANIZATIONS)
         or " ".join(words) in JURISDICTIONS
         or any(word.startswith(stem) or word.endswith(stem) for word in words for stem in INSTITUTION_STEMS)
     )

@@ -23,18 +23,19 @@ def find_unsupported(text: str, spans: Sequence[Span]) -> frozenset[Span]:
         text: the document.
         spans: its sorted spans.
     """
-    supported: dict[str, list[set[str]]] = {}
-    unsure: list[Span] = []
+    # By type and word: the sets of words that hold it.
+    supported: dict[tuple[str, str], set[frozenset[str]]] = {}
+    unsure: list[tuple[Span, frozenset[str]]] = []
     for span in spans:
+        words = frozenset(fold_letters(text[span.start : span.end]))
         if span.recognizer in (LEARNED, PROPAGATION) and not shows_type(text, span):
-            unsure.append(span)
+            unsure.append((span, words))
         else:
-            supported.setdefault(span.type, []).append(set(fold_letters(text[span.start : span.end])))
-    return frozenset(
-        span
-        for span in unsure
-        if not any(
-            known.issuperset(fold_letters(text[span.start : span.end]) or {""})
-            for known in supported.get(span.type, [])
-        )
-    )
+            for word in words:
+                supported.setdefault((span.type, word), set()).add(words)
+
+    def is_supported(span: Span, words: frozenset[str]) -> bool:
+        holders = [supported.get((span.type, word), set[frozenset[str]]()) for word in words]
+        return bool(holders) and any(known >= words for known in min(holders, key=len))
+
+    return frozenset(span for span, words in unsure if not is_supported(span, words))

@@ -129,7 +129,7 @@ def mask_text(
     replacements: list[Replacement] = []
     kept: list[KeptSpan] = []
     length = last_end = 0
-    unsupported = find_unsupported(text, spans)
+    unsupported = find_unsupported(text, spans) if policy.keeps_any else frozenset[Span]()
     for span in spans:
         position = span.start, span.end
         mention = read_mention(text, span)

@@ -51,6 +51,12 @@ class Policy:
     roles: tuple[tuple[str, Action], ...] = ()
     dates: Dates = "year"
 
+    @property
+    def keeps_any(self) -> bool:
+        """True if any type, role or class stays readable."""
+        actions = (action for _, action in (*self.types, *self.roles))
+        return "keep" in (self.direct, self.quasi, *actions)
+
 
 _COURT_PUBLICATION: dict[str, Action] = {
     "ORGANIZATION": "keep",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import CHECKED, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.organization import SUFFIX
+from lexveil.nlp.text import find_line
 from lexveil.nlp.vocabulary import (
     AMBIGUOUS_NAMES,
     COURTESY_TITLES,
@@ -222,15 +223,15 @@ def is_a_name(text: str, start: int, end: int) -> bool:
     words = name.split()
     if any(c.isdigit() for c in name) or not name[0].isupper() or len(name) < 3 or len(words) > 6:
         return False
-    if name.lower() in JURISDICTIONS or _in_heading(text, start, end):
+    if name.lower() in JURISDICTIONS or is_in_heading(text, start, end):
         return False
     # A short word of capitals is an abbreviation.
     return not (name.isupper() and len(words) == 1 and len(name) <= 4)
 
 
-def _in_heading(text: str, start: int, end: int) -> bool:
+def is_in_heading(text: str, start: int, end: int) -> bool:
     """Return True if the span is part of a line of capitals with four or more words."""
     if not text[start:end].isupper():
         return False
-    line = text[text.rfind("\n", 0, start) + 1 : (text.find("\n", end) + 1 or len(text) + 1) - 1]
+    line = find_line(text, start, end)
     return line.isupper() and len(line.split()) >= 4

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.person import is_in_heading
+from lexveil.nlp.text import find_line
 from lexveil.nlp.vocabulary import (
     DEMONYMS,
     INSTITUTION_STEMS,
@@ -191,9 +193,8 @@ def _is_known(text: str, piece: re.Match[str], end: int) -> bool:
 
 
 def _is_heading(text: str, start: int, end: int) -> bool:
-    """Return True for capitals in a line of capitals."""
-    if not text[start:end].isupper():
+    """Return True for capitals in a line of capitals that introduces nobody."""
+    if not is_in_heading(text, start, end):
         return False
-    line = text[text.rfind("\n", 0, start) + 1 : (text.find("\n", end) + 1 or len(text) + 1) - 1]
-    names_party = ":" in line or any(word.casefold() in _TITLES for word in _PIECE.findall(line))
-    return line.isupper() and len(line.split()) >= 4 and not names_party
+    line = find_line(text, start, end)
+    return ":" not in line and not any(word.casefold() in _TITLES for word in _PIECE.findall(line))
