@@ -18,7 +18,7 @@ from lexveil.nlp.citations import citations
 from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
-from lexveil.nlp.detection.people import is_contradicted, retype_people
+from lexveil.nlp.detection.people import drop_contradicted, retype_people
 from lexveil.nlp.detection.propagation import drop_implausible, propagate
 from lexveil.nlp.detection.windows import split_windows
 from lexveil.nlp.recognizers.scores import LEARNED
@@ -201,7 +201,7 @@ def _select_plausible(text: str, found: Iterable[Span], insists: bool) -> list[S
 
     There, masking too much is the smaller harm.
     """
-    spans = [span for span in sorted(found) if not is_contradicted(text, span)]
+    spans = drop_contradicted(text, sorted(found))
     sure = [span for span in spans if insists and span.recognizer == LEARNED]
     others = [span for span in spans if not (insists and span.recognizer == LEARNED)]
     return [*drop_implausible(text, others), *sure]

@@ -7,7 +7,7 @@ company, a nickname a people. The document itself often says better.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lexveil.nlp.entities.evidence import shows_type
@@ -63,12 +63,17 @@ def retype_people(text: str, spans: Sequence[Span]) -> list[Span]:
     return result
 
 
-def is_contradicted(text: str, span: Span) -> bool:
-    """Return True for a finding of a learned detector that its own letters contradict.
+def drop_contradicted(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return the spans without the findings of a learned detector that their own letters contradict.
 
     A name has a capital, in a text that has any. In a line of capitals, where these prove nothing, a quantity
     has a digit or a word for a number.
     """
+    has_capitals = _CAPITAL.search(text) is not None
+    return [span for span in spans if not _is_contradicted(text, span, has_capitals)]
+
+
+def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     if span.recognizer != LEARNED:
         return False
     if span.type == "QUANTITY":
@@ -78,7 +83,7 @@ def is_contradicted(text: str, span: Span) -> bool:
     # The second half of a hyphenated name begins a line in lower case.
     follows_space = text[max(0, span.start - 1) : span.start] in ("", " ")
     lower = follows_space and surface.islower() and not any(c.isdigit() for c in surface)
-    return span.type in _NAMES and lower and _CAPITAL.search(text) is not None
+    return span.type in _NAMES and lower and has_capitals
 
 
 def _may_be_person(text: str, span: Span) -> bool:
