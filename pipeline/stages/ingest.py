@@ -40,11 +40,18 @@ from lexveil.privacy.vault import content_id, seal
 
 _SHARED = "shared"  # count of the documents whose text an earlier version kept for another owner alone
 _MOVED = "moved"  # count of the documents of an owner that an earlier version took for several
+# What is redone, and the line about it, by count.
 _LINES = {
-    _SHARED: "{} documents have a text that an earlier version kept for another owner alone; they are now "
-    "their own owners', and the next training takes them too",
-    _MOVED: "{} documents have an owner that an earlier version took for several, by its spellings; they are "
-    "now one owner's",
+    _SHARED: (
+        "owners",
+        "{} documents have a text that an earlier version kept for another owner alone; they are now their "
+        "own owners', and the next training takes them too",
+    ),
+    _MOVED: (
+        "spellings",
+        "{} documents have an owner that an earlier version took for several, by its spellings; they are now "
+        "one owner's",
+    ),
 }
 
 
@@ -92,11 +99,10 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     if manifest.done_now:
         forget_empty_items(workspace)
     new = [result.counts for result in manifest.shards if result.key not in done]
-    lines = {name: line.format(sum(counts.get(name, 0) for counts in new)) for name, line in _LINES.items()}
     redone = {
-        {_SHARED: "owners", _MOVED: "spellings"}[name]: line
-        for name, line in lines.items()
-        if any(name in counts for counts in new)
+        name: line.format(sum(counts.get(count, 0) for counts in new))
+        for count, (name, line) in _LINES.items()
+        if any(count in counts for counts in new)
     }
     skipped = {CountKind.NOTE.key(note): n for note, n in count_skipped(sources).items()}
     return replace(
