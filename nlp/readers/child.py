@@ -62,9 +62,13 @@ def _plan_slices(
 
 
 def _read_slice(
-    begin: Begin, path: Path, piece: records.Slice, limits: Limits, start: int
+    begin: Begin, path: Path, piece: records.Slice, limits: Limits, start: int, text_field: str | None
 ) -> Iterator[object]:
-    return records.read_slice(path, piece, limits, start)
+    return records.read_slice(path, piece, limits, start, text_field)
+
+
+def _run(begin: Begin, function: Callable[..., object], *arguments: object) -> Iterator[object]:
+    yield function(*arguments)
 
 
 _CALLS: Mapping[str, Callable[..., Iterator[object]]] = {
@@ -73,6 +77,7 @@ _CALLS: Mapping[str, Callable[..., Iterator[object]]] = {
     "whole": _read_whole,
     "plan": _plan_slices,
     "slice": _read_slice,
+    "run": _run,
 }
 
 

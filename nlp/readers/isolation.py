@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -94,7 +94,24 @@ def plan_slices(
     yield from cast(Iterator[Slice], _call("plan", (path.absolute(), limits, max_records, max_bytes), limits))
 
 
-def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterator[Record | Reason]:
+def run(function: Callable[..., bytes | None], *arguments: object, limits: Limits) -> bytes | None:
+    """Return what a function makes of a file.
+
+    Args:
+        function: function of a module, which the process imports.
+        arguments: what it is called with.
+        limits: bounds on the process.
+
+    Raises:
+        UnreadableError: It raised an exception, or the process died.
+    """
+    with closing(_call("run", (function, *arguments), limits)) as answer:
+        return cast("bytes | None", next(answer))
+
+
+def read_slice(
+    path: Path, piece: Slice, limits: Limits | None = None, text_field: str | None = None
+) -> Iterator[Record | Reason]:
     """Read the records of a slice, as `records.read_slice` does.
 
     Raises:
@@ -105,7 +122,9 @@ def read_slice(path: Path, piece: Slice, limits: Limits | None = None) -> Iterat
     most, misses = _RECORDS_PER_FRAME, 0
     while given < piece.count:
         try:
-            with closing(_call("slice", (path.absolute(), piece, limits, given), limits, most)) as records:
+            with closing(
+                _call("slice", (path.absolute(), piece, limits, given, text_field), limits, most)
+            ) as records:
                 for record in records:
                     yield cast("Record | Reason", record)
                     given, misses = given + 1, 0

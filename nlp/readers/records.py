@@ -1,8 +1,8 @@
 """Files of records (JSON, JSON Lines, CSV, TSV, load files, Parquet), in slices that are read separately.
 
-Texts are returned as they are in the file, so that offsets are the file's; only lone surrogates, which have
-no UTF-8 form, are replaced by U+FFFD, one for one. A record without the field `text` gets it from where the
-collections of courts keep it, as it is there: one text, or a list of them.
+Unless a field is named, texts are returned as they are in the file, so that offsets are the file's; only
+lone surrogates, which have no UTF-8 form, are replaced by U+FFFD, one for one. A record without the field
+`text` gets it from where the collections of courts keep it, as it is there: one text, or a list of them.
 
 In place of a record that cannot be read there is its `Reason`. A file that breaks off (truncated, damaged, a
 decompression bomb) keeps the records before the break, and one more `Reason` represents all that follows.
@@ -24,6 +24,7 @@ from typing import cast
 from lexveil.nlp.readers import records_csv, records_json, records_jsonl, records_parquet
 from lexveil.nlp.readers.compression import CODECS, check_codec, open_regular, split_name
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.html import strip_markup
 from lexveil.nlp.readers.plain import LONGEST_MAGIC, check_is_text
 from lexveil.nlp.readers.records_dialect import LOAD_FILE
 from lexveil.nlp.readers.records_json_form import Form, detect_form
@@ -122,7 +123,11 @@ def plan_slices(
 
 
 def read_slice(
-    path: Path, piece: Slice, limits: Limits | None = None, start: int = 0
+    path: Path,
+    piece: Slice,
+    limits: Limits | None = None,
+    start: int = 0,
+    text_field: str | None = None,
 ) -> Iterator[Record | Reason]:
     """Read the records of a slice.
 
@@ -131,6 +136,8 @@ def read_slice(
         piece: The slice.
         limits: Bounds on what is accepted; None for the defaults.
         start: Number of records to leave out, which are not parsed where the format allows it.
+        text_field: Field whose text, or texts, become one text: of HTML, what it shows. None for texts as
+            they are in the file.
 
     Yields:
         Exactly `piece.count - start` items, in order: a record, or the reason why it cannot be read. If the
@@ -143,7 +150,7 @@ def read_slice(
     given = start
     with closing(_iter_records(path, piece, limits, start)) as records:
         for record in islice(records, piece.count - start):
-            yield record if isinstance(record, Reason) else _add_text(record)
+            yield record if isinstance(record, Reason) else _complete(record, text_field)
             given += 1
     for _ in range(piece.count - given):
         yield Reason.broken
@@ -187,6 +194,20 @@ def _to_fact(value: object) -> str:
     values = cast("list[object]", value) if isinstance(value, list | tuple) else [value]
     words = [str(one).strip() for one in values if isinstance(one, str | int | date)]
     return "; ".join(filter(None, words))[:_LONGEST_FACT]
+
+
+def _complete(record: Record, text_field: str | None) -> Record | Reason:
+    record = _add_text(record)
+    if text_field is None:
+        return record
+    text = get_field(record, text_field)
+    pieces = cast("list[object]", text) if isinstance(text, list) else [text]
+    if not all(isinstance(piece, str) for piece in pieces):
+        return record
+    try:
+        return {**record, text_field: "\n\n".join(strip_markup(str(piece)) for piece in pieces)}
+    except UnreadableError as error:  # it costs this record alone
+        return error.reason
 
 
 def _add_text(record: Record) -> Record:

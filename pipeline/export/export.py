@@ -180,16 +180,14 @@ def _redact(
     redaction = Redaction(text, document.text, document.replacements)
     if not redaction.is_sure:
         return None
-    try:
-        redacted = _OWN_FORMATS[kind](content, redaction)
-        if redacted is None:
-            return None
-        limits = reader_limits(workspace.settings.ingest)
-        again = [one.text for one in isolation.read_content_documents(f"export.{kind}", redacted, limits)]
-    except Exception:
-        # A file of another format, or one that its reader bears and another library does not: its exception
-        # may quote text.
+    limits = reader_limits(workspace.settings.ingest)
+    try:  # the file's bytes meet parsers in the process that reads files: this one holds the keys
+        redacted = isolation.run(_OWN_FORMATS[kind], content, redaction, limits=limits)
+    except UnreadableError:  # one that its reader bears and another library does not
         return None
+    if redacted is None:
+        return None
+    again = [one.text for one in isolation.read_content_documents(f"export.{kind}", redacted, limits)]
     texts = [text for text in again if text is not None]
     return None if len(texts) != 1 or redaction.leaks(texts[0]) else redacted
 

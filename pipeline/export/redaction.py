@@ -53,8 +53,13 @@ class Redaction:
         self._divided = _compile(words, _divide) if words else None
         self._places: dict[str, list[int]] = {}
         self._words = set(_WORD.findall(_fold(masked)))
+        self._made_of = (original, masked, tuple(replacements))
         is_known = bool(replacements) or original == masked
         self.is_sure = is_known and all(len(one.original) >= _LEAST for one in replacements)
+
+    def __reduce__(self) -> tuple[type[Redaction], tuple[str, str, tuple[Replacement, ...]]]:
+        """Return what another process makes an equal one of."""
+        return Redaction, self._made_of
 
     def edit(self, paragraph: str) -> list[Edit]:
         """Return the edits of a paragraph, or of a cell: in order, without overlaps.

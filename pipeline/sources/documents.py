@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Generator, Iterable, Iterator, 
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lexveil.nlp.readers import (
     Limits,
@@ -19,7 +19,6 @@ from lexveil.nlp.readers import (
     normalize_text,
 )
 from lexveil.nlp.readers import records as record_files
-from lexveil.nlp.readers.html import strip_markup
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.labels import encode_label, parse_classes
 from lexveil.pipeline.records import SourceDocument
@@ -257,7 +256,9 @@ def read_item(
                 for _ in isolation.plan_slices(copy, reader_limits(ingest)):  # raises the reason
                     pass
                 raise UnreadableError(Reason.broken)
-            for offset, record in enumerate(isolation.read_slice(copy, item.piece, reader_limits(ingest))):
+            text_field = item.fields["text_field"] or "text"
+            records = isolation.read_slice(copy, item.piece, reader_limits(ingest), text_field)
+            for offset, record in enumerate(records):
                 position = item.piece.first + offset
                 where = f"{escape_name(item.path)}#{position}"
                 if isinstance(record, Reason):
@@ -341,11 +342,6 @@ def _to_document(
     text: object = record_files.get_field(record, names["text_field"] or "text")
     owners = read_owner_names(record, names["owner_field"])
     reason: str | None = None
-    if item.piece is not None:  # of a file, its reader has made text already
-        try:
-            text = _join_texts(text)
-        except UnreadableError as error:  # it costs this record alone
-            return _reject(error.reason, record, item, where)
     if not isinstance(text, str):
         reason = Reason.missing_text
     elif not text.strip():
@@ -373,18 +369,6 @@ def _reject(reason: str, record: Mapping[str, Any], item: SourceItem, where: str
     # Of a record, its own content: the same record is known again after its file has grown.
     content = item.digest if item.piece is None else compute_digest([item.path, dict(record)])
     return Rejected(reason, where, content, item.identity)
-
-
-def _join_texts(value: object) -> object:
-    """Return the text in a record's field, or in all fields of a name; of HTML, what it shows.
-
-    Raises:
-        UnreadableError: broken, for excessively nested HTML.
-    """
-    pieces = cast("list[object]", value) if isinstance(value, list) else [value]
-    if not all(isinstance(piece, str) for piece in pieces):
-        return value
-    return "\n\n".join(strip_markup(str(piece)) for piece in pieces)
 
 
 def read_word(record: Mapping[str, Any], name: str | None) -> str | None:

@@ -312,3 +312,26 @@ def _is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def test_markup_in_a_record_costs_that_record(tmp_path: Path) -> None:
+    """It was parsed in the process that holds the keys, without limits."""
+    path = tmp_path / "a.jsonl"
+    long = "<b><i><u>" * 20 + "<p>some words</p>" * 400_000
+    texts = ["<p>J&uuml;rgen</p>", long, "<p>One</p>", "no <markup>"]
+    path.write_text("".join(json.dumps({"body": {"html": [text]}}) + "\n" for text in texts))
+    (piece,) = isolation.plan_slices(path, max_bytes=100 * MIB)
+    found = list(isolation.read_slice(path, piece, Limits(max_seconds=0.3), "body.html"))
+    shown = [one if isinstance(one, Reason) else one["body.html"] for one in found]
+    assert shown == ["J\u00fcrgen", Reason.over_time, "One", "no <markup>"]
+
+
+def test_a_function_has_the_limits_of_a_file() -> None:
+    data = b"x" * MIB
+    assert isolation.run(gzip.decompress, gzip.compress(data), limits=Limits()) == data
+    bomb = gzip.compress(bytes(200 * MIB))
+    for reason, content in ((Reason.over_memory, bomb), (Reason.broken, b"no gzip")):
+        with pytest.raises(UnreadableError, match=reason):
+            isolation.run(gzip.decompress, content, limits=Limits(max_memory=64 * MIB))
+    with pytest.raises(UnreadableError, match="crashed"):
+        isolation.run(os._exit, 3, limits=Limits())

@@ -559,3 +559,28 @@ def test_without_its_row_of_the_vault_no_file_is_written(folder: Path, tmp_path:
     assert list((tmp_path / "out").iterdir()) == []
     export_documents(workspace, tmp_path / "texts", "txt")
     assert not [path for path in (tmp_path / "texts").iterdir() if PERSONAL.search(path.name)]
+
+
+def test_a_file_that_takes_too_much_to_rewrite_costs_itself(folder: Path, tmp_path: Path) -> None:
+    """It was rewritten in the process that holds the keys, without limits."""
+    (tmp_path / "in").mkdir()
+    made = docx.Document()
+    made.add_paragraph("Ms Marianne Oberholzer appeals.")
+    made.save(str(tmp_path / "plain.docx"))
+    with (
+        zipfile.ZipFile(tmp_path / "plain.docx") as source,
+        zipfile.ZipFile(tmp_path / "in" / "large.docx", "w", zipfile.ZIP_STORED) as target,
+    ):
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "word/document.xml":
+                content = content.replace(b"<w:sectPr", b"<w:p/>" * 150_000 + b"<w:sectPr", 1)
+            target.writestr(name, content)
+    shutil.copy(folder / "order Oberholzer.docx", tmp_path / "in")
+    settings = Settings.model_validate({"ingest": {"read_bytes": 24 << 20}})
+    workspace = Workspace.create_or_open(tmp_path / "workspace").with_settings(settings)
+    ingest(workspace, [tmp_path / "in"])
+    mask(workspace)
+    counts = export_documents(workspace, tmp_path / "out", "docx", originals=tmp_path / "in")
+    assert counts == {"documents": 1, "not_redacted": 1}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["order masked.docx"]
