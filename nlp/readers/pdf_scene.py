@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pypdfium2
@@ -12,6 +12,8 @@ from pypdfium2 import raw
 from lexveil.nlp.readers.pdf_words import Box
 
 _INVISIBLE = (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP)
+_STROKED = (raw.FPDF_TEXTRENDERMODE_STROKE, raw.FPDF_TEXTRENDERMODE_STROKE_CLIP)
+_RECTANGLE = 5  # points of a path
 _OPAQUE = 250
 _THIN = 2.5  # points: a rule or an underline covers no text
 _MAX_OBJECTS = 100_000
@@ -34,9 +36,10 @@ class Thing:
         handle: PDFium's own handle.
         order: Its place in the order in which the page is drawn.
         box: Its place on the page.
-        color: The color it is filled with.
+        color: The color it is filled with; of text of outlines, theirs.
         is_picture: Whether it is a picture.
-        is_invisible: Whether it is text in the invisible mode, or on a layer that may be off.
+        is_invisible: Whether it is text that may not be seen: in the invisible mode, on a layer that may be
+            off, cut off by a clipping path, or behind a soft mask.
     """
 
     handle: object
@@ -86,9 +89,10 @@ def look(page: pypdfium2.PdfPage, has_layers: bool) -> Scene:
             break
         kind = raw.FPDFPageObj_GetType(handle)
         if kind == raw.FPDF_PAGEOBJ_TEXT:
-            invisible = marked or raw.FPDFTextObj_GetTextRenderMode(handle) in _INVISIBLE
-            box = _get_bounds(handle, matrix)
-            scene.texts.append(Thing(handle, order, box, _get_fill(handle), False, invisible))
+            mode = raw.FPDFTextObj_GetTextRenderMode(handle)
+            invisible = marked or mode in _INVISIBLE or _is_clipped(handle)
+            color = _get_stroke(handle) if mode in _STROKED else _get_fill(handle)
+            scene.texts.append(Thing(handle, order, _get_bounds(handle, matrix), color, False, invisible))
         elif kind == raw.FPDF_PAGEOBJ_IMAGE:
             scene.boxes.append(Thing(handle, order, _get_bounds(handle, matrix), (0, 0, 0, 0), True))
         else:
@@ -132,7 +136,8 @@ def _walk(page: pypdfium2.PdfPage, has_layers: bool) -> Iterator[tuple[object, M
             elif len(stack) < _MAX_FORMS:
                 stack.append((parent, index, count, matrix, marked))
                 inner = _multiply(_get_matrix(handle), matrix)
-                stack.append((handle, 0, raw.FPDFFormObj_CountObjects(handle), inner, has_layers))
+                marked = has_layers or bool(raw.FPDFPageObj_HasTransparency(handle))
+                stack.append((handle, 0, raw.FPDFFormObj_CountObjects(handle), inner, marked))
                 break
 
 
@@ -183,9 +188,44 @@ def place_box(box: Box, matrix: Matrix) -> Box:
     return min(across), min(up), max(across), max(up)
 
 
+def _is_clipped(handle: object) -> bool:
+    """Return True if a clipping path, or a soft mask, may cut off some of a text."""
+    if raw.FPDFPageObj_HasTransparency(handle):
+        return True
+    path = raw.FPDFPageObj_GetClipPath(handle)
+    count = raw.FPDFClipPath_CountPaths(path)  # without those that cut off nothing
+    if count <= 0:
+        return False
+    left, low, right, high = _get_bounds(handle, _IDENTITY)
+    for number in range(count):
+        points = list(_list_points(path, number))
+        if len(points) > _RECTANGLE:
+            return True
+        across, up = zip(*points, strict=True) if points else ((0.0,), (0.0,))
+        if min(across) > left or min(up) > low or max(across) < right or max(up) < high:
+            return True
+    return False
+
+
+def _list_points(path: object, number: int) -> Iterator[tuple[float, float]]:
+    """Yield the points of a clipping path, one more than a rectangle has at most."""
+    x, y = ctypes.c_float(), ctypes.c_float()
+    for index in range(min(raw.FPDFClipPath_CountPathSegments(path, number), _RECTANGLE + 1)):
+        raw.FPDFPathSegment_GetPoint(raw.FPDFClipPath_GetPathSegment(path, number, index), x, y)
+        yield x.value, y.value
+
+
 def _get_fill(handle: object) -> Color:
+    return _get_color(handle, raw.FPDFPageObj_GetFillColor)
+
+
+def _get_stroke(handle: object) -> Color:
+    return _get_color(handle, raw.FPDFPageObj_GetStrokeColor)
+
+
+def _get_color(handle: object, ask: Callable[..., int]) -> Color:
     red, green, blue, alpha = _COMPONENTS
-    if not raw.FPDFPageObj_GetFillColor(handle, red, green, blue, alpha):
+    if not ask(handle, red, green, blue, alpha):
         return 0, 0, 0, 255
     return red.value, green.value, blue.value, alpha.value
 

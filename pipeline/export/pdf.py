@@ -3,8 +3,8 @@
 Nothing is copied but what is listed here: onto new pages of the same size go texts, lines and boxes. So
 outlines, properties, attachments, scripts, annotations, form fields, pictures, form objects, layers,
 thumbnails and whatever else a page or a file may carry stay behind. Text that the reader does not see, and
-masking therefore never saw, is deleted; so is what curves draw, which may be a signature. What is left is
-checked before it is written. A page that is a picture is not supported.
+masking therefore never saw, is deleted; so is what curves draw, which may be a signature. Fonts lose their
+names (`pdf_fonts`). What is left is checked before it is written. A page that is a picture is not supported.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lexveil.pipeline.export.pdf_fonts import clean_fonts
 from lexveil.pipeline.export.redaction import Redaction
 
 _STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
@@ -66,7 +67,9 @@ def redact_pdf(data: bytes, redaction: Redaction) -> bytes | None:
             clean.import_pages(document, list(range(count, 2 * count)))
             out = io.BytesIO()
             clean.save(out)
-        written = out.getvalue()
+        written = clean_fonts(out.getvalue())
+        if written is None:
+            return None
         with pdfium.PdfDocument(written) as again:
             texts = [page.get_textpage().get_text_range() for page in again]
     if not all(map(redaction.knows, texts)) or redaction.leaks("\n".join(texts)):

@@ -88,11 +88,72 @@ def white_text_in_a_form(canvas: Canvas) -> None:
     canvas.doForm("note")
 
 
+def clip(canvas: Canvas, *corners: tuple[float, float]) -> None:
+    path = canvas.beginPath()
+    path.moveTo(*corners[0])
+    for corner in corners[1:]:
+        path.lineTo(*corner)
+    path.close()
+    canvas.clipPath(path, stroke=0, fill=0)
+
+
+def clipped_away(canvas: Canvas) -> None:
+    clip(canvas, (0, 0), (9, 0), (9, 9), (0, 9))
+    canvas.drawString(72, 600, SECRET)
+
+
+def clipped_to_nothing(canvas: Canvas) -> None:
+    clip(canvas, (72, 600), (72, 600), (72, 600), (72, 600))
+    canvas.drawString(72, 600, SECRET)
+
+
+def clipped_by_a_shape(canvas: Canvas) -> None:
+    """Whose bounds hold the text."""
+    clip(canvas, (0, 0), (595, 0), (595, 842), (590, 842), (590, 5), (5, 5), (5, 842), (0, 842))
+    canvas.drawString(72, 600, SECRET)
+
+
+def clipped_in_a_form(canvas: Canvas) -> None:
+    canvas.beginForm("note")
+    clip(canvas, (0, 0), (9, 0), (9, 9), (0, 9))
+    canvas.drawString(72, 20, SECRET)
+    canvas.endForm()
+    canvas.translate(72, 600)
+    canvas.doForm("note")
+
+
+def outside_of_a_form(canvas: Canvas) -> None:
+    canvas.beginForm("note", 0, 0, 20, 20)
+    canvas.drawString(30, 30, SECRET)
+    canvas.endForm()
+    canvas.translate(72, 600)
+    canvas.doForm("note")
+
+
+def white_outlines(canvas: Canvas) -> None:
+    canvas.setStrokeColorRGB(1, 1, 1)
+    text = canvas.beginText(72, 600)
+    text.setTextRenderMode(1)
+    text.textOut(SECRET)
+    canvas.drawText(text)
+
+
+def form_that_is_transparent(canvas: Canvas) -> None:
+    canvas.beginForm("note")
+    canvas.drawString(0, 0, SECRET)
+    canvas.endForm()
+    canvas.setFillAlpha(0)
+    canvas.setStrokeAlpha(0)
+    canvas.translate(72, 600)
+    canvas.doForm("note")
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         white_text, off_the_page, off_the_right_edge, outside_of_the_crop_box, invisible_mode, tiny,
-        transparent, white_text_in_a_form,
+        transparent, white_text_in_a_form, clipped_away, clipped_to_nothing, clipped_by_a_shape,
+        clipped_in_a_form, outside_of_a_form, white_outlines, form_that_is_transparent,
     ],
 )  # fmt: skip
 def test_hidden_text_is_left_out_and_marked(
@@ -211,9 +272,26 @@ def frame(canvas: Canvas) -> None:
     canvas.rect(60, 590, 300, 30, fill=0)
 
 
+def clipped_around_it(canvas: Canvas) -> None:
+    clip(canvas, (60, 590), (400, 590), (400, 630), (60, 630))
+    canvas.drawString(72, 600, SECRET)
+
+
+def black_outlines(canvas: Canvas) -> None:
+    canvas.setFillColorRGB(1, 1, 1)
+    text = canvas.beginText(72, 600)
+    text.setTextRenderMode(1)
+    text.textOut(SECRET)
+    canvas.drawText(text)
+
+
 @pytest.mark.parametrize(
-    "draw", [highlight_below, highlight_above, underline, white_on_dark, light_gray, frame]
-)
+    "draw",
+    [
+        highlight_below, highlight_above, underline, white_on_dark, light_gray, frame, clipped_around_it,
+        black_outlines,
+    ],
+)  # fmt: skip
 def test_what_is_seen_is_no_alarm(
     examine: Callable[[Draw], tuple[str, Mapping[Note, int]]], draw: Draw
 ) -> None:
@@ -233,6 +311,29 @@ LAYERS = (
     b"/OC /off BDC BT /F1 12 Tf 72 660 Td (Ottilie Brandstaetter) Tj ET EMC\n"
     b"endstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
 )
+
+
+SOFT_MASK = (
+    b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 5 0 R"
+    b"/Resources<</Font<</F1 4 0 R>>/ExtGState<</G 6 0 R>>>>>>endobj\n"
+    b"4 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\n"
+    b"6 0 obj<</SMask<</S/Luminosity/G 7 0 R>>>>endobj\n"
+    b"7 0 obj<</Subtype/Form/BBox[0 0 595 842]/Group<</S/Transparency/CS/DeviceGray>>/Length 24>>stream\n"
+    b"0 g 0 0 595 842 re f    \nendstream endobj\n"
+    b"5 0 obj<</Length 999>>stream\nBT /F1 12 Tf 72 700 Td (The final draft is signed.) Tj ET\n"
+    b"/G gs BT /F1 12 Tf 72 660 Td (Ottilie Brandstaetter) Tj ET\n"
+    b"endstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
+)
+
+
+def test_text_behind_a_mask_is_hidden_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(SOFT_MASK)
+    [reading] = read_documents(path, Limits(ocr=False))
+    assert reading.text == "The final draft is signed.\n[hidden text not read]"
+    assert reading.notes == {Note.hidden_text: 1}
 
 
 def test_a_layer_that_is_off_is_hidden_text(tmp_path: Path) -> None:
