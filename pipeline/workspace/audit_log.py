@@ -25,16 +25,13 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.workspace.storage import sync_file
-
-if TYPE_CHECKING:
-    from lexveil.pipeline.workspace.database import LogTable
 
 GENESIS = hashlib.sha256(b"lexveil/audit-log/1").hexdigest()
 _TAIL = 1 << 16  # bytes at the end of the file; an entry is far shorter
@@ -95,6 +92,25 @@ class Verification:
     def intact(self) -> bool:
         """True if no entry is broken or known to be missing."""
         return self.broken_at is None and self.known is not False
+
+
+class LogTable(Protocol):
+    """A log in a database."""
+
+    def read_log(self) -> list[bytes]:
+        """Read all lines in order."""
+        ...
+
+    def append_to_log(self, follow: Callable[[bytes | None], bytes]) -> bytes:
+        """Append a line to the log, one writer at a time.
+
+        Args:
+            follow: makes the line from the last one, which is None in an empty log.
+
+        Returns:
+            The line.
+        """
+        ...
 
 
 class AuditLog:

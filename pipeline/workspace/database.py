@@ -51,26 +51,20 @@ _catalogue = sa.Table(
 _written = sa.Table("catalogue_written", _metadata, sa.Column("rows", sa.BigInteger, nullable=False))
 
 
-def _define_log(metadata: sa.MetaData) -> sa.Table:
-    table = sa.Table(
-        "log",
-        metadata,
-        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("line", sa.Text, nullable=False),
-    )
-    for statement in (
-        "CREATE OR REPLACE FUNCTION log_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the log is append-only'; END $$",
-        "CREATE TRIGGER log_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON log "
-        "FOR EACH STATEMENT EXECUTE FUNCTION log_refuse()",
-    ):
-        event.listen(table, "after_create", sa.DDL(statement))
-    return table
-
-
-_log = _define_log(_metadata)
-_log_alone = sa.MetaData()
-_define_log(_log_alone)
+_log = sa.Table(
+    "log",
+    _metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Text, nullable=False),
+)
+APPEND_ONLY = (
+    "CREATE OR REPLACE FUNCTION log_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'the log is append-only'; END $$",
+    "CREATE TRIGGER log_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON log "
+    "FOR EACH STATEMENT EXECUTE FUNCTION log_refuse()",
+)
+for _statement in APPEND_ONLY:
+    event.listen(_log, "after_create", sa.DDL(_statement))
 
 
 def schema_name(workspace_id: str) -> str:
@@ -131,20 +125,15 @@ def database_lock(url: str, workspace_id: str) -> Generator[None, None, None]:
             connection.close()
 
 
-class LogTable:
-    """A log in a schema of a database.
+class WorkspaceTables:
+    """The catalogue and the log of one workspace.
 
     Raises:
         StoreUnavailableError: the database cannot be reached, now or by a method.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    @classmethod
-    def open(cls, url: str, schema: str) -> LogTable:
-        """Open the log of a schema that has no other tables of this module; it is made if it is missing."""
-        return cls(Database(url, _log_alone, schema))
+    def __init__(self, url: str, workspace_id: str) -> None:
+        self._database = Database(url, _metadata, schema_name(workspace_id))
 
     def read_log(self) -> list[bytes]:
         """Read all lines in order."""
@@ -173,17 +162,6 @@ class LogTable:
             return line
 
         return self._database.write(append)
-
-
-class WorkspaceTables(LogTable):
-    """The catalogue and the log of one workspace.
-
-    Raises:
-        StoreUnavailableError: the database cannot be reached, now or by a method.
-    """
-
-    def __init__(self, url: str, workspace_id: str) -> None:
-        super().__init__(Database(url, _metadata, schema_name(workspace_id)))
 
     def has_catalogue(self) -> bool:
         """Return True if a catalogue was ever written, even an empty one."""

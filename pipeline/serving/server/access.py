@@ -234,6 +234,11 @@ class Access:
             raise UnauthorizedError
         return LOCAL
 
+    def name_caller(self, headers: Mapping[str, str]) -> str:
+        """Return who a request says that it comes from: the id of its key, unchecked; "" for none."""
+        match = _KEY.fullmatch(_read_bearer(headers))
+        return f"key {match[1]}" if match else ""
+
     def may_read_metrics(self, headers: Mapping[str, str]) -> bool:
         """Return True for callers with the local token and for the operator's key.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import anyio.to_thread
+import anyio
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
@@ -140,7 +140,7 @@ class _Endpoint:
         self.metrics = ServerMetrics()
         self.quotas = Quotas(state.usages, limits.quotas, limits.tenants)
         self.leakage = LeakageLedger(state.tables, shared=state.is_shared)
-        self.bodies = BodyReader(limits.bodies, functools.partial(state.call, self.quotas.charge_bytes))
+        self.bodies = BodyReader(limits.bodies, self._charge_bytes)
         self.sessions = Sessions(state, limits.sessions)
         self.state = state
         self.pool: EvaluationPool | None = None
@@ -197,7 +197,7 @@ class _Endpoint:
         work = {
             "purge": (_PURGE_SECONDS, lambda: self.state.call(self.sessions.purge)),
             "look at the models": (_LOOK_SECONDS, self.heads.refresh),
-            "renew": (RENEW_SECONDS, lambda: self.state.call(self.quotas.renew)),
+            "renew": (RENEW_SECONDS, self._renew),
         }
         if not self.state.is_shared:
             del work["renew"]  # for other servers
@@ -248,7 +248,7 @@ class _Endpoint:
             if head.extractor_dir is None or file not in head.manifest.extractor:
                 raise RefusalError(404, "file", "the manifest names no such file")
             path = head.extractor_dir / file
-            await self.state.call(self.quotas.charge_bytes, tenant, head.file_sizes[file])
+            await self.state.call(self.quotas.charge_bytes, tenant, head.file_sizes[file], lane=tenant)
             return FileResponse(path, media_type="application/octet-stream")
 
     async def open_session(
@@ -268,7 +268,7 @@ class _Endpoint:
                 await self._evaluate(asked, body, tenant)
                 limit = self.quotas.limits_of(tenant).leakage
                 weights, divergence = head.manifest.weights_commitment, offered.divergence
-                await self.state.call(self.leakage.reserve, tenant, weights, divergence, limit)
+                await self.state.call(self.leakage.reserve, tenant, weights, divergence, limit, lane=tenant)
                 session, expires = await self.sessions.open(tenant, layout, head.key, body.content)
         expires_at = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
         opened = wire.SessionOpened(session=session, expires_at=expires_at)
@@ -282,7 +282,7 @@ class _Endpoint:
             # First: another replica may have a head that this one lacks. Then the client is told to read the
             # manifest again, not to upload its keys.
             meant = None if manifest is None else self.heads.find_by_manifest(manifest)
-            opened = await self.state.call(self.sessions.find, session, tenant)
+            opened = await self.state.call(self.sessions.find, session, tenant, lane=tenant)
             head = self._find_head(opened, meant)
             longest = head.layouts[opened.layout].request_bytes
             async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
@@ -297,7 +297,7 @@ class _Endpoint:
         slots = count * offered.slots
         leaked = count * offered.divergence
         weights = head.manifest.weights_commitment
-        await self.state.call(self.quotas.charge, tenant, slots)
+        await self.state.call(self.quotas.charge, tenant, slots, lane=tenant)
         asked = {
             "evaluator": head.name_evaluator(opened.layout),
             "max_count": offered.most,
@@ -307,17 +307,17 @@ class _Endpoint:
         }
         limit = self.quotas.limits_of(tenant).leakage
         try:
-            await self.state.call(self.leakage.charge, tenant, weights, leaked, limit)
+            await self.state.call(self.leakage.charge, tenant, weights, leaked, limit, lane=tenant)
         except RefusalError:
-            await self.state.call(self.quotas.refund, tenant, slots)
+            await self.state.call(self.quotas.refund, tenant, slots, lane=tenant)
             raise
         try:
             reply = await self._evaluate(asked, body, tenant)
         except RefusalError as error:
             with contextlib.suppress(RefusalError):  # waits for whoever writes for this tenant and head
-                await self.state.call(self.leakage.refund, tenant, weights, leaked)
+                await self.state.call(self.leakage.refund, tenant, weights, leaked, lane=tenant)
             if isinstance(error, BusyError | WorkerFailedError):
-                await self.state.call(self.quotas.refund, tenant, slots)
+                await self.state.call(self.quotas.refund, tenant, slots, lane=tenant)
             raise
         variation = self.leakage.compute_variation(tenant, weights)
         self.metrics.leakage.labels(tenant, head.manifest.model).set(variation)
@@ -327,7 +327,7 @@ class _Endpoint:
     async def close_session(self, request: Request, session: _SessionId) -> Response:
         tenant = await self._identify_tenant(request)
         async with self._admit(tenant):
-            await self.state.call(self.sessions.close, session, tenant)
+            await self.state.call(self.sessions.close, session, tenant, lane=tenant)
         return Response(status_code=204)
 
     async def end_head(self, key: str) -> None:
@@ -337,17 +337,18 @@ class _Endpoint:
     async def record_head(self, head: ServedHead | None) -> None:
         """Record in the endpoint's own log which head is served from now on."""
         told = {} if head is None else {"model": head.offer.name, "offer": head.listed.id}
-        await anyio.to_thread.run_sync(self.state.log.append, "serve-model", "done", told)
+        await self.state.call(self.state.log.append, "serve-model", "done", told, blocks=True)
 
     @contextlib.asynccontextmanager
     async def _admit(self, tenant: str) -> AsyncGenerator[None, None]:
         """Count a request while it is served."""
-        await self.state.call(self.quotas.begin, tenant)
+        await self.state.call(self.quotas.begin, tenant, lane=tenant)
         try:
             yield
         finally:
+            self.quotas.release(tenant)
             with anyio.CancelScope(shield=True):
-                await self.state.call(self.quotas.end, tenant)
+                await self._tell(tenant)
 
     def _find_head(self, session: Session, meant: ServedHead | None) -> ServedHead:
         """Return the head of a session, which must be the one that the client means."""
@@ -355,6 +356,19 @@ class _Endpoint:
         if bound is None or (meant is not None and meant.key != bound.key):
             raise SessionNotFoundError
         return bound
+
+    async def _charge_bytes(self, tenant: str, count: int) -> None:
+        await self.state.call(self.quotas.charge_bytes, tenant, count, lane=tenant)
+
+    async def _renew(self) -> None:
+        """Tell the other replicas what goes on here, of each tenant by itself: one may have to wait."""
+        async with anyio.create_task_group() as group:
+            for tenant in self.quotas.list_active():
+                group.start_soon(self._tell, tenant)
+
+    async def _tell(self, tenant: str) -> None:
+        with contextlib.suppress(RefusalError):
+            await self.state.call(self.quotas.tell, tenant, lane=tenant)
 
     def _charge_cpu(self, tenant: str, seconds: float) -> None:
         self.quotas.charge_cpu(tenant, seconds)
@@ -369,11 +383,12 @@ class _Endpoint:
         except RequestKilledError as error:
             if error.first:
                 self.metrics.killers.inc()
-                await self.state.call(self.quotas.add_strike, tenant)
+                await self.state.call(self.quotas.add_strike, tenant, lane=tenant)
             raise
 
     async def _identify_tenant(self, request: Request) -> str:
-        tenant = await self.state.call(self.access.identify_tenant, request.headers)
+        caller = self.access.name_caller(request.headers)
+        tenant = await self.state.call(self.access.identify_tenant, request.headers, lane=caller)
         request.scope.setdefault("lexveil", {})["tenant"] = tenant
         return tenant
 

@@ -15,10 +15,17 @@ from typing import Protocol
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.errors import UnauthorizedError
-from lexveil.pipeline.workspace.storage import write_bytes
+from lexveil.pipeline.workspace.storage import sync_folder, write_bytes
 
 PRIVATE = 0o600  # mode of every file of the state
 TABLES = "state.sqlite"
+_FORMER_STATE = (
+    *("api-keys.json", "log.jsonl", "log.key", "salt"),
+    *(f"{TABLES}-wal", f"{TABLES}-shm", TABLES),
+    "signing.key",
+)
+_ASIDE = ".adopted"  # in the same folder: a confined process may rename into no other
+_LOCK_SECONDS = 2  # of a command that brings the state into a database
 # Keys without a session, but younger than this, may belong to one that is being opened.
 OPENING_SECONDS = 60
 
@@ -72,8 +79,9 @@ class KeyFolder:
     def drop(self, names: Iterable[str]) -> None:
         """Delete keys."""
         for name in names:
-            with contextlib.suppress(OSError):
-                self._path(name).unlink(missing_ok=True)
+            for path in self._folder.glob(f"{name}.*"):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def purge(self, alive: Container[str]) -> None:
         """Delete all other keys, but not those of sessions that are being opened."""
@@ -83,7 +91,7 @@ class KeyFolder:
         """Delete files that were last used before a moment, but not those of these names."""
         for path in self._folder.iterdir():
             with contextlib.suppress(OSError):
-                if path.stem not in but and path.stat().st_mtime < moment:
+                if path.name.partition(".")[0] not in but and path.stat().st_mtime < moment:
                     path.unlink()
 
     def _path(self, name: str) -> Path:
@@ -142,6 +150,57 @@ class KeyFile:
                 write_bytes(self._path, json.dumps(keys, indent=1).encode(), PRIVATE)
         except (OSError, ValueError):
             raise EndpointError("the file of the API keys cannot be used") from None
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Generator[None, None, None]:
+    """Keep other servers from using a folder.
+
+    Raises:
+        EndpointError: a server uses it.
+        OSError: the folder cannot be used.
+    """
+    until = time.monotonic() + _LOCK_SECONDS
+    with os.fdopen(os.open(folder / "lock", os.O_RDWR | os.O_CREAT, PRIVATE)) as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise EndpointError("another endpoint serves from this folder") from None
+                time.sleep(0.02)
+        yield
+
+
+@contextmanager
+def hold_former_state(folder: Path) -> Generator[bool, None, None]:
+    """Yield whether a folder has the state of an endpoint without replicas, which nobody changes meanwhile.
+
+    Raises:
+        EndpointError: a server uses it.
+        OSError: the folder cannot be used.
+    """
+    if not _list_former_state(folder):
+        yield False
+        return
+    with hold_folder(folder), hold_lock(folder / "state.lock"):
+        yield bool(_list_former_state(folder))
+
+
+def set_aside(folder: Path) -> None:
+    """Rename the state of an endpoint without replicas: the database has it now.
+
+    It can be done again after a crash. The identity goes last: as long as it is there, it tells whose state
+    the rest is.
+    """
+    for path in _list_former_state(folder):
+        path.rename(path.with_name(path.name + _ASIDE))
+    sync_folder(folder)
+
+
+def _list_former_state(folder: Path) -> list[Path]:
+    return [folder / name for name in _FORMER_STATE if (folder / name).exists()]
 
 
 @contextlib.contextmanager

@@ -18,14 +18,13 @@ from typing import Protocol
 
 import anyio.to_thread
 
-from lexveil.pipeline.errors import WorkspaceError
+from lexveil.pipeline.errors import UserError
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferSource
 from lexveil.pipeline.serving.server.pool import EvaluationBackend, WorkersUnavailableError
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.pipeline.serving.server.worker import Evaluators
-from lexveil.privacy.database import StoreUnavailableError
 from lexveil.privacy.he import probes, served_model
 from lexveil.privacy.he.evaluate import Evaluator
 from lexveil.privacy.he.layout import rotation_steps
@@ -190,7 +189,8 @@ class HeadWatcher(Protocol):
         """Record which head is the newest from now on; None: there is none.
 
         Raises:
-            WorkspaceError: it cannot be recorded now.
+            UserError: it cannot be recorded now.
+            RefusalError: the same.
         """
         ...
 
@@ -322,7 +322,7 @@ class Heads:
             return
         try:
             await self._watcher.record_head(newest)
-        except (WorkspaceError, StoreUnavailableError):
+        except (UserError, RefusalError):
             log.error("the model that is served could not be recorded; it is tried again")
             return
         self._recorded = key

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 
 from lexveil.pipeline.serving.server.errors import RefusalError
-from lexveil.pipeline.serving.server.tables import StateTables
+from lexveil.pipeline.serving.server.tables import StateTables, hold_in_time
 from lexveil.privacy.he.flooding import total_variation
 
 _STEPS, _SHARED_STEPS = 100, 10_000  # of which one is written ahead
@@ -59,7 +59,7 @@ class LeakageLedger:
             RefusalError: it cannot be written.
         """
         place, most = (tenant, head), 2 * limit**2  # Pinsker's inequality, solved for the divergence
-        with self._hold(place):
+        with hold_in_time(self._lock_of(place)):
             ahead = self._ahead.get(place, 0.0)
             missing = divergence - ahead
             if missing > 0:
@@ -83,7 +83,7 @@ class LeakageLedger:
     def refund(self, tenant: str, head: str, divergence: float) -> None:
         """Return the divergence of answers that were not given."""
         place = (tenant, head)
-        with self._hold(place):
+        with hold_in_time(self._lock_of(place)):
             self._ahead[place] = self._ahead.get(place, 0.0) + divergence
 
     def compute_variation(self, tenant: str, head: str) -> float:
@@ -101,12 +101,12 @@ class LeakageLedger:
             RefusalError: it cannot be written: more is counted than was answered.
         """
         for place, lock in list(self._locks.items()):
-            with lock:
+            with hold_in_time(lock):
                 rest = self._ahead.pop(place, 0.0)
                 if rest > 0:
                     self._give_back(place, rest)
 
-    def _hold(self, place: tuple[str, str]) -> threading.Lock:
+    def _lock_of(self, place: tuple[str, str]) -> threading.Lock:
         """Return the lock under which this server writes what a tenant has had of a head."""
         return self._locks.setdefault(place, threading.Lock())
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TypeVar
 
 from lexveil.pipeline.serving.server.errors import RefusalError, StorageFullError
-from lexveil.pipeline.serving.server.tables import StateTables
+from lexveil.pipeline.serving.server.tables import StateTables, hold_in_time
 
 T = TypeVar("T")
 Kind = Literal["slots", "cpu", "bytes"]
@@ -190,7 +190,7 @@ class Quotas:
         self._server = secrets.token_hex(8)
         self._at_once: Counter[str] = Counter()  # of this server
         self._cpu: defaultdict[str, float] = defaultdict(float)  # seconds that are not charged yet
-        self._cpu_lock = threading.Lock()
+        self._own_lock = threading.Lock()  # of the two above, never held for long
         self._locks: dict[str, threading.Lock] = {}  # of tenants
 
     def hold(self, largest: int, longest: int) -> None:
@@ -230,23 +230,31 @@ class Quotas:
         with self._hold(tenant):
             refusal = self._change(tenant, admit)
             if refusal is None:
-                self._at_once[tenant] += 1
+                self._count(tenant, 1)
         if refusal is not None:
             raise refusal
 
     def end(self, tenant: str) -> None:
-        """Count a request no longer."""
-        with self._hold(tenant):
-            self._at_once[tenant] -= 1
-            # If the database does not answer, the next change tells it how many there are.
-            with contextlib.suppress(RefusalError):
-                self._change(tenant, lambda _: None)
+        """Count a request no longer, and tell it."""
+        self.release(tenant)
+        self.tell(tenant)
 
-    def renew(self) -> None:
-        """Tell the other replicas that the requests of this one go on. Call it every `RENEW_SECONDS`."""
-        for tenant in [tenant for tenant, count in self._at_once.items() if count]:
-            with self._hold(tenant), contextlib.suppress(RefusalError):
-                self._change(tenant, lambda _: None)
+    def release(self, tenant: str) -> None:
+        """Count a request no longer. This waits for nothing; the tenant's next change tells it."""
+        self._count(tenant, -1)
+
+    def tell(self, tenant: str) -> None:
+        """Tell the other replicas how many requests of a tenant go on here.
+
+        If the database does not answer, the next change tells it.
+        """
+        with contextlib.suppress(RefusalError), self._hold(tenant):
+            self._change(tenant, lambda _: None)
+
+    def list_active(self) -> list[str]:
+        """Return the tenants to be told of every `RENEW_SECONDS`: those with requests that go on here."""
+        with self._own_lock:
+            return [tenant for tenant, count in self._at_once.items() if count]
 
     def add_strike(self, tenant: str) -> None:
         """Record that the tenant sent a request that crashed two workers."""
@@ -283,12 +291,12 @@ class Quotas:
             self._take(tenant, usage, "slots", -slots)
             usage.slots_today -= slots
 
-        with self._hold(tenant), contextlib.suppress(RefusalError):
+        with contextlib.suppress(RefusalError), self._hold(tenant):
             self._change(tenant, take_back)
 
     def charge_cpu(self, tenant: str, seconds: float) -> None:
         """Charge CPU time that was used, whatever is left. The tenant's next change writes it."""
-        with self._cpu_lock:
+        with self._own_lock:
             self._cpu[tenant] += seconds
 
     def charge_bytes(self, tenant: str, count: int) -> None:
@@ -311,13 +319,17 @@ class Quotas:
         usage = self._usages.read(tenant)
         return usage.slots_today if usage.day == self._today() else 0
 
-    def _hold(self, tenant: str) -> threading.Lock:
-        """Return the lock under which this server changes what a tenant has used."""
-        return self._locks.setdefault(tenant, threading.Lock())
+    def _hold(self, tenant: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock under which this server changes what a tenant has used."""
+        return hold_in_time(self._locks.setdefault(tenant, threading.Lock()))
+
+    def _count(self, tenant: str, change: int) -> None:
+        with self._own_lock:
+            self._at_once[tenant] += change
 
     def _change(self, tenant: str, work: Callable[[Usage], T]) -> T:
         """Change a record, after what this server has to add to it. The caller holds the tenant's lock."""
-        with self._cpu_lock:
+        with self._own_lock:
             seconds = self._cpu[tenant]
 
         def add_own(usage: Usage) -> T:
@@ -335,7 +347,7 @@ class Quotas:
             return work(usage)
 
         done = self._usages.change(tenant, add_own)
-        with self._cpu_lock:
+        with self._own_lock:
             self._cpu[tenant] -= seconds
         return done
 

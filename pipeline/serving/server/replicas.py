@@ -7,7 +7,7 @@ started, stopped or killed at any time. Nothing but a copy of evaluation keys is
     api_keys          records with hashes of the API keys                                      sealed
     evaluation_keys   those of open sessions                                                   sealed
     quotas            what each tenant has used (`lexveil.pipeline.serving.server.quotas`)
-    log               the endpoint's own signed log
+    log               the endpoint's own signed log (`lexveil.pipeline.workspace.audit_log`)
     sessions, key_use, leakage: `lexveil.pipeline.serving.server.tables`
 
 The evaluation keys are in the database too, because a session then exists with its keys or not at all, and
@@ -23,6 +23,7 @@ Formal guarantee:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -32,7 +33,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Container, Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,10 +42,18 @@ from sqlalchemy import event, exc
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.errors import DatabaseAwayError, RefusalError, StateUnavailableError
-from lexveil.pipeline.serving.server.files import OPENING_SECONDS, PRIVATE, TABLES, KeyFile, KeyFolder
+from lexveil.pipeline.serving.server.files import (
+    OPENING_SECONDS,
+    PRIVATE,
+    TABLES,
+    KeyFile,
+    KeyFolder,
+    hold_former_state,
+    set_aside,
+)
 from lexveil.pipeline.serving.server.quotas import Usage
-from lexveil.pipeline.serving.server.tables import DEADLINE, SCHEMA, THREADS, Run, SqliteTables
-from lexveil.pipeline.workspace.database import LogTable
+from lexveil.pipeline.serving.server.tables import DEADLINE, SCHEMA, THREADS, UPLOADS, Run, SqliteTables
+from lexveil.pipeline.workspace.database import APPEND_ONLY
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.privacy.database import StoreUnavailableError, parse_postgres_url, postgres_connect_args
 from lexveil.privacy.vault import TamperedError, hkdf_sha256, seal, unseal
@@ -52,21 +61,26 @@ from lexveil.privacy.vault import TamperedError, hkdf_sha256, seal, unseal
 T = TypeVar("T")
 
 SCHEMA_NAME = "lexveil_endpoint"
+# Of the tables and what is in them. It grows when a server of an earlier version could not go on with them.
+STATE_VERSION = 1
 _OWN_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, sealed BYTEA NOT NULL)",
     "CREATE TABLE IF NOT EXISTS api_keys (key_id TEXT PRIMARY KEY, sealed BYTEA NOT NULL)",
     """CREATE TABLE IF NOT EXISTS evaluation_keys (
         id_hash TEXT PRIMARY KEY, sealed BYTEA NOT NULL, stored_at DOUBLE PRECISION NOT NULL)""",
     "CREATE TABLE IF NOT EXISTS quotas (tenant TEXT PRIMARY KEY, record TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS log (seq BIGINT PRIMARY KEY, line TEXT NOT NULL)",
+    "DROP TRIGGER IF EXISTS log_refuse_change ON log",
+    *APPEND_ONLY,
 )
-_TABLE_NAMES = ("sessions", "key_use", "leakage", "identity", "api_keys", "evaluation_keys", "quotas")
+_TABLE_NAMES = ("sessions", "key_use", "leakage", "identity", "api_keys", "evaluation_keys", "quotas", "log")
 _SECRETS = ("signing.key", "salt", "log.key")
 _ALONE = 0x1E57E13  # the advisory lock
 # A caller who is told 503 comes again: nothing here waits long.
 _PAUSES = (0.1, 0.4)
 _SECONDS = 5
 _CONNECT_SECONDS = 3
-_MOST_SECONDS = 30  # of work without a deadline, such as an upload of evaluation keys
+_MOST_SECONDS = 30  # of work without a deadline, such as that of a command
 _PROBE_SECONDS = 2  # between attempts to reach a database that was not there
 # SQLSTATEs of what may go well when it is done again: connection lost, deadlock, server going down.
 _TRANSIENT = re.compile(r"08|40|57P0[123]")
@@ -78,7 +92,6 @@ _ADDRESS = {
     "keepalives_count": "2",
     "tcp_user_timeout": str(1000 * _SECONDS),
 }
-_UPLOADS = 2  # connections for evaluation keys that are stored beside everything else
 _COPY_SECONDS = 3600  # without use; then the copy of evaluation keys is deleted
 
 
@@ -88,8 +101,9 @@ class SharedState:
     Args:
         url: URL of the database.
         state_key: 32 bytes as hexadecimal digits, the same for all replicas.
-        folder: folder of the state of this server. The first server brings what is in it: an endpoint that
-            had no replicas keeps its identity, its API keys, and what they used.
+        folder: folder of the state of this server. The first server brings what is in it, and then sets it
+            aside: an endpoint that had no replicas keeps its identity, its API keys, what they used, and its
+            log.
         create: make what is missing in the database; otherwise it must be there.
 
     Attributes:
@@ -100,8 +114,8 @@ class SharedState:
 
     Raises:
         DatabaseAwayError: the database does not answer.
-        EndpointError: the database or the folder cannot be used; the database belongs to another state key,
-            or the folder to another endpoint.
+        EndpointError: the database or the folder cannot be used, or a server without replicas uses it;
+            the database belongs to another state key or a later version, or the folder to another endpoint.
     """
 
     def __init__(self, url: str, state_key: str, folder: Path, *, create: bool = True) -> None:
@@ -113,22 +127,20 @@ class SharedState:
         except StoreUnavailableError as error:
             raise EndpointError(f"the endpoint's database cannot be used: {error}") from None
         try:
-            self._create(folder, create)
-            self.log = LogTable.open(url, SCHEMA_NAME)
-            found = self.tables.run("SELECT name, sealed FROM identity")
-            self._secrets = {name: unseal(self._key, sealed, f"identity/{name}") for name, sealed in found}
-            own = _read_if_there(folder / "signing.key")
+            with hold_former_state(folder) if create else nullcontext(False) as has_former_state:
+                self._create(folder, create)
+                self._secrets = self._read_identity(folder)
+                if has_former_state:  # also what a server left that was killed here
+                    set_aside(folder)
         except OSError:
             raise EndpointError("the endpoint's folder cannot be used") from None
         except TamperedError:
             raise EndpointError("the endpoint's database belongs to another encrypted.state_key") from None
-        except (RefusalError, StoreUnavailableError) as error:
+        except RefusalError as error:
             raise DatabaseAwayError(f"the endpoint's database cannot be used: {error}") from None
-        if own not in (None, self._secrets["signing.key"]):
-            # Its clients have pinned that key, and would refuse this server.
-            raise EndpointError("the endpoint's folder is that of another endpoint than its database")
         self.api_keys = SharedApiKeys(self.tables, self._key)
         self.usages = SharedUsages(self.tables)
+        self.log = SharedLog(self.tables)
 
     def close(self) -> None:
         """Close the connections; they are opened again when they are needed."""
@@ -141,6 +153,17 @@ class SharedState:
     def cache_keys(self, folder: Path) -> SharedKeys:
         """Return the evaluation keys, with their copies in a folder of this server."""
         return SharedKeys(self.tables, self._key, folder)
+
+    def _read_identity(self, folder: Path) -> dict[str, bytes]:
+        found = self.tables.run("SELECT name, sealed FROM identity")
+        identity = {name: unseal(self._key, sealed, f"identity/{name}") for name, sealed in found}
+        if int(identity.pop("version", b"1")) > STATE_VERSION:
+            raise EndpointError("the endpoint's database is of a later Lexveil: update this server")
+        own = _read_if_there(folder / "signing.key")
+        if own not in (None, identity["signing.key"]):
+            # Its clients have pinned that key, and would refuse this server.
+            raise EndpointError("the endpoint's folder is that of another endpoint than its database")
+        return identity
 
     def _create(self, folder: Path, create: bool) -> None:
         def are_missing(run: Run) -> bool:
@@ -162,9 +185,9 @@ class SharedState:
 
     def _adopt(self, run: Run, folder: Path) -> None:
         """Bring the state of a folder, of which what is missing is made."""
-        for name in _SECRETS:
-            secret = _read_if_there(folder / name) or secrets.token_bytes(32)
-            run("INSERT INTO identity VALUES (?, ?)", name, seal(self._key, secret, f"identity/{name}"))
+        identity = {name: _read_if_there(folder / name) or secrets.token_bytes(32) for name in _SECRETS}
+        for name, value in {**identity, "version": str(STATE_VERSION).encode()}.items():
+            run("INSERT INTO identity VALUES (?, ?)", name, seal(self._key, value, f"identity/{name}"))
         keys = SharedApiKeys(self.tables, self._key)
         for key_id, record in KeyFile(folder).list().items():
             run("INSERT INTO api_keys VALUES (?, ?)", key_id, keys.seal(key_id, record))
@@ -174,6 +197,11 @@ class SharedState:
         for table, places in (("leakage", "?, ?, ?"), ("key_use", "?, ?")):
             for row in former.run(f"SELECT * FROM {table}"):  # noqa: S608
                 run(f"INSERT INTO {table} VALUES ({places})", *row)  # noqa: S608
+        text = (_read_if_there(folder / "log.jsonl") or b"").decode(errors="replace").replace("\0", "\ufffd")
+        lines = text.split("\n")[:-1]
+        if lines:
+            places = list(range(1, len(lines) + 1))
+            run("INSERT INTO log SELECT * FROM unnest(CAST(? AS BIGINT[]), CAST(? AS TEXT[]))", places, lines)
 
 
 class SharedTables:
@@ -192,7 +220,7 @@ class SharedTables:
             isolation_level="READ COMMITTED",
             connect_args={**settings, "connect_timeout": _CONNECT_SECONDS},
             pool_size=THREADS,
-            max_overflow=_UPLOADS,
+            max_overflow=UPLOADS,
             pool_timeout=_SECONDS,
             hide_parameters=True,
         )
@@ -236,9 +264,10 @@ class SharedTables:
         Raises:
             StateUnavailableError: the database does not answer as it should, or not in time.
         """
+        until = min(DEADLINE.get(), time.monotonic() + _MOST_SECONDS)
         for pause in (*_PAUSES, None):
             try:
-                with self._breaker.admit(), self._limit_time():
+                with self._breaker.admit(), self._limit_time(until):
                     return work()
             except exc.SQLAlchemyError as error:
                 # Without its message, which may hold the URL, and that a password.
@@ -248,9 +277,9 @@ class SharedTables:
         raise AssertionError("unreachable")
 
     @contextmanager
-    def _limit_time(self) -> Generator[None]:
+    def _limit_time(self, until: float) -> Generator[None]:
         """Cut the connection of this thread once its time is up: a frozen database would keep both."""
-        seconds = min(_MOST_SECONDS, DEADLINE.get() - time.monotonic())
+        seconds = until - time.monotonic()
         if seconds <= 0:
             raise StateUnavailableError
         self._thread.used = used = list[Any]()  # connections
@@ -319,8 +348,12 @@ class SharedKeys(KeyFolder):
         self._tables.run(query, name, sealed, time.time())
 
     def fetch(self, name: str, bound: str) -> Path:
-        """Return a copy of the keys; without keys that belong here, the file is missing."""
-        path = super().fetch(name, bound)
+        """Return a copy of the keys; without keys that belong here, the file is missing.
+
+        What a copy belongs to is in its name: whoever writes the database cannot have a tenant, a layout or a
+        head use a copy that was made for another one.
+        """
+        path = self._folder / f"{name}.{hashlib.sha256(bound.encode()).hexdigest()[:32]}.keys"
         try:
             os.utime(path)
             return path
@@ -344,6 +377,48 @@ class SharedKeys(KeyFolder):
         self.delete_older(time.time() - _COPY_SECONDS)
         orphans = "stored_at < ? AND id_hash NOT IN (SELECT id_hash FROM sessions)"
         self._tables.run(f"DELETE FROM evaluation_keys WHERE {orphans}", time.time() - OPENING_SECONDS)  # noqa: S608
+
+
+class SharedLog:
+    """The endpoint's own log in the database.
+
+    Raises:
+        DatabaseAwayError: by each method: the database does not answer, or not in time.
+    """
+
+    def __init__(self, tables: SharedTables) -> None:
+        self._tables = tables
+
+    def read_log(self) -> list[bytes]:
+        """Read all lines in order."""
+        with _as_away():
+            return [line.encode() for (line,) in self._tables.run("SELECT line FROM log ORDER BY seq")]
+
+    def append_to_log(self, follow: Callable[[bytes | None], bytes]) -> bytes:
+        """Append the line that `follow` makes from the last one, one writer at a time, and return it."""
+        added: set[str] = set()
+
+        def append(run: Run) -> bytes:
+            run("LOCK TABLE log IN SHARE ROW EXCLUSIVE MODE")
+            found = run("SELECT seq, line FROM log ORDER BY seq DESC LIMIT 1")
+            seq, last = found[0] if found else (0, None)
+            if last in added:
+                return last.encode()  # this call's: the connection was lost before the answer arrived
+            line = follow(None if last is None else last.encode())
+            added.add(line.decode())
+            run("INSERT INTO log VALUES (?, ?)", seq + 1, line.decode())
+            return line
+
+        with _as_away():
+            return self._tables.transact(append)
+
+
+@contextmanager
+def _as_away() -> Generator[None]:
+    try:
+        yield
+    except RefusalError as error:
+        raise DatabaseAwayError(f"the endpoint's log cannot be used: {error}") from None
 
 
 class SharedApiKeys:

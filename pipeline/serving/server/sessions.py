@@ -16,8 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio.to_thread
-
 from lexveil.pipeline.serving.server.errors import RefusalError, StorageFullError
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.pipeline.serving.server.tables import Run
@@ -109,21 +107,22 @@ class Sessions:
             SessionsFullError: the tenant, or all tenants together, have too many keys.
             RefusalError: they cannot be stored. Nothing is changed.
         """
-        await self._state.call(self._choose_idle, self._tables.run, tenant, len(keys))
+        await self._state.call(self._choose_idle, self._tables.run, tenant, len(keys), lane=tenant)
         session = secrets.token_urlsafe(32)
         name, expires = _hash_id(session), self._now() + self._limits.seconds
         row = (name, tenant, layout, head, hashlib.sha256(keys).hexdigest(), len(keys), expires, self._now())
         try:
-            await anyio.to_thread.run_sync(self._state.keys.keep, name, _bind(tenant, layout, head), keys)
-            closed = await self._state.call(self._add, row)
+            bound = _bind(tenant, layout, head)
+            await self._state.upload(self._state.keys.keep, name, bound, keys, lane=tenant)
+            closed = await self._state.call(self._add, row, lane=tenant)
         except BaseException as error:
             with contextlib.suppress(RefusalError):
-                await self._state.call(self._state.keys.drop, [name])
+                await self._state.call(self._state.keys.drop, [name], lane=tenant)
             if isinstance(error, OSError):
                 raise StorageFullError from None
             raise
         with contextlib.suppress(RefusalError):  # purged later
-            await self._state.call(self._state.keys.drop, closed)
+            await self._state.call(self._state.keys.drop, closed, lane=tenant)
         return session, expires
 
     def _add(self, row: tuple[str, str, str, str, str, int, float, float]) -> list[str]:

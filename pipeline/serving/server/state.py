@@ -12,21 +12,21 @@ folder of each then holds its local token, and copies of the evaluation keys tha
   state.sqlite       sessions, usage, last uses of API keys, leakage ledger (0600)
   state.lock         held while one of the files above is changed
   sessions/*.keys    evaluation keys, named by the hash of the session's id (0600)
+  *.adopted          of the files above, what the replicas' database holds now
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import hmac
 import math
-import os
 import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,11 +43,12 @@ from lexveil.pipeline.serving.server.files import (
     EvaluationKeys,
     KeyFile,
     KeyFolder,
+    hold_folder,
     hold_lock,
     load_secret,
 )
 from lexveil.pipeline.serving.server.quotas import LocalUsages, Usages
-from lexveil.pipeline.serving.server.tables import DEADLINE, THREADS, SqliteTables, StateTables
+from lexveil.pipeline.serving.server.tables import DEADLINE, THREADS, UPLOADS, SqliteTables, StateTables
 from lexveil.pipeline.workspace.audit_log import AuditLog
 from lexveil.pipeline.workspace.storage import write_bytes
 
@@ -55,11 +56,17 @@ if TYPE_CHECKING:
     from lexveil.pipeline.serving.server.replicas import SharedState
 
 _PROBE_BYTES = 4096
-# A caller is told 503 after so long. Threads have a few seconds less, which opening a connection may take, so
-# that none of them goes on with what its caller has given up.
-_CALL_SECONDS, _THREAD_SECONDS = 9.0, 5.0
+# Threads have so long. A caller waits some seconds more, which opening a connection may take, and then gets
+# 503: no thread goes on with what its caller has given up.
+_THREAD_SECONDS, _UPLOAD_SECONDS, _SPARE_SECONDS = 5.0, 30.0, 4.0
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Lane:
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    calls: int = 0  # that wait or are at work
 
 
 class ServerState:
@@ -112,7 +119,8 @@ class ServerState:
         self.log = open_log(folder, shared)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._probed, self._free = -math.inf, 0
-        self._threads = anyio.CapacityLimiter(THREADS)
+        self._threads, self._uploads = anyio.CapacityLimiter(THREADS), anyio.CapacityLimiter(UPLOADS)
+        self._lanes: dict[str, _Lane] = {}
 
     @classmethod
     def create_temporary(cls) -> ServerState:
@@ -129,15 +137,18 @@ class ServerState:
         Raises:
             EndpointError: another server uses it.
         """
-        with os.fdopen(os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, PRIVATE)) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise EndpointError("another endpoint serves from this folder") from None
+        with hold_folder(self.folder):
             yield
 
-    async def call(self, work: Callable[..., T], *values: Any, blocks: bool = False) -> T:
+    async def call(self, work: Callable[..., T], *values: Any, lane: str = "", blocks: bool = False) -> T:
         """Call a function that uses the state: in a thread if it waits for a database, or `blocks` anyway.
+
+        Args:
+            work: the function.
+            values: its arguments.
+            lane: whose call it is. Calls of one lane follow one another, and those that wait need no thread:
+                what keeps one tenant waiting keeps no other. Without a name, it waits for a thread alone.
+            blocks: call it in a thread whatever it waits for.
 
         Raises:
             StateUnavailableError: it took longer than anyone should wait.
@@ -145,17 +156,52 @@ class ServerState:
         """
         if not (self.is_shared or blocks):
             return work(*values)
-        token = DEADLINE.set(time.monotonic() + _THREAD_SECONDS)  # the thread has a copy of the context
+        return await self._call(work, values, lane, self._threads, _THREAD_SECONDS)
+
+    async def upload(self, work: Callable[..., T], *values: Any, lane: str) -> T:
+        """Call a function that stores evaluation keys: with more time, in threads of their own.
+
+        Raises:
+            StateUnavailableError: it took longer than anyone should wait.
+            RefusalError: as the function does.
+        """
+        return await self._call(work, values, f"upload {lane}", self._uploads, _UPLOAD_SECONDS)
+
+    async def _call(
+        self,
+        work: Callable[..., T],
+        values: tuple[Any, ...],
+        lane: str,
+        threads: anyio.CapacityLimiter,
+        seconds: float,
+    ) -> T:
+        token = DEADLINE.set(time.monotonic() + seconds)  # the thread has a copy of the context
         try:
             # Shielded: a caller that hangs up ends no work midway.
-            with anyio.fail_after(_CALL_SECONDS, shield=True):
-                return await anyio.to_thread.run_sync(
-                    work, *values, limiter=self._threads, abandon_on_cancel=True
-                )
+            with anyio.fail_after(seconds + _SPARE_SECONDS, shield=True):
+                async with self._hold_lane(lane):
+                    return await anyio.to_thread.run_sync(
+                        work, *values, limiter=threads, abandon_on_cancel=True
+                    )
         except TimeoutError:
             raise StateUnavailableError from None
         finally:
             DEADLINE.reset(token)
+
+    @contextlib.asynccontextmanager
+    async def _hold_lane(self, name: str) -> AsyncGenerator[None, None]:
+        if not name:
+            yield
+            return
+        lane = self._lanes.setdefault(name, _Lane())
+        lane.calls += 1
+        try:
+            async with lane.lock:
+                yield
+        finally:
+            lane.calls -= 1
+            if not lane.calls:  # names may come from callers, without end
+                del self._lanes[name]
 
     def can_store(self, size: int) -> bool:
         """Return True if so many bytes can be stored, as it was in the last second; this blocks."""

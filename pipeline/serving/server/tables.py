@@ -6,13 +6,15 @@ import contextlib
 import math
 import os
 import sqlite3
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from lexveil.pipeline.errors import EndpointError
-from lexveil.pipeline.serving.server.errors import StorageFullError
+from lexveil.pipeline.serving.server.errors import StateUnavailableError, StorageFullError
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS sessions (
@@ -31,9 +33,26 @@ SCHEMA = (
 # Until when a shared database may be waited for here, by `time.monotonic`.
 DEADLINE: ContextVar[float] = ContextVar("DEADLINE", default=math.inf)
 THREADS = 6  # of a replica, and its connections: threads that wait for a shared database at a time
+UPLOADS = 2  # beside these: threads, and connections, that store evaluation keys
 
 T = TypeVar("T")
 Run = Callable[..., list[Any]]
+
+
+@contextlib.contextmanager
+def hold_in_time(lock: threading.Lock) -> Generator[None, None, None]:
+    """Hold a lock, for which nobody waits longer than for the database.
+
+    Raises:
+        StateUnavailableError: whoever holds it has not released it in time.
+    """
+    left = DEADLINE.get() - time.monotonic()
+    if not lock.acquire(timeout=-1 if math.isinf(left) else max(0.0, left)):
+        raise StateUnavailableError
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class StateTables(Protocol):

@@ -62,7 +62,7 @@ class RequestEvaluator:
     def __init__(self, evaluators: Evaluators, cached_keys: int) -> None:
         self._evaluators = evaluators
         self._cached = cached_keys
-        self._keys: OrderedDict[str, EvaluationKeys] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, ...], EvaluationKeys] = OrderedDict()
 
     def answer(self, head: Mapping[str, Any], body: bytes) -> bytes:
         """Evaluate ciphertexts, or check keys.
@@ -103,10 +103,11 @@ class RequestEvaluator:
             raise EvaluationRefusedError("malformed", message) from None
 
     def _load_keys(self, evaluator: Evaluator, head: Mapping[str, Any]) -> EvaluationKeys:
-        session = head["session"]
-        if session in self._keys:
-            self._keys.move_to_end(session)
-            return self._keys[session]
+        # All that was checked of them: keys of one evaluator or file are never taken for those of another.
+        name = (head["evaluator"], head["session"], head["keys"], head["keys_sha256"])
+        if name in self._keys:
+            self._keys.move_to_end(name)
+            return self._keys[name]
         try:
             body = Path(head["keys"]).read_bytes()
         except FileNotFoundError:
@@ -116,8 +117,8 @@ class RequestEvaluator:
             raise EvaluationRefusedError("session", message)
         while len(self._keys) >= self._cached:
             self._keys.popitem(last=False)
-        self._keys[session] = evaluator.load_keys(bundles.unbundle(body, 1, evaluator.max_keys_bytes)[0])
-        return self._keys[session]
+        self._keys[name] = evaluator.load_keys(bundles.unbundle(body, 1, evaluator.max_keys_bytes)[0])
+        return self._keys[name]
 
 
 def send(connection: socket.socket, head: Mapping[str, Any], body: bytes = b"") -> None:

@@ -137,6 +137,19 @@ def test_a_late_crash_is_not_blamed_on_the_request_that_meets_it(factory: Any, h
     with_pool(factory, test)
 
 
+def test_keys_in_memory_are_taken_for_no_others(factory: Any, head: dict[str, Any], tmp_path: Path) -> None:
+    """A session whose file or digest is another than when its keys were loaded is not answered with them."""
+
+    async def test(pool: EvaluationPool, _: list[None]) -> None:
+        assert await asked(pool, head, b"a") == bundles.bundle([b"key a"])
+        for change in ({"keys": str(tmp_path / "none")}, {"keys_sha256": "0" * 64}):
+            with pytest.raises(EvaluationRefusedError, match="upload the evaluation keys again"):
+                await asked(pool, {**head, **change}, b"a")
+        assert await asked(pool, head, b"a") == bundles.bundle([b"key a"])
+
+    with_pool(factory, test, spares=0)
+
+
 def test_requests_outlive_workers_that_somebody_kills(factory: Any, head: dict[str, Any]) -> None:
     async def test(pool: EvaluationPool, deaths: list[None]) -> None:
         tasks = [asyncio.ensure_future(asked(pool, head, blob)) for blob in (b"slow", b"a", b"b")]

@@ -143,7 +143,8 @@ class TestQuotas:
         other.end("a")
         one.begin("a")
         now[0] += 14
-        one.renew()
+        for tenant in one.list_active():
+            one.tell(tenant)
         now[0] += 14
         with pytest.raises(QuotaExceededError):
             other.begin("a")
@@ -200,15 +201,17 @@ class TestSessions:
     def test_their_limits_hold_over_all_replicas(self, open_state: Open) -> None:
         replicas = [Sessions(open_state(name), SessionLimits(per_tenant=4)) for name in "ab"]
 
-        def open_one(number: int) -> bool:
+        async def open_one(number: int) -> bool:
             try:
-                asyncio.run(replicas[number % 2].open("t", "block", "head", b"keys"))
+                await replicas[number % 2].open("t", "block", "head", b"keys")
             except SessionsFullError:
                 return False
             return True
 
-        with ThreadPoolExecutor(8) as pool:
-            assert sum(pool.map(open_one, range(12))) == 4
+        async def open_all() -> list[bool]:
+            return await asyncio.gather(*map(open_one, range(12)))
+
+        assert sum(asyncio.run(open_all())) == 4
         assert replicas[0].usage() == (4, 16)
 
     def test_expired_keys_and_those_of_a_killed_server_are_deleted(self, open_state: Open, url: str) -> None:
@@ -273,27 +276,96 @@ class TestWhoHasTheDatabase:
         assert not sessions.find(own, "court").keys.exists()
         assert sessions.find(victims, "firm").keys.read_bytes() == b"firm"
 
+    @pytest.mark.parametrize("change", ["tenant = 'firm'", "layout = 'slot'", "head = 'another'"])
+    def test_a_copy_of_keys_serves_only_what_it_was_made_for(
+        self, change: str, open_state: Open, url: str
+    ) -> None:
+        """Also after a restart: a session that is given to others has no keys, copied or not."""
+        sessions = Sessions(open_state("a"), SessionLimits())
+        session, _ = asyncio.run(sessions.open("court", "block", "head", b"keys"))
+        assert sessions.find(session, "court").keys.read_bytes() == b"keys"
+        with psycopg.connect(url) as raw:
+            raw.execute(f"UPDATE lexveil_endpoint.sessions SET {change}".encode())
+        tenant = "firm" if "firm" in change else "court"
+        for one in (sessions, Sessions(open_state("a"), SessionLimits())):
+            assert not one.find(session, tenant).keys.exists()
+        sessions.close(session, tenant)
+        assert not list((open_state("a").keys_folder).glob("*.keys"))
+
     def test_another_state_key_is_refused(self, open_state: Open, url: str, tmp_path: Path) -> None:
         open_state("a")
         with pytest.raises(EndpointError, match="state_key"):
             SharedState(url, "cd" * 32, tmp_path)
 
 
-def test_an_endpoint_without_replicas_brings_what_it_has(tmp_path: Path, open_state: Open) -> None:
-    """Its clients need not trust another key, and no limit begins anew."""
-    former, now = ServerState(tmp_path / "former"), 1e9
-    key = ApiKeys(former.api_keys).issue("court")
-    Quotas(former.usages, QuotaLimits(), now=lambda: now).charge("court", 7)
-    LeakageLedger(former.tables).charge("court", "head", 2.0**-6, 0.125)
-    log_key = former.log.verify().public_key
-    for one in (open_state("former"), open_state("other")):
-        assert one.signing_key.private_bytes_raw() == former.signing_key.private_bytes_raw()
-        assert one.commit_to_weights("0") == former.commit_to_weights("0")
-        assert ApiKeys(one.api_keys).identify(key) == "court"
-        assert Quotas(one.usages, QuotaLimits(), now=lambda: now).count_used_today("court") == 7
-        assert one.log.verify().public_key == log_key
-        with pytest.raises(LeakageLimitError):
-            LeakageLedger(one.tables).charge("court", "head", 2.0**-5, 0.125)
+class TestAnEndpointThatHadNoReplicas:
+    """Its clients need not trust another key, no limit begins anew, and its folder is no second truth."""
+
+    @pytest.fixture
+    def former(self, tmp_path: Path) -> ServerState:
+        return ServerState(tmp_path / "former")
+
+    def test_it_brings_what_it_has(self, former: ServerState, open_state: Open) -> None:
+        now = 1e9
+        key = ApiKeys(former.api_keys).issue("court")
+        Quotas(former.usages, QuotaLimits(), now=lambda: now).charge("court", 7)
+        LeakageLedger(former.tables).charge("court", "head", 2.0**-6, 0.125)
+        former.log.append("serve", "done", {"of": "before"})
+        told = former.log.verify()
+        for one in (open_state("former"), open_state("other")):
+            assert one.signing_key.private_bytes_raw() == former.signing_key.private_bytes_raw()
+            assert one.commit_to_weights("0") == former.commit_to_weights("0")
+            assert ApiKeys(one.api_keys).identify(key) == "court"
+            assert Quotas(one.usages, QuotaLimits(), now=lambda: now).count_used_today("court") == 7
+            one.log.append("serve", "done", {})
+            verified = one.log.verify(told.head)
+            assert (verified.public_key, verified.intact) == (told.public_key, True)
+            with pytest.raises(LeakageLimitError):
+                LeakageLedger(one.tables).charge("court", "head", 2.0**-5, 0.125)
+
+    def test_what_the_database_holds_is_set_aside(self, former: ServerState, open_state: Open) -> None:
+        """Used without the database, the folder would be the endpoint again, with keys that were revoked."""
+        key = ApiKeys(former.api_keys).issue("court")
+        former.log.append("serve", "done", {})
+        ApiKeys(open_state("former").api_keys).revoke(key.split("_")[1])
+        names = ("signing.key", "salt", "log.key", "log.jsonl", "api-keys.json", "state.sqlite")
+        for name in names:
+            path = former.folder / name
+            assert not path.exists(), name
+            assert path.with_name(name + ".adopted").stat().st_mode & 0o777 == 0o600, name
+        assert not ApiKeys(ServerState(former.folder).api_keys)
+
+    @pytest.mark.parametrize("moved", [0, 1, 3])
+    def test_a_server_that_is_killed_meanwhile_leaves_it_to_the_next(
+        self, moved: int, former: ServerState, open_state: Open
+    ) -> None:
+        key = ApiKeys(former.api_keys).issue("court")
+        former.log.append("serve", "done", {})
+        ApiKeys(open_state("former").api_keys).revoke(key.split("_")[1])
+        aside = sorted(former.folder.glob("*.adopted"))
+        for path in aside[moved:]:  # as they are where it was killed; the identity goes last
+            path.rename(path.with_suffix(""))
+        again = open_state("former")
+        assert sorted(former.folder.glob("*.adopted")) == aside
+        assert not ApiKeys(again.api_keys).list()
+
+    def test_a_server_that_uses_the_folder_ends_first(
+        self, former: ServerState, open_state: Open, url: str
+    ) -> None:
+        with former.lock(), pytest.raises(EndpointError, match="another endpoint serves"):
+            open_state("former")
+        with psycopg.connect(url) as raw:
+            assert raw.execute("SELECT to_regclass('lexveil_endpoint.identity')").fetchone() == (None,)
+        key = ApiKeys(former.api_keys).issue("court")
+        assert ApiKeys(open_state("former").api_keys).identify(key) == "court"
+
+
+def test_a_database_of_a_later_version_is_refused(open_state: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as later:
+        later.setattr("lexveil.pipeline.serving.server.replicas.STATE_VERSION", 2)
+        open_state("later")
+    with pytest.raises(EndpointError, match="later Lexveil"):
+        open_state("earlier")
 
 
 def test_a_server_waits_for_its_database(
