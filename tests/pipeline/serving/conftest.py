@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 import pytest
 
+from fixtures.postgres import new_database
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import InProcessTransport
 from lexveil.pipeline.serving.server.state import ServerState
@@ -131,6 +132,22 @@ class RunningServer:
         """Its children, by /proc."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(child) for child in children.split()]
+
+
+@pytest.fixture(scope="session")
+def database(postgres: str) -> str:
+    """The URL of the one database of these tests: making one takes a second, and removing it longer."""
+    return new_database(postgres, "endpoint")
+
+
+@pytest.fixture
+def url(database: str) -> str:
+    """The URL of a database that no endpoint has used."""
+    import psycopg
+
+    with psycopg.connect(database, autocommit=True) as raw:
+        raw.execute("DROP SCHEMA IF EXISTS lexveil_endpoint CASCADE")
+    return database
 
 
 @pytest.fixture

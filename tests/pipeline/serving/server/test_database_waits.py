@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.postgres import NoPostgres, frozen, new_database, server
+from fixtures.postgres import frozen
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.endpoint import issue_api_key
@@ -24,20 +23,6 @@ from tests.deadlines import HANGS_AFTER, wait_until
 from tests.pipeline.serving.conftest import Caller
 
 psycopg = pytest.importorskip("psycopg")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    try:
-        with server() as url:
-            yield url
-    except NoPostgres as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture
-def url(postgres: str) -> str:
-    return new_database(postgres, "endpoint" + secrets.token_hex(6))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 import signal
 import threading
 import time
@@ -20,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from fixtures.postgres import NoPostgres, crash, cut_connections, frozen, new_database, server
+from fixtures.postgres import crash, cut_connections, frozen
 from fixtures.round_robin import round_robin
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
@@ -52,20 +51,6 @@ psycopg = pytest.importorskip("psycopg")
 
 KEY = "ab" * 32
 Open = Callable[[str], ServerState]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    try:
-        with server() as url:
-            yield url
-    except NoPostgres as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture
-def url(postgres: str) -> str:
-    return new_database(postgres, "endpoint" + secrets.token_hex(6))
 
 
 @pytest.fixture
