@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 
 def cache_folder() -> Path:
@@ -29,3 +36,35 @@ def write_cached(path: Path, content: bytes) -> None:
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+def compute_once(
+    key: str, length: int, dtype: DTypeLike, compute: Callable[[], NDArray[Any]]
+) -> NDArray[Any]:
+    """Return a vector that is computed once per user, or in every process if the cache cannot be written.
+
+    Args:
+        key: Name in the cache: a digest of everything that determines the vector.
+        length: Length of the vector.
+        dtype: Type of its elements.
+        compute: Computes it.
+    """
+    path = cache_folder() / f"{key}.npy"
+    known = _read_vector(path, length, np.dtype(dtype))
+    if known is None:
+        known = compute()
+        content = io.BytesIO()
+        np.save(content, known, allow_pickle=False)
+        with suppress(OSError):
+            write_cached(path, content.getvalue())
+    return known
+
+
+def _read_vector(path: Path, length: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Read a vector of the cache; None if there is none of this length, or the file is damaged."""
+    try:
+        vector = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    sound = vector.dtype == dtype and vector.shape == (length,) and bool(np.isfinite(vector).all())
+    return vector if sound else None

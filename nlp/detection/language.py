@@ -8,10 +8,19 @@ each; lingua, at 96 MB, was as accurate there and 8 times slower.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from lexveil.nlp.cache import cache_folder, write_cached
 from lexveil.nlp.letters import HAN, has_han
 from lexveil.nlp.vocabulary import CONTINENTAL
 
@@ -57,6 +66,8 @@ _CANDIDATES = {
 _SURE_LENGTH = 160
 # A larger share of Latin letters in Chinese text is more than names and units.
 _LATIN_SHARE = 0.2
+# Attributes of a `LanguageIdentifier` that are tables.
+_TABLES = ("nb_ptc", "nb_pc", "tk_nextmove", "tk_row", "tk_output")
 # Japanese writes its content words with Chinese characters, and its grammar with kana.
 _KANA_SHARE = 0.1
 _GERMAN_WORDS = re.compile(r"\b(?:und|der|die|das|nicht|ist|wird|wurde|dem|den|des|ein|eine|mit|von|zu)\b")
@@ -119,10 +130,50 @@ def _count_letters(letters: re.Pattern[str], text: str) -> int:
     return sum(match.end() - match.start() for match in letters.finditer(text))
 
 
-@lru_cache(maxsize=len(_CANDIDATES))
+@cache
 def _load_classifier(script: str) -> LanguageIdentifier:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    from py3langid.langid import LanguageIdentifier
 
-    classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    tables, languages = _read_tables()
+    # Each script's classifier gets the same tables, and chooses its columns of them.
+    classifier = LanguageIdentifier(
+        tables["nb_ptc"],
+        tables["nb_pc"],
+        languages,
+        tables["tk_nextmove"].data,  # a view: Python's own integers, without a copy of forty megabytes
+        tables["tk_output"].tolist(),
+        norm_probs=True,
+        tk_row=tables["tk_row"].tolist(),
+    )
     classifier.set_languages(_CANDIDATES[script].split())
     return classifier
+
+
+@cache
+def _read_tables() -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Return the tables of py3langid for our candidates, and their languages.
+
+    py3langid unpacks its model in every process, into a temporary file of 68 MB. Here the first process of a
+    user unpacks it, and leaves what is needed in the user's cache.
+    """
+    path = cache_folder() / f"languages-{_compute_key()}.safetensors"
+    try:
+        with safe_open(path, "np") as file:
+            return {name: file.get_tensor(name) for name in _TABLES}, file.metadata()["languages"].split()
+    except (OSError, SafetensorError):
+        tables, languages = _unpack_tables()
+    with suppress(OSError):  # without a writable cache, every process unpacks it
+        write_cached(path, save(tables, {"languages": " ".join(languages)}))
+    return tables, languages
+
+
+def _compute_key() -> str:
+    return f"{version('py3langid')}-{hashlib.sha256(repr(_CANDIDATES).encode()).hexdigest()[:16]}"
+
+
+def _unpack_tables() -> tuple[dict[str, NDArray[Any]], list[str]]:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    whole = LanguageIdentifier.from_model_file(MODEL_FILE)
+    whole.set_languages(" ".join(_CANDIDATES.values()).split())
+    return {name: np.ascontiguousarray(getattr(whole, name)) for name in _TABLES}, list(whole.nb_classes)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib.util
-import io
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
-from lexveil.nlp.cache import cache_folder, write_cached
+from lexveil.nlp.cache import compute_once
+from lexveil.nlp.encoders.bert import Bert, OpenedEncoder, read_bert
 from lexveil.nlp.encoders.chunks import (
     DocumentChunks,
     replace_masks,
@@ -85,25 +84,22 @@ class PublicEncoder:
     _loaded: ClassVar[dict[tuple[Path, Precision], PublicEncoder]] = {}
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, model: Any, tokenizer: Any, digest: str, precision: Precision) -> None:
-        self._model = model
+    def __init__(self, folder: Path, opened: OpenedEncoder, digest: str, precision: Precision) -> None:
+        self._folder = folder
+        self._model = opened.model
         self.precision: Precision = precision
-        self._tokenizer = tokenizer.backend_tokenizer
+        self._tokenizer = opened.tokenizer
         # The folder's tokenizer.json may truncate and pad to a fixed length.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         # A document that contains "[MASK]" or "[SEP]" must yield the letters, not the special token.
         self._tokenizer.encode_special_tokens = True
         self.digest = digest
-        self.cls_id: int = tokenizer.cls_token_id
-        self.sep_id: int = tokenizer.sep_token_id
-        self.pad_id: int = tokenizer.pad_token_id
-        self.mask_id: int = tokenizer.mask_token_id
-        self.token_embeddings: torch.Tensor = model.get_input_embeddings().weight.detach().float()
+        self.cls_id, self.sep_id, self.pad_id, self.mask_id = opened.special_ids
+        self.token_embeddings: torch.Tensor = opened.model.get_input_embeddings().weight.detach().float()
         self.vocab_size, _ = self.token_embeddings.shape
-        self.dimension: int = model.config.hidden_size
-        # Both limits, because RoBERTa's positions start at 2, which only its tokenizer takes into account.
-        self.max_length: int = min(model.config.max_position_embeddings, tokenizer.model_max_length)
+        self.dimension = opened.dimension
+        self.max_length = opened.max_length
 
     @classmethod
     def load(cls, folder: Path | None = None, precision: Precision = DEFAULT_PRECISION) -> PublicEncoder:
@@ -122,17 +118,15 @@ class PublicEncoder:
         with cls._lock:
             if (path, precision) not in cls._loaded:
                 digest = compute_weights_digest(path)
-                cls._loaded[path, precision] = cls(*_open(path), digest, precision)
+                cls._loaded[path, precision] = cls(path, _open(path), digest, precision)
             encoder = cls._loaded[path, precision]
         if folder is None and encoder.digest != PACKAGE_DIGEST:
             raise EncoderLoadError("digest")
         return encoder
 
     def copy_transformer(self) -> Any:
-        """Copy the modules of the transformer. The frozen weights are shared: never write to them."""
-        # The parameters are copied, too: one that is moved or converted does not affect the others.
-        parameters = {id(p): torch.nn.Parameter(p.detach(), False) for p in self._model.parameters()}
-        return copy.deepcopy(self._model, cast("dict[int, Any]", parameters))
+        """Copy the transformer, as transformers builds it. Frozen weights are shared: never write to them."""
+        return _copy_modules(self._transformer)
 
     def vocabulary(self) -> list[str]:
         """Return the text of each token id, an empty string for ids that the tokenizer does not use."""
@@ -230,22 +224,15 @@ class PublicEncoder:
         length = min(DEFAULT_CHUNK_LENGTH, self.max_length)
         chunked = [self.chunks(passage, length) for passage in read_public_passages()]
         chunks = [ids for one in chunked for ids in one.ids]
-        path = cache_folder() / f"{self._compute_key(chunks)}.npy"
-        known = _read_vector(path, self.dimension)
-        if known is None:
-            known = self.embed(chunks).mean(axis=0)
-            content = io.BytesIO()
-            np.save(content, known, allow_pickle=False)
-            with suppress(OSError):  # without a writable cache, every process computes it
-                write_cached(path, content.getvalue())
-        return known
+        key = self._compute_key(chunks)
+        return compute_once(key, self.dimension, np.float32, lambda: self.embed(chunks).mean(axis=0))
 
     def _compute_key(self, chunks: Sequence[Sequence[int]]) -> str:
         """Return a digest of everything that determines the mean embedding of chunks, to the last bit."""
         processor = sorted(cast("dict[str, Any]", torch.cpu.get_capabilities()).items())
         facts = [self.digest, self.precision, torch.__version__, processor, chunks]
         digest = hashlib.sha256(json.dumps(facts, default=str).encode())
-        for module in ("public.py", "packed.py"):
+        for module in ("public.py", "packed.py", "bert.py"):
             digest.update(files("lexveil.nlp.encoders").joinpath(module).read_bytes())
         return digest.hexdigest()[:32]
 
@@ -254,9 +241,21 @@ class PublicEncoder:
         return self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
 
     @cached_property
+    def _transformer(self) -> Any:
+        """The transformer as transformers builds it, for those that train parts of it."""
+        if not isinstance(self._model, Bert):
+            return self._model
+        transformer = _open_with_transformers(self._folder).model
+        own = dict(self._model.named_parameters())
+        for name, parameter in transformer.named_parameters():
+            if name in own:
+                parameter.data = own[name].data
+        return transformer
+
+    @cached_property
     def _frozen(self) -> Any:
         """The transformer as `embed` runs it."""
-        model = self.copy_transformer()
+        model = _copy_modules(self._model)
         pack_linear_layers(model, self.precision)
         return model
 
@@ -264,18 +263,11 @@ class PublicEncoder:
     def _embed_batch(self, chunks: Sequence[Sequence[int]]) -> Array:
         """Embed chunks of equal length."""
         ids = torch.tensor([[self.cls_id, *chunk, self.sep_id] for chunk in chunks])
-        hidden = self._frozen(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        if isinstance(self._model, Bert):
+            hidden = self._frozen(ids)
+        else:
+            hidden = self._frozen(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
         return normalize(hidden.float().mean(dim=1), dim=1).numpy()
-
-
-def _read_vector(path: Path, length: int) -> Array | None:
-    """Read a vector of the cache; None if there is none of this length, or the file is damaged."""
-    try:
-        vector = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    sound = vector.dtype == np.float32 and vector.shape == (length,) and bool(np.isfinite(vector).all())
-    return vector if sound else None
 
 
 def read_public_passages() -> list[str]:
@@ -336,7 +328,17 @@ def find_package_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def _open(folder: Path) -> tuple[Any, Any]:
+def _copy_modules(model: torch.nn.Module) -> Any:
+    # The parameters are copied, too: one that is moved or converted does not affect the others.
+    parameters = {id(p): torch.nn.Parameter(p.detach(), False) for p in model.parameters()}
+    return copy.deepcopy(model, cast("dict[int, Any]", parameters))
+
+
+def _open(folder: Path) -> OpenedEncoder:
+    return read_bert(folder) or _open_with_transformers(folder)
+
+
+def _open_with_transformers(folder: Path) -> OpenedEncoder:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
@@ -349,12 +351,17 @@ def _open(folder: Path) -> tuple[Any, Any]:
         )
     except Exception as error:
         raise EncoderLoadError("unreadable") from error
-    specials = ("cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id")
+    names = ("cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id")
+    cls_id, sep_id, pad_id, mask_id = (getattr(tokenizer, name) for name in names)
     known = model.get_input_embeddings().num_embeddings
-    if (
-        not tokenizer.is_fast
-        or len(tokenizer) > known
-        or any(getattr(tokenizer, name) is None for name in specials)
-    ):
+    if not tokenizer.is_fast or len(tokenizer) > known or None in (cls_id, sep_id, pad_id, mask_id):
         raise EncoderLoadError("unsupported_tokenizer")
-    return model.eval().requires_grad_(False), tokenizer
+    # Both limits, because RoBERTa's positions start at 2, which only its tokenizer takes into account.
+    length = min(model.config.max_position_embeddings, tokenizer.model_max_length)
+    return OpenedEncoder(
+        model.eval().requires_grad_(False),
+        tokenizer.backend_tokenizer,
+        (cls_id, sep_id, pad_id, mask_id),
+        model.config.hidden_size,
+        length,
+    )

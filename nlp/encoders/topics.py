@@ -6,13 +6,18 @@ model that is trained to predict them from a corrupted text spends privacy in it
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Iterable
+from importlib.metadata import version
+from importlib.resources import files
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lexveil.nlp.cache import compute_once
 from lexveil.nlp.encoders.chunks import MASK_WORDS
 from lexveil.nlp.encoders.public import PublicEncoder
 
@@ -53,7 +58,7 @@ class PublicTopics:
 
     @classmethod
     def load(cls, encoder: PublicEncoder, n_topics: int = N_TOPICS) -> PublicTopics:
-        """Compute the topics of an encoder, once per process; they are the same in every process.
+        """Compute the topics of an encoder, once per user; they are the same in every process.
 
         Raises:
             ValueError: The vocabulary has fewer words than topics, or `n_topics` is less than 2.
@@ -61,7 +66,16 @@ class PublicTopics:
         key = (encoder.digest, n_topics)
         with cls._lock:
             if key not in cls._loaded:
-                cls._loaded[key] = cls(_cluster(encoder, n_topics), n_topics)
+                words = _find_words(encoder.vocabulary())
+                if n_topics < 2 or len(words) < n_topics:
+                    raise ValueError(f"{n_topics} topics cannot be made of {len(words)} words")
+                of_token = compute_once(
+                    _compute_key(encoder, words, n_topics),
+                    encoder.vocab_size,
+                    np.int64,
+                    lambda: _cluster(encoder, words, n_topics),
+                )
+                cls._loaded[key] = cls(of_token, n_topics)
             return cls._loaded[key]
 
     def histogram(self, token_ids: Iterable[int]) -> NDArray[np.float32]:
@@ -79,13 +93,19 @@ class PublicTopics:
         return (counts / max(1, counts.sum())).astype(np.float32)
 
 
-def _cluster(encoder: PublicEncoder, n_topics: int) -> NDArray[np.int64]:
+def _compute_key(encoder: PublicEncoder, words: list[int], n_topics: int) -> str:
+    """Return a digest of everything that determines the topics of an encoder's words."""
+    versions = [version(name) for name in ("scikit-learn", "numpy")]
+    facts = [encoder.digest, encoder.vocab_size, words, n_topics, versions]
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    digest.update(files("lexveil.nlp.encoders").joinpath("topics.py").read_bytes())
+    return f"topics-{digest.hexdigest()[:32]}"
+
+
+def _cluster(encoder: PublicEncoder, words: list[int], n_topics: int) -> NDArray[np.int64]:
     from sklearn.cluster import MiniBatchKMeans
     from threadpoolctl import threadpool_limits
 
-    words = _find_words(encoder.vocabulary())
-    if n_topics < 2 or len(words) < n_topics:
-        raise ValueError(f"{n_topics} topics cannot be made of {len(words)} words")
     rows = encoder.token_embeddings[words].numpy()
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
     clusters = MiniBatchKMeans(n_topics, random_state=_SEED, n_init="auto", batch_size=2048, max_iter=20)

@@ -9,8 +9,13 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import os
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from lexveil.nlp.cache import cache_folder, write_cached
 
 PACKAGE = "lexveil"
 ROOT = Path(__file__).parents[3]  # folder of the package, wherever it is installed
@@ -18,7 +23,7 @@ ROOT = Path(__file__).parents[3]  # folder of the package, wherever it is instal
 # Modules that cannot change a result, and why. The closure of imports stops at them. Everything else that a
 # stage imports, directly or not, counts.
 CANNOT_CHANGE_A_RESULT: Mapping[str, str] = {
-    "lexveil.nlp.cache": "writes bytes as they are",
+    "lexveil.nlp.cache": "stores and returns bytes as they are, under a digest of what determines them",
     "lexveil.pipeline.errors": "only names and messages of errors",
     "lexveil.pipeline.logs": "only the text of log lines",
     "lexveil.pipeline.monitoring": "counts and times what others do",
@@ -43,9 +48,39 @@ CANNOT_CHANGE_A_RESULT: Mapping[str, str] = {
 def code_digest(module: str) -> str:
     """Return the digest of a module and of everything it imports from these packages, 32 hex digits.
 
+    Parsing the packages takes a second, so the digests are kept in the user's cache for as long as no file of
+    the packages changes.
+
     Raises:
         LookupError: there is no such module.
     """
+    files = _hash_files()
+    place = hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:16]
+    path = cache_folder() / f"code-{place}-{module}"
+    with suppress(OSError, ValueError):
+        known, digest = path.read_text(encoding="ascii").split()
+        if known == files:
+            return digest
+    digest = _compute_digest(module)
+    with suppress(OSError):  # without a writable cache, every process computes it
+        write_cached(path, f"{files} {digest}".encode())
+    return digest
+
+
+@functools.cache
+def _hash_files() -> str:
+    """Return a digest of all files of the packages, and of the Python that parses them."""
+    digest = hashlib.sha256(sys.version.encode())
+    for folder, folders, names in os.walk(ROOT / PACKAGE, followlinks=True):
+        folders[:] = sorted({*folders} - {"__pycache__"})
+        for name in sorted(names):
+            content = Path(folder, name).read_bytes()
+            digest.update(f"{folder}\n{name}\n{len(content)}\n".encode(errors="surrogateescape"))
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _compute_digest(module: str) -> str:
     digest = hashlib.sha256()
     for name in sorted(import_closure(module)):
         digest.update(f"{name}\n{_dump(name)}\n".encode())

@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from lexveil.nlp.detection import language
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.vocabulary import CONTINENTAL
 
@@ -140,3 +148,36 @@ def test_a_long_document_is_sampled_throughout() -> None:
 )  # fmt: skip
 def test_rules_of_a_part(text: str, main: str, rules: tuple[str, ...]) -> None:
     assert select_rules(text, main) == rules
+
+
+def test_the_tables_are_unpacked_once_per_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def again() -> dict[str, NDArray[Any]]:
+        language._read_tables.cache_clear()
+        return language._read_tables()[0]
+
+    def compare(tables: dict[str, NDArray[Any]]) -> None:
+        for name, table in tables.items():
+            np.testing.assert_array_equal(table, expected[name])
+
+    expected = again()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    compare(again())
+    (path,) = (tmp_path / "cache" / "lexveil").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(language, "_unpack_tables", lambda: pytest.fail("they were unpacked again"))
+        patch.setattr(tempfile, "TemporaryFile", lambda *_, **__: pytest.fail("a file was written"))
+        compare(again())
+    path.write_bytes(path.read_bytes()[:-4])
+    compare(again())
+
+
+def test_the_answers_are_those_of_py3langid() -> None:
+    for script, text in {
+        "latin": POLISH,
+        "cyrillic": "Верховный суд Российской Федерации",
+        "arabic": "رفضت المحكمة",
+    }.items():
+        whole = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        whole.set_languages(language._CANDIDATES[script].split())
+        for sample in (text, text[:7], text * 20, ENGLISH, "", "1"):
+            assert language._load_classifier(script).classify(sample) == whole.classify(sample)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lexveil.nlp.encoders import topics as topics_module
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.topics import PublicTopics
 
@@ -109,3 +112,18 @@ def test_topics_are_computed_once_per_encoder_and_count(tiny: PublicEncoder) -> 
     assert PublicTopics.load(tiny, 8) is PublicTopics.load(tiny, 8)
     assert PublicTopics.load(tiny, 8) is not PublicTopics.load(tiny, 9)
     assert PublicTopics.load(tiny, 9).names[-1] == "topic-08"
+
+
+def test_topics_are_computed_once_per_user(
+    tiny: PublicEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(PublicTopics, "_loaded", {})
+    first = PublicTopics.load(tiny, 3).of_token
+    with monkeypatch.context() as patch:
+        patch.setattr(topics_module, "_cluster", lambda *_: pytest.fail("they were computed again"))
+        PublicTopics._loaded.clear()
+        np.testing.assert_array_equal(PublicTopics.load(tiny, 3).of_token, first)
+    PublicTopics._loaded.clear()
+    assert PublicTopics.load(tiny, 4).n_topics == 4
+    assert len(list((tmp_path / "lexveil").iterdir())) == 2

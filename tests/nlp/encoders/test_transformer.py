@@ -101,7 +101,7 @@ def test_parts_that_are_not_there(tmp_path: Path, bert_in: Callable[..., Path]) 
     encoder = PublicEncoder.load(bert_in(tmp_path))
     for layer in encoder.copy_transformer().encoder.layer:
         assert isinstance(layer, nn.Module)
-    inner = encoder._model  # pyright: ignore[reportPrivateUsage]
+    inner = encoder._transformer  # pyright: ignore[reportPrivateUsage]
     inner.encoder.layer = nn.Sequential(*inner.encoder.layer)
     with pytest.raises(NotTrainableError, match="no list of its 2 layers"):
         TokenTransformer(encoder, "last_layers", 1)

@@ -21,9 +21,16 @@ def as_it_is() -> dict[str, str]:
 
 
 @pytest.fixture
-def edited(monkeypatch: pytest.MonkeyPatch):
+def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Digests of all stages as they would be with one file changed."""
-    caches = (code._parse, code.code_digest, code.import_closure, code._list_imports, code._dump)
+    caches = (
+        code._hash_files,
+        code._parse,
+        code.code_digest,
+        code.import_closure,
+        code._list_imports,
+        code._dump,
+    )
 
     def digests(file: str, old: str, new: str) -> dict[str, str]:
         path = code.ROOT / "lexveil" / file
@@ -34,6 +41,7 @@ def edited(monkeypatch: pytest.MonkeyPatch):
         def changed(self: Path) -> bytes:
             return content.replace(old, new, 1).encode() if self == path else read(self)
 
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         monkeypatch.setattr(Path, "read_bytes", changed)
         for cache in caches:
             cache.cache_clear()
@@ -67,6 +75,28 @@ def test_an_edit_changes_the_stages_that_it_can_change(as_it_is, edited, file, o
     changed = {module.rpartition(".")[2] for module in STAGES if digests[module] != as_it_is[module]}
     assert stages <= changed
     assert bool(changed) == bool(stages)
+
+
+def test_digests_are_computed_once_per_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "lexveil.pipeline.labels"
+    expected = code.code_digest(module)
+
+    def again() -> str:
+        code.code_digest.cache_clear()
+        return code.code_digest(module)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert again() == expected
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "_compute_digest", lambda _: pytest.fail("it was computed again"))
+        assert again() == expected
+    (path,) = (tmp_path / "cache" / "lexveil").iterdir()
+    for damaged in ("", "no digest", "another 0"):
+        path.write_text(damaged)
+        assert again() == expected
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # no cache can be written there
+    assert again() == expected
 
 
 def test_what_is_cut_exists_and_has_a_reason() -> None:

@@ -1,0 +1,187 @@
+"""BERT (Devlin et al. 2019) as an encoder of chunks, read from a local folder.
+
+Importing transformers takes seconds and half a gigabyte of modules in every process, for one forward pass. A
+folder that holds a plain BERT and a plain WordPiece tokenizer, as the default encoder's does, is read here
+instead; the hidden states are the same, bit for bit. What is not plain is left to transformers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+# Entries of a configuration that change what is computed, with the values of a plain BERT.
+_PLAIN = {
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "quantization_config": None,
+}
+
+
+class Bert(nn.Module):
+    """The embeddings and layers of BERT, without dropout. Its parameters have the names of transformers'."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.embeddings = _Embeddings(config)
+        self.encoder = nn.ModuleDict()
+        self.encoder["layer"] = nn.ModuleList(_Layer(config) for _ in range(config["num_hidden_layers"]))
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """Return the embeddings of the tokens."""
+        return self.embeddings.word_embeddings
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the last hidden states of chunks without padding. Shape: (B, N) -> (B, N, width)."""
+        hidden = self.embeddings(ids)
+        for layer in self.encoder["layer"].children():
+            hidden = layer(hidden)
+        return hidden
+
+
+class _Embeddings(nn.Module):
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        width = config["hidden_size"]
+        self.word_embeddings = nn.Embedding(config["vocab_size"], width)
+        self.position_embeddings = nn.Embedding(config["max_position_embeddings"], width)
+        self.token_type_embeddings = nn.Embedding(config["type_vocab_size"], width)
+        self.LayerNorm = nn.LayerNorm(width, eps=config["layer_norm_eps"])
+
+    def forward(self, ids: Tensor) -> Tensor:
+        embedded = self.word_embeddings(ids) + self.token_type_embeddings(torch.zeros_like(ids))
+        return self.LayerNorm(embedded + self.position_embeddings(torch.arange(ids.shape[1])))
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        width, wide = config["hidden_size"], config["intermediate_size"]
+        self.attention = nn.ModuleDict(
+            {
+                "self": _SelfAttention(width, config["num_attention_heads"]),
+                "output": _Output(width, width, config["layer_norm_eps"]),
+            }
+        )
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, wide)})
+        self.output = _Output(wide, width, config["layer_norm_eps"])
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        attended = self.attention["output"](self.attention["self"](hidden), hidden)
+        return self.output(gelu(self.intermediate["dense"](attended)), attended)
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        parts = (projected(hidden) for projected in (self.query, self.key, self.value))
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+
+class _Output(nn.Module):
+    def __init__(self, inputs: int, width: int, eps: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(inputs, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=eps)
+
+    def forward(self, hidden: Tensor, before: Tensor) -> Tensor:
+        return self.LayerNorm(self.dense(hidden) + before)
+
+
+class OpenedEncoder(NamedTuple):
+    """An encoder and its tokenizer, as read from a folder.
+
+    Attributes:
+        model: The frozen model: a `Bert`, or one of transformers.
+        tokenizer: A `tokenizers.Tokenizer`.
+        special_ids: Ids of the tokens [CLS], [SEP], [PAD] and [MASK], in this order.
+        dimension: Width of the hidden states.
+        max_length: Maximum number of tokens per chunk, the two special tokens included.
+    """
+
+    model: Any
+    tokenizer: Any
+    special_ids: tuple[int, int, int, int]
+    dimension: int
+    max_length: int
+
+
+def read_bert(folder: Path) -> OpenedEncoder | None:
+    """Read the plain BERT and the plain WordPiece tokenizer of a folder; None if it holds something else."""
+    try:
+        config, given, described = (
+            json.loads((folder / name).read_text(encoding="utf-8"))
+            for name in ("config.json", "tokenizer_config.json", "tokenizer.json")
+        )
+        special = _read_special_ids(given, described)
+        if special is None or not (_is_plain_model(config) and _is_plain_tokenizer(given, described)):
+            return None
+        model = _read_weights(folder / "model.safetensors", config)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError):  # transformers says what is wrong
+        return None
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    # The vocabulary may have no more tokens than the model.
+    if tokenizer.get_vocab_size(with_added_tokens=True) > config["vocab_size"]:
+        return None
+    length = min(config["max_position_embeddings"], given["model_max_length"])
+    return OpenedEncoder(model, tokenizer, special, config["hidden_size"], length)
+
+
+def _is_plain_model(config: Mapping[str, Any]) -> bool:
+    return all(config.get(name, plain) == plain for name, plain in _PLAIN.items())
+
+
+def _is_plain_tokenizer(given: Mapping[str, Any], described: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer's file describes what transformers would build of its configuration."""
+    normalizer = {
+        "type": "BertNormalizer",
+        "clean_text": True,
+        "handle_chinese_chars": given.get("tokenize_chinese_chars", True),
+        "strip_accents": given.get("strip_accents"),
+        "lowercase": given.get("do_lower_case", True),
+    }
+    return (
+        given["tokenizer_class"] in ("BertTokenizer", "BertTokenizerFast")
+        and isinstance(given["model_max_length"], int)
+        and described["normalizer"] == normalizer
+        and described["pre_tokenizer"] == {"type": "BertPreTokenizer"}
+        and described["model"]["type"] == "WordPiece"
+        and described["model"]["continuing_subword_prefix"] == "##"
+    )
+
+
+def _read_special_ids(
+    given: Mapping[str, Any], described: Mapping[str, Any]
+) -> tuple[int, int, int, int] | None:
+    """Return the ids of the special tokens; None if there are others, which transformers would add."""
+    ids = {token["content"]: token["id"] for token in described["added_tokens"]}
+    names = [given[name] for name in ("cls_token", "sep_token", "pad_token", "mask_token", "unk_token")]
+    if set(names) != set(ids) or given.keys() & {"added_tokens_decoder", "additional_special_tokens"}:
+        return None
+    cls_id, sep_id, pad_id, mask_id, _ = (ids[name] for name in names)
+    return cls_id, sep_id, pad_id, mask_id
+
+
+def _read_weights(file: Path, config: Mapping[str, Any]) -> Bert:
+    with torch.device("meta"):  # nothing is drawn that the file replaces
+        model = Bert(config)
+    weights = load_file(file)
+    model.load_state_dict({name: weights[name].float() for name in model.state_dict()}, assign=True)
+    return model.eval().requires_grad_(False)
