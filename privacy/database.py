@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +22,14 @@ T = TypeVar("T")
 _BUSY_SECONDS = 30
 _LOCK_SECONDS = 60
 _CONNECT_SECONDS = 10
+# Of a machine that is gone nobody says so: without these, who waits for its answer waits for hours.
+_KEEPALIVES = {
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "15",
+    "keepalives_count": "4",
+    "tcp_user_timeout": "90000",
+}
 _CREATION_LOCK = 0x1E57E12
 # A restarted server answers again within seconds.
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
@@ -193,8 +201,12 @@ def insert_missing(connection: sa.Connection, table: sa.Table, rows: list[dict[s
     connection.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
-def parse_postgres_url(url: str | sa.URL) -> sa.URL:
+def parse_postgres_url(url: str | sa.URL, keepalives: Mapping[str, str] = _KEEPALIVES) -> sa.URL:
     """Return the URL with the driver that is used here.
+
+    Args:
+        url: The URL.
+        keepalives: When a server that is silent counts as gone, where the URL does not say it.
 
     Raises:
         StoreUnavailableError: The URL is not valid or of another database, or the driver is not installed.
@@ -207,7 +219,7 @@ def parse_postgres_url(url: str | sa.URL) -> sa.URL:
         raise StoreUnavailableError("neither SQLite nor PostgreSQL")
     if find_spec("psycopg") is None:
         raise StoreUnavailableError("psycopg is not installed: pip install lexveil[postgres]")
-    return parsed.set(drivername="postgresql+psycopg")
+    return parsed.set(drivername="postgresql+psycopg").update_query_dict({**keepalives, **parsed.query})
 
 
 def postgres_connect_args(**given: str | int) -> dict[str, Any]:

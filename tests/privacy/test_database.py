@@ -149,6 +149,14 @@ def test_a_password_stays_in_the_url_and_out_of_errors() -> None:
     assert "secret" not in str(url)
 
 
+def test_a_server_that_is_gone_is_noticed_unless_the_url_says_otherwise() -> None:
+    url = parse_postgres_url("postgresql://host/name?keepalives_idle=7&sslmode=require")
+    assert url.query["keepalives_idle"] == "7"
+    assert url.query["sslmode"] == "require"
+    assert (url.query["keepalives"], url.query["tcp_user_timeout"]) == ("1", "90000")
+    assert parse_postgres_url(url, {"keepalives_count": "2"}).query == url.query
+
+
 def test_settings_of_a_session_are_those_of_every_one_and_the_given() -> None:
     options = postgres_connect_args(statement_timeout="5s")["options"]
     assert "-c lock_timeout=60s" in options

@@ -84,8 +84,7 @@ _MOST_SECONDS = 30  # of work without a deadline, such as that of a command
 _PROBE_SECONDS = 2  # between attempts to reach a database that was not there
 # SQLSTATEs of what may go well when it is done again: connection lost, deadlock, server going down.
 _TRANSIENT = re.compile(r"08|40|57P0[123]")
-# Of a machine that is gone nobody says so. These hold where the URL says nothing else.
-_ADDRESS = {
+_KEEPALIVES = {
     "keepalives": "1",
     "keepalives_idle": "5",
     "keepalives_interval": "2",
@@ -122,7 +121,6 @@ class SharedState:
         secret = bytes.fromhex(state_key)
         self._key = hkdf_sha256(secret, salt=None, info=b"lexveil/endpoint-state/1", length=32)
         try:
-            url = _add_keepalives(url)
             self.tables = SharedTables(url)
         except StoreUnavailableError as error:
             raise EndpointError(f"the endpoint's database cannot be used: {error}") from None
@@ -216,7 +214,7 @@ class SharedTables:
             idle_in_transaction_session_timeout=f"{_SECONDS}s",
         )
         self._engine = sa.create_engine(
-            parse_postgres_url(url),
+            parse_postgres_url(url, _KEEPALIVES),
             isolation_level="READ COMMITTED",
             connect_args={**settings, "connect_timeout": _CONNECT_SECONDS},
             pool_size=THREADS,
@@ -506,11 +504,6 @@ def _describe_keys(name: str, bound: str) -> str:
 def _execute(connection: sa.Connection, query: str, values: tuple[object, ...]) -> list[Any]:
     result = connection.exec_driver_sql(query.replace("?", "%s"), values)
     return list(result.all()) if result.returns_rows else []
-
-
-def _add_keepalives(url: str) -> str:
-    parsed = parse_postgres_url(url)
-    return parsed.update_query_dict({**_ADDRESS, **parsed.query}).render_as_string(hide_password=False)
 
 
 def _may_go_well(error: exc.SQLAlchemyError) -> bool:
