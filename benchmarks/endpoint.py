@@ -32,7 +32,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import numpy as np
@@ -162,10 +162,22 @@ def _cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+class Address(Protocol):
+    """Where an endpoint is called.
+
+    Attributes:
+        url: its URL.
+        tenants: header `Authorization` of the tenants `honest` and `attacker`.
+    """
+
+    url: str
+    tenants: dict[str, str]
+
+
 class Caller:
     """One tenant's connection."""
 
-    def __init__(self, server: Server, tenant: str) -> None:
+    def __init__(self, server: Address, tenant: str) -> None:
         headers = {"Authorization": server.tenants[tenant]}
         self.http = httpx.Client(base_url=server.url, headers=headers, timeout=120)
 
@@ -212,7 +224,13 @@ class Seen:
 
 
 def keep_classifying(
-    server: Server, honest: Honest, stop: Callable[[], bool], seen: Seen, *, decrypt_every: int, patient: bool
+    server: Address,
+    honest: Honest,
+    stop: Callable[[], bool],
+    seen: Seen,
+    *,
+    decrypt_every: int,
+    patient: bool,
 ) -> None:
     """One client until `stop`. patient: the server may be restarted."""
     caller = Caller(server, "honest")
@@ -239,7 +257,7 @@ def keep_classifying(
 
 @contextlib.contextmanager
 def clients(
-    server: Server, honest: Honest, count: int, *, decrypt_every: int = 25, patient: bool = False
+    server: Address, honest: Honest, count: int, *, decrypt_every: int = 25, patient: bool = False
 ) -> Generator[Seen, None, None]:
     """`count` clients at work while the context lasts."""
     seen, stop = Seen(), threading.Event()
@@ -289,7 +307,7 @@ def under_load(workers: int, seconds: float, folder: Path) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def flood(server: Server, honest: Honest, count: int) -> Generator[Counter[int], None, None]:
+def flood(server: Address, honest: Honest, count: int) -> Generator[Counter[int], None, None]:
     """`count` connections of another tenant with requests of 32 ciphertexts, while the context lasts.
 
     What it sends is within its quota; yields how its requests were answered, by status.
@@ -316,19 +334,24 @@ def flood(server: Server, honest: Honest, count: int) -> Generator[Counter[int],
 
 
 def beside_a_flood(seconds: float, folder: Path) -> dict[str, Any]:
+    """`alone_and_flooded` of one server."""
+    with Server(folder).running() as server:
+        return alone_and_flooded(server, seconds)
+
+
+def alone_and_flooded(server: Address, seconds: float) -> dict[str, Any]:
     """The times of one client alone, and while another tenant has as many requests at once as it may."""
     honest, found = Honest(head_named("linear")), dict[str, Any]()
-    with Server(folder).running() as server:
-        for name, floods in (("alone", 0), ("flooded", 16)):
-            with flood(server, honest, floods) as answered:
-                time.sleep(2.0)  # the flood has begun
-                with clients(server, honest, 1) as seen:
-                    time.sleep(seconds)
-            times = sorted(seen.seconds[1:])  # the first one loads the keys
-            found[f"p50_ms_{name}"] = 1000 * times[len(times) // 2]
-            found[f"p99_ms_{name}"] = 1000 * times[int(0.99 * len(times))]
-            found[f"requests_{name}"], found[f"errors_{name}"] = len(times), seen.wrong + seen.unreachable
-            found["flood"] = dict(answered)
+    for name, floods in (("alone", 0), ("flooded", 16)):
+        with flood(server, honest, floods) as answered:
+            time.sleep(2.0)  # the flood has begun
+            with clients(server, honest, 1) as seen:
+                time.sleep(seconds)
+        times = sorted(seen.seconds[1:])  # the first one loads the keys
+        found[f"p50_ms_{name}"] = 1000 * times[len(times) // 2]
+        found[f"p99_ms_{name}"] = 1000 * times[int(0.99 * len(times))]
+        found[f"requests_{name}"], found[f"errors_{name}"] = len(times), seen.wrong + seen.unreachable
+        found["flood"] = dict(answered)
     return found
 
 

@@ -8,6 +8,9 @@ further from the plain head's than the stated error.
 
 First 200 requests of a sound endpoint; then, every 10 seconds, SIGKILL to a server, which starts again at
 once, while the other one is next.
+
+At last, fairness over both servers: one tenant keeps 16 requests of 32 ciphertexts under way, within its
+quota, while another asks for one ciphertext at a time, all through the balancer.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ import numpy as np
 import psycopg
 
 from benchmarks.contract import Figure, Outcome, run
+from benchmarks.endpoint import CLASSES, FEATURES, alone_and_flooded, head_named
 from fixtures.postgres import server
 from fixtures.round_robin import RoundRobin, round_robin
 from lexveil.pipeline.errors import EndpointError
@@ -42,8 +46,17 @@ from lexveil.pipeline.serving.server.replicas import SharedState
 from lexveil.privacy.he.served_model import LinearHead
 
 SEED = 23
-FEATURES, CLASSES, DOCUMENTS = 384, 10, 8
+DOCUMENTS = 8
 CLIENTS = ("court", "firm")
+FLOOD = ("honest", "attacker")
+PLENTY = {
+    "SLOTS_PER_MINUTE": 10**9,
+    "SLOTS_PER_DAY": 10**12,
+    "CPU_SECONDS_PER_MINUTE": 10**6,
+    "BYTES_PER_MINUTE": 10**12,
+    "REQUESTS_AT_ONCE": 64,
+    "SESSIONS_PER_TENANT": 64,
+}
 
 
 class Replica:
@@ -77,6 +90,14 @@ class Replica:
     def end(self, how: signal.Signals) -> None:
         self._process.send_signal(how)
         self._process.wait()
+
+
+@dataclass
+class Balanced:
+    """The address of both servers, and the tenants of the flood."""
+
+    url: str
+    tenants: dict[str, str]
 
 
 @dataclass
@@ -140,8 +161,8 @@ def kill_in_turn(replicas: list[Replica], seconds: float, every: float) -> Itera
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
-    chance = np.random.default_rng(SEED)
-    head = LinearHead(chance.normal(size=(FEATURES, CLASSES)), chance.normal(size=CLASSES))
+    head = head_named("linear")
+    assert isinstance(head, LinearHead)
     with ExitStack() as opened:
         url = opened.enter_context(server())
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
@@ -152,12 +173,13 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         bundle.write_listing([Listed("linear-1", tell_time(), "linear")])
         state_key = secrets.token_hex(32)
         issued = ApiKeys(SharedState(url, state_key, folder / "command").api_keys)
-        keys = {tenant: issued.issue(tenant) for tenant in CLIENTS}
+        keys = {tenant: issued.issue(tenant) for tenant in (*CLIENTS, *FLOOD)}
         environment = {
             "LEXVEIL_ENCRYPTED__STATE_URL": url,
             "LEXVEIL_ENCRYPTED__STATE_KEY": state_key,
             "LEXVEIL_ENCRYPTED__WORKERS": "1",
             "OMP_NUM_THREADS": "1",
+            **{f"LEXVEIL_ENCRYPTED__{name}": str(value) for name, value in PLENTY.items()},
         }
         replicas = [Replica(folder / name, bundle.folder, environment) for name in ("one", "two")]
         for replica in replicas:
@@ -182,19 +204,27 @@ def measure(arguments: argparse.Namespace) -> Outcome:
                 kills = sum(1 for _ in kill_in_turn(replicas, arguments.seconds, arguments.every))
             finally:
                 stop.set()
+        answers = {f"{route} {status}": count for (_, route, status), count in balancer.answered.items()}
+        odd = sum(n for (*_, status), n in balancer.answered.items() if status not in (200, 201, 503))
+        lost_sessions = balancer.count_uploads() - uploads
+        while not all(replica.is_ready() for replica in replicas):
+            time.sleep(0.2)
+        tenants = {tenant: f"Bearer {keys[tenant]}" for tenant in FLOOD}
+        fair = alone_and_flooded(Balanced(balancer.url, tenants), arguments.fair_seconds)
         with psycopg.connect(url) as database:
             sessions = database.execute("SELECT id_hash FROM lexveil_endpoint.sessions").fetchall()
     calm_times, rough_times = (sorted(t for one in seen for t in one.seconds) for seen in (calm, rough))
-    answers = {f"{route} {status}": count for (_, route, status), count in balancer.answered.items()}
-    odd = sum(count for (*_, status), count in balancer.answered.items() if status not in (200, 201, 503))
+    slowdown = fair["p99_ms_flooded"] / fair["p99_ms_alone"]
     return Outcome(
         {
             "errors_of_200_requests": Figure(_errors(calm) + _wrong(calm), 0, "", "lower"),
             "key_uploads_per_client": Figure(uploads / len(CLIENTS), 1, "", "lower"),
             "wrong_answers_while_killed": Figure(_wrong(rough), 0, "", "lower"),
-            "lost_sessions_while_killed": Figure(balancer.count_uploads() - uploads, 0, "", "lower"),
+            "lost_sessions_while_killed": Figure(lost_sessions, 0, "", "lower"),
             "errors_while_killed": Figure(_errors(rough), 0, "", "lower"),
             "answers_neither_2xx_nor_503": Figure(odd, 0, "", "lower"),
+            "p99_beside_a_flood_over_alone": Figure(slowdown, 3.0, "x", "lower"),
+            "errors_beside_a_flood": Figure(fair["errors_flooded"], 0, "requests", "lower"),
         },
         {
             "clients": len(CLIENTS),
@@ -212,6 +242,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
             "answers_by_replica_of_200": sorted(used.values()),
             "answers_by_route_and_status": answers,
             "sessions": len(sessions),
+            "beside_a_flood": fair,
             "errors": [code for one in (*calm, *rough) for code in one.errors],
             "instruction_sets": list_instruction_sets(),
         },
@@ -244,6 +275,7 @@ def _quantiles(times: list[float]) -> list[int]:
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=180.0, help="how long servers are killed")
+    parser.add_argument("--fair-seconds", type=float, default=30.0, help="alone, and beside a flood")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
 
 
