@@ -16,9 +16,19 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from lexveil.nlp.detection.language import LANGUAGES
 from lexveil.nlp.encoders.config import (
     DEFAULT_CHUNK_LENGTH,
     DEFAULT_CHUNK_LIMIT,
@@ -43,6 +53,7 @@ NO_SETTINGS = frozenset(
 # Kubernetes and Docker set these for a service whose name begins with "lexveil".
 _LINK = re.compile(r"LEXVEIL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
 _BAD_LIST = "lexveil_bad_list"
+_LATER_MASK_SETTINGS = ("language",)
 DETECTORS = ("default", "light", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
 PostgresUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")]
@@ -89,12 +100,21 @@ class MaskSettings(_Section):
 
     preset: Preset = "balanced"  # the policy to start from
     detector: str = "default"  # "default", "light", "rules" or a folder
+    language: str | None = None  # ISO 639-1 code of the language of all documents; None: each is detected
     scope: Literal["document", "matter"] = "document"  # where a person has the same pseudonym
     direct: Action | None = None  # action for names, contacts, numbers; None: that of the preset
     quasi: Action | None = None  # action for dates, ages, places, companies; None: that of the preset
     types: dict[EntityType, Action] = {}  # actions by entity type; they override direct and quasi
     roles: dict[str, Action] = {}  # actions by role in the case; they override the type
     dates: Dates = "year"  # what a generalized date keeps
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # With settings that came later, the digests of workspaces that do not use them would change, and
+        # their models would be trained again.
+        later = {name: self.__class__.model_fields[name].get_default() for name in _LATER_MASK_SETTINGS}
+        values: dict[str, Any] = write(self)
+        return {name: value for name, value in values.items() if later.get(name, ...) != getattr(self, name)}
 
     @property
     def sensitivity(self) -> Literal["balanced", "strict"]:
@@ -119,6 +139,9 @@ class MaskSettings(_Section):
         if self.detector not in DETECTORS and not Path(self.detector).is_dir():
             names = ", ".join(DETECTORS)
             raise PydanticCustomError(_REFUSED, f"detector: neither one of {names} nor a folder")
+        if self.language is not None and self.language not in LANGUAGES:
+            reason = f"language: none of {', '.join(sorted(LANGUAGES))}"
+            raise PydanticCustomError(_REFUSED, "{reason}", {"reason": reason})
         return self
 
 

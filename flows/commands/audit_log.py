@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import Head, OutArgument, Overwrite, WorkspaceOptions, refuse_existing
+from lexveil.flows.commands.options import Head, OutArgument, Overwrite, WorkspaceOptions
 
 if TYPE_CHECKING:
     from lexveil.pipeline.workspace.audit_log import AuditLog
@@ -62,12 +62,12 @@ def export(
 ) -> None:
     """Write a copy to keep elsewhere: `lexveil recover --log` reads in it what was erased after a backup."""
     workspace = options.open()
-    refuse_existing(target, overwrite)
-    from lexveil.pipeline.workspace.storage import write_output
+    from lexveil.pipeline.workspace.outputs import refuse_existing, write_output
 
+    refuse_existing(target, overwrite)
     lines = workspace.log.export()
     write_output(target, lines)
-    console.show({"entries": lines.count(b"\n"), "output": str(target)}, options.as_json)
+    console.show({"entries": lines.count(b"\n"), "output": str(target)}, options.as_json, target)
 
 
 def _open_log(endpoint: Path | None, options: WorkspaceOptions) -> AuditLog:

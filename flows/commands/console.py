@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,15 +28,23 @@ def is_debugging() -> bool:
     return os.environ.get("LEXVEIL_DEBUG") == "unsafe"
 
 
-def show(result: Mapping[str, Any], as_json: bool) -> None:
-    """Print one JSON object, or one line per value and one table per list of rows."""
+def show(result: Mapping[str, Any], as_json: bool, written: Path | None = None) -> None:
+    """Print one JSON object, or one line per value and one table per list of rows.
+
+    Args:
+        result: names and values.
+        as_json: print JSON.
+        written: what the command has written. If it is standard output, the result goes to stderr.
+    """
+    to = sys.stdout if written is None or not _is_standard_output(written) else sys.stderr
     if as_json:
-        sys.stdout.write(json.dumps(result, default=str) + "\n")
-        sys.stdout.flush()
+        to.write(json.dumps(result, default=str) + "\n")
+        to.flush()
         return
     from rich.console import Console
 
-    style: dict[str, Any] = {"soft_wrap": True, "highlight": False, "emoji": False}  # ":DATE:" must stay text
+    # ":DATE:" must stay text
+    style: dict[str, Any] = {"soft_wrap": True, "highlight": False, "emoji": False, "file": to}
     out = Console(**style)
     if not out.is_terminal:
         out = Console(**style, width=_PIPE_WIDTH)  # wide enough for whole reservation ids
@@ -47,6 +56,12 @@ def show(result: Mapping[str, Any], as_json: bool) -> None:
             out.print(f"{name.replace('_', ' ')}: {inside or 'none'}", markup=False)
         else:
             out.print(f"{name.replace('_', ' ')}: {_plain(value)}", markup=False)
+
+
+def _is_standard_output(written: Path) -> bool:
+    from lexveil.pipeline.workspace.outputs import is_standard_output
+
+    return is_standard_output(written)
 
 
 def _plain(value: Any) -> str:

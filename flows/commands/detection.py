@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,66 +14,127 @@ from lexveil.flows.actions import exclusive_action
 from lexveil.flows.commands import console
 from lexveil.flows.commands.options import (
     CommonOptions,
-    InArgument,
-    OutArgument,
     Overwrite,
     RecordFields,
     Workers,
     WorkspaceOptions,
     open_workspace,
-    refuse_existing,
 )
+
+if TYPE_CHECKING:
+    from lexveil.pipeline.masking.conversion import FileOptions
+
+InArgument = Annotated[
+    Path, typer.Argument(metavar="IN", help="File of records, document or folder; - is standard input.")
+]
+OutArgument = Annotated[
+    Path, typer.Argument(metavar="OUT", help="File or folder to write; - is standard output.")
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="What a stream or an unknown suffix holds: jsonl, json, csv, tsv, parquet or txt. For folders: "
+        "how every result is written.",
+    ),
+]
+KeepOption = Annotated[
+    str | None,
+    typer.Option(help="Fields of a record that are written with its result, UNMASKED, with commas."),
+]
+IndexOption = Annotated[
+    Path | None,
+    typer.Option("--index", help="For folders: file to write that says which result belongs to which file."),
+]
+
+
+@dataclass(frozen=True)
+class MaskOptions:
+    """Options that override `[mask]`."""
+
+    preset: Annotated[
+        str | None, typer.Option(help="Policy: balanced, strict or court-publication. Default: balanced")
+    ] = None
+    detector: Annotated[
+        str | None, typer.Option(help="Detector: default, light, rules or a folder. Default: default")
+    ] = None
+    language: Annotated[
+        str | None, typer.Option(help="Language of all texts, as en or de. Default: each is detected")
+    ] = None
 
 
 def detect(
     source: InArgument,
     target: OutArgument,
     *,
+    kind: FormatOption = None,
+    keep: KeepOption = None,
+    index: IndexOption = None,
     overwrite: Overwrite = False,
     fields: RecordFields,
+    mask: MaskOptions,
     workers: Workers = None,
     options: CommonOptions,
 ) -> None:
-    """Write the spans of personal information in each record of a file, without a workspace.
+    """Write the spans of personal information in the records of a file or folder, without a workspace.
 
     `lexveil detect evaluate GOLD` scores the detector instead, on documents that people have annotated.
+    Results have the names of their files.
     """
-    from lexveil.pipeline.masking.standalone import detect_file
+    from lexveil.pipeline.masking.standalone import FileOptions, detect_file
 
-    refuse_existing(target, overwrite)
-    _convert(detect_file, source, target, fields, workers, options)
+    how = FileOptions(kind, _split(keep), True, index, overwrite)
+    _convert(detect_file, source, target, how, fields, mask, workers, options)
 
 
 def anonymize(
     source: InArgument,
     target: OutArgument,
     *,
+    kind: FormatOption = None,
+    keep: KeepOption = None,
+    keep_names: Annotated[
+        bool,
+        typer.Option("--keep-names", help="Keep the names of files and folders, which may name the parties."),
+    ] = False,
+    index: IndexOption = None,
     overwrite: Overwrite = False,
     fields: RecordFields,
+    mask: MaskOptions,
     workers: Workers = None,
     options: CommonOptions,
 ) -> None:
-    """Write the masked text of each record of a file, without a workspace. Cannot be undone."""
-    from lexveil.pipeline.masking.standalone import anonymize_file
+    """Write the masked texts of the records of a file or folder, without a workspace. Cannot be undone.
 
-    refuse_existing(target, overwrite)
-    _convert(anonymize_file, source, target, fields, workers, options)
+    Numbers replace the names of files and folders.
+    """
+    from lexveil.pipeline.masking.standalone import FileOptions, anonymize_file
+
+    how = FileOptions(kind, _split(keep), keep_names, index, overwrite)
+    _convert(anonymize_file, source, target, how, fields, mask, workers, options)
+
+
+def _split(names: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in (names or "").split(","))))
 
 
 def _convert(
     convert: Callable[..., dict[str, Any]],
     source: Path,
     target: Path,
+    how: FileOptions,
     fields: RecordFields,
+    mask: MaskOptions,
     workers: int | None,
     options: CommonOptions,
 ) -> None:
-    settings = options.settings(ingest=asdict(fields), workers=workers)
+    settings = options.settings(ingest=asdict(fields), mask=asdict(mask), workers=workers)
     from lexveil.flows.runners.pool import WorkerPool
 
-    with WorkerPool(settings.workers) as pool:
-        result = convert(source, target, settings, pool.ordered)
-    console.show(result, options.as_json)
+    quiet = options.as_json or not sys.stderr.isatty()
+    with console.progress(quiet) as progress, WorkerPool(settings.workers) as pool:
+        result = convert(source, target, settings, pool.ordered, how, progress)
+    console.show(result, options.as_json, target)
 
 
 def evaluate(

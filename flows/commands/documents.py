@@ -10,7 +10,7 @@ import typer
 
 from lexveil.flows.actions import exclusive_action
 from lexveil.flows.commands import console
-from lexveil.flows.commands.options import OutArgument, Overwrite, WorkspaceOptions, refuse_existing
+from lexveil.flows.commands.options import OutArgument, Overwrite, WorkspaceOptions
 
 if TYPE_CHECKING:
     from lexveil.pipeline.workspace.workspace import Workspace
@@ -76,15 +76,17 @@ def restore(
 ) -> None:
     """Write the exact original of a masked document, readable for you alone. Needs the master key."""
     workspace = options.open()
-    refuse_existing(target, overwrite)
     from lexveil.pipeline.masking.vault import restore_document
-    from lexveil.pipeline.workspace.storage import write_output
+    from lexveil.pipeline.workspace.outputs import refuse_existing, write_output
 
+    refuse_existing(target, overwrite)
     with workspace.log.record("restore") as outcome:
         text = restore_document(workspace, document)
         write_output(target, text.encode())
         outcome["doc_id"] = document
-    console.show({"doc_id": document, "characters": len(text), "output": str(target)}, options.as_json)
+    console.show(
+        {"doc_id": document, "characters": len(text), "output": str(target)}, options.as_json, target
+    )
 
 
 def export(
@@ -122,7 +124,7 @@ def export(
     with workspace.log.record("export") as outcome:
         counts = export_documents(workspace, target, kind, names, originals, overwrite)
         outcome |= {"kind": kind, **counts}
-    console.show({**counts, "output": str(target)}, options.as_json)
+    console.show({**counts, "output": str(target)}, options.as_json, target)
 
 
 def quarantine(*, options: WorkspaceOptions) -> None:

@@ -15,7 +15,6 @@ from lexveil.flows.commands.options import (
     OutArgument,
     Overwrite,
     WorkspaceOptions,
-    refuse_existing,
 )
 
 
@@ -31,6 +30,8 @@ def show(
     """Show what every population has spent."""
     workspace = options.open()
     if plot is not None:
+        from lexveil.pipeline.workspace.outputs import refuse_existing
+
         refuse_existing(plot, overwrite)
     from lexveil.pipeline.maintenance import ledger
 
@@ -120,7 +121,9 @@ def export(
 ) -> None:
     """Write every entry and total for an auditor, who checks them with `ledger verify --export FILE`."""
     workspace = options.open()
-    refuse_existing(target, overwrite)
     from lexveil.pipeline.maintenance import ledger
+    from lexveil.pipeline.workspace.outputs import refuse_existing
 
-    console.show(ledger.export_ledger(workspace, target), options.as_json)
+    refuse_existing(target, overwrite)
+
+    console.show(ledger.export_ledger(workspace, target), options.as_json, target)

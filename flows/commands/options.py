@@ -155,18 +155,6 @@ def open_workspace(location: str | None, settings: Settings) -> Workspace:
     raise WorkspaceError(f"{len(known)} workspaces under {DEFAULT_WORKSPACES}; name the one you mean with -w")
 
 
-def refuse_existing(target: Path, overwrite: bool) -> None:
-    """Refuse to replace a file that a command would write, before any work is done.
-
-    Raises:
-        SourceError: It exists, and `overwrite` is False.
-    """
-    from lexveil.pipeline.errors import SourceError
-
-    if target.is_file() and not overwrite:
-        raise SourceError(f"{target} exists; --overwrite replaces it")
-
-
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return the command as Typer can read it: each dataclass parameter is replaced by its fields.
 

@@ -17,7 +17,6 @@ from lexveil.flows.commands.options import (
     Overwrite,
     RecordFields,
     WorkspaceOptions,
-    refuse_existing,
 )
 
 if TYPE_CHECKING:
@@ -246,11 +245,13 @@ def classify(
     options: CommonOptions,
 ) -> None:
     """Classify documents by an endpoint that never sees them; the labels are written to OUT."""
+    from lexveil.pipeline.workspace.outputs import refuse_existing
+
     refuse_existing(target, overwrite)
     settings = options.settings(ingest=asdict(fields))
     from lexveil.pipeline.serving.classify import classify_file
 
-    console.show(classify_file(source, target, server.endpoint(checks), settings), options.as_json)
+    console.show(classify_file(source, target, server.endpoint(checks), settings), options.as_json, target)
 
 
 def rotate_keys(

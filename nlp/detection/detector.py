@@ -103,10 +103,15 @@ class Detector:
         """Return sorted, non-overlapping spans in characters of `text`, which may have any length."""
         return list(self.detect_many([text])[0].spans)
 
-    def detect_many(self, texts: Sequence[str]) -> list[Detection]:
-        """Detect in each text, and detect its language: windows of many texts share one call of the model."""
+    def detect_many(self, texts: Sequence[str], language: str | None = None) -> list[Detection]:
+        """Detect in each text: windows of many texts share one call of the model.
+
+        Args:
+            texts: the texts.
+            language: ISO 639-1 code of the language of all texts; None: that of each is detected.
+        """
         documents = [_blank_long_runs(NormalizedText.of(text)) for text in texts]
-        languages = [detect_language(document.text) for document in documents]
+        languages = [language or detect_language(document.text) for document in documents]
         found: list[set[Span]] = [set() for _ in texts]
         parts = (
             _Part(index, window.start, window.text, select_rules(window.text, language))

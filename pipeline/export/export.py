@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-import shutil
 from collections import Counter
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lexveil.nlp.readers import UnreadableError, isolation
@@ -25,6 +22,7 @@ from lexveil.pipeline.export.documents import (
 )
 from lexveil.pipeline.export.redaction import Redaction
 from lexveil.pipeline.sources.documents import reader_limits
+from lexveil.pipeline.workspace.outputs import is_written_through, place_output
 from lexveil.pipeline.workspace.workspace import Workspace
 
 _TABLES: dict[str, Callable[[Iterable[MaskedDocument], Path, Sequence[str]], None]] = {
@@ -77,7 +75,7 @@ def export_documents(
     counts: Counter[str] = Counter()
     documents = _count(iter_masked(workspace), counts)
     target = _locate(workspace, target, originals)
-    with _open_target(target, kind in _FOLDERS, overwrite) as place:
+    with place_output(target, kind in _FOLDERS, overwrite) as place:
         if kind in _TABLES:
             _TABLES[kind](documents, place, columns)
         elif kind in _ANNOTATIONS:
@@ -101,6 +99,8 @@ def _check(kind: str, columns: Sequence[str], originals: Path | None) -> None:
 
 def _locate(workspace: Workspace, target: Path, originals: Path | None) -> Path:
     """Return where a target is; refuse one whose replacement would delete more than an export."""
+    if is_written_through(target):
+        return target
     found = target.resolve()
     kept = [one.resolve() for one in (workspace.root, originals) if isinstance(one, Path)]
     if any(found.is_relative_to(one) for one in kept) or any(
@@ -190,42 +190,3 @@ def _redact(
     again = [one.text for one in isolation.read_content_documents(f"export.{kind}", redacted, limits)]
     texts = [text for text in again if text is not None]
     return None if len(texts) != 1 or redaction.leaks(texts[0]) else redacted
-
-
-@contextmanager
-def _open_target(target: Path, is_folder: bool, overwrite: bool) -> Generator[Path]:
-    """Yield a place beside the target, which takes the target's place at the end. Nobody else may read it."""
-    if target.exists() and not overwrite:
-        raise SourceError(f"{target} exists; --overwrite replaces it")
-    if target.exists() and target.is_dir() != is_folder:
-        raise SourceError(f"{target} is {'no' if is_folder else 'a'} folder")
-    place = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        if is_folder:
-            place.mkdir(mode=0o700, parents=False)
-        else:
-            os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        yield place
-        _replace(target, place)
-    except OSError:
-        raise SourceError(f"cannot write {target}") from None
-    finally:
-        if place.is_dir():
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            place.unlink(missing_ok=True)
-
-
-def _replace(target: Path, place: Path) -> None:
-    """Put what was written in the place of a target, which is deleted last."""
-    if not target.is_dir():
-        place.replace(target)
-        return
-    aside = place.with_name(f"{place.name}.old")
-    target.rename(aside)
-    try:
-        place.rename(target)
-    except OSError:
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside)

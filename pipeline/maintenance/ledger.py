@@ -24,7 +24,7 @@ from lexveil.pipeline.training.reservations import (
     require_chargeable,
     set_first_limit,
 )
-from lexveil.pipeline.workspace.storage import write_output
+from lexveil.pipeline.workspace.outputs import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
 from lexveil.privacy.dp.ledger.budget import Schedule

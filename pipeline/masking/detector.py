@@ -36,7 +36,7 @@ def detect(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
         detector = Detector.load(settings.detector, settings.sensitivity)
     except TaggerError as error:
         raise SettingsError(f"setting mask.detector: it cannot be used ({error.code})") from None
-    return detector.detect_many(texts)
+    return detector.detect_many(texts, settings.language)
 
 
 def detect_long_texts(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading
 from lexveil.pipeline.reports.charts import FILE_COLORS, drawing_style
-from lexveil.pipeline.workspace.storage import write_output
+from lexveil.pipeline.workspace.outputs import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.budget import SpendingPoint, spending_history
 from lexveil.privacy.dp.ledger.ledger import Population

@@ -15,7 +15,8 @@ from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, Retr
 from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import Rejected, read_item, scan_sources
-from lexveil.pipeline.workspace.storage import locate_state_folder, write_output
+from lexveil.pipeline.workspace.outputs import write_output
+from lexveil.pipeline.workspace.storage import locate_state_folder
 
 _COURTESY_SECONDS = 2.0  # of waits until a server that does not answer is not told of a rotation
 

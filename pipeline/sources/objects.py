@@ -8,9 +8,6 @@ quarantined.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from lexveil.nlp.readers import Reason, UnreadableError
 from lexveil.pipeline.errors import SourceMissingError
 from lexveil.pipeline.outages import describe_outage
+from lexveil.pipeline.sources.copies import copy_to_nameless_file
 from lexveil.pipeline.workspace.storage import is_remote, locate, to_url
 
 if TYPE_CHECKING:
     from lexveil.pipeline.workspace.storage import StoredPath
 
-_CHUNK = 1 << 20  # bytes
 # Names of an object's version in the listings of various stores, the most reliable first.
 _VERSIONS = (
     "ETag",
@@ -159,18 +156,11 @@ def discard_copy() -> None:
 
 
 def _copy_to_nameless_file(path: Path, stack: ExitStack) -> Path:
-    sink = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
     try:
         with path.open("rb") as source:
-            shutil.copyfileobj(source, sink, _CHUNK)
+            return copy_to_nameless_file(source, path.suffixes[-2:], stack)
     except Exception as error:
         raise _to_unreadable(error) from None
-    sink.flush()
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lexveil-")))
-    # Readers look at the suffix, and open the path more than once. The object's own name may name people.
-    link = folder / f"object{''.join(path.suffixes[-2:])}"
-    link.symlink_to(f"/proc/{os.getpid()}/fd/{sink.fileno()}")  # another process reads it
-    return link
 
 
 def _list_entries(folder: StoredPath) -> list[dict[str, Any]]:

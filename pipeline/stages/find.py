@@ -62,7 +62,7 @@ def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
 def describe_detection(mask: MaskSettings) -> dict[str, Any]:
     """Return what the spans of a document depend on, apart from its text."""
     return {
-        "settings": [mask.detector, mask.sensitivity],
+        "settings": [mask.detector, mask.sensitivity, *filter(None, [mask.language])],
         "detector": compute_detector_digest(mask.detector),
         "code": code_digest(__name__),
     }

@@ -16,9 +16,8 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, TypeGuard, cast
 from urllib.parse import unquote
 
-from lexveil.pipeline.errors import SourceError, WorkspaceError
+from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.outages import describe_outage
-from lexveil.privacy.files import write_atomically
 
 # One slash is enough: pathlib folds two into one.
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
@@ -152,27 +151,6 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
         return
     with replace_file(path, mode) as sink:
         sink.write(content)
-
-
-def write_output(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file outside of the workspace, where a command was told to: whole or not at all.
-
-    Args:
-        path: the file.
-        content: its content.
-        mode: permission bits, restricted by the umask. By default nobody else may read it: most of what is
-            written comes from private documents.
-
-    Raises:
-        SourceError: the file cannot be written.
-    """
-    try:
-        if path.exists() and not path.is_file():  # such as /dev/stdout
-            path.write_bytes(content)
-        else:
-            write_atomically(path, content, mode)
-    except OSError:
-        raise SourceError(f"cannot write {path}") from None
 
 
 def put_if_absent(path: Path, content: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
+from tests.conftest import Command
 from tests.flows.command_line import Lexveil, assert_refused
 
 WriteJsonl = Callable[..., Path]
@@ -50,6 +53,58 @@ def test_options_may_come_first(lexveil: Lexveil, tmp_path: Path, write_jsonl: W
     assert row["id"] == "k"
     assert "john@example.com" not in row["text"]
     assert row["text"].startswith("Write to ")
+
+
+@pytest.mark.slow
+def test_streams(tmp_path: Path) -> None:
+    """Results go to stdout alone, what they count to stderr."""
+    lexveil = Command(tmp_path)
+    options = [
+        "--format",
+        "jsonl",
+        "--detector",
+        "rules",
+        "--language",
+        "en",
+        "--preset",
+        "strict",
+        "--keep",
+        "n",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", lexveil.entry, "anonymize", "-", "-", *options],
+        input=json.dumps({**RECORD, "n": 1}),
+        env=lexveil.environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {"id": "a", "text": "Write to [EMAIL_1].", "n": 1}
+    assert "documents: 1" in done.stderr
+    assert "output: -" in done.stderr
+    assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--preset", "none"), "mask.preset"),
+        (("--detector", "none"), "mask.detector"),
+        (("--language", "xx"), "mask.language"),
+        (("--format", "docx"), "--format"),
+        (("--keep", "none"), "--keep none"),
+        (("--index", "index.csv"), "for folders"),
+    ],
+)
+def test_a_wrong_option_of_a_conversion(
+    lexveil: Lexveil, tmp_path: Path, write_jsonl: WriteJsonl, options: tuple[str, str], says: str
+) -> None:
+    path = write_jsonl([RECORD])
+    for name in ("detect", "anonymize"):
+        rules = () if "--detector" in options else ("--detector", "rules")
+        words = (name, path, "out.jsonl", *rules, *options, "--workers", "1")
+        assert_refused(lexveil, tmp_path, *words, says=says)
 
 
 def test_a_missing_file(lexveil: Lexveil, tmp_path: Path) -> None:
