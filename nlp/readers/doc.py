@@ -1,8 +1,8 @@
 """DOC, of Word 97 to 2003, to text: headers, body with tables, notes, text boxes ([MS-DOC]).
 
 As of DOCX, deleted and hidden text, comments and field codes are not text, and embedded documents are
-documents of their own, if they are in a format of today; others are counted. Older files are read by
-antiword, if it is installed.
+documents of their own, if they are in a format of today; others are counted, as pictures are. Older files
+are read by antiword, if it is installed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lexveil.nlp.readers import tools
-from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
+from lexveil.nlp.readers.ole_object import count_pictures, list_embedded
 from lexveil.nlp.readers.plain import OLE_MAGIC
 
 _WORD = "WordDocument"
@@ -23,6 +24,7 @@ _WORD_97 = 0xC1
 _ENCRYPTED, _SECOND_TABLE = 0x0100, 0x0200  # flags at 0x0A
 _STORIES_AT = 0x4C  # numbers of characters: body, footnotes, headers, macros, comments, endnotes, boxes (2)
 _PIECES_AT, _RUNS_AT = 0x1A2, 0xFA  # place and size of the tables of pieces, and of pages of runs
+_DRAWINGS_AT = 0x22A  # and of what holds for all drawings
 _COMPRESSED = 1 << 30  # a piece of one byte for a character
 _PAGE = 512
 _HIDDEN, _DELETED = 0x083C, 0x0800  # properties of a run
@@ -33,7 +35,8 @@ _CHARACTERS = str.maketrans(
     {"\r": "\n", "\v": "\n", "\f": "\n", "\x1e": "-", "\x1f": None}
     | {chr(code): None for code in (*range(1, 7), 8, *range(14, 19), *range(22, 30))}
 )
-_POOL, _PACKAGE = "ObjectPool", "Package"
+_POOL = "ObjectPool"
+_PICTURE = "\1"
 _LONGEST_FIELD = 2000
 
 Ranges = list[tuple[int, int]]
@@ -54,23 +57,26 @@ def read(data: bytes, limits: Limits) -> Content:
         if not container.exists(_WORD):
             raise UnreadableError(Reason.wrong_suffix)
         try:
-            text = _read_text(container, limits)
+            text, pictures = _read_text(container, limits)
         except (struct.error, IndexError):
             raise UnreadableError(Reason.broken) from None
         if text is None:
             text = tools.run(("antiword", "-m", "UTF-8.txt", "-w", "0"), data, ".doc", limits)
-        parts, unread = _find_embedded(container)
-        notes = {Note.unread_attachment: unread} if unread else {}
+        objects = _list_objects(container)
+        parts, unread = list_embedded(container, objects)
+        # Each object shows a picture of itself.
+        notes = {Note.unread_attachment: unread, Note.unread_picture: max(0, pictures - len(objects))}
+        notes = {note: count for note, count in notes.items() if count}
         return Content(text, parts, notes, _read_properties(container))
 
 
-def _read_text(container: Any, limits: Limits) -> str | None:
-    """Return the text; None if the file is older than Word 97."""
+def _read_text(container: Any, limits: Limits) -> tuple[str | None, int]:
+    """Return the text, None if the file is older than Word 97, and the number of pictures."""
     main = container.openstream(_WORD).read()
     magic, version = struct.unpack_from("<HH", main)
     (flags,) = struct.unpack_from("<H", main, 0x0A)
     if magic == _MAGIC_OF_WORD_6 or (magic == _MAGIC and version < _WORD_97):
-        return None
+        return None, 0
     if magic != _MAGIC:
         raise UnreadableError(Reason.broken)
     if flags & _ENCRYPTED:
@@ -81,15 +87,19 @@ def _read_text(container: Any, limits: Limits) -> str | None:
     table = container.openstream(name).read()
     characters = _decode_pieces(main, table, limits)
     sizes = struct.unpack_from("<8i", main, _STORIES_AT)
+    place, size = struct.unpack_from("<II", main, _DRAWINGS_AT) if len(main) > _DRAWINGS_AT + 8 else (0, 0)
+    pictures = count_pictures(table[place : place + size])
     stories: list[str] = []
     start = 0
     for size in sizes:
-        stories.append(_clean("".join(characters[start : start + max(0, size)])))
+        shown = _drop_codes("".join(characters[start : start + max(0, size)]))
+        pictures += shown.count(_PICTURE)
+        stories.append(_clean(shown))
         start += max(0, size)
     body, footnotes, headers, _, _, endnotes, boxes, header_boxes = stories
     headers = "\n".join(dict.fromkeys(line for line in headers.split("\n") if line.strip()))
     pieces = (headers, header_boxes, body, footnotes, endnotes, boxes)
-    return "\n".join(stripped for piece in pieces if (stripped := piece.strip("\n")))
+    return "\n".join(stripped for piece in pieces if (stripped := piece.strip("\n"))), pictures
 
 
 def _decode_pieces(main: bytes, table: bytes, limits: Limits) -> list[str]:
@@ -176,7 +186,13 @@ def _overlap(ranges: Ranges, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _clean(story: str) -> str:
-    """Return a story without field codes, with a tab after each cell, and a line for each row."""
+    """Return a story with a tab after each cell, and a line for each row."""
+    text = story.replace(_ROW_END, "\n").replace(_CELL_END, "\t").translate(_CHARACTERS)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _drop_codes(story: str) -> str:
+    """Return a story without field codes."""
     kept: list[str] = []
     fields: list[bool] = []  # for each open field, whether its code is over
     for mark in story:
@@ -188,22 +204,13 @@ def _clean(story: str) -> str:
             fields.pop()
         elif all(fields):
             kept.append(mark)
-    text = "".join(kept).replace(_ROW_END, "\n").replace(_CELL_END, "\t").translate(_CHARACTERS)
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return "".join(kept)
 
 
-def _find_embedded(container: Any) -> tuple[list[Part], int]:
-    """Return the embedded documents that are packages of today, and the number of others."""
-    objects: dict[str, bool] = {}
-    for path in container.listdir():
-        if len(path) > 2 and path[0] == _POOL:
-            objects[path[1]] = objects.get(path[1], False) or path[2] == _PACKAGE
-    parts = [
-        Part(f"embedded-{number}", container.openstream([_POOL, name, _PACKAGE]).read())
-        for number, name in enumerate(sorted(objects), 1)
-        if objects[name]
-    ]
-    return parts, len(objects) - len(parts)
+def _list_objects(container: Any) -> list[list[str]]:
+    """Return the paths of the storages with embedded documents."""
+    names = {path[1] for path in container.listdir() if len(path) > 2 and path[0] == _POOL}
+    return [[_POOL, name] for name in sorted(names)]
 
 
 def _read_properties(container: Any) -> dict[str, str]:

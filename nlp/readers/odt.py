@@ -3,13 +3,16 @@
 The headers of a text's pages stand before it, the footers after it, each once.
 
 The sheets of a workbook begin with their names, rows are lines. A workbook is one document.
-Deleted text of tracked changes and comments are no part of the document, as in `docx`. The XML is parsed as a
-stream of events.
+Embedded documents are documents of their own; pictures, charts and formulas are counted. Deleted text of
+tracked changes and comments are no part of the document, as in `docx`. The XML is parsed as a stream of
+events.
 """
 
 from __future__ import annotations
 
 import io
+import posixpath
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,7 +20,7 @@ from contextlib import suppress
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError, mark_part
 from lexveil.nlp.readers.layout import TextLayout
 from lexveil.nlp.readers.office_package import PropertyCollector
 
@@ -28,6 +31,12 @@ _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _PARAGRAPHS = {f"{_TEXT}p", f"{_TEXT}h"}
 _DROPPED = {f"{_TEXT}tracked-changes", f"{_OFFICE}annotation", f"{_TEXT}note-citation", f"{_OFFICE}forms"}
 _HIDDEN = f"{_TEXT}hidden-text"
+_DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+_IMAGE = f"{_DRAW}image"
+_OBJECTS = {f"{_DRAW}object", f"{_DRAW}object-ole", f"{_DRAW}plugin"}
+_PATH = "{http://www.w3.org/1999/xlink}href"
+_REPLACEMENTS = "ObjectReplacements/"  # pictures of objects
+_IS_DOCUMENT = re.compile(rb"<(?:\w+:)?(?:text|spreadsheet|presentation)[\s>]")
 _MARGINS = {f"{_STYLE}{kind}{page}" for kind in ("header", "footer") for page in ("", "-left", "-first")}
 _CONTENT = "content.xml"
 _STYLES = "styles.xml"
@@ -47,20 +56,24 @@ def read(data: bytes, limits: Limits) -> Content:
         raise UnreadableError(Reason.wrong_suffix)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            text, hidden = _read_content(archive, limits)
-            notes = {Note.hidden_text: hidden} if hidden else {}
-            return Content(text, notes=notes, fields=_read_properties(archive, limits))
+            text, hidden, shown = _read_content(archive, limits)
+            if not text and not shown.parts and shown.pictures:
+                raise UnreadableError(Reason.needs_ocr)
+            notes = {Note.hidden_text: hidden, Note.unread_picture: len(shown.pictures)}
+            notes = {note: count for note, count in notes.items() if count}
+            return Content(text, [*shown.parts.values()], notes, _read_properties(archive, limits))
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
         raise UnreadableError(Reason.broken) from None
 
 
-def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int]:
+def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int, _Shown]:
     names = archive.namelist()
     if _CONTENT not in names:
         raise UnreadableError(Reason.wrong_suffix)
     if _MANIFEST in names and b":encryption-data" in _read_bounded(archive, _MANIFEST, limits):
         raise UnreadableError(Reason.encrypted)
-    target = _OdtText()
+    shown = _Shown(archive, limits)
+    target = _OdtText(shown)
     parser = etree.XMLParser(target=target, resolve_entities=False, no_network=True, load_dtd=False)
     left = limits.max_text_bytes
     with archive.open(_CONTENT) as stream:
@@ -70,14 +83,15 @@ def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int]:
                 raise UnreadableError(Reason.decompression_bomb)
             parser.feed(block)
     parser.close()
-    margins = _Margins()
+    margins = _Margins(shown)
     if _STYLES in names and not target.is_workbook:
         parser = etree.XMLParser(target=margins, resolve_entities=False, no_network=True, load_dtd=False)
         with suppress(etree.XMLSyntaxError):  # no reason to refuse the document
             parser.feed(_read_bounded(archive, _STYLES, limits))
             parser.close()
     pieces = (*margins.list_texts("header"), target.text(), *margins.list_texts("footer"))
-    return "\n".join(piece for piece in pieces if piece.strip()), target.hidden + margins.count_hidden()
+    text = "\n".join(piece for piece in pieces if piece.strip())
+    return text, target.hidden + margins.count_hidden(), shown
 
 
 def _read_properties(archive: zipfile.ZipFile, limits: Limits) -> dict[str, str]:
@@ -99,6 +113,49 @@ def _read_bounded(archive: zipfile.ZipFile, name: str, limits: Limits) -> bytes:
     return content
 
 
+class _Shown:
+    """What a document shows besides its text.
+
+    Attributes:
+        pictures: Paths of the pictures, in the file or elsewhere, and of charts and formulas.
+        parts: The embedded documents by their paths, in the order of the text.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
+        self._archive = archive
+        self._limits = limits
+        self._names = frozenset(archive.namelist())
+        self.pictures: set[str] = set()
+        self.parts: dict[str, Part] = {}
+
+    def read(self, tag: str, attributes: Mapping[str, str]) -> str:
+        """Note what an element shows; return the mark of an embedded document."""
+        path = attributes.get(_PATH, "").removeprefix("./")
+        if tag == _IMAGE and not path.startswith(_REPLACEMENTS):
+            self.pictures.add(path or str(len(self.pictures)))
+        elif tag in _OBJECTS and path and path not in self.parts:
+            part = self._open(path)
+            if part is None:
+                self.pictures.add(path)
+            else:
+                self.parts[path] = part
+        return mark_part([*self.parts].index(path)) if path in self.parts else ""
+
+    def _open(self, path: str) -> Part | None:
+        """Return an embedded document; None for a chart or a formula, which is a picture to a reader."""
+        name, inner = posixpath.basename(path), f"{path}/{_CONTENT}"
+        if inner not in self._names:
+            is_there = path in self._names
+            return Part(name, _read_bounded(self._archive, path, self._limits) if is_there else Reason.broken)
+        content = _read_bounded(self._archive, inner, self._limits)
+        if not _IS_DOCUMENT.search(content):
+            return None
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr(_CONTENT, content)
+        return Part(f"{name}.odt", out.getvalue())
+
+
 class _OdtText:
     """Parser target that collects the text of paragraphs. `text()` returns it after parsing.
 
@@ -107,8 +164,9 @@ class _OdtText:
         hidden: Number of texts, and of sheets, that the document hides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shown: _Shown) -> None:
         self._layout = TextLayout()
+        self._shown = shown
         self.hidden = 0
         self._style = ""
         self._hiding: set[str] = set()
@@ -154,7 +212,7 @@ class _OdtText:
         elif tag == f"{_OFFICE}spreadsheet":
             self.is_workbook = True
         else:
-            self._layout.write(_read_space(tag, attributes))
+            self._layout.write(self._shown.read(tag, attributes) or _read_space(tag, attributes))
 
     def _is_hidden(self, tag: str, attributes: Mapping[str, str]) -> bool:
         """Return True for hidden text and sheets; a sheet is by its style, which stands before."""
@@ -197,7 +255,8 @@ class _OdtText:
 class _Margins:
     """Parser target that collects the headers and footers of all kinds of pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: _Shown) -> None:
+        self._shown = shown
         self._found: list[tuple[str, _OdtText]] = []
         self._open: _OdtText | None = None
 
@@ -213,7 +272,7 @@ class _Margins:
         """Handle the start of an element."""
         kind = tag.removeprefix(_STYLE).partition("-")[0]
         if tag in _MARGINS and attributes.get(f"{_STYLE}display") != "false":
-            self._open = _OdtText()
+            self._open = _OdtText(self._shown)
             self._open.start(f"{_OFFICE}text", {})
             self._found.append((kind, self._open))
         elif self._open is not None:

@@ -1,12 +1,21 @@
-"""Objects that Office embeds as compound files: the file inside, as the program that made it stored it."""
+"""Objects that Office embeds as compound files: the file inside, as the program that made it stored it.
+
+Also what documents of old Office formats keep of their objects and pictures ([MS-ODRAW]).
+"""
 
 from __future__ import annotations
 
 import io
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from lexveil.nlp.readers.contract import Content, Limits, Part, Reason, UnreadableError
 from lexveil.nlp.readers.plain import OLE_MAGIC, decode
 
+_RECORD = struct.Struct("<HHI")
+_CONTAINER = 0xF  # in the lowest bits of a record's first number
+_PICTURES = 0xF001
 NATIVE, PACKAGE, CONTENTS = "\x01Ole10Native", "Package", "CONTENTS"
 
 
@@ -28,6 +37,38 @@ def read(data: bytes, limits: Limits) -> Content:
                 content = container.openstream(name).read()
                 return Content("", [_unpack(content) if name == NATIVE else Part("object", content)])
     raise UnreadableError(Reason.unsupported)
+
+
+def list_embedded(container: Any, storages: Sequence[list[str]]) -> tuple[list[Part], int]:
+    """Return the embedded files that have a format of their own, and the number of others.
+
+    Args:
+        container: The open compound file that they are in.
+        storages: Paths of the storages with an object each.
+    """
+    parts: list[Part] = []
+    for number, storage in enumerate(storages, 1):
+        for name in (NATIVE, PACKAGE, CONTENTS):
+            if container.exists([*storage, name]):
+                content = container.openstream([*storage, name]).read()
+                part = _unpack(content) if name == NATIVE else Part("object", content)
+                parts.append(part if part.name != "object" else Part(f"embedded-{number}", part.data))
+                break
+    return parts, len(storages) - len(parts)
+
+
+def iter_art(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield instance and type of the records of a drawing; containers are entered."""
+    place = 0
+    while place + _RECORD.size <= len(data):
+        options, kind, size = _RECORD.unpack_from(data, place)
+        yield options >> 4, kind
+        place += _RECORD.size + (0 if options & 0xF == _CONTAINER else size)
+
+
+def count_pictures(drawings: bytes) -> int:
+    """Return the number of pictures in what holds for all drawings of a document."""
+    return next((instance for instance, kind in iter_art(drawings) if kind == _PICTURES), 0)
 
 
 def _unpack(content: bytes) -> Part:

@@ -14,7 +14,8 @@ from lexveil.nlp.readers.layout import TextLayout
 from lexveil.nlp.readers.office_package import OfficePackage, PartTarget, open_package
 
 _BESIDE = ("diagramData", "notesSlide", "chart")
-_EMBEDDED = ("package", "oleObject")
+EMBEDDED = ("package", "oleObject")
+"""Kinds of the relationships to embedded documents."""
 _SKIPPED = ("Fallback",)
 
 
@@ -42,7 +43,7 @@ def read(data: bytes, limits: Limits) -> Content:
             embedded += (
                 Part(posixpath.basename(name), package.inflate(name))
                 for kind, name in kinds
-                if kind in _EMBEDDED
+                if kind in EMBEDDED
             )
         text = "\n\n".join(text for text in texts if text.strip())
         if not text and not embedded and pictures:

@@ -1,7 +1,7 @@
 """XLS, of Excel 5 to 2003, to text: each sheet with its name, a line per row, then text boxes ([MS-XLS]).
 
-As in `xlsx`, dates are in ISO 8601, hidden sheets are counted, and a workbook is one document. Only cells
-that say something are kept: nothing is as large as the sheet's corners are apart.
+As in `xlsx`, dates are in ISO 8601, hidden sheets and pictures are counted, and a workbook is one document.
+Only cells that say something are kept: nothing is as large as the sheet's corners are apart.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
-from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError
+from lexveil.nlp.readers.ole_object import count_pictures, list_embedded
 from lexveil.nlp.readers.plain import OLE_MAGIC
 from lexveil.nlp.readers.xlsx import (
     DATE_FORMATS,
@@ -32,6 +33,8 @@ _CELL = struct.Struct("<HHH")
 _BEGIN, _PASSWORD, _CONTINUE, _TEXT_BOX = 0x809, 0x2F, 0x3C, 0x1B6
 _LABELS, _SHARED, _NUMBER, _PACKED, _MANY_PACKED = (0x204, 0xD6), 0xFD, 0x203, 0x27E, 0xBD
 _BOOLEAN, _FORMULA, _RESULT = 0x205, 0x06, 0x207
+_DRAWINGS = 0xEB
+_OBJECT = "MBD"  # begins the names of the storages of embedded objects
 _VERSION_8 = 0x600
 _LENGTH_AT = 10
 
@@ -90,7 +93,7 @@ def read(data: bytes, limits: Limits) -> Content:
     """
     if not data.startswith(OLE_MAGIC):
         raise UnreadableError(Reason.wrong_suffix)
-    records = list(_iter_records(data))
+    records, parts, unread = _open(data)
     if not records or records[0].kind != _BEGIN:
         raise UnreadableError(Reason.broken)
     if any(record.kind == _PASSWORD for record in records):
@@ -104,11 +107,27 @@ def read(data: bytes, limits: Limits) -> Content:
     except (struct.error, IndexError):
         raise UnreadableError(Reason.broken) from None
     texts += _iter_text_boxes(records)
-    hidden = sum(not is_visible for _, is_visible in book.sheets.values())
-    return Content("\n\n".join(texts), notes={Note.hidden_text: hidden} if hidden else {})
+    notes = {
+        Note.hidden_text: sum(not is_visible for _, is_visible in book.sheets.values()),
+        Note.unread_attachment: unread,
+        Note.unread_picture: count_pictures(_find_drawings(records)),
+    }
+    return Content("\n\n".join(texts), parts, {note: count for note, count in notes.items() if count})
 
 
-def _iter_records(data: bytes) -> Iterator[_Record]:
+def _find_drawings(records: list[_Record]) -> bytes:
+    """Return what holds for all drawings, which may go on in the next records."""
+    pieces: list[bytes] = []
+    for record in records:
+        if record.kind == _DRAWINGS or (pieces and record.kind == _CONTINUE):
+            pieces.append(record.body)
+        elif pieces:
+            break
+    return b"".join(pieces)
+
+
+def _open(data: bytes) -> tuple[list[_Record], list[Part], int]:
+    """Return the records, the embedded files, and the number of embedded objects of other kinds."""
     import olefile
 
     with olefile.OleFileIO(io.BytesIO(data)) as container:
@@ -116,6 +135,12 @@ def _iter_records(data: bytes) -> Iterator[_Record]:
         if name is None:
             raise UnreadableError(Reason.wrong_suffix)
         stream = container.openstream(name).read()
+        objects = {path[0] for path in container.listdir() if len(path) > 1 and path[0].startswith(_OBJECT)}
+        parts, unread = list_embedded(container, [[name] for name in sorted(objects)])
+    return list(_iter_records(stream)), parts, unread
+
+
+def _iter_records(stream: bytes) -> Iterator[_Record]:
     place = 0
     while place + _HEAD.size <= len(stream):
         kind, size = _HEAD.unpack_from(stream, place)

@@ -1,21 +1,23 @@
 """XLSX to text: each sheet with its name, a line per row, tabs between cells, then its text boxes.
 
 Values are as they are stored: dates in ISO 8601, numbers without their format, formulas by their last result.
-Hidden sheets are not text: they are counted. Comments, headers and footers of the printed page are not.
-A workbook is one document: save a sheet as CSV if its rows are to be documents.
+Hidden sheets are not text: they are counted, as pictures are. Embedded files are documents of their own.
+Comments, headers and footers of the printed page are not text. A workbook is one document: save a sheet as
+CSV if its rows are to be documents.
 
 Rows are written as they are parsed, and nothing is as large as the sheet's corners are apart.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError
 from lexveil.nlp.readers.office_package import OfficePackage, PartTarget, open_package
-from lexveil.nlp.readers.pptx import read_drawing
+from lexveil.nlp.readers.pptx import EMBEDDED, read_drawing
 
 _COLUMN = re.compile(r"[A-Z]{1,3}")
 DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
@@ -55,9 +57,25 @@ def read(data: bytes, limits: Limits) -> Content:
         ]
         texts = [_read_sheet(package, name, part, cells) for name, part in sheets]
         hidden = sum(is_hidden for _, _, is_hidden in workbook.sheets)
-        notes = {Note.hidden_text: hidden} if hidden else {}
-        text = "\n\n".join(text for text in texts if text)
-        return Content(text, notes=notes, fields=package.read_properties())
+        shown = [one for _, part in sheets for one in _list_shown(package, part)]
+        pictures = {name for kind, name in shown if kind == "image"}
+        embedded = dict.fromkeys(name for kind, name in shown if kind in EMBEDDED)
+        parts = [Part(posixpath.basename(name), package.inflate(name)) for name in embedded]
+        notes = {Note.hidden_text: hidden, Note.unread_picture: len(pictures)}
+        return Content(
+            "\n\n".join(text for text in texts if text),
+            parts,
+            {note: count for note, count in notes.items() if count},
+            package.read_properties(),
+        )
+
+
+def _list_shown(package: OfficePackage, sheet: str) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of what a sheet, and the drawing on it, show."""
+    for kind, name in package.find_related(sheet).values():
+        if kind == "drawing":
+            yield from package.find_related(name).values()
+        yield kind, name
 
 
 def _read_sheet(package: OfficePackage, name: str, part: str, cells: _Cells) -> str:

@@ -98,11 +98,34 @@ def test_text_with_the_name_of_a_document(read: Read) -> None:
 
 
 def test_embedded_documents() -> None:
-    pool = {"_1": {"Package": b"{\\rtf1 The embedded text}"}, "_2": {"\x01Ole10Native": b"x"}}
-    outer, inner = read_content_documents("a.doc", doc(["The order"], more={"ObjectPool": pool}))
-    assert outer.text == "The order\n\n[attachment]"
+    pool = {
+        "_1": {"Package": b"{\\rtf1 The embedded text}"},
+        "_2": {"\x01Ole10Native": pack("C:\\x\\note.txt", b"The packed text")},
+        "_3": {"WordDocument": b"x"},
+    }
+    outer, inner, packed = read_content_documents("a.doc", doc(["The order"], more={"ObjectPool": pool}))
+    assert outer.text == "The order\n\n[attachment]\n\n[attachment]"
     assert outer.notes == {Note.unread_attachment: 1}
     assert inner.text == "The embedded text"
+    assert (packed.name, packed.text) == ("note.txt", "The packed text")
+
+
+def pack(path: str, content: bytes) -> bytes:
+    """What the Object Packager stores."""
+    name = path.encode() + b"\0"
+    body = b"\2\0" + name + name + bytes(4) + struct.pack("<I", len(name)) + name
+    body += struct.pack("<I", len(content)) + content
+    return struct.pack("<I", len(body)) + body
+
+
+def test_pictures_are_counted() -> None:
+    """Those in the line; the code of a field has the mark of a picture too."""
+    body = "Plan \x01 and \x13 LINK \x01\x14text\x15 photograph \x01"
+    (reading,) = read_content_documents("a.doc", doc([body], hidden=None))
+    assert reading.notes == {Note.unread_picture: 2}
+    pool = {"_1": {"Package": b"{\\rtf1 The embedded text}"}}
+    outer, _ = read_content_documents("a.doc", doc([body], more={"ObjectPool": pool}))
+    assert outer.notes == {Note.unread_picture: 1}  # the other shows the object
 
 
 def test_what_is_refused(refusal: Refusal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -96,6 +96,34 @@ def test_headers_and_footers_are_text(read: Callable[..., str]) -> None:
     assert read("a.odt", odt(p("An order."), **{"styles.xml": styles[:-40]})).count("An order.") == 1
 
 
+def test_pictures_are_counted_and_embedded_documents_are_read(refusal: Callable[..., Reason]) -> None:
+    draw, link = "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0", "http://www.w3.org/1999/xlink"
+    spaces = f'xmlns:draw="{draw}" xmlns:xlink="{link}"'
+
+    def frame(kind: str, path: str) -> str:
+        inner = f'<draw:{kind} xlink:href="{path}"/>'
+        return f"<draw:frame {spaces}>{inner}<draw:image xlink:href='./ObjectReplacements/x'/></draw:frame>"
+
+    chart = f"<office:document-content {NAMESPACES}><office:chart/></office:document-content>"
+    with zipfile.ZipFile(io.BytesIO(odt(p("The embedded text")))) as archive:
+        inner = archive.read("content.xml").decode()
+    body = (
+        p(f"Plan {frame('image', 'Pictures/a.png')}{frame('image', 'Pictures/a.png')}")
+        + p(f"Costs {frame('object', './Object 1')}")
+        + p(f"Chart {frame('object', './Object 2')} and {frame('object-ole', './Object 3')}")
+    )
+    parts = {"Object 1/content.xml": inner, "Object 2/content.xml": chart, "Object 3": "{\\rtf1 Packed}"}
+    outer, embedded, packed = read_content_documents("a.odt", odt(body, **parts))
+    assert outer.text == "Plan\nCosts [attachment]\nChart  and [attachment]"
+    assert outer.notes == {Note.unread_picture: 2}
+    assert (embedded.name, embedded.text) == ("Object 1.odt", "The embedded text")
+    assert (packed.name, packed.text) == ("Object 3", "Packed")
+    missing, reason = read_content_documents("a.odt", odt(p(f"See {frame('object-ole', './Object 9')}")))
+    assert missing.text == "See [attachment not read: broken]"
+    assert reason.reason is Reason.broken
+    assert refusal("a.odt", odt(p(frame("image", "Pictures/a.png")))) is Reason.needs_ocr
+
+
 def test_refused(refusal: Callable[..., Reason]) -> None:
     sealed = odt(p("x"), **{"META-INF/manifest.xml": "<manifest:encryption-data/>"})
     assert refusal("a.odt", sealed) is Reason.encrypted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Mapping
 
 from lexveil.nlp.readers import Reason
@@ -97,3 +98,25 @@ def test_slides_of_the_old_format(read: Read, refusal: Refusal) -> None:
     assert read("a.doc", data) == read("a.ppt", data)
     hidden = build_compound_file({"PowerPoint Document": stream, "EncryptedSummary": b"x"})
     assert refusal("a.ppt", hidden) == Reason.encrypted
+
+
+def test_embedded_documents_and_pictures_of_the_old_format(refusal: Refusal) -> None:
+    def record(kind: int, body: bytes, options: int = 0) -> bytes:
+        return struct.pack("<HHI", options, kind, len(body)) + body
+
+    inner = build_compound_file({"Package": b"{\\rtf1 The embedded text}"})
+    packed = struct.pack("<I", len(inner)) + zlib.compress(inner)
+    macros = build_compound_file({"VBA": {"_VBA_PROJECT": b"x"}})
+    slide = record(0x03E8, record(0x0FA8, b"Opening"), 0xF)
+    stream = slide + record(0x1011, packed, 0x10) + record(0x1011, inner) + record(0x1011, macros)
+    pictures = record(0xF01D, b"x" * 30, 0x46A0) + record(0xF01E, b"x" * 20, 0x6E00)
+    parts = {"PowerPoint Document": stream, "Pictures": pictures}
+    slides, first, second = read_content_documents("a.ppt", build_compound_file(parts))
+    assert slides.text == "Opening\n\n[attachment]\n\n[attachment]"
+    assert slides.notes == {Note.unread_picture: 2}
+    assert {first.text, second.text} == {"The embedded text"}
+    alone = build_compound_file({"PowerPoint Document": record(0x03E8, b"", 0xF), "Pictures": pictures})
+    assert refusal("a.ppt", alone) == Reason.needs_ocr
+    bomb = struct.pack("<I", 1 << 27) + zlib.compress(bytes(1 << 27))
+    found = refusal("a.ppt", build_compound_file({"PowerPoint Document": record(0x1011, bomb, 0x10)}))
+    assert found == Reason.decompression_bomb

@@ -114,11 +114,49 @@ def record(kind: int, body: bytes) -> bytes:
     return struct.pack("<HH", kind, len(body)) + body
 
 
+def test_pictures_and_embedded_files_of_a_workbook_are_counted_and_read() -> None:
+    row = '<row><c t="inlineStr"><is><t>Plan</t></is></c></row>'
+    more = {
+        "xl/worksheets/_rels/sheet1.xml.rels": relations(
+            ("drawing", "../drawings/d.xml"), ("package", "../embeddings/t.txt"), ("image", "../media/b.png")
+        ),
+        "xl/drawings/d.xml": '<a:x xmlns:a="a"/>',
+        "xl/drawings/_rels/d.xml.rels": relations(("image", "../media/a.png"), ("image", "../media/a.png")),
+        "xl/media/a.png": "x", "xl/media/b.png": "x", "xl/embeddings/t.txt": "the embedded text",
+    }  # fmt: skip
+    sheet, embedded = read_content_documents("a.xlsx", xlsx(row, **more))
+    assert sheet.text == "Parties\nPlan\n\n[attachment]"
+    assert sheet.notes == {Note.unread_picture: 2}
+    assert embedded.text == "the embedded text"
+
+
+def art(kind: int, body: bytes, options: int) -> bytes:
+    return struct.pack("<HHI", options, kind, len(body)) + body
+
+
+def test_pictures_and_embedded_files_of_an_old_workbook_are_counted_and_read() -> None:
+    drawings = art(0xF000, art(0xF006, bytes(16), 0) + art(0xF001, bytes(40), 3 << 4 | 0xF), 0xF)
+    # Longer than a record may be.
+    more = record(0xEB, drawings[:20]) + record(0x3C, drawings[20:])
+    objects: Mapping[str, bytes | Mapping[str, bytes]] = {
+        "MBD0001": {"Package": b"{\\rtf1 The embedded text}"},
+        "MBD0002": {"WordDocument": b"x"},
+        "_VBA_PROJECT_CUR": {"PROJECT": b"x"},
+    }
+    sheet, embedded = read_content_documents(
+        "a.xls", xls({(0, 0): "Plan"}, more=(more, b""), objects=objects)
+    )
+    assert sheet.text == "Parties\nPlan\n\n[attachment]"
+    assert sheet.notes == {Note.unread_picture: 3, Note.unread_attachment: 1}
+    assert embedded.text == "The embedded text"
+
+
 def xls(
     cells: Mapping[tuple[int, int], str | float],
     box: str = "",
     encrypted: bool = False,
     more: tuple[bytes, bytes] = (b"", b""),
+    objects: Mapping[str, bytes | Mapping[str, bytes]] | None = None,
 ) -> bytes:
     """A workbook of one sheet, in BIFF8; `more` are records of the workbook, and of the sheet."""
     begin = struct.pack("<HHHHII", 0x0600, 5, 0, 0, 0, 6)
@@ -138,7 +176,8 @@ def xls(
     head = record(0x809, begin) + file_pass + record(0xE0, bytes(20)) + more[0]
     length = len(head) + 4 + 8 + len(name) + 4
     bound = record(0x85, struct.pack("<IBBBB", length, 0, 0, len(name), 0) + name)
-    return build_compound_file({"Workbook": (head + bound + record(0x0A, b"") + sheet).ljust(4096, b"\0")})
+    stream = (head + bound + record(0x0A, b"") + sheet).ljust(4096, b"\0")
+    return build_compound_file({"Workbook": stream, **(objects or {})})
 
 
 def test_an_old_workbook(read: Read, refusal: Refusal) -> None:
