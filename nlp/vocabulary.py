@@ -143,12 +143,16 @@ JURISDICTIONS: frozenset[str] = frozenset(
 
 # An organization with one of these words in its name is a court or a state body: not personal, and needed to
 # understand the law.
-PUBLIC_BODY: frozenset[str] = frozenset(
+PUBLIC_ACRONYMS: frozenset[str] = frozenset(
+    """
+    fda sec fdic ots finra nasd irs epa irb iso cfr ucc gaap erisa ftc fcc doj occ fasb dol ofac hipaa nasdaq nyse
+    osha ferc pmda vat eea nato who wto
+    """.split()  # noqa: SIM905
+)
+PUBLIC_BODY: frozenset[str] = PUBLIC_ACRONYMS | frozenset(
     """
     court courts tribunal tribunals chamber government parliament senate congress ministry minister ministries
     republic supreme constitutional cassation convention treaty act code union nations
-    fda sec fdic ots finra nasd irs epa irb iso cfr ucc gaap erisa ftc fcc doj occ fasb dol ofac hipaa nasdaq nyse
-    osha ferc pmda vat eea nato who wto
     """.split()  # noqa: SIM905
 )
 

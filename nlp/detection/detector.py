@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lexveil.nlp.batching import batch_by_count
 from lexveil.nlp.citations import citations
 from lexveil.nlp.citations.cases import find_case_citations
+from lexveil.nlp.detection.casing import capitalize_lower_passages
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
 from lexveil.nlp.detection.people import drop_contradicted, retype_people
@@ -56,11 +57,15 @@ class Detection:
 
 
 class _Part(NamedTuple):
-    """A window of one of the documents, with the languages whose rules read it."""
+    """A window of one of the documents, with the languages whose rules read it.
+
+    Learned detectors read `cased`, where passages without capitals have some.
+    """
 
     document: int
     start: int
     text: str
+    cased: str
     languages: tuple[str, ...]
 
 
@@ -112,9 +117,19 @@ class Detector:
         """
         documents = [_blank_long_runs(NormalizedText.of(text)) for text in texts]
         languages = [language or detect_language(document.text) for document in documents]
+        cased = [
+            capitalize_lower_passages(document.text, main)
+            for document, main in zip(documents, languages, strict=True)
+        ]
         found: list[set[Span]] = [set() for _ in texts]
         parts = (
-            _Part(index, window.start, window.text, select_rules(window.text, language))
+            _Part(
+                index,
+                window.start,
+                window.text,
+                cased[index][window.start : window.start + len(window.text)],
+                select_rules(window.text, language),
+            )
             for index, (document, language) in enumerate(zip(documents, languages, strict=True))
             for window in split_windows(document.text)
             if not window.text.isspace()
@@ -123,9 +138,11 @@ class Detector:
             found[part.document].update(spans)
         return [
             Detection(
-                tuple(_settle_document(document, spans, self._insists)), language, self._serves(language)
+                tuple(_settle_document(document, capitals, spans, self._insists)),
+                language,
+                self._serves(language),
             )
-            for document, spans, language in zip(documents, found, languages, strict=True)
+            for document, capitals, spans, language in zip(documents, cased, found, languages, strict=True)
         ]
 
     def _serves(self, language: str) -> bool:
@@ -145,7 +162,7 @@ class Detector:
         chosen = [self._choose_tagger(part.languages) for part in batch]
         for language in set(chosen):
             indices = [index for index, candidate in enumerate(chosen) if candidate == language]
-            texts = (batch[index].text for index in indices)
+            texts = (batch[index].cased for index in indices)
             results = self._analyzer.nlp_engine.process_batch(texts, language)
             artifacts.update(zip(indices, (result for _, result in results), strict=True))
         return artifacts
@@ -187,17 +204,26 @@ def _find_law(text: str, own_numbers: Iterable[str]) -> Iterator[tuple[int, int]
                 yield start + first, start + last
 
 
-def _settle_document(document: NormalizedText, found: Iterable[Span], insists: bool) -> list[Span]:
-    """Combine the findings of all windows to the spans of the document, in original characters."""
+def _settle_document(
+    document: NormalizedText, cased: str, found: Iterable[Span], insists: bool
+) -> list[Span]:
+    """Combine the findings of all windows to the spans of the document, in original characters.
+
+    Args:
+        document: the text as written.
+        cased: the same with capitals where a passage has none.
+        found: the findings.
+        insists: findings of the learned detector stay even if the document contradicts them.
+    """
     from lexveil.nlp.recognizers.case_number import find_own_numbers
 
     text = document.text
     numbers = find_own_numbers(text)
     law = list(_find_law(text, numbers))
-    likely = drop_touching(_select_plausible(text, found, insists), law)
+    likely = drop_touching(_select_plausible(cased, found, insists), law)
     first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])
-    first = resolve_overlaps(text, retype_people(text, first))
-    spans = resolve_overlaps(text, [*first, *drop_touching(propagate(text, first), law)])
+    first = resolve_overlaps(text, retype_people(cased, first, text))
+    spans = resolve_overlaps(text, [*first, *drop_touching(propagate(cased, first), law)])
     return [_to_original(document, span) for span in spans]
 
 

@@ -30,15 +30,16 @@ _LEADING = re.compile(r"(?:(?:Herrn?|Frau|Fräulein|Eheleute) )+(?=[^\W\d_])")
 _JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
 
 
-def retype_people(text: str, spans: Sequence[Span]) -> list[Span]:
+def retype_people(text: str, spans: Sequence[Span], written: str = "") -> list[Span]:
     """Return the spans with type PERSON for those of a learned detector that must be people.
 
     These are names without any sign of their type that follow a title, stand beside a part of a person's
-    name, or consist of words of people's names.
+    name, consist of words of people's names, or are written in lower case.
 
     Args:
         text: normalized text.
         spans: its sorted spans, without overlaps.
+        written: the text as it was before passages without capitals got some; by default the same.
     """
     names = {
         word
@@ -56,6 +57,7 @@ def retype_people(text: str, spans: Sequence[Span]) -> list[Span]:
             or _TITLED.search(text, max(0, span.start - _LONGEST_TITLE), span.start)
             or _continues(text, before, span)
             or _continues(text, span, after)
+            or (written and written[span.start : span.end] != text[span.start : span.end])
         ):
             span = replace(span, type="PERSON")
         title = _LEADING.match(text, span.start, span.end) if span.type == "PERSON" else None

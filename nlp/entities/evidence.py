@@ -19,13 +19,14 @@ from lexveil.nlp.vocabulary import (
     JURISDICTIONS,
     LEGAL_FORMS,
     PLACES,
+    PUBLIC_ACRONYMS,
     PUBLIC_BODY,
     TIME_WORDS,
 )
 
 _WORD = re.compile(r"[^\W\d_]+")
 _KNOWN_PLACES = JURISDICTIONS | PLACES
-_ORGANIZATIONS = LEGAL_FORMS | PUBLIC_BODY | INSTITUTION_WORDS
+_ORGANIZATIONS = LEGAL_FORMS | (PUBLIC_BODY - PUBLIC_ACRONYMS) | INSTITUTION_WORDS
 _BEFORE = 40
 _CONTEXT: dict[str, re.Pattern[str]] = {
     "ORGANIZATION": re.compile(
@@ -61,20 +62,21 @@ def shows_type(text: str, span: Span) -> bool:
         case "LOCATION":
             return " ".join(words) in _KNOWN_PLACES or _has(words, PLACES)
         case "DEMOGRAPHIC":
-            return surface[:1].islower() or _has(words, DEMONYMS)
+            return surface.islower() or _has(words, DEMONYMS)
         case "CASE_NUMBER":
             return _CASE.search(surface) is not None
         case "DATE" | "QUANTITY":
-            return surface[:1].islower() or any(c.isdigit() for c in surface) or _has(words, TIME_WORDS)
+            return surface.islower() or any(c.isdigit() for c in surface) or _has(words, TIME_WORDS)
         case "MISC":
-            return surface[:1].islower() or not words
+            return surface.islower() or not words
         case _:
             return True
 
 
 def _is_institution(surface: str, words: Sequence[str]) -> bool:
     return (
-        surface[:1].islower()
+        surface.islower()
+        or any(word.isupper() and word.casefold() in PUBLIC_ACRONYMS for word in _WORD.findall(surface))
         or _FORM.search(surface) is not None
         or _ACRONYM.fullmatch(surface) is not None
         or _has(words, _ORGANIZATIONS)

@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexveil.nlp.entities.identity import guess_gender
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
 
 SUFFIX = (
@@ -40,16 +41,19 @@ class EnglishOrganizationRecognizer(RuleRecognizer):
     """Organizations by their legal form, or by the word for what they are."""
 
     NAME = "OrganisationRecognizer"
-    TYPES = ("ORGANIZATION",)
+    TYPES = ("ORGANIZATION", "PERSON")
 
     def find(self, text: str) -> Iterator[Finding]:
-        """Yield the organizations in `text`."""
-        yield from find_matches(text, "ORGANIZATION", SHAPED, _FIRM)
+        """Yield the organizations in `text`, and the people whose names run into theirs."""
+        for match in _FIRM.finditer(text):
+            # "John P. Rogers, Dunn & Partners": the first name is the rest of a person's.
+            first = _AFTER_INITIAL.match(text, max(0, match.start() - 3), match.end())
+            yield Finding(first.end() if first else match.start(), match.end(), "ORGANIZATION", SHAPED)
         for pattern, score in ((_SUFFIXED, LABELED), (_INSTITUTION, SHAPED)):
             for match in pattern.finditer(text):
                 start = _skip_drafting(text, match.start(), match.end())
-                if start is not None:
-                    yield Finding(start, match.end(), "ORGANIZATION", score)
+                if start is not None and not _ends_address(text, match.end()):
+                    yield from _split_from_person(text, start, match.end(), score)
         for match in _OF.finditer(text):
             kind, name = match.group(1), match.group(2)
             if kind.lower() not in LEGAL_WORDS or is_specific(name):
@@ -59,6 +63,34 @@ class EnglishOrganizationRecognizer(RuleRecognizer):
 _OPENING = re.compile(
     r"(?:The|This|That|Between|And|Of|By|And|For|To|In|With|From|of|and|the|for|de|e|y|und|du)[ ]"
 )
+
+
+_AFTER_INITIAL = re.compile(rf" ?[{UPPER}]\. [\w'-]+, ")
+# "Ann B. Roe, Dunn & Partners LLP", "Ann Roe of Dunn LLP": a person and a firm.
+_PERSON_OF = re.compile(
+    rf"([{UPPER}][\w'-]+(?: [{UPPER}]\.)*(?: [{UPPER}][\w'-]+)+)(?:,| of| at) (?=[{UPPER}][\w&'. -]*[ ,])"
+)
+# Two capitals before a postal code are a state, not the legal form that they also abbreviate.
+_STATE = re.compile(r"\b[A-Z]{2} (?=\d{5}\b)")
+_POSTCODE = re.compile(r".*\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b(?:,? and )?")
+
+
+def _split_from_person(text: str, start: int, end: int, score: float) -> Iterator[Finding]:
+    """Yield an organization, without the person or the address before it."""
+    address = _POSTCODE.match(text, start, end)
+    if address:
+        start = address.end()
+    person = _PERSON_OF.match(text, start, end)
+    if person and (re.search(r" [A-Z]\. ", person[1]) or guess_gender(person[1].split()[0].casefold())):
+        yield Finding(person.start(1), person.end(1), "PERSON", SHAPED)
+        start = person.end()
+    if start < end:
+        yield Finding(start, end, "ORGANIZATION", score)
+
+
+def _ends_address(text: str, end: int) -> bool:
+    """Return True if a match ends with the state of an address: "Springfield, CO 80210"."""
+    return any(m.start() < end <= m.end() for m in _STATE.finditer(text, max(0, end - 3), end + 8))
 
 
 def _skip_drafting(text: str, start: int, end: int) -> int | None:

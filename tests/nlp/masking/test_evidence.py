@@ -99,3 +99,21 @@ def test_people_whose_names_look_like_law_or_office_are_masked_in_court_publicat
     scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed, "en")
     shown = anonymize_text(text, spans, COURT, scope).text
     assert [name for name in names if name in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("surface", "kind", "supported"),
+    [
+        ("shop of Kritika", "ORGANIZATION", False),
+        ("neighbour Pell", "DEMOGRAPHIC", False),
+        ("red car of Pell", "MISC", False),
+        ("Osha Verma", "ORGANIZATION", False),  # a first name like an authority's abbreviation
+        ("OSHA", "ORGANIZATION", True),
+        ("lorry driver", "DEMOGRAPHIC", True),
+        ("a bakery", "ORGANIZATION", True),
+    ],
+)
+def test_a_word_in_lower_case_supports_no_name_after_it(surface: str, kind: str, supported: bool) -> None:
+    text = f"He saw {surface} there."
+    found = span(text, surface, kind)
+    assert (found not in find_unsupported(text, [found])) == supported

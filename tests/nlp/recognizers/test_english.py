@@ -311,3 +311,25 @@ def test_dates_of_birth(text: str) -> None:
 )
 def test_kin(text: str) -> None:
     assert find_in(EnglishFamilyRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "signed by Ann B. Roe, ⟦Dunn & Partners LLP⟧, for the buyer",
+        "represented by Osgood B. Pell of ⟦Thornbury & Vane LLP⟧; he",
+        "Karen Pell, ⟦Thornbury Logistics Ltd⟧, wrote",
+        "⟦Pell, Roe & Partners LLP⟧ sued",
+        "of 7 Lucy Way, North Quillford BA1 9SA and ⟦Thornbury Packaging Ltd⟧, agree",
+        "at 86 Quill Mall, Rochford, CO 96205.",
+        "of 3 Pell Falls, South Quillville, NV 32758 after",
+        "⟦Philips NV⟧ paid",
+    ],
+)
+def test_a_company_ends_where_a_person_or_an_address_begins(text: str) -> None:
+    assert find_in(EnglishOrganizationRecognizer(), text, "ORGANIZATION") == normalize(text)
+
+
+def test_the_person_before_a_firm_is_found() -> None:
+    text = "signed by ⟦Ann B. Roe⟧, Dunn & Partners LLP, for the buyer"
+    assert find_in(EnglishOrganizationRecognizer(), text, "PERSON") == normalize(text)

@@ -1,0 +1,88 @@
+# ruff: noqa: E501  -- patterns and lists of words read best on one line
+"""Give words a capital where a text is written in lower case throughout, as in chats, mails and transcripts.
+
+Learned detectors know names by their capitals. In "i told ann roe that the money is gone" none has one, so
+there every word gets one before it is read: what a detector then still takes for a name is known by its
+context.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+# The first letter of each word that may have a capital.
+_CASED = re.compile(r"(?<![^\W\d_])[A-Za-z\u00c0-\u024f\u0400-\u052f]")
+_CAPITAL = re.compile(r"(?<![^\W\d_])[A-Z]")
+_SAMPLE = 1 << 14
+_FEWEST_WORDS = 4
+_MOST_CAPITALS = 0.02
+# "i" for "I", not the first item of a list: nobody who writes so gives names a capital.
+_PRONOUN = re.compile(
+    r"(?<![\w(.'&-])i(?:'(?:m|ve|ll|d))?(?= (?!(?:of|in|to|and|or|is|on|at|for|the|above|below)\b)[a-z])"
+)
+# A title leaves these in lower case; a greeting is no part of the name after it.
+_SMALL_WORDS = frozenset(
+    """
+    a about after all also am an and any are as asked at be because been before but by called can come could dear did do
+    does for from get go goes gone got had has have he hello her here hers hey hi him his how i if in into is it its
+    just knows like made me met mine must my need needs never no not now of off on only or our ours out over please
+    really said saw says see sent shall she should so some still take tell than thank thanks that the their them then
+    there these they think this those thought to told too under until up us very wants was we went were what when where
+    which who why will with without would yes yet you your yours
+    """.split()  # noqa: SIM905
+)
+# What ends a passage in lower case: a capital, a line, the end of a quotation.
+_END = re.compile(r"[\n\"]|(?=[A-Z])")
+_START = re.compile(r"(?:.*[\n\"]|.*[A-Z]\S*)", re.DOTALL)
+_LONGEST = 2000
+# A line that begins a sentence without a capital and has none.
+_LINE = re.compile(r"(?:\A|(?<=[.?!\"\n]\n))[a-zà-ÿ][^\nA-Z]*(?=\n|\Z)")
+
+
+def capitalize_lower_passages(text: str, language: str = "") -> str:
+    """Return `text` with a capital for every word of the passages that have none. Its length stays.
+
+    Args:
+        text: normalized text.
+        language: its ISO 639-1 code, or "".
+    """
+    words = _CASED.findall(text, 0, _SAMPLE)
+    capitals = sum(word.isupper() for word in words)
+    if len(words) < _FEWEST_WORDS or capitals == len(words):
+        return text
+    if (
+        capitals <= _MOST_CAPITALS * len(words)
+        and len(_CAPITAL.findall(text)) <= _MOST_CAPITALS * len(text) / 5
+    ):
+        return _capitalize(text)
+    passages = [m.span() for m in _LINE.finditer(text) if _count_words(m.group()) >= _FEWEST_WORDS]
+    if language == "en":
+        passages += [_find_passage(text, m.start()) for m in _PRONOUN.finditer(text)]
+    for start, end in passages:
+        text = text[:start] + _capitalize(text[start:end]) + text[end:]
+    return text
+
+
+def _find_passage(text: str, position: int) -> tuple[int, int]:
+    """Return the passage in lower case around a position."""
+    first = max(0, position - _LONGEST)
+    before = _START.match(text, first, position)
+    end = _END.search(text, position, position + _LONGEST)
+    return before.end() if before else first, end.start() if end else min(len(text), position + _LONGEST)
+
+
+def _count_words(text: str) -> int:
+    return sum(1 for _ in _LETTERS.finditer(text))
+
+
+def _capitalize(text: str) -> str:
+    return _LETTERS.sub(_capitalize_word, text)
+
+
+def _capitalize_word(word: re.Match[str]) -> str:
+    if word.group().lower() in _SMALL_WORDS:
+        return word.group()
+    first = word.group()[0].upper()
+    # The capital of some letters is two.
+    return first + word.group()[1:] if len(first) == 1 else word.group()

@@ -1,0 +1,48 @@
+# ruff: noqa: E501  -- cases read best on one line
+"""Texts in lower case: chats and transcripts, whose names a detector finds all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexveil.nlp.detection.casing import capitalize_lower_passages
+from lexveil.nlp.detection.detector import Detector
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hey orsolya did you get it", "hey Orsolya did you get it"),
+        ('He wrote "i saw orsolya pell". The Court', 'He wrote "i saw Orsolya Pell". The Court'),
+        ("The Court sat.\n\nshe paid orsolya in cash\n\nThe End.", "The Court sat.\n\nshe Paid Orsolya in Cash\n\nThe End."),
+        ("The Buyer shall pay\nthe price and the costs\nof the Seller.", None),
+        ("(i) the price; (ii) the costs of the Seller; (iii) item i of the list", None),
+        ("REPUBLIC OF NOWHERE V. PELL AND OTHERS", None),
+        ("straße und weg der nachbarn sind nass", "Straße Und Weg Der Nachbarn Sind Nass"),
+        ("李雪独任审判，公开开庭进行了审理", None),
+    ],
+)  # fmt: skip
+def test_passages_without_capitals_get_some(text: str, expected: str | None) -> None:
+    assert capitalize_lower_passages(text, "en") == (expected or text)
+
+
+def test_the_polish_and_is_no_pronoun() -> None:
+    text = "Sąd uznał, że powód i pozwany zawarli umowę."
+    assert capitalize_lower_passages(text, "pl") == text
+
+
+@pytest.mark.parametrize("letter", ["ß", "ŉ", "ǰ", "İ", "ﬁ"])
+def test_offsets_stay(letter: str) -> None:
+    text = f"the neighbours met {letter}na at the {letter} gate"
+    assert len(capitalize_lower_passages(text)) == len(text)
+
+
+@pytest.mark.parametrize("model", ["light", "default"])
+def test_names_in_lower_case_are_found_wherever_they_stand(model: str) -> None:
+    text = (
+        'The log reads: "i spoke to ronja dervish on thursday, and ronja dervish told me the rent was paid". '
+        "The Court accepts this."
+    )
+    spans = Detector.load(model).detect(text)
+    people = [text[span.start : span.end] for span in spans if span.type == "PERSON"]
+    assert people == ["ronja dervish", "ronja dervish"]
