@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -168,10 +169,16 @@ def test_the_process_that_faces_the_network_gets_nothing_secret_of_the_workspace
     assert mount["readOnly"] is True
     seconds = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) + ListenOptions().graceful_seconds
     assert seconds < pod["terminationGracePeriodSeconds"]
-    service = compose()["services"]["endpoint"]
-    assert set(service["environment"]) == {"HOME", "LEXVEIL_ENCRYPTED__INSECURE_HTTP"}
-    assert service["volumes"] == ["bundle:/var/lib/bundle:ro", "endpoint:/var/lib/endpoint"]
-    assert "depends_on" not in service
+    services = compose()["services"]
+    service = services["endpoint"]
+    assert set(service["environment"]) == {one["name"] for one in container["env"]} | {
+        line.split("=")[0] for line in read_example("endpoint")
+    }
+    assert service["volumes"] == ["bundle:/var/lib/bundle:ro", "/var/lib/endpoint"]
+    # It reaches no server but its database and the balancer, not even by way of this machine's network.
+    assert {compose()["networks"][name]["internal"] for name in service["networks"]} == {True}
+    near = {name for name, one in services.items() if set(service["networks"]) & set(one.get("networks", ()))}
+    assert near == {"endpoint", "balancer", "database"}
 
 
 def read_example(name: str) -> list[str]:
@@ -195,8 +202,79 @@ def test_any_number_of_pods_serves() -> None:
     metrics = ServerMetrics()
     metrics.add_gauges(lambda: PoolState(True), lambda: (0, 0))
     assert f"{name} 0.0" in metrics.to_text().decode()
-    outwards = of_kind("NetworkPolicy", "endpoint-outwards")["spec"]["egress"]
-    assert {one["port"] for rule in outwards for one in rule["ports"]} == {53, 5432}
+
+
+def reaches(app_name: str) -> dict[int, list[dict[str, Any]]]:
+    """Where the pods of an application may call, by port."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for one in documents():
+        if one["kind"] == "NetworkPolicy" and "Egress" in one["spec"]["policyTypes"]:
+            selector = one["spec"]["podSelector"]
+            chosen = [selector.get("matchLabels", {}).get("app", app_name)]
+            for rule in selector.get("matchExpressions", ()):
+                assert (rule["key"], rule["operator"]) == ("app", "In")  # a new pod gets nothing by accident
+                chosen = rule["values"]
+            for rule in one["spec"].get("egress", ()) if app_name in chosen else ():
+                for port in rule["ports"]:
+                    found.setdefault(port["port"], []).extend(rule["to"])
+    return found
+
+
+def test_no_pod_calls_whom_it_need_not() -> None:
+    named = reaches("endpoint")
+    assert set(named) == {53, 5432}
+    assert all("namespaceSelector" in one for ways in named.values() for one in ways)
+    ports = {name: set(reaches(name)) for name in ("server", "worker", "register", "export", "run")}
+    assert ports["run"] == ports["register"] == {53, 5432, 4200, 443, 8200}
+    assert ports["export"] == ports["server"] == {53, 5432, 443, 8200}
+    assert ports["worker"] == {53, 4200, 443, 6443, 8200}
+    for name in ports:
+        ways = [
+            one
+            for port, all_ways in reaches(name).items()
+            if port not in (53, 5432, 4200)
+            for one in all_ways
+        ]
+        assert all(one["ipBlock"]["except"] for one in ways), name  # no way to the cloud's machine rights
+    (label,) = reaches("endpoint")[5432][0]["namespaceSelector"]["matchLabels"]
+    assert f"kubectl label namespace databases {label}=true" in (CLUSTER / "kustomization.yaml").read_text()
+    (url,) = (line for line in read_example("endpoint") if "STATE_URL" in line)
+    assert "@postgres.databases.svc/" in url
+
+
+def test_the_database_of_compose_has_a_user_for_the_endpoint_alone() -> None:
+    """By the very file that the container runs, twice: at its first start, and after an upgrade."""
+    psql = shutil.which("psql")
+    with contextlib.ExitStack() as opened:
+        try:
+            url = opened.enter_context(server())
+        except NoPostgres as reason:
+            pytest.skip(str(reason))
+        environment = {**os.environ, "ENDPOINT_PASSWORD": "p'w"}
+        for _ in range(2):
+            command = [psql or "psql", "-X", "-q", "-f", str(DEPLOY / "database.sql"), url]
+            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        import psycopg
+
+        own = url.replace("ledger@", "endpoint@").replace("/postgres?", "/endpoint?")
+        with psycopg.connect(own) as database:
+            database.execute("CREATE SCHEMA lexveil_endpoint")
+        for other in ("lexveil", "postgres"):
+            with pytest.raises(psycopg.OperationalError, match="permission denied"):
+                psycopg.connect(own.replace("/endpoint?", f"/{other}?"))
+
+
+def test_compose_starts_several_servers_behind_one_port() -> None:
+    services = compose()["services"]
+    assert services["endpoint"]["deploy"]["replicas"] > 1
+    assert "ports" not in services["endpoint"]  # the second one could not have it
+    (config,) = services["balancer"]["configs"]
+    told = compose()["configs"][config["source"]]["content"]
+    check = dict(pods())["endpoint"]["containers"][0]["readinessProbe"]["httpGet"]["path"]
+    assert f"uri {check} " in told
+    assert "hdr Host localhost" in told
+    assert "endpoint:8300" in told
+    assert "bind :8300" in told
 
 
 def test_probes_call_by_a_name_that_any_endpoint_has() -> None:
@@ -284,7 +362,7 @@ def test_doors_agree() -> None:
         assert [one["port"] for one in of_kind("Service", name)["spec"]["ports"]] == [port]
         rules = of_kind("NetworkPolicy", name)["spec"]["ingress"]
         assert [one["port"] for rule in rules for one in rule["ports"]] == [port]
-        (published,) = compose()["services"][name]["ports"]
+        (published,) = compose()["services"]["balancer" if name == "endpoint" else name]["ports"]
         assert published == f"127.0.0.1:{port}:{port}"
     assert Settings().encrypted.port == 8300
     assert literals()["run-environment"]["PREFECT_API_URL"] == "http://server:4200/api"
@@ -336,7 +414,7 @@ def test_what_is_mounted_is_there() -> None:
             source = volume.split(":")[0]
             if source.startswith("./"):
                 assert (DEPLOY / source).exists(), (name, source)
-            elif not source.startswith("$"):
+            elif not source.startswith(("$", "/")):  # a folder of the container's own has no source
                 assert source in compose()["volumes"], (name, source)
 
 
