@@ -31,7 +31,10 @@ _PLAIN = {
 
 
 class Bert(nn.Module):
-    """The embeddings and layers of BERT, without dropout. Its parameters have the names of transformers'."""
+    """The embeddings and layers of BERT, without dropout. Its parameters have the names of transformers'.
+
+    They are on the device "meta" until weights are loaded: nothing is drawn that a file replaces.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -55,14 +58,19 @@ class _Embeddings(nn.Module):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         width = config["hidden_size"]
-        self.word_embeddings = nn.Embedding(config["vocab_size"], width)
-        self.position_embeddings = nn.Embedding(config["max_position_embeddings"], width)
-        self.token_type_embeddings = nn.Embedding(config["type_vocab_size"], width)
-        self.LayerNorm = nn.LayerNorm(width, eps=config["layer_norm_eps"])
+        self.word_embeddings = _make_embedding(config["vocab_size"], width)
+        self.position_embeddings = _make_embedding(config["max_position_embeddings"], width)
+        self.token_type_embeddings = _make_embedding(config["type_vocab_size"], width)
+        self.LayerNorm = nn.LayerNorm(width, eps=config["layer_norm_eps"], device="meta")
 
     def forward(self, ids: Tensor) -> Tensor:
         embedded = self.word_embeddings(ids) + self.token_type_embeddings(torch.zeros_like(ids))
         return self.LayerNorm(embedded + self.position_embeddings(torch.arange(ids.shape[1])))
+
+
+def _make_embedding(rows: int, width: int) -> nn.Embedding:
+    # The initial weights are given, since drawing them on this device would import PyTorch's compiler.
+    return nn.Embedding(rows, width, _weight=torch.empty(rows, width, device="meta"))
 
 
 class _Layer(nn.Module):
@@ -75,7 +83,7 @@ class _Layer(nn.Module):
                 "output": _Output(width, width, config["layer_norm_eps"]),
             }
         )
-        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, wide)})
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, wide, device="meta")})
         self.output = _Output(wide, width, config["layer_norm_eps"])
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -87,7 +95,7 @@ class _SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.query, self.key, self.value = (nn.Linear(width, width, device="meta") for _ in range(3))
 
     def forward(self, hidden: Tensor) -> Tensor:
         parts = (projected(hidden) for projected in (self.query, self.key, self.value))
@@ -98,8 +106,8 @@ class _SelfAttention(nn.Module):
 class _Output(nn.Module):
     def __init__(self, inputs: int, width: int, eps: float) -> None:
         super().__init__()
-        self.dense = nn.Linear(inputs, width)
-        self.LayerNorm = nn.LayerNorm(width, eps=eps)
+        self.dense = nn.Linear(inputs, width, device="meta")
+        self.LayerNorm = nn.LayerNorm(width, eps=eps, device="meta")
 
     def forward(self, hidden: Tensor, before: Tensor) -> Tensor:
         return self.LayerNorm(self.dense(hidden) + before)
@@ -180,8 +188,7 @@ def _read_special_ids(
 
 
 def _read_weights(file: Path, config: Mapping[str, Any]) -> Bert:
-    with torch.device("meta"):  # nothing is drawn that the file replaces
-        model = Bert(config)
+    model = Bert(config)
     weights = load_file(file)
     model.load_state_dict({name: weights[name].float() for name in model.state_dict()}, assign=True)
     return model.eval().requires_grad_(False)

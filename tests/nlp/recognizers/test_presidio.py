@@ -60,10 +60,35 @@ def test_importing_every_recognizer_leaves_spacy_its_torch() -> None:
 def test_a_worker_imports_presidio_without_torch_and_can_import_torch_later() -> None:
     ask = """
 from importlib.util import find_spec
-heavy = {"torch", "transformers"} & set(sys.modules)
+heavy = {"torch", "transformers", "spacy"} & set(sys.modules)
 print("presidio_analyzer" in sys.modules, heavy, bool(find_spec("torch")))
 """
     assert output(start(AS_A_WORKER + IMPORT_ALL + ask)) == "True set() True"
+
+
+def test_spacy_is_there_as_soon_as_it_is_used() -> None:
+    ask = """
+from presidio_analyzer.nlp_engine import spacy_nlp_engine
+print("spacy" in sys.modules, spacy_nlp_engine.spacy.__name__, spacy_nlp_engine.spacy.blank("en")("a b")[1])
+import spacy
+print(spacy.tokens.Doc.__module__)
+"""
+    assert output(start(AS_A_WORKER + IMPORT_ALL + ask)).split() == [
+        "False", "spacy", "b", "spacy.tokens.doc",
+    ]  # fmt: skip
+
+
+def test_a_presidio_that_calls_spacy_when_it_is_imported_gets_it() -> None:
+    script = """
+import sys
+from lexveil.nlp.recognizers import presidio_import
+presidio_import._StandInClass = None  # as if a stand-in did not do
+presidio_import.keep_model_libraries_out_of_presidio()
+from presidio_analyzer import EntityRecognizer
+from presidio_analyzer.nlp_engine import nlp_artifacts
+print(nlp_artifacts.Doc.__module__, "torch" in sys.modules, EntityRecognizer.__module__)
+"""
+    assert output(start(script)) == "spacy.tokens.doc False presidio_analyzer.entity_recognizer"
 
 
 def test_presidio_makes_its_own_recognizers_after_ours_are_imported() -> None:
