@@ -40,13 +40,18 @@ class SourceDocument:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document inside the pipeline. `doc_id` is a keyed HMAC, `owner` the sorted ones of all owners."""
+    """A document inside the pipeline. `doc_id` is a keyed HMAC, `owner` the sorted ones of all owners.
+
+    Attributes:
+        fields: facts that the format states, such as court, date and parties. They are personal, as the text.
+    """
 
     doc_id: str
     owner: str
     label: str | None = field(repr=False)
     split: str | None
     text: str = field(repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def named_owner(self) -> str | None:

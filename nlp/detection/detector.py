@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from lexveil.nlp.taggers.contract import Sensitivity, Tagger
 
+KnownName = tuple[str, str]
+"""A name and its entity type."""
 RULES_ONLY = "rules"
 DEFAULT_MODEL = "default"
 # Languages whose rules alone find what needs a learned detector elsewhere.
@@ -108,12 +110,18 @@ class Detector:
         """Return sorted, non-overlapping spans in characters of `text`, which may have any length."""
         return list(self.detect_many([text])[0].spans)
 
-    def detect_many(self, texts: Sequence[str], language: str | None = None) -> list[Detection]:
+    def detect_many(
+        self,
+        texts: Sequence[str],
+        language: str | None = None,
+        known: Sequence[Sequence[KnownName]] | None = None,
+    ) -> list[Detection]:
         """Detect in each text: windows of many texts share one call of the model.
 
         Args:
             texts: the texts.
             language: ISO 639-1 code of the language of all texts; None: that of each is detected.
+            known: names that are looked for in each text, whether or not a detector finds them.
         """
         documents = [_blank_long_runs(NormalizedText.of(text)) for text in texts]
         languages = [language or detect_language(document.text) for document in documents]
@@ -138,11 +146,13 @@ class Detector:
             found[part.document].update(spans)
         return [
             Detection(
-                tuple(_settle_document(document, capitals, spans, self._insists)),
+                tuple(_settle_document(document, capitals, spans, self._insists, names)),
                 language,
                 self._serves(language),
             )
-            for document, capitals, spans, language in zip(documents, cased, found, languages, strict=True)
+            for document, capitals, spans, language, names in zip(
+                documents, cased, found, languages, known or [()] * len(texts), strict=True
+            )
         ]
 
     def _serves(self, language: str) -> bool:
@@ -205,7 +215,11 @@ def _find_law(text: str, own_numbers: Iterable[str]) -> Iterator[tuple[int, int]
 
 
 def _settle_document(
-    document: NormalizedText, cased: str, found: Iterable[Span], insists: bool
+    document: NormalizedText,
+    cased: str,
+    found: Iterable[Span],
+    insists: bool,
+    known: Iterable[KnownName],
 ) -> list[Span]:
     """Combine the findings of all windows to the spans of the document, in original characters.
 
@@ -214,6 +228,7 @@ def _settle_document(
         cased: the same with capitals where a passage has none.
         found: the findings.
         insists: findings of the learned detector stay even if the document contradicts them.
+        known: further names that are looked for.
     """
     from lexveil.nlp.recognizers.case_number import find_own_numbers
 
@@ -223,7 +238,7 @@ def _settle_document(
     likely = drop_touching(_select_plausible(cased, found, insists), law)
     first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])
     first = resolve_overlaps(text, retype_people(cased, first, text))
-    spans = resolve_overlaps(text, [*first, *drop_touching(propagate(cased, first), law)])
+    spans = resolve_overlaps(text, [*first, *drop_touching(propagate(cased, first, known), law)])
     return [_to_original(document, span) for span in spans]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from lexveil.nlp.letters import UPPER, has_han
@@ -82,15 +82,20 @@ class _Form(NamedTuple):
     certain: bool
 
 
-def propagate(text: str, spans: Sequence[Span]) -> list[Span]:
+def propagate(text: str, spans: Sequence[Span], known: Iterable[tuple[str, str]] = ()) -> list[Span]:
     """Return all further mentions in `text` (normalized) of the names in `spans`, word for word.
+
+    Args:
+        text: the text.
+        spans: names that were found in it.
+        known: further names with their types, which the text need not have.
 
     A person is also found by the surname or the first name alone, unless the document uses that word in lower
     case anywhere (a "Mr Bond" must not mask every bond).
     """
     han: dict[str, str] = {}
     names: dict[tuple[str, ...], str] = {}
-    for name, kind in _collect_names(text, spans):
+    for name, kind in (*_collect_names(text, spans), *known):
         if has_han(name):
             han.setdefault(name, kind)
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lexveil.nlp.batching import batch_by_size
-from lexveil.nlp.detection.detector import Detection, Detector
+from lexveil.nlp.detection.detector import Detection, Detector, KnownName
 from lexveil.nlp.masking.anonymize import PIECE_SIZE, Piece, split_pieces
 from lexveil.nlp.taggers.contract import WEIGHTS
 from lexveil.nlp.text import Span
@@ -20,12 +20,15 @@ from lexveil.pipeline.settings import DETECTORS, MaskSettings
 T = TypeVar("T")
 
 
-def detect(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
+def detect(
+    settings: MaskSettings, texts: Sequence[str], known: Sequence[Sequence[KnownName]] | None = None
+) -> list[Detection]:
     """Detect personal information in texts with the configured detector.
 
     Args:
         settings: settings that name the detector and its operating point.
         texts: texts of moderate length, which are read at once.
+        known: names that are looked for in each text, whether or not the detector finds them.
 
     Raises:
         SettingsError: the detector cannot be used; the message contains the code of the `TaggerError`.
@@ -36,7 +39,7 @@ def detect(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
         detector = Detector.load(settings.detector, settings.sensitivity)
     except TaggerError as error:
         raise SettingsError(f"setting mask.detector: it cannot be used ({error.code})") from None
-    return detector.detect_many(texts, settings.language)
+    return detector.detect_many(texts, settings.language, known)
 
 
 def detect_long_texts(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:

@@ -1,7 +1,8 @@
 """Find: encrypted documents -> their spans of personal information, sealed with each document's own key.
 
-Detection is the expensive part of masking and depends on the detector and the text alone: another policy or a
-reviewer's decisions mask the document again from what is stored here.
+Detection is the expensive part of masking. It depends on the detector, the text, and the names that the
+format states alone: another policy or a reviewer's decisions mask the document again from what is stored
+here.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lexveil.pipeline.masking.detections import (
     seal_spans,
 )
 from lexveil.pipeline.masking.detector import batch_pieces, compute_detector_digest, detect
+from lexveil.pipeline.masking.stated_names import list_stated_names
 from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, run_one_by_one
 from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.workspace import tables
@@ -79,7 +81,8 @@ def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     owners: list[Document] = []
     pieces = ((document, piece) for document in documents for piece in split_pieces(document.text, ()))
     for batch in batch_pieces(pieces):
-        detections = detect(workspace.settings.mask, [piece.text for _, piece in batch])
+        known = [list_stated_names(document.fields) for document, _ in batch]
+        detections = detect(workspace.settings.mask, [piece.text for _, piece in batch], known)
         for (document, piece), detection in zip(batch, detections, strict=True):
             owners.append(document)
             rows.append(_seal_piece(keys[document.doc_id], document.doc_id, piece, detection))

@@ -166,7 +166,7 @@ def read_raw(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> list[D
         doc_ids: ids of the documents.
     """
     return [
-        Document(row["doc_id"], row["owner"], row["label"], row["split"], content["text"])
+        Document(**row, text=content["text"], fields=content.get("fields", {}))
         for row, content in _iter_raw(workspace, index, doc_ids)
     ]
 
