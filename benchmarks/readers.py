@@ -1,16 +1,23 @@
 """Readers of documents: speed by format, and for PDF fidelity, ciphers found and false alarms.
 
-`python -m benchmarks.readers --real ../shared/corpora/real_files --texts FILE.jsonl.zst`. Speed is measured
-on generated files, PDF beside PDFium's own extraction of text. With `--real`, false alarms are counted on the
-PDF files of its folders `pdf_text` and `cuad_pdf`. Their words are compared with `--texts` (records whose
-`meta.file` names the PDF file), and with what `pdftotext` prints where it is installed.
+`python -m benchmarks.readers --real ../shared/corpora/real_files --texts FILE.jsonl.zst --formats
+../shared/corpora/real_formats`. Speed is measured on generated files, PDF beside PDFium's own extraction of
+text; all beside Tika, pdftotext and pandoc, where the package `extractous` and the programs are installed (a
+program's time includes its start for every file).
+
+With `--real`, false alarms are counted on the PDF files of its folders `pdf_text` and `cuad_pdf`. Their words
+are compared with `--texts` (records whose `meta.file` names the PDF file), and with what `pdftotext` prints.
+With `--formats`, the files are counted from which five words or more come, of those from which they come by
+any reader, and their speed is measured, both beside Tika.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,9 +25,11 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 
@@ -28,11 +37,18 @@ from benchmarks.contract import Figure, Outcome, run
 from fixtures.ciphers import TEXTS, build_pdf, list_ciphers
 from lexveil.nlp.readers import Limits, Reason, UnreadableError, read_content, read_documents
 from lexveil.nlp.readers.contract import Note
+from lexveil.nlp.readers.records import is_record_file
 
 SEED = 7
 _WORD = re.compile(r"[^\W_]+")
 _CLEAN = ("pdf_text", "cuad_pdf")
 _LIMITS = Limits(ocr=False)
+_FEW_WORDS = 5
+_OFFICE = frozenset({"doc", "docx", "odt", "rtf", "xls", "xlsx", "pptx", "msg"})
+_PROGRAMS = (
+    ("pdftotext", (), ("pdf",)),
+    ("pandoc", ("--to", "plain"), ("docx", "html", "odt", "real_odt", "real_rtf")),
+)
 
 
 def measure_speed(figures: dict[str, Figure]) -> int:
@@ -54,13 +70,7 @@ def measure_speed(figures: dict[str, Figure]) -> int:
             if path.is_file() and path.suffix in {".txt", ".md", ".html", ".docx", ".pdf", ".eml"}:
                 files[path.suffix[1:]].append(path)
         for name, paths in files.items():
-            size = sum(path.stat().st_size for path in paths)
-            start = time.process_time()
-            for path in paths:
-                list(read_documents(path, _LIMITS))
-            figures[f"mb_per_cpu_second_{name}"] = Figure(
-                size / 1e6 / (time.process_time() - start), None, "MB/s", "higher"
-            )
+            _add_speeds(name, paths, figures)
     pages = [build_pdf([(text, None)]) for text in TEXTS.values()] * 30
     start = time.process_time()
     for data in pages:
@@ -75,6 +85,82 @@ def measure_speed(figures: dict[str, Figure]) -> int:
     ratio = plain / (time.process_time() - start)
     figures["pdf_speed_beside_plain_pdfium"] = Figure(ratio, None, "times", "higher")
     return sum(map(len, files.values()))
+
+
+def _add_speeds(name: str, paths: list[Path], figures: dict[str, Figure]) -> None:
+    """Add the speed at which this and the other readers read files of a format."""
+    size = sum(path.stat().st_size for path in paths)
+    readers: dict[str, Callable[[Path], object]] = {"": _read}
+    if (extract := _load_tika()) is not None:
+        readers["_tika"] = extract
+    for program, arguments, formats in _PROGRAMS:
+        if shutil.which(program) and name in formats:
+            readers[f"_{program}"] = partial(_run, [program, *arguments])
+    for reader, call in readers.items():
+        call(paths[0])
+        start = _measure_time()
+        for path in paths:
+            call(path)
+        figures[f"mb_per_cpu_second_{name}{reader}"] = Figure(
+            size / 1e6 / max(_measure_time() - start, 1e-9), None, "MB/s", "higher"
+        )
+
+
+def _measure_time() -> float:
+    """Return the CPU time of this process and of those that it has run."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def _read(path: Path) -> str:
+    return "\n".join(reading.text or "" for reading in read_documents(path, _LIMITS))
+
+
+def _run(command: list[str], path: Path) -> None:
+    last = ["-"] if command[0] == "pdftotext" else []
+    subprocess.run([*command, str(path), *last], capture_output=True, check=False)
+
+
+@cache
+def _load_tika() -> Callable[[Path], str] | None:
+    try:
+        extractor: Any = importlib.import_module("extractous").Extractor()
+    except ImportError:
+        return None
+
+    def extract(path: Path) -> str:
+        try:
+            return extractor.extract_file_to_string(str(path))[0]
+        except Exception:  # of its own
+            return ""
+
+    return extract
+
+
+def measure_formats(folder: Path, figures: dict[str, Figure]) -> int:
+    """Add the share of files of each format from which words come, and the speed; returns their number."""
+    formats: dict[str, list[Path]] = defaultdict(list)
+    readers: dict[str, Callable[[Path], str]] = {"": _read}
+    if (extract := _load_tika()) is not None:
+        readers["_tika"] = extract
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for path in sorted(folder.iterdir()):
+        suffix = path.suffix[1:].lower()
+        texts = {
+            reader: len(_WORD.findall(call(path))) >= _FEW_WORDS
+            for reader, call in readers.items()
+            if not is_record_file(path)
+        }
+        if any(texts.values()):
+            formats[suffix].append(path)
+            counts[suffix].update(reader for reader, has_words in texts.items() if has_words)
+    for suffix, paths in formats.items():
+        for reader in readers:
+            share = counts[suffix][reader] / len(paths)
+            figures[f"files_with_words_{suffix}{reader}"] = Figure(share, 0.9, "share", "higher")
+        if suffix in _OFFICE:
+            _add_speeds(f"real_{suffix}", paths * 5, figures)
+    return sum(map(len, formats.values()))
 
 
 def measure_ciphers(figures: dict[str, Figure]) -> int:
@@ -162,6 +248,7 @@ def _count_pages(path: Path) -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--real", type=Path, help="folder with the folders pdf_text and cuad_pdf")
+    parser.add_argument("--formats", type=Path, help="folder with files of other formats")
     parser.add_argument("--texts", type=Path, help="records with the texts of PDF files (jsonl.zst)")
 
 
@@ -169,6 +256,8 @@ def measure(options: argparse.Namespace) -> Outcome:
     """Return all figures."""
     figures: dict[str, Figure] = {}
     sizes = {"generated_files": measure_speed(figures), "ciphers": measure_ciphers(figures)}
+    if options.formats:
+        sizes["formats"] = measure_formats(options.formats, figures)
     if options.real:
         sizes |= measure_real(options.real, options.texts, figures)
     return Outcome(figures, sizes, [SEED])

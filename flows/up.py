@@ -57,7 +57,7 @@ class Services:
         with path.open("ab") as output:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-P", "-m", *command],  # no code of the working folder
-                env=self.environment,
+                env={**self.environment, "PYTHONSAFEPATH": "1"},  # nor in what they start
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,

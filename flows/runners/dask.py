@@ -53,7 +53,11 @@ def dask_runner(settings: Settings) -> Generator[Runner, None, None]:
 # failed twice is given up.
 _DASK = {
     # Its log would show the arguments of failed tasks.
-    "distributed.nanny.pre-spawn-environ": {**ONE_THREAD, "DASK_LOGGING__DISTRIBUTED": "critical"},
+    "distributed.nanny.pre-spawn-environ": {
+        **ONE_THREAD,
+        "DASK_LOGGING__DISTRIBUTED": "critical",
+        "PYTHONSAFEPATH": "1",  # no code of the working folder
+    },
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,

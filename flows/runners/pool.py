@@ -168,6 +168,8 @@ class WorkerPool:
             if self._closed:
                 raise PoolClosedError("the pool was shut down")
             if self._executor is None:
+                # A new interpreter would else import `pickle` from the working folder before anything else.
+                os.environ["PYTHONSAFEPATH"] = "1"
                 self._executor = ProcessPoolExecutor(
                     self.workers,
                     mp_context=multiprocessing.get_context("spawn"),

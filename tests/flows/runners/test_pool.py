@@ -255,3 +255,31 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     while any(alive(worker) for worker in workers) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(alive(worker) for worker in workers)
+
+
+ELSEWHERE = """
+from test_pool import double
+from lexveil.flows.runners.pool import WorkerPool
+from lexveil.pipeline.records import Shard
+if __name__ == "__main__":
+    with WorkerPool(1) as pool:
+        print(*(result.index for result in pool.each("stage", double, [Shard(3, "a")])))
+"""
+
+
+def test_workers_run_no_code_of_the_working_folder(tmp_path: Path) -> None:
+    """A file `pickle.py` there was run in the place of Python's own, before the worker did anything."""
+    (tmp_path / "parent.py").write_text(ELSEWHERE)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("pickle", "socket", "struct", "json"):
+        (folder / f"{name}.py").write_text("open('ran', 'w')\nraise SystemExit\n")
+    found = subprocess.run(
+        [sys.executable, tmp_path / "parent.py"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[2]}", "PYTHONSAFEPATH": ""},
+        check=False,
+    )
+    assert (found.stdout, (folder / "ran").exists()) == ("3\n", False)
