@@ -1,41 +1,18 @@
-# ruff: noqa: E501, SIM905  -- patterns read best on one line
-"""German, French, Spanish, Polish and Dutch law: decisions with their file numbers, journals, statutes.
+# ruff: noqa: E501  -- patterns read best on one line
+"""French, Spanish, Italian, Portuguese, Polish, Dutch, Serbian and Croatian law: decisions, statutes, acts of the Union.
 
-Germany cites a decision by court, date and file number. The decision of a lower court in the same case has the
-same form; `lexveil.nlp.recognizers.case_number.find_own_numbers` recognizes it by its position.
+`lexveil.nlp.citations.institutions` has the courts and codes of these countries by their names.
 """
 
 from __future__ import annotations
 
-from lexveil.nlp.citations.rule import compile_rule
+from lexveil.nlp.citations.rule import CONTINENTAL, compile_rule
 from lexveil.nlp.letters import LOWER, UPPER
-
-# -- Germany ----------------------------------------------------------------------------------------
-
-# The file number of a German court: I ZR 12/03, 7 U 61/01, L 5 KR 12/10.
-FILE_NUMBER_DE = r"(?:[A-Z] \d{1,2}(?:/\d{1,2} ?[a-z])? [A-Z]{1,4} \d{1,5}/\d{2}(?: [A-Z]{1,2}\b){0,2}|GmS-OGB \d{1,2}/\d{2}|(?:(?:[IVX]{1,5}|\d{1,3}|[A-Z]{1,2}) )?(?:[A-Z][A-Za-z]{0,4}(?:-[A-Z][A-Za-z]{0,3})?|[a-z]{1,2}|ZR|StR|ZB|BvR)(?: \([A-Za-z]{1,6}\)| [A-Z]{1,3})? \d{1,5}[/.]\d{2,4}(?: \([A-Z]\)| [A-Z]{1,3}\b)?)"
-_COURT_DE = (
-    rf"(?:BGH|BVerfG|BVerwG|BAG|BSG|BFH|BPatG|EuGH|EuG|EGMR|RG|RFH|BayObLG|BayVGH|KG|GmS-?OGB|(?:(?:Schleswig-Holsteinisches |Bayerisches |Hessisches |Thüringer |Sächsisches |Hanseatisches |Brandenburgisches |Saarländisches |Niedersächsisches )?"
-    rf"(?:OLG|LG|AG|VG|OVG|VGH|LAG|ArbG|LSG|SG|FG)(?: [{UPPER}][\w/-]+(?:[ -](?:am|an der|a\.|i\.)? ?[{UPPER}][\w.]+)?)?)|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
-)
-_HIGHEST_DE = r"(?:BGH|BVerfG|BVerwG|BAG|BSG|BFH|BPatG|EuGH|EuG|EGMR|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
-_DATE_DE = r"\d{1,2}\. ?(?:\d{1,2}\.|Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) ?\d{2,4}"
-_JOURNAL_DE = (
-    r"(?:Neue Juristische Wochenschrift(?:-[\w-]+(?: Zivilrecht)?)?(?: - NJW(?:-RR)? -)?|BGHZ|BGHSt|BGHR|BVerfGE|BVerfGK|BVerwGE|BAGE|BSGE|BFHE|BFH ?/ ?NV|BStBl(?:\.? (?:I{1,3}))?|BGBl\.? ?I{0,3}|RGZ|RGSt|NJW(?:-RR|-Spezial)?|NZA(?:-RR)?|NVwZ(?:-RR)?|NStZ(?:-RR)?|NZI|NZG|NZM|NZS|WM|ZIP|MDR|GRUR(?:-RR|Int)?|FamRZ|VersR|DB|BB|DStR|EFG|"
-    r"JZ|JR|JuS|StV|wistra|WuM|EuZW|EuGRZ|DVBl|DÖV|BauR|BeckRS|BRAK-Mitt|CR|K&R|MMR|ZD|ZUM|AuR|AP|EzA|SozR|ZInsO|ZMR|ZfBR|VBlBW|BayVBl|InfAuslR|juris|Mitt|Bl\.f\.PMZ|BlPMZ|Slg\.?|Buchholz|JurBüro|ZUR|NuR|RdL|AgrarR|HFR|StE)"
-)
-_LOCATOR_DE = r"(?:Rn\.?|RdNr\.?|Rdnr\.?|Rdn\.?|Rz\.?|Tz\.?|S\.|Nr\.|juris|Ls\.)"
-_REPORT_DE = rf"{_JOURNAL_DE}(?:,? (?:I{{1,3}} )?\d{{1,4}}(?:[ ,]{{1,2}}(?:{_LOCATOR_DE} ?)?(?:<|\()?\d{{1,5}}[a-z]?(?: ?f{{1,2}}\.)?(?: ?[>)])?)*)(?:[ ,]{{1,2}}{_LOCATOR_DE} ?\d+(?: ?f{{1,2}}\.?)?)*"
-_SUB_DE = (
-    r"(?:(?:,|;)? ?(?:und |bis |oder |sowie |i\. ?V\. ?m\. |iVm\.? |in Verbindung mit |auch |bzw\. |- ?)?(?:§§? ?|Art\.? ?)?"
-    r"(?:(?:Abs(?:ätzen?|atz|\.)?|Sätzen?|Satz|S\.?|Nrn?\.?|Nummern?|Alt(?:ernative|\.)?|Var\.|Halbs(?:atz|\.)?|Hs\.?|lit\.|Buchst(?:abe|\.)?|Unterabs\.|UAbs\.|Ziff(?:er|\.)?|Teils(?:atz|\.)|Fall) ?(?:\d+[a-z]?|[a-z]{1,2}|[IVX]+)\b|\d{1,4}[a-z]?\b(?!\.\d|/| ?[€%]|\. ?[A-Z])|ff?\.)){0,20}"  # bounded: otherwise a run of articles without a code would be scanned to its end from each of them
-)
-_CODE_DE = rf"(?:(?:[{UPPER}][{LOWER}]{{0,8}}){{1,4}}[{UPPER}][{LOWER}{UPPER}]{{0,4}}(?:-[{UPPER}]+)?(?: (?:[IVX]{{1,4}}|\d{{1,2}})\b)?(?: (?:19|20)\d\d\b)?|(?:des|der|dieses) (?:[{UPPER}a-zäöü][\w-]*[ ]){{0,4}}?[{UPPER}][\w-]*(?:gesetz(?:es|buch(?:e?s)?)?|ordnung|verordnung|satzung|richtlinie|vertrag(?:e?s)?|konvention|verfassung)\b)"
 
 # -- France -----------------------------------------------------------------------------------------
 
 _DATE_FR = r"(?:\d{1,2}(?:er)? (?:janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre|janv\.|févr\.|avr\.|juill\.|sept\.|oct\.|nov\.|déc\.) \d{4}|\d{1,2}/\d{1,2}/\d{4})"
-_CHAMBER_FR = r"(?:(?:[Cc]iv\.?|[Cc]h\. civ\.|[Cc]hambre civile) ?(?:\d|1re|1ère|2e|2ème|3e|3ème)?|[Ss]oc\.?|[Cc]om\.?|[Cc]rim\.?|[Aa]ss\.? ?[Pp]lén\.?|[Cc]h\. ?mixte|[Rr]eq\.?|QPC)"
+_CHAMBER_FR = r"(?:(?:\d(?:e|re|ère|ème) )?(?:[Cc]iv\.?|[Cc]h\. civ\.|[Cc]hambre civile) ?(?:\d|1re|1ère|2e|2ème|3e|3ème)?|[Ss]oc\.?|[Cc]om\.?|[Cc]rim\.?|[Aa]ss\.? ?[Pp]lén\.?|[Cc]h\. ?mixte|[Rr]eq\.?|QPC)"
 _COURT_FR = (
     rf"(?:Cass\.?,? ?(?:{_CHAMBER_FR})?|(?:Civ\. (?:1re|2e|3e)|Soc\.|Com\.|Crim\.|Ass\. plén\.)|C\.?E\.?(?: (?:ass|sect|ord)\.?)?|Conseil d'[ÉE]tat|CAA(?: de)? [{UPPER}][\w-]+|C\.?A\.?(?: de| d')? ?[{UPPER}][\w-]+(?:-[\w-]+)*|"
     rf"(?:TGI|TJ|TA|TI|T\. ?com\.|Trib\. ?com\.|CPH|TASS)(?: de| d')? ?[{UPPER}][\w-]+|T\. ?confl\.|Cons\. const\.|Conseil constitutionnel|CJUE|CJCE|CEDH)"
@@ -43,41 +20,56 @@ _COURT_FR = (
 _NUMBER_FR = r"(?:req\. |pourvoi |aff\. |requête |RG |décision )?[nN]°s? ?(?:RG ?:? ?)?[A-Z]{0,2} ?(?:\d{2}[-/]\d{2}\.\d{3}|\d{4}-\d{1,4} (?:DC|QPC|L|LP|AN|I|ORGA|D)|\d{2}[A-Z]{2}\d{5}|[\d/.-]{4,12}\d)(?:(?:,| et) (?:n° ?)?[A-Z]? ?(?:\d{2}-\d{2}\.\d{3}|\d{4,7}))*"
 _ARTICLE_FR = r"(?:[LRDA]\.? ?\*?)?\d+(?:er)?(?:[-.]\d+)*(?:[- ](?:bis|ter|quater|[A-Z])\b)?"
 
-# What follows a cited decision: a report, a place in the text, a collection.
-_SOURCE_DE = rf"(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris|www\.[a-z.-]+\.(?:de|eu)|zit(?:iert)? nach juris|n\.? ?v\.|zur Veröffentlichung)"
-_NUMBER_DE = rf"(?:Az\.?:? ?|Rs\. ?)?(?:I-)?{FILE_NUMBER_DE}(?: ?[<(\[][\w ./-]{{2,20}}[>)\]])?(?:(?:,|,? und) (?:I-)?{FILE_NUMBER_DE}){{0,4}}"
-_BETWEEN_DE = r"[ ,;:()-]{1,4}"
 
 _COURT_PL = rf"(?:SN|NSA|WSA|S[AOR]|TK|TSUE|ETPC|Sąd(?:u|em)?|Trybunał(?:u|em)?|(?:Naj|Na|Ap|Ok|Re|Wo|Ad|Ko|Sp)[{LOWER}]+(?:ego|ości|ym)|Izby|(?:Cywilnej|Karnej|Pracy)|Unii|Europejskiej|składu|siedmiu|sędziów|pełnego|[iz]|we? [{UPPER}][{LOWER}]+(?: [{UPPER}][{LOWER}]+)?)"
 
+# -- Numbers of statutes and decisions in all these languages ----------------------------------------
+
+_MONTH = r"(?:janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre|gennaio|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre|janeiro|fevereiro|março|maio|junho|julho|setembro|outubro|novembro|dezembro|januari|februari|maart|april|mei|juni|juli|augustus|september|oktober|december)"
+_DATE = rf"\d{{1,2}}(?:er|º|°)?\.?(?: de)? {_MONTH}(?: de)? \d{{4}}"
+_NO = r"(?:[nN](?:[º°o]|\.[º°o]?|úm\.|um\.|r\.?)? ?)"
+# A statute's number, with the year or without: 13.105, 8.078/1990, 2008-496, 2/2015.
+_ACT_NUMBER = r"(?:\d{1,4}(?:\.\d{3})*|\d{5})(?:-\d{1,2}(?=/))?(?:[/-]\d{2,4})?(?:-[A-Z])?"
+_UNION = r"(?:UE|CE|CEE|EU|EG|EEG|WE|EWG|EC|EURATOM|Euratom)"
+_UNION_ACT = r"(?:[Rr]èglements?|[Rr]eglamentos?|[Rr]egolament[oi]|[Rr]egulamentos?|[Vv]erordening(?:en)?|[Rr]ozporządzeni[a-zóęą]{1,4}|[Uu]redb[aeiu]|[Dd]irectives?|[Dd]irectivas?|[Dd]irettiv[ae]|[Dd]iretivas?|[Rr]ichtlijn(?:en)?|[Dd]yrektyw[a-zyęą]{1,3}|[Dd]irektiv[aeu]|[Dd]écisions?(?:-cadre)?|[Dd]ecisi(?:ón|ones)(?: marco)?|[Dd]ecision[ei](?: quadro)?|[Bb]esluit(?:en)?|[Kk]aderbesluit|[Dd]ecyzj[a-zięą]{1,3})"
+_UNION_BODY = r"(?: (?:d'exécution|délégué|delegado|delegato|di esecuzione|de ejecución|nr\.?|[Nn]o|Parlamentu Europejskiego i Rady|Rady|Komisji|du Parlement européen et du Conseil|du Conseil|de la Commission|del Parlamento Europeo y del Consejo|del Consejo|de la Comisión|del Parlamento europeo e del Consiglio|del Consiglio|della Commissione|do Parlamento Europeu e do Conselho|do Conselho|da Comissão|van de Raad|van de Commissie|van het Europees Parlement en de Raad))"
+_ACT = r"(?:[Ll]oi(?: organique| constitutionnelle)?|Ley(?: Orgánica| Foral| General)?|Le[iy](?: Complementar| Delegada| Federal| Estadual| Municipal)?|[Ll]eggi?e?(?: regionale| costituzionale| delega)?|[Ll]\. ?(?:r\. )?(?=n\.|\d{1,2} )|(?:Real )?[Dd]ecreto(?:[- ][Ll]e[iy]| [Ll]egislativo|-legge| [Mm]inisteriale| legge| del Presidente della Repubblica| Regulamentar)?(?: [Ll]egislativo)?|[Dd]écret(?:-loi)?|[Oo]rdonnance|[Dd]\. ?[Ll](?:gs|vo)?\.?(?:vo)?|[Dd]\. ?[Pp]\. ?(?:[Rr]|[Cc]\. ?[Mm])\.?|[Dd]\. ?[Mm]\.|RDL|RD|LO|MP|IN|Portaria|Resolução|Instrução Normativa|Medida Provisória|Emenda Constitucional|Provimento|Orden(?: Ministerial)?)"
+_SOURCE_AFTER = rf"(?:,? ?(?:d[eiu]l?|of|van|du|de)? ?(?:{_DATE}|\d{{4}}|\d{{1,2}} de {_MONTH}))?"
+_ACT_NAME_AFTER = rf"(?:,? (?:de|del|sobre|por la que|reguladora d[ae]l?)(?: la| los| las| el)? [{UPPER}][{LOWER}]+(?:(?:,| y| e| de| de la| del)? [{UPPER}][{LOWER}]+){{0,3}})?"
+_PROVISION = r"(?:(?:incisos? [IVXLC]+|§|par\.|ust\.|pkt|lit\.|st\.|stav(?:a|om)?|tač(?:ka|\.)|inciso|incisos|alínea|caput|comma|commi|co\.|lett\.|apartado|apdo\.|párrafo|lid|sub|letra|parágrafo(?: único)?|§ ?\d+º?|nº|n\.º|número|al\.|alinéa|i|e|y|et|en|a|o|ou|bis|ter|seg\.|ss\.|sig\.|in fine))"
+_CODE_ABBREVIATED = r"(?:c\. ?c\.|c\. ?p\. ?c\.|c\. ?p\. ?p\.|c\. ?p\.|cod\. ?(?:civ|pen|proc\. ?civ|proc\. ?pen|strada|cons)\.|disp\. ?att\.|Cost\.|CC|CP|LEC|LECrim|LOPJ|ET|CE|CPC|CPP|CLT|CF(?:/(?:19)?88)?|CDC|ECA|CTN|LINDB|BW|Rv|Sr|Sv|Awb|EVRM|WvSr|Gw|k\.c\.|k\.p\.c\.|k\.k\.|k\.p\.k\.|k\.p\.|k\.r\.o\.|k\.s\.h\.|k\.p\.a\.|p\.p\.s\.a\.|u\.s\.g\.|ZOO|ZPP|ZKP|KZ|ZR|ZOSPI|CEDH|TFUE|TUE|RGPD|GDPR|ZUS)"
+# The number of a Brazilian case since 2010 (CNJ resolution 65/2008): sequence, check digits, year, branch, court, origin.
+NUMBER_CNJ = r"(?<![\d.])\d{1,7}-? ?\d{2}\.\d{4}\.\d\.\d{2}\.\d{4}(?!\d)"
+_CLASS_PT = r"(?:(?:A?REsp|A?RE|EREsp|EAREsp|E?A?IRR|AIRR|ARR|RR|E-RR|RO|HC|RHC|RMS|MS|ADI|ADIn|ADC|ADPF|ADO|Rcl|AI|CC|ACO|RvCr|SLS|Pet|Inq|AP|CP|AgRg|AgInt|AgR|EDcl|EDv|ED)|[Hh]abeas [Cc]orpus|[Mm]andado de [Ss]egurança|[Rr]ecursos? (?:[Ee]special|[Ee]xtraordinário(?: com [Aa]gravo)?|[Oo]rdinário|[Cc]riminal|de [Rr]evista|em [Ss]entido [Ee]strito|[Ii]nominado)|[Aa]gravos? (?:[Rr]egimental|[Ii]nterno|de [Ii]nstrumento|em [Rr]ecurso [Ee]special)|[Ee]mbargos(?: (?:de [Dd]eclaração|[Ii]nfringentes|de [Dd]ivergência))?|[Aa]pelaç(?:ão|ões)(?: (?:[Cc]ível|[Cc]riminal))?|[Cc]orreição [Pp]arcial|[Rr]eclamação|[Aa]ção (?:[Pp]enal|[Rr]escisória|[Cc]ivil [Pp]ública|[Dd]ireta de [Ii]nconstitucionalidade)|[Cc]onflito de [Cc]ompetência|[Rr]evisão [Cc]riminal)"
+
 RULES = (
-    # Germany. Decisions in a chain have no court before them: "...; vom 3. Mai 2001 VIII R 4/00, BFHE 195, 1".
-    compile_rule(rf"(?:\b(?:vom|v\.) )?(?<![\d.]){_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})+", "/", "."),
-    compile_rule(rf"(?<=[;,] )(?:vom |v\. )?{_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}|\b(?:und|sowie|und vom|vom) (?:vom )?{_DATE_DE} (?:- )?{FILE_NUMBER_DE}(?= ?[-,;)<])", "/", "."),
-    compile_rule(rf"(?<![\w/]){_NUMBER_DE}{_BETWEEN_DE}{_REPORT_DE}", "/"),
-    compile_rule(rf"\b{_COURT_DE}(?: ?[-<(] ?{_COURT_DE} ?[->)])?(?: ?< ?Kammer ?>)?,? (?:vom|v\.) {_DATE_DE}(?:{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})*|(?:{_BETWEEN_DE}{_SOURCE_DE})+)|\b{_HIGHEST_DE} (?:vom|v\.) {_DATE_DE}", ".", "vom"),
-    compile_rule(rf"\b(?:EuGH|EuG|EGMR|Gerichtshofs?(?: der Europäischen (?:Union|Gemeinschaften))?(?: \(EuGH\))?)(?:(?!Kläger|Beschwerde|Angeklagt|Herrn? |Frau |Zeug)[^;()\n]){{0,60}}? (?:vom|v\.) {_DATE_DE}[ ,;:(-]{{1,4}}(?:Rs\.? ?|Nr\. ?|Beschwerde-?Nr\. ?)?[CTF]? ?-? ?\d{{1,5}}/\d{{2}}(?:[ ,-]{{1,3}}\[?(?:{_SOURCE_DE}|[{UPPER}][\w-]+)\]?)?", "EuG", "EGMR", "erichtshof"),
-    compile_rule(rf"\b(?:vom|v\.) {_DATE_DE}(?: ?-? ?[{UPPER}][\w-]{{1,20}} ?-)?[ ,(\[]{{1,3}}(?:(?:BGBl|GVBl|GVOBl|Amtsbl|RGBl|BAnz|GBl|MBl|Nds\. GVBl|GV\.? NRW)\.?[ ,]|{_REPORT_DE})", "BGBl", "GVBl", "GVOBl", "Amtsbl", "RGBl", "BAnz", "GBl", "MBl", "GV", "BStBl", "BFH", "NJW", "juris", "DB", "BB"),
-    compile_rule(rf"\b(?:VO|Verordnung(?:en)?|Richtlinien?|RL|Rahmenbeschluss(?:es)?|Beschluss(?:es)?)(?: ?[<(] ?(?:EG|EU|EWG|EURATOM|EGKS) ?[>)])? ?(?:Nrn?\.? ?)?\d{{1,4}} ?/ ?\d{{1,4}}(?: ?/ ?(?:EG|EU|EWG|JI|GASP|EURATOM))?(?: (?:des (?:Europäischen Parlaments und des )?Rates|der Kommission))?(?: vom {_DATE_DE})?", "VO", "Verordnung", "Richtlinie", "RL ", "eschluss"),
-    compile_rule(rf"\bStand:? (?:{_DATE_DE}|(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) \d{{4}}|\d{{1,2}}/\d{{2,4}})|\b(?:ZDv|ZE|Zentralen? Dienstvorschrift)(?: [A-Z])?\d?-? ?\d{{2,4}}/\d{{1,3}}", "Stand", "ZDv", "ZE", "Dienstvorschrift"),
-    compile_rule(r"(?i:(?<!\w)[a-zäöü]{0,24}verfahren|\bsache|\w{0,16}beschwerde|normenkontrolle)s? (?:(?:[12] Bv[A-Z]|[IVX]{1,4} [RB]) \d{1,4}/\d{2}(?:(?:,| und| sowie) (?=[12IVX]))?){1,6}", "Bv", " R ", " B "),
-    compile_rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|e)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
-         rf"[ ,;:(-]{{1,4}}(?:Az\.?:? ?|Rs\. ?)?(?:{FILE_NUMBER_DE}(?:(?:,| und) {FILE_NUMBER_DE}){{0,4}}|C ?- ?\d{{1,4}}/\d{{2}})(?:[ ,;)-]{{1,4}}(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris))*", "/", "."),
-    compile_rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
-    compile_rule(rf"§§? ?\d+[a-z]?{_SUB_DE}(?: ?{_CODE_DE})?", "§"),
-    compile_rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
-    compile_rule(rf"(?<![\w-])[{UPPER}][\w-]{{0,60}}(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?: vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),
-    compile_rule(r"\bBT-?Drucks?(?:ache|\.)? ?\d{1,2}/\d{1,5}(?:,? S\. ?\d+)?|\bBR-?Drucks?(?:ache|\.)? ?\d{1,4}/\d{2}(?:,? S\. ?\d+)?", "BT-Dr", "BR-Dr", "BTDr", "BRDr"),
     # France
     compile_rule(rf"(?<![\w.]){_COURT_FR}(?:, ?(?:(?:décision|arrêt|ord\.|ass\.|sect\.|ch\. réun\.|[Pp]ôle \d+(?: ?- ?ch\. ?\d+)?|{_CHAMBER_FR}|\d+e(?:r|ème)?(?: et \d+e)? (?:ch\.|ss-sect\.|chambres?(?: réunies)?)|ch\. \d+(?:, sect\. [A-Z])?|section [A-Z])))*,? ?(?:du )?(?:{_DATE_FR}(?:,? ?{_NUMBER_FR})?|{_NUMBER_FR}(?: du {_DATE_FR})?)"
          rf"(?:,? ?(?:Bull\.? ?(?:civ\.?|crim\.?)?(?: \d{{4}})?,? ?[IVX]*,? ?n° ?\d+|(?:Rec(?:ueil|\.)?|Lebon)[ ,.\w]{{0,12}}p\. ?\d+|P(?:ubli)?\.?(?: au bulletin)?|[DJ](?:CP)?\.? ?(?:G|E|S)?,? ?\d{{4}},? ?(?:[\w.]{{1,6}} )?\d+))*", "Cass", "Civ", "Soc", "Com", "Crim", "CE", "C.E", "Conseil", "CA", "C.A", "TGI", "TJ", "TA", "Cons", "Trib", "T. co", "CPH", "CJUE", "CJCE", "CEDH"),
     compile_rule(rf"\b[Aa]rt(?:icles?|s?\.) ?{_ARTICLE_FR}(?:(?:,| et| ou| à)(?: suivants| s\.)? ?(?:{_ARTICLE_FR})?)*(?:,? (?:al(?:inéa|\.)? ?\d+(?:er)?|\d°|§ ?\d))*(?: (?:du|de la|de l'|des) (?:(?:code|Code|loi|Loi|[Cc]onvention|[Cc]onstitution|décret|[Dd]éclaration|[Tt]raité|[Cc]harte|règlement|ordonnance|directive)(?: (?:de|du|des|d'|la|le|les|l'|et|à|sur|en|[{LOWER}{UPPER}'-]{{3,20}})){{0,10}}|TFUE|RGPD|CEDH|même code))?", "rt"),
     compile_rule(rf"\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance|[Aa]rrêté)(?: organique| constitutionnelle)? [nN]° ?\d{{2,4}}-\d{{1,4}}(?: du {_DATE_FR})?|\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance) du {_DATE_FR}", "oi ", "écret", "rdonnance", "rrêté"),
     # Spain, Poland, the Netherlands
-    compile_rule(r"\b(?:STS|STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH|SSTS|RTC)(?: (?:M|B|V|SE|(?:de )?[A-Z][a-z]\w+(?= \(|,? (?:n[úu]m|nº))))?(?: \([^)\n]{1,40}\))?,? (?:n[úu]m\. ?|nº ?)?\d{1,5}/\d{2,4}(?:,? de \d{1,2} de [a-z]+(?: de \d{4})?)?", "ST", "AT", "SA", "RTC", "RJ"),
+    compile_rule(r"\b(?:STS|STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH|SSTS|RTC)(?: (?:M|B|V|SE|(?:de )?[A-Z][a-z]\w+(?= \(|,? (?:n[úu]m|nº)| \d)))?(?: \([^)\n]{1,40}\))?,? (?:n[úu]m\. ?|nº ?)?\d{1,5}/\d{2,4}(?:,? de \d{1,2} de [a-z]+(?: de \d{4})?)?", "ST", "AT", "SA", "RTC", "RJ"),
     compile_rule(rf"\b(?:[Ww]yrok(?:u|iem|ach|i)?|[Uu]chwał[aąyę]|[Pp]ostanowieni[eau]m?)(?: {_COURT_PL}){{0,8}}? z(?: dnia)? \d{{1,2}} [^\W\d]+ \d{{4}} r(?:\.|oku),?(?: \(?sygn\.(?: akt)?)? [IVX]{{1,4}} [A-Z][A-Za-z]{{0,4}} \d{{1,5}}/\d{{2,4}}", "yrok", "chwał", "ostanowieni"),
     compile_rule(r"\b[Uu]staw[ayęąo]\w{0,2} z(?: dnia)? \d{1,2} [^\W\d]+ \d{4} r(?:\.|oku)(?: (?:o|Prawo|Kodeks)(?: [^\W\d]+){1,6}?(?=[ ,.;)]))?", "staw"),
     compile_rule(r"\b(?:HR|PHR|ABRvS|AbRvS|CRvB|CBb|Hoge Raad|Rb\.?(?: [A-Z]\w+)?|Hof(?: [A-Z]\w+)?),? \d{1,2} [a-z]+ \d{4}(?:,? (?:ECLI:[A-Z0-9:.]+|NJ \d{4}(?:/|, )\d+|LJN \w+|JOR \d{4}/\d+))*", "HR", "RvS", "RvB", "CBb", "Hoge", "Rb", "Hof"),
     compile_rule(r"\bartikel(?:en)? \d+[a-z]?(?::\d+[a-z]?)?(?:(?:,| en| lid) \d+)* (?:van (?:het|de) )?(?:(?:Burgerlijk|Algemene|Wetboek|Grondwet)[\w ]{0,60}?(?:[Ww]etboek|recht|vordering|[Gg]rondwet)|BW|Rv|Sr|Sv|Awb|WvSr|WvSv|EVRM|Gw)\b", "artikel"),
     compile_rule(r"\b[Cc]ode (?:(?:de (?:la |l')?|du |des |d')[a-zéèêâîôûç' -]{4,50}?|civil|pénal|rural)(?= |,|\.|;|\)|$)", "ode "),
+    # Acts of the Union and numbers of its cases
+    compile_rule(rf"\b{_UNION_ACT}{_UNION_BODY}{{0,2}}(?: ?\({_UNION}(?:, ?Euratom)?\)| ?{_UNION})?(?: {_NO})?{_UNION_BODY}? ?\d{{1,4}}/\d{{1,4}}(?:/(?:{_UNION}|JAI|GAI|JHA|WSiSW))?{_UNION_BODY}{{0,2}}{_SOURCE_AFTER}", "/", also=("èglement", "eglament", "egolament", "egulament", "erordening", "ozporządz", "redb", "irectiv", "irettiv", "iretiv", "ichtlijn", "yrektyw", "irektiv", "écision", "ecisi", "esluit", "ecyzj")),
+    compile_rule(rf"(?:\b(?:[Aa]rrêt|[Ss]entenci?z?a|[Aa]cc?órdão|[Aa]rrest|[Ww]yrok(?:u|iem)?|[Pp]resud[aeu])\b[^;()\n]{{0,40}}? (?:du |de |del |van |z dnia |od )?{_DATE},? ?)?(?:\(?(?:aff(?:aires?|\.)|asuntos?|causa|cause|processos?|proc\.|zaak|zaken|spraw[aiey]|predmet[au]?)(?: jointes| acumulados| riunite)? )?(?<![\w-])[CTF][-‑]\d{{1,4}}/\d{{2}}(?: P)?(?!\d)", "C-", "T-", "F-", "C‑", "T‑", also=CONTINENTAL),
+    # Statutes by number or date
+    compile_rule(rf"\b{_ACT} (?:{_DATE},? )?{_NO}? ?{_ACT_NUMBER}{_SOURCE_AFTER}(?:, (?:art|artt)\. \d+|,? convertit[oa],?(?: con modificazioni,?)? (?:dalla|in) (?:legge|L\.) {_DATE},? {_NO}{_ACT_NUMBER})?{_ACT_NAME_AFTER}", "oi ", "Ley", "Lei", "egge", "eggi", "ecreto", "écret", "rdonnance", "L. n", "l. n", "L. r", "l. r", "d.P", "D.P", "d.p", "d.l", "d. l", "D.l", "D.L", "D. L", "d.m", "D.M", "d.L", "d.M", "RD", "LO ", "MP ", "IN ", "Portaria", "Resolução", "Instrução", "Medida", "Emenda", "Provimento", "Orden"),
+    compile_rule(rf"\b(?:[Ll]oi|[Ll]egge|[Dd]ecreto legislativo|Ley|Lei|[Dd]écret|wet|Wet) (?:du |de |van |del )?{_DATE}", "oi ", "egge", "ecreto", "Ley", "Lei", "écret", "et "),
+    compile_rule(r"\bDz\. ?U\.(?: z)?(?: \d{4}(?: r\.)?)?,?(?: Nr \d+,?)?(?: poz\. \d+(?:(?: ze zm\.| z późn\. zm\.))?)?|\b(?:BOE|DOUE|DOCE|JORF|JOUE|GURI|DJe|DOU|Stb\.|Stcrt\.|M\.P\.)(?: (?:n(?:[úu]m\.|º|\.|°) ?)?\d+)?", "Dz", "BOE", "DOUE", "DOCE", "JORF", "JOUE", "GURI", "DJe", "DOU", "St", "M.P."),
+    # Provisions of codes
+    compile_rule(rf"\b[Aa]rt(?:t\.|s?\.|ículos?|igos?|icol[oi]|ikel(?:en)?|\b) ?\d+(?:[.:-]\d+)*[a-z]?(?:[º°]|\.º)?(?:[ ,]{{1,2}}(?:{_PROVISION}|[IVXL]+(?=,)|\d+(?:[º°a-z]|\.º)?(?![\w/])|(?:d[aoe]l?|della|dell['’]|del|de la|van de|van het) ?(?=[A-Zc])))*(?: ?{_CODE_ABBREVIATED}(?!\w))?", "rt"),
+    compile_rule(rf"\b(?:[Čč]lan(?:a|u|om|ak|ka|ku|kom|ova|cima)?|[Čč]l\.|[Чч]лан(?:а|у|ом)?|[Чч]л\.) ?\d+[a-z]?\.?(?:(?:,| i| do| st\.| stav(?:a|om)?| tač(?:ka|\.)| ст\.) ?\d+\.?)*(?: {_CODE_ABBREVIATED}(?!\w))?", "lan", "čl", "Čl", "лан", "чл"),
+    # Decisions
+    compile_rule(rf"\b(?:Cass(?:azione)?\.?|Cons\. ?St(?:ato|\.)?|C\. ?cost\.|Corte cost(?:ituzionale|\.)?|Corte di [Cc]assazione|Sez(?:ioni|\.)? ?[Uu](?:nite|n\.))(?:[, (]{{1,3}}(?:(?:civ|pen|lav|trib)(?:ile|\.)?|[Ss]ez(?:ione|ioni|\.)? ?(?:[IVX]+|[Uu]n(?:ite|\.)|lav\.|trib\.|\d)(?:[- ]\d)?|[Ss]\. ?[Uu]\.|[Oo]rd(?:inanza|\.)|[Ss]ent(?:enza|\.)|[IVX]+|ad\. plen\.))*(?:[, (]{{1,3}}(?:{_DATE}|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}))?(?:,? ?(?:{_NO})\d{{1,6}}(?:/\d{{2,4}}| del \d{{4}})?(?:(?:,| e)(?: n\.)? ?\d{{1,6}}/\d{{2,4}})*)?", "Cass", "Cons", "cost", "Corte", "Sez"),
+    compile_rule(rf"\b(?:{_CLASS_PT}(?: (?:n[oa]s?|em|de|com) (?:{_CLASS_PT}))*)[ -]{{1,2}}(?:{_NO})?(?:[A-Z]{{2,5}}-)?(?:[A-Z]{{2,6}}-)*(?:{NUMBER_CNJ}|\d{{1,3}}(?:\.\d{{3}})+|\d{{5,7}})(?: ?-?(?:AgR|ED|MC|QO|RG)\b)*(?: ?[/-] ?[A-Z]{{2}}\b)?", "REsp", "RE ", "HC", "MS", "AD", "Rcl", "AI", "CC", "ACO", "RR", "Rv", "SLS", "Pet", "Inq", "AP", "CP", "Recurso", "Agravo", "Embargos", "pelação", "Habeas", "Mandado", "Correição", "Reclamação", "Ação", "Conflito", "Revisão", also=CONTINENTAL),
+    compile_rule(rf"\b[Ss]úmulas?(?: [Vv]inculantes?)? (?:{_NO})?\d+(?:(?:,| e) \d+)*(?: ?(?:/|,|-)? ?(?:d[oa] )?(?:[CE]\. ?)?(?:STJ|STF|TST|TNU|TSE|TCU|STM|Superior Tribunal (?:de Justiça|Militar)|Supremo Tribunal Federal))?|\b[Ee]nunciados? (?:{_NO})?\d+(?:(?:,| e) \d+)*(?: d[ao] (?:Súmula (?:de Jurisprudência )?d[oa] )?(?:STJ|STF|TST|TNU|TSE|TCU|FONAJE))?|\bTemas?(?: Repetitivos?)? (?:{_NO})?\d{{1,4}}(?: d[oa] (?:STJ|STF))?|\b(?:ADI|ADC|ADPF|ADO|SV)s? (?:{_NO})?\d{{1,4}}(?:[-/ ]{{1,3}}[A-Z]{{2}})?(?![\d/.])|\b(?:[Aa]córdãos?|[Dd]ecis(?:ão|ões)|[Rr]esoluç(?:ão|ões)) (?:{_NO})?\d[\d.]*/{{1,2}}\d{{2,4}}(?: ?-? ?(?:TCU ?-? ?)?(?:(?:Primeira|Segunda|1ª|2ª) Câmara|Plenário))?(?:(?:,| e) \d[\d.]*/\d{{4}}(?: ?-? ?(?:TCU ?-? ?)?(?:(?:Primeira|Segunda|1ª|2ª) Câmara|Plenário))?){{0,12}}", "úmula", "nunciado", "Tema", "ADI", "ADC", "ADPF", "ADO", "SV", "córdão", "ecis", "esoluç"),
+    compile_rule(rf"\b(?:SSTS|STS|SSTC|STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH)(?: (?:de )?(?:[A-Z][a-z]\w+|Pleno|Sala \w+))?(?: de {_DATE}| de \d{{1,2}} [a-z]+ \d{{4}})(?: ?\((?:rec(?:urso|\.)?|RJ|ROJ|Roj|EDJ|RCUD|RC|rcud)[^)\n]{{1,40}}\))?", "ST", "AT", "SA"),
+    compile_rule(r"\b(?:décision|[Dd]éc\.) n° ?\d{4}-\d{1,4} (?:DC|QPC|L|LP|AN|I)(?: du \d{1,2}(?:er)? [a-zéû]+ \d{4})?", "DC", "QPC", "LP", "AN", " L", " I"),
+    compile_rule(r"\b(?:[Ww]yrok(?:u|iem|ach|i)?|[Uu]chwał[aąyę]|[Pp]ostanowieni[eau]m?) (?:TK |Trybunału Konstytucyjnego )?z(?: dnia)? \d{1,2} [^\W\d]+ \d{4} r(?:\.|oku),?(?: \(?sygn\.(?: akt)?)? (?:P|K|SK|U|Kp|Ts|S) \d{1,3}/\d{2}", "yrok", "chwał", "ostanowieni"),
 )  # fmt: skip

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from lexveil.nlp.citations.continental import FILE_NUMBER_DE
+from lexveil.nlp.citations.continental import NUMBER_CNJ
+from lexveil.nlp.citations.german import FILE_NUMBER_DE
 from lexveil.nlp.letters import HAN
 from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
@@ -80,13 +81,31 @@ _HEAD = 3000
 # After a Chinese number that is cited: the kind of decision, or the next number of a list.
 _OF_ANOTHER = re.compile(r"\s?(?:[、,，]\s?[(〔\[]|(?:民事|刑事|行政|执行)?(?:判决|裁定|决定|调解)|等?一?案)")
 _ACT = re.compile(
-    r"\b(?:Regulation|Directive|Decision|Law|Act|Decree|Protocol|Convention|Ordinance|Circular)s?\b"
+    r"\b(?:Regulation|Directive|Decision|Law|Act|Decree|Protocol|Convention|Ordinance|Circular)s?\b|"
+    r"(?i:\b(?:règlement|reglamento|regolament|regulament|verord|rozporządz|direct|dirett|diretiv|richtlij|richtlin|dyrektyw|"
+    r"lois?\b|leye?s?\b|leis?\b|legg[ei]\b|d[eé]cret|ordonnance|ustaw|zakon|uredb|wet\b|portaria|resolução)|"
+    r"\b(?:d\. ?l(?:gs)?\.|d\. ?p\. ?r\.|d\. ?m\.|l\. ?n\.))"
 )
-# Spain cites a decision by the court's abbreviation, which belongs to no number of the own case.
-_CITED = re.compile(r"\b(?:S?STS|S?STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH)\b")
+# Spain and Italy cite a decision by the court's abbreviation, which belongs to no number of the own case.
+_CITED = re.compile(
+    r"\b(?:S?STS|S?STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH|Cass|Cons\. ?St|C\. ?cost|Corte cost)\b"
+)
 
 
-_SHAPES = (_FEDERAL, _GERMAN, _CHINESE, _PLAIN_ZH, _UK_CLAIM, _EU_DOMESTIC, _YEAR_SLASH, _ECHR, _COURT_FILE)
+_BRAZILIAN = re.compile(NUMBER_CNJ)
+
+_SHAPES = (
+    _BRAZILIAN,
+    _FEDERAL,
+    _GERMAN,
+    _CHINESE,
+    _PLAIN_ZH,
+    _UK_CLAIM,
+    _EU_DOMESTIC,
+    _YEAR_SLASH,
+    _ECHR,
+    _COURT_FILE,
+)
 _FEWEST_DIGITS = 3
 # A label that opens its line, or nearly so, belongs to a caption; within a sentence the number may be anybody's.
 _MOST_BEFORE_LABEL = 30
@@ -132,13 +151,13 @@ def _own_applications(text: str) -> Iterator[str]:
 
 
 def _first_of_each_shape(head: str) -> Iterator[str]:
-    for pattern in (_FEDERAL, _CHINESE, _COURT_FILE):
+    for pattern in (_BRAZILIAN, _FEDERAL, _CHINESE, _COURT_FILE):
         own = (
             match.group()
             for match in pattern.finditer(head)
             if not _OF_ANOTHER.match(head, match.end())
             and not _ACT.search(head, max(0, match.start() - 25), match.start())
-            and not _CITED.search(head, max(0, match.start() - 25), match.end())
+            and not _CITED.search(head, max(0, match.start() - 60), match.end())
         )
         yield from islice(own, 1)
 

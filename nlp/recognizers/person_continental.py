@@ -9,8 +9,11 @@ knows. At the beginning of a sentence, a word counts if a further name follows i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 
+from lexveil.nlp.citations import institutions
+from lexveil.nlp.citations.rule import Range, find_in_capitals, find_ranges
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.person import is_in_heading
@@ -41,7 +44,10 @@ _CUE = re.compile(
     r"świad(?:ek|ka|kowi|kiem)|oskarżon(?:y|ego|emu|ym|a|ej|ą)|pokrzywdzon(?:y|ego|emu|ym|a|ej|ą)|pow(?:ód|oda|odowi|odem|ódka|ódki|ódce|ódkę)|pozwan(?:y|ego|emu|ym|a|ej|ą)|wnioskodawc(?:a|y|ę|ą)|"
     r"getuige|verdachte|eiser(?:es)?|verweerder|verzoeker|gedaagde|slachtoffer|appellant|werknemer|"
     r"tužitelj(?:ica)?|tužilac|tužilja|tuženi(?:k|ca)?|okrivljen(?:i|a|og|om)|optužen(?:i|a|og|om)|oštećen(?:i|a|og|om)|svedok(?:inja)?|svjedok(?:inja)?|"
-    r"vittime|testigos|témoins|named|fils|fille|hijo|hija|figlio|figlia|filho|filha|syn|syna|córka|córki|zoon|dochter|sin|kći))[ ,:]{1,2}\Z"
+    r"vittime|testigos|témoins|named|fils|fille|hijo|hija|figlio|figlia|filho|filha|syn|syna|córka|córki|zoon|dochter|sin|kći|"
+    r"mère|père|frères?|sœurs?|grand-mère|grand-père|oncle|tante|cousine?|mari|femme|veuve|conjoints?|abuel[oa]|madre|padre|herman[oa]s?|tí[oa]|prim[oa]|espos[oa]s?|marido|mujer|viuda|"
+    r"fratell[oi]|sorell[ae]|nonn[oa]|zi[oa]|marito|moglie|coniugi|vedova|mãe|pai|irmãos?|irmãs?|avós?|avô|esposos|moeder|vader|broers?|zus(?:sen)?|opa|oma|oom|echtelieden|echtgenote?|weduwe|"
+    r"matk[aiąęo]|ojc(?:iec|a|u|em)|brat(?:a|u|em)?|bracia|siostr[ayąęo]|babci[aię]|dziad(?:ek|ka|kiem)|mąż|męża|żon[ayęą]|małżonkowie|majk[aeuo]|ot(?:ac|ca|cu|cem)|braća|sestr[aeuo]|bak[aeuo]|ded[aeu]|supru(?:g|ga|zi)))[ ,:]{1,2}(?:d[aeo]s? |van(?: de[rn]?)? |di |del(?:la)? )?\Z"
 )
 _NEVER = frozenset(
     """
@@ -64,11 +70,20 @@ _NEVER = frozenset(
     afdeling bestuursrechtspraak stato état estado państwo rzeczpospolita rzeczypospolitej polskiej francja francji generalny
     generale general général générale fiscal fiscalía generalitat junta comunidad autónoma autonoma
     ministerio público ministério algemene najwyższy wojewódzki okręgowy rejonowy apelacyjny administracyjny española español italiana
+    agravo agravos regimental apelação apelações embargos declaração infringentes recurso recursos extraordinário especial
+    ordinário correição parcial mandado segurança habeas corpus ação ações penais direta inconstitucionalidade reclamação
+    conflito competência enunciado enunciados orgânica complementar complementares distrital distritais estadual regimento
+    interno anexo capítulo título plenário pleno turma câmara militar cível criminal processo instrumento inciso incisos
+    incidente resolução portaria provimento nº instrução normativa relatório voto ementa dispositivo recurso revisión
+    revista uniformização jurisprudência licitações vigência superior
+    casación suplicación apelación demanda autos fundamento fundamentos antecedentes considerando resuelvo
     euro euros eur pln zł usd sa sarl sas srl spa bv nv sp z.o.o nif nie dni cif cpf cnpj rg oab pesel nip krs bsn siret rcs iban
     """.split()
 )
 # Of these, what is a surname after a first name.
 _ALSO_NAMES = frozenset("appel art corte cours general hof junta lei ley real sala sud".split())
+_NO_VOWEL = re.compile(r"[^aeiouyáàâãäéèêëíìîïóòôõöúùûüąęęóæøå\W\d_]+")
+_ROMAN = re.compile(r"(?=[IVXLC]{2})C{0,3}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})")
 _DOCUMENT_WORDS = frozenset(
     """
     le la les l un une des du de et ou mais donc or ni car il elle ils elles on nous vous ce cette ces son sa ses par pour dans sur
@@ -77,7 +92,7 @@ _DOCUMENT_WORDS = frozenset(
     que cuando como donde si no se al del en a
     il lo gli i uno e ma per con senza su tra fra secondo dopo prima contro presso suo sua questo questa che quando come dove se non al
     nel nella dal dalla
-    o os as um uma uns umas mas com sem sobre segundo após antes contra seu sua este esta isso quando como onde se não ao no na nos nas pelo pela
+    o os as um uma uns umas mas com sem sobre segundo após antes contra seu sua este esta isso quando como onde se não ao no na nos nas pelo pela do da dos das desta deste nº
     w z na do po od przez dla przed za nad pod przy oraz i a ale lub że jak kiedy jeżeli nie to ten ta te jego jej ich
     de het een en of maar dus want in op aan met zonder voor na bij tegen tussen volgens over uit van zijn haar hij zij deze dit die dat niet als wanneer
     u s sa iz od do po za na pri prema protiv između i ili ali da ne je su taj ta to ovaj ova
@@ -114,7 +129,7 @@ _COURT_BEFORE = re.compile(
 )
 # A finite verb after the first word of a sentence: that word is its subject.
 _VERB = re.compile(
-    r" (?:n['’]|s['’]|se |si |não |no |non |nie |się |je |nije )?(?:a|avait|est|était|ont|fut|conteste|soutient|demande|fait|expose|affirme|déclare|prétend|reproche|invoque|produit|sollicite|interjette|refuse|"
+    r" (?:n['’]|s['’]|se |si |não |no |non |nie |się |je |nije )?(?:a|avait|est|était|ont|fut|conteste|soutient|demande|fait|expose|affirme|déclare|prétend|reproche|invoque|produit|sollicite|interjette|refuse|doit|peut|veut|vient|prend|perd|rend|vend|\w{2,}[^aeo]it|\w{3,}(?:ait|aient|èrent)|"
     r"ha|han|había|fue|era|es|niega|alega|sostiene|solicita|afirma|manifiesta|interpone|recurre|\w{3,}ó|è|aveva|sono|deduce|chiede|contesta|lamenta|eccepisce|propone|"
     r"é|foi|tem|havia|sustenta|requer|\w{3,}ou|heeft|had|is|was|werd|stelt|betwist|verklaart|vordert|verzoekt|voert|jest|był|była|twierdzi|wnosi|zeznaje|\w{3,}(?:ił|iła|ał|ała|ył|yła)|"
     r"je|nije|tvrdi|navodi|traži|\w{3,}(?:io|ila|ao|ala)|\w{3,}(?:ил|ила|ал|ала|ет|ит)(?:ся|сь)?)(?![\w'’])"
@@ -129,21 +144,39 @@ class ContinentalPersonRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the names in `text`."""
+        bodies = sorted((*find_ranges(institutions.RULES, text), *find_in_capitals(institutions.RULES, text)))
+        starts = [start for start, _ in bodies]
         for run in _RUN.finditer(text):
             if _is_heading(text, run.start(), run.end()):
                 continue
-            yield from _find_names(text, run.start(), run.end())
+            within = bodies[max(0, bisect_left(starts, run.start()) - 1) : bisect_left(starts, run.end())]
+            for start, end in _cut(run.span(), within):
+                yield from _find_names(text, start, end)
+
+
+def _cut(whole: Range, bodies: Sequence[Range]) -> Iterator[Range]:
+    """Yield what the names of institutions leave of a range."""
+    start, end = whole
+    for first, last in bodies:
+        if first > start:
+            yield start, min(first, end)
+        start = max(start, last)
+    if start < end:
+        yield start, end
 
 
 def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
     """Yield the names in a run of capitalized words: it ends where a law begins, a title begins it anew."""
     begin: int | None = None
-    last = start
+    last, after_never = start, False
     opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
     for piece in _PIECE.finditer(text, start, end):
         word = piece.group().casefold().strip(".")
-        if word in _NEVER and not (word in _ALSO_NAMES and begin is not None):
-            break
+        if _is_never_a_name(piece.group(), word, begin):
+            yield from _judge(text, begin, last)
+            begin, after_never = None, True
+            last = piece.end()
+            continue
         first = piece.start() == start and opens and word in _DOCUMENT_WORDS
         known = begin is None and _is_known(text, piece, end) and not _is_cued(text, piece.start())
         if word in _TITLES or first or known:
@@ -152,7 +185,18 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
         elif begin is None:
             begin = piece.start()
         last = piece.end()
-    yield from _judge(text, begin, last)
+    # "Code Napoléon": one word after the beginning of a law's name belongs to it.
+    if not (after_never and begin is not None and len(_PIECE.findall(text, begin, last)) == 1):
+        yield from _judge(text, begin, last)
+
+
+def _is_never_a_name(shown: str, word: str, begin: int | None) -> bool:
+    """Return True for words of law, and for letters without a vowel and numbers: TST, XXI."""
+    if word in _NEVER:
+        return not (word in _ALSO_NAMES and begin is not None)
+    if not shown.isupper() or len(word) < 2:
+        return False
+    return _NO_VOWEL.fullmatch(word) is not None or (begin is None and _ROMAN.fullmatch(shown) is not None)
 
 
 def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
@@ -174,7 +218,7 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
 
 def _is_cued(text: str, start: int) -> bool:
     """Return True if a title or a role stands right before."""
-    return _CUE.search(text, max(0, start - 24), start) is not None
+    return _CUE.search(text, max(0, start - 32), start) is not None
 
 
 def _is_known(text: str, piece: re.Match[str], end: int) -> bool:

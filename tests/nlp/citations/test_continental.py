@@ -41,6 +41,34 @@ from tests.nlp.recognizers.marked import mark, normalize, unmark
         "volgens ⟦HR 12 maart 2010, ECLI:NL:HR:2010:BK1234⟧ is",
         "op grond van ⟦artikel 6:162 van het Burgerlijk Wetboek⟧ is",
         "op grond van ⟦artikel 237 Rv⟧ is",
+        # acts of the Union and numbers of its cases
+        "le ⟦règlement (UE) n° 1024/2013⟧ est",
+        "el ⟦Reglamento (UE) 2017/745⟧ rige",
+        "il ⟦Regolamento (CE) n. 593/2008 del Parlamento europeo e del Consiglio⟧ disciplina",
+        "de ⟦Verordening (EU) 2018/1725⟧ is",
+        "⟦rozporządzenie Parlamentu Europejskiego i Rady (UE) 2019/1150⟧ stosuje się",
+        "(⟦arrêt du 9 mars 2017, aff. C-342/15⟧)",
+        # statutes by number
+        "la ⟦Ley 12/2009, de 30 de octubre⟧, protege",
+        "el ⟦Real Decreto 557/2011, de 20 de abril⟧, y",
+        "il ⟦decreto legislativo 30 giugno 2003, n. 196⟧, e",
+        "il ⟦d.P.R. n. 602/1973⟧ e",
+        "a ⟦Lei nº 9.099/1995⟧ rege",
+        "A ⟦LEI Nº 10.406/2002⟧ REGE EM TODO O PAÍS",
+        "⟦Dz. U. z 2016 r. poz. 380⟧ zawiera",
+        # provisions
+        "⟦art. 7º, inciso XXIX, da Constituição Federal⟧ e",
+        "prema ⟦članu 262. Zakona o obveznim⟧ odnosima je to",
+        # decisions
+        "(⟦Cass. 1re civ., 4 mai 2012, n° 11-13.116⟧)",
+        "la ⟦décision n° 2011-131 QPC du 20 mai 2011⟧ dit",
+        "(⟦Cass. n. 18121/2016⟧)",
+        "(⟦Cass. pen., sez. V, 12 maggio 2015, n. 20101⟧)",
+        "la ⟦STS de 3 de junio de 2015 (rec. 2044/2013)⟧ dice",
+        "o ⟦REsp 1.498.617/MT⟧ da Turma e o ⟦HC 118.533/MS⟧ dizem",
+        "na ⟦Apelação n° 45-12.2013.7.08.0008/PA⟧ da",
+        "a ⟦Súmula 331 do TST⟧ e a ⟦Súmula Vinculante nº 14⟧ dizem",
+        "w ⟦wyroku z dnia 7 maja 2014 r., K 43/12⟧, że",
     ],
 )
 def test_citations(text: str) -> None:
