@@ -69,13 +69,15 @@ def export_model(workspace: Workspace, name: str | None, bundle: ServingBundle) 
         except ValueError:  # of another version, or damaged: all is written anew
             listed = ()
         standing = [one for one in listed if _stands(workspace, one)]
+        if tuple(standing) != listed:
+            bundle.write_listing(standing)  # first: what follows takes long, or fails on a full disk
         try:
             newest, refusal = _offer_newest(workspace, name, bundle, standing), None
         except TrainingRefusedError as error:
             newest, refusal = None, error
         earlier = [one for one in standing if newest is not None and one.id != newest.id]
         wanted = [] if newest is None else [newest, *earlier][:MOST_OFFERS]
-        if tuple(wanted) != listed:
+        if wanted != standing:
             bundle.write_listing(wanted)
     if newest is None:
         assert refusal is not None

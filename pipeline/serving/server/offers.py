@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,9 +179,20 @@ class ServingBundle:
             yield
 
     def write_listing(self, listed: Sequence[Listed]) -> None:
-        """Replace the listing, and delete the folders that it no longer names. The caller holds the lock."""
-        write_json(self.folder / LISTING, {"format": FORMAT, "offers": [asdict(one) for one in listed]})
+        """Replace the listing, and delete the folders that it no longer names. The caller holds the lock.
+
+        Raises:
+            OSError: it cannot be written. If an offer was to go, no offer stands until it can be: a full disk
+                must not keep an erased model in service.
+        """
         names = {one.id for one in listed}
+        try:
+            write_json(self.folder / LISTING, {"format": FORMAT, "offers": [asdict(one) for one in listed]})
+        except OSError:
+            with suppress(ValueError):
+                if not {one.id for one in self.list()} <= names:
+                    (self.folder / LISTING).unlink(missing_ok=True)
+            raise
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in names:
                 shutil.rmtree(path, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +93,23 @@ def test_it_follows_what_is_trained_and_what_is_erased(workspace: Workspace, bun
         "no model is served",
         "model linear-new",
     ]
+
+
+def test_a_full_disk_keeps_no_erased_model_in_service(workspace: Workspace, bundle: ServingBundle) -> None:
+    """Neither where the listing cannot be written, nor where the model after it cannot."""
+    add_model(workspace, "linear-old", "2001-01-01T00:00:00+00:00")
+    export_model(workspace, None, bundle)
+    erase(workspace, a_document(workspace))
+    for most in (0, 1000):  # bytes of a file
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+        try:
+            with pytest.raises(OSError):
+                export_model(workspace, None, bundle)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert not bundle.list()
+    assert export_model(workspace, None, bundle).model == "linear-old"
 
 
 def test_the_newest_that_is_not_marked_takes_over(workspace: Workspace, bundle: ServingBundle) -> None:

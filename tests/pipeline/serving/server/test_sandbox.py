@@ -118,7 +118,7 @@ def test_secrets_of_the_machine_cannot_be_read(attempt: Any, secret: Path) -> No
         ("list", str(secret.parent)),
         ("read", str(secret.parents[1] / "code" / "attempting.py")),
         ("read", f"/proc/{server}/environ"),
-        ("read", "/proc/self/../{server}/environ"),
+        ("read", f"/proc/self/../{server}/environ"),
         ("read", "/proc/1/environ"),
         ("read", "/etc/passwd"),
         ("list", str(Path.home())),
