@@ -8,4 +8,5 @@ SELECT format('CREATE ROLE endpoint LOGIN PASSWORD %L', :'password')
     WHERE :'password' <> '' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'endpoint') \gexec
 SELECT 'CREATE DATABASE endpoint OWNER endpoint' WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = 'endpoint')
     AND NOT EXISTS (SELECT FROM pg_database WHERE datname = 'endpoint') \gexec
-SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database WHERE NOT datistemplate \gexec
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database
+    WHERE datname IN ('endpoint', 'lexveil', 'postgres', 'prefect') \gexec

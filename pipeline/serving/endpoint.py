@@ -16,7 +16,7 @@ from lexveil.pipeline.serving.local_token import is_loopback
 from lexveil.pipeline.serving.server.access import ApiKeys, KeyTable, KeyUses
 from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.errors import DatabaseAwayError, RefusalError
-from lexveil.pipeline.serving.server.files import TABLES, KeyFile
+from lexveil.pipeline.serving.server.files import TABLES, KeyFile, hold_folder
 from lexveil.pipeline.serving.server.leakage import read_variations
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import ServingBundle
@@ -221,16 +221,21 @@ def _as_endpoint_errors() -> Generator[None, None, None]:
 def locate_state(workspace: Workspace) -> Path:
     """Return the folder of the endpoint's state where it lies now; nothing is created or moved."""
     state, former = workspace.endpoint / "state", workspace.local / "endpoint"
-    return former if (former / "signing.key").exists() and not state.exists() else state
+    return former if _is_to_be_moved(former, state) else state
+
+
+def _is_to_be_moved(former: Path, state: Path) -> bool:
+    return (former / "signing.key").exists() and not (state / "signing.key").exists()
 
 
 def prepare_folders(workspace: Workspace) -> tuple[Path, Path]:
     """Return the folders of the serving bundle and of the endpoint's state, beside a workspace's documents.
 
-    What an earlier version kept beside the master key is moved.
+    What an earlier version kept beside the master key is moved, its identity last: after a crash, the next
+    call moves the rest.
 
     Raises:
-        EndpointError: they cannot be created.
+        EndpointError: they cannot be created, or a server of the earlier version still uses its folder.
     """
     folder = workspace.endpoint
     bundle, state = folder / "bundle", folder / "state"
@@ -238,12 +243,12 @@ def prepare_folders(workspace: Workspace) -> tuple[Path, Path]:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         bundle.mkdir(exist_ok=True)
-        if (former / "signing.key").exists() and not state.exists():
-            state.mkdir(mode=0o700)
-            for path in former.iterdir():
-                if path not in (bundle, state) and path.name not in ("bundle", "extractors"):
-                    path.rename(state / path.name)
         state.mkdir(mode=0o700, exist_ok=True)
+        if _is_to_be_moved(former, state):
+            with hold_folder(former):
+                for path in sorted(former.iterdir(), key=lambda path: path.name == "signing.key"):
+                    if path not in (bundle, state) and path.name not in ("bundle", "extractors", "lock"):
+                        path.rename(state / path.name)
     except OSError:
         raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
     return bundle, state

@@ -188,12 +188,20 @@ def test_folders_that_are_no_bundle_or_state(lexveil: Lexveil, tmp_path: Path) -
     assert_refused(lexveil, tmp_path, "log", "verify", "--endpoint", nothing, says="not the folder")
 
 
-def test_what_was_kept_beside_the_master_key_is_moved(lexveil: Lexveil, tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_was_kept_beside_the_master_key_is_moved(killed: bool, lexveil: Lexveil, tmp_path: Path) -> None:
     workspace = Workspace.create_or_open(tmp_path / "w")
     _ = workspace.keys
     former = ServerState(workspace.protected / "endpoint")
     key = former.signing_key.private_bytes_raw()
     ApiKeys(former.api_keys).issue("office")
+    with former.lock():  # a server of the earlier version still runs
+        says = "another endpoint serves"
+        assert_refused(lexveil, tmp_path / "labels", "serve", "--new-api-key", "court", "-w", "w", says=says)
+    if killed:  # an earlier command was, after it moved one file
+        moved = workspace.root / "endpoint" / "state" / "api-keys.json"
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        (former.folder / "api-keys.json").rename(moved)
     assert lexveil("serve", "--new-api-key", "court", "-w", "w").code == 0
     state = ServerState(workspace.root / "endpoint" / "state")
     assert state.signing_key.private_bytes_raw() == key
