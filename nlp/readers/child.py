@@ -11,6 +11,7 @@ again with every document and every record. Expired, it ends the process, also i
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import resource
@@ -26,6 +27,7 @@ from typing import Any, BinaryIO
 
 from lexveil.nlp.readers import documents, records
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.walk import Begin, Place
 
 LENGTH = struct.Struct("<Q")
 BEGUN, ITEMS, END, REFUSED = b"B", b"I", b"E", b"R"
@@ -36,19 +38,13 @@ _MOST_KEPT = 4
 _FRAME_BYTES = 1 << 18
 _ORPHAN_CHECK_SECONDS = 1.0
 
-Begin = Callable[[int], None]
+
+def _read_documents(begin: Begin, path: Path, limits: Limits, *again: Any) -> Iterator[object]:
+    return documents.read_documents(path, limits, begin, *again)
 
 
-def _read_documents(
-    begin: Begin, path: Path, limits: Limits, refused: Mapping[int, Reason]
-) -> Iterator[object]:
-    return documents.read_documents(path, limits, begin, refused)
-
-
-def _read_content(
-    begin: Begin, name: str, data: bytes, limits: Limits, refused: Mapping[int, Reason]
-) -> Iterator[object]:
-    return documents.read_content_documents(name, data, limits, begin, refused)
+def _read_content(begin: Begin, name: str, data: bytes, limits: Limits, *again: Any) -> Iterator[object]:
+    return documents.read_content_documents(name, data, limits, begin, *again)
 
 
 def _read_whole(begin: Begin, path: Path, limits: Limits) -> Iterator[object]:
@@ -174,10 +170,10 @@ class _Answer:
     def _restart_timer(self) -> None:
         signal.setitimer(signal.ITIMER_PROF, self._seconds)
 
-    def _begin(self, number: int) -> None:
+    def _begin(self, place: Place) -> None:
         self._restart_timer()
         self._flush()
-        self.send(BEGUN, str(number).encode())
+        self.send(BEGUN, json.dumps(place).encode())
 
     def _add(self, item: object) -> bool:
         """Add what was yielded to the frame; return False if no more is wanted."""

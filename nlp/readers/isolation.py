@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import io
+import json
 import os
 import pickle
 import select
@@ -29,13 +30,12 @@ from typing import Any, cast
 
 from lexveil.nlp.readers.child import BEGUN, END, ITEMS, LENGTH, NEXT, REFUSED, STOP
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
-from lexveil.nlp.readers.documents import Reading
 from lexveil.nlp.readers.records import Record, Slice
+from lexveil.nlp.readers.walk import Place, Reading
 
 _CLOCK_FACTOR = 10
 _MOST_DEATHS = 100
-"""How often the process may die over one file before the rest of the file is given up: each time, what comes
-before is read again."""
+"""How often the process may die over one file before the rest of the file is given up."""
 _MOST_MISSES = 4
 """How many records in a row may end the process before the rest of their slice is given up."""
 _RECORDS_PER_FRAME = 64
@@ -49,7 +49,7 @@ _ENVIRONMENT_PREFIXES = ("PYTHON", "LC_", "TESS", "OMP_", "COV_")
 _DATA = {
     ("lexveil.nlp.readers.contract", "Reason"),
     ("lexveil.nlp.readers.contract", "Note"),
-    ("lexveil.nlp.readers.documents", "Reading"),
+    ("lexveil.nlp.readers.walk", "Reading"),
     ("lexveil.nlp.readers.records", "Slice"),
     ("datetime", "date"),
     ("datetime", "datetime"),
@@ -142,22 +142,27 @@ def read_slice(
 
 
 def _read_readings(call: str, what: tuple[Any, ...], limits: Limits) -> Iterator[Reading]:
-    refused: dict[int, Reason] = {}
-    given = 0
+    refused: dict[tuple[int, ...], Reason] = {}
+    start = Place()
+    given = skipped = 0
     while True:
         try:
-            with closing(_call(call, (*what, limits, refused), limits)) as readings:
-                for number, reading in enumerate(readings):
+            with closing(_call(call, (*what, limits, refused, start), limits)) as readings:
+                for number, reading in enumerate(readings, skipped):
                     if number == given:
                         given += 1
                         yield cast(Reading, reading)
             return
         except _DiedError as died:
-            # It dies again where nothing was begun, as while the members of an archive are listed.
-            if died.begun in refused or died.begun == 0 or len(refused) >= _MOST_DEATHS:
+            path = died.place.path
+            # It dies over what contains the rest, or again, as while the members of an archive are listed.
+            contains_rest = not path or path == start.path[: len(path)] != start.path
+            if contains_rest or path in refused or len(refused) >= _MOST_DEATHS:
                 yield Reading("" if not given else "rest", reason=died.reason)
                 return
-            refused[died.begun] = died.reason
+            refused[path] = died.reason
+            if died.start.is_start:
+                start, skipped = died.start, skipped + died.given
         except UnreadableError as error:
             yield Reading("" if not given else "rest", reason=error.reason)
             return
@@ -167,12 +172,16 @@ class _DiedError(UnreadableError):
     """The process died, or had to be given up.
 
     Attributes:
-        begun: Number of the document that it read.
+        place: Where it was.
+        start: Where another one may begin.
+        given: How much it had given before that place.
     """
 
-    def __init__(self, reason: Reason, begun: int) -> None:
+    def __init__(self, reason: Reason, place: Place, start: Place, given: int) -> None:
         super().__init__(reason)
-        self.begun = begun
+        self.place = place
+        self.start = start
+        self.given = given
 
 
 class _DataUnpickler(pickle.Unpickler):
@@ -233,15 +242,19 @@ class _Process:
         """
         self._calls += 1
         self.is_ready = False
-        begun = 0
+        place = start = Place()
+        given = given_before = 0
         try:
             self._send(pickle.dumps((name, arguments, limits, most)))
             while True:
                 kind, content = self._receive(limits.max_seconds * _CLOCK_FACTOR)
                 if kind == BEGUN:
-                    begun = int(content)
+                    place = _read_place(content)
+                    start, given_before = (place, given) if place.is_start else (start, given_before)
                 elif kind == ITEMS:
-                    yield from _unpack(content)
+                    for item in _unpack(content):
+                        given += 1
+                        yield item
                     self._write(NEXT)
                 else:
                     break
@@ -251,11 +264,13 @@ class _Process:
             raise
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
             reason = self._bury(isinstance(error, TimeoutError))
-            raise _DiedError(reason, begun) from None
+            raise _DiedError(reason, place, start, given_before) from None
         if kind == REFUSED:
             reason = Reason(content.decode())
             self.is_ready = reason is not Reason.over_memory
-            raise UnreadableError(reason) if self.is_ready else _DiedError(reason, begun)
+            if self.is_ready:
+                raise UnreadableError(reason)
+            raise _DiedError(reason, place, start, given_before)
 
     def kill(self) -> None:
         """End the process, and the programs that it has started."""
@@ -316,6 +331,19 @@ class _Process:
                 raise EOFError
             content += piece
         return content
+
+
+def _read_place(content: bytes | bytearray) -> Place:
+    """Return the place that the process has told.
+
+    Raises:
+        ValueError: It is none.
+    """
+    match json.loads(content):
+        case [list(path), int(documents), int(size), bool(is_start)]:
+            return Place(tuple(int(number) for number in cast("list[Any]", path)), documents, size, is_start)
+        case _:
+            raise ValueError
 
 
 def _unpack(content: bytes | bytearray) -> Iterator[object]:

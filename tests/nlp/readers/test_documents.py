@@ -11,7 +11,8 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-from lexveil.nlp.readers import Limits, Note, Reading, Reason, read_documents
+from lexveil.nlp.readers import Limits, Note, Reading, Reason, read_content_documents, read_documents
+from lexveil.nlp.readers.walk import Place
 
 
 def mail(body: str, *attached: tuple[str, bytes] | EmailMessage) -> EmailMessage:
@@ -90,12 +91,39 @@ def test_bounds(listed: Callable[..., list[Reading]]) -> None:
 def test_what_is_refused_beforehand_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "m.eml"
     path.write_bytes(bytes(mail("m", ("a.txt", b"first"), ("b.txt", b"second"))))
-    begun: list[int] = []
-    found = list(read_documents(path, None, begun.append, {1: Reason.crashed}))
-    assert begun == [0, 2]
+    found = list(read_documents(path, None, refused={(0,): Reason.crashed}))
     assert [reading.reason for reading in found] == [None, Reason.crashed, None]
     assert found[0].text is not None
     assert "[attachment not read: crashed]" in found[0].text
+
+
+def test_a_walk_begins_where_another_one_broke_off() -> None:
+    """Wherever that was, nothing is missing, nothing comes twice, and nothing before it is read again."""
+    inner = zip_files({"a.txt": b"One.", "b.zip": zip_files({"c.txt": b"Two.", ".d": b"x"}), "e.txt": b"x"})
+    letter = bytes(mail("m", ("a.txt", b"first"), ("b.zip", inner)))
+    folder = {"a.txt": b"Three.", "m.eml": letter, "b.zip": inner, "p.pdf": portfolio({"f.txt": b"Four."})}
+    data = zip_files({**folder, "a.bin": b"?", "z.txt": b"Five."})
+    found: list[Reading] = []
+    starts: list[tuple[Place, int]] = []
+    every: list[Place] = []
+
+    def begin(place: Place) -> None:
+        every.append(place)
+        if place.is_start:
+            starts.append((place, len(found)))
+
+    found += read_content_documents("a.zip", data, begin=lambda place: None)
+    whole, found = found, []
+    for reading in read_content_documents("a.zip", data, begin=begin):
+        found.append(reading)
+    assert found == whole
+    assert len({place.path for place, _ in starts}) > 8
+    assert max(len(place.path) for place, _ in starts) == 3
+    for start, given in starts:
+        again: list[Place] = []
+        rest = list(read_content_documents("a.zip", data, begin=again.append, start=start))
+        assert rest == whole[given:]
+        assert again[len(start.path) :] == every[every.index(start) :]  # after what contains it
 
 
 def test_what_a_container_without_text_holds_is_one_unit(listed: Callable[..., list[Reading]]) -> None:
