@@ -168,9 +168,14 @@ class Workspace(WorkspacePaths):
 
 def _locate(location: str | Path) -> Path:
     try:
-        return storage.locate(location)
+        root = storage.locate(location)
+        if not storage.is_remote(root):
+            str(root).encode()  # its databases and tables take no other path
     except storage.UnknownStorageError as error:
         raise WorkspaceError(str(error)) from None
+    except UnicodeEncodeError:
+        raise WorkspaceError("the path of the workspace is not UTF-8; name another with -w") from None
+    return root
 
 
 def _refuse_read_only(root: Path) -> None:

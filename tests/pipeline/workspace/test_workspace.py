@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import pickle
 import re
 import signal
@@ -455,4 +456,14 @@ def test_a_full_disk_keeps_no_half_of_a_file(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """It was an internal error, after a part had been written."""
+    path = tmp_path / os.fsdecode(b"kl\xe4ger")
+    for begin in (Workspace.create_or_open, Workspace.open):
+        with pytest.raises(WorkspaceError, match="UTF-8") as refused:
+            begin(path)
+        assert str(refused.value).isprintable()
     assert list(tmp_path.iterdir()) == []
