@@ -11,6 +11,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+_FLAGS = ("flags", "Features")  # on x86 and on ARM
+_INSTRUCTION_SETS = (
+    "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni",
+    "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512ifma", "avx512_vnni", "avx512_bf16", "avx512_fp16",
+    "amx_tile", "amx_int8", "amx_bf16", "amx_fp16",
+    "aes", "vaes", "vpclmulqdq", "sha_ni", "rdrand",
+    "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2", "sha2",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -54,16 +63,25 @@ class Outcome:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores this process may use, memory, system load, Python."""
-    cpu = [line for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")]
+    """Processor, its instruction sets, cores this process may use, memory, system load, Python."""
+    information = _read("/proc/cpuinfo")
+    cpu = [line for line in information.splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": cpu[0].partition(":")[2].strip() if cpu else platform.machine(),
+        "instruction_sets": instruction_sets(information),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(memory / 2**30, 1),
         "load_1min": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
     }
+
+
+def instruction_sets(information: str) -> list[str]:
+    """Those instruction sets that kernels of matrices and ciphers choose by, of the text of /proc/cpuinfo."""
+    lines = [line for line in information.splitlines() if line.partition(":")[0].strip() in _FLAGS]
+    known = set(lines[0].partition(":")[2].split()) if lines else set[str]()
+    return [name for name in _INSTRUCTION_SETS if name in known]
 
 
 def figure_lines(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -7,10 +7,6 @@ flow sealed. The request of a run is stored in the workspace, under the protecte
 
 from __future__ import annotations
 
-import functools
-import subprocess
-import threading
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -20,9 +16,9 @@ from lexveil.flows.runners.tasks import check_runner, shard_tasks  # isort: skip
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.settings import PREFECT_API_URL
 
 from lexveil.flows.actions import exclusive_action
+from lexveil.flows.prefect_server import use_own_server
 from lexveil.flows.runners.pool import with_progress
 from lexveil.pipeline.logs import seal_errors
 from lexveil.pipeline.records import Progress
@@ -31,8 +27,6 @@ from lexveil.pipeline.workspace.runs import read_run
 from lexveil.pipeline.workspace.workspace import Workspace
 
 T = TypeVar("T")
-_SERVER_CHECK_SECONDS = 0.05
-_guards: list[subprocess.Popen[bytes]] = []
 # The listener of the run in this process: an argument of the flow would be recorded by Prefect.
 _listener: ContextVar[Progress | None] = ContextVar("lexveil_progress", default=None)
 
@@ -49,8 +43,7 @@ def run(workspace: Workspace, run_id: str, progress: Progress | None = None) -> 
         LexveilError: The run failed.
     """
     check_runner(read_request(workspace, run_id).settings)
-    if not PREFECT_API_URL.value():
-        _stop_server_with_this_process()
+    use_own_server()
     token = _listener.set(progress)
     try:
         main_job(workspace.url, run_id)
@@ -100,24 +93,3 @@ def run_as_task(stage: str, work: Callable[[], T]) -> T:
 
 def _ignore(stage: str, done: int, total: int, documents: int = 0) -> None:
     del stage, done, total, documents
-
-
-@functools.cache
-def _stop_server_with_this_process() -> None:
-    """Make the ephemeral server end with this process: after kill -9 it would otherwise run forever."""
-    from prefect.server.api.server import SubprocessASGIServer
-
-    server = SubprocessASGIServer()  # the one that every client in this process uses
-
-    def start_guard() -> None:
-        while server.server_process is None:
-            time.sleep(_SERVER_CHECK_SECONDS)
-        # The shell reads until the system closes our end of the pipe, however this process ends.
-        command = ["sh", "-c", 'read -r _; kill "$0"', str(server.server_process.pid)]
-        _guards.append(
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-            )
-        )
-
-    threading.Thread(target=start_guard, daemon=True).start()

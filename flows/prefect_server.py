@@ -1,0 +1,98 @@
+"""The Prefect server of a run without PREFECT_API_URL: it ends with this process, however this process ends.
+
+Prefect would start the same server at a flow's first request, but import all of it into this process first,
+which takes seconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+from prefect import __module_path__
+from prefect.context import refresh_global_settings_context
+from prefect.settings import PREFECT_API_URL, get_current_settings
+
+from lexveil.pipeline.errors import WorkspaceError
+
+_APP = "prefect.server.api.server:create_app"
+# As Prefect sets them for its temporary server: without pages, and with the services that record task runs.
+_EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+_CHECK_SECONDS = 0.1
+_START_SECONDS = 180  # on a busy machine, and with tables to make
+_STOP_SECONDS = 5
+_MAX_STARTS = 5  # another process may take the port before the server does
+
+
+def use_own_server() -> None:
+    """Start a server for this process and have Prefect use it, unless the user has named one.
+
+    Raises:
+        WorkspaceError: It does not start.
+    """
+    if not PREFECT_API_URL.value():
+        os.environ["PREFECT_API_URL"] = _start_server()
+        refresh_global_settings_context()  # for all threads, also those that Prefect has started
+
+
+@functools.cache
+def _start_server() -> str:
+    """Start a server and return the address of its API."""
+    until = time.monotonic() + _START_SECONDS
+    for _ in range(_MAX_STARTS):
+        port = _find_free_port()
+        server = _start_process(port)
+        url = f"http://127.0.0.1:{port}/api"
+        while server.poll() is None and time.monotonic() < until:
+            if _answers(url):
+                return url
+            time.sleep(_CHECK_SECONDS)
+    raise WorkspaceError("Prefect's server does not start")
+
+
+def _start_process(port: int) -> subprocess.Popen[bytes]:
+    # No code of the working folder may run: neither Python nor uvicorn gets it as its path.
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(__module_path__.parent), "--factory", _APP]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    environment = {**os.environ, **_EPHEMERAL, **settings, "PYTHONSAFEPATH": "1"}
+    server = subprocess.Popen([*command, *options], env=environment)
+    # The shell reads until the system closes our end of the pipe, also after kill -9 of this process.
+    guard = subprocess.Popen(
+        ["sh", "-c", 'read -r _; kill "$0"', str(server.pid)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    atexit.register(_stop_process, server, guard)
+    return server
+
+
+def _stop_process(server: subprocess.Popen[bytes], guard: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+    guard.kill()  # before it could signal another process that has got the server's id
+    guard.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

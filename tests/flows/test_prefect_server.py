@@ -1,0 +1,65 @@
+"""The server of a run that names none: a process of its own, gone with the process that started it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command
+from tests.deadlines import wait_until
+
+SCRIPT = """
+import json, os, signal, sys
+from lexveil.flows.prefect_server import use_own_server
+from prefect.client.orchestration import get_client
+
+use_own_server()
+use_own_server()
+with get_client(sync_client=True) as client:
+    answered = client.api_healthcheck() is None
+task = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
+facts = {
+    "answered": answered,
+    "url": os.environ["PREFECT_API_URL"],
+    "children": [int(pid) for pid in open(task).read().split()],
+    "imported": "prefect.server.api.server" in sys.modules,
+}
+print(json.dumps(facts), flush=True)
+if sys.argv[1] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("end", ["killed", "ended"])
+def test_the_server_is_another_process_and_ends_with_this_one(
+    end: str, tmp_path: Path, command_in: Callable[[Path], Command]
+) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = command_in(tmp_path).run_script(tmp_path / "script.py", end)
+    assert done.returncode == (-signal.SIGKILL if end == "killed" else 0), done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["answered"], facts["imported"]) == (True, False)
+    assert facts["url"].startswith("http://127.0.0.1:")
+    assert len(facts["children"]) == 2  # the server, and the shell that watches over it
+    wait_until(lambda: not any(map(is_running, facts["children"])))
+
+
+def test_a_server_that_is_named_is_used(tmp_path: Path, command_in: Callable[[Path], Command]) -> None:
+    (tmp_path / "script.py").write_text(
+        "import os\nfrom lexveil.flows.prefect_server import use_own_server\nuse_own_server()\n"
+        "print(os.environ['PREFECT_API_URL'])"
+    )
+    named = "http://127.0.0.1:9/api"
+    done = command_in(tmp_path).run_script(tmp_path / "script.py", PREFECT_API_URL=named)
+    assert done.stdout.strip() == named, done.stderr
