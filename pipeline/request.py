@@ -102,6 +102,10 @@ def _check_request(
     find_removed(known, items, sources, settings.ingest)
     if settings.master_key_file is None or settings.master_key_file.exists():
         load_given_key(settings)  # a file that is missing is created with the workspace
+    if settings.mask.own_rules:
+        from lexveil.pipeline.masking.detector import check_own_rules
+
+        check_own_rules(settings.mask)
     if settings.train.device == "cuda":
         from lexveil.pipeline.training.fit import choose_device  # heavy, so only where it may refuse
 

@@ -39,6 +39,7 @@ from lexveil.nlp.encoders.config import (
 from lexveil.nlp.entities.roles import ROLES
 from lexveil.nlp.entity_types import ENTITY_TYPES
 from lexveil.nlp.masking.policy import Action, Dates, Policy, PolicyError, Preset, build_policy
+from lexveil.nlp.recognizers.own_rules import OwnRules
 from lexveil.pipeline.errors import SettingsError
 from lexveil.privacy.he.parameters import Profile
 
@@ -53,7 +54,9 @@ NO_SETTINGS = frozenset(
 # Kubernetes and Docker set these for a service whose name begins with "lexveil".
 _LINK = re.compile(r"LEXVEIL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
 _BAD_LIST = "lexveil_bad_list"
-_LATER_MASK_SETTINGS = ("language",)
+OWN_RULES = ("recognizers", "recognizer_files", "foreign_types", "deny", "allow")
+"""Settings of `[mask]` that are recorded by a digest alone: they name people, files and code."""
+_LATER_MASK_SETTINGS = ("language", *OWN_RULES)
 DETECTORS = ("default", "light", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
 PostgresUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")]
@@ -107,6 +110,14 @@ class MaskSettings(_Section):
     types: dict[EntityType, Action] = {}  # actions by entity type; they override direct and quasi
     roles: dict[str, Action] = {}  # actions by role in the case; they override the type
     dates: Dates = "year"  # what a generalized date keeps
+    # Recognizers of your own: "package.module:Class", "path/file.py:Class", or the name of an entry point of
+    # the group lexveil.recognizers
+    recognizers: tuple[str, ...] = ()
+    recognizer_files: tuple[Path, ...] = ()  # YAML files of Presidio's recognizers
+    # Types of your recognizers that Lexveil does not have, and the type that each counts as
+    foreign_types: dict[str, EntityType] = {}
+    deny: dict[EntityType, tuple[str, ...]] = Field(default={}, repr=False)  # strings always masked, by type
+    allow: tuple[str, ...] = Field(default=(), repr=False)  # strings never masked
 
     @model_serializer(mode="wrap")
     def _leave_out(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -120,6 +131,17 @@ class MaskSettings(_Section):
     def sensitivity(self) -> Literal["balanced", "strict"]:
         """Operating point of the detector."""
         return "strict" if self.preset == "strict" else "balanced"
+
+    @property
+    def own_rules(self) -> OwnRules:
+        """Recognizers and lists of the office."""
+        return OwnRules(
+            self.recognizers,
+            tuple(map(str, self.recognizer_files)),
+            tuple(sorted(self.foreign_types.items())),
+            tuple(sorted((kind, tuple(sorted(strings))) for kind, strings in self.deny.items())),
+            tuple(sorted(self.allow)),
+        )
 
     @property
     def policy(self) -> Policy:
@@ -142,7 +164,16 @@ class MaskSettings(_Section):
         if self.language is not None and self.language not in LANGUAGES:
             reason = f"language: none of {', '.join(sorted(LANGUAGES))}"
             raise PydanticCustomError(_REFUSED, "{reason}", {"reason": reason})
+        _check_lists(self.deny, self.allow)
         return self
+
+
+def _check_lists(deny: Mapping[str, Sequence[str]], allow: Sequence[str]) -> None:
+    denied = [string for strings in deny.values() for string in strings]
+    if any(sum(c.isalnum() for c in string) < 2 for string in (*denied, *allow)):
+        raise PydanticCustomError(_REFUSED, "deny, allow: a string has fewer than two letters or digits")
+    if {" ".join(string.split()) for string in denied} & {" ".join(string.split()) for string in allow}:
+        raise PydanticCustomError(_REFUSED, "deny, allow: a string is in both")
 
 
 def _read_labels(value: object) -> object:

@@ -18,15 +18,17 @@ from lexveil.nlp.citations import citations
 from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.detection.casing import capitalize_lower_passages
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
+from lexveil.nlp.detection.lists import StringLists
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
 from lexveil.nlp.detection.people import drop_contradicted, retype_people
 from lexveil.nlp.detection.propagation import drop_implausible, propagate
 from lexveil.nlp.detection.windows import split_windows
+from lexveil.nlp.recognizers.own_rules import NO_RULES, OwnRules, compute_rules_digest
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import NormalizedText, Span
 
 if TYPE_CHECKING:
-    from presidio_analyzer import RecognizerResult
+    from presidio_analyzer import EntityRecognizer, RecognizerResult
     from presidio_analyzer.nlp_engine import NlpArtifacts
 
     from lexveil.nlp.taggers.contract import Sensitivity, Tagger
@@ -77,34 +79,44 @@ class Detector:
     It is expensive to load; `Detector.load` keeps one per process.
     """
 
-    def __init__(self, *taggers: Tagger) -> None:
+    def __init__(self, *taggers: Tagger, own: OwnRules = NO_RULES) -> None:
         """Combine the rules with the learned detectors `taggers`.
 
         Args:
             taggers: learned detectors; a text is read by the first that knows its language.
+            own: rules of the office.
+
+        Raises:
+            lexveil.nlp.recognizers.own_rules.OwnRulesError: they cannot be used.
         """
         from lexveil.nlp.recognizers.engine import build_analyzer, taggers_by_language
 
         self._taggers = taggers_by_language(taggers)
-        self._analyzer = build_analyzer(self._taggers)
+        self._analyzer = build_analyzer(self._taggers, _load_own(own))
+        self._lists = StringLists(own)
         self._served = _COVERED_BY_RULES.union(self._taggers) if taggers else SERVED_LANGUAGES
         self._any_language = any(tagger.languages is None for tagger in taggers)
         self._insists = any(tagger.insists for tagger in taggers)
 
     @classmethod
-    def load(cls, model: str = DEFAULT_MODEL, sensitivity: Sensitivity = "balanced") -> Detector:
+    def load(
+        cls, model: str = DEFAULT_MODEL, sensitivity: Sensitivity = "balanced", own: OwnRules = NO_RULES
+    ) -> Detector:
         """Return the process's detector of this kind.
 
         Args:
             model: "light", "default", "rules" (no learned detector), or the path of a local
                 token-classification folder.
             sensitivity: the operating point of the learned detector.
+            own: rules of the office.
 
         Raises:
             ValueError: the sensitivity does not exist.
+            lexveil.nlp.recognizers.own_rules.OwnRulesError: the rules of the office cannot be used.
             lexveil.nlp.taggers.contract.TaggerError: the learned detector cannot be used.
         """
-        return _load(model, sensitivity)
+        # A file of rules may have changed since this process has loaded it.
+        return _load(model, sensitivity, own, compute_rules_digest(own) if own else "")
 
     def detect(self, text: str) -> list[Span]:
         """Return sorted, non-overlapping spans in characters of `text`, which may have any length."""
@@ -146,7 +158,7 @@ class Detector:
             found[part.document].update(spans)
         return [
             Detection(
-                tuple(_settle_document(document, capitals, spans, self._insists, names)),
+                tuple(_settle_document(document, capitals, spans, self._insists, self._lists, names)),
                 language,
                 self._serves(language),
             )
@@ -183,10 +195,19 @@ class Detector:
 
 
 @lru_cache(maxsize=4)
-def _load(model: str, sensitivity: Sensitivity) -> Detector:
+def _load(model: str, sensitivity: Sensitivity, own: OwnRules, digest: str) -> Detector:
+    del digest
     from lexveil.nlp.taggers import load_taggers
 
-    return Detector(*(() if model == RULES_ONLY else load_taggers(model, sensitivity)))
+    return Detector(*(() if model == RULES_ONLY else load_taggers(model, sensitivity)), own=own)
+
+
+def _load_own(own: OwnRules) -> list[EntityRecognizer]:
+    if not own.recognizers and not own.files:
+        return []
+    from lexveil.nlp.recognizers.own_recognizers import load_recognizers
+
+    return load_recognizers(own)
 
 
 def _blank_long_runs(document: NormalizedText) -> NormalizedText:
@@ -219,6 +240,7 @@ def _settle_document(
     cased: str,
     found: Iterable[Span],
     insists: bool,
+    lists: StringLists,
     known: Iterable[KnownName],
 ) -> list[Span]:
     """Combine the findings of all windows to the spans of the document, in original characters.
@@ -228,6 +250,7 @@ def _settle_document(
         cased: the same with capitals where a passage has none.
         found: the findings.
         insists: findings of the learned detector stay even if the document contradicts them.
+        lists: strings that are always masked, and never.
         known: further names that are looked for.
     """
     from lexveil.nlp.recognizers.case_number import find_own_numbers
@@ -238,8 +261,13 @@ def _settle_document(
     likely = drop_touching(_select_plausible(cased, found, insists), law)
     first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])
     first = resolve_overlaps(text, retype_people(cased, first, text))
-    spans = resolve_overlaps(text, [*first, *drop_touching(propagate(cased, first, known), law)])
-    return [_to_original(document, span) for span in spans]
+    masked, _ = lists.split_allowed(text, first)
+    seen = {(span.start, span.end, span.type) for span in first}
+    repeated = [
+        span for span in propagate(cased, masked, known) if (span.start, span.end, span.type) not in seen
+    ]
+    spans = resolve_overlaps(text, [*first, *drop_touching(repeated, law)])
+    return [_to_original(document, span) for span in lists.settle(text, spans)]
 
 
 def _select_plausible(text: str, found: Iterable[Span], insists: bool) -> list[Span]:

@@ -10,6 +10,7 @@ from lexveil.nlp.masking.evidence import find_unsupported
 from lexveil.nlp.masking.generalize import generalize
 from lexveil.nlp.masking.policy import Action, Policy, decide_action
 from lexveil.nlp.masking.scope import DocumentNames, Scope
+from lexveil.nlp.recognizers.scores import ALLOWED
 from lexveil.nlp.text import Span
 
 Range = tuple[int, int]
@@ -135,7 +136,7 @@ def mask_text(
         mention = read_mention(text, span)
         entity = aliases[position] if position in aliases else scope.entity(mention)
         role = scope.role(entity)
-        action = decide_action(policy, span, role, span not in unsupported)
+        action = decide_action(policy, _withdraw(span, mention, scope, entity), role, span not in unsupported)
         if action == "keep":
             kept.append(KeptSpan(span, role))
             continue
@@ -156,6 +157,13 @@ def mask_text(
         last_end = span.end
     pieces.append(text[last_end:])
     return MaskedText("".join(pieces), tuple(replacements), tuple(kept))
+
+
+def _withdraw(span: Span, mention: Mention, scope: Scope, entity: int) -> Span:
+    """Return a span of a string that is never masked as any other if it is a part of a longer name."""
+    if span.recognizer != ALLOWED or len(mention.words) >= len(scope.canonical(entity).words):
+        return span
+    return replace(span, recognizer="")
 
 
 def _choose_text(

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from lexveil.nlp.entities.roles import ROLE_TYPES, ROLES, role_applies
 from lexveil.nlp.entity_types import DIRECT_TYPES, ENTITY_TYPES, GENERALIZED_TYPES, SURROGATE_TYPES
+from lexveil.nlp.recognizers.scores import ALLOWED, DENIED
 from lexveil.nlp.text import Span
 
 Action = Literal["keep", "token", "surrogate", "generalise"]
@@ -125,8 +126,9 @@ def build_policy(
 def decide_action(policy: Policy, span: Span, role: str = "", supported: bool = True) -> Action:
     """Return the action for one span. Pure: equal arguments always give the same action.
 
-    A span that a reviewer added is never kept, whatever the policy says about its type or role, and neither
-    is one of a type other than PERSON that nothing but a model's guess supports: it may be a person.
+    A span that a reviewer added or the office always wants masked is never kept, whatever the policy says
+    about its type or role, and neither is one of a type other than PERSON that nothing but a model's guess
+    supports: it may be a person. A span of a string that the office never wants masked is always kept.
 
     Args:
         policy: the policy.
@@ -135,7 +137,9 @@ def decide_action(policy: Policy, span: Span, role: str = "", supported: bool = 
         supported: something besides a model shows the span's type (`evidence.find_unsupported`).
     """
     action = _find_role_action(policy, span, role) or _find_type_action(policy, span.type)
-    doubtful = span.recognizer == REVIEWER or not (supported or span.type == "PERSON")
+    if span.recognizer == ALLOWED:
+        return "keep"
+    doubtful = span.recognizer in (REVIEWER, DENIED) or not (supported or span.type == "PERSON")
     return "token" if action == "keep" and doubtful else action
 
 

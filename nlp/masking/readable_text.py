@@ -6,6 +6,7 @@ from bisect import bisect_right
 
 from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import MaskedText, Range
+from lexveil.nlp.recognizers.scores import ALLOWED
 from lexveil.nlp.text import NormalizedText
 
 CUT = "\x1f"
@@ -53,6 +54,13 @@ class ReadableText:
         piece = bisect_right(self._sources, start) - 1
         shift = self._starts[piece] - self._sources[piece]
         return list(fold_words(self._text[start + shift : end + shift]))
+
+    def is_allowed(self, start: int, end: int) -> bool:
+        """Return True if a range of the original is within a string that the office never wants masked."""
+        return any(
+            kept.span.recognizer == ALLOWED and kept.span.start <= start and end <= kept.span.end
+            for kept in self._kept
+        )
 
     def is_kept(self, start: int, end: int, kind: str) -> bool:
         """Return True if a range of the original is within a span that the policy keeps.

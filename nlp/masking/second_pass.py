@@ -118,8 +118,9 @@ class SecondPass:
         for recognizer in _load_certain_rules():
             for span in recognizer.find(text):
                 certain = span.score >= _CERTAIN_SCORE and CUT not in text[span.start : span.end]
-                if certain and span.type not in self._kept_types:
-                    yield Leftover(*readable.to_original(span.start, span.end), span.type, "rule")
+                position = readable.to_original(span.start, span.end)
+                if certain and span.type not in self._kept_types and not readable.is_allowed(*position):
+                    yield Leftover(*position, span.type, "rule")
 
     def _find_revealed(self, masked: MaskedText) -> Iterator[Leftover]:
         """Yield the generalizations that contain a masked string of another entity."""

@@ -151,8 +151,13 @@ def taggers_by_language(taggers: Sequence[Tagger]) -> dict[str, Tagger]:
     return by_language
 
 
-def build_analyzer(taggers: Mapping[str, Tagger]) -> Analyzer:
-    """Return an analyzer with all rules of all languages, and the learned detectors in `taggers`."""
+def build_analyzer(taggers: Mapping[str, Tagger], own: Iterable[EntityRecognizer] = ()) -> Analyzer:
+    """Return an analyzer with all rules of all languages.
+
+    Args:
+        taggers: learned detectors by language.
+        own: recognizers of the office.
+    """
     languages = sorted(_BY_LANGUAGE)
     recognizers = [
         recognizer(supported_language=language)  # pyright: ignore[reportCallIssue]
@@ -163,5 +168,6 @@ def build_analyzer(taggers: Mapping[str, Tagger]) -> Analyzer:
             *_BY_LANGUAGE[language],
         )
     ]
+    recognizers += own
     registry = RecognizerRegistry(recognizers=recognizers, supported_languages=languages)
     return Analyzer(registry=registry, nlp_engine=TaggerEngine(taggers), supported_languages=languages)

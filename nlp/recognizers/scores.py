@@ -13,3 +13,6 @@ GUESSED = 0.6  # a statistical model
 LEARNED = "LearntRecognizer"
 # The recognizer of further mentions of a name: they are as certain as the mention that they repeat.
 PROPAGATION = "Propagation"
+# The recognizers of strings that an office has listed: masked always, and never.
+DENIED = "DenyList"
+ALLOWED = "AllowList"

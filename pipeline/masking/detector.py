@@ -12,6 +12,7 @@ from typing import TypeVar
 from lexveil.nlp.batching import batch_by_size
 from lexveil.nlp.detection.detector import Detection, Detector, KnownName
 from lexveil.nlp.masking.anonymize import PIECE_SIZE, Piece, split_pieces
+from lexveil.nlp.recognizers.own_rules import OwnRulesError, compute_rules_digest
 from lexveil.nlp.taggers.contract import WEIGHTS
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import SettingsError
@@ -36,10 +37,29 @@ def detect(
     from lexveil.nlp.taggers.contract import TaggerError
 
     try:
-        detector = Detector.load(settings.detector, settings.sensitivity)
+        detector = Detector.load(settings.detector, settings.sensitivity, settings.own_rules)
+        return detector.detect_many(texts, settings.language, known)
     except TaggerError as error:
         raise SettingsError(f"setting mask.detector: it cannot be used ({error.code})") from None
-    return detector.detect_many(texts, settings.language, known)
+    except OwnRulesError as error:
+        raise SettingsError(f"setting mask.{error}") from None
+
+
+def check_own_rules(settings: MaskSettings) -> None:
+    """Load the recognizers of the office, if there are any, before work is begun that needs them.
+
+    Raises:
+        SettingsError: they cannot be used.
+    """
+    rules = settings.own_rules
+    if not rules.recognizers and not rules.files:
+        return
+    from lexveil.nlp.recognizers.own_recognizers import load_recognizers
+
+    try:
+        load_recognizers(rules)
+    except OwnRulesError as error:
+        raise SettingsError(f"setting mask.{error}") from None
 
 
 def detect_long_texts(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
@@ -60,13 +80,27 @@ def detect_long_texts(settings: MaskSettings, texts: Sequence[str]) -> list[Dete
     ]
 
 
-@functools.cache
-def compute_detector_digest(detector: str) -> str:
-    """Return the digest of a detector's weights: the ones that ship, or the files of the user's folder.
+def compute_detector_digest(settings: MaskSettings) -> str:
+    """Return the digest of what finds: a detector's weights, and the recognizers and lists of the office.
 
-    Args:
-        detector: the setting: a name, or a folder.
+    The weights are the ones that ship, or the files of the user's folder.
+
+    Raises:
+        SettingsError: a recognizer of the office is missing.
     """
+    weights = _compute_weights_digest(settings.detector)
+    rules = settings.own_rules
+    if not rules:
+        return weights
+    try:
+        own = compute_rules_digest(rules)
+    except OwnRulesError as error:
+        raise SettingsError(f"setting mask.{error}") from None
+    return hashlib.sha256(f"{weights} {own}".encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _compute_weights_digest(detector: str) -> str:
     folder = WEIGHTS if detector in DETECTORS else Path(detector)
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):

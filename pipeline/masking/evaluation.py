@@ -49,7 +49,7 @@ def evaluate_gold(gold: Path, mask: MaskSettings, ordered: OrderedMap = map) -> 
 
 def store_scores(workspace: Workspace, scores: Mapping[str, Any]) -> None:
     """Store scores of the workspace's detector, so that its reports show them."""
-    weights = compute_detector_digest(workspace.settings.mask.detector)
+    weights = compute_detector_digest(workspace.settings.mask)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(scores_path(workspace), {"measured": moment, "weights": weights, **scores})
 

@@ -1,7 +1,7 @@
 """How the texts that a model was trained on were masked, as a record beside the model.
 
 Whoever computes features for the model's head must mask alike: other tokens are other inputs. The record
-names no path: a detector of the user's own is known by the digest of its files alone.
+names no path and no string: detector, recognizers and lists of an office are known by one digest alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.masking.detector import compute_detector_digest
-from lexveil.pipeline.settings import DETECTORS, MaskSettings
+from lexveil.pipeline.settings import DETECTORS, OWN_RULES, MaskSettings
 
 FORMAT = 1
 _OWN = "own"
@@ -22,12 +22,14 @@ _OWN = "own"
 def describe_masking(settings: MaskSettings) -> dict[str, Any]:
     """Return the record of a policy and a detector."""
     known = settings.detector in DETECTORS
-    policy = settings.model_dump(mode="json", exclude={"detector"})
+    policy = settings.model_dump(mode="json", exclude={"detector", *OWN_RULES})
+    rules = {"own_rules": True} if settings.own_rules else {}
     return {
+        **rules,
         "format": FORMAT,
         "policy": policy,
         "detector": settings.detector if known else _OWN,
-        "detector_digest": compute_detector_digest(settings.detector),
+        "detector_digest": compute_detector_digest(settings),
     }
 
 
@@ -46,16 +48,18 @@ def restore_masking(record: Mapping[str, Any], own: MaskSettings) -> MaskSetting
             raise ValueError
         named, digest, policy = record["detector"], record["detector_digest"], dict(record["policy"])
         detector = own.detector if named == _OWN else named
-        settings = MaskSettings.model_validate({**policy, "detector": detector})
+        rules = {name: getattr(own, name) for name in OWN_RULES} if record.get("own_rules") else {}
+        settings = MaskSettings.model_validate({**policy, **rules, "detector": detector})
     except (KeyError, TypeError, ValueError, ValidationError):
         raise TrainingRefusedError(
             "the model was trained on texts masked by settings that this version of Lexveil does not know"
         ) from None
-    if compute_detector_digest(settings.detector) != digest:
-        reason = (
-            "setting mask.detector must name a copy of it"
-            if named == _OWN
-            else "another version of Lexveil has it"
-        )
+    if compute_detector_digest(settings) != digest:
+        if rules:
+            reason = f"mask.{', mask.'.join(OWN_RULES)} must be those of its office"
+        elif named == _OWN:
+            reason = "setting mask.detector must name a copy of it"
+        else:
+            reason = "another version of Lexveil has it"
         raise TrainingRefusedError(f"the model was trained on texts masked by another detector: {reason}")
     return settings

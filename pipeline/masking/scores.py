@@ -38,7 +38,7 @@ def collect_scores(workspace: Workspace) -> dict[str, Any]:
     used = describe_detector(settings)
     own = read_json(scores_path(workspace)) or {}
     measured = {name: own.get(name) for name in (*used, "weights")}
-    if measured != {**used, "weights": compute_detector_digest(settings.detector)}:
+    if measured != {**used, "weights": compute_detector_digest(settings)}:
         own = {}  # scores of another detector, or of other weights
     return {**used, "shipped": _read_shipped(**used), "own": own or None, "note": OTHER_DOCUMENTS}
 

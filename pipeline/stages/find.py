@@ -22,7 +22,7 @@ from lexveil.pipeline.masking.detections import (
     seal_names,
     seal_spans,
 )
-from lexveil.pipeline.masking.detector import batch_pieces, compute_detector_digest, detect
+from lexveil.pipeline.masking.detector import batch_pieces, check_own_rules, compute_detector_digest, detect
 from lexveil.pipeline.masking.stated_names import list_stated_names
 from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, run_one_by_one
 from lexveil.pipeline.settings import MaskSettings
@@ -51,6 +51,7 @@ def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
     """
     if not workspace.catalogue.exists():
         raise WorkspaceError("nothing has been ingested into this workspace; run `lexveil ingest` first")
+    check_own_rules(workspace.settings.mask)
     kept = group_kept_documents(workspace)
     facts = describe_detection(workspace.settings.mask)
     shards = [
@@ -65,7 +66,7 @@ def describe_detection(mask: MaskSettings) -> dict[str, Any]:
     """Return what the spans of a document depend on, apart from its text."""
     return {
         "settings": [mask.detector, mask.sensitivity, *filter(None, [mask.language])],
-        "detector": compute_detector_digest(mask.detector),
+        "detector": compute_detector_digest(mask),
         "code": code_digest(__name__),
     }
 

@@ -39,7 +39,7 @@ from lexveil.pipeline.records import (
     ShardResult,
     run_one_by_one,
 )
-from lexveil.pipeline.settings import MaskSettings
+from lexveil.pipeline.settings import OWN_RULES, MaskSettings
 from lexveil.pipeline.stages.find import describe_detection, find
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
@@ -84,7 +84,8 @@ def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
 
 def describe_masking(mask: MaskSettings) -> dict[str, Any]:
     """Return what a masked text depends on, apart from what was found in it."""
-    return {"settings": mask.model_dump(mode="json", exclude={"detector"}), "code": code_digest(__name__)}
+    settings = mask.model_dump(mode="json", exclude={"detector", *OWN_RULES})
+    return {"settings": settings, "code": code_digest(__name__)}
 
 
 def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:

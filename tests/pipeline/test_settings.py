@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lexveil.pipeline.errors import SettingsError
-from lexveil.pipeline.settings import load_settings
+from lexveil.pipeline.settings import MaskSettings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -208,3 +208,28 @@ def test_no_repr_shows_where_a_database_lies() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(database={"url": "mysql://someone:hunter2@host/name"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lists", "says"),
+    [
+        ({"deny": {"PERSON": ["x"]}}, "fewer than two"),
+        ({"allow": [" ."]}, "fewer than two"),
+        ({"deny": {"PERSON": ["Jane  Roe"]}, "allow": ["Jane Roe"]}, "in both"),
+        ({"deny": {"PERSONS": ["Roe"]}}, "mask.deny.PERSONS"),
+    ],
+)
+def test_lists_that_cannot_be_meant(lists: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as raised:
+        load_settings(mask=lists)
+    assert "Roe" not in str(raised.value)
+
+
+def test_settings_that_came_later_leave_no_trace_where_they_are_not_used() -> None:
+    """The dump is in digests of earlier workspaces: with new names, their models would be trained again."""
+    assert set(MaskSettings().model_dump(mode="json")) == {
+        "preset", "detector", "scope", "direct", "quasi", "types", "roles", "dates",
+    }  # fmt: skip
+    used = MaskSettings(language="de", allow=("Roe",))
+    assert MaskSettings.model_validate(used.model_dump(mode="json")) == used
+    assert "Roe" not in repr(used)

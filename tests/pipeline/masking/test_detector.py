@@ -10,6 +10,7 @@ import pytest
 
 from lexveil.nlp.detection.detector import Detection, Detector
 from lexveil.nlp.masking.anonymize import PIECE_SIZE, Piece, split_pieces
+from lexveil.nlp.recognizers.own_rules import OwnRules
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.masking import detector as module
@@ -102,10 +103,11 @@ def test_the_settings_choose_the_operating_point(monkeypatch: pytest.MonkeyPatch
     asked: list[tuple[str, str]] = []
 
     class Fake:
-        def detect_many(self, texts: Sequence[str]) -> list[Detection]:
+        def detect_many(self, texts: Sequence[str], *_: object) -> list[Detection]:
             return [Detection((), "en", True) for _ in texts]
 
-    def load(name: str, sensitivity: str) -> Fake:
+    def load(name: str, sensitivity: str, own: OwnRules) -> Fake:
+        assert not own
         asked.append((name, sensitivity))
         return Fake()
 
@@ -122,7 +124,7 @@ def test_the_digest_covers_names_and_contents_of_a_folder(tmp_path: Path) -> Non
         for path, content in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(content)
-        return compute_detector_digest(str(folder))
+        return compute_detector_digest(MaskSettings(detector=str(folder)))
 
     first = digest("a", {"model.bin": "1", "en/config.json": "2"})
     assert first == digest("b", {"en/config.json": "2", "model.bin": "1"})
@@ -135,5 +137,5 @@ def test_the_digest_covers_names_and_contents_of_a_folder(tmp_path: Path) -> Non
 
 
 def test_detectors_that_ship_have_one_digest_for_all_weights() -> None:
-    assert compute_detector_digest("default") == compute_detector_digest("rules")
-    assert len(compute_detector_digest("rules")) == 32
+    assert compute_detector_digest(MaskSettings()) == compute_detector_digest(RULES)
+    assert len(compute_detector_digest(RULES)) == 32

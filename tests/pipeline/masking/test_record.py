@@ -65,3 +65,15 @@ def test_what_cannot_be_followed_is_refused_in_one_line(change: dict[str, Any]) 
 def test_nothing_is_no_record() -> None:
     with pytest.raises(TrainingRefusedError):
         restore_masking({}, OWN)
+
+
+def test_own_rules_are_recorded_by_their_digest_alone() -> None:
+    own = MaskSettings(detector="rules", deny={"PERSON": ("Roe",)}, allow=("court",))
+    record = written(own)
+    assert "Roe" not in json.dumps(record)
+    assert restore_masking(record, own) == own
+    for other in (MaskSettings(), MaskSettings(deny={"PERSON": ("Doe",)}, allow=("court",))):
+        with pytest.raises(TrainingRefusedError, match=r"mask\.deny, mask\.allow must be those"):
+            restore_masking(record, other)
+    plain = MaskSettings(detector="rules")
+    assert restore_masking(written(plain), own) == plain  # it masks as the model's training did

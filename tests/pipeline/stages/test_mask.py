@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lexveil.nlp.entity_types import ENTITY_TYPES
-from lexveil.pipeline.errors import WorkspaceError, WorkspaceKeyError
+from lexveil.pipeline.errors import SettingsError, WorkspaceError, WorkspaceKeyError
 from lexveil.pipeline.masking.texts import find_spans_to_mask, mask_texts
 from lexveil.pipeline.masking.vault import read_vault, restore_document
 from lexveil.pipeline.settings import MaskSettings, Settings
@@ -276,3 +277,29 @@ def test_the_vault_tells_where_and_why(matter: Workspace) -> None:
             assert r.recognizer
             assert 0 < r.score <= 1
         assert {r.role for r in entry.replacements if "Wharfinger" in r.original} == {"party"}
+
+
+def test_rules_of_the_office_mask_again_and_name_nobody(masked: Workspace, tmp_path: Path) -> None:
+    """Their content is in the keys of the shards: a changed file is noticed, and no list is written."""
+    file = tmp_path / "rule.py"
+    code = (
+        "from presidio_analyzer import Pattern, PatternRecognizer\n"
+        "class Rule(PatternRecognizer):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(supported_entity='MISC', patterns=[Pattern('p', r'{}', 1.0)])\n"
+    )
+    file.write_text(code.format("(?i)the"))
+    rules = MaskSettings(detector="rules", recognizers=(f"{file}:Rule",), deny={"PERSON": ("Wharfinger",)})
+    workspace = masked.with_settings(Settings(mask=rules))
+    first = mask(workspace)
+    assert first.counts()["span:MISC"] > 0
+    assert mask(workspace).done_now == 0
+    file.write_text(code.format("(?i)nothing at all"))
+    again = mask(workspace)
+    assert again.done_now == len(again.shards)
+    assert "span:MISC" not in again.counts() or again.counts()["span:MISC"] < first.counts()["span:MISC"]
+    written = b"".join(path.read_bytes() for path in workspace.root.rglob("*") if path.is_file())
+    assert b"Wharfinger" not in written
+    file.unlink()
+    with pytest.raises(SettingsError, match="no such module"):
+        mask(workspace)

@@ -1,0 +1,130 @@
+"""Strings that an office always wants masked, and strings that it never wants masked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from lexveil.nlp.letters import has_han
+from lexveil.nlp.recognizers.own_rules import OwnRules
+from lexveil.nlp.recognizers.scores import ALLOWED, CHECKED, DENIED
+from lexveil.nlp.text import NormalizedText, Span
+from lexveil.nlp.vocabulary import LEGAL_WORDS
+
+_WORD = re.compile(r"\w+")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_BEYOND_LATIN = "\u2e80"  # from here on, scripts write no space between words
+
+
+class _Listed(NamedTuple):
+    """A listed string: its type, its pattern, and the word without which no text holds it."""
+
+    type: str
+    pattern: re.Pattern[str]
+    first: str
+
+
+class StringLists:
+    """The lists of an office.
+
+    A string matches whole words, over any white space. Written in lower case it matches in any case, else as
+    it is written and in capitals.
+    """
+
+    def __init__(self, rules: OwnRules) -> None:
+        """Compile the lists of rules."""
+        self._denied = [_compile(kind, string) for kind, strings in rules.deny for string in strings]
+        self._allowed = [_compile("", string) for string in rules.allow]
+
+    def split_allowed(self, text: str, spans: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+        """Return the spans to mask, and those within strings that are never masked.
+
+        A string that shares a word with the name of a person who is masked in the text is masked: otherwise
+        it would give the person away.
+
+        Args:
+            text: normalized text.
+            spans: its sorted spans.
+        """
+        ranges = [(start, end) for start, end, _ in _find(text, self._allowed)]
+        inside = [span for span in spans if any(s <= span.start and span.end <= e for s, e in ranges)]
+        if not inside:
+            return list(spans), []
+        covered = set(inside)
+        people = [text[s.start : s.end] for s in spans if s.type == "PERSON" and s not in covered]
+        people += [text[start:end] for start, end, kind in _find(text, self._denied) if kind == "PERSON"]
+        names = {word for name in people for word in _fold_words(name)}
+        free = {span for span in inside if not _is_named(text[span.start : span.end], people, names)}
+        return [span for span in spans if span not in free], [span for span in spans if span in free]
+
+    def settle(self, text: str, spans: Sequence[Span]) -> list[Span]:
+        """Return all spans, sorted: those to keep marked as such, and those of strings always masked added.
+
+        Args:
+            text: normalized text.
+            spans: its sorted spans, without overlaps.
+        """
+        _, free = self.split_allowed(text, spans)
+        freed = set(free)
+        marked = [replace(span, recognizer=ALLOWED) if span in freed else span for span in spans]
+        denied: list[Span] = []
+        for start, end, kind in sorted(_find(text, self._denied), key=lambda one: (one[0], -one[1])):
+            if not denied or start >= denied[-1].end:
+                denied.append(Span(start, end, kind, CHECKED, DENIED))
+        return sorted([*_cut(marked, denied), *denied]) if denied else marked
+
+
+def _compile(kind: str, string: str) -> _Listed:
+    words = NormalizedText.of(string).text.split()
+    body = r"\s+".join(map(re.escape, words))
+    if string != string.lower():
+        capitals = r"\s+".join(re.escape(word.upper()) for word in words)
+        body = f"(?:{body}|{capitals})"
+    before = r"(?<!\w)" if _is_bounded(words[0][0]) else ""
+    after = r"(?!\w)" if _is_bounded(words[-1][-1]) else ""
+    flags = re.IGNORECASE if string == string.lower() else re.NOFLAG
+    first = _WORD.match(words[0]) if before else None
+    return _Listed(kind, re.compile(before + body + after, flags), first.group().casefold() if first else "")
+
+
+def _is_bounded(letter: str) -> bool:
+    return letter.isalnum() and letter < _BEYOND_LATIN
+
+
+def _find(text: str, listed: Iterable[_Listed]) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, type) of each occurrence of a listed string."""
+    entries = list(listed)
+    words = {m.group().casefold() for m in _WORD.finditer(text)} if entries else set[str]()
+    for entry in entries:
+        if not entry.first or entry.first in words:
+            for match in entry.pattern.finditer(text):
+                yield match.start(), match.end(), entry.type
+
+
+def _fold_words(name: str) -> Iterator[str]:
+    for match in _LETTERS.finditer(name):
+        word = match.group().casefold()
+        if len(word) > 1 and word not in LEGAL_WORDS:
+            yield word
+
+
+def _is_named(surface: str, people: Iterable[str], names: set[str]) -> bool:
+    if has_han(surface):
+        return any(surface in name or name in surface for name in people)
+    return not names.isdisjoint(_fold_words(surface))
+
+
+def _cut(spans: Iterable[Span], cuts: Sequence[Span]) -> Iterator[Span]:
+    """Yield the parts of the spans that no cut covers."""
+    for span in spans:
+        start = span.start
+        for cut in cuts:
+            if cut.end <= start or cut.start >= span.end:
+                continue
+            if cut.start > start:
+                yield replace(span, start=start, end=cut.start)
+            start = cut.end
+        if start < span.end:
+            yield replace(span, start=start) if start != span.start else span
