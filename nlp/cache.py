@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import DTypeLike, NDArray
 
 
 def cache_folder() -> Path:
@@ -49,6 +50,8 @@ def compute_once(
         dtype: Type of its elements.
         compute: Computes it.
     """
+    import numpy as np
+
     path = cache_folder() / f"{key}.npy"
     known = _read_vector(path, length, np.dtype(dtype))
     if known is None:
@@ -62,6 +65,8 @@ def compute_once(
 
 def _read_vector(path: Path, length: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
     """Read a vector of the cache; None if there is none of this length, or the file is damaged."""
+    import numpy as np
+
     try:
         vector = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

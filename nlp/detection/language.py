@@ -15,16 +15,12 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
-
 from lexveil.nlp.cache import cache_folder, write_cached
 from lexveil.nlp.letters import HAN, has_han
 from lexveil.nlp.vocabulary import CONTINENTAL
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from py3langid.langid import LanguageIdentifier
 
 SERVED_LANGUAGES: frozenset[str] = frozenset({"en", "zh", "de"})
@@ -158,6 +154,10 @@ def _read_tables() -> tuple[dict[str, NDArray[Any]], list[str]]:
     py3langid unpacks its model in every process, into a temporary file of 68 MB. Here the first process of a
     user unpacks it, and leaves what is needed in the user's cache.
     """
+    # Imported here: the settings name languages, and every command reads settings.
+    from safetensors import SafetensorError, safe_open
+    from safetensors.numpy import save
+
     path = cache_folder() / f"languages-{_compute_key()}.safetensors"
     try:
         with safe_open(path, "np") as file:
@@ -174,6 +174,7 @@ def _compute_key() -> str:
 
 
 def _unpack_tables() -> tuple[dict[str, NDArray[Any]], list[str]]:
+    import numpy as np
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     whole = LanguageIdentifier.from_model_file(MODEL_FILE)

@@ -7,16 +7,17 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lexveil.nlp.encoders.config import Kind
-from lexveil.nlp.encoders.models import FeatureModel
-from lexveil.nlp.encoders.storage import ModelLoadError
-from lexveil.nlp.encoders.storage import save_model as save_weights
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.card import CARD, CARD_FOR_PEOPLE, ModelCard, read_card
 from lexveil.pipeline.workspace.storage import sync_folder, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from lexveil.nlp.encoders.models import FeatureModel
+    from lexveil.nlp.encoders.storage import ModelLoadError
 
 ERASURES = "erasures.json"  # in the folder of a model that was trained on what was erased later
 MASKING = "masking.json"  # how the texts of the training were masked; models of earlier versions lack it
@@ -66,6 +67,9 @@ def save_model(
     made = folder if workspace.remote else workspace.models / f".{card.name}.partial"
     if not workspace.remote:
         shutil.rmtree(made, ignore_errors=True)
+    # Imported here: ingest and masking list the models, and need no torch.
+    from lexveil.nlp.encoders.storage import save_model as save_weights
+
     save_weights(model, made)
     (made / "labels.json").write_text(json.dumps(list(model.config.labels), ensure_ascii=False, indent=1))
     write_json(made / MASKING, masking)

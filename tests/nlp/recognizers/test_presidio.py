@@ -148,10 +148,11 @@ def test_spans_record_the_names_that_recognizers_have_always_had() -> None:
     }
 
 
-def test_a_masking_worker_imports_presidio_without_torch() -> None:
+def test_a_worker_that_reads_and_masks_imports_presidio_without_torch() -> None:
+    modules = ["nlp.recognizers.engine", *(f"pipeline.stages.{name}" for name in ("ingest", "find", "mask"))]
     question = (
-        "[__import__('lexveil.nlp.recognizers.engine')] and "
-        "('presidio_analyzer' in __import__('sys').modules, 'torch' in __import__('sys').modules)"
+        f"[__import__(f'lexveil.{{name}}') for name in {modules}] and "
+        "[name in __import__('sys').modules for name in ('presidio_analyzer', 'torch', 'spacy')]"
     )
     with WorkerPool(1) as pool:
-        assert list(pool.ordered(eval, [question])) == [(True, False)]
+        assert list(pool.ordered(eval, [question])) == [[True, False, False]]
