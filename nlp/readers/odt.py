@@ -20,9 +20,18 @@ from contextlib import suppress
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError, mark_part
+from lexveil.nlp.readers.contract import (
+    BOMB_FLOOR,
+    Content,
+    Limits,
+    Note,
+    Part,
+    Reason,
+    UnreadableError,
+    mark_part,
+)
 from lexveil.nlp.readers.layout import TextLayout
-from lexveil.nlp.readers.office_package import PropertyCollector
+from lexveil.nlp.readers.office_package import MAX_ENTRIES, PropertyCollector
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -56,6 +65,7 @@ def read(data: bytes, limits: Limits) -> Content:
         raise UnreadableError(Reason.wrong_suffix)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _check_sizes(archive, limits)
             text, hidden, shown = _read_content(archive, limits)
             if not text and not shown.parts and shown.pictures:
                 raise UnreadableError(Reason.needs_ocr)
@@ -64,6 +74,21 @@ def read(data: bytes, limits: Limits) -> Content:
             return Content(text, [*shown.parts.values()], notes, _read_properties(archive, limits))
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
         raise UnreadableError(Reason.broken) from None
+
+
+def _check_sizes(archive: zipfile.ZipFile, limits: Limits) -> None:
+    """Check what an archive declares. What it declares falsely is bounded where it is inflated.
+
+    Raises:
+        UnreadableError: decompression_bomb.
+    """
+    entries = archive.infolist()
+    if len(entries) > MAX_ENTRIES or any(
+        entry.file_size > BOMB_FLOOR and entry.file_size > entry.compress_size * limits.max_ratio
+        for entry in entries
+        if entry.filename.endswith(".xml")  # a picture may be one color
+    ):
+        raise UnreadableError(Reason.decompression_bomb)
 
 
 def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int, _Shown]:

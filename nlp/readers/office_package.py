@@ -19,7 +19,8 @@ from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableE
 from lexveil.nlp.readers.plain import OLE_MAGIC
 
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
-_MAX_ENTRIES = 20_000
+MAX_ENTRIES = 20_000
+"""Most entries that the ZIP file of an office document may have."""
 _BLOCK = 1 << 16
 _PROPERTIES = {
     "title": "title",
@@ -39,7 +40,7 @@ class OfficePackage:
 
     def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
         entries = archive.infolist()
-        if len(entries) > _MAX_ENTRIES:
+        if len(entries) > MAX_ENTRIES:
             raise UnreadableError(Reason.decompression_bomb)
         if any(entry.flag_bits & 1 for entry in entries):
             raise UnreadableError(Reason.encrypted)

@@ -124,6 +124,15 @@ def test_pictures_are_counted_and_embedded_documents_are_read(refusal: Callable[
     assert refusal("a.odt", odt(p(frame("image", "Pictures/a.png")))) is Reason.needs_ocr
 
 
+def test_bombs_are_refused_before_they_are_inflated(refusal: Callable[..., Reason]) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("content.xml", b" " * (32 << 20))
+    assert refusal("a.odt", buffer.getvalue()) is Reason.decompression_bomb
+    many = odt(p("x"), **{f"Pictures/{number}": "" for number in range(20_001)})
+    assert refusal("a.odt", many) is Reason.decompression_bomb
+
+
 def test_refused(refusal: Callable[..., Reason]) -> None:
     sealed = odt(p("x"), **{"META-INF/manifest.xml": "<manifest:encryption-data/>"})
     assert refusal("a.odt", sealed) is Reason.encrypted
