@@ -44,6 +44,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "export": documents.export,
     "quarantine": documents.quarantine,
     "review": detection.review,
+    "explain": detection.explain,
     "detect": detection.detect,
     "detect evaluate": detection.evaluate,
     "anonymize": detection.anonymize,

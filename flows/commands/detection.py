@@ -175,6 +175,29 @@ def evaluate(
     console.show(result, options.as_json)
 
 
+def explain(
+    document: Annotated[
+        str, typer.Argument(metavar="DOC_ID", help="A doc_id, or the id that the document has in the source.")
+    ],
+    text: Annotated[
+        bool, typer.Option("--text", help="Also show the ORIGINAL characters of each span.")
+    ] = False,
+    *,
+    options: WorkspaceOptions,
+) -> None:
+    """Say for each span of a masked document who found it, and why it is masked or kept.
+
+    Needs the master key. Shows what the masking has stored. Without --text, positions and types only.
+    """
+    workspace = options.open()
+    from lexveil.pipeline.reports.explanation import explain_document
+
+    with workspace.log.record("explain") as outcome:
+        explained = explain_document(workspace, document, text)
+        outcome |= {"doc_id": explained["doc_id"], "text": text}
+    console.show(explained, options.as_json)
+
+
 def review(
     documents: Annotated[
         list[str] | None,

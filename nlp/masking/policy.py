@@ -143,6 +143,32 @@ def decide_action(policy: Policy, span: Span, role: str = "", supported: bool = 
     return "token" if action == "keep" and doubtful else action
 
 
+def explain_action(policy: Policy, span: Span, role: str, action: Action) -> str:
+    """Return which rule of the policy led to the action for a span, as a short text without its characters.
+
+    Args:
+        policy: the policy.
+        span: the span.
+        role: role of its entity, or "".
+        action: what was done with it.
+    """
+    by_role, by_type = _find_role_action(policy, span, role), _find_type_action(policy, span.type)
+    if by_role is not None:
+        rule = f"roles.{role} = {by_role}"
+    elif any(kind == span.type for kind, _ in policy.types):
+        rule = f"types.{span.type} = {by_type}"
+    else:
+        rule = f"{'direct' if span.type in DIRECT_TYPES else 'quasi'} = {by_type}"
+    planned = by_role or by_type
+    if action == planned:
+        return rule
+    if action == "keep":
+        return f"{rule}, but it is kept"
+    if planned == "keep":
+        return f"{rule}, but only a model says that it is {span.type}"
+    return f"{rule}, for which there was no text"
+
+
 def _find_role_action(policy: Policy, span: Span, role: str) -> Action | None:
     if span.type in ROLE_TYPES and role_applies(role, span.type):
         for name, action in policy.roles:

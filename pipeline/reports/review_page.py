@@ -120,7 +120,7 @@ def write_reviews(workspace: Workspace, names: Sequence[str], progress: Progress
         WorkspaceError: nothing has been masked.
         SourceError: there is no such document.
     """
-    selected = _select_documents(workspace, names)
+    selected = select_documents(workspace, names)
     folder = _make_folder(workspace)
     rows: list[dict[str, Any]] = []
     for reviewable in _read_reviewables(workspace, selected):
@@ -175,7 +175,7 @@ def write_gold(workspace: Workspace) -> dict[str, Any]:
     decided = [path.stem.removeprefix("decisions-") for path in review_folder(workspace).glob("decisions-*")]
     reviewed = [
         reviewable
-        for reviewable in _read_reviewables(workspace, _select_documents(workspace, sorted(decided)))
+        for reviewable in _read_reviewables(workspace, select_documents(workspace, sorted(decided)))
         if decided and reviewable.decisions
     ]
     if not reviewed:
@@ -257,8 +257,17 @@ def _make_folder(workspace: Workspace) -> Path:
     return folder
 
 
-def _select_documents(workspace: Workspace, names: Sequence[str]) -> dict[str, int]:
-    """Return the shard of each named document, or of all, by doc_id in the order of the catalogue."""
+def select_documents(workspace: Workspace, names: Sequence[str]) -> dict[str, int]:
+    """Return the shard of each named document, or of all, by doc_id in the order of the catalogue.
+
+    Args:
+        workspace: the workspace.
+        names: doc_ids, or ids that documents have in the source; none: all documents.
+
+    Raises:
+        WorkspaceError: nothing has been masked.
+        SourceError: there is no such document.
+    """
     if not list(workspace.vault.glob("part-*.parquet")):
         raise WorkspaceError("nothing has been masked in this workspace; run `lexveil mask` first")
     rows = workspace.catalogue.read().select(["doc_id", "source_key", "shard"]).to_pylist()

@@ -162,3 +162,37 @@ def test_a_page_of_one_document_and_of_all(lexveil: Lexveil, masked: Workspace) 
     assert Path(every["open"]).is_file()
     outcomes = [entry.facts.get("pages") for entry in Workspace.open(masked.root).log.read()]
     assert outcomes[-3::2] == [1, 13]
+
+
+def test_each_span_is_explained_from_what_is_stored(lexveil: Lexveil, masked: Workspace) -> None:
+    part = tables.read_part(next(masked.masked.glob("part-*"))).to_pylist()[0]
+    common = ("-w", masked.root, "--json")
+    lexveil_explain = ("explain", part["doc_id"], *common)
+    rows = lexveil(*lexveil_explain).json["spans"]
+    assert len(rows) == part["n_spans"]
+    assert set(rows[0]) == {"start", "end", "type", "done", "recognizer", "score", "role", "why"}
+    shown = lexveil(*lexveil_explain, "--text").json
+    original = lexveil("restore", part["doc_id"], "-", "-w", masked.root)
+    assert original.code == 0
+    assert all(len(row["text"]) == row["end"] - row["start"] for row in shown["spans"])
+    assert shown["verdict"] == part["verdict"]
+    entry = [entry for entry in Workspace.open(masked.root).log.read() if entry.action == "explain"][-1]
+    assert entry.facts["text"] is True
+    assert shown["spans"][0]["text"] not in json.dumps(entry.facts)
+
+
+def test_an_explanation_names_the_rule_only_if_these_settings_masked(
+    lexveil: Lexveil, masked: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = tables.read_part(next(masked.masked.glob("part-*"))).to_pylist()[0]
+    monkeypatch.setenv("LEXVEIL_MASK__DETECTOR", masked.settings.mask.detector)
+    monkeypatch.setenv("LEXVEIL_MASK__TYPES__DATE", "keep")
+    other = lexveil("explain", part["doc_id"], "-w", masked.root, "--json").json
+    assert other["policy"].startswith("other settings")
+    assert {row["why"] for row in other["spans"]} == {"not stored"}
+    assert lexveil("mask", "-w", masked.root, "--json").code == 0
+    now = lexveil("explain", part["doc_id"], "-w", masked.root, "--json").json
+    why = {(row["type"], row["done"]): row["why"] for row in now["spans"]}
+    assert why["PERSON", "token"] == "direct = token"
+    assert why.get(("DATE", "keep"), "types.DATE = keep") == "types.DATE = keep"
+    assert "no such document" in lexveil("explain", "nobody", "-w", masked.root).err
