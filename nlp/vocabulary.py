@@ -170,7 +170,7 @@ LEGAL_FORM_LETTERS: frozenset[str] = frozenset("abclnpsv")
 INSTITUTION_WORDS: frozenset[str] = frozenset(
     """
     academy administration agency airline airport airway assembly assurance attorney-general association authority bank
-    bar board brewery broadcasting brother bureau cabinet cathedral center centre chamber charity church clinic club
+    bar board brewery broadcasting brother bureau cabinet cathedral center centre chamber church clinic club
     college collectorate commission commissioner commissionerate committee communication confederation congregation
     construction consortium constabulary consulate cooperative cooperation council court crown dairy department depot
     development directorate distillery division electricity electronic embassy employment energy engineering enterprise

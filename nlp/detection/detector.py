@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from lexveil.nlp.batching import batch_by_count
 from lexveil.nlp.citations import citations
 from lexveil.nlp.citations.cases import find_case_citations
-from lexveil.nlp.detection.casing import capitalize_lower_passages
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.detection.lists import StringLists
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
@@ -25,6 +24,7 @@ from lexveil.nlp.detection.propagation import drop_implausible, propagate
 from lexveil.nlp.detection.windows import split_windows
 from lexveil.nlp.recognizers.own_rules import NO_RULES, OwnRules, compute_rules_digest
 from lexveil.nlp.recognizers.scores import LEARNED
+from lexveil.nlp.taggers.casing import capitalize_lower_passages
 from lexveil.nlp.text import NormalizedText, Span
 
 if TYPE_CHECKING:

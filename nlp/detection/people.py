@@ -26,6 +26,10 @@ _TITLED = re.compile(rf"(?i:\b(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})
 _LONGEST_TITLE = 24
 # A title that the detector took for a part of the name.
 _LEADING = re.compile(r"(?:(?:Herrn?|Frau|Fräulein|Eheleute) )+(?=[^\W\d_])")
+# The rest of a double name: "Tahir-wala", not "Tahir-led".
+_REST = re.compile(
+    r"-(?!(?:led|based|owned|born|style|type|like|related|era)\b)[^\W\d_]+(?:-[^\W\d_]+)*(?![\w@])"
+)
 # Between two parts of one name on one line.
 _JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
 
@@ -60,8 +64,12 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "") -> list[S
             or (written and written[span.start : span.end] != text[span.start : span.end])
         ):
             span = replace(span, type="PERSON")
-        title = _LEADING.match(text, span.start, span.end) if span.type == "PERSON" else None
-        result.append(replace(span, start=title.end()) if title else span)
+        if span.type == "PERSON":
+            title = _LEADING.match(text, span.start, span.end)
+            rest = _REST.match(text, span.end)
+            start, end = title.end() if title else span.start, rest.end() if rest else span.end
+            span = replace(span, start=start, end=end)
+        result.append(span)
     return result
 
 

@@ -54,7 +54,9 @@ def shows_type(text: str, span: Span) -> bool:
         return True
     words = fold_letters(surface)
     before = text[max(0, span.start - _BEFORE) : span.start]
-    if span.type in _CONTEXT and _CONTEXT[span.type].search(before):
+    # "the Quill" may be a company; of "the shop of Quill", the article shows nothing about the name.
+    introduced = surface[:1].isupper() or surface.islower() or surface[:1].isdigit()
+    if introduced and span.type in _CONTEXT and _CONTEXT[span.type].search(before):
         return True
     match span.type:
         case "ORGANIZATION":

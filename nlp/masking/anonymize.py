@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Range, Replacement, c
 from lexveil.nlp.masking.policy import Policy, decide_action
 from lexveil.nlp.masking.scope import Scope
 from lexveil.nlp.masking.second_pass import FATAL, Leftover, SecondPass
+from lexveil.nlp.taggers.casing import find_lower_passages
 from lexveil.nlp.text import NormalizedText, Span
 
 Verdict = Literal["PASS", "REVIEW", "FAIL"]
@@ -28,6 +30,7 @@ MAX_REPAIRS = 4
 """Number of times that the leftovers of a piece are masked before it fails."""
 
 _CONTEXT = 1000
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
 # Rules that find a leftover with certainty, and generalizations: a citation around them is no excuse.
 _NOT_LAW = frozenset({"rule", "revealed"})
 
@@ -56,12 +59,14 @@ class CheckedText:
     Attributes:
         masked: the masked text.
         reasons: number of occurrences by reason: `string`, `surname`, `rule` and `revealed` for leftovers
-            (FAIL); `near`, `ambiguous`, `language` and `reviewer` for what a person should check (REVIEW);
-            `repaired` counts leftovers that were masked.
+            (FAIL); `near`, `ambiguous`, `unseen`, `case`, `language` and `reviewer` for what to check
+            (REVIEW); `repaired` counts leftovers that were masked.
+        doubts: where the leftovers are, in characters of the original text.
     """
 
     masked: MaskedText
     reasons: Mapping[str, int]
+    doubts: tuple[Leftover, ...] = ()
 
     @property
     def text(self) -> str:
@@ -131,6 +136,7 @@ def anonymize_pieces(
     scope: Scope,
     served: bool = True,
     repairs: int = MAX_REPAIRS,
+    language: str = "",
 ) -> Iterator[CheckedText]:
     """Mask the pieces of one document and check each of them for everything that is masked in any.
 
@@ -142,6 +148,7 @@ def anonymize_pieces(
         scope: the entities of the document, alone or with those of its matter.
         served: False if no detector covers the language; the document then needs review.
         repairs: number of times that leftovers are masked before the document fails.
+        language: ISO 639-1 code of the document, or "".
     """
     kept_types = frozenset(
         kind for kind in ENTITY_TYPES if decide_action(policy, Span(0, 1, kind, 1.0, "")) == "keep"
@@ -156,9 +163,10 @@ def anonymize_pieces(
         several = number > 0
     remaining = first if not several else (_PieceMasking(piece, policy, scope, check) for piece in pieces())
     for number, masking in enumerate(remaining):
-        reasons = masking.repair(repairs)
+        reasons, doubts = masking.repair(repairs, language if served else None)
         reasons["language"] = int(not served and number == 0)
-        yield CheckedText(masking.masked, {reason: n for reason, n in sorted(reasons.items()) if n})
+        counts = {reason: n for reason, n in sorted(reasons.items()) if n}
+        yield CheckedText(masking.masked, counts, tuple(doubts))
 
 
 def anonymize_text(
@@ -171,6 +179,7 @@ def anonymize_text(
     *,
     size: int = PIECE_SIZE,
     repairs: int = MAX_REPAIRS,
+    language: str = "",
 ) -> CheckedText:
     """Mask and check a document that is in memory; see `split_pieces` and `anonymize_pieces`.
 
@@ -179,7 +188,7 @@ def anonymize_text(
     """
     pieces = list(split_pieces(text, spans, readable, size))
     return join_pieces(
-        zip(pieces, anonymize_pieces(lambda: pieces, policy, scope, served, repairs), strict=True)
+        zip(pieces, anonymize_pieces(lambda: pieces, policy, scope, served, repairs, language), strict=True)
     )
 
 
@@ -189,15 +198,17 @@ def join_pieces(done: Iterable[tuple[Piece, CheckedText]]) -> CheckedText:
     replacements: list[Replacement] = []
     kept: list[KeptSpan] = []
     reasons: Counter[str] = Counter()
+    doubts: list[Leftover] = []
     length = 0
     for piece, checked in done:
         replacements += (r.shift(length, piece.start) for r in checked.masked.replacements)
         kept += (k.shift(piece.start) for k in checked.masked.kept)
         reasons.update(checked.reasons)
+        doubts += (doubt.shift(piece.start) for doubt in checked.doubts)
         texts.append(checked.text)
         length += len(checked.text)
     masked = MaskedText("".join(texts), tuple(replacements), tuple(kept))
-    return CheckedText(masked, dict(sorted(reasons.items())))
+    return CheckedText(masked, dict(sorted(reasons.items())), tuple(doubts))
 
 
 class _PieceMasking:
@@ -214,11 +225,15 @@ class _PieceMasking:
         self._token_only: set[Range] = set()
         self.masked = self._mask()
 
-    def repair(self, rounds: int) -> Counter[str]:
+    def repair(self, rounds: int, language: str | None) -> tuple[Counter[str], list[Leftover]]:
         """Mask leftovers until none remains, at most `rounds` times.
 
+        Args:
+            rounds: see above.
+            language: of the document; None: it needs review anyway, and is not searched for unseen names.
+
         Returns:
-            The number of occurrences of each reason for review or failure.
+            The number of occurrences of each reason for review or failure, and where the leftovers are.
         """
         reasons: Counter[str] = Counter()
         left, reasons["reviewer"] = self._find_leftovers()
@@ -231,9 +246,23 @@ class _PieceMasking:
             self.masked = self._mask()
             self._check.learn(self.masked)
             left, reasons["reviewer"] = self._find_leftovers()
-        near = self._drop_law(self._check.find_near_spellings(self.masked))
-        reasons.update(str(leftover.reason) for leftover in [*left, *near])
-        return reasons
+        doubts = self._check.find_near_spellings(self.masked)
+        if language is not None:
+            doubts += self._check.find_unseen(self.masked, language)
+            doubts += self._find_lower_case(language)
+        doubts = self._drop_law([one for one in doubts if not self._is_readable(one)])
+        known = {leftover.start for leftover in left}
+        left = sorted([*left, *(one for one in doubts if one.start not in known)])
+        reasons.update(str(leftover.reason) for leftover in left)
+        return reasons, left
+
+    def _find_lower_case(self, language: str) -> Iterator[Leftover]:
+        """Yield the first word of each passage without capitals: any word of it may be a missed name."""
+        normalized = NormalizedText.of(self._text)
+        for start, end in find_lower_passages(normalized.text, language):
+            word = _FIRST_WORD.search(normalized.text, start, end)
+            if word:
+                yield Leftover(*normalized.to_original(*word.span()), "PERSON", "case")
 
     def _mask(self) -> MaskedText:
         return mask_text(self._text, self._spans, self._policy, self._scope, self._aliases, self._token_only)

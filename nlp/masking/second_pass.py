@@ -2,7 +2,7 @@
 
 The second pass reads the output only, without the replacements. It searches for the masked strings in any
 form (`lexveil.nlp.masking.targets`), runs those rules again that find with certainty, and looks for nearly
-equal spellings of names.
+equal spellings of names and for words that look like names (`lexveil.nlp.masking.unseen`).
 
 Text that is readable on purpose is not a leak: citations, spans that the policy or a reviewer keeps, words
 that the document writes in lower case elsewhere, and words of legal drafting.
@@ -11,7 +11,7 @@ that the document writes in lower case elsewhere, and words of legal drafting.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -20,12 +20,13 @@ from lexveil.nlp.masking.mask import MaskedText
 from lexveil.nlp.masking.near_spellings import MOST_NEAR_NAMES, SHORTEST_NEAR, NearIndex
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
 from lexveil.nlp.masking.targets import Targets
+from lexveil.nlp.masking.unseen import find_surnames, find_unseen
 from lexveil.nlp.vocabulary import FOLDED_TITLES, JURISDICTIONS, LEGAL_WORDS
 
 if TYPE_CHECKING:
     from lexveil.nlp.recognizers.base import RuleRecognizer
 
-Reason = Literal["string", "surname", "rule", "revealed", "ambiguous", "near"]
+Reason = Literal["string", "surname", "rule", "revealed", "ambiguous", "near", "unseen", "case"]
 
 FATAL: frozenset[Reason] = frozenset({"string", "surname", "rule", "revealed"})
 """Reasons with which a document must not be published."""
@@ -33,7 +34,7 @@ FATAL: frozenset[Reason] = frozenset({"string", "surname", "rule", "revealed"})
 _CERTAIN_SCORE = 0.95
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Leftover:
     """Characters [start, end) of the ORIGINAL text that are readable in the output and perhaps should not be.
 
@@ -49,7 +50,11 @@ class Leftover:
     end: int
     type: str
     reason: Reason
-    entity: int | None = None
+    entity: int | None = field(default=None, compare=False)
+
+    def shift(self, source: int) -> Leftover:
+        """Return this leftover `source` characters later."""
+        return replace(self, start=self.start + source, end=self.end + source)
 
 
 class SecondPass:
@@ -68,6 +73,7 @@ class SecondPass:
         self._kept_words: set[str] = set()
         self._kept_names: set[str] = set()
         self._name_words: set[str] = set()
+        self._surnames: set[str] = set()
         self._compared: set[str] = set()
 
     def learn(self, masked: MaskedText) -> None:
@@ -83,6 +89,7 @@ class SecondPass:
             self._targets.add(replacement)
             if replacement.type == "PERSON":
                 self._name_words.update(fold_words(replacement.original))
+        self._surnames |= find_surnames(masked)
 
     def find_leftovers(self, masked: MaskedText) -> list[Leftover]:
         """Return the leftovers in a piece, sorted, in its original characters; citations are included."""
@@ -101,6 +108,21 @@ class SecondPass:
             Leftover(*readable.to_original(token.start, token.end), "PERSON", "near")
             for token in split_tokens(readable.normalized.text)
             if self._is_near_name(token)
+        ]
+
+    def find_unseen(self, masked: MaskedText, language: str = "") -> list[Leftover]:
+        """Return words that look like names which the first pass missed.
+
+        Args:
+            masked: a piece.
+            language: ISO 639-1 code of the document, or "".
+        """
+        found = find_unseen(
+            ReadableText(masked), masked, self._lower_words, self._kept_words, self._surnames, language
+        )
+        return [
+            Leftover(start, end, "PERSON", "ambiguous" if ambiguous else "unseen")
+            for start, end, ambiguous in found
         ]
 
     def _find_strings(self, readable: ReadableText) -> Iterator[Leftover]:

@@ -43,6 +43,8 @@ REASONS: Mapping[str, str] = {
     "revealed": "a replacement gives itself away",
     "near": "spellings near a masked name",
     "ambiguous": "words that may be a masked name",
+    "case": "passages without capitals, where names are easily missed",
+    "unseen": "words that look like a name",
     "language": "no detector covers this language",
     "reviewer": "left readable by a reviewer",
     "repaired": "masked on a second look",

@@ -30,7 +30,16 @@ def mask_texts(texts: Sequence[str], settings: MaskSettings, key: bytes | None =
     result: list[CheckedText] = []
     for text, detection in zip(texts, detect_long_texts(settings, texts), strict=True):
         scope = Scope([DocumentNames.read(text, detection.spans)], keyed, detection.language)
-        result.append(anonymize_text(text, detection.spans, settings.policy, scope, detection.served))
+        result.append(
+            anonymize_text(
+                text,
+                detection.spans,
+                settings.policy,
+                scope,
+                detection.served,
+                language=detection.language,
+            )
+        )
     return result
 
 

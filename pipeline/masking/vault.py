@@ -10,6 +10,7 @@ from typing import Any
 
 from lexveil.nlp.masking.anonymize import CheckedText, Piece, Verdict, derive_verdict, join_pieces
 from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Replacement, restore_text
+from lexveil.nlp.masking.second_pass import Leftover
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.workspace import tables
@@ -26,12 +27,14 @@ class VaultEntry:
         entity_ids: keyed id of each replacement's entity, the same in all documents of the owner.
         kept: spans that the policy left readable.
         reasons: findings of the second pass by name.
+        doubts: where a person should look, by the second pass.
     """
 
     replacements: tuple[Replacement, ...] = field(repr=False)
     entity_ids: tuple[str, ...]
     kept: tuple[KeptSpan, ...]
     reasons: Mapping[str, int]
+    doubts: tuple[Leftover, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -73,13 +76,17 @@ def read_vault(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict
             tuple(Replacement(*row) for row in entry["replacements"]),
             tuple(KeptSpan(Span(*row[:-1]), row[-1]) for row in entry["kept"]),
         )
-        done[doc_id].append((Piece(start, "", ()), CheckedText(masked, entry["reasons"])))
+        # Entries of earlier versions have no places.
+        doubts = tuple(Leftover(*row) for row in entry.get("doubts", ()))
+        done[doc_id].append((Piece(start, "", ()), CheckedText(masked, entry["reasons"], doubts)))
         ids[doc_id] += entry["entity_ids"]
     entries: dict[str, VaultEntry] = {}
     for doc_id, pieces in done.items():
         whole = join_pieces(pieces)
         masked = whole.masked
-        entries[doc_id] = VaultEntry(masked.replacements, tuple(ids[doc_id]), masked.kept, whole.reasons)
+        entries[doc_id] = VaultEntry(
+            masked.replacements, tuple(ids[doc_id]), masked.kept, whole.reasons, whole.doubts
+        )
     return entries
 
 

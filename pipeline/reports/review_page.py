@@ -65,7 +65,7 @@ class ReviewSpan:
         role: role of the entity.
         entity: number of the entity; "" if it has none.
         token: what replaces it in the masked text.
-        kind: "found", or "kept" if the policy left it readable.
+        kind: "found", "kept" if the policy left it readable, or "doubt" if the second pass asks for a look.
     """
 
     start: int
@@ -151,7 +151,7 @@ def _build_row(reviewable: Reviewable) -> dict[str, Any]:
         "reasons": _explain_reasons(reviewable.reasons),
         "language": reviewable.language,
         "notes": explain_notes(reviewable.notes),
-        "spans": len(reviewable.spans),
+        "spans": sum(span.kind != "doubt" for span in reviewable.spans),
         "decisions": len(reviewable.decisions),
     }
 
@@ -331,3 +331,5 @@ def _list_spans(entry: VaultEntry) -> Iterator[ReviewSpan]:
         yield ReviewSpan(
             span.start, span.end, span.type, span.score, span.recognizer, kept.role, "", "", "kept"
         )
+    for doubt in entry.doubts:
+        yield ReviewSpan(doubt.start, doubt.end, doubt.type, 0, REASONS[doubt.reason], "", "", "", "doubt")

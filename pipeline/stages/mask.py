@@ -145,7 +145,13 @@ class _ShardMasking:
         texts: list[str] = []
         spans: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
-        checked = anonymize_pieces(pieces, self._policy, scope, self._found.served(doc_id))
+        checked = anonymize_pieces(
+            pieces,
+            self._policy,
+            scope,
+            self._found.served(doc_id),
+            language=self._found.language(doc_id),
+        )
         for piece, done in zip(pieces(), checked, strict=True):
             texts.append(done.text)
             spans.update(r.type for r in done.masked.replacements)
@@ -189,6 +195,7 @@ class _ShardMasking:
             "entity_ids": [ids[r.entity] for r in done.masked.replacements],
             "kept": [[*astuple(kept.span), kept.role] for kept in done.masked.kept],
             "reasons": dict(done.reasons),
+            "doubts": [[doubt.start, doubt.end, doubt.type, doubt.reason] for doubt in done.doubts],
         }
 
 

@@ -23,6 +23,7 @@
 
   let count = 0;
   const items = [];
+  const readable = (item) => item.kind === "kept" || item.kind === "doubt";
   const byOrder = (a, b) => a.start - b.start || b.end - a.end || a.id - b.id;
   const make = (start, end, fields) => {
     const item = { id: count++, start, end, verdict: "", kind: "found", score: 1, recognizer: "", role: "",
@@ -197,7 +198,7 @@
     const touched = all && chosen.entity !== ""
       ? items.filter((item) => item.entity === chosen.entity && item.kind !== "added") : [chosen];
     // What the policy keeps is masked only if a person adds it.
-    const wanted = (item) => verdict === "accept" && item.kind === "kept" ? "add" : verdict;
+    const wanted = (item) => verdict === "accept" && readable(item) ? "add" : verdict;
     const same = touched.every((item) => item.verdict === wanted(item));
     change(touched, (item) => {
       if (item.kind === "added") { if (verdict === "reject") remove(item); return; }
@@ -342,8 +343,9 @@
     };
     $("c-type").textContent = current.type;
     $("c-type").className = `pill t${data.types.indexOf(current.type)}`;
-    $("c-verdict").textContent = WORDS[current.verdict] + (current.kind === "kept" ? ", left readable by the policy" : "");
-    fill("score", current.kind === "added" ? "" : current.score.toFixed(2));
+    $("c-verdict").textContent = WORDS[current.verdict]
+      + (current.kind === "kept" ? ", left readable by the policy" : current.kind === "doubt" ? ", readable: is it a name?" : "");
+    fill("score", current.kind === "added" || current.kind === "doubt" ? "" : current.score.toFixed(2));
     fill("recognizer", current.recognizer);
     fill("role", current.role);
     fill("token", current.token);
@@ -354,7 +356,7 @@
   function tally() {
     const decided = items.filter((item) => item.verdict).length;
     const of = (verdict) => items.filter((item) => item.verdict === verdict).length;
-    const found = items.filter((item) => item.kind !== "kept").length;
+    const found = items.filter((item) => !readable(item)).length;
     $("decided").textContent =
       `${decided} of ${found} decided: ${of("accept")} accepted, ${of("reject")} rejected, ${of("add")} added`;
     $("bar").max = Math.max(found, decided, 1);

@@ -210,6 +210,27 @@ class TestInTheBrowser:
         assert page.browser.ask("document.querySelectorAll('#text *').length") < 2 * len(spans)
 
 
+def test_the_page_shows_where_the_second_pass_doubts(tmp_path: Path) -> None:
+    from lexveil.pipeline.settings import Settings
+    from lexveil.pipeline.stages.ingest import ingest
+    from lexveil.pipeline.stages.mask import mask
+    from lexveil.pipeline.workspace.workspace import Workspace
+
+    source = tmp_path / "in" / "client"
+    source.mkdir(parents=True)
+    text = "The Court heard the parties on 4 May 2011. The bag belonged to Gerhard, it seems."
+    (source / "a.txt").write_text(text, encoding="utf-8")
+    settings = Settings.model_validate({"mask": {"detector": "rules"}})
+    workspace = Workspace.create_or_open(tmp_path / "ws", settings)
+    ingest(workspace, [source.parent])
+    mask(workspace)
+    _, page = write_reviews(workspace, [])
+    (data,) = html.fromstring(page.read_text(encoding="utf-8")).xpath("//script[@id='data']")
+    doubts = [span for span in json.loads(data.text)["spans"] if span[-1] == "doubt"]
+    assert [text[start:end] for start, end, *_ in doubts] == ["Gerhard"]
+    assert [span[4] for span in doubts] == ["words that look like a name"]
+
+
 def test_pages_and_gold_lie_under_the_protected_root(masked: Workspace) -> None:
     from lexveil.pipeline.masking.decisions import store_decisions
     from lexveil.pipeline.settings import Settings

@@ -16,6 +16,7 @@ _CASED = re.compile(r"(?<![^\W\d_])[A-Za-z\u00c0-\u024f\u0400-\u052f]")
 _CAPITAL = re.compile(r"(?<![^\W\d_])[A-Z]")
 _SAMPLE = 1 << 14
 _FEWEST_WORDS = 4
+_LETTERS_A_WORD = 5
 _MOST_CAPITALS = 0.02
 # "i" for "I", not the first item of a list: nobody who writes so gives names a capital.
 _PRONOUN = re.compile(
@@ -47,21 +48,29 @@ def capitalize_lower_passages(text: str, language: str = "") -> str:
         text: normalized text.
         language: its ISO 639-1 code, or "".
     """
+    passages = find_lower_passages(text, language)
+    if passages != [(0, len(text))]:
+        # A single line may go on from the one before it, so it is no sign of how a text is written.
+        passages += [m.span() for m in _LINE.finditer(text) if _count_words(m.group()) >= _FEWEST_WORDS]
+    for start, end in passages:
+        text = text[:start] + _LETTERS.sub(_capitalize_word, text[start:end]) + text[end:]
+    return text
+
+
+def find_lower_passages(text: str, language: str = "") -> list[tuple[int, int]]:
+    """Return the passages whose writer uses no capitals: the whole text, or what stands around an "i" for "I".
+
+    Args:
+        text: normalized text.
+        language: its ISO 639-1 code, or "".
+    """
     words = _CASED.findall(text, 0, _SAMPLE)
     capitals = sum(word.isupper() for word in words)
-    if len(words) < _FEWEST_WORDS or capitals == len(words):
-        return text
-    if (
-        capitals <= _MOST_CAPITALS * len(words)
-        and len(_CAPITAL.findall(text)) <= _MOST_CAPITALS * len(text) / 5
-    ):
-        return _capitalize(text)
-    passages = [m.span() for m in _LINE.finditer(text) if _count_words(m.group()) >= _FEWEST_WORDS]
-    if language == "en":
-        passages += [_find_passage(text, m.start()) for m in _PRONOUN.finditer(text)]
-    for start, end in passages:
-        text = text[:start] + _capitalize(text[start:end]) + text[end:]
-    return text
+    lower = len(words) >= _FEWEST_WORDS and capitals <= _MOST_CAPITALS * len(words)
+    # The sample may be short of a long text.
+    if lower and len(_CAPITAL.findall(text)) <= _MOST_CAPITALS * len(text) / _LETTERS_A_WORD:
+        return [(0, len(text))]
+    return [_find_passage(text, m.start()) for m in _PRONOUN.finditer(text)] if language == "en" else []
 
 
 def _find_passage(text: str, position: int) -> tuple[int, int]:
@@ -74,10 +83,6 @@ def _find_passage(text: str, position: int) -> tuple[int, int]:
 
 def _count_words(text: str) -> int:
     return sum(1 for _ in _LETTERS.finditer(text))
-
-
-def _capitalize(text: str) -> str:
-    return _LETTERS.sub(_capitalize_word, text)
 
 
 def _capitalize_word(word: re.Match[str]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.detection.casing import capitalize_lower_passages
 from lexveil.nlp.detection.detector import Detector
+from lexveil.nlp.taggers.casing import capitalize_lower_passages
 
 
 @pytest.mark.parametrize(

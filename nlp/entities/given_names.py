@@ -1,0 +1,37 @@
+# ruff: noqa: E501, SIM905  -- lists of words read best on one line
+"""First names of public lists: those of Faker for the languages that are written with Latin letters."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+_COUNTRIES = (
+    "cs_CZ da_DK de_AT de_CH de_DE en_GB en_IE en_IN en_NG en_PK en_US es_ES es_MX et_EE fi_FI fr_FR hr_HR hu_HU "
+    "it_IT lt_LT lv_LV nl_BE nl_NL no_NO pl_PL pt_BR pt_PT ro_RO sk_SK sl_SI sv_SE tr_TR"
+).split()
+# First names that are words of English or German rather than names where they have a capital.
+_WORDS = frozenset(
+    """
+    adel allen april art august bill bund chance chase charity christian constant dean destiny earl ehre ernst faith falk
+    forest france frieden gene glory gott grace grant guy harmony helm hope jewel joy justice king lage lance lauf liberty
+    linde long major mark max may melody mercy merle norm ocean pearl penny power precious price prince rast recht reich rich rico
+    rosa rose ruby rusty sage scout star sterling summer sunny tage tag trinity true van victory viola violet virtue von
+    wahl war will wille willow wolf
+    """.split()
+)
+
+
+@cache
+def _load() -> frozenset[str]:
+    names: set[str] = set()
+    for country in _COUNTRIES:
+        provider = import_module(f"faker.providers.person.{country}").Provider
+        for attribute in ("first_names", "first_names_male", "first_names_female"):
+            names.update(str(name).casefold() for name in getattr(provider, attribute, ()))
+    return frozenset(name for name in names if len(name) > 2) - _WORDS
+
+
+def is_given_name(word: str) -> bool:
+    """Return True if a folded word is a first name in one of the lists."""
+    return word in _load()

@@ -1,0 +1,160 @@
+# ruff: noqa: E501  -- patterns and lists of words read best on one line
+"""Words left readable that are probably somebody's name, by signs that no detector of the first pass uses.
+
+A second pass that looked for names like the first would miss the same ones. The signs here are cheap and
+independent of it: a word beside a masked name, a word after a title, a role or a greeting, a first name of a
+public list, and the surname of a masked person where the document uses that word also as an ordinary one.
+A sign makes a document REVIEW. It never masks: it is right too seldom for that.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence, Set
+
+from lexveil.nlp.entities.given_names import is_given_name
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.masking.folding import fold_words
+from lexveil.nlp.masking.mask import MaskedText
+from lexveil.nlp.masking.readable_text import CUT, ReadableText
+from lexveil.nlp.vocabulary import (
+    AMBIGUOUS_NAMES,
+    DEMONYMS,
+    FOLDED_TITLES,
+    INSTITUTION_WORDS,
+    JURISDICTIONS,
+    LEGAL_FORMS,
+    LEGAL_WORDS,
+    OFFICE_TITLES,
+    PLACES,
+    PUBLIC_BODY,
+    TIME_WORDS,
+)
+
+_WORD = re.compile(
+    rf"(?<![\w.@/'’-])[{UPPER}][{LOWER}]{{2,}}(?:[-'’][{UPPER}]?[{LOWER}]+)*(?![\w@]|\.\w|-\w)"
+)
+# Further words that stand with a capital beside a name, and name nobody.
+_BESIDE_NAMES = frozenset(
+    """
+    agent ambassador attorney-general banker brother captain cardinal chancellor cheers chief coach comrade constable
+    cousin daughter deacon dear director doctor engineer father general gentlemen head hello hi inspector kind ladies lieutenant major
+    mayor mother nurse officer pastor prince princess principal prosecutor rabbi regards reverend saint santa sergeant
+    sheikh sincerely sister son superintendent thanks thank uncle aunt undersecretary when after before if as but
+    although because late once meanwhile then later today yesterday what how why who whose both only even perhaps please
+    """.split()  # noqa: SIM905
+)
+_KNOWN = frozenset(
+    word
+    for phrases in (
+        DEMONYMS, FOLDED_TITLES, INSTITUTION_WORDS, JURISDICTIONS, LEGAL_FORMS, LEGAL_WORDS, PLACES, PUBLIC_BODY, TIME_WORDS,
+        map(str.lower, OFFICE_TITLES), _BESIDE_NAMES,
+    )
+    for phrase in phrases
+    for word in phrase.split()
+)  # fmt: skip
+# Words before which a name stands, at the end of the text before it.
+_CUE = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Miss|Smt|Shri|Sri|Kumari|Kum|Dr|Herrn?|Frau|Mme|Monsieur|Señora?|named|née|alias|"
+    r"[Tt]he (?:deceased|accused|complainant|witness|minor|child)|[DWS]/[Oo]|[dws]/o|"
+    r"(?:schlug|trat|stieß|würgte|bedrohte|beleidigte|beschimpfte|verletzte|tötete|heiratete|fragte|erklärte|sagte|meinte|behauptete|bestritt|brachte)|"
+    r"Liebe[rs]?|Dear|Hi|Hello|"
+    r"Grüßen?,?|Gruß,?|Best(?: wishes)?,|Regards,|Sincerely,|Cheers,|Thanks,|signed(?: by)?)\.?|"
+    r"(?m:^[ \t]*)(?:Name(?: of [\w ]{2,30})?|Witness(?:es)?|Patient|Tenant|Landlord|Signed|From|To|Attn|Cc):)[ \n]\Z"
+)
+_BEFORE = 40
+_WITHIN_SENTENCE = re.compile(rf"[\w,;:)\"'{CUT}] \Z")
+# What separates the two halves of a name of which one is masked: a space; a comma, if a line or the name ends.
+_HALF_BEFORE = re.compile(rf"{CUT},? \Z")
+_HALF_AFTER = re.compile(rf" {CUT}|, {CUT}(?=\s*(?:\n|\Z))")
+_NO_HALF = re.compile(r"(?:ing|tion|ment|[ai]t(?:y|ie)|ed|ly|[ae]nce|[ai]ble|ness|ct|by)s?\Z")
+_NUMBERED = re.compile(r"\d[ .:)]{0,2}\Z")  # a row of a table, an item of a list
+_END_OF_LINE = re.compile(r"[ \t]*(?:\n|\Z)")
+# Names take no article or pronoun: after one of these, in any place of a document, stands a term of it.
+_TERM = re.compile(
+    r"\b(?:[Tt]he|[Aa]n?|[Ss]uch|[Ee]ach|[Aa]ny|[Nn]o|[Aa]ll|[Ee]very|[Oo]ther|[Ii]ts|[Tt]heir|[Oo]ur|[Yy]our|[Tt]h(?:is|at|ese|ose)|"
+    rf"[Dd](?:er|ie|as|en|em|es)|[Ee]ine?[rnms]?|[Kk]eine?[rnms]?) ([{UPPER}][{LOWER}]+)"
+)
+# A language that writes all nouns with a capital: one beside a name is no part of it.
+_NOUNS = frozenset({"de", "lb"})
+
+
+def find_unseen(
+    readable: ReadableText,
+    masked: MaskedText,
+    lower: Set[str],
+    kept: Set[str],
+    surnames: Set[str],
+    language: str = "",
+) -> Iterator[tuple[int, int, bool]]:
+    """Yield (start, end, ambiguous) of the words that may be names, in characters of the original.
+
+    `ambiguous` marks a word that is a masked person's surname and an ordinary word of the document.
+
+    Args:
+        readable: the readable part of `masked`.
+        masked: the masked text.
+        lower: folded words that the document also writes in lower case.
+        kept: folded words of the spans that the policy keeps.
+        surnames: folded surnames of masked people.
+        language: ISO 639-1 code of the document, or "".
+    """
+    text = readable.normalized.text
+    cuts = [m.start() for m in re.finditer(CUT, text)]
+    terms = {m.group(1).casefold() for m in _TERM.finditer(text)}
+    for match in _WORD.finditer(text):
+        word = match.group().casefold().removesuffix("'s")
+        if word in kept:
+            continue
+        before = text[max(0, match.start() - _BEFORE) : match.start()]
+        within = _WITHIN_SENTENCE.search(before) is not None
+        if _is_known(word) or word in lower or word.removesuffix("s") in lower:
+            if word in surnames and within and word not in terms:
+                yield *readable.to_original(*match.span()), True
+        elif _CUE.search(before) or (
+            word not in terms
+            and (
+                (
+                    language not in _NOUNS
+                    and not _NO_HALF.search(word)
+                    and _is_half(text, match, before, cuts, masked)
+                )
+                or (
+                    is_given_name(word)
+                    and (within or _is_followed(text, match.end()))
+                    and not _NUMBERED.search(before)
+                )
+            )
+        ):
+            yield *readable.to_original(*match.span()), False
+
+
+def find_surnames(masked: MaskedText) -> set[str]:
+    """Return the folded surnames of the masked people who have a first name too."""
+    names = (list(fold_words(r.original)) for r in masked.replacements if r.type == "PERSON")
+    surnames = {words[-1] for words in names if len(words) > 1 and len(words[-1]) > 2}
+    return {name for name in surnames if name not in LEGAL_WORDS or name in AMBIGUOUS_NAMES}
+
+
+def _is_known(word: str) -> bool:
+    return word in _KNOWN or word.removesuffix("s") in _KNOWN
+
+
+def _is_half(text: str, match: re.Match[str], before: str, cuts: Sequence[int], masked: MaskedText) -> bool:
+    """Return True if a word stands beside a masked person as the other half of a name would."""
+    half = _HALF_BEFORE.search(before)
+    whole = half and ("," not in half.group() or _END_OF_LINE.match(text, match.end()))
+    if half and whole and _is_person(match.start() - len(half.group()), cuts, masked):
+        return True
+    after = _HALF_AFTER.match(text, match.end())
+    return after is not None and _is_person(text.index(CUT, match.end()), cuts, masked)
+
+
+def _is_person(position: int, cuts: Sequence[int], masked: MaskedText) -> bool:
+    return masked.replacements[bisect_left(cuts, position)].type == "PERSON"
+
+
+def _is_followed(text: str, end: int) -> bool:
+    """Return True if a further word with a capital, or a masked one, follows: a first name and a surname."""
+    return re.match(rf" (?:[{UPPER}][{LOWER}]|[{UPPER}]\.|{CUT})", text[end : end + 3]) is not None

@@ -1,0 +1,90 @@
+"""Names that the first pass missed: their documents need review, and the place is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexveil.nlp.masking.anonymize import CheckedText, anonymize_text
+from lexveil.nlp.masking.mask import unkeyed_seed
+from lexveil.nlp.masking.policy import build_policy
+from lexveil.nlp.masking.scope import DocumentNames, Scope
+from lexveil.nlp.text import Span
+
+
+def check(
+    text: str, *people: str, language: str = "en", served: bool = True, readable: str = ""
+) -> CheckedText:
+    """Mask a text in which the detector found the first occurrence of each of `people`."""
+    spans = sorted(
+        Span(text.index(name), text.index(name) + len(name), "PERSON", 0.9, "T") for name in people
+    )
+    scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed)
+    kept = [(text.index(readable), text.index(readable) + len(readable))] if readable else []
+    return anonymize_text(text, spans, build_policy(), scope, served, kept, language=language)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked", "doubt"),
+    [
+        ("He met Wieslaw Quorn.", "Quorn", "Wieslaw"),  # one half of a name is masked
+        ("Patient: Quorn, Orsolwyn\nGender: f", "Quorn", "Orsolwyn"),
+        ("The bag belonged to Gerhard, it seems.", "", "Gerhard"),  # a first name
+        ("Katarzyna Quorn signed the lease.", "", "Katarzyna"),
+        ("The officer asked Smt. Orsolwyn to wait.", "", "Orsolwyn"),  # a title
+        ("Gormlach s/o Birquan was arrested.", "", "Birquan"),
+        ("Witnesses: Orsolwyn; two others", "", "Orsolwyn"),
+        ("See you on Monday. Best, Orsolwyn", "", "Orsolwyn"),
+        ("Mr Thomas Bond paid the bond; in court, Bond denied it.", "Thomas Bond", "Bond"),
+    ],
+)
+def test_a_word_like_a_name_asks_for_review_and_is_located(text: str, masked: str, doubt: str) -> None:
+    outcome = check(text, *([masked] if masked else []))
+    assert outcome.verdict == "REVIEW"
+    assert [text[one.start : one.end] for one in outcome.doubts] == [doubt]
+    assert outcome.doubts[-1].start == text.rindex(doubt)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("The Purchaser shall pay Mr Quorn the Price within ten Business Days.", "Quorn"),
+        ("When Quorn left, Ambassador Birquan spoke. Then Birquan left.", "Quorn"),
+        ("In Puerto Rico and in North Carolina the Grantee pays Christmas bonuses.", ""),
+        ("6.2 Royalty. The Licensee pays Royalties on Net Sales.", ""),
+        ("He read the Bill and the Will; the Grant was valid.", ""),
+        ("Orsolwyn told Quorn that Orsolwyn knew; the Orsolwyn is a river.", "Quorn"),
+        ("The rule of Gerhard v. Smith, 410 U.S. 113 (1973), applies.", ""),
+    ],
+)
+def test_terms_places_offices_and_law_are_no_names(text: str, masked: str) -> None:
+    outcome = check(text, *(["Quorn"] if masked else []), *(["Birquan"] if "Birquan" in text else []))
+    assert (outcome.verdict, outcome.doubts) == ("PASS", ())
+
+
+def test_a_german_noun_beside_a_name_is_no_part_of_it() -> None:
+    text = "Die Unterschrift Quorns ist gefälscht, wie der Kläger Quorn sagte; er sah Waltraud."
+    outcome = check(text, "Quorn", language="de")
+    assert [text[one.start : one.end] for one in outcome.doubts] == ["Waltraud"]
+
+
+def test_a_chat_in_lower_case_asks_for_review() -> None:
+    text = "i think she has it, ask ruth on monday"
+    outcome = check(text, "ruth")
+    assert (outcome.verdict, dict(outcome.reasons)) == ("REVIEW", {"case": 1})
+    assert check("The Court sat on Monday.").verdict == "PASS"
+
+
+def test_what_a_reviewer_keeps_is_doubted_no_more() -> None:
+    text = "The bag belonged to Gerhard, it seems."
+    assert check(text, readable="Gerhard").verdict == "PASS"
+
+
+def test_the_places_hold_in_a_document_of_several_pieces() -> None:
+    text = (
+        "The tenant paid the rent on the first day of the month.\n" * 30
+        + "The bag belonged to Gerhard, he says.\n"
+    )
+    spans: list[Span] = []
+    scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed)
+    outcome = anonymize_text(text, spans, build_policy(), scope, size=200, language="en")
+    assert [text[one.start : one.end] for one in outcome.doubts] == ["Gerhard"]
