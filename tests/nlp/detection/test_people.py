@@ -57,3 +57,27 @@ def test_letters_contradict_a_finding(text: str, surface: str, kind: str, contra
     found = Span(span.start + 15, span.end + 15, kind, 0.9, LEARNED)
     kept = drop_contradicted("The Court sat. " + text, [found])
     assert kept == ([] if contradicted else [found])
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "whole"),
+    [
+        ("Best, Tahir-wala left", "Tahir", "Tahir-wala"),
+        ("Ann Birt-Quill-Roe came", "Ann Birt", "Ann Birt-Quill-Roe"),
+        ("a Birt-led group", "Birt", "Birt"),
+        ("the Birt-style order", "Birt", "Birt"),
+        ("Birt - who came", "Birt", "Birt"),
+        ("Birt-7 is a code", "Birt", "Birt"),
+    ],
+)
+def test_a_double_name_is_whole(text: str, found: str, whole: str) -> None:
+    (span,) = retype_people(text, spans_in(text, (found, "PERSON")))
+    assert text[span.start : span.end] == whole
+
+
+def test_a_company_in_a_chat_is_a_person_unless_it_shows_what_it_is() -> None:
+    written = "i saw vedat quorn at quorn logistics ltd"
+    cased = "i saw Vedat Quorn at Quorn Logistics Ltd"
+    parts = (("Vedat Quorn", "ORGANIZATION"), ("Quorn Logistics Ltd", "ORGANIZATION"))
+    kinds = [span.type for span in retype_people(cased, spans_in(cased, *parts), written)]
+    assert kinds == ["PERSON", "ORGANIZATION"]

@@ -88,3 +88,63 @@ def test_the_places_hold_in_a_document_of_several_pieces() -> None:
     scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed)
     outcome = anonymize_text(text, spans, build_policy(), scope, size=200, language="en")
     assert [text[one.start : one.end] for one in outcome.doubts] == ["Gerhard"]
+
+
+@pytest.mark.parametrize(
+    "cue",
+    [
+        "the deceased {} was",
+        "a man named {} was",
+        "Mrs {} was",
+        "Miss {} was",
+        "Shri {} was",
+        "Kumari {} was",
+        "Herr {} war",
+        "Frau {} war",
+        "Monsieur {} était",
+        "Señora {} estaba",
+        "the minor {} was",
+        "née {} in",
+        "D/o {} of",
+        "signed by {} here",
+        "he said:\nDear {} and",
+        "so long.\nRegards, {}\n",
+        "the form.\nTenant: {}\n",
+        "the form.\nName of the patient: {}\n",
+        "das Ende.\nViele Grüße {}\n",
+        "Da schlug {} ohne Vorwarnung zu, so",
+    ],
+)
+def test_what_introduces_a_name_makes_the_next_word_one(cue: str) -> None:
+    text = f"In the year {cue.format('Orsolwyn')} there at the time."
+    outcome = check(text)
+    assert [text[one.start : one.end] for one in outcome.doubts] == ["Orsolwyn"]
+    assert outcome.reasons == {"unseen": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The file is with the Ministry. In der Lage war er, und Tage danach auch.", "de"),
+        ("Er hat Anspruch auf Ersatz; der Wille der Partei zählt, nicht Treu und Glauben.", "de"),
+        ("Schedule: 12 Austin 204, 13 Marion 17, 14 Jackson 9", "en"),  # rows of a table
+        ("The Borrower, the Lender and each Guarantor sign. Lender keeps one copy.", "en"),
+        ("See http://Gerhard.example.org or write to Gerhard@example.org", "en"),
+        ("THE CASE OF GERHARD AGAINST NOBODY", "en"),
+        ("被告人到庭参加诉讼。", "zh"),
+    ],
+)
+def test_what_only_resembles_a_name_passes(text: str, language: str) -> None:
+    assert check(text, language=language).doubts == ()
+
+
+def test_a_document_that_needs_review_anyway_is_searched_for_no_more() -> None:
+    text = "Laukku kuului Gerhard Quornille."
+    outcome = check(text, language="fi", served=False)
+    assert (dict(outcome.reasons), outcome.doubts) == ({"language": 1}, ())
+
+
+def test_near_spellings_are_located_too() -> None:
+    text = "Mr Hawksmoor came. Later Hawksmor left the house."
+    outcome = check(text, "Hawksmoor")
+    assert [(text[one.start : one.end], one.reason) for one in outcome.doubts] == [("Hawksmor", "near")]

@@ -299,3 +299,17 @@ def test_organizations(text: str) -> None:
 )
 def test_the_names_of_courts_and_police_stay_readable(text: str) -> None:
     assert mark(unmark(text), citations(unmark(text))) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "经核对,⟦廖建平⟧的公民身份号码已经核实。",
+        "确认尚欠货款,签收人为⟦涂秀荣⟧。",
+        "双方交换证据,⟦赵小红⟧到庭接受质询。",
+        "稽查人员⟦孙淑华⟧两次要求提供账簿。",
+        "双方到庭。和解签收。",
+    ],
+)
+def test_people_by_what_they_sign_show_and_inspect(text: str) -> None:
+    assert find_in(ChinesePersonRecognizer(), text) == normalize(text)
