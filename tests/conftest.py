@@ -378,15 +378,20 @@ class Command:
 
 
 @pytest.fixture(scope="session")
-def command_in(make_once: Callable[..., Path]) -> Callable[[Path], Command]:
-    """`lexveil` with its homes below a folder. Prefect makes its tables once: it takes seconds."""
+def prefect_database(make_once: Callable[..., Path]) -> Path:
+    """Prefect's database with its tables, and nothing in them: to make them takes seconds."""
 
     def make(folder: Path) -> None:
         command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
         subprocess.run(command, env=Command(folder).environment(), check=True, capture_output=True)
 
-    database = make_once("prefect-database", make) / "prefect" / "prefect.db"
-    return lambda folder: Command(folder, database)
+    return make_once("prefect-database", make) / "prefect" / "prefect.db"
+
+
+@pytest.fixture(scope="session")
+def command_in(prefect_database: Path) -> Callable[[Path], Command]:
+    """`lexveil` with its homes below a folder."""
+    return lambda folder: Command(folder, prefect_database)
 
 
 @dataclass(frozen=True)

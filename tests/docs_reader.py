@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from lexveil.nlp.cache import cache_folder
 from tests.deadlines import HANGS_AFTER
 
 ROOT = Path(__file__).parents[1]
@@ -178,13 +180,18 @@ def find_free_ports(count: int) -> list[str]:
 
 
 @contextmanager
-def shell_in(folder: Path, programs: Path) -> Iterator[Shell]:
-    """Yield a shell like that of a reader who has installed Lexveil into .venv."""
+def shell_in(folder: Path, programs: Path, database: Path) -> Iterator[Shell]:
+    """Yield a shell like that of a reader who has installed Lexveil into .venv, and used it before.
+
+    What takes long at a first use is there: the user's cache, and Prefect's tables in its `database`.
+    """
     (folder / ".venv").mkdir(exist_ok=True)
     with suppress(FileExistsError):
         (folder / ".venv" / "bin").symlink_to(programs)
     home = folder.parent / "home"
-    home.mkdir(exist_ok=True)
+    if not home.exists():
+        (home / "prefect").mkdir(parents=True)
+        shutil.copyfile(database, home / "prefect" / "prefect.db")
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "XDG_"))}
     endpoint, server, metrics = find_free_ports(3)
     shell = Shell(
@@ -193,6 +200,7 @@ def shell_in(folder: Path, programs: Path) -> Iterator[Shell]:
         | SMALL
         | {
             "HOME": str(home),
+            "XDG_CACHE_HOME": str(cache_folder().parent),
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",

@@ -84,11 +84,11 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def followed(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def followed(warm: Path, prefect_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the tutorial was followed."""
     folder = tmp_path_factory.mktemp("tutorial") / "reader"
     folder.mkdir()
-    with shell_in(folder, warm) as shell:
+    with shell_in(folder, warm, prefect_database) as shell:
         follow(TUTORIAL, shell)
     return folder
 
@@ -105,10 +105,12 @@ def runs(page: str) -> bool:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != TUTORIAL and runs(page)])
-def test_a_page_can_be_followed(page: str, followed: Path, warm: Path, tmp_path: Path) -> None:
+def test_a_page_can_be_followed(
+    page: str, followed: Path, warm: Path, prefect_database: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "reader"
     shutil.copytree(followed, folder, symlinks=True)
-    with shell_in(folder, warm) as shell:
+    with shell_in(folder, warm, prefect_database) as shell:
         follow(page, shell)
 
 
