@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice, pairwise
 
@@ -40,6 +40,7 @@ _BETWEEN_DISTINCT = re.compile(
     r"(?i)诉|与|和|、|及|以及|,? (?:v\.?|vs\.?|versus|gegen|against) (?:(?:mrs?|ms|dr|herrn?|frau)\.? )?"
 )
 _LONGEST_BETWEEN = 20
+_SHORTEST_GENITIVE = 4
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -116,12 +117,18 @@ class Identities:
         also without its legal form.
     """
 
-    def __init__(self, mentions: Iterable[Mention], apart: Iterable[tuple[Mention, Mention]] = ()) -> None:
+    def __init__(
+        self,
+        mentions: Iterable[Mention],
+        apart: Iterable[tuple[Mention, Mention]] = (),
+        language: str = "",
+    ) -> None:
         """Cluster mentions.
 
         Args:
             mentions: the mentions, in any order.
             apart: pairs of mentions of different entities.
+            language: ISO 639-1 code of the documents: in German ones, "Quellners" may be Quellner's.
         """
         self._entity: dict[Mention, int] = {}
         self._members: list[list[Mention]] = []
@@ -136,7 +143,12 @@ class Identities:
             if mention.type != "PERSON":
                 form = companies.get(mention.form, mention.form)
                 self._assign(mention, forms.setdefault((mention.type, form), len(self._members)))
-        self._cluster_people([m for m in known if m.type == "PERSON"])
+        people = [m for m in known if m.type == "PERSON"]
+        genitives = _match_genitives(people) if language == "de" else {}
+        self._cluster_people(list({genitives.get(m, m) for m in people}))
+        for genitive, name in genitives.items():
+            if genitive not in self._entity:
+                self._assign(genitive, self._entity[name])
 
     def __len__(self) -> int:
         return len(self._members)
@@ -182,6 +194,21 @@ class Identities:
     def _fits(self, entity: int, mention: Mention) -> bool:
         apart = self._apart.get(mention, ())
         return all(known not in apart and _are_compatible(mention, known) for known in self._members[entity])
+
+
+def _match_genitives(people: Sequence[Mention]) -> dict[Mention, Mention]:
+    """Map names with a final s to the same without it, where the set has such a surname.
+
+    A lone name after a title ("Herr Adams") is left: there, German would rather write "von Herrn Adam".
+    """
+    surnames = {person.words[-1] for person in people}
+    matched: dict[Mention, Mention] = {}
+    for person in people:
+        *first, last = person.words
+        genitive = len(last) > _SHORTEST_GENITIVE and last.endswith("s") and last[:-1] in surnames
+        if genitive and (first or not person.gender):
+            matched[person] = replace(person, words=(*first, last[:-1]))
+    return matched
 
 
 def _find_title(text: str, span: Span, words: Sequence[str]) -> str:

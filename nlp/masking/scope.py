@@ -69,6 +69,7 @@ class Scope:
         self._identities = Identities(
             (mention for document in names for mention, _ in document.mentions),
             {pair for document in names for pair in document.apart},
+            language,
         )
         self._roles = merge_roles(
             (self.entity(mention), role) for document in names for mention, role in document.mentions

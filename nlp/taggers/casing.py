@@ -17,6 +17,7 @@ _CAPITAL = re.compile(r"(?<![^\W\d_])[A-Z]")
 _SAMPLE = 1 << 14
 _FEWEST_WORDS = 4
 _LETTERS_A_WORD = 5
+_LONGEST_WORD = 15  # on average; text with fewer words is in a script without capitals
 _MOST_CAPITALS = 0.02
 # "i" for "I", not the first item of a list: nobody who writes so gives names a capital.
 _PRONOUN = re.compile(
@@ -66,7 +67,8 @@ def find_lower_passages(text: str, language: str = "") -> list[tuple[int, int]]:
     """
     words = _CASED.findall(text, 0, _SAMPLE)
     capitals = sum(word.isupper() for word in words)
-    lower = len(words) >= _FEWEST_WORDS and capitals <= _MOST_CAPITALS * len(words)
+    latin = len(words) >= max(_FEWEST_WORDS, len(text[:_SAMPLE]) / _LONGEST_WORD)
+    lower = latin and capitals <= _MOST_CAPITALS * len(words)
     # The sample may be short of a long text.
     if lower and len(_CAPITAL.findall(text)) <= _MOST_CAPITALS * len(text) / _LETTERS_A_WORD:
         return [(0, len(text))]

@@ -140,3 +140,11 @@ def test_a_case_that_was_cited_may_be_named_shortly(text: str, stays: str) -> No
 def test_somebody_of_the_same_name_is_no_citation() -> None:
     text = CITED + "Perrault, a carpenter, met Ms Lindqvist."
     assert [text[start:end] for start, end in citations(text)] == [CITED.split("follow ")[1].rstrip(" .")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["signed by Cassandra K. Garza today", "of 337 Lopez Curve, Mitchellmouth, IN 50324 and Ward"],
+)
+def test_a_name_or_a_postal_code_is_no_beginning_of_a_citation(text: str) -> None:
+    assert list(citations(text)) == []

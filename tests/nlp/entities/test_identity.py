@@ -297,3 +297,23 @@ def test_particles_and_double_names_are_one_person(whole: str, short: str) -> No
     first, second = (read_mention(name, Span(0, len(name), "PERSON", 1.0, "")) for name in (whole, short))
     identities = Identities([first, second])
     assert identities.entity(first) == identities.entity(second)
+
+
+def test_a_german_genitive_names_the_same_person() -> None:
+    def person(*words: str, gender: str = "") -> Mention:
+        return Mention("PERSON", "", words, "", gender)
+
+    whole, genitive, lone = person("wiebke", "quellner"), person("wiebke", "quellners"), person("quellners")
+    titled = person("quellners", gender="m")
+    german = Identities([whole, genitive, lone, titled], language="de")
+    assert german.entity(whole) == german.entity(genitive) == german.entity(lone) != german.entity(titled)
+    english = Identities([whole, lone], language="en")
+    assert english.entity(whole) != english.entity(lone)
+
+
+def test_a_german_genitive_of_two_people_is_a_third_name() -> None:
+    first, second, lone = (
+        Mention("PERSON", "", words) for words in (("ann", "quellner"), ("udo", "quellner"), ("quellners",))
+    )
+    people = Identities([first, second, lone], language="de")
+    assert len({people.entity(first), people.entity(second), people.entity(lone)}) == 3
