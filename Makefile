@@ -25,9 +25,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt $(TORCH_SOURCE) -e . --group dev
 	@touch $@
 
-demo: $(VENV)/.installed ## Run the main job on about 1,000 synthetic documents
+demo: $(VENV)/.installed ## Run the main job on about 1,000 synthetic documents, and score its masking
 	@test -f demo/expected.json || $(BIN)/python -m fixtures.generate demo --documents 1000 --seed 7
 	@$(BIN)/lexveil run demo/corpus --owner-field owner --diagnostics --workspace demo/workspace
+	@$(BIN)/python -m fixtures.score demo demo/workspace
 
 install: $(VENV)/.installed ## Install into .venv
 
