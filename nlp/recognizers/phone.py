@@ -14,7 +14,7 @@ _LABEL = re.compile(
     rf"(?i:\b(?:tele?(?:phone|fax)?s?|phone|mobile|cell(?:phone)?|fax|facsimile|call(?:ing|ed)?|reach(?:ed)? (?:\w+ )?(?:at|on)|dial(?:led)?|text|SMS|WhatsApp|Telefon|Tel|Handy|Mobil|téléphone|portable|móvil|teléfono)\b\.?)"
     rf"[^\n\d+(]{{0,20}}({_NUMBER})|(?:电话|手机号?码?|联系方式)[^\n\d+(]{{0,8}}(\+?[\d(][\d() -]{{5,18}}\d)"
 )
-_CANDIDATE = re.compile(rf"(?<![\w.,/§$€£+(-]){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
+_CANDIDATE = re.compile(rf"(?:(?<![\w.,/§$€£+(-])|(?<=\()(?=\+)){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
 # Among Chinese characters only a number with a country code: any other may count something.
 _CANDIDATE_ZH = re.compile(rf"(?<=[{HAN}])(?=\+){_NUMBER}(?!{SPACED_WORD}|[%€£$-]|[.,/]\d)")
 # A number that a line end cuts, and one that is said aloud.
