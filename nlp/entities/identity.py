@@ -208,6 +208,9 @@ def _match_genitives(people: Sequence[Mention]) -> dict[Mention, Mention]:
         genitive = len(last) > _SHORTEST_GENITIVE and last.endswith("s") and last[:-1] in surnames
         if genitive and (first or not person.gender):
             matched[person] = replace(person, words=(*first, last[:-1]))
+        elif len(first) == 1 and first[0].endswith("s") and first[0][:-1] in surnames:
+            # "Quellners Fahrrad": the noun was taken for a surname.
+            matched[person] = replace(person, words=(first[0][:-1],))
     return matched
 
 

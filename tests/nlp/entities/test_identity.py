@@ -305,7 +305,9 @@ def test_a_german_genitive_names_the_same_person() -> None:
 
     whole, genitive, lone = person("wiebke", "quellner"), person("wiebke", "quellners"), person("quellners")
     titled = person("quellners", gender="m")
-    german = Identities([whole, genitive, lone, titled], language="de")
+    with_noun = person("quellners", "fahrrad")
+    german = Identities([whole, genitive, lone, titled, with_noun], language="de")
+    assert german.entity(with_noun) == german.entity(whole)
     assert german.entity(whole) == german.entity(genitive) == german.entity(lone) != german.entity(titled)
     english = Identities([whole, lone], language="en")
     assert english.entity(whole) != english.entity(lone)
