@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from importlib import import_module
 from itertools import pairwise
+from pkgutil import iter_modules
 
 import pytest
 
 from fixtures.citations import CitedSentence, OwnCase, citation_sentences, own_cases
+from lexveil.nlp import citations as package
 from lexveil.nlp.citations import citations
+from lexveil.nlp.citations.rule import Rule
 from lexveil.nlp.recognizers.case_number import LexveilCaseNumberRecognizer, find_own_numbers
 from tests.nlp.recognizers.marked import mark, normalize, unmark
 
@@ -252,3 +256,20 @@ def test_no_text_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         citations("Roe v. Wade, 410 U.S. 113; id. at 5. Canary, 5 F.3d at 12.")
     assert "Canary" not in caplog.text
+
+
+def test_every_rule_compiles() -> None:
+    """Rules are compiled when a text needs them."""
+    modules = [import_module(f"lexveil.nlp.citations.{one.name}") for one in iter_modules(package.__path__)]
+    rules = [
+        value
+        for module in modules
+        for many in vars(module).values()
+        if isinstance(many, tuple)
+        for value in many
+        if isinstance(value, Rule)
+    ]
+    assert len(rules) > 50
+    for rule in rules:
+        re.compile(rule.pattern)
+        assert rule.needs
