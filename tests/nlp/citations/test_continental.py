@@ -144,7 +144,11 @@ def test_somebody_of_the_same_name_is_no_citation() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["signed by Cassandra K. Garza today", "of 337 Lopez Curve, Mitchellmouth, IN 50324 and Ward"],
+    [
+        "signed by Cassandra K. Garza today",
+        "of 337 Lopez Curve, Mitchellmouth, IN 50324 and Ward",
+        "The HC, at 5 Quill Lane, Rochford, MS 34979",
+    ],
 )
 def test_a_name_or_a_postal_code_is_no_beginning_of_a_citation(text: str) -> None:
     assert list(citations(text)) == []
