@@ -28,6 +28,25 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "nlp", "privacy", "flows")
+SENTENCES = (
+    (
+        "The design of the bottle is dictated by its function, the challenger says, and was shown at "
+        "a fair before the filing date. An injunction is sought against further copying, together "
+        "with delivery up of the infringing copies. The melody of sixteen bars returns in the "
+        "refrain; fair use is pleaded because the article was news."
+    ),
+    (
+        "The petition pleads irreconcilable differences; the divorce itself is not opposed, only its "
+        "financial consequences. The children live with the mother and see the father every second "
+        "weekend; maintenance is in dispute."
+    ),
+    (
+        "The bonus for the year was withheld although the targets had been met. After the transfer of "
+        "the business the staff kept their continuity of service, and the new employer was bound by "
+        "the collective agreement. A supervisor told staff that shifts would be cut."
+    ),
+)
+NOTHING_TO_MASK = [f"{text} {text.replace('.', ';')}" for text in SENTENCES]
 EARLIER = ROOT / "fixtures" / "workspaces" / "faa0730.tar.xz"
 
 
@@ -220,9 +239,12 @@ class TestWorkspaceOfAnEarlierVersion:
     def test_the_model_is_served_to_the_client_that_knows_it(
         self, office: Path, lexveil: Any, command_in: Callable[[Path], Command]
     ) -> None:
-        """The client has the server's key pinned, and secret keys of its own."""
-        lines = (office / "src/corpus/records/matters.jsonl").read_text().splitlines()[:3]
-        (office / "few.jsonl").write_text("\n".join(lines) + "\n")
+        """The client has the server's key pinned, and secret keys of its own.
+
+        Its texts hold nothing to mask: what the rules find may change, what a model answers to a text may not.
+        """
+        records = [{"id": f"text-{number}", "text": text} for number, text in enumerate(NOTHING_TO_MASK)]
+        (office / "few.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -239,7 +261,7 @@ class TestWorkspaceOfAnEarlierVersion:
             process.communicate(timeout=HANGS_AFTER)
         assert (found["documents"], found["unreadable"]) == (3, 0)
         labels = [json.loads(line)["label"] for line in (office / "labels.jsonl").read_text().splitlines()]
-        assert labels == ["contract", "family", "contract"]  # what the earlier version answered
+        assert labels == ["intellectual_property", "family", "contract"]  # what the earlier version answered
 
     def test_documents_are_restored_and_erased(
         self, office: Path, lexveil: Any, workspace: Workspace

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.masking.anonymize import SECOND_PASS, CheckedText, anonymize_text, derive_verdict
+from lexveil.nlp.masking.anonymize import (
+    MAX_REPAIRS,
+    PIECE_SIZE,
+    SECOND_PASS,
+    CheckedText,
+    anonymize_text,
+    derive_verdict,
+)
 from lexveil.nlp.masking.mask import restore_text, unkeyed_seed
 from lexveil.nlp.masking.policy import Policy, build_policy
 from lexveil.nlp.masking.scope import DocumentNames, Scope
@@ -19,13 +26,14 @@ def checked(
     policy: Policy = TOKENS,
     readable: str = "",
     served: bool = True,
-    **limits: int,
+    size: int = PIECE_SIZE,
+    repairs: int = MAX_REPAIRS,
 ) -> CheckedText:
     """Mask a text in which the detector found only the first occurrence of each string."""
     spans = sorted(Span(text.index(s), text.index(s) + len(s), kind, 0.9, "T") for s, kind in found)
     kept = [(text.index(readable), text.index(readable) + len(readable))] if readable else []
     scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed)
-    return anonymize_text(text, spans, policy, scope, served, kept, **limits)
+    return anonymize_text(text, spans, policy, scope, served, kept, size=size, repairs=repairs)
 
 
 @pytest.mark.parametrize(
