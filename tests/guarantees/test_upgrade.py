@@ -241,9 +241,12 @@ class TestWorkspaceOfAnEarlierVersion:
     ) -> None:
         """The client has the server's key pinned, and secret keys of its own.
 
-        Its texts hold nothing to mask: what the rules find may change, what a model answers to a text may not.
+        Its texts hold nothing to mask: what the rules find may change, what a model answers may not.
         """
-        records = [{"id": f"text-{number}", "text": text} for number, text in enumerate(NOTHING_TO_MASK)]
+        records = [
+            {"id": f"text-{number}", "owner": "client", "text": text}
+            for number, text in enumerate(NOTHING_TO_MASK)
+        ]
         (office / "few.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
