@@ -22,7 +22,6 @@ from lexveil.nlp.readers.contract import (
     Content,
     Limits,
     Note,
-    Part,
     ReadPart,
     Reason,
     UnreadableError,
@@ -65,9 +64,10 @@ class _Document:
     def read(self) -> Content:
         """Return the text of all parts of the package, and the documents that are embedded in it."""
         text = self._read_text()
-        parts = [Part(posixpath.basename(name), self._package.inflate(name)) for name in self._parts]
+        properties = self._package.read_properties()
+        parts = [self._package.read_embedded(name) for name in self._parts]
         notes = {Note.unread_picture: len(self._pictures)} if self._pictures else {}
-        return Content(text, parts, notes, self._package.read_properties())
+        return Content(text, parts, notes, properties)
 
     def _read_text(self) -> str:
         main = self._package.find_main("word/document.xml")
@@ -95,13 +95,15 @@ class _Document:
         """Return the text of a chunk, or a line that says why it was not read.
 
         Raises:
-            UnreadableError: unsupported (there is no such part), decompression_bomb.
+            UnreadableError: unsupported (there is no such part).
         """
         if identifier not in related:
             raise UnreadableError(Reason.unsupported)
         _, name = related[identifier]
-        data = self._package.inflate(name)
+        data = self._package.read_embedded(name).data
         try:
+            if isinstance(data, Reason):
+                raise UnreadableError(data)
             return self._read_foreign_chunk(data, posixpath.splitext(name)[1].lower(), None, self._limits)
         except UnreadableError as unreadable:
             return f"[embedded document not read: {unreadable.reason}]"

@@ -14,7 +14,6 @@ import io
 import posixpath
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -31,7 +30,8 @@ from lexveil.nlp.readers.contract import (
     mark_part,
 )
 from lexveil.nlp.readers.layout import TextLayout
-from lexveil.nlp.readers.office_package import MAX_ENTRIES, PropertyCollector
+from lexveil.nlp.readers.office_package import ENTRY_ERRORS, MAX_ENTRIES, PropertyCollector
+from lexveil.nlp.readers.zip_archive import is_encrypted, read_member
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -51,6 +51,7 @@ _CONTENT = "content.xml"
 _STYLES = "styles.xml"
 _META = "meta.xml"
 _MANIFEST = "META-INF/manifest.xml"
+_OWN_PARTS = (_CONTENT, _STYLES, _META, _MANIFEST)
 _BLOCK = 1 << 16
 _MOST_SPACES = 1000
 
@@ -72,12 +73,12 @@ def read(data: bytes, limits: Limits) -> Content:
             notes = {Note.hidden_text: hidden, Note.unread_picture: len(shown.pictures)}
             notes = {note: count for note, count in notes.items() if count}
             return Content(text, [*shown.parts.values()], notes, _read_properties(archive, limits))
-    except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
+    except ENTRY_ERRORS:
         raise UnreadableError(Reason.broken) from None
 
 
 def _check_sizes(archive: zipfile.ZipFile, limits: Limits) -> None:
-    """Check what an archive declares. What it declares falsely is bounded where it is inflated.
+    """Check what an archive declares of its own parts. False sizes are bounded where they are inflated.
 
     Raises:
         UnreadableError: decompression_bomb.
@@ -86,7 +87,7 @@ def _check_sizes(archive: zipfile.ZipFile, limits: Limits) -> None:
     if len(entries) > MAX_ENTRIES or any(
         entry.file_size > BOMB_FLOOR and entry.file_size > entry.compress_size * limits.max_ratio
         for entry in entries
-        if entry.filename.endswith(".xml")  # a picture may be one color
+        if entry.filename in _OWN_PARTS
     ):
         raise UnreadableError(Reason.decompression_bomb)
 
@@ -95,6 +96,8 @@ def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int, _
     names = archive.namelist()
     if _CONTENT not in names:
         raise UnreadableError(Reason.wrong_suffix)
+    if is_encrypted(archive.getinfo(_CONTENT)):
+        raise UnreadableError(Reason.encrypted)
     if _MANIFEST in names and b":encryption-data" in _read_bounded(archive, _MANIFEST, limits):
         raise UnreadableError(Reason.encrypted)
     shown = _Shown(archive, limits)
@@ -111,7 +114,7 @@ def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int, _
     margins = _Margins(shown)
     if _STYLES in names and not target.is_workbook:
         parser = etree.XMLParser(target=margins, resolve_entities=False, no_network=True, load_dtd=False)
-        with suppress(etree.XMLSyntaxError):  # no reason to refuse the document
+        with suppress(UnreadableError, *ENTRY_ERRORS):  # no reason to refuse the document
             parser.feed(_read_bounded(archive, _STYLES, limits))
             parser.close()
     pieces = (*margins.list_texts("header"), target.text(), *margins.list_texts("footer"))
@@ -124,7 +127,7 @@ def _read_properties(archive: zipfile.ZipFile, limits: Limits) -> dict[str, str]
     collector = PropertyCollector()
     if _META in archive.namelist():
         parser = etree.XMLParser(target=collector, resolve_entities=False, no_network=True, load_dtd=False)
-        with suppress(etree.XMLSyntaxError):  # no reason to refuse the document
+        with suppress(UnreadableError, *ENTRY_ERRORS):  # no reason to refuse the document
             parser.feed(_read_bounded(archive, _META, limits))
             parser.close()
     return collector.filled()
@@ -149,7 +152,8 @@ class _Shown:
     def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
         self._archive = archive
         self._limits = limits
-        self._names = frozenset(archive.namelist())
+        self._left = limits.max_text_bytes
+        self._entries = {entry.filename: entry for entry in archive.infolist()}
         self.pictures: set[str] = set()
         self.parts: dict[str, Part] = {}
 
@@ -169,16 +173,23 @@ class _Shown:
     def _open(self, path: str) -> Part | None:
         """Return an embedded document; None for a chart or a formula, which is a picture to a reader."""
         name, inner = posixpath.basename(path), f"{path}/{_CONTENT}"
-        if inner not in self._names:
-            is_there = path in self._names
-            return Part(name, _read_bounded(self._archive, path, self._limits) if is_there else Reason.broken)
-        content = _read_bounded(self._archive, inner, self._limits)
+        if inner not in self._entries:
+            return Part(name, self._read_entry(path) if path in self._entries else Reason.broken)
+        content = self._read_entry(inner)
+        if isinstance(content, Reason):
+            return Part(f"{name}.odt", content)
         if not _IS_DOCUMENT.search(content):
             return None
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
             archive.writestr(_CONTENT, content)
         return Part(f"{name}.odt", out.getvalue())
+
+    def _read_entry(self, name: str) -> bytes | Reason:
+        most = min(self._limits.max_bytes, self._left)
+        data = read_member(self._archive, self._entries[name], most, self._limits.max_ratio)
+        self._left -= 0 if isinstance(data, Reason) else len(data)
+        return data
 
 
 class _OdtText:

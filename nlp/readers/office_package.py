@@ -11,12 +11,13 @@ import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import IO, Any
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableError
+from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Part, Reason, UnreadableError
 from lexveil.nlp.readers.plain import OLE_MAGIC
+from lexveil.nlp.readers.zip_archive import is_encrypted, read_member
 
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 MAX_ENTRIES = 20_000
@@ -31,6 +32,9 @@ _PROPERTIES = {
 }
 _LONGEST_FIELD = 2000
 
+ENTRY_ERRORS = (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, RuntimeError)
+"""What a damaged entry, or one that is encrypted or of an unknown compression, raises."""
+
 Related = Mapping[str, tuple[str, str]]
 """Kind and name of the parts that a part refers to, by the id of the relationship, in the file's order."""
 
@@ -42,13 +46,11 @@ class OfficePackage:
         entries = archive.infolist()
         if len(entries) > MAX_ENTRIES:
             raise UnreadableError(Reason.decompression_bomb)
-        if any(entry.flag_bits & 1 for entry in entries):
-            raise UnreadableError(Reason.encrypted)
         self._archive = archive
         # Some programs write Windows' separators.
         self._entries = {entry.filename.replace("\\", "/"): entry for entry in entries}
         self._budget = limits.max_text_bytes
-        self._max_ratio = limits.max_ratio
+        self._limits = limits
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
@@ -94,28 +96,40 @@ class OfficePackage:
         """Return the content of a part.
 
         Raises:
-            UnreadableError: decompression_bomb.
+            UnreadableError: encrypted, decompression_bomb.
         """
-        with self._archive.open(self._entries[name]) as stream:
+        with self._open(name) as stream:
             data = stream.read(max(0, self._budget) + 1)
         self._budget -= len(data)
         if self._budget < 0:
             raise UnreadableError(Reason.decompression_bomb)
         return data
 
+    def read_embedded(self, name: str) -> Part:
+        """Return an embedded document, whose failures are its own. Read the package's own parts before it."""
+        data = read_member(
+            self._archive,
+            self._entries[name],
+            min(self._limits.max_bytes, self._budget),
+            self._limits.max_ratio,
+        )
+        self._budget -= 0 if isinstance(data, Reason) else len(data)
+        return Part(posixpath.basename(name), data)
+
     def parse(self, name: str, target: Any) -> None:
         """Parse a part; the target gets its events.
 
         Raises:
-            UnreadableError: decompression_bomb.
+            UnreadableError: encrypted, decompression_bomb.
         """
         entry = self._entries[name]
         # The declared size may be false; the true one is counted below.
-        too_dense = entry.file_size > BOMB_FLOOR and entry.file_size > entry.compress_size * self._max_ratio
+        densest = entry.compress_size * self._limits.max_ratio
+        too_dense = entry.file_size > BOMB_FLOOR and entry.file_size > densest
         if entry.file_size > self._budget or too_dense:
             raise UnreadableError(Reason.decompression_bomb)
         parser = etree.XMLParser(target=target, resolve_entities=False, no_network=True, load_dtd=False)
-        with self._archive.open(entry) as stream:
+        with self._open(name) as stream:
             while block := stream.read(_BLOCK):
                 self._budget -= len(block)
                 if self._budget < 0:
@@ -128,9 +142,15 @@ class OfficePackage:
         parts = [part for kind, part in self.find_related("").values() if kind == "core-properties"]
         collector = PropertyCollector()
         for part in parts[:1]:
-            with suppress(etree.XMLSyntaxError):  # no reason to refuse the document
+            with suppress(UnreadableError, *ENTRY_ERRORS):  # no reason to refuse the document
                 self.parse(part, collector)
         return collector.filled()
+
+    def _open(self, name: str) -> IO[bytes]:
+        entry = self._entries[name]
+        if is_encrypted(entry):
+            raise UnreadableError(Reason.encrypted)
+        return self._archive.open(entry)
 
 
 @contextmanager
@@ -147,7 +167,7 @@ def open_package(data: bytes, limits: Limits) -> Generator[OfficePackage]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             yield OfficePackage(archive, limits)
-    except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError):
+    except ENTRY_ERRORS:
         raise UnreadableError(Reason.broken) from None
 
 

@@ -50,11 +50,18 @@ def list_embedded(container: Any, storages: Sequence[list[str]]) -> tuple[list[P
     for number, storage in enumerate(storages, 1):
         for name in (NATIVE, PACKAGE, CONTENTS):
             if container.exists([*storage, name]):
-                content = container.openstream([*storage, name]).read()
-                part = _unpack(content) if name == NATIVE else Part("object", content)
+                part = _read_object(container, [*storage, name])
                 parts.append(part if part.name != "object" else Part(f"embedded-{number}", part.data))
                 break
     return parts, len(storages) - len(parts)
+
+
+def _read_object(container: Any, path: Sequence[str]) -> Part:
+    try:
+        content = container.openstream(path).read()
+    except OSError:  # no reason to refuse the document
+        return Part("object", Reason.broken)
+    return _unpack(content) if path[-1] == NATIVE else Part("object", content)
 
 
 def iter_art(data: bytes) -> Iterator[tuple[int, int]]:

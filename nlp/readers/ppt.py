@@ -29,7 +29,7 @@ def read(data: bytes, limits: Limits) -> Content:
     """Read a PPT file.
 
     Raises:
-        UnreadableError: wrong_suffix, encrypted, decompression_bomb, needs_ocr (pictures alone).
+        UnreadableError: wrong_suffix, encrypted, needs_ocr (pictures alone).
     """
     import olefile
 
@@ -56,19 +56,17 @@ def _list_embedded(stream: bytes, limits: Limits) -> Iterator[Part]:
         if kind != _OBJECT:
             continue
         content = _unpack(body, limits) if options >> 4 else body
-        if _MACROS not in content:
+        if isinstance(content, Reason) or _MACROS not in content:
             yield Part("embedded", content or Reason.broken)
 
 
-def _unpack(body: bytes, limits: Limits) -> bytes:
+def _unpack(body: bytes, limits: Limits) -> bytes | Reason:
     unpacker = zlib.decompressobj()
     try:
         content = unpacker.decompress(body[4:], limits.max_bytes)
     except zlib.error:
-        return b""
-    if unpacker.unconsumed_tail:
-        raise UnreadableError(Reason.decompression_bomb)
-    return content
+        return Reason.broken
+    return Reason.decompression_bomb if unpacker.unconsumed_tail else content
 
 
 def _iter_texts(stream: bytes) -> Iterator[str]:

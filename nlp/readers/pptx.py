@@ -6,10 +6,9 @@ master alone are not. Embedded documents are documents of their own. Pictures ar
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 
-from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
 from lexveil.nlp.readers.layout import TextLayout
 from lexveil.nlp.readers.office_package import OfficePackage, PartTarget, open_package
 
@@ -34,22 +33,20 @@ def read(data: bytes, limits: Limits) -> Content:
         related = package.find_related(main)
         slides = [related[identifier][1] for identifier in order.slides if identifier in related]
         texts: list[str] = []
-        embedded: list[Part] = []
+        names: list[str] = []
         pictures = 0
         for slide in dict.fromkeys(slides):
             texts.append(_read_slide(package, slide))
             kinds = package.find_related(slide).values()
             pictures += sum(kind == "image" for kind, _ in kinds)
-            embedded += (
-                Part(posixpath.basename(name), package.inflate(name))
-                for kind, name in kinds
-                if kind in EMBEDDED
-            )
+            names += (name for kind, name in kinds if kind in EMBEDDED)
         text = "\n\n".join(text for text in texts if text.strip())
+        properties = package.read_properties()
+        embedded = [package.read_embedded(name) for name in names]
         if not text and not embedded and pictures:
             raise UnreadableError(Reason.needs_ocr)
         notes = {Note.unread_picture: pictures} if pictures else {}
-        return Content(text, embedded, notes, package.read_properties())
+        return Content(text, embedded, notes, properties)
 
 
 def _read_slide(package: OfficePackage, slide: str) -> str:

@@ -10,12 +10,11 @@ Rows are written as they are parsed, and nothing is as large as the sheet's corn
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
 from lexveil.nlp.readers.office_package import OfficePackage, PartTarget, open_package
 from lexveil.nlp.readers.pptx import EMBEDDED, read_drawing
 
@@ -60,13 +59,14 @@ def read(data: bytes, limits: Limits) -> Content:
         shown = [one for _, part in sheets for one in _list_shown(package, part)]
         pictures = {name for kind, name in shown if kind == "image"}
         embedded = dict.fromkeys(name for kind, name in shown if kind in EMBEDDED)
-        parts = [Part(posixpath.basename(name), package.inflate(name)) for name in embedded]
+        properties = package.read_properties()
+        parts = [package.read_embedded(name) for name in embedded]
         notes = {Note.hidden_text: hidden, Note.unread_picture: len(pictures)}
         return Content(
             "\n\n".join(text for text in texts if text),
             parts,
             {note: count for note, count in notes.items() if count},
-            package.read_properties(),
+            properties,
         )
 
 

@@ -9,7 +9,6 @@ import io
 import posixpath
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 
 from lexveil.nlp.readers.contract import BOMB_FLOOR, Content, Limits, Note, Part, Reason, UnreadableError
@@ -57,7 +56,7 @@ def _is_document(entry: zipfile.ZipInfo) -> bool:
 def _iter_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[Part]:
     with archive:
         for entry in members:
-            yield Part(_read_name(entry), _read_member(archive, entry, limits))
+            yield Part(_read_name(entry), read_member(archive, entry, limits.max_bytes, limits.max_ratio))
 
 
 def _read_name(entry: zipfile.ZipInfo) -> str:
@@ -70,18 +69,35 @@ def _read_name(entry: zipfile.ZipInfo) -> str:
         return entry.filename
 
 
-def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> bytes | Reason:
-    if entry.flag_bits & _ENCRYPTED:
+def is_encrypted(entry: zipfile.ZipInfo) -> bool:
+    """Return True if a member needs a password."""
+    return bool(entry.flag_bits & _ENCRYPTED)
+
+
+def read_member(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, max_bytes: int, max_ratio: int
+) -> bytes | Reason:
+    """Return a document in a ZIP file, or why it cannot be read: that is no reason to refuse the others.
+
+    Args:
+        archive: the ZIP file.
+        entry: its entry of the document.
+        max_bytes: maximum size of the document.
+        max_ratio: as in `Limits`.
+    """
+    if is_encrypted(entry):
         return Reason.encrypted
     # The declared size may be false, but no more than it is read.
-    if entry.file_size > limits.max_bytes:
+    if entry.file_size > max_bytes:
         return Reason.over_size
-    if entry.file_size > BOMB_FLOOR and entry.file_size > entry.compress_size * limits.max_ratio:
+    if entry.file_size > BOMB_FLOOR and entry.file_size > entry.compress_size * max_ratio:
         return Reason.decompression_bomb
     try:
         with archive.open(entry) as stream:
             return stream.read(entry.file_size)
     except NotImplementedError:
         return Reason.unsupported
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
+    except MemoryError:
+        raise
+    except Exception:  # each way of compression has its own errors
         return Reason.broken
