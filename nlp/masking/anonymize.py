@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -246,15 +246,20 @@ class _PieceMasking:
             self.masked = self._mask()
             self._check.learn(self.masked)
             left, reasons["reviewer"] = self._find_leftovers()
-        doubts = self._check.find_near_spellings(self.masked)
-        if language is not None:
-            doubts += self._check.find_unseen(self.masked, language)
-            doubts += self._find_lower_case(language)
-        doubts = self._drop_law([one for one in doubts if not self._is_readable(one)])
-        known = {leftover.start for leftover in left}
-        left = sorted([*left, *(one for one in doubts if one.start not in known)])
+        left = sorted([*left, *self._find_doubts({leftover.start for leftover in left}, language)])
         reasons.update(str(leftover.reason) for leftover in left)
         return reasons, left
+
+    def _find_doubts(self, known: Set[int], language: str | None) -> Iterator[Leftover]:
+        """Yield what may be a name where nothing known begins; within a citation, only what has a cue."""
+        doubts = self._check.find_near_spellings(self.masked)
+        cued: list[Leftover] = []
+        if language is not None:
+            cued, others = self._check.find_unseen(self.masked, language)
+            doubts += [*others, *self._find_lower_case(language)]
+        for one in (*cued, *self._drop_law(doubts)):
+            if one.start not in known and not self._is_readable(one):
+                yield one
 
     def _find_lower_case(self, language: str) -> Iterator[Leftover]:
         """Yield the first word of each passage without capitals: any word of it may be a missed name."""

@@ -51,9 +51,23 @@ class ReadableText:
 
     def words_between(self, start: int, end: int) -> list[str]:
         """Return the folded words of a range of the original, all of which must be readable."""
-        piece = bisect_right(self._sources, start) - 1
-        shift = self._starts[piece] - self._sources[piece]
+        shift = self._find_shift(start)
         return list(fold_words(self._text[start + shift : end + shift]))
+
+    def remove_kept(self) -> str:
+        """Return the normalized text with `CUT` in place of each span that the policy keeps, too."""
+        pieces: list[str] = []
+        last = 0
+        for kept in self._kept:
+            shift = self._find_shift(kept.span.start)
+            pieces.append(self._text[last : kept.span.start + shift])
+            last = kept.span.end + shift
+        pieces.append(self._text[last:])
+        return NormalizedText.of(CUT.join(pieces)).text if self._kept else self.normalized.text
+
+    def _find_shift(self, position: int) -> int:
+        piece = bisect_right(self._sources, position) - 1
+        return self._starts[piece] - self._sources[piece]
 
     def is_allowed(self, start: int, end: int) -> bool:
         """Return True if a range of the original is within a string that the office never wants masked."""

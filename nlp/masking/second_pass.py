@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
-from lexveil.nlp.masking.folding import Token, find_lower_words, fold_words, split_tokens
+from lexveil.nlp.masking.folding import find_lower_words, fold_words, split_tokens
 from lexveil.nlp.masking.mask import MaskedText
 from lexveil.nlp.masking.near_spellings import MOST_NEAR_NAMES, SHORTEST_NEAR, NearIndex
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
@@ -84,7 +84,7 @@ class SecondPass:
             self._kept_words.update(words, ("".join(words),))
             if kept.span.type == "PERSON":
                 self._kept_names.update(words, ("".join(words),))
-        self._lower_words.update(find_lower_words(readable.normalized.text))
+        self._lower_words.update(find_lower_words(readable.remove_kept()))
         for replacement in masked.replacements:
             self._targets.add(replacement)
             if replacement.type == "PERSON":
@@ -104,26 +104,31 @@ class SecondPass:
     def find_near_spellings(self, masked: MaskedText) -> list[Leftover]:
         """Return words that are spelled nearly like a masked name, each word once per document."""
         readable = ReadableText(masked)
-        return [
-            Leftover(*readable.to_original(token.start, token.end), "PERSON", "near")
-            for token in split_tokens(readable.normalized.text)
-            if self._is_near_name(token)
-        ]
+        found: list[Leftover] = []
+        for token in split_tokens(readable.normalized.text):
+            if token.capital and len(token.folded) >= SHORTEST_NEAR:
+                position = readable.to_original(token.start, token.end)
+                if not readable.is_kept(*position, "") and self._is_near_name(token.folded):
+                    found.append(Leftover(*position, "PERSON", "near"))
+        return found
 
-    def find_unseen(self, masked: MaskedText, language: str = "") -> list[Leftover]:
-        """Return words that look like names which the first pass missed.
+    def find_unseen(self, masked: MaskedText, language: str = "") -> tuple[list[Leftover], list[Leftover]]:
+        """Return words that look like names which the first pass missed: those with a cue, and the others.
 
         Args:
             masked: a piece.
             language: ISO 639-1 code of the document, or "".
         """
-        found = find_unseen(
-            ReadableText(masked), masked, self._lower_words, self._kept_words, self._surnames, language
-        )
-        return [
-            Leftover(start, end, "PERSON", "ambiguous" if ambiguous else "unseen")
-            for start, end, ambiguous in found
-        ]
+        cued: list[Leftover] = []
+        others: list[Leftover] = []
+        readable = ReadableText(masked)
+        for one in find_unseen(
+            readable, masked, self._lower_words, self._kept_names, self._surnames, language
+        ):
+            if not readable.is_kept(one.start, one.end, ""):
+                reason: Reason = "ambiguous" if one.ambiguous else "unseen"
+                (cued if one.cued else others).append(Leftover(one.start, one.end, "PERSON", reason))
+        return cued, others
 
     def _find_strings(self, readable: ReadableText) -> Iterator[Leftover]:
         """Yield the occurrences of masked strings that the policy does not keep."""
@@ -150,13 +155,12 @@ class SecondPass:
             if r.action == "generalise" and self._targets.reveals(r):
                 yield Leftover(r.source_start, r.source_end, r.type, "revealed")
 
-    def _is_near_name(self, token: Token) -> bool:
+    def _is_near_name(self, word: str) -> bool:
         """Return True for the first occurrence of a word that may be a misspelled name."""
-        word = token.folded
-        if not token.capital or len(word) < SHORTEST_NEAR or word in self._compared:
+        if word in self._compared:
             return False
         self._compared.add(word)
-        if word in self._lower_words or word in self._kept_words or word in self._name_words:
+        if word in self._lower_words or word in self._kept_names or word in self._name_words:
             return False
         return _may_be_name(word) and self._near_index.has_near(word)
 

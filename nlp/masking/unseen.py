@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence, Set
+from typing import NamedTuple
 
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import LOWER, UPPER
@@ -61,7 +62,8 @@ _CUE = re.compile(
     r"(?:schlug|trat|stieß|würgte|bedrohte|beleidigte|beschimpfte|verletzte|tötete|heiratete|fragte|erklärte|sagte|meinte|behauptete|bestritt|brachte)|"
     r"Liebe[rs]?|Dear|Hi|Hello|"
     r"Grüßen?,?|Gruß,?|Best(?: wishes)?,|Regards,|Sincerely,|Cheers,|Thanks,|signed(?: by)?)\.?|"
-    r"(?m:^[ \t]*)(?:Name(?: of [\w ]{2,30})?|Witness(?:es)?|Patient|Tenant|Landlord|Signed|From|To|Attn|Cc):)[ \n]\Z"
+    r"(?m:^[ \t]*)(?:Name(?: of [\w ]{2,30})?|Witness(?:es)?|Patient|Tenant|Landlord|Signed|From|To|Attn|Cc):)[ \n]"
+    rf"(?:(?:[{UPPER}]\. ?){{1,4}}(?<= ))?\Z"
 )
 _BEFORE = 40
 _WITHIN_SENTENCE = re.compile(rf"[\w,;:)\"'{CUT}] \Z")
@@ -80,23 +82,37 @@ _TERM = re.compile(
 _NOUNS = frozenset({"de", "lb"})
 
 
+class Unseen(NamedTuple):
+    """A word that may be a name.
+
+    Attributes:
+        start: its start in the original.
+        end: its end.
+        ambiguous: it is a masked person's surname and an ordinary word of the document.
+        cued: what stands beside it says so: a title, a role, a greeting, the other half of a masked name.
+    """
+
+    start: int
+    end: int
+    ambiguous: bool
+    cued: bool
+
+
 def find_unseen(
     readable: ReadableText,
     masked: MaskedText,
     lower: Set[str],
-    kept: Set[str],
+    kept_names: Set[str],
     surnames: Set[str],
     language: str = "",
-) -> Iterator[tuple[int, int, bool]]:
-    """Yield (start, end, ambiguous) of the words that may be names, in characters of the original.
-
-    `ambiguous` marks a word that is a masked person's surname and an ordinary word of the document.
+) -> Iterator[Unseen]:
+    """Yield the words that may be names.
 
     Args:
         readable: the readable part of `masked`.
         masked: the masked text.
         lower: folded words that the document also writes in lower case.
-        kept: folded words of the spans that the policy keeps.
+        kept_names: folded words of the names of people that the policy keeps.
         surnames: folded surnames of masked people.
         language: ISO 639-1 code of the document, or "".
     """
@@ -105,29 +121,28 @@ def find_unseen(
     terms = {m.group(1).casefold() for m in _TERM.finditer(text)}
     for match in _WORD.finditer(text):
         word = match.group().casefold().removesuffix("'s")
-        if word in kept:
+        if kept_names >= {*fold_words(word)}:
             continue
         before = text[max(0, match.start() - _BEFORE) : match.start()]
         within = _WITHIN_SENTENCE.search(before) is not None
+        introduced = _CUE.search(before) is not None
         if _is_known(word) or word in lower or word.removesuffix("s") in lower:
             if word in surnames and within and word not in terms:
-                yield *readable.to_original(*match.span()), True
-        elif _CUE.search(before) or (
+                yield Unseen(*readable.to_original(*match.span()), True, introduced)
+            continue
+        cued = introduced or (
             word not in terms
-            and (
-                (
-                    language not in _NOUNS
-                    and not _NO_HALF.search(word)
-                    and _is_half(text, match, before, cuts, masked)
-                )
-                or (
-                    is_given_name(word)
-                    and (within or _is_followed(text, match.end()))
-                    and not _NUMBERED.search(before)
-                )
-            )
+            and language not in _NOUNS
+            and not _NO_HALF.search(word)
+            and _is_half(text, match, before, cuts, masked)
+        )
+        if cued or (
+            word not in terms
+            and is_given_name(word)
+            and (within or _is_followed(text, match.end()))
+            and not _NUMBERED.search(before)
         ):
-            yield *readable.to_original(*match.span()), False
+            yield Unseen(*readable.to_original(*match.span()), False, cued)
 
 
 def find_surnames(masked: MaskedText) -> set[str]:

@@ -8,6 +8,7 @@ from lexveil.nlp.masking.anonymize import CheckedText, anonymize_text
 from lexveil.nlp.masking.mask import unkeyed_seed
 from lexveil.nlp.masking.policy import build_policy
 from lexveil.nlp.masking.scope import DocumentNames, Scope
+from lexveil.nlp.recognizers.scores import ALLOWED
 from lexveil.nlp.text import Span
 
 
@@ -42,6 +43,41 @@ def test_a_word_like_a_name_asks_for_review_and_is_located(text: str, masked: st
     assert outcome.verdict == "REVIEW"
     assert [text[one.start : one.end] for one in outcome.doubts] == [doubt]
     assert outcome.doubts[-1].start == text.rindex(doubt)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The order was sent to Mr M.P. Sharma in May.",  # M.P.: Madhya Pradesh
+        "The rent was paid by Ms Cass in May.",  # Cass.: the Cour de cassation
+        "The witness Orsolwyn Act 1974 was heard.",
+        "The tenant called Orsolwyn Quorn Act 1974 twice.",  # one half of a name is masked
+        "He wrote: Dear Orsolwyn v. Smith, 410 U.S. 113 (1973).",
+    ],
+)
+def test_a_name_with_a_cue_is_doubted_although_a_rule_takes_it_for_law(text: str) -> None:
+    outcome = check(text, *(["Quorn"] if "Quorn" in text else []))
+    assert (outcome.verdict, dict(outcome.reasons)) == ("REVIEW", {"unseen": 1})
+
+
+@pytest.mark.parametrize(
+    ("kept", "kind", "doubts"),
+    [
+        ("ann.hawksmor@mail.example", "EMAIL", [("Ann", "unseen"), ("Hawksmor", "near")]),
+        ("Ann Hawksmor", "PERSON", []),
+    ],
+)
+def test_only_names_of_kept_people_are_doubted_no_more(
+    kept: str, kind: str, doubts: list[tuple[str, str]]
+) -> None:
+    text = "Mr Hawksmoor came. Ann Hawksmor, the tenant, left. Write to ann.hawksmor@mail.example."
+    ranges = [("Hawksmoor", "PERSON", "T"), (kept, kind, ALLOWED)]
+    if kind == "PERSON":
+        ranges.append(("ann.hawksmor@mail.example", "EMAIL", "T"))
+    spans = [Span(text.index(one), text.index(one) + len(one), of, 0.9, by) for one, of, by in ranges]
+    scope = Scope([DocumentNames.read(text, spans)], unkeyed_seed)
+    outcome = anonymize_text(text, spans, build_policy(), scope, language="en")
+    assert [(text[one.start : one.end], one.reason) for one in outcome.doubts] == doubts
 
 
 @pytest.mark.parametrize(
