@@ -13,9 +13,10 @@ from lexveil.nlp.recognizers.scores import ALLOWED, CHECKED, DENIED
 from lexveil.nlp.text import NormalizedText, Span
 from lexveil.nlp.vocabulary import LEGAL_WORDS
 
-_WORD = re.compile(r"\w+")
+# A character of a word in a script with spaces: from U+2E80 on, scripts write none between words.
+_SPACED = r"[^\W\u2e80-\U0003fffd]"
+_WORD = re.compile(f"{_SPACED}+")
 _LETTERS = re.compile(r"[^\W\d_]+")
-_BEYOND_LATIN = "\u2e80"  # from here on, scripts write no space between words
 
 
 class _Listed(NamedTuple):
@@ -82,21 +83,22 @@ def _compile(kind: str, string: str) -> _Listed:
     if string != string.lower():
         capitals = r"\s+".join(re.escape(word.upper()) for word in words)
         body = f"(?:{body}|{capitals})"
-    before = r"(?<!\w)" if _is_bounded(words[0][0]) else ""
-    after = r"(?!\w)" if _is_bounded(words[-1][-1]) else ""
+    first = _WORD.match(words[0])
+    before = f"(?<!{_SPACED})" if first else ""
+    after = f"(?!{_SPACED})" if _WORD.match(words[-1][-1]) else ""
     flags = re.IGNORECASE if string == string.lower() else re.NOFLAG
-    first = _WORD.match(words[0]) if before else None
-    return _Listed(kind, re.compile(before + body + after, flags), first.group().casefold() if first else "")
+    return _Listed(kind, re.compile(before + body + after, flags), _fold(first.group()) if first else "")
 
 
-def _is_bounded(letter: str) -> bool:
-    return letter.isalnum() and letter < _BEYOND_LATIN
+def _fold(word: str) -> str:
+    """Fold a word so that any two that a pattern without case takes for the same are equal."""
+    return word.casefold().replace("\u0307", "").replace("\u0131", "i")  # Turkish I
 
 
 def _find(text: str, listed: Iterable[_Listed]) -> Iterator[tuple[int, int, str]]:
     """Yield (start, end, type) of each occurrence of a listed string."""
     entries = list(listed)
-    words = {m.group().casefold() for m in _WORD.finditer(text)} if entries else set[str]()
+    words = {_fold(m.group()) for m in _WORD.finditer(text)} if entries else set[str]()
     for entry in entries:
         if not entry.first or entry.first in words:
             for match in entry.pattern.finditer(text):

@@ -39,11 +39,27 @@ def mask(
         ("Mark", "He made a mark there.", False),
         ("Mark", "He met Marks there.", False),
         ("M\u00fcller-Kern", "He met Mu\u0308ller\u2010Kern there.", True),
+        ("istanbul", "He met \u0130STANBUL there.", True),
+        ("agent_", "He met agent_ there.", True),
         ("\u5b5f\u52c7", "\u8054\u7cfb\u4eba\u5b5f\u52c7\u5df2\u5230\u3002", True),
     ],
 )
 def test_a_listed_string_is_masked_as_whole_words(string: str, text: str, is_masked: bool) -> None:
     assert ("[PERSON_1]" in mask(text, deny={"PERSON": (string,)})) == is_masked
+
+
+@pytest.mark.parametrize(
+    ("string", "text"),
+    [
+        ("Quillgold", "被告在{}唱歌,后在宏图{}见面。"),
+        ("KTV宏图", "被告在{}唱歌,后在{}见面。"),
+        ("宏图KTV", "被告在{}唱歌,后在{}见面。"),
+        ("A公司", "被告在{}唱歌,后在{}见面。"),
+    ],
+)
+def test_a_listed_string_is_masked_between_letters_that_need_no_spaces(string: str, text: str) -> None:
+    masked = mask(text.format(string, string), deny={"ORGANIZATION": (string,)})
+    assert masked == text.format("[ORGANIZATION_1]", "[ORGANIZATION_1]")
 
 
 def test_it_is_masked_in_law_and_in_what_a_policy_keeps() -> None:
