@@ -19,6 +19,7 @@ from prefect import __module_path__
 from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_API_URL, get_current_settings
 
+from lexveil.flows.environment import SERVER_PREFIXES, select_environment
 from lexveil.pipeline.errors import WorkspaceError
 
 _APP = "prefect.server.api.server:create_app"
@@ -43,35 +44,45 @@ def use_own_server() -> None:
 
 @functools.cache
 def _start_server() -> str:
-    """Start a server and return the address of its API."""
+    """Start a server and return the address of its API; start it again only if it has ended.
+
+    Raises:
+        WorkspaceError: It does not start.
+    """
     until = time.monotonic() + _START_SECONDS
     for _ in range(_MAX_STARTS):
         port = _find_free_port()
-        server = _start_process(port)
+        server, guard = _start_process(port)
         url = f"http://127.0.0.1:{port}/api"
         while server.poll() is None and time.monotonic() < until:
             if _answers(url):
                 return url
             time.sleep(_CHECK_SECONDS)
+        _stop_process(server, guard)
+        if time.monotonic() >= until:
+            break
     raise WorkspaceError("Prefect's server does not start")
 
 
-def _start_process(port: int) -> subprocess.Popen[bytes]:
+def _start_process(port: int) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+    """Start a server, and the process that ends it after this one."""
     # No code of the working folder may run: neither Python nor uvicorn gets it as its path.
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(__module_path__.parent), "--factory", _APP]
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    environment = {**os.environ, **_EPHEMERAL, **settings, "PYTHONSAFEPATH": "1"}
+    given = select_environment(*SERVER_PREFIXES)
+    environment = {**given, **_EPHEMERAL, **settings, "PYTHONSAFEPATH": "1"}
     server = subprocess.Popen([*command, *options], env=environment)
     # The shell reads until the system closes our end of the pipe, also after kill -9 of this process.
     guard = subprocess.Popen(
         ["sh", "-c", 'read -r _; kill "$0"', str(server.pid)],
+        env=select_environment(),
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     atexit.register(_stop_process, server, guard)
-    return server
+    return server, guard
 
 
 def _stop_process(server: subprocess.Popen[bytes], guard: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lexveil.flows.environment import select_environment
+
 if TYPE_CHECKING:
     from lexveil.pipeline.serving.export import Follower
     from lexveil.pipeline.settings import EncryptedSettings
@@ -24,11 +26,6 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).parents[2]  # of the package, wherever it is installed
 _PAUSE_SECONDS, _LOOK_SECONDS, _REMOTE_LOOK_SECONDS = 0.1, 2.0, 30.0
 _STOP_SECONDS = 90  # requests in progress have a minute
-# The server gets nothing else of the environment: no master key, no address of a database or key service.
-_ENVIRONMENT = (
-    "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "XDG_STATE_HOME", "LD_LIBRARY_PATH", "PYTHONPATH",
-    "OMP_NUM_THREADS", "PYTHONUNBUFFERED",
-)  # fmt: skip
 
 
 def serve_workspace(
@@ -100,7 +97,7 @@ def end_with_parent() -> None:
 
 
 def _start(bundle: Path, state: Path, settings: EncryptedSettings, as_json: bool) -> subprocess.Popen[bytes]:
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    environment = select_environment()
     paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     told = settings.model_dump(mode="json", exclude_none=True)
     for name in ("tls_certificate", "tls_key", "tls_client_authority"):

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 
+from lexveil.flows.environment import SERVER_PREFIXES, select_environment
 from lexveil.flows.prefect_home import keep_prefect_in
 from lexveil.pipeline.errors import LexveilError
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -39,15 +40,13 @@ class Services:
 
     Attributes:
         workspace: The workspace that they serve.
-        environment: Environment of their processes.
         processes: Their processes by name, in the order in which they were started.
     """
 
     workspace: Workspace
-    environment: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, *command: str) -> None:
+    def start(self, name: str, environment: Mapping[str, str], *command: str) -> None:
         """Start a Python module in its own process group, so that Ctrl-C reaches it only through `stop`."""
         folder = self.workspace.local / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -57,7 +56,7 @@ class Services:
         with path.open("ab") as output:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-P", "-m", *command],  # no code of the working folder
-                env={**self.environment, "PYTHONSAFEPATH": "1"},  # nor in what they start
+                env={**environment, "PYTHONSAFEPATH": "1"},  # nor in what they start
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
@@ -116,17 +115,20 @@ def bring_up(
     # Before Prefect is imported here. Its pages are built in a folder of ours: by default, in the package's.
     pages = {"PREFECT_UI_STATIC_DIRECTORY": str(keep_prefect_in(workspace) / "ui")}
     os.environ |= {**_ENVIRONMENT, **pages, **os.environ, "PREFECT_API_URL": url}
-    services = Services(workspace, dict(os.environ))
+    services = Services(workspace)
     with watch_signals() as interrupted:
         try:
             if given is None:
                 options = ("--host", "127.0.0.1", "--port", str(port), "--analytics-off")
-                services.start("server", "prefect", "server", "start", *options)
+                own = select_environment(*SERVER_PREFIXES)
+                services.start("server", own, "prefect", "server", "start", *options)
             _wait_for_server(url, services, interrupted)
             if interrupted():
                 return
             register()
-            services.start("worker", "prefect", "worker", "start", "--pool", "lexveil", "--type", "process")
+            # Its flows open the workspace, as the endpoint does.
+            options = ("--pool", "lexveil", "--type", "process")
+            services.start("worker", os.environ, "prefect", "worker", "start", *options)
             announce(f"server {url}")
             announce("worker started")
             while not interrupted():
@@ -135,7 +137,7 @@ def bring_up(
                     and "endpoint" not in services.processes
                     and any(workspace.models.glob("*/card.json"))
                 ):
-                    services.start("endpoint", *serve)
+                    services.start("endpoint", os.environ, *serve)
                     announce("endpoint started")
                 services.check()
                 time.sleep(_POLL_SECONDS)

@@ -22,15 +22,34 @@ use_own_server()
 with get_client(sync_client=True) as client:
     answered = client.api_healthcheck() is None
 task = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
+children = [int(pid) for pid in open(task).read().split()]
 facts = {
     "answered": answered,
     "url": os.environ["PREFECT_API_URL"],
-    "children": [int(pid) for pid in open(task).read().split()],
+    "children": children,
+    "told": [pid for pid in children if "a-secret" in open(f"/proc/{pid}/environ").read()],
     "imported": "prefect.server.api.server" in sys.modules,
 }
 print(json.dumps(facts), flush=True)
 if sys.argv[1] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+LATE = """
+import json, os, subprocess
+from lexveil.flows import prefect_server
+from lexveil.pipeline.errors import WorkspaceError
+
+started = []
+popen = subprocess.Popen.__init__
+subprocess.Popen.__init__ = lambda *given, **named: (started.append(1), popen(*given, **named))[1]
+prefect_server._START_SECONDS = 0
+try:
+    prefect_server.use_own_server()
+except WorkspaceError as error:
+    refused = str(error)
+left = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read().split()
+print(json.dumps({"refused": refused, "started": len(started), "left": left}))
 """
 
 
@@ -46,13 +65,21 @@ def test_the_server_is_another_process_and_ends_with_this_one(
     end: str, tmp_path: Path, command_in: Callable[[Path], Command]
 ) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = command_in(tmp_path).run_script(tmp_path / "script.py", end)
+    secrets = dict.fromkeys(("LEXVEIL_MASTER_KEY", "AWS_SECRET_ACCESS_KEY", "VAULT_TOKEN"), "a-secret")
+    done = command_in(tmp_path).run_script(tmp_path / "script.py", end, **secrets)
     assert done.returncode == (-signal.SIGKILL if end == "killed" else 0), done.stderr
     facts = json.loads(done.stdout)
     assert (facts["answered"], facts["imported"]) == (True, False)
     assert facts["url"].startswith("http://127.0.0.1:")
     assert len(facts["children"]) == 2  # the server, and the shell that watches over it
+    assert facts["told"] == []
     wait_until(lambda: not any(map(is_running, facts["children"])))
+
+
+def test_a_server_that_takes_too_long_is_ended(tmp_path: Path, command_in: Callable[[Path], Command]) -> None:
+    (tmp_path / "script.py").write_text(LATE)
+    done = command_in(tmp_path).run_script(tmp_path / "script.py")
+    assert json.loads(done.stdout) == {"refused": "Prefect's server does not start", "started": 2, "left": []}
 
 
 def test_a_server_that_is_named_is_used(tmp_path: Path, command_in: Callable[[Path], Command]) -> None:

@@ -21,6 +21,7 @@ STAND_IN = """\
 #!/bin/sh
 echo "$@"
 echo "$PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
+echo "secrets: $LEXVEIL_MASTER_KEY $LEXVEIL_DATABASE_URL $AWS_SECRET_ACCESS_KEY."
 case "$*" in
   *"{ends}"*) exit 3 ;;
   *"{stays}"*) trap "" TERM; while :; do sleep 0.05; done ;;
@@ -117,6 +118,22 @@ def test_server_registration_worker_and_endpoint_come_in_this_order(
     assert signal.getsignal(signal.SIGTERM) == handler
 
 
+def test_the_server_gets_no_secrets_and_the_worker_does(
+    workspace: Workspace, stand_in: Callable[..., None], port: int
+) -> None:
+    for name in ("LEXVEIL_MASTER_KEY", "LEXVEIL_DATABASE_URL", "AWS_SECRET_ACCESS_KEY"):
+        os.environ[name] = "x"
+
+    def announce(event: str) -> None:
+        if event == "worker started":
+            wait_until(lambda: all("secrets:" in log_of(workspace, name) for name in ("server", "worker")))
+            interrupt()
+
+    up.bring_up(workspace, port, lambda: None, None, announce)
+    assert "secrets:   ." in log_of(workspace, "server")
+    assert "secrets: x x x." in log_of(workspace, "worker")
+
+
 def test_a_server_that_is_given_is_used_and_no_model_means_no_endpoint(
     workspace: Workspace, stand_in: Callable[..., None], port: int
 ) -> None:
@@ -162,8 +179,8 @@ def test_a_service_that_does_not_stop_is_killed(
 ) -> None:
     stand_in(stays="stubborn")
     monkeypatch.setattr(up, "_STOP_SECONDS", 0.2)
-    services = up.Services(workspace, dict(os.environ))
-    services.start("stubborn", "stubborn")
+    services = up.Services(workspace)
+    services.start("stubborn", os.environ, "stubborn")
     wait_until(lambda: "stubborn" in log_of(workspace, "stubborn"))
     services.stop()
     assert services.processes["stubborn"].returncode == -signal.SIGKILL
@@ -176,8 +193,8 @@ def test_a_large_log_is_put_aside(
     folder = workspace.local / "logs"
     folder.mkdir()
     (folder / "worker.log").write_text("of the last start")
-    services = up.Services(workspace, dict(os.environ))
-    services.start("worker", "prefect")
+    services = up.Services(workspace)
+    services.start("worker", os.environ, "prefect")
     services.stop()
     assert (folder / "worker.log.1").read_text() == "of the last start"
     assert folder.stat().st_mode & 0o077 == 0 or workspace.local == workspace.protected
