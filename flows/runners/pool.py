@@ -8,10 +8,10 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TypeVar
 
@@ -32,6 +32,8 @@ ONE_THREAD = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _MAX_WORKERS = 4
+_SAFE_PATH = "PYTHONSAFEPATH"
+_ENVIRONMENT = threading.Lock()
 _ORPHAN_CHECK_SECONDS = 0.2
 
 
@@ -42,6 +44,24 @@ class PoolClosedError(StageError):
 def default_workers() -> int:
     """Return the number of cores that this process may use, at most 4: each worker loads its own models."""
     return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
+
+
+@contextmanager
+def _safe_path() -> Generator[None, None, None]:
+    """Let an interpreter that is started here import nothing from the working folder, such as a `pickle.py`.
+
+    This process's own environment stays as it was: what its caller starts later is the caller's.
+    """
+    with _ENVIRONMENT:
+        before = os.environ.get(_SAFE_PATH)
+        os.environ[_SAFE_PATH] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_SAFE_PATH]
+            else:
+                os.environ[_SAFE_PATH] = before
 
 
 def _start_worker(parent: int) -> None:
@@ -148,7 +168,8 @@ class WorkerPool:
         while True:
             executor = self._current()
             try:
-                return executor.submit(run_item, stage, work, item, self._seconds)
+                with _safe_path():  # the executor starts a worker here
+                    return executor.submit(run_item, stage, work, item, self._seconds)
             except BrokenProcessPool:  # a worker has since died of an earlier item
                 self._replace(executor)
 
@@ -168,8 +189,6 @@ class WorkerPool:
             if self._closed:
                 raise PoolClosedError("the pool was shut down")
             if self._executor is None:
-                # A new interpreter would else import `pickle` from the working folder before anything else.
-                os.environ["PYTHONSAFEPATH"] = "1"
                 self._executor = ProcessPoolExecutor(
                     self.workers,
                     mp_context=multiprocessing.get_context("spawn"),
