@@ -189,12 +189,13 @@ class WorkerPool:
             if self._closed:
                 raise PoolClosedError("the pool was shut down")
             if self._executor is None:
-                self._executor = ProcessPoolExecutor(
-                    self.workers,
-                    mp_context=multiprocessing.get_context("spawn"),
-                    initializer=_start_worker,
-                    initargs=(os.getpid(),),
-                )
+                with _safe_path():  # its locks start an interpreter, too
+                    self._executor = ProcessPoolExecutor(
+                        self.workers,
+                        mp_context=multiprocessing.get_context("spawn"),
+                        initializer=_start_worker,
+                        initargs=(os.getpid(),),
+                    )
             return self._executor
 
     def _replace(self, broken: ProcessPoolExecutor) -> None:
