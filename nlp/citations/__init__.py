@@ -19,6 +19,8 @@ information. The number of the case that a document is itself about is not a cit
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
 from lexveil.nlp.citations import chinese, continental, eponyms, german, institutions, statutes
 from lexveil.nlp.citations.cases import find_case_citations
@@ -26,29 +28,38 @@ from lexveil.nlp.citations.offices_zh import find_offices
 from lexveil.nlp.citations.rule import Range, find_in_capitals, find_ranges
 
 _JOINT = re.compile(r"[ ,;:()]{0,3}")
-_RULES = (
-    *chinese.RULES,
-    *continental.RULES,
-    *eponyms.RULES,
-    *german.RULES,
-    *institutions.RULES,
-    *statutes.RULES,
-)
+_RULES = (*chinese.RULES, *eponyms.RULES, *german.RULES, *statutes.RULES)
+# What many names of people and streets contain, too.
+_NAMED = (*continental.RULES, *institutions.RULES)
 
 
-def citations(text: str) -> list[Range]:
+def citations(text: str, claimed: Sequence[Range] = ()) -> list[Range]:
     """Return the ranges [start, end) of `text` that hold citations, sorted and without overlaps.
 
     Args:
         text: normalized text.
+        claimed: what was found to be a name, an address or the like. A statute or an institution that one
+            of these lies within stays; one that is a part of it, or reaches into it, is none: the street is
+            called after the republic.
     """
     merged: list[Range] = []
+    named = [*find_ranges(_NAMED, text), *find_in_capitals(_NAMED, text)]
     found = [*find_ranges(_RULES, text), *find_case_citations(text), *find_offices(text)]
-    found += find_in_capitals((*continental.RULES, *institutions.RULES), text)
-    for start, end in sorted(found):
+    for start, end in sorted((*found, *_drop_claimed(named, claimed))):
         # "Criminal Code, RSC 1985" and "Roe v. Poe, § 4" are one citation by several rules.
         if merged and (start <= merged[-1][1] or _JOINT.fullmatch(text, merged[-1][1], start)):
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))
         elif end > start:
             merged.append((start, end))
     return merged
+
+
+def _drop_claimed(ranges: Iterable[Range], claimed: Sequence[Range]) -> Iterator[Range]:
+    """Yield the ranges into which nothing that was claimed reaches from outside."""
+    claims = sorted(claimed)
+    starts = [start for start, _ in claims]
+    longest = max((end - start for start, end in claims), default=0)
+    for start, end in ranges:
+        near = claims[bisect_left(starts, start - longest) : bisect_left(starts, end)]
+        if not any(last > start and (first < start or last > end) for first, last in near):
+            yield start, end

@@ -11,23 +11,32 @@ from lexveil.nlp.letters import UPPER
 
 Range = tuple[int, int]
 
-# Words that a text in the language has, and a text in English hardly ever.
-FRENCH = ("Le ", "La ", " du ", " des ", " la ", " le ", "l'", "d'", " et ")
-SPANISH = ("El ", " el ", " los ", " las ", " del ", " la ", " y ")
-ITALIAN = ("Il ", "Le ", " e ", " di ", " il ", " del", " la ", " che ")
-PORTUGUESE = ("O ", " o ", " e ", " da ", " os ", " ao ", " em ", "ção", " pela ")
-DUTCH = ("Het ", "De ", " het ", " van ", " een ", " de ")
-POLISH = (" w ", " z ", " nie ", "ą", "ę")
-SERBIAN = (" je ", " u ", " na ", "ć", " је ", " у ", " и ")
-CONTINENTAL = (*FRENCH, *SPANISH, *ITALIAN, *PORTUGUESE, *DUTCH, *POLISH, *SERBIAN)
+# Words of French, Spanish, Italian, Portuguese, Dutch, Polish, Serbian, Croatian; not those that begin names.
+_FOREIGN = frozenset(
+    """
+    les et une un dans par que qui sur pour est aux au avec été cette ses son ont il elle sont par ce se sa en
+    los las con por una se lo su al como para fue ha es sus según entre más sin
+    gli della dei delle dello degli che nel nella alla sono è ai sua suo ha dal dalla sul lo
+    os ao um uma não pelo pela em na no com foi seu são à nos nas aos rege
+    het een dat niet voor aan zijn wordt heeft bij op te tegen en is dit deze worden werd hebben haar
+    w z i na nie się jest przez oraz do że ze od dla po za to
+    je u i na da se su od za iz sa je ovo to
+    је у и на да се су од за из са
+    """.split()  # noqa: SIM905
+) - frozenset("do to no is in se son a e o y".split())  # noqa: SIM905
+_FAMILIAR = frozenset(
+    """
+    the of and to was that with for by is has had not from his her were who which this at on
+    der die das und den dem ist nicht mit von vom im zu auf ein eine wird wurde hat dass sich zum zur
+    """.split()  # noqa: SIM905
+)
+_AROUND = 300
+_LOWER_WORD = re.compile(r"(?<![\w.'’-])[^\W\d_]+(?![\w.])")
 
 _CAPITALS = re.compile(rf"(?<!\w)[{UPPER}]{{3,}}(?:[ '’-][{UPPER}ªº]+)+(?!\w)")
 _WORD_IN_CAPITALS = re.compile(r"[^\W\d_]+")
-_CONNECTING = frozenset(
-    """
-    de du des la le les d l et en sur aux au del los las el y e di della dello dei degli delle da do das dos
-    o a no na van het der te w we z i u za op voor
-    """.split()  # noqa: SIM905
+_CONNECTING = _FOREIGN | frozenset(
+    "de du des la le d l del los el y e di da do das dos o a no van der we".split()  # noqa: SIM905
 )
 
 
@@ -39,17 +48,20 @@ class Rule(NamedTuple):
     Attributes:
         needs: every match contains one of these words; looking for a word is a hundred times as fast as
             trying the pattern.
-        also: if given, every text with a match contains one of these, too: common words of a language, say.
+        also: if given, every match contains one of these, too.
+        foreign: the rule holds only amid words of French, Dutch and the like: elsewhere, Cass and Wet are
+            surnames.
     """
 
     needs: tuple[str, ...]
     pattern: str
     also: tuple[str, ...] = ()
+    foreign: bool = False
 
 
-def compile_rule(pattern: str, *needs: str, also: tuple[str, ...] = ()) -> Rule:
+def compile_rule(pattern: str, *needs: str, also: tuple[str, ...] = (), foreign: bool = False) -> Rule:
     """Return the rule of a regular expression whose matches contain one of `needs`."""
-    return Rule(needs, pattern, also)
+    return Rule(needs, pattern, also, foreign)
 
 
 def find_in_capitals(rules: Sequence[Rule], text: str) -> Iterator[Range]:
@@ -57,8 +69,6 @@ def find_in_capitals(rules: Sequence[Rule], text: str) -> Iterator[Range]:
 
     The rules are written for sentences: "COUR DE CASSATION" is read as "Cour de Cassation".
     """
-    if not any(word in text for word in (*CONTINENTAL, *(word.upper() for word in CONTINENTAL))):
-        return
     done = 0
     for run in _CAPITALS.finditer(text):
         if run.start() < done:
@@ -84,10 +94,21 @@ def _lower(word: re.Match[str]) -> str:
 
 def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
     """Yield the ranges of `text` that any of the rules matches."""
-    for needs, pattern, also in rules:
+    for needs, pattern, also, foreign in rules:
         if any(word in text for word in needs) and (not also or any(word in text for word in also)):
             for match in _compile(pattern).finditer(text):
-                yield match.span()
+                if not foreign or _is_amid_foreign_words(text, *match.span()):
+                    yield match.span()
+
+
+def _is_amid_foreign_words(text: str, start: int, end: int) -> bool:
+    """Return True if the words before and after are of a continental language more than English or German."""
+    foreign = familiar = 0
+    for first, last in ((max(0, start - _AROUND), start), (end, end + _AROUND)):
+        for word in _LOWER_WORD.findall(text, first, min(last, len(text))):
+            foreign += word in _FOREIGN
+            familiar += word in _FAMILIAR
+    return foreign > familiar
 
 
 @cache

@@ -40,6 +40,8 @@ DEFAULT_MODEL = "default"
 # Languages whose rules alone find what needs a learned detector elsewhere.
 _COVERED_BY_RULES = frozenset({"zh"})
 _BATCH = 32
+# Findings that a statute or an institution by its name does not overrule if they reach beyond it.
+_CLAIMS = frozenset({"PERSON", "ADDRESS", "ID_NUMBER", "ACCOUNT_NUMBER"})
 # Long unbroken runs (an encoded image, a drawn line) contain no name but make patterns take quadratic time.
 _RUN = re.compile(r"[A-Za-z0-9+/=_]{200,}|([^\w\s])\1{100,}|[^\S\n]{200,}")
 
@@ -219,13 +221,14 @@ def _to_span(result: RecognizerResult, offset: int) -> Span:
     return Span(result.start + offset, result.end + offset, result.entity_type, result.score, name)
 
 
-def _find_law(text: str, own_numbers: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Yield the citations, which stay readable, except citations of the document's own case."""
+def _find_law(text: str, own_numbers: Iterable[str], found: Iterable[Span]) -> Iterator[tuple[int, int]]:
+    """Yield the citations, which stay readable, except those of the document's own case or within `found`."""
 
     def is_own(start: int, end: int) -> bool:
         return any(number in text[start:end] for number in own_numbers)
 
-    for start, end in citations(text):
+    claimed = [(span.start, span.end) for span in found if span.type in _CLAIMS]
+    for start, end in citations(text, claimed):
         if not is_own(start, end):
             yield start, end
             continue
@@ -257,8 +260,9 @@ def _settle_document(
 
     text = document.text
     numbers = find_own_numbers(text)
-    law = list(_find_law(text, numbers))
-    likely = drop_touching(_select_plausible(cased, found, insists), law)
+    plausible = _select_plausible(cased, found, insists)
+    law = list(_find_law(text, numbers, plausible))
+    likely = drop_touching(plausible, law)
     first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])
     first = resolve_overlaps(text, retype_people(cased, first, text))
     masked, _ = lists.split_allowed(text, first)

@@ -41,39 +41,96 @@ from tests.nlp.recognizers.marked import mark, normalize, unmark
         "volgens ⟦HR 12 maart 2010, ECLI:NL:HR:2010:BK1234⟧ is",
         "op grond van ⟦artikel 6:162 van het Burgerlijk Wetboek⟧ is",
         "op grond van ⟦artikel 237 Rv⟧ is",
-        # acts of the Union and numbers of its cases
-        "le ⟦règlement (UE) n° 1024/2013⟧ est",
-        "el ⟦Reglamento (UE) 2017/745⟧ rige",
-        "il ⟦Regolamento (CE) n. 593/2008 del Parlamento europeo e del Consiglio⟧ disciplina",
-        "de ⟦Verordening (EU) 2018/1725⟧ is",
-        "⟦rozporządzenie Parlamentu Europejskiego i Rady (UE) 2019/1150⟧ stosuje się",
-        "(⟦arrêt du 9 mars 2017, aff. C-342/15⟧)",
-        # statutes by number
-        "la ⟦Ley 12/2009, de 30 de octubre⟧, protege",
-        "el ⟦Real Decreto 557/2011, de 20 de abril⟧, y",
-        "il ⟦decreto legislativo 30 giugno 2003, n. 196⟧, e",
-        "il ⟦d.P.R. n. 602/1973⟧ e",
-        "a ⟦Lei nº 9.099/1995⟧ rege",
-        "A ⟦LEI Nº 10.406/2002⟧ REGE EM TODO O PAÍS",
-        "⟦Dz. U. z 2016 r. poz. 380⟧ zawiera",
-        # provisions
-        "⟦art. 7º, inciso XXIX, da Constituição Federal⟧ e",
-        "prema ⟦članu 262. Zakona o obveznim⟧ odnosima je to",
-        # decisions
-        "(⟦Cass. 1re civ., 4 mai 2012, n° 11-13.116⟧)",
-        "la ⟦décision n° 2011-131 QPC du 20 mai 2011⟧ dit",
-        "(⟦Cass. n. 18121/2016⟧)",
-        "(⟦Cass. pen., sez. V, 12 maggio 2015, n. 20101⟧)",
-        "la ⟦STS de 3 de junio de 2015 (rec. 2044/2013)⟧ dice",
-        "o ⟦REsp 1.498.617/MT⟧ da Turma e o ⟦HC 118.533/MS⟧ dizem",
-        "na ⟦Apelação n° 45-12.2013.7.08.0008/PA⟧ da",
-        "a ⟦Súmula 331 do TST⟧ e a ⟦Súmula Vinculante nº 14⟧ dizem",
-        "w ⟦wyroku z dnia 7 maja 2014 r., K 43/12⟧, że",
     ],
 )
 def test_citations(text: str) -> None:
     plain = unmark(text)
     assert mark(plain, citations(plain)) == normalize(text)
+
+
+# A rule that names of people could meet holds amid words of a language only.
+AMID = {
+    "fr": "{}, et cela est clair par les faits.",
+    "es": "{}, y así se ha dicho por la sala según consta.",
+    "it": "{}, e così è stato detto nella causa che segue.",
+    "pt": "{}, e assim foi dito pelo juízo em uma decisão.",
+    "nl": "{}, en dat is niet in het geding.",
+    "pl": "{}, i tak jest przez sąd.",
+    "sr": "{}, i to je tako da se ne sme.",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        # acts of the Union and numbers of its cases
+        ("fr", "le ⟦règlement (UE) n° 1024/2013⟧ est"),
+        ("es", "el ⟦Reglamento (UE) 2017/745⟧ rige"),
+        ("it", "il ⟦Regolamento (CE) n. 593/2008 del Parlamento europeo e del Consiglio⟧ disciplina"),
+        ("nl", "de ⟦Verordening (EU) 2018/1725⟧ is"),
+        ("pl", "⟦rozporządzenie Parlamentu Europejskiego i Rady (UE) 2019/1150⟧ stosuje się"),
+        ("fr", "(⟦arrêt du 9 mars 2017, aff. C-342/15⟧)"),
+        # statutes by number
+        ("es", "la ⟦Ley 12/2009, de 30 de octubre⟧, protege"),
+        ("es", "el ⟦Real Decreto 557/2011, de 20 de abril⟧, y"),
+        ("it", "il ⟦decreto legislativo 30 giugno 2003, n. 196⟧, e"),
+        ("it", "il ⟦d.P.R. n. 602/1973⟧ e"),
+        ("pt", "a ⟦Lei nº 9.099/1995⟧ rege"),
+        ("pt", "A ⟦LEI Nº 10.406/2002⟧ REGE EM TODO O PAÍS"),
+        ("pl", "⟦Dz. U. z 2016 r. poz. 380⟧ zawiera"),
+        # provisions
+        ("pt", "⟦art. 7º, inciso XXIX, da Constituição Federal⟧ e"),
+        ("sr", "prema ⟦članu 262. Zakona o obveznim⟧ odnosima je to"),
+        # decisions
+        ("fr", "(⟦Cass. 1re civ., 4 mai 2012, n° 11-13.116⟧)"),
+        ("fr", "la ⟦décision n° 2011-131 QPC du 20 mai 2011⟧ dit"),
+        ("it", "(⟦Cass. n. 18121/2016⟧)"),
+        ("it", "(⟦Cass. pen., sez. V, 12 maggio 2015, n. 20101⟧)"),
+        ("es", "la ⟦STS de 3 de junio de 2015 (rec. 2044/2013)⟧ dice"),
+        ("pt", "o ⟦REsp 1.498.617/MT⟧ da Turma e o ⟦HC 118.533/MS⟧ dizem"),
+        ("pt", "na ⟦Apelação n° 45-12.2013.7.08.0008/PA⟧ da"),
+        ("pt", "a ⟦Súmula 331 do TST⟧ e a ⟦Súmula Vinculante nº 14⟧ dizem"),
+        ("pl", "w ⟦wyroku z dnia 7 maja 2014 r., K 43/12⟧, że"),
+    ],
+)
+def test_citations_amid_words_of_their_language(language: str, text: str) -> None:
+    whole = AMID[language].format(text)
+    plain = unmark(whole)
+    assert mark(plain, citations(plain)) == normalize(whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Mr Cass signed the lease, and the landlord refused.", "Cass"),
+        ("The petitioner, Mr. M.P. Tharwani, filed the complaint.", "Tharwani"),
+        ("The witness, Mr T.A.R. Quenby, delivered the parcel.", "Quenby"),
+        ("Ms Ley 42 years old, signed with the others.", "Ley"),
+        ("Dr De Wet Potgieter gave evidence for the plaintiff.", "Potgieter"),
+        ("Die Zeugin De Wet Schuster hat das Fahrrad gesehen.", "Schuster"),
+        ("Mrs Ley de la Cruz Martinez signed the deed.", "Martinez"),
+        ("He lives at 4512 STATE RD 60, Lake Wales, FL 33853.", "4512"),
+        ("Il ricorrente risiede in Piazza della Repubblica 5, e non ha risposto.", "Repubblica 5"),
+        ("Reside en Avenida de la Unión Europea 12, Málaga, según el padrón.", "Unión Europea 12"),
+        ("Mieszka przy ul. Konstytucji 3 Maja 5/7 i nie odbiera listów.", "Konstytucji"),
+        ("Conforme a la Ley de Arrendamientos Urbanos, Barrenechea debe pagar.", "Barrenechea"),
+        ("El Juzgado de Paz de Iturbe Zabaleta no ha resuelto la cuestión según consta.", "Iturbe Zabaleta"),
+        ("De Rechtbank Hoekstra heeft het niet gedaan en wordt gehoord.", "Hoekstra"),
+        ("La señora, con CC 79.123.456 de Bogotá, declaró que no sabe nada por su parte.", "79.123.456"),
+    ],
+)
+def test_names_and_addresses_that_look_like_law_are_masked(text: str, name: str) -> None:
+    masked = bytearray(len(text))
+    for span in Detector.load("light").detect(text):
+        masked[span.start : span.end] = b"\x01" * (span.end - span.start)
+    start = text.index(name)
+    assert all(masked[start : start + len(name)])
+
+
+@pytest.mark.parametrize("word", ["RE em ", "AP-", "Het wet op a", "é", "Ley de la ", "SUD U "])
+def test_repeated_words_cost_no_more_than_their_length(word: str) -> None:
+    """Each of them took seconds or more in some form of the rules."""
+    assert citations("la causa che è nella " + word * (20_000 // len(word))) is not None
 
 
 @pytest.mark.parametrize(

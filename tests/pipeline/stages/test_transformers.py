@@ -113,7 +113,7 @@ def test_a_layer_that_cannot_be_clipped_is_named_and_nothing_is_charged(
     masked: Workspace, bert_in: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = bert_in(tmp_path / "bert")
-    dense = PublicEncoder.load(folder)._model.encoder.layer[1].output  # pyright: ignore[reportPrivateUsage]
+    dense = PublicEncoder.load(folder)._transformer.encoder.layer[1].output  # pyright: ignore[reportPrivateUsage]
     dense.dense = Scaled(dense.dense, 64).requires_grad_(False)
     for kind in ("last_layers", "full"):
         chosen = settings(kind, folder, held_out=0.0)
@@ -135,7 +135,7 @@ def test_an_encoder_that_mixes_a_batch_is_refused(
     masked: Workspace, bert_in: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = bert_in(tmp_path / "bert")
-    layer = PublicEncoder.load(folder)._model.encoder.layer[0]  # pyright: ignore[reportPrivateUsage]
+    layer = PublicEncoder.load(folder)._transformer.encoder.layer[0]  # pyright: ignore[reportPrivateUsage]
     layer.output.dropout = Mixing()
     chosen = settings("lora", folder, held_out=0.0)
     with pytest.raises(TrainingRefusedError, match="mixes"):
@@ -147,7 +147,7 @@ def test_an_encoder_without_projections_is_refused(
     masked: Workspace, bert_in: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = bert_in(tmp_path / "bert")
-    for layer in PublicEncoder.load(folder)._model.encoder.layer:  # pyright: ignore[reportPrivateUsage]
+    for layer in PublicEncoder.load(folder)._transformer.encoder.layer:  # pyright: ignore[reportPrivateUsage]
         layer.attention.self.query, layer.attention.self.value = nn.Identity(), nn.Identity()
     with pytest.raises(TrainingRefusedError, match="BertModel has no linear query"):
         train(masked.with_settings(settings("lora", folder, held_out=0.0)))
