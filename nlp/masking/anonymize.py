@@ -15,13 +15,11 @@ from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Range, Replacement, c
 from lexveil.nlp.masking.policy import Policy, decide_action
 from lexveil.nlp.masking.scope import Scope
 from lexveil.nlp.masking.second_pass import FATAL, Leftover, SecondPass
+from lexveil.nlp.recognizers.scores import SECOND_PASS
 from lexveil.nlp.taggers.casing import find_lower_passages
 from lexveil.nlp.text import NormalizedText, Span
 
 Verdict = Literal["PASS", "REVIEW", "FAIL"]
-
-SECOND_PASS = "SecondPass"  # noqa: S105
-"""Recognizer of the spans that the second pass added."""
 
 PIECE_SIZE = 1 << 20
 """Characters of a document that are in memory at once."""

@@ -11,15 +11,13 @@ from typing import Literal, get_args
 
 from lexveil.nlp.entities.roles import ROLE_TYPES, ROLES, role_applies
 from lexveil.nlp.entity_types import DIRECT_TYPES, ENTITY_TYPES, GENERALIZED_TYPES, SURROGATE_TYPES
-from lexveil.nlp.recognizers.scores import ALLOWED, DENIED
+from lexveil.nlp.recognizers.scores import ALLOWED, DENIED, REVIEWER
 from lexveil.nlp.text import Span
 
 Action = Literal["keep", "token", "surrogate", "generalise"]
 Preset = Literal["balanced", "strict", "court-publication"]
 Dates = Literal["month", "year"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-REVIEWER = "Reviewer"
-"""Recognizer of the spans that a reviewer added."""
 
 
 class PolicyError(ValueError):

@@ -18,7 +18,9 @@ from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerRes
 from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
 
 from lexveil.nlp.entity_types import ENTITY_TYPES, FOREIGN_TYPES, NOT_PERSONAL
+from lexveil.nlp.letters import HAN, SPACED_WORD
 from lexveil.nlp.recognizers.own_rules import SOURCE, OwnRules, OwnRulesError, find_entry_point, read_file
+from lexveil.nlp.recognizers.scores import RESERVED
 from lexveil.nlp.vocabulary import CONTINENTAL
 
 _OWN = frozenset({"en", "de", "zh"})  # the other languages share the rules of CONTINENTAL
@@ -29,7 +31,8 @@ _ADAPTERS = frozenset({"SpacyRecognizer", "StanzaRecognizer", "TransformersRecog
 # Where a recognizer has words of context, a lower score asks for one of them nearby, which adds to it.
 _LEAST_SCORE, _CONTEXT_SCORE = 0.4, 0.35
 _CONTEXT_WORDS, _CONTEXT_LENGTH = 5, 100
-_WORD = re.compile(r"\w+")
+_RUN = re.compile(r"\w+")
+_WORD = re.compile(f"{SPACED_WORD}+|[{HAN}]")
 
 
 class AdaptedRecognizer(EntityRecognizer):
@@ -41,31 +44,34 @@ class AdaptedRecognizer(EntityRecognizer):
         Args:
             inner: the recognizer.
             language: language of Lexveil that it reads.
-            types: the type of Lexveil for each of its types.
+            types: the type of Lexveil for each type that it may find.
         """
         self._inner = copy.copy(inner)
-        self._types = {kind: types[kind] for kind in inner.supported_entities}
-        self._context = {word.casefold() for word in inner.context or ()}
-        own = sorted({kind for kind in self._types.values() if kind != NOT_PERSONAL})
+        self._types = types
+        self._context = {phrase for one in inner.context or () if (phrase := _join_words(one))}
+        self._longest_context = max((phrase.count(" ") for phrase in self._context), default=0)
+        own = sorted({types[kind] for kind in inner.supported_entities} - {NOT_PERSONAL})
         super().__init__(supported_entities=own, name=inner.name, supported_language=language)
 
     def load(self) -> None:
         """Do nothing: the inner recognizer is loaded already."""
 
     def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
-        """Return the findings whose types are in `entities`.
+        """Ask for the findings whose types are in `entities`, and return all that the recognizer gives.
 
         Raises:
-            OwnRulesError: a finding is outside of the text.
+            OwnRulesError: a finding is outside of the text, or of a type that is not known.
         """
-        wanted = [kind for kind, own in self._types.items() if own in entities]
+        wanted = [kind for kind in self._inner.supported_entities if self._types[kind] in entities]
         found = self._inner.analyze(text, wanted, nlp_artifacts) if wanted else []
         return [result for one in found or () if (result := self._to_result(text, one)) is not None]
 
     def _to_result(self, text: str, found: RecognizerResult) -> RecognizerResult | None:
         if not 0 <= found.start < found.end <= len(text):
             raise OwnRulesError(f"recognizers: {self.name} finds something outside of the text")
-        kind = self._types.get(found.entity_type, NOT_PERSONAL)
+        kind = self._types.get(found.entity_type)
+        if kind is None:  # the type is not shown: code that does not announce it may put anything there
+            raise OwnRulesError(f"recognizers: {self.name} finds a type that is neither announced nor known")
         score = min(1.0, float(found.score))
         if self._context and self._has_context(text, found.start):
             score = min(1.0, max(score + _CONTEXT_SCORE, _LEAST_SCORE))
@@ -78,8 +84,15 @@ class AdaptedRecognizer(EntityRecognizer):
         return RecognizerResult(kind, found.start, found.end, score, recognition_metadata=metadata)
 
     def _has_context(self, text: str, start: int) -> bool:
-        before = _WORD.findall(text[max(0, start - _CONTEXT_LENGTH) : start])[-_CONTEXT_WORDS:]
-        return any(word.casefold() in self._context for word in before)
+        before = text[max(0, start - _CONTEXT_LENGTH) : start]
+        runs = [run.start() for run in _RUN.finditer(before)][-_CONTEXT_WORDS - self._longest_context :]
+        words = _join_words(before[runs[0] :]) if runs else ""
+        return any(f" {phrase} " in f" {words} " for phrase in self._context)
+
+
+def _join_words(text: str) -> str:
+    """Return the folded words of a text; each Chinese character is one."""
+    return " ".join(_WORD.findall(text.casefold()))
 
 
 def load_recognizers(rules: OwnRules) -> list[EntityRecognizer]:
@@ -195,4 +208,6 @@ def _adapt(where: str, inner: EntityRecognizer, language: str, types: Mapping[st
     if unknown:
         reason = f"{unknown[0]} is no type of Lexveil; [mask.foreign_types] says which one it counts as"
         raise OwnRulesError(f"{where}: {reason}")
+    if inner.name in RESERVED:
+        raise OwnRulesError(f"{where}: Lexveil itself uses the name {inner.name}; give it another")
     return AdaptedRecognizer(inner, language, types)

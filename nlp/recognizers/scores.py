@@ -16,3 +16,9 @@ PROPAGATION = "Propagation"
 # The recognizers of strings that an office has listed: masked always, and never.
 DENIED = "DenyList"
 ALLOWED = "AllowList"
+REVIEWER = "Reviewer"
+"""Recognizer of the spans that a reviewer added."""
+SECOND_PASS = "SecondPass"  # noqa: S105
+"""Recognizer of the spans that the second pass added."""
+RESERVED: frozenset[str] = frozenset({LEARNED, PROPAGATION, DENIED, ALLOWED, REVIEWER, SECOND_PASS})
+"""Names that decide how a span is treated: no recognizer of an office may have one."""

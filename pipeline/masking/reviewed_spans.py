@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from lexveil.nlp.masking.policy import REVIEWER
+from lexveil.nlp.recognizers.scores import REVIEWER
 from lexveil.nlp.text import NormalizedText, Span
 from lexveil.pipeline.masking.decisions import Decision
 

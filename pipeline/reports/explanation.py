@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lexveil.nlp.masking.anonymize import SECOND_PASS
-from lexveil.nlp.masking.policy import REVIEWER, Action, Policy, explain_action
-from lexveil.nlp.recognizers.scores import ALLOWED, DENIED
+from lexveil.nlp.masking.policy import Action, Policy, explain_action
+from lexveil.nlp.recognizers.scores import ALLOWED, DENIED, REVIEWER, SECOND_PASS
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.masking.vault import VaultEntry, read_vault

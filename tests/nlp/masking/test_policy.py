@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lexveil.nlp.entities.roles import ROLES
 from lexveil.nlp.entity_types import DIRECT_TYPES, ENTITY_TYPES, GENERALIZED_TYPES, SURROGATE_TYPES
-from lexveil.nlp.masking.policy import ACTIONS, REVIEWER, PolicyError, build_policy, decide_action
+from lexveil.nlp.masking.policy import ACTIONS, PolicyError, build_policy, decide_action
+from lexveil.nlp.recognizers.scores import REVIEWER
 from lexveil.nlp.text import Span
 
 

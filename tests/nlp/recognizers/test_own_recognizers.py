@@ -12,6 +12,7 @@ from lexveil.nlp.recognizers.own_recognizers import AdaptedRecognizer, load_reco
 from lexveil.nlp.recognizers.own_rules import NO_RULES, OwnRules, OwnRulesError
 
 TEXT = "The docket of Roe: A12."
+TYPES = {"PER": "PERSON", "TITLE": NOT_PERSONAL, "DOCKET": "CASE_NUMBER"}
 
 
 class Inner(EntityRecognizer):
@@ -29,8 +30,7 @@ class Inner(EntityRecognizer):
 
 
 def adapt(*found: RecognizerResult, context: list[str] | None = None) -> list[tuple[str, int, int, float]]:
-    types = {"PER": "PERSON", "TITLE": NOT_PERSONAL, "DOCKET": "CASE_NUMBER"}
-    adapted = AdaptedRecognizer(Inner(*found, context=context), "de", types)
+    adapted = AdaptedRecognizer(Inner(*found, context=context), "de", TYPES)
     results = adapted.analyze(TEXT, adapted.supported_entities)
     return [(one.entity_type, one.start, one.end, one.score) for one in results]
 
@@ -51,6 +51,25 @@ def test_words_of_context_decide_about_weak_findings(
 ) -> None:
     found = adapt(RecognizerResult("DOCKET", 19, 22, score), context=context)
     assert [round(one[3], 6) for one in found] == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(
+    ("context", "before", "counts"),
+    [
+        ("membership number", "membership number ", True),
+        ("Membership Number", "The membership-\nnumber of his is: ", True),
+        ("membership number", "number membership ", False),
+        ("number of the member of the club", "the number of the member of the club, it is said, is ", True),
+        ("membership number", "membership number and so on and on and ", False),
+        ("会员号", "他的会员号是", True),
+        ("会员号", "他的会员是", False),
+    ],
+)
+def test_context_may_be_a_phrase(context: str, before: str, counts: bool) -> None:
+    text = before + "zzq77"
+    found = RecognizerResult("DOCKET", len(before), len(text), 0.2)
+    adapted = AdaptedRecognizer(Inner(found, context=[context]), "de", TYPES)
+    assert bool(adapted.analyze(text, adapted.supported_entities)) == counts
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 3), (3, 3), (5, 3), (0, len(TEXT) + 1)])

@@ -10,6 +10,7 @@ import pytest
 
 from lexveil.nlp.detection.detector import Detector
 from lexveil.nlp.recognizers.own_rules import OwnRules, OwnRulesError, compute_rules_digest
+from lexveil.nlp.recognizers.scores import RESERVED
 
 CLASS = """
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
@@ -24,6 +25,15 @@ class Wrong(EntityRecognizer):
     def load(self): pass
     def analyze(self, text, entities, nlp_artifacts=None):
         return [RecognizerResult("PERSON", 0, len(text) + 1, 1.0)]
+
+class Named(Matter):
+    def __init__(self):
+        super().__init__()
+        self.name = "AllowList"
+
+class Unannounced(Wrong):
+    def analyze(self, text, entities, nlp_artifacts=None):
+        return [RecognizerResult("MATTER", 0, 1, 1.0)]
 
 class NeedsMore(Matter):
     def __init__(self, more):
@@ -81,12 +91,13 @@ def test_a_class_reads_every_language(package: Path, name: str, text: str) -> No
         ("officerules.matter:NeedsMore", "cannot be created"),
         ("officerules.matter:Matter", "MATTER is no type"),
         ("none", "no installed package"),
+        ("officerules.matter:Named", "itself uses the name AllowList"),
     ],
 )
 @pytest.mark.usefixtures("package")
 def test_what_cannot_be_loaded_is_one_line(name: str, says: str) -> None:
     with pytest.raises(OwnRulesError, match=says) as raised:
-        Detector(own=OwnRules((name,)))
+        Detector(own=OwnRules((name,), types=() if "MATTER" in says else TYPES))
     assert str(raised.value).startswith(f"recognizers: {name}: ")
     assert "\n" not in str(raised.value)
 
@@ -95,6 +106,22 @@ def test_what_cannot_be_loaded_is_one_line(name: str, says: str) -> None:
 def test_a_finding_outside_of_the_text_is_refused() -> None:
     with pytest.raises(OwnRulesError, match="Wrong finds something outside"):
         detect(OwnRules(("officerules.matter:Wrong",)), "A text.")
+
+
+@pytest.mark.usefixtures("package")
+def test_a_finding_of_an_unannounced_type_counts_or_is_refused() -> None:
+    name = "officerules.matter:Unannounced"
+    assert ("M", "CASE_NUMBER", "Unannounced") in detect(OwnRules((name,), types=TYPES), "M is a text.")
+    with pytest.raises(OwnRulesError, match="Unannounced finds a type that is neither") as raised:
+        detect(OwnRules((name,)), "M is a text.")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_names_that_decide_about_a_span_are_reserved_in_files_too(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.yaml").write_text(STAFF.replace("Staff numbers", name))
+    with pytest.raises(OwnRulesError, match=f"itself uses the name {name}"):
+        Detector(own=OwnRules(files=(str(tmp_path / "a.yaml"),)))
 
 
 def test_a_file_of_presidio_with_its_words_of_context(tmp_path: Path) -> None:
