@@ -71,6 +71,9 @@ _OWN_AT_HEAD = tuple(
         r"(?m)^[^\n]{3,90} v\.? [^\n]{2,90}? (\[\d{4}\] [A-Z]{2,8} \d+)[ \t]*$",
         r"(?m)^[ \t]*ECLI:? ?(ECLI:[A-Z]{2}:[A-Za-z0-9]+:\d{4}:[A-Za-z0-9.]*[A-Za-z0-9])",
         rf"(?m)^[ \t-]*({FILE_NUMBER_DE})[ \t-]*$",
+        # Spain's databases, and a line of its own in the first three: the decision itself, not one that it cites.
+        r"(?m)^[ \t]*(?:[Nn]\.? ?(?:de )?)?R(?:oj|OJ):? ?([SA][A-Z]{1,5}(?: [A-Z]{1,3})? \d{1,5}/\d{4})(?:[ \t-]*(ECLI:[A-Z]{2}:[A-Z0-9]+:\d{4}:[\dA-Z.]*[\dA-Z]))?",
+        r"(?m)\A\s*(?:[^\n]*\n){0,2}[ \t]*(?:Cass\.|Cassazione|S?STS|S?STC|ATS|ATC|SAP|SAN|STSJ)[^\n]{0,60}?(?<![\d/])(\d{1,6}/\d{2,4})[ \t.]*$",
     )
 )
 # Decisions of lower courts in the same case, which German courts list at the end.

@@ -157,6 +157,20 @@ def test_the_own_number_is_masked_where_it_looks_like_a_citation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("head", "own"),
+    [
+        ("Roj: STS 1234/2019 - ECLI:ES:TS:2019:1234", ["STS 1234/2019", "ECLI:ES:TS:2019:1234"]),
+        ("N. de Roj: SAP M 333/2018", ["SAP M 333/2018"]),
+        ("Cass. civ., sez. III, n. 12345/2019", ["12345/2019"]),
+    ],
+)
+def test_the_head_of_a_decision_is_no_citation(head: str, own: list[str]) -> None:
+    text = f"{head}\n\nLa sala lo ha dicho en la STS 512/2017, de 5 de julio, y por eso no se discute."
+    spans = Detector.load("rules").detect(text)
+    assert [text[span.start : span.end] for span in spans if span.type == "CASE_NUMBER"] == own
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "a ⟦Mareva injunction⟧ was refused",
