@@ -30,6 +30,8 @@ _FAMILIAR = frozenset(
     der die das und den dem ist nicht mit von vom im zu auf ein eine wird wurde hat dass sich zum zur
     """.split()  # noqa: SIM905
 )
+# They are words of these languages and of names that an English text holds: two count as one.
+_PARTICLES = frozenset("de la le del da di du dos das do el van".split())  # noqa: SIM905
 _AROUND = 300
 _LOWER_WORD = re.compile(r"(?<![\w.'’-])[^\W\d_]+(?![\w.])")
 
@@ -103,12 +105,12 @@ def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
 
 def _is_amid_foreign_words(text: str, start: int, end: int) -> bool:
     """Return True if the words before and after are of a continental language more than English or German."""
-    foreign = familiar = 0
+    foreign, familiar = 0.0, 0
     for first, last in ((max(0, start - _AROUND), start), (end, end + _AROUND)):
         for word in _LOWER_WORD.findall(text, first, min(last, len(text))):
-            foreign += word in _FOREIGN
+            foreign += 1 if word in _FOREIGN else 0.5 if word in _PARTICLES else 0
             familiar += word in _FAMILIAR
-    return foreign > familiar
+    return foreign >= 1 and foreign > familiar
 
 
 @cache
