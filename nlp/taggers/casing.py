@@ -34,9 +34,10 @@ _SMALL_WORDS = frozenset(
     which who why will with without would yes yet you your yours
     """.split()  # noqa: SIM905
 )
-# What ends a passage in lower case: a capital, a line, the end of a quotation.
+# What ends a passage in lower case: a capital, a line, the end of a quotation. It begins with a line or a
+# quotation, or else, in a long line, after a word with a capital.
 _END = re.compile(r"[\n\"]|(?=[A-Z])")
-_START = re.compile(r"(?:.*[\n\"]|.*[A-Z]\S*)", re.DOTALL)
+_START = re.compile(r".*[A-Z]\S*")
 _LONGEST = 2000
 # A line that begins a sentence without a capital and has none.
 _LINE = re.compile(r"(?:\A|(?<=[.?!\"\n]\n))[a-zà-ÿ][^\nA-Z]*(?=\n|\Z)")
@@ -53,13 +54,20 @@ def capitalize_lower_passages(text: str, language: str = "") -> str:
     if passages != [(0, len(text))]:
         # A single line may go on from the one before it, so it is no sign of how a text is written.
         passages += [m.span() for m in _LINE.finditer(text) if _count_words(m.group()) >= _FEWEST_WORDS]
-    for start, end in passages:
-        text = text[:start] + _LETTERS.sub(_capitalize_word, text[start:end]) + text[end:]
-    return text
+    pieces: list[str] = []
+    done = 0
+    for start, end in sorted(passages):
+        if end > done:
+            first = max(start, done)
+            pieces += (text[done:first], _LETTERS.sub(_capitalize_word, text[first:end]))
+            done = end
+    return "".join((*pieces, text[done:]))
 
 
 def find_lower_passages(text: str, language: str = "") -> list[tuple[int, int]]:
     """Return the passages whose writer uses no capitals: the whole text, or what stands around an "i" for "I".
+
+    They are sorted and have no overlaps.
 
     Args:
         text: normalized text.
@@ -72,15 +80,43 @@ def find_lower_passages(text: str, language: str = "") -> list[tuple[int, int]]:
     # The sample may be short of a long text.
     if lower and len(_CAPITAL.findall(text)) <= _MOST_CAPITALS * len(text) / _LETTERS_A_WORD:
         return [(0, len(text))]
-    return [_find_passage(text, m.start()) for m in _PRONOUN.finditer(text)] if language == "en" else []
+    return _find_passages(text) if language == "en" else []
 
 
-def _find_passage(text: str, position: int) -> tuple[int, int]:
-    """Return the passage in lower case around a position."""
-    first = max(0, position - _LONGEST)
+def _find_passages(text: str) -> list[tuple[int, int]]:
+    passages: list[tuple[int, int]] = []
+    for match in _PRONOUN.finditer(text):
+        done = passages[-1][1] if passages else 0
+        start, end = _find_passage(text, match.start(), done)
+        if passages and start <= done:
+            start, _ = passages.pop()
+        passages.append((start, end))
+    return passages
+
+
+def _find_passage(text: str, position: int, done: int) -> tuple[int, int]:
+    """Return the passage in lower case around a position.
+
+    No pattern reads a character twice, so that a long line with many an "i" takes no longer than another.
+
+    Args:
+        text: the text.
+        position: a position in the passage.
+        done: end of the passage before. If nothing between it and the position begins a passage, the two are
+            one, and the rest of it is returned.
+    """
+    first, last = max(0, position - _LONGEST), min(len(text), position + _LONGEST)
+    line = max(text.rfind("\n", first, position), text.rfind('"', first, position))
+    end = _END.search(text, max(done, position), last)
+    return (
+        line + 1 if line >= 0 else _find_start(text, max(first, min(done, position)), position),
+        end.start() if end else last,
+    )
+
+
+def _find_start(text: str, first: int, position: int) -> int:
     before = _START.match(text, first, position)
-    end = _END.search(text, position, position + _LONGEST)
-    return before.end() if before else first, end.start() if end else min(len(text), position + _LONGEST)
+    return before.end() if before else first
 
 
 def _count_words(text: str) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from lexveil.nlp.detection.detector import Detector
-from lexveil.nlp.taggers.casing import capitalize_lower_passages
+from lexveil.nlp.taggers.casing import capitalize_lower_passages, find_lower_passages
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,17 @@ def test_passages_without_capitals_get_some(text: str, expected: str | None) -> 
 def test_the_polish_and_is_no_pronoun() -> None:
     text = "Sąd uznał, że powód i pozwany zawarli umowę."
     assert capitalize_lower_passages(text, "pl") == text
+
+
+def test_passages_of_one_long_line_are_one() -> None:
+    chat = "i told orsolya that i left and " * 1000
+    text = "The Court sat.\n" * 1200 + f"The Court sat. {chat}The Court rose. " * 2
+    passages = find_lower_passages(text, "en")
+    assert [text[start:end].strip() for start, end in passages] == [
+        f"The Court sat. {chat}".strip(),  # from the beginning of the line
+        f"sat. {chat}".strip(),
+    ]
+    assert capitalize_lower_passages(text, "en").count("i told Orsolya that i Left and ") == 2000
 
 
 @pytest.mark.parametrize("letter", ["ß", "ŉ", "ǰ", "İ", "ﬁ"])
