@@ -17,8 +17,11 @@ _FIELDS = ("parties", "author")
 _MAIL = "mail"
 _LONGEST = 80
 _MOST = 100
+_LONGEST_STATED = 300  # with titles and asides
+_LONGEST_LIST = _MOST * _LONGEST_STATED
+_MOST_COMMENTS = 200  # in the addresses of a mail; Python's parser fails where some hundreds are nested
 _WORD = re.compile(r"[^\W\d_]+")
-_ASIDE = re.compile(r"\([^)]*\)|\bet al\b\.?.*|\b[ad]/?k/?a\b.*", re.IGNORECASE)
+_ASIDE = re.compile(r"\([^()]*(?:\)|\Z)|\bet al\b\.?.*|\b[ad]/?k/?a\b.*", re.IGNORECASE)
 _TITLE = re.compile(
     r"(?:(?:mr|mrs|ms|miss|mme|dr|prof|sir|dame|lord|lady|hon|judge|justice|herr|frau|monsieur)\b\.? *)+",
     re.IGNORECASE,
@@ -45,9 +48,9 @@ def list_stated_names(fields: Mapping[str, str]) -> list[tuple[str, str]]:
     is_mail = fields.get("kind") == _MAIL
     found: dict[str, str] = {}
     for field in _FIELDS:
-        value = fields.get(field, "")
+        value = fields.get(field, "")[:_LONGEST_LIST]
         for name in _iter_senders(value) if is_mail else value.split(";"):
-            clean = _clean(name)
+            clean = _clean(name[:_LONGEST_STATED])
             # Alone, the name of an account or a program is an ordinary word.
             if _is_name(clean) and (has_han(clean) or " " in clean or (field == "parties" and not is_mail)):
                 found.setdefault(clean, _choose_type(clean))
@@ -55,13 +58,18 @@ def list_stated_names(fields: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _iter_senders(value: str) -> Iterator[str]:
+    if value.count("(") > _MOST_COMMENTS:
+        value = value.replace("(", " ")
     for name, _ in getaddresses(value.split(";")):
         yield name
 
 
 def _clean(name: str) -> str:
     """Return a name without titles and asides, the first name first."""
-    plain = _TITLE.sub("", _ASIDE.sub(" ", name.strip(" \t\"',")), count=1) if name else ""
+    name = name.strip(" \t\"',")
+    while (shorter := _ASIDE.sub(" ", name)) != name:  # an aside within an aside
+        name = shorter
+    plain = _TITLE.sub("", name, count=1)
     last, comma, first = plain.partition(",")
     words = {*_list_words(first)}
     if comma and words & _FORMS:

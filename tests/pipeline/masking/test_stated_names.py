@@ -33,6 +33,13 @@ PERSON, COMPANY = "PERSON", "ORGANIZATION"
           "parties": "Jane Roe <j@example.org>; \"Lindqvist, Gregor\" <g@example.org>, info@example.org; "
                      "Support <s@example.org>"},
          {"Jane Roe": PERSON, "Gregor Lindqvist": PERSON}),
+        ({"parties": "John Doe (formerly (it is said) Pell) Roe; Jane Roe (as " + "guardian " * 50 + "); Ann Pell ("},
+         {"John Doe Roe": PERSON, "Jane Roe": PERSON, "Ann Pell": PERSON}),
+        ({"kind": "mail", "author": "j@example.org (Jane Roe)",
+          "parties": ", ".join(f"a{n}@example.org" for n in range(500)) + ", Ann Pell <p@example.org>"},
+         {"Jane Roe": PERSON, "Ann Pell": PERSON}),
+        ({"kind": "mail", "author": "Ann Pell <p@example.org>, " + "(" * 20000}, {"Ann Pell": PERSON}),
+        ({"parties": "Jane Roe; " + "(" * 500_000}, {"Jane Roe": PERSON}),
         ({"author": "Windows User"}, {}),
         ({"author": "Administrator"}, {}),
         ({"author": "Marianne Oberholzer", "title": "Order", "court": "Court of Roe"},
