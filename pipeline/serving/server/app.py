@@ -52,7 +52,7 @@ from lexveil.pipeline.serving.server.pool import (
     RequestKilledError,
     WorkerLimits,
 )
-from lexveil.pipeline.serving.server.quotas import RENEW_SECONDS, QuotaLimits, Quotas
+from lexveil.pipeline.serving.server.quotas import RENEW_SECONDS, Admission, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.sessions import (
     Session,
     SessionLimits,
@@ -342,13 +342,14 @@ class _Endpoint:
     @contextlib.asynccontextmanager
     async def _admit(self, tenant: str) -> AsyncGenerator[None, None]:
         """Count a request while it is served."""
-        await self.state.call(self.quotas.begin, tenant, lane=tenant)
+        request = Admission()
         try:
+            await self.state.call(self.quotas.begin, tenant, request, lane=tenant)
             yield
         finally:
-            self.quotas.release(tenant)
-            with anyio.CancelScope(shield=True):
-                await self._tell(tenant)
+            if self.quotas.release(tenant, request):
+                with anyio.CancelScope(shield=True):
+                    await self._tell(tenant)
 
     def _find_head(self, session: Session, meant: ServedHead | None) -> ServedHead:
         """Return the head of a session, which must be the one that the client means."""

@@ -165,6 +165,21 @@ class LocalUsages:
             self._unwritten.discard(tenant)
 
 
+@dataclass(eq=False, slots=True)
+class Admission:
+    """One request. It is counted from its `begin` to its `release`, whichever comes first.
+
+    A caller may give up while its `begin` waits for the database, which goes on in a thread.
+
+    Attributes:
+        is_counted: the request is counted now.
+        is_over: it will not be counted any more.
+    """
+
+    is_counted: bool = False
+    is_over: bool = False
+
+
 class Quotas:
     """Charges tenants for what they use. Any thread may call it.
 
@@ -204,13 +219,14 @@ class Quotas:
     @contextlib.contextmanager
     def admit_request(self, tenant: str) -> Generator[None, None, None]:
         """Count a request while it is served: `begin` and `end`."""
-        self.begin(tenant)
+        request = Admission()
+        self.begin(tenant, request)
         try:
             yield
         finally:
-            self.end(tenant)
+            self.end(tenant, request)
 
-    def begin(self, tenant: str) -> None:
+    def begin(self, tenant: str, request: Admission) -> None:
         """Count a request that begins. One that is refused costs CPU time like another.
 
         Raises:
@@ -230,18 +246,25 @@ class Quotas:
         with self._hold(tenant):
             refusal = self._change(tenant, admit)
             if refusal is None:
-                self._count(tenant, 1)
+                self._count(tenant, request)
         if refusal is not None:
             raise refusal
 
-    def end(self, tenant: str) -> None:
+    def end(self, tenant: str, request: Admission) -> None:
         """Count a request no longer, and tell it."""
-        self.release(tenant)
-        self.tell(tenant)
+        if self.release(tenant, request):
+            self.tell(tenant)
 
-    def release(self, tenant: str) -> None:
-        """Count a request no longer. This waits for nothing; the tenant's next change tells it."""
-        self._count(tenant, -1)
+    def release(self, tenant: str, request: Admission) -> bool:
+        """Count a request no longer, nor later; return True if it was counted.
+
+        This waits for nothing; the tenant's next change tells it.
+        """
+        with self._own_lock:
+            was_counted = request.is_counted
+            self._at_once[tenant] -= was_counted
+            request.is_counted, request.is_over = False, True
+        return was_counted
 
     def tell(self, tenant: str) -> None:
         """Tell the other replicas how many requests of a tenant go on here.
@@ -323,9 +346,11 @@ class Quotas:
         """Hold the lock under which this server changes what a tenant has used."""
         return hold_in_time(self._locks.setdefault(tenant, threading.Lock()))
 
-    def _count(self, tenant: str, change: int) -> None:
+    def _count(self, tenant: str, request: Admission) -> None:
         with self._own_lock:
-            self._at_once[tenant] += change
+            if not request.is_over:
+                self._at_once[tenant] += 1
+                request.is_counted = True
 
     def _change(self, tenant: str, work: Callable[[Usage], T]) -> T:
         """Change a record, after what this server has to add to it. The caller holds the tenant's lock."""

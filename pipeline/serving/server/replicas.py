@@ -233,6 +233,7 @@ class SharedTables:
 
         def run_once() -> list[Any]:
             with self._statements.connect() as connection:
+                self._check_time()
                 return _execute(connection, query, values)
 
         return self._retry(run_once)
@@ -246,9 +247,12 @@ class SharedTables:
                 def run(query: str, *values: object) -> list[Any]:
                     return _execute(connection, query, values)
 
+                self._check_time()
                 if alone:
                     run("SELECT pg_advisory_xact_lock(?)", _ALONE)
-                return work(run)
+                done = work(run)
+                self._check_time()
+                return done
 
         return self._retry(run_once)
 
@@ -281,6 +285,7 @@ class SharedTables:
         if seconds <= 0:
             raise StateUnavailableError
         self._thread.used = used = list[Any]()  # connections
+        self._thread.until = until
         timer = threading.Timer(seconds, _cut, [used])
         timer.daemon = True
         timer.start()
@@ -294,6 +299,11 @@ class SharedTables:
         finally:
             timer.cancel()
         self._breaker.note(True)
+
+    def _check_time(self) -> None:
+        """Change nothing for a caller who has given up: a connection may open after the time to cut it."""
+        if time.monotonic() >= self._thread.until:
+            raise StateUnavailableError
 
     def _note(self, connection: Any, *_: object) -> None:
         self._thread.used.append(connection)

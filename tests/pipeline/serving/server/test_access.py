@@ -10,7 +10,7 @@ from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.access import LOCAL, Access, ApiKeys, KeyUses
 from lexveil.pipeline.serving.server.errors import UnauthorizedError
 from lexveil.pipeline.serving.server.files import TABLES, KeyFile
-from lexveil.pipeline.serving.server.quotas import QuotaExceededError, QuotaLimits, Quotas
+from lexveil.pipeline.serving.server.quotas import Admission, QuotaExceededError, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.pipeline.serving.server.tables import SqliteTables
 
@@ -205,7 +205,7 @@ class TestQuotas:
                 waits.append(refusal.retry_after or 0)
         assert waits[0] < 5 < 60 <= max(waits) <= 65
         now[0] += max(waits)
-        quotas.begin("a")
+        quotas.begin("a", Admission())
 
     def test_bytes_are_charged_and_the_largest_body_always_fits(self) -> None:
         now, limits = [0.0], QuotaLimits(bytes_per_minute=60)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from fixtures.postgres import frozen
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.endpoint import issue_api_key
-from lexveil.pipeline.serving.server.app import create_app
+from lexveil.pipeline.serving.server.app import ServerLimits, create_app
+from lexveil.pipeline.serving.server.errors import StateUnavailableError
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferDraft, ServingBundle, tell_time
-from lexveil.pipeline.serving.server.replicas import SharedState
+from lexveil.pipeline.serving.server.quotas import QuotaLimits
+from lexveil.pipeline.serving.server.replicas import SharedState, SharedTables
 from lexveil.pipeline.serving.server.state import ServerState
+from lexveil.pipeline.serving.server.tables import DEADLINE
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
 from tests.deadlines import HANGS_AFTER, wait_until
 from tests.pipeline.serving.conftest import Caller
@@ -69,6 +75,55 @@ def test_a_tenant_that_waits_for_its_row_keeps_no_other_waiting(
             assert [ask(tenant) for tenant in "bdbd"] == [200] * 4
             assert not any(one.done() for one in waiting)
         assert {one.result(HANGS_AFTER) for one in waiting} == {200}
+
+
+def test_a_request_that_is_given_up_while_its_row_is_locked_is_not_counted(
+    state: ServerState, offer: Offer, url: str
+) -> None:
+    key = {"Authorization": f"Bearer {issue_api_key(state, 'a')}"}
+    app = create_app(offer, ServerLimits(quotas=QuotaLimits(requests_at_once=1)), state=state)
+
+    async def ask() -> list[int]:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(base_url="http://t", transport=httpx.ASGITransport(app), headers=key) as http,
+        ):
+            found = [(await http.get("/v1/manifest")).status_code]
+            with held(url, "SELECT * FROM quotas WHERE tenant = 'a' FOR UPDATE"):
+                given_up = asyncio.create_task(http.get("/v1/manifest"))
+                await asyncio.to_thread(wait_until, lambda: count_waiting(url) == 1)
+                given_up.cancel()
+                await asyncio.wait([given_up])
+            await asyncio.to_thread(wait_until, lambda: count_waiting(url) == 0)
+            await asyncio.sleep(0.1)  # until its thread has the answer
+            found.append((await http.get("/v1/manifest")).status_code)
+            return found
+
+    assert asyncio.run(ask()) == [200, 200]
+
+
+def test_a_connection_that_opens_too_late_changes_nothing(
+    state: ServerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = psycopg.connect
+
+    def connect_late(*given: Any, **named: Any) -> Any:
+        time.sleep(0.3)
+        return connect(*given, **named)
+
+    query, tables = "INSERT INTO key_use VALUES (?, 1)", state.tables
+    assert isinstance(tables, SharedTables)
+    monkeypatch.setattr(psycopg, "connect", connect_late)
+    for change in (
+        lambda: tables.run(query, "one"),
+        lambda: tables.transact(lambda run: run(query, "two")),
+    ):
+        tables.close()
+        until = DEADLINE.set(time.monotonic() + 0.1)
+        with pytest.raises(StateUnavailableError):
+            change()
+        DEADLINE.reset(until)
+    assert tables.run("SELECT * FROM key_use") == []
 
 
 def test_uploads_take_no_more_connections_than_are_theirs(

@@ -33,7 +33,7 @@ from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.errors import StateUnavailableError, UnauthorizedError
 from lexveil.pipeline.serving.server.leakage import LeakageLedger, LeakageLimitError, read_variations
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferDraft, ServingBundle, tell_time
-from lexveil.pipeline.serving.server.quotas import QuotaExceededError, QuotaLimits, Quotas
+from lexveil.pipeline.serving.server.quotas import Admission, QuotaExceededError, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.replicas import SharedState, SharedTables
 from lexveil.pipeline.serving.server.sessions import (
     SessionLimits,
@@ -120,21 +120,22 @@ class TestQuotas:
     def test_requests_at_once_are_those_of_all_that_live(self, open_state: Open) -> None:
         now, limits = [1e9], QuotaLimits(requests_at_once=2)
         one, other = (Quotas(open_state(name).usages, limits, now=lambda: now[0]) for name in "ab")
-        one.begin("a")
-        other.begin("a")
+        ended = Admission()
+        one.begin("a", Admission())
+        other.begin("a", ended)
         for full in (one, other):
             with pytest.raises(QuotaExceededError):
-                full.begin("a")
-        other.end("a")
-        one.begin("a")
+                full.begin("a", Admission())
+        other.end("a", ended)
+        one.begin("a", Admission())
         now[0] += 14
         for tenant in one.list_active():
             one.tell(tenant)
         now[0] += 14
         with pytest.raises(QuotaExceededError):
-            other.begin("a")
+            other.begin("a", Admission())
         now[0] += 2  # the first one was killed
-        other.begin("a")
+        other.begin("a", Admission())
 
     def test_cpu_time_adds_up(self, open_state: Open) -> None:
         limits = QuotaLimits(cpu_seconds_per_minute=6)
@@ -142,7 +143,7 @@ class TestQuotas:
         with one.admit_request("a"):
             one.charge_cpu("a", 9)
         with pytest.raises(QuotaExceededError) as caught:
-            other.begin("a")
+            other.begin("a", Admission())
         assert caught.value.retry_after == 31
 
 
