@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -28,6 +27,12 @@ _PLAIN = {
     "add_cross_attention": False,
     "quantization_config": None,
 }
+_SIZES = (
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size",
+    "max_position_embeddings", "type_vocab_size",
+)  # fmt: skip
+_LONGEST_WORD = 100  # characters; in a longer one, transformers' own tokenizer finds no pieces
+_MORE_TOKENS = ("added_tokens_decoder", "additional_special_tokens", "extra_special_tokens")
 
 
 class Bert(nn.Module):
@@ -134,16 +139,20 @@ class OpenedEncoder(NamedTuple):
 def read_bert(folder: Path) -> OpenedEncoder | None:
     """Read the plain BERT and the plain WordPiece tokenizer of a folder; None if it holds something else."""
     try:
-        config, given, described = (
-            json.loads((folder / name).read_text(encoding="utf-8"))
-            for name in ("config.json", "tokenizer_config.json", "tokenizer.json")
-        )
-        special = _read_special_ids(given, described)
-        if special is None or not (_is_plain_model(config) and _is_plain_tokenizer(given, described)):
-            return None
-        model = _read_weights(folder / "model.safetensors", config)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError):  # transformers says what is wrong
+        return _read_plain(folder)
+    except Exception:  # whatever it holds: transformers reads it, or says what is wrong
         return None
+
+
+def _read_plain(folder: Path) -> OpenedEncoder | None:
+    config = _read_json(folder / "config.json")
+    if not _is_plain_model(config):
+        return None
+    given, described = (_read_json(folder / name) for name in ("tokenizer_config.json", "tokenizer.json"))
+    special = _read_special_ids(given, described)
+    if special is None or not (_is_plain_tokenizer(given, described) and _is_all(folder, given)):
+        return None
+    model = _read_weights(folder / "model.safetensors", config)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     # The vocabulary may have no more tokens than the model.
     if tokenizer.get_vocab_size(with_added_tokens=True) > config["vocab_size"]:
@@ -152,8 +161,24 @@ def read_bert(folder: Path) -> OpenedEncoder | None:
     return OpenedEncoder(model, tokenizer, special, config["hidden_size"], length)
 
 
+def _read_json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
 def _is_plain_model(config: Mapping[str, Any]) -> bool:
-    return all(config.get(name, plain) == plain for name, plain in _PLAIN.items())
+    return (
+        all(config.get(name, plain) == plain for name, plain in _PLAIN.items())
+        and all(type(config[name]) is int and config[name] > 0 for name in _SIZES)
+        and isinstance(config["layer_norm_eps"], float)
+        and config["hidden_size"] % config["num_attention_heads"] == 0
+    )
+
+
+def _is_all(folder: Path, given: Mapping[str, Any]) -> bool:
+    """Whether the other files that may name tokens name no others than a tokenizer's configuration."""
+    more = folder / "special_tokens_map.json"
+    named = _read_json(more) if more.exists() else {}
+    return named.items() <= given.items() and not (folder / "added_tokens.json").exists()
 
 
 def _is_plain_tokenizer(given: Mapping[str, Any], described: Mapping[str, Any]) -> bool:
@@ -172,6 +197,8 @@ def _is_plain_tokenizer(given: Mapping[str, Any], described: Mapping[str, Any]) 
         and described["pre_tokenizer"] == {"type": "BertPreTokenizer"}
         and described["model"]["type"] == "WordPiece"
         and described["model"]["continuing_subword_prefix"] == "##"
+        and described["model"]["max_input_chars_per_word"] == _LONGEST_WORD
+        and described["model"]["unk_token"] == given["unk_token"]
     )
 
 
@@ -181,7 +208,7 @@ def _read_special_ids(
     """Return the ids of the special tokens; None if there are others, which transformers would add."""
     ids = {token["content"]: token["id"] for token in described["added_tokens"]}
     names = [given[name] for name in ("cls_token", "sep_token", "pad_token", "mask_token", "unk_token")]
-    if set(names) != set(ids) or given.keys() & {"added_tokens_decoder", "additional_special_tokens"}:
+    if set(names) != set(ids) or any(given.get(name) for name in _MORE_TOKENS):
         return None
     cls_id, sep_id, pad_id, mask_id, _ = (ids[name] for name in names)
     return cls_id, sep_id, pad_id, mask_id

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lexveil.nlp.encoders.bert import read_bert
-from lexveil.nlp.encoders.public import PublicEncoder, find_package_folder
+from lexveil.nlp.encoders.public import EncoderLoadError, PublicEncoder, find_package_folder
 
 TEXTS = (
     "The court held that the agreement was void. [MASK] [SEP]",
@@ -64,18 +64,51 @@ def test_ids_and_hidden_states_are_those_of_transformers(folder: str, tiny_folde
         ("config.json", {"position_embedding_type": "relative_key"}),
         ("config.json", {"is_decoder": True}),
         ("config.json", {"num_hidden_layers": 3}),
+        ("config.json", {"vocab_size": None}),
+        ("config.json", {"num_attention_heads": 5}),
+        ("config.json", {"num_attention_heads": 0}),
+        ("config.json", {"layer_norm_eps": None}),
         ("tokenizer_config.json", {"do_lower_case": False}),
+        ("tokenizer_config.json", {"cls_token": {"__type": "AddedToken", "content": "[CLS]"}}),
+        ("tokenizer_config.json", {"extra_special_tokens": ["[PARTY]"]}),
         ("tokenizer_config.json", {"tokenizer_class": "RobertaTokenizer"}),
         ("tokenizer_config.json", {"mask_token": "<mask>"}),
         ("tokenizer_config.json", {"additional_special_tokens": ["[PARTY]"]}),
         ("tokenizer.json", {"normalizer": None}),
         ("tokenizer.json", {"pre_tokenizer": {"type": "Whitespace"}}),
+        ("tokenizer.json", {"padding": "none that is known"}),
+        ("tokenizer.json", {"added_tokens": None}),
+        ("special_tokens_map.json", {"mask_token": "[OTHER]"}),
+        ("special_tokens_map.json", {"additional_special_tokens": ["[PARTY]"]}),
     ],
 )
 def test_what_is_not_plain_is_left_to_transformers(
     changed: Callable[..., Path], file: str, entries: dict[str, Any]
 ) -> None:
     assert read_bert(changed(file, **entries)) is None
+
+
+def test_words_of_another_length_are_left_to_transformers(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "changed")
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    content["model"]["max_input_chars_per_word"] = 50
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    assert read_bert(folder) is None
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "tokenizer.json"])
+@pytest.mark.parametrize("content", ["[]", "null", "{", '"bert"'])
+def test_what_nobody_can_read_is_refused(tiny_folder: Path, tmp_path: Path, file: str, content: str) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "changed")
+    (folder / file).write_text(content)
+    assert read_bert(folder) is None
+    with pytest.raises(EncoderLoadError):
+        PublicEncoder.load(folder)
+
+
+def test_special_tokens_may_be_described_as_by_earlier_versions(changed: Callable[..., Path]) -> None:
+    folder = changed("tokenizer_config.json", cls_token={"__type": "AddedToken", "content": "[CLS]"})
+    assert PublicEncoder.load(folder).chunks("The court.", 32).ids
 
 
 def test_another_case_of_letters_is_read_as_configured(changed: Callable[..., Path]) -> None:
