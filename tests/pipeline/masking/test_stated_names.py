@@ -33,7 +33,7 @@ PERSON, COMPANY = "PERSON", "ORGANIZATION"
           "parties": "Jane Roe <j@example.org>; \"Lindqvist, Gregor\" <g@example.org>, info@example.org; "
                      "Support <s@example.org>"},
          {"Jane Roe": PERSON, "Gregor Lindqvist": PERSON}),
-        ({"parties": "John Doe (formerly (it is said) Pell) Roe; Jane Roe (as " + "guardian " * 50 + "); Ann Pell ("},
+        ({"parties": f"John Doe (once (it is said) Pell) Roe; Jane Roe (as {'guardian ' * 50}); Ann Pell ("},
          {"John Doe Roe": PERSON, "Jane Roe": PERSON, "Ann Pell": PERSON}),
         ({"kind": "mail", "author": "j@example.org (Jane Roe)",
           "parties": ", ".join(f"a{n}@example.org" for n in range(500)) + ", Ann Pell <p@example.org>"},
