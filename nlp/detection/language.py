@@ -20,6 +20,9 @@ from lexveil.nlp.letters import HAN, has_han
 from lexveil.nlp.vocabulary import CONTINENTAL
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from py3langid.langid import LanguageIdentifier
 
@@ -154,19 +157,46 @@ def _read_tables() -> tuple[dict[str, NDArray[Any]], list[str]]:
     py3langid unpacks its model in every process, into a temporary file of 68 MB. Here the first process of a
     user unpacks it, and leaves what is needed in the user's cache.
     """
-    # Imported here: the settings name languages, and every command reads settings.
-    from safetensors import SafetensorError, safe_open
     from safetensors.numpy import save
 
     path = cache_folder() / f"languages-{_compute_key()}.safetensors"
-    try:
-        with safe_open(path, "np") as file:
-            return {name: file.get_tensor(name) for name in _TABLES}, file.metadata()["languages"].split()
-    except (OSError, SafetensorError):
-        tables, languages = _unpack_tables()
+    cached = _read_cached(path)
+    if cached is not None:
+        return cached
+    tables, languages = _unpack_tables()
     with suppress(OSError):  # without a writable cache, every process unpacks it
         write_cached(path, save(tables, {"languages": " ".join(languages)}))
     return tables, languages
+
+
+def _read_cached(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]] | None:
+    """Return the tables and languages of a file, or None if it is missing or holds anything else."""
+    # Imported here: the settings name languages, and every command reads settings.
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            tables = {name: file.get_tensor(name) for name in _TABLES}
+            languages = file.metadata()["languages"].split()
+        return (tables, languages) if _fit(tables, languages) else None
+    # A file without metadata, with other tables or with tables that are empty or no numbers.
+    except (OSError, SafetensorError, KeyError, TypeError, AttributeError, ValueError):
+        return None
+
+
+def _fit(tables: Mapping[str, NDArray[Any]], languages: Sequence[str]) -> bool:
+    """Return True if the tables fit together: no index in one is outside of another."""
+    weights, priors, moves, rows, outputs = (tables[name] for name in _TABLES)
+    return (
+        weights.shape[1:] == priors.shape == (len(languages),)
+        and rows.shape == outputs.shape
+        and all(table.ndim == 1 and table.dtype.kind in "iu" for table in (moves, rows, outputs))
+        and weights.dtype.kind == priors.dtype.kind == "f"
+        and bool(moves.size >= (int(rows.max()) + 1) << 8)
+        and bool(moves.min() >= 0 and moves.max() < len(rows))
+        and bool(outputs.min() >= -1 and outputs.max() < len(weights))
+        and {*languages}.issuperset(" ".join(_CANDIDATES.values()).split())
+    )
 
 
 def _compute_key() -> str:

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from lexveil.nlp.detection import language
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
@@ -169,6 +171,19 @@ def test_the_tables_are_unpacked_once_per_user(tmp_path: Path, monkeypatch: pyte
         compare(again())
     path.write_bytes(path.read_bytes()[:-4])
     compare(again())
+    named = {"languages": " ".join(language._read_tables()[1])}
+    for tables, metadata in (
+        (expected, None),
+        (expected, {"other": ""}),
+        (expected, {"languages": "en de"}),
+        ({name: table[:1] for name, table in expected.items()}, named),
+        ({name: table[..., None] for name, table in expected.items()}, named),
+        ({**expected, "tk_output": expected["tk_output"] + 10**6}, named),
+    ):
+        path.write_bytes(save(tables, metadata))
+        compare(again())
+        with safe_open(path, "np") as file:
+            assert file.metadata() == named
 
 
 def test_the_answers_are_those_of_py3langid() -> None:
