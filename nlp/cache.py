@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 
 def cache_folder() -> Path:
-    """Return `$XDG_CACHE_HOME/lexveil`, by default `~/.cache/lexveil`."""
+    """Return `$XDG_CACHE_HOME/lexveil`, by default `~/.cache/lexveil`.
+
+    For a user without a home it is a place where nothing is and nothing can be written.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lexveil"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "lexveil"
+    except RuntimeError:
+        return Path(os.devnull, "lexveil")
 
 
 def write_cached(path: Path, content: bytes) -> None:

@@ -54,7 +54,10 @@ def code_digest(module: str) -> str:
     Raises:
         LookupError: there is no such module.
     """
-    files = _hash_files()
+    try:
+        files = _hash_files()
+    except OSError:  # a file was deleted meanwhile
+        return _compute_digest(module)
     place = hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:16]
     path = cache_folder() / f"code-{place}-{module}"
     with suppress(OSError, ValueError):
@@ -74,7 +77,10 @@ def _hash_files() -> str:
     for folder, folders, names in os.walk(ROOT / PACKAGE, followlinks=True):
         folders[:] = sorted({*folders} - {"__pycache__"})
         for name in sorted(names):
-            content = Path(folder, name).read_bytes()
+            file = Path(folder, name)
+            if not file.is_file():  # such as the lock of an editor, a link that leads nowhere
+                continue
+            content = file.read_bytes()
             digest.update(f"{folder}\n{name}\n{len(content)}\n".encode(errors="surrogateescape"))
             digest.update(content)
     return digest.hexdigest()

@@ -106,6 +106,8 @@ def place_output(target: Path, is_folder: bool, overwrite: bool) -> Generator[Pa
         SourceError: the target exists and is not to be replaced, is of the other kind, or cannot be written.
     """
     streamed, kind = is_written_through(target), find_kind(target)
+    if streamed and is_folder:
+        raise SourceError(f"{target} is no folder")
     if kind and not overwrite and not streamed:
         raise SourceError(f"{target} exists; --overwrite replaces it")
     if kind and (kind == "folder") != is_folder:

@@ -200,9 +200,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def locate_state_folder(name: str) -> Path:
-    """Return `$XDG_STATE_HOME/lexveil/<name>`, by default in `~/.local/state`. It need not exist."""
+    """Return `$XDG_STATE_HOME/lexveil/<name>`, by default in `~/.local/state`. It need not exist.
+
+    Raises:
+        WorkspaceError: this user has no home, and nothing names another place.
+    """
     base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "lexveil" / name
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "state") / "lexveil" / name
+    except RuntimeError:
+        raise WorkspaceError("this user has no home folder; set XDG_STATE_HOME to another place") from None
 
 
 def make_state_folder(name: str) -> Path:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import os
+import pwd
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from lexveil.nlp.cache import cache_folder, compute_once
+from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.workspace import code
+from lexveil.pipeline.workspace.storage import locate_state_folder
 
 STAGES = [
     f"lexveil.pipeline.stages.{name}"
@@ -20,17 +28,22 @@ def as_it_is() -> dict[str, str]:
     return {module: code.code_digest(module) for module in STAGES}
 
 
-@pytest.fixture
-def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Digests of all stages as they would be with one file changed."""
-    caches = (
+def clear_caches() -> None:
+    for cache in (
         code._hash_files,
+        code._find_file,
         code._parse,
         code.code_digest,
         code.import_closure,
         code._list_imports,
         code._dump,
-    )
+    ):
+        cache.cache_clear()
+
+
+@pytest.fixture
+def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Digests of all stages as they would be with one file changed."""
 
     def digests(file: str, old: str, new: str) -> dict[str, str]:
         path = code.ROOT / "lexveil" / file
@@ -43,14 +56,12 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         monkeypatch.setattr(Path, "read_bytes", changed)
-        for cache in caches:
-            cache.cache_clear()
+        clear_caches()
         try:
             return {module: code.code_digest(module) for module in STAGES}
         finally:
             monkeypatch.undo()
-            for cache in caches:
-                cache.cache_clear()
+            clear_caches()
 
     return digests
 
@@ -97,6 +108,60 @@ def test_digests_are_computed_once_per_user(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # no cache can be written there
     assert again() == expected
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package of its own, with one module `lexveil.job`."""
+    folder = tmp_path / "lexveil"
+    folder.mkdir()
+    for name in ("__init__.py", "job.py", "other.py"):
+        (folder / name).write_text(f"NAME = {name!r}\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    clear_caches()
+    yield folder
+    monkeypatch.undo()
+    clear_caches()
+
+
+def test_a_link_that_leads_nowhere_is_no_file_of_the_package(package: Path) -> None:
+    expected = code.code_digest("lexveil.job")
+    (package / ".#job.py").symlink_to("somebody@somewhere.1234:1700000000")
+    os.mkfifo(package / "pipe.py")
+    clear_caches()
+    assert code.code_digest("lexveil.job") == expected
+
+
+def test_a_file_that_is_deleted_meanwhile(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = code.code_digest("lexveil.job")
+    clear_caches()
+    read = Path.read_bytes
+
+    def read_late(self: Path) -> bytes:
+        (package / "other.py").unlink(missing_ok=True)
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", read_late)
+    assert code.code_digest("lexveil.job") == expected
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_no_entry(uid: int) -> Any:
+        raise KeyError(uid)
+
+    expected = code.code_digest("lexveil.nlp.text")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", find_no_entry)
+    code.code_digest.cache_clear()
+    assert code.code_digest("lexveil.nlp.text") == expected
+    for _ in range(2):
+        assert compute_once("key", 2, "float64", lambda: np.array([1.0, 2.0])).tolist() == [1.0, 2.0]
+    assert not cache_folder().exists()
+    with pytest.raises(WorkspaceError, match="XDG_STATE_HOME"):
+        locate_state_folder("endpoints")
 
 
 def test_what_is_cut_exists_and_has_a_reason() -> None:

@@ -54,6 +54,14 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     assert len(list(file.parent.iterdir())) == 1
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "pipe"])
+def test_a_folder_is_not_written_to_a_stream(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    target = tmp_path / "pipe" if name == "pipe" else Path(name)
+    with pytest.raises(SourceError, match="is no folder"), place_output(target, True, overwrite=True):
+        pytest.fail("the work began")
+
+
 def test_a_pipe_and_a_device_stay(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
