@@ -74,8 +74,10 @@ def _read_vector(path: Path, length: int, dtype: np.dtype[Any]) -> NDArray[Any] 
     import numpy as np
 
     try:
-        vector = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with path.open("rb") as file:
+            # Not np.load, which opens an archive, too, and then returns something else than an array.
+            vector: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, TypeError, EOFError, MemoryError, OverflowError):
         return None
     sound = vector.dtype == dtype and vector.shape == (length,) and bool(np.isfinite(vector).all())
     return vector if sound else None
