@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 Begin = Callable[[Place], None]
-"""Called before each document, or container, is read."""
+"""Called before each document, or container, is read, and before each that a walk passes on its way."""
 
 
 def ignore_place(place: Place) -> None:
@@ -229,9 +229,7 @@ class Walk:
         names: dict[str, int] = {}
         parts = iter(content.parts)
         for number in count():
-            if number >= first:
-                is_start = not self._within and not self._is_on_way((*path, number))
-                self._begin(Place((*path, number), self._documents, self._size, is_start))
+            self._begin(self._find_place(path, number, number < first))
             part, reason = _take(parts)
             if part is None:
                 return
@@ -244,6 +242,13 @@ class Walk:
                 yield _Node((*path, number), name, reason, iter(()))
                 return
             yield self._open((*path, number), name, lambda part=part: self._read_part(part, inner), inner)
+
+    def _find_place(self, path: Path, number: int, is_skipped: bool) -> Place:
+        """Return the place before a part; for one that was given before, the place of what contains it."""
+        if is_skipped:
+            return Place(path, self._documents, self._size)
+        is_start = not self._within and not self._is_on_way((*path, number))
+        return Place((*path, number), self._documents, self._size, is_start)
 
     def _count(self, part: Part) -> Reason | None:
         """Count a part; return why it and all that follow cannot be read."""

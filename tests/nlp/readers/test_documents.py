@@ -123,7 +123,12 @@ def test_a_walk_begins_where_another_one_broke_off() -> None:
         again: list[Place] = []
         rest = list(read_content_documents("a.zip", data, begin=again.append, start=start))
         assert rest == whole[given:]
-        assert again[len(start.path) :] == every[every.index(start) :]  # after what contains it
+        rest_of_places = every[every.index(start) :]
+        assert again[-len(rest_of_places) :] == rest_of_places
+        passed = again[: -len(rest_of_places)]  # what contains it, and a call for each part before it
+        assert len(passed) == len(start.path) + sum(start.path)
+        assert all(start.path[: len(place.path)] == place.path != start.path for place in passed)
+        assert not any(place.is_start for place in passed)
 
 
 def test_what_a_container_without_text_holds_is_one_unit(listed: Callable[..., list[Reading]]) -> None:

@@ -172,6 +172,18 @@ class TestTime:
         found = list(isolation.read_documents(tmp_path / "a.zip", Limits(max_seconds=0.2)))
         assert [reading.reason for reading in found] == [Reason.over_time] * 6 + [None]
 
+    def test_members_that_were_given_cost_nothing_again(self, tmp_path: Path) -> None:
+        """To pass them takes longer than one document may."""
+        with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for number in range(40):
+                archive.writestr(f"{number}.bin", b"\0" + bytes(16 * MIB - 1))
+            archive.writestr("slow.docx", _slow_docx())
+            archive.writestr("last.txt", b"Last.")
+        limits = Limits(max_seconds=0.3, max_ratio=10_000)
+        found = list(isolation.read_documents(tmp_path / "a.zip", limits))
+        assert [reading.reason for reading in found[-2:]] == [Reason.over_time, None]
+        assert (len(found), found[-1].text) == (42, "Last.")
+
     def test_records_cost_themselves(self, tmp_path: Path) -> None:
         """The first cost its whole slice; another one all that follow it, where it was parsed again."""
         path = tmp_path / "a.jsonl"
