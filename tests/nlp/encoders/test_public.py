@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -120,7 +121,9 @@ def test_the_public_mean_is_computed_once_per_user(
     with monkeypatch.context() as patch:
         patch.setattr(PublicEncoder, "embed", lambda *_: pytest.fail("it was computed again"))
         np.testing.assert_array_equal(load().public_mean, mean)
-    for damaged in (b"", path.read_bytes()[:-4], b"PK not a vector"):
+    archive = io.BytesIO()
+    np.savez(archive, mean)
+    for damaged in (b"", path.read_bytes()[:-4], b"PK\3\4 no archive", archive.getvalue()):
         path.write_bytes(damaged)
         np.testing.assert_array_equal(load().public_mean, mean)
         assert path.read_bytes() != damaged
