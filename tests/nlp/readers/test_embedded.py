@@ -17,7 +17,7 @@ from tests.nlp.readers.compound_file import build_compound_file
 from tests.nlp.readers.conftest import OFFICE
 from tests.nlp.readers.test_odt import NAMESPACES, odt
 from tests.nlp.readers.test_pptx import paragraph, pptx, shape
-from tests.nlp.readers.test_workbooks import relations, xlsx, zipped
+from tests.nlp.readers.test_workbooks import relations, xls, xlsx, zipped
 
 Failure = Literal["checksum", "password", "method", "bomb"]
 REASONS: dict[Failure, Reason] = {
@@ -101,6 +101,13 @@ def test_a_bomb_in_slides_of_the_old_format() -> None:
     outer, inner = read_content_documents("a.ppt", data, Limits(max_bytes=100_000))
     assert outer.text == "The order\n\n[attachment not read: decompression_bomb]"
     assert inner.reason is Reason.decompression_bomb
+
+
+def test_an_object_of_an_old_workbook_that_is_no_stream() -> None:
+    data = xls({(0, 0): "The order"}, objects={"MBD0001": {"Package": {"inner": b"x"}}})
+    outer, inner = read_content_documents("a.xls", data)
+    assert outer.text == "Parties\nThe order\n\n[attachment not read: broken]"
+    assert inner.reason is Reason.broken
 
 
 @pytest.mark.parametrize("failure", ["checksum", "password", "method"])

@@ -12,7 +12,7 @@ import pytest
 from lexveil.nlp.readers import Limits, Reason
 from lexveil.nlp.readers.contract import Note
 from lexveil.nlp.readers.documents import read_content_documents
-from tests.nlp.readers.compound_file import build_compound_file
+from tests.nlp.readers.compound_file import Tree, build_compound_file
 
 Read = Callable[..., str]
 Refusal = Callable[..., Reason]
@@ -138,7 +138,7 @@ def test_pictures_and_embedded_files_of_an_old_workbook_are_counted_and_read() -
     drawings = art(0xF000, art(0xF006, bytes(16), 0) + art(0xF001, bytes(40), 3 << 4 | 0xF), 0xF)
     # Longer than a record may be.
     more = record(0xEB, drawings[:20]) + record(0x3C, drawings[20:])
-    objects: Mapping[str, bytes | Mapping[str, bytes]] = {
+    objects: Tree = {
         "MBD0001": {"Package": b"{\\rtf1 The embedded text}"},
         "MBD0002": {"WordDocument": b"x"},
         "_VBA_PROJECT_CUR": {"PROJECT": b"x"},
@@ -156,7 +156,7 @@ def xls(
     box: str = "",
     encrypted: bool = False,
     more: tuple[bytes, bytes] = (b"", b""),
-    objects: Mapping[str, bytes | Mapping[str, bytes]] | None = None,
+    objects: Tree | None = None,
 ) -> bytes:
     """A workbook of one sheet, in BIFF8; `more` are records of the workbook, and of the sheet."""
     begin = struct.pack("<HHHHII", 0x0600, 5, 0, 0, 0, 6)
