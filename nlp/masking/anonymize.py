@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lexveil.nlp.citations import citations
+from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.entity_types import ENTITY_TYPES
 from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Range, Replacement, check_spans, mask_text
 from lexveil.nlp.masking.policy import Policy, decide_action
@@ -31,6 +32,8 @@ _CONTEXT = 1000
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
 # Rules that find a leftover with certainty, and generalizations: a citation around them is no excuse.
 _NOT_LAW = frozenset({"rule", "revealed"})
+
+_FindLaw = Callable[[str], Iterable[Range]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +252,17 @@ class _PieceMasking:
         return reasons, left
 
     def _find_doubts(self, known: Set[int], language: str | None) -> Iterator[Leftover]:
-        """Yield what may be a name where nothing known begins; within a citation, only what has a cue."""
+        """Yield what may be a name where nothing known begins.
+
+        Citations are no names. But a rule may take other words for law, so what has a cue is doubted, unless
+        it is in the name of a cited case: that may have titles.
+        """
         doubts = self._check.find_near_spellings(self.masked)
         cued: list[Leftover] = []
         if language is not None:
             cued, others = self._check.find_unseen(self.masked, language)
             doubts += [*others, *self._find_lower_case(language)]
-        for one in (*cued, *self._drop_law(doubts)):
+        for one in (*self._drop_law(cued, find_case_citations), *self._drop_law(doubts)):
             if one.start not in known and not self._is_readable(one):
                 yield one
 
@@ -277,9 +284,9 @@ class _PieceMasking:
         overruled = _count_certain(left) - _count_certain(unwanted)
         return self._drop_law(unwanted), overruled
 
-    def _drop_law(self, left: Sequence[Leftover]) -> list[Leftover]:
+    def _drop_law(self, left: Sequence[Leftover], find: _FindLaw = citations) -> list[Leftover]:
         """Drop leftovers within citations, except those that are certain."""
-        law = _find_law_around(self._text, [one for one in left if one.reason not in _NOT_LAW])
+        law = _find_law_around(self._text, [one for one in left if one.reason not in _NOT_LAW], find)
         starts = [start for start, _ in law]
 
         def touches(leftover: Leftover) -> bool:
@@ -330,8 +337,8 @@ def _merge_spans(spans: Sequence[Span], added: Collection[Span]) -> list[Span]:
     return sorted([*result, *cuts])
 
 
-def _find_law_around(text: str, left: Sequence[Leftover]) -> list[Range]:
-    """Return the citations near the leftovers, in characters of `text`."""
+def _find_law_around(text: str, left: Sequence[Leftover], find: _FindLaw) -> list[Range]:
+    """Return the citations near the leftovers, in characters of `text`, sorted and without overlaps."""
     windows: list[list[int]] = []
     for leftover in sorted(left, key=lambda one: one.start):
         start, end = max(0, leftover.start - _CONTEXT), min(len(text), leftover.end + _CONTEXT)
@@ -342,7 +349,10 @@ def _find_law_around(text: str, left: Sequence[Leftover]) -> list[Range]:
     law: list[Range] = []
     for start, end in windows:
         window = NormalizedText.of(text[start:end])
-        for first, last in citations(window.text):
+        for first, last in sorted(find(window.text)):
             first, last = window.to_original(first, last)
-            law.append((start + first, start + last))
-    return sorted(law)
+            if law and start + first < law[-1][1]:
+                law[-1] = (law[-1][0], max(law[-1][1], start + last))
+            else:
+                law.append((start + first, start + last))
+    return law

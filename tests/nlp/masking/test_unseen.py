@@ -52,7 +52,6 @@ def test_a_word_like_a_name_asks_for_review_and_is_located(text: str, masked: st
         "The rent was paid by Ms Cass in May.",  # Cass.: the Cour de cassation
         "The witness Orsolwyn Act 1974 was heard.",
         "The tenant called Orsolwyn Quorn Act 1974 twice.",  # one half of a name is masked
-        "He wrote: Dear Orsolwyn v. Smith, 410 U.S. 113 (1973).",
     ],
 )
 def test_a_name_with_a_cue_is_doubted_although_a_rule_takes_it_for_law(text: str) -> None:
@@ -90,6 +89,9 @@ def test_only_names_of_kept_people_are_doubted_no_more(
         ("He read the Bill and the Will; the Grant was valid.", ""),
         ("Orsolwyn told Quorn that Orsolwyn knew; the Orsolwyn is a river.", "Quorn"),
         ("The rule of Gerhard v. Smith, 410 U.S. 113 (1973), applies.", ""),
+        ("The rule of Ms Orsolwyn Birq v. Smith, 410 U.S. 113 (1973), applies.", ""),
+        ("The Court followed Smt. Orsolwyn v. Mr Birq, AIR 1975 SC 2299, there.", ""),
+        ("The rule in Mrs Orsolwyn v. Birq Ltd [1999] 2 AC 12 applies.", ""),
     ],
 )
 def test_terms_places_offices_and_law_are_no_names(text: str, masked: str) -> None:
