@@ -17,7 +17,7 @@ _FOREIGN = frozenset(
     les et une un dans par que qui sur pour est aux au avec été cette ses son ont il elle sont par ce se sa en
     los las con por una se lo su al como para fue ha es sus según entre más sin
     gli della dei delle dello degli che nel nella alla sono è ai sua suo ha dal dalla sul lo
-    os ao um uma não pelo pela em na no com foi seu são à nos nas aos rege
+    si deve os ao um uma não pelo pela em na no com foi seu são à nos nas aos rege
     het een dat niet voor aan zijn wordt heeft bij op te tegen en is dit deze worden werd hebben haar
     w z i na nie się jest przez oraz do że ze od dla po za to
     je u i na da se su od za iz sa je ovo to
@@ -31,7 +31,9 @@ _FAMILIAR = frozenset(
     """.split()  # noqa: SIM905
 )
 # They are words of these languages and of names that an English text holds: two count as one.
-_PARTICLES = frozenset("de la le del da di du dos das do el van".split())  # noqa: SIM905
+_PARTICLES = frozenset("de la le del da di du dos das do el van e o y".split())  # noqa: SIM905
+# Letters that English and German do not have: a word with one counts if it has no capital.
+_FOREIGN_LETTER = re.compile("[áàâãåæçéèêëíìîïñóòôõøœúùûýąćčďđęěğıłńňřśšťůžźż]")
 _AROUND = 300
 _LOWER_WORD = re.compile(r"(?<![\w.'’-])[^\W\d_]+(?![\w.])")
 
@@ -104,12 +106,14 @@ def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
 
 
 def _is_amid_foreign_words(text: str, start: int, end: int) -> bool:
-    """Return True if the words before and after are of a continental language more than English or German."""
+    """Return True if the words there are of a continental language more than of English or German."""
     foreign, familiar = 0.0, 0
-    for first, last in ((max(0, start - _AROUND), start), (end, end + _AROUND)):
-        for word in _LOWER_WORD.findall(text, first, min(last, len(text))):
-            foreign += 1 if word in _FOREIGN else 0.5 if word in _PARTICLES else 0
-            familiar += word in _FAMILIAR
+    for word in _LOWER_WORD.findall(text, max(0, start - _AROUND), min(end + _AROUND, len(text))):
+        if word in _FOREIGN or (word[0].islower() and _FOREIGN_LETTER.search(word)):
+            foreign += 1
+        elif word in _PARTICLES:
+            foreign += 0.5
+        familiar += word in _FAMILIAR
     return foreign >= 1 and foreign > familiar
 
 
