@@ -119,25 +119,26 @@ def own_cpu() -> float:
 
 
 def server_cpu() -> float:
-    """CPU seconds of the ephemeral servers that this process has started."""
-    from prefect.server.api.server import SubprocessASGIServer
-
-    ticks = 0
-    for server in SubprocessASGIServer._instances.values():  # pyright: ignore[reportPrivateUsage]
-        process = server.server_process
-        if process is not None and process.poll() is None:
-            ticks += _ticks(process.pid)
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """CPU seconds so far of the Prefect server that this process has started."""
+    return sum(_ticks(child) for child in _list_children() if _is_server(child)) / os.sysconf("SC_CLK_TCK")
 
 
 def running_cpu() -> float:
     """CPU seconds so far of the children of this process that are running, but for the server."""
-    children = {
+    others = (child for child in _list_children() if not _is_server(child))
+    return sum(map(_ticks, others)) / os.sysconf("SC_CLK_TCK")
+
+
+def _list_children() -> set[int]:
+    return {
         int(child)
         for thread in Path("/proc/self/task").iterdir()
         for child in (thread / "children").read_text().split()
     }
-    return sum(map(_ticks, children)) / os.sysconf("SC_CLK_TCK") - server_cpu()
+
+
+def _is_server(process: int) -> bool:
+    return b"prefect.server.api.server" in Path(f"/proc/{process}/cmdline").read_bytes()
 
 
 def _ticks(process: int) -> int:

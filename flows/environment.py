@@ -1,8 +1,10 @@
-"""The environment of a process that gets no secrets of this one."""
+"""The environment of processes that this one starts: without its secrets, or with more variables."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 
 # No master key, no address of a database or a key service, no credentials of a cloud.
 _HARMLESS = (
@@ -23,3 +25,18 @@ def select_environment(*prefixes: str) -> dict[str, str]:
     return {
         name: value for name, value in os.environ.items() if name in _HARMLESS or name.startswith(prefixes)
     }
+
+
+@contextmanager
+def set_environment(variables: Mapping[str, str]) -> Generator[None, None, None]:
+    """Set these variables for what is started meanwhile. This process's own environment stays as it was."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,14 +1,11 @@
-"""What the Dask and the Ray runner share: work for their workers, and their workers' environment."""
+"""What the Dask and the Ray runner share: the work for their workers."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
-
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from lexveil.flows.runners.order import Order
 from lexveil.flows.runners.pool import ONE_THREAD, exit_with_parent, run_item
@@ -52,31 +49,3 @@ def connect_cluster(connect: Callable[[], Any], kind: str) -> Any:
     except Exception as error:
         # Without the message: the address may contain a password, and libraries quote it.
         raise SettingsError(f"setting runner: no {kind} to work with ({type(error).__name__})") from None
-
-
-@contextmanager
-def share_prefect_server() -> Generator[None, None, None]:
-    """Give the workers the address of our ephemeral Prefect server: each would start one otherwise."""
-    if PREFECT_API_URL.value():
-        yield
-        return
-    from prefect.server.api.server import SubprocessASGIServer
-
-    server = SubprocessASGIServer()  # the one that every client in this process uses
-    with temporary_settings({PREFECT_API_URL: server.api_url}):
-        yield
-
-
-@contextmanager
-def set_environment(variables: Mapping[str, str]) -> Generator[None, None, None]:
-    """Set these variables while a cluster is started and used: its processes inherit them."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

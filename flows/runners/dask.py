@@ -8,7 +8,8 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from lexveil.flows.runners.cluster import connect_cluster, order_maker, share_prefect_server
+from lexveil.flows.prefect_server import use_own_server
+from lexveil.flows.runners.cluster import connect_cluster, order_maker
 from lexveil.flows.runners.order import Runner
 from lexveil.flows.runners.pool import ONE_THREAD, default_workers
 from lexveil.pipeline.errors import SettingsError
@@ -34,7 +35,7 @@ def dask_runner(settings: Settings) -> Generator[Runner, None, None]:
             tasks = DaskTaskRunner(cluster_kwargs=_dask_cluster(workers, folder))
         else:
             tasks = DaskTaskRunner(address=settings.runner_address)
-        stack.enter_context(share_prefect_server())
+        use_own_server()  # or each worker would start one
         stack.enter_context(tasks)
         known = connect_cluster(
             lambda: tasks.client.scheduler_info(n_workers=-1)["workers"], "Dask scheduler"

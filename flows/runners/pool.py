@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TypeVar
 
+from lexveil.flows.environment import set_environment
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from lexveil.pipeline.errors import StageError
 from lexveil.pipeline.logs import seal_errors, set_up_logging
@@ -32,7 +33,6 @@ ONE_THREAD = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _MAX_WORKERS = 4
-_SAFE_PATH = "PYTHONSAFEPATH"
 _ENVIRONMENT = threading.Lock()
 _ORPHAN_CHECK_SECONDS = 0.2
 
@@ -48,20 +48,9 @@ def default_workers() -> int:
 
 @contextmanager
 def _safe_path() -> Generator[None, None, None]:
-    """Let an interpreter that is started here import nothing from the working folder, such as a `pickle.py`.
-
-    This process's own environment stays as it was: what its caller starts later is the caller's.
-    """
-    with _ENVIRONMENT:
-        before = os.environ.get(_SAFE_PATH)
-        os.environ[_SAFE_PATH] = "1"
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ[_SAFE_PATH]
-            else:
-                os.environ[_SAFE_PATH] = before
+    """Let an interpreter that is started here import nothing of the working folder, such as a `pickle.py`."""
+    with _ENVIRONMENT, set_environment({"PYTHONSAFEPATH": "1"}):
+        yield
 
 
 def _start_worker(parent: int) -> None:

@@ -10,12 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from lexveil.flows.runners.cluster import (
-    connect_cluster,
-    order_maker,
-    set_environment,
-    share_prefect_server,
-)
+from lexveil.flows.environment import set_environment
+from lexveil.flows.prefect_server import use_own_server
+from lexveil.flows.runners.cluster import connect_cluster, order_maker
 from lexveil.flows.runners.order import Runner
 from lexveil.flows.runners.pool import ONE_THREAD, default_workers
 from lexveil.pipeline.settings import Settings
@@ -49,7 +46,7 @@ def ray_runner(settings: Settings) -> Generator[Runner, None, None]:
             template: Any = RayTaskRunner("local", cluster)
         else:
             template = RayTaskRunner(settings.runner_address, {"log_to_driver": False})
-        stack.enter_context(share_prefect_server())
+        use_own_server()  # or each worker would start one
         with set_environment(ONE_THREAD):  # for the workers, not for the training in this process
             attempts = _MAX_STARTS if own else 1
             tasks = connect_cluster(
