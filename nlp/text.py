@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -30,6 +31,18 @@ class Span:
     type: str
     score: float
     recognizer: str
+
+
+def find_uncovered(start: int, end: int, covers: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of [start, end) that none of the sorted ranges `covers` covers."""
+    for first, last in covers:
+        if first >= end:
+            break
+        if first > start:
+            yield start, first
+        start = max(start, last)
+    if start < end:
+        yield start, end
 
 
 def find_line(text: str, start: int, end: int) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from lexveil.nlp.letters import has_han
 from lexveil.nlp.recognizers.own_rules import OwnRules
 from lexveil.nlp.recognizers.scores import ALLOWED, CHECKED, DENIED
-from lexveil.nlp.text import NormalizedText, Span
+from lexveil.nlp.text import NormalizedText, Span, find_uncovered
 from lexveil.nlp.vocabulary import LEGAL_WORDS
 
 # A character of a word in a script with spaces: from U+2E80 on, scripts write none between words.
@@ -120,13 +120,7 @@ def _is_named(surface: str, people: Iterable[str], names: set[str]) -> bool:
 
 def _cut(spans: Iterable[Span], cuts: Sequence[Span]) -> Iterator[Span]:
     """Yield the parts of the spans that no cut covers."""
+    covers = [(cut.start, cut.end) for cut in cuts]
     for span in spans:
-        start = span.start
-        for cut in cuts:
-            if cut.end <= start or cut.start >= span.end:
-                continue
-            if cut.start > start:
-                yield replace(span, start=start, end=cut.start)
-            start = cut.end
-        if start < span.end:
-            yield replace(span, start=start) if start != span.start else span
+        for start, end in find_uncovered(span.start, span.end, covers):
+            yield replace(span, start=start, end=end)

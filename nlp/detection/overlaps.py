@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from lexveil.nlp.letters import has_han
 from lexveil.nlp.recognizers.scores import LEARNED
-from lexveil.nlp.text import Span
+from lexveil.nlp.text import Span, find_uncovered
 
 _SURE = 0.75
 _UNMISTAKABLE = 0.95
@@ -70,18 +70,9 @@ def _is_guess(span: Span) -> bool:
 def _find_uncovered(span: Span, accepted: list[Span]) -> list[tuple[int, int]]:
     """Return the parts of `span` that no accepted span covers."""
     index = bisect_right(accepted, span.start, key=lambda s: s.start)
-    if index and accepted[index - 1].end > span.start:
-        index -= 1
-    uncovered: list[tuple[int, int]] = []
-    start = span.start
-    while index < len(accepted) and accepted[index].start < span.end:
-        if accepted[index].start > start:
-            uncovered.append((start, accepted[index].start))
-        start = max(start, accepted[index].end)
-        index += 1
-    if start < span.end:
-        uncovered.append((start, span.end))
-    return uncovered
+    first = max(0, index - 1)
+    last = bisect_left(accepted, span.end, lo=first, key=lambda s: s.start)
+    return [*find_uncovered(span.start, span.end, ((s.start, s.end) for s in accepted[first:last]))]
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from lexveil.nlp.citations import institutions
-from lexveil.nlp.citations.rule import Range, find_in_capitals, find_ranges
+from lexveil.nlp.citations.rule import find_in_capitals, find_ranges
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.person import is_in_heading
-from lexveil.nlp.text import find_line
+from lexveil.nlp.text import find_line, find_uncovered
 from lexveil.nlp.vocabulary import (
     DEMONYMS,
     INSTITUTION_STEMS,
@@ -150,19 +150,8 @@ class ContinentalPersonRecognizer(RuleRecognizer):
             if _is_heading(text, run.start(), run.end()):
                 continue
             within = bodies[max(0, bisect_left(starts, run.start()) - 1) : bisect_left(starts, run.end())]
-            for start, end in _cut(run.span(), within):
+            for start, end in find_uncovered(*run.span(), within):
                 yield from _find_names(text, start, end)
-
-
-def _cut(whole: Range, bodies: Sequence[Range]) -> Iterator[Range]:
-    """Yield what the names of institutions leave of a range."""
-    start, end = whole
-    for first, last in bodies:
-        if first > start:
-            yield start, min(first, end)
-        start = max(start, last)
-    if start < end:
-        yield start, end
 
 
 def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
