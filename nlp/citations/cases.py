@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from lexveil.nlp.citations.names import VERSUS, CaseName, find_case_names, find_name_start
-from lexveil.nlp.citations.rule import Range, compile_rule, find_ranges
+from lexveil.nlp.citations.rule import Range, find_ranges, make_rule
 from lexveil.nlp.letters import UPPER
 
 _DAY = r"(?:\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December) \d{4})"
@@ -47,7 +47,7 @@ _TAIL = re.compile(
     rf",?(?: judgments?| decision| case)? ?\({{0,2}},?(?:(?:in |of )?{_CORE}|of {_DAY})\)?(?:[,;]? ?\(?(?:{_CORE}|{_PIN})\)?)*"
 )
 _ALONE = tuple(
-    compile_rule(pattern, *needs)
+    make_rule(pattern, *needs)
     for pattern, *needs in (
         (
             rf"[\[(]\d{{4}}[\])] (?:{_UK}|{_AUSTRALIA}|{_OTHERS})(?: (?:Civ|Crim|Admin|Ch|Comm|Fam|Pat|QB|KB|TCC|IPEC))? \d{{1,5}}(?: \([A-Z][A-Za-z&]*\))?(?:,? (?:at )?\[\d+\](?:-\[\d+\])?)?",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from lexveil.nlp.citations.rule import compile_rule
+from lexveil.nlp.citations.rule import make_rule
 
 # Names that people hardly bear: with any of the things.
 _RARE = "|".join(
@@ -35,6 +35,6 @@ _UNTITLED = r"(?<!Mr )(?<!Ms )(?<!Dr )(?<!Mrs )(?<!Sir )(?<!Miss )(?<!Mr\. )(?<!
 _FONTS = r"Times New Roman|Century Schoolbook|Arial(?: (?:Black|Narrow))?|Courier(?: New)?|Book Antiqua|Bookman Old Style|Palatino(?: Linotype)?|Garamond|Calibri|Cambria|Helvetica|Verdana|Tahoma|CG Times"
 
 RULES = (
-    compile_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
-    compile_rule(rf"\b(?:{_FONTS})\b", "Roman", "School", "Arial", "Courier", "Anti", "Bookman", "Palatino", "Garamond", "Calibri", "Cambria", "Helvetica", "Verdana", "Tahoma", "CG "),
+    make_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
+    make_rule(rf"\b(?:{_FONTS})\b", "Roman", "School", "Arial", "Courier", "Anti", "Bookman", "Palatino", "Garamond", "Calibri", "Cambria", "Helvetica", "Verdana", "Tahoma", "CG "),
 )  # fmt: skip

@@ -7,7 +7,7 @@ same form; `lexveil.nlp.recognizers.case_number.find_own_numbers` recognizes it 
 
 from __future__ import annotations
 
-from lexveil.nlp.citations.rule import compile_rule
+from lexveil.nlp.citations.rule import make_rule
 from lexveil.nlp.letters import LOWER, UPPER
 
 # The file number of a German court: I ZR 12/03, 7 U 61/01, L 5 KR 12/10.
@@ -37,20 +37,20 @@ _BETWEEN_DE = r"[ ,;:()-]{1,4}"
 
 RULES = (
     # Germany. Decisions in a chain have no court before them: "...; vom 3. Mai 2001 VIII R 4/00, BFHE 195, 1".
-    compile_rule(rf"(?:\b(?:vom|v\.) )?(?<![\d.]){_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})+", "/", "."),
-    compile_rule(rf"(?<=[;,] )(?:vom |v\. )?{_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}|\b(?:und|sowie|und vom|vom) (?:vom )?{_DATE_DE} (?:- )?{FILE_NUMBER_DE}(?= ?[-,;)<])", "/", "."),
-    compile_rule(rf"(?<![\w/]){_NUMBER_DE}{_BETWEEN_DE}{_REPORT_DE}", "/"),
-    compile_rule(rf"\b{_COURT_DE}(?: ?[-<(] ?{_COURT_DE} ?[->)])?(?: ?< ?Kammer ?>)?,? (?:vom|v\.) {_DATE_DE}(?:{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})*|(?:{_BETWEEN_DE}{_SOURCE_DE})+)|\b{_HIGHEST_DE} (?:vom|v\.) {_DATE_DE}", ".", "vom"),
-    compile_rule(rf"\b(?:EuGH|EuG|EGMR|Gerichtshofs?(?: der Europäischen (?:Union|Gemeinschaften))?(?: \(EuGH\))?)(?:(?!Kläger|Beschwerde|Angeklagt|Herrn? |Frau |Zeug)[^;()\n]){{0,60}}? (?:vom|v\.) {_DATE_DE}[ ,;:(-]{{1,4}}(?:Rs\.? ?|Nr\. ?|Beschwerde-?Nr\. ?)?[CTF]? ?-? ?\d{{1,5}}/\d{{2}}(?:[ ,-]{{1,3}}\[?(?:{_SOURCE_DE}|[{UPPER}][\w-]+)\]?)?", "EuG", "EGMR", "erichtshof"),
-    compile_rule(rf"\b(?:vom|v\.) {_DATE_DE}(?: ?-? ?[{UPPER}][\w-]{{1,20}} ?-)?[ ,(\[]{{1,3}}(?:(?:BGBl|GVBl|GVOBl|Amtsbl|RGBl|BAnz|GBl|MBl|Nds\. GVBl|GV\.? NRW)\.?[ ,]|{_REPORT_DE})", "BGBl", "GVBl", "GVOBl", "Amtsbl", "RGBl", "BAnz", "GBl", "MBl", "GV", "BStBl", "BFH", "NJW", "juris", "DB", "BB"),
-    compile_rule(rf"\b(?:VO|Verordnung(?:en)?|Richtlinien?|RL|Rahmenbeschluss(?:es)?|Beschluss(?:es)?)(?: ?[<(] ?(?:EG|EU|EWG|EURATOM|EGKS) ?[>)])? ?(?:Nrn?\.? ?)?\d{{1,4}} ?/ ?\d{{1,4}}(?: ?/ ?(?:EG|EU|EWG|JI|GASP|EURATOM))?(?: (?:des (?:Europäischen Parlaments und des )?Rates|der Kommission))?(?: vom {_DATE_DE})?", "VO", "Verordnung", "Richtlinie", "RL ", "eschluss"),
-    compile_rule(rf"\bStand:? (?:{_DATE_DE}|(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) \d{{4}}|\d{{1,2}}/\d{{2,4}})|\b(?:ZDv|ZE|Zentralen? Dienstvorschrift)(?: [A-Z])?\d?-? ?\d{{2,4}}/\d{{1,3}}", "Stand", "ZDv", "ZE", "Dienstvorschrift"),
-    compile_rule(r"(?i:(?<!\w)[a-zäöü]{0,24}verfahren|\bsache|\w{0,16}beschwerde|normenkontrolle)s? (?:(?:[12] Bv[A-Z]|[IVX]{1,4} [RB]) \d{1,4}/\d{2}(?:(?:,| und| sowie) (?=[12IVX]))?){1,6}", "Bv", " R ", " B "),
-    compile_rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|e)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
+    make_rule(rf"(?:\b(?:vom|v\.) )?(?<![\d.]){_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})+", "/", "."),
+    make_rule(rf"(?<=[;,] )(?:vom |v\. )?{_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}|\b(?:und|sowie|und vom|vom) (?:vom )?{_DATE_DE} (?:- )?{FILE_NUMBER_DE}(?= ?[-,;)<])", "/", "."),
+    make_rule(rf"(?<![\w/]){_NUMBER_DE}{_BETWEEN_DE}{_REPORT_DE}", "/"),
+    make_rule(rf"\b{_COURT_DE}(?: ?[-<(] ?{_COURT_DE} ?[->)])?(?: ?< ?Kammer ?>)?,? (?:vom|v\.) {_DATE_DE}(?:{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})*|(?:{_BETWEEN_DE}{_SOURCE_DE})+)|\b{_HIGHEST_DE} (?:vom|v\.) {_DATE_DE}", ".", "vom"),
+    make_rule(rf"\b(?:EuGH|EuG|EGMR|Gerichtshofs?(?: der Europäischen (?:Union|Gemeinschaften))?(?: \(EuGH\))?)(?:(?!Kläger|Beschwerde|Angeklagt|Herrn? |Frau |Zeug)[^;()\n]){{0,60}}? (?:vom|v\.) {_DATE_DE}[ ,;:(-]{{1,4}}(?:Rs\.? ?|Nr\. ?|Beschwerde-?Nr\. ?)?[CTF]? ?-? ?\d{{1,5}}/\d{{2}}(?:[ ,-]{{1,3}}\[?(?:{_SOURCE_DE}|[{UPPER}][\w-]+)\]?)?", "EuG", "EGMR", "erichtshof"),
+    make_rule(rf"\b(?:vom|v\.) {_DATE_DE}(?: ?-? ?[{UPPER}][\w-]{{1,20}} ?-)?[ ,(\[]{{1,3}}(?:(?:BGBl|GVBl|GVOBl|Amtsbl|RGBl|BAnz|GBl|MBl|Nds\. GVBl|GV\.? NRW)\.?[ ,]|{_REPORT_DE})", "BGBl", "GVBl", "GVOBl", "Amtsbl", "RGBl", "BAnz", "GBl", "MBl", "GV", "BStBl", "BFH", "NJW", "juris", "DB", "BB"),
+    make_rule(rf"\b(?:VO|Verordnung(?:en)?|Richtlinien?|RL|Rahmenbeschluss(?:es)?|Beschluss(?:es)?)(?: ?[<(] ?(?:EG|EU|EWG|EURATOM|EGKS) ?[>)])? ?(?:Nrn?\.? ?)?\d{{1,4}} ?/ ?\d{{1,4}}(?: ?/ ?(?:EG|EU|EWG|JI|GASP|EURATOM))?(?: (?:des (?:Europäischen Parlaments und des )?Rates|der Kommission))?(?: vom {_DATE_DE})?", "VO", "Verordnung", "Richtlinie", "RL ", "eschluss"),
+    make_rule(rf"\bStand:? (?:{_DATE_DE}|(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) \d{{4}}|\d{{1,2}}/\d{{2,4}})|\b(?:ZDv|ZE|Zentralen? Dienstvorschrift)(?: [A-Z])?\d?-? ?\d{{2,4}}/\d{{1,3}}", "Stand", "ZDv", "ZE", "Dienstvorschrift"),
+    make_rule(r"(?i:(?<!\w)[a-zäöü]{0,24}verfahren|\bsache|\w{0,16}beschwerde|normenkontrolle)s? (?:(?:[12] Bv[A-Z]|[IVX]{1,4} [RB]) \d{1,4}/\d{2}(?:(?:,| und| sowie) (?=[12IVX]))?){1,6}", "Bv", " R ", " B "),
+    make_rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|e)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
          rf"[ ,;:(-]{{1,4}}(?:Az\.?:? ?|Rs\. ?)?(?:{FILE_NUMBER_DE}(?:(?:,| und) {FILE_NUMBER_DE}){{0,4}}|C ?- ?\d{{1,4}}/\d{{2}})(?:[ ,;)-]{{1,4}}(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris))*", "/", "."),
-    compile_rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
-    compile_rule(rf"§§? ?\d+[a-z]?{_SUB_DE}(?: ?{_CODE_DE})?", "§"),
-    compile_rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
-    compile_rule(rf"(?<![\w-])[{UPPER}][\w-]{{0,60}}(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?: vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),
-    compile_rule(r"\bBT-?Drucks?(?:ache|\.)? ?\d{1,2}/\d{1,5}(?:,? S\. ?\d+)?|\bBR-?Drucks?(?:ache|\.)? ?\d{1,4}/\d{2}(?:,? S\. ?\d+)?", "BT-Dr", "BR-Dr", "BTDr", "BRDr"),
+    make_rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
+    make_rule(rf"§§? ?\d+[a-z]?{_SUB_DE}(?: ?{_CODE_DE})?", "§"),
+    make_rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
+    make_rule(rf"(?<![\w-])[{UPPER}][\w-]{{0,60}}(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?: vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),
+    make_rule(r"\bBT-?Drucks?(?:ache|\.)? ?\d{1,2}/\d{1,5}(?:,? S\. ?\d+)?|\bBR-?Drucks?(?:ache|\.)? ?\d{1,4}/\d{2}(?:,? S\. ?\d+)?", "BT-Dr", "BR-Dr", "BTDr", "BRDr"),
 )  # fmt: skip

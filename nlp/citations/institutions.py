@@ -7,7 +7,7 @@ address. A lower-case word on its own (a court, a council) needs no rule; what h
 
 from __future__ import annotations
 
-from lexveil.nlp.citations.rule import compile_rule
+from lexveil.nlp.citations.rule import make_rule
 from lexveil.nlp.letters import LOWER, UPPER
 
 # A word with a capital, and the seat of a court: "Lille", "La Rochelle", "Aix-en-Provence", "Nowym Sączu".
@@ -80,12 +80,12 @@ _CODES = (
 )
 
 RULES = (
-    compile_rule(rf"\b(?:{_BODIES_FR})(?!\w)", "our ", "ribuna", "onseil ", "aisse ", "inistère", "éfenseur", "arlement", "ommission", "nion euro", "ssemblée", "résor", "ôle ", "France Tr", "URSSAF", "CNIL", "CPAM", "épublique", "réfe", "rocureur", "ournal", "harte", foreign=True),
-    compile_rule(rf"\b(?:{_BODIES_ES})(?!\w)", "ribunal", "TRIBUNAL", "Audiencia", "Corte", "uzgado", "Sala ", "Ministerio", "Abogacía", "Fiscalía", "Agencia", "Tesorería", "Instituto", "Seguridad", "Consejo", "Registro", "Guardia", "Policía", "Cortes", "Bolet", "Estatuto", "Unión", "Comisión", "Parlamento", "Defensor", "Letrad", "Administración", "Carta", "Comunidad", foreign=True),
-    compile_rule(rf"\b(?:{_BODIES_IT})(?!\w)", "ribunal", "orte ", "orti ", "ezioni", "Consiglio", "TAR", "T.A.R", "iudice", "Procura", "ubblico", "rocurator", "Avvocatura", "Agenzi", "Minister", "Repubblica", "Gazzetta", "Guardia", "Carabinieri", "Polizia", "Questura", "Prefettura", "Camera", "Unione", "Commissione", "Parlamento", "Autorità", "Testo", "Statuto", "Stato", "Convenzione", foreign=True),
-    compile_rule(rf"(?<!\w)(?:{_BODIES_PT})(?!\w)", "Tribuna", "Vara", "Turma", "Câmara", "Seção", "Secção", "Zona", "Comarca", "Juízo", "Foro", "Juizado", "Ministério", "Instituto", "Receita", "Polícia", "Defensoria", "Advocacia", "Procuradoria", "Fazenda", "União", "Distrito", "Autoridade", "Constituição", "Carta", "Diário", "Consolidação", "Estatuto", "Congresso", "Senado", "Assembleia", "Banco", "Caixa", "Previdência", "Justiça", "Poder", "Conselho", "Ordem", foreign=True),
-    compile_rule(rf"\b(?:{_BODIES_NL})(?!\w)", "echtbank", "erechtshof", "of ", "Raad", "College", "Afdeling", "Hof", "Europe", "Openbaar", "inister", "taatssecretaris", "antonrechter", "Belasting", "Staat", "Sociale", "UWV", "Uitvoering", "Autoriteit", "Immigratie", "Koninklijke", "Grondwet", "Nederlandse", "Kamer", "et ", "Burgerlijk", "Wetboek", "Vreemdelingen", "wet", foreign=True),
-    compile_rule(rf"\b(?:{_BODIES_PL})(?!\w)", "Sąd", "Sądu", "Trybuna", "Prokurat", "Zakład", "ZUS", "Narodow", "Skarb", "Rzeczni", "Rzecz", "Urz", "Uni", "Komisj", "Parlament", "Minister", "Monitor", "Krajow", "Ksi", "Konstytucj", "Kodeks", "Izb", "Wydział", foreign=True),
-    compile_rule(rf"\b(?:{_BODIES_SR})(?!\w)", " sud", "tužila", "odvjetni", "fond", "zavod", "geodet", "konvencij", "unij", "Ustav", "Zakon", "zakon", "Službeni", "Narodn", "Sl.", "Republik", "Ministarstv", " суд", "Закон", "закон", "Устав", "Службен", "Републик", foreign=True),
-    compile_rule(rf"\b(?:{_CODES})(?!\w)", "digo", "odice", "Ley", "Lei", "oi ", "Regiment", "lement", "egolamento", "egulamento", "eglamento", "Conven", foreign=True),
+    make_rule(rf"\b(?:{_BODIES_FR})(?!\w)", "our ", "ribuna", "onseil ", "aisse ", "inistère", "éfenseur", "arlement", "ommission", "nion euro", "ssemblée", "résor", "ôle ", "France Tr", "URSSAF", "CNIL", "CPAM", "épublique", "réfe", "rocureur", "ournal", "harte", foreign=True),
+    make_rule(rf"\b(?:{_BODIES_ES})(?!\w)", "ribunal", "TRIBUNAL", "Audiencia", "Corte", "uzgado", "Sala ", "Ministerio", "Abogacía", "Fiscalía", "Agencia", "Tesorería", "Instituto", "Seguridad", "Consejo", "Registro", "Guardia", "Policía", "Cortes", "Bolet", "Estatuto", "Unión", "Comisión", "Parlamento", "Defensor", "Letrad", "Administración", "Carta", "Comunidad", foreign=True),
+    make_rule(rf"\b(?:{_BODIES_IT})(?!\w)", "ribunal", "orte ", "orti ", "ezioni", "Consiglio", "TAR", "T.A.R", "iudice", "Procura", "ubblico", "rocurator", "Avvocatura", "Agenzi", "Minister", "Repubblica", "Gazzetta", "Guardia", "Carabinieri", "Polizia", "Questura", "Prefettura", "Camera", "Unione", "Commissione", "Parlamento", "Autorità", "Testo", "Statuto", "Stato", "Convenzione", foreign=True),
+    make_rule(rf"(?<!\w)(?:{_BODIES_PT})(?!\w)", "Tribuna", "Vara", "Turma", "Câmara", "Seção", "Secção", "Zona", "Comarca", "Juízo", "Foro", "Juizado", "Ministério", "Instituto", "Receita", "Polícia", "Defensoria", "Advocacia", "Procuradoria", "Fazenda", "União", "Distrito", "Autoridade", "Constituição", "Carta", "Diário", "Consolidação", "Estatuto", "Congresso", "Senado", "Assembleia", "Banco", "Caixa", "Previdência", "Justiça", "Poder", "Conselho", "Ordem", foreign=True),
+    make_rule(rf"\b(?:{_BODIES_NL})(?!\w)", "echtbank", "erechtshof", "of ", "Raad", "College", "Afdeling", "Hof", "Europe", "Openbaar", "inister", "taatssecretaris", "antonrechter", "Belasting", "Staat", "Sociale", "UWV", "Uitvoering", "Autoriteit", "Immigratie", "Koninklijke", "Grondwet", "Nederlandse", "Kamer", "et ", "Burgerlijk", "Wetboek", "Vreemdelingen", "wet", foreign=True),
+    make_rule(rf"\b(?:{_BODIES_PL})(?!\w)", "Sąd", "Sądu", "Trybuna", "Prokurat", "Zakład", "ZUS", "Narodow", "Skarb", "Rzeczni", "Rzecz", "Urz", "Uni", "Komisj", "Parlament", "Minister", "Monitor", "Krajow", "Ksi", "Konstytucj", "Kodeks", "Izb", "Wydział", foreign=True),
+    make_rule(rf"\b(?:{_BODIES_SR})(?!\w)", " sud", "tužila", "odvjetni", "fond", "zavod", "geodet", "konvencij", "unij", "Ustav", "Zakon", "zakon", "Službeni", "Narodn", "Sl.", "Republik", "Ministarstv", " суд", "Закон", "закон", "Устав", "Службен", "Републик", foreign=True),
+    make_rule(rf"\b(?:{_CODES})(?!\w)", "digo", "odice", "Ley", "Lei", "oi ", "Regiment", "lement", "egolamento", "egulamento", "eglamento", "Conven", foreign=True),
 )  # fmt: skip

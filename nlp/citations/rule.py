@@ -11,19 +11,20 @@ from lexveil.nlp.letters import UPPER
 
 Range = tuple[int, int]
 
-# Words of French, Spanish, Italian, Portuguese, Dutch, Polish, Serbian, Croatian; not those that begin names.
+# Words of French, Spanish, Italian, Portuguese, Dutch, Polish, Serbian and Croatian that are not English and
+# begin no names.
 _FOREIGN = frozenset(
     """
-    les et une un dans par que qui sur pour est aux au avec été cette ses son ont il elle sont par ce se sa en
-    los las con por una se lo su al como para fue ha es sus según entre más sin
-    gli della dei delle dello degli che nel nella alla sono è ai sua suo ha dal dalla sul lo
-    si deve os ao um uma não pelo pela em na no com foi seu são à nos nas aos rege
-    het een dat niet voor aan zijn wordt heeft bij op te tegen en is dit deze worden werd hebben haar
-    w z i na nie się jest przez oraz do że ze od dla po za to
-    je u i na da se su od za iz sa je ovo to
+    les et une un dans par que qui sur pour est aux au avec été cette ses ont il elle sont ce sa en
+    los las con por una lo su al como para fue ha es sus según entre más sin
+    gli della dei delle dello degli che nel nella alla sono è ai sua suo dal dalla sul
+    si deve os ao um uma não pelo pela em na com foi seu são à nos nas aos rege
+    het een dat niet voor aan zijn wordt heeft bij op te tegen dit deze worden werd hebben haar
+    w z i nie się jest przez oraz że ze od dla po za
+    je u da iz ovo
     је у и на да се су од за из са
     """.split()  # noqa: SIM905
-) - frozenset("do to no is in se son a e o y".split())  # noqa: SIM905
+)
 _FAMILIAR = frozenset(
     """
     the of and to was that with for by is has had not from his her were who which this at on
@@ -63,7 +64,7 @@ class Rule(NamedTuple):
     foreign: bool = False
 
 
-def compile_rule(pattern: str, *needs: str, also: tuple[str, ...] = (), foreign: bool = False) -> Rule:
+def make_rule(pattern: str, *needs: str, also: tuple[str, ...] = (), foreign: bool = False) -> Rule:
     """Return the rule of a regular expression whose matches contain one of `needs`."""
     return Rule(needs, pattern, also, foreign)
 

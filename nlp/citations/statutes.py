@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from lexveil.nlp.citations.rule import compile_rule
+from lexveil.nlp.citations.rule import make_rule
 from lexveil.nlp.letters import UPPER
 
 _KIND = (
@@ -19,29 +19,29 @@ _ON = rf"(?:(?<!Order) (?:on|of|for|concerning|relating to|Relating to)(?: the)?
 _OF = rf"(?:(?: \([\w ]{{1,12}}\))?,? (?:of|to|in|under) (?:(?:the|that|its|this|both) )?(?:{_TITLE_WORD} ){{0,11}}{_KIND}\b{_ON}{_YEAR}| (?:TFEU|TEU|EC|GDPR|ECHR|CISG)\b)?"
 
 RULES = (
-    compile_rule(
+    make_rule(
         rf"\b{_PROVISION} ?(?:§§? ?)?{_LIST}(?: in fine)?{_OF}",
         "ection", "rticle", "ule", "egulation", "rt. ", "rts. ", "ec. ", "eg. ", "chedule", "anon",
     ),
-    compile_rule(rf"(?<!\w)(?:ss?|rr?|regs?|cls?|sch|O|o)\.? \d[\w.]*(?:\([\dA-Za-z]{{1,4}}\))*(?:(?:, | and |-){_NUMBER})*,? (?:of|to) (?:the )?(?:{_TITLE_WORD} ){{0,11}}{_KIND}\b{_YEAR}", " of ", " to "),
-    compile_rule(r"(?<![\w,.'-])ss? \d{1,4}[A-Z]{0,2}(?:\([\dA-Za-z]{1,4}\))*(?!\w|[:./]\d)", "s "),
-    compile_rule(rf"(?<!\w)(?:[{UPPER}][\w'&-]* (?:\([\w' ]{{1,30}}\) )?(?:(?:and|of|the|to|on|for|in|against|with|from|by) ){{0,3}}){{1,10}}(?:Act|Code|Ordinance|Regulations?|Rules|Directive|Convention|Protocol|Order|Charter|Covenant|Constitution|Decree)\b(?: No\.? ?\d+)?{_ON}{_YEAR}(?:,? (?:ss?|section|sections|cl|r|reg|art|sch) \d+\w*(?:\(\w{{1,4}}\))*)?",
+    make_rule(rf"(?<!\w)(?:ss?|rr?|regs?|cls?|sch|O|o)\.? \d[\w.]*(?:\([\dA-Za-z]{{1,4}}\))*(?:(?:, | and |-){_NUMBER})*,? (?:of|to) (?:the )?(?:{_TITLE_WORD} ){{0,11}}{_KIND}\b{_YEAR}", " of ", " to "),
+    make_rule(r"(?<![\w,.'-])ss? \d{1,4}[A-Z]{0,2}(?:\([\dA-Za-z]{1,4}\))*(?!\w|[:./]\d)", "s "),
+    make_rule(rf"(?<!\w)(?:[{UPPER}][\w'&-]* (?:\([\w' ]{{1,30}}\) )?(?:(?:and|of|the|to|on|for|in|against|with|from|by) ){{0,3}}){{1,10}}(?:Act|Code|Ordinance|Regulations?|Rules|Directive|Convention|Protocol|Order|Charter|Covenant|Constitution|Decree)\b(?: No\.? ?\d+)?{_ON}{_YEAR}(?:,? (?:ss?|section|sections|cl|r|reg|art|sch) \d+\w*(?:\(\w{{1,4}}\))*)?",
          "Act", "Code", "Ordinance", "Regulation", "Rules", "Directive", "Convention", "Protocol", "Order", "Charter", "Covenant", "Constitution", "Decree"),
-    compile_rule(r"\b(?:Law|Act|Decree|Decree-Law|Legislative Decree|Presidential Decree|Government Decree|Regulation|Protocol|Circular|Ordinance)s? [Nn]os?\.? ?\d{1,5}(?:[/-][\w-]{1,8})*(?: of \d{1,2} \w+ \d{4})?(?: and \d{1,5}(?:/\d{2,4})?)*", "No", "no"),
-    compile_rule(r"\b(?:Law|Act|Decree|Ordinance)s? of \d{1,2} [A-Z][a-z]+ \d{4}(?: on [^,.;()\n]{1,80})?", "Law", "Act", "Decree", "Ordinance"),
-    compile_rule(r"§§? ?\d[\w.-]*(?:\(\w{1,4}\))*(?:(?:, | and | & |-)\d[\w.-]*(?:\(\w{1,4}\))*+(?! [A-Z]|[\w/.-]))*", "§"),
+    make_rule(r"\b(?:Law|Act|Decree|Decree-Law|Legislative Decree|Presidential Decree|Government Decree|Regulation|Protocol|Circular|Ordinance)s? [Nn]os?\.? ?\d{1,5}(?:[/-][\w-]{1,8})*(?: of \d{1,2} \w+ \d{4})?(?: and \d{1,5}(?:/\d{2,4})?)*", "No", "no"),
+    make_rule(r"\b(?:Law|Act|Decree|Ordinance)s? of \d{1,2} [A-Z][a-z]+ \d{4}(?: on [^,.;()\n]{1,80})?", "Law", "Act", "Decree", "Ordinance"),
+    make_rule(r"§§? ?\d[\w.-]*(?:\(\w{1,4}\))*(?:(?:, | and | & |-)\d[\w.-]*(?:\(\w{1,4}\))*+(?! [A-Z]|[\w/.-]))*", "§"),
     # The European Union
-    compile_rule(r"\b(?:(?:Council |Commission |Framework |Delegated |Implementing |Parliament and Council )*(?:Regulations?|Directives?|Decisions?|Framework Decision)|[Rr]èglements?(?: d'exécution| délégué)?|[Dd]irectives?|[Dd]écision(?:-cadre)?|Verordnung|Richtlinie|Rahmenbeschluss)s? ?"
+    make_rule(r"\b(?:(?:Council |Commission |Framework |Delegated |Implementing |Parliament and Council )*(?:Regulations?|Directives?|Decisions?|Framework Decision)|[Rr]èglements?(?: d'exécution| délégué)?|[Dd]irectives?|[Dd]écision(?:-cadre)?|Verordnung|Richtlinie|Rahmenbeschluss)s? ?"
          r"(?:\((?:EU|EC|EEC|ECSC|Euratom|UE|CE|CEE|EG|EWG)(?:, ?Euratom)?\) ?)?(?:[Nn]o\.? |n° ?|Nr\.? ?)?\d{1,4}/\d{1,4}(?:/(?:EU|EC|EEC|ECSC|Euratom|UE|CE|CEE|EG|EWG|JHA|JAI|JI|CFSP))?", "/"),
     # The United States
-    compile_rule(r"\b\d{1,2} U\. ?S\. ?C\.(?: ?[AS]\.)?,?(?: ?(?:§§?|[Ss]ec(?:tion|\.|s\.)?))? ?\d[\w.-]*(?:\(\w+\))*(?:(?:, | and | & |-)\d[\w.-]*(?:\(\w+\))*)*(?: et seq\.)?(?: \((?:West )?(?:Supp\. )?\d{4}\))?", "U.S.C", "U. S. C", "U.S. C"),
-    compile_rule(r"\b\d{1,2} USC[AS]?(?: ?§§?)? ?\d[\w.-]*(?:\(\w+\))*", "USC"),
-    compile_rule(r"\b\d{1,2} C\. ?F\. ?R\.,?(?: ?(?:§§?|[Pp]arts?|pts?\.))? ?\d[\w.-]*(?:\(\w+\))*(?:(?:, | and |-)\d[\w.-]*(?:\(\w+\))*)*", "C.F.R", "C. F. R"),
-    compile_rule(r"\bFed\. ?R\. ?(?:Civ|Crim|Evid|App|Bankr)\. ?(?:P\. ?)?\d+(?:\(\w+\))*|\bU\.S\. Const\.(?:,? (?:art|amend)s?\. [IVX\d]+(?:,? (?:§|cl\.) ?\d+)*)*|\bU\.S\.S\.G\. § ?\w[\w.]*(?:\(\w+\))*", "Fed. R", "Fed.R", "Const", "U.S.S.G"),
-    compile_rule(r"\b(?:Pub\. ?L\.|Public Law)(?: No\.)? \d{2,3}-\d{1,4}(?:, § ?\d+)?|\b\d{1,3} Stat\. \d{1,5}(?:, \d+)?|\b\d{1,3} Fed\. ?Reg\. [\d,]+\d", "Pub", "Stat.", "Fed. R", "Fed.R"),
-    compile_rule(rf"\b(?:Ala|Ariz|Ark|Cal|Colo|Conn|Del|Fla|Ga|Haw|Idaho|Ill|Ind|Iowa|Kan|Ky|La|Mass|Md|Me|Mich|Minn|Miss|Mo|Mont|Neb|Nev|N\.C|N\.D|N\.H|N\.J|N\.M|N\.Y|Ohio|Okla|Or|Pa|R\.I|S\.C|S\.D|Tenn|Tex|Utah|Va|Vt|Wash|Wis|W\. Va|Wyo)\.?(?: ?[{UPPER}&][\w.&']*){{1,5}}(?: \w+)? ?§§? ?[\d.:-]*\d\w?(?:\(\w+\))*", "§"),
+    make_rule(r"\b\d{1,2} U\. ?S\. ?C\.(?: ?[AS]\.)?,?(?: ?(?:§§?|[Ss]ec(?:tion|\.|s\.)?))? ?\d[\w.-]*(?:\(\w+\))*(?:(?:, | and | & |-)\d[\w.-]*(?:\(\w+\))*)*(?: et seq\.)?(?: \((?:West )?(?:Supp\. )?\d{4}\))?", "U.S.C", "U. S. C", "U.S. C"),
+    make_rule(r"\b\d{1,2} USC[AS]?(?: ?§§?)? ?\d[\w.-]*(?:\(\w+\))*", "USC"),
+    make_rule(r"\b\d{1,2} C\. ?F\. ?R\.,?(?: ?(?:§§?|[Pp]arts?|pts?\.))? ?\d[\w.-]*(?:\(\w+\))*(?:(?:, | and |-)\d[\w.-]*(?:\(\w+\))*)*", "C.F.R", "C. F. R"),
+    make_rule(r"\bFed\. ?R\. ?(?:Civ|Crim|Evid|App|Bankr)\. ?(?:P\. ?)?\d+(?:\(\w+\))*|\bU\.S\. Const\.(?:,? (?:art|amend)s?\. [IVX\d]+(?:,? (?:§|cl\.) ?\d+)*)*|\bU\.S\.S\.G\. § ?\w[\w.]*(?:\(\w+\))*", "Fed. R", "Fed.R", "Const", "U.S.S.G"),
+    make_rule(r"\b(?:Pub\. ?L\.|Public Law)(?: No\.)? \d{2,3}-\d{1,4}(?:, § ?\d+)?|\b\d{1,3} Stat\. \d{1,5}(?:, \d+)?|\b\d{1,3} Fed\. ?Reg\. [\d,]+\d", "Pub", "Stat.", "Fed. R", "Fed.R"),
+    make_rule(rf"\b(?:Ala|Ariz|Ark|Cal|Colo|Conn|Del|Fla|Ga|Haw|Idaho|Ill|Ind|Iowa|Kan|Ky|La|Mass|Md|Me|Mich|Minn|Miss|Mo|Mont|Neb|Nev|N\.C|N\.D|N\.H|N\.J|N\.M|N\.Y|Ohio|Okla|Or|Pa|R\.I|S\.C|S\.D|Tenn|Tex|Utah|Va|Vt|Wash|Wis|W\. Va|Wyo)\.?(?: ?[{UPPER}&][\w.&']*){{1,5}}(?: \w+)? ?§§? ?[\d.:-]*\d\w?(?:\(\w+\))*", "§"),
     # Abbreviations of the British Isles, Canada and India
-    compile_rule(r"\bSI \d{4}/\d{1,5}|\bCPR(?: r\.?| Part| PD)? ?\d{1,2}[A-Z]?(?:\.\d{1,2})?(?:\(\d\))*|\bPD ?\d{1,2}[A-Z]?\b", "SI ", "CPR", "PD"),
-    compile_rule(r"\b(?:RSC|SC|RSO|SO|RSBC|SBC|RSA|SA|SS|RSS|SM|CCSM|RSNS|SNB|RSQ|CQLR|LRC|LC|SOR/|DORS/)(?:,? ?\d{4})?,? ?c\.? ?[A-Z\d][\w.-]*(?:,? (?:ss?|art)\.? ?\d[\w.]*(?:\(\w+\))*)?|\b(?:SOR|DORS)/\d{2,4}-\d{1,4}", " c ", " c. ", "SOR/", "DORS/"),
-    compile_rule(r"\b(?:[Ss]ections?|[Ss]\.|u/s|[Uu]/[Ss]\.?) ?\d[\w/, -]{0,24}(?:of )?(?:IPC|CrPC|Cr\.P\.C\.|CPC|BNS|BNSS|NDPS Act|N\.I\. Act)\b", "IPC", "PC", "BNS", "Act"),
+    make_rule(r"\bSI \d{4}/\d{1,5}|\bCPR(?: r\.?| Part| PD)? ?\d{1,2}[A-Z]?(?:\.\d{1,2})?(?:\(\d\))*|\bPD ?\d{1,2}[A-Z]?\b", "SI ", "CPR", "PD"),
+    make_rule(r"\b(?:RSC|SC|RSO|SO|RSBC|SBC|RSA|SA|SS|RSS|SM|CCSM|RSNS|SNB|RSQ|CQLR|LRC|LC|SOR/|DORS/)(?:,? ?\d{4})?,? ?c\.? ?[A-Z\d][\w.-]*(?:,? (?:ss?|art)\.? ?\d[\w.]*(?:\(\w+\))*)?|\b(?:SOR|DORS)/\d{2,4}-\d{1,4}", " c ", " c. ", "SOR/", "DORS/"),
+    make_rule(r"\b(?:[Ss]ections?|[Ss]\.|u/s|[Uu]/[Ss]\.?) ?\d[\w/, -]{0,24}(?:of )?(?:IPC|CrPC|Cr\.P\.C\.|CPC|BNS|BNSS|NDPS Act|N\.I\. Act)\b", "IPC", "PC", "BNS", "Act"),
 )  # fmt: skip

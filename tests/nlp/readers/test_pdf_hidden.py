@@ -130,12 +130,16 @@ def outside_of_a_form(canvas: Canvas) -> None:
     canvas.doForm("note")
 
 
-def white_outlines(canvas: Canvas) -> None:
-    canvas.setStrokeColorRGB(1, 1, 1)
+def draw_outlines(canvas: Canvas) -> None:
     text = canvas.beginText(72, 600)
     text.setTextRenderMode(1)
     text.textOut(SECRET)
     canvas.drawText(text)
+
+
+def white_outlines(canvas: Canvas) -> None:
+    canvas.setStrokeColorRGB(1, 1, 1)
+    draw_outlines(canvas)
 
 
 def form_that_is_transparent(canvas: Canvas) -> None:
@@ -279,10 +283,7 @@ def clipped_around_it(canvas: Canvas) -> None:
 
 def black_outlines(canvas: Canvas) -> None:
     canvas.setFillColorRGB(1, 1, 1)
-    text = canvas.beginText(72, 600)
-    text.setTextRenderMode(1)
-    text.textOut(SECRET)
-    canvas.drawText(text)
+    draw_outlines(canvas)
 
 
 @pytest.mark.parametrize(
