@@ -15,7 +15,7 @@ from typing import Any
 
 from lexveil.nlp.readers import tools
 from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
-from lexveil.nlp.readers.ole_object import count_pictures, list_embedded
+from lexveil.nlp.readers.ole_object import count_pictures, list_embedded, read_stream
 from lexveil.nlp.readers.plain import OLE_MAGIC
 
 _WORD = "WordDocument"
@@ -72,7 +72,7 @@ def read(data: bytes, limits: Limits) -> Content:
 
 def _read_text(container: Any, limits: Limits) -> tuple[str | None, int]:
     """Return the text, None if the file is older than Word 97, and the number of pictures."""
-    main = container.openstream(_WORD).read()
+    main = read_stream(container, _WORD)
     magic, version = struct.unpack_from("<HH", main)
     (flags,) = struct.unpack_from("<H", main, 0x0A)
     if magic == _MAGIC_OF_WORD_6 or (magic == _MAGIC and version < _WORD_97):
@@ -84,7 +84,7 @@ def _read_text(container: Any, limits: Limits) -> tuple[str | None, int]:
     name = "1Table" if flags & _SECOND_TABLE else "0Table"
     if not container.exists(name):
         raise UnreadableError(Reason.broken)
-    table = container.openstream(name).read()
+    table = read_stream(container, name)
     characters = _decode_pieces(main, table, limits)
     sizes = struct.unpack_from("<8i", main, _STORIES_AT)
     place, size = struct.unpack_from("<II", main, _DRAWINGS_AT) if len(main) > _DRAWINGS_AT + 8 else (0, 0)

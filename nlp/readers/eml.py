@@ -58,7 +58,11 @@ _HEAD = 1024
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAX_PARSED_HEADER = 50_000
 """Characters of a header above which it is not parsed: the memory to parse it grows with the square."""
+_MAX_PARSED_ADDRESSES = 2_000
+"""The same for addresses: the time to parse them does, and quotes or comments alone take it most."""
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?\s]*)\?=(?:\s+(?==\?))?")
+REFUSED = "application/x-unread"
+"""Content type of a part that a container could not give, with the reason as its parameter."""
 _STUB = 5
 """How many times the letters of the plain version the HTML has, if the former is but a note."""
 _USUAL = {b"from", b"to", b"subject", b"date", b"received", b"message-id", b"return-path", b"delivered-to"}
@@ -68,7 +72,7 @@ _REPORTS = frozenset({"message/delivery-status", "message/disposition-notificati
 _UU_BEGIN = re.compile(r"^begin [0-7]{3,4} ([^\r\n]+)\r?\n", re.MULTILINE)
 _UU_END = re.compile(r"^end[ \t]*\r?$", re.MULTILINE)
 _AS_IT_IS = email.policy.default.clone(refold_source="none")
-_MAX_STRUCTURED = 10_000
+_MAX_STRUCTURED = 2_000
 _FOLD = re.compile(r"\r?\n[ \t]*")
 
 
@@ -168,8 +172,10 @@ def iter_header(message: Message, wanted: str) -> Iterator[str]:
         yield _FOLD.sub(" ", text).strip()
 
 
+@lru_cache(maxsize=256)
 def _decode_header(name: str, text: str) -> str:
-    if len(text) > _MAX_PARSED_HEADER:
+    is_address = name.lower() in _ADDRESSES
+    if len(text) > (_MAX_PARSED_ADDRESSES if is_address else _MAX_PARSED_HEADER):
         return _ENCODED_WORD.sub(_decode_word, text)
     verbatim = text
     with contextlib.suppress(Exception):
@@ -177,7 +183,7 @@ def _decode_header(name: str, text: str) -> str:
     # The standard library's parser fails in many ways on malformed headers.
     with contextlib.suppress(Exception):
         header = email.policy.default.header_factory(name, text)
-        if name.lower() not in _ADDRESSES or _is_faithful(header, text, verbatim):
+        if not is_address or _is_faithful(header, text, verbatim):
             return str(header)
     return verbatim
 
@@ -211,6 +217,8 @@ def _iter_part(part: Message, depth: int) -> Iterator[str | Part]:
         yield Part(_name_part(part), Reason.unsupported)
     elif _is_encrypted(part):
         yield Part(_name_part(part), Reason.encrypted)
+    elif kind == REFUSED:
+        yield Part(_name_part(part), _read_reason(part))
     elif kind == "multipart/alternative" and part.is_multipart():
         yield from _iter_alternative(part, depth)
     elif kind in _REPORTS and part.is_multipart():
@@ -222,9 +230,16 @@ def _iter_part(part: Message, depth: int) -> Iterator[str | Part]:
         for inner in _iter_children(part):
             yield from _iter_part(inner, depth + 1)
     elif kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
-        yield from _split_uuencoded(_read_body(part, kind))
+        yield from _iter_body(part, kind)
     else:
         yield Part(_name_part(part), _decode_payload(part))
+
+
+def _read_reason(part: Message) -> Reason:
+    try:
+        return Reason(str(part.get_param("reason")))
+    except ValueError:
+        return Reason.broken
 
 
 def _split_uuencoded(text: str) -> Iterator[str | Part]:
@@ -302,15 +317,15 @@ def _decode_payload(part: Message) -> bytes:
     return payload if isinstance(payload, bytes) else b""
 
 
-def _read_body(part: Message, kind: str) -> str:
+def _iter_body(part: Message, kind: str) -> Iterator[str | Part]:
     data = _decode_payload(part)
-    if not data.strip():
-        return ""
     charset = part.get_content_charset()
     try:
-        return read_html(data, charset) if kind == "text/html" else decode(data, charset)
+        text = read_html(data, charset) if kind == "text/html" and data.strip() else decode(data, charset)
     except UnreadableError as unreadable:
-        return f"[attachment not read: {unreadable.reason}]"
+        yield Part(_name_part(part), unreadable.reason)
+    else:
+        yield from _split_uuencoded(text if data.strip() else "")
 
 
 def _name_part(part: Message) -> str:

@@ -34,9 +34,21 @@ def read(data: bytes, limits: Limits) -> Content:
             if container.exists(name):
                 if container.get_size(name) > limits.max_bytes:
                     raise UnreadableError(Reason.decompression_bomb)
-                content = container.openstream(name).read()
+                content = read_stream(container, name)
                 return Content("", [_unpack(content) if name == NATIVE else Part("object", content)])
     raise UnreadableError(Reason.unsupported)
+
+
+def read_stream(container: Any, path: str | Sequence[str]) -> bytes:
+    """Return a stream of an open compound file.
+
+    Raises:
+        UnreadableError: broken (the file is cut off, or its tables lead nowhere).
+    """
+    content = container.openstream(path).read()
+    if len(content) != container.get_size(path):
+        raise UnreadableError(Reason.broken)
+    return content
 
 
 def list_embedded(container: Any, storages: Sequence[list[str]]) -> tuple[list[Part], int]:
@@ -58,8 +70,8 @@ def list_embedded(container: Any, storages: Sequence[list[str]]) -> tuple[list[P
 
 def _read_object(container: Any, path: Sequence[str]) -> Part:
     try:
-        content = container.openstream(path).read()
-    except OSError:  # no reason to refuse the document
+        content = read_stream(container, path)
+    except (OSError, UnreadableError):  # no reason to refuse the document
         return Part("object", Reason.broken)
     return _unpack(content) if path[-1] == NATIVE else Part("object", content)
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 
 from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError
-from lexveil.nlp.readers.ole_object import iter_art
+from lexveil.nlp.readers.ole_object import iter_art, read_stream
 from lexveil.nlp.readers.plain import OLE_MAGIC
 
 _STREAM, _DRAWN = "PowerPoint Document", "Pictures"
@@ -40,8 +40,8 @@ def read(data: bytes, limits: Limits) -> Content:
             raise UnreadableError(Reason.wrong_suffix)
         if container.exists("EncryptedSummary"):
             raise UnreadableError(Reason.encrypted)
-        stream = container.openstream(_STREAM).read()
-        drawn = container.openstream(_DRAWN).read() if container.exists(_DRAWN) else b""
+        stream = read_stream(container, _STREAM)
+        drawn = read_stream(container, _DRAWN) if container.exists(_DRAWN) else b""
     text = "\n".join(dict.fromkeys(text for text in _iter_texts(stream) if text.strip()))
     parts = list(_list_embedded(stream, limits))
     pictures = sum(1 for _ in iter_art(drawn))

@@ -21,6 +21,13 @@ _LETTERS = frozenset(
     {"u", "tab", "emdash", "endash", "bullet", "lquote", "rquote", "ldblquote", "rdblquote", "line", "cell"}
 )
 _OBJECT = re.compile(r"\\object(?![a-z])")
+_BINARY = re.compile(r"\\bin(?![a-z])([0-9]{0,10}) ?")
+_FONTS = re.compile(r"\{[^{}\\]*(?:\\\*)?\\fonttbl(?![a-z])")
+_FONT = re.compile(r"\\f([0-9]{1,10})")
+_FONT_CHARSET = re.compile(r"\\fcharset([0-9]{1,10})")
+_FIELD = re.compile(r"(?=\{\\field(?![a-z]))", re.IGNORECASE)
+_LINK = re.compile(r"(\\fldinst)(?=\{)", re.IGNORECASE)
+_LONGEST_LINK = 4000
 
 
 def read(data: bytes) -> Content:
@@ -32,14 +39,60 @@ def read(data: bytes) -> Content:
     if not data.lstrip().startswith(MAGIC):
         raise UnreadableError(Reason.wrong_suffix)
     # The format is ASCII; bytes beyond it are of the charset that the file names.
-    source = data.decode("latin-1")
+    source = _drop_binary(data.decode("latin-1"))
     counts = {
         Note.unread_picture: len(_PICTURE.findall(source)) - len(_REPEATED_PICTURE.findall(source)),
         Note.unread_attachment: len(_OBJECT.findall(source)),
     }
     source, counts[Note.hidden_text] = _drop_hidden(source)
-    text = rtf_to_text(_move_notes(_MARGIN.sub(r"\\par ", source)), errors="replace")
+    source = _shorten_fields(_shorten_fonts(_move_notes(_MARGIN.sub(r"\\par ", source))))
+    text = rtf_to_text(source, errors="replace")
     return Content(text, notes={note: count for note, count in counts.items() if count > 0})
+
+
+def _drop_binary(source: str) -> str:
+    """Return the file without the bytes of pictures and objects, which may look like anything."""
+    kept: list[str] = []
+    place = 0
+    for found in _BINARY.finditer(source):
+        if found.start() >= place:
+            kept.append(source[place : found.start()])
+            place = found.end() + int(found[1] or "0")
+    return "".join([*kept, source[place:]])
+
+
+def _shorten_fonts(source: str) -> str:
+    """Return the file with a table of fonts that says no more than their charsets.
+
+    The time in which striprtf reads a table grows with the square of its length.
+    """
+    table = _FONTS.search(source)
+    if table is None:
+        return source
+    end, depth = len(source), 1
+    for brace in _BRACE.finditer(source, table.end()):
+        if not brace[0].startswith("\\"):
+            depth += -1 if brace[0] == "}" else 1
+        if not depth:
+            end = brace.start()
+            break
+    starts = [*_FONT.finditer(source, table.end(), end)]
+    edges = [*(font.start() for font in starts[1:]), end]
+    fonts = [
+        rf"{{\f{font[1]}\fcharset{charset[1]} -;}}"
+        for font, edge in zip(starts, edges, strict=True)
+        if (charset := _FONT_CHARSET.search(source, font.end(), edge))
+    ]
+    return "".join([source[: table.end()], *fonts, source[end:]])
+
+
+def _shorten_fields(source: str) -> str:
+    """Return the file with fields on lines of their own; those that are too long to be links are none.
+
+    The time in which striprtf looks for a link grows with the third power of the line's length.
+    """
+    pieces = _FIELD.split(source)
+    return "\n".join(piece if len(piece) <= _LONGEST_LINK else _LINK.sub("\\1\n", piece) for piece in pieces)
 
 
 def _drop_hidden(source: str) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from lexveil.nlp.readers import html, rtf
 from lexveil.nlp.readers.contract import Content, Limits, Part, Reason, UnreadableError, mark_part
-from lexveil.nlp.readers.msg import decompress_rtf
+from lexveil.nlp.readers.mapi import decompress_rtf
 from lexveil.nlp.readers.plain import decode
 
 MAGIC = b"\x78\x9f\x3e\x22"
@@ -40,19 +40,22 @@ def read(data: bytes, limits: Limits) -> Content:
     if not data.startswith(MAGIC):
         raise UnreadableError(Reason.wrong_suffix)
     texts: dict[int, str] = {}
+    refused: dict[int, Reason] = {}
     files: list[_File] = []
     for name, content in _iter_attributes(data):
         if name == _BODY:
             texts[_TEXT] = decode(content.rstrip(b"\0"))
         elif name == _PROPERTIES:
-            texts |= _read_texts(content, limits)
+            texts |= _read_texts(content, limits, refused)
         elif name == _START:
             files.append(_File())
         elif files:
             _read_attachment(files[-1], name, content)
     text = next((texts[kind] for kind in (_TEXT, _HTML, _RTF) if texts.get(kind, "").strip()), "")
-    marks = [mark_part(number) for number in range(len(files))] if text else []
     parts = [Part(file.name or "attachment", file.data) for file in files]
+    if not text:
+        parts = [*(Part("body", reason) for reason in list(refused.values())[:1]), *parts]
+    marks = [mark_part(number) for number in range(len(parts))] if text else []
     return Content("\n\n".join([text, *marks]), parts)
 
 
@@ -67,16 +70,24 @@ def _iter_attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         place += size + 2
 
 
-def _read_texts(content: bytes, limits: Limits) -> dict[int, str]:
+def _read_texts(content: bytes, limits: Limits, refused: dict[int, Reason]) -> dict[int, str]:
+    """Return the versions of the text, by the names of their properties; add why one cannot be read."""
     texts: dict[int, str] = {}
     for name, kind, value in _iter_properties(content):
-        if name == _TEXT:
-            texts[name] = _decode(kind, value)
-        elif name == _HTML:
-            texts[name] = html.read(value.rstrip(b"\0")) if value.strip(b"\0 ") else ""
-        elif name == _RTF:
-            texts[name] = rtf.read(decompress_rtf(value, limits)).text
+        try:
+            if name in (_TEXT, _HTML, _RTF):
+                texts[name] = _read_text(name, kind, value, limits)
+        except UnreadableError as unreadable:  # no reason to lose the attachments
+            refused[name] = unreadable.reason
     return texts
+
+
+def _read_text(name: int, kind: int, value: bytes, limits: Limits) -> str:
+    if name == _TEXT:
+        return _decode(kind, value)
+    if name == _RTF:
+        return rtf.read(decompress_rtf(value, limits)).text
+    return html.read(value.rstrip(b"\0")) if value.strip(b"\0 ") else ""
 
 
 def _read_attachment(file: _File, name: int, content: bytes) -> None:

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from lexveil.nlp.readers.contract import Content, Limits, Note, Part, Reason, UnreadableError
-from lexveil.nlp.readers.ole_object import count_pictures, list_embedded
+from lexveil.nlp.readers.ole_object import count_pictures, list_embedded, read_stream
 from lexveil.nlp.readers.plain import OLE_MAGIC
 from lexveil.nlp.readers.xlsx import (
     DATE_FORMATS,
@@ -134,7 +134,7 @@ def _open(data: bytes) -> tuple[list[_Record], list[Part], int]:
         name = next((name for name in _STREAMS if container.exists(name)), None)
         if name is None:
             raise UnreadableError(Reason.wrong_suffix)
-        stream = container.openstream(name).read()
+        stream = read_stream(container, name)
         objects = {path[0] for path in container.listdir() if len(path) > 1 and path[0].startswith(_OBJECT)}
         parts, unread = list_embedded(container, [[name] for name in sorted(objects)])
     return list(_iter_records(stream)), parts, unread

@@ -232,6 +232,12 @@ class TestTnef:
         octets = mail.replace(b"application/ms-tnef", b"application/octet-stream")
         assert "Attached." in found(listed("a.eml", octets)).values()
 
+    def test_a_text_that_cannot_be_read_costs_itself(self, listed: Listed) -> None:
+        body = attribute(0x9003, properties((0x1009, 0x102, bytes(8) + b"XXXX" + bytes(8))))
+        file = attribute(0x9002, bytes(14), 2) + attribute(0x8010, b"a.txt\0", 2)
+        data = b"\x78\x9f\x3e\x22\1\0" + body + file + attribute(0x800F, b"Attached.", 2)
+        assert found(listed("a.tnef", data)) == {"body": "broken", "a.txt": "Attached."}
+
     def test_damage(self, listed: Listed) -> None:
         data = self.winmail()
         for size in range(6, len(data), 7):

@@ -110,6 +110,16 @@ def test_embedded_documents() -> None:
     assert (packed.name, packed.text) == ("note.txt", "The packed text")
 
 
+def test_a_file_that_is_cut_off_is_broken(refusal: Refusal) -> None:
+    """Before, the text up to there was taken as the whole one."""
+    data = doc(["The order of Judge Abernathy. " * 400])
+    place = data.index("Judge".encode("utf-16-le") if b"J\0u\0" in data else b"Judge")
+    sector, (table,) = place // 512 - 1 + 8, struct.unpack_from("<I", data, 76)
+    entry = (table + 1) * 512 + 4 * sector
+    cut = data[:entry] + struct.pack("<I", 0xFFFFFFFE) + data[entry + 4 :]
+    assert refusal("a.doc", cut) is Reason.broken
+
+
 def pack(path: str, content: bytes) -> bytes:
     """What the Object Packager stores."""
     name = path.encode() + b"\0"

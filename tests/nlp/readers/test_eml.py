@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lexveil.nlp.readers import Limits, Reason, read_documents
+from lexveil.nlp.readers.contract import Note
 
 BOMB = gzip.compress(bytes(20 << 20))
 
@@ -348,6 +349,24 @@ def test_a_header_of_any_length_and_any_number_of_parts_take_little_time(read: C
     part = b"--A\nContent-Type: multipart/mixed; boundary=A\n\n"
     many = b"From: a@b.org\nContent-Type: multipart/mixed; boundary=A\n\n" + part * 3000
     assert read("a.eml", many).count("[attachment not read") == 3000
+
+
+@pytest.mark.parametrize("marks", ['"', "(a)", "\\", 'a="', "a ", ",", "=?utf-8?q?=22?= "])
+def test_marks_without_end_in_an_address_take_little_time(read: Callable[..., str], marks: str) -> None:
+    """The time that the standard library's parser takes grows with the square: eleven seconds for this."""
+    text = read("a.eml", f"From: Ann Other <a@b.org>\nTo: {marks * 20_000}\n\nbody\n".encode())
+    assert text.startswith("From: Ann Other <a@b.org>\nTo: ")
+
+
+def test_what_a_container_could_not_give_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(
+        b"From: a@b.org\nContent-Type: multipart/mixed; boundary=A\n\n--A\n"
+        b"Content-Type: application/x-unread; reason=over_size\n\n--A\n"
+        b"Content-Type: application/x-unread; reason=else\n\n--A--\n"
+    )
+    outer, *inner = read_documents(tmp_path / "a.eml")
+    assert [one.reason for one in inner] == [Reason.over_size, Reason.broken]
+    assert outer.notes == {Note.unread_attachment: 2}
 
 
 def test_a_report_that_base64_hides(read: Callable[..., str]) -> None:

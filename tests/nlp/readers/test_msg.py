@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lexveil.nlp.readers import Limits, Reason, UnreadableError
+from lexveil.nlp.readers.contract import Note
 from lexveil.nlp.readers.documents import read_content_documents
-from lexveil.nlp.readers.msg import decompress_rtf
+from lexveil.nlp.readers.mapi import decompress_rtf
 from tests.nlp.readers.compound_file import build_compound_file
 
 Read = Callable[..., str]
@@ -115,6 +116,55 @@ def test_what_is_refused(refusal: Refusal) -> None:
     assert refusal("a.msg", b"text") == Reason.wrong_suffix
     assert refusal("a.msg", build_compound_file({"Else": b"x"})) == Reason.wrong_suffix
     assert refusal("a.msg", build_compound_file(message({}))[:900]) in (Reason.broken, Reason.wrong_suffix)
+
+
+def damage(data: bytes, text: bytes) -> bytes:
+    """Let the chain of the stream that begins with a text lead out of the file."""
+    sector = data.index(text) // 512 - 1
+    (table,) = struct.unpack_from("<I", data, 76)
+    place = (table + 1) * 512 + 4 * sector
+    return data[:place] + struct.pack("<I", 0x00FFFFFF) + data[place + 4 :]
+
+
+def test_what_cannot_be_read_of_a_message_costs_itself() -> None:
+    secret = store(8, {}, p3707001F=wide("message.rpmsg"), p37010102=b"x")
+    protected = message({"p1000001F": wide("protected"), "__attach_version1.0_#00000000": secret}, 24)
+    bad_body = message({"p10090102": b"\0" * 8 + b"XXXX" + b"\0" * 8}, 24)
+    tree = message(
+        {
+            "p1000001F": wide("See below"),
+            "__attach_version1.0_#00000000": store(8, {}, **{"p3701000D": protected}),
+            "__attach_version1.0_#00000001": store(8, {}, **{"p3701000D": bad_body}),
+            "__attach_version1.0_#00000002": store(
+                8, {}, p3707001F=wide("a.txt"), p37010102=b"Cut off. " * 1000
+            ),
+            "__attach_version1.0_#00000003": secret,
+            "__attach_version1.0_#00000004": store(8, {}, p3707001F=wide("b.txt"), p37010102=b"Judge Roe"),
+        }
+    )
+    outer, *inner = read_content_documents("a.msg", damage(build_compound_file(tree), b"Cut off. "))
+    assert outer.text is not None
+    assert "See below" in outer.text
+    assert outer.text.count("[attachment not read: encrypted]") == 2
+    assert outer.text.count("[attachment not read: broken]") == 1
+    assert outer.notes == {Note.unread_attachment: 3}
+    assert [str(one.reason) for one in inner] == [
+        "encrypted", "None", "broken", "broken", "encrypted", "None",
+    ]  # fmt: skip
+    assert inner[1].text == f"{HEAD}\n\n[attachment not read: broken]"
+    assert inner[-1].text == "Judge Roe"
+
+
+def test_a_key_that_is_attached_encrypts_nothing(read: Read) -> None:
+    key = store(8, {}, p3707001F=wide("public.asc"), p37010102=b"-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    data = build_compound_file(message({"p1000001F": wide("yes"), "__attach_version1.0_#00000000": key}))
+    assert "yes" in read("a.msg", data)
+
+
+def test_what_a_contact_says_in_its_fields_is_counted() -> None:
+    more = {"p001A001F": wide("IPM.Contact"), "p1000001F": wide("met at the fair")}
+    outer, fields = read_content_documents("a.msg", build_compound_file(message(more)))
+    assert (outer.notes, fields.reason) == ({Note.unread_attachment: 1}, Reason.unsupported)
 
 
 def test_facts_of_a_message() -> None:

@@ -55,3 +55,31 @@ def test_hidden_and_deleted_text_is_left_out_and_counted() -> None:
     (reading,) = read_content_documents("a.rtf", page)
     assert str(reading.text).strip() == "The order of Judge Abernathy.\nEnd {1}."
     assert reading.notes == {Note.hidden_text: 3}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        rb"{\rtf1{\fonttbl" + rb"\f1" * 60_000 + b"}a}",
+        rb"{\rtf1{\fonttbl" + rb"\f1\fcharset0 " * 15_000 + b"}a}",
+        rb"{\rtf1 a" + rb"{\field{\*\fldinst{HYPERLINK " * 9_000 + b"}",
+        rb'{\rtf1 a{\field{\*\fldinst{HYPERLINK ' + b'"x"}} { HYPERLINK ' * 9_000 + b"}",
+    ],
+)  # fmt: skip
+def test_tables_and_fields_without_end_take_little_time(page: bytes) -> None:
+    """Found by mutations: patterns of striprtf took a time that grows with the square, or the third power."""
+    [*_] = read_content_documents("a.rtf", page)  # took minutes
+
+
+def test_fonts_have_their_own_charsets_and_links_their_targets(read: Callable[..., str]) -> None:
+    page = (
+        rb"{\rtf1\ansi{\fonttbl{\f0\fswiss Arial;}{\f1\fnil\fcharset238{\*\panose 02}Times{\*\falt X};}}"
+        rb"\f1\'8aimi\'e6 {\field{\*\fldinst{HYPERLINK " b'"http://example.org"'
+        rb"}}{\fldrslt {sued}}} M\'fcller}"
+    )  # fmt: skip
+    assert read("a.rtf", page).startswith("Šimić sued")
+
+
+def test_bytes_of_pictures_are_no_text(read: Callable[..., str]) -> None:
+    page = rb"{\rtf1 a{\pict{\*\blipuid 01}\pngblip\bin9 {{}\par }}b{\pict\wmetafile8\bin}c}"
+    assert read("a.rtf", page).strip() == "abc"
