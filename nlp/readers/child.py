@@ -48,7 +48,7 @@ def _read_content(begin: Begin, name: str, data: bytes, limits: Limits, *again: 
 
 
 def _read_whole(begin: Begin, path: Path, limits: Limits) -> Iterator[object]:
-    yield documents.read_document(path, limits)
+    yield documents.read_whole(path, limits)
 
 
 def _plan_slices(

@@ -138,8 +138,18 @@ def read_document(path: Path, limits: Limits | None = None) -> str:
     Raises:
         UnreadableError: The file cannot be read. No other exception is raised, whatever the bytes are.
     """
+    return read_whole(path, limits)[0]
+
+
+def read_whole(path: Path, limits: Limits | None = None) -> tuple[str, list[Mapping[str, str]]]:
+    """Read as `read_document`, with the facts that the formats of the document, and of those in it, state.
+
+    Raises:
+        UnreadableError: As there.
+    """
     limits = limits or Limits()
-    return Walk(_read_part, limits).read_whole(lambda: _read_file(path, limits))
+    walk = Walk(_read_part, limits)
+    return walk.read_whole(lambda: _read_file(path, limits)), walk.facts
 
 
 def read_content(name: str, data: bytes, limits: Limits | None = None) -> str:

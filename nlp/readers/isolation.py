@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -77,9 +77,18 @@ def read_document(path: Path, limits: Limits | None = None) -> str:
     Raises:
         UnreadableError: The file cannot be read.
     """
+    return read_whole(path, limits)[0]
+
+
+def read_whole(path: Path, limits: Limits | None = None) -> tuple[str, list[Mapping[str, str]]]:
+    """Read the whole text of a file, and facts that its format states, as `documents.read_whole` does.
+
+    Raises:
+        UnreadableError: The file cannot be read.
+    """
     limits = limits or Limits()
     with closing(_call("whole", (path.absolute(), limits), limits)) as answer:
-        return cast(str, next(answer))
+        return cast("tuple[str, list[Mapping[str, str]]]", next(answer))
 
 
 def plan_slices(

@@ -114,6 +114,8 @@ class Walk:
         self._start = start or Place()
         self._documents = self._start.documents
         self._size = self._start.size
+        self.facts: list[Mapping[str, str]] = []
+        """What the formats of the documents in a whole text state, in order."""
         self._within = 0
         """Number of open documents of which nothing is given before all that is inside of them is read."""
 
@@ -201,6 +203,8 @@ class Walk:
         content = node.content
         if isinstance(content, Reason):
             return content
+        if content.fields:
+            self.facts.append(dict(content.fields))
         outcomes = [self._join(one) for one in node.inside]
         if content.text.strip():
             head = f"{_ATTACHMENT}\n\n"

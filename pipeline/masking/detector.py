@@ -62,12 +62,21 @@ def check_own_rules(settings: MaskSettings) -> None:
         raise SettingsError(f"setting mask.{error}") from None
 
 
-def detect_long_texts(settings: MaskSettings, texts: Sequence[str]) -> list[Detection]:
-    """Detect in texts of any length: their pieces are read one after the other."""
+def detect_long_texts(
+    settings: MaskSettings, texts: Sequence[str], known: Sequence[Sequence[KnownName]] | None = None
+) -> list[Detection]:
+    """Detect in texts of any length: their pieces are read one after the other.
+
+    Args:
+        settings: settings that name the detector and its operating point.
+        texts: the texts.
+        known: names that are looked for in each text, whether or not the detector finds them.
+    """
     pieces = [(number, piece) for number, text in enumerate(texts) for piece in split_pieces(text, ())]
     parts: list[list[tuple[Piece, Detection]]] = [[] for _ in texts]
     for batch in batch_pieces(pieces):
-        detections = detect(settings, [piece.text for _, piece in batch])
+        names = None if known is None else [known[number] for number, _ in batch]
+        detections = detect(settings, [piece.text for _, piece in batch], names)
         for (number, piece), detection in zip(batch, detections, strict=True):
             parts[number].append((piece, detection))
     return [

@@ -10,14 +10,18 @@ from typing import Any, NamedTuple, cast
 from lexveil.nlp.readers import Reason, UnreadableError, isolation
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SourceError
+from lexveil.pipeline.masking.stated_names import list_stated_names
 from lexveil.pipeline.settings import IngestSettings
 from lexveil.pipeline.sources.documents import reader_limits
 
-FACTS = "facts"
+FACTS = "\0facts"
 """Field of a result that carries counts, and is not written."""
+NAMES = "\0names"
+"""Field of a record with the names that its format states, which is not written."""
 BATCH_BYTES = 1 << 16
 """Size of what is read at once."""
 _BATCH_FILES = 8
+_MOST_NAMES = 500
 _CONTAINED = 50  # characters: a shorter text may be a part of any value
 
 Records = list[dict[str, Any]]
@@ -73,7 +77,9 @@ def _read_unit(unit: Unit, ingest: IngestSettings, keep: Sequence[str]) -> Itera
     limits = reader_limits(ingest)
     if unit.piece is None:
         try:
-            yield {"id": unit.document_id, "text": isolation.read_document(unit.path, limits)}
+            text, stated = isolation.read_whole(unit.path, limits)
+            names = [name for facts in stated for name in list_stated_names(facts)]
+            yield {"id": unit.document_id, "text": text, NAMES: names[:_MOST_NAMES]}
         except UnreadableError as error:
             yield {"id": unit.document_id, "error": error.reason.value}
         return
@@ -84,7 +90,9 @@ def _read_unit(unit: Unit, ingest: IngestSettings, keep: Sequence[str]) -> Itera
             continue
         name = record_files.get_field(record, ingest.id_field)
         text = record_files.get_field(record, ingest.text_field)
-        usable = {"text": text} if isinstance(text, str) else {"error": Reason.missing_text.value}
+        usable: dict[str, Any] = {"error": Reason.missing_text.value}
+        if isinstance(text, str):
+            usable = {"text": text, NAMES: list_stated_names(record_files.find_fields(record))}
         kept = select_fields(record, keep)
         for kept_field, value in kept.items():
             if isinstance(text, str) and _holds_text(value, text):

@@ -13,7 +13,7 @@ from lexveil.nlp.masking.anonymize import CheckedText
 from lexveil.nlp.text import Span
 from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.masking.conversion import FileOptions, convert
-from lexveil.pipeline.masking.reading import FACTS, Records, Task
+from lexveil.pipeline.masking.reading import FACTS, NAMES, Records, Task
 from lexveil.pipeline.masking.result_files import TEXT
 from lexveil.pipeline.masking.texts import HELD_BACK, find_spans_to_mask, mask_texts
 from lexveil.pipeline.records import OrderedMap, Progress
@@ -92,7 +92,9 @@ def anonymize_file(
 
 
 def _detect(settings: Settings, records: Records) -> Records:
-    found = iter(find_spans_to_mask([r["text"] for r in records if "text" in r], settings.mask))
+    readable = [record for record in records if "text" in record]
+    known = [record[NAMES] for record in readable]
+    found = iter(find_spans_to_mask([record["text"] for record in readable], settings.mask, known))
     return [_add_spans(record, found) if "text" in record else record for record in records]
 
 
@@ -102,7 +104,9 @@ def _add_spans(record: dict[str, Any], found: Iterator[list[Span]]) -> dict[str,
 
 
 def _anonymize(settings: Settings, key: bytes, records: Records) -> Records:
-    masked = iter(mask_texts([r["text"] for r in records if "text" in r], settings.mask, key))
+    readable = [record for record in records if "text" in record]
+    known = [record[NAMES] for record in readable]
+    masked = iter(mask_texts([record["text"] for record in readable], settings.mask, key, known))
     return [_add_text(record, next(masked)) if "text" in record else record for record in records]
 
 
@@ -115,4 +119,4 @@ def _add_text(record: dict[str, Any], checked: CheckedText) -> dict[str, Any]:
 
 
 def _without_text(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name != "text"}
+    return {name: value for name, value in record.items() if name not in ("text", NAMES)}

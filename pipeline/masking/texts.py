@@ -6,6 +6,7 @@ import functools
 import secrets
 from collections.abc import Sequence
 
+from lexveil.nlp.detection.detector import KnownName
 from lexveil.nlp.masking.anonymize import CheckedText, anonymize_text
 from lexveil.nlp.masking.mask import mask_text
 from lexveil.nlp.masking.scope import DocumentNames, Scope
@@ -18,17 +19,23 @@ from lexveil.privacy.pseudonyms import surrogate_seed
 HELD_BACK = "second_pass"  # reason of documents in the quarantine that failed the second pass
 
 
-def mask_texts(texts: Sequence[str], settings: MaskSettings, key: bytes | None = None) -> list[CheckedText]:
+def mask_texts(
+    texts: Sequence[str],
+    settings: MaskSettings,
+    key: bytes | None = None,
+    known: Sequence[Sequence[KnownName]] | None = None,
+) -> list[CheckedText]:
     """Mask and check each text by itself.
 
     Args:
         texts: the texts.
         settings: detector and policy.
         key: key of the surrogates, 32 bytes; None: a random one.
+        known: names that are looked for in each text, whether or not the detector finds them.
     """
     keyed = functools.partial(surrogate_seed, key or secrets.token_bytes(32), "")
     result: list[CheckedText] = []
-    for text, detection in zip(texts, detect_long_texts(settings, texts), strict=True):
+    for text, detection in zip(texts, detect_long_texts(settings, texts, known), strict=True):
         scope = Scope([DocumentNames.read(text, detection.spans)], keyed, detection.language)
         result.append(
             anonymize_text(
@@ -53,10 +60,18 @@ def mask_names(workspace: Workspace, names: Sequence[str]) -> list[str]:
     return ["withheld" if text.verdict == "FAIL" else text.text for text in checked]
 
 
-def find_spans_to_mask(texts: Sequence[str], settings: MaskSettings) -> list[list[Span]]:
-    """Find the spans of each text that the policy masks: sorted, without overlaps."""
+def find_spans_to_mask(
+    texts: Sequence[str], settings: MaskSettings, known: Sequence[Sequence[KnownName]] | None = None
+) -> list[list[Span]]:
+    """Find the spans of each text that the policy masks: sorted, without overlaps.
+
+    Args:
+        texts: the texts.
+        settings: detector and policy.
+        known: names that are looked for in each text, whether or not the detector finds them.
+    """
     result: list[list[Span]] = []
-    for text, detection in zip(texts, detect_long_texts(settings, texts), strict=True):
+    for text, detection in zip(texts, detect_long_texts(settings, texts, known), strict=True):
         kept = {kept.span for kept in mask_text(text, detection.spans, settings.policy).kept}
         result.append([span for span in detection.spans if span not in kept])
     return result

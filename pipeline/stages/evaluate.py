@@ -13,6 +13,7 @@ from lexveil.nlp.encoders.documents import EncodedDocument, extract
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.errors import SourceError
+from lexveil.pipeline.masking.stated_names import list_stated_names
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.models.encoding import encode_texts, get_encoding, restore_encoding
 from lexveil.pipeline.models.encrypted_check import EncryptedCheck, check_encrypted
@@ -99,7 +100,8 @@ def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
     written: list[str | None] = []
     logits: list[np.ndarray] = []
     for documents in batch_by_count(_read_labeled(items, settings), _BATCH):
-        masked = mask_texts([document.text for document in documents], settings.mask)
+        known = [list_stated_names(document.fields) for document in documents]
+        masked = mask_texts([document.text for document in documents], settings.mask, known=known)
         texts = [checked.text for checked in masked]
         logits.append(extract(model, encode_texts(texts, settings.train, get_encoding(saved.kind))).logits)
         written.extend(document.label for document in documents)
