@@ -1,8 +1,9 @@
 """Spans over a document, and a normalized copy of its text with exact offsets into the original.
 
 Recognizers read `NormalizedText.text`, in which look-alike characters are folded and invisible ones removed,
-so that a zero-width space inside a name cannot hide it. All spans are converted to offsets of the original
-text: only these are stored.
+so that a zero-width space inside a name cannot hide it. Traditional Chinese characters are folded to
+Simplified ones: one set of rules reads both, and a person written both ways is one. All spans are converted
+to offsets of the original text: only these are stored.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +53,9 @@ def find_line(text: str, start: int, end: int) -> str:
     return text[text.rfind("\n", 0, start) + 1 : len(text) if stop < 0 else stop]
 
 
+_SIMPLIFIED = Path(__file__).with_name("simplified.txt")
+
+
 def _build_folding() -> dict[int, str]:
     table: dict[int, str] = {}
     for characters, folded in (
@@ -65,6 +70,8 @@ def _build_folding() -> dict[int, str]:
         compatible = unicodedata.normalize("NFKC", chr(code))
         if len(compatible) == 1:
             table[code] = table.get(ord(compatible), compatible)  # a full-width grave accent is an apostrophe
+    for line in _SIMPLIFIED.read_text(encoding="utf-8").splitlines()[1:]:
+        table.update((ord(pair[0]), pair[1]) for pair in line.split())
     return table
 
 

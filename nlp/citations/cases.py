@@ -195,6 +195,10 @@ def _short_names(text: str, ranges: list[Range]) -> set[str]:
 _VOLUME = re.compile(
     r"(?<![\w$§./-])\d{1,4} ([A-Z][A-Za-z'.&() ]{0,28}?(?:[.A-Za-z)]|\d(?:d|th|st|nd|rd))\.?),? (?:at )?(?:\d{1,6}\b|_{2,})"
 )
+# Martin's reports are "Mar.", and decisions are "Dec.".
+_DATE = re.compile(
+    r"(?:0?[1-9]|[12]\d|3[01]) (?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.? (?:1[6-9]|20)\d\d"
+)
 _LATE = re.compile(
     r"\b\d{4} (?:WL|U\.S\. (?:Dist\. |App\. )?LEXIS|LEXIS|NY Slip Op|IL App \(\d\w{2}\)|[A-Z][a-z]*\.? ?App\.?) \d+"
 )
@@ -239,6 +243,8 @@ def _find_us_cases(text: str) -> Iterator[Range]:
                     rest.append(match.span())
                 continue
             start = _start_with_name(text, match.start(), end)
+            if start == match.start() and _DATE.fullmatch(match.group()):
+                continue
             after = _AFTER.match(text, match.end())
             end = after.end() if after else match.end()
             yield start, end

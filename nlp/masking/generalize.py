@@ -66,13 +66,17 @@ def generalize(kind: str, surface: str, dates: Dates = "year") -> str | None:
         The generalized text, or None if the type has no generalization or the text cannot be parsed with
         certainty.
     """
-    text = NormalizedText.of(surface).text
+    normalized = NormalizedText.of(surface)
+    text = normalized.text
     if kind in ("DATE", "BIRTH_DATE"):
         return _generalize_date(text, dates)
     if kind == "AGE":
         return _generalize_age(text)
     if kind == "ADDRESS":
-        return _extract_town(text)
+        town = _extract_town(text)
+        # A town at the beginning is shown in the characters it is written in.
+        leads = town is not None and text.startswith(town)
+        return surface[: normalized.to_original(0, len(town))[1]] if town and leads else town
     if kind == "QUANTITY":
         return _generalize_quantity(text)
     return None

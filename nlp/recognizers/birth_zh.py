@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer, find_matches
 
 _NUMERAL = "〇○零一二三四五六七八九"
-_YEAR = rf"(?:(?:18|19|20)\d\d|(?<!\d)\d\d|[{_NUMERAL}0O]{{4}})"
+# Taiwan counts the years from 1912: 民国75年 is 1986.
+_ROC = r"(?:中华)?民国 ?(?:前 ?)?(?:\d{1,3}|[〇○零一二三四五六七八九十百]{1,5}|元)"
+_YEAR = rf"(?:{_ROC}|(?:18|19|20)\d\d|(?<!\d)\d\d|[{_NUMERAL}0O]{{4}})"
 _MONTH = r"(?:1[0-2]|0?[1-9]|十[一二]?|[元正冬腊一二三四五六七八九])"
 _DAY = r"(?:3[01]|[12]\d|0?[1-9]|三十一?|二?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|初?[一二三四五六七八九十])"
 _DATE = (

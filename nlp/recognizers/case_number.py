@@ -49,6 +49,12 @@ _GERMAN = re.compile(
 _CHINESE = re.compile(
     rf"[(〔\[]\s?\d{{4}}\s?[)〕\]]\s?[{HAN}]{{1,3}}\d{{0,6}}[{HAN}]{{1,6}}(?:第)?\s?\d{{1,7}}(?:[-之]\d{{1,3}})?\s?号(?:之[一二三四五六七八九十]+)?"
 )
+# Taiwan: 110年度诉字第1234号; Hong Kong: 高院民事诉讼2019年第1234号.
+TAIWAN = rf"(?<!\d)\d{{2,3}} ?(?:年度?)? ?[{HAN}]{{1,8}}字 ?第 ?\d{{1,6}} ?号"
+_TAIWAN = re.compile(TAIWAN)
+_HONG_KONG = re.compile(
+    rf"[{HAN}]{{2,12}}(?:诉讼|案件|上诉|申请|程序|法律|呈请) ?(?:\d{{4}} ?年 ?第 ?\d{{1,5}} ?号|编号 ?\d{{1,5}}/\d{{4}})"
+)
 _PLAIN_ZH = re.compile(
     rf"[{HAN}]{{1,6}}(?:[{HAN}]诉|公诉|起诉|检\S{{0,4}}诉)(?:〔|\[|\()\d{{4}}(?:〕|\]|\))\d{{1,6}}号"
 )
@@ -102,6 +108,8 @@ _SHAPES = (
     _FEDERAL,
     _GERMAN,
     _CHINESE,
+    _TAIWAN,
+    _HONG_KONG,
     _PLAIN_ZH,
     _UK_CLAIM,
     _EU_DOMESTIC,
@@ -154,7 +162,7 @@ def _own_applications(text: str) -> Iterator[str]:
 
 
 def _first_of_each_shape(head: str) -> Iterator[str]:
-    for pattern in (_BRAZILIAN, _FEDERAL, _CHINESE, _COURT_FILE):
+    for pattern in (_BRAZILIAN, _FEDERAL, _CHINESE, _TAIWAN, _HONG_KONG, _COURT_FILE):
         own = (
             match.group()
             for match in pattern.finditer(head)

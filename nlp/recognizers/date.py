@@ -36,14 +36,18 @@ NUMERIC_DATE = (
 )
 GERMAN_DATE = rf"(?:\d{{1,2}}\.? {_MONAT} {_YEAR}|{_MONAT} {_YEAR})"
 _DIGIT_ZH = "[〇零一二三四五六七八九]"
+# Taiwan counts the years from 1912, and often leaves out the era.
+_ERA_YEAR = r"(?:(?:中华)?民国 ?(?:\d{1,3}|[〇零一二三四五六七八九十百]{1,5}|元))"
 CHINESE_DATE = (
-    rf"(?:(?:\d{{4}}|{_DIGIT_ZH}{{4}}) ?年 ?(?:\d{{1,2}}|[正一二三四五六七八九十]{{1,2}}) ?月"
+    rf"(?:(?:\d{{4}}|{_DIGIT_ZH}{{4}}|{_ERA_YEAR}) ?年 ?(?:\d{{1,2}}|[正一二三四五六七八九十]{{1,2}}) ?月"
     rf"(?: ?(?:\d{{1,2}}|[一二三四五六七八九十廿卅]{{1,3}}|初[一二三四五六七八九十]) ?日?)?)"
 )
 _PART = r"(?:(?:[Tt]he )?(?:beginning|end|middle|start|first half|second half|summer|autumn|spring|winter|course) of |[Ee]arly |[Ll]ate |[Mm]id-)?"
 _FULL = re.compile(rf"(?<![\w§]){_PART}(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
 _NUMERIC = re.compile(rf"(?<![./-])(?<!{SPACED_WORD}){NUMERIC_DATE}(?!{SPACED_WORD}|[/-]|\.\d)")
-_CHINESE = re.compile(rf"(?<!\d){CHINESE_DATE}|(?<!\d)\d{{1,2}}月\d{{1,2}}日")
+_CHINESE = re.compile(
+    rf"(?<!\d){CHINESE_DATE}|(?<!\d)(?:[6-9]\d|1[01]\d) ?年 ?\d{{1,2}} ?月 ?\d{{1,2}} ?日|(?<!\d)\d{{1,2}}月\d{{1,2}}日|{_ERA_YEAR} ?年(?=[初底末间度以起至,。、])"
+)
 # A month without a year is a date only with its day: "May" alone is a verb, or a name.
 _NO_YEAR = re.compile(rf"(?<![\w§])(?:{_DAYS} {_MONTH}|{_MONTH} {_DAY})(?![\w%]|[.,]\d|,? \d{{4}})")
 _YEAR_ALONE = re.compile(

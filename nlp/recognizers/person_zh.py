@@ -37,7 +37,7 @@ _SHORTENED = re.compile(
     rf"(?:{_SURNAME}|(?<=证人){_H}|(?<=害人){_H}|(?<=告人){_H}|(?<=、){_H}){_FILLER}(?!{_THING})"
 )
 _ORDINAL = "一二三四五六七八九"
-_ROLE_WORDS = (
+ROLE_WORDS = (
     "签收人 收货人 经手人 稽查人员 执法人员 税务人员 办案人员 诉讼代表人 附带民事诉讼原告人 附带民事诉讼被告人 反诉原告 反诉被告 再审申请人 被申请人 申请执行人 被执行人 被上诉人 上诉人 申请人 申诉人 第三人 "
     "原审被告人 被告人 原告人 原告 被告 罪犯 服刑人员 被害人近亲属 被害人 受害人 死者 证人 鉴定人 犯罪嫌疑人 嫌疑人 同案犯 同案人 同案被告人 同伙 吸毒人员 违法行为人 报案人 举报人 "
     "指定辩护人 辩护人 委托诉讼代理人 诉讼代理人 委托代理人 法定代理人 代理人 法定代表人 负责人 经营者 实际控制人 股东 员工 职工 经理 会计 出纳 "
@@ -46,22 +46,26 @@ _ROLE_WORDS = (
     "继承人 被继承人 监护人 甲方 乙方 丙方 联系人 收件人 姓名 受托人 委托人 收款人 付款人 开户名 户名 持卡人 签名 签字 承办人 送达人 抄送 "
     "妻子 丈夫 前妻 前夫 老公 老婆 父亲 母亲 爸爸 妈妈 父母 儿子 女儿 长子 次子 长女 次女 哥哥 弟弟 姐姐 妹妹 兄弟 姐妹 叔叔 姑姑 舅舅 阿姨 岳父 岳母 妹夫 姐夫 妻弟 "
     "表哥 表弟 表姐 表妹 堂兄 堂哥 堂弟 堂姐 堂妹 侄子 侄女 外甥 女婿 儿媳 爷爷 奶奶 之妻 之夫 之子 之女 之父 之母 其妻 其夫 其子 其女 其父 其母 其兄 其弟 其姐 其妹 "
-    "朋友 同事 邻居 老乡 同学 男友 女友 男朋友 女朋友 村民 居民 学生 村支书 支部书记 村主任 会计员 秘书 校长 老师 教授"
+    "朋友 同事 邻居 老乡 同学 男友 女友 男朋友 女朋友 村民 居民 学生 村支书 支部书记 村主任 会计员 秘书 校长 老师 教授 "
+    "配偶 主管 直接主管 上级主管 甲方代表 乙方代表 授权代表 见证人 记录人 主持人 发件人 寄件人 寄件者 收件者 寄送人 出租方 承租方 出卖人 买受人 发包人 承包人 "
+    # Hong Kong and Taiwan.
+    "复代理人 选任辩护人 代表律师 大律师 抗告人 相对人 声请人 声请执行人 答辩人 申索人 呈请人 与讼人 告诉人 自诉人 告发人 参加人 关系人 具保人 监督人 遗产管理人 收养人 被收养人 "
+    "上诉人即被告 抗告人即被告 立契约书人 立契约人 立遗嘱人 立书人 立约人 承买人 警员 警长 督察 司法事务官 书记官 审判长法官 受命法官 暂委法官 特委法官 聆案官 裁判官"
 ).split()
-_ROLE = rf"(?:{'|'.join(sorted(_ROLE_WORDS, key=len, reverse=True))})"
+_ROLE = rf"(?:{'|'.join(sorted(ROLE_WORDS, key=len, reverse=True))})"
 _COURT_ROLE = (
-    r"(?:代理检察员|助理检察员|检察员|检察官助理|检察官|公诉人|审判长|代理审判员|助理审判员|审判员|人民陪审员|陪审员|法官助理|代理书记员|代书记员|书记员|速录员|执行员|"
+    r"(?:代理检察员|助理检察员|检察员|检察官助理|检察官|公诉人|审判长法官|受命法官|司法事务官|书记官|审判长|代理审判员|助理审判员|审判员|人民陪审员|陪审员|法官助理|代理书记员|代书记员|书记员|速录员|执行员|"
     r"翻译人员|翻译|辩护人|诉讼代理人)"
 )
 # Words that continue the sentence after a name.
 _FOLLOW = re.compile(
-    r"[犯的在于因与及等被系未持是趁窜供称诉辩认述到至]|[,。、;:()\"'\s]|$|和|以|对|将|向|从|由|为|曾|均|也|又|已|经|且|现|所|该|之|其|男|女|酒后|醉酒|无证|饮酒|"
-    r"出庭|到庭|当庭|支持|参加|担任|履行|依法|陈述|证言|证实|证明|提出|提供|自愿|如实|主动|归案|到案|案发|驾驶|伙同|来到|前往|进入|实施|盗|诈骗|贩|抢|强|殴打|持|"
+    r"[|<犯的在于因与及等被系未持是趁窜供称诉辩认述到至]|[,。、;:()\"'\s]|$|和|以|对|将|向|从|由|为|曾|均|也|又|已|经|且|现|所|该|之|其|男|女|酒后|醉酒|无证|饮酒|"
+    r"出庭|到庭|当庭|支持|参加|担任|履行|依法|陈述|证言|证实|证明|提出|提供|自愿|如实|主动|归案|到案|案发|驾驶|伙同|来到|前往|进入|实施|盗|诈骗|贩|抢|强(?:奸|迫|行|制|占|要)|殴打|持|"
     r"使用|利用|通过|无视|违反|非法|故意|明知|多次|家|之间|一起|打|先后|再次|身上|处|名下|经营|开设|容留|介绍|乘|携带|拿|要求|同意|表示|承认|取得|赔偿|退|有期|"
     r"共同|受|死亡|发生|报案|报警|有|没|说|问|找|给|让|叫|带|约|听|看|见|用|把|并|而|后|前|时|还|各|两|二人|三人|四人|一人|某|收|付|签|上诉|申请|起诉|请求|主张|认可|"
     r"转|分|合|借|欠|租|买|卖|购|送|接|住|跑|逃|抓|帮|去|来|走|站|坐|跟|同|都|就|不|拒|负|承担|支付|返还|损失|人民币|户籍|身份|年龄|出生|家属|亲属|本人|个人|夫妇|夫妻|先生|女士|教授|老师|医生|律师"
 )
-_HALT = re.compile(r"[,。、;:()\"'\s]|$|出庭|到庭|支持|参加|的|担任|等|犯|及|与")
+_HALT = re.compile(r"[,。、;:()\"'\s|<]|$|出庭|到庭|支持|参加|的|担任|等|犯|及|与|律师|先生|女士|可以|就")
 _NAME = rf"(?:{_SURNAME}[{HAN}]{{1,2}}|{_SURNAME}{_FILLER})"
 _NOTE = r"(?:\([^()]{1,40}\))?"
 _ITEMS = rf"(?:{_FOREIGN}|{_SURNAME}{_FILLER}[{HAN}]?|{_SURNAME}[{HAN}]{{1,2}}){_NOTE}"
@@ -73,6 +77,10 @@ _SIGNED = re.compile(
     rf"{_COURT_ROLE}[ \t\n:]{{0,4}}(?!独任|依法|公开|名单|组成|担任|出庭|一名|二名|发表|认为|提出|当庭|宣读|意见|代表|为其|均)({_H}{{2,4}}?)"
     rf"(?=[\s,。、(]|$|{_COURT_ROLE}|(?:及|和)[{HAN}]{{2,4}}(?:出庭|到庭)|出庭|到庭|支持公诉|参加诉讼|担任|履行职务|依法出庭)"
 )
+_DEFINED = re.compile(
+    rf"(?:主管|负责人|经办人|联系人|法定代表人|收款人|户名|姓名|签收人|股东|监护人|受益人|代理人|辩护人|管理人|执行人|受托人|委托人|借款人|担保人)(?:分别)?(?:为|是|系)(?=({_FOREIGN}|{_SURNAME}))"
+)
+_ASSIGNED = re.compile(rf"(?:指派|委派)(?:本所)?({_H}{{2,4}}?)(?=律师)")
 _SIGNED_AFTER = re.compile(rf"书记员[ ]?{_H}{{2,3}}[ ]({_H}{{2,3}})(?=\s*$|\s*。\s*$|[ ]附)")
 _SPACED_COURT_ROLE = r"(?:审\s*判\s*长|(?:代\s*理\s*)?审\s*判\s*员|人\s*民\s*陪\s*审\s*员|(?:代\s*)?书\s*记\s*员|法\s*官\s*助\s*理|公\s*诉\s*人|检\s*察\s*员)"
 _SPACED = re.compile(
@@ -104,6 +112,10 @@ _CONTEXTS = (
         rf"(?:育有[一二三两]?[子女个]{{1,2}}|(?:经办|签收|收货|经手|共同居住)人[为:]?|近亲属|管理人(?!员)|(?<=其)(?:配偶|女儿|儿子|父亲|母亲|妻子|丈夫|兄弟|姐妹|哥哥|弟弟|姐姐|妹妹)|抚养|跟随|(?<=[,。;])随|名叫|名为|知情人|冒充|雇佣|雇请|纠集|邀约|联系|指使|顶替|户名为?|发还给|发还|返还|退赔|赔偿给?|交给|转给|伙同|容留|带领)({_NAME})"
     ),
     re.compile(
+        rf"(?<=[转租卖借送交还付让分发汇寄]给)({_NAME})|(?<=[作品由。,;\n]由)({_NAME})(?=拍摄|负责|签收|保管|经营|承担|代为|执笔|书写|收取|驾驶|创作|设计|编写|制作)|"
+        rf"(?<=[。;\n])({_NAME})(?=为[^,。\n]{{2,20}}(?:编写|提供|制作|设计|担保))|({_NAME})(?=(?:、|与|和|及){_SURNAME}某)"
+    ),
+    re.compile(
         rf"接受({_NAME})(?=的?委托)|指派({_NAME})(?=律师|[,。、]|担任|为)|致:?\s?({_NAME})(?=[,:\n先女]|$)|"
         rf"与({_NAME})(?=登记结婚|登记离婚|结婚|离婚|系|之间|签订|相识|同居|商量|商议|发生|[,。、])|"
         rf"(?:(?<=[,。;:\n与和])|(?<=此前)|(?<=后来))({_NAME})(?=曾?于\d{{4}}年)|(?<=[,。;\n])({_NAME})(?=随其)|"
@@ -129,6 +141,34 @@ _WORDS = frozenset(
     """.split()
 )
 _WORD_STARTS = frozenset(word for word in _WORDS if len(word) == 2)
+
+
+# A name before an e-mail address: 孟勇 <...>, "孟勇" (...).
+_ALONE = rf"{_H}{{2,6}}(?:[{_MIDDOT}]{_H}{{1,8}}){{0,3}}"
+_BEFORE_EMAIL = re.compile(
+    rf"(?<![{HAN}])({_ALONE})[\"']?[ \t]{{0,3}}[<(\[][ \t]?(?:mailto:)?(?=[\w.+%-]{{1,64}}@)"
+)
+_SURE_LABEL = "姓名 联系人 收件人 寄件人 收货人 借款人 出借人 担保人 保证人 见证人 经办人 欠款人 申请人 签名 签字 户主 持卡人 紧急联系人 法定代表人 证人 鉴定人 当事人 审核 复核 批准 编制 制表 记录人 主持人"
+_HEADER = re.compile(
+    rf"(?im:^[ \t>*|]{{0,4}}(?:(?P<sure>{'|'.join(_SURE_LABEL.split())}|授权代表)|From|To|Cc|Bcc|Sender|Reply-To|发件人|收件人|抄送|密送|寄件者|收件者|副本|出席|缺席|参加人|参会人员|与会人员)"
+    rf"(?:\([^()\n]{{1,12}}\))?[ \t]*:[ \t]*(?=(?P<rest>[^\n]{{1,400}})))"
+)
+_HEADER_ITEM = re.compile(
+    rf"(?<![{HAN}\w@.])[\"']?({_ALONE})[\"']?(?=[ \t]*(?:[<(\[;,、|\n]|$)|[ \t]{{2}}|\t)"
+)
+# Cells that head a column of names.
+_COLUMN = re.compile(
+    r"[^\n]{0,8}(?:姓名|名字)\)?|联系人|债权人|债务人|继承人|被继承人|证人|被害人|付款人|收款人|股东|户主|经办人|签收人|员工|学生|患者|客户|当事人|被保险人|投保人|受益人|借款人|出借人|担保人|申请人|负责人|与会人|参会人员|成员"
+)
+_TABLE_HEAD = re.compile(
+    rf"(?m:^[^\n]{{0,200}}(?:姓名|名字|{'|'.join('联系人 债权人 债务人 继承人 证人 被害人 付款人 收款人 股东 户主 经办人 签收人 员工 学生 患者 客户 当事人 被保险人 投保人 受益人 借款人 出借人 担保人 申请人 负责人 参会人员 成员'.split())})[^\n]{{0,200}}$)"
+)
+_CELL = re.compile(rf"[ \t\"']*({_ALONE}|{_H}[ ]{_H}|{_SURNAME}{_FILLER})[ \t\"']*")
+_NO_NAME = re.compile(
+    r"(?:部|部门|处|科|室|组|公司|中心|学院|大学|医院|银行|法院|检察院|局|会|所|社|队|委员会|客服|全体|员工|同事|同仁|人员|老师们|客户|方|略|无|男|女|合计|小计|总计|备注|普通|本人|日期|电话|地址|性别|职务|关系|配偶|父母|子女|长子|次子|长女|次女|[父母兄弟姐妹儿女夫妻]|[省市县区镇乡村路号元年月日])$|"
+    r"^(?:全体|各位|所有|财务|法务|人事|行政|采购|销售|技术|市场|办公|客服|系统|管理|尊敬|亲爱)"
+)
+_LONGEST_PLAIN = 4
 
 
 _SEPARATOR = re.compile(rf"{_NOTE}(?:、|和|与|及其|以及|及)(?=(?:{_SURNAME}|{_H}{{2,3}}[、(]))")
@@ -174,6 +214,8 @@ class ChinesePersonRecognizer(RuleRecognizer):
                 _in_title(text),
                 _in_context(text),
                 _by_form(text),
+                _in_headers(text),
+                _in_tables(text),
             )
         )
         yield from findings
@@ -181,9 +223,9 @@ class ChinesePersonRecognizer(RuleRecognizer):
 
 
 def _after_roles(text: str) -> Iterator[Finding]:
-    for match in _ROLED.finditer(text):
+    for match in chain(_ROLED.finditer(text), _DEFINED.finditer(text)):
         yield from _find_list(text, match.end())
-    for pattern in (_SIGNED, _SIGNED_AFTER, _SPACED):
+    for pattern in (_SIGNED, _SIGNED_AFTER, _SPACED, _ASSIGNED):
         for match in pattern.finditer(text):
             if not _is_word(match.group(1)):
                 yield Finding(match.start(1), match.end(1), "PERSON", LABELED)
@@ -196,6 +238,8 @@ def _in_title(text: str) -> Iterator[Finding]:
     title = _TITLE.match(text)
     if title:
         yield from _find_list(text, title.start(1))
+        if text.startswith("诉", title.end(1)):
+            yield from _find_list(text, title.end(1) + 1)
 
 
 def _in_context(text: str) -> Iterator[Finding]:
@@ -220,9 +264,58 @@ def _by_form(text: str) -> Iterator[Finding]:
         group = match.lastindex or 1
         yield Finding(match.start(group), match.end(group), "PERSON", LABELED)
     for match in _SHORTENED.finditer(text):
-        yield Finding(match.start(), _shortened_end(text, match.end()), "PERSON", SHAPED)
+        end = _shortened_end(text, match.end())
+        yield Finding(match.start(), end, "PERSON", SHAPED)
+        separator = _SEPARATOR.match(text, end)
+        if separator:
+            yield from _find_list(text, separator.end())
     for match in _FOREIGN_NAME.finditer(text):
         yield from _trim_foreign(text, match)
+
+
+def _in_headers(text: str) -> Iterator[Finding]:
+    """Yield the names before e-mail addresses, in the headers of mails and after labels with a colon."""
+    if "@" in text:
+        for match in _BEFORE_EMAIL.finditer(text):
+            if _may_stand_alone(match.group(1)):
+                yield Finding(match.start(1), match.end(1), "PERSON", LABELED)
+    for header in _HEADER.finditer(text):
+        for item in _HEADER_ITEM.finditer(text, header.end(), header.end("rest")):
+            if _may_stand_alone(item.group(1)) and (header.group("sure") or _begins_name(item.group(1))):
+                yield Finding(item.start(1), item.end(1), "PERSON", LABELED)
+
+
+def _in_tables(text: str) -> Iterator[Finding]:
+    """Yield the cells of each column that is headed by a word such as 姓名."""
+    for head in _TABLE_HEAD.finditer(text):
+        line = head.group()
+        separator = next((mark for mark in ("\t", "|", ",", ";") if mark in line), " ")
+        cells = [cell.strip() for cell in line.split(separator)]
+        columns = [index for index, cell in enumerate(cells) if _COLUMN.fullmatch(cell)]
+        start = head.end() + 1
+        while columns and start < len(text):
+            stop = text.find("\n", start)
+            stop = len(text) if stop < 0 else stop
+            row = text[start:stop].split(separator)
+            if not len(cells) - 1 <= len(row) <= len(cells) + 1:
+                break
+            for index in (column for column in columns if column < len(row)):
+                cell = _CELL.fullmatch(row[index])
+                if cell and _may_stand_alone(cell.group(1)):
+                    first = start + sum(len(one) + 1 for one in row[:index]) + cell.start(1)
+                    yield Finding(first, first + len(cell.group(1)), "PERSON", LABELED)
+            start = stop + 1
+
+
+def _may_stand_alone(name: str) -> bool:
+    """Return True if a line or a cell that holds nothing else may be a name."""
+    return not _is_word(name) and _NO_NAME.search(name) is None
+
+
+def _begins_name(name: str) -> bool:
+    return any(mark in name for mark in _MIDDOT) or (
+        _SURNAME_FIRST.match(name) is not None and len(name) <= _LONGEST_PLAIN
+    )
 
 
 def _find_list(text: str, start: int) -> Iterator[Finding]:
@@ -270,7 +363,8 @@ def _has_two_given(text: str, start: int, given: int) -> bool:
 
     Both may be given-name characters; the second one may also begin the next word of the sentence.
     """
-    short, whole = text.count(text[start : given + 1]), text.count(text[start : given + 2])
+    whole = text.count(text[start : given + 2])
+    short = _count_ended(text, text[start : given + 1])
     continues = _FOLLOW.match(text, given + 1) is not None
     if short >= _OFTEN and whole * 2 < short:
         return False
@@ -281,6 +375,14 @@ def _has_two_given(text: str, start: int, given: int) -> bool:
         return True
     # "李慢犯": the sentence continues after two characters. "王自成窜至": only after three.
     return _HALT.match(text, given + 2) is not None or (rare and whole >= _OFTEN and whole == short)
+
+
+def _count_ended(text: str, name: str) -> int:
+    """Return how often `name` occurs where the sentence may go on after it: 熊秀 is no name for 熊秀兰 and 熊秀华."""
+    count = text.count(name)
+    if count < _OFTEN:
+        return count
+    return sum(_FOLLOW.match(text, match.end()) is not None for match in re.finditer(re.escape(name), text))
 
 
 def _may_be_given(text: str, index: int) -> bool:

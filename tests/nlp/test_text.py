@@ -182,3 +182,10 @@ def test_spans_sort_by_their_position() -> None:
     late, early, long = (Span(s, e, "PERSON", 0.5, "Test") for s, e in ((9, 12), (0, 4), (0, 9)))
     assert sorted([late, long, early]) == [early, long, late]
     assert len({early, Span(0, 4, "PERSON", 0.5, "Test")}) == 1
+
+
+def test_traditional_characters_are_folded_at_their_places() -> None:
+    normalized = NormalizedText.of("訴訟\u200b代理人張國華")
+    assert normalized.text == "诉讼代理人张国华"
+    assert normalized.to_original(5, 8) == (6, 9)
+    assert NormalizedText.of("国华").text == "国华"

@@ -69,6 +69,7 @@ def test_dates(surface: str, year: str | None, month: str | None) -> None:
         ("ADDRESS", "9 Elm Road, Ottawa, K1A 0B1", "Ottawa"),
         ("ADDRESS", "上海市浦东新区世纪大道8号", "上海市"),
         ("ADDRESS", "新疆维吾尔自治区伊犁哈萨克自治州伊宁路1号", "新疆维吾尔自治区伊犁哈萨克自治州"),
+        ("ADDRESS", "臺北市大安區忠孝東路100號", "臺北市"),
         ("ADDRESS", "南京市", None),
         ("ADDRESS", "PO Box 12, Station Road", None),
         ("ADDRESS", "12 Mill Lane, 2nd floor", None),

@@ -35,6 +35,11 @@ from tests.nlp.recognizers.marked import find_in, normalize, unmark
         "⟦（2019）京0105刑初456号⟧",
         "⟦（2019）京0105刑初456号之一⟧",
         "⟦杭检公诉刑诉〔2018〕12号⟧",
+        "编号⟦（2022）京0108民初351号⟧",
+        "⟦110年度訴字第1234號⟧",
+        "⟦109 年度 台上字 第 2345 號⟧",
+        "⟦HCA 1234/2019⟧",
+        "⟦高等法院民事訴訟2019年第1234號⟧",
     ],
 )
 def test_case_numbers(text: str) -> None:
@@ -76,6 +81,7 @@ def test_numbers_of_no_case(text: str) -> None:
         ("Roe v Poe [2019] EWHC 123\n", {"[2019] EWHC 123"}),
         ("- 7 O 123/19 -\n", {"7 O 123/19"}),
         ("（2018）浙01民终123号\n", {"(2018)浙01民终123号"}),
+        ("臺灣臺北地方法院民事判決\n110年度訴字第1234號\n", {"110年度诉字第1234号"}),
         (
             "Vorinstanzen:\nLG Köln, Entscheidung vom 03.04.2012 - 6 O 12/11 -\n",
             {"6 O 12/11"},

@@ -65,6 +65,61 @@ def test_people_by_the_phrase_around_them(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "From: ⟦孟小勇⟧ <mx12@example.com>\nTo: \"⟦葛兰芝⟧\" <g3@example.com>",
+        "Cc: ⟦孟勇⟧ <a@example.com>, ⟦阿迪力·库尔班⟧ <b@example.com>",
+        "发件人：⟦孟勇⟧\n收件人：⟦葛兰芝⟧; ⟦蒋文⟧\n抄送：⟦何静⟧",
+        "发件人：人事行政部\n收件人：全体员工",
+        "From: 法务部 <legal@example.com>",
+        "姓名\t性别\t电话\n⟦葛兰芝⟧\t女\t13900000000\n⟦孟勇⟧\t男\t13900000001\n合计\t\t2",
+        "序号,债权人,金额\n1,⟦葛兰芝⟧,300\n2,孟氏贸易公司,500",
+        "| 姓名 | 关系 |\n| ⟦其其格⟧ | 配偶 |",
+        "姓名：⟦迪力夏提⟧  工号：12",
+        "编制：⟦蒋文⟧\t审核：⟦何静⟧",
+    ],
+)
+def test_people_in_headers_and_tables(text: str) -> None:
+    assert find_in(ChinesePersonRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "⟦钱某⟧与⟦葛兰芝⟧系夫妻",
+        "⟦葛兰芝⟧与⟦钱某⟧、⟦孟勇⟧均在场",
+        "其配偶⟦汪小萍⟧系本地居民",
+        "甲方代表：⟦焦彬⟧，乙方",
+        "指派⟦公小华⟧律师就相关争议",
+        "指派⟦李志强⟧律师",
+        "直接主管为⟦林坤⟧，",
+        "摄影作品由⟦段小玲⟧拍摄",
+        "将卧室转租给⟦宋丽华⟧，且",
+        "其母⟦熊秀华⟧与⟦熊秀兰⟧同住。证人⟦熊秀华⟧、⟦熊秀兰⟧到庭。",
+    ],
+)
+def test_people_in_lists_and_phrases(text: str) -> None:
+    assert find_in(ChinesePersonRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "原告⟦張小偉⟧起訴主張",
+        "訴訟代理人⟦陳美惠⟧律師",
+        "上訴人即被告⟦劉國棟⟧因詐欺案件",
+        "審判長法官⟦鄭瑞麟⟧\n書記官⟦蕭玉潔⟧\n",
+        "選任辯護人⟦盧義雄⟧律師",
+        "答辯人⟦關德輝⟧在盤問下承認",
+        "暫委法官⟦龍偉業⟧作出判決",
+        "聲請人⟦蘇麗麗⟧聲請更生",
+    ],
+)
+def test_people_in_traditional_characters(text: str) -> None:
+    assert find_in(ChinesePersonRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "被害人⟦钱某⟧、⟦孙某某⟧、⟦周某甲⟧、⟦吴某1⟧、⟦郑某一⟧的陈述",
         "⟦黄某和⟧、⟦谢某⟧的证言",
         "被告人⟦马某⟧与⟦李某甲⟧",
@@ -121,6 +176,8 @@ def test_words_that_name_nobody(text: str) -> None:
         "2019年3月1日生效",
         "1990年生产",
         "于2018年5月到案",
+        "⟦民國75年3月2日⟧生",
+        "⟦民国一百零一年⟧出生",
     ],
 )
 def test_dates_of_birth(text: str) -> None:
@@ -176,6 +233,7 @@ def test_ages(text: str) -> None:
         "母亲节",
         "儿童",
         "男女",
+        "⟦其兄弟⟧李平在场",
     ],
 )
 def test_kin(text: str) -> None:

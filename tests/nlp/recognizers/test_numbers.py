@@ -383,6 +383,9 @@ def test_quantities(text: str) -> None:
         "⟦2018年⟧至",
         "⟦2018年5月⟧",
         "⟦２０１８年５月１日⟧",
+        "⟦中華民國110年3月5日⟧",
+        "⟦109年2月1日⟧",
+        "⟦民國一百零八年⟧間",
     ],
 )
 def test_dates(text: str) -> None:
