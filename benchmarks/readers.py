@@ -7,6 +7,8 @@ program's time includes its start for every file).
 
 With `--real`, false alarms are counted on the PDF files of its folders `pdf_text` and `cuad_pdf`. Their words
 are compared with `--texts` (records whose `meta.file` names the PDF file), and with what `pdftotext` prints.
+With `--pairs`, DOCX and HTML files are compared with the text of the XML (`.xml`, `.akn`) of the same name,
+and those without one with what pandoc prints.
 With `--formats`, the files are counted from which five words or more come, of those from which they come by
 any reader, and their speed is measured, both beside Tika.
 """
@@ -30,6 +32,7 @@ from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pypdfium2
 
@@ -45,6 +48,7 @@ _CLEAN = ("pdf_text", "cuad_pdf")
 _LIMITS = Limits(ocr=False)
 _FEW_WORDS = 5
 _OFFICE = frozenset({"doc", "docx", "odt", "rtf", "xls", "xlsx", "pptx", "msg"})
+_PAIR_TARGETS = {"docx": (0.971, 0.972, 0.954), "html": (0.919, 0.917, 0.907)}
 _PROGRAMS = (
     ("pdftotext", (), ("pdf",)),
     ("pandoc", ("--to", "plain"), ("docx", "html", "odt", "real_odt", "real_rtf")),
@@ -210,6 +214,46 @@ def measure_real(real: Path, texts: Path | None, figures: dict[str, Figure]) -> 
     return {"real_files": len(paths), "real_pages": counts["pages"], "compared": len(scores)}
 
 
+def measure_pairs(folders: list[Path], figures: dict[str, Figure]) -> dict[str, int]:
+    """Add words of DOCX and HTML files beside those of their references; returns the numbers of files."""
+    sizes: dict[str, int] = {}
+    for suffix, targets in _PAIR_TARGETS.items():
+        scores: list[tuple[float, float, float]] = []
+        for folder in folders:
+            for reference, paths in _list_pairs(folder, suffix):
+                scores.append(compare("\n".join(map(_read, paths)), reference))
+        sizes[f"{suffix}_pairs"] = len(scores)
+        for place, (name, target) in enumerate(zip(("recall", "precision", "pairs"), targets, strict=True)):
+            if scores:
+                value = sum(score[place] for score in scores) / len(scores)
+                figures[f"{suffix}_word_{name}"] = Figure(value, target, "share", "higher")
+    return sizes
+
+
+def _list_pairs(folder: Path, suffix: str) -> Iterator[tuple[str, list[Path]]]:
+    """Yield a reference and its files: an XML may be that of `x-main.docx` and `x-order.docx`."""
+    left = sorted(folder.glob(f"*.{suffix}"))
+    for xml in sorted([*folder.glob("*.xml"), *folder.glob("*.akn")]):
+        found = [path for path in left if path.stem == xml.stem or path.stem.startswith(f"{xml.stem}-")]
+        if found:
+            yield _read_xml(xml), found
+            left = [path for path in left if path not in found]
+    for path in left if shutil.which("pandoc") else ():
+        command = ["pandoc", "--from", suffix, "--to", "plain", "--wrap=none", str(path)]
+        printed = subprocess.run(command, capture_output=True, check=False).stdout.decode("utf-8", "replace")
+        if printed.strip():
+            yield printed, [path]
+
+
+def _read_xml(path: Path) -> str:
+    """Return all text of an XML file but its metadata."""
+    root = ElementTree.parse(path).getroot()
+    for parent in root.iter():
+        for child in [child for child in parent if child.tag.endswith("}meta")]:
+            parent.remove(child)
+    return "".join(root.itertext())
+
+
 def compare(text: str, reference: str) -> tuple[float, float, float]:
     """Return the share of a reference's words that a text has, of its words, and of adjacent pairs."""
     got, wanted = _WORD.findall(text.casefold()), _WORD.findall(reference.casefold())
@@ -249,6 +293,7 @@ def _count_pages(path: Path) -> int:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--real", type=Path, help="folder with the folders pdf_text and cuad_pdf")
     parser.add_argument("--formats", type=Path, help="folder with files of other formats")
+    parser.add_argument("--pairs", type=Path, nargs="*", help="folders with DOCX or HTML files and their XML")
     parser.add_argument("--texts", type=Path, help="records with the texts of PDF files (jsonl.zst)")
 
 
@@ -260,6 +305,8 @@ def measure(options: argparse.Namespace) -> Outcome:
         sizes["formats"] = measure_formats(options.formats, figures)
     if options.real:
         sizes |= measure_real(options.real, options.texts, figures)
+    if options.pairs:
+        sizes |= measure_pairs(options.pairs, figures)
     return Outcome(figures, sizes, [SEED])
 
 

@@ -12,7 +12,7 @@ from lexveil.nlp.readers.plain import OLE_MAGIC
 OFFICE_SUFFIXES = frozenset(
     {
         ".doc", ".docm", ".docx", ".dot", ".msg", ".odp", ".ods", ".odt", ".pps", ".ppsx", ".ppt", ".pptm",
-        ".pptx", ".rtf", ".wpd", ".xls", ".xlsm", ".xlsx",
+        ".pptx", ".rtf", ".wpd", ".xls", ".xlsb", ".xlsm", ".xlsx",
     }
 )  # fmt: skip
 """Suffixes that tell little: the content decides on the reader."""
@@ -37,9 +37,10 @@ _PACKAGES = {
     "word/document.xml": ".docx",
     "ppt/presentation.xml": ".pptx",
     "xl/workbook.xml": ".xlsx",
+    "xl/workbook.bin": ".xlsb",
     "content.xml": ".odt",
 }
-_SAVED_AS_TEXT = frozenset({".doc", ".dot", ".xls", ".xlsx", ".xlsm"})
+_SAVED_AS_TEXT = frozenset({".doc", ".dot", ".xls", ".xlsb", ".xlsx", ".xlsm"})
 
 
 def detect_format(data: bytes, suffix: str) -> str:
@@ -86,7 +87,7 @@ def _is_html(head: bytes) -> bool:
 def _detect_archive(data: bytes, suffix: str) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = {name.replace("\\", "/") for name in archive.namelist()}
+            names = {name.replace("\\", "/").lstrip("/").lower() for name in archive.namelist()}
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
         return suffix
     return next((found for name, found in _PACKAGES.items() if name in names), suffix or ".zip")

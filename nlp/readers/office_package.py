@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
+from urllib.parse import unquote
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -47,8 +48,10 @@ class OfficePackage:
         if len(entries) > MAX_ENTRIES:
             raise UnreadableError(Reason.decompression_bomb)
         self._archive = archive
-        # Some programs write Windows' separators.
-        self._entries = {entry.filename.replace("\\", "/"): entry for entry in entries}
+        # Some programs write Windows' separators, and an absolute path.
+        self._entries = {entry.filename.replace("\\", "/").lstrip("/"): entry for entry in entries}
+        # Letters of names count alike whether capital or not (ECMA-376, part 2).
+        self._spelled = {name.lower(): name for name in self._entries}
         self._budget = limits.max_text_bytes
         self._limits = limits
 
@@ -68,7 +71,7 @@ class OfficePackage:
             UnreadableError: wrong_suffix, if it is not there.
         """
         roots = [part for kind, part in self.find_related("").values() if kind == "officeDocument"]
-        main = roots[0] if roots else usual
+        main = roots[0] if roots else self._spell(usual)
         if main not in self._entries:
             raise UnreadableError(Reason.wrong_suffix)
         return main
@@ -76,14 +79,17 @@ class OfficePackage:
     def find_related(self, part: str) -> Related:
         """Return kind and name of the parts that a part, or the package itself (""), refers to, by id."""
         folder, name = posixpath.split(part)
-        relations = posixpath.join(folder, "_rels", f"{name}.rels")
+        relations = self._spell(posixpath.join(folder, "_rels", f"{name}.rels"))
         if relations not in self._entries:
             return {}
         collector = _RelationCollector()
         self.parse(relations, collector)
         base = posixpath.join("/", folder)
         paths = {
-            identifier: (kind, posixpath.normpath(posixpath.join(base, path.replace("\\", "/")))[1:])
+            identifier: (
+                kind,
+                self._spell(posixpath.normpath(posixpath.join(base, path.replace("\\", "/")))[1:]),
+            )
             for identifier, (kind, path) in collector.relations.items()
         }
         return {
@@ -91,6 +97,13 @@ class OfficePackage:
             for identifier, (kind, path) in paths.items()
             if kind == "officeDocument" or path in self._entries
         }
+
+    def _spell(self, name: str) -> str:
+        """Return the name of a part as the ZIP file has it, where a reference to it has other letters."""
+        if name in self._entries:
+            return name
+        lower = name.lower()
+        return self._spelled.get(lower) or self._spelled.get(unquote(lower)) or name
 
     def inflate(self, name: str) -> bytes:
         """Return the content of a part.

@@ -21,10 +21,10 @@ from lexveil.nlp.readers.xlsx import (
     DATE_FORMATS,
     EPOCH,
     EPOCH_OF_MACINTOSH,
-    MOST_TABS,
     format_date,
     format_number,
     is_date_format,
+    join_row,
 )
 
 _STREAMS = ("Workbook", "Book")
@@ -257,16 +257,8 @@ def _read_sheet(book: _Workbook, records: list[_Record], begin: int) -> str:
             raise UnreadableError(Reason.decompression_bomb)
         if shown:
             rows.setdefault(row, {})[column] = shown
-    lines = [_join_row(rows[row]) for row in sorted(rows)]
+    lines = [join_row(rows[row]) for row in sorted(rows)]
     return "\n".join([name, *lines]) if lines else ""
-
-
-def _join_row(cells: dict[int, str]) -> str:
-    line, last = "", 0
-    for column in sorted(cells):
-        line += "\t" * min(column - last, MOST_TABS) + cells[column]
-        last = column
-    return line
 
 
 def _iter_cells(book: _Workbook, records: list[_Record], start: int) -> Iterator[tuple[int, int, str]]:
@@ -280,7 +272,7 @@ def _iter_cells(book: _Workbook, records: list[_Record], start: int) -> Iterator
             row, first = struct.unpack_from("<HH", body)
             for number in range((len(body) - 6) // 6):
                 style, packed = struct.unpack_from("<HI", body, 4 + 6 * number)
-                yield row, first + number, book.format(style, _unpack(packed))
+                yield row, first + number, book.format(style, unpack_number(packed))
         elif kind == _FORMULA or kind in _LABELS or kind in (_SHARED, _NUMBER, _PACKED, _BOOLEAN):
             row, column, style = _CELL.unpack_from(body)
             formula = (row, column)
@@ -294,7 +286,7 @@ def _read_cell(book: _Workbook, kind: int, style: int, value: bytes) -> str:
         number = int.from_bytes(value[:4], "little")
         return book.strings[number] if number < len(book.strings) else ""
     if kind == _PACKED:
-        return book.format(style, _unpack(int.from_bytes(value[:4], "little")))
+        return book.format(style, unpack_number(int.from_bytes(value[:4], "little")))
     if kind == _BOOLEAN:
         return "" if value[1:2] == b"\1" else _name_boolean(value[0])
     if kind == _FORMULA and value[6:8] == b"\xff\xff":
@@ -306,7 +298,7 @@ def _name_boolean(value: int) -> str:
     return "TRUE" if value else "FALSE"
 
 
-def _unpack(packed: int) -> float:
+def unpack_number(packed: int) -> float:
     """Return the number that 32 bits stand for ([MS-XLS] 2.5.217)."""
     if packed & 2:
         number = float((packed >> 2) - (1 << 30 if packed & 0x80000000 else 0))

@@ -11,7 +11,7 @@ Rows are written as they are parsed, and nothing is as large as the sheet's corn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from lexveil.nlp.readers.contract import Content, Limits, Note, Reason, UnreadableError
@@ -42,32 +42,68 @@ def read(data: bytes, limits: Limits) -> Content:
         package.parse(main, workbook)
         if not workbook.is_workbook:
             raise UnreadableError(Reason.wrong_suffix)
-        related = package.find_related(main)
-        parts = dict(related.values())
+        parts = dict(package.find_related(main).values())
         cells = _Cells(limits.max_text_bytes, workbook.epoch)
         if "sharedStrings" in parts:
             package.parse(parts["sharedStrings"], cells.strings)
         if "styles" in parts:
             package.parse(parts["styles"], cells.styles)
-        sheets = [
-            (name, related[identifier][1])
-            for name, identifier, is_hidden in workbook.sheets
-            if not is_hidden and identifier in related
-        ]
-        texts = [_read_sheet(package, name, part, cells) for name, part in sheets]
-        hidden = sum(is_hidden for _, _, is_hidden in workbook.sheets)
-        shown = [one for _, part in sheets for one in _list_shown(package, part)]
-        pictures = {name for kind, name in shown if kind == "image"}
-        embedded = dict.fromkeys(name for kind, name in shown if kind in EMBEDDED)
-        properties = package.read_properties()
-        parts = [package.read_embedded(name) for name in embedded]
-        notes = {Note.hidden_text: hidden, Note.unread_picture: len(pictures)}
-        return Content(
-            "\n\n".join(text for text in texts if text),
-            parts,
-            {note: count for note, count in notes.items() if count},
-            properties,
-        )
+
+        def read_rows(part: str) -> list[str]:
+            sheet = _Sheet(cells)
+            package.parse(part, sheet)
+            return sheet.lines
+
+        return read_sheets(package, main, workbook.sheets, read_rows)
+
+
+def read_sheets(
+    package: OfficePackage,
+    main: str,
+    sheets: Sequence[tuple[str, str, bool]],
+    read_rows: Callable[[str], list[str]],
+) -> Content:
+    """Read the sheets of a workbook, and what is drawn on them or embedded.
+
+    Args:
+        package: The workbook.
+        main: Name of its main part.
+        sheets: Name, id of the relationship, and whether it is hidden, of each sheet.
+        read_rows: Returns the rows of a sheet, by the name of its part.
+    """
+    related = package.find_related(main)
+    visible = [
+        (name, related[identifier][1])
+        for name, identifier, is_hidden in sheets
+        if not is_hidden and identifier in related
+    ]
+    texts = [_read_sheet(package, name, part, read_rows) for name, part in visible]
+    hidden = sum(is_hidden for _, _, is_hidden in sheets)
+    shown = [one for _, part in visible for one in _list_shown(package, part)]
+    pictures = {name for kind, name in shown if kind == "image"}
+    embedded = dict.fromkeys(name for kind, name in shown if kind in EMBEDDED)
+    properties = package.read_properties()
+    parts = [package.read_embedded(name) for name in embedded]
+    notes = {Note.hidden_text: hidden, Note.unread_picture: len(pictures)}
+    return Content(
+        "\n\n".join(text for text in texts if text),
+        parts,
+        {note: count for note, count in notes.items() if count},
+        properties,
+    )
+
+
+def join_row(cells: Mapping[int, str]) -> str:
+    """Return the line of a row.
+
+    Args:
+        cells: What its cells say, by their columns from 0 on.
+    """
+    line, last = "", 0
+    for column in sorted(cells):
+        line += "\t" * min(column - last, MOST_TABS) + cells[column]
+        last = column
+    return line
 
 
 def _list_shown(package: OfficePackage, sheet: str) -> Iterator[tuple[str, str]]:
@@ -78,11 +114,10 @@ def _list_shown(package: OfficePackage, sheet: str) -> Iterator[tuple[str, str]]
         yield kind, name
 
 
-def _read_sheet(package: OfficePackage, name: str, part: str, cells: _Cells) -> str:
-    sheet = _Sheet(cells)
-    package.parse(part, sheet)
+def _read_sheet(package: OfficePackage, name: str, part: str, read_rows: Callable[[str], list[str]]) -> str:
+    rows = read_rows(part)
     drawings = [inner for kind, inner in package.find_related(part).values() if kind == "drawing"]
-    lines = [*sheet.lines, *(read_drawing(package, drawing) for drawing in drawings)]
+    lines = [*rows, *(read_drawing(package, drawing) for drawing in drawings)]
     lines = [line for line in lines if line.strip()]
     return "\n".join([name, *lines]) if lines else ""
 

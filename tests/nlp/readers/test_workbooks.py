@@ -272,3 +272,75 @@ def test_a_workbook_of_opendocument(read: Read) -> None:
 )
 def test_what_has_the_name_of_a_workbook_is_read_as_what_it_is(read: Read, content: bytes, text: str) -> None:
     assert read("a.xls", content) == text
+
+
+def binary_record(kind: int, body: bytes = b"") -> bytes:
+    head = bytes([kind]) if kind < 0x80 else bytes([kind & 0x7F | 0x80, kind >> 7])
+    size = bytes([len(body) & 0x7F | 0x80, len(body) >> 7]) if len(body) > 0x7F else bytes([len(body)])
+    return head + size + body
+
+
+def binary_text(text: str) -> bytes:
+    return struct.pack("<I", len(text)) + text.encode("utf-16-le")
+
+
+def xlsb(*cells: tuple[int, bytes], state: int = 0, strings: str = "SharedStrings") -> bytes:
+    rows = b"".join(binary_record(kind, body) for kind, body in cells)
+    sheets = b"".join(
+        binary_record(156, struct.pack("<II", hidden, number) + binary_text(f"r{number}") + binary_text(name))
+        for number, (name, hidden) in enumerate((("Parties", state), ("Secret", 1)))
+    )
+    styles = [
+        binary_record(44, struct.pack("<H", 170) + binary_text("dd/mm/yyyy")),
+        binary_record(47, bytes(16)), binary_record(617), binary_record(47, bytes(16)),
+        binary_record(47, struct.pack("<HH", 0, 170) + bytes(12)), binary_record(618),
+    ]  # fmt: skip
+    return zipped(
+        {
+            "_rels/.rels": relations(("officeDocument", "xl/workbook.bin")),
+            "xl/workbook.bin": binary_record(131) + sheets,
+            "xl/_rels/workbook.bin.rels": relations(
+                ("worksheet", "worksheets/sheet1.bin"), ("worksheet", "worksheets/sheet2.bin"),
+                ("sharedStrings", "sharedStrings.bin"), ("styles", "styles.bin"),
+            ),
+            "xl/worksheets/sheet1.bin": rows,
+            "xl/worksheets/sheet2.bin": rows,
+            f"xl/{strings}.bin": binary_record(19, b"\0" + binary_text("Jane Roe" + " x" * 80)),
+            "xl/styles.bin": b"".join(styles),
+        }
+    )  # fmt: skip
+
+
+def test_cells_of_a_binary_workbook_of_all_kinds() -> None:
+    """The reference to the shared strings has other letters than their part."""
+    cells = [
+        (0, struct.pack("<I", 4)),
+        (7, struct.pack("<III", 0, 0, 0)),
+        (2, struct.pack("<III", 2, 1, 43_831 << 2 | 2)),
+        (5, struct.pack("<IId", 3, 0, 1.5)),
+        (17, struct.pack("<I", 0) + binary_text("Doe")),
+        (0, struct.pack("<I", 2)),
+        (6, struct.pack("<II", 1, 0) + binary_text("Ann\nOther")),
+        (62, struct.pack("<II", 2, 0) + b"\0" + binary_text("rich")),
+        (4, struct.pack("<IIB", 3, 0, 1)),
+        (3, struct.pack("<IIB", 4, 0, 7)),
+        (8, struct.pack("<II", 5, 0) + binary_text("sum")),
+        (9, struct.pack("<IId", 6, 0, 3)),
+        (10, struct.pack("<IIB", 7, 0, 0)),
+    ]
+    (reading,) = read_content_documents("a.xlsb", xlsb(*cells))
+    assert reading.text == (
+        "Parties\n\tAnn Other\trich\tTRUE\t\tsum\t3\tFALSE\nJane Roe" + " x" * 80 + "\t\t2020-01-01\t1.5\tDoe"
+    )
+    assert reading.notes == {Note.hidden_text: 1}
+
+
+def test_a_binary_workbook_that_is_none_or_grows(read: Read, refusal: Refusal) -> None:
+    row = (0, struct.pack("<I", 0xFFFFFFFF))
+    far = (6, struct.pack("<II", 16_000, 0) + binary_text("far"))
+    assert read("a.xlsb", xlsb(row, far)).endswith("far")
+    many = [(7, struct.pack("<III", number, 0, 0)) for number in range(999)]
+    assert refusal("a.xlsb", xlsb(row, *many), Limits(max_text_bytes=9_000)) is Reason.decompression_bomb
+    assert refusal("a.xlsb", xlsb(row, (7, b""), (5, b"\0"))) is Reason.broken
+    assert refusal("a.xlsb", xlsb(row, far, state=2)) is Reason.empty
+    assert "a\tb" in read("a.xlsb", b"a\tb\n")
