@@ -19,6 +19,7 @@ import zstandard
 
 from lexveil.nlp.readers.contract import BOMB_FLOOR, Limits, Reason, UnreadableError
 
+_JOINED = {".tgz": (".tar", "gzip"), ".tbz2": (".tar", "bzip2"), ".txz": (".tar", "xz")}
 CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 _PLAIN_BLOCK = 1 << 16
 _COMPRESSED_BLOCK = {"gzip": 8192, "zstd": 1024, "bzip2": 8192, "xz": 8192}
@@ -40,6 +41,8 @@ def split_name(name: str) -> tuple[str, str | None]:
     `"letter.TXT.gz"` yields `(".txt", "gzip")`.
     """
     path = Path(name.lower())
+    if path.suffix in _JOINED:
+        return _JOINED[path.suffix]
     codec = CODECS.get(path.suffix)
     if codec is not None:
         path = Path(path.stem)

@@ -25,6 +25,7 @@ from lexveil.nlp.readers import (
     pptx,
     pst,
     rtf,
+    tar_archive,
     tnef,
     wpd,
     xls,
@@ -75,11 +76,14 @@ _READERS: Mapping[str, Reader] = {
     ".xhtml": lambda data, _: html.read(data),
     ".docx": _read_docx,
     ".docm": _read_docx,
+    ".dotx": _read_docx,
+    ".dotm": _read_docx,
     ".doc": doc.read,
     ".dot": doc.read,
     ".wpd": wpd.read,
     ".rtf": lambda data, _: rtf.read(data),
     ".odt": odt.read,
+    ".ott": odt.read,
     ".pdf": _read_pdf,
     ".eml": eml.read,
     ".msg": msg.read,
@@ -97,11 +101,17 @@ _READERS: Mapping[str, Reader] = {
     ".pptx": pptx.read,
     ".pptm": pptx.read,
     ".ppsx": pptx.read,
+    ".ppsm": pptx.read,
+    ".potx": pptx.read,
     ".ppt": ppt.read,
     ".pps": ppt.read,
+    ".pot": ppt.read,
     ".xlsx": xlsx.read,
     ".xlsm": xlsx.read,
+    ".xltx": xlsx.read,
+    ".xltm": xlsx.read,
     ".xls": xls.read,
+    ".xlt": xls.read,
     ".xlsb": xlsb.read,
     ".ods": odt.read,
     ".odp": odt.read,
@@ -115,6 +125,7 @@ _READERS: Mapping[str, Reader] = {
     ".ole": ole_object.read,
     ".tnef": tnef.read,
     ".zip": zip_archive.read,
+    ".tar": tar_archive.read,
     ".emlx": lambda data, limits: eml.read(eml.unwrap_emlx(data), limits),
 }
 DOCUMENT_SUFFIXES = frozenset(_READERS)
@@ -286,6 +297,8 @@ def _detect_suffix(data: bytes) -> str:
         return ".tnef"
     if mbox.is_mbox(data):
         return ".mbox"
+    if tar_archive.is_tar(data):
+        return ".tar"
     if eml.is_message(data):
         return ".eml"
     return detect_format(data, "") if len(data) >= 4 else ""

@@ -11,8 +11,9 @@ from lexveil.nlp.readers.plain import OLE_MAGIC
 
 OFFICE_SUFFIXES = frozenset(
     {
-        ".doc", ".docm", ".docx", ".dot", ".msg", ".odp", ".ods", ".odt", ".pps", ".ppsx", ".ppt", ".pptm",
-        ".pptx", ".rtf", ".wpd", ".xls", ".xlsb", ".xlsm", ".xlsx",
+        ".doc", ".docm", ".docx", ".dot", ".dotm", ".dotx", ".msg", ".odp", ".ods", ".odt", ".ott", ".pot",
+        ".potx", ".pps", ".ppsm", ".ppsx", ".ppt", ".pptm", ".pptx", ".rtf", ".wpd", ".xls", ".xlsb",
+        ".xlsm", ".xlsx", ".xlt", ".xltm", ".xltx",
     }
 )  # fmt: skip
 """Suffixes that tell little: the content decides on the reader."""

@@ -46,11 +46,16 @@ def read(data: bytes, limits: Limits) -> Content:
 
 def _is_document(entry: zipfile.ZipInfo) -> bool:
     """Return False for links, hidden files, and what macOS and Windows add."""
-    name = entry.filename.replace("\\", "/").lower()
-    base = posixpath.basename(name)
     mode = entry.external_attr >> 16
     is_file = not stat.S_IFMT(mode) or stat.S_ISREG(mode)
-    return is_file and not base.startswith(".") and base not in _SYSTEM_FILES and _SYSTEM_FOLDER not in name
+    return is_file and not is_system_file(entry.filename)
+
+
+def is_system_file(path: str) -> bool:
+    """Return True for the path of a hidden file, or of what macOS and Windows add."""
+    name = path.replace("\\", "/").lower()
+    base = posixpath.basename(name)
+    return base.startswith(".") or base in _SYSTEM_FILES or _SYSTEM_FOLDER in name
 
 
 def _iter_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[Part]:

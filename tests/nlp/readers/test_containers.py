@@ -10,6 +10,7 @@ import io
 import random
 import stat
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -188,6 +189,60 @@ class TestMail:
             assert attached.name == "message.eml"
             assert "Inner, with ä." in str(attached.text)
             assert "long " * 39 in str(attached.text)
+
+
+class TestTar:
+    def test_members_are_documents_and_nothing_is_written(self, listed: Listed, tmp_path: Path) -> None:
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w") as file:
+            names = (
+                "a.txt",
+                "../../b.txt",
+                "/c.txt",
+                ".hidden",
+                "__MACOSX/d.txt",
+                "in.zip",
+                f"{'long/' * 60}e.txt",
+            )
+            for name in names:
+                data = archive({"f.txt": b"inner"}) if name == "in.zip" else name[-5:].encode()
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                file.addfile(entry, io.BytesIO(data))
+            link = tarfile.TarInfo("link.txt")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            file.addfile(link)
+        before = {*tmp_path.parent.rglob("*")}
+        for name, data in (
+            ("a.tar", made.getvalue()), ("a.tar.gz", gzip.compress(made.getvalue())),
+            ("a.TGZ", gzip.compress(made.getvalue())),
+        ):  # fmt: skip
+            noted, *readings = listed(name, data)
+            assert noted.notes == {Note.unread_member: 3}
+            assert all(reading.belongs_to is None for reading in readings)
+            texts = found(readings)
+            assert len(texts) == 5
+            assert texts["in.zip/f.txt"] == "inner"
+            assert texts["b.txt"] == "b.txt"
+        assert {path.name for path in {*tmp_path.parent.rglob("*")} - before} == {
+            "a.tar",
+            "a.tar.gz",
+            "a.TGZ",
+        }
+
+    def test_damage(self, listed: Listed) -> None:
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w") as file:
+            for name in ("a.txt", "b.txt"):
+                entry = tarfile.TarInfo(name)
+                entry.size = 2000
+                file.addfile(entry, io.BytesIO(b"word " * 400))
+        cut = found(listed("a.tar", made.getvalue()[:4000]))
+        assert cut.pop("a.txt").startswith("word")
+        assert cut in ({"b.txt": "broken", "rest": "broken"}, {"rest": "broken"})
+        assert found(listed("a.tar", made.getvalue()[:1500])) == {"a.txt": "broken", "rest": "broken"}
+        assert found(listed("a.tar", b"no archive " * 100)) == {"": "wrong_suffix"}
+        assert found(listed("a.tar", made.getvalue(), Limits(max_bytes=20_000)))["a.txt"].startswith("word")
 
 
 def attribute(name: int, content: bytes, level: int = 1) -> bytes:

@@ -65,7 +65,7 @@ def test_people_by_the_phrase_around_them(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "From: ⟦孟小勇⟧ <mx12@example.com>\nTo: \"⟦葛兰芝⟧\" <g3@example.com>",
+        'From: ⟦孟小勇⟧ <mx12@example.com>\nTo: "⟦葛兰芝⟧" <g3@example.com>',
         "Cc: ⟦孟勇⟧ <a@example.com>, ⟦阿迪力·库尔班⟧ <b@example.com>",
         "发件人：⟦孟勇⟧\n收件人：⟦葛兰芝⟧; ⟦蒋文⟧\n抄送：⟦何静⟧",
         "发件人：人事行政部\n收件人：全体员工",
