@@ -45,7 +45,7 @@ _HOUR = 3600
 _FORMER_MODULE = "flows.deployments."
 _RECEIVER = "lexveil-failures"
 # Set for every run, whatever its worker's setting: Prefect's own pace of 180 seconds is longer than the
-# patience of the watch below; and Prefect is imported before Lexveil, which tells it not to report anything.
+# patience of the watch below; and Prefect is imported before Lexveil, which switches its telemetry off.
 _RUN_ENVIRONMENT = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "DO_NOT_TRACK": "1"}
 _PAGE = 200
 

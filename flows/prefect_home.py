@@ -18,8 +18,8 @@ def locate_own_home(workspace: Workspace) -> Path:
 def keep_prefect_in(workspace: Workspace) -> Path:
     """Have Prefect keep its files in the workspace; a PREFECT_HOME that is set is kept.
 
-    Call it before Prefect is imported. Prefect's own default, `~/.prefect`, would tell of a workspace that
-    has long been deleted, and a server that cannot write there is started again and again.
+    Call it before Prefect is imported. Prefect's own default, `~/.prefect`, would keep records of a workspace
+    that has long been deleted, and a server that cannot write there is restarted again and again.
 
     Returns:
         The folder, which exists and can be written.

@@ -39,18 +39,18 @@ def serve_workspace(
     """Export the workspace's model, and serve it in a process of its own until interrupted.
 
     Args:
-        workspace: the workspace.
-        name: name or kind of the model; None: the kind in the settings.
-        interrupted: true once the endpoint shall end, from whatever moment on.
-        wait: start without a model, too, and wait for one.
-        as_json: the server prints its URL as JSON.
+        workspace: The workspace.
+        name: Name or kind of the model; None: the kind in the settings.
+        interrupted: Returns True once the endpoint must stop, even before it has started.
+        wait: Start even without a model, and wait for one.
+        as_json: Have the server print its URL as JSON.
 
     Returns:
         The exit code of the server, which has printed the reason.
 
     Raises:
-        TrainingRefusedError: there is no such model, or its head cannot be served encrypted.
-        EndpointError: a folder cannot be used.
+        TrainingRefusedError: There is no such model, or its head cannot be served encrypted.
+        EndpointError: A folder cannot be used.
     """
     from lexveil.pipeline.serving.endpoint import prepare_folders
     from lexveil.pipeline.serving.export import Follower, export_model
@@ -73,20 +73,20 @@ def serve_workspace(
 
 
 def follow(follower: Follower, ended: Callable[[], bool]) -> None:
-    """Keep a bundle up to date until `ended` is true."""
+    """Keep a bundle up to date until `ended` returns True."""
     seconds = _REMOTE_LOOK_SECONDS if follower.remote else _LOOK_SECONDS
     while not ended():
         try:
             follower.look()
-        except Exception as error:  # the storage may be back the next time
-            log.warning("the models could not be looked at (%s)", type(error).__name__)
+        except Exception as error:  # the storage may have recovered by the next look
+            log.warning("the models could not be checked (%s)", type(error).__name__)
         until = time.monotonic() + seconds
         while time.monotonic() < until and not ended():
             time.sleep(_PAUSE_SECONDS)
 
 
 def end_with_parent() -> None:
-    """Have SIGTERM sent to this process when its standard input ends: when its parent has, however it did."""
+    """Send SIGTERM to this process when its standard input ends: at the latest when its parent ends."""
 
     def watch() -> None:
         while os.read(0, 1):  # not by sys.stdin, whose lock a thread may not hold at the end of the process
@@ -99,18 +99,18 @@ def end_with_parent() -> None:
 def _start(bundle: Path, state: Path, settings: EncryptedSettings, as_json: bool) -> subprocess.Popen[bytes]:
     environment = select_environment()
     paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
-    told = settings.model_dump(mode="json", exclude_none=True)
+    values = settings.model_dump(mode="json", exclude_none=True)
     for name in ("tls_certificate", "tls_key", "tls_client_authority"):
-        if name in told:
-            told[name] = str(Path(told[name]).resolve())
-    environment |= {"PYTHONPATH": os.pathsep.join(paths), "LEXVEIL_ENCRYPTED": json.dumps(told)}
+        if name in values:
+            values[name] = str(Path(values[name]).resolve())
+    environment |= {"PYTHONPATH": os.pathsep.join(paths), "LEXVEIL_ENCRYPTED": json.dumps(values)}
     words = ["serve", "--bundle", str(bundle.resolve()), "--state", str(state.resolve()), "--attached"]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "lexveil.flows.cli", *words, *(["--json"] if as_json else [])],
         env=environment,
         cwd=state,  # a lexveil.toml of the working folder may name a database
         stdin=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C at the terminal is for this process, which tells the server
+        start_new_session=True,  # Ctrl-C at the terminal is for this process, which stops the server
     )
 
 

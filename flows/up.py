@@ -18,12 +18,12 @@ from lexveil.flows.prefect_home import keep_prefect_in
 from lexveil.pipeline.errors import LexveilError
 from lexveil.pipeline.workspace.workspace import Workspace
 
-_START_SECONDS = 600  # a server that ends is noticed at once; a busy machine takes minutes to start one
+_START_SECONDS = 600  # a server that ends is noticed at once, but a busy machine takes minutes to start one
 _STOP_SECONDS = 30
 _POLL_SECONDS = 0.5
 _MAX_LOG_BYTES = 8 << 20
 _ENVIRONMENT = {
-    # By default, leases are in memory: a killed server would forget who holds a deployment's slot.
+    # By default, leases are in memory: a killed server would forget which run holds a deployment's slot.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_LOGGING_LEVEL": "WARNING",

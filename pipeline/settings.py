@@ -46,7 +46,7 @@ from lexveil.privacy.he.parameters import Profile
 MIB = 1 << 20
 _REFUSED = "lexveil_refused"
 _PREFIX = "LEXVEIL_"
-# Variables of the environment that are no settings: secrets that no file may hold, an address with a token,
+# Variables of the environment that are not settings: secrets that no file may hold, an address with a token,
 # the switch for unsafe messages, and the folder that deploy/compose.yaml mounts.
 NO_SETTINGS = frozenset(
     {"LEXVEIL_MASTER_KEY", "LEXVEIL_API_KEY", "LEXVEIL_WEBHOOK", "LEXVEIL_DEBUG", "LEXVEIL_INBOX"}
@@ -261,7 +261,7 @@ class DatabaseSettings(_Section):
 
 
 class TenantSettings(_Section):
-    """Limits of one tenant of the endpoint. What is not set is as for all tenants."""
+    """Limits of one tenant of the endpoint. Limits that are not set are those of all tenants."""
 
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0  # share of the workers while others wait, too
     slots_per_minute: PositiveInt | None = None  # document slots
@@ -381,7 +381,7 @@ def _read_environment() -> dict[str, Any]:
     """Read the variables of the environment that are settings.
 
     `LEXVEIL_TRAIN__EPSILON=3` is a setting, `LEXVEIL_MASK__TYPES__EMAIL=token` an entry of a dictionary;
-    `LEXVEIL_TRAIN` may hold a whole section as a JSON object. An empty variable is none.
+    `LEXVEIL_TRAIN` may hold a whole section as a JSON object. An empty variable counts as not set.
 
     Raises:
         SettingsError: a variable names no setting, or holds no JSON where a section or a list is expected.

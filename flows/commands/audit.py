@@ -1,4 +1,4 @@
-"""`lexveil audit`: attacks by the software on itself, before anyone relies on what a model's card claims."""
+"""`lexveil audit`: attacks on our own software, before anyone relies on what a model's card claims."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def erase(
     from lexveil.pipeline.request import drop_request
 
     with exclusive_action(workspace, "erase") as outcome:
-        drop_request(workspace)  # its sources may be what is erased
+        drop_request(workspace)  # what is erased may be one of its sources
         erased = erasure.erase(
             workspace, document, owner, [*(backup or ()), *_find_scheduler_database(workspace)]
         )

@@ -100,7 +100,7 @@ def up(
 
     workspace = Workspace.create_or_open(location, settings)
     serve = ("lexveil.flows.cli", "serve", "--wait", "-w", workspace.url)
-    if config is not None:  # the endpoint finds that of the working folder itself
+    if config is not None:  # without --config, the endpoint finds the working folder's lexveil.toml itself
         serve = (*serve, "--config", str(config.resolve()))
 
     def register() -> None:
@@ -203,7 +203,7 @@ def recover(
 
 
 def _check_sources(sources: list[Path]) -> list[str]:
-    """Return the sources as URLs that a run finds from anywhere.
+    """Return the sources as absolute URLs, which a run finds from any working folder.
 
     Raises:
         SourceError: A source does not exist, which would fail the first scheduled run.

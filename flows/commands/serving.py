@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EndpointOptions:
-    """Options of every command of a client: the endpoint, and how it is trusted."""
+    """Options of every client command: the endpoint, and how it is trusted."""
 
     url: Annotated[
         str, typer.Option(help="URL of the endpoint that `lexveil serve` started; https beyond this machine.")
@@ -121,7 +121,7 @@ def serve(
 ) -> None:
     """Serve encrypted classification by a model's head until interrupted.
 
-    The models of a workspace are served by a process of its own, which has no access to the workspace's keys.
+    A separate process, which has no access to the workspace's keys, serves the models of a workspace.
 
     Without API keys, only this user on this machine is served. All other settings are in [encrypted] of
     lexveil.toml.
@@ -155,7 +155,7 @@ def serve(
 
 
 def locate_server_state() -> Path:
-    """Return the folder of an endpoint's state where none is named."""
+    """Return the default folder of an endpoint's state."""
     from lexveil.pipeline.workspace.storage import make_state_folder
 
     return make_state_folder("server")
@@ -203,7 +203,7 @@ def export(
     *,
     options: WorkspaceOptions,
 ) -> None:
-    """Write what an endpoint needs of a model to a folder of its own: head, extractor, labels, no key.
+    """Write what an endpoint needs of a model to a separate folder: head, extractor, labels, no key.
 
     A model that an erasure has marked is taken out of the folder.
     """

@@ -57,7 +57,7 @@ def check_runner(settings: Settings) -> None:
     """Check, before anything is started, that the runner's extra is installed and its cluster answers.
 
     Raises:
-        SettingsError: It is not installed, or nobody answers.
+        SettingsError: It is not installed, or the cluster does not answer.
     """
     if settings.runner != "processes" and find_spec(_EXTRA_MODULES[settings.runner]) is None:
         raise SettingsError(

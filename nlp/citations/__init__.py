@@ -13,7 +13,7 @@ information. The number of the case that a document is itself about is not a cit
 | `eponyms` | names that stand for a rule: a Mareva injunction |
 | `statutes` | acts, codes, articles, sections, directives, treaties in English; US codes |
 | `chinese` | statutes in 《》, articles, guiding cases, judgments cited for comparison |
-| `offices_zh` | names of Chinese courts, prosecutors and police, which say nothing about who lives there |
+| `offices_zh` | names of Chinese courts, prosecutors and police, which say nothing about who lives where |
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lexveil.nlp.citations.rule import Range, find_in_capitals, find_ranges
 
 _JOINT = re.compile(r"[ ,;:()]{0,3}")
 _RULES = (*chinese.RULES, *eponyms.RULES, *german.RULES, *statutes.RULES)
-# What many names of people and streets contain, too.
+# Words that many names of people and streets contain, too.
 _NAMED = (*continental.RULES, *institutions.RULES)
 
 
@@ -38,9 +38,9 @@ def citations(text: str, claimed: Sequence[Range] = ()) -> list[Range]:
 
     Args:
         text: normalized text.
-        claimed: what was found to be a name, an address or the like. A statute or an institution that one
-            of these lies within stays; one that is a part of it, or reaches into it, is none: the street is
-            called after the republic.
+        claimed: ranges that were found to be a name, an address or the like. A statute or an institution that
+            contains one of them stays; one that is contained in it, or only overlaps it, is dropped: the
+            street is named after the republic.
     """
     merged: list[Range] = []
     named = [*find_ranges(_NAMED, text), *find_in_capitals(_NAMED, text)]
@@ -55,7 +55,7 @@ def citations(text: str, claimed: Sequence[Range] = ()) -> list[Range]:
 
 
 def _drop_claimed(ranges: Iterable[Range], claimed: Sequence[Range]) -> Iterator[Range]:
-    """Yield the ranges into which nothing that was claimed reaches from outside."""
+    """Yield the ranges that no claimed range enters from outside."""
     claims = sorted(claimed)
     starts = [start for start, _ in claims]
     longest = max((end - start for start, end in claims), default=0)

@@ -100,12 +100,12 @@ _CITED_ABOVE = re.compile(r",? \(?cited above")
 _SHORT_FORM = re.compile(
     rf"(?<![\w'-])[{UPPER}][\w'-]{{3,40}}(?= (?:judgments?|decision|case|ruling|test|rule|principles?|line of)\b|'s case\b|,? \(?cited above|,? (?:supra|above)\b|,? at \[?\d|,? § ?\d|, \d{{1,4}} [A-Z][\w.' ]{{0,14}}? at \d)"
 )
-# Before a name that the document has cited as a case: it speaks of the case again.
+# Before a name that the document has cited as a case: the text refers to the case again.
 _SHORT_CUE = re.compile(
     rf"(?i:\b(?:under|nothing in|unlike|contrary to|as in|held in|holding in|rule in|court in|decided in|decision in|reasoning in|"
     rf"applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing))) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
 )
-# Somebody in this document, who happens to be called like a cited case.
+# A person in this document who happens to have the name of a cited case.
 _TITLED = re.compile(
     rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Sir|Smt|Shri|Sri)\.? (?:[{UPPER}][\w.'-]{{0,40}} ){{0,3}}([{UPPER}][\w'-]{{3,40}})"
 )
@@ -210,7 +210,7 @@ _MOST_PARSED = 1200
 
 
 _MAYBE_REPORTER = re.compile(r"[A-Z][\w']*\.(?: ?[A-Z\d][\w']*\.?){0,4}$")
-# What may separate a case's name from its report: brackets, docket numbers, parallel reports.
+# Text between a case's name and its report: brackets, docket numbers, parallel reports.
 _BETWEEN = re.compile(
     r"(?:[ ,]|\([^()\n]{0,60}\)|(?:No|Nos)\. [\w:-]+|\d{1,4} [A-Z][\w. ]{1,20} \d{1,5}(?:, \d{1,5})?)*"
 )
@@ -232,7 +232,8 @@ def _find_us_cases(text: str) -> Iterator[Range]:
     """Yield citations of US cases.
 
     Those in the plain form "Roe v. Poe, 1 U.S. 2, 3 (1801)" are found here, and eyecite finds the rest:
-    eyecite reads 8,000 to 100,000 characters of dense citations per second, these patterns fifty times as many.
+    eyecite reads 8,000 to 100,000 characters of dense citations per second, and these patterns fifty times as
+    many.
     """
     end = 0
     rest: list[Range] = []
@@ -252,7 +253,7 @@ def _find_us_cases(text: str) -> Iterator[Range]:
 
 
 def _start_with_name(text: str, start: int, floor: int) -> int:
-    """Return where the name of the case begins whose report is at `start`.
+    """Return the start of the name of the case whose report is at `start`.
 
     That is `start` itself for a parallel report, which has no name; never before `floor`.
     """
@@ -268,7 +269,7 @@ def _start_with_name(text: str, start: int, floor: int) -> int:
 
 
 def _find_by_eyecite(text: str, hits: list[Range]) -> Iterator[Range]:
-    """Yield what eyecite finds around `hits`, in windows that are short enough for it to be fast."""
+    """Yield what eyecite finds around `hits`, in windows so short that it is fast."""
     if not hits:
         return
     from eyecite import get_citations

@@ -1,8 +1,8 @@
 # ruff: noqa: E501  -- patterns read best on one line
 """Chinese law: statutes in 《》 with their articles, judicial interpretations, cases cited for comparison.
 
-The number of a judgment alone is not a citation: it may be that of the court below in the same case. It is one
-where the text compares: 参照, 参见, 类案, a guiding case.
+The number of a judgment alone is not a citation: it may be that of the lower court's judgment in the same
+case. It is one if the text makes a comparison: 参照, 参见, 类案, a guiding case.
 """
 
 from __future__ import annotations

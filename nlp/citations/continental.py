@@ -1,7 +1,7 @@
 # ruff: noqa: E501  -- patterns read best on one line
 """French, Spanish, Italian, Portuguese, Polish, Dutch, Serbian and Croatian law: decisions, statutes, acts of the Union.
 
-`lexveil.nlp.citations.institutions` has the courts and codes of these countries by their names.
+`lexveil.nlp.citations.institutions` finds the courts and codes of these countries by their names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SOURCE_AFTER = rf"(?:,? ?(?:d[eiu]l?|of|van|du|de)? ?(?:{_DATE}|\d{{4}}|\d{{1,2
 _ACT_NAME_AFTER = rf"(?:,? (?:de|del|sobre|por la que|reguladora d[ae]l?)(?: la| los| las| el)? [{UPPER}][{LOWER}]+(?:(?: de| de la| del)? [{UPPER}][{LOWER}]+){{0,3}})?"
 _PROVISION = r"(?:(?:incisos? [IVXLC]+|§|par\.|ust\.|pkt|lit\.|st\.|stav(?:a|om)?|tač(?:ka|\.)|inciso|incisos|alínea|caput|comma|commi|co\.|lett\.|apartado|apdo\.|párrafo|lid|sub|letra|parágrafo(?: único)?|§ ?\d+º?|nº|n\.º|número|al\.|alinéa|i|e|y|et|en|a|o|ou|bis|ter|seg\.|ss\.|sig\.|in fine))"
 _CODE_ABBREVIATED = r"(?:c\. ?c\.|c\. ?p\. ?c\.|c\. ?p\. ?p\.|c\. ?p\.|cod\. ?(?:civ|pen|proc\. ?civ|proc\. ?pen|strada|cons)\.|disp\. ?att\.|Cost\.|CC|CP|LEC|LECrim|LOPJ|ET|CE|CPC|CPP|CLT|CF(?:/(?:19)?88)?|CDC|ECA|CTN|LINDB|BW|Rv|Sr|Sv|Awb|EVRM|WvSr|Gw|k\.c\.|k\.p\.c\.|k\.k\.|k\.p\.k\.|k\.p\.|k\.r\.o\.|k\.s\.h\.|k\.p\.a\.|p\.p\.s\.a\.|u\.s\.g\.|ZOO|ZPP|ZKP|KZ|ZR|ZOSPI|CEDH|TFUE|TUE|RGPD|GDPR|ZUS)"
-# What stands between Italy's court of cassation and the number of its decision.
+# Text between Italy's court of cassation and the number of its decision.
 _PART_IT = r"(?:(?:civ|pen|lav|trib)(?:ile|\.)?|[Ss]ez(?:ione|ioni|\.)? ?(?:[IVX]+|[Uu]n(?:ite|\.)|lav\.|trib\.|\d)(?:[- ]\d)?|[Ss]\. ?[Uu]\.|[Oo]rd(?:inanza|\.)|[Ss]ent(?:enza|\.)|[IVX]+|ad\. plen\.)"
 # The number of a Brazilian case since 2010 (CNJ resolution 65/2008): sequence, check digits, year, branch, court, origin.
 NUMBER_CNJ = r"(?<![\d.])\d{1,7}-? ?\d{2}\.\d{4}\.\d\.\d{2}\.\d{4}(?!\d)"

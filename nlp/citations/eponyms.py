@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lexveil.nlp.citations.rule import make_rule
 
-# Names that people hardly bear: with any of the things.
+# Rare surnames: with any of the nouns.
 _RARE = "|".join(
     name.replace("_", " ")
     for name in """
@@ -21,7 +21,7 @@ _THINGS = (
     r"waiver|exception|[Dd]irection|instruction|guideline|presumption)s?|[Uu]nreasonable(?:ness)?|unreasonably|irrational(?:ity)?|material|deference|"
     r"jurisdiction|competen(?:ce|t)|immunity|criteria|trust|obligation|damages|rights|colloquy|inquiry)"
 )
-# Surnames of many people: each with its own thing only, and never after a title.
+# Common surnames: each with its own noun only, and never after a title.
 _PAIRS = (
     r"Alford pleas?|Allen charge|Almanza standard|Anders brief|Barnes notice|Beddoe order|Brady (?:material|violations?|rule|obligations?|claims?)|Crawford test|"
     r"Engel criteria|Erie doctrine|Franks hearings?|Frye (?:hearing|test|standard)s?|Ghosh test|Graham factors|Henderson hearings?|Howey test|Huntley hearings?|"
@@ -31,7 +31,7 @@ _PAIRS = (
     r"Turner (?:factors|criteria)|Wade hearings?|Younger abstention"
 )
 _UNTITLED = r"(?<!Mr )(?<!Ms )(?<!Dr )(?<!Mrs )(?<!Sir )(?<!Miss )(?<!Mr\. )(?<!Ms\. )(?<!Dr\. )(?<!Mrs\. )"
-# Fonts, which rules of court prescribe.
+# Fonts that rules of court prescribe.
 _FONTS = r"Times New Roman|Century Schoolbook|Arial(?: (?:Black|Narrow))?|Courier(?: New)?|Book Antiqua|Bookman Old Style|Palatino(?: Linotype)?|Garamond|Calibri|Cambria|Helvetica|Verdana|Tahoma|CG Times"
 
 RULES = (

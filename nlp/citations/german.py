@@ -26,17 +26,17 @@ _LOCATOR_DE = r"(?:Rn\.?|RdNr\.?|Rdnr\.?|Rdn\.?|Rz\.?|Tz\.?|S\.|Nr\.|juris|Ls\.)
 _REPORT_DE = rf"{_JOURNAL_DE}(?:,? (?:I{{1,3}} )?\d{{1,4}}(?:[ ,]{{1,2}}(?:{_LOCATOR_DE} ?)?(?:<|\()?\d{{1,5}}[a-z]?(?: ?f{{1,2}}\.)?(?: ?[>)])?)*)(?:[ ,]{{1,2}}{_LOCATOR_DE} ?\d+(?: ?f{{1,2}}\.?)?)*"
 _SUB_DE = (
     r"(?:(?:,|;)? ?(?:und |bis |oder |sowie |i\. ?V\. ?m\. |iVm\.? |in Verbindung mit |auch |bzw\. |- ?)?(?:§§? ?|Art\.? ?)?"
-    r"(?:(?:Abs(?:ätzen?|atz|\.)?|Sätzen?|Satz|S\.?|Nrn?\.?|Nummern?|Alt(?:ernative|\.)?|Var\.|Halbs(?:atz|\.)?|Hs\.?|lit\.|Buchst(?:abe|\.)?|Unterabs\.|UAbs\.|Ziff(?:er|\.)?|Teils(?:atz|\.)|Fall) ?(?:\d+[a-z]?|[a-z]{1,2}|[IVX]+)\b|\d{1,4}[a-z]?\b(?!\.\d|/| ?[€%]|\. ?[A-Z])|ff?\.)){0,20}"  # bounded: otherwise a run of articles without a code would be scanned to its end from each of them
+    r"(?:(?:Abs(?:ätzen?|atz|\.)?|Sätzen?|Satz|S\.?|Nrn?\.?|Nummern?|Alt(?:ernative|\.)?|Var\.|Halbs(?:atz|\.)?|Hs\.?|lit\.|Buchst(?:abe|\.)?|Unterabs\.|UAbs\.|Ziff(?:er|\.)?|Teils(?:atz|\.)|Fall) ?(?:\d+[a-z]?|[a-z]{1,2}|[IVX]+)\b|\d{1,4}[a-z]?\b(?!\.\d|/| ?[€%]|\. ?[A-Z])|ff?\.)){0,20}"  # bounded: otherwise each article in a run without a code would cause a scan to the end of the run
 )
 _CODE_DE = rf"(?:(?:[{UPPER}][{LOWER}]{{0,8}}){{1,4}}[{UPPER}][{LOWER}{UPPER}]{{0,4}}(?:-[{UPPER}]+)?(?: (?:[IVX]{{1,4}}|\d{{1,2}})\b)?(?: (?:19|20)\d\d\b)?|(?:des|der|dieses) (?:[{UPPER}a-zäöü][\w-]*[ ]){{0,4}}?[{UPPER}][\w-]*(?:gesetz(?:es|buch(?:e?s)?)?|ordnung|verordnung|satzung|richtlinie|vertrag(?:e?s)?|konvention|verfassung)\b)"
 
-# What follows a cited decision: a report, a place in the text, a collection.
+# Text after a cited decision: a report, a passage, a collection.
 _SOURCE_DE = rf"(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris|www\.[a-z.-]+\.(?:de|eu)|zit(?:iert)? nach juris|n\.? ?v\.|zur Veröffentlichung)"
 _NUMBER_DE = rf"(?:Az\.?:? ?|Rs\. ?)?(?:I-)?{FILE_NUMBER_DE}(?: ?[<(\[][\w ./-]{{2,20}}[>)\]])?(?:(?:,|,? und) (?:I-)?{FILE_NUMBER_DE}){{0,4}}"
 _BETWEEN_DE = r"[ ,;:()-]{1,4}"
 
 RULES = (
-    # Germany. Decisions in a chain have no court before them: "...; vom 3. Mai 2001 VIII R 4/00, BFHE 195, 1".
+    # Germany. In a chain, no court precedes a decision: "...; vom 3. Mai 2001 VIII R 4/00, BFHE 195, 1".
     make_rule(rf"(?:\b(?:vom|v\.) )?(?<![\d.]){_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})+", "/", "."),
     make_rule(rf"(?<=[;,] )(?:vom |v\. )?{_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}|\b(?:und|sowie|und vom|vom) (?:vom )?{_DATE_DE} (?:- )?{FILE_NUMBER_DE}(?= ?[-,;)<])", "/", "."),
     make_rule(rf"(?<![\w/]){_NUMBER_DE}{_BETWEEN_DE}{_REPORT_DE}", "/"),

@@ -1,8 +1,8 @@
 # ruff: noqa: E501  -- patterns read best on one line
 """Courts, state bodies and codes in French, Spanish, Italian, Portuguese, Dutch, Polish, Serbian and Croatian.
 
-They are law, as "High Court" is in English: their capitals are no names of people, and the seat of a court is no
-address. A lower-case word on its own (a court, a council) needs no rule; what has capitals does.
+They are law, as "High Court" is in English: their capitals do not show names of people, and the seat of a
+court is not an address. Lower-case words (a court, a council) need no rule; capitalized ones do.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ _BODIES_SR = (
     rf"|(?:Osnovn|Viš|Apelacion|Republičk|Općinsk|Županijsk|Vrhovn)[{LOWER}]* (?:javn[{LOWER}]* |državn[{LOWER}]* )*(?:tužilaštv|odvjetništv|fond|zavod|geodetsk)[{LOWER}]*(?: u {_SEAT})?|(?:Europsk|Evropsk)[{LOWER}]* (?:sud[{LOWER}]*(?: za ljudska prava| pravde)?|konvencij[{LOWER}]*|unij[{LOWER}]*)|Ustav(?:a|u|om)?(?: Republike (?:Srbije|Hrvatske)| RS| RH)?|Zakon(?:a|u|om|i)? o(?:b)? [{LOWER}]+|(?:Krivičn|Kaznen|Građansk|Porodičn|Obiteljsk)[{LOWER}]* zakon(?:ik)?[{LOWER}]*|Zakonik(?:a|u|om)? o [{LOWER}]+|Službeni[{LOWER}]* (?:glasnik|list)[{LOWER}]*(?: (?:RS|SFRJ|SRJ|SCG|RCG|BiH))?|(?:Narodn[{LOWER}]* [Nn]ovin|Sl\. ?glasnik|Sl\. ?list)[{LOWER}]*(?: (?:RS|SFRJ|RH))?|Republik[{LOWER}]+ (?:Srbij|Hrvatsk|Srpsk)[{LOWER}]+|Ministarstv[{LOWER}]+ [{LOWER}]+|Narodn[{LOWER}]+ (?:skupštin|bank)[{LOWER}]+"
     rf"|(?:Основн|Виш|Апелацион|Врховн|Привредн|Управн|Уставн|Прекршајн)[{LOWER}]*(?: (?:касацион|привредн|апелацион)[{LOWER}]*)? суд(?:а|у|ом)?(?: у {_SEAT})?|Закон(?:а|у|ом)? о [{LOWER}]+|(?:Кривичн|Грађанск|Породичн)[{LOWER}]* закон(?:ик)?[{LOWER}]*|Устав(?:а|у)?(?: Републике Србије)?|Службени[{LOWER}]* гласник[{LOWER}]*(?: РС)?|Републик[{LOWER}]+ Србиј[{LOWER}]+|Европск[{LOWER}]* суд[{LOWER}]*(?: за људска права)?"
 )
-# What Spanish acts are about; elsewhere, Ley is a surname.
+# Subjects of Spanish acts; elsewhere, Ley is a surname.
 _SUBJECT_ES = r"(?:Enjuiciamiento|Sociedades|Arrendamientos|Propiedad|Procedimiento|Contratos?|Ordenación|Protección|Régimen|Extranjería|Seguridad|Prevención|Memoria|Igualdad|Responsabilidad|Defensa|Competencia|Marcas|Patentes|Aguas|Costas|Montes|Suelo|Tasas|Haciendas|Empleo|Infracciones|Jurisdicción|Consumidores|Garantías?|Tráfico|Bases|Registro|Amnistía|Mediación|Arbitraje|Amparo|Transparencia|Presupuestos|Asociación|Libertad|Reforma|Vivienda|Función)"
-# Codes and statutes by name. The connecting words keep a list of names out.
+# Codes and statutes by name. The connecting words exclude lists of names.
 _CODES = (
     rf"C[óo]digos? (?:(?:de(?: la| los)?|do|da|dos|das|del) (?:[{UPPER}][{LOWER}]+|(?:Defesa|Protección) d[oe] (?:Consumidor|Menores))(?: (?:Civil|Penal|Criminal|Militar|Eleitoral|(?:e|y|de|del|do) [{UPPER}][{LOWER}]+)){{0,2}}|[{UPPER}][{LOWER}]+(?:l|rio|cio|vo|al)(?![{LOWER}])(?: (?:Militar|Comum|Brasileiro|Estadual|Nacional))?)|[Cc]odice (?:[Cc]ivile|[Pp]enale|di [Pp]rocedura (?:[Cc]ivile|[Pp]enale)|della [Ss]trada|del [Cc]onsumo|in materia[{LOWER} ]{{0,40}}|dei [Cc]ontratti [Pp]ubblici|dell['’][{LOWER}{UPPER}]+|della [{LOWER}]+)"
     rf"|Ley(?:es)? (?:Orgánica |General |Foral )?(?:de|del|de la|de las|de los|sobre|reguladora d\w+|Reguladora d\w+) (?:(?:la|las|los|el) )?{_SUBJECT_ES}(?:(?: de| de la| de las| de los| del)? [{UPPER}][{LOWER}]+){{0,3}}|Ley (?:Concursal|Hipotecaria|Cambiaria)|Leis? Orgânicas?(?: (?:Nacional da Magistratura|da Assistência Social|do Distrito Federal|d[oe] (?:Município (?:de )?)?{_SEAT}))?|Leis? Complementar(?:es)?(?: (?:[Dd]istrita(?:l|is)|[Ee]stadua(?:l|is)|[Ff]edera(?:l|is)))?|Regimentos? Internos?(?: d[oa]s? (?:[A-Z]{{2,5}}|Tribunal|Supremo Tribunal Federal|Superior Tribunal (?:de Justiça|Militar)))?|Le[iy] (?:Maria da Penha|Geral de Proteção de Dados(?: Pessoais)?|de (?:Execução Penal|Introdução|Improbidade|Falências|Drogas|Registros Públicos|Locações|Responsabilidade Fiscal))"

@@ -1,8 +1,8 @@
 # ruff: noqa: E501, SIM905  -- lists of words read best in long lines
-"""The name of a case, found outwards from its "v.": "Vane and Others v. the United Kingdom".
+"""The name of a case, found by a search outward from its "v.": "Vane and Others v. the United Kingdom".
 
-The search goes outwards word by word: a pattern that begins at every capital would scan a text full of names a
-hundred times, and could not tell where a sentence ends.
+The search proceeds outward word by word: a pattern that begins at every capital would scan a text full of
+names a hundred times, and could not see where a sentence ends.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FORM = re.compile(
     r"(?:Inc|Ltd|LLC|L\.L\.C|LLP|L\.L\.P|LP|L\.P|Corp|Co|PLC|plc|P\.C|N\.A|S\.A|SA|SAS|SARL|S\.p\.A|S\.r\.l|B\.V|BV|N\.V|AG|GmbH|KG|AB|"
     r"Oy|A/S|Pty|Pte|Bhd|Limited|Jr|Sr|et al|dec'd|deceased)\b\.?"
 )
-# Words before a name that are no part of it.
+# Words before a name that are not part of it.
 _LEADING = frozenset(
     """
     see also but cf cf. in the compare accord contra e.g. e.g., quoting citing following under per applying and of as case
@@ -84,7 +84,7 @@ def find_case_names(text: str) -> Iterator[CaseName]:
 
 
 def find_name_start(text: str, end: int) -> int:
-    """Return where the words of a name begin that ends at `end`; `end` itself if there is none."""
+    """Return the start of the name that ends at `end`; `end` itself if there is none."""
     start = _first_party_start(text, end)
     return end if start is None else start
 
@@ -119,7 +119,7 @@ def _first_word_of_name(words: Sequence[str]) -> int:
         if outside or (depth == 0 and _name_ends_between(words, first - 1)):
             break
         first -= 1
-        if depth < 0:  # the bracket around the whole citation
+        if depth < 0:  # a bracket around the whole citation
             break
     return first
 
@@ -144,7 +144,7 @@ def _second_party_end(text: str, start: int) -> int | None:
 
 
 def _last_word_end(text: str, tokens: Sequence[Range]) -> tuple[int | None, bool]:
-    """Return where the last word ends of a name that begins at the first token, and if a bracket closes it."""
+    """Return the end of the name that begins at the first token, and whether a bracket closes it."""
     last = None
     following = [*(first for first, _ in tokens[1:]), len(text)]
     for (first, end), next_first in zip(tokens[:_MOST_WORDS], following, strict=False):

@@ -31,9 +31,9 @@ _FAMILIAR = frozenset(
     der die das und den dem ist nicht mit von vom im zu auf ein eine wird wurde hat dass sich zum zur
     """.split()  # noqa: SIM905
 )
-# They are words of these languages and of names that an English text holds: two count as one.
+# Words of these languages that also occur in names in English texts: two of them count as one.
 _PARTICLES = frozenset("de la le del da di du dos das do el van e o y".split())  # noqa: SIM905
-# Letters that English and German do not have: a word with one counts if it has no capital.
+# Letters that English and German lack: a word with one counts unless it is capitalized.
 _FOREIGN_LETTER = re.compile("[áàâãåæçéèêëíìîïñóòôõøœúùûýąćčďđęěğıłńňřśšťůžźż]")
 _AROUND = 300
 _LOWER_WORD = re.compile(r"(?<![\w.'’-])[^\W\d_]+(?![\w.])")
@@ -54,7 +54,7 @@ class Rule(NamedTuple):
         needs: every match contains one of these words; looking for a word is a hundred times as fast as
             trying the pattern.
         also: if given, every match contains one of these, too.
-        foreign: the rule holds only amid words of French, Dutch and the like: elsewhere, Cass and Wet are
+        foreign: the rule applies only amid words of French, Dutch and the like: elsewhere, Cass and Wet are
             surnames.
     """
 
@@ -107,7 +107,7 @@ def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
 
 
 def _is_amid_foreign_words(text: str, start: int, end: int) -> bool:
-    """Return True if the words there are of a continental language more than of English or German."""
+    """Return True if the words around a range are of a continental language rather than English or German."""
     foreign, familiar = 0.0, 0
     for word in _LOWER_WORD.findall(text, max(0, start - _AROUND), min(end + _AROUND, len(text))):
         if word in _FOREIGN or (word[0].islower() and _FOREIGN_LETTER.search(word)):

@@ -63,7 +63,7 @@ _CANDIDATES = {
     "arabic": "ar fa ur ps ku",
 }
 LANGUAGES: frozenset[str] = frozenset((*_ONLY_LANGUAGE.values(), *" ".join(_CANDIDATES.values()).split()))
-"""Languages that are told apart."""
+"""Languages that can be distinguished."""
 _SURE_LENGTH = 160
 # A larger share of Latin letters in Chinese text is more than names and units.
 _LATIN_SHARE = 0.2

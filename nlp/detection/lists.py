@@ -61,7 +61,7 @@ class StringLists:
         return [span for span in spans if span not in free], [span for span in spans if span in free]
 
     def settle(self, text: str, spans: Sequence[Span]) -> list[Span]:
-        """Return all spans, sorted: those to keep marked as such, and those of strings always masked added.
+        """Return all spans, sorted: spans to keep are marked, and spans of always-masked strings are added.
 
         Args:
             text: normalized text.
@@ -91,7 +91,7 @@ def _compile(kind: str, string: str) -> _Listed:
 
 
 def _fold(word: str) -> str:
-    """Fold a word so that any two that a pattern without case takes for the same are equal."""
+    """Fold a word such that words that match without regard to case become equal."""
     return word.casefold().replace("\u0307", "").replace("\u0131", "i")  # Turkish I
 
 

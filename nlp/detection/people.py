@@ -1,7 +1,7 @@
-"""People that a learned detector takes for something else, and words that it takes for numbers.
+"""People that a learned detector mistakes for something else, and words that it mistakes for numbers.
 
-It finds that a word must be masked far more surely than it tells which type the word has: a surname becomes a
-company, a nickname a people. The document itself often says better.
+It decides that a word must be masked far more reliably than which type the word has: a surname becomes a
+company, a nickname a people. The document itself often shows the type.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _NAME_WORDS = 5
 _TITLED = re.compile(rf"(?i:\b(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.? )\Z")
 _LONGEST_TITLE = 24
-# A title that the detector took for a part of the name.
+# A title that the detector mistook for part of the name.
 _LEADING = re.compile(r"(?:(?:Herrn?|Frau|Fräulein|Eheleute) )+(?=[^\W\d_])")
 # The rest of a double name: "Tahir-wala", not "Tahir-led".
 _REST = re.compile(

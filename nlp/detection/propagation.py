@@ -37,7 +37,7 @@ _TYPES = frozenset(
     }
 )
 _SCORE = 0.7
-# A finding that the model itself holds for unlikely is masked where it is, but not searched for elsewhere.
+# A finding that the model itself considers unlikely is masked where it is, but not searched for elsewhere.
 _LIKELY = 0.5
 # The tokens of one stretch are in memory at once; no name is longer than the look-ahead.
 _STRETCH, _AHEAD = 1 << 18, 1 << 10

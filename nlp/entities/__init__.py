@@ -1,1 +1,1 @@
-"""Entities: which mentions name the same one, and the role of each person in a case."""
+"""Entities: which mentions refer to the same one, and the role of each person in a case."""

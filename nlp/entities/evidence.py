@@ -1,4 +1,4 @@
-"""Does anything besides a model's guess say that a span is what its type claims?
+"""Evidence besides a model's guess that a span is what its type claims.
 
 A learned detector takes a surname for a company, a nickname for a people and a first name for a place. So the
 span itself, or the words right before it, must show the type: a legal form, the word for an institution, a
@@ -54,7 +54,7 @@ def shows_type(text: str, span: Span) -> bool:
         return True
     words = fold_letters(surface)
     before = text[max(0, span.start - _BEFORE) : span.start]
-    # "the Quill" may be a company; of "the shop of Quill", the article shows nothing about the name.
+    # "the Quill" may be a company; in "the shop of Quill", the article says nothing about the name.
     introduced = surface[:1].isupper() or surface.islower() or surface[:1].isdigit()
     if introduced and span.type in _CONTEXT and _CONTEXT[span.type].search(before):
         return True

@@ -1,5 +1,5 @@
 # ruff: noqa: E501, SIM905  -- lists of words read best on one line
-"""First names of public lists: those of Faker for the languages that are written with Latin letters."""
+"""First names from public lists: Faker's for the languages that are written with Latin letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COUNTRIES = (
     "cs_CZ da_DK de_AT de_CH de_DE en_GB en_IE en_IN en_NG en_PK en_US es_ES es_MX et_EE fi_FI fr_FR hr_HR hu_HU "
     "it_IT lt_LT lv_LV nl_BE nl_NL no_NO pl_PL pt_BR pt_PT ro_RO sk_SK sl_SI sv_SE tr_TR"
 ).split()
-# First names that are words of English or German rather than names where they have a capital.
+# First names that are ordinary words of English or German even with a capital.
 _WORDS = frozenset(
     """
     adel allen april art august bill bund chance chase charity christian constant dean destiny earl ehre ernst faith falk

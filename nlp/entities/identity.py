@@ -1,4 +1,4 @@
-"""Coreference of names: which mentions name the same entity, in one document or in all documents of a matter.
+"""Coreference of names: which mentions refer to the same entity, in a document or all documents of a matter.
 
 A `Mention` is the information in a span about its entity, without the position; `Identities` are the clusters
 of any set of mentions. The result depends on the set only, not on the order of the mentions.
@@ -35,7 +35,7 @@ _HAN = re.compile(f"[{HAN}]+")
 _SEX_ZH = re.compile(r"[^,，。；;、]{0,4}[,，]\s*([男女])")
 # 张某, 张某某, 张某甲: how Chinese courts anonymize a name.
 _ANONYMOUS_ZH = re.compile(rf"[{HAN}]{{1,2}}?某{{1,2}}")
-# Opponents in a case, or neighbors in a Chinese list, are two different people.
+# Opponents in a case, and neighbors in a Chinese list, are two different people.
 _BETWEEN_DISTINCT = re.compile(
     r"(?i)诉|与|和|、|及|以及|,? (?:v\.?|vs\.?|versus|gegen|against) (?:(?:mrs?|ms|dr|herrn?|frau)\.? )?"
 )
@@ -92,7 +92,7 @@ def read_mention(text: str, span: Span) -> Mention:
 def find_distinct_pairs(
     text: str, spans: Sequence[Span], mentions: Sequence[Mention]
 ) -> set[tuple[Mention, Mention]]:
-    """Return pairs of differently named people who must be two, because the text opposes or lists them.
+    """Return pairs of names that must be two people, because the text opposes or lists them.
 
     Args:
         text: the document.
@@ -127,7 +127,7 @@ class Identities:
 
         Args:
             mentions: the mentions, in any order.
-            apart: pairs of mentions of different entities.
+            apart: pairs of mentions that refer to different entities.
             language: ISO 639-1 code of the documents: in German ones, "Quellners" may be Quellner's.
         """
         self._entity: dict[Mention, int] = {}
@@ -197,9 +197,9 @@ class Identities:
 
 
 def _match_genitives(people: Sequence[Mention]) -> dict[Mention, Mention]:
-    """Map names with a final s to the same without it, where the set has such a surname.
+    """Map names with a final s to the same name without it, if the set has such a surname.
 
-    A lone name after a title ("Herr Adams") is left: there, German would rather write "von Herrn Adam".
+    A lone name after a title ("Herr Adams") is not mapped: there, German would rather write "von Herrn Adam".
     """
     surnames = {person.words[-1] for person in people}
     matched: dict[Mention, Mention] = {}
@@ -209,7 +209,7 @@ def _match_genitives(people: Sequence[Mention]) -> dict[Mention, Mention]:
         if genitive and (first or not person.gender):
             matched[person] = replace(person, words=(*first, last[:-1]))
         elif len(first) == 1 and first[0].endswith("s") and first[0][:-1] in surnames:
-            # "Quellners Fahrrad": the noun was taken for a surname.
+            # "Quellners Fahrrad": the noun was mistaken for a surname.
             matched[person] = replace(person, words=(first[0][:-1],))
     return matched
 
@@ -255,7 +255,7 @@ def _fold(surface: str) -> str:
 
 
 def _match_stems(forms: Sequence[str]) -> dict[str, str]:
-    """Map company names without a legal form to the only name in the set that has one in addition."""
+    """Map company names without a legal form to the only name in the set that adds one."""
     full_names: dict[str, list[str]] = {}
     for form in forms:
         for ending in LEGAL_FORMS:
@@ -317,7 +317,7 @@ def _index_keys(mention: Mention) -> set[tuple[str, ...]]:
 
 
 def _lookup_keys(mention: Mention) -> set[tuple[str, ...]]:
-    """Return the keys under which the people are indexed whom a mention could mean."""
+    """Return the keys under which the people that a mention could mean are indexed."""
     words = mention.words
     if mention.is_chinese and _ANONYMOUS_ZH.fullmatch(words[0]):
         return {("surname", words[0].rstrip("某")), ("word", words[0])}

@@ -3,8 +3,8 @@
 
 The cues are English, German, Chinese, and those of the Romance and Slavic languages and Dutch.
 
-The functions are pure: text and spans in, roles out. A name without a cue has the role `other`. The role of
-an entity is the most protected one among its mentions, because a wrong "judge" would expose a victim.
+The functions are pure: text and spans in, roles out. A name without a cue has the role `other`. An entity has
+the most protected role among its mentions, because a wrong "judge" would expose a victim.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def find_roles(text: str, spans: Sequence[Span]) -> list[str]:
     """
     benches = _find_benches(text)
     found: list[str] = []
-    last_end, shared = -1, ""  # end of the last person, and the role that the next one in a list shares
+    last_end, shared = -1, ""  # end of the last person, and the role that the next person in a list shares
     for span in spans:
         if span.type == "ORGANIZATION":
             found.append("company")

@@ -30,7 +30,7 @@ MAX_REPAIRS = 4
 
 _CONTEXT = 1000
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
-# Rules that find a leftover with certainty, and generalizations: a citation around them is no excuse.
+# Rules that find a leftover with certainty, and generalizations: these are leftovers even within a citation.
 _NOT_LAW = frozenset({"rule", "revealed"})
 
 _FindLaw = Callable[[str], Iterable[Range]]
@@ -231,7 +231,8 @@ class _PieceMasking:
 
         Args:
             rounds: see above.
-            language: of the document; None: it needs review anyway, and is not searched for unseen names.
+            language: language of the document; None: it needs review anyway, and is not searched for unseen
+                names.
 
         Returns:
             The number of occurrences of each reason for review or failure, and where the leftovers are.
@@ -252,10 +253,10 @@ class _PieceMasking:
         return reasons, left
 
     def _find_doubts(self, known: Set[int], language: str | None) -> Iterator[Leftover]:
-        """Yield what may be a name where nothing known begins.
+        """Yield words that may be names and that no known range covers.
 
-        Citations are no names. But a rule may take other words for law, so what has a cue is doubted, unless
-        it is in the name of a cited case: that may have titles.
+        Citations are not names. But a rule may mistake other words for law, so a word with a cue is doubtful
+        even there, unless it is in the name of a cited case, which may contain titles.
         """
         doubts = self._check.find_near_spellings(self.masked)
         cued: list[Leftover] = []
@@ -296,7 +297,7 @@ class _PieceMasking:
         return [one for one in left if one.reason in _NOT_LAW or not touches(one)]
 
     def _add(self, fatal: Sequence[Leftover]) -> None:
-        """Mask leftovers. A span that the policy keeps gives way where a leftover lies within it."""
+        """Mask leftovers. A kept span that contains a leftover is cut around it."""
         added: list[Span] = []
         for leftover in fatal:
             position = leftover.start, leftover.end

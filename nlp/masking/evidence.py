@@ -1,7 +1,7 @@
 """Spans whose type rests on a model alone.
 
-Where a policy keeps companies and places, a surname that a model takes for a company would stay readable. So
-a type that a model alone assigned frees no span.
+If a policy keeps companies and places, a surname that a model mistakes for a company would stay readable. So
+a type that only a model has assigned keeps no span readable.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fold words, so that a name is recognized whatever its case, accents, apostrophes or look-alike letters."""
+"""Fold words, to recognize a name in any case, with any accents, apostrophes or look-alike letters."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ SHORTEST_NEAR = 5
 
 _TWO_EDITS = 8
 
-# A longer word is no name, and its remainders would take cubic time.
+# A longer word is not a name, and its remainders would take cubic time.
 _LONGEST_NEAR = 64
 
 MOST_NEAR_NAMES = 20_000

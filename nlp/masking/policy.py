@@ -124,15 +124,15 @@ def build_policy(
 def decide_action(policy: Policy, span: Span, role: str = "", supported: bool = True) -> Action:
     """Return the action for one span. Pure: equal arguments always give the same action.
 
-    A span that a reviewer added or the office always wants masked is never kept, whatever the policy says
-    about its type or role, and neither is one of a type other than PERSON that nothing but a model's guess
-    supports: it may be a person. A span of a string that the office never wants masked is always kept.
+    A span that a reviewer added, or that the office always wants masked, is never kept, whatever the policy
+    says about its type or role. Neither is a span of a type other than PERSON that only a model's guess
+    supports: it may be a person. A string that the office never wants masked is always kept.
 
     Args:
         policy: the policy.
         span: the span.
         role: role of its entity, or "".
-        supported: something besides a model shows the span's type (`evidence.find_unsupported`).
+        supported: there is evidence of the span's type besides a model's guess (`evidence.find_unsupported`).
     """
     action = _find_role_action(policy, span, role) or _find_type_action(policy, span.type)
     if span.recognizer == ALLOWED:

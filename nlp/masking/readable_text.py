@@ -79,8 +79,8 @@ class ReadableText:
     def is_kept(self, start: int, end: int, kind: str) -> bool:
         """Return True if a range of the original is within a span that the policy keeps.
 
-        A string of a masked person counts as kept in names of people only: it frees nobody that a company or
-        a place is called like them.
+        A string of a masked person counts as kept in names of people only: that a company or a place has the
+        same name does not make the person's name readable.
 
         Args:
             start: start of the range.

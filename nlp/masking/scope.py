@@ -17,7 +17,7 @@ from lexveil.nlp.vocabulary import COMPOUND_SURNAMES_ZH
 _TOKEN = re.compile(rf"\[({'|'.join(ENTITY_TYPES)})_([0-9]{{1,9}})\]")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _STEMS = "甲乙丙丁戊己庚辛壬癸"
-# Numbers of entities that a matter's other documents do not know begin here.
+# First number of entities that are not in the other documents of a matter.
 _LATE_NUMBERS = 1_000_000
 
 

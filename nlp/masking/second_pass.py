@@ -1,8 +1,8 @@
 """Check masked text independently: does any masked string remain?
 
 The second pass reads the output only, without the replacements. It searches for the masked strings in any
-form (`lexveil.nlp.masking.targets`), runs those rules again that find with certainty, and looks for nearly
-equal spellings of names and for words that look like names (`lexveil.nlp.masking.unseen`).
+form (`lexveil.nlp.masking.targets`), runs the rules again that find with certainty, and looks for similar
+spellings of names and for words that look like names (`lexveil.nlp.masking.unseen`).
 
 Text that is readable on purpose is not a leak: citations, spans that the policy or a reviewer keeps, words
 that the document writes in lower case elsewhere, and words of legal drafting.
@@ -113,7 +113,7 @@ class SecondPass:
         return found
 
     def find_unseen(self, masked: MaskedText, language: str = "") -> tuple[list[Leftover], list[Leftover]]:
-        """Return words that look like names which the first pass missed: those with a cue, and the others.
+        """Return words that look like names missed by the first pass: those with a cue, and the others.
 
         Args:
             masked: a piece.

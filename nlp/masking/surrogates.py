@@ -1,8 +1,8 @@
 """Surrogates: realistic replacements for names, companies and contacts, always the same one for an entity.
 
-The choice depends on a keyed number that the caller provides for (entity, attempt): without the key nobody
-can find out who is behind a surrogate, or repeat the draw. Names come from Faker's lists, in the script of
-the original name and of the same gender if it is known.
+The choice depends on a keyed number that the caller provides for (entity, attempt): without the key, nobody
+can identify the person behind a surrogate, or repeat the draw. Names come from Faker's lists, in the script
+of the original name and of the same gender if it is known.
 """
 
 from __future__ import annotations

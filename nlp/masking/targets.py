@@ -21,11 +21,11 @@ from lexveil.nlp.vocabulary import FOLDED_TITLES, JURISDICTIONS, LEGAL_WORDS
 FormReason = Literal["string", "surname"]
 """The form of a masked string: the whole of it, or a person's surname alone."""
 
-# A court or an authority is named after its place, which is not personal.
+# A court or an authority is named after its location, which is not personal.
 _INSTITUTION = re.compile(rf"[{HAN}]{{0,12}}?(?:法院|检察院|公安|政府|看守所|司法局|监狱|委员会)")
 # Text without spaces, with the punctuation that a Chinese name may contain: "(2019)京0108刑初76号".
 _STRETCH = re.compile(r"(?:[^\W_]|[○()\[\]〔〕·./&-])+")
-# Between the words of one name; the columns of a table may be far apart.
+# Text between the words of one name; the columns of a table may be far apart.
 _GAP = re.compile(r"[ .,'/&:;()\[\]\n\t-]{0,4}|\s{0,40}")
 _FUNCTION_WORDS = frozenset(
     "a an and at by de del der des di du for in la le of on the to und van von zu".split()  # noqa: SIM905

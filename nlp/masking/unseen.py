@@ -1,10 +1,10 @@
 # ruff: noqa: E501  -- patterns and lists of words read best on one line
-"""Words left readable that are probably somebody's name, by signs that no detector of the first pass uses.
+"""Readable words that are probably names, by signs that no detector of the first pass uses.
 
-A second pass that looked for names like the first would miss the same ones. The signs here are cheap and
-independent of it: a word beside a masked name, a word after a title, a role or a greeting, a first name of a
-public list, and the surname of a masked person where the document uses that word also as an ordinary one.
-A sign makes a document REVIEW. It never masks: it is right too seldom for that.
+A second pass that looked for names as the first does would miss the same ones. The signs here are cheap and
+independent of it: a word beside a masked name, a word after a title, a role or a greeting, a first name from
+a public list, and the surname of a masked person if the document also uses it as an ordinary word. A sign
+makes the verdict REVIEW. It never masks: it is not reliable enough for that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lexveil.nlp.vocabulary import (
 _WORD = re.compile(
     rf"(?<![\w.@/'’-])[{UPPER}][{LOWER}]{{2,}}(?:[-'’][{UPPER}]?[{LOWER}]+)*(?![\w@]|\.\w|-\w)"
 )
-# Further words that stand with a capital beside a name, and name nobody.
+# Further capitalized words next to names that are not names.
 _BESIDE_NAMES = frozenset(
     """
     agent ambassador attorney-general banker brother captain cardinal chancellor cheers chief coach comrade constable
@@ -55,7 +55,7 @@ _KNOWN = frozenset(
     for phrase in phrases
     for word in phrase.split()
 )  # fmt: skip
-# Words before which a name stands, at the end of the text before it.
+# Words that precede a name, at the end of the text before it.
 _CUE = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Miss|Smt|Shri|Sri|Kumari|Kum|Dr|Herrn?|Frau|Mme|Monsieur|Señora?|named|née|alias|"
     r"[Tt]he (?:deceased|accused|complainant|witness|minor|child)|[DWS]/[Oo]|[dws]/o|"
@@ -67,18 +67,18 @@ _CUE = re.compile(
 )
 _BEFORE = 40
 _WITHIN_SENTENCE = re.compile(rf"[\w,;:)\"'{CUT}] \Z")
-# What separates the two halves of a name of which one is masked: a space; a comma, if a line or the name ends.
+# Text between the two halves of a name of which one is masked: a space; a comma, if a line or the name ends.
 _HALF_BEFORE = re.compile(rf"{CUT},? \Z")
 _HALF_AFTER = re.compile(rf" {CUT}|, {CUT}(?=\s*(?:\n|\Z))")
 _NO_HALF = re.compile(r"(?:ing|tion|ment|[ai]t(?:y|ie)|ed|ly|[ae]nce|[ai]ble|ness|ct|by)s?\Z")
 _NUMBERED = re.compile(r"\d[ .:)]{0,2}\Z")  # a row of a table, an item of a list
 _END_OF_LINE = re.compile(r"[ \t]*(?:\n|\Z)")
-# Names take no article or pronoun: after one of these, in any place of a document, stands a term of it.
+# Names take no article or pronoun: a word that follows one of these anywhere in a document is a term.
 _TERM = re.compile(
     r"\b(?:[Tt]he|[Aa]n?|[Ss]uch|[Ee]ach|[Aa]ny|[Nn]o|[Aa]ll|[Ee]very|[Oo]ther|[Ii]ts|[Tt]heir|[Oo]ur|[Yy]our|[Tt]h(?:is|at|ese|ose)|"
     rf"[Dd](?:er|ie|as|en|em|es)|[Ee]ine?[rnms]?|[Kk]eine?[rnms]?) ([{UPPER}][{LOWER}]+)"
 )
-# A language that writes all nouns with a capital: one beside a name is no part of it.
+# Languages that capitalize all nouns: one next to a name is not part of it.
 _NOUNS = frozenset({"de", "lb"})
 
 
@@ -89,7 +89,8 @@ class Unseen(NamedTuple):
         start: its start in the original.
         end: its end.
         ambiguous: it is a masked person's surname and an ordinary word of the document.
-        cued: what stands beside it says so: a title, a role, a greeting, the other half of a masked name.
+        cued: a neighbor shows that it is a name: a title, a role, a greeting, the other half of a masked
+            name.
     """
 
     start: int
@@ -157,7 +158,7 @@ def _is_known(word: str) -> bool:
 
 
 def _is_half(text: str, match: re.Match[str], before: str, cuts: Sequence[int], masked: MaskedText) -> bool:
-    """Return True if a word stands beside a masked person as the other half of a name would."""
+    """Return True if a word is next to a masked person, where the other half of the name would be."""
     half = _HALF_BEFORE.search(before)
     whole = half and ("," not in half.group() or _END_OF_LINE.match(text, match.end()))
     if half and whole and _is_person(match.start() - len(half.group()), cuts, masked):
@@ -171,5 +172,5 @@ def _is_person(position: int, cuts: Sequence[int], masked: MaskedText) -> bool:
 
 
 def _is_followed(text: str, end: int) -> bool:
-    """Return True if a further word with a capital, or a masked one, follows: a first name and a surname."""
+    """Return True if another capitalized or masked word follows: a first name and a surname."""
     return re.match(rf" (?:[{UPPER}][{LOWER}]|[{UPPER}]\.|{CUT})", text[end : end + 3]) is not None

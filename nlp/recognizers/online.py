@@ -101,7 +101,7 @@ def _find_domain(text: str, hint: int) -> Iterator[Finding]:
 
 def _is_v6(candidate: str) -> bool:
     address = candidate.partition("%")[0].partition("/")[0]
-    # "::" alone and the time "10:20:30" are no addresses.
+    # "::" alone and the time "10:20:30" are not addresses.
     if sum(map(str.isalnum, address)) < 3 or ("::" not in address and address.count(":") != 7):
         return False
     try:

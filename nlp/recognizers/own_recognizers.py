@@ -25,10 +25,10 @@ from lexveil.nlp.vocabulary import CONTINENTAL
 
 _OWN = frozenset({"en", "de", "zh"})  # the other languages share the rules of CONTINENTAL
 _ANY_LANGUAGE = (*sorted(_OWN), CONTINENTAL)
-_DEFAULT_LANGUAGE = "en"  # what Presidio takes for a class that names none
-# Presidio's adapters of models: the learned detector stands in their place.
+_DEFAULT_LANGUAGE = "en"  # Presidio's default for a class that names no language
+# Presidio's adapters of models, which the learned detector replaces.
 _ADAPTERS = frozenset({"SpacyRecognizer", "StanzaRecognizer", "TransformersRecognizer"})
-# Where a recognizer has words of context, a lower score asks for one of them nearby, which adds to it.
+# If a recognizer has words of context, a lower score counts only near one of them, which raises it.
 _LEAST_SCORE, _CONTEXT_SCORE = 0.4, 0.35
 _CONTEXT_WORDS, _CONTEXT_LENGTH = 5, 100
 _RUN = re.compile(r"\w+")
@@ -57,7 +57,7 @@ class AdaptedRecognizer(EntityRecognizer):
         """Do nothing: the inner recognizer is loaded already."""
 
     def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
-        """Ask for the findings whose types are in `entities`, and return all that the recognizer gives.
+        """Request the findings whose types are in `entities`, and return all that the recognizer finds.
 
         Raises:
             OwnRulesError: a finding is outside of the text, or of a type that is not known.
@@ -117,7 +117,7 @@ def load_recognizers(rules: OwnRules) -> list[EntityRecognizer]:
 
 
 def _keep_offline() -> None:
-    # Presidio's rules for addresses ask this library, which would fetch its list anew; it brings one along.
+    # Presidio's rules for addresses use this library, which would download its list; a copy ships with it.
     import tldextract.tldextract
 
     tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())
@@ -171,7 +171,7 @@ def _read_yaml(where: str, name: str) -> Iterator[tuple[EntityRecognizer, str]]:
     except OwnRulesError:
         raise
     except Exception as error:  # pydantic's, yaml's, Presidio's own
-        reason = f"it is no file of recognizers that Presidio can read ({type(error).__name__})"
+        reason = f"Presidio cannot read it as a file of recognizers ({type(error).__name__})"
         raise OwnRulesError(f"{where}: {reason}") from None
     for recognizer in recognizers:
         if isinstance(recognizer, RemoteRecognizer):
@@ -206,7 +206,7 @@ def _adapt(where: str, inner: EntityRecognizer, language: str, types: Mapping[st
     """Return the recognizer with types of Lexveil, for one language."""
     unknown = [kind for kind in inner.supported_entities if kind not in types]
     if unknown:
-        reason = f"{unknown[0]} is no type of Lexveil; [mask.foreign_types] says which one it counts as"
+        reason = f"{unknown[0]} is not a type of Lexveil; map it to one in [mask.foreign_types]"
         raise OwnRulesError(f"{where}: {reason}")
     if inner.name in RESERVED:
         raise OwnRulesError(f"{where}: Lexveil itself uses the name {inner.name}; give it another")

@@ -81,7 +81,7 @@ _OTHERS = re.compile(r"(?i),? (?:and|&) (?:others?|another)|,? et al\.?|\([^)]*\
 _NOT_A_PARTY = re.compile(
     rf"\b{SUFFIX}\b|\d|(?i:\b(?:state|states|people|united|commonwealth|republic|kingdom|crown|regina|county|city|department|inc|university|bank|council)\b)"
 )
-# Words before a name that are no part of it.
+# Words before a name that are not part of it.
 _LEADING = FOLDED_TITLES | {"messrs", "hon", "the", "by"}
 
 

@@ -33,7 +33,7 @@ _PARTICLE = r"(?:van(?: de[rn]?| 't)?|von|de(?: la| las| los|l)?|del|della|degli
 _RUN = re.compile(rf"(?<![\w.@-])(?:{_WORD})(?: (?:{_PARTICLE} ){{0,2}}{_WORD}){{0,5}}(?![\w@]|\.\w)")
 _FIRST_NAME_OF = re.compile(rf" (?:{_PARTICLE} ){{0,2}}({_WORD})")
 _PIECE = re.compile(rf"{_WORD}")
-# What stands right before a name, titles and roles.
+# Titles and roles right before a name.
 _CUE = re.compile(
     r"(?:\b(?:M|MM|Mmes?|Mlles?|Me|Mes|Dr|Drs|Pr|Sr|Sra|Sres|Srta|D|Dña|Dª|Dott|Dott\.ssa|Avv|Sig|Sig\.ra|Sig\.na|Ing|Lic|Mr|mr|dhr|mevr|mw|p|ob|adw|inż|mgr|prof|g|gđa|gđica|gosp)\.|"
     r"\b(?:Monsieur|Madame|Mademoiselle|Maître|Messieurs|Mesdames|Señora?|Señores|Don|Doña|Signora?|Signorina|Senhora?|Dona|Pani|Pan|Pana|Panu|Panią|Panem|Państwo|Państwa|Meneer|Mevrouw|Gospodin|Gospođa|heer|mevrouw|meneer|monsieur|madame|señora?|signora?|senhora?|"
@@ -80,7 +80,7 @@ _NEVER = frozenset(
     euro euros eur pln zł usd sa sarl sas srl spa bv nv sp z.o.o nif nie dni cif cpf cnpj rg oab pesel nip krs bsn siret rcs iban
     """.split()
 )
-# Of these, what is a surname after a first name.
+# Those that are surnames after a first name.
 _ALSO_NAMES = frozenset("appel art corte cours general hof junta lei ley real sala sud".split())
 _NO_VOWEL = re.compile(r"[^aeiouyáàâãäéèêëíìîïóòôõöúùûüąęęóæøå\W\d_]+")
 _ROMAN = re.compile(r"(?=[IVXLC]{2})C{0,3}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})")
@@ -155,7 +155,7 @@ class ContinentalPersonRecognizer(RuleRecognizer):
 
 
 def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
-    """Yield the names in a run of capitalized words: it ends where a law begins, a title begins it anew."""
+    """Yield the names in a run of capitalized words: a law ends the run, and a title restarts it."""
     begin: int | None = None
     last, after_never = start, False
     opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
@@ -206,7 +206,7 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
 
 
 def _is_cued(text: str, start: int) -> bool:
-    """Return True if a title or a role stands right before."""
+    """Return True if a title or a role comes right before."""
     return _CUE.search(text, max(0, start - 32), start) is not None
 
 

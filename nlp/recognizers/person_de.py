@@ -130,7 +130,7 @@ def _find_signatures(text: str) -> Iterator[Finding]:
 
 
 def _find_list(text: str, start: int, end: int) -> Iterator[Finding]:
-    """Yield the name at [start, end), as far as it is one, and the further names of a list."""
+    """Yield the part of [start, end) that is a name, and the further names of a list."""
     while True:
         kept = _name_end(text, start, end)
         if kept is None:

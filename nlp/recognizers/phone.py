@@ -61,7 +61,7 @@ class LexveilPhoneRecognizer(RuleRecognizer):
 
 
 def _score(number: str) -> float:
-    """Return the score of a candidate without a label; 0 if it is no telephone number."""
+    """Return the score of a candidate without a label; 0 if it is not a telephone number."""
     if not _has_length_of_phone(number):
         return 0.0
     if number.startswith(("+", "00")):

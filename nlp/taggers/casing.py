@@ -1,9 +1,9 @@
 # ruff: noqa: E501  -- patterns and lists of words read best on one line
-"""Give words a capital where a text is written in lower case throughout, as in chats, mails and transcripts.
+"""Capitalize words where a text is written entirely in lower case, as in chats, mails and transcripts.
 
-Learned detectors know names by their capitals. In "i told ann roe that the money is gone" none has one, so
-there every word gets one before it is read: what a detector then still takes for a name is known by its
-context.
+Learned detectors recognize names by their capitals. In "i told ann roe that the money is gone" no name has
+one, so there every word gets one before it is read: what a detector then still considers a name, it knows by
+the context.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _FEWEST_WORDS = 4
 _LETTERS_A_WORD = 5
 _LONGEST_WORD = 15  # on average; text with fewer words is in a script without capitals
 _MOST_CAPITALS = 0.02
-# "i" for "I", not the first item of a list: nobody who writes so gives names a capital.
+# "i" for "I", not the first item of a list: whoever writes like this capitalizes no names.
 _PRONOUN = re.compile(
     r"(?<![\w(.'&-])i(?:'(?:m|ve|ll|d))?(?= (?!(?:of|in|to|and|or|is|on|at|for|the|above|below)\b)[a-z])"
 )
-# A title leaves these in lower case; a greeting is no part of the name after it.
+# Words that stay in lower case in titles; a greeting is not part of the name after it.
 _SMALL_WORDS = frozenset(
     """
     a about after all also am an and any are as asked at be because been before but by called can come could dear did do
@@ -52,7 +52,7 @@ def capitalize_lower_passages(text: str, language: str = "") -> str:
     """
     passages = find_lower_passages(text, language)
     if passages != [(0, len(text))]:
-        # A single line may go on from the one before it, so it is no sign of how a text is written.
+        # A single line may continue the one before it, so it does not show how a text is written.
         passages += [m.span() for m in _LINE.finditer(text) if _count_words(m.group()) >= _FEWEST_WORDS]
     pieces: list[str] = []
     done = 0
@@ -127,5 +127,5 @@ def _capitalize_word(word: re.Match[str]) -> str:
     if word.group().lower() in _SMALL_WORDS:
         return word.group()
     first = word.group()[0].upper()
-    # The capital of some letters is two.
+    # The capital form of some letters has two characters.
     return first + word.group()[1:] if len(first) == 1 else word.group()

@@ -1,4 +1,4 @@
-"""Masked documents with what stands for whom marked: spaCy's DocBin, and tasks of Label Studio."""
+"""Masked documents with their replacements annotated: spaCy's DocBin, and tasks for Label Studio."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_docbin(documents: Iterable[MaskedDocument], target: Path) -> None:
 def write_label_studio(documents: Iterable[MaskedDocument], target: Path) -> None:
     """Write tasks of Label Studio: the masked spans are predictions, to be corrected or completed.
 
-    Places count units of UTF-16, as Label Studio's editor does.
+    Offsets count UTF-16 code units, as in Label Studio's editor.
     """
     with target.open("w", encoding="utf-8") as out:
         out.write("[")

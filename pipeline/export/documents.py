@@ -1,4 +1,4 @@
-"""The masked documents of a workspace, each with what an export may say about it."""
+"""The masked documents of a workspace, each with what an export may contain about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 COLUMNS = ("doc_id", "text", "label", "split", "owner", "name", "verdict", "n_spans", "spans")
 """Columns that a table may have."""
 USUAL_COLUMNS = ("doc_id", "text", "label", "split")
-_LEAST = 3  # characters of an original that is looked for in a name
+_LEAST = 3  # fewest characters of an original that is searched for in a name
 _MASK = "masked"
 _UNSAFE = re.compile(r"[^\w.()+,' -]+")
 _LONGEST_NAME = 200  # bytes: file systems take 255
@@ -76,7 +76,7 @@ def iter_masked(workspace: Workspace) -> Iterator[MaskedDocument]:
                 continue
             replacements = vault[doc_id].replacements if doc_id in vault else ()
             source_id = origins[doc_id].source_id
-            # Without the originals, what to take out of its name is not known.
+            # Without the originals, the words to remove from its name are unknown.
             is_known = bool(replacements) or not row["n_spans"]
             name = mask_name(source_id, replacements) if is_known else doc_id
             yield MaskedDocument(doc_id, name, row.pop("text"), replacements, row, source_id, shard)
@@ -110,7 +110,7 @@ class FileNames:
         self._taken: set[str] = set()
 
     def give(self, name: str, suffix: str) -> str:
-        """Return the name of the file of a document: its own, with another suffix if it has not that one."""
+        """Return the name of the file of a document: its own, with this suffix."""
         clean = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(" .") or "document"
         stem = clean[: -len(suffix)] if clean.lower().endswith(suffix) else clean
         stem = stem.encode()[:_LONGEST_NAME].decode(errors="ignore").strip(" .") or "document"

@@ -1,9 +1,9 @@
 """DOCX with what was masked replaced in place: the formatting stays, and nothing else that may be personal.
 
-The file is made anew of what is listed here: the elements and attributes of text, tables and formatting,
-whose values are numbers or known words. All else stays behind: pictures, drawings with their text boxes,
-fields, links, bookmarks, controls, deleted and hidden text, comments, properties and embedded documents.
-Styles and parts get new names. What is left is checked before it is written.
+The file is rebuilt from what is listed here: the elements and attributes of text, tables and formatting,
+whose values are numbers or known words. Everything else is left out: pictures, drawings with their text
+boxes, fields, links, bookmarks, controls, deleted and hidden text, comments, properties and embedded
+documents. Styles and parts get new names. What is left is checked before it is written.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def redact_docx(data: bytes, redaction: Redaction) -> bytes | None:
         redaction: what was masked in it.
 
     Raises:
-        UnreadableError: it is none, or inflates to more than a reader accepts.
+        UnreadableError: it is not a DOCX file, or inflates to more than a reader accepts.
     """
     with open_package(data, _LIMITS) as package:
         roots = _read_parts(package)
@@ -223,7 +223,7 @@ def _is_removed(element: Any, name: str) -> bool:
 
 
 def _copy_attributes(old: Any, new: Any, name: str, names: _Names) -> bool:
-    """Copy the attributes of an element; return False if it means nothing without one that is not."""
+    """Copy the attributes of an element; return False if it is useless without one that is left out."""
     for key, value in old.attrib.items():
         namespace, _, local = key.rpartition("}")
         if namespace[1:] not in (_WORD, _STRICT):
@@ -241,7 +241,7 @@ def _copy_attributes(old: Any, new: Any, name: str, names: _Names) -> bool:
 
 
 def _keep_value(element: Any, local: str, value: str, names: _Names) -> str | None:
-    """Return what an attribute says in the copy; None if nothing."""
+    """Return the value of an attribute in the copy; None to leave it out."""
     name = _local(element)
     if local.startswith("rsid"):
         return None
@@ -296,7 +296,7 @@ def _replace(places: list[tuple[Any, int] | None], text: str) -> None:
 
 
 def _is_clean(root: Any, redaction: Redaction) -> bool:
-    """Return True if a part has no word that the masked text has not, and nothing that was masked."""
+    """Return True if every word of a part is in the masked text, and none was masked."""
     lines = [
         "".join(_BREAKS.get(_local(one), one.text or "") for one in _iter_texts(paragraph))
         for paragraph in root.iter("{*}p")

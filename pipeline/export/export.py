@@ -90,15 +90,15 @@ def export_documents(
 
 def _check(kind: str, columns: Sequence[str], originals: Path | None) -> None:
     if kind not in KINDS:
-        raise SourceError(f"there is no export of this kind; there are {', '.join(KINDS)}")
+        raise SourceError(f"unknown kind of export; the kinds are {', '.join(KINDS)}")
     if unknown := [column for column in columns if column not in COLUMNS]:
-        raise SourceError(f"there is no column {unknown[0]!r}; there are {', '.join(COLUMNS)}")
+        raise SourceError(f"unknown column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}")
     if kind in _OWN_FORMATS and (originals is None or not originals.is_dir()):
         raise SourceError(f"an export as {kind} needs the original files: name their folder with --originals")
 
 
 def _locate(workspace: Workspace, target: Path, originals: Path | None) -> Path:
-    """Return where a target is; refuse one whose replacement would delete more than an export."""
+    """Return the resolved path of a target; refuse one whose replacement would delete more than an export."""
     if is_written_through(target):
         return target
     found = target.resolve()
@@ -183,7 +183,7 @@ def _redact(
     limits = reader_limits(workspace.settings.ingest)
     try:  # the file's bytes meet parsers in the process that reads files: this one holds the keys
         redacted = isolation.run(_OWN_FORMATS[kind], content, redaction, limits=limits)
-    except UnreadableError:  # one that its reader bears and another library does not
+    except UnreadableError:  # one that its reader accepts and another library does not
         return None
     if redacted is None:
         return None

@@ -1,10 +1,10 @@
-"""PDF with what was masked removed: its text objects are deleted, not covered, and written anew.
+"""PDF with what was masked removed: its text objects are deleted, not covered, and rewritten.
 
-Nothing is copied but what is listed here: onto new pages of the same size go texts, lines and boxes. So
-outlines, properties, attachments, scripts, annotations, form fields, pictures, form objects, layers,
-thumbnails and whatever else a page or a file may carry stay behind. Text that the reader does not see, and
-masking therefore never saw, is deleted; so is what curves draw, which may be a signature. Fonts lose their
-names (`pdf_fonts`). What is left is checked before it is written. A page that is a picture is not supported.
+Only texts, lines and boxes are copied, to new pages of the same size. So outlines, properties, attachments,
+scripts, annotations, form fields, pictures, form objects, layers, thumbnails and whatever else a page or a
+file may carry are left out. Text that the reader ignores, and that masking therefore never saw, is deleted;
+so are curves, which may draw a signature. Fonts lose their names (`pdf_fonts`). What is left is checked
+before it is written. A page that is a picture is not supported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lexveil.pipeline.export.pdf_fonts import clean_fonts
 from lexveil.pipeline.export.redaction import Redaction
 
 _STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
-# What PDFium may write, or a font or a page bring along, that is neither text nor a line.
+# What PDFium may write, or a font or a page may contain, besides text and lines.
 _FOREIGN = re.compile(
     rb"/(?:Metadata|PieceInfo|Thumb|Annots|AcroForm|Names|Outlines|OCG|OCProperties|OCMD|XObject|Type3|Properties"
     rb"|EmbeddedFiles?|JavaScript|JS|ActualText|Alt|StructTreeRoot|Pattern|Author|Title|Subject|Keywords)\b"
@@ -100,7 +100,7 @@ def _copy_page(document: Any, page: Any, redaction: Redaction) -> bool:
         return False
     characters = _read_characters(page, set(shown))
     masks = _find_masks(characters, redaction) + [(place, place + 1, "") for place in sorted(hidden)]
-    # What is in a form is written anew, on the page.
+    # The content of a form is rewritten on the page.
     split = {characters[place].owner for start, end, _ in masks for place in range(start, end)} - {0}
     new = document.new_page(*page.get_size())
     new.set_mediabox(*page.get_mediabox())
@@ -175,7 +175,7 @@ def _list_objects(page: Any) -> list[Any]:
 
 
 def _list_form_texts(form: Any, depth: int = 0) -> list[Any]:
-    """Return the texts in a form object, and in those inside of it."""
+    """Return the texts in a form object, and in the forms nested in it."""
     import pypdfium2.raw as raw
 
     found: list[Any] = []
@@ -224,7 +224,7 @@ def _read_characters(page: Any, visible: set[int]) -> list[_Character]:
 
 
 def _find_masks(characters: Sequence[_Character], redaction: Redaction) -> list[tuple[int, int, str]]:
-    """Return the places of what was masked, and what replaces it; a word may be divided at a line end."""
+    """Return the ranges that were masked, and their replacements; a word may be divided at a line end."""
     text = "".join(character.text for character in characters)
     return [(edit.start, edit.end, edit.text) for edit in redaction.search(text, divided=True)]
 
@@ -232,7 +232,7 @@ def _find_masks(characters: Sequence[_Character], redaction: Redaction) -> list[
 def _split_runs(
     characters: Sequence[_Character], masks: Sequence[tuple[int, int, str]], split: set[int]
 ) -> Iterator[tuple[list[_Character], str]]:
-    """Yield the runs of the objects that are written anew: what stays, and masks with their new text."""
+    """Yield the runs of the rewritten objects: what stays, and masks with their new text."""
     new: dict[int, str] = {}
     for start, end, text in masks:
         new.update(dict.fromkeys(range(start, end), ""))
@@ -290,7 +290,7 @@ def _fit(new: Any, stretch: float, run: Sequence[_Character]) -> float:
 
 
 def _iter_contents(data: bytes) -> Iterator[str]:
-    """Yield what a file says outside of its pages: its bytes, and its inflated streams."""
+    """Yield the content of a file besides its pages: its bytes, and its inflated streams."""
     yield data.decode("latin-1")
     for stream in _STREAM.finditer(data):
         try:

@@ -1,8 +1,8 @@
-"""Names in the fonts of a PDF file: one may be called after a person, whose handwriting it is, or a client.
+"""Names in the fonts of a PDF file: a font may be named after a person, whose handwriting it is, or a client.
 
-Of a file that PDFium has written, the names of fonts are replaced, except for those of common ones, which a
-reader needs if they are not embedded; names, notices and comments in font programs are blanked. What shows
-letters is not touched.
+In a file written by PDFium, the names of fonts are replaced, except those of common fonts, which a reader
+needs if they are not embedded; names, notices and comments in font programs are blanked. Glyphs are not
+touched.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MOST = 64 << 20
 
 
 def clean_fonts(written: bytes) -> bytes | None:
-    """Return a PDF file whose fonts are named after nobody; None if it cannot be made.
+    """Return a PDF file whose fonts are named after nobody; None if that is not possible.
 
     Args:
         written: A file that PDFium has written.
@@ -104,7 +104,7 @@ def _write_table(places: dict[int, int], start: int, trailer: bytes) -> bytes:
 
 
 def _clean_object(body: bytes, kind: bytes, names: dict[bytes, bytes]) -> bytes | None:
-    """Return an object without names; None if what it holds cannot be read.
+    """Return an object without names; None if its content cannot be read.
 
     Args:
         body: The object.
@@ -151,7 +151,7 @@ def _rename(name: bytes, names: dict[bytes, bytes]) -> bytes:
 
 
 def _unpack(dictionary: bytes, content: bytes) -> tuple[bytes | None, bool]:
-    """Return the content of a stream, None if it is not known how, and whether it was packed."""
+    """Return the content of a stream, None if its filter is unknown, and whether it was compressed."""
     if b"/Filter" not in dictionary:
         return content, False
     if not _FILTER.search(dictionary) or b"/DecodeParms" in dictionary:
@@ -181,7 +181,7 @@ def _clean_type1(program: bytes) -> bytes:
 
 
 def _clean_sfnt(program: bytes) -> bytes | None:
-    """Blank the tables of a TrueType or OpenType font that say who made it, and what it is called."""
+    """Blank the tables of a TrueType or OpenType font with its name and its makers."""
     if program[:4] not in _TRUETYPE:
         return _clean_cff(program) if program[:1] == b"\1" else None
     clean = bytearray(program)
@@ -199,7 +199,7 @@ def _clean_sfnt(program: bytes) -> bytes | None:
 
 
 def _clean_cff(program: bytes) -> bytes | None:
-    """Blank what a compact font is called, and what it says about itself."""
+    """Blank the name of a compact font, and its statements about itself."""
     clean = bytearray(program)
     spans, place = _read_index(program, program[2])
     for start, end in spans:

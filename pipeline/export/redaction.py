@@ -1,4 +1,4 @@
-"""What is written in the place of what, in files that keep their own format."""
+"""Replacement of masked strings in files that keep their own format."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _UNDIVIDED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces
 _LETTER = re.compile(rf"[^\W_{_UNDIVIDED}]")
 _DIVISION = r"(?:[-\xad\x02\ufffe]\s*)?"
 _MASK = re.compile(r"\[[A-Z_]+_\d+\]")
-_NAME = 4  # letters of what may be a name
-_LEAST = 2  # characters of an original that is looked for anywhere
+_NAME = 4  # fewest letters of a name
+_LEAST = 2  # fewest characters of an original that is searched for everywhere
 _WORD = re.compile(r"[^\W_]+")
 _LINE_DIVISION = re.compile(r"([^\W_]+)(?:[-\xad\x02\ufffe]\s*)([^\W_]+)")
 
@@ -38,8 +38,8 @@ class Redaction:
         replacements: what was replaced.
 
     Attributes:
-        is_sure: False if what was replaced is not known, or too short to be looked for: then no file in its
-            own format may be written.
+        is_sure: False if what was replaced is unknown, or too short to search for: then no file in its own
+            format may be written.
     """
 
     def __init__(self, original: str, masked: str, replacements: Sequence[Replacement]) -> None:
@@ -58,14 +58,14 @@ class Redaction:
         self.is_sure = is_known and all(len(one.original) >= _LEAST for one in replacements)
 
     def __reduce__(self) -> tuple[type[Redaction], tuple[str, str, tuple[Replacement, ...]]]:
-        """Return what another process makes an equal one of."""
+        """Pickle the arguments: another process compiles the patterns again."""
         return Redaction, self._made_of
 
     def edit(self, paragraph: str) -> list[Edit]:
         """Return the edits of a paragraph, or of a cell: in order, without overlaps.
 
-        Wherever the text has this paragraph, what is masked there is masked here. A paragraph that the text
-        has not is searched for everything that was masked anywhere.
+        Wherever the text contains this paragraph, what is masked there is masked here. A paragraph that the
+        text does not contain is searched for everything that was masked anywhere.
         """
         needle = paragraph.strip()
         if not needle:
@@ -90,7 +90,7 @@ class Redaction:
         """Return the edits that replace everything that was masked anywhere.
 
         Args:
-            text: text in which it is looked for.
+            text: text to search.
             divided: words may be divided at the ends of lines, and any white space stands for a space.
         """
         pattern = self._divided if divided else self._anywhere
@@ -102,15 +102,15 @@ class Redaction:
         ]
 
     def leaks(self, text: str, names_only: bool = False) -> bool:
-        """Return True if a text has something that was masked more often than the masked text has it.
+        """Return True if a masked string occurs more often in a text than in the masked text.
 
         Args:
             text: what would be written.
-            names_only: ignore what has few letters: numbers are in all measures of a layout.
+            names_only: ignore strings with few letters, since any layout contains numbers.
         """
         if self._anywhere is None:
             return False
-        texts = (_MASK.sub(" ", one) for one in (text, self.masked))  # whose numbers are no one's
+        texts = (_MASK.sub(" ", one) for one in (text, self.masked))  # the numbers of masks identify nobody
         found, allowed = (Counter(self._anywhere.findall(one)) for one in texts)
         return any(
             count > allowed[original]
@@ -119,7 +119,7 @@ class Redaction:
         )
 
     def knows(self, text: str) -> bool:
-        """Return True if every word of a text is in the masked text: what masking never saw is not.
+        """Return True if every word of a text is in the masked text. Words that masking never saw are not.
 
         Args:
             text: what would be written; its words may be divided at the ends of lines.
@@ -132,7 +132,7 @@ class Redaction:
         return joined if joined in self._words else f"{halves[1]} {halves[2]}"
 
     def _find(self, needle: str) -> list[int]:
-        """Return where the text has a paragraph: between line ends or tabs."""
+        """Return where the text contains a paragraph, between line ends or tabs."""
         if needle not in self._places:
             places: list[int] = []
             place = self._original.find(needle)
@@ -154,7 +154,7 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
 
 
 def _compile(words: Sequence[str], write: Callable[[str], str]) -> re.Pattern[str]:
-    """Return a pattern of words, which begin and end where no other word goes on."""
+    """Return a pattern of whole words."""
     patterns = (
         (f"(?<!{_LETTER.pattern})" if _LETTER.match(word[0]) else "")
         + write(word)
@@ -179,7 +179,7 @@ def _divide(word: str) -> str:
 
 
 def _squeeze(text: str) -> str:
-    """Return the letters and digits of a text, which no division at the end of a line changes."""
+    """Return the letters and digits of a text, which line breaks do not change."""
     return "".join(filter(str.isalnum, text))
 
 

@@ -1,4 +1,4 @@
-"""What an erasure is to erase: documents, entries of the quarantine, and source files left without either."""
+"""Targets of an erasure: documents, entries of the quarantine, and source files left without either."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Target:
 
 
 def find_named(workspace: Workspace, name: str) -> Target:
-    """Find a document, a file, or an entry of the quarantine, and what would be empty without it.
+    """Find a document, a file, or an entry of the quarantine, and the source items left empty without it.
 
     A file is found with all documents inside of it, such as attachments, and with what of it is in the
     quarantine.

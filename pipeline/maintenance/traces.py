@@ -37,7 +37,7 @@ from lexveil.privacy.vault import TamperedError, unseal
 _RUN = re.compile(r"[^\W_]+")
 _HAN = re.compile("[\u3400-\u9fff]+")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_WORD_LENGTH, _NUMBER_LENGTH, _HAN_LENGTH = 6, 9, 3  # shorter ones stand somewhere by chance
+_WORD_LENGTH, _NUMBER_LENGTH, _HAN_LENGTH = 6, 9, 3  # shorter ones occur somewhere by chance
 _SQLITE_LOGS = ("-wal", "-shm")  # read with their database
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _DUMP_MAGIC = b"PGDMP"
@@ -287,7 +287,7 @@ def _read_settings_words(workspace: Workspace) -> set[str]:
 
 @functools.cache
 def _read_own_words() -> frozenset[str]:
-    """Return the words of the program's own files."""
+    """Return the words of Lexveil's own files."""
     root = Path(__file__).parents[2]
     files = [path for folder in root.iterdir() if folder.is_dir() for path in folder.rglob("*.py")]
     return frozenset(_fold_texts(path.read_text(encoding="utf-8") for path in files))

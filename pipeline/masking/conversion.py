@@ -1,4 +1,4 @@
-"""Conversion of files without a workspace: what is read, by whom, and where the results are written."""
+"""Conversion of files without a workspace: reading, conversion in workers, and writing of the results."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class FileOptions:
     """How files are read and written.
 
     Attributes:
-        format: one of `FORMATS`, for what has no name that tells it: a stream, or an unknown suffix. In a
-            folder, every result is written in it.
+        format: one of `FORMATS`, for a source whose name does not show it: a stream, or an unknown suffix. In
+            a folder, every result is written in it.
         keep: fields of a record that are written with its result, unmasked.
         keep_names: results have the names of their files. Otherwise `anonymize_file` numbers them: a name may
             say who the parties are.
-        index: for folders, file to write that says which result belongs to which file.
+        index: for folders, the file to write that maps results to source files.
         overwrite: replace what is there.
     """
 
@@ -79,9 +79,9 @@ class _Source:
 
     Attributes:
         path: where it can be read.
-        is_records: it holds records; otherwise it is one document.
+        is_records: it contains records; otherwise it is one document.
         document_id: id of the document.
-        units: what is read of it.
+        units: what workers read of it, piece by piece.
         error: why it cannot be read.
     """
 
@@ -104,14 +104,14 @@ def convert(
     """Convert a file or a folder, and return counts and the target.
 
     Raises:
-        SourceError: `source` cannot be read, or `target` cannot be written or is there already.
+        SourceError: `source` cannot be read, or `target` cannot be written or exists already.
     """
     _check_options(options, ingest)
     is_folder, kind = source != STANDARD_STREAM and find_kind(source) == "folder", find_kind(target)
     if is_folder and (kind in ("file", "stream") or is_written_through(target)):
-        raise SourceError(f"{source} is a folder, and {target} is none")
+        raise SourceError(f"{source} is a folder, but {target} is not")
     if not is_folder and kind == "folder":
-        raise SourceError(f"{target} is a folder, and {source} is none")
+        raise SourceError(f"{target} is a folder, but {source} is not")
     run = (_FolderConversion if is_folder else _FileConversion)(ingest, task, options, ordered, progress)
     try:
         run.convert(source, target)
@@ -125,16 +125,16 @@ def convert(
 
 def _check_options(options: FileOptions, ingest: IngestSettings) -> None:
     if options.format is not None and options.format not in FORMATS:
-        raise SourceError(f"--format: there is no format of this name; there are {', '.join(FORMATS)}")
+        raise SourceError(f"--format: unknown format; the formats are {', '.join(FORMATS)}")
     for name in options.keep:
         if name in _RESERVED:
-            raise SourceError(f"--keep {name}: a result has a field of this name already")
+            raise SourceError(f"--keep {name}: results already have a field with this name")
         if f"{ingest.text_field}.".startswith(f"{name}.") or name == "text":
-            raise SourceError(f"--keep {name}: it holds the text itself, which would not be masked")
+            raise SourceError(f"--keep {name}: its value contains the text, which would not be masked")
 
 
 class _Conversion:
-    """One conversion, and what it counts."""
+    """One conversion, and its counts."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class _Conversion:
         self.counts: Counter[str] = Counter()
 
     def _plan(self, number: int, file: _Source) -> None:
-        """Divide a file into what is read at once."""
+        """Divide a file into units."""
         pieces: Sequence[record_files.Slice | None] = [None]
         if file.is_records:
             size = min(self._ingest.shard_bytes, BATCH_BYTES)
@@ -178,7 +178,7 @@ class _Conversion:
             documents += len(results)
             self._tell(done, len(batches), documents)
         if missing := [name for name in self._options.keep if name not in self._kept]:
-            raise SourceError(f"--keep {missing[0]}: no record has a field of this name")
+            raise SourceError(f"--keep {missing[0]}: no record has a field with this name")
 
     def _tell(self, done: int, total: int, documents: int) -> None:
         if self._progress is not None:
@@ -237,7 +237,7 @@ class _FileConversion(_Conversion):
                 write(result)
 
     def _open_source(self, source: Path, target: Path, stack: ExitStack) -> _Source:
-        """Return the file to read: a copy of what is a stream or has a name that tells no format."""
+        """Return the file to read: a copy if it is a stream or its name does not show its format."""
         known = record_files.is_record_file(source) or split_name(source.name)[0] in DOCUMENT_SUFFIXES
         if source != STANDARD_STREAM:
             kind = find_kind(source)
@@ -262,7 +262,9 @@ class _FileConversion(_Conversion):
         if given is not None:
             return FORMATS[given][0]
         if find_format(target.name) not in ("", TEXT):
-            raise SourceError(f"--format says what {source} holds: {', '.join(FORMATS)}")
+            raise SourceError(
+                f"the format of {source} is unknown; name it with --format: {', '.join(FORMATS)}"
+            )
         return _BY_CONTENT
 
     def _choose_format(self, target: Path, file: _Source, is_named: bool) -> str:
@@ -271,22 +273,24 @@ class _FileConversion(_Conversion):
         Args:
             target: the target.
             file: what is read.
-            is_named: its name tells its format; otherwise --format does.
+            is_named: its name shows its format; otherwise --format does.
         """
         own, given = find_format(target.name), self._options.format
         if own and given and own != given and is_named:
-            raise SourceError(f"{target} is {own} by its name, and --format says {given}")
+            raise SourceError(f"by its name, {target} is {own}, but --format says {given}")
         usual = "jsonl" if file.is_records else self._task.document_format
         kind = own or (given if is_named or given != TEXT else usual)
         if not kind and is_written_through(target):
             kind = usual
         if not kind or (kind == "parquet" and split_name(target.name)[1]):
             suffixes = ", ".join(suffixes[0] for suffixes in FORMATS.values())
-            raise SourceError(f"the name of {target} says no format ({suffixes}); --format names one")
+            raise SourceError(f"{target} has no known suffix ({suffixes}); name the format with --format")
         if kind == TEXT and self._task.column == "spans":
-            raise SourceError(f"{target}: spans are no text; write them to a .jsonl, .csv or .parquet file")
+            raise SourceError(f"{target}: spans are not text; write them to a .jsonl, .csv or .parquet file")
         if kind == TEXT and file.is_records:
-            raise SourceError(f"{target}: records are no text; write them to a .jsonl, .csv or .parquet file")
+            raise SourceError(
+                f"{target}: records are not text; write them to a .jsonl, .csv or .parquet file"
+            )
         return kind
 
 
@@ -326,7 +330,7 @@ class _FolderConversion(_Conversion):
         if index is not None:
             refuse_existing(index, self._options.overwrite)
             if Path(os.path.realpath(index)).is_relative_to(found):
-                raise SourceError(f"{index} is in {target}: it would be given away with the results")
+                raise SourceError(f"{index} is in {target}: the index would be passed on with the results")
 
     def _choose_format(self, file: _Source) -> str:
         usual = (find_format(file.path.name) or "csv") if file.is_records else self._task.document_format
@@ -338,7 +342,7 @@ class _FolderConversion(_Conversion):
     def _write(
         self, place: Path, files: Sequence[_Source], kinds: Sequence[str], names: Sequence[Path]
     ) -> dict[int, str]:
-        """Write the results of all files; return why there is none, by the number of the file."""
+        """Write the results of all files; return why a file has none, by its number."""
         left = {number: str(file.error) for number, file in enumerate(files) if file.error is not None}
         self.counts["unreadable"] += len(left)
         for number, pairs in itertools.groupby(self._iter_results(files), lambda pair: pair[0]):

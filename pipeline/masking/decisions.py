@@ -203,7 +203,7 @@ def _check_files(workspace: Workspace, files: Mapping[str, _File]) -> None:
     by_document: dict[str, _File] = {}
     for name, file in files.items():
         if file.doc_id in by_document:
-            raise SourceError(f"{name}: another file decides about the same document")
+            raise SourceError(f"{name}: another file has decisions about the same document")
         by_document[file.doc_id] = file
     texts = _read_texts(workspace, by_document)
     digests = dict(zip(texts, compute_text_digests(workspace, list(texts.values())), strict=True))
@@ -223,12 +223,12 @@ def _check_ranges(file: _File, length: int, name: str) -> None:
                 f"{name}: decisions.{number}: [{entry.start}, {entry.end}) is outside the document's text"
             )
         if (entry.start, entry.end) in seen:
-            raise SourceError(f"{name}: decisions.{number}: the same characters are decided about twice")
+            raise SourceError(f"{name}: decisions.{number}: it repeats a decision about the same characters")
         seen.add((entry.start, entry.end))
 
 
 def _read_texts(workspace: Workspace, doc_ids: Iterable[str]) -> dict[str, str]:
-    """Read the texts of those documents that the workspace has."""
+    """Read the texts of these documents, as far as the workspace has them."""
     wanted = set(doc_ids)
     by_shard: dict[int, list[str]] = {}
     for row in workspace.catalogue.read().select(["doc_id", "shard"]).to_pylist():

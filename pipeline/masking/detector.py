@@ -29,7 +29,7 @@ def detect(
     Args:
         settings: settings that name the detector and its operating point.
         texts: texts of moderate length, which are read at once.
-        known: names that are looked for in each text, whether or not the detector finds them.
+        known: names to search for in each text, whether or not the detector finds them.
 
     Raises:
         SettingsError: the detector cannot be used; the message contains the code of the `TaggerError`.
@@ -46,7 +46,7 @@ def detect(
 
 
 def check_own_rules(settings: MaskSettings) -> None:
-    """Load the recognizers of the office, if there are any, before work is begun that needs them.
+    """Load the recognizers of the office, if there are any, before starting work that needs them.
 
     Raises:
         SettingsError: they cannot be used.
@@ -90,7 +90,7 @@ def detect_long_texts(
 
 
 def compute_detector_digest(settings: MaskSettings) -> str:
-    """Return the digest of what finds: a detector's weights, and the recognizers and lists of the office.
+    """Return the digest of everything that detects: weights, and the recognizers and lists of the office.
 
     The weights are the ones that ship, or the files of the user's folder.
 

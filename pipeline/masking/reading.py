@@ -1,4 +1,4 @@
-"""What a worker reads and converts at once: some small documents, or a slice of a file of records."""
+"""Units of a worker's work: some small documents, or a slice of a file of records, read and converted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Task:
         convert: makes the results of records.
         column: the field of a result that holds it.
         document_format: format of the result of a single document.
-        counted: what is counted besides documents.
+        counted: names of the counts besides documents.
     """
 
     convert: Callable[[Records], Records]
@@ -96,7 +96,9 @@ def _read_unit(unit: Unit, ingest: IngestSettings, keep: Sequence[str]) -> Itera
         kept = select_fields(record, keep)
         for kept_field, value in kept.items():
             if isinstance(text, str) and _holds_text(value, text):
-                raise SourceError(f"--keep {kept_field}: it holds the text itself, which would not be masked")
+                raise SourceError(
+                    f"--keep {kept_field}: its value contains the text, which would not be masked"
+                )
         yield {"id": number if name is None else name, **usable, **kept}
 
 

@@ -1,7 +1,8 @@
-"""How the texts that a model was trained on were masked, as a record beside the model.
+"""The masking record of a model: how the texts that it was trained on were masked.
 
-Whoever computes features for the model's head must mask alike: other tokens are other inputs. The record
-names no path and no string: detector, recognizers and lists of an office are known by one digest alone.
+Features for the model's head must come from texts that were masked in the same way, since other tokens are
+other inputs. The record names no path and no string: it has one digest of the detector and of the recognizers
+and lists of the office.
 """
 
 from __future__ import annotations

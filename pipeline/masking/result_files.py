@@ -51,7 +51,7 @@ def open_results(
         raw: the file.
         kind: one of `FORMATS`. As a text, the field `text` of the results is written.
         codec: codec to compress with, as `split_name` returns it.
-        columns: columns of a table. In JSON, a result has the fields that it has.
+        columns: columns of a table. In JSON, each result has its own fields.
         schema: types of the columns; for Parquet only.
     """
     with ExitStack() as stack:
@@ -63,7 +63,7 @@ def open_results(
             yield stack.enter_context(_write_parquet(sink, schema))
             return
         text = io.TextIOWrapper(sink, encoding="utf-8", newline="", write_through=True)
-        stack.callback(text.detach)  # the sink is closed by who opened it
+        stack.callback(text.detach)  # whoever opened the sink closes it
         if kind == TEXT:
             yield lambda result: _ignore(text.write(result["text"]))
         elif kind == "jsonl":

@@ -45,7 +45,7 @@ def name_results(sources: Sequence[Path], kinds: Sequence[str], keep_names: bool
 
 
 def list_results(sources: Sequence[Path], names: Sequence[Path], left: Mapping[int, str]) -> bytes:
-    """Return a table of the files: the result of each, or why there is none, by the number of the file."""
+    """Return a table of the files: the result of each, or why it has none (`left`, by number)."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["source", "result", "error"])

@@ -45,9 +45,9 @@ def detect_file(
         Counts of documents, unreadable records and spans, and the target.
 
     Raises:
-        SourceError: `source` cannot be read, or `target` cannot be written or is there already.
+        SourceError: `source` cannot be read, or `target` cannot be written or exists already.
     """
-    # Without the originals, whose names these are, offsets tell nothing.
+    # Offsets are useless without the originals, which have these names.
     named = replace(options or FileOptions(), keep_names=True)
     task = Task(functools.partial(_detect, settings), "spans", "jsonl", ("unreadable", "spans"))
     return convert(source, target, settings.ingest, task, named, ordered, progress)
@@ -80,7 +80,7 @@ def anonymize_file(
         person should review, and replacements (`spans`), and the target.
 
     Raises:
-        SourceError: `source` cannot be read, or `target` cannot be written or is there already.
+        SourceError: `source` cannot be read, or `target` cannot be written or exists already.
         SettingsError: the policy requires pseudonyms over whole matters, which need a workspace.
     """
     if settings.mask.scope == "matter":

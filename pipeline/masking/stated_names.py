@@ -1,7 +1,7 @@
-"""Names that the format of a document states: its parties, its author, who sent and got a mail.
+"""Names that the format of a document states: its parties, its author, sender and recipients of a mail.
 
-They are looked for in the text as any name that was found in it. What is no name of a private person or
-company (a role, a state, an office, a program's account) is left out.
+They are searched for in the text like any name that was found in it. Names of anything but private
+people and companies (a role, a state, an office, a program's account) are left out.
 """
 
 from __future__ import annotations

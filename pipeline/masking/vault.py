@@ -27,7 +27,7 @@ class VaultEntry:
         entity_ids: keyed id of each replacement's entity, the same in all documents of the owner.
         kept: spans that the policy left readable.
         reasons: findings of the second pass by name.
-        doubts: where a person should look, by the second pass.
+        doubts: places where the second pass asks a person to look.
     """
 
     replacements: tuple[Replacement, ...] = field(repr=False)

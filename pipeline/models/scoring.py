@@ -1,4 +1,4 @@
-"""Scores of a model's logits against labels or topics. Measured without noise: they must stay inside."""
+"""Scores of a model's logits against labels or topics. Measured without noise, so they must stay inside."""
 
 from __future__ import annotations
 

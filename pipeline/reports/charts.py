@@ -82,7 +82,7 @@ def drawing_style(font_size: float = 10.5) -> Generator[None, None, None]:
 
 
 def shorten_label(label: str) -> str:
-    """Shorten a label such that it fits next to a bar."""
+    """Shorten a label to fit next to a bar."""
     return label if len(label) <= 26 else f"{label[:25]}…"
 
 

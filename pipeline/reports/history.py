@@ -48,7 +48,7 @@ _SHARES = (QUARANTINED, REVIEW, HELD_BACK)
 _MOST_TYPES = 12
 _COLUMNS = 3
 _STAGES = ((MUTED, 1.0), (ACCENT, 1.0), (SOFT, 1.0), (INK, 0.75), (ACCENT, 0.5), (MUTED, 0.5), (LINE, 1.0))
-_LOG_FROM = 20  # the axis is logarithmic if the largest batch is so many times the median
+_LOG_FROM = 20  # the axis is logarithmic if the largest batch is this many times the median
 _DOTS_UP_TO = 25  # runs that are drawn as dots
 
 

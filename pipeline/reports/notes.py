@@ -1,4 +1,4 @@
-"""What a report and a review page say about what an accepted document does not show."""
+"""Texts of reports and review pages about the content that accepted documents do not show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run would read and spend, told before it stores or charges anything."""
+"""Preview of a run: what it would read and spend, before it stores or charges anything."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from lexveil.pipeline.sources.documents import Rejected, read_item, scan_sources
 from lexveil.pipeline.workspace.outputs import write_output
 from lexveil.pipeline.workspace.storage import locate_state_folder
 
-_COURTESY_SECONDS = 2.0  # of waits until a server that does not answer is not told of a rotation
+_COURTESY_SECONDS = 2.0  # how long a rotation waits in all for a server that does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Endpoint:
     Attributes:
         url: URL of the server.
         api_key: API key of the client.
-        state: folder of secret keys and of what is known of endpoints; None: the user's default folder.
+        state: folder of the secret keys and the pins of endpoints; None: the user's default folder.
         public_key: public key of the server, base64; None: the first one seen is pinned.
         checks: mix known answers and duplicates into requests.
         ca: PEM file of a private certificate authority.
@@ -72,7 +72,7 @@ class Endpoint:
 
     @property
     def state_folder(self) -> Path:
-        """Folder of secret keys and of what is known of endpoints."""
+        """Folder of the secret keys and the pins of endpoints."""
         return self.state or locate_state_folder("endpoints")
 
     def _tls(self) -> ssl.SSLContext | None:
@@ -90,7 +90,7 @@ class Endpoint:
 def read_api_key(path: Path | None) -> str | None:
     """Read the API key from a file, or without one from the environment variable `LEXVEIL_API_KEY`.
 
-    It is no option of the command line, because other users could list it there.
+    The command line has no option for it, because other users could read it in the list of processes.
 
     Raises:
         SettingsError: the file cannot be read.
@@ -166,15 +166,15 @@ def _read_documents(source: Path, settings: Settings) -> tuple[list[SourceDocume
 def rotate_keys(endpoint: Endpoint, *, trust_again: bool = False) -> dict[str, Any]:
     """Remove the secret keys for an endpoint. The next request makes and uploads new ones.
 
-    The server is asked to delete the old evaluation keys. If it cannot be reached, the secret keys are
-    removed all the same.
+    The server is asked to delete the old evaluation keys. The secret keys are removed even if it cannot be
+    reached.
 
     Args:
         endpoint: the endpoint.
         trust_again: trust a server that was refused because of a dishonest answer, as at first use.
 
     Returns:
-        `removed`: number of key files; `server_told`: True if the server was asked.
+        `removed`: number of key files; `server_notified`: True if the server was asked to delete its keys.
 
     Raises:
         ServingError: the server cannot be trusted.
@@ -184,9 +184,9 @@ def rotate_keys(endpoint: Endpoint, *, trust_again: bool = False) -> dict[str, A
         state.trust_again()
     try:
         with endpoint.connect(Settings(), RetryPolicy(total=_COURTESY_SECONDS)) as client:
-            return {"removed": client.rotate_keys(), "server_told": True}
+            return {"removed": client.rotate_keys(), "server_notified": True}
     except ServingError as error:
         if error.code in ("dishonest", "refused", "insecure"):
             raise
         with state.update():
-            return {"removed": state.remove_keys()[0], "server_told": False}
+            return {"removed": state.remove_keys()[0], "server_notified": False}

@@ -56,7 +56,7 @@ def serve_bundle(
         bundle: folder of the serving bundle. Without a model in it, requests are refused until there is one.
         state: folder of the endpoint's state.
         settings: settings of the endpoint.
-        interrupted: true once the endpoint shall end, from whatever moment on.
+        interrupted: returns True once the server must stop, even before it has started.
         announce: called with the endpoint's URL once it listens.
 
     Raises:
@@ -124,7 +124,7 @@ def _open_shared(folder: Path, settings: EncryptedSettings, *, create: bool) -> 
 
 
 def confine(bundle: Path, state: Path, settings: EncryptedSettings) -> None:
-    """Confine this process, for good, to what `serve_bundle` needs: it reads and writes no other folder.
+    """Confine this process irrevocably to what `serve_bundle` needs: it reads and writes no other folder.
 
     Raises:
         EndpointError: there is no bundle, or the folder of the state cannot be used.
@@ -211,7 +211,7 @@ def list_api_keys(folder: Path, settings: EncryptedSettings) -> list[dict[str, A
 
 @contextmanager
 def _as_endpoint_errors() -> Generator[None, None, None]:
-    """Raise what the state refuses as an error of the command line."""
+    """Translate refusals of the state into an `EndpointError`."""
     try:
         yield
     except RefusalError as error:
@@ -219,7 +219,7 @@ def _as_endpoint_errors() -> Generator[None, None, None]:
 
 
 def locate_state(workspace: Workspace) -> Path:
-    """Return the folder of the endpoint's state where it lies now; nothing is created or moved."""
+    """Return the present folder of the endpoint's state; nothing is created or moved."""
     state, former = workspace.endpoint / "state", workspace.local / "endpoint"
     return former if _is_to_be_moved(former, state) else state
 
@@ -231,8 +231,8 @@ def _is_to_be_moved(former: Path, state: Path) -> bool:
 def prepare_folders(workspace: Workspace) -> tuple[Path, Path]:
     """Return the folders of the serving bundle and of the endpoint's state, beside a workspace's documents.
 
-    What an earlier version kept beside the master key is moved, its identity last: after a crash, the next
-    call moves the rest.
+    The state that an earlier version kept beside the master key is moved, its identity last: after a crash,
+    the next call moves the rest.
 
     Raises:
         EndpointError: they cannot be created, or a server of the earlier version still uses its folder.

@@ -47,9 +47,9 @@ _GUARANTEE = ("epsilon", "delta", "unit", "relation", "encoder_digest", "created
 
 
 def export_model(workspace: Workspace, name: str | None, bundle: ServingBundle) -> Listed:
-    """Bring a bundle up to date: its newest offer is the model of a name, or the newest of a kind.
+    """Update a bundle: its newest offer becomes the model with a name, or the newest model of a kind.
 
-    Models that an erasure has marked are never offered. Of a kind, the newest that can be served is taken.
+    Models that an erasure has marked are never offered. Of a kind, the newest servable model is taken.
 
     Args:
         workspace: the workspace.
@@ -60,7 +60,7 @@ def export_model(workspace: Workspace, name: str | None, bundle: ServingBundle) 
         The entry of the newest offer.
 
     Raises:
-        TrainingRefusedError: no model can be offered. The bundle offers none, then.
+        TrainingRefusedError: no model can be offered; then the bundle offers none.
         EndpointError: the bundle cannot be written.
     """
     with bundle.lock():
@@ -70,7 +70,7 @@ def export_model(workspace: Workspace, name: str | None, bundle: ServingBundle) 
             listed = ()
         standing = [one for one in listed if _stands(workspace, one)]
         if tuple(standing) != listed:
-            bundle.write_listing(standing)  # first: what follows takes long, or fails on a full disk
+            bundle.write_listing(standing)  # first, because what follows takes long, or fails on a full disk
         try:
             newest, refusal = _offer_newest(workspace, name, bundle, standing), None
         except TrainingRefusedError as error:
@@ -86,7 +86,7 @@ def export_model(workspace: Workspace, name: str | None, bundle: ServingBundle) 
 
 
 class Follower:
-    """Keeps a bundle up to date with a workspace. Looking costs a few `stat`s while nothing changes.
+    """Keeps a bundle up to date with a workspace. While nothing changes, a look costs a few `stat` calls.
 
     Args:
         workspace: the workspace.

@@ -1,4 +1,4 @@
-"""Copies of what cannot be read from its place, as temporary files without a name."""
+"""Copies of files that cannot be read in place, as temporary files without a name."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from lexveil.pipeline.workspace.storage import is_remote, locate, to_url
 from lexveil.pipeline.workspace.tables import compute_digest
 
 MISSING_OWNER = "missing_owner"
-# The most of an object store in memory at once; a larger object is read from a copy.
+# The largest object that is read in memory; a larger one is read from a copy.
 _FETCHED_BYTES, _FETCHED_FILES = 8 << 20, 64
 FIELDS = ("text_field", "id_field", "label_field", "owner_field", "split_field")
 
@@ -111,7 +111,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A container that is no document, such as an archive, and what of it is not read.
+    """A container that is not a document itself, such as an archive, with the counts of what is not read.
 
     Attributes:
         notes: what is not read, counted by the codes of the readers.

@@ -1,4 +1,4 @@
-"""Names of owners in records: one owner is one owner, however programs spell it.
+"""Names of owners in records: an owner stays one owner, however programs spell the name.
 
 A spreadsheet makes 7.0 of 7, a Mac decomposes letters, forms add spaces. Earlier versions took these for
 several owners, so what a workspace knows under such a spelling keeps its id.
@@ -23,7 +23,7 @@ _MISSING = frozenset({"nan", "NaN", "<NA>"})  # what programs write for a number
 
 
 def read_owner_names(record: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
-    """Read one owner or a list of them; none if one of the list is missing, whom nothing would protect."""
+    """Read one owner or a list of owners; none if one is missing, since nothing would protect that one."""
     words = [None if word is None else normalize_owner(word) for word in _read_words(record, name)]
     owners = {word for word in words if word}
     return () if len(owners) < len(set(words)) else tuple(sorted(owners))

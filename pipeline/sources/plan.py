@@ -33,7 +33,7 @@ Items = dict[str, SourceItem | None]  # of a shard, by id, in order; None: the i
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What lies in the sources now, beside what the workspace knows.
+    """The present content of the sources, and what the workspace knows of them.
 
     Attributes:
         known: items of earlier scans, by path.
@@ -83,7 +83,7 @@ def make_plan(workspace: Workspace, sources: Sequence[Path]) -> list[Items]:
 
 
 def scan_known_sources(workspace: Workspace, sources: Sequence[Path]) -> Scan:
-    """Scan sources without reading what the workspace knows or was told to erase.
+    """Scan sources without reading what the workspace knows or has erased.
 
     Raises:
         SourceMissingError: a source is missing or unreadable.
@@ -170,7 +170,7 @@ class _Changes:
         return updated
 
     def leave_out(self, erased: set[str]) -> None:
-        """Take these items for erased ones: they are not new."""
+        """Treat these items as erased: they are not new."""
         for path, new in self._new.items():
             self._new[path] = deque(item_id for item_id in new if item_id not in erased)
 

@@ -1,4 +1,4 @@
-"""What the records of the sources have: fields, owners and classes, counted without reading a document."""
+"""Survey of the records of the sources: fields, owners and classes, counted without reading a document."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def looks_like_owner(name: str) -> bool:
 
 
 def describe_owner_fields(fields: int) -> str:
-    """Return the line that asks for an owner field. It names none: records decide on the names."""
+    """Return the line that asks for an owner field. It names none, since field names come from records."""
     return (
         f"each document is its own owner, yet the records have {fields} field(s) that may name owners: "
         "`lexveil run --plan` lists them; name one with --owner-field"

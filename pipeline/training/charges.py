@@ -1,12 +1,12 @@
-"""What remembers the charges besides the ledger: the log, the models' cards and the key table.
+"""The records of charges outside the ledger: the log, the models' cards and the key table.
 
-A ledger that was deleted, or put back from an older copy, has forgotten what was spent. So before a run
+A ledger that was deleted, or restored from an older copy, has forgotten what was spent. So before a run
 starts, its charge is written to the signed log with all its numbers, and the key table keeps the head that
 the ledger had last. Nothing is charged while the ledger lacks something that these three know; what is
 missing is entered again from them. A workspace of an earlier version has neither: its first opening takes
 over what the ledger holds, if the log and the cards agree.
 
-Not covered: a workspace that was put back as a whole, with its log, cards and key table; and charges of other
+Not covered: a workspace that was restored as a whole, with its log, cards and key table; and charges of other
 workspaces on the same people that this one has never seen.
 """
 
@@ -161,7 +161,7 @@ def require_complete(workspace: Workspace, ledger: Ledger, population: str) -> N
     if not workspace.log.verify().intact:
         raise BudgetRefusedError(
             "the workspace's log was changed (`lexveil log verify`), so what was spent cannot be compared: "
-            "put the newest copy of the log back"
+            "restore the newest copy of the log"
         )
     if gap := find_gap(workspace, ledger, population):
         raise BudgetRefusedError(f"the privacy ledger refuses: {gap.describe()}; {_WHAT_TO_DO}")

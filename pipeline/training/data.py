@@ -129,7 +129,7 @@ def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Colle
 
 
 def describe_few_units(units: int, unit: str) -> str:
-    """Return the line that is said before the ledger is charged for a model of few owners or documents."""
+    """Return the warning, before the ledger is charged, about a model of few owners or documents."""
     return (
         f"there are only {units} {unit}s: with fewer than {FEW_UNITS}, expect little from a model for the "
         "epsilon that it costs"
@@ -137,7 +137,7 @@ def describe_few_units(units: int, unit: str) -> str:
 
 
 def warn_of_private_labels(split: Split) -> None:
-    """Say in one line, before the ledger is charged, that the documents decided on the classes."""
+    """Warn in one line, before the ledger is charged, that the documents decided on the classes."""
     if not split.public_labels and split.objective != "denoise":
         log.warning(
             "the %d classes were read off private documents, which epsilon does not cover: their names are "

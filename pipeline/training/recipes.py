@@ -138,7 +138,7 @@ def plan_charge(train: TrainSettings) -> Charge:
         sigma = noise_multiplier(train.epsilon, sample_rate, steps, train.delta)
     except ValueError as error:
         raise TrainingRefusedError(f"no training run is possible with these settings: {error}") from None
-    # A hair less noise than the trainings have, since another machine may find it a rounding error lower.
+    # Slightly less noise than the trainings have: another machine may compute it a rounding error lower.
     return Charge(sigma * (1 - _ROUNDING), sample_rate, steps)
 
 

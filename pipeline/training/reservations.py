@@ -189,7 +189,7 @@ def check_before_charging(
 
 
 def warn_before_training(population: Population, split: Split) -> None:
-    """Say in lines what a training on these documents gives away, or is unlikely to be worth."""
+    """Warn, one line each, of what a training on these documents reveals or is unlikely to achieve."""
     warn_of_private_labels(split)
     if split.n_owners < FEW_UNITS:
         log.warning(describe_few_units(split.n_owners, population.unit))
@@ -350,7 +350,7 @@ def explain_refusals() -> Generator[None]:
     except BudgetExceededError as error:
         raise BudgetRefusedError(
             f"the privacy ledger refuses: {error}. Lower --epsilon, wait for new owners under another "
-            "population, or raise the limit with `lexveil ledger limit` if its keeper agrees"
+            "population, or raise the limit with `lexveil ledger limit` if the person responsible agrees"
         ) from None
 
 

@@ -58,7 +58,7 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 @contextmanager
 def open_output(target: Path, mode: int = 0o600) -> Generator[IO[bytes]]:
-    """Open a file that a command was told to write.
+    """Open the output file of a command.
 
     Args:
         target: the file; `STANDARD_STREAM` is standard output.
@@ -107,11 +107,11 @@ def place_output(target: Path, is_folder: bool, overwrite: bool) -> Generator[Pa
     """
     streamed, kind = is_written_through(target), find_kind(target)
     if streamed and is_folder:
-        raise SourceError(f"{target} is no folder")
+        raise SourceError(f"{target} is not a folder")
     if kind and not overwrite and not streamed:
         raise SourceError(f"{target} exists; --overwrite replaces it")
     if kind and (kind == "folder") != is_folder:
-        raise SourceError(f"{target} is {'no' if is_folder else 'a'} folder")
+        raise SourceError(f"{target} is {'not ' if is_folder else ''}a folder")
     found = Path(os.path.realpath(target))
     folder = Path(tempfile.gettempdir()) if streamed else found.parent
     place = folder / f".{secrets.token_hex(8)}.partial"

@@ -134,7 +134,7 @@ def test_bisecting_on_refusals_ends_with_the_first(servers: Servers, tmp_path: P
     assert refusal_of(lambda: classify(server, tmp_path)) == "refused"
     endpoint = Endpoint(URL, state=tmp_path)
     assert refusal_of(lambda: rotate_keys(endpoint)) == "refused"
-    assert rotate_keys(endpoint, trust_again=True)["server_told"] is False  # nobody listens there
+    assert rotate_keys(endpoint, trust_again=True)["server_notified"] is False  # nobody listens there
     classify(server, tmp_path)
     assert key.read_bytes() != former
 

@@ -1,4 +1,4 @@
-"""The client's requests: bounded answers, digests in both directions, retries. It holds no key of HE."""
+"""The client's requests: bounded answers, digests in both directions, retries. It holds no HE keys."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class RetryPolicy:
     server's Retry-After.
 
     Attributes:
-        total: seconds of all waits of a request. A wait that would exceed them is not begun, and the refusal
-            is raised.
-        unanswered: the same for a server that has answered nothing yet: perhaps nobody listens there.
+        total: the most seconds that a request may wait in all. Instead of a wait that would exceed them, the
+            refusal is raised.
+        unanswered: the same for a server that has not answered yet: there may be none.
         first: seconds of the first wait.
         longest: seconds of the longest wait.
-        sleep: waits for so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     total: float = 120.0
@@ -127,7 +127,7 @@ class Channel:
         return self._retry(lambda: self._send("GET", path, None, max_bytes))
 
     def delete(self, path: str) -> None:
-        """Send a DELETE, once: the client depends on none.
+        """Send a DELETE, without retries: nothing depends on it.
 
         Raises:
             ServingError: the request fails.
@@ -149,7 +149,7 @@ class Channel:
         return self._retry(lambda: self._send("POST", path, body, max_bytes))
 
     def wait(self, attempt: int, waited: float = 0.0) -> float | None:
-        """Wait as before the retry after `attempt` others, which have waited so many seconds.
+        """Wait before another attempt, after `attempt` waits of `waited` seconds in all.
 
         Returns:
             The seconds; None, without a wait, to give up.
@@ -215,7 +215,7 @@ def open_http(url: str, tls: ssl.SSLContext | None, insecure_http: bool) -> http
         insecure_http: allow http to another machine.
 
     Raises:
-        ServingError: the URL is none, or is one of another machine and not https.
+        ServingError: the URL is not valid, or is that of another machine without https.
     """
     try:
         parsed = httpx.URL(url)

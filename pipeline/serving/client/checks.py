@@ -1,13 +1,13 @@
 """Checks of the server's answers: known answers and duplicates, which it cannot distinguish from documents.
 
 The server knows the probes that its manifest publishes. It does not know a client's own: feature rows of
-documents that it answered before, and mixtures of them with random directions, which never were sent before.
-The logits of a head are a polynomial of the features, so along a line they are a polynomial of one number, of
-the head's degree n: the answers at n + 1 points (`Line`) give the answer at every other.
+documents that it has answered, and mixtures of them with random directions, which were never sent. The logits
+of a head are a polynomial of the features, so along a line they are a polynomial of one number, of the head's
+degree n: the answers at n + 1 points (`Line`) give the answer at every other.
 
-Found is every answer that differs, by more than the stated errors, from what the same server answered before
-or published, with a probability of about 1-(1-f)^k for k checks if a share f of the answers is wrong. Not
-found is a function that was wrong from the first request on and agrees with the published probes
+The checks find answers that differ, by more than the stated errors, from what the same server answered before
+or published: with a probability of about 1-(1-f)^k for k checks if a share f of the answers is wrong. They do
+not find a function that was wrong from the first request and agrees with the published probes
 (`lexveil.privacy.he.probes`).
 """
 
@@ -74,7 +74,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class PlannedLine:
-    """A line whose answers are asked for.
+    """A line whose answers the client requests.
 
     Attributes:
         ends: the rows. Shape (2, n_features).
@@ -106,7 +106,7 @@ class MixedRequest:
 
 @dataclass(frozen=True, slots=True)
 class HonestyReport:
-    """Numbers of checks that were made, and that failed.
+    """Numbers of checks made and failed.
 
     Attributes:
         probes: probes with known answers.
@@ -168,7 +168,7 @@ def keep_lines(planned: Sequence[PlannedLine], documents: Floats, asked: Floats,
     Args:
         planned: the lines.
         documents: logits of the documents. Shape (n, n_classes).
-        asked: logits of what the lines ask for, one line after the other. Shape (lines * degree, n_classes).
+        asked: logits of the requested points, one line after the other. Shape (lines * degree, n_classes).
         bound: stated error of the answers.
     """
     kept: list[Line] = []
@@ -182,9 +182,10 @@ def keep_lines(planned: Sequence[PlannedLine], documents: Floats, asked: Floats,
 
 
 def count_new_lines(kept: int) -> int:
-    """Return how many lines a request adds to those that are kept.
+    """Return how many new lines a request should contain.
 
-    Once there are enough, one in some requests replaces another: its points cost blocks of the request.
+    Once enough lines are kept, only one in several requests replaces a line, because the points of a new line
+    take up blocks of the request.
     """
     if not kept:
         return FIRST_LINES
@@ -197,7 +198,7 @@ def replace_lines(kept: Sequence[Line], new: Sequence[Line]) -> list[Line]:
 
 
 def list_sources(published: Sequence[Probe], kept: Sequence[Line]) -> list[Callable[[], Probe]]:
-    """Return functions that draw probes: half as many published ones, which the server knows, as own ones."""
+    """Return functions that draw probes: one third published, which the server knows, the others not."""
     sources: list[Callable[[], Probe]] = [lambda: _random.choice(published)]
     return [*sources, *(2 * [lambda: _random.choice(kept).draw()] if kept else [])]
 
@@ -207,7 +208,7 @@ def mix_checks(
 ) -> MixedRequest:
     """Mix probes and duplicates into documents.
 
-    A duplicate is put into another ciphertext than its document if there are two ciphertexts.
+    If there are several ciphertexts, a duplicate is in another one than its document.
 
     Args:
         features: features of the documents. Shape (n, n_features).
@@ -242,7 +243,7 @@ def mix_checks(
 def check_answers(request: MixedRequest, logits: Floats, error_bound: float) -> HonestyReport:
     """Compare the answers to probes and duplicates with what they should be.
 
-    Every check is made, whether or not one before it failed: how long this takes depends on no answer.
+    Every check is made, even after one has failed, so that the duration does not depend on the answers.
 
     Args:
         request: what was encrypted.

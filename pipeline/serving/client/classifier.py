@@ -140,7 +140,7 @@ class EncryptedClassifier:
         Args:
             url: URL of the server.
             api_key: API key of the client; None: the local token, if the server is on this machine.
-            state: folder of secret keys (mode 0600) and of what is known of endpoints; None: nothing outlives
+            state: folder of the secret keys (mode 0600) and the pins of endpoints; None: nothing outlives
                 this process, and the server's public key is trusted anew each time.
             public_key: the server's Ed25519 public key, base64, as its operator published it; None: the first
                 one seen is pinned.
@@ -260,8 +260,8 @@ class EncryptedClassifier:
             features: Shape (n, n_features).
 
         Raises:
-            ServingError: the features have another shape, a too large norm, or are not finite; or the server
-                fails, refuses, gives wrong answers, or serves a model of other features now.
+            ServingError: the features have another shape, too large a norm, or are not finite; or the server
+                fails, refuses, gives wrong answers, or now serves a model with other features.
         """
         extractor = self.manifest.extractor
 
@@ -320,7 +320,7 @@ class EncryptedClassifier:
         return [folder / name for name in digests]
 
     def _download_file(self, name: str, digest: str) -> bytes:
-        content = self._channel.get(f"/v1/extractor/{name}?{self._named}", _FILE_BYTES)
+        content = self._channel.get(f"/v1/extractor/{name}?{self._manifest_query}", _FILE_BYTES)
         if hashlib.sha256(content).hexdigest() != digest:
             raise ServingError("protocol", f"{name} is not the file of the manifest")
         return content
@@ -357,26 +357,26 @@ class EncryptedClassifier:
         )
 
     @property
-    def _named(self) -> str:
-        """Query that names the manifest which this client acts on."""
+    def _manifest_query(self) -> str:
+        """Query that names the manifest in use."""
         _ = self.manifest
         return f"manifest={self._manifest_digest}"
 
     def _follow_head(self, work: Callable[[], Predictions]) -> Predictions:
-        """Do some work, again if the server replaces its head meanwhile."""
+        """Do `work`, and repeat it if the server replaces its head in the meantime."""
         for attempt in range(_HEADS_TRIED):
             try:
                 return work()
             except ServingError as error:
                 if error.code != "outdated":
                     raise
-            if attempt:  # another replica may be behind
+            if attempt:  # another replica may lag behind
                 self._channel.wait(attempt)
             self._manifest = self._extractor = None
-        raise ServingError("outdated", "the server replaces its model faster than it can be asked")
+        raise ServingError("outdated", "the server replaces its model faster than requests reach it")
 
     def _fetch_manifest(self) -> wire.ServerManifest:
-        """Return the server's manifest. One older than what was seen may be a replica's that is behind."""
+        """Return the server's manifest. An older one may come from a replica that lags behind."""
         self._state.pin.require_trusted()
         waited: float | None = 0.0
         for attempt in range(_HEADS_TRIED):
@@ -476,21 +476,21 @@ class EncryptedClassifier:
     def _send_ciphertexts(
         self, name: wire.LayoutName, ciphertexts: Sequence[bytes], keys: HeldKeys
     ) -> list[bytes]:
-        """Send one request, and return one reply per ciphertext; nothing if the answer is none."""
+        """Send one request, and return one reply per ciphertext; none if the answer is malformed."""
         longest = keys.keys.max_reply_bytes
         limit = bundles.max_bundle_bytes(len(ciphertexts), longest)
         content = self._post_in_session(name, bundles.bundle(ciphertexts), limit, keys)
         try:
             return bundles.unbundle(content, len(ciphertexts), longest)
         except bundles.WireError:
-            return []  # as a reply that cannot be decrypted
+            return []  # treated like a reply that cannot be decrypted
 
     def _post_in_session(self, name: wire.LayoutName, body: bytes, limit: int, keys: HeldKeys) -> bytes:
-        """Post a body to the session of a layout. A session that the server has forgotten is opened again."""
+        """Post a body in the session of a layout. A session that the server has forgotten is reopened."""
         for _ in range(_SESSIONS_TRIED):
             session = self._find_session(name, keys)
             try:
-                path = f"/v1/sessions/{session.name}/classify?{self._named}"
+                path = f"/v1/sessions/{session.name}/classify?{self._manifest_query}"
                 return self._channel.post(path, body, limit)
             except ServingError as error:
                 if error.code != "session":
@@ -501,7 +501,7 @@ class EncryptedClassifier:
         raise ServingError("session", "the server forgets the keys as soon as they are uploaded")
 
     def _find_session(self, name: wire.LayoutName, keys: HeldKeys) -> OpenSession:
-        """Return the open session of a key and head; others wait while it is opened, and then use it."""
+        """Return the open session of a key and head; other processes wait while it is opened."""
         head = self.manifest.weights_commitment
         with self._state.update() as pin:
             pin.require_trusted()
@@ -516,7 +516,8 @@ class EncryptedClassifier:
 
     def _open_session(self, name: wire.LayoutName, keys: HeldKeys) -> str:
         body = bundles.bundle([keys.keys.evaluation_keys()])
-        content = self._channel.post(f"/v1/sessions?layout={name}&{self._named}", body, _MESSAGE_BYTES)
+        path = f"/v1/sessions?layout={name}&{self._manifest_query}"
+        content = self._channel.post(path, body, _MESSAGE_BYTES)
         try:
             return wire.SessionOpened.model_validate_json(content).session
         except ValidationError:

@@ -1,4 +1,4 @@
-"""What a client remembers of one endpoint: its identity, answers that it gave, and the client's secret keys.
+"""What a client remembers of one endpoint: its identity, some of its answers, and the client's secret keys.
 
 It is kept in memory, or in a folder of mode 0700 with files of mode 0600, which the processes of a user share
 under a lock. `pin.json` contains feature rows of a few documents, and the answers to them. Like every feature
@@ -111,8 +111,8 @@ class Pin:
     def from_json(cls, text: str) -> Pin:
         """Read a record.
 
-        Of one of an earlier version, the answers to probes that a server could predict are left out, and the
-        sessions, which named no key.
+        From a record of an earlier version, two things are dropped: answers to probes that a server could
+        predict, and sessions, which named no key.
 
         Raises:
             ValueError: it is not a record of a pin.
@@ -284,7 +284,7 @@ class ClientState:
     def keep_files(self, files: Mapping[str, bytes]) -> None:
         """Keep public files of the endpoint, by their SHA-256, instead of those kept before.
 
-        Where they cannot be written, they are downloaded again.
+        If they cannot be written, they are downloaded again when they are needed.
         """
         if self._folder is None:
             return

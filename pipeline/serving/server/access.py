@@ -34,7 +34,7 @@ _USE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What is known of an API key.
+    """Record of an API key.
 
     Attributes:
         key_id: its id.
@@ -50,7 +50,7 @@ class KeyRecord:
 
 
 class KeyTable(Protocol):
-    """Where the records of API keys are, by their id. A change takes effect at the next request."""
+    """Storage of the records of API keys, by id. A change takes effect at the next request."""
 
     def find(self, key_id: str) -> Mapping[str, str] | None:
         """Return the record of a key; None if there is none.
@@ -235,7 +235,7 @@ class Access:
         return LOCAL
 
     def name_caller(self, headers: Mapping[str, str]) -> str:
-        """Return who a request says that it comes from: the id of its key, unchecked; "" for none."""
+        """Return the key id that a request claims, unchecked; "" if it has none."""
         match = _KEY.fullmatch(_read_bearer(headers))
         return f"key {match[1]}" if match else ""
 

@@ -256,7 +256,7 @@ class _Endpoint:
     ) -> Response:
         tenant = await self._identify_tenant(request)
         head = self.heads.find_by_manifest(manifest)
-        if head is not self.heads.current:  # its time is limited: who begins now begins with the newest
+        if head is not self.heads.current:  # kept for a limited time: a new session begins with the newest
             raise ManifestOutdatedError
         offered = head.layouts.get(layout)
         if offered is None:
@@ -279,8 +279,8 @@ class _Endpoint:
     ) -> Response:
         tenant = await self._identify_tenant(request)
         async with self._admit(tenant):
-            # First: another replica may have a head that this one lacks. Then the client is told to read the
-            # manifest again, not to upload its keys.
+            # First: another replica may have a head that this one lacks. Then the client must read the
+            # manifest again instead of uploading its keys.
             meant = None if manifest is None else self.heads.find_by_manifest(manifest)
             opened = await self.state.call(self.sessions.find, session, tenant, lane=tenant)
             head = self._find_head(opened, meant)
@@ -331,13 +331,13 @@ class _Endpoint:
         return Response(status_code=204)
 
     async def end_head(self, key: str) -> None:
-        """End the sessions of a head that is served no more."""
+        """End the sessions of a head that is no longer served."""
         await self.state.call(self.sessions.close_all_of, key)
 
     async def record_head(self, head: ServedHead | None) -> None:
         """Record in the endpoint's own log which head is served from now on."""
-        told = {} if head is None else {"model": head.offer.name, "offer": head.listed.id}
-        await self.state.call(self.state.log.append, "serve-model", "done", told, blocks=True)
+        facts = {} if head is None else {"model": head.offer.name, "offer": head.listed.id}
+        await self.state.call(self.state.log.append, "serve-model", "done", facts, blocks=True)
 
     @contextlib.asynccontextmanager
     async def _admit(self, tenant: str) -> AsyncGenerator[None, None]:
@@ -362,7 +362,7 @@ class _Endpoint:
         await self.state.call(self.quotas.charge_bytes, tenant, count, lane=tenant)
 
     async def _renew(self) -> None:
-        """Tell the other replicas what goes on here, of each tenant by itself: one may have to wait."""
+        """Tell the other replicas which requests are in progress here, for each tenant separately."""
         async with anyio.create_task_group() as group:
             for tenant in self.quotas.list_active():
                 group.start_soon(self._tell, tenant)

@@ -31,7 +31,7 @@ OPENING_SECONDS = 60
 
 
 class EvaluationKeys(Protocol):
-    """Where the clients' evaluation keys are. `bound` is what they belong to, beside their name."""
+    """Storage of the clients' evaluation keys. `bound` is what they belong to, in addition to their name."""
 
     def keep(self, name: str, bound: str, content: bytes) -> None:
         """Store keys.
@@ -88,7 +88,7 @@ class KeyFolder:
         self.delete_older(time.time() - OPENING_SECONDS, but=alive)
 
     def delete_older(self, moment: float, but: Container[str] = ()) -> None:
-        """Delete files that were last used before a moment, but not those of these names."""
+        """Delete files that were last used before a moment, except those with these names."""
         for path in self._folder.iterdir():
             with contextlib.suppress(OSError):
                 if path.name.partition(".")[0] not in but and path.stat().st_mtime < moment:

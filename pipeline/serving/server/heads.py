@@ -1,7 +1,8 @@
 """The heads that an endpoint serves: the newest, and earlier ones while their clients' sessions last.
 
 A client acts on a manifest, and names its digest in every request. So a session is never answered by another
-head than its client believes, and a client whose head is gone is told to read the manifest again.
+head than its client believes, and a client whose head is gone gets the instruction to read the manifest
+again.
 """
 
 from __future__ import annotations
@@ -175,10 +176,10 @@ def build_all_evaluators(models: Mapping[str, ServedModel]) -> Evaluators:
 
 
 class HeadWatcher(Protocol):
-    """Is told what becomes of heads."""
+    """Receives the events of heads: one became the newest, one is no longer served."""
 
     async def end_head(self, key: str) -> None:
-        """End what is bound to a head that is served no more.
+        """End what is bound to a head that is no longer served.
 
         Raises:
             RefusalError: it cannot be ended now.
@@ -244,7 +245,7 @@ class Heads:
 
         Raises:
             NoModelError: it may be one that is being loaded.
-            ManifestOutdatedError: it is not served any more.
+            ManifestOutdatedError: it is no longer served.
         """
         if digest is None:
             return self.current

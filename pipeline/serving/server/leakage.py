@@ -1,8 +1,8 @@
-"""The leakage ledger: what sealed replies have told each tenant about each head, against a limit.
+"""The leakage ledger: what sealed replies have revealed to each tenant about each head, against a limit.
 
 A sealed reply differs from one that holds only the logits by a stated divergence, which adds up over answers
 (`lexveil.privacy.he.flooding`). The ledger adds it up for each tenant and head, and refuses answers beyond
-the limit. It counts tenants separately: several who work together add up what theirs tell.
+the limit. It counts tenants separately: tenants who collude can add up what they have learned.
 
 What is spent is written ahead, in steps of a hundredth of the limit. So open sessions are answered for a
 while on a full disk, and a server that was killed counts more than it answered, never less. A server that
@@ -23,7 +23,7 @@ _ROUNDING = 1 + 1e-9
 
 
 class LeakageLimitError(RefusalError):
-    """The tenant has had as many answers of a head as the limit allows."""
+    """The tenant has received as many answers of a head as the limit allows."""
 
     def __init__(self) -> None:
         message = "this head has answered you as often as the server's limit of leakage allows"

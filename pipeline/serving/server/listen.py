@@ -107,7 +107,7 @@ def serve(
         state: the endpoint's state.
         listen: address, TLS and connection limits.
         limits: limits of requests.
-        interrupted: true once the server shall end, from whatever moment on.
+        interrupted: returns True once the server must stop, even before it has started.
         announce: called with the server's URL once it listens.
 
     Raises:

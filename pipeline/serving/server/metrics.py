@@ -77,7 +77,7 @@ class ServerMetrics:
         def count(place: int) -> float:
             try:
                 return sessions()[place]
-            except RefusalError:  # the database does not answer; the other metrics are still wanted
+            except RefusalError:  # the database does not answer; the other metrics are still useful
                 return math.nan
 
         gauges: dict[str, tuple[str, Callable[[], float]]] = {

@@ -1,4 +1,4 @@
-"""What an endpoint offers: a head with its labels and extractor; and the folder from which servers take it.
+"""Offers of an endpoint: a head with its labels and extractor; and the folder from which servers load them.
 
 A serving bundle is a folder that holds everything that a server needs, and nothing secret but the weights:
 
@@ -85,7 +85,7 @@ class OfferSource(Protocol):
     """Where a server takes its offers from."""
 
     def list(self) -> tuple[Listed, ...]:
-        """Return the offers that stand, newest first.
+        """Return the valid offers, newest first.
 
         Raises:
             OSError: they cannot be read at the moment.
@@ -104,7 +104,7 @@ class OfferSource(Protocol):
 
 
 class FixedOffer:
-    """One offer that stays."""
+    """A single offer that never changes."""
 
     def __init__(self, offer: Offer) -> None:
         self._offer = offer
@@ -129,7 +129,7 @@ class ServingBundle:
         self._listed: tuple[Listed, ...] = ()
 
     def list(self) -> tuple[Listed, ...]:
-        """Return the offers that stand, newest first; none if there is no listing.
+        """Return the valid offers, newest first; none if there is no listing.
 
         Raises:
             OSError: the listing cannot be read at the moment.
@@ -182,7 +182,7 @@ class ServingBundle:
         """Replace the listing, and delete the folders that it no longer names. The caller holds the lock.
 
         Raises:
-            OSError: it cannot be written. If an offer was to go, no offer stands until it can be: a full disk
+            OSError: it cannot be written. If an offer was to be removed, the listing is deleted: a full disk
                 must not keep an erased model in service.
         """
         names = {one.id for one in listed}

@@ -1,7 +1,8 @@
 """The pool of worker processes. A worker that dies or hangs is replaced; the server itself evaluates nothing.
 
 Tenants take turns (`lexveil.pipeline.serving.server.turns`), and a turn is one ciphertext: a long request of
-one holds up no short one of another. If all workers are busy, a spare is lent to a tenant that has no turn.
+one tenant does not delay a short one of another. If all workers are busy, a spare is lent to a tenant that
+has no turn.
 
 A request whose worker died is tried once more, on the worker that has served the fewest requests: a crash may
 be the late effect of an earlier request. If that worker dies too, the request is to blame. It is refused, and
@@ -93,7 +94,7 @@ class EvaluationBackend(Protocol):
         ...
 
     async def replace(self, factory: Factory | None) -> None:
-        """Have other evaluators from now on; requests in progress finish. None: none at all.
+        """Switch to other evaluators; requests in progress finish first. None: there are none.
 
         Raises:
             WorkersUnavailableError: they cannot be built. The present ones stay.
@@ -114,7 +115,7 @@ class PoolState:
         alive: number of worker processes.
         busy: number of workers that evaluate a request.
         waiting: number of requests that wait for a worker.
-        queue_seconds: time until as many have been evaluated, as fast as the last ones.
+        queue_seconds: estimated time until all waiting requests are evaluated, at the recent speed.
     """
 
     ready: bool
@@ -196,8 +197,8 @@ class _Worker:
     Attributes:
         pickled: the factory of its evaluators.
         unconfined: what the kernel does not keep from it (`sandbox.confine_worker`).
-        requests: number of requests that it was sent.
-        cpu_seconds: CPU time of the last one; of one that ended the worker, its real time.
+        requests: number of requests sent to it.
+        cpu_seconds: CPU time of the last request; if it ended the worker, its real time.
         sessions: the last sessions whose keys it loaded; it may have evicted some of them.
     """
 
@@ -235,8 +236,8 @@ class _Worker:
             )
         ours.setblocking(False)
         worker = cls(process, ours, pickled)
-        told = {"cached_keys": limits.cached_keys, "keys_folder": str(keys_folder)}
-        outcome, _ = await worker._exchange(told, pickled, _START_SECONDS)
+        head = {"cached_keys": limits.cached_keys, "keys_folder": str(keys_folder)}
+        outcome, _ = await worker._exchange(head, pickled, _START_SECONDS)
         if "ready" not in outcome:
             worker.kill()
             raise _WorkerDiedError
@@ -376,9 +377,9 @@ class EvaluationPool:
         self._spawn(self._check_periodically())
 
     async def replace(self, factory: Factory | None) -> None:
-        """Have workers with other evaluators answer from now on.
+        """Switch to workers with other evaluators.
 
-        The present workers go on until as many new ones are ready, and finish the requests that they have.
+        The present workers continue until as many new ones are ready, and finish their requests.
         The first workers need not be complete: the call returns once one is ready.
 
         Args:
@@ -508,7 +509,7 @@ class EvaluationPool:
         return len(self._busy) >= self._limits.workers
 
     def _make_room(self, tenant: str) -> None:
-        """Send away the newest request of the tenant that has the most of them, for one of another tenant.
+        """Reject the newest request of the tenant that has the most, to admit one of another tenant.
 
         Raises:
             BusyError: that is this tenant itself, or all of its requests have begun.

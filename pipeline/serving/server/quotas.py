@@ -45,12 +45,12 @@ class QuotaLimits:
     """Quotas of one tenant.
 
     Attributes:
-        slots_per_minute: document slots per minute, whether the tenant fills them or not.
+        slots_per_minute: document slots per minute, filled or not.
         slots_per_day: document slots per day, UTC.
         requests_at_once: concurrent requests.
         cpu_seconds_per_minute: CPU time of its evaluations, key checks and refused requests per minute.
         bytes_per_minute: bytes of its bodies and downloads per minute, refused ones included.
-        weight: its share of the workers, over the shares of the others that wait.
+        weight: its share of the workers, relative to those of the other tenants that wait.
         leakage: total variation that its answers of a sealed head may add up to: see
             `lexveil.pipeline.serving.server.leakage`.
     """
@@ -69,7 +69,7 @@ class Usage:
     """What a tenant has used.
 
     Attributes:
-        buckets: what is used of each quota a minute, and since when that is so. It flows off with time.
+        buckets: use of each quota per minute, and since when. It flows off with time.
         day: the day, UTC, of `slots_today`.
         slots_today: document slots that were used on that day.
         at_once: concurrent requests of each replica, and when it last said so.
@@ -101,7 +101,7 @@ class Usage:
 
 
 class Usages(Protocol):
-    """Where the records are."""
+    """Storage of the records."""
 
     def read(self, tenant: str) -> Usage:
         """Return a tenant's record.
@@ -251,14 +251,14 @@ class Quotas:
             raise refusal
 
     def end(self, tenant: str, request: Admission) -> None:
-        """Count a request no longer, and tell it."""
+        """Stop counting a request, and tell the other replicas."""
         if self.release(tenant, request):
             self.tell(tenant)
 
     def release(self, tenant: str, request: Admission) -> bool:
-        """Count a request no longer, nor later; return True if it was counted.
+        """Stop counting a request, for good; return True if it was counted.
 
-        This waits for nothing; the tenant's next change tells it.
+        This waits for nothing; the tenant's next change informs the other replicas.
         """
         with self._own_lock:
             was_counted = request.is_counted
@@ -267,15 +267,15 @@ class Quotas:
         return was_counted
 
     def tell(self, tenant: str) -> None:
-        """Tell the other replicas how many requests of a tenant go on here.
+        """Tell the other replicas how many requests of a tenant are in progress here.
 
-        If the database does not answer, the next change tells it.
+        If the database does not answer, the next change informs them.
         """
         with contextlib.suppress(RefusalError), self._hold(tenant):
             self._change(tenant, lambda _: None)
 
     def list_active(self) -> list[str]:
-        """Return the tenants to be told of every `RENEW_SECONDS`: those with requests that go on here."""
+        """Return the tenants whose requests are in progress here: those to renew every `RENEW_SECONDS`."""
         with self._own_lock:
             return [tenant for tenant, count in self._at_once.items() if count]
 
@@ -297,10 +297,10 @@ class Quotas:
 
         def take(usage: Usage) -> None:
             if wait := self._wait_for(tenant, usage, "slots", slots):
-                raise QuotaExceededError("the quota of document slots a minute is used up", wait)
+                raise QuotaExceededError("the quota of document slots per minute is used up", wait)
             if usage.slots_today + slots > self.limits_of(tenant).slots_per_day:
                 wait = 86_400 - int(self._now()) % 86_400
-                raise QuotaExceededError("the quota of document slots a day is used up", wait)
+                raise QuotaExceededError("the quota of document slots per day is used up", wait)
             self._take(tenant, usage, "slots", slots)
             usage.slots_today += slots
 
@@ -331,7 +331,7 @@ class Quotas:
 
         def take(usage: Usage) -> None:
             if wait := self._wait_for(tenant, usage, "bytes", count):
-                raise QuotaExceededError("the quota of bytes a minute is used up", wait)
+                raise QuotaExceededError("the quota of bytes per minute is used up", wait)
             self._take(tenant, usage, "bytes", count)
 
         with self._hold(tenant):

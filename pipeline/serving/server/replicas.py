@@ -1,7 +1,7 @@
 """The state that the replicas of an endpoint share: a schema of a PostgreSQL database of the endpoint's own.
 
 Any number of servers with the same database, state key and serving bundle are one endpoint. Each may be
-started, stopped or killed at any time. Nothing but a copy of evaluation keys is lost with one.
+started, stopped or killed at any time. Losing one loses nothing but a copy of evaluation keys.
 
     identity          signing key of the manifest, salt of the commitment, key of the log      sealed
     api_keys          records with hashes of the API keys                                      sealed
@@ -17,7 +17,7 @@ Formal guarantee:
     Sealed rows are AES-256-GCM (`lexveil.privacy.vault`) under a key that HKDF-SHA256 derives from the state
     key, bound to their place. Without the state key, whoever reads the database learns names of tenants,
     counts, sizes and times; whoever writes it can neither issue an API key, nor sign a manifest, nor replace
-    evaluation keys. He can delete rows, bring back former ones (a revoked API key that is in a backup), and
+    evaluation keys. They can delete rows, bring back former ones (a revoked API key that is in a backup), and
     change what is not sealed: quotas, the leakage ledger, how long sessions live.
 """
 
@@ -76,7 +76,7 @@ _OWN_SCHEMA = (
 _TABLE_NAMES = ("sessions", "key_use", "leakage", "identity", "api_keys", "evaluation_keys", "quotas", "log")
 _SECRETS = ("signing.key", "salt", "log.key")
 _ALONE = 0x1E57E13  # the advisory lock
-# A caller who is told 503 comes again: nothing here waits long.
+# A caller who gets 503 tries again: nothing here waits long.
 _PAUSES = (0.1, 0.4)
 _SECONDS = 5
 _CONNECT_SECONDS = 3
@@ -91,7 +91,7 @@ _KEEPALIVES = {
     "keepalives_count": "2",
     "tcp_user_timeout": str(1000 * _SECONDS),
 }
-_COPY_SECONDS = 3600  # without use; then the copy of evaluation keys is deleted
+_COPY_SECONDS = 3600  # without use, after which the copy of evaluation keys is deleted
 
 
 class SharedState:
@@ -310,7 +310,7 @@ class SharedTables:
 
 
 class _Breaker:
-    """Refuses at once while the database is not there, but for one attempt to reach it every few seconds."""
+    """Refuses at once while the database is unreachable, except for one attempt every few seconds."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -9,7 +9,7 @@ sockets; it reads the code, its bundle and the system's files, and writes its ow
     files          Landlock: only the named folders (Linux 5.13)
     network        seccomp: no new socket of any kind, no other program, no tracing (Linux 3.17)
 
-Each holds alone. What a kernel does not have is named, so that the log can say it.
+Each works without the others. Functions that return what a kernel lacks let the log record it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def hide_memory() -> bool:
 
 
 def confine_worker(readable: Iterable[Path]) -> list[str]:
-    """Confine this process to computing, for good.
+    """Confine this process to computing, irrevocably.
 
     Args:
         readable: folders that it may read, beside the code.

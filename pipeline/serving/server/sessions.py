@@ -175,7 +175,7 @@ class Sessions:
         self._state.keys.drop([name])
 
     def close_all_of(self, head: str) -> None:
-        """Delete the sessions of a head that is served no more, and their keys.
+        """Delete the sessions of a head that is no longer served, and their keys.
 
         Raises:
             StateUnavailableError: not all could be deleted.

@@ -1,4 +1,4 @@
-"""What the endpoint stores: its identity, the sessions, and the usage of each tenant.
+"""The stored state of the endpoint: its identity, the sessions, and the usage of each tenant.
 
 A folder has all of it. Replicas share a database instead (`lexveil.pipeline.serving.server.replicas`); the
 folder of each then holds its local token, and copies of the evaluation keys that its workers read.

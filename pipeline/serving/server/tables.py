@@ -56,7 +56,7 @@ def hold_in_time(lock: threading.Lock) -> Generator[None, None, None]:
 
 
 class StateTables(Protocol):
-    """The opened tables. Queries have `?` for their values."""
+    """The opened tables. Queries use `?` as the placeholder of values."""
 
     def run(self, query: str, *values: object) -> list[Any]:
         """Run one statement, and return its rows.
@@ -71,7 +71,7 @@ class StateTables(Protocol):
 
         Args:
             work: runs its statements by the function that it is given.
-            alone: wait for other transactions of this kind, and keep them waiting.
+            alone: exclude other transactions of this kind: wait for them, and make them wait.
 
         Raises:
             RefusalError: the storage is full, or does not answer.

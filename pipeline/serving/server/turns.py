@@ -37,14 +37,14 @@ class Turns(Generic[Waiter]):
         return sum(map(len, self._waiting.values()))
 
     def add(self, tenant: str, waiter: Waiter, *, first: bool = False) -> None:
-        """Let a request wait; `first`: before all others of its tenant."""
+        """Add a waiting request; `first`: before all others of its tenant."""
         if tenant not in self._waiting and not self._at_work[tenant]:
             self._clocks[tenant] = max(self._clocks.get(tenant, 0.0), self._present)
         queue = self._waiting.setdefault(tenant, deque())
         (queue.appendleft if first else queue.append)(waiter)
 
     def remove(self, tenant: str, waiter: Waiter) -> None:
-        """Let a request wait no longer, if it does."""
+        """Remove a waiting request, if it still waits."""
         queue = self._waiting.get(tenant, deque[Waiter]())
         if waiter in queue:
             queue.remove(waiter)
@@ -54,7 +54,7 @@ class Turns(Generic[Waiter]):
         """Return the request whose turn it is; None if none waits.
 
         Args:
-            idle_tenants: only requests of tenants that have none at work.
+            idle_tenants: only requests of tenants that have none in progress.
         """
         tenants = [tenant for tenant in self._waiting if not (idle_tenants and self._at_work[tenant])]
         if not tenants:
@@ -68,7 +68,7 @@ class Turns(Generic[Waiter]):
         return waiter
 
     def finish(self, tenant: str, seconds: float) -> None:
-        """End a turn that took so many CPU seconds."""
+        """End a turn, which took `seconds` of CPU time."""
         self._at_work[tenant] -= 1
         estimate = self._estimates.get(tenant, _FIRST_ESTIMATE)
         self._advance(tenant, seconds - estimate)

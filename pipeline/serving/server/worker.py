@@ -3,8 +3,8 @@
 It holds the encoded weights and the evaluation keys of the busiest sessions. It gets an environment without
 secrets and a limit on its address space, and is confined to computing (`sandbox`) before it sees anything of
 a caller. For each request, kernel timers, whose signals end the process even inside SEAL, bound its CPU time,
-so that a busy machine ends no honest request, and far more widely the real time. It ends with the server,
-because then its socket closes.
+so that a busy machine ends no honest request, and its real time, within a far wider bound. It ends with the
+server, because then its socket closes.
 
 Frames on the socket: length of a JSON head | length of the body | head | body. The body of the first frame is
 a pickled function that builds the evaluators. Pickles travel to the worker only, never back.

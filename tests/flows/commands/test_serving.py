@@ -248,7 +248,7 @@ def test_what_a_client_cannot_use(lexveil: Lexveil, tmp_path: Path, write_jsonl:
 @pytest.mark.slow
 def test_keys_are_removed_though_the_server_cannot_be_told(lexveil: Lexveil, tmp_path: Path) -> None:
     result = lexveil("keys", "rotate", "--url", NOBODY, "--state", tmp_path / "state", "--json").json
-    assert result["server_told"] is False
+    assert result["server_notified"] is False
     assert not result["removed"]
 
 

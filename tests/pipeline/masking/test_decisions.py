@@ -210,7 +210,7 @@ class TestFiles:
             ({"entries": [{"start": 0, "end": 4, "type": "PERSON", "verdict": "no"}]}, "decisions.0.verdict"),
             (
                 {"entries": [{"start": 0, "end": 4, "type": "DATE", "verdict": "add"}] * 2},
-                "decided about twice",
+                "repeats a decision",
             ),
         ],
         ids=lambda value: None if isinstance(value, str) else "-".join(value),

@@ -241,8 +241,8 @@ def test_kept_columns_of_changing_types_fit_parquet(tmp_path: Path, write_jsonl:
 @pytest.mark.parametrize(
     ("keep", "says"),
     [
-        ("text", "holds the text"), ("body", "holds the text"), ("other", "holds the text"),
-        ("copies", "holds the text"), ("id", "already"), ("none", "no record has"),
+        ("text", "contains the text"), ("body", "contains the text"), ("other", "contains the text"),
+        ("copies", "contains the text"), ("id", "already"), ("none", "no record has"),
     ],
 )  # fmt: skip
 def test_no_kept_field_brings_the_text_back(
@@ -259,13 +259,13 @@ def test_no_kept_field_brings_the_text_back(
 @pytest.mark.parametrize(
     ("source", "target", "given", "says"),
     [
-        ("in.jsonl", "out.xyz", None, "says no format"),
-        ("in.jsonl", "out", None, "says no format"),
-        ("in.jsonl", "out.txt", None, "records are no text"),
-        ("in.jsonl", "out.parquet.gz", None, "says no format"),
-        ("in.jsonl", "out.csv", "parquet", "csv by its name"),
-        ("in.jsonl", "out.csv", "docx", "no format of this name"),
-        ("letter.txt", "out.docx", None, "says no format"),
+        ("in.jsonl", "out.xyz", None, "known suffix"),
+        ("in.jsonl", "out", None, "known suffix"),
+        ("in.jsonl", "out.txt", None, "records are not text"),
+        ("in.jsonl", "out.parquet.gz", None, "known suffix"),
+        ("in.jsonl", "out.csv", "parquet", "out.csv is csv"),
+        ("in.jsonl", "out.csv", "docx", "unknown format"),
+        ("letter.txt", "out.docx", None, "known suffix"),
         ("letter.txt", "letter.txt", None, "the same file"),
     ],
 )
@@ -288,7 +288,7 @@ def test_a_format_is_given_for_a_name_that_tells_none(tmp_path: Path, write_json
     assert table(tmp_path / "out.csv")[0]["text"] == "Write to [EMAIL_1]."
     anonymize_file(source, tmp_path / "out", RULES, options=FileOptions("jsonl"))
     assert rows(tmp_path / "out")[0]["text"] == "Write to [EMAIL_1]."
-    with pytest.raises(SourceError, match="spans are no text"):
+    with pytest.raises(SourceError, match="spans are not text"):
         detect_file(source, tmp_path / "spans.txt", RULES, options=FileOptions("jsonl"))
 
 
@@ -373,8 +373,8 @@ class TestFolders:
         [
             ("Roe v Doe/out", FileOptions(), "overlaps"),
             (".", FileOptions(overwrite=True), "overlaps"),
-            ("log.txt", FileOptions(overwrite=True), "is none"),
-            ("out", FileOptions(index=Path("out/index.csv")), "given away"),
+            ("log.txt", FileOptions(overwrite=True), "is a folder, but"),
+            ("out", FileOptions(index=Path("out/index.csv")), "passed on"),
             ("out", FileOptions("txt"), "neither records"),
             ("out", FileOptions(keep=("none",)), "no record has"),
         ],

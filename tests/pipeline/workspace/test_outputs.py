@@ -58,7 +58,7 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
 def test_a_folder_is_not_written_to_a_stream(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     target = tmp_path / "pipe" if name == "pipe" else Path(name)
-    with pytest.raises(SourceError, match="is no folder"), place_output(target, True, overwrite=True):
+    with pytest.raises(SourceError, match="is not a folder"), place_output(target, True, overwrite=True):
         pytest.fail("the work began")
 
 
