@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-# In the order in which they are preferred where they say the same.
+# In the order of preference among equally plausible ones.
 CHARSETS = (
     "cp1252", "cp1250", "cp1254", "cp1251", "cp1253", "cp1255", "cp1256", "cp1257", "iso8859_2", "cp850",
     "mac_roman", "cp852", "koi8_r", "cp866", "iso8859_5", "mac_latin2", "cp857", "mac_cyrillic", "iso8859_6",
@@ -50,7 +50,7 @@ _LANGUAGES = {
     "Hebrew": ("אבגדהוזחטיךכלםמןנסעףפץצקרשת", "של את על לא כי הוא זה עם בית"),
     "Arabic": ("ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيًٌٍَُِّْ", "في من على إلى أن عن التي هذا"),
 }  # fmt: skip
-# What stands beside words in any language; only some of it stands between two letters.
+# Characters next to words in any language; only some of them occur between two letters.
 _PUNCTUATION = frozenset("€‚„…†‡‰‹‘’“”•–—™›\xa0§©«\xad°±²³µ¶·¹»¼½¾£¡¿®º\u200e\u200f№،؛؟ـ")
 _WITHIN_WORDS = frozenset("’–—\xa0\xad·\u200e\u200fـ")
 _NEVER_FIRST = frozenset("ъыьЪЫЬ")  # in a word
@@ -59,7 +59,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _GREEK = "\u0370"  # the first of the alphabets that stand by themselves
 _PUNCTUATION_BLOCK = "\u2000"
 _SURE = 0.9  # share of the characters beyond ASCII that one language explains
-_CLEAR = 0.01  # a difference of shares that counts
+_CLEAR = 0.01  # the least difference of shares that counts
 _FEW_WORDS = 2
 _MOST = 0.9  # of the frequent words
 
@@ -84,8 +84,8 @@ def guess_charset(sample: bytes) -> str | None:
     frequent = max(score.frequent for score in close.values())
     usual = scores.get(CHARSETS[0], _Score(0.0, 0.0))
     if usual.explained >= _SURE and usual.frequent >= frequent / 2 > 0:
-        return CHARSETS[0]  # a stray symbol in an English text is no reason for another one
-    # In the order of preference: a word more or less is no reason to prefer a rarer charset.
+        return CHARSETS[0]  # a stray symbol in an English text does not justify another charset
+    # In the order of preference: one word more or less does not justify a rarer charset.
     return next(charset for charset, score in close.items() if score.frequent >= _MOST * frequent)
 
 
@@ -116,7 +116,7 @@ def _rate(sample: bytes, charset: str) -> _Score | None:
 
 
 def _is_impossible(text: str, place: int) -> bool:
-    """Return True for what no language writes: a symbol or another alphabet within a word, a late capital."""
+    """Return True for what occurs in no language: a symbol or another alphabet in a word, a late capital."""
     mark = text[place]
     before = text[place - 1] if place else " "
     after = text[place + 1] if place + 1 < len(text) else " "

@@ -1,11 +1,11 @@
-"""The process in which files are read: bytes that come from anywhere meet parsers here, and nothing else is.
+"""The process in which files are read: only here do parsers get bytes from anywhere.
 
 It has no keys, no model and no settings, and little memory and time: a parser that loops, aborts or takes all
-memory ends this process alone. `isolation` starts it, and talks to it by pipes: a call, then what the called
-function yields, in frames, each of which is asked for.
+memory ends this process alone. `isolation` starts it, and communicates by pipes: a call, then what the called
+function yields, in frames, each of which is requested.
 
-Every piece of work has its own time: the system's timer, which counts this process's own CPU time, starts
-again with every document and every record. Expired, it ends the process, also in the middle of a library.
+Every piece of work has its own time limit: the system's timer, which counts this process's own CPU time,
+restarts with every document and every record. When it expires, it ends the process, even inside a library.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ def main() -> None:
         answer = _Answer(requests, answers, limits.max_seconds, most)
         outcome, content = answer.give(call, arguments)
         if outcome == END and _measure_memory() > base + limits.max_memory // _MOST_KEPT:
-            content = USED_UP  # what former files have left would count as the next one's
+            content = USED_UP  # what earlier files have left would count as the next one's
         answer.send(outcome, content)
     _remove_folder()
 
 
 def _silence() -> None:
-    """Take the standard streams away: libraries write warnings there, which may quote a document."""
+    """Close the standard streams: libraries write warnings there, which may quote a document."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
@@ -122,7 +122,7 @@ def _remove_folder() -> None:
 
 
 def _measure_memory() -> int:
-    """Return the size of the data of this process in bytes; 0 where the system does not tell."""
+    """Return the size of the data of this process in bytes; 0 if the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[5]) * resource.getpagesize()
     except OSError:
@@ -130,7 +130,8 @@ def _measure_memory() -> int:
 
 
 def _limit(what: int, size: int) -> None:
-    # Of memory, data, not the address space: threads and allocators reserve much more of that than they use.
+    # The limit is on data, not on the address space, of which threads and allocators reserve more than they
+    # use.
     _, hard = resource.getrlimit(what)
     most = size if hard == resource.RLIM_INFINITY else min(size, hard)
     resource.setrlimit(what, (most, hard))
@@ -148,7 +149,7 @@ class _Answer:
         self._items = 0
 
     def give(self, call: str, arguments: tuple[Any, ...]) -> tuple[bytes, bytes]:
-        """Send all that the called function yields; return the last frame."""
+        """Send everything that the called function yields; return the last frame."""
         self._restart_timer()
         outcome, reason = END, b""
         try:
@@ -176,14 +177,14 @@ class _Answer:
         self.send(BEGUN, json.dumps(place).encode())
 
     def _add(self, item: object) -> bool:
-        """Add what was yielded to the frame; return False if no more is wanted."""
+        """Add a yielded item to the frame; return False if no more is wanted."""
         start = self._frame.tell()
         try:
             pickle.dump(item, self._frame)
         except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
             self._frame.seek(start)
             self._frame.truncate()
-            pickle.dump(Reason.broken, self._frame)  # it costs itself, not what follows
+            pickle.dump(Reason.broken, self._frame)  # only this item is lost, not what follows
         self._items += 1
         return self._flush() if self._items >= self._most or self._frame.tell() > _FRAME_BYTES else True
 
@@ -197,7 +198,7 @@ class _Answer:
     def send(self, kind: bytes, content: bytes | memoryview) -> None:
         """Send a frame."""
         self._answers.write(kind + LENGTH.pack(len(content)))
-        self._answers.write(content)  # not joined: a large text would be there twice
+        self._answers.write(content)  # not joined: a large text would be in memory twice
         self._answers.flush()
 
 

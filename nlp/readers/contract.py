@@ -39,9 +39,9 @@ class Reason(StrEnum):
     inaccessible = "inaccessible"
     """Missing, not a regular file, or not readable for this user."""
     unreadable_text = "unreadable_text"
-    """The text layer is no text: its font maps letters to others, or to nothing."""
+    """The text layer is not text: its font maps letters to others, or to nothing."""
     too_many_parts = "too_many_parts"
-    """More parts than `Limits.max_parts`; those before are read."""
+    """More parts than `Limits.max_parts`; the parts up to there are read."""
     over_time = "over_time"
     """Its reader takes longer than it may."""
     over_memory = "over_memory"
@@ -54,13 +54,13 @@ class Note(StrEnum):
     """What an accepted document does not show. Counted by these codes, never with text."""
 
     unread_attachment = "unread_attachment"
-    """A document inside of it, such as an attachment, was not read."""
+    """A document inside it, such as an attachment, was not read."""
     unread_picture = "unread_picture"
     """A picture whose text, if it has any, is not in."""
     unread_page = "unread_page"
-    """A page that is a picture, or that no reader could make out."""
+    """A page that is a picture, or that no reader could interpret."""
     unread_member = "unread_member"
-    """A member of an archive that is no document: a link, a hidden file, a file of the system."""
+    """A member of an archive that is not a document: a link, a hidden file, a system file."""
     hidden_text = "hidden_text"
     """Text that no reader of the document sees: white, off the page, or on a layer that is off."""
     covered_text = "covered_text"
@@ -96,8 +96,8 @@ class Limits:
             `BOMB_FLOOR`. Prose compresses by 3 to 10, form letters by 50, a bomb by 1000 (gzip) or more
             (zstd).
         max_depth: Maximum number of documents that may enclose a document.
-        max_parts: Maximum number of documents inside of one file.
-        max_total_bytes: Maximum size of all documents inside of one file together.
+        max_parts: Maximum number of documents inside one file.
+        max_total_bytes: Maximum total size of the documents inside one file.
         max_seconds: Maximum CPU time, in seconds, that the process of a reader may take for one document.
         max_memory: Maximum size of the data of that process, beyond what it has at the start.
         ocr: Read scanned pages with Tesseract if it is installed.
@@ -118,7 +118,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A document inside of a document: an attachment, an embedded document, a member of an archive.
+    """A document inside a document: an attachment, an embedded document, a member of an archive.
 
     Attributes:
         name: Name as the container gives it. Its suffix selects the reader, or else the content does.
@@ -131,15 +131,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a reader returns. A reader without anything but text may return a plain `str`.
+    """What a reader returns. A reader of text alone may return a plain `str`.
 
     Attributes:
         text: The document's own text. `mark_part(n)` stands where it refers to its part number `n`. Blank for
             a mere container, such as an archive.
-        parts: The documents inside of it; an iterator for a large container.
+        parts: The documents inside it; an iterator for a large container.
         notes: What the text does not show, counted.
         fields: Facts that the format states, such as court, date, number and parties.
-        is_archive: True if the parts have nothing to do with one another, as those of a mailbox.
+        is_archive: True if the parts are unrelated, like the messages of a mailbox.
     """
 
     text: str = field(repr=False)
@@ -153,12 +153,12 @@ _PART_MARK = re.compile("(\n{0,2})\ufdd0([0-9]{1,7})\ufdd1")  # no text has thes
 
 
 def mark_part(number: int) -> str:
-    """Return the mark of a part, by its number from 0 on, for the text of its document."""
+    """Return the mark of a part, by its number, from 0, for the text of its document."""
     return f"\ufdd0{number}\ufdd1"
 
 
 def place_parts(text: str, shown: Mapping[int, str]) -> str:
-    """Replace the marks of parts by what is shown for them; what has no mark follows the text.
+    """Replace the marks of parts by what is shown for them; parts without a mark follow the text.
 
     Args:
         text: Text of a document.
@@ -175,7 +175,7 @@ def place_parts(text: str, shown: Mapping[int, str]) -> str:
 
 
 ReadPart = Callable[[bytes, str, str | None, Limits], str]
-"""Reader of a document inside of another one: (content, suffix, codec, limits) -> text."""
+"""Reader of a document inside another one: (content, suffix, codec, limits) -> text."""
 
 
 def normalize_text(text: str) -> str:

@@ -1,8 +1,8 @@
 """DOC, of Word 97 to 2003, to text: headers, body with tables, notes, text boxes ([MS-DOC]).
 
-As of DOCX, deleted and hidden text, comments and field codes are not text, and embedded documents are
-documents of their own, if they are in a format of today; others are counted, as pictures are. Older files
-are read by antiword, if it is installed.
+As in DOCX, deleted and hidden text, comments and field codes are not text, and embedded documents are
+separate documents if they are in a current format; others are counted, like pictures. Antiword reads older
+files, if it is installed.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _decode_pieces(main: bytes, table: bytes, limits: Limits) -> list[str]:
         if len(characters) + len(text) > limits.max_text_bytes:
             raise UnreadableError(Reason.decompression_bomb)
         shown = [*text]
-        if is_wide and len(text) != len(data) // 2:  # characters of two units keep two places
+        if is_wide and len(text) != len(data) // 2:  # characters of two units keep two positions
             shown = [data[at : at + 2].decode("utf-16-le", "surrogatepass") for at in range(0, len(data), 2)]
         for first, last in _overlap(hidden, place, place + len(data)):
             for number in range((first - place) // width, min(len(shown), -(-(last - place) // width))):
@@ -216,7 +216,7 @@ def _list_objects(container: Any) -> list[list[str]]:
 def _read_properties(container: Any) -> dict[str, str]:
     try:
         known = container.get_metadata()
-    except Exception:  # damaged properties are no reason to refuse the document
+    except Exception:  # the document is accepted despite damaged properties
         return {}
     values = {"title": known.title, "author": known.author, "subject": known.subject}
     encoding = f"cp{known.codepage & 0xFFFF}" if known.codepage not in (None, 65001, -535) else "utf-8"

@@ -1,4 +1,4 @@
-"""The documents of a file, whatever its format: itself, and what is attached to it or packed in it."""
+"""The documents of a file in any format: the file itself, and what is attached to it or packed in it."""
 
 from __future__ import annotations
 
@@ -130,14 +130,14 @@ _READERS: Mapping[str, Reader] = {
 }
 DOCUMENT_SUFFIXES = frozenset(_READERS)
 """Each may be followed by `.gz`, `.zst`, `.bz2` or `.xz`."""
-# Tables inside of a container are texts: only as files of their own do their rows become documents.
+# Tables inside a container are texts: only in separate files do their rows become documents.
 _TABLES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log"})
 _FOUND_BY_CONTENT = frozenset({".eml", ".mbox"})
 _HEAD = 4096
 
 
 def read_document(path: Path, limits: Limits | None = None) -> str:
-    """Read the whole text of a file, with the texts of the documents inside of it.
+    """Read the whole text of a file, with the texts of the documents inside it.
 
     The suffix selects the format; the content is checked against it.
 
@@ -190,17 +190,17 @@ def read_documents(
     refused: Mapping[tuple[int, ...], Reason] | None = None,
     start: Place | None = None,
 ) -> Iterator[Reading]:
-    """Read a file and, as documents of their own, the documents inside of it, at any depth.
+    """Read a file and, as separate documents, the documents inside it, at any depth.
 
-    A document comes before those inside of it. Where it refers to one of them, its text has the line
+    A document comes before those inside it. Where it refers to one of them, its text has the line
     `[attachment]`, or `[attachment not read: REASON]`.
 
     Args:
         path: File to read.
         limits: Bounds on what is accepted; None for the defaults.
         begin: Called before each document, or container, is read.
-        refused: Paths of documents that are not to be read, and why.
-        start: Where to begin; what comes before is left out.
+        refused: Paths of documents that must not be read, and why.
+        start: Where to begin; earlier documents are left out.
 
     Yields:
         Each document, or why it cannot be read. Nothing is raised, whatever the bytes are.
@@ -218,14 +218,14 @@ def read_content_documents(
     refused: Mapping[tuple[int, ...], Reason] | None = None,
     start: Place | None = None,
 ) -> Iterator[Reading]:
-    """Read as `read_documents` a file whose bytes are already in memory."""
+    """Read a file whose bytes are already in memory, like `read_documents`."""
     limits = limits or Limits()
     walk = Walk(_read_part, limits, begin, refused, start)
     yield from walk.list_readings(lambda: _read_bounded(name, data, limits))
 
 
 def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits) -> Content:
-    """Read one document whose bytes are in memory, without the documents inside of it.
+    """Read one document whose bytes are in memory, without the documents inside it.
 
     Args:
         data: Content of the file.
@@ -261,7 +261,7 @@ def _read_file(path: Path, limits: Limits) -> Content:
     suffix, codec = split_name(path.name)
     with open_regular(path) as raw:
         if suffix not in DOCUMENT_SUFFIXES:
-            # A name tells nothing in a maildir.
+            # In a maildir, a name shows no format.
             suffix = "" if codec else _detect_suffix(raw.read(_HEAD))
             if suffix not in _FOUND_BY_CONTENT:
                 raise UnreadableError(Reason.unsupported)
@@ -292,7 +292,7 @@ def _read_part(part: Part, limits: Limits) -> Content:
 
 
 def _detect_suffix(data: bytes) -> str:
-    """Return the suffix of the format of a content whose name tells none; "" for none that is certain."""
+    """Return the suffix of the format of a content whose name shows none; "" if no format is certain."""
     if data.startswith(tnef.MAGIC):
         return ".tnef"
     if mbox.is_mbox(data):

@@ -6,8 +6,7 @@ body; footnotes, endnotes, diagrams and footers follow it. Headers and footers t
 odd and even pages occur once.
 
 Chunks of other formats (HTML, RTF) stand where the body refers to them; for one that cannot be read there is
-a line `[embedded document not read: REASON]`. Embedded documents are documents of their own. Watermarks are
-text.
+a line `[embedded document not read: REASON]`. Embedded documents are separate documents. Watermarks are text.
 
 Inserted text and the target of a move are text. Deleted text, the source of a move, field codes, hidden runs
 and phonetic guides are not. Comments are not: they are about the document, not part of it. Automatic

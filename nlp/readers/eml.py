@@ -1,7 +1,7 @@
-"""E-mail (RFC 5322) to text: the main headers and the body. Attachments are documents of their own.
+"""E-mail (RFC 5322) to text: the main headers and the body. Attachments are separate documents.
 
-Of alternatives, the plain text is read; the HTML, if there is none, or if it is but a note that refers to it.
-What is attached to any of them, as Apple Mail does, is kept, also where the body is not. So are the files
+Of alternative bodies, the plain text is read; the HTML if there is no plain text, or if that only refers to
+the HTML. Files attached to any of them, as by Apple Mail, are kept even if that body is not. So are files
 that old programs wrote into the body (uuencode).
 """
 
@@ -64,7 +64,7 @@ _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?\s]*)\?=(?:\s+(?==
 REFUSED = "application/x-unread"
 """Content type of a part that a container could not give, with the reason as its parameter."""
 _STUB = 5
-"""How many times the letters of the plain version the HTML has, if the former is but a note."""
+"""The HTML has this many times the letters of the plain version if the latter only refers to it."""
 _USUAL = {b"from", b"to", b"subject", b"date", b"received", b"message-id", b"return-path", b"delivered-to"}
 _NAMED = re.compile(rb"[!-9;-~]{1,100}:")
 _LONGEST_HEAD = 4096
@@ -82,7 +82,7 @@ def _parse_header(name: str, value: str) -> Any:
 
 
 class _BoundedPolicy(email.policy.EmailPolicy):
-    """Of a header that is parsed, the first part is: the time to parse it grows with the square."""
+    """Parses only the beginning of a long header: the time to parse grows with the square of its length."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
         return _parse_header(name, value[:_MAX_STRUCTURED])
@@ -127,7 +127,7 @@ def read(data: bytes, limits: Limits) -> Content:
 
 
 def _read_fields(message: Message) -> dict[str, str]:
-    """Return what the headers say: that it is a mail, its date, subject, author and recipients."""
+    """Return the facts in the headers: that it is a mail, its date, subject, author and recipients."""
     names = {"date": ("Date",), "title": ("Subject",), "author": ("From",), "parties": ("From", "To", "Cc")}
     found = {
         field: "; ".join(value for name in headers for value in iter_header(message, name))[:_LONGEST_FIELD]
@@ -282,7 +282,7 @@ def _attach_messages(part: Message) -> Iterator[Part]:
 
 
 def _iter_alternative(part: Message, depth: int) -> Iterator[str | Part]:
-    """Yield the plain version unless it is blank, else the last, richest of the others (RFC 2046, 5.1.4).
+    """Yield the plain version unless it is blank, else the last and richest of the others (RFC 2046, 5.1.4).
 
     What is attached to the versions that are not shown follows.
     """

@@ -1,4 +1,4 @@
-"""What a file of an office is, by its content: programs save formats under one another's names."""
+"""The true format of an office file, by its content: programs save formats under one another's names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OFFICE_SUFFIXES = frozenset(
         ".xlsm", ".xlsx", ".xlt", ".xltm", ".xltx",
     }
 )  # fmt: skip
-"""Suffixes that tell little: the content decides on the reader."""
+"""Unreliable suffixes: the content decides on the reader."""
 _START = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*")
 _HTML = re.compile(rb"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _XML = re.compile(rb"\s*(?:\xef\xbb\xbf)?<\?xml\b")
@@ -45,7 +45,7 @@ _SAVED_AS_TEXT = frozenset({".doc", ".dot", ".xls", ".xlsb", ".xlsx", ".xlsm"})
 
 
 def detect_format(data: bytes, suffix: str) -> str:
-    """Return the suffix of the format that a file has; that of its name if the content tells none.
+    """Return the suffix of the format that a file has; that of its name if the content shows none.
 
     Args:
         data: Content of the file.

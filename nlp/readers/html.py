@@ -5,8 +5,8 @@ Dropped are scripts, styles, the head, `<noscript>`, `<template>`, and text that
 form, the typed values are text. XHTML closes elements as `<title/>`, which HTML would take for a start.
 
 Hidden elements (`hidden`, or `display:none` or `visibility:hidden` in the `style` attribute) are dropped too:
-text that a page does not show was not presented to its reader, and consists of mail preheaders, menus and
-trackers. Style sheets are not applied, so text that only a style sheet hides is kept.
+text that a page does not show was not presented to its reader: mail preheaders, menus, trackers. Style sheets
+are not applied, so text that only a style sheet hides is kept.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _write(text: str, out: TextLayout, preformatted: bool) -> None:
 
 
 def _write_value(node: LexborNode, out: TextLayout) -> None:
-    """Write what was typed into a field."""
+    """Write the value typed into a field."""
     attributes = node.attributes
     if (attributes.get("type") or "").lower() in _TYPED:
         _write(f" {attributes.get('value') or ''} ", out, preformatted=False)

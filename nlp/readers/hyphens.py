@@ -1,7 +1,7 @@
 r"""Words that a hyphen divides at the end of a line become one word again: "Wolfen-\nberger".
 
 Whether the hyphen belongs to the word ("Anne-\nMarie", "lease-\nback") is decided by how the rest of the text
-writes it, and where the text does not say, by its letters.
+spells it, and if it does not occur there, by its letters.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def _check_size(picture: Image) -> None:
 def _recognize(page: Image) -> str:
     from PIL import Image
 
-    shown = page.convert("RGBA")  # what is transparent is white, as on paper
+    shown = page.convert("RGBA")  # transparent areas become white, as on paper
     paper = Image.new("RGBA", shown.size, (_WHITE, _WHITE, _WHITE, _WHITE))
     gray = Image.alpha_composite(paper, shown).convert("L")
     resolution = float(page.info.get("dpi", (0, 0))[0] or 0)

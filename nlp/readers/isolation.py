@@ -1,11 +1,11 @@
-"""The readers, run in a process of their own: a file costs what it may, and only itself.
+"""The readers in a separate process: a file has limits, and a failure affects that file only.
 
 The process is lean (no model, no key), is used for many files, and is replaced after it has died. It may use
 `Limits.max_memory` for its data, `Limits.max_seconds` of CPU time for one document or record, and ten times
-as long by the clock, since recognizing the text of pictures is the work of another program.
+as long by the clock, since another program recognizes the text of pictures.
 
-The functions here are those of `documents` and `records` with the same names. In the place of what a reader
-did not survive there is a reason: over_time, over_memory or crashed.
+The functions here are those of `documents` and `records` with the same names. In place of a document that
+ended the process there is a reason: over_time, over_memory or crashed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PIECE = 1 << 20
 _CALLS_PER_PROCESS = 2_000
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
 _ENVIRONMENT_PREFIXES = ("PYTHON", "LC_", "TESS", "OMP_", "COV_")
-# All that comes from the process, which hostile bytes may have taken over: nothing else is created.
+# The only types accepted from the process, which hostile bytes may have taken over.
 _DATA = {
     ("lexveil.nlp.readers.contract", "Reason"),
     ("lexveil.nlp.readers.contract", "Note"),
@@ -104,7 +104,7 @@ def plan_slices(
 
 
 def run(function: Callable[..., bytes | None], *arguments: object, limits: Limits) -> bytes | None:
-    """Return what a function makes of a file.
+    """Call a function on a file, and return its result.
 
     Args:
         function: function of a module, which the process imports.
@@ -141,7 +141,7 @@ def read_slice(
         except _DiedError as died:
             if most > 1:
                 most = 1  # again, one by one, to find the record
-            elif misses >= _MOST_MISSES:  # it dies on the way to the record already
+            elif misses >= _MOST_MISSES:  # it dies before it reaches the record
                 for _ in range(piece.count - given):
                     yield died.reason
                 return
@@ -178,12 +178,12 @@ def _read_readings(call: str, what: tuple[Any, ...], limits: Limits) -> Iterator
 
 
 class _DiedError(UnreadableError):
-    """The process died, or had to be given up.
+    """The process died, or had to be abandoned.
 
     Attributes:
         place: Where it was.
         start: Where another one may begin.
-        given: How much it had given before that place.
+        given: Number of items that it had sent before that place.
     """
 
     def __init__(self, reason: Reason, place: Place, start: Place, given: int) -> None:
@@ -214,7 +214,7 @@ class _Process:
             if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
         }
         self._owner = os.getpid()
-        # For files of its programs, which would stay if it is killed.
+        # For the files of its programs, which would remain if it is killed.
         environment["TMPDIR"] = self._folder = tempfile.mkdtemp(prefix="lexveil-")
         self._popen = subprocess.Popen(
             [sys.executable, "-P", "-m", "lexveil.nlp.readers.child"],  # no code of the working folder
@@ -296,15 +296,15 @@ class _Process:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _stop(self) -> None:
-        """Tell the process that no more is wanted."""
+        """Tell the process to stop yielding."""
         with suppress(OSError, EOFError):
             self._write(STOP)
             kind, content = self._receive(_STOP_SECONDS)
             self.is_ready = kind == END and not content
 
     def _bury(self, timed_out: bool) -> Reason:
-        """End the process; return what it died of."""
-        self.kill()  # of one that has died, this changes nothing
+        """End the process; return the cause of its death."""
+        self.kill()  # no effect on a process that has died
         if timed_out or self._popen.returncode == -signal.SIGPROF:
             return Reason.over_time
         # Libraries in C++ and Rust abort if memory is refused.
@@ -343,10 +343,10 @@ class _Process:
 
 
 def _read_place(content: bytes | bytearray) -> Place:
-    """Return the place that the process has told.
+    """Return the place that the process reported.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a place.
     """
     match json.loads(content):
         case [list(path), int(documents), int(size), bool(is_start)]:

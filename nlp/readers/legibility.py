@@ -1,8 +1,9 @@
-"""Whether a text is one: a text layer may map the letters that a page shows to others, or to nothing.
+"""Legibility of a text: a text layer may map the letters that a page shows to others, or to nothing.
 
-Judged are the share of characters without meaning, symbols within words, and how often letters follow each
-other. A text whose characters are all shifted by the same number is found, and decoded. Lists, tables, names,
-capitals, formulas in a text and any language are texts; what is too short is not judged.
+The criteria are the share of characters without meaning, symbols within words, and how often letters follow
+each other. A text whose characters are all shifted by the same number is recognized and decoded. Lists,
+tables, names, capitals, formulas in a text, and text in any language, count as text; too short a text is not
+judged.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _ACCENT = re.compile("[\u0300-\u036f\u0483-\u0489]")
 _SCALE = -2.5  # of the digits of the tables
 _FAR = 40.0  # for letters of two alphabets in one word
 _USUAL = -4.45
-"""Mean log2 probability of letter pairs above which a text is one, without a closer look."""
+"""Mean log2 probability of letter pairs above which a text is legible, without a closer look."""
 _POOR = -4.75
-"""The same below which it is none. Of 100 letters of any language, 1 in 1000 lies below, of ciphers 98 %."""
+"""The same, below which it is not. Of texts of 100 letters, 1 in 1000 is below it, of ciphers 98 %."""
 _POOR_LINE = -5.0
 _LINE_LETTERS = 20
 _LINE_BROKEN = 3
@@ -52,14 +53,14 @@ _NO_MEANING = re.compile(
 )
 _SPACE = re.compile(r"\s+")
 _CODE = re.compile(r"[\d@/\\_]|\w\.\w")
-"""In numbers, addresses, paths and abbreviations, which are no words."""
+"""In numbers, addresses, paths and abbreviations, which are not words."""
 _WORD = re.compile(r"[^\W\d_]+")
 _ADDRESS = re.compile(r"://|www\.|@\w")
 _BROKEN = re.compile(
     r"[^\W\d_][!\"#$%*+<=>?\[\\\]^{|}~;&()]\w|[a-z]\d+[A-Za-z]|\d[!\"#*+<=>?\[\\\]^{|}~;][a-z]"
 )
 _SYMBOL = re.compile(r"[!\"#&'*+;<=>?@\\^`{|}~¡-¢¤-§ª-±²-¿×÷\u2190-\u22ff]")
-"""What text has little of, unlike points, brackets, signs of currencies and what stands in numbers."""
+"""Characters that are rare in text, unlike points, brackets, currency signs and the symbols in numbers."""
 _RUN = re.compile(r"([^\w\s])(?:\s*\1)+")
 """A rule, or what leads to a page number."""
 _HAN = re.compile("[\u3400-\u9fff]")
@@ -76,7 +77,7 @@ _FIRST_BEYOND = 98
 
 
 class Verdict(Enum):
-    """What a text is."""
+    """The result of judging a text."""
 
     text = "text"
     no_text = "no_text"
@@ -85,10 +86,10 @@ class Verdict(Enum):
 
 
 def judge(text: str) -> Verdict:
-    """Return whether a text is one.
+    """Return whether a text is legible.
 
     Args:
-        text: Text of a document, a page, or all that is written in one font. Its first part is judged.
+        text: Text of a document, a page, or of one font. Only its beginning is judged.
     """
     text = text[:_SAMPLE]
     solid = len(_SPACE.sub("", text))
@@ -175,7 +176,7 @@ def _fold(text: str) -> str:
 
 
 def _encode(text: str, *, is_folded: bool = False) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the number of each letter of a folded text, and 0 for what is no letter of an alphabet."""
+    """Return the number of each letter of a folded text, and 0 for any other character."""
     folded = text if is_folded else _fold(f" {text} ")
     return np.frombuffer(folded.translate(_get_codes()).encode("latin-1"), np.uint8).astype(np.int64)
 
@@ -215,13 +216,13 @@ def _get_table() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 def find_shift(text: str) -> Mapping[int, int | str] | None:
-    """Return the table (for `str.translate`) that makes a text of one whose characters are shifted.
+    """Return the table (for `str.translate`) that decodes a text whose characters are shifted.
 
-    Found are shifts of all characters by one number, and of the letters within the alphabet. None if no shift
-    makes words of a language beyond doubt.
+    It finds shifts of all characters by one number, and of the letters within the alphabet. None if no shift
+    yields words of a language beyond doubt.
 
     Args:
-        text: Text that is none, with 60 letters or more.
+        text: Illegible text of 60 letters or more.
     """
     sample = text[:_SHIFT_SAMPLE]
     found: list[tuple[float, int, Mapping[int, int | str]]] = []
@@ -276,10 +277,10 @@ def _count_frequent(text: str) -> float:
 
 
 def is_plainly_text(lines: Sequence[str]) -> bool:
-    """Return True if neither the lines of a page together nor any of them look as if they were no text.
+    """Return True if the lines of a page all look like text, together and each by itself.
 
     Args:
-        lines: Lines of one page. False for any of them is no verdict: a few are in any text.
+        lines: Lines of one page. A few implausible lines occur in any text, so False is not a verdict.
     """
     if not lines:
         return True

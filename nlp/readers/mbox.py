@@ -1,4 +1,4 @@
-"""Mailboxes of Unix and Thunderbird (RFC 4155): each message is a document of its own."""
+"""Mailboxes of Unix and Thunderbird (RFC 4155): each message is a separate document."""
 
 from __future__ import annotations
 

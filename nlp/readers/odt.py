@@ -3,9 +3,8 @@
 The headers of a text's pages stand before it, the footers after it, each once.
 
 The sheets of a workbook begin with their names, rows are lines. A workbook is one document.
-Embedded documents are documents of their own; pictures, charts and formulas are counted. Deleted text of
-tracked changes and comments are no part of the document, as in `docx`. The XML is parsed as a stream of
-events.
+Embedded documents are separate documents; pictures, charts and formulas are counted. Comments and the deleted
+text of tracked changes are not part of the document, as in `docx`. The XML is parsed as a stream of events.
 """
 
 from __future__ import annotations
@@ -114,7 +113,7 @@ def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int, _
     margins = _Margins(shown)
     if _STYLES in names and not target.is_workbook:
         parser = etree.XMLParser(target=margins, resolve_entities=False, no_network=True, load_dtd=False)
-        with suppress(UnreadableError, *ENTRY_ERRORS):  # no reason to refuse the document
+        with suppress(UnreadableError, *ENTRY_ERRORS):  # the document is accepted all the same
             parser.feed(_read_bounded(archive, _STYLES, limits))
             parser.close()
     pieces = (*margins.list_texts("header"), target.text(), *margins.list_texts("footer"))
@@ -123,11 +122,11 @@ def _read_content(archive: zipfile.ZipFile, limits: Limits) -> tuple[str, int, _
 
 
 def _read_properties(archive: zipfile.ZipFile, limits: Limits) -> dict[str, str]:
-    """Return what the file says about itself, as far as it does."""
+    """Return the properties that the file states."""
     collector = PropertyCollector()
     if _META in archive.namelist():
         parser = etree.XMLParser(target=collector, resolve_entities=False, no_network=True, load_dtd=False)
-        with suppress(UnreadableError, *ENTRY_ERRORS):  # no reason to refuse the document
+        with suppress(UnreadableError, *ENTRY_ERRORS):  # the document is accepted all the same
             parser.feed(_read_bounded(archive, _META, limits))
             parser.close()
     return collector.filled()
@@ -142,7 +141,7 @@ def _read_bounded(archive: zipfile.ZipFile, name: str, limits: Limits) -> bytes:
 
 
 class _Shown:
-    """What a document shows besides its text.
+    """Content of a document besides its text.
 
     Attributes:
         pictures: Paths of the pictures, in the file or elsewhere, and of charts and formulas.

@@ -65,7 +65,7 @@ class OfficePackage:
         """Return the name of the main part.
 
         Args:
-            usual: Its name if the package does not tell.
+            usual: Its name if the package does not state it.
 
         Raises:
             UnreadableError: wrong_suffix, if it is not there.
@@ -151,11 +151,11 @@ class OfficePackage:
         parser.close()
 
     def read_properties(self) -> dict[str, str]:
-        """Return what the package says about itself: title, author, subject and date, as far as it does."""
+        """Return the properties that the package states, of title, author, subject and date."""
         parts = [part for kind, part in self.find_related("").values() if kind == "core-properties"]
         collector = PropertyCollector()
         for part in parts[:1]:
-            with suppress(UnreadableError, *ENTRY_ERRORS):  # no reason to refuse the document
+            with suppress(UnreadableError, *ENTRY_ERRORS):  # the document is accepted all the same
                 self.parse(part, collector)
         return collector.filled()
 
@@ -223,14 +223,14 @@ class _RelationCollector(PartTarget):
 
 
 class PropertyCollector(PartTarget):
-    """Parser target that collects what a file says about itself."""
+    """Parser target that collects the properties of a file."""
 
     def __init__(self) -> None:
         self._properties: dict[str, str] = {}
         self._name: str | None = None
 
     def filled(self) -> dict[str, str]:
-        """Return title, author, subject and date, as far as they are known."""
+        """Return those of title, author, subject and date that are known."""
         return {name: value for name, value in self._properties.items() if value}
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:

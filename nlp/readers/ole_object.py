@@ -1,4 +1,4 @@
-"""Objects that Office embeds as compound files: the file inside, as the program that made it stored it.
+"""Objects that Office embeds as compound files: the embedded file, as its program stored it.
 
 Also what documents of old Office formats keep of their objects and pictures ([MS-ODRAW]).
 """
@@ -71,7 +71,7 @@ def list_embedded(container: Any, storages: Sequence[list[str]]) -> tuple[list[P
 def _read_object(container: Any, path: Sequence[str]) -> Part:
     try:
         content = read_stream(container, path)
-    except (OSError, UnreadableError):  # no reason to refuse the document
+    except (OSError, UnreadableError):  # the document is accepted all the same
         return Part("object", Reason.broken)
     return _unpack(content) if path[-1] == NATIVE else Part("object", content)
 

@@ -1,4 +1,4 @@
-"""P7M and P7S: what is signed (CMS, RFC 5652), which is a document of its own. Signatures are not checked.
+"""P7M and P7S: the signed document (CMS, RFC 5652), as a separate document. Signatures are not checked.
 
 A file of the mail program (`smime.p7m`) holds a message. Encrypted content needs a private key.
 """

@@ -2,8 +2,8 @@
 
 Columns, tables, running heads and footnotes are put in reading order (`pdf_layout`, `pdf_pages`); words
 divided at the end of a line are joined (`hyphens`). Text typed into a form or over a page (annotations with
-an appearance) is text; sticky notes are comments and are not. What a reader of the page does not see is left
-out, marked and counted (`pdf_hidden`).
+an appearance) is text; sticky notes are comments and are not. Text that a person reading the page would not
+see is left out, marked and counted (`pdf_hidden`).
 
 PDFium is not thread-safe: a lock serializes the calls of this module within a process. Use processes for
 speed.
@@ -49,9 +49,9 @@ def read(data: bytes, limits: Limits) -> Content:
 
     Raises:
         UnreadableError: wrong_suffix, encrypted, broken, unsupported (a form of Adobe's reader),
-            decompression_bomb, empty, needs_ocr (a page is a picture) or unreadable_text (the layer of a
-            page is none), if the page cannot be recognized: a document is not returned without one of its
-            pages unless `limits.unread_pages` permits it.
+            decompression_bomb, empty, needs_ocr (a page is a picture) or unreadable_text (the text layer of a
+            page is illegible), if the page cannot be recognized: a document is not returned without one of
+            its pages unless `limits.unread_pages` permits it.
     """
     if not is_pdf(data):
         raise UnreadableError(Reason.wrong_suffix)

@@ -1,4 +1,4 @@
-"""Files inside of a PDF: attachments, the files of a portfolio, and those pinned to a page."""
+"""Files inside a PDF: attachments, the files of a portfolio, and those pinned to a page."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MAX_FILES = 10_000
 
 
 def read_attachments(data: bytes) -> list[Part]:
-    """Read the files inside of a PDF; none if it cannot be opened."""
+    """Read the files inside a PDF; none if it cannot be opened."""
     with LOCK, suppress(pypdfium2.PdfiumError), closing(pypdfium2.PdfDocument(data)) as document:
         found = list(islice(_iter_attached(document), _MAX_FILES))
-        # Only where they can be: to find them, each page is parsed.
+        # Only if there can be any: to find them, each page must be parsed.
         found += islice(_iter_pinned(document), _MAX_FILES) if _PINNED in data else ()
         return [*dict.fromkeys(found)]
     return []

@@ -14,12 +14,12 @@ _MOST = 0.5
 _ALIGNED = 0.7
 _PIECES_PER_ROW = 1.4
 _EVEN = 0.25  # the lines of one column by those of the other
-_SHORT = 12  # characters of a line that no column of prose has on the average
+_SHORT = 12  # no column of prose has so few characters per line on average
 _FEW_BRACKETS = 4
 _PROSE_LETTERS = 0.6
 
 Parts = tuple[list[Fragment], list[Fragment], list[Fragment], list[Fragment]]
-"""What stands above two columns, the left one, the right one, and what stands below."""
+"""The part above two columns, the left column, the right column, and the part below."""
 
 
 def find_caption(pieces: list[Fragment]) -> Parts | None:
@@ -50,7 +50,7 @@ def _cut(pieces: list[Fragment], border: float, high: float, low: float) -> Part
 
 
 def find_columns(pieces: list[Fragment]) -> Parts | None:
-    """Return the parts of a page with two columns of prose, of which the right one may have columns too."""
+    """Return the parts of a page with two columns of prose; the right one may contain columns too."""
     starts = Counter(round(piece.x0 / 3) for piece in pieces)
     edge = min(piece.x0 for piece in pieces)
     best: tuple[int, float, float, float] | None = None
@@ -86,7 +86,7 @@ def _find_runs(pieces: list[Fragment], border: float) -> Iterable[tuple[float, f
 
 
 def _rate_columns(pieces: list[Fragment], border: float, high: float, low: float) -> int:
-    """Return the number of lines of two columns of prose; 0 if they are none."""
+    """Return the number of lines of two columns of prose; 0 if they are not columns."""
     sides: tuple[list[Fragment], list[Fragment]] = ([], [])
     for piece in pieces:
         if low < (piece.y0 + piece.y1) / 2 < high:

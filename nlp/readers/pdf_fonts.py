@@ -1,4 +1,4 @@
-"""Fonts of a PDF page whose text layer is no text: found font by font, and decoded where that is certain."""
+"""Fonts of a PDF page whose text layer is illegible: found font by font, decoded where that is certain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lexveil.nlp.readers.legibility import Verdict, find_shift, is_plainly_text,
 from lexveil.nlp.readers.pdf_words import Layer, Line, Word
 
 _FEW_CHARACTERS = 30
-"""In fonts that are no text: a formula, bullets, a logo."""
+"""In fonts that are not text: a formula, bullets, a logo."""
 _SMALL_SHARE = 0.1  # of the page's characters
 _get_font = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(
     ctypes.cast(raw.FPDFTextObj_GetFont, ctypes.c_void_p).value or 0
@@ -19,7 +19,7 @@ _get_font = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(
 
 
 def decode_fonts(layer: Layer, lines: Sequence[Line]) -> bool:
-    """Decode the words of a page whose characters are shifted; return whether its text is one then.
+    """Decode the words of a page whose characters are shifted; return whether its text is legible then.
 
     Args:
         layer: The page's text layer.

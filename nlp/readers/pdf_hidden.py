@@ -1,9 +1,9 @@
-"""Text of a PDF page that a reader of the page does not see: under boxes, off the page, white, on layers off.
+"""Text of a PDF page that a person does not see: under boxes, off the page, white, on hidden layers.
 
 Whether text is visible is measured: the page is rendered with and without the text that may be hidden, and
-where the two pictures are equal, nothing was to be seen. This is slow, so text is suspected first, by its
+where the two pictures are equal, the text is not visible. This is slow, so text is suspected first, by its
 color, its place and what is drawn over it; most pages have no such text. The invisible text of a scan (the
-result of a recognition) is no hidden text: it is what the picture shows.
+result of text recognition) is not hidden text: it is what the picture shows.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _NEAR = 40
 _CLEAR = 45
 """Of 255: opacity below which text may not be seen."""
 _FEW_COVERED = 2
-"""Letters of a word: one may be touched by the box over its neighbor."""
+"""Letters of a word: the box over a neighbor may touch one of them."""
 _TINY = 1.2  # points: the height of the line of a letter of one point
 _BACKDROP = 0.3  # share of the page from which on a picture over text is a scan with recognized text
 _MAX_BOXES = 400
-"""With more of them on a page, all of its text is suspected, instead of comparing all with all."""
+"""With more of them on a page, all of its text is suspected, instead of comparing all pairs."""
 _SCALE = 2.0
 _MAX_PIXELS = 4_000_000
 _SAME = 12
@@ -73,7 +73,7 @@ def find_hidden(page: pypdfium2.PdfPage, layer: Layer, scene: Scene) -> Hidden:
 
 
 def drop_hidden(lines: list[Line], hidden: Hidden) -> tuple[list[Line], dict[Note, int]]:
-    """Return lines without the words that are not seen, a mark for those under boxes, and the counts."""
+    """Return lines without the words that are not visible, a mark for those under boxes, and the counts."""
     if not hidden.covered and not hidden.hidden:
         return lines, {}
     kept: list[Line] = []
@@ -109,7 +109,7 @@ def _cut_covered(word: Word, hidden: Hidden) -> int:
 
 
 def _classify(word: Word, hidden: Hidden) -> Note | None:
-    """Return why a word is not seen: most of it lies under a box, or all of it is hidden."""
+    """Return why a word is not visible: most of it is under a box, or all of it is hidden."""
     indices = [word.start + place for place, letter in enumerate(word.text) if letter.isalnum()]
     covered = sum(index in hidden.covered for index in indices)
     unseen = covered + sum(index in hidden.hidden for index in indices)

@@ -1,7 +1,7 @@
 """The order in which the words of a page are read: rows, columns, footnotes; line numbers are left out.
 
-A page is cut where columns of prose stand side by side; each is read from top to bottom. What else stands
-side by side (a table, signatures) is read in the order in which it is drawn, with a tab between cells.
+A page is divided where columns of prose are side by side; each is read from top to bottom. Other things side
+by side (a table, signatures) are read in drawing order, with a tab between cells.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _ALIGNED = 0.7
 _BLOCK_GAP = 3.0  # of the height of a line
 _MAX_COLUMNS = 12
 _WRAPPED = 0.15  # of the lines of a table begin in the middle of a sentence
-_SHORT = 12  # characters of a line that no column of prose has on the average
+_SHORT = 12  # no column of prose has so few characters per line on average
 _NOTE_SIZE = 0.92  # of the height of the page's text
 _NOTE_MARK = re.compile(r"[\d*†‡§¶]|\(\d+\)|\[\d+\]")
 _EDGE_ROWS = 6
 _MAX_DEPTH = 6
 _MAX_PIECES = 4000
-"""On one page. A page with more of them is no prose, and is read in the order in which it is drawn."""
+"""On one page. A page with more of them is not prose, and is read in drawing order."""
 
 
 class Kind(Enum):
@@ -50,7 +50,7 @@ class Row:
     Attributes:
         text: The line.
         kind: What it is.
-        is_text: Whether it holds text of the page, and not only marks for what is not in.
+        is_text: Whether it contains text of the page, and not only marks for omitted text.
     """
 
     text: str
@@ -59,7 +59,7 @@ class Row:
 
 
 def arrange_lines(lines: Sequence[Line], aside: Sequence[Line] = ()) -> list[Row]:
-    """Return the rows of a page in the order in which a reader reads them.
+    """Return the rows of a page in reading order.
 
     Args:
         lines: The page's lines in the order in which they are drawn.

@@ -1,4 +1,4 @@
-"""The text of pages one after another: running heads and page numbers don't cut sentences."""
+"""The text of consecutive pages: running heads and page numbers do not cut sentences."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _LONG = 200
 def join_pages(pages: Sequence[Sequence[Row]]) -> str:
     """Return the text of a document.
 
-    Running heads, page numbers and footnotes that stand between two halves of a sentence follow where it
-    ends. A page that begins with a new sentence follows a blank line.
+    Running heads, page numbers and footnotes between two halves of a sentence are moved to its end. A page
+    that begins with a new sentence follows a blank line.
     """
     repeated = Counter(
         normal

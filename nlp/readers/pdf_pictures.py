@@ -1,4 +1,4 @@
-"""PDF pages that are pictures: whether a page shows more than its text layer holds, and what it shows."""
+"""PDF pages that are pictures: whether a page shows more than its text layer contains, and what it shows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_picture(page: pypdfium2.PdfPage, scene: Scene, lines: Sequence[Line], rec
 
     That is the case with hardly any letters and a picture of any size (or letters drawn as many paths), and
     with a large picture and little text: stamps on a scan, or a few lines over a scanned annex. An empty page
-    is no picture, nor is one whose text was recognized in the picture.
+    is not a picture, nor is one whose text was recognized in the picture.
 
     Args:
         page: An open page.

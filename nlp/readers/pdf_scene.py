@@ -1,4 +1,4 @@
-"""What is drawn on a PDF page, in order: texts, boxes and pictures, those of forms in it too."""
+"""The objects drawn on a PDF page, in order: texts, boxes and pictures, also those inside forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPAQUE = 250
 _THIN = 2.5  # points: a rule or an underline covers no text
 _MAX_OBJECTS = 100_000
 _MAX_VISITED = 2 * _MAX_OBJECTS
-_MAX_FORMS = 12  # inside of each other
+_MAX_FORMS = 12  # nested
 _LAYER = "OC\0".encode("utf-16-le")
 
 Matrix = tuple[float, float, float, float, float, float]

@@ -1,4 +1,4 @@
-"""The streams of a PDF file, looked at before PDFium opens it, which decodes a stream as a whole.
+"""The streams of a PDF file, checked before PDFium opens it, since PDFium decodes a stream as a whole.
 
 Only compressed streams are decoded here, piece by piece, and nothing of them is kept. The streams of an
 encrypted file cannot be decoded without its key, nor is LZW decoded: the limits of the process bound those.
@@ -29,7 +29,7 @@ _MAX_PICTURE = 1 << 30
 
 
 def check_streams(data: bytes, limits: Limits) -> bool:
-    """Check that a PDF file does not decode to far more than it is; return whether it has layers.
+    """Check that a PDF file does not expand far beyond its size; return whether it has layers.
 
     Raises:
         UnreadableError: decompression_bomb.

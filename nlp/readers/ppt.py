@@ -1,6 +1,6 @@
 """PPT, of PowerPoint 97 to 2003, to text: the texts of the slides and notes, in the order of the file.
 
-Embedded documents are documents of their own; pictures are counted. A presentation that was saved quickly
+Embedded documents are separate documents; pictures are counted. A presentation that was saved quickly
 also holds earlier states of its slides; equal texts are written once.
 """
 

@@ -1,7 +1,7 @@
 """PPTX to text: the slides in order, each with its tables, diagrams and notes.
 
-Shapes come in the order of the file, groups in place. Hidden slides are text; comments and what stands on the
-master alone are not. Embedded documents are documents of their own. Pictures are counted.
+Shapes come in the order of the file, groups in place. Hidden slides are text; comments and the text of the
+master are not. Embedded documents are separate documents. Pictures are counted.
 """
 
 from __future__ import annotations

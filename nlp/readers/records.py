@@ -181,7 +181,7 @@ def get_field(record: Record, dotted: str) -> object | None:
 def find_fields(record: Record) -> dict[str, str]:
     """Return the facts that a record states where the collections of courts keep them.
 
-    They are kind, court, date, number, title and parties, as far as they are words or numbers.
+    They are kind, court, date, number, title and parties, if they are words or numbers.
     """
     found = {
         field: next((fact for place in places if (fact := _to_fact(get_field(record, place)))), "")
@@ -206,7 +206,7 @@ def _complete(record: Record, text_field: str | None) -> Record | Reason:
         return record
     try:
         return {**record, text_field: "\n\n".join(strip_markup(str(piece)) for piece in pieces)}
-    except UnreadableError as error:  # it costs this record alone
+    except UnreadableError as error:  # only this record is lost
         return error.reason
 
 

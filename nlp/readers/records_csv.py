@@ -37,7 +37,8 @@ def iter_rows(raw: BinaryIO, codec: str | None, limits: Limits, suffix: str, sta
         ends with one last Reason.
 
     Raises:
-        UnreadableError: wrong_suffix, for binary data; unsupported, for a `.dat` that is no load file.
+        UnreadableError: wrong_suffix, for binary data; unsupported, for a `.dat` file that is not a load
+            file.
     """
     # One setting for the whole process: every caller needs it at least this large.
     csv.field_size_limit(max(limits.max_text_bytes, csv.field_size_limit()))

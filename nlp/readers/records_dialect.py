@@ -1,9 +1,9 @@
-"""How a table is written: what the first MiB of a CSV, TSV or load file shows.
+"""The dialect of a table, from the first MiB of a CSV, TSV or load file.
 
-Found are the encoding, title lines before the header, the delimiter (comma, semicolon, tab or bar; or a first
-line such as `sep=;` names it, as Excel writes it), and how quotes are escaped: doubled, or by a backslash, as
-PostgreSQL and MySQL export them. `.dat` are Concordance load files, of e-discovery: fields in thorn signs,
-with U+0014 or a pilcrow between them, and registered signs for line ends.
+It consists of the encoding, title lines before the header, the delimiter (comma, semicolon, tab or bar; or a
+first line such as `sep=;` names it, as Excel writes it), and how quotes are escaped: doubled, or by a
+backslash, as PostgreSQL and MySQL export them. `.dat` are Concordance load files, of e-discovery: fields in
+thorn signs, with U+0014 or a pilcrow between them, and registered signs for line ends.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Dialect:
         encoding: Python codec.
         skipped: Number of lines before the header.
         options: Arguments of `csv.reader`.
-        line_end: What stands for a line end within a cell, if anything does.
+        line_end: Character that represents a line end within a cell, if any.
         is_copied: Backslashes escape, as in PostgreSQL's COPY.
     """
 
@@ -55,7 +55,7 @@ class Dialect:
     is_copied: bool = False
 
     def decode(self, cell: str) -> str:
-        """Return what a cell says."""
+        """Return the value of a cell."""
         if self.is_copied and "\\" in cell:
             return _COPIED_ESCAPE.sub(lambda mark: _COPIED.get(mark[1], mark[1]), cell)
         return cell.replace(self.line_end, "\n") if self.line_end else cell
@@ -65,7 +65,8 @@ def detect_dialect(sample: bytes, suffix: str) -> Dialect:
     """Detect how a table is written from its first bytes.
 
     Raises:
-        UnreadableError: wrong_suffix, for binary data; unsupported, for a `.dat` that is no load file.
+        UnreadableError: wrong_suffix, for binary data; unsupported, for a `.dat` file that is not a load
+            file.
     """
     if suffix == LOAD_FILE:
         return _detect_load_file(sample)

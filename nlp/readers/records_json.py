@@ -1,7 +1,7 @@
 """JSON: an array of objects, or objects one after the other, each a record. Read as a stream.
 
-An object whose array `results`, `data`, `records` or the like holds objects, as interfaces answer, is no
-record: those are.
+An object whose array `results`, `data`, `records` or the like contains objects, as APIs answer, is not a
+record: its elements are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def iter_objects(
     Yields:
         Offset of the object in the decompressed content, and its bytes. An object longer than
         `limits.max_text_bytes` is Reason.over_size and is never held in memory. A stream that breaks off, or
-        ends inside of an object, ends with one last Reason.
+        ends inside an object, ends with one last Reason.
     """
     offset = max(offset, form.first)
     scanner = ObjectScanner(limits.max_text_bytes, offset, form.first > 0)

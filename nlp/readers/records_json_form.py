@@ -15,7 +15,7 @@ from lexveil.nlp.readers.plain import guess_encoding
 _SAMPLE = 1 << 20
 _WIDE = ("utf-16", "utf-32")
 _SPREAD = re.compile(rb"\s*(?:\[|\{\s*\n)")
-# An answer of an interface: records in an array, after facts such as their number.
+# The answer of an API: records in an array, after facts such as their number.
 _ENVELOPE = re.compile(
     rb"""\s*\{(?:\s*"(?!text"|content"|body")[^"\\]{1,80}"\s*:\s*(?:"(?:[^"\\]|\\.){0,2000}"|[-+.\w]{1,40})\s*,){0,20}
     \s*"(?:results|data|records|items|rows|documents|docs|cases|decisions|judgments)"\s*:\s*\[\s*(?=\{)""",
@@ -28,7 +28,7 @@ class Form:
     """How a file of JSON is written.
 
     Attributes:
-        encoding: Python codec; None if the first MiB is ASCII, and so tells nothing.
+        encoding: Python codec; None if the first MiB is ASCII, and so shows no encoding.
         is_lines: Each line is a record.
         first: Place of the first record, if records stand in an array within an object; else 0.
     """

@@ -1,7 +1,7 @@
 """TNEF, the `winmail.dat` that Outlook sends ([MS-OXTNEF]): its text, and its attachments.
 
-The file is a list of attributes; some hold lists of MAPI properties. Checksums are not checked: a damaged
-file shows in what is in it.
+The file is a list of attributes; some hold lists of MAPI properties. Checksums are not checked: damage shows
+in the content.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Programs that read rare formats, if they are installed: antiword and wpd2text.
 
-A program gets the file in a folder of its own, which is removed, and is ended after a minute.
+A program gets the file in a temporary folder, and is ended after a minute.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "TESSDATA_PREFIX")
 
 
 def list_environment() -> dict[str, str]:
-    """Return what a program gets of this process's environment, which may hold a key."""
+    """Return the part of the environment that a program gets; the rest may contain a key."""
     return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
 def run(command: Sequence[str], data: bytes, suffix: str, limits: Limits) -> str:
-    """Return what a program prints for a file.
+    """Run a program on a file, and return what it prints.
 
     Args:
         command: Program and arguments; the name of the file follows them.

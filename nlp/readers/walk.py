@@ -1,6 +1,6 @@
-"""The way through a file: the documents inside of it, at any depth, in order, within limits.
+"""The walk through a file: the documents inside it, at any depth, in order, within limits.
 
-A walk may begin again where another one broke off, without reading what came before.
+A walk can continue where another one was interrupted, without reading what came before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufdd0-\ufdef]+")
 _MAX_NAME = 250
 
 Path = tuple[int, ...]
-"""Numbers of the parts, each from 0 on, that lead to a document; empty for the file itself."""
+"""Numbers of the parts, each from 0, that lead to a document; empty for the file itself."""
 
 
 class Place(NamedTuple):
@@ -61,12 +61,12 @@ class Reading:
 
     Attributes:
         name: Names of the parts that lead to the document, joined by "/"; "" for the file itself.
-        text: The normalized text; None if it cannot be read, and for a container that is no document.
+        text: The normalized text; None if it cannot be read, and for a container that is not a document.
         reason: Why it cannot be read.
         notes: What the text does not show, counted.
         fields: Facts that the format states, such as court, date, number and parties.
         belongs_to: Name of the outermost document that contains this one, such as the message of an
-            attachment; None if it is not inside of another document. An archive is no document. Of a
+            attachment; None if it is not inside another document. An archive is not a document. Of a
             container without a text, such as a portfolio, the first document counts as the outermost.
     """
 
@@ -80,7 +80,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A document, or why it cannot be read, and the documents inside of it, which are read as they come."""
+    """A document, or why it cannot be read, and the documents inside it, which are read one by one."""
 
     path: Path
     name: str = field(repr=False)
@@ -89,14 +89,14 @@ class _Node:
 
 
 class Walk:
-    """The way through one file, with what may still be read of it.
+    """The walk through one file, with what may still be read of it.
 
     Args:
-        read_part: Reads a document that is a part of another one, without the documents inside of it.
+        read_part: Reads a document that is a part of another one, without the documents inside it.
         limits: Bounds on what is accepted.
         begin: Called before each document, or container, is read.
-        refused: Paths of documents that are not to be read, and why.
-        start: Where to begin; what comes before is left out.
+        refused: Paths of documents that must not be read, and why.
+        start: Where to begin; earlier documents are left out.
     """
 
     def __init__(
@@ -117,10 +117,10 @@ class Walk:
         self.facts: list[Mapping[str, str]] = []
         """What the formats of the documents in a whole text state, in order."""
         self._within = 0
-        """Number of open documents of which nothing is given before all that is inside of them is read."""
+        """Number of open documents that are yielded only after everything inside them was read."""
 
     def read_whole(self, read: Callable[[], Content]) -> str:
-        """Return the text of a file with the texts of the documents inside of it.
+        """Return the text of a file with the texts of the documents inside it.
 
         Args:
             read: Reads the file itself.
@@ -134,7 +134,7 @@ class Walk:
         return outcome
 
     def list_readings(self, read: Callable[[], Content]) -> Iterator[Reading]:
-        """Yield a file, then the documents inside of it.
+        """Yield a file, then the documents inside it.
 
         Args:
             read: Reads the file itself.
@@ -150,7 +150,7 @@ class Walk:
         return len(path) < len(self._start.path) and self._start.path[: len(path)] == path
 
     def _list_readings(self, node: _Node, prefix: str = "", outer: str | None = None) -> Iterator[Reading]:
-        """Yield a document, then those inside of it.
+        """Yield a document, then those inside it.
 
         Args:
             node: The document.
@@ -297,7 +297,7 @@ def _describe(reason: Reason) -> str:
 
 
 def _clean_name(name: str) -> str:
-    """Return a name that has a UTF-8 form, without control characters, and leads nowhere else."""
+    """Return a name that has a UTF-8 form, without control characters, and leads out of no folder."""
     shown = _CONTROL.sub(" ", escape_name(name.replace("\\", "/")))
     steps = [step.strip() for step in shown.split("/")]
     return "/".join(step for step in steps if step not in ("", ".", ".."))[-_MAX_NAME:].lstrip("/")
@@ -308,7 +308,7 @@ def _make_unique(name: str, taken: dict[str, int]) -> str:
 
     Args:
         name: Name of the part.
-        taken: How often each name came, and the names that were given.
+        taken: How often each name occurred, and the names assigned so far.
     """
     unique = name
     while unique in taken:

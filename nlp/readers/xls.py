@@ -1,7 +1,7 @@
 """XLS, of Excel 5 to 2003, to text: each sheet with its name, a line per row, then text boxes ([MS-XLS]).
 
 As in `xlsx`, dates are in ISO 8601, hidden sheets and pictures are counted, and a workbook is one document.
-Only cells that say something are kept: nothing is as large as the sheet's corners are apart.
+Only cells with a value are kept, so memory does not grow with the distance of the sheet's corners.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Workbook:
     """Name and visibility of each sheet, by the place where it begins."""
 
     def format(self, style: int, number: float) -> str:
-        """Return what a cell with a number says."""
+        """Return the text of a cell with a number."""
         shown_as = self.styles[style] if style < len(self.styles) else 0
         return format_date(number, self.epoch) if self.formats.get(shown_as) else format_number(number)
 
@@ -222,7 +222,7 @@ class _Pieces:
         return found
 
     def take_text(self, length: int, is_double: bool) -> str:
-        """Return the next characters. In a further record, a byte tells their width anew."""
+        """Return the next characters. In a further record, another byte states their width."""
         text = ""
         while length > 0 and self._number < len(self._pieces):
             width = 2 if is_double else 1

@@ -1,11 +1,11 @@
 """XLSX to text: each sheet with its name, a line per row, tabs between cells, then its text boxes.
 
 Values are as they are stored: dates in ISO 8601, numbers without their format, formulas by their last result.
-Hidden sheets are not text: they are counted, as pictures are. Embedded files are documents of their own.
+Hidden sheets are not text: they are counted, as pictures are. Embedded files are separate documents.
 Comments, headers and footers of the printed page are not text. A workbook is one document: save a sheet as
 CSV if its rows are to be documents.
 
-Rows are written as they are parsed, and nothing is as large as the sheet's corners are apart.
+Rows are written as they are parsed, so memory does not grow with the distance of the sheet's corners.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EPOCH, EPOCH_OF_MACINTOSH = datetime(1899, 12, 30), datetime(1904, 1, 1)
 _LAST_DAY = 2_958_465  # the year 9999
 _SECOND = 1 / 86_400
 MOST_TABS = 32
-_LARGEST_WHOLE = 1e16  # beyond it, a number of a cell does not hold every digit
+_LARGEST_WHOLE = 1e16  # beyond it, a cell's number does not represent every digit
 _BOOLEANS = {"1": "TRUE", "0": "FALSE"}
 
 
@@ -191,7 +191,7 @@ class _Styles(PartTarget):
 
 
 class _Cells:
-    """What cells of a workbook say, and the number of characters that may still be written."""
+    """The texts of a workbook's cells, and the number of characters that may still be written."""
 
     def __init__(self, longest: int, epoch: datetime) -> None:
         self.strings = _Strings()
@@ -200,7 +200,7 @@ class _Cells:
         self._epoch = epoch
 
     def read(self, kind: str, style: str, value: str) -> str:
-        """Return what a cell says.
+        """Return the text of a cell.
 
         Raises:
             UnreadableError: decompression_bomb.
@@ -298,7 +298,7 @@ def format_number(number: float) -> str:
 
 
 def _find_column(reference: str) -> int:
-    """Return the number of a cell's column, from 1 on; 0 if its reference tells none."""
+    """Return the number of a cell's column, from 1; 0 if its reference has none."""
     letters = _COLUMN.match(reference)
     number = 0
     for letter in letters[0] if letters else "":

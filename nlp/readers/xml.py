@@ -2,11 +2,11 @@
 
 No vocabulary needs to be known. An element is a part of a line if elements of its name often stand beside
 text in their parents, as emphasis does; else it is a block with lines of its own. The file is parsed as a
-stream, thrice: to count, to write, and for the facts that it states. Known are only the usual names of
-emphasis, of table cells and rows, of notes, which follow the text, of numbers, which stand before their
-paragraphs, and of metadata.
+stream, three times: to count, to write, and for the facts that it states. Only the usual names of emphasis,
+table cells and rows, notes (which follow the text), numbers (which precede their paragraphs) and metadata are
+known.
 
-A document in base64, as filings contain it, is a document of its own.
+A document in base64, as filings contain it, is a separate document.
 
 Entities that the file declares itself are expanded, within the parser's bound; no external one is followed.
 """
@@ -103,7 +103,7 @@ def _read(data: bytes, limits: Limits) -> Content:
 
 
 def _take_embedded(text: str, parts: list[Part]) -> str:
-    """Add a document that is embedded in base64, and return its mark; the text itself if it is none."""
+    """Add a document that is embedded in base64, and return its mark; return any other text as it is."""
     try:
         data = base64.b64decode(text.replace(" ", ""), validate=True)
     except binascii.Error:

@@ -1,6 +1,6 @@
-"""ZIP archives: the members are documents of their own. Nothing is written, so no name leads anywhere.
+"""ZIP archives: the members are separate documents. Nothing is written, so names are harmless.
 
-Members with a password are refused one by one. Hidden files, links and what systems add are counted.
+Members with a password are refused one by one. Hidden files, links and system files are counted.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def is_encrypted(entry: zipfile.ZipInfo) -> bool:
 def read_member(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, max_bytes: int, max_ratio: int
 ) -> bytes | Reason:
-    """Return a document in a ZIP file, or why it cannot be read: that is no reason to refuse the others.
+    """Return a document in a ZIP file, or why it cannot be read: the others are still read.
 
     Args:
         archive: the ZIP file.
@@ -104,5 +104,5 @@ def read_member(
         return Reason.unsupported
     except MemoryError:
         raise
-    except Exception:  # each way of compression has its own errors
+    except Exception:  # each compression method has its own errors
         return Reason.broken
