@@ -1,4 +1,4 @@
-"""The environment of processes that this one starts: without its secrets, or with more variables."""
+"""The environment of processes that commands start: without secrets, or with more variables."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-# No master key, no address of a database or a key service, no credentials of a cloud.
-_HARMLESS = (
-    "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "XDG_STATE_HOME", "LD_LIBRARY_PATH", "PYTHONPATH",
-    "OMP_NUM_THREADS", "PYTHONUNBUFFERED",
-)  # fmt: skip
+from lexveil.nlp.environment import select_environment
 
-SERVER_PREFIXES = ("PREFECT_", "SSL_CERT_")
-"""Begin the names of what a Prefect server is told. It runs no flow, so it needs no key of a workspace."""
+SERVER_VARIABLES = ("PREFECT_*", "SSL_CERT_*")
+"""Variables of a Prefect server. It runs no flow, so it needs no key of a workspace."""
+
+_LEXVEIL = ("HOME", "XDG_STATE_HOME", "PYTHONPATH", "OMP_NUM_THREADS", "PYTHONUNBUFFERED")
 
 
-def select_environment(*prefixes: str) -> dict[str, str]:
-    """Return the variables of the environment that every program needs.
+def select_harmless_environment(*names: str) -> dict[str, str]:
+    """Return the variables that processes of Lexveil and Prefect need: no key, no address, no credentials.
 
     Args:
-        prefixes: the variables whose names begin so are returned, too: the process's own.
+        names: Further variables to return; `*` stands for any characters.
     """
-    return {
-        name: value for name, value in os.environ.items() if name in _HARMLESS or name.startswith(prefixes)
-    }
+    return select_environment(*_LEXVEIL, *names)
 
 
 @contextmanager
 def set_environment(variables: Mapping[str, str]) -> Generator[None, None, None]:
-    """Set these variables for what is started meanwhile. This process's own environment stays as it was."""
+    """Set variables for the processes that the block starts; the environment is restored afterwards."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

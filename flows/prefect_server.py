@@ -19,7 +19,7 @@ from prefect import __module_path__
 from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_API_URL, get_current_settings
 
-from lexveil.flows.environment import SERVER_PREFIXES, select_environment
+from lexveil.flows.environment import SERVER_VARIABLES, select_harmless_environment
 from lexveil.pipeline.errors import WorkspaceError
 
 _APP = "prefect.server.api.server:create_app"
@@ -70,13 +70,13 @@ def _start_process(port: int) -> tuple[subprocess.Popen[bytes], subprocess.Popen
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(__module_path__.parent), "--factory", _APP]
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    given = select_environment(*SERVER_PREFIXES)
+    given = select_harmless_environment(*SERVER_VARIABLES)
     environment = {**given, **_EPHEMERAL, **settings, "PYTHONSAFEPATH": "1"}
     server = subprocess.Popen([*command, *options], env=environment)
     # The shell reads until the system closes our end of the pipe, also after kill -9 of this process.
     guard = subprocess.Popen(
         ["sh", "-c", 'read -r _; kill "$0"', str(server.pid)],
-        env=select_environment(),
+        env=select_harmless_environment(),
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

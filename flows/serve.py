@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lexveil.flows.environment import select_environment
+from lexveil.flows.environment import select_harmless_environment
 
 if TYPE_CHECKING:
     from lexveil.pipeline.serving.export import Follower
@@ -97,7 +97,7 @@ def end_with_parent() -> None:
 
 
 def _start(bundle: Path, state: Path, settings: EncryptedSettings, as_json: bool) -> subprocess.Popen[bytes]:
-    environment = select_environment()
+    environment = select_harmless_environment()
     paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     values = settings.model_dump(mode="json", exclude_none=True)
     for name in ("tls_certificate", "tls_key", "tls_client_authority"):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 
-from lexveil.flows.environment import SERVER_PREFIXES, select_environment
+from lexveil.flows.environment import SERVER_VARIABLES, select_harmless_environment
 from lexveil.flows.prefect_home import keep_prefect_in
 from lexveil.pipeline.errors import LexveilError
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -120,7 +120,7 @@ def bring_up(
         try:
             if given is None:
                 options = ("--host", "127.0.0.1", "--port", str(port), "--analytics-off")
-                own = select_environment(*SERVER_PREFIXES)
+                own = select_harmless_environment(*SERVER_VARIABLES)
                 services.start("server", own, "prefect", "server", "start", *options)
             _wait_for_server(url, services, interrupted)
             if interrupted():

@@ -105,15 +105,6 @@ def encode_documents(
     ]
 
 
-def encode_document(
-    masked_text: str, encoder: PublicEncoder, topics: PublicTopics | None, config: ModelConfig
-) -> EncodedDocument:
-    """Encode one document as a model of `config` takes it."""
-    return encode_documents(
-        [masked_text], encoder, get_input_kind(config), topics, config.chunk_length, config.chunk_limit
-    )[0]
-
-
 @torch.inference_mode()
 def extract(
     model: FeatureModel, encoded: Sequence[EncodedDocument], batch_tokens: int | None = None

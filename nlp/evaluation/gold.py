@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, field_validator
 
@@ -29,7 +29,6 @@ from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.records_jsonl import parse_record
 
 Identifier = Literal["DIRECT", "QUASI", "NO_MASK"]
-IDENTIFIERS: tuple[str, ...] = get_args(Identifier)
 
 _TYPE_NAME = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _LIMITS = Limits(max_text_bytes=1 << 30)

@@ -28,6 +28,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
 
+from lexveil.nlp.environment import select_environment
 from lexveil.nlp.readers.child import BEGUN, END, ITEMS, LENGTH, NEXT, REFUSED, STOP
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.records import Record, Slice
@@ -43,8 +44,7 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _PIECE = 1 << 20
 _CALLS_PER_PROCESS = 2_000
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
-_ENVIRONMENT_PREFIXES = ("PYTHON", "LC_", "TESS", "OMP_", "COV_")
+_ENVIRONMENT = ("HOME", "PYTHON*", "TESS*", "OMP_*", "COV_*")
 # The only types accepted from the process, which hostile bytes may have taken over.
 _DATA = {
     ("lexveil.nlp.readers.contract", "Reason"),
@@ -208,11 +208,7 @@ class _Process:
     """
 
     def __init__(self) -> None:
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
-        }
+        environment = select_environment(*_ENVIRONMENT)
         self._owner = os.getpid()
         # For the files of its programs, which would remain if it is killed.
         environment["TMPDIR"] = self._folder = tempfile.mkdtemp(prefix="lexveil-")

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from functools import cache
 
+from lexveil.nlp.environment import select_environment
 from lexveil.nlp.readers.contract import Reason, UnreadableError
-from lexveil.nlp.readers.tools import list_environment
 
 DPI = 300
 _PAGE_TIMEOUT_SECONDS = 180
@@ -24,7 +24,11 @@ def is_available() -> bool:
 @cache
 def _installed_languages(program: str) -> str:
     listed = subprocess.run(
-        [program, "--list-langs"], capture_output=True, timeout=30, check=False, env=list_environment()
+        [program, "--list-langs"],
+        capture_output=True,
+        timeout=30,
+        check=False,
+        env=select_environment("TESSDATA_PREFIX"),
     )
     installed = listed.stdout.decode("ascii", "ignore").split()
     return "+".join([name for name in _LANGUAGES if name in installed]) or "eng"
@@ -46,7 +50,7 @@ def recognize_text(pixels: bytes, width: int, height: int) -> str:
         raise UnreadableError(Reason.needs_ocr)
     picture = b"P5\n%d %d\n255\n" % (width, height) + pixels
     # One thread: more would compete with the other shards for the cores.
-    environment = {**list_environment(), "OMP_THREAD_LIMIT": "1"}
+    environment = {**select_environment("TESSDATA_PREFIX"), "OMP_THREAD_LIMIT": "1"}
     completed = None
     # The error is raised below instead: the subprocess's own exception contains the page's text.
     with contextlib.suppress(OSError, subprocess.SubprocessError):

@@ -6,22 +6,16 @@ A program gets the file in a temporary folder, and is ended after a minute.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lexveil.nlp.environment import select_environment
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 
 _TIMEOUT_SECONDS = 60
-_ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "TESSDATA_PREFIX")
-
-
-def list_environment() -> dict[str, str]:
-    """Return the part of the environment that a program gets; the rest may contain a key."""
-    return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
 def run(command: Sequence[str], data: bytes, suffix: str, limits: Limits) -> str:
@@ -48,7 +42,7 @@ def run(command: Sequence[str], data: bytes, suffix: str, limits: Limits) -> str
             subprocess.run(
                 [program, *command[1:], source.name],
                 cwd=folder,
-                env={**list_environment(), "HOME": folder, "LC_ALL": "C.UTF-8"},
+                env={**select_environment(), "HOME": folder, "LC_ALL": "C.UTF-8"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.DEVNULL,

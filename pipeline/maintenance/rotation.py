@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexveil.pipeline.errors import WorkspaceKeyError
-from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.keys import (
     find_key_file,
     load_given_key,
@@ -16,6 +15,7 @@ from lexveil.pipeline.workspace.keys import (
     translate_key_errors,
 )
 from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.files import sync_folder
 from lexveil.privacy.key_services import key_service
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import MasterKey, MasterKeyError
@@ -83,5 +83,5 @@ def _rotate_in_file(store: KeyStore, path: Path) -> int:
         raise WorkspaceKeyError("the folder of the master key cannot be written") from None
     count = store.rewrap_keys(new_key)
     pending.replace(path)
-    storage.sync_folder(path.parent)
+    sync_folder(path.parent)
     return count

@@ -20,7 +20,7 @@ FORMAT = 1
 _OWN = "own"
 
 
-def describe_masking(settings: MaskSettings) -> dict[str, Any]:
+def build_masking_record(settings: MaskSettings) -> dict[str, Any]:
     """Return the record of a policy and a detector."""
     known = settings.detector in DETECTORS
     policy = settings.model_dump(mode="json", exclude={"detector", *OWN_RULES})
@@ -38,7 +38,7 @@ def restore_masking(record: Mapping[str, Any], own: MaskSettings) -> MaskSetting
     """Return the settings that a record describes, with a detector of this machine.
 
     Args:
-        record: what `describe_masking` returned, perhaps elsewhere.
+        record: what `build_masking_record` returned, perhaps elsewhere.
         own: settings of this machine; their detector is used if the record names one that does not ship.
 
     Raises:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from lexveil.nlp.encoders.config import Kind
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.card import CARD, CARD_FOR_PEOPLE, ModelCard, read_card
-from lexveil.pipeline.workspace.storage import sync_folder, write_json
+from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.files import sync_folder
 
 if TYPE_CHECKING:
     from lexveil.nlp.encoders.models import FeatureModel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -20,9 +19,10 @@ from lexveil.nlp.readers import (
 )
 from lexveil.nlp.readers import records as record_files
 from lexveil.pipeline.errors import SourceError
-from lexveil.pipeline.labels import encode_label, parse_classes
+from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import IngestSettings
+from lexveil.pipeline.sources.fields import read_label, read_word
 from lexveil.pipeline.sources.files import SourceFile, list_source_files
 from lexveil.pipeline.sources.objects import copy_object, fetch_objects
 from lexveil.pipeline.sources.owners import (
@@ -369,26 +369,6 @@ def _reject(reason: str, record: Mapping[str, Any], item: SourceItem, where: str
     # Of a record, its own content: the same record is known again after its file has grown.
     content = item.digest if item.piece is None else compute_digest([item.path, dict(record)])
     return Rejected(reason, where, content, item.identity)
-
-
-def read_word(record: Mapping[str, Any], name: str | None) -> str | None:
-    """Return the value of a record's field as a word; None if the record, or the field's name, is missing."""
-    return None if name is None else _to_word(record_files.get_field(record, name))
-
-
-def _to_word(value: object) -> str | None:
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, bool | int | float | str) and str(value).strip():
-        return str(value).strip()
-    return None
-
-
-def read_label(record: Mapping[str, Any], name: str | None) -> str | None:
-    """Return the class of a record, or its list of classes as JSON; None if it has none."""
-    if name is None:
-        return read_label(record, "label") or read_label(record, "labels")
-    return encode_label(record_files.get_field(record, name))
 
 
 def check_fields(items: Iterable[SourceItem], ingest: IngestSettings, need_labels: bool) -> None:

@@ -6,16 +6,12 @@ several owners, so what a workspace knows under such a spelling keeps its id.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from contextlib import suppress
-from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
-from lexveil.nlp.readers.records import get_field
+from lexveil.pipeline.sources.fields import read_words
 
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _DECIMAL = re.compile(r"[+-]?[0-9]+\.0+")
@@ -24,14 +20,14 @@ _MISSING = frozenset({"nan", "NaN", "<NA>"})  # what programs write for a number
 
 def read_owner_names(record: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
     """Read one owner or a list of owners; none if one is missing, since nothing would protect that one."""
-    words = [None if word is None else normalize_owner(word) for word in _read_words(record, name)]
+    words = [None if word is None else normalize_owner(word) for word in read_words(record, name)]
     owners = {word for word in words if word}
     return () if len(owners) < len(set(words)) else tuple(sorted(owners))
 
 
 def read_spelled_names(record: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
     """Read the owners as they are spelled, where `normalize_owner` changes that."""
-    words = {word for word in _read_words(record, name) if word}
+    words = {word for word in read_words(record, name) if word}
     return tuple(sorted(word for word in words if normalize_owner(word) != word))
 
 
@@ -52,20 +48,3 @@ def list_spellings(name: str) -> list[str]:
     if name.removeprefix("-").isdecimal() and name.isascii():
         spellings.append(f"{name}.0")
     return [spelling for spelling in spellings if spelling != name]
-
-
-def _read_words(record: Mapping[str, Any], name: str | None) -> list[str | None]:
-    value = None if name is None else get_field(record, name)
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        with suppress(ValueError):  # a CSV cell; what is no JSON array is a name
-            value = json.loads(value)
-    values = cast("list[object]", value if isinstance(value, list | tuple) else [value])
-    return [_to_word(one) for one in values]
-
-
-def _to_word(value: object) -> str | None:
-    if isinstance(value, float | Decimal) and not math.isfinite(value):
-        return None
-    if isinstance(value, bool | int | float | Decimal | str) and str(value).strip():
-        return str(value).strip()
-    return None

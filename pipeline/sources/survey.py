@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from lexveil.pipeline.settings import IngestSettings
-from lexveil.pipeline.sources.documents import SourceItem, read_label, read_records
+from lexveil.pipeline.sources.documents import SourceItem, read_records
+from lexveil.pipeline.sources.fields import read_label
 from lexveil.pipeline.sources.owners import read_owner_names
 
 # Words in the names of fields that tell whom a document is about.

@@ -10,7 +10,7 @@ from functools import partial
 from lexveil.nlp.encoders.config import ModelConfig
 from lexveil.pipeline.errors import TrainingRefusedError, TrainingStoppedError
 from lexveil.pipeline.masking.decisions import compute_decisions_digests
-from lexveil.pipeline.masking.record import describe_masking
+from lexveil.pipeline.masking.record import build_masking_record
 from lexveil.pipeline.masking.texts import mask_names
 from lexveil.pipeline.models.card import LabelSource, ModelCard
 from lexveil.pipeline.models.encoding import encoded_folder, get_encoding
@@ -164,7 +164,7 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
             ) from None
         card = _build_card(workspace, run, reserved, population)
         record_training(workspace, card.name, documents, result.unprotected_zeros)
-        saved = save_model(workspace, model, card, describe_masking(workspace.settings.mask))
+        saved = save_model(workspace, model, card, build_masking_record(workspace.settings.mask))
         ledger.commit(reserved.reservation.id, run.plan.steps)
         checkpoint.discard()
     return TrainingOutcome(saved, True, result.unprotected_loss, result.unprotected_zeros)

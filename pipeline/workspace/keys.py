@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lexveil.pipeline.errors import WorkspaceKeyError
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.database import schema_name
 from lexveil.pipeline.workspace.paths import WorkspacePaths
+from lexveil.privacy.files import sync_folder
 from lexveil.privacy.key_services import key_service
 from lexveil.privacy.keystore import KeyStore, has_master, read_service_address
 from lexveil.privacy.vault import MasterKey, MasterKeyError
@@ -173,5 +173,5 @@ def _finish_rotation(url: str, path: Path, schema: str) -> KeyStore:
     new = next_key_path(path)
     store = KeyStore(url, MasterKey.from_file(new, create=False), schema)
     new.replace(path)
-    storage.sync_folder(path.parent)
+    sync_folder(path.parent)
     return store

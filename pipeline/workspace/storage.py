@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.outages import describe_outage
+from lexveil.privacy.files import sync_folder
 
 # One slash is enough: pathlib folds two into one.
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
@@ -188,15 +189,6 @@ def sync_file(file: IO[bytes]) -> None:
     """Make what was written to a file survive a power cut."""
     file.flush()
     os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def locate_state_folder(name: str) -> Path:

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.errors import UnauthorizedError
-from lexveil.pipeline.workspace.storage import sync_folder, write_bytes
+from lexveil.pipeline.workspace.storage import write_bytes
+from lexveil.privacy.files import sync_folder
 
 PRIVATE = 0o600  # mode of every file of the state
 TABLES = "state.sqlite"

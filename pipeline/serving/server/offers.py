@@ -28,7 +28,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from lexveil.pipeline.errors import EndpointError
-from lexveil.pipeline.workspace.storage import sync_folder, write_bytes, write_json
+from lexveil.pipeline.workspace.storage import write_bytes, write_json
+from lexveil.privacy.files import sync_folder
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.parameters import Profile
 from lexveil.privacy.he.served_model import Head, LinearHead, NetworkHead, ServedModel, weights_digest

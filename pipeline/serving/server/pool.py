@@ -29,6 +29,7 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
+from lexveil.nlp.environment import select_environment
 from lexveil.pipeline.serving import bundles
 from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.turns import Turns
@@ -49,8 +50,6 @@ _GRACE_SECONDS = 2.0  # added to the worker's own timer
 _REMEMBERED_KILLERS = 4096
 _LONGEST_BACK_OFF = 30.0
 _ROOT = Path(__file__).parents[4]  # of the package, wherever it is installed
-# A worker gets nothing else of the environment: no key, no address.
-_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
 
 
 class BusyError(RefusalError):
@@ -219,7 +218,7 @@ class _Worker:
             _WorkerDiedError: it does not become ready.
         """
         ours, theirs = socket.socketpair()
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment = select_environment("PYTHONPATH")
         paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
         environment |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
         # -P: no code of the working folder

@@ -9,7 +9,6 @@ import torch
 from lexveil.nlp.encoders.config import Kind, ModelConfig
 from lexveil.nlp.encoders.documents import (
     EncodedDocument,
-    encode_document,
     encode_documents,
     extract,
     get_input_kind,
@@ -27,6 +26,13 @@ TEXTS = [
 ]
 
 
+def encode_one(
+    text: str, encoder: PublicEncoder, topics: PublicTopics | None, config: ModelConfig
+) -> EncodedDocument:
+    kind = get_input_kind(config)
+    return encode_documents([text], encoder, kind, topics, config.chunk_length, config.chunk_limit)[0]
+
+
 def trained(kind: Kind, encoder: PublicEncoder) -> FeatureModel:
     config = ModelConfig.of(kind, encoder, ("a", "b", "c"), hidden=4, chunk_length=32, chunk_limit=4)
     model = build_model(config, encoder)
@@ -40,7 +46,7 @@ def test_one_by_one_or_together_is_the_same(kind: Kind, tiny: PublicEncoder) -> 
     model = trained(kind, tiny)
     topics = PublicTopics.load(tiny, 8)
     together = encode_documents(TEXTS, tiny, get_input_kind(model.config), topics, 32, 4)
-    alone = [encode_document(text, tiny, topics, model.config) for text in TEXTS]
+    alone = [encode_one(text, tiny, topics, model.config) for text in TEXTS]
     assert [d.chunks for d in together] == [4, 1, 0, 1]
     assert [d.total_chunks for d in together] == [d.total_chunks for d in alone]
     assert together[0].total_chunks > 4
@@ -71,7 +77,7 @@ def test_logits_are_the_head_of_the_features(kind: Kind, tiny: PublicEncoder) ->
 
 def test_a_document_is_the_mean_of_its_chunks(tiny: PublicEncoder) -> None:
     model = trained("lstm", tiny)
-    document = encode_document(TEXTS[0], tiny, None, model.config)
+    document = encode_one(TEXTS[0], tiny, None, model.config)
     with torch.no_grad():
         expected = model.features(collate_tokens(document.tokens)).mean(dim=0).numpy()
     np.testing.assert_allclose(extract(model, [document]).features[0], expected, atol=1e-6)
@@ -129,7 +135,7 @@ def test_a_document_without_text_has_no_features_and_the_bias_as_logits(
     kind: Kind, text: str, tiny: PublicEncoder
 ) -> None:
     model = trained(kind, tiny)
-    document = encode_document(text, tiny, PublicTopics.load(tiny, 8), model.config)
+    document = encode_one(text, tiny, PublicTopics.load(tiny, 8), model.config)
     assert (document.chunks, document.total_chunks) == (0, 0)
     assert document.topics is not None
     assert not document.topics.any()

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from lexveil.pipeline.errors import TrainingRefusedError
-from lexveil.pipeline.masking.record import describe_masking, restore_masking
+from lexveil.pipeline.masking.record import build_masking_record, restore_masking
 from lexveil.pipeline.settings import MaskSettings
 
 OWN = MaskSettings()
 
 
 def written(settings: MaskSettings) -> dict[str, Any]:
-    return json.loads(json.dumps(describe_masking(settings)))
+    return json.loads(json.dumps(build_masking_record(settings)))
 
 
 @pytest.mark.parametrize(
