@@ -38,16 +38,17 @@ def restore_masking(record: Mapping[str, Any], own: MaskSettings) -> MaskSetting
     """Return the settings that a record describes, with a detector of this machine.
 
     Args:
-        record: what `build_masking_record` returned, perhaps elsewhere.
+        record: what `build_masking_record` returned, perhaps elsewhere: it may name no path and no code.
         own: settings of this machine; their detector is used if the record names one that does not ship.
 
     Raises:
         TrainingRefusedError: the record cannot be read, or this machine lacks the detector.
     """
     try:
-        if record["format"] != FORMAT:
-            raise ValueError
         named, digest, policy = record["detector"], record["detector_digest"], dict(record["policy"])
+        # Never from a record, which may be a stranger's: they name files here, and code that would be run.
+        if record["format"] != FORMAT or named not in (*DETECTORS, _OWN) or policy.keys() & {*OWN_RULES}:
+            raise ValueError
         detector = own.detector if named == _OWN else named
         rules = {name: getattr(own, name) for name in OWN_RULES} if record.get("own_rules") else {}
         settings = MaskSettings.model_validate({**policy, **rules, "detector": detector})

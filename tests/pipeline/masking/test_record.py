@@ -77,3 +77,23 @@ def test_own_rules_are_recorded_by_their_digest_alone() -> None:
             restore_masking(record, other)
     plain = MaskSettings(detector="rules")
     assert restore_masking(written(plain), own) == plain  # it masks as the model's training did
+
+
+def test_a_record_names_no_code_and_no_file_of_this_machine(tmp_path: Path) -> None:
+    """A client has it from a server, which could have code run here, and a folder used as a detector."""
+    ran, code = tmp_path / "ran", tmp_path / "code.py"
+    code.write_text(f"open({str(ran)!r}, 'w').close()\nclass Theirs:\n    pass\n")
+    named = [
+        written(OWN) | {"policy": written(OWN)["policy"] | {name: value}, "detector_digest": digest}
+        for name, value, crafted in [
+            ("recognizers", [f"{code}:Theirs"], {"recognizers": (f"{code}:Theirs",)}),
+            ("recognizer_files", [str(code)], {"recognizer_files": (code,)}),
+            ("allow", ["Roe"], {"allow": ("Roe",)}),
+        ]
+        for digest in [written(MaskSettings(**crafted))["detector_digest"]]  # the digest is the liar's, too
+    ]
+    folder = written(MaskSettings(detector=str(tmp_path))) | {"detector": str(tmp_path)}
+    for record in (*named, folder):
+        with pytest.raises(TrainingRefusedError, match=r"does not know$"):
+            restore_masking(record, OWN)
+    assert not ran.exists()
