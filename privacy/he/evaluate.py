@@ -93,26 +93,34 @@ class Evaluator:
             partial_sums: Bound of the slots that are not outputs.
             gain: Growth of an error in a second layer.
         """
-        chosen, bits = parameters.scheme, parameters.scheme.flooding_bits
+        bits = parameters.scheme.flooding_bits
         self.parameters = parameters
         self.feature_norm = feature_norm
-        self.error_slope = chosen.logit_error(column_norm, 1, gain) - chosen.logit_error(column_norm, 0, gain)
-        self.error_floor = max(0.0, chosen.logit_error(column_norm, 0, gain) - self.error_slope)
-        self.flooding_level = self.masking_level = 0.0
+        self.error_floor, self.error_slope = state_errors(parameters, column_norm, gain)
+        self.flooding_level = _choose_flooding_level(parameters, column_norm, gain)
+        self.masking_level = 0.0
         self._outputs = layout.output_mask(parameters)
-        if bits:
-            n = int(np.count_nonzero(np.real(self._outputs)) + np.count_nonzero(np.imag(self._outputs)))
-            drowned = chosen.error_to_flood(column_norm, gain, parameters.n_hidden)
-            self.flooding_level = flooding.noise_level(drowned, n, bits)
-            self.error_floor += flooding.TAIL * self.flooding_level
-            if n < 2 * parameters.slots:
-                self.masking_level = flooding.noise_level(partial_sums, parameters.slots, bits)
+        if bits and _count_outputs(parameters) < 2 * parameters.slots:
+            self.masking_level = flooding.noise_level(partial_sums, parameters.slots, bits)
         self._scheme = Scheme(parameters)
         self._seal: Any = seal.Evaluator(self._scheme.context)
 
     def error_bound(self, feature_norm: float) -> float:
         """Return the largest absolute error of a logit for features up to this norm: see `ParameterSet`."""
         return self.error_floor + self.error_slope * (1 + feature_norm)
+
+    @property
+    def divergence(self) -> float:
+        """KL divergence of the answer to one request of `evaluate`; 0 if nothing is promised.
+
+        Formal guarantee:
+            Each ciphertext of a reply is flooded by itself: half of 2^-flooding_bits for its outputs, and as
+            much for the other slots, if there are any (`lexveil.privacy.he.flooding`). They add up.
+        """
+        if not self.flooding_level:
+            return 0.0
+        halves = self.parameters.ciphertexts_per_reply * (2 if self.masking_level else 1)
+        return halves * 0.5 * 2.0**-self.parameters.scheme.flooding_bits
 
     @property
     def max_keys_bytes(self) -> int:
@@ -291,6 +299,34 @@ class SlotEvaluator(Evaluator):
             both = np.full(self.parameters.slots, complex(bias, bias))
             logits.append(self._finish(total, both, keys))
         return logits
+
+
+def state_errors(parameters: Parameters, column_norm: float, gain: float = 1.0) -> tuple[float, float]:
+    """Return `error_floor` and `error_slope` of the heads with such weights.
+
+    Both grow with each argument.
+
+    Args:
+        parameters: Parameters of the head.
+        column_norm: Largest norm of a column of the (first) weights.
+        gain: Growth of an error in a second layer.
+    """
+    chosen = parameters.scheme
+    slope = chosen.logit_error(column_norm, 1, gain) - chosen.logit_error(column_norm, 0, gain)
+    floor = max(0.0, chosen.logit_error(column_norm, 0, gain) - slope)
+    return floor + flooding.TAIL * _choose_flooding_level(parameters, column_norm, gain), slope
+
+
+def _choose_flooding_level(parameters: Parameters, column_norm: float, gain: float) -> float:
+    bits = parameters.scheme.flooding_bits
+    drowned = parameters.scheme.error_to_flood(column_norm, gain, parameters.n_hidden)
+    return flooding.noise_level(drowned, _count_outputs(parameters), bits) if bits else 0.0
+
+
+def _count_outputs(parameters: Parameters) -> int:
+    """Return the number of outputs of a ciphertext; a complex slot may have two."""
+    outputs = layout.output_mask(parameters)
+    return int(np.count_nonzero(np.real(outputs)) + np.count_nonzero(np.imag(outputs)))
 
 
 def check_layer(weight: Floats, bias: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:

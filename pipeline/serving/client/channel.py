@@ -308,6 +308,6 @@ def _read_refusal(status: int, content: bytes) -> ServingError:
         refusal = wire.Refusal.model_validate_json(content)
     except ValidationError:
         return ServingError("protocol", f"the server answered with status {status}")
-    # Commands print the message: one line, not longer than a sentence.
-    message = " ".join(refusal.message.split())[:200]
+    # Commands print the message: one line, not longer than a sentence, and nothing that steers a terminal.
+    message = "".join(filter(str.isprintable, " ".join(refusal.message.split())))[:200]
     return ServingError(refusal.error[:40], f"the server refused ({status}): {message}")

@@ -49,6 +49,7 @@ from lexveil.pipeline.serving.client.manifest import (
     build_published_probes,
     check_manifest,
     compute_error_bound,
+    digest_statement,
     read_parameters,
 )
 from lexveil.pipeline.serving.client.trust_store import ClientState, HeldKeys, OpenSession
@@ -230,9 +231,10 @@ class EncryptedClassifier:
 
     @property
     def head_since(self) -> str:
-        """Time when this client first saw the weights that the manifest names, ISO 8601, UTC.
+        """Time when this client first saw what the manifest states of the head, ISO 8601, UTC.
 
-        What it knows of the server's answers is as old at most: a server that names new weights starts anew.
+        That is the weights, the labels, the extractor, the known answers and the errors. What it knows of the
+        server's answers is as old at most: a server that names new weights starts anew.
         """
         return self._state.pin.head_since
 
@@ -386,10 +388,10 @@ class EncryptedClassifier:
             waited = self._channel.wait(attempt)
             if waited is None:
                 break
-        raise ServingError("dishonest", "the server shows an older manifest, of other weights")
+        raise ServingError("dishonest", "the server shows an older manifest, of another head")
 
     def _read_manifest(self) -> wire.ServerManifest | None:
-        """Return the server's manifest, and pin it; None if it is an older one, of other weights."""
+        """Return the server's manifest, and pin it; None if it is an older one, of another head."""
         content = self._channel.get("/v1/manifest", _MESSAGE_BYTES)
         with self._state.update() as pin:
             try:
@@ -400,12 +402,16 @@ class EncryptedClassifier:
             except bundles.WireError as error:
                 raise ServingError("manifest", str(error)) from None
             check_manifest(manifest)
-            if manifest.weights_commitment != pin.commitment:
+            statement = digest_statement(manifest)
+            other_weights = manifest.weights_commitment != pin.commitment
+            if other_weights or statement != (pin.statement or statement):
                 if manifest.issued_at < pin.issued_at:
                     return None
-                pin.lines = []  # another head: the former answers are no longer valid
                 pin.head_since = datetime.now(UTC).isoformat(timespec="seconds")
+            if other_weights:
+                pin.lines = []  # the former answers are no longer valid
             pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
+            pin.statement = statement
             pin.issued_at = max(pin.issued_at, manifest.issued_at)
         self._manifest_digest = wire.name_manifest(signed.manifest)
         return manifest

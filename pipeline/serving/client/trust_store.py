@@ -33,7 +33,7 @@ from lexveil.privacy.he.parameters import Parameters
 
 _FORMER_FIELDS = {"probe_seed", "answers", "tolerance"}  # until protocol 2
 _FILES = "extractor"
-_TEXTS = ("public_key", "issued_at", "commitment", "head_since", "refused_at")
+_TEXTS = ("public_key", "issued_at", "commitment", "statement", "head_since", "refused_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,12 @@ class Pin:
         public_key: key that signed the manifest, base64; empty before the first use.
         issued_at: time of the last manifest.
         commitment: commitment to the weights in the last manifest.
-        head_since: time when this client first saw that commitment, ISO 8601, UTC.
+        head_since: time when this client first saw that statement, ISO 8601, UTC.
         refused_at: time of a dishonest answer, ISO 8601, UTC; empty if there was none.
         sessions: the open sessions, by layout.
         lines: answers that the server gave, and the rows that they belong to; empty before the first use.
+        statement: digest of what the last manifest states of the head (`manifest.digest_statement`); empty in
+            a pin of an earlier version.
     """
 
     public_key: str = ""
@@ -85,6 +87,7 @@ class Pin:
     refused_at: str = ""
     sessions: dict[str, OpenSession] = field(default_factory=dict[str, OpenSession], repr=False)
     lines: list[Line] = field(default_factory=list[Line], repr=False)
+    statement: str = ""
 
     def require_trusted(self) -> None:
         """Refuse a server that has given a dishonest answer.

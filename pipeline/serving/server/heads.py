@@ -71,7 +71,8 @@ class LayoutLimits:
         keys_bytes: bytes of a body with evaluation keys.
         request_bytes: bytes of a body with ciphertexts.
         slots: document slots of a ciphertext.
-        divergence: KL divergence of an answer from one that holds only the logits; 0 if nothing is promised.
+        divergence: KL divergence of the answer to a ciphertext from one that holds only the logits; 0 if
+            nothing is promised.
     """
 
     most: int
@@ -85,9 +86,8 @@ class LayoutLimits:
         """Return the limits of an evaluator's layout."""
         keys = wire.max_bundle_bytes(1, evaluator.max_keys_bytes)
         request = wire.max_bundle_bytes(most, evaluator.max_ciphertext_bytes)
-        parameters = evaluator.parameters
-        bits = parameters.scheme.flooding_bits
-        return cls(most, keys, request, parameters.documents_per_ciphertext, 2.0**-bits if bits else 0.0)
+        slots = evaluator.parameters.documents_per_ciphertext
+        return cls(most, keys, request, slots, evaluator.divergence)
 
 
 @dataclass(frozen=True, slots=True)

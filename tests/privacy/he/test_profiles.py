@@ -244,6 +244,16 @@ class TestSealed:
 
 
 class TestFlooding:
+    @pytest.mark.parametrize("n_classes", [2, 7])
+    def test_every_ciphertext_of_an_answer_counts(self, n_classes: int) -> None:
+        """In `slot` packing each class has one, without slots beside the outputs, whose half is not spent."""
+        weight, bias = np.ones((64, n_classes)), np.zeros(n_classes)
+        block = LinearEvaluator(choose_parameters(64, n_classes), weight, bias)
+        slot = SlotEvaluator(choose_parameters(64, n_classes, packing="slot"), weight, bias)
+        assert (block.divergence, slot.divergence) == (2.0**-30, n_classes * 2.0**-31)
+        fast = LinearEvaluator(choose_parameters(64, n_classes, profile="fast"), weight, bias)
+        assert fast.divergence == 0
+
     @given(st.integers(1, 40), st.floats(1e-12, 1e-3), st.integers(1, 8192))
     def test_the_level_gives_the_stated_divergence(self, bits: int, error: float, count: int) -> None:
         sigma = flooding.noise_level(error, count, bits)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lexveil.pipeline.serving import bundles, wire
 from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, RetryPolicy, ServingError
+from lexveil.pipeline.serving.client.checks import Line
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier
 from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.pipeline.serving.server.app import create_app
@@ -246,8 +247,16 @@ class TestManifest:
 
     @pytest.mark.parametrize(
         "change",
-        [{"labels": ["a", "b"]}, {"labels": ["a", "a", "b"]}, {"profile": "fast"}, {"probes": None}],
-        ids=["few", "twice", "profile", "probes"],
+        [
+            {"labels": ["a", "b"]},
+            {"labels": ["a", "a", "b"]},
+            {"profile": "fast"},
+            {"probes": None},
+            {"model": "linear\nhead known since: 2020-01-01"},
+            {"model": "linear\x1b[2K"},
+            {"model": "x" * 1000},
+        ],
+        ids=["few", "twice", "profile", "probes", "lines", "terminal", "long"],
     )
     def test_one_that_contradicts_itself(self, change: dict[str, Any]) -> None:
         assert self.shown(change) == "manifest"
@@ -273,6 +282,48 @@ class TestManifest:
             layouts = client.manifest.layouts
         vague = layouts["block"].model_copy(update={inflated: 1.0})
         assert self.shown({"layouts": {**layouts, "block": vague}}) == "manifest"
+
+    @pytest.mark.parametrize("inflated", ["error_floor", "error_slope"])
+    @pytest.mark.parametrize("profile", ["sealed", "fast"])
+    def test_an_error_larger_than_a_linear_head_can_have(self, inflated: str, profile: Any) -> None:
+        """A server chose it, up to a quarter of the spread of its known answers, and lied within it."""
+        with EncryptedClassifier.in_process(app_of(profile=profile)) as client:
+            layouts = client.manifest.layouts
+        vague = layouts["block"].model_copy(update={inflated: 0.05})
+        change = {"profile": profile, "layouts": {**layouts, "block": vague}}
+        assert self.shown(change) == "manifest"
+
+    @pytest.mark.parametrize(
+        ("scale", "profile"), [(0.1, "sealed"), (30, "sealed"), (0.2, "fast"), (4, "fast")]
+    )
+    def test_errors_that_heads_have_are_accepted(self, scale: float, profile: Any) -> None:
+        head = LinearHead(scale * HEAD.weight, scale * HEAD.bias)
+        with EncryptedClassifier.in_process(app_of(head, profile)) as client:
+            assert set(client.manifest.layouts) == {"block", "slot"}
+
+    def test_other_labels_of_the_same_weights_are_another_head(self) -> None:
+        """With the labels exchanged, all answers were wrong and all checks passed."""
+        with EncryptedClassifier.in_process(app_of()) as client:
+            manifest = client.manifest
+        other = manifest.model_copy(update={"labels": LABELS[::-1], "issued_at": "9999"})
+        extractor = manifest.model_copy(update={"extractor": {"config.json": "0" * 64}, "issued_at": "9999"})
+        for changed in (other, extractor):
+            state = ClientState()
+
+            def show(manifest: wire.ServerManifest, state: ClientState = state) -> EncryptedClassifier:
+                text = wire.SignedManifest.sign(manifest, self.KEY).model_dump_json()
+                client = client_of(httpx.MockTransport(lambda _: httpx.Response(200, content=text)), state)
+                assert client.manifest == manifest
+                return client
+
+            show(manifest)
+            state.pin.head_since = "2020"
+            lines = state.pin.lines = [Line(np.zeros((2, 64)), np.zeros((2, 3)), 1e-3)]
+            later = manifest.model_copy(update={"issued_at": "9998", "session_seconds": 1})
+            assert show(later).head_since == "2020"  # nothing else is stated
+            assert show(changed).head_since > "2020"
+            assert state.pin.lines == lines  # of the same weights
+            assert code_of(lambda show=show, later=later: show(later)) == "dishonest"
 
     def test_answers_rounded_until_any_would_pass(self) -> None:
         with EncryptedClassifier.in_process(app_of()) as client:
@@ -356,6 +407,12 @@ class TestPatience:
         with client_of(httpx.MockTransport(lost), retry_policy=RetryPolicy(sleep=waits.append)) as client:
             assert code_of(lambda: client.classify(FEATURES[:1])) == "unreachable"
         assert 3 < sum(waits) <= 10
+
+    def test_a_refusal_does_not_steer_the_terminal(self) -> None:
+        refusal = wire.Refusal(error="no", message="no\x1b[2J\u202e more").model_dump()
+        answer = httpx.MockTransport(lambda _: httpx.Response(400, json=refusal))
+        with pytest.raises(ServingError, match=r"^the server refused \(400\): no\[2J more$"):
+            _ = client_of(answer).manifest
 
     @pytest.mark.parametrize("status", [401, 413, 422])
     def test_a_refusal_is_not_argued_with(self, status: int) -> None:
