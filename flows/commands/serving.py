@@ -18,6 +18,7 @@ from lexveil.flows.commands.options import (
     RecordFields,
     WorkspaceOptions,
 )
+from lexveil.pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
     from lexveil.pipeline.serving.classify import Endpoint
@@ -126,9 +127,13 @@ def serve(
     Without API keys, only this user on this machine is served. All other settings are in [encrypted] of
     lexveil.toml.
     """
+    sections = {"encrypted": {"host": host, "port": port, "workers": workers}}
+    if bundle is not None and new_api_key is None and revoke_api_key is None and not list_api_keys:
+        settings = options.settings(**sections)
+        _serve_bundle(bundle, state or locate_server_state(), settings, attached, options)
+        return
     from lexveil.pipeline.serving import endpoint
 
-    sections = {"encrypted": {"host": host, "port": port, "workers": workers}}
     workspace = None if bundle is not None or state is not None else options.open(**sections)
     settings = options.settings(**sections) if workspace is None else workspace.settings
     if list_api_keys:
@@ -138,9 +143,8 @@ def serve(
     folder = state or (locate_server_state() if workspace is None else endpoint.prepare_folders(workspace)[1])
     if new_api_key is None and revoke_api_key is None:
         if workspace is None:
-            _serve_bundle(bundle, folder, settings, attached, options)
-        else:
-            _serve_workspace(workspace, model, wait, options.as_json)
+            raise SettingsError("--state alone serves nothing; name a serving bundle with --bundle")
+        _serve_workspace(workspace, model, wait, options.as_json)
         return
     opened = endpoint.open_state(folder, settings.encrypted, create=new_api_key is not None)
     log = opened.log if workspace is None else workspace.log
@@ -174,17 +178,16 @@ def _serve_workspace(workspace: Workspace, model: str | None, wait: bool, as_jso
 
 
 def _serve_bundle(
-    bundle: Path | None, state: Path, settings: Settings, attached: bool, options: WorkspaceOptions
+    bundle: Path, state: Path, settings: Settings, attached: bool, options: WorkspaceOptions
 ) -> None:
+    from lexveil.pipeline.serving.confinement import confine
+
+    confine(bundle, state, settings.encrypted)  # before a library is loaded that starts a thread
     from lexveil.flows.serve import end_with_parent
     from lexveil.flows.up import watch_signals
-    from lexveil.pipeline.errors import SettingsError
-    from lexveil.pipeline.serving.endpoint import confine, serve_bundle
+    from lexveil.pipeline.serving.endpoint import serve_bundle
 
-    if bundle is None:
-        raise SettingsError("--state alone serves nothing; name a serving bundle with --bundle")
     with watch_signals() as interrupted:
-        confine(bundle, state, settings.encrypted)  # before there is another thread
         if attached:
             end_with_parent()
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexveil.pipeline.errors import EndpointError
-from lexveil.pipeline.serving.local_token import is_loopback
 from lexveil.pipeline.serving.server.access import ApiKeys, KeyTable, KeyUses
 from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.errors import DatabaseAwayError, RefusalError
@@ -22,12 +21,10 @@ from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.quotas import LocalUsages, QuotaLimits, Quotas, Usages
-from lexveil.pipeline.serving.server.sandbox import confine_server
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState, open_log
 from lexveil.pipeline.serving.server.tables import SqliteTables, StateTables
 from lexveil.pipeline.settings import MIB, EncryptedSettings, TenantSettings
-from lexveil.pipeline.workspace.storage import make_state_folder
 
 if TYPE_CHECKING:
     from lexveil.pipeline.serving.server.replicas import SharedState
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lexveil.serving")
 
-_DATABASE_FILES = ("sslrootcert", "sslcert", "sslkey", "passfile")
 _PAUSE_SECONDS, _LOOK_SECONDS = 2.0, 0.1  # between attempts to reach the database; between looks at signals
 _CPU_SECONDS = 75.0  # a minute of a worker, and a quarter for what requests cost the server itself
 
@@ -50,7 +46,7 @@ def serve_bundle(
 ) -> None:
     """Serve what a bundle offers until interrupted. This needs no workspace and no master key.
 
-    `confine` should be called first, where this is all that the process is for.
+    `lexveil.pipeline.serving.confinement` should confine the process first, where this is all that it is for.
 
     Args:
         bundle: folder of the serving bundle. Without a model in it, requests are refused until there is one.
@@ -121,28 +117,6 @@ def _open_shared(folder: Path, settings: EncryptedSettings, *, create: bool) -> 
     assert settings.state_url is not None  # the settings have both or neither
     assert settings.state_key is not None
     return SharedState(settings.state_url, settings.state_key, folder, create=create)
-
-
-def confine(bundle: Path, state: Path, settings: EncryptedSettings) -> None:
-    """Confine this process irrevocably to what `serve_bundle` needs: it reads and writes no other folder.
-
-    Raises:
-        EndpointError: there is no bundle, or the folder of the state cannot be used.
-    """
-    if not bundle.is_dir():
-        raise EndpointError(f"there is no serving bundle at {bundle}; `lexveil serve export` writes one")
-    own = [state]
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        raise EndpointError("the endpoint's folder cannot be used") from None
-    if is_loopback(settings.host):
-        own.append(make_state_folder("local"))  # of the local token
-    tls = (settings.tls_certificate, settings.tls_key, settings.tls_client_authority)
-    database = _list_database_files(settings)
-    missing = confine_server([bundle, *database, *(path for path in tls if path is not None)], own)
-    if missing:
-        log.warning("this kernel does not confine the server: %s", ", ".join(missing))
 
 
 def issue_api_key(state: ServerState, tenant: str, days: int | None = None) -> str:
@@ -252,19 +226,6 @@ def prepare_folders(workspace: Workspace) -> tuple[Path, Path]:
     except OSError:
         raise EndpointError("the endpoint's folder in the workspace cannot be used") from None
     return bundle, state
-
-
-def _list_database_files(settings: EncryptedSettings) -> list[Path]:
-    """Return the files that the URL of the replicas' database names: certificates and keys of TLS."""
-    if settings.state_url is None:
-        return []
-    from sqlalchemy import exc, make_url
-
-    try:  # as whoever connects reads it: a password may hold any character
-        query = make_url(settings.state_url).normalized_query
-    except (exc.ArgumentError, ValueError):
-        return []  # it is refused when it is opened
-    return [Path(name) for option in _DATABASE_FILES for name in query.get(option, ())]
 
 
 def _build_listen_options(settings: EncryptedSettings) -> ListenOptions:

@@ -2,11 +2,12 @@
 
 A worker holds weights and clients' evaluation keys, and parses what callers send. It keeps the right to
 compute, to read the code and the uploaded keys, and to answer on the socket that it has. The server keeps its
-sockets; it reads the code, its bundle and the system's files, and writes its own state.
+sockets; it reads the code, its bundle and the system's files that programs need, and writes its own state.
 
-    capabilities   dropped, those of root too; none can be gained again
+    capabilities   dropped, those of root too; none can be gained again. A server that root starts keeps those
+                   for files and for a port below 1024
     memory         other processes of the same user can neither trace this one nor read its environment
-    files          Landlock: only the named folders (Linux 5.13)
+    files          Landlock: only the named folders (Linux 5.13), for a process that has one thread yet
     network        seccomp: no new socket of any kind, no other program, no tracing (Linux 3.17)
 
 Each works without the others. Functions that return what a kernel lacks let the log record it.
@@ -26,9 +27,17 @@ from pathlib import Path
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
 _MOST_CAPABILITIES = 64
+_OF_SERVER = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 10  # files of other users; a port below 1024
 
 _PACKAGE = Path(__file__).parents[3]  # wherever it is installed
 _RANDOM = (Path("/dev/urandom"), Path("/dev/random"))  # SEAL draws its noise from there
+# Of the rest of /etc programs need nothing; a workspace's key or the password of a database may be there.
+_OF_ETC = (
+    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release", "passwd", "group",
+    "hosts", "host.conf", "resolv.conf", "nsswitch.conf", "gai.conf", "services", "protocols",
+    "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "ca-certificates", "crypto-policies",
+    "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf", "pki/ca-trust",
+)  # fmt: skip
 # Landlock has the same numbers on all architectures.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -77,7 +86,7 @@ def confine_worker(readable: Iterable[Path]) -> list[str]:
     """
     held = {
         "memory": hide_memory(),
-        "capabilities": _drop_capabilities(),
+        "capabilities": _drop_capabilities(0),
         "files": _restrict_files([*_list_code(), *_RANDOM, *readable], [], scoped=True),
         "network": _forbid_calls(),
     }
@@ -94,11 +103,16 @@ def confine_server(readable: Iterable[Path], writable: Iterable[Path]) -> list[s
     Returns:
         What the kernel does not have, as for `confine_worker`.
     """
-    system = [Path(name) for name in ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys", "/dev")]
+    system = [Path(name) for name in ("/usr", "/lib", "/lib64", "/bin", "/proc", "/sys", "/dev")]
+    system += [Path("/etc") / name for name in _OF_ETC]
+    # Often a link to a file in /run, which is replaced when the network changes.
+    system += [path.parent for path in [Path("/etc/resolv.conf").resolve()] if path.parent != Path("/etc")]
+    system += Path("/etc").glob("python3*")  # to which the interpreter's own folder may link
     code = [*_list_code(), Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable)]
     devices = [Path("/dev/null")]
     held = {
         "memory": hide_memory(),
+        "capabilities": _drop_capabilities(_OF_SERVER),
         "files": _restrict_files([*system, *code, *readable], [*devices, *writable], scoped=False),
     }
     return [name for name, holds in held.items() if not holds]
@@ -112,17 +126,22 @@ def _list_code() -> list[Path]:
     return [*own, _PACKAGE, *installed, *libraries]
 
 
-def _drop_capabilities() -> bool:
+def _drop_capabilities(kept: int) -> bool:
+    """Drop all capabilities but those of a bit mask, as far as the process has them."""
     for capability in range(_MOST_CAPABILITIES):
-        _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for all but root, who alone has any
-    header = struct.pack("<Ii", 0x20080522, 0)
-    none = struct.pack("<6I", *[0] * 6)
-    return _LIBC.capset(header, none) == 0 and _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+        if not kept >> capability & 1:
+            _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for all but root, who alone has any
+    header, held = struct.pack("<Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    if _LIBC.capget(header, held) != 0:
+        return False
+    effective, permitted, *_ = struct.unpack("<6I", held.raw)
+    left = struct.pack("<6I", effective & kept, permitted & kept, *[0] * 4)
+    return _LIBC.capset(header, left) == 0 and _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
 
 
 def _restrict_files(readable: Iterable[Path], writable: Iterable[Path], *, scoped: bool) -> bool:
     version = _LIBC.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
-    if version < 1 or (_count_threads() > 1 and scoped):
+    if version < 1:
         return False
     rights = (1 << _KNOWN_RIGHTS.get(version, _ALL_KNOWN_RIGHTS)) - 1
     scopes = _SCOPES if scoped and version >= _SCOPE_SINCE else 0
@@ -141,7 +160,9 @@ def _restrict_files(readable: Iterable[Path], writable: Iterable[Path], *, scope
         for path in writable:
             _allow(ruleset, path, rights)
         _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        return _LIBC.syscall(_RESTRICT_SELF, ruleset, 0) == 0
+        # It holds for this thread and those that it starts; another one could read what it likes.
+        alone = _count_threads() == 1
+        return _LIBC.syscall(_RESTRICT_SELF, ruleset, 0) == 0 and alone
     finally:
         os.close(ruleset)
 

@@ -25,7 +25,8 @@ from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.serving.classify import Endpoint, classify_file
 from lexveil.pipeline.serving.client.extractor import LocalExtractor
-from lexveil.pipeline.serving.endpoint import build_limits, confine
+from lexveil.pipeline.serving.confinement import confine
+from lexveil.pipeline.serving.endpoint import build_limits
 from lexveil.pipeline.settings import EncryptedSettings, load_settings
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def test_certificates_of_the_database_may_be_read_whatever_its_password(
         allowed.extend(readable)
         return []
 
-    monkeypatch.setattr("lexveil.pipeline.serving.endpoint.confine_server", note)
+    monkeypatch.setattr("lexveil.pipeline.serving.confinement.confine_server", note)
     (tmp_path / "bundle").mkdir()
     url = "postgresql://endpoint:a[b?c#d@host/endpoint?sslmode=verify-full&sslrootcert=/etc/authority.pem"
     settings = EncryptedSettings(host="0.0.0.0", state_url=url, state_key="ab" * 32)

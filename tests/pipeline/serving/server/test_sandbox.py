@@ -177,7 +177,7 @@ def test_a_server_reaches_its_own_folders_alone(tmp_path: Path, secret: Path) ->
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
     program = (
-        "import json, subprocess, sys\n"
+        "import json, os, subprocess, sys\n"
         "from pathlib import Path\n"
         "from lexveil.pipeline.serving.server.sandbox import confine_server\n"
         "root = Path(sys.argv[1])\n"
@@ -197,14 +197,31 @@ def test_a_server_reaches_its_own_folders_alone(tmp_path: Path, secret: Path) ->
         "    lambda: (root / 'bundle' / 'file').read_text(),\n"
         "    lambda: (root / 'state' / 'new').write_text('x'),\n"
         "    starts,\n"
+        "    lambda: Path('/etc/hosts').read_text(),\n"
         "    lambda: (root / 'bundle' / 'file').write_text('x'),\n"
         "    lambda: (root / 'protected' / 'master.key').read_text(),\n"
         "    lambda: list(Path.home().iterdir()),\n"
         "    lambda: (root / 'new').write_text('x'),\n"
+        "    lambda: list(Path('/etc').iterdir()),\n"
+        "    lambda: Path('/etc/hostname').read_text(),\n"
+        "    lambda: Path(f'/proc/{os.getppid()}/environ').read_bytes(),\n"
         ")]]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == [[], [True, True, True, False, False, False, False]]
+    assert json.loads(done.stdout) == [[], [True] * 4 + [False] * 7]
     assert secret.exists()
+
+
+@pytest.mark.parametrize("confine", ["confine_server([], [])", "confine_worker([])"])
+def test_another_thread_is_not_confined_and_that_is_named(confine: str) -> None:
+    """A library may have started it as it was imported."""
+    program = (
+        "import threading\n"
+        "from lexveil.pipeline.serving.server.sandbox import confine_server, confine_worker\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        f"print(*{confine})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["files"]
