@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 
 from lexveil.nlp.encoders.storage import ModelLoadError, read_config, save_extractor
-from lexveil.pipeline.errors import LexveilError, TrainingRefusedError
+from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.card import CARD, read_card
 from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.models.loading import open_model
@@ -112,13 +112,17 @@ class Follower:
         return self._workspace.remote
 
     def look(self) -> None:
-        """Export if a model came, went or was marked since the last look."""
+        """Export if a model came, went or was marked since the last look.
+
+        Raises:
+            EndpointError: the bundle cannot be written. What it offered before, it still does: look again.
+        """
         seen = _stamp_models(self._workspace)
         if seen == self._seen:
             return
         try:
             self._tell(f"model {export_model(self._workspace, self._name, self._bundle).model}")
-        except LexveilError as error:
+        except TrainingRefusedError as error:
             self._tell(f"no model is served: {error}")
         self._seen = seen
 

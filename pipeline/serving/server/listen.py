@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from lexveil.pipeline.errors import EndpointError, WorkspaceError
 from lexveil.pipeline.serving.local_token import is_loopback, publish_local_token
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
+from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.guard import ConnectionLimits, limit_connections
 from lexveil.pipeline.serving.server.metrics import log_as_json
 from lexveil.pipeline.serving.server.offers import Offer, OfferSource
@@ -116,7 +117,10 @@ def serve(
         ValueError: the head of the one offer cannot be served (`ShapeRefusedError`, `HeadRefusedError`).
     """
     # A replica serves nobody until a key is issued, which may be on another machine and at any time.
-    has_keys = state.is_shared or bool(state.api_keys)
+    try:
+        has_keys = state.is_shared or bool(state.api_keys)
+    except RefusalError:
+        raise EndpointError("the file of the API keys cannot be used") from None
     _check_options(listen, has_keys=has_keys)
     local = is_loopback(listen.host)
     hosts = frozenset(host.lower() for host in listen.hosts)

@@ -312,7 +312,7 @@ class Quotas:
 
         def take_back(usage: Usage) -> None:
             self._take(tenant, usage, "slots", -slots)
-            usage.slots_today -= slots
+            usage.slots_today = max(0, usage.slots_today - slots)  # midnight may have passed
 
         with contextlib.suppress(RefusalError), self._hold(tenant):
             self._change(tenant, take_back)
@@ -359,6 +359,7 @@ class Quotas:
 
         def add_own(usage: Usage) -> T:
             now = self._now()
+            _forget_future(usage, now)
             if usage.day != self._today():
                 usage.day, usage.slots_today = self._today(), 0
             usage.at_once = {
@@ -423,3 +424,13 @@ class Quotas:
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).date().isoformat()
+
+
+def _forget_future(usage: Usage, now: float) -> None:
+    """Correct what is dated later than clocks may differ: one that was wrong must not lock a tenant out."""
+    latest = now + _LEASE_SECONDS
+    usage.buckets = {
+        kind: (used, since if since <= latest else now) for kind, (used, since) in usage.buckets.items()
+    }
+    usage.at_once = {server: one for server, one in usage.at_once.items() if one[1] <= latest}
+    usage.strikes = [moment for moment in usage.strikes if moment <= latest]

@@ -207,15 +207,19 @@ class ServerState:
         """Return True if so many bytes can be stored, as it was in the last second; this blocks."""
         now = time.monotonic()
         if now - self._probed > 1:
-            self._probed, self._free = now, 0
-            probe = self.keys_folder / "probe"
-            with contextlib.suppress(OSError, StateUnavailableError):
-                if self.is_shared:
-                    self.tables.run("SELECT 1 FROM sessions LIMIT 1")
-                write_bytes(probe, bytes(_PROBE_BYTES), PRIVATE)
-                probe.unlink(missing_ok=True)
-                self._free = shutil.disk_usage(self.keys_folder).free
+            self._probed = now  # others who ask while this one looks are told what it was before
+            self._free = self._find_free()
         return self._free >= size
+
+    def _find_free(self) -> int:
+        probe = self.keys_folder / "probe"
+        with contextlib.suppress(OSError, StateUnavailableError):
+            if self.is_shared:
+                self.tables.run("SELECT 1 FROM sessions LIMIT 1")
+            write_bytes(probe, bytes(_PROBE_BYTES), PRIVATE)
+            probe.unlink(missing_ok=True)
+            return shutil.disk_usage(self.keys_folder).free
+        return 0
 
     def commit_to_weights(self, weights_digest: str) -> str:
         """Return the HMAC-SHA256 of a digest under the salt: it cannot confirm a guess of the weights."""

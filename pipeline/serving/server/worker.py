@@ -95,7 +95,8 @@ class RequestEvaluator:
             raise EvaluationRefusedError("bundle", str(error)) from None
         except MalformedError as error:
             raise EvaluationRefusedError("malformed", str(error)) from None
-        except OSError:
+        except (OSError, MemoryError):
+            self._keys.clear()  # what they hold may be the memory that was missing
             raise WorkerFailedError from None
         except (RuntimeError, ValueError, IndexError) as error:
             # SEAL refuses some well-framed contents, such as a ciphertext of zeros, only while it computes.

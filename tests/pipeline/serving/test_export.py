@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lexveil.nlp.encoders.storage import read_config
-from lexveil.pipeline.errors import TrainingRefusedError
+from lexveil.pipeline.errors import EndpointError, TrainingRefusedError
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
@@ -93,6 +93,25 @@ def test_it_follows_what_is_trained_and_what_is_erased(workspace: Workspace, bun
         "no model is served",
         "model linear-new",
     ]
+
+
+def test_a_bundle_that_cannot_be_written_for_a_while_is_followed_up(
+    workspace: Workspace, bundle: ServingBundle
+) -> None:
+    """An erased model was served from then on, and it was announced that none is."""
+    lines: list[str] = []
+    follower = Follower(workspace, None, bundle, lines.append)
+    follower.look()
+    erase(workspace, a_document(workspace))
+    lock = bundle.folder / ".lock"
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(EndpointError):
+        follower.look()
+    assert (len(bundle.list()), len(lines)) == (1, 1)
+    lock.rmdir()
+    follower.look()
+    assert (len(bundle.list()), len(lines)) == (0, 2)
 
 
 def test_a_full_disk_keeps_no_erased_model_in_service(workspace: Workspace, bundle: ServingBundle) -> None:

@@ -163,6 +163,33 @@ class TestQuotas:
         now[0] += 100
         quotas.charge("a", 100)
 
+    def test_what_is_returned_after_midnight_is_no_credit_of_the_new_day(self) -> None:
+        now, limits = [86_400.0 - 1], QuotaLimits(slots_per_day=100)
+        quotas = Quotas(ServerState.create_temporary().usages, limits, now=lambda: now[0])
+        quotas.charge("a", 90)
+        now[0] += 2
+        quotas.refund("a", 90)
+        with pytest.raises(QuotaExceededError):
+            quotas.charge("a", 101)
+
+    def test_a_clock_that_was_wrong_locks_no_tenant_out(self) -> None:
+        """It jumped ahead by a year and back: until then, nothing would have flowed off."""
+        state, now = ServerState.create_temporary(), [1e9 + 3e7]
+        limits = QuotaLimits(slots_per_minute=60, cpu_seconds_per_minute=6, requests_at_once=1)
+        ahead, later = (Quotas(state.usages, limits, now=lambda: now[0]) for _ in range(2))
+        ahead.begin("a", Admission())  # that server ends with its request
+        ahead.charge("a", 60)
+        ahead.charge_bytes("a", 1)
+        ahead.charge_cpu("a", 6)
+        for _ in range(5):
+            ahead.add_strike("a")
+        now[0] = 1e9
+        later.tell("a")
+        for _ in range(2):
+            now[0] += 61
+            with later.admit_request("a"):
+                later.charge("a", 60)
+
     def test_a_full_disk_forgets_no_slot(self, tmp_path: Path) -> None:
         state, limits = ServerState(tmp_path / "endpoint"), QuotaLimits(slots_per_day=100)
         quotas = Quotas(state.usages, limits)

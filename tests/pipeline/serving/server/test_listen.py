@@ -286,6 +286,10 @@ class TestOtherMachines:
         called = {"Authorization": f"Bearer {key}"}
         assert httpx.get(server.url + "/v1/manifest", headers=called).status_code == 200
 
+    def test_a_file_of_keys_that_cannot_be_read_is_not_none(self, folder: Path) -> None:
+        (folder / "api-keys.json").write_text("{")
+        assert self.refuse(folder) == "the file of the API keys cannot be used"
+
     def test_without_keys_they_are_not_served(self, folder: Path) -> None:
         assert "--new-api-key" in self.refuse(folder, host="0.0.0.0")
 

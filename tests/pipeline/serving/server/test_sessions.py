@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -145,3 +148,17 @@ class TestFullDisk:
         state.tables.run("PRAGMA query_only = OFF")
         sessions.purge()
         assert state.tables.run("SELECT count(*) FROM sessions") == [(0,)]
+
+
+def test_who_asks_while_another_looks_is_not_told_that_the_disk_is_full(tmp_path: Path) -> None:
+    """Two balancers that ask at once would take the server out of service."""
+    state, together = ServerState(tmp_path / "endpoint"), threading.Barrier(8)
+    assert state.can_store(1)
+    time.sleep(1.01)  # it looks again after a second
+
+    def ask(_: int) -> bool:
+        together.wait()
+        return state.can_store(1)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(ask, range(8)))
