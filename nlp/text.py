@@ -87,6 +87,11 @@ _SHRINK = re.compile(
 )
 _NEEDS_SHRINKING = re.compile(rf"[\r{_INVISIBLE}{_COMBINING}]")
 _ONLY_INVISIBLE = re.compile(rf"[{_INVISIBLE}]+")
+_HAN = r"\u3400-\u9fff"
+_BROKEN = re.compile(rf"(?<=[{_HAN}])\r?\n(?=[{_HAN}\d])|(?<=\d)\r?\n(?=[{_HAN}])")
+_NO_WIDTH = "\u200b"
+# Of a line that was broken, in halves of a Chinese character.
+_MIN_WIDTH, _MAX_WIDTH, _TOLERANCE = 40, 200, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class NormalizedText:
         """Normalize a text."""
         if original.isascii() and "\r" not in original:
             return cls(original.translate({11: "\n", 12: "\n", 96: "'"}), len(original))
+        original = _join_wrapped_lines(original)
         if not _NEEDS_SHRINKING.search(original):
             return cls(original.translate(_FOLD), len(original))
         pieces: list[str] = []
@@ -145,6 +151,39 @@ class NormalizedText:
             return first, first
         before_end = bisect_right if end in self._marked else bisect_left
         return first, end + before_end(self._removed, end)
+
+
+def _join_wrapped_lines(original: str) -> str:
+    """Return the text with characters without width for the line ends within Chinese paragraphs.
+
+    Chinese has no spaces, so a line may end anywhere, also within a name. Where at least three lines are
+    about as wide as the widest, these were broken for want of space.
+    """
+    if not _BROKEN.search(original):
+        return original
+    lines = original.split("\n")
+    widths = [_measure_width(line) for line in lines]
+    widest = sorted((width for width in widths if width <= _MAX_WIDTH), reverse=True)
+    full = next((a for a, b in zip(widest, widest[2:], strict=False) if a - b <= _TOLERANCE), 0)
+    if full < _MIN_WIDTH:
+        return original
+    position = 0
+    pieces: list[str] = []
+    for line, width in zip(lines, widths, strict=True):
+        pieces.append(line)
+        position += len(line) + 1
+        end = position - 2 if line.endswith("\r") else position - 1
+        if full - _TOLERANCE <= width <= full and _BROKEN.match(original, end):
+            pieces[-1] = line.removesuffix("\r") + _NO_WIDTH * (position - 1 - end)
+            pieces.append(_NO_WIDTH)
+        else:
+            pieces.append("\n")
+    return "".join(pieces[:-1])
+
+
+def _measure_width(line: str) -> int:
+    """Return the width of a line in halves of a Chinese character, which has three bytes."""
+    return (len(line.encode("utf-8", "replace")) + len(line)) // 2
 
 
 def _compose(run: str) -> str:

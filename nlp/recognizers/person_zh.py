@@ -18,7 +18,7 @@ from lexveil.nlp.vocabulary import COMPOUND_SURNAMES_ZH, SURNAMES_ZH
 _H = f"[{HAN}]"
 _SURNAME = rf"(?:{'|'.join(COMPOUND_SURNAMES_ZH)}|[{''.join(dict.fromkeys(SURNAMES_ZH))}])"
 # Never inside a given name.
-_NEVER_GIVEN = "的犯在于因与及到被称系未持等是趁驾窜某供诉辩认述伙把给让叫跟就不都这那各每且或但至某这刑罪案判审款号条第岁"
+_NEVER_GIVEN = "总副的犯在于因与及到被称系未持等是趁驾窜某供诉辩认述伙把给让叫跟就不都这那各每且或但至某这刑罪案判审款号条第岁"
 # Rare inside a given name: accepted only where the document repeats the name or the sentence pauses after it.
 _RARELY_GIVEN = (
     "元和由自从向均对将为经也其又酒付进出去来打用如没无有还贩容留实死受委提收支返赔归该使则之后前上下内外间时年月日说问找带同约"

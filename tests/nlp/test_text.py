@@ -189,3 +189,22 @@ def test_traditional_characters_are_folded_at_their_places() -> None:
     assert normalized.text == "诉讼代理人张国华"
     assert normalized.to_original(5, 8) == (6, 9)
     assert NormalizedText.of("国华").text == "国华"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_name_over_the_end_of_a_full_line_is_whole(end: str) -> None:
+    lines = [
+        "双方于当日签订买卖合同，约定货款三十日内付清，原告葛兰",
+        "芝已按约交付货物，被告收货后以质量不合格为由拒付余款，",
+        "但未在约定的检验期内提出书面异议，双方多次协商均未果。",
+        "原告葛兰芝",
+        "被告孟勇",
+    ]
+    text = end.join(lines)
+    normalized = NormalizedText.of(text)
+    assert "原告葛兰芝已按约" in normalized.text
+    assert normalized.text.endswith("未果。\n原告葛兰芝\n被告孟勇")
+    at = normalized.text.index("葛兰芝已")
+    start, stop = normalized.to_original(at, at + 3)
+    assert text[start:stop] == f"葛兰{end}芝"
+    assert NormalizedText.of("原告葛兰芝\n被告孟勇\n第三人孟强").text == "原告葛兰芝\n被告孟勇\n第三人孟强"

@@ -39,7 +39,8 @@ from tests.nlp.recognizers.marked import find_in, normalize, unmark
         "⟦110年度訴字第1234號⟧",
         "⟦109 年度 台上字 第 2345 號⟧",
         "⟦HCA 1234/2019⟧",
-        "⟦高等法院民事訴訟2019年第1234號⟧",
+        "高等法院民事訴訟⟦2019年第1234號⟧",
+        "高院民事訴訟 ⟦2019 年第 1234 號⟧",
     ],
 )
 def test_case_numbers(text: str) -> None:
