@@ -42,9 +42,9 @@ from fixtures import uploads
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits
+from lexveil.pipeline.serving.server.evaluation import WorkerLimits
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import Offer
-from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.quotas import QuotaLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState

@@ -28,7 +28,8 @@ from lexveil.pipeline.workspace.outputs import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
 from lexveil.privacy.dp.ledger.budget import Schedule
-from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerError, Population, Verification
+from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerError, Population
+from lexveil.privacy.dp.ledger.verification import Verification
 
 
 @contextmanager

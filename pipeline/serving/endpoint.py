@@ -15,11 +15,11 @@ from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving.server.access import ApiKeys, KeyTable, KeyUses
 from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.errors import DatabaseAwayError, RefusalError
+from lexveil.pipeline.serving.server.evaluation import WorkerLimits
 from lexveil.pipeline.serving.server.files import TABLES, KeyFile, hold_folder
 from lexveil.pipeline.serving.server.leakage import read_variations
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import ServingBundle
-from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.quotas import LocalUsages, QuotaLimits, Quotas, Usages
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState, open_log

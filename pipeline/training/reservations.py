@@ -33,16 +33,15 @@ from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.checkpoint import Checkpoint
 from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.dp.ledger.admission import BudgetExceededError, UnitConflictError
 from lexveil.privacy.dp.ledger.budget import Limit
 from lexveil.privacy.dp.ledger.ledger import (
-    BudgetExceededError,
     Charge,
     Ledger,
     LedgerError,
     Population,
     Reservation,
     SecretLostError,
-    UnitConflictError,
 )
 from lexveil.privacy.dp.randomness import KEY_BYTES, SecureRandom
 from lexveil.privacy.vault import seal, unseal

@@ -27,9 +27,9 @@ from fixtures.postgres import NoPostgres, server
 from lexveil import SILENCE
 from lexveil.flows.cli import app
 from lexveil.pipeline.serving.local_token import is_loopback
+from lexveil.pipeline.serving.server.evaluation import PoolState
 from lexveil.pipeline.serving.server.listen import ListenOptions
 from lexveil.pipeline.serving.server.metrics import ServerMetrics
-from lexveil.pipeline.serving.server.pool import PoolState
 from lexveil.pipeline.settings import NO_SETTINGS, Settings, load_settings
 from tests.deadlines import stop, wait_until
 

@@ -13,8 +13,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from lexveil.pipeline.monitoring import metrics
+from lexveil.pipeline.serving.server.evaluation import PoolState
 from lexveil.pipeline.serving.server.metrics import ServerMetrics
-from lexveil.pipeline.serving.server.pool import PoolState
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FUNCTIONS = {"absent", "histogram_quantile", "increase", "max", "min", "rate", "sort_desc", "sum", "time"}

@@ -157,7 +157,8 @@ def schedule(root: Path) -> dict:
 
 def race(root: Path, worker: int) -> dict:
     """Reserve as much as there is, while another process does the same."""
-    from lexveil.privacy.dp.ledger.ledger import BudgetExceededError, Charge, Ledger, Population
+    from lexveil.privacy.dp.ledger.admission import BudgetExceededError
+    from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, Population
 
     people = Population("toy", unit="owner")
     ledger = Ledger(f"sqlite:///{root / 'ledger.db'}")
@@ -236,7 +237,8 @@ def test_started_again_it_spends_the_same_and_gives_the_same(killed):
 def test_two_processes_never_pass_the_limit(tmp_path):
     workers = [start("race", str(tmp_path), str(number)) for number in range(2)]
     results = [result(worker) for worker in workers]
-    from lexveil.privacy.dp.ledger.ledger import BudgetExceededError, Charge, Ledger, Population
+    from lexveil.privacy.dp.ledger.admission import BudgetExceededError
+    from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, Population
 
     people = Population("toy", unit="owner")
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")

@@ -26,6 +26,13 @@ from starlette.exceptions import HTTPException
 from lexveil.pipeline.serving import bundles, wire
 from lexveil.pipeline.serving.server.access import Access, ApiKeys, KeyUses
 from lexveil.pipeline.serving.server.errors import RefusalError, UnauthorizedError
+from lexveil.pipeline.serving.server.evaluation import (
+    BusyError,
+    EvaluationBackend,
+    InProcessEvaluation,
+    RequestKilledError,
+    WorkerLimits,
+)
 from lexveil.pipeline.serving.server.guard import Body, BodyLimits, BodyReader, Guard, build_response
 from lexveil.pipeline.serving.server.heads import (
     Heads,
@@ -44,14 +51,7 @@ from lexveil.pipeline.serving.server.openapi import (
     describe_app,
     render_page,
 )
-from lexveil.pipeline.serving.server.pool import (
-    BusyError,
-    EvaluationBackend,
-    EvaluationPool,
-    InProcessEvaluation,
-    RequestKilledError,
-    WorkerLimits,
-)
+from lexveil.pipeline.serving.server.pool import EvaluationPool
 from lexveil.pipeline.serving.server.quotas import RENEW_SECONDS, Admission, QuotaLimits, Quotas
 from lexveil.pipeline.serving.server.sessions import (
     Session,

@@ -22,8 +22,8 @@ import anyio.to_thread
 from lexveil.pipeline.errors import UserError
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.errors import RefusalError
+from lexveil.pipeline.serving.server.evaluation import EvaluationBackend, WorkersUnavailableError
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferSource
-from lexveil.pipeline.serving.server.pool import EvaluationBackend, WorkersUnavailableError
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.pipeline.serving.server.worker import Evaluators
 from lexveil.privacy.he import probes, served_model

@@ -16,7 +16,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from lexveil.pipeline.serving.server.errors import RefusalError
-from lexveil.pipeline.serving.server.pool import PoolState
+from lexveil.pipeline.serving.server.evaluation import PoolState
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 log = logging.getLogger("lexveil.serving")

@@ -13,300 +13,31 @@ replace those that die.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
 import pickle
-import socket
-import subprocess
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import anyio.to_thread
-
-from lexveil.nlp.environment import select_environment
 from lexveil.pipeline.serving import bundles
-from lexveil.pipeline.serving.server.errors import RefusalError
-from lexveil.pipeline.serving.server.turns import Turns
-from lexveil.pipeline.serving.server.worker import (
-    LENGTHS,
-    REAL_SECONDS,
-    EvaluationRefusedError,
-    Factory,
-    RequestEvaluator,
-    WorkerFailedError,
-    encode_head,
+from lexveil.pipeline.serving.server.evaluation import (
+    BusyError,
+    PoolState,
+    RequestKilledError,
+    WorkerLimits,
+    WorkersUnavailableError,
 )
+from lexveil.pipeline.serving.server.turns import Turns
+from lexveil.pipeline.serving.server.worker import Factory
+from lexveil.pipeline.serving.server.worker_process import WorkerDiedError, WorkerProcess
 
 log = logging.getLogger("lexveil.serving")
 
-_START_SECONDS = 60.0
-_GRACE_SECONDS = 2.0  # added to the worker's own timer
 _REMEMBERED_KILLERS = 4096
 _LONGEST_BACK_OFF = 30.0
-_ROOT = Path(__file__).parents[4]  # of the package, wherever it is installed
-
-
-class BusyError(RefusalError):
-    """Too many requests are waiting, or this one has waited too long."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(503, "busy", "the server is busy: try again later", retry_after)
-
-
-class RequestKilledError(RefusalError):
-    """The request has crashed two workers.
-
-    Attributes:
-        first: True if it did so now, False if it did so earlier.
-    """
-
-    def __init__(self, first: bool) -> None:
-        super().__init__(422, "killed", "this request ended its worker twice and is not tried again")
-        self.first = first
-
-
-class WorkersUnavailableError(Exception):
-    """No worker can be started."""
-
-
-class EvaluationBackend(Protocol):
-    """Evaluates requests: in worker processes, or in this process."""
-
-    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str) -> bytes:
-        """Answer a request like `RequestEvaluator.answer`.
-
-        Args:
-            head: head of the request.
-            body: body of the request.
-            request_digest: digest by which the same request is recognized.
-            tenant: whose turns it takes.
-
-        Raises:
-            RefusalError: the request is refused, or no worker is free.
-        """
-        ...
-
-    async def replace(self, factory: Factory | None) -> None:
-        """Switch to other evaluators; requests in progress finish first. None: there are none.
-
-        Raises:
-            WorkersUnavailableError: they cannot be built. The present ones stay.
-        """
-        ...
-
-    def state(self) -> PoolState:
-        """Return the state of the workers."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class PoolState:
-    """State of a pool, for `/readyz` and `/metrics`.
-
-    Attributes:
-        ready: requests can be evaluated.
-        alive: number of worker processes.
-        busy: number of workers that evaluate a request.
-        waiting: number of requests that wait for a worker.
-        queue_seconds: estimated time until all waiting requests are evaluated, at the recent speed.
-    """
-
-    ready: bool
-    alive: int = 1
-    busy: int = 0
-    waiting: int = 0
-    queue_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """Limits of the workers and of the queue for them.
-
-    Attributes:
-        workers: number of requests that are evaluated at a time.
-        spares: number of workers that are kept loaded beyond `workers`.
-        memory_bytes: address space of a worker.
-        request_seconds: CPU time of a worker for one ciphertext, or for the check of keys.
-        cached_keys: number of sessions whose keys a worker holds in memory.
-        waiting: number of requests that may wait for a worker.
-        waiting_seconds: time that a request may wait.
-    """
-
-    workers: int = 1
-    spares: int = 1
-    memory_bytes: int = 3 << 30
-    request_seconds: float = 30.0
-    cached_keys: int = 16
-    waiting: int = 64
-    waiting_seconds: float = 30.0
-
-
-class InProcessEvaluation:
-    """Evaluates in this process, one request at a time: for tests and for checks of one's own head."""
-
-    def __init__(self, cached_keys: int, on_cpu: Callable[[str, float], None]) -> None:
-        self._cached_keys = cached_keys
-        self._evaluator: RequestEvaluator | None = None
-        self._limiter = anyio.CapacityLimiter(1)
-        self._on_cpu = on_cpu
-
-    async def replace(self, factory: Factory | None) -> None:
-        """Build other evaluators."""
-        built = None if factory is None else await anyio.to_thread.run_sync(factory)
-        self._evaluator = None if built is None else RequestEvaluator(built, self._cached_keys)
-
-    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str) -> bytes:
-        """Answer a request like `RequestEvaluator.answer`."""
-        evaluator = self._evaluator
-        if evaluator is None:
-            raise BusyError(1)
-        seconds = 0.0
-
-        def measure() -> bytes:
-            nonlocal seconds
-            start = time.thread_time()
-            try:
-                return evaluator.answer(head, body)
-            finally:
-                seconds = time.thread_time() - start
-
-        try:
-            return await anyio.to_thread.run_sync(measure, limiter=self._limiter)
-        finally:
-            self._on_cpu(tenant, seconds)
-
-    def state(self) -> PoolState:
-        """Return the state of a pool of one worker."""
-        return PoolState(self._evaluator is not None)
-
-
-class _WorkerDiedError(Exception):
-    pass
-
-
-class _Worker:
-    """One worker process.
-
-    Attributes:
-        pickled: the factory of its evaluators.
-        unconfined: what the kernel does not keep from it (`sandbox.confine_worker`).
-        requests: number of requests sent to it.
-        cpu_seconds: CPU time of the last request; if it ended the worker, its real time.
-        sessions: the last sessions whose keys it loaded; it may have evicted some of them.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, pickled: bytes) -> None:
-        self._process = process
-        self._connection = connection
-        self.pickled = pickled
-        self.unconfined: tuple[str, ...] = ()
-        self.requests = 0
-        self.cpu_seconds = 0.0
-        self.sessions: OrderedDict[str, None] = OrderedDict()
-
-    @classmethod
-    async def start(cls, pickled: bytes, limits: WorkerLimits, keys_folder: Path) -> _Worker:
-        """Start a process, and return it once it is ready.
-
-        Raises:
-            _WorkerDiedError: it does not become ready.
-        """
-        ours, theirs = socket.socketpair()
-        environment = select_environment("PYTHONPATH")
-        paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
-        environment |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-        # -P: no code of the working folder
-        program = [sys.executable, "-P", "-m", "lexveil.pipeline.serving.server.worker", str(theirs.fileno())]
-        with theirs:
-            process = subprocess.Popen(
-                [*program, str(limits.memory_bytes)],
-                pass_fds=[theirs.fileno()],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C at the terminal is for the server: requests finish first
-            )
-        ours.setblocking(False)
-        worker = cls(process, ours, pickled)
-        head = {"cached_keys": limits.cached_keys, "keys_folder": str(keys_folder)}
-        outcome, _ = await worker._exchange(head, pickled, _START_SECONDS)
-        if "ready" not in outcome:
-            worker.kill()
-            raise _WorkerDiedError
-        worker.unconfined = tuple(outcome["unconfined"])
-        return worker
-
-    @property
-    def process_id(self) -> int:
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    async def ask(self, head: Mapping[str, Any], body: bytes, seconds: float) -> bytes:
-        """Send a request, and return the reply.
-
-        Raises:
-            EvaluationRefusedError: the worker refuses the request.
-            WorkerFailedError: the worker lacks memory or space.
-            _WorkerDiedError: the process died or hangs, or an earlier exchange was interrupted.
-        """
-        self.requests += 1
-        start = time.monotonic()
-        try:
-            longest = REAL_SECONDS * seconds + _GRACE_SECONDS
-            outcome, reply = await self._exchange({**head, "seconds": seconds}, body, longest)
-        except BaseException:
-            self.cpu_seconds = min(time.monotonic() - start, seconds)
-            raise
-        self.cpu_seconds = float(outcome["cpu_seconds"])
-        if outcome.get("refused") == WorkerFailedError().code:
-            raise WorkerFailedError
-        if "refused" in outcome:
-            message = " ".join(str(outcome["message"]).split())[:200]
-            raise EvaluationRefusedError(str(outcome["refused"])[:40], message)
-        return reply
-
-    async def _exchange(
-        self, head: Mapping[str, Any], body: bytes, seconds: float
-    ) -> tuple[dict[str, Any], bytes]:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(seconds):
-                await loop.sock_sendall(self._connection, encode_head(head, len(body)))
-                await loop.sock_sendall(self._connection, body)
-                lengths = LENGTHS.unpack(await self._receive_exactly(LENGTHS.size))
-                outcome = json.loads(await self._receive_exactly(lengths[0]))
-                return outcome, await self._receive_exactly(lengths[1])
-        except (OSError, EOFError, ValueError, TimeoutError):
-            self.kill()
-            raise _WorkerDiedError from None
-        except BaseException:  # cancelled: the reply would be taken for that to the next request
-            self.kill()
-            raise
-
-    async def _receive_exactly(self, length: int) -> bytes:
-        content = bytearray(length)
-        view = memoryview(content)
-        while view:
-            count = await asyncio.get_running_loop().sock_recv_into(self._connection, view)
-            if not count:
-                raise EOFError
-            view = view[count:]
-        return bytes(content)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._connection.close()
-        self._process.wait()
 
 
 @dataclass(eq=False, slots=True)
@@ -325,7 +56,7 @@ class _Waiter:
     session: str | None
     is_new: bool
     is_retry: bool
-    worker: asyncio.Future[_Worker]
+    worker: asyncio.Future[WorkerProcess]
 
 
 class EvaluationPool:
@@ -356,8 +87,8 @@ class EvaluationPool:
         self._limits = limits
         self._on_death = on_death
         self._on_cpu = on_cpu
-        self._idle: list[_Worker] = []
-        self._busy: set[_Worker] = set()
+        self._idle: list[WorkerProcess] = []
+        self._busy: set[WorkerProcess] = set()
         self._turns: Turns[_Waiter] = Turns(weigh)
         self._starting = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -387,17 +118,17 @@ class EvaluationPool:
         Raises:
             WorkersUnavailableError: they cannot be started. The present ones stay.
         """
-        fresh: list[_Worker] = []
+        fresh: list[WorkerProcess] = []
         pickled = None if factory is None else pickle.dumps(factory)
         if pickled is not None:
             count = self._limits.workers if self._idle or self._busy else 1
             try:
                 for _ in range(count):
-                    fresh.append(await _Worker.start(pickled, self._limits, self._keys_folder))
+                    fresh.append(await WorkerProcess.start(pickled, self._limits, self._keys_folder))
             except BaseException as error:
                 for worker in fresh:
                     worker.kill()
-                if not isinstance(error, (_WorkerDiedError, OSError)):
+                if not isinstance(error, (WorkerDiedError, OSError)):
                     raise
                 raise WorkersUnavailableError("the workers cannot be started") from None
         if fresh and fresh[0].unconfined and self._pickled is None:  # once
@@ -462,7 +193,7 @@ class EvaluationPool:
                 reply = await worker.ask(head, body, self._limits.request_seconds)
                 self._seconds += 0.1 * (time.monotonic() - start - self._seconds)
                 return reply
-            except _WorkerDiedError:
+            except WorkerDiedError:
                 self._on_death()
             finally:
                 self._on_cpu(tenant, worker.cpu_seconds)
@@ -473,7 +204,9 @@ class EvaluationPool:
             self._killers.popitem(last=False)
         raise RequestKilledError(first=True)
 
-    async def _acquire(self, tenant: str, session: str | None, *, is_new: bool, is_retry: bool) -> _Worker:
+    async def _acquire(
+        self, tenant: str, session: str | None, *, is_new: bool, is_retry: bool
+    ) -> WorkerProcess:
         if is_new and len(self._turns) >= self._limits.waiting:
             self._make_room(tenant)
         waiter = _Waiter(tenant, session, is_new, is_retry, asyncio.get_running_loop().create_future())
@@ -531,13 +264,13 @@ class EvaluationPool:
         if dead:
             self._start_missing()
 
-    def _choose(self, session: str | None, is_retry: bool) -> _Worker:
+    def _choose(self, session: str | None, is_retry: bool) -> WorkerProcess:
         if is_retry:
             return min(self._idle, key=lambda worker: worker.requests)
         # Loading keys takes about as long as a request. Spares stay unused as long as possible.
         return max(self._idle, key=lambda worker: (session in worker.sessions, worker.requests))
 
-    def _release(self, worker: _Worker, session: str | None) -> None:
+    def _release(self, worker: WorkerProcess, session: str | None) -> None:
         self._busy.discard(worker)
         if worker.alive and not self._closed and worker.pickled is self._pickled:
             if session is not None:
@@ -567,8 +300,8 @@ class EvaluationPool:
         pause = 0.1
         while (pickled := self._pickled) is not None:
             try:
-                worker = await _Worker.start(pickled, self._limits, self._keys_folder)
-            except (_WorkerDiedError, OSError):
+                worker = await WorkerProcess.start(pickled, self._limits, self._keys_folder)
+            except (WorkerDiedError, OSError):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_BACK_OFF)
                 continue

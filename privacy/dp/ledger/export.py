@@ -19,7 +19,7 @@ from typing import Any
 from lexveil.privacy.dp.accounting import ACCURACY
 from lexveil.privacy.dp.ledger.budget import Charge, Population, fold_entries
 from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, canonical_json, find_break
-from lexveil.privacy.dp.ledger.ledger import LIMIT_WAIVED, Total, Verification, verify
+from lexveil.privacy.dp.ledger.verification import LIMIT_WAIVED, Total, Verification, verify
 
 FORMAT = "lexveil-ledger"
 VERSION = 1

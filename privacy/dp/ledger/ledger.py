@@ -12,11 +12,20 @@ A schedule is announced and charged as a whole; a run that is one of its runs co
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp.ledger.admission import (
+    NoLimitError,
+    admit,
+    check_schedule,
+    list_charged,
+    list_populations,
+    pay,
+    require_one_unit,
+)
 from lexveil.privacy.dp.ledger.budget import (
     Account,
     Charge,
@@ -24,21 +33,11 @@ from lexveil.privacy.dp.ledger.budget import (
     Population,
     Reservation,
     Schedule,
-    choose_order,
     filter_order,
     fold_entries,
-    single_run_epsilon,
 )
-from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, LedgerError, Store, Transaction, find_break
-
-# In the payload of a reservation that was entered without regard to the limit.
-LIMIT_WAIVED = "limit_waived"
-# Totals recomputed on another machine differ by rounding.
-_TOLERANCE = 1e-6
-
-
-class NoLimitError(LedgerError):
-    """A reservation in a population whose limit was never set."""
+from lexveil.privacy.dp.ledger.chain import Entry, LedgerError, Store, Transaction, find_break
+from lexveil.privacy.dp.ledger.verification import LIMIT_WAIVED, Verification, verify
 
 
 class LedgerConflictError(LedgerError):
@@ -57,25 +56,6 @@ class SecretLostError(LedgerConflictError):
         self.reservation = reservation
 
 
-class UnitConflictError(LedgerError):
-    """The population is charged in another unit, or under another relation, than its first charge fixed.
-
-    Attributes:
-        fixed: Every unit in which the population is charged already; more than one in a ledger of before.
-        asked: The unit that was asked for.
-    """
-
-    def __init__(self, fixed: Sequence[Population], asked: Population) -> None:
-        units = " and ".join(population.unit for population in fixed)
-        first = f"population {asked.name} counts by {units} since its first charge"
-        line = f"{first}, this run counts by {asked.unit}"
-        if all(population.unit == asked.unit for population in fixed):
-            relations = " and ".join(population.relation for population in fixed)
-            line += f" under the relation {asked.relation} instead of {relations}"
-        super().__init__(line)
-        self.fixed, self.asked = tuple(fixed), asked
-
-
 class LedgerCorruptError(LedgerError):
     """The chain is broken: nothing may be added before a person has looked.
 
@@ -90,69 +70,6 @@ class LedgerCorruptError(LedgerError):
 
 class ScheduleError(LedgerError):
     """A schedule of this name is another one, is not there, or has been used."""
-
-
-class BudgetExceededError(LedgerError):
-    """The run or schedule would exceed the limit.
-
-    Attributes:
-        spent: Epsilon of all runs so far.
-        asked: Epsilon of the refused run alone.
-        total: Epsilon of all runs with the refused one.
-        limit: Epsilon of the limit.
-    """
-
-    def __init__(self, spent: float, asked: float, total: float, limit: float) -> None:
-        super().__init__(
-            f"epsilon {spent:.4g} is spent, the run alone costs {asked:.4g}, "
-            f"together they would cost {total:.4g} of at most {limit:.4g}"
-        )
-        self.spent, self.asked, self.total, self.limit = spent, asked, total, limit
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """The totals of a population, recomputed by `verify`.
-
-    Attributes:
-        population: The population.
-        epsilon: Epsilon spent, at the limit's delta.
-        filter_epsilon: The same as earlier versions computed it.
-        limit: Limit in force; None if there is none.
-        open: Number of open runs.
-        committed: Number of committed runs.
-        abandoned: Number of abandoned runs.
-    """
-
-    population: Population
-    epsilon: float
-    filter_epsilon: float
-    limit: Limit | None
-    open: int
-    committed: int
-    abandoned: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The result of `verify`.
-
-    Entries cut off at the end leave a shorter chain that is intact too: keep `head` and `entries` elsewhere
-    (the run report prints them), and compare.
-
-    Attributes:
-        ok: True if the chain is intact and every reservation was admitted correctly.
-        entries: Number of entries.
-        broken_at: Position of the first bad entry; None if there is none.
-        head: Hash of the last entry.
-        totals: Totals of all populations, counting the entries before the first bad one.
-    """
-
-    ok: bool
-    entries: int
-    broken_at: int | None
-    head: str
-    totals: tuple[Total, ...]
 
 
 class Ledger:
@@ -256,8 +173,8 @@ class Ledger:
                 if known == identifier:  # our own: the connection was lost before the answer arrived
                     return Reservation(identifier, population, charge, "open", None, secret)
                 return _find_reservation(transaction, account, charge, known)
-            _require_one_unit(entries, population)
-            schedule, payload = _pay(account, charge)
+            require_one_unit(entries, population)
+            schedule, payload = pay(account, charge)
             transaction.append(entries, "reserve", population.key, payload, identifier, idempotency_key)
             if secret is not None:
                 transaction.keep_secret(identifier, secret)
@@ -285,7 +202,7 @@ class Ledger:
         Formal guarantee:
             That of the class: the schedule and all other charges stay within the limit.
         """
-        whole = _check_schedule(charge, runs)
+        whole = check_schedule(charge, runs)
         identifier, key = secrets.token_hex(16), _name_schedule(name)
 
         def append(transaction: Transaction) -> Schedule:
@@ -296,8 +213,8 @@ class Ledger:
                 if found is None or (found.charge, found.runs) != (charge, runs):
                     raise ScheduleError(f"there was another schedule of the name {name}: choose another name")
                 return found
-            _require_one_unit(entries, population)
-            order, total = _admit(account, whole, None if account.is_charged() else (charge, runs))
+            require_one_unit(entries, population)
+            order, total = admit(account, whole, None if account.is_charged() else (charge, runs))
             payload = _describe_schedule(name, charge, runs) | {"order": order, "total": total}
             transaction.append(entries, "announce", population.key, payload, identifier, key)
             return Schedule(identifier, name, charge, runs, not account.is_charged())
@@ -349,8 +266,8 @@ class Ledger:
             accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
             if account.keys.get(key) in open_runs:
                 continue
-            _require_one_unit(entries, population)
-            schedule, payload = _pay(account, charge)
+            require_one_unit(entries, population)
+            schedule, payload = pay(account, charge)
             admitted = Reservation(key, population, charge, "open", None, schedule=schedule)
             reservations = (*account.reservations, admitted)
             account = replace(account, order=payload["order"], reservations=reservations)
@@ -457,11 +374,11 @@ class Ledger:
 
     def list_charged(self, name: str) -> tuple[Population, ...]:
         """Return the charged populations of a name: more than one in a ledger of an earlier version."""
-        return _list_charged(_require_intact(self._store.entries()), name)
+        return list_charged(_require_intact(self._store.entries()), name)
 
     def populations(self) -> tuple[Population, ...]:
         """Return all populations with an entry, in the order of their first entries."""
-        return _list_populations(self._store.entries())
+        return list_populations(self._store.entries())
 
     def entries(self, population: Population | None = None) -> tuple[Entry, ...]:
         """Return the entries of one population, or of all, in order."""
@@ -491,27 +408,6 @@ class Ledger:
         self._store.write(settle)
 
 
-def verify(entries: Sequence[Entry]) -> Verification:
-    """Recompute the chain, every admission and all totals of `entries`, wherever they were kept.
-
-    Formal guarantee:
-        If the result is `ok`, the chain is intact (see `find_break`), and every reservation was admitted by
-        the filter under the limit in force at the time, up to the accuracy of `accounting.epsilon`, but for
-        those that say that their limit was waived (`Ledger.enter_lost`), which count like all others.
-    """
-    broken = find_break(entries)
-    if broken is None:
-        broken = _find_wrong_admission(entries)
-    sound = entries if broken is None else entries[: broken - 1]
-    totals = tuple(_compute_total(fold_entries(sound, population)) for population in _list_populations(sound))
-    head = entries[-1].hash if entries else GENESIS
-    return Verification(broken is None, len(entries), broken, head, totals)
-
-
-def _list_populations(entries: Sequence[Entry]) -> tuple[Population, ...]:
-    return tuple(Population(*key) for key in dict.fromkeys(e.key for e in entries))
-
-
 def _name_schedule(name: str) -> str:
     return f"announced: {name}"
 
@@ -522,73 +418,6 @@ def _is_announced(entry: Entry, population: Population, key: str) -> bool:
 
 def _describe_schedule(name: str, charge: Charge, runs: int) -> dict[str, Any]:
     return charge.to_payload() | {"announced": name, "runs": runs}
-
-
-def _check_schedule(charge: Charge, runs: int) -> Charge:
-    """Return all runs of a schedule as one charge.
-
-    Raises:
-        ValueError: The charge is impossible, or `runs` is below 1.
-    """
-    accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
-    if runs < 1:
-        raise ValueError(f"a schedule has at least 1 run, found {runs}")
-    return charge.repeat(runs)
-
-
-def _pay(account: Account, charge: Charge) -> tuple[str | None, dict[str, Any]]:
-    """Return the schedule that has paid for a charge, if there is one, and the payload of its reservation.
-
-    Raises:
-        NoLimitError: The population has no limit.
-        BudgetExceededError: The charge would exceed the limit.
-    """
-    if (schedule := account.find_schedule(charge)) is not None:
-        return schedule.id, charge.to_payload() | {"order": account.order, "schedule": schedule.id}
-    order, total = _admit(account, charge)
-    return None, charge.to_payload() | {"order": order, "total": total}
-
-
-def _admit(
-    account: Account, charge: Charge, planned: tuple[Charge, int] | None = None
-) -> tuple[float, float]:
-    """Return the filter's order, and the total with `charge`, which may be a planned schedule.
-
-    Raises:
-        NoLimitError: The population has no limit.
-        BudgetExceededError: The total exceeds the limit.
-    """
-    if account.limit is None:
-        raise NoLimitError("the population has no limit: set one before anything is trained on it")
-    first = filter_order(charge, account.limit) if planned is None else choose_order(*planned, account.limit)
-    order = account.order or first
-    total = account.epsilon_with(charge, account.limit, order)
-    shown = total
-    if total <= account.limit.epsilon:  # else a tight bound may take minutes
-        # What will be shown stays within the limit, too: at the filter's order it has a share of delta only.
-        run = Reservation("", account.population, charge, "open", None)
-        after = replace(account, order=order, reservations=(*account.reservations, run))
-        shown = max(total, after.spent_epsilon(account.limit.delta))
-    if shown > account.limit.epsilon:
-        spent, asked = account.spent_epsilon(account.limit.delta), single_run_epsilon(charge, account.limit)
-        raise BudgetExceededError(spent, asked, shown, account.limit.epsilon)
-    return order, total
-
-
-def _list_charged(entries: Sequence[Entry], name: str) -> tuple[Population, ...]:
-    named = (one for one in _list_populations(entries) if one.name == name)
-    return tuple(one for one in named if fold_entries(entries, one).is_charged())
-
-
-def _require_one_unit(entries: Sequence[Entry], population: Population) -> None:
-    """Refuse to count people of one name in two ways. A limit alone fixes nothing: it costs nothing.
-
-    Raises:
-        UnitConflictError: The name is charged in another unit or under another relation.
-    """
-    charged = _list_charged(entries, population.name)
-    if any(one.key != population.key for one in charged):
-        raise UnitConflictError(charged, population)
 
 
 def _require_intact(entries: list[Entry]) -> list[Entry]:
@@ -608,45 +437,3 @@ def _find_reservation(
     if run.state == "open" and secret is None:
         raise SecretLostError(run)
     return replace(run, secret=secret)
-
-
-def _find_wrong_admission(entries: Sequence[Entry]) -> int | None:
-    """Return the position of the first reservation that is not reproducible, or None."""
-    for seq, entry in enumerate(entries, start=1):
-        if entry.kind in ("reserve", "announce"):
-            account = fold_entries(entries[: seq - 1], Population(*entry.key))
-            if not _is_admitted(account, entry.parse_payload()):
-                return seq
-    return None
-
-
-def _is_admitted(account: Account, data: Mapping[str, Any]) -> bool:
-    """Return True if the numbers of a reservation or schedule follow from the account before it."""
-    charge = Charge.from_payload(data)
-    if account.limit is None or (account.order or data["order"]) != data["order"]:
-        return False
-    if "schedule" in data:
-        paid = next((one for one in account.schedules if one.id == data["schedule"]), None)
-        return paid is not None and paid.pays_for(charge) and account.count_used(paid) < paid.runs
-    total = account.epsilon_with(charge.repeat(data.get("runs", 1)), account.limit, data["order"])
-    # Totals with a privacy loss distribution are computed to ACCURACY only.
-    by_filter = account.charged_runs() and not any(one.planned for one in account.schedules)
-    slack = (_TOLERANCE if by_filter else accounting.ACCURACY) * max(1.0, total)
-    over = total > account.limit.epsilon + slack and not data.get(LIMIT_WAIVED)
-    # Earlier versions had a looser bound for a first run with a cap on its draws: a larger total.
-    looser = charge.truncation is not None and not account.charged_runs() and data["total"] > total
-    return not over and (abs(total - data["total"]) <= slack or looser)
-
-
-def _compute_total(account: Account) -> Total:
-    states = [r.state for r in account.reservations]
-    limit = account.limit
-    return Total(
-        account.population,
-        account.spent_epsilon(limit.delta) if limit else 0.0,
-        account.filter_epsilon(limit.delta) if limit else 0.0,
-        limit,
-        states.count("open"),
-        states.count("committed"),
-        states.count("abandoned"),
-    )

@@ -36,7 +36,7 @@ from lexveil.pipeline.serving.server.app import ServerLimits
 from lexveil.pipeline.serving.server.offers import Offer, ServingBundle
 from lexveil.pipeline.serving.server.guard import BodyLimits
 from lexveil.pipeline.serving.server.listen import ListenOptions, serve
-from lexveil.pipeline.serving.server.pool import WorkerLimits
+from lexveil.pipeline.serving.server.evaluation import WorkerLimits
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
 told = json.loads(sys.argv[1])

@@ -21,7 +21,8 @@ from lexveil.pipeline.serving.server.app import ServerLimits, create_app
 from lexveil.pipeline.serving.server.errors import StateUnavailableError
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferDraft, ServingBundle, tell_time
 from lexveil.pipeline.serving.server.quotas import QuotaLimits
-from lexveil.pipeline.serving.server.replicas import SharedState, SharedTables
+from lexveil.pipeline.serving.server.replicas import SharedState
+from lexveil.pipeline.serving.server.shared_tables import SharedTables
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.pipeline.serving.server.tables import DEADLINE
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
@@ -180,7 +181,7 @@ def test_models_change_while_the_log_cannot_be_written(
 def test_a_frozen_database_is_told_to_whoever_uses_the_log(
     writes: bool, state: ServerState, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lexveil.pipeline.serving.server.replicas._MOST_SECONDS", 0.3)
+    monkeypatch.setattr("lexveil.pipeline.serving.server.shared_tables._MOST_SECONDS", 0.3)
     state.log.append("serve", "done", {})
     with ThreadPoolExecutor(1) as pool, frozen(url):
         asked = pool.submit(state.log.append, "serve", "done", {}) if writes else pool.submit(state.log.read)

@@ -13,8 +13,8 @@ from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier, ServingError
 from lexveil.pipeline.serving.server import app as application
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
+from lexveil.pipeline.serving.server.evaluation import WorkerLimits
 from lexveil.pipeline.serving.server.offers import LISTING, Listed, OfferDraft, ServingBundle, tell_time
-from lexveil.pipeline.serving.server.pool import WorkerLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.activation import Activation

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from lexveil.pipeline.serving import bundles
-from lexveil.pipeline.serving.server.pool import (
+from lexveil.pipeline.serving.server.evaluation import (
     BusyError,
-    EvaluationPool,
     RequestKilledError,
     WorkerLimits,
     WorkersUnavailableError,
 )
+from lexveil.pipeline.serving.server.pool import EvaluationPool
 from lexveil.pipeline.serving.server.worker import EvaluationRefusedError, WorkerFailedError
 
 # An evaluator that does what a request says. Workers import it by name, hence a module of its own.

@@ -34,13 +34,14 @@ from lexveil.pipeline.serving.server.errors import StateUnavailableError, Unauth
 from lexveil.pipeline.serving.server.leakage import LeakageLedger, LeakageLimitError, read_variations
 from lexveil.pipeline.serving.server.offers import Listed, Offer, OfferDraft, ServingBundle, tell_time
 from lexveil.pipeline.serving.server.quotas import Admission, QuotaExceededError, QuotaLimits, Quotas
-from lexveil.pipeline.serving.server.replicas import SharedState, SharedTables
+from lexveil.pipeline.serving.server.replicas import SharedState
 from lexveil.pipeline.serving.server.sessions import (
     SessionLimits,
     SessionNotFoundError,
     Sessions,
     SessionsFullError,
 )
+from lexveil.pipeline.serving.server.shared_tables import SharedTables
 from lexveil.pipeline.serving.server.state import ServerState, open_log
 from lexveil.pipeline.settings import EncryptedSettings
 from lexveil.privacy.he.served_model import LinearHead, ServedModel

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from lexveil.pipeline.serving import bundles
-from lexveil.pipeline.serving.server.pool import EvaluationPool, WorkerLimits
+from lexveil.pipeline.serving.server.evaluation import WorkerLimits
+from lexveil.pipeline.serving.server.pool import EvaluationPool
 
 # An evaluator that does what a request says, and tells how it ended. Workers import it by name.
 EVALUATORS = """

@@ -10,16 +10,14 @@ from hypothesis import strategies as st
 
 from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp.ledger.admission import BudgetExceededError, NoLimitError, UnitConflictError
 from lexveil.privacy.dp.ledger.ledger import (
-    BudgetExceededError,
     Charge,
     Ledger,
     LedgerConflictError,
     LedgerCorruptError,
     Limit,
-    NoLimitError,
     Population,
-    UnitConflictError,
     filter_order,
 )
 

@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 
 from fixtures.postgres import NoPostgres, new_database, server
+from lexveil.privacy.dp.ledger.admission import BudgetExceededError
 from lexveil.privacy.dp.ledger.chain import LedgerUnavailableError
-from lexveil.privacy.dp.ledger.ledger import (
-    BudgetExceededError,
-    Charge,
-    Ledger,
-    LedgerConflictError,
-    Population,
-)
+from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, LedgerConflictError, Population
 from tests.deadlines import HANGS_AFTER
 
 psycopg = pytest.importorskip("psycopg")

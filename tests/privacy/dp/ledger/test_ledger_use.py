@@ -12,18 +12,11 @@ from pathlib import Path
 import pytest
 
 from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp.ledger.admission import BudgetExceededError, NoLimitError
 from lexveil.privacy.dp.ledger.budget import fold_entries, spending_history
 from lexveil.privacy.dp.ledger.chain import LedgerUnavailableError, LedgerUrlError, find_break
-from lexveil.privacy.dp.ledger.ledger import (
-    BudgetExceededError,
-    Charge,
-    Ledger,
-    LedgerConflictError,
-    LedgerError,
-    NoLimitError,
-    Population,
-    verify,
-)
+from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, LedgerConflictError, LedgerError, Population
+from lexveil.privacy.dp.ledger.verification import verify
 
 OWNERS = Population("judgments", unit="owner")
 RUN = Charge(noise_multiplier=8.0, sample_rate=0.2, steps=100)

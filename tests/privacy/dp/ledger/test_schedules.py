@@ -13,16 +13,9 @@ import pytest
 
 from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.ledger import export as exported
-from lexveil.privacy.dp.ledger.ledger import (
-    BudgetExceededError,
-    Charge,
-    Ledger,
-    LedgerConflictError,
-    Population,
-    ScheduleError,
-    UnitConflictError,
-    verify,
-)
+from lexveil.privacy.dp.ledger.admission import BudgetExceededError, UnitConflictError
+from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, LedgerConflictError, Population, ScheduleError
+from lexveil.privacy.dp.ledger.verification import verify
 
 OWNERS = Population("judgments", unit="owner")
 WEEKLY = Charge(noise_multiplier=16.0, sample_rate=0.2, steps=60)
