@@ -30,9 +30,11 @@ from pydantic_core import PydanticCustomError
 
 from lexveil.nlp.detection.language import LANGUAGES
 from lexveil.nlp.encoders.config import (
+    DEFAULT_CHUNK_ENDS,
     DEFAULT_CHUNK_LENGTH,
     DEFAULT_CHUNK_LIMIT,
     DEFAULT_PRECISION,
+    ChunkEnds,
     Kind,
     Precision,
 )
@@ -88,6 +90,8 @@ class IngestSettings(_Section):
     shard_bytes: PositiveInt = MIB  # the most text per shard; masking reads about 60 kB per second
     ocr: bool = True  # read scanned pages if Tesseract is installed
     unread_pages: bool = False  # accept a document without the pages that cannot be read, and count them
+    # Read formats without a reader (epub, hwp, pages and others) as one text each; needs the extra `others`
+    other_formats: bool = False
     removed: Literal["keep", "erase"] = "keep"  # keep or erase documents whose file was removed
     removed_share: Annotated[float, Field(gt=0, le=1)] = (
         0.5  # the largest share of a folder that may be erased at once
@@ -231,6 +235,9 @@ class TrainSettings(_Section):
     precision: Precision = DEFAULT_PRECISION  # number format of the frozen encoder's matrix products
     chunk_length: Annotated[int, Field(ge=8, le=512)] = DEFAULT_CHUNK_LENGTH  # tokens per chunk
     chunk_limit: PositiveInt = DEFAULT_CHUNK_LIMIT  # chunks per document, evenly spaced if it has more
+    # length: chunks of a document are equally long. paragraphs: a chunk begins with a heading, or else with a
+    # paragraph, where that makes none shorter than three quarters.
+    chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS
     diagnostics: bool = False  # also train without privacy, for the report only
     seed: int | None = None  # tests only: a known seed voids the guarantee, and the model card says so
 

@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from enum import IntEnum
+from itertools import accumulate, pairwise
 
 # One common public word per entity type. Otherwise `[PERSON_12]` would be split into several tokens, one of
 # them the running number, and the order of names in a document would enter its features.
@@ -39,6 +40,18 @@ _WINDOW_CHARACTERS = 12
 # _WINDOW_CHARACTERS, or the windows would overlap.
 _WHOLE_CHARACTERS = 16
 _WORD_SEARCH = 64
+_LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
+_BLANK_LINE = re.compile(r"[^\S\n]*(?:\n|\Z)")
+_ENDS_SENTENCE = re.compile(r"[.:;!?。：；！？][\"'”’»)\]]*\Z")
+_NUMBER = re.compile(
+    r"(?:(?:article|section|part|chapter|title|schedule|annex|exhibit|artikel|abschnitt|teil)\b|§+)?"
+    r"\s*(?:\(?(?:[0-9]{1,3}(?:\.[0-9]{1,3}){0,4}|[ivxlIVXL]{1,6}|[a-zA-Z])[.)]|"
+    r"(?<=[a-zA-Z§] )[0-9IVXL]{1,6}\b)|"
+    r"第[0-9一二三四五六七八九十百]{1,5}[章节条]|[一二三四五六七八九十]{1,3}、",
+    re.IGNORECASE,
+)
+_LONGEST_HEADING, _LONGEST_TITLE = 100, 40  # characters; the latter of one that ends like a sentence
+_SHORTEST = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,111 @@ def split_evenly(ids: Sequence[int], size: int) -> list[list[int]]:
     total = math.ceil(len(ids) / size)
     edges = [round(i * len(ids) / total) for i in range(total + 1)] if total else []
     return [list(ids[a:b]) for a, b in pairwise(edges)]
+
+
+class Border(IntEnum):
+    """What begins at a place of a text, from the least to the most."""
+
+    none = 0
+    line = 1
+    """A line after one that ends a sentence."""
+    paragraph = 2
+    """A line after a blank one."""
+    heading = 3
+    """A line that is short, ends no sentence, and stands alone, is numbered or in capitals."""
+
+
+def split_paragraphs(text: str) -> list[tuple[str, Border]]:
+    """Divide a text before its paragraphs and headings.
+
+    No marks are needed: readers write a heading as a line of its own with blank lines around it, and masking
+    keeps lines.
+
+    Args:
+        text: Text.
+
+    Returns:
+        The pieces, which are the text if joined, each with what begins with it.
+    """
+    pieces: list[tuple[str, Border]] = []
+    start, begins = 0, Border.none
+    is_blank = is_ended = True
+    for line in _LINE.finditer(text):
+        content = line[0].strip()
+        if content:
+            is_alone = is_blank and _BLANK_LINE.match(text, line.end()) is not None
+            border = _find_border(content, is_alone, is_blank, is_ended)
+            if border and line.start() > start:
+                pieces.append((text[start : line.start()], begins))
+                start, begins = line.start(), border
+            is_ended = border is Border.heading or _ENDS_SENTENCE.search(content) is not None
+        is_blank = not content
+    return [*pieces, (text[start:], begins)] if text else []
+
+
+def _find_border(content: str, is_alone: bool, is_blank: bool, is_ended: bool) -> Border:
+    """Return what begins with a line.
+
+    Args:
+        content: Text of the line.
+        is_alone: Blank lines are before and after it.
+        is_blank: One is before it.
+        is_ended: The text before it ends a sentence or a heading.
+    """
+    is_numbered = _NUMBER.match(content) is not None
+    is_marked = (is_blank or is_ended) and (is_numbered or content.isupper())
+    longest = _LONGEST_TITLE if _ENDS_SENTENCE.search(content) else _LONGEST_HEADING
+    if (is_marked or (is_alone and longest == _LONGEST_HEADING)) and len(content) <= longest:
+        return Border.heading
+    if is_blank:
+        return Border.paragraph
+    return Border.line if is_ended or is_numbered else Border.none
+
+
+def split_at_borders(lengths: Sequence[int], borders: Sequence[Border], size: int) -> list[int]:
+    """Choose where chunks end, so that they begin with a heading or a paragraph where that is near.
+
+    A chunk has at least three quarters of the tokens that it would have if all that are left were equally
+    long.
+
+    Args:
+        lengths: Number of tokens of each piece of a text.
+        borders: What begins with each piece.
+        size: Maximum number of tokens per chunk.
+
+    Returns:
+        The edges of the chunks, in tokens, from 0 to the number of all tokens.
+    """
+    starts = [0, *accumulate(lengths)]
+    total = starts[-1]
+    edges = [0]
+    first = 0
+    while total - edges[-1] > size:
+        start = edges[-1]
+        even = round((total - start) / math.ceil((total - start) / size))
+        while starts[first] <= start + even * _SHORTEST:
+            first += 1
+        best, rank = start + even, (Border.none, 0)
+        for number in range(first, len(lengths)):
+            place = starts[number]
+            if place > start + size:
+                break
+            if borders[number] and (here := (borders[number], -abs(place - start - even))) > rank:
+                best, rank = place, here
+        edges.append(best)
+    return [*edges, total] if total else []
+
+
+def skip_to_border(window: str) -> str:
+    """Return a window from a heading, or else a paragraph, on, if one begins in its first quarter."""
+    place, start, best = 0, 0, Border.none
+    for piece, border in split_paragraphs(window):
+        if place > len(window) // 4:
+            break
+        if place and border > best:
+            start, best = place, border
+        place += len(piece)
+    return window[start:]
 
 
 def sample_windows(text: str, size: int, limit: int) -> list[str] | None:

@@ -21,11 +21,15 @@ Activation = Literal["square", "cubic", "relu"]
 
 Precision = Literal["bfloat16", "float32"]
 
+ChunkEnds = Literal["length", "paragraphs"]
+"""Where chunks end: all of them equally long, or before a heading or a paragraph if one is near."""
+
 # Mean cosine similarity to float32 is .99998, at more than twice the speed.
 DEFAULT_PRECISION: Precision = "bfloat16"
 
 DEFAULT_CHUNK_LENGTH = 128
 DEFAULT_CHUNK_LIMIT = 16
+DEFAULT_CHUNK_ENDS: ChunkEnds = "length"
 
 # Width of the hidden layer of an mlp, and of each direction of an lstm.
 DEFAULT_HIDDEN = 128
@@ -81,6 +85,7 @@ class ModelConfig:
         chunk_limit: Maximum number of chunks per document.
         size: Rank of the adapters (lora) or number of trained layers (last_layers); 0 for all other kinds.
         precision: Precision of the frozen encoder whose embeddings the model is trained on.
+        chunk_ends: Where chunks end.
         schema_version: Version of this format.
 
     Raises:
@@ -98,6 +103,7 @@ class ModelConfig:
     chunk_limit: int
     size: int = 0
     precision: Precision = "float32"
+    chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -111,6 +117,8 @@ class ModelConfig:
             raise ValueError("kind or objective of the model is unknown")
         if self.precision not in get_args(Precision):
             raise ValueError("precision of the model is unknown")
+        if self.chunk_ends not in get_args(ChunkEnds):
+            raise ValueError("where the model's chunks end is unknown")
         if not re.fullmatch(r"[0-9a-f]{64}", self.encoder_digest):
             raise ValueError("the encoder's digest is not 64 hexadecimal digits")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
@@ -140,6 +148,7 @@ class ModelConfig:
         size: int | None = None,
         chunk_length: int = DEFAULT_CHUNK_LENGTH,
         chunk_limit: int = DEFAULT_CHUNK_LIMIT,
+        chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS,
     ) -> ModelConfig:
         """Configure a model over `encoder`, from which all dimensions follow.
 
@@ -152,6 +161,7 @@ class ModelConfig:
             size: Rank or number of layers; None for the kind's default. Ignored by kinds that have neither.
             chunk_length: Maximum number of tokens per chunk, the two special tokens included.
             chunk_limit: Maximum number of chunks per document.
+            chunk_ends: Where chunks end.
 
         Raises:
             ValueError: A value is unknown or out of range.
@@ -162,12 +172,15 @@ class ModelConfig:
         feature_dim = _feature_dim(kind, encoder.dimension, hidden)
         return cls(
             kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden,
-            chunk_length, chunk_limit, size, encoder.precision,
+            chunk_length, chunk_limit, size, encoder.precision, chunk_ends,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object that `from_json` accepts."""
-        return {**asdict(self), "labels": list(self.labels)}
+        """Return a JSON object that `from_json` accepts, of earlier versions too if they know all of it."""
+        value = {**asdict(self), "labels": list(self.labels)}
+        if self.chunk_ends == DEFAULT_CHUNK_ENDS:
+            del value["chunk_ends"]
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ModelConfig:
@@ -180,7 +193,8 @@ class ModelConfig:
         # Checked before the keys, which may differ in another version: its number is the better message.
         if value.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"the model's schema version is not {SCHEMA_VERSION}")
-        value = {"precision": "float32", **value}  # the only precision before there was a choice
+        # What was the only one before there was a choice.
+        value = {"precision": "float32", "chunk_ends": DEFAULT_CHUNK_ENDS, **value}
         types = {f.name: str(f.type) for f in fields(cls)}
         if set(value) != set(types):
             raise ValueError("the model's configuration has missing or unknown keys")

@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from lexveil.nlp.encoders.config import (
+    DEFAULT_CHUNK_ENDS,
     DEFAULT_CHUNK_LENGTH,
     DEFAULT_CHUNK_LIMIT,
     TRANSFORMERS,
+    ChunkEnds,
     ModelConfig,
     takes_tokens,
 )
@@ -74,6 +76,7 @@ def encode_documents(
     topics: PublicTopics | None = None,
     length: int = DEFAULT_CHUNK_LENGTH,
     limit: int = DEFAULT_CHUNK_LIMIT,
+    ends: ChunkEnds = DEFAULT_CHUNK_ENDS,
 ) -> list[EncodedDocument]:
     """Encode masked texts. Each result depends on its own text only, not on the other texts of the call.
 
@@ -84,6 +87,7 @@ def encode_documents(
         topics: Public topics whose shares are computed; None for no shares.
         length: Maximum number of tokens per chunk, the two special tokens included.
         limit: Maximum number of chunks per document.
+        ends: Where chunks end.
 
     Returns:
         One encoded document per text, in the given order.
@@ -91,7 +95,7 @@ def encode_documents(
     Raises:
         ValueError: `length` or `limit` is out of range for this encoder.
     """
-    chunked = [encoder.chunks(text, length, limit) for text in texts]
+    chunked = [encoder.chunks(text, length, limit, ends) for text in texts]
     embeddings = encoder.document_features([c.ids for c in chunked]) if want == "embedding" else None
     return [
         EncodedDocument(
@@ -103,6 +107,14 @@ def encode_documents(
         )
         for row, chunks in enumerate(chunked)
     ]
+
+
+def encode_for_model(
+    masked_texts: Sequence[str], encoder: PublicEncoder, topics: PublicTopics | None, config: ModelConfig
+) -> list[EncodedDocument]:
+    """Encode documents as a model of `config` takes them."""
+    chunks = (config.chunk_length, config.chunk_limit, config.chunk_ends)
+    return encode_documents(masked_texts, encoder, get_input_kind(config), topics, *chunks)
 
 
 @torch.inference_mode()

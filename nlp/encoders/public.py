@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -25,12 +26,17 @@ from lexveil.nlp.encoders.chunks import (
     replace_masks,
     sample_windows,
     select_evenly,
+    skip_to_border,
+    split_at_borders,
     split_evenly,
+    split_paragraphs,
 )
 from lexveil.nlp.encoders.config import (
+    DEFAULT_CHUNK_ENDS,
     DEFAULT_CHUNK_LENGTH,
     DEFAULT_CHUNK_LIMIT,
     DEFAULT_PRECISION,
+    ChunkEnds,
     Precision,
 )
 from lexveil.nlp.encoders.packed import pack_linear_layers
@@ -136,7 +142,11 @@ class PublicEncoder:
         return texts
 
     def chunks(
-        self, text: str, length: int = DEFAULT_CHUNK_LENGTH, limit: int = DEFAULT_CHUNK_LIMIT
+        self,
+        text: str,
+        length: int = DEFAULT_CHUNK_LENGTH,
+        limit: int = DEFAULT_CHUNK_LIMIT,
+        ends: ChunkEnds = DEFAULT_CHUNK_ENDS,
     ) -> DocumentChunks:
         """Split masked text into at most `limit` chunks of at most `length - 2` token ids.
 
@@ -149,6 +159,7 @@ class PublicEncoder:
             text: Masked text.
             length: Maximum number of tokens per chunk, the two special tokens included.
             limit: Maximum number of chunks.
+            ends: Where chunks end.
 
         Raises:
             ValueError: `length` is less than 3 or more than the encoder takes, or `limit` is less than 1.
@@ -159,14 +170,29 @@ class PublicEncoder:
             raise ValueError(f"chunk limit {limit} is under 1")
         size = length - 2
         plain = replace_masks(text)
+        split = self._split_by_paragraphs if ends == "paragraphs" else self._split_evenly
         windows = sample_windows(plain, size, limit)
         if windows is None:
-            pieces = split_evenly(self._token_ids(plain), size)
+            pieces = split(plain, size)
             return DocumentChunks([pieces[i] for i in select_evenly(len(pieces), limit)], len(pieces))
         ids = [self._token_ids(window) for window in windows]
         tokens_per_character = sum(map(len, ids)) / sum(map(len, windows))
         total = max(limit, round(len(plain) * tokens_per_character / size))
+        if ends == "paragraphs":
+            found = [split(skip_to_border(window), size)[:1] for window in windows]
+            return DocumentChunks([chunk for chunks in found for chunk in chunks], total)
         return DocumentChunks([window[:size] for window in ids if window], total)
+
+    def _split_evenly(self, text: str, size: int) -> list[list[int]]:
+        return split_evenly(self._token_ids(text), size)
+
+    def _split_by_paragraphs(self, text: str, size: int) -> list[list[int]]:
+        """Split a text into chunks that begin with a heading or a paragraph where one is near."""
+        pieces, borders = zip(*split_paragraphs(text), strict=True) if text else ((), ())
+        encoded = self._tokenizer.encode_batch_fast([*pieces], add_special_tokens=False)
+        ids = [token for piece in encoded for token in piece.ids]
+        edges = split_at_borders([len(piece.ids) for piece in encoded], borders, size)
+        return [ids[start:end] for start, end in pairwise(edges)]
 
     def embed(self, chunks: Sequence[Sequence[int]], batch_tokens: int = BATCH_TOKENS) -> Array:
         """Embed chunks: the mean over all positions, [CLS] and [SEP] included, scaled to norm 1.

@@ -5,6 +5,8 @@ place) and text boxes (after their paragraph, once, although Word stores each tw
 body; footnotes, endnotes, diagrams and footers follow it. Headers and footers that are repeated for first,
 odd and even pages occur once.
 
+Headings, by their style or level, have blank lines around them: encoders prefer to begin a chunk there.
+
 Chunks of other formats (HTML, RTF) stand where the body refers to them; for one that cannot be read there is
 a line `[embedded document not read: REASON]`. Embedded documents are separate documents. Watermarks are text.
 
@@ -16,6 +18,7 @@ paragraph numbers are not: the file does not contain them, Word computes them.
 from __future__ import annotations
 
 import posixpath
+from contextlib import suppress
 
 from lexveil.nlp.readers.contract import (
     Content,
@@ -26,8 +29,8 @@ from lexveil.nlp.readers.contract import (
     UnreadableError,
     mark_part,
 )
-from lexveil.nlp.readers.docx_events import WordText
-from lexveil.nlp.readers.office_package import OfficePackage, Related, open_package
+from lexveil.nlp.readers.docx_events import HeadingStyles, WordText
+from lexveil.nlp.readers.office_package import ENTRY_ERRORS, OfficePackage, Related, open_package
 
 _BEFORE = ("header",)
 _AFTER = ("footnotes", "endnotes", "diagramData", "footer")
@@ -59,6 +62,7 @@ class _Document:
         self._parts: dict[str, int] = {}
         """Number of each embedded document, by the name of its entry."""
         self._pictures: set[str] = set()
+        self._headings: set[str] = set()
 
     def read(self) -> Content:
         """Return the text of all parts of the package, and the documents that are embedded in it."""
@@ -70,8 +74,9 @@ class _Document:
 
     def _read_text(self) -> str:
         main = self._package.find_main("word/document.xml")
-        body = self._read_part(main)
         related = sorted(self._package.find_related(main).values())
+        self._headings = self._find_headings([name for kind, name in related if kind == "styles"])
+        body = self._read_part(main)
         before = [self._read_part(part) for wanted in _BEFORE for kind, part in related if kind == wanted]
         after = [self._read_part(part) for wanted in _AFTER for kind, part in related if kind == wanted]
         pieces = [*dict.fromkeys(before), body, *dict.fromkeys(after)]
@@ -86,9 +91,17 @@ class _Document:
         collector = WordText(
             lambda identifier: self._read_chunk(related, identifier),
             lambda identifier: self._mark_embedded(related, identifier),
+            self._headings,
         )
         self._package.parse(name, collector)
         return collector.text()
+
+    def _find_headings(self, parts: list[str]) -> set[str]:
+        styles = HeadingStyles()
+        for part in parts[:1]:
+            with suppress(UnreadableError, *ENTRY_ERRORS):  # no reason to refuse the document
+                self._package.parse(part, styles)
+        return styles.list_ids()
 
     def _read_chunk(self, related: Related, identifier: str) -> str:
         """Return the text of a chunk, or a line that says why it was not read.

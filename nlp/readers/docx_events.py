@@ -5,7 +5,7 @@ Names are those of ECMA-376 part 1, section 17. Only the elements that affect th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from lexveil.nlp.readers.contract import Reason, UnreadableError
 from lexveil.nlp.readers.layout import TextLayout
@@ -21,6 +21,9 @@ _DRAWING = (
 _COMPATIBILITY = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _DROPPED = frozenset({"del", "moveFrom", "instrText", "delText", "delInstrText", "sdtPr", "rt"})
 _BRANCHES = frozenset({"mc:Choice", "mc:Fallback"})
+_OUTLINE_LEVELS = frozenset("012345678")
+_TITLES = frozenset({"title", "subtitle"})
+_MOST_BASES = 20
 _BREAKS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 
@@ -43,11 +46,19 @@ class WordText:
     Args:
         read_chunk: returns the text of a chunk of another format, by the id of its relationship.
         mark_embedded: returns the mark of an embedded document, by the id of its relationship.
+        headings: ids of the styles of headings, which have blank lines around them.
     """
 
-    def __init__(self, read_chunk: Callable[[str], str], mark_embedded: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        read_chunk: Callable[[str], str],
+        mark_embedded: Callable[[str], str],
+        headings: Collection[str] = (),
+    ) -> None:
         self._read_chunk = read_chunk
         self._mark_embedded = mark_embedded
+        self._headings = headings
+        self._is_heading = False
         self._path: list[str] = []
         self._skipped_from = 0
         """Depth of the element that is skipped with all its content; 0 if none is."""
@@ -112,12 +123,21 @@ class WordText:
             self._layouts.append(TextLayout())
         elif name == "tc":
             self._layouts[-1].open_cell()
+        elif parent == "pPr" and name in ("pStyle", "outlineLvl"):
+            self._note_heading(name, _find_value(attributes))
         elif parent in ("ddList", "checkBox"):
             self._form_value.append((name, _find_value(attributes)))
         elif name == "altChunk":
             self._write_line(self._read_chunk(_find_id(attributes)))
         elif parent == "r":
             self._write_run_child(name, attributes)
+
+    def _note_heading(self, name: str, value: str) -> None:
+        """Begin a heading, if this property of a paragraph makes it one now, not before a change."""
+        is_heading = value in self._headings if name == "pStyle" else value in _OUTLINE_LEVELS
+        if is_heading and self._path[-3:-2] == ["p"] and "tc" not in self._path:
+            self._is_heading = True
+            self._layouts[-1].break_line(2)
 
     def _write_foreign(self, tag: str, attributes: Mapping[str, str]) -> None:
         """Write what elements of VML and Office hold: the text of a watermark, and embedded objects."""
@@ -186,8 +206,8 @@ class WordText:
 
     def _end_paragraph(self) -> None:
         if not self._is_joined:
-            self._layouts[-1].break_line()
-        self._is_joined = False
+            self._layouts[-1].break_line(2 if self._is_heading else 1)
+        self._is_joined = self._is_heading = False
         if len(self._layouts) == 1:
             self._flush_boxes()
 
@@ -200,6 +220,57 @@ class WordText:
 
     def doctype(self, *_: object) -> None:
         """Refuse a document type: Word writes none, and entities could read files or grow without bound.
+
+        Raises:
+            UnreadableError: broken.
+        """
+        raise UnreadableError(Reason.broken)
+
+    def close(self) -> None:
+        """Handle the end of the part."""
+
+
+class HeadingStyles:
+    """Parser target that finds which styles are those of headings, by their level in the outline."""
+
+    def __init__(self) -> None:
+        self._style = ""
+        self._bases: dict[str, str] = {}
+        self._levels: dict[str, bool] = {}
+
+    def list_ids(self) -> set[str]:
+        """Return the ids of the styles of headings."""
+        return {style for style in {*self._bases, *self._levels} if self._is_heading(style)}
+
+    def _is_heading(self, style: str) -> bool:
+        for _ in range(_MOST_BASES):
+            if style in self._levels:
+                return self._levels[style]
+            if style not in self._bases:
+                break
+            style = self._bases[style]
+        return False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Handle the start of an element."""
+        name = _shorten(tag)
+        if name == "style":
+            self._style = next((value for key, value in attributes.items() if key.endswith("}styleId")), "")
+        elif name == "basedOn":
+            self._bases[self._style] = _find_value(attributes)
+        elif name == "outlineLvl":
+            self._levels[self._style] = _find_value(attributes) in _OUTLINE_LEVELS
+        elif name == "name" and _find_value(attributes).lower() in _TITLES:
+            self._levels.setdefault(self._style, True)
+
+    def data(self, text: str) -> None:
+        """Handle character data."""
+
+    def end(self, tag: str) -> None:
+        """Handle the end of an element."""
+
+    def doctype(self, *_: object) -> None:
+        """Refuse a document type, as in the text.
 
         Raises:
             UnreadableError: broken.

@@ -36,7 +36,8 @@ _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
-_PARAGRAPHS = {f"{_TEXT}p", f"{_TEXT}h"}
+_HEADING = f"{_TEXT}h"
+_PARAGRAPHS = {f"{_TEXT}p", _HEADING}
 _DROPPED = {f"{_TEXT}tracked-changes", f"{_OFFICE}annotation", f"{_TEXT}note-citation", f"{_OFFICE}forms"}
 _HIDDEN = f"{_TEXT}hidden-text"
 _DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
@@ -240,6 +241,8 @@ class _OdtText:
             self._dropped += 1
         elif tag in _PARAGRAPHS:
             self._paragraphs += 1
+            if tag == _HEADING and self._paragraphs == 1:
+                self._layout.break_line(2)
         elif tag == f"{_TABLE}table-cell":
             self._layout.open_cell()
         elif tag == f"{_TABLE}table" and self.is_workbook:
@@ -269,7 +272,7 @@ class _OdtText:
             self._dropped -= 1
         elif tag in _PARAGRAPHS:
             self._paragraphs -= 1
-            self._layout.break_line()
+            self._layout.break_line(2 if tag == _HEADING and not self._paragraphs else 1)
         elif tag == f"{_TABLE}table-cell":
             self._layout.close_cell()
         elif tag == f"{_TABLE}table-row":

@@ -47,6 +47,7 @@ _NAME_PARTS = {
 }  # fmt: skip
 """A name stays in one line, in which it is found."""
 _BLOCKS = {"p", "para", "li", "item", "title", "head", "heading", "section", "div", "table", "list"}
+_HEADINGS = {"heading", "head", "title", "subheading", "crossheading"}
 _HEAD = 4096
 _EMBEDDED = re.compile(r"^[A-Za-z0-9+/][A-Za-z0-9+/ ]{400,}={0,2}$", re.MULTILINE)
 _LONGEST_NUMBER = 20
@@ -216,7 +217,7 @@ class _Writer:
             self._layout.break_line()
             self._number = 0
         elif tag not in self._inline and not self._is_joined:
-            self._layout.break_line()
+            self._layout.break_line(2 if name in _HEADINGS else 1)
         elif self._was_ended and not _is_line_part(tag) and not self._layout.is_at_line_start():
             self._layout.write(" ")
         self._was_ended = False
@@ -238,7 +239,7 @@ class _Writer:
             self._layout.write(" ")
             self._is_joined = True
         elif tag not in self._inline:
-            self._layout.break_line(2 if name == "p" else 1)
+            self._layout.break_line(2 if name == "p" or name in _HEADINGS else 1)
         self._was_ended = True
 
     def data(self, text: str) -> None:

@@ -16,6 +16,9 @@ from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 
+_ENCODING = ("precision", "chunk_length", "chunk_limit", "chunk_ends")
+"""Settings that a model's configuration has, too."""
+
 
 def load_encoder(train: TrainSettings) -> PublicEncoder:
     """Load the public encoder that the settings name, once per process.
@@ -31,7 +34,7 @@ def load_encoder(train: TrainSettings) -> PublicEncoder:
 
 def restore_encoding(settings: Settings, config: ModelConfig) -> Settings:
     """Return the settings with the encoding that a model was trained on, the only one that fits its head."""
-    own = {name: getattr(config, name) for name in ("precision", "chunk_length", "chunk_limit")}
+    own = {name: getattr(config, name) for name in _ENCODING}
     return settings.model_copy(update={"train": settings.train.model_copy(update=own)})
 
 
@@ -66,7 +69,8 @@ def encode_texts(texts: list[str], train: TrainSettings, want: InputKind) -> lis
             f"{encoder.max_length}"
         )
     topics = PublicTopics.load(encoder)
-    return encode_documents(texts, encoder, want, topics, train.chunk_length, train.chunk_limit)
+    chunks = (train.chunk_length, train.chunk_limit, train.chunk_ends)
+    return encode_documents(texts, encoder, want, topics, *chunks)
 
 
 def read_encoded(path: Path) -> tuple[pa.Table, list[EncodedDocument]]:

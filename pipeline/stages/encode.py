@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lexveil.nlp.encoders.config import DEFAULT_CHUNK_ENDS
 from lexveil.nlp.encoders.documents import InputKind
 from lexveil.nlp.encoders.public import EncoderLoadError, compute_weights_digest
 from lexveil.pipeline.errors import TrainingRefusedError, WorkspaceError
@@ -55,6 +56,8 @@ def describe_encoding(train: TrainSettings, want: InputKind) -> dict[str, Any]:
         TrainingRefusedError: the public encoder cannot be used.
     """
     chunks: list[Any] = [want, train.chunk_length, train.chunk_limit]
+    if train.chunk_ends != DEFAULT_CHUNK_ENDS:  # or the parts of earlier versions would be made again
+        chunks.append(train.chunk_ends)
     return {
         "settings": [*chunks, train.precision] if want == "embedding" else chunks,
         "encoder": _compute_encoder_digest(train),

@@ -39,7 +39,8 @@ _RATE = 100.0  # so long a step that rounding of the weights does not matter
 _ROUNDING = 1e-6
 # What of a workspace's training settings decides how documents become items.
 _TRAIN_FIELDS = {
-    "encoder", "precision", "chunk_length", "chunk_limit", "lora_rank", "last_layers", "max_items_per_owner",
+    "encoder", "precision", "chunk_length", "chunk_limit", "chunk_ends", "lora_rank", "last_layers",
+    "max_items_per_owner",
 }  # fmt: skip
 
 

@@ -59,6 +59,7 @@ def build_model_config(train: TrainSettings, split: Split) -> ModelConfig:
         size=sizes.get(train.model),
         chunk_length=train.chunk_length,
         chunk_limit=train.chunk_limit,
+        chunk_ends=train.chunk_ends,
     )
 
 

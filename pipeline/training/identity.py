@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from lexveil.nlp.encoders.config import DEFAULT_CHUNK_ENDS
 from lexveil.nlp.encoders.storage import ModelLoadError, read_config
 from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.models.card import read_card
@@ -37,8 +38,10 @@ def describe_recipe(train: TrainSettings, exclude: Collection[str]) -> dict[str,
     Settings that did not exist in earlier versions are left out where they say what was always done, so that
     models and searches of earlier versions are found.
     """
-    without_list = {"labels", "other_labels"} if train.labels is None else set[str]()
-    return train.model_dump(mode="json", exclude={*exclude, *without_list})
+    without = {"labels", "other_labels"} if train.labels is None else set[str]()
+    if train.chunk_ends == DEFAULT_CHUNK_ENDS:
+        without.add("chunk_ends")
+    return train.model_dump(mode="json", exclude={*exclude, *without})
 
 
 def compute_documents_digest(workspace: Workspace, decisions: Mapping[str, str]) -> str:

@@ -48,14 +48,11 @@ class LocalExtractor:
 
     def compute_features(self, texts: Sequence[str]) -> Floats:
         """Return the features of texts. Shape: (n, n_features), of norm 1 at most."""
-        from lexveil.nlp.encoders.documents import encode_documents, extract, get_input_kind
+        from lexveil.nlp.encoders.documents import encode_for_model, extract
         from lexveil.pipeline.masking.texts import mask_texts
 
         masked = [outcome.text for outcome in mask_texts(list(texts), self.masking)]
-        config = self._model.config
-        encoded = encode_documents(
-            masked, self._encoder, get_input_kind(config), None, config.chunk_length, config.chunk_limit
-        )
+        encoded = encode_for_model(masked, self._encoder, None, self._model.config)
         return extract(self._model, encoded).features.astype(np.float64)
 
 

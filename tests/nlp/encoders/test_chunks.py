@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 
 from lexveil.nlp.encoders.chunks import (
     MASK_WORDS,
+    Border,
     DocumentChunks,
     replace_masks,
     sample_windows,
     select_evenly,
+    skip_to_border,
+    split_at_borders,
     split_evenly,
+    split_paragraphs,
 )
 from lexveil.nlp.entity_types import ENTITY_TYPES
 
@@ -161,3 +165,68 @@ def test_the_choice_of_windows_depends_on_the_length_alone() -> None:
 def test_chunks_are_compared_by_their_tokens() -> None:
     assert DocumentChunks([[1, 2]], 1) == DocumentChunks([[1, 2]], 1) != DocumentChunks([[1, 2]], 2)
     assert repr(DocumentChunks([[1, 2]], 9)) == "DocumentChunks(total=9)"
+
+
+def test_a_text_is_divided_before_its_headings_and_paragraphs() -> None:
+    text = (
+        "LEASE AGREEMENT\n\n1. Definitions.\nThe lease begins here and the\nsentence goes on.\nIt is due.\n"
+        "2. Rent\nis 100.\n\nBackground of the case\n\n  \nThe claimant sued in the\n\nsecond year.\n(b) or\n"
+        "§ 5 Kosten\n第三条 租金\n"
+    )
+    pieces = split_paragraphs(text)
+    assert "".join(piece for piece, _ in pieces) == text
+    assert [(piece.strip(), border.name) for piece, border in pieces] == [
+        ("LEASE AGREEMENT", "none"),
+        ("1. Definitions.", "heading"),
+        ("The lease begins here and the\nsentence goes on.", "line"),
+        ("It is due.", "line"),
+        ("2. Rent", "heading"),
+        ("is 100.", "line"),
+        ("Background of the case", "heading"),
+        ("The claimant sued in the", "heading"),
+        ("second year.", "paragraph"),
+        ("(b) or", "heading"),
+        ("§ 5 Kosten", "heading"),
+        ("第三条 租金", "heading"),
+    ]
+    assert split_paragraphs("") == []
+
+
+@given(st.text(alphabet="aB1. \n:§()", max_size=300))
+def test_the_pieces_are_the_text(text: str) -> None:
+    pieces = split_paragraphs(text)
+    assert "".join(piece for piece, _ in pieces) == text
+    assert all(piece for piece, _ in pieces)
+
+
+LENGTHS = st.lists(st.tuples(st.integers(0, 60), st.sampled_from([*Border])), max_size=60)
+
+
+@given(LENGTHS, st.integers(1, 40))
+def test_chunks_at_borders_are_the_whole_and_none_is_much_shorter(
+    pieces: list[tuple[int, Border]], size: int
+) -> None:
+    lengths, borders = [length for length, _ in pieces], [border for _, border in pieces]
+    edges = split_at_borders(lengths, borders, size)
+    total = sum(lengths)
+    assert edges == sorted({*edges})
+    assert not total or (edges[0], edges[-1]) == (0, total)
+    left = total
+    for start, end in pairwise(edges):
+        assert 0 < end - start <= size
+        assert end - start >= 0.75 * round(left / -(-left // size))
+        left -= end - start
+
+
+def test_a_heading_is_preferred_to_a_nearer_paragraph() -> None:
+    none, line, paragraph, heading = Border
+    assert split_at_borders([38, 4, 4, 46], [none, heading, paragraph, line], 50) == [0, 38, 65, 92]
+    assert split_at_borders([40, 6, 46], [none, paragraph, line], 50) == [0, 40, 66, 92]
+    assert split_at_borders([45, 2, 45], [none, line, line], 50) == [0, 45, 92]
+    assert split_at_borders([10, 82], [none, heading], 50) == [0, 46, 92]
+
+
+def test_a_window_begins_where_a_heading_is_near() -> None:
+    window = "the end of it.\nMore text here.\n\n2. Rent\n" + "The rent is due. " * 9
+    assert skip_to_border(window).startswith("2. Rent")
+    assert skip_to_border("x" * 90 + "\n\n2. Rent\n") == "x" * 90 + "\n\n2. Rent\n"

@@ -109,6 +109,15 @@ def test_a_configuration_from_before_there_was_a_precision_is_float32() -> None:
     assert ModelConfig.from_json(older).precision == "float32"
 
 
+def test_only_chunks_that_end_elsewhere_are_stored_as_such() -> None:
+    """What earlier versions can read, they read."""
+    config = ModelConfig.of("mlp", ENCODER, ("contract", "租约"), chunk_ends="paragraphs")
+    assert config.to_json() == {**STORED, "chunk_ends": "paragraphs"}
+    assert ModelConfig.from_json(config.to_json()) == config
+    with pytest.raises(ValueError, match="chunks end"):
+        ModelConfig.from_json({**STORED, "chunk_ends": "lines"})
+
+
 @given(
     st.sampled_from(KINDS),
     st.lists(st.text(), min_size=2, max_size=6, unique=True),

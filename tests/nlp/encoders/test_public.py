@@ -81,6 +81,21 @@ def test_impossible_chunks_are_refused(encoder: PublicEncoder, length: int, limi
         encoder.chunks("text", length, limit)
 
 
+def test_chunks_may_begin_with_headings(encoder: PublicEncoder) -> None:
+    section = "{}. The rent\n" + "The tenant shall pay the rent monthly in advance. " * 11 + "\n"
+    text = "".join(section.format(number) for number in range(1, 9))
+    evenly, found = encoder.chunks(text), encoder.chunks(text, ends="paragraphs")
+    join = [token for chunk in found.ids for token in chunk]
+    assert join == [token for chunk in evenly.ids for token in chunk]
+    texts = encoder.vocabulary()
+    assert [[texts[token] for token in chunk[1:4]] for chunk in found.ids] == [[".", "the", "rent"]] * 8
+    assert encoder.chunks("", ends="paragraphs").ids == []
+    short = "1. The rent\nThe tenant shall pay the rent monthly in advance.\n"
+    long = encoder.chunks(short * 1000, limit=4, ends="paragraphs")
+    assert [texts[chunk[1]] for chunk in long.ids] == ["."] * 4
+    assert long.total > 100
+
+
 def test_a_very_long_text_is_sampled_and_its_length_extrapolated(encoder: PublicEncoder) -> None:
     sentence = "The parties agree that [PERSON_1] shall pay the price. "  # 10 tokens
     chunked = encoder.chunks(sentence * 100_000)

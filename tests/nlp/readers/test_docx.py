@@ -445,3 +445,36 @@ def test_pictures_are_counted(tmp_path: Path, docx: Callable[..., bytes]) -> Non
     (tmp_path / "a.docx").write_bytes(docx(p(t("Words.")), raw=media, more_relations=relations))
     (reading,) = read_documents(tmp_path / "a.docx")
     assert reading.notes == {Note.unread_picture: 2}
+
+
+def test_headings_have_blank_lines_around_them(read: Callable[..., str], docx: Callable[..., bytes]) -> None:
+    """By their style, by that which it is based on, or by their own level; not by what they were before."""
+
+    def style(name: str, more: str) -> str:
+        return f'<w:style w:styleId="{name}"><w:name w:val="{name}"/>{more}</w:style>'
+
+    styles = (
+        style("Top", '<w:pPr><w:outlineLvl w:val="0"/></w:pPr>')
+        + style("Own", '<w:basedOn w:val="Top"/>')
+        + style("Plain", '<w:basedOn w:val="Own"/><w:pPr><w:outlineLvl w:val="9"/></w:pPr>')
+        + style("Title", "")
+        + style("Loop", '<w:basedOn w:val="Loop"/>')
+    )
+
+    def paragraph(text: str, *properties: str) -> str:
+        return f"<w:p><w:pPr>{''.join(properties)}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+    def named(name: str) -> str:
+        return f'<w:pStyle w:val="{name}"/>'
+
+    body = (
+        paragraph("Judgment", named("Title")) + paragraph("one") + paragraph("Facts", named("Own"))
+        + paragraph("two", named("Plain")) + paragraph("three", named("Loop"))
+        + paragraph("Reasons", '<w:outlineLvl w:val="1"/>')
+        + paragraph("four", f"<w:pPrChange><w:pPr>{named('Top')}</w:pPr></w:pPrChange>")
+        + f"<w:tbl><w:tr><w:tc>{paragraph('Cell', named('Top'))}</w:tc>"
+        + f"<w:tc>{paragraph('b')}</w:tc></w:tr></w:tbl>"
+    )  # fmt: skip
+    text = "Judgment\n\none\n\nFacts\n\ntwo\nthree\n\nReasons\n\nfour\nCell\tb"
+    assert read("a.docx", docx(body, styles=styles)) == text
+    assert "Facts" in read("a.docx", docx(body, styles="<w:broken>"))

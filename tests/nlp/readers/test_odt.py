@@ -44,7 +44,7 @@ def test_paragraphs_spaces_and_tables(read: Callable[..., str]) -> None:
         + f"<table:table>{table}</table:table>"
         + p("end")
     )
-    assert read("a.odt", odt(body)) == "Order\ninline a   b\tc\nd\nParty\tRole\nAnn Other\tClaimant\nend"
+    assert read("a.odt", odt(body)) == "Order\n\ninline a   b\tc\nd\nParty\tRole\nAnn Other\tClaimant\nend"
 
 
 def test_notes_are_text_and_comments_and_deletions_are_not(read: Callable[..., str]) -> None:

@@ -37,9 +37,12 @@ def test_a_models_own_encoding_replaces_that_of_the_settings() -> None:
     settings = Settings.model_validate(
         {"train": {"precision": "float32", "chunk_length": 64, "chunk_limit": 2, "epsilon": 5}}
     )
-    config = ModelConfig("linear", "0" * 64, 8, 8, ("a", "b"), "classify", 0, 32, 4, 0, "bfloat16")
+    config = ModelConfig(
+        "linear", "0" * 64, 8, 8, ("a", "b"), "classify", 0, 32, 4, 0, "bfloat16", "paragraphs"
+    )
     train = restore_encoding(settings, config).train
     assert (train.precision, train.chunk_length, train.chunk_limit) == ("bfloat16", 32, 4)
+    assert train.chunk_ends == "paragraphs"
     assert train.epsilon == 5
     assert settings.train.chunk_length == 64
 

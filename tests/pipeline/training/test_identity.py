@@ -74,6 +74,7 @@ class TestRecipe:
             {"train": {"model": "mlp"}},
             {"train": {"held_out": 0.1}},
             {"train": {"chunk_length": 64}},
+            {"train": {"chunk_ends": "paragraphs"}},
             {"ledger": {"population": "another"}},
         ],
         ids=lambda more: str(next(iter(more.values()))),
@@ -85,6 +86,7 @@ class TestRecipe:
         "more",
         [
             {"train": {"diagnostics": False}},
+            {"train": {"chunk_ends": "length"}},
             {"train": {"device": "cpu"}},
             {"train": {"micro_batch": 7}},
             {"train": {"checkpoint_seconds": 1}},
