@@ -67,6 +67,8 @@ class Note(StrEnum):
     """Text under a box: a redaction that leaves it in the file."""
     skipped_value = "skipped_value"
     """A value of a form that is not text: a choice, a check box, a hidden field."""
+    read_elsewhere = "read_elsewhere"
+    """The document was read by another program, which does not tell what is inside of it."""
     skipped_link = "skipped_link"
     """A link in a folder whose target is missing."""
     hidden_file = "hidden_file"
@@ -102,6 +104,7 @@ class Limits:
         max_memory: Maximum size of the data of that process, beyond what it has at the start.
         ocr: Read scanned pages with Tesseract if it is installed.
         unread_pages: Accept a document without the pages that cannot be read.
+        others: Read formats without a reader here by another program.
     """
 
     max_bytes: int = 64 << 20
@@ -114,6 +117,7 @@ class Limits:
     max_memory: int = 512 << 20
     ocr: bool = True
     unread_pages: bool = False
+    others: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from lexveil.nlp.readers import (
     msg,
     odt,
     ole_object,
+    others,
     p7m,
     pdf,
     plain,
@@ -236,16 +237,22 @@ def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits) -> C
     Raises:
         UnreadableError: The document cannot be read. Damaged content may also raise a parser's exception.
     """
-    if suffix not in DOCUMENT_SUFFIXES:
+    if suffix not in DOCUMENT_SUFFIXES and not _is_for_others(suffix, limits):
         raise UnreadableError(Reason.unsupported)
     check_codec(data[:8], codec)
     if codec is not None:
         data = read_all(io.BytesIO(data), codec, limits)
     if not data.strip():
         raise UnreadableError(Reason.empty)
+    if suffix in others.SUFFIXES:
+        return others.read(data, suffix, limits)
     read = _READERS[detect_format(data, suffix) if suffix in OFFICE_SUFFIXES else suffix]
     content = read(data, limits)
     return content if isinstance(content, Content) else Content(content)
+
+
+def _is_for_others(suffix: str, limits: Limits) -> bool:
+    return limits.others and suffix in others.SUFFIXES
 
 
 def _read_chunk(data: bytes, suffix: str, codec: str | None, limits: Limits) -> str:
@@ -260,7 +267,7 @@ def _read_chunk(data: bytes, suffix: str, codec: str | None, limits: Limits) -> 
 def _read_file(path: Path, limits: Limits) -> Content:
     suffix, codec = split_name(path.name)
     with open_regular(path) as raw:
-        if suffix not in DOCUMENT_SUFFIXES:
+        if suffix not in DOCUMENT_SUFFIXES and not _is_for_others(suffix, limits):
             # In a maildir, a name shows no format.
             suffix = "" if codec else _detect_suffix(raw.read(_HEAD))
             if suffix not in _FOUND_BY_CONTENT:
@@ -286,7 +293,7 @@ def _read_part(part: Part, limits: Limits) -> Content:
     suffix, codec = split_name(part.name)
     if suffix in _TABLES:
         suffix = ".txt"
-    elif suffix not in DOCUMENT_SUFFIXES:
+    elif suffix not in DOCUMENT_SUFFIXES and not _is_for_others(suffix, limits):
         suffix = _detect_suffix(part.data)
     return read_bytes(part.data, suffix, codec, limits)
 

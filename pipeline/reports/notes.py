@@ -29,6 +29,10 @@ NOTES: Mapping[str, tuple[str, str]] = {
         "A link, a hidden file or a file of the system in an archive.",
         "Usually nothing.",
     ),
+    "read_elsewhere": (
+        "A document of a format without a reader: another program made one text of all that is in it.",
+        "Convert the file to a format that is read here if its pictures or embedded documents matter.",
+    ),
     "skipped_value": (
         "A value of a form that is no text, such as a choice.",
         "Look at the form if the choice matters.",

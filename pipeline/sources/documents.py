@@ -132,6 +132,7 @@ def reader_limits(ingest: IngestSettings) -> Limits:
         max_memory=ingest.read_bytes,
         ocr=ingest.ocr,
         unread_pages=ingest.unread_pages,
+        others=ingest.other_formats,
     )
 
 

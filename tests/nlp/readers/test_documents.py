@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
+from typing import ClassVar
 
 import pypdfium2
 import pytest
 
-from lexveil.nlp.readers import Limits, Note, Reading, Reason, read_content_documents, read_documents
+from lexveil.nlp.readers import (
+    Limits,
+    Note,
+    Reading,
+    Reason,
+    isolation,
+    read_content_documents,
+    read_documents,
+)
 from lexveil.nlp.readers.walk import Place
 
 
@@ -161,3 +171,56 @@ def portfolio(files: dict[str, bytes]) -> bytes:
     made = io.BytesIO()
     document.save(made)
     return made.getvalue()
+
+
+class TestOtherFormats:
+    """By kreuzberg itself."""
+
+    PAGE = (
+        '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body><h1>Order</h1>'
+        "<p>The order of Judge Abernathy.</p></body></html>"
+    )
+    BOOK: ClassVar = {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
+        '<rootfiles><rootfile full-path="a.opf" media-type="application/oebps-package+xml"/></rootfiles>'
+        "</container>",
+        "a.opf": '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata/><manifest>'
+        '<item id="a" href="a.xhtml" media-type="application/xhtml+xml"/></manifest>'
+        '<spine><itemref idref="a"/></spine></package>',
+        "a.xhtml": PAGE,
+    }
+
+    def epub(self) -> bytes:
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            for name, content in self.BOOK.items():
+                archive.writestr(name, content)
+        return made.getvalue()
+
+    def test_they_are_read_on_demand_with_a_mark_and_a_count(self, tmp_path: Path) -> None:
+        (tmp_path / "a.epub").write_bytes(self.epub())
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("b.epub", self.epub())
+        assert [one.reason for one in isolation.read_documents(tmp_path / "a.epub")] == [Reason.unsupported]
+        for name in ("a.epub", "a.zip"):
+            (reading,) = isolation.read_documents(tmp_path / name, Limits(others=True))
+            assert reading.text is not None
+            assert "The order of Judge Abernathy." in reading.text
+            assert reading.text.endswith(
+                "[read by another program: what is inside of this file may be missing]"
+            )
+            assert reading.notes == {Note.read_elsewhere: 1}
+
+    def test_what_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        limits = Limits(others=True)
+        (tmp_path / "a.epub").write_bytes(self.epub()[:200])
+        (tmp_path / "b.rar").write_bytes(b"Rar!\x1a\x07\x00" + bytes(99))
+        (tmp_path / "c.epub").write_bytes(b" ")
+        for name, reason in (
+            ("a.epub", Reason.broken), ("b.rar", Reason.unsupported), ("c.epub", Reason.empty),
+        ):  # fmt: skip
+            assert [one.reason for one in read_documents(tmp_path / name, limits)] == [reason]
+        (tmp_path / "a.epub").write_bytes(self.epub())
+        monkeypatch.setitem(sys.modules, "kreuzberg", None)
+        assert [one.reason for one in read_documents(tmp_path / "a.epub", limits)] == [Reason.unsupported]
