@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from lexveil.nlp.citations.names import VERSUS, CaseName, find_case_names, find_name_start
-from lexveil.nlp.citations.rule import Range, find_ranges, make_rule
+from lexveil.nlp.citations.rule import LAW, Range, find_ranges, make_rule
 from lexveil.nlp.letters import UPPER
 
 _DAY = r"(?:\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December) \d{4})"
@@ -87,7 +87,7 @@ _ALONE = tuple(
 )
 # Openings of a case with one party: "In re Vane, 5 F.3d 12", "Ex parte Roe".
 _IN_RE = re.compile(r"\b(?:In re|Ex parte|In the matter of|Re|Estate of|Matter of)(?: the)? $")
-_RE = re.compile(
+_RE = LAW.compile(
     rf"\b(?:In re|Re|Ex parte|In the [Mm]atter of) [{UPPER}][\w.'&-]*(?: (?:[{UPPER}][\w.'&-]*|&|and|of|\([^()\n]{{1,40}}\))){{0,6}}(?=,? ?[\[(]?\d)"
 )
 _CUE = re.compile(
@@ -96,12 +96,12 @@ _CUE = re.compile(
 )
 _CAPTION = re.compile(r"(?i)(?:case of|in the case of|affaire|between:?|in re:?)\s*$|\n\s*$")
 _HEAD = 2500
-_CITED_ABOVE = re.compile(r",? \(?cited above")
-_SHORT_FORM = re.compile(
+_CITED_ABOVE = LAW.compile(r",? \(?cited above")
+_SHORT_FORM = LAW.compile(
     rf"(?<![\w'-])[{UPPER}][\w'-]{{3,40}}(?= (?:judgments?|decision|case|ruling|test|rule|principles?|line of)\b|'s case\b|,? \(?cited above|,? (?:supra|above)\b|,? at \[?\d|,? § ?\d|, \d{{1,4}} [A-Z][\w.' ]{{0,14}}? at \d)"
 )
 # Before a name that the document has cited as a case: the text refers to the case again.
-_SHORT_CUE = re.compile(
+_SHORT_CUE = LAW.compile(
     rf"(?i:\b(?:under|nothing in|unlike|contrary to|as in|held in|holding in|rule in|court in|decided in|decision in|reasoning in|"
     rf"applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing))) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
 )
@@ -192,14 +192,14 @@ def _short_names(text: str, ranges: list[Range]) -> set[str]:
 
 # -- The United States ------------------------------------------------------------------------------
 
-_VOLUME = re.compile(
+_VOLUME = LAW.compile(
     r"(?<![\w$§./-])\d{1,4} ([A-Z][A-Za-z'.&() ]{0,28}?(?:[.A-Za-z)]|\d(?:d|th|st|nd|rd))\.?),? (?:at )?(?:\d{1,6}\b|_{2,})"
 )
 # Martin's reports are "Mar.", and decisions are "Dec.".
 _DATE = re.compile(
     r"(?:0?[1-9]|[12]\d|3[01]) (?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.? (?:1[6-9]|20)\d\d"
 )
-_LATE = re.compile(
+_LATE = LAW.compile(
     r"\b\d{4} (?:WL|U\.S\. (?:Dist\. |App\. )?LEXIS|LEXIS|NY Slip Op|IL App \(\d\w{2}\)|[A-Z][a-z]*\.? ?App\.?) \d+"
 )
 _AFTER = re.compile(

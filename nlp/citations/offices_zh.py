@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
-from lexveil.nlp.citations.rule import Range
+from lexveil.nlp.citations.rule import LAW, Range
 from lexveil.nlp.letters import HAN
 
 _H = f"[{HAN}]"
-_OFFICE = re.compile(
+_OFFICE = LAW.compile(
     rf"{_H}{{2,24}}?(?:人民法院|人民检察院|检察院|人民法庭|(?:公安局|公安处|公安分局)(?:{_H}{{1,10}}?分局)?(?:{_H}{{1,8}}?(?:派出所|大队|支队))?|看守所|拘留所|监狱|戒毒所|派出所|司法局|司法所|地方法院(?:{_H}{{2}}简易庭)?|高等法院(?:{_H}{{2}}分院|原讼法庭|上诉法庭)?|最高法院|高等行政法院|少年及家事法院|智慧财产(?:及商业)?法院|地方检察署|高等检察署|终审法院|区域法院|裁判法院|家事法庭|劳资审裁处|土地审裁处|小额钱债审裁处|(?<=[县市])政府警察局(?:{_H}{{2,4}}分局)?)(?!宿舍|家属|小区|大院|职工|旁|对面|附近)"
 )
 # Words of a sentence before a place; they never occur inside a place's name.

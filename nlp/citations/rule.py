@@ -8,6 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from lexveil.nlp.letters import UPPER
+from lexveil.nlp.triggers import Pattern, PatternSet
 
 Range = tuple[int, int]
 
@@ -37,6 +38,9 @@ _PARTICLES = frozenset("de la le del da di du dos das do el van e o y".split()) 
 _FOREIGN_LETTER = re.compile("[áàâãåæçéèêëíìîïñóòôõøœúùûýąćčďđęěğıłńňřśšťůžźż]")
 _AROUND = 300
 _LOWER_WORD = re.compile(r"(?<![\w.'’-])[^\W\d_]+(?![\w.])")
+
+LAW = PatternSet()
+"""The patterns of citations."""
 
 _CAPITALS = re.compile(rf"(?<!\w)[{UPPER}]{{3,}}(?:[ '’-][{UPPER}ªº]+)+(?!\w)")
 _WORD_IN_CAPITALS = re.compile(r"[^\W\d_]+")
@@ -99,11 +103,17 @@ def _lower(word: re.Match[str]) -> str:
 
 def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
     """Yield the ranges of `text` that any of the rules matches."""
-    for needs, pattern, also, foreign in rules:
-        if any(word in text for word in needs) and (not also or any(word in text for word in also)):
-            for match in _compile(pattern).finditer(text):
-                if not foreign or _is_amid_foreign_words(text, *match.span()):
-                    yield match.span()
+    # All are compiled before any is used: the set is read anew when it has grown.
+    needed = [(_compile(rule.pattern), rule.foreign) for rule in rules if _is_needed(rule, text)]
+    for pattern, foreign in needed:
+        for match in pattern.finditer(text):
+            if not foreign or _is_amid_foreign_words(text, *match.span()):
+                yield match.span()
+
+
+def _is_needed(rule: Rule, text: str) -> bool:
+    also = not rule.also or any(word in text for word in rule.also)
+    return also and any(word in text for word in rule.needs)
 
 
 def _is_amid_foreign_words(text: str, start: int, end: int) -> bool:
@@ -119,5 +129,5 @@ def _is_amid_foreign_words(text: str, start: int, end: int) -> bool:
 
 
 @cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+def _compile(pattern: str) -> Pattern:
+    return LAW.compile(pattern)

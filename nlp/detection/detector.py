@@ -28,7 +28,7 @@ from lexveil.nlp.taggers.casing import capitalize_lower_passages
 from lexveil.nlp.text import NormalizedText, Span
 
 if TYPE_CHECKING:
-    from presidio_analyzer import EntityRecognizer, RecognizerResult
+    from presidio_analyzer import EntityRecognizer
     from presidio_analyzer.nlp_engine import NlpArtifacts
 
     from lexveil.nlp.taggers.contract import Sensitivity, Tagger
@@ -177,8 +177,8 @@ class Detector:
             artifacts = self._run_taggers(batch)
             for index, part in enumerate(batch):
                 for language in part.languages:
-                    results = self._analyzer.analyze(part.text, language, nlp_artifacts=artifacts[index])
-                    yield part, [_to_span(result, part.start) for result in results]
+                    spans = self._analyzer.find_spans(part.text, language, artifacts[index])
+                    yield part, [_move(span, part.start) for span in spans]
 
     def _run_taggers(self, batch: Sequence[_Part]) -> dict[int, NlpArtifacts]:
         """Return the findings of the learned detectors for each part, by its index in the batch."""
@@ -216,9 +216,8 @@ def _blank_long_runs(document: NormalizedText) -> NormalizedText:
     return replace(document, text=_RUN.sub(lambda run: "\n" * len(run.group()), document.text))
 
 
-def _to_span(result: RecognizerResult, offset: int) -> Span:
-    name = (result.recognition_metadata or {}).get("recognizer_name", "")
-    return Span(result.start + offset, result.end + offset, result.entity_type, result.score, name)
+def _move(span: Span, offset: int) -> Span:
+    return Span(span.start + offset, span.end + offset, span.type, span.score, span.recognizer)
 
 
 def _find_law(text: str, own_numbers: Iterable[str], found: Iterable[Span]) -> Iterator[tuple[int, int]]:

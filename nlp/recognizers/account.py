@@ -7,21 +7,29 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import SPACED_WORD
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import (
+    CHECKED,
+    LABELED,
+    SHAPED,
+    SHARED,
+    Finding,
+    RuleRecognizer,
+    find_matches,
+)
 
 # A line end may cut a number between its groups.
-_IBAN = re.compile(
+_IBAN = SHARED.compile(
     rf"(?<!{SPACED_WORD})(?:[A-Z]{{2}}\d{{2}}(?:[ -]?\n?[A-Z\d]{{4}}){{2,7}}(?:[ -]?\n?[A-Z\d]{{1,4}})?|[a-z]{{2}}\d{{2}}[a-z\d]{{11,30}})(?!{SPACED_WORD})"
 )
-_CARD = re.compile(rf"(?<![.-])(?<!{SPACED_WORD})\d(?:[ -]?\d){{11,18}}(?!{SPACED_WORD}|-)")
-_BROKEN_CARD = re.compile(r"(?<![\w.-])\d{4}(?:[ -]?\n?\d{4}){3}(?![\w-])")
-_MASKED_CARD = re.compile(r"(?<![\w-])(?:[xX*]{4}[ -]?){3}\d{4}(?!\w)")
-_LABELED = re.compile(
+_CARD = SHARED.compile(rf"(?<![.-])(?<!{SPACED_WORD})\d(?:[ -]?\d){{11,18}}(?!{SPACED_WORD}|-)")
+_BROKEN_CARD = SHARED.compile(r"(?<![\w.-])\d{4}(?:[ -]?\n?\d{4}){3}(?![\w-])")
+_MASKED_CARD = SHARED.compile(r"(?<![\w-])(?:[xX*]{4}[ -]?){3}\d{4}(?!\w)")
+_LABELED = SHARED.compile(
     r"(?i)\b(?:(?:bank |checking |savings |current |deposit |escrow |client )?(?:account|acct|a/c)|sort code|routing|ABA|SWIFT|BIC|IBAN"
     r"|(?:credit|debit) card|Konto|Kontonummer|wire)\b\s*(?:transit )?(?:\(?(?:no|nos|number|num|nr|code|ending in|#)\b\.?\)?)?"
     r"\s*(?:is|was|of|:|#|=|ending in)?\s*((?=[A-Z\d -]*\d)(?:[A-Z]{4}[A-Z]{2}[A-Z\d]{2,5}|[\dX*][\dX* -]{3,28}[\dX*]|(?<=ending in )\d{4}))(?!\w)"
 )
-_LABELED_ZH = re.compile(
+_LABELED_ZH = SHARED.compile(
     r"(?:账号|帐号|账户|帐户|卡号|银行卡|尾号)[为是:,\s(]*(?:尾号)?(?:为|是)?([\d*xX][\d*xX -]{2,24}[\d*xX])"
 )
 

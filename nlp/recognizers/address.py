@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import ENGLISH, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 from lexveil.nlp.recognizers.organization import is_specific
 
 _STATE = (
@@ -29,27 +28,28 @@ _TAIL = (
     rf"(?:,?\s{{1,2}}{_UNIT})?(?:,?\s{{1,3}}{_PLACE}){{0,3}}"
     rf"(?:,?\s{{1,3}}(?:{_STATE},?\s{{1,2}}\d{{5}}(?:-\d{{4}})?|{_POSTCODE_UK}|{_STATE}\b))?"
 )
-_STREET = re.compile(
+_STREET = ENGLISH.compile(
     rf"(?<![\w.$§-])(?:{_UNIT},? )?\d{{1,5}}[A-Za-z]?(?:-\d{{1,5}})? (?:(?:North|South|East|West|[NSEW]|[NS][EW])\.? )?"
     rf"(?:[{UPPER}][\w'.-]*|\d{{1,3}}(?:st|nd|rd|th))(?: [{UPPER}][\w'-]*){{0,3}}? {_STREET_TYPE}\b\.?(?!-)(?: (?:[NSEW]|[NS][EW])\b\.?)?"
     rf"{_TAIL}"
 )
-_BOX = re.compile(rf"\bP\.? ?O\.? ?Box \d{{1,7}}{_TAIL}|\bPostfach \d[\d ]{{1,8}}")
-_LINE = re.compile(
+_BOX = ENGLISH.compile(rf"\bP\.? ?O\.? ?Box \d{{1,7}}{_TAIL}|\bPostfach \d[\d ]{{1,8}}")
+_LINE = ENGLISH.compile(
     rf"(?<![\w.$§-])(?:{_UNIT}, )?\d{{1,6}}[A-Za-z]? [{UPPER}][\w'.-]*(?: [{UPPER}][\w'.-]*){{0,4}}(?:,? {_UNIT})?,\s{{1,3}}{_PLACE}(?:, {_PLACE})?,? "
     rf"(?:(?:{_STATE}|[A-Z]{{2}}),? \d{{5}}(?:-\d{{4}})?|{_POSTCODE_UK}|\d{{4,6}})(?!\w)"
 )
-_CITY_ZIP = re.compile(rf"(?<!\w){_PLACE}(?:, {_PLACE})?,? {_STATE},? \d{{5}}(?:-\d{{4}})?(?!\w)")
-_UK_POSTCODE = re.compile(rf"(?<!\w)(?:{_PLACE},? )?{_POSTCODE_UK}(?!\w)")
-_GERMAN = re.compile(
+_ZIP = r"\d{5}(?:-\d{4})?(?!\w)"
+_CITY_ZIP = ENGLISH.compile(rf"(?<!\w){_PLACE}(?:, {_PLACE})?,? {_STATE},? {_ZIP}", core=_ZIP)
+_UK_POSTCODE = ENGLISH.compile(rf"(?<!\w)(?:{_PLACE},? )?{_POSTCODE_UK}(?!\w)", core=rf"{_POSTCODE_UK}(?!\w)")
+_GERMAN = ENGLISH.compile(
     rf"(?<!\w)(?:[{UPPER}][\w-]+(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|ufer|damm)|[{UPPER}][\w-]+er (?:Straße|Strasse|Str\.|Weg|Platz|Allee))"
     rf" \d{{1,4}}[a-z]?(?:,? (?:D-)?\d{{5}} [{UPPER}][\w-]+(?: am [{UPPER}]\w+)?)?|(?<![\w.,])(?:D-|A-)?\d{{5}} [{UPPER}][a-zäöüß]{{3,}}(?= am | \(|,|\.|\n|$)"
 )
-_RESIDES = re.compile(
+_RESIDES = ENGLISH.compile(
     rf"\b(?:resid(?:es|ed|ing|ent)|live[sd]?|living|domiciled|located|situated|born|detained|works?|working|worked|arrested|moved|living)"
     rf"(?: [\w ]{{0,20}})? (?:in|at|near|to|of) ((?:the (?:city|town|village|district|municipality|province) of )?{_PLACE}(?:, {_PLACE})?)"
 )
-_NAMED_PLACE = re.compile(
+_NAMED_PLACE = ENGLISH.compile(
     rf"\b((?:{_PLACE}) (?:[Vv]illage|[Tt]own|[Dd]istrict|[Pp]rovince|[Cc]ounty|[Mm]unicipality|[Nn]eighbourhood))\b(?! (?:Court|court|Council|Attorney))"
     rf"|\b((?:village|town|city|district|province|municipality|suburb|hamlet) of {_PLACE})"
 )

@@ -14,7 +14,7 @@ from itertools import chain
 
 from lexveil.nlp.citations.offices_zh import split_places
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import CHINESE, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _H = f"[{HAN}]"
 # 某, × and X replace a name or a number that the publisher removed.
@@ -30,15 +30,15 @@ _CLOSED = re.compile(rf"{_AREA}|{_DOOR}")
 _ROW = re.compile(
     rf"(?:{_ANY}{{1,9}}?{_AREA}{{1,2}}){{1,7}}(?:{_H}{{0,8}}?{_DOOR}){{0,6}}|{_H}{{2,10}}?(?:{_DOOR}){{2,6}}"
 )
-_UNBROKEN = re.compile(rf"{_ANY}{{3,}}")
+_UNBROKEN = CHINESE.compile(rf"{_ANY}{{3,}}")
 _CLOSING = re.compile(r"[省市县区旗镇乡村屯路街巷弄苑庄坊园道寓厦场同州处会号栋幢座元层楼室房舍组社队门铺户]")
 _LABEL = r"(?:户籍所在地|户籍地址?|户口所在地|户籍|现住址|现住地|现住|家庭住址|家庭地址|经常居住地|居住地址?|居住于|居住在|租住于?|暂住地|暂住于|暂住|捕前住|住所地|住所|住址|住在|家住|地址|送达地址|原住|住)"
-_HOME = re.compile(
+_HOME = CHINESE.compile(
     rf"{_LABEL}(?:地|址)?(?:为|是|:|在|于|位于)?\s?(?!所|址|院|宿|户|宅|处)((?:本市|本区|本县)?{_ANY}[{HAN}A-Za-z\d×*()-]{{1,40}}?)(?=[,。;、\s\"]|$|\((?!\w)|以|的|,)"
 )
-_HOME_BEFORE = re.compile(rf"在({_H}{{2,12}}?[省市县区])(?=(?:暂住|居住|租住))")
+_HOME_BEFORE = CHINESE.compile(rf"在({_H}{{2,12}}?[省市县区])(?=(?:暂住|居住|租住))")
 # A door without its house, which the text has named before.
-_ROOM = re.compile(
+_ROOM = CHINESE.compile(
     r"(?<![\dA-Za-z.第元楼栋幢号座层弄])(?:[A-Z]-?)?\d{3,4}(?:室|号房间?|房间|房(?![产屋地价租]))|(?<=所住)\d{1,4}宿舍"
 )
 _PLACE_WORD = re.compile(

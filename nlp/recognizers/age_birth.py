@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import ENGLISH, LABELED, Finding, RuleRecognizer, find_matches
 from lexveil.nlp.recognizers.date import ENGLISH_DATE, GERMAN_DATE, NUMERIC_DATE
 
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _UNITS = "one|two|three|four|five|six|seven|eight|nine"
 _TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _COUNT = rf"(?:\d{{1,3}}|(?:{_TENS})(?:[ -](?:{_UNITS}))?|{_TEENS}|{_UNITS})"
-_AGE = re.compile(
+_AGE = ENGLISH.compile(
     rf"(?i)(?<![\w.,/-])(?:(?:aged|age[d:]?|at the age of|age of) ({_COUNT})(?=\s*(?:,|\.\s|\.?$|;|\)|\n|and |when|at |years? (?:old|of age)))"
     rf"|({_COUNT}[ -]years?[ -](?:old|of[ -]age))|({_COUNT}[ -](?:months?|weeks?)[ -]old)|(\d{{1,3}} y/?o)\b|\b(?:defendant|plaintiff|victim|suspect|witness|driver|deceased|accused|claimant), (\d{{1,2}})(?=,))"
 )
@@ -23,12 +23,12 @@ _THRESHOLD = re.compile(
     r"turns?|until|eligible|majority)\b[^.;\n]{0,25}$"
 )
 _DATE = rf"(?:{ENGLISH_DATE}|{GERMAN_DATE}|{NUMERIC_DATE}|(?:1[89]|20)\d\d)"
-_BIRTH = re.compile(
+_BIRTH = ENGLISH.compile(
     rf"(?:\b[Bb]orn(?: in [^\d\n,.;]{{2,40}})?,? ?(?:on|in)?(?: or about)?|[Dd]ate [Oo]f [Bb]irth|\bD\.?O\.?B\b\.?|[Bb]irth ?date|"
     rf"\b[Bb]irthday|[Gg]eboren(?: am)?|\b[Gg]eb\.(?: am)?|[Gg]eburtsdatum|\b[Nn]ée? le)"
     rf"(?: ?(?:is|was|of|on|on the|为|是))?[:\s(]{{0,3}}(?P<date>{_DATE})(?!\w)"
 )
-_PARENTHESIS = re.compile(rf"\(\s*(?:born|b\.|\*|DOB:?)\s*(?P<date>{_DATE})\s*\)")
+_PARENTHESIS = ENGLISH.compile(rf"\(\s*(?:born|b\.|\*|DOB:?)\s*(?P<date>{_DATE})\s*\)")
 
 
 class EnglishAgeBirthRecognizer(RuleRecognizer):

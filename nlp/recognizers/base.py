@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
@@ -10,8 +9,12 @@ from typing import Any, ClassVar, NamedTuple
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 
 from lexveil.nlp.recognizers.scores import CHECKED, GUESSED, LABELED, SHAPED
+from lexveil.nlp.triggers import Pattern, PatternSet
 
 __all__ = ["CHECKED", "GUESSED", "LABELED", "SHAPED", "Finding", "RuleRecognizer", "find_matches"]
+
+# The patterns of the rules for all languages, and for each.
+SHARED, ENGLISH, GERMAN, CONTINENTAL, CHINESE = (PatternSet() for _ in range(5))
 
 
 class Finding(NamedTuple):
@@ -72,7 +75,7 @@ class RuleRecognizer(EntityRecognizer):
 
 
 def find_matches(
-    text: str, entity_type: str, score: float, *patterns: re.Pattern[str], group: int | str = 0
+    text: str, entity_type: str, score: float, *patterns: Pattern, group: int | str = 0
 ) -> Iterator[Finding]:
     """Yield a finding for each match of each of `patterns`, of the whole match or of one group."""
     for pattern in patterns:

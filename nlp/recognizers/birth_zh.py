@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import CHINESE, LABELED, Finding, RuleRecognizer, find_matches
 
 _NUMERAL = "〇○零一二三四五六七八九"
 # Taiwan counts the years from 1912: 民国75年 is 1986.
@@ -18,14 +18,14 @@ _DATE = (
     rf"(?:{_YEAR} ?年(?: ?\(?(?:农历|阴历)\)?)?(?: ?{_MONTH} ?月(?: ?{_DAY} ?[日号]?)?)?"
     rf"|(?:19|20)\d\d(?P<mark>[-./])(?:1[0-2]|0?[1-9])(?:(?P=mark)(?:3[01]|[12]\d|0?[1-9]))?(?!\d))"
 )
-_BEFORE = re.compile(
+_BEFORE = CHINESE.compile(
     rf"(?<![\d{_NUMERAL}])(?P<date>{_DATE})(?=(?:\((?:农历|阴历|公历|身份证)[^()]{{0,6}}\))?,?(?:出生|生(?![效产活态育前日长成病意存])|(?:生|出)人))"
 )
-_AFTER = re.compile(
+_AFTER = CHINESE.compile(
     rf"(?:出生于|生于|出生日期|出生年月日?|出生时间|出生|生日)(?:[^\d,。;、()\n]{{0,12}}?,?)?(?:为|是|:|于)?\s?(?P<date>{_DATE})"
 )
 _COUNT = r"(?:\d{1,3}|[一二两三四五六七八九十百]{1,4})"
-_AGE = re.compile(
+_AGE = CHINESE.compile(
     rf"(?<![\d.])(?P<age>{_COUNT}[余多]?(?:周|虚)?岁半?)(?!以[上下]|至|儿童)|(?:年龄|现年|时年|年纪)(?:为|是|:|约)?\s?(?P<bare>{_COUNT}(?:周?岁)?)(?!\d|[分元年月])"
     rf"|(?P<months>{_COUNT}个?多?月大|[一二三四五六七八九]旬(?=老|男|女|的|,)|年[过近](?:半百|花甲|古稀|[五六七八九]旬|[三四]十))"
 )

@@ -10,66 +10,66 @@ from itertools import islice
 from lexveil.nlp.citations.continental import NUMBER_CNJ
 from lexveil.nlp.citations.german import FILE_NUMBER_DE
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, SHARED, Finding, RuleRecognizer, find_matches
 
 _NUMBER = r"(?=[\w:./-]*\d)[A-Z0-9](?:[\w:./-]|\(\w{1,6}\))*(?<![:./-])"
-_FEDERAL = re.compile(
+_FEDERAL = SHARED.compile(
     r"(?<![\w-])(?:\d{1,2}:)?\d{2,4}-(?:[A-Za-z]{2,4}|MJ|CV|CR)-\d{2,7}(?:-[A-Z][A-Za-z]{0,5}){0,3}(?:\([A-Z]{1,4}\))?(?![\w])"
 )
-_LABELED = re.compile(
+_LABELED = SHARED.compile(
     r"(?i:\b(?:case|docket|actions?|cause|index|appeal|petition|suit|claim|file|matter|application|complaint|"
     r"indictment|proceedings?|reference|ref|warrant|incident|report|Aktenzeichen|Geschäftszeichen|Az|Gz|decision|judgment|record|order|invoice|A\.?T\.?|L\.?R\.?|W\.?P\.?|O\.?A\.?|S\.?L\.?P\.?)"
     r"s?\.?,? ?(?:\([A-Za-z. ]{1,8}\)\.? ?)?(?:(?:file|case|docket|reference|ref|report|registration|entry)\.? )?\(?(?:nos?\b\.?|numbers?\b|nr\b\.?|id\b|#|:)(?: is| was)?:?\s*)"
     rf"((?:{_NUMBER})(?: (?:of|OF) (?:19|20)\d\d)?(?:(?:, | and |, and | & ){_NUMBER})*)"
 )
-_LABELED_DE = re.compile(
+_LABELED_DE = SHARED.compile(
     rf"\b(?:Aktenzeichen|Geschäftszeichen|Az\.?|Gz\.?|AZ|GZ|GeschNr\.?|Geschäftsnummer)[: ]{{1,3}}({FILE_NUMBER_DE}|[\w.-]{{2,12}}(?: [\w()]{{1,6}}){{0,3}} \d{{1,6}}/\d{{2,4}})"
 )
-_LABELED_FR = re.compile(
+_LABELED_FR = SHARED.compile(
     r"(?i:\b(?:pourvoi|RG|rôle(?: général)?|minute|portalis|parquet|dossier|requête|affaire|arrêt|jugement|n°(?: de| du)?(?: pourvoi| RG| rôle| dossier| parquet| minute| portalis)?)[ :]{0,2}(?:n[°ºo]s?)?[ .:]{0,3})"
     r"(?<![a-z])((?:[A-Z]{1,2} )?\d{2}[-/.]\d{2}[.-]\d{3}|\d{2}/\d{4,6}|[A-Z0-9]{2,6}(?:-[A-Z0-9]{1,6}){2,6}|\d{8,14})(?!\w)"
 )
-_NO = re.compile(
+_NO = SHARED.compile(
     r"\b[Nn]os?\. ?((?:[A-Z]{0,4}[ -]?)?\d{1,6}(?:[/-](?:[A-Z]{1,4}[/-])?\d{1,6})+(?:-[A-Z]{1,4})?"
     r"(?:(?:, | and |, and )\d{1,6}[/-]\d{2,6})*)"
 )
-_ECHR = re.compile(r"(?<![\w/.,-])\d{2,6}/\d{2}(?![\w/]|[.,]\d)")
-_BRACKETED_NO = re.compile(r"\((?:no|nos)\. (\d{1,6}/\d{2,4}(?:(?:, | and )\d{1,6}/\d{2,4})*)\)")
-_COURT_FILE = re.compile(
+_ECHR = SHARED.compile(r"(?<![\w/.,-])\d{2,6}/\d{2}(?![\w/]|[.,]\d)")
+_BRACKETED_NO = SHARED.compile(r"\((?:no|nos)\. (\d{1,6}/\d{2,4}(?:(?:, | and )\d{1,6}/\d{2,4})*)\)")
+_COURT_FILE = SHARED.compile(
     r"(?<![\w/-])(?:[A-Z]{2,4} ?\d{1,6} (?:of|OF) (?:19|20)\d{2}|[A-Z]{1,4}/\d{1,6}/(?:19|20)\d{2}|\d{2,4}-\d{2,7}-[A-Z]{2,4}|\d{3,7}/(?:19|20)\d{2}|\d{2}/\d{3,6}/[A-Z]{1,3})(?![\w/-])"
 )
-_EU_DOMESTIC = re.compile(
+_EU_DOMESTIC = SHARED.compile(
     r"(?<!\w)(?:[EK]\.? ?(?:no\.? ?)?|(?:[A-Z][A-Za-z]{0,4} ){1,2})\d{1,5}/(?:19|20)?\d{2}(?![\w/])"
 )
-_YEAR_SLASH = re.compile(r"(?<![\w/.,])(?:19|20)\d{2}/\d{1,6}(?:-\d{1,6})?(?![\w/]|[.,]\d)")
-_GERMAN = re.compile(
+_YEAR_SLASH = SHARED.compile(r"(?<![\w/.,])(?:19|20)\d{2}/\d{1,6}(?:-\d{1,6})?(?![\w/]|[.,]\d)")
+_GERMAN = SHARED.compile(
     r"(?<![\w§])(?:\d{1,4}|[IVX]{1,4}) (?:[A-Z][A-Za-z]{0,4}|[a-z]|ZR|StR|ZB|BvR|AZR|[A-Z]{1,3}s)(?: \([A-Za-z]+\))? "
     r"\d{1,6}/(?:\d{2}|(?:19|20)\d{2})(?:[A-Z])?(?!\w)"
 )
-_CHINESE = re.compile(
+_CHINESE = SHARED.compile(
     rf"[(〔\[]\s?\d{{4}}\s?[)〕\]]\s?[{HAN}]{{1,3}}\d{{0,6}}[{HAN}]{{1,6}}(?:第)?\s?\d{{1,7}}(?:[-之]\d{{1,3}})?\s?号(?:之[一二三四五六七八九十]+)?"
 )
 # Taiwan: 110年度诉字第1234号; Hong Kong: 高院民事诉讼2019年第1234号.
 TAIWAN = rf"(?<!\d)\d{{2,3}} ?(?:年度?)? ?[{HAN}]{{1,8}}字 ?第 ?\d{{1,6}} ?号"
-_TAIWAN = re.compile(TAIWAN)
-_HONG_KONG = re.compile(
+_TAIWAN = SHARED.compile(TAIWAN)
+_HONG_KONG = SHARED.compile(
     r"(?<!\d)(?<=诉讼|案件|上诉|申请|程序|呈请|讼 |件 |诉 |请 |序 )\d{4} ?年 ?第 ?\d{1,5} ?号"
 )
-_PLAIN_ZH = re.compile(
+_PLAIN_ZH = SHARED.compile(
     rf"[{HAN}]{{1,6}}(?:[{HAN}]诉|公诉|起诉|检\S{{0,4}}诉)(?:〔|\[|\()\d{{4}}(?:〕|\]|\))\d{{1,6}}号"
 )
-_UK_CLAIM = re.compile(
+_UK_CLAIM = SHARED.compile(
     r"(?<!\w)(?:[A-Z]{2,3}-\d{4}-\d{5,6}|[A-Z]{1,3}\d{2}[A-Z]{1,2}\d{4,6}|[A-Z]\d{2}[A-Z]{2}\d{3})(?!\w)"
 )
 # Applications that the document is about: in its head, or in the sentence on how the case began.
-_OWN_APPLICATIONS = re.compile(
+_OWN_APPLICATIONS = SHARED.compile(
     r"(?i:originated in (?:an|\w+) applications? |joined applications )\((?i:nos?)\. ([^)]{3,200})\)|"
     r"(?:^|\n)[ \t]*\(?(?:Applications?|APPLICATIONS?) [Nn][Oo][Ss]?\. ([^)\n]{3,200})"
 )
 _ITEM = re.compile(r"\d{1,6}/\d{2,4}")
 # The document's own number at its head: alone on a line, or after a label.
 _OWN_AT_HEAD = tuple(
-    re.compile(pattern)
+    SHARED.compile(pattern)
     for pattern in (
         r"(?m)^[ \t(]*[Nn][Oo][Ss]?\.? ([A-Z]{0,3}-?\d[\w:-]*\d)[ \t)]*$",
         r"(?m)^[ \t(]*(?:In )?(?:Joined )?Cases? ([CTF]-\d{1,4}/\d{2}(?: P)?)(?:(?:,| and| to|, and) ([CTF]-\d{1,4}/\d{2}(?: P)?))*[ \t,)]*$",
@@ -83,7 +83,7 @@ _OWN_AT_HEAD = tuple(
     )
 )
 # Decisions of lower courts in the same case, which German courts list at the end.
-_BELOW_LINE = re.compile(
+_BELOW_LINE = SHARED.compile(
     rf"(?m)^(?:[A-Z]\w*|[A-Z]\w+ [\w()/ .-]{{2,40}}),? (?:Entscheidung|Urteil|Beschluss) vom \d{{1,2}}\.\d{{1,2}}\.\d{{4}} - ({FILE_NUMBER_DE})"
 )
 _HEAD = 3000
@@ -101,7 +101,7 @@ _CITED = re.compile(
 )
 
 
-_BRAZILIAN = re.compile(NUMBER_CNJ)
+_BRAZILIAN = SHARED.compile(NUMBER_CNJ)
 
 _SHAPES = (
     _BRAZILIAN,

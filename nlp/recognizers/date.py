@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import SPACED_WORD
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, SHARED, Finding, RuleRecognizer, find_matches
 
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
@@ -43,19 +43,19 @@ CHINESE_DATE = (
     rf"(?: ?(?:\d{{1,2}}|[一二三四五六七八九十廿卅]{{1,3}}|初[一二三四五六七八九十]) ?日?)?)"
 )
 _PART = r"(?:(?:[Tt]he )?(?:beginning|end|middle|start|first half|second half|summer|autumn|spring|winter|course) of |[Ee]arly |[Ll]ate |[Mm]id-)?"
-_FULL = re.compile(rf"(?<![\w§]){_PART}(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
-_NUMERIC = re.compile(rf"(?<![./-])(?<!{SPACED_WORD}){NUMERIC_DATE}(?!{SPACED_WORD}|[/-]|\.\d)")
-_CHINESE = re.compile(
+_FULL = SHARED.compile(rf"(?<![\w§]){_PART}(?:{ENGLISH_DATE}|{GERMAN_DATE})(?!\w)")
+_NUMERIC = SHARED.compile(rf"(?<![./-])(?<!{SPACED_WORD}){NUMERIC_DATE}(?!{SPACED_WORD}|[/-]|\.\d)")
+_CHINESE = SHARED.compile(
     rf"(?<!\d){CHINESE_DATE}|(?<!\d)(?:[6-9]\d|1[01]\d) ?年 ?\d{{1,2}} ?月 ?\d{{1,2}} ?日|(?<!\d)\d{{1,2}}月\d{{1,2}}日|{_ERA_YEAR} ?年(?=[初底末间度以起至,。、])"
 )
 # A month without a year is a date only with its day: "May" alone is a verb, or a name.
-_NO_YEAR = re.compile(rf"(?<![\w§])(?:{_DAYS} {_MONTH}|{_MONTH} {_DAY})(?![\w%]|[.,]\d|,? \d{{4}})")
-_YEAR_ALONE = re.compile(
+_NO_YEAR = SHARED.compile(rf"(?<![\w§])(?:{_DAYS} {_MONTH}|{_MONTH} {_DAY})(?![\w%]|[.,]\d|,? \d{{4}})")
+_YEAR_ALONE = SHARED.compile(
     rf"\b(?:[Ii]n|[Ss]ince|[Uu]ntil|[Bb]y|[Dd]uring|[Bb]efore|[Aa]fter|[Ff]rom|[Bb]etween|early|late|mid-?|year|"
     rf"(?:[Ss]ummer|[Ss]pring|[Aa]utumn|[Ww]inter|[Ff]all)(?: of| in)?|end of|beginning of|half of|years)"
     rf" ({_YEAR}(?:(?: and | to | or | ?- ?|, ){_YEAR})*)(?![\w/§%-]|[.,]\d)"
 )
-_YEAR_ZH = re.compile(rf"(?<!\d)(?:{_YEAR})年(?=[初底末春夏秋冬以起间至,。、]|上半年|下半年|期间)")
+_YEAR_ZH = SHARED.compile(rf"(?<!\d)(?:{_YEAR})年(?=[初底末春夏秋冬以起间至,。、]|上半年|下半年|期间)")
 
 
 _AFTER_MODAL = re.compile(r"\s+(?:not|be|have|only|also|the|a|by|in its)\b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
@@ -15,6 +16,7 @@ from lexveil.nlp.recognizers.address_continental import ContinentalAddressRecogn
 from lexveil.nlp.recognizers.address_de import GermanAddressRecognizer
 from lexveil.nlp.recognizers.address_zh import ChineseAddressRecognizer
 from lexveil.nlp.recognizers.age_birth import EnglishAgeBirthRecognizer
+from lexveil.nlp.recognizers.base import RuleRecognizer
 from lexveil.nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
 from lexveil.nlp.recognizers.case_number import LexveilCaseNumberRecognizer
 from lexveil.nlp.recognizers.date import LexveilDateRecognizer
@@ -39,6 +41,7 @@ from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
 from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
 from lexveil.nlp.recognizers.tagger import TaggerRecognizer
 from lexveil.nlp.taggers.contract import Tagger
+from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import CONTINENTAL
 
 _ANY_LANGUAGE = (
@@ -136,10 +139,70 @@ class TaggerEngine(NlpEngine):
 class Analyzer(AnalyzerEngine):
     """An AnalyzerEngine without context enhancement."""
 
+    @cached_property
+    def _by_language(self) -> dict[str, list[EntityRecognizer]]:
+        languages = self.supported_languages
+        return {language: self.registry.get_recognizers(language, all_fields=True) for language in languages}
+
+    def find_spans(self, text: str, language: str, artifacts: NlpArtifacts | None = None) -> list[Span]:
+        """Return what `analyze` finds, as spans.
+
+        Presidio's own way around the recognizers takes as long as the rules themselves.
+
+        Args:
+            text: normalized text.
+            language: a supported language.
+            artifacts: what the learned detector has found in the text.
+        """
+        found: dict[tuple[str, int, int, float], str] = {}
+        recognizers = self._by_language[language]
+        types = {kind for recognizer in recognizers for kind in recognizer.supported_entities}
+        for recognizer in recognizers:
+            for start, end, kind, score, name in _run(recognizer, text, list(types), artifacts):
+                if kind in types and score > 0:
+                    found.setdefault((kind, start, -end, -score), name)
+        return [
+            Span(start, -end, kind, -score, found[kind, start, end, score])
+            for kind, start, end, score in _drop_contained(sorted(found))
+        ]
+
     def _enhance_using_context(
         self, text: str, raw_results: list[RecognizerResult], *_: Any, **__: Any
     ) -> list[RecognizerResult]:
         return raw_results
+
+
+def _run(
+    recognizer: EntityRecognizer, text: str, types: list[str], artifacts: NlpArtifacts | None
+) -> Iterator[tuple[int, int, str, float, str]]:
+    """Yield the findings of one recognizer, each with the name of who found it."""
+    if isinstance(recognizer, TaggerRecognizer):
+        spans: list[Span] = artifacts.entities if artifacts else []  # pyright: ignore
+        yield from ((s.start, s.end, s.type, s.score, recognizer.name) for s in spans)
+    elif isinstance(recognizer, RuleRecognizer):
+        yield from ((*finding, recognizer.name) for finding in recognizer.find(text))
+    else:
+        for one in recognizer.analyze(text, types, artifacts):  # pyright: ignore
+            named = (one.recognition_metadata or {}).get(RecognizerResult.RECOGNIZER_NAME_KEY)
+            yield one.start, one.end, one.entity_type, one.score, named or recognizer.name
+
+
+_Key = tuple[str, int, int, float]
+
+
+def _drop_contained(found: Iterable[_Key]) -> Iterator[_Key]:
+    """Leave out what is within a finding of the same type with at least its score.
+
+    Args:
+        found: (type, start, negative end, negative score), sorted.
+    """
+    active: list[_Key] = []
+    for one in found:
+        kind, start, end, score = one
+        active = [other for other in active if other[0] == kind and -other[2] >= start]
+        if not any(other[2] <= end and other[3] <= score for other in active):
+            active.append(one)
+            yield one
 
 
 def taggers_by_language(taggers: Sequence[Tagger]) -> dict[str, Tagger]:

@@ -8,11 +8,10 @@ recognizers, so that a person keeps one pseudonym.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.recognizers.base import LABELED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import ENGLISH, LABELED, Finding, RuleRecognizer
 
 _RELATION = (
     r"(?:(?:ex-|ex |former |late |deceased |elder |eldest |older |oldest |younger |youngest |only |twin |common-law |"
@@ -22,15 +21,17 @@ _RELATION = (
     r"|wife|husband|spouse|widow(?:er)?|fiancée?|cohabitee|mother|father|mum|dad|parents|sons?|daughters?|brothers?|sisters?|siblings?"
     r"|uncle|aunt|nephews?|nieces?|cousins?|child|children|twins)\b)"
 )
-_POSSESSED = re.compile(
+_POSSESSED = ENGLISH.compile(
     rf"\b((?:[Hh]is|[Hh]er|[Mm]y|[Tt]heir) {_RELATION})|(?:\b(?:[Tt]he )?(?:applicant|plaintiff|defendant|deceased|victim|witness|"
     rf"claimant|petitioner|respondent|appellant|tenant|accused|testator|decedent|employee)s?'s?|\b[{UPPER}]\w+'s?) ({_RELATION})"
 )
-_OF = re.compile(
+_OF = ENGLISH.compile(
     rf"(?:\b(?:the|a) )({_RELATION})(?= of (?:the (?:applicant|plaintiff|defendant|deceased|victim|witness|claimant|petitioner|"
     rf"respondent|appellant|accused|testator|decedent)|(?:Mr|Mrs|Ms|Dr)\b|[{UPPER}]\w+ [{UPPER}]))"
 )
-_NAMED = re.compile(rf"(?<!')\b({_RELATION})(?=,? (?:(?:Mr|Mrs|Ms|Miss|Dr)\.? )?[{UPPER}]\w+ [{UPPER}]\w+)")
+_NAMED = ENGLISH.compile(
+    rf"(?<!')\b({_RELATION})(?=,? (?:(?:Mr|Mrs|Ms|Miss|Dr)\.? )?[{UPPER}]\w+ [{UPPER}]\w+)"
+)
 
 
 class EnglishFamilyRecognizer(RuleRecognizer):

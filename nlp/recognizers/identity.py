@@ -6,23 +6,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import (
+    CHECKED,
+    LABELED,
+    SHAPED,
+    SHARED,
+    Finding,
+    RuleRecognizer,
+    find_matches,
+)
 
-_SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
-_SSN_MASKED = re.compile(r"(?<![\w-])[xX*]{3}-?[xX*]{2}-?\d{4}(?![\w-])")
+_SSN = SHARED.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
+_SSN_MASKED = SHARED.compile(r"(?<![\w-])[xX*]{3}-?[xX*]{2}-?\d{4}(?![\w-])")
 # Of the immigration authority of the United States.
-_ALIEN = re.compile(r"(?<![\w-])A ?\d{3}[ -]\d{3}[ -]\d{3}(?![\w-])")
-_CHINESE_ID = re.compile(
+_ALIEN = SHARED.compile(r"(?<![\w-])A ?\d{3}[ -]\d{3}[ -]\d{3}(?![\w-])")
+_CHINESE_ID = SHARED.compile(
     r"(?<!\d)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\d)"
 )
-_CHINESE_ID_MASKED = re.compile(r"(?<!\d)[1-9]\d{5}[\d*xX]{8}[\d*xX]{3}[\dXx*](?!\d)")
-_CREDIT_CODE = re.compile(r"(?<![0-9A-Z])[159Y][1239]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![0-9A-Z])")
-_FRENCH_NIR = re.compile(r"(?<!\d)[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}(?!\d)")
-_VAT = re.compile(
+_CHINESE_ID_MASKED = SHARED.compile(r"(?<!\d)[1-9]\d{5}[\d*xX]{8}[\d*xX]{3}[\dXx*](?!\d)")
+_CREDIT_CODE = SHARED.compile(r"(?<![0-9A-Z])[159Y][1239]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![0-9A-Z])")
+_FRENCH_NIR = SHARED.compile(
+    r"(?<!\d)[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}(?!\d)"
+)
+_VAT = SHARED.compile(
     r"(?<!\w)(?:ATU\d{8}|BE ?[01]\d{3}\.?\d{3}\.?\d{3}|DE ?\d{9}|DK ?\d{8}|ES ?[A-Z\d]\d{7}[A-Z\d]|FR ?[A-Z\d]{2} ?\d{9}"
     r"|GB ?\d{3} ?\d{4} ?\d{2}|IT ?\d{11}|NL ?\d{9}B\d{2}|PL ?\d{10}|CHE-?\d{3}\.\d{3}\.\d{3})(?!\w)"
 )
@@ -30,7 +39,7 @@ _VAT = re.compile(
 _BARE = SHAPED - 0.03
 # What may separate the label and the number: a colon, "no.", "is", brackets; never a sentence.
 _GAP = r"\s*(?:\(?(?:no|nos|number|num|nr|card|id|#)\b\.?\)?)?\s*(?:is|was|of|:|#|=)?\s*"
-_LABELED = re.compile(
+_LABELED = SHARED.compile(
     r"(?i)\b(?:passport|driver'?s?'? licen[cs]e|driving licen[cs]e|licen[cs]e(?= no)"
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|alien registration|A-number|badge"
@@ -42,16 +51,18 @@ _LABELED = re.compile(
     + _GAP
     + r"((?=[A-Z\d./ -]*\d)[A-Z]{0,4}[ -]?\d[A-Z\d]*(?:[ ./-][A-Z\d]*\d[A-Z\d]*){0,5})(?!\w)"
 )
-_LABELED_ZH = re.compile(
+_LABELED_ZH = SHARED.compile(
     r"(?:身份证号?码?|公民身份号码|公民身份证号码?|护照号?码?|驾驶证号?码?|社会信用代码|证件号码?|车牌号?码?|执业证号)[为是:,\s]*"
     rf"([A-Z\d{HAN}]?[A-Z\d*]{{4,20}})"
 )
-_BRAZILIAN = re.compile(
+_BRAZILIAN = SHARED.compile(
     r"(?<![\w.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\w)|(?<![\w.])\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}(?!\w)"
 )
 # A number this long that counts nothing identifies somebody, whoever issued it.
-_LONG = re.compile(r"(?<![\w.,/$€£#-])\d{9,20}(?![\w%]|[.,/-]\d| (?:euros?|dollars?|EUR|USD|liras?|TRL|元))")
-_PLOTS = re.compile(
+_LONG = SHARED.compile(
+    r"(?<![\w.,/$€£#-])\d{9,20}(?![\w%]|[.,/-]\d| (?:euros?|dollars?|EUR|USD|liras?|TRL|元))"
+)
+_PLOTS = SHARED.compile(
     r"(?i:\b(?:plots?|parcels?|cadastral (?:units?|plots?|parcels?)|land regist\w{1,6}(?: entry| folio)?|folio|title|deed)(?: of land)?,? (?:nos?\.?|numbers?|under nos?\.) ?)(\d[\d/.-]*(?:(?:, | and |, and )\d[\d/.-]*)*(?<=\d))"
 )
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import GERMAN, LABELED, SHAPED, Finding, RuleRecognizer
 
 _RELATION = (
     r"(?:(?:Schwieger|Stief|Halb|Groß|Ur(?:groß)?|Adoptiv|Pflege|Zwillings|Ehe)?(?:vaters?|mutter|eltern|sohn(?:es|s)?|söhnen?|tochter|töchtern?|kind(?:er|ern|es)?|bruders?|brüdern?|schwestern?|frau|mann(?:es|s)?|gatt(?:e|in|en)|enkel(?:in|kind|kinder|s)?)|"
@@ -16,24 +16,24 @@ _RELATION = (
 _OWN = r"(?:[Ss]ein|[Ii]hr|[Mm]ein|[Uu]nser|[Dd]essen|[Dd]eren)(?:e[rmns]?)?"
 _ADJECTIVE = r"(?:(?:früher|geschieden|verstorben|jung|alt|jünger|älter|ältest|jüngst|leiblich|minderjährig|volljährig|gemeinsam|damalig|ehemalig|getrennt lebend|schwerbehindert|neugeboren|erst|zweit|dritt|beid)(?:e[rmns]?) )*"
 _WHO = r"(?:Kläger|Beklagte|Angeklagte|Antragsteller|Antragsgegner|Beschwerdeführer|Geschädigte|Nebenkläger|Zeug|Erblasser|Verstorbene|Betroffene|Beschuldigte|Patient|Versicherte|Beigeladene)\w*"
-_KIN = re.compile(
+_KIN = GERMAN.compile(
     rf"\b{_OWN} ({_ADJECTIVE}(?i:{_RELATION})\b)|\b(?:[Dd]e[rmns]|[Dd]ie|[Dd]as|[Vv]om|[Zz]um|[Zz]ur|[Aa]ls|[Bb]eim|[Ee]ine?[rmns]?) ({_ADJECTIVE}(?i:{_RELATION})\b)(?= (?:des|der) (?:{_WHO}|Herrn|Frau)|,? (?:Herrn?|Frau|namens) )"
 )
-_KIN_OF = re.compile(
+_KIN_OF = GERMAN.compile(
     rf"\b((?:Schwieger|Stief|Groß|Ehe)?(?i:vater|mutter|eltern|sohn|söhne|tochter|töchter|kind|kinder|bruder|schwester|frau|mann)|Geschwister|Lebensgefährt(?:e|in)|Witwer?|Onkel|Tante|Neffe|Nichte)(?= (?:des|der) (?:{_WHO}|Herrn|Frau))"
 )
 _MONTH = r"(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|Jan\.|Feb\.|Mrz\.|Apr\.|Jun\.|Jul\.|Aug\.|Sept?\.|Okt\.|Nov\.|Dez\.)"
 _YEAR = r"(?:1[6-9]|20)\d\d"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])\."
 _DATE = rf"(?:{_DAY} ?{_MONTH}(?: {_YEAR})?|{_DAY} ?(?:0?[1-9]|1[0-2])\. ?(?:{_YEAR}|\d\d(?!\d))|{_MONTH} {_YEAR})"
-_ANY_DATE = re.compile(rf"(?<![\w.§]){_DATE}(?!\w)")
-_YEAR_ALONE = re.compile(
+_ANY_DATE = GERMAN.compile(rf"(?<![\w.§]){_DATE}(?!\w)")
+_YEAR_ALONE = GERMAN.compile(
     rf"\b(?:[Ii]m Jahre?|[Ss]eit|[Aa]b|[Bb]is|[Aa]nfang|[Ee]nde|[Mm]itte|[Jj]ahr(?:e|es)?|[Ss]ommer|[Ww]inter|[Hh]erbst|[Ff]rühjahr|[Kk]alenderjahre?) ({_YEAR}(?:(?:/| und | bis |-){_YEAR})*)(?![\w/.]\d|/\d|\d)"
 )
-_BORN = re.compile(
+_BORN = GERMAN.compile(
     rf"(?:\b[Gg]eb(?:oren(?:e[rn]?)?|\.)?(?: am)?|[Gg]eburts(?:datum|tag)(?: ist)?:?|\*)[ ]?({_DATE}|{_YEAR})|\b[Aa]m ({_DATE})(?= (?:in [{UPPER}][\w. -]{{1,30}}? )?gebor)|\bJahrgang ({_YEAR})|({_YEAR})(?= geboren)|\b(?:geboren|geb\.) in [{UPPER}][\w.-]+ am ({_DATE})"
 )
-_AGE = re.compile(
+_AGE = GERMAN.compile(
     r"(?<![\w.,])(\d{1,3}(?:[- ]?jährige?[rmns]?| Jahre(?:n)? alt\w*))|\bim Alter von ((?:ca\. |etwa |rund )?\d{1,3} Jahren)|\b(?:Alter|Lebensalter): ?(\d{1,3})|(\d{1,2} Monate alt\w*)"
 )
 _THRESHOLD = re.compile(

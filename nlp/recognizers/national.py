@@ -16,7 +16,7 @@ from typing import NamedTuple
 import regex
 from presidio_analyzer import PatternRecognizer
 
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, SHARED, Finding, RuleRecognizer
 
 _ACCOUNTS = ("AbaRoutingRecognizer", "CryptoRecognizer", "UsBankRecognizer")
 _PLATES = (
@@ -47,7 +47,7 @@ _IDENTITIES = (
 _NAMES = {"ID_NUMBER": _IDENTITIES, "PLATE": _PLATES, "ACCOUNT_NUMBER": _ACCOUNTS}
 # Words of context that precede every second number of a judgment.
 _VAGUE_WORDS = frozenset("number no code card account id the of claim state registration company".split())
-_CANDIDATE = re.compile(r"(?<![\w,.$€£])[A-Z\d](?:[ ./-]?[A-Z\d]){6,24}(?!\w|[.,]\d)")
+_CANDIDATE = SHARED.compile(r"(?<![\w,.$€£])[A-Z\d](?:[ ./-]?[A-Z\d]){6,24}(?!\w|[.,]\d)")
 # Dates and case numbers: by far the most frequent candidates.
 _OTHER_NUMBER = re.compile(
     r"\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./-]\d{2}[./-]\d{2}|(?:19|20)\d\d[-/](?:19|20)\d\d|\d{3,6}/\d{2,4}|(?:\d{1,3} )+(?:000)"

@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN, SPACED_WORD
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import (
+    CHECKED,
+    LABELED,
+    SHAPED,
+    SHARED,
+    Finding,
+    RuleRecognizer,
+    find_matches,
+)
 
 # The generic top-level domains in common use, and those of the countries.
 _TLD = (
@@ -18,23 +26,23 @@ _TLD = (
 )
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PATH = rf"(?::\d{{1,5}})?(?:[/?#][^\s<>\"'{HAN}]*[^\s<>\"'.,;:!?)\]}}{HAN}]|/)?"
-_SCHEMED = re.compile(
+_SCHEMED = SHARED.compile(
     rf"(?i)(?<!{SPACED_WORD})(?:https?|ftps?|file|ssh|git|wss?)://[^\s<>\"'{HAN}]*[^\s<>\"'.,;:!?)\]}}{HAN}]|(?<!{SPACED_WORD})www\.{_LABEL}(?:\.{_LABEL}){{1,6}}{_PATH}"
 )
 _BARE = re.compile(
     rf"(?<![@.-])(?<!{SPACED_WORD})(?:{_LABEL}\.){{1,5}}(?:{_TLD}|COM|ORG|NET)(?!{SPACED_WORD}|-|\.\w|@){_PATH}"
 )
-_V4 = re.compile(
+_V4 = SHARED.compile(
     rf"(?<![.:-])(?<!{SPACED_WORD})(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){{3}}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{{1,2}}|:\d{{2,5}})?(?!{SPACED_WORD}|-|\.\d)"
 )
-_V6 = re.compile(
+_V6 = SHARED.compile(
     rf"(?<![.:])(?<!{SPACED_WORD})(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}[0-9A-Fa-f]{{0,4}}(?:%{SPACED_WORD}+|/\d{{1,3}})?(?!{SPACED_WORD}|:)"
 )
-_MAC = re.compile(
+_MAC = SHARED.compile(
     rf"(?<![:-])(?<!{SPACED_WORD})(?:[0-9A-Fa-f]{{2}}([:-])(?:[0-9A-Fa-f]{{2}}\1){{4}}[0-9A-Fa-f]{{2}}|(?:[0-9A-Fa-f]{{4}}\.){{2}}[0-9A-Fa-f]{{4}})(?!{SPACED_WORD}|[:-])"
 )
 # "v. Union" and "S.p.A" look like domains. A real one has a lower-case letter before the dot.
-_WEBLIKE = re.compile(r"[a-z0-9]\.[a-z]|[A-Z]{3,}\.(?:COM|ORG|NET)")
+_WEBLIKE = SHARED.compile(r"[a-z0-9]\.[a-z]|(?<=[A-Z]{2})[A-Z]\.(?:COM|ORG|NET)")
 
 
 # Words before a number with dots that is not an address.

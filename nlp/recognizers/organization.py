@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from lexveil.nlp.entities.identity import guess_gender
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import ENGLISH, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
 
 SUFFIX = (
@@ -19,19 +19,19 @@ SUFFIX = (
 _WORD = (
     rf"(?:[{UPPER}][\w'&-]*(?:\.[\w'&-]+)*|[{UPPER}][a-z]{{0,2}}\.|\d+[A-Za-z][\w'&-]*|&|\([{UPPER}][\w ]+\))"
 )
-_SUFFIXED = re.compile(
+_SUFFIXED = ENGLISH.compile(
     rf"(?<![\w&])(?:{_WORD},?[ ]|(?:of|and|de|the|for|du|des|und|van|der|y|e) ){{0,7}}{_WORD},?[ ]{SUFFIX}\b(?:\.(?=[\s,;:)'\"]|$)|(?<=\.))?"
     rf"(?:,? {SUFFIX}\b\.?)?"
 )
-_FIRM = re.compile(
+_FIRM = ENGLISH.compile(
     rf"(?<!\w)[{UPPER}][\w'-]+(?:, [{UPPER}][\w'-]+){{0,4}},? (?:&|and) [{UPPER}][\w'-]+(?=,? (?:LLP|L\.L\.P\.|Solicitors|Attorneys|P\.C\.|PLLC))"
 )
-_INSTITUTION = re.compile(
+_INSTITUTION = ENGLISH.compile(
     rf"(?<!\w)(?:[{UPPER}][{LOWER}{UPPER}'.-]+ ){{1,4}}(?:University|Hospital|College|School|Clinic|Bank|Church|Foundation|Institute|"
     rf"Prison|Airlines|Railways|Insurance|Airport|Cemetery|Trust Company|Savings Bank|Partners|Associates|Holdings|Group|Party|Union|"
     rf"Association|Society|Federation)\b(?: of (?:[{UPPER}][\w'-]+ ?){{1,3}})?"
 )
-_OF = re.compile(
+_OF = ENGLISH.compile(
     rf"(?<!\w)(University|Bank|Church|College|Hospital|Institute|Municipality|Diocese) (?:of|for) (?:the )?"
     rf"([{UPPER}][\w'-]+(?: (?:and |of |for )?[{UPPER}][\w'-]+){{0,3}})"
 )

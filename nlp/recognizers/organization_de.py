@@ -7,23 +7,23 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import GERMAN, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
 
 _FORM = (
     r"(?:g?GmbH(?: ?& ?(?:Co\.? ?(?:KGaA|KG|OHG)|atypisch Still(?:e Gesellschaft)?))?|mbH(?: ?& ?Co\.? ?KG)?|AG(?: ?& ?Co\.? ?(?:KGaA|KG|OHG))?|KGaA|KG|OHG|oHG|GbR|UG(?: \(haftungsbeschränkt\))?(?: ?& ?Co\.? ?KG)?|"
     r"SE(?: ?& ?Co\.? ?KGaA?)?|eG|e\. ?G\.|e\. ?V\.|e\. ?K\.|PartG(?: ?mbB)?|PartGmbB|EWIV|VVaG|Ltd\.?(?: ?& ?Co\.? ?KG)?|Limited|B\. ?V\.|N\. ?V\.|S\. ?A\.(?: ?R\. ?L\.)?|S\. ?p\. ?A\.|Inc\.?|s\. ?r\. ?o\.|Sp\. z o\. ?o\.|d\. ?o\. ?o\.)"
 )
 _WORD = rf"(?:[{UPPER}\d][\w&.'’/-]*(?:…|\.\.\.)?-?|&|\+|[\"„“][{UPPER}][\w .-]{{0,30}}[\"“”])"
-_SUFFIXED = re.compile(
+_SUFFIXED = GERMAN.compile(
     rf"(?<![\w.])(?:{_WORD}[ ]|(?:für|und|der|des|von|zur|zum|im|am|in|mit|the|of) ){{0,7}}?(?:{_WORD}[ -]){{1,6}}?{_FORM}(?![\w-])"
 )
-_HYPHENATED = re.compile(
+_HYPHENATED = GERMAN.compile(
     rf"(?<![\w.])(?:[{UPPER}][\w.…]*-){{1,4}} ?(?:{_FORM}|Gruppe|Konzern(?:s)?|Fonds|Stiftung|Verein|Verlag|Werke?|Kliniken?|Märkte)(?![\w-])"
 )
-_FIRM = re.compile(
+_FIRM = GERMAN.compile(
     rf"\b(?:Firma|Fa\.|Unternehmen|Gesellschaft) ([\"„“] ?[^\"“”\n]{{1,30}}?[\"“”]|[{UPPER}][\w&.…-]*(?: [{UPPER}&][\w&.…-]*){{0,3}})"
 )
-_INSTITUTION = re.compile(
+_INSTITUTION = GERMAN.compile(
     rf"\b(?:(?:[{UPPER}][{LOWER}]+(?:er|es|e|en|ische[rsn]?|liche[rsn]?) )?(?:Sparkasse|Volksbank|Raiffeisenbank|Krankenhaus|Klinikum|Klinik|Universitätsklinikum|Universität|Hochschule|Fachhochschule|Gymnasium|Grundschule|Gesamtschule|Kita|Kindergarten|"
     rf"Seniorenheim|Pflegeheim|Diakonissenhaus|Verlag|Gewerkschaft|Verband|Verein|Brauerei|Autohaus|Hotel|Gasthof|Apotheke|AOK|Kirchengemeinde|Pfarrei)(?: (?:der|des|für|am|im|St\.|zu|zum|zur|an|in))*(?: ?[\"„“]?[{UPPER}][\w.…-]*[\"“”]?){{1,3}})"
 )

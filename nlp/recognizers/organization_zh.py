@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHINESE, SHAPED, Finding, RuleRecognizer
 
 _FORM_ZH = r"(?:股份有限公司|有限责任公司|有限公司)"
-_RUN_ZH = re.compile(
+_RUN_ZH = CHINESE.compile(
     rf"[{HAN}A-Za-z0-9()×*·]{{2,40}}?(?P<suffix>(?:{_FORM_ZH}|合伙企业|律师事务所|会计师事务所|集团|信用社|合作社|公司|银行|医院|大学|学院|"
     rf"中学|小学|幼儿园|酒店|宾馆|工作室|商行|经营部|加工厂)(?:{_FORM_ZH})?(?:[{HAN}]{{0,6}}(?:分公司|分行|支行))?)(?![{HAN}]{{0,4}}(?:法院|检察院))"
 )

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import CHECKED, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHECKED, ENGLISH, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.organization import SUFFIX
 from lexveil.nlp.text import find_line
+from lexveil.nlp.triggers import Pattern
 from lexveil.nlp.vocabulary import (
     AMBIGUOUS_NAMES,
     COURTESY_TITLES,
@@ -30,7 +31,7 @@ NAME = (
 )
 _NAME_OR_INITIALS = rf"(?:{NAME}|(?:[{UPPER}]\. ?){{1,4}}(?![\w])|[{UPPER}]\.?(?=[ ,;:)'\n]|$))"
 _TITLE = rf"(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})"
-_TITLED = re.compile(
+_TITLED = ENGLISH.compile(
     rf"(?<![\w'-])(?:the )?{_TITLE}\.?[ \n]((?:{_TITLE}\.? )*)({_NAME_OR_INITIALS}(?:(?:,? and |, | & )(?:{_TITLE}\.? ){_NAME_OR_INITIALS})*)"
 )
 _ROLE = (
@@ -41,39 +42,39 @@ _ROLE = (
     r"supervisor|director|shareholder|partner|client|insured|debtor|creditor|intervenor|relator|wife|husband|son|daughter|mother|"
     r"father|brother|sister|Angeklagter?|Kläger(?:in)?|Beklagter?|Zeugen?|Zeugin)"
 )
-_ROLED = re.compile(rf"\b(?:{_ROLE}|{_ROLE.title()}|{_ROLE.upper()})s?,? ({NAME})")
-_ROLED_FULL = re.compile(rf"\b(?i:{_ROLE})s?(?:,|:| is| was| named| called)? ({NAME})")
-_CALLED = re.compile(
+_ROLED = ENGLISH.compile(rf"\b(?:{_ROLE}|{_ROLE.title()}|{_ROLE.upper()})s?,? ({NAME})")
+_ROLED_FULL = ENGLISH.compile(rf"\b(?i:{_ROLE})s?(?:,|:| is| was| named| called)? ({NAME})")
+_CALLED = ENGLISH.compile(
     rf"(?:\b(?:named|called|known as|a/k/a|aka|f/k/a|née|alias|my name is|I,|we,|represented by|lodged by|signed by|by and between|"
     rf"care of|c/o|Attn:?|ATTN:?|Attention:?|Signed:?|Name:|NAME:|Dear|Cc:|From:|To:|residents?|citizens?|nationals?)[ \t]*,? ?(?:{_TITLE}\.? )*)({NAME})"
 )
-_SIGNATURE = re.compile(rf"(?:/s/|/S/|\bs/)[ \t_]*({NAME})")
-_LABEL = re.compile(
+_SIGNATURE = ENGLISH.compile(rf"(?:/s/|/S/|\bs/)[ \t_]*({NAME})")
+_LABEL = ENGLISH.compile(
     rf"(?im)^[ \t]*(?:(?:print(?:ed)? |full |legal |type )?name|by|witness|attorney|signature|from|to|attn|attention|{_ROLE}|reporting officer|prepared by)"
     rf"(?: \d)?[ \t]*:[ \t_]*(?:/s/[ \t]*)?(?-i:(?:{_TITLE}\.? )*({NAME}))[ \t]*(?=$|[,(;\t]|  )"
 )
-_TRAILING_ROLE = re.compile(
+_TRAILING_ROLE = ENGLISH.compile(
     rf"({NAME}),? ?\(?(?:[Pp]resident|Registrar|Deputy Registrar|Section Registrar|Esq\b|ESQ\b|J\.D\.|M\.D\.|Ph\.?D|Q\.?C\.?\b|K\.?C\.?\b|JJ?\.(?=[ ,)]))"
 )
-_BORN = re.compile(
+_BORN = ENGLISH.compile(
     rf"({NAME})(?:,? (?:\(?(?:born|b\.|aged|age|geboren|geb\.)|\(\")|, (?:an individual|individually|residing|who (?:was|is|lives)))"
 )
-_PARTY_BLOCK = re.compile(
+_PARTY_BLOCK = ENGLISH.compile(
     rf"(?m)^[ \t]*({NAME}(?:(?: and|,| &) {NAME})*),?(?: et al\.?,?)?[ \t)]*\n\s*(?:[)|:]\s*)*(?i:{_ROLE})(?:s|\(s\))?(?:[-/ ]\w+)*[.,]?[ \t]*[)|]?[ \t]*$"
 )
-_CAPTION = re.compile(
+_CAPTION = ENGLISH.compile(
     r"(?m)^[ \t]*(?:CASE OF |In the case of |IN THE CASE OF |Re: |RE: |AFFAIRE )?([^\n]{2,90}?),? (?:v|vs|V|VS)\.? ([^\n]{2,90}?)[,.]?[ \t]*$"
 )
-_MAIDEN = re.compile(
+_MAIDEN = ENGLISH.compile(
     rf"\b(?:maiden name|née|formerly|nicknamed|alias|surname|nickname)[ ,:]{{1,2}}(?:is |was )?[\"']?({NAME})"
 )
 # "J.P." in a judgment is somebody whose name the court has reduced to initials.
-_INITIALED = re.compile(rf"(?<![\w.&-])((?:[{UPPER}]\. ?-?){{2,3}})(?![\w.&/-]| ?[{UPPER}\d(§])")
+_INITIALED = ENGLISH.compile(rf"(?<![\w.&-])((?:[{UPPER}]\. ?-?){{2,3}})(?![\w.&/-]| ?[{UPPER}\d(§])")
 _ABBREVIATIONS = frozenset(
     "US UK EU EC EEC UN SA NV BV LP LLP LLC PC NA PO DC NY AM PM JD MD PHD DOB USA USC CFR PLC ID QC KC FRG GDR RA IE EG PS NB".split()  # noqa: SIM905
 )
-_CASE_OF = re.compile(rf"(?:[Ii]n the case of|CASE OF) ({NAME}(?: and Others| AND OTHERS)?) v\.")
-_IN_RE = re.compile(
+_CASE_OF = ENGLISH.compile(rf"(?:[Ii]n the case of|CASE OF) ({NAME}(?: and Others| AND OTHERS)?) v\.")
+_IN_RE = ENGLISH.compile(
     rf"(?m)^[ \t]*(?:In re|IN RE|In the Matter of|IN THE MATTER OF|Estate of|ESTATE OF)(?: the)?:?[ \t]+({NAME})"
 )
 _SPLIT = re.compile(r",? (?:and|AND) | ?& |, ")
@@ -86,7 +87,7 @@ _LEADING = FOLDED_TITLES | {"messrs", "hon", "the", "by"}
 
 
 # (pattern of a name in its context, the group of the name, score, whether a lone word counts)
-_IN_CONTEXT: tuple[tuple[re.Pattern[str], int, float, bool], ...] = (
+_IN_CONTEXT: tuple[tuple[Pattern, int, float, bool], ...] = (
     (_TITLED, 2, CHECKED - 0.05, True),
     (_ROLED, 1, SHAPED, False),
     (_ROLED_FULL, 1, SHAPED, False),

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from lexveil.nlp.citations import institutions
 from lexveil.nlp.citations.rule import find_in_capitals, find_ranges
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CONTINENTAL, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.person import is_in_heading
 from lexveil.nlp.text import find_line, find_uncovered
 from lexveil.nlp.vocabulary import (
@@ -30,7 +30,9 @@ from lexveil.nlp.vocabulary import (
 
 _WORD = rf"(?:(?:[dDlLO]['’]|Mc|Mac)?[{UPPER}][{LOWER}]+(?:['’-][{UPPER}{LOWER}]+)*|[{UPPER}]{{2,}}(?:['’-][{UPPER}]+)*|[{UPPER}]\.(?:-?[{UPPER}]\.)*)"
 _PARTICLE = r"(?:van(?: de[rn]?| 't)?|von|de(?: la| las| los|l)?|del|della|degli|dei|di|da|das|dos|do|du|des|le|la|el|ter|ten|ibn|bin|y|e)"
-_RUN = re.compile(rf"(?<![\w.@-])(?:{_WORD})(?: (?:{_PARTICLE} ){{0,2}}{_WORD}){{0,5}}(?![\w@]|\.\w)")
+_RUN = CONTINENTAL.compile(
+    rf"(?<![\w.@-])(?:{_WORD})(?: (?:{_PARTICLE} ){{0,2}}{_WORD}){{0,5}}(?![\w@]|\.\w)"
+)
 _FIRST_NAME_OF = re.compile(rf" (?:{_PARTICLE} ){{0,2}}({_WORD})")
 _PIECE = re.compile(rf"{_WORD}")
 # Titles and roles right before a name.

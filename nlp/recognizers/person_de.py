@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import GERMAN, LABELED, SHAPED, Finding, RuleRecognizer
 
 _PARTICLE = r"(?:(?:von|vom|van|zu|zur|zum|de|der|den|dem|del|di|da|du|la|le|ten|ter|el|al|Freiherr von|Freifrau von|Graf von|Gräfin von) ?){1,3}"
 _SURNAME = rf"(?:{_PARTICLE})?[{UPPER}][{LOWER}'’]{{1,}}(?:-(?:[{UPPER}][{LOWER}]+)){{0,2}}"
@@ -34,22 +34,22 @@ _PARTY = (
     r"Zedent(?:in|en)?|Kind(?:es|er|ern)?|Sohn(?:es)?|Tochter|Ehefrau|Ehemann(?:es)?|Bruder|Schwester|Vater|Mutter|Streithelfer(?:in)?|Beigeladene[nrs]?|Beteiligte[nr]?(?: zu \d\))?|Kandidat(?:in|en)?|Fall)"
 )
 _NEXT = rf"(?:,? (?:und|sowie|bzw\.|oder) (?:(?:die|den|der|des|dem) )?|, (?:(?:die|den|der) )?)(?:(?:{_STRONG}) )?(?:{_TITLE})?"
-_AFTER_ROLE = re.compile(
+_AFTER_ROLE = GERMAN.compile(
     rf"\b{_STRONG}[ \n](?:(?:Rechtsanw(?:alt|ältin)|Richter(?:in)?|Notar(?:in)?|Kolleg(?:e|in|en)|Vorsitzende[rn]?)[ ])?\(?(?:{_TITLE})?({_NAME})"
 )
 _NEXT_NAME = re.compile(rf"{_NEXT}({_NAME})")
-_TITLED = re.compile(rf"(?<![\w.]){_TITLE}({_NAME})")
-_AFTER_PARTY = re.compile(
+_TITLED = GERMAN.compile(rf"(?<![\w.]){_TITLE}({_NAME})")
+_AFTER_PARTY = GERMAN.compile(
     rf"\b{_PARTY} (?:\(?(?:{_TITLE})?)({_INITIAL}(?: {_ONE})?|[{UPPER}][{LOWER}]{{0,2}}(?:\.\.\.|…|\.))(?=[\s,;:)]|$)"
 )
-_MAIDEN = re.compile(
+_MAIDEN = GERMAN.compile(
     rf"\b(?:geb\.|geborene[rn]?|verwitwete[rn]?|verw\.) (?!am\b|in\b)({_SURNAME})(?! [a-zäöü]{{4,}}e[nr]?\b)"
 )
 # Signatures: names side by side with gaps, or one per line.
-_ROW = re.compile(
+_ROW = GERMAN.compile(
     rf"(?m)^[ \t]*((?:{_TITLE})?{_SURNAME}(?:(?:\t|[ ]{{2,}})(?:{_TITLE})?{_SURNAME}){{1,5}})[ \t]*$"
 )
-_LINES = re.compile(
+_LINES = GERMAN.compile(
     rf"(?m)(?:^[ \t]*(?:{_TITLE})?{_SURNAME}(?: [{UPPER}][{LOWER}]+)?[ \t]*\n[ \t]*\n?){{2,}}[ \t]*(?:{_TITLE})?{_SURNAME}[ \t]*$"
 )
 _WORDS = re.compile(rf"(?:{_TITLE})?({_SURNAME}(?: {_SURNAME})?)")
@@ -71,7 +71,7 @@ _FIRST_NAMES = frozenset(
     Ute Uwe Valentin Valentina Vanessa Vera Verena Veronika Viktor Viktoria Vincent Volker Walter Waltraud Werner Wilfried Wilhelm Wilhelmine Willi Willy Wolf Wolfgang Yasmin Yvonne Yusuf Zoe
     """.split()
 )
-_FIRST = re.compile(
+_FIRST = GERMAN.compile(
     rf"(?<![\w-])([{UPPER}][{LOWER}]+)(-[{UPPER}][{LOWER}]+)?((?: [{UPPER}][{LOWER}]+| [{UPPER}]\.){{0,2}} {_SURNAME})"
 )
 # Endings of nouns of drafting that occur where a name could.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from lexveil.nlp.letters import HAN
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import CHINESE, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import COMPOUND_SURNAMES_ZH, SURNAMES_ZH
 
 _H = f"[{HAN}]"
@@ -33,7 +33,7 @@ _THING = (
     r"(?:日|年|月|天|时|公司|村|小区|宾馆|酒店|饭店|网吧|银行|学校|大学|中学|医院|地|单位|国|市|县|镇|乡|路|街|栋|号|处|种|些|个|次|项|厂|店|超市|工地|房|室|区|"
     r"集团|部|局|所|平台|网|群|车|牌|款|\()"
 )
-_SHORTENED = re.compile(
+_SHORTENED = CHINESE.compile(
     rf"(?:{_SURNAME}|(?<=证人){_H}|(?<=害人){_H}|(?<=告人){_H}|(?<=、){_H}){_FILLER}(?!{_THING})"
 )
 _ORDINAL = "一二三四五六七八九"
@@ -69,25 +69,25 @@ _HALT = re.compile(r"[,。、;:()\"'\s|<]|$|出庭|到庭|支持|参加|的|担�
 _NAME = rf"(?:{_SURNAME}[{HAN}]{{1,2}}|{_SURNAME}{_FILLER})"
 _NOTE = r"(?:\([^()]{1,40}\))?"
 _ITEMS = rf"(?:{_FOREIGN}|{_SURNAME}{_FILLER}[{HAN}]?|{_SURNAME}[{HAN}]{{1,2}}){_NOTE}"
-_ROLED = re.compile(
+_ROLED = CHINESE.compile(
     rf"{_ROLE}(?:\((?!以下)[^()]{{1,12}}\))?(?:[ \t]?:)?[ \t\n]{{0,3}}\"?(?=({_FOREIGN}|{_SURNAME}))"
 )
 # Names of judges and clerks may have any surname; each ends at the next space or role.
-_SIGNED = re.compile(
+_SIGNED = CHINESE.compile(
     rf"{_COURT_ROLE}[ \t\n:]{{0,4}}(?!独任|依法|公开|名单|组成|担任|出庭|一名|二名|发表|认为|提出|当庭|宣读|意见|代表|为其|均)({_H}{{2,4}}?)"
     rf"(?=[\s,。、(]|$|{_COURT_ROLE}|(?:及|和)[{HAN}]{{2,4}}(?:出庭|到庭)|出庭|到庭|支持公诉|参加诉讼|担任|履行职务|依法出庭)"
 )
-_DEFINED = re.compile(
+_DEFINED = CHINESE.compile(
     rf"(?:主管|负责人|经办人|联系人|法定代表人|收款人|户名|姓名|签收人|股东|监护人|受益人|代理人|辩护人|管理人|执行人|受托人|委托人|借款人|担保人)(?:分别)?(?:为|是|系)(?=({_FOREIGN}|{_SURNAME}))"
 )
-_ASSIGNED = re.compile(rf"(?:指派|委派)(?:本所)?({_H}{{2,4}}?)(?=律师)")
-_SIGNED_AFTER = re.compile(rf"书记员[ ]?{_H}{{2,3}}[ ]({_H}{{2,3}})(?=\s*$|\s*。\s*$|[ ]附)")
+_ASSIGNED = CHINESE.compile(rf"(?:指派|委派)(?:本所)?({_H}{{2,4}}?)(?=律师)")
+_SIGNED_AFTER = CHINESE.compile(rf"书记员[ ]?{_H}{{2,3}}[ ]({_H}{{2,3}})(?=\s*$|\s*。\s*$|[ ]附)")
 _SPACED_COURT_ROLE = r"(?:审\s*判\s*长|(?:代\s*理\s*)?审\s*判\s*员|人\s*民\s*陪\s*审\s*员|(?:代\s*)?书\s*记\s*员|法\s*官\s*助\s*理|公\s*诉\s*人|检\s*察\s*员)"
-_SPACED = re.compile(
+_SPACED = CHINESE.compile(
     rf"{_SPACED_COURT_ROLE}[ \t:]{{1,12}}({_SURNAME}[ \t]{{1,6}}{_H}(?:[ \t]{{1,3}}{_H})?)(?=[\s,。]|$)"
 )
 # A name with a surname that the list lacks, at the beginning of a list of names.
-_RARE_ROLED = re.compile(
+_RARE_ROLED = CHINESE.compile(
     rf"(?:证人|被害人|被告人|同案犯|同案人|上诉人|原告|辩护人|民警)(?!{_SURNAME}|[证家亲身辩及本损户提自以未已不无有系的之在因为所其他各二三四两等均被对])"
     rf"({_H}{{2,3}})(?=、{_SURNAME})"
 )
@@ -96,7 +96,7 @@ _CRIME = (
     r"敲诈|聚众|伪造|合同|信用卡|贷款|集资|虚开|传授|引诱|掩饰|窝藏|包庇|诬告|侮辱|虐待|遗弃|拐|绑架|侵占|破坏|爆炸|投放|假冒|侵犯|持有|运输|制造|挪|骗|失火|逃|与|诉|等)"
 )
 _TITLE = re.compile(rf"\A\s*({_NAME}(?:[、,]{_NAME})*)(?={_CRIME}.{{0,60}}(?:判决书|裁定书|决定书|调解书))")
-_BEFORE = re.compile(
+_BEFORE = CHINESE.compile(
     rf"(?:^|[,。、;:\n\s(])({_NAME})(?=,?\(?(?:男|女)[,。)])|"
     rf"(?<=[,。、;:\n\s(])({_NAME})(?=(?:的)?(?:证言|供述|陈述|笔录|身份证|公民身份|居民身份|护照|户籍|到案|辨认|QQ|微信|手机|电话|联系电话|联系方式|邮箱|住所|住址|银行|账户|名义|身份))"
 )
@@ -122,7 +122,7 @@ _CONTEXTS = (
         rf"(?:情况|事实)(?:有|由)({_NAME})(?=[、,]|证实|证明|知)|(?m:^\s*({_NAME})\s*$)"
     ),
 )
-_ALIAS = re.compile(
+_ALIAS = CHINESE.compile(
     rf"(?:绰号|外号|诨名|又名|别名|曾用名|化名|自报名|自报姓名|网名|小名|乳名|昵称|艺名|花名|人称)(?:为|叫|是|:)?(?:\"([^\"\n]{{1,12}})\"|'([^'\n]{{1,12}})'|({_H}{{2,4}}?)(?=[,。、;)(\s]))"
 )
 # Words that look like names. A person could have such a name, but rarely does.
@@ -145,11 +145,11 @@ _WORD_STARTS = frozenset(word for word in _WORDS if len(word) == 2)
 
 # A name before an e-mail address: 孟勇 <...>, "孟勇" (...).
 _ALONE = rf"{_H}{{2,6}}(?:[{_MIDDOT}]{_H}{{1,8}}){{0,3}}"
-_BEFORE_EMAIL = re.compile(
+_BEFORE_EMAIL = CHINESE.compile(
     rf"(?<![{HAN}])({_ALONE})[\"']?[ \t]{{0,3}}[<(\[][ \t]?(?:mailto:)?(?=[\w.+%-]{{1,64}}@)"
 )
 _SURE_LABEL = "姓名 联系人 收件人 寄件人 收货人 借款人 出借人 担保人 保证人 见证人 经办人 欠款人 申请人 签名 签字 户主 持卡人 紧急联系人 法定代表人 证人 鉴定人 当事人 审核 复核 批准 编制 制表 记录人 主持人"
-_HEADER = re.compile(
+_HEADER = CHINESE.compile(
     rf"(?im:^[ \t>*|]{{0,4}}(?:(?P<sure>{'|'.join(_SURE_LABEL.split())}|授权代表)|From|To|Cc|Bcc|Sender|Reply-To|发件人|收件人|抄送|密送|寄件者|收件者|副本|出席|缺席|参加人|参会人员|与会人员)"
     rf"(?:\([^()\n]{{1,12}}\))?[ \t]*:[ \t]*(?=(?P<rest>[^\n]{{1,400}})))"
 )
@@ -160,7 +160,7 @@ _HEADER_ITEM = re.compile(
 _COLUMN = re.compile(
     r"[^\n]{0,8}(?:姓名|名字)\)?|联系人|债权人|债务人|继承人|被继承人|证人|被害人|付款人|收款人|股东|户主|经办人|签收人|员工|学生|患者|客户|当事人|被保险人|投保人|受益人|借款人|出借人|担保人|申请人|负责人|与会人|参会人员|成员"
 )
-_TABLE_HEAD = re.compile(
+_TABLE_HEAD = CHINESE.compile(
     rf"(?m:^[^\n]{{0,200}}(?:姓名|名字|{'|'.join('联系人 债权人 债务人 继承人 证人 被害人 付款人 收款人 股东 户主 经办人 签收人 员工 学生 患者 客户 当事人 被保险人 投保人 受益人 借款人 出借人 担保人 申请人 负责人 参会人员 成员'.split())})[^\n]{{0,200}}$)"
 )
 _CELL = re.compile(rf"[ \t\"']*({_ALONE}|{_H}[ ]{_H}|{_SURNAME}{_FILLER})[ \t\"']*")
@@ -190,12 +190,12 @@ _AFTER_FOREIGN = _NEVER_GIVEN + "驾经从对将向以和均由其曾共同"
 _SURNAME_WORDS = frozenset(
     "于和向时成经明同方单车水金高任应常安平全何关连白黄红万路家文公司后相解国富严盖来去危能位区原都容云党查干毛古"
 )
-_SURNAME_ALONE = re.compile(
+_SURNAME_ALONE = CHINESE.compile(
     rf"姓({_H})(?=[的,。、某])|\"({_H})\"|(?<=[去到在且从至往])({_H})(?=家[中里院实附门,。的内])|"
     rf"(?<![{HAN}])(?:老|小)({_H})(?=[说称讲叫让的,。、家])|(?<=老乡)老({_H})|(?<=[与和])({_H})(?=发生|的(?:父|母|妻|丈|儿|女))|"
     rf"(?<=[,。;]后)({_H})(?=因|遂|便|又)|(?<=谎称)({_H})(?=与)"
 )
-_GIVEN_ALONE = re.compile(
+_GIVEN_ALONE = CHINESE.compile(
     rf"(?<=[、,。和与叫跟对被给向\"；后])({_H}{{2}})(?=[、,。和与都均二后等说称将把对被\"])"
 )
 _OFTEN = 3  # mentions from which a document's own repetitions decide where a name ends

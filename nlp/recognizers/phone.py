@@ -7,23 +7,31 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN, SPACED_WORD
-from lexveil.nlp.recognizers.base import CHECKED, LABELED, SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import (
+    CHECKED,
+    LABELED,
+    SHAPED,
+    SHARED,
+    Finding,
+    RuleRecognizer,
+    find_matches,
+)
 
 _NUMBER = r"(?:\+|00)?[\d(][\d ().\-/]{5,22}\d(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
-_LABEL = re.compile(
+_LABEL = SHARED.compile(
     rf"(?i:\b(?:tele?(?:phone|fax)?s?|phone|mobile|cell(?:phone)?|fax|facsimile|call(?:ing|ed)?|reach(?:ed)? (?:\w+ )?(?:at|on)|dial(?:led)?|text|SMS|WhatsApp|Telefon|Tel|Handy|Mobil|téléphone|portable|móvil|teléfono)\b\.?)"
     rf"[^\n\d+(]{{0,20}}({_NUMBER})|(?:电话|手机号?码?|联系方式)[^\n\d+(]{{0,8}}(\+?[\d(][\d() -]{{5,18}}\d)"
 )
-_CANDIDATE = re.compile(rf"(?:(?<![\w.,/§$€£+(-])|(?<=\()(?=\+)){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
+_CANDIDATE = SHARED.compile(rf"(?:(?<![\w.,/§$€£+(-])|(?<=\()(?=\+)){_NUMBER}(?![\w%€£$-]|[.,/]\d)")
 # Among Chinese characters only a number with a country code: any other may count something.
-_CANDIDATE_ZH = re.compile(rf"(?<=[{HAN}])(?=\+){_NUMBER}(?!{SPACED_WORD}|[%€£$-]|[.,/]\d)")
+_CANDIDATE_ZH = SHARED.compile(rf"(?<=[{HAN}])(?=\+){_NUMBER}(?!{SPACED_WORD}|[%€£$-]|[.,/]\d)")
 # A number that a line end cuts, and one that is said aloud.
-_BROKEN = re.compile(r"(?<![\w.])\+\d{1,3}(?:[ .-]?\d){3,9}[ .-]?\n(?:[ .-]?\d){3,9}(?![\d.,/-]*\d|\w)")
+_BROKEN = SHARED.compile(r"(?<![\w.])\+\d{1,3}(?:[ .-]?\d){3,9}[ .-]?\n(?:[ .-]?\d){3,9}(?![\d.,/-]*\d|\w)")
 _DIGIT = r"(?:oh|zero|nought|one|two|three|four|five|six|seven|eight|nine|(?:double|triple|treble) (?:oh|zero|nought|one|two|three|four|five|six|seven|eight|nine))"
-_SPOKEN = re.compile(
+_SPOKEN = SHARED.compile(
     rf"(?i)(?<!\w)(?!one,? two,? three|two,? three,? four|three,? four,? five){_DIGIT}(?:,? ?[ -]{_DIGIT}){{5,16}}(?!\w)"
 )
-_CHINESE = re.compile(r"(?<![\dA-Za-z])1[3-9]\d[\d*xX]{4}\d{4}(?!\d)|(?<!\d)0\d{2,3}-[2-9]\d{6,7}(?!\d)")
+_CHINESE = SHARED.compile(r"(?<![\dA-Za-z])1[3-9]\d[\d*xX]{4}\d{4}(?!\d)|(?<!\d)0\d{2,3}-[2-9]\d{6,7}(?!\d)")
 # Nothing else is written like this, so the number need not be a valid one.
 _AMERICAN = re.compile(
     r"(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[.-]\d{4}(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import SHAPED, Finding, RuleRecognizer, find_matches
+from lexveil.nlp.recognizers.base import SHAPED, SHARED, Finding, RuleRecognizer, find_matches
 
 _FIGURE = r"\d{1,3}(?:[,. ']\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d)"
 _WORDS = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|(?:a )?hundred|thousand|million|billion)"
@@ -18,10 +17,12 @@ _UNIT = (
     r"per ?cent|percent|hectares?|acres?|(?:square|sq\.?|cubic) (?:kilo|centi)?(?:met(?:re|er)s?|feet|ft|m|miles?)|sq\. ?m\.?|kilogram(?:me)?s?|kg|gram(?:me)?s?|tonnes?|tons|kilomet(?:re|er)s?|km|litres?|Euro|Prozent|"
     rf"{_SIGN})"
 )
-_MONEY_FIRST = re.compile(rf"(?<![\w.]){_SIGN} ?(?:{_FIGURE}){_SCALE}(?![\w%])")
-_UNIT_LAST = re.compile(rf"(?<![\w.,/§-])(?:{_FIGURE}|{_WORDS}(?:[ -]{_WORDS}){{0,4}}){_SCALE} {_UNIT}(?!\w)")
-_PERCENT = re.compile(rf"(?<![\w.,/-])(?:{_FIGURE}) ?(?:%|m²|m2\b|km²)")
-_CHINESE = re.compile(
+_MONEY_FIRST = SHARED.compile(rf"(?<![\w.]){_SIGN} ?(?:{_FIGURE}){_SCALE}(?![\w%])")
+_UNIT_LAST = SHARED.compile(
+    rf"(?<![\w.,/§-])(?:{_FIGURE}|{_WORDS}(?:[ -]{_WORDS}){{0,4}}){_SCALE} {_UNIT}(?!\w)"
+)
+_PERCENT = SHARED.compile(rf"(?<![\w.,/-])(?:{_FIGURE}) ?(?:%|m²|m2\b|km²)")
+_CHINESE = SHARED.compile(
     r"(?<![\d.])(?:人民币)?\d[\d,]*(?:\.\d+)?(?:余|多)?[万亿千百]?(?:余|多)?(?:美|欧|港|日)?元|\d+(?:\.\d+)?%"
 )
 

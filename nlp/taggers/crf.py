@@ -118,6 +118,30 @@ class Parameters:
             )
 
 
+class _FeatureRows:
+    """The rows of features: those of a hash's first bits stand together, so that few must be compared."""
+
+    def __init__(self, features: Hashes) -> None:
+        """Index sorted hashes."""
+        self._count = len(features)
+        bits = max(1, len(features).bit_length() + 1)
+        self._shift = np.uint32(32 - bits)
+        counts = np.bincount(features >> self._shift, minlength=1 << bits)
+        self._first = (np.cumsum(counts) - counts).astype(np.int32)
+        self._most = int(counts.max())
+        self._features = np.pad(features, (0, self._most), mode="edge" if len(features) else "constant")
+
+    def find(self, features: Hashes) -> Integers:
+        """Return the row of each feature; unknown ones get the row after the last."""
+        first = self._first[features >> self._shift]
+        rows = np.full(features.shape, self._count, np.int32)
+        # Backwards: behind the last feature stand copies of it.
+        for step in range(self._most - 1, -1, -1):
+            row = first + np.int32(step)
+            np.copyto(rows, row, where=self._features[row] == features)
+        return np.minimum(rows, self._count)
+
+
 class Crf:
     """Posterior probabilities of labels. Not safe to share between threads: it caches words."""
 
@@ -126,6 +150,7 @@ class Crf:
         self.labels = parameters.labels
         # The last row of zeros serves features that the training did not see.
         self._state = np.vstack((parameters.state, np.zeros((1, len(self.labels)), np.float32)))
+        self._rows = _FeatureRows(parameters.features)
         self._transition = np.exp(parameters.transition - parameters.transition.max())
         self._reset_cache()
 
@@ -159,18 +184,10 @@ class Crf:
             return scores
         for column, offset in enumerate(OFFSETS):
             scores += self._contributions[find_neighbors(ids, tokens.text, offset, _NO_WORD), column]
-        rows = self._find_rows(compute_token_features(tokens, ids, self._words, _NO_WORD))
+        rows = self._rows.find(compute_token_features(tokens, ids, self._words, _NO_WORD))
         for column in range(rows.shape[1]):
             scores += self._state[rows[:, column]]
         return scores
-
-    def _find_rows(self, features: Hashes) -> Integers:
-        """Return the row of each feature in `_state`; unknown features get the last one."""
-        known = self.parameters.features
-        if not len(known):
-            return np.zeros(features.shape, np.int64)
-        rows = np.minimum(np.searchsorted(known, features), len(known) - 1)
-        return np.where(known[rows] == features, rows, len(known))
 
     def _reset_cache(self) -> None:
         self._ids: dict[str, int] = {}
@@ -182,7 +199,7 @@ class Crf:
     def _cache(self, words: list[str]) -> None:
         described = describe_words(words, self.parameters.clusters)
         contributions = [
-            self._state[self._find_rows(compute_word_features(described, offset))].sum(axis=1)
+            self._state[self._rows.find(compute_word_features(described, offset))].sum(axis=1)
             for offset in OFFSETS
         ]
         self._ids.update(zip(words, range(len(self._ids), len(self._ids) + len(words)), strict=True))

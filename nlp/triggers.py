@@ -1,0 +1,708 @@
+"""Regular expressions that are tried only where a match can be.
+
+Most rules need something rare: a digit, an "@", the name of a month, a title. A pattern's own syntax tree says
+what every match of it contains, and how far from the beginning. One pass of an automaton (Aho and Corasick
+1975) over a text finds these strings for all patterns of a set; a pattern is then tried at the few places from
+which a match can reach one. Its matches are exactly those of `re`: where the tree says nothing useful, the
+pattern is tried everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import ahocorasick
+
+_INFINITE = 1 << 30
+# More strings than this, and larger classes, are not listed one by one.
+_MOST_STRINGS = 400
+_MOST_CHARACTERS = 64
+_LONGEST_RANGE = 12
+# A pattern whose trigger stands at more than this share of all places is tried everywhere.
+_MOST_FREQUENT = 0.06
+# A pattern that takes longer at its triggers, in microseconds for each character, is tried everywhere.
+_MOST_COSTLY = 0.03
+# Places up to this many are tried one by one; more are searched as a stretch.
+_FEW = 4
+# A text of fewer characters is read by each pattern as fast as by the automaton.
+_SHORT = 100
+_DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"\d+")
+_DIGITS = frozenset("0123456789")
+_FOLD = {0x130: "i", 0x131: "i", 0x17F: "s"}
+# Letters that, without case, match no others than `_fold` makes equal.
+_FOLDABLE = frozenset(map(chr, (*range(0x80), *range(0xA0, 0xB5), *range(0xB6, 0x100))))
+# How often characters stand in a text, roughly.
+_FREQUENT = {
+    character: share
+    for characters, share in ((" ", 0.16), ("e", 0.09), ("taoinsrh", 0.05), ("ldcumfpgwybv", 0.02), (",.\n", 0.013), ("kxjqz-()'", 0.004))
+    for character in characters
+}  # fmt: skip
+_DIGITS_SHARE = 0.03
+_WORD, _LINE = 6, 300
+# What it takes to try a pattern at a place, to begin a search, and to go on by a place, in microseconds.
+_TRY, _STRETCH, _SEARCH = 0.15, 1.0, 0.03
+
+
+class _Trigger(NamedTuple):
+    """Strings of which every match contains one.
+
+    Attributes:
+        strings: the strings.
+        digits: any digit is one, too.
+        folded: the strings are looked for in the folded text.
+        least: fewest characters of a match before the string; -1 if it stands before the match.
+        most: most characters before it.
+        spaces: most spaces before it.
+        lines: most line ends before it.
+        first: of the digits, only the first of each number counts.
+    """
+
+    strings: frozenset[str]
+    digits: bool
+    folded: bool
+    least: int = 0
+    most: int = 0
+    spaces: int = 0
+    lines: int = 0
+    first: bool = False
+
+    @property
+    def share(self) -> float:
+        """Return the expected share of a text's places where one stands."""
+        return sum(map(_estimate, self.strings)) + _DIGITS_SHARE * self.digits
+
+    @property
+    def cost(self) -> float:
+        """Return the expected time for each character of a text, in microseconds."""
+        places = min(
+            self.most - self.least + 1, _WORD * (self.spaces + 1), _LINE * (self.lines + 1), _INFINITE
+        )
+        return self.share * (_TRY * places if places <= _FEW else _STRETCH + _SEARCH * places)
+
+    def shift(self, before: _Shape) -> _Trigger:
+        """Return the trigger of a pattern with something before this one."""
+        return self._replace(
+            least=self.least + before.least,
+            most=_add(self.most, before.most),
+            spaces=_add(self.spaces, before.spaces),
+            lines=_add(self.lines, before.lines),
+        )
+
+
+_LINE_START = _Trigger(frozenset("\n"), False, False, -1, -1)
+"""The line end before a match, or the beginning of the text."""
+
+
+class _Shape(NamedTuple):
+    """What a part of a pattern matches.
+
+    Attributes:
+        least: fewest characters.
+        most: most characters.
+        spaces: most spaces among them.
+        lines: most line ends among them.
+        reach: most characters that it looks at, with those after the match.
+        seen: most line ends among these.
+        strings: all strings that it matches, if they are few.
+        folded: the strings are folded.
+        trigger: the best trigger, if there is any.
+        needed: every match contains the trigger; otherwise only those that are not empty.
+    """
+
+    least: int = 0
+    most: int = 0
+    spaces: int = 0
+    lines: int = 0
+    reach: int = 0
+    seen: int = 0
+    strings: frozenset[str] | None = frozenset({""})
+    folded: bool = False
+    trigger: _Trigger | None = None
+    needed: bool = True
+
+
+_ANYTHING = _Shape(0, _INFINITE, _INFINITE, _INFINITE, _INFINITE, _INFINITE, None)
+
+
+class Pattern:
+    """A regular expression of a set. It is compiled at first use."""
+
+    def __init__(self, owner: PatternSet, source: str, flags: int, core: str) -> None:
+        self._owner = owner
+        self._source = source
+        self._flags = flags
+        self._core = core
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        """The plain pattern."""
+        return re.compile(self._source, self._flags)
+
+    @cached_property
+    def shape(self) -> _Shape:
+        """What it matches."""
+        return _read_shape(self.compiled)
+
+    @cached_property
+    def trigger(self) -> _Trigger | None:
+        """What every match contains, if that is rare."""
+        shape = self.shape
+        rare = shape.trigger and not _rank(shape.trigger)[0] and shape.trigger.cost < _MOST_COSTLY
+        return shape.trigger if rare and shape.least else None
+
+    @cached_property
+    def core(self) -> Pattern | None:
+        """The pattern of a part of it."""
+        return Pattern(self._owner, self._core, self._flags, "") if self._core else None
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """Yield the matches in `text` as `re.finditer` does."""
+        if len(text) < _SHORT:
+            return self.compiled.finditer(text)
+        if self.core:
+            starts = list(self.core.list_starts(text))
+            return self._search(text, _list_stretches(text, starts, _WITHIN_LINE))
+        if self.trigger is None:
+            return self.compiled.finditer(text)
+        places = self._owner.find_places(text, self.trigger)
+        if not places:
+            return iter(())
+        if self.trigger.least == self.trigger.most:
+            return self._match_at(text, places, self.trigger.least)
+        return self._search(text, _list_stretches(text, places, self.trigger))
+
+    def list_starts(self, text: str) -> Iterator[int]:
+        """Yield every place where a match begins, whether or not it overlaps another."""
+        if self.trigger is None:
+            return (m.start() for m in re.compile(f"(?={self._source})", self._flags).finditer(text))
+        found = self._owner.find_places(text, self.trigger)
+        stretches = _list_stretches(text, found, self.trigger)
+        match_at = self.compiled.match
+        return (p for first, last in stretches for p in range(first, last + 1) if match_at(text, p))
+
+    def _match_at(self, text: str, places: Iterable[int], before: int) -> Iterator[re.Match[str]]:
+        done, match_at = 0, self.compiled.match
+        for place in places:
+            if place - before >= done:
+                match = match_at(text, place - before)
+                if match:
+                    yield match
+                    done = match.end()
+
+    def _search(self, text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[re.Match[str]]:
+        done = 0
+        for first, last in stretches:
+            first = max(first, done)
+            if last - first < _FEW:
+                found = self._match_at(text, range(first, last + 1), 0)
+            else:
+                found = self.compiled.finditer(text, first, _find_end(text, last, self.shape))
+            for match in found:
+                # The end of the stretch may have cut a match that begins after it.
+                if match.start() > last:
+                    break
+                yield match
+                done = match.end()
+
+
+class PatternSet:
+    """Patterns that read the same texts, so that one pass over a text serves them all."""
+
+    def __init__(self) -> None:
+        self._patterns: list[Pattern] = []
+        self._index: _Index | None = None
+        self._find_all = lru_cache(maxsize=4)(self._read_text)
+
+    def compile(self, source: str, flags: int = 0, core: str = "") -> Pattern:
+        """Return a new pattern of the set.
+
+        Args:
+            source: the regular expression.
+            flags: its flags.
+            core: a part of it, of which every match contains one on the line on which it begins. The pattern is
+                tried only on lines that have one.
+        """
+        pattern = Pattern(self, source, flags, core)
+        self._patterns.append(pattern)
+        return pattern
+
+    def find_places(self, text: str, trigger: _Trigger) -> Sequence[int]:
+        """Return where the strings of a trigger stand in a text, sorted."""
+        return self._find_all(text, len(self._patterns))[trigger]
+
+    def _read_text(self, text: str, count: int) -> dict[_Trigger, Sequence[int]]:
+        if self._index is None or self._index.count != count:
+            self._index = _build_index(self._patterns[:count])
+        places: list[list[int]] = [[] for _ in self._index.triggers]
+        for folded, automaton in self._index.automata:
+            for end, (length, numbers) in automaton.iter(_fold(text) if folded else text):
+                for number in numbers:
+                    places[number].append(end - length + 1)
+        every = [m.start() for m in _DIGIT.finditer(text)]
+        first = [m.start() for m in _NUMBER.finditer(text)]
+        return {
+            trigger: _merge(trigger, ours, first if trigger.first else every)
+            for trigger, ours in zip(self._index.triggers, places, strict=True)
+        }
+
+
+class _Index(NamedTuple):
+    """The automata of a set.
+
+    Attributes:
+        count: the number of patterns.
+        triggers: their triggers.
+        automata: for the strings with case and for the folded ones, each with the numbers of its triggers.
+    """
+
+    count: int
+    triggers: Sequence[_Trigger]
+    automata: Sequence[tuple[bool, Any]]
+
+
+def _build_index(patterns: Sequence[Pattern]) -> _Index:
+    read = [pattern.core or pattern for pattern in patterns]
+    triggers = list(dict.fromkeys(pattern.trigger for pattern in read if pattern.trigger))
+    automata: list[tuple[bool, Any]] = []
+    for folded in (False, True):
+        numbers: dict[str, list[int]] = {}
+        for number, trigger in enumerate(triggers):
+            if trigger.folded == folded:
+                for string in trigger.strings:
+                    numbers.setdefault(string, []).append(number)
+        if numbers:
+            automaton = ahocorasick.Automaton()
+            for string, wanted in numbers.items():
+                automaton.add_word(string, (len(string), tuple(wanted)))
+            automaton.make_automaton()
+            automata.append((folded, automaton))
+    return _Index(len(patterns), triggers, automata)
+
+
+def _merge(trigger: _Trigger, places: Sequence[int], digits: Sequence[int]) -> Sequence[int]:
+    if not trigger.strings:
+        return digits
+    start = (-1,) if trigger.least < 0 else ()
+    return sorted({*start, *places, *(digits if trigger.digits else ())})
+
+
+_WITHIN_LINE = _Trigger(frozenset(), False, False, 0, _INFINITE, _INFINITE, 0)
+
+
+def _list_stretches(text: str, places: Iterable[int], trigger: _Trigger) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last place of each stretch where a match with the trigger may begin, in order."""
+    held: tuple[int, int] | None = None
+    for place in places:
+        last = place - trigger.least
+        if last < 0:
+            continue
+        first = _find_start(text, place, trigger, held[1] if held else 0)
+        if held and first <= held[1] + 1:
+            held = (held[0], last)
+            continue
+        if held:
+            yield held
+        held = (first, last)
+    if held:
+        yield held
+
+
+def _find_start(text: str, place: int, trigger: _Trigger, floor: int) -> int:
+    """Return where a match may begin whose trigger is at `place`; `floor` if that is before it."""
+    start = max(floor, place - trigger.most)
+    if start >= place:
+        return start
+    for mark, most in (("\n", trigger.lines), (" ", trigger.spaces)):
+        if most < _INFINITE:
+            found = place
+            for _ in range(most + 1):
+                found = text.rfind(mark, start, found)
+                if found < 0:
+                    break
+            start = max(start, found + 1)
+    return start
+
+
+def _find_end(text: str, last: int, shape: _Shape) -> int:
+    """Return how much of a text a match that begins at `last` or before can look at.
+
+    One character more is given, so that the end is not the end of the text for "$".
+    """
+    if shape.reach < _INFINITE:
+        return min(len(text), last + shape.reach + 2)
+    if shape.seen >= _INFINITE:
+        return len(text)
+    place = last - 1
+    for _ in range(shape.seen + 1):
+        place = text.find("\n", place + 1)
+        if place < 0:
+            return len(text)
+    return min(len(text), place + 2)
+
+
+# -- What a pattern's syntax tree says --------------------------------------------------------------
+
+
+def _read_shape(pattern: re.Pattern[str]) -> _Shape:
+    try:
+        from re import _parser  # pyright: ignore
+    except ImportError:  # another Python may name it otherwise
+        return _ANYTHING
+    parser: Any = _parser
+    items = list(parser.parse(pattern.pattern, pattern.flags))
+    shape = _read_sequence(items, pattern.flags)
+    trigger = shape.trigger
+    # A match that begins before a number reaches its first digit, too; one that begins within it is none.
+    if trigger and trigger.digits and trigger.least == 0 and _begins_word(items):
+        return shape._replace(trigger=trigger._replace(first=True))
+    return shape
+
+
+def _begins_word(items: Iterable[tuple[Any, Any]]) -> bool:
+    """Return True if no match of a pattern begins with a digit after another."""
+    for operation, argument in items:
+        kind = str(operation)
+        if kind == "AT" and str(argument) == "AT_BOUNDARY":
+            return True
+        if kind == "BRANCH":
+            return all(map(_begins_word, argument[1]))
+        if kind == "SUBPATTERN":
+            return _begins_word(argument[3])
+        if kind != "ASSERT_NOT" or argument[0] > 0:
+            return False
+        if _matches_digits(list(argument[1])):
+            return True
+    return False
+
+
+def _matches_digits(items: Sequence[tuple[Any, Any]]) -> bool:
+    if len(items) != 1 or str(items[0][0]) != "IN":
+        return False
+    kinds = [(str(kind), value) for kind, value in items[0][1]]
+    return all(_has(kinds, code) for code in map(ord, _DIGITS))
+
+
+def _read_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> _Shape:
+    parts = list(_read_parts(items, flags))
+    whole = strings = _Shape()
+    for part in parts:
+        whole, strings = _append(whole, part), _join(strings, part)
+    trigger: _Trigger | None = None
+    for index in range(len(parts) - 1, -1, -1):
+        part = parts[index]
+        candidates = [trigger.shift(part) if trigger else None, _read_run(parts, index)]
+        if part.trigger and part.needed:
+            candidates.append(part.trigger)
+        elif part.trigger and trigger:
+            candidates.append(_unite_triggers([part.trigger, trigger]))
+        trigger = min((c for c in candidates if c), key=_rank, default=None)
+    return whole._replace(strings=strings.strings, folded=strings.folded, trigger=trigger)
+
+
+def _read_parts(items: Iterable[tuple[Any, Any]], flags: int) -> Iterator[_Shape]:
+    """Yield the shapes of the items; adjacent characters are one."""
+    held: _Shape | None = None
+    for operation, argument in items:
+        part = _read_item(str(operation), argument, flags)
+        single = str(operation) == "LITERAL" and part.strings is not None
+        if held and single:
+            joined = _join(held, part)
+            held = _append(held, part)._replace(strings=joined.strings, folded=joined.folded)
+            continue
+        if held:
+            yield held
+        held = part if single else None
+        if not single:
+            yield part
+    if held:
+        yield held
+
+
+def _read_run(parts: Sequence[_Shape], index: int) -> _Trigger | None:
+    """Return the strings of the parts from an index on, as far as they can be listed."""
+    if parts[index].strings is None or parts[index].strings == {""}:
+        return None
+    run = parts[index]
+    best = _to_trigger(run)
+    for part in parts[index + 1 :]:
+        run = _join(run, part)
+        if run.strings is None:
+            break
+        trigger = _to_trigger(run)
+        if trigger and (best is None or trigger.share < best.share):
+            best = trigger
+    return best
+
+
+def _rank(trigger: _Trigger) -> tuple[bool, float]:
+    return trigger.share >= _MOST_FREQUENT, trigger.cost
+
+
+def _to_trigger(run: _Shape) -> _Trigger | None:
+    strings = run.strings
+    if not strings or "" in strings:
+        return None
+    numbers = [string for string in strings if string[0] in _DIGITS]
+    # The digit alone is nearly as good.
+    if len(numbers) > _LONGEST_RANGE or any(len(number) == 1 for number in numbers):
+        others = strings.difference(numbers)
+        return _Trigger(others, True, run.folded and bool(others))
+    return _Trigger(strings, False, run.folded)
+
+
+def _append(first: _Shape, second: _Shape) -> _Shape:
+    return _Shape(
+        first.least + second.least,
+        _add(first.most, second.most),
+        _add(first.spaces, second.spaces),
+        _add(first.lines, second.lines),
+        max(first.reach, _add(first.most, second.reach)),
+        max(first.seen, _add(first.lines, second.seen)),
+    )
+
+
+def _join(first: _Shape, second: _Shape) -> _Shape:
+    """Return the strings of two parts that follow each other."""
+    if first.strings is None or second.strings is None:
+        return _Shape(strings=None)
+    if len(first.strings) * len(second.strings) > _MOST_STRINGS:
+        return _Shape(strings=None)
+    folded = first.folded or second.folded
+    strings = frozenset(a + b for a in first.strings for b in second.strings)
+    return _Shape(strings=_fold_all(strings) if folded else strings, folded=folded)
+
+
+def _unite(shapes: Sequence[_Shape]) -> _Shape:
+    """Return the shape of alternatives."""
+    folded = any(shape.folded for shape in shapes)
+    strings: frozenset[str] | None = None
+    if all(shape.strings is not None for shape in shapes):
+        strings = frozenset(string for shape in shapes for string in shape.strings or ())
+        strings = None if len(strings) > _MOST_STRINGS else _fold_all(strings) if folded else strings
+    triggers = [shape.trigger for shape in shapes if shape.trigger]
+    return _Shape(
+        min(shape.least for shape in shapes),
+        max(shape.most for shape in shapes),
+        max(shape.spaces for shape in shapes),
+        max(shape.lines for shape in shapes),
+        max(shape.reach for shape in shapes),
+        max(shape.seen for shape in shapes),
+        strings,
+        folded and strings is not None,
+        _unite_triggers(triggers) if len(triggers) == len(shapes) else None,
+    )
+
+
+def _unite_triggers(triggers: Sequence[_Trigger]) -> _Trigger | None:
+    strings = frozenset(string for trigger in triggers for string in trigger.strings)
+    if len(strings) > 2 * _MOST_STRINGS:
+        return None
+    folded = any(trigger.folded for trigger in triggers)
+    return _Trigger(
+        _fold_all(strings) if folded else strings,
+        any(trigger.digits for trigger in triggers),
+        folded,
+        min(trigger.least for trigger in triggers),
+        max(trigger.most for trigger in triggers),
+        max(trigger.spaces for trigger in triggers),
+        max(trigger.lines for trigger in triggers),
+    )
+
+
+def _read_item(operation: str, argument: Any, flags: int) -> _Shape:
+    reader = _READERS.get(operation)
+    return reader(argument, flags) if reader else _ANYTHING
+
+
+def _read_literal(code: int, flags: int) -> _Shape:
+    return _one(code == 32, code == 10, [chr(code)], flags)
+
+
+def _read_other(code: int, flags: int) -> _Shape:
+    return _one(code != 32, code != 10, None, flags)
+
+
+def _read_any(_: Any, flags: int) -> _Shape:
+    return _one(True, bool(flags & re.DOTALL), None, flags)
+
+
+def _read_class(items: list[tuple[Any, Any]], flags: int) -> _Shape:
+    kinds = [(str(kind), value) for kind, value in items]
+    shape = _one(_has(kinds, 32), _has(kinds, 10), None, flags)
+    if kinds[0][0] == "NEGATE":
+        return shape
+    codes = _list_codes(kinds)
+    if codes is not None:
+        return _one(_has(kinds, 32), _has(kinds, 10), [chr(code) for code in codes], flags)
+    others = _list_codes([one for one in kinds if not _is_digit(*one)])
+    if others is None:
+        return shape
+    listed = _one(False, False, [chr(code) for code in others], flags)
+    if listed.strings is None:
+        return shape
+    return shape._replace(trigger=_Trigger(listed.strings, True, bool(others) and listed.folded))
+
+
+def _list_codes(kinds: Sequence[tuple[str, Any]]) -> list[int] | None:
+    """Return the characters of a class if they are few."""
+    if len(kinds) > _MOST_CHARACTERS:
+        return None
+    codes: list[int] = []
+    for kind, value in kinds:
+        if kind == "LITERAL":
+            codes.append(value)
+        elif kind == "RANGE" and value[1] - value[0] < _LONGEST_RANGE:
+            codes += range(value[0], value[1] + 1)
+        else:
+            return None
+    return codes
+
+
+def _is_digit(kind: str, value: Any) -> bool:
+    if kind == "CATEGORY":
+        return str(value) == "CATEGORY_DIGIT"
+    if kind == "RANGE":
+        return value[0] >= 48 and value[1] <= 57
+    return kind == "LITERAL" and 48 <= value <= 57
+
+
+def _has(kinds: Sequence[tuple[str, Any]], code: int) -> bool:
+    """Return True if a class matches a character."""
+    inside = any(
+        (kind == "LITERAL" and value == code)
+        or (kind == "RANGE" and value[0] <= code <= value[1])
+        or (kind == "CATEGORY" and _CATEGORIES[str(value)](chr(code)))
+        for kind, value in kinds
+    )
+    return inside != (kinds[0][0] == "NEGATE")
+
+
+_CATEGORIES: dict[str, Callable[[str], bool]] = {
+    "CATEGORY_DIGIT": str.isdecimal,
+    "CATEGORY_NOT_DIGIT": lambda c: not c.isdecimal(),
+    "CATEGORY_SPACE": str.isspace,
+    "CATEGORY_NOT_SPACE": lambda c: not c.isspace(),
+    "CATEGORY_WORD": lambda c: c.isalnum() or c == "_",
+    "CATEGORY_NOT_WORD": lambda c: not (c.isalnum() or c == "_"),
+}
+
+
+def _one(space: bool, line_end: bool, characters: Sequence[str] | None, flags: int) -> _Shape:
+    """Return the shape of one character."""
+    strings = frozenset(characters) if characters is not None else None
+    folded = bool(flags & re.IGNORECASE) and strings is not None
+    if strings and folded:
+        strings = _fold_all(strings) if strings <= _FOLDABLE else None
+    return _Shape(1, 1, int(space), int(line_end), 1, int(line_end), strings, folded and strings is not None)
+
+
+def _read_branch(argument: tuple[Any, Sequence[Any]], flags: int) -> _Shape:
+    return _unite([_read_sequence(alternative, flags) for alternative in argument[1]])
+
+
+def _read_group(argument: tuple[Any, int, int, Any], flags: int) -> _Shape:
+    _, added, removed, items = argument
+    return _read_sequence(items, (flags | added) & ~removed)
+
+
+def _read_atomic(items: Any, flags: int) -> _Shape:
+    return _read_sequence(items, flags)
+
+
+def _read_repeat(argument: tuple[int, Any, Any], flags: int) -> _Shape:
+    least, most, items = argument
+    most = _INFINITE if int(most) >= _INFINITE else int(most)
+    part = _read_sequence(items, flags)
+    strings = _repeat_strings(part, least, most)
+    return _Shape(
+        part.least * least,
+        _multiply(part.most, most),
+        _multiply(part.spaces, most),
+        _multiply(part.lines, most),
+        _add(_multiply(part.most, max(0, most - 1)), part.reach),
+        _add(_multiply(part.lines, max(0, most - 1)), part.seen),
+        strings,
+        part.folded and strings is not None,
+        part.trigger,
+        least > 0,
+    )
+
+
+def _repeat_strings(part: _Shape, least: int, most: int) -> frozenset[str] | None:
+    if part.strings is None or most > 4:
+        return None
+    repeated = {""} if not least else set[str]()
+    strings = {""}
+    for number in range(1, most + 1):
+        strings = {a + b for a in strings for b in part.strings}
+        if len(strings) > _MOST_STRINGS:
+            return None
+        if number >= least:
+            repeated |= strings
+    return frozenset(repeated) if len(repeated) <= _MOST_STRINGS else None
+
+
+def _read_look(argument: tuple[int, Any], flags: int) -> _Shape:
+    direction, items = argument
+    if direction < 0:
+        return _Shape()
+    part = _read_sequence(items, flags)
+    return _Shape(reach=part.reach, seen=part.seen, trigger=part.trigger)
+
+
+def _read_look_not(argument: tuple[int, Any], flags: int) -> _Shape:
+    return _read_look(argument, flags)._replace(trigger=None)
+
+
+def _read_position(position: Any, flags: int) -> _Shape:
+    line = flags & re.MULTILINE and str(position) == "AT_BEGINNING"
+    return _Shape(trigger=_LINE_START if line else None)
+
+
+_READERS = {
+    "LITERAL": _read_literal,
+    "NOT_LITERAL": _read_other,
+    "ANY": _read_any,
+    "IN": _read_class,
+    "BRANCH": _read_branch,
+    "SUBPATTERN": _read_group,
+    "ATOMIC_GROUP": _read_atomic,
+    "MAX_REPEAT": _read_repeat,
+    "MIN_REPEAT": _read_repeat,
+    "POSSESSIVE_REPEAT": _read_repeat,
+    "ASSERT": _read_look,
+    "ASSERT_NOT": _read_look_not,
+    "AT": _read_position,
+}
+
+
+def _add(first: int, second: int) -> int:
+    return min(_INFINITE, first + second)
+
+
+def _multiply(first: int, times: int) -> int:
+    return min(_INFINITE, first * times)
+
+
+def _fold(text: str) -> str:
+    """Return the text without case: any two characters that a pattern takes for the same are equal."""
+    return text.lower() if text.isascii() else text.translate(_FOLD).lower()
+
+
+def _fold_all(strings: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(_fold, strings))
+
+
+def _estimate(string: str) -> float:
+    share = 1.0
+    for index, character in enumerate(string):
+        folded = character.lower()
+        rate = _FREQUENT.get(folded, 0.003 if character.isascii() else 0.0005)
+        if character != folded:
+            rate *= 0.06 if index == 0 else 0.1
+        share *= rate if index == 0 else min(1.0, 4 * rate)
+    return share
