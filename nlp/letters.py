@@ -7,10 +7,22 @@ tertiary ideographic planes (U+20000 to U+3FFFD), where rare characters of names
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import groupby
 
-UPPER = "".join(c for c in map(chr, range(0x530)) if c.isupper())
 
-LOWER = "".join(c for c in map(chr, range(0x530)) if c.islower())
+def _join_letters(letters: Iterable[str]) -> str:
+    """Return the inside of a class, with ranges: patterns with many classes are read at every start."""
+    pieces: list[str] = []
+    for _, run in groupby(enumerate(letters), key=lambda one: ord(one[1]) - one[0]):
+        first, *rest = (letter for _, letter in run)
+        pieces += (first, "-" if len(rest) > 1 else "", *rest[-1:])
+    return "".join(pieces)
+
+
+UPPER = _join_letters(c for c in map(chr, range(0x530)) if c.isupper())
+
+LOWER = _join_letters(c for c in map(chr, range(0x530)) if c.islower())
 
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003fffd"
 

@@ -1,10 +1,10 @@
 """Regular expressions that are tried only where a match can be.
 
-Most rules need something rare: a digit, an "@", the name of a month, a title. A pattern's own syntax tree says
-what every match of it contains, and how far from the beginning. One pass of an automaton (Aho and Corasick
-1975) over a text finds these strings for all patterns of a set; a pattern is then tried at the few places from
-which a match can reach one. Its matches are exactly those of `re`: where the tree says nothing useful, the
-pattern is tried everywhere.
+Most rules need something rare: a digit, an "@", the name of a month, a title. A pattern's own syntax tree
+says what every match of it contains, and how far from the beginning. One pass of an automaton (Aho and
+Corasick 1975) over a text finds these strings, the triggers, for all patterns of a set; a pattern is then
+tried at the few places from which a match can reach one. Its matches are exactly those of `re`: where the
+tree says nothing useful, the pattern is tried everywhere.
 """
 
 from __future__ import annotations
@@ -32,15 +32,23 @@ _SHORT = 100
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d+")
 _DIGITS = frozenset("0123456789")
-_FOLD = {0x130: "i", 0x131: "i", 0x17F: "s"}
+# Turkish I, the long s, and sigma, which has two small forms.
+_FOLD = {0x130: "i", 0x131: "i", 0x17F: "s", 0x3A3: "\u03c3", 0x3C2: "\u03c3"}
 # Letters that, without case, match no others than `_fold` makes equal.
 _FOLDABLE = frozenset(map(chr, (*range(0x80), *range(0xA0, 0xB5), *range(0xB6, 0x100))))
 # How often characters stand in a text, roughly.
 _FREQUENT = {
     character: share
-    for characters, share in ((" ", 0.16), ("e", 0.09), ("taoinsrh", 0.05), ("ldcumfpgwybv", 0.02), (",.\n", 0.013), ("kxjqz-()'", 0.004))
+    for characters, share in (
+        (" ", 0.16),
+        ("e", 0.09),
+        ("taoinsrh", 0.05),
+        ("ldcumfpgwybv", 0.02),
+        (",.\n", 0.013),
+        ("kxjqz-()'", 0.004),
+    )
     for character in characters
-}  # fmt: skip
+}
 _DIGITS_SHARE = 0.03
 _WORD, _LINE = 6, 300
 # What it takes to try a pattern at a place, to begin a search, and to go on by a place, in microseconds.
@@ -59,6 +67,7 @@ class _Trigger(NamedTuple):
         spaces: most spaces before it.
         lines: most line ends before it.
         first: of the digits, only the first of each number counts.
+        share: the expected share of a text's places where one stands.
     """
 
     strings: frozenset[str]
@@ -69,11 +78,7 @@ class _Trigger(NamedTuple):
     spaces: int = 0
     lines: int = 0
     first: bool = False
-
-    @property
-    def share(self) -> float:
-        """Return the expected share of a text's places where one stands."""
-        return sum(map(_estimate, self.strings)) + _DIGITS_SHARE * self.digits
+    share: float = 0.0
 
     @property
     def cost(self) -> float:
@@ -93,8 +98,11 @@ class _Trigger(NamedTuple):
         )
 
 
-_LINE_START = _Trigger(frozenset("\n"), False, False, -1, -1)
+_LINE_START = _Trigger(frozenset("\n"), False, False, -1, -1, share=_FREQUENT["\n"])
 """The line end before a match, or the beginning of the text."""
+
+
+_EMPTY = frozenset({""})
 
 
 class _Shape(NamedTuple):
@@ -119,7 +127,7 @@ class _Shape(NamedTuple):
     lines: int = 0
     reach: int = 0
     seen: int = 0
-    strings: frozenset[str] | None = frozenset({""})
+    strings: frozenset[str] | None = _EMPTY
     folded: bool = False
     trigger: _Trigger | None = None
     needed: bool = True
@@ -140,12 +148,16 @@ class Pattern:
     @cached_property
     def compiled(self) -> re.Pattern[str]:
         """The plain pattern."""
-        return re.compile(self._source, self._flags)
+        return self._read[0]
 
-    @cached_property
+    @property
     def shape(self) -> _Shape:
         """What it matches."""
-        return _read_shape(self.compiled)
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[re.Pattern[str], _Shape]:
+        return _read_pattern(self._source, self._flags)
 
     @cached_property
     def trigger(self) -> _Trigger | None:
@@ -215,7 +227,8 @@ class PatternSet:
     def __init__(self) -> None:
         self._patterns: list[Pattern] = []
         self._index: _Index | None = None
-        self._find_all = lru_cache(maxsize=4)(self._read_text)
+        # All patterns read one text before the next.
+        self._find_all = lru_cache(maxsize=2)(self._read_text)
 
     def compile(self, source: str, flags: int = 0, core: str = "") -> Pattern:
         """Return a new pattern of the set.
@@ -223,22 +236,28 @@ class PatternSet:
         Args:
             source: the regular expression.
             flags: its flags.
-            core: a part of it, of which every match contains one on the line on which it begins. The pattern is
-                tried only on lines that have one.
+            core: a part of it, of which every match contains one that begins on the match's first line. The
+                pattern is tried only on lines that have one.
         """
         pattern = Pattern(self, source, flags, core)
         self._patterns.append(pattern)
         return pattern
 
+    @property
+    def patterns(self) -> Sequence[Pattern]:
+        """All patterns so far."""
+        return self._patterns
+
     def find_places(self, text: str, trigger: _Trigger) -> Sequence[int]:
         """Return where the strings of a trigger stand in a text, sorted."""
         return self._find_all(text, len(self._patterns))[trigger]
 
-    def _read_text(self, text: str, count: int) -> dict[_Trigger, Sequence[int]]:
-        if self._index is None or self._index.count != count:
-            self._index = _build_index(self._patterns[:count])
-        places: list[list[int]] = [[] for _ in self._index.triggers]
-        for folded, automaton in self._index.automata:
+    def _read_text(self, text: str, size: int) -> dict[_Trigger, Sequence[int]]:
+        index = self._index
+        if index is None or index.size != size:
+            self._index = index = _build_index(self._patterns[:size])
+        places: list[list[int]] = [[] for _ in index.triggers]
+        for folded, automaton in index.automata:
             for end, (length, numbers) in automaton.iter(_fold(text) if folded else text):
                 for number in numbers:
                     places[number].append(end - length + 1)
@@ -246,7 +265,7 @@ class PatternSet:
         first = [m.start() for m in _NUMBER.finditer(text)]
         return {
             trigger: _merge(trigger, ours, first if trigger.first else every)
-            for trigger, ours in zip(self._index.triggers, places, strict=True)
+            for trigger, ours in zip(index.triggers, places, strict=True)
         }
 
 
@@ -254,12 +273,12 @@ class _Index(NamedTuple):
     """The automata of a set.
 
     Attributes:
-        count: the number of patterns.
+        size: the number of patterns.
         triggers: their triggers.
         automata: for the strings with case and for the folded ones, each with the numbers of its triggers.
     """
 
-    count: int
+    size: int
     triggers: Sequence[_Trigger]
     automata: Sequence[tuple[bool, Any]]
 
@@ -294,7 +313,7 @@ _WITHIN_LINE = _Trigger(frozenset(), False, False, 0, _INFINITE, _INFINITE, 0)
 
 
 def _list_stretches(text: str, places: Iterable[int], trigger: _Trigger) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last place of each stretch where a match with the trigger may begin, in order."""
+    """Yield the first and the last place of each stretch where a match with the trigger may begin."""
     held: tuple[int, int] | None = None
     for place in places:
         last = place - trigger.least
@@ -347,14 +366,21 @@ def _find_end(text: str, last: int, shape: _Shape) -> int:
 # -- What a pattern's syntax tree says --------------------------------------------------------------
 
 
-def _read_shape(pattern: re.Pattern[str]) -> _Shape:
+def _read_pattern(source: str, flags: int) -> tuple[re.Pattern[str], _Shape]:
+    """Compile a pattern and read its syntax tree; it is parsed only once."""
     try:
-        from re import _parser  # pyright: ignore
-    except ImportError:  # another Python may name it otherwise
-        return _ANYTHING
-    parser: Any = _parser
-    items = list(parser.parse(pattern.pattern, pattern.flags))
-    shape = _read_sequence(items, pattern.flags)
+        from re import _compiler, _parser  # pyright: ignore
+
+        parser: Any = _parser
+        compiler: Any = _compiler
+        tree = parser.parse(source, flags)
+        return compiler.compile(tree, flags), _read_tree(list(tree), tree.state.flags)
+    except (ImportError, AttributeError):  # another Python may name them otherwise
+        return re.compile(source, flags), _ANYTHING
+
+
+def _read_tree(items: Sequence[tuple[Any, Any]], flags: int) -> _Shape:
+    shape = _read_sequence(items, flags)
     trigger = shape.trigger
     # A match that begins before a number reaches its first digit, too; one that begins within it is none.
     if trigger and trigger.digits and trigger.least == 0 and _begins_word(items):
@@ -424,18 +450,16 @@ def _read_parts(items: Iterable[tuple[Any, Any]], flags: int) -> Iterator[_Shape
 
 def _read_run(parts: Sequence[_Shape], index: int) -> _Trigger | None:
     """Return the strings of the parts from an index on, as far as they can be listed."""
-    if parts[index].strings is None or parts[index].strings == {""}:
+    if parts[index].strings is None or parts[index].strings == _EMPTY:
         return None
-    run = parts[index]
-    best = _to_trigger(run)
+    run = last = parts[index]
     for part in parts[index + 1 :]:
-        run = _join(run, part)
+        last, run = run, _join(run, part)
         if run.strings is None:
+            run = last
             break
-        trigger = _to_trigger(run)
-        if trigger and (best is None or trigger.share < best.share):
-            best = trigger
-    return best
+    first, whole = _to_trigger(parts[index]), _to_trigger(run)
+    return min((one for one in (first, whole) if one), key=lambda one: one.share, default=None)
 
 
 def _rank(trigger: _Trigger) -> tuple[bool, float]:
@@ -450,8 +474,9 @@ def _to_trigger(run: _Shape) -> _Trigger | None:
     # The digit alone is nearly as good.
     if len(numbers) > _LONGEST_RANGE or any(len(number) == 1 for number in numbers):
         others = strings.difference(numbers)
-        return _Trigger(others, True, run.folded and bool(others))
-    return _Trigger(strings, False, run.folded)
+        share = sum(map(_estimate, others)) + _DIGITS_SHARE
+        return _Trigger(others, True, run.folded and bool(others), share=share)
+    return _Trigger(strings, False, run.folded, share=sum(map(_estimate, strings)))
 
 
 def _append(first: _Shape, second: _Shape) -> _Shape:
@@ -510,6 +535,7 @@ def _unite_triggers(triggers: Sequence[_Trigger]) -> _Trigger | None:
         max(trigger.most for trigger in triggers),
         max(trigger.spaces for trigger in triggers),
         max(trigger.lines for trigger in triggers),
+        share=sum(trigger.share for trigger in triggers),
     )
 
 
@@ -531,6 +557,11 @@ def _read_any(_: Any, flags: int) -> _Shape:
 
 
 def _read_class(items: list[tuple[Any, Any]], flags: int) -> _Shape:
+    return _read_characters(tuple(items), flags & re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _read_characters(items: tuple[tuple[Any, Any], ...], flags: int) -> _Shape:
     kinds = [(str(kind), value) for kind, value in items]
     shape = _one(_has(kinds, 32), _has(kinds, 10), None, flags)
     if kinds[0][0] == "NEGATE":
@@ -544,7 +575,8 @@ def _read_class(items: list[tuple[Any, Any]], flags: int) -> _Shape:
     listed = _one(False, False, [chr(code) for code in others], flags)
     if listed.strings is None:
         return shape
-    return shape._replace(trigger=_Trigger(listed.strings, True, bool(others) and listed.folded))
+    share = sum(map(_estimate, listed.strings)) + _DIGITS_SHARE
+    return shape._replace(trigger=_Trigger(listed.strings, True, bool(others) and listed.folded, share=share))
 
 
 def _list_codes(kinds: Sequence[tuple[str, Any]]) -> list[int] | None:
@@ -697,6 +729,7 @@ def _fold_all(strings: Iterable[str]) -> frozenset[str]:
     return frozenset(map(_fold, strings))
 
 
+@lru_cache(maxsize=1 << 15)
 def _estimate(string: str) -> float:
     share = 1.0
     for index, character in enumerate(string):

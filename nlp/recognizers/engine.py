@@ -180,7 +180,7 @@ def _run(
         spans: list[Span] = artifacts.entities if artifacts else []  # pyright: ignore
         yield from ((s.start, s.end, s.type, s.score, recognizer.name) for s in spans)
     elif isinstance(recognizer, RuleRecognizer):
-        yield from ((*finding, recognizer.name) for finding in recognizer.find(text))
+        yield from ((f.start, f.end, f.type, f.score, recognizer.name) for f in recognizer.find(text))
     else:
         for one in recognizer.analyze(text, types, artifacts):  # pyright: ignore
             named = (one.recognition_metadata or {}).get(RecognizerResult.RECOGNIZER_NAME_KEY)

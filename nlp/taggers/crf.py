@@ -118,7 +118,7 @@ class Parameters:
             )
 
 
-class _FeatureRows:
+class FeatureRows:
     """The rows of features: those of a hash's first bits stand together, so that few must be compared."""
 
     def __init__(self, features: Hashes) -> None:
@@ -150,7 +150,7 @@ class Crf:
         self.labels = parameters.labels
         # The last row of zeros serves features that the training did not see.
         self._state = np.vstack((parameters.state, np.zeros((1, len(self.labels)), np.float32)))
-        self._rows = _FeatureRows(parameters.features)
+        self._rows = FeatureRows(parameters.features)
         self._transition = np.exp(parameters.transition - parameters.transition.max())
         self._reset_cache()
 

@@ -198,3 +198,50 @@ def test_the_answers_are_those_of_py3langid() -> None:
         whole.set_languages(language._CANDIDATES[script].split())
         for sample in (text, text[:7], text * 20, ENGLISH, "", "1"):
             assert language._load_classifier(script).classify(sample) == whole.classify(sample)
+
+
+LONG = {
+    "en": "The applicant complained that the length of the proceedings had been excessive and that the courts of "
+    "the State had failed to examine the merits of the appeal. It follows that the complaint to the Court is "
+    "well-founded and that the respondent must pay the costs of the proceedings to the applicant. ",
+    "de": "Die Klage ist nicht begründet, weil die Frist zu der Erhebung der Klage von dem Kläger nicht gewahrt ist "
+    "und die Voraussetzungen für eine Wiedereinsetzung nicht vorliegen. Das Urteil und die Anordnung der Kosten "
+    "beruhen auf den Vorschriften der Zivilprozessordnung, die mit dem Gesetz im Einklang stehen. ",
+    "fr": "La requête est rejetée parce que le délai n'a pas été respecté par la requérante et que les moyens de la "
+    "demande ne sont pas fondés. Les dépens de la procédure sont à la charge de la partie qui succombe dans le "
+    "litige, et la cour renvoie les parties devant le tribunal pour le surplus de leurs demandes. ",
+    "nl": "De vordering van de eiser wordt afgewezen omdat het beroep niet binnen de termijn van de wet is ingesteld "
+    "en de gronden van het hoger beroep niet zijn bewezen. De kosten van het geding komen voor rekening van de "
+    "partij die in het ongelijk is gesteld, en de zaak wordt naar de rechtbank terugverwezen. ",
+    "da": "Retten fandt at sagsøgeren ikke havde bevist at aftalen var indgået, og at kravet derfor måtte afvises. "
+    "Sagens omkostninger skal betales af den part som har tabt sagen, og dommen kan ankes til landsretten. ",
+    "pt": "O pedido do autor foi julgado improcedente porque o prazo da lei não foi respeitado e os fundamentos do "
+    "recurso não se provaram. As custas do processo são da responsabilidade da parte vencida na causa. ",
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_small_words_decide_as_the_classifier_does(name: str) -> None:
+    assert detect_language(LONG[name] * 3) == name
+
+
+@pytest.mark.parametrize(
+    ("main", "quoted"), [("fr", "en"), ("nl", "en"), ("da", "en"), ("en", "fr"), ("en", "de")]
+)
+def test_a_quotation_in_another_language_does_not_decide(main: str, quoted: str) -> None:
+    assert detect_language(LONG[main] * 6 + LONG[quoted]) == main
+    assert detect_language(LONG[quoted] + LONG[main] * 6) == main
+
+
+@pytest.mark.parametrize("name", ["fr", "nl", "da", "pt"])
+def test_only_english_and_german_are_told_by_their_small_words(name: str) -> None:
+    assert language._read_small_words(LONG[name] * 3) == ""  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize("name", ["en", "de"])
+def test_what_is_half_of_another_language_is_left_to_the_classifier(name: str) -> None:
+    small = language._read_small_words  # pyright: ignore[reportPrivateUsage]
+    assert small(LONG[name] * 3) == name
+    assert small(LONG[name] + LONG["fr"]) == ""
+    assert small(LONG["en"] + LONG["de"]) == ""
+    assert small(LONG[name][:60]) == ""

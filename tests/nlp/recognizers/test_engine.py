@@ -110,3 +110,61 @@ def test_every_finding_names_its_recognizer() -> None:
         for result in analyzer.analyze("so Quill wrote to a@b.io", "en")
     }
     assert names == {"PERSON": "LearntRecognizer", "EMAIL": "EmailRecognizer"}
+
+
+TEXTS = (
+    "so Quill wrote to a@b.io, and Mr Quill and Mrs Quill of Acme Ltd, 12 High Street, were born in 2001",
+    "Mr John Quill paid EUR 1,234.56 into IBAN GB29 NWBK 6016 1331 9268 19; see section 5 of the Act",
+    "Frau Quill, geboren am 3. Mai 2001, wohnt Hauptstraße 5, 50667 Köln",
+    "被告人赵立强，男，1970年5月3日生，住北京市海淀区中关村大街5号",
+    "",
+)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh", "mul"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_short_way_finds_what_presidio_finds(text: str, language: str) -> None:
+    tagger = Tagger("en", "de")
+    analyzer = build_analyzer(taggers_by_language([tagger]))
+    artifacts = analyzer.nlp_engine.process_text(text, language)
+    expected = {
+        (r.start, r.end, r.entity_type, r.score, (r.recognition_metadata or {})["recognizer_name"])
+        for r in analyzer.analyze(text, language, nlp_artifacts=artifacts)
+    }
+    found = analyzer.find_spans(text, language, artifacts)
+    assert {(s.start, s.end, s.type, s.score, s.recognizer) for s in found} == expected
+    assert len(found) == len(expected)
+    assert (
+        analyzer.find_spans(text, language) == [s for s in found if s.recognizer != LEARNED] or tagger.calls
+    )
+
+
+def test_what_is_within_a_finding_of_its_type_is_left_out() -> None:
+    class Nested(Tagger):
+        def tag(self, texts: Sequence[str]) -> list[list[Span]]:
+            return [
+                [
+                    Span(0, 9, "PERSON", 0.6, LEARNED),
+                    Span(2, 5, "PERSON", 0.6, LEARNED),
+                    Span(2, 5, "PERSON", 0.7, LEARNED),
+                    Span(3, 4, "LOCATION", 0.1, LEARNED),
+                    Span(6, 12, "PERSON", 0.5, LEARNED),
+                    Span(6, 12, "PERSON", 0.0, LEARNED),
+                ]
+                for _ in texts
+            ]
+
+    analyzer = build_analyzer(taggers_by_language([Nested("en")]))
+    text = "abcdefghijklmnop"
+    artifacts = analyzer.nlp_engine.process_text(text, "en")
+    kept = {(s.start, s.end, s.type, s.score) for s in analyzer.find_spans(text, "en", artifacts)}
+    assert kept == {
+        (0, 9, "PERSON", 0.6),
+        (2, 5, "PERSON", 0.7),
+        (3, 4, "LOCATION", 0.1),
+        (6, 12, "PERSON", 0.5),
+    }
+    assert kept == {
+        (r.start, r.end, r.entity_type, r.score)
+        for r in analyzer.analyze(text, "en", nlp_artifacts=artifacts)
+    }

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from lexveil.nlp.taggers import load_taggers
 from lexveil.nlp.taggers.contract import SENSITIVITIES, WEIGHTS
-from lexveil.nlp.taggers.crf import Crf, CrfTagger, Marginals, Parameters, compute_posteriors, decode_spans
+from lexveil.nlp.taggers.crf import (
+    Crf,
+    CrfTagger,
+    FeatureRows,
+    Marginals,
+    Parameters,
+    compute_posteriors,
+    decode_spans,
+)
 
 TEXT = (
     "CASE OF THORNBURY v. NORWAY\n\n1.  The case originated in an application (no. 54321/08) lodged by a "
@@ -133,3 +141,18 @@ def test_stored_and_read(crf: Crf, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.features, parameters.features)
     np.testing.assert_allclose(again.state, parameters.state, rtol=1e-3)
     assert CrfTagger.load(path, "strict").tag([TEXT]) == CrfTagger(Crf(again), 0.2).tag([TEXT])
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 100, 5000])
+@pytest.mark.parametrize("largest", [8, 1 << 16, 1 << 32])
+def test_the_rows_of_features_are_those_of_a_search(count: int, largest: int) -> None:
+    random = np.random.default_rng(count)
+    known = np.unique(random.integers(0, largest, count, np.uint64).astype(np.uint32))
+    features = np.concatenate((random.integers(0, largest, 2000, np.uint64).astype(np.uint32), known))
+    edges = np.array([0, 1, largest - 1, (1 << 32) - 1], np.uint64).astype(np.uint32)
+    asked = (
+        np.concatenate((features, edges)).reshape(2, -1) if not (len(features) + 4) % 2 else features[None]
+    )
+    found = FeatureRows(known).find(asked)
+    expected = {int(feature): row for row, feature in enumerate(known)}
+    assert found.tolist() == [[expected.get(int(one), len(known)) for one in row] for row in asked]
