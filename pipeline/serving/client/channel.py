@@ -22,6 +22,7 @@ from lexveil.pipeline.serving.local_token import is_loopback
 _RETRIED_STATUSES = (429, 502, 503, 504)
 _REFUSAL_BYTES = 1 << 16
 _TIMEOUT_SECONDS = 60.0
+_ANSWER_SECONDS = 180.0  # the ciphertexts of a request take turns with those of others
 
 
 class ServingError(EndpointError):
@@ -230,7 +231,7 @@ def open_http(url: str, tls: ssl.SSLContext | None, insecure_http: bool) -> http
         )
     return httpx.Client(
         base_url=parsed,
-        timeout=_TIMEOUT_SECONDS,
+        timeout=httpx.Timeout(_TIMEOUT_SECONDS, read=_ANSWER_SECONDS),
         verify=True if tls is None else tls,
         trust_env=parsed.scheme == "https" and not local,
         follow_redirects=False,  # the API key is meant for this server

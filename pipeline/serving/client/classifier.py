@@ -388,7 +388,11 @@ class EncryptedClassifier:
             waited = self._channel.wait(attempt)
             if waited is None:
                 break
-        raise ServingError("dishonest", "the server shows an older manifest, of another head")
+        raise ServingError(
+            "dishonest",
+            "the server shows an older manifest, of another head; "
+            "`lexveil keys rotate --trust-again` accepts it as if it were new",
+        )
 
     def _read_manifest(self) -> wire.ServerManifest | None:
         """Return the server's manifest, and pin it; None if it is an older one, of another head."""

@@ -270,9 +270,13 @@ class ClientState:
             return self.remove_keys()[1]
 
     def trust_again(self) -> None:
-        """Trust the server as at first use. Its public key stays pinned; its former answers are forgotten."""
+        """Trust the server as at first use. Its public key stays pinned; everything else of it is forgotten.
+
+        So is the time of its last manifest: a server whose clock was wrong could show no newer one.
+        """
         with self.update() as pin:
             pin.refused_at, pin.lines = "", []
+            pin.issued_at = pin.commitment = pin.statement = pin.head_since = ""
 
     def read_file(self, digest: str) -> bytes | None:
         """Return a public file of the endpoint that was kept, by its SHA-256; None if it is not whole."""

@@ -30,6 +30,7 @@ from lexveil.pipeline.serving.server.evaluation import (
     BusyError,
     EvaluationBackend,
     InProcessEvaluation,
+    IsGone,
     RequestKilledError,
     WorkerLimits,
 )
@@ -265,7 +266,7 @@ class _Endpoint:
             longest = offered.keys_bytes
             async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
                 asked = {"evaluator": head.name_evaluator(layout), "max_count": 1}
-                await self._evaluate(asked, body, tenant)
+                await self._evaluate(asked, body, tenant, request.is_disconnected)
                 limit = self.quotas.limits_of(tenant).leakage
                 weights, divergence = head.manifest.weights_commitment, offered.divergence
                 await self.state.call(self.leakage.reserve, tenant, weights, divergence, limit, lane=tenant)
@@ -286,10 +287,12 @@ class _Endpoint:
             head = self._find_head(opened, meant)
             longest = head.layouts[opened.layout].request_bytes
             async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
-                reply = await self._answer(opened, head, body, tenant)
+                reply = await self._answer(opened, head, body, tenant, request.is_disconnected)
         return _bind_reply(body, reply, "application/octet-stream", 200)
 
-    async def _answer(self, opened: Session, head: ServedHead, body: Body, tenant: str) -> bytes:
+    async def _answer(
+        self, opened: Session, head: ServedHead, body: Body, tenant: str, is_gone: IsGone
+    ) -> bytes:
         offered = head.layouts[opened.layout]
         count = bundles.read_claimed_count(body.content)
         if not 1 <= count <= offered.most:
@@ -312,7 +315,7 @@ class _Endpoint:
             await self.state.call(self.quotas.refund, tenant, slots, lane=tenant)
             raise
         try:
-            reply = await self._evaluate(asked, body, tenant)
+            reply = await self._evaluate(asked, body, tenant, is_gone)
         except RefusalError as error:
             with contextlib.suppress(RefusalError):  # waits for whoever writes for this tenant and head
                 await self.state.call(self.leakage.refund, tenant, weights, leaked, lane=tenant)
@@ -375,12 +378,12 @@ class _Endpoint:
         self.quotas.charge_cpu(tenant, seconds)
         self.metrics.cpu_seconds.labels(tenant).inc(seconds)
 
-    async def _evaluate(self, asked: dict[str, Any], body: Body, tenant: str) -> bytes:
+    async def _evaluate(self, asked: dict[str, Any], body: Body, tenant: str, is_gone: IsGone) -> bytes:
         # The digest includes the session: a body that crashes workers with one session's keys may be valid
         # with another's.
         name = hashlib.sha256((json.dumps(asked) + body.digest).encode()).hexdigest()
         try:
-            return await self.evaluation.answer(asked, body.content, name, tenant)
+            return await self.evaluation.answer(asked, body.content, name, tenant, is_gone)
         except RequestKilledError as error:
             if error.first:
                 self.metrics.killers.inc()

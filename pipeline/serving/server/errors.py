@@ -29,6 +29,13 @@ class UnauthorizedError(RefusalError):
         super().__init__(401, "unauthorized", message)
 
 
+class CallerGoneError(RefusalError):
+    """Nobody waits for the answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__(408, "gone", "the connection ended before the answer")
+
+
 class StorageFullError(RefusalError):
     """What a request would have to store cannot be stored now."""
 

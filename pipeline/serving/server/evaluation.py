@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,8 @@ import anyio.to_thread
 
 from lexveil.pipeline.serving.server.errors import RefusalError
 from lexveil.pipeline.serving.server.worker import Factory, RequestEvaluator
+
+IsGone = Callable[[], Awaitable[bool]]
 
 
 class BusyError(RefusalError):
@@ -39,7 +41,9 @@ class WorkersUnavailableError(Exception):
 class EvaluationBackend(Protocol):
     """Evaluates requests: in worker processes, or in this process."""
 
-    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str) -> bytes:
+    async def answer(
+        self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str, is_gone: IsGone
+    ) -> bytes:
         """Answer a request like `RequestEvaluator.answer`.
 
         Args:
@@ -47,6 +51,7 @@ class EvaluationBackend(Protocol):
             body: body of the request.
             request_digest: digest by which the same request is recognized.
             tenant: whose turns it takes.
+            is_gone: returns True if the caller has hung up, for whom no more is evaluated.
 
         Raises:
             RefusalError: the request is refused, or no worker is free.
@@ -122,8 +127,11 @@ class InProcessEvaluation:
         built = None if factory is None else await anyio.to_thread.run_sync(factory)
         self._evaluator = None if built is None else RequestEvaluator(built, self._cached_keys)
 
-    async def answer(self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str) -> bytes:
+    async def answer(
+        self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str, is_gone: IsGone
+    ) -> bytes:
         """Answer a request like `RequestEvaluator.answer`."""
+        del is_gone
         evaluator = self._evaluator
         if evaluator is None:
             raise BusyError(1)

@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.serving import bundles
+from lexveil.pipeline.serving.server.errors import CallerGoneError
 from lexveil.pipeline.serving.server.evaluation import (
     BusyError,
+    IsGone,
     PoolState,
     RequestKilledError,
     WorkerLimits,
@@ -57,6 +59,10 @@ class _Waiter:
     is_new: bool
     is_retry: bool
     worker: asyncio.Future[WorkerProcess]
+
+
+async def _stays() -> bool:
+    return False
 
 
 class EvaluationPool:
@@ -160,7 +166,12 @@ class EvaluationPool:
         return [worker.process_id for worker in (*self._idle, *self._busy)]
 
     async def answer(
-        self, head: Mapping[str, Any], body: bytes, request_digest: str, tenant: str = ""
+        self,
+        head: Mapping[str, Any],
+        body: bytes,
+        request_digest: str,
+        tenant: str = "",
+        is_gone: IsGone = _stays,
     ) -> bytes:
         """Answer a request in workers, ciphertext by ciphertext.
 
@@ -170,6 +181,7 @@ class EvaluationPool:
             WorkerFailedError: the worker lacks memory or space.
             BusyError: no worker was free in time.
             RequestKilledError: the request crashed two workers.
+            CallerGoneError: the caller has hung up meanwhile.
         """
         if request_digest in self._killers:
             raise RequestKilledError(first=False)
@@ -177,6 +189,8 @@ class EvaluationPool:
             return await self._take_turn(head, body, request_digest, tenant, is_new=True)
         replies: list[bytes] = []
         for blob in bundles.unbundle(body, head["max_count"], len(body)):
+            if replies and await is_gone():
+                raise CallerGoneError
             part = bundles.bundle([blob])
             reply = await self._take_turn(head, part, request_digest, tenant, is_new=not replies)
             replies += bundles.unbundle(reply, 1, len(reply))

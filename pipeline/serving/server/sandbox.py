@@ -30,7 +30,8 @@ _MOST_CAPABILITIES = 64
 _OF_SERVER = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 10  # files of other users; a port below 1024
 
 _PACKAGE = Path(__file__).parents[3]  # wherever it is installed
-_RANDOM = (Path("/dev/urandom"), Path("/dev/random"))  # SEAL draws its noise from there
+# SEAL draws its noise from there. Of /dev no more is read: other processes keep texts in /dev/shm.
+_RANDOM = (Path("/dev/urandom"), Path("/dev/random"))
 # Of the rest of /etc programs need nothing; a workspace's key or the password of a database may be there.
 _OF_ETC = (
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release", "passwd", "group",
@@ -103,7 +104,7 @@ def confine_server(readable: Iterable[Path], writable: Iterable[Path]) -> list[s
     Returns:
         What the kernel does not have, as for `confine_worker`.
     """
-    system = [Path(name) for name in ("/usr", "/lib", "/lib64", "/bin", "/proc", "/sys", "/dev")]
+    system = [Path(name) for name in ("/usr", "/lib", "/lib64", "/bin", "/proc", "/sys", "/dev/zero")]
     system += [Path("/etc") / name for name in _OF_ETC]
     # Often a link to a file in /run, which is replaced when the network changes.
     system += [path.parent for path in [Path("/etc/resolv.conf").resolve()] if path.parent != Path("/etc")]
@@ -113,7 +114,7 @@ def confine_server(readable: Iterable[Path], writable: Iterable[Path]) -> list[s
     held = {
         "memory": hide_memory(),
         "capabilities": _drop_capabilities(_OF_SERVER),
-        "files": _restrict_files([*system, *code, *readable], [*devices, *writable], scoped=False),
+        "files": _restrict_files([*system, *_RANDOM, *code, *readable], [*devices, *writable], scoped=False),
     }
     return [name for name, holds in held.items() if not holds]
 

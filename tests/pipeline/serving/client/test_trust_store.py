@@ -119,3 +119,13 @@ def test_a_key_for_parameters_of_an_earlier_version_is_replaced(tmp_path: Path) 
         second = state.get_keys("block", parameters)
     assert second.fingerprint != first.fingerprint
     assert ClientKeys.load(path).parameters == parameters
+
+
+def test_a_server_that_is_trusted_again_may_show_the_manifest_that_it_has(tmp_path: Path) -> None:
+    """Its clock was wrong: what it shows now looks older than what it showed then."""
+    state = ClientState(tmp_path / "state")
+    with state.update() as pin:
+        pin.public_key, pin.issued_at, pin.commitment = "key", "9999", "0" * 64
+    state.trust_again()
+    pin = ClientState(tmp_path / "state").pin
+    assert (pin.public_key, pin.issued_at, pin.commitment) == ("key", "", "")

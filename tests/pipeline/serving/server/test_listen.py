@@ -192,6 +192,27 @@ class TestRestart:
         assert replies[0].status_code == 200
         assert server.process.returncode in (0, -signal.SIGTERM)
 
+    def test_nothing_more_is_evaluated_for_a_caller_who_has_hung_up(
+        self, start_server: Any, honest: Any
+    ) -> None:
+        """One who gave up and asked again had both evaluated to the end, and gave up again."""
+        server = start_server()
+        content = wire.bundle([honest.evaluation])
+        headers = {**server.local, wire.REQUEST_DIGEST: wire.compute_digest(content)}
+        opened = httpx.post(server.url + "/v1/sessions", content=content, headers=headers).json()
+        body = wire.bundle([honest.request] * 32)
+        headers |= {"Host": "localhost", "Content-Length": str(len(body))}
+        headers[wire.REQUEST_DIGEST] = wire.compute_digest(body)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            path = f"/v1/sessions/{opened['session']}/classify"
+            connection.sendall(f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body)
+            while "lexveil_workers_busy 1.0" not in metrics(server):
+                time.sleep(0.01)
+        while not (found := [line for line in server.log.read_text().splitlines() if "/classify" in line]):
+            time.sleep(0.05)
+        assert json.loads(found[0])["code"] == "gone"
+
     def test_two_servers_do_not_share_a_folder(self, start_server: Any, tmp_path: Path) -> None:
         start_server()
         with pytest.raises(AssertionError, match="another endpoint"):

@@ -205,13 +205,14 @@ def test_a_server_reaches_its_own_folders_alone(tmp_path: Path, secret: Path) ->
         "    lambda: (root / 'new').write_text('x'),\n"
         "    lambda: list(Path('/etc').iterdir()),\n"
         "    lambda: Path('/etc/hostname').read_text(),\n"
+        "    lambda: list(Path('/dev/shm').iterdir()),\n"
         "    lambda: Path(f'/proc/{os.getppid()}/environ').read_bytes(),\n"
         ")]]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == [[], [True] * 4 + [False] * 7]
+    assert json.loads(done.stdout) == [[], [True] * 4 + [False] * 8]
     assert secret.exists()
 
 
