@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.contract import figure_lines
 
 HERE = Path(__file__).parent
-# What can't be started by itself is a part of another; and this file is no benchmark.
+# Modules that are parts of other benchmarks, and this file.
 NAMES = sorted(
     path.stem
     for path in HERE.glob("*.py")
@@ -19,7 +19,7 @@ NAMES = sorted(
 
 
 def main() -> int:
-    """Returns 1 where a benchmark failed to run; a missed target is said, and is no failure."""
+    """Return 1 if a benchmark failed to run; a missed target is printed and is not a failure."""
     unknown = set(sys.argv[1:]) - set(NAMES)
     if unknown:
         print(f"no such benchmark; there are {', '.join(NAMES)}", file=sys.stderr)
@@ -27,7 +27,7 @@ def main() -> int:
     failed = 0
     for name in sys.argv[1:] or NAMES:
         print(f"== {name}", flush=True)
-        # Each in a process of its own: what one has imported must not warm up the next.
+        # Each in a separate process: the imports of one must not warm up the next.
         command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
         done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=False)
         try:

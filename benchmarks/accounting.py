@@ -1,10 +1,10 @@
-"""Epsilon and its inverse against dp-accounting's PLD accountant at discretisation 1e-4.
+"""Epsilon and its inverse against dp-accounting's PLD accountant at discretization 1e-4.
 
 Runs are drawn from a grid: sample rates .001 to 1 and steps 1 to 10,000 (log-uniform; every tenth run is
 unsampled), delta 1e-4 to 1e-8, target epsilons .1 to 20. For each, the noise for the target is computed
 with cold caches, then its epsilon with cold caches, then the accountant's. Seconds are CPU time of this
 thread, libraries imported. `wide_*` are the same for rates down to 1e-4 and up to 100,000 steps, where one
-step tells nearly nothing and only a fine interval resolves it: shown, not promised.
+step reveals almost nothing and only a fine interval resolves it: shown, not promised.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _cut_epsilons(deviations: int) -> tuple[float, float, float]:
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
-    """Everything: some minutes, most of them in the accountant."""
+    """Measure everything: some minutes, most of them in the accountant."""
     source = random.Random(arguments.seed)
     accounting.noise_multiplier(1.0, 0.1, 10, 1e-5)  # imports
     found = [_measure(source, 1e-3, 10_000) for _ in range(arguments.runs)]

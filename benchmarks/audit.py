@@ -1,4 +1,4 @@
-"""Whether the audit's gate finds the faults that it is there for: detection rates, false alarms, CPU seconds.
+"""How well the audit's gate finds the faults that it targets: detection rates, false alarms, CPU seconds.
 
 Each fault is put into the real code (a source of noise that halves it, a clip that is called with three times
 its norm); the gate then runs as a user's does. `seeds` different runs of each. `gate_seconds` is the CPU time
@@ -30,7 +30,7 @@ from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
 from lexveil.privacy.dp.randomness import SecureRandom
 
 SEEDS = 20
-# The engine asks for a sum without a clip where it clips an owner's parts together itself.
+# The engine requests a sum without a clip where it clips an owner's parts together itself.
 _NO_CLIP = 1e300
 _clipped_sum = BookKeeper.owner_clipped_sum
 _add = engine._add  # pyright: ignore[reportPrivateUsage]
@@ -84,7 +84,7 @@ def _without_factor(total: dict[str, Tensor], gradients: dict[str, Tensor], _fac
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong: a source of chance, or a part of the code that is replaced by another."""
+    """A fault: another source of randomness, or a replaced part of the code."""
 
     name: str
     randomness: Randomness = SecureRandom
@@ -129,7 +129,7 @@ def watched(fault: Fault, seed: int) -> tuple[Verdict, float]:
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
-    """All faults with `--seeds` seeds each, right code with as many again."""
+    """Measure all faults with `--seeds` seeds each, and correct code with as many."""
     torch.set_num_threads(1)
     seeds = list(range(arguments.seeds))
     watched(RIGHT, 0)  # imports

@@ -1,7 +1,7 @@
-"""Faults at random points of scheduled runs; afterwards all must be as if nothing had happened.
+"""Faults at random points of scheduled runs; afterwards everything must be as if nothing had happened.
 
 Everything is real: PostgreSQL, a Prefect server on it, `lexveil deploy`, a process worker, a workspace whose
-keys, catalogue, log and ledger lie in PostgreSQL. At each point a nightly run starts on an empty workspace,
+keys, catalogue, log and ledger are in PostgreSQL. At each point a nightly run starts on an empty workspace,
 one fault is done to it, what died is started again, and the night is repeated until one is through:
 
     worker    SIGKILL to the worker and all it started, to the run's process, or to one of its pool
@@ -53,7 +53,7 @@ from benchmarks.kill_and_resume import marked, outcome, parts
 
 KINDS = ("worker", "server", "database", "disk", "clock")
 NIGHTS = 5
-# A run whose process is gone is called crashed after two minutes, a slot is free again after five.
+# A run whose process is gone is marked crashed after two minutes, and its slot is free again after five.
 NIGHT_SECONDS = 900
 SILENT_SECONDS = 200
 # Files that an undisturbed run leaves as well, or that say how often it was begun.
@@ -122,7 +122,7 @@ class Chaos:
         return config
 
     def rest(self, seconds: float) -> None:
-        """Sleep, unless the whole is to end. Raises KeyboardInterrupt then."""
+        """Sleep; raise KeyboardInterrupt if the benchmark must end."""
         if self.stopped.wait(seconds):
             raise KeyboardInterrupt
 

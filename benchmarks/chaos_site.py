@@ -51,7 +51,7 @@ class Site:
 
     @property
     def clock(self) -> Path:
-        """How far the worker's clock is from the true one, as `clock.c` reads it."""
+        """Offset of the worker's clock from the true one, as `clock.c` reads it."""
         return self.folder / "clock"
 
     def set_clock(self, seconds: int) -> None:
@@ -123,7 +123,7 @@ class Site:
             self.start_worker()
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The server's answer. Waits for it for a while: it may be starting again."""
+        """Return the server's answer. It may be restarting, so wait for it for a while."""
         request = urllib.request.Request(
             f"{self.url}{path}",
             None if body is None else json.dumps(body).encode(),
@@ -195,7 +195,7 @@ class Site:
         return f"{seconds:+d} s"
 
     def end(self, name: str) -> None:
-        """Tell a part to end; by force where it doesn't, as systemd would: Prefect's worker may hang."""
+        """Ask a part to end, and kill it if it does not, as systemd would: Prefect's worker may hang."""
         process = self.parts.get(name)
         if process is None or process.poll() is not None:
             return
@@ -260,12 +260,12 @@ def enlarge_disk(place: Path) -> None:
 
 
 def can_mount() -> bool:
-    """Whether a small disk can be had here."""
+    """Return True if this machine can mount a small disk."""
     return os.geteuid() == 0 and shutil.which("mount") is not None
 
 
 def can_move_clocks() -> bool:
-    """Whether the library that does it can be built here."""
+    """Return True if the library that moves clocks can be built here."""
     return shutil.which("cc") is not None
 
 

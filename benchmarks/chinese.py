@@ -1,6 +1,6 @@
 """The five kinds of personal information in Chinese criminal judgments, against labels made by reading.
 
-Fifty judgments of `../shared/corpora/judge_zh_judgments` were read and labelled (`gold/judge_zh_50.json` says
+Fifty judgments of `../shared/corpora/judge_zh_judgments` were read and labeled (`gold/judge_zh_50.json` says
 what each kind means); 25 served development, 25 were held out. Telephone numbers are injected here, since the
 published judgments hold none: in `PHONES_EACH` places of each document, drawn with a seed, in the written
 forms of `phone_forms`. The whole detector runs as it does in the pipeline.
@@ -43,7 +43,7 @@ _WIDE = str.maketrans("0123456789-+()", "０１２３４５６７８９－＋（
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabeledJudgment:
     """A judgment with phones injected; `mentions` are (start, end, type) of its text."""
 
     split: str
@@ -70,7 +70,7 @@ class Tally:
 
 
 def phone_forms(rng: random.Random) -> Iterator[str]:
-    """Numbers nobody is asked to believe in, in the forms that Chinese documents write them."""
+    """Return invented numbers in the forms that Chinese documents use."""
     while True:
         mobile = f"1{rng.choice('3456789')}{rng.choice('0123456789')}{rng.randrange(10**8):08d}"
         area = rng.choice(("010", "021", "0571", "0755", "0431"))
@@ -132,12 +132,12 @@ def inject_phones(
     return "".join(pieces), moved
 
 
-def labelled(split: str | None = None) -> list[Labelled]:
+def load_judgments(split: str | None = None) -> list[LabeledJudgment]:
     """The gold with its texts, phones injected with `SEED`.
 
     Raises:
         FileNotFoundError: the corpus is not on this machine.
-        ValueError: a record is not the one that was labelled.
+        ValueError: a record is not the one that was labeled.
     """
     import zstandard
 
@@ -145,19 +145,19 @@ def labelled(split: str | None = None) -> list[Labelled]:
     with CORPUS.open("rb") as packed:
         lines = zstandard.ZstdDecompressor().stream_reader(packed).read().decode().split("\n")
     texts = {record["id"]: record["text"] for record in (json.loads(line) for line in lines if line)}
-    documents: list[Labelled] = []
+    documents: list[LabeledJudgment] = []
     for number, entry in enumerate(gold):
         text = texts[entry["id"]]
         if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
-            raise ValueError("a record is not the one that was labelled")
+            raise ValueError("a record is not the one that was labeled")
         mentions = [(int(s), int(e), str(kind)) for s, e, kind in entry["spans"]]
         text, moved = inject_phones(text, mentions, random.Random(SEED + number))
         if split in (None, entry["split"]):
-            documents.append(Labelled(entry["split"], text, tuple(moved)))
+            documents.append(LabeledJudgment(entry["split"], text, tuple(moved)))
     return documents
 
 
-def tally(documents: Sequence[Labelled], found: Sequence[Sequence[Span]]) -> dict[str, Tally]:
+def tally(documents: Sequence[LabeledJudgment], found: Sequence[Sequence[Span]]) -> dict[str, Tally]:
     """Counts by kind over all documents."""
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     kind_of = {entity: kind for kind, types in KINDS.items() for entity in types}
@@ -187,7 +187,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     n: dict[str, int] = {}
     characters = seconds = 0.0
     for split in ("development", "held-out") if arguments.split == "both" else (arguments.split,):
-        documents = labelled(split)
+        documents = load_judgments(split)
         detector.detect_many([document.text for document in documents[:2]])
         begin = time.process_time()
         found = [one.spans for one in detector.detect_many([document.text for document in documents])]

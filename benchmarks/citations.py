@@ -81,7 +81,7 @@ def _same_length(text: str) -> str:
 
 
 def _dense_speed() -> float:
-    """Thousand characters in a CPU-second on nothing but US citations, where eyecite alone is slowest."""
+    """Return thousands of characters per CPU-second on US citations alone, where eyecite is slowest."""
     from lexveil.nlp.citations import citations
 
     text = "".join(_DENSE.format(1 + i % 900, 1 + i * 7 % 900, 2 + i * 7 % 900) for i in range(2000))

@@ -23,7 +23,7 @@ _INSTRUCTION_SETS = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. `target` is None for what is only shown."""
+    """One measured number. `target` is None if the number is only shown."""
 
     value: float
     target: float | None
@@ -32,7 +32,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None where there is none."""
+        """True if the target is reached; None if there is no target."""
         if self.target is None:
             return None
         return self.value >= self.target if self.better == "higher" else self.value <= self.target
@@ -44,7 +44,7 @@ class Outcome:
 
     Attributes:
         n: the size of what was measured, by name (documents, repetitions).
-        details: what the figures were computed from, for who doubts them.
+        details: what the figures were computed from.
     """
 
     figures: Mapping[str, Figure]

@@ -1,11 +1,11 @@
 """What private training costs: a step with per-owner clipping against the same step without privacy.
 
-An LSTM (batch 32, 128 steps, 128 inputs, 128 hidden, both directions), one item an owner: forward pass,
+An LSTM (batch 32, 128 steps, 128 inputs, 128 hidden, both directions), one item per owner: forward pass,
 backward pass, clipping, update. `lstm_over_nn_lstm` divides it by nn.LSTM's step, `lstm_speedup_over_opacus`
 divides the step of Opacus' DPLSTM under its GradSampleModule and DPOptimizer by it; in neither is there any
 noise. The steps run in turns in one process, one thread, CPU time; ratios are those of the medians, and
-those of the smallest are in the details, for on a machine with other work the medians are of that as well.
-`opacus_lstm_speedup_over_opacus` is our LSTM within Opacus against DPLSTM.
+those of the smallest are in the details, because on a busy machine the medians measure the other work as
+well. `opacus_lstm_speedup_over_opacus` is our LSTM within Opacus against DPLSTM.
 
 The errors are relative L2 distances, the worst over parameters and owners, from autograd of nn.LSTM on one
 item at a time in float64: of each owner's gradient (read off a sum in which all other owners are left out)

@@ -8,7 +8,7 @@ provisions (delta 1e-4), or the document, a provision (delta 1e-5). Epsilon is w
 the plan that ran. Each figure is the mean over seeds of noise and sampling; the details have every seed's.
 
 Recipes were chosen by `--tune`, on the figures of four random fifths of the training part's contracts, held
-out in turn; the development part was not looked at before they stood.
+out in turn; the development part was not used before they were fixed.
 
 Encoding takes about 3 minutes of CPU time, each linear model a few seconds, an LSTM some minutes.
 No text is shown.
@@ -117,7 +117,7 @@ def _trained(cell: Cell, split: Split, seed: int) -> tuple[float, float]:
     model, _ = fit(build_model_config(settings, split), split, settings, plan, random)
     logits = extract(model, [row.encoded for row in split.held_out]).logits
     truth = [split.labels.index(row.label or "") for row in split.held_out]
-    # One label a document: micro-F1 is the share of right ones.
+    # One label per document: micro-F1 is the share of correct ones.
     return float((logits.argmax(axis=1) == np.array(truth)).mean()), plan.epsilon(DELTA[cell.unit])
 
 

@@ -5,9 +5,9 @@ repetitions (medians stand in the details). Our times are from the bytes of a re
 reply, keys loaded; TenSEAL's are the product alone.
 
 `linear_over_mm` and `linear_over_dot` divide the time of one `ckks_vector.mm`, or of one `dot` for each
-class, by the time of one of our calls with the very same ring and modulus (8192, [60, 40, 60]). Theirs
-classify one document a call; ours as many as `documents` says in the details: the ratio is per call, not per
-document.
+class, by the time of one of our calls with the very same ring and modulus (8192, [60, 40, 60]). TenSEAL's
+classify one document per call; ours as many as `documents` says in the details: the ratio is per call, not
+per document.
 
 Features are random of norm 1 and heads are Gaussian, unless said otherwise: the cost does not depend on the
 values. Agreement is with the plain head on the same features; `far_disagreements` counts labels that differ
@@ -225,7 +225,7 @@ def figures(
         "mlp_ms": clocks["mlp"].milliseconds(160),
         "mlp_sealed_ms": clocks["mlp_sealed"].milliseconds(200),
         "mlp_cubic_ms": clocks["mlp_cubic"].milliseconds(160),
-        # Twice as many documents a request as the others.
+        # Twice as many documents per request as the others.
         "mlp_cubic_sealed_ms": clocks["mlp_cubic_sealed"].milliseconds(None),
         "slot_ms_per_document": clocks["slot"].milliseconds(0.1, details["slot"]["documents"]),
         "slot_sealed_ms_per_document": clocks["slot_sealed"].milliseconds(

@@ -10,8 +10,8 @@ not depend on what else the machine does. A request holds one ciphertext of the 
 while another asks for one ciphertext at a time.
 
 Under attack one tenant sends crafted and mutated uploads while another classifies; whatever the attacker
-does, the other must get right answers. Of mutated uploads some are valid ones, and answered: what they mean
-is the attacker's own affair.
+does, the other must get right answers. Some mutated uploads are valid, and are answered: their meaning
+concerns only the attacker.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def head_named(name: str) -> Head:
 
 
 def serve_for_benchmark(told: str) -> None:
-    """What runs in the server's process."""
+    """Run in the server's process: serve."""
     wanted = json.loads(told)
     plenty = QuotaLimits(slots_per_minute=10**9, slots_per_day=10**12, requests_at_once=64)
     limits = ServerLimits(

@@ -49,7 +49,7 @@ Embed = Callable[[Sequence[str]], Array]
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """What the two said of the same texts, and the CPU seconds of each block."""
+    """Embeddings of the same texts by both, and the CPU seconds of each block."""
 
     ours: Array
     theirs: Array

@@ -3,8 +3,8 @@
 German frames take names that no detector was trained on, a quarter of Faker's. French, Spanish, Italian,
 Polish, Dutch, Portuguese and Serbian are read by rules alone. By language and operating point: the share of
 the words of names that are masked, and the share of laws, courts and decisions in the frames that stay
-readable. None of the frames was trained on; the rules for these languages were made with these frames in
-view: their figures are those of development.
+readable. None of the frames was trained on; the rules for these languages were developed on these frames, so
+their figures are development figures.
 """
 
 from __future__ import annotations

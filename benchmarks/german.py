@@ -20,7 +20,7 @@ from benchmarks.contract import Figure, Outcome, run
 CORPUS = Path(__file__).parents[2] / "shared" / "corpora" / "german_ler" / "data.jsonl.zst"
 PERSONAL = ("PER", "RR", "AN", "STR", "ST", "LDS", "UN", "ORG")
 LAW = ("GS", "VO", "EUN", "VT", "RS", "LIT")
-# A sentence that is one name and no more says so to nobody.
+# A sentence that consists of one name gives no context.
 _SENTENCE = 40
 
 

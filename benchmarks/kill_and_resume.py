@@ -1,14 +1,14 @@
 """Kill the main job at random moments, start it again until it is through, compare with an undisturbed run.
 
 `--mode fork` (default) forks the job, with its pool of workers, from a process that has loaded the models, so
-that ten restarts don't load them thirty times. `--mode cli` runs the real `lexveil run`, on any `--source`:
+that ten restarts do not load them thirty times. `--mode cli` runs the real `lexveil run`, on any `--source`:
 
     python -m benchmarks.kill_and_resume --mode cli --source ../corpus.jsonl.zst --shard-documents 64
 
 A moment is drawn as: a number of finished parts on disk, and then a share of the time that a part takes. Some
 moments are drawn inside the training. SIGKILL goes to the job's own process alone; its workers, and the
 server that it started, must leave by themselves. Both runs begin with one table of keys, which makes ids
-equal, and one training seed: all that isn't a time or an id of a run must come out equal, weights included.
+equal, and one training seed: everything but times and ids of runs must come out equal, weights included.
 """
 
 from __future__ import annotations
@@ -301,7 +301,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         moments = draw_moments(arguments.kills, arguments.in_training, undisturbed, arguments.seed)
         killed = killed_run(job, root / "killed", moments)
         expected, found = (outcome(root / name, job.config) for name in ("undisturbed", "killed"))
-    # What a kill leaves of a file half written is told, and is no table.
+    # A half-written file of a killed run is reported, and is not a table.
     different = sorted(name for name in expected if name != "leftovers" and expected[name] != found[name])
     real = sum(not kill["through"] for kill in killed["kills"])
     details = {

@@ -36,7 +36,7 @@ def write(path: Path, megabytes: float, seed: int) -> int:
 
 
 def child(folder: Path, detector: str) -> None:
-    """Ingest and mask what lies in `folder`, here; prints what it took."""
+    """Ingest and mask the documents of `folder` in this process; print what it took."""
     from lexveil.pipeline.masking.vault import restore_document
     from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.stages.find import find

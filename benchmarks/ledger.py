@@ -62,7 +62,7 @@ _SLACK = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A run that a process is told to do: `steps` of it happen, then it ends as `end` says."""
+    """A run for a process: `steps` steps of it happen, then it ends as `end` says."""
 
     population: Population
     charge: Charge
@@ -73,7 +73,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the oracle holds against a schedule, and how much happened in it."""
+    """The oracle's findings about a schedule, and how much happened in it."""
 
     past_limit: int
     under_counts: int

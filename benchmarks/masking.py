@@ -85,7 +85,7 @@ def synthetic(n: int, seed: int) -> list[GoldDocument]:
 
 
 def silver() -> list[GoldDocument]:
-    """Contracts labelled by the rules and spaCy's names."""
+    """Contracts labeled by the rules and spaCy's names."""
     from lexveil.nlp.detection.detector import Detector
     from lexveil.nlp.detector_training.weak_labels import SpacyNames, sample_heads_and_tails
 

@@ -40,7 +40,7 @@ def read_outcomes(path: Path, limits: Limits) -> Iterator[Reason | None]:
 
 
 def main() -> None:
-    """Mutate until the time is over."""
+    """Mutate files until the time is over."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=7)

@@ -1,10 +1,10 @@
 """Two servers of one endpoint behind a load balancer without memory, of which one after the other is killed.
 
 The servers are `lexveil serve --bundle` on a real PostgreSQL, each with a folder of its own. The balancer
-sends each request to the next server, and looks after none. Two clients, each a tenant with a home of its own
-as on a machine of its own, classify eight documents (features of the sealed linear head 384 -> 10) over and
-over, with the product's checks and retries. What a client's caller sees counts: an error, or logits that are
-further from the plain head's than the stated error.
+sends each request to the next server, without health checks. Two clients, each a tenant with a home of its
+own as on a machine of its own, classify eight documents (features of the sealed linear head 384 -> 10) over
+and over, with the product's checks and retries. What a client's caller sees counts: an error, or logits that
+are further from the plain head's than the stated error.
 
 First 200 requests of a sound endpoint; then, every 10 seconds, SIGKILL to a server, which starts again at
 once, while the other one is next.

@@ -4,7 +4,7 @@ Every folder of the corpora that holds text is sampled. Each document is detecte
 policies (tokens, surrogates, generalizations, court publication); each time the original is restored from the
 replacements and compared, and the second pass's verdict is counted. `strings_left` is counted by another and
 simpler way than the second pass takes: the masked strings (names, places, contacts, numbers) that still
-stand, letter by letter and as whole words. Told apart from them: `law` (inside of a citation), `kept` (what
+stand, letter by letter and as whole words. Counted separately: `law` (inside of a citation), `kept` (what
 the policy keeps, or a word of it), and `ordinary` (words of drafting, and those that the document writes
 small).
 

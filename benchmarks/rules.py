@@ -63,7 +63,7 @@ class _Sample(NamedTuple):
 def measure(_: argparse.Namespace) -> Outcome:
     figures: dict[str, Figure] = {}
     sizes: dict[str, int] = {}
-    # Its check of e-mail domains tries the network, and says so.
+    # Its check of e-mail domains tries the network, and logs that.
     logging.disable(logging.CRITICAL)
     shipped = _shipped()
     for corpus, samples in _corpora():

@@ -61,7 +61,7 @@ BORROWED = 700
 
 
 def corpus(root: Path, documents: int, layout: str) -> Path:
-    """A corpus of so many documents, made where it isn't yet. `layout`: "records" or "files"."""
+    """Return a corpus of `documents` documents, made if it is missing. `layout`: "records" or "files"."""
     folder = root / f"{layout}-{documents}"
     if not folder.exists():
         partial = folder.with_suffix(".partial")

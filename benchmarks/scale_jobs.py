@@ -53,7 +53,7 @@ def starved_seconds(begin: float, end: float, at_pool: Sequence[Interval], worke
 
 
 class Meter:
-    """What a job loses to orchestration: to Prefect, and to our own planning and bookkeeping.
+    """Time that a job loses to orchestration: to Prefect, and to our own planning and bookkeeping.
 
     `lost` = time in which workers starve within the stages
            + wall time outside of them (plans, catalogue, manifests)

@@ -5,7 +5,7 @@
 CPU time is that of the whole tree of processes, user and system. A first run, which is not measured, fills
 the user's cache (the quantized detector, the public mean, topics and language tables) and compiles bytecode.
 `worker_start` is all that a worker process has used when it has read and encoded its first document, a
-sentence; a run's processes are told apart by their command lines.
+sentence; a run's processes are distinguished by their command lines.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Does the verdict tell which documents still name somebody?
+"""How well the verdict shows which documents still name somebody.
 
 Documents whose names are known are masked with each preset. A leak is a document in which a word of a name,
 or a direct identifier, stays readable that no role keeps. Printed are the share of the leaks with verdict
-PASS, and the share of REVIEW among the documents without any leak. Documents in languages that nothing
-serves always get REVIEW and are counted apart.
+PASS, and the share of REVIEW among the documents without any leak. Documents in unsupported languages always
+get REVIEW and are counted separately.
 
 Probes: the frames of `benchmarks/gold`, each a document by itself; documents of `fixtures`; and, where
 `../shared` lies beside the repository, judgments of TAB, sentences of German courts (development part),
-Chinese judgments labelled for development, and the field cases. A third of the English frames gets names
+Chinese judgments labeled for development, and the field cases. A third of the English frames gets names
 made of syllables, which stand in no list: so many of the names in TAB's judgments are in none either.
 """
 
@@ -141,9 +141,9 @@ def _real() -> Iterator[Probe]:
         yield Probe("tab", document.text, _direct(document))
     for document in read_gold(corpora / "german_ler" / "data.jsonl.zst")[:400]:
         yield Probe("german_ler", document.text, _direct(document))
-    from benchmarks.chinese import labelled
+    from benchmarks.chinese import load_judgments
 
-    for one in labelled("development"):
+    for one in load_judgments("development"):
         names = tuple(mention for mention in one.mentions if mention[2] in DIRECT_TYPES)
         yield Probe("judgments zh", one.text, names)
     for line in (SHARED / "cases" / "masking.jsonl").read_text(encoding="utf-8").splitlines():

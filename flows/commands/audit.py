@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def audit(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="Its name, or its kind. Default: the newest model."),
+        typer.Argument(metavar="[MODEL]", help="Name of a model, or its kind. Default: the newest model."),
     ] = None,
     attacks: Annotated[
         bool,

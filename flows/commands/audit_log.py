@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 EndpointState = Annotated[
     Path | None,
-    typer.Option(
-        "--endpoint", help="State folder of an endpoint, whose own log is meant, not a workspace's."
-    ),
+    typer.Option("--endpoint", help="State folder of an endpoint: use its log instead of a workspace's."),
 ]
 
 

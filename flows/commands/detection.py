@@ -34,17 +34,17 @@ FormatOption = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="What a stream or an unknown suffix holds: jsonl, json, csv, tsv, parquet or txt. For folders: "
-        "how every result is written.",
+        help="Format of a stream, or of an unknown suffix: jsonl, json, csv, tsv, parquet or txt. "
+        "For folders: format of every result.",
     ),
 ]
 KeepOption = Annotated[
     str | None,
-    typer.Option(help="Fields of a record that are written with its result, UNMASKED, with commas."),
+    typer.Option(help="Fields of a record to write with its result, UNMASKED; separated by commas."),
 ]
 IndexOption = Annotated[
     Path | None,
-    typer.Option("--index", help="For folders: file to write that says which result belongs to which file."),
+    typer.Option("--index", help="For folders: file to write that maps results to source files."),
 ]
 
 
@@ -185,7 +185,7 @@ def explain(
     *,
     options: WorkspaceOptions,
 ) -> None:
-    """Say for each span of a masked document who found it, and why it is masked or kept.
+    """Show, for each span of a masked document, what found it, and why it is masked or kept.
 
     Needs the master key. Shows what the masking has stored. Without --text, positions and types only.
     """

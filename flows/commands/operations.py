@@ -173,9 +173,7 @@ def recover(
     location: RequiredWorkspace,
     log: Annotated[
         Path | None,
-        typer.Option(
-            help="A later copy of the log: what was erased since is erased, and what was charged is charged."
-        ),
+        typer.Option(help="A later copy of the log, whose later erasures and charges are repeated."),
     ] = None,
     options: CommonOptions,
 ) -> None:

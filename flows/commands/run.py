@@ -190,7 +190,7 @@ def evaluate(
         float | None,
         typer.Option(
             metavar="EPSILON",
-            help="Write a noisy score on the model's card, which may leave; the ledger is charged EPSILON.",
+            help="Write a noisy score, which may be published, on the model's card; it costs EPSILON.",
         ),
     ] = None,
     model: ModelOption = None,

@@ -201,7 +201,7 @@ def export(
     target: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the serving bundle.")],
     model: ModelOption = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on: follow what is trained and erased, until interrupted.")
+        bool, typer.Option("--watch", help="Keep following what is trained and erased, until interrupted.")
     ] = False,
     *,
     options: WorkspaceOptions,

@@ -1,17 +1,17 @@
-"""The five kinds on the judgments that were read and labelled; the texts stay outside of the project."""
+"""The five kinds on the judgments that were read and labeled; the texts stay outside of the project."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.chinese import CORPUS, KINDS, TARGET, labelled, tally
+from benchmarks.chinese import CORPUS, KINDS, TARGET, load_judgments, tally
 from lexveil.nlp.detection.detector import Detector
 
 
 @pytest.mark.skipif(not CORPUS.is_file(), reason="../shared/corpora/judge_zh_judgments is absent")
 @pytest.mark.parametrize("split", ["development", "held-out"])
 def test_each_kind_is_found(split: str) -> None:
-    documents = labelled(split)
+    documents = load_judgments(split)
     detections = Detector.load("rules").detect_many([document.text for document in documents])
     counts = tally(documents, [detection.spans for detection in detections])
     assert len(documents) == 25

@@ -199,7 +199,7 @@ def test_a_cases_own_number_is_found_and_no_citation(own: OwnCase) -> None:
         "Agent, Ambassador Roe, Head of the International Law Department",
     ],
 )
-def test_a_citation_takes_no_neighbour_along(text: str) -> None:
+def test_a_citation_takes_no_neighbor_along(text: str) -> None:
     at = text.index("Roe")
     assert not any(s <= at < e for s, e in citations(text))
 

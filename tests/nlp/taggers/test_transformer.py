@@ -238,7 +238,7 @@ def test_spans_are_whole_words_of_a_hostile_text(local: TokenClassifier, texts: 
             last = span.end
 
 
-def test_neighbours_change_nothing(local: TokenClassifier) -> None:
+def test_neighbors_change_nothing(local: TokenClassifier) -> None:
     long = " ".join(f"Jane Doe paid {n} euros to Roe & Sons." for n in range(90))
     assert local.tag([TEXT, long, ""]) == [local.tag([text])[0] for text in (TEXT, long, "")]
 

@@ -57,7 +57,7 @@ def test_normal_is_standard_gaussian_without_correlation():
     # The variance of a sample variance is 2/n: five standard deviations.
     assert abs(draw.var() - 1) < 5 * np.sqrt(2 / draw.size)
     assert abs(stats.kurtosis(draw)) < 5 * np.sqrt(24 / draw.size)
-    # Neighbours share a Box-Muller pair: they must be independent all the same, in size too.
+    # Neighbors share a Box-Muller pair: they must be independent all the same, in size too.
     for a, b in ((draw[1:], draw[:-1]), (draw[1:] ** 2, draw[:-1] ** 2)):
         assert abs(np.corrcoef(a, b)[0, 1]) < 5 / np.sqrt(draw.size)
     assert abs(np.corrcoef(draw, random.normal("n", 1, draw.size))[0, 1]) < 5 / np.sqrt(draw.size)
