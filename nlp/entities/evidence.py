@@ -34,7 +34,7 @@ _CONTEXT: dict[str, re.Pattern[str]] = {
     ),
     "LOCATION": re.compile(
         r"\b(?:village|town|city|district|region|province|county|taluka?|tehsil|prison|"
-        r"(?:[Ll]ived?|[Ll]iving|[Rr]esid(?:es?|ed|ing)|[Bb]orn|[Ss]ituated|[Ll]ocated) (?:in|at|near)|"
+        r"(?:[Ll]ive[sd]?|[Ll]iving|[Rr]esid(?:es?|ed|ing)|[Bb]orn|[Ss]ituated|[Ll]ocated) (?:in|at|near)|"
         r"(?:wohnt|geboren) in)(?: the| der| of)? \Z"
     ),
     "CASE_NUMBER": re.compile(
