@@ -15,7 +15,8 @@ from functools import cache
 CHARSETS = (
     "cp1252", "cp1250", "cp1254", "cp1251", "cp1253", "cp1255", "cp1256", "cp1257", "iso8859_2", "cp850",
     "mac_roman", "cp852", "koi8_r", "cp866", "iso8859_5", "mac_latin2", "cp857", "mac_cyrillic", "iso8859_6",
-    "iso8859_7", "iso8859_8", "iso8859_13", "cp437",
+    "iso8859_7", "iso8859_8", "iso8859_13", "cp437", "cp862", "cp737", "koi8_u", "mac_turkish", "mac_greek",
+    "cp860", "cp861", "cp865", "cp863", "cp720", "mac_croatian", "mac_romanian", "mac_iceland",
 )  # fmt: skip
 _LANGUAGES = {
     "English": ("éèêëçñöüïâàáó", "the of and to in that for on with as was by"),
@@ -54,6 +55,7 @@ _LANGUAGES = {
 _PUNCTUATION = frozenset("€‚„…†‡‰‹‘’“”•–—™›\xa0§©«\xad°±²³µ¶·¹»¼½¾£¡¿®º\u200e\u200f№،؛؟ـ")
 _WITHIN_WORDS = frozenset("’–—\xa0\xad·\u200e\u200fـ")
 _NEVER_FIRST = frozenset("ъыьЪЫЬ")  # in a word
+_AFTER_NUMBERS = frozenset("‰°")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _WORD = re.compile(r"[^\W\d_]+")
 _GREEK = "\u0370"  # the first of the alphabets that stand by themselves
@@ -120,7 +122,7 @@ def _is_impossible(text: str, place: int) -> bool:
     mark = text[place]
     before = text[place - 1] if place else " "
     after = text[place + 1] if place + 1 < len(text) else " "
-    if mark in _NEVER_FIRST and not before.isalpha():
+    if (mark in _NEVER_FIRST and not before.isalpha()) or (mark in _AFTER_NUMBERS and before.isalpha()):
         return True
     if _GREEK <= mark < _PUNCTUATION_BLOCK and (_is_latin(before) or _is_latin(after)):
         return True

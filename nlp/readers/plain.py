@@ -34,6 +34,14 @@ _BINARY_MAGICS = (
 )  # fmt: skip
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _HIGH = re.compile(rb"[\x80-\xff]")
+_CHINESE = "gb18030"
+_SPACED = re.compile(rb"[\x80-\xff] (?=[\x80-\xff])")
+_ESCAPES = (
+    (re.compile(rb"\x1b\$[@B]|\x1b\(J"), "iso2022_jp_ext"),
+    (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
+    (re.compile(rb"~\{(?:[!-~]{2})+~\}"), "hz"),
+)
+"""How text of East Asia in seven bits begins a passage."""
 # GB 2312 rows 1-3 (punctuation, digits, letters) and 16-55, the 3,755 most common characters, which make up
 # nearly all of any Chinese text. Cyrillic or Greek text read as GB mostly uses the rarer rows after them.
 _COMMON_GB = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
@@ -84,9 +92,18 @@ def decode(data: bytes, declared: str | None = None) -> str:
     for encoding in (_detect_bom(data), None if _is_western(declared) else _widen_charset(declared)):
         if encoding and (text := _try_decode(data, encoding)) is not None:
             return text
+    if (text := _decode_escapes(data)) is not None:
+        return text
     if not _has_many_nuls(data) and (text := _try_decode(data, "utf-8")) is not None:
         return text
     return data.decode(guess_encoding(data), "replace")
+
+
+def _decode_escapes(data: bytes) -> str | None:
+    if not (b"\x1b$" in data or b"~{" in data or b"\x1b(J" in data) or not data.isascii():
+        return None
+    found = (_try_decode(data, encoding) for begin, encoding in _ESCAPES if begin.search(data))
+    return next((text for text in found if text is not None and not text.isascii()), None)
 
 
 def guess_encoding(data: bytes) -> str:
@@ -115,10 +132,12 @@ def guess_encoding(data: bytes) -> str:
 
 
 def _guess_by_grammar(sample: bytes) -> str:
-    if (encoding := _guess_east_asian(sample)) is not None:
-        return encoding
-    if (charset := guess_charset(sample)) is not None:
-        return charset
+    encoding = _guess_east_asian(sample)
+    # Chinese has no spaces between words; Cyrillic ones may look like its most common characters.
+    is_spaced = encoding == _CHINESE and len(_SPACED.findall(sample)) * 20 > len(_HIGH.findall(sample))
+    charset = guess_charset(sample) if encoding is None or is_spaced else None
+    if charset or encoding:
+        return charset or encoding or ""
     if {c for c in _decode_sample(sample, "cp1252") if c > "\x7f"} <= _WESTERN:
         return "cp1252"
     from charset_normalizer import from_bytes  # slow to import, and rarely needed
@@ -144,7 +163,7 @@ def _guess_east_asian(sample: bytes) -> str | None:
         return None
     # Hangul fills the rows to C8, where Chinese, ordered by sound, has only the first half of its characters.
     hangul = sum(pair[0] <= 0xC8 for pair in common)
-    return "euc_kr" if len(common) >= 8 and hangul >= 0.97 * len(common) else "gb18030"
+    return "euc_kr" if len(common) >= 8 and hangul >= 0.97 * len(common) else _CHINESE
 
 
 def _take_sample(data: bytes) -> bytes:
