@@ -69,6 +69,7 @@ _USUAL = {b"from", b"to", b"subject", b"date", b"received", b"message-id", b"ret
 _NAMED = re.compile(rb"[!-9;-~]{1,100}:")
 _LONGEST_HEAD = 4096
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
+_BOUNDARY = re.compile(r"^--([^\s\"\\]{1,70})[ \t]*\r?$(?=\n)", re.MULTILINE)
 _UU_BEGIN = re.compile(r"^begin [0-7]{3,4} ([^\r\n]+)\r?\n", re.MULTILINE)
 _UU_END = re.compile(r"^end[ \t]*\r?$", re.MULTILINE)
 _AS_IT_IS = email.policy.default.clone(refold_source="none")
@@ -105,6 +106,7 @@ def read(data: bytes, limits: Limits) -> Content:
     check_is_text(data)
     if b"\0" in data[:_HEAD] or data.startswith(_UTF16):
         data = decode(data).lstrip("\ufeff").encode()  # saved as text by an editor
+    data = data.removeprefix(codecs.BOM_UTF8)
     message = email.message_from_bytes(data, policy=_BOUNDED)
     if not _is_message(message):
         raise UnreadableError(Reason.wrong_suffix)
@@ -232,7 +234,22 @@ def _iter_part(part: Message, depth: int) -> Iterator[str | Part]:
     elif kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
         yield from _iter_body(part, kind)
     else:
+        yield from _iter_rest(part, kind, depth)
+
+
+def _iter_rest(part: Message, kind: str, depth: int) -> Iterator[str | Part]:
+    """Yield an attachment, or the pieces of a body whose header does not tell what divides them."""
+    text = part.get_payload()
+    if not kind.startswith("multipart/") or part.get_filename() or not str(text).strip():
         yield Part(_name_part(part), _decode_payload(part))
+        return
+    boundary = _BOUNDARY.search(str(text))
+    divided = f'Content-Type: {kind}; boundary="{boundary[1] if boundary else ""}"\n\n{text}'
+    bound = email.message_from_bytes(divided.encode("utf-8", "surrogateescape"), policy=_BOUNDED)
+    if boundary and bound.is_multipart():
+        yield from _iter_part(bound, depth + 1)
+    else:
+        yield str(text)
 
 
 def _read_reason(part: Message) -> Reason:

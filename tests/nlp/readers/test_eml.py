@@ -369,6 +369,13 @@ def test_what_a_container_could_not_give_is_named(tmp_path: Path) -> None:
     assert outer.notes == {Note.unread_attachment: 2}
 
 
+def test_a_body_whose_header_tells_no_boundary(read: Callable[..., str]) -> None:
+    head = b"\xef\xbb\xbfFrom: a@b.org\nContent-Type: multipart/mixed\n\n"
+    body = b"Preamble\n--X=1\nContent-Type: text/html\n\n<p>The order of Judge Abernathy</p>\n--X=1--\n"
+    assert read("a.eml", head + body) == "From: a@b.org\n\nThe order of Judge Abernathy"
+    assert read("a.eml", head + b"The order, alone").endswith("The order, alone")
+
+
 def test_a_report_that_base64_hides(read: Callable[..., str]) -> None:
     report = base64.encodebytes(b"Final-Recipient: rfc822; ann@example.org\nAction: failed\n").decode()
     head = "From: a@b.org\nContent-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n"
