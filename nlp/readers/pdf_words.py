@@ -97,7 +97,7 @@ class Layer:
         return box.left, box.bottom, box.right, box.top
 
     def get_angle(self, index: int) -> int:
-        """Return the direction of a character: 0, 1, 2 or 3 quarters of a turn; -1 for any other."""
+        """Return the direction of a character: 0 to 3 quarters of a turn, clockwise; -1 for any other."""
         quarters = raw.FPDFText_GetCharAngle(self.handle, index) / _QUARTER
         near = round(quarters)
         return near % 4 if abs(quarters - near) < 0.1 else -1
@@ -154,7 +154,7 @@ def _read_line(layer: Layer, first: int, last: int, upright: bool) -> Line:
 def _turn(word: Word, quarters: int) -> None:
     """Turn a word's box so that text of that direction runs to the right."""
     x0, y0, x1, y1 = word.x0, word.y0, word.x1, word.y1
-    if quarters == 1:
+    if quarters == 3:  # upwards: PDFium counts the turns clockwise
         word.x0, word.y0, word.x1, word.y1 = y0, -x1, y1, -x0
     elif quarters == 2:
         word.x0, word.y0, word.x1, word.y1 = -x1, -y1, -x0, -y0

@@ -163,3 +163,22 @@ def test_thousands_of_pieces_are_read_in_bounded_time(read: Callable[..., str]) 
 def test_short_lines_over_a_small_one(read: Callable[..., str]) -> None:
     lines = [(60, 700, "Order"), (60, 680, "Costs"), (60, 660, "1 see below, and the schedule of costs", 7)]
     assert read("a.pdf", pages(lines)).split("\n") == [line[2] for line in lines]
+
+
+@pytest.mark.parametrize("is_page_turned", [True, False])
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_text_in_any_direction_is_read_in_its_order(
+    read: Callable[..., str], turn: int, is_page_turned: bool
+) -> None:
+    """The words of landscape pages came out backwards."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(842, 842), invariant=1)
+    if is_page_turned:
+        canvas.setPageRotation(turn)
+    canvas.translate(421, 421)
+    canvas.rotate(turn)
+    for x, lines in ((-300, LEFT), (20, RIGHT)):
+        for number, line in enumerate(lines):
+            canvas.drawString(x, 300 - 14 * number, line)
+    canvas.save()
+    assert read("a.pdf", buffer.getvalue()).split("\n") == [*LEFT, *RIGHT]
