@@ -13,7 +13,8 @@ from lexveil.nlp.readers.pdf_words import Box
 
 _INVISIBLE = (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP)
 _STROKED = (raw.FPDF_TEXTRENDERMODE_STROKE, raw.FPDF_TEXTRENDERMODE_STROKE_CLIP)
-_RECTANGLE = 5  # points of a path
+_LINE, _RECTANGLE = 2, 5  # points of a path
+_STRAIGHT = 2.5
 _OPAQUE = 250
 _THIN = 2.5  # points: a rule or an underline covers no text
 _MAX_OBJECTS = 100_000
@@ -98,8 +99,12 @@ def look(page: pypdfium2.PdfPage, has_layers: bool) -> Scene:
         else:
             scene.paths += kind == raw.FPDF_PAGEOBJ_PATH
             box = _get_bounds(handle, matrix)
-            if min(box[2] - box[0], box[3] - box[1]) >= _THIN and _is_filled(handle, kind):
+            if min(box[2] - box[0], box[3] - box[1]) < _THIN:
+                continue
+            if _is_filled(handle, kind):
                 scene.boxes.append(Thing(handle, order, box, _get_fill(handle)))
+            elif kind == raw.FPDF_PAGEOBJ_PATH and (line := _find_line(handle, box)) is not None:
+                scene.boxes.append(Thing(handle, order, line, _get_stroke(handle)))
     return scene
 
 
@@ -228,6 +233,30 @@ def _get_color(handle: object, ask: Callable[..., int]) -> Color:
     if not ask(handle, red, green, blue, alpha):
         return 0, 0, 0, 255
     return red.value, green.value, blue.value, alpha.value
+
+
+def _find_line(handle: object, box: Box) -> Box | None:
+    """Return what a thick straight line covers, such as a stroke over a text; None for anything else.
+
+    Args:
+        handle: A path.
+        box: The box around it, which PDFium makes wider than the line by its width.
+    """
+    mode, stroke, width = ctypes.c_int(), ctypes.c_int(), ctypes.c_float()
+    raw.FPDFPath_GetDrawMode(handle, mode, stroke)
+    if not stroke.value or raw.FPDFPath_CountSegments(handle) != _LINE:
+        return None
+    raw.FPDFPageObj_GetStrokeWidth(handle, width)
+    a, b, c, d, _, _ = _get_matrix(handle)
+    wide = width.value * abs(a * d - b * c) ** 0.5
+    x0, y0, x1, y1 = box
+    is_opaque = not raw.FPDFPageObj_HasTransparency(handle) and _get_stroke(handle)[3] >= _OPAQUE
+    if not is_opaque or wide < _THIN or min(x1 - x0, y1 - y0) > _STRAIGHT * wide:
+        return None
+    across, along = (min(x1 - x0, y1 - y0) - wide) / 2, wide
+    if x1 - x0 > y1 - y0:
+        return x0 + along, y0 + across, x1 - along, y1 - across
+    return x0 + across, y0 + along, x1 - across, y1 - along
 
 
 def _is_filled(handle: object, kind: int) -> bool:

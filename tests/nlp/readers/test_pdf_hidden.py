@@ -185,6 +185,13 @@ def text_on_a_box_of_its_color(canvas: Canvas) -> None:
     canvas.drawString(72, 600, f"The informant is {SECRET} of Leeds.")
 
 
+def thick_line(canvas: Canvas) -> None:
+    canvas.drawString(72, 600, f"The informant is {SECRET} of Leeds.")
+    start = 72 + canvas.stringWidth("The informant is ")
+    canvas.setLineWidth(14)
+    canvas.line(start - 1, 603, start + canvas.stringWidth(SECRET) + 1, 603)
+
+
 def box_in_a_form(canvas: Canvas) -> None:
     canvas.beginForm("box")
     canvas.rect(0, 0, canvas.stringWidth(SECRET) + 2, 14, fill=1)
@@ -194,7 +201,9 @@ def box_in_a_form(canvas: Canvas) -> None:
     canvas.doForm("box")
 
 
-@pytest.mark.parametrize("draw", [black_box, white_box, text_on_a_box_of_its_color, box_in_a_form])
+@pytest.mark.parametrize(
+    "draw", [black_box, white_box, text_on_a_box_of_its_color, thick_line, box_in_a_form]
+)
 def test_a_bad_redaction_is_left_out_marked_and_counted(
     examine: Callable[[Draw], tuple[str, Mapping[Note, int]]], draw: Draw
 ) -> None:
