@@ -177,7 +177,7 @@ def rotate_keys(endpoint: Endpoint, *, trust_again: bool = False) -> dict[str, A
         `removed`: number of key files; `server_notified`: True if the server was asked to delete its keys.
 
     Raises:
-        ServingError: the server cannot be trusted.
+        ServingError: the server cannot be trusted. Its keys are removed all the same.
     """
     state = ClientState.for_endpoint(endpoint.state_folder, endpoint.url)
     if trust_again:
@@ -186,7 +186,10 @@ def rotate_keys(endpoint: Endpoint, *, trust_again: bool = False) -> dict[str, A
         with endpoint.connect(Settings(), RetryPolicy(total=_COURTESY_SECONDS)) as client:
             return {"removed": client.rotate_keys(), "server_notified": True}
     except ServingError as error:
-        if error.code in ("dishonest", "refused", "insecure"):
+        if error.code in ("refused", "insecure"):
             raise
         with state.update():
-            return {"removed": state.remove_keys()[0], "server_notified": False}
+            removed, _ = state.remove_keys()
+        if error.code == "dishonest":
+            raise
+        return {"removed": removed, "server_notified": False}

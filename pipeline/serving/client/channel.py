@@ -21,6 +21,10 @@ from lexveil.pipeline.serving.local_token import is_loopback
 
 _RETRIED_STATUSES = (429, 502, 503, 504)
 _REFUSAL_BYTES = 1 << 16
+# What this client concludes itself. A server that says so decides nothing by it.
+_OWN_CODES = (
+    "unreachable", "insecure", "protocol", "manifest", "features", "dishonest", "refused", "state",
+)  # fmt: skip
 _TIMEOUT_SECONDS = 60.0
 _ANSWER_SECONDS = 180.0  # the ciphertexts of a request take turns with those of others
 
@@ -108,7 +112,9 @@ class Channel:
         self, http: httpx.Client, api_key: str | None = None, retry_policy: RetryPolicy | None = None
     ) -> None:
         self._http = http
-        self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self._headers = {"Accept-Encoding": "identity"}
+        if api_key is not None:
+            self._headers["Authorization"] = f"Bearer {api_key}"
         self._retry_policy = retry_policy or RetryPolicy()
         self._answered = False
 
@@ -175,11 +181,18 @@ class Channel:
             waited, attempt = waited + seconds, attempt + 1
 
     def _send(self, method: str, path: str, body: bytes | None, max_bytes: int) -> bytes:
-        headers = dict(self._headers)
+        headers, seconds = dict(self._headers), _TIMEOUT_SECONDS
         if body is not None:
+            seconds = _ANSWER_SECONDS
             headers[wire.REQUEST_DIGEST] = wire.compute_digest(body)
         try:
-            with self._http.stream(method, path, content=body, headers=headers) as response:
+            with self._http.stream(
+                method,
+                path,
+                content=body,
+                headers=headers,
+                timeout=httpx.Timeout(_TIMEOUT_SECONDS, read=seconds),
+            ) as response:
                 self._answered = True
                 content = _read_body(response, max_bytes if response.is_success else _REFUSAL_BYTES)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -231,7 +244,7 @@ def open_http(url: str, tls: ssl.SSLContext | None, insecure_http: bool) -> http
         )
     return httpx.Client(
         base_url=parsed,
-        timeout=httpx.Timeout(_TIMEOUT_SECONDS, read=_ANSWER_SECONDS),
+        timeout=_TIMEOUT_SECONDS,
         verify=True if tls is None else tls,
         trust_env=parsed.scheme == "https" and not local,
         follow_redirects=False,  # the API key is meant for this server
@@ -282,9 +295,9 @@ def parse_retry_after(retry_after: str | None) -> float | None:
     """
     if retry_after is None:
         return None
-    if retry_after.strip().isdigit():
-        return float(min(int(retry_after), 86_400))
     try:
+        if retry_after.strip().isdigit():
+            return float(min(int(retry_after), 86_400))
         when = email.utils.parsedate_to_datetime(retry_after)
         return max(0.0, (when - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
@@ -292,6 +305,9 @@ def parse_retry_after(retry_after: str | None) -> float | None:
 
 
 def _read_body(response: httpx.Response, max_bytes: int) -> bytes:
+    if "Content-Encoding" in response.headers:
+        # A piece of a few kilobytes can inflate to gigabytes before its length is known.
+        raise ServingError("protocol", "the server's answer is compressed, which was not asked for")
     content = bytearray()
     for chunk in response.iter_bytes():
         content += chunk
@@ -311,4 +327,5 @@ def _read_refusal(status: int, content: bytes) -> ServingError:
         return ServingError("protocol", f"the server answered with status {status}")
     # Commands print the message: one line, not longer than a sentence, and nothing that steers a terminal.
     message = "".join(filter(str.isprintable, " ".join(refusal.message.split())))[:200]
-    return ServingError(refusal.error[:40], f"the server refused ({status}): {message}")
+    code = "protocol" if refusal.error in _OWN_CODES else refusal.error[:40]
+    return ServingError(code, f"the server refused ({status}): {message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import stat
 from collections.abc import Callable
@@ -16,7 +17,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lexveil.pipeline.serving import bundles, wire
-from lexveil.pipeline.serving.client.channel import Channel, InProcessTransport, RetryPolicy, ServingError
+from lexveil.pipeline.serving.client.channel import (
+    Channel,
+    InProcessTransport,
+    RetryPolicy,
+    ServingError,
+    parse_retry_after,
+)
 from lexveil.pipeline.serving.client.checks import Line
 from lexveil.pipeline.serving.client.classifier import EncryptedClassifier
 from lexveil.pipeline.serving.client.trust_store import ClientState
@@ -407,6 +414,22 @@ class TestPatience:
         with client_of(httpx.MockTransport(lost), retry_policy=RetryPolicy(sleep=waits.append)) as client:
             assert code_of(lambda: client.classify(FEATURES[:1])) == "unreachable"
         assert 3 < sum(waits) <= 10
+
+    @pytest.mark.parametrize("header", ["9" * 5000, "\u00b2", "-1", "", "Thu, 99 Jan"])
+    def test_what_is_no_time_to_wait(self, header: str) -> None:
+        assert parse_retry_after(header) is None
+
+    def test_what_is_compressed_is_not_inflated(self) -> None:
+        asked: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request.headers["Accept-Encoding"])
+            content = gzip.compress(bytes(1 << 20))
+            return httpx.Response(200, content=content, headers={"Content-Encoding": "gzip"})
+
+        with pytest.raises(ServingError, match="compressed") as caught:
+            _ = client_of(httpx.MockTransport(answer)).manifest
+        assert (caught.value.code, asked) == ("protocol", ["identity"])
 
     def test_a_refusal_does_not_steer_the_terminal(self) -> None:
         refusal = wire.Refusal(error="no", message="no\x1b[2J\u202e more").model_dump()

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lexveil.pipeline.serving.classify import Endpoint, rotate_keys
 from lexveil.pipeline.serving.client.channel import ServingError
 from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.privacy.he.keys import ClientKeys, FormerKeyError
@@ -129,3 +132,30 @@ def test_a_server_that_is_trusted_again_may_show_the_manifest_that_it_has(tmp_pa
     state.trust_again()
     pin = ClientState(tmp_path / "state").pin
     assert (pin.public_key, pin.issued_at, pin.commitment) == ("key", "", "")
+
+
+class _Unwilling(BaseHTTPRequestHandler):
+    """A server that would have the client keep its key: it says itself what only the client concludes."""
+
+    def do_GET(self) -> None:
+        body = b'{"error": "refused", "message": "keep your keys"}'
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_no_server_keeps_a_client_from_deleting_its_key(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), _Unwilling) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = Endpoint(f"http://127.0.0.1:{server.server_port}", state=tmp_path)
+        state = ClientState.for_endpoint(tmp_path, endpoint.url)
+        with state.update():
+            state.get_keys("block", choose_parameters(64, 3))
+        assert [*tmp_path.glob("*/*.key")]
+        assert rotate_keys(endpoint) == {"removed": 1, "server_notified": False}
+        server.shutdown()
+    assert not [*tmp_path.glob("*/*.key")]
