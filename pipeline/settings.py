@@ -207,7 +207,7 @@ class TrainSettings(_Section):
     # multilabel: any number of classes per document. With `labels`, auto is classify. Without, the documents
     # decide: auto is denoise if none has a label; auto and classify are multilabel if a label is a list.
     objective: Literal["auto", "classify", "multilabel", "denoise"] = "auto"
-    # The classes, which count as public: a list, or a file with one class per line. None: read off the
+    # The classes, which count as public: a list, or a file with one class per line. None: taken from the
     # documents; each name is then masked, and a rare class can reveal its document.
     labels: Annotated[tuple[str, ...] | None, BeforeValidator(_read_labels)] = None
     other_labels: Literal["drop", "other"] = (

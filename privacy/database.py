@@ -22,7 +22,7 @@ T = TypeVar("T")
 _BUSY_SECONDS = 30
 _LOCK_SECONDS = 60
 _CONNECT_SECONDS = 10
-# Of a machine that is gone nobody says so: without these, who waits for its answer waits for hours.
+# Nobody reports a machine that is gone: without these, a client would wait for its answer for hours.
 _KEEPALIVES = {
     "keepalives": "1",
     "keepalives_idle": "30",

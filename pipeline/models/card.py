@@ -26,8 +26,8 @@ NOT_COVERED = (
 )
 # The last line for a model whose settings did not list the classes.
 PRIVATE_LABELS = (
-    "The labels and the objective: they were read off private documents, and no noise covers that. Names of "
-    "classes were masked."
+    "The labels and the objective: they were taken from private documents, and no noise covers that. Names "
+    "of classes were masked."
 )
 LabelSource = Literal["settings", "documents, names masked", "documents, without any label"]
 

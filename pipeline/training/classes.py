@@ -1,6 +1,6 @@
 """The classes of a model: those of the public list in the settings, or those that the documents have.
 
-With a list, neither the classes nor the objective depend on a document. Without one, both are read off the
+With a list, neither the classes nor the objective depend on a document. Without one, both are taken from the
 documents, which DP does not cover. Names of classes stand in the model, so those that masking changes are
 stored masked; the end of such a name is a keyed digest, by which the key holder finds the class again.
 """

@@ -140,7 +140,7 @@ def warn_of_private_labels(split: Split) -> None:
     """Warn in one line, before the ledger is charged, that the documents decided on the classes."""
     if not split.public_labels and split.objective != "denoise":
         log.warning(
-            "the %d classes were read off private documents, which epsilon does not cover: their names are "
+            "the %d classes were taken from private documents, which epsilon does not cover: their names are "
             "masked, a rare one can still reveal its document; list public ones in train.labels",
             len(split.labels),
         )

@@ -79,19 +79,19 @@ class Verification:
         broken_at: position, from 1, of the first entry that is not as it was written; None if all are.
         head: hash of the last sound entry.
         public_key: key that the signatures were checked with, base64.
-        known: True if the log contains the head that was asked for; None if none was.
+        head_known: True if the log contains the head to look for; None if there was none to look for.
     """
 
     entries: int
     broken_at: int | None
     head: str
     public_key: str
-    known: bool | None = None
+    head_known: bool | None = None
 
     @property
     def intact(self) -> bool:
         """True if no entry is broken or known to be missing."""
-        return self.broken_at is None and self.known is not False
+        return self.broken_at is None and self.head_known is not False
 
 
 class LogTable(Protocol):

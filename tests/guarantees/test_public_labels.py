@@ -120,7 +120,7 @@ def test_no_word_of_a_label_a_path_or_a_field_leaves_with_a_model(
     (saved,) = list_models(Workspace.open(root))
     card = read_card(saved.folder)
     assert (card["objective"], card["labels"], card["label_source"]) == ("classify", 2, "settings")
-    assert "read off private documents" not in (saved.folder / CARD_FOR_PEOPLE).read_text()
+    assert "taken from private documents" not in (saved.folder / CARD_FOR_PEOPLE).read_text()
 
 
 def describe(split: Split) -> set[tuple[str, str, str | None]]:
@@ -156,7 +156,7 @@ def keep_rows(workspace: Workspace, wanted: Callable[[str], bool]) -> None:
 
 
 class TestWithoutAList:
-    """The set of classes is read off the documents: the command and the card say so, names are masked."""
+    """The set of classes is taken from the documents: the command and the card say so, names are masked."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -177,13 +177,13 @@ class TestWithoutAList:
             saved = train(workspace, progress=listen).saved
         line, few = [record.getMessage() for record in caplog.records]
         assert before[0] == 2  # said before the first step
-        assert line.startswith("the 3 classes were read off private documents")
+        assert line.startswith("the 3 classes were taken from private documents")
         assert few.startswith("there are only ")
         assert CASE not in line
         contents = read_everything(saved.folder.iterdir())
         assert not [path for path, text in contents.items() for word in PRIVATE[:4] if word.encode() in text]
         assert read_card(saved.folder)["label_source"] == "documents, names masked"
-        assert "read off private documents" in (saved.folder / CARD_FOR_PEOPLE).read_text()
+        assert "taken from private documents" in (saved.folder / CARD_FOR_PEOPLE).read_text()
         labels = read_config(saved.folder).labels
         assert len(labels) == 3
         assert set(LISTED) < set(labels)

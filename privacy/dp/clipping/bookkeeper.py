@@ -74,7 +74,7 @@ class BookKeeper:
     Formal guarantee:
         The sum changes by an L2 norm, over all trainable parameters together, of at most max_grad_norm * (1 +
         1e-6) when an owner is added or removed, whatever the data. An owner whose gradient is infinite or not
-        a number, in any layer, adds zero, which is within that bound; whether it is so is told by a rule that
+        a number, in any layer, adds zero, which is within that bound; a rule decides this that
         depends on nothing but the owner, and its numbers are replaced by zeros before they meet those of
         others. So such an owner changes nothing, and nothing stops: no event tells of it. Norms are those of
         the very numbers that are added, or have their rounding error added to them. In a single-precision

@@ -10,7 +10,7 @@ Stability of Numerical Algorithms", 2nd edition, section 3.1 and (3.13); section
 - Where the terms of several owners are added in single precision, one owner's presence changes how the
   others round. `mass` bounds the numbers that are rounded, and `terms` how many may be added so: sums of that
   many terms are added up in double precision.
-- Whether an owner's gradient is finite is told by a rule that depends on nothing but the owner (`finite`): of
+- Whether an owner's gradient is finite is decided by a rule that depends only on the owner (`finite`): of
   owners who pass it, every product and sum is finite, also those with others' rows that a mask discards.
 """
 

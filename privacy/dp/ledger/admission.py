@@ -28,8 +28,9 @@ class UnitConflictError(LedgerError):
     """The population is charged in another unit, or under another relation, than its first charge fixed.
 
     Attributes:
-        fixed: Every unit in which the population is charged already; more than one in a ledger of before.
-        asked: The unit that was asked for.
+        fixed: Every unit in which the population is already charged; more than one only in a ledger of an
+            earlier version.
+        asked: The unit of the refused charge.
     """
 
     def __init__(self, fixed: Sequence[Population], asked: Population) -> None:

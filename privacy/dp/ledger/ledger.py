@@ -284,8 +284,8 @@ class Ledger:
     ) -> None:
         """Enter a charge that a lost ledger contained; nothing happens if this one contains it.
 
-        The run has been made, so the limit is not asked: the entry says so, and `verify` leaves it out of the
-        check of the limit. Units are not compared either; `reserve` refuses a population of two.
+        The run has been made, so the limit is not checked: the entry says so, and `verify` leaves it out of
+        the check of the limit. Units are not compared either; `reserve` refuses a population of two.
 
         A schedule that is entered beside charges is no longer a planned one, and a run whose schedule is not
         there is charged itself: neither makes the total smaller than it was.

@@ -51,6 +51,9 @@ RESULT: dict[str, Any] = {
     "labels": {"a": 1, "b": 2},
     "nothing": {},
     "where": Path("w/models"),
+    "missing": None,
+    "models": ["linear-1", "mlp-2"],
+    "places": [],
     "rows_of_it": [{"id": "[red]one[/red]", "value": 0.123456}, {"id": "two", "value": 2}],
 }
 
@@ -64,8 +67,9 @@ def test_a_result_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None
 def test_or_a_line_per_value_and_a_table_per_list(capsys: pytest.CaptureFixture[str]) -> None:
     console.show(RESULT, as_json=False)
     shown = capsys.readouterr().out
-    for line in ("name: linear-1", "epsilon: 7.996", "labels: a 1, b 2", "nothing: none", "where: w/models"):
-        assert line in shown.splitlines()
+    lines = ["name: linear-1", "epsilon: 7.996", "labels: a 1, b 2", "nothing: none", "where: w/models"]
+    lines += ["missing: none", "models: linear-1, mlp-2", "places: none"]
+    assert set(lines) <= set(shown.splitlines())
     assert "rows of it" in shown
     assert "[red]one[/red]" in shown  # no markup
     assert "0.1235" in shown

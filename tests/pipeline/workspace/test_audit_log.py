@@ -87,7 +87,7 @@ def test_a_lost_end_shows_against_a_head_that_was_kept(workspace: Workspace) -> 
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
     assert workspace.with_settings(SETTINGS).log.verify().intact
     found = workspace.with_settings(SETTINGS).log.verify(head)
-    assert (found.known, found.intact) == (False, False)
+    assert (found.head_known, found.intact) == (False, False)
 
 
 def test_what_a_killed_process_was_writing_is_cut_off(workspace: Workspace) -> None:
