@@ -13,6 +13,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 
@@ -76,6 +77,16 @@ def _build_folding() -> dict[int, str]:
 
 
 _FOLD = _build_folding()
+
+
+def _build_class(codes: Iterable[int]) -> str:
+    """Return a class of characters by its ranges: one of single characters is slow."""
+    runs = groupby(enumerate(sorted(codes)), key=lambda one: one[1] - one[0])
+    ranges = [[code for _, code in run] for _, run in runs]
+    return "".join(f"\\U{run[0]:08x}-\\U{run[-1]:08x}" for run in ranges)
+
+
+_FOLDED = re.compile(f"[{_build_class(_FOLD)}]")
 _INVISIBLE = (
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e01ef"
@@ -117,7 +128,7 @@ class NormalizedText:
             return cls(original.translate({11: "\n", 12: "\n", 96: "'"}), len(original))
         original = _join_wrapped_lines(original)
         if not _NEEDS_SHRINKING.search(original):
-            return cls(original.translate(_FOLD), len(original))
+            return cls(_fold(original), len(original))
         pieces: list[str] = []
         removed: list[int] = []
         marked: list[int] = []
@@ -132,7 +143,7 @@ class NormalizedText:
             removed += [length] * (match.end() - match.start() - len(composed))
             last = match.end()
         pieces.append(original[last:])
-        return cls("".join(pieces).translate(_FOLD), len(original), tuple(removed), frozenset(marked))
+        return cls(_fold("".join(pieces)), len(original), tuple(removed), frozenset(marked))
 
     def to_original(self, start: int, end: int) -> tuple[int, int]:
         """Convert offsets [start, end) in `text` to offsets in the original.
@@ -184,6 +195,11 @@ def _join_wrapped_lines(original: str) -> str:
 def _measure_width(line: str) -> int:
     """Return the width of a line in halves of a Chinese character, which has three bytes."""
     return (len(line.encode("utf-8", "replace")) + len(line)) // 2
+
+
+def _fold(text: str) -> str:
+    # str.translate looks every character up.
+    return _FOLDED.sub(lambda letter: _FOLD[ord(letter.group())], text)
 
 
 def _compose(run: str) -> str:

@@ -27,13 +27,15 @@ _MOST_FREQUENT = 0.06
 _MOST_COSTLY = 0.03
 # Places up to this many are tried one by one; more are searched as a stretch.
 _FEW = 4
+# To try each place takes this many times as long as to search.
+_SLOWER = 4
 # A text of fewer characters is read by each pattern as fast as by the automaton.
 _SHORT = 100
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d+")
 _DIGITS = frozenset("0123456789")
 # Turkish I, the long s, and sigma, which has two small forms.
-_FOLD = {0x130: "i", 0x131: "i", 0x17F: "s", 0x3A3: "\u03c3", 0x3C2: "\u03c3"}
+_FOLD = (("\u0130", "i"), ("\u0131", "i"), ("\u017f", "s"), ("\u03a3", "\u03c3"), ("\u03c2", "\u03c3"))
 # Letters that, without case, match no others than `_fold` makes equal.
 _FOLDABLE = frozenset(map(chr, (*range(0x80), *range(0xA0, 0xB5), *range(0xB6, 0x100))))
 # How often characters stand in a text, roughly.
@@ -209,10 +211,15 @@ class Pattern:
         done = 0
         for first, last in stretches:
             first = max(first, done)
-            if last - first < _FEW:
-                found = self._match_at(text, range(first, last + 1), 0)
-            else:
-                found = self.compiled.finditer(text, first, _find_end(text, last, self.shape))
+            end = _find_end(text, last, self.shape) if last - first >= _FEW else 0
+            # A search goes on to its end if it finds nothing.
+            if end - first > _SLOWER * (last - first):
+                end = 0
+            found = (
+                self.compiled.finditer(text, first, end)
+                if end
+                else self._match_at(text, range(first, last + 1), 0)
+            )
             for match in found:
                 # The end of the stretch may have cut a match that begins after it.
                 if match.start() > last:
@@ -305,6 +312,8 @@ def _build_index(patterns: Sequence[Pattern]) -> _Index:
 def _merge(trigger: _Trigger, places: Sequence[int], digits: Sequence[int]) -> Sequence[int]:
     if not trigger.strings:
         return digits
+    if trigger.least >= 0 and not places and not trigger.digits:
+        return ()
     start = (-1,) if trigger.least < 0 else ()
     return sorted({*start, *places, *(digits if trigger.digits else ())})
 
@@ -722,7 +731,10 @@ def _multiply(first: int, times: int) -> int:
 
 def _fold(text: str) -> str:
     """Return the text without case: any two characters that a pattern takes for the same are equal."""
-    return text.lower() if text.isascii() else text.translate(_FOLD).lower()
+    if not text.isascii():
+        for letter, folded in _FOLD:
+            text = text.replace(letter, folded)
+    return text.lower()
 
 
 def _fold_all(strings: Iterable[str]) -> frozenset[str]:

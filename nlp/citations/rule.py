@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from typing import NamedTuple
 
 from lexveil.nlp.letters import UPPER
@@ -41,6 +40,7 @@ _LOWER_WORD = re.compile(r"(?<![\w.'’-])[^\W\d_]+(?![\w.])")
 
 LAW = PatternSet()
 """The patterns of citations."""
+_MADE: dict[str, Pattern] = {}
 
 _CAPITALS = re.compile(rf"(?<!\w)[{UPPER}]{{3,}}(?:[ '’-][{UPPER}ªº]+)+(?!\w)")
 _WORD_IN_CAPITALS = re.compile(r"[^\W\d_]+")
@@ -104,7 +104,7 @@ def _lower(word: re.Match[str]) -> str:
 def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
     """Yield the ranges of `text` that any of the rules matches."""
     # All are compiled before any is used: the set is read anew when it has grown.
-    needed = [(_compile(rule.pattern), rule.foreign) for rule in rules if _is_needed(rule, text)]
+    needed = [(_compile(rule), rule.foreign) for rule in rules if _is_needed(rule, text)]
     for pattern, foreign in needed:
         for match in pattern.finditer(text):
             if not foreign or _is_amid_foreign_words(text, *match.span()):
@@ -112,6 +112,9 @@ def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
 
 
 def _is_needed(rule: Rule, text: str) -> bool:
+    made = _MADE.get(rule.pattern)
+    if made and made.trigger:
+        return True  # it looks for its triggers itself
     also = not rule.also or any(word in text for word in rule.also)
     return also and any(word in text for word in rule.needs)
 
@@ -128,6 +131,7 @@ def _is_amid_foreign_words(text: str, start: int, end: int) -> bool:
     return foreign >= 1 and foreign > familiar
 
 
-@cache
-def _compile(pattern: str) -> Pattern:
-    return LAW.compile(pattern)
+def _compile(rule: Rule) -> Pattern:
+    if rule.pattern not in _MADE:
+        _MADE[rule.pattern] = LAW.compile(rule.pattern)
+    return _MADE[rule.pattern]

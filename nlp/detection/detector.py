@@ -43,6 +43,7 @@ _BATCH = 32
 # Findings that a statute or an institution by its name does not overrule if they reach beyond it.
 _CLAIMS = frozenset({"PERSON", "ADDRESS", "ID_NUMBER", "ACCOUNT_NUMBER"})
 # Long unbroken runs (an encoded image, a drawn line) contain no name but make patterns take quadratic time.
+_IN_WORD = re.compile(r"\w")
 _RUN = re.compile(r"[A-Za-z0-9+/=_]{200,}|([^\w\s])\1{100,}|[^\S\n]{200,}")
 
 
@@ -286,10 +287,15 @@ def _select_plausible(text: str, found: Iterable[Span], insists: bool) -> list[S
 
 def _find_own_numbers(text: str, numbers: Iterable[str]) -> Iterator[Span]:
     for number in numbers:
-        for m in re.finditer(rf"(?<!\w){re.escape(number)}(?!\w)", text):
-            yield Span(m.start(), m.end(), "CASE_NUMBER", 0.95, "CaseNumberRecognizer")
+        start = text.find(number)
+        while start >= 0:
+            end = start + len(number)
+            alone = not ((start and _IN_WORD.match(text, start - 1)) or _IN_WORD.match(text, end))
+            if alone:
+                yield Span(start, end, "CASE_NUMBER", 0.95, "CaseNumberRecognizer")
+            start = text.find(number, end if alone else start + 1)
 
 
 def _to_original(document: NormalizedText, span: Span) -> Span:
     start, end = document.to_original(span.start, span.end)
-    return replace(span, start=start, end=end)
+    return span if (start, end) == (span.start, span.end) else replace(span, start=start, end=end)

@@ -91,7 +91,9 @@ _GERMAN_WORDS = re.compile(r"\b(?:und|der|die|das|nicht|ist|wird|wurde|dem|den|d
 def detect_language(text: str) -> str:
     """Return the ISO 639-1 code of the main language of `text`, or "" if there is too little text."""
     sample = _sample(text)
-    weights = {name: weight * _count_letters(letters, sample) for name, letters, weight in _SCRIPTS}
+    scripts = _SCRIPTS[:1] if sample.isascii() else _SCRIPTS
+    weights = dict.fromkeys((name for name, _, _ in _SCRIPTS), 0)
+    weights |= {name: weight * _count_letters(letters, sample) for name, letters, weight in scripts}
     if weights["kana"] > _KANA_SHARE * (weights["kana"] + weights["han"]):
         weights["kana"] += weights.pop("han")
     script = max(weights, key=lambda name: weights[name])
@@ -152,7 +154,7 @@ def _read_small_words(sample: str) -> str:
 
 
 def _looks_german(text: str) -> bool:
-    return sum(1 for _ in _GERMAN_WORDS.finditer(text)) > len(text) / 200
+    return len(_GERMAN_WORDS.findall(text)) > len(text) / 200
 
 
 def _sample(text: str) -> str:
@@ -163,7 +165,7 @@ def _sample(text: str) -> str:
 
 
 def _count_letters(letters: re.Pattern[str], text: str) -> int:
-    return sum(match.end() - match.start() for match in letters.finditer(text))
+    return sum(map(len, letters.findall(text)))
 
 
 @cache

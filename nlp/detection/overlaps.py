@@ -54,7 +54,7 @@ def resolve_overlaps(text: str, spans: Iterable[Span]) -> list[Span]:
             whole = (start, end) == (span.start, span.end)
             kept = (start, end) if whole else _trim(text, start, end)
             if kept:
-                insort(accepted, replace(span, start=kept[0], end=kept[1]))
+                insort(accepted, span if whole else replace(span, start=kept[0], end=kept[1]))
     return _join_parts(text, accepted)
 
 

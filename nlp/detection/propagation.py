@@ -6,9 +6,11 @@ One mention left readable gives the person away, even if all others are masked.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence, Set
+from functools import lru_cache
 from typing import NamedTuple
+
+import ahocorasick
 
 from lexveil.nlp.letters import UPPER, has_han
 from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION
@@ -39,11 +41,8 @@ _TYPES = frozenset(
 _SCORE = 0.7
 # A finding that the model itself considers unlikely is masked where it is, but not searched for elsewhere.
 _LIKELY = 0.5
-# The tokens of one stretch are in memory at once; no name is longer than the look-ahead.
-_STRETCH, _AHEAD = 1 << 18, 1 << 10
 _LOWER_WORD = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
 _WORD = re.compile(r"[^\W_]+")
-_SPACE = re.compile(r"\s")
 # Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most one line end.
 _JOINT = re.compile(r"[ .,'/&:()-]{0,3}\n?[ .'(-]{0,2}")
 # `Acme Holdings Ltd ("Acme")`
@@ -60,11 +59,6 @@ _DEFINED = re.compile(
 _WITHIN_SENTENCE = re.compile(r"[a-z,] $")
 _INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
 _FORM_WORDS = LEGAL_FORMS | LEGAL_FORM_LETTERS
-
-
-# A word with its start and end. A plain tuple: a document has hundreds of thousands, and a class of their own
-# would double the time.
-_Token = tuple[str, int, int]
 
 
 class _Form(NamedTuple):
@@ -144,26 +138,41 @@ def _collect_names(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]
                 yield alias.group(1) or alias.group(2), span.type
 
 
-def _lower_words(text: str) -> set[str]:
+@lru_cache(maxsize=1)
+def _lower_words(text: str) -> frozenset[str]:
     """Return the words in lower case, without those in web and e-mail addresses, which are often names."""
-    return {m.group() for m in _LOWER_WORD.finditer(text) if m.group().islower()}
+    return frozenset(filter(str.islower, set(_LOWER_WORD.findall(text))))
 
 
 def _find_mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
     if not names:
         return
     by_first_word = _index_forms(names, _lower_words(text))
-    for tokens, own in _split_stretches(text):
-        for index, (word, first, _) in enumerate(tokens[:own]):
-            for form in by_first_word.get(word.casefold(), ()):
-                end = _match_form(text, tokens, index, form.words)
-                if end and (form.certain or _is_within_sentence(text, first)):
-                    start = _include_initials(text, first) if form.type == "PERSON" else first
-                    yield Span(start, end, form.type, _SCORE, PROPAGATION)
-                    break
+    for first, word in _find_words(text, by_first_word):
+        for form in by_first_word[word.casefold()]:
+            end = _match_form(text, first, form.words)
+            if end and (form.certain or _is_within_sentence(text, first)):
+                start = _include_initials(text, first) if form.type == "PERSON" else first
+                yield Span(start, end, form.type, _SCORE, PROPAGATION)
+                break
 
 
-def _index_forms(names: dict[tuple[str, ...], str], lower: set[str]) -> dict[str, list[_Form]]:
+def _find_words(text: str, folded: Container[str]) -> Iterator[tuple[int, str]]:
+    """Yield each place where one of some words stands, in whatever case, with the word as it is written."""
+    automaton = ahocorasick.Automaton()
+    for word in set(_WORD.findall(text)):
+        if word.casefold() in folded:
+            automaton.add_word(word, word)
+    if not automaton:
+        return
+    automaton.make_automaton()
+    for last, word in automaton.iter(text):
+        first = last - len(word) + 1
+        if not (text[last + 1 : last + 2].isalnum() or (first and text[first - 1].isalnum())):
+            yield first, word
+
+
+def _index_forms(names: dict[tuple[str, ...], str], lower: Set[str]) -> dict[str, list[_Form]]:
     """Return the forms of all names by their first word (folded), the longest first."""
     by_first_word: dict[str, list[_Form]] = {}
     for name, kind in names.items():
@@ -176,19 +185,7 @@ def _index_forms(names: dict[tuple[str, ...], str], lower: set[str]) -> dict[str
     return by_first_word
 
 
-def _split_stretches(text: str) -> Iterator[tuple[list[_Token], int]]:
-    """Yield the tokens of each stretch with some of the next one, and the number of the stretch's own."""
-    start = 0
-    while start < len(text):
-        space = _SPACE.search(text, start + _STRETCH, start + 2 * _STRETCH)
-        end = space.end() if space else min(len(text), start + 2 * _STRETCH)
-        tokens = [(m.group(), m.start(), m.end()) for m in _WORD.finditer(text, start, end + _AHEAD)]
-        own = bisect_left(tokens, end, key=lambda token: token[1])
-        yield tokens, own
-        start = end
-
-
-def _list_forms(name: Sequence[str], kind: str, lower: set[str]) -> Iterator[_Form]:
+def _list_forms(name: Sequence[str], kind: str, lower: Set[str]) -> Iterator[_Form]:
     """Yield the name and its shorter forms; `lower` holds the document's lower-case words."""
     if not name:
         return
@@ -204,7 +201,7 @@ def _list_forms(name: Sequence[str], kind: str, lower: set[str]) -> Iterator[_Fo
         yield from _list_person_forms(name, lower)
 
 
-def _list_company_forms(name: Sequence[str], lower: set[str]) -> Iterator[_Form]:
+def _list_company_forms(name: Sequence[str], lower: Set[str]) -> Iterator[_Form]:
     """Yield the name without its legal form."""
     stem = list(name)
     while len(stem) > 1 and stem[-1].lower() in _FORM_WORDS:
@@ -213,7 +210,7 @@ def _list_company_forms(name: Sequence[str], lower: set[str]) -> Iterator[_Form]
         yield _Form(tuple(stem), "ORGANIZATION", True)
 
 
-def _list_person_forms(name: Sequence[str], lower: set[str]) -> Iterator[_Form]:
+def _list_person_forms(name: Sequence[str], lower: Set[str]) -> Iterator[_Form]:
     """Yield first name and surname, each also alone."""
     first, last = name[0], name[-1]
     if len(name) > 2 and last.lower() in FOLDED_GENERATIONS:
@@ -225,7 +222,7 @@ def _list_person_forms(name: Sequence[str], lower: set[str]) -> Iterator[_Form]:
         yield _Form((last,), "PERSON", len(last) >= 3 and _is_unambiguous(last, lower))
 
 
-def _is_unambiguous(word: str, lower: set[str]) -> bool:
+def _is_unambiguous(word: str, lower: Set[str]) -> bool:
     folded = word.lower()
     return (
         len(word) >= 3
@@ -236,17 +233,20 @@ def _is_unambiguous(word: str, lower: set[str]) -> bool:
     )
 
 
-def _match_form(text: str, tokens: list[_Token], index: int, form: tuple[str, ...]) -> int | None:
-    """Return the end of `form` at token `index`; where the form has a capital, the text must have one too."""
-    if index + len(form) > len(tokens):
-        return None
-    for offset, expected in enumerate(form):
-        word, start, _ = tokens[index + offset]
+def _match_form(text: str, first: int, form: tuple[str, ...]) -> int | None:
+    """Return the end of `form` at a word; where the form has a capital, the text must have one too."""
+    end = first
+    for number, expected in enumerate(form):
+        found = _WORD.search(text, end)
+        if found is None:
+            return None
+        word = found.group()
         if word.casefold() != expected.casefold() or (expected[0].isupper() and not word[0].isupper()):
             return None
-        if offset and not _JOINT.fullmatch(text, tokens[index + offset - 1][2], start):
+        if number and not _JOINT.fullmatch(text, end, found.start()):
             return None
-    return tokens[index + len(form) - 1][2]
+        end = found.end()
+    return end
 
 
 def _is_within_sentence(text: str, start: int) -> bool:

@@ -74,7 +74,7 @@ def find_lower_passages(text: str, language: str = "") -> list[tuple[int, int]]:
         language: its ISO 639-1 code, or "".
     """
     words = _CASED.findall(text, 0, _SAMPLE)
-    capitals = sum(word.isupper() for word in words)
+    capitals = sum(map(str.isupper, words))
     latin = len(words) >= max(_FEWEST_WORDS, len(text[:_SAMPLE]) / _LONGEST_WORD)
     lower = latin and capitals <= _MOST_CAPITALS * len(words)
     # The sample may be short of a long text.
