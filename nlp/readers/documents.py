@@ -84,6 +84,8 @@ _READERS: Mapping[str, Reader] = {
     ".wpd": wpd.read,
     ".rtf": lambda data, _: rtf.read(data),
     ".odt": odt.read,
+    ".fodt": xml.read,
+    ".fods": xml.read,
     ".ott": odt.read,
     ".pdf": _read_pdf,
     ".eml": eml.read,
@@ -260,6 +262,8 @@ def _read_chunk(data: bytes, suffix: str, codec: str | None, limits: Limits) -> 
     if limits.max_depth <= 0:
         raise UnreadableError(Reason.unsupported)
     inner = replace(limits, max_depth=limits.max_depth - 1)
+    if suffix not in DOCUMENT_SUFFIXES:
+        suffix = _detect_suffix(data)
     content = read_bytes(data, suffix, codec, inner)
     return Walk(_read_part, inner).read_whole(lambda: content)
 

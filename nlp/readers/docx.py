@@ -18,21 +18,25 @@ paragraph numbers are not: the file does not contain them, Word computes them.
 from __future__ import annotations
 
 import posixpath
+import re
+from collections import Counter
 from contextlib import suppress
 
 from lexveil.nlp.readers.contract import (
     Content,
     Limits,
     Note,
+    Part,
     ReadPart,
     Reason,
     UnreadableError,
     mark_part,
 )
-from lexveil.nlp.readers.docx_events import HeadingStyles, WordText
+from lexveil.nlp.readers.docx_events import Styles, WordText
 from lexveil.nlp.readers.office_package import ENTRY_ERRORS, OfficePackage, Related, open_package
 
 _BEFORE = ("header",)
+_UNREAD_CHUNK = re.compile(r"\[embedded document not read: \w+\]")
 _AFTER = ("footnotes", "endnotes", "diagramData", "footer")
 
 
@@ -46,7 +50,7 @@ def read(data: bytes, limits: Limits, read_chunk: ReadPart) -> Content:
 
     Raises:
         UnreadableError: encrypted, wrong_suffix (not a ZIP file, or one without a Word document), broken,
-            decompression_bomb, needs_ocr (pictures and no text), unsupported (a chunk is not there).
+            decompression_bomb, needs_ocr (pictures and no text), or why its only chunk cannot be read.
     """
     with open_package(data, limits) as package:
         return _Document(package, limits, read_chunk).read()
@@ -60,22 +64,30 @@ class _Document:
         self._limits = limits
         self._read_foreign_chunk = read_chunk
         self._parts: dict[str, int] = {}
-        """Number of each embedded document, by the name of its entry."""
+        """Number of each embedded document, by the name of its entry, or else by "/" and its id."""
+        self._notes: Counter[Note] = Counter()
+        self._refusal: Reason | None = None
+        """Why the first chunk that was not read was not."""
         self._pictures: set[str] = set()
-        self._headings: set[str] = set()
+        self._styles = Styles()
 
     def read(self) -> Content:
         """Return the text of all parts of the package, and the documents that are embedded in it."""
         text = self._read_text()
         properties = self._package.read_properties()
-        parts = [self._package.read_embedded(name) for name in self._parts]
-        notes = {Note.unread_picture: len(self._pictures)} if self._pictures else {}
-        return Content(text, parts, notes, properties)
+        parts = [
+            self._package.read_embedded(name)
+            if name in self._package
+            else Part("object", Reason.inaccessible)
+            for name in self._parts
+        ]
+        self._notes[Note.unread_picture] = len(self._pictures)
+        return Content(text, parts, dict(+self._notes), properties)
 
     def _read_text(self) -> str:
         main = self._package.find_main("word/document.xml")
         related = sorted(self._package.find_related(main).values())
-        self._headings = self._find_headings([name for kind, name in related if kind == "styles"])
+        self._read_styles([name for kind, name in related if kind == "styles"])
         body = self._read_part(main)
         before = [self._read_part(part) for wanted in _BEFORE for kind, part in related if kind == wanted]
         after = [self._read_part(part) for wanted in _AFTER for kind, part in related if kind == wanted]
@@ -83,6 +95,8 @@ class _Document:
         text = "\n".join(piece for piece in pieces if piece.strip())
         if not text and any("/media/" in name for name in self._package):
             raise UnreadableError(Reason.needs_ocr)
+        if self._refusal is not None and not _UNREAD_CHUNK.sub("", text).strip():
+            raise UnreadableError(self._refusal)
         return text
 
     def _read_part(self, name: str) -> str:
@@ -91,42 +105,33 @@ class _Document:
         collector = WordText(
             lambda identifier: self._read_chunk(related, identifier),
             lambda identifier: self._mark_embedded(related, identifier),
-            self._headings,
+            self._styles.list_headings(),
+            self._styles.list_hidden(),
         )
         self._package.parse(name, collector)
+        self._notes[Note.hidden_text] += collector.hidden
         return collector.text()
 
-    def _find_headings(self, parts: list[str]) -> set[str]:
-        styles = HeadingStyles()
+    def _read_styles(self, parts: list[str]) -> None:
         for part in parts[:1]:
             with suppress(UnreadableError, *ENTRY_ERRORS):  # no reason to refuse the document
-                self._package.parse(part, styles)
-        return styles.list_ids()
+                self._package.parse(part, self._styles)
 
     def _read_chunk(self, related: Related, identifier: str) -> str:
-        """Return the text of a chunk, or a line that says why it was not read.
-
-        Raises:
-            UnreadableError: unsupported (there is no such part).
-        """
-        if identifier not in related:
-            raise UnreadableError(Reason.unsupported)
-        _, name = related[identifier]
-        data = self._package.read_embedded(name).data
+        """Return the text of a chunk, or a line that says why it was not read."""
+        _, name = related.get(identifier, ("", ""))
+        data = self._package.read_embedded(name).data if name in self._package else Reason.unsupported
         try:
             if isinstance(data, Reason):
                 raise UnreadableError(data)
             return self._read_foreign_chunk(data, posixpath.splitext(name)[1].lower(), None, self._limits)
         except UnreadableError as unreadable:
+            self._notes[Note.unread_attachment] += 1
+            self._refusal = self._refusal or unreadable.reason
             return f"[embedded document not read: {unreadable.reason}]"
 
     def _mark_embedded(self, related: Related, identifier: str) -> str:
-        """Return the mark of an embedded document, which is read later.
-
-        Raises:
-            UnreadableError: unsupported (there is no such part).
-        """
-        if identifier not in related:
-            raise UnreadableError(Reason.unsupported)
-        _, name = related[identifier]
+        """Return the mark of an embedded document, which is read later, or of one that is elsewhere."""
+        _, name = related.get(identifier, ("", ""))
+        name = name if name in self._package else f"/{identifier}"  # no name of a part begins so
         return mark_part(self._parts.setdefault(name, len(self._parts)))

@@ -47,6 +47,10 @@ class WordText:
         read_chunk: returns the text of a chunk of another format, by the id of its relationship.
         mark_embedded: returns the mark of an embedded document, by the id of its relationship.
         headings: ids of the styles of headings, which have blank lines around them.
+        hiding: ids of the styles of hidden text.
+
+    Attributes:
+        hidden: number of runs whose text is hidden.
     """
 
     def __init__(
@@ -54,11 +58,14 @@ class WordText:
         read_chunk: Callable[[str], str],
         mark_embedded: Callable[[str], str],
         headings: Collection[str] = (),
+        hiding: Collection[str] = (),
     ) -> None:
         self._read_chunk = read_chunk
         self._mark_embedded = mark_embedded
         self._headings = headings
-        self._is_heading = False
+        self._hiding = hiding
+        self.hidden = 0
+        self._is_heading = self._is_hiding = False
         self._path: list[str] = []
         self._skipped_from = 0
         """Depth of the element that is skipped with all its content; 0 if none is."""
@@ -111,8 +118,12 @@ class WordText:
         """Return 0 to keep an element, 1 to skip it, 3 to skip its grandparent, of which it is a property."""
         if (name == "del" and parent == "trPr") or (name == "cellDel" and parent == "tcPr"):
             return 3
-        if name == "vanish":
-            return 3 if parent == "rPr" and grandparent == "r" and _is_on(attributes) else 0
+        if (parent, grandparent) == ("rPr", "r") and (
+            (name == "vanish" and _is_on(attributes))
+            or (name == "rStyle" and _find_value(attributes) in self._hiding)
+        ):
+            self._is_hiding = True
+            return 3
         is_dropped = name in _DROPPED or (name in _BRANCHES and self._written > self._alternatives[-1])
         return int(is_dropped)
 
@@ -129,6 +140,8 @@ class WordText:
             self._form_value.append((name, _find_value(attributes)))
         elif name == "altChunk":
             self._write_line(self._read_chunk(_find_id(attributes)))
+        elif name == "subDoc":
+            self._write_line(self._mark_embedded(_find_id(attributes)))
         elif parent == "r":
             self._write_run_child(name, attributes)
 
@@ -143,7 +156,7 @@ class WordText:
         """Write what elements of VML and Office hold: the text of a watermark, and embedded objects."""
         if tag.endswith(":vml}textpath"):
             self._write_line(attributes.get("string", ""))
-        elif tag.endswith(":office}OLEObject") and attributes.get("Type") == "Embed":
+        elif tag.endswith(":office}OLEObject"):
             self._write_line(self._mark_embedded(_find_id(attributes)))
 
     def _write_line(self, text: str) -> None:
@@ -163,9 +176,14 @@ class WordText:
 
     def data(self, text: str) -> None:
         """Handle character data."""
-        if not self._skipped_from and self._path and self._path[-1] == "t":
+        if not self._path or self._path[-1] != "t":
+            return
+        if not self._skipped_from:
             self._layouts[-1].write(text)
             self._written += len(text)
+        elif self._is_hiding and text.strip():
+            self.hidden += 1
+            self._is_hiding = False
 
     def end(self, tag: str) -> None:
         """Handle the end of an element."""
@@ -175,6 +193,7 @@ class WordText:
             if depth > self._skipped_from:
                 return
             self._skipped_from = 0
+            self._is_hiding = False
         match name:
             case "p":
                 self._end_paragraph()
@@ -230,22 +249,31 @@ class WordText:
         """Handle the end of the part."""
 
 
-class HeadingStyles:
-    """Parser target that finds which styles are those of headings, by their level in the outline."""
+class Styles:
+    """Parser target that finds which styles are those of headings, by their level, and of hidden text."""
 
     def __init__(self) -> None:
         self._style = ""
         self._bases: dict[str, str] = {}
         self._levels: dict[str, bool] = {}
+        self._hidden: dict[str, bool] = {}
 
-    def list_ids(self) -> set[str]:
+    def list_headings(self) -> set[str]:
         """Return the ids of the styles of headings."""
-        return {style for style in {*self._bases, *self._levels} if self._is_heading(style)}
+        return self._list(self._levels)
 
-    def _is_heading(self, style: str) -> bool:
+    def list_hidden(self) -> set[str]:
+        """Return the ids of the styles of hidden text."""
+        return self._list(self._hidden)
+
+    def _list(self, known: Mapping[str, bool]) -> set[str]:
+        return {style for style in {*self._bases, *known} if self._find(style, known)}
+
+    def _find(self, style: str, known: Mapping[str, bool]) -> bool:
+        """Return what a style says, or the first of those that it is based on."""
         for _ in range(_MOST_BASES):
-            if style in self._levels:
-                return self._levels[style]
+            if style in known:
+                return known[style]
             if style not in self._bases:
                 break
             style = self._bases[style]
@@ -260,6 +288,8 @@ class HeadingStyles:
             self._bases[self._style] = _find_value(attributes)
         elif name == "outlineLvl":
             self._levels[self._style] = _find_value(attributes) in _OUTLINE_LEVELS
+        elif name == "vanish":
+            self._hidden[self._style] = _is_on(attributes)
         elif name == "name" and _find_value(attributes).lower() in _TITLES:
             self._levels.setdefault(self._style, True)
 

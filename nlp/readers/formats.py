@@ -21,6 +21,10 @@ _START = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*")
 _HTML = re.compile(rb"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _XML = re.compile(rb"\s*(?:\xef\xbb\xbf)?<\?xml\b")
 _MESSAGE = re.compile(rb"(?:From|To|Subject|Date|Received|Return-Path|MIME-Version):\s", re.IGNORECASE)
+_WEB_ARCHIVE = re.compile(
+    rb"\A(?>[A-Za-z-]+:[^\n]*\n(?>[ \t][^\n]*\n)*)*?Content-Type:\s*multipart/related", re.IGNORECASE
+)
+"""Word saves pages with their pictures so, under the name of a document."""
 _WORD_PERFECT = b"\xffWPC"
 _HEAD = 4096
 _STREAMS = {
@@ -67,6 +71,8 @@ def detect_format(data: bytes, suffix: str) -> str:
         return ".xml"
     if suffix == ".msg" and _MESSAGE.match(data):
         return ".eml"
+    if suffix in _SAVED_AS_TEXT and _WEB_ARCHIVE.search(data[:_HEAD]):
+        return ".mhtml"
     # Programs of courts and banks export text under the names of documents and workbooks.
     return ".txt" if suffix in _SAVED_AS_TEXT else suffix
 

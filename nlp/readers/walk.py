@@ -6,6 +6,7 @@ A walk can continue where another one was interrupted, without reading what came
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -172,9 +173,10 @@ class Walk:
         refusals = [_find_refusal(readings) for readings in inner]
         shown = {n: _describe(reason) if reason else _ATTACHMENT for n, reason in enumerate(refusals)}
         unread = sum(reason is not None for reason in refusals)
-        notes = {**content.notes, **({Note.unread_attachment: unread} if unread else {})}
+        notes = Counter(content.notes)
+        notes.update({Note.unread_attachment: unread} if unread else {})
         text = normalize_text(place_parts(content.text, shown))
-        yield Reading(name, text, None, notes, dict(content.fields), outer)
+        yield Reading(name, text, None, dict(notes), dict(content.fields), outer)
         for readings in inner:
             yield from readings
 

@@ -47,7 +47,7 @@ _NAME_PARTS = {
 }  # fmt: skip
 """A name stays in one line, in which it is found."""
 _BLOCKS = {"p", "para", "li", "item", "title", "head", "heading", "section", "div", "table", "list"}
-_HEADINGS = {"heading", "head", "title", "subheading", "crossheading"}
+_HEADINGS = {"h", "heading", "head", "title", "subheading", "crossheading"}
 _HEAD = 4096
 _EMBEDDED = re.compile(r"^[A-Za-z0-9+/][A-Za-z0-9+/ ]{400,}={0,2}$", re.MULTILINE)
 _LONGEST_NUMBER = 20

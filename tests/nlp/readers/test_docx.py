@@ -20,6 +20,7 @@ from lexveil.nlp.readers import (
     Reason,
     normalize_text,
     read_content,
+    read_content_documents,
     read_document,
     read_documents,
 )
@@ -478,3 +479,59 @@ def test_headings_have_blank_lines_around_them(read: Callable[..., str], docx: C
     text = "Judgment\n\none\n\nFacts\n\ntwo\nthree\n\nReasons\n\nfour\nCell\tb"
     assert read("a.docx", docx(body, styles=styles)) == text
     assert "Facts" in read("a.docx", docx(body, styles="<w:broken>"))
+
+
+def test_what_a_document_refers_to_and_lacks_costs_itself(docx: Callable[..., bytes]) -> None:
+    """A chunk, an object and a link that lead nowhere; before, the whole document was refused for one."""
+    ole = (
+        '<w:p><w:r><w:object><o:OLEObject xmlns:o="urn:schemas-microsoft-com:office:office" {}/></w:object>'
+        "</w:r></w:p>"
+    )
+    identifier = f"{RELATION} r:id"
+    body = (
+        "<w:p><w:r><w:t>The order</w:t></w:r></w:p>"
+        f'<w:altChunk {identifier}="gone"/><w:altChunk {identifier}="chunk"/>'
+        + ole.format(f'Type="Embed" {identifier}="lost"')
+        + ole.format(f'Type="Link" {identifier}="link"')
+        + f'<w:subDoc {identifier}="sub"/>'
+    )
+    relation = '<Relationship Id="{}" Type="x/{}" Target="{}"/>'
+    related = [
+        ("chunk", "aFChunk", "c.dat"),
+        ("link", "oleObject", "file:///c:/a.xlsx"),
+        ("sub", "subDocument", "s.txt"),
+    ]
+    data = docx(
+        body,
+        more_relations="".join(relation.format(*one) for one in related),
+        raw={"word/c.dat": b"<html><body>A page</body></html>", "word/s.txt": b"The next chapter"},
+    )
+    outer, *inner = read_content_documents("a.docx", data)
+    assert str(outer.text).split("\n") == [
+        "The order", "[embedded document not read: unsupported]", "A page",
+        "[attachment not read: inaccessible]", "[attachment not read: inaccessible]", "[attachment]",
+    ]  # fmt: skip
+    assert outer.notes == {Note.unread_attachment: 3}
+    assert [one.text or one.reason for one in inner] == [
+        Reason.inaccessible, Reason.inaccessible, "The next chapter",
+    ]  # fmt: skip
+
+
+def test_hidden_runs_are_counted(docx: Callable[..., bytes]) -> None:
+    """By their own property, or by that of their style or of one that it is based on."""
+
+    def run(text: str, properties: str = "") -> str:
+        return f"<w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r>"
+
+    styles = (
+        '<w:style w:styleId="Hidden"><w:rPr><w:vanish/></w:rPr></w:style>'
+        '<w:style w:styleId="Own"><w:basedOn w:val="Hidden"/></w:style>'
+        '<w:style w:styleId="Seen"><w:basedOn w:val="Hidden"/><w:rPr><w:vanish w:val="0"/></w:rPr></w:style>'
+    )
+    body = (
+        run("seen ") + run("secret", "<w:vanish/>") + run("too ", '<w:vanish w:val="false"/>')
+        + run("secret", '<w:rStyle w:val="Own"/>') + run("here", '<w:rStyle w:val="Seen"/>')
+        + "<w:r><w:rPr><w:vanish/></w:rPr><w:tab/></w:r>"
+    )  # fmt: skip
+    (reading,) = read_content_documents("a.docx", docx(f"<w:p>{body}</w:p>", styles=styles))
+    assert (reading.text, reading.notes) == ("seen too here", {Note.hidden_text: 2})

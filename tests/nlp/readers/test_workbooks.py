@@ -262,6 +262,11 @@ def test_a_workbook_of_opendocument(read: Read) -> None:
     ("content", "text"),
     [
         (b"<html><table><tr><td>Judge</td><td>Abernathy</td></tr></table></html>", "Judge\tAbernathy"),
+        (
+            b"MIME-Version: 1.0\r\nContent-Type: multipart/related;\r\n boundary=A\r\n\r\n--A\r\n"
+            b"Content-Type: text/html\r\n\r\n<html><p>Judge Abernathy</p></html>\r\n--A--\r\n",
+            "Judge Abernathy",
+        ),
         (b"Judge\tAbernathy\r\n1\t2", "Judge\tAbernathy\n1\t2"),
         (
             b'<?xml version="1.0"?><Workbook><Row><Cell>Judge</Cell><Cell>Abernathy</Cell></Row></Workbook>',
