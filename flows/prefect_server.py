@@ -50,17 +50,19 @@ def _start_server() -> str:
         WorkspaceError: It does not start.
     """
     until = time.monotonic() + _START_SECONDS
-    for _ in range(_MAX_STARTS):
-        port = _find_free_port()
-        server, guard = _start_process(port)
-        url = f"http://127.0.0.1:{port}/api"
-        while server.poll() is None and time.monotonic() < until:
-            if _answers(url):
-                return url
-            time.sleep(_CHECK_SECONDS)
-        _stop_process(server, guard)
-        if time.monotonic() >= until:
-            break
+    # One client for all requests: each would otherwise load the certificates of all authorities.
+    with httpx.Client(trust_env=False) as client:
+        for _ in range(_MAX_STARTS):
+            port = _find_free_port()
+            server, guard = _start_process(port)
+            url = f"http://127.0.0.1:{port}/api"
+            while server.poll() is None and time.monotonic() < until:
+                if _answers(client, url):
+                    return url
+                time.sleep(_CHECK_SECONDS)
+            _stop_process(server, guard)
+            if time.monotonic() >= until:
+                break
     raise WorkspaceError("Prefect's server does not start")
 
 
@@ -96,9 +98,9 @@ def _stop_process(server: subprocess.Popen[bytes], guard: subprocess.Popen[bytes
     guard.wait()
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health", trust_env=False).is_success
+        return client.get(f"{url}/health").is_success
     except httpx.HTTPError:
         return False
 

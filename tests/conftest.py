@@ -20,6 +20,7 @@ import absl.logging
 import hypothesis
 import pytest
 
+from lexveil.flows.runners.pool import ONE_THREAD
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from tests.deadlines import HANGS_AFTER, stop
 from tests.selection import marks_of, marks_of_file
@@ -27,6 +28,9 @@ from tests.selection import marks_of, marks_of_file
 if TYPE_CHECKING:
     from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.workspace.workspace import Workspace
+
+# As in a worker, before torch is imported: threads of several processes wait for each other on few cores.
+os.environ.update(ONE_THREAD)
 
 # As in a worker: Presidio would take seconds to import torch for each process of tests.
 keep_model_libraries_out_of_presidio()
@@ -419,16 +423,17 @@ def start_prefect_server(home: Path, **environment: str) -> Generator[PrefectSer
         )
     url = f"http://127.0.0.1:{port}/api"
     try:
-        for _ in range(int(5 * SERVER_SECONDS)):
-            assert server.poll() is None, "the Prefect server ended"
-            try:
-                if httpx.get(f"{url}/health", timeout=5).is_success:
-                    break
-            except httpx.HTTPError:
-                pass
-            time.sleep(0.2)
-        else:
-            pytest.fail("the Prefect server did not start")
+        with httpx.Client(timeout=5) as client:  # one: to load the certificates of all authorities takes long
+            for _ in range(int(5 * SERVER_SECONDS)):
+                assert server.poll() is None, "the Prefect server ended"
+                try:
+                    if client.get(f"{url}/health").is_success:
+                        break
+                except httpx.HTTPError:
+                    pass
+                time.sleep(0.2)
+            else:
+                pytest.fail("the Prefect server did not start")
         yield PrefectServer(url, home)
     finally:
         stop(server)

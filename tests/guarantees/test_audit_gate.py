@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.audit import FAULTS, RIGHT, Fault, watched
+from benchmarks.audit import FAULTS, Fault
+from lexveil.privacy.dp.audit.gate import run_gate
+from lexveil.privacy.dp.randomness import SecureRandom
 
 # Which tests must find a fault, whatever else does. Rates over many seeds: python -m benchmarks.audit
 FINDERS = {
@@ -20,7 +22,7 @@ _NAMES = [fault.name for fault in FAULTS]
 
 
 def test_the_right_code_passes() -> None:
-    verdict, _ = watched(RIGHT, seed=0)
+    verdict = run_gate(SecureRandom, seed=0)
     assert verdict.passed, verdict.failed
     assert (verdict.epsilon, verdict.failed) == (1.0, ())
     assert 0 < verdict.epsilon_lower_bound < verdict.profile_lower_bound < 1
@@ -28,6 +30,7 @@ def test_the_right_code_passes() -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=_NAMES)
 def test_a_fault_is_found(fault: Fault) -> None:
-    verdict, _ = watched(fault, seed=1)
+    with fault.present():
+        verdict = run_gate(fault.randomness, seed=1)
     assert not verdict.passed
     assert set(verdict.failed) >= FINDERS[fault.name]
