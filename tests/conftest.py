@@ -69,12 +69,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests by what they need, which fixtures and imports tell; only `slow` is marked by hand.
+    """Mark tests by what they need, if marks are asked for; only `slow` is marked by hand.
 
     The slowest files come first, so that no process is left alone with one of them at the end.
     """
     left_out: list[pytest.Item] = []
-    for item in items:
+    asked = config.getoption("--quick") or config.getoption("-m")  # to read all imports takes seconds
+    for item in items if asked else ():
         marks = marks_of(item.path, getattr(item, "fixturenames", ()))
         for mark in marks:
             item.add_marker(mark)
@@ -405,8 +406,10 @@ class PrefectServer:
 
 
 @contextmanager
-def start_prefect_server(home: Path, **environment: str) -> Generator[PrefectServer]:
-    """A `prefect server start` of its own, until the block ends."""
+def start_prefect_server(
+    home: Path, database: Path | None = None, **environment: str
+) -> Generator[PrefectServer]:
+    """A `prefect server start` of its own, until the block ends; `database` as in `Command`."""
     import httpx
 
     with socket.socket() as probe:
@@ -414,6 +417,8 @@ def start_prefect_server(home: Path, **environment: str) -> Generator[PrefectSer
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "ERROR", **environment}
+    if database is not None:
+        shutil.copyfile(database, home / "prefect.db")
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [*command, "--no-ui", "--analytics-off"],
@@ -439,10 +444,15 @@ def start_prefect_server(home: Path, **environment: str) -> Generator[PrefectSer
         stop(server)
 
 
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[PrefectServer]:
-    """One `prefect server start` for all tests: a start takes as long as a small run."""
-    with start_prefect_server(tmp_path_factory.mktemp("prefect-server")) as server:
+@pytest.fixture(scope="module")
+def prefect_server(
+    prefect_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[PrefectServer]:
+    """One `prefect server start` for all tests of a file: a start takes as long as a small run.
+
+    Not for all files: one that nobody asks anything takes two percent of a core.
+    """
+    with start_prefect_server(tmp_path_factory.mktemp("prefect-server"), prefect_database) as server:
         yield server
 
 

@@ -116,8 +116,9 @@ def guess_encoding(data: bytes) -> str:
         return bom
     sample = _take_sample(data)
     text = _decode_sample(sample, "utf-8")
+    beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
     # Text with a few damaged bytes per hundred characters is still UTF-8.
-    if not _has_many_nuls(data) and text.count("\ufffd") * 20 <= sum(c > "\x7f" for c in text):
+    if not _has_many_nuls(data) and text.count("\ufffd") * 20 <= beyond_ascii:
         return "utf-8"
     if b"\0" in data:
         orders = ("utf-16-le", "utf-16-be")

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "deploy" / "kubernetes" / "job-template.json"
+# One for all requests: each would otherwise load the certificates of all authorities.
+HTTP = httpx.Client(timeout=HANGS_AFTER, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def query(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
     while True:
-        answer = httpx.post(f"{url}/{kind}/filter", json=body, timeout=HANGS_AFTER)
+        answer = HTTP.post(f"{url}/{kind}/filter", json=body)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its SQLite was busy
             answer.raise_for_status()
             return answer.json()
@@ -133,9 +135,7 @@ def age(url: str, deployment: str) -> None:
     """Have a deployment name its flow as versions did before the package was called `lexveil`."""
     (found,) = (one for one in query(url, "deployments") if one["name"] == deployment)
     former = found["entrypoint"].removeprefix("lexveil.")
-    httpx.patch(
-        f"{url}/deployments/{found['id']}", json={"entrypoint": former}, timeout=30
-    ).raise_for_status()
+    HTTP.patch(f"{url}/deployments/{found['id']}", json={"entrypoint": former}).raise_for_status()
 
 
 def test_registering_again_renews_what_an_earlier_version_registered_and_names_the_rest(
@@ -183,9 +183,7 @@ class Receiver:
     url: str = ""
 
     def waits_for(self, number: int) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + 90
-        while len(self.bodies) < number and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: len(self.bodies) >= number)
         return self.bodies
 
 
@@ -220,7 +218,7 @@ class Scheduled:
         found = {one["name"]: one["id"] for one in query(self.url, "deployments")}
         address = f"{self.url}/deployments/{found[deployment]}/create_flow_run"
         while True:
-            answer = httpx.post(address, json={"parameters": parameters}, timeout=HANGS_AFTER)
+            answer = HTTP.post(address, json={"parameters": parameters})
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its SQLite was busy
                 answer.raise_for_status()
                 return answer.json()["id"]
@@ -229,7 +227,7 @@ class Scheduled:
     def until(self, run: str, *kinds: str) -> dict[str, Any]:
         deadline = time.monotonic() + HANGS_AFTER
         while True:
-            found = httpx.get(f"{self.url}/flow_runs/{run}", timeout=HANGS_AFTER).json()
+            found = HTTP.get(f"{self.url}/flow_runs/{run}").json()
             if found.get("state_type") in kinds or time.monotonic() > deadline:
                 return found
             time.sleep(0.1)

@@ -24,7 +24,7 @@ from tests.deadlines import HANGS_AFTER, wait_until
 from tests.flows.command_line import call
 
 if TYPE_CHECKING:
-    from tests.conftest import Command, Finished
+    from tests.conftest import Command, Finished, PrefectServer
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "nlp", "privacy", "flows")
@@ -104,6 +104,7 @@ class TestDocstringsAreEdited:
         self,
         finished: Finished,
         command_in: Callable[[Path], Command],
+        prefect_server: PrefectServer,
         edited: Path,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -121,7 +122,8 @@ class TestDocstringsAreEdited:
         search = ("search", "--trials", "2", "--trial-epsilon", "0.1", *end)
         assert call(capsys, "ledger", "limit", "30", *end).code == 0
         searched = call(capsys, *search).json
-        done = command.run(*run)  # with the new limit, which the report shows
+        # With the new limit, which the report shows.
+        done = command.run(*run, PREFECT_API_URL=prefect_server.url)
         assert done.returncode == 0, done.stderr
         before, parts = charges(workspace), _contents(root)
 
@@ -222,11 +224,18 @@ class TestWorkspaceOfAnEarlierVersion:
         assert charges(workspace) == before
 
     def test_a_run_redoes_what_must_be_and_says_why(
-        self, office: Path, command_in: Callable[[Path], Command], lexveil: Any, workspace: Workspace
+        self,
+        office: Path,
+        command_in: Callable[[Path], Command],
+        prefect_server: PrefectServer,
+        lexveil: Any,
+        workspace: Workspace,
     ) -> None:
         """Its source files are gone from where they were, as from a drop folder."""
         before, model = charges(workspace), sorted(path.name for path in workspace.models.iterdir())
-        done = command_in(office).run("run", "src/corpus", "-w", "workspace", "--json")
+        done = command_in(office).run(
+            "run", "src/corpus", "-w", "workspace", "--json", PREFECT_API_URL=prefect_server.url
+        )
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)
         assert (result["masked"], result["trained_now"]) == (12, False)

@@ -25,6 +25,7 @@ from lexveil.flows.runners.pool import (
 )
 from lexveil.pipeline.errors import SourceError, StageError
 from lexveil.pipeline.records import Shard, ShardResult, run_one_by_one
+from tests.deadlines import wait_until
 
 CANARY = "Canary Wharfinger"
 SHARDS = [Shard(index, f"key{index}") for index in range(5)]
@@ -251,10 +252,7 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.wait()
-    until = time.monotonic() + 10  # 0.2 s on a quiet machine
-    while any(alive(worker) for worker in workers) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not any(alive(worker) for worker in workers)
+    wait_until(lambda: not any(alive(worker) for worker in workers))  # 0.2 s on a quiet machine
 
 
 ELSEWHERE = """

@@ -181,7 +181,7 @@ class TestLog:
 def hold(url: str, held: Any, leave: Any) -> None:
     with database_lock(url, "a"):
         held.set()
-        leave.wait(60)
+        leave.wait(HANGS_AFTER)
 
 
 class TestLock:

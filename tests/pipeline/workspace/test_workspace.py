@@ -29,6 +29,7 @@ from lexveil.pipeline.workspace.lock import lock, remove_partial_files
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage, write_manifest
 from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_json
 from lexveil.pipeline.workspace.workspace import Workspace, translate_storage_errors
+from tests.deadlines import HANGS_AFTER
 
 
 def mode(path: Path) -> int:
@@ -202,7 +203,7 @@ def keys_of(workspace: Workspace, doc_id: str) -> dict[str, bytes]:
 def hold(root: Path, held: Any, leave: Any) -> None:
     with lock(Workspace.open(root)):
         held.set()
-        leave.wait(60)
+        leave.wait(HANGS_AFTER)
 
 
 class TestLock:
@@ -219,7 +220,7 @@ class TestLock:
         held, leave = context.Event(), context.Event()
         holder = context.Process(target=hold, args=(tmp_path, held, leave))
         holder.start()
-        assert held.wait(60)
+        assert held.wait(HANGS_AFTER)
         with pytest.raises(WorkspaceError), lock(workspace):
             pass
         holder.kill()

@@ -30,12 +30,12 @@ from lexveil.pipeline.serving.server.listen import ListenOptions, serve
 from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.state import ServerState
 from lexveil.privacy.he.served_model import LinearHead, ServedModel
-from tests.deadlines import HANGS_AFTER
+from tests.deadlines import HANGS_AFTER, wait_until
 
 
 def answered(connection: socket.socket) -> bytes:
     """All the server says before it closes."""
-    connection.settimeout(30)
+    connection.settimeout(HANGS_AFTER)
     content = b""
     try:
         while piece := connection.recv(1 << 16):
@@ -88,10 +88,10 @@ class TestSlowCallers:
             assert answered(connection).startswith(b"HTTP/1.1 408 ")
 
     def test_what_is_too_long_is_refused_before_it_is_read(self, start_server: Any) -> None:
-        server = start_server()
+        server = start_server(seconds=2 * HANGS_AFTER)  # it would wait so long for the body to end
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(post(server, 10_000_000_000) + b"LXV1")
-            connection.settimeout(3)  # less than it waits for a body to end
+            connection.settimeout(HANGS_AFTER)
             assert connection.recv(64).startswith(b"HTTP/1.1 413 ")
         # Who sends all of it reads why it was refused.
         too_long = httpx.post(server.url + "/v1/sessions", content=bytes(30_000_000), headers=server.local)
@@ -155,10 +155,7 @@ class TestRestart:
             while not all(now > then for now, then in zip(right, before, strict=True)) and not wrong:
                 time.sleep(0.05)
             server.end(how)
-            deadline = time.monotonic() + 10
-            while not all(map(gone, workers)) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            assert all(map(gone, workers))
+            wait_until(lambda: all(map(gone, workers)))  # noqa: B023
             server.start()
         before = list(right)
         while not all(now > then for now, then in zip(right, before, strict=True)) and not wrong:
