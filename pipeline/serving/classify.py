@@ -144,6 +144,7 @@ def classify_file(source: Path, target: Path, endpoint: Endpoint, settings: Sett
         "head_known_since": known_since,
         "parameters": manifest.layouts[predictions.layout].reason,
         "error_bound": predictions.error_bound,
+        "uncertain": predictions.uncertain,
         "checks_passed": 0 if report is None else report.probes + report.twins,
     }
 

@@ -93,6 +93,15 @@ class Predictions:
         powers = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
+    @property
+    def uncertain(self) -> int:
+        """Number of labels that the stated error leaves open: two logits are not further apart than twice it.
+
+        Most of them, if a server states an error within which it lies.
+        """
+        second, first = np.sort(self.logits, axis=1)[:, -2:].T
+        return int(np.count_nonzero(first - second <= 2 * self.error_bound))
+
 
 class EncryptedClassifier:
     """A client of one endpoint. Keys are made, and uploaded, when they are first needed.

@@ -82,6 +82,7 @@ def test_the_same_labels_as_the_plain_model(
     assert found == [{"id": row["id"], "label": label} for row, label in zip(ROWS, plain, strict=True)]
     assert (told["documents"], told["unreadable"], told["profile"]) == (5, 0, "sealed")
     assert told["checks_passed"] > 0
+    assert 0 <= told["uncertain"] < len(ROWS)
 
 
 def test_what_cannot_be_read_is_counted(served: Endpoint, tmp_path: Path) -> None:

@@ -98,6 +98,15 @@ class TestTogether:
             assert "lease" not in repr(found) + repr(client)
             assert "logits" not in repr(found)
 
+    def test_labels_within_the_stated_error_are_counted(self) -> None:
+        """A server of a network may state one that makes room for its lies: then these are most of them."""
+        with EncryptedClassifier.in_process(app_of()) as client:
+            found = client.classify(FEATURES)
+        assert found.uncertain == 0
+        gaps = np.sort(found.logits, axis=1)[:, -1] - np.sort(found.logits, axis=1)[:, -2]
+        for bound in (float(gap) / 2 for gap in np.sort(gaps)[[0, 30, 69]]):
+            assert replace(found, error_bound=bound).uncertain == np.count_nonzero(gaps <= 2 * bound)
+
     def test_thousands_go_by_slots(self) -> None:
         many = np.random.default_rng(5).normal(size=(2100, 64)) / 9
         with EncryptedClassifier.in_process(app_of(profile="fast")) as client:
