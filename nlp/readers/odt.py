@@ -38,6 +38,9 @@ _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _HEADING = f"{_TEXT}h"
 _PARAGRAPHS = {f"{_TEXT}p", _HEADING}
+_HIDES = {f"{_STYLE}table-properties": f"{_TABLE}display", f"{_STYLE}text-properties": f"{_TEXT}display"}
+_HIDING = {(f"{_STYLE}table-properties", "false"), (f"{_STYLE}text-properties", "none")}
+_STYLED = {*_PARAGRAPHS, f"{_TEXT}span"}
 _DROPPED = {f"{_TEXT}tracked-changes", f"{_OFFICE}annotation", f"{_TEXT}note-citation", f"{_OFFICE}forms"}
 _HIDDEN = f"{_TEXT}hidden-text"
 _DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
@@ -253,11 +256,13 @@ class _OdtText:
             self._layout.write(self._shown.read(tag, attributes) or _read_space(tag, attributes))
 
     def _is_hidden(self, tag: str, attributes: Mapping[str, str]) -> bool:
-        """Return True for hidden text and sheets; a sheet is by its style, which stands before."""
+        """Return True for hidden text and sheets; both may be by their styles, which stand before."""
         if tag == f"{_STYLE}style":
             self._style = attributes.get(f"{_STYLE}name", "")
-        elif tag == f"{_STYLE}table-properties" and attributes.get(f"{_TABLE}display") == "false":
+        elif (tag, attributes.get(_HIDES.get(tag, ""))) in _HIDING:
             self._hiding.add(self._style)
+        if tag in _STYLED and attributes.get(f"{_TEXT}style-name") in self._hiding:
+            return True
         is_sheet = tag == f"{_TABLE}table" and self.is_workbook
         return tag == _HIDDEN or (is_sheet and attributes.get(f"{_TABLE}style-name") in self._hiding)
 

@@ -45,8 +45,9 @@ def read(data: bytes, limits: Limits) -> Content:
         embedded = [package.read_embedded(name) for name in names]
         if not text and not embedded and pictures:
             raise UnreadableError(Reason.needs_ocr)
-        notes = {Note.unread_picture: pictures} if pictures else {}
-        return Content(text, embedded, notes, properties)
+        missing = len(order.slides) - len(slides)
+        notes = {Note.unread_picture: pictures, Note.unread_page: missing}
+        return Content(text, embedded, {note: n for note, n in notes.items() if n}, properties)
 
 
 def _read_slide(package: OfficePackage, slide: str) -> str:

@@ -1,4 +1,7 @@
-"""RTF to text, by striprtf: headers, body, footers, then notes. Pictures and embedded objects are counted."""
+"""RTF to text, by striprtf: headers, body, footers, then notes and text boxes.
+
+Pictures and embedded objects are counted.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from lexveil.nlp.readers.contract import Content, Note, Reason, UnreadableError
 
 MAGIC = b"{\\rtf"
 _MARGIN = re.compile(r"\\(?:header|footer)[lrf]?(?![a-z])")  # which striprtf leaves out
-_BRACE = re.compile(r"\\[\\{}]|\{\\(?:footnote)(?![a-z])|[{}]")
-_NOTE = r"{\footnote"
+_BRACE = re.compile(r"\\[\\{}]|\{\\(?:footnote|shptxt)(?![a-z])|[{}]")
+_MOVED = {r"{\footnote", r"{\shptxt"}  # the latter in groups that striprtf leaves out
 _PICTURE = re.compile(r"\\pict(?![a-z])")
 _REPEATED_PICTURE = re.compile(r"\\nonshppict(?![a-z])")  # for old programs
 _HIDING = frozenset({"v", "deleted"})
@@ -123,21 +126,21 @@ def _drop_hidden(source: str) -> tuple[str, int]:
 
 
 def _move_notes(source: str) -> str:
-    """Return the file with its notes at the end, where they divide no sentence."""
+    """Return the file with its notes and text boxes at the end, where they divide no sentence."""
     kept: list[str] = []
     notes: list[str] = []
-    place, start, depth = 0, -1, 0
+    place, start, depth, head = 0, -1, 0, 0
     for brace in _BRACE.finditer(source):
         if brace[0].startswith("\\"):
             continue
         if start < 0:
-            if brace[0] == _NOTE:
-                start, depth = brace.start(), 1
+            if brace[0] in _MOVED:
+                start, depth, head = brace.start(), 1, len(brace[0])
             continue
         depth += -1 if brace[0] == "}" else 1
         if not depth:
             kept.append(source[place:start])
-            notes.append(source[start + len(_NOTE) : brace.start()])
+            notes.append(source[start + head : brace.start()])
             place, start = brace.end(), -1
     if not notes:
         return source

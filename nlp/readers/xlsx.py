@@ -79,12 +79,13 @@ def read_sheets(
     ]
     texts = [_read_sheet(package, name, part, read_rows) for name, part in visible]
     hidden = sum(is_hidden for _, _, is_hidden in sheets)
+    missing = len(sheets) - hidden - len(visible)
     shown = [one for _, part in visible for one in _list_shown(package, part)]
     pictures = {name for kind, name in shown if kind == "image"}
     embedded = dict.fromkeys(name for kind, name in shown if kind in EMBEDDED)
     properties = package.read_properties()
     parts = [package.read_embedded(name) for name in embedded]
-    notes = {Note.hidden_text: hidden, Note.unread_picture: len(pictures)}
+    notes = {Note.hidden_text: hidden, Note.unread_page: missing, Note.unread_picture: len(pictures)}
     return Content(
         "\n\n".join(text for text in texts if text),
         parts,

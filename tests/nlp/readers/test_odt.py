@@ -141,3 +141,15 @@ def test_refused(refusal: Callable[..., Reason]) -> None:
     assert refusal("a.odt", odt(p("x"))[:-60]) is Reason.broken
     assert refusal("a.odt", odt("<text:p>")) is Reason.broken
     assert refusal("a.odt", odt(p(" "))) is Reason.empty
+
+
+def test_text_that_a_style_hides_is_left_out_and_counted() -> None:
+    body = (
+        '<style:style xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0" style:name="H">'
+        '<style:text-properties text:display="none"/></style:style>'
+        + p('seen <text:span text:style-name="H">secret</text:span>')
+        + p('and <text:span text:style-name="S">so</text:span>')
+        + '<text:p text:style-name="H">secret, too</text:p>'
+    )  # fmt: skip
+    (reading,) = read_content_documents("a.odt", odt(body))
+    assert (reading.text, reading.notes) == ("seen\nand so", {Note.hidden_text: 2})

@@ -120,3 +120,15 @@ def test_embedded_documents_and_pictures_of_the_old_format(refusal: Refusal) -> 
     bomb = struct.pack("<I", 1 << 27) + zlib.compress(bytes(1 << 27))
     found = refusal("a.ppt", build_compound_file({"PowerPoint Document": record(0x1011, bomb, 0x10)}))
     assert found == Reason.decompression_bomb
+
+
+def test_a_slide_that_is_not_there_is_counted() -> None:
+    more = {
+        "ppt/_rels/presentation.xml.rels": relations(("slide", "slides/none.xml"), ("slide", "slides/a.xml"))
+    }
+    (reading,) = read_content_documents(
+        "a.pptx",
+        pptx(shape(paragraph("Opening")), "", more=more),
+    )
+    assert "Opening" in str(reading.text)
+    assert reading.notes[Note.unread_page] == 1

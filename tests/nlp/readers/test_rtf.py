@@ -83,3 +83,11 @@ def test_fonts_have_their_own_charsets_and_links_their_targets(read: Callable[..
 def test_bytes_of_pictures_are_no_text(read: Callable[..., str]) -> None:
     page = rb"{\rtf1 a{\pict{\*\blipuid 01}\pngblip\bin9 {{}\par }}b{\pict\wmetafile8\bin}c}"
     assert read("a.rtf", page).strip() == "abc"
+
+
+def test_text_boxes_are_text(read: Callable[..., str]) -> None:
+    page = (
+        rb"{\rtf1 before{\shp{\*\shpinst\shpleft0{\sp{\sn x}{\sv 1}}{\shptxt \pard Judge {\b Abernathy}\par}}"
+        rb"{\shprslt{\*\do{\dptxbxtext Judge Abernathy}}}} after}"
+    )
+    assert read("a.rtf", page).split() == ["before", "after", "Judge", "Abernathy"]

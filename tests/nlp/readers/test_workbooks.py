@@ -99,6 +99,12 @@ def test_hidden_sheets_are_counted_and_text_boxes_are_text(read: Read, refusal: 
     assert refusal("a.xlsx", xlsx()) == Reason.empty
 
 
+def test_a_sheet_that_is_not_there_is_counted() -> None:
+    more = {"xl/_rels/workbook.xml.rels": relations(("worksheet", "worksheets/sheet1.xml"))}
+    (reading,) = read_content_documents("a.xlsx", xlsx('<row><c t="str"><v>Judge</v></c></row>', **more))
+    assert (reading.text, reading.notes) == ("Parties\nJudge", {Note.unread_page: 1})
+
+
 def test_a_few_cells_do_not_fill_the_memory(read: Read, refusal: Refusal) -> None:
     far = '<row><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
     assert read("a.xlsx", xlsx(far)).split() == ["Parties", "1", "2"]
