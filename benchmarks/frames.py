@@ -30,7 +30,7 @@ LOCALES = {
     "sr": "hr_HR",
 }
 DOCUMENTS = 8
-_SLOT = re.compile(r"\{([nsgftil])\}|\[\[(.+?)\]\]")
+_SLOT = re.compile(r"\{([nsgftilk])\}|\[\[(.+?)\]\]")
 _WORD = re.compile(r"[^\W\d_]+")
 _PARTICLES = frozenset("van de der von den la du le y i zu da do dos das".split())  # noqa: SIM905
 

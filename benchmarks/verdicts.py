@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chinese import frames as chinese_frames
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.frames import FRAMES, fill, make_documents, read_frames
 from lexveil.nlp.entity_types import DIRECT_TYPES
@@ -88,6 +89,9 @@ def list_probes(seed: int) -> Iterator[Probe]:
     for language, frames in read_frames().items():
         for document in make_documents(language, frames, seed):
             yield Probe(f"frames {language}", document.text, _people(document.names))
+    for kind, written in chinese_frames("held-out").items():
+        for document in written[::4]:
+            yield Probe(f"frames zh {kind}", document.text, _people(document.names))
     yield from _fixtures(seed)
     if SHARED.is_dir():
         yield from _real()

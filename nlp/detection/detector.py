@@ -19,7 +19,7 @@ from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.detection.lists import StringLists
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
-from lexveil.nlp.detection.people import drop_contradicted, retype_people
+from lexveil.nlp.detection.people import drop_contradicted, retype_people, widen_people
 from lexveil.nlp.detection.propagation import drop_implausible, propagate
 from lexveil.nlp.detection.windows import split_windows
 from lexveil.nlp.recognizers.own_rules import NO_RULES, OwnRules, compute_rules_digest
@@ -184,17 +184,23 @@ class Detector:
     def _run_taggers(self, batch: Sequence[_Part]) -> dict[int, NlpArtifacts]:
         """Return the findings of the learned detectors for each part, by its index in the batch."""
         artifacts: dict[int, NlpArtifacts] = {}
-        chosen = [self._choose_tagger(part.languages) for part in batch]
-        for language in set(chosen):
-            indices = [index for index, candidate in enumerate(chosen) if candidate == language]
+        chosen = [self._choose_taggers(part.languages) for part in batch]
+        for language in sorted({language for languages in chosen for language in languages}):
+            indices = [index for index, languages in enumerate(chosen) if language in languages]
             texts = (batch[index].cased for index in indices)
             results = self._analyzer.nlp_engine.process_batch(texts, language)
-            artifacts.update(zip(indices, (result for _, result in results), strict=True))
+            for index, (_, result) in zip(indices, results, strict=True):
+                if index in artifacts:
+                    artifacts[index].entities += result.entities
+                else:
+                    artifacts[index] = result
         return artifacts
 
-    def _choose_tagger(self, languages: Sequence[str]) -> str:
-        """Return the language whose learned detector reads a part."""
-        return next((language for language in languages if language in self._taggers), languages[0])
+    def _choose_taggers(self, languages: Sequence[str]) -> Sequence[str]:
+        """Return the languages whose learned detectors read a part: one, and Chinese beside another."""
+        known = [language for language in languages if language in self._taggers]
+        apart = [language for language in known[1:] if language == "zh" and self._taggers["zh"].languages]
+        return [*known[:1], *apart] or languages[:1]
 
 
 @lru_cache(maxsize=4)
@@ -260,7 +266,7 @@ def _settle_document(
 
     text = document.text
     numbers = find_own_numbers(text)
-    plausible = _select_plausible(cased, found, insists)
+    plausible = widen_people(text, _select_plausible(cased, found, insists))
     law = list(_find_law(text, numbers, plausible))
     likely = drop_touching(plausible, law)
     first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])

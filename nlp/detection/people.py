@@ -7,10 +7,12 @@ company, a nickname a people. The document itself often shows the type.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lexveil.nlp.entities.evidence import shows_type
+from lexveil.nlp.letters import has_han
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span, find_line
 from lexveil.nlp.vocabulary import COURTESY_TITLES, JURISDICTIONS, LEGAL_WORDS, OFFICE_TITLES
@@ -71,6 +73,35 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "") -> list[S
             span = replace(span, start=start, end=end)
         result.append(span)
     return result
+
+
+def widen_people(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Return the spans with Chinese names as long as the longer of what a rule and a learned detector see.
+
+    Chinese has no spaces, so both may miss the end of a name. A rule's name that a learned one overlaps gets
+    the characters of both, unless the latter overlaps several: then the rules tell people apart.
+    """
+    named = [span for span in spans if span.type == "PERSON" and has_han(text[span.start : span.end])]
+    rules = sorted({(span.start, span.end) for span in named if span.recognizer != LEARNED})
+    starts = [start for start, _ in rules]
+    longest = max((end - start for start, end in rules), default=0)
+    widened: dict[tuple[int, int], tuple[int, int]] = {}
+    for span in named:
+        if span.recognizer == LEARNED:
+            around = rules[bisect_left(starts, span.start - longest) : bisect_left(starts, span.end)]
+            touched = [(start, end) for start, end in around if end > span.start]
+            first = min((start for start, _ in touched), default=0)
+            last = max((end for _, end in touched), default=0)
+            # Readings of one name by several rules share its beginning.
+            if len({start for start, _ in touched}) == 1:
+                for one in touched:
+                    widened[one] = min(first, span.start), max(last, span.end)
+    return [
+        replace(span, start=position[0], end=position[1])
+        if span.type == "PERSON" and (position := widened.get((span.start, span.end)))
+        else span
+        for span in spans
+    ]
 
 
 def drop_contradicted(text: str, spans: Iterable[Span]) -> list[Span]:

@@ -120,7 +120,8 @@ def drop_implausible(text: str, spans: Sequence[Span]) -> list[Span]:
 
     def is_plausible(span: Span) -> bool:
         words = [m.group() for m in _WORD.finditer(text, span.start, span.end)]
-        return any(not is_common(word) for word in words if word[0].isupper())
+        # Chinese has no capitals: its document contradicts no guess.
+        return any(has_han(word) or (word[0].isupper() and not is_common(word)) for word in words)
 
     return [span for span in spans if span.score > GUESSED or is_plausible(span)]
 

@@ -4,8 +4,9 @@ Usage: `python -m lexveil.nlp.detector_training light --gold FILE... --out FOLDE
 
 FILE is TAB's JSON or span-JSONL (see `lexveil.nlp.evaluation.gold`). `--decisions` takes a review folder,
 whose gold files hold the decisions of reviewers. Operating points are chosen by cross-validation on the
-documents of the first FILE. `german` learns from FILE and from sentences with
-Faker's names. The same seed gives the same detector on one machine.
+documents of the first FILE. `german` learns from FILE and from sentences with Faker's names. `chinese` learns
+from FILE with invented names and from sentences of our own; `--lexicon` is a dictionary in jieba's format.
+The same seed gives the same detector on one machine.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lexveil.nlp.evaluation.gold import GoldDocument
 from lexveil.nlp.evaluation.scoring import Scores, score
 from lexveil.nlp.taggers.crf import Crf, CrfTagger, Parameters
 from lexveil.nlp.taggers.features import Clusters
+from lexveil.nlp.taggers.lattice import CHINESE
 from lexveil.nlp.text import Span
 
 INNER_FOLDS = 3
@@ -84,15 +86,25 @@ def train_light(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m lexveil.nlp.detector_training", description=__doc__)
-    parser.add_argument("model", choices=("light", "german", "default"))
+    parser.add_argument("model", choices=("light", "german", "chinese", "default"))
     parser.add_argument("--gold", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--decisions", type=Path, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--lexicon", type=Path, metavar="FILE", help="of `chinese`: dict.txt of jieba")
     options = parser.parse_args(arguments)
+    if options.model == "chinese" and options.lexicon is None:
+        parser.error("chinese needs --lexicon")
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.model == "chinese":
+        from lexveil.nlp.detector_training.lattice import read_lexicon, train_lattice
+
+        # Half of the common surnames are words, too: texts without a name teach which is which.
+        documents = read_documents(options.gold, options.decisions, options.seed, thin=False)
+        train_lattice(documents, read_lexicon(options.lexicon), options.seed).save(options.out / CHINESE.name)
+        return
     judged = read_documents(options.gold[:1], None, options.seed)
     others = read_documents(options.gold[1:], options.decisions, options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
     if options.model == "light":
         train_light(judged, others, options.seed).save(options.out / "light.npz")
         return

@@ -35,20 +35,23 @@ _WORD = re.compile(r"[^\W\d_]+")
 _EMPTY_SHARE = 0.15
 
 
-def read_documents(paths: Iterable[Path], decisions: Path | None, seed: int) -> list[GoldDocument]:
+def read_documents(
+    paths: Iterable[Path], decisions: Path | None, seed: int, *, thin: bool = True
+) -> list[GoldDocument]:
     """Read and prepare the documents of gold files and of a review folder.
 
     Args:
         paths: gold files.
         decisions: folder in which reviewers' decisions are stored as gold files, or None.
         seed: seed of the choice among documents without annotations.
+        thin: leave most documents without annotations out.
 
     Raises:
         lexveil.nlp.evaluation.gold.GoldError: a file cannot be used.
     """
     files = [*paths, *(sorted(decisions.glob("*.jsonl")) if decisions else ())]
     documents = [prepare_document(document) for path in files for document in read_gold(path)]
-    return thin_unmarked(documents, seed)
+    return thin_unmarked(documents, seed) if thin else documents
 
 
 def thin_unmarked(documents: Sequence[GoldDocument], seed: int) -> list[GoldDocument]:

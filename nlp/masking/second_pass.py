@@ -20,7 +20,7 @@ from lexveil.nlp.masking.mask import MaskedText
 from lexveil.nlp.masking.near_spellings import MOST_NEAR_NAMES, SHORTEST_NEAR, NearIndex
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
 from lexveil.nlp.masking.targets import Targets
-from lexveil.nlp.masking.unseen import find_surnames, find_unseen
+from lexveil.nlp.masking.unseen import find_surnames, find_unseen, find_unseen_chinese
 from lexveil.nlp.vocabulary import FOLDED_TITLES, JURISDICTIONS, LEGAL_WORDS
 
 if TYPE_CHECKING:
@@ -122,9 +122,8 @@ class SecondPass:
         cued: list[Leftover] = []
         others: list[Leftover] = []
         readable = ReadableText(masked)
-        for one in find_unseen(
-            readable, masked, self._lower_words, self._kept_names, self._surnames, language
-        ):
+        words = find_unseen(readable, masked, self._lower_words, self._kept_names, self._surnames, language)
+        for one in (*words, *find_unseen_chinese(readable)):
             if not readable.is_kept(one.start, one.end, ""):
                 reason: Reason = "ambiguous" if one.ambiguous else "unseen"
                 (cued if one.cued else others).append(Leftover(one.start, one.end, "PERSON", reason))

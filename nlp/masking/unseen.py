@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 
 from lexveil.nlp.entities.given_names import is_given_name
-from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import MaskedText
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
@@ -82,6 +82,12 @@ _TERM = re.compile(
 _NOUNS = frozenset({"de", "lb"})
 
 
+# Probability from which a Chinese name is doubted: well below that at which the first pass masks.
+_DOUBTED = 0.1
+# In place of what is masked: a sentence about "him" is read as one about a person.
+_SOMEBODY = "他"
+
+
 class Unseen(NamedTuple):
     """A word that may be a name.
 
@@ -144,6 +150,18 @@ def find_unseen(
             and not _NUMBERED.search(before)
         ):
             yield Unseen(*readable.to_original(*match.span()), False, cued)
+
+
+def find_unseen_chinese(readable: ReadableText) -> Iterator[Unseen]:
+    """Yield the Chinese names that a learned detector sees in what is readable, whatever the first pass was."""
+    from lexveil.nlp.taggers.lattice import LatticeTagger
+
+    text = readable.normalized.text
+    if not has_han(text):
+        return
+    for span in LatticeTagger.load(threshold=_DOUBTED).tag([text.replace(CUT, _SOMEBODY)])[0]:
+        if CUT not in text[span.start : span.end]:
+            yield Unseen(*readable.to_original(span.start, span.end), False, False)
 
 
 def find_surnames(masked: MaskedText) -> set[str]:

@@ -1,9 +1,10 @@
 """Learned detectors: they recognize names by the surrounding words.
 
 `load_taggers` returns them by name. `light` is two linear-chain CRFs over hashed features
-(`lexveil.nlp.taggers.crf`), one for English and one for German, which contain no string of any corpus;
-`default` is a token classifier (`lexveil.nlp.taggers.transformer`) for English and the same CRF for German;
-any other name is the path of a local token-classification folder. For training see
+(`lexveil.nlp.taggers.crf`), one for English and one for German, which contain no string of any corpus, and a
+lexicon-enhanced LSTM for Chinese (`lexveil.nlp.taggers.lattice`); `default` is a token classifier
+(`lexveil.nlp.taggers.transformer`) for English and the same detectors for German and Chinese; any other name
+is the path of a local token-classification folder. For training see
 `python -m lexveil.nlp.detector_training --help`.
 
 The CRF also returns its probabilities, token by token:
@@ -26,8 +27,8 @@ from lexveil.nlp.taggers.contract import SENSITIVITIES, Sensitivity, Tagger
 def load_taggers(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tagger, ...]:
     """Load the detector `light` or `default`, or the one in the folder `model`, at an operating point.
 
-    `default` is the token classifier for English, and `light` for German: of several taggers, the first that
-    knows a text's language reads it.
+    `default` is the token classifier for English, and `light` for German and Chinese: of several taggers, the
+    first that knows a text's language reads it.
 
     Raises:
         ValueError: the operating point does not exist.
@@ -37,8 +38,13 @@ def load_taggers(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tag
         raise ValueError(f"sensitivity must be one of {', '.join(SENSITIVITIES)}")
     if model == "light":
         from lexveil.nlp.taggers.crf import GERMAN, CrfTagger
+        from lexveil.nlp.taggers.lattice import LatticeTagger
 
-        return (CrfTagger.load(GERMAN, sensitivity), CrfTagger.load(sensitivity=sensitivity))
+        return (
+            CrfTagger.load(GERMAN, sensitivity),
+            CrfTagger.load(sensitivity=sensitivity),
+            LatticeTagger.load(sensitivity=sensitivity),
+        )
     # A token classifier imports heavy packages, which `light` must not need.
     from lexveil.nlp.taggers import transformer
 

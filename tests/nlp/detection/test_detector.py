@@ -406,3 +406,25 @@ def test_no_text_in_logs(detector: Detector, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.DEBUG):
         detector.detect(JUDGMENT)
     assert "Thornbury" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("那批货最后是孟小勇拉走的，提货单上也是他签的字。", ["孟小勇"]),
+        ("據葛蘭芝所述，當天是孟國勇開車載她去銀行的。", ["葛蘭芝", "孟國勇"]),
+        (
+            "Please find attached the draft of the agreement, with the comments of both sides, and let me know by "
+            "Friday whether we can sign it.\n\n我跟葛兰芝说过好几次，让她别再去找孟小勇。\n\nKind regards",
+            ["葛兰芝", "孟小勇"],
+        ),
+    ],
+)
+def test_chinese_names_without_a_cue_need_the_learned_detector(text: str, names: list[str]) -> None:
+    learned, rules = (
+        [(s.start, s.end) for s in Detector.load(one).detect(text)] for one in ("light", "rules")
+    )
+    for name in names:
+        place = text.index(name), text.index(name) + len(name)
+        assert place in learned
+        assert place not in rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.detection.people import drop_contradicted, retype_people
+from lexveil.nlp.detection.people import drop_contradicted, retype_people, widen_people
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
 
@@ -81,3 +81,24 @@ def test_a_company_in_a_chat_is_a_person_unless_it_shows_what_it_is() -> None:
     parts = (("Vedat Quorn", "ORGANIZATION"), ("Quorn Logistics Ltd", "ORGANIZATION"))
     kinds = [span.type for span in retype_people(cased, spans_in(cased, *parts), written)]
     assert kinds == ["PERSON", "ORGANIZATION"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "learned", "expected"),
+    [
+        ("指派李志强律师", ["李志"], ["李志强"], {"李志强"}),
+        ("原告葛兰芝诉称", ["葛兰芝诉"], ["葛兰芝"], {"葛兰芝诉", "葛兰芝"}),
+        ("葛兰芝孟勇到庭", ["葛兰芝", "孟勇"], ["葛兰芝孟勇"], {"葛兰芝", "孟勇", "葛兰芝孟勇"}),
+        ("葛兰芝到庭", [], ["葛兰芝"], {"葛兰芝"}),
+        ("Ann Birt came", ["Ann"], ["Ann Birt"], {"Ann", "Ann Birt"}),
+    ],
+)
+def test_a_chinese_name_is_as_long_as_the_longer_reading(
+    text: str, rules: list[str], learned: list[str], expected: set[str]
+) -> None:
+    spans = [
+        Span(text.index(name), text.index(name) + len(name), "PERSON", 0.8, recognizer)
+        for names, recognizer in ((rules, "ChinesePersonRecognizer"), (learned, LEARNED))
+        for name in names
+    ]
+    assert {text[span.start : span.end] for span in widen_people(text, spans)} == expected

@@ -186,3 +186,23 @@ def test_near_spellings_are_located_too() -> None:
     text = "Mr Hawksmoor came. Later Hawksmor left the house."
     outcome = check(text, "Hawksmoor")
     assert [(text[one.start : one.end], one.reason) for one in outcome.doubts] == [("Hawksmor", "near")]
+
+
+def test_a_chinese_name_that_the_rules_missed_asks_for_review() -> None:
+    text = "那批货最后是孟小勇拉走的，提货单上也是他签的字。原告葛兰芝对此没有异议。"
+    outcome = check(text, "葛兰芝", language="zh")
+    assert (outcome.verdict, dict(outcome.reasons)) == ("REVIEW", {"unseen": 1})
+    assert [text[one.start : one.end] for one in outcome.doubts] == ["孟小勇"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "依照《中华人民共和国民事诉讼法》第一百七十七条之规定，判决驳回上诉，维持原判。",
+        "双方约定马上开工，水泥由施工方自备，黄金、白银等贵重物品应当妥善保管。",
+        "原告葛兰芝与被告孟小勇之间的合同合法有效，被告应当按约付款。",
+    ],
+)
+def test_chinese_without_a_missed_name_passes(text: str) -> None:
+    people = [name for name in ("葛兰芝", "孟小勇") if name in text]
+    assert check(text, *people, language="zh").verdict == "PASS"

@@ -155,6 +155,8 @@ def test_shortened_and_foreign_names(text: str) -> None:
         "本院认为",
         "石头",
         "王府井大街",
+        "抚养费为9309元×22%×16.5年",
+        "公司副总经理、集团公司总经理",
     ],
 )
 def test_words_that_name_nobody(text: str) -> None:

@@ -89,7 +89,7 @@ def test_a_class_reads_every_language(package: Path, name: str, text: str) -> No
         ("officerules.matter:None_", "no EntityRecognizer"),
         ("officerules.matter:NOT_A_CLASS", "no EntityRecognizer"),
         ("officerules.matter:NeedsMore", "cannot be created"),
-        ("officerules.matter:Matter", "MATTER is no type"),
+        ("officerules.matter:Matter", "MATTER is not a type"),
         ("none", "no installed package"),
         ("officerules.matter:Named", "itself uses the name AllowList"),
     ],
