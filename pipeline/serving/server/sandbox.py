@@ -34,10 +34,10 @@ _PACKAGE = Path(__file__).parents[3]  # wherever it is installed
 _RANDOM = (Path("/dev/urandom"), Path("/dev/random"))
 # Of the rest of /etc programs need nothing; a workspace's key or the password of a database may be there.
 _OF_ETC = (
-    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release", "passwd", "group",
-    "hosts", "host.conf", "resolv.conf", "nsswitch.conf", "gai.conf", "services", "protocols",
-    "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "ca-certificates", "crypto-policies",
-    "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf", "pki/ca-trust",
+    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "mime.types", "os-release",
+    "passwd", "group", "hosts", "host.conf", "resolv.conf", "nsswitch.conf", "gai.conf", "services",
+    "protocols", "ssl/certs", "ssl/cert.pem", "ca-certificates", "crypto-policies", "pki/tls/certs",
+    "pki/tls/cert.pem", "pki/ca-trust",
 )  # fmt: skip
 # Landlock has the same numbers on all architectures.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -108,7 +108,10 @@ def confine_server(readable: Iterable[Path], writable: Iterable[Path]) -> list[s
     system += [Path("/etc") / name for name in _OF_ETC]
     # Often a link to a file in /run, which is replaced when the network changes.
     system += [path.parent for path in [Path("/etc/resolv.conf").resolve()] if path.parent != Path("/etc")]
-    system += Path("/etc").glob("python3*")  # to which the interpreter's own folder may link
+    # To the former the interpreter's own folder may link; the latter configure OpenSSL, and name each other.
+    system += [
+        path for name in ("python3*", "ssl/*.cnf", "pki/tls/*.cnf") for path in Path("/etc").glob(name)
+    ]
     code = [*_list_code(), Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable)]
     devices = [Path("/dev/null")]
     held = {
