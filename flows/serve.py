@@ -77,7 +77,7 @@ def follow(follower: Follower, ended: Callable[[], bool]) -> None:
     seconds = _REMOTE_LOOK_SECONDS if follower.remote else _LOOK_SECONDS
     while not ended():
         try:
-            follower.look()
+            follower.update()
         except Exception as error:  # the storage may have recovered by the next look
             log.warning("the models could not be checked (%s)", type(error).__name__)
         until = time.monotonic() + seconds

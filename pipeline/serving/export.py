@@ -111,7 +111,7 @@ class Follower:
         """True if every look costs requests to an object store."""
         return self._workspace.remote
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Export if a model came, went or was marked since the last look.
 
         Raises:

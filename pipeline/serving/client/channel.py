@@ -317,7 +317,7 @@ def _read_body(response: httpx.Response, max_bytes: int) -> bytes:
 
 
 def _to_unreachable_error(error: Exception) -> ServingError:
-    return ServingError("unreachable", f"no answer ({type(error).__name__})")
+    return ServingError("unreachable", f"the endpoint does not answer ({type(error).__name__})")
 
 
 def _read_refusal(status: int, content: bytes) -> ServingError:

@@ -152,7 +152,7 @@ class _Endpoint:
                 limits.workers,
                 self.metrics.deaths.inc,
                 self._charge_cpu,
-                lambda tenant: self.quotas.limits_of(tenant).weight,
+                lambda tenant: self.quotas.get_limits(tenant).weight,
                 keys_folder=state.keys_folder.resolve(),
             )
             self.evaluation = self.pool
@@ -267,7 +267,7 @@ class _Endpoint:
             async with self.bodies.read(request.headers, request.receive, longest, tenant) as body:
                 asked = {"evaluator": head.name_evaluator(layout), "max_count": 1}
                 await self._evaluate(asked, body, tenant, request.is_disconnected)
-                limit = self.quotas.limits_of(tenant).leakage
+                limit = self.quotas.get_limits(tenant).leakage
                 weights, divergence = head.manifest.weights_commitment, offered.divergence
                 await self.state.call(self.leakage.reserve, tenant, weights, divergence, limit, lane=tenant)
                 session, expires = await self.sessions.open(tenant, layout, head.key, body.content)
@@ -308,7 +308,7 @@ class _Endpoint:
             "keys": str(opened.keys),
             "keys_sha256": opened.keys_sha256,
         }
-        limit = self.quotas.limits_of(tenant).leakage
+        limit = self.quotas.get_limits(tenant).leakage
         try:
             await self.state.call(self.leakage.charge, tenant, weights, leaked, limit, lane=tenant)
         except RefusalError:
@@ -335,7 +335,7 @@ class _Endpoint:
 
     async def end_head(self, key: str) -> None:
         """End the sessions of a head that is no longer served."""
-        await self.state.call(self.sessions.close_all_of, key)
+        await self.state.call(self.sessions.close_head_sessions, key)
 
     async def record_head(self, head: ServedHead | None) -> None:
         """Record in the endpoint's own log which head is served from now on."""

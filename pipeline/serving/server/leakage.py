@@ -59,7 +59,7 @@ class LeakageLedger:
             RefusalError: it cannot be written.
         """
         place, most = (tenant, head), 2 * limit**2  # Pinsker's inequality, solved for the divergence
-        with hold_in_time(self._lock_of(place)):
+        with hold_in_time(self._find_lock(place)):
             ahead = self._ahead.get(place, 0.0)
             missing = divergence - ahead
             if missing > 0:
@@ -83,7 +83,7 @@ class LeakageLedger:
     def refund(self, tenant: str, head: str, divergence: float) -> None:
         """Return the divergence of answers that were not given."""
         place = (tenant, head)
-        with hold_in_time(self._lock_of(place)):
+        with hold_in_time(self._find_lock(place)):
             self._ahead[place] = self._ahead.get(place, 0.0) + divergence
 
     def compute_variation(self, tenant: str, head: str) -> float:
@@ -106,7 +106,7 @@ class LeakageLedger:
                 if rest > 0:
                     self._give_back(place, rest)
 
-    def _lock_of(self, place: tuple[str, str]) -> threading.Lock:
+    def _find_lock(self, place: tuple[str, str]) -> threading.Lock:
         """Return the lock under which this server writes what a tenant has had of a head."""
         return self._locks.setdefault(place, threading.Lock())
 

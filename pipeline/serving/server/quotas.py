@@ -212,7 +212,7 @@ class Quotas:
         """Let buckets hold a request of so many slots, and a body or file of so many bytes, too."""
         self._largest, self._longest = max(self._largest, largest), max(self._longest, longest)
 
-    def limits_of(self, tenant: str) -> QuotaLimits:
+    def get_limits(self, tenant: str) -> QuotaLimits:
         """Return the quotas of a tenant."""
         return self._tenants.get(tenant, self._limits)
 
@@ -298,7 +298,7 @@ class Quotas:
         def take(usage: Usage) -> None:
             if wait := self._wait_for(tenant, usage, "slots", slots):
                 raise QuotaExceededError("the quota of document slots per minute is used up", wait)
-            if usage.slots_today + slots > self.limits_of(tenant).slots_per_day:
+            if usage.slots_today + slots > self.get_limits(tenant).slots_per_day:
                 wait = 86_400 - int(self._now()) % 86_400
                 raise QuotaExceededError("the quota of document slots per day is used up", wait)
             self._take(tenant, usage, "slots", slots)
@@ -378,7 +378,7 @@ class Quotas:
         return done
 
     def _refuse(self, tenant: str, usage: Usage) -> QuotaExceededError | None:
-        if sum(count for count, _ in usage.at_once.values()) >= self.limits_of(tenant).requests_at_once:
+        if sum(count for count, _ in usage.at_once.values()) >= self.get_limits(tenant).requests_at_once:
             return QuotaExceededError("too many requests at a time", 1)
         strikes, now = usage.strikes, self._now()
         if len(strikes) >= _STRIKES and strikes[-_STRIKES] > now - _STRIKE_SECONDS:
@@ -390,7 +390,7 @@ class Quotas:
         return None
 
     def _per_minute(self, tenant: str, kind: Kind) -> float:
-        limits = self.limits_of(tenant)
+        limits = self.get_limits(tenant)
         match kind:
             case "slots":
                 return limits.slots_per_minute

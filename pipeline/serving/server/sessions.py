@@ -174,7 +174,7 @@ class Sessions:
             raise SessionNotFoundError
         self._state.keys.drop([name])
 
-    def close_all_of(self, head: str) -> None:
+    def close_head_sessions(self, head: str) -> None:
         """Delete the sessions of a head that is no longer served, and their keys.
 
         Raises:

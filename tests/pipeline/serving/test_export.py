@@ -71,21 +71,21 @@ def test_it_follows_what_is_trained_and_what_is_erased(workspace: Workspace, bun
     lines: list[str] = []
     follower = Follower(workspace, None, bundle, lines.append)
     first = find_model(workspace, "linear").name
-    follower.look()
-    follower.look()
+    follower.update()
+    follower.update()
     add_model(workspace, "linear-later", "2999-01-01T00:00:00+00:00")
-    follower.look()
+    follower.update()
     later, earlier = bundle.list()
     assert (later.model, earlier.model) == ("linear-later", first)
     assert later.since > earlier.since
     marked = erase(workspace, a_document(workspace)).models
     assert set(marked) == {first, "linear-later"}
-    follower.look()
+    follower.update()
     assert not bundle.list()
     assert not [path for path in bundle.folder.iterdir() if path.is_dir()]
     add_model(workspace, "linear-new", "2999-01-02T00:00:00+00:00")
     (workspace.models / "linear-new" / "erasures.json").unlink()
-    follower.look()
+    follower.update()
     assert [one.model for one in bundle.list()] == ["linear-new"]
     assert [line.split(":")[0] for line in lines] == [
         f"model {first}",
@@ -101,16 +101,16 @@ def test_a_bundle_that_cannot_be_written_for_a_while_is_followed_up(
     """An erased model was served from then on, and it was announced that none is."""
     lines: list[str] = []
     follower = Follower(workspace, None, bundle, lines.append)
-    follower.look()
+    follower.update()
     erase(workspace, a_document(workspace))
     lock = bundle.folder / ".lock"
     lock.unlink()
     lock.mkdir()
     with pytest.raises(EndpointError):
-        follower.look()
+        follower.update()
     assert (len(bundle.list()), len(lines)) == (1, 1)
     lock.rmdir()
-    follower.look()
+    follower.update()
     assert (len(bundle.list()), len(lines)) == (0, 2)
 
 

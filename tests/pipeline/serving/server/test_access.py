@@ -252,7 +252,7 @@ class TestQuotas:
         quotas.charge("b", 6)
         with pytest.raises(QuotaExceededError):
             quotas.charge("a", 6)
-        assert (quotas.limits_of("a").weight, quotas.limits_of("b").weight) == (3.0, 1.0)
+        assert (quotas.get_limits("a").weight, quotas.get_limits("b").weight) == (3.0, 1.0)
 
     def test_requests_at_a_time(self) -> None:
         quotas = Quotas(ServerState.create_temporary().usages, QuotaLimits(requests_at_once=1))

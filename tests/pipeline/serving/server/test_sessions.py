@@ -84,7 +84,7 @@ def test_sessions_end_with_their_head_alone(tmp_path: Path) -> None:
     state = ServerState(tmp_path / "endpoint")
     sessions = Sessions(state, SessionLimits())
     ended, other = opened(sessions), opened(sessions, head="other")
-    sessions.close_all_of("head")
+    sessions.close_head_sessions("head")
     with pytest.raises(SessionNotFoundError):
         sessions.find(ended, "a")
     assert sessions.find(other, "a").head == "other"
