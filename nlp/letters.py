@@ -20,9 +20,13 @@ def _join_letters(letters: Iterable[str]) -> str:
     return "".join(pieces)
 
 
-UPPER = _join_letters(c for c in map(chr, range(0x530)) if c.isupper())
+# Latin with its extensions, among them those of Vietnamese, Greek, Cyrillic and Armenian.
+_CASED = tuple(map(chr, (*range(0x530), *range(0x1E00, 0x1F00))))
 
-LOWER = _join_letters(c for c in map(chr, range(0x530)) if c.islower())
+UPPER = _join_letters(c for c in _CASED if c.isupper())
+
+# With the ligatures that a PDF leaves in a word.
+LOWER = _join_letters((*(c for c in _CASED if c.islower()), *"ﬀﬁﬂﬃﬄﬅﬆ"))
 
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003fffd"
 

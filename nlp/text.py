@@ -13,6 +13,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from itertools import groupby
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def find_line(text: str, start: int, end: int) -> str:
 
 
 _SIMPLIFIED = Path(__file__).with_name("simplified.txt")
+# Full-width characters, mathematical letters, digits and letters in circles, letters in superscript.
+_COMPATIBLE = (
+    *range(0xFF01, 0xFF5F),
+    *range(0x1D400, 0x1D800),
+    *range(0x2460, 0x2469),
+    *range(0x24B6, 0x24EA),
+    *range(0x1D2C, 0x1D63),
+)
+# They stand for capitals as often as for lower case: "Jᴏʜɴ".
+_SMALL_CAPITALS = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"
 
 
 def _build_folding() -> dict[int, str]:
@@ -67,12 +78,13 @@ def _build_folding() -> dict[int, str]:
         ("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63", "-"),
     ):
         table.update(dict.fromkeys(map(ord, characters), folded))
-    for code in (*range(0xFF01, 0xFF5F), *range(0x1D400, 0x1D800), *range(0x2460, 0x2469)):
+    for code in _COMPATIBLE:
         compatible = unicodedata.normalize("NFKC", chr(code))
         if len(compatible) == 1:
             table[code] = table.get(ord(compatible), compatible)  # a full-width grave accent is an apostrophe
     for line in _SIMPLIFIED.read_text(encoding="utf-8").splitlines()[1:]:
         table.update((ord(pair[0]), pair[1]) for pair in line.split())
+    table.update(zip(map(ord, _SMALL_CAPITALS), "ABCDEFGHIJKLMNOPRSTUVWYZ", strict=True))
     return table
 
 
@@ -92,9 +104,11 @@ _INVISIBLE = (
     r"\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e01ef"
 )
 _COMBINING = r"\u0300-\u036f"
+# A character of HTML, in a text that somebody has copied out of a page's source.
+_ENTITY = re.compile(r"&(?:#\d{2,6}|#[xX][\da-fA-F]{2,5}|[A-Za-z]{3,8});")
 # A base letter with its combining marks, which become one letter, or characters without width.
 _SHRINK = re.compile(
-    rf"\r(?=\n)|[{_INVISIBLE}]+|[^\W_][{_INVISIBLE}]*[{_COMBINING}][{_COMBINING}{_INVISIBLE}]*"
+    rf"\r(?=\n)|[{_INVISIBLE}]+|[^\W_][{_INVISIBLE}]*[{_COMBINING}][{_COMBINING}{_INVISIBLE}]*|{_ENTITY.pattern}"
 )
 _NEEDS_SHRINKING = re.compile(rf"[\r{_INVISIBLE}{_COMBINING}]")
 _ONLY_INVISIBLE = re.compile(rf"[{_INVISIBLE}]+")
@@ -103,6 +117,8 @@ _BROKEN = re.compile(rf"(?<=[{_HAN}])\r?\n(?=[{_HAN}\d])|(?<=\d)\r?\n(?=[{_HAN}]
 _NO_WIDTH = "\u200b"
 # Of a line that was broken, in halves of a Chinese character.
 _MIN_WIDTH, _MAX_WIDTH, _TOLERANCE = 40, 200, 6
+# What names consist of beside letters. Signs such as "&" would make another text of what is around them.
+_IN_NAMES = " '-\u00a0\u00ad\u200b\u200c\u200d\u2010\u2011\u2018\u2019"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +140,11 @@ class NormalizedText:
     @classmethod
     def of(cls, original: str) -> NormalizedText:
         """Normalize a text."""
-        if original.isascii() and "\r" not in original:
+        plain = not _ENTITY.search(original)
+        if plain and original.isascii() and "\r" not in original:
             return cls(original.translate({11: "\n", 12: "\n", 96: "'"}), len(original))
         original = _join_wrapped_lines(original)
-        if not _NEEDS_SHRINKING.search(original):
+        if plain and not _NEEDS_SHRINKING.search(original):
             return cls(_fold(original), len(original))
         pieces: list[str] = []
         removed: list[int] = []
@@ -138,7 +155,7 @@ class NormalizedText:
             composed = _compose(match.group())
             pieces += (kept, composed)
             length += len(kept) + len(composed)
-            if composed:
+            if composed and len(composed) < match.end() - match.start():
                 marked.append(length)
             removed += [length] * (match.end() - match.start() - len(composed))
             last = match.end()
@@ -203,7 +220,11 @@ def _fold(text: str) -> str:
 
 
 def _compose(run: str) -> str:
-    """Return one letter for a letter with combining marks, nothing for invisible characters."""
+    """Return one letter for a letter with combining marks or of HTML, nothing for invisible characters."""
+    if run[0] == "&":
+        character = unescape(run)
+        name_like = len(character) == 1 and (character.isalpha() or character in _IN_NAMES)
+        return run if not name_like else "" if _ONLY_INVISIBLE.fullmatch(character) else character
     if run == "\r" or _ONLY_INVISIBLE.fullmatch(run):
         return ""
     return unicodedata.normalize("NFC", _ONLY_INVISIBLE.sub("", run))[0]

@@ -284,12 +284,17 @@ GENERATIONS: tuple[str, ...] = ("Jr", "Sr", "II", "III", "IV")
 FOLDED_GENERATIONS: frozenset[str] = frozenset(generation.lower() for generation in GENERATIONS)
 
 # Titles before a name, in lower case; those of the first two sets imply a gender.
-FEMALE_TITLES: frozenset[str] = frozenset({"mrs", "ms", "miss", "lady", "madam", "frau", "dame"})
-MALE_TITLES: frozenset[str] = frozenset({"mr", "sir", "lord", "herr", "herrn"})
+FEMALE_TITLES: frozenset[str] = frozenset(
+    {"mrs", "ms", "miss", "lady", "madam", "frau", "dame", "smt", "shrimati", "mst"}
+)
+MALE_TITLES: frozenset[str] = frozenset({"mr", "sir", "lord", "herr", "herrn", "shri", "sri"})
 FOLDED_TITLES: frozenset[str] = FEMALE_TITLES | MALE_TITLES | {"dr", "prof", "professor", "judge", "justice"}
 # Titles as written before a name: titles of courtesy, and titles of an office or a profession.
 COURTESY_TITLES: tuple[str, ...] = tuple(
-    "Mr Mrs Ms Miss Dr Prof Sir Dame Lord Lady Hon Honorable Honourable Frau Herr Herrn".split()  # noqa: SIM905
+    """
+    Mr Mrs Ms Miss Dr Prof Sir Dame Lord Lady Hon Honorable Honourable Frau Herr Herrn
+    Smt Shri Sri Sh Shrimati Kumari Kum Km Mst Sardar
+    """.split()  # noqa: SIM905
 )
 OFFICE_TITLES: tuple[str, ...] = tuple(
     title.strip()

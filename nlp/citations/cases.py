@@ -98,13 +98,19 @@ _CAPTION = re.compile(r"(?i)(?:case of|in the case of|affaire|between:?|in re:?)
 _HEAD = 2500
 _CITED_ABOVE = LAW.compile(r",? \(?cited above")
 _SHORT_FORM = LAW.compile(
-    rf"(?<![\w'-])[{UPPER}][\w'-]{{3,40}}(?= (?:judgments?|decision|case|ruling|test|rule|principles?|line of)\b|'s case\b|,? \(?cited above|,? (?:supra|above)\b|,? at \[?\d|,? § ?\d|, \d{{1,4}} [A-Z][\w.' ]{{0,14}}? at \d)"
+    rf"(?<![\w'-])[{UPPER}][\w'-]{{3,40}}(?= (?:judgments?|decision|case|ruling|test|rule|principles?|line of)\b|'s case\b| (?:is|was) (?:in)?distinguishable\b| (?:controls|governs|holds|teaches|requires|compels|forecloses)\b|,? \(?cited above|,? (?:supra|above)\b|,? at \[?\d|,? § ?\d|, \d{{1,4}} [A-Z][\w.' ]{{0,14}}? at \d)"
 )
 # Before a name that the document has cited as a case: the text refers to the case again.
 _SHORT_CUE = LAW.compile(
     rf"(?i:\b(?:under|nothing in|unlike|contrary to|as in|held in|holding in|rule in|court in|decided in|decision in|reasoning in|"
     rf"applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing))) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
 )
+# A case that the document knows by one name alone: "the Bosman ruling".
+_DOCTRINE = re.compile(
+    r" (?:ruling|doctrine|line of (?:cases|authorit(?:y|ies))|jurisprudence|case[- ]law|principles?|exception|test)\b"
+)
+_DOCTRINE_OF = re.compile(rf"\b[Tt]he ([{UPPER}][\w'-]{{3,40}})\Z")
+_LONGEST_DOCTRINE = 48
 # A person in this document who happens to have the name of a cited case.
 _TITLED = re.compile(
     rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Sir|Smt|Shri|Sri)\.? (?:[{UPPER}][\w.'-]{{0,40}} ){{0,3}}([{UPPER}][\w'-]{{3,40}})"
@@ -128,6 +134,7 @@ def find_case_citations(text: str) -> Iterator[Range]:
     cited = [*((name.start, end) for name, end in reported), *us]
     seconds = {second for range_ in cited for second in _SECOND_PARTY.findall(text[slice(*range_)])}
     yield from _find_short_forms(text, shorts, (shorts | seconds) - own)
+    yield from _find_doctrines(text)
 
 
 def _split_by_report(text: str) -> tuple[list[tuple[CaseName, int]], list[CaseName]]:
@@ -184,6 +191,18 @@ def _find_short_forms(text: str, shorts: set[str], parties: set[str]) -> Iterato
     for match in _SHORT_CUE.finditer(text):
         if match.group(1) in shorts - people:
             yield match.span(1)
+
+
+def _find_doctrines(text: str) -> Iterator[Range]:
+    """Yield the names of rulings that the document mentions in no other way: nobody in it is called so."""
+    found: dict[str, list[Range]] = {}
+    for thing in _DOCTRINE.finditer(text):
+        name = _DOCTRINE_OF.search(text, max(0, thing.start() - _LONGEST_DOCTRINE), thing.start())
+        if name:
+            found.setdefault(name.group(1), []).append((name.start(1), thing.end()))
+    for name, ranges in found.items():
+        if text.count(name) == len(ranges):
+            yield from ranges
 
 
 def _short_names(text: str, ranges: list[Range]) -> set[str]:

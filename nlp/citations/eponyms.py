@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from lexveil.nlp.citations.rule import make_rule
+from lexveil.nlp.letters import UPPER
 
 # Rare surnames: with any of the nouns.
 _RARE = "|".join(
@@ -18,13 +19,29 @@ _RARE = "|".join(
 )
 _THINGS = (
     r"(?:(?:hearing|warning|injunction|[Oo]rder|test|[Oo]ffer|rule|[Pp]rinciple|doctrine|motion|challenge|standard|analysis|factor|violation|claim|"
-    r"waiver|exception|[Dd]irection|instruction|guideline|presumption)s?|[Uu]nreasonable(?:ness)?|unreasonably|irrational(?:ity)?|material|deference|"
+    r"waiver|exception|[Dd]irection|instruction|guideline|presumption|letter|ground|application|undertaking|prong|gloss|argument|proceeding|point)s?|"
+    r"[Uu]nreasonable(?:ness)?|unreasonably|irrational(?:ity)?|material|deference|relief|review|sense|type|abuse|estoppel|duty|protection|"
     r"jurisdiction|competen(?:ce|t)|immunity|criteria|trust|obligation|damages|rights|colloquy|inquiry)"
+)
+# Of the rare names, those that stand for the rule alone: "a Mareva", "under Daubert", "Bolam is satisfied".
+_ALONE = "|".join(
+    name.replace("_", " ")
+    for name in """
+    Anisminic Anton_Piller Apprendi Batson Bivens Bolam Bolitho Briginshaw Calderbank Carltona Daubert Gillick Gladue Kastigar
+    Mareva Massiah McDonnell_Douglas McNaghten M'Naghten Norwich_Pharmacal Quistclose Salduz Stinchcombe Twombly Wednesbury Zubulake
+    """.split()
+)
+_RULES_OF_CASES = "|".join(
+    name.replace("_", " ")
+    for name in """
+    Browne_v_Dunn Foss_v_Harbottle Henderson_v_Henderson Jackson_v_Denno Jones_v_Kernott Ladd_v_Marshall Pepper_v_Hart
+    Rylands_v_Fletcher
+    """.split()
 )
 # Common surnames: each with its own noun only, and never after a title.
 _PAIRS = (
     r"Alford pleas?|Allen charge|Almanza standard|Anders brief|Barnes notice|Beddoe order|Brady (?:material|violations?|rule|obligations?|claims?)|Crawford test|"
-    r"Engel criteria|Erie doctrine|Franks hearings?|Frye (?:hearing|test|standard)s?|Ghosh test|Graham factors|Henderson hearings?|Howey test|Huntley hearings?|"
+    r"Engel criteria|Erie doctrine|Franks hearings?|Frye (?:hearing|test|standard)s?|Ghosh test|Graham factors|Henderson (?:hearings?|abuse|principles?|estoppel)|Howey test|Huntley hearings?|"
     r"Jordan ceiling|Lemon test|Lucas direction|Marsden (?:hearing|motion)s?|Mathews (?:test|factors)|McKenzie [Ff]riends?|Montgomery duty|Newton hearings?|"
     r"Osman (?:duty|warning|notice)s?|Padilla claims?|Pinkerton (?:liability|instruction)s?|Pullman abstention|Reynolds (?:defence|privilege)|Sanderson order|"
     r"Bullock order|Scott [Ss]chedules?|Sherbert test|Singer test|Skidmore deference|Strickland (?:test|standard)|Terry (?:stop|frisk)|Tomlin [Oo]rder|"
@@ -34,7 +51,20 @@ _UNTITLED = r"(?<!Mr )(?<!Ms )(?<!Dr )(?<!Mrs )(?<!Sir )(?<!Miss )(?<!Mr\. )(?<!
 # Fonts that rules of court prescribe.
 _FONTS = r"Times New Roman|Century Schoolbook|Arial(?: (?:Black|Narrow))?|Courier(?: New)?|Book Antiqua|Bookman Old Style|Palatino(?: Linotype)?|Garamond|Calibri|Cambria|Helvetica|Verdana|Tahoma|CG Times"
 
+_AFTER = "|".join(
+    rf"(?<=\b{word}[ -])"
+    for one in "the a an under per no this on post pre".split()
+    for word in (one, one.title())
+)
+# What nobody does whose name it is.
+_GOVERNS = r"(?:is|was|are|were|has|had) (?:not )?(?:satisfied|met|engaged|triggered|violated|applicable|inapplicable)|govern(?:s|ed)|appl(?:y|ies|ied)|does not (?:apply|govern|require|help)|require[sd]?"
+
 RULES = (
+    make_rule(rf"\b(?:{_RULES_OF_CASES})\b", " v "),
+    make_rule(
+        rf"(?:{_AFTER})\b(?:{_ALONE})\b(?! [{UPPER}]|['’]s\b)|{_UNTITLED}(?<![{UPPER}]\. )\b(?:{_ALONE}) (?:{_GOVERNS})\b",
+        *_ALONE.split("|"),
+    ),
     make_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
     make_rule(rf"\b(?:{_FONTS})\b", "Roman", "School", "Arial", "Courier", "Anti", "Bookman", "Palatino", "Garamond", "Calibri", "Cambria", "Helvetica", "Verdana", "Tahoma", "CG "),
 )  # fmt: skip

@@ -19,7 +19,7 @@ from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.detection.lists import StringLists
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
-from lexveil.nlp.detection.people import drop_contradicted, retype_people, widen_people
+from lexveil.nlp.detection.people import drop_contradicted, retype_people, split_people, widen_people
 from lexveil.nlp.detection.propagation import drop_implausible, propagate
 from lexveil.nlp.detection.windows import split_windows
 from lexveil.nlp.recognizers.own_rules import NO_RULES, OwnRules, compute_rules_digest
@@ -161,7 +161,9 @@ class Detector:
             found[part.document].update(spans)
         return [
             Detection(
-                tuple(_settle_document(document, capitals, spans, self._insists, self._lists, names)),
+                tuple(
+                    _settle_document(document, capitals, spans, self._insists, self._lists, names, language)
+                ),
                 language,
                 self._serves(language),
             )
@@ -251,6 +253,7 @@ def _settle_document(
     insists: bool,
     lists: StringLists,
     known: Iterable[KnownName],
+    language: str,
 ) -> list[Span]:
     """Combine the findings of all windows to the spans of the document, in original characters.
 
@@ -261,20 +264,23 @@ def _settle_document(
         insists: findings of the learned detector stay even if the document contradicts them.
         lists: strings that are always masked, and never.
         known: further names that are looked for.
+        language: ISO 639-1 code of the document, or "".
     """
     from lexveil.nlp.recognizers.case_number import find_own_numbers
 
     text = document.text
     numbers = find_own_numbers(text)
-    plausible = widen_people(text, _select_plausible(cased, found, insists))
+    plausible = split_people(cased, widen_people(text, _select_plausible(cased, found, insists)))
     law = list(_find_law(text, numbers, plausible))
     likely = drop_touching(plausible, law)
     first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])
-    first = resolve_overlaps(text, retype_people(cased, first, text))
+    first = resolve_overlaps(text, retype_people(cased, first, text, language))
     masked, _ = lists.split_allowed(text, first)
     seen = {(span.start, span.end, span.type) for span in first}
     repeated = [
-        span for span in propagate(cased, masked, known) if (span.start, span.end, span.type) not in seen
+        span
+        for span in propagate(cased, masked, known, language)
+        if (span.start, span.end, span.type) not in seen
     ]
     spans = resolve_overlaps(text, [*first, *drop_touching(repeated, law)])
     return [_to_original(document, span) for span in lists.settle(text, spans)]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from lexveil.nlp.entities.evidence import shows_type
-from lexveil.nlp.letters import has_han
+from lexveil.nlp.entities.given_names import is_given_name
+from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span, find_line
 from lexveil.nlp.vocabulary import COURTESY_TITLES, JURISDICTIONS, LEGAL_WORDS, OFFICE_TITLES
@@ -20,23 +21,50 @@ from lexveil.nlp.vocabulary import COURTESY_TITLES, JURISDICTIONS, LEGAL_WORDS, 
 _NO_NAMES = LEGAL_WORDS | JURISDICTIONS
 _MISTAKABLE = frozenset({"ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHIC", "MISC", "QUANTITY"})
 _NAMES = frozenset({"PERSON", "ORGANIZATION"})
+_PARTICLES = (
+    "van|von|vom|zu|zum|zur|der|den|dem|de|del|della|dei|di|da|das|do|dos|du|des|la|le|ter|ten|bin|bint|ibn|"
+    "al|el|y|e|af|av|ap|t|d"
+)
 _LINE = 4  # words: a shorter line may be a caption with a name
 _CAPITAL = re.compile(r"[a-z] [A-Z]")
 _WORD = re.compile(r"[^\W\d_]+")
 _NAME_WORDS = 5
 _TITLED = re.compile(rf"(?i:\b(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.? )\Z")
 _LONGEST_TITLE = 24
-# A title that the detector mistook for part of the name.
-_LEADING = re.compile(r"(?:(?:Herrn?|Frau|Fräulein|Eheleute) )+(?=[^\W\d_])")
-# The rest of a double name: "Tahir-wala", not "Tahir-led".
+# A title that the detector took for a part of the name.
+_LEADING = re.compile(
+    r"(?:(?:(?:Herrn?|Frau|Fräulein|Eheleute|Monsieur|Madame|Mademoiselle|Mevrouw|Shri|Sri)|"
+    r"(?:Mmes?|Mlles?|MM|Mr|Mrs|Ms|Dr|Smt|Sra?|Sig)\.?) )+(?=[^\W\d_])"
+)
+# "M." before a surname in French, where no first name stands before it.
+_MONSIEUR = re.compile(r"MM?\. (?=[^\W\d_]{2})")
+# The rest of a double name: "Tahir-wala", not "Tahir-led"; of a name that a line end cuts: "Abercrom-\nbie".
 _REST = re.compile(
     r"-(?!(?:led|based|owned|born|style|type|like|related|era)\b)[^\W\d_]+(?:-[^\W\d_]+)*(?![\w@])"
+    r"|-?(?<=-)\n[ \t]*[^\W\d_]{2,}(?![\w@])"
+)
+# Where the detector runs over the end of a sentence: "Roe. Poe left".
+_SENTENCE_END = re.compile(rf"(?<=[{LOWER}]{{3}})[.!?;][ \n]+(?=[{UPPER}])")
+_LAST_WORD = re.compile(r"[^\W\d_]+\Z")
+_CONNECTIVES = frozenset("and or the of for und oder et y e i".split())  # noqa: SIM905
+_TITLES = frozenset(title.casefold() for title in (*COURTESY_TITLES, *OFFICE_TITLES))
+_PARTIES = "plaintiff|defendant|claimant|applicant|appellant|appellee|respondent|petitioner|complainant"
+# What is no part of a name at its edges: words in lower case, parties in a caption.
+_FIRST_WORDS = re.compile(rf"(?:(?!(?:{_PARTICLES})\b)[{LOWER}]{{2,}}\s+)+(?=[{UPPER}])")
+_GREETING = re.compile(
+    r"(?:(?:mit )?(?:freundlich|best|viel|lieb|herzlich|schön)e[nmr]? (?:Grü(?:ß|ss)en?|Gruß)|"
+    r"(?:kind|best|warm)(?:est)? (?:regards|wishes)|"
+    r"regards|thanks|cheers|cordialement|saludos|pozdrawiam),?\s+(?=[^\W\d_])",
+    re.IGNORECASE,
+)
+_LAST_WORDS = re.compile(
+    rf"(?:\s+(?![js]r\b)[{LOWER}]{{2,}}|[\s,:-]+(?i:{_PARTIES})s?)+[\s,.:-]*\Z|(?<=[{LOWER}]{{3}})[.,;:]+\Z"
 )
 # Between two parts of one name on one line.
 _JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
 
 
-def retype_people(text: str, spans: Sequence[Span], written: str = "") -> list[Span]:
+def retype_people(text: str, spans: Sequence[Span], written: str = "", language: str = "") -> list[Span]:
     """Return the spans with type PERSON for those of a learned detector that must be people.
 
     These are names without any sign of their type that follow a title, stand beside a part of a person's
@@ -46,6 +74,7 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "") -> list[S
         text: normalized text.
         spans: its sorted spans, without overlaps.
         written: the text as it was before passages without capitals got some; by default the same.
+        language: ISO 639-1 code of the text, or "".
     """
     names = {
         word
@@ -55,11 +84,13 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "") -> list[S
         if word[0].isupper() and len(word) > 2 and word.lower() not in _NO_NAMES
     }
     result: list[Span] = []
+    spans = [span for span in spans if not _is_no_name(text, span)]
     for index, span in enumerate(spans):
         before = result[-1] if result else None
         after = spans[index + 1] if index + 1 < len(spans) else None
         if _may_be_person(text, span) and (
             names.issuperset(_find_words(text, span))
+            or _begins_with_given_name(text, span)
             or _TITLED.search(text, max(0, span.start - _LONGEST_TITLE), span.start)
             or _continues(text, before, span)
             or _continues(text, span, after)
@@ -67,7 +98,9 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "") -> list[S
         ):
             span = replace(span, type="PERSON")
         if span.type == "PERSON":
-            title = _LEADING.match(text, span.start, span.end)
+            title = _LEADING.match(text, span.start, span.end) or (
+                _MONSIEUR.match(text, span.start, span.end) if language == "fr" else None
+            )
             rest = _REST.match(text, span.end)
             start, end = title.end() if title else span.start, rest.end() if rest else span.end
             span = replace(span, start=start, end=end)
@@ -114,6 +147,52 @@ def drop_contradicted(text: str, spans: Iterable[Span]) -> list[Span]:
     return [span for span in spans if not _is_contradicted(text, span, has_capitals)]
 
 
+def split_people(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return the spans with those of a learned detector cut to names: "Ada Roe. Poe" is two.
+
+    Args:
+        text: normalized text.
+        spans: findings in any order.
+    """
+    return [part for span in spans for part in _split_sentences(text, span)]
+
+
+def _is_no_name(text: str, span: Span) -> bool:
+    """Return True for a title or an "and" alone, which a detector takes for a part of the name beside it."""
+    if span.recognizer != LEARNED or span.type not in _NAMES:
+        return False
+    word = text[span.start : span.end].rstrip(".")
+    return word in _CONNECTIVES or (word[:1].isupper() and word.casefold() in _TITLES)
+
+
+def _split_sentences(text: str, span: Span) -> Iterator[Span]:
+    """Yield the names in a learned one, which may run over the end of a sentence or into other words."""
+    if span.recognizer != LEARNED or span.type != "PERSON":
+        yield span
+        return
+    start = span.start
+    for end in _SENTENCE_END.finditer(text, span.start, span.end):
+        word = _LAST_WORD.search(text, start, end.start())
+        if word and word.group().casefold() not in _TITLES:
+            yield _trim_edges(text, replace(span, start=start, end=end.start()))
+            start = end.end()
+    yield _trim_edges(text, replace(span, start=start))
+
+
+def _trim_edges(text: str, span: Span) -> Span:
+    greeting = _GREETING.match(text, span.start, span.end)
+    span = replace(span, start=greeting.end()) if greeting else span
+    first = (
+        _FIRST_WORDS.match(text, span.start, span.end) if text[span.start - 1 : span.start] != "\n" else None
+    )
+    start = first.end() if first else span.start
+    label = text.rfind("\n", start, span.end) if text[span.end : span.end + 1] == ":" else -1
+    if label > start:  # the next line begins with a label
+        return replace(span, start=start, end=label)
+    last = _LAST_WORDS.search(text, start + 1, span.end)
+    return replace(span, start=start, end=last.start() if last else span.end)
+
+
 def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     if span.recognizer != LEARNED:
         return False
@@ -125,6 +204,11 @@ def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     follows_space = text[max(0, span.start - 1) : span.start] in ("", " ")
     lower = follows_space and surface.islower() and not any(c.isdigit() for c in surface)
     return span.type in _NAMES and lower and has_capitals
+
+
+def _begins_with_given_name(text: str, span: Span) -> bool:
+    words = _find_words(text, span)
+    return len(words) > 1 and span.type in _NAMES and is_given_name(words[0].casefold())
 
 
 def _may_be_person(text: str, span: Span) -> bool:

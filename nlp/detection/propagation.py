@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import ahocorasick
 
+from lexveil.nlp.entities.inflection import INFLECTED, share_nominative
 from lexveil.nlp.letters import UPPER, has_han
 from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION
 from lexveil.nlp.text import Span
@@ -44,7 +45,7 @@ _LIKELY = 0.5
 _LOWER_WORD = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
 _WORD = re.compile(r"[^\W_]+")
 # Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most one line end.
-_JOINT = re.compile(r"[ .,'/&:()-]{0,3}\n?[ .'(-]{0,2}")
+_JOINT = re.compile(r"[ .,'/&:()_-]{0,3}\n?[ .'(-]{0,2}")
 # `Acme Holdings Ltd ("Acme")`
 _ALIAS = re.compile(
     rf"[ ,]{{0,2}}\((?:(?:hereinafter|hereafter|also|known as|together with its affiliates|the),? ){{0,3}}"
@@ -76,13 +77,16 @@ class _Form(NamedTuple):
     certain: bool
 
 
-def propagate(text: str, spans: Sequence[Span], known: Iterable[tuple[str, str]] = ()) -> list[Span]:
+def propagate(
+    text: str, spans: Sequence[Span], known: Iterable[tuple[str, str]] = (), language: str = ""
+) -> list[Span]:
     """Return all further mentions in `text` (normalized) of the names in `spans`, word for word.
 
     Args:
         text: the text.
         spans: names that were found in it.
         known: further names with their types, which the text need not have.
+        language: ISO 639-1 code of the text, or "": in many languages, names have cases.
 
     A person is also found by the surname or the first name alone, unless the document uses that word in lower
     case anywhere (a "Mr Bond" must not mask every bond).
@@ -94,7 +98,8 @@ def propagate(text: str, spans: Sequence[Span], known: Iterable[tuple[str, str]]
             han.setdefault(name, kind)
         else:
             names.setdefault(tuple(m.group() for m in _WORD.finditer(name)), kind)
-    return [*_find_mentions(text, names), *_find_han_mentions(text, han)]
+    inflected = _find_inflected(text, names, language) if language in INFLECTED else ()
+    return [*_find_mentions(text, names, language), *_find_han_mentions(text, han), *inflected]
 
 
 def drop_implausible(text: str, spans: Sequence[Span]) -> list[Span]:
@@ -145,7 +150,7 @@ def _lower_words(text: str) -> frozenset[str]:
     return frozenset(filter(str.islower, set(_LOWER_WORD.findall(text))))
 
 
-def _find_mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Span]:
+def _find_mentions(text: str, names: dict[tuple[str, ...], str], language: str) -> Iterator[Span]:
     if not names:
         return
     by_first_word = _index_forms(names, _lower_words(text))
@@ -153,7 +158,7 @@ def _find_mentions(text: str, names: dict[tuple[str, ...], str]) -> Iterator[Spa
         for form in by_first_word[word.casefold()]:
             end = _match_form(text, first, form.words)
             if end and (form.certain or _is_within_sentence(text, first)):
-                start = _include_initials(text, first) if form.type == "PERSON" else first
+                start = _include_initials(text, first, language) if form.type == "PERSON" else first
                 yield Span(start, end, form.type, _SCORE, PROPAGATION)
                 break
 
@@ -171,6 +176,26 @@ def _find_words(text: str, folded: Container[str]) -> Iterator[tuple[int, str]]:
         first = last - len(word) + 1
         if not (text[last + 1 : last + 2].isalnum() or (first and text[first - 1].isalnum())):
             yield first, word
+
+
+def _find_inflected(text: str, names: dict[tuple[str, ...], str], language: str) -> Iterator[Span]:
+    """Yield the first names and surnames of the people in `names` in another case."""
+    lower = _lower_words(text)
+    by_beginning: dict[str, set[str]] = {}
+    for name, kind in names.items():
+        for word in (name[0], name[-1]) if kind == "PERSON" and name else ():
+            if _is_unambiguous(word, lower):
+                by_beginning.setdefault(word[:2].casefold(), set()).add(word.casefold())
+    for match in _WORD.finditer(text):
+        known = by_beginning.get(match.group()[:2].casefold())
+        word = match.group().casefold()
+        if (
+            known
+            and word not in known
+            and _is_unambiguous(match.group(), lower)
+            and any(share_nominative(word, other, language) for other in known)
+        ):
+            yield Span(match.start(), match.end(), "PERSON", _SCORE, PROPAGATION)
 
 
 def _index_forms(names: dict[tuple[str, ...], str], lower: Set[str]) -> dict[str, list[_Form]]:
@@ -254,9 +279,11 @@ def _is_within_sentence(text: str, start: int) -> bool:
     return _WITHIN_SENTENCE.search(text, max(0, start - 3), start) is not None
 
 
-def _include_initials(text: str, start: int) -> int:
+def _include_initials(text: str, start: int, language: str) -> int:
     initials = _INITIALS.search(text, max(0, start - 12), start)
-    return initials.start() if initials else start
+    if initials is None or (language == "fr" and initials.group().strip() == "M."):  # Monsieur
+        return start
+    return initials.start()
 
 
 def _find_han_mentions(text: str, names: dict[str, str]) -> Iterator[Span]:

@@ -7,12 +7,14 @@ of any set of mentions. The result depends on the set only, not on the order of 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 
-from lexveil.nlp.letters import HAN
+from lexveil.nlp.entities.inflection import INFLECTED, list_nominatives
+from lexveil.nlp.letters import HAN, LOWER
 from lexveil.nlp.text import NormalizedText, Span
 from lexveil.nlp.vocabulary import (
     FEMALE_TITLES,
@@ -22,12 +24,12 @@ from lexveil.nlp.vocabulary import (
     MALE_TITLES,
 )
 
-# A double-barrelled name is one word.
-_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
+# A double-barrelled name is one word, and so is O'Hara.
+_WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 _PARTICLES = frozenset(
     """
     van von vom zu zum zur der den dem de del della dei di da das do dos du des la le ter ten bin bint ibn al
-    el y e
+    el y e Ó Ní Nic Uí Mac ap Ap
     """.split()  # noqa: SIM905
 )
 _TITLE_BEFORE = re.compile(rf"(?i)\b({'|'.join(sorted(FEMALE_TITLES | MALE_TITLES))})\.?\s{{1,2}}$")
@@ -39,8 +41,12 @@ _ANONYMOUS_ZH = re.compile(rf"[{HAN}]{{1,2}}?某{{1,2}}")
 _BETWEEN_DISTINCT = re.compile(
     r"(?i)诉|与|和|、|及|以及|,? (?:v\.?|vs\.?|versus|gegen|against) (?:(?:mrs?|ms|dr|herrn?|frau)\.? )?"
 )
+# No part of a name: a hyphen at the end of a line, the line end after that of a double name, a genitive.
+_BROKEN = re.compile(rf"(?<=[^\W\d_])-\n[ \t]*(?=[{LOWER}])|(?<=-)\n[ \t]*|'[sS]\Z")
 _LONGEST_BETWEEN = 20
 _SHORTEST_GENITIVE = 4
+_MOST_NOMINATIVES = 2000
+_FEMALE_ENDINGS = "aа"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,7 +80,7 @@ class Mention:
 
 def read_mention(text: str, span: Span) -> Mention:
     """Return the mention in `span`, which is in characters of `text`."""
-    surface = NormalizedText.of(text[span.start : span.end]).text
+    surface = _BROKEN.sub("", NormalizedText.of(text[span.start : span.end]).text)
     if span.type != "PERSON":
         return Mention(span.type, _fold(surface))
     written = [m.group() for m in _WORD.finditer(surface)]
@@ -128,7 +134,8 @@ class Identities:
         Args:
             mentions: the mentions, in any order.
             apart: pairs of mentions that refer to different entities.
-            language: ISO 639-1 code of the documents: in German ones, "Quellners" may be Quellner's.
+            language: ISO 639-1 code of the documents: in German ones, "Quellners" may be Quellner's, and in
+                Polish ones, "Kowalskiego" may be Kowalski's.
         """
         self._entity: dict[Mention, int] = {}
         self._members: list[list[Mention]] = []
@@ -144,11 +151,11 @@ class Identities:
                 form = companies.get(mention.form, mention.form)
                 self._assign(mention, forms.setdefault((mention.type, form), len(self._members)))
         people = [m for m in known if m.type == "PERSON"]
-        genitives = _match_genitives(people) if language == "de" else {}
-        self._cluster_people(list({genitives.get(m, m) for m in people}))
-        for genitive, name in genitives.items():
-            if genitive not in self._entity:
-                self._assign(genitive, self._entity[name])
+        inflected = _match_inflected(people, language)
+        self._cluster_people(list({inflected.get(m, m) for m in people}))
+        for mention, name in inflected.items():
+            if mention not in self._entity:
+                self._assign(mention, self._entity[name])
 
     def __len__(self) -> int:
         return len(self._members)
@@ -194,6 +201,81 @@ class Identities:
     def _fits(self, entity: int, mention: Mention) -> bool:
         apart = self._apart.get(mention, ())
         return all(known not in apart and _are_compatible(mention, known) for known in self._members[entity])
+
+
+def _match_inflected(people: Sequence[Mention], language: str) -> dict[Mention, Mention]:
+    """Map names in another case to the same in the nominative, or to what may be it."""
+    if language == "de":
+        return _match_genitives(people)
+    return _match_cases(people, language) if language in INFLECTED else {}
+
+
+def _match_cases(people: Sequence[Mention], language: str) -> dict[Mention, Mention]:
+    """Map each name to a nominative that another name of the set has or shares.
+
+    Whole names decide first, and lone words follow the words of these.
+    """
+    whole = {person.words for person in people if len(person.words) > 1}
+    matched = _choose_nominatives(whole, language)
+    words: dict[str, str] = {}
+    for name in sorted(whole):
+        words.update(zip(name, matched[name], strict=True))
+    owners = {own: own for own in words.values()}
+    for word, own in words.items():
+        for nominative in list_nominatives(word, language):
+            owners.setdefault(nominative, own)
+    lone = {person.words for person in people if len(person.words) == 1}
+    for name, nominative in _choose_nominatives(lone, language).items():
+        (word,) = name
+        options = (word, *sorted(list_nominatives(word, language)))
+        owner = words.get(word) or next((owners[option] for option in options if option in owners), None)
+        matched[name] = (owner,) if owner else nominative
+    return {
+        person: _rename(person, matched[person.words])
+        for person in people
+        if matched[person.words] != person.words
+    }
+
+
+def _rename(person: Mention, words: tuple[str, ...]) -> Mention:
+    """Return a mention with other words; another first name may be that of the other gender."""
+    gender = person.gender if len(words) == 1 or words[0] == person.words[0] else guess_gender(words[0])
+    return replace(person, words=words, gender=gender)
+
+
+def _choose_nominatives(names: set[tuple[str, ...]], language: str) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return for each name its nominative: one of the names, else one that is none and that several share."""
+    options = {name: _list_nominative_names(name, language) for name in names}
+    votes = Counter(nominative for found in options.values() for nominative in found)
+    chosen = {
+        name: max(found, key=lambda one, name=name: (one in names, votes[one], one == name, one))
+        for name, found in options.items()
+    }
+    taken = {own for name, own in chosen.items() if own != name}
+    alone = [name for name, own in chosen.items() if own == name and name not in taken]
+    shared = Counter(one for name in alone for one in options[name] if one not in names)
+    for name in alone:
+        best = max(options[name], key=lambda one: (shared[one], one))
+        if shared[best] > 1:
+            chosen[name] = best
+    return chosen
+
+
+def _list_nominative_names(name: tuple[str, ...], language: str) -> list[tuple[str, ...]]:
+    """Return what a name may be in the nominative.
+
+    All words of a man's name have the same case, while many a woman's surname has none: "Ane Horvat" is Ana
+    Horvat, but "Ivana Horvat" is not Ivan. In Finnish, only the surname changes.
+    """
+    last_alone = language == "fi"
+    found: list[tuple[str, ...]] = [name]
+    options = [sorted(list_nominatives(word, language)) for word in name]
+    for nominative in islice(product(*options), _MOST_NOMINATIVES):
+        kept = [word for word, own in zip(name, nominative, strict=True) if word == own]
+        changed = [own for word, own in zip(name, nominative, strict=True) if word != own]
+        if changed and (not kept or last_alone or all(own[-1] in _FEMALE_ENDINGS for own in changed)):
+            found.append(nominative)
+    return found
 
 
 def _match_genitives(people: Sequence[Mention]) -> dict[Mention, Mention]:

@@ -89,7 +89,7 @@ _LATIN = (
     ),
     _compile_cue(
         "witness",
-        r"\b(?:[Ww]itness(?:es)?|WITNESS(?:ES)?|testimony of|evidence of|statements? of|Zeug(?:en?|in|innen))\s*[:,]?\s*",
+        r"\b(?:[Ww]itness(?:es)?|WITNESS(?:ES)?|[PD]\.? ?W\.?[ -]?\d{1,2}|testimony of|evidence of|statements? of|Zeug(?:en?|in|innen))\s*[:,]?\s*",
         r"[,\s]*\(?(?:(?:a|the|as a) witness\b|testified\b|(?:gave|giving) evidence|als Zeug)",
     ),
     _compile_cue(

@@ -26,7 +26,7 @@ _INSTITUTION = re.compile(rf"[{HAN}]{{0,12}}?(?:法院|检察院|公安|政府|�
 # Text without spaces, with the punctuation that a Chinese name may contain: "(2019)京0108刑初76号".
 _STRETCH = re.compile(r"(?:[^\W_]|[○()\[\]〔〕·./&-])+")
 # Text between the words of one name; the columns of a table may be far apart.
-_GAP = re.compile(r"[ .,'/&:;()\[\]\n\t-]{0,4}|\s{0,40}")
+_GAP = re.compile(r"[ .,'/&:;()\[\]\n\t_-]{0,4}|\s{0,40}")
 _FUNCTION_WORDS = frozenset(
     "a an and at by de del der des di du for in la le of on the to und van von zu".split()  # noqa: SIM905
 )

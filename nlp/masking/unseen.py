@@ -21,6 +21,7 @@ from lexveil.nlp.masking.mask import MaskedText
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
 from lexveil.nlp.vocabulary import (
     AMBIGUOUS_NAMES,
+    COURTESY_TITLES,
     DEMONYMS,
     FOLDED_TITLES,
     INSTITUTION_WORDS,
@@ -50,7 +51,7 @@ _KNOWN = frozenset(
     word
     for phrases in (
         DEMONYMS, FOLDED_TITLES, INSTITUTION_WORDS, JURISDICTIONS, LEGAL_FORMS, LEGAL_WORDS, PLACES, PUBLIC_BODY, TIME_WORDS,
-        map(str.lower, OFFICE_TITLES), _BESIDE_NAMES,
+        map(str.lower, (*COURTESY_TITLES, *OFFICE_TITLES)), _BESIDE_NAMES,
     )
     for phrase in phrases
     for word in phrase.split()

@@ -23,6 +23,8 @@ from lexveil.nlp.recognizers.date import LexveilDateRecognizer
 from lexveil.nlp.recognizers.email import LexveilEmailRecognizer
 from lexveil.nlp.recognizers.family import EnglishFamilyRecognizer
 from lexveil.nlp.recognizers.family_zh import ChineseFamilyRecognizer
+from lexveil.nlp.recognizers.file_name import FileNameRecognizer
+from lexveil.nlp.recognizers.given_name import GivenNameRecognizer
 from lexveil.nlp.recognizers.identity import LexveilIdentityRecognizer
 from lexveil.nlp.recognizers.life_de import GermanLifeRecognizer
 from lexveil.nlp.recognizers.national import LexveilNationalNumberRecognizer
@@ -34,17 +36,20 @@ from lexveil.nlp.recognizers.organization_zh import ChineseOrganizationRecognize
 from lexveil.nlp.recognizers.person import EnglishPersonRecognizer
 from lexveil.nlp.recognizers.person_continental import ContinentalPersonRecognizer
 from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
+from lexveil.nlp.recognizers.person_in import IndianPersonRecognizer
 from lexveil.nlp.recognizers.person_zh import ChinesePersonRecognizer
 from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
 from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
 from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
 from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
+from lexveil.nlp.recognizers.spaced_name import SpacedNameRecognizer
 from lexveil.nlp.recognizers.tagger import TaggerRecognizer
 from lexveil.nlp.taggers.contract import Tagger
 from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import CONTINENTAL
 
 _ANY_LANGUAGE = (
+    FileNameRecognizer,
     LexveilAccountRecognizer,
     LexveilCaseNumberRecognizer,
     LexveilDateRecognizer,
@@ -55,6 +60,7 @@ _ANY_LANGUAGE = (
     LexveilPhoneRecognizer,
     LexveilPlateRecognizer,
     LexveilQuantityRecognizer,
+    SpacedNameRecognizer,
 )
 _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
     "de": (
@@ -62,6 +68,7 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
         GermanLifeRecognizer,
         GermanOrganizationRecognizer,
         GermanPersonRecognizer,
+        GivenNameRecognizer,
     ),
     "en": (
         EnglishAddressRecognizer,
@@ -69,6 +76,8 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
         EnglishFamilyRecognizer,
         EnglishOrganizationRecognizer,
         EnglishPersonRecognizer,
+        GivenNameRecognizer,
+        IndianPersonRecognizer,
     ),
     CONTINENTAL: (
         ContinentalAddressRecognizer,

@@ -38,9 +38,9 @@ _VAT = SHARED.compile(
 # A telephone or an account number of the same length is the better guess.
 _BARE = SHAPED - 0.03
 # What may separate the label and the number: a colon, "no.", "is", brackets; never a sentence.
-_GAP = r"\s*(?:\(?(?:no|nos|number|num|nr|card|id|#)\b\.?\)?)?\s*(?:is|was|of|:|#|=)?\s*"
+_GAP = r"[\s-]*(?:\(?(?:no|nos|number|num|nr|card|id|#)\b\.?\)?)?\s*(?:is|was|of|:|#|=)?\s*"
 _LABELED = SHARED.compile(
-    r"(?i)\b(?:passport|driver'?s?'? licen[cs]e|driving licen[cs]e|licen[cs]e(?= no)"
+    r"(?i)\b(?:passport|driver'?s?'? licen[cs]e|driving licen[cs]e|D/?L|Führerschein|licen[cs]e(?= no)"
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|alien registration|A-number|badge"
     r"|bar (?:no|number|roll)|SBN|state bar|inmate|prisoner|booking|employee (?:id|no|number)|employer identification"

@@ -23,16 +23,16 @@ from lexveil.nlp.vocabulary import (
 
 _INITIALS = rf"(?:[{UPPER}]\.[ ]?-?){{1,4}}"
 _WORD = rf"(?:(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
-_PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|van|von|der|den|del|della|di|da|dos|de|du|la|le|al|el|bin|bint|ibn|ben|ter|ten|zu|af|y|e)"
+PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|van|von|der|den|del|della|di|da|dos|de|du|la|le|al|el|bin|bint|ibn|ben|ter|ten|zu|af|y|e|ap|Ó|Ní|Nic|Mac)"
 # At least one word, with initials, particles and further words around it.
 NAME = (
-    rf"(?<![\w])(?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}(?:[ ]\"[^\"\n]{{2,20}}\"|[ ]\({_WORD}\))?"
-    rf"(?:[ ](?:{_INITIALS}[ ]?)?(?:{_PARTICLE}[ ])?{_WORD}){{0,4}}(?:,? (?:{'|'.join(GENERATIONS)})\b\.?)?"
+    rf"(?<![\w])(?:{_INITIALS}[ ]?)?(?:{PARTICLE}[ ])?{_WORD}(?:[ ]\"[^\"\n]{{2,20}}\"|[ ]\({_WORD}\))?"
+    rf"(?:[ ](?:{_INITIALS}[ ]?)?(?:{PARTICLE}[ ])?{_WORD}){{0,4}}(?:,? (?:{'|'.join(GENERATIONS)})\b\.?)?"
 )
 _NAME_OR_INITIALS = rf"(?:{NAME}|(?:[{UPPER}]\. ?){{1,4}}(?![\w])|[{UPPER}]\.?(?=[ ,;:)'\n]|$))"
-_TITLE = rf"(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})"
+TITLE = rf"(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})"
 _TITLED = ENGLISH.compile(
-    rf"(?<![\w'-])(?:the )?{_TITLE}\.?[ \n]((?:{_TITLE}\.? )*)({_NAME_OR_INITIALS}(?:(?:,? and |, | & )(?:{_TITLE}\.? ){_NAME_OR_INITIALS})*)"
+    rf"(?<![\w'-])(?:the )?{TITLE}\.?[ \n]((?:{TITLE}\.? )*)({_NAME_OR_INITIALS}(?:(?:,? and |, | & )(?:{TITLE}\.? ){_NAME_OR_INITIALS})*)"
 )
 _ROLE = (
     r"(?:plaintiff|defendant|applicant|petitioner|respondent|appellant|appellee|claimant|complainant|witness|accused|victim|deceased|"
@@ -46,12 +46,12 @@ _ROLED = ENGLISH.compile(rf"\b(?:{_ROLE}|{_ROLE.title()}|{_ROLE.upper()})s?,? ({
 _ROLED_FULL = ENGLISH.compile(rf"\b(?i:{_ROLE})s?(?:,|:| is| was| named| called)? ({NAME})")
 _CALLED = ENGLISH.compile(
     rf"(?:\b(?:named|called|known as|a/k/a|aka|f/k/a|née|alias|my name is|I,|we,|represented by|lodged by|signed by|by and between|"
-    rf"care of|c/o|Attn:?|ATTN:?|Attention:?|Signed:?|Name:|NAME:|Dear|Cc:|From:|To:|residents?|citizens?|nationals?)[ \t]*,? ?(?:{_TITLE}\.? )*)({NAME})"
+    rf"care of|c/o|Attn:?|ATTN:?|Attention:?|Signed:?|Name:|NAME:|Dear|Cc:|From:|To:|residents?|citizens?|nationals?)[ \t]*,? ?(?:{TITLE}\.? )*)({NAME})"
 )
 _SIGNATURE = ENGLISH.compile(rf"(?:/s/|/S/|\bs/)[ \t_]*({NAME})")
 _LABEL = ENGLISH.compile(
     rf"(?im)^[ \t]*(?:(?:print(?:ed)? |full |legal |type )?name|by|witness|attorney|signature|from|to|attn|attention|{_ROLE}|reporting officer|prepared by)"
-    rf"(?: \d)?[ \t]*:[ \t_]*(?:/s/[ \t]*)?(?-i:(?:{_TITLE}\.? )*({NAME}))[ \t]*(?=$|[,(;\t]|  )"
+    rf"(?: \d)?[ \t]*:[ \t_]*(?:/s/[ \t]*)?(?-i:(?:{TITLE}\.? )*({NAME}))[ \t]*(?=$|[,(;\t]|  )"
 )
 _TRAILING_ROLE = ENGLISH.compile(
     rf"({NAME}),? ?\(?(?:[Pp]resident|Registrar|Deputy Registrar|Section Registrar|Esq\b|ESQ\b|J\.D\.|M\.D\.|Ph\.?D|Q\.?C\.?\b|K\.?C\.?\b|JJ?\.(?=[ ,)]))"
@@ -70,7 +70,7 @@ _MAIDEN = ENGLISH.compile(
 )
 # "J.P." in a judgment is somebody whose name the court has reduced to initials.
 _INITIALED = ENGLISH.compile(rf"(?<![\w.&-])((?:[{UPPER}]\. ?-?){{2,3}})(?![\w.&/-]| ?[{UPPER}\d(§])")
-_ABBREVIATIONS = frozenset(
+ABBREVIATIONS = frozenset(
     "US UK EU EC EEC UN SA NV BV LP LLP LLC PC NA PO DC NY AM PM JD MD PHD DOB USA USC CFR PLC ID QC KC FRG GDR RA IE EG PS NB".split()  # noqa: SIM905
 )
 _CASE_OF = ENGLISH.compile(rf"(?:[Ii]n the case of|CASE OF) ({NAME}(?: and Others| AND OTHERS)?) v\.")
@@ -113,10 +113,10 @@ class EnglishPersonRecognizer(RuleRecognizer):
         """Yield the names of people in `text`."""
         for pattern, group, score, single in _IN_CONTEXT:
             for match in pattern.finditer(text):
-                yield from _split_names(text, *match.span(group), score, single=single)
+                yield from split_names(text, *match.span(group), score, single=single)
         for match in _INITIALED.finditer(text):
             initials = match.group().rstrip(" -")
-            if re.sub(r"[^\w]", "", initials) not in _ABBREVIATIONS:
+            if re.sub(r"[^\w]", "", initials) not in ABBREVIATIONS:
                 yield Finding(match.start(), match.start() + len(initials), "PERSON", GUESSED + 0.1)
         for pattern, groups in _CAPTIONS:
             for match in pattern.finditer(text):
@@ -124,7 +124,7 @@ class EnglishPersonRecognizer(RuleRecognizer):
                     yield from _find_parties(text, *match.span(group))
 
 
-def _split_names(text: str, start: int, end: int, score: float, *, single: bool) -> Iterator[Finding]:
+def split_names(text: str, start: int, end: int, score: float, *, single: bool) -> Iterator[Finding]:
     """Yield the names of a list; a lone word only if `single`, since a role is often followed by a verb."""
     last = start
     pieces: list[tuple[int, int]] = []
@@ -144,7 +144,7 @@ def _find_parties(text: str, start: int, end: int) -> Iterator[Finding]:
         end = others.start()
     if _NOT_A_PARTY.search(text, start, end) or text[start:end].strip().lower() in JURISDICTIONS:
         return
-    for party in _split_names(text, start, end, SHAPED, single=True):
+    for party in split_names(text, start, end, SHAPED, single=True):
         if text[party.start : party.end].lower() not in JURISDICTIONS:
             yield party
 

@@ -83,7 +83,9 @@ _NEVER = frozenset(
     """.split()
 )
 # Those that are surnames after a first name.
-_ALSO_NAMES = frozenset("appel art corte cours general hof junta lei ley real sala sud".split())
+_ALSO_NAMES = frozenset(
+    "appel art câmara conselho corte cours estado general hof junta lei ley real sala sud vara".split()
+)
 _NO_VOWEL = re.compile(r"[^aeiouyáàâãäéèêëíìîïóòôõöúùûüąęęóæøå\W\d_]+")
 _ROMAN = re.compile(r"(?=[IVXLC]{2})C{0,3}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})")
 _DOCUMENT_WORDS = frozenset(
@@ -102,7 +104,11 @@ _DOCUMENT_WORDS = frozenset(
 )
 _TITLES = frozenset(
     """
-    attendu condamne confirme considérant déboute décide vu saisie
+    attendu condamne confirme considérant déboute décide vu saisie sursoit dit rejette infirme ordonne constate statuant
+    reçoit déclare procede vistos visto vista considerando resultando resulta fallo fallamos condeno condenamos absuelvo
+    estimamos estimo desestimamos declaro dispongo acuerdo ordeno rilevato ritenuto osserva considerato premesso letto
+    letti dichiara condanna rigetta accoglie dispone julgo defiro indefiro decido nego zasądza oddala zważywszy uznaje
+    skazuje orzeka ustala umarza
     m mm mme mmes mlle mlles me mes maître maîtres dr drs pr prof monsieur madame mademoiselle messieurs mesdames veuve
     señor señora señores señorita don doña sr sra sres srta d dña lic licenciado licenciada
     signor signora signorina sig sigra avv avvocato dott dottssa dottoressa ing geom arch rag
@@ -122,7 +128,12 @@ _TITLES = frozenset(
     appelant appelante intimé intimée requérant requérante demandeur demanderesse défendeur défenderesse
     ricorrente imputato convenuto attore testimone recurrente demandante demandado imputado testigo
     recorrente réu autor autora testemunha powód pozwany oskarżony świadek eiser eiseres verweerder verdachte getuige
-    tužitelj tužilac tuženi tuženik okrivljeni optuženi svedok svjedok käräjäoikeus tingsrätten
+    tužitelj tužiteljica tužilac tužilja tuženi tuženik tuženica okrivljeni okrivljenik optuženi optuženik svedok svedokinja
+    svjedok svjedokinja tužba iskaz žalba presuda prema käräjäoikeus tingsrätten todistaja kantaja vastaaja syyttäjä
+    asianomistaja valittaja syytetty svědek svědkyně žalobce žalobkyně žalovaný žalovaná žaloba obžalovaný obžalovaná
+    poškozený poškozená obviněný výpověď odvolání podle soud svedok žalobca zdaniem według wobec zeznania świadek powód
+    powódka pozwany pozwana oskarżony oskarżona pokrzywdzony powództwo pozew wniosek skarga apelacja zażalenie umowa
+    wyrok postanowienie pełnomocnik obrońca biegły wnioskodawca uczestnik
     """.split()
 )
 # The seat of a court belongs to the law, not to a person.
@@ -163,7 +174,7 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
     opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
     for piece in _PIECE.finditer(text, start, end):
         word = piece.group().casefold().strip(".")
-        if _is_never_a_name(piece.group(), word, begin):
+        if _is_never_a_name(piece.group(), word, begin is not None or _is_cued(text, piece.start())):
             yield from _judge(text, begin, last)
             begin, after_never = None, True
             last = piece.end()
@@ -181,13 +192,19 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
         yield from _judge(text, begin, last)
 
 
-def _is_never_a_name(shown: str, word: str, begin: int | None) -> bool:
-    """Return True for words of law, and for letters without a vowel and numbers: TST, XXI."""
+def _is_never_a_name(shown: str, word: str, expected: bool) -> bool:
+    """Return True for words of law, and for letters without a vowel and numbers: TST, XXI.
+
+    Args:
+        shown: the word as it is written.
+        word: the same, folded.
+        expected: a name has begun, or a title stands before.
+    """
     if word in _NEVER:
-        return not (word in _ALSO_NAMES and begin is not None)
+        return not (word in _ALSO_NAMES and expected)
     if not shown.isupper() or len(word) < 2:
         return False
-    return _NO_VOWEL.fullmatch(word) is not None or (begin is None and _ROMAN.fullmatch(shown) is not None)
+    return _NO_VOWEL.fullmatch(word) is not None or (not expected and _ROMAN.fullmatch(shown) is not None)
 
 
 def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:

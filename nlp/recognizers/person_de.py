@@ -72,12 +72,12 @@ _FIRST_NAMES = frozenset(
     """.split()
 )
 _FIRST = GERMAN.compile(
-    rf"(?<![\w-])([{UPPER}][{LOWER}]+)(-[{UPPER}][{LOWER}]+)?((?: [{UPPER}][{LOWER}]+| [{UPPER}]\.){{0,2}} {_SURNAME})"
+    rf"(?<![\w-])([{UPPER}][{LOWER}]+)(-[{UPPER}][{LOWER}]+)?((?: [{UPPER}][{LOWER}]+| [{UPPER}]\.){{0,2}}(?: |(?<! )\n){_SURNAME})"
 )
 # Endings of nouns of drafting that occur where a name could.
 _NOUN = re.compile(
     r"(?:ung|ungen|heit|keit|keiten|schaft|schaften|tion|tionen|tät|täten|recht|rechts|rechte|gericht|gerichts|anspruch|ansprüche|verfahren|urteil|urteils|beschluss|vertrag|vertrags|gesetz|gesetzes|klage|antrag|antrags|kosten|pflicht|"
-    r"kammer|senat|senats|abteilung|gebühr|gebühren|summe|betrag|wert|zeit|frist|termin|amt|amts|weise|fall|falle|falls|wesen|nis|nisse|ismus|ling|innen|straße|platz)$",
+    r"kammer|senat|senats|abteilung|gebühr|gebühren|summe|betrag|wert|zeit|frist|termin|amt|amts|weise|fall|falle|falls|wesen|nis|nisse|ismus|ling|innen|straße|platz|ersatz|geld|zinsen|bescheid|leistung|auskunft|herausgabe|rückgabe|räumung)$",
     re.IGNORECASE,
 )
 _NOT_NAMES = frozenset(

@@ -39,6 +39,8 @@ _SMALL_WORDS = frozenset(
 _END = re.compile(r"[\n\"]|(?=[A-Z])")
 _START = re.compile(r".*[A-Z]\S*")
 _LONGEST = 2000
+# German, with its capital for every noun, has no quotation without one unless its writer uses none.
+_LOWER_QUOTE = re.compile(r"\"([a-zäöüß][^\"A-ZÄÖÜ]{40,2000})\"")
 # A line that begins a sentence without a capital and has none.
 _LINE = re.compile(r"(?:\A|(?<=[.?!\"\n]\n))[a-zà-ÿ][^\nA-Z]*(?=\n|\Z)")
 
@@ -65,9 +67,9 @@ def capitalize_lower_passages(text: str, language: str = "") -> str:
 
 
 def find_lower_passages(text: str, language: str = "") -> list[tuple[int, int]]:
-    """Return the passages whose writer uses no capitals: the whole text, or what stands around an "i" for "I".
+    """Return the passages whose writer uses no capitals, sorted and without overlaps.
 
-    They are sorted and have no overlaps.
+    Such a passage is the whole text, in English what stands around an "i" for "I", in German a quotation.
 
     Args:
         text: normalized text.
@@ -80,6 +82,8 @@ def find_lower_passages(text: str, language: str = "") -> list[tuple[int, int]]:
     # The sample may be short of a long text.
     if lower and len(_CAPITAL.findall(text)) <= _MOST_CAPITALS * len(text) / _LETTERS_A_WORD:
         return [(0, len(text))]
+    if language == "de":
+        return [quoted.span(1) for quoted in _LOWER_QUOTE.finditer(text)]
     return _find_passages(text) if language == "en" else []
 
 

@@ -34,7 +34,9 @@ INVISIBLE = {
 HOSTILE = st.text(
     alphabet=st.one_of(
         st.sampled_from(
-            list("abZé9 \n\r\t\u200b\u00ad\u0301\u0308\ufeff\u202e\u2060\u3000\u00a0１Ａ（“’–\U0001d400中某")
+            list(
+                "abZé9ᴊ &;\n\r\t\u200b\u00ad\u0301\u0308\ufeff\u202e\u2060\u3000\u00a0１Ａ（“’–\U0001d400中某"
+            )
         ),
         st.characters(),
     ),
@@ -106,6 +108,9 @@ def test_plain_english_is_unchanged(text: str) -> None:
         ("thin\u2009space, narrow\u202fspace", "thin space, narrow space"),
         ("\ufeffStart", "Start"),
         ("被告人\u200b张\ufe00三", "被告人张三"),
+        ("Jᴏʜɴ \u24b9\u24de\u24d4", "JOHN Doe"),
+        ("Fran&ccedil;ois&nbsp;O&#39;Hara M&#x00FC;ller Win&shy;ter", "François O'Hara Müller Winter"),
+        ("AT&amp;T &lt;b&gt; R&D; &#36;5 &hellip;", "AT&amp;T &lt;b&gt; R&D; &#36;5 &hellip;"),
         ("", ""),
         ("\u200b\u200b", ""),
     ],
@@ -208,3 +213,11 @@ def test_a_name_over_the_end_of_a_full_line_is_whole(end: str) -> None:
     start, stop = normalized.to_original(at, at + 3)
     assert text[start:stop] == f"葛兰{end}芝"
     assert NormalizedText.of("原告葛兰芝\n被告孟勇\n第三人孟强").text == "原告葛兰芝\n被告孟勇\n第三人孟强"
+
+
+def test_a_character_of_html_belongs_to_its_letter() -> None:
+    text = "Herr M&uuml;ller kam."
+    normalized = NormalizedText.of(text)
+    start = normalized.text.index("Müller")
+    assert text[slice(*normalized.to_original(start, start + 6))] == "M&uuml;ller"
+    assert text[slice(*normalized.to_original(start + 1, start + 2))] == "&uuml;"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.detection.people import drop_contradicted, retype_people, widen_people
+from lexveil.nlp.detection.people import drop_contradicted, retype_people, split_people, widen_people
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
 
@@ -39,6 +39,46 @@ def test_a_title_is_no_part_of_a_name() -> None:
     text = "der Zeuge Herr Wendelin Abel sagte"
     (span,) = retype_people(text, spans_in(text, ("Herr Wendelin Abel", "PERSON")))
     assert text[span.start : span.end] == "Wendelin Abel"
+
+
+@pytest.mark.parametrize(
+    ("text", "surface", "parts"),
+    [
+        ("Ann Birt. Quillon left", "Ann Birt. Quillon", ["Ann Birt", "Quillon"]),
+        ("Prof. Quillon left", "Prof. Quillon", ["Prof. Quillon"]),
+        ("ANN BIRT\nAppellant", "ANN BIRT\nAppellant", ["ANN BIRT"]),
+        ("wniosła Ann Birt przeciw", "wniosła Ann Birt przeciw", ["Ann Birt"]),
+        ("van der Birt and Roscoe Quillon jr.", "Roscoe Quillon jr", ["Roscoe Quillon jr"]),
+        ("Viele Grüße\nBirt", "Viele Grüße\nBirt", ["Birt"]),
+        ("Birt, Ann\nTenant: Quillon", "Birt, Ann\nTenant", ["Birt, Ann"]),
+    ],
+)
+def test_a_name_ends_with_its_sentence(text: str, surface: str, parts: list[str]) -> None:
+    spans = split_people(text, spans_in(text, (surface, "PERSON")))
+    assert [text[span.start : span.end] for span in spans] == parts
+
+
+def test_a_title_or_an_and_beside_a_name_is_dropped() -> None:
+    text = "Herr Birt and Quillon"
+    spans = spans_in(
+        text, ("Herr", "ORGANIZATION"), ("Birt", "PERSON"), ("and", "ORGANIZATION"), ("Quillon", "PERSON")
+    )
+    assert [text[s.start : s.end] for s in retype_people(text, spans)] == ["Birt", "Quillon"]
+
+
+def test_monsieur_is_no_initial() -> None:
+    text = "M. Quillon et Mme Birt"
+    spans = spans_in(text, ("M. Quillon", "PERSON"), ("Mme Birt", "PERSON"))
+    assert [text[s.start : s.end] for s in retype_people(text, spans, language="fr")] == ["Quillon", "Birt"]
+
+
+def test_a_name_that_a_line_end_cuts_is_whole() -> None:
+    text = "Ms Ponsonby-\nQuill and Mr Wriothes-\nley came"
+    spans = spans_in(text, ("Ponsonby-", "PERSON"), ("Wriothes-", "PERSON"))
+    assert [text[s.start : s.end] for s in retype_people(text, spans)] == [
+        "Ponsonby-\nQuill",
+        "Wriothes-\nley",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -145,3 +145,33 @@ def test_a_document_may_contradict_a_guess(text: str, guess: str, kept: bool) ->
     assert drop_implausible(text, [span]) == [span] * kept
     sure = Span(start, start + len(guess), "PERSON", GUESSED + 0.1, LEARNED)
     assert drop_implausible(text, [sure]) == [sure]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        (
+            "pl",
+            "Jan Quillski wniósł. Sąd nie wierzył Quillskiemu ani Janowi.",
+            ["Jan Quillski", "Quillskiemu", "Janowi"],
+        ),
+        (
+            "cs",
+            "Petr Quillák přišel. S Quillákem mluvil Petrův soused.",
+            ["Petr Quillák", "Quillákem", "Petrův"],
+        ),
+        ("fi", "Eero Quillvirta tuli. Quillvirran mukaan hän maksoi.", ["Eero Quillvirta", "Quillvirran"]),
+        ("pl", "Jan Quillski wniósł o zapłatę. Polska i Quillandia.", ["Jan Quillski"]),
+        ("en", "Jan Quillski sued. Quillskiego", ["Jan Quillski"]),
+        ("fr", "Jean Quill est venu. M. Quill a payé, J. Quill aussi.", ["Jean Quill", "Quill", "J. Quill"]),
+    ],
+)
+def test_names_in_another_case_are_found(language: str, text: str, expected: list[str]) -> None:
+    span = Span(0, len(expected[0]), "PERSON", 0.9, LEARNED)
+    spans = resolve_overlaps(text, propagate(text, [span], language=language))
+    assert [text[s.start : s.end] for s in spans] == expected
+
+
+def test_names_of_files_have_their_words_joined() -> None:
+    text = "Anna Quill sent Lease_of_Anna_Quill.pdf and Quill-2.pdf."
+    assert mentions(text, "Anna Quill") == ["Anna Quill", "Anna_Quill", "Quill"]

@@ -62,6 +62,12 @@ def mention(name: str, before: str = "", after: str = "", kind: str = "PERSON") 
         ("Ｊｏｈｎ Smith", ("john", "smith"), ""),
         ("Jo\u200bhn Smith", ("john", "smith"), ""),
         ("张伟", ("张伟",), ""),
+        ("O'Hara", ("o'hara",), ""),
+        ("Ada O’Hara's", ("ada", "o'hara"), ""),
+        ("Máire Ní Quill", ("máire", "quill"), ""),
+        ("Wriothes-\nley", ("wriothesley",), ""),
+        ("Ponsonby-\nQuill", ("ponsonby-quill",), ""),
+        ("Ada_Quill", ("ada", "quill"), ""),
     ],
 )
 def test_a_name_is_read_in_its_usual_order(name: str, words: tuple[str, ...], generation: str) -> None:
@@ -319,3 +325,31 @@ def test_a_german_genitive_of_two_people_is_a_third_name() -> None:
     )
     people = Identities([first, second, lone], language="de")
     assert len({people.entity(first), people.entity(second), people.entity(lone)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("language", "names", "expected"),
+    [
+        (
+            "pl",
+            "Bogumiła Wronka, Bogumił Wronek, Wronkowi, Hannie Zawadzkiej, Hanna Zawadzka",
+            [0, 0, 0, 1, 1],
+        ),
+        (
+            "pl",
+            "Jan Zawadzki, Janina Zawadzka, Zawadzkiego, Zawadzkiej, Zawadzki, Zawadzka",
+            [0, 1, 0, 1, 0, 1],
+        ),
+        ("pl", "Wronkowi, Wronka", [0, 0]),
+        ("cs", "Jan Dvořák, Jana Dvořáková, Jana Dvořáka, Dvořákovi, Jany Dvořákové", [0, 1, 0, 0, 1]),
+        ("hr", "Ivana Horvat, Ivan Horvat, Ivana Horvata, Ana Babić, Ane Babić, Babić", [0, 1, 1, 2, 2, 2]),
+        ("sr", "Петар Николић, Петра Николића, Николићу", [0, 0, 0]),
+        ("fi", "Saara Koskivirtaa, Koskivirran, Koskivirralle, Eero Lehto, Lehdolle", [0, 0, 0, 1, 1]),
+        ("en", "Ana Marka, Marko", [0, 1]),
+    ],
+)
+def test_the_cases_of_a_name_are_one_person(language: str, names: str, expected: list[int]) -> None:
+    mentions = [mention(name) for name in names.split(", ")]
+    identities = Identities(mentions, (), language)
+    numbers: dict[int, int] = {}
+    assert [numbers.setdefault(identities.entity(m), len(numbers)) for m in mentions] == expected

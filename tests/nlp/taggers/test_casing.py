@@ -26,6 +26,17 @@ def test_passages_without_capitals_get_some(text: str, expected: str | None) -> 
     assert capitalize_lower_passages(text, "en") == (expected or text)
 
 
+def test_a_german_quotation_without_capitals_gets_some() -> None:
+    text = 'Aus dem Chat: "hast du orsolya gesehen? sie hat die miete nicht bezahlt". Das Gericht'
+    quoted = "Hast Du Orsolya Gesehen? Sie Hat Die Miete Nicht Bezahlt"
+    changed = capitalize_lower_passages(text, "de")
+    assert changed.lower() == text.lower()
+    assert quoted.split()[2] in changed
+    assert changed.endswith("Das Gericht")
+    english = 'He said "the rent was paid in full and the keys were handed over" and left.'
+    assert capitalize_lower_passages(english, "en") == english
+
+
 def test_the_polish_and_is_no_pronoun() -> None:
     text = "Sąd uznał, że powód i pozwany zawarli umowę."
     assert capitalize_lower_passages(text, "pl") == text

@@ -1,0 +1,100 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""A first name of a public list and a further word with a capital, wherever a detector may have missed them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lexveil.nlp.entities.given_names import is_given_name
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import GUESSED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.person import ABBREVIATIONS, PARTICLE
+from lexveil.nlp.vocabulary import (
+    DEMONYMS,
+    INSTITUTION_WORDS,
+    JURISDICTIONS,
+    LEGAL_FORMS,
+    LEGAL_WORDS,
+    PLACES,
+    TIME_WORDS,
+)
+
+# What is called after people, and places that people are called after.
+_THINGS = frozenset(
+    """
+    street road avenue lane drive place square boulevard way court park hall house tower building school college university
+    hospital church county city town island river lake bay beach valley hill mountain airport station bridge bank group
+    company foundation institute center centre report act rule award prize disease syndrome test method scale index model
+    brother son sierra savannah brooklyn dakota carolina asia kenya america
+    """.split()  # noqa: SIM905
+)
+_COMMON = (DEMONYMS, INSTITUTION_WORDS, JURISDICTIONS, LEGAL_FORMS, LEGAL_WORDS, PLACES, TIME_WORDS, _THINGS)
+# "Ada Roe Street" is no Ada Roe.
+_NEXT_THING = rf"(?! (?i:{'|'.join(sorted(_THINGS))})s?\b)"
+_FIRST = re.compile(rf"(?<![\w.'-])(?:[{UPPER}][{LOWER}]{{2,}}|[{UPPER}]{{4,}})(?![\w'])")
+_LAST = re.compile(
+    rf"(?:-[{UPPER}][{LOWER}]+)?(?: [{UPPER}]\.?)?(?: {PARTICLE})?[ \n]((?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+)(?:-[{UPPER}][{LOWER}]+)?(?![\w'-]){_NEXT_THING}"
+)
+_LAST_IN_CAPITALS = re.compile(
+    rf"(?:-[{UPPER}]+)?(?: [{UPPER}]\.?)?(?: {PARTICLE.upper()})? ([{UPPER}]{{3,}})(?:['-][{UPPER}]+)*(?![\w'-]){_NEXT_THING}"
+)
+_FAMILY = rf"(?:{PARTICLE.upper()} )?[{UPPER}]{{2,}}(?:[-' ][{UPPER}]{{2,}})?|(?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-' ][{UPPER}][{LOWER}]+)?"
+# "ROE, Ada" anywhere, "Roe, Ada" in a list or an index.
+_COMMA = re.compile(
+    rf"(?<![\w'-])({_FAMILY}), ([{UPPER}][{LOWER}]+|[{UPPER}]{{3,}})(?:[ -](?:[{UPPER}][{LOWER}]+|[{UPPER}]\.?))?(?![\w'-])"
+)
+_LIST_BEFORE = re.compile(r"(?:^|[\n:;|(\t]|\d[.)]|\b(?:of|by|from|for|file|dossier|Akte|von)) *\Z")
+_LIST_AFTER = re.compile(
+    r" *(?:[;\n)|\t]|\.{2,}|\.?\s*\Z|\.\s*\n|,? (?:was|is|has|had|born|aged|who|geb|stanowisko)\b|, )"
+)
+# "K.S. Roe" and "Roe K.S.".
+_INITIALS = re.compile(
+    rf"(?<![\w.'&-])(?:((?:[{UPPER}]\. ?){{2,4}})([{UPPER}][{LOWER}]{{2,}})(?![\w'-])|([{UPPER}][{LOWER}]{{2,}}) ((?:[{UPPER}]\. ?){{2,4}})(?<=\.)(?! ?[{UPPER}\d]))"
+)
+
+
+class GivenNameRecognizer(RuleRecognizer):
+    """A first name and a surname, also in a line of capitals, by the first name alone."""
+
+    TYPES = ("PERSON",)
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield the names of people in `text`."""
+        for first in _FIRST.finditer(text):
+            word = first.group().casefold()
+            if is_given_name(word) and not _is_common(word):
+                yield from _find_last(text, first)
+        yield from _find_inverted(text)
+        yield from _find_initialed(text)
+
+
+def _find_last(text: str, first: re.Match[str]) -> Iterator[Finding]:
+    following = _LAST_IN_CAPITALS if first.group().isupper() else _LAST
+    last = following.match(text, first.end())
+    if last is None or _is_common(last.group(1).casefold()):
+        return
+    # A list has one name on each line.
+    if "\n" not in last.group() or text[first.start() - 1 : first.start()] == " ":
+        yield Finding(first.start(), last.end(), "PERSON", GUESSED)
+
+
+def _find_inverted(text: str) -> Iterator[Finding]:
+    for match in _COMMA.finditer(text):
+        last, first = match.group(1), match.group(2).casefold()
+        if not is_given_name(first) or any(map(_is_common, last.casefold().split())):
+            continue
+        listed = _LIST_BEFORE.search(text, max(0, match.start() - 12), match.start())
+        if last.isupper() or (listed and _LIST_AFTER.match(text, match.end())):
+            yield Finding(*match.span(), "PERSON", SHAPED)
+
+
+def _find_initialed(text: str) -> Iterator[Finding]:
+    for match in _INITIALS.finditer(text):
+        initials, word = match.group(1) or match.group(4), match.group(2) or match.group(3)
+        if "".join(filter(str.isalpha, initials)) not in ABBREVIATIONS and not _is_common(word.casefold()):
+            yield Finding(*match.span(), "PERSON", GUESSED)
+
+
+def _is_common(word: str) -> bool:
+    return any(form in known for form in (word, word.removesuffix("s")) for known in _COMMON)

@@ -1,0 +1,47 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""Names of people as Indian courts introduce them: "PW-3 Ramesh s/o Late Shri Mohan @ Munna"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.person import NAME, TITLE, split_names
+
+_RELATED = re.compile(r"(?<![\w/])(?:[SsDdWwCcHh]|[Ww]d)/[Oo](?![\w/])[.:]?")
+_AFTER = re.compile(rf"[ \n]?(?:(?:[Ll]ate|LATE|the|{TITLE})\.? )*({NAME})")
+_BEFORE = re.compile(rf"({NAME}),?[ \n]?\Z")
+_LONGEST_BEFORE = 80
+_NUMBER = re.compile(
+    r"\b(?:[PDC]\.? ?W\.?|(?i:accused|defendant|plaintiff|respondent|petitioner|appellant|witness)(?: ?[Nn]os?\.?)?|A)[ -]?\d{1,2}[,:]?[ \n](?:namely,? )?"
+)
+_NUMBERED = re.compile(rf"(?:{TITLE}\.? )*({NAME})")
+_ALIAS = re.compile(rf"(?<=[\w,]) ?@ ?({NAME})(?![\w.]*@)")
+
+
+class IndianPersonRecognizer(RuleRecognizer):
+    """Names beside their relatives, their numbers and their nicknames."""
+
+    TYPES = ("PERSON",)
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield the names of people in `text`."""
+        for start, end, score in _find_introduced(text):
+            yield from split_names(text, start, end, score, single=True)
+
+
+def _find_introduced(text: str) -> Iterator[tuple[int, int, float]]:
+    if "/o" in text or "/O" in text:
+        for mark in _RELATED.finditer(text):
+            first = max(0, mark.start() - _LONGEST_BEFORE)
+            for name in (_BEFORE.search(text, first, mark.start()), _AFTER.match(text, mark.end())):
+                if name:
+                    yield *name.span(1), LABELED
+    for number in _NUMBER.finditer(text):
+        name = _NUMBERED.match(text, number.end())
+        if name:
+            yield *name.span(1), SHAPED
+    if "@" in text:
+        for alias in _ALIAS.finditer(text):
+            yield *alias.span(1), SHAPED
