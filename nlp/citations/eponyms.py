@@ -63,7 +63,7 @@ RULES = (
     make_rule(rf"\b(?:{_RULES_OF_CASES})\b", " v "),
     make_rule(
         rf"(?:{_AFTER})\b(?:{_ALONE})\b(?! [{UPPER}]|['’]s\b)|{_UNTITLED}(?<![{UPPER}]\. )\b(?:{_ALONE}) (?:{_GOVERNS})\b",
-        *_ALONE.split("|"),
+        " ",
     ),
     make_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
     make_rule(rf"\b(?:{_FONTS})\b", "Roman", "School", "Arial", "Courier", "Anti", "Bookman", "Palatino", "Garamond", "Calibri", "Cambria", "Helvetica", "Verdana", "Tahoma", "CG "),

@@ -42,16 +42,19 @@ _LAST_IN_CAPITALS = re.compile(
 _FAMILY = rf"(?:{PARTICLE.upper()} )?[{UPPER}]{{2,}}(?:[-' ][{UPPER}]{{2,}})?|(?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-' ][{UPPER}][{LOWER}]+)?"
 # "ROE, Ada" anywhere, "Roe, Ada" in a list or an index.
 _COMMA = re.compile(
-    rf"(?<![\w'-])({_FAMILY}), ([{UPPER}][{LOWER}]+|[{UPPER}]{{3,}})(?:[ -](?:[{UPPER}][{LOWER}]+|[{UPPER}]\.?))?(?![\w'-])"
+    rf", ([{UPPER}][{LOWER}]+|[{UPPER}]{{3,}})(?:[ -](?:[{UPPER}][{LOWER}]+|[{UPPER}]\.?))?(?![\w'-])"
 )
+_BEFORE_COMMA = re.compile(rf"(?<![\w'-])({_FAMILY})\Z")
+_LONGEST = 48
 _LIST_BEFORE = re.compile(r"(?:^|[\n:;|(\t]|\d[.)]|\b(?:of|by|from|for|file|dossier|Akte|von)) *\Z")
 _LIST_AFTER = re.compile(
     r" *(?:[;\n)|\t]|\.{2,}|\.?\s*\Z|\.\s*\n|,? (?:was|is|has|had|born|aged|who|geb|stanowisko)\b|, )"
 )
 # "K.S. Roe" and "Roe K.S.".
-_INITIALS = re.compile(
-    rf"(?<![\w.'&-])(?:((?:[{UPPER}]\. ?){{2,4}})([{UPPER}][{LOWER}]{{2,}})(?![\w'-])|([{UPPER}][{LOWER}]{{2,}}) ((?:[{UPPER}]\. ?){{2,4}})(?<=\.)(?! ?[{UPPER}\d]))"
-)
+_INITIALS = re.compile(rf"(?<![\w.'&-])[{UPPER}]\.(?: ?[{UPPER}]\.){{1,3}}")
+_AFTER_INITIALS = re.compile(rf" ?([{UPPER}][{LOWER}]{{2,}})(?![\w'-])")
+_BEFORE_INITIALS = re.compile(rf"(?<![\w.'&-])([{UPPER}][{LOWER}]{{2,}}) \Z")
+_GOES_ON = re.compile(rf" ?[{UPPER}\d]")
 
 
 class GivenNameRecognizer(RuleRecognizer):
@@ -80,20 +83,27 @@ def _find_last(text: str, first: re.Match[str]) -> Iterator[Finding]:
 
 
 def _find_inverted(text: str) -> Iterator[Finding]:
-    for match in _COMMA.finditer(text):
-        last, first = match.group(1), match.group(2).casefold()
-        if not is_given_name(first) or any(map(_is_common, last.casefold().split())):
+    for given in _COMMA.finditer(text):
+        if not is_given_name(given.group(1).casefold()):
             continue
-        listed = _LIST_BEFORE.search(text, max(0, match.start() - 12), match.start())
-        if last.isupper() or (listed and _LIST_AFTER.match(text, match.end())):
-            yield Finding(*match.span(), "PERSON", SHAPED)
+        family = _BEFORE_COMMA.search(text, max(0, given.start() - _LONGEST), given.start())
+        if family is None or any(map(_is_common, family.group().casefold().split())):
+            continue
+        listed = _LIST_BEFORE.search(text, max(0, family.start() - 12), family.start())
+        if family.group().isupper() or (listed and _LIST_AFTER.match(text, given.end())):
+            yield Finding(family.start(), given.end(), "PERSON", SHAPED)
 
 
 def _find_initialed(text: str) -> Iterator[Finding]:
-    for match in _INITIALS.finditer(text):
-        initials, word = match.group(1) or match.group(4), match.group(2) or match.group(3)
-        if "".join(filter(str.isalpha, initials)) not in ABBREVIATIONS and not _is_common(word.casefold()):
-            yield Finding(*match.span(), "PERSON", GUESSED)
+    for initials in _INITIALS.finditer(text):
+        if "".join(filter(str.isalpha, initials.group())) in ABBREVIATIONS:
+            continue
+        name = _AFTER_INITIALS.match(text, initials.end())
+        if name is None and not _GOES_ON.match(text, initials.end()):
+            name = _BEFORE_INITIALS.search(text, max(0, initials.start() - _LONGEST), initials.start())
+        if name and not _is_common(name.group(1).casefold()):
+            start, end = min(initials.start(), name.start()), max(initials.end(), name.end())
+            yield Finding(start, end, "PERSON", GUESSED)
 
 
 def _is_common(word: str) -> bool:

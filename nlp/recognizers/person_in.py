@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.recognizers.base import LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import ENGLISH, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.person import NAME, TITLE, split_names
 
 _RELATED = re.compile(r"(?<![\w/])(?:[SsDdWwCcHh]|[Ww]d)/[Oo](?![\w/])[.:]?")
 _AFTER = re.compile(rf"[ \n]?(?:(?:[Ll]ate|LATE|the|{TITLE})\.? )*({NAME})")
 _BEFORE = re.compile(rf"({NAME}),?[ \n]?\Z")
 _LONGEST_BEFORE = 80
-_NUMBER = re.compile(
+_NUMBER = ENGLISH.compile(
     r"\b(?:[PDC]\.? ?W\.?|(?i:accused|defendant|plaintiff|respondent|petitioner|appellant|witness)(?: ?[Nn]os?\.?)?|A)[ -]?\d{1,2}[,:]?[ \n](?:namely,? )?"
 )
 _NUMBERED = re.compile(rf"(?:{TITLE}\.? )*({NAME})")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.recognizers.base import SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import SHAPED, SHARED, Finding, RuleRecognizer
 
 _WORD = rf"[{UPPER}](?: ?-? ?[{UPPER}']){{2,30}}"
-_SPACED = re.compile(rf"(?<![\w.-])(?=[{UPPER}] [{UPPER}'-] ){_WORD}(?: {{2,4}}{_WORD}){{0,4}}(?![\w.-])")
+_SPACED = SHARED.compile(rf"(?<![\w.-])(?=[{UPPER}] [{UPPER}'-] ){_WORD}(?: {{2,4}}{_WORD}){{0,4}}(?![\w.-])")
 _GAP = re.compile(" {2,}")
 
 
