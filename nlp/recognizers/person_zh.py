@@ -68,7 +68,6 @@ _FOLLOW = re.compile(
 _HALT = re.compile(r"[,。、;:()\"'\s|<]|$|出庭|到庭|支持|参加|的|担任|等|犯|及|与|律师|先生|女士|可以|就")
 _NAME = rf"(?:{_SURNAME}[{HAN}]{{1,2}}|{_SURNAME}{_FILLER})"
 _NOTE = r"(?:\([^()]{1,40}\))?"
-_ITEMS = rf"(?:{_FOREIGN}|{_SURNAME}{_FILLER}[{HAN}]?|{_SURNAME}[{HAN}]{{1,2}}){_NOTE}"
 _ROLED = CHINESE.compile(
     rf"{_ROLE}(?:\((?!以下)[^()]{{1,12}}\))?(?:[ \t]?:)?[ \t\n]{{0,3}}\"?(?=({_FOREIGN}|{_SURNAME}))"
 )
