@@ -27,6 +27,7 @@ from lexveil.nlp.letters import HAN, has_han
 from lexveil.nlp.taggers.contract import WEIGHTS, Sensitivity, TaggerError
 from lexveil.nlp.taggers.crf import Marginals, compute_posteriors, decode_spans
 from lexveil.nlp.text import Span
+from lexveil.nlp.vocabulary import WORDS_LIKE_NAMES_ZH
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -49,6 +50,7 @@ LEVELS = 4
 """Counts of words are rounded to this many powers of ten."""
 
 _BATCH_CHARACTERS = 1 << 15
+_SURE = 0.9
 _ENDS = re.compile(r"[\n。;!?]")
 _NAME = re.compile(rf"[{HAN}](?:[·•・‧⋅∙ ]?[{HAN}×*XxA-H\d])+")
 _DIRECTIONS = ("forward", "backward")
@@ -294,10 +296,13 @@ class LatticeTagger:
 
 
 def _trim_names(text: str, spans: Iterable[Span]) -> Iterator[Span]:
-    """Yield what may be a name in each span: at least two characters, the first of them a Chinese one."""
+    """Yield what may be a name in each span: at least two characters, the first of them a Chinese one.
+
+    A word of the language must be surer than others.
+    """
     for span in spans:
         name = _NAME.search(text, span.start, span.end)
-        if name:
+        if name and (span.score >= _SURE or name.group() not in WORDS_LIKE_NAMES_ZH):
             yield replace(span, start=name.start(), end=name.end())
 
 
