@@ -59,7 +59,7 @@ _BAD_LIST = "lexveil_bad_list"
 OWN_RULES = ("recognizers", "recognizer_files", "foreign_types", "deny", "allow")
 """Settings of `[mask]` that are recorded by a digest alone: they name people, files and code."""
 _LATER_MASK_SETTINGS = ("language", *OWN_RULES)
-DETECTORS = ("default", "light", "rules")
+DETECTORS = ("default", "light", "multilingual", "rules")
 PositiveInt = Annotated[int, Field(gt=0)]
 PostgresUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")]
 TenantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -101,12 +101,13 @@ class IngestSettings(_Section):
 class MaskSettings(_Section):
     """Policy of the masking, and the detector. `lexveil.nlp.masking.policy` documents the actions.
 
-    `detector` is "default", "light", "rules" (no learned detector) or the path of a token-classification
-    folder. With `scope` = "matter", all documents of an owner share their pseudonyms.
+    `detector` is "default", "light", "multilingual" (more languages; needs the extra of this name), "rules"
+    (no learned detector) or the path of a token-classification folder. With `scope` = "matter", all documents
+    of an owner share their pseudonyms.
     """
 
     preset: Preset = "balanced"  # the policy to start from
-    detector: str = "default"  # "default", "light", "rules" or a folder
+    detector: str = "default"  # "default", "light", "multilingual", "rules" or a folder
     language: str | None = None  # ISO 639-1 code of the language of all documents; None: each is detected
     scope: Literal["document", "matter"] = "document"  # where a person has the same pseudonym
     direct: Action | None = None  # action for names, contacts, numbers; None: that of the preset

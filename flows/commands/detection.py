@@ -56,7 +56,8 @@ class MaskOptions:
         str | None, typer.Option(help="Policy: balanced, strict or court-publication. Default: balanced")
     ] = None
     detector: Annotated[
-        str | None, typer.Option(help="Detector: default, light, rules or a folder. Default: default")
+        str | None,
+        typer.Option(help="Detector: default, light, multilingual, rules, a folder. Default: default"),
     ] = None
     language: Annotated[
         str | None, typer.Option(help="Language of all texts, as en or de. Default: each is detected")

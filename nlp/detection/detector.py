@@ -97,7 +97,8 @@ class Detector:
         self._taggers = taggers_by_language(taggers)
         self._analyzer = build_analyzer(self._taggers, _load_own(own))
         self._lists = StringLists(own)
-        self._served = _COVERED_BY_RULES.union(self._taggers) if taggers else SERVED_LANGUAGES
+        known = (tagger.languages or () for tagger in taggers)
+        self._served = _COVERED_BY_RULES.union(*known) if taggers else SERVED_LANGUAGES
         self._any_language = any(tagger.languages is None for tagger in taggers)
         self._insists = any(tagger.insists for tagger in taggers)
 
@@ -108,7 +109,7 @@ class Detector:
         """Return the process's detector of this kind.
 
         Args:
-            model: "light", "default", "rules" (no learned detector), or the path of a local
+            model: "light", "default", "multilingual", "rules" (no learned detector), or the path of a local
                 token-classification folder.
             sensitivity: the operating point of the learned detector.
             own: rules of the office.

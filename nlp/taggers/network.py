@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from lexveil.nlp.encoders.public import compute_weights_digest
+from lexveil.nlp.taggers.card import Encoder, public_folder
 from lexveil.nlp.taggers.contract import TaggerError
+from lexveil.nlp.taggers.e5 import DIGEST, E5, open_e5
 from lexveil.nlp.taggers.pieces import SHAPES
 
 _CASE = 32
@@ -46,20 +47,16 @@ class LowRank(nn.Module):
 class Network(nn.Module):
     """Token classifier over the public encoder."""
 
-    def __init__(self, folder: Path, labels: int, digest: str, *, dropout: float = 0.0) -> None:
-        """Load the public encoder, frozen, and add an untrained head.
+    def __init__(self, encoder: Any, labels: int, *, dropout: float = 0.0) -> None:
+        """Freeze the public encoder and add an untrained head.
 
         Args:
-            folder: folder of the public encoder.
+            encoder: a `transformers.BertModel`, see `load_encoder`.
             labels: number of labels.
-            digest: SHA-256 that the encoder's weights must have.
-            dropout: probability of dropout in the encoder and before the head.
-
-        Raises:
-            TaggerError: the weights have another digest, or are unreadable.
+            dropout: probability of dropout before the head.
         """
         super().__init__()
-        self.encoder = _load_encoder(folder, digest, dropout).requires_grad_(False)
+        self.encoder = encoder.requires_grad_(False)
         width = self.encoder.config.hidden_size
         self.shape = nn.Embedding(SHAPES, width)
         nn.init.zeros_(self.shape.weight)
@@ -76,7 +73,11 @@ class Network(nn.Module):
             shapes: (B, N) shapes, see `lexveil.nlp.taggers.pieces.Encoded`.
             mask: (B, N) 1 for tokens and 0 for padding; None if no row is padded.
         """
-        embedded = self.encoder.embeddings.word_embeddings(ids) + self.shape(shapes)
+        return self.classify(self.encoder.embeddings.word_embeddings(ids), shapes, mask)
+
+    def classify(self, embedded: Tensor, shapes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return logits (B, N, labels) for the embeddings of words (B, N, width); see `forward`."""
+        embedded = embedded + self.shape(shapes)
         hidden = self.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return self.head(torch.cat((self.dropout(hidden), self.case(shapes)), dim=-1))
 
@@ -115,24 +116,84 @@ class Network(nn.Module):
                 yield f"{number}.{adapted}", layer.get_submodule(owner), name
 
 
-def _load_encoder(folder: Path, digest: str, dropout: float) -> Any:
-    from transformers import BertModel
+def load_encoder(name: Encoder, layers: int, digest: str, *, dropout: float = 0.0) -> Any:
+    """Load a public encoder as a `transformers.BertModel` in float32.
+
+    Args:
+        name: the encoder.
+        layers: how many of its layers, from the first on; 0: all.
+        digest: SHA-256 that its weights must have.
+        dropout: probability of dropout in it.
+
+    Raises:
+        TaggerError: it is not installed, its weights have another digest, or they are unreadable.
+    """
     from transformers.utils import logging
 
-    if compute_weights_digest(folder) != digest:
-        raise TaggerError("digest")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        return BertModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            add_pooling_layer=False,
-            attn_implementation="sdpa",
-            hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=0.0,
-        )
+        if name == "multilingual-e5-small":
+            return _load_e5(layers, digest, dropout)
+        return _load_minilm(digest, dropout)
+    except TaggerError:
+        raise
     except Exception:
         raise TaggerError("unreadable") from None
+
+
+def _load_minilm(digest: str, dropout: float) -> Any:
+    from transformers import BertModel
+
+    folder = public_folder()
+    if compute_weights_digest(folder) != digest:
+        raise TaggerError("digest")
+    return BertModel.from_pretrained(
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=torch.float32,
+        add_pooling_layer=False,
+        attn_implementation="sdpa",
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=0.0,
+    )
+
+
+def _load_e5(layers: int, digest: str, dropout: float) -> Any:
+    from transformers import BertConfig, BertModel
+
+    if digest != DIGEST:
+        raise TaggerError("digest")
+    stored = open_e5()
+    config = BertConfig(
+        vocab_size=1,  # the embeddings of words are replaced below
+        hidden_size=stored.width,
+        num_hidden_layers=layers or stored.layers,
+        num_attention_heads=stored.heads,
+        intermediate_size=stored.wide,
+        max_position_embeddings=stored.length,
+        type_vocab_size=stored.kinds,
+        layer_norm_eps=stored.epsilon,
+        pad_token_id=0,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=0.0,
+        attn_implementation="sdpa",  # pyright: ignore[reportCallIssue]
+    )
+    model = BertModel(config, add_pooling_layer=False)
+    model.embeddings.word_embeddings = cast(nn.Embedding, _PackedEmbedding(stored))
+    weights = stored.list_weights(config.num_hidden_layers)
+    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights})
+    return model
+
+
+class _PackedEmbedding(nn.Module):
+    """Embeddings of words that stay packed in their file."""
+
+    def __init__(self, stored: E5) -> None:
+        super().__init__()
+        self._stored = stored
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Map (B, N) to (B, N, width)."""
+        return torch.from_numpy(self._stored.embed(ids.flatten().numpy())).unflatten(0, ids.shape)

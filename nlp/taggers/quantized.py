@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lexveil.nlp.cache import cache_folder, write_cached
-from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, public_folder
+from lexveil.nlp.taggers.card import ADAPTER, CARD, Card
 from lexveil.nlp.taggers.contract import TaggerError
 
 # Incremented when the built file changes for the same weights and libraries.
@@ -27,7 +27,8 @@ _FORMAT = 1
 def open_session(folder: Path) -> Any:
     """Open an `onnxruntime.InferenceSession` of the adapter in `folder`; it is built and cached at first use.
 
-    Inputs are ids and shapes, (1, N) int64; the output is logits, (1, N, len(labels)) float32. It takes one
+    Inputs are ids, or the embeddings of words (1, N, width) if those stay in their package, and shapes,
+    (1, N) int64; the output is logits, (1, N, len(labels)) float32. It takes one
     text at a time: activations are scaled over the whole input, and no result may depend on neighboring
     texts. If two processes build at the same time, each writes a complete file, and the last one is kept.
     Without a writable cache it is built in every process.
@@ -89,21 +90,26 @@ def _build(folder: Path) -> bytes:
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain, folded, small = (Path(scratch) / f"{name}.onnx" for name in ("plain", "folded", "int8"))
-        _export(network, plain)
+        _export(network, plain, embedded=Card.load(folder).encoder == "multilingual-e5-small")
         quant_pre_process(plain, folded, skip_symbolic_shape=True)
         # Seven bits: without VNNI, the sum of two 8-bit products overflows the processor's 16 bits.
         quantize_dynamic(folded, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
         return small.read_bytes()
 
 
-def _export(network: Any, path: Path) -> None:
+def _export(network: Any, path: Path, *, embedded: bool) -> None:
     import torch
 
     ids = torch.ones((1, 8), dtype=torch.long)
-    names = ["ids", "shapes"]
+    names = ["embedded" if embedded else "ids", "shapes"]
+    if embedded:
+        first = network.encoder.embeddings.word_embeddings(ids)
+        network.forward = network.classify
+    else:
+        first = ids
     torch.onnx.export(
         network.eval(),
-        (ids, ids),
+        (first, ids),
         str(path),
         input_names=names,
         output_names=["logits"],
@@ -125,7 +131,7 @@ def merge_adapter(folder: Path) -> Any:
     import torch
     from safetensors.numpy import load_file
 
-    from lexveil.nlp.taggers.network import Network
+    from lexveil.nlp.taggers.network import Network, load_encoder
 
     card = Card.load(folder)
     try:
@@ -133,7 +139,7 @@ def merge_adapter(folder: Path) -> Any:
     except Exception:
         raise TaggerError("unreadable") from None
     arrays = {name: torch.from_numpy(array.astype(np.float32)) for name, array in stored.items()}
-    network = Network(public_folder(), len(card.labels), card.base)
+    network = Network(load_encoder(card.encoder, card.layers, card.base), len(card.labels))
     try:
         network.merge(arrays, card.scale)
     except (KeyError, RuntimeError):

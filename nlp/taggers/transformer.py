@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from lexveil.nlp.entity_types import ENTITY_TYPES, FOREIGN_TYPES, NOT_PERSONAL
-from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, public_folder
+from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, Encoder, public_folder
 from lexveil.nlp.taggers.contract import WEIGHTS, Sensitivity, TaggerError
+from lexveil.nlp.taggers.e5 import open_e5
 from lexveil.nlp.taggers.pieces import (
     MAX_PIECES,
     OVERLAP,
@@ -36,6 +37,8 @@ _OPERATING: Mapping[Sensitivity, float] = {"balanced": 0.5, "strict": 0.25}
 _PREFIX = re.compile(r"^[BIESLU][-_](?=.)")
 _UNNAMED = re.compile(r"LABEL_\d+")
 _OUTSIDE = "O"
+# The number of a flat after that of its house.
+_FLAT = re.compile(r"/\w{1,4}(?!\w)")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 # Labels of common token classifiers, in addition to those of `FOREIGN_TYPES`.
 _LABELS: Mapping[str, str] = {
@@ -159,7 +162,10 @@ class TokenClassifier:
             if named:
                 score = float(masked[rows[named]].mean())
                 start, stop = words[named[0]][0], words[named[-1]][1]
-                yield Span(start, stop, self.types[kind[begin]], min(score, 1.0), type(self).__name__)
+                kind_name = self.types[kind[begin]]
+                flat = _FLAT.match(text, stop) if kind_name == "ADDRESS" else None
+                stop = flat.end() if flat else stop
+                yield Span(start, stop, kind_name, min(score, 1.0), type(self).__name__)
 
 
 def load_default(sensitivity: Sensitivity = "balanced") -> TokenClassifier:
@@ -169,6 +175,15 @@ def load_default(sensitivity: Sensitivity = "balanced") -> TokenClassifier:
         TaggerError: it cannot be used.
     """
     return _load_adapter(WEIGHTS / "default", sensitivity)
+
+
+def load_multilingual(sensitivity: Sensitivity = "balanced") -> TokenClassifier:
+    """Load the shipped multilingual classifier; see `load_default`.
+
+    Raises:
+        TaggerError: it cannot be used.
+    """
+    return _load_adapter(WEIGHTS / "multilingual", sensitivity)
 
 
 def load_folder(folder: Path, sensitivity: Sensitivity = "balanced") -> TokenClassifier:
@@ -191,23 +206,37 @@ def load_folder(folder: Path, sensitivity: Sensitivity = "balanced") -> TokenCla
 @lru_cache(maxsize=4)
 def _load_adapter(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
     card = Card.load(folder)
-    run = _open_session(folder).run
-
-    def forward(ids: Integers, shapes: Integers) -> Floats:
-        return run(None, {"ids": ids[None], "shapes": shapes[None]})[0][0]
-
-    try:
-        pieces = WordPieces.load(public_folder() / "tokenizer.json")
-    except Exception:
-        raise TaggerError("unsupported_tokenizer") from None
     return TokenClassifier(
-        forward,
-        pieces,
+        _open_forward(folder, card.encoder),
+        load_pieces(card.encoder),
         card.labels,
         card.operating[sensitivity],
         languages=frozenset(card.languages),
         insists=sensitivity == "strict",
     )
+
+
+@lru_cache(maxsize=2)
+def load_pieces(encoder: Encoder) -> WordPieces:
+    """Load the tokenizer of a public encoder.
+
+    Raises:
+        TaggerError: it cannot be used.
+    """
+    if encoder == "multilingual-e5-small":
+        return open_e5().make_pieces()
+    try:
+        return WordPieces.load(public_folder() / "tokenizer.json")
+    except Exception:
+        raise TaggerError("unsupported_tokenizer") from None
+
+
+def _open_forward(folder: Path, encoder: Encoder) -> Forward:
+    run = _open_session(folder).run
+    if encoder == "multilingual-e5-small":
+        embed = open_e5().embed
+        return lambda ids, shapes: run(None, {"embedded": embed(ids)[None], "shapes": shapes[None]})[0][0]
+    return lambda ids, shapes: run(None, {"ids": ids[None], "shapes": shapes[None]})[0][0]
 
 
 @lru_cache(maxsize=2)

@@ -80,6 +80,7 @@ AMID = {
         ("pl", "⟦Dz. U. z 2016 r. poz. 380⟧ zawiera"),
         # provisions
         ("pt", "⟦art. 7º, inciso XXIX, da Constituição Federal⟧ e"),
+        ("sr", 'a ⟦Zakon o radu⟧ ("⟦Službeni glasnik RS", br. 24/2005, 61/05 i 54/2009⟧) štiti sve'),
         ("sr", "prema ⟦članu 262. Zakona o obveznim⟧ odnosima je to"),
         # decisions
         ("fr", "(⟦Cass. 1re civ., 4 mai 2012, n° 11-13.116⟧)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_the_cache_is_where_the_user_wants_it(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("sensitivity", SENSITIVITIES)
 def test_the_default_is_a_classifier_for_english_and_a_crf_for_the_rest(sensitivity: Any) -> None:
-    classifier, crf, _ = load_taggers("default", sensitivity)
+    classifier, crf, *_ = load_taggers("default", sensitivity)
     assert (classifier.languages, classifier.insists) == (frozenset({"en"}), sensitivity == "strict")
     assert (crf.languages, crf.insists) == (frozenset({"de"}), False)
 
@@ -99,3 +100,23 @@ def test_the_default_is_a_classifier_for_english_and_a_crf_for_the_rest(sensitiv
 def test_an_unknown_operating_point_is_refused_first(model: str) -> None:
     with pytest.raises(ValueError, match="sensitivity must be one of balanced, strict"):
         load_taggers(model, "loose")  # pyright: ignore[reportArgumentType]
+
+
+def test_the_multilingual_detector_reads_chinese_with_the_detector_of_the_others() -> None:
+    classifier, chinese = load_taggers("multilingual")
+    assert {"en", "de", "fr", "pl", "sr"} <= (classifier.languages or frozenset())
+    assert chinese.languages == frozenset({"zh"})
+
+
+def test_a_card_of_another_encoder_says_so_and_is_read_back(tmp_path: Path) -> None:
+    card = replace(EXAMPLE, encoder="multilingual-e5-small", layers=6)
+    card.save(tmp_path)
+    assert Card.load(tmp_path) == card
+
+
+def test_an_encoder_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    EXAMPLE.save(tmp_path)
+    content = json.loads((tmp_path / CARD).read_text(encoding="utf-8"))
+    (tmp_path / CARD).write_text(json.dumps({**content, "encoder": "word2vec"}), encoding="utf-8")
+    with pytest.raises(TaggerError, match="unreadable"):
+        Card.load(tmp_path)

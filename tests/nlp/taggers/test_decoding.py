@@ -105,3 +105,21 @@ def test_the_likeliest_type_wins_and_a_score_is_the_mean(pieces: WordPieces) -> 
     spans = list(classifier(pieces, capitals).decode("aaa bbb ccc", rows, 0.5))
     assert [(span.start, span.end, span.type) for span in spans] == [(0, 7, "PERSON"), (8, 11, "DATE")]
     assert [round(span.score, 2) for span in spans] == [0.7, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kod Trg 14/3, Zagreb", "Trg 14/3"),
+        ("kod Trg 14/3a i dalje", "Trg 14/3a"),
+        ("kod Trg 14/stubište", "Trg 14"),
+        ("kod Trg 14 i dalje", "Trg 14"),
+    ],
+)
+def test_the_number_of_a_flat_belongs_to_its_house(pieces: WordPieces, text: str, expected: str) -> None:
+    encoded = pieces.encode(text)
+    shown = [text[start:end] for start, end in encoded.words.tolist()]
+    probabilities = np.array([[float(word in ("Trg", "14"))] for word in shown], np.float32)
+    tagger = TokenClassifier(capitals, pieces, ("O", "ADDRESS"), 0.5, languages=frozenset({"hr"}))
+    (span,) = tagger.decode(text, Posteriors(encoded.words, probabilities), 0.5)
+    assert text[span.start : span.end] == expected

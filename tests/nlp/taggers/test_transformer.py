@@ -21,8 +21,9 @@ from lexveil.nlp.detector_training.transformer import train_transformer
 from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan
 from lexveil.nlp.taggers.card import ADAPTER, CARD, public_folder
 from lexveil.nlp.taggers.contract import WEIGHTS, TaggerError
-from lexveil.nlp.taggers.pieces import find_handovers, plan_stretches
-from lexveil.nlp.taggers.transformer import TokenClassifier, load_default, load_folder
+from lexveil.nlp.taggers.pieces import find_handovers, plan_stretches, pool_words
+from lexveil.nlp.taggers.quantized import merge_adapter
+from lexveil.nlp.taggers.transformer import TokenClassifier, load_default, load_folder, load_pieces
 from lexveil.nlp.text import NormalizedText, Span
 
 ROOT = Path(__file__).parents[3]
@@ -117,8 +118,9 @@ def test_the_strict_point_finds_no_less() -> None:
     assert sum(s.end - s.start for s in strict) >= sum(s.end - s.start for s in balanced) > 0
 
 
-def test_what_ships_is_small_and_tells_what_it_was_made_of() -> None:
-    folder = WEIGHTS / "default"
+@pytest.mark.parametrize("name", ["default", "multilingual"])
+def test_what_ships_is_small_and_tells_what_it_was_made_of(name: str) -> None:
+    folder = WEIGHTS / name
     assert sum(path.stat().st_size for path in folder.iterdir()) < 5 << 20
     about = json.loads((folder / CARD).read_text(encoding="utf-8"))["about"]
     assert {"seed", "data", "evaluation", "not_tested_on"} <= about.keys()
@@ -174,6 +176,27 @@ def test_an_adapter_of_other_public_weights_is_refused(trained: Path, tmp_path: 
     (copy / CARD).write_text(json.dumps({**card, "base": "0" * 64}))
     with pytest.raises(TaggerError, match="digest"):
         load_folder(copy)
+
+
+def test_an_adapter_of_the_multilingual_encoder_computes_what_was_trained(tmp_path: Path) -> None:
+    import torch
+
+    spans = (GoldSpan(0, 12, "PERSON", "a", "DIRECT"),)
+    documents = [
+        GoldDocument("f", "Jeanne Ricou habite à Lyon.", "fr", (spans,)),
+        GoldDocument("p", "Janina Ryłko mieszka w Łodzi.", "pl", (spans,)),
+    ]
+    train_transformer(documents, 7, tmp_path, epochs=1, encoder="multilingual-e5-small", layers=1)
+    tagger = load_folder(tmp_path, "strict")
+    assert tagger.languages == frozenset({"fr", "pl"})
+    encoded = load_pieces("multilingual-e5-small").encode(TEXT)
+    ids = torch.tensor([[0, *encoded.ids.tolist(), 2]])
+    shapes = torch.tensor([[0, *encoded.shapes.tolist(), 0]])
+    with torch.inference_mode():
+        exact = merge_adapter(tmp_path)(ids, shapes)[0, 1:-1].softmax(-1)[:, 1].numpy()
+    (posteriors,) = tagger.posteriors([TEXT])
+    words = pool_words(exact[:, None], encoded, first=False)
+    assert posteriors.probabilities == pytest.approx(words, abs=0.05)
 
 
 def test_labels_of_a_local_model_become_our_types(tmp_path: Path) -> None:
