@@ -142,7 +142,7 @@ _HEAD = 4096
 def read_document(path: Path, limits: Limits | None = None) -> str:
     """Read the whole text of a file, with the texts of the documents inside it.
 
-    The suffix selects the format; the content is checked against it.
+    The suffix selects the format. If the content is of another one for certain, that one's reader reads it.
 
     Args:
         path: File to read.
@@ -248,8 +248,13 @@ def read_bytes(data: bytes, suffix: str, codec: str | None, limits: Limits) -> C
         raise UnreadableError(Reason.empty)
     if suffix in others.SUFFIXES:
         return others.read(data, suffix, limits)
-    read = _READERS[detect_format(data, suffix) if suffix in OFFICE_SUFFIXES else suffix]
-    content = read(data, limits)
+    try:
+        content = _READERS[detect_format(data, suffix) if suffix in OFFICE_SUFFIXES else suffix](data, limits)
+    except UnreadableError as unreadable:
+        found = _detect_suffix(data) if unreadable.reason is Reason.wrong_suffix else ""
+        if found in ("", suffix) or suffix in OFFICE_SUFFIXES:
+            raise
+        content = _READERS[found](data, limits)  # a mail saved as a PDF file, an RTF file saved as text
     return content if isinstance(content, Content) else Content(content)
 
 

@@ -72,6 +72,24 @@ def test_a_document_precedes_what_is_inside(listed: Callable[..., list[Reading]]
     assert "message" not in repr(found)
 
 
+def test_a_file_under_the_suffix_of_another_format_is_read(
+    read: Callable[..., str], pdf: Callable[..., bytes], docx: Callable[..., bytes]
+) -> None:
+    prose = "The lease of Ann Other was signed in May and ended in June of the next year."
+    page = f"<w:p><w:r><w:t>{prose}</w:t></w:r></w:p>"
+    contents = [
+        ("a.txt", rb"{\rtf1 " + prose.encode() + b"}"),
+        ("a.html", pdf((prose, False))),
+        ("a.eml", docx(page)),
+        ("a.pdf", docx(page)),
+        ("a.pdf", b"Subject: Lease\n" + bytes(mail(prose))),
+        ("a.pdf", f"<html><body><p>{prose}</p></body></html>".encode()),
+        ("a.png", pdf((prose, False))),
+        ("a.mbox", b"Subject: Lease\n" + bytes(mail(prose))),
+    ]
+    assert [prose in read(name, data) for name, data in contents] == [True] * len(contents)
+
+
 def test_names_have_a_utf8_form_and_no_way_out(listed: Callable[..., list[Reading]]) -> None:
     head = b"From: a@b.c\nContent-Type: multipart/mixed; boundary=B\n\n--B\n"
     raw = head + b'Content-Disposition: attachment; filename="%s"\n\nx\n--B--\n'

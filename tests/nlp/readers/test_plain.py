@@ -66,9 +66,9 @@ def test_one_damaged_byte_does_not_turn_utf8_into_something_else(read: Callable[
         ("a.txt", b"", Reason.empty),
         ("a.txt", b" \r\n\t\n", Reason.empty),
         ("a.txt", "\ufeff \u3000\n".encode(), Reason.empty),
-        ("a.md", b"%PDF-1.7 ...", Reason.wrong_suffix),
+        ("a.md", b"%PDF-1.7 ...", Reason.broken),
         ("a.txt", b"PK\x03\x04abc", Reason.wrong_suffix),
-        ("a.txt", b"{\\rtf1 hello}", Reason.wrong_suffix),
+        ("a.txt", b"{\\rtf1 }", Reason.empty),
         ("a.txt", bytes(range(256)) * 8, Reason.wrong_suffix),
         ("a.txt", b"\0" * 4000, Reason.wrong_suffix),
         ("a.html", b"\x89PNG\r\n\x1a\n" + bytes(50), Reason.wrong_suffix),
@@ -168,8 +168,8 @@ def test_one_damaged_sequence_in_a_chinese_judgment_costs_its_character_alone() 
 @pytest.mark.parametrize(
     "head",
     [
-        b"%PDF-1.7", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b\x08\0", b"{\\rtf1\\ansi",
-        b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"II*\0", b"\xffWPC",
+        b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b\x08\0",
+        b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"II*\0",
         b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07",
         b"\x7fELF", b"SQLite format 3\0",
     ],
@@ -177,6 +177,15 @@ def test_one_damaged_sequence_in_a_chinese_judgment_costs_its_character_alone() 
 @pytest.mark.parametrize("name", ["letter.txt", "page.html", "mail.eml", "notes.md"])
 def test_renamed_binaries_are_no_text(refusal: Callable[..., Reason], name: str, head: bytes) -> None:
     assert refusal(name, head + b"The rest looks like text. " * 20) is Reason.wrong_suffix
+
+
+@pytest.mark.parametrize("head", [b"%PDF-1.7", b"\xffWPC"])
+@pytest.mark.parametrize("name", ["letter.txt", "page.html", "mail.eml", "notes.md"])
+def test_renamed_documents_are_given_to_their_readers(
+    refusal: Callable[..., Reason], name: str, head: bytes
+) -> None:
+    refused = refusal(name, head + b"The rest looks like text. " * 20)
+    assert refused in (Reason.broken, Reason.unsupported)  # without the tool for WordPerfect
 
 
 @pytest.mark.parametrize(
