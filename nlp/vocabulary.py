@@ -97,7 +97,7 @@ LEGAL_WORDS: frozenset[str] = frozenset(
     health pending transition educational
     iban swift bic ein ssn tel madam input drawn remarks argument arguments skeleton verified determination certainty
     social national numbers
-    """.split()  # noqa: SIM905
+    """.split()
 )
 
 # The rules that all languages share in which names, and few other words, have a capital (ISO 639: "multiple").
@@ -111,7 +111,7 @@ AMBIGUOUS_NAMES: frozenset[str] = frozenset(
     may marshall north page park parks penny place plant post power price prior read rent rice rich rose royal sale
     sharp short site small stock stone street summer trade trust union victor wall ward west white will wise wood
     woods work works young june mason cook baker carter miller judge bench south east power sterling duke
-    """.split()  # noqa: SIM905
+    """.split()
 )
 
 # Places that name a jurisdiction rather than the location of a person.
@@ -147,13 +147,13 @@ PUBLIC_ACRONYMS: frozenset[str] = frozenset(
     """
     fda sec fdic ots finra nasd irs epa irb iso cfr ucc gaap erisa ftc fcc doj occ fasb dol ofac hipaa nasdaq nyse
     osha ferc pmda vat eea nato who wto
-    """.split()  # noqa: SIM905
+    """.split()
 )
 PUBLIC_BODY: frozenset[str] = PUBLIC_ACRONYMS | frozenset(
     """
     court courts tribunal tribunals chamber government parliament senate congress ministry minister ministries
     republic supreme constitutional cassation convention treaty act code union nations
-    """.split()  # noqa: SIM905
+    """.split()
 )
 
 # Legal forms of companies as single words, in lower case and without periods.
@@ -161,7 +161,7 @@ LEGAL_FORMS: frozenset[str] = frozenset(
     """
     inc incorporated corp corporation llc llp lp ltd limited plc co company gmbh ag kg mbh sa sas sarl spa srl
     bv nv ab
-    """.split()  # noqa: SIM905
+    """.split()
 )
 # Letters of legal forms with periods, which become single words: "L.L.C.", "P.C.", "N.A.", "S.A.", "B.V.".
 LEGAL_FORM_LETTERS: frozenset[str] = frozenset("abclnpsv")
@@ -198,7 +198,7 @@ INSTITUTION_WORDS: frozenset[str] = frozenset(
     secretaria tribunais universidade
     gmina ministerstwo prokuratura sąd spółdzielnia spółka starostwo szpital uniwersytet urząd zakład
     gemeente gerechtshof ministerie rechtbank stichting vereniging ziekenhuis
-    """.split()  # noqa: SIM905
+    """.split()
 )
 # Beginnings and ends of such words.
 INSTITUTION_STEMS: tuple[str, ...] = (
@@ -261,7 +261,7 @@ DEMONYMS: frozenset[str] = frozenset(
     scottish serb serbian shia sikh sinhalese slavic slovak slovakian slovene slovenian somali spanish sudanese sunni
     swede swedish swiss syrian tajik tamil tatar telugu thai tibetan tunisian turk turkish turkmen ugandan ukrainian
     uzbek venezuelan vietnamese welsh yazidi yemeni yugoslav zimbabwean
-    """.split()  # noqa: SIM905
+    """.split()
 )
 
 TIME_WORDS: frozenset[str] = frozenset(
@@ -276,7 +276,7 @@ TIME_WORDS: frozenset[str] = frozenset(
     vendredi samedi dimanche enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
     gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre janeiro fevereiro março maio junho julho
     setembro outubro novembro dezembro
-    """.split()  # noqa: SIM905
+    """.split()
 )
 
 # Suffixes that distinguish generations of a family, as written after a name.
@@ -294,7 +294,7 @@ COURTESY_TITLES: tuple[str, ...] = tuple(
     """
     Mr Mrs Ms Miss Dr Prof Sir Dame Lord Lady Hon Honorable Honourable Frau Herr Herrn
     Smt Shri Sri Sh Shrimati Kumari Kum Km Mst Sardar
-    """.split()  # noqa: SIM905
+    """.split()
 )
 OFFICE_TITLES: tuple[str, ...] = tuple(
     title.strip()

@@ -10,6 +10,17 @@ from lexveil.nlp.citations import citations
 from tests.nlp.recognizers.marked import mark, unmark
 
 CASES = (
+    "⟦Roe v. Poe, 99 S. Ct. 12 (1978)⟧",
+    "⟦Case T-12/03 Roe v Commission [2005] ECR II-12⟧",
+    "⟦United States v. Vane, 12 F.3d 34 (1st Cir. 1993)⟧",
+    "⟦Roe v. Poe, 45 F.4th 12 (2d Cir. 2022)⟧",
+    "⟦Vane v. Roe, (2001) 5 SCC 12⟧",
+    "⟦Roe v. Poe, 2012 SCC 5⟧",
+    "⟦Vane v Roe [2001] HCA 12⟧",
+    "⟦Roe v Poe [2015] EWHC 123 (QB)⟧",
+    "⟦Vane and Others v. the United Kingdom, nos. 123/04 and 456/05, 3 May 2010⟧",
+    "⟦Roe v. Poe, 2020 WL 123456⟧",
+    "⟦Vane v. Roe, 12 N.E.3d 345 (Ill. 2014)⟧",
     "See ⟦Vane v. Turkey, no. 12345/05, § 44, ECHR 2010⟧.",
     "⟦Roe v. Poe, 410 U.S. 113, 120 (1973)⟧",
     "⟦In re Vane, 5 F.3d 12 (9th Cir. 1993)⟧",
@@ -27,6 +38,18 @@ CASES = (
     "⟦Roe v. Poe, 55 F. Supp. 2d 12 (D. Mass. 1999)⟧",
 )
 STATUTES = (
+    "⟦Article 3 of Protocol No. 1⟧",
+    "⟦Cal. Penal Code § 187⟧",
+    "⟦Schedule 2 to the Equality Act 2010⟧",
+    "the ⟦Companies Act 2006⟧",
+    "⟦17 C.F.R. § 240.10b-5⟧",
+    "⟦Council Regulation (EC) No 44/2001⟧",
+    "⟦Council Directive 93/13/EEC⟧",
+    "⟦Articles 101 and 102 TFEU⟧",
+    "⟦Article 267 TFEU⟧",
+    "⟦section 5 of the Children Act 1989⟧",
+    "⟦Fed. R. Evid. 404(b)⟧",
+    "⟦15 U.S.C. §§ 78j(b), 78t⟧",
     "under ⟦section 2(1) of the Human Rights Act 1998⟧",
     "⟦Article 6 § 1 of the Convention⟧",
     "pursuant to ⟦42 U.S.C. § 1983⟧",
@@ -41,6 +64,11 @@ STATUTES = (
     "the ⟦Data Protection Act 2018⟧",
 )
 EPONYMS = (
+    "a ⟦Batson challenge⟧",
+    "a ⟦Brady violation⟧",
+    "an ⟦Osman warning⟧",
+    "the ⟦Hadley principle⟧",
+    "the ⟦Ladd v Marshall test⟧",
     "He sought a ⟦Mareva injunction⟧.",
     "The ⟦Bolam test⟧ applies.",
     "A ⟦Miranda warning⟧ was given.",
@@ -61,6 +89,13 @@ EPONYMS = (
     "It is a ⟦Henderson abuse⟧.",
 )
 GERMAN = (
+    "⟦BVerfGE 12, 345⟧",
+    "⟦§ 1 Abs. 2 Nr. 3 StGB⟧",
+    "⟦OLG Köln, Urteil vom 3. Mai 2001 - 7 U 61/01⟧",
+    "⟦BGH NJW 2005, 123⟧",
+    "⟦Art. 6 Abs. 1 Satz 2 EMRK⟧",
+    "⟦§§ 133, 157 BGB⟧",
+    "⟦§ 242 BGB⟧",
     "Das folgt aus ⟦§ 823 Abs. 1 BGB⟧.",
     "Nach ⟦Art. 2 Abs. 1 GG⟧ ist das frei.",
     "vgl. ⟦BGH, Urteil vom 3. Mai 2001 - VIII ZR 4/00, BGHZ 148, 1⟧",
@@ -86,6 +121,9 @@ CHINESE = (
     "⟦《最高人民法院关于适用〈中华人民共和国民事诉讼法〉的解释》第九十条⟧",
 )
 NO_LAW = (
+    "Herr Paragraf wohnt in Köln.",
+    "They met at section house Elm.",
+    "Article by Roe",
     "Roe v. Poe was settled by the parties.",
     "Ann Roe lives in Elm Street.",
     "The claimant met Mr Vane in Turkey.",
