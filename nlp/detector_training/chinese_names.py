@@ -70,11 +70,6 @@ _TRADES = (
     "科技 贸易 建筑工程 物流 餐饮管理 医疗器械 房地产开发 电子商务 农业发展 装饰 机械制造 投资咨询".split()
 )
 _HELD_OUT = 4
-_ROLES = re.compile(
-    r"(?:被告人|被害人|被上诉人|上诉人|被申请人|申请人|原告|被告(?!人)|犯罪嫌疑人|证人|受害人|借款人|死者|对方(?!当事)|(?<![其吉])他(?![们人])|她(?!们)|老公|老板|房东)"
-    r"(?![方席们]|单位|公司|及其|当事|一方|双方|家属|委托|辩护|代理|提供的证|以外|适用|应当如实|有权)"
-)
-_HIDDEN_ROLES, _NAMED_ROLES = 0.5, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,41 +199,11 @@ def _fill(frame: str, text: str, spans: list[GoldSpan], pool: ChineseNames, rng:
 
 
 def rename_people(documents: Sequence[GoldDocument], seed: int, copies: int) -> Iterator[GoldDocument]:
-    """Yield `copies` copies of each document with other names, the same for the same one within a document.
-
-    In every other copy names also stand for roles and pronouns, and roles before names are left out: then the
-    sentence alone tells that somebody is named.
-    """
+    """Yield `copies` copies of each document with other names, the same for the same one within a document."""
     pool, rng = ChineseNames(), random.Random(seed)
     for document in documents:
         for number in range(copies):
-            renamed = _rename(document, number, pool, rng)
-            yield _hide_roles(renamed, pool, rng) if number % 2 else renamed
-
-
-def _hide_roles(document: GoldDocument, pool: ChineseNames, rng: random.Random) -> GoldDocument:
-    spans = sorted(document.annotations[0], key=lambda one: one.start)
-    starts = {span.start for span in spans}
-    inside = {place for span in spans for place in range(span.start, span.end)}
-    people: dict[str, str] = {}
-    edits: list[tuple[int, int, str]] = []  # start, end, name
-    for role in _ROLES.finditer(document.text):
-        if role.start() in inside:
-            continue
-        if role.end() in starts:
-            edits += [(role.start(), role.end(), "")] if rng.random() < _HIDDEN_ROLES else []
-        elif rng.random() < _NAMED_ROLES:
-            name = people.setdefault(role.group(), pool.draw("any", rng))
-            edits.append((*role.span(), name))
-    edits += [(span.start, span.end, document.text[span.start : span.end]) for span in spans]
-    text, last, moved = "", 0, list[GoldSpan]()
-    for start, end, name in sorted(edits):
-        text += document.text[last:start]
-        if name:
-            moved.append(GoldSpan(len(text), len(text) + len(name), "PERSON", name, "DIRECT"))
-        text += name
-        last = end
-    return GoldDocument(document.id, text + document.text[last:], "zh", (tuple(moved),))
+            yield _rename(document, number, pool, rng)
 
 
 def _rename(document: GoldDocument, number: int, pool: ChineseNames, rng: random.Random) -> GoldDocument:

@@ -44,7 +44,7 @@ _DIMENSION, _HIDDEN = 48, 64
 _EPOCHS, _BATCH, _RATE, _DROPOUT = 5, 64, 4e-3, 0.3
 _RARE = 3  # a character of fewer segments shares the embedding of unknown ones
 _UNKNOWN = 0.02  # characters that are hidden in training, so that unknown ones are no surprise
-_COPIES, _FRAMES = 2, 6000
+_COPIES, _FRAMES = 2, 9000
 _OPERATING = {"balanced": 0.3, "strict": 0.15}
 # Classes of jieba's parts of speech. Its names of people, in classes beginning with nr, are left out.
 _CLASSES = (
