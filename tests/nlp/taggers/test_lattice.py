@@ -102,3 +102,29 @@ def test_stored_and_read_again(tmp_path: Path) -> None:
         Lattice.load(path)
     with pytest.raises(TaggerError, match="missing"):
         Lattice.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "聘用单位被注销备案，他的工作类居留许可随之失效。",
+        "没有取得林木采伐许可证即砍伐的，依法处罚。",
+        "该公司未经许可在网站上使用其商标。",
+        "请求宣告该外观设计专利无效，并赔偿损失。",
+        "桥面湿滑，高峰时段车流量大，司机应当减速慢行。",
+        "经鉴定，车辆制动系统未按期保养，事故责任人负全部责任。",
+        "被告公司应于收到货物之日起三日内付清余款，逾期按日支付违约金。",
+    ],
+)
+def test_words_that_begin_like_names_are_left_alone(text: str) -> None:
+    assert LatticeTagger.load(threshold=0.1).tag([text]) == [[]]
+
+
+@pytest.mark.parametrize("filler", ["某", "某某", "某甲", "××"])
+@pytest.mark.parametrize("surname", ["张", "王", "欧阳"])
+def test_names_that_a_court_has_shortened(surname: str, filler: str) -> None:
+    text = f"后来{surname}{filler}将钱款交给葛兰芝，由其转交孟小勇。"
+    (spans,) = LatticeTagger.load("strict").tag([text])
+    found = {text[span.start : span.end] for span in spans}
+    assert {"葛兰芝", "孟小勇"} <= found
+    assert any(name.startswith(surname) for name in found)
