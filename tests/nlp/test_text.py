@@ -221,3 +221,23 @@ def test_a_character_of_html_belongs_to_its_letter() -> None:
     start = normalized.text.index("Müller")
     assert text[slice(*normalized.to_original(start, start + 6))] == "M&uuml;ller"
     assert text[slice(*normalized.to_original(start + 1, start + 2))] == "&uuml;"
+
+
+@pytest.mark.parametrize("first", range(0, 0x30000, 0x8000))
+def test_each_character_is_folded_by_itself_as_among_others(first: int) -> None:
+    """What is folded is found by ranges: none of them may be too short or too long."""
+    letters = [chr(code) for code in range(first, first + 0x8000) if not 0xD800 <= code < 0xE000]
+    whole = [letter for letter in letters if NormalizedText.of(letter).text]
+    together = NormalizedText.of("x".join(["x", *whole, "x"])).text
+    alone = "x".join(["x", *(NormalizedText.of(letter).text for letter in whole), "x"])
+    without_marks = [letter for letter in whole if not "\u0300" <= letter <= "\u036f"]
+    if len(without_marks) == len(whole):
+        assert together == alone
+
+
+@pytest.mark.parametrize("written", ["“Roe”", "Roe’s", "Ｒｏｅ", "a\u00a0b", "1–2", "𝐑𝐨𝐞", "①", "`Roe`"])
+def test_folding_is_the_same_in_a_long_text(written: str) -> None:
+    alone = NormalizedText.of(written).text
+    assert alone.isascii()
+    text = NormalizedText.of(f"{written} und ä " * 500).text
+    assert text == f"{alone} und ä " * 500
