@@ -100,7 +100,7 @@ def test_any_text(crf: Crf, text: str) -> None:
 
 @pytest.mark.parametrize("sensitivity", SENSITIVITIES)
 def test_the_shipped_detector(sensitivity: str) -> None:
-    german, tagger = load_taggers("light", sensitivity)  # pyright: ignore[reportArgumentType]
+    german, tagger, _ = load_taggers("light", sensitivity)  # pyright: ignore[reportArgumentType]
     (spans,) = tagger.tag([TEXT])
     found = {TEXT[span.start : span.end]: span.type for span in spans}
     assert found.get("Margaret Thornbury") == "PERSON"
