@@ -35,3 +35,8 @@ def _load() -> frozenset[str]:
 def is_given_name(word: str) -> bool:
     """Return True if a folded word is a first name in one of the lists."""
     return word in _load()
+
+
+def may_be_given_name(word: str) -> bool:
+    """Return True if a folded word is a first name in one of the lists, or a word that is one as well."""
+    return word in _load() or word in _WORDS

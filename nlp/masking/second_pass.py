@@ -159,7 +159,8 @@ class SecondPass:
         if word in self._compared:
             return False
         self._compared.add(word)
-        if word in self._lower_words or word in self._kept_names or word in self._name_words:
+        ordinary = word in self._lower_words or word.removesuffix("s") in self._lower_words
+        if ordinary or word in self._kept_names or word in self._name_words:
             return False
         return _may_be_name(word) and self._near_index.has_near(word)
 

@@ -14,10 +14,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 
-from lexveil.nlp.entities.given_names import is_given_name
+from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.masking.folding import fold_words
-from lexveil.nlp.masking.mask import MaskedText
+from lexveil.nlp.masking.mask import MaskedText, Replacement
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
 from lexveil.nlp.vocabulary import (
     AMBIGUOUS_NAMES,
@@ -45,7 +45,13 @@ _BESIDE_NAMES = frozenset(
     mayor mother nurse officer pastor prince princess principal prosecutor rabbi regards reverend saint santa sergeant
     sheikh sincerely sister son superintendent thanks thank uncle aunt undersecretary when after before if as but
     although because late once meanwhile then later today yesterday what how why who whose both only even perhaps please
-    """.split()  # noqa: SIM905
+        advisor adviser analyst approve approves architect aid aide assist backup back-up buyer coach contact coordinator
+    dealer designer dev developer edit editor engineering enterprise export facsimile fax floor forum frontend backend
+    hardware hotline import interface invest login mail menu mobile module network number option order panel phase pilot
+    platform plan pop portal print program project promoter raid ramp release router sale script server shop site sketch
+    software solution sponsor sponsor store studio suite summit sys system team test tool trade trainer unit update urban
+    user vendor version video view web week wholesale works dual frozen round total hot new old pre post mini super ultra
+""".split()  # noqa: SIM905
 )
 _KNOWN = frozenset(
     word
@@ -166,10 +172,22 @@ def find_unseen_chinese(readable: ReadableText) -> Iterator[Unseen]:
 
 
 def find_surnames(masked: MaskedText) -> set[str]:
-    """Return the folded surnames of the masked people who have a first name too."""
-    names = (list(fold_words(r.original)) for r in masked.replacements if r.type == "PERSON")
-    surnames = {words[-1] for words in names if len(words) > 1 and len(words[-1]) > 2}
+    """Return the folded surnames of the masked people who have a first name, an initial or a title too."""
+    people = (r for r in masked.replacements if r.type == "PERSON")
+    names = ((r, list(fold_words(r.original))) for r in people)
+    surnames = {
+        words[-1]
+        for r, words in names
+        if len(words) > 1 and len(words[-1]) > 2 and _is_introduced(masked.text, r, words[0])
+    }
     return {name for name in surnames if name not in LEGAL_WORDS or name in AMBIGUOUS_NAMES}
+
+
+def _is_introduced(text: str, replacement: Replacement, first: str) -> bool:
+    """Return True if a name has a first name of a list, an initial or a title: "IBM Contact" has none."""
+    if len(first) == 1 or may_be_given_name(first):
+        return True
+    return _CUE.search(text[max(0, replacement.start - _BEFORE) : replacement.start]) is not None
 
 
 def _is_known(word: str) -> bool:

@@ -182,6 +182,23 @@ def test_a_document_that_needs_review_anyway_is_searched_for_no_more() -> None:
     assert (dict(outcome.reasons), outcome.doubts) == ({"language": 1}, ())
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("The IBM Contact is our contact. A Quillon Contact may call.", "IBM Contact"),
+        ("The Voice Detection fails. No detection, and Signal Detection is off.", "Voice Detection"),
+        ("The targets are met. Gordon Target paid; the Targets are listed.", "Gordon Target"),
+        (
+            "Gordon Quorn signed. Quorn Edition and Gordon Quorn Edit the file. See Right to Edit.",
+            "Gordon Quorn",
+        ),
+    ],
+)
+def test_what_only_a_detector_takes_for_a_name_raises_nothing(text: str, masked: str) -> None:
+    assert "unseen" not in check(text, masked).reasons
+    assert "ambiguous" not in check(text, masked).reasons
+
+
 def test_near_spellings_are_located_too() -> None:
     text = "Mr Hawksmoor came. Later Hawksmor left the house."
     outcome = check(text, "Hawksmoor")
