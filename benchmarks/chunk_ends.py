@@ -98,6 +98,7 @@ def count_near(vectors: Vectors, labels: Labels) -> float:
 
 def measure(options: argparse.Namespace) -> Outcome:
     """Return all figures."""
+    torch.set_num_threads(1)  # the regressions are small: threads would wait for each other
     texts, labels = read_contracts(options.corpus, options.most)
     figures: dict[str, Figure] = {}
     for ends in get_args(ChunkEnds):
