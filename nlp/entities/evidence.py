@@ -41,7 +41,7 @@ _CONTEXT: dict[str, re.Pattern[str]] = {
         r"\b(?:[Nn]o|NO|[Nn]r|Az|[Cc]ase|[Aa]pplication|[Pp]etition|[Aa]ppeal|[Ss]uit)s?\b[.: ]*\Z"
     ),
 }
-_FORM = re.compile(r"\b(?:[A-Z]\.){2,}|\be\.V\b|\bA/S\b|&")
+_FORM = re.compile(r"\b(?:[A-Z]\.){2,}|\be\.V\b|\bA/S\b|&(?! (?i:ors|anr|others|another)\b)")
 # Capitals without a vowel or with a digit: an abbreviation rather than a surname.
 _ACRONYM = re.compile(r"[B-DF-HJ-NP-TV-XZ]{3,6}|[A-Z]{2,5}\d+")
 _CASE = re.compile(r"\d\s*(?:/|of|OF)\s*(?:\d|[A-Z])|[A-Z]{1,4}[.-]? ?\d+[/-]\d|\d+ [A-Z]{1,3} \d+|§")

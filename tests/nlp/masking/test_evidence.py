@@ -117,3 +117,9 @@ def test_a_word_in_lower_case_supports_no_name_after_it(surface: str, kind: str,
     text = f"He saw {surface} there."
     found = span(text, surface, kind)
     assert (found not in find_unsupported(text, [found])) == supported
+
+
+def test_others_beside_a_name_make_no_company() -> None:
+    for text, supported in (("ADA QUILL & ORS.", False), ("Quill & Pell", True)):
+        span = Span(0, len(text), "ORGANIZATION", 0.9, LEARNED)
+        assert (span not in find_unsupported(text, [span])) is supported
