@@ -176,7 +176,7 @@ def test_with_a_database(
         recover(tmp_path / "backup", tmp_path / "unset", SETTINGS)
     found = recover(tmp_path / "backup", f"{base}/new", there)
     assert finish_recovery(found.with_settings(there), tmp_path / "backup").log_intact
-    assert found.with_settings(there).log.verify(made.head).known
+    assert found.with_settings(there).log.verify(made.head).head_known
     assert texts(found, there) == texts(workspace, here)
     assert work_on(found, [source], there) == [0, 0]
     with pytest.raises(WorkspaceError, match="pg_restore"):
