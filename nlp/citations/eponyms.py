@@ -43,7 +43,7 @@ _PAIRS = (
     r"Alford pleas?|Allen charge|Almanza standard|Anders brief|Barnes notice|Beddoe order|Brady (?:material|violations?|rule|obligations?|claims?)|Crawford test|"
     r"Engel criteria|Erie doctrine|Franks hearings?|Frye (?:hearing|test|standard)s?|Ghosh test|Graham factors|Henderson (?:hearings?|abuse|principles?|estoppel)|Howey test|Huntley hearings?|"
     r"Jordan ceiling|Lemon test|Lucas direction|Marsden (?:hearing|motion)s?|Mathews (?:test|factors)|McKenzie [Ff]riends?|Montgomery duty|Newton hearings?|"
-    r"Osman (?:duty|warning|notice)s?|Padilla claims?|Pinkerton (?:liability|instruction)s?|Pullman abstention|Reynolds (?:defence|privilege)|Sanderson order|"
+    r"Osman (?:duty|warning|notice)s?|Padilla claims?|Ponzi schemes?|Pinkerton (?:liability|instruction)s?|Pullman abstention|Reynolds (?:defence|privilege)|Sanderson order|"
     r"Bullock order|Scott [Ss]chedules?|Sherbert test|Singer test|Skidmore deference|Strickland (?:test|standard)|Terry (?:stop|frisk)|Tomlin [Oo]rder|"
     r"Turner (?:factors|criteria)|Wade hearings?|Younger abstention"
 )
@@ -59,10 +59,13 @@ _AFTER = "|".join(
 # What nobody does whose name it is.
 _GOVERNS = r"(?:is|was|are|were|has|had) (?:not )?(?:satisfied|met|engaged|triggered|violated|applicable|inapplicable)|govern(?:s|ed)|appl(?:y|ies|ied)|does not (?:apply|govern|require|help)|require[sd]?"
 
+# Whoever has a family, a house or a past is a person.
+_OF_PEOPLE = r"famil(?:y|ies)|household|house|home|farm|estate|residence|property|children|child|boys?|girls?|lads?|brothers?|sisters?|siblings|twins|parents|couple|marriage|widow|heirs|relatives|woman|man|men|women|kids|matter"
+
 RULES = (
     make_rule(rf"\b(?:{_RULES_OF_CASES})\b", " v "),
     make_rule(
-        rf"(?:{_AFTER})\b(?:{_ALONE})\b(?! [{UPPER}]|['’]s\b)|{_UNTITLED}(?<![{UPPER}]\. )\b(?:{_ALONE}) (?:{_GOVERNS})\b",
+        rf"(?:{_AFTER})\b(?:{_ALONE})\b(?! (?:[{UPPER}]|(?:{_OF_PEOPLE})\b)|['’]s\b)|{_UNTITLED}(?<![{UPPER}]\. )\b(?:{_ALONE}) (?:{_GOVERNS})\b",
         " ",
     ),
     make_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
