@@ -46,7 +46,7 @@ ENGLISH = {
 }
 COPIES = 4
 _WORD = re.compile(r"[^\W\d_]{2,}|\d{2,}")
-_NO_NAMES = frozenset("van de der von den la du le zu el al bin da dos di del Mr Mrs Ms".split())  # noqa: SIM905
+_NO_NAMES = frozenset("van de der von den la du le zu el al bin da dos di del Mr Mrs Ms Dr Prof".split())  # noqa: SIM905
 _ONSETS = (
     "b",
     "d",
