@@ -115,7 +115,7 @@ def test_a_document_of_word_saved_as_xml(read: Read) -> None:
 def test_what_cannot_be_read(refusal: Refusal) -> None:
     assert refusal("a.xml", b"<a>open <b>text</a>") == Reason.broken
     assert refusal("a.xml", b"no markup at all") == Reason.wrong_suffix
-    assert refusal("a.xml", b"%PDF-1.4 binary") == Reason.wrong_suffix
+    assert refusal("a.xml", b"\x7fELF binary") == Reason.wrong_suffix
     assert refusal("a.xml", b"<a><b x='1'/></a>") == Reason.empty
 
 

@@ -70,7 +70,7 @@ def test_rules_of_other_languages_keep_silent(text: str, language: str) -> None:
 
 
 def test_the_first_detector_that_supports_a_language_has_it() -> None:
-    german, any_language = Tagger("de", "fr"), Tagger()
+    german, french, any_language = Tagger("de"), Tagger("fr"), Tagger()
     assert taggers_by_language([german, any_language]) == {
         "de": german,
         "en": any_language,
@@ -78,7 +78,9 @@ def test_the_first_detector_that_supports_a_language_has_it() -> None:
         "zh": any_language,
     }
     assert taggers_by_language([any_language, german])["de"] is any_language
-    assert taggers_by_language([Tagger("fr")]) == {}
+    # French has no rules of its own: its texts are read with those of all such languages.
+    assert taggers_by_language([french, any_language])["mul"] is french
+    assert taggers_by_language([french]) == {"mul": french}
     assert taggers_by_language([]) == {}
 
 
