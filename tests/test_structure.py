@@ -9,23 +9,29 @@ import pytest
 
 from benchmarks import structure
 
+pytestmark = pytest.mark.slow  # `make check` runs them
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = structure.modules()
-EDGES = structure.imports(FILES)
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
-    assert structure.circles(EDGES) == []
+@pytest.fixture(scope="module")
+def edges() -> structure.Graph:
+    return structure.imports(FILES)
+
+
+def test_no_module_imports_itself_in_a_circle(edges: structure.Graph) -> None:
+    assert structure.circles(edges) == []
 
 
 @pytest.mark.parametrize("package", structure.PACKAGES)
-def test_no_packages_import_each_other_in_a_circle(package: str) -> None:
-    assert structure.circles(structure.rooms(EDGES, package)) == []
+def test_no_packages_import_each_other_in_a_circle(edges: structure.Graph, package: str) -> None:
+    assert structure.circles(structure.rooms(edges, package)) == []
 
 
-def test_pipeline_is_shallow() -> None:
+def test_pipeline_is_shallow(edges: structure.Graph) -> None:
     assert len(list((ROOT / "pipeline").glob("*.py"))) <= 9
-    assert structure.floors(structure.rooms(EDGES, "pipeline")) <= 9
+    assert structure.floors(structure.rooms(edges, "pipeline")) <= 9
 
 
 def test_who_has_a_workspace_has_its_settings() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.guarantees.erasure_traces import measure
 
 
+@pytest.mark.slow
 def test_words_paths_and_fields_of_erased_documents(tmp_path: Path) -> None:
     """Files with sidecar rows, copies, records, unreadable ones; `python -m` of the helper takes more."""
     found = measure(tmp_path, documents=16, erased=8)

@@ -188,6 +188,7 @@ def test_folders_that_are_no_bundle_or_state(lexveil: Lexveil, tmp_path: Path) -
     assert_refused(lexveil, tmp_path, "log", "verify", "--endpoint", nothing, says="not the folder")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [False, True])
 def test_what_was_kept_beside_the_master_key_is_moved(killed: bool, lexveil: Lexveil, tmp_path: Path) -> None:
     workspace = Workspace.create_or_open(tmp_path / "w")
@@ -277,6 +278,7 @@ def test_options_become_the_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (usual.url, usual.api_key, usual.checks) == ("http://127.0.0.1:8300", "lxv_from_environment", True)
 
 
+@pytest.mark.slow
 def test_commands_of_one_server_hold_for_all_replicas(
     lexveil: Lexveil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,6 +152,7 @@ def test_rules_of_a_part(text: str, main: str, rules: tuple[str, ...]) -> None:
     assert select_rules(text, main) == rules
 
 
+@pytest.mark.slow
 def test_the_tables_are_unpacked_once_per_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def again() -> dict[str, NDArray[Any]]:
         language._read_tables.cache_clear()
@@ -188,6 +189,7 @@ def test_the_tables_are_unpacked_once_per_user(tmp_path: Path, monkeypatch: pyte
         assert file.metadata() == named
 
 
+@pytest.mark.slow
 def test_the_answers_are_those_of_py3langid() -> None:
     for script, text in {
         "latin": POLISH,

@@ -10,6 +10,8 @@ from lexveil.nlp.detection.detector import Detector
 from lexveil.nlp.text import Span
 
 # Each with its people, and what must stay. None is a sentence of the training.
+pytestmark = pytest.mark.slow  # it loads a model
+
 TEXTS = {
     "fr": (
         "Le bailleur, Gontran Beaufils, a rendu le dépôt. Il cite l'article 1719 du Code civil.",

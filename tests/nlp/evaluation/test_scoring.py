@@ -41,6 +41,7 @@ PLACE = (
 )
 
 
+@pytest.mark.slow
 def test_one_missed_mention_fails_its_entity() -> None:
     all_of_him = [found("Adam Quill"), found("Quill", 1), found("Quill", 2)]
     whole = score([document([*PERSON, *PLACE])], [[*all_of_him, found("Leeds")]])

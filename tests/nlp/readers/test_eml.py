@@ -89,6 +89,7 @@ def test_every_attachment_is_read_or_named_as_unread(
     assert places[0] >= 0
 
 
+@pytest.mark.slow
 def test_depth_is_bounded(read: Callable[..., str]) -> None:
     mail = message("innermost")
     for _ in range(30):

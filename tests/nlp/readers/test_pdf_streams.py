@@ -48,12 +48,14 @@ def test_a_bomb_ends_small(refusal: Callable[..., Reason], filters: bytes) -> No
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10  # KiB
 
 
+@pytest.mark.slow
 def test_many_paths_are_a_picture(refusal: Callable[..., Reason], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     paths = compressed(zlib.compress(b"0 0 m 9 9 l S\n" * 200_000), b"/FlateDecode")
     assert refusal("a.pdf", one_page(paths)) is Reason.needs_ocr
 
 
+@pytest.mark.slow
 def test_text_among_more_objects_than_are_looked_at_is_read(read: Callable[..., str]) -> None:
     content = b"0 0 m 9 9 l S\n" * 101_000 + b"BT /F1 12 Tf 72 700 Td (The map shows the boundary.) Tj ET"
     font = b"/Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>"

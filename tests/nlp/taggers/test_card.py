@@ -102,6 +102,7 @@ def test_an_unknown_operating_point_is_refused_first(model: str) -> None:
         load_taggers(model, "loose")  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.slow
 def test_the_multilingual_detector_reads_chinese_with_the_detector_of_the_others() -> None:
     classifier, chinese = load_taggers("multilingual")
     assert {"en", "de", "fr", "pl", "sr"} <= (classifier.languages or frozenset())

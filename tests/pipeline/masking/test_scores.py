@@ -20,6 +20,7 @@ SPAN = {"start": 9, "end": 30, "type": "EMAIL"}
 MISSED = {"start": 43, "end": 51, "type": "ORGANIZATION"}
 
 
+@pytest.mark.slow
 def test_gold_is_scored_kept_and_shown(tmp_path: Path, write_jsonl: Callable[..., Path]) -> None:
     workspace = Workspace.create_or_open(tmp_path / "w")
     assert collect_scores(workspace.with_settings(RULES))["own"] is None

@@ -66,6 +66,7 @@ def test_epsilon_bounds_the_finest_anywhere(noise, rate, steps, delta):
     assert finest <= accounting.epsilon(noise, rate, steps, delta) <= 1.01 * finest
 
 
+@pytest.mark.slow
 def test_gaussian_dp_is_not_offered_and_would_fall_below():
     """The central limit (Bu et al. 2020) says 1.10 where privacy loss distributions say 1.64."""
     from opacus.accountants import GaussianAccountant
