@@ -33,13 +33,17 @@ TEMPLATE = ROOT / "deploy" / "kubernetes" / "job-template.json"
 HTTP = httpx.Client(timeout=HANGS_AFTER, limits=httpx.Limits(max_keepalive_connections=0))
 
 
-def query(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
+def ask(method: str, address: str, body: dict[str, Any] | None = None) -> Any:
     while True:
-        answer = HTTP.post(f"{url}/{kind}/filter", json=body)
+        answer = HTTP.request(method, address, json=body)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its SQLite was busy
             answer.raise_for_status()
-            return answer.json()
+            return answer.json() if answer.content else None
         time.sleep(1)
+
+
+def query(url: str, kind: str, **body: Any) -> list[dict[str, Any]]:
+    return ask("POST", f"{url}/{kind}/filter", body)
 
 
 COMMANDS = """
@@ -135,7 +139,7 @@ def age(url: str, deployment: str) -> None:
     """Have a deployment name its flow as versions did before the package was called `lexveil`."""
     (found,) = (one for one in query(url, "deployments") if one["name"] == deployment)
     former = found["entrypoint"].removeprefix("lexveil.")
-    HTTP.patch(f"{url}/deployments/{found['id']}", json={"entrypoint": former}).raise_for_status()
+    ask("PATCH", f"{url}/deployments/{found['id']}", {"entrypoint": former})
 
 
 def test_registering_again_renews_what_an_earlier_version_registered_and_names_the_rest(
@@ -217,17 +221,12 @@ class Scheduled:
     def start(self, deployment: str, **parameters: Any) -> str:
         found = {one["name"]: one["id"] for one in query(self.url, "deployments")}
         address = f"{self.url}/deployments/{found[deployment]}/create_flow_run"
-        while True:
-            answer = HTTP.post(address, json={"parameters": parameters})
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its SQLite was busy
-                answer.raise_for_status()
-                return answer.json()["id"]
-            time.sleep(1)
+        return ask("POST", address, {"parameters": parameters})["id"]
 
     def until(self, run: str, *kinds: str) -> dict[str, Any]:
         deadline = time.monotonic() + HANGS_AFTER
         while True:
-            found = HTTP.get(f"{self.url}/flow_runs/{run}").json()
+            found = ask("GET", f"{self.url}/flow_runs/{run}")
             if found.get("state_type") in kinds or time.monotonic() > deadline:
                 return found
             time.sleep(0.1)
