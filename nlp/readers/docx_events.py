@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from lexveil.nlp.readers.contract import Reason, UnreadableError
 from lexveil.nlp.readers.layout import TextLayout
+from lexveil.nlp.readers.office_package import PartTarget
 
 _WORD = (
     "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}",
@@ -249,7 +250,7 @@ class WordText:
         """Handle the end of the part."""
 
 
-class Styles:
+class Styles(PartTarget):
     """Parser target that finds which styles are those of headings, by their level, and of hidden text."""
 
     def __init__(self) -> None:
@@ -292,23 +293,6 @@ class Styles:
             self._hidden[self._style] = _is_on(attributes)
         elif name == "name" and _find_value(attributes).lower() in _TITLES:
             self._levels.setdefault(self._style, True)
-
-    def data(self, text: str) -> None:
-        """Handle character data."""
-
-    def end(self, tag: str) -> None:
-        """Handle the end of an element."""
-
-    def doctype(self, *_: object) -> None:
-        """Refuse a document type, as in the text.
-
-        Raises:
-            UnreadableError: broken.
-        """
-        raise UnreadableError(Reason.broken)
-
-    def close(self) -> None:
-        """Handle the end of the part."""
 
 
 def _find_value(attributes: Mapping[str, str]) -> str:
