@@ -45,13 +45,13 @@ _BESIDE_NAMES = frozenset(
     mayor mother nurse officer pastor prince princess principal prosecutor rabbi regards reverend saint santa sergeant
     sheikh sincerely sister son superintendent thanks thank uncle aunt undersecretary when after before if as but
     although because late once meanwhile then later today yesterday what how why who whose both only even perhaps please
-        advisor adviser analyst approve approves architect aid aide assist backup back-up buyer coach contact coordinator
+    advisor adviser analyst approve approves architect aid aide assist backup back-up buyer coach contact coordinator
     dealer designer dev developer edit editor engineering enterprise export facsimile fax floor forum frontend backend
     hardware hotline import interface invest login mail menu mobile module network number option order panel phase pilot
     platform plan pop portal print program project promoter raid ramp release router sale script server shop site sketch
-    software solution sponsor sponsor store studio suite summit sys system team test tool trade trainer unit update urban
+    software solution sponsor store studio suite summit sys system team test tool trade trainer unit update urban
     user vendor version video view web week wholesale works dual frozen round total hot new old pre post mini super ultra
-""".split()  # noqa: SIM905
+    """.split()  # noqa: SIM905
 )
 _KNOWN = frozenset(
     word

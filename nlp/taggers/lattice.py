@@ -314,7 +314,7 @@ def split_segments(texts: Sequence[str]) -> Batch:
     characters: list[Codes] = []
     columns: list[tuple[int, int, int]] = []
     for index, text in enumerate(texts):
-        folded = np.frombuffer(text.translate(_FOLD).encode("utf-32-le", "surrogatepass"), np.uint32)
+        folded = fold_characters(text)
         for start, end in _find_segments(text):
             characters.append(folded[start:end])
             columns.append((index, start, end))
@@ -343,9 +343,9 @@ def _find_segments(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def fold_characters(word: str) -> Codes:
-    """Return the code points of a word, with one for all digits and one for all letters of a case."""
-    return np.frombuffer(word.translate(_FOLD).encode("utf-32-le", "surrogatepass"), np.uint32)
+def fold_characters(text: str) -> Codes:
+    """Return the code points of a text, with one for all digits and one for all letters of a case."""
+    return np.frombuffer(text.translate(_FOLD).encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def hash_words(characters: Codes, starts: Integers, size: int) -> Codes:
