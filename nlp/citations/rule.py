@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from lexveil.nlp.letters import UPPER
-from lexveil.nlp.triggers import Pattern, PatternSet
+from lexveil.nlp.patterns.triggers import Pattern, PatternSet
 
 Range = tuple[int, int]
 

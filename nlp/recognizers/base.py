@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 
+from lexveil.nlp.patterns.triggers import Pattern, PatternSet
 from lexveil.nlp.recognizers.scores import CHECKED, GUESSED, LABELED, SHAPED
-from lexveil.nlp.triggers import Pattern, PatternSet
 
 __all__ = ["CHECKED", "GUESSED", "LABELED", "SHAPED", "Finding", "RuleRecognizer", "find_matches"]
 

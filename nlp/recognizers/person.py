@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.patterns.triggers import Pattern
 from lexveil.nlp.recognizers.base import CHECKED, ENGLISH, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.organization import SUFFIX
 from lexveil.nlp.text import find_line
-from lexveil.nlp.triggers import Pattern
 from lexveil.nlp.vocabulary import (
     AMBIGUOUS_NAMES,
     COURTESY_TITLES,

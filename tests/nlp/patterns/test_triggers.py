@@ -22,8 +22,8 @@ from lexveil.nlp.citations import (
     statutes,
 )
 from lexveil.nlp.citations.rule import LAW, find_ranges
+from lexveil.nlp.patterns.triggers import Pattern, PatternSet
 from lexveil.nlp.recognizers import base, engine
-from lexveil.nlp.triggers import Pattern, PatternSet
 
 SEED = 20261130
 RULES = (

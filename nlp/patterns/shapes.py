@@ -1,42 +1,29 @@
-"""Regular expressions that are tried only where a match can be.
+"""What the syntax tree of a regular expression says of its matches.
 
-Most rules need something rare: a digit, an "@", the name of a month, a title. A pattern's own syntax tree
-says what every match of it contains, and how far from the beginning. One pass of an automaton (Aho and
-Corasick 1975) over a text finds these strings, the triggers, for all patterns of a set; a pattern is then
-tried at the few places from which a match can reach one. Its matches are exactly those of `re`: where the
-tree says nothing useful, the pattern is tried everywhere.
+It gives their lengths, how far they look, and a trigger: strings of which every match contains one, and how
+far from its beginning they stand.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-import ahocorasick
-
-_INFINITE = 1 << 30
+INFINITE = 1 << 30
 # More strings than this, and larger classes, are not listed one by one.
 _MOST_STRINGS = 400
 _MOST_CHARACTERS = 64
 _LONGEST_RANGE = 12
 # A pattern whose trigger stands at more than this share of all places is tried everywhere.
 _MOST_FREQUENT = 0.06
-# A pattern that takes longer at its triggers, in microseconds for each character, is tried everywhere.
-_MOST_COSTLY = 0.03
 # Places up to this many are tried one by one; more are searched as a stretch.
-_FEW = 4
-# To try each place takes this many times as long as to search.
-_SLOWER = 4
-# A text of fewer characters is read by each pattern as fast as by the automaton.
-_SHORT = 100
-_DIGIT = re.compile(r"\d")
-_NUMBER = re.compile(r"\d+")
+FEW = 4
 _DIGITS = frozenset("0123456789")
 # Turkish I, the long s, and sigma, which has two small forms.
 _FOLD = (("\u0130", "i"), ("\u0131", "i"), ("\u017f", "s"), ("\u03a3", "\u03c3"), ("\u03c2", "\u03c3"))
-# Letters that, without case, match no others than `_fold` makes equal.
+# Letters that, without case, match no others than `fold` makes equal.
 _FOLDABLE = frozenset(map(chr, (*range(0x80), *range(0xA0, 0xB5), *range(0xB6, 0x100))))
 # How often characters stand in a text, roughly.
 _FREQUENT = {
@@ -57,7 +44,7 @@ _WORD, _LINE = 6, 300
 _TRY, _STRETCH, _SEARCH = 0.15, 1.0, 0.03
 
 
-class _Trigger(NamedTuple):
+class Trigger(NamedTuple):
     """Strings of which every match contains one.
 
     Attributes:
@@ -83,14 +70,19 @@ class _Trigger(NamedTuple):
     share: float = 0.0
 
     @property
+    def is_frequent(self) -> bool:
+        """True if a pattern that tries all its places is no faster."""
+        return self.share >= _MOST_FREQUENT
+
+    @property
     def cost(self) -> float:
         """Return the expected time for each character of a text, in microseconds."""
         places = min(
-            self.most - self.least + 1, _WORD * (self.spaces + 1), _LINE * (self.lines + 1), _INFINITE
+            self.most - self.least + 1, _WORD * (self.spaces + 1), _LINE * (self.lines + 1), INFINITE
         )
-        return self.share * (_TRY * places if places <= _FEW else _STRETCH + _SEARCH * places)
+        return self.share * (_TRY * places if places <= FEW else _STRETCH + _SEARCH * places)
 
-    def shift(self, before: _Shape) -> _Trigger:
+    def shift(self, before: Shape) -> Trigger:
         """Return the trigger of a pattern with something before this one."""
         return self._replace(
             least=self.least + before.least,
@@ -100,14 +92,12 @@ class _Trigger(NamedTuple):
         )
 
 
-_LINE_START = _Trigger(frozenset("\n"), False, False, -1, -1, share=_FREQUENT["\n"])
+_LINE_START = Trigger(frozenset("\n"), False, False, -1, -1, share=_FREQUENT["\n"])
 """The line end before a match, or the beginning of the text."""
-
-
 _EMPTY = frozenset({""})
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
     """What a part of a pattern matches.
 
     Attributes:
@@ -131,251 +121,14 @@ class _Shape(NamedTuple):
     seen: int = 0
     strings: frozenset[str] | None = _EMPTY
     folded: bool = False
-    trigger: _Trigger | None = None
+    trigger: Trigger | None = None
     needed: bool = True
 
 
-_ANYTHING = _Shape(0, _INFINITE, _INFINITE, _INFINITE, _INFINITE, _INFINITE, None)
+_ANYTHING = Shape(0, INFINITE, INFINITE, INFINITE, INFINITE, INFINITE, None)
 
 
-class Pattern:
-    """A regular expression of a set. It is compiled at first use."""
-
-    def __init__(self, owner: PatternSet, source: str, flags: int, core: str) -> None:
-        self._owner = owner
-        self._source = source
-        self._flags = flags
-        self._core = core
-
-    @cached_property
-    def compiled(self) -> re.Pattern[str]:
-        """The plain pattern."""
-        return self._read[0]
-
-    @property
-    def shape(self) -> _Shape:
-        """What it matches."""
-        return self._read[1]
-
-    @cached_property
-    def _read(self) -> tuple[re.Pattern[str], _Shape]:
-        return _read_pattern(self._source, self._flags)
-
-    @cached_property
-    def trigger(self) -> _Trigger | None:
-        """What every match contains, if that is rare."""
-        shape = self.shape
-        rare = shape.trigger and not _rank(shape.trigger)[0] and shape.trigger.cost < _MOST_COSTLY
-        return shape.trigger if rare and shape.least else None
-
-    @cached_property
-    def core(self) -> Pattern | None:
-        """The pattern of a part of it."""
-        return Pattern(self._owner, self._core, self._flags, "") if self._core else None
-
-    def finditer(self, text: str) -> Iterator[re.Match[str]]:
-        """Yield the matches in `text` as `re.finditer` does."""
-        if len(text) < _SHORT:
-            return self.compiled.finditer(text)
-        if self.core:
-            starts = list(self.core.list_starts(text))
-            return self._search(text, _list_stretches(text, starts, _WITHIN_LINE))
-        if self.trigger is None:
-            return self.compiled.finditer(text)
-        places = self._owner.find_places(text, self.trigger)
-        if not places:
-            return iter(())
-        if self.trigger.least == self.trigger.most:
-            return self._match_at(text, places, self.trigger.least)
-        return self._search(text, _list_stretches(text, places, self.trigger))
-
-    def list_starts(self, text: str) -> Iterator[int]:
-        """Yield every place where a match begins, whether or not it overlaps another."""
-        if self.trigger is None:
-            return (m.start() for m in re.compile(f"(?={self._source})", self._flags).finditer(text))
-        found = self._owner.find_places(text, self.trigger)
-        stretches = _list_stretches(text, found, self.trigger)
-        match_at = self.compiled.match
-        return (p for first, last in stretches for p in range(first, last + 1) if match_at(text, p))
-
-    def _match_at(self, text: str, places: Iterable[int], before: int) -> Iterator[re.Match[str]]:
-        done, match_at = 0, self.compiled.match
-        for place in places:
-            if place - before >= done:
-                match = match_at(text, place - before)
-                if match:
-                    yield match
-                    done = match.end()
-
-    def _search(self, text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[re.Match[str]]:
-        done = 0
-        for first, last in stretches:
-            first = max(first, done)
-            end = _find_end(text, last, self.shape) if last - first >= _FEW else 0
-            # A search goes on to its end if it finds nothing.
-            if end - first > _SLOWER * (last - first):
-                end = 0
-            found = (
-                self.compiled.finditer(text, first, end)
-                if end
-                else self._match_at(text, range(first, last + 1), 0)
-            )
-            for match in found:
-                # The end of the stretch may have cut a match that begins after it.
-                if match.start() > last:
-                    break
-                yield match
-                done = match.end()
-
-
-class PatternSet:
-    """Patterns that read the same texts, so that one pass over a text serves them all."""
-
-    def __init__(self) -> None:
-        self._patterns: list[Pattern] = []
-        self._index: _Index | None = None
-        # All patterns read one text before the next.
-        self._find_all = lru_cache(maxsize=2)(self._read_text)
-
-    def compile(self, source: str, flags: int = 0, core: str = "") -> Pattern:
-        """Return a new pattern of the set.
-
-        Args:
-            source: the regular expression.
-            flags: its flags.
-            core: a part of it, of which every match contains one that begins on the match's first line. The
-                pattern is tried only on lines that have one.
-        """
-        pattern = Pattern(self, source, flags, core)
-        self._patterns.append(pattern)
-        return pattern
-
-    @property
-    def patterns(self) -> Sequence[Pattern]:
-        """All patterns so far."""
-        return self._patterns
-
-    def find_places(self, text: str, trigger: _Trigger) -> Sequence[int]:
-        """Return where the strings of a trigger stand in a text, sorted."""
-        return self._find_all(text, len(self._patterns))[trigger]
-
-    def _read_text(self, text: str, size: int) -> dict[_Trigger, Sequence[int]]:
-        index = self._index
-        if index is None or index.size != size:
-            self._index = index = _build_index(self._patterns[:size])
-        places: list[list[int]] = [[] for _ in index.triggers]
-        for folded, automaton in index.automata:
-            for end, (length, numbers) in automaton.iter(_fold(text) if folded else text):
-                for number in numbers:
-                    places[number].append(end - length + 1)
-        every = [m.start() for m in _DIGIT.finditer(text)]
-        first = [m.start() for m in _NUMBER.finditer(text)]
-        return {
-            trigger: _merge(trigger, ours, first if trigger.first else every)
-            for trigger, ours in zip(index.triggers, places, strict=True)
-        }
-
-
-class _Index(NamedTuple):
-    """The automata of a set.
-
-    Attributes:
-        size: the number of patterns.
-        triggers: their triggers.
-        automata: for the strings with case and for the folded ones, each with the numbers of its triggers.
-    """
-
-    size: int
-    triggers: Sequence[_Trigger]
-    automata: Sequence[tuple[bool, Any]]
-
-
-def _build_index(patterns: Sequence[Pattern]) -> _Index:
-    read = [pattern.core or pattern for pattern in patterns]
-    triggers = list(dict.fromkeys(pattern.trigger for pattern in read if pattern.trigger))
-    automata: list[tuple[bool, Any]] = []
-    for folded in (False, True):
-        numbers: dict[str, list[int]] = {}
-        for number, trigger in enumerate(triggers):
-            if trigger.folded == folded:
-                for string in trigger.strings:
-                    numbers.setdefault(string, []).append(number)
-        if numbers:
-            automaton = ahocorasick.Automaton()
-            for string, wanted in numbers.items():
-                automaton.add_word(string, (len(string), tuple(wanted)))
-            automaton.make_automaton()
-            automata.append((folded, automaton))
-    return _Index(len(patterns), triggers, automata)
-
-
-def _merge(trigger: _Trigger, places: Sequence[int], digits: Sequence[int]) -> Sequence[int]:
-    if not trigger.strings:
-        return digits
-    if trigger.least >= 0 and not places and not trigger.digits:
-        return ()
-    start = (-1,) if trigger.least < 0 else ()
-    return sorted({*start, *places, *(digits if trigger.digits else ())})
-
-
-_WITHIN_LINE = _Trigger(frozenset(), False, False, 0, _INFINITE, _INFINITE, 0)
-
-
-def _list_stretches(text: str, places: Iterable[int], trigger: _Trigger) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last place of each stretch where a match with the trigger may begin."""
-    held: tuple[int, int] | None = None
-    for place in places:
-        last = place - trigger.least
-        if last < 0:
-            continue
-        first = _find_start(text, place, trigger, held[1] if held else 0)
-        if held and first <= held[1] + 1:
-            held = (held[0], last)
-            continue
-        if held:
-            yield held
-        held = (first, last)
-    if held:
-        yield held
-
-
-def _find_start(text: str, place: int, trigger: _Trigger, floor: int) -> int:
-    """Return where a match may begin whose trigger is at `place`; `floor` if that is before it."""
-    start = max(floor, place - trigger.most)
-    if start >= place:
-        return start
-    for mark, most in (("\n", trigger.lines), (" ", trigger.spaces)):
-        if most < _INFINITE:
-            found = place
-            for _ in range(most + 1):
-                found = text.rfind(mark, start, found)
-                if found < 0:
-                    break
-            start = max(start, found + 1)
-    return start
-
-
-def _find_end(text: str, last: int, shape: _Shape) -> int:
-    """Return how much of a text a match that begins at `last` or before can look at.
-
-    One character more is given, so that the end is not the end of the text for "$".
-    """
-    if shape.reach < _INFINITE:
-        return min(len(text), last + shape.reach + 2)
-    if shape.seen >= _INFINITE:
-        return len(text)
-    place = last - 1
-    for _ in range(shape.seen + 1):
-        place = text.find("\n", place + 1)
-        if place < 0:
-            return len(text)
-    return min(len(text), place + 2)
-
-
-# -- What a pattern's syntax tree says --------------------------------------------------------------
-
-
-def _read_pattern(source: str, flags: int) -> tuple[re.Pattern[str], _Shape]:
+def read_pattern(source: str, flags: int) -> tuple[re.Pattern[str], Shape]:
     """Compile a pattern and read its syntax tree; it is parsed only once."""
     try:
         from re import _compiler, _parser  # pyright: ignore
@@ -388,7 +141,7 @@ def _read_pattern(source: str, flags: int) -> tuple[re.Pattern[str], _Shape]:
         return re.compile(source, flags), _ANYTHING
 
 
-def _read_tree(items: Sequence[tuple[Any, Any]], flags: int) -> _Shape:
+def _read_tree(items: Sequence[tuple[Any, Any]], flags: int) -> Shape:
     shape = _read_sequence(items, flags)
     trigger = shape.trigger
     # A match that begins before a number reaches its first digit, too; one that begins within it is none.
@@ -421,12 +174,12 @@ def _matches_digits(items: Sequence[tuple[Any, Any]]) -> bool:
     return all(_has(kinds, code) for code in map(ord, _DIGITS))
 
 
-def _read_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> _Shape:
+def _read_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> Shape:
     parts = list(_read_parts(items, flags))
-    whole = strings = _Shape()
+    whole = strings = Shape()
     for part in parts:
         whole, strings = _append(whole, part), _join(strings, part)
-    trigger: _Trigger | None = None
+    trigger: Trigger | None = None
     for index in range(len(parts) - 1, -1, -1):
         part = parts[index]
         candidates = [trigger.shift(part) if trigger else None, _read_run(parts, index)]
@@ -438,9 +191,9 @@ def _read_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> _Shape:
     return whole._replace(strings=strings.strings, folded=strings.folded, trigger=trigger)
 
 
-def _read_parts(items: Iterable[tuple[Any, Any]], flags: int) -> Iterator[_Shape]:
+def _read_parts(items: Iterable[tuple[Any, Any]], flags: int) -> Iterator[Shape]:
     """Yield the shapes of the items; adjacent characters are one."""
-    held: _Shape | None = None
+    held: Shape | None = None
     for operation, argument in items:
         part = _read_item(str(operation), argument, flags)
         single = str(operation) == "LITERAL" and part.strings is not None
@@ -457,7 +210,7 @@ def _read_parts(items: Iterable[tuple[Any, Any]], flags: int) -> Iterator[_Shape
         yield held
 
 
-def _read_run(parts: Sequence[_Shape], index: int) -> _Trigger | None:
+def _read_run(parts: Sequence[Shape], index: int) -> Trigger | None:
     """Return the strings of the parts from an index on, as far as they can be listed."""
     if parts[index].strings is None or parts[index].strings == _EMPTY:
         return None
@@ -471,11 +224,11 @@ def _read_run(parts: Sequence[_Shape], index: int) -> _Trigger | None:
     return min((one for one in (first, whole) if one), key=lambda one: one.share, default=None)
 
 
-def _rank(trigger: _Trigger) -> tuple[bool, float]:
-    return trigger.share >= _MOST_FREQUENT, trigger.cost
+def _rank(trigger: Trigger) -> tuple[bool, float]:
+    return trigger.is_frequent, trigger.cost
 
 
-def _to_trigger(run: _Shape) -> _Trigger | None:
+def _to_trigger(run: Shape) -> Trigger | None:
     strings = run.strings
     if not strings or "" in strings:
         return None
@@ -484,12 +237,12 @@ def _to_trigger(run: _Shape) -> _Trigger | None:
     if len(numbers) > _LONGEST_RANGE or any(len(number) == 1 for number in numbers):
         others = strings.difference(numbers)
         share = sum(map(_estimate, others)) + _DIGITS_SHARE
-        return _Trigger(others, True, run.folded and bool(others), share=share)
-    return _Trigger(strings, False, run.folded, share=sum(map(_estimate, strings)))
+        return Trigger(others, True, run.folded and bool(others), share=share)
+    return Trigger(strings, False, run.folded, share=sum(map(_estimate, strings)))
 
 
-def _append(first: _Shape, second: _Shape) -> _Shape:
-    return _Shape(
+def _append(first: Shape, second: Shape) -> Shape:
+    return Shape(
         first.least + second.least,
         _add(first.most, second.most),
         _add(first.spaces, second.spaces),
@@ -499,18 +252,18 @@ def _append(first: _Shape, second: _Shape) -> _Shape:
     )
 
 
-def _join(first: _Shape, second: _Shape) -> _Shape:
+def _join(first: Shape, second: Shape) -> Shape:
     """Return the strings of two parts that follow each other."""
     if first.strings is None or second.strings is None:
-        return _Shape(strings=None)
+        return Shape(strings=None)
     if len(first.strings) * len(second.strings) > _MOST_STRINGS:
-        return _Shape(strings=None)
+        return Shape(strings=None)
     folded = first.folded or second.folded
     strings = frozenset(a + b for a in first.strings for b in second.strings)
-    return _Shape(strings=_fold_all(strings) if folded else strings, folded=folded)
+    return Shape(strings=_fold_all(strings) if folded else strings, folded=folded)
 
 
-def _unite(shapes: Sequence[_Shape]) -> _Shape:
+def _unite(shapes: Sequence[Shape]) -> Shape:
     """Return the shape of alternatives."""
     folded = any(shape.folded for shape in shapes)
     strings: frozenset[str] | None = None
@@ -518,7 +271,7 @@ def _unite(shapes: Sequence[_Shape]) -> _Shape:
         strings = frozenset(string for shape in shapes for string in shape.strings or ())
         strings = None if len(strings) > _MOST_STRINGS else _fold_all(strings) if folded else strings
     triggers = [shape.trigger for shape in shapes if shape.trigger]
-    return _Shape(
+    return Shape(
         min(shape.least for shape in shapes),
         max(shape.most for shape in shapes),
         max(shape.spaces for shape in shapes),
@@ -531,12 +284,12 @@ def _unite(shapes: Sequence[_Shape]) -> _Shape:
     )
 
 
-def _unite_triggers(triggers: Sequence[_Trigger]) -> _Trigger | None:
+def _unite_triggers(triggers: Sequence[Trigger]) -> Trigger | None:
     strings = frozenset(string for trigger in triggers for string in trigger.strings)
     if len(strings) > 2 * _MOST_STRINGS:
         return None
     folded = any(trigger.folded for trigger in triggers)
-    return _Trigger(
+    return Trigger(
         _fold_all(strings) if folded else strings,
         any(trigger.digits for trigger in triggers),
         folded,
@@ -548,29 +301,29 @@ def _unite_triggers(triggers: Sequence[_Trigger]) -> _Trigger | None:
     )
 
 
-def _read_item(operation: str, argument: Any, flags: int) -> _Shape:
+def _read_item(operation: str, argument: Any, flags: int) -> Shape:
     reader = _READERS.get(operation)
     return reader(argument, flags) if reader else _ANYTHING
 
 
-def _read_literal(code: int, flags: int) -> _Shape:
+def _read_literal(code: int, flags: int) -> Shape:
     return _one(code == 32, code == 10, [chr(code)], flags)
 
 
-def _read_other(code: int, flags: int) -> _Shape:
+def _read_other(code: int, flags: int) -> Shape:
     return _one(code != 32, code != 10, None, flags)
 
 
-def _read_any(_: Any, flags: int) -> _Shape:
+def _read_any(_: Any, flags: int) -> Shape:
     return _one(True, bool(flags & re.DOTALL), None, flags)
 
 
-def _read_class(items: list[tuple[Any, Any]], flags: int) -> _Shape:
+def _read_class(items: list[tuple[Any, Any]], flags: int) -> Shape:
     return _read_characters(tuple(items), flags & re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)
-def _read_characters(items: tuple[tuple[Any, Any], ...], flags: int) -> _Shape:
+def _read_characters(items: tuple[tuple[Any, Any], ...], flags: int) -> Shape:
     kinds = [(str(kind), value) for kind, value in items]
     shape = _one(_has(kinds, 32), _has(kinds, 10), None, flags)
     if kinds[0][0] == "NEGATE":
@@ -585,7 +338,7 @@ def _read_characters(items: tuple[tuple[Any, Any], ...], flags: int) -> _Shape:
     if listed.strings is None:
         return shape
     share = sum(map(_estimate, listed.strings)) + _DIGITS_SHARE
-    return shape._replace(trigger=_Trigger(listed.strings, True, bool(others) and listed.folded, share=share))
+    return shape._replace(trigger=Trigger(listed.strings, True, bool(others) and listed.folded, share=share))
 
 
 def _list_codes(kinds: Sequence[tuple[str, Any]]) -> list[int] | None:
@@ -632,34 +385,34 @@ _CATEGORIES: dict[str, Callable[[str], bool]] = {
 }
 
 
-def _one(space: bool, line_end: bool, characters: Sequence[str] | None, flags: int) -> _Shape:
+def _one(space: bool, line_end: bool, characters: Sequence[str] | None, flags: int) -> Shape:
     """Return the shape of one character."""
     strings = frozenset(characters) if characters is not None else None
     folded = bool(flags & re.IGNORECASE) and strings is not None
     if strings and folded:
         strings = _fold_all(strings) if strings <= _FOLDABLE else None
-    return _Shape(1, 1, int(space), int(line_end), 1, int(line_end), strings, folded and strings is not None)
+    return Shape(1, 1, int(space), int(line_end), 1, int(line_end), strings, folded and strings is not None)
 
 
-def _read_branch(argument: tuple[Any, Sequence[Any]], flags: int) -> _Shape:
+def _read_branch(argument: tuple[Any, Sequence[Any]], flags: int) -> Shape:
     return _unite([_read_sequence(alternative, flags) for alternative in argument[1]])
 
 
-def _read_group(argument: tuple[Any, int, int, Any], flags: int) -> _Shape:
+def _read_group(argument: tuple[Any, int, int, Any], flags: int) -> Shape:
     _, added, removed, items = argument
     return _read_sequence(items, (flags | added) & ~removed)
 
 
-def _read_atomic(items: Any, flags: int) -> _Shape:
+def _read_atomic(items: Any, flags: int) -> Shape:
     return _read_sequence(items, flags)
 
 
-def _read_repeat(argument: tuple[int, Any, Any], flags: int) -> _Shape:
+def _read_repeat(argument: tuple[int, Any, Any], flags: int) -> Shape:
     least, most, items = argument
-    most = _INFINITE if int(most) >= _INFINITE else int(most)
+    most = INFINITE if int(most) >= INFINITE else int(most)
     part = _read_sequence(items, flags)
     strings = _repeat_strings(part, least, most)
-    return _Shape(
+    return Shape(
         part.least * least,
         _multiply(part.most, most),
         _multiply(part.spaces, most),
@@ -673,7 +426,7 @@ def _read_repeat(argument: tuple[int, Any, Any], flags: int) -> _Shape:
     )
 
 
-def _repeat_strings(part: _Shape, least: int, most: int) -> frozenset[str] | None:
+def _repeat_strings(part: Shape, least: int, most: int) -> frozenset[str] | None:
     if part.strings is None or most > 4:
         return None
     repeated = {""} if not least else set[str]()
@@ -687,21 +440,21 @@ def _repeat_strings(part: _Shape, least: int, most: int) -> frozenset[str] | Non
     return frozenset(repeated) if len(repeated) <= _MOST_STRINGS else None
 
 
-def _read_look(argument: tuple[int, Any], flags: int) -> _Shape:
+def _read_look(argument: tuple[int, Any], flags: int) -> Shape:
     direction, items = argument
     if direction < 0:
-        return _Shape()
+        return Shape()
     part = _read_sequence(items, flags)
-    return _Shape(reach=part.reach, seen=part.seen, trigger=part.trigger)
+    return Shape(reach=part.reach, seen=part.seen, trigger=part.trigger)
 
 
-def _read_look_not(argument: tuple[int, Any], flags: int) -> _Shape:
+def _read_look_not(argument: tuple[int, Any], flags: int) -> Shape:
     return _read_look(argument, flags)._replace(trigger=None)
 
 
-def _read_position(position: Any, flags: int) -> _Shape:
+def _read_position(position: Any, flags: int) -> Shape:
     line = flags & re.MULTILINE and str(position) == "AT_BEGINNING"
-    return _Shape(trigger=_LINE_START if line else None)
+    return Shape(trigger=_LINE_START if line else None)
 
 
 _READERS = {
@@ -722,23 +475,15 @@ _READERS = {
 
 
 def _add(first: int, second: int) -> int:
-    return min(_INFINITE, first + second)
+    return min(INFINITE, first + second)
 
 
 def _multiply(first: int, times: int) -> int:
-    return min(_INFINITE, first * times)
-
-
-def _fold(text: str) -> str:
-    """Return the text without case: any two characters that a pattern takes for the same are equal."""
-    if not text.isascii():
-        for letter, folded in _FOLD:
-            text = text.replace(letter, folded)
-    return text.lower()
+    return min(INFINITE, first * times)
 
 
 def _fold_all(strings: Iterable[str]) -> frozenset[str]:
-    return frozenset(map(_fold, strings))
+    return frozenset(map(fold, strings))
 
 
 @lru_cache(maxsize=1 << 15)
@@ -751,3 +496,11 @@ def _estimate(string: str) -> float:
             rate *= 0.06 if index == 0 else 0.1
         share *= rate if index == 0 else min(1.0, 4 * rate)
     return share
+
+
+def fold(text: str) -> str:
+    """Return the text without case: any two characters that a pattern takes for the same are equal."""
+    if not text.isascii():
+        for letter, folded in _FOLD:
+            text = text.replace(letter, folded)
+    return text.lower()

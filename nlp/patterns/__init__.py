@@ -1,0 +1,1 @@
+"""Regular expressions that are tried only where a match can be."""
